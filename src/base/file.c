@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/file.h"
+
+#include "base/memory.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool file_exists(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool dir_exists(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool file_read(const char *path, char **data, size_t *size, Error *err) {
+    const uint8_t *map;
+    if (!file_map(path, &map, size, err)) return false;
+    *data = mem_alloc(*size + 1);
+    if (*size) memcpy(*data, map, *size);
+    file_unmap(map, *size);
+    return true;
+}
+
+bool file_map(const char *path, const uint8_t **data, size_t *size, Error *err) {
+    *data = NULL;
+    *size = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return fail_errno(err, "%s: cannot open", path);
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return fail(err, "%s: not a regular file", path);
+    }
+    if (st.st_size > 0) {
+        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED) {
+            fail_errno(err, "%s: cannot map", path);
+            close(fd);
+            return false;
+        }
+        *data = p;
+        *size = (size_t)st.st_size;
+    }
+    close(fd);
+    return true;
+}
+
+void file_unmap(const uint8_t *data, size_t size) {
+    if (data) munmap((void *)data, size);
+}
+
+bool file_write(const char *path, const void *data, size_t size, Error *err) {
+    AtomicFile f = {0};
+    if (!atomic_open(&f, path, err)) return false;
+    if (size && fwrite(data, 1, size, f.stream) != size) {
+        fail_errno(err, "%s: cannot write", path);
+        atomic_abort(&f);
+        return false;
+    }
+    return atomic_commit(&f, err);
+}
+
+bool atomic_open(AtomicFile *f, const char *path, Error *err) {
+    size_t n = strlen(path) + 32;
+    f->path = mem_strdup(path);
+    f->temporary = mem_alloc(n);
+    snprintf(f->temporary, n, "%s.tmp.%ld", path, (long)getpid());
+    f->stream = fopen(f->temporary, "wb");
+    if (!f->stream) {
+        fail_errno(err, "%s: cannot create", path);
+        mem_free(f->path);
+        mem_free(f->temporary);
+        *f = (AtomicFile){0};
+        return false;
+    }
+    return true;
+}
+
+bool atomic_commit(AtomicFile *f, Error *err) {
+    if (fflush(f->stream) != 0 || ferror(f->stream) || fsync(fileno(f->stream)) != 0) {
+        fail_errno(err, "%s: cannot write", f->path);
+        atomic_abort(f);
+        return false;
+    }
+    int closed = fclose(f->stream);
+    f->stream = NULL;
+    if (closed != 0 || rename(f->temporary, f->path) != 0) {
+        fail_errno(err, "%s: cannot write", f->path);
+        atomic_abort(f);
+        return false;
+    }
+    char parent[4096];
+    path_parent(parent, sizeof parent, f->path);
+    mem_free(f->path);
+    mem_free(f->temporary);
+    *f = (AtomicFile){0};
+    return sync_dir(parent, err);
+}
+
+void atomic_abort(AtomicFile *f) {
+    if (f->stream) fclose(f->stream);
+    if (f->temporary) unlink(f->temporary);
+    mem_free(f->path);
+    mem_free(f->temporary);
+    *f = (AtomicFile){0};
+}
+
+bool make_dirs(const char *path, Error *err) {
+    char *copy = mem_strdup(path);
+    for (char *p = copy + 1; ; p++) {
+        if (*p != '/' && *p != 0) continue;
+        char end = *p;
+        *p = 0;
+        if (mkdir(copy, 0777) != 0 && errno != EEXIST) {
+            fail_errno(err, "%s: cannot create directory", copy);
+            mem_free(copy);
+            return false;
+        }
+        *p = end;
+        if (end == 0) break;
+    }
+    mem_free(copy);
+    if (!dir_exists(path)) return fail(err, "%s: not a directory", path);
+    return true;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+    (void)st, (void)flag, (void)ftw;
+    return remove(path);
+}
+
+bool remove_tree(const char *path, Error *err) {
+    struct stat st;
+    if (lstat(path, &st) != 0) return true;
+    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+        return fail_errno(err, "%s: cannot remove", path);
+    return true;
+}
+
+bool sync_dir(const char *path, Error *err) {
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return fail_errno(err, "%s: cannot open directory", path);
+    // Some file systems refuse fsync on a directory; they order names themselves.
+    int bad = fsync(fd) != 0 && errno != EINVAL;
+    if (bad) fail_errno(err, "%s: cannot sync directory", path);
+    close(fd);
+    return !bad;
+}
+
+void path_parent(char *out, size_t size, const char *path) {
+    snprintf(out, size, "%s", path);
+    char *slash = strrchr(out, '/');
+    if (!slash) snprintf(out, size, ".");
+    else if (slash == out) out[1] = 0;
+    else *slash = 0;
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small file helpers. Everything that is written is written whole or not at all: to a temporary
+// name beside the target, fsync, rename.
+#ifndef TACT_BASE_FILE_H
+#define TACT_BASE_FILE_H
+
+#include "base/error.h"
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+bool file_exists(const char *path);
+bool dir_exists(const char *path);
+
+// Reads a whole file. *data gets size bytes and a terminating zero; free with mem_free.
+CHECKED bool file_read(const char *path, char **data, size_t *size, Error *err);
+
+// Maps a file read-only. An empty file gives *data NULL and *size 0. Undo with file_unmap.
+CHECKED bool file_map(const char *path, const uint8_t **data, size_t *size, Error *err);
+void file_unmap(const uint8_t *data, size_t size);
+
+// Writes a whole file through a temporary name.
+CHECKED bool file_write(const char *path, const void *data, size_t size, Error *err);
+
+// A file being written under a temporary name. atomic_commit flushes, fsyncs and renames it to
+// `path`; atomic_abort removes it. After either the struct is empty. atomic_abort on an empty
+// struct does nothing, so it can stand in every clean-up.
+typedef struct AtomicFile {
+    FILE *stream; // write here with stdio
+    char *path, *temporary;
+} AtomicFile;
+CHECKED bool atomic_open(AtomicFile *f, const char *path, Error *err);
+CHECKED bool atomic_commit(AtomicFile *f, Error *err);
+void atomic_abort(AtomicFile *f);
+
+// Creates a directory and its parents.
+CHECKED bool make_dirs(const char *path, Error *err);
+// Removes a directory tree. A tree that is not there is no error.
+CHECKED bool remove_tree(const char *path, Error *err);
+// fsync of a directory, so that names made in it survive a crash.
+CHECKED bool sync_dir(const char *path, Error *err);
+// Writes the parent of path into out (size bytes); "." when there is none.
+void path_parent(char *out, size_t size, const char *path);
+
+#endif

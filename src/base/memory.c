@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/memory.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64, BLOCK_BYTES = 1 << 16 };
+
+void *mem_try(size_t bytes) {
+    if (bytes > SIZE_MAX - ALIGNMENT) return NULL;
+    size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (rounded == 0) rounded = ALIGNMENT;
+    void *p = aligned_alloc(ALIGNMENT, rounded);
+    if (p) memset(p, 0, rounded);
+    return p;
+}
+
+void *mem_alloc(size_t bytes) {
+    void *p = mem_try(bytes);
+    if (!p) {
+        fprintf(stderr, "tact: out of memory: could not get %zu bytes\n", bytes);
+        abort();
+    }
+    return p;
+}
+
+void mem_free(void *p) {
+    free(p);
+}
+
+char *mem_strdup(const char *s) {
+    size_t n = strlen(s) + 1;
+    return memcpy(mem_alloc(n), s, n);
+}
+
+typedef struct ArenaBlock {
+    struct ArenaBlock *next;
+    size_t used, size;
+    _Alignas(ALIGNMENT) unsigned char data[];
+} ArenaBlock;
+
+void *arena_alloc(Arena *a, size_t bytes) {
+    size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    ArenaBlock *block = a->blocks;
+    if (!block || block->size - block->used < rounded) {
+        size_t size = rounded > BLOCK_BYTES ? rounded : BLOCK_BYTES;
+        block = mem_alloc(sizeof(ArenaBlock) + size);
+        block->size = size;
+        block->next = a->blocks;
+        a->blocks = block;
+    }
+    void *p = block->data + block->used;
+    block->used += rounded;
+    return p;
+}
+
+char *arena_strdup(Arena *a, const char *s) {
+    size_t n = strlen(s) + 1;
+    return memcpy(arena_alloc(a, n), s, n);
+}
+
+char *arena_printf(Arena *a, const char *format, ...) {
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *s = arena_alloc(a, (size_t)n + 1);
+    vsnprintf(s, (size_t)n + 1, format, again);
+    va_end(again);
+    return s;
+}
+
+void arena_free(Arena *a) {
+    while (a->blocks) {
+        ArenaBlock *next = a->blocks->next;
+        mem_free(a->blocks);
+        a->blocks = next;
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel Random
+// Numbers: As Easy as 1, 2, 3", SC 2011). A number is a pure function of (seed, step, site, row,
+// column), so a dropout mask is never stored: backward, another thread or another device makes it
+// again. First numbers, as in the paper's known-answer file: key 0, counter 0 gives
+// 6627e8d5 e169c58d bc57ac4c 9b00dbd8.
+#ifndef TACT_BASE_RNG_H
+#define TACT_BASE_RNG_H
+
+#include <stdint.h>
+
+// Where in a run a stream of random numbers is used.
+typedef struct RngKey {
+    uint64_t seed; // of the run
+    uint32_t step; // training step
+    uint32_t site; // which use within the step; every use has its own
+} RngKey;
+
+static inline void philox4x32(uint32_t out[4], uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,
+                              uint64_t key) {
+    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
+    for (int round = 0; round < 10; round++) {
+        uint64_t p0 = (uint64_t)0xD2511F53u * c0;
+        uint64_t p1 = (uint64_t)0xCD9E8D57u * c2;
+        uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+        uint32_t n2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+        c1 = (uint32_t)p1;
+        c3 = (uint32_t)p0;
+        c0 = n0;
+        c2 = n2;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    out[0] = c0;
+    out[1] = c1;
+    out[2] = c2;
+    out[3] = c3;
+}
+
+// The four 32-bit words for columns 4*block .. 4*block+3 of a row.
+static inline void rng_words(uint32_t out[4], RngKey key, uint32_t row, uint32_t block) {
+    philox4x32(out, block, row, key.site, key.step, key.seed);
+}
+
+// Uniform in [0, 1) with 24 bits.
+static inline float rng_unit(uint32_t word) {
+    return (float)(word >> 8) * (1.0f / 16777216.0f);
+}
+
+// A stream for host-side use (initialisation, shuffling): the words of row 0, 1, ... in turn.
+typedef struct RngStream {
+    RngKey key;
+    uint64_t next; // number of 32-bit words already taken
+} RngStream;
+
+uint32_t rng_next(RngStream *s);
+// Uniform integer in [0, n), n > 0, without bias.
+uint64_t rng_below(RngStream *s, uint64_t n);
+// Uniform in [0, 1) with 53 bits.
+double rng_double(RngStream *s);
+// Standard normal (Box-Muller; two words a number).
+double rng_normal(RngStream *s);
+
+#endif

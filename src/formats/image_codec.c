@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/file.h"
+#include "base/memory.h"
+#include "formats/image.h"
+#include "formats/rgb.h"
+#include <libavcodec/avcodec.h>
+#include <libavutil/imgutils.h>
+#include <libavutil/opt.h>
+#include <string.h>
+
+enum {
+    MAX_SIDE = 16384,
+    MARK = 16, // shortest row that is long enough to carry the mark of an undecoded row
+};
+
+#define DAMAGED "the image is cut short or damaged; copy or record it again"
+
+void image_free(Image *image) {
+    mem_free(image->rgb);
+    *image = (Image){0};
+}
+
+// Walks the chunks of a PNG (ISO/IEC 15948, clause 5) to IEND: a cut file never gets there.
+static bool png_is_whole(const uint8_t *p, size_t size) {
+    size_t at = 8;
+    while (size - at >= 12) {
+        size_t length = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 |
+                        p[at + 3];
+        if (length > size - at - 12) return false;
+        if (memcmp(p + at + 4, "IEND", 4) == 0) return true;
+        at += 12 + length;
+    }
+    return false;
+}
+
+// Walks the segments of a JPEG (ITU-T T.81, annex B) to EOI.
+static bool jpeg_is_whole(const uint8_t *p, size_t size) {
+    size_t at = 2;
+    while (size - at >= 2) {
+        if (p[at] != 0xff) { // entropy-coded data
+            at++;
+            continue;
+        }
+        uint8_t marker = p[at + 1];
+        if (marker == 0xd9) return true;
+        if (marker == 0xff) { // fill byte
+            at++;
+        } else if (marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd7)) { // no length follows
+            at += 2;
+        } else {
+            if (size - at < 4) return false;
+            size_t length = (size_t)p[at + 2] << 8 | p[at + 3];
+            if (length < 2 || length > size - at - 2) return false;
+            at += 2 + length;
+        }
+    }
+    return false;
+}
+
+static uint8_t mark(int x) {
+    return (uint8_t)((unsigned)x * 2654435761u >> 23);
+}
+
+static int marked_row(const AVFrame *f) {
+    int bytes = av_image_get_linesize(f->format, f->width, 0);
+    return bytes >= MARK ? bytes : 0;
+}
+
+// FFmpeg's PNG decoder accepts image data that ends early and leaves the rows below as they were.
+// So the last row gets a mark, and a mark that is still there means that.
+static int get_marked_buffer(AVCodecContext *c, AVFrame *f, int flags) {
+    int code = avcodec_default_get_buffer2(c, f, flags);
+    if (code < 0 || f->height <= 0) return code;
+    uint8_t *row = f->data[0] + (ptrdiff_t)(f->height - 1) * f->linesize[0];
+    for (int x = 0; x < marked_row(f); x++) row[x] = mark(x);
+    return code;
+}
+
+static bool still_marked(const AVFrame *f) {
+    const uint8_t *row = f->data[0] + (ptrdiff_t)(f->height - 1) * f->linesize[0];
+    int n = marked_row(f);
+    for (int x = 0; x < n; x++)
+        if (row[x] != mark(x)) return false;
+    return n > 0;
+}
+
+// Decodes one packet that holds the whole image.
+static bool decode_frame(AVFrame *frame, enum AVCodecID id, const void *bytes, size_t size,
+                         const char *name, Error *err) {
+    bool ok = false;
+    char text[128];
+    AVPacket *packet = av_packet_alloc();
+    AVCodecContext *c = NULL;
+    const AVCodec *codec = avcodec_find_decoder(id);
+    if (codec) c = avcodec_alloc_context3(codec);
+    if (!c || !packet || av_new_packet(packet, (int)size) < 0) {
+        fail(err, "%s: this FFmpeg cannot decode %s", name, avcodec_get_name(id));
+        goto done;
+    }
+    memcpy(packet->data, bytes, size);
+    c->thread_count = 1;
+    c->err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_EXPLODE;
+    c->max_pixels = (int64_t)MAX_SIDE * MAX_SIDE;
+    c->get_buffer2 = get_marked_buffer;
+    int code = avcodec_open2(c, codec, NULL);
+    if (code >= 0) code = avcodec_send_packet(c, packet);
+    if (code >= 0) code = avcodec_send_packet(c, NULL);
+    if (code >= 0) code = avcodec_receive_frame(c, frame);
+    if (code < 0) {
+        fail(err, "%s: %s; " DAMAGED, name, ffmpeg_text(code, text));
+        goto done;
+    }
+    if ((frame->flags & AV_FRAME_FLAG_CORRUPT) || frame->decode_error_flags ||
+        still_marked(frame)) {
+        fail(err, "%s: " DAMAGED, name);
+        goto done;
+    }
+    if (frame->width > MAX_SIDE || frame->height > MAX_SIDE) {
+        fail(err, "%s: %d x %d is too large; at most %d a side", name, frame->width, frame->height,
+             MAX_SIDE);
+        goto done;
+    }
+    ok = true;
+done:
+    avcodec_free_context(&c);
+    av_packet_free(&packet);
+    return ok;
+}
+
+bool image_decode(const void *bytes, size_t size, const char *name, Image *out, Error *err) {
+    static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    ffmpeg_quiet();
+    *out = (Image){0};
+    bool is_png = size >= 8 && memcmp(bytes, png, 8) == 0;
+    bool is_jpeg = size >= 3 && memcmp(bytes, "\xff\xd8\xff", 3) == 0;
+    if (!is_png && !is_jpeg)
+        return fail(err, "%s: neither PNG nor JPEG; store the image as one of these", name);
+    if (size > INT32_MAX / 2) return fail(err, "%s: image of more than 1 GiB", name);
+    if (is_png ? !png_is_whole(bytes, size) : !jpeg_is_whole(bytes, size))
+        return fail(err, "%s: " DAMAGED, name);
+    bool ok = false;
+    Rgb rgb = {.exact = true};
+    AVFrame *frame = av_frame_alloc();
+    if (!frame) return fail(err, "%s: out of memory", name);
+    if (!decode_frame(frame, is_png ? AV_CODEC_ID_PNG : AV_CODEC_ID_MJPEG, bytes, size, name, err))
+        goto done;
+    out->height = frame->height;
+    out->width = frame->width;
+    out->rgb = mem_try((size_t)frame->height * (size_t)frame->width * 3);
+    if (!out->rgb) {
+        fail(err, "%s: no memory for an image of %d x %d", name, frame->width, frame->height);
+        goto done;
+    }
+    ok = rgb_convert(&rgb, frame, out->rgb, name, err);
+done:
+    if (!ok) image_free(out);
+    rgb_free(&rgb);
+    av_frame_free(&frame);
+    return ok;
+}
+
+// A frame of the encoder's with a copy of the pixels.
+static AVFrame *frame_of(const Image *image) {
+    AVFrame *f = av_frame_alloc();
+    if (!f) return NULL;
+    f->format = AV_PIX_FMT_RGB24;
+    f->width = image->width;
+    f->height = image->height;
+    if (av_frame_get_buffer(f, 0) < 0) {
+        av_frame_free(&f);
+        return NULL;
+    }
+    size_t row = (size_t)image->width * 3;
+    for (int y = 0; y < image->height; y++)
+        memcpy(f->data[0] + (ptrdiff_t)y * f->linesize[0], image->rgb + (size_t)y * row, row);
+    return f;
+}
+
+bool image_encode_png(const Image *image, uint8_t **out, size_t *size, Error *err) {
+    ffmpeg_quiet();
+    *out = NULL;
+    *size = 0;
+    if (image->width < 1 || image->height < 1 || image->width > MAX_SIDE ||
+        image->height > MAX_SIDE)
+        return fail(err, "an image of %d x %d cannot be written as PNG", image->width,
+                    image->height);
+    bool ok = false;
+    char text[128];
+    AVCodecContext *c = NULL;
+    AVPacket *packet = av_packet_alloc();
+    AVFrame *frame = frame_of(image);
+    const AVCodec *codec = avcodec_find_encoder(AV_CODEC_ID_PNG);
+    if (codec) c = avcodec_alloc_context3(codec);
+    if (!c || !packet || !frame) {
+        fail(err, "this FFmpeg cannot write PNG");
+        goto done;
+    }
+    c->width = image->width;
+    c->height = image->height;
+    c->pix_fmt = AV_PIX_FMT_RGB24;
+    c->time_base = (AVRational){1, 1};
+    c->thread_count = 1;
+    c->compression_level = 6; // as LeRobot's images
+    av_opt_set(c->priv_data, "pred", "mixed", 0);
+    int code = avcodec_open2(c, codec, NULL);
+    if (code >= 0) code = avcodec_send_frame(c, frame);
+    if (code >= 0) code = avcodec_send_frame(c, NULL);
+    if (code >= 0) code = avcodec_receive_packet(c, packet);
+    if (code < 0) {
+        fail(err, "PNG of %d x %d: %s", image->width, image->height, ffmpeg_text(code, text));
+        goto done;
+    }
+    *size = (size_t)packet->size;
+    *out = mem_alloc(*size);
+    memcpy(*out, packet->data, *size);
+    ok = true;
+done:
+    avcodec_free_context(&c);
+    av_packet_free(&packet);
+    av_frame_free(&frame);
+    return ok;
+}
+
+bool image_write_png(const char *path, const Image *image, Error *err) {
+    uint8_t *bytes;
+    size_t size;
+    if (!image_encode_png(image, &bytes, &size, err)) return fail(err, "%s: %s", path, err->text);
+    bool ok = file_write(path, bytes, size, err);
+    mem_free(bytes);
+    return ok;
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Resizing in whole numbers: per axis the weights are integers over a common divisor, so the result
+// is the exactly rounded weighted mean, whatever the machine.
+#include "base/memory.h"
+#include "formats/image.h"
+#include <string.h>
+
+// The input samples that make up one output sample: weights of input `first`, `first` + 1, ...
+typedef struct Taps {
+    int32_t first, count;
+    int64_t weights; // place of the first weight in the table
+} Taps;
+
+// Sum of the weights of any output sample.
+static int64_t axis_divisor(int in, int out) {
+    return out == in ? 1 : out < in ? in : 2 * (int64_t)out;
+}
+
+// Upper bound of the number of weights of a whole axis: an output sample of a shrinking axis
+// overlaps at most in/out + 2 input samples.
+static size_t axis_weights(int in, int out) {
+    return (size_t)in + 2 * (size_t)out;
+}
+
+// Taps of output sample i; its weights are written to w.
+static Taps axis_taps(int in, int out, int i, int32_t *w) {
+    if (in == out) {
+        w[0] = 1;
+        return (Taps){i, 1, 0};
+    }
+    if (out < in) { // output i covers [i*in, (i+1)*in) of input samples that are `out` wide each
+        int64_t from = (int64_t)i * in, to = from + in;
+        Taps t = {(int32_t)(from / out), 0, 0};
+        for (int64_t j = t.first; j * out < to; j++) {
+            int64_t start = j * out > from ? j * out : from;
+            int64_t end = (j + 1) * out < to ? (j + 1) * out : to;
+            w[t.count++] = (int32_t)(end - start);
+        }
+        return t;
+    }
+    // The centre of output i in input samples is x / (2 out), counted from the centre of input 0.
+    int64_t x = (2 * (int64_t)i + 1) * in - out, unit = 2 * (int64_t)out;
+    int64_t last = (int64_t)(in - 1) * unit;
+    x = x < 0 ? 0 : x > last ? last : x;
+    Taps t = {(int32_t)(x / unit), 1, 0};
+    w[0] = (int32_t)unit;
+    if (x % unit) {
+        w[1] = (int32_t)(x % unit);
+        w[0] -= w[1];
+        t.count = 2;
+    }
+    return t;
+}
+
+static size_t aligned(size_t bytes) {
+    return (bytes + 63) / 64 * 64;
+}
+
+size_t image_resize_scratch(int h, int w, int out_h, int out_w) {
+    return aligned((size_t)w * 3 * sizeof(uint32_t)) + aligned((size_t)out_w * sizeof(Taps)) +
+           aligned(axis_weights(w, out_w) * sizeof(int32_t)) +
+           aligned(axis_weights(h, out_h) * sizeof(int32_t));
+}
+
+// sums (n): weighted sum of rows. in is the first row of the taps.
+static void sum_rows(uint32_t *restrict sums, const uint8_t *restrict in, size_t n, Taps t,
+                     const int32_t *weights) {
+    memset(sums, 0, n * sizeof *sums);
+    for (int32_t j = 0; j < t.count; j++, in += n) {
+        uint32_t k = (uint32_t)weights[j];
+        for (size_t x = 0; x < n; x++) sums[x] += k * in[x];
+    }
+}
+
+// One row of the output from the column sums.
+static void sum_columns(uint8_t *restrict out, const uint32_t *restrict sums, const Taps *taps,
+                        const int32_t *weights, int out_w, int64_t divisor) {
+    // sum / divisor + 1/2 is either an integer or at least 1 / (2 divisor) below the next one. Half
+    // of that outweighs a double's rounding, so the division may be a multiplication.
+    double scale = 1.0 / (double)divisor, half = 0.5 + 0.25 * scale;
+    for (int x = 0; x < out_w; x++) {
+        const uint32_t *s = sums + (size_t)taps[x].first * 3;
+        const int32_t *w = weights + taps[x].weights;
+        uint64_t r = 0, g = 0, b = 0;
+        for (int32_t j = 0; j < taps[x].count; j++, s += 3) {
+            r += (uint64_t)s[0] * (uint32_t)w[j];
+            g += (uint64_t)s[1] * (uint32_t)w[j];
+            b += (uint64_t)s[2] * (uint32_t)w[j];
+        }
+        out[3 * x] = (uint8_t)((double)r * scale + half);
+        out[3 * x + 1] = (uint8_t)((double)g * scale + half);
+        out[3 * x + 2] = (uint8_t)((double)b * scale + half);
+    }
+}
+
+void image_resize(uint8_t *out, int out_h, int out_w, const uint8_t *in, int h, int w,
+                  void *scratch) {
+    size_t row = (size_t)w * 3;
+    if (out_h == h && out_w == w) {
+        memcpy(out, in, (size_t)h * row);
+        return;
+    }
+    void *own = scratch ? NULL : mem_alloc(image_resize_scratch(h, w, out_h, out_w));
+    uint8_t *at = scratch ? scratch : own;
+    uint32_t *sums = (uint32_t *)at;
+    at += aligned(row * sizeof *sums);
+    Taps *columns = (Taps *)at;
+    at += aligned((size_t)out_w * sizeof *columns);
+    int32_t *column_weights = (int32_t *)at;
+    at += aligned(axis_weights(w, out_w) * sizeof *column_weights);
+    int32_t *row_weights = (int32_t *)at;
+
+    int64_t used = 0;
+    for (int x = 0; x < out_w; x++) {
+        columns[x] = axis_taps(w, out_w, x, column_weights + used);
+        columns[x].weights = used;
+        used += columns[x].count;
+    }
+    int64_t divisor = axis_divisor(h, out_h) * axis_divisor(w, out_w);
+    for (int y = 0; y < out_h; y++) {
+        Taps t = axis_taps(h, out_h, y, row_weights);
+        sum_rows(sums, in + (size_t)t.first * row, row, t, row_weights);
+        sum_columns(out + (size_t)y * (size_t)out_w * 3, sums, columns, column_weights, out_w,
+                    divisor);
+    }
+    mem_free(own);
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// JSON through libjansson, with the file handling and the number spelling of this project.
+#ifndef TACT_FORMATS_JSON_H
+#define TACT_FORMATS_JSON_H
+
+#include "base/error.h"
+#include <jansson.h>
+
+// Reads one JSON document. The caller owns *out (json_decref). Objects keep their key order.
+CHECKED bool json_read(const char *path, json_t **out, Error *err);
+
+// Text of a value in LeRobot's style: indent spaces per level, keys in insertion order, floats in
+// their shortest form that reads back the same, spelled as Python does (1e-05, 10.0). indent 0
+// gives one line. Free with mem_free.
+char *json_text(const json_t *value, int indent);
+
+// Writes json_text(value, indent) whole or not at all, without a trailing newline.
+CHECKED bool json_write(const char *path, const json_t *value, int indent, Error *err);
+
+#endif

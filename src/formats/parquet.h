@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parquet as LeRobot and its kin write it: flat columns, lists of primitives (any nesting of LIST
+// is flattened to leaf values; only one list level gives offsets), structs of {bytes, path}.
+// Encodings PLAIN, PLAIN_DICTIONARY, RLE_DICTIONARY, RLE (levels, booleans); data pages v1 and v2;
+// codecs none, snappy, gzip, zstd. Other things are refused by name.
+// The reader trusts nothing: every length and offset is checked against the file and the page, and
+// page checksums are verified where the writer stored them.
+#ifndef TACT_FORMATS_PARQUET_H
+#define TACT_FORMATS_PARQUET_H
+
+#include "base/error.h"
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct ParquetFile ParquetFile;
+
+typedef enum ParquetKind {
+    PARQUET_NUMBERS, // INT32, INT64, FLOAT, DOUBLE, BOOLEAN leaves, read as double
+    PARQUET_BYTES,   // BYTE_ARRAY, FIXED_LEN_BYTE_ARRAY leaves
+} ParquetKind;
+
+typedef struct ParquetBytes {
+    const uint8_t *data; // borrowed from the ParquetColumn; not terminated
+    size_t size;
+} ParquetBytes;
+
+// The values of one leaf column over a range of rows. Free with parquet_column_free.
+typedef struct ParquetColumn {
+    ParquetKind kind;
+    int64_t rows;         // rows of the range
+    int64_t count;        // leaf values; == rows for a flat column
+    int64_t *offsets;     // (rows + 1) index of the first leaf of each row; NULL for a flat column
+    double *numbers;      // (count) PARQUET_NUMBERS; a null leaf is NaN. int64 is exact to 2^53
+    ParquetBytes *bytes;  // (count) PARQUET_BYTES; a null leaf has data NULL
+    void *storage;        // private
+} ParquetColumn;
+
+// Opens and checks the footer. The file stays mapped until parquet_close.
+CHECKED bool parquet_open(const char *path, ParquetFile **out, Error *err);
+void parquet_close(ParquetFile *f); // NULL allowed
+
+int64_t parquet_rows(const ParquetFile *f);
+int parquet_row_groups(const ParquetFile *f);
+int64_t parquet_row_group_rows(const ParquetFile *f, int group);
+int parquet_column_count(const ParquetFile *f);
+// Dotted leaf path: "action.list.element" (or whatever the writer named the inner levels),
+// "observation.images.cam.bytes", "timestamp". Names may contain dots and slashes themselves.
+const char *parquet_column_path(const ParquetFile *f, int column);
+// Index of the leaf column of a top-level field; `member` names a struct member (e.g. "bytes") or
+// is NULL for a flat or list field. -1 if there is none.
+int parquet_find(const ParquetFile *f, const char *field, const char *member);
+// Value of a key of the file's key-value metadata, or NULL.
+const char *parquet_metadata(const ParquetFile *f, const char *key);
+
+// Reads one column over row groups [first, first + groups); groups -1 means all that follow.
+CHECKED bool parquet_read(ParquetFile *f, int column, int first, int groups, ParquetColumn *out,
+                          Error *err);
+void parquet_column_free(ParquetColumn *c);
+
+// Writer: PLAIN pages v1 with snappy, one call a row group.
+typedef enum ParquetType { PARQUET_I64, PARQUET_F32, PARQUET_F64, PARQUET_BOOL, PARQUET_STRING } ParquetType;
+
+typedef struct ParquetField {
+    const char *name;
+    ParquetType type;
+    bool list;          // LIST with inner names "list" and "element"
+    const char *member; // non-NULL: leaf `member` of a struct `name` (image columns: "bytes", "path");
+                        // members of one struct stand next to each other. STRING here is raw bytes
+} ParquetField;
+
+typedef struct ParquetWriter ParquetWriter;
+// Values of one field for one row group. For list fields offsets has rows + 1 entries.
+typedef struct ParquetValues {
+    const void *data; // int64_t, float, double, uint8_t (BOOL) or ParquetBytes, by field type
+    const int64_t *offsets;
+} ParquetValues;
+
+// metadata: n_metadata pairs key, value stored in the file's key-value metadata.
+CHECKED bool parquet_writer_open(const char *path, const ParquetField *fields, int n_fields,
+                                 const char *const (*metadata)[2], int n_metadata,
+                                 ParquetWriter **out, Error *err);
+CHECKED bool parquet_write_group(ParquetWriter *w, int64_t rows, const ParquetValues *values,
+                                 Error *err);
+// Writes the footer, syncs and moves the file into place. The writer is freed either way.
+CHECKED bool parquet_writer_close(ParquetWriter *w, Error *err);
+// Drops the file. NULL allowed.
+void parquet_writer_abort(ParquetWriter *w);
+
+#endif

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// The footer: schema, row groups, key-value metadata.
+#include "formats/parquet_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// ---- schema -----------------------------------------------------------------------------------
+
+typedef struct Element {
+    int type, width, repetition, children;
+    char *name;
+} Element;
+
+static char *copy_text(ParquetFile *f, const uint8_t *bytes, size_t n) {
+    char *s = arena_alloc(&f->arena, n + 1);
+    if (n) memcpy(s, bytes, n);
+    return s;
+}
+
+static char *read_text(ParquetFile *f, ThriftReader *r) {
+    size_t n;
+    const uint8_t *bytes = thrift_binary(r, &n);
+    return copy_text(f, bytes, n);
+}
+
+static Element read_element(ParquetFile *f, ThriftReader *r) {
+    Element e = {.type = -1, .name = ""};
+    int id = 0, type;
+    while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
+        if (id == 1 && type == THRIFT_I32) e.type = (int)thrift_int(r);
+        else if (id == 2 && type == THRIFT_I32) e.width = (int)thrift_int(r);
+        else if (id == 3 && type == THRIFT_I32) e.repetition = (int)thrift_int(r);
+        else if (id == 4 && type == THRIFT_BINARY) e.name = read_text(f, r);
+        else if (id == 5 && type == THRIFT_I32) e.children = (int)thrift_int(r);
+        else thrift_skip(r, type);
+    }
+    return e;
+}
+
+// Walks the flattened tree depth first.
+typedef struct Walk {
+    ParquetFile *f;
+    const Element *elements;
+    int64_t count, at;
+    int leaves;
+} Walk;
+
+enum { MAX_NESTING = 16 };
+
+static void add_leaf(Walk *w, const Element *e, const char *path, const char *top, int def, int rep,
+                     int element_def) {
+    Leaf *leaf = &w->f->leaves[w->leaves++];
+    *leaf = (Leaf){.path = arena_strdup(&w->f->arena, path), .top = arena_strdup(&w->f->arena, top),
+                   .last = e->name, .type = e->type, .width = e->width, .max_def = def,
+                   .max_rep = rep, .element_def = element_def};
+}
+
+static bool walk(Walk *w, const char *prefix, const char *top, int depth, int def, int rep,
+                 int element_def) {
+    if (w->at >= w->count || depth > MAX_NESTING) return false;
+    const Element *e = &w->elements[w->at++];
+    char path[1024];
+    if (e->repetition < REPEAT_REQUIRED || e->repetition > REPEAT_REPEATED) return false;
+    snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", e->name);
+    if (depth == 0) top = e->name;
+    if (e->repetition != REPEAT_REQUIRED) def++;
+    if (e->repetition == REPEAT_REPEATED) {
+        rep++;
+        element_def = def;
+    }
+    if (e->children <= 0) {
+        if (e->type < TYPE_BOOLEAN || e->type > TYPE_FIXED) return false;
+        if (e->type == TYPE_FIXED && (e->width <= 0 || e->width > MAX_PAGE_BYTES)) return false;
+        add_leaf(w, e, path, top, def, rep, element_def);
+        return true;
+    }
+    for (int i = 0; i < e->children; i++)
+        if (!walk(w, path, top, depth + 1, def, rep, element_def)) return false;
+    return true;
+}
+
+static bool read_schema(ParquetFile *f, ThriftReader *r) {
+    int type;
+    int64_t n = thrift_list(r, &type);
+    if (type != THRIFT_STRUCT || n < 1 || n > MAX_LEAVES) return false;
+    Element *elements = NEW(Element, n);
+    for (int64_t i = 0; i < n && !r->bad; i++) elements[i] = read_element(f, r);
+    f->leaves = arena_alloc(&f->arena, (size_t)n * sizeof *f->leaves);
+    Walk w = {.f = f, .elements = elements, .count = n, .at = 1};
+    bool ok = !r->bad;
+    for (int i = 0; ok && i < elements[0].children; i++) ok = walk(&w, "", "", 0, 0, 0, 0);
+    ok = ok && w.at == n;
+    f->n_leaves = w.leaves;
+    mem_free(elements);
+    return ok;
+}
+
+// ---- row groups -------------------------------------------------------------------------------
+
+static void read_column_metadata(ThriftReader *r, Chunk *c) {
+    int id = 0, type;
+    int64_t data = -1, dictionary = -1;
+    while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
+        if (type != THRIFT_I32 && type != THRIFT_I64) {
+            thrift_skip(r, type);
+            continue;
+        }
+        int64_t v = thrift_int(r);
+        if (id == 1) c->type = (int)v;
+        else if (id == 4) c->codec = (int)v;
+        else if (id == 5) c->values = v;
+        else if (id == 6) c->unpacked = v;
+        else if (id == 7) c->bytes = v;
+        else if (id == 9) data = v;
+        else if (id == 11) dictionary = v;
+    }
+    // Some writers leave the dictionary's offset 0.
+    c->start = dictionary > 0 && dictionary < data ? dictionary : data;
+}
+
+static void read_chunk(ThriftReader *r, Chunk *c) {
+    int id = 0, type;
+    while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
+        if (id == 3 && type == THRIFT_STRUCT) read_column_metadata(r, c);
+        else thrift_skip(r, type);
+    }
+}
+
+static bool read_group(ParquetFile *f, ThriftReader *r, RowGroup *g) {
+    int id = 0, type, element;
+    g->chunks = arena_alloc(&f->arena, (size_t)(f->n_leaves + 1) * sizeof *g->chunks);
+    for (int i = 0; i < f->n_leaves; i++) g->chunks[i].start = -1;
+    while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
+        if (id == 1 && type == THRIFT_LIST) {
+            int64_t n = thrift_list(r, &element);
+            if (n != f->n_leaves || element != THRIFT_STRUCT) return false;
+            for (int64_t i = 0; i < n && !r->bad; i++) read_chunk(r, &g->chunks[i]);
+        } else if (id == 3 && type == THRIFT_I64) {
+            g->rows = thrift_int(r);
+        } else {
+            thrift_skip(r, type);
+        }
+    }
+    for (int i = 0; i < f->n_leaves; i++) {
+        const Chunk *c = &g->chunks[i];
+        if (c->start < 4 || c->bytes < 0 || c->values < 0 || c->type != f->leaves[i].type ||
+            (uint64_t)c->start > f->size || (uint64_t)c->bytes > f->size - (uint64_t)c->start)
+            return false;
+        // Without repetition every row is one entry.
+        if (f->leaves[i].max_rep == 0 && c->values != g->rows) return false;
+    }
+    return !r->bad && g->rows >= 0;
+}
+
+static bool read_groups(ParquetFile *f, ThriftReader *r) {
+    int type;
+    int64_t n = thrift_list(r, &type), rows = 0;
+    if (n > 0 && type != THRIFT_STRUCT) return false;
+    f->groups = arena_alloc(&f->arena, (size_t)(n + 1) * sizeof *f->groups);
+    for (int64_t i = 0; i < n; i++) {
+        if (!read_group(f, r, &f->groups[i])) return false;
+        if (f->groups[i].rows > INT64_MAX - rows) return false;
+        rows += f->groups[i].rows;
+    }
+    f->n_groups = (int)n;
+    return rows == f->rows;
+}
+
+static bool read_key_values(ParquetFile *f, ThriftReader *r) {
+    int type;
+    int64_t n = thrift_list(r, &type);
+    if (n > 0 && type != THRIFT_STRUCT) return false;
+    f->metadata = arena_alloc(&f->arena, (size_t)(n + 1) * sizeof *f->metadata);
+    f->n_metadata = (int)n;
+    for (int64_t i = 0; i < n && !r->bad; i++) {
+        int id = 0;
+        f->metadata[i] = (KeyValue){"", ""};
+        while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
+            if (id == 1 && type == THRIFT_BINARY) f->metadata[i].key = read_text(f, r);
+            else if (id == 2 && type == THRIFT_BINARY) f->metadata[i].value = read_text(f, r);
+            else thrift_skip(r, type);
+        }
+    }
+    return !r->bad;
+}
+
+static bool damaged(const ParquetFile *f, const char *what, Error *err) {
+    return fail(err, "%s: damaged Parquet file: %s; copy it again", f->path, what);
+}
+
+bool parquet_footer(ParquetFile *f, Error *err) {
+    if (f->size < 12 || memcmp(f->data, "PAR1", 4) != 0)
+        return fail(err, "%s: not a Parquet file", f->path);
+    if (memcmp(f->data + f->size - 4, "PAR1", 4) != 0)
+        return damaged(f, "its end is missing (cut short?)", err);
+    uint32_t length;
+    memcpy(&length, f->data + f->size - 8, 4);
+    if (length > f->size - 12) return damaged(f, "its footer is longer than the file", err);
+    ThriftReader r = {f->data + f->size - 8 - length, f->data + f->size - 8, false, 0};
+    int id = 0, type;
+    bool schema = false, groups = false;
+    while ((type = thrift_field(&r, &id)) != THRIFT_STOP) {
+        if (id == 2 && type == THRIFT_LIST) {
+            if (!read_schema(f, &r)) return damaged(f, "its schema does not hold together", err);
+            schema = true;
+        } else if (id == 3 && type == THRIFT_I64) {
+            f->rows = thrift_int(&r);
+        } else if (id == 4 && type == THRIFT_LIST && schema) {
+            if (!read_groups(f, &r)) return damaged(f, "its row groups do not hold together", err);
+            groups = true;
+        } else if (id == 5 && type == THRIFT_LIST) {
+            if (!read_key_values(f, &r)) return damaged(f, "its metadata does not hold together", err);
+        } else {
+            thrift_skip(&r, type);
+        }
+    }
+    if (r.bad || !schema || !groups) return damaged(f, "its footer does not hold together", err);
+    return true;
+}

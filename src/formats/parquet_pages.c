@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pages: header, checksum, decompression, and the RLE/bit-packed hybrid.
+#include "formats/parquet_internal.h"
+
+#include <snappy-c.h>
+#include <string.h>
+#include <zlib.h>
+#include <zstd.h>
+
+typedef struct Header {
+    int type, encoding, def_encoding, rep_encoding;
+    int64_t unpacked, packed, values, nulls, def_bytes, rep_bytes;
+    bool has_crc, compressed, has_body;
+    uint32_t crc;
+} Header;
+
+// DataPageHeader, DictionaryPageHeader or DataPageHeaderV2, whose first fields differ.
+static void read_body(ThriftReader *r, Header *h, int which) {
+    int id = 0, type;
+    h->has_body = true;
+    while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
+        if (type == THRIFT_TRUE || type == THRIFT_FALSE) {
+            if (which == 8 && id == 7) h->compressed = type == THRIFT_TRUE;
+            continue;
+        }
+        if (type != THRIFT_I32) {
+            thrift_skip(r, type);
+            continue;
+        }
+        int64_t v = thrift_int(r);
+        if (id == 1) h->values = v;
+        if (which != 8 && id == 2) h->encoding = (int)v;
+        if (which == 5 && id == 3) h->def_encoding = (int)v;
+        if (which == 5 && id == 4) h->rep_encoding = (int)v;
+        if (which == 8 && id == 2) h->nulls = v;
+        if (which == 8 && id == 4) h->encoding = (int)v;
+        if (which == 8 && id == 5) h->def_bytes = v;
+        if (which == 8 && id == 6) h->rep_bytes = v;
+    }
+}
+
+static Header read_header(ThriftReader *r) {
+    Header h = {.type = -1, .def_encoding = ENCODING_RLE, .rep_encoding = ENCODING_RLE,
+                .compressed = true};
+    int id = 0, type;
+    while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
+        if (type == THRIFT_STRUCT && (id == 5 || id == 7 || id == 8)) {
+            read_body(r, &h, id);
+        } else if (type == THRIFT_I32 && id >= 1 && id <= 4) {
+            int64_t v = thrift_int(r);
+            if (id == 1) h.type = (int)v;
+            if (id == 2) h.unpacked = v;
+            if (id == 3) h.packed = v;
+            if (id == 4) {
+                h.crc = (uint32_t)v;
+                h.has_crc = true;
+            }
+        } else {
+            thrift_skip(r, type);
+        }
+    }
+    return h;
+}
+
+static bool inflate_exactly(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
+    z_stream z = {.next_in = (Bytef *)in, .avail_in = (uInt)n, .next_out = out,
+                  .avail_out = (uInt)size};
+    if (inflateInit2(&z, 15 + 32) != Z_OK) return false; // gzip or zlib wrapping
+    int status = inflate(&z, Z_FINISH);
+    bool ok = status == Z_STREAM_END && z.avail_out == 0;
+    inflateEnd(&z);
+    return ok;
+}
+
+// Exactly `size` bytes must come out.
+static bool unpack(int codec, const uint8_t *in, size_t n, uint8_t *out, size_t size) {
+    size_t length = size;
+    switch (codec) {
+    case CODEC_SNAPPY:
+        return snappy_uncompressed_length((const char *)in, n, &length) == SNAPPY_OK &&
+               length == size &&
+               snappy_uncompress((const char *)in, n, (char *)out, &length) == SNAPPY_OK;
+    case CODEC_GZIP: return inflate_exactly(in, n, out, size);
+    case CODEC_ZSTD: return ZSTD_decompress(out, size, in, n) == size;
+    default: return false;
+    }
+}
+
+static bool damaged(const ParquetFile *f, const uint8_t *at, const char *what, Error *err) {
+    return fail(err, "%s: damaged Parquet page at byte %zu: %s; copy the file again", f->path,
+                (size_t)(at - f->data), what);
+}
+
+static bool header_is_sane(const Header *h, const Chunk *c, int64_t room) {
+    bool typed = h->type == PAGE_DATA || h->type == PAGE_DICTIONARY || h->type == PAGE_DATA_V2;
+    return typed && h->has_body && h->packed >= 0 && h->packed <= room && h->unpacked >= 0 &&
+           h->unpacked <= MAX_PAGE_BYTES && h->values >= 0 && h->values <= MAX_PAGE_VALUES &&
+           h->def_bytes >= 0 && h->rep_bytes >= 0 &&
+           h->def_bytes + h->rep_bytes <= h->packed &&
+           h->def_bytes + h->rep_bytes <= h->unpacked &&
+           (c->codec != CODEC_NONE || h->packed == h->unpacked);
+}
+
+bool parquet_page(const ParquetFile *f, const Chunk *c, const uint8_t **at, const uint8_t *end,
+                  Arena *arena, Page *page, Error *err) {
+    const uint8_t *start = *at;
+    ThriftReader r = {start, end, false, 0};
+    Header h = read_header(&r);
+    *page = (Page){.type = h.type, .encoding = h.encoding, .values = h.values};
+    if (h.type == PAGE_INDEX && !r.bad && h.packed >= 0 && h.packed <= r.end - r.at) {
+        *at = r.at + h.packed;
+        return true;
+    }
+    if (r.bad || !header_is_sane(&h, c, r.end - r.at))
+        return damaged(f, start, "its header does not hold together", err);
+    if (h.type == PAGE_DATA && (h.def_encoding != ENCODING_RLE || h.rep_encoding != ENCODING_RLE))
+        return fail(err, "%s: levels in encoding %d; only RLE is supported", f->path,
+                    h.def_encoding);
+    const uint8_t *body = r.at;
+    *at = body + h.packed;
+    if (h.has_crc && (uint32_t)crc32(0, body, (uInt)h.packed) != h.crc)
+        return damaged(f, start, "its checksum does not match", err);
+
+    size_t levels = (size_t)(h.def_bytes + h.rep_bytes); // v2 leaves them unpacked
+    page->levels_rep = h.type == PAGE_DATA_V2 ? body : NULL;
+    page->levels_def = h.type == PAGE_DATA_V2 ? body + h.rep_bytes : NULL;
+    page->rep_bytes = (size_t)h.rep_bytes;
+    page->def_bytes = (size_t)h.def_bytes;
+    page->bytes = (size_t)h.unpacked - levels;
+    if (c->codec == CODEC_NONE || !h.compressed) {
+        if (h.packed != h.unpacked) return damaged(f, start, "its sizes do not match", err);
+        page->data = body + levels;
+        return true;
+    }
+    if (c->codec != CODEC_SNAPPY && c->codec != CODEC_GZIP && c->codec != CODEC_ZSTD)
+        return fail(err, "%s: compression codec %d; only snappy, gzip, zstd and none are supported",
+                    f->path, c->codec);
+    uint8_t *out = arena_alloc(arena, page->bytes + 8);
+    page->data = out;
+    if (page->bytes == 0 && (size_t)h.packed == levels) return true;
+    if (!unpack(c->codec, body + levels, (size_t)h.packed - levels, out, page->bytes))
+        return damaged(f, start, "it does not decompress", err);
+    return true;
+}
+
+bool parquet_hybrid(const uint8_t *data, size_t bytes, int width, int64_t count, uint32_t *out) {
+    if (width < 0 || width > 32) return false;
+    ThriftReader r = {data, data + bytes, false, 0};
+    size_t value_bytes = (size_t)(width + 7) / 8;
+    for (int64_t i = 0; i < count;) {
+        uint64_t header = thrift_varint(&r);
+        uint64_t n = header >> 1;
+        if (r.bad || n == 0) return false;
+        if (header & 1) { // n groups of eight, bit-packed, least significant bit first
+            if (n > (uint64_t)(r.end - r.at) / (width ? (uint64_t)width : 1) + 1) return false;
+            if ((uint64_t)(r.end - r.at) < n * (uint64_t)width) return false;
+            uint64_t bit = 0;
+            for (uint64_t k = 0; k < 8 * n && i < count; k++, bit += (uint64_t)width) {
+                uint64_t v = 0;
+                for (int b = 0; b < width; b++) {
+                    uint64_t p = bit + (uint64_t)b;
+                    v |= (uint64_t)(r.at[p / 8] >> (p % 8) & 1) << b;
+                }
+                out[i++] = (uint32_t)v;
+            }
+            r.at += n * (uint64_t)width;
+        } else { // n times one value
+            if ((size_t)(r.end - r.at) < value_bytes) return false;
+            uint32_t v = 0;
+            for (size_t b = 0; b < value_bytes; b++) v |= (uint32_t)r.at[b] << (8 * b);
+            r.at += value_bytes;
+            if (width < 32 && v >> width) return false;
+            for (uint64_t k = 0; k < n && i < count; k++) out[i++] = v;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "formats/rgb.h"
+
+#include "base/memory.h"
+#include <libavutil/log.h>
+#include <libavutil/pixdesc.h>
+#include <libswscale/swscale.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void silence(void) {
+    av_log_set_level(AV_LOG_QUIET);
+    setenv("SVT_LOG", "0", 0); // SVT-AV1 writes to stderr by itself
+}
+
+void ffmpeg_quiet(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, silence);
+}
+
+const char *ffmpeg_text(int code, char buffer[128]) {
+    if (av_strerror(code, buffer, 128) < 0) strcpy(buffer, "unknown error");
+    return buffer;
+}
+
+void rgb_free(Rgb *c) {
+    sws_freeContext(c->sws);
+    mem_free(c->rows);
+    *c = (Rgb){0};
+}
+
+static bool is_full_range(const AVFrame *f, const AVPixFmtDescriptor *d) {
+    return f->color_range == AVCOL_RANGE_JPEG || strncmp(d->name, "yuvj", 4) == 0 ||
+           d->nb_components < 3 || (d->flags & AV_PIX_FMT_FLAG_RGB);
+}
+
+static bool prepare(Rgb *c, const AVFrame *f, const AVPixFmtDescriptor *d, const char *name,
+                    Error *err) {
+    struct SwsContext *before = c->sws;
+    int flags = SWS_BILINEAR | (c->exact ? SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT : 0);
+    int range = is_full_range(f, d), matrix = (int)f->colorspace;
+    c->sws = sws_getCachedContext(c->sws, f->width, f->height, f->format, f->width, f->height,
+                                  AV_PIX_FMT_RGB24, flags, NULL, NULL, NULL);
+    if (!c->sws)
+        return fail(err, "%s: pixel format %s cannot be converted; encode as yuv420p or RGB", name,
+                    d->name);
+    if (c->sws == before && c->range == range && c->matrix == matrix) return true;
+    // Unspecified and RGB give BT.601 here.
+    const int *k = sws_getCoefficients(matrix);
+    // Fails for RGB to RGB, where there is no matrix to set.
+    (void)sws_setColorspaceDetails(c->sws, k, range, k, 1, 0, 1 << 16, 1 << 16);
+    c->range = range;
+    c->matrix = matrix;
+    return true;
+}
+
+bool rgb_convert(Rgb *c, const AVFrame *f, uint8_t *rgb, const char *name, Error *err) {
+    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(f->format);
+    if (!d) return fail(err, "%s: unknown pixel format; encode as yuv420p or RGB", name);
+    if (!prepare(c, f, d, name, err)) return false;
+    size_t row = (size_t)f->width * 3, stride = (row + 127) / 64 * 64;
+    bool direct = f->width % 16 == 0 && (uintptr_t)rgb % 16 == 0;
+    if (!direct && c->rows_size < stride * (size_t)f->height + 64) {
+        mem_free(c->rows);
+        c->rows_size = stride * (size_t)f->height + 64;
+        c->rows = mem_alloc(c->rows_size);
+    }
+    uint8_t *target[4] = {direct ? rgb : c->rows};
+    int strides[4] = {(int)(direct ? row : stride)};
+    int done = sws_scale(c->sws, (const uint8_t *const *)f->data, f->linesize, 0, f->height, target,
+                         strides);
+    if (done != f->height) return fail(err, "%s: converting %s to RGB failed", name, d->name);
+    for (int y = 0; y < f->height && !direct; y++)
+        memcpy(rgb + (size_t)y * row, c->rows + (size_t)y * stride, row);
+    return true;
+}

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/file.h"
+#include "base/memory.h"
+#include "formats/safetensors_internal.h"
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// The order is that of the safetensors library's dtype enumeration, which sorts tensors by it.
+const SafetensorsTypeInfo safetensors_types[] = {
+    [ST_BOOL] = {"BOOL", 1, 0}, [ST_U8] = {"U8", 1, 1},    [ST_I8] = {"I8", 1, 2},
+    [ST_I16] = {"I16", 2, 3},   [ST_U16] = {"U16", 2, 4},  [ST_F16] = {"F16", 2, 5},
+    [ST_BF16] = {"BF16", 2, 6}, [ST_I32] = {"I32", 4, 7},  [ST_U32] = {"U32", 4, 8},
+    [ST_F32] = {"F32", 4, 9},   [ST_F64] = {"F64", 8, 10}, [ST_I64] = {"I64", 8, 11},
+    [ST_U64] = {"U64", 8, 12},
+};
+const int safetensors_type_count = sizeof(safetensors_types) / sizeof(safetensors_types[0]);
+
+struct Safetensors {
+    char *path;
+    const uint8_t *map;
+    size_t size;
+    json_t *header; // owns the names
+    SafetensorsEntry *entries;
+    int count;
+};
+
+size_t safetensors_type_size(SafetensorsType type) {
+    return safetensors_types[type].size;
+}
+
+bool safetensors_multiply(int64_t a, int64_t b, int64_t *out) {
+    return !__builtin_mul_overflow(a, b, out);
+}
+
+static CHECKED bool read_header(Safetensors *s, const uint8_t **data, size_t *bytes, Error *err) {
+    if (s->size < 8) {
+        return fail(err,
+                    "%s: not a safetensors file: %zu bytes, fewer than the 8 of the header "
+                    "length; copy the file again",
+                    s->path, s->size);
+    }
+    uint64_t length = 0;
+    for (int i = 7; i >= 0; i--) {
+        length = length << 8 | s->map[i];
+    }
+    if (length > s->size - 8) {
+        return fail(err,
+                    "%s: the header claims %llu bytes but the file has %zu; it is cut short or "
+                    "not a safetensors file",
+                    s->path, (unsigned long long)length, s->size);
+    }
+    if (length < 2 || length > SAFETENSORS_MAX_HEADER || s->map[8] != '{') {
+        return fail(err, "%s: no safetensors header (length %llu); this is another kind of file",
+                    s->path, (unsigned long long)length);
+    }
+    json_error_t problem;
+    s->header =
+        json_loadb((const char *)s->map + 8, (size_t)length, JSON_REJECT_DUPLICATES, &problem);
+    if (!s->header) {
+        return fail(err, "%s: the header is not valid JSON: %s (byte %d); the file is damaged",
+                    s->path, problem.text, problem.position);
+    }
+    *data = s->map + 8 + length;
+    *bytes = s->size - 8 - (size_t)length;
+    return true;
+}
+
+static CHECKED bool check_metadata(const Safetensors *s, json_t *metadata, Error *err) {
+    const char *key;
+    json_t *value;
+    if (!json_is_object(metadata)) {
+        return fail(err, "%s: __metadata__ is not an object; the file is damaged", s->path);
+    }
+    json_object_foreach(metadata, key, value) {
+        if (!json_is_string(value)) {
+            return fail(err,
+                        "%s: __metadata__ value of \"%s\" is not a string; the file is damaged",
+                        s->path, key);
+        }
+    }
+    return true;
+}
+
+static CHECKED bool read_type(const Safetensors *s, SafetensorsEntry *e, const json_t *value,
+                              Error *err) {
+    const char *name = json_string_value(value);
+    for (int i = 0; name && i < safetensors_type_count; i++) {
+        if (strcmp(name, safetensors_types[i].name) == 0) {
+            e->type = (SafetensorsType)i;
+            return true;
+        }
+    }
+    return fail(err, "%s: tensor \"%s\" has dtype %s, which is not supported; convert it to F32",
+                s->path, e->name, name ? name : "missing");
+}
+
+static CHECKED bool read_shape(const Safetensors *s, SafetensorsEntry *e, const json_t *shape,
+                               Error *err) {
+    size_t rank = json_array_size(shape);
+    if (!json_is_array(shape) || rank > SAFETENSORS_MAX_RANK) {
+        return fail(err,
+                    "%s: tensor \"%s\" has no shape of at most %d numbers; the file is damaged",
+                    s->path, e->name, SAFETENSORS_MAX_RANK);
+    }
+    e->rank = (int)rank;
+    e->count = 1;
+    for (size_t i = 0; i < rank; i++) {
+        const json_t *extent = json_array_get(shape, i);
+        e->shape[i] = json_integer_value(extent);
+        if (!json_is_integer(extent) || e->shape[i] < 0 ||
+            !safetensors_multiply(e->count, e->shape[i], &e->count)) {
+            return fail(err, "%s: tensor \"%s\" has an impossible shape; the file is damaged",
+                        s->path, e->name);
+        }
+    }
+    return true;
+}
+
+static CHECKED bool read_entry(const Safetensors *s, const char *name, const json_t *value,
+                               const uint8_t *data, size_t size, SafetensorsEntry *e, Error *err) {
+    e->name = name;
+    if (!json_is_object(value)) {
+        return fail(err, "%s: tensor \"%s\" is not described by an object; the file is damaged",
+                    s->path, name);
+    }
+    if (!read_type(s, e, json_object_get(value, "dtype"), err) ||
+        !read_shape(s, e, json_object_get(value, "shape"), err)) {
+        return false;
+    }
+    const json_t *offsets = json_object_get(value, "data_offsets");
+    const json_t *first = json_array_get(offsets, 0), *last = json_array_get(offsets, 1);
+    int64_t begin = json_integer_value(first), end = json_integer_value(last);
+    if (json_array_size(offsets) != 2 || !json_is_integer(first) || !json_is_integer(last) ||
+        begin < 0 || end < begin || (uint64_t)end > size) {
+        return fail(err,
+                    "%s: tensor \"%s\" lies outside the data (data_offsets %lld to %lld of %zu "
+                    "bytes); the file is cut short or damaged",
+                    s->path, name, (long long)begin, (long long)end, size);
+    }
+    int64_t bytes;
+    if (!safetensors_multiply(e->count, (int64_t)safetensors_type_size(e->type), &bytes) ||
+        bytes != end - begin) {
+        return fail(err,
+                    "%s: tensor \"%s\" has %lld bytes of data, but %lld elements of %s; the "
+                    "file is damaged",
+                    s->path, name, (long long)(end - begin), (long long)e->count,
+                    safetensors_types[e->type].name);
+    }
+    e->bytes = (size_t)bytes;
+    e->data = data + begin;
+    return true;
+}
+
+static int by_position(const void *a, const void *b) {
+    const SafetensorsEntry *x = a, *y = b;
+    if (x->data != y->data) {
+        return (const uint8_t *)x->data < (const uint8_t *)y->data ? -1 : 1;
+    }
+    return x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
+}
+
+// Sorted by position, the tensors must cover the data exactly: no overlap, no hole.
+static CHECKED bool check_cover(const Safetensors *s, const uint8_t *data, size_t size,
+                                Error *err) {
+    const uint8_t *end = data;
+    for (int i = 0; i < s->count; i++) {
+        const SafetensorsEntry *e = &s->entries[i];
+        const uint8_t *begin = e->data;
+        if (begin != end) {
+            return fail(err, "%s: tensor \"%s\" %s; the file is damaged", s->path, e->name,
+                        begin < end ? "overlaps the tensor before it"
+                                    : "does not follow the tensor before it (a hole)");
+        }
+        end = begin + e->bytes;
+    }
+    if (end != data + size) {
+        return fail(err, "%s: %zu bytes of data belong to no tensor; the file is damaged", s->path,
+                    size - (size_t)(end - data));
+    }
+    return true;
+}
+
+bool safetensors_open(const char *path, Safetensors **out, Error *err) {
+    Safetensors *s = NEW(Safetensors, 1);
+    const uint8_t *data = NULL;
+    size_t size = 0;
+    const char *name;
+    json_t *value;
+    s->path = mem_strdup(path);
+    if (!file_map(path, &s->map, &s->size, err) || !read_header(s, &data, &size, err)) {
+        goto error;
+    }
+    s->entries = NEW(SafetensorsEntry, json_object_size(s->header));
+    json_object_foreach(s->header, name, value) {
+        if (strcmp(name, "__metadata__") == 0) {
+            if (!check_metadata(s, value, err)) {
+                goto error;
+            }
+        } else if (!read_entry(s, name, value, data, size, &s->entries[s->count++], err)) {
+            goto error;
+        }
+    }
+    qsort(s->entries, (size_t)s->count, sizeof(SafetensorsEntry), by_position);
+    if (!check_cover(s, data, size, err)) {
+        goto error;
+    }
+    *out = s;
+    return true;
+error:
+    safetensors_close(s);
+    return false;
+}
+
+void safetensors_close(Safetensors *s) {
+    if (s) {
+        json_decref(s->header);
+        file_unmap(s->map, s->size);
+        mem_free(s->entries);
+        mem_free(s->path);
+        mem_free(s);
+    }
+}
+
+int safetensors_count(const Safetensors *s) {
+    return s->count;
+}
+
+const SafetensorsEntry *safetensors_entry(const Safetensors *s, int i) {
+    return &s->entries[i];
+}
+
+const SafetensorsEntry *safetensors_find(const Safetensors *s, const char *name) {
+    for (int i = 0; i < s->count; i++) {
+        if (strcmp(s->entries[i].name, name) == 0) {
+            return &s->entries[i];
+        }
+    }
+    return NULL;
+}
+
+const char *safetensors_metadata(const Safetensors *s, const char *key) {
+    return json_string_value(json_object_get(json_object_get(s->header, "__metadata__"), key));
+}
+
+static double half_value(uint16_t bits) {
+    int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    double value;
+    if (exponent == 31) {
+        value = fraction ? NAN : INFINITY;
+    } else if (exponent == 0) {
+        value = ldexp(fraction, -24);
+    } else {
+        value = ldexp(1024 + fraction, exponent - 25);
+    }
+    return bits & 0x8000 ? -value : value;
+}
+
+static double brain_value(uint16_t bits) {
+    uint32_t wide = (uint32_t)bits << 16;
+    float value;
+    memcpy(&value, &wide, sizeof value);
+    return value;
+}
+
+double safetensors_value(const SafetensorsEntry *e, int64_t i) {
+    union {
+        double f64;
+        float f32;
+        int64_t i64;
+        uint64_t u64;
+        int32_t i32;
+        uint32_t u32;
+        int16_t i16;
+        uint16_t u16;
+        int8_t i8;
+        uint8_t u8;
+    } v = {0};
+    size_t size = safetensors_type_size(e->type);
+    memcpy(&v, (const uint8_t *)e->data + (size_t)i * size, size);
+    switch (e->type) {
+    case ST_F64:
+        return v.f64;
+    case ST_F32:
+        return v.f32;
+    case ST_F16:
+        return half_value(v.u16);
+    case ST_BF16:
+        return brain_value(v.u16);
+    case ST_I64:
+        return (double)v.i64;
+    case ST_U64:
+        return (double)v.u64;
+    case ST_I32:
+        return v.i32;
+    case ST_U32:
+        return v.u32;
+    case ST_I16:
+        return v.i16;
+    case ST_U16:
+        return v.u16;
+    case ST_I8:
+        return v.i8;
+    case ST_U8:
+        return v.u8;
+    case ST_BOOL:
+        return v.u8 != 0;
+    }
+    return NAN;
+}
+
+bool safetensors_copy_f32(const SafetensorsEntry *e, float *out, int64_t count, Error *err) {
+    if (e->count != count) {
+        return fail(err,
+                    "tensor \"%s\" has %lld elements, but %lld are needed; it belongs to "
+                    "another model",
+                    e->name, (long long)e->count, (long long)count);
+    }
+    if (e->type == ST_F32) {
+        memcpy(out, e->data, e->bytes);
+        return true;
+    }
+    if (e->type != ST_F64 && e->type != ST_F16 && e->type != ST_BF16) {
+        return fail(err, "tensor \"%s\" is %s, but floating-point numbers are needed", e->name,
+                    safetensors_types[e->type].name);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        out[i] = (float)safetensors_value(e, i);
+    }
+    return true;
+}

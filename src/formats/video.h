@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Video files through FFmpeg: reading a frame by its time, writing AV1 as LeRobot does.
+#ifndef TACT_FORMATS_VIDEO_H
+#define TACT_FORMATS_VIDEO_H
+
+#include "base/error.h"
+#include <stdint.h>
+
+// One open video file with its decoder. Not thread-safe: every loader thread opens its own.
+typedef struct Video Video;
+
+// Opens the file and builds the table of its frames' times and keyframes from the container's index
+// (packets are scanned if there is none), without decoding. Decoding uses one thread.
+CHECKED bool video_open(const char *path, Video **out, Error *err);
+void video_close(Video *v); // NULL allowed
+int video_height(const Video *v);
+int video_width(const Video *v);
+int64_t video_frames(const Video *v);
+// Frames per second (average).
+double video_rate(const Video *v);
+
+// Decodes the frame whose time is nearest to t (seconds from the file's start as LeRobot counts
+// them) into rgb (height, width, 3). It must lie within half a frame period of t, else an error
+// that names the file, the time asked for and the nearest one. After an error other frames can be
+// read. Going on from the frame read before costs one decode; a jump seeks to the keyframe before.
+// Range and matrix (BT.601, BT.709, ...) as the stream says, limited BT.601 if it does not say,
+// through swscale's fast path, which is what LeRobot's decoders use.
+CHECKED bool video_read(Video *v, double t, uint8_t *rgb, Error *err);
+
+// As video_read, by frame number in display order.
+CHECKED bool video_read_index(Video *v, int64_t frame, uint8_t *rgb, Error *err);
+
+typedef struct VideoWriter VideoWriter;
+
+// Writes MP4 with libsvtav1 (libaom-av1 where that is missing): yuv420p, `fps` constant frame rate,
+// keyframe every `gop` frames (LeRobot: 2), quality `crf` (LeRobot: 30). Even sizes only.
+// The file appears under its name at video_writer_close. codec NULL means AV1; "h264" and "hevc"
+// are for tests and may be refused if FFmpeg lacks an encoder.
+CHECKED bool video_writer_open(const char *path, const char *codec, int height, int width, int fps,
+                               int gop, int crf, VideoWriter **out, Error *err);
+CHECKED bool video_writer_add(VideoWriter *w, const uint8_t *rgb, Error *err);
+// Flushes, closes, syncs and moves into place; frees the writer either way.
+CHECKED bool video_writer_close(VideoWriter *w, Error *err);
+void video_writer_abort(VideoWriter *w); // NULL allowed
+
+#endif

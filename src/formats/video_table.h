@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to src/formats: which packets and frames a video file has, found without decoding.
+#ifndef TACT_FORMATS_VIDEO_TABLE_H
+#define TACT_FORMATS_VIDEO_TABLE_H
+
+#include "base/error.h"
+#include <libavformat/avformat.h>
+#include <stdint.h>
+
+typedef struct VideoPacket {
+    int64_t pts, dts; // stream time base; dts may be AV_NOPTS_VALUE
+    int64_t frame;    // display number of its frame, -1 when an edit list hides it
+    bool key;
+} VideoPacket;
+
+typedef struct VideoTable {
+    int64_t packets, frames;
+    VideoPacket *packet; // (packets), in decoding order
+    int64_t *by_pts;     // (packets), packet numbers sorted by pts
+    int64_t *shown;      // (frames), packet numbers in display order
+    int reorder;         // most packets that come before another one and are shown after it
+    double period;       // seconds between frames (average)
+} VideoTable;
+
+// Fills an empty table. A stream without reordering (AV1) in an MP4 is read from the MP4's own
+// index, which costs no disk reads; any other file is read through once and rewound. Fails when the
+// file holds fewer bytes or packets than it declares. name stands in messages.
+CHECKED bool video_table_build(VideoTable *t, AVFormatContext *format, int stream,
+                               const char *name, Error *err);
+void video_table_free(VideoTable *t);
+
+// Number of the packet with this pts, or -1.
+int64_t video_table_packet(const VideoTable *t, int64_t pts);
+
+// Number of frames that are shown before a pts.
+int64_t video_table_frames_before(const VideoTable *t, double pts);
+
+// Display number of the frame nearest to a time in units of the stream's time base.
+int64_t video_table_nearest(const VideoTable *t, double pts);
+
+// Last keyframe packet from which packet `number` decodes right: before it in decoding order and
+// not after it in display order (pictures that lead a keyframe need the one before). -1 if none.
+int64_t video_table_keyframe(const VideoTable *t, int64_t number);
+
+#endif

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataset/dataset.h"
+#include "dataset/dataset_internal.h"
+
+#include "base/file.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- what the listing files use ---------------------------------------------------------------
+
+const char *source_task(Source *s, const char *text, size_t size) {
+    // Neighbouring episodes mostly share their task, so the newest is tried first.
+    for (int i = s->n_tasks - 1; i >= 0; i--) {
+        if (strlen(s->tasks[i]) == size && memcmp(s->tasks[i], text, size) == 0) return s->tasks[i];
+    }
+    if (s->n_tasks == s->tasks_room) {
+        int room = s->tasks_room ? 2 * s->tasks_room : 16;
+        const char **tasks = arena_alloc(&s->ds->arena, sizeof *tasks * (size_t)room);
+        if (s->n_tasks) memcpy(tasks, s->tasks, sizeof *tasks * (size_t)s->n_tasks);
+        s->tasks = tasks;
+        s->tasks_room = room;
+    }
+    char *copy = arena_alloc(&s->ds->arena, size + 1);
+    memcpy(copy, text, size);
+    s->tasks[s->n_tasks++] = copy;
+    return copy;
+}
+
+void source_make_listed(Source *s, int64_t n) {
+    int64_t room = s->n_listed + n;
+    if (room > s->listed_room) {
+        if (room < 2 * s->listed_room) room = 2 * s->listed_room;
+        Listed *grown = NEW(Listed, room);
+        if (s->n_listed) memcpy(grown, s->listed, sizeof *grown * (size_t)s->n_listed);
+        mem_free(s->listed);
+        s->listed = grown;
+        s->listed_room = room;
+    }
+    int cameras = s->ds->n_cameras;
+    ListedVideo *videos = arena_alloc(&s->scratch, sizeof *videos * (size_t)(n * cameras));
+    for (int64_t i = 0; i < n; i++) s->listed[s->n_listed + i].videos = videos + i * cameras;
+}
+
+// ---- opening ----------------------------------------------------------------------------------
+
+// The folder of a dataset: the given one, else where LeRobot keeps it.
+static bool resolve_root(Dataset *ds, const DatasetOptions *o, Error *err) {
+    Arena *a = &ds->arena;
+    const char *lerobot = getenv("HF_LEROBOT_HOME"), *hf = getenv("HF_HOME");
+    const char *home = getenv("HOME");
+    if (o->root && *o->root) {
+        char *root = arena_strdup(a, o->root);
+        for (size_t n = strlen(root); n > 1 && root[n - 1] == '/'; n--) root[n - 1] = 0;
+        ds->root = root;
+    } else if (!o->repo_id || !*o->repo_id) {
+        return fail(err, "no dataset given; name its folder with --dataset.root=DIR");
+    } else if (lerobot && *lerobot) {
+        ds->root = arena_printf(a, "%s/%s", lerobot, o->repo_id);
+    } else if (hf && *hf) {
+        ds->root = arena_printf(a, "%s/lerobot/%s", hf, o->repo_id);
+    } else {
+        ds->root =
+            arena_printf(a, "%s/.cache/huggingface/lerobot/%s", home ? home : "~", o->repo_id);
+    }
+    const char *slash = strrchr(ds->root, '/');
+    ds->repo_id = arena_strdup(a, o->repo_id && *o->repo_id ? o->repo_id
+                                  : slash                   ? slash + 1
+                                                            : ds->root);
+    const char *info = arena_printf(a, "%s/meta/info.json", ds->root);
+    if (file_exists(info)) return true;
+    // A common slip: the folder above the dataset, as LeRobot's home is.
+    const char *below = arena_printf(a, "%s/%s/meta/info.json", ds->root, ds->repo_id);
+    if (file_exists(below)) {
+        return fail(err,
+                    "%s: no dataset in this folder, but there is one in %s/%s; give that as "
+                    "--dataset.root",
+                    ds->root, ds->root, ds->repo_id);
+    }
+    return fail(err,
+                "%s: no dataset there (looked for %s); copy the dataset there or name its folder "
+                "with --dataset.root=DIR",
+                ds->root, info);
+}
+
+// Copies the selection, checking it; all listed episodes when there is none.
+static bool select_episodes(Source *s, const DatasetOptions *o, Error *err) {
+    Dataset *ds = s->ds;
+    ds->n_episodes = o->episodes ? o->n_episodes : s->n_listed;
+    if (ds->n_episodes <= 0)
+        return fail(err, "--dataset.episodes is empty; name at least one episode or leave it out");
+    if (ds->n_episodes > s->n_listed)
+        return fail(err, "--dataset.episodes names %lld episodes, but %s has %lld; name each once",
+                    (long long)ds->n_episodes, ds->root, (long long)s->n_listed);
+    s->selected = arena_alloc(&s->scratch, sizeof *s->selected * (size_t)ds->n_episodes);
+    uint8_t *seen = arena_alloc(&s->scratch, (size_t)s->n_listed);
+    for (int64_t i = 0; i < ds->n_episodes; i++) {
+        int64_t e = o->episodes ? o->episodes[i] : i;
+        if (e < 0 || e >= s->n_listed) {
+            return fail(err,
+                        "--dataset.episodes: there is no episode %lld in %s; its episodes are 0 "
+                        "to %lld",
+                        (long long)e, ds->root, (long long)s->n_listed - 1);
+        }
+        if (seen[e])
+            return fail(err, "--dataset.episodes names episode %lld twice; name it once",
+                        (long long)e);
+        seen[e] = 1;
+        s->selected[i] = e;
+    }
+    return true;
+}
+
+// info.json's totals against the list of episodes.
+static bool check_totals(Source *s, Error *err) {
+    Dataset *ds = s->ds;
+    if (s->n_listed == 0)
+        return fail(err, "%s: the dataset has no episodes; record some first", ds->root);
+    const Listed *last = &s->listed[s->n_listed - 1];
+    int64_t frames = last->from + last->length;
+    if (ds->total_episodes < 0) ds->total_episodes = s->n_listed;
+    if (ds->total_frames < 0) ds->total_frames = frames;
+    if (ds->total_episodes == s->n_listed && ds->total_frames == frames) return true;
+    return fail(err,
+                "%s/meta: info.json speaks of %lld episodes with %lld frames, the list of episodes "
+                "has %lld with %lld; copy the meta folder again",
+                ds->root, (long long)ds->total_episodes, (long long)ds->total_frames,
+                (long long)s->n_listed, (long long)frames);
+}
+
+static bool load_stats(Source *s, Error *err) {
+    const char *path = arena_printf(&s->scratch, "%s/meta/stats.json", s->ds->root);
+    return !s->v30 || !file_exists(path) || json_read(path, &s->ds->stats, err);
+}
+
+bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err) {
+    *out = NULL;
+    Dataset *ds = NEW(Dataset, 1);
+    Source s = {.ds = ds};
+    bool ok = resolve_root(ds, options, err) && info_load(&s, err) &&
+              (s.v30 ? v30_list(&s, err) : v21_list(&s, err)) && check_totals(&s, err) &&
+              select_episodes(&s, options, err) && paths_check(&s, options->need_videos, err) &&
+              paths_fill(&s, err) && columns_load(&s, err) && load_stats(&s, err);
+    ds->tasks = s.tasks;
+    ds->n_tasks = s.n_tasks;
+    mem_free(s.listed);
+    arena_free(&s.scratch);
+    if (!ok) {
+        dataset_close(ds);
+        return false;
+    }
+    *out = ds;
+    return true;
+}
+
+void dataset_close(Dataset *ds) {
+    if (!ds) return;
+    json_decref(ds->stats);
+    arena_free(&ds->arena);
+    mem_free(ds);
+}
+
+// ---- questions --------------------------------------------------------------------------------
+
+int64_t dataset_row_of(const Dataset *ds, int64_t index) {
+    for (int64_t i = 0; i < ds->n_episodes; i++) {
+        const Episode *e = &ds->episodes[i];
+        int64_t k = index - ds->index[e->first_row];
+        if (k >= 0 && k < e->length) return e->first_row + k;
+    }
+    return -1;
+}
+
+void dataset_split(const Dataset *ds, double eval_split, uint8_t *held_out) {
+    memset(held_out, 0, (size_t)ds->n_episodes);
+    if (!(eval_split > 0)) return;
+    // Tasks are one pointer per text, NULL being one of its own.
+    for (int t = -1; t < ds->n_tasks; t++) {
+        const char *task = t < 0 ? NULL : ds->tasks[t];
+        int64_t n = 0;
+        for (int64_t i = 0; i < ds->n_episodes; i++) n += ds->episodes[i].task == task;
+        int64_t held = (int64_t)ceil((double)n * (eval_split < 1 ? eval_split : 1));
+        for (int64_t i = ds->n_episodes - 1; i >= 0 && held > 0; i--) {
+            if (ds->episodes[i].task != task) continue;
+            held_out[i] = 1;
+            held--;
+        }
+    }
+}

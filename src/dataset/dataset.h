@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// LeRobot datasets v3.0 and v2.1 as they lie on disk, behind one struct.
+//
+// A "row" is a position in the selected episodes, 0 .. rows-1; the dataset's own global number of
+// that frame is index[row]. With all episodes selected the two are the same.
+#ifndef TACT_DATASET_DATASET_H
+#define TACT_DATASET_DATASET_H
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "formats/json.h"
+#include <stdint.h>
+
+typedef enum FeatureKind {
+    FEATURE_STATE,  // observation.state
+    FEATURE_ENV,    // observation.environment_state
+    FEATURE_ACTION, // action
+    FEATURE_VISUAL, // dtype video or image
+    FEATURE_OTHER,  // everything else: listed, not used
+} FeatureKind;
+
+typedef struct Feature {
+    const char *name;  // "observation.images.front"
+    const char *dtype; // as info.json spells it: "float32", "video", "image", ...
+    FeatureKind kind;
+    int rank;
+    int64_t shape[4];   // as info.json has it
+    int64_t size;       // product of shape (vectors)
+    int height, width, channels; // VISUAL; from shape, whichever order info.json uses
+    bool video;         // frames in video files, else PNG/JPEG bytes in the data files
+    bool depth;         // a depth map: listed, not usable as a camera
+    const char **names; // one per element, flattened from whatever nesting; n_names 0 if none
+    int n_names;
+} Feature;
+
+// Where an episode's frames of one camera lie.
+typedef struct EpisodeVideo {
+    const char *path; // absolute or relative to the working directory, not to the root
+    double from;      // time of the episode's first frame in that file, seconds
+} EpisodeVideo;
+
+typedef struct Episode {
+    int64_t index;     // the dataset's episode_index
+    int64_t first_row; // its first row
+    int64_t length;    // frames
+    const char *task;  // first task, or NULL
+    const char *data_path;
+    int64_t data_row;     // its first row within data_path (v3.0: several episodes a file)
+    EpisodeVideo *videos; // one per camera of the dataset (image cameras: path NULL)
+} Episode;
+
+typedef struct Dataset {
+    const char *root, *repo_id, *version, *robot_type; // version "v3.0"; robot_type may be NULL
+    double fps;
+    int64_t total_episodes, total_frames; // as info.json says, whatever is selected
+    int n_features;
+    Feature *features; // in info.json's order
+    int n_cameras;
+    const Feature **cameras; // the VISUAL, non-depth features, in info.json's order
+    const Feature *state, *env, *action; // NULL where the dataset has none
+    int n_tasks;
+    const char **tasks;
+    int64_t n_episodes; // selected ones
+    Episode *episodes;
+    int64_t rows; // of the selected episodes
+    // Columns over all selected rows; NULL where the feature is missing.
+    float *state_data;  // (rows, state->size)
+    float *env_data;    // (rows, env->size)
+    float *action_data; // (rows, action->size)
+    double *timestamp;  // (rows) seconds since the episode's start
+    int64_t *index;     // (rows) global frame number
+    int64_t *episode_of; // (rows) position in episodes[]
+    json_t *stats;      // meta/stats.json, or NULL (v2.1)
+    Arena arena;        // owns every string and array above
+} Dataset;
+
+typedef struct DatasetOptions {
+    const char *repo_id; // may be NULL when root is given
+    const char *root;    // NULL: $HF_LEROBOT_HOME/repo_id, else ~/.cache/huggingface/lerobot/repo_id
+    const int64_t *episodes; // selection in this order, or NULL for all
+    int64_t n_episodes;
+    bool need_videos; // every video file of the selection must exist (training), else it may lack
+} DatasetOptions;
+
+// Opens and checks: version, feature shapes, every selected data file, that columns are as long and
+// as wide as info.json says, that index and episode_index run as they must, no NaN or infinity in
+// state and action. Video files are only looked for, not opened. A partial copy without a matching
+// selection is refused, naming the first missing file and --dataset.episodes.
+CHECKED bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err);
+void dataset_close(Dataset *ds); // NULL allowed
+
+// Row of a global frame number, or -1.
+int64_t dataset_row_of(const Dataset *ds, int64_t index);
+
+// Marks a dataset's held-out part: the last ceil(n * split) episodes of every (first) task, as
+// LeRobot's eval_split does. held_out gets n_episodes flags (1 = held out).
+void dataset_split(const Dataset *ds, double eval_split, uint8_t *held_out);
+
+#endif

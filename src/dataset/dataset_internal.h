@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the dataset reader share. Not for other folders.
+#ifndef TACT_DATASET_INTERNAL_H
+#define TACT_DATASET_INTERNAL_H
+
+#include "dataset/dataset.h"
+#include "formats/parquet.h"
+
+// Where one camera's frames of a listed episode lie (v3.0; v2.1 has one file an episode).
+typedef struct ListedVideo {
+    int64_t chunk, file;
+    double from; // seconds
+} ListedVideo;
+
+// An episode as meta/ lists it, selected or not.
+typedef struct Listed {
+    int64_t from, length; // global number of its first frame; frames
+    int64_t chunk, file;  // numbers in the path of its data file
+    const char *task;     // first task or NULL, in ds->arena, one pointer per text
+    ListedVideo *videos;  // (n_cameras)
+} Listed;
+
+// State of one dataset_open.
+typedef struct Source {
+    Dataset *ds;
+    Arena scratch;              // freed when the dataset is open
+    bool v30;                   // else v2.1
+    const char *data_template;  // path templates in Python's format syntax
+    const char *video_template; // NULL without videos
+    int64_t chunks_size;        // v2.1: episodes per chunk
+    int64_t n_listed, listed_room;
+    Listed *listed;    // (n_listed), position == episode_index; mem_free
+    int64_t *selected; // (ds->n_episodes) positions in listed
+    const char **tasks;
+    int n_tasks, tasks_room;
+} Source;
+
+// dataset_info.c: reads meta/info.json into s->ds and s: version, features, templates.
+CHECKED bool info_load(Source *s, Error *err);
+
+// dataset_v30.c, dataset_v21.c: fill s->listed and s->tasks from meta/.
+CHECKED bool v30_list(Source *s, Error *err);
+CHECKED bool v21_list(Source *s, Error *err);
+
+// dataset.c: the one pointer for a task text of `size` bytes, added to s->tasks when new.
+const char *source_task(Source *s, const char *text, size_t size);
+// Makes room for n more episodes with their videos in s->listed.
+void source_make_listed(Source *s, int64_t n);
+
+// dataset_paths.c
+typedef struct PathValue {
+    const char *name;
+    const char *text; // NULL: a number
+    int64_t number;
+} PathValue;
+// Expands a template such as "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet". The
+// result is a relative path without ".." in it, in `arena`. `info` is the file named in errors.
+CHECKED bool path_expand(const char *info, const char *pattern, const PathValue *values,
+                         int n_values, Arena *arena, const char **out, Error *err);
+// Fills ds->episodes from s->selected: first rows, paths, video times.
+CHECKED bool paths_fill(Source *s, Error *err);
+// Checks that the data files, and with need_videos the video files, of the selection exist.
+CHECKED bool paths_check(Source *s, bool need_videos, Error *err);
+
+// dataset_columns.c: checks every selected data file and reads the columns of ds.
+CHECKED bool columns_load(Source *s, Error *err);
+
+// dataset_numbers.c: small helpers for metadata.
+// A number that is an integer in [0, 2^53]; false else.
+bool number_index(double x, int64_t *out);
+// Reads a flat number column over all rows (mem_free *out), or sets *out NULL when there is no such
+// column and `required` is false.
+CHECKED bool numbers_read(ParquetFile *f, const char *path, const char *column, bool required,
+                          double **out, Error *err);
+
+#endif

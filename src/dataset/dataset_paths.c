@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the path templates of info.json to the files of the selected episodes.
+#include "dataset/dataset_internal.h"
+
+#include "base/file.h"
+#include <ctype.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PATH_BYTES = 1024, MAX_NUMBER_WIDTH = 20 };
+
+// A path being put together; overflow is remembered, not reported.
+typedef struct PathText {
+    char data[PATH_BYTES];
+    size_t size;
+    bool overflow;
+} PathText;
+
+static void append(PathText *t, const char *s, size_t n) {
+    if (n >= PATH_BYTES - t->size) {
+        t->overflow = true;
+        return;
+    }
+    memcpy(t->data + t->size, s, n);
+    t->size += n;
+}
+
+// Expands one replacement field, "name" or "name:03d" (field, n bytes). False if it is not known.
+static bool append_field(PathText *t, const char *field, size_t n, const PathValue *values,
+                         int n_values) {
+    const char *colon = memchr(field, ':', n);
+    size_t name = colon ? (size_t)(colon - field) : n;
+    const PathValue *value = NULL;
+    for (int i = 0; i < n_values; i++) {
+        if (strlen(values[i].name) == name && memcmp(values[i].name, field, name) == 0)
+            value = &values[i];
+    }
+    if (!value) return false;
+    const char *spec = colon ? colon + 1 : field + n, *end = field + n;
+    if (value->text) {
+        if (spec < end && *spec == 's') spec++;
+        append(t, value->text, strlen(value->text));
+        return spec == end;
+    }
+    bool zeros = spec < end && *spec == '0';
+    int width = 0;
+    for (; spec < end && isdigit((unsigned char)*spec); spec++) {
+        width = width * 10 + (*spec - '0');
+        if (width > MAX_NUMBER_WIDTH) return false;
+    }
+    if (spec < end && *spec == 'd') spec++;
+    char number[MAX_NUMBER_WIDTH + 2];
+    int written = snprintf(number, sizeof number, zeros ? "%0*lld" : "%*lld", width,
+                           (long long)value->number);
+    append(t, number, (size_t)written);
+    return spec == end;
+}
+
+// Whether a path leaves the folder it is relative to.
+static bool escapes(const char *path) {
+    if (path[0] == '/') return true;
+    for (const char *p = path; p; p = strchr(p, '/')) {
+        if (*p == '/') p++;
+        if (strncmp(p, "..", 2) == 0 && (p[2] == '/' || p[2] == 0)) return true;
+    }
+    return false;
+}
+
+bool path_expand(const char *info, const char *pattern, const PathValue *values, int n_values,
+                 Arena *arena, const char **out, Error *err) {
+    PathText t = {.size = 0};
+    for (const char *p = pattern; *p;) {
+        if ((p[0] == '{' && p[1] == '{') || (p[0] == '}' && p[1] == '}')) {
+            append(&t, p, 1);
+            p += 2;
+        } else if (*p == '{') {
+            const char *close = strchr(p, '}');
+            if (!close || !append_field(&t, p + 1, (size_t)(close - p - 1), values, n_values)) {
+                return fail(err,
+                            "%s: cannot expand path template '%.200s' from '%.60s' on; correct"
+                            " the template",
+                            info, pattern, p);
+            }
+            p = close + 1;
+        } else {
+            append(&t, p++, 1);
+        }
+    }
+    if (t.overflow) return fail(err, "%s: path template '%.200s' is too long", info, pattern);
+    t.data[t.size] = 0;
+    if (t.size == 0 || escapes(t.data)) {
+        return fail(err,
+                    "%s: path template '%.200s' leads out of the dataset; correct the template",
+                    info, pattern);
+    }
+    *out = arena_strdup(arena, t.data);
+    return true;
+}
+
+static bool full_path(Source *s, const char *pattern, const char *key, int64_t chunk, int64_t file,
+                      Arena *arena, const char **out, Error *err) {
+    const Dataset *ds = s->ds;
+    const PathValue values[] = {
+        {s->v30 ? "chunk_index" : "episode_chunk", NULL, chunk},
+        {s->v30 ? "file_index" : "episode_index", NULL, file},
+        {"video_key", key, 0},
+    };
+    const char *relative;
+    const char *info = arena_printf(&s->scratch, "%s/meta/info.json", ds->root);
+    if (!path_expand(info, pattern, values, key ? 3 : 2, &s->scratch, &relative, err)) return false;
+    *out = arena_printf(arena, "%s/%s", ds->root, relative);
+    return true;
+}
+
+static bool data_path(Source *s, const Listed *e, Arena *arena, const char **out, Error *err) {
+    return full_path(s, s->data_template, NULL, e->chunk, e->file, arena, out, err);
+}
+
+static bool video_path(Source *s, const Listed *e, int camera, Arena *arena, const char **out,
+                       Error *err) {
+    const ListedVideo *v = &e->videos[camera];
+    return full_path(s, s->video_template, s->ds->cameras[camera]->name, v->chunk, v->file, arena,
+                     out, err);
+}
+
+// The first global frame number in the data file of a listed episode (v3.0: several a file).
+static int64_t file_base(const Source *s, int64_t position) {
+    const Listed *e = &s->listed[position];
+    while (position > 0 && s->listed[position - 1].chunk == e->chunk &&
+           s->listed[position - 1].file == e->file)
+        position--;
+    return s->listed[position].from;
+}
+
+static bool fill_episode(Source *s, int64_t i, const Listed *last, Error *err) {
+    Dataset *ds = s->ds;
+    int64_t position = s->selected[i];
+    const Listed *from = &s->listed[position];
+    Episode *e = &ds->episodes[i];
+    e->index = position;
+    e->length = from->length;
+    e->task = from->task;
+    e->data_row = from->from - file_base(s, position);
+    e->videos = arena_alloc(&ds->arena, sizeof *e->videos * (size_t)ds->n_cameras);
+    // Neighbours mostly share their files: one string for both.
+    if (last && last->chunk == from->chunk && last->file == from->file) {
+        e->data_path = e[-1].data_path;
+    } else if (!data_path(s, from, &ds->arena, &e->data_path, err)) {
+        return false;
+    }
+    for (int c = 0; c < ds->n_cameras; c++) {
+        if (!ds->cameras[c]->video) continue;
+        const ListedVideo *v = &from->videos[c];
+        e->videos[c].from = v->from;
+        if (last && last->videos[c].chunk == v->chunk && last->videos[c].file == v->file) {
+            e->videos[c].path = e[-1].videos[c].path;
+        } else if (!video_path(s, from, c, &ds->arena, &e->videos[c].path, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool paths_fill(Source *s, Error *err) {
+    Dataset *ds = s->ds;
+    ds->episodes = arena_alloc(&ds->arena, sizeof *ds->episodes * (size_t)ds->n_episodes);
+    for (int64_t i = 0; i < ds->n_episodes; i++) {
+        const Listed *last = i > 0 ? &s->listed[s->selected[i - 1]] : NULL;
+        if (!fill_episode(s, i, last, err)) return false;
+        ds->episodes[i].first_row = ds->rows;
+        if (ds->episodes[i].length > INT64_MAX / 2 - ds->rows)
+            return fail(err, "%s/meta: the episodes' lengths are impossible", ds->root);
+        ds->rows += ds->episodes[i].length;
+    }
+    return true;
+}
+
+// The first file of a listed episode that is not there, or NULL.
+static bool missing_file(Source *s, const Listed *e, bool videos, const char **missing,
+                         Error *err) {
+    const Dataset *ds = s->ds;
+    const char *path;
+    *missing = NULL;
+    if (!data_path(s, e, &s->scratch, &path, err)) return false;
+    if (!file_exists(path)) {
+        *missing = path;
+        return true;
+    }
+    for (int c = 0; videos && c < ds->n_cameras; c++) {
+        if (!ds->cameras[c]->video) continue;
+        if (!video_path(s, e, c, &s->scratch, &path, err)) return false;
+        if (!file_exists(path)) {
+            *missing = path;
+            return true;
+        }
+    }
+    return true;
+}
+
+// "[10,12]": episodes whose files are all there, cut short after some; empty if there are none.
+static bool complete_episodes(Source *s, bool videos, char *out, size_t size, Error *err) {
+    size_t used = 0;
+    int count = 0;
+    out[0] = 0;
+    for (int64_t i = 0; i < s->n_listed && count < 8; i++) {
+        const char *missing;
+        if (!missing_file(s, &s->listed[i], videos, &missing, err)) return false;
+        if (missing) continue;
+        used +=
+            (size_t)snprintf(out + used, size - used, "%s%lld", count ? "," : "[", (long long)i);
+        count++;
+    }
+    if (count) snprintf(out + used, size - used, "]");
+    return true;
+}
+
+bool paths_check(Source *s, bool need_videos, Error *err) {
+    const Dataset *ds = s->ds;
+    for (int64_t i = 0; i < ds->n_episodes; i++) {
+        const char *missing;
+        if (!missing_file(s, &s->listed[s->selected[i]], need_videos, &missing, err)) return false;
+        if (!missing) continue;
+        char present[256];
+        if (!complete_episodes(s, need_videos, present, sizeof present, err)) return false;
+        if (!present[0]) {
+            return fail(err,
+                        "%s: the file is missing (episode %lld needs it); no episode of this "
+                        "dataset is complete here: copy the dataset's files again",
+                        missing, (long long)s->selected[i]);
+        }
+        return fail(err,
+                    "%s: the file is missing (episode %lld needs it); copy it here, or choose "
+                    "episodes that are here, such as --dataset.episodes=%s",
+                    missing, (long long)s->selected[i], present);
+    }
+    return true;
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// Metadata of LeRobot v3.0: meta/episodes/*/*.parquet and meta/tasks.parquet.
+#include "dataset/dataset_internal.h"
+
+#include "base/file.h"
+#include <dirent.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- tasks ------------------------------------------------------------------------------------
+
+// Adds every text of a string column, in row order.
+static bool add_tasks(Source *s, ParquetFile *f, int column, Error *err) {
+    ParquetColumn c = {0};
+    if (!parquet_read(f, column, 0, -1, &c, err)) return false;
+    for (int64_t i = 0; c.kind == PARQUET_BYTES && i < c.count; i++) {
+        if (c.bytes[i].data) source_task(s, (const char *)c.bytes[i].data, c.bytes[i].size);
+    }
+    parquet_column_free(&c);
+    return true;
+}
+
+// The file may lack: the episodes name their tasks too.
+static bool list_tasks(Source *s, Error *err) {
+    const char *path = arena_printf(&s->scratch, "%s/meta/tasks.parquet", s->ds->root);
+    if (!file_exists(path)) return true;
+    ParquetFile *f = NULL;
+    if (!parquet_open(path, &f, err)) return false;
+    int column = parquet_find(f, "task", NULL);
+    if (column < 0) column = parquet_find(f, "__index_level_0__", NULL); // older writers
+    bool ok = column < 0 || add_tasks(s, f, column, err);
+    parquet_close(f);
+    return ok;
+}
+
+// ---- episodes ---------------------------------------------------------------------------------
+
+// The metadata files in path order.
+typedef struct Paths {
+    const char **items;
+    int n, room;
+} Paths;
+
+static int not_hidden(const struct dirent *d) {
+    return d->d_name[0] != '.';
+}
+
+// Byte order, whatever the locale.
+static int by_bytes(const struct dirent **a, const struct dirent **b) {
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void add_path(Source *s, Paths *p, const char *path) {
+    if (p->n == p->room) {
+        int room = p->room ? 2 * p->room : 16;
+        const char **items = arena_alloc(&s->scratch, sizeof *items * (size_t)room);
+        if (p->n) memcpy(items, p->items, sizeof *items * (size_t)p->n);
+        p->items = items;
+        p->room = room;
+    }
+    p->items[p->n++] = path;
+}
+
+// Adds the parquet files of a folder, or with `deeper` those of its folders.
+static void find_parquet(Source *s, const char *dir, bool deeper, Paths *out) {
+    struct dirent **entries = NULL;
+    int n = scandir(dir, &entries, not_hidden, by_bytes);
+    for (int i = 0; i < n; i++) {
+        const char *path = arena_printf(&s->scratch, "%s/%s", dir, entries[i]->d_name);
+        size_t length = strlen(path);
+        if (deeper) {
+            if (dir_exists(path)) find_parquet(s, path, false, out);
+        } else if (length > 8 && strcmp(path + length - 8, ".parquet") == 0) {
+            add_path(s, out, path);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+// Columns of one metadata file while its episodes are read.
+typedef struct EpisodeTable {
+    const char *path;
+    int64_t rows;
+    double *index, *from, *to, *length, *chunk, *file;
+    double **video_chunk, **video_file, **video_from; // by camera, NULL where it has no video
+    ParquetColumn tasks;
+} EpisodeTable;
+
+static void table_free(EpisodeTable *t, int n_cameras) {
+    double *columns[] = {t->index, t->from, t->to, t->length, t->chunk, t->file};
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) mem_free(columns[i]);
+    for (int c = 0; t->video_from && c < n_cameras; c++) {
+        mem_free(t->video_chunk[c]);
+        mem_free(t->video_file[c]);
+        mem_free(t->video_from[c]);
+    }
+    parquet_column_free(&t->tasks);
+}
+
+static bool read_video_columns(Source *s, ParquetFile *f, EpisodeTable *t, int c, Error *err) {
+    const char *key = s->ds->cameras[c]->name;
+    const char *chunk = arena_printf(&s->scratch, "videos/%s/chunk_index", key);
+    const char *file = arena_printf(&s->scratch, "videos/%s/file_index", key);
+    const char *from = arena_printf(&s->scratch, "videos/%s/from_timestamp", key);
+    return numbers_read(f, t->path, chunk, true, &t->video_chunk[c], err) &&
+           numbers_read(f, t->path, file, true, &t->video_file[c], err) &&
+           numbers_read(f, t->path, from, true, &t->video_from[c], err);
+}
+
+static bool read_table(Source *s, ParquetFile *f, EpisodeTable *t, Error *err) {
+    const Dataset *ds = s->ds;
+    t->rows = parquet_rows(f);
+    if (!numbers_read(f, t->path, "episode_index", true, &t->index, err) ||
+        !numbers_read(f, t->path, "dataset_from_index", true, &t->from, err) ||
+        !numbers_read(f, t->path, "dataset_to_index", true, &t->to, err) ||
+        !numbers_read(f, t->path, "length", false, &t->length, err) ||
+        !numbers_read(f, t->path, "data/chunk_index", true, &t->chunk, err) ||
+        !numbers_read(f, t->path, "data/file_index", true, &t->file, err)) {
+        return false;
+    }
+    size_t pointers = sizeof(double *) * (size_t)ds->n_cameras;
+    t->video_chunk = arena_alloc(&s->scratch, pointers);
+    t->video_file = arena_alloc(&s->scratch, pointers);
+    t->video_from = arena_alloc(&s->scratch, pointers);
+    for (int c = 0; c < ds->n_cameras; c++) {
+        if (ds->cameras[c]->video && !read_video_columns(s, f, t, c, err)) return false;
+    }
+    int tasks = parquet_find(f, "tasks", NULL);
+    return tasks < 0 || parquet_read(f, tasks, 0, -1, &t->tasks, err);
+}
+
+// First task of row r, or NULL.
+static const char *first_task(Source *s, const ParquetColumn *c, int64_t r) {
+    if (c->kind != PARQUET_BYTES || !c->bytes || r >= c->rows) return NULL;
+    int64_t i = r;
+    if (c->offsets) {
+        i = c->offsets[r];
+        if (c->offsets[r + 1] == i) return NULL;
+    }
+    if (i >= c->count || !c->bytes[i].data) return NULL;
+    return source_task(s, (const char *)c->bytes[i].data, c->bytes[i].size);
+}
+
+// Checks row r of the table and makes it the next listed episode.
+static bool list_row(Source *s, const EpisodeTable *t, int64_t r, Error *err) {
+    int64_t number = s->n_listed, index, to, length;
+    Listed *e = &s->listed[number];
+    int64_t expected = number > 0 ? e[-1].from + e[-1].length : 0;
+    if (!number_index(t->index[r], &index) || index != number) {
+        return fail(err,
+                    "%s: row %lld should be episode %lld; the files in meta/episodes are "
+                    "incomplete or out of order, copy them again",
+                    t->path, (long long)r, (long long)number);
+    }
+    if (!number_index(t->from[r], &e->from) || !number_index(t->to[r], &to) || to <= e->from ||
+        e->from != expected) {
+        return fail(err,
+                    "%s: episode %lld has frames from %.0f to %.0f, but should start at %lld; "
+                    "the file is damaged, copy it again",
+                    t->path, (long long)number, t->from[r], t->to[r], (long long)expected);
+    }
+    e->length = to - e->from;
+    if (t->length && (!number_index(t->length[r], &length) || length != e->length)) {
+        return fail(err,
+                    "%s: episode %lld has length %.0f but frames from %.0f to %.0f; the file is "
+                    "damaged, copy it again",
+                    t->path, (long long)number, t->length[r], t->from[r], t->to[r]);
+    }
+    bool ok = number_index(t->chunk[r], &e->chunk) && number_index(t->file[r], &e->file);
+    for (int c = 0; ok && c < s->ds->n_cameras; c++) {
+        if (!t->video_from[c]) continue;
+        ListedVideo *v = &e->videos[c];
+        v->from = t->video_from[c][r];
+        ok = number_index(t->video_chunk[c][r], &v->chunk) &&
+             number_index(t->video_file[c][r], &v->file) && isfinite(v->from);
+    }
+    if (!ok) {
+        return fail(err,
+                    "%s: episode %lld has no valid file number or time; the file is damaged, "
+                    "copy it again",
+                    t->path, (long long)number);
+    }
+    e->task = first_task(s, &t->tasks, r);
+    s->n_listed++;
+    return true;
+}
+
+static bool list_file(Source *s, const char *path, Error *err) {
+    EpisodeTable t = {.path = path};
+    ParquetFile *f = NULL;
+    bool ok = parquet_open(path, &f, err) && read_table(s, f, &t, err);
+    if (ok) source_make_listed(s, t.rows);
+    for (int64_t r = 0; ok && r < t.rows; r++) ok = list_row(s, &t, r, err);
+    table_free(&t, s->ds->n_cameras);
+    parquet_close(f);
+    return ok;
+}
+
+bool v30_list(Source *s, Error *err) {
+    if (!list_tasks(s, err)) return false;
+    const char *dir = arena_printf(&s->scratch, "%s/meta/episodes", s->ds->root);
+    Paths paths = {0};
+    find_parquet(s, dir, true, &paths);
+    if (paths.n == 0)
+        return fail(err, "%s: no parquet file in there; copy the dataset's meta folder again", dir);
+    for (int i = 0; i < paths.n; i++) {
+        if (!list_file(s, paths.items[i], err)) return false;
+    }
+    return true;
+}

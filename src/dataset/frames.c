@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames by row: a few open videos, and for image columns a few decoded row groups, both in
+// least-recently-used order.
+#include "dataset/frames.h"
+
+#include "formats/image.h"
+#include "formats/parquet.h"
+#include "formats/video.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { OPEN_VIDEOS = 8, OPEN_TABLES = 4 };
+// Image bytes of decoded row groups that one reader may hold; one group is kept whatever its size.
+static const size_t GROUP_CACHE_BYTES = (size_t)256 << 20;
+
+typedef struct VideoSlot {
+    const char *path; // borrowed from the dataset
+    Video *video;     // NULL: free
+    uint64_t used;
+} VideoSlot;
+
+// The image column of one camera over one row group.
+typedef struct Group {
+    ParquetColumn column;
+    int camera, group;
+    size_t bytes;
+    uint64_t used;
+    struct Group *next;
+} Group;
+
+typedef struct TableSlot {
+    const char *path;
+    ParquetFile *file; // NULL: free
+    Group *groups;
+    uint64_t used;
+} TableSlot;
+
+struct FrameReader {
+    const Dataset *ds;
+    int height, width; // 0: as recorded
+    uint64_t clock;    // counts uses
+    VideoSlot videos[OPEN_VIDEOS];
+    TableSlot tables[OPEN_TABLES];
+    size_t group_bytes;
+    uint8_t *frame; // a decoded frame before resizing, as large as the largest camera's
+    void *scratch;  // for image_resize
+};
+
+bool frames_open(const Dataset *ds, int height, int width, FrameReader **out, Error *err) {
+    *out = NULL;
+    if (height < 0 || width < 0 || (height == 0) != (width == 0))
+        return fail(err, "%dx%d is no frame size to resize to; give both sides", height, width);
+    FrameReader *r = NEW(FrameReader, 1);
+    r->ds = ds;
+    r->height = height;
+    r->width = width;
+    size_t frame = 0, scratch = 0;
+    for (int c = 0; c < ds->n_cameras && height; c++) {
+        const Feature *f = ds->cameras[c];
+        size_t bytes = (size_t)f->height * (size_t)f->width * 3;
+        size_t needed = image_resize_scratch(f->height, f->width, height, width);
+        if (bytes > frame) frame = bytes;
+        if (needed > scratch) scratch = needed;
+    }
+    r->frame = frame ? mem_try(frame) : NULL;
+    r->scratch = scratch ? mem_try(scratch) : NULL;
+    if ((frame && !r->frame) || (scratch && !r->scratch)) {
+        frames_close(r);
+        return fail(err, "%s: no memory for a camera's frame", ds->root);
+    }
+    *out = r;
+    return true;
+}
+
+static void group_free(FrameReader *r, Group *g) {
+    r->group_bytes -= g->bytes;
+    parquet_column_free(&g->column);
+    mem_free(g);
+}
+
+static void table_close(FrameReader *r, TableSlot *t) {
+    while (t->groups) {
+        Group *next = t->groups->next;
+        group_free(r, t->groups);
+        t->groups = next;
+    }
+    parquet_close(t->file);
+    *t = (TableSlot){0};
+}
+
+void frames_close(FrameReader *r) {
+    if (!r) return;
+    for (int i = 0; i < OPEN_VIDEOS; i++) video_close(r->videos[i].video);
+    for (int i = 0; i < OPEN_TABLES; i++) table_close(r, &r->tables[i]);
+    mem_free(r->frame);
+    mem_free(r->scratch);
+    mem_free(r);
+}
+
+// ---- video ------------------------------------------------------------------------------------
+
+static bool same_path(const char *a, const char *b) {
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool find_video(FrameReader *r, const char *path, Video **out, Error *err) {
+    VideoSlot *oldest = &r->videos[0];
+    for (int i = 0; i < OPEN_VIDEOS; i++) {
+        VideoSlot *s = &r->videos[i];
+        if (s->video && same_path(s->path, path)) {
+            s->used = ++r->clock;
+            *out = s->video;
+            return true;
+        }
+        if (s->used < oldest->used) oldest = s;
+    }
+    video_close(oldest->video);
+    *oldest = (VideoSlot){0};
+    if (!video_open(path, &oldest->video, err)) return false;
+    oldest->path = path;
+    oldest->used = ++r->clock;
+    *out = oldest->video;
+    return true;
+}
+
+static bool check_size(const Feature *camera, const char *path, int height, int width, Error *err) {
+    return (height == camera->height && width == camera->width) ||
+           fail(err,
+                "%s: frames are %dx%d, but meta/info.json gives camera '%s' %dx%d (height x "
+                "width); the files do not belong together",
+                path, height, width, camera->name, camera->height, camera->width);
+}
+
+static bool read_video(FrameReader *r, int camera, const Episode *e, int64_t row, uint8_t *rgb,
+                       Error *err) {
+    const EpisodeVideo *place = &e->videos[camera];
+    Video *video = NULL;
+    return find_video(r, place->path, &video, err) &&
+           check_size(r->ds->cameras[camera], place->path, video_height(video), video_width(video),
+                      err) &&
+           video_read(video, place->from + r->ds->timestamp[row], rgb, err);
+}
+
+// ---- image columns ----------------------------------------------------------------------------
+
+static bool find_table(FrameReader *r, const char *path, TableSlot **out, Error *err) {
+    TableSlot *oldest = &r->tables[0];
+    for (int i = 0; i < OPEN_TABLES; i++) {
+        TableSlot *t = &r->tables[i];
+        if (t->file && same_path(t->path, path)) {
+            t->used = ++r->clock;
+            *out = t;
+            return true;
+        }
+        if (t->used < oldest->used) oldest = t;
+    }
+    table_close(r, oldest);
+    if (!parquet_open(path, &oldest->file, err)) return false;
+    oldest->path = path;
+    oldest->used = ++r->clock;
+    *out = oldest;
+    return true;
+}
+
+// Drops the row group used longest ago, but not `keep`. False if there is no other.
+static bool drop_oldest(FrameReader *r, const Group *keep) {
+    Group **oldest = NULL;
+    for (int i = 0; i < OPEN_TABLES; i++) {
+        for (Group **g = &r->tables[i].groups; *g; g = &(*g)->next) {
+            if (*g != keep && (!oldest || (*g)->used < (*oldest)->used)) oldest = g;
+        }
+    }
+    if (!oldest) return false;
+    Group *g = *oldest;
+    *oldest = g->next;
+    group_free(r, g);
+    return true;
+}
+
+static bool find_group(FrameReader *r, TableSlot *t, int camera, int group, Group **out,
+                       Error *err) {
+    for (Group *g = t->groups; g; g = g->next) {
+        if (g->camera != camera || g->group != group) continue;
+        g->used = ++r->clock;
+        *out = g;
+        return true;
+    }
+    const char *name = r->ds->cameras[camera]->name;
+    int column = parquet_find(t->file, name, "bytes");
+    if (column < 0) {
+        return fail(err, "%s: there is no image column '%s'; the file changed while it was in use",
+                    t->path, name);
+    }
+    Group *g = NEW(Group, 1);
+    if (!parquet_read(t->file, column, group, 1, &g->column, err)) {
+        mem_free(g);
+        return false;
+    }
+    g->camera = camera;
+    g->group = group;
+    g->used = ++r->clock;
+    const ParquetColumn *c = &g->column;
+    bool images = c->kind == PARQUET_BYTES && !c->offsets && c->count == c->rows;
+    if (!images) {
+        group_free(r, g);
+        return fail(err, "%s: column '%s' does not hold one image a row; the file is damaged",
+                    t->path, name);
+    }
+    for (int64_t i = 0; i < c->count; i++) g->bytes += c->bytes[i].size;
+    r->group_bytes += g->bytes;
+    g->next = t->groups;
+    t->groups = g;
+    while (r->group_bytes > GROUP_CACHE_BYTES && drop_oldest(r, g)) continue;
+    *out = g;
+    return true;
+}
+
+static bool read_image(FrameReader *r, int camera, const Episode *e, int64_t row, uint8_t *rgb,
+                       Error *err) {
+    const Feature *f = r->ds->cameras[camera];
+    TableSlot *t = NULL;
+    if (!find_table(r, e->data_path, &t, err)) return false;
+    int64_t at = e->data_row + (row - e->first_row), within = at;
+    int group = 0, groups = parquet_row_groups(t->file);
+    while (group < groups && within >= parquet_row_group_rows(t->file, group))
+        within -= parquet_row_group_rows(t->file, group++);
+    Group *g = NULL;
+    if (group == groups)
+        return fail(err, "%s: row %lld is not there; the file changed while it was in use", t->path,
+                    (long long)at);
+    if (!find_group(r, t, camera, group, &g, err)) return false;
+    if (within >= g->column.rows || !g->column.bytes[within].data) {
+        return fail(err,
+                    "%s: row %lld has no image in column '%s'; leave episode %lld out with "
+                    "--dataset.episodes",
+                    t->path, (long long)at, f->name, (long long)e->index);
+    }
+    char name[640];
+    snprintf(name, sizeof name, "%.400s: row %lld of column '%.150s'", t->path, (long long)at,
+             f->name);
+    Image image = {0};
+    ParquetBytes bytes = g->column.bytes[within];
+    if (!image_decode(bytes.data, bytes.size, name, &image, err)) return false;
+    bool ok = check_size(f, name, image.height, image.width, err);
+    if (ok) memcpy(rgb, image.rgb, (size_t)image.height * (size_t)image.width * 3);
+    image_free(&image);
+    return ok;
+}
+
+// ---- both -------------------------------------------------------------------------------------
+
+bool frames_read(FrameReader *r, int camera, int64_t row, uint8_t *rgb, Error *err) {
+    const Dataset *ds = r->ds;
+    if (camera < 0 || camera >= ds->n_cameras || row < 0 || row >= ds->rows)
+        return fail(err, "%s: no frame at row %lld of camera %d", ds->root, (long long)row, camera);
+    const Feature *f = ds->cameras[camera];
+    const Episode *e = &ds->episodes[ds->episode_of[row]];
+    bool resize = r->height && (r->height != f->height || r->width != f->width);
+    uint8_t *target = resize ? r->frame : rgb;
+    bool ok = f->video ? read_video(r, camera, e, row, target, err)
+                       : read_image(r, camera, e, row, target, err);
+    if (ok && resize)
+        image_resize(rgb, r->height, r->width, r->frame, f->height, f->width, r->scratch);
+    return ok;
+}

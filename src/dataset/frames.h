@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Camera frames by row. One FrameReader a thread: it keeps a few decoders open.
+#ifndef TACT_DATASET_FRAMES_H
+#define TACT_DATASET_FRAMES_H
+
+#include "dataset/dataset.h"
+
+typedef struct FrameReader FrameReader;
+
+// height and width 0: as recorded; else frames are resized with image_resize.
+CHECKED bool frames_open(const Dataset *ds, int height, int width, FrameReader **out, Error *err);
+void frames_close(FrameReader *r); // NULL allowed
+
+// Frame of camera (position in ds->cameras) at a row into rgb (height, width, 3). The video frame is
+// the nearest to from + timestamp, within half a frame period. A frame whose size is not the one in
+// info.json is an error.
+CHECKED bool frames_read(FrameReader *r, int camera, int64_t row, uint8_t *rgb, Error *err);
+
+#endif

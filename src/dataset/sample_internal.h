@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scene of the synthetic dataset and its picture. Not for other folders.
+#ifndef TACT_DATASET_SAMPLE_INTERNAL_H
+#define TACT_DATASET_SAMPLE_INTERNAL_H
+
+#include <stdint.h>
+
+enum { POSE_VALUES = 7 }; // x y z (metres), rotation vector (radians), gripper 0 closed .. 1 open
+
+typedef struct Scene {
+    double pose[POSE_VALUES]; // of the gripper
+    double target[3];         // x, y (metres), angle of its mark (radians)
+    int colour;               // of the target, see sample_task
+} Scene;
+
+// Draws what camera number `camera` sees of the scene, with `number` coded in the top edge, into
+// rgb (height, width, 3). Camera 0 looks down from above, 1 rides on the gripper, the others look
+// down from other sides.
+void scene_draw(const Scene *scene, int camera, int64_t number, uint8_t *rgb, int height,
+                int width);
+
+#endif

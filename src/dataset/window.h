@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a policy sees at one frame: T observations, H actions, in the form it is trained on.
+#ifndef TACT_DATASET_WINDOW_H
+#define TACT_DATASET_WINDOW_H
+
+#include "dataset/dataset.h"
+
+typedef struct WindowSpec {
+    int horizon;     // T, obs_state_horizon
+    int down_sample; // s, obs_down_sample_steps: frames between two observations
+    int chunk_size;  // H
+    bool relative;   // poses relative to the newest observation's (pose_repr=relative)
+    int arms;        // k when relative: state and action have 7k values
+} WindowSpec;
+
+// Width of a state/action row after the transform: 10k when relative, else as recorded.
+int window_state_dim(const Dataset *ds, const WindowSpec *w);  // 0 without a state
+int window_action_dim(const Dataset *ds, const WindowSpec *w);
+
+// Decides pose_repr=auto: relative when state and action both have 7k values whose names are, arm
+// by arm, x y z, a rotation vector (rx ry rz; also roll-free spellings such as wx wy wz,
+// rotvec_x ..., axis_angle ...), gripper, with any prefix/suffix around (left_x, ee.x, x.pos).
+// Gives k in *arms, 0 when it does not apply. `explicit_relative`: only the sizes are checked
+// (7k), and a mismatch is an error.
+CHECKED bool window_detect_arms(const Dataset *ds, bool explicit_relative, int *arms, Error *err);
+
+// rows (T): the frames seen at `row`, oldest first: row - (T-1)s ... row - s, row, each clamped to
+// the first row of its own episode.
+void window_rows(const Dataset *ds, const WindowSpec *w, int64_t row, int64_t *rows);
+
+// The samples of one frame, before normalisation. state (T, state_dim), action (H, action_dim),
+// is_pad (H), each may be NULL. Actions run row, row+1, ..., clamped to the episode's last row, is_pad 1 where
+// clamped. Padded actions are transformed like the others.
+void window_state(const Dataset *ds, const WindowSpec *w, int64_t row, double *state);
+void window_action(const Dataset *ds, const WindowSpec *w, int64_t row, double *action,
+                   uint8_t *is_pad);
+
+// ---- statistics -------------------------------------------------------------------------------
+typedef struct Stats {
+    int dim;
+    double *min, *max, *mean, *std; // (dim) each, std with ddof 0
+    int64_t count;                  // vectors that went in
+} Stats;
+void stats_free(Stats *s);
+
+// Statistics of what training sees: from the windows at `samples` random rows (seeded, without
+// replacement; 0 = all; more than there are = all) out of `rows` (n_rows of them; NULL = all rows
+// of the dataset), all T states, all unpadded actions. No image is decoded. For relative rows the
+// six rotation values get min -1, max 1, mean 0, std 1. Either output may be NULL.
+CHECKED bool window_stats(const Dataset *ds, const WindowSpec *w, const int64_t *rows,
+                          int64_t n_rows, int64_t samples, uint64_t seed, Stats *state,
+                          Stats *action, Error *err);
+// Plain per-dimension statistics of the env state column over the given rows.
+CHECKED bool env_stats(const Dataset *ds, const int64_t *rows, int64_t n_rows, Stats *env, Error *err);
+
+#endif

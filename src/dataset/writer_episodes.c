@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// meta/episodes: one row an episode, with its place in the files and its statistics.
+#include "dataset/writer_internal.h"
+
+#include "base/file.h"
+#include <stdio.h>
+#include <string.h>
+
+// The table being put together, column by column. Everything lies in the arena.
+typedef struct Table {
+    const DatasetWriter *w;
+    Arena arena;
+    int n, room;
+    ParquetField *fields;
+    ParquetValues *values;
+} Table;
+
+static void add_column(Table *t, const char *name, ParquetType type, bool list, const void *data,
+                       const int64_t *offsets) {
+    t->fields[t->n] = (ParquetField){.name = name, .type = type, .list = list};
+    t->values[t->n++] = (ParquetValues){data, offsets};
+}
+
+static size_t rows(const Table *t) {
+    return (size_t)t->w->n_episodes;
+}
+
+// A column of one integer an episode; zeros to begin with.
+static int64_t *add_integers(Table *t, const char *name) {
+    int64_t *data = arena_alloc(&t->arena, sizeof *data * rows(t));
+    add_column(t, name, PARQUET_I64, false, data, NULL);
+    return data;
+}
+
+static double *add_reals(Table *t, const char *name) {
+    double *data = arena_alloc(&t->arena, sizeof *data * rows(t));
+    add_column(t, name, PARQUET_F64, false, data, NULL);
+    return data;
+}
+
+// 0, width, 2 width, ...: offsets of a list column with equally long lists.
+static const int64_t *even_offsets(Table *t, int width) {
+    int64_t *offsets = arena_alloc(&t->arena, sizeof *offsets * (rows(t) + 1));
+    for (size_t i = 0; i <= rows(t); i++) offsets[i] = (int64_t)i * width;
+    return offsets;
+}
+
+static void add_places(Table *t) {
+    const DatasetWriter *w = t->w;
+    int64_t *index = add_integers(t, "episode_index");
+    ParquetBytes *tasks = arena_alloc(&t->arena, sizeof *tasks * rows(t));
+    add_column(t, "tasks", PARQUET_STRING, true, tasks, even_offsets(t, 1));
+    int64_t *length = add_integers(t, "length");
+    add_integers(t, "data/chunk_index"); // everything lies in file 0 of chunk 0
+    add_integers(t, "data/file_index");
+    int64_t *from = add_integers(t, "dataset_from_index");
+    int64_t *to = add_integers(t, "dataset_to_index");
+    for (int64_t i = 0; i < w->n_episodes; i++) {
+        const WriterEpisode *e = &w->episodes[i];
+        const char *task = w->tasks[e->task];
+        index[i] = i;
+        tasks[i] = (ParquetBytes){(const uint8_t *)task, strlen(task)};
+        length[i] = e->length;
+        from[i] = e->from;
+        to[i] = e->from + e->length;
+    }
+}
+
+static void add_video(Table *t, const char *key) {
+    const DatasetWriter *w = t->w;
+    Arena *a = &t->arena;
+    add_integers(t, arena_printf(a, "videos/%s/chunk_index", key));
+    add_integers(t, arena_printf(a, "videos/%s/file_index", key));
+    double *from = add_reals(t, arena_printf(a, "videos/%s/from_timestamp", key));
+    double *to = add_reals(t, arena_printf(a, "videos/%s/to_timestamp", key));
+    for (int64_t i = 0; i < w->n_episodes; i++) {
+        const WriterEpisode *e = &w->episodes[i];
+        from[i] = (double)e->from / w->o.fps;
+        to[i] = (double)(e->from + e->length) / w->o.fps;
+    }
+}
+
+// stats/FEATURE/STAT columns of one feature.
+static void add_stats(Table *t, const WriterFeature *f) {
+    enum { FIXED = 4, COLUMNS = FIXED + N_QUANTILES };
+    static const char *const fixed[FIXED] = {"min", "max", "mean", "std"};
+    const DatasetWriter *w = t->w;
+    double *columns[COLUMNS];
+    const int64_t *offsets = even_offsets(t, f->dim);
+    for (int s = 0; s < COLUMNS; s++) {
+        const char *stat = s < FIXED ? fixed[s] : quantile_names[s - FIXED];
+        columns[s] = arena_alloc(&t->arena, sizeof(double) * rows(t) * (size_t)f->dim);
+        add_column(t, arena_printf(&t->arena, "stats/%s/%s", f->name, stat), PARQUET_F64, true,
+                   columns[s], offsets);
+    }
+    int64_t *count = arena_alloc(&t->arena, sizeof *count * rows(t));
+    add_column(t, arena_printf(&t->arena, "stats/%s/count", f->name), PARQUET_I64, true, count,
+               even_offsets(t, 1));
+    for (int64_t i = 0; i < w->n_episodes; i++) {
+        const WriterEpisode *e = &w->episodes[i];
+        double *values = NEW(double, e->length);
+        count[i] = e->length;
+        for (int j = 0; j < f->dim; j++) {
+            for (int64_t k = 0; k < e->length; k++)
+                values[k] = writer_value(w, f, i, e->from + k, j);
+            ValueStats s = value_stats(values, e->length);
+            double all[COLUMNS] = {s.min, s.max, s.mean, s.std};
+            memcpy(all + FIXED, s.quantiles, sizeof s.quantiles);
+            for (int c = 0; c < COLUMNS; c++) columns[c][i * f->dim + j] = all[c];
+        }
+        mem_free(values);
+    }
+}
+
+bool writer_write_episodes(DatasetWriter *w, Error *err) {
+    Table t = {.w = w};
+    int cameras = w->o.images_in_parquet ? 0 : w->o.n_cameras;
+    size_t room = (size_t)(7 + 4 * cameras + 10 * w->n_features + 2);
+    t.fields = arena_alloc(&t.arena, sizeof *t.fields * room);
+    t.values = arena_alloc(&t.arena, sizeof *t.values * room);
+    add_places(&t);
+    for (int c = 0; c < cameras; c++) add_video(&t, w->o.cameras[c].name);
+    for (int i = 0; i < w->n_features; i++) add_stats(&t, &w->features[i]);
+    add_integers(&t, "meta/episodes/chunk_index");
+    add_integers(&t, "meta/episodes/file_index");
+    const char *dir = arena_printf(&t.arena, "%s/meta/episodes/chunk-000", w->temporary);
+    const char *path = arena_printf(&t.arena, "%s/file-000.parquet", dir);
+    ParquetWriter *writer = NULL;
+    bool ok =
+        make_dirs(dir, err) && parquet_writer_open(path, t.fields, t.n, NULL, 0, &writer, err);
+    if (ok && !parquet_write_group(writer, w->n_episodes, t.values, err)) {
+        parquet_writer_abort(writer);
+        ok = false;
+    } else if (ok) {
+        ok = parquet_writer_close(writer, err);
+    }
+    arena_free(&t.arena);
+    return ok;
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of the dataset writer share. Not for other folders.
+#ifndef TACT_DATASET_WRITER_INTERNAL_H
+#define TACT_DATASET_WRITER_INTERNAL_H
+
+#include "base/memory.h"
+#include "dataset/writer.h"
+#include "formats/parquet.h"
+#include "formats/video.h"
+
+enum { WRITER_GOP = 2, WRITER_CRF = 30 }; // LeRobot's
+
+// A numeric feature of the dataset, in the order of info.json and of the data columns.
+typedef struct WriterFeature {
+    const char *name, *dtype; // "float32" or "int64"
+    int dim;
+    const char *const *names; // (dim) or NULL
+    float **data;             // (rows, dim) of the writer's; NULL: a bookkeeping column
+} WriterFeature;
+
+enum { MAX_FEATURES = 8 };
+
+typedef struct WriterEpisode {
+    int64_t from, length; // rows
+    int task;             // position in tasks
+} WriterEpisode;
+
+// Counts of pixel values of one camera, by channel, over sampled frames.
+typedef struct PixelCounts {
+    uint64_t values[3][256];
+    int64_t frames;
+} PixelCounts;
+
+struct DatasetWriter {
+    Arena arena;     // strings and tables
+    WriterOptions o; // copied into the arena
+    const char *root, *temporary;
+    ParquetWriter *data;
+    VideoWriter **videos; // (n_cameras), NULL with images_in_parquet
+    int n_features;
+    WriterFeature features[MAX_FEATURES];
+    int64_t rows, room;          // frames so far
+    float *state, *env, *action; // (rows, dim)
+    ParquetBytes **png;          // (n_cameras)(room): PNG bytes of the episode in progress
+    PixelCounts *pixels;         // (n_cameras)
+    int64_t n_episodes, episodes_room;
+    WriterEpisode *episodes;
+    int n_tasks, tasks_room;
+    const char **tasks;
+};
+
+// Frames before the episode in progress.
+int64_t writer_episode_start(const DatasetWriter *w);
+// Value j of a feature at a row; episode is the one the row lies in.
+double writer_value(const DatasetWriter *w, const WriterFeature *f, int64_t episode, int64_t row,
+                    int j);
+
+// Summary of one value over rows: LeRobot's statistics (std with ddof 0, quantiles interpolated
+// between order statistics).
+enum { N_QUANTILES = 5 };
+extern const char *const quantile_names[N_QUANTILES]; // "q01" ...
+typedef struct ValueStats {
+    double min, max, mean, std, quantiles[N_QUANTILES];
+} ValueStats;
+// writer_stats.c: of n values, which get sorted.
+ValueStats value_stats(double *values, int64_t n);
+// Adds a frame (h, w, 3) to the counts.
+void pixels_add(PixelCounts *p, const uint8_t *rgb, int height, int width);
+// Statistics of one channel, as fractions of 255.
+ValueStats pixel_stats(const PixelCounts *p, int channel);
+
+// writer_meta.c: writes stats.json, tasks.parquet and info.json (last) below w->temporary.
+CHECKED bool writer_write_meta(DatasetWriter *w, Error *err);
+// writer_episodes.c: writes meta/episodes.
+CHECKED bool writer_write_episodes(DatasetWriter *w, Error *err);
+
+#endif

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// meta/tasks.parquet, meta/stats.json, meta/info.json.
+#include "dataset/writer_internal.h"
+
+#include "formats/json.h"
+#include <string.h>
+
+// ---- tasks ------------------------------------------------------------------------------------
+
+// Says to pandas that column `task` is the table's index, which is where LeRobot looks for texts.
+static const char pandas[] =
+    "{\"index_columns\": [\"task\"], \"column_indexes\": [{\"name\": null, \"field_name\": null, "
+    "\"pandas_type\": \"unicode\", \"numpy_type\": \"object\", \"metadata\": {\"encoding\": "
+    "\"UTF-8\"}}], \"columns\": [{\"name\": \"task_index\", \"field_name\": \"task_index\", "
+    "\"pandas_type\": \"int64\", \"numpy_type\": \"int64\", \"metadata\": null}, {\"name\": "
+    "\"task\", \"field_name\": \"task\", \"pandas_type\": \"unicode\", \"numpy_type\": \"object\", "
+    "\"metadata\": null}], \"creator\": {\"library\": \"tact\", \"version\": \"" TACT_VERSION
+    "\"}, \"pandas_version\": \"2.0.0\"}";
+
+static bool write_tasks(DatasetWriter *w, Error *err) {
+    static const ParquetField fields[] = {{.name = "task_index", .type = PARQUET_I64},
+                                          {.name = "task", .type = PARQUET_STRING}};
+    static const char *const metadata[][2] = {{"pandas", pandas}};
+    int64_t *index = arena_alloc(&w->arena, sizeof *index * (size_t)w->n_tasks);
+    ParquetBytes *texts = arena_alloc(&w->arena, sizeof *texts * (size_t)w->n_tasks);
+    for (int i = 0; i < w->n_tasks; i++) {
+        index[i] = i; // LeRobot takes the row number for the task_index
+        texts[i] = (ParquetBytes){(const uint8_t *)w->tasks[i], strlen(w->tasks[i])};
+    }
+    const ParquetValues values[] = {{index, NULL}, {texts, NULL}};
+    const char *path = arena_printf(&w->arena, "%s/meta/tasks.parquet", w->temporary);
+    ParquetWriter *writer = NULL;
+    if (!parquet_writer_open(path, fields, 2, metadata, 1, &writer, err)) return false;
+    if (!parquet_write_group(writer, w->n_tasks, values, err)) {
+        parquet_writer_abort(writer);
+        return false;
+    }
+    return parquet_writer_close(writer, err);
+}
+
+// ---- statistics -------------------------------------------------------------------------------
+
+// Puts `value` at root[key], inside `nesting` arrays of one, appended to what is there.
+static void append_value(json_t *root, const char *key, double value, int nesting) {
+    json_t *list = json_object_get(root, key);
+    if (!list) {
+        list = json_array();
+        json_object_set_new(root, key, list);
+    }
+    json_t *item = json_real(value);
+    for (int i = 0; i < nesting; i++) {
+        json_t *outer = json_array();
+        json_array_append_new(outer, item);
+        item = outer;
+    }
+    json_array_append_new(list, item);
+}
+
+static void append_stats(json_t *feature, const ValueStats *s, int nesting) {
+    append_value(feature, "min", s->min, nesting);
+    append_value(feature, "max", s->max, nesting);
+    append_value(feature, "mean", s->mean, nesting);
+    append_value(feature, "std", s->std, nesting);
+    for (int q = 0; q < N_QUANTILES; q++)
+        append_value(feature, quantile_names[q], s->quantiles[q], nesting);
+}
+
+static void set_count(json_t *feature, int64_t count) {
+    json_t *list = json_array();
+    json_array_append_new(list, json_integer(count));
+    json_object_set_new(feature, "count", list);
+}
+
+static bool write_stats(DatasetWriter *w, Error *err) {
+    json_t *root = json_object();
+    double *values = NEW(double, w->rows);
+    for (int i = 0; i < w->n_features; i++) {
+        const WriterFeature *f = &w->features[i];
+        json_t *feature = json_object();
+        for (int j = 0; j < f->dim; j++) {
+            for (int64_t e = 0; e < w->n_episodes; e++) {
+                for (int64_t k = 0; k < w->episodes[e].length; k++) {
+                    int64_t row = w->episodes[e].from + k;
+                    values[row] = writer_value(w, f, e, row, j);
+                }
+            }
+            ValueStats s = value_stats(values, w->rows);
+            append_stats(feature, &s, 0);
+        }
+        set_count(feature, w->rows);
+        json_object_set_new(root, f->name, feature);
+    }
+    mem_free(values);
+    for (int c = 0; c < w->o.n_cameras; c++) {
+        json_t *feature = json_object();
+        for (int channel = 0; channel < 3; channel++) {
+            ValueStats s = pixel_stats(&w->pixels[c], channel);
+            append_stats(feature, &s, 2);
+        }
+        set_count(feature, w->pixels[c].frames);
+        json_object_set_new(root, w->o.cameras[c].name, feature);
+    }
+    const char *path = arena_printf(&w->arena, "%s/meta/stats.json", w->temporary);
+    bool ok = json_write(path, root, 4, err);
+    json_decref(root);
+    return ok;
+}
+
+// ---- info.json --------------------------------------------------------------------------------
+
+static json_t *string_list(const char *const *items, int n) {
+    json_t *list = json_array();
+    for (int i = 0; i < n; i++) json_array_append_new(list, json_string(items[i]));
+    return list;
+}
+
+static json_t *camera_feature(const DatasetWriter *w, const WriterCamera *camera) {
+    static const char *const axes[] = {"height", "width", "channels"};
+    json_t *feature = json_object(), *shape = json_array();
+    json_array_append_new(shape, json_integer(camera->height));
+    json_array_append_new(shape, json_integer(camera->width));
+    json_array_append_new(shape, json_integer(3));
+    json_object_set_new(feature, "dtype", json_string(w->o.images_in_parquet ? "image" : "video"));
+    json_object_set_new(feature, "shape", shape);
+    json_object_set_new(feature, "names", string_list(axes, 3));
+    if (w->o.images_in_parquet) return feature;
+    json_t *info = json_object();
+    json_object_set_new(info, "video.height", json_integer(camera->height));
+    json_object_set_new(info, "video.width", json_integer(camera->width));
+    json_object_set_new(info, "video.codec", json_string("av1"));
+    json_object_set_new(info, "video.pix_fmt", json_string("yuv420p"));
+    json_object_set_new(info, "video.is_depth_map", json_false());
+    json_object_set_new(info, "video.fps", json_integer(w->o.fps));
+    json_object_set_new(info, "video.channels", json_integer(3));
+    json_object_set_new(info, "has_audio", json_false());
+    json_object_set_new(info, "video.g", json_integer(WRITER_GOP));
+    json_object_set_new(info, "video.crf", json_integer(WRITER_CRF));
+    json_object_set_new(feature, "info", info);
+    return feature;
+}
+
+static json_t *list_features(const DatasetWriter *w) {
+    json_t *features = json_object();
+    for (int i = 0; i < w->n_features; i++) {
+        const WriterFeature *f = &w->features[i];
+        json_t *feature = json_object(), *shape = json_array();
+        json_array_append_new(shape, json_integer(f->dim));
+        json_object_set_new(feature, "dtype", json_string(f->dtype));
+        json_object_set_new(feature, "shape", shape);
+        json_object_set_new(feature, "names",
+                            f->names ? string_list(f->names, f->dim) : json_null());
+        json_object_set_new(features, f->name, feature);
+    }
+    for (int c = 0; c < w->o.n_cameras; c++) {
+        const WriterCamera *camera = &w->o.cameras[c];
+        json_object_set_new(features, camera->name, camera_feature(w, camera));
+    }
+    return features;
+}
+
+static bool write_info(DatasetWriter *w, Error *err) {
+    json_t *root = json_object(), *splits = json_object();
+    bool videos = w->o.n_cameras > 0 && !w->o.images_in_parquet;
+    const char *robot = w->o.robot_type;
+    const char *train = arena_printf(&w->arena, "0:%lld", (long long)w->n_episodes);
+    json_object_set_new(splits, "train", json_string(train));
+    json_object_set_new(root, "codebase_version", json_string("v3.0"));
+    json_object_set_new(root, "fps", json_integer(w->o.fps));
+    json_object_set_new(root, "features", list_features(w));
+    json_object_set_new(root, "total_episodes", json_integer(w->n_episodes));
+    json_object_set_new(root, "total_frames", json_integer(w->rows));
+    json_object_set_new(root, "total_tasks", json_integer(w->n_tasks));
+    json_object_set_new(root, "chunks_size", json_integer(1000));
+    json_object_set_new(root, "data_files_size_in_mb", json_integer(100));
+    json_object_set_new(root, "video_files_size_in_mb", json_integer(200));
+    json_object_set_new(root, "data_path",
+                        json_string("data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"));
+    json_object_set_new(
+        root, "video_path",
+        videos ? json_string("videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4")
+               : json_null());
+    json_object_set_new(root, "robot_type", robot ? json_string(robot) : json_null());
+    json_object_set_new(root, "splits", splits);
+    const char *path = arena_printf(&w->arena, "%s/meta/info.json", w->temporary);
+    bool ok = json_write(path, root, 4, err);
+    json_decref(root);
+    return ok;
+}
+
+bool writer_write_meta(DatasetWriter *w, Error *err) {
+    return write_tasks(w, err) && write_stats(w, err) && write_info(w, err);
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dataset/writer_internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+const char *const quantile_names[N_QUANTILES] = {"q01", "q10", "q50", "q90", "q99"};
+static const double quantiles[N_QUANTILES] = {0.01, 0.10, 0.50, 0.90, 0.99};
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+ValueStats value_stats(double *values, int64_t n) {
+    ValueStats s = {0};
+    if (n == 0) return s;
+    qsort(values, (size_t)n, sizeof *values, by_value);
+    s.min = values[0];
+    s.max = values[n - 1];
+    for (int64_t i = 0; i < n; i++) s.mean += values[i] / (double)n;
+    double variance = 0;
+    for (int64_t i = 0; i < n; i++) variance += (values[i] - s.mean) * (values[i] - s.mean);
+    s.std = sqrt(variance / (double)n);
+    for (int q = 0; q < N_QUANTILES; q++) {
+        double rank = quantiles[q] * (double)(n - 1);
+        int64_t below = (int64_t)rank, above = below + 1 < n ? below + 1 : below;
+        s.quantiles[q] = values[below] + (rank - (double)below) * (values[above] - values[below]);
+    }
+    return s;
+}
+
+void pixels_add(PixelCounts *p, const uint8_t *rgb, int height, int width) {
+    // As LeRobot: large frames are thinned to about 150 pixels a side.
+    int side = height > width ? height : width;
+    int step = side < 300 ? 1 : side / 150;
+    for (int y = 0; y < height; y += step) {
+        for (int x = 0; x < width; x += step) {
+            const uint8_t *pixel = rgb + ((size_t)y * (size_t)width + (size_t)x) * 3;
+            for (int c = 0; c < 3; c++) p->values[c][pixel[c]]++;
+        }
+    }
+    p->frames++;
+}
+
+ValueStats pixel_stats(const PixelCounts *p, int channel) {
+    const uint64_t *counts = p->values[channel];
+    ValueStats s = {.min = 1, .max = 0};
+    double total = 0, squares = 0;
+    for (int v = 0; v < 256; v++) {
+        if (counts[v] == 0) continue;
+        double x = v / 255.0;
+        if (x < s.min) s.min = x;
+        if (x > s.max) s.max = x;
+        total += (double)counts[v];
+        s.mean += x * (double)counts[v];
+    }
+    if (total == 0) return (ValueStats){0};
+    s.mean /= total;
+    for (int v = 0; v < 256; v++)
+        squares += (double)counts[v] * (v / 255.0 - s.mean) * (v / 255.0 - s.mean);
+    s.std = sqrt(squares / total);
+    double below = 0;
+    int q = 0;
+    for (int v = 0; v < 256 && q < N_QUANTILES; v++) {
+        below += (double)counts[v];
+        while (q < N_QUANTILES && below > quantiles[q] * (total - 1)) s.quantiles[q++] = v / 255.0;
+    }
+    return s;
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// A ring of batches. Batch n lies in slot n % slots; workers take the next number as soon as its slot
+// is free, and the training step takes the numbers in order, so the order never depends on timing.
+#include "loader/loader.h"
+
+#include "base/memory.h"
+#include "loader/prepare.h"
+#include "loader/sampler.h"
+#include <pthread.h>
+
+typedef struct Slot {
+    Batch batch;
+    int64_t ready; // number of the batch that lies here, -1 none
+    bool failed;
+    Error error;
+} Slot;
+
+typedef struct Worker {
+    Loader *loader;
+    Preparer preparer;
+    pthread_t thread;
+    bool running;
+} Worker;
+
+struct Loader {
+    LoaderOptions o;
+    Sampler sampler;
+    Slot *slots;
+    int n_slots, n_workers;
+    Worker *workers; // without workers: one, which is used in the caller's thread
+    int64_t given;   // number of the batch last given out
+    int64_t next;    // number the next free worker takes
+    bool quit;
+    pthread_mutex_t lock;     // guards sampler, next, given, quit and every slot's ready
+    pthread_cond_t has_ready; // a slot became ready
+    pthread_cond_t has_free;  // a slot became free, or quit
+};
+
+static void fill_slot(Worker *w, Slot *s) {
+    s->failed = !preparer_fill(&w->preparer, &s->batch, &s->error);
+}
+
+static Slot *slot_of(const Loader *l, int64_t number) {
+    return &l->slots[number % l->n_slots];
+}
+
+// Slot of the batch given out last is still in the caller's hands.
+static bool is_free(const Loader *l, int64_t number) {
+    return number < l->given + l->n_slots;
+}
+
+static void *work(void *user) {
+    Worker *w = user;
+    Loader *l = w->loader;
+    pthread_mutex_lock(&l->lock);
+    for (;;) {
+        while (!l->quit && !is_free(l, l->next)) pthread_cond_wait(&l->has_free, &l->lock);
+        if (l->quit) break;
+        int64_t number = l->next++;
+        Slot *s = slot_of(l, number);
+        s->ready = -1;
+        s->batch.size = sampler_batch(&l->sampler, number, s->batch.rows);
+        pthread_mutex_unlock(&l->lock);
+        fill_slot(w, s);
+        pthread_mutex_lock(&l->lock);
+        s->ready = number;
+        pthread_cond_broadcast(&l->has_ready);
+    }
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+static bool start_workers(Loader *l, Error *err) {
+    for (int i = 0; i < l->n_workers; i++) {
+        Worker *w = &l->workers[i];
+        w->running = pthread_create(&w->thread, NULL, work, w) == 0;
+        if (!w->running)
+            return fail(err, "--num_workers=%d: the system gives no more than %d threads; lower it",
+                        l->n_workers, i);
+    }
+    return true;
+}
+
+static bool check_options(const LoaderOptions *o, Error *err) {
+    if (o->batch_size < 1) return fail(err, "--batch_size=%d: must be at least 1", o->batch_size);
+    if (o->num_workers < 0) return fail(err, "--num_workers=%d: must not be negative", o->num_workers);
+    if (o->n_rows < (o->drop_last ? o->batch_size : 1))
+        return fail(err, "%s: %lld frames do not make a batch of %d", o->dataset->root,
+                    (long long)o->n_rows, o->batch_size);
+    return true;
+}
+
+static bool prepare(Loader *l, Error *err) {
+    const LoaderOptions *o = &l->o;
+    int workers = l->n_workers ? l->n_workers : 1;
+    l->workers = NEW(Worker, workers);
+    for (int i = 0; i < workers; i++) {
+        l->workers[i].loader = l;
+        if (!preparer_init(&l->workers[i].preparer, o, err)) return false;
+    }
+    l->slots = NEW(Slot, l->n_slots);
+    for (int i = 0; i < l->n_slots; i++) {
+        l->slots[i].ready = -1;
+        if (!batch_alloc(&l->slots[i].batch, o, err)) return false;
+    }
+    return start_workers(l, err);
+}
+
+bool loader_open(const LoaderOptions *options, Loader **out, Error *err) {
+    *out = NULL;
+    if (!check_options(options, err)) return false;
+    Loader *l = NEW(Loader, 1);
+    l->o = *options;
+    l->n_workers = options->num_workers;
+    int ahead = options->prefetch > 1 ? options->prefetch : 1;
+    // One batch is with the caller; each worker prepares `prefetch` ahead.
+    l->n_slots = l->n_workers ? 1 + l->n_workers * ahead : 1;
+    l->given = options->first_batch - 1;
+    l->next = options->first_batch;
+    l->sampler = (Sampler){.rows = options->rows, .n_rows = options->n_rows,
+                           .batch_size = options->batch_size, .shuffle = options->shuffle,
+                           .drop_last = options->drop_last, .seed = options->seed};
+    sampler_init(&l->sampler);
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->has_ready, NULL);
+    pthread_cond_init(&l->has_free, NULL);
+    if (!prepare(l, err)) {
+        loader_close(l);
+        return false;
+    }
+    *out = l;
+    return true;
+}
+
+// Without workers the batch is made here and now.
+static Slot *next_now(Loader *l) {
+    Slot *s = &l->slots[0];
+    int64_t number = ++l->given;
+    s->batch.size = sampler_batch(&l->sampler, number, s->batch.rows);
+    fill_slot(&l->workers[0], s);
+    return s;
+}
+
+static Slot *next_ready(Loader *l) {
+    pthread_mutex_lock(&l->lock);
+    int64_t number = ++l->given;
+    Slot *s = slot_of(l, number);
+    pthread_cond_broadcast(&l->has_free); // of the batch the caller has given up
+    while (s->ready != number) pthread_cond_wait(&l->has_ready, &l->lock);
+    pthread_mutex_unlock(&l->lock);
+    return s;
+}
+
+bool loader_next(Loader *l, const Batch **out, Error *err) {
+    Slot *s = l->n_workers ? next_ready(l) : next_now(l);
+    if (s->failed) {
+        *err = s->error;
+        return false;
+    }
+    *out = &s->batch;
+    return true;
+}
+
+int64_t loader_batches_per_epoch(const Loader *l) {
+    return sampler_batches_per_epoch(&l->sampler);
+}
+
+void loader_close(Loader *l) {
+    if (!l) return;
+    pthread_mutex_lock(&l->lock);
+    l->quit = true;
+    pthread_cond_broadcast(&l->has_free);
+    pthread_mutex_unlock(&l->lock);
+    int workers = l->n_workers ? l->n_workers : 1;
+    for (int i = 0; l->workers && i < workers; i++)
+        if (l->workers[i].running) pthread_join(l->workers[i].thread, NULL);
+    for (int i = 0; l->workers && i < workers; i++) preparer_free(&l->workers[i].preparer);
+    for (int i = 0; l->slots && i < l->n_slots; i++) batch_free(&l->slots[i].batch, &l->o);
+    pthread_mutex_destroy(&l->lock);
+    pthread_cond_destroy(&l->has_ready);
+    pthread_cond_destroy(&l->has_free);
+    sampler_free(&l->sampler);
+    mem_free(l->workers);
+    mem_free(l->slots);
+    mem_free(l);
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Worker threads that prepare batches ahead of the training step.
+#ifndef TACT_LOADER_LOADER_H
+#define TACT_LOADER_LOADER_H
+
+#include "dataset/frames.h"
+#include "dataset/window.h"
+#include "normalize/normalize.h"
+
+// One ready batch. B samples, T observations, H actions.
+typedef struct Batch {
+    int size;              // B; the last batch of an epoch may be smaller
+    int64_t *rows;         // (B) the dataset rows
+    float *state;          // (B, T, D) normalised, or NULL
+    float *env;            // (B, E) normalised, at the current frame, or NULL
+    float *action;         // (B, H, A) normalised
+    uint8_t *action_is_pad; // (B, H)
+    uint8_t **images;      // per camera: (B, T, h, w, 3), not normalised
+} Batch;
+
+typedef struct LoaderOptions {
+    const Dataset *dataset;
+    WindowSpec window;
+    const Normalizer *state, *env, *action; // env NULL when there is none; state likewise
+    const int *cameras; // positions in dataset->cameras, in the policy's order
+    int n_cameras;
+    int height, width;     // of the frames given out
+    const int64_t *rows;   // rows to draw from (training part); borrowed
+    int64_t n_rows;
+    int batch_size;
+    int num_workers;       // 0: prepared inside loader_next
+    int prefetch;          // ready batches ahead (at least 1 with workers)
+    bool shuffle;          // else rows in order
+    bool drop_last;        // leave out an epoch's partial batch, so that every batch has batch_size
+    uint64_t seed;
+    int64_t first_batch;   // number of the first batch to give (resume); counts over epochs
+} LoaderOptions;
+
+typedef struct Loader Loader;
+
+// Starts the workers. Order: epoch e visits every row once; the permutation is a function of (seed,
+// e) alone, so batch n is the same whatever the workers, and after a resume.
+CHECKED bool loader_open(const LoaderOptions *options, Loader **out, Error *err);
+// The next batch, in order; valid until the next call. Waits when it is not ready. A worker's error
+// (a truncated video, say) comes out here, at the batch that hit it.
+CHECKED bool loader_next(Loader *l, const Batch **out, Error *err);
+int64_t loader_batches_per_epoch(const Loader *l);
+// Stops and joins the workers. NULL allowed.
+void loader_close(Loader *l);
+
+#endif

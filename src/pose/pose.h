@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rigid poses, their relative form, and the 10-value rows a UMI-style policy sees.
+//
+// A pose row as robots record it has 7 values an arm: x y z (metres), rotation vector rx ry rz
+// (radians), gripper. A row as the policy sees it has 10: x y z of the relative pose, the first two
+// ROWS of its rotation matrix (r00 r01 r02 r10 r11 r12), gripper. The gripper is never relative.
+// All arithmetic in double.
+#ifndef TACT_POSE_POSE_H
+#define TACT_POSE_POSE_H
+
+enum { POSE_ROW = 7, POSE_POLICY_ROW = 10 };
+
+typedef struct Pose {
+    double position[3];
+    double rotation[3][3]; // row-major; x_world = rotation * x_local + position
+} Pose;
+
+// From position and rotation vector (axis times angle; Rodrigues). Exact through angle 0 (series)
+// and pi.
+Pose pose_from_vector(const double v[6]);
+// Rotation vector with angle in [0, pi]. At pi the axis' sign is free; it is chosen so that its
+// first non-zero component is positive.
+void pose_to_vector(const Pose *p, double v[6]);
+// inv(base) * p
+Pose pose_relative(const Pose *base, const Pose *p);
+// base * p
+Pose pose_compose(const Pose *base, const Pose *p);
+// Position, then rows 0 and 1 of the rotation.
+void pose_to_9d(const Pose *p, double v[9]);
+// The inverse for a network's output, which is not orthonormal: row 0 normalised, row 1 minus its
+// part along row 0 normalised, row 2 their cross product (Gram-Schmidt; Zhou et al., "On the
+// Continuity of Rotation Representations in Neural Networks", CVPR 2019).
+// Degenerate rows (zero, parallel, not finite) give the nearest sensible proper rotation, never NaN.
+Pose pose_from_9d(const double v[9]);
+
+// A row of `arms` arms (7 values each) relative to base (7 values each): out has 10 each.
+void pose_row_to_policy(const double *row, const double *base, int arms, double *out);
+// The inverse: a policy row (10 each) and the base (7 each) give an absolute row (7 each).
+void pose_row_from_policy(const double *policy_row, const double *base, int arms, double *out);
+
+#endif

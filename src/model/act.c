@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: Apache-2.0
+// The temporal ACT policy, put together from layers.h:
+//
+//   images (cameras, B, T, 3, h, w) -> ResNet -> (cameras, B, T*h'*w', D) --+
+//   states (B, T, ds) -> linear -> (B, T, D) ------------------------------+-> tokens (B, L, D)
+//   VAE: [cls, state, actions] -> encoder -> mu, log sigma^2 -> z -> linear-+
+//   tokens -> encoder -> decoder (S learned queries) -> linear -> actions (B, S, A)
+//
+// Token order: [latent, state_0 .. state_{T-1}, env?, cam0 t0 .., cam0 t1 .., cam1 t0 ..].
+#include "model/act.h"
+
+#include "base/log.h"
+#include "model/act_internal.h"
+#include <string.h>
+
+// ---- construction -----------------------------------------------------------------------------
+
+static Tensor on_device(Act *a, DType dtype, int rank, const int64_t *shape) {
+    return arena_tensor(&a->fixed, dtype, rank, shape);
+}
+
+static void init_projections(Act *a) {
+    const Params *p = a->params;
+    const PolicyConfig *c = &a->config;
+    if (c->use_vae) {
+        encoder_init(&a->vae_encoder, p, c, "vae_encoder", c->n_vae_encoder_layers);
+        a->vae_cls = value_of(p, "model.vae_encoder_cls_embed.weight");
+        a->dvae_cls = grad_of(p, "model.vae_encoder_cls_embed.weight");
+        if (c->state_dim) a->vae_state = linear_of(p, "model.vae_encoder_robot_state_input_proj");
+        a->vae_action = linear_of(p, "model.vae_encoder_action_input_proj");
+        a->vae_out = linear_of(p, "model.vae_encoder_latent_output_proj");
+        Tensor pos = value_of(p, "model.vae_encoder_pos_enc");
+        a->vae_pos = tensor_reshape(pos, 2, SHAPE(pos.shape[1], pos.shape[2]));
+    }
+    encoder_init(&a->encoder, p, c, "encoder", c->n_encoder_layers);
+    decoder_init(&a->decoder, p, c);
+    if (c->state_dim) a->state_proj = linear_of(p, "model.encoder_robot_state_input_proj");
+    if (c->env_dim) a->env_proj = linear_of(p, "model.encoder_env_state_input_proj");
+    a->latent_proj = linear_of(p, "model.encoder_latent_input_proj");
+    if (c->n_cameras) {
+        Linear l = linear_of(p, "model.encoder_img_feat_input_proj");
+        // A 1x1 convolution is a linear layer on tokens.
+        const int64_t *shape = SHAPE(l.w.shape[0], l.w.shape[1]);
+        l.w = tensor_reshape(l.w, 2, shape);
+        if (l.dw.data) l.dw = tensor_reshape(l.dw, 2, shape);
+        a->image_proj = l;
+    }
+    a->token_table = value_of(p, "model.encoder_1d_feature_pos_embed.weight");
+    a->dtoken_table = grad_of(p, "model.encoder_1d_feature_pos_embed.weight");
+    a->query_pos = value_of(p, "model.decoder_pos_embed.weight");
+    a->dquery_pos = grad_of(p, "model.decoder_pos_embed.weight");
+    a->head = linear_of(p, "model.action_head");
+    if (strcmp(c->temporal_pos_embed, "none") != 0) {
+        a->temporal_table = value_of(p, "temporal_pos_embed.weight");
+        a->dtemporal_table = grad_of(p, "temporal_pos_embed.weight");
+    }
+}
+
+// Device memory for what a batch brings in.
+static void init_inputs(Act *a, bool train) {
+    const PolicyConfig *c = &a->config;
+    int64_t B = a->batch, T = c->obs_state_horizon, S = c->chunk_size;
+    if (c->state_dim) a->state = on_device(a, DTYPE_F32, 3, SHAPE(B, T, c->state_dim));
+    if (c->env_dim) a->env = on_device(a, DTYPE_F32, 2, SHAPE(B, c->env_dim));
+    if (c->n_cameras)
+        a->frames = on_device(a, DTYPE_U8, 4,
+                              SHAPE(c->n_cameras * B * T, c->image_height, c->image_width, 3));
+    // Evaluation with a loss reads actions too.
+    a->action = on_device(a, DTYPE_F32, 3, SHAPE(B, S, c->action_dim));
+    a->pad = on_device(a, DTYPE_U8, 2, SHAPE(B, S));
+    a->losses = on_device(a, DTYPE_F32, 1, SHAPE(3));
+    if (train && c->use_vae) {
+        a->eps = on_device(a, DTYPE_F32, 2, SHAPE(B, c->latent_dim));
+        a->vae_pad = on_device(a, DTYPE_U8, 2, SHAPE(B, a->vae_tokens));
+        a->device->zero(a->device, a->vae_pad);
+    }
+}
+
+bool act_new(Device *d, const PolicyConfig *config, Params *params, int batch, bool train,
+             const float image_mean[3], const float image_std[3], Act **out, Error *err) {
+    *out = NULL;
+    Act *a = NEW(Act, 1);
+    *a = (Act){.device = d, .config = *config, .params = params, .batch = batch, .train = train};
+    a->fixed.device = a->net.acts.device = a->net.device = d;
+    a->net.dropout = (float)config->dropout;
+    memcpy(a->image_mean, image_mean, sizeof a->image_mean);
+    memcpy(a->image_std, image_std, sizeof a->image_std);
+    const PolicyConfig *c = &a->config;
+    int64_t images = (int64_t)c->n_cameras * batch * c->obs_state_horizon;
+    if (c->n_cameras) {
+        if (!resnet_new(d, params, c, images, c->image_height, c->image_width, train, &a->resnet,
+                        err))
+            goto error;
+        resnet_output(a->resnet, &a->feature_c, &a->feature_h, &a->feature_w);
+    }
+    a->vae_tokens = 1 + (c->state_dim > 0) + c->chunk_size;
+    a->state_start = 1;
+    a->env_start = a->state_start + (c->state_dim ? c->obs_state_horizon : 0);
+    a->image_start = a->env_start + (c->env_dim > 0);
+    a->tokens = a->image_start +
+                c->n_cameras * c->obs_state_horizon * a->feature_h * a->feature_w;
+    init_projections(a);
+    init_inputs(a, train);
+    act_init_positions(a);
+    if (!device_check(d, err)) goto error;
+    act_load_params(a);
+    if (!device_check(d, err)) goto error;
+    *out = a;
+    return true;
+error:
+    act_free(a);
+    return false;
+}
+
+void act_free(Act *a) {
+    if (!a) return;
+    resnet_free(a->resnet);
+    encoder_free(&a->vae_encoder);
+    encoder_free(&a->encoder);
+    decoder_free(&a->decoder);
+    tensor_arena_free(&a->fixed);
+    tensor_arena_free(&a->net.acts);
+    mem_free(a);
+}
+
+void act_load_params(Act *a) {
+    if (a->resnet) resnet_load(a->resnet);
+}
+
+// ---- inputs -----------------------------------------------------------------------------------
+
+static void upload(Act *a, Tensor t, const void *host) {
+    a->device->upload(a->device, t.data, host, (size_t)tensor_count(t) * dtype_size(t.dtype));
+}
+
+static void upload_inputs(Act *a, const ActInput *in) {
+    const PolicyConfig *c = &a->config;
+    int64_t per_camera = (int64_t)a->batch * c->obs_state_horizon;
+    if (c->state_dim) upload(a, a->state, in->state);
+    if (c->env_dim) upload(a, a->env, in->env);
+    if (in->images)
+        for (int i = 0; i < c->n_cameras; i++)
+            upload(a, tensor_slice(a->frames, 0, i * per_camera, per_camera), in->images[i]);
+    if (in->action) {
+        upload(a, a->action, in->action);
+        upload(a, a->pad, in->action_is_pad);
+    }
+    if (!a->vae_pad.data || !in->action_is_pad) return;
+    for (int b = 0; b < a->batch; b++) {
+        Tensor row = tensor_slice(a->vae_pad, 0, b, 1);
+        row = tensor_slice(row, 1, a->vae_tokens - c->chunk_size, c->chunk_size);
+        a->device->upload(a->device, row.data, in->action_is_pad + (int64_t)b * c->chunk_size,
+                          (size_t)c->chunk_size);
+    }
+}
+
+// Normalised images, IMAGE (cameras * B * T, 3, h, w).
+static Tensor load_images(Act *a, const ActInput *in) {
+    Device *d = a->device;
+    const PolicyConfig *c = &a->config;
+    int64_t N = a->frames.shape[0], h = c->image_height, w = c->image_width;
+    Tensor x = arena_image(&a->net.acts, N, 3, h, w);
+    if (in->images) {
+        d->image_normalize(d, x, a->frames, a->image_mean, a->image_std);
+        return x;
+    }
+    int64_t per_camera = N / c->n_cameras;
+    Tensor plain = net_tensor(&a->net, 4, SHAPE(N, 3, h, w));
+    for (int i = 0; i < c->n_cameras; i++)
+        upload(a, tensor_slice(plain, 0, i * per_camera, per_camera), in->image_floats[i]);
+    d->image_from_plain(d, x, plain);
+    return x;
+}
+
+// ---- VAE encoder: [cls, state, actions] -> z --------------------------------------------------
+
+static Tensor vae_forward(Act *a, const ActInput *in) {
+    Device *d = a->device;
+    Net *net = &a->net;
+    const PolicyConfig *c = &a->config;
+    int64_t B = a->batch, D = c->dim_model, S = c->chunk_size, T = c->obs_state_horizon;
+    Tensor x = net_tensor(net, 3, SHAPE(B, a->vae_tokens, D));
+    d->add_rows(d, tensor_slice(x, 1, 0, 1), (Tensor){0}, a->vae_cls);
+    if (c->state_dim) { // the newest observation only
+        Tensor row = net_tensor(net, 3, SHAPE(B, 1, D));
+        a->vae_now = net_tensor(net, 3, SHAPE(B, 1, c->state_dim));
+        d->copy(d, a->vae_now, tensor_slice(a->state, 1, T - 1, 1));
+        d->linear_forward(d, row, a->vae_now, a->vae_state.w, a->vae_state.b);
+        d->copy(d, tensor_slice(x, 1, 1, 1), row);
+    }
+    Tensor rows = net_tensor(net, 3, SHAPE(B, S, D));
+    d->linear_forward(d, rows, a->action, a->vae_action.w, a->vae_action.b);
+    d->copy(d, tensor_slice(x, 1, a->vae_tokens - S, S), rows);
+
+    Tensor y = encoder_forward(net, &a->vae_encoder, x, a->vae_pos, a->vae_pad);
+    a->vae_cls_out = net_tensor(net, 3, SHAPE(B, 1, D));
+    d->copy(d, a->vae_cls_out, tensor_slice(y, 1, 0, 1));
+    a->latent_params = net_tensor(net, 2, SHAPE(B, 2 * c->latent_dim));
+    d->linear_forward(d, a->latent_params, tensor_reshape(a->vae_cls_out, 2, SHAPE(B, D)),
+                      a->vae_out.w, a->vae_out.b);
+    if (in->eps) upload(a, a->eps, in->eps);
+    else d->random_normal(d, a->eps, net->key);
+    net->key.site++;
+    Tensor z = net_tensor(net, 2, SHAPE(B, c->latent_dim));
+    d->vae_sample_forward(d, z, a->latent_params, a->eps);
+    return z;
+}
+
+static void vae_backward(Act *a, Tensor dz) {
+    Device *d = a->device;
+    Net *net = &a->net;
+    const PolicyConfig *c = &a->config;
+    int64_t B = a->batch, D = c->dim_model, S = c->chunk_size;
+    Tensor dparams = net_like(net, a->latent_params), none = {0};
+    d->vae_sample_backward(d, dparams, dz, a->latent_params, a->eps, (float)c->kl_weight);
+    Tensor dcls = net_tensor(net, 3, SHAPE(B, 1, D));
+    d->linear_backward(d, tensor_reshape(dcls, 2, SHAPE(B, D)), a->vae_out.dw, a->vae_out.db,
+                       dparams, tensor_reshape(a->vae_cls_out, 2, SHAPE(B, D)), a->vae_out.w,
+                       false);
+    Tensor dx = net_tensor(net, 3, SHAPE(B, a->vae_tokens, D));
+    d->zero(d, dx);
+    d->copy(d, tensor_slice(dx, 1, 0, 1), dcls);
+    encoder_backward(net, &a->vae_encoder, dx, none);
+
+    d->sum_rows(d, a->dvae_cls, tensor_slice(dx, 1, 0, 1));
+    if (c->state_dim) {
+        Tensor drow = net_tensor(net, 3, SHAPE(B, 1, D));
+        d->copy(d, drow, tensor_slice(dx, 1, 1, 1));
+        d->linear_backward(d, none, a->vae_state.dw, a->vae_state.db, drow, a->vae_now,
+                           a->vae_state.w, false);
+    }
+    Tensor drows = net_tensor(net, 3, SHAPE(B, S, D));
+    d->copy(d, drows, tensor_slice(dx, 1, a->vae_tokens - S, S));
+    d->linear_backward(d, none, a->vae_action.dw, a->vae_action.db, drows, a->action,
+                       a->vae_action.w, false);
+}
+
+// ---- tokens -----------------------------------------------------------------------------------
+
+// Image tokens of one camera, (B, T*h'*w', D), within (cameras*B*T, h'*w', D).
+static Tensor camera_tokens(const Act *a, Tensor all, int camera) {
+    const PolicyConfig *c = &a->config;
+    int64_t T = c->obs_state_horizon, n = a->batch * T, cells = a->feature_h * a->feature_w;
+    Tensor t = tensor_slice(all, 0, camera * n, n);
+    return tensor_reshape(t, 3, SHAPE(a->batch, T * cells, all.shape[2]));
+}
+
+static Tensor camera_slots(const Act *a, Tensor x, int camera) {
+    int64_t n = a->config.obs_state_horizon * a->feature_h * a->feature_w;
+    return tensor_slice(x, 1, a->image_start + camera * n, n);
+}
+
+static void image_tokens_forward(Act *a, const ActInput *in, Tensor x) {
+    Device *d = a->device;
+    Net *net = &a->net;
+    const PolicyConfig *c = &a->config;
+    Tensor map = resnet_forward(net, a->resnet, load_images(a, in));
+    int64_t N = map.shape[0], cells = a->feature_h * a->feature_w;
+    a->feature_map = map;
+    a->features = net_tensor(net, 3, SHAPE(N, cells, a->feature_c));
+    d->tokens_from_image(d, a->features, map);
+    Tensor y = net_tensor(net, 3, SHAPE(N, cells, c->dim_model));
+    d->linear_forward(d, y, a->features, a->image_proj.w, a->image_proj.b);
+    for (int i = 0; i < c->n_cameras; i++)
+        d->copy(d, camera_slots(a, x, i), camera_tokens(a, y, i));
+}
+
+static void image_tokens_backward(Act *a, Tensor dx) {
+    Device *d = a->device;
+    Net *net = &a->net;
+    const PolicyConfig *c = &a->config;
+    int64_t N = a->features.shape[0], cells = a->features.shape[1];
+    Tensor dy = net_tensor(net, 3, SHAPE(N, cells, c->dim_model));
+    for (int i = 0; i < c->n_cameras; i++)
+        d->copy(d, camera_tokens(a, dy, i), camera_slots(a, dx, i));
+    Tensor dfeatures = net_like(net, a->features);
+    d->linear_backward(d, dfeatures, a->image_proj.dw, a->image_proj.db, dy, a->features,
+                       a->image_proj.w, false);
+    Tensor dmap = arena_image(&net->acts, N, a->feature_c, a->feature_h, a->feature_w);
+    d->image_from_tokens(d, dmap, dfeatures);
+    resnet_backward(net, a->resnet, dmap);
+}
+
+// One projected input into its slots of x (B, L, D): value (B, n, K).
+static void project_forward(Act *a, Tensor x, int64_t start, Linear *l, Tensor value) {
+    Tensor y = net_tensor(&a->net, 3, SHAPE(value.shape[0], value.shape[1], x.shape[2]));
+    a->device->linear_forward(a->device, y, value, l->w, l->b);
+    a->device->copy(a->device, tensor_slice(x, 1, start, value.shape[1]), y);
+}
+
+static void project_backward(Act *a, Tensor dvalue, Tensor dx, int64_t start, Linear *l,
+                             Tensor value) {
+    Tensor dy = net_tensor(&a->net, 3, SHAPE(value.shape[0], value.shape[1], dx.shape[2]));
+    a->device->copy(a->device, dy, tensor_slice(dx, 1, start, value.shape[1]));
+    a->device->linear_backward(a->device, dvalue, l->dw, l->db, dy, value, l->w, false);
+}
+
+static Tensor as_token(Tensor t) { // (B, K) as one token a sample
+    return tensor_reshape(t, 3, SHAPE(t.shape[0], 1, t.shape[1]));
+}
+
+// ---- the whole --------------------------------------------------------------------------------
+
+static Tensor act_forward(Act *a, const ActInput *in) {
+    Device *d = a->device;
+    Net *net = &a->net;
+    const PolicyConfig *c = &a->config;
+    int64_t B = a->batch, D = c->dim_model;
+    if (net->train && c->use_vae) {
+        a->z = vae_forward(a, in);
+    } else {
+        a->latent_params = (Tensor){0};
+        a->z = net_tensor(net, 2, SHAPE(B, c->latent_dim));
+        d->zero(d, a->z);
+    }
+    Tensor x = net_tensor(net, 3, SHAPE(B, a->tokens, D));
+    project_forward(a, x, 0, &a->latent_proj, as_token(a->z));
+    if (c->state_dim) project_forward(a, x, a->state_start, &a->state_proj, a->state);
+    if (c->env_dim) project_forward(a, x, a->env_start, &a->env_proj, as_token(a->env));
+    if (c->n_cameras) image_tokens_forward(a, in, x);
+
+    Tensor pos = act_positions_forward(a);
+    Tensor memory = encoder_forward(net, &a->encoder, x, pos, (Tensor){0});
+    Tensor memory_pos = net_like(net, memory);
+    d->add_rows(d, memory_pos, memory, pos);
+    Tensor queries = net_tensor(net, 3, SHAPE(B, c->chunk_size, D));
+    d->zero(d, queries);
+    a->decoded = decoder_forward(net, &a->decoder, queries, a->query_pos, memory, memory_pos);
+    a->prediction = net_tensor(net, 3, SHAPE(B, c->chunk_size, c->action_dim));
+    d->linear_forward(d, a->prediction, a->decoded, a->head.w, a->head.b);
+    return a->prediction;
+}
+
+static void act_backward(Act *a) {
+    Device *d = a->device;
+    Net *net = &a->net;
+    const PolicyConfig *c = &a->config;
+    int64_t B = a->batch, L = a->tokens, D = c->dim_model;
+    Tensor none = {0};
+    Tensor dprediction = net_like(net, a->prediction), dqueries = net_like(net, a->decoded);
+    d->act_loss_backward(d, dprediction, a->prediction, a->action, a->pad);
+    d->linear_backward(d, dqueries, a->head.dw, a->head.db, dprediction, a->decoded, a->head.w,
+                       false);
+
+    Tensor dx = net_tensor(net, 3, SHAPE(B, L, D)), dmemory_pos = net_like(net, dx);
+    Tensor dpos = net_tensor(net, 2, SHAPE(L, D));
+    d->zero(d, dx);
+    d->zero(d, dmemory_pos);
+    d->zero(d, dpos);
+    decoder_backward(net, &a->decoder, dqueries, a->dquery_pos, dx, dmemory_pos);
+    d->sum_rows(d, dpos, dmemory_pos);
+    d->add(d, dx, dx, dmemory_pos);
+    encoder_backward(net, &a->encoder, dx, dpos);
+    act_positions_backward(a, dpos);
+
+    Tensor dz = net_like(net, a->z);
+    project_backward(a, as_token(dz), dx, 0, &a->latent_proj, as_token(a->z));
+    if (c->state_dim) project_backward(a, none, dx, a->state_start, &a->state_proj, a->state);
+    if (c->env_dim) project_backward(a, none, dx, a->env_start, &a->env_proj, as_token(a->env));
+    if (c->n_cameras) image_tokens_backward(a, dx);
+    if (c->use_vae) vae_backward(a, dz);
+}
+
+// ---- entry points -----------------------------------------------------------------------------
+
+static void begin_step(Act *a, bool train, uint64_t seed, uint32_t step) {
+    arena_reset(&a->net.acts);
+    a->net.train = train;
+    a->net.key = (RngKey){.seed = seed, .step = step, .site = 0};
+}
+
+static void read_losses(Act *a, ActLosses *losses) {
+    float host[3];
+    a->device->act_loss_forward(a->device, a->losses, a->prediction, a->action, a->pad,
+                                a->latent_params, (float)a->config.kl_weight);
+    a->device->download(a->device, host, a->losses.data, sizeof host);
+    *losses = (ActLosses){.total = host[0], .l1 = host[1], .kld = host[2]};
+}
+
+bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, Error *err) {
+    begin_step(a, false, 0, 0);
+    upload_inputs(a, in);
+    act_forward(a, in);
+    if (losses) read_losses(a, losses);
+    if (actions) act_last_actions(a, actions);
+    return device_check(a->device, err);
+}
+
+bool act_train(Act *a, const ActInput *in, uint64_t seed, uint32_t step, ActLosses *losses,
+               Error *err) {
+    double start = clock_seconds();
+    begin_step(a, true, seed, step);
+    upload_inputs(a, in);
+    a->device->synchronize(a->device);
+    double uploaded = clock_seconds();
+    act_forward(a, in);
+    read_losses(a, losses);
+    double forward = clock_seconds();
+    act_backward(a);
+    a->device->synchronize(a->device);
+    double end = clock_seconds();
+    a->times = (ActTimes){uploaded - start, forward - uploaded, end - forward};
+    return device_check(a->device, err);
+}
+
+static void read_back(Act *a, float *host, Tensor t) {
+    a->device->download(a->device, host, t.data, (size_t)tensor_count(t) * sizeof(float));
+}
+
+void act_last_actions(Act *a, float *actions) {
+    read_back(a, actions, a->prediction);
+}
+
+void act_last_latent(Act *a, float *mu, float *log_sigma_x2) {
+    int64_t Z = a->config.latent_dim;
+    float *both = NEW(float, 2 * Z * a->batch);
+    read_back(a, both, a->latent_params);
+    for (int64_t b = 0; b < a->batch; b++) {
+        memcpy(mu + b * Z, both + 2 * b * Z, (size_t)Z * sizeof(float));
+        memcpy(log_sigma_x2 + b * Z, both + (2 * b + 1) * Z, (size_t)Z * sizeof(float));
+    }
+    mem_free(both);
+}
+
+size_t act_activation_bytes(const Act *a) {
+    return a->net.acts.total + a->fixed.total;
+}
+
+ActTimes act_last_times(const Act *a) {
+    return a->times;
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The temporal ACT policy: forward and backward over one device. See docs/architecture.md for the
+// token order and the maths; the parameter names are LeRobot's.
+#ifndef TACT_MODEL_ACT_H
+#define TACT_MODEL_ACT_H
+
+#include "config/config.h"
+#include "model/params.h"
+#include "ops/ops.h"
+
+typedef struct Act Act;
+
+// What a step reads, in host memory. B samples, T observations, S = chunk_size.
+typedef struct ActInput {
+    int batch;
+    const float *state;           // (B, T, D) normalised, or NULL without a state
+    const float *env;             // (B, E), or NULL
+    const uint8_t *const *images; // per camera (B, T, h, w, 3) uint8; NULL when image_floats is given
+    const float *const *image_floats; // per camera (B, T, 3, h, w), already normalised (tests)
+    const float *action;          // (B, S, A) normalised; training only
+    const uint8_t *action_is_pad; // (B, S); training only
+    const float *eps;             // (B, Z) noise of the VAE, or NULL to draw it
+} ActInput;
+
+typedef struct ActLosses {
+    float total, l1, kld;
+} ActLosses;
+
+// Plans the model for batches of exactly `batch` samples. The configuration must be complete
+// (dimensions and cameras filled in); it is copied, its strings stay borrowed. params are borrowed.
+// image_mean and image_std normalise uint8 frames (ImageNet's, or the data's).
+CHECKED bool act_new(Device *d, const PolicyConfig *config, Params *params, int batch, bool train,
+                     const float image_mean[3], const float image_std[3], Act **out, Error *err);
+void act_free(Act *a); // NULL allowed
+
+// To be called after the parameters changed (an optimiser step, a load): packs convolution weights.
+void act_load_params(Act *a);
+
+// Forward in evaluation mode (latent zero, no dropout). actions (B, S, A) on the host. With `losses`
+// non-NULL and action given, the l1 loss too (kld 0).
+CHECKED bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, Error *err);
+
+// Forward and backward in training mode; gradients are added to params->grads. key.seed and key.step
+// drive dropout and the VAE's noise. The losses are computed on the device and read back.
+CHECKED bool act_train(Act *a, const ActInput *in, uint64_t seed, uint32_t step, ActLosses *losses,
+                       Error *err);
+
+// After act_train: the chunk predicted in training mode, and the latent's parameters (tests).
+void act_last_actions(Act *a, float *actions);               // (B, S, A)
+void act_last_latent(Act *a, float *mu, float *log_sigma_x2); // (B, Z) each
+
+// Bytes of activations held; floating-point operations of one training step (2 per multiply-add,
+// convolutions, matrix products and attention; backward counted as twice forward, except for the
+// first convolution).
+size_t act_activation_bytes(const Act *a);
+double act_step_flops(const Act *a);
+double act_forward_flops(const Act *a);
+
+// Seconds of the parts of the last act_train, for tact bench.
+typedef struct ActTimes {
+    double upload, forward, backward;
+} ActTimes;
+ActTimes act_last_times(const Act *a);
+
+#endif

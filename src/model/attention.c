@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/layers.h"
+
+Attention attention_of(const Params *p, const char *name, int heads) {
+    return (Attention){
+        .heads = heads,
+        .in_w = value_of(p, "%s.in_proj_weight", name),
+        .in_b = value_of(p, "%s.in_proj_bias", name),
+        .out_w = value_of(p, "%s.out_proj.weight", name),
+        .out_b = value_of(p, "%s.out_proj.bias", name),
+        .din_w = grad_of(p, "%s.in_proj_weight", name),
+        .din_b = grad_of(p, "%s.in_proj_bias", name),
+        .dout_w = grad_of(p, "%s.out_proj.weight", name),
+        .dout_b = grad_of(p, "%s.out_proj.bias", name),
+    };
+}
+
+// Rows [first, first + n) x D of the packed projection: 0 queries, 1 keys, 2 values.
+static Tensor packed(Tensor t, int first, int n) {
+    if (!t.data) return t;
+    int64_t D = t.shape[0] / 3;
+    return tensor_slice(t, 0, first * D, n * D);
+}
+
+static bool shared_input(const Attention *a) {
+    return a->xq.data == a->xk.data;
+}
+
+Tensor attention_layer_forward(Net *net, Attention *a, Tensor xq, Tensor xk, Tensor xv,
+                               Tensor key_pad) {
+    Device *d = net->device;
+    int64_t B = xq.shape[0], Lq = xq.shape[1], Lk = xk.shape[1], D = xq.shape[2];
+    a->xq = xq, a->xk = xk, a->xv = xv, a->key_pad = key_pad;
+    if (shared_input(a)) {
+        Tensor qk = net_tensor(net, 3, SHAPE(B, Lq, 2 * D));
+        d->linear_forward(d, qk, xq, packed(a->in_w, 0, 2), packed(a->in_b, 0, 2));
+        a->q = tensor_slice(qk, 2, 0, D);
+        a->k = tensor_slice(qk, 2, D, D);
+    } else {
+        a->q = net_tensor(net, 3, SHAPE(B, Lq, D));
+        a->k = net_tensor(net, 3, SHAPE(B, Lk, D));
+        d->linear_forward(d, a->q, xq, packed(a->in_w, 0, 1), packed(a->in_b, 0, 1));
+        d->linear_forward(d, a->k, xk, packed(a->in_w, 1, 1), packed(a->in_b, 1, 1));
+    }
+    a->v = net_tensor(net, 3, SHAPE(B, Lk, D));
+    d->linear_forward(d, a->v, xv, packed(a->in_w, 2, 1), packed(a->in_b, 2, 1));
+    a->o = net_tensor(net, 3, SHAPE(B, Lq, D));
+    a->lse = net_tensor(net, 3, SHAPE(B, a->heads, Lq));
+    a->drop = net_dropout(net);
+    d->attention_forward(d, a->o, a->lse, a->q, a->k, a->v, key_pad, a->heads, a->drop);
+    Tensor y = net_tensor(net, 3, SHAPE(B, Lq, D));
+    d->linear_forward(d, y, a->o, a->out_w, a->out_b);
+    return y;
+}
+
+void attention_layer_backward(Net *net, Attention *a, Tensor dxq, Tensor dxk, Tensor dxv,
+                              Tensor dy) {
+    Device *d = net->device;
+    ArenaMark mark = arena_mark(&net->acts);
+    int64_t B = a->xq.shape[0], Lq = a->xq.shape[1], Lk = a->xk.shape[1], D = a->xq.shape[2];
+    Tensor dout = net_tensor(net, 3, SHAPE(B, Lq, D));
+    d->linear_backward(d, dout, a->dout_w, a->dout_b, dy, a->o, a->out_w, false);
+
+    Tensor dqk = {0}, dq, dk, dv = net_tensor(net, 3, SHAPE(B, Lk, D));
+    if (shared_input(a)) {
+        dqk = net_tensor(net, 3, SHAPE(B, Lq, 2 * D));
+        dq = tensor_slice(dqk, 2, 0, D);
+        dk = tensor_slice(dqk, 2, D, D);
+    } else {
+        dq = net_tensor(net, 3, SHAPE(B, Lq, D));
+        dk = net_tensor(net, 3, SHAPE(B, Lk, D));
+    }
+    d->attention_backward(d, dq, dk, dv, dout, a->o, a->lse, a->q, a->k, a->v, a->key_pad,
+                          a->heads, a->drop);
+    if (shared_input(a)) {
+        d->linear_backward(d, dxq, packed(a->din_w, 0, 2), packed(a->din_b, 0, 2), dqk, a->xq,
+                           packed(a->in_w, 0, 2), false);
+    } else {
+        d->linear_backward(d, dxq, packed(a->din_w, 0, 1), packed(a->din_b, 0, 1), dq, a->xq,
+                           packed(a->in_w, 0, 1), false);
+        d->linear_backward(d, dxk, packed(a->din_w, 1, 1), packed(a->din_b, 1, 1), dk, a->xk,
+                           packed(a->in_w, 1, 1), false);
+    }
+    d->linear_backward(d, dxv, packed(a->din_w, 2, 1), packed(a->din_b, 2, 1), dv, a->xv,
+                       packed(a->in_w, 2, 1), false);
+    arena_rewind(&net->acts, mark);
+}

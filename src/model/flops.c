@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Arithmetic of a step, counted from shapes: 2 operations a multiply-add.
+#include "model/act_internal.h"
+
+static double attention_flops(double B, double Lq, double Lk, double D) {
+    double projections = 2 * B * D * D * (2 * Lq + 2 * Lk); // q and out, k and v
+    return projections + 4 * B * Lq * Lk * D;               // scores and their product with v
+}
+
+static double feed_forward_flops(double B, double L, double D, double F) {
+    return 4 * B * L * D * F;
+}
+
+// Everything but the backbone; the VAE encoder only runs in training.
+static double transformer_flops(const Act *a, bool vae) {
+    const PolicyConfig *c = &a->config;
+    double B = a->batch, D = c->dim_model, F = c->dim_feedforward, S = c->chunk_size;
+    double L = (double)a->tokens, V = (double)a->vae_tokens, total = 0;
+    if (vae) {
+        total += c->n_vae_encoder_layers *
+                 (attention_flops(B, V, V, D) + feed_forward_flops(B, V, D, F));
+        total += 2 * B * D * (c->state_dim + S * c->action_dim + 2 * c->latent_dim);
+    }
+    total += c->n_encoder_layers * (attention_flops(B, L, L, D) + feed_forward_flops(B, L, D, F));
+    total += c->n_decoder_layers * (attention_flops(B, S, S, D) + attention_flops(B, S, L, D) +
+                                    feed_forward_flops(B, S, D, F));
+    double images = (double)(a->tokens - a->image_start);
+    total += 2 * B * D * (images * (double)a->feature_c + c->latent_dim + S * c->action_dim +
+                          (double)c->obs_state_horizon * c->state_dim + c->env_dim);
+    return total;
+}
+
+double act_forward_flops(const Act *a) {
+    return transformer_flops(a, false) + (a->resnet ? resnet_flops(a->resnet, false) : 0);
+}
+
+double act_step_flops(const Act *a) {
+    return 3 * transformer_flops(a, a->config.use_vae) +
+           (a->resnet ? resnet_flops(a->resnet, true) : 0);
+}

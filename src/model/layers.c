@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/layers.h"
+
+Tensor net_tensor(Net *net, int rank, const int64_t *shape) {
+    return arena_tensor(&net->acts, DTYPE_F32, rank, shape);
+}
+
+Tensor net_like(Net *net, Tensor t) {
+    return arena_tensor(&net->acts, t.dtype, t.rank, t.shape);
+}
+
+Dropout net_dropout(Net *net) {
+    Dropout drop = {.p = net->train ? net->dropout : 0, .key = net->key};
+    net->key.site++;
+    return drop;
+}
+
+Linear linear_of(const Params *p, const char *name) {
+    return (Linear){value_of(p, "%s.weight", name), value_of(p, "%s.bias", name),
+                    grad_of(p, "%s.weight", name), grad_of(p, "%s.bias", name)};
+}
+
+Norm norm_of(const Params *p, const char *name) {
+    return (Norm){.gamma = value_of(p, "%s.weight", name), .beta = value_of(p, "%s.bias", name),
+                  .dgamma = grad_of(p, "%s.weight", name), .dbeta = grad_of(p, "%s.bias", name)};
+}
+
+Tensor norm_forward(Net *net, Norm *n, Tensor x) {
+    int64_t rows = tensor_count(x) / x.shape[x.rank - 1];
+    n->x = x;
+    n->mean = net_tensor(net, 1, SHAPE(rows));
+    n->rstd = net_tensor(net, 1, SHAPE(rows));
+    Tensor y = net_like(net, x);
+    net->device->layernorm_forward(net->device, y, n->mean, n->rstd, x, n->gamma, n->beta);
+    return y;
+}
+
+void norm_backward(Net *net, Norm *n, Tensor dx, Tensor dy, bool accumulate) {
+    net->device->layernorm_backward(net->device, dx, n->dgamma, n->dbeta, dy, n->x, n->mean,
+                                    n->rstd, n->gamma, accumulate);
+}

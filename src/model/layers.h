@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// The layers ACT is made of. Each has forward and backward side by side; what backward needs is
+// kept in the layer's struct, in memory of the Net's arena that lives until the step ends.
+//
+// B batch, L tokens, D width, F feed-forward width, S chunk, N images.
+#ifndef TACT_MODEL_LAYERS_H
+#define TACT_MODEL_LAYERS_H
+
+#include "model/params.h"
+#include "model/resnet_shape.h"
+
+// What every layer needs to run. One per model.
+typedef struct Net {
+    Device *device;
+    TensorArena acts;  // activations of the current step
+    bool train;
+    float dropout;     // probability while training
+    RngKey key;        // seed and step; site counts up with every use
+} Net;
+
+// New activation (rank 1 to 3).
+Tensor net_tensor(Net *net, int rank, const int64_t *shape);
+Tensor net_like(Net *net, Tensor t); // contiguous, same shape
+// Dropout of the next site; none in evaluation.
+Dropout net_dropout(Net *net);
+
+typedef struct Linear {
+    Tensor w, b, dw, db; // (out, in), (out)
+} Linear;
+Linear linear_of(const Params *p, const char *name);
+
+typedef struct Norm {
+    Tensor gamma, beta, dgamma, dbeta; // (D)
+    Tensor x, mean, rstd;              // saved
+} Norm;
+Norm norm_of(const Params *p, const char *name);
+Tensor norm_forward(Net *net, Norm *n, Tensor x);
+// dx may be dy when not accumulating.
+void norm_backward(Net *net, Norm *n, Tensor dx, Tensor dy, bool accumulate);
+
+// ---- attention.c: multi-head attention with PyTorch's packed projections ----------------------
+typedef struct Attention {
+    Tensor in_w, in_b, out_w, out_b;     // (3D, D), (3D), (D, D), (D)
+    Tensor din_w, din_b, dout_w, dout_b;
+    int heads;
+    Tensor xq, xk, xv, q, k, v, o, lse, key_pad; // saved
+    Dropout drop;
+} Attention;
+Attention attention_of(const Params *p, const char *name, int heads);
+// xq (B, Lq, D), xk, xv (B, Lk, D): inputs of the three projections; xq and xk may be one tensor,
+// which costs one matrix product less. key_pad U8 (B, Lk) or empty. Returns (B, Lq, D).
+Tensor attention_layer_forward(Net *net, Attention *a, Tensor xq, Tensor xk, Tensor xv,
+                               Tensor key_pad);
+// dxq, dxk, dxv overwritten; when xq and xk were one tensor dxk is ignored and dxq holds their sum.
+void attention_layer_backward(Net *net, Attention *a, Tensor dxq, Tensor dxk, Tensor dxv,
+                              Tensor dy);
+
+// ---- transformer.c ----------------------------------------------------------------------------
+typedef struct FeedForward {
+    Linear up, down;
+    Activation act;
+    Tensor x, pre, hidden; // saved: input, before and after activation and dropout
+    Dropout drop;
+} FeedForward;
+
+typedef struct EncoderLayer {
+    bool pre_norm;
+    Attention attention;
+    FeedForward ff;
+    Norm norm1, norm2;
+    Dropout drop1, drop2;
+} EncoderLayer;
+
+typedef struct DecoderLayer {
+    bool pre_norm;
+    Attention self, cross;
+    FeedForward ff;
+    Norm norm1, norm2, norm3;
+    Dropout drop1, drop2, drop3;
+} DecoderLayer;
+
+typedef struct Encoder {
+    int n;
+    EncoderLayer *layers;
+    bool final_norm;
+    Norm norm;
+} Encoder;
+
+typedef struct Decoder {
+    int n;
+    DecoderLayer *layers;
+    Norm norm;
+} Decoder;
+
+void encoder_init(Encoder *e, const Params *p, const PolicyConfig *c, const char *name, int n);
+void encoder_free(Encoder *e);
+// x (B, L, D), pos (L, D) added to queries and keys of every layer.
+Tensor encoder_forward(Net *net, Encoder *e, Tensor x, Tensor pos, Tensor key_pad);
+// d: in dy, out dx. dpos (L, D) is added to; empty when the positions are fixed.
+void encoder_backward(Net *net, Encoder *e, Tensor d, Tensor dpos);
+
+void decoder_init(Decoder *dec, const Params *p, const PolicyConfig *c);
+void decoder_free(Decoder *dec);
+// x (B, S, D) queries' content, query_pos (S, D), memory (B, L, D) the encoder's output and
+// memory_pos the same with positions added.
+Tensor decoder_forward(Net *net, Decoder *dec, Tensor x, Tensor query_pos, Tensor memory,
+                       Tensor memory_pos);
+// d: in dy, out dx. dquery_pos (S, D), dmemory and dmemory_pos (B, L, D) are added to.
+void decoder_backward(Net *net, Decoder *dec, Tensor d, Tensor dquery_pos, Tensor dmemory,
+                      Tensor dmemory_pos);
+
+// ---- resnet.c ---------------------------------------------------------------------------------
+typedef struct ResNet ResNet;
+// Plans for n images of h by w. train: backward will be called.
+CHECKED bool resnet_new(Device *d, const Params *p, const PolicyConfig *c, int64_t n, int64_t h,
+                        int64_t w, bool train, ResNet **out, Error *err);
+void resnet_free(ResNet *r);
+void resnet_load(ResNet *r); // packs the current weights
+// x IMAGE (N, 3, h, w) -> IMAGE (N, C, h', w').
+Tensor resnet_forward(Net *net, ResNet *r, Tensor x);
+// dy as the output.
+void resnet_backward(Net *net, ResNet *r, Tensor dy);
+void resnet_output(const ResNet *r, int64_t *c, int64_t *h, int64_t *w);
+double resnet_flops(const ResNet *r, bool backward); // of one forward, or one forward + backward
+
+#endif

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/params.h"
+
+#include "model/params_list.h"
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PARAM_ALIGNMENT = 64 }; // elements, so that every tensor starts on 256 bytes
+
+static int64_t aligned(int64_t n) {
+    return (n + PARAM_ALIGNMENT - 1) / PARAM_ALIGNMENT * PARAM_ALIGNMENT;
+}
+
+static void assign_offsets(Params *p) {
+    for (int i = 0; i < p->count; i++) {
+        Param *q = &p->list[i];
+        int64_t *end = q->kind == PARAM_BUFFER ? &p->buffers : &p->trainable;
+        q->offset = *end;
+        *end += aligned(q->count);
+        if (q->kind == PARAM_MAIN) p->main = p->trainable;
+        if (q->kind != PARAM_BUFFER) p->learnable += q->count;
+    }
+}
+
+static bool allocate(Device *d, Tensor *t, int64_t count, Error *err) {
+    void *data = d->alloc(d, (size_t)(count ? count : 1) * sizeof(float));
+    *t = tensor_view(data, DTYPE_F32, 1, SHAPE(count));
+    return device_check(d, err);
+}
+
+bool params_init(Params *p, Device *d, const PolicyConfig *config, bool train, Error *err) {
+    *p = (Params){.device = d};
+    if (!params_list(p, config, err)) goto error;
+    assign_offsets(p);
+    if (!allocate(d, &p->values, p->trainable, err)) goto error;
+    if (!allocate(d, &p->buffer_values, p->buffers, err)) goto error;
+    if (train && !allocate(d, &p->grads, p->trainable, err)) goto error;
+    return true;
+error:
+    params_free(p);
+    return false;
+}
+
+void params_free(Params *p) {
+    if (!p->device) return;
+    p->device->release(p->device, p->values.data);
+    p->device->release(p->device, p->grads.data);
+    p->device->release(p->device, p->buffer_values.data);
+    mem_free(p->list);
+    arena_free(&p->arena);
+    *p = (Params){0};
+}
+
+const Param *params_find(const Params *p, const char *name) {
+    for (int i = 0; i < p->count; i++)
+        if (strcmp(p->list[i].name, name) == 0) return &p->list[i];
+    return NULL;
+}
+
+static Tensor view_of(const Param *q, Tensor flat) {
+    return tensor_view(f32(flat) + q->offset, DTYPE_F32, q->rank, q->shape);
+}
+
+Tensor param_value(const Params *p, const Param *q) {
+    return view_of(q, q->kind == PARAM_BUFFER ? p->buffer_values : p->values);
+}
+
+Tensor param_grad(const Params *p, const Param *q) {
+    if (q->kind == PARAM_BUFFER || !p->grads.data) return (Tensor){0};
+    return view_of(q, p->grads);
+}
+
+static const Param *named(const Params *p, const char *format, va_list args) {
+    char name[256];
+    vsnprintf(name, sizeof name, format, args);
+    const Param *q = params_find(p, name);
+    assert(q && "no such parameter");
+    return q;
+}
+
+Tensor value_of(const Params *p, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    const Param *q = named(p, format, args);
+    va_end(args);
+    return param_value(p, q);
+}
+
+Tensor grad_of(const Params *p, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    const Param *q = named(p, format, args);
+    va_end(args);
+    return param_grad(p, q);
+}
+
+void param_get(const Params *p, const Param *q, float *out) {
+    p->device->download(p->device, out, param_value(p, q).data, (size_t)q->count * sizeof(float));
+}
+
+void param_set(const Params *p, const Param *q, const float *in) {
+    p->device->upload(p->device, param_value(p, q).data, in, (size_t)q->count * sizeof(float));
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention by tiles of query rows: scores of one tile against all keys live in a thread's scratch,
+// never those of a whole layer. Backward makes the probabilities again from the saved log-sum-exp,
+// and the dropout mask from its counters. One (sample, head) is one thread's work from end to end,
+// so sums over tiles have one order.
+#include "ops/cpu/cpu.h"
+#include "ops/cpu/vector.h"
+
+#include <omp.h>
+
+enum { TILE = 64 }; // query rows
+
+typedef struct Head {
+    const float *q, *k, *v;     // (Lq, dh), (Lk, dh), with row strides
+    int64_t sq, sk, sv;
+    const uint8_t *pad;         // (Lk) or NULL
+    int64_t Lq, Lk, dh, row0;   // row0: dropout row of query 0
+    float scale;
+} Head;
+
+static Head head_of(Tensor q, Tensor k, Tensor v, Tensor key_pad, int heads, int64_t b, int64_t h) {
+    int64_t dh = q.shape[2] / heads;
+    return (Head){
+        .q = f32(q) + b * q.stride[0] + h * dh, .k = f32(k) + b * k.stride[0] + h * dh,
+        .v = f32(v) + b * v.stride[0] + h * dh, .sq = q.stride[1], .sk = k.stride[1],
+        .sv = v.stride[1], .Lq = q.shape[1], .Lk = k.shape[1], .dh = dh,
+        .pad = key_pad.data ? (const uint8_t *)key_pad.data + b * k.shape[1] : NULL,
+        .row0 = (b * heads + h) * q.shape[1], .scale = 1.0f / sqrtf((float)dh),
+    };
+}
+
+// s (n, Lk) = scale * q[first ...] k^T, padded keys at -inf.
+static void scores(Device *d, const Head *a, int64_t first, int64_t n, float *s) {
+    cpu_gemm(d, 'N', 'T', n, a->Lk, a->dh, a->scale, a->q + first * a->sq, a->sq, a->k, a->sk, 0, s,
+             a->Lk);
+    for (int64_t i = 0; a->pad && i < n; i++)
+        for (int64_t j = 0; j < a->Lk; j++)
+            if (a->pad[j]) s[i * a->Lk + j] = -INFINITY;
+}
+
+// Row to probabilities in place; returns log-sum-exp.
+static float softmax_row(float *s, int64_t n) {
+    float top = -INFINITY, sum = 0;
+#pragma omp simd reduction(max : top)
+    for (int64_t j = 0; j < n; j++) top = s[j] > top ? s[j] : top;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t j = 0; j < n; j++) {
+        float e = s[j] == -INFINITY ? 0 : exp_fast(s[j] - top);
+        s[j] = e;
+        sum += e;
+    }
+    float inverse = 1.0f / sum;
+#pragma omp simd
+    for (int64_t j = 0; j < n; j++) s[j] *= inverse;
+    return top + logf(sum);
+}
+
+// out = p * mask; out may be p.
+static void drop_row(float *out, const float *p, int64_t n, Dropout drop, int64_t row) {
+    float scale[DROPOUT_CHUNK];
+    for (int64_t at = 0; at < n; at += DROPOUT_CHUNK) {
+        int64_t m = n - at < DROPOUT_CHUNK ? n - at : DROPOUT_CHUNK;
+        dropout_scales(scale, drop, (uint32_t)row, (uint32_t)(at / DROPOUT_CHUNK));
+        for (int64_t j = 0; j < m; j++) out[at + j] = p[at + j] * scale[j];
+    }
+}
+
+static void head_forward(Device *d, const Head *a, float *o, int64_t so, float *lse, Dropout drop,
+                         float *s) {
+    for (int64_t first = 0; first < a->Lq; first += TILE) {
+        int64_t n = a->Lq - first < TILE ? a->Lq - first : TILE;
+        scores(d, a, first, n, s);
+        for (int64_t i = 0; i < n; i++) {
+            float *row = s + i * a->Lk;
+            lse[first + i] = softmax_row(row, a->Lk);
+            if (drop.p > 0) drop_row(row, row, a->Lk, drop, a->row0 + first + i);
+        }
+        cpu_gemm(d, 'N', 'N', n, a->dh, a->Lk, 1, s, a->Lk, a->v, a->sv, 0, o + first * so, so);
+    }
+}
+
+static void attention_forward(Device *d, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
+                              Tensor key_pad, int heads, Dropout drop) {
+    int64_t B = q.shape[0], Lq = q.shape[1], Lk = k.shape[1], dh = q.shape[2] / heads;
+    if (!cpu_scratch(d, (size_t)(TILE * Lk))) return;
+    float **scratch = cpu_of(d)->scratch;
+#pragma omp parallel for num_threads(d->threads) schedule(dynamic)
+    for (int64_t bh = 0; bh < B * heads; bh++) {
+        int64_t b = bh / heads, h = bh % heads;
+        Head a = head_of(q, k, v, key_pad, heads, b, h);
+        head_forward(d, &a, f32(o) + b * o.stride[0] + h * dh, o.stride[1], f32(lse) + bh * Lq,
+                     drop, scratch[omp_get_thread_num()]);
+    }
+}
+
+// Gradients of one head, with the row strides of dq, dk, dv, dout, o.
+typedef struct HeadGrads {
+    float *dq, *dk, *dv;
+    const float *dout, *o, *lse;
+    int64_t sdq, sdk, sdv, sdout, so;
+} HeadGrads;
+
+// dp (n, Lk) holds dout v^T on entry and becomes the gradient of the scores; p holds scores and becomes the
+// probabilities, dropped (n, Lk) the probabilities after dropout.
+static void score_gradients(const Head *a, const HeadGrads *g, int64_t first, int64_t n,
+                            Dropout drop, float *p, float *dropped, float *dp) {
+    for (int64_t i = 0; i < n; i++) {
+        float *pr = p + i * a->Lk, *mr = dropped + i * a->Lk, *gr = dp + i * a->Lk, delta = 0;
+        const float *dr = g->dout + (first + i) * g->sdout, *r = g->o + (first + i) * g->so;
+        float lse = g->lse[first + i];
+#pragma omp simd reduction(+ : delta)
+        for (int64_t c = 0; c < a->dh; c++) delta += dr[c] * r[c];
+#pragma omp simd
+        for (int64_t j = 0; j < a->Lk; j++)
+            pr[j] = pr[j] == -INFINITY ? 0 : exp_fast(pr[j] - lse);
+        if (drop.p > 0) {
+            drop_row(mr, pr, a->Lk, drop, a->row0 + first + i);
+            drop_row(gr, gr, a->Lk, drop, a->row0 + first + i);
+        } else {
+            memcpy(mr, pr, (size_t)a->Lk * sizeof(float));
+        }
+#pragma omp simd
+        for (int64_t j = 0; j < a->Lk; j++) gr[j] = pr[j] * (gr[j] - delta);
+    }
+}
+
+static void head_backward(Device *d, const Head *a, const HeadGrads *g, Dropout drop, float *s) {
+    float *p = s, *dropped = s + TILE * a->Lk, *dp = s + 2 * TILE * a->Lk;
+    for (int64_t first = 0; first < a->Lq; first += TILE) {
+        int64_t n = a->Lq - first < TILE ? a->Lq - first : TILE, Lk = a->Lk, dh = a->dh;
+        const float *dout = g->dout + first * g->sdout;
+        float beta = first > 0;
+        scores(d, a, first, n, p);
+        cpu_gemm(d, 'N', 'T', n, Lk, dh, 1, dout, g->sdout, a->v, a->sv, 0, dp, Lk);
+        score_gradients(a, g, first, n, drop, p, dropped, dp);
+        cpu_gemm(d, 'T', 'N', Lk, dh, n, 1, dropped, Lk, dout, g->sdout, beta, g->dv, g->sdv);
+        cpu_gemm(d, 'N', 'N', n, dh, Lk, a->scale, dp, Lk, a->k, a->sk, 0, g->dq + first * g->sdq,
+                 g->sdq);
+        cpu_gemm(d, 'T', 'N', Lk, dh, n, a->scale, dp, Lk, a->q + first * a->sq, a->sq, beta, g->dk,
+                 g->sdk);
+    }
+}
+
+static void attention_backward(Device *d, Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor o,
+                               Tensor lse, Tensor q, Tensor k, Tensor v, Tensor key_pad, int heads,
+                               Dropout drop) {
+    int64_t B = q.shape[0], Lq = q.shape[1], Lk = k.shape[1], dh = q.shape[2] / heads;
+    if (!cpu_scratch(d, (size_t)(3 * TILE * Lk))) return;
+    float **scratch = cpu_of(d)->scratch;
+#pragma omp parallel for num_threads(d->threads) schedule(dynamic)
+    for (int64_t bh = 0; bh < B * heads; bh++) {
+        int64_t b = bh / heads, h = bh % heads, c = h * dh;
+        Head a = head_of(q, k, v, key_pad, heads, b, h);
+        HeadGrads g = {
+            .dq = f32(dq) + b * dq.stride[0] + c, .sdq = dq.stride[1],
+            .dk = f32(dk) + b * dk.stride[0] + c, .sdk = dk.stride[1],
+            .dv = f32(dv) + b * dv.stride[0] + c, .sdv = dv.stride[1],
+            .dout = f32(dout) + b * dout.stride[0] + c, .sdout = dout.stride[1],
+            .o = f32(o) + b * o.stride[0] + c, .so = o.stride[1], .lse = f32(lse) + bh * Lq,
+        };
+        head_backward(d, &a, &g, drop, scratch[omp_get_thread_num()]);
+    }
+}
+
+void cpu_attention_ops(Device *d) {
+    d->attention_forward = attention_forward;
+    d->attention_backward = attention_backward;
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolutions through oneDNN, on the blocked layout from end to end: activations are never
+// reordered, only weights are, once a step.
+#include "ops/cpu/cpu.h"
+
+#include "base/memory.h"
+#include <string.h>
+
+enum { MAX_ARGS = 6 };
+
+// A planned primitive with its memory objects. Data pointers are set before each execution.
+typedef struct Plan {
+    dnnl_primitive_t primitive;
+    int n;
+    dnnl_exec_arg_t args[MAX_ARGS];
+    dnnl_memory_desc_t weights; // layout the primitive chose
+    void *scratchpad;
+} Plan;
+
+// A reorder between OIHW and a primitive's own layout.
+typedef struct Reorder {
+    dnnl_primitive_t primitive;
+    dnnl_memory_t from, to;
+} Reorder;
+
+struct Conv {
+    ConvSpec spec;
+    int64_t weights;         // elements of w
+    int64_t outputs;         // elements of y
+    bool residual_as_sum;    // else a binary post-op
+    Plan forward, data, dweights;
+    Reorder pack, pack_data, unpack;
+    float *folded;           // OIHW w * scale; also takes the unpacked weight gradient
+    float *packed, *packed_data, *dpacked;
+    Tensor scale, shift;
+};
+
+static bool bad(Device *d, const ConvSpec *s, dnnl_status_t status, const char *what) {
+    if (status != dnnl_success)
+        device_fail(d, "convolution %ld x %ldx%ldx%ld -> %ld, kernel %d, stride %d: %s: oneDNN status %d",
+                    (long)s->n, (long)s->in_c, (long)s->in_h, (long)s->in_w, (long)s->out_c,
+                    s->kernel, s->stride, what, (int)status);
+    return status != dnnl_success;
+}
+
+// ---- building blocks --------------------------------------------------------------------------
+
+typedef struct Descs {
+    dnnl_memory_desc_t x, w_any, w_plain, bias, y;
+    dnnl_dims_t strides, dilates, padding;
+} Descs;
+
+static void describe(const Cpu *cpu, const ConvSpec *s, Descs *m) {
+    int64_t oh = conv_out_size(s->in_h, s->kernel, s->stride, s->padding, s->dilation);
+    int64_t ow = conv_out_size(s->in_w, s->kernel, s->stride, s->padding, s->dilation);
+    const dnnl_dims_t x = {s->n, s->in_c, s->in_h, s->in_w}, y = {s->n, s->out_c, oh, ow};
+    const dnnl_dims_t w = {s->out_c, s->in_c, s->kernel, s->kernel}, b = {s->out_c};
+    dnnl_memory_desc_init_by_tag(&m->x, 4, x, dnnl_f32, cpu_image_tag(cpu, s->in_c));
+    dnnl_memory_desc_init_by_tag(&m->y, 4, y, dnnl_f32, cpu_image_tag(cpu, s->out_c));
+    dnnl_memory_desc_init_by_tag(&m->w_any, 4, w, dnnl_f32, dnnl_format_tag_any);
+    dnnl_memory_desc_init_by_tag(&m->w_plain, 4, w, dnnl_f32, dnnl_oihw);
+    dnnl_memory_desc_init_by_tag(&m->bias, 1, b, dnnl_f32, dnnl_a);
+    for (int i = 0; i < 2; i++) {
+        m->strides[i] = s->stride;
+        m->dilates[i] = s->dilation - 1;
+        m->padding[i] = s->padding;
+    }
+}
+
+static void plan_arg(Device *d, Plan *p, int arg, const dnnl_memory_desc_t *md) {
+    dnnl_memory_t memory = NULL;
+    if (dnnl_memory_create(&memory, md, cpu_of(d)->engine, DNNL_MEMORY_NONE) != dnnl_success)
+        device_fail(d, "oneDNN cannot create a memory object");
+    p->args[p->n++] = (dnnl_exec_arg_t){arg, memory};
+}
+
+// Takes over pd: makes the primitive and its scratchpad, and notes the weights' layout.
+static void plan_finish(Device *d, const ConvSpec *s, Plan *p, dnnl_primitive_desc_t pd,
+                        dnnl_query_t weights_query) {
+    p->weights = *dnnl_primitive_desc_query_md(pd, weights_query, 0);
+    const dnnl_memory_desc_t *pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    size_t bytes = dnnl_memory_desc_get_size(pad);
+    bad(d, s, dnnl_primitive_create(&p->primitive, pd), "create");
+    if (bytes) {
+        p->scratchpad = mem_alloc(bytes);
+        plan_arg(d, p, DNNL_ARG_SCRATCHPAD, pad);
+        dnnl_memory_set_data_handle(p->args[p->n - 1].memory, p->scratchpad);
+    }
+}
+
+static void plan_free(Plan *p) {
+    for (int i = 0; i < p->n; i++) dnnl_memory_destroy(p->args[i].memory);
+    if (p->primitive) dnnl_primitive_destroy(p->primitive);
+    mem_free(p->scratchpad);
+}
+
+static void plan_run(Device *d, const char *what, Plan *p, int n, void *const *data) {
+    for (int i = 0; i < n; i++) dnnl_memory_set_data_handle(p->args[i].memory, data[i]);
+    cpu_execute(d, what, p->primitive, p->n, p->args);
+}
+
+static void reorder_new(Device *d, const ConvSpec *s, Reorder *r, const dnnl_memory_desc_t *from,
+                        const dnnl_memory_desc_t *to, float *from_data, float *to_data) {
+    dnnl_engine_t e = cpu_of(d)->engine;
+    dnnl_primitive_desc_t pd = NULL;
+    if (bad(d, s, dnnl_reorder_primitive_desc_create(&pd, from, e, to, e, NULL), "reorder")) return;
+    bad(d, s, dnnl_primitive_create(&r->primitive, pd), "reorder");
+    dnnl_primitive_desc_destroy(pd);
+    bad(d, s, dnnl_memory_create(&r->from, from, e, from_data), "reorder");
+    bad(d, s, dnnl_memory_create(&r->to, to, e, to_data), "reorder");
+}
+
+static void reorder_run(Device *d, Reorder *r) {
+    const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, r->from}, {DNNL_ARG_TO, r->to}};
+    cpu_execute(d, "weight reorder", r->primitive, 2, args);
+}
+
+static void reorder_free(Reorder *r) {
+    if (r->primitive) dnnl_primitive_destroy(r->primitive);
+    if (r->from) dnnl_memory_destroy(r->from);
+    if (r->to) dnnl_memory_destroy(r->to);
+}
+
+// ---- the three primitives ---------------------------------------------------------------------
+
+// Forward with fused residual and relu. The residual is a binary post-op where a fast kernel takes
+// it, else it is copied into y first and summed (a slow generic kernel would cost far more).
+static dnnl_primitive_desc_t forward_desc(Device *d, const ConvSpec *s, const Descs *m, bool sum) {
+    dnnl_convolution_desc_t cd;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_post_ops_t ops = NULL;
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_prop_kind_t kind = s->train ? dnnl_forward_training : dnnl_forward_inference;
+    bad(d, s, dnnl_dilated_convolution_forward_desc_init(&cd, kind, dnnl_convolution_direct, &m->x,
+            &m->w_any, &m->bias, &m->y, m->strides, m->dilates, m->padding, m->padding), "forward");
+    dnnl_primitive_attr_create(&attr);
+    dnnl_post_ops_create(&ops);
+    if (s->residual && sum) dnnl_post_ops_append_sum(ops, 1.0f);
+    if (s->residual && !sum) dnnl_post_ops_append_binary(ops, dnnl_binary_add, &m->y);
+    if (s->relu) dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0, 0);
+    dnnl_primitive_attr_set_post_ops(attr, ops);
+    dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    dnnl_primitive_desc_create(&pd, &cd, attr, cpu_of(d)->engine, NULL);
+    dnnl_post_ops_destroy(ops);
+    dnnl_primitive_attr_destroy(attr);
+    return pd;
+}
+
+static bool is_generated(dnnl_primitive_desc_t pd) {
+    const char *name = "";
+    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
+    return strstr(name, "jit") != NULL || strstr(name, "brg") != NULL;
+}
+
+static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m) {
+    const ConvSpec *s = &c->spec;
+    dnnl_primitive_desc_t pd = forward_desc(d, s, m, false);
+    if (s->residual && (!pd || !is_generated(pd))) {
+        if (pd) dnnl_primitive_desc_destroy(pd);
+        c->residual_as_sum = true;
+        pd = forward_desc(d, s, m, true);
+    }
+    if (!pd) {
+        bad(d, s, dnnl_unimplemented, "forward");
+        return NULL;
+    }
+    Plan *p = &c->forward;
+    plan_arg(d, p, DNNL_ARG_SRC, &m->x);
+    plan_arg(d, p, DNNL_ARG_WEIGHTS, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
+    plan_arg(d, p, DNNL_ARG_BIAS, &m->bias);
+    plan_arg(d, p, DNNL_ARG_DST, &m->y);
+    if (s->residual && !c->residual_as_sum)
+        plan_arg(d, p, DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, &m->y);
+    plan_finish(d, s, p, pd, dnnl_query_weights_md);
+    return pd;
+}
+
+static dnnl_primitive_desc_t backward_desc(Device *d, const ConvSpec *s,
+                                           const dnnl_convolution_desc_t *cd,
+                                           dnnl_primitive_desc_t hint) {
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_primitive_attr_create(&attr);
+    dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    bad(d, s, dnnl_primitive_desc_create(&pd, cd, attr, cpu_of(d)->engine, hint), "backward");
+    dnnl_primitive_attr_destroy(attr);
+    return pd;
+}
+
+static void plan_backward_data(Device *d, Conv *c, const Descs *m, dnnl_primitive_desc_t hint) {
+    dnnl_convolution_desc_t cd;
+    bad(d, &c->spec, dnnl_dilated_convolution_backward_data_desc_init(&cd, dnnl_convolution_direct,
+            &m->x, &m->w_any, &m->y, m->strides, m->dilates, m->padding, m->padding), "backward data");
+    dnnl_primitive_desc_t pd = backward_desc(d, &c->spec, &cd, hint);
+    if (!pd) return;
+    Plan *p = &c->data;
+    plan_arg(d, p, DNNL_ARG_DIFF_SRC, &m->x);
+    plan_arg(d, p, DNNL_ARG_WEIGHTS, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
+    plan_arg(d, p, DNNL_ARG_DIFF_DST, &m->y);
+    plan_finish(d, &c->spec, p, pd, dnnl_query_weights_md);
+    dnnl_primitive_desc_destroy(pd);
+}
+
+static void plan_backward_weights(Device *d, Conv *c, const Descs *m, dnnl_primitive_desc_t hint) {
+    dnnl_convolution_desc_t cd;
+    bad(d, &c->spec, dnnl_dilated_convolution_backward_weights_desc_init(&cd,
+            dnnl_convolution_direct, &m->x, &m->w_any, NULL, &m->y, m->strides, m->dilates,
+            m->padding, m->padding), "backward weights");
+    dnnl_primitive_desc_t pd = backward_desc(d, &c->spec, &cd, hint);
+    if (!pd) return;
+    Plan *p = &c->dweights;
+    plan_arg(d, p, DNNL_ARG_SRC, &m->x);
+    plan_arg(d, p, DNNL_ARG_DIFF_WEIGHTS,
+             dnnl_primitive_desc_query_md(pd, dnnl_query_diff_weights_md, 0));
+    plan_arg(d, p, DNNL_ARG_DIFF_DST, &m->y);
+    plan_finish(d, &c->spec, p, pd, dnnl_query_diff_weights_md);
+    dnnl_primitive_desc_destroy(pd);
+}
+
+// ---- ops --------------------------------------------------------------------------------------
+
+static void conv_free(Device *d, Conv *c) {
+    (void)d;
+    if (!c) return;
+    Plan *plans[] = {&c->forward, &c->data, &c->dweights};
+    Reorder *reorders[] = {&c->pack, &c->pack_data, &c->unpack};
+    float *owned[] = {c->folded, c->packed, c->packed_data, c->dpacked};
+    for (int i = 0; i < 3; i++) plan_free(plans[i]);
+    for (int i = 0; i < 3; i++) reorder_free(reorders[i]);
+    for (int i = 0; i < 4; i++) mem_free(owned[i]);
+    mem_free(c);
+}
+
+static Conv *conv_new(Device *d, ConvSpec spec) {
+    Conv *c = NEW(Conv, 1);
+    Descs m;
+    c->spec = spec;
+    c->weights = spec.out_c * spec.in_c * spec.kernel * spec.kernel;
+    describe(cpu_of(d), &spec, &m);
+    c->outputs = (int64_t)(dnnl_memory_desc_get_size(&m.y) / sizeof(float));
+    dnnl_primitive_desc_t hint = plan_forward(d, c, &m);
+    if (hint && spec.train) {
+        plan_backward_weights(d, c, &m, hint);
+        if (spec.need_dx) plan_backward_data(d, c, &m, hint);
+    }
+    if (hint) dnnl_primitive_desc_destroy(hint);
+    if (d->failed) goto error;
+
+    c->folded = NEW(float, c->weights);
+    c->packed = mem_alloc(dnnl_memory_desc_get_size(&c->forward.weights));
+    reorder_new(d, &spec, &c->pack, &m.w_plain, &c->forward.weights, c->folded, c->packed);
+    if (spec.train) {
+        c->dpacked = mem_alloc(dnnl_memory_desc_get_size(&c->dweights.weights));
+        reorder_new(d, &spec, &c->unpack, &c->dweights.weights, &m.w_plain, c->dpacked, c->folded);
+    }
+    if (spec.train && spec.need_dx) {
+        c->packed_data = mem_alloc(dnnl_memory_desc_get_size(&c->data.weights));
+        reorder_new(d, &spec, &c->pack_data, &m.w_plain, &c->data.weights, c->folded,
+                    c->packed_data);
+    }
+    if (d->failed) goto error;
+    return c;
+error:
+    conv_free(d, c);
+    return NULL;
+}
+
+static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) {
+    if (!c) return;
+    int64_t row = c->weights / c->spec.out_c;
+    c->scale = scale;
+    c->shift = shift;
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t o = 0; o < c->spec.out_c; o++) {
+        float s = f32(scale)[o];
+        for (int64_t i = 0; i < row; i++) c->folded[o * row + i] = f32(w)[o * row + i] * s;
+    }
+    reorder_run(d, &c->pack);
+    if (c->packed_data) reorder_run(d, &c->pack_data);
+}
+
+static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {
+    if (!c || d->failed) return;
+    if (c->residual_as_sum) memcpy(y.data, residual.data, (size_t)c->outputs * sizeof(float));
+    void *data[] = {x.data, c->packed, c->shift.data, y.data, residual.data};
+    plan_run(d, "convolution", &c->forward, c->spec.residual && !c->residual_as_sum ? 5 : 4, data);
+}
+
+static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, Tensor x) {
+    if (!c || d->failed) return;
+    if (c->spec.need_dx) {
+        void *data[] = {dx.data, c->packed_data, dz.data};
+        plan_run(d, "convolution backward data", &c->data, 3, data);
+    }
+    void *data[] = {x.data, c->dpacked, dz.data};
+    plan_run(d, "convolution backward weights", &c->dweights, 3, data);
+    reorder_run(d, &c->unpack);
+    int64_t row = c->weights / c->spec.out_c;
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t o = 0; o < c->spec.out_c; o++) {
+        float s = f32(c->scale)[o];
+        for (int64_t i = 0; i < row; i++) f32(dw)[o * row + i] += s * c->folded[o * row + i];
+    }
+}
+
+void cpu_conv_ops(Device *d) {
+    d->conv_new = conv_new;
+    d->conv_free = conv_free;
+    d->conv_load = conv_load;
+    d->conv_forward = conv_forward;
+    d->conv_backward = conv_backward;
+}

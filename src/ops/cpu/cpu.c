@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPU backend: oneDNN's convolutions and matrix products, OpenMP loops for the rest. Reductions
+// are split by rows and columns, never by arrival, so that one thread count gives one result.
+#include "ops/cpu/cpu.h"
+
+#include "base/memory.h"
+#include <omp.h>
+
+static void cpu_close(Device *d) {
+    Cpu *cpu = cpu_of(d);
+    if (cpu->stream) dnnl_stream_destroy(cpu->stream);
+    if (cpu->engine) dnnl_engine_destroy(cpu->engine);
+    for (int i = 0; cpu->scratch && i < d->threads; i++) mem_free(cpu->scratch[i]);
+    mem_free(cpu->scratch);
+    mem_free(cpu);
+    mem_free(d);
+}
+
+// The block that oneDNN's own choice of layout for a typical convolution has.
+static int preferred_block(dnnl_engine_t engine) {
+    const dnnl_dims_t x = {8, 64, 24, 32}, w = {64, 64, 3, 3}, one = {1, 1};
+    dnnl_memory_desc_t xd, wd;
+    dnnl_convolution_desc_t cd;
+    dnnl_primitive_desc_t pd = NULL;
+    int block = 8;
+    if (dnnl_memory_desc_init_by_tag(&xd, 4, x, dnnl_f32, dnnl_format_tag_any) == dnnl_success &&
+        dnnl_memory_desc_init_by_tag(&wd, 4, w, dnnl_f32, dnnl_format_tag_any) == dnnl_success &&
+        dnnl_convolution_forward_desc_init(&cd, dnnl_forward_training, dnnl_convolution_direct,
+                                           &xd, &wd, NULL, &xd, one, one, one) == dnnl_success &&
+        dnnl_primitive_desc_create(&pd, &cd, NULL, engine, NULL) == dnnl_success) {
+        const dnnl_memory_desc_t *dst = dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0);
+        dnnl_memory_desc_t wide;
+        dnnl_memory_desc_init_by_tag(&wide, 4, x, dnnl_f32, dnnl_nChw16c);
+        if (dnnl_memory_desc_equal(dst, &wide)) block = 16;
+    }
+    dnnl_primitive_desc_destroy(pd);
+    return block;
+}
+
+bool cpu_device(Device *d, int threads, Error *err) {
+    Cpu *cpu = NEW(Cpu, 1);
+    // oneDNN takes its thread count from OpenMP's; our own loops name theirs.
+    omp_set_num_threads(threads);
+    if (dnnl_engine_create(&cpu->engine, dnnl_cpu, 0) != dnnl_success ||
+        dnnl_stream_create(&cpu->stream, cpu->engine, dnnl_stream_default_flags) != dnnl_success) {
+        if (cpu->engine) dnnl_engine_destroy(cpu->engine);
+        mem_free(cpu);
+        return fail(err, "oneDNN cannot start its CPU engine on this machine");
+    }
+    cpu->block = preferred_block(cpu->engine);
+    cpu->scratch = NEW(float *, threads);
+    d->name = "cpu";
+    d->threads = threads;
+    d->impl = cpu;
+    d->close = cpu_close;
+    cpu_conv_ops(d);
+    cpu_pool_ops(d);
+    cpu_image_ops(d);
+    cpu_linear_ops(d);
+    cpu_elementwise_ops(d);
+    cpu_layernorm_ops(d);
+    cpu_attention_ops(d);
+    cpu_optimizer_ops(d);
+    return true;
+}
+
+dnnl_format_tag_t cpu_image_tag(const Cpu *cpu, int64_t channels) {
+    if (!cpu_blocked(cpu, channels)) return dnnl_nchw;
+    return cpu->block == 16 ? dnnl_nChw16c : dnnl_nChw8c;
+}
+
+void cpu_execute(Device *d, const char *what, dnnl_primitive_t p, int n,
+                 const dnnl_exec_arg_t *args) {
+    dnnl_status_t status = dnnl_primitive_execute(p, cpu_of(d)->stream, n, args);
+    if (status == dnnl_success) status = dnnl_stream_wait(cpu_of(d)->stream);
+    if (status != dnnl_success) device_fail(d, "%s: oneDNN status %d", what, (int)status);
+}
+
+void cpu_gemm(Device *d, char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha,
+              const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
+              int64_t ldc) {
+    if (dnnl_sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) != dnnl_success)
+        device_fail(d, "matrix product %ld x %ld x %ld failed", (long)m, (long)n, (long)k);
+}
+
+bool cpu_scratch(Device *d, size_t floats) {
+    Cpu *cpu = cpu_of(d);
+    if (floats <= cpu->scratch_floats) return true;
+    for (int i = 0; i < d->threads; i++) {
+        mem_free(cpu->scratch[i]);
+        cpu->scratch[i] = mem_try(floats * sizeof(float));
+        if (!cpu->scratch[i]) {
+            cpu->scratch_floats = 0;
+            device_fail(d, "attention: no memory for %zu values of scratch", floats);
+            return false;
+        }
+    }
+    cpu->scratch_floats = floats;
+    return true;
+}
+
+Rows rows_of(Tensor t) {
+    Rows r = {.data = f32(t), .outer = 1, .rows = 1, .cols = t.shape[t.rank - 1]};
+    if (t.rank > 3 || tensor_contiguous(t)) {
+        r.rows = tensor_count(t) / r.cols;
+        r.row_stride = r.cols;
+    } else if (t.rank == 3) {
+        r.outer = t.shape[0];
+        r.outer_stride = t.stride[0];
+        r.rows = t.shape[1];
+        r.row_stride = t.stride[1];
+        // Evenly spaced samples are one run of rows.
+        if (r.outer_stride == r.rows * r.row_stride) {
+            r.rows *= r.outer;
+            r.outer = 1;
+        }
+    } else if (t.rank == 2) {
+        r.rows = t.shape[0];
+        r.row_stride = t.stride[0];
+    }
+    return r;
+}

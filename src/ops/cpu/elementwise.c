@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// Passes over activations: each reads and writes memory once, rows split over the threads.
+#include "ops/cpu/cpu.h"
+#include "ops/cpu/vector.h"
+
+typedef struct Span {
+    int64_t rows, cols;
+} Span;
+
+static Span span_of(Tensor t) {
+    int64_t cols = t.shape[t.rank - 1];
+    return (Span){tensor_count(t) / cols, cols};
+}
+
+static void zero(Device *d, Tensor y) {
+    enum { CHUNK = 1 << 20 };
+    int64_t bytes = tensor_count(y) * (int64_t)dtype_size(y.dtype);
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t at = 0; at < bytes; at += CHUNK)
+        memset((char *)y.data + at, 0, (size_t)(bytes - at < CHUNK ? bytes - at : CHUNK));
+}
+
+static void copy(Device *d, Tensor yt, Tensor xt) {
+    Rows y = rows_of(yt), x = rows_of(xt);
+    if (x.outer < y.outer) {
+        x.rows = y.rows;
+        x.outer_stride = y.rows * x.row_stride;
+    } else if (y.outer < x.outer) {
+        y.rows = x.rows;
+        y.outer_stride = x.rows * y.row_stride;
+        y.outer = x.outer;
+    }
+#pragma omp parallel for collapse(2) num_threads(d->threads)
+    for (int64_t o = 0; o < y.outer; o++)
+        for (int64_t m = 0; m < y.rows; m++)
+            memcpy(row_at(y, o, m), row_at(x, o, m), (size_t)y.cols * sizeof(float));
+}
+
+static void add(Device *d, Tensor y, Tensor a, Tensor b) {
+    int64_t n = tensor_count(y);
+    float *out = f32(y);
+    const float *p = f32(a), *q = f32(b);
+#pragma omp parallel for simd num_threads(d->threads)
+    for (int64_t i = 0; i < n; i++) out[i] = p[i] + q[i];
+}
+
+static void add_rows(Device *d, Tensor y, Tensor x, Tensor row) {
+    int64_t B = y.shape[0], L = y.shape[1], D = y.shape[2];
+#pragma omp parallel for collapse(2) num_threads(d->threads)
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t l = 0; l < L; l++) {
+            float *out = f32(y) + b * y.stride[0] + l * y.stride[1];
+            const float *r = f32(row) + l * row.stride[0];
+            const float *in = x.data ? f32(x) + b * x.stride[0] + l * x.stride[1] : NULL;
+            for (int64_t c = 0; c < D; c++) out[c] = in ? in[c] + r[c] : r[c];
+        }
+}
+
+static void sum_rows(Device *d, Tensor drow, Tensor dy) {
+    int64_t B = dy.shape[0], L = dy.shape[1], D = dy.shape[2];
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t l = 0; l < L; l++) {
+        float *out = f32(drow) + l * drow.stride[0];
+        for (int64_t b = 0; b < B; b++) {
+            const float *in = f32(dy) + b * dy.stride[0] + l * dy.stride[1];
+            for (int64_t c = 0; c < D; c++) out[c] += in[c];
+        }
+    }
+}
+
+static void relu_backward(Device *d, Tensor dz, Tensor dy, Tensor dskip, Tensor y) {
+    int64_t n = tensor_count(y);
+    float *out = f32(dz);
+    const float *g = f32(dy), *skip = f32(dskip), *v = f32(y);
+    if (skip) {
+#pragma omp parallel for simd num_threads(d->threads)
+        for (int64_t i = 0; i < n; i++) out[i] = v[i] > 0 ? g[i] + skip[i] : 0;
+    } else {
+#pragma omp parallel for simd num_threads(d->threads)
+        for (int64_t i = 0; i < n; i++) out[i] = v[i] > 0 ? g[i] : 0;
+    }
+}
+
+// ---- activation and dropout -------------------------------------------------------------------
+
+static inline float gelu(float x) {
+    return 0.5f * x * (1.0f + erff(x * 0.70710678f));
+}
+
+static inline float gelu_slope(float x) {
+    return 0.5f * (1.0f + erff(x * 0.70710678f)) + x * 0.39894228f * expf(-0.5f * x * x);
+}
+
+// The scales of up to 32 columns from `at`; ones without dropout. Returns how many columns.
+static inline int64_t chunk_scales(float *scale, Dropout drop, int64_t row, int64_t at,
+                                   int64_t cols) {
+    if (drop.p > 0) dropout_scales(scale, drop, (uint32_t)row, (uint32_t)(at / DROPOUT_CHUNK));
+    else for (int i = 0; i < DROPOUT_CHUNK; i++) scale[i] = 1;
+    return cols - at < DROPOUT_CHUNK ? cols - at : DROPOUT_CHUNK;
+}
+
+static void activation_forward(Device *d, Tensor y, Tensor x, Activation act, Dropout drop) {
+    Span s = span_of(x);
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t m = 0; m < s.rows; m++) {
+        const float *in = f32(x) + m * s.cols;
+        float *out = f32(y) + m * s.cols, scale[DROPOUT_CHUNK];
+        for (int64_t at = 0; at < s.cols; at += DROPOUT_CHUNK) {
+            int64_t n = chunk_scales(scale, drop, m, at, s.cols);
+            if (act == ACT_GELU)
+                for (int64_t i = 0; i < n; i++) out[at + i] = gelu(in[at + i]) * scale[i];
+            else if (act == ACT_RELU)
+                for (int64_t i = 0; i < n; i++)
+                    out[at + i] = (in[at + i] > 0 ? in[at + i] : 0) * scale[i];
+            else
+                for (int64_t i = 0; i < n; i++) out[at + i] = in[at + i] * scale[i];
+        }
+    }
+}
+
+static void activation_backward(Device *d, Tensor dx, Tensor dy, Tensor x, Tensor y,
+                                Activation act, Dropout drop) {
+    Span s = span_of(dy);
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t m = 0; m < s.rows; m++) {
+        const float *g = f32(dy) + m * s.cols;
+        float *out = f32(dx) + m * s.cols, scale[DROPOUT_CHUNK];
+        if (act == ACT_RELU) { // what was dropped is zero in y, so y tells both
+            const float *v = f32(y) + m * s.cols;
+            float keep = 1.0f / (1.0f - drop.p);
+            for (int64_t i = 0; i < s.cols; i++) out[i] = v[i] > 0 ? g[i] * keep : 0;
+            continue;
+        }
+        for (int64_t at = 0; at < s.cols; at += DROPOUT_CHUNK) {
+            int64_t n = chunk_scales(scale, drop, m, at, s.cols);
+            const float *v = act == ACT_GELU ? f32(x) + m * s.cols + at : NULL;
+            for (int64_t i = 0; i < n; i++)
+                out[at + i] = g[at + i] * scale[i] * (v ? gelu_slope(v[i]) : 1.0f);
+        }
+    }
+}
+
+static void dropout_add_forward(Device *d, Tensor r, Tensor x, Tensor st, Dropout drop) {
+    Span s = span_of(x);
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t m = 0; m < s.rows; m++) {
+        const float *in = f32(x) + m * s.cols, *add_in = f32(st) + m * s.cols;
+        float *out = f32(r) + m * s.cols, scale[DROPOUT_CHUNK];
+        for (int64_t at = 0; at < s.cols; at += DROPOUT_CHUNK) {
+            int64_t n = chunk_scales(scale, drop, m, at, s.cols);
+            for (int64_t i = 0; i < n; i++) out[at + i] = in[at + i] + add_in[at + i] * scale[i];
+        }
+    }
+}
+
+static void dropout_add_backward(Device *d, Tensor ds, Tensor dr, Dropout drop) {
+    activation_forward(d, ds, dr, ACT_NONE, drop);
+}
+
+void cpu_elementwise_ops(Device *d) {
+    d->zero = zero;
+    d->copy = copy;
+    d->add = add;
+    d->add_rows = add_rows;
+    d->sum_rows = sum_rows;
+    d->relu_backward = relu_backward;
+    d->activation_forward = activation_forward;
+    d->activation_backward = activation_backward;
+    d->dropout_add_forward = dropout_add_forward;
+    d->dropout_add_backward = dropout_add_backward;
+}

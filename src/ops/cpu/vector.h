@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to ops/cpu: functions that the compiler turns into vector code when inlined in a loop.
+#ifndef TACT_OPS_CPU_VECTOR_H
+#define TACT_OPS_CPU_VECTOR_H
+
+#include "ops/ops.h"
+#include <math.h>
+#include <string.h>
+
+// e^x for x <= 88, to about 1e-7 relative; below -87 it is e^-87. Cody-Waite reduction to
+// |r| <= ln2/2, a degree-6 polynomial, and the exponent put in by bits.
+static inline float exp_fast(float x) {
+    x = x < -87.0f ? -87.0f : x;
+    float n = rintf(x * 1.44269504f);
+    float r = x - n * 0.693359375f;
+    r = r + n * 2.12194440e-4f;
+    float p = 1.3888889e-3f;
+    p = p * r + 8.3333333e-3f;
+    p = p * r + 4.1666667e-2f;
+    p = p * r + 1.6666667e-1f;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    int32_t bits;
+    memcpy(&bits, &p, sizeof bits);
+    bits += (int32_t)n * (1 << 23);
+    memcpy(&p, &bits, sizeof p);
+    return p;
+}
+
+enum { DROPOUT_CHUNK = 32 }; // columns made at a time: eight counters in step
+
+// scale[i] = 0 or 1/(1-p) for columns [chunk*32, chunk*32 + 32) of a row. The rounds of Philox are
+// those of base/rng.h, on eight counters side by side.
+static inline void dropout_scales(float scale[DROPOUT_CHUNK], Dropout drop, uint32_t row,
+                                  uint32_t chunk) {
+    enum { LANES = 8 };
+    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
+    uint32_t k0 = (uint32_t)drop.key.seed, k1 = (uint32_t)(drop.key.seed >> 32);
+    for (int i = 0; i < LANES; i++) {
+        c0[i] = chunk * LANES + (uint32_t)i;
+        c1[i] = row;
+        c2[i] = drop.key.site;
+        c3[i] = drop.key.step;
+    }
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < LANES; i++) {
+            uint64_t p0 = (uint64_t)0xD2511F53u * c0[i], p1 = (uint64_t)0xCD9E8D57u * c2[i];
+            uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1[i] ^ k0;
+            uint32_t n2 = (uint32_t)(p0 >> 32) ^ c3[i] ^ k1;
+            c1[i] = (uint32_t)p1;
+            c3[i] = (uint32_t)p0;
+            c0[i] = n0;
+            c2[i] = n2;
+        }
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    float keep = 1.0f / (1.0f - drop.p);
+    for (int i = 0; i < LANES; i++) {
+        scale[4 * i + 0] = rng_unit(c0[i]) >= drop.p ? keep : 0.0f;
+        scale[4 * i + 1] = rng_unit(c1[i]) >= drop.p ? keep : 0.0f;
+        scale[4 * i + 2] = rng_unit(c2[i]) >= drop.p ? keep : 0.0f;
+        scale[4 * i + 3] = rng_unit(c3[i]) >= drop.p ? keep : 0.0f;
+    }
+}
+
+#endif

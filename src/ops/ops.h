@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// The op layer: tensors, devices, and every operation of the model as forward + backward.
+//
+// A Device is a struct of function pointers. `ops/ref` fills all of it with plain readable C;
+// `ops/cpu` (and `ops/cuda`) start from that table and overwrite what they have. `model/` calls
+// through the Device and never names a variant.
+//
+// Letters: B batch, T timesteps, N images (B*T), C channels, H W pixels, L tokens, D width,
+//          M rows, K inputs, S chunk length, A action width, NH heads.
+// Gradients are named d + name. Gradients of PARAMETERS accumulate (+=) in every op; gradients of
+// activations are overwritten, except where an op says otherwise.
+// An empty Tensor (data NULL) stands for "none" where an argument is optional.
+//
+// Errors: shapes are the caller's duty (asserted in debug builds). What fails at run time (memory,
+// an engine's refusal) is kept in the Device and reported by device_check; ops after a failure do
+// nothing useful but are safe to call.
+#ifndef TACT_OPS_OPS_H
+#define TACT_OPS_OPS_H
+
+#include "base/error.h"
+#include "base/rng.h"
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MAX_RANK = 5 };
+
+typedef enum DType { DTYPE_F32, DTYPE_U8, DTYPE_I32 } DType;
+
+// IMAGE tensors are (N, C, H, W) in an order of the device's choosing (blocked on the CPU, NHWC on
+// a GPU); their strides mean nothing and only the image ops look inside. Everything else is PLAIN.
+typedef enum Layout { LAYOUT_PLAIN, LAYOUT_IMAGE } Layout;
+
+// A view: it never owns its memory. Passed by value.
+typedef struct Tensor {
+    void *data;
+    DType dtype;
+    Layout layout;
+    int rank;
+    int64_t shape[MAX_RANK];
+    int64_t stride[MAX_RANK]; // in elements; the last one is always 1
+} Tensor;
+
+static inline float *f32(Tensor t) {
+    return (float *)t.data;
+}
+static inline int64_t tensor_count(Tensor t) {
+    int64_t n = 1;
+    for (int i = 0; i < t.rank; i++) n *= t.shape[i];
+    return n;
+}
+size_t dtype_size(DType dtype);
+// A contiguous view of `data`.
+Tensor tensor_view(void *data, DType dtype, int rank, const int64_t *shape);
+#define SHAPE(...) (const int64_t[]){__VA_ARGS__}
+// The view t[..., start : start + length, ...] along dimension dim.
+Tensor tensor_slice(Tensor t, int dim, int64_t start, int64_t length);
+// The same elements with another shape; t must be contiguous.
+Tensor tensor_reshape(Tensor t, int rank, const int64_t *shape);
+bool tensor_contiguous(Tensor t);
+
+// Dropout with probability p. The mask is a function of key and position: element (row, col) of
+// the op's (M, D) view is kept when rng_unit(word col%4 of rng_words(key, row, col/4)) >= p, and
+// kept values are scaled by 1/(1-p). p == 0 means none.
+typedef struct Dropout {
+    float p;
+    RngKey key;
+} Dropout;
+
+typedef enum Activation { ACT_NONE, ACT_RELU, ACT_GELU } Activation; // gelu: exact, with erf
+
+// A convolution without bias followed by a frozen batch norm, which is folded into its weights:
+// z = conv(x, w * scale[o]) + shift[o] + residual, y = relu(z) or z.
+typedef struct ConvSpec {
+    int64_t n, in_c, in_h, in_w, out_c; // x (n, in_c, in_h, in_w)
+    int kernel, stride, padding, dilation;
+    bool relu;     // apply max(z, 0)
+    bool residual; // forward gets a residual to add
+    bool train;    // backward will be called
+    bool need_dx;  // backward gives dx (not for the first convolution)
+} ConvSpec;
+int64_t conv_out_size(int64_t in, int kernel, int stride, int padding, int dilation);
+
+typedef struct Conv Conv; // a device's plan for one ConvSpec, with its packed weights
+typedef struct Pool Pool; // a device's plan for one 3x3 stride 2 padding 1 max pooling
+
+// What an optimiser step needs beside the flat arrays.
+typedef struct AdamW {
+    float lr, beta1, beta2, eps, weight_decay;
+    float max_norm; // clip the gradient to this global norm; <= 0: no clipping
+    int64_t step;   // 1 for the first
+} AdamW;
+
+typedef struct Device Device;
+struct Device {
+    const char *name; // "ref", "cpu", "cuda"
+    int threads;
+    void *impl;       // the backend's own
+    bool failed;      // an op failed since the last device_check
+    Error error;
+
+    // ---- memory -------------------------------------------------------------------------------
+    // Zeroed device memory, 256-byte aligned; NULL (and failed) when there is none.
+    void *(*alloc)(Device *d, size_t bytes);
+    void (*release)(Device *d, void *p);
+    void (*upload)(Device *d, void *device_dst, const void *host_src, size_t bytes);
+    void (*download)(Device *d, void *host_dst, const void *device_src, size_t bytes);
+    void (*synchronize)(Device *d);
+    void (*close)(Device *d); // frees impl and d
+
+    // ---- plain data movement (f32) ------------------------------------------------------------
+    void (*zero)(Device *d, Tensor y);                        // any contiguous tensor
+    void (*copy)(Device *d, Tensor y, Tensor x);              // rank <= 3, any strides, same shape
+    void (*add)(Device *d, Tensor y, Tensor a, Tensor b);     // contiguous; y may be a or b
+    // y[b] = x[b] + row for every b: y, x (B, L, D), row (L, D); x may be empty (broadcast).
+    // y may be a strided slice of tokens, x likewise.
+    void (*add_rows)(Device *d, Tensor y, Tensor x, Tensor row);
+    // drow (L, D) += sum over b of dy (B, L, D); dy may be strided.
+    void (*sum_rows)(Device *d, Tensor drow, Tensor dy);
+    // y (L, D) = base (L, D) + table[index[l]]; base may be empty (0) or y itself;
+    // index is (L) int32 on the device, -1 adds nothing. table (R, D).
+    void (*embed_forward)(Device *d, Tensor y, Tensor base, Tensor table, Tensor index);
+    void (*embed_backward)(Device *d, Tensor dtable, Tensor dy, Tensor index);
+    // Standard normals by counter, (M, D): pair (2j, 2j+1) of a row comes from words (0,1) or (2,3)
+    // of its block by Box-Muller: r = sqrt(-2 ln(1-u0)), r cos 2 pi u1, r sin 2 pi u1.
+    void (*random_normal)(Device *d, Tensor y, RngKey key);
+
+    // ---- images -------------------------------------------------------------------------------
+    // A tensor of layout IMAGE has image_bytes(n, c, h, w) bytes.
+    size_t (*image_bytes)(Device *d, int64_t n, int64_t c, int64_t h, int64_t w);
+    // y IMAGE (N, 3, H, W) = (x / 255 - mean) / (std + 1e-8), x U8 (N, H, W, 3).
+    void (*image_normalize)(Device *d, Tensor y, Tensor x, const float mean[3], const float std[3]);
+    // Between IMAGE and plain (N, C, H, W), either way; for tests and for tokens below.
+    void (*image_from_plain)(Device *d, Tensor y, Tensor x);
+    void (*image_to_plain)(Device *d, Tensor y, Tensor x);
+    // y plain (N, H*W, C) from x IMAGE (N, C, H, W), and back for gradients.
+    void (*tokens_from_image)(Device *d, Tensor y, Tensor x);
+    void (*image_from_tokens)(Device *d, Tensor dx, Tensor dy);
+
+    Conv *(*conv_new)(Device *d, ConvSpec spec); // NULL and failed on error
+    void (*conv_free)(Device *d, Conv *c);       // NULL allowed
+    // Packs w (O, I, k, k) times scale (O), and keeps shift (O). Call after every change of w and
+    // before forward. scale and shift stay borrowed until the next load.
+    void (*conv_load)(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift);
+    void (*conv_forward)(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual);
+    // dz is the gradient before the relu (see relu_backward). dx overwritten (ignored when
+    // !need_dx), dw (O, I, k, k) += scale * gradient of the packed weights.
+    void (*conv_backward)(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, Tensor x);
+    // dz = (dy + dskip) where y > 0, else 0. IMAGE tensors of one shape; dskip may be empty; dz may
+    // be dy or dskip.
+    void (*relu_backward)(Device *d, Tensor dz, Tensor dy, Tensor dskip, Tensor y);
+
+    Pool *(*pool_new)(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, bool train);
+    void (*pool_free)(Device *d, Pool *p);
+    // y IMAGE (n, c, (h-1)/2+1, (w-1)/2+1), padding counts as -inf. Keeps what backward needs.
+    void (*pool_forward)(Device *d, Pool *p, Tensor y, Tensor x);
+    void (*pool_backward)(Device *d, Pool *p, Tensor dx, Tensor dy);
+
+    // ---- dense --------------------------------------------------------------------------------
+    // y (M, N) = x (M, K) w^T + b; w (N, K), b (N) or empty. Rows of x and y may be strided.
+    // Higher ranks are accepted when contiguous and flattened to rows.
+    void (*linear_forward)(Device *d, Tensor y, Tensor x, Tensor w, Tensor b);
+    // dx (M, K) = dy w, or += when accumulate; dw += dy^T x; db += column sums of dy.
+    // Any of dx, dw, db may be empty. w is needed for dx only, x for dw only.
+    void (*linear_backward)(Device *d, Tensor dx, Tensor dw, Tensor db, Tensor dy, Tensor x,
+                            Tensor w, bool accumulate);
+    // y = dropout(act(x)), (M, D) contiguous (rows: all leading dimensions). y may be x, but not
+    // for gelu in training (backward needs x).
+    void (*activation_forward)(Device *d, Tensor y, Tensor x, Activation act, Dropout drop);
+    // dx from dy; relu reads y (the forward's output), gelu reads x. dx may be dy.
+    void (*activation_backward)(Device *d, Tensor dx, Tensor dy, Tensor x, Tensor y,
+                                Activation act, Dropout drop);
+    // r = x + dropout(s), contiguous (M, D); r may be x or s.
+    void (*dropout_add_forward)(Device *d, Tensor r, Tensor x, Tensor s, Dropout drop);
+    // ds = dropout mask and scale applied to dr; ds may be dr only if the caller no longer needs dr.
+    void (*dropout_add_backward)(Device *d, Tensor ds, Tensor dr, Dropout drop);
+
+    // y = (x - mean) * rstd * gamma + beta over the last dimension, eps 1e-5 (biased variance);
+    // x, y (M, D) contiguous; mean, rstd (M).
+    void (*layernorm_forward)(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x,
+                              Tensor gamma, Tensor beta);
+    // dx overwritten, or += when accumulate; dx may be dy when not accumulating.
+    void (*layernorm_backward)(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, Tensor dy,
+                               Tensor x, Tensor mean, Tensor rstd, Tensor gamma, bool accumulate);
+
+    // o = softmax(q k^T / sqrt(D/NH)) v by head. q, o (B, Lq, D), k, v (B, Lk, D); head h is the
+    // columns h*D/NH ...; rows may be strided. key_pad U8 (B, Lk), 1 = ignore that key, or empty.
+    // Dropout acts on the probabilities; its row is (b*NH + h)*Lq + i, its column the key.
+    // lse (B, NH, Lq) keeps log-sum-exp of each row of scores for backward.
+    void (*attention_forward)(Device *d, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
+                              Tensor key_pad, int heads, Dropout drop);
+    // dq, dk, dv overwritten; strides as q, k, v may have them.
+    void (*attention_backward)(Device *d, Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor o,
+                               Tensor lse, Tensor q, Tensor k, Tensor v, Tensor key_pad, int heads,
+                               Dropout drop);
+
+    // ---- VAE and loss -------------------------------------------------------------------------
+    // z (B, Z) = mu + exp(logvar / 2) * eps; params (B, 2Z) = [mu | logvar].
+    void (*vae_sample_forward)(Device *d, Tensor z, Tensor params, Tensor eps);
+    // dparams from dz and from kl_weight * KL, KL = mean over B of
+    // sum over Z of -0.5 (1 + logvar - mu^2 - exp(logvar)).
+    void (*vae_sample_backward)(Device *d, Tensor dparams, Tensor dz, Tensor params, Tensor eps,
+                                float kl_weight);
+    // losses (3) = [l1 + kl_weight * kld, l1, kld]. l1 = sum |prediction - target| over unpadded
+    // (b, s) / max(1, unpadded * A). prediction, target (B, S, A), pad U8 (B, S), params (B, 2Z)
+    // or empty (kld 0).
+    void (*act_loss_forward)(Device *d, Tensor losses, Tensor prediction, Tensor target, Tensor pad,
+                             Tensor params, float kl_weight);
+    // dprediction of l1; the sign of 0 is 0.
+    void (*act_loss_backward)(Device *d, Tensor dprediction, Tensor prediction, Tensor target,
+                              Tensor pad);
+
+    // ---- optimiser, over flat arrays ----------------------------------------------------------
+    // norm (1) = 2-norm of g (count), summed in double.
+    void (*grad_norm)(Device *d, Tensor norm, Tensor g);
+    // One AdamW step on p, m, v (count) from g * min(1, max_norm / (norm + 1e-6)), then g = 0:
+    // p *= 1 - lr*wd; p -= lr/(1-beta1^t) * m / (sqrt(v)/sqrt(1-beta2^t) + eps).
+    // Leaves p, m and v alone (but clears g) when norm is not finite. No clipping when
+    // a.max_norm <= 0.
+    void (*adamw)(Device *d, Tensor p, Tensor g, Tensor m, Tensor v, Tensor norm, AdamW a);
+};
+
+// Opens "ref", "cpu" or "cuda". threads 0: all processors. A device this build lacks is refused
+// with what to do about it.
+CHECKED bool device_open(const char *name, int threads, Device **out, Error *err);
+void device_close(Device *d); // NULL allowed
+// False, with the first failure since the last call, if an op failed.
+CHECKED bool device_check(Device *d, Error *err);
+// For backends: records a failure (the first one is kept).
+void device_fail(Device *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Backends: each fills a Device (name, impl and what it has); ref_device fills everything.
+void ref_device(Device *d);
+CHECKED bool cpu_device(Device *d, int threads, Error *err);
+
+// Memory of one purpose on a device: a bump allocator that is reset, not freed, between steps.
+// The first step grows it block by block; afterwards the same sequence of requests gives the same
+// addresses without asking the device again.
+typedef struct TensorArena {
+    Device *device;
+    struct TensorBlock *blocks, *current;
+    size_t used;  // in the current block
+    size_t total; // bytes held in all blocks
+} TensorArena;
+// A contiguous tensor; its contents are whatever the memory held. NULL data if the device failed.
+Tensor arena_tensor(TensorArena *a, DType dtype, int rank, const int64_t *shape);
+// An IMAGE tensor.
+Tensor arena_image(TensorArena *a, int64_t n, int64_t c, int64_t h, int64_t w);
+typedef struct ArenaMark {
+    struct TensorBlock *block;
+    size_t used;
+} ArenaMark;
+ArenaMark arena_mark(const TensorArena *a);
+// Gives back everything taken since the mark.
+void arena_rewind(TensorArena *a, ArenaMark mark);
+void arena_reset(TensorArena *a);
+void tensor_arena_free(TensorArena *a);
+
+#endif

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolution with a folded frozen batch norm, and the relu after it.
+// N images, I input channels, O output channels, k the kernel's side; every image tensor is plain
+// (N, C, H, W) and the weights are (O, I, k, k).
+//
+// All three sums (y, dx, dw) run over the same set of products
+//     z[n, o, oy, ox]  <-  w[o, i, ky, kx] * x[n, i, iy, ix]
+// with iy = oy * stride - padding + ky * dilation, and ix likewise. For one (o, i, ky, kx) the
+// products form lines along x; line_range gives the ox for which ix lies inside the image.
+#include "base/memory.h"
+#include "ops/ref/ref.h"
+#include <assert.h>
+#include <string.h>
+
+struct Conv {
+    ConvSpec spec;
+    int64_t out_h, out_w;
+    float *packed;      // (O, I, k, k) = w * scale
+    const float *scale; // (O), borrowed
+    const float *shift; // (O), borrowed
+};
+
+int64_t conv_out_size(int64_t in, int kernel, int stride, int padding, int dilation) {
+    int64_t room = in + 2 * padding - (int64_t)dilation * (kernel - 1) - 1; // to move the kernel in
+    return room < 0 ? 0 : room / stride + 1;
+}
+
+Conv *ref_conv_new(Device *d, ConvSpec spec) {
+    if (d->failed) return NULL;
+    int64_t h = conv_out_size(spec.in_h, spec.kernel, spec.stride, spec.padding, spec.dilation);
+    int64_t w = conv_out_size(spec.in_w, spec.kernel, spec.stride, spec.padding, spec.dilation);
+    if (h < 1 || w < 1) {
+        device_fail(d, "images of %lld x %lld are too small for this network; use larger ones",
+                    (long long)spec.in_w, (long long)spec.in_h);
+        return NULL;
+    }
+    Conv *c = NEW(Conv, 1);
+    c->spec = spec;
+    c->out_h = h;
+    c->out_w = w;
+    c->packed = NEW(float, spec.out_c * spec.in_c * spec.kernel * spec.kernel);
+    return c;
+}
+
+void ref_conv_free(Device *d, Conv *c) {
+    (void)d;
+    if (!c) return;
+    mem_free(c->packed);
+    mem_free(c);
+}
+
+void ref_conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) {
+    if (d->failed) return;
+    int64_t filter = c->spec.in_c * c->spec.kernel * c->spec.kernel;
+    assert(tensor_count(w) == c->spec.out_c * filter);
+    c->scale = f32(scale);
+    c->shift = f32(shift);
+    for (int64_t o = 0; o < c->spec.out_c; o++)
+        for (int64_t j = 0; j < filter; j++)
+            c->packed[o * filter + j] = f32(w)[o * filter + j] * c->scale[o];
+}
+
+// The input coordinate of output coordinate 0 for tap t of the kernel (it may lie in the padding).
+static int64_t tap_offset(const ConvSpec *s, int t) {
+    return (int64_t)t * s->dilation - s->padding;
+}
+
+// The output coordinates [*first, *end) whose input coordinate o * stride + offset is in [0, in).
+static void line_range(int64_t *first, int64_t *end, int64_t offset, int stride, int64_t in,
+                       int64_t out) {
+    *first = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
+    *end = in > offset ? (in - offset + stride - 1) / stride : 0;
+    if (*end > out) *end = out;
+    if (*first > *end) *first = *end;
+}
+
+// z (out_h, out_w) += w * x (in_h, in_w) for tap (ky, kx).
+static void tap_forward(const Conv *c, double *restrict z, double w, const float *restrict x,
+                        int ky, int kx) {
+    const ConvSpec *s = &c->spec;
+    int64_t y0, y1, x0, x1, top = tap_offset(s, ky), left = tap_offset(s, kx);
+    line_range(&y0, &y1, top, s->stride, s->in_h, c->out_h);
+    line_range(&x0, &x1, left, s->stride, s->in_w, c->out_w);
+    for (int64_t oy = y0; oy < y1; oy++) {
+        double *to = z + oy * c->out_w;
+        const float *from = x + (oy * s->stride + top) * s->in_w;
+        if (s->stride == 1)
+            ref_axpy(to + x0, w, from + x0 + left, x1 - x0);
+        else
+            for (int64_t ox = x0; ox < x1; ox++) to[ox] += w * from[ox * s->stride + left];
+    }
+}
+
+// dx (in_h, in_w) += w * dz (out_h, out_w) for tap (ky, kx).
+static void tap_backward_x(const Conv *c, double *restrict dx, double w, const float *restrict dz,
+                           int ky, int kx) {
+    const ConvSpec *s = &c->spec;
+    int64_t y0, y1, x0, x1, top = tap_offset(s, ky), left = tap_offset(s, kx);
+    line_range(&y0, &y1, top, s->stride, s->in_h, c->out_h);
+    line_range(&x0, &x1, left, s->stride, s->in_w, c->out_w);
+    for (int64_t oy = y0; oy < y1; oy++) {
+        double *to = dx + (oy * s->stride + top) * s->in_w;
+        const float *from = dz + oy * c->out_w;
+        if (s->stride == 1)
+            ref_axpy(to + x0 + left, w, from + x0, x1 - x0);
+        else
+            for (int64_t ox = x0; ox < x1; ox++) to[ox * s->stride + left] += w * from[ox];
+    }
+}
+
+// The sum of dz (out_h, out_w) * x (in_h, in_w) for tap (ky, kx).
+static double tap_backward_w(const Conv *c, const float *dz, const float *x, int ky, int kx) {
+    const ConvSpec *s = &c->spec;
+    int64_t y0, y1, x0, x1, top = tap_offset(s, ky), left = tap_offset(s, kx);
+    line_range(&y0, &y1, top, s->stride, s->in_h, c->out_h);
+    line_range(&x0, &x1, left, s->stride, s->in_w, c->out_w);
+    double sum = 0;
+    for (int64_t oy = y0; oy < y1; oy++) {
+        const float *grad = dz + oy * c->out_w;
+        const float *from = x + (oy * s->stride + top) * s->in_w;
+        if (s->stride == 1)
+            sum += ref_dot(grad + x0, from + x0 + left, x1 - x0);
+        else
+            for (int64_t ox = x0; ox < x1; ox++)
+                sum += (double)grad[ox] * from[ox * s->stride + left];
+    }
+    return sum;
+}
+
+void ref_conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {
+    if (d->failed) return;
+    const ConvSpec *s = &c->spec;
+    int64_t in = s->in_h * s->in_w, out = c->out_h * c->out_w;
+    assert(y.shape[2] == c->out_h && y.shape[3] == c->out_w && x.shape[1] == s->in_c);
+    double *z = NEW(double, out);
+    for (int64_t n = 0; n < s->n; n++)
+        for (int64_t o = 0; o < s->out_c; o++) {
+            const float *w = c->packed + o * s->in_c * s->kernel * s->kernel;
+            for (int64_t j = 0; j < out; j++) z[j] = c->shift[o];
+            for (int64_t i = 0; i < s->in_c; i++)
+                for (int ky = 0; ky < s->kernel; ky++)
+                    for (int kx = 0; kx < s->kernel; kx++)
+                        tap_forward(c, z, *w++, f32(x) + (n * s->in_c + i) * in, ky, kx);
+            int64_t at = (n * s->out_c + o) * out;
+            for (int64_t j = 0; j < out; j++) {
+                if (s->residual) z[j] += f32(residual)[at + j];
+                // Written so that NaN stays NaN.
+                f32(y)[at + j] = s->relu && z[j] < 0 ? 0 : (float)z[j];
+            }
+        }
+    mem_free(z);
+}
+
+static void conv_backward_x(const Conv *c, Tensor dx, Tensor dz) {
+    const ConvSpec *s = &c->spec;
+    int64_t in = s->in_h * s->in_w, out = c->out_h * c->out_w;
+    double *sum = NEW(double, in);
+    for (int64_t n = 0; n < s->n; n++)
+        for (int64_t i = 0; i < s->in_c; i++) {
+            memset(sum, 0, (size_t)in * sizeof *sum);
+            for (int64_t o = 0; o < s->out_c; o++) {
+                const float *w = c->packed + (o * s->in_c + i) * s->kernel * s->kernel;
+                for (int ky = 0; ky < s->kernel; ky++)
+                    for (int kx = 0; kx < s->kernel; kx++)
+                        tap_backward_x(c, sum, *w++, f32(dz) + (n * s->out_c + o) * out, ky, kx);
+            }
+            for (int64_t j = 0; j < in; j++) f32(dx)[(n * s->in_c + i) * in + j] = (float)sum[j];
+        }
+    mem_free(sum);
+}
+
+// packed = w * scale, so the gradient of w is scale times that of the packed weights.
+static void conv_backward_w(const Conv *c, Tensor dw, Tensor dz, Tensor x) {
+    const ConvSpec *s = &c->spec;
+    int64_t in = s->in_h * s->in_w, out = c->out_h * c->out_w;
+    float *to = f32(dw);
+    for (int64_t o = 0; o < s->out_c; o++)
+        for (int64_t i = 0; i < s->in_c; i++)
+            for (int ky = 0; ky < s->kernel; ky++)
+                for (int kx = 0; kx < s->kernel; kx++) {
+                    double sum = 0;
+                    for (int64_t n = 0; n < s->n; n++)
+                        sum += tap_backward_w(c, f32(dz) + (n * s->out_c + o) * out,
+                                              f32(x) + (n * s->in_c + i) * in, ky, kx);
+                    *to++ += (float)(sum * c->scale[o]);
+                }
+}
+
+void ref_conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, Tensor x) {
+    if (d->failed) return;
+    assert(c->spec.train && tensor_contiguous(dw));
+    if (c->spec.need_dx) conv_backward_x(c, dx, dz);
+    conv_backward_w(c, dw, dz, x);
+}
+
+void ref_relu_backward(Device *d, Tensor dz, Tensor dy, Tensor dskip, Tensor y) {
+    if (d->failed) return;
+    for (int64_t i = 0; i < tensor_count(y); i++) {
+        float sum = f32(dy)[i] + (dskip.data ? f32(dskip)[i] : 0);
+        f32(dz)[i] = f32(y)[i] > 0 ? sum : 0;
+    }
+}

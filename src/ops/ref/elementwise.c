@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Data movement and sums. B batch, L tokens, D width.
+#include "base/memory.h"
+#include "ops/ref/ref.h"
+#include <assert.h>
+#include <string.h>
+
+void ref_zero(Device *d, Tensor y) {
+    if (d->failed) return;
+    memset(y.data, 0, (size_t)tensor_count(y) * dtype_size(y.dtype));
+}
+
+void ref_copy(Device *d, Tensor y, Tensor x) {
+    if (d->failed) return;
+    assert(tensor_count(y) == tensor_count(x) && ref_columns(y) == ref_columns(x));
+    for (int64_t i = 0; i < ref_rows(y); i++)
+        memmove(ref_row(y, i), ref_row(x, i), (size_t)ref_columns(y) * sizeof(float));
+}
+
+void ref_add(Device *d, Tensor y, Tensor a, Tensor b) {
+    if (d->failed) return;
+    assert(tensor_count(y) == tensor_count(a) && tensor_count(y) == tensor_count(b));
+    for (int64_t i = 0; i < tensor_count(y); i++) f32(y)[i] = f32(a)[i] + f32(b)[i];
+}
+
+void ref_add_rows(Device *d, Tensor y, Tensor x, Tensor row) {
+    if (d->failed) return;
+    int64_t L = y.shape[1], D = y.shape[2];
+    assert(row.shape[0] == L && row.shape[1] == D);
+    for (int64_t i = 0; i < ref_rows(y); i++) {
+        float *to = ref_row(y, i);
+        const float *from = x.data ? ref_row(x, i) : NULL;
+        const float *added = ref_row(row, i % L);
+        for (int64_t c = 0; c < D; c++) to[c] = (from ? from[c] : 0) + added[c];
+    }
+}
+
+void ref_sum_rows(Device *d, Tensor drow, Tensor dy) {
+    if (d->failed) return;
+    int64_t B = dy.shape[0], L = dy.shape[1], D = dy.shape[2];
+    assert(drow.shape[0] == L && drow.shape[1] == D);
+    double *sum = NEW(double, D);
+    for (int64_t l = 0; l < L; l++) {
+        memset(sum, 0, (size_t)D * sizeof *sum);
+        for (int64_t b = 0; b < B; b++) ref_axpy(sum, 1, ref_row(dy, b * L + l), D);
+        float *to = ref_row(drow, l);
+        for (int64_t c = 0; c < D; c++) to[c] += (float)sum[c];
+    }
+    mem_free(sum);
+}

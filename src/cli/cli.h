@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the commands share. Results go to stdout, everything else to stderr; an error is one line
+// `tact: MESSAGE`.
+#ifndef TACT_CLI_CLI_H
+#define TACT_CLI_CLI_H
+
+#include "base/error.h"
+#include "config/config.h"
+
+// Exit codes of the program and of every command.
+enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2 };
+
+// A command: argv without the program and the command's name. "--help" prints its help to stdout.
+int cmd_train(int argc, char **argv);
+int cmd_info(int argc, char **argv);
+int cmd_sample(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
+
+// Prints an error's line to stderr, control characters replaced, and returns `code`.
+int cli_error(const Error *err, int code);
+// Whether --help or -h is among the arguments.
+bool cli_wants_help(int argc, char **argv);
+
+// ---- options.c: flags of a command that are not settings of a training --------------------------
+typedef enum OptionType { OPTION_BOOL, OPTION_INT, OPTION_TEXT } OptionType;
+
+typedef struct Option {
+    const char *name; // without dashes
+    OptionType type;
+    void *value;       // bool, int64_t or const char * (borrowed from argv); holds the default
+    int64_t low, high; // of OPTION_INT, inclusive
+    const char *help;
+} Option;
+
+// Sets the options found in argv and takes them out of it (*argc shrinks); all other arguments stay
+// in their order. --a=b, --a b, and a bare --a for a boolean.
+CHECKED bool options_take(const Option *options, int count, int *argc, char **argv, Error *err);
+// Fails on the first argument that options_take left, naming the nearest option.
+CHECKED bool options_none_left(const Option *options, int count, int argc, char **argv, Error *err);
+// Prints the options with type, default and meaning.
+void options_print(const Option *options, int count);
+
+// ---- help.c -------------------------------------------------------------------------------------
+typedef struct Command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help; // one line
+} Command;
+
+extern const Command commands[];
+extern const int command_count;
+
+// The overview; stdout when it was asked for, stderr when it is a hint.
+void help_overview(bool asked);
+void help_train(void);
+// Prints text to stdout, wrapped at 100 columns, every line indented.
+void help_wrapped(int indent, const char *text);
+
+// ---- progress.c ---------------------------------------------------------------------------------
+// The progress bar of a training on stderr; does nothing where that is no terminal. TrainHooks.
+struct TrainProgress;
+typedef struct Progress {
+    bool enabled, drawn;
+    double last; // clock_seconds of the last drawing
+} Progress;
+
+Progress progress_new(void);
+// TrainHooks.progress and TrainHooks.clear; user is the Progress.
+void progress_show(void *user, const struct TrainProgress *p);
+void progress_clear(void *user);
+// Writes "1:02:03" for seconds into out.
+void progress_duration(char *out, size_t size, double seconds);
+
+// ---- info ---------------------------------------------------------------------------------------
+struct Dataset;
+// info_table.c: the overview of a dataset as text or JSON.
+CHECKED bool info_print_dataset(const struct Dataset *ds, bool json, Error *err);
+// info_frame.c: what the policy sees at the dataset's frame number `index`; PNGs into `images`
+// unless that is NULL.
+CHECKED bool info_print_frame(const struct Dataset *ds, TrainConfig *c, int64_t index,
+                              const char *images, Error *err);
+// info_frame.c: the statistics a training would use.
+CHECKED bool info_print_stats(const struct Dataset *ds, TrainConfig *c, Error *err);
+
+#endif

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// tact bench: the time of a training step on synthetic batches, beside what the machine can do.
+#include "base/log.h"
+#include "base/memory.h"
+#include "cli/cli.h"
+#include "model/act.h"
+#include "train/optimizer.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Bench {
+    TrainConfig config;
+    int64_t steps, cameras;
+    const char *image;
+    bool json;
+    Device *device;
+    Params params;
+    Act *act;
+    Optimizer optimizer;
+    ActInput in;
+    void *owned[MAX_CAMERAS + 4];
+} Bench;
+
+enum { SITE_BENCH = 0xbe, PEAK_SIZE = 2048, PEAK_RUNS = 5, POSE_WIDTH = 10 };
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, int64_t n) {
+    qsort(values, (size_t)n, sizeof *values, compare_doubles);
+    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+CHECKED static bool parse_image(Bench *b, Error *err) {
+    int h, w, end = 0;
+    if (sscanf(b->image, "%dx%d%n", &h, &w, &end) != 2 || b->image[end] || h < 32 || w < 32 ||
+        h > 8192 || w > 8192)
+        return fail(err, "--image=%s: not HEIGHTxWIDTH, each from 32 to 8192", b->image);
+    PolicyConfig *p = &b->config.policy;
+    p->image_height = h;
+    p->image_width = w;
+    p->n_cameras = (int)b->cameras;
+    for (int i = 0; i < p->n_cameras; i++) p->cameras[i] = (CameraConfig){"camera", h, w};
+    p->state_dim = p->action_dim = POSE_WIDTH;
+    p->pose_repr = "relative";
+    return true;
+}
+
+static float *random_floats(int64_t n, RngStream *rng) {
+    float *out = NEW(float, n);
+    for (int64_t i = 0; i < n; i++) out[i] = (float)(2 * rng_double(rng) - 1);
+    return out;
+}
+
+static void make_batch(Bench *b) {
+    const PolicyConfig *p = &b->config.policy;
+    RngStream rng = {.key = {.seed = (uint64_t)b->config.seed, .site = SITE_BENCH}};
+    int64_t B = b->config.batch_size, T = p->obs_state_horizon, S = p->chunk_size;
+    float *state = random_floats(B * T * p->state_dim, &rng);
+    float *action = random_floats(B * S * p->action_dim, &rng);
+    const uint8_t **images = NEW(const uint8_t *, MAX_CAMERAS);
+    uint8_t *pad = NEW(uint8_t, B * S);
+    int64_t pixels = B * T * p->image_height * p->image_width * 3;
+    int n = 0;
+    b->owned[n++] = state;
+    b->owned[n++] = action;
+    b->owned[n++] = images;
+    b->owned[n++] = pad;
+    for (int i = 0; i < p->n_cameras; i++) {
+        uint8_t *frames = NEW(uint8_t, pixels);
+        for (int64_t k = 0; k < pixels; k++) frames[k] = (uint8_t)rng_next(&rng);
+        images[i] = frames;
+        b->owned[n++] = frames;
+    }
+    b->in = (ActInput){.batch = (int)B, .state = state, .images = images, .action = action,
+                       .action_is_pad = pad};
+}
+
+// Rate of a float32 matrix product of PEAK_SIZE^3, the best of a few: what the step is held against.
+static double measure_peak(Device *d) {
+    int64_t n = PEAK_SIZE;
+    TensorArena arena = {.device = d};
+    Tensor x = arena_tensor(&arena, DTYPE_F32, 2, SHAPE(n, n));
+    Tensor w = arena_tensor(&arena, DTYPE_F32, 2, SHAPE(n, n));
+    Tensor y = arena_tensor(&arena, DTYPE_F32, 2, SHAPE(n, n));
+    double best = 0;
+    for (int i = 0; i < PEAK_RUNS && !d->failed; i++) {
+        double start = clock_seconds();
+        d->linear_forward(d, y, x, w, (Tensor){0});
+        d->synchronize(d);
+        double rate = 2.0 * (double)(n * n * n) / (clock_seconds() - start) / 1e9;
+        if (rate > best) best = rate;
+    }
+    tensor_arena_free(&arena);
+    return best;
+}
+
+CHECKED static bool set_up(Bench *b, Error *err) {
+    static const float mean[3] = {0.485f, 0.456f, 0.406f}, std[3] = {0.229f, 0.224f, 0.225f};
+    const TrainConfig *c = &b->config;
+    const char *device = c->policy.device ? c->policy.device : "cpu";
+    if (!parse_image(b, err) || !device_open(device, c->threads, &b->device, err) ||
+        !params_init(&b->params, b->device, &c->policy, true, err))
+        return false;
+    params_initialize(&b->params, (uint64_t)c->seed);
+    make_batch(b);
+    return act_new(b->device, &c->policy, &b->params, c->batch_size, true, mean, std, &b->act,
+                   err) &&
+           optimizer_init(&b->optimizer, &b->params, c, err);
+}
+
+typedef struct Timings {
+    double step_ms, forward_ms, backward_ms, optimizer_ms;
+    float loss;
+} Timings;
+
+// Medians over b->steps steps after one to warm up.
+CHECKED static bool run_steps(Bench *b, Timings *out, Error *err) {
+    double *all = NEW(double, 4 * b->steps);
+    double *step = all, *forward = all + b->steps, *backward = forward + b->steps;
+    double *optimizer = backward + b->steps;
+    bool ok = true;
+    for (int64_t i = -1; ok && i < b->steps; i++) {
+        ActLosses losses;
+        float grad_norm;
+        double start = clock_seconds();
+        ok = act_train(b->act, &b->in, (uint64_t)b->config.seed, (uint32_t)(i + 2), &losses, err);
+        double trained = clock_seconds();
+        optimizer_step(&b->optimizer, &grad_norm);
+        act_load_params(b->act);
+        b->device->synchronize(b->device);
+        double end = clock_seconds();
+        out->loss = losses.total;
+        if (i < 0) continue;
+        ActTimes t = act_last_times(b->act);
+        step[i] = 1e3 * (end - start);
+        forward[i] = 1e3 * (t.upload + t.forward);
+        backward[i] = 1e3 * t.backward;
+        optimizer[i] = 1e3 * (end - trained);
+    }
+    if (ok)
+        *out = (Timings){median(step, b->steps), median(forward, b->steps),
+                         median(backward, b->steps), median(optimizer, b->steps), out->loss};
+    mem_free(all);
+    return ok && device_check(b->device, err);
+}
+
+static void print_result(const Bench *b, const Timings *t, double peak) {
+    const TrainConfig *c = &b->config;
+    double flops = act_step_flops(b->act), gflops = flops / t->step_ms / 1e6;
+    double samples = 1e3 * c->batch_size / t->step_ms;
+    size_t bytes = act_activation_bytes(b->act) + 16 * (size_t)b->params.trainable;
+    if (b->json) {
+        json_t *j = json_pack(
+            "{s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
+            "device", b->device->name, "image", b->image, "cameras", c->policy.n_cameras,
+            "batch_size", c->batch_size, "obs_state_horizon", c->policy.obs_state_horizon,
+            "threads", b->device->threads, "steps", (json_int_t)b->steps, "step_ms", t->step_ms,
+            "forward_ms", t->forward_ms, "backward_ms", t->backward_ms, "optimizer_ms",
+            t->optimizer_ms, "samples_per_s", samples, "gflop_per_step", flops / 1e9, "gflops",
+            gflops, "peak_gflops", peak, "memory_mb", (double)bytes / 1e6, "loss",
+            (double)t->loss);
+        char *text = json_text(j, 2);
+        printf("%s\n", text);
+        mem_free(text);
+        json_decref(j);
+        return;
+    }
+    printf("training step, batch %d, T=%d, %d camera%s %s, %s with %d threads\n", c->batch_size,
+           c->policy.obs_state_horizon, c->policy.n_cameras, c->policy.n_cameras == 1 ? "" : "s",
+           b->image, b->device->name, b->device->threads);
+    printf("  step       %8.1f ms   (median of %lld)\n", t->step_ms, (long long)b->steps);
+    printf("  forward    %8.1f ms\n  backward   %8.1f ms\n  optimizer  %8.1f ms\n", t->forward_ms,
+           t->backward_ms, t->optimizer_ms);
+    printf("  samples/s  %8.2f\n  GFLOP/s    %8.1f of %.1f for a %d^3 matrix product (%.0f %%)\n",
+           samples, gflops, peak, PEAK_SIZE, 100 * gflops / peak);
+    printf("  memory     %8.0f MB for weights, gradients, moments and activations\n",
+           (double)bytes / 1e6);
+}
+
+static void free_bench(Bench *b) {
+    optimizer_free(&b->optimizer);
+    act_free(b->act);
+    params_free(&b->params);
+    device_close(b->device);
+    for (size_t i = 0; i < sizeof b->owned / sizeof *b->owned; i++) mem_free(b->owned[i]);
+    train_config_free(&b->config);
+}
+
+int cmd_bench(int argc, char **argv) {
+    Bench b = {.steps = 5, .cameras = 1, .image = "240x320"};
+    const Option options[] = {
+        {"steps", OPTION_INT, &b.steps, 1, 100000, "steps to time, after one to warm up"},
+        {"image", OPTION_TEXT, &b.image, 0, 0, "size of the synthetic frames, HEIGHTxWIDTH"},
+        {"cameras", OPTION_INT, &b.cameras, 1, MAX_CAMERAS, "number of cameras"},
+        {"json", OPTION_BOOL, &b.json, 0, 0, "print JSON"},
+    };
+    const int count = sizeof options / sizeof *options;
+    if (cli_wants_help(argc, argv)) {
+        printf("tact bench: time of a training step on synthetic batches\n\n");
+        options_print(options, count);
+        printf("\nAll --policy.* flags, --batch_size, --threads and --seed of tact train apply.\n");
+        return EXIT_OK;
+    }
+    Error err;
+    Timings t = {0};
+    int code = EXIT_OK;
+    train_config_default(&b.config);
+    if (!options_take(options, count, &argc, argv, &err) ||
+        !train_config_parse(&b.config, argc, argv, &err)) {
+        code = cli_error(&err, EXIT_USAGE);
+        goto done;
+    }
+    train_config_fill(&b.config, 0);
+    if (!set_up(&b, &err) || !run_steps(&b, &t, &err)) {
+        code = cli_error(&err, EXIT_ERROR);
+        goto done;
+    }
+    print_result(&b, &t, measure_peak(b.device));
+done:
+    free_bench(&b);
+    return code;
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/file.h"
+#include "cli/cli.h"
+#include "dataset/frames.h"
+#include "formats/image.h"
+#include "train/train.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { GRID_ROWS = 12, GRID_COLUMNS = 16 };
+
+static json_t *matrix_json(const double *values, int rows, int columns) {
+    json_t *matrix = json_array();
+    for (int i = 0; i < rows; i++) {
+        json_t *row = json_array();
+        for (int k = 0; k < columns; k++) {
+            json_array_append_new(row, json_real(values[i * columns + k]));
+        }
+        json_array_append_new(matrix, row);
+    }
+    return matrix;
+}
+
+// Mean RGB of grid cell (row, column); cells of a tiny image overlap, so that none is empty.
+static json_t *cell_json(const Image *image, int row, int column) {
+    int top = row * image->height / GRID_ROWS, bottom = (row + 1) * image->height / GRID_ROWS;
+    int left = column * image->width / GRID_COLUMNS;
+    int right = (column + 1) * image->width / GRID_COLUMNS;
+    bottom = bottom > top ? bottom : top + 1;
+    right = right > left ? right : left + 1;
+    int64_t sum[3] = {0};
+    for (int y = top; y < bottom; y++) {
+        for (int x = left; x < right; x++) {
+            for (int k = 0; k < 3; k++) {
+                sum[k] +=
+                    image->rgb[((size_t)y * (size_t)image->width + (size_t)x) * 3 + (size_t)k];
+            }
+        }
+    }
+    double pixels = (double)(bottom - top) * (right - left);
+    return json_pack("[f,f,f]", (double)sum[0] / pixels, (double)sum[1] / pixels,
+                     (double)sum[2] / pixels);
+}
+
+static json_t *grid_json(const Image *image) {
+    json_t *grid = json_array();
+    for (int row = 0; row < GRID_ROWS; row++) {
+        json_t *cells = json_array();
+        for (int column = 0; column < GRID_COLUMNS; column++) {
+            json_array_append_new(cells, cell_json(image, row, column));
+        }
+        json_array_append_new(grid, cells);
+    }
+    return grid;
+}
+
+static int camera_position(const Dataset *ds, const char *name) {
+    for (int i = 0; i < ds->n_cameras; i++) {
+        if (strcmp(ds->cameras[i]->name, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+// Writes one camera's frames and appends their grids to `grids`.
+static CHECKED bool write_camera(const Dataset *ds, FrameReader *reader, const char *name,
+                                 const int64_t *rows, int horizon, Image *image,
+                                 const char *directory, json_t *grids, Error *err) {
+    static const char prefix[] = "observation.images.";
+    const char *label =
+        strncmp(name, prefix, sizeof prefix - 1) == 0 ? name + sizeof prefix - 1 : name;
+    if (strchr(label, '/')) {
+        return fail(err, "%s: a camera name with a slash cannot name a file", name);
+    }
+    for (int t = 0; t < horizon; t++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/%s_t%d.png", directory, label, t);
+        if (!frames_read(reader, camera_position(ds, name), rows[t], image->rgb, err) ||
+            !image_write_png(path, image, err)) {
+            return false;
+        }
+        json_array_append_new(grids, grid_json(image));
+    }
+    return true;
+}
+
+static CHECKED bool write_images(const Dataset *ds, const PolicyConfig *p, const int64_t *rows,
+                                 const char *directory, json_t *object, Error *err) {
+    bool ok = false;
+    FrameReader *reader = NULL;
+    Image image = {p->image_height, p->image_width, NULL};
+    json_t *cameras = json_object();
+    if (!make_dirs(directory, err) ||
+        !frames_open(ds, p->image_height, p->image_width, &reader, err)) {
+        goto done;
+    }
+    image.rgb = mem_alloc((size_t)image.height * (size_t)image.width * 3);
+    for (int i = 0; i < p->n_cameras; i++) {
+        json_t *grids = json_array();
+        json_object_set_new(cameras, p->cameras[i].name, grids);
+        if (!write_camera(ds, reader, p->cameras[i].name, rows, p->obs_state_horizon, &image,
+                          directory, grids, err)) {
+            goto done;
+        }
+    }
+    json_object_set(object, "image_mean",
+                    p->n_cameras == 1 ? json_object_get(cameras, p->cameras[0].name) : cameras);
+    ok = true;
+done:
+    mem_free(image.rgb);
+    frames_close(reader);
+    json_decref(cameras);
+    return ok;
+}
+
+static void print_line(const json_t *value) {
+    char *text = json_text(value, 0);
+    puts(text);
+    mem_free(text);
+}
+
+bool info_print_frame(const Dataset *ds, TrainConfig *c, int64_t index, const char *images,
+                      Error *err) {
+    PolicyConfig *p = &c->policy;
+    int64_t row = dataset_row_of(ds, index);
+    if (row < 0) {
+        return fail(err,
+                    "--frame=%lld: no such frame in the selected episodes; the dataset has frames "
+                    "0 to %lld",
+                    (long long)index, (long long)ds->total_frames - 1);
+    }
+    if (!policy_from_dataset(p, ds, err)) {
+        return false;
+    }
+    const WindowSpec w = policy_window(p);
+    const int state_dim = window_state_dim(ds, &w), action_dim = window_action_dim(ds, &w);
+    double *state = NEW(double, w.horizon *state_dim + 1);
+    double *action = NEW(double, w.chunk_size *action_dim + 1);
+    uint8_t *is_pad = NEW(uint8_t, w.chunk_size);
+    int64_t *rows = NEW(int64_t, w.horizon);
+    json_t *object = json_object(), *pads = json_array(), *frames = json_array();
+    window_rows(ds, &w, row, rows);
+    if (state_dim > 0) {
+        window_state(ds, &w, row, state);
+    }
+    window_action(ds, &w, row, action, is_pad);
+    json_object_set_new(object, "index", json_integer(index));
+    json_object_set_new(object, "state",
+                        state_dim > 0 ? matrix_json(state, w.horizon, state_dim) : json_null());
+    json_object_set_new(object, "action", matrix_json(action, w.chunk_size, action_dim));
+    for (int i = 0; i < w.chunk_size; i++) {
+        json_array_append_new(pads, json_boolean(is_pad[i]));
+    }
+    json_object_set_new(object, "action_is_pad", pads);
+    for (int t = 0; t < w.horizon; t++) {
+        json_array_append_new(frames, json_integer(ds->index[rows[t]]));
+    }
+    json_object_set_new(object, "frames", frames);
+    bool ok = !images || write_images(ds, p, rows, images, object, err);
+    if (ok) {
+        print_line(object);
+    }
+    json_decref(object);
+    mem_free(state);
+    mem_free(action);
+    mem_free(is_pad);
+    mem_free(rows);
+    return ok;
+}
+
+static void set_stats(json_t *object, const char *name, const Stats *s) {
+    if (s->dim > 0) {
+        json_t *values = json_object();
+        const double *const columns[] = {s->min, s->max, s->mean, s->std};
+        static const char *const names[] = {"min", "max", "mean", "std"};
+        for (int i = 0; i < 4; i++) {
+            json_t *column = json_array();
+            for (int k = 0; k < s->dim; k++) {
+                json_array_append_new(column, json_real(columns[i][k]));
+            }
+            json_object_set_new(values, names[i], column);
+        }
+        json_object_set_new(object, name, values);
+    }
+}
+
+// The rows a training draws from: all but those of the held-out episodes.
+static int64_t *training_rows(const Dataset *ds, double eval_split, int64_t *count) {
+    int64_t *rows = NEW(int64_t, ds->rows);
+    uint8_t *held_out = NEW(uint8_t, ds->n_episodes);
+    *count = 0;
+    if (eval_split > 0) {
+        dataset_split(ds, eval_split, held_out);
+    }
+    for (int64_t row = 0; row < ds->rows; row++) {
+        if (!held_out[ds->episode_of[row]]) {
+            rows[(*count)++] = row;
+        }
+    }
+    mem_free(held_out);
+    return rows;
+}
+
+bool info_print_stats(const Dataset *ds, TrainConfig *c, Error *err) {
+    Stats state = {0}, action = {0}, env = {0};
+    json_t *object = json_object();
+    bool ok = false;
+    int64_t n_rows, samples = c->num_stat_samples;
+    int64_t *rows = training_rows(ds, c->dataset.eval_split, &n_rows);
+    if (!policy_from_dataset(&c->policy, ds, err)) {
+        goto done;
+    }
+    const WindowSpec w = policy_window(&c->policy);
+    if (!window_stats(ds, &w, rows, n_rows, samples, (uint64_t)c->seed, ds->state ? &state : NULL,
+                      &action, err) ||
+        (ds->env && !env_stats(ds, rows, n_rows, &env, err))) {
+        goto done;
+    }
+    set_stats(object, "state", &state);
+    set_stats(object, "env", &env);
+    set_stats(object, "action", &action);
+    json_object_set_new(object, "samples",
+                        json_integer(samples > 0 && samples < n_rows ? samples : n_rows));
+    print_line(object);
+    ok = true;
+done:
+    stats_free(&state);
+    stats_free(&action);
+    stats_free(&env);
+    json_decref(object);
+    mem_free(rows);
+    return ok;
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/cli.h"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+const Command commands[] = {
+    {"train", cmd_train, "train a policy on a LeRobot dataset"},
+    {"info", cmd_info, "show a dataset, what a policy sees at a frame, or statistics"},
+    {"sample", cmd_sample, "write a small synthetic dataset to try things with"},
+    {"bench", cmd_bench, "measure the speed of training on this machine"},
+};
+const int command_count = sizeof(commands) / sizeof(commands[0]);
+
+int cli_error(const Error *err, int code) {
+    char line[sizeof err->text];
+    snprintf(line, sizeof line, "%s", err->text);
+    for (char *c = line; *c; c++) {
+        if ((unsigned char)*c < ' ' || *c == 127) {
+            *c = ' '; // names from a file may hold anything
+        }
+    }
+    fprintf(stderr, "tact: %s\n", line);
+    return code;
+}
+
+bool cli_wants_help(int argc, char **argv) {
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const Command *find_command(const char *name) {
+    for (int i = 0; i < command_count; i++) {
+        if (strcmp(name, commands[i].name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static int unknown_command(const char *name) {
+    const char *nearest = "help";
+    int least = edit_distance(name, nearest);
+    for (int i = 0; i < command_count; i++) {
+        int distance = edit_distance(name, commands[i].name);
+        if (distance < least) {
+            least = distance;
+            nearest = commands[i].name;
+        }
+    }
+    Error err;
+    (void)fail(&err, "%s: no such command; did you mean `tact %s`? (`tact help` lists them)", name,
+               nearest);
+    return cli_error(&err, EXIT_USAGE);
+}
+
+static int run(int argc, char **argv) {
+    if (argc < 2) {
+        help_overview(false);
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    bool help = strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0;
+    if (strcmp(name, "--version") == 0 || strcmp(name, "version") == 0) {
+        printf("tact %s\n", TACT_VERSION);
+        return EXIT_OK;
+    }
+    if (help && (argc == 2 || strcmp(argv[2], "help") == 0)) {
+        help_overview(true);
+        return EXIT_OK;
+    }
+    const Command *command = find_command(help ? argv[2] : name);
+    if (!command) {
+        return unknown_command(help ? argv[2] : name);
+    }
+    if (help) {
+        char flag[] = "--help", *arguments[] = {flag, NULL};
+        return command->run(1, arguments);
+    }
+    return command->run(argc - 2, argv + 2);
+}
+
+int main(int argc, char **argv) {
+    signal(SIGPIPE, SIG_IGN); // a closed stdout is reported below, like a full disk
+    int code = run(argc, argv);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_OK) {
+        Error err;
+        (void)fail_errno(&err, "standard output: cannot write");
+        return cli_error(&err, EXIT_ERROR);
+    }
+    return code;
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/cli.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// The option an argument names; *value is what follows its '=', or NULL.
+static const Option *match(const Option *options, int count, const char *argument,
+                           const char **value) {
+    if (strncmp(argument, "--", 2) != 0) {
+        return NULL;
+    }
+    const char *name = argument + 2;
+    size_t n = strcspn(name, "=");
+    *value = name[n] == '=' ? name + n + 1 : NULL;
+    for (int i = 0; i < count; i++) {
+        if (strlen(options[i].name) == n && strncmp(options[i].name, name, n) == 0) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+static CHECKED bool set_int(const Option *o, const char *text, Error *err) {
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0 || *text == '\0' || *end) {
+        return fail(err, "--%s=%s: expected a whole number", o->name, text);
+    }
+    if (value < o->low || value > o->high) {
+        return fail(err, "--%s=%s: must be between %lld and %lld", o->name, text, (long long)o->low,
+                    (long long)o->high);
+    }
+    *(int64_t *)o->value = value;
+    return true;
+}
+
+static CHECKED bool set_option(const Option *o, const char *text, Error *err) {
+    if (*text == '\0') {
+        return fail(err, "--%s: no value given; write --%s=VALUE", o->name, o->name);
+    }
+    if (o->type == OPTION_TEXT) {
+        *(const char **)o->value = text;
+        return true;
+    }
+    if (o->type == OPTION_INT) {
+        return set_int(o, text, err);
+    }
+    bool yes = strcmp(text, "true") == 0 || strcmp(text, "True") == 0;
+    if (!yes && strcmp(text, "false") != 0 && strcmp(text, "False") != 0) {
+        return fail(err, "--%s=%s: expected true or false", o->name, text);
+    }
+    *(bool *)o->value = yes;
+    return true;
+}
+
+bool options_take(const Option *options, int count, int *argc, char **argv, Error *err) {
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        const char *value = NULL;
+        const Option *o = match(options, count, argv[i], &value);
+        if (!o) {
+            argv[kept++] = argv[i];
+            continue;
+        }
+        if (!value && o->type == OPTION_BOOL) {
+            value = "true";
+        } else if (!value && i + 1 < *argc && strncmp(argv[i + 1], "--", 2) != 0) {
+            value = argv[++i];
+        }
+        if (!set_option(o, value ? value : "", err)) {
+            return false;
+        }
+    }
+    *argc = kept;
+    return true;
+}
+
+bool options_none_left(const Option *options, int count, int argc, char **argv, Error *err) {
+    if (argc == 0) {
+        return true;
+    }
+    if (strncmp(argv[0], "--", 2) != 0) {
+        return fail(err, "%s: not a flag; flags are written --name=value", argv[0]);
+    }
+    char name[128];
+    snprintf(name, sizeof name, "%s", argv[0] + 2);
+    name[strcspn(name, "=")] = '\0';
+    const char *nearest = options[0].name;
+    for (int i = 1; i < count; i++) {
+        if (edit_distance(name, options[i].name) < edit_distance(name, nearest)) {
+            nearest = options[i].name;
+        }
+    }
+    return fail(err, "--%s: no such flag; did you mean --%s?", name, nearest);
+}
+
+void options_print(const Option *options, int count) {
+    for (int i = 0; i < count; i++) {
+        const Option *o = &options[i];
+        const char *text = o->type == OPTION_TEXT ? *(const char **)o->value : NULL;
+        if (o->type == OPTION_BOOL) {
+            printf("  --%s\n", o->name);
+        } else if (o->type == OPTION_INT && *(int64_t *)o->value >= o->low) {
+            printf("  --%s=INT  (default %lld)\n", o->name, (long long)*(int64_t *)o->value);
+        } else if (text) {
+            printf("  --%s=TEXT  (default %s)\n", o->name, text);
+        } else {
+            printf("  --%s=%s\n", o->name, o->type == OPTION_INT ? "INT" : "TEXT");
+        }
+        help_wrapped(6, o->help);
+    }
+}

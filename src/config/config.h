@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// The typed configuration of a run. One table (fields.c) lists every setting with its flag, type,
+// default and meaning; flags, help, config.json and train_config.json are all made from it.
+#ifndef TACT_CONFIG_CONFIG_H
+#define TACT_CONFIG_CONFIG_H
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "formats/json.h"
+#include <stdint.h>
+#include <time.h>
+
+// "null" as a number or a string of the configuration.
+#define CONFIG_NULL_NUMBER (-1e300)
+
+enum { MAX_CAMERAS = 16 };
+
+// Values of --dataset.episodes and other lists.
+typedef struct IntList {
+    int64_t *values; // NULL: null (nothing given)
+    int64_t count;
+} IntList;
+
+// Mode names are LeRobot's NormalizationMode: "MEAN_STD", "MIN_MAX", "IDENTITY".
+typedef struct NormMap {
+    const char *visual, *state, *action, *env;
+} NormMap;
+
+typedef struct CameraConfig {
+    const char *name;  // "observation.images.front"
+    int height, width; // as recorded
+} CameraConfig;
+
+// --policy.*: LeRobot's ACTConfig and our own settings (marked tact; they live in tact.json).
+// Strings are NULL for null. Owned by the arena of the TrainConfig or PolicyConfig they came with.
+typedef struct PolicyConfig {
+    const char *type;   // "act"
+    const char *path;   // --policy.path: checkpoint to fine-tune from (a later issue)
+    const char *device; // NULL: cpu
+    bool use_amp, push_to_hub;
+    const char *repo_id, *license;
+    int n_obs_steps;    // always 1 for ACT; our horizon is obs_state_horizon
+    int chunk_size, n_action_steps;
+    NormMap normalization_mapping; // NULL members: decided from the data (DESIGN.md, section 5)
+    const char *vision_backbone;   // resnet18, 34, 50, 101, 152
+    const char *pretrained_backbone_weights;
+    bool replace_final_stride_with_dilation;
+    bool pre_norm;
+    int dim_model, n_heads, dim_feedforward;
+    const char *feedforward_activation; // relu, gelu
+    int n_encoder_layers, n_decoder_layers;
+    bool use_vae;
+    int latent_dim, n_vae_encoder_layers;
+    double temporal_ensemble_coeff; // or CONFIG_NULL_NUMBER
+    double dropout, kl_weight;
+    double optimizer_lr, optimizer_weight_decay, optimizer_lr_backbone;
+    // tact
+    int obs_state_horizon;          // T
+    int obs_down_sample_steps;      // s
+    const char *temporal_pos_embed; // none, state, all
+    const char *pose_repr;          // NULL (auto), none, relative; resolved to none or relative
+    IntList resize_shape;           // null, or [H, W]
+    // Filled from the dataset (config.json: input_features, output_features).
+    int state_dim, action_dim, env_dim; // as the MODEL sees them (10k when relative); 0: none
+    int arms;                           // k when relative
+    int n_cameras;
+    CameraConfig cameras[MAX_CAMERAS];
+    int image_height, image_width;      // of the frames the model sees: all cameras alike
+    double fps;
+} PolicyConfig;
+
+typedef struct DatasetConfig {
+    const char *repo_id, *root, *revision;
+    IntList episodes;
+    bool use_imagenet_stats;
+    bool streaming;
+    const char *video_backend;
+    double eval_split;
+} DatasetConfig;
+
+typedef struct TrainConfig {
+    DatasetConfig dataset;
+    PolicyConfig policy;
+    const char *env_type; // --env.type, a later issue
+    const char *output_dir, *job_name, *config_path;
+    bool resume;
+    int64_t seed;
+    int num_workers, prefetch_factor;
+    int batch_size;
+    int64_t steps;
+    int64_t eval_freq; // also --env_eval_freq
+    int64_t log_freq;
+    bool save_checkpoint;
+    int64_t save_freq;
+    int64_t eval_steps, max_eval_samples;
+    double tolerance_s;
+    int64_t num_stat_samples;
+    bool use_policy_training_preset;
+    double grad_clip_norm, adam_beta1, adam_beta2, adam_eps; // --optimizer.*
+    bool wandb_enable;
+    const char *wandb_project;
+    int threads; // compute threads, 0: all processors (tact)
+    Arena arena; // owns strings and lists
+} TrainConfig;
+
+// ---- fields.c ---------------------------------------------------------------------------------
+typedef enum FieldType {
+    FIELD_BOOL, FIELD_INT, FIELD_INT64, FIELD_NUMBER, FIELD_STRING, FIELD_INT_LIST, FIELD_NORM_MAP,
+    FIELD_NUMBER_PAIR, // two doubles one after the other
+} FieldType;
+
+// Where a setting is written.
+typedef enum FieldHome {
+    HOME_NONE,         // a flag only
+    HOME_POLICY,       // config.json and train_config.json's policy: a key every LeRobot knows
+    HOME_TACT,         // tact.json
+    HOME_DATASET,      // train_config.json: dataset
+    HOME_TRAIN,        // train_config.json: top level
+    HOME_OPTIMIZER,    // train_config.json: optimizer
+    HOME_WANDB,        // train_config.json: wandb
+    HOME_TACT_TRAIN,   // tact.json: train
+} FieldHome;
+
+typedef struct Field {
+    const char *flag;     // "policy.chunk_size", as in --policy.chunk_size
+    FieldType type;
+    FieldHome home;
+    bool nullable;
+    size_t offset;        // in TrainConfig
+    const char *fallback; // default, spelled as on the command line
+    double low, high;     // allowed range of numbers, inclusive
+    const char *choices;  // "relu|gelu", or NULL
+    const char *help;     // one line
+} Field;
+
+extern const Field train_fields[];
+extern const int train_field_count;
+// Other spellings: LeRobot's of other versions (env_eval_freq -> eval_freq). NULL if there is none.
+const Field *field_find(const char *flag);
+// Sets one field from text (a flag's value). The error names the flag, the value and what is
+// expected.
+CHECKED bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err);
+// The flag closest in spelling to an unknown one (edit distance), never NULL.
+const char *field_nearest(const char *flag);
+// Levenshtein distance of two names (of their first 64 characters).
+int edit_distance(const char *a, const char *b);
+
+// Flags of LeRobot that tact knows but has no use for: taken when the value asks for nothing tact
+// does not do.
+typedef struct ForeignFlag {
+    const char *flag;
+    const char *accepted; // "false|null", or "*" for any value
+} ForeignFlag;
+extern const ForeignFlag foreign_flags[];
+extern const int foreign_flag_count;
+
+// ---- train_config.c ---------------------------------------------------------------------------
+// Every default, from the table.
+void train_config_default(TrainConfig *c);
+void train_config_free(TrainConfig *c);
+// Flags: --a=b, --a b, and a bare --a for a boolean that becomes true. argv without the program and
+// the command.
+CHECKED bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *err);
+// Fills in what was not given and follows from the rest: job_name (the policy's type), output_dir
+// (outputs/train/DATE/TIME_JOB at local time `now`, as LeRobot), dataset.repo_id (last part of
+// root). With one observation temporal_pos_embed becomes "none": there are no times to tell apart,
+// and the policy is plain ACT, parameter for parameter.
+void train_config_fill(TrainConfig *c, time_t now);
+// Cross-field checks that need no data: batch_size > 0, n_action_steps <= chunk_size, dim_model
+// divisible by n_heads (and by 4: the 2-D sinusoid), temporal_ensemble_coeff only with
+// n_action_steps 1, n_obs_steps 1, push_to_hub false (with what to do instead), type act, device
+// known, dilation only with resnet50 and up, output_dir not existing, ... Settings this version
+// cannot act on are refused here, with what to do instead.
+CHECKED bool train_config_check(const TrainConfig *c, Error *err);
+// The part of it that concerns what a policy sees: windows, image size, pose_repr, episodes.
+CHECKED bool train_config_check_data(const TrainConfig *c, Error *err);
+
+// ---- policy_json.c ----------------------------------------------------------------------------
+// LeRobot's config.json: type "act" and only the keys every version knows when horizon is 1 and
+// nothing of ours changes the model, else type "tact" with the same keys (facts 2.4).
+json_t *policy_to_json(const PolicyConfig *p);
+// Our own settings: tact.json (version, horizon, ..., cameras, fps, image size).
+json_t *policy_to_tact_json(const PolicyConfig *p);
+// Minimal train_config.json (facts 5.2: keys common to all versions; our own keys not in it).
+json_t *train_config_to_json(const TrainConfig *c);
+// Our own training settings, stored in tact.json under "train".
+json_t *train_config_to_tact_json(const TrainConfig *c);
+
+#endif

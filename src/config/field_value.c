@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text of a flag -> value of the configuration -> JSON.
+#include "config/config_internal.h"
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_null(const char *text) {
+    return strcmp(text, "null") == 0 || strcmp(text, "None") == 0 || strcmp(text, "~") == 0;
+}
+
+static bool is_choice(const char *choices, const char *text) {
+    size_t n = strcspn(text, "|");
+    if (text[n]) {
+        return false;
+    }
+    for (const char *c = choices; c; c = strchr(c, '|') ? strchr(c, '|') + 1 : NULL) {
+        if (n > 0 && strncmp(c, text, n) == 0 && (c[n] == '|' || c[n] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_bool(const char *text, bool *out) {
+    *out = strcmp(text, "true") == 0 || strcmp(text, "True") == 0;
+    return *out || strcmp(text, "false") == 0 || strcmp(text, "False") == 0;
+}
+
+// A decimal integer that ends at *end.
+static bool scan_int(const char *text, const char **end, int64_t *out) {
+    const char *digits = text + (*text == '-' || *text == '+');
+    if (!isdigit((unsigned char)*digits)) {
+        return false;
+    }
+    char *stop;
+    errno = 0;
+    *out = strtoll(text, &stop, 10);
+    *end = stop;
+    return errno == 0;
+}
+
+// A finite decimal number that ends at *end; strtod alone would also take nan, inf and 0x10.
+static bool scan_number(const char *text, const char **end, double *out) {
+    const char *start = text + (*text == '-' || *text == '+');
+    if (!isdigit((unsigned char)*start) && !(*start == '.' && isdigit((unsigned char)start[1]))) {
+        return false;
+    }
+    if (start[0] == '0' && (start[1] == 'x' || start[1] == 'X')) {
+        return false;
+    }
+    char *stop;
+    *out = strtod(text, &stop);
+    *end = stop;
+    return isfinite(*out);
+}
+
+static const char *skip_space(const char *s) {
+    while (isspace((unsigned char)*s)) {
+        s++;
+    }
+    return s;
+}
+
+// "[1, 2]" into values (room for `room`), or -1.
+static int64_t parse_list(const char *text, bool integers, int64_t *ints, double *numbers,
+                          int64_t room) {
+    const char *s = skip_space(text);
+    int64_t count = 0;
+    if (*s++ != '[') {
+        return -1;
+    }
+    for (s = skip_space(s); *s != ']'; count++) {
+        if (count > 0 && *s++ != ',') {
+            return -1;
+        }
+        s = skip_space(s);
+        if (count == room ||
+            !(integers ? scan_int(s, &s, &ints[count]) : scan_number(s, &s, &numbers[count]))) {
+            return -1;
+        }
+        s = skip_space(s);
+    }
+    return *skip_space(s + 1) == '\0' ? count : -1;
+}
+
+// The next word of a flow mapping, maybe in quotes, into out.
+static const char *scan_word(const char *s, char *out, size_t size) {
+    size_t n = 0;
+    s = skip_space(s);
+    char quote = *s == '"' || *s == '\'' ? *s++ : '\0';
+    while (*s && (isalnum((unsigned char)*s) || *s == '_') && n + 1 < size) {
+        out[n++] = *s++;
+    }
+    out[n] = '\0';
+    if (quote && *s == quote) {
+        s++;
+    }
+    return skip_space(s);
+}
+
+// {VISUAL: MEAN_STD, "STATE": "MIN_MAX"}. On false *what says what is wrong.
+static bool parse_norm_map(const char *text, NormMap *out, const char **what) {
+    static const char *const modes[] = {"MEAN_STD", "MIN_MAX", "IDENTITY"};
+    const char *s = skip_space(text);
+    char word[32];
+    NormMap map = {0};
+    *what = "expected {VISUAL: MODE, STATE: MODE, ACTION: MODE}";
+    if (*s++ != '{') {
+        return false;
+    }
+    for (int i = 0; *skip_space(s) != '}'; i++) {
+        s = skip_space(s);
+        if (i > 0 && *s++ != ',') {
+            return false;
+        }
+        s = scan_word(s, word, sizeof word);
+        const char **slot = strcmp(word, "VISUAL") == 0   ? &map.visual
+                            : strcmp(word, "STATE") == 0  ? &map.state
+                            : strcmp(word, "ACTION") == 0 ? &map.action
+                            : strcmp(word, "ENV") == 0    ? &map.env
+                                                          : NULL;
+        if (!slot || *s++ != ':') {
+            *what = "the keys are VISUAL, STATE, ACTION and ENV";
+            return false;
+        }
+        s = scan_word(s, word, sizeof word);
+        for (size_t m = 0; m < sizeof modes / sizeof modes[0]; m++) {
+            if (strcmp(word, modes[m]) == 0) {
+                *slot = modes[m];
+            }
+        }
+        if (!*slot || strcmp(*slot, word) != 0) {
+            *what = "the modes are MEAN_STD, MIN_MAX and IDENTITY";
+            return false;
+        }
+    }
+    *out = map;
+    return *skip_space(skip_space(s) + 1) == '\0';
+}
+
+static bool refuse(const Field *f, const char *text, const char *expected, Error *err) {
+    return fail(err, "--%s=%s: expected %s; see `tact help train`", f->flag, text, expected);
+}
+
+static bool out_of_range(const Field *f, const char *text, Error *err) {
+    return fail(err, "--%s=%s: must be between %.15g and %.15g", f->flag, text, f->low, f->high);
+}
+
+static bool in_range(const Field *f, double value) {
+    return (f->low == 0 && f->high == 0) || (value >= f->low && value <= f->high);
+}
+
+static void set_null(const Field *f, void *slot) {
+    switch (f->type) {
+    case FIELD_NUMBER:
+        *(double *)slot = CONFIG_NULL_NUMBER;
+        break;
+    case FIELD_INT_LIST:
+        *(IntList *)slot = (IntList){0};
+        break;
+    case FIELD_NORM_MAP:
+        *(NormMap *)slot = (NormMap){0};
+        break;
+    default:
+        *(const char **)slot = NULL;
+        break;
+    }
+}
+
+static CHECKED bool set_whole(const Field *f, const char *text, void *slot, Error *err) {
+    int64_t value;
+    const char *end = text;
+    if (!scan_int(text, &end, &value) || *end) {
+        return refuse(f, text, "a whole number", err);
+    }
+    if (!in_range(f, (double)value)) {
+        return out_of_range(f, text, err);
+    }
+    if (f->type == FIELD_INT) {
+        *(int *)slot = (int)value;
+    } else {
+        *(int64_t *)slot = value;
+    }
+    return true;
+}
+
+static CHECKED bool set_number(const Field *f, const char *text, double *slot, Error *err) {
+    double value;
+    const char *end = text;
+    if (!scan_number(text, &end, &value) || *end) {
+        return refuse(f, text, "a number", err);
+    }
+    if (!in_range(f, value)) {
+        return out_of_range(f, text, err);
+    }
+    *slot = value;
+    return true;
+}
+
+static CHECKED bool set_pair(const Field *f, const char *text, double *slot, Error *err) {
+    double pair[2];
+    if (parse_list(text, false, NULL, pair, 2) != 2) {
+        return refuse(f, text, "two numbers, as [0.9, 0.999]", err);
+    }
+    if (!in_range(f, pair[0]) || !in_range(f, pair[1])) {
+        return out_of_range(f, text, err);
+    }
+    slot[0] = pair[0];
+    slot[1] = pair[1];
+    return true;
+}
+
+static CHECKED bool set_list(TrainConfig *c, const Field *f, const char *text, IntList *slot,
+                             Error *err) {
+    int64_t room = (int64_t)strlen(text);
+    int64_t *values = arena_alloc(&c->arena, sizeof(int64_t) * (size_t)(room + 1));
+    int64_t count = parse_list(text, true, values, NULL, room);
+    if (count < 0) {
+        return refuse(f, text, "a list of whole numbers, as [0,1,5]", err);
+    }
+    *slot = (IntList){values, count};
+    return true;
+}
+
+static CHECKED bool set_string(TrainConfig *c, const Field *f, const char *text, const char **slot,
+                               Error *err) {
+    if (f->choices && !is_choice(f->choices, text)) {
+        return fail(err, "--%s=%s: must be one of %s", f->flag, text, f->choices);
+    }
+    *slot = arena_strdup(&c->arena, text);
+    return true;
+}
+
+bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err) {
+    void *slot = (char *)c + f->offset;
+    const char *what;
+    if (*text == '\0') {
+        return fail(err, "--%s: no value given; write --%s=VALUE", f->flag, f->flag);
+    }
+    if (is_null(text)) {
+        if (!f->nullable) {
+            return fail(err,
+                        "--%s=%s: null is not possible here; leave the flag out for the default "
+                        "(%s)",
+                        f->flag, text, f->fallback);
+        }
+        set_null(f, slot);
+        return true;
+    }
+    switch (f->type) {
+    case FIELD_BOOL:
+        return parse_bool(text, slot) || refuse(f, text, "true or false", err);
+    case FIELD_INT:
+    case FIELD_INT64:
+        return set_whole(f, text, slot, err);
+    case FIELD_NUMBER:
+        return set_number(f, text, slot, err);
+    case FIELD_NUMBER_PAIR:
+        return set_pair(f, text, slot, err);
+    case FIELD_INT_LIST:
+        return set_list(c, f, text, slot, err);
+    case FIELD_NORM_MAP:
+        return parse_norm_map(text, slot, &what) || fail(err, "--%s=%s: %s", f->flag, text, what);
+    case FIELD_STRING:
+        return set_string(c, f, text, slot, err);
+    }
+    return fail(err, "--%s: a setting of unknown type", f->flag);
+}
+
+static json_t *string_json(const char *s) {
+    return s ? json_string(s) : json_null();
+}
+
+static json_t *list_json(const IntList *list) {
+    if (!list->values) {
+        return json_null();
+    }
+    json_t *array = json_array();
+    for (int64_t i = 0; i < list->count; i++) {
+        json_array_append_new(array, json_integer(list->values[i]));
+    }
+    return array;
+}
+
+// A mode that was neither given nor decided from data is LeRobot's default; ENV is only there when
+// it has a mode, since LeRobot's mapping does not have it.
+static json_t *norm_map_json(const NormMap *map) {
+    json_t *object = json_object();
+    json_object_set_new(object, "VISUAL", json_string(map->visual ? map->visual : "MEAN_STD"));
+    json_object_set_new(object, "STATE", json_string(map->state ? map->state : "MEAN_STD"));
+    json_object_set_new(object, "ACTION", json_string(map->action ? map->action : "MEAN_STD"));
+    if (map->env) {
+        json_object_set_new(object, "ENV", json_string(map->env));
+    }
+    return object;
+}
+
+json_t *field_json(const Field *f, const void *slot) {
+    const double *number = slot;
+    switch (f->type) {
+    case FIELD_BOOL:
+        return json_boolean(*(const bool *)slot);
+    case FIELD_INT:
+        return json_integer(*(const int *)slot);
+    case FIELD_INT64:
+        return json_integer(*(const int64_t *)slot);
+    case FIELD_NUMBER:
+        return *number == CONFIG_NULL_NUMBER ? json_null() : json_real(*number);
+    case FIELD_NUMBER_PAIR:
+        return json_pack("[f,f]", number[0], number[1]);
+    case FIELD_STRING:
+        return string_json(*(const char *const *)slot);
+    case FIELD_INT_LIST:
+        return list_json(slot);
+    case FIELD_NORM_MAP:
+        return norm_map_json(slot);
+    }
+    return json_null();
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of settings. Rows of one home are in the order of that home's JSON file.
+#include "config/config.h"
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#define AT(member) offsetof(TrainConfig, member)
+#define ANY 0, 0, NULL // neither range nor choices
+#define INT_TOP 2147483647.0
+#define LONG_TOP 9007199254740992.0
+
+_Static_assert(AT(adam_beta2) == AT(adam_beta1) + sizeof(double), "betas are stored as a pair");
+
+const Field train_fields[] = {
+    // dataset
+    {"dataset.repo_id", FIELD_STRING, HOME_DATASET, true, AT(dataset.repo_id), "null", ANY,
+     "name of the dataset; without dataset.root it is looked for in $HF_LEROBOT_HOME/NAME"},
+    {"dataset.root", FIELD_STRING, HOME_DATASET, true, AT(dataset.root), "null", ANY,
+     "directory of the dataset (the one that holds meta/)"},
+    {"dataset.episodes", FIELD_INT_LIST, HOME_DATASET, true, AT(dataset.episodes), "null", ANY,
+     "episodes to use, as [0,1,5]; null: all"},
+    {"dataset.revision", FIELD_STRING, HOME_DATASET, true, AT(dataset.revision), "null", ANY,
+     "revision on the Hub; only null: tact reads the copy on disk"},
+    {"dataset.use_imagenet_stats", FIELD_BOOL, HOME_DATASET, false, AT(dataset.use_imagenet_stats),
+     "true", ANY, "normalise images with ImageNet's mean and standard deviation"},
+    {"dataset.streaming", FIELD_BOOL, HOME_DATASET, false, AT(dataset.streaming), "false", ANY,
+     "stream from the Hub; only false"},
+    {"dataset.video_backend", FIELD_STRING, HOME_NONE, true, AT(dataset.video_backend), "null", ANY,
+     "accepted and ignored: videos are always read with FFmpeg"},
+    {"dataset.eval_split", FIELD_NUMBER, HOME_TACT_TRAIN, false, AT(dataset.eval_split), "0.0", 0,
+     0.99, NULL, "part of every task's episodes held out from training, the last ones"},
+    // policy: the order of config.json
+    {"policy.type", FIELD_STRING, HOME_NONE, false, AT(policy.type), "act", 0, 0, "act|tact",
+     "kind of policy; tact is another name for act"},
+    {"policy.path", FIELD_STRING, HOME_NONE, true, AT(policy.path), "null", ANY,
+     "checkpoint to fine-tune (not in this version)"},
+    {"policy.n_obs_steps", FIELD_INT, HOME_POLICY, false, AT(policy.n_obs_steps), "1", 0, INT_TOP,
+     NULL, "always 1 for ACT; the number of observations is policy.obs_state_horizon"},
+    {"policy.device", FIELD_STRING, HOME_POLICY, true, AT(policy.device), "null", ANY,
+     "cpu or cuda; null: cpu"},
+    {"policy.use_amp", FIELD_BOOL, HOME_POLICY, false, AT(policy.use_amp), "false", ANY,
+     "accepted; no effect on training, as in LeRobot"},
+    {"policy.push_to_hub", FIELD_BOOL, HOME_POLICY, false, AT(policy.push_to_hub), "false", ANY,
+     "only false (LeRobot's default is true): upload with `hf upload` yourself"},
+    {"policy.repo_id", FIELD_STRING, HOME_POLICY, true, AT(policy.repo_id), "null", ANY,
+     "name of the policy on the Hub; stored in config.json only"},
+    {"policy.license", FIELD_STRING, HOME_POLICY, true, AT(policy.license), "null", ANY,
+     "licence of the policy; stored in config.json only"},
+    {"policy.chunk_size", FIELD_INT, HOME_POLICY, false, AT(policy.chunk_size), "100", 1, 10000,
+     NULL, "actions predicted at once"},
+    {"policy.n_action_steps", FIELD_INT, HOME_POLICY, false, AT(policy.n_action_steps), "100", 1,
+     10000, NULL, "actions of a chunk that are carried out; at most policy.chunk_size"},
+    {"policy.normalization_mapping", FIELD_NORM_MAP, HOME_POLICY, true,
+     AT(policy.normalization_mapping), "null", ANY,
+     "as {VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: MIN_MAX}, also IDENTITY; null: MIN_MAX for "
+     "relative poses, else MEAN_STD"},
+    {"policy.vision_backbone", FIELD_STRING, HOME_POLICY, false, AT(policy.vision_backbone),
+     "resnet18", 0, 0, "resnet18|resnet34|resnet50|resnet101|resnet152", "network for the images"},
+    {"policy.pretrained_backbone_weights", FIELD_STRING, HOME_POLICY, true,
+     AT(policy.pretrained_backbone_weights), "ResNet18_Weights.IMAGENET1K_V1", ANY,
+     "weights to start the backbone from; this version trains from scratch and needs null"},
+    {"policy.replace_final_stride_with_dilation", FIELD_BOOL, HOME_POLICY, false,
+     AT(policy.replace_final_stride_with_dilation), "false", ANY,
+     "dilate the backbone's last stage instead of striding (resnet50 and up)"},
+    {"policy.pre_norm", FIELD_BOOL, HOME_POLICY, false, AT(policy.pre_norm), "false", ANY,
+     "normalise before each transformer block instead of after it"},
+    {"policy.dim_model", FIELD_INT, HOME_POLICY, false, AT(policy.dim_model), "512", 4, 65536, NULL,
+     "width of the transformer; divisible by 4 and by policy.n_heads"},
+    {"policy.n_heads", FIELD_INT, HOME_POLICY, false, AT(policy.n_heads), "8", 1, 1024, NULL,
+     "attention heads"},
+    {"policy.dim_feedforward", FIELD_INT, HOME_POLICY, false, AT(policy.dim_feedforward), "3200", 1,
+     1048576, NULL, "width of the feed-forward layers"},
+    {"policy.feedforward_activation", FIELD_STRING, HOME_POLICY, false,
+     AT(policy.feedforward_activation), "relu", 0, 0, "relu|gelu",
+     "activation of the feed-forward layers"},
+    {"policy.n_encoder_layers", FIELD_INT, HOME_POLICY, false, AT(policy.n_encoder_layers), "4", 1,
+     256, NULL, "layers of the encoder"},
+    {"policy.n_decoder_layers", FIELD_INT, HOME_POLICY, false, AT(policy.n_decoder_layers), "1", 1,
+     256, NULL, "layers of the decoder"},
+    {"policy.use_vae", FIELD_BOOL, HOME_POLICY, false, AT(policy.use_vae), "true", ANY,
+     "train with the variational encoder of the actions"},
+    {"policy.latent_dim", FIELD_INT, HOME_POLICY, false, AT(policy.latent_dim), "32", 1, 65536,
+     NULL, "width of the variational latent"},
+    {"policy.n_vae_encoder_layers", FIELD_INT, HOME_POLICY, false, AT(policy.n_vae_encoder_layers),
+     "4", 1, 256, NULL, "layers of the variational encoder"},
+    {"policy.temporal_ensemble_coeff", FIELD_NUMBER, HOME_POLICY, true,
+     AT(policy.temporal_ensemble_coeff), "null", -1000, 1000, NULL,
+     "weight decay over overlapping chunks at run time; needs policy.n_action_steps=1"},
+    {"policy.dropout", FIELD_NUMBER, HOME_POLICY, false, AT(policy.dropout), "0.1", 0, 0.99, NULL,
+     "dropout in the transformer"},
+    {"policy.kl_weight", FIELD_NUMBER, HOME_POLICY, false, AT(policy.kl_weight), "10.0", 0, 1e9,
+     NULL, "weight of the KL divergence in the loss"},
+    {"policy.optimizer_lr", FIELD_NUMBER, HOME_POLICY, false, AT(policy.optimizer_lr), "1e-5", 0,
+     10, NULL, "learning rate (also --optimizer.lr)"},
+    {"policy.optimizer_weight_decay", FIELD_NUMBER, HOME_POLICY, false,
+     AT(policy.optimizer_weight_decay), "1e-4", 0, 10, NULL,
+     "AdamW's weight decay (also --optimizer.weight_decay)"},
+    {"policy.optimizer_lr_backbone", FIELD_NUMBER, HOME_POLICY, false,
+     AT(policy.optimizer_lr_backbone), "1e-5", 0, 10, NULL, "learning rate of the backbone"},
+    // policy: our own
+    {"policy.obs_state_horizon", FIELD_INT, HOME_TACT, false, AT(policy.obs_state_horizon), "2", 1,
+     256, NULL, "observations (states and frames) a decision sees; 1 is plain ACT"},
+    {"policy.obs_down_sample_steps", FIELD_INT, HOME_TACT, false, AT(policy.obs_down_sample_steps),
+     "1", 1, 100000, NULL, "frames of the dataset between two observations"},
+    {"policy.temporal_pos_embed", FIELD_STRING, HOME_TACT, false, AT(policy.temporal_pos_embed),
+     "all", 0, 0, "none|state|all",
+     "tokens that get a learned embedding of their timestep; none where the horizon is 1"},
+    {"policy.pose_repr", FIELD_STRING, HOME_TACT, true, AT(policy.pose_repr), "null", 0, 0,
+     "none|relative",
+     "relative: poses relative to the current one; null: relative where state and action are "
+     "poses"},
+    {"policy.resize_shape", FIELD_INT_LIST, HOME_TACT, true, AT(policy.resize_shape), "null", ANY,
+     "size [H,W] to resize frames to; null: as recorded"},
+    // training: the order of train_config.json
+    {"output_dir", FIELD_STRING, HOME_TRAIN, true, AT(output_dir), "null", ANY,
+     "directory of the run, must not exist; null: outputs/train/DATE/TIME_JOB"},
+    {"job_name", FIELD_STRING, HOME_TRAIN, true, AT(job_name), "null", ANY,
+     "name of the run; null: the policy's type"},
+    {"seed", FIELD_INT64, HOME_TRAIN, false, AT(seed), "1000", 0, LONG_TOP, NULL,
+     "same seed and thread count: same losses"},
+    {"num_workers", FIELD_INT, HOME_TRAIN, false, AT(num_workers), "4", 0, 1024, NULL,
+     "threads that prepare batches; 0: prepared between the steps"},
+    {"batch_size", FIELD_INT, HOME_TRAIN, false, AT(batch_size), "8", 1, 1048576, NULL,
+     "samples of a training step"},
+    {"steps", FIELD_INT64, HOME_TRAIN, false, AT(steps), "100000", 1, LONG_TOP, NULL,
+     "training steps"},
+    {"log_freq", FIELD_INT64, HOME_TRAIN, false, AT(log_freq), "200", 0, LONG_TOP, NULL,
+     "steps between two log lines; 0: none"},
+    {"save_checkpoint", FIELD_BOOL, HOME_TRAIN, false, AT(save_checkpoint), "true", ANY,
+     "write checkpoints"},
+    {"save_freq", FIELD_INT64, HOME_TRAIN, false, AT(save_freq), "20000", 0, LONG_TOP, NULL,
+     "steps between two checkpoints; 0: only the last"},
+    {"eval_freq", FIELD_INT64, HOME_TACT_TRAIN, false, AT(eval_freq), "20000", 0, LONG_TOP, NULL,
+     "steps between two losses over the held-out episodes, if there are any (also "
+     "--env_eval_freq)"},
+    {"eval_steps", FIELD_INT64, HOME_TACT_TRAIN, false, AT(eval_steps), "0", 0, LONG_TOP, NULL,
+     "LeRobot's name for the same, counts instead of eval_freq where it is not 0"},
+    {"max_eval_samples", FIELD_INT64, HOME_TACT_TRAIN, false, AT(max_eval_samples), "0", 0,
+     LONG_TOP, NULL, "held-out samples that go into that loss; 0: all"},
+    {"num_stat_samples", FIELD_INT64, HOME_TACT_TRAIN, false, AT(num_stat_samples), "1000", 0,
+     LONG_TOP, NULL, "random frames the statistics are computed from; 0: all"},
+    {"prefetch_factor", FIELD_INT, HOME_TACT_TRAIN, false, AT(prefetch_factor), "4", 1, 1024, NULL,
+     "batches a worker prepares ahead"},
+    {"tolerance_s", FIELD_NUMBER, HOME_TACT_TRAIN, false, AT(tolerance_s), "1e-4", 0, 1e9, NULL,
+     "accepted and ignored: a video frame may be half a frame period off"},
+    {"threads", FIELD_INT, HOME_TACT_TRAIN, false, AT(threads), "0", 0, 1024, NULL,
+     "threads that compute; 0: all processors"},
+    {"use_policy_training_preset", FIELD_BOOL, HOME_TACT_TRAIN, false,
+     AT(use_policy_training_preset), "true", ANY,
+     "accepted; --optimizer.* flags apply whatever it says"},
+    {"resume", FIELD_BOOL, HOME_NONE, false, AT(resume), "false", ANY,
+     "continue a run (not in this version)"},
+    {"config_path", FIELD_STRING, HOME_NONE, true, AT(config_path), "null", ANY,
+     "train_config.json of the run to continue (not in this version)"},
+    {"env.type", FIELD_STRING, HOME_NONE, true, AT(env_type), "null", ANY,
+     "environment to evaluate in (not in this version)"},
+    {"optimizer.grad_clip_norm", FIELD_NUMBER, HOME_OPTIMIZER, false, AT(grad_clip_norm), "10.0", 0,
+     1e30, NULL, "gradients are scaled down to this global norm; 0: never"},
+    {"optimizer.betas", FIELD_NUMBER_PAIR, HOME_OPTIMIZER, false, AT(adam_beta1), "[0.9, 0.999]", 0,
+     0.9999999, NULL, "AdamW's averaging of gradients and of their squares"},
+    {"optimizer.eps", FIELD_NUMBER, HOME_OPTIMIZER, false, AT(adam_eps), "1e-8", 1e-30, 1, NULL,
+     "AdamW's epsilon"},
+    {"wandb.enable", FIELD_BOOL, HOME_WANDB, false, AT(wandb_enable), "false", ANY,
+     "only false: the curves are in OUTPUT_DIR/metrics.jsonl"},
+    {"wandb.project", FIELD_STRING, HOME_WANDB, true, AT(wandb_project), "lerobot", ANY,
+     "stored in train_config.json only"},
+};
+const int train_field_count = sizeof(train_fields) / sizeof(train_fields[0]);
+
+const ForeignFlag foreign_flags[] = {
+    {"policy.use_peft", "false"},
+    {"policy.private", "null|false|true"},
+    {"policy.tags", "null"},
+    {"policy.pretrained_path", "null"},
+    {"policy.pretrained_revision", "null"},
+    {"dataset.exclude_episodes", "null"},
+    {"dataset.image_transforms.enable", "false"},
+    {"dataset.image_transforms.max_num_transforms", "*"},
+    {"dataset.image_transforms.random_order", "*"},
+    {"dataset.image_transforms.tfs", "*"},
+    {"dataset.return_uint8", "*"},
+    {"persistent_workers", "*"},
+    {"dataloader_multiprocessing_context", "*"},
+    {"cudnn_deterministic", "*"},
+    {"checkpoint_format", "safetensors"},
+    {"save_checkpoint_to_hub", "false"},
+    {"optimizer.type", "adamw"},
+    {"scheduler.type", "null"},
+    {"scheduler", "null"},
+    {"accelerator.mixed_precision", "no"},
+    {"accelerator.gradient_accumulation.steps", "1"},
+    {"ema.enable", "false"},
+    {"rename_map", "{}|null"},
+    {"peft", "null"},
+    {"eval.n_episodes", "*"},
+    {"eval.batch_size", "*"},
+    {"eval.use_async_envs", "*"},
+    {"wandb.disable_artifact", "*"},
+    {"wandb.entity", "*"},
+    {"wandb.notes", "*"},
+    {"wandb.run_id", "*"},
+    {"wandb.mode", "*"},
+    {"wandb.add_tags", "*"},
+};
+const int foreign_flag_count = sizeof(foreign_flags) / sizeof(foreign_flags[0]);
+
+static const struct {
+    const char *other, *flag;
+} spellings[] = {
+    {"env_eval_freq", "eval_freq"}, // LeRobot 0.6.0 and later
+    {"optimizer.lr", "policy.optimizer_lr"},
+    {"optimizer.weight_decay", "policy.optimizer_weight_decay"},
+};
+
+const Field *field_find(const char *flag) {
+    for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+        if (strcmp(flag, spellings[i].other) == 0) {
+            flag = spellings[i].flag;
+        }
+    }
+    for (int i = 0; i < train_field_count; i++) {
+        if (strcmp(flag, train_fields[i].flag) == 0) {
+            return &train_fields[i];
+        }
+    }
+    return NULL;
+}
+
+int edit_distance(const char *a, const char *b) {
+    enum { LONGEST = 64 };
+    int row[LONGEST + 1];
+    int n = (int)strnlen(a, LONGEST), m = (int)strnlen(b, LONGEST);
+    for (int j = 0; j <= m; j++) {
+        row[j] = j;
+    }
+    for (int i = 1; i <= n; i++) {
+        int diagonal = row[0];
+        row[0] = i;
+        for (int j = 1; j <= m; j++) {
+            int replace = diagonal + (a[i - 1] != b[j - 1]);
+            int insert = row[j - 1] + 1, remove = row[j] + 1;
+            diagonal = row[j];
+            row[j] = replace < insert ? replace : insert;
+            row[j] = remove < row[j] ? remove : row[j];
+        }
+    }
+    return row[m];
+}
+
+const char *field_nearest(const char *flag) {
+    const char *nearest = train_fields[0].flag;
+    int least = 1 << 30;
+    for (int i = 0; i < train_field_count; i++) {
+        const char *name = train_fields[i].flag, *dot = strrchr(name, '.');
+        int whole = edit_distance(flag, name);
+        // A forgotten prefix ("chunk_size") counts as one mistake.
+        int last = dot ? edit_distance(flag, dot + 1) + 1 : whole;
+        int distance = whole < last ? whole : last;
+        if (distance < least) {
+            least = distance;
+            nearest = name;
+        }
+    }
+    return nearest;
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/config_internal.h"
+#include <stddef.h>
+#include <string.h>
+
+enum { TACT_JSON_VERSION = 1 };
+
+static const char *last_part(const char *flag) {
+    const char *dot = strrchr(flag, '.');
+    return dot ? dot + 1 : flag;
+}
+
+static void set_field(json_t *object, const Field *f, const void *slot) {
+    json_object_set_new(object, last_part(f->flag), field_json(f, slot));
+}
+
+// Adds every setting of one home. `base` is the struct the offsets count from once `shift` is taken
+// off them.
+static void set_home(json_t *object, FieldHome home, const void *base, size_t shift) {
+    for (int i = 0; i < train_field_count; i++) {
+        const Field *f = &train_fields[i];
+        if (f->home == home) {
+            set_field(object, f, (const char *)base + f->offset - shift);
+        }
+    }
+}
+
+static void set_vector(json_t *features, const char *name, const char *type, int size) {
+    if (size > 0) {
+        json_object_set_new(features, name, json_pack("{s:s, s:[i]}", "type", type, "shape", size));
+    }
+}
+
+// The order of the cameras in input_features is the order of their tokens.
+static json_t *input_features(const PolicyConfig *p) {
+    json_t *features = json_object();
+    set_vector(features, "observation.state", "STATE", p->state_dim);
+    set_vector(features, "observation.environment_state", "ENV", p->env_dim);
+    for (int i = 0; i < p->n_cameras; i++) {
+        json_object_set_new(features, p->cameras[i].name,
+                            json_pack("{s:s, s:[i,i,i]}", "type", "VISUAL", "shape", 3,
+                                      p->image_height, p->image_width));
+    }
+    return features;
+}
+
+json_t *policy_to_json(const PolicyConfig *p) {
+    const size_t shift = offsetof(TrainConfig, policy);
+    json_t *object = json_object();
+    json_t *outputs = json_object();
+    set_vector(outputs, "action", "ACTION", p->action_dim);
+    // One observation is plain ACT, which LeRobot runs as it is. Anything else would load there
+    // too, without a word, and run another model; an unknown type makes it stop.
+    bool plain = p->obs_state_horizon == 1 && strcmp(p->temporal_pos_embed, "none") == 0;
+    json_object_set_new(object, "type", json_string(plain ? "act" : "tact"));
+    for (int i = 0; i < train_field_count; i++) {
+        const Field *f = &train_fields[i];
+        if (f->home != HOME_POLICY) {
+            continue;
+        }
+        set_field(object, f, (const char *)p + f->offset - shift);
+        if (strcmp(f->flag, "policy.n_obs_steps") == 0) {
+            json_object_set_new(object, "input_features", input_features(p));
+            json_object_set_new(object, "output_features", outputs);
+        } else if (strcmp(f->flag, "policy.repo_id") == 0) {
+            json_object_set_new(object, "private", json_null());
+            json_object_set_new(object, "tags", json_null());
+        }
+    }
+    return object;
+}
+
+json_t *policy_to_tact_json(const PolicyConfig *p) {
+    json_t *object = json_object(), *cameras = json_array();
+    json_object_set_new(object, "version", json_integer(TACT_JSON_VERSION));
+    set_home(object, HOME_TACT, p, offsetof(TrainConfig, policy));
+    json_object_set_new(object, "arms", json_integer(p->arms));
+    json_object_set_new(object, "fps", json_real(p->fps));
+    json_object_set_new(object, "image_size", json_pack("[i,i]", p->image_height, p->image_width));
+    for (int i = 0; i < p->n_cameras; i++) {
+        const CameraConfig *camera = &p->cameras[i];
+        json_array_append_new(cameras, json_pack("{s:s, s:i, s:i}", "name", camera->name, "height",
+                                                 camera->height, "width", camera->width));
+    }
+    json_object_set_new(object, "cameras", cameras);
+    return object;
+}
+
+json_t *train_config_to_json(const TrainConfig *c) {
+    json_t *object = json_object(), *dataset = json_object(), *wandb = json_object();
+    json_t *optimizer = json_pack("{s:s, s:f, s:f}", "type", "adamw", "lr", c->policy.optimizer_lr,
+                                  "weight_decay", c->policy.optimizer_weight_decay);
+    set_home(dataset, HOME_DATASET, c, 0);
+    set_home(optimizer, HOME_OPTIMIZER, c, 0);
+    set_home(wandb, HOME_WANDB, c, 0);
+    json_object_set_new(object, "dataset", dataset);
+    json_object_set_new(object, "policy", policy_to_json(&c->policy));
+    set_home(object, HOME_TRAIN, c, 0);
+    json_object_set_new(object, "optimizer", optimizer);
+    json_object_set_new(object, "scheduler", json_null());
+    json_object_set_new(object, "wandb", wandb);
+    return object;
+}
+
+json_t *train_config_to_tact_json(const TrainConfig *c) {
+    json_t *object = json_object();
+    set_home(object, HOME_TACT_TRAIN, c, 0);
+    return object;
+}

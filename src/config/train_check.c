@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/file.h"
+#include "config/config.h"
+#include <string.h>
+
+static CHECKED bool check_unavailable(const TrainConfig *c, Error *err) {
+    const PolicyConfig *p = &c->policy;
+    if (c->resume || c->config_path) {
+        return fail(err,
+                    "%s: this version cannot continue a run yet; start a new one with another "
+                    "--output_dir",
+                    c->resume ? "--resume=true" : "--config_path");
+    }
+    if (p->path) {
+        return fail(err,
+                    "--policy.path=%s: this version cannot fine-tune a checkpoint yet; train with "
+                    "--policy.type=act",
+                    p->path);
+    }
+    if (c->env_type) {
+        return fail(err, "--env.type=%s: this version has no environments yet; leave the flag out",
+                    c->env_type);
+    }
+    if (p->push_to_hub) {
+        return fail(err,
+                    "--policy.push_to_hub=true: tact does not upload; pass "
+                    "--policy.push_to_hub=false, train, then run `hf upload REPO_ID "
+                    "%s/checkpoints/last/pretrained_model`",
+                    c->output_dir ? c->output_dir : "OUTPUT_DIR");
+    }
+    if (c->wandb_enable) {
+        return fail(err, "--wandb.enable=true: tact does not talk to Weights & Biases; pass "
+                         "--wandb.enable=false, the curves are in OUTPUT_DIR/metrics.jsonl");
+    }
+    if (c->dataset.streaming || c->dataset.revision) {
+        return fail(err,
+                    "--dataset.%s: tact reads datasets on disk; download it with `hf download "
+                    "--repo-type dataset` and pass --dataset.root=DIR",
+                    c->dataset.streaming ? "streaming=true" : "revision");
+    }
+    if (p->pretrained_backbone_weights) {
+        return fail(err,
+                    "--policy.pretrained_backbone_weights=%s: not available in this version; pass "
+                    "--policy.pretrained_backbone_weights=null to train from scratch",
+                    p->pretrained_backbone_weights);
+    }
+    return true;
+}
+
+static CHECKED bool check_model(const PolicyConfig *p, Error *err) {
+    if (p->dim_model % 4 != 0) {
+        return fail(err,
+                    "--policy.dim_model=%d: must be divisible by 4 (the image positions need it)",
+                    p->dim_model);
+    }
+    if (p->dim_model % p->n_heads != 0) {
+        return fail(err, "--policy.dim_model=%d: must be divisible by --policy.n_heads=%d",
+                    p->dim_model, p->n_heads);
+    }
+    bool small =
+        strcmp(p->vision_backbone, "resnet18") == 0 || strcmp(p->vision_backbone, "resnet34") == 0;
+    if (p->replace_final_stride_with_dilation && small) {
+        return fail(err,
+                    "--policy.replace_final_stride_with_dilation=true: not possible with "
+                    "--policy.vision_backbone=%s; use resnet50 or leave it false",
+                    p->vision_backbone);
+    }
+    if (p->device && strcmp(p->device, "cpu") != 0 && strcmp(p->device, "ref") != 0 &&
+        strncmp(p->device, "cuda", 4) != 0) {
+        return fail(err, "--policy.device=%s: unknown device; use cpu or cuda", p->device);
+    }
+    const char *visual = p->normalization_mapping.visual;
+    if (visual && strcmp(visual, "MEAN_STD") != 0) {
+        return fail(err,
+                    "--policy.normalization_mapping: VISUAL is %s, but images are always MEAN_STD",
+                    visual);
+    }
+    return true;
+}
+
+static CHECKED bool check_actions(const PolicyConfig *p, Error *err) {
+    if (p->n_obs_steps != 1) {
+        return fail(err,
+                    "--policy.n_obs_steps=%d: ACT's is always 1; the number of observations is "
+                    "--policy.obs_state_horizon",
+                    p->n_obs_steps);
+    }
+    if (p->n_action_steps > p->chunk_size) {
+        return fail(err, "--policy.n_action_steps=%d: at most --policy.chunk_size=%d",
+                    p->n_action_steps, p->chunk_size);
+    }
+    if (p->temporal_ensemble_coeff != CONFIG_NULL_NUMBER && p->n_action_steps != 1) {
+        return fail(err,
+                    "--policy.temporal_ensemble_coeff: needs --policy.n_action_steps=1 (it is %d), "
+                    "since every step asks for a new chunk",
+                    p->n_action_steps);
+    }
+    return true;
+}
+
+static CHECKED bool check_episodes(const IntList *episodes, Error *err) {
+    if (episodes->values && episodes->count == 0) {
+        return fail(err, "--dataset.episodes=[]: selects nothing; leave it out for all episodes");
+    }
+    for (int64_t i = 0; i < episodes->count; i++) {
+        if (episodes->values[i] < 0) {
+            return fail(err, "--dataset.episodes: %lld is not an episode; they count from 0",
+                        (long long)episodes->values[i]);
+        }
+        for (int64_t k = 0; k < i; k++) {
+            if (episodes->values[k] == episodes->values[i]) {
+                return fail(err, "--dataset.episodes: episode %lld is listed twice",
+                            (long long)episodes->values[i]);
+            }
+        }
+    }
+    return true;
+}
+
+static CHECKED bool check_run(const TrainConfig *c, Error *err) {
+    if (c->eval_steps > 0 && c->dataset.eval_split == 0) {
+        return fail(err,
+                    "--eval_steps=%lld: needs held-out episodes; pass --dataset.eval_split=0.1",
+                    (long long)c->eval_steps);
+    }
+    if (c->output_dir && (dir_exists(c->output_dir) || file_exists(c->output_dir))) {
+        return fail(err, "%s: exists already; choose another --output_dir or remove it",
+                    c->output_dir);
+    }
+    return true;
+}
+
+bool train_config_check_data(const TrainConfig *c, Error *err) {
+    enum { SMALLEST = 32, LARGEST = 8192 };
+    const IntList *resize = &c->policy.resize_shape;
+    if (!c->dataset.repo_id && !c->dataset.root) {
+        return fail(err, "no dataset given; pass --dataset.root=DIR or --dataset.repo_id=NAME");
+    }
+    if (resize->values &&
+        (resize->count != 2 || resize->values[0] < SMALLEST || resize->values[1] < SMALLEST ||
+         resize->values[0] > LARGEST || resize->values[1] > LARGEST)) {
+        return fail(err, "--policy.resize_shape: must be [HEIGHT,WIDTH], each between %d and %d",
+                    SMALLEST, LARGEST);
+    }
+    return check_episodes(&c->dataset.episodes, err);
+}
+
+bool train_config_check(const TrainConfig *c, Error *err) {
+    return train_config_check_data(c, err) && check_model(&c->policy, err) &&
+           check_actions(&c->policy, err) && check_run(c, err) && check_unavailable(c, err);
+}

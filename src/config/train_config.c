@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void train_config_default(TrainConfig *c) {
+    *c = (TrainConfig){0};
+    for (int i = 0; i < train_field_count; i++) {
+        Error err;
+        if (!field_set(c, &train_fields[i], train_fields[i].fallback, &err)) {
+            abort(); // a wrong row of the table; the tests parse them all
+        }
+    }
+}
+
+void train_config_free(TrainConfig *c) {
+    arena_free(&c->arena);
+    *c = (TrainConfig){0};
+}
+
+static const ForeignFlag *foreign_find(const char *flag) {
+    for (int i = 0; i < foreign_flag_count; i++) {
+        if (strcmp(flag, foreign_flags[i].flag) == 0) {
+            return &foreign_flags[i];
+        }
+    }
+    return NULL;
+}
+
+static CHECKED bool foreign_check(const ForeignFlag *f, const char *value, Error *err) {
+    size_t n = strlen(value);
+    const char *a = f->accepted;
+    bool ok = strcmp(a, "*") == 0;
+    while (!ok && a) {
+        ok = strncmp(a, value, n) == 0 && (a[n] == '|' || a[n] == '\0');
+        a = strchr(a, '|');
+        a = a ? a + 1 : NULL;
+    }
+    // Python's spellings of the same values.
+    if (!ok && (strcmp(value, "None") == 0 || strcmp(value, "False") == 0)) {
+        return foreign_check(f, *value == 'N' ? "null" : "false", err);
+    }
+    return ok || fail(err,
+                      "--%s=%s: tact does not do this part of LeRobot; leave the flag out (only %s "
+                      "is accepted)",
+                      f->flag, value, f->accepted);
+}
+
+// One flag as given: its name, its value, and how many arguments it took.
+typedef struct Given {
+    char name[128];
+    const char *value; // NULL: none
+    int taken;
+} Given;
+
+static CHECKED bool read_flag(Given *g, int argc, char **argv, Error *err) {
+    const char *argument = argv[0];
+    if (strncmp(argument, "--", 2) != 0 || argument[2] == '\0' || argument[2] == '=') {
+        return fail(err, "%s: not a flag; flags are written --name=value", argument);
+    }
+    const char *equals = strchr(argument, '=');
+    size_t n = equals ? (size_t)(equals - argument - 2) : strlen(argument + 2);
+    if (n >= sizeof g->name) {
+        return fail(err, "--%.40s...: no such flag; `tact help train` lists them", argument + 2);
+    }
+    memcpy(g->name, argument + 2, n);
+    g->name[n] = '\0';
+    g->taken = 1;
+    g->value = equals ? equals + 1 : NULL;
+    if (!equals && argc > 1 && strncmp(argv[1], "--", 2) != 0) {
+        g->value = argv[1];
+        g->taken = 2;
+    }
+    return true;
+}
+
+static CHECKED bool apply_flag(TrainConfig *c, const Given *g, Error *err) {
+    const Field *f = field_find(g->name);
+    const ForeignFlag *foreign = f ? NULL : foreign_find(g->name);
+    const char *value = g->value;
+    if (!f && !foreign) {
+        return fail(err, "--%s: no such flag; did you mean --%s? (`tact help train` lists them)",
+                    g->name, field_nearest(g->name));
+    }
+    if (!value && f && f->type == FIELD_BOOL) {
+        value = "true";
+    }
+    if (!value) {
+        return fail(err, "--%s: no value given; write --%s=VALUE", g->name, g->name);
+    }
+    return f ? field_set(c, f, value, err) : foreign_check(foreign, value, err);
+}
+
+bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *err) {
+    for (int i = 0; i < argc;) {
+        Given given;
+        if (!read_flag(&given, argc - i, argv + i, err) || !apply_flag(c, &given, err)) {
+            return false;
+        }
+        i += given.taken;
+    }
+    return true;
+}
+
+void train_config_fill(TrainConfig *c, time_t now) {
+    if (!c->dataset.repo_id && c->dataset.root) {
+        char *name = arena_strdup(&c->arena, c->dataset.root);
+        size_t n = strlen(name);
+        while (n > 1 && name[n - 1] == '/') {
+            name[--n] = '\0';
+        }
+        char *slash = strrchr(name, '/');
+        c->dataset.repo_id = slash && slash[1] ? slash + 1 : name;
+    }
+    if (c->policy.obs_state_horizon == 1) {
+        c->policy.temporal_pos_embed = "none";
+    }
+    if (!c->job_name) {
+        c->job_name = c->policy.type;
+    }
+    if (!c->output_dir) {
+        struct tm local;
+        char date[64];
+        localtime_r(&now, &local);
+        strftime(date, sizeof date, "%Y-%m-%d/%H-%M-%S", &local);
+        c->output_dir = arena_printf(&c->arena, "outputs/train/%s_%s", date, c->job_name);
+    }
+}

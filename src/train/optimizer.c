@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/optimizer.h"
+
+#include <math.h>
+
+static Tensor flat(Device *d, int64_t count) {
+    void *data = d->alloc(d, (size_t)count * sizeof(float));
+    return tensor_view(data, DTYPE_F32, 1, SHAPE(count));
+}
+
+bool optimizer_init(Optimizer *o, Params *params, const TrainConfig *config, Error *err) {
+    Device *d = params->device;
+    const PolicyConfig *p = &config->policy;
+    *o = (Optimizer){.params = params, .lr = p->optimizer_lr,
+                     .lr_backbone = p->optimizer_lr_backbone,
+                     .weight_decay = p->optimizer_weight_decay, .beta1 = config->adam_beta1,
+                     .beta2 = config->adam_beta2, .eps = config->adam_eps,
+                     .max_norm = config->grad_clip_norm};
+    o->m = flat(d, params->trainable);
+    o->v = flat(d, params->trainable);
+    o->norm = flat(d, 1);
+    if (device_check(d, err)) return true;
+    optimizer_free(o);
+    return false;
+}
+
+void optimizer_free(Optimizer *o) {
+    if (!o->params) return;
+    Device *d = o->params->device;
+    d->release(d, o->m.data);
+    d->release(d, o->v.data);
+    d->release(d, o->norm.data);
+    *o = (Optimizer){0};
+}
+
+// One group: elements [start, end) of the flat arrays.
+static void step_group(Optimizer *o, int64_t start, int64_t end, double lr) {
+    if (end <= start) return;
+    const Params *p = o->params;
+    int64_t n = end - start;
+    AdamW a = {.lr = (float)lr, .beta1 = (float)o->beta1, .beta2 = (float)o->beta2,
+               .eps = (float)o->eps, .weight_decay = (float)o->weight_decay,
+               .max_norm = (float)o->max_norm, .step = o->step};
+    p->device->adamw(p->device, tensor_slice(p->values, 0, start, n),
+                     tensor_slice(p->grads, 0, start, n), tensor_slice(o->m, 0, start, n),
+                     tensor_slice(o->v, 0, start, n), o->norm, a);
+}
+
+void optimizer_step(Optimizer *o, float *grad_norm) {
+    Params *p = o->params;
+    Device *d = p->device;
+    o->step++;
+    d->grad_norm(d, o->norm, p->grads);
+    step_group(o, 0, p->main, o->lr);
+    step_group(o, p->main, p->trainable, o->lr_backbone);
+    d->download(d, grad_norm, o->norm.data, sizeof *grad_norm);
+    if (!isfinite(*grad_norm)) o->step--; // the step was not taken
+}

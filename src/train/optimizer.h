@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// AdamW over a model's two parameter groups, with clipping by the global norm.
+#ifndef TACT_TRAIN_OPTIMIZER_H
+#define TACT_TRAIN_OPTIMIZER_H
+
+#include "model/params.h"
+
+typedef struct Optimizer {
+    Params *params;
+    Tensor m, v, norm; // moments (params->trainable) and the last gradient norm (1), on the device
+    double lr, lr_backbone, weight_decay, beta1, beta2, eps, max_norm;
+    int64_t step;      // steps taken
+} Optimizer;
+
+// Zero moments on the params' device. params are borrowed. Error: no memory.
+CHECKED bool optimizer_init(Optimizer *o, Params *params, const TrainConfig *config, Error *err);
+void optimizer_free(Optimizer *o); // a zeroed struct is allowed
+// One step from params->grads, which are cleared. *grad_norm: the norm before clipping; when it is
+// not finite nothing was updated.
+void optimizer_step(Optimizer *o, float *grad_norm);
+
+#endif

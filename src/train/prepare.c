@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a configuration to a run that is ready for its first step.
+#include "train/run.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include <string.h>
+
+static const float imagenet_mean[3] = {0.485f, 0.456f, 0.406f};
+static const float imagenet_std[3] = {0.229f, 0.224f, 0.225f};
+
+CHECKED static bool open_dataset(Run *r, Error *err) {
+    const DatasetConfig *c = &r->config->dataset;
+    DatasetOptions options = {.repo_id = c->repo_id, .root = c->root,
+                              .episodes = c->episodes.values, .n_episodes = c->episodes.count,
+                              .need_videos = true};
+    if (!dataset_open(&options, &r->dataset, err)) return false;
+    return policy_from_dataset(&r->config->policy, r->dataset, err);
+}
+
+// Splits the rows into training and held-out ones, by whole episodes.
+CHECKED static bool split_rows(Run *r, Error *err) {
+    const Dataset *ds = r->dataset;
+    uint8_t *held_out = NEW(uint8_t, ds->n_episodes);
+    if (r->config->dataset.eval_split > 0)
+        dataset_split(ds, r->config->dataset.eval_split, held_out);
+    r->train_rows = NEW(int64_t, ds->rows);
+    r->eval_rows = NEW(int64_t, ds->rows);
+    for (int64_t e = 0; e < ds->n_episodes; e++) r->train_episodes += !held_out[e];
+    for (int64_t i = 0; i < ds->rows; i++) {
+        if (held_out[ds->episode_of[i]]) r->eval_rows[r->n_eval++] = i;
+        else r->train_rows[r->n_train++] = i;
+    }
+    mem_free(held_out);
+    // The model is planned for one batch size, so partial batches are left out.
+    if (r->n_train < r->config->batch_size)
+        return fail(err, "--batch_size=%d: more than the %lld frames there are to train on; lower it",
+                    r->config->batch_size, (long long)r->n_train);
+    return true;
+}
+
+static NormMode norm_mode(const char *name) {
+    if (strcmp(name, "MIN_MAX") == 0) return NORM_MIN_MAX;
+    return strcmp(name, "MEAN_STD") == 0 ? NORM_MEAN_STD : NORM_IDENTITY;
+}
+
+CHECKED static bool prepare_statistics(Run *r, Error *err) {
+    const TrainConfig *c = r->config;
+    const PolicyConfig *p = &c->policy;
+    const NormMap *modes = &p->normalization_mapping;
+    r->window = policy_window(p);
+    if (!window_stats(r->dataset, &r->window, r->train_rows, r->n_train, c->num_stat_samples,
+                      (uint64_t)c->seed, &r->state_stats, &r->action_stats, err))
+        return false;
+    if (p->env_dim && !env_stats(r->dataset, r->train_rows, r->n_train, &r->env_stats, err))
+        return false;
+    if (p->state_dim && !normalizer_init(&r->state_norm, "observation.state",
+                                         norm_mode(modes->state), &r->state_stats, p->state_dim, err))
+        return false;
+    if (p->env_dim && !normalizer_init(&r->env_norm, "observation.environment_state",
+                                       norm_mode(modes->env), &r->env_stats, p->env_dim, err))
+        return false;
+    return normalizer_init(&r->action_norm, "action", norm_mode(modes->action), &r->action_stats,
+                           p->action_dim, err);
+}
+
+// Mean and deviation of the frames: ImageNet's, or the mean of the dataset's cameras.
+CHECKED static bool image_statistics(Run *r, Error *err) {
+    memcpy(r->image_mean, imagenet_mean, sizeof imagenet_mean);
+    memcpy(r->image_std, imagenet_std, sizeof imagenet_std);
+    const PolicyConfig *p = &r->config->policy;
+    if (r->config->dataset.use_imagenet_stats || p->n_cameras == 0) return true;
+    for (int k = 0; k < 3; k++) {
+        double m = 0, s = 0;
+        for (int i = 0; i < p->n_cameras; i++) {
+            json_t *stats = json_object_get(r->dataset->stats, p->cameras[i].name), *v[2];
+            v[0] = json_array_get(json_object_get(stats, "mean"), (size_t)k);
+            v[1] = json_array_get(json_object_get(stats, "std"), (size_t)k);
+            for (int j = 0; j < 2; j++)
+                while (json_is_array(v[j])) v[j] = json_array_get(v[j], 0);
+            if (!json_is_number(v[0]) || !json_is_number(v[1]) || !(json_number_value(v[1]) > 0))
+                return fail(err, "%s: meta/stats.json has no usable mean and std of %s; pass "
+                                 "--dataset.use_imagenet_stats=true", r->dataset->root,
+                            p->cameras[i].name);
+            m += json_number_value(v[0]) / p->n_cameras;
+            s += json_number_value(v[1]) / p->n_cameras;
+        }
+        r->image_mean[k] = (float)m;
+        r->image_std[k] = (float)s;
+    }
+    return true;
+}
+
+CHECKED static bool prepare_model(Run *r, Error *err) {
+    const TrainConfig *c = r->config;
+    const char *device = c->policy.device ? c->policy.device : "cpu";
+    if (!image_statistics(r, err) || !device_open(device, c->threads, &r->device, err) ||
+        !params_init(&r->params, r->device, &c->policy, true, err))
+        return false;
+    params_initialize(&r->params, (uint64_t)c->seed);
+    return act_new(r->device, &c->policy, &r->params, c->batch_size, true, r->image_mean,
+                   r->image_std, &r->act, err) &&
+           optimizer_init(&r->optimizer, &r->params, c, err);
+}
+
+LoaderOptions run_loader_options(const Run *r, const int64_t *rows, int64_t n_rows) {
+    const TrainConfig *c = r->config;
+    const PolicyConfig *p = &c->policy;
+    return (LoaderOptions){
+        .dataset = r->dataset, .window = r->window,
+        .state = p->state_dim ? &r->state_norm : NULL, .env = p->env_dim ? &r->env_norm : NULL,
+        .action = &r->action_norm, .cameras = r->cameras, .n_cameras = p->n_cameras,
+        .height = p->image_height, .width = p->image_width, .rows = rows, .n_rows = n_rows,
+        .batch_size = c->batch_size, .num_workers = c->num_workers, .prefetch = c->prefetch_factor,
+        .shuffle = true, .drop_last = true, .seed = (uint64_t)c->seed,
+    };
+}
+
+ActInput run_input(const Batch *b) {
+    return (ActInput){.batch = b->size, .state = b->state, .env = b->env,
+                      .images = (const uint8_t *const *)b->images, .action = b->action,
+                      .action_is_pad = b->action_is_pad};
+}
+
+CHECKED static bool prepare_loader(Run *r, Error *err) {
+    const PolicyConfig *p = &r->config->policy;
+    for (int i = 0; i < p->n_cameras; i++)
+        for (int k = 0; k < r->dataset->n_cameras; k++)
+            if (strcmp(r->dataset->cameras[k]->name, p->cameras[i].name) == 0) r->cameras[i] = k;
+    LoaderOptions options = run_loader_options(r, r->train_rows, r->n_train);
+    return loader_open(&options, &r->loader, err);
+}
+
+static void log_banner(const Run *r) {
+    const TrainConfig *c = r->config;
+    const PolicyConfig *p = &c->policy;
+    char big[32];
+    log_info("Output dir: %s", c->output_dir);
+    big_number(big, sizeof big, (double)c->steps);
+    log_info("cfg.steps=%lld (%s)", (long long)c->steps, big);
+    big_number(big, sizeof big, (double)r->n_train);
+    log_info("dataset.num_frames=%lld (%s)", (long long)r->n_train, big);
+    log_info("dataset.num_episodes=%lld", (long long)r->train_episodes);
+    if (r->n_eval) log_info("held out: %lld frames", (long long)r->n_eval);
+    log_info("policy: T=%d, every %d frames, pose_repr=%s, temporal_pos_embed=%s, %d camera%s %dx%d, "
+             "state %d, action %d, chunk %d",
+             p->obs_state_horizon, p->obs_down_sample_steps, p->pose_repr, p->temporal_pos_embed,
+             p->n_cameras, p->n_cameras == 1 ? "" : "s", p->image_height, p->image_width,
+             p->state_dim, p->action_dim, p->chunk_size);
+    log_info("normalization: STATE %s, ACTION %s, VISUAL %s%s", p->normalization_mapping.state,
+             p->normalization_mapping.action, p->normalization_mapping.visual,
+             c->dataset.use_imagenet_stats ? " (ImageNet)" : "");
+    big_number(big, sizeof big, (double)r->params.learnable);
+    log_info("num_learnable_params=%lld (%s)", (long long)r->params.learnable, big);
+    log_info("device %s, %d threads, %d loader workers; %.0f GFLOP a step; weights, gradients and "
+             "moments take %.0f MB",
+             r->device->name, r->device->threads, c->num_workers, act_step_flops(r->act) / 1e9,
+             4.0 * 4.0 * (double)r->params.trainable / 1e6);
+}
+
+// As LeRobot: a new run never writes into an old one.
+CHECKED static bool check_output(const Run *r, Error *err) {
+    const char *dir = r->config->output_dir;
+    if (!dir_exists(dir) && !file_exists(dir)) return true;
+    return fail(err, "--output_dir=%s: already exists; choose another one or remove it", dir);
+}
+
+CHECKED static bool prepare_output(Run *r, Error *err) {
+    const char *dir = r->config->output_dir;
+    if (!make_dirs(dir, err)) return false;
+    r->made_output = true;
+    snprintf(r->metrics_path, sizeof r->metrics_path, "%s/metrics.jsonl", dir);
+    r->metrics.batch_size = r->config->batch_size;
+    r->metrics.frames = r->n_train;
+    r->metrics.episodes = r->train_episodes;
+    return metrics_open(&r->metrics, r->metrics_path, err);
+}
+
+bool run_prepare(Run *r, Error *err) {
+    if (!check_output(r, err) || !open_dataset(r, err) || !split_rows(r, err) || !prepare_statistics(r, err) ||
+        !prepare_model(r, err) || !prepare_loader(r, err) || !prepare_output(r, err))
+        return false;
+    log_banner(r);
+    return true;
+}
+
+void run_free(Run *r) {
+    loader_close(r->loader);
+    metrics_close(&r->metrics);
+    optimizer_free(&r->optimizer);
+    act_free(r->act);
+    params_free(&r->params);
+    device_close(r->device);
+    Normalizer *norms[] = {&r->state_norm, &r->action_norm, &r->env_norm};
+    Stats *stats[] = {&r->state_stats, &r->action_stats, &r->env_stats};
+    for (int i = 0; i < 3; i++) {
+        normalizer_free(norms[i]);
+        stats_free(stats[i]);
+    }
+    mem_free(r->train_rows);
+    mem_free(r->eval_rows);
+    dataset_close(r->dataset);
+}

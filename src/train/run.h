@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to train/: everything one run holds.
+#ifndef TACT_TRAIN_RUN_H
+#define TACT_TRAIN_RUN_H
+
+#include "train/metrics.h"
+#include "train/optimizer.h"
+#include "train/train.h"
+
+typedef struct Run {
+    TrainConfig *config;
+    const TrainHooks *hooks;
+    Dataset *dataset;
+    WindowSpec window;
+    int cameras[MAX_CAMERAS]; // positions in the dataset, in the policy's order
+    int64_t *train_rows, *eval_rows;
+    int64_t n_train, n_eval, train_episodes;
+    Stats state_stats, action_stats, env_stats;
+    Normalizer state_norm, action_norm, env_norm;
+    float image_mean[3], image_std[3];
+    Device *device;
+    Params params;
+    Act *act;
+    Optimizer optimizer;
+    Loader *loader;
+    Metrics metrics;
+    char metrics_path[4096];
+    bool made_output;      // output_dir is this run's
+    char checkpoint[4096]; // the last good one, or ""
+} Run;
+
+// prepare.c: everything up to the first step.
+CHECKED bool run_prepare(Run *r, Error *err);
+void run_free(Run *r);
+// Options of a loader over some rows.
+LoaderOptions run_loader_options(const Run *r, const int64_t *rows, int64_t n_rows);
+// A batch as the model's input.
+ActInput run_input(const Batch *b);
+
+// evaluate.c: mean l1 over the held-out rows (at most max_eval_samples of them, evenly spaced).
+CHECKED bool run_evaluate(Run *r, double *loss, Error *err);
+
+#endif

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a dataset and the user's wishes to a policy that fits the data.
+#include "train/train.h"
+
+#include <string.h>
+
+WindowSpec policy_window(const PolicyConfig *p) {
+    return (WindowSpec){.horizon = p->obs_state_horizon, .down_sample = p->obs_down_sample_steps,
+                        .chunk_size = p->chunk_size, .relative = p->arms > 0, .arms = p->arms};
+}
+
+static bool resolve_poses(PolicyConfig *p, const Dataset *ds, Error *err) {
+    bool wanted = p->pose_repr && strcmp(p->pose_repr, "relative") == 0;
+    bool refused = p->pose_repr && strcmp(p->pose_repr, "none") == 0;
+    p->arms = 0;
+    if (!refused && !window_detect_arms(ds, wanted, &p->arms, err)) return false;
+    p->pose_repr = p->arms > 0 ? "relative" : "none";
+    return true;
+}
+
+static void resolve_normalization(PolicyConfig *p) {
+    NormMap *n = &p->normalization_mapping;
+    const char *vectors = p->arms > 0 ? "MIN_MAX" : "MEAN_STD";
+    if (!n->visual) n->visual = "MEAN_STD";
+    if (!n->state) n->state = vectors;
+    if (!n->action) n->action = vectors;
+    if (!n->env) n->env = "MEAN_STD";
+}
+
+static const Feature *find_camera(const Dataset *ds, const char *name) {
+    for (int i = 0; i < ds->n_cameras; i++)
+        if (strcmp(ds->cameras[i]->name, name) == 0) return ds->cameras[i];
+    return NULL;
+}
+
+// All cameras of the dataset, or exactly those the policy names.
+static bool resolve_cameras(PolicyConfig *p, const Dataset *ds, Error *err) {
+    if (p->n_cameras == 0) {
+        if (ds->n_cameras > MAX_CAMERAS)
+            return fail(err, "%s: %d cameras; at most %d are supported", ds->root, ds->n_cameras,
+                        MAX_CAMERAS);
+        p->n_cameras = ds->n_cameras;
+        for (int i = 0; i < ds->n_cameras; i++) p->cameras[i].name = ds->cameras[i]->name;
+    }
+    for (int i = 0; i < p->n_cameras; i++) {
+        const Feature *f = find_camera(ds, p->cameras[i].name);
+        if (!f)
+            return fail(err, "%s: the policy wants camera %s, which the dataset does not have",
+                        ds->root, p->cameras[i].name);
+        p->cameras[i].height = f->height;
+        p->cameras[i].width = f->width;
+    }
+    return true;
+}
+
+static bool resolve_image_size(PolicyConfig *p, const Dataset *ds, Error *err) {
+    p->image_height = p->n_cameras ? p->cameras[0].height : 0;
+    p->image_width = p->n_cameras ? p->cameras[0].width : 0;
+    if (p->resize_shape.values) {
+        if (p->resize_shape.count != 2)
+            return fail(err, "--policy.resize_shape: must be [HEIGHT,WIDTH]");
+        p->image_height = (int)p->resize_shape.values[0];
+        p->image_width = (int)p->resize_shape.values[1];
+        return true;
+    }
+    for (int i = 1; i < p->n_cameras; i++)
+        if (p->cameras[i].height != p->image_height || p->cameras[i].width != p->image_width)
+            return fail(err, "%s: cameras have different sizes (%s %dx%d, %s %dx%d); "
+                             "give --policy.resize_shape=[H,W]", ds->root, p->cameras[0].name,
+                        p->image_height, p->image_width, p->cameras[i].name, p->cameras[i].height,
+                        p->cameras[i].width);
+    return true;
+}
+
+bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
+    if (!ds->action) return fail(err, "%s: no feature 'action'; there is nothing to learn", ds->root);
+    if (!resolve_poses(p, ds, err)) return false;
+    resolve_normalization(p);
+    if (!resolve_cameras(p, ds, err) || !resolve_image_size(p, ds, err)) return false;
+    WindowSpec w = policy_window(p);
+    p->state_dim = window_state_dim(ds, &w);
+    p->action_dim = window_action_dim(ds, &w);
+    p->env_dim = ds->env ? (int)ds->env->size : 0;
+    p->fps = ds->fps;
+    if (p->n_cameras == 0 && p->env_dim == 0)
+        return fail(err, "%s: neither a camera nor observation.environment_state; ACT needs one of "
+                         "them", ds->root);
+    return true;
+}

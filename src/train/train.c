@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// The training loop.
+#include "train/train.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "train/run.h"
+#include <math.h>
+#include <string.h>
+
+static bool due(int64_t step, int64_t every) {
+    return every > 0 && step % every == 0;
+}
+
+static void clear_progress(const Run *r) {
+    if (r->hooks->clear) r->hooks->clear(r->hooks->user);
+}
+
+// Names the batch that brought NaN or infinity.
+static bool fail_not_finite(const Run *r, const Batch *b, int64_t step, const char *what,
+                            Error *err) {
+    char frames[512] = "";
+    size_t used = 0;
+    for (int i = 0; i < b->size && used + 32 < sizeof frames; i++)
+        used += (size_t)snprintf(frames + used, sizeof frames - used, "%s%lld", i ? "," : "",
+                                 (long long)r->dataset->index[b->rows[i]]);
+    return fail(err, "step %lld: the %s is not finite; frames of its batch: [%s]; last good "
+                     "checkpoint: %s", (long long)step, what, frames,
+                r->checkpoint[0] ? r->checkpoint : "none");
+}
+
+// One step; the weights stay as they were when its loss or gradient is not finite.
+CHECKED static bool train_step(Run *r, int64_t step, Error *err) {
+    const Batch *batch;
+    ActLosses losses;
+    float grad_norm;
+    double start = clock_seconds();
+    if (!loader_next(r->loader, &batch, err)) return false;
+    double loaded = clock_seconds();
+    ActInput in = run_input(batch);
+    if (!act_train(r->act, &in, (uint64_t)r->config->seed, (uint32_t)step, &losses, err))
+        return false;
+    if (!isfinite(losses.total)) return fail_not_finite(r, batch, step, "loss", err);
+    optimizer_step(&r->optimizer, &grad_norm);
+    if (!isfinite(grad_norm)) return fail_not_finite(r, batch, step, "gradient norm", err);
+    act_load_params(r->act);
+    if (!device_check(r->device, err)) return false;
+    double end = clock_seconds();
+    metrics_add(&r->metrics, losses, grad_norm, r->config->policy.optimizer_lr, loaded - start,
+                end - loaded);
+    return true;
+}
+
+static void log_step(Run *r, int64_t step, TrainResult *result) {
+    char line[512];
+    Error err;
+    double loss = metrics_mean_loss(&r->metrics);
+    metrics_line(&r->metrics, step, line, sizeof line);
+    clear_progress(r);
+    log_info("%s", line);
+    if (result->first_loss == 0) result->first_loss = loss;
+    result->last_loss = loss;
+    if (!metrics_write(&r->metrics, step, &err)) log_warn("%s", err.text);
+    metrics_reset(&r->metrics);
+}
+
+CHECKED static bool evaluate_step(Run *r, int64_t step, Error *err) {
+    double loss;
+    Error ignored;
+    if (!run_evaluate(r, &loss, err)) return false;
+    clear_progress(r);
+    log_info("step %lld: eval_loss=%.4f", (long long)step, loss);
+    if (!metrics_write_eval(&r->metrics, step, loss, &ignored)) log_warn("%s", ignored.text);
+    return true;
+}
+
+// A failed save is told and the run goes on, the checkpoint before intact; the last one must work.
+CHECKED static bool save_step(Run *r, int64_t step, bool last, Error *err) {
+    const PolicyConfig *p = &r->config->policy;
+    CheckpointStats stats = {.state = p->state_dim ? &r->state_stats : NULL,
+                             .action = &r->action_stats, .env = p->env_dim ? &r->env_stats : NULL};
+    Error why;
+    memcpy(stats.image_mean, r->image_mean, sizeof stats.image_mean);
+    memcpy(stats.image_std, r->image_std, sizeof stats.image_std);
+    clear_progress(r);
+    if (checkpoint_write(r->config, &r->params, step, &stats, r->checkpoint, sizeof r->checkpoint,
+                         &why)) {
+        log_info("Checkpoint policy after step %lld: %s", (long long)step, r->checkpoint);
+        return true;
+    }
+    if (last) return fail(err, "%.900s; no checkpoint of step %lld", why.text, (long long)step);
+    log_warn("%s; the run goes on, last good checkpoint: %s", why.text,
+             r->checkpoint[0] ? r->checkpoint : "none");
+    return true;
+}
+
+static void show_progress(const Run *r, int64_t step, double seconds) {
+    if (!r->hooks->progress) return;
+    TrainProgress p = {.step = step, .steps = r->config->steps,
+                       .loss = metrics_mean_loss(&r->metrics), .seconds_per_step = seconds};
+    r->hooks->progress(r->hooks->user, &p);
+}
+
+CHECKED static bool train_loop(Run *r, TrainResult *result, Error *err) {
+    const TrainConfig *c = r->config;
+    int64_t eval_every = c->eval_steps > 0 ? c->eval_steps : c->eval_freq;
+    double seconds = 0;
+    for (int64_t step = 1; step <= c->steps; step++) {
+        double start = clock_seconds();
+        if (!train_step(r, step, err)) return false;
+        result->step = step;
+        bool stopping = r->hooks->stop && *r->hooks->stop;
+        bool last = step == c->steps || stopping;
+        double took = clock_seconds() - start;
+        seconds = step == 1 ? took : 0.9 * seconds + 0.1 * took;
+        if (step == 1)
+            log_info("first step took %.2f s; activations take %.0f MB", took,
+                     (double)act_activation_bytes(r->act) / 1e6);
+        show_progress(r, step, seconds);
+        if (due(step, c->log_freq)) log_step(r, step, result);
+        if (r->n_eval && !stopping && (due(step, eval_every) || last) &&
+            !evaluate_step(r, step, err))
+            return false;
+        if (c->save_checkpoint && (due(step, c->save_freq) || last) &&
+            !save_step(r, step, last, err))
+            return false;
+        result->stopped = stopping && step < c->steps;
+        if (stopping) break;
+    }
+    return true;
+}
+
+// A run that never took a step leaves nothing behind, so that the same command can be given again.
+static void drop_output(Run *r) {
+    Error ignored;
+    metrics_close(&r->metrics);
+    if (!remove_tree(r->config->output_dir, &ignored)) log_warn("%s", ignored.text);
+}
+
+bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result, Error *err) {
+    Run *r = NEW(Run, 1);
+    r->config = config;
+    r->hooks = hooks;
+    *result = (TrainResult){0};
+    bool ok = run_prepare(r, err);
+    if (ok) log_info("Start offline training on a fixed dataset");
+    ok = ok && train_loop(r, result, err);
+    clear_progress(r);
+    snprintf(result->checkpoint, sizeof result->checkpoint, "%s", r->checkpoint);
+    if (ok && result->stopped)
+        log_info("Stopped after step %lld of %lld. Resuming comes with a later version; the weights "
+                 "are in %s", (long long)result->step, (long long)config->steps,
+                 r->checkpoint[0] ? r->checkpoint : "no checkpoint (--save_checkpoint=false)");
+    else if (ok) log_info("End of training");
+    if (r->made_output && result->step == 0) drop_output(r);
+    run_free(r);
+    mem_free(r);
+    return ok;
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// A training run from a checked configuration to its last checkpoint.
+#ifndef TACT_TRAIN_TRAIN_H
+#define TACT_TRAIN_TRAIN_H
+
+#include "config/config.h"
+#include "dataset/window.h"
+#include "loader/loader.h"
+#include "model/act.h"
+
+// What train_run reports to whoever called it (the command line draws a progress bar from it).
+typedef struct TrainProgress {
+    int64_t step, steps;
+    double loss;            // of the last step
+    double seconds_per_step; // smoothed
+} TrainProgress;
+
+typedef struct TrainHooks {
+    void (*progress)(void *user, const TrainProgress *p); // after every step; may be NULL
+    void (*clear)(void *user);  // before a log line is printed, so that a progress bar can go; may be NULL
+    const volatile int *stop;   // becomes non-zero on Ctrl-C or SIGTERM: finish the step, save, return
+    void *user;
+} TrainHooks;
+
+typedef struct TrainResult {
+    bool stopped;               // by *stop, before the last step
+    int64_t step;               // steps taken
+    double first_loss, last_loss; // first and last logged
+    char checkpoint[4096];      // last one written, or ""
+} TrainResult;
+
+// Runs the whole training. Prints LeRobot's log lines through log_info, appends JSON lines to
+// OUTPUT_DIR/metrics.jsonl, writes checkpoints. A failed save is logged and the run goes on, except
+// at its end, where it is an error. NaN or infinity in a loss or gradient stops the run with the
+// step, the batch's frame indices and the last good checkpoint named. An output directory that
+// exists already is refused at once; one that a run leaves without having taken a step is removed.
+// The model is planned for exactly batch_size samples, so an epoch's last partial batch is left out
+// (LeRobot trains on it), and fewer training frames than batch_size are an error.
+CHECKED bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result, Error *err);
+
+// ---- setup.c: what training and `tact info` share --------------------------------------------
+// Fills in policy->state_dim ... fps from the dataset: resolves pose_repr, normalization_mapping,
+// cameras (all of the dataset, or, when policy->n_cameras > 0 already, exactly those: one that is
+// absent is an error), image size (resize_shape; without it all cameras must have one size). Names
+// of cameras that come from the dataset stay borrowed from it. Errors: no action, neither camera nor
+// environment state, and what is said above.
+CHECKED bool policy_from_dataset(PolicyConfig *policy, const Dataset *ds, Error *err);
+WindowSpec policy_window(const PolicyConfig *policy);
+
+// ---- checkpoint.c -----------------------------------------------------------------------------
+// What the model's inputs and outputs are normalised with.
+typedef struct CheckpointStats {
+    const Stats *state, *action, *env; // NULL: the policy has none
+    float image_mean[3], image_std[3]; // of every camera, in [0, 1]
+} CheckpointStats;
+
+// Writes OUTPUT_DIR/checkpoints/STEP/pretrained_model/{config.json, model.safetensors,
+// train_config.json, tact.json, stats.safetensors} into a temporary directory, syncs and renames it,
+// then moves the relative `last` link. A directory of that step that is there already is swapped for
+// the new one. stats.safetensors (float64, names feature.stat: min, max, mean, std of vectors, mean
+// and std (3,1,1) of cameras) stands in until the processor files come.
+// path gets the checkpoint directory. On an error the temporary directory is gone and every earlier
+// checkpoint is as it was; only when the link alone failed is the new one there, and path says so.
+CHECKED bool checkpoint_write(const TrainConfig *config, const Params *params, int64_t step,
+                              const CheckpointStats *stats, char *path, size_t path_size,
+                              Error *err);
+// NNNNNN: at least six digits, more when `steps` has more.
+void checkpoint_step_name(char *out, size_t size, int64_t step, int64_t steps);
+
+#endif

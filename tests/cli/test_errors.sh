@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Bad input gives one clear line and a non-zero exit, and harms nothing already written.
+. "$(dirname "$0")/common.sh"
+
+data=$WORK/data
+"$TACT" sample --root="$data" --episodes=2 --frames=12 --height=64 --width=96 2>"$WORK/err" ||
+    { cat "$WORK/err"; exit 1; }
+train=("$TACT" train --dataset.repo_id=t/t --steps=2 "${TINY[@]}")
+
+copy() { rm -rf "$WORK/$1" && cp -r "$data" "$WORK/$1"; }
+fresh() { rm -rf "$WORK/run"; echo "--output_dir=$WORK/run"; }
+
+refuses "missing dataset" "nowhere.*" "${train[@]}" --dataset.root="$WORK/nowhere" "$(fresh)"
+refuses "unknown flag" "batch_sise.*batch_size" "${train[@]}" --dataset.root="$data" --batch_sise=4 "$(fresh)"
+refuses "flag without a value" "steps" "$TACT" train --dataset.repo_id=x --steps
+refuses "not a number" "steps.*many" "${train[@]}" --dataset.root="$data" --steps=many "$(fresh)"
+refuses "batch_size 0" "batch_size.*0" "${train[@]}" --dataset.root="$data" --batch_size=0 "$(fresh)"
+refuses "unknown command" "train" "$TACT" trian
+refuses "cuda" "cuda" "${train[@]}" --dataset.root="$data" --policy.device=cuda "$(fresh)"
+refuses "push_to_hub" "push_to_hub" "${train[@]}" --dataset.root="$data" --policy.push_to_hub=true "$(fresh)"
+refuses "pretrained weights" "pretrained_backbone_weights" "${train[@]}" --dataset.root="$data" \
+    --policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1 "$(fresh)"
+refuses "episode out of range" "episodes.*9" "${train[@]}" --dataset.root="$data" --dataset.episodes=[0,9] "$(fresh)"
+refuses "n_action_steps" "n_action_steps" "${train[@]}" --dataset.root="$data" --policy.n_action_steps=9 "$(fresh)"
+refuses "existing output" "$WORK/data" "${train[@]}" --dataset.root="$data" --output_dir="$WORK/data"
+
+copy no_video && find "$WORK/no_video/videos" -name '*.mp4' -delete
+refuses "missing video" "file-000.mp4" "${train[@]}" --dataset.root="$WORK/no_video" "$(fresh)"
+
+copy cut_video && video=$(find "$WORK/cut_video/videos" -name '*.mp4' | head -n 1)
+truncate -s $(($(stat -c %s "$video") / 2)) "$video"
+refuses "truncated video" "file-000.mp4" "${train[@]}" --dataset.root="$WORK/cut_video" "$(fresh)"
+
+copy cut_parquet && truncate -s -40 "$WORK/cut_parquet/data/chunk-000/file-000.parquet"
+refuses "parquet cut short" "file-000.parquet" "${train[@]}" --dataset.root="$WORK/cut_parquet" "$(fresh)"
+
+copy flipped && file=$WORK/flipped/data/chunk-000/file-000.parquet
+at=200 byte=$(od -An -tu1 -j $at -N 1 "$file" | tr -d ' ')
+printf "\\x$(printf %02x $((byte ^ 255)))" | dd of="$file" bs=1 seek=$at conv=notrunc 2>/dev/null
+refuses "parquet with a flipped byte" "file-000.parquet" "${train[@]}" --dataset.root="$WORK/flipped" "$(fresh)"
+
+copy wrong_size && sed -i '/"observation.state"/,/\]/ s/\b7\b/8/' "$WORK/wrong_size/meta/info.json"
+refuses "state size" "observation.state" "${train[@]}" --dataset.root="$WORK/wrong_size" "$(fresh)"
+
+copy broken_json && truncate -s 100 "$WORK/broken_json/meta/info.json"
+refuses "info.json cut short" "info.json" "${train[@]}" --dataset.root="$WORK/broken_json" "$(fresh)"
+
+# A camera the data table lacks: info.json names a second one.
+copy no_camera
+sed -i 's/"observation.images.[a-z0-9_]*": {/&/; 0,/"observation.images.\([a-z0-9_]*\)"/ s//"observation.images.absent"/' "$WORK/no_camera/meta/info.json"
+refuses "camera without data" "absent" "${train[@]}" --dataset.root="$WORK/no_camera" "$(fresh)"
+
+# A full disk at checkpoint time: a tiny file system where we may mount one, else a file-size limit.
+mkdir "$WORK/full"
+if mount -t tmpfs -o size=1m tmpfs "$WORK/full" 2>/dev/null; then
+    refuses "full disk" "(No space|cannot write)" "${train[@]}" --dataset.root="$data" --output_dir="$WORK/full/run"
+    holds "no half checkpoint" test -z "$(find "$WORK/full" -name model.safetensors)"
+    umount "$WORK/full"
+else
+    refuses "full disk" "cannot write|too large" bash -c 'ulimit -f 200; trap "" XFSZ; exec "$@"' _ \
+        "${train[@]}" --dataset.root="$data" --output_dir="$WORK/full/run"
+    holds "no half checkpoint" test -z "$(find "$WORK/full" -name model.safetensors)"
+fi
+
+shared=${TACT_SHARED:-../shared}
+if [ -d "$shared/data/g1_bottle_v21" ]; then
+    # The copy's info.json was cut at 4096 bytes; here with its last features written out again.
+    cp -rs "$(realpath "$shared/data/g1_bottle_v21")" "$WORK/v21"
+    info=$WORK/v21/meta/info.json
+    text=$(cat "$info") && rm "$info"
+    case $text in *'}') ;; *) text+='"shape": [1], "names": null}}}' ;; esac
+    printf '%s\n' "$text" > "$info"
+    refuses "partial dataset" "dataset.episodes" "${train[@]}" --dataset.root="$WORK/v21" "$(fresh)"
+    accepts "two episodes of it" "${train[@]}" --dataset.root="$WORK/v21" --dataset.episodes=[10,12] "$(fresh)"
+    refuses "videos missing" "mp4" "${train[@]}" --dataset.root="$shared/data/so101_meta_v30" "$(fresh)"
+else
+    echo "skipped: real datasets are not at hand"
+fi
+finish

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# End to end: sample dataset, training, checkpoint, info, bench.
+. "$(dirname "$0")/common.sh"
+
+data=$WORK/data
+accepts "sample" "$TACT" sample --root="$data" --episodes=3 --frames=20 --height=64 --width=96
+train=("$TACT" train --dataset.repo_id t/t --dataset.root="$data" "${TINY[@]}")
+
+accepts "train" "${train[@]}" --output_dir="$WORK/run" --steps=6 --save_freq=3 --dataset.eval_split=0.3 --eval_freq=3
+run=$WORK/run/checkpoints
+for file in config.json model.safetensors train_config.json tact.json; do
+    holds "$file is there" test -s "$run/000003/pretrained_model/$file"
+done
+holds "last" test "$(readlink "$run/last")" = 000006
+holds "six log lines" test "$(grep -c '"loss"' "$WORK/run/metrics.jsonl")" -eq 6
+holds "held-out loss" grep -q eval_loss "$WORK/run/metrics.jsonl"
+holds "log line" grep -qE 'step:6 smpl:12 ep:[0-9]+ epch:[0-9.]+ loss:[0-9.]+ grdn:[0-9.]+ lr:1.0e-05 updt_s:[0-9.]+ data_s:[0-9.]+' "$WORK/err"
+holds "type tact at T=2" grep -q '"type": "tact"' "$run/last/pretrained_model/config.json"
+
+losses() { grep -o '"loss": *[^,]*' "$1/metrics.jsonl"; }
+accepts "again" "${train[@]}" --output_dir="$WORK/again" --steps=6 --save_freq=3 --dataset.eval_split=0.3 --num_workers=3
+holds "same seed, same losses" test "$(losses "$WORK/run")" = "$(losses "$WORK/again")"
+holds "same weights" cmp -s "$run/000006/pretrained_model/model.safetensors" \
+    "$WORK/again/checkpoints/000006/pretrained_model/model.safetensors"
+accepts "another seed" "${train[@]}" --output_dir="$WORK/other" --steps=6 --seed=5
+holds "another seed, other losses" test "$(losses "$WORK/run")" != "$(losses "$WORK/other")"
+
+accepts "plain ACT at T=1" "${train[@]}" --output_dir="$WORK/one" --steps=2 --policy.obs_state_horizon=1 \
+    --policy.temporal_pos_embed=none --policy.pose_repr=none
+holds "type act" grep -q '"type": "act"' "$WORK/one/checkpoints/last/pretrained_model/config.json"
+accepts "T=3, s=3, GELU, pre-norm" "${train[@]}" --output_dir="$WORK/three" --steps=2 --policy.obs_state_horizon=3 \
+    --policy.obs_down_sample_steps=3 --policy.pre_norm=true --policy.feedforward_activation=gelu
+accepts "no VAE" "${train[@]}" --output_dir="$WORK/novae" --steps=2 --policy.use_vae=false
+
+# Ctrl-C finishes the step and saves.
+"${train[@]}" --output_dir="$WORK/stopped" --steps=100000 2>"$WORK/err" &
+pid=$!
+for _ in $(seq 100); do [ -s "$WORK/stopped/metrics.jsonl" ] && break; sleep 0.1; done
+kill -INT $pid
+wait $pid
+holds "a checkpoint after Ctrl-C" test -s "$WORK/stopped/checkpoints/last/pretrained_model/model.safetensors"
+
+# What the policy sees: the first frame of the second episode never sees the episode before it.
+"$TACT" info "$data" --frame=20 --policy.obs_state_horizon=3 --images="$WORK/png" >"$WORK/frame.json"
+holds "clamped frames" grep -qE '"frames": *\[ *20, *20, *20 *\]' <(tr -d '\n' <"$WORK/frame.json")
+holds "PNG files" test -n "$(find "$WORK/png" -name '*.png')"
+accepts "info" "$TACT" info "$data"
+accepts "info --json" "$TACT" info "$data" --json
+accepts "info --stats" "$TACT" info "$data" --stats --num_stat_samples=0
+accepts "bench" "$TACT" bench --json --image=32x48 --steps=1 --policy.dim_model=32 --policy.n_heads=4 --policy.dim_feedforward=64
+for key in step_ms forward_ms backward_ms optimizer_ms gflops peak_gflops; do
+    holds "bench says $key" grep -q "\"$key\"" "$WORK/out"
+done
+accepts "help" "$TACT" help
+accepts "help train" "$TACT" help train
+holds "help lists a flag" grep -q -e --policy.obs_state_horizon "$WORK/out"
+accepts "--version" "$TACT" --version
+finish

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// Vectors: tests/formats/data/image, with the script that made them.
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "formats/image.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define DATA "tests/formats/data/image/"
+
+enum { W = 20, H = 12 }; // of the vectors
+
+static void decode(const char *path, Image *out) {
+    Error err;
+    char *bytes;
+    size_t size;
+    if (!file_read(path, &bytes, &size, &err) || !image_decode(bytes, size, path, out, &err))
+        fail_msg("%s", err.text);
+    mem_free(bytes);
+}
+
+// One line that names the file.
+static void assert_refused(const void *bytes, size_t size) {
+    Error err;
+    Image image;
+    if (image_decode(bytes, size, "camera.png", &image, &err))
+        fail_msg("%zu bytes were accepted", size);
+    assert_non_null(strstr(err.text, "camera.png"));
+    assert_null(strchr(err.text, '\n'));
+    assert_null(image.rgb);
+}
+
+static void expect_rgb(const Image *image, int y, int x, int r, int g, int b, int tolerance) {
+    const uint8_t *p = image->rgb + ((size_t)y * (size_t)image->width + (size_t)x) * 3;
+    if (abs(p[0] - r) > tolerance || abs(p[1] - g) > tolerance || abs(p[2] - b) > tolerance)
+        fail_msg("pixel (%d,%d) is %d %d %d, not %d %d %d", y, x, p[0], p[1], p[2], r, g, b);
+}
+
+static void test_png_kinds(void **state) {
+    (void)state;
+    static const char *const names[] = {"rgb", "rgba", "grey", "grey_alpha", "grey16", "bits",
+                                        "palette"};
+    static const int palette[4][3] = {{255, 0, 0}, {0, 255, 0}, {0, 0, 255}, {9, 99, 199}};
+    for (int n = 0; n < 7; n++) {
+        char path[128];
+        snprintf(path, sizeof path, DATA "%s.png", names[n]);
+        Image image;
+        decode(path, &image);
+        assert_int_equal(image.height, H);
+        assert_int_equal(image.width, W);
+        for (int y = 0; y < H; y++) {
+            for (int x = 0; x < W; x++) {
+                int k = y * W + x, grey = n == 5 ? 255 * (k / 3 % 2) : 12 * x + y;
+                const int *p = palette[k / 7 % 4];
+                if (n < 2)
+                    expect_rgb(&image, y, x, 10 * x, 20 * y, 5 * (x + y), 0);
+                else if (n < 6)
+                    expect_rgb(&image, y, x, grey, grey, grey, n == 4 ? 1 : 0);
+                else
+                    expect_rgb(&image, y, x, p[0], p[1], p[2], 0);
+            }
+        }
+        image_free(&image);
+    }
+}
+
+static void test_jpeg(void **state) {
+    (void)state;
+    for (int progressive = 0; progressive < 2; progressive++) {
+        Image image;
+        decode(progressive ? DATA "quadrants_progressive.jpg" : DATA "quadrants.jpg", &image);
+        assert_int_equal(image.height, 32);
+        assert_int_equal(image.width, 48);
+        expect_rgb(&image, 5, 5, 200, 30, 40, 4);
+        expect_rgb(&image, 5, 40, 20, 180, 60, 4);
+        expect_rgb(&image, 28, 5, 30, 50, 220, 4);
+        expect_rgb(&image, 28, 40, 128, 128, 128, 2);
+        image_free(&image);
+    }
+    Image grey;
+    decode(DATA "grey.jpg", &grey);
+    for (int y = 0; y < H; y++)
+        for (int x = 0; x < W; x++)
+            expect_rgb(&grey, y, x, 12 * x + y, 12 * x + y, 12 * x + y, 5);
+    image_free(&grey);
+}
+
+static void test_cut_anywhere(void **state) {
+    (void)state;
+    static const char *const names[] = {DATA "rgb.png", DATA "palette.png", DATA "quadrants.jpg",
+                                        DATA "quadrants_progressive.jpg"};
+    for (int n = 0; n < 4; n++) {
+        Error err;
+        char *bytes;
+        size_t size;
+        assert_true(file_read(names[n], &bytes, &size, &err));
+        for (size_t cut = 0; cut < size; cut++) {
+            // The last four bytes of a PNG are the checksum of its empty end chunk: needed as well.
+            char *part = malloc(cut ? cut : 1); // exact size, so that ASan sees a read beyond it
+            memcpy(part, bytes, cut);
+            assert_refused(part, cut);
+            free(part);
+        }
+        mem_free(bytes);
+    }
+}
+
+static void test_damaged(void **state) {
+    (void)state;
+    Error err;
+    char *bytes;
+    size_t size;
+    assert_refused("GIF89a, which is neither", 24);
+    assert_true(file_read(DATA "rgb.png", &bytes, &size, &err));
+    for (size_t at = 41; at < size - 12; at += 7) { // anywhere in the image data or its checksum
+        bytes[at] ^= 0x10;
+        assert_refused(bytes, size);
+        bytes[at] ^= 0x10;
+    }
+    mem_free(bytes);
+    // Right chunks around too few rows.
+    assert_true(file_read(DATA "short.png", &bytes, &size, &err));
+    assert_refused(bytes, size);
+    mem_free(bytes);
+}
+
+static void test_png_round_trip(void **state) {
+    (void)state;
+    static const int sizes[][2] = {{1, 1}, {1, 7}, {5, 1}, {31, 33}, {48, 64}};
+    RngStream rng = {.key = {.seed = 5}};
+    Error err;
+    for (int n = 0; n < 5; n++) {
+        Image in = {.height = sizes[n][0], .width = sizes[n][1]}, out;
+        size_t bytes = (size_t)in.height * (size_t)in.width * 3, size;
+        in.rgb = mem_alloc(bytes);
+        for (size_t i = 0; i < bytes; i++) in.rgb[i] = (uint8_t)rng_next(&rng);
+        uint8_t *png;
+        assert_true(image_encode_png(&in, &png, &size, &err));
+        assert_true(image_decode(png, size, "made", &out, &err));
+        assert_int_equal(out.height, in.height);
+        assert_int_equal(out.width, in.width);
+        assert_memory_equal(out.rgb, in.rgb, bytes);
+        mem_free(png);
+        image_free(&in);
+        image_free(&out);
+    }
+}
+
+static void test_png_file(void **state) {
+    (void)state;
+    Error err;
+    uint8_t pixels[2 * 2 * 3] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    Image in = {2, 2, pixels}, out;
+    char path[] = "/tmp/tact_image_XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_true(image_write_png(path, &in, &err));
+    decode(path, &out);
+    assert_memory_equal(out.rgb, pixels, sizeof pixels);
+    image_free(&out);
+    unlink(path);
+    assert_false(image_write_png("/no/such/folder/a.png", &in, &err));
+    assert_non_null(strstr(err.text, "/no/such/folder/a.png"));
+    in.width = 0;
+    assert_false(image_write_png(path, &in, &err));
+}
+
+// The definition in image.h, in floating point and pixel by pixel.
+static double weight(int in, int out, int i, int j) {
+    if (in == out) return i == j;
+    if (out < in) {
+        double from = fmax((double)i * in / out, j), to = fmin((double)(i + 1) * in / out, j + 1);
+        return fmax(to - from, 0) * out / in;
+    }
+    double x = (i + 0.5) * in / out - 0.5;
+    x = fmin(fmax(x, 0), in - 1);
+    return fmax(0, 1 - fabs(x - j));
+}
+
+static void test_resize_definition(void **state) {
+    (void)state;
+    static const int cases[][4] = {{4, 6, 2, 3}, {7, 9, 3, 5}, {5, 4, 11, 9}, {8, 5, 3, 12},
+                                   {6, 6, 6, 3}, {9, 1, 4, 6}, {1, 1, 3, 4}, {12, 9, 4, 3},
+                                   {6, 5, 6, 5}};
+    RngStream rng = {.key = {.seed = 9}};
+    for (int n = 0; n < 9; n++) {
+        int h = cases[n][0], w = cases[n][1], oh = cases[n][2], ow = cases[n][3];
+        uint8_t *in = malloc((size_t)(h * w * 3)), *out = malloc((size_t)(oh * ow * 3));
+        void *scratch = malloc(image_resize_scratch(h, w, oh, ow));
+        for (int i = 0; i < h * w * 3; i++) in[i] = (uint8_t)rng_next(&rng);
+        for (int own = 0; own < 2; own++) {
+            memset(out, 0xee, (size_t)(oh * ow * 3));
+            image_resize(out, oh, ow, in, h, w, own ? NULL : scratch);
+            for (int i = 0; i < oh * ow * 3; i++) {
+                int y = i / (ow * 3), x = i / 3 % ow, c = i % 3;
+                double sum = 0;
+                for (int j = 0; j < h; j++)
+                    for (int k = 0; k < w; k++)
+                        sum += weight(h, oh, y, j) * weight(w, ow, x, k) * in[(j * w + k) * 3 + c];
+                if (!(fabs(out[i] - sum) <= 0.5 + 1e-9))
+                    fail_msg("case %d, (%d,%d,%d): %d, not %.4f", n, y, x, c, out[i], sum);
+            }
+        }
+        free(in);
+        free(out);
+        free(scratch);
+    }
+}
+
+static void test_resize_known(void **state) {
+    (void)state;
+    // Two rows of two pixels to one: the mean, halves upwards.
+    const uint8_t four[12] = {0, 10, 1, 0, 20, 1, 1, 30, 1, 1, 41, 2};
+    uint8_t one[3];
+    image_resize(one, 1, 1, four, 2, 2, NULL);
+    assert_int_equal(one[0], 1);  // 0.5
+    assert_int_equal(one[1], 25); // 25.25
+    assert_int_equal(one[2], 1);  // 1.25
+    // Two pixels to four: centres at -0.25, 0.25, 0.75, 1.25 of the input.
+    const uint8_t two[6] = {0, 100, 7, 80, 0, 7};
+    const uint8_t expected[12] = {0, 100, 7, 20, 75, 7, 60, 25, 7, 80, 0, 7};
+    uint8_t wide[12];
+    image_resize(wide, 1, 4, two, 1, 2, NULL);
+    assert_memory_equal(wide, expected, 12);
+}
+
+static void test_resize_constant(void **state) {
+    (void)state;
+    enum { IN_H = 96, IN_W = 128 };
+    static const int sizes[][2] = {{224, 224}, {31, 57}, {95, 129}, {1, 1}, {48, 64}};
+    uint8_t *in = malloc(IN_H * IN_W * 3), *out = malloc(224 * 224 * 3);
+    for (int value = 0; value < 256; value += 51) {
+        memset(in, value, IN_H * IN_W * 3);
+        for (int n = 0; n < 5; n++) {
+            image_resize(out, sizes[n][0], sizes[n][1], in, IN_H, IN_W, NULL);
+            for (int i = 0; i < sizes[n][0] * sizes[n][1] * 3; i++)
+                if (out[i] != value) fail_msg("%d became %d", value, out[i]);
+        }
+    }
+    free(in);
+    free(out);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_png_kinds),
+        cmocka_unit_test(test_jpeg),
+        cmocka_unit_test(test_cut_anywhere),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_png_round_trip),
+        cmocka_unit_test(test_png_file),
+        cmocka_unit_test(test_resize_definition),
+        cmocka_unit_test(test_resize_known),
+        cmocka_unit_test(test_resize_constant),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

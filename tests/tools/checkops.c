@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// checkops: compares every op of a device with the reference device, or times it.
+#include "../checkops/checkops.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Options {
+    const char *device, *op;
+    uint64_t seed;
+    int cases, threads;
+    bool bench, self_test;
+} Options;
+
+static const char usage[] =
+    "usage: checkops [--device cpu|cuda|ref] [--op NAME] [--seed N] [--cases N] [--threads N]\n"
+    "                [--bench | --self-test]\n"
+    "Compares each op of the device with the reference on random and real shapes; --op takes all\n"
+    "ops whose name contains NAME. --bench times them on the model's shapes at batch 8 instead.\n"
+    "--self-test spoils the results and counts a case as passed when that was noticed.\n";
+
+static bool parse_options(Options *o, int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (strcmp(name, "--bench") == 0)
+            o->bench = true;
+        else if (strcmp(name, "--self-test") == 0)
+            o->self_test = true;
+        else if (!value)
+            return false;
+        else if (strcmp(name, "--device") == 0)
+            o->device = argv[++i];
+        else if (strcmp(name, "--op") == 0)
+            o->op = argv[++i];
+        else if (strcmp(name, "--seed") == 0)
+            o->seed = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(name, "--cases") == 0)
+            o->cases = atoi(argv[++i]);
+        else if (strcmp(name, "--threads") == 0)
+            o->threads = atoi(argv[++i]);
+        else
+            return false;
+    }
+    return o->cases > 0;
+}
+
+// The stream of a case depends on the seed, the op's name and the case's number only, so that a
+// failing case can be run alone.
+static Case case_new(Device *device, const Options *o, const OpCheck *op, int index) {
+    Case c = {.device = device, .index = index, .bench = o->bench};
+    uint32_t site = 2166136261u;
+    for (const char *s = op->name; *s; s++) site = (site ^ (uint8_t)*s) * 16777619u;
+    c.random.key = (RngKey){.seed = o->seed + site, .step = (uint32_t)index, .site = 1};
+    return c;
+}
+
+static Verdict check_case(Device *ref, Device *device, const Options *o, const OpCheck *op,
+                          int index, Damage damage, char *shape, size_t shape_size) {
+    Case a = case_new(ref, o, op, index), b = case_new(device, o, op, index);
+    op->run(&a);
+    case_finish(&a);
+    op->run(&b);
+    case_finish(&b);
+    case_damage(&b, damage);
+    Verdict v = case_compare(&a, &b);
+    snprintf(shape, shape_size, "%s", a.shape);
+    case_free(&a);
+    case_free(&b);
+    return v;
+}
+
+static bool check_op(Device *ref, Device *device, const Options *o, const OpCheck *op) {
+    Verdict worst = {.passed = true, .error = 0, .tolerance = 1};
+    int failed = 0;
+    for (int i = 0; i < o->cases; i++) {
+        char shape[160];
+        Damage damage = o->self_test ? DAMAGE_NAN + i % DAMAGE_CANARY : DAMAGE_NONE;
+        Verdict v = check_case(ref, device, o, op, i, damage, shape, sizeof shape);
+        if (o->self_test) {
+            bool noticed = !v.passed;
+            v = (Verdict){.passed = noticed};
+            snprintf(v.problem, sizeof v.problem, "damage %d was not noticed", (int)damage);
+        }
+        if (!v.passed) {
+            printf("%-22s FAILED case %d (%s): %s\n", op->name, i, shape, v.problem);
+            failed++;
+        } else if (v.error * worst.tolerance > worst.error * v.tolerance || i == 0)
+            worst = v;
+    }
+    if (failed)
+        printf("%-22s %3d of %d cases FAILED\n", op->name, failed, o->cases);
+    else
+        printf("%-22s %3d cases, worst error %.2e, tolerance there %.2e\n", op->name, o->cases,
+               worst.error, worst.tolerance);
+    fflush(stdout);
+    return failed == 0;
+}
+
+static bool bench_op(Device *device, const Options *o, const OpCheck *op) {
+    for (int i = 0;; i++) {
+        Case c = case_new(device, o, op, i);
+        op->run(&c);
+        bool done = c.count == 0;
+        Error err;
+        bool good = device_check(device, &err);
+        if (!good)
+            printf("%-22s FAILED: %s\n", op->name, err.text);
+        else if (!done) {
+            printf("%-22s %-34s %10.3f ms %9.1f GB/s", op->name, c.shape, c.seconds * 1e3,
+                   case_bytes_moved(&c) / c.seconds * 1e-9);
+            if (c.flops > 0) printf(" %9.1f GFLOP/s", c.flops / c.seconds * 1e-9);
+            printf("\n");
+        }
+        fflush(stdout);
+        case_free(&c);
+        if (!good || done) return good;
+    }
+}
+
+int main(int argc, char **argv) {
+    Options o = {.device = "cpu", .op = "", .seed = 1, .cases = 24};
+    if (!parse_options(&o, argc, argv)) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    Device *ref = NULL, *device = NULL;
+    Error err;
+    if (!device_open("ref", 1, &ref, &err) || !device_open(o.device, o.threads, &device, &err)) {
+        fprintf(stderr, "checkops: %s\n", err.text);
+        device_close(ref);
+        return 2;
+    }
+    printf("device %s, seed %llu\n", o.device, (unsigned long long)o.seed);
+    const OpCheck *families[] = {plain_checks, image_checks, dense_checks};
+    int passed = 0, failed = 0;
+    for (int f = 0; f < COUNT(families); f++)
+        for (const OpCheck *op = families[f]; op->name; op++) {
+            if (!strstr(op->name, o.op)) continue;
+            bool good = o.bench ? bench_op(device, &o, op) : check_op(ref, device, &o, op);
+            good ? passed++ : failed++;
+        }
+    if (passed + failed == 0) fprintf(stderr, "checkops: no op is called *%s*\n", o.op);
+    printf("%d passed, %d failed\n", passed, failed);
+    device_close(ref);
+    device_close(device);
+    return failed > 0 || passed == 0;
+}

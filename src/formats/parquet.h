@@ -52,7 +52,8 @@ int parquet_find(const ParquetFile *f, const char *field, const char *member);
 // Value of a key of the file's key-value metadata, or NULL.
 const char *parquet_metadata(const ParquetFile *f, const char *key);
 
-// Reads one column over row groups [first, first + groups); groups -1 means all that follow.
+// Reads one column over row groups [first, first + groups); groups -1 means all that follow. On an
+// error *out is empty.
 CHECKED bool parquet_read(ParquetFile *f, int column, int first, int groups, ParquetColumn *out,
                           Error *err);
 void parquet_column_free(ParquetColumn *c);

@@ -272,6 +272,18 @@ static bool plan(Read *r, int first, int groups, Error *err) {
     return true;
 }
 
+static bool read_groups(Read *r, int first, int groups, Error *err) {
+    if (!plan(r, first, groups, err)) return false;
+    for (int g = first; g < first + groups; g++) {
+        Arena scratch = {0};
+        bool ok = read_chunk(r, &r->f->groups[g], &scratch, err);
+        arena_free(&scratch);
+        if (!ok) return false;
+    }
+    if (r->out->offsets) r->out->offsets[r->out->rows] = r->out->count;
+    return true;
+}
+
 bool parquet_read(ParquetFile *f, int column, int first, int groups, ParquetColumn *out,
                   Error *err) {
     *out = (ParquetColumn){0};
@@ -284,15 +296,9 @@ bool parquet_read(ParquetFile *f, int column, int first, int groups, ParquetColu
     out->kind = leaf->type >= TYPE_BYTE_ARRAY ? PARQUET_BYTES : PARQUET_NUMBERS;
     out->storage = NEW(Arena, 1);
     Read r = {.f = f, .leaf = leaf, .out = out, .arena = out->storage};
-    if (!plan(&r, first, groups, err)) return false;
-    for (int g = first; g < first + groups; g++) {
-        Arena scratch = {0};
-        bool ok = read_chunk(&r, &f->groups[g], &scratch, err);
-        arena_free(&scratch);
-        if (!ok) return false;
-    }
-    if (out->offsets) out->offsets[out->rows] = out->count;
-    return true;
+    if (read_groups(&r, first, groups, err)) return true;
+    parquet_column_free(out);
+    return false;
 }
 
 void parquet_column_free(ParquetColumn *c) {

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files another library wrote: pages v1 and v2, plain and dictionary, every codec. See
+// data/parquet/README.md for what is in them.
+#include "formats/parquet.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { N = 40, GROUP = 16 };
+
+typedef struct Table {
+    ParquetFile *file;
+    ParquetColumn column;
+} Table;
+
+static const ParquetColumn *column(Table *t, const char *field, const char *member) {
+    Error err;
+    int i = parquet_find(t->file, field, member);
+    assert_true(i >= 0);
+    parquet_column_free(&t->column);
+    if (!parquet_read(t->file, i, 0, -1, &t->column, &err)) fail_msg("%s", err.text);
+    assert_int_equal(t->column.rows, N);
+    return &t->column;
+}
+
+static void assert_text(const ParquetBytes *b, const char *want) {
+    assert_int_equal(b->data == NULL, want == NULL);
+    if (!want) return;
+    assert_int_equal(b->size, strlen(want));
+    assert_memory_equal(b->data, want, b->size);
+}
+
+static void check_numbers(Table *t) {
+    const ParquetColumn *c = column(t, "i64", NULL);
+    for (int k = 0; k < N; k++)
+        assert_true(k % 7 == 3 ? isnan(c->numbers[k]) : c->numbers[k] == k * k - 7);
+    c = column(t, "i32", NULL);
+    for (int k = 0; k < N; k++) assert_true(c->numbers[k] == 100 - 3 * k);
+    c = column(t, "f32", NULL);
+    for (int k = 0; k < N; k++) assert_true(c->numbers[k] == k / 8.0);
+    c = column(t, "f64", NULL);
+    for (int k = 0; k < N; k++) assert_true(c->numbers[k] == k * 0.1);
+    c = column(t, "flag", NULL);
+    for (int k = 0; k < N; k++) assert_true(c->numbers[k] == (k % 3 == 0));
+}
+
+static void check_lists(Table *t) {
+    const ParquetColumn *c = column(t, "list", NULL);
+    int64_t at = 0;
+    for (int k = 0; k < N; k++) {
+        assert_int_equal(c->offsets[k], at);
+        for (int j = 0; j < k % 4 && k % 9 != 4; j++)
+            assert_true(c->numbers[at++] == k + j / 4.0);
+    }
+    assert_int_equal(c->count, at);
+    c = column(t, "holes", NULL);
+    assert_int_equal(c->count, 3 * N);
+    for (int i = 0; i < 3 * N; i++)
+        assert_true(i % 3 == 1 ? isnan(c->numbers[i]) : c->numbers[i] == i / 3 * 10 + i % 3);
+    c = column(t, "deep", NULL);
+    assert_int_equal(c->count, 3 * N);
+    for (int k = 0; k < N; k++) {
+        assert_int_equal(c->offsets[k], 3 * k);
+        for (int j = 0; j < 3; j++) assert_true(c->numbers[3 * k + j] == k + (j == 2));
+    }
+}
+
+static void check_bytes(Table *t) {
+    static const char *const words[] = {"wing", "rotor", "\xc3\xa9t\xc3\xa9"};
+    const ParquetColumn *c = column(t, "text", NULL);
+    for (int k = 0; k < N; k++) assert_text(&c->bytes[k], k % 11 == 5 ? NULL : words[k % 3]);
+    c = column(t, "image", "bytes");
+    for (int k = 0; k < N; k++) {
+        assert_int_equal(c->bytes[k].size, k % 5);
+        for (size_t j = 0; j < c->bytes[k].size; j++) assert_int_equal(c->bytes[k].data[j], k);
+    }
+    c = column(t, "image", "path");
+    for (int k = 0; k < N; k++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d.png", k);
+        assert_text(&c->bytes[k], k % 2 ? NULL : name);
+    }
+    c = column(t, "fixed", NULL);
+    for (int k = 0; k < N; k++) {
+        assert_int_equal(c->bytes[k].size, 3);
+        for (int j = 0; j < 3; j++) assert_int_equal(c->bytes[k].data[j], k + j);
+    }
+}
+
+static void check_file(void **state) {
+    Error err;
+    Table t = {0};
+    if (!parquet_open(*state, &t.file, &err)) fail_msg("%s", err.text);
+    assert_int_equal(parquet_rows(t.file), N);
+    assert_int_equal(parquet_row_groups(t.file), 3);
+    assert_int_equal(parquet_row_group_rows(t.file, 0), GROUP);
+    assert_string_equal(parquet_metadata(t.file, "maker"), "tact tests");
+    check_numbers(&t);
+    check_lists(&t);
+    check_bytes(&t);
+    parquet_column_free(&t.column);
+    parquet_close(t.file);
+}
+
+static void assert_column_refused(const char *path, int i, const char *says) {
+    Error err = {""};
+    ParquetFile *f;
+    ParquetColumn c;
+    if (!parquet_open(path, &f, &err)) fail_msg("%s", err.text);
+    assert_false(parquet_read(f, i, 0, -1, &c, &err));
+    if (!strstr(err.text, says) || !strstr(err.text, path))
+        fail_msg("\"%s\" lacks \"%s\"", err.text, says);
+    parquet_close(f);
+}
+
+static void other_encodings_are_named(void **state) {
+    (void)state;
+    Error err;
+    ParquetFile *f;
+    ParquetColumn c;
+    assert_column_refused("tests/formats/data/parquet/delta.parquet", 0, "encoding 5");
+    assert_column_refused("tests/formats/data/parquet/brotli.parquet", 0, "codec");
+    // Another column of the same file can still be read.
+    if (!parquet_open("tests/formats/data/parquet/delta.parquet", &f, &err)) fail_msg("%s", err.text);
+    if (!parquet_read(f, 1, 0, -1, &c, &err)) fail_msg("%s", err.text);
+    assert_true(c.numbers[N - 1] == 0.5);
+    parquet_column_free(&c);
+    parquet_close(f);
+}
+
+#define PEER(name) {"check " name, check_file, NULL, NULL, "tests/formats/data/parquet/" name ".parquet"}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        PEER("plain_v1"),
+        PEER("dictionary_snappy_v1"),
+        PEER("dictionary_zstd_v2"),
+        PEER("plain_gzip_v2"),
+        cmocka_unit_test(other_encodings_are_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -30,6 +30,10 @@
         if (!(call)) fail_msg("%s", err.text);                                                     \
     } while (0)
 
+static inline void assert_within(double got, double want, double tolerance) {
+    if (!(fabs(got - want) <= tolerance)) fail_msg("%.12g is not %.12g", got, want);
+}
+
 // ---- places -----------------------------------------------------------------------------------
 
 static inline char *at(Arena *a, const char *dir, const char *name) {

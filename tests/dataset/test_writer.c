@@ -122,10 +122,6 @@ static double stat(const Dataset *ds, const char *feature, const char *name, siz
     return json_number_value(item);
 }
 
-static void assert_near(double found, double expected) {
-    if (!(fabs(found - expected) <= 1e-9)) fail_msg("%.12g, expected %.12g", found, expected);
-}
-
 static void statistics_are_right(void **state) {
     Fixture *f = *state;
     WriterOptions o = options(f);
@@ -140,27 +136,27 @@ static void statistics_are_right(void **state) {
             high = fmax(high, x);
         }
         for (int r = 0; r < 12; r++) squares += pow((double)value(r, j) - sum / 12, 2);
-        assert_near(stat(ds, "observation.state", "min", (size_t)j), low);
-        assert_near(stat(ds, "observation.state", "max", (size_t)j), high);
-        assert_near(stat(ds, "observation.state", "mean", (size_t)j), sum / 12);
-        assert_near(stat(ds, "observation.state", "std", (size_t)j), sqrt(squares / 12));
+        assert_within(stat(ds, "observation.state", "min", (size_t)j), low, 1e-9);
+        assert_within(stat(ds, "observation.state", "max", (size_t)j), high, 1e-9);
+        assert_within(stat(ds, "observation.state", "mean", (size_t)j), sum / 12, 1e-9);
+        assert_within(stat(ds, "observation.state", "std", (size_t)j), sqrt(squares / 12), 1e-9);
     }
-    assert_near(stat(ds, "observation.state", "count", 0), 12);
+    assert_within(stat(ds, "observation.state", "count", 0), 12, 1e-9);
     // 0 .. 11: the quantiles by interpolation.
-    assert_near(stat(ds, "index", "q01", 0), 0.11);
-    assert_near(stat(ds, "index", "q50", 0), 5.5);
-    assert_near(stat(ds, "index", "q90", 0), 9.9);
-    assert_near(stat(ds, "frame_index", "max", 0), 4);
-    assert_near(stat(ds, "task_index", "max", 0), 1);
+    assert_within(stat(ds, "index", "q01", 0), 0.11, 1e-9);
+    assert_within(stat(ds, "index", "q50", 0), 5.5, 1e-9);
+    assert_within(stat(ds, "index", "q90", 0), 9.9, 1e-9);
+    assert_within(stat(ds, "frame_index", "max", 0), 4, 1e-9);
+    assert_within(stat(ds, "task_index", "max", 0), 1, 1e-9);
     // Images: constant red, a quarter of full green, blue 0 4 8 by frame; as fractions of 255.
-    assert_near(stat(ds, camera.name, "mean", 0), 0.2);
-    assert_near(stat(ds, camera.name, "std", 0), 0);
-    assert_near(stat(ds, camera.name, "mean", 1), 0.25);
-    assert_near(stat(ds, camera.name, "std", 1), sqrt(0.1875));
-    assert_near(stat(ds, camera.name, "q50", 1), 0);
-    assert_near(stat(ds, camera.name, "q90", 1), 1);
-    assert_near(stat(ds, camera.name, "max", 2), 8.0 / 255);
-    assert_near(stat(ds, camera.name, "count", 0), 3);
+    assert_within(stat(ds, camera.name, "mean", 0), 0.2, 1e-9);
+    assert_within(stat(ds, camera.name, "std", 0), 0, 1e-9);
+    assert_within(stat(ds, camera.name, "mean", 1), 0.25, 1e-9);
+    assert_within(stat(ds, camera.name, "std", 1), sqrt(0.1875), 1e-9);
+    assert_within(stat(ds, camera.name, "q50", 1), 0, 1e-9);
+    assert_within(stat(ds, camera.name, "q90", 1), 1, 1e-9);
+    assert_within(stat(ds, camera.name, "max", 2), 8.0 / 255, 1e-9);
+    assert_within(stat(ds, camera.name, "count", 0), 3, 1e-9);
     const json_t *nested = json_object_get(json_object_get(ds->stats, camera.name), "min");
     assert_int_equal(json_array_size(nested), 3); // (3, 1, 1)
     assert_int_equal(json_array_size(json_array_get(json_array_get(nested, 2), 0)), 1);
@@ -198,7 +194,7 @@ static void lerobot_columns_are_there(void **state) {
     }
     ParquetColumn c;
     OK(parquet_read(p, parquet_find(p, columns[10], NULL), 0, -1, &c, &err));
-    assert_near(c.numbers[1], 7.0 / 20);
+    assert_within(c.numbers[1], 7.0 / 20, 1e-9);
     parquet_column_free(&c);
     OK(parquet_read(p, parquet_find(p, "stats/observation.state/mean", NULL), 0, -1, &c, &err));
     assert_int_equal(c.count, 9);
@@ -216,7 +212,7 @@ static void lerobot_columns_are_there(void **state) {
     json_decref(pandas);
     parquet_close(p);
     Dataset *ds = open_all(f->root);
-    assert_near(ds->episodes[2].videos[0].from, 7.0 / 20);
+    assert_within(ds->episodes[2].videos[0].from, 7.0 / 20, 1e-9);
     dataset_close(ds);
 }
 

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a policy sees at one frame: which rows, in which form, and the statistics of it.
+#include "dataset/window.h"
+#include "pose/pose.h"
+
+#include "fixture.h"
+
+typedef struct Fixture {
+    Arena arena;
+    char *dir;
+    Dataset *tiny, *poses; // three short episodes; a sample of 7-value poses
+} Fixture;
+
+static int set_up(void **state) {
+    Fixture *f = NEW(Fixture, 1);
+    Error err;
+    f->dir = new_folder(&f->arena);
+    char *tiny = at(&f->arena, f->dir, "tiny"), *poses = at(&f->arena, f->dir, "poses");
+    const SampleOptions o = {.root = poses, .episodes = 3, .frames = 12, .height = 64, .width = 64,
+                             .cameras = 1, .fps = 10, .seed = 3, .images_in_parquet = true};
+    tiny_write(tiny, TINY_GOOD, false);
+    OK(sample_dataset_write(&o, &err));
+    f->tiny = open_all(tiny);
+    f->poses = open_all(poses);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    Fixture *f = *state;
+    Error err;
+    dataset_close(f->tiny);
+    dataset_close(f->poses);
+    if (!remove_tree(f->dir, &err)) return -1;
+    arena_free(&f->arena);
+    mem_free(f);
+    return 0;
+}
+
+// ---- rows -------------------------------------------------------------------------------------
+
+static void assert_rows(const Dataset *ds, int horizon, int down_sample, int64_t row, int64_t a,
+                        int64_t b, int64_t c) {
+    const WindowSpec w = {.horizon = horizon, .down_sample = down_sample, .chunk_size = 1};
+    int64_t rows[3] = {-1, -1, -1};
+    window_rows(ds, &w, row, rows);
+    assert_int_equal(rows[0], a);
+    assert_int_equal(rows[1], b);
+    assert_int_equal(rows[2], c);
+}
+
+// Episode 1 is rows 4..8, episode 2 rows 9..14.
+static void old_observations_clamp_to_their_episode(void **state) {
+    const Dataset *ds = ((Fixture *)*state)->tiny;
+    assert_rows(ds, 3, 1, 0, 0, 0, 0);
+    assert_rows(ds, 3, 1, 4, 4, 4, 4);
+    assert_rows(ds, 3, 1, 5, 4, 4, 5);
+    assert_rows(ds, 3, 2, 7, 4, 5, 7);
+    assert_rows(ds, 3, 2, 8, 4, 6, 8);
+    assert_rows(ds, 3, 100, 14, 9, 9, 14);
+    assert_rows(ds, 1, 5, 9, 9, -1, -1);
+}
+
+static void nothing_is_seen_of_another_episode(void **state) {
+    const Dataset *ds = ((Fixture *)*state)->tiny;
+    for (int down = 1; down < 5; down++) {
+        const WindowSpec w = {.horizon = 4, .down_sample = down, .chunk_size = 6};
+        for (int64_t row = 0; row < ds->rows; row++) {
+            const Episode *e = &ds->episodes[ds->episode_of[row]];
+            int64_t rows[4];
+            double seen[4 * 2], action[6];
+            uint8_t pad[6];
+            window_rows(ds, &w, row, rows);
+            window_state(ds, &w, row, seen);
+            window_action(ds, &w, row, action, pad);
+            for (int t = 0; t < 4; t++) {
+                assert_int_equal(ds->episode_of[rows[t]], ds->episode_of[row]);
+                assert_true(seen[2 * t] == (double)tiny_state(rows[t], 0));
+                assert_true(seen[2 * t + 1] == (double)tiny_state(rows[t], 1));
+            }
+            assert_int_equal(rows[3], row);
+            for (int h = 0; h < 6; h++) {
+                int64_t last = e->first_row + e->length - 1, r = row + h < last ? row + h : last;
+                assert_true(action[h] == (double)tiny_action(r));
+                assert_int_equal(pad[h], row + h > last);
+            }
+        }
+    }
+}
+
+// A selection in another order than the recording's: an episode's neighbours are others.
+static void a_selection_keeps_its_own_edges(void **state) {
+    const Fixture *f = *state;
+    Arena a = {0};
+    Error err;
+    Dataset *ds;
+    const int64_t episodes[] = {2, 0};
+    OK(dataset_open(&(DatasetOptions){.root = at(&a, f->dir, "tiny"), .episodes = episodes,
+                                      .n_episodes = 2}, &ds, &err));
+    assert_rows(ds, 3, 1, 6, 6, 6, 6); // rows 6..9 are episode 0, frames 0..3
+    assert_rows(ds, 3, 1, 5, 3, 4, 5);
+    assert_int_equal(ds->index[6], 0);
+    dataset_close(ds);
+    arena_free(&a);
+}
+
+// ---- relative poses ---------------------------------------------------------------------------
+
+static void recorded(const float *data, int64_t row, double out[POSE_ROW]) {
+    for (int i = 0; i < POSE_ROW; i++) out[i] = (double)data[row * POSE_ROW + i];
+}
+
+static void poses_are_relative_to_the_newest_observation(void **state) {
+    const Dataset *ds = ((Fixture *)*state)->poses;
+    const WindowSpec w = {.horizon = 3, .down_sample = 2, .chunk_size = 5, .relative = true, .arms = 1};
+    const double here[POSE_POLICY_ROW] = {0, 0, 0, 1, 0, 0, 0, 1, 0};
+    assert_int_equal(window_state_dim(ds, &w), POSE_POLICY_ROW);
+    assert_int_equal(window_action_dim(ds, &w), POSE_POLICY_ROW);
+    for (int64_t row = 0; row < ds->rows; row += 5) {
+        double s[3][POSE_POLICY_ROW], a[5][POSE_POLICY_ROW], want[POSE_POLICY_ROW];
+        double base[POSE_ROW], raw[POSE_ROW];
+        int64_t rows[3];
+        uint8_t pad[5];
+        window_rows(ds, &w, row, rows);
+        window_state(ds, &w, row, s[0]);
+        window_action(ds, &w, row, a[0], pad);
+        recorded(ds->state_data, row, base);
+        for (int i = 0; i < 9; i++) assert_within(s[2][i], here[i], 1e-12);
+        assert_within(s[2][9], base[6], 0); // the gripper stays absolute
+        for (int t = 0; t < 3; t++) {
+            recorded(ds->state_data, rows[t], raw);
+            pose_row_to_policy(raw, base, 1, want);
+            assert_memory_equal(s[t], want, sizeof want);
+        }
+        for (int h = 0; h < 5 && !pad[h]; h++) {
+            recorded(ds->action_data, row + h, raw);
+            pose_row_to_policy(raw, base, 1, want);
+            assert_memory_equal(a[h], want, sizeof want);
+        }
+    }
+}
+
+// ---- pose_repr=auto ---------------------------------------------------------------------------
+
+static int detected(const char *const *names, int64_t size, bool with_names) {
+    Feature f = {.name = "observation.state", .size = size, .names = (const char **)(uintptr_t)names,
+                 .n_names = with_names ? (int)size : 0};
+    const Dataset ds = {.root = "set", .state = &f, .action = &f};
+    int arms = -1;
+    Error err;
+    OK(window_detect_arms(&ds, false, &arms, &err));
+    return arms;
+}
+
+static void poses_are_known_by_their_names(void **state) {
+    (void)state;
+    static const char *const plain[] = {"x", "y", "z", "rx", "ry", "rz", "gripper"};
+    static const char *const two[] = {
+        "left_x", "left_y", "left_z", "left_wx", "left_wy", "left_wz", "left_gripper",
+        "right_x", "right_y", "right_z", "right_wx", "right_wy", "right_wz", "right_gripper"};
+    static const char *const spelt[] = {"ee.x", "ee.y", "ee.z", "rotvec_x", "rotvec_y", "rotvec_z",
+                                        "gripper_width"};
+    static const char *const joints[] = {"j1", "j2", "j3", "j4", "j5", "j6", "gripper"};
+    static const char *const euler[] = {"x", "y", "z", "roll", "pitch", "yaw", "gripper"};
+    static const char *const swapped[] = {"rx", "ry", "rz", "x", "y", "z", "gripper"};
+    assert_int_equal(detected(plain, 7, true), 1);
+    assert_int_equal(detected(two, 14, true), 2);
+    assert_int_equal(detected(spelt, 7, true), 1);
+    assert_int_equal(detected(plain, 7, false), 0);
+    assert_int_equal(detected(plain, 6, true), 0);
+    assert_int_equal(detected(joints, 7, true), 0);
+    assert_int_equal(detected(euler, 7, true), 0);
+    assert_int_equal(detected(swapped, 7, true), 0);
+}
+
+static void asked_for_poses_need_seven_values(void **state) {
+    const Fixture *f = *state;
+    int arms;
+    Error err;
+    assert_false(window_detect_arms(f->tiny, true, &arms, &err));
+    assert_says(&err, "--policy.pose_repr=relative", "2 and 1");
+    OK(window_detect_arms(f->poses, true, &arms, &err));
+    assert_int_equal(arms, 1);
+}
+
+// ---- statistics -------------------------------------------------------------------------------
+
+static void assert_stats(const Stats *s, int i, double min, double max, double mean, double std) {
+    assert_within(s->min[i], min, 1e-12);
+    assert_within(s->max[i], max, 1e-12);
+    assert_within(s->mean[i], mean, 1e-12);
+    assert_within(s->std[i], std, 1e-12);
+}
+
+// Episode 0 (states 0..3) with T = 2: it sees 0 0, 0 1, 1 2, 2 3. Actions with H = 2, padding left
+// out: 0 -1, -1 -2, -2 -3, -3.
+static void statistics_are_those_of_the_windows(void **state) {
+    const Dataset *ds = ((Fixture *)*state)->tiny;
+    const WindowSpec w = {.horizon = 2, .down_sample = 1, .chunk_size = 2};
+    const int64_t rows[] = {0, 1, 2, 3};
+    Stats s, a;
+    Error err;
+    OK(window_stats(ds, &w, rows, 4, 0, 1, &s, &a, &err));
+    assert_int_equal(s.count, 8);
+    assert_stats(&s, 0, 0, 3, 9.0 / 8, sqrt(19.0 / 8 - 81.0 / 64));
+    assert_stats(&s, 1, 0.125, 3.125, 9.0 / 8 + 0.125, sqrt(19.0 / 8 - 81.0 / 64));
+    assert_int_equal(a.count, 7);
+    assert_stats(&a, 0, -3, 0, -12.0 / 7, sqrt(28.0 / 7 - 144.0 / 49));
+    stats_free(&s);
+    stats_free(&a);
+}
+
+static void samples_are_drawn_without_replacement(void **state) {
+    const Dataset *ds = ((Fixture *)*state)->tiny;
+    const WindowSpec w = {.horizon = 1, .down_sample = 1, .chunk_size = 1};
+    Stats all, some, same, other;
+    Error err;
+    OK(window_stats(ds, &w, NULL, 0, 1000, 1, NULL, &all, &err)); // more than there are: all
+    assert_int_equal(all.count, TINY_ROWS);
+    assert_stats(&all, 0, -14, 0, -7, sqrt(1015.0 / 15 - 49));
+    OK(window_stats(ds, &w, NULL, 0, TINY_ROWS - 1, 1, NULL, &some, &err));
+    OK(window_stats(ds, &w, NULL, 0, TINY_ROWS - 1, 1, NULL, &same, &err));
+    OK(window_stats(ds, &w, NULL, 0, TINY_ROWS - 1, 2, NULL, &other, &err));
+    assert_int_equal(some.count, TINY_ROWS - 1);
+    assert_true(some.mean[0] == same.mean[0]);
+    assert_true(some.mean[0] != other.mean[0]);
+    // 14 different numbers of 0..14: what is missing is one of them.
+    double missing = -105 - some.mean[0] * (TINY_ROWS - 1);
+    assert_within(missing, round(missing), 1e-9);
+    Stats *done[] = {&all, &some, &same, &other};
+    for (int i = 0; i < 4; i++) stats_free(done[i]);
+    assert_false(window_stats(ds, &w, (const int64_t[]){0}, 0, 0, 1, NULL, &all, &err));
+}
+
+static void rotations_keep_their_scale(void **state) {
+    const Dataset *ds = ((Fixture *)*state)->poses;
+    const WindowSpec w = {.horizon = 2, .down_sample = 1, .chunk_size = 4, .relative = true, .arms = 1};
+    Stats s, a;
+    Error err;
+    OK(window_stats(ds, &w, NULL, 0, 0, 1, &s, &a, &err));
+    for (int i = 3; i < 9; i++) {
+        assert_stats(&s, i, -1, 1, 0, 1);
+        assert_stats(&a, i, -1, 1, 0, 1);
+    }
+    assert_true(a.max[0] > a.min[0] && a.max[0] < 1); // metres, relative
+    stats_free(&s);
+    stats_free(&a);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(old_observations_clamp_to_their_episode),
+        cmocka_unit_test(nothing_is_seen_of_another_episode),
+        cmocka_unit_test(a_selection_keeps_its_own_edges),
+        cmocka_unit_test(poses_are_relative_to_the_newest_observation),
+        cmocka_unit_test(poses_are_known_by_their_names),
+        cmocka_unit_test(asked_for_poses_need_seven_values),
+        cmocka_unit_test(statistics_are_those_of_the_windows),
+        cmocka_unit_test(samples_are_drawn_without_replacement),
+        cmocka_unit_test(rotations_keep_their_scale),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// LeRobot's log line and the same figures as JSON.
+#include "base/file.h"
+#include "base/memory.h"
+#include "formats/json.h"
+#include "train/metrics.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static void assert_big(double value, const char *want) {
+    char text[32];
+    big_number(text, sizeof text, value);
+    assert_string_equal(text, want);
+}
+
+static void big_numbers_are_lerobots(void **state) {
+    (void)state;
+    assert_big(0, "0");
+    assert_big(999, "999");
+    assert_big(1000, "1K");
+    assert_big(1600, "2K");
+    assert_big(2500, "2K"); // halves to even, as Python's format
+    assert_big(51605386, "52M");
+    assert_big(3.2e9, "3B");
+    assert_big(1e21, "1000000Q");
+}
+
+// 200 steps of batch 8 over 2238 frames of 6 episodes; two steps since the last line.
+static Metrics example(void) {
+    Metrics m = {.batch_size = 8, .frames = 2238, .episodes = 6};
+    metrics_add(&m, (ActLosses){.total = 7, .l1 = 1, .kld = 0.6f}, 150, 1e-5, 0.002, 0.04);
+    metrics_add(&m, (ActLosses){.total = 5.12f, .l1 = 0.5f, .kld = 0.4f}, 156.426, 1e-5, 0.004, 0.06);
+    return m;
+}
+
+static void the_line_is_lerobots(void **state) {
+    (void)state;
+    Metrics m = example();
+    char line[512];
+    metrics_line(&m, 200, line, sizeof line);
+    assert_string_equal(line, "step:200 smpl:2K ep:4 epch:0.71 loss:6.060 grdn:153.213 lr:1.0e-05 "
+                              "updt_s:0.050 data_s:0.003 l1_loss:0.750 kld_loss:0.500");
+    metrics_reset(&m);
+    assert_true(metrics_mean_loss(&m) == 0);
+    metrics_add(&m, (ActLosses){.total = 2}, 1, 1e-5, 0, 0);
+    assert_true(metrics_mean_loss(&m) == 2);
+}
+
+static double number(const json_t *line, const char *key) {
+    const json_t *v = json_object_get(line, key);
+    assert_true(json_is_number(v));
+    return json_number_value(v);
+}
+
+static void the_same_figures_are_appended_as_json(void **state) {
+    (void)state;
+    char path[] = "/tmp/tact-metrics-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && close(fd) == 0);
+    Error err;
+    Metrics m = example();
+    bool ok = metrics_open(&m, path, &err) && metrics_write(&m, 200, &err) &&
+              metrics_write_eval(&m, 200, 3.5, &err);
+    if (!ok) fail_msg("%s", err.text);
+    metrics_close(&m);
+    if (!metrics_open(&m, path, &err) || !metrics_write(&m, 400, &err)) fail_msg("%s", err.text);
+    metrics_close(&m);
+    char *text;
+    size_t size;
+    if (!file_read(path, &text, &size, &err)) fail_msg("%s", err.text);
+    json_t *lines[3];
+    char *at = text;
+    for (int i = 0; i < 3; i++) {
+        char *end = strchr(at, '\n');
+        assert_non_null(end);
+        lines[i] = json_loadb(at, (size_t)(end - at), 0, NULL);
+        assert_non_null(lines[i]);
+        at = end + 1;
+    }
+    assert_int_equal(*at, 0);
+    assert_true(number(lines[0], "step") == 200 && number(lines[2], "step") == 400);
+    assert_true(number(lines[0], "samples") == 1600);
+    assert_true(number(lines[0], "l1_loss") == 0.75);
+    assert_true(number(lines[1], "eval_loss") == 3.5);
+    for (int i = 0; i < 3; i++) json_decref(lines[i]);
+    mem_free(text);
+    unlink(path);
+}
+
+static void a_full_disk_is_reported(void **state) {
+    (void)state;
+    Error err = {""};
+    Metrics m = example();
+    if (!metrics_open(&m, "/dev/full", &err)) fail_msg("%s", err.text);
+    assert_false(metrics_write(&m, 200, &err));
+    assert_non_null(strstr(err.text, "/dev/full"));
+    metrics_close(&m);
+    assert_false(metrics_open(&m, "/no/such/folder/metrics.jsonl", &err));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(big_numbers_are_lerobots),
+        cmocka_unit_test(the_line_is_lerobots),
+        cmocka_unit_test(the_same_figures_are_appended_as_json),
+        cmocka_unit_test(a_full_disk_is_reported),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -11,6 +11,10 @@
 #include "formats/json.h"
 #include <stdint.h>
 
+// Values of a state, action or environment state; dataset_open refuses wider ones, so that a row fits
+// on the stack.
+enum { MAX_VECTOR = 4096 };
+
 typedef enum FeatureKind {
     FEATURE_STATE,  // observation.state
     FEATURE_ENV,    // observation.environment_state

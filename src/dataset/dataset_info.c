@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_IMAGE_SIDE = 16384, MAX_VECTOR = 1 << 20, MAX_NESTING = 16 };
+enum { MAX_IMAGE_SIDE = 16384, MAX_NESTING = 16 };
 
 static bool check_version(Source *s, const char *info, const json_t *root, Error *err) {
     const char *text = json_string_value(json_object_get(root, "codebase_version"));
@@ -154,7 +154,10 @@ static bool read_vector(const char *info, const Feature *f, Error *err) {
         return fail(err, "%s: feature '%s' has dtype '%.40s'; only float32 and float64 can be used",
                     info, f->name, f->dtype);
     }
-    return (f->rank == 1 && f->size > 0 && f->size <= MAX_VECTOR) ||
+    if (f->size > MAX_VECTOR)
+        return fail(err, "%s: feature '%s' has %lld values a frame; tact takes up to %d", info,
+                    f->name, (long long)f->size, MAX_VECTOR);
+    return (f->rank == 1 && f->size > 0) ||
            fail(err, "%s: feature '%s' is not a vector; its shape must be [n]", info, f->name);
 }
 

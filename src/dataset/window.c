@@ -84,8 +84,6 @@ void window_rows(const Dataset *ds, const WindowSpec *w, int64_t row, int64_t *r
     }
 }
 
-enum { MAX_ROW = 4096 }; // values of a row; dataset_open refuses wider ones
-
 static void load_row(const float *data, int64_t size, int64_t row, double *out) {
     for (int64_t i = 0; i < size; i++) out[i] = data[row * size + i];
 }
@@ -99,7 +97,7 @@ static void transform(const WindowSpec *w, const double *base, const double *rec
 
 void window_state(const Dataset *ds, const WindowSpec *w, int64_t row, double *state) {
     if (!state || !ds->state) return;
-    double base[MAX_ROW], recorded[MAX_ROW];
+    double base[MAX_VECTOR], recorded[MAX_VECTOR];
     int64_t size = ds->state->size, dim = window_state_dim(ds, w);
     int64_t first = ds->episodes[ds->episode_of[row]].first_row;
     load_row(ds->state_data, size, row, base);
@@ -112,7 +110,7 @@ void window_state(const Dataset *ds, const WindowSpec *w, int64_t row, double *s
 
 void window_action(const Dataset *ds, const WindowSpec *w, int64_t row, double *action,
                    uint8_t *is_pad) {
-    double base[MAX_ROW], recorded[MAX_ROW];
+    double base[MAX_VECTOR], recorded[MAX_VECTOR];
     int64_t size = ds->action->size, dim = window_action_dim(ds, w);
     const Episode *e = &ds->episodes[ds->episode_of[row]];
     int64_t last = e->first_row + e->length - 1;

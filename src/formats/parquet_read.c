@@ -228,7 +228,15 @@ static void own_page(const Read *r, Page *page) {
     page->data = copy;
 }
 
+static bool within_bounds(const ParquetColumn *out, int64_t first, const Chunk *c) {
+    if (!c->bounded || out->kind != PARQUET_NUMBERS) return true;
+    for (int64_t i = first; i < out->count; i++)
+        if (out->numbers[i] < c->min || out->numbers[i] > c->max) return false; // a null is NaN
+    return true;
+}
+
 static bool read_chunk(Read *r, const RowGroup *g, Arena *scratch, Error *err) {
+    int64_t first = r->out->count;
     const Chunk *c = &g->chunks[r->leaf - r->f->leaves];
     const uint8_t *at = r->f->data + c->start, *end = at + c->bytes;
     r->row_end = r->row + g->rows;
@@ -248,7 +256,9 @@ static bool read_chunk(Read *r, const RowGroup *g, Arena *scratch, Error *err) {
             seen += page.values;
         }
     }
-    return r->row == r->row_end || damaged(r, "it has other rows than its row group", err);
+    if (r->row != r->row_end) return damaged(r, "it has other rows than its row group", err);
+    return within_bounds(r->out, first, c) ||
+           damaged(r, "a value lies outside the range that its footer gives", err);
 }
 
 // Sizes of the whole read, from the footer.

@@ -63,13 +63,20 @@ static void skip_struct(ThriftReader *r) {
     while ((type = thrift_field(r, &id)) != THRIFT_STOP) thrift_skip(r, type);
 }
 
+// Inside a container a boolean takes a byte.
+static int element_type(int type) {
+    return type == THRIFT_TRUE || type == THRIFT_FALSE ? THRIFT_BYTE : type;
+}
+
 static void skip_map(ThriftReader *r) {
     uint64_t n = thrift_varint(r);
     if (n == 0 || r->bad) return;
     uint8_t types = next_byte(r);
+    // Every key and every value takes a byte at least.
+    if (n > (uint64_t)(r->end - r->at) / 2) r->bad = true;
     for (uint64_t i = 0; i < n && !r->bad; i++) {
-        thrift_skip(r, types >> 4);
-        thrift_skip(r, types & 15);
+        thrift_skip(r, element_type(types >> 4));
+        thrift_skip(r, element_type(types & 15));
     }
 }
 
@@ -95,9 +102,7 @@ void thrift_skip(ThriftReader *r, int type) {
     case THRIFT_SET: {
         int element;
         int64_t n = thrift_list(r, &element);
-        // Inside a list a boolean takes a byte.
-        if (element == THRIFT_TRUE || element == THRIFT_FALSE) element = THRIFT_BYTE;
-        for (int64_t i = 0; i < n && !r->bad; i++) thrift_skip(r, element);
+        for (int64_t i = 0; i < n && !r->bad; i++) thrift_skip(r, element_type(element));
         break;
     }
     case THRIFT_MAP: skip_map(r); break;

@@ -355,6 +355,19 @@ static void random_damage(void **state) {
     mem_free(copy), mem_free(data);
 }
 
+// A field to be skipped that claims 2^63 empty booleans: refused at once.
+static void endless_maps_end(void **state) {
+    (void)state;
+    static const uint8_t file[] = {'P',  'A',  'R',  '1',  0xfb, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                   0xff, 0xff, 0xff, 0xff, 0x01, 0x11, 12,   0,    0,    0,
+                                   'P',  'A',  'R',  '1'};
+    Error err;
+    ParquetFile *f;
+    OK(file_write(path, file, sizeof file, &err));
+    assert_false(parquet_open(path, &f, &err));
+    assert_non_null(strstr(err.text, path));
+}
+
 static void not_parquet(void **state) {
     (void)state;
     static const char *const texts[] = {"", "PAR1", "PAR1PAR1", "PAR1\1\2\3\4\xff\xff\xff\x7fPAR1",
@@ -378,6 +391,7 @@ int main(void) {
         cmocka_unit_test(cut_at_every_length),
         cmocka_unit_test(flip_every_bit),
         cmocka_unit_test(random_damage),
+        cmocka_unit_test(endless_maps_end),
         cmocka_unit_test(not_parquet),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);

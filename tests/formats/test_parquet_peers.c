@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files another library wrote: pages v1 and v2, plain and dictionary, every codec. See
 // data/parquet/README.md for what is in them.
+#include "base/file.h"
+#include "base/memory.h"
 #include "formats/parquet.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -133,6 +137,30 @@ static void other_encodings_are_named(void **state) {
     parquet_close(f);
 }
 
+// A file without checksums: what a flip makes of a number is seen when it leaves the column's range.
+static void numbers_out_of_range_are_refused(void **state) {
+    (void)state;
+    static const char source[] = "tests/formats/data/parquet/plain_v1.parquet";
+    char path[] = "/tmp/tact-parquet-XXXXXX";
+    char *data;
+    size_t size;
+    Error err;
+    int fd = mkstemp(path), flips = 0;
+    assert_true(fd >= 0 && close(fd) == 0);
+    if (!file_read(source, &data, &size, &err)) fail_msg("%s", err.text);
+    float third = 3 / 8.0f; // 0 .. 39/8: its negative is outside
+    for (size_t i = 0; i + 4 < size; i++) {
+        if (memcmp(data + i, &third, 4) != 0 || flips) continue;
+        data[i + 3] ^= (char)0x80;
+        flips++;
+    }
+    assert_int_equal(flips, 1);
+    if (!file_write(path, data, size, &err)) fail_msg("%s", err.text);
+    assert_column_refused(path, 2, "outside the range");
+    mem_free(data);
+    unlink(path);
+}
+
 #define PEER(name) {"check " name, check_file, NULL, NULL, "tests/formats/data/parquet/" name ".parquet"}
 
 int main(void) {
@@ -142,6 +170,7 @@ int main(void) {
         PEER("dictionary_zstd_v2"),
         PEER("plain_gzip_v2"),
         cmocka_unit_test(other_encodings_are_named),
+        cmocka_unit_test(numbers_out_of_range_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "dataset/dataset_internal.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,9 +129,14 @@ static bool check_totals(Source *s, Error *err) {
                 (long long)s->n_listed, (long long)frames);
 }
 
-static bool load_stats(Source *s, Error *err) {
+// Only cameras' statistics are ever taken from it, and those on request. Python writes NaN for a column
+// that holds one, which is no JSON: not a reason to refuse a dataset.
+static void load_stats(Source *s) {
     const char *path = arena_printf(&s->scratch, "%s/meta/stats.json", s->ds->root);
-    return !s->v30 || !file_exists(path) || json_read(path, &s->ds->stats, err);
+    Error err;
+    if (!s->v30 || !file_exists(path) || json_read(path, &s->ds->stats, &err)) return;
+    s->ds->stats = NULL;
+    log_warn("%s (going on without it: tact computes its own statistics)", err.text);
 }
 
 bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err) {
@@ -140,7 +146,8 @@ bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err) {
     bool ok = resolve_root(ds, options, err) && info_load(&s, err) &&
               (s.v30 ? v30_list(&s, err) : v21_list(&s, err)) && check_totals(&s, err) &&
               select_episodes(&s, options, err) && paths_check(&s, options->need_videos, err) &&
-              paths_fill(&s, err) && columns_load(&s, err) && load_stats(&s, err);
+              paths_fill(&s, err) && columns_load(&s, err);
+    if (ok) load_stats(&s);
     ds->tasks = s.tasks;
     ds->n_tasks = s.n_tasks;
     mem_free(s.listed);

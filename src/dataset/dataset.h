@@ -28,7 +28,7 @@ typedef struct Feature {
     const char *dtype; // as info.json spells it: "float32", "video", "image", ...
     FeatureKind kind;
     int rank;
-    int64_t shape[4];   // as info.json has it
+    int64_t *shape;     // (rank) as info.json has it
     int64_t size;       // product of shape (vectors)
     int height, width, channels; // VISUAL; from shape, whichever order info.json uses
     bool video;         // frames in video files, else PNG/JPEG bytes in the data files

@@ -107,10 +107,12 @@ static void read_names(Feature *f, const json_t *names, Arena *arena) {
 
 // ---- features ---------------------------------------------------------------------------------
 
-static bool read_shape(const char *info, Feature *f, const json_t *shape, Error *err) {
+static bool read_shape(const char *info, Feature *f, const json_t *shape, Arena *arena, Error *err) {
     if (!json_is_array(shape))
         return fail(err, "%s: feature '%.100s' has no shape; copy the file again", info, f->name);
     f->size = 1;
+    f->rank = (int)json_array_size(shape);
+    f->shape = arena_alloc(arena, sizeof *f->shape * (json_array_size(shape) + 1));
     for (size_t i = 0; i < json_array_size(shape); i++) {
         const json_t *side = json_array_get(shape, i);
         int64_t n = json_integer_value(side);
@@ -118,10 +120,9 @@ static bool read_shape(const char *info, Feature *f, const json_t *shape, Error 
             return fail(err, "%s: feature '%.100s' has an impossible shape; copy the file again",
                         info, f->name);
         }
-        if (i < 4) f->shape[i] = n;
+        f->shape[i] = n;
         f->size *= n;
     }
-    f->rank = (int)json_array_size(shape);
     return true;
 }
 
@@ -136,7 +137,9 @@ static bool read_visual(const char *info, Feature *f, const json_t *feature, Err
     f->depth = flag_at(feature, "is_depth_map") || flag_at(feature, "video.is_depth_map");
     if (f->rank == 3) {
         bool first = f->shape[0] <= 4 && f->shape[2] > 4;
-        if (f->n_names == 3) first = strncmp(f->names[0], "channel", 7) == 0;
+        // Names decide where they say which side is the channels.
+        if (f->n_names == 3 && strncmp(f->names[2], "channel", 7) == 0) first = false;
+        else if (f->n_names == 3 && strncmp(f->names[0], "channel", 7) == 0) first = true;
         f->channels = (int)f->shape[first ? 0 : 2];
         f->height = (int)f->shape[first ? 1 : 0];
         f->width = (int)f->shape[first ? 2 : 1];
@@ -173,7 +176,7 @@ static bool read_feature(Source *s, const char *info, Feature *f, const char *na
     f->name = arena_strdup(&ds->arena, name);
     f->dtype = arena_strdup(&ds->arena, dtype);
     f->kind = FEATURE_OTHER;
-    if (!read_shape(info, f, json_object_get(feature, "shape"), err)) return false;
+    if (!read_shape(info, f, json_object_get(feature, "shape"), &ds->arena, err)) return false;
     read_names(f, json_object_get(feature, "names"), &ds->arena);
     if (strcmp(dtype, "video") == 0 || strcmp(dtype, "image") == 0)
         return read_visual(info, f, feature, err);

@@ -42,9 +42,16 @@ static bool is_rotation(const char *name, const char *axis, const char *whole) {
            (has_word(name, "rotvec|rotation|rot|axisangle|angle|rvec") && has_word(name, axis));
 }
 
+// Names of changes and speeds are not poses, whatever their axes.
+static bool is_change(const char *name) {
+    return has_word(name, "delta|diff|vel|velocity|speed|twist|d|dx|dy|dz|force|torque");
+}
+
 static bool is_pose_arm(const char *const *names) {
     static const char *const axes[] = {"x", "y", "z"};
     static const char *const turns[] = {"rx|wx", "ry|wy", "rz|wz"};
+    for (int i = 0; i < 6; i++)
+        if (is_change(names[i])) return false;
     for (int i = 0; i < 3; i++) {
         bool turn = is_rotation(names[i], axes[i], turns[i]);
         if (turn || !has_word(names[i], axes[i])) return false;

@@ -247,15 +247,15 @@ bool parquet_footer(ParquetFile *f, Error *err) {
     int id = 0, type;
     bool schema = false, groups = false;
     while ((type = thrift_field(&r, &id)) != THRIFT_STOP) {
-        if (id == 2 && type == THRIFT_LIST) {
+        if (id == 2 && type == THRIFT_LIST && !schema) { // the row groups are read by it: once only
             if (!read_schema(f, &r)) return damaged(f, "its schema does not hold together", err);
             schema = true;
-        } else if (id == 3 && type == THRIFT_I64) {
+        } else if (id == 3 && type == THRIFT_I64 && !groups) {
             f->rows = thrift_int(&r);
-        } else if (id == 4 && type == THRIFT_LIST && schema) {
+        } else if (id == 4 && type == THRIFT_LIST && schema && !groups) {
             if (!read_groups(f, &r)) return damaged(f, "its row groups do not hold together", err);
             groups = true;
-        } else if (id == 5 && type == THRIFT_LIST) {
+        } else if (id == 5 && type == THRIFT_LIST && !f->metadata) {
             if (!read_key_values(f, &r)) return damaged(f, "its metadata does not hold together", err);
         } else {
             thrift_skip(&r, type);

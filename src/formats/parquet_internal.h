@@ -60,6 +60,7 @@ CHECKED bool parquet_footer(ParquetFile *f, Error *err);
 // A page with its payload unpacked.
 typedef struct Page {
     int type, encoding;
+    int def_encoding, rep_encoding; // v1
     int64_t values;
     const uint8_t *levels_rep, *levels_def; // v2: separate; v1: NULL
     size_t rep_bytes, def_bytes;

@@ -106,16 +106,14 @@ bool parquet_page(const ParquetFile *f, const Chunk *c, const uint8_t **at, cons
     const uint8_t *start = *at;
     ThriftReader r = {start, end, false, 0};
     Header h = read_header(&r);
-    *page = (Page){.type = h.type, .encoding = h.encoding, .values = h.values};
+    *page = (Page){.type = h.type, .encoding = h.encoding, .values = h.values,
+                   .def_encoding = h.def_encoding, .rep_encoding = h.rep_encoding};
     if (h.type == PAGE_INDEX && !r.bad && h.packed >= 0 && h.packed <= r.end - r.at) {
         *at = r.at + h.packed;
         return true;
     }
     if (r.bad || !header_is_sane(&h, c, r.end - r.at))
         return damaged(f, start, "its header does not hold together", err);
-    if (h.type == PAGE_DATA && (h.def_encoding != ENCODING_RLE || h.rep_encoding != ENCODING_RLE))
-        return fail(err, "%s: levels in encoding %d; only RLE is supported", f->path,
-                    h.def_encoding);
     const uint8_t *body = r.at;
     *at = body + h.packed;
     if (h.has_crc && (uint32_t)crc32(0, body, (uInt)h.packed) != h.crc)
@@ -152,10 +150,12 @@ bool parquet_hybrid(const uint8_t *data, size_t bytes, int width, int64_t count,
         uint64_t n = header >> 1;
         if (r.bad || n == 0) return false;
         if (header & 1) { // n groups of eight, bit-packed, least significant bit first
-            if (n > (uint64_t)(r.end - r.at) / (width ? (uint64_t)width : 1) + 1) return false;
-            if ((uint64_t)(r.end - r.at) < n * (uint64_t)width) return false;
+            // Some writers leave out the last group's unused bytes.
+            uint64_t room = (uint64_t)(r.end - r.at), wanted = (uint64_t)(count - i);
+            if (n < (wanted + 7) / 8) wanted = 8 * n;
+            if (room < (wanted * (uint64_t)width + 7) / 8) return false;
             uint64_t bit = 0;
-            for (uint64_t k = 0; k < 8 * n && i < count; k++, bit += (uint64_t)width) {
+            for (uint64_t k = 0; k < wanted; k++, bit += (uint64_t)width) {
                 uint64_t v = 0;
                 for (int b = 0; b < width; b++) {
                     uint64_t p = bit + (uint64_t)b;
@@ -163,6 +163,8 @@ bool parquet_hybrid(const uint8_t *data, size_t bytes, int width, int64_t count,
                 }
                 out[i++] = (uint32_t)v;
             }
+            if (i == count) break;
+            if (width && n > room / (uint64_t)width) return false;
             r.at += n * (uint64_t)width;
         } else { // n times one value
             if ((size_t)(r.end - r.at) < value_bytes) return false;

@@ -182,9 +182,20 @@ static bool place_rows(Read *r, const Levels *l, int64_t entries, int64_t *leave
     return true;
 }
 
+// v1 pages name an encoding even for levels that are not there.
+static bool levels_are_rle(const Read *r, const Page *page, Error *err) {
+    int odd = r->leaf->max_rep && page->rep_encoding != ENCODING_RLE   ? page->rep_encoding
+              : r->leaf->max_def && page->def_encoding != ENCODING_RLE ? page->def_encoding
+                                                                       : ENCODING_RLE;
+    if (page->type != PAGE_DATA || odd == ENCODING_RLE) return true;
+    return fail(err, "%s: column %s has levels in encoding %d; only RLE is supported: write it again "
+                     "with pyarrow's defaults", r->f->path, r->leaf->path, odd);
+}
+
 static bool read_data_page(Read *r, Page *page, Error *err) {
     Levels l = {0};
     int64_t leaves, present;
+    if (!levels_are_rle(r, page, err)) return false;
     bool ok = read_levels(r->leaf, page, &l) || damaged(r, "its levels do not hold together", err);
     ok = ok && (place_rows(r, &l, page->values, &leaves, &present) ||
                 damaged(r, "it has other rows than its row group", err));

@@ -4,16 +4,26 @@
 
 #include <string.h>
 
+// Some writers end a page with up to eight zero bytes more than its values take; any other rest is a
+// sign of damage.
+static bool only_padding(const uint8_t *p, const uint8_t *end) {
+    if (end - p > 8) return false;
+    while (p < end && !*p) p++;
+    return p == end;
+}
+
 static bool plain_numbers(int type, const uint8_t *p, size_t bytes, int64_t count, double *out) {
     static const size_t widths[] = {[TYPE_INT32] = 4, [TYPE_INT64] = 8, [TYPE_FLOAT] = 4,
                                     [TYPE_DOUBLE] = 8};
     if (type == TYPE_BOOLEAN) {
-        if (bytes != (size_t)(count + 7) / 8) return false;
+        size_t packed = (size_t)(count + 7) / 8;
+        if (bytes < packed || !only_padding(p + packed, p + bytes)) return false;
         for (int64_t i = 0; i < count; i++) out[i] = p[i / 8] >> (i % 8) & 1;
         return true;
     }
     size_t width = widths[type];
-    if (bytes != (size_t)count * width) return false;
+    size_t needed = (size_t)count * width;
+    if (bytes < needed || !only_padding(p + needed, p + bytes)) return false;
     for (int64_t i = 0; i < count; i++, p += width) {
         union {
             int32_t i32;
@@ -44,7 +54,7 @@ static bool plain_bytes(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_
         out[i] = (ParquetBytes){p, n};
         p += n;
     }
-    return p == end;
+    return only_padding(p, end);
 }
 
 bool parquet_plain(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count, Values out) {

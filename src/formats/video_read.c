@@ -157,17 +157,27 @@ error:
     return false;
 }
 
+// Zeros at the end of an H.264 or HEVC packet may be padding (trailing_zero_8bits): of those at most
+// half of the packet passes.
+static int checked_size(const AVPacket *p, enum AVCodecID codec) {
+    int size = p->size;
+    if (codec == AV_CODEC_ID_AV1 || codec == AV_CODEC_ID_VP9) return size;
+    while (size > p->size / 2 && !p->data[size - 1]) size--;
+    return size;
+}
+
 static bool has_hole(const AVPacket *p, enum AVCodecID codec) {
     static const uint8_t zeros[HOLE];
     if (codec != AV_CODEC_ID_AV1 && codec != AV_CODEC_ID_VP9 && codec != AV_CODEC_ID_H264 &&
         codec != AV_CODEC_ID_HEVC)
         return false;
+    int size = checked_size(p, codec);
     // A run of HOLE zeros has a zero at one of every HOLE places.
-    for (int at = HOLE - 1; at < p->size; at += HOLE) {
+    for (int at = HOLE - 1; at < size; at += HOLE) {
         if (p->data[at]) continue;
         int start = at;
         while (start > at - HOLE + 1 && !p->data[start - 1]) start--;
-        if (p->size - start >= HOLE && memcmp(p->data + start, zeros, HOLE) == 0) return true;
+        if (size - start >= HOLE && memcmp(p->data + start, zeros, HOLE) == 0) return true;
     }
     return false;
 }

@@ -201,6 +201,37 @@ static void features_are_described(void **state) {
     assert_int_equal(ds->cameras[0]->height, 64);
     assert_int_equal(ds->cameras[0]->width, 96);
     dataset_close(ds);
+    // Names that say nothing about the order leave it to the shape.
+    edit_feature(f->root, "observation.images.front", "names",
+                 json_loads("[\"c\", \"h\", \"w\"]", 0, &problem));
+    ds = open_all(f->root);
+    assert_int_equal(ds->cameras[0]->channels, 3);
+    assert_int_equal(ds->cameras[0]->width, 96);
+    dataset_close(ds);
+}
+
+// What is not used is listed, whatever its form, and Python's NaN in the statistics is no reason to
+// refuse a dataset.
+static void odd_things_beside_the_data_are_no_error(void **state) {
+    Fixture *f = *state;
+    Error err;
+    json_error_t problem;
+    static const char nan[] = "{\"other\": {\"mean\": [NaN], \"std\": [Infinity]}}";
+    tiny_write(f->root, TINY_GOOD, false);
+    json_t *features = json_loads(
+        "{\"observation.state\": {\"dtype\": \"float32\", \"shape\": [2], \"names\": null},"
+        "\"action\": {\"dtype\": \"float32\", \"shape\": [1], \"names\": null},"
+        "\"grid\": {\"dtype\": \"float32\", \"shape\": [2, 3, 4, 5, 6], \"names\": null}}",
+        0, &problem);
+    edit_info(f->root, "features", features);
+    OK(file_write(at(&f->arena, f->root, "meta/stats.json"), nan, sizeof nan - 1, &err));
+    Dataset *ds = open_all(f->root);
+    assert_int_equal(ds->n_features, 3);
+    assert_int_equal(ds->features[2].rank, 5);
+    assert_int_equal(ds->features[2].shape[4], 6);
+    assert_int_equal(ds->features[2].size, 720);
+    assert_null(ds->stats);
+    dataset_close(ds);
 }
 
 static void split_holds_out_the_last_of_every_task(void **state) {
@@ -470,6 +501,7 @@ int main(void) {
         TEST(bad_selections_are_refused),
         TEST(v21_reads_as_v30_does),
         TEST(features_are_described),
+        TEST(odd_things_beside_the_data_are_no_error),
         TEST(split_holds_out_the_last_of_every_task),
         TEST(templates_expand),
         TEST(missing_datasets_say_where),

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "formats/parquet.h"
+#include "formats/parquet_thrift.h"
 #include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
@@ -355,6 +356,47 @@ static void random_damage(void **state) {
     mem_free(copy), mem_free(data);
 }
 
+static void put_leaf(ThriftWriter *w, const char *name, int children) {
+    int last = 0;
+    if (!children) thrift_put_int(w, &last, 1, THRIFT_I32, 2); // INT64
+    thrift_put_int(w, &last, 3, THRIFT_I32, 0);
+    thrift_put_binary(w, &last, 4, name, strlen(name));
+    if (children) thrift_put_int(w, &last, 5, THRIFT_I32, children);
+    thrift_put_stop(w);
+}
+
+// A second, longer schema behind the row groups must not be taken with the chunks of the first.
+static void the_schema_comes_once(void **state) {
+    (void)state;
+    enum { LEAVES = 5000 };
+    Error err;
+    char *data;
+    size_t size;
+    uint32_t length;
+    ThriftWriter w = {0};
+    write_file();
+    OK(file_read(path, &data, &size, &err));
+    memcpy(&length, data + size - 8, 4);
+    thrift_put(&w, data, size - 9); // all but the footer's end, its length and the magic
+    int last = 0;
+    thrift_put(&w, "\x09\x04", 2); // field 2 (not counted on from the last one), a list
+    size_t before = w.size;
+    thrift_put_list(&w, &last, 1, THRIFT_STRUCT, LEAVES + 1);
+    memmove(w.data + before, w.data + before + 1, --w.size - before); // without its own field header
+    put_leaf(&w, "schema", LEAVES);
+    for (int i = 0; i < LEAVES; i++) put_leaf(&w, "x", 0);
+    thrift_put_stop(&w);
+    length += (uint32_t)(w.size - (size - 8));
+    thrift_put(&w, &length, 4);
+    thrift_put(&w, "PAR1", 4);
+    OK(file_write(path, w.data, w.size, &err));
+    ParquetFile *f;
+    OK(parquet_open(path, &f, &err));
+    assert_int_equal(parquet_column_count(f), FIELDS);
+    parquet_close(f);
+    mem_free(w.data), mem_free(data);
+}
+
 // A field to be skipped that claims 2^63 empty booleans: refused at once.
 static void endless_maps_end(void **state) {
     (void)state;
@@ -391,6 +433,7 @@ int main(void) {
         cmocka_unit_test(cut_at_every_length),
         cmocka_unit_test(flip_every_bit),
         cmocka_unit_test(random_damage),
+        cmocka_unit_test(the_schema_comes_once),
         cmocka_unit_test(endless_maps_end),
         cmocka_unit_test(not_parquet),
     };

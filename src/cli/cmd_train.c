@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-// The one thing a signal handler can reach.
+// The one thing a signal handler can reach: the signal that asked to stop, or 0.
 static volatile int stop;
 
 static void on_signal(int number) {
@@ -18,7 +18,7 @@ static void on_signal(int number) {
         raise(number);
         return;
     }
-    stop = 1;
+    stop = number;
     ssize_t written = write(STDERR_FILENO, message, sizeof message - 1);
     (void)written;
 }
@@ -60,8 +60,9 @@ int cmd_train(int argc, char **argv) {
         code = cli_error(&err, EXIT_ERROR);
         goto done;
     }
+    // As a shell sees a program that the signal ended: what waits for the training does not go on.
     if (result.stopped) {
-        log_info("stopped at step %lld", (long long)result.step);
+        code = 128 + stop;
     }
     if (result.checkpoint[0]) {
         printf("%s\n", result.checkpoint);

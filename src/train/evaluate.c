@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/run.h"
 
+#include <math.h>
 #include <string.h>
 
 // Rows to evaluate, filled up with the last one to whole batches. The caller frees.
@@ -25,7 +26,7 @@ bool run_evaluate(Run *r, double *loss, Error *err) {
     LoaderOptions options = run_loader_options(r, rows, padded);
     options.shuffle = false;
     bool ok = loader_open(&options, &loader, err);
-    for (int64_t at = 0; ok && at < padded; at += B) {
+    for (int64_t at = 0; ok && at < padded && !run_stopping(r); at += B) {
         const Batch *batch;
         ActLosses l;
         ok = loader_next(loader, &batch, err);
@@ -41,7 +42,7 @@ bool run_evaluate(Run *r, double *loss, Error *err) {
         sum += ok ? l.l1 * entries : 0;
         valid += entries;
     }
-    *loss = valid > 0 ? sum / valid : 0;
+    *loss = run_stopping(r) ? (double)NAN : valid > 0 ? sum / valid : 0;
     loader_close(loader);
     mem_free(rows);
     mem_free(pad);

@@ -4,7 +4,9 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const float imagenet_mean[3] = {0.485f, 0.456f, 0.406f};
 static const float imagenet_std[3] = {0.229f, 0.224f, 0.225f};
@@ -32,6 +34,10 @@ CHECKED static bool split_rows(Run *r, Error *err) {
         else r->train_rows[r->n_train++] = i;
     }
     mem_free(held_out);
+    if (r->n_train == 0)
+        return fail(err, "--dataset.eval_split=%g: holds out all %lld episodes (at least the last of "
+                         "every task); lower it, or select more episodes",
+                    r->config->dataset.eval_split, (long long)ds->n_episodes);
     // The model is planned for one batch size, so partial batches are left out.
     if (r->n_train < r->config->batch_size)
         return fail(err, "--batch_size=%d: more than the %lld frames there are to train on; lower it",
@@ -91,10 +97,15 @@ CHECKED static bool image_statistics(Run *r, Error *err) {
     return true;
 }
 
+// First of all: a device that is not there is no reason to read a dataset.
+CHECKED static bool prepare_device(Run *r, Error *err) {
+    const char *device = r->config->policy.device ? r->config->policy.device : "cpu";
+    return device_open(device, r->config->threads, &r->device, err);
+}
+
 CHECKED static bool prepare_model(Run *r, Error *err) {
     const TrainConfig *c = r->config;
-    const char *device = c->policy.device ? c->policy.device : "cpu";
-    if (!image_statistics(r, err) || !device_open(device, c->threads, &r->device, err) ||
+    if (!image_statistics(r, err) ||
         !params_init(&r->params, r->device, &c->policy, true, err))
         return false;
     params_initialize(&r->params, (uint64_t)c->seed);
@@ -158,16 +169,17 @@ static void log_banner(const Run *r) {
              4.0 * 4.0 * (double)r->params.trainable / 1e6);
 }
 
-// As LeRobot: a new run never writes into an old one.
-CHECKED static bool check_output(const Run *r, Error *err) {
-    const char *dir = r->config->output_dir;
-    if (!dir_exists(dir) && !file_exists(dir)) return true;
-    return fail(err, "--output_dir=%s: already exists; choose another one or remove it", dir);
-}
-
+// As LeRobot: a new run never writes into an old one, and of two runs that start at once with the same
+// directory one is refused.
 CHECKED static bool prepare_output(Run *r, Error *err) {
     const char *dir = r->config->output_dir;
-    if (!make_dirs(dir, err)) return false;
+    char parent[4096];
+    path_parent(parent, sizeof parent, dir);
+    if (!make_dirs(parent, err)) return false;
+    if (mkdir(dir, 0777) != 0) {
+        if (errno != EEXIST) return fail_errno(err, "--output_dir=%s: cannot make it", dir);
+        return fail(err, "--output_dir=%s: exists already; choose another one or remove it", dir);
+    }
     r->made_output = true;
     snprintf(r->metrics_path, sizeof r->metrics_path, "%s/metrics.jsonl", dir);
     r->metrics.batch_size = r->config->batch_size;
@@ -177,8 +189,10 @@ CHECKED static bool prepare_output(Run *r, Error *err) {
 }
 
 bool run_prepare(Run *r, Error *err) {
-    if (!check_output(r, err) || !open_dataset(r, err) || !split_rows(r, err) || !prepare_statistics(r, err) ||
-        !prepare_model(r, err) || !prepare_loader(r, err) || !prepare_output(r, err))
+    r->sound = true;
+    if (!prepare_device(r, err) || !open_dataset(r, err) || !split_rows(r, err) ||
+        !prepare_statistics(r, err) || !prepare_model(r, err) || !prepare_loader(r, err) ||
+        !prepare_output(r, err))
         return false;
     log_banner(r);
     return true;

@@ -26,6 +26,8 @@ typedef struct Run {
     Metrics metrics;
     char metrics_path[4096];
     bool made_output;      // output_dir is this run's
+    bool sound;            // the weights are those after the last step taken
+    int64_t saved_step;    // of the last checkpoint, 0 none
     char checkpoint[4096]; // the last good one, or ""
 } Run;
 
@@ -37,7 +39,10 @@ LoaderOptions run_loader_options(const Run *r, const int64_t *rows, int64_t n_ro
 // A batch as the model's input.
 ActInput run_input(const Batch *b);
 
-// evaluate.c: mean l1 over the held-out rows (at most max_eval_samples of them, evenly spaced).
+// evaluate.c: mean l1 over the held-out rows (at most max_eval_samples of them, evenly spaced). A stop
+// signal ends it early, with a loss of NaN.
 CHECKED bool run_evaluate(Run *r, double *loss, Error *err);
+// Whether the user asked to stop.
+bool run_stopping(const Run *r);
 
 #endif

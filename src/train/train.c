@@ -16,17 +16,22 @@ static void clear_progress(const Run *r) {
     if (r->hooks->clear) r->hooks->clear(r->hooks->user);
 }
 
+bool run_stopping(const Run *r) {
+    return r->hooks->stop && *r->hooks->stop;
+}
+
 // Names the batch that brought NaN or infinity.
 static bool fail_not_finite(const Run *r, const Batch *b, int64_t step, const char *what,
                             Error *err) {
     char frames[512] = "";
     size_t used = 0;
-    for (int i = 0; i < b->size && used + 32 < sizeof frames; i++)
+    int i = 0;
+    for (; i < b->size && used + 32 < sizeof frames; i++)
         used += (size_t)snprintf(frames + used, sizeof frames - used, "%s%lld", i ? "," : "",
                                  (long long)r->dataset->index[b->rows[i]]);
-    return fail(err, "step %lld: the %s is not finite; frames of its batch: [%s]; last good "
-                     "checkpoint: %s", (long long)step, what, frames,
-                r->checkpoint[0] ? r->checkpoint : "none");
+    return fail(err, "step %lld: the %s is not finite; frames of its batch: [%s%s]; look at them with "
+                     "`tact info`, or lower the learning rate", (long long)step, what, frames,
+                i < b->size ? ",..." : "");
 }
 
 // One step; the weights stay as they were when its loss or gradient is not finite.
@@ -38,13 +43,16 @@ CHECKED static bool train_step(Run *r, int64_t step, Error *err) {
     if (!loader_next(r->loader, &batch, err)) return false;
     double loaded = clock_seconds();
     ActInput in = run_input(batch);
+    r->sound = false;
     if (!act_train(r->act, &in, (uint64_t)r->config->seed, (uint32_t)step, &losses, err))
         return false;
+    r->sound = true;
     if (!isfinite(losses.total)) return fail_not_finite(r, batch, step, "loss", err);
     optimizer_step(&r->optimizer, &grad_norm);
     if (!isfinite(grad_norm)) return fail_not_finite(r, batch, step, "gradient norm", err);
     act_load_params(r->act);
-    if (!device_check(r->device, err)) return false;
+    r->sound = device_check(r->device, err);
+    if (!r->sound) return false;
     double end = clock_seconds();
     metrics_add(&r->metrics, losses, grad_norm, r->config->policy.optimizer_lr, loaded - start,
                 end - loaded);
@@ -55,6 +63,7 @@ static void log_step(Run *r, int64_t step, TrainResult *result) {
     char line[512];
     Error err;
     double loss = metrics_mean_loss(&r->metrics);
+    if (!r->metrics.count) return;
     metrics_line(&r->metrics, step, line, sizeof line);
     clear_progress(r);
     log_info("%s", line);
@@ -68,7 +77,12 @@ CHECKED static bool evaluate_step(Run *r, int64_t step, Error *err) {
     double loss;
     Error ignored;
     if (!run_evaluate(r, &loss, err)) return false;
+    if (run_stopping(r)) return true;
     clear_progress(r);
+    if (!isfinite(loss)) {
+        log_warn("step %lld: the loss on the held-out episodes is not finite", (long long)step);
+        return true;
+    }
     log_info("step %lld: eval_loss=%.4f", (long long)step, loss);
     if (!metrics_write_eval(&r->metrics, step, loss, &ignored)) log_warn("%s", ignored.text);
     return true;
@@ -86,6 +100,7 @@ CHECKED static bool save_step(Run *r, int64_t step, bool last, Error *err) {
     if (checkpoint_write(r->config, &r->params, step, &stats, r->checkpoint, sizeof r->checkpoint,
                          &why)) {
         log_info("Checkpoint policy after step %lld: %s", (long long)step, r->checkpoint);
+        r->saved_step = step;
         return true;
     }
     if (last) return fail(err, "%.900s; no checkpoint of step %lld", why.text, (long long)step);
@@ -109,25 +124,36 @@ CHECKED static bool train_loop(Run *r, TrainResult *result, Error *err) {
         double start = clock_seconds();
         if (!train_step(r, step, err)) return false;
         result->step = step;
-        bool stopping = r->hooks->stop && *r->hooks->stop;
-        bool last = step == c->steps || stopping;
         double took = clock_seconds() - start;
         seconds = step == 1 ? took : 0.9 * seconds + 0.1 * took;
         if (step == 1)
             log_info("first step took %.2f s; activations take %.0f MB", took,
                      (double)act_activation_bytes(r->act) / 1e6);
         show_progress(r, step, seconds);
-        if (due(step, c->log_freq)) log_step(r, step, result);
-        if (r->n_eval && !stopping && (due(step, eval_every) || last) &&
+        bool end = step == c->steps;
+        if (due(step, c->log_freq) || end || run_stopping(r)) log_step(r, step, result);
+        if (r->n_eval && !run_stopping(r) && (due(step, eval_every) || end) &&
             !evaluate_step(r, step, err))
             return false;
+        bool stopping = run_stopping(r), last = end || stopping;
         if (c->save_checkpoint && (due(step, c->save_freq) || last) &&
             !save_step(r, step, last, err))
             return false;
-        result->stopped = stopping && step < c->steps;
+        result->stopped = stopping && !end;
         if (stopping) break;
     }
     return true;
+}
+
+// A run that ends in an error keeps what it has learnt, unless the error came from the device.
+static void keep_weights(Run *r, int64_t step, Error *err) {
+    Error ignored, first = *err;
+    bool kept = r->sound && step > 0 && r->config->save_checkpoint && r->saved_step != step &&
+                save_step(r, step, true, &ignored);
+    const char *what = kept ? "the weights so far are in" : "last good checkpoint:";
+    if (step > 0)
+        snprintf(err->text, sizeof err->text, "%.500s; %s %.450s", first.text, what,
+                 r->checkpoint[0] ? r->checkpoint : "none");
 }
 
 // A run that never took a step leaves nothing behind, so that the same command can be given again.
@@ -144,7 +170,10 @@ bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result
     *result = (TrainResult){0};
     bool ok = run_prepare(r, err);
     if (ok) log_info("Start offline training on a fixed dataset");
-    ok = ok && train_loop(r, result, err);
+    if (ok && !train_loop(r, result, err)) {
+        keep_weights(r, result->step, err);
+        ok = false;
+    }
     clear_progress(r);
     snprintf(result->checkpoint, sizeof result->checkpoint, "%s", r->checkpoint);
     if (ok && result->stopped)

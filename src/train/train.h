@@ -33,7 +33,8 @@ typedef struct TrainResult {
 // OUTPUT_DIR/metrics.jsonl, writes checkpoints. A failed save is logged and the run goes on, except
 // at its end, where it is an error. NaN or infinity in a loss or gradient stops the run with the
 // step, the batch's frame indices and the last good checkpoint named. An output directory that
-// exists already is refused at once; one that a run leaves without having taken a step is removed.
+// exists already is refused; one that a run leaves without having taken a step is removed. A run that
+// an error ends later saves the weights it has first, and err says where.
 // The model is planned for exactly batch_size samples, so an epoch's last partial batch is left out
 // (LeRobot trains on it), and fewer training frames than batch_size are an error.
 CHECKED bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result, Error *err);

@@ -23,6 +23,8 @@ refuses "pretrained weights" "pretrained_backbone_weights" "${train[@]}" --datas
     --policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1 "$(fresh)"
 refuses "episode out of range" "episodes.*9" "${train[@]}" --dataset.root="$data" --dataset.episodes=[0,9] "$(fresh)"
 refuses "n_action_steps" "n_action_steps" "${train[@]}" --dataset.root="$data" --policy.n_action_steps=9 "$(fresh)"
+refuses "all episodes held out" "eval_split" "${train[@]}" --dataset.root="$data" --dataset.eval_split=0.9 "$(fresh)"
+refuses "cuda:0" "cuda:0.*no CUDA" "${train[@]}" --dataset.root="$data" --policy.device=cuda:0 "$(fresh)"
 refuses "existing output" "$WORK/data" "${train[@]}" --dataset.root="$data" --output_dir="$WORK/data"
 
 copy no_video && find "$WORK/no_video/videos" -name '*.mp4' -delete
@@ -31,6 +33,16 @@ refuses "missing video" "file-000.mp4" "${train[@]}" --dataset.root="$WORK/no_vi
 copy cut_video && video=$(find "$WORK/cut_video/videos" -name '*.mp4' | head -n 1)
 truncate -s $(($(stat -c %s "$video") / 2)) "$video"
 refuses "truncated video" "file-000.mp4" "${train[@]}" --dataset.root="$WORK/cut_video" "$(fresh)"
+
+# Damage that is met on the way: the weights learnt until then are kept.
+copy hole && video=$(find "$WORK/hole/videos" -name '*.mp4' | head -n 1)
+at=$(grep -abo mdat "$video" | head -n 1 | cut -d: -f1)
+size=$((16#$(od -An -tx1 -j $((at - 4)) -N 4 "$video" | tr -d ' ')))
+dd if=/dev/zero of="$video" bs=1 seek=$((at - 4 + size - 60)) count=60 conv=notrunc 2>/dev/null
+run=$(fresh)
+refuses "damaged video on the way" "file-000.mp4.*the weights so far are in .*/checkpoints/0000[0-9]+" \
+    "${train[@]}" --steps=500 --dataset.root="$WORK/hole" "$run"
+holds "weights kept" test -s "$WORK/run/checkpoints/last/pretrained_model/model.safetensors"
 
 copy cut_parquet && truncate -s -40 "$WORK/cut_parquet/data/chunk-000/file-000.parquet"
 refuses "parquet cut short" "file-000.parquet" "${train[@]}" --dataset.root="$WORK/cut_parquet" "$(fresh)"

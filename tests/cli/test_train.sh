@@ -39,7 +39,18 @@ pid=$!
 for _ in $(seq 100); do [ -s "$WORK/stopped/metrics.jsonl" ] && break; sleep 0.1; done
 kill -INT $pid
 wait $pid
+holds "exit code of an interrupt" test $? -eq 130
 holds "a checkpoint after Ctrl-C" test -s "$WORK/stopped/checkpoints/last/pretrained_model/model.safetensors"
+
+# Of two runs into one directory, one is refused and the other is whole.
+both=("${train[@]}" --output_dir="$WORK/both" --steps=3)
+"${both[@]}" 2>"$WORK/first" & first=$!
+"${both[@]}" 2>"$WORK/second"
+second=$?
+wait $first
+first=$?
+holds "one of two runs" test $((first + second)) -ge 1 -a $((first * second)) -eq 0
+holds "and it is whole" test -s "$WORK/both/checkpoints/000003/pretrained_model/model.safetensors"
 
 # What the policy sees: the first frame of the second episode never sees the episode before it.
 "$TACT" info "$data" --frame=20 --policy.obs_state_horizon=3 --images="$WORK/png" >"$WORK/frame.json"

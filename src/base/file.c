@@ -2,6 +2,7 @@
 #include "base/file.h"
 
 #include "base/memory.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -143,6 +144,22 @@ bool remove_tree(const char *path, Error *err) {
     if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
         return fail_errno(err, "%s: cannot remove", path);
     return true;
+}
+
+int64_t tree_bytes(const char *path) {
+    DIR *dir = opendir(path);
+    int64_t bytes = 0;
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        char child[4096];
+        struct stat st;
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+        int n = snprintf(child, sizeof child, "%s/%s", path, e->d_name);
+        if (n < 0 || (size_t)n >= sizeof child || lstat(child, &st) != 0) continue;
+        if (S_ISDIR(st.st_mode)) bytes += tree_bytes(child);
+        else if (stat(child, &st) == 0 && S_ISREG(st.st_mode)) bytes += st.st_size;
+    }
+    if (dir) closedir(dir);
+    return bytes;
 }
 
 bool sync_dir(const char *path, Error *err) {

@@ -37,6 +37,8 @@ void atomic_abort(AtomicFile *f);
 CHECKED bool make_dirs(const char *path, Error *err);
 // Removes a directory tree. A tree that is not there is no error.
 CHECKED bool remove_tree(const char *path, Error *err);
+// Bytes of all regular files below a directory, links to files followed; 0 when it is not there.
+int64_t tree_bytes(const char *path);
 // fsync of a directory, so that names made in it survive a crash.
 CHECKED bool sync_dir(const char *path, Error *err);
 // Writes the parent of path into out (size bytes); "." when there is none.

@@ -37,6 +37,9 @@ typedef struct Option {
 CHECKED bool options_take(const Option *options, int count, int *argc, char **argv, Error *err);
 // Fails on the first argument that options_take left, naming the nearest option.
 CHECKED bool options_none_left(const Option *options, int count, int argc, char **argv, Error *err);
+// For commands that take the flags of a training as well: fails on the first flag that is neither,
+// naming the nearest one.
+CHECKED bool options_rest_known(const Option *options, int count, int argc, char **argv, Error *err);
 // Prints the options with type, default and meaning.
 void options_print(const Option *options, int count);
 

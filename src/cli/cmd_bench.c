@@ -99,16 +99,16 @@ static double measure_peak(Device *d) {
 }
 
 CHECKED static bool set_up(Bench *b, Error *err) {
-    static const float mean[3] = {0.485f, 0.456f, 0.406f}, std[3] = {0.229f, 0.224f, 0.225f};
     const TrainConfig *c = &b->config;
+    ImageStats images[MAX_CAMERAS];
+    for (int i = 0; i < c->policy.n_cameras; i++) images[i] = image_stats_imagenet;
     const char *device = c->policy.device ? c->policy.device : "cpu";
     if (!parse_image(b, err) || !device_open(device, c->threads, &b->device, err) ||
         !params_init(&b->params, b->device, &c->policy, true, err))
         return false;
     params_initialize(&b->params, (uint64_t)c->seed);
     make_batch(b);
-    return act_new(b->device, &c->policy, &b->params, c->batch_size, true, mean, std, &b->act,
-                   err) &&
+    return act_new(b->device, &c->policy, &b->params, c->batch_size, true, images, &b->act, err) &&
            optimizer_init(&b->optimizer, &b->params, c, err);
 }
 
@@ -202,7 +202,8 @@ int cmd_bench(int argc, char **argv) {
     if (cli_wants_help(argc, argv)) {
         printf("tact bench: time of a training step on synthetic batches\n\n");
         options_print(options, count);
-        printf("\nAll --policy.* flags, --batch_size, --threads and --seed of tact train apply.\n");
+        printf("\nThe flags of tact train that shape the model (--policy.*), --batch_size, --threads and "
+               "--seed\napply.\n");
         return EXIT_OK;
     }
     Error err;
@@ -210,7 +211,9 @@ int cmd_bench(int argc, char **argv) {
     int code = EXIT_OK;
     train_config_default(&b.config);
     if (!options_take(options, count, &argc, argv, &err) ||
-        !train_config_parse(&b.config, argc, argv, &err)) {
+        !options_rest_known(options, count, argc, argv, &err) ||
+        !train_config_parse(&b.config, argc, argv, &err) ||
+        !policy_config_check(&b.config.policy, &err)) {
         code = cli_error(&err, EXIT_USAGE);
         goto done;
     }

@@ -21,7 +21,7 @@ static void print_help(const Option *options, int count) {
           "frame,\n"
           "[T][12][16][3] for one camera, an object of those by camera name for several.\n"
           "--stats prints {\"state\": {\"min\", \"max\", \"mean\", \"std\"}, \"action\": {...}, "
-          "\"samples\": N}.\n",
+          "CAMERA: {\"mean\",\n\"std\"}, \"samples\": N}.\n",
           stdout);
 }
 
@@ -77,6 +77,7 @@ int cmd_info(int argc, char **argv) {
     int code = EXIT_USAGE;
     train_config_default(&config);
     if (!options_take(options, count, &argc, argv, &err) ||
+        !options_rest_known(options, count, argc, argv, &err) ||
         !take_dataset(&config, &argc, argv, &err) ||
         !train_config_parse(&config, argc, argv, &err) || !train_config_check_data(&config, &err)) {
         goto error;

@@ -185,6 +185,15 @@ static void set_stats(json_t *object, const char *name, const Stats *s) {
     }
 }
 
+static void set_image_stats(json_t *object, const PolicyConfig *p, const ImageStats *stats) {
+    for (int i = 0; i < p->n_cameras; i++) {
+        const float *m = stats[i].mean, *s = stats[i].std;
+        json_object_set_new(object, p->cameras[i].name,
+                            json_pack("{s:[f,f,f], s:[f,f,f]}", "mean", (double)m[0], (double)m[1],
+                                      (double)m[2], "std", (double)s[0], (double)s[1], (double)s[2]));
+    }
+}
+
 // The rows a training draws from: all but those of the held-out episodes.
 static int64_t *training_rows(const Dataset *ds, double eval_split, int64_t *count) {
     int64_t *rows = NEW(int64_t, ds->rows);
@@ -204,11 +213,13 @@ static int64_t *training_rows(const Dataset *ds, double eval_split, int64_t *cou
 
 bool info_print_stats(const Dataset *ds, TrainConfig *c, Error *err) {
     Stats state = {0}, action = {0}, env = {0};
+    ImageStats images[MAX_CAMERAS];
     json_t *object = json_object();
     bool ok = false;
     int64_t n_rows, samples = c->num_stat_samples;
     int64_t *rows = training_rows(ds, c->dataset.eval_split, &n_rows);
-    if (!policy_from_dataset(&c->policy, ds, err)) {
+    if (!policy_from_dataset(&c->policy, ds, err) ||
+        !policy_image_stats(&c->policy, ds, c->dataset.use_imagenet_stats, images, err)) {
         goto done;
     }
     const WindowSpec w = policy_window(&c->policy);
@@ -220,6 +231,7 @@ bool info_print_stats(const Dataset *ds, TrainConfig *c, Error *err) {
     set_stats(object, "state", &state);
     set_stats(object, "env", &env);
     set_stats(object, "action", &action);
+    set_image_stats(object, &c->policy, images);
     json_object_set_new(object, "samples",
                         json_integer(samples > 0 && samples < n_rows ? samples : n_rows));
     print_line(object);

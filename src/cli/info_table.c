@@ -8,6 +8,7 @@
 typedef struct Summary {
     int64_t shortest, longest; // episodes, in frames
     int64_t videos, missing;   // files
+    int64_t bytes;             // of the whole folder
     const char *first_missing;
     int arms; // relative poses apply when positive
 } Summary;
@@ -32,7 +33,18 @@ static CHECKED bool summarise(const Dataset *ds, Summary *s, Error *err) {
             }
         }
     }
+    s->bytes = tree_bytes(ds->root);
     return window_detect_arms(ds, false, &s->arms, err);
+}
+
+static void print_size(int64_t bytes) {
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
+    double size = (double)bytes;
+    int i = 0;
+    for (; i < 4 && size >= 1000; i++) {
+        size /= 1000;
+    }
+    printf("size      %.*f %s\n", i > 0 && size < 100, size, units[i]);
 }
 
 static const char *kind_name(const Feature *f) {
@@ -79,6 +91,7 @@ static void print_text(const Dataset *ds, const Summary *s) {
     printf("episodes  %lld of %lld, %lld to %lld frames each\n", (long long)ds->n_episodes,
            (long long)ds->total_episodes, (long long)s->shortest, (long long)s->longest);
     printf("frames    %lld, %s at %g fps\n", (long long)ds->rows, duration, ds->fps);
+    print_size(s->bytes);
     if (s->videos > 0) {
         printf("videos    %lld files", (long long)s->videos);
         if (s->missing > 0) {
@@ -145,6 +158,7 @@ static void print_json(const Dataset *ds, const Summary *s) {
     json_object_set_new(object, "total_episodes", json_integer(ds->total_episodes));
     json_object_set_new(object, "total_frames", json_integer(ds->total_frames));
     json_object_set_new(object, "selected_frames", json_integer(ds->rows));
+    json_object_set_new(object, "size_bytes", json_integer(s->bytes));
     json_object_set_new(object, "missing_videos", json_integer(s->missing));
     json_object_set_new(object, "pose_repr", json_string(s->arms > 0 ? "relative" : "none"));
     json_object_set_new(object, "arms", json_integer(s->arms));

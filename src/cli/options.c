@@ -65,8 +65,10 @@ bool options_take(const Option *options, int count, int *argc, char **argv, Erro
             argv[kept++] = argv[i];
             continue;
         }
+        const char *next = i + 1 < *argc ? argv[i + 1] : "";
         if (!value && o->type == OPTION_BOOL) {
-            value = "true";
+            bool said = strcmp(next, "true") == 0 || strcmp(next, "false") == 0;
+            value = said ? argv[++i] : "true";
         } else if (!value && i + 1 < *argc && strncmp(argv[i + 1], "--", 2) != 0) {
             value = argv[++i];
         }
@@ -75,6 +77,46 @@ bool options_take(const Option *options, int count, int *argc, char **argv, Erro
         }
     }
     *argc = kept;
+    return true;
+}
+
+static bool is_train_flag(const char *name) {
+    if (field_find(name)) {
+        return true;
+    }
+    for (int i = 0; i < foreign_flag_count; i++) {
+        if (strcmp(name, foreign_flags[i].flag) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *nearest_option(const Option *options, int count, const char *name) {
+    const char *nearest = options[0].name;
+    for (int i = 1; i < count; i++) {
+        if (edit_distance(name, options[i].name) < edit_distance(name, nearest)) {
+            nearest = options[i].name;
+        }
+    }
+    return nearest;
+}
+
+bool options_rest_known(const Option *options, int count, int argc, char **argv, Error *err) {
+    for (int i = 0; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) != 0) {
+            continue;
+        }
+        char name[128];
+        snprintf(name, sizeof name, "%s", argv[i] + 2);
+        name[strcspn(name, "=")] = '\0';
+        if (is_train_flag(name)) {
+            continue;
+        }
+        const char *own = nearest_option(options, count, name), *train = field_nearest(name);
+        bool mine = edit_distance(name, own) <= edit_distance(name, train);
+        return fail(err, "--%s: no such flag; did you mean --%s?", name, mine ? own : train);
+    }
     return true;
 }
 
@@ -88,13 +130,8 @@ bool options_none_left(const Option *options, int count, int argc, char **argv, 
     char name[128];
     snprintf(name, sizeof name, "%s", argv[0] + 2);
     name[strcspn(name, "=")] = '\0';
-    const char *nearest = options[0].name;
-    for (int i = 1; i < count; i++) {
-        if (edit_distance(name, options[i].name) < edit_distance(name, nearest)) {
-            nearest = options[i].name;
-        }
-    }
-    return fail(err, "--%s: no such flag; did you mean --%s?", name, nearest);
+    return fail(err, "--%s: no such flag; did you mean --%s?", name,
+                nearest_option(options, count, name));
 }
 
 void options_print(const Option *options, int count) {

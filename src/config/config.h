@@ -172,6 +172,8 @@ void train_config_fill(TrainConfig *c, time_t now);
 // known, dilation only with resnet50 and up, output_dir not existing, ... Settings this version
 // cannot act on are refused here, with what to do instead.
 CHECKED bool train_config_check(const TrainConfig *c, Error *err);
+// The part of it that concerns the network alone.
+CHECKED bool policy_config_check(const PolicyConfig *p, Error *err);
 // The part of it that concerns what a policy sees: windows, image size, pose_repr, episodes.
 CHECKED bool train_config_check_data(const TrainConfig *c, Error *err);
 

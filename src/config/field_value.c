@@ -147,6 +147,9 @@ static bool refuse(const Field *f, const char *text, const char *expected, Error
 }
 
 static bool out_of_range(const Field *f, const char *text, Error *err) {
+    if (f->high >= INT32_MAX) {
+        return fail(err, "--%s=%s: must be at least %.15g", f->flag, text, f->low);
+    }
     return fail(err, "--%s=%s: must be between %.15g and %.15g", f->flag, text, f->low, f->high);
 }
 

@@ -170,6 +170,12 @@ const int train_field_count = sizeof(train_fields) / sizeof(train_fields[0]);
 
 const ForeignFlag foreign_flags[] = {
     {"policy.use_peft", "false"},
+    {"policy.disable_temporal_wrapper", "false"},
+    {"dataset.repo_type", "dataset"},
+    {"sample_weighting", "null"},
+    {"use_rabc", "false"},
+    {"job.target", "null"},
+    {"accelerator.compile.enabled", "false"},
     {"policy.private", "null|false|true"},
     {"policy.tags", "null"},
     {"policy.pretrained_path", "null"},
@@ -248,19 +254,27 @@ int edit_distance(const char *a, const char *b) {
     return row[m];
 }
 
+// The better of two candidates for `flag`.
+static void consider(const char *flag, const char *name, const char **nearest, int *least) {
+    const char *dot = strrchr(name, '.');
+    int whole = edit_distance(flag, name);
+    // A forgotten prefix ("chunk_size") counts as one mistake.
+    int last = dot ? edit_distance(flag, dot + 1) + 1 : whole;
+    int distance = whole < last ? whole : last;
+    if (distance < *least) {
+        *least = distance;
+        *nearest = name;
+    }
+}
+
 const char *field_nearest(const char *flag) {
     const char *nearest = train_fields[0].flag;
     int least = 1 << 30;
     for (int i = 0; i < train_field_count; i++) {
-        const char *name = train_fields[i].flag, *dot = strrchr(name, '.');
-        int whole = edit_distance(flag, name);
-        // A forgotten prefix ("chunk_size") counts as one mistake.
-        int last = dot ? edit_distance(flag, dot + 1) + 1 : whole;
-        int distance = whole < last ? whole : last;
-        if (distance < least) {
-            least = distance;
-            nearest = name;
-        }
+        consider(flag, train_fields[i].flag, &nearest, &least);
+    }
+    for (int i = 0; i < foreign_flag_count; i++) {
+        consider(flag, foreign_flags[i].flag, &nearest, &least);
     }
     return nearest;
 }

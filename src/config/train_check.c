@@ -3,7 +3,8 @@
 #include "config/config.h"
 #include <string.h>
 
-static CHECKED bool check_unavailable(const TrainConfig *c, Error *err) {
+// First, so that a command that goes on from a checkpoint is not asked for a dataset.
+static CHECKED bool check_start(const TrainConfig *c, Error *err) {
     const PolicyConfig *p = &c->policy;
     if (c->resume || c->config_path) {
         return fail(err,
@@ -17,6 +18,11 @@ static CHECKED bool check_unavailable(const TrainConfig *c, Error *err) {
                     "--policy.type=act",
                     p->path);
     }
+    return true;
+}
+
+static CHECKED bool check_unavailable(const TrainConfig *c, Error *err) {
+    const PolicyConfig *p = &c->policy;
     if (c->env_type) {
         return fail(err, "--env.type=%s: this version has no environments yet; leave the flag out",
                     c->env_type);
@@ -47,7 +53,7 @@ static CHECKED bool check_unavailable(const TrainConfig *c, Error *err) {
     return true;
 }
 
-static CHECKED bool check_model(const PolicyConfig *p, Error *err) {
+bool policy_config_check(const PolicyConfig *p, Error *err) {
     if (p->dim_model % 4 != 0) {
         return fail(err,
                     "--policy.dim_model=%d: must be divisible by 4 (the image positions need it)",
@@ -146,6 +152,6 @@ bool train_config_check_data(const TrainConfig *c, Error *err) {
 }
 
 bool train_config_check(const TrainConfig *c, Error *err) {
-    return train_config_check_data(c, err) && check_model(&c->policy, err) &&
+    return check_start(c, err) && train_config_check_data(c, err) && policy_config_check(&c->policy, err) &&
            check_actions(&c->policy, err) && check_run(c, err) && check_unavailable(c, err);
 }

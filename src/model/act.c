@@ -76,16 +76,17 @@ static void init_inputs(Act *a, bool train) {
     }
 }
 
+const ImageStats image_stats_imagenet = {{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
+
 bool act_new(Device *d, const PolicyConfig *config, Params *params, int batch, bool train,
-             const float image_mean[3], const float image_std[3], Act **out, Error *err) {
+             const ImageStats *image_stats, Act **out, Error *err) {
     *out = NULL;
     Act *a = NEW(Act, 1);
     *a = (Act){.device = d, .config = *config, .params = params, .batch = batch, .train = train};
     a->fixed.device = a->net.acts.device = a->net.device = d;
     a->net.dropout = (float)config->dropout;
-    memcpy(a->image_mean, image_mean, sizeof a->image_mean);
-    memcpy(a->image_std, image_std, sizeof a->image_std);
     const PolicyConfig *c = &a->config;
+    for (int i = 0; i < c->n_cameras; i++) a->image_stats[i] = image_stats[i];
     int64_t images = (int64_t)c->n_cameras * batch * c->obs_state_horizon;
     if (c->n_cameras) {
         if (!resnet_new(d, params, c, images, c->image_height, c->image_width, train, &a->resnet,
@@ -160,11 +161,14 @@ static Tensor load_images(Act *a, const ActInput *in) {
     const PolicyConfig *c = &a->config;
     int64_t N = a->frames.shape[0], h = c->image_height, w = c->image_width;
     Tensor x = arena_image(&a->net.acts, N, 3, h, w);
+    int64_t per_camera = N / c->n_cameras;
     if (in->images) {
-        d->image_normalize(d, x, a->frames, a->image_mean, a->image_std);
+        for (int i = 0; i < c->n_cameras; i++)
+            d->image_normalize(d, tensor_slice(x, 0, i * per_camera, per_camera),
+                               tensor_slice(a->frames, 0, i * per_camera, per_camera),
+                               a->image_stats[i].mean, a->image_stats[i].std);
         return x;
     }
-    int64_t per_camera = N / c->n_cameras;
     Tensor plain = net_tensor(&a->net, 4, SHAPE(N, 3, h, w));
     for (int i = 0; i < c->n_cameras; i++)
         upload(a, tensor_slice(plain, 0, i * per_camera, per_camera), in->image_floats[i]);

@@ -26,11 +26,18 @@ typedef struct ActLosses {
     float total, l1, kld;
 } ActLosses;
 
+// What a camera's uint8 frames are normalised with: channel means and deviations in [0, 1].
+typedef struct ImageStats {
+    float mean[3], std[3];
+} ImageStats;
+
+extern const ImageStats image_stats_imagenet;
+
 // Plans the model for batches of exactly `batch` samples. The configuration must be complete
 // (dimensions and cameras filled in); it is copied, its strings stay borrowed. params are borrowed.
-// image_mean and image_std normalise uint8 frames (ImageNet's, or the data's).
+// images: one for every camera, copied.
 CHECKED bool act_new(Device *d, const PolicyConfig *config, Params *params, int batch, bool train,
-                     const float image_mean[3], const float image_std[3], Act **out, Error *err);
+                     const ImageStats *images, Act **out, Error *err);
 void act_free(Act *a); // NULL allowed
 
 // To be called after the parameters changed (an optimiser step, a load): packs convolution weights.

@@ -12,7 +12,7 @@ struct Act {
     Params *params; // borrowed
     int batch;
     bool train;
-    float image_mean[3], image_std[3];
+    ImageStats image_stats[MAX_CAMERAS];
     Net net;
     TensorArena fixed; // inputs and constants: live as long as the Act
 

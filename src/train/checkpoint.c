@@ -73,18 +73,18 @@ static void add_stats(StatsList *l, const char *feature, const Stats *s) {
 CHECKED static bool write_stats(const char *dir, const PolicyConfig *policy,
                                 const CheckpointStats *stats, Error *err) {
     StatsList l = {.n = 0};
-    double mean[3], std[3];
+    double images[MAX_CAMERAS][2][3];
     char path[PATH_SIZE + 64];
-    for (int k = 0; k < 3; k++) {
-        mean[k] = stats->image_mean[k];
-        std[k] = stats->image_std[k];
-    }
     add_stats(&l, "observation.state", stats->state);
     add_stats(&l, "action", stats->action);
     add_stats(&l, "observation.environment_state", stats->env);
     for (int i = 0; i < policy->n_cameras; i++) {
-        add_stat(&l, policy->cameras[i].name, "mean", mean, 3, true);
-        add_stat(&l, policy->cameras[i].name, "std", std, 3, true);
+        for (int k = 0; k < 3; k++) {
+            images[i][0][k] = stats->images[i].mean[k];
+            images[i][1][k] = stats->images[i].std[k];
+        }
+        add_stat(&l, policy->cameras[i].name, "mean", images[i][0], 3, true);
+        add_stat(&l, policy->cameras[i].name, "std", images[i][1], 3, true);
     }
     snprintf(path, sizeof path, "%s/stats.safetensors", dir);
     bool ok = safetensors_write(path, l.entries, l.n, false, err);

@@ -8,9 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const float imagenet_mean[3] = {0.485f, 0.456f, 0.406f};
-static const float imagenet_std[3] = {0.229f, 0.224f, 0.225f};
-
 CHECKED static bool open_dataset(Run *r, Error *err) {
     const DatasetConfig *c = &r->config->dataset;
     DatasetOptions options = {.repo_id = c->repo_id, .root = c->root,
@@ -70,33 +67,6 @@ CHECKED static bool prepare_statistics(Run *r, Error *err) {
                            p->action_dim, err);
 }
 
-// Mean and deviation of the frames: ImageNet's, or the mean of the dataset's cameras.
-CHECKED static bool image_statistics(Run *r, Error *err) {
-    memcpy(r->image_mean, imagenet_mean, sizeof imagenet_mean);
-    memcpy(r->image_std, imagenet_std, sizeof imagenet_std);
-    const PolicyConfig *p = &r->config->policy;
-    if (r->config->dataset.use_imagenet_stats || p->n_cameras == 0) return true;
-    for (int k = 0; k < 3; k++) {
-        double m = 0, s = 0;
-        for (int i = 0; i < p->n_cameras; i++) {
-            json_t *stats = json_object_get(r->dataset->stats, p->cameras[i].name), *v[2];
-            v[0] = json_array_get(json_object_get(stats, "mean"), (size_t)k);
-            v[1] = json_array_get(json_object_get(stats, "std"), (size_t)k);
-            for (int j = 0; j < 2; j++)
-                while (json_is_array(v[j])) v[j] = json_array_get(v[j], 0);
-            if (!json_is_number(v[0]) || !json_is_number(v[1]) || !(json_number_value(v[1]) > 0))
-                return fail(err, "%s: meta/stats.json has no usable mean and std of %s; pass "
-                                 "--dataset.use_imagenet_stats=true", r->dataset->root,
-                            p->cameras[i].name);
-            m += json_number_value(v[0]) / p->n_cameras;
-            s += json_number_value(v[1]) / p->n_cameras;
-        }
-        r->image_mean[k] = (float)m;
-        r->image_std[k] = (float)s;
-    }
-    return true;
-}
-
 // First of all: a device that is not there is no reason to read a dataset.
 CHECKED static bool prepare_device(Run *r, Error *err) {
     const char *device = r->config->policy.device ? r->config->policy.device : "cpu";
@@ -105,12 +75,13 @@ CHECKED static bool prepare_device(Run *r, Error *err) {
 
 CHECKED static bool prepare_model(Run *r, Error *err) {
     const TrainConfig *c = r->config;
-    if (!image_statistics(r, err) ||
+    if (!policy_image_stats(&c->policy, r->dataset, c->dataset.use_imagenet_stats, r->image_stats,
+                            err) ||
         !params_init(&r->params, r->device, &c->policy, true, err))
         return false;
     params_initialize(&r->params, (uint64_t)c->seed);
-    return act_new(r->device, &c->policy, &r->params, c->batch_size, true, r->image_mean,
-                   r->image_std, &r->act, err) &&
+    return act_new(r->device, &c->policy, &r->params, c->batch_size, true, r->image_stats,
+                   &r->act, err) &&
            optimizer_init(&r->optimizer, &r->params, c, err);
 }
 

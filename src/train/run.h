@@ -17,7 +17,7 @@ typedef struct Run {
     int64_t n_train, n_eval, train_episodes;
     Stats state_stats, action_stats, env_stats;
     Normalizer state_norm, action_norm, env_norm;
-    float image_mean[3], image_std[3];
+    ImageStats image_stats[MAX_CAMERAS];
     Device *device;
     Params params;
     Act *act;

@@ -2,6 +2,7 @@
 // From a dataset and the user's wishes to a policy that fits the data.
 #include "train/train.h"
 
+#include <math.h>
 #include <string.h>
 
 WindowSpec policy_window(const PolicyConfig *p) {
@@ -18,13 +19,15 @@ static bool resolve_poses(PolicyConfig *p, const Dataset *ds, Error *err) {
     return true;
 }
 
-static void resolve_normalization(PolicyConfig *p) {
+// What the user's own mapping leaves out is not normalised, as in LeRobot.
+static void resolve_normalization(PolicyConfig *p, const Dataset *ds) {
     NormMap *n = &p->normalization_mapping;
+    bool given = n->visual || n->state || n->action;
     const char *vectors = p->arms > 0 ? "MIN_MAX" : "MEAN_STD";
     if (!n->visual) n->visual = "MEAN_STD";
     if (!n->state) n->state = vectors;
     if (!n->action) n->action = vectors;
-    if (!n->env) n->env = "MEAN_STD";
+    if (!n->env && ds->env) n->env = given ? "IDENTITY" : "MEAN_STD";
 }
 
 static const Feature *find_camera(const Dataset *ds, const char *name) {
@@ -75,7 +78,7 @@ static bool resolve_image_size(PolicyConfig *p, const Dataset *ds, Error *err) {
 bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
     if (!ds->action) return fail(err, "%s: no feature 'action'; there is nothing to learn", ds->root);
     if (!resolve_poses(p, ds, err)) return false;
-    resolve_normalization(p);
+    resolve_normalization(p, ds);
     if (!resolve_cameras(p, ds, err) || !resolve_image_size(p, ds, err)) return false;
     WindowSpec w = policy_window(p);
     p->state_dim = window_state_dim(ds, &w);
@@ -85,5 +88,30 @@ bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
     if (p->n_cameras == 0 && p->env_dim == 0)
         return fail(err, "%s: neither a camera nor observation.environment_state; ACT needs one of "
                          "them", ds->root);
+    return true;
+}
+
+// A channel's number in stats.json: [[[x]], ...] or [x, ...].
+static double channel_number(const json_t *stats, const char *kind, size_t channel) {
+    const json_t *v = json_array_get(json_object_get(stats, kind), channel);
+    while (json_is_array(v)) v = json_array_get(v, 0);
+    return json_is_number(v) ? json_number_value(v) : (double)NAN;
+}
+
+bool policy_image_stats(const PolicyConfig *p, const Dataset *ds, bool imagenet, ImageStats *out,
+                        Error *err) {
+    for (int i = 0; i < p->n_cameras; i++) {
+        out[i] = image_stats_imagenet;
+        const json_t *stats = json_object_get(ds->stats, p->cameras[i].name);
+        for (size_t k = 0; k < 3 && !imagenet; k++) {
+            double mean = channel_number(stats, "mean", k), std = channel_number(stats, "std", k);
+            if (!isfinite(mean) || !(std > 0 && std < INFINITY))
+                return fail(err, "%s: meta/stats.json has no usable mean and std of %s (v2.1 has no such "
+                                 "file); pass --dataset.use_imagenet_stats=true", ds->root,
+                            p->cameras[i].name);
+            out[i].mean[k] = (float)mean;
+            out[i].std[k] = (float)std;
+        }
+    }
     return true;
 }

@@ -92,10 +92,9 @@ CHECKED static bool evaluate_step(Run *r, int64_t step, Error *err) {
 CHECKED static bool save_step(Run *r, int64_t step, bool last, Error *err) {
     const PolicyConfig *p = &r->config->policy;
     CheckpointStats stats = {.state = p->state_dim ? &r->state_stats : NULL,
-                             .action = &r->action_stats, .env = p->env_dim ? &r->env_stats : NULL};
+                             .action = &r->action_stats, .env = p->env_dim ? &r->env_stats : NULL,
+                             .images = r->image_stats};
     Error why;
-    memcpy(stats.image_mean, r->image_mean, sizeof stats.image_mean);
-    memcpy(stats.image_std, r->image_std, sizeof stats.image_std);
     clear_progress(r);
     if (checkpoint_write(r->config, &r->params, step, &stats, r->checkpoint, sizeof r->checkpoint,
                          &why)) {

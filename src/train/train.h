@@ -47,12 +47,16 @@ CHECKED bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult
 // environment state, and what is said above.
 CHECKED bool policy_from_dataset(PolicyConfig *policy, const Dataset *ds, Error *err);
 WindowSpec policy_window(const PolicyConfig *policy);
+// What each of the policy's cameras is normalised with: ImageNet's, or the dataset's own of that camera
+// (meta/stats.json; an error where it has none). out has policy->n_cameras.
+CHECKED bool policy_image_stats(const PolicyConfig *policy, const Dataset *ds, bool imagenet,
+                                ImageStats *out, Error *err);
 
 // ---- checkpoint.c -----------------------------------------------------------------------------
 // What the model's inputs and outputs are normalised with.
 typedef struct CheckpointStats {
     const Stats *state, *action, *env; // NULL: the policy has none
-    float image_mean[3], image_std[3]; // of every camera, in [0, 1]
+    const ImageStats *images; // one for every camera
 } CheckpointStats;
 
 // Writes OUTPUT_DIR/checkpoints/STEP/pretrained_model/{config.json, model.safetensors,

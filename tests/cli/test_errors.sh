@@ -17,6 +17,13 @@ refuses "flag without a value" "steps" "$TACT" train --dataset.repo_id=x --steps
 refuses "not a number" "steps.*many" "${train[@]}" --dataset.root="$data" --steps=many "$(fresh)"
 refuses "batch_size 0" "batch_size.*0" "${train[@]}" --dataset.root="$data" --batch_size=0 "$(fresh)"
 refuses "unknown command" "train" "$TACT" trian
+refuses "another command's flag" "stats" "$TACT" info "$data" --stat
+refuses "another command's flag" "--cameras" "$TACT" bench --camera=2
+refuses "heads that do not fit" "n_heads" "$TACT" bench --policy.dim_model=48 --policy.n_heads=7
+refuses "resume" "resume=true.*cannot continue" "$TACT" train --config_path=x.json --resume=true
+refuses "no image statistics" "stats.json.*use_imagenet_stats" "${train[@]}" --dataset.root="$(
+    cp -r "$data" "$WORK/no_stats" && rm "$WORK/no_stats/meta/stats.json" && echo "$WORK/no_stats")" \
+    --dataset.use_imagenet_stats=false "$(fresh)"
 refuses "cuda" "cuda" "${train[@]}" --dataset.root="$data" --policy.device=cuda "$(fresh)"
 refuses "push_to_hub" "push_to_hub" "${train[@]}" --dataset.root="$data" --policy.push_to_hub=true "$(fresh)"
 refuses "pretrained weights" "pretrained_backbone_weights" "${train[@]}" --dataset.root="$data" \

@@ -31,6 +31,15 @@ accepts "plain ACT at T=1" "${train[@]}" --output_dir="$WORK/one" --steps=2 --po
 holds "type act" grep -q '"type": "act"' "$WORK/one/checkpoints/last/pretrained_model/config.json"
 accepts "T=3, s=3, GELU, pre-norm" "${train[@]}" --output_dir="$WORK/three" --steps=2 --policy.obs_state_horizon=3 \
     --policy.obs_down_sample_steps=3 --policy.pre_norm=true --policy.feedforward_activation=gelu
+accepts "two cameras and an environment state" "$TACT" sample --root="$WORK/two" --episodes=2 --frames=12 \
+    --height=64 --width=96 --cameras=2 --env_dim=3
+two=("$TACT" train --dataset.repo_id t/t --dataset.root="$WORK/two" "${TINY[@]}" --steps=2)
+accepts "each camera's own statistics" "${two[@]}" --output_dir="$WORK/own" --dataset.use_imagenet_stats=false
+holds "environment state normalised" grep -q '"ENV": "MEAN_STD"' "$WORK/own/checkpoints/last/pretrained_model/config.json"
+accepts "a mapping without it" "${two[@]}" --output_dir="$WORK/map" \
+    --policy.normalization_mapping='{VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: MIN_MAX}'
+holds "environment state as it is" grep -q '"ENV": "IDENTITY"' "$WORK/map/checkpoints/last/pretrained_model/config.json"
+holds "no environment state, no mode" test -z "$(grep ENV "$run/last/pretrained_model/config.json")"
 accepts "no VAE" "${train[@]}" --output_dir="$WORK/novae" --steps=2 --policy.use_vae=false
 
 # Ctrl-C finishes the step and saves.
@@ -57,6 +66,7 @@ holds "and it is whole" test -s "$WORK/both/checkpoints/000003/pretrained_model/
 holds "clamped frames" grep -qE '"frames": *\[ *20, *20, *20 *\]' <(tr -d '\n' <"$WORK/frame.json")
 holds "PNG files" test -n "$(find "$WORK/png" -name '*.png')"
 accepts "info" "$TACT" info "$data"
+holds "size" grep -q '^size ' "$WORK/out"
 accepts "info --json" "$TACT" info "$data" --json
 accepts "info --stats" "$TACT" info "$data" --stats --num_stat_samples=0
 accepts "bench" "$TACT" bench --json --image=32x48 --steps=1 --policy.dim_model=32 --policy.n_heads=4 --policy.dim_feedforward=64

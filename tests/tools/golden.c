@@ -405,11 +405,11 @@ static bool open_case(Case *c, const char *device, Error *err) {
     if (there) fclose(there);
     if (there && !safetensors_open(path, &c->training, err)) return false;
     read_config(c);
-    static const float mean[3] = {0, 0, 0}, std[3] = {1, 1, 1};
+    static const ImageStats unused[MAX_CAMERAS]; // images come normalised
     return device_open(device, 0, &c->device, err) &&
            params_init(&c->params, c->device, &c->config, true, err) &&
            (params_initialize(&c->params, 0), set_params(c, err)) && set_inputs(c, err) &&
-           act_new(c->device, &c->config, &c->params, c->batch, true, mean, std, &c->act, err);
+           act_new(c->device, &c->config, &c->params, c->batch, true, unused, &c->act, err);
 }
 
 static void close_case(Case *c) {

@@ -38,7 +38,8 @@ static int set_up(void **state) {
     OK(params_init(&f->params, f->device, p, false, &err));
     params_initialize(&f->params, 4);
     f->stats = (Stats){.dim = 3, .min = numbers, .max = numbers, .mean = numbers, .std = numbers};
-    f->all = (CheckpointStats){.state = &f->stats, .action = &f->stats, .image_std = {1, 1, 1}};
+    static const ImageStats images[] = {{{0.5f, 0.5f, 0.5f}, {1, 1, 1}}};
+    f->all = (CheckpointStats){.state = &f->stats, .action = &f->stats, .images = images};
     *state = f;
     return 0;
 }

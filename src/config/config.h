@@ -39,6 +39,7 @@ typedef struct PolicyConfig {
     const char *device; // NULL: cpu
     bool use_amp, push_to_hub;
     const char *repo_id, *license;
+    const char *input_features; // JSON as in config.json: the inputs to use; NULL: all there are
     int n_obs_steps;    // always 1 for ACT; our horizon is obs_state_horizon
     int chunk_size, n_action_steps;
     NormMap normalization_mapping; // NULL members: decided from the data (DESIGN.md, section 5)

@@ -20,25 +20,79 @@ static bool resolve_poses(PolicyConfig *p, const Dataset *ds, Error *err) {
 }
 
 // What the user's own mapping leaves out is not normalised, as in LeRobot.
-static void resolve_normalization(PolicyConfig *p, const Dataset *ds) {
+static void resolve_normalization(PolicyConfig *p) {
     NormMap *n = &p->normalization_mapping;
     bool given = n->visual || n->state || n->action;
     const char *vectors = p->arms > 0 ? "MIN_MAX" : "MEAN_STD";
     if (!n->visual) n->visual = "MEAN_STD";
     if (!n->state) n->state = vectors;
     if (!n->action) n->action = vectors;
-    if (!n->env && ds->env) n->env = given ? "IDENTITY" : "MEAN_STD";
+    if (!n->env && p->env_dim) n->env = given ? "IDENTITY" : "MEAN_STD";
 }
 
-static const Feature *find_camera(const Dataset *ds, const char *name) {
-    for (int i = 0; i < ds->n_cameras; i++)
-        if (strcmp(ds->cameras[i]->name, name) == 0) return ds->cameras[i];
+static const Feature *find_feature(const Dataset *ds, const char *name) {
+    for (int i = 0; i < ds->n_features; i++)
+        if (strcmp(ds->features[i].name, name) == 0) return &ds->features[i];
     return NULL;
 }
 
-// All cameras of the dataset, or exactly those the policy names.
-static bool resolve_cameras(PolicyConfig *p, const Dataset *ds, Error *err) {
-    if (p->n_cameras == 0) {
+// Which vectors the policy sees.
+typedef struct Inputs {
+    bool state, env;
+} Inputs;
+
+// A vector's shape is as recorded (7 for a pose), or as the policy sees it (10).
+static bool check_shape(const Dataset *ds, const Feature *f, const json_t *wanted, int seen, Error *err) {
+    const json_t *shape = json_object_get(wanted, "shape");
+    int64_t size = json_integer_value(json_array_get(shape, 0));
+    if (!shape || (json_array_size(shape) == 1 && (size == f->size || size == seen))) return true;
+    return fail(err, "%s: --policy.input_features wants %s with %lld values, but the dataset's has %lld",
+                ds->root, f->name, (long long)size, (long long)f->size);
+}
+
+// --policy.input_features: names the cameras, in their order, and the vectors.
+static bool choose_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error *err) {
+    json_error_t problem;
+    json_t *features = json_loads(p->input_features, 0, &problem);
+    const char *name;
+    json_t *wanted;
+    bool ok = json_is_object(features) ||
+              fail(err, "--policy.input_features: not a JSON object: %s", problem.text);
+    WindowSpec w = policy_window(p);
+    json_object_foreach(features, name, wanted) {
+        const Feature *f = find_feature(ds, name);
+        if (!ok) break;
+        if (!f) {
+            ok = fail(err, "%s: --policy.input_features names %s, which the dataset does not have",
+                      ds->root, name);
+        } else if (f->kind == FEATURE_STATE) {
+            in->state = true;
+            ok = check_shape(ds, f, wanted, window_state_dim(ds, &w), err);
+        } else if (f->kind == FEATURE_ENV) {
+            in->env = true;
+            ok = check_shape(ds, f, wanted, (int)f->size, err);
+        } else if (f->kind == FEATURE_VISUAL && !f->depth && p->n_cameras < MAX_CAMERAS) {
+            p->cameras[p->n_cameras++].name = f->name;
+        } else {
+            ok = fail(err, "%s: --policy.input_features: %s cannot be an input", ds->root, name);
+        }
+    }
+    json_decref(features);
+    return ok;
+}
+
+static const Feature *find_camera(const Dataset *ds, const char *name) {
+    const Feature *f = find_feature(ds, name);
+    return f && f->kind == FEATURE_VISUAL && !f->depth ? f : NULL;
+}
+
+// All that the dataset has, or exactly what the policy names.
+static bool resolve_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error *err) {
+    *in = (Inputs){.state = ds->state && !p->input_features, .env = ds->env && !p->input_features};
+    if (p->input_features) {
+        p->n_cameras = 0;
+        if (!choose_inputs(p, ds, in, err)) return false;
+    } else if (p->n_cameras == 0) {
         if (ds->n_cameras > MAX_CAMERAS)
             return fail(err, "%s: %d cameras; at most %d are supported", ds->root, ds->n_cameras,
                         MAX_CAMERAS);
@@ -78,12 +132,13 @@ static bool resolve_image_size(PolicyConfig *p, const Dataset *ds, Error *err) {
 bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
     if (!ds->action) return fail(err, "%s: no feature 'action'; there is nothing to learn", ds->root);
     if (!resolve_poses(p, ds, err)) return false;
-    resolve_normalization(p, ds);
-    if (!resolve_cameras(p, ds, err) || !resolve_image_size(p, ds, err)) return false;
+    Inputs in;
+    if (!resolve_inputs(p, ds, &in, err) || !resolve_image_size(p, ds, err)) return false;
     WindowSpec w = policy_window(p);
-    p->state_dim = window_state_dim(ds, &w);
+    p->state_dim = in.state ? window_state_dim(ds, &w) : 0;
     p->action_dim = window_action_dim(ds, &w);
-    p->env_dim = ds->env ? (int)ds->env->size : 0;
+    p->env_dim = in.env ? (int)ds->env->size : 0;
+    resolve_normalization(p);
     p->fps = ds->fps;
     if (p->n_cameras == 0 && p->env_dim == 0)
         return fail(err, "%s: neither a camera nor observation.environment_state; ACT needs one of "

@@ -41,9 +41,9 @@ CHECKED bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult
 
 // ---- setup.c: what training and `tact info` share --------------------------------------------
 // Fills in policy->state_dim ... fps from the dataset: resolves pose_repr, normalization_mapping,
-// cameras (all of the dataset, or, when policy->n_cameras > 0 already, exactly those: one that is
-// absent is an error), image size (resize_shape; without it all cameras must have one size). Names
-// of cameras that come from the dataset stay borrowed from it. Errors: no action, neither camera nor
+// inputs (all of the dataset's, or exactly those of input_features, or, when policy->n_cameras > 0
+// already, those cameras: one that is absent is an error), image size (resize_shape; without it all
+// cameras must have one size). Names of cameras that come from the dataset stay borrowed from it. Errors: no action, neither camera nor
 // environment state, and what is said above.
 CHECKED bool policy_from_dataset(PolicyConfig *policy, const Dataset *ds, Error *err);
 WindowSpec policy_window(const PolicyConfig *policy);

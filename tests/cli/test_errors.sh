@@ -17,6 +17,10 @@ refuses "flag without a value" "steps" "$TACT" train --dataset.repo_id=x --steps
 refuses "not a number" "steps.*many" "${train[@]}" --dataset.root="$data" --steps=many "$(fresh)"
 refuses "batch_size 0" "batch_size.*0" "${train[@]}" --dataset.root="$data" --batch_size=0 "$(fresh)"
 refuses "unknown command" "train" "$TACT" trian
+inputs() { echo "--policy.input_features={\"observation.state\": {\"type\": \"STATE\", \"shape\": [$1]}, \"observation.images.$2\": {\"type\": \"VISUAL\", \"shape\": [3, 64, 96]}}"; }
+refuses "camera named in the config" "observation.images.side" "${train[@]}" --dataset.root="$data" "$(inputs 7 side)" "$(fresh)"
+refuses "state size in the config" "observation.state with 6 values.*has 7" "${train[@]}" --dataset.root="$data" "$(inputs 6 front)" "$(fresh)"
+refuses "inputs that are no JSON" "input_features.*JSON" "${train[@]}" --dataset.root="$data" --policy.input_features=front "$(fresh)"
 refuses "another command's flag" "stats" "$TACT" info "$data" --stat
 refuses "another command's flag" "--cameras" "$TACT" bench --camera=2
 refuses "heads that do not fit" "n_heads" "$TACT" bench --policy.dim_model=48 --policy.n_heads=7

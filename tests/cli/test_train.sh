@@ -36,6 +36,9 @@ accepts "two cameras and an environment state" "$TACT" sample --root="$WORK/two"
 two=("$TACT" train --dataset.repo_id t/t --dataset.root="$WORK/two" "${TINY[@]}" --steps=2)
 accepts "each camera's own statistics" "${two[@]}" --output_dir="$WORK/own" --dataset.use_imagenet_stats=false
 holds "environment state normalised" grep -q '"ENV": "MEAN_STD"' "$WORK/own/checkpoints/last/pretrained_model/config.json"
+accepts "one of the cameras, no environment state" "${two[@]}" --output_dir="$WORK/one_camera" \
+    --policy.input_features='{"observation.state": {"type": "STATE", "shape": [7]}, "observation.images.wrist": {"type": "VISUAL", "shape": [3, 64, 96]}}'
+holds "named inputs only" test "$(grep -c 'observation.images\|environment_state' "$WORK/one_camera/checkpoints/last/pretrained_model/config.json")" -eq 1
 accepts "a mapping without it" "${two[@]}" --output_dir="$WORK/map" \
     --policy.normalization_mapping='{VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: MIN_MAX}'
 holds "environment state as it is" grep -q '"ENV": "IDENTITY"' "$WORK/map/checkpoints/last/pretrained_model/config.json"

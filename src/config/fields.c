@@ -58,7 +58,7 @@ const Field train_fields[] = {
     {"policy.normalization_mapping", FIELD_NORM_MAP, HOME_POLICY, true,
      AT(policy.normalization_mapping), "null", ANY,
      "as {VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: MIN_MAX}, also IDENTITY; null: MIN_MAX for "
-     "relative poses, else MEAN_STD"},
+     "relative poses, else MEAN_STD; ENV, when left out of a given mapping, is IDENTITY"},
     {"policy.vision_backbone", FIELD_STRING, HOME_POLICY, false, AT(policy.vision_backbone),
      "resnet18", 0, 0, "resnet18|resnet34|resnet50|resnet101|resnet152", "network for the images"},
     {"policy.pretrained_backbone_weights", FIELD_STRING, HOME_POLICY, true,

@@ -19,7 +19,7 @@ static bool resolve_poses(PolicyConfig *p, const Dataset *ds, Error *err) {
     return true;
 }
 
-// What the user's own mapping leaves out is not normalised, as in LeRobot.
+// An environment state that the user's own mapping leaves out is not normalised, as in LeRobot.
 static void resolve_normalization(PolicyConfig *p) {
     NormMap *n = &p->normalization_mapping;
     bool given = n->visual || n->state || n->action;

@@ -92,7 +92,7 @@ static CHECKED bool write_images(const Dataset *ds, const PolicyConfig *p, const
     Image image = {p->image_height, p->image_width, NULL};
     json_t *cameras = json_object();
     if (!make_dirs(directory, err) ||
-        !frames_open(ds, p->image_height, p->image_width, &reader, err)) {
+        !frames_open(ds, p->image_height, p->image_width, NULL, &reader, err)) {
         goto done;
     }
     image.rgb = mem_alloc((size_t)image.height * (size_t)image.width * 3);

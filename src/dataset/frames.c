@@ -37,21 +37,24 @@ typedef struct TableSlot {
 
 struct FrameReader {
     const Dataset *ds;
+    VideoTables *tables; // shared, or NULL
     int height, width; // 0: as recorded
     uint64_t clock;    // counts uses
     VideoSlot videos[OPEN_VIDEOS];
-    TableSlot tables[OPEN_TABLES];
+    TableSlot files[OPEN_TABLES];
     size_t group_bytes;
     uint8_t *frame; // a decoded frame before resizing, as large as the largest camera's
     void *scratch;  // for image_resize
 };
 
-bool frames_open(const Dataset *ds, int height, int width, FrameReader **out, Error *err) {
+bool frames_open(const Dataset *ds, int height, int width, VideoTables *tables, FrameReader **out,
+                 Error *err) {
     *out = NULL;
     if (height < 0 || width < 0 || (height == 0) != (width == 0))
         return fail(err, "%dx%d is no frame size to resize to; give both sides", height, width);
     FrameReader *r = NEW(FrameReader, 1);
     r->ds = ds;
+    r->tables = tables;
     r->height = height;
     r->width = width;
     size_t frame = 0, scratch = 0;
@@ -91,7 +94,7 @@ static void table_close(FrameReader *r, TableSlot *t) {
 void frames_close(FrameReader *r) {
     if (!r) return;
     for (int i = 0; i < OPEN_VIDEOS; i++) video_close(r->videos[i].video);
-    for (int i = 0; i < OPEN_TABLES; i++) table_close(r, &r->tables[i]);
+    for (int i = 0; i < OPEN_TABLES; i++) table_close(r, &r->files[i]);
     mem_free(r->frame);
     mem_free(r->scratch);
     mem_free(r);
@@ -116,7 +119,7 @@ static bool find_video(FrameReader *r, const char *path, Video **out, Error *err
     }
     video_close(oldest->video);
     *oldest = (VideoSlot){0};
-    if (!video_open(path, &oldest->video, err)) return false;
+    if (!video_open(path, r->tables, &oldest->video, err)) return false;
     oldest->path = path;
     oldest->used = ++r->clock;
     *out = oldest->video;
@@ -144,9 +147,9 @@ static bool read_video(FrameReader *r, int camera, const Episode *e, int64_t row
 // ---- image columns ----------------------------------------------------------------------------
 
 static bool find_table(FrameReader *r, const char *path, TableSlot **out, Error *err) {
-    TableSlot *oldest = &r->tables[0];
+    TableSlot *oldest = &r->files[0];
     for (int i = 0; i < OPEN_TABLES; i++) {
-        TableSlot *t = &r->tables[i];
+        TableSlot *t = &r->files[i];
         if (t->file && same_path(t->path, path)) {
             t->used = ++r->clock;
             *out = t;
@@ -166,7 +169,7 @@ static bool find_table(FrameReader *r, const char *path, TableSlot **out, Error 
 static bool drop_oldest(FrameReader *r, const Group *keep) {
     Group **oldest = NULL;
     for (int i = 0; i < OPEN_TABLES; i++) {
-        for (Group **g = &r->tables[i].groups; *g; g = &(*g)->next) {
+        for (Group **g = &r->files[i].groups; *g; g = &(*g)->next) {
             if (*g != keep && (!oldest || (*g)->used < (*oldest)->used)) oldest = g;
         }
     }

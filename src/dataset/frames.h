@@ -4,11 +4,14 @@
 #define TACT_DATASET_FRAMES_H
 
 #include "dataset/dataset.h"
+#include "formats/video.h"
 
 typedef struct FrameReader FrameReader;
 
-// height and width 0: as recorded; else frames are resized with image_resize.
-CHECKED bool frames_open(const Dataset *ds, int height, int width, FrameReader **out, Error *err);
+// height and width 0: as recorded; else frames are resized with image_resize. Readers of one dataset
+// that share `tables` look into each video file once between them; NULL is allowed.
+CHECKED bool frames_open(const Dataset *ds, int height, int width, VideoTables *tables,
+                         FrameReader **out, Error *err);
 void frames_close(FrameReader *r); // NULL allowed
 
 // Frame of camera (position in ds->cameras) at a row into rgb (height, width, 3). The video frame is

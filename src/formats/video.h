@@ -9,9 +9,16 @@
 // One open video file with its decoder. Not thread-safe: every loader thread opens its own.
 typedef struct Video Video;
 
+// Where the frames of files lie, kept for the next time they are opened, by whatever thread: finding it
+// out means reading a whole H.264 or HEVC file.
+typedef struct VideoTables VideoTables;
+VideoTables *video_tables_new(void);
+void video_tables_free(VideoTables *t); // after every Video opened with it is closed; NULL allowed
+
 // Opens the file and builds the table of its frames' times and keyframes from the container's index
-// (packets are scanned if there is none), without decoding. Decoding uses one thread.
-CHECKED bool video_open(const char *path, Video **out, Error *err);
+// (packets are scanned if there is none), without decoding, or takes it from `tables` (NULL allowed)
+// where the file was opened before. Decoding uses one thread.
+CHECKED bool video_open(const char *path, VideoTables *tables, Video **out, Error *err);
 void video_close(Video *v); // NULL allowed
 int video_height(const Video *v);
 int video_width(const Video *v);

@@ -3,6 +3,7 @@
 #include "formats/rgb.h"
 #include "formats/video.h"
 #include "formats/video_table.h"
+#include "formats/video_tables.h"
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <math.h>
@@ -24,7 +25,8 @@ struct Video {
     AVPacket *packet;
     AVFrame *picture; // of frame `at`, unless that was just sought
     Rgb rgb;
-    VideoTable table;
+    const VideoTable *table; // `own`, or a shared one
+    VideoTable own;
     int stream, width, height;
     double unit;   // seconds
     int64_t at;    // display number of the frame decoded last, or after a seek of the one before
@@ -36,8 +38,8 @@ struct Video {
 
 int video_height(const Video *v) { return v->height; }
 int video_width(const Video *v) { return v->width; }
-int64_t video_frames(const Video *v) { return v->table.frames; }
-double video_rate(const Video *v) { return 1 / v->table.period; }
+int64_t video_frames(const Video *v) { return v->table->frames; }
+double video_rate(const Video *v) { return 1 / v->table->period; }
 
 void video_close(Video *v) {
     if (!v) return;
@@ -46,7 +48,7 @@ void video_close(Video *v) {
     av_packet_free(&v->packet);
     av_frame_free(&v->picture);
     rgb_free(&v->rgb);
-    video_table_free(&v->table);
+    video_table_free(&v->own);
     mem_free(v->path);
     mem_free(v);
 }
@@ -105,7 +107,7 @@ static bool open_decoder(Video *v, Error *err) {
     v->decoder = avcodec_alloc_context3(codec);
     if (!v->decoder) return fail(err, "%s: out of memory", v->path);
     // The decoder then knows how long to wait for frames that come later but are shown earlier.
-    s->codecpar->video_delay = v->table.reorder;
+    s->codecpar->video_delay = v->table->reorder;
     int code = avcodec_parameters_to_context(v->decoder, s->codecpar);
     v->decoder->pkt_timebase = s->time_base;
     v->decoder->thread_count = 1;
@@ -124,7 +126,15 @@ static bool open_decoder(Video *v, Error *err) {
     return true;
 }
 
-bool video_open(const char *path, Video **out, Error *err) {
+static bool find_table(Video *v, VideoTables *tables, Error *err) {
+    v->table = tables ? video_tables_find(tables, v->path) : NULL;
+    if (v->table) return true;
+    if (!video_table_build(&v->own, v->format, v->stream, v->path, err)) return false;
+    v->table = tables ? video_tables_add(tables, v->path, &v->own) : &v->own;
+    return true;
+}
+
+bool video_open(const char *path, VideoTables *tables, Video **out, Error *err) {
     ffmpeg_quiet();
     *out = NULL;
     Video *v = NEW(Video, 1);
@@ -148,7 +158,7 @@ bool video_open(const char *path, Video **out, Error *err) {
         }
     }
     v->unit = av_q2d(s->time_base);
-    if (!video_table_build(&v->table, v->format, v->stream, path, err)) goto error;
+    if (!find_table(v, tables, err)) goto error;
     if (!open_decoder(v, err)) goto error;
     *out = v;
     return true;
@@ -190,17 +200,17 @@ static bool next_packet(Video *v, bool *end, Error *err) {
     for (;;) {
         av_packet_unref(v->packet);
         int code = av_read_frame(v->format, v->packet);
-        if (code == AVERROR_EOF && v->sent == v->table.packets - 1) {
+        if (code == AVERROR_EOF && v->sent == v->table->packets - 1) {
             *end = true;
             return true;
         }
         if (code < 0)
             return fail(err, "%s: reading stops after packet %lld of %lld: %s; " DAMAGED, v->path,
-                        (long long)v->sent + 1, (long long)v->table.packets,
+                        (long long)v->sent + 1, (long long)v->table->packets,
                         ffmpeg_text(code, text));
         if (v->packet->stream_index == v->stream) break;
     }
-    int64_t number = video_table_packet(&v->table, v->packet->pts);
+    int64_t number = video_table_packet(v->table, v->packet->pts);
     if (number < 0 || (v->packet->flags & AV_PKT_FLAG_CORRUPT) ||
         has_hole(v->packet, v->decoder->codec_id))
         return fail(err, "%s: the packet at %g s is damaged or not in the index; " DAMAGED, v->path,
@@ -217,7 +227,7 @@ static bool land_on(Video *v, int64_t key, int64_t target, Error *err) {
     int code = av_seek_frame(v->format, v->stream, target, AVSEEK_FLAG_BACKWARD);
     char text[128];
     v->sent = -1;
-    double t = (double)v->table.packet[key].pts * v->unit;
+    double t = (double)v->table->packet[key].pts * v->unit;
     if (code < 0)
         return fail(err, "%s: cannot seek to %g s: %s; " DAMAGED, v->path, t,
                     ffmpeg_text(code, text));
@@ -231,7 +241,7 @@ static bool land_on(Video *v, int64_t key, int64_t target, Error *err) {
 
 // Moves demuxer and decoder to a keyframe, which is left in v->packet.
 static bool seek(Video *v, int64_t key, Error *err) {
-    const VideoPacket *k = &v->table.packet[key], *first = &v->table.packet[0];
+    const VideoPacket *k = &v->table->packet[key], *first = &v->table->packet[0];
     avcodec_flush_buffers(v->decoder);
     v->running = v->drained = false;
     // Containers index by either clock; where neither lands at or before the frame, from the start.
@@ -240,7 +250,7 @@ static bool seek(Video *v, int64_t key, Error *err) {
         !land_on(v, key, first->dts == AV_NOPTS_VALUE ? first->pts : first->dts, err))
         return false;
     v->from = key;
-    v->at = video_table_frames_before(&v->table, k->pts) - 1;
+    v->at = video_table_frames_before(v->table, k->pts) - 1;
     v->running = true;
     return true;
 }
@@ -248,7 +258,7 @@ static bool seek(Video *v, int64_t key, Error *err) {
 static bool send_packet(Video *v, Error *err) {
     char text[128];
     // Pictures that lead the keyframe we came in at refer to frames before it.
-    if (v->packet->pts < v->table.packet[v->from].pts) return true;
+    if (v->packet->pts < v->table->packet[v->from].pts) return true;
     int code = avcodec_send_packet(v->decoder, v->packet);
     if (code >= 0) return true;
     return fail(err, "%s: the frame at %g s cannot be decoded: %s; " DAMAGED, v->path,
@@ -262,7 +272,7 @@ static bool next_picture(Video *v, Error *err) {
     while ((code = avcodec_receive_frame(v->decoder, v->picture)) < 0) {
         if (code != AVERROR(EAGAIN))
             return fail(err, "%s: a frame after %g s cannot be decoded: %s; " DAMAGED, v->path,
-                        (double)v->table.packet[v->sent].pts * v->unit, ffmpeg_text(code, text));
+                        (double)v->table->packet[v->sent].pts * v->unit, ffmpeg_text(code, text));
         bool end = false;
         if (!next_packet(v, &end, err)) return false;
         if (!end) {
@@ -281,12 +291,12 @@ static bool next_frame(Video *v, Error *err) {
     int64_t number, expected = v->at + 1;
     do { // not every decoder leaves out by itself what an edit list hides
         if (!next_picture(v, err)) return false;
-        number = video_table_packet(&v->table, v->picture->pts);
-    } while (number >= 0 && v->table.packet[number].frame < 0);
+        number = video_table_packet(v->table, v->picture->pts);
+    } while (number >= 0 && v->table->packet[number].frame < 0);
     const AVFrame *f = v->picture;
-    double t = (double)v->table.packet[v->table.shown[expected]].pts * v->unit;
+    double t = (double)v->table->packet[v->table->shown[expected]].pts * v->unit;
     // One that is missing would leave those after it without what they refer to.
-    if (number < 0 || v->table.packet[number].frame != expected)
+    if (number < 0 || v->table->packet[number].frame != expected)
         return fail(err, "%s: the frame at %g s cannot be decoded; " DAMAGED, v->path, t);
     v->at = expected;
     if ((f->flags & AV_FRAME_FLAG_CORRUPT) || f->decode_error_flags)
@@ -306,7 +316,7 @@ static bool go_onward(Video *v, int64_t frame, Error *err) {
 // Makes v->picture the frame wanted.
 static bool go_to(Video *v, int64_t frame, Error *err) {
     if (v->running && v->at == frame) return true;
-    const VideoTable *t = &v->table;
+    const VideoTable *t = v->table;
     int64_t number = t->shown[frame], key = video_table_keyframe(t, number);
     if (key < 0)
         return fail(err, "%s: no keyframe before %g s; encode the video again", v->path,
@@ -319,9 +329,9 @@ static bool go_to(Video *v, int64_t frame, Error *err) {
 }
 
 bool video_read_index(Video *v, int64_t frame, uint8_t *rgb, Error *err) {
-    if (frame < 0 || frame >= v->table.frames)
+    if (frame < 0 || frame >= v->table->frames)
         return fail(err, "%s: frame %lld asked for, it has %lld", v->path, (long long)frame,
-                    (long long)v->table.frames);
+                    (long long)v->table->frames);
     if (go_to(v, frame, err) && rgb_convert(&v->rgb, v->picture, rgb, v->path, err)) return true;
     // What the decoder holds now is anyone's guess: the next read seeks.
     v->running = false;
@@ -330,13 +340,13 @@ bool video_read_index(Video *v, int64_t frame, uint8_t *rgb, Error *err) {
 
 bool video_read(Video *v, double t, uint8_t *rgb, Error *err) {
     if (!isfinite(t)) return fail(err, "%s: frame at a time that is no number asked for", v->path);
-    int64_t frame = video_table_nearest(&v->table, t / v->unit);
-    double found = (double)v->table.packet[v->table.shown[frame]].pts * v->unit;
+    int64_t frame = video_table_nearest(v->table, t / v->unit);
+    double found = (double)v->table->packet[v->table->shown[frame]].pts * v->unit;
     // A millionth of slack: times go through float32 in LeRobot's files.
-    if (!(fabs(found - t) <= 0.5 * v->table.period + 1e-6))
+    if (!(fabs(found - t) <= 0.5 * v->table->period + 1e-6))
         return fail(err,
                     "%s: no frame at %.6f s, the nearest is at %.6f s (%lld frames of %.3f Hz); "
                     "the video does not fit the dataset's tables",
-                    v->path, t, found, (long long)v->table.frames, 1 / v->table.period);
+                    v->path, t, found, (long long)v->table->frames, 1 / v->table->period);
     return video_read_index(v, frame, rgb, err);
 }

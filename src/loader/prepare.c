@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 
-bool preparer_init(Preparer *p, const LoaderOptions *o, Error *err) {
+bool preparer_init(Preparer *p, const LoaderOptions *o, VideoTables *tables, Error *err) {
     *p = (Preparer){.o = o};
     p->state_dim = o->state ? o->state->dim : 0;
     p->env_dim = o->env ? o->env->dim : 0;
@@ -12,7 +12,8 @@ bool preparer_init(Preparer *p, const LoaderOptions *o, Error *err) {
     p->state = NEW(double, o->window.horizon * p->state_dim);
     p->env = NEW(double, p->env_dim);
     p->action = NEW(double, o->window.chunk_size * p->action_dim);
-    return o->n_cameras == 0 || frames_open(o->dataset, o->height, o->width, &p->frames, err);
+    return o->n_cameras == 0 ||
+           frames_open(o->dataset, o->height, o->width, tables, &p->frames, err);
 }
 
 void preparer_free(Preparer *p) {

@@ -14,7 +14,8 @@ typedef struct Preparer {
     double *state, *env, *action;
 } Preparer;
 
-CHECKED bool preparer_init(Preparer *p, const LoaderOptions *o, Error *err);
+// tables: shared by the threads of one loader.
+CHECKED bool preparer_init(Preparer *p, const LoaderOptions *o, VideoTables *tables, Error *err);
 void preparer_free(Preparer *p); // a zeroed struct is allowed
 
 // Memory for a whole batch; on failure batch_free what there is.

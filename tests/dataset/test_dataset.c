@@ -404,7 +404,7 @@ static void videos_are_looked_for(void **state) {
     FrameReader *frames;
     Error err = {""};
     uint8_t rgb[64 * 96 * 3];
-    OK(frames_open(ds, 0, 0, &frames, &err));
+    OK(frames_open(ds, 0, 0, NULL, &frames, &err));
     assert_false(frames_read(frames, 0, ds->rows - 1, rgb, &err));
     assert_says(&err, video, "");
     OK(frames_read(frames, 1, 0, rgb, &err)); // the other camera still works

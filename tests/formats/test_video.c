@@ -71,7 +71,7 @@ static bool write_video(const char *path, const char *codec, int gop, int frames
 static Video *must_open(const char *path) {
     Error err;
     Video *v;
-    if (!video_open(path, &v, &err)) fail_msg("%s", err.text);
+    if (!video_open(path, NULL, &v, &err)) fail_msg("%s", err.text);
     return v;
 }
 
@@ -125,6 +125,34 @@ static void check_codec(const char *codec, int gop) {
     mem_free(all);
     mem_free(rgb);
     video_close(v);
+}
+
+// More files than the store has room for at first, each opened twice: the second time, and with the
+// first reader closed, frames are found by the kept table.
+static void test_shared_tables(void **state) {
+    (void)state;
+    enum { FILES = 40 };
+    char path[NAME];
+    Error err;
+    VideoTables *tables = video_tables_new();
+    uint8_t *rgb = mem_alloc(BYTES);
+    const char *codec = "h264";
+    file_name(path, "shared");
+    if (!write_video(path, codec, 12, FRAMES)) write_video(path, codec = NULL, 12, FRAMES);
+    for (int i = 0; i < 2 * FILES; i++) {
+        char other[2 * NAME];
+        Video *v;
+        snprintf(other, sizeof other, "%s.%d.mp4", path, i % FILES);
+        if (i < FILES) assert_int_equal(link(path, other), 0);
+        if (!video_open(other, tables, &v, &err)) fail_msg("%s", err.text);
+        assert_int_equal(video_frames(v), FRAMES);
+        for (int k = 0; k < 5; k++) expect_frame(v, (i * 17 + k * 29) % FRAMES, rgb);
+        video_close(v);
+        if (i >= FILES) unlink(other);
+    }
+    video_tables_free(tables);
+    video_tables_free(NULL);
+    mem_free(rgb);
 }
 
 static void test_av1(void **state) {
@@ -194,7 +222,7 @@ static void expect_cut_noticed(const char *path, const char *bytes, size_t size,
     uint8_t rgb[BYTES];
     bool whole = true;
     assert_true(file_write(path, bytes, size, &err));
-    if (!video_open(path, &v, &err)) {
+    if (!video_open(path, NULL, &v, &err)) {
         assert_non_null(strstr(err.text, path));
         return;
     }
@@ -315,7 +343,7 @@ static void test_hole(void **state) {
 static void expect_not_opened(const char *path) {
     Error err;
     Video *v;
-    assert_false(video_open(path, &v, &err));
+    assert_false(video_open(path, NULL, &v, &err));
     assert_null(v);
     assert_non_null(strstr(err.text, path));
     assert_null(strchr(err.text, '\n'));
@@ -450,6 +478,7 @@ int main(void) {
         cmocka_unit_test(test_av1),
         cmocka_unit_test(test_h264),
         cmocka_unit_test(test_hevc),
+        cmocka_unit_test(test_shared_tables),
         cmocka_unit_test(test_one_frame),
         cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_cut_while_open),

@@ -152,6 +152,7 @@ bool train_config_check_data(const TrainConfig *c, Error *err) {
 }
 
 bool train_config_check(const TrainConfig *c, Error *err) {
-    return check_start(c, err) && train_config_check_data(c, err) && policy_config_check(&c->policy, err) &&
-           check_actions(&c->policy, err) && check_run(c, err) && check_unavailable(c, err);
+    return check_start(c, err) && train_config_check_data(c, err) &&
+           policy_config_check(&c->policy, err) && check_actions(&c->policy, err) &&
+           check_run(c, err) && check_unavailable(c, err);
 }

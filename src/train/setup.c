@@ -42,12 +42,13 @@ typedef struct Inputs {
 } Inputs;
 
 // A vector's shape is as recorded (7 for a pose), or as the policy sees it (10).
-static bool check_shape(const Dataset *ds, const Feature *f, const json_t *wanted, int seen, Error *err) {
+static bool check_shape(const Dataset *ds, const Feature *f, const json_t *wanted, int seen,
+                        Error *err) {
     const json_t *shape = json_object_get(wanted, "shape");
     int64_t size = json_integer_value(json_array_get(shape, 0));
     if (!shape || (json_array_size(shape) == 1 && (size == f->size || size == seen))) return true;
-    return fail(err, "%s: --policy.input_features wants %s with %lld values, but the dataset's has %lld",
-                ds->root, f->name, (long long)size, (long long)f->size);
+    return fail(err, "%s: --policy.input_features wants %s with %lld values, but the dataset's has "
+                     "%lld", ds->root, f->name, (long long)size, (long long)f->size);
 }
 
 // --policy.input_features: names the cameras, in their order, and the vectors.
@@ -161,8 +162,8 @@ bool policy_image_stats(const PolicyConfig *p, const Dataset *ds, bool imagenet,
         for (size_t k = 0; k < 3 && !imagenet; k++) {
             double mean = channel_number(stats, "mean", k), std = channel_number(stats, "std", k);
             if (!isfinite(mean) || !(std > 0 && std < INFINITY))
-                return fail(err, "%s: meta/stats.json has no usable mean and std of %s (v2.1 has no such "
-                                 "file); pass --dataset.use_imagenet_stats=true", ds->root,
+                return fail(err, "%s: meta/stats.json has no usable mean and std of %s (v2.1 has no "
+                                 "such file); pass --dataset.use_imagenet_stats=true", ds->root,
                             p->cameras[i].name);
             out[i].mean[k] = (float)mean;
             out[i].std[k] = (float)std;

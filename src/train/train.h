@@ -43,8 +43,8 @@ CHECKED bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult
 // Fills in policy->state_dim ... fps from the dataset: resolves pose_repr, normalization_mapping,
 // inputs (all of the dataset's, or exactly those of input_features, or, when policy->n_cameras > 0
 // already, those cameras: one that is absent is an error), image size (resize_shape; without it all
-// cameras must have one size). Names of cameras that come from the dataset stay borrowed from it. Errors: no action, neither camera nor
-// environment state, and what is said above.
+// cameras must have one size). Names of cameras that come from the dataset stay borrowed from it.
+// Errors: no action, neither camera nor environment state, and what is said above.
 CHECKED bool policy_from_dataset(PolicyConfig *policy, const Dataset *ds, Error *err);
 WindowSpec policy_window(const PolicyConfig *policy);
 // What each of the policy's cameras is normalised with: ImageNet's, or the dataset's own of that camera

@@ -164,7 +164,8 @@ static void poses_are_known_by_their_names(void **state) {
     static const char *const euler[] = {"x", "y", "z", "roll", "pitch", "yaw", "gripper"};
     static const char *const changes[] = {"delta_x",  "delta_y",  "delta_z", "delta_rx",
                                           "delta_ry", "delta_rz", "gripper"};
-    static const char *const speeds[] = {"x.vel", "y.vel", "z.vel", "rx.vel", "ry.vel", "rz.vel", "gripper"};
+    static const char *const speeds[] = {"x.vel",  "y.vel",  "z.vel",  "rx.vel",
+                                         "ry.vel", "rz.vel", "gripper"};
     static const char *const swapped[] = {"rx", "ry", "rz", "x", "y", "z", "gripper"};
     assert_int_equal(detected(plain, 7, true), 1);
     assert_int_equal(detected(two, 14, true), 2);

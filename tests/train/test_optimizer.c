@@ -100,7 +100,8 @@ static void steps_follow_the_formulas(void **state) {
     }
     float *end = host(&f, f.params.values), *left = host(&f, f.params.grads);
     for (int64_t i = 0; i < n; i++) {
-        if (!(fabs((double)end[i] - p[i]) <= 2e-6)) fail_msg("value %lld is %.9g, not %.9g", (long long)i, (double)end[i], p[i]);
+        if (!(fabs((double)end[i] - p[i]) <= 2e-6))
+            fail_msg("value %lld is %.9g, not %.9g", (long long)i, (double)end[i], p[i]);
         assert_true(left[i] == 0);
     }
     mem_free(start), mem_free(end), mem_free(left), mem_free(p), mem_free(m), mem_free(v);

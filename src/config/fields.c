@@ -48,9 +48,8 @@ const Field train_fields[] = {
     {"policy.license", FIELD_STRING, HOME_POLICY, true, AT(policy.license), "null", ANY,
      "licence of the policy; stored in config.json only"},
     {"policy.input_features", FIELD_STRING, HOME_NONE, true, AT(policy.input_features), "null", ANY,
-     "inputs to use, as {\"observation.state\": {\"type\": \"STATE\", \"shape\": [7]}, "
-     "\"observation.images.front\": {\"type\": \"VISUAL\", \"shape\": [3, 480, 640]}}; null: all that "
-     "the dataset has"},
+     "inputs to use, as in config.json, {\"observation.state\": {\"type\": \"STATE\", \"shape\": [7]}, "
+     "...}; null: all that the dataset has"},
     {"policy.chunk_size", FIELD_INT, HOME_POLICY, false, AT(policy.chunk_size), "100", 1, 10000,
      NULL, "actions predicted at once"},
     {"policy.n_action_steps", FIELD_INT, HOME_POLICY, false, AT(policy.n_action_steps), "100", 1,

@@ -103,7 +103,9 @@ CHECKED static bool set_up(Bench *b, Error *err) {
     ImageStats images[MAX_CAMERAS];
     for (int i = 0; i < c->policy.n_cameras; i++) images[i] = image_stats_imagenet;
     const char *device = c->policy.device ? c->policy.device : "cpu";
-    if (!parse_image(b, err) || !device_open(device, c->threads, &b->device, err) ||
+    Precision precision;
+    if (!parse_image(b, err) || !precision_named(c->policy.dtype, device, &precision, err) ||
+        !device_open(device, precision, c->threads, &b->device, err) ||
         !params_init(&b->params, b->device, &c->policy, true, err))
         return false;
     params_initialize(&b->params, (uint64_t)c->seed);

@@ -37,6 +37,7 @@ typedef struct PolicyConfig {
     const char *type;   // "act"
     const char *path;   // --policy.path: checkpoint to fine-tune from (a later issue)
     const char *device; // NULL: cpu
+    const char *dtype;  // float32, tf32, bfloat16; NULL: tf32 on cuda, else float32
     bool use_amp, push_to_hub;
     const char *repo_id, *license;
     const char *input_features; // JSON as in config.json: the inputs to use; NULL: all there are

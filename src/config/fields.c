@@ -56,8 +56,8 @@ const Field train_fields[] = {
      10000, NULL, "actions of a chunk that are carried out; at most policy.chunk_size"},
     {"policy.normalization_mapping", FIELD_NORM_MAP, HOME_POLICY, true,
      AT(policy.normalization_mapping), "null", ANY,
-     "as {VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: MIN_MAX}, also IDENTITY; null: MIN_MAX for "
-     "relative poses, else MEAN_STD; ENV, when left out of a given mapping, is IDENTITY"},
+     "as {VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: IDENTITY}; null: MIN_MAX for relative poses, else "
+     "MEAN_STD; ENV left out is IDENTITY"},
     {"policy.vision_backbone", FIELD_STRING, HOME_POLICY, false, AT(policy.vision_backbone),
      "resnet18", 0, 0, "resnet18|resnet34|resnet50|resnet101|resnet152", "network for the images"},
     {"policy.pretrained_backbone_weights", FIELD_STRING, HOME_POLICY, true,
@@ -102,6 +102,9 @@ const Field train_fields[] = {
     {"policy.optimizer_lr_backbone", FIELD_NUMBER, HOME_POLICY, false,
      AT(policy.optimizer_lr_backbone), "1e-5", 0, 10, NULL, "learning rate of the backbone"},
     // policy: our own
+    {"policy.dtype", FIELD_STRING, HOME_TACT, true, AT(policy.dtype), "null", 0, 0,
+     "float32|tf32|bfloat16",
+     "arithmetic; weights stay float32; null: tf32 on cuda, float32 on cpu"},
     {"policy.obs_state_horizon", FIELD_INT, HOME_TACT, false, AT(policy.obs_state_horizon), "2", 1,
      256, NULL, "observations (states and frames) a decision sees; 1 is plain ACT"},
     {"policy.obs_down_sample_steps", FIELD_INT, HOME_TACT, false, AT(policy.obs_down_sample_steps),

@@ -34,6 +34,10 @@ typedef struct LoaderOptions {
     bool drop_last;        // leave out an epoch's partial batch, so that every batch has batch_size
     uint64_t seed;
     int64_t first_batch;   // number of the first batch to give (resume); counts over epochs
+    // Told of the memory of a batch's images, when it was made and before it is freed: a device may
+    // want it page-locked. NULL: nobody is told.
+    void (*image_memory)(void *user, void *memory, size_t bytes, bool made);
+    void *user;
 } LoaderOptions;
 
 typedef struct Loader Loader;

@@ -44,12 +44,17 @@ bool batch_alloc(Batch *b, const LoaderOptions *o, Error *err) {
             return fail(err, "no memory for a batch of %d x %d frames of %dx%d; lower --batch_size or"
                              " --prefetch_factor", o->batch_size, o->window.horizon, o->height,
                         o->width);
+        if (o->image_memory) o->image_memory(o->user, b->images[c], n * T * frame_bytes(o), true);
     }
     return true;
 }
 
 void batch_free(Batch *b, const LoaderOptions *o) {
-    for (int c = 0; b->images && c < o->n_cameras; c++) mem_free(b->images[c]);
+    size_t bytes = (size_t)o->batch_size * (size_t)o->window.horizon * frame_bytes(o);
+    for (int c = 0; b->images && c < o->n_cameras; c++) {
+        if (o->image_memory && b->images[c]) o->image_memory(o->user, b->images[c], bytes, false);
+        mem_free(b->images[c]);
+    }
     mem_free(b->images);
     mem_free(b->rows);
     mem_free(b->state);

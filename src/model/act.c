@@ -72,7 +72,7 @@ static void init_inputs(Act *a, bool train) {
     if (train && c->use_vae) {
         a->eps = on_device(a, DTYPE_F32, 2, SHAPE(B, c->latent_dim));
         a->vae_pad = on_device(a, DTYPE_U8, 2, SHAPE(B, a->vae_tokens));
-        a->device->zero(a->device, a->vae_pad);
+        a->host_vae_pad = NEW(uint8_t, B * a->vae_tokens);
     }
 }
 
@@ -121,10 +121,12 @@ void act_free(Act *a) {
     decoder_free(&a->decoder);
     tensor_arena_free(&a->fixed);
     tensor_arena_free(&a->net.acts);
+    mem_free(a->host_vae_pad);
     mem_free(a);
 }
 
 void act_load_params(Act *a) {
+    a->device->weights_load(a->device, a->params->values);
     if (a->resnet) resnet_load(a->resnet);
 }
 
@@ -134,42 +136,43 @@ static void upload(Act *a, Tensor t, const void *host) {
     a->device->upload(a->device, t.data, host, (size_t)tensor_count(t) * dtype_size(t.dtype));
 }
 
-static void upload_inputs(Act *a, const ActInput *in) {
-    const PolicyConfig *c = &a->config;
-    int64_t per_camera = (int64_t)a->batch * c->obs_state_horizon;
-    if (c->state_dim) upload(a, a->state, in->state);
-    if (c->env_dim) upload(a, a->env, in->env);
-    if (in->images)
-        for (int i = 0; i < c->n_cameras; i++)
-            upload(a, tensor_slice(a->frames, 0, i * per_camera, per_camera), in->images[i]);
-    if (in->action) {
-        upload(a, a->action, in->action);
-        upload(a, a->pad, in->action_is_pad);
-    }
-    if (!a->vae_pad.data || !in->action_is_pad) return;
-    for (int b = 0; b < a->batch; b++) {
-        Tensor row = tensor_slice(a->vae_pad, 0, b, 1);
-        row = tensor_slice(row, 1, a->vae_tokens - c->chunk_size, c->chunk_size);
-        a->device->upload(a->device, row.data, in->action_is_pad + (int64_t)b * c->chunk_size,
-                          (size_t)c->chunk_size);
-    }
+static void stage(Act *a, Tensor t, const void *host) {
+    a->device->stage(a->device, t.data, host, (size_t)tensor_count(t) * dtype_size(t.dtype));
 }
 
-// Normalised images, IMAGE (cameras * B * T, 3, h, w).
+void act_stage(Act *a, const ActInput *in) {
+    const PolicyConfig *c = &a->config;
+    int64_t per_camera = (int64_t)a->batch * c->obs_state_horizon, S = c->chunk_size;
+    if (c->state_dim) stage(a, a->state, in->state);
+    if (c->env_dim) stage(a, a->env, in->env);
+    if (in->images)
+        for (int i = 0; i < c->n_cameras; i++)
+            stage(a, tensor_slice(a->frames, 0, i * per_camera, per_camera), in->images[i]);
+    if (in->action) {
+        stage(a, a->action, in->action);
+        stage(a, a->pad, in->action_is_pad);
+    }
+    if (!a->vae_pad.data || !in->action_is_pad) return;
+    for (int b = 0; b < a->batch; b++) // the class token and the state are never padding
+        memcpy(a->host_vae_pad + (b + 1) * a->vae_tokens - S, in->action_is_pad + b * S, (size_t)S);
+    stage(a, a->vae_pad, a->host_vae_pad);
+}
+
+// Normalised images, IMAGE (cameras * B * T, 3, h, w). in NULL: the staged frames.
 static Tensor load_images(Act *a, const ActInput *in) {
     Device *d = a->device;
     const PolicyConfig *c = &a->config;
     int64_t N = a->frames.shape[0], h = c->image_height, w = c->image_width;
     Tensor x = arena_image(&a->net.acts, N, 3, h, w);
     int64_t per_camera = N / c->n_cameras;
-    if (in->images) {
+    if (!in || in->images) {
         for (int i = 0; i < c->n_cameras; i++)
             d->image_normalize(d, tensor_slice(x, 0, i * per_camera, per_camera),
                                tensor_slice(a->frames, 0, i * per_camera, per_camera),
                                a->image_stats[i].mean, a->image_stats[i].std);
         return x;
     }
-    Tensor plain = net_tensor(&a->net, 4, SHAPE(N, 3, h, w));
+    Tensor plain = net_float(&a->net, 4, SHAPE(N, 3, h, w));
     for (int i = 0; i < c->n_cameras; i++)
         upload(a, tensor_slice(plain, 0, i * per_camera, per_camera), in->image_floats[i]);
     d->image_from_plain(d, x, plain);
@@ -187,7 +190,7 @@ static Tensor vae_forward(Act *a, const ActInput *in) {
     d->add_rows(d, tensor_slice(x, 1, 0, 1), (Tensor){0}, a->vae_cls);
     if (c->state_dim) { // the newest observation only
         Tensor row = net_tensor(net, 3, SHAPE(B, 1, D));
-        a->vae_now = net_tensor(net, 3, SHAPE(B, 1, c->state_dim));
+        a->vae_now = net_float(net, 3, SHAPE(B, 1, c->state_dim));
         d->copy(d, a->vae_now, tensor_slice(a->state, 1, T - 1, 1));
         d->linear_forward(d, row, a->vae_now, a->vae_state.w, a->vae_state.b);
         d->copy(d, tensor_slice(x, 1, 1, 1), row);
@@ -199,13 +202,13 @@ static Tensor vae_forward(Act *a, const ActInput *in) {
     Tensor y = encoder_forward(net, &a->vae_encoder, x, a->vae_pos, a->vae_pad);
     a->vae_cls_out = net_tensor(net, 3, SHAPE(B, 1, D));
     d->copy(d, a->vae_cls_out, tensor_slice(y, 1, 0, 1));
-    a->latent_params = net_tensor(net, 2, SHAPE(B, 2 * c->latent_dim));
+    a->latent_params = net_float(net, 2, SHAPE(B, 2 * c->latent_dim));
     d->linear_forward(d, a->latent_params, tensor_reshape(a->vae_cls_out, 2, SHAPE(B, D)),
                       a->vae_out.w, a->vae_out.b);
-    if (in->eps) upload(a, a->eps, in->eps);
+    if (in && in->eps) upload(a, a->eps, in->eps);
     else d->random_normal(d, a->eps, net->key);
     net->key.site++;
-    Tensor z = net_tensor(net, 2, SHAPE(B, c->latent_dim));
+    Tensor z = net_float(net, 2, SHAPE(B, c->latent_dim));
     d->vae_sample_forward(d, z, a->latent_params, a->eps);
     return z;
 }
@@ -314,7 +317,7 @@ static Tensor act_forward(Act *a, const ActInput *in) {
         a->z = vae_forward(a, in);
     } else {
         a->latent_params = (Tensor){0};
-        a->z = net_tensor(net, 2, SHAPE(B, c->latent_dim));
+        a->z = net_float(net, 2, SHAPE(B, c->latent_dim));
         d->zero(d, a->z);
     }
     Tensor x = net_tensor(net, 3, SHAPE(B, a->tokens, D));
@@ -330,7 +333,7 @@ static Tensor act_forward(Act *a, const ActInput *in) {
     Tensor queries = net_tensor(net, 3, SHAPE(B, c->chunk_size, D));
     d->zero(d, queries);
     a->decoded = decoder_forward(net, &a->decoder, queries, a->query_pos, memory, memory_pos);
-    a->prediction = net_tensor(net, 3, SHAPE(B, c->chunk_size, c->action_dim));
+    a->prediction = net_float(net, 3, SHAPE(B, c->chunk_size, c->action_dim));
     d->linear_forward(d, a->prediction, a->decoded, a->head.w, a->head.b);
     return a->prediction;
 }
@@ -347,7 +350,7 @@ static void act_backward(Act *a) {
                        false);
 
     Tensor dx = net_tensor(net, 3, SHAPE(B, L, D)), dmemory_pos = net_like(net, dx);
-    Tensor dpos = net_tensor(net, 2, SHAPE(L, D));
+    Tensor dpos = net_float(net, 2, SHAPE(L, D));
     d->zero(d, dx);
     d->zero(d, dmemory_pos);
     d->zero(d, dpos);
@@ -373,31 +376,51 @@ static void begin_step(Act *a, bool train, uint64_t seed, uint32_t step) {
     a->net.key = (RngKey){.seed = seed, .step = step, .site = 0};
 }
 
-static void read_losses(Act *a, ActLosses *losses) {
-    float host[3];
+static void loss_forward(Act *a) {
     a->device->act_loss_forward(a->device, a->losses, a->prediction, a->action, a->pad,
                                 a->latent_params, (float)a->config.kl_weight);
+}
+
+Tensor act_losses(const Act *a) {
+    return a->losses;
+}
+
+static void read_losses(Act *a, ActLosses *losses) {
+    float host[3];
     a->device->download(a->device, host, a->losses.data, sizeof host);
     *losses = (ActLosses){.total = host[0], .l1 = host[1], .kld = host[2]};
 }
 
 bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, Error *err) {
     begin_step(a, false, 0, 0);
-    upload_inputs(a, in);
+    act_stage(a, in);
+    a->device->staged(a->device);
     act_forward(a, in);
-    if (losses) read_losses(a, losses);
+    if (losses) {
+        loss_forward(a);
+        read_losses(a, losses);
+    }
     if (actions) act_last_actions(a, actions);
     return device_check(a->device, err);
+}
+
+void act_train_ops(Act *a, uint64_t seed, uint32_t step) {
+    begin_step(a, true, seed, step);
+    act_forward(a, NULL);
+    loss_forward(a);
+    act_backward(a);
 }
 
 bool act_train(Act *a, const ActInput *in, uint64_t seed, uint32_t step, ActLosses *losses,
                Error *err) {
     double start = clock_seconds();
     begin_step(a, true, seed, step);
-    upload_inputs(a, in);
+    act_stage(a, in);
+    a->device->staged(a->device);
     a->device->synchronize(a->device);
     double uploaded = clock_seconds();
     act_forward(a, in);
+    loss_forward(a);
     read_losses(a, losses);
     double forward = clock_seconds();
     act_backward(a);

@@ -52,6 +52,14 @@ CHECKED bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *
 CHECKED bool act_train(Act *a, const ActInput *in, uint64_t seed, uint32_t step, ActLosses *losses,
                        Error *err);
 
+// The same in two halves, for a loop that does not wait for each step: act_stage copies a batch (images as
+// uint8; its memory is in use until device->staged returns), act_train_ops issues forward, loss and
+// backward on what was staged last, and nothing else, so that it may stand in a recording. The VAE's
+// noise is drawn. act_losses: where the losses (3: total, l1, kld) will be, on the device.
+void act_stage(Act *a, const ActInput *in);
+void act_train_ops(Act *a, uint64_t seed, uint32_t step);
+Tensor act_losses(const Act *a);
+
 // After act_train: the chunk predicted in training mode, and the latent's parameters (tests).
 void act_last_actions(Act *a, float *actions);               // (B, S, A)
 void act_last_latent(Act *a, float *mu, float *log_sigma_x2); // (B, Z) each

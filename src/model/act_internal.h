@@ -33,6 +33,7 @@ struct Act {
     Tensor token_index, time_index;               // I32 (tokens): rows of the tables, or -1
 
     Tensor state, env, frames, action, pad, vae_pad, eps, losses;     // inputs
+    uint8_t *host_vae_pad;                        // (B, vae_tokens) what vae_pad is staged from
     Tensor vae_now, vae_cls_out, latent_params, z;                    // saved by forward
     Tensor feature_map, features, decoded, prediction;
     ActTimes times;

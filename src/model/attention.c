@@ -45,7 +45,7 @@ Tensor attention_layer_forward(Net *net, Attention *a, Tensor xq, Tensor xk, Ten
     a->v = net_tensor(net, 3, SHAPE(B, Lk, D));
     d->linear_forward(d, a->v, xv, packed(a->in_w, 2, 1), packed(a->in_b, 2, 1));
     a->o = net_tensor(net, 3, SHAPE(B, Lq, D));
-    a->lse = net_tensor(net, 3, SHAPE(B, a->heads, Lq));
+    a->lse = net_float(net, 3, SHAPE(B, a->heads, Lq));
     a->drop = net_dropout(net);
     d->attention_forward(d, a->o, a->lse, a->q, a->k, a->v, key_pad, a->heads, a->drop);
     Tensor y = net_tensor(net, 3, SHAPE(B, Lq, D));

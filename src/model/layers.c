@@ -2,6 +2,10 @@
 #include "model/layers.h"
 
 Tensor net_tensor(Net *net, int rank, const int64_t *shape) {
+    return arena_tensor(&net->acts, net->device->activations, rank, shape);
+}
+
+Tensor net_float(Net *net, int rank, const int64_t *shape) {
     return arena_tensor(&net->acts, DTYPE_F32, rank, shape);
 }
 
@@ -28,8 +32,8 @@ Norm norm_of(const Params *p, const char *name) {
 Tensor norm_forward(Net *net, Norm *n, Tensor x) {
     int64_t rows = tensor_count(x) / x.shape[x.rank - 1];
     n->x = x;
-    n->mean = net_tensor(net, 1, SHAPE(rows));
-    n->rstd = net_tensor(net, 1, SHAPE(rows));
+    n->mean = net_float(net, 1, SHAPE(rows));
+    n->rstd = net_float(net, 1, SHAPE(rows));
     Tensor y = net_like(net, x);
     net->device->layernorm_forward(net->device, y, n->mean, n->rstd, x, n->gamma, n->beta);
     return y;

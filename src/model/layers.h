@@ -18,9 +18,11 @@ typedef struct Net {
     RngKey key;        // seed and step; site counts up with every use
 } Net;
 
-// New activation (rank 1 to 3).
+// New activation (rank 1 to 3), of the device's activation type.
 Tensor net_tensor(Net *net, int rank, const int64_t *shape);
-Tensor net_like(Net *net, Tensor t); // contiguous, same shape
+// The same in float32, whatever the device: positions, statistics, the latent, the prediction.
+Tensor net_float(Net *net, int rank, const int64_t *shape);
+Tensor net_like(Net *net, Tensor t); // contiguous, same shape and type
 // Dropout of the next site; none in evaluation.
 Dropout net_dropout(Net *net);
 

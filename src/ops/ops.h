@@ -11,6 +11,11 @@
 // activations are overwritten, except where an op says otherwise.
 // An empty Tensor (data NULL) stands for "none" where an argument is optional.
 //
+// Types: activations and their gradients, IMAGE tensors and tokens have the device's type
+// `activations` (float32, or bfloat16 where the device was opened so). Everything else is float32:
+// parameters and their gradients, positions, statistics (mean, rstd, lse), the VAE's and the loss's
+// tensors. linear takes either type for each of x, y, dx and dy.
+//
 // Errors: shapes are the caller's duty (asserted in debug builds). What fails at run time (memory,
 // an engine's refusal) is kept in the Device and reported by device_check; ops after a failure do
 // nothing useful but are safe to call.
@@ -24,7 +29,14 @@
 
 enum { MAX_RANK = 5 };
 
-typedef enum DType { DTYPE_F32, DTYPE_U8, DTYPE_I32 } DType;
+typedef enum DType { DTYPE_F32, DTYPE_U8, DTYPE_I32, DTYPE_BF16 } DType;
+
+// How a device computes. Weights, their gradients and moments are float32 in all of them.
+typedef enum Precision {
+    PRECISION_FLOAT32,  // float32 throughout
+    PRECISION_TF32,     // float32 in memory; matrix units round factors to 10 mantissa bits (cuda)
+    PRECISION_BFLOAT16, // activations and their gradients in bfloat16, sums in float32 (cuda)
+} Precision;
 
 // IMAGE tensors are (N, C, H, W) in an order of the device's choosing (blocked on the CPU, NHWC on
 // a GPU); their strides mean nothing and only the image ops look inside. Everything else is PLAIN.
@@ -88,15 +100,29 @@ typedef struct AdamW {
     float lr, beta1, beta2, eps, weight_decay;
     float max_norm; // clip the gradient to this global norm; <= 0: no clipping
     int64_t step;   // 1 for the first
+    int group;      // 0 or 1: which of StepNumbers.lr is lr
 } AdamW;
+
+// What differs from one training step to the next, beside the contents of its inputs.
+typedef struct StepNumbers {
+    uint32_t step; // RngKey.step and AdamW.step of every op
+    float lr[2];   // AdamW.lr by group
+} StepNumbers;
+
+typedef struct Record Record; // a device's recording of a sequence of ops
+enum { DOWNLOAD_SLOTS = 4, DOWNLOAD_BYTES = 64 };
 
 typedef struct Device Device;
 struct Device {
     const char *name; // "ref", "cpu", "cuda"
+    Precision precision;
+    DType activations; // dtype that activations should have: F32, or BF16 at that precision
+    bool asynchronous; // ops return before they are done
     int threads;
     void *impl;       // the backend's own
     bool failed;      // an op failed since the last device_check
     Error error;
+    uint8_t slots[DOWNLOAD_SLOTS][DOWNLOAD_BYTES]; // for backends that copy at once
 
     // ---- memory -------------------------------------------------------------------------------
     // Zeroed device memory, 256-byte aligned; NULL (and failed) when there is none.
@@ -106,6 +132,33 @@ struct Device {
     void (*download)(Device *d, void *host_dst, const void *device_src, size_t bytes);
     void (*synchronize)(Device *d);
     void (*close)(Device *d); // frees impl and d
+    // Bytes that can still be had, for messages; 0 where that is unknown.
+    size_t (*memory_free)(Device *d);
+    // Page-locks host memory that stage reads from, where that makes copies faster. Undone with
+    // pinned = false before the memory is freed.
+    void (*pin)(Device *d, void *host, size_t bytes, bool pinned);
+    // As upload, but while ops that were issued before still run; ops issued after see the new
+    // contents. host_src must stay as it is until staged() has returned. device_dst is one of few
+    // buffers that live as long as the device.
+    void (*stage)(Device *d, void *device_dst, const void *host_src, size_t bytes);
+    void (*staged)(Device *d);
+    // Reads up to DOWNLOAD_BYTES back without waiting for them; download_end waits. A slot holds one.
+    void (*download_begin)(Device *d, int slot, const void *device_src, size_t bytes);
+    void (*download_end)(Device *d, int slot, void *host_dst, size_t bytes);
+
+    // ---- recording ----------------------------------------------------------------------------
+    // For a sequence of ops that is issued again and again on the same tensors: between begin and
+    // end the caller issues them when begin returns true; when it returns false the device replays
+    // what it has recorded, with the new numbers, and the caller issues nothing. *r starts as NULL.
+    // In between there is no alloc, upload, download or synchronize. A device may never replay.
+    bool (*record_begin)(Device *d, Record **r, StepNumbers numbers);
+    void (*record_end)(Device *d, Record **r);
+    void (*record_free)(Device *d, Record *r); // NULL allowed
+
+    // Tells the device that the parameters in a flat array (F32) changed: it may keep copies of them
+    // in a form of its own. Call before the first use and after every change. The array must outlive
+    // the device or be forgotten with count 0.
+    void (*weights_load)(Device *d, Tensor flat);
 
     // ---- plain data movement (f32) ------------------------------------------------------------
     void (*zero)(Device *d, Tensor y);                        // any contiguous tensor
@@ -210,18 +263,23 @@ struct Device {
                               Tensor pad);
 
     // ---- optimiser, over flat arrays ----------------------------------------------------------
-    // norm (1) = 2-norm of g (count), summed in double.
-    void (*grad_norm)(Device *d, Tensor norm, Tensor g);
+    // norm (1) = 2-norm of g (count), summed in double. halt (1) becomes 1 when the norm or losses[0]
+    // is not finite, and is never cleared. losses and halt may be empty.
+    void (*grad_norm)(Device *d, Tensor norm, Tensor halt, Tensor g, Tensor losses);
     // One AdamW step on p, m, v (count) from g * min(1, max_norm / (norm + 1e-6)), then g = 0:
     // p *= 1 - lr*wd; p -= lr/(1-beta1^t) * m / (sqrt(v)/sqrt(1-beta2^t) + eps).
-    // Leaves p, m and v alone (but clears g) when norm is not finite. No clipping when
-    // a.max_norm <= 0.
-    void (*adamw)(Device *d, Tensor p, Tensor g, Tensor m, Tensor v, Tensor norm, AdamW a);
+    // Leaves p, m and v alone (but clears g) when halt is not 0. No clipping when a.max_norm <= 0.
+    // halt may be empty.
+    void (*adamw)(Device *d, Tensor p, Tensor g, Tensor m, Tensor v, Tensor norm, Tensor halt,
+                  AdamW a);
 };
 
-// Opens "ref", "cpu" or "cuda". threads 0: all processors. A device this build lacks is refused
-// with what to do about it.
-CHECKED bool device_open(const char *name, int threads, Device **out, Error *err);
+// Opens "ref", "cpu", "cuda" or "cuda:N". threads 0: all processors. A device or precision this build
+// or machine lacks is refused with what to do about it.
+CHECKED bool device_open(const char *name, Precision precision, int threads, Device **out, Error *err);
+// "float32", "tf32" or "bfloat16"; NULL: what the device is best trained in (tf32 on cuda, as LeRobot's
+// trainer allows it, else float32). Anything else is an error.
+CHECKED bool precision_named(const char *dtype, const char *device, Precision *out, Error *err);
 void device_close(Device *d); // NULL allowed
 // False, with the first failure since the last call, if an op failed.
 CHECKED bool device_check(Device *d, Error *err);
@@ -231,6 +289,7 @@ void device_fail(Device *d, const char *format, ...) __attribute__((format(print
 // Backends: each fills a Device (name, impl and what it has); ref_device fills everything.
 void ref_device(Device *d);
 CHECKED bool cpu_device(Device *d, int threads, Error *err);
+CHECKED bool cuda_device(Device *d, int ordinal, Precision precision, Error *err);
 
 // Memory of one purpose on a device: a bump allocator that is reset, not freed, between steps.
 // The first step grows it block by block; afterwards the same sequence of requests gives the same
@@ -243,7 +302,7 @@ typedef struct TensorArena {
 } TensorArena;
 // A contiguous tensor; its contents are whatever the memory held. NULL data if the device failed.
 Tensor arena_tensor(TensorArena *a, DType dtype, int rank, const int64_t *shape);
-// An IMAGE tensor.
+// An IMAGE tensor of the device's activation dtype.
 Tensor arena_image(TensorArena *a, int64_t n, int64_t c, int64_t h, int64_t w);
 typedef struct ArenaMark {
     struct TensorBlock *block;

@@ -3,7 +3,7 @@
 #include "ops/ops.h"
 
 size_t dtype_size(DType dtype) {
-    return dtype == DTYPE_U8 ? 1 : 4;
+    return dtype == DTYPE_U8 ? 1 : dtype == DTYPE_BF16 ? 2 : 4;
 }
 
 Tensor tensor_view(void *data, DType dtype, int rank, const int64_t *shape) {
@@ -81,7 +81,7 @@ Tensor arena_tensor(TensorArena *a, DType dtype, int rank, const int64_t *shape)
 }
 
 Tensor arena_image(TensorArena *a, int64_t n, int64_t c, int64_t h, int64_t w) {
-    Tensor t = tensor_view(NULL, DTYPE_F32, 4, SHAPE(n, c, h, w));
+    Tensor t = tensor_view(NULL, a->device->activations, 4, SHAPE(n, c, h, w));
     t.layout = LAYOUT_IMAGE;
     t.data = arena_take(a, a->device->image_bytes(a->device, n, c, h, w));
     return t;

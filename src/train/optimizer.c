@@ -19,6 +19,7 @@ bool optimizer_init(Optimizer *o, Params *params, const TrainConfig *config, Err
     o->m = flat(d, params->trainable);
     o->v = flat(d, params->trainable);
     o->norm = flat(d, 1);
+    o->halt = flat(d, 1);
     if (device_check(d, err)) return true;
     optimizer_free(o);
     return false;
@@ -30,29 +31,41 @@ void optimizer_free(Optimizer *o) {
     d->release(d, o->m.data);
     d->release(d, o->v.data);
     d->release(d, o->norm.data);
+    d->release(d, o->halt.data);
     *o = (Optimizer){0};
 }
 
 // One group: elements [start, end) of the flat arrays.
-static void step_group(Optimizer *o, int64_t start, int64_t end, double lr) {
+static void step_group(Optimizer *o, int group, int64_t start, int64_t end, double lr) {
     if (end <= start) return;
     const Params *p = o->params;
     int64_t n = end - start;
     AdamW a = {.lr = (float)lr, .beta1 = (float)o->beta1, .beta2 = (float)o->beta2,
                .eps = (float)o->eps, .weight_decay = (float)o->weight_decay,
-               .max_norm = (float)o->max_norm, .step = o->step};
+               .max_norm = (float)o->max_norm, .step = o->step, .group = group};
     p->device->adamw(p->device, tensor_slice(p->values, 0, start, n),
                      tensor_slice(p->grads, 0, start, n), tensor_slice(o->m, 0, start, n),
-                     tensor_slice(o->v, 0, start, n), o->norm, a);
+                     tensor_slice(o->v, 0, start, n), o->norm, o->halt, a);
+}
+
+StepNumbers optimizer_begin(Optimizer *o) {
+    o->step++;
+    return (StepNumbers){.step = (uint32_t)o->step, .lr = {(float)o->lr, (float)o->lr_backbone}};
+}
+
+void optimizer_ops(Optimizer *o, Tensor losses) {
+    Params *p = o->params;
+    p->device->grad_norm(p->device, o->norm, o->halt, p->grads, losses);
+    step_group(o, 0, 0, p->main, o->lr);
+    step_group(o, 1, p->main, p->trainable, o->lr_backbone);
 }
 
 void optimizer_step(Optimizer *o, float *grad_norm) {
-    Params *p = o->params;
-    Device *d = p->device;
-    o->step++;
-    d->grad_norm(d, o->norm, p->grads);
-    step_group(o, 0, p->main, o->lr);
-    step_group(o, p->main, p->trainable, o->lr_backbone);
+    Device *d = o->params->device;
+    optimizer_begin(o);
+    optimizer_ops(o, (Tensor){0});
     d->download(d, grad_norm, o->norm.data, sizeof *grad_norm);
-    if (!isfinite(*grad_norm)) o->step--; // the step was not taken
+    if (isfinite(*grad_norm)) return;
+    o->step--; // the step was not taken
+    d->zero(d, o->halt);
 }

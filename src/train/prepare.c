@@ -69,8 +69,11 @@ CHECKED static bool prepare_statistics(Run *r, Error *err) {
 
 // First of all: a device that is not there is no reason to read a dataset.
 CHECKED static bool prepare_device(Run *r, Error *err) {
-    const char *device = r->config->policy.device ? r->config->policy.device : "cpu";
-    return device_open(device, r->config->threads, &r->device, err);
+    const PolicyConfig *p = &r->config->policy;
+    const char *device = p->device ? p->device : "cpu";
+    Precision precision;
+    return precision_named(p->dtype, device, &precision, err) &&
+           device_open(device, precision, r->config->threads, &r->device, err);
 }
 
 CHECKED static bool prepare_model(Run *r, Error *err) {
@@ -82,7 +85,14 @@ CHECKED static bool prepare_model(Run *r, Error *err) {
     params_initialize(&r->params, (uint64_t)c->seed);
     return act_new(r->device, &c->policy, &r->params, c->batch_size, true, r->image_stats,
                    &r->act, err) &&
-           optimizer_init(&r->optimizer, &r->params, c, err);
+           optimizer_init(&r->optimizer, &r->params, c, err) &&
+           (step_init(&r->step, r->act, &r->optimizer), true);
+}
+
+// Frames are copied to a device from where the loader leaves them.
+static void pin_images(void *user, void *memory, size_t bytes, bool made) {
+    Device *d = user;
+    d->pin(d, memory, bytes, made);
 }
 
 LoaderOptions run_loader_options(const Run *r, const int64_t *rows, int64_t n_rows) {
@@ -95,6 +105,7 @@ LoaderOptions run_loader_options(const Run *r, const int64_t *rows, int64_t n_ro
         .height = p->image_height, .width = p->image_width, .rows = rows, .n_rows = n_rows,
         .batch_size = c->batch_size, .num_workers = c->num_workers, .prefetch = c->prefetch_factor,
         .shuffle = true, .drop_last = true, .seed = (uint64_t)c->seed,
+        .image_memory = pin_images, .user = r->device,
     };
 }
 
@@ -161,6 +172,8 @@ CHECKED static bool prepare_output(Run *r, Error *err) {
 
 bool run_prepare(Run *r, Error *err) {
     r->sound = true;
+    r->first_step = 1;
+    for (int i = 0; i < 2; i++) r->step_rows[i] = NEW(int64_t, r->config->batch_size);
     if (!prepare_device(r, err) || !open_dataset(r, err) || !split_rows(r, err) ||
         !prepare_statistics(r, err) || !prepare_model(r, err) || !prepare_loader(r, err) ||
         !prepare_output(r, err))
@@ -170,8 +183,10 @@ bool run_prepare(Run *r, Error *err) {
 }
 
 void run_free(Run *r) {
+    if (r->device) r->device->synchronize(r->device); // no step may still read what is freed here
     loader_close(r->loader);
     metrics_close(&r->metrics);
+    step_free(&r->step);
     optimizer_free(&r->optimizer);
     act_free(r->act);
     params_free(&r->params);
@@ -182,6 +197,7 @@ void run_free(Run *r) {
         normalizer_free(norms[i]);
         stats_free(stats[i]);
     }
+    for (int i = 0; i < 2; i++) mem_free(r->step_rows[i]);
     mem_free(r->train_rows);
     mem_free(r->eval_rows);
     dataset_close(r->dataset);

@@ -5,6 +5,7 @@
 
 #include "train/metrics.h"
 #include "train/optimizer.h"
+#include "train/step.h"
 #include "train/train.h"
 
 typedef struct Run {
@@ -22,11 +23,16 @@ typedef struct Run {
     Params params;
     Act *act;
     Optimizer optimizer;
+    Step step;
+    int64_t *step_rows[2]; // (batch_size) rows of the steps under way
+    int64_t first_step;    // of this run: 1
+    int64_t taken;         // number of the last step that changed the weights
+    double mark, data_s;   // when the last step was finished; waited for data since then
     Loader *loader;
     Metrics metrics;
     char metrics_path[4096];
     bool made_output;      // output_dir is this run's
-    bool sound;            // the weights are those after the last step taken
+    bool sound;            // no op failed: the weights are those after the last step taken
     int64_t saved_step;    // of the last checkpoint, 0 none
     char checkpoint[4096]; // the last good one, or ""
 } Run;

@@ -21,41 +21,52 @@ bool run_stopping(const Run *r) {
 }
 
 // Names the batch that brought NaN or infinity.
-static bool fail_not_finite(const Run *r, const Batch *b, int64_t step, const char *what,
+static bool fail_not_finite(const Run *r, const int64_t *rows, int64_t step, const char *what,
                             Error *err) {
     char frames[512] = "";
     size_t used = 0;
-    int i = 0;
-    for (; i < b->size && used + 32 < sizeof frames; i++)
+    int i = 0, n = r->config->batch_size;
+    for (; i < n && used + 32 < sizeof frames; i++)
         used += (size_t)snprintf(frames + used, sizeof frames - used, "%s%lld", i ? "," : "",
-                                 (long long)r->dataset->index[b->rows[i]]);
+                                 (long long)r->dataset->index[rows[i]]);
     return fail(err, "step %lld: the %s is not finite; frames of its batch: [%s%s]; look at them with "
                      "`tact info`, or lower the learning rate", (long long)step, what, frames,
-                i < b->size ? ",..." : "");
+                i < n ? ",..." : "");
 }
 
-// One step; the weights stay as they were when its loss or gradient is not finite.
-CHECKED static bool train_step(Run *r, int64_t step, Error *err) {
+// Takes the figures of the oldest step under way. Its loss or gradient not finite: an error; the weights
+// are those of the step before.
+CHECKED static bool finish_step(Run *r, Error *err) {
+    StepResult got;
+    int64_t step = r->first_step + r->step.finished;
+    r->sound = step_finish(&r->step, &got, err);
+    if (!r->sound) return false;
+    const int64_t *rows = r->step_rows[step % 2];
+    if (!isfinite(got.losses.total)) return fail_not_finite(r, rows, step, "loss", err);
+    if (!isfinite(got.grad_norm)) return fail_not_finite(r, rows, step, "gradient norm", err);
+    double now = clock_seconds();
+    metrics_add(&r->metrics, got.losses, got.grad_norm, r->config->policy.optimizer_lr, r->data_s,
+                now - r->mark - r->data_s);
+    r->mark = now;
+    r->data_s = 0;
+    r->taken = step;
+    return true;
+}
+
+// Starts a step. With `wait` it is finished too; else, on a device that works beside the host, only the
+// steps before it.
+CHECKED static bool train_step(Run *r, int64_t step, bool wait, Error *err) {
     const Batch *batch;
-    ActLosses losses;
-    float grad_norm;
     double start = clock_seconds();
     if (!loader_next(r->loader, &batch, err)) return false;
-    double loaded = clock_seconds();
+    r->data_s += clock_seconds() - start;
+    memcpy(r->step_rows[step % 2], batch->rows, (size_t)batch->size * sizeof(int64_t));
     ActInput in = run_input(batch);
-    r->sound = false;
-    if (!act_train(r->act, &in, (uint64_t)r->config->seed, (uint32_t)step, &losses, err))
-        return false;
-    r->sound = true;
-    if (!isfinite(losses.total)) return fail_not_finite(r, batch, step, "loss", err);
-    optimizer_step(&r->optimizer, &grad_norm);
-    if (!isfinite(grad_norm)) return fail_not_finite(r, batch, step, "gradient norm", err);
-    act_load_params(r->act);
-    r->sound = device_check(r->device, err);
-    if (!r->sound) return false;
-    double end = clock_seconds();
-    metrics_add(&r->metrics, losses, grad_norm, r->config->policy.optimizer_lr, loaded - start,
-                end - loaded);
+    step_start(&r->step, &in, (uint64_t)r->config->seed);
+    int64_t left = wait || !r->device->asynchronous ? 0 : 1;
+    while (r->step.started - r->step.finished > left)
+        if (!finish_step(r, err)) return false;
+    step_inputs_free(&r->step);
     return true;
 }
 
@@ -115,33 +126,66 @@ static void show_progress(const Run *r, int64_t step, double seconds) {
     r->hooks->progress(r->hooks->user, &p);
 }
 
-CHECKED static bool train_loop(Run *r, TrainResult *result, Error *err) {
+// What a step is followed by, beside the next one.
+typedef struct Duties {
+    bool end, stopping, log, evaluate, save;
+} Duties;
+
+static Duties duties_after(const Run *r, int64_t step) {
     const TrainConfig *c = r->config;
     int64_t eval_every = c->eval_steps > 0 ? c->eval_steps : c->eval_freq;
+    Duties d = {.end = step == c->steps, .stopping = run_stopping(r)};
+    bool last = d.end || d.stopping;
+    d.log = due(step, c->log_freq) || last;
+    d.evaluate = r->n_eval && !d.stopping && (due(step, eval_every) || d.end);
+    d.save = c->save_checkpoint && (due(step, c->save_freq) || last);
+    return d;
+}
+
+CHECKED static bool do_duties(Run *r, int64_t step, Duties d, TrainResult *result, Error *err) {
+    if (d.log) log_step(r, step, result);
+    if (d.evaluate && !evaluate_step(r, step, err)) return false;
+    if (run_stopping(r)) { // asked for during the evaluation
+        d.stopping = true;
+        d.save = r->config->save_checkpoint;
+    }
+    if (d.save && !save_step(r, step, d.end || d.stopping, err)) return false;
+    result->stopped = d.stopping && !d.end;
+    r->mark = clock_seconds();
+    return true;
+}
+
+CHECKED static bool train_loop(Run *r, TrainResult *result, Error *err) {
+    const TrainConfig *c = r->config;
     double seconds = 0;
-    for (int64_t step = 1; step <= c->steps; step++) {
+    r->mark = clock_seconds();
+    for (int64_t step = r->first_step; step <= c->steps && !result->stopped; step++) {
         double start = clock_seconds();
-        if (!train_step(r, step, err)) return false;
-        result->step = step;
+        Duties duties = duties_after(r, step);
+        bool first = step == r->first_step;
+        bool ok = train_step(r, step, first || duties.log || duties.evaluate || duties.save, err);
+        if (!ok) return false;
         double took = clock_seconds() - start;
-        seconds = step == 1 ? took : 0.9 * seconds + 0.1 * took;
-        if (step == 1)
+        seconds = first ? took : 0.9 * seconds + 0.1 * took;
+        if (first)
             log_info("first step took %.2f s; activations take %.0f MB", took,
                      (double)act_activation_bytes(r->act) / 1e6);
         show_progress(r, step, seconds);
-        bool end = step == c->steps;
-        if (due(step, c->log_freq) || end || run_stopping(r)) log_step(r, step, result);
-        if (r->n_eval && !run_stopping(r) && (due(step, eval_every) || end) &&
-            !evaluate_step(r, step, err))
-            return false;
-        bool stopping = run_stopping(r), last = end || stopping;
-        if (c->save_checkpoint && (due(step, c->save_freq) || last) &&
-            !save_step(r, step, last, err))
-            return false;
-        result->stopped = stopping && !end;
-        if (stopping) break;
+        if (run_stopping(r) && !duties.stopping) { // since the step was started
+            duties = duties_after(r, step);
+            while (r->step.finished < r->step.started)
+                if (!finish_step(r, err)) return false;
+        }
+        if (!do_duties(r, step, duties, result, err)) return false;
     }
     return true;
+}
+
+// Steps that were under way when the data failed are still good.
+static void finish_quietly(Run *r) {
+    Error ignored;
+    while (r->sound && r->step.finished < r->step.started && finish_step(r, &ignored)) {
+    }
 }
 
 // A run that ends in an error keeps what it has learnt, unless the error came from the device.
@@ -170,9 +214,11 @@ bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result
     bool ok = run_prepare(r, err);
     if (ok) log_info("Start offline training on a fixed dataset");
     if (ok && !train_loop(r, result, err)) {
-        keep_weights(r, result->step, err);
+        finish_quietly(r);
+        keep_weights(r, r->taken, err);
         ok = false;
     }
+    result->step = r->taken;
     clear_progress(r);
     snprintf(result->checkpoint, sizeof result->checkpoint, "%s", r->checkpoint);
     if (ok && result->stopped)

@@ -71,12 +71,28 @@ static size_t element_offset(const Buffer *b, int64_t i) {
            (size_t)offset * dtype_size(b->tensor.dtype);
 }
 
-// Random elements for buffer number `site`, or NaN for an output.
-static void random_elements(float *to, int64_t n, Role role, RngKey key) {
+// The nearest bfloat16, ties to even, as its bits; x is finite or NaN.
+static uint16_t bfloat16_bits(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if (isnan(x)) return 0x7fc0;
+    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+}
+
+static float bfloat16_value(uint16_t bits) {
+    uint32_t whole = (uint32_t)bits << 16;
+    float x;
+    memcpy(&x, &whole, sizeof x);
+    return x;
+}
+
+// Random elements that the type can hold for buffer number `site`, or NaN for an output.
+static void random_elements(float *to, int64_t n, Role role, DType type, RngKey key) {
     uint32_t words[4] = {0}, nan_bits = NAN_BITS;
     for (int64_t i = 0; i < n; i++) {
         if (i % 4 == 0) rng_words(words, key, (uint32_t)(i >> 32), (uint32_t)(i / 4));
         to[i] = (2 * rng_unit(words[i % 4]) - 1) * 1.7320508f;
+        if (type == DTYPE_BF16) to[i] = bfloat16_value(bfloat16_bits(to[i]));
         if (role == ROLE_OUTPUT) memcpy(&to[i], &nan_bits, sizeof nan_bits);
     }
 }
@@ -87,7 +103,7 @@ static RngKey element_key(const Case *c) {
 }
 
 // A buffer for the slice [before[i], before[i] + shape[i]) of a tensor with `after` more; its
-// logical elements are copied from data. `shift` moves it off its alignment, in elements.
+// logical elements are copied from data (floats for bfloat16). `shift` moves it off its alignment, in elements.
 static Tensor fill_buffer(Case *c, const char *name, Role role, double reduction, DType dtype,
                           const void *data, int rank, const int64_t *shape, const int64_t *before,
                           const int64_t *after, int64_t shift) {
@@ -103,7 +119,12 @@ static Tensor fill_buffer(Case *c, const char *name, Role role, double reduction
     b->inside = NEW(uint8_t, b->bytes);
     for (int64_t i = 0; i < tensor_count(t); i++) {
         size_t at = element_offset(b, i);
-        memcpy(b->start + at, (const char *)data + (size_t)i * size, size);
+        if (dtype == DTYPE_BF16) {
+            uint16_t bits = bfloat16_bits(((const float *)data)[i]);
+            memcpy(b->start + at, &bits, size);
+        } else {
+            memcpy(b->start + at, (const char *)data + (size_t)i * size, size);
+        }
         memset(b->inside + at, 1, size);
     }
     c->device->upload(c->device, b->base, b->start, b->bytes);
@@ -112,21 +133,27 @@ static Tensor fill_buffer(Case *c, const char *name, Role role, double reduction
 
 static const int64_t no_gaps[MAX_RANK] = {0};
 
-static Tensor random_tensor(Case *c, const char *name, Role role, double reduction, int rank,
-                            const int64_t *shape, const int64_t *before, const int64_t *after) {
+static Tensor random_tensor(Case *c, const char *name, Role role, double reduction, DType type,
+                            int rank, const int64_t *shape, const int64_t *before,
+                            const int64_t *after) {
     int64_t n = tensor_count(tensor_view(NULL, DTYPE_F32, rank, shape));
     float *data = NEW(float, n);
-    random_elements(data, n, role, element_key(c));
+    random_elements(data, n, role, c->activations, element_key(c));
     int64_t shift = case_chance(c, 3) ? 1 + case_below(c, 15) : 0;
-    Tensor t = fill_buffer(c, name, role, reduction, DTYPE_F32, data, rank, shape, before, after,
-                           shift);
+    Tensor t = fill_buffer(c, name, role, reduction, type, data, rank, shape, before, after, shift);
     mem_free(data);
     return t;
 }
 
 Tensor case_tensor(Case *c, const char *name, Role role, double reduction, int rank,
                    const int64_t *shape) {
-    return random_tensor(c, name, role, reduction, rank, shape, no_gaps, no_gaps);
+    return random_tensor(c, name, role, reduction, DTYPE_F32, rank, shape, no_gaps, no_gaps);
+}
+
+Tensor case_activation(Case *c, const char *name, Role role, double reduction, int rank,
+                       const int64_t *shape) {
+    return random_tensor(c, name, role, reduction, c->device->activations, rank, shape, no_gaps,
+                         no_gaps);
 }
 
 Tensor case_strided(Case *c, const char *name, Role role, double reduction, int rank,
@@ -137,7 +164,8 @@ Tensor case_strided(Case *c, const char *name, Role role, double reduction, int 
         before[i] = case_chance(c, 2) ? shape[i] : case_below(c, 4);
         after[i] = case_chance(c, 2) ? shape[i] : case_below(c, 4);
     }
-    return random_tensor(c, name, role, reduction, rank, shape, before, after);
+    return random_tensor(c, name, role, reduction, c->device->activations, rank, shape, before,
+                         after);
 }
 
 Tensor case_given(Case *c, const char *name, DType dtype, const void *data, int rank,
@@ -173,13 +201,13 @@ static Tensor fill_image(Case *c, const char *name, Role role, double reduction,
     size_t bytes = d->image_bytes(d, n, ch, h, w);
     Buffer *b = new_buffer(c, name, role, reduction, bytes);
     if (!b->base) return (Tensor){0};
-    b->tensor = tensor_view(b->base + CANARY_BYTES, DTYPE_F32, 4, SHAPE(n, ch, h, w));
+    b->tensor = tensor_view(b->base + CANARY_BYTES, d->activations, 4, SHAPE(n, ch, h, w));
     b->tensor.layout = LAYOUT_IMAGE;
     uint32_t nan_bits = NAN_BITS;
     for (size_t i = 0; i + 4 <= bytes; i += 4) memcpy(b->start + CANARY_BYTES + i, &nan_bits, 4);
     d->upload(d, b->base, b->start, b->bytes);
     if (data) {
-        size_t plain_bytes = (size_t)tensor_count(b->tensor) * sizeof(float);
+        size_t plain_bytes = (size_t)(n * ch * h * w) * sizeof(float);
         Tensor plain = tensor_view(d->alloc(d, plain_bytes), DTYPE_F32, 4, SHAPE(n, ch, h, w));
         d->upload(d, plain.data, data, plain_bytes);
         d->image_from_plain(d, b->tensor, plain);
@@ -194,7 +222,7 @@ Tensor case_image(Case *c, const char *name, Role role, double reduction, int64_
                   int64_t h, int64_t w) {
     if (role == ROLE_OUTPUT) return fill_image(c, name, role, reduction, NULL, n, ch, h, w);
     float *data = NEW(float, n * ch * h * w);
-    random_elements(data, n * ch * h * w, role, element_key(c));
+    random_elements(data, n * ch * h * w, role, c->activations, element_key(c));
     Tensor t = fill_image(c, name, role, reduction, data, n, ch, h, w);
     mem_free(data);
     return t;
@@ -278,7 +306,11 @@ static void keep_values(Case *c, Buffer *b, const uint8_t *after) {
             value = plain[i];
         else if (b->tensor.dtype == DTYPE_F32)
             memcpy(&value, after + element_offset(b, i), sizeof value);
-        else
+        else if (b->tensor.dtype == DTYPE_BF16) {
+            uint16_t bits;
+            memcpy(&bits, after + element_offset(b, i), sizeof bits);
+            value = bfloat16_value(bits);
+        } else
             value = after[element_offset(b, i)];
         b->values[i] = value;
     }
@@ -311,9 +343,19 @@ void case_free(Case *c) {
     c->count = 0;
 }
 
+// What coarser numbers add, relative to an output's size. TF32 rounds the factors of matrix products to
+// 2^-11, bfloat16 to 2^-9, and what is stored in bfloat16 to 2^-9 once more; a product that feeds
+// another (attention and its gradients) passes the error on a few times larger.
+static double precision_error(const Case *candidate, const Buffer *b) {
+    bool products = candidate->flops > 0;
+    if (candidate->precision == PRECISION_TF32) return products ? 0x1p-9 : 0;
+    if (candidate->precision != PRECISION_BFLOAT16) return 0;
+    return products ? 0x1p-5 : b->tensor.dtype == DTYPE_BF16 ? 0x1p-8 : 0;
+}
+
 // Rounding errors of a sum of K terms grow like sqrt(K) units in the last place; 4 of those are
 // allowed over the whole output (2-norm), and twice as much, of the largest value, anywhere.
-static bool compare_values(const Buffer *a, const Buffer *b, Verdict *v) {
+static bool compare_values(const Buffer *a, const Buffer *b, double extra, Verdict *v) {
     int64_t n = tensor_count(a->tensor), worst = 0;
     double square = 0, difference = 0, scale = 0, largest = 0;
     bool finite = true;
@@ -325,7 +367,7 @@ static bool compare_values(const Buffer *a, const Buffer *b, Verdict *v) {
         square += a->values[i] * a->values[i];
         difference += gap * gap;
     }
-    double tolerance = 4 * (FLT_EPSILON / 2) * sqrt(a->reduction);
+    double tolerance = 4 * (FLT_EPSILON / 2) * sqrt(a->reduction) + extra;
     double overall = difference > 0 ? sqrt(difference / square) : 0;
     double single = largest > 0 ? largest / scale / 2 : 0;
     double error = overall > single ? overall : single;
@@ -355,7 +397,7 @@ Verdict case_compare(const Case *reference, const Case *candidate) {
         const Buffer *a = &reference->buffers[i], *b = &candidate->buffers[i];
         if (!a->values) continue;
         compared++;
-        if (!compare_values(a, b, &v)) v.passed = false;
+        if (!compare_values(a, b, precision_error(candidate, b), &v)) v.passed = false;
     }
     if (compared == 0) {
         snprintf(v.problem, sizeof v.problem, "the check names no output");

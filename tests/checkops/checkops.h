@@ -37,6 +37,8 @@ typedef struct Buffer {
 typedef struct Case {
     Device *device;
     RngStream random;
+    DType activations;   // of the candidate: both sides start from numbers it can hold
+    Precision precision; // of the candidate
     int index;  // cases below an op's number of real sizes use those
     bool bench; // time the op on real sizes; nothing is compared
     Buffer buffers[MAX_BUFFERS];
@@ -73,10 +75,13 @@ int64_t case_below(Case *c, int64_t n); // 0 <= result < n; 0 in a bench
 Dropout case_dropout(Case *c);
 
 // ---- buffers ----------------------------------------------------------------------------------
-// All are filled and uploaded. Elements are uniform with mean 0 and variance 1.
+// All are filled and uploaded. Elements are uniform with mean 0 and variance 1. case_tensor is float32,
+// case_activation and case_strided have the device's activation type.
 Tensor case_tensor(Case *c, const char *name, Role role, double reduction, int rank,
                    const int64_t *shape);
-// As case_tensor, but a slice of a wider tensor half of the time: every dimension but the first
+Tensor case_activation(Case *c, const char *name, Role role, double reduction, int rank,
+                       const int64_t *shape);
+// As case_activation, but a slice of a wider tensor half of the time: every dimension but the first
 // may have neighbours.
 Tensor case_strided(Case *c, const char *name, Role role, double reduction, int rank,
                     const int64_t *shape);
@@ -105,6 +110,7 @@ bool case_again(Case *c);
 // Downloads every buffer, checks canaries and inputs, and keeps the outputs' values.
 void case_finish(Case *c);
 void case_free(Case *c);
+// Tolerances follow from each output's type and reduction and the candidate's precision.
 Verdict case_compare(const Case *reference, const Case *candidate);
 double case_bytes_moved(const Case *c);
 

@@ -65,9 +65,9 @@ static void check_activation_forward(Case *c) {
     Activation act = any_activation(c);
     Dropout drop = case_dropout(c);
     double reduction = act == ACT_GELU ? 64 : 1;
-    Tensor x = case_tensor(c, "x", ROLE_INPUT, 0, 2, s);
+    Tensor x = case_activation(c, "x", ROLE_INPUT, 0, 2, s);
     Tensor y = case_chance(c, 3) ? case_in_place(c, x, "y in place", reduction)
-                                 : case_tensor(c, "y", ROLE_OUTPUT, reduction, 2, s);
+                                 : case_activation(c, "y", ROLE_OUTPUT, reduction, 2, s);
     CALL(c, c->device->activation_forward(c->device, y, x, act, drop));
 }
 
@@ -78,14 +78,14 @@ static void check_activation_backward(Case *c) {
     Activation act = any_activation(c);
     Dropout drop = case_dropout(c);
     double reduction = act == ACT_GELU ? 64 : 1;
-    Tensor x = case_tensor(c, "x", ROLE_INPUT, 0, 2, s);
-    Tensor y = case_tensor(c, "y", ROLE_SCRATCH, 0, 2, s);
+    Tensor x = case_activation(c, "x", ROLE_INPUT, 0, 2, s);
+    Tensor y = case_activation(c, "y", ROLE_SCRATCH, 0, 2, s);
     d->activation_forward(d, y, x, act, drop);
     if (act == ACT_RELU) x = (Tensor){0}; // it reads y only, the others x only or nothing
     if (act != ACT_RELU) y = (Tensor){0};
-    Tensor dy = case_tensor(c, "dy", ROLE_INPUT, 0, 2, s);
+    Tensor dy = case_activation(c, "dy", ROLE_INPUT, 0, 2, s);
     Tensor dx = case_chance(c, 3) ? case_in_place(c, dy, "dx in place", reduction)
-                                  : case_tensor(c, "dx", ROLE_OUTPUT, reduction, 2, s);
+                                  : case_activation(c, "dx", ROLE_OUTPUT, reduction, 2, s);
     CALL(c, d->activation_backward(d, dx, dy, x, y, act, drop));
 }
 
@@ -93,12 +93,12 @@ static void check_dropout_add_forward(Case *c) {
     int64_t s[2];
     if (!case_sizes(c, 2, s, COUNT(rows_real), rows_real[0], rows_max)) return;
     Dropout drop = case_dropout(c);
-    Tensor x = case_tensor(c, "x", ROLE_INPUT, 0, 2, s);
-    Tensor branch = case_tensor(c, "s", ROLE_INPUT, 0, 2, s), r;
+    Tensor x = case_activation(c, "x", ROLE_INPUT, 0, 2, s);
+    Tensor branch = case_activation(c, "s", ROLE_INPUT, 0, 2, s), r;
     if (case_chance(c, 2))
         r = case_in_place(c, case_chance(c, 2) ? x : branch, "r in place", 2);
     else
-        r = case_tensor(c, "r", ROLE_OUTPUT, 2, 2, s);
+        r = case_activation(c, "r", ROLE_OUTPUT, 2, 2, s);
     CALL(c, c->device->dropout_add_forward(c->device, r, x, branch, drop));
 }
 
@@ -106,9 +106,9 @@ static void check_dropout_add_backward(Case *c) {
     int64_t s[2];
     if (!case_sizes(c, 2, s, COUNT(rows_real), rows_real[0], rows_max)) return;
     Dropout drop = case_dropout(c);
-    Tensor dr = case_tensor(c, "dr", ROLE_INPUT, 0, 2, s);
+    Tensor dr = case_activation(c, "dr", ROLE_INPUT, 0, 2, s);
     Tensor ds = case_chance(c, 3) ? case_in_place(c, dr, "ds in place", 1)
-                                  : case_tensor(c, "ds", ROLE_OUTPUT, 1, 2, s);
+                                  : case_activation(c, "ds", ROLE_OUTPUT, 1, 2, s);
     CALL(c, c->device->dropout_add_backward(c->device, ds, dr, drop));
 }
 
@@ -116,10 +116,10 @@ static void check_layernorm_forward(Case *c) {
     int64_t s[2];
     if (!case_sizes(c, 2, s, COUNT(rows_real), rows_real[0], rows_max)) return;
     double reduction = (double)s[1] + 16;
-    Tensor x = case_tensor(c, "x", ROLE_INPUT, 0, 2, s);
+    Tensor x = case_activation(c, "x", ROLE_INPUT, 0, 2, s);
     Tensor gamma = case_tensor(c, "gamma", ROLE_INPUT, 0, 1, SHAPE(s[1]));
     Tensor beta = case_tensor(c, "beta", ROLE_INPUT, 0, 1, SHAPE(s[1]));
-    Tensor y = case_tensor(c, "y", ROLE_OUTPUT, reduction, 2, s);
+    Tensor y = case_activation(c, "y", ROLE_OUTPUT, reduction, 2, s);
     Tensor mean = case_tensor(c, "mean", ROLE_OUTPUT, reduction, 1, SHAPE(s[0]));
     Tensor rstd = case_tensor(c, "rstd", ROLE_OUTPUT, reduction, 1, SHAPE(s[0]));
     CALL(c, c->device->layernorm_forward(c->device, y, mean, rstd, x, gamma, beta));
@@ -132,19 +132,19 @@ static void check_layernorm_backward(Case *c) {
     Device *d = c->device;
     double reduction = (double)s[1] + 16;
     bool accumulate = case_chance(c, 2);
-    Tensor x = case_tensor(c, "x", ROLE_INPUT, 0, 2, s), dx;
+    Tensor x = case_activation(c, "x", ROLE_INPUT, 0, 2, s), dx;
     Tensor gamma = case_tensor(c, "gamma", ROLE_INPUT, 0, 1, SHAPE(s[1]));
     Tensor mean = case_tensor(c, "mean", ROLE_SCRATCH, 0, 1, SHAPE(s[0]));
     Tensor rstd = case_tensor(c, "rstd", ROLE_SCRATCH, 0, 1, SHAPE(s[0]));
-    Tensor y = case_tensor(c, "y", ROLE_SCRATCH, 0, 2, s);
+    Tensor y = case_activation(c, "y", ROLE_SCRATCH, 0, 2, s);
     d->layernorm_forward(d, y, mean, rstd, x, gamma, gamma);
-    Tensor dy = case_tensor(c, "dy", ROLE_INPUT, 0, 2, s);
+    Tensor dy = case_activation(c, "dy", ROLE_INPUT, 0, 2, s);
     Tensor dgamma = case_tensor(c, "dgamma", ROLE_ACCUMULATE, (double)s[0] + 16, 1, SHAPE(s[1]));
     Tensor dbeta = case_tensor(c, "dbeta", ROLE_ACCUMULATE, (double)s[0] + 1, 1, SHAPE(s[1]));
     if (!accumulate && case_chance(c, 2))
         dx = case_in_place(c, dy, "dx in place", reduction);
     else
-        dx = case_tensor(c, "dx", accumulate ? ROLE_ACCUMULATE : ROLE_OUTPUT, reduction, 2, s);
+        dx = case_activation(c, "dx", accumulate ? ROLE_ACCUMULATE : ROLE_OUTPUT, reduction, 2, s);
     CALL(c, d->layernorm_backward(d, dx, dgamma, dbeta, dy, x, mean, rstd, gamma, accumulate));
 }
 

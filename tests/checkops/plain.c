@@ -31,13 +31,13 @@ static void check_add(Case *c) {
     static const int64_t real[][2] = {{602, 512}, {100, 512}};
     int64_t s[2];
     if (!case_sizes(c, 2, s, COUNT(real), real[0], SHAPE(257, 513))) return;
-    Tensor a = case_tensor(c, "a", ROLE_INPUT, 0, 2, s);
-    Tensor b = case_tensor(c, "b", ROLE_INPUT, 0, 2, s);
+    Tensor a = case_activation(c, "a", ROLE_INPUT, 0, 2, s);
+    Tensor b = case_activation(c, "b", ROLE_INPUT, 0, 2, s);
     Tensor y;
     if (case_chance(c, 3))
         y = case_in_place(c, case_chance(c, 2) ? a : b, "y in place", 0);
     else
-        y = case_tensor(c, "y", ROLE_OUTPUT, 0, 2, s);
+        y = case_activation(c, "y", ROLE_OUTPUT, 0, 2, s);
     CALL(c, c->device->add(c->device, y, a, b));
 }
 
@@ -161,7 +161,10 @@ static void check_grad_norm(Case *c) {
     if (!case_sizes(c, 1, s, COUNT(flat_real), flat_real[0], SHAPE(769))) return;
     Tensor g = case_tensor(c, "g", ROLE_INPUT, 0, 1, s);
     Tensor norm = case_tensor(c, "norm", ROLE_OUTPUT, 4, 1, SHAPE(1));
-    CALL(c, c->device->grad_norm(c->device, norm, g));
+    Tensor halt = case_tensor(c, "halt", ROLE_ACCUMULATE, 0, 1, SHAPE(1)), losses = {0};
+    const float values[] = {case_chance(c, 3) ? NAN : 1, 2, 3};
+    if (!case_chance(c, 3)) losses = case_given(c, "losses", DTYPE_F32, values, 1, SHAPE(3));
+    CALL(c, c->device->grad_norm(c->device, norm, halt, g, losses));
 }
 
 static void check_adamw(Case *c) {
@@ -176,13 +179,14 @@ static void check_adamw(Case *c) {
     Tensor v = case_given(c, "v", DTYPE_F32, squares, 1, s);
     case_in_place(c, v, "v", 16);
     mem_free(squares);
-    const float *value = &norms[case_below(c, COUNT(norms))];
+    const float *value = &norms[case_below(c, COUNT(norms))], stop = !isfinite(*value);
     Tensor norm = case_given(c, "norm", DTYPE_F32, value, 1, SHAPE(1));
+    Tensor halt = case_given(c, "halt", DTYPE_F32, &stop, 1, SHAPE(1));
     AdamW a = {.lr = case_chance(c, 3) ? 1e-5f : 0.1f, .beta1 = 0.9f, .beta2 = 0.999f,
                .eps = 1e-8f, .weight_decay = case_chance(c, 3) ? 0 : 0.1f,
                .max_norm = case_chance(c, 4) ? 0 : 10,
                .step = case_chance(c, 3) ? 100000 : 1 + case_below(c, 20)};
-    CALL(c, c->device->adamw(c->device, p, g, m, v, norm, a));
+    CALL(c, c->device->adamw(c->device, p, g, m, v, norm, halt, a));
 }
 
 const OpCheck plain_checks[] = {

@@ -320,7 +320,7 @@ static void json_files(void **state) {
     assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
     assert_json(
         policy_to_tact_json(&c.policy),
-        "{\"version\": 1, \"obs_state_horizon\": 3, \"obs_down_sample_steps\": 1, "
+        "{\"version\": 1, \"dtype\": null, \"obs_state_horizon\": 3, \"obs_down_sample_steps\": 1, "
         "\"temporal_pos_embed\": \"all\", \"pose_repr\": \"relative\", \"resize_shape\": [240, "
         "320], \"arms\": 1, \"fps\": 30.0, \"image_size\": [240, 320], \"cameras\": [{\"name\": "
         "\"observation.images.wrist\", \"height\": 480, \"width\": 640}, {\"name\": "

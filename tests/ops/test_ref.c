@@ -63,7 +63,7 @@ static void set_output(Check *k, int rank, const int64_t *shape) {
 static Check check_new(void) {
     Check k = {0};
     Error err;
-    assert_true(device_open("ref", 1, &k.d, &err));
+    assert_true(device_open("ref", PRECISION_FLOAT32, 1, &k.d, &err));
     k.arena.device = k.d;
     return k;
 }
@@ -488,20 +488,20 @@ static void test_loss(void **state) {
 static void test_adamw(void **state) {
     (void)state;
     Check k = check_new();
-    float p[] = {1, -2}, m[2] = {0}, v[2] = {0}, g[2], norm;
+    float p[] = {1, -2}, m[2] = {0}, v[2] = {0}, g[2], norm, halt = 0;
     const int64_t two[] = {2}, one[] = {1};
     Tensor tp = tensor_view(p, DTYPE_F32, 1, two), tg = tensor_view(g, DTYPE_F32, 1, two);
     Tensor tm = tensor_view(m, DTYPE_F32, 1, two), tv = tensor_view(v, DTYPE_F32, 1, two);
-    Tensor tn = tensor_view(&norm, DTYPE_F32, 1, one);
+    Tensor tn = tensor_view(&norm, DTYPE_F32, 1, one), th = tensor_view(&halt, DTYPE_F32, 1, one);
     AdamW a = {.lr = 0.1f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 0.5f, .weight_decay = 0.2f,
                .max_norm = 2.5f};
     double expected[] = {1, -2};
     for (a.step = 1; a.step <= 2; a.step++) {
         g[0] = 3;
         g[1] = -4; // norm 5, clipped to half
-        k.d->grad_norm(k.d, tn, tg);
+        k.d->grad_norm(k.d, tn, th, tg, (Tensor){0});
         assert_float_equal(norm, 5, 1e-6);
-        k.d->adamw(k.d, tp, tg, tm, tv, tn, a);
+        k.d->adamw(k.d, tp, tg, tm, tv, tn, th, a);
         expected[0] = expected[0] * 0.98 - 0.1 * 1.5 / (1.5 + 0.5);
         expected[1] = expected[1] * 0.98 + 0.1 * 2.0 / (2.0 + 0.5);
         for (int i = 0; i < 2; i++) {
@@ -510,10 +510,21 @@ static void test_adamw(void **state) {
         }
     }
     float before[] = {p[0], m[0], v[0]};
-    norm = INFINITY;
+    assert_float_equal(halt, 0, 0);
     g[0] = INFINITY;
-    k.d->adamw(k.d, tp, tg, tm, tv, tn, a);
+    k.d->grad_norm(k.d, tn, th, tg, (Tensor){0});
+    assert_float_equal(halt, 1, 0);
+    k.d->adamw(k.d, tp, tg, tm, tv, tn, th, a);
     assert_true(p[0] == before[0] && m[0] == before[1] && v[0] == before[2] && g[0] == 0);
+    // A loss that is not a number halts as well, and a halt is never taken back.
+    float losses[] = {NAN, 0, 0};
+    halt = 0;
+    g[0] = 1;
+    k.d->grad_norm(k.d, tn, th, tg, tensor_view(losses, DTYPE_F32, 1, SHAPE(3)));
+    assert_float_equal(halt, 1, 0);
+    losses[0] = 1;
+    k.d->grad_norm(k.d, tn, th, tg, tensor_view(losses, DTYPE_F32, 1, SHAPE(3)));
+    assert_float_equal(halt, 1, 0);
     check_free(&k);
 }
 

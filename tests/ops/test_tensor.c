@@ -12,7 +12,7 @@
 static Device *ref_open(void) {
     Device *d = NULL;
     Error err;
-    assert_true(device_open("ref", 1, &d, &err));
+    assert_true(device_open("ref", PRECISION_FLOAT32, 1, &d, &err));
     return d;
 }
 
@@ -67,7 +67,7 @@ static void test_failure(void **state) {
     assert_true(device_check(d, &err));
     tensor_arena_free(&a);
     device_close(d);
-    assert_false(device_open("gpu", 1, &d, &err));
+    assert_false(device_open("gpu", PRECISION_FLOAT32, 1, &d, &err));
 }
 
 int main(void) {

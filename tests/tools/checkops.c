@@ -8,15 +8,15 @@
 #include <string.h>
 
 typedef struct Options {
-    const char *device, *op;
+    const char *device, *dtype, *op;
     uint64_t seed;
     int cases, threads;
     bool bench, self_test;
 } Options;
 
 static const char usage[] =
-    "usage: checkops [--device cpu|cuda|ref] [--op NAME] [--seed N] [--cases N] [--threads N]\n"
-    "                [--bench | --self-test]\n"
+    "usage: checkops [--device cpu|cuda|ref] [--dtype float32|tf32|bfloat16] [--op NAME] [--seed N]\n"
+    "                [--cases N] [--threads N] [--bench | --self-test]\n"
     "Compares each op of the device with the reference on random and real shapes; --op takes all\n"
     "ops whose name contains NAME. --bench times them on the model's shapes at batch 8 instead.\n"
     "--self-test spoils the results and counts a case as passed when that was noticed.\n";
@@ -32,6 +32,8 @@ static bool parse_options(Options *o, int argc, char **argv) {
             return false;
         else if (strcmp(name, "--device") == 0)
             o->device = argv[++i];
+        else if (strcmp(name, "--dtype") == 0)
+            o->dtype = argv[++i];
         else if (strcmp(name, "--op") == 0)
             o->op = argv[++i];
         else if (strcmp(name, "--seed") == 0)
@@ -48,8 +50,10 @@ static bool parse_options(Options *o, int argc, char **argv) {
 
 // The stream of a case depends on the seed, the op's name and the case's number only, so that a
 // failing case can be run alone.
-static Case case_new(Device *device, const Options *o, const OpCheck *op, int index) {
-    Case c = {.device = device, .index = index, .bench = o->bench};
+static Case case_new(Device *device, const Device *candidate, const Options *o, const OpCheck *op,
+                     int index) {
+    Case c = {.device = device, .activations = candidate->activations,
+              .precision = candidate->precision, .index = index, .bench = o->bench};
     uint32_t site = 2166136261u;
     for (const char *s = op->name; *s; s++) site = (site ^ (uint8_t)*s) * 16777619u;
     c.random.key = (RngKey){.seed = o->seed + site, .step = (uint32_t)index, .site = 1};
@@ -58,7 +62,7 @@ static Case case_new(Device *device, const Options *o, const OpCheck *op, int in
 
 static Verdict check_case(Device *ref, Device *device, const Options *o, const OpCheck *op,
                           int index, Damage damage, char *shape, size_t shape_size) {
-    Case a = case_new(ref, o, op, index), b = case_new(device, o, op, index);
+    Case a = case_new(ref, device, o, op, index), b = case_new(device, device, o, op, index);
     op->run(&a);
     case_finish(&a);
     op->run(&b);
@@ -100,7 +104,7 @@ static bool check_op(Device *ref, Device *device, const Options *o, const OpChec
 
 static bool bench_op(Device *device, const Options *o, const OpCheck *op) {
     for (int i = 0;; i++) {
-        Case c = case_new(device, o, op, i);
+        Case c = case_new(device, device, o, op, i);
         op->run(&c);
         bool done = c.count == 0;
         Error err;
@@ -127,12 +131,16 @@ int main(int argc, char **argv) {
     }
     Device *ref = NULL, *device = NULL;
     Error err;
-    if (!device_open("ref", 1, &ref, &err) || !device_open(o.device, o.threads, &device, &err)) {
+    Precision precision;
+    if (!precision_named(o.dtype ? o.dtype : "float32", o.device, &precision, &err) ||
+        !device_open("ref", PRECISION_FLOAT32, 1, &ref, &err) ||
+        !device_open(o.device, precision, o.threads, &device, &err)) {
         fprintf(stderr, "checkops: %s\n", err.text);
         device_close(ref);
         return 2;
     }
-    printf("device %s, seed %llu\n", o.device, (unsigned long long)o.seed);
+    printf("device %s, %s, seed %llu\n", o.device, o.dtype ? o.dtype : "float32",
+           (unsigned long long)o.seed);
     const OpCheck *families[] = {plain_checks, image_checks, dense_checks};
     int passed = 0, failed = 0;
     for (int f = 0; f < COUNT(families); f++)

@@ -34,7 +34,7 @@ static int set_up(void **state) {
     p->image_height = p->image_width = 32;
     p->normalization_mapping = (NormMap){"MEAN_STD", "MIN_MAX", "MIN_MAX", "MIN_MAX"};
     p->pose_repr = "none";
-    OK(device_open("ref", 1, &f->device, &err));
+    OK(device_open("ref", PRECISION_FLOAT32, 1, &f->device, &err));
     OK(params_init(&f->params, f->device, p, false, &err));
     params_initialize(&f->params, 4);
     f->stats = (Stats){.dim = 3, .min = numbers, .max = numbers, .mean = numbers, .std = numbers};

@@ -30,7 +30,7 @@ static void open_on(Fixture *f, const char *device) {
     p->optimizer_lr = 1e-2;
     p->optimizer_lr_backbone = 1e-3;
     p->optimizer_weight_decay = 0.1;
-    bool ok = device_open(device, 1, &f->device, &err) &&
+    bool ok = device_open(device, PRECISION_FLOAT32, 1, &f->device, &err) &&
               params_init(&f->params, f->device, p, true, &err) &&
               (params_initialize(&f->params, 1),
                optimizer_init(&f->optimizer, &f->params, &f->config, &err));

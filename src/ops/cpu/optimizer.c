@@ -6,7 +6,7 @@
 
 enum { MAX_PARTS = 256 };
 
-static void grad_norm(Device *d, Tensor norm, Tensor gt) {
+static void grad_norm(Device *d, Tensor norm, Tensor halt, Tensor gt, Tensor losses) {
     int64_t n = tensor_count(gt);
     int parts = d->threads < MAX_PARTS ? d->threads : MAX_PARTS;
     double sums[MAX_PARTS] = {0};
@@ -22,12 +22,15 @@ static void grad_norm(Device *d, Tensor norm, Tensor gt) {
     double total = 0;
     for (int part = 0; part < parts; part++) total += sums[part];
     f32(norm)[0] = (float)sqrt(total);
+    bool finite = isfinite(f32(norm)[0]) && (!losses.data || isfinite(f32(losses)[0]));
+    if (halt.data && !finite) f32(halt)[0] = 1;
 }
 
-static void adamw(Device *d, Tensor pt, Tensor gt, Tensor mt, Tensor vt, Tensor norm, AdamW a) {
+static void adamw(Device *d, Tensor pt, Tensor gt, Tensor mt, Tensor vt, Tensor norm, Tensor halt,
+                  AdamW a) {
     int64_t n = tensor_count(pt);
     float *p = f32(pt), *g = f32(gt), *m = f32(mt), *v = f32(vt), total = f32(norm)[0];
-    if (!isfinite(total)) {
+    if (halt.data && f32(halt)[0] != 0) {
         d->zero(d, gt);
         return;
     }

@@ -40,6 +40,46 @@ void ref_synchronize(Device *d) {
     (void)d;
 }
 
+size_t ref_memory_free(Device *d) {
+    (void)d;
+    return 0;
+}
+
+// ---- what only a device beside the host needs --------------------------------------------------
+
+void ref_pin(Device *d, void *host, size_t bytes, bool pinned) {
+    (void)d, (void)host, (void)bytes, (void)pinned;
+}
+
+void ref_staged(Device *d) {
+    (void)d;
+}
+
+void ref_download_begin(Device *d, int slot, const void *device_src, size_t bytes) {
+    ref_download(d, d->slots[slot], device_src, bytes);
+}
+
+void ref_download_end(Device *d, int slot, void *host_dst, size_t bytes) {
+    memcpy(host_dst, d->slots[slot], bytes);
+}
+
+bool ref_record_begin(Device *d, Record **r, StepNumbers numbers) {
+    (void)d, (void)r, (void)numbers;
+    return true;
+}
+
+void ref_record_end(Device *d, Record **r) {
+    (void)d, (void)r;
+}
+
+void ref_record_free(Device *d, Record *r) {
+    (void)d, (void)r;
+}
+
+void ref_weights_load(Device *d, Tensor flat) {
+    (void)d, (void)flat;
+}
+
 void ref_close(Device *d) {
     mem_free(d->impl);
     mem_free(d);

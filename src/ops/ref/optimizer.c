@@ -4,14 +4,17 @@
 #include "ops/ref/ref.h"
 #include <math.h>
 
-void ref_grad_norm(Device *d, Tensor norm, Tensor g) {
+void ref_grad_norm(Device *d, Tensor norm, Tensor halt, Tensor g, Tensor losses) {
     if (d->failed) return;
     double sum = 0;
     for (int64_t i = 0; i < tensor_count(g); i++) sum += (double)f32(g)[i] * f32(g)[i];
     f32(norm)[0] = (float)sqrt(sum);
+    bool finite = isfinite(f32(norm)[0]) && (!losses.data || isfinite(f32(losses)[0]));
+    if (halt.data && !finite) f32(halt)[0] = 1;
 }
 
-void ref_adamw(Device *d, Tensor p, Tensor g, Tensor m, Tensor v, Tensor norm, AdamW a) {
+void ref_adamw(Device *d, Tensor p, Tensor g, Tensor m, Tensor v, Tensor norm, Tensor halt,
+               AdamW a) {
     if (d->failed) return;
     double clip = 1, total = f32(norm)[0];
     if (a.max_norm > 0 && a.max_norm < total + 1e-6) clip = a.max_norm / (total + 1e-6);
@@ -22,7 +25,7 @@ void ref_adamw(Device *d, Tensor p, Tensor g, Tensor m, Tensor v, Tensor norm, A
     for (int64_t i = 0; i < tensor_count(p); i++) {
         double grad = f32(g)[i] * clip;
         f32(g)[i] = 0;
-        if (!isfinite(total)) continue;
+        if (halt.data && f32(halt)[0] != 0) continue;
         double mean = beta1 * f32(m)[i] + (1 - beta1) * grad;
         double square = beta2 * f32(v)[i] + (1 - beta2) * grad * grad;
         f32(p)[i] = (float)(f32(p)[i] * keep - rate * mean / (sqrt(square) / root + a.eps));

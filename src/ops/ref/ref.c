@@ -4,12 +4,24 @@
 
 void ref_device(Device *d) {
     d->name = "ref";
+    d->precision = PRECISION_FLOAT32;
+    d->activations = DTYPE_F32;
     d->alloc = ref_alloc;
     d->release = ref_release;
     d->upload = ref_upload;
     d->download = ref_download;
     d->synchronize = ref_synchronize;
     d->close = ref_close;
+    d->memory_free = ref_memory_free;
+    d->pin = ref_pin;
+    d->stage = ref_upload;
+    d->staged = ref_staged;
+    d->download_begin = ref_download_begin;
+    d->download_end = ref_download_end;
+    d->record_begin = ref_record_begin;
+    d->record_end = ref_record_end;
+    d->record_free = ref_record_free;
+    d->weights_load = ref_weights_load;
 
     d->zero = ref_zero;
     d->copy = ref_copy;

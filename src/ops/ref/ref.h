@@ -59,6 +59,15 @@ void ref_upload(Device *d, void *device_dst, const void *host_src, size_t bytes)
 void ref_download(Device *d, void *host_dst, const void *device_src, size_t bytes);
 void ref_synchronize(Device *d);
 void ref_close(Device *d);
+size_t ref_memory_free(Device *d);
+void ref_pin(Device *d, void *host, size_t bytes, bool pinned);
+void ref_staged(Device *d);
+void ref_download_begin(Device *d, int slot, const void *device_src, size_t bytes);
+void ref_download_end(Device *d, int slot, void *host_dst, size_t bytes);
+bool ref_record_begin(Device *d, Record **r, StepNumbers numbers);
+void ref_record_end(Device *d, Record **r);
+void ref_record_free(Device *d, Record *r);
+void ref_weights_load(Device *d, Tensor flat);
 
 // ---- elementwise.c ----------------------------------------------------------------------------
 void ref_zero(Device *d, Tensor y);
@@ -119,7 +128,8 @@ void ref_act_loss_forward(Device *d, Tensor losses, Tensor prediction, Tensor ta
                           Tensor params, float kl_weight);
 void ref_act_loss_backward(Device *d, Tensor dprediction, Tensor prediction, Tensor target,
                            Tensor pad);
-void ref_grad_norm(Device *d, Tensor norm, Tensor g);
-void ref_adamw(Device *d, Tensor p, Tensor g, Tensor m, Tensor v, Tensor norm, AdamW a);
+void ref_grad_norm(Device *d, Tensor norm, Tensor halt, Tensor g, Tensor losses);
+void ref_adamw(Device *d, Tensor p, Tensor g, Tensor m, Tensor v, Tensor norm, Tensor halt,
+               AdamW a);
 
 #endif

@@ -9,6 +9,12 @@
 
 #include <stdint.h>
 
+#ifdef __CUDACC__ // kernels make the same numbers from the same code
+#define RNG_INLINE static inline __host__ __device__
+#else
+#define RNG_INLINE static inline
+#endif
+
 // Where in a run a stream of random numbers is used.
 typedef struct RngKey {
     uint64_t seed; // of the run
@@ -16,7 +22,7 @@ typedef struct RngKey {
     uint32_t site; // which use within the step; every use has its own
 } RngKey;
 
-static inline void philox4x32(uint32_t out[4], uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,
+RNG_INLINE void philox4x32(uint32_t out[4], uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,
                               uint64_t key) {
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
     for (int round = 0; round < 10; round++) {
@@ -38,12 +44,12 @@ static inline void philox4x32(uint32_t out[4], uint32_t c0, uint32_t c1, uint32_
 }
 
 // The four 32-bit words for columns 4*block .. 4*block+3 of a row.
-static inline void rng_words(uint32_t out[4], RngKey key, uint32_t row, uint32_t block) {
+RNG_INLINE void rng_words(uint32_t out[4], RngKey key, uint32_t row, uint32_t block) {
     philox4x32(out, block, row, key.site, key.step, key.seed);
 }
 
 // Uniform in [0, 1) with 24 bits.
-static inline float rng_unit(uint32_t word) {
+RNG_INLINE float rng_unit(uint32_t word) {
     return (float)(word >> 8) * (1.0f / 16777216.0f);
 }
 

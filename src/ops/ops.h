@@ -39,7 +39,8 @@ typedef enum Precision {
 } Precision;
 
 // IMAGE tensors are (N, C, H, W) in an order of the device's choosing (blocked on the CPU, NHWC on
-// a GPU); their strides mean nothing and only the image ops look inside. Everything else is PLAIN.
+// a GPU) and only the image ops look inside; of their strides only the first, from one image to the next,
+// means anything. Everything else is PLAIN.
 typedef enum Layout { LAYOUT_PLAIN, LAYOUT_IMAGE } Layout;
 
 // A view: it never owns its memory. Passed by value.
@@ -118,6 +119,7 @@ struct Device {
     Precision precision;
     DType activations; // dtype that activations should have: F32, or BF16 at that precision
     bool asynchronous; // ops return before they are done
+    char description[128]; // of the hardware, for people; may be empty
     int threads;
     void *impl;       // the backend's own
     bool failed;      // an op failed since the last device_check

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+# Adds src/ops/cuda to the op layer where the CUDA toolkit (nvcc, cuBLASLt) and cuDNN are found.
+# From Ampere (8.0) to Blackwell (10.0), Jetson Orin (8.7) among them; the last also as PTX for what
+# comes after.
+set(TACT_CUDA_ARCHITECTURES 80 86 87 89 90 100 CACHE STRING "Compute capabilities to compile for")
+
+if(NOT TACT_CUDA STREQUAL OFF)
+  include(CheckLanguage)
+  if(NOT CMAKE_CUDA_COMPILER)
+    find_program(NVCC nvcc HINTS $ENV{CUDA_HOME}/bin /usr/local/cuda/bin)
+    if(NVCC)
+      set(CMAKE_CUDA_COMPILER ${NVCC})
+    endif()
+  endif()
+  set(CMAKE_CUDA_ARCHITECTURES ${TACT_CUDA_ARCHITECTURES})
+  check_language(CUDA)
+  find_package(CUDAToolkit QUIET)
+  find_library(CUDNN_LIBRARY cudnn HINTS ${CUDAToolkit_LIBRARY_DIR})
+  find_path(CUDNN_INCLUDE_DIR cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS})
+  if(CMAKE_CUDA_COMPILER AND CUDAToolkit_FOUND AND CUDNN_LIBRARY AND CUDNN_INCLUDE_DIR)
+    set(TACT_HAS_CUDA TRUE)
+  elseif(TACT_CUDA STREQUAL ON)
+    message(FATAL_ERROR "TACT_CUDA=ON: nvcc, cuBLASLt or cuDNN (cudnn.h, libcudnn) was not found; "
+                        "install the CUDA toolkit and cuDNN, or leave TACT_CUDA=AUTO")
+  endif()
+endif()
+
+if(TACT_HAS_CUDA)
+  message(STATUS "CUDA ${CUDAToolkit_VERSION}: --policy.device=cuda is built for ${TACT_CUDA_ARCHITECTURES}")
+  enable_language(CUDA)
+  file(GLOB CUDA_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/ops/cuda/*.cu)
+  add_library(ops_cuda OBJECT ${CUDA_SOURCES})
+  set_target_properties(ops_cuda PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON
+      POSITION_INDEPENDENT_CODE ON CUDA_VISIBILITY_PRESET hidden)
+  target_include_directories(ops_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE_DIR})
+  # Without the loop unrolling and fused arithmetic of -O3 there is nothing to see in a debug build.
+  target_compile_options(ops_cuda PRIVATE -O3 --Werror all-warnings
+      -Xcompiler=-Wall,-Wextra,-Werror)
+  target_sources(ops PRIVATE $<TARGET_OBJECTS:ops_cuda>)
+  target_compile_definitions(ops PRIVATE TACT_CUDA)
+  target_link_libraries(ops PUBLIC CUDA::cudart_static CUDA::cublasLt ${CUDNN_LIBRARY} stdc++)
+else()
+  message(STATUS "no CUDA: --policy.device=cuda explains itself")
+endif()

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to ops/cuda: the backend's state, and what its files share. C++, compiled by nvcc; or, for
+// the tests, by the host's compiler against tests/emulation, which runs the kernels on the CPU.
+//
+// Everything runs on one stream, in the order the ops were issued; only staged copies have a stream of
+// their own. Kernels use no atomics and sum in an order that depends on the shapes alone, so that the
+// same step gives the same bits.
+//
+// Activations have type T: float, or bf16 where the device was opened with bfloat16. IMAGE tensors
+// are NHWC; the three channels of a picture are stored as four, the last one zero.
+#ifndef TACT_OPS_CUDA_CUDA_H
+#define TACT_OPS_CUDA_CUDA_H
+
+extern "C" {
+#include "base/memory.h"
+#include "ops/ops.h"
+}
+
+#ifdef TACT_CUDA_EMULATION
+#include "emulation.h"
+#define UNROLL
+#else
+#define UNROLL _Pragma("unroll")
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+#include <mma.h>
+#define LAUNCH(kernel, grid, block, shared, stream, ...)                                            \
+    kernel<<<(grid), (block), (shared), (stream)>>>(__VA_ARGS__)
+#define SHARED_MEMORY(type, name)                                                                  \
+    extern __shared__ __align__(128) unsigned char shared_memory[];                                \
+    type *name = reinterpret_cast<type *>(shared_memory)
+#endif
+
+#include <cublasLt.h>
+#include <cudnn.h>
+
+typedef __nv_bfloat16 bf16;
+
+enum { MAX_STAGES = 64, MAX_MATMULS = 512, WARP = 32 };
+
+// A buffer that is filled while ops still read the one it is for.
+typedef struct Stage {
+    void *target, *twin; // device memory
+    size_t bytes;
+    cudaEvent_t arrived, consumed;
+} Stage;
+
+typedef struct Matmul Matmul; // linear.cu: a planned matrix product
+
+typedef struct Cuda {
+    int ordinal;
+    cudaStream_t stream, copies;
+    cublasLtHandle_t blas;
+    cudnnHandle_t dnn;
+    // Memory that any op may use until the next one is issued. A recording that was made with other
+    // addresses is made again: generation counts their changes.
+    void *workspace, *scratch;
+    size_t workspace_bytes, scratch_bytes;
+    uint64_t generation;
+    bool recording;
+    StepNumbers *numbers; // on the device: what ops in a recording read
+    Stage stages[MAX_STAGES];
+    int n_stages;
+    uint8_t *slots; // page-locked, DOWNLOAD_SLOTS * DOWNLOAD_BYTES
+    cudaEvent_t downloaded[DOWNLOAD_SLOTS];
+    // The parameters' copy in bfloat16.
+    const float *weights;
+    int64_t weights_count;
+    bf16 *weights_bf16;
+    Matmul *matmuls;
+    int n_matmuls;
+    uint64_t matmul_clock;
+} Cuda;
+
+static inline Cuda *cuda_of(Device *d) {
+    return (Cuda *)d->impl;
+}
+
+// cuda.cu: false, with the failure recorded, unless status is success.
+bool cuda_ok(Device *d, cudaError_t status, const char *what);
+// After a launch: records a failure to start.
+void cuda_launched(Device *d, const char *kernel);
+// Memory for one op; NULL (and failed) when there is none.
+void *cuda_scratch(Device *d, size_t bytes);
+bool cuda_workspace(Device *d, size_t bytes);
+// Lets a kernel use more shared memory than the 48 KiB that need no asking.
+bool cuda_shared_memory(Device *d, const void *kernel, size_t bytes);
+// What ops read their step's numbers from: NULL outside of a recording.
+static inline const StepNumbers *cuda_numbers(Device *d) {
+    return cuda_of(d)->recording ? cuda_of(d)->numbers : NULL;
+}
+
+void cuda_plain_ops(Device *d);
+void cuda_dropout_ops(Device *d);
+void cuda_image_ops(Device *d);
+void cuda_pool_ops(Device *d);
+void cuda_conv_ops(Device *d);
+void cuda_linear_ops(Device *d);
+void cuda_linear_free(Cuda *c);
+void cuda_layernorm_ops(Device *d);
+void cuda_attention_ops(Device *d);
+void cuda_loss_ops(Device *d);
+void cuda_optimizer_ops(Device *d);
+// linear.cu: the parameters' copy in bfloat16 (Device.weights_load), and a float tensor's elements as
+// bfloat16: within that copy, or converted into `to`.
+void cuda_weights_load(Device *d, Tensor flat);
+void cuda_to_bf16(Device *d, bf16 *to, const float *from, int64_t count);
+
+// Channels as stored.
+static inline int64_t image_channels(int64_t c) {
+    return c == 3 ? 4 : c;
+}
+static inline int64_t image_count(Tensor t) {
+    return t.shape[0] * image_channels(t.shape[1]) * t.shape[2] * t.shape[3];
+}
+
+// ---- four elements at a time --------------------------------------------------------------------
+// A quad is four neighbouring columns of a row: 16 bytes of floats, one counter of the generator.
+// n < 4 at the end of a row; `fast` says that quads are whole and aligned.
+
+__device__ __forceinline__ float to_float(float x) {
+    return x;
+}
+__device__ __forceinline__ float to_float(bf16 x) {
+    return __bfloat162float(x);
+}
+template <typename T> __device__ __forceinline__ T from_float(float x);
+template <> __device__ __forceinline__ float from_float<float>(float x) {
+    return x;
+}
+template <> __device__ __forceinline__ bf16 from_float<bf16>(float x) {
+    return __float2bfloat16(x);
+}
+
+struct Quad {
+    float v[4];
+};
+
+template <typename T> struct alignas(4 * sizeof(T)) Packed {
+    T v[4];
+};
+
+template <typename T>
+__device__ __forceinline__ Quad load_quad(const T *p, int n, bool fast) {
+    Quad q;
+    if (fast) {
+        Packed<T> packed = *reinterpret_cast<const Packed<T> *>(p);
+        for (int i = 0; i < 4; i++) q.v[i] = to_float(packed.v[i]);
+    } else {
+        for (int i = 0; i < 4; i++) q.v[i] = i < n ? to_float(p[i]) : 0.0f;
+    }
+    return q;
+}
+
+template <typename T>
+__device__ __forceinline__ void store_quad(T *p, Quad q, int n, bool fast) {
+    if (fast) {
+        Packed<T> packed;
+        for (int i = 0; i < 4; i++) packed.v[i] = from_float<T>(q.v[i]);
+        *reinterpret_cast<Packed<T> *>(p) = packed;
+    } else {
+        for (int i = 0; i < 4; i++)
+            if (i < n) p[i] = from_float<T>(q.v[i]);
+    }
+}
+
+// A tensor as rows: row r is (r / per_outer, r % per_outer) with a stride for each.
+template <typename T> struct View {
+    T *data;
+    uint32_t per_outer;
+    int64_t outer_stride, row_stride;
+    bool fast;
+    __device__ __forceinline__ T *row(uint32_t r) const {
+        return data + r / per_outer * outer_stride + r % per_outer * row_stride;
+    }
+};
+
+template <typename T> static View<T> view_of(Tensor t) {
+    int64_t cols = t.shape[t.rank - 1];
+    View<T> v;
+    v.data = (T *)t.data;
+    v.outer_stride = 0;
+    if (t.rank == 3) {
+        v.per_outer = (uint32_t)t.shape[1];
+        v.outer_stride = t.stride[0];
+        v.row_stride = t.stride[1];
+    } else {
+        v.per_outer = (uint32_t)(tensor_count(t) / cols);
+        v.row_stride = t.rank == 2 ? t.stride[0] : cols;
+    }
+    v.fast = cols % 4 == 0 && (uintptr_t)t.data % (4 * sizeof(T)) == 0 && v.outer_stride % 4 == 0 &&
+             v.row_stride % 4 == 0;
+    return v;
+}
+
+static inline int64_t columns_of(Tensor t) {
+    return t.shape[t.rank - 1];
+}
+static inline int64_t rows_of(Tensor t) {
+    return tensor_count(t) / columns_of(t);
+}
+
+// Contiguous memory as (rows, cols).
+static inline Tensor rows_view(void *data, DType type, int64_t rows, int64_t cols) {
+    const int64_t shape[] = {rows, cols};
+    return tensor_view(data, type, 2, shape);
+}
+
+// f(row, column, n) for every quad of (rows, cols).
+template <typename F>
+__global__ void quads_kernel(F f, uint32_t rows, uint32_t cols) {
+    uint32_t per_row = (cols + 3) / 4;
+    uint64_t total = (uint64_t)rows * per_row, step = (uint64_t)gridDim.x * blockDim.x;
+    for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < total; i += step) {
+        uint32_t row = rows == 1 ? 0 : (uint32_t)(i / per_row);
+        uint32_t col = ((uint32_t)(i - (uint64_t)row * per_row)) * 4;
+        f(row, col, cols - col < 4 ? (int)(cols - col) : 4);
+    }
+}
+
+template <typename F>
+static void for_quads(Device *d, const char *name, F f, int64_t rows, int64_t cols) {
+    if (d->failed || rows == 0 || cols == 0) return;
+    const int threads = 256;
+    int64_t blocks = (rows * ((cols + 3) / 4) + threads - 1) / threads;
+    if (blocks > 1 << 20) blocks = 1 << 20;
+    auto kernel = quads_kernel<F>;
+    LAUNCH(kernel, dim3((unsigned)blocks), dim3(threads), 0, cuda_of(d)->stream, f, (uint32_t)rows,
+           (uint32_t)cols);
+    cuda_launched(d, name);
+}
+
+// Runs f<float> or f<bf16>, by the type of a tensor.
+#define BY_TYPE(tensor, call_float, call_bf16)                                                     \
+    do {                                                                                           \
+        if ((tensor).dtype == DTYPE_BF16) call_bf16;                                               \
+        else call_float;                                                                           \
+    } while (0)
+
+// ---- dropout ------------------------------------------------------------------------------------
+// A dropout that a kernel can apply: the step comes from device memory in a recording.
+struct DropoutMask {
+    float p, keep;
+    RngKey key;
+    const StepNumbers *numbers;
+    __device__ __forceinline__ Quad factors(uint32_t row, uint32_t col) const {
+        Quad q;
+        if (p == 0) {
+            for (int i = 0; i < 4; i++) q.v[i] = 1;
+            return q;
+        }
+        RngKey k = key;
+        uint32_t words[4];
+        if (numbers) k.step = numbers->step;
+        rng_words(words, k, row, col / 4);
+        for (int i = 0; i < 4; i++) q.v[i] = rng_unit(words[i]) >= p ? keep : 0.0f;
+        return q;
+    }
+};
+
+static inline DropoutMask dropout_mask(Device *d, Dropout drop) {
+    DropoutMask m = {drop.p, 1.0f / (1.0f - drop.p), drop.key, cuda_numbers(d)};
+    return m;
+}
+
+// ---- sums over a warp ---------------------------------------------------------------------------
+__device__ __forceinline__ float warp_sum(float x) {
+    for (int i = WARP / 2; i > 0; i /= 2) x += __shfl_xor_sync(0xffffffffu, x, i);
+    return x;
+}
+
+// out[c] += sum over rows of f(row, c).a, and out2 likewise of .b where it is given. Each thread sums
+// some rows, a block 32 columns of one part of the rows; a second kernel adds the parts up in order.
+struct Pair {
+    float a, b;
+};
+enum { SUM_ROWS = 8, SUM_PARTS = 32 };
+
+template <typename F>
+__global__ void column_parts_kernel(F f, uint32_t rows, uint32_t cols, Pair *parts) {
+    __shared__ Pair sums[SUM_ROWS][WARP];
+    uint32_t c = blockIdx.x * WARP + threadIdx.x, part = blockIdx.y;
+    uint32_t first = (uint32_t)((uint64_t)rows * part / SUM_PARTS);
+    uint32_t end = (uint32_t)((uint64_t)rows * (part + 1) / SUM_PARTS);
+    Pair sum = {0, 0};
+    if (c < cols)
+        for (uint32_t r = first + threadIdx.y; r < end; r += SUM_ROWS) {
+            Pair v = f(r, c);
+            sum.a += v.a;
+            sum.b += v.b;
+        }
+    sums[threadIdx.y][threadIdx.x] = sum;
+    __syncthreads();
+    if (threadIdx.y != 0 || c >= cols) return;
+    for (int i = 1; i < SUM_ROWS; i++) {
+        sum.a += sums[i][threadIdx.x].a;
+        sum.b += sums[i][threadIdx.x].b;
+    }
+    parts[(uint64_t)part * cols + c] = sum;
+}
+
+struct AddParts {
+    const Pair *parts;
+    float *out, *out2;
+    uint32_t cols;
+    __device__ void operator()(uint32_t, uint32_t col, int n) const {
+        for (int i = 0; i < n; i++) {
+            Pair sum = {0, 0};
+            for (uint32_t k = 0; k < SUM_PARTS; k++) {
+                Pair v = parts[(uint64_t)k * cols + col + i];
+                sum.a += v.a;
+                sum.b += v.b;
+            }
+            out[col + i] += sum.a;
+            if (out2) out2[col + i] += sum.b;
+        }
+    }
+};
+
+template <typename F>
+static void add_column_sums(Device *d, const char *name, F f, int64_t rows, int64_t cols, float *out,
+                            float *out2) {
+    Pair *parts = (Pair *)cuda_scratch(d, (size_t)(SUM_PARTS * cols) * sizeof(Pair));
+    if (d->failed || rows == 0) return;
+    auto kernel = column_parts_kernel<F>;
+    dim3 grid((unsigned)((cols + WARP - 1) / WARP), SUM_PARTS);
+    LAUNCH(kernel, grid, dim3(WARP, SUM_ROWS), 0, cuda_of(d)->stream, f, (uint32_t)rows,
+           (uint32_t)cols, parts);
+    cuda_launched(d, name);
+    AddParts add = {parts, out, out2, (uint32_t)cols};
+    for_quads(d, name, add, 1, cols);
+}
+
+#endif

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dense layers through cuBLASLt, with the bias as its epilogue. Where activations are bfloat16 all factors
+// are: weights come from the copy that weights_load keeps, float32 inputs are converted on the way.
+#include "ops/cuda/cuda.h"
+
+#include <string.h>
+
+// ---- bfloat16 copies ----------------------------------------------------------------------------
+
+struct ToBf16 {
+    bf16 *to;
+    const float *from;
+    bool fast;
+    __device__ void operator()(uint32_t, uint32_t c, int n) const {
+        bool whole = fast && n == 4;
+        store_quad(to + c, load_quad(from + c, n, whole), n, whole);
+    }
+};
+
+void cuda_to_bf16(Device *d, bf16 *to, const float *from, int64_t count) {
+    bool fast = (uintptr_t)to % 8 == 0 && (uintptr_t)from % 16 == 0;
+    ToBf16 f = {to, from, fast};
+    for_quads(d, "to_bf16", f, 1, count);
+}
+
+void cuda_weights_load(Device *d, Tensor flat) {
+    Cuda *c = cuda_of(d);
+    if (d->activations != DTYPE_BF16 || d->failed) return;
+    int64_t count = tensor_count(flat);
+    if (count != c->weights_count) {
+        if (c->weights_bf16) cudaFree(c->weights_bf16);
+        c->weights_bf16 = count ? (bf16 *)d->alloc(d, (size_t)count * sizeof(bf16)) : NULL;
+        c->weights_count = c->weights_bf16 ? count : 0;
+        c->generation++;
+    }
+    c->weights = f32(flat);
+    if (count) cuda_to_bf16(d, c->weights_bf16, c->weights, count);
+}
+
+// ---- matrix products ----------------------------------------------------------------------------
+
+// A row-major matrix of a batch of them.
+typedef struct Matrix {
+    const void *data;
+    cudaDataType_t type;
+    int64_t rows, cols, ld, batch_stride;
+} Matrix;
+
+// What decides how a product is computed: D (m, n) = op(A) op(B) + beta D + bias, all row-major.
+typedef struct MatmulKey {
+    int64_t m, n, k, lda, ldb, ldd, batch, stride_a, stride_b, stride_d;
+    int32_t type_ab, type_d, trans_a, trans_b, bias, align_a, align_b, align_d;
+} MatmulKey;
+
+struct Matmul {
+    MatmulKey key;
+    cublasLtMatmulDesc_t desc;
+    cublasLtMatrixLayout_t a, b, d;
+    cublasLtMatmulAlgo_t algo;
+    uint64_t used; // for replacing the oldest
+};
+
+static bool blas_ok(Device *d, cublasStatus_t status, const MatmulKey *k) {
+    if (status != CUBLAS_STATUS_SUCCESS)
+        device_fail(d, "matrix product %ld x %ld x %ld: cuBLASLt status %d", (long)k->m, (long)k->n,
+                    (long)k->k, (int)status);
+    return status == CUBLAS_STATUS_SUCCESS;
+}
+
+static void matmul_free(Matmul *p) {
+    if (p->desc) cublasLtMatmulDescDestroy(p->desc);
+    if (p->a) cublasLtMatrixLayoutDestroy(p->a);
+    if (p->b) cublasLtMatrixLayoutDestroy(p->b);
+    if (p->d) cublasLtMatrixLayoutDestroy(p->d);
+    memset(p, 0, sizeof *p);
+}
+
+void cuda_linear_free(Cuda *c) {
+    for (int i = 0; i < c->n_matmuls; i++) matmul_free(&c->matmuls[i]);
+    mem_free(c->matmuls);
+}
+
+static int alignment_of(const void *p) {
+    int a = 256;
+    while (a > 1 && (uintptr_t)p % (uintptr_t)a != 0) a /= 2;
+    return a;
+}
+
+// cuBLAS counts columns first: a row-major (rows, cols) matrix is its column-major (cols, rows).
+static bool make_layout(Device *d, cublasLtMatrixLayout_t *out, const MatmulKey *k, int type,
+                        int64_t rows, int64_t cols, int64_t ld, int64_t stride) {
+    if (!blas_ok(d, cublasLtMatrixLayoutCreate(out, (cudaDataType_t)type, (uint64_t)cols,
+                                               (uint64_t)rows, ld), k))
+        return false;
+    int32_t batch = (int32_t)k->batch;
+    if (batch == 1) return true;
+    return blas_ok(d, cublasLtMatrixLayoutSetAttribute(*out, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT,
+                                                       &batch, sizeof batch), k) &&
+           blas_ok(d, cublasLtMatrixLayoutSetAttribute(
+                          *out, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof stride), k);
+}
+
+// D^T = op(B)^T op(A)^T: the factors change places, and each keeps its transposition.
+static bool make_desc(Device *d, Matmul *p) {
+    const MatmulKey *k = &p->key;
+    cublasComputeType_t compute = CUBLAS_COMPUTE_32F;
+    if (k->type_ab == CUDA_R_32F && d->precision != PRECISION_FLOAT32)
+        compute = CUBLAS_COMPUTE_32F_FAST_TF32;
+    cublasOperation_t first = k->trans_b ? CUBLAS_OP_T : CUBLAS_OP_N;
+    cublasOperation_t second = k->trans_a ? CUBLAS_OP_T : CUBLAS_OP_N;
+    cublasLtEpilogue_t epilogue = k->bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+    return blas_ok(d, cublasLtMatmulDescCreate(&p->desc, compute, CUDA_R_32F), k) &&
+           blas_ok(d, cublasLtMatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_TRANSA, &first,
+                                                     sizeof first), k) &&
+           blas_ok(d, cublasLtMatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_TRANSB, &second,
+                                                     sizeof second), k) &&
+           blas_ok(d, cublasLtMatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_EPILOGUE,
+                                                     &epilogue, sizeof epilogue), k);
+}
+
+static bool choose_algorithm(Device *d, Matmul *p) {
+    const MatmulKey *k = &p->key;
+    Cuda *c = cuda_of(d);
+    cublasLtMatmulPreference_t want = NULL;
+    cublasLtMatmulHeuristicResult_t found;
+    int n = 0;
+    uint64_t bytes = c->workspace_bytes;
+    uint32_t first = (uint32_t)k->align_b, second = (uint32_t)k->align_a, out = (uint32_t)k->align_d;
+    bool ok = blas_ok(d, cublasLtMatmulPreferenceCreate(&want), k) &&
+              blas_ok(d, cublasLtMatmulPreferenceSetAttribute(
+                             want, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof bytes), k) &&
+              blas_ok(d, cublasLtMatmulPreferenceSetAttribute(
+                             want, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &first, sizeof first), k) &&
+              blas_ok(d, cublasLtMatmulPreferenceSetAttribute(
+                             want, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &second, sizeof second), k) &&
+              blas_ok(d, cublasLtMatmulPreferenceSetAttribute(
+                             want, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &out, sizeof out), k) &&
+              blas_ok(d, cublasLtMatmulPreferenceSetAttribute(
+                             want, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &out, sizeof out), k) &&
+              blas_ok(d, cublasLtMatmulAlgoGetHeuristic(c->blas, p->desc, p->b, p->a, p->d, p->d, want,
+                                                        1, &found, &n), k) &&
+              blas_ok(d, n > 0 ? found.state : CUBLAS_STATUS_NOT_SUPPORTED, k);
+    if (ok) p->algo = found.algo;
+    if (want) cublasLtMatmulPreferenceDestroy(want);
+    return ok;
+}
+
+// The plan for a key, made when it is first met.
+static Matmul *plan_for(Device *d, const MatmulKey *key, const void *bias) {
+    Cuda *c = cuda_of(d);
+    if (!c->matmuls) c->matmuls = NEW(Matmul, MAX_MATMULS);
+    Matmul *oldest = &c->matmuls[0];
+    for (int i = 0; i < c->n_matmuls; i++) {
+        Matmul *p = &c->matmuls[i];
+        if (p->used < oldest->used) oldest = p;
+        if (memcmp(&p->key, key, sizeof *key) != 0) continue;
+        p->used = ++c->matmul_clock;
+        return p;
+    }
+    Matmul *p = c->n_matmuls < MAX_MATMULS ? &c->matmuls[c->n_matmuls++] : oldest;
+    matmul_free(p);
+    p->key = *key;
+    p->used = ++c->matmul_clock;
+    const MatmulKey *k = key;
+    int64_t a_rows = k->trans_a ? k->k : k->m, a_cols = k->trans_a ? k->m : k->k;
+    int64_t b_rows = k->trans_b ? k->n : k->k, b_cols = k->trans_b ? k->k : k->n;
+    bool ok = make_desc(d, p) &&
+              (!bias || blas_ok(d, cublasLtMatmulDescSetAttribute(
+                                       p->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias), k)) &&
+              make_layout(d, &p->a, k, k->type_ab, a_rows, a_cols, k->lda, k->stride_a) &&
+              make_layout(d, &p->b, k, k->type_ab, b_rows, b_cols, k->ldb, k->stride_b) &&
+              make_layout(d, &p->d, k, k->type_d, k->m, k->n, k->ldd, k->stride_d) &&
+              choose_algorithm(d, p);
+    if (ok) return p;
+    matmul_free(p);
+    memset(&p->key, 0xff, sizeof p->key); // matches nothing
+    return NULL;
+}
+
+// D = op(A) op(B) + beta D (+ bias over the columns, of D's type).
+static void matmul(Device *d, Matrix a, bool trans_a, Matrix b, bool trans_b, float beta,
+                   const void *bias, void *out, cudaDataType_t type, int64_t ldd, int64_t stride_d,
+                   int64_t batch) {
+    if (d->failed) return;
+    MatmulKey key;
+    memset(&key, 0, sizeof key); // its padding is compared too
+    key.m = trans_a ? a.cols : a.rows;
+    key.k = trans_a ? a.rows : a.cols;
+    key.n = trans_b ? b.rows : b.cols;
+    key.lda = a.ld, key.ldb = b.ld, key.ldd = ldd;
+    key.batch = batch, key.stride_a = a.batch_stride, key.stride_b = b.batch_stride;
+    key.stride_d = stride_d;
+    key.type_ab = a.type, key.type_d = type;
+    key.trans_a = trans_a, key.trans_b = trans_b, key.bias = bias != NULL;
+    key.align_a = alignment_of(a.data), key.align_b = alignment_of(b.data);
+    key.align_d = alignment_of(out);
+    if (key.m == 0 || key.n == 0) return;
+    Matmul *p = plan_for(d, &key, bias);
+    if (!p) return;
+    Cuda *c = cuda_of(d);
+    const float one = 1;
+    if (bias && !blas_ok(d, cublasLtMatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+                                                           &bias, sizeof bias), &key))
+        return;
+    blas_ok(d, cublasLtMatmul(c->blas, p->desc, &one, b.data, p->b, a.data, p->a, &beta, out, p->d, out,
+                              p->d, &p->algo, c->workspace, c->workspace_bytes, c->stream), &key);
+}
+
+// ---- operands -----------------------------------------------------------------------------------
+
+// A tensor as `outer` matrices of `rows` rows, evenly spaced within each.
+typedef struct Rows {
+    char *data;
+    DType type;
+    int64_t outer, rows, cols, outer_stride, row_stride; // in elements
+} Rows;
+
+static Rows matrices_of(Tensor t) {
+    Rows r = {(char *)t.data, t.dtype, 1, 1, columns_of(t), 0, 0};
+    if (t.rank == 2 && !tensor_contiguous(t)) {
+        r.rows = t.shape[0];
+        r.row_stride = t.stride[0];
+    } else if (t.rank == 3 && !tensor_contiguous(t) && t.shape[0] > 1) {
+        r.outer = t.shape[0];
+        r.outer_stride = t.stride[0];
+        r.rows = t.shape[1];
+        r.row_stride = t.stride[1];
+        if (r.rows == 1) { // one token a sample: the samples are the rows
+            r.rows = r.outer;
+            r.row_stride = r.outer_stride;
+            r.outer = 1;
+        } else if (r.outer_stride == r.rows * r.row_stride) {
+            r.rows *= r.outer;
+            r.outer = 1;
+        }
+    } else if (t.rank == 3 && !tensor_contiguous(t)) {
+        r.rows = t.shape[1];
+        r.row_stride = t.stride[1];
+    } else {
+        r.rows = rows_of(t);
+        r.row_stride = r.cols;
+    }
+    return r;
+}
+
+// The same rows, split into `outer` matrices.
+static void split_rows(Rows *r, int64_t outer) {
+    if (r->outer == outer) return;
+    r->rows /= outer;
+    r->outer = outer;
+    r->outer_stride = r->rows * r->row_stride;
+}
+
+static cudaDataType_t blas_type(DType type) {
+    return type == DTYPE_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+}
+
+static Matrix matrix_of(Rows r) {
+    Matrix m = {r.data, blas_type(r.type), r.rows, r.cols, r.row_stride, r.outer_stride};
+    return m;
+}
+
+// Rows as the factors of a product must be: in the activation type. What is not is converted into
+// scratch at *at, contiguous, and *at moves on.
+template <typename From, typename To> struct Convert {
+    View<From> x;
+    To *y;
+    uint32_t D;
+    __device__ void operator()(uint32_t r, uint32_t c, int n) const {
+        store_quad(y + (uint64_t)r * D + c, load_quad(x.row(r) + c, n, x.fast), n, false);
+    }
+};
+
+static size_t scratch_for(Device *d, Tensor t) {
+    if (!t.data || t.dtype == d->activations) return 0;
+    return ((size_t)tensor_count(t) * sizeof(bf16) + 255) / 256 * 256;
+}
+
+static Tensor as_factor(Device *d, Tensor t, char **at) {
+    if (scratch_for(d, t) == 0 || d->failed) return t;
+    Cuda *c = cuda_of(d);
+    if (c->weights && f32(t) >= c->weights && f32(t) < c->weights + c->weights_count &&
+        tensor_contiguous(t))
+        return tensor_view(c->weights_bf16 + (f32(t) - c->weights), DTYPE_BF16, t.rank, t.shape);
+    Tensor y = tensor_view(*at, DTYPE_BF16, t.rank, t.shape);
+    Convert<float, bf16> f = {view_of<float>(t), (bf16 *)*at, (uint32_t)columns_of(t)};
+    for_quads(d, "to_bf16", f, rows_of(t), columns_of(t));
+    *at += scratch_for(d, t);
+    return y;
+}
+
+// The bias as the epilogue wants it: of y's type, on 16 bytes.
+static const void *as_bias(Device *d, Tensor b, DType type, char **at) {
+    if (!b.data) return NULL;
+    Tensor as = b;
+    if (type == DTYPE_BF16) as = as_factor(d, b, at);
+    if ((uintptr_t)as.data % 16 == 0) return as.data;
+    char *copy = *at;
+    cuda_ok(d, cudaMemcpyAsync(copy, as.data, (size_t)tensor_count(b) * dtype_size(as.dtype),
+                               cudaMemcpyDeviceToDevice, cuda_of(d)->stream), "bias");
+    *at += ((size_t)tensor_count(b) * 4 + 255) / 256 * 256;
+    return copy;
+}
+
+// ---- the op -------------------------------------------------------------------------------------
+
+static void linear_forward(Device *d, Tensor y, Tensor x, Tensor w, Tensor b) {
+    size_t bytes = scratch_for(d, x) + scratch_for(d, w);
+    if (b.data) bytes += scratch_for(d, b) + ((size_t)tensor_count(b) * 4 + 255) / 256 * 256;
+    char *at = (char *)cuda_scratch(d, bytes);
+    if (d->failed) return;
+    x = as_factor(d, x, &at);
+    w = as_factor(d, w, &at);
+    const void *bias = as_bias(d, b, y.dtype, &at);
+    Rows rx = matrices_of(x), ry = matrices_of(y);
+    int64_t outer = rx.outer > ry.outer ? rx.outer : ry.outer;
+    split_rows(&rx, outer);
+    split_rows(&ry, outer);
+    Matrix mw = {w.data, blas_type(w.dtype), w.shape[0], w.shape[1], w.shape[1], 0};
+    matmul(d, matrix_of(rx), false, mw, true, 0, bias, ry.data, blas_type(ry.type), ry.row_stride,
+           ry.outer_stride, outer);
+}
+
+template <typename T> struct ColumnValue {
+    View<T> dy;
+    __device__ Pair operator()(uint32_t r, uint32_t c) const {
+        Pair p = {to_float(dy.row(r)[c]), 0};
+        return p;
+    }
+};
+
+template <typename T> static void add_bias_gradient(Device *d, Tensor db, Tensor dy) {
+    ColumnValue<T> f = {view_of<T>(dy)};
+    add_column_sums(d, "linear_backward", f, rows_of(dy), columns_of(dy), f32(db), NULL);
+}
+
+static void linear_backward(Device *d, Tensor dx, Tensor dw, Tensor db, Tensor dy, Tensor x, Tensor w,
+                            bool accumulate) {
+    // First, for both this and the factors below use the scratch.
+    if (db.data) BY_TYPE(dy, add_bias_gradient<float>(d, db, dy), add_bias_gradient<bf16>(d, db, dy));
+    if (!dx.data) w.data = NULL;
+    if (!dw.data) x.data = NULL;
+    char *at = (char *)cuda_scratch(d, scratch_for(d, x) + scratch_for(d, w) + scratch_for(d, dy));
+    if (d->failed) return;
+    x = as_factor(d, x, &at);
+    w = as_factor(d, w, &at);
+    if (dx.data || dw.data) dy = as_factor(d, dy, &at);
+    Rows rdy = matrices_of(dy), rdx = dx.data ? matrices_of(dx) : rdy, rx = x.data ? matrices_of(x) : rdy;
+    int64_t outer = rdy.outer;
+    if (rdx.outer > outer) outer = rdx.outer;
+    if (rx.outer > outer) outer = rx.outer;
+    split_rows(&rdy, outer);
+    split_rows(&rdx, outer);
+    split_rows(&rx, outer);
+    if (dx.data) {
+        Matrix mw = {w.data, blas_type(w.dtype), w.shape[0], w.shape[1], w.shape[1], 0};
+        matmul(d, matrix_of(rdy), false, mw, false, accumulate, NULL, rdx.data, blas_type(rdx.type),
+               rdx.row_stride, rdx.outer_stride, outer);
+    }
+    size_t size = dtype_size(rdy.type);
+    for (int64_t o = 0; dw.data && o < outer; o++) { // one after another: they add to one matrix
+        Rows g = rdy, v = rx;
+        g.data += (size_t)(o * g.outer_stride) * size;
+        v.data += (size_t)(o * v.outer_stride) * size;
+        g.outer_stride = v.outer_stride = 0;
+        matmul(d, matrix_of(g), true, matrix_of(v), false, 1, NULL, dw.data, CUDA_R_32F, v.cols, 0, 1);
+    }
+}
+
+void cuda_linear_ops(Device *d) {
+    d->linear_forward = linear_forward;
+    d->linear_backward = linear_backward;
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// The VAE's sample and ACT's loss. B samples, S chunk, A actions, Z latent: a few ten thousand numbers,
+// so one block sums them, in one order.
+#include "ops/cuda/cuda.h"
+
+enum { LOSS_THREADS = 512 };
+
+struct VaeForward {
+    float *z;
+    const float *params, *eps;
+    uint32_t Z;
+    __device__ void operator()(uint32_t b, uint32_t c, int n) const {
+        const float *mu = params + (uint64_t)b * 2 * Z, *logvar = mu + Z;
+        for (int i = 0; i < n; i++) {
+            uint64_t at = (uint64_t)b * Z + c + i;
+            z[at] = mu[c + i] + expf(0.5f * logvar[c + i]) * eps[at];
+        }
+    }
+};
+
+static void vae_sample_forward(Device *d, Tensor z, Tensor params, Tensor eps) {
+    VaeForward f = {f32(z), f32(params), f32(eps), (uint32_t)columns_of(z)};
+    for_quads(d, "vae_sample_forward", f, rows_of(z), columns_of(z));
+}
+
+// KL's gradient: mu and (exp(logvar) - 1) / 2, each over B.
+struct VaeBackward {
+    float *dparams;
+    const float *dz, *params, *eps;
+    float kl; // kl_weight / B
+    uint32_t Z;
+    __device__ void operator()(uint32_t b, uint32_t c, int n) const {
+        const float *mu = params + (uint64_t)b * 2 * Z, *logvar = mu + Z;
+        float *dmu = dparams + (uint64_t)b * 2 * Z, *dlogvar = dmu + Z;
+        for (int i = 0; i < n; i++) {
+            uint64_t at = (uint64_t)b * Z + c + i;
+            dmu[c + i] = dz[at] + kl * mu[c + i];
+            dlogvar[c + i] = 0.5f * (dz[at] * eps[at] * expf(0.5f * logvar[c + i]) +
+                                     kl * expm1f(logvar[c + i]));
+        }
+    }
+};
+
+static void vae_sample_backward(Device *d, Tensor dparams, Tensor dz, Tensor params, Tensor eps,
+                                float kl_weight) {
+    VaeBackward f = {f32(dparams), f32(dz), f32(params), f32(eps),
+                     kl_weight / (float)dz.shape[0], (uint32_t)columns_of(dz)};
+    for_quads(d, "vae_sample_backward", f, rows_of(dz), columns_of(dz));
+}
+
+// ---- the loss -----------------------------------------------------------------------------------
+
+struct Chunks {
+    const float *prediction, *target;
+    const uint8_t *pad;
+    uint32_t steps, A; // steps: B * S
+};
+
+// Sum over the block, the same in every thread.
+__device__ double block_sum(double x, double *shared) {
+    shared[threadIdx.x] = x;
+    __syncthreads();
+    for (int half = LOSS_THREADS / 2; half > 0; half /= 2) {
+        if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
+        __syncthreads();
+    }
+    double sum = shared[0];
+    __syncthreads();
+    return sum;
+}
+
+// What the sum of absolute errors is divided by.
+__device__ double valid_count(Chunks k, double *shared) {
+    double count = 0;
+    for (uint32_t s = threadIdx.x; s < k.steps; s += LOSS_THREADS) count += k.pad[s] == 0;
+    count = block_sum(count, shared) * k.A;
+    return count > 0 ? count : 1;
+}
+
+__global__ void loss_forward_kernel(float *losses, Chunks k, const float *params, uint32_t B,
+                                    uint32_t Z, float kl_weight) {
+    __shared__ double shared[LOSS_THREADS];
+    double count = valid_count(k, shared), error = 0, kl = 0;
+    for (uint32_t i = threadIdx.x; i < k.steps * k.A; i += LOSS_THREADS)
+        if (!k.pad[i / k.A]) error += fabsf(k.prediction[i] - k.target[i]);
+    for (uint32_t i = threadIdx.x; params && i < B * Z; i += LOSS_THREADS) {
+        float mu = params[(i / Z) * 2 * Z + i % Z], logvar = params[(i / Z) * 2 * Z + Z + i % Z];
+        kl += 0.5 * ((double)mu * mu + expm1((double)logvar) - logvar);
+    }
+    double l1 = block_sum(error, shared) / count, kld = block_sum(kl, shared) / B;
+    if (threadIdx.x != 0) return;
+    losses[0] = (float)(l1 + kl_weight * kld);
+    losses[1] = (float)l1;
+    losses[2] = (float)kld;
+}
+
+__global__ void loss_backward_kernel(float *dprediction, Chunks k) {
+    __shared__ double shared[LOSS_THREADS];
+    float slope = (float)(1 / valid_count(k, shared));
+    for (uint32_t i = threadIdx.x; i < k.steps * k.A; i += LOSS_THREADS) {
+        float p = k.prediction[i], t = k.target[i];
+        dprediction[i] = k.pad[i / k.A] || p == t ? 0.0f : p > t ? slope : p < t ? -slope : 0.0f;
+    }
+}
+
+static Chunks chunks_of(Tensor prediction, Tensor target, Tensor pad) {
+    Chunks k = {f32(prediction), f32(target), (const uint8_t *)pad.data,
+                (uint32_t)(prediction.shape[0] * prediction.shape[1]), (uint32_t)columns_of(prediction)};
+    return k;
+}
+
+static void act_loss_forward(Device *d, Tensor losses, Tensor prediction, Tensor target, Tensor pad,
+                             Tensor params, float kl_weight) {
+    if (d->failed) return;
+    uint32_t Z = params.data ? (uint32_t)(params.shape[1] / 2) : 0;
+    LAUNCH(loss_forward_kernel, dim3(1), dim3(LOSS_THREADS), 0, cuda_of(d)->stream, f32(losses),
+           chunks_of(prediction, target, pad), (const float *)f32(params),
+           (uint32_t)prediction.shape[0], Z, kl_weight);
+    cuda_launched(d, "act_loss_forward");
+}
+
+static void act_loss_backward(Device *d, Tensor dprediction, Tensor prediction, Tensor target,
+                              Tensor pad) {
+    if (d->failed) return;
+    LAUNCH(loss_backward_kernel, dim3(1), dim3(LOSS_THREADS), 0, cuda_of(d)->stream,
+           f32(dprediction), chunks_of(prediction, target, pad));
+    cuda_launched(d, "act_loss_backward");
+}
+
+void cuda_loss_ops(Device *d) {
+    d->vae_sample_forward = vae_sample_forward;
+    d->vae_sample_backward = vae_sample_backward;
+    d->act_loss_forward = act_loss_forward;
+    d->act_loss_backward = act_loss_backward;
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Data movement, sums over samples, embeddings, and normal random numbers.
+#include "ops/cuda/cuda.h"
+
+static void zero(Device *d, Tensor y) {
+    if (d->failed) return;
+    cuda_ok(d, cudaMemsetAsync(y.data, 0, (size_t)tensor_count(y) * dtype_size(y.dtype),
+                               cuda_of(d)->stream), "zero");
+}
+
+template <typename T> struct Copy {
+    View<T> y, x;
+    __device__ void operator()(uint32_t r, uint32_t c, int n) const {
+        store_quad(y.row(r) + c, load_quad(x.row(r) + c, n, x.fast), n, y.fast);
+    }
+};
+
+template <typename T> static void copy_of(Device *d, Tensor y, Tensor x) {
+    Copy<T> f = {view_of<T>(y), view_of<T>(x)};
+    for_quads(d, "copy", f, rows_of(y), columns_of(y));
+}
+
+static void copy(Device *d, Tensor y, Tensor x) {
+    BY_TYPE(y, copy_of<float>(d, y, x), copy_of<bf16>(d, y, x));
+}
+
+// ---- sums ---------------------------------------------------------------------------------------
+
+template <typename T> struct Add {
+    T *y;
+    const T *a, *b;
+    bool fast;
+    __device__ void operator()(uint32_t, uint32_t c, int n) const {
+        Quad p = load_quad(a + c, n, fast), q = load_quad(b + c, n, fast);
+        for (int i = 0; i < 4; i++) p.v[i] += q.v[i];
+        store_quad(y + c, p, n, fast);
+    }
+};
+
+template <typename T> static bool quad_aligned(const void *p) {
+    return (uintptr_t)p % (4 * sizeof(T)) == 0;
+}
+
+template <typename T> static void add_of(Device *d, Tensor y, Tensor a, Tensor b, int64_t n) {
+    bool fast = n % 4 == 0 && quad_aligned<T>(y.data) && quad_aligned<T>(a.data) &&
+                quad_aligned<T>(b.data);
+    Add<T> f = {(T *)y.data, (const T *)a.data, (const T *)b.data, fast};
+    for_quads(d, "add", f, 1, n);
+}
+
+static void add(Device *d, Tensor y, Tensor a, Tensor b) {
+    int64_t n = tensor_count(y);
+    BY_TYPE(y, add_of<float>(d, y, a, b, n), add_of<bf16>(d, y, a, b, n));
+}
+
+template <typename T> struct AddRows {
+    View<T> y, x;
+    View<float> row;
+    bool has_x;
+    uint32_t L;
+    __device__ void operator()(uint32_t r, uint32_t c, int n) const {
+        Quad q = load_quad(row.row(r % L) + c, n, row.fast);
+        if (has_x) {
+            Quad p = load_quad(x.row(r) + c, n, x.fast);
+            for (int i = 0; i < 4; i++) q.v[i] += p.v[i];
+        }
+        store_quad(y.row(r) + c, q, n, y.fast);
+    }
+};
+
+template <typename T> static void add_rows_of(Device *d, Tensor y, Tensor x, Tensor row) {
+    AddRows<T> f = {view_of<T>(y), view_of<T>(x.data ? x : y), view_of<float>(row), x.data != NULL,
+                    (uint32_t)y.shape[1]};
+    for_quads(d, "add_rows", f, rows_of(y), columns_of(y));
+}
+
+static void add_rows(Device *d, Tensor y, Tensor x, Tensor row) {
+    BY_TYPE(y, add_rows_of<float>(d, y, x, row), add_rows_of<bf16>(d, y, x, row));
+}
+
+template <typename T> struct SumRows {
+    View<float> drow;
+    View<T> dy;
+    uint32_t B, L;
+    __device__ void operator()(uint32_t l, uint32_t c, int n) const {
+        Quad sum = load_quad(drow.row(l) + c, n, drow.fast);
+        for (uint32_t b = 0; b < B; b++) {
+            Quad q = load_quad(dy.row(b * L + l) + c, n, dy.fast);
+            for (int i = 0; i < 4; i++) sum.v[i] += q.v[i];
+        }
+        store_quad(drow.row(l) + c, sum, n, drow.fast);
+    }
+};
+
+template <typename T> static void sum_rows_of(Device *d, Tensor drow, Tensor dy) {
+    SumRows<T> f = {view_of<float>(drow), view_of<T>(dy), (uint32_t)dy.shape[0],
+                    (uint32_t)dy.shape[1]};
+    for_quads(d, "sum_rows", f, dy.shape[1], columns_of(dy));
+}
+
+static void sum_rows(Device *d, Tensor drow, Tensor dy) {
+    BY_TYPE(dy, sum_rows_of<float>(d, drow, dy), sum_rows_of<bf16>(d, drow, dy));
+}
+
+// ---- embeddings ---------------------------------------------------------------------------------
+
+struct Embed {
+    float *y;
+    const float *base, *table;
+    const int32_t *index;
+    uint32_t D;
+    __device__ void operator()(uint32_t l, uint32_t c, int n) const {
+        int32_t row = index[l];
+        for (int i = 0; i < n; i++) {
+            int64_t at = (int64_t)l * D + c + i;
+            float v = base ? base[at] : 0.0f;
+            y[at] = row >= 0 ? v + table[(int64_t)row * D + c + i] : v;
+        }
+    }
+};
+
+static void embed_forward(Device *d, Tensor y, Tensor base, Tensor table, Tensor index) {
+    Embed f = {f32(y), f32(base), f32(table), (const int32_t *)index.data, (uint32_t)columns_of(y)};
+    for_quads(d, "embed_forward", f, rows_of(y), columns_of(y));
+}
+
+// A row of the table looks for its tokens, in order.
+struct EmbedBackward {
+    float *dtable;
+    const float *dy;
+    const int32_t *index;
+    uint32_t L, D;
+    __device__ void operator()(uint32_t r, uint32_t c, int n) const {
+        Quad sum = {{0, 0, 0, 0}};
+        for (uint32_t l = 0; l < L; l++) {
+            if (index[l] != (int32_t)r) continue;
+            for (int i = 0; i < n; i++) sum.v[i] += dy[(int64_t)l * D + c + i];
+        }
+        for (int i = 0; i < n; i++) dtable[(int64_t)r * D + c + i] += sum.v[i];
+    }
+};
+
+static void embed_backward(Device *d, Tensor dtable, Tensor dy, Tensor index) {
+    EmbedBackward f = {f32(dtable), f32(dy), (const int32_t *)index.data, (uint32_t)dy.shape[0],
+                       (uint32_t)columns_of(dy)};
+    for_quads(d, "embed_backward", f, dtable.shape[0], columns_of(dtable));
+}
+
+// ---- random numbers -----------------------------------------------------------------------------
+
+struct Normal {
+    View<float> y;
+    RngKey key;
+    const StepNumbers *numbers;
+    __device__ void operator()(uint32_t r, uint32_t c, int n) const {
+        RngKey k = key;
+        uint32_t words[4];
+        if (numbers) k.step = numbers->step;
+        rng_words(words, k, r, c / 4);
+        Quad q;
+        for (int i = 0; i < 4; i += 2) { // 1 - u is in (0, 1]: the logarithm is finite
+            float radius = sqrtf(-2.0f * logf(1.0f - rng_unit(words[i])));
+            float angle = 6.2831853f * rng_unit(words[i + 1]);
+            q.v[i] = radius * cosf(angle);
+            q.v[i + 1] = radius * sinf(angle);
+        }
+        store_quad(y.row(r) + c, q, n, y.fast);
+    }
+};
+
+static void random_normal(Device *d, Tensor y, RngKey key) {
+    Normal f = {view_of<float>(y), key, cuda_numbers(d)};
+    for_quads(d, "random_normal", f, rows_of(y), columns_of(y));
+}
+
+void cuda_plain_ops(Device *d) {
+    d->zero = zero;
+    d->copy = copy;
+    d->add = add;
+    d->add_rows = add_rows;
+    d->sum_rows = sum_rows;
+    d->embed_forward = embed_forward;
+    d->embed_backward = embed_backward;
+    d->random_normal = random_normal;
+}

@@ -297,7 +297,8 @@ std::vector<Range> find_static_shared() {
     for (int s = 0; s < head->e_shnum; s++) {
         if (sections[s].sh_type != SHT_SYMTAB) continue;
         const char *names = file + sections[sections[s].sh_link].sh_offset;
-        const ElfW(Sym) *symbols = reinterpret_cast<const ElfW(Sym) *>(file + sections[s].sh_offset);
+        const ElfW(Sym) *symbols =
+            reinterpret_cast<const ElfW(Sym) *>(file + sections[s].sh_offset);
         for (size_t i = 0; i < sections[s].sh_size / sizeof *symbols; i++)
             if (ELF64_ST_TYPE(symbols[i].st_info) == STT_TLS &&
                 strncmp(names + symbols[i].st_name, "_ZZ", 3) == 0)
@@ -336,7 +337,8 @@ void prepare_shared(Engine *e, size_t size) {
 void check_shared(Engine *e) {
     for (size_t i = 0; i < CANARY_SIZE; i++)
         if (e->shared_start[e->shared_size + i] != CANARY)
-            fail("the block wrote %zu bytes behind the end of its %zu bytes of dynamic shared memory",
+            fail("the block wrote %zu bytes behind the end of its %zu bytes of dynamic shared "
+                 "memory",
                  i, e->shared_size);
 }
 
@@ -450,8 +452,8 @@ void collective(const char *what, unsigned mask, void *data, Complete *complete,
     int self = current(), lane = self % 32, first = self - lane;
     Warp &w = e->warps[self / 32];
     Thread &t = e->threads[self];
-    if (!(mask & 1u << lane)) fail("%s, %s:%d: lane %d is not in its own mask %08x", what, file, line,
-                                   lane, mask);
+    if (!(mask & 1u << lane))
+        fail("%s, %s:%d: lane %d is not in its own mask %08x", what, file, line, lane, mask);
     if (complete && w.exist != ~0u && (strstr(what, "matrix") || strstr(what, "mma")))
         fail("%s, %s:%d: the warp has fewer than 32 lanes", what, file, line);
     t.state = State::WARP;
@@ -469,8 +471,8 @@ void collective(const char *what, unsigned mask, void *data, Complete *complete,
         if (!(wanted & 1u << i)) continue;
         const Thread &other = e->threads[first + i];
         if (w.mask[i] != mask)
-            fail("%s, %s:%d with mask %08x, but lane %d came with mask %08x", what, file, line, mask,
-                 i, w.mask[i]);
+            fail("%s, %s:%d with mask %08x, but lane %d came with mask %08x", what, file, line,
+                 mask, i, w.mask[i]);
         if (other.line != line || strcmp(other.file, file) != 0 || strcmp(other.what, what) != 0)
             fail("%s, %s:%d, but %s", what, file, line, describe(other).c_str());
         lanes[i] = w.data[i];

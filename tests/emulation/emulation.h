@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels on the CPU: what a .cu file sees instead of the CUDA compiler when it is compiled as C++17
-// with TACT_CUDA_EMULATION. Launches run each block's threads as fibers that switch only at barriers
-// and warp collectives; a warp is 32 consecutive threads. Wrong use ends the program with one line
-// that names kernel, block and thread. README.md in this folder says what is and is not checked.
+// Kernels on the CPU: what a .cu file sees instead of the CUDA compiler when it is compiled as
+// C++17 with TACT_CUDA_EMULATION. Launches run each block's threads as fibers that switch only at
+// barriers and warp collectives; a warp is 32 consecutive threads. Wrong use ends the program with
+// one line that names kernel, block and thread. README.md in this folder says what is and is not
+// checked.
 //
 //   LAUNCH(kernel, grid, block, shared_bytes, stream, arguments...)   instead of <<<>>>
 //   SHARED_MEMORY(type, name);                      type *name at the block's dynamic shared memory
@@ -119,7 +120,8 @@ inline int __syncthreads_and(int predicate, EMULATION_SITE) {
     return emulation::barrier(predicate == 0, file, line) == 0;
 }
 inline void __syncwarp(unsigned mask = ~0u, EMULATION_SITE) {
-    emulation::collective("__syncwarp", mask, &mask, [](void *const *) {}, file, line);
+    emulation::collective(
+        "__syncwarp", mask, &mask, [](void *const *) {}, file, line);
 }
 inline void __threadfence() {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -259,7 +261,8 @@ EMULATION_ATOMIC_INTEGER(int)
 EMULATION_ATOMIC_INTEGER(unsigned)
 EMULATION_ATOMIC_INTEGER(unsigned long long)
 inline unsigned atomicInc(unsigned *p, unsigned limit) {
-    return emulation::atomic_update(p, [limit](unsigned old) { return old >= limit ? 0 : old + 1; });
+    return emulation::atomic_update(p,
+                                    [limit](unsigned old) { return old >= limit ? 0 : old + 1; });
 }
 
 // ---- memory hints and arithmetic ----------------------------------------------------------------

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of nvcuda::wmma that tact may use: bf16 tiles (16x16x16, 32x8x16, 8x32x16) and TF32 tiles
-// (16x16x8) with float accumulators. A tile is spread over the lanes of its warp, so an operation on
-// all of .x is right when it is the same for every element, and wrong when it relies on which
-// element is where, as on the device. Each call waits for all 32 lanes.
+// The part of nvcuda::wmma that tact may use: bf16 tiles (16x16x16, 32x8x16, 8x32x16) and TF32
+// tiles (16x16x8) with float accumulators. A tile is spread over the lanes of its warp, so an
+// operation on all of .x is right when it is the same for every element, and wrong when it relies
+// on which element is where, as on the device. Each call waits for all 32 lanes.
 #ifndef TACT_EMULATION_WMMA_H
 #define TACT_EMULATION_WMMA_H
 
@@ -20,12 +20,8 @@ namespace precision {
 struct tf32;
 }
 
-template <class T> struct Storage {
-    typedef T type;
-};
-template <> struct Storage<precision::tf32> {
-    typedef float type;
-};
+template <class T> struct Storage { typedef T type; };
+template <> struct Storage<precision::tf32> { typedef float type; };
 
 // Each lane has rows * columns / 32 elements, twice for bf16 inputs as in CUDA's 16x16x16.
 template <class T, int ROWS, int COLUMNS, int COPIES> struct Tile {
@@ -44,7 +40,8 @@ class fragment<matrix_a, M, N, K, T, Order>
 template <int M, int N, int K, class T, class Order>
 class fragment<matrix_b, M, N, K, T, Order>
     : public Tile<typename Storage<T>::type, K, N, std::is_same_v<T, __nv_bfloat16> ? 2 : 1> {};
-template <int M, int N, int K> class fragment<accumulator, M, N, K, float> : public Tile<float, M, N, 1> {};
+template <int M, int N, int K>
+class fragment<accumulator, M, N, K, float> : public Tile<float, M, N, 1> {};
 
 inline float __float_to_tf32(float x) {
     return emulation::round_tf32(x);
@@ -109,8 +106,8 @@ template <class F> size_t tile_offset(const TileAccess<F> *a, int e) {
 }
 
 template <class F>
-void load_tile(F &f, const typename F::element_type *p, unsigned ldm, bool by_rows, const char *file,
-               int line) {
+void load_tile(F &f, const typename F::element_type *p, unsigned ldm, bool by_rows,
+               const char *file, int line) {
     typedef typename F::element_type T;
     TileAccess<F> mine = {&f, p, ldm, by_rows};
     collective(
@@ -141,7 +138,8 @@ namespace nvcuda::wmma {
 template <class Use, int M, int N, int K, class T, class Order, class V>
 void fill_fragment(fragment<Use, M, N, K, T, Order> &f, V value, EMULATION_SITE) {
     typedef typename fragment<Use, M, N, K, T, Order>::element_type E;
-    emulation::collective("fill_fragment", ~0u, &f, [](void *const *) {}, file, line);
+    emulation::collective(
+        "fill_fragment", ~0u, &f, [](void *const *) {}, file, line);
     for (int i = 0; i < f.num_elements; i++) f.x[i] = static_cast<E>(value);
 }
 

@@ -45,11 +45,16 @@ struct Sides {
 
 Sides sides(const void *dst, const void *src, cudaMemcpyKind kind) {
     switch (kind) {
-    case cudaMemcpyHostToHost: return {false, false};
-    case cudaMemcpyHostToDevice: return {true, false};
-    case cudaMemcpyDeviceToHost: return {false, true};
-    case cudaMemcpyDeviceToDevice: return {true, true};
-    default: return {!host_kind(dst), !host_kind(src)};
+    case cudaMemcpyHostToHost:
+        return {false, false};
+    case cudaMemcpyHostToDevice:
+        return {true, false};
+    case cudaMemcpyDeviceToHost:
+        return {false, true};
+    case cudaMemcpyDeviceToDevice:
+        return {true, true};
+    default:
+        return {!host_kind(dst), !host_kind(src)};
     }
 }
 
@@ -70,9 +75,8 @@ cudaError_t copy_async(void *dst, size_t dst_pitch, const void *src, size_t src_
     Sides s = sides(dst, src, kind);
     size_t bytes = height ? src_pitch * (height - 1) + width : 0;
     bool pageable = (!s.dst && !is_pinned(dst, 1)) || (!s.src && !is_pinned(src, bytes));
-    cudaError_t e = emulation_enqueue(stream, [=] {
-        copy_rows(dst, dst_pitch, src, src_pitch, width, height, s, what);
-    });
+    cudaError_t e = emulation_enqueue(
+        stream, [=] { copy_rows(dst, dst_pitch, src, src_pitch, width, height, s, what); });
     if (e != cudaSuccess || !pageable) return keep(e);
     cudaStreamCaptureStatus status;
     if (cudaStreamIsCapturing(stream, &status) == cudaSuccess &&
@@ -100,8 +104,8 @@ void launch(const char *name, const void *function, dim3 grid, dim3 block, size_
         if (found != dynamic_limits.end()) limit = std::max(limit, found->second);
     }
     if (shared > (size_t)limit) {
-        fprintf(stderr, "emulation: kernel %s: %zu bytes of dynamic shared memory, %d allowed\n", name,
-                shared, limit);
+        fprintf(stderr, "emulation: kernel %s: %zu bytes of dynamic shared memory, %d allowed\n",
+                name, shared, limit);
         keep(cudaErrorInvalidValue);
         return;
     }
@@ -172,23 +176,51 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int dev
     cudaDeviceProp p;
     if (cudaGetDeviceProperties(&p, device) != cudaSuccess) return cudaErrorInvalidDevice;
     switch (attribute) {
-    case cudaDevAttrMaxThreadsPerBlock: *value = p.maxThreadsPerBlock; break;
-    case cudaDevAttrMaxSharedMemoryPerBlock: *value = (int)p.sharedMemPerBlock; break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = (int)p.sharedMemPerBlockOptin; break;
+    case cudaDevAttrMaxThreadsPerBlock:
+        *value = p.maxThreadsPerBlock;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerBlock:
+        *value = (int)p.sharedMemPerBlock;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+        *value = (int)p.sharedMemPerBlockOptin;
+        break;
     case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
         *value = (int)p.sharedMemPerMultiprocessor;
         break;
-    case cudaDevAttrMultiProcessorCount: *value = p.multiProcessorCount; break;
-    case cudaDevAttrMaxThreadsPerMultiProcessor: *value = p.maxThreadsPerMultiProcessor; break;
-    case cudaDevAttrWarpSize: *value = p.warpSize; break;
-    case cudaDevAttrComputeCapabilityMajor: *value = p.major; break;
-    case cudaDevAttrComputeCapabilityMinor: *value = p.minor; break;
-    case cudaDevAttrL2CacheSize: *value = p.l2CacheSize; break;
-    case cudaDevAttrClockRate: *value = 1755000; break;
-    case cudaDevAttrMemoryClockRate: *value = 2619000; break;
-    case cudaDevAttrGlobalMemoryBusWidth: *value = p.memoryBusWidth; break;
-    case cudaDevAttrMemoryPoolsSupported: *value = 1; break;
-    case cudaDevAttrCooperativeLaunch: *value = 0; break;
+    case cudaDevAttrMultiProcessorCount:
+        *value = p.multiProcessorCount;
+        break;
+    case cudaDevAttrMaxThreadsPerMultiProcessor:
+        *value = p.maxThreadsPerMultiProcessor;
+        break;
+    case cudaDevAttrWarpSize:
+        *value = p.warpSize;
+        break;
+    case cudaDevAttrComputeCapabilityMajor:
+        *value = p.major;
+        break;
+    case cudaDevAttrComputeCapabilityMinor:
+        *value = p.minor;
+        break;
+    case cudaDevAttrL2CacheSize:
+        *value = p.l2CacheSize;
+        break;
+    case cudaDevAttrClockRate:
+        *value = 1755000;
+        break;
+    case cudaDevAttrMemoryClockRate:
+        *value = 2619000;
+        break;
+    case cudaDevAttrGlobalMemoryBusWidth:
+        *value = p.memoryBusWidth;
+        break;
+    case cudaDevAttrMemoryPoolsSupported:
+        *value = 1;
+        break;
+    case cudaDevAttrCooperativeLaunch:
+        *value = 0;
+        break;
     default:
         fprintf(stderr, "emulation: device attribute %d is not known\n", (int)attribute);
         return keep(cudaErrorInvalidValue);
@@ -249,7 +281,8 @@ static const struct {
      "capture was not ended in the same stream as it began"},
     {cudaErrorCapturedEvent, "cudaErrorCapturedEvent",
      "operation not permitted on an event last recorded in a capturing stream"},
-    {cudaErrorIllegalState, "cudaErrorIllegalState", "the operation cannot be performed in this state"},
+    {cudaErrorIllegalState, "cudaErrorIllegalState",
+     "the operation cannot be performed in this state"},
 };
 
 const char *cudaGetErrorName(cudaError_t e) {
@@ -328,7 +361,8 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, cudaMemcpy
     return copy_async(dst, bytes, src, bytes, bytes, 1, kind, stream, "cudaMemcpyAsync");
 }
 cudaError_t cudaMemcpy2DAsync(void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
-                              size_t width, size_t height, cudaMemcpyKind kind, cudaStream_t stream) {
+                              size_t width, size_t height, cudaMemcpyKind kind,
+                              cudaStream_t stream) {
     return copy_async(dst, dst_pitch, src, src_pitch, width, height, kind, stream,
                       "cudaMemcpy2DAsync");
 }
@@ -340,8 +374,7 @@ cudaError_t cudaMemcpy(void *dst, const void *src, size_t bytes, cudaMemcpyKind 
 cudaError_t cudaMemcpy2D(void *dst, size_t dst_pitch, const void *src, size_t src_pitch,
                          size_t width, size_t height, cudaMemcpyKind kind) {
     if (refuse_in_capture()) return keep(cudaErrorStreamCaptureUnsupported);
-    cudaError_t e =
-        cudaMemcpy2DAsync(dst, dst_pitch, src, src_pitch, width, height, kind, nullptr);
+    cudaError_t e = cudaMemcpy2DAsync(dst, dst_pitch, src, src_pitch, width, height, kind, nullptr);
     return e == cudaSuccess ? cudaStreamSynchronize(nullptr) : e;
 }
 cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t stream) {
@@ -354,8 +387,8 @@ cudaError_t cudaMemset(void *p, int value, size_t bytes) {
     if (refuse_in_capture()) return keep(cudaErrorStreamCaptureUnsupported);
     return cudaMemsetAsync(p, value, bytes, nullptr);
 }
-cudaError_t cudaMemcpyToSymbolAsync(const void *symbol, const void *src, size_t bytes, size_t offset,
-                                    cudaMemcpyKind, cudaStream_t stream) {
+cudaError_t cudaMemcpyToSymbolAsync(const void *symbol, const void *src, size_t bytes,
+                                    size_t offset, cudaMemcpyKind, cudaStream_t stream) {
     return keep(emulation_enqueue(stream, [=] {
         memcpy(static_cast<char *>(const_cast<void *>(symbol)) + offset, src, bytes);
     }));

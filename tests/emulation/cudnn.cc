@@ -1,0 +1,601 @@
+// SPDX-License-Identifier: Apache-2.0
+// cuDNN's convolutions as plain loops: NHWC tensors and filters of one type, float or bf16, with
+// float accumulation. What the real library refuses or may refuse is refused.
+#include "library.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cudnn.h>
+#include <vector>
+
+using namespace emulation;
+
+// The "N" of a filter is its number of outputs.
+struct cudnnTensorStruct {
+    cudnnDataType_t type = CUDNN_DATA_FLOAT;
+    int n = 0, c = 0, h = 0, w = 0;
+    int64_t sn = 0, sc = 0, sh = 0, sw = 0; // strides
+
+    bool bf16() const {
+        return type == CUDNN_DATA_BFLOAT16;
+    }
+    size_t at(int64_t in, int64_t ic, int64_t ih, int64_t iw) const {
+        return (size_t)(in * sn + ic * sc + ih * sh + iw * sw);
+    }
+    size_t count() const {
+        return (size_t)n * c * h * w;
+    }
+    size_t bytes() const {
+        return count() ? (at(n - 1, c - 1, h - 1, w - 1) + 1) * element_size(bf16()) : 0;
+    }
+    bool channels_last() const {
+        return sc == 1;
+    }
+};
+struct cudnnFilterStruct : cudnnTensorStruct {};
+struct cudnnConvolutionStruct {
+    int pad_h = 0, pad_w = 0, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1,
+        groups = 1;
+    cudnnDataType_t compute = CUDNN_DATA_FLOAT;
+    cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
+    cudnnMathType_t math = CUDNN_DEFAULT_MATH;
+};
+struct cudnnActivationStruct {
+    cudnnActivationMode_t mode = CUDNN_ACTIVATION_IDENTITY;
+};
+struct cudnnContext {
+    cudaStream_t stream = nullptr;
+};
+
+namespace {
+
+typedef cudnnTensorStruct Tensor;
+typedef cudnnConvolutionStruct Conv;
+
+constexpr size_t WORKSPACE = 16384; // what every algorithm wants
+thread_local char last_message[256];
+
+cudnnStatus_t refuse(cudnnStatus_t status, const char *why) {
+    snprintf(last_message, sizeof last_message, "%s", why);
+    fprintf(stderr, "emulation: cuDNN: %s\n", why);
+    return status;
+}
+
+int out_size(int in, int kernel, int pad, int stride, int dilation) {
+    return (in + 2 * pad - ((kernel - 1) * dilation + 1)) / stride + 1;
+}
+
+cudnnStatus_t check(const Tensor *x, const Tensor *w, const Conv *c, const Tensor *y) {
+    if (!x || !w || !c || !y) return refuse(CUDNN_STATUS_BAD_PARAM, "a descriptor is NULL");
+    if (!x->count() || !w->count() || !y->count())
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a descriptor was never set");
+    if (c->groups != 1 || c->mode != CUDNN_CROSS_CORRELATION || c->compute != CUDNN_DATA_FLOAT)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED,
+                      "only one group, cross-correlation and float sums");
+    if (x->type != w->type || x->type != y->type)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "x, w and y must be of one type");
+    if (!x->channels_last() || !w->channels_last() || !y->channels_last())
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "only NHWC tensors and filters");
+    if (w->c != x->c || y->n != x->n || y->c != w->n ||
+        y->h != out_size(x->h, w->h, c->pad_h, c->stride_h, c->dilation_h) ||
+        y->w != out_size(x->w, w->w, c->pad_w, c->stride_w, c->dilation_w))
+        return refuse(CUDNN_STATUS_BAD_PARAM, "the sizes of x, w and y do not fit");
+    return CUDNN_STATUS_SUCCESS;
+}
+
+// The elements as floats, contiguous NHWC, rounded as the tensor cores would.
+std::vector<float> read(const Tensor &t, const void *p, const Conv &c) {
+    std::vector<float> out(t.count());
+    bool tf32 = !t.bf16() && c.math != CUDNN_FMA_MATH;
+#pragma omp parallel for
+    for (int64_t row = 0; row < (int64_t)t.n * t.h; row++) {
+        float *to = &out[row * t.w * t.c];
+        for (int x = 0; x < t.w; x++)
+            for (int ch = 0; ch < t.c; ch++) {
+                float v = load(p, t.at(row / t.h, ch, row % t.h, x), t.bf16());
+                *to++ = tf32 ? round_tf32(v) : v;
+            }
+    }
+    return out;
+}
+
+// y = alpha * value + beta * y
+void write(const Tensor &t, void *p, const std::vector<float> &values, float alpha, float beta) {
+#pragma omp parallel for
+    for (int64_t row = 0; row < (int64_t)t.n * t.h; row++) {
+        const float *from = &values[row * t.w * t.c];
+        for (int x = 0; x < t.w; x++)
+            for (int ch = 0; ch < t.c; ch++) {
+                size_t i = t.at(row / t.h, ch, row % t.h, x);
+                float v = alpha * *from++;
+                if (beta != 0) v += beta * load(p, i, t.bf16());
+                store(p, i, t.bf16(), v);
+            }
+    }
+}
+
+std::vector<float> forward(const Tensor &xd, const std::vector<float> &x, const Tensor &wd,
+                           const std::vector<float> &w, const Conv &c, const Tensor &yd) {
+    std::vector<float> y(yd.count());
+#pragma omp parallel for
+    for (int64_t row = 0; row < (int64_t)yd.n * yd.h; row++) {
+        int64_t n = row / yd.h, p = row % yd.h;
+        for (int q = 0; q < yd.w; q++)
+            for (int k = 0; k < yd.c; k++) {
+                double sum = 0;
+                for (int r = 0; r < wd.h; r++) {
+                    int64_t h = p * c.stride_h - c.pad_h + r * c.dilation_h;
+                    if (h < 0 || h >= xd.h) continue;
+                    for (int s = 0; s < wd.w; s++) {
+                        int64_t v = (int64_t)q * c.stride_w - c.pad_w + s * c.dilation_w;
+                        if (v < 0 || v >= xd.w) continue;
+                        sum += dot(&x[((n * xd.h + h) * xd.w + v) * xd.c],
+                                   &w[(((int64_t)k * wd.h + r) * wd.w + s) * wd.c], wd.c);
+                    }
+                }
+                y[(row * yd.w + q) * yd.c + k] = (float)sum;
+            }
+    }
+    return y;
+}
+
+// The index in y of which position `at` in x is tap r, or -1.
+int64_t output_of(int64_t at, int pad, int r, int dilation, int stride, int size) {
+    int64_t p = at + pad - (int64_t)r * dilation;
+    if (p < 0 || p % stride || p / stride >= size) return -1;
+    return p / stride;
+}
+
+std::vector<float> backward_data(const Tensor &xd, const Tensor &wd, const std::vector<float> &w,
+                                 const Conv &c, const Tensor &yd, const std::vector<float> &dy) {
+    std::vector<float> dx(xd.count());
+#pragma omp parallel for
+    for (int64_t row = 0; row < (int64_t)xd.n * xd.h; row++) {
+        std::vector<double> sum(xd.c);
+        for (int v = 0; v < xd.w; v++) {
+            std::fill(sum.begin(), sum.end(), 0.0);
+            for (int r = 0; r < wd.h; r++) {
+                int64_t p = output_of(row % xd.h, c.pad_h, r, c.dilation_h, c.stride_h, yd.h);
+                for (int s = 0; s < wd.w && p >= 0; s++) {
+                    int64_t q = output_of(v, c.pad_w, s, c.dilation_w, c.stride_w, yd.w);
+                    if (q < 0) continue;
+                    const float *g = &dy[((row / xd.h * yd.h + p) * yd.w + q) * yd.c];
+                    for (int k = 0; k < yd.c; k++) {
+                        const float *f = &w[(((int64_t)k * wd.h + r) * wd.w + s) * wd.c];
+                        for (int ch = 0; ch < xd.c; ch++) sum[ch] += (double)g[k] * f[ch];
+                    }
+                }
+            }
+            for (int ch = 0; ch < xd.c; ch++) dx[(row * xd.w + v) * xd.c + ch] = (float)sum[ch];
+        }
+    }
+    return dx;
+}
+
+std::vector<float> backward_filter(const Tensor &xd, const std::vector<float> &x, const Tensor &wd,
+                                   const Conv &c, const Tensor &yd, const std::vector<float> &dy) {
+    std::vector<float> dw(wd.count());
+#pragma omp parallel for
+    for (int64_t tap = 0; tap < (int64_t)wd.n * wd.h * wd.w; tap++) {
+        int64_t s = tap % wd.w, r = tap / wd.w % wd.h, k = tap / wd.w / wd.h;
+        std::vector<double> sum(wd.c);
+        for (int64_t row = 0; row < (int64_t)yd.n * yd.h; row++) {
+            int64_t h = row % yd.h * c.stride_h - c.pad_h + r * c.dilation_h;
+            if (h < 0 || h >= xd.h) continue;
+            for (int q = 0; q < yd.w; q++) {
+                int64_t v = (int64_t)q * c.stride_w - c.pad_w + s * c.dilation_w;
+                if (v < 0 || v >= xd.w) continue;
+                double g = dy[(row * yd.w + q) * yd.c + k];
+                const float *from = &x[((row / yd.h * xd.h + h) * xd.w + v) * xd.c];
+                for (int ch = 0; ch < wd.c; ch++) sum[ch] += g * from[ch];
+            }
+        }
+        for (int ch = 0; ch < wd.c; ch++) dw[tap * wd.c + ch] = (float)sum[ch];
+    }
+    return dw;
+}
+
+void require(const Tensor &t, const void *p, const char *what) {
+    require_device(p, t.bytes(), what);
+    if (!aligned(p, 16)) fail("%s: %p is not aligned to 16 bytes", what, p);
+}
+
+bool overlap(const void *a, size_t a_bytes, const void *b, size_t b_bytes) {
+    const char *pa = static_cast<const char *>(a), *pb = static_cast<const char *>(b);
+    return pa < pb + b_bytes && pb < pa + a_bytes;
+}
+
+// The real algorithms leave their own data there.
+void use_workspace(void *workspace, size_t bytes, const char *what) {
+    require_device(workspace, bytes, what);
+    memset(workspace, 0xff, std::min(bytes, WORKSPACE));
+}
+
+cudnnStatus_t need_workspace(size_t bytes) {
+    return bytes >= WORKSPACE
+               ? CUDNN_STATUS_SUCCESS
+               : refuse(CUDNN_STATUS_BAD_PARAM, "less workspace than the algorithm needs");
+}
+
+cudnnStatus_t done(cudaError_t e) {
+    return e == cudaSuccess ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_EXECUTION_FAILED;
+}
+
+float scalar(const void *p) {
+    require_host(p, "cuDNN: alpha and beta");
+    return *static_cast<const float *>(p);
+}
+
+template <class Perf, class Algorithm>
+cudnnStatus_t report(const Tensor *t, const Conv *c, int wanted, int *returned, Perf *results,
+                     Algorithm first, cudnnDeterminism_t determinism, Algorithm second,
+                     cudnnDeterminism_t second_determinism) {
+    if (wanted < 1) return refuse(CUDNN_STATUS_BAD_PARAM, "no algorithm is wanted");
+    *returned = std::min(wanted, 2);
+    for (int i = 0; i < *returned; i++) {
+        memset(&results[i], 0, sizeof results[i]);
+        results[i].algo = i ? second : first;
+        results[i].determinism = i ? second_determinism : determinism;
+        results[i].status = i ? CUDNN_STATUS_NOT_SUPPORTED : CUDNN_STATUS_SUCCESS;
+        results[i].time = i ? -1.0f : 1.0f;
+        results[i].memory = i ? 0 : WORKSPACE;
+        results[i].mathType = t->bf16() ? CUDNN_TENSOR_OP_MATH : c->math;
+    }
+    return CUDNN_STATUS_SUCCESS;
+}
+
+// A search runs the convolution on the caller's buffers: the output is not what it was.
+cudnnStatus_t search(cudnnHandle_t handle, const Tensor &a, const void *pa, const Tensor &b,
+                     const void *pb, const Tensor &out, void *pout, void *workspace, size_t bytes) {
+    if (refuse_in_capture()) return CUDNN_STATUS_EXECUTION_FAILED;
+    cudaError_t e = emulation_enqueue(handle->stream, [&] {
+        require(a, pa, "cudnnFindConvolution: first input");
+        require(b, pb, "cudnnFindConvolution: second input");
+        require(out, pout, "cudnnFindConvolution: output");
+        use_workspace(workspace, bytes, "cudnnFindConvolution: workspace");
+        std::vector<float> noise(out.count(), NAN);
+        write(out, pout, noise, 1, 0);
+    });
+    return done(e == cudaSuccess ? cudaStreamSynchronize(handle->stream) : e);
+}
+
+} // namespace
+
+extern "C" {
+
+// ---- handles and descriptors --------------------------------------------------------------------
+size_t cudnnGetVersion(void) {
+    return CUDNN_VERSION;
+}
+const char *cudnnGetErrorString(cudnnStatus_t status) {
+    switch (status) {
+    case CUDNN_STATUS_SUCCESS:
+        return "CUDNN_STATUS_SUCCESS";
+    case CUDNN_STATUS_BAD_PARAM:
+        return "CUDNN_STATUS_BAD_PARAM";
+    case CUDNN_STATUS_NOT_SUPPORTED:
+        return "CUDNN_STATUS_NOT_SUPPORTED";
+    case CUDNN_STATUS_EXECUTION_FAILED:
+        return "CUDNN_STATUS_EXECUTION_FAILED";
+    default:
+        return "CUDNN_STATUS_OTHER";
+    }
+}
+void cudnnGetLastErrorString(char *message, size_t size) {
+    snprintf(message, size, "%s", last_message);
+}
+cudnnStatus_t cudnnCreate(cudnnHandle_t *h) {
+    *h = new cudnnContext;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnDestroy(cudnnHandle_t h) {
+    delete h;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnSetStream(cudnnHandle_t h, cudaStream_t stream) {
+    h->stream = stream;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnGetStream(cudnnHandle_t h, cudaStream_t *stream) {
+    *stream = h->stream;
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t cudnnCreateTensorDescriptor(cudnnTensorDescriptor_t *d) {
+    *d = new cudnnTensorStruct;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnDestroyTensorDescriptor(cudnnTensorDescriptor_t d) {
+    delete d;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnSetTensor4dDescriptorEx(cudnnTensorDescriptor_t d, cudnnDataType_t type, int n,
+                                           int c, int h, int w, int sn, int sc, int sh, int sw) {
+    if (!d || n < 1 || c < 1 || h < 1 || w < 1 || sn < 1 || sc < 1 || sh < 1 || sw < 1)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a tensor's size or stride is not positive");
+    if (type != CUDNN_DATA_FLOAT && type != CUDNN_DATA_BFLOAT16)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "only float and bf16 tensors");
+    d->type = type;
+    d->n = n, d->c = c, d->h = h, d->w = w;
+    d->sn = sn, d->sc = sc, d->sh = sh, d->sw = sw;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t d, cudnnTensorFormat_t format,
+                                         cudnnDataType_t type, int n, int c, int h, int w) {
+    if (format == CUDNN_TENSOR_NHWC)
+        return cudnnSetTensor4dDescriptorEx(d, type, n, c, h, w, h * w * c, 1, w * c, c);
+    if (format == CUDNN_TENSOR_NCHW)
+        return cudnnSetTensor4dDescriptorEx(d, type, n, c, h, w, c * h * w, h * w, w, 1);
+    return refuse(CUDNN_STATUS_BAD_PARAM, "this tensor format");
+}
+cudnnStatus_t cudnnCreateFilterDescriptor(cudnnFilterDescriptor_t *d) {
+    *d = new cudnnFilterStruct;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnDestroyFilterDescriptor(cudnnFilterDescriptor_t d) {
+    delete d;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t d, cudnnDataType_t type,
+                                         cudnnTensorFormat_t format, int k, int c, int h, int w) {
+    return cudnnSetTensor4dDescriptor(d, format, type, k, c, h, w);
+}
+
+cudnnStatus_t cudnnCreateConvolutionDescriptor(cudnnConvolutionDescriptor_t *d) {
+    *d = new cudnnConvolutionStruct;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnDestroyConvolutionDescriptor(cudnnConvolutionDescriptor_t d) {
+    delete d;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t d, int pad_h, int pad_w,
+                                              int stride_h, int stride_w, int dilation_h,
+                                              int dilation_w, cudnnConvolutionMode_t mode,
+                                              cudnnDataType_t compute) {
+    if (!d || pad_h < 0 || pad_w < 0 || stride_h < 1 || stride_w < 1 || dilation_h < 1 ||
+        dilation_w < 1)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "a convolution's padding, stride or dilation");
+    d->pad_h = pad_h, d->pad_w = pad_w, d->stride_h = stride_h, d->stride_w = stride_w;
+    d->dilation_h = dilation_h, d->dilation_w = dilation_w, d->mode = mode, d->compute = compute;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t d, cudnnMathType_t math) {
+    d->math = math;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnSetConvolutionGroupCount(cudnnConvolutionDescriptor_t d, int groups) {
+    d->groups = groups;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnGetConvolution2dForwardOutputDim(const cudnnConvolutionDescriptor_t d,
+                                                    const cudnnTensorDescriptor_t x,
+                                                    const cudnnFilterDescriptor_t f, int *n, int *c,
+                                                    int *h, int *w) {
+    if (!d || !x || !f || f->c != x->c) return refuse(CUDNN_STATUS_BAD_PARAM, "x and w do not fit");
+    *n = x->n, *c = f->n;
+    *h = out_size(x->h, f->h, d->pad_h, d->stride_h, d->dilation_h);
+    *w = out_size(x->w, f->w, d->pad_w, d->stride_w, d->dilation_w);
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnCreateActivationDescriptor(cudnnActivationDescriptor_t *d) {
+    *d = new cudnnActivationStruct;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnDestroyActivationDescriptor(cudnnActivationDescriptor_t d) {
+    delete d;
+    return CUDNN_STATUS_SUCCESS;
+}
+cudnnStatus_t cudnnSetActivationDescriptor(cudnnActivationDescriptor_t d,
+                                           cudnnActivationMode_t mode, cudnnNanPropagation_t,
+                                           double) {
+    d->mode = mode;
+    return CUDNN_STATUS_SUCCESS;
+}
+
+// ---- choosing an algorithm ----------------------------------------------------------------------
+cudnnStatus_t cudnnGetConvolutionForwardAlgorithm_v7(cudnnHandle_t, const cudnnTensorDescriptor_t x,
+                                                     const cudnnFilterDescriptor_t w,
+                                                     const cudnnConvolutionDescriptor_t c,
+                                                     const cudnnTensorDescriptor_t y,
+                                                     const int wanted, int *returned,
+                                                     cudnnConvolutionFwdAlgoPerf_t *results) {
+    cudnnStatus_t s = check(x, w, c, y);
+    if (s != CUDNN_STATUS_SUCCESS) return s;
+    return report(x, c, wanted, returned, results, CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
+                  CUDNN_DETERMINISTIC, CUDNN_CONVOLUTION_FWD_ALGO_FFT, CUDNN_DETERMINISTIC);
+}
+cudnnStatus_t cudnnGetConvolutionBackwardDataAlgorithm_v7(
+    cudnnHandle_t, const cudnnFilterDescriptor_t w, const cudnnTensorDescriptor_t dy,
+    const cudnnConvolutionDescriptor_t c, const cudnnTensorDescriptor_t dx, const int wanted,
+    int *returned, cudnnConvolutionBwdDataAlgoPerf_t *results) {
+    cudnnStatus_t s = check(dx, w, c, dy);
+    if (s != CUDNN_STATUS_SUCCESS) return s;
+    return report(dx, c, wanted, returned, results, CUDNN_CONVOLUTION_BWD_DATA_ALGO_1,
+                  CUDNN_DETERMINISTIC, CUDNN_CONVOLUTION_BWD_DATA_ALGO_0, CUDNN_NON_DETERMINISTIC);
+}
+cudnnStatus_t cudnnGetConvolutionBackwardFilterAlgorithm_v7(
+    cudnnHandle_t, const cudnnTensorDescriptor_t x, const cudnnTensorDescriptor_t dy,
+    const cudnnConvolutionDescriptor_t c, const cudnnFilterDescriptor_t dw, const int wanted,
+    int *returned, cudnnConvolutionBwdFilterAlgoPerf_t *results) {
+    cudnnStatus_t s = check(x, dw, c, dy);
+    if (s != CUDNN_STATUS_SUCCESS) return s;
+    return report(x, c, wanted, returned, results, CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1,
+                  CUDNN_DETERMINISTIC, CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0,
+                  CUDNN_NON_DETERMINISTIC);
+}
+cudnnStatus_t cudnnFindConvolutionForwardAlgorithmEx(
+    cudnnHandle_t h, const cudnnTensorDescriptor_t xd, const void *x,
+    const cudnnFilterDescriptor_t wd, const void *w, const cudnnConvolutionDescriptor_t c,
+    const cudnnTensorDescriptor_t yd, void *y, const int wanted, int *returned,
+    cudnnConvolutionFwdAlgoPerf_t *results, void *workspace, size_t bytes) {
+    cudnnStatus_t s =
+        cudnnGetConvolutionForwardAlgorithm_v7(h, xd, wd, c, yd, wanted, returned, results);
+    return s == CUDNN_STATUS_SUCCESS ? search(h, *xd, x, *wd, w, *yd, y, workspace, bytes) : s;
+}
+cudnnStatus_t cudnnFindConvolutionBackwardDataAlgorithmEx(
+    cudnnHandle_t h, const cudnnFilterDescriptor_t wd, const void *w,
+    const cudnnTensorDescriptor_t dyd, const void *dy, const cudnnConvolutionDescriptor_t c,
+    const cudnnTensorDescriptor_t dxd, void *dx, const int wanted, int *returned,
+    cudnnConvolutionBwdDataAlgoPerf_t *results, void *workspace, size_t bytes) {
+    cudnnStatus_t s =
+        cudnnGetConvolutionBackwardDataAlgorithm_v7(h, wd, dyd, c, dxd, wanted, returned, results);
+    return s == CUDNN_STATUS_SUCCESS ? search(h, *wd, w, *dyd, dy, *dxd, dx, workspace, bytes) : s;
+}
+cudnnStatus_t cudnnFindConvolutionBackwardFilterAlgorithmEx(
+    cudnnHandle_t h, const cudnnTensorDescriptor_t xd, const void *x,
+    const cudnnTensorDescriptor_t dyd, const void *dy, const cudnnConvolutionDescriptor_t c,
+    const cudnnFilterDescriptor_t dwd, void *dw, const int wanted, int *returned,
+    cudnnConvolutionBwdFilterAlgoPerf_t *results, void *workspace, size_t bytes) {
+    cudnnStatus_t s = cudnnGetConvolutionBackwardFilterAlgorithm_v7(h, xd, dyd, c, dwd, wanted,
+                                                                    returned, results);
+    return s == CUDNN_STATUS_SUCCESS ? search(h, *xd, x, *dyd, dy, *dwd, dw, workspace, bytes) : s;
+}
+cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(
+    cudnnHandle_t, const cudnnTensorDescriptor_t x, const cudnnFilterDescriptor_t w,
+    const cudnnConvolutionDescriptor_t c, const cudnnTensorDescriptor_t y,
+    cudnnConvolutionFwdAlgo_t algorithm, size_t *bytes) {
+    *bytes = WORKSPACE;
+    if (algorithm != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "NHWC needs IMPLICIT_PRECOMP_GEMM");
+    return check(x, w, c, y);
+}
+cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(
+    cudnnHandle_t, const cudnnFilterDescriptor_t w, const cudnnTensorDescriptor_t dy,
+    const cudnnConvolutionDescriptor_t c, const cudnnTensorDescriptor_t dx,
+    cudnnConvolutionBwdDataAlgo_t algorithm, size_t *bytes) {
+    *bytes = WORKSPACE;
+    if (algorithm != CUDNN_CONVOLUTION_BWD_DATA_ALGO_1)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "NHWC needs BWD_DATA_ALGO_1");
+    return check(dx, w, c, dy);
+}
+cudnnStatus_t cudnnGetConvolutionBackwardFilterWorkspaceSize(
+    cudnnHandle_t, const cudnnTensorDescriptor_t x, const cudnnTensorDescriptor_t dy,
+    const cudnnConvolutionDescriptor_t c, const cudnnFilterDescriptor_t dw,
+    cudnnConvolutionBwdFilterAlgo_t algorithm, size_t *bytes) {
+    *bytes = WORKSPACE;
+    if (algorithm != CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "NHWC needs BWD_FILTER_ALGO_1");
+    return check(x, dw, c, dy);
+}
+
+// ---- convolutions -------------------------------------------------------------------------------
+cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t h, const void *alpha,
+                                      const cudnnTensorDescriptor_t xd, const void *x,
+                                      const cudnnFilterDescriptor_t wd, const void *w,
+                                      const cudnnConvolutionDescriptor_t c,
+                                      cudnnConvolutionFwdAlgo_t algorithm, void *workspace,
+                                      size_t bytes, const void *beta,
+                                      const cudnnTensorDescriptor_t yd, void *y) {
+    size_t unused;
+    cudnnStatus_t s = cudnnGetConvolutionForwardWorkspaceSize(h, xd, wd, c, yd, algorithm, &unused);
+    if (s == CUDNN_STATUS_SUCCESS) s = need_workspace(bytes);
+    if (s != CUDNN_STATUS_SUCCESS) return s;
+    return done(emulation_enqueue(
+        h->stream, [=, xs = *xd, ws = *wd, ys = *yd, cs = *c, a = scalar(alpha), b = scalar(beta)] {
+            require(xs, x, "cudnnConvolutionForward: x");
+            require(ws, w, "cudnnConvolutionForward: w");
+            require(ys, y, "cudnnConvolutionForward: y");
+            if (overlap(x, xs.bytes(), y, ys.bytes())) fail("cudnnConvolutionForward: y is x");
+            use_workspace(workspace, bytes, "cudnnConvolutionForward: workspace");
+            write(ys, y, forward(xs, read(xs, x, cs), ws, read(ws, w, cs), cs, ys), a, b);
+            check_canaries("cudnnConvolutionForward");
+        }));
+}
+
+cudnnStatus_t cudnnConvolutionBiasActivationForward(
+    cudnnHandle_t h, const void *alpha1, const cudnnTensorDescriptor_t xd, const void *x,
+    const cudnnFilterDescriptor_t wd, const void *w, const cudnnConvolutionDescriptor_t c,
+    cudnnConvolutionFwdAlgo_t algorithm, void *workspace, size_t bytes, const void *alpha2,
+    const cudnnTensorDescriptor_t zd, const void *z, const cudnnTensorDescriptor_t bd,
+    const void *bias, const cudnnActivationDescriptor_t activation,
+    const cudnnTensorDescriptor_t yd, void *y) {
+    size_t unused;
+    cudnnStatus_t s = cudnnGetConvolutionForwardWorkspaceSize(h, xd, wd, c, yd, algorithm, &unused);
+    if (s == CUDNN_STATUS_SUCCESS) s = need_workspace(bytes);
+    if (s != CUDNN_STATUS_SUCCESS) return s;
+    if (!zd || !bd || !activation) return refuse(CUDNN_STATUS_BAD_PARAM, "a descriptor is NULL");
+    if (activation->mode != CUDNN_ACTIVATION_RELU && activation->mode != CUDNN_ACTIVATION_IDENTITY)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "only relu and identity");
+    if (zd->type != yd->type || zd->n != yd->n || zd->c != yd->c || zd->h != yd->h ||
+        zd->w != yd->w || zd->sn != yd->sn || zd->sc != yd->sc || zd->sh != yd->sh ||
+        zd->sw != yd->sw)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "z is not laid out as y");
+    if (bd->type != yd->type)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "the bias is not of y's type");
+    if (bd->n != 1 || bd->c != yd->c || bd->h != 1 || bd->w != 1)
+        return refuse(CUDNN_STATUS_BAD_PARAM, "the bias is not (1, K, 1, 1)");
+    bool relu = activation->mode == CUDNN_ACTIVATION_RELU;
+    return done(emulation_enqueue(h->stream, [=, xs = *xd, ws = *wd, ys = *yd, bs = *bd, cs = *c,
+                                              a1 = scalar(alpha1), a2 = scalar(alpha2)] {
+        require(xs, x, "cudnnConvolutionBiasActivationForward: x");
+        require(ws, w, "cudnnConvolutionBiasActivationForward: w");
+        require(ys, y, "cudnnConvolutionBiasActivationForward: y");
+        require(ys, z, "cudnnConvolutionBiasActivationForward: z");
+        require(bs, bias, "cudnnConvolutionBiasActivationForward: bias");
+        if (overlap(x, xs.bytes(), y, ys.bytes()))
+            fail("cudnnConvolutionBiasActivationForward: y is x");
+        if (z != y && overlap(z, ys.bytes(), y, ys.bytes()))
+            fail("cudnnConvolutionBiasActivationForward: z and y overlap");
+        use_workspace(workspace, bytes, "cudnnConvolutionBiasActivationForward: workspace");
+        std::vector<float> out = forward(xs, read(xs, x, cs), ws, read(ws, w, cs), cs, ys);
+        for (size_t i = 0; i < out.size(); i++) {
+            int64_t ch = i % ys.c, v = i / ys.c % ys.w, row = i / ys.c / ys.w;
+            size_t at = ys.at(row / ys.h, ch, row % ys.h, v);
+            float value = a1 * out[i] + load(bias, ch * bs.sc, bs.bf16());
+            if (a2 != 0) value += a2 * load(z, at, ys.bf16());
+            out[i] = relu && value < 0 ? 0 : value;
+        }
+        write(ys, y, out, 1, 0);
+        check_canaries("cudnnConvolutionBiasActivationForward");
+    }));
+}
+
+cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t h, const void *alpha,
+                                           const cudnnFilterDescriptor_t wd, const void *w,
+                                           const cudnnTensorDescriptor_t dyd, const void *dy,
+                                           const cudnnConvolutionDescriptor_t c,
+                                           cudnnConvolutionBwdDataAlgo_t algorithm, void *workspace,
+                                           size_t bytes, const void *beta,
+                                           const cudnnTensorDescriptor_t dxd, void *dx) {
+    size_t unused;
+    cudnnStatus_t s =
+        cudnnGetConvolutionBackwardDataWorkspaceSize(h, wd, dyd, c, dxd, algorithm, &unused);
+    if (s == CUDNN_STATUS_SUCCESS) s = need_workspace(bytes);
+    if (s != CUDNN_STATUS_SUCCESS) return s;
+    return done(emulation_enqueue(h->stream, [=, ws = *wd, ys = *dyd, xs = *dxd, cs = *c,
+                                              a = scalar(alpha), b = scalar(beta)] {
+        require(ws, w, "cudnnConvolutionBackwardData: w");
+        require(ys, dy, "cudnnConvolutionBackwardData: dy");
+        require(xs, dx, "cudnnConvolutionBackwardData: dx");
+        if (overlap(dx, xs.bytes(), dy, ys.bytes())) fail("cudnnConvolutionBackwardData: dx is dy");
+        use_workspace(workspace, bytes, "cudnnConvolutionBackwardData: workspace");
+        write(xs, dx, backward_data(xs, ws, read(ws, w, cs), cs, ys, read(ys, dy, cs)), a, b);
+        check_canaries("cudnnConvolutionBackwardData");
+    }));
+}
+
+cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t h, const void *alpha,
+                                             const cudnnTensorDescriptor_t xd, const void *x,
+                                             const cudnnTensorDescriptor_t dyd, const void *dy,
+                                             const cudnnConvolutionDescriptor_t c,
+                                             cudnnConvolutionBwdFilterAlgo_t algorithm,
+                                             void *workspace, size_t bytes, const void *beta,
+                                             const cudnnFilterDescriptor_t dwd, void *dw) {
+    size_t unused;
+    cudnnStatus_t s =
+        cudnnGetConvolutionBackwardFilterWorkspaceSize(h, xd, dyd, c, dwd, algorithm, &unused);
+    if (s == CUDNN_STATUS_SUCCESS) s = need_workspace(bytes);
+    if (s != CUDNN_STATUS_SUCCESS) return s;
+    return done(emulation_enqueue(h->stream, [=, ws = *dwd, ys = *dyd, xs = *xd, cs = *c,
+                                              a = scalar(alpha), b = scalar(beta)] {
+        require(xs, x, "cudnnConvolutionBackwardFilter: x");
+        require(ys, dy, "cudnnConvolutionBackwardFilter: dy");
+        require(ws, dw, "cudnnConvolutionBackwardFilter: dw");
+        use_workspace(workspace, bytes, "cudnnConvolutionBackwardFilter: workspace");
+        write(ws, dw, backward_filter(xs, read(xs, x, cs), ws, cs, ys, read(ys, dy, cs)), a, b);
+        check_canaries("cudnnConvolutionBackwardFilter");
+    }));
+}
+
+} // extern "C"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Adds src/ops/cuda to the op layer where the CUDA toolkit (nvcc, cuBLASLt) and cuDNN are found.
+# Finds the CUDA toolkit (nvcc, cuBLASLt) and cuDNN; add_cuda_ops adds src/ops/cuda to the op layer where
+# they are there.
 # From Ampere (8.0) to Blackwell (10.0), Jetson Orin (8.7) among them; the last also as PTX for what
 # comes after.
 set(TACT_CUDA_ARCHITECTURES 80 86 87 89 90 100 CACHE STRING "Compute capabilities to compile for")
@@ -28,17 +29,22 @@ endif()
 if(TACT_HAS_CUDA)
   message(STATUS "CUDA ${CUDAToolkit_VERSION}: --policy.device=cuda is built for ${TACT_CUDA_ARCHITECTURES}")
   enable_language(CUDA)
-  file(GLOB CUDA_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/ops/cuda/*.cu)
-  add_library(ops_cuda OBJECT ${CUDA_SOURCES})
-  set_target_properties(ops_cuda PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON
-      POSITION_INDEPENDENT_CODE ON CUDA_VISIBILITY_PRESET hidden)
-  target_include_directories(ops_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE_DIR})
-  # Without the loop unrolling and fused arithmetic of -O3 there is nothing to see in a debug build.
-  target_compile_options(ops_cuda PRIVATE -O3 --Werror all-warnings
-      -Xcompiler=-Wall,-Wextra,-Werror)
-  target_sources(ops PRIVATE $<TARGET_OBJECTS:ops_cuda>)
-  target_compile_definitions(ops PRIVATE TACT_CUDA)
-  target_link_libraries(ops PUBLIC CUDA::cudart_static CUDA::cublasLt ${CUDNN_LIBRARY} stdc++)
 else()
   message(STATUS "no CUDA: --policy.device=cuda explains itself")
 endif()
+
+function(add_cuda_ops ops)
+  if(NOT TACT_HAS_CUDA)
+    return()
+  endif()
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/ops/cuda/*.cu)
+  add_library(ops_cuda OBJECT ${sources})
+  set_target_properties(ops_cuda PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON
+      POSITION_INDEPENDENT_CODE ON CUDA_VISIBILITY_PRESET hidden)
+  target_include_directories(ops_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE_DIR})
+  # Without the loop unrolling of -O3 there is nothing to see in a debug build either.
+  target_compile_options(ops_cuda PRIVATE -O3 --Werror all-warnings -Xcompiler=-Wall,-Wextra,-Werror)
+  target_sources(${ops} PRIVATE $<TARGET_OBJECTS:ops_cuda>)
+  target_compile_definitions(${ops} PRIVATE TACT_CUDA)
+  target_link_libraries(${ops} PUBLIC CUDA::cudart_static CUDA::cublasLt ${CUDNN_LIBRARY} stdc++)
+endfunction()

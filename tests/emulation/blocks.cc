@@ -95,6 +95,10 @@ int current() {
     return engine->running->thread;
 }
 
+bool same_text(const char *a, const char *b) {
+    return a == b || strcmp(a, b) == 0;
+}
+
 } // namespace
 
 void fail(const char *format, ...) {
@@ -267,7 +271,7 @@ std::string describe(const Thread &t) {
     const Thread &a = e->threads[waits];
     for (int t = 0; t < e->count; t++) {
         const Thread &b = e->threads[t];
-        bool same = b.state == a.state && b.line == a.line && strcmp(b.file, a.file) == 0;
+        bool same = b.state == a.state && b.line == a.line && same_text(b.file, a.file);
         bool concerned = a.state == State::BARRIER || t / 32 == waits / 32;
         if (same || !concerned) continue;
         place_thread(waits);
@@ -435,7 +439,7 @@ int barrier(int vote, const char *file, int line) {
     }
     for (int i = 0; i < e->count; i++) {
         const Thread &other = e->threads[i];
-        if (other.line != line || strcmp(other.file, file) != 0)
+        if (other.line != line || !same_text(other.file, file))
             fail("waits at __syncthreads, %s:%d, but %s", file, line, describe(other).c_str());
         if (i != self) e->ready.push_back(other.fiber);
     }
@@ -473,7 +477,7 @@ void collective(const char *what, unsigned mask, void *data, Complete *complete,
         if (w.mask[i] != mask)
             fail("%s, %s:%d with mask %08x, but lane %d came with mask %08x", what, file, line,
                  mask, i, w.mask[i]);
-        if (other.line != line || strcmp(other.file, file) != 0 || strcmp(other.what, what) != 0)
+        if (other.line != line || !same_text(other.file, file) || !same_text(other.what, what))
             fail("%s, %s:%d, but %s", what, file, line, describe(other).c_str());
         lanes[i] = w.data[i];
     }

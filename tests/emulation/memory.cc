@@ -10,6 +10,7 @@
 #include <mutex>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <vector>
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #define FORBID(p, n) __asan_poison_memory_region(p, n)
@@ -104,19 +105,31 @@ uintptr_t place(Memory &m, size_t bytes) {
     return start;
 }
 
+// The canaries' bytes; no canary is longer.
+const unsigned char *pattern() {
+    static const std::vector<unsigned char> *p = [] {
+        auto *v = new std::vector<unsigned char>(SIDE + 256);
+        for (size_t i = 0; i < v->size(); i++)
+            (*v)[i] = (unsigned char)(i % 2 ? CANARY >> 8 : CANARY & 0xff);
+        return v;
+    }();
+    return p->data();
+}
+
 void set_canary(char *p, size_t bytes) {
-    for (size_t i = 0; i < bytes; i++) p[i] = reinterpret_cast<const char *>(&CANARY)[i % 2];
+    memcpy(p, pattern(), bytes);
     FORBID(p, bytes);
 }
 
 void check_canary(char *p, size_t bytes, uintptr_t start, size_t size, const char *after) {
     ALLOW(p, bytes);
-    for (size_t i = 0; i < bytes; i++)
-        if (p[i] != reinterpret_cast<const char *>(&CANARY)[i % 2]) {
-            long offset = (long)(address(p) + i) - (long)start;
-            fail("%s: something wrote at offset %ld of the %zu bytes of device memory at %p", after,
-                 offset, size, reinterpret_cast<void *>(start));
-        }
+    if (memcmp(p, pattern(), bytes) != 0) {
+        size_t i = 0;
+        while (static_cast<unsigned char>(p[i]) == pattern()[i]) i++;
+        long offset = (long)(address(p) + i) - (long)start;
+        fail("%s: something wrote at offset %ld of the %zu bytes of device memory at %p", after,
+             offset, size, reinterpret_cast<void *>(start));
+    }
     FORBID(p, bytes);
 }
 

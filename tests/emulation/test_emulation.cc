@@ -155,14 +155,20 @@ __global__ void count_atomically(float *sum, int *count, unsigned *last) {
     atomicMax(last, blockIdx.x);
 }
 
-// c = scale * a b^T, 16 x 16 outputs of 48 products, one warp.
+// c = 2 a b^T, 16 x 16 outputs of k products, one warp; a goes through shared memory.
 __global__ void multiply_bf16(float *c, const __nv_bfloat16 *a, const __nv_bfloat16 *b, int k) {
     wmma::fragment<wmma::matrix_a, 16, 16, 16, __nv_bfloat16, wmma::row_major> fa;
     wmma::fragment<wmma::matrix_b, 16, 16, 16, __nv_bfloat16, wmma::col_major> fb;
     wmma::fragment<wmma::accumulator, 16, 16, 16, float> fc;
     wmma::fill_fragment(fc, 0.0f);
     for (int i = 0; i < k; i += 16) {
-        wmma::load_matrix_sync(fa, a + i, (unsigned)k);
+        __shared__ __align__(32) __nv_bfloat16 tile[16 * 24];
+#pragma unroll
+        for (int e = (int)threadIdx.x; e < 256; e += 32)
+            tile[e / 16 * 24 + e % 16] = a[e / 16 * k + i + e % 16];
+        __syncwarp();
+        wmma::load_matrix_sync(fa, tile, 24);
+        __syncwarp();
         wmma::load_matrix_sync(fb, b + i, (unsigned)k);
         wmma::mma_sync(fc, fa, fb, fc);
     }

@@ -3,7 +3,7 @@
 // so one block sums them, in one order.
 #include "ops/cuda/cuda.h"
 
-enum { LOSS_THREADS = 512 };
+static const unsigned LOSS_THREADS = 512;
 
 struct VaeForward {
     float *z;
@@ -60,8 +60,8 @@ struct Chunks {
 __device__ double block_sum(double x, double *shared) {
     shared[threadIdx.x] = x;
     __syncthreads();
-    for (int half = LOSS_THREADS / 2; half > 0; half /= 2) {
-        if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
+    for (unsigned n = LOSS_THREADS / 2; n > 0; n /= 2) {
+        if (threadIdx.x < n) shared[threadIdx.x] += shared[threadIdx.x + n];
         __syncthreads();
     }
     double sum = shared[0];

@@ -2,14 +2,14 @@
 // Clipping and AdamW: one pass over the gradients for their norm, one over everything for the update.
 #include "ops/cuda/cuda.h"
 
-enum { NORM_BLOCKS = 1024, NORM_THREADS = 256 };
+static const unsigned NORM_BLOCKS = 1024, NORM_THREADS = 256;
 
 // The sum of a block's doubles, in thread 0.
 __device__ double norm_block_sum(double x, double *shared) {
     shared[threadIdx.x] = x;
     __syncthreads();
-    for (int half = NORM_THREADS / 2; half > 0; half /= 2) {
-        if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
+    for (unsigned n = NORM_THREADS / 2; n > 0; n /= 2) {
+        if (threadIdx.x < n) shared[threadIdx.x] += shared[threadIdx.x + n];
         __syncthreads();
     }
     return shared[0];
@@ -31,7 +31,7 @@ __global__ void squares_kernel(double *parts, const float *g, uint64_t count, bo
 __global__ void norm_kernel(float *norm, float *halt, const double *parts, const float *losses) {
     __shared__ double shared[NORM_THREADS];
     double sum = 0;
-    for (int i = threadIdx.x; i < NORM_BLOCKS; i += NORM_THREADS) sum += parts[i];
+    for (unsigned i = threadIdx.x; i < NORM_BLOCKS; i += NORM_THREADS) sum += parts[i];
     sum = norm_block_sum(sum, shared);
     if (threadIdx.x != 0) return;
     float root = (float)sqrt(sum);

@@ -123,6 +123,7 @@ static void check_conv_load(Case *c) {
     Tensor w = case_tensor(c, "w", ROLE_INPUT, 0, 4, shape);
     CALL(c, d->conv_load(d, conv, w, scale, shift));
     // What was loaded shows in a forward.
+    if (!c->bench) c->flops = conv_flops(&s);
     Tensor y = case_image(c, "y", ROLE_OUTPUT, (double)(s.in_c * s.kernel * s.kernel), s.n,
                           s.out_c, out_h(&s), out_w(&s));
     Tensor x = case_image(c, "x", ROLE_INPUT, 0, s.n, s.in_c, s.in_h, s.in_w), residual = {0};

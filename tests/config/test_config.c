@@ -347,6 +347,15 @@ static void json_files(void **state) {
                   "--dataset.episodes=[4,2]|--policy.pose_repr=relative");
     fill_dataset(&c.policy);
     assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
+    // A file of this machine means nothing to LeRobot; torchvision's name does.
+    c.policy.pretrained_backbone_weights = "my/weights.pth";
+    assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
+    c.policy.pretrained_backbone_weights = "ResNet18_Weights.IMAGENET1K_V1";
+    json_t *named = policy_to_json(&c.policy);
+    assert_string_equal(json_string_value(json_object_get(named, "pretrained_backbone_weights")),
+                        "ResNet18_Weights.IMAGENET1K_V1");
+    json_decref(named);
+    c.policy.pretrained_backbone_weights = NULL;
     train_config_fill(&c, 0); // takes the temporal embedding away: one observation
     assert_json(policy_to_json(&c.policy), "{\"type\": \"act\", " CONFIG_AFTER_TYPE);
     c.policy.obs_state_horizon = 2;

@@ -310,6 +310,13 @@ static void storages_that_lie(void **state) {
     PUT(&b, "e.\x04\0\0\0\0\0\0\0abcdefghijklmnop\x04\0\0\0\0\0\0\0abcdefghijklmnop");
     write_bytes(&b);
     assert_refused(path, "comes twice");
+    b.size = 0; // more than the storages
+    put_preamble(&b, true);
+    put(&b, o.data, o.size);
+    put_storages(&b, "k", 4);
+    PUT(&b, "x");
+    write_bytes(&b);
+    assert_refused(path, "1 bytes behind the last storage");
     b.size = 0;
     put_preamble(&b, false);
     put(&b, o.data, o.size);

@@ -152,6 +152,9 @@ static void wrong_files(void **state) {
     e->rank = 3;
     write_weights(f, "");
     assert_refused(f, "has shape (128,64,1)");
+    e->rank = 5, e->shape[4] = 1;
+    write_weights(f, "");
+    assert_refused(f, "has shape (128,64,1,1,1)");
     e->rank = 4;
     e->name = "layer2.0.downsample.9.weight";
     write_weights(f, "");

@@ -380,7 +380,8 @@ static void pickles_that_break(void **state) {
     REFUSE("\x85", "takes more from its stack");
     REFUSE("t", "ends a group that never began");
     REFUSE("(N", "ends within a group");
-    REFUSE("}(Ns", "takes more from its stack"); // below the mark
+    REFUSE("}N(Ns", "takes more from its stack"); // below the mark
+    REFUSE("NN(\x86t", "takes more from its stack");
     REFUSE("}(Nu", "a key without a value");
     REFUSE("N(NNu", "fills a value that holds none");
     REFUSE("]NNs", "fills a value that holds none");

@@ -201,8 +201,10 @@ static CHECKED bool read_raw_storage(Torch *t, const char *key, size_t *at, Erro
     TorchStorage wanted = {.key = key}, *pointer = &wanted;
     TorchStorage **s = t->u.n_storages ? bsearch(&pointer, t->u.storages, (size_t)t->u.n_storages,
                                                  sizeof *s, by_key) : NULL;
-    if (!s) return fail(err, "%s: storage %.100s belongs to no tensor; the file is damaged", t->path, key);
-    if ((*s)->data) return fail(err, "%s: storage %.100s comes twice; the file is damaged", t->path, key);
+    if (!s)
+        return fail(err, "%s: storage %.100s belongs to no tensor; the file is damaged", t->path, key);
+    if ((*s)->data)
+        return fail(err, "%s: storage %.100s comes twice; the file is damaged", t->path, key);
     int first = (int)(s - t->u.storages);
     while (first > 0 && strcmp(t->u.storages[first - 1]->key, key) == 0) first--;
     size_t size = safetensors_type_size((*s)->type), left = t->size - *at;
@@ -221,7 +223,8 @@ static CHECKED bool read_old(Torch *t, Error *err) {
     if (!read_preamble(t, &at, err) || !unpickle(&t->u, t->map, t->size, &at, &t->root, err) ||
         !unpickle(&t->u, t->map, t->size, &at, &keys, err) || !sort_storages(t, err))
         return false;
-    if (keys->kind != VALUE_LIST) return fail(err, "%s: has no list of storages; it is damaged", t->path);
+    if (keys->kind != VALUE_LIST)
+        return fail(err, "%s: has no list of storages; it is damaged", t->path);
     for (int i = 0; i < keys->list.count; i++) {
         const Value *key = keys->list.items[i];
         if (key->kind != VALUE_STRING)
@@ -246,7 +249,8 @@ bool torch_open(const char *path, Torch **out, Error *err) {
     bool ok = file_map(path, &t->map, &t->size, err);
     if (ok && t->size >= 4 && memcmp(t->map, "PK\3\4", 4) == 0) ok = read_zip(t, err);
     else if (ok && t->size >= 2 && t->map[0] == 0x80) ok = read_old(t, err);
-    else if (ok) ok = fail(err, "%s: not a file of torch.save: neither a zip archive nor a pickle", path);
+    else if (ok)
+        ok = fail(err, "%s: not a file of torch.save: neither a zip archive nor a pickle", path);
     ok = ok && tensors_collect(&t->tensors, t->root, t->size, err);
     unpickler_free(&t->u);
     if (ok) *out = t;

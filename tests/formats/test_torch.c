@@ -362,7 +362,8 @@ static void pickles_that_act(void **state) {
     REFUSE("ctorch._utils\n_rebuild_tensor_v2\n)R", "other arguments than a storage");
     REFUSE("ctorch._utils\n_rebuild_tensor_v2\n(NNNNtR", "other arguments than a storage");
     REFUSE("ctorch._utils\n_rebuild_tensor_v2\nX\x02\0\0\0idR", "calls what is no function");
-    REFUSE("ctorch._utils\n_rebuild_parameter\n(X\x02\0\0\0id\x88NtR", "something that is no tensor");
+    REFUSE("ctorch._utils\n_rebuild_parameter\n(X\x02\0\0\0id\x88NtR",
+           "something that is no tensor");
     REFUSE("ctorch\nSize\nNR", "calls what is no function");
     REFUSE("ctorch\nSize\nN\x85R", "something that is no tuple");
     REFUSE("ctorch\nFloatStorage\n)R", "storages are only named");
@@ -501,7 +502,8 @@ static void flipped_anywhere(void **state) {
                 data[n] ^= (char)flips[f];
                 if (!torch_open(path, &t, &err)) continue;
                 // An archive's checksums leave nothing of a tensor unseen.
-                if (!same(whole, t) && k == 0) fail_msg("%s, byte %zu ^ %02x is read", files[k], n, flips[f]);
+                if (!same(whole, t) && k == 0)
+                    fail_msg("%s, byte %zu ^ %02x is read", files[k], n, flips[f]);
                 torch_close(t);
             }
         torch_close(whole);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pretrained backbones: what lands in the parameters, what is refused, and downloads (from file:// URLs).
+// Pretrained backbones: what lands in the parameters, what is refused, and downloads (from file://
+// URLs).
 #include "model/pretrained.h"
 
 #include "base/file.h"

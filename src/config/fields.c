@@ -62,7 +62,8 @@ const Field train_fields[] = {
      "resnet18", 0, 0, "resnet18|resnet34|resnet50|resnet101|resnet152", "network for the images"},
     {"policy.pretrained_backbone_weights", FIELD_STRING, HOME_POLICY, true,
      AT(policy.pretrained_backbone_weights), "ResNet18_Weights.IMAGENET1K_V1", ANY,
-     "weights to start the backbone from; this version trains from scratch and needs null"},
+     "weights to start the backbone from: torchvision's name, or a .pth or .safetensors file; null: "
+     "from scratch"},
     {"policy.replace_final_stride_with_dilation", FIELD_BOOL, HOME_POLICY, false,
      AT(policy.replace_final_stride_with_dilation), "false", ANY,
      "dilate the backbone's last stage instead of striding (resnet50 and up)"},

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "config/backbone_weights.h"
 #include "config/config_internal.h"
 #include <stddef.h>
 #include <string.h>
@@ -59,6 +60,12 @@ json_t *policy_to_json(const PolicyConfig *p) {
             continue;
         }
         set_field(object, f, (const char *)p + f->offset - shift);
+        // LeRobot knows names only, and the weights themselves are in the checkpoint.
+        if (strcmp(f->flag, "policy.pretrained_backbone_weights") == 0 &&
+            p->pretrained_backbone_weights &&
+            backbone_weights_is_path(p->pretrained_backbone_weights)) {
+            json_object_set_new(object, last_part(f->flag), json_null());
+        }
         if (strcmp(f->flag, "policy.n_obs_steps") == 0) {
             json_object_set_new(object, "input_features", input_features(p));
             json_object_set_new(object, "output_features", outputs);

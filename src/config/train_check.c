@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/file.h"
+#include "config/backbone_weights.h"
 #include "config/config.h"
 #include <string.h>
 
@@ -44,12 +45,6 @@ static CHECKED bool check_unavailable(const TrainConfig *c, Error *err) {
                     "--repo-type dataset` and pass --dataset.root=DIR",
                     c->dataset.streaming ? "streaming=true" : "revision");
     }
-    if (p->pretrained_backbone_weights) {
-        return fail(err,
-                    "--policy.pretrained_backbone_weights=%s: not available in this version; pass "
-                    "--policy.pretrained_backbone_weights=null to train from scratch",
-                    p->pretrained_backbone_weights);
-    }
     return true;
 }
 
@@ -80,6 +75,18 @@ bool policy_config_check(const PolicyConfig *p, Error *err) {
         return fail(err,
                     "--policy.normalization_mapping: VISUAL is %s, but images are always MEAN_STD",
                     visual);
+    }
+    return true;
+}
+
+static CHECKED bool check_backbone_weights(const PolicyConfig *p, Error *err) {
+    const char *spec = p->pretrained_backbone_weights;
+    const BackboneWeights *weights = NULL;
+    if (spec && !backbone_weights_find(spec, p->vision_backbone, &weights, err)) {
+        return false;
+    }
+    if (spec && !weights && !file_exists(spec)) {
+        return fail(err, "--policy.pretrained_backbone_weights=%s: there is no such file", spec);
     }
     return true;
 }
@@ -154,5 +161,6 @@ bool train_config_check_data(const TrainConfig *c, Error *err) {
 bool train_config_check(const TrainConfig *c, Error *err) {
     return check_start(c, err) && train_config_check_data(c, err) &&
            policy_config_check(&c->policy, err) && check_actions(&c->policy, err) &&
-           check_run(c, err) && check_unavailable(c, err);
+           check_backbone_weights(&c->policy, err) && check_run(c, err) &&
+           check_unavailable(c, err);
 }

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "model/pretrained.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -76,6 +77,32 @@ CHECKED static bool prepare_device(Run *r, Error *err) {
            device_open(device, precision, r->config->threads, &r->device, err);
 }
 
+typedef struct Download {
+    const Run *run;
+    double logged; // when
+} Download;
+
+static bool report_download(void *user, const char *file, int64_t done, int64_t total) {
+    static const double interval = 5; // seconds between two lines
+    Download *d = user;
+    double now = clock_seconds();
+    if (now - d->logged >= interval && total > 0) {
+        log_info("downloading %s: %.0f of %.0f MB", file, (double)done / 1e6, (double)total / 1e6);
+        d->logged = now;
+    }
+    return !run_stopping(d->run);
+}
+
+// Before the statistics, which may take minutes: weights that cannot be had end the run at once.
+CHECKED static bool prepare_backbone(Run *r, Error *err) {
+    const PolicyConfig *p = &r->config->policy;
+    Download download = {.run = r};
+    const PretrainedProgress progress = {report_download, &download};
+    if (!p->pretrained_backbone_weights || p->n_cameras == 0) return true;
+    return pretrained_find(p->pretrained_backbone_weights, p->vision_backbone, &progress,
+                           r->backbone_file, sizeof r->backbone_file, err);
+}
+
 CHECKED static bool prepare_model(Run *r, Error *err) {
     const TrainConfig *c = r->config;
     if (!policy_image_stats(&c->policy, r->dataset, c->dataset.use_imagenet_stats, r->image_stats,
@@ -83,6 +110,9 @@ CHECKED static bool prepare_model(Run *r, Error *err) {
         !params_init(&r->params, r->device, &c->policy, true, err))
         return false;
     params_initialize(&r->params, (uint64_t)c->seed);
+    if (r->backbone_file[0] &&
+        !pretrained_load(&r->params, r->backbone_file, c->policy.vision_backbone, err))
+        return false;
     return act_new(r->device, &c->policy, &r->params, c->batch_size, true, r->image_stats,
                    &r->act, err) &&
            optimizer_init(&r->optimizer, &r->params, c, err) &&
@@ -175,8 +205,8 @@ bool run_prepare(Run *r, Error *err) {
     r->first_step = 1;
     for (int i = 0; i < 2; i++) r->step_rows[i] = NEW(int64_t, r->config->batch_size);
     if (!prepare_device(r, err) || !open_dataset(r, err) || !split_rows(r, err) ||
-        !prepare_statistics(r, err) || !prepare_model(r, err) || !prepare_loader(r, err) ||
-        !prepare_output(r, err))
+        !prepare_backbone(r, err) || !prepare_statistics(r, err) || !prepare_model(r, err) ||
+        !prepare_loader(r, err) || !prepare_output(r, err))
         return false;
     log_banner(r);
     return true;

@@ -21,6 +21,7 @@ typedef struct Run {
     ImageStats image_stats[MAX_CAMERAS];
     Device *device;
     Params params;
+    char backbone_file[4096]; // pretrained weights, or ""
     Act *act;
     Optimizer optimizer;
     Step step;

@@ -30,13 +30,29 @@ refuses "no image statistics" "stats.json.*use_imagenet_stats" "${train[@]}" --d
     --dataset.use_imagenet_stats=false "$(fresh)"
 refuses "cuda" "cuda" "${train[@]}" --dataset.root="$data" --policy.device=cuda "$(fresh)"
 refuses "push_to_hub" "push_to_hub" "${train[@]}" --dataset.root="$data" --policy.push_to_hub=true "$(fresh)"
-refuses "pretrained weights" "pretrained_backbone_weights" "${train[@]}" --dataset.root="$data" \
-    --policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1 "$(fresh)"
+weights=--policy.pretrained_backbone_weights
+mkdir "$WORK/torch"
+refuses "pretrained weights offline" "resnet18-f37072fd.pth: cannot be downloaded from file:///nonexistent/.*put it into $WORK/torch/hub/checkpoints" \
+    env TORCH_HOME="$WORK/torch" TACT_WEIGHTS_URL=file:///nonexistent/ "${train[@]}" --dataset.root="$data" \
+    $weights=ResNet18_Weights.IMAGENET1K_V1 "$(fresh)"
+refuses "unknown weights" "did you mean ResNet18_Weights.IMAGENET1K_V1" "${train[@]}" --dataset.root="$data" $weights=ResNet18.V1 "$(fresh)"
+refuses "weights of another network" "weights of a resnet50.*vision_backbone=resnet18" "${train[@]}" --dataset.root="$data" $weights=ResNet50_Weights.DEFAULT "$(fresh)"
+refuses "weights that are not there" "none.pth: there is no such file" "${train[@]}" --dataset.root="$data" $weights=none.pth "$(fresh)"
+refuses "weights of something else" "zip.pth: no tensor conv1.weight" "${train[@]}" --dataset.root="$data" $weights=tests/formats/data/torch/zip.pth "$(fresh)"
+refuses "weights that attack" "evil.pth: its pickle calls posix.system" "${train[@]}" --dataset.root="$data" $weights=tests/formats/data/torch/evil.pth "$(fresh)"
+holds "the attack did nothing" test ! -e /tmp/tact-was-here
 refuses "episode out of range" "episodes.*9" "${train[@]}" --dataset.root="$data" --dataset.episodes=[0,9] "$(fresh)"
 refuses "n_action_steps" "n_action_steps" "${train[@]}" --dataset.root="$data" --policy.n_action_steps=9 "$(fresh)"
 refuses "all episodes held out" "eval_split" "${train[@]}" --dataset.root="$data" --dataset.eval_split=0.9 "$(fresh)"
 refuses "cuda:0" "cuda:0.*no CUDA" "${train[@]}" --dataset.root="$data" --policy.device=cuda:0 "$(fresh)"
 refuses "existing output" "$WORK/data" "${train[@]}" --dataset.root="$data" --output_dir="$WORK/data"
+
+# The backbone of a trained policy starts another one.
+accepts "train once" "${train[@]}" --dataset.root="$data" "$(fresh)"
+cp "$WORK/run/checkpoints/last/pretrained_model/model.safetensors" "$WORK/first.safetensors"
+accepts "weights of a policy" "${train[@]}" --dataset.root="$data" $weights="$WORK/first.safetensors" "$(fresh)"
+holds "and says so" grep -q "pretrained backbone: 100 of 100 tensors from $WORK/first.safetensors" "$WORK/err"
+rm "$WORK/first.safetensors"
 
 copy no_video && find "$WORK/no_video/videos" -name '*.mp4' -delete
 refuses "missing video" "file-000.mp4" "${train[@]}" --dataset.root="$WORK/no_video" "$(fresh)"

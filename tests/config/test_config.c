@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "config/backbone_weights.h"
 #include "config/config.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -224,7 +225,18 @@ static void cross_checks(void **state) {
         {"--policy.push_to_hub=true", "hf upload"},
         {"--wandb.enable=true", "metrics.jsonl"},
         {"--dataset.streaming=true", "on disk"},
-        {"--policy.pretrained_backbone_weights=X", "weights=null to train from scratch"},
+        {"--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1", NULL},
+        {"--policy.pretrained_backbone_weights=IMAGENET1K_V1", NULL},
+        {"--policy.pretrained_backbone_weights=X", "null trains from scratch"},
+        {"--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V2",
+         "did you mean ResNet18_Weights.IMAGENET1K_V1?"},
+        {"--policy.pretrained_backbone_weights=Resnet50_Weights.DEFAULT", "did you mean ResNet"},
+        {"--policy.pretrained_backbone_weights=ResNet50_Weights.DEFAULT",
+         "of a resnet50, but --policy.vision_backbone=resnet18; use ResNet18_Weights.IMAGENET1K_V1"},
+        {"--policy.pretrained_backbone_weights=IMAGENET1K_V2|--policy.vision_backbone=resnet50",
+         NULL},
+        {"--policy.pretrained_backbone_weights=none/such.pth", "there is no such file"},
+        {"--policy.pretrained_backbone_weights=tests/formats/data/torch/zip.pth", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char line[512];
@@ -239,12 +251,36 @@ static void cross_checks(void **state) {
         }
         train_config_free(&c);
     }
-    TrainConfig c; // LeRobot's default backbone weights are explained, not silently dropped
+    TrainConfig c; // LeRobot's default starts from pretrained weights
     Error err;
     assert_parses(&c, "--dataset.root=d");
-    assert_false(train_config_check(&c, &err));
-    assert_non_null(strstr(err.text, "--policy.pretrained_backbone_weights=null"));
+    assert_true(train_config_check(&c, &err));
     train_config_free(&c);
+}
+
+static void weights_names(void **state) {
+    (void)state;
+    static const struct {
+        const char *spec, *backbone, *file;
+    } cases[] = {
+        {"ResNet18_Weights.DEFAULT", "resnet18", "resnet18-f37072fd.pth"},
+        {"DEFAULT", "resnet34", "resnet34-b627a593.pth"},
+        {"ResNet50_Weights.IMAGENET1K_V1", "resnet50", "resnet50-0676ba61.pth"},
+        {"ResNet50_Weights.DEFAULT", "resnet50", "resnet50-11ad3fa6.pth"},
+        {"IMAGENET1K_V1", "resnet101", "resnet101-63fe2227.pth"},
+        {"ResNet101_Weights.IMAGENET1K_V2", "resnet101", "resnet101-cd907fc2.pth"},
+        {"ResNet152_Weights.IMAGENET1K_V1", "resnet152", "resnet152-394f9c45.pth"},
+        {"DEFAULT", "resnet152", "resnet152-f82ba261.pth"},
+        {"./IMAGENET1K_V1", "resnet18", NULL},
+        {"mine.safetensors", "resnet18", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const BackboneWeights *w = NULL;
+        Error err = {""};
+        if (!backbone_weights_find(cases[i].spec, cases[i].backbone, &w, &err)) fail_msg("%s", err.text);
+        if (cases[i].file) assert_string_equal(w->file, cases[i].file);
+        else assert_null(w);
+    }
 }
 
 static void filled_in(void **state) {
@@ -311,6 +347,15 @@ static void json_files(void **state) {
                   "--dataset.episodes=[4,2]|--policy.pose_repr=relative");
     fill_dataset(&c.policy);
     assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
+    // A file of this machine means nothing to LeRobot; torchvision's name does.
+    c.policy.pretrained_backbone_weights = "my/weights.pth";
+    assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
+    c.policy.pretrained_backbone_weights = "ResNet18_Weights.IMAGENET1K_V1";
+    json_t *named = policy_to_json(&c.policy);
+    assert_string_equal(json_string_value(json_object_get(named, "pretrained_backbone_weights")),
+                        "ResNet18_Weights.IMAGENET1K_V1");
+    json_decref(named);
+    c.policy.pretrained_backbone_weights = NULL;
     train_config_fill(&c, 0); // takes the temporal embedding away: one observation
     assert_json(policy_to_json(&c.policy), "{\"type\": \"act\", " CONFIG_AFTER_TYPE);
     c.policy.obs_state_horizon = 2;
@@ -363,6 +408,7 @@ int main(void) {
         cmocka_unit_test(wrong_flags),
         cmocka_unit_test(wrong_values),
         cmocka_unit_test(cross_checks),
+        cmocka_unit_test(weights_names),
         cmocka_unit_test(filled_in),
         cmocka_unit_test(json_files),
     };

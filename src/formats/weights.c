@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "formats/weights.h"
+
+#include "base/memory.h"
+#include "formats/torch.h"
+#include <stdio.h>
+#include <string.h>
+
+struct Weights {
+    Safetensors *safetensors; // or
+    Torch *torch;
+};
+
+bool weights_open(const char *path, Weights **out, Error *err) {
+    unsigned char start[9] = {0};
+    FILE *f = fopen(path, "rb");
+    if (!f) return fail_errno(err, "%s: cannot open", path);
+    size_t n = fread(start, 1, sizeof start, f);
+    fclose(f);
+    Weights w = {0};
+    // A safetensors header stands at byte 8; its length before it may begin like a pickle.
+    if (n == sizeof start && start[8] == '{') {
+        if (!safetensors_open(path, &w.safetensors, err)) return false;
+    } else if (n >= 4 && (memcmp(start, "PK\3\4", 4) == 0 || start[0] == 0x80)) {
+        if (!torch_open(path, &w.torch, err)) return false;
+    } else {
+        return fail(err, "%s: neither a safetensors file nor one of torch.save; download or copy it "
+                         "again", path);
+    }
+    *out = NEW(Weights, 1);
+    **out = w;
+    return true;
+}
+
+void weights_close(Weights *w) {
+    if (!w) return;
+    safetensors_close(w->safetensors);
+    torch_close(w->torch);
+    mem_free(w);
+}
+
+int weights_count(const Weights *w) {
+    return w->torch ? torch_count(w->torch) : safetensors_count(w->safetensors);
+}
+
+const SafetensorsEntry *weights_entry(const Weights *w, int i) {
+    return w->torch ? torch_entry(w->torch, i) : safetensors_entry(w->safetensors, i);
+}
+
+const SafetensorsEntry *weights_find(const Weights *w, const char *name) {
+    return w->torch ? torch_find(w->torch, name) : safetensors_find(w->safetensors, name);
+}

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # Finds the CUDA toolkit (nvcc, cuBLASLt) and cuDNN; add_cuda_ops adds src/ops/cuda to the op layer where
 # they are there.
-# From Ampere (8.0) to Blackwell (10.0), Jetson Orin (8.7) among them; the last also as PTX for what
-# comes after.
-set(TACT_CUDA_ARCHITECTURES 80 86 87 89 90 100 CACHE STRING "Compute capabilities to compile for")
+# Compiled for the card that is here; where there is none, for one of each generation, which runs on its
+# kin (8.6 and 8.9 run 8.0's code; Jetson Orin, 8.7, does not). The cuda preset names them all.
+if(NOT DEFINED TACT_CUDA_ARCHITECTURES)
+  execute_process(COMMAND nvidia-smi -L RESULT_VARIABLE no_card OUTPUT_QUIET ERROR_QUIET)
+  if(no_card STREQUAL 0)
+    set(TACT_CUDA_ARCHITECTURES native)
+  else()
+    set(TACT_CUDA_ARCHITECTURES 80-real 90-real 100)
+  endif()
+endif()
 
 if(NOT TACT_CUDA STREQUAL OFF)
   include(CheckLanguage)

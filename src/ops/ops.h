@@ -293,6 +293,11 @@ void ref_device(Device *d);
 CHECKED bool cpu_device(Device *d, int threads, Error *err);
 CHECKED bool cuda_device(Device *d, int ordinal, Precision precision, Error *err);
 
+// A device that computes nothing and counts what is asked of its alloc, as it would be on the CPU or on
+// cuda: for estimates. Its tensors must not be looked into.
+Device *plan_device(Precision precision, bool cuda);
+size_t plan_bytes(const Device *d);
+
 // Memory of one purpose on a device: a bump allocator that is reset, not freed, between steps.
 // The first step grows it block by block; afterwards the same sequence of requests gives the same
 // addresses without asking the device again.

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "model/memory.h"
 #include "model/pretrained.h"
 #include <errno.h>
 #include <string.h>
@@ -103,9 +104,31 @@ CHECKED static bool prepare_backbone(Run *r, Error *err) {
                            r->backbone_file, sizeof r->backbone_file, err);
 }
 
+// What the run will take, told before it is taken; refused where the device has less.
+CHECKED static bool check_memory(Run *r, Error *err) {
+    const TrainConfig *c = r->config;
+    Device *d = r->device;
+    bool cuda = strcmp(d->name, "cuda") == 0;
+    MemoryEstimate e;
+    if (!estimate_memory(&c->policy, c->batch_size, true, d->precision, cuda, &e, err)) return false;
+    log_info("memory: about %.1f GB (weights, gradients and moments %.2f, a batch of %d %.2f%s)",
+             (double)e.total / 1e9, (double)e.weights / 1e9, c->batch_size,
+             (double)e.activations / 1e9, cuda ? ", the rest the device's own" : "");
+    size_t left = d->memory_free(d);
+    if (left == 0 || e.total <= left) return true;
+    int fits = 0;
+    if (!estimate_batch(&c->policy, c->batch_size, true, d->precision, cuda, left, &fits, err))
+        return false;
+    char advice[64] = "not even --batch_size=1 fits; use a smaller --policy.resize_shape";
+    if (fits > 0) snprintf(advice, sizeof advice, "--batch_size=%d fits", fits);
+    return fail(err, "--batch_size=%d: takes about %.1f GB, %s has %.1f GB free; %s%s", c->batch_size,
+                (double)e.total / 1e9, d->description, (double)left / 1e9, advice,
+                d->precision != PRECISION_BFLOAT16 ? ", or try --policy.dtype=bfloat16" : "");
+}
+
 CHECKED static bool prepare_model(Run *r, Error *err) {
     const TrainConfig *c = r->config;
-    if (!policy_image_stats(&c->policy, r->dataset, c->dataset.use_imagenet_stats, r->image_stats,
+    if (!check_memory(r, err) || !policy_image_stats(&c->policy, r->dataset, c->dataset.use_imagenet_stats, r->image_stats,
                             err) ||
         !params_init(&r->params, r->device, &c->policy, true, err))
         return false;
@@ -175,10 +198,11 @@ static void log_banner(const Run *r) {
              c->dataset.use_imagenet_stats ? " (ImageNet)" : "");
     big_number(big, sizeof big, (double)r->params.learnable);
     log_info("num_learnable_params=%lld (%s)", (long long)r->params.learnable, big);
-    log_info("device %s, %d threads, %d loader workers; %.0f GFLOP a step; weights, gradients and "
-             "moments take %.0f MB",
-             r->device->name, r->device->threads, c->num_workers, act_step_flops(r->act) / 1e9,
-             4.0 * 4.0 * (double)r->params.trainable / 1e6);
+    static const char *const precisions[] = {"float32", "tf32", "bfloat16"};
+    const Device *d = r->device;
+    log_info("device %s%s%s%s, %s, %d threads, %d loader workers; %.0f GFLOP a step", d->name,
+             d->description[0] ? " (" : "", d->description, d->description[0] ? ")" : "",
+             precisions[d->precision], d->threads, c->num_workers, act_step_flops(r->act) / 1e9);
 }
 
 // As LeRobot: a new run never writes into an old one, and of two runs that start at once with the same

@@ -397,7 +397,7 @@ def main():
                   "lean": args.lean, "threads": torch.get_num_threads(), "image": args.image,
                   "cameras": args.cameras, "batch_size": args.batch_size, "obs_state_horizon": args.horizon,
                   "steps": args.steps}
-        print(json.dumps(result | work(args, precision)), flush=True)
+        print(json.dumps(result | work(args, precision), allow_nan=False), flush=True)
         if card:
             torch._dynamo.reset()
             torch.cuda.empty_cache()

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // tact bench: the time of a training step on synthetic batches, beside what the machine can do.
-#include "base/log.h"
 #include "base/memory.h"
+#include "cli/bench.h"
 #include "cli/cli.h"
-#include "model/act.h"
-#include "train/optimizer.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,17 +20,7 @@ typedef struct Bench {
     void *owned[MAX_CAMERAS + 4];
 } Bench;
 
-enum { SITE_BENCH = 0xbe, PEAK_SIZE = 2048, PEAK_RUNS = 5, POSE_WIDTH = 10 };
-
-static int compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, int64_t n) {
-    qsort(values, (size_t)n, sizeof *values, compare_doubles);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
+enum { SITE_BENCH = 0xbe, POSE_WIDTH = 10 };
 
 CHECKED static bool parse_image(Bench *b, Error *err) {
     int h, w, end = 0;
@@ -79,23 +67,13 @@ static void make_batch(Bench *b) {
                        .action_is_pad = pad};
 }
 
-// Rate of a float32 matrix product of PEAK_SIZE^3, the best of a few: what the step is held against.
-static double measure_peak(Device *d) {
-    int64_t n = PEAK_SIZE;
-    TensorArena arena = {.device = d};
-    Tensor x = arena_tensor(&arena, DTYPE_F32, 2, SHAPE(n, n));
-    Tensor w = arena_tensor(&arena, DTYPE_F32, 2, SHAPE(n, n));
-    Tensor y = arena_tensor(&arena, DTYPE_F32, 2, SHAPE(n, n));
-    double best = 0;
-    for (int i = 0; i < PEAK_RUNS && !d->failed; i++) {
-        double start = clock_seconds();
-        d->linear_forward(d, y, x, w, (Tensor){0});
-        d->synchronize(d);
-        double rate = 2.0 * (double)(n * n * n) / (clock_seconds() - start) / 1e9;
-        if (rate > best) best = rate;
-    }
-    tensor_arena_free(&arena);
-    return best;
+// Frames are copied to a device from where they lie, as the loader's are.
+static void pin_frames(Bench *b, bool pinned) {
+    const PolicyConfig *p = &b->config.policy;
+    size_t bytes = (size_t)b->config.batch_size * (size_t)p->obs_state_horizon * 3 *
+                   (size_t)p->image_height * (size_t)p->image_width;
+    for (int i = 0; b->in.images && i < p->n_cameras; i++)
+        b->device->pin(b->device, (void *)(uintptr_t)b->in.images[i], bytes, pinned);
 }
 
 CHECKED static bool set_up(Bench *b, Error *err) {
@@ -110,80 +88,75 @@ CHECKED static bool set_up(Bench *b, Error *err) {
         return false;
     params_initialize(&b->params, (uint64_t)c->seed);
     make_batch(b);
+    pin_frames(b, true);
     return act_new(b->device, &c->policy, &b->params, c->batch_size, true, images, &b->act, err) &&
            optimizer_init(&b->optimizer, &b->params, c, err);
 }
 
-typedef struct Timings {
-    double step_ms, forward_ms, backward_ms, optimizer_ms;
-    float loss;
-} Timings;
-
-// Medians over b->steps steps after one to warm up.
-CHECKED static bool run_steps(Bench *b, Timings *out, Error *err) {
-    double *all = NEW(double, 4 * b->steps);
-    double *step = all, *forward = all + b->steps, *backward = forward + b->steps;
-    double *optimizer = backward + b->steps;
-    bool ok = true;
-    for (int64_t i = -1; ok && i < b->steps; i++) {
-        ActLosses losses;
-        float grad_norm;
-        double start = clock_seconds();
-        ok = act_train(b->act, &b->in, (uint64_t)b->config.seed, (uint32_t)(i + 2), &losses, err);
-        double trained = clock_seconds();
-        optimizer_step(&b->optimizer, &grad_norm);
-        act_load_params(b->act);
-        b->device->synchronize(b->device);
-        double end = clock_seconds();
-        out->loss = losses.total;
-        if (i < 0) continue;
-        ActTimes t = act_last_times(b->act);
-        step[i] = 1e3 * (end - start);
-        forward[i] = 1e3 * (t.upload + t.forward);
-        backward[i] = 1e3 * t.backward;
-        optimizer[i] = 1e3 * (end - trained);
-    }
-    if (ok)
-        *out = (Timings){median(step, b->steps), median(forward, b->steps),
-                         median(backward, b->steps), median(optimizer, b->steps), out->loss};
-    mem_free(all);
-    return ok && device_check(b->device, err);
+static const char *dtype_name(const Device *d) {
+    static const char *const names[] = {"float32", "tf32", "bfloat16"};
+    return names[d->precision];
 }
 
-static void print_result(const Bench *b, const Timings *t, double peak) {
+static void print_result(const Bench *b, const BenchTimings *t, const BenchPeak *peak) {
     const TrainConfig *c = &b->config;
     double flops = act_step_flops(b->act), gflops = flops / t->step_ms / 1e6;
     double samples = 1e3 * c->batch_size / t->step_ms;
     size_t bytes = act_activation_bytes(b->act) + 16 * (size_t)b->params.trainable;
     if (b->json) {
         json_t *j = json_pack(
-            "{s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
-            "device", b->device->name, "image", b->image, "cameras", c->policy.n_cameras,
-            "batch_size", c->batch_size, "obs_state_horizon", c->policy.obs_state_horizon,
-            "threads", b->device->threads, "steps", (json_int_t)b->steps, "step_ms", t->step_ms,
-            "forward_ms", t->forward_ms, "backward_ms", t->backward_ms, "optimizer_ms",
-            t->optimizer_ms, "samples_per_s", samples, "gflop_per_step", flops / 1e9, "gflops",
-            gflops, "peak_gflops", peak, "memory_mb", (double)bytes / 1e6, "loss",
-            (double)t->loss);
+            "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I}", "device", b->device->name, "dtype",
+            dtype_name(b->device), "image", b->image, "cameras", c->policy.n_cameras, "batch_size",
+            c->batch_size, "obs_state_horizon", c->policy.obs_state_horizon, "threads",
+            b->device->threads, "steps", (json_int_t)b->steps,
+            "peak_size", (json_int_t)peak->size);
+        const struct {
+            const char *name;
+            double value;
+        } figures[] = {
+            {"step_ms", t->step_ms},
+            {"step_p10_ms", t->p10_ms},
+            {"step_p90_ms", t->p90_ms},
+            {"step_mean_ms", t->mean_ms},
+            {"serial_step_ms", t->serial_ms},
+            {"forward_ms", t->forward_ms},
+            {"backward_ms", t->backward_ms},
+            {"optimizer_ms", t->optimizer_ms},
+            {"samples_per_s", samples},
+            {"gflop_per_step", flops / 1e9},
+            {"gflops", gflops},
+            {"peak_gflops", peak->forward},
+            {"peak_dx_gflops", peak->dx},
+            {"peak_dw_gflops", peak->dw},
+            {"copy_gbps", peak->copy_gbps},
+            {"memory_mb", (double)bytes / 1e6},
+            {"loss", (double)t->loss},
+        };
+        for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
+            json_object_set_new(j, figures[i].name, json_real(figures[i].value));
         char *text = json_text(j, 2);
         printf("%s\n", text);
         mem_free(text);
         json_decref(j);
         return;
     }
-    printf("training step, batch %d, T=%d, %d camera%s %s, %s with %d threads\n", c->batch_size,
+    printf("training step, batch %d, T=%d, %d camera%s %s, %s %s with %d threads\n", c->batch_size,
            c->policy.obs_state_horizon, c->policy.n_cameras, c->policy.n_cameras == 1 ? "" : "s",
-           b->image, b->device->name, b->device->threads);
+           b->image, b->device->name, dtype_name(b->device), b->device->threads);
     printf("  step       %8.1f ms   (median of %lld)\n", t->step_ms, (long long)b->steps);
+    if (b->device->asynchronous)
+        printf("  one part after another, %.1f ms:\n", t->serial_ms);
     printf("  forward    %8.1f ms\n  backward   %8.1f ms\n  optimizer  %8.1f ms\n", t->forward_ms,
            t->backward_ms, t->optimizer_ms);
-    printf("  samples/s  %8.2f\n  GFLOP/s    %8.1f of %.1f for a %d^3 matrix product (%.0f %%)\n",
-           samples, gflops, peak, PEAK_SIZE, 100 * gflops / peak);
+    printf("  samples/s  %8.2f\n  GFLOP/s    %8.1f of %.1f for a %lld^3 matrix product (%.0f %%)\n",
+           samples, gflops, peak->forward, (long long)peak->size, 100 * gflops / peak->forward);
+    printf("  copy       %8.1f GB/s read and written\n", peak->copy_gbps);
     printf("  memory     %8.0f MB for weights, gradients, moments and activations\n",
            (double)bytes / 1e6);
 }
 
 static void free_bench(Bench *b) {
+    if (b->device) pin_frames(b, false);
     optimizer_free(&b->optimizer);
     act_free(b->act);
     params_free(&b->params);
@@ -195,7 +168,7 @@ static void free_bench(Bench *b) {
 int cmd_bench(int argc, char **argv) {
     Bench b = {.steps = 5, .cameras = 1, .image = "240x320"};
     const Option options[] = {
-        {"steps", OPTION_INT, &b.steps, 1, 100000, "steps to time, after one to warm up"},
+        {"steps", OPTION_INT, &b.steps, 1, 100000, "steps to time, after some to warm up"},
         {"image", OPTION_TEXT, &b.image, 0, 0, "size of the synthetic frames, HEIGHTxWIDTH"},
         {"cameras", OPTION_INT, &b.cameras, 1, MAX_CAMERAS, "number of cameras"},
         {"json", OPTION_BOOL, &b.json, 0, 0, "print JSON"},
@@ -209,7 +182,8 @@ int cmd_bench(int argc, char **argv) {
         return EXIT_OK;
     }
     Error err;
-    Timings t = {0};
+    BenchTimings t = {0};
+    BenchPeak peak;
     int code = EXIT_OK;
     train_config_default(&b.config);
     if (!options_take(options, count, &argc, argv, &err) ||
@@ -220,11 +194,13 @@ int cmd_bench(int argc, char **argv) {
         goto done;
     }
     train_config_fill(&b.config, 0);
-    if (!set_up(&b, &err) || !run_steps(&b, &t, &err)) {
+    if (!set_up(&b, &err) ||
+        !bench_steps(b.act, &b.optimizer, &b.in, (uint64_t)b.config.seed, b.steps, &t, &err) ||
+        !bench_peak(b.device, &peak, &err)) {
         code = cli_error(&err, EXIT_ERROR);
         goto done;
     }
-    print_result(&b, &t, measure_peak(b.device));
+    print_result(&b, &t, &peak);
 done:
     free_bench(&b);
     return code;

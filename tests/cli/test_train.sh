@@ -73,7 +73,7 @@ holds "size" grep -q '^size ' "$WORK/out"
 accepts "info --json" "$TACT" info "$data" --json
 accepts "info --stats" "$TACT" info "$data" --stats --num_stat_samples=0
 accepts "bench" "$TACT" bench --json --image=32x48 --steps=1 --policy.dim_model=32 --policy.n_heads=4 --policy.dim_feedforward=64
-for key in step_ms forward_ms backward_ms optimizer_ms gflops peak_gflops; do
+for key in dtype step_ms forward_ms backward_ms optimizer_ms gflops peak_gflops copy_gbps; do
     holds "bench says $key" grep -q "\"$key\"" "$WORK/out"
 done
 accepts "help" "$TACT" help

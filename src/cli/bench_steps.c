@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/log.h"
+#include "base/memory.h"
+#include "cli/bench.h"
+#include "train/step.h"
+#include <math.h>
+#include <stdlib.h>
+
+// On a device that works beside the host: steps before the first that counts, while it tries out
+// algorithms, records the step and raises its clock, and steps of the split.
+enum { CARD_WARM_UP = 10, CARD_SPLIT_STEPS = 20 };
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, int64_t n) {
+    qsort(values, (size_t)n, sizeof *values, compare_doubles);
+    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+// Sorts the steps.
+static void summarize(double *step, int64_t n, BenchTimings *out) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += step[i];
+    out->step_ms = median(step, n);
+    out->p10_ms = step[(n - 1) / 10];
+    out->p90_ms = step[(n - 1) - (n - 1) / 10];
+    out->mean_ms = sum / (double)n;
+}
+
+CHECKED static bool check_loss(float loss, Error *err) {
+    return isfinite(loss) || fail(err, "the loss is not finite: the times would mean nothing");
+}
+
+// Each part of a step by itself, the device waited for in between; one step to warm up.
+CHECKED static bool run_serial(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed,
+                               int64_t steps, BenchTimings *out, Error *err) {
+    Device *d = optimizer->params->device;
+    double *all = NEW(double, 4 * steps);
+    double *step = all, *forward = all + steps, *backward = forward + steps;
+    double *update = backward + steps;
+    bool ok = true;
+    for (int64_t i = -1; ok && i < steps; i++) {
+        ActLosses losses;
+        float grad_norm;
+        double start = clock_seconds();
+        ok = act_train(act, in, seed, (uint32_t)(i + 2), &losses, err);
+        double trained = clock_seconds();
+        optimizer_step(optimizer, &grad_norm);
+        act_load_params(act);
+        d->synchronize(d);
+        double end = clock_seconds();
+        out->loss = losses.total;
+        if (i < 0) continue;
+        ActTimes t = act_last_times(act);
+        step[i] = 1e3 * (end - start);
+        forward[i] = 1e3 * (t.upload + t.forward);
+        backward[i] = 1e3 * t.backward;
+        update[i] = 1e3 * (end - trained);
+    }
+    if (ok) {
+        summarize(step, steps, out);
+        out->serial_ms = out->step_ms;
+        out->forward_ms = median(forward, steps);
+        out->backward_ms = median(backward, steps);
+        out->optimizer_ms = median(update, steps);
+    }
+    mem_free(all);
+    return ok && device_check(d, err) && check_loss(out->loss, err);
+}
+
+// The training loop's way on a device that works beside the host (train/train.c): the next step is
+// started before the figures of the last are taken. A step's time is that from one step's figures to
+// the next's; the last, which has none behind it, does not count.
+CHECKED static bool run_pipelined(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed,
+                                  int64_t steps, BenchTimings *out, Error *err) {
+    int64_t n = CARD_WARM_UP + steps + 1;
+    double *finished = NEW(double, n), *step = NEW(double, steps);
+    Step s;
+    StepResult got = {0};
+    bool ok = true;
+    step_init(&s, act, optimizer);
+    while (ok && s.finished < n) {
+        bool start = s.started < n;
+        if (start) step_start(&s, in, seed);
+        if (s.started - s.finished > 1 || !start) {
+            ok = step_finish(&s, &got, err);
+            finished[s.finished - 1] = clock_seconds();
+        }
+        if (start) step_inputs_free(&s);
+    }
+    for (int64_t i = 0; ok && i < steps; i++)
+        step[i] = 1e3 * (finished[CARD_WARM_UP + i] - finished[CARD_WARM_UP + i - 1]);
+    if (ok) summarize(step, steps, out);
+    out->loss = got.losses.total;
+    step_free(&s);
+    mem_free(step);
+    mem_free(finished);
+    return ok && check_loss(out->loss, err);
+}
+
+bool bench_steps(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed, int64_t steps,
+                 BenchTimings *out, Error *err) {
+    if (!optimizer->params->device->asynchronous)
+        return run_serial(act, optimizer, in, seed, steps, out, err);
+    int64_t few = steps < CARD_SPLIT_STEPS ? steps : CARD_SPLIT_STEPS;
+    BenchTimings split;
+    if (!run_pipelined(act, optimizer, in, seed, steps, out, err) ||
+        !run_serial(act, optimizer, in, seed, few, &split, err))
+        return false;
+    out->serial_ms = split.serial_ms;
+    out->forward_ms = split.forward_ms;
+    out->backward_ms = split.backward_ms;
+    out->optimizer_ms = split.optimizer_ms;
+    return true;
+}

@@ -119,7 +119,7 @@ CHECKED static bool check_memory(Run *r, Error *err) {
     int fits = 0;
     if (!estimate_batch(&c->policy, c->batch_size, true, d->precision, cuda, left, &fits, err))
         return false;
-    char advice[64] = "not even --batch_size=1 fits; use a smaller --policy.resize_shape";
+    char advice[96] = "not even --batch_size=1 fits; use a smaller --policy.resize_shape";
     if (fits > 0) snprintf(advice, sizeof advice, "--batch_size=%d fits", fits);
     return fail(err, "--batch_size=%d: takes about %.1f GB, %s has %.1f GB free; %s%s", c->batch_size,
                 (double)e.total / 1e9, d->description, (double)left / 1e9, advice,

@@ -52,7 +52,7 @@ static int set_up(void **state) {
     p->n_encoder_layers = 1;
     p->state_dim = p->action_dim = 3;
     p->n_cameras = 1;
-    if (!device_open("ref", 1, &f->device, &err)) return -1;
+    if (!device_open("ref", PRECISION_FLOAT32, 1, &f->device, &err)) return -1;
     if (!params_init(&f->params, f->device, p, false, &err)) return -1;
     params_initialize(&f->params, 4);
     f->entries = NEW(SafetensorsEntry, f->params.count + 8);

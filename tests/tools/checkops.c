@@ -10,15 +10,16 @@
 typedef struct Options {
     const char *device, *dtype, *op;
     uint64_t seed;
-    int cases, threads;
+    int first, cases, threads;
     bool bench, self_test;
 } Options;
 
 static const char usage[] =
     "usage: checkops [--device cpu|cuda|ref] [--dtype float32|tf32|bfloat16] [--op NAME] [--seed N]\n"
-    "                [--cases N] [--threads N] [--bench | --self-test]\n"
+    "                [--first N] [--cases N] [--threads N] [--bench | --self-test]\n"
     "Compares each op of the device with the reference on random and real shapes; --op takes all\n"
     "ops whose name contains NAME. --bench times them on the model's shapes at batch 8 instead.\n"
+    "Cases below an op's number of real shapes are those; --first N starts behind the first N.\n"
     "--self-test spoils the results and counts a case as passed when that was noticed.\n";
 
 static bool parse_options(Options *o, int argc, char **argv) {
@@ -38,6 +39,8 @@ static bool parse_options(Options *o, int argc, char **argv) {
             o->op = argv[++i];
         else if (strcmp(name, "--seed") == 0)
             o->seed = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(name, "--first") == 0)
+            o->first = atoi(argv[++i]);
         else if (strcmp(name, "--cases") == 0)
             o->cases = atoi(argv[++i]);
         else if (strcmp(name, "--threads") == 0)
@@ -45,7 +48,7 @@ static bool parse_options(Options *o, int argc, char **argv) {
         else
             return false;
     }
-    return o->cases > 0;
+    return o->cases > 0 && o->first >= 0;
 }
 
 // The stream of a case depends on the seed, the op's name and the case's number only, so that a
@@ -78,7 +81,7 @@ static Verdict check_case(Device *ref, Device *device, const Options *o, const O
 static bool check_op(Device *ref, Device *device, const Options *o, const OpCheck *op) {
     Verdict worst = {.passed = true, .error = 0, .tolerance = 1};
     int failed = 0;
-    for (int i = 0; i < o->cases; i++) {
+    for (int i = o->first; i < o->first + o->cases; i++) {
         char shape[160];
         Damage damage = o->self_test ? DAMAGE_NAN + i % DAMAGE_CANARY : DAMAGE_NONE;
         Verdict v = check_case(ref, device, o, op, i, damage, shape, sizeof shape);
@@ -90,7 +93,7 @@ static bool check_op(Device *ref, Device *device, const Options *o, const OpChec
         if (!v.passed) {
             printf("%-22s FAILED case %d (%s): %s\n", op->name, i, shape, v.problem);
             failed++;
-        } else if (v.error * worst.tolerance > worst.error * v.tolerance || i == 0)
+        } else if (v.error * worst.tolerance > worst.error * v.tolerance || i == o->first)
             worst = v;
     }
     if (failed)

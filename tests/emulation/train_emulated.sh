@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A training on an emulated card goes as the one on the CPU: recorded steps, staged batches, figures read
+# one step late, evaluation and checkpoints in between, and memory that does not suffice.
+. "$(dirname "$0")/../cli/common.sh"
+
+data=$WORK/data
+accepts "sample" "$TACT" sample --root="$data" --episodes=3 --frames=12 --height=64 --width=96
+train=("$TACT" train --dataset.repo_id=t/t --dataset.root="$data" "${TINY[@]}" --steps=6 --log_freq=2
+    --policy.optimizer_lr=1e-3 --dataset.eval_split=0.3 --eval_freq=3)
+
+# close NAME RUN TOLERANCE: every logged loss and norm within the tolerance of the CPU's.
+close() {
+    paste <(grep -oE '"(loss|grad_norm|eval_loss)": *[0-9.e+-]+' "$WORK/cpu/metrics.jsonl") \
+        <(grep -oE '"(loss|grad_norm|eval_loss)": *[0-9.e+-]+' "$2/metrics.jsonl") >"$WORK/both"
+    if awk -v t="$3" '{ d = $2 - $4; if (d < 0) d = -d; if (!($1 == $3 && d <= t * $2)) bad = 1; n++ }
+        END { exit bad || n < 8 }' "$WORK/both"; then ok; else bad "$1:"; cat "$WORK/both"; fi
+}
+
+accepts "on the CPU" "${train[@]}" --output_dir="$WORK/cpu"
+for dtype in float32 tf32 bfloat16; do
+    accepts "$dtype" "${train[@]}" --policy.device=cuda --policy.dtype=$dtype --output_dir="$WORK/$dtype"
+done
+close "float32 as the CPU" "$WORK/float32" 2e-5
+close "tf32 as the CPU" "$WORK/tf32" 2e-3
+close "bfloat16 as the CPU" "$WORK/bfloat16" 2e-2
+holds "the precision is kept" grep -q '"dtype": "bfloat16"' \
+    "$WORK/bfloat16/checkpoints/last/pretrained_model/tact.json"
+refuses "no such card" "only 1 card" "${train[@]}" --policy.device=cuda:3 --output_dir="$WORK/no"
+refuses "too little memory" "batch_size=64: takes about .*(fits|not even)" env EMULATION_MEMORY=1100 \
+    "${train[@]}" --policy.device=cuda --batch_size=64 --dataset.eval_split=0 --policy.resize_shape=[64,96] --output_dir="$WORK/no"
+accepts "bench" "$TACT" bench --json --policy.device=cuda --image=32x48 --steps=2 --policy.dim_model=32 \
+    --policy.n_heads=4 --policy.dim_feedforward=64 --batch_size=2
+finish

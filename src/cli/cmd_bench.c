@@ -93,11 +93,6 @@ CHECKED static bool set_up(Bench *b, Error *err) {
            optimizer_init(&b->optimizer, &b->params, c, err);
 }
 
-static const char *dtype_name(const Device *d) {
-    static const char *const names[] = {"float32", "tf32", "bfloat16"};
-    return names[d->precision];
-}
-
 static void print_result(const Bench *b, const BenchTimings *t, const BenchPeak *peak) {
     const TrainConfig *c = &b->config;
     double flops = act_step_flops(b->act), gflops = flops / t->step_ms / 1e6;
@@ -105,8 +100,9 @@ static void print_result(const Bench *b, const BenchTimings *t, const BenchPeak 
     size_t bytes = act_activation_bytes(b->act) + 16 * (size_t)b->params.trainable;
     if (b->json) {
         json_t *j = json_pack(
-            "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I}", "device", b->device->name, "dtype",
-            dtype_name(b->device), "image", b->image, "cameras", c->policy.n_cameras, "batch_size",
+            "{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I}", "device", b->device->name,
+            "device_description", b->device->description, "dtype",
+            precision_name(b->device->precision), "image", b->image, "cameras", c->policy.n_cameras, "batch_size",
             c->batch_size, "obs_state_horizon", c->policy.obs_state_horizon, "threads",
             b->device->threads, "steps", (json_int_t)b->steps,
             "peak_size", (json_int_t)peak->size);
@@ -142,7 +138,7 @@ static void print_result(const Bench *b, const BenchTimings *t, const BenchPeak 
     }
     printf("training step, batch %d, T=%d, %d camera%s %s, %s %s with %d threads\n", c->batch_size,
            c->policy.obs_state_horizon, c->policy.n_cameras, c->policy.n_cameras == 1 ? "" : "s",
-           b->image, b->device->name, dtype_name(b->device), b->device->threads);
+           b->image, b->device->name, precision_name(b->device->precision), b->device->threads);
     printf("  step       %8.1f ms   (median of %lld)\n", t->step_ms, (long long)b->steps);
     if (b->device->asynchronous)
         printf("  one part after another, %.1f ms:\n", t->serial_ms);

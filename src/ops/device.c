@@ -11,12 +11,17 @@ static bool is_cuda(const char *name) {
     return strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0;
 }
 
+static const char *const precision_names[] = {"float32", "tf32", "bfloat16"};
+
+const char *precision_name(Precision precision) {
+    return precision_names[precision];
+}
+
 bool precision_named(const char *dtype, const char *device, Precision *out, Error *err) {
-    static const char *const names[] = {"float32", "tf32", "bfloat16"};
     *out = is_cuda(device) ? PRECISION_TF32 : PRECISION_FLOAT32;
     if (!dtype) return true;
     for (int i = 0; i < 3; i++)
-        if (strcmp(dtype, names[i]) == 0) {
+        if (strcmp(dtype, precision_names[i]) == 0) {
             *out = (Precision)i;
             return true;
         }

@@ -282,6 +282,7 @@ CHECKED bool device_open(const char *name, Precision precision, int threads, Dev
 // "float32", "tf32" or "bfloat16"; NULL: what the device is best trained in (tf32 on cuda, as LeRobot's
 // trainer allows it, else float32). Anything else is an error.
 CHECKED bool precision_named(const char *dtype, const char *device, Precision *out, Error *err);
+const char *precision_name(Precision precision);
 void device_close(Device *d); // NULL allowed
 // False, with the first failure since the last call, if an op failed.
 CHECKED bool device_check(Device *d, Error *err);

@@ -198,11 +198,10 @@ static void log_banner(const Run *r) {
              c->dataset.use_imagenet_stats ? " (ImageNet)" : "");
     big_number(big, sizeof big, (double)r->params.learnable);
     log_info("num_learnable_params=%lld (%s)", (long long)r->params.learnable, big);
-    static const char *const precisions[] = {"float32", "tf32", "bfloat16"};
     const Device *d = r->device;
     log_info("device %s%s%s%s, %s, %d threads, %d loader workers; %.0f GFLOP a step", d->name,
              d->description[0] ? " (" : "", d->description, d->description[0] ? ")" : "",
-             precisions[d->precision], d->threads, c->num_workers, act_step_flops(r->act) / 1e9);
+             precision_name(d->precision), d->threads, c->num_workers, act_step_flops(r->act) / 1e9);
 }
 
 // As LeRobot: a new run never writes into an old one, and of two runs that start at once with the same

@@ -18,17 +18,14 @@ close() {
 }
 
 accepts "on the CPU" "${train[@]}" --output_dir="$WORK/cpu"
-for dtype in float32 tf32 bfloat16; do
+for dtype in float32 bfloat16; do
     accepts "$dtype" "${train[@]}" --policy.device=cuda --policy.dtype=$dtype --output_dir="$WORK/$dtype"
 done
 close "float32 as the CPU" "$WORK/float32" 2e-5
-close "tf32 as the CPU" "$WORK/tf32" 2e-3
 close "bfloat16 as the CPU" "$WORK/bfloat16" 2e-2
 holds "the precision is kept" grep -q '"dtype": "bfloat16"' \
     "$WORK/bfloat16/checkpoints/last/pretrained_model/tact.json"
 refuses "no such card" "only 1 card" "${train[@]}" --policy.device=cuda:3 --output_dir="$WORK/no"
 refuses "too little memory" "batch_size=64: takes about .*(fits|not even)" env EMULATION_MEMORY=1100 \
     "${train[@]}" --policy.device=cuda --batch_size=64 --dataset.eval_split=0 --policy.resize_shape=[64,96] --output_dir="$WORK/no"
-accepts "bench" "$TACT" bench --json --policy.device=cuda --image=32x48 --steps=2 --policy.dim_model=32 \
-    --policy.n_heads=4 --policy.dim_feedforward=64 --batch_size=2
 finish

@@ -2,13 +2,18 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "dataset/dataset.h"
+#include "policy/policy.h"
 #include <stdio.h>
 #include <string.h>
 
 static void print_help(const Option *options, int count) {
-    fputs("usage: tact info DATASET [--flag=value ...]\n\n", stdout);
+    fputs("usage: tact info DATASET [--flag=value ...]\n"
+          "       tact info CHECKPOINT [--json] [--dataset.root=DIR]\n\n",
+          stdout);
     help_wrapped(
-        0, "DATASET is a directory, or a name that is looked for in $HF_LEROBOT_HOME. Without "
+        0, "CHECKPOINT is a run's directory, a checkpoint's or its pretrained_model: settings, parameters, "
+           "statistics and how far the training got. --dataset.root: whose statistics it has, where it "
+           "holds none itself. DATASET is a directory, or a name that is looked for in $HF_LEROBOT_HOME. Without "
            "--frame or --stats: an overview of the dataset. All --policy.* and --dataset.* "
            "flags of `tact train` apply.");
     putchar('\n');
@@ -25,24 +30,25 @@ static void print_help(const Option *options, int count) {
           stdout);
 }
 
-// Takes DATASET out of the arguments: the first one that is neither a flag nor, after `--flag`, a
-// value. A directory is a root, anything else a name.
-static CHECKED bool take_dataset(TrainConfig *c, int *argc, char **argv, Error *err) {
-    int at = 0;
+// Takes DATASET or CHECKPOINT out of the arguments: the first one that is neither a flag nor, after
+// `--flag`, a value. NULL if there is none.
+static const char *take_name(int *argc, char **argv) {
     bool value = false; // whether argv[at] belongs to the flag before it
-    for (; at < *argc; at++) {
+    for (int at = 0; at < *argc; at++) {
         bool flag = strncmp(argv[at], "--", 2) == 0;
         if (!flag && !value) {
-            break;
+            const char *name = argv[at];
+            (*argc)--;
+            memmove(argv + at, argv + at + 1, (size_t)(*argc - at) * sizeof(char *));
+            return name;
         }
         value = flag && !strchr(argv[at], '=');
     }
-    if (at == *argc) {
-        return true;
-    }
-    const char *name = argv[at];
-    (*argc)--;
-    memmove(argv + at, argv + at + 1, (size_t)(*argc - at) * sizeof(char *));
+    return NULL;
+}
+
+// A directory is a root, anything else a name.
+static CHECKED bool set_dataset(TrainConfig *c, const char *name, Error *err) {
     bool directory = dir_exists(name);
     // A path that is not there is not the name of a dataset.
     if (!directory && (*name == '/' || *name == '.')) {
@@ -77,10 +83,25 @@ int cmd_info(int argc, char **argv) {
     int code = EXIT_USAGE;
     train_config_default(&config);
     if (!options_take(options, count, &argc, argv, &err) ||
-        !options_rest_known(options, count, argc, argv, &err) ||
-        !take_dataset(&config, &argc, argv, &err) ||
-        !train_config_parse(&config, argc, argv, &err) || !train_config_check_data(&config, &err)) {
+        !options_rest_known(options, count, argc, argv, &err)) {
         goto error;
+    }
+    const char *name = take_name(&argc, argv);
+    bool checkpoint = name && policy_is_one(name);
+    if ((name && !checkpoint && !set_dataset(&config, name, &err)) ||
+        !train_config_parse(&config, argc, argv, &err) ||
+        (!checkpoint && !train_config_check_data(&config, &err))) {
+        goto error;
+    }
+    if (checkpoint) {
+        if (stats || images || frame != NO_FRAME) {
+            (void)fail(&err, "%s: a checkpoint; --frame, --images and --stats are for datasets", name);
+            goto error;
+        }
+        code = EXIT_ERROR;
+        if (!info_print_checkpoint(name, config.dataset.root, json, &err)) goto error;
+        train_config_free(&config);
+        return EXIT_OK;
     }
     if ((stats && frame != NO_FRAME) || (images && frame == NO_FRAME)) {
         (void)fail(&err,

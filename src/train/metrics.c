@@ -24,16 +24,17 @@ void metrics_close(Metrics *m) {
     m->file = NULL;
 }
 
-// Whether a line belongs to a step until `step`.
-static bool line_stays(const char *line, size_t length, int64_t step) {
+// Whether a line belongs to what was done until `step`.
+static bool line_stays(const char *line, size_t length, int64_t step, bool eval_due) {
     json_t *object = json_loadb(line, length, 0, NULL);
     const json_t *at = json_object_get(object, "step");
     bool stays = json_is_integer(at) && json_integer_value(at) <= step;
+    if (eval_due && json_integer_value(at) == step) stays = stays && json_object_get(object, "loss");
     json_decref(object);
     return stays;
 }
 
-bool metrics_cut(const char *path, int64_t step, Error *err) {
+bool metrics_cut(const char *path, int64_t step, bool eval_due, Error *err) {
     char *text;
     size_t size, kept = 0;
     if (!file_exists(path)) return true;
@@ -41,7 +42,7 @@ bool metrics_cut(const char *path, int64_t step, Error *err) {
     for (char *line = text, *end; (end = memchr(line, '\n', size - (size_t)(line - text)));
          line = end + 1) {
         size_t length = (size_t)(end - line) + 1;
-        if (!line_stays(line, length, step)) continue;
+        if (!line_stays(line, length, step, eval_due)) continue;
         memmove(text + kept, line, length);
         kept += length;
     }

@@ -24,8 +24,9 @@ typedef struct Metrics {
 // Opens OUTPUT_DIR/metrics.jsonl for appending; path is borrowed.
 CHECKED bool metrics_open(Metrics *m, const char *path, Error *err);
 // Before a run goes on after `step`: takes the lines of later steps out of the file, and a half one at its
-// end. Whole or not at all; a file that is not there is no error.
-CHECKED bool metrics_cut(const char *path, int64_t step, Error *err);
+// end. eval_due: the held-out losses of that very step too, as they will be computed again. Whole or not at
+// all; a file that is not there is no error.
+CHECKED bool metrics_cut(const char *path, int64_t step, bool eval_due, Error *err);
 // What was written is on the disk when this returns.
 CHECKED bool metrics_sync(Metrics *m, Error *err);
 void metrics_close(Metrics *m);

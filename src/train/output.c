@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -37,6 +38,19 @@ CHECKED static bool lock_output(Run *r, Error *err) {
     return true;
 }
 
+// What a process that was killed while it wrote a file beside the checkpoints left.
+CHECKED static bool clean_output(const char *dir, Error *err) {
+    DIR *d = opendir(dir);
+    bool ok = true;
+    for (struct dirent *e; ok && d && (e = readdir(d));) {
+        char path[PATH_SIZE + 512];
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        if (strncmp(e->d_name, "metrics.jsonl.tmp.", 18) == 0) ok = remove_tree(path, err);
+    }
+    if (d) closedir(d);
+    return ok;
+}
+
 bool run_open_output(Run *r, Error *err) {
     char checkpoints[PATH_SIZE + 64];
     const char *dir = r->config->output_dir;
@@ -45,8 +59,8 @@ bool run_open_output(Run *r, Error *err) {
     if (!lock_output(r, err)) return false;
     snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", dir);
     snprintf(r->metrics_path, sizeof r->metrics_path, "%s/metrics.jsonl", dir);
-    if (resume && (!checkpoints_clean(checkpoints, err) ||
-                   !metrics_cut(r->metrics_path, r->resumed.step, err)))
+    if (resume && (!clean_output(dir, err) || !checkpoints_clean(checkpoints, err) ||
+                   !metrics_cut(r->metrics_path, r->resumed.step, r->eval_due, err)))
         return false;
     r->metrics.batch_size = r->config->batch_size;
     r->metrics.frames = r->n_train;

@@ -91,32 +91,35 @@ static void log_step(Run *r, int64_t step, bool show_only, TrainResult *result) 
     metrics_reset(&r->metrics);
 }
 
-// One held-out loss, of the weights that are in place now.
-CHECKED static bool evaluate_as(Run *r, int64_t step, const char *name, Error *err) {
-    double loss;
-    Error ignored;
-    if (!run_evaluate(r, &loss, err)) return false;
-    if (run_stopping(r)) return true;
+static void tell_loss(Run *r, int64_t step, const char *name, double loss) {
+    Error err;
     clear_progress(r);
     if (!isfinite(loss)) {
         log_warn("step %lld: %s, the loss on the held-out episodes, is not finite", (long long)step,
                  name);
-        return true;
+        return;
     }
     log_info("step %lld: %s=%.4f", (long long)step, name, loss);
-    if (!metrics_write_eval(&r->metrics, step, name, loss, &ignored)) log_warn("%s", ignored.text);
-    return true;
+    if (!metrics_write_eval(&r->metrics, step, name, loss, &err)) log_warn("%s", err.text);
 }
 
+// A stop leaves the evaluation to whoever goes on with the run: its lines are written together or not at
+// all.
 CHECKED static bool evaluate_step(Run *r, int64_t step, Error *err) {
-    if (!evaluate_as(r, step, "eval_loss", err)) return false;
-    if (r->ema.params && r->config->ema.use_for_eval && !run_stopping(r)) {
+    bool average = r->ema.params && r->config->ema.use_for_eval;
+    double loss, average_loss = 0;
+    r->eval_due = true;
+    if (!run_evaluate(r, &loss, err)) return false;
+    if (average) {
         ema_swap_in(&r->ema, r->act);
-        bool ok = evaluate_as(r, step, "ema_eval_loss", err);
+        bool ok = run_evaluate(r, &average_loss, err);
         ema_swap_out(&r->ema, r->act);
         if (!ok) return false;
     }
-    r->eval_due = run_stopping(r);
+    if (run_stopping(r)) return true;
+    r->eval_due = false;
+    tell_loss(r, step, "eval_loss", loss);
+    if (average) tell_loss(r, step, "ema_eval_loss", average_loss);
     return true;
 }
 

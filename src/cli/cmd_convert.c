@@ -6,11 +6,13 @@
 
 static void print_help(const Option *options, int count) {
     fputs("usage: tact convert CHECKPOINT --to=act|tact --output=DIR\n\n", stdout);
-    help_wrapped(0, "Writes a checkpoint's policy anew as a pretrained_model directory, in today's layout: an "
-                    "old LeRobot checkpoint gets its processor files, a temporal policy with one observation "
-                    "becomes plain ACT, plain ACT a temporal policy with one observation. CHECKPOINT is a "
-                    "run's directory, a checkpoint's or its pretrained_model. Both compute the same; what "
-                    "has no equal in the other form is refused.");
+    help_wrapped(
+        0,
+        "Writes a checkpoint's policy anew as a pretrained_model directory, in today's layout: an "
+        "old LeRobot checkpoint gets its processor files, a temporal policy with one observation "
+        "becomes plain ACT, plain ACT a temporal policy with one observation. CHECKPOINT is a "
+        "run's directory, a checkpoint's or its pretrained_model. Both compute the same; what "
+        "has no equal in the other form is refused.");
     putchar('\n');
     options_print(options, count);
 }

@@ -10,12 +10,15 @@ static void print_help(const Option *options, int count) {
     fputs("usage: tact info DATASET [--flag=value ...]\n"
           "       tact info CHECKPOINT [--json] [--dataset.root=DIR]\n\n",
           stdout);
-    help_wrapped(
-        0, "CHECKPOINT is a run's directory, a checkpoint's or its pretrained_model: settings, parameters, "
-           "statistics and how far the training got. --dataset.root: whose statistics it has, where it "
-           "holds none itself. DATASET is a directory, or a name that is looked for in $HF_LEROBOT_HOME. Without "
-           "--frame or --stats: an overview of the dataset. All --policy.* and --dataset.* "
-           "flags of `tact train` apply.");
+    help_wrapped(0,
+                 "CHECKPOINT is a run's directory, a checkpoint's or its pretrained_model: "
+                 "settings, parameters, "
+                 "statistics and how far the training got. --dataset.root: whose statistics it "
+                 "has, where it "
+                 "holds none itself. DATASET is a directory, or a name that is looked for in "
+                 "$HF_LEROBOT_HOME. Without "
+                 "--frame or --stats: an overview of the dataset. All --policy.* and --dataset.* "
+                 "flags of `tact train` apply.");
     putchar('\n');
     options_print(options, count);
     fputs("\n--frame prints {\"index\": I, \"state\": [T][D], \"action\": [H][A], "
@@ -57,19 +60,63 @@ static CHECKED bool set_dataset(TrainConfig *c, const char *name, Error *err) {
     return field_set(c, field_find(directory ? "dataset.root" : "dataset.repo_id"), name, err);
 }
 
+enum { NO_FRAME = -1 };
+
+// What info is asked for.
+typedef struct Asked {
+    bool json, stats;
+    int64_t frame;
+    const char *images;
+} Asked;
+
+static CHECKED bool info_dataset(TrainConfig *c, const Asked *asked, Error *err) {
+    Dataset *ds = NULL;
+    const DatasetOptions open = {
+        .repo_id = c->dataset.repo_id,
+        .root = c->dataset.root,
+        .episodes = c->dataset.episodes.values,
+        .n_episodes = c->dataset.episodes.count,
+    };
+    if (!dataset_open(&open, &ds, err)) {
+        return false;
+    }
+    bool ok = asked->stats               ? info_print_stats(ds, c, err)
+              : asked->frame != NO_FRAME ? info_print_frame(ds, c, asked->frame, asked->images, err)
+                                         : info_print_dataset(ds, asked->json, err);
+    dataset_close(ds);
+    return ok;
+}
+
+// Which of the two the name stands for, and whether the options go with it.
+static CHECKED bool settle(TrainConfig *c, int argc, char **argv, const char *name, bool checkpoint,
+                           const Asked *asked, Error *err) {
+    if (name && !checkpoint && !set_dataset(c, name, err)) {
+        return false;
+    }
+    if (!train_config_parse(c, argc, argv, err) ||
+        (!checkpoint && !train_config_check_data(c, err))) {
+        return false;
+    }
+    if (checkpoint && (asked->stats || asked->images || asked->frame != NO_FRAME)) {
+        return fail(err, "%s: a checkpoint; --frame, --images and --stats are for datasets", name);
+    }
+    if ((asked->stats && asked->frame != NO_FRAME) || (asked->images && asked->frame == NO_FRAME)) {
+        return fail(err, asked->images ? "--images: needs --frame=INDEX"
+                                       : "--stats and --frame: ask for one");
+    }
+    return true;
+}
+
 int cmd_info(int argc, char **argv) {
-    enum { NO_FRAME = -1 };
-    bool json = false, stats = false;
-    int64_t frame = NO_FRAME;
-    const char *images = NULL;
+    Asked asked = {.frame = NO_FRAME};
     const Option options[] = {
-        {"json", OPTION_BOOL, &json, 0, 0, "the overview as JSON"},
-        {"frame", OPTION_INT, &frame, 0, INT64_MAX,
+        {"json", OPTION_BOOL, &asked.json, 0, 0, "the overview as JSON"},
+        {"frame", OPTION_INT, &asked.frame, 0, INT64_MAX,
          "show what the policy sees at this global frame"},
-        {"images", OPTION_TEXT, &images, 0, 0,
+        {"images", OPTION_TEXT, &asked.images, 0, 0,
          "with --frame: directory for the chosen frames as PNG, CAMERA_tK.png, K counting from the "
          "oldest"},
-        {"stats", OPTION_BOOL, &stats, 0, 0,
+        {"stats", OPTION_BOOL, &asked.stats, 0, 0,
          "the statistics a training would use (--num_stat_samples=0: over all frames)"},
     };
     const int count = sizeof options / sizeof options[0];
@@ -79,56 +126,21 @@ int cmd_info(int argc, char **argv) {
     }
     Error err;
     TrainConfig config;
-    Dataset *ds = NULL;
     int code = EXIT_USAGE;
     train_config_default(&config);
     if (!options_take(options, count, &argc, argv, &err) ||
         !options_rest_known(options, count, argc, argv, &err)) {
-        goto error;
+        goto done;
     }
     const char *name = take_name(&argc, argv);
     bool checkpoint = name && policy_is_one(name);
-    if ((name && !checkpoint && !set_dataset(&config, name, &err)) ||
-        !train_config_parse(&config, argc, argv, &err) ||
-        (!checkpoint && !train_config_check_data(&config, &err))) {
-        goto error;
+    if (!settle(&config, argc, argv, name, checkpoint, &asked, &err)) {
+        goto done;
     }
-    if (checkpoint) {
-        if (stats || images || frame != NO_FRAME) {
-            (void)fail(&err, "%s: a checkpoint; --frame, --images and --stats are for datasets", name);
-            goto error;
-        }
-        code = EXIT_ERROR;
-        if (!info_print_checkpoint(name, config.dataset.root, json, &err)) goto error;
-        train_config_free(&config);
-        return EXIT_OK;
-    }
-    if ((stats && frame != NO_FRAME) || (images && frame == NO_FRAME)) {
-        (void)fail(&err,
-                   images ? "--images: needs --frame=INDEX" : "--stats and --frame: ask for one");
-        goto error;
-    }
-    code = EXIT_ERROR;
-    const DatasetOptions open = {
-        .repo_id = config.dataset.repo_id,
-        .root = config.dataset.root,
-        .episodes = config.dataset.episodes.values,
-        .n_episodes = config.dataset.episodes.count,
-    };
-    if (!dataset_open(&open, &ds, &err)) {
-        goto error;
-    }
-    bool ok = stats               ? info_print_stats(ds, &config, &err)
-              : frame != NO_FRAME ? info_print_frame(ds, &config, frame, images, &err)
-                                  : info_print_dataset(ds, json, &err);
-    if (!ok) {
-        goto error;
-    }
-    dataset_close(ds);
+    bool ok = checkpoint ? info_print_checkpoint(name, config.dataset.root, asked.json, &err)
+                         : info_dataset(&config, &asked, &err);
+    code = ok ? EXIT_OK : EXIT_ERROR;
+done:
     train_config_free(&config);
-    return EXIT_OK;
-error:
-    dataset_close(ds);
-    train_config_free(&config);
-    return cli_error(&err, code);
+    return code == EXIT_OK ? EXIT_OK : cli_error(&err, code);
 }

@@ -29,8 +29,10 @@ static Count count_params(const Params *p) {
     Count c = {0};
     for (int i = 0; i < p->count; i++) {
         const Param *q = &p->list[i];
-        if (q->kind == PARAM_BUFFER) c.buffers += q->count;
-        else c.trained += q->count, c.parts[part_of(q->name)] += q->count;
+        if (q->kind == PARAM_BUFFER)
+            c.buffers += q->count;
+        else
+            c.trained += q->count, c.parts[part_of(q->name)] += q->count;
     }
     return c;
 }
@@ -70,7 +72,8 @@ static int vectors_of(const Policy *p, Vector out[3]) {
     const NormMap *m = &p->config.policy.normalization_mapping;
     int n = 0;
     if (p->stats.state.dim) out[n++] = (Vector){"observation.state", m->state, &p->stats.state};
-    if (p->stats.env.dim) out[n++] = (Vector){"observation.environment_state", m->env, &p->stats.env};
+    if (p->stats.env.dim)
+        out[n++] = (Vector){"observation.environment_state", m->env, &p->stats.env};
     out[n++] = (Vector){"action", m->action, &p->stats.action};
     return n;
 }
@@ -99,8 +102,8 @@ static json_t *stats_json(const Policy *p) {
         double mean[3], std[3];
         for (int k = 0; k < 3; k++) mean[k] = (double)s->mean[k], std[k] = (double)s->std[k];
         json_object_set_new(object, p->config.policy.cameras[i].name,
-                            json_pack("{s:s, s:o, s:o}", "mode", "MEAN_STD", "mean", numbers(mean, 3), "std",
-                                      numbers(std, 3)));
+                            json_pack("{s:s, s:o, s:o}", "mode", "MEAN_STD", "mean",
+                                      numbers(mean, 3), "std", numbers(std, 3)));
     }
     return object;
 }
@@ -112,20 +115,21 @@ static json_t *training_json(const Training *t) {
         json_object_set_new(o, "steps", json_integer(t->config.steps));
         json_object_set_new(o, "batch_size", json_integer(t->config.batch_size));
         json_object_set_new(o, "seed", json_integer(t->config.seed));
-        json_object_set_new(o, "dataset", json_string(t->config.dataset.repo_id ? t->config.dataset.repo_id
-                                                                               : ""));
+        json_object_set_new(
+            o, "dataset", json_string(t->config.dataset.repo_id ? t->config.dataset.repo_id : ""));
     }
     return o;
 }
 
 static void print_json(const Policy *p, const Count *c, const Training *t) {
     json_t *parts = json_object();
-    for (int i = 0; i < PARTS; i++) json_object_set_new(parts, part_names[i], json_integer(c->parts[i]));
-    json_t *object = json_pack(
-        "{s:s, s:o, s:o, s:{s:I, s:I, s:o}, s:o, s:o}", "path", p->dir, "policy",
-        policy_to_json(&p->config.policy), "tact", policy_to_tact_json(&p->config.policy), "parameters",
-        "trained", (json_int_t)c->trained, "buffers", (json_int_t)c->buffers, "parts", parts, "statistics",
-        stats_json(p), "training", training_json(t));
+    for (int i = 0; i < PARTS; i++)
+        json_object_set_new(parts, part_names[i], json_integer(c->parts[i]));
+    json_t *object = json_pack("{s:s, s:o, s:o, s:{s:I, s:I, s:o}, s:o, s:o}", "path", p->dir,
+                               "policy", policy_to_json(&p->config.policy), "tact",
+                               policy_to_tact_json(&p->config.policy), "parameters", "trained",
+                               (json_int_t)c->trained, "buffers", (json_int_t)c->buffers, "parts",
+                               parts, "statistics", stats_json(p), "training", training_json(t));
     char *text = json_text(object, 2);
     puts(text);
     mem_free(text);
@@ -145,9 +149,9 @@ static void print_stats(const Policy *p) {
     }
     for (int i = 0; i < p->config.policy.n_cameras; i++) {
         const ImageStats *s = &p->stats.images[i];
-        printf("statistics  %s, mean %.4g %.4g %.4g, std %.4g %.4g %.4g\n", p->config.policy.cameras[i].name,
-               (double)s->mean[0], (double)s->mean[1], (double)s->mean[2], (double)s->std[0],
-               (double)s->std[1], (double)s->std[2]);
+        printf("statistics  %s, mean %.4g %.4g %.4g, std %.4g %.4g %.4g\n",
+               p->config.policy.cameras[i].name, (double)s->mean[0], (double)s->mean[1],
+               (double)s->mean[2], (double)s->std[0], (double)s->std[1], (double)s->std[2]);
     }
 }
 
@@ -168,14 +172,15 @@ static void print_policy(const Policy *p) {
     printf("acts        %d values, chunks of %d, %d carried out", c->action_dim, c->chunk_size,
            c->n_action_steps);
     if (c->fps > 0) printf(", %.15g a second", c->fps);
-    printf("\nnetwork     %s, width %d, %d heads, feed-forward %d, layers %d + %d%s\n", c->vision_backbone,
-           c->dim_model, c->n_heads, c->dim_feedforward, c->n_encoder_layers, c->n_decoder_layers,
-           c->use_vae ? ", VAE" : "");
+    printf("\nnetwork     %s, width %d, %d heads, feed-forward %d, layers %d + %d%s\n",
+           c->vision_backbone, c->dim_model, c->n_heads, c->dim_feedforward, c->n_encoder_layers,
+           c->n_decoder_layers, c->use_vae ? ", VAE" : "");
 }
 
 static void print_text(const Policy *p, const Count *c, const Training *t) {
     print_policy(p);
-    printf("parameters  %lld trained, %lld in buffers\n", (long long)c->trained, (long long)c->buffers);
+    printf("parameters  %lld trained, %lld in buffers\n", (long long)c->trained,
+           (long long)c->buffers);
     for (int i = 0; i < PARTS; i++)
         if (c->parts[i]) printf("            %-28s %lld\n", part_names[i], (long long)c->parts[i]);
     print_stats(p);
@@ -200,8 +205,10 @@ bool info_print_checkpoint(const char *path, const char *dataset, bool json, Err
               read_training(policy.dir, &training, err);
     if (ok) {
         Count c = count_params(&policy.params);
-        if (json) print_json(&policy, &c, &training);
-        else print_text(&policy, &c, &training);
+        if (json)
+            print_json(&policy, &c, &training);
+        else
+            print_text(&policy, &c, &training);
     }
     train_config_free(&training.config);
     policy_free(&policy);

@@ -136,16 +136,16 @@ typedef enum FieldType {
 
 // Where a setting is written.
 typedef enum FieldHome {
-    HOME_NONE,         // a flag only
-    HOME_POLICY,       // config.json and train_config.json's policy: a key every LeRobot knows
-    HOME_TACT,         // tact.json
-    HOME_DATASET,      // train_config.json: dataset
-    HOME_TRAIN,        // train_config.json: top level
-    HOME_OPTIMIZER,    // train_config.json: optimizer
-    HOME_SCHEDULER,    // train_config.json: scheduler, where there is one
-    HOME_EMA,          // train_config.json: ema, where it is enabled
-    HOME_WANDB,        // train_config.json: wandb
-    HOME_TACT_TRAIN,   // tact.json: train
+    HOME_NONE,       // a flag only
+    HOME_POLICY,     // config.json and train_config.json's policy: a key every LeRobot knows
+    HOME_TACT,       // tact.json
+    HOME_DATASET,    // train_config.json: dataset
+    HOME_TRAIN,      // train_config.json: top level
+    HOME_OPTIMIZER,  // train_config.json: optimizer
+    HOME_SCHEDULER,  // train_config.json: scheduler, where there is one
+    HOME_EMA,        // train_config.json: ema, where it is enabled
+    HOME_WANDB,      // train_config.json: wandb
+    HOME_TACT_TRAIN, // tact.json: train
 } FieldHome;
 
 typedef struct Field {
@@ -216,10 +216,11 @@ json_t *train_config_to_json(const TrainConfig *c);
 json_t *train_config_to_tact_json(const TrainConfig *c);
 
 // ---- read_json.c ------------------------------------------------------------------------------
-// The settings of a checkpoint, over what c holds. A key that is missing leaves a setting as it is; one
-// that is unknown is passed over; a value that is wrong, or a setting of LeRobot that tact cannot act on,
-// is an error that names the file and the key. `tact` is tact.json, or NULL where there is none: then
-// the policy is one of LeRobot's, which sees one observation, and poses as the dataset has them.
+// The settings of a checkpoint, over what c holds. A key that is missing leaves a setting as it is;
+// one that is unknown is passed over; a value that is wrong, or a setting of LeRobot that tact
+// cannot act on, is an error that names the file and the key. `tact` is tact.json, or NULL where
+// there is none: then the policy is one of LeRobot's, which sees one observation, and poses as the
+// dataset has them.
 //
 // config.json or the policy of train_config.json. input_features gets the inputs as a flag would.
 CHECKED bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
@@ -227,8 +228,8 @@ CHECKED bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t
 // train_config.json, its policy too.
 CHECKED bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *tact,
                                     const char *path, Error *err);
-// What a dataset fills in otherwise: dimensions, cameras, image size, fps, of a policy that policy_from_json
-// read. A configuration that does not say is an error.
+// What a dataset fills in otherwise: dimensions, cameras, image size, fps, of a policy that
+// policy_from_json read. A configuration that does not say is an error.
 CHECKED bool policy_shapes_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
                                      const char *path, Error *err);
 

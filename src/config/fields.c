@@ -51,7 +51,8 @@ const Field train_fields[] = {
     {"policy.license", FIELD_STRING, HOME_POLICY, true, AT(policy.license), "null", ANY,
      "licence of the policy; stored in config.json only"},
     {"policy.input_features", FIELD_STRING, HOME_NONE, true, AT(policy.input_features), "null", ANY,
-     "inputs to use, as in config.json, {\"observation.state\": {\"type\": \"STATE\", \"shape\": [7]}, "
+     "inputs to use, as in config.json, {\"observation.state\": {\"type\": \"STATE\", \"shape\": "
+     "[7]}, "
      "...}; null: all that the dataset has"},
     {"policy.chunk_size", FIELD_INT, HOME_POLICY, false, AT(policy.chunk_size), "100", 1, 10000,
      NULL, "actions predicted at once"},
@@ -59,7 +60,8 @@ const Field train_fields[] = {
      10000, NULL, "actions of a chunk that are carried out; at most policy.chunk_size"},
     {"policy.normalization_mapping", FIELD_NORM_MAP, HOME_POLICY, true,
      AT(policy.normalization_mapping), "null", ANY,
-     "as {VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: IDENTITY}; null: MIN_MAX for relative poses, else "
+     "as {VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: IDENTITY}; null: MIN_MAX for relative poses, "
+     "else "
      "MEAN_STD; ENV left out is IDENTITY"},
     {"policy.vision_backbone", FIELD_STRING, HOME_POLICY, false, AT(policy.vision_backbone),
      "resnet18", 0, 0, "resnet18|resnet34|resnet50|resnet101|resnet152", "network for the images"},
@@ -123,7 +125,8 @@ const Field train_fields[] = {
      "size [H,W] to resize frames to; null: as recorded"},
     // training: the order of train_config.json
     {"output_dir", FIELD_STRING, HOME_TRAIN, true, AT(output_dir), "null", ANY,
-     "directory of the run, must not exist; null: outputs/train/DATE/TIME_JOB; a resumed run has its own"},
+     "directory of the run, must not exist; null: outputs/train/DATE/TIME_JOB; a resumed run has "
+     "its own"},
     {"job_name", FIELD_STRING, HOME_TRAIN, true, AT(job_name), "null", ANY,
      "name of the run; null: the policy's type"},
     {"seed", FIELD_INT64, HOME_TRAIN, false, AT(seed), "1000", 0, LONG_TOP, NULL,
@@ -161,9 +164,11 @@ const Field train_fields[] = {
      AT(use_policy_training_preset), "true", ANY,
      "accepted; --optimizer.* flags apply whatever it says"},
     {"resume", FIELD_BOOL, HOME_NONE, false, AT(resume), "false", ANY,
-     "continue the run of --config_path from its checkpoint; other flags override (steps, log_freq, ...)"},
+     "continue the run of --config_path from its checkpoint; other flags override (steps, "
+     "log_freq, ...)"},
     {"config_path", FIELD_STRING, HOME_NONE, true, AT(config_path), "null", ANY,
-     "train_config.json to take settings from, or a checkpoint's directory; with --resume=true: goes on there"},
+     "train_config.json to take settings from, or a checkpoint's directory; with --resume=true: "
+     "goes on there"},
     {"env.type", FIELD_STRING, HOME_NONE, true, AT(env_type), "null", ANY,
      "environment to evaluate in (not in this version)"},
     {"optimizer.grad_clip_norm", FIELD_NUMBER, HOME_OPTIMIZER, false, AT(grad_clip_norm), "10.0", 0,
@@ -175,22 +180,24 @@ const Field train_fields[] = {
     {"scheduler.type", FIELD_STRING, HOME_SCHEDULER, true, AT(scheduler.type), "null", 0, 0,
      "diffuser|cosine_decay_with_warmup|vqbet",
      "how the learning rates change with the steps; null: not at all"},
-    {"scheduler.num_warmup_steps", FIELD_INT64, HOME_SCHEDULER, false, AT(scheduler.num_warmup_steps),
-     "0", 0, LONG_TOP, NULL, "steps in which the learning rates rise to their full value"},
+    {"scheduler.num_warmup_steps", FIELD_INT64, HOME_SCHEDULER, false,
+     AT(scheduler.num_warmup_steps), "0", 0, LONG_TOP, NULL,
+     "steps in which the learning rates rise to their full value"},
     {"scheduler.name", FIELD_STRING, HOME_SCHEDULER, false, AT(scheduler.name), "cosine", 0, 0,
      "cosine|linear|constant|constant_with_warmup", "diffuser: how they fall until the last step"},
     {"scheduler.num_decay_steps", FIELD_INT64, HOME_SCHEDULER, false, AT(scheduler.num_decay_steps),
      "0", 0, LONG_TOP, NULL,
-     "cosine_decay_with_warmup: step at which the lowest rate is reached; a shorter run scales it down"},
+     "cosine_decay_with_warmup: step at which the lowest rate is reached; a shorter run scales it "
+     "down"},
     {"scheduler.peak_lr", FIELD_NUMBER, HOME_SCHEDULER, true, AT(scheduler.peak_lr), "null", 0, 10,
      NULL, "cosine_decay_with_warmup: only decay_lr/peak_lr counts, as in LeRobot"},
-    {"scheduler.decay_lr", FIELD_NUMBER, HOME_SCHEDULER, true, AT(scheduler.decay_lr), "null", 0, 10,
-     NULL, "cosine_decay_with_warmup: lowest rate, where the learning rate is peak_lr"},
+    {"scheduler.decay_lr", FIELD_NUMBER, HOME_SCHEDULER, true, AT(scheduler.decay_lr), "null", 0,
+     10, NULL, "cosine_decay_with_warmup: lowest rate, where the learning rate is peak_lr"},
     {"scheduler.num_vqvae_training_steps", FIELD_INT64, HOME_SCHEDULER, false,
      AT(scheduler.num_vqvae_training_steps), "0", 0, LONG_TOP, NULL,
      "vqbet: steps at the full rate before the warm-up"},
-    {"scheduler.num_cycles", FIELD_NUMBER, HOME_SCHEDULER, false, AT(scheduler.num_cycles), "0.5", 0,
-     1e6, NULL, "vqbet: cosine periods of the decay"},
+    {"scheduler.num_cycles", FIELD_NUMBER, HOME_SCHEDULER, false, AT(scheduler.num_cycles), "0.5",
+     0, 1e6, NULL, "vqbet: cosine periods of the decay"},
     {"ema.enable", FIELD_BOOL, HOME_EMA, false, AT(ema.enable), "false", ANY,
      "keep a moving average of the weights, saved in pretrained_model_ema"},
     {"ema.decay", FIELD_NUMBER, HOME_EMA, true, AT(ema.decay), "null", 0, 1, NULL,

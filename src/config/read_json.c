@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The settings of a checkpoint: JSON -> text of a flag -> value, through the same table and checks as the
-// command line.
+// The settings of a checkpoint: JSON -> text of a flag -> value, through the same table and checks
+// as the command line.
 #include "config/config_internal.h"
 #include <stdio.h>
 #include <string.h>
@@ -45,16 +45,16 @@ static CHECKED bool set_from(TrainConfig *c, const Field *f, const json_t *value
 
 // What only this run's own command line says.
 static bool is_own(const Field *f) {
-    static const char *const own[] = {"policy.type", "policy.path", "policy.stats_from",
-                                      "policy.input_features", "resume", "config_path", "env.type",
-                                      "dataset.video_backend"};
+    static const char *const own[] = {
+        "policy.type", "policy.path", "policy.stats_from", "policy.input_features",
+        "resume",      "config_path", "env.type",          "dataset.video_backend"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         if (strcmp(f->flag, own[i]) == 0) return true;
     return false;
 }
 
-// What asks LeRobot for something that tact does not do, by the same list as for flags. Where a policy
-// was once fine-tuned from does not matter any more, nor how it stands on the Hub.
+// What asks LeRobot for something that tact does not do, by the same list as for flags. Where a
+// policy was once fine-tuned from does not matter any more, nor how it stands on the Hub.
 static CHECKED bool check_foreign(const json_t *root, bool policy, const char *path, Error *err) {
     static const char *const harmless[] = {"policy.pretrained_path", "policy.pretrained_revision",
                                            "policy.private", "policy.tags",
@@ -67,7 +67,8 @@ static CHECKED bool check_foreign(const json_t *root, bool policy, const char *p
         if (of_policy != policy || passed || strcmp(f->flag, "scheduler") == 0) continue;
         const json_t *value = member(root, policy ? f->flag + 7 : f->flag);
         if (!value) continue;
-        char *text = json_is_string(value) ? mem_strdup(json_string_value(value)) : json_text(value, 0);
+        char *text =
+            json_is_string(value) ? mem_strdup(json_string_value(value)) : json_text(value, 0);
         Error why;
         bool ok = foreign_check(f, text, &why);
         mem_free(text);
@@ -76,8 +77,8 @@ static CHECKED bool check_foreign(const json_t *root, bool policy, const char *p
     return true;
 }
 
-// The inputs a policy uses, as --policy.input_features takes them. LeRobot lists further vectors, which
-// its ACT does not use.
+// The inputs a policy uses, as --policy.input_features takes them. LeRobot lists further vectors,
+// which its ACT does not use.
 static const char *inputs_text(TrainConfig *c, const json_t *features) {
     json_t *used = json_object(), *value;
     const char *name;
@@ -94,8 +95,8 @@ static const char *inputs_text(TrainConfig *c, const json_t *features) {
     return kept;
 }
 
-// A policy without tact.json is plain ACT, or one of the relative-pose fork of LeRobot, which has the
-// horizon in config.json.
+// A policy without tact.json is plain ACT, or one of the relative-pose fork of LeRobot, which has
+// the horizon in config.json.
 static void assume_plain(TrainConfig *c, const json_t *policy) {
     PolicyConfig *p = &c->policy;
     const json_t *horizon = json_object_get(policy, "obs_state_horizon");
@@ -112,11 +113,15 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
         return fail(err, "%s: the policy's type is %s; tact reads act and tact", path,
                     type ? type : "missing");
     if (!tact && strcmp(type, "tact") == 0)
-        return fail(err, "%s: its tact.json, with what the policy sees, is missing; copy the whole "
-                         "directory", path);
+        return fail(err,
+                    "%s: its tact.json, with what the policy sees, is missing; copy the whole "
+                    "directory",
+                    path);
     if (tact && json_integer_value(json_object_get(tact, "version")) != 1)
-        return fail(err, "%s: its tact.json is of a version that this tact does not know; use the tact "
-                         "that wrote it", path);
+        return fail(err,
+                    "%s: its tact.json is of a version that this tact does not know; use the tact "
+                    "that wrote it",
+                    path);
     if (!check_foreign(policy, true, path, err)) return false;
     if (!tact) assume_plain(c, policy);
     for (int i = 0; i < train_field_count; i++) {
@@ -131,8 +136,8 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
     return true;
 }
 
-bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *tact, const char *path,
-                            Error *err) {
+bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *tact,
+                            const char *path, Error *err) {
     const json_t *policy = json_object_get(root, "policy"), *ours = json_object_get(tact, "train");
     if (!json_is_object(policy))
         return fail(err, "%s: no policy in it; this is not a train_config.json", path);
@@ -151,7 +156,8 @@ bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *ta
     }
     // Its names in the newest LeRobot.
     const json_t *eval = member(root, "env_eval_freq");
-    return json_object_get(ours, "eval_freq") || set_from(c, field_find("eval_freq"), eval, path, err);
+    return json_object_get(ours, "eval_freq") ||
+           set_from(c, field_find("eval_freq"), eval, path, err);
 }
 
 static CHECKED bool read_size(const json_t *value, int most, int *out, const char *path,
@@ -163,8 +169,8 @@ static CHECKED bool read_size(const json_t *value, int most, int *out, const cha
     return true;
 }
 
-static CHECKED bool read_camera(PolicyConfig *p, Arena *arena, const char *name, const json_t *shape,
-                                const char *path, Error *err) {
+static CHECKED bool read_camera(PolicyConfig *p, Arena *arena, const char *name,
+                                const json_t *shape, const char *path, Error *err) {
     if (p->n_cameras == MAX_CAMERAS)
         return fail(err, "%s: more than %d cameras", path, MAX_CAMERAS);
     CameraConfig *camera = &p->cameras[p->n_cameras++];
@@ -174,16 +180,17 @@ static CHECKED bool read_camera(PolicyConfig *p, Arena *arena, const char *name,
     if (!read_size(json_array_get(shape, 1), LARGEST_IMAGE, &camera->height, path, name, err) ||
         !read_size(json_array_get(shape, 2), LARGEST_IMAGE, &camera->width, path, name, err))
         return false;
-    if (p->n_cameras > 1 &&
-        (camera->height != p->image_height || camera->width != p->image_width))
-        return fail(err, "%s: its cameras see frames of different sizes, which tact does not take", path);
+    if (p->n_cameras > 1 && (camera->height != p->image_height || camera->width != p->image_width))
+        return fail(err, "%s: its cameras see frames of different sizes, which tact does not take",
+                    path);
     p->image_height = camera->height;
     p->image_width = camera->width;
     return true;
 }
 
 // Sizes that the cameras recorded; the model's may be smaller.
-static CHECKED bool read_recorded(PolicyConfig *p, const json_t *cameras, const char *path, Error *err) {
+static CHECKED bool read_recorded(PolicyConfig *p, const json_t *cameras, const char *path,
+                                  Error *err) {
     const json_t *camera;
     size_t i;
     json_array_foreach((json_t *)cameras, i, camera) {
@@ -193,7 +200,8 @@ static CHECKED bool read_recorded(PolicyConfig *p, const json_t *cameras, const 
             if (strcmp(c->name, name) != 0) continue;
             if (!read_size(json_object_get(camera, "height"), LARGEST_IMAGE, &c->height, path, name,
                            err) ||
-                !read_size(json_object_get(camera, "width"), LARGEST_IMAGE, &c->width, path, name, err))
+                !read_size(json_object_get(camera, "width"), LARGEST_IMAGE, &c->width, path, name,
+                           err))
                 return false;
         }
     }
@@ -224,12 +232,15 @@ bool policy_shapes_from_json(TrainConfig *c, const json_t *policy, const json_t 
         if (camera && !read_camera(p, &c->arena, name, shape, path, err)) return false;
     }
     if (p->n_cameras == 0 && p->env_dim == 0)
-        return fail(err, "%s: neither a camera nor observation.environment_state among its "
-                         "input_features; ACT needs one of them", path);
+        return fail(err,
+                    "%s: neither a camera nor observation.environment_state among its "
+                    "input_features; ACT needs one of them",
+                    path);
     bool relative = p->pose_repr && strcmp(p->pose_repr, "relative") == 0;
     p->arms = relative ? p->action_dim / ARM : 0;
     if (relative && (p->action_dim % ARM || (p->state_dim && p->state_dim != p->action_dim)))
-        return fail(err, "%s: its poses are relative, but state and action are not %d values an arm",
+        return fail(err,
+                    "%s: its poses are relative, but state and action are not %d values an arm",
                     path, ARM);
     p->fps = json_number_value(json_object_get(tact, "fps"));
     return read_recorded(p, json_object_get(tact, "cameras"), path, err);

@@ -10,8 +10,9 @@ static CHECKED bool check_start(const TrainConfig *c, Error *err) {
                          "pretrained_model/train_config.json");
     }
     if (c->policy.path && c->config_path) {
-        return fail(err, "--policy.path and --config_path: give one; --policy.path starts a new run from "
-                         "a checkpoint's weights, --config_path with --resume=true goes on with a run");
+        return fail(
+            err, "--policy.path and --config_path: give one; --policy.path starts a new run from "
+                 "a checkpoint's weights, --config_path with --resume=true goes on with a run");
     }
     if (strcmp(c->policy.stats_from, "checkpoint") == 0 && !c->policy.path) {
         return fail(err, "--policy.stats_from=checkpoint: needs --policy.path");
@@ -25,19 +26,23 @@ static CHECKED bool check_scheduler(const SchedulerConfig *s, Error *err) {
         return fail(err, "--scheduler.type=%s: needs --scheduler.num_decay_steps", s->type);
     }
     if (!(s->peak_lr > 0) || !(s->decay_lr >= 0)) {
-        return fail(err, "--scheduler.type=%s: needs --scheduler.peak_lr above 0 and "
-                         "--scheduler.decay_lr", s->type);
+        return fail(err,
+                    "--scheduler.type=%s: needs --scheduler.peak_lr above 0 and "
+                    "--scheduler.decay_lr",
+                    s->type);
     }
     return true;
 }
 
 static CHECKED bool check_ema(const EmaConfig *e, Error *err) {
     if (e->min_decay > e->max_decay) {
-        return fail(err, "--ema.min_decay=%g: more than --ema.max_decay=%g", e->min_decay, e->max_decay);
+        return fail(err, "--ema.min_decay=%g: more than --ema.max_decay=%g", e->min_decay,
+                    e->max_decay);
     }
     if (e->decay != CONFIG_NULL_NUMBER && (e->min_decay != 0 || e->max_decay != 0.9999)) {
-        return fail(err, "--ema.decay: fixes what --ema.min_decay and --ema.max_decay bound; give one or "
-                         "the other");
+        return fail(
+            err, "--ema.decay: fixes what --ema.min_decay and --ema.max_decay bound; give one or "
+                 "the other");
     }
     return true;
 }

@@ -38,8 +38,11 @@ CHECKED static bool fold_times(const Policy *in, const Params *out, Error *err) 
     for (int64_t i = 0; i < D; i++) zero = zero && row[i] == 0;
     if (!zero && images) {
         mem_free(row);
-        return fail(err, "%s: its image tokens have a learned embedding of their timestep, and plain ACT has "
-                         "no place for one; only temporal_pos_embed=state can become plain ACT", in->dir);
+        return fail(
+            err,
+            "%s: its image tokens have a learned embedding of their timestep, and plain ACT has "
+            "no place for one; only temporal_pos_embed=state can become plain ACT",
+            in->dir);
     }
     if (!zero && p->state_dim) {
         float *table = values_of(out, positions);
@@ -55,10 +58,13 @@ bool policy_convert(const Policy *in, bool to_act, PolicyConfig *config, Params 
     *config = in->config.policy;
     *out = (Params){0};
     if (to_act && config->obs_state_horizon != 1)
-        return fail(err, "%s: sees %d observations; LeRobot's ACT sees one and would run another model",
+        return fail(err,
+                    "%s: sees %d observations; LeRobot's ACT sees one and would run another model",
                     in->dir, config->obs_state_horizon);
-    if (to_act) config->temporal_pos_embed = "none";
-    else if (config->obs_state_horizon == 1) config->temporal_pos_embed = "all";
+    if (to_act)
+        config->temporal_pos_embed = "none";
+    else if (config->obs_state_horizon == 1)
+        config->temporal_pos_embed = "all";
     Device *d = in->params.device;
     if (!params_init(out, d, config, false, err)) return false;
     copy_common(out, &in->params); // an embedding that is new stays zero
@@ -72,7 +78,8 @@ bool policy_convert(const Policy *in, bool to_act, PolicyConfig *config, Params 
 bool policy_export(const char *dir, const PolicyConfig *config, const Params *params,
                    const PolicyStats *stats, Error *err) {
     char parent[POLICY_PATH], temporary[POLICY_PATH + 64];
-    if (file_exists(dir) || dir_exists(dir)) return fail(err, "%s: exists already; choose another name", dir);
+    if (file_exists(dir) || dir_exists(dir))
+        return fail(err, "%s: exists already; choose another name", dir);
     path_parent(parent, sizeof parent, dir);
     snprintf(temporary, sizeof temporary, "%s.tmp.%ld", dir, (long)getpid());
     bool ok = make_dirs(temporary, err) &&

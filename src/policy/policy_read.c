@@ -18,7 +18,8 @@ static bool holds(const char *dir, const char *name) {
 }
 
 bool policy_locate(const char *path, char out[POLICY_PATH], Error *err) {
-    static const char *const below[] = {"", "/pretrained_model", "/checkpoints/last/pretrained_model"};
+    static const char *const below[] = {"", "/pretrained_model",
+                                        "/checkpoints/last/pretrained_model"};
     char dir[POLICY_PATH];
     if (strlen(path) > POLICY_PATH - 128) return fail(err, "%.80s...: the path is too long", path);
     snprintf(dir, sizeof dir, "%s", path);
@@ -27,8 +28,10 @@ bool policy_locate(const char *path, char out[POLICY_PATH], Error *err) {
         snprintf(out, POLICY_PATH, "%.*s%s", POLICY_PATH - 128, dir, below[i]);
         if (holds(out, "config.json")) return true;
     }
-    return fail(err, "%s: no checkpoint here; give a run's directory, a checkpoint's or its "
-                     "pretrained_model (the one with config.json)", path);
+    return fail(err,
+                "%s: no checkpoint here; give a run's directory, a checkpoint's or its "
+                "pretrained_model (the one with config.json)",
+                path);
 }
 
 bool policy_is_one(const char *path) {
@@ -58,8 +61,8 @@ bool policy_read_config(const char *dir, bool without_shapes, TrainConfig *c, Er
 
 // ---- weights ------------------------------------------------------------------------------------
 
-// What may stand among the weights without being one: normalisation buffers of LeRobot before 0.4, which
-// policy_read_stats reads, and a counter of batch norms that nothing uses.
+// What may stand among the weights without being one: normalisation buffers of LeRobot before 0.4,
+// which policy_read_stats reads, and a counter of batch norms that nothing uses.
 static bool is_no_weight(const char *name) {
     static const char *const prefixes[] = {"normalize_inputs.", "normalize_targets.",
                                            "unnormalize_outputs."};
@@ -72,7 +75,8 @@ static bool is_no_weight(const char *name) {
 static void shape_text(char *out, size_t size, int rank, const int64_t *shape) {
     size_t used = (size_t)snprintf(out, size, "[");
     for (int i = 0; i < rank && used + 24 < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%lld", i ? ", " : "", (long long)shape[i]);
+        used +=
+            (size_t)snprintf(out + used, size - used, "%s%lld", i ? ", " : "", (long long)shape[i]);
     snprintf(out + used, size - used, "]");
 }
 
@@ -93,11 +97,14 @@ CHECKED static bool read_param(const char *path, const Params *params, const Par
     if (!check_shape(path, q, e, err)) return false;
     float *values = mem_alloc((size_t)q->count * sizeof *values);
     Error why;
-    bool ok = safetensors_copy_f32(e, values, q->count, &why) || fail(err, "%s: %s", path, why.text);
+    bool ok =
+        safetensors_copy_f32(e, values, q->count, &why) || fail(err, "%s: %s", path, why.text);
     for (int64_t i = 0; ok && i < q->count; i++)
         if (!isfinite(values[i]))
-            ok = fail(err, "%s: value %lld of tensor \"%s\" is not finite; the file is damaged or the "
-                           "training diverged", path, (long long)i, q->name);
+            ok = fail(err,
+                      "%s: value %lld of tensor \"%s\" is not finite; the file is damaged or the "
+                      "training diverged",
+                      path, (long long)i, q->name);
     if (ok && !check_only) param_set(params, q, values);
     mem_free(values);
     return ok;
@@ -124,14 +131,16 @@ CHECKED static bool read_all(const Safetensors *s, const char *path, const Param
 }
 
 // The relative-pose fork of LeRobot keeps the embedding of the timesteps in a pickle beside
-// pretrained_model, which only the reader of PyTorch's files can read. The one place where that reader
-// comes in: state_temporal_pos_embed.weight of this file is temporal_pos_embed.weight here.
+// pretrained_model, which only the reader of PyTorch's files can read. The one place where that
+// reader comes in: state_temporal_pos_embed.weight of this file is temporal_pos_embed.weight here.
 CHECKED static bool temporal_wrapper_load(const char *dir, Error *err) {
     char parent[POLICY_PATH];
     path_parent(parent, sizeof parent, dir);
     if (holds(dir, "tact.json") || !holds(parent, "temporal_wrapper.pt")) return true;
-    return fail(err, "%s/temporal_wrapper.pt: this version cannot read PyTorch's files; convert it to a "
-                     "tensor \"temporal_pos_embed.weight\" in model.safetensors, and remove it", parent);
+    return fail(err,
+                "%s/temporal_wrapper.pt: this version cannot read PyTorch's files; convert it to a "
+                "tensor \"temporal_pos_embed.weight\" in model.safetensors, and remove it",
+                parent);
 }
 
 bool policy_read_weights(const char *dir, const Params *params, WeightsOptions o, Error *err) {

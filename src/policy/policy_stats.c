@@ -28,7 +28,8 @@ void policy_stats_round(PolicyStats *s) {
     for (int v = 0; v < 3; v++)
         for (int k = 0; k < KINDS; k++) {
             double *values = *array_of(vectors[v], k);
-            for (int i = 0; values && i < vectors[v]->dim; i++) values[i] = (double)(float)values[i];
+            for (int i = 0; values && i < vectors[v]->dim; i++)
+                values[i] = (double)(float)values[i];
         }
 }
 
@@ -47,11 +48,13 @@ bool policy_normalizers(const PolicyConfig *p, const PolicyStats *s, Normalizer 
     if (p->env_dim && !normalizer_init(env, "observation.environment_state", mode_named(modes->env),
                                        &s->env, p->env_dim, err))
         return false;
-    return normalizer_init(action, "action", mode_named(modes->action), &s->action, p->action_dim, err);
+    return normalizer_init(action, "action", mode_named(modes->action), &s->action, p->action_dim,
+                           err);
 }
 
 // ---- where numbers come from --------------------------------------------------------------------
-// The values of one statistic of a feature into out (at most `room`); returns how many there are, 0 none.
+// The values of one statistic of a feature into out (at most `room`); returns how many there are, 0
+// none.
 typedef int64_t (*Source)(const void *from, const char *feature, const char *kind, double *out,
                           int64_t room);
 
@@ -109,8 +112,9 @@ CHECKED static bool take_vector(const void *from, Source source, const char *whe
             continue;
         }
         mem_free(values);
-        if (n) return fail(err, "%s: its %s of %s has %lld values, but the policy's %s has %d", where,
-                           kinds[k], feature, (long long)n, feature, dim);
+        if (n)
+            return fail(err, "%s: its %s of %s has %lld values, but the policy's %s has %d", where,
+                        kinds[k], feature, (long long)n, feature, dim);
     }
     if (source(from, feature, "count", &count, 1) && count > 0 && count < 9e15)
         out->count = (int64_t)count;
@@ -132,15 +136,16 @@ CHECKED static bool take_camera(const void *from, Source source, const char *whe
 
 CHECKED static bool take_all(const void *from, Source source, const char *where,
                              const PolicyConfig *p, PolicyStats *out, Error *err) {
-    if (p->state_dim && !take_vector(from, source, where, "observation.state", p->state_dim,
-                                     &out->state, err))
+    if (p->state_dim &&
+        !take_vector(from, source, where, "observation.state", p->state_dim, &out->state, err))
         return false;
     if (p->env_dim && !take_vector(from, source, where, "observation.environment_state", p->env_dim,
                                    &out->env, err))
         return false;
     if (!take_vector(from, source, where, "action", p->action_dim, &out->action, err)) return false;
     for (int i = 0; i < p->n_cameras; i++)
-        if (!take_camera(from, source, where, p->cameras[i].name, &out->images[i], err)) return false;
+        if (!take_camera(from, source, where, p->cameras[i].name, &out->images[i], err))
+            return false;
     return true;
 }
 
@@ -178,8 +183,8 @@ CHECKED static bool read_processor(const char *dir, const char *pipeline, const 
 }
 
 // Old checkpoints have them among the weights. *there: whether this one does.
-CHECKED static bool read_buffers(const char *dir, const PolicyConfig *p, PolicyStats *out, bool *there,
-                                 Error *err) {
+CHECKED static bool read_buffers(const char *dir, const PolicyConfig *p, PolicyStats *out,
+                                 bool *there, Error *err) {
     char path[POLICY_PATH + 64];
     Safetensors *s = NULL;
     snprintf(path, sizeof path, "%s/model.safetensors", dir);
@@ -204,7 +209,8 @@ CHECKED static bool read_dataset(const char *dataset, const PolicyConfig *p, Pol
 }
 
 // What normalising needs is there and finite.
-CHECKED static bool check(const PolicyConfig *p, const PolicyStats *s, const char *dir, Error *err) {
+CHECKED static bool check(const PolicyConfig *p, const PolicyStats *s, const char *dir,
+                          Error *err) {
     Normalizer state = {0}, env = {0}, action = {0};
     Error why;
     bool ok = policy_normalizers(p, s, &state, &env, &action, &why);
@@ -214,8 +220,8 @@ CHECKED static bool check(const PolicyConfig *p, const PolicyStats *s, const cha
     return ok || fail(err, "%s: %.900s", dir, why.text);
 }
 
-bool policy_read_stats(const char *dir, const char *dataset, const PolicyConfig *p, PolicyStats *out,
-                       Error *err) {
+bool policy_read_stats(const char *dir, const char *dataset, const PolicyConfig *p,
+                       PolicyStats *out, Error *err) {
     char pipeline[POLICY_PATH + 64];
     bool there = true, ok;
     *out = (PolicyStats){0};
@@ -224,10 +230,13 @@ bool policy_read_stats(const char *dir, const char *dataset, const PolicyConfig 
         ok = read_processor(dir, pipeline, p, out, err);
     } else {
         ok = read_buffers(dir, p, out, &there, err);
-        if (ok && !there && dataset) ok = read_dataset(dataset, p, out, err);
+        if (ok && !there && dataset)
+            ok = read_dataset(dataset, p, out, err);
         else if (ok && !there)
-            ok = fail(err, "%s: no statistics in it: neither policy_preprocessor.json nor buffers among "
-                           "the weights; name the dataset it was trained on", dir);
+            ok = fail(err,
+                      "%s: no statistics in it: neither policy_preprocessor.json nor buffers among "
+                      "the weights; name the dataset it was trained on",
+                      dir);
     }
     ok = ok && check(p, out, dir, err);
     if (!ok) {

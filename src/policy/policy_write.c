@@ -25,8 +25,12 @@ CHECKED static bool write_model(const char *dir, const Params *p, Error *err) {
         size_t bytes = (size_t)q->count * sizeof(float);
         float *values = mem_alloc(bytes);
         param_get(p, q, values);
-        *e = (SafetensorsEntry){.name = q->name, .type = ST_F32, .rank = q->rank,
-                                .count = q->count, .data = values, .bytes = bytes};
+        *e = (SafetensorsEntry){.name = q->name,
+                                .type = ST_F32,
+                                .rank = q->rank,
+                                .count = q->count,
+                                .data = values,
+                                .bytes = bytes};
         memcpy(e->shape, q->shape, sizeof q->shape);
     }
     bool ok = safetensors_write(path, entries, p->count, true, err);

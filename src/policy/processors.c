@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// LeRobot's policy_preprocessor and policy_postprocessor: what it does to a batch before and after the
-// policy, and the statistics it does it with.
+// LeRobot's policy_preprocessor and policy_postprocessor: what it does to a batch before and after
+// the policy, and the statistics it does it with.
 #include "policy/policy.h"
 
 #include "formats/json.h"
@@ -25,10 +25,13 @@ static void add(Tensors *t, const char *feature, const char *kind, const double 
     if (!values || count == 0) return;
     float *data = arena_alloc(&t->arena, (size_t)count * sizeof *data);
     for (int i = 0; i < count; i++) data[i] = (float)values[i];
-    t->entries[t->n++] = (SafetensorsEntry){
-        .name = arena_printf(&t->arena, "%s.%s", feature, kind), .type = ST_F32,
-        .rank = image ? 3 : 1, .shape = {count, 1, 1}, .count = count, .data = data,
-        .bytes = (size_t)count * sizeof *data};
+    t->entries[t->n++] = (SafetensorsEntry){.name = arena_printf(&t->arena, "%s.%s", feature, kind),
+                                            .type = ST_F32,
+                                            .rank = image ? 3 : 1,
+                                            .shape = {count, 1, 1},
+                                            .count = count,
+                                            .data = data,
+                                            .bytes = (size_t)count * sizeof *data};
 }
 
 static void add_vector(Tensors *t, const char *feature, const Stats *s) {
@@ -79,9 +82,11 @@ static json_t *device_step(const char *device) {
     return step("device_processor", json_pack("{s:s, s:n}", "device", device, "float_dtype"), NULL);
 }
 
-static json_t *normalizer(const char *name, json_t *features, const json_t *policy, const char *file) {
+static json_t *normalizer(const char *name, json_t *features, const json_t *policy,
+                          const char *file) {
     json_t *map = json_deep_copy(json_object_get(policy, "normalization_mapping"));
-    return step(name, json_pack("{s:f, s:o, s:o}", "eps", 1e-8, "features", features, "norm_map", map),
+    return step(name,
+                json_pack("{s:f, s:o, s:o}", "eps", 1e-8, "features", features, "norm_map", map),
                 file);
 }
 
@@ -94,19 +99,20 @@ CHECKED static bool write_pipeline(const char *dir, const char *name, json_t *st
     return ok;
 }
 
-bool processors_write(const char *dir, const PolicyConfig *p, const PolicyStats *stats, Error *err) {
+bool processors_write(const char *dir, const PolicyConfig *p, const PolicyStats *stats,
+                      Error *err) {
     json_t *policy = policy_to_json(p);
     const json_t *inputs = json_object_get(policy, "input_features");
     const json_t *outputs = json_object_get(policy, "output_features");
     json_t *all = json_deep_copy(inputs), *before = json_array(), *after = json_array();
     json_object_update(all, (json_t *)outputs);
-    json_array_append_new(before, step("rename_observations_processor",
-                                       json_pack("{s:{}}", "rename_map"), NULL));
+    json_array_append_new(
+        before, step("rename_observations_processor", json_pack("{s:{}}", "rename_map"), NULL));
     json_array_append_new(before, step("to_batch_processor", json_object(), NULL));
     json_array_append_new(before, device_step(p->device ? p->device : "cpu"));
     json_array_append_new(before, normalizer("normalizer_processor", all, policy, STATE_FILE_PRE));
-    json_array_append_new(after, normalizer("unnormalizer_processor", json_deep_copy(outputs), policy,
-                                            STATE_FILE_POST));
+    json_array_append_new(after, normalizer("unnormalizer_processor", json_deep_copy(outputs),
+                                            policy, STATE_FILE_POST));
     json_array_append_new(after, device_step("cpu"));
     json_decref(policy);
     // Both pipelines are given away, so both are written or freed.

@@ -29,7 +29,8 @@ CHECKED static bool write_policy(const char *parent, const char *name, const Che
     return ok && sync_dir(dir, err);
 }
 
-CHECKED static bool write_training_state(const char *parent, const CheckpointParts *what, Error *err) {
+CHECKED static bool write_training_state(const char *parent, const CheckpointParts *what,
+                                         Error *err) {
     char dir[PATH_SIZE + 128];
     snprintf(dir, sizeof dir, "%s/training_state", parent);
     return make_dirs(dir, err) &&

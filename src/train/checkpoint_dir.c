@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names in OUTPUT_DIR/checkpoints. Whatever moment a process is killed at, every name made of digits is a
-// whole checkpoint; what begins with a dot or ends in .old is rubbish for the next run.
+// Names in OUTPUT_DIR/checkpoints. Whatever moment a process is killed at, every name made of
+// digits is a whole checkpoint; what begins with a dot or ends in .old is rubbish for the next run.
 #include "train/checkpoint.h"
 
 #include "base/file.h"
@@ -15,8 +15,8 @@
 
 enum { PATH_SIZE = 4096 };
 
-// For file systems that cannot swap two names: the old one steps aside first. A process killed in between
-// leaves it as PATH.old, which checkpoints_clean puts back.
+// For file systems that cannot swap two names: the old one steps aside first. A process killed in
+// between leaves it as PATH.old, which checkpoints_clean puts back.
 CHECKED static bool replace(const char *temporary, const char *path, Error *err) {
     char aside[PATH_SIZE + 128];
     snprintf(aside, sizeof aside, "%s.old", path);
@@ -65,7 +65,8 @@ static int64_t step_of(const char *name) {
 // "000050.old" -> whether 000050 is gone, so that this is the checkpoint itself.
 static bool is_displaced(const char *checkpoints, const char *name, char *path, size_t size) {
     size_t n = strlen(name);
-    if (n < 5 || !isdigit((unsigned char)name[0]) || strcmp(name + n - 4, ".old") != 0) return false;
+    if (n < 5 || !isdigit((unsigned char)name[0]) || strcmp(name + n - 4, ".old") != 0)
+        return false;
     snprintf(path, size, "%s/%.*s", checkpoints, (int)(n - 4), name);
     return !dir_exists(path);
 }
@@ -73,7 +74,8 @@ static bool is_displaced(const char *checkpoints, const char *name, char *path, 
 static bool is_rubbish(const char *name) {
     size_t n = strlen(name);
     bool temporary = n > 4 && strcmp(name + n - 4, ".tmp") == 0 && name[0] == '.';
-    return temporary || (n > 4 && isdigit((unsigned char)name[0]) && strcmp(name + n - 4, ".old") == 0);
+    return temporary ||
+           (n > 4 && isdigit((unsigned char)name[0]) && strcmp(name + n - 4, ".old") == 0);
 }
 
 bool checkpoints_clean(const char *checkpoints, Error *err) {
@@ -85,7 +87,8 @@ bool checkpoints_clean(const char *checkpoints, Error *err) {
         snprintf(path, sizeof path, "%s/%s", checkpoints, e->d_name);
         if (is_displaced(checkpoints, e->d_name, whole, sizeof whole))
             ok = rename(path, whole) == 0 || fail_errno(err, "%s: cannot move back", path);
-        else if (is_rubbish(e->d_name)) ok = remove_tree(path, err);
+        else if (is_rubbish(e->d_name))
+            ok = remove_tree(path, err);
     }
     closedir(dir);
     return ok;

@@ -33,8 +33,10 @@ void ema_update(Ema *e) {
     if (!e->params) return;
     Device *d = e->params->device;
     double decay = ema_decay(e->config, ++e->updates);
-    if (decay == 0) d->copy(d, e->average, e->params->values);
-    else d->lerp(d, e->average, e->params->values, (float)(1 - decay));
+    if (decay == 0)
+        d->copy(d, e->average, e->params->values);
+    else
+        d->lerp(d, e->average, e->params->values, (float)(1 - decay));
 }
 
 void ema_swap_in(Ema *e, Act *act) {

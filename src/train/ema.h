@@ -19,8 +19,8 @@ void ema_free(Ema *e); // a zeroed struct is allowed
 double ema_decay(const EmaConfig *c, int64_t n);
 // After every optimiser step: issues one op.
 void ema_update(Ema *e);
-// Puts the average in the weights' place, for an evaluation, and back. The gradients are the place the
-// weights wait in, so no step may be under way; they are zero after it.
+// Puts the average in the weights' place, for an evaluation, and back. The gradients are the place
+// the weights wait in, so no step may be under way; they are zero after it.
 void ema_swap_in(Ema *e, Act *act);
 void ema_swap_out(Ema *e, Act *act);
 // The params with the average for weights, to be saved. Borrows everything.

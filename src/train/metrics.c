@@ -29,7 +29,8 @@ static bool line_stays(const char *line, size_t length, int64_t step, bool eval_
     json_t *object = json_loadb(line, length, 0, NULL);
     const json_t *at = json_object_get(object, "step");
     bool stays = json_is_integer(at) && json_integer_value(at) <= step;
-    if (eval_due && json_integer_value(at) == step) stays = stays && json_object_get(object, "loss");
+    if (eval_due && json_integer_value(at) == step)
+        stays = stays && json_object_get(object, "loss");
     json_decref(object);
     return stays;
 }

@@ -23,9 +23,9 @@ typedef struct Metrics {
 
 // Opens OUTPUT_DIR/metrics.jsonl for appending; path is borrowed.
 CHECKED bool metrics_open(Metrics *m, const char *path, Error *err);
-// Before a run goes on after `step`: takes the lines of later steps out of the file, and a half one at its
-// end. eval_due: the held-out losses of that very step too, as they will be computed again. Whole or not at
-// all; a file that is not there is no error.
+// Before a run goes on after `step`: takes the lines of later steps out of the file, and a half one
+// at its end. eval_due: the held-out losses of that very step too, as they will be computed again.
+// Whole or not at all; a file that is not there is no error.
 CHECKED bool metrics_cut(const char *path, int64_t step, bool eval_due, Error *err);
 // What was written is on the disk when this returns.
 CHECKED bool metrics_sync(Metrics *m, Error *err);
@@ -37,7 +37,8 @@ void metrics_line(const Metrics *m, int64_t step, char *out, size_t size);
 // Appends the same figures as one JSON line. A full disk is reported, not fatal.
 CHECKED bool metrics_write(Metrics *m, int64_t step, Error *err);
 // key: "eval_loss", or "ema_eval_loss" for the moving average's.
-CHECKED bool metrics_write_eval(Metrics *m, int64_t step, const char *key, double eval_loss, Error *err);
+CHECKED bool metrics_write_eval(Metrics *m, int64_t step, const char *key, double eval_loss,
+                                Error *err);
 double metrics_mean_loss(const Metrics *m);
 void metrics_reset(Metrics *m);
 // 1600 -> "2K", 51605386 -> "52M": LeRobot's big numbers, no decimals, halves to even.

@@ -28,7 +28,8 @@ CHECKED static bool make_output(Run *r, Error *err) {
     return true;
 }
 
-// A lock that ends with the process, however it ends. A file system without locks is taken as it is.
+// A lock that ends with the process, however it ends. A file system without locks is taken as it
+// is.
 CHECKED static bool lock_output(Run *r, Error *err) {
     const char *dir = r->config->output_dir;
     r->output_lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -78,19 +79,26 @@ void run_close_output(Run *r) {
 static TrainingState state_after(const Run *r, int64_t step) {
     const TrainConfig *c = r->config;
     int64_t first = r->first_step - 1; // steps that were taken before this process
-    return (TrainingState){.step = step, .next_batch = r->resumed.next_batch + step - first,
-                           .batch_size = c->batch_size, .frames = r->n_train, .seed = c->seed,
+    return (TrainingState){.step = step,
+                           .next_batch = r->resumed.next_batch + step - first,
+                           .batch_size = c->batch_size,
+                           .frames = r->n_train,
+                           .seed = c->seed,
                            .threads = r->device->threads,
                            .ema_updates = r->ema.params ? r->ema.updates : -1,
-                           .eval_due = r->eval_due, .sums = r->metrics.sums};
+                           .eval_due = r->eval_due,
+                           .sums = r->metrics.sums};
 }
 
 bool run_save(Run *r, int64_t step, Error *err) {
     TrainingState state = state_after(r, step);
     Params average = r->ema.params ? ema_params(&r->ema) : (Params){0};
-    const CheckpointParts parts = {.config = r->config, .params = &r->params,
-                                   .average = r->ema.params ? &average : NULL, .stats = &r->stats,
-                                   .optimizer = &r->optimizer, .state = &state};
+    const CheckpointParts parts = {.config = r->config,
+                                   .params = &r->params,
+                                   .average = r->ema.params ? &average : NULL,
+                                   .stats = &r->stats,
+                                   .optimizer = &r->optimizer,
+                                   .state = &state};
     char checkpoints[PATH_SIZE + 64];
     Error why;
     if (!metrics_sync(&r->metrics, &why)) log_warn("%s", why.text);
@@ -128,8 +136,9 @@ static void warn_of_changes(const Run *r) {
         log_warn("The run had %lld threads and has %d now: sums may differ in their last digits",
                  (long long)s->threads, r->device->threads);
     if (s->frames != r->n_train || s->seed != c->seed || s->batch_size != c->batch_size)
-        log_warn("Frames, seed or batch size are not those of the checkpoint: the order of the data "
-                 "changes");
+        log_warn(
+            "Frames, seed or batch size are not those of the checkpoint: the order of the data "
+            "changes");
 }
 
 bool run_restore(Run *r, Error *err) {

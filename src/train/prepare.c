@@ -62,8 +62,9 @@ CHECKED static bool find_statistics(Run *r, Error *err) {
 
 CHECKED static bool prepare_statistics(Run *r, Error *err) {
     r->window = policy_window(&r->config->policy);
-    return find_statistics(r, err) && policy_normalizers(&r->config->policy, &r->stats, &r->state_norm,
-                                                         &r->env_norm, &r->action_norm, err);
+    return find_statistics(r, err) &&
+           policy_normalizers(&r->config->policy, &r->stats, &r->state_norm, &r->env_norm,
+                              &r->action_norm, err);
 }
 
 // First of all: a device that is not there is no reason to read a dataset.
@@ -85,7 +86,8 @@ CHECKED static bool prepare_model(Run *r, Error *err) {
                    err) &&
            optimizer_init(&r->optimizer, &r->params, c, err) &&
            (!c->ema.enable || ema_init(&r->ema, &c->ema, &r->params, err)) &&
-           (!c->resume || run_restore(r, err)) && (step_init(&r->step, r->act, &r->optimizer), true);
+           (!c->resume || run_restore(r, err)) &&
+           (step_init(&r->step, r->act, &r->optimizer), true);
 }
 
 double run_lr_factor(const Run *r, int64_t step) {

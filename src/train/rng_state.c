@@ -26,9 +26,11 @@ bool rng_state_write(const char *dir, uint64_t seed, Error *err) {
         put_u64(torch + TORCH_WORDS_AT + 8 * i, word);
     }
     python[WORDS] = WORDS;
-#define ENTRY(tensor_name, tensor_type, elements, values)                                           \
-    {.name = tensor_name, .type = tensor_type, .rank = 1, .shape = {elements}, .count = elements,   \
-     .data = values, .bytes = sizeof *(values) * (elements)}
+#define ENTRY(tensor_name, tensor_type, elements, values)                                          \
+    {                                                                                              \
+        .name = tensor_name, .type = tensor_type, .rank = 1, .shape = {elements},                  \
+        .count = elements, .data = values, .bytes = sizeof *(values) * (elements)                  \
+    }
     const SafetensorsEntry entries[] = {
         ENTRY("py_rng_version", ST_I64, 1, &version),
         ENTRY("py_rng_state", ST_I64, WORDS + 1, python),

@@ -24,7 +24,7 @@ typedef struct Run {
     Params params;
     Act *act;
     Optimizer optimizer;
-    Ema ema;               // empty without --ema.enable
+    Ema ema; // empty without --ema.enable
     Step step;
     int64_t *step_rows[2]; // (batch_size) rows of the steps under way
     int64_t first_step;    // of this process: 1, or what follows the checkpoint
@@ -46,11 +46,13 @@ typedef struct Run {
 CHECKED bool run_prepare(Run *r, Error *err);
 // Factor of both learning rates at a step, counted from 1.
 double run_lr_factor(const Run *r, int64_t step);
-// output.c: the run's directory: made, or, for a run that goes on, cleaned of what a killed one left;
-// metrics.jsonl ready for the next line. Of two processes that want one directory the second is refused.
+// output.c: the run's directory: made, or, for a run that goes on, cleaned of what a killed one
+// left; metrics.jsonl ready for the next line. Of two processes that want one directory the second
+// is refused.
 CHECKED bool run_open_output(Run *r, Error *err);
 void run_close_output(Run *r);
-// Saves a checkpoint of the step last taken, removes old ones; fails only when the checkpoint is not there.
+// Saves a checkpoint of the step last taken, removes old ones; fails only when the checkpoint is
+// not there.
 CHECKED bool run_save(Run *r, int64_t step, Error *err);
 // The weights, moments and counters of the checkpoint that the run goes on from.
 CHECKED bool run_restore(Run *r, Error *err);

@@ -54,12 +54,14 @@ CHECKED static bool settle_resume(TrainConfig *c, const char *file, const char *
     path_parent(run, sizeof run, checkpoints);
     if (strcmp(base_name(model), "pretrained_model") != 0 ||
         strcmp(base_name(checkpoints), "checkpoints") != 0)
-        return fail(err, "--config_path=%s: not RUN/checkpoints/STEP/pretrained_model, so there is no run "
-                         "to go on with; --policy.path starts a new one from its weights",
-                    c->config_path);
+        return fail(
+            err,
+            "--config_path=%s: not RUN/checkpoints/STEP/pretrained_model, so there is no run "
+            "to go on with; --policy.path starts a new one from its weights",
+            c->config_path);
     if (flag_output && !same_place(flag_output, run))
-        return fail(err, "--output_dir=%s: a resumed run goes on in its own directory, %s", flag_output,
-                    run);
+        return fail(err, "--output_dir=%s: a resumed run goes on in its own directory, %s",
+                    flag_output, run);
     if (!same_place(c->output_dir, run)) c->output_dir = arena_strdup(&c->arena, run);
     c->resume_from = arena_strdup(&c->arena, model);
     return true;

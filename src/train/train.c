@@ -74,8 +74,8 @@ CHECKED static bool train_step(Run *r, int64_t step, bool wait, Error *err) {
     return true;
 }
 
-// The figures since the last line. A stop shows them without ending their window, so that metrics.jsonl
-// becomes what it would be without the stop.
+// The figures since the last line. A stop shows them without ending their window, so that
+// metrics.jsonl becomes what it would be without the stop.
 static void log_step(Run *r, int64_t step, bool show_only, TrainResult *result) {
     char line[512];
     Error err;
@@ -103,8 +103,8 @@ static void tell_loss(Run *r, int64_t step, const char *name, double loss) {
     if (!metrics_write_eval(&r->metrics, step, name, loss, &err)) log_warn("%s", err.text);
 }
 
-// A stop leaves the evaluation to whoever goes on with the run: its lines are written together or not at
-// all.
+// A stop leaves the evaluation to whoever goes on with the run: its lines are written together or
+// not at all.
 CHECKED static bool evaluate_step(Run *r, int64_t step, Error *err) {
     bool average = r->ema.params && r->config->ema.use_for_eval;
     double loss, average_loss = 0;
@@ -227,7 +227,8 @@ static void drop_output(Run *r) {
 static void log_stopped(const Run *r) {
     log_info("Stopped after step %lld of %lld", (long long)r->taken, (long long)r->config->steps);
     if (r->saved_step == r->taken)
-        log_info("To go on: tact train --config_path=%s/pretrained_model/train_config.json --resume=true",
+        log_info("To go on: tact train --config_path=%s/pretrained_model/train_config.json "
+                 "--resume=true",
                  r->checkpoint);
     else
         log_info("Nothing was saved (--save_checkpoint=false); last checkpoint: %s",
@@ -243,7 +244,8 @@ bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result
     if (ok && r->resumed.step)
         log_info("Resume offline training on a fixed dataset after step %lld, from %s",
                  (long long)r->resumed.step, r->checkpoint);
-    else if (ok) log_info("Start offline training on a fixed dataset");
+    else if (ok)
+        log_info("Start offline training on a fixed dataset");
     if (ok && !train_loop(r, result, err)) {
         finish_quietly(r);
         keep_weights(r, r->taken, err);
@@ -252,7 +254,8 @@ bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result
     result->step = r->taken;
     clear_progress(r);
     snprintf(result->checkpoint, sizeof result->checkpoint, "%s", r->checkpoint);
-    if (ok && result->stopped) log_stopped(r);
+    if (ok && result->stopped)
+        log_stopped(r);
     else if (ok) log_info("End of training");
     if (r->made_output && result->step == 0) drop_output(r);
     run_free(r);

@@ -53,9 +53,10 @@ CHECKED bool policy_image_stats(const PolicyConfig *policy, const Dataset *ds, b
                                 ImageStats *out, Error *err);
 
 // ---- start.c ----------------------------------------------------------------------------------
-// The configuration that the flags of `tact train` (argv without program and command) ask for: defaults,
-// then the settings of the checkpoint that --config_path or --policy.path names, then the flags. Filled
-// in and checked. With --resume=true output_dir is the run that the checkpoint lies in.
+// The configuration that the flags of `tact train` (argv without program and command) ask for:
+// defaults, then the settings of the checkpoint that --config_path or --policy.path names, then the
+// flags. Filled in and checked. With --resume=true output_dir is the run that the checkpoint lies
+// in.
 CHECKED bool train_start(TrainConfig *config, int argc, char **argv, time_t now, Error *err);
 
 #endif

@@ -16,33 +16,37 @@ CHECKED static bool take_int(const json_t *object, const char *path, const char 
     const json_t *value = json_object_get(object, key);
     *out = json_integer_value(value);
     if (!json_is_integer(value) || *out < least)
-        return fail(err, "%s: \"%s\" is not a whole number of at least %lld; the checkpoint is damaged",
+        return fail(err,
+                    "%s: \"%s\" is not a whole number of at least %lld; the checkpoint is damaged",
                     path, key, (long long)least);
     return true;
 }
 
-CHECKED static bool take_number(const json_t *object, const char *path, const char *key, double *out,
-                                Error *err) {
+CHECKED static bool take_number(const json_t *object, const char *path, const char *key,
+                                double *out, Error *err) {
     const json_t *value = json_object_get(object, key);
     *out = json_number_value(value);
-    return json_is_number(value) || fail(err, "%s: \"%s\" is not a number; the checkpoint is damaged",
-                                         path, key);
+    return json_is_number(value) ||
+           fail(err, "%s: \"%s\" is not a number; the checkpoint is damaged", path, key);
 }
 
 CHECKED static bool take_sums(const json_t *root, const char *path, MetricSums *m, Error *err) {
     const json_t *o = json_object_get(root, "since_last_log");
-    return take_int(o, path, "count", 0, &m->count, err) && take_number(o, path, "loss", &m->loss, err) &&
-           take_number(o, path, "l1", &m->l1, err) && take_number(o, path, "kld", &m->kld, err) &&
+    return take_int(o, path, "count", 0, &m->count, err) &&
+           take_number(o, path, "loss", &m->loss, err) && take_number(o, path, "l1", &m->l1, err) &&
+           take_number(o, path, "kld", &m->kld, err) &&
            take_number(o, path, "grad_norm", &m->grad_norm, err) &&
            take_number(o, path, "update_s", &m->update_s, err) &&
-           take_number(o, path, "data_s", &m->data_s, err) && take_number(o, path, "lr", &m->lr, err);
+           take_number(o, path, "data_s", &m->data_s, err) &&
+           take_number(o, path, "lr", &m->lr, err);
 }
 
 CHECKED static bool take_state(const json_t *root, const char *path, TrainingState *s, Error *err) {
     int64_t version, step = s->step;
     if (!take_int(root, path, "version", 1, &version, err)) return false;
-    if (version != 1) return fail(err, "%s: of version %lld; use the tact that wrote it", path,
-                                  (long long)version);
+    if (version != 1)
+        return fail(err, "%s: of version %lld; use the tact that wrote it", path,
+                    (long long)version);
     if (!take_int(root, path, "step", 1, &s->step, err) ||
         !take_int(root, path, "next_batch", 0, &s->next_batch, err) ||
         !take_int(root, path, "batch_size", 1, &s->batch_size, err) ||
@@ -54,7 +58,8 @@ CHECKED static bool take_state(const json_t *root, const char *path, TrainingSta
         return false;
     s->eval_due = json_is_true(json_object_get(root, "eval_due"));
     if (s->step != step)
-        return fail(err, "%s: of step %lld, but training_step.json of %lld; the checkpoint is damaged",
+        return fail(err,
+                    "%s: of step %lld, but training_step.json of %lld; the checkpoint is damaged",
                     path, (long long)s->step, (long long)step);
     s->ours = true;
     return true;
@@ -65,8 +70,10 @@ bool training_state_read(const char *dir, TrainingState *state, Error *err) {
     json_t *root = NULL;
     *state = (TrainingState){.ema_updates = -1};
     if (!dir_exists(dir))
-        return fail(err, "%s: not there; without it a run cannot go on, only a new one start from the "
-                         "weights (--policy.path)", dir);
+        return fail(err,
+                    "%s: not there; without it a run cannot go on, only a new one start from the "
+                    "weights (--policy.path)",
+                    dir);
     snprintf(path, sizeof path, "%s/training_step.json", dir);
     bool ok = json_read(path, &root, err) && take_int(root, path, "step", 1, &state->step, err);
     json_decref(root);
@@ -86,7 +93,8 @@ typedef struct Reading {
     int number; // of the optimiser's tensor
 } Reading;
 
-CHECKED static bool find(const Reading *r, const char *kind, const SafetensorsEntry **out, Error *err) {
+CHECKED static bool find(const Reading *r, const char *kind, const SafetensorsEntry **out,
+                         Error *err) {
     char name[64];
     snprintf(name, sizeof name, "state/%d/%s", r->number, kind);
     *out = safetensors_find(r->file, name);
@@ -100,12 +108,14 @@ CHECKED static bool read_moment(const Reading *r, const char *kind, bool square,
     if (!find(r, kind, &e, err)) return false;
     bool same = e->rank == q->rank;
     for (int i = 0; same && i < q->rank; i++) same = e->shape[i] == q->shape[i];
-    if (!same) return fail(err, "%s: tensor \"%s\" has not the shape of %s", r->path, e->name, q->name);
-    if (!safetensors_copy_f32(e, out, q->count, &why)) return fail(err, "%s: %s", r->path, why.text);
+    if (!same)
+        return fail(err, "%s: tensor \"%s\" has not the shape of %s", r->path, e->name, q->name);
+    if (!safetensors_copy_f32(e, out, q->count, &why))
+        return fail(err, "%s: %s", r->path, why.text);
     for (int64_t i = 0; i < q->count; i++)
         if (!isfinite(out[i]) || (square && out[i] < 0))
-            return fail(err, "%s: value %lld of tensor \"%s\" cannot be; the file is damaged", r->path,
-                        (long long)i, e->name);
+            return fail(err, "%s: value %lld of tensor \"%s\" cannot be; the file is damaged",
+                        r->path, (long long)i, e->name);
     return true;
 }
 

@@ -24,30 +24,47 @@ static char *spelled(json_t *value) {
 
 // Both of a configuration's files, as text.
 static void assert_same(const TrainConfig *a, const TrainConfig *b) {
-    char *texts[] = {spelled(train_config_to_json(a)), spelled(train_config_to_json(b)),
-                     spelled(policy_to_tact_json(&a->policy)), spelled(policy_to_tact_json(&b->policy)),
-                     spelled(train_config_to_tact_json(a)), spelled(train_config_to_tact_json(b))};
+    char *texts[] = {
+        spelled(train_config_to_json(a)),         spelled(train_config_to_json(b)),
+        spelled(policy_to_tact_json(&a->policy)), spelled(policy_to_tact_json(&b->policy)),
+        spelled(train_config_to_tact_json(a)),    spelled(train_config_to_tact_json(b))};
     for (int i = 0; i < 6; i += 2) assert_string_equal(texts[i], texts[i + 1]);
     for (int i = 0; i < 6; i++) mem_free(texts[i]);
 }
 
 static void what_is_written_is_read(void **state) {
     (void)state;
-    char *flags[] = {"--dataset.root=/data/x", "--dataset.episodes=[1,2]", "--policy.dim_model=64",
-                     "--policy.obs_state_horizon=3", "--policy.pose_repr=relative",
-                     "--policy.temporal_ensemble_coeff=0.01", "--policy.n_action_steps=1",
-                     "--policy.optimizer_lr=3e-5", "--steps=777", "--eval_freq=5", "--keep_last=4",
-                     "--num_workers=0", "--dataset.eval_split=0.25", "--optimizer.betas=[0.8,0.9]",
-                     "--scheduler.type=cosine_decay_with_warmup", "--scheduler.num_decay_steps=50",
-                     "--scheduler.num_warmup_steps=7", "--scheduler.peak_lr=1e-4",
-                     "--scheduler.decay_lr=1e-5", "--ema.enable=true", "--ema.decay=0.99",
-                     "--policy.normalization_mapping={VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: MIN_MAX}",
-                     "--policy.resize_shape=[64,96]", "--policy.device=cpu",
-                     "--policy.pretrained_backbone_weights=null"};
+    char *flags[] = {
+        "--dataset.root=/data/x",
+        "--dataset.episodes=[1,2]",
+        "--policy.dim_model=64",
+        "--policy.obs_state_horizon=3",
+        "--policy.pose_repr=relative",
+        "--policy.temporal_ensemble_coeff=0.01",
+        "--policy.n_action_steps=1",
+        "--policy.optimizer_lr=3e-5",
+        "--steps=777",
+        "--eval_freq=5",
+        "--keep_last=4",
+        "--num_workers=0",
+        "--dataset.eval_split=0.25",
+        "--optimizer.betas=[0.8,0.9]",
+        "--scheduler.type=cosine_decay_with_warmup",
+        "--scheduler.num_decay_steps=50",
+        "--scheduler.num_warmup_steps=7",
+        "--scheduler.peak_lr=1e-4",
+        "--scheduler.decay_lr=1e-5",
+        "--ema.enable=true",
+        "--ema.decay=0.99",
+        "--policy.normalization_mapping={VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: MIN_MAX}",
+        "--policy.resize_shape=[64,96]",
+        "--policy.device=cpu",
+        "--policy.pretrained_backbone_weights=null"};
     TrainConfig a, b;
     Error err;
     train_config_default(&a);
-    if (!train_config_parse(&a, sizeof flags / sizeof flags[0], flags, &err)) fail_msg("%s", err.text);
+    if (!train_config_parse(&a, sizeof flags / sizeof flags[0], flags, &err))
+        fail_msg("%s", err.text);
     train_config_fill(&a, 0);
     PolicyConfig *p = &a.policy;
     p->state_dim = p->action_dim = 20;
@@ -76,23 +93,32 @@ static void what_is_written_is_read(void **state) {
 
 // The keys of LeRobot 0.6: what tact does not know is passed over, what it cannot do is refused.
 static const char lerobot[] =
-    "{\"dataset\": {\"repo_id\": \"me/ds\", \"repo_type\": \"dataset\", \"root\": null, \"episodes\": null,"
-    " \"image_transforms\": {\"enable\": false, \"max_num_transforms\": 3, \"tfs\": {\"hue\": {\"weight\": 1.0}}},"
-    " \"use_imagenet_stats\": true, \"video_backend\": \"torchcodec\", \"streaming\": false, \"eval_split\": 0.5},"
+    "{\"dataset\": {\"repo_id\": \"me/ds\", \"repo_type\": \"dataset\", \"root\": null, "
+    "\"episodes\": null,"
+    " \"image_transforms\": {\"enable\": false, \"max_num_transforms\": 3, \"tfs\": {\"hue\": "
+    "{\"weight\": 1.0}}},"
+    " \"use_imagenet_stats\": true, \"video_backend\": \"torchcodec\", \"streaming\": false, "
+    "\"eval_split\": 0.5},"
     " \"env\": null, \"policy\": {\"type\": \"act\", \"n_obs_steps\": 1, \"input_features\": {"
     "\"observation.images.cam\": {\"type\": \"VISUAL\", \"shape\": [3, 48, 64]},"
     " \"observation.effort\": {\"type\": \"STATE\", \"shape\": [6]},"
     " \"observation.state\": {\"type\": \"STATE\", \"shape\": [6]}},"
-    " \"output_features\": {\"action\": {\"type\": \"ACTION\", \"shape\": [6]}}, \"device\": \"cpu\","
-    " \"use_peft\": false, \"push_to_hub\": false, \"pretrained_path\": \"some/where\", \"tags\": [\"x\"],"
+    " \"output_features\": {\"action\": {\"type\": \"ACTION\", \"shape\": [6]}}, \"device\": "
+    "\"cpu\","
+    " \"use_peft\": false, \"push_to_hub\": false, \"pretrained_path\": \"some/where\", \"tags\": "
+    "[\"x\"],"
     " \"replace_final_stride_with_dilation\": 0, \"dim_model\": 256, \"optimizer_lr\": 2e-05,"
     " \"temporal_ensemble_coeff\": null, \"normalization_mapping\":"
     " {\"VISUAL\": \"MEAN_STD\", \"STATE\": \"MEAN_STD\", \"ACTION\": \"MEAN_STD\"}},"
-    " \"output_dir\": \"outputs/x\", \"job_name\": \"act\", \"resume\": false, \"seed\": 5, \"batch_size\": 16,"
-    " \"steps\": 5000, \"env_eval_freq\": 30, \"eval_steps\": 0, \"log_freq\": 20, \"checkpoint_format\":"
-    " \"safetensors\", \"scheduler\": null, \"optimizer\": {\"type\": \"adamw\", \"lr\": 2e-05, \"eps\": 1e-07,"
+    " \"output_dir\": \"outputs/x\", \"job_name\": \"act\", \"resume\": false, \"seed\": 5, "
+    "\"batch_size\": 16,"
+    " \"steps\": 5000, \"env_eval_freq\": 30, \"eval_steps\": 0, \"log_freq\": 20, "
+    "\"checkpoint_format\":"
+    " \"safetensors\", \"scheduler\": null, \"optimizer\": {\"type\": \"adamw\", \"lr\": 2e-05, "
+    "\"eps\": 1e-07,"
     " \"betas\": [0.9, 0.99]}, \"ema\": {\"enable\": true, \"decay\": null, \"power\": 0.5},"
-    " \"accelerator\": {\"mixed_precision\": \"no\"}, \"peft\": null, \"job\": {\"target\": null}, \"rename_map\": {}}";
+    " \"accelerator\": {\"mixed_precision\": \"no\"}, \"peft\": null, \"job\": {\"target\": null}, "
+    "\"rename_map\": {}}";
 
 static void lerobots_file_is_read(void **state) {
     (void)state;
@@ -115,7 +141,8 @@ static void lerobots_file_is_read(void **state) {
     if (!policy_shapes_from_json(&c, json_object_get(root, "policy"), NULL, "file", &err))
         fail_msg("%s", err.text);
     assert_true(c.policy.state_dim == 6 && c.policy.action_dim == 6 && c.policy.n_cameras == 1);
-    assert_true(c.policy.image_height == 48 && c.policy.cameras[0].width == 64 && c.policy.arms == 0);
+    assert_true(c.policy.image_height == 48 && c.policy.cameras[0].width == 64 &&
+                c.policy.arms == 0);
     json_decref(root);
     train_config_free(&c);
 }

@@ -56,8 +56,9 @@ static void a_policy_comes_back_whole(void **state) {
     }
     char *again = at(&f->arena, f->dir, "again");
     OK(policy_export(again, b, &p.params, &p.stats, &err));
-    static const char *const files[] = {"config.json", "model.safetensors", "policy_preprocessor.json",
-                                        "policy_postprocessor.json", state_file};
+    static const char *const files[] = {"config.json", "model.safetensors",
+                                        "policy_preprocessor.json", "policy_postprocessor.json",
+                                        state_file};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         assert_same_file(model_file(f, files[i]), at(&f->arena, again, files[i]));
     policy_free(&p);
@@ -81,8 +82,9 @@ static void processors_are_lerobots(void **state) {
     const json_t *steps = json_object_get(root, "steps");
     assert_int_equal(json_array_size(steps), 4);
     for (size_t i = 0; i < 4; i++)
-        assert_string_equal(json_string_value(json_object_get(json_array_get(steps, i), "registry_name")),
-                            names[i]);
+        assert_string_equal(
+            json_string_value(json_object_get(json_array_get(steps, i), "registry_name")),
+            names[i]);
     const json_t *last = json_array_get(steps, 3), *config = json_object_get(last, "config");
     assert_int_equal(json_object_size(config), 3); // LeRobot passes them on as arguments
     assert_int_equal(json_object_size(json_object_get(config, "features")), 3);
@@ -117,8 +119,13 @@ static void rewrite(const char *path, const char *drop, const SafetensorsEntry *
 }
 
 static SafetensorsEntry vector(const char *name, const float *values, int n) {
-    return (SafetensorsEntry){.name = name, .type = ST_F32, .rank = 1, .shape = {n}, .count = n,
-                              .data = values, .bytes = (size_t)n * sizeof *values};
+    return (SafetensorsEntry){.name = name,
+                              .type = ST_F32,
+                              .rank = 1,
+                              .shape = {n},
+                              .count = n,
+                              .data = values,
+                              .bytes = (size_t)n * sizeof *values};
 }
 
 static const char cls[] = "model.vae_encoder_cls_embed.weight"; // (1, 16)
@@ -158,8 +165,13 @@ static void other_float_types_are_converted(void **state) {
     Policy p;
     double values[16];
     for (int i = 0; i < 16; i++) values[i] = 0.25 * i;
-    SafetensorsEntry row = {.name = cls, .type = ST_F64, .rank = 2, .shape = {1, 16}, .count = 16,
-                            .data = values, .bytes = sizeof values};
+    SafetensorsEntry row = {.name = cls,
+                            .type = ST_F64,
+                            .rank = 2,
+                            .shape = {1, 16},
+                            .count = 16,
+                            .data = values,
+                            .bytes = sizeof values};
     save_at(f, 50);
     rewrite(model_file(f, "model.safetensors"), cls, &row, 1);
     OK(policy_load(model_dir(f), NULL, f->device, &p, &err));
@@ -198,8 +210,9 @@ static void damaged_files_are_refused(void **state) {
     refuse(f, NULL, "model.safetensors", "");
     save_at(f, 50);
     // Two tensors over the same bytes.
-    static const char overlap[] = "P\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
-                                  "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}abcd";
+    static const char overlap[] =
+        "P\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+        "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}abcd";
     char copy[sizeof overlap];
     memcpy(copy, overlap, sizeof overlap);
     copy[0] = (char)(sizeof overlap - 1 - 8 - 4);
@@ -214,7 +227,8 @@ static void damaged_files_are_refused(void **state) {
     refuse(f, NULL, "policy_preprocessor.json", "normalises");
     save_at(f, 50);
     put(model_file(f, "policy_preprocessor.json"),
-        "{\"steps\": [{\"registry_name\": \"normalizer_processor\", \"state_file\": \"../../x\"}]}");
+        "{\"steps\": [{\"registry_name\": \"normalizer_processor\", \"state_file\": "
+        "\"../../x\"}]}");
     refuse(f, NULL, "policy_preprocessor.json", "normalises");
     save_at(f, 50);
     unlink(model_file(f, "tact.json"));
@@ -229,12 +243,14 @@ static void edit(Saved *f, const char *file, const char *from, const char *to) {
     OK(file_read(model_file(f, file), &text, &size, &err));
     char *where = strstr(text, from);
     if (!where) fail_msg("%s has no %s", file, from);
-    char *changed = arena_printf(&f->arena, "%.*s%s%s", (int)(where - text), text, to, where + strlen(from));
+    char *changed =
+        arena_printf(&f->arena, "%.*s%s%s", (int)(where - text), text, to, where + strlen(from));
     put(model_file(f, file), changed);
     mem_free(text);
 }
 
-static void refuse_edit(Saved *f, const char *file, const char *from, const char *to, const char *says) {
+static void refuse_edit(Saved *f, const char *file, const char *from, const char *to,
+                        const char *says) {
     save_at(f, 50);
     edit(f, file, from, to);
     refuse(f, NULL, file, says);
@@ -247,7 +263,8 @@ static void impossible_settings_are_refused(void **state) {
     refuse_edit(f, "config.json", "\"dim_model\": 16", "\"dim_model\": -16", "dim_model");
     refuse_edit(f, "config.json", "\"chunk_size\": 4", "\"chunk_size\": 4.0", "chunk_size");
     refuse_edit(f, "config.json", "\"STATE\": \"MIN_MAX\"", "\"STATE\": \"QUANTILES\"", "MIN_MAX");
-    refuse_edit(f, "config.json", "\"shape\": [\n                3", "\"shape\": [\n                -3", "");
+    refuse_edit(f, "config.json", "\"shape\": [\n                3",
+                "\"shape\": [\n                -3", "");
     save_at(f, 50);
     edit(f, "tact.json", "\"version\": 1", "\"version\": 2");
     refuse(f, NULL, "tact.json", "version");
@@ -300,7 +317,8 @@ static void make_old(Saved *f, bool with_buffers) {
     f->parts.optimizer = NULL;
     f->parts.average = NULL;
     save_at(f, 50);
-    static const char *const files[] = {"tact.json", "policy_preprocessor.json", "policy_postprocessor.json"};
+    static const char *const files[] = {"tact.json", "policy_preprocessor.json",
+                                        "policy_postprocessor.json"};
     for (int i = 0; i < 3; i++) unlink(model_file(f, files[i]));
     if (with_buffers) rewrite(model_file(f, "model.safetensors"), NULL, buffers, 8);
 }
@@ -327,14 +345,18 @@ static void a_dataset_can_lend_its_statistics(void **state) {
     OK(make_dirs(at(&f->arena, data, "meta"), &err));
     refuse(f, data, "stats.json", "");
     put(at(&f->arena, data, "meta/stats.json"),
-        "{\"observation.state\": {\"min\": [0, 0, 0], \"max\": [1, 2, 3]}, \"action\": {\"min\": [-1, -1, -1], "
-        "\"max\": [1, 1, 1]}, \"observation.environment_state\": {\"mean\": [0, 0], \"std\": [1, 2.5]}}");
+        "{\"observation.state\": {\"min\": [0, 0, 0], \"max\": [1, 2, 3]}, \"action\": {\"min\": "
+        "[-1, -1, -1], "
+        "\"max\": [1, 1, 1]}, \"observation.environment_state\": {\"mean\": [0, 0], \"std\": [1, "
+        "2.5]}}");
     OK(policy_load(model_dir(f), data, f->device, &p, &err));
     assert_true(p.stats.state.max[2] == 3 && p.stats.env.std[1] == 2.5);
     policy_free(&p);
     put(at(&f->arena, data, "meta/stats.json"),
-        "{\"observation.state\": {\"min\": [0, 0, 0], \"max\": [1, 2, 3]}, \"action\": {\"min\": [-1, \"x\", -1], "
-        "\"max\": [1, 1, 1]}, \"observation.environment_state\": {\"mean\": [0, 0], \"std\": [1, 2.5]}}");
+        "{\"observation.state\": {\"min\": [0, 0, 0], \"max\": [1, 2, 3]}, \"action\": {\"min\": "
+        "[-1, \"x\", -1], "
+        "\"max\": [1, 1, 1]}, \"observation.environment_state\": {\"mean\": [0, 0], \"std\": [1, "
+        "2.5]}}");
     refuse(f, data, "action", "not finite");
 }
 
@@ -421,12 +443,12 @@ static void what_has_no_equal_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        CASE(a_policy_comes_back_whole), CASE(processors_are_lerobots), CASE(weights_are_taken_strictly),
-        CASE(other_float_types_are_converted), CASE(damaged_files_are_refused),
-        CASE(impossible_settings_are_refused), CASE(bad_statistics_are_refused),
-        CASE(lerobots_old_layout_loads), CASE(a_dataset_can_lend_its_statistics),
-        CASE(the_forks_pickle_is_refused), CASE(one_timestep_folds_into_plain_act),
-        CASE(what_has_no_equal_is_refused),
+        CASE(a_policy_comes_back_whole),         CASE(processors_are_lerobots),
+        CASE(weights_are_taken_strictly),        CASE(other_float_types_are_converted),
+        CASE(damaged_files_are_refused),         CASE(impossible_settings_are_refused),
+        CASE(bad_statistics_are_refused),        CASE(lerobots_old_layout_loads),
+        CASE(a_dataset_can_lend_its_statistics), CASE(the_forks_pickle_is_refused),
+        CASE(one_timestep_folds_into_plain_act), CASE(what_has_no_equal_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,8 +29,12 @@ static inline void fill_flat(Saved *f, Tensor t, float scale) {
 }
 
 static inline Stats example_stats(int dim) {
-    Stats s = {.dim = dim, .min = NEW(double, dim), .max = NEW(double, dim), .mean = NEW(double, dim),
-               .std = NEW(double, dim), .count = 321};
+    Stats s = {.dim = dim,
+               .min = NEW(double, dim),
+               .max = NEW(double, dim),
+               .mean = NEW(double, dim),
+               .std = NEW(double, dim),
+               .count = 321};
     for (int i = 0; i < dim; i++) {
         s.min[i] = -0.1 - i;
         s.max[i] = 0.7 + i;
@@ -66,15 +70,24 @@ static inline int saved_new(void **state) {
     OK(optimizer_init(&f->optimizer, &f->params, &f->config, &err));
     fill_flat(f, f->optimizer.m, -1e-3f);
     fill_flat(f, f->optimizer.v, 1e-6f);
-    f->stats = (PolicyStats){.state = example_stats(3), .action = example_stats(3),
-                             .env = example_stats(2)};
+    f->stats = (PolicyStats){
+        .state = example_stats(3), .action = example_stats(3), .env = example_stats(2)};
     policy_stats_round(&f->stats);
-    f->state = (TrainingState){.step = 50, .next_batch = 50, .batch_size = 8, .frames = 400,
-                               .seed = 1000, .threads = 1, .ema_updates = 50,
+    f->state = (TrainingState){.step = 50,
+                               .next_batch = 50,
+                               .batch_size = 8,
+                               .frames = 400,
+                               .seed = 1000,
+                               .threads = 1,
+                               .ema_updates = 50,
                                .sums = {.count = 3, .loss = 0.1, .lr = 3e-5}};
     f->optimizer.step = 50;
-    f->parts = (CheckpointParts){.config = &f->config, .params = &f->params, .average = &f->average,
-                                 .stats = &f->stats, .optimizer = &f->optimizer, .state = &f->state};
+    f->parts = (CheckpointParts){.config = &f->config,
+                                 .params = &f->params,
+                                 .average = &f->average,
+                                 .stats = &f->stats,
+                                 .optimizer = &f->optimizer,
+                                 .state = &f->state};
     *state = f;
     return 0;
 }

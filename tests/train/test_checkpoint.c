@@ -33,19 +33,26 @@ static void assert_holds_params(Saved *f, const char *step) {
 static void everything_of_lerobots_is_there(void **state) {
     Saved *f = *state;
     static const char *const files[] = {
-        "pretrained_model/config.json", "pretrained_model/model.safetensors",
-        "pretrained_model/train_config.json", "pretrained_model/tact.json",
-        "pretrained_model/policy_preprocessor.json", "pretrained_model/policy_postprocessor.json",
+        "pretrained_model/config.json",
+        "pretrained_model/model.safetensors",
+        "pretrained_model/train_config.json",
+        "pretrained_model/tact.json",
+        "pretrained_model/policy_preprocessor.json",
+        "pretrained_model/policy_postprocessor.json",
         "pretrained_model/policy_preprocessor_step_3_normalizer_processor.safetensors",
         "pretrained_model/policy_postprocessor_step_0_unnormalizer_processor.safetensors",
-        "pretrained_model_ema/model.safetensors", "training_state/training_step.json",
-        "training_state/rng_state.safetensors", "training_state/optimizer_state.safetensors",
-        "training_state/optimizer_param_groups.json", "training_state/tact_state.json"};
+        "pretrained_model_ema/model.safetensors",
+        "training_state/training_step.json",
+        "training_state/rng_state.safetensors",
+        "training_state/optimizer_state.safetensors",
+        "training_state/optimizer_param_groups.json",
+        "training_state/tact_state.json"};
     save_at(f, 50);
     assert_last(f, "000050");
     assert_holds_params(f, "last");
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        const char *path = arena_printf(&f->arena, "%s/checkpoints/000050/%s", f->config.output_dir, files[i]);
+        const char *path =
+            arena_printf(&f->arena, "%s/checkpoints/000050/%s", f->config.output_dir, files[i]);
         if (!file_exists(path)) fail_msg("%s is missing", path);
     }
     assert_false(file_exists(checkpoint_file(f, "000050/training_state/scheduler_state.json")));
@@ -96,7 +103,8 @@ static bool is_there(Saved *f, const char *name) {
 static void old_ones_are_removed(void **state) {
     Saved *f = *state;
     Error err;
-    static const char *const names[] = {"000010", "000020", "0000030", "000040", "000050", "000060", "best"};
+    static const char *const names[] = {"000010", "000020", "0000030", "000040",
+                                        "000050", "000060", "best"};
     for (int i = 0; i < 7; i++) make(f, names[i]);
     char *dir = at(&f->arena, f->config.output_dir, "checkpoints");
     OK(checkpoint_point_last(dir, "000020", &err));
@@ -116,7 +124,8 @@ static void old_ones_are_removed(void **state) {
 static void what_a_killed_run_left_is_cleaned(void **state) {
     Saved *f = *state;
     Error err;
-    static const char *const names[] = {"000010", "000010.old", "000020.old", ".000030.tmp/x", "own.old"};
+    static const char *const names[] = {"000010", "000010.old", "000020.old", ".000030.tmp/x",
+                                        "own.old"};
     for (int i = 0; i < 5; i++) make(f, names[i]);
     char *dir = at(&f->arena, f->config.output_dir, "checkpoints");
     assert_int_equal(symlink("000010", at(&f->arena, dir, ".last.tmp")), 0);
@@ -142,9 +151,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(everything_of_lerobots_is_there, saved_new, saved_free),
         cmocka_unit_test_setup_teardown(old_ones_are_removed, saved_new, saved_free),
         cmocka_unit_test_setup_teardown(what_a_killed_run_left_is_cleaned, saved_new, saved_free),
-        cmocka_unit_test_setup_teardown(the_link_moves_on_and_a_step_can_be_written_again, saved_new,
+        cmocka_unit_test_setup_teardown(the_link_moves_on_and_a_step_can_be_written_again,
+                                        saved_new, saved_free),
+        cmocka_unit_test_setup_teardown(a_failed_write_leaves_what_was_there, saved_new,
                                         saved_free),
-        cmocka_unit_test_setup_teardown(a_failed_write_leaves_what_was_there, saved_new, saved_free),
         cmocka_unit_test(steps_have_six_digits_or_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that is killed at any moment of a save. The system calls a save is made of are counted here,
-// in front of the C library's; a child process dies at the n-th, for every n, and the directory must hold
-// what it held before or what it should hold after. The same places then fail instead, as on a full disk.
+// A process that is killed at any moment of a save. The system calls a save is made of are counted
+// here, in front of the C library's; a child process dies at the n-th, for every n, and the
+// directory must hold what it held before or what it should hold after. The same places then fail
+// instead, as on a full disk.
 #include "saved.h"
 #include <dlfcn.h>
 #include <errno.h>
@@ -55,8 +56,10 @@ static void assert_whole(Saved *f, const char *name, const uint64_t *seeds, int 
     Error err;
     TrainingState s;
     Params read;
-    char *model = arena_printf(&f->arena, "%s/checkpoints/%s/pretrained_model", f->config.output_dir, name);
-    char *state = arena_printf(&f->arena, "%s/checkpoints/%s/training_state", f->config.output_dir, name);
+    char *model =
+        arena_printf(&f->arena, "%s/checkpoints/%s/pretrained_model", f->config.output_dir, name);
+    char *state =
+        arena_printf(&f->arena, "%s/checkpoints/%s/training_state", f->config.output_dir, name);
     OK(params_init(&read, f->device, &f->config.policy, true, &err));
     OK(policy_read_weights(model, &read, (WeightsOptions){0}, &err));
     PolicyStats stats;
@@ -96,8 +99,10 @@ static bool killed_at(Saved *f, int n, int64_t step, uint64_t seed) {
     }
     int status;
     assert_true(waitpid(child, &status, 0) == child);
-    if (WIFSIGNALED(status)) assert_int_equal(WTERMSIG(status), SIGKILL);
-    else assert_int_equal(WEXITSTATUS(status), 0);
+    if (WIFSIGNALED(status))
+        assert_int_equal(WTERMSIG(status), SIGKILL);
+    else
+        assert_int_equal(WEXITSTATUS(status), 0);
     return WIFEXITED(status);
 }
 

@@ -102,8 +102,8 @@ static void assert_holds(const char *path, const char *want) {
     mem_free(text);
 }
 
-// A run that goes on after step 6 writes what follows anew: later lines go, and what a killed process
-// left half written.
+// A run that goes on after step 6 writes what follows anew: later lines go, and what a killed
+// process left half written.
 static void later_lines_are_cut_off(void **state) {
     (void)state;
     char path[] = "/tmp/tact-metrics-XXXXXX";
@@ -113,7 +113,8 @@ static void later_lines_are_cut_off(void **state) {
     static const char later[] = "{\"step\": 9, \"loss\": 0.5}\n{\"step\": 12, \"lo";
     static const char damaged[] = "{\"step\": 3, \"lo{\"step\": 4}\nnonsense\n\n";
     Error err;
-    assert_true(fd >= 0 && write(fd, kept, strlen(kept)) > 0 && write(fd, later, strlen(later)) > 0);
+    assert_true(fd >= 0 && write(fd, kept, strlen(kept)) > 0 &&
+                write(fd, later, strlen(later)) > 0);
     close(fd);
     if (!metrics_cut(path, 6, false, &err)) fail_msg("%s", err.text);
     assert_holds(path, kept);

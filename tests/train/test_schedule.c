@@ -12,7 +12,8 @@
 
 static void assert_factor(const SchedulerConfig *s, int64_t taken, int64_t steps, double want) {
     double got = schedule_factor(s, taken, steps);
-    if (!(fabs(got - want) <= 1e-12)) fail_msg("after %lld steps %.15g, not %.15g", (long long)taken, got, want);
+    if (!(fabs(got - want) <= 1e-12))
+        fail_msg("after %lld steps %.15g, not %.15g", (long long)taken, got, want);
 }
 
 static void without_a_schedule_nothing_changes(void **state) {
@@ -45,8 +46,11 @@ static void diffusers_schedules(void **state) {
 
 static void cosine_decay_with_warmup(void **state) {
     (void)state;
-    SchedulerConfig s = {.type = "cosine_decay_with_warmup", .num_warmup_steps = 4,
-                         .num_decay_steps = 100, .peak_lr = 1e-3, .decay_lr = 1e-4};
+    SchedulerConfig s = {.type = "cosine_decay_with_warmup",
+                         .num_warmup_steps = 4,
+                         .num_decay_steps = 100,
+                         .peak_lr = 1e-3,
+                         .decay_lr = 1e-4};
     assert_factor(&s, 0, 1000, 0.2);
     assert_factor(&s, 2, 1000, 0.6); // half-way from 1/5 to 1
     assert_factor(&s, 50, 1000, 0.1 + 0.9 * 0.5);
@@ -61,8 +65,8 @@ static void cosine_decay_with_warmup(void **state) {
 
 static void vqbet(void **state) {
     (void)state;
-    SchedulerConfig s = {.type = "vqbet", .num_warmup_steps = 10, .num_vqvae_training_steps = 20,
-                         .num_cycles = 0.5};
+    SchedulerConfig s = {
+        .type = "vqbet", .num_warmup_steps = 10, .num_vqvae_training_steps = 20, .num_cycles = 0.5};
     assert_factor(&s, 19, 110, 1);
     assert_factor(&s, 20, 110, 0);
     assert_factor(&s, 25, 110, 0.5);
@@ -72,12 +76,16 @@ static void vqbet(void **state) {
 
 static void assert_decay(const EmaConfig *c, int64_t n, double want) {
     double got = ema_decay(c, n);
-    if (!(fabs(got - want) <= 1e-12)) fail_msg("update %lld keeps %.15g, not %.15g", (long long)n, got, want);
+    if (!(fabs(got - want) <= 1e-12))
+        fail_msg("update %lld keeps %.15g, not %.15g", (long long)n, got, want);
 }
 
 static void the_average_keeps_more_and_more(void **state) {
     (void)state;
-    EmaConfig c = {.enable = true, .decay = CONFIG_NULL_NUMBER, .inv_gamma = 1, .power = 0.75,
+    EmaConfig c = {.enable = true,
+                   .decay = CONFIG_NULL_NUMBER,
+                   .inv_gamma = 1,
+                   .power = 0.75,
                    .max_decay = 0.9999};
     assert_decay(&c, 1, 0);
     assert_decay(&c, 2, 1 - pow(2, -0.75));
@@ -96,10 +104,8 @@ static void the_average_keeps_more_and_more(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_a_schedule_nothing_changes),
-        cmocka_unit_test(diffusers_schedules),
-        cmocka_unit_test(cosine_decay_with_warmup),
-        cmocka_unit_test(vqbet),
+        cmocka_unit_test(without_a_schedule_nothing_changes), cmocka_unit_test(diffusers_schedules),
+        cmocka_unit_test(cosine_decay_with_warmup),           cmocka_unit_test(vqbet),
         cmocka_unit_test(the_average_keeps_more_and_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

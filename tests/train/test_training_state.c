@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run goes on from: written under LeRobot's names and types, read back bit for bit, refused when
-// damaged.
+// What a run goes on from: written under LeRobot's names and types, read back bit for bit, refused
+// when damaged.
 #include "saved.h"
 
 static const char moments[] = "optimizer_state.safetensors";
@@ -12,12 +12,16 @@ static char *state_dir(Saved *f) {
 static void saved_read_and_saved_again_is_the_same(void **state) {
     Saved *f = *state;
     static const char *const files[] = {
-        "training_state/optimizer_state.safetensors", "training_state/tact_state.json",
-        "training_state/training_step.json", "training_state/rng_state.safetensors",
-        "training_state/optimizer_param_groups.json", "pretrained_model/model.safetensors",
+        "training_state/optimizer_state.safetensors",
+        "training_state/tact_state.json",
+        "training_state/training_step.json",
+        "training_state/rng_state.safetensors",
+        "training_state/optimizer_param_groups.json",
+        "pretrained_model/model.safetensors",
         "pretrained_model/policy_preprocessor_step_3_normalizer_processor.safetensors",
         "pretrained_model/policy_postprocessor_step_0_unnormalizer_processor.safetensors",
-        "pretrained_model/policy_preprocessor.json", "pretrained_model_ema/model.safetensors"};
+        "pretrained_model/policy_preprocessor.json",
+        "pretrained_model_ema/model.safetensors"};
     Error err;
     f->state.eval_due = true;
     save_at(f, 50);
@@ -44,8 +48,9 @@ static void saved_read_and_saved_again_is_the_same(void **state) {
     f->config.output_dir = at(&f->arena, f->dir, "again");
     save_at(f, 50);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        assert_same_file(arena_printf(&f->arena, "%s/checkpoints/000050/%s", first, files[i]),
-                         arena_printf(&f->arena, "%s/checkpoints/000050/%s", f->config.output_dir, files[i]));
+        assert_same_file(
+            arena_printf(&f->arena, "%s/checkpoints/000050/%s", first, files[i]),
+            arena_printf(&f->arena, "%s/checkpoints/000050/%s", f->config.output_dir, files[i]));
 }
 
 static json_t *read_json(Saved *f, const char *name) {
@@ -63,9 +68,11 @@ static void groups_are_pytorchs(void **state) {
     assert_int_equal(json_array_size(groups), 2);
     const json_t *first = json_array_get(groups, 0), *second = json_array_get(groups, 1);
     assert_int_equal(json_object_size(first), 12);
-    assert_true(json_is_real(json_object_get(first, "lr")) && json_is_null(json_object_get(first, "fused")));
+    assert_true(json_is_real(json_object_get(first, "lr")) &&
+                json_is_null(json_object_get(first, "fused")));
     assert_true(json_is_true(json_object_get(first, "decoupled_weight_decay")));
-    assert_int_equal(json_array_size(json_object_get(second, "params")), 0); // no images, no backbone
+    assert_int_equal(json_array_size(json_object_get(second, "params")),
+                     0); // no images, no backbone
     int trained = 0;
     for (int i = 0; i < f->params.count; i++) trained += f->params.list[i].kind != PARAM_BUFFER;
     const json_t *numbers = json_object_get(first, "params");
@@ -76,9 +83,11 @@ static void groups_are_pytorchs(void **state) {
 
 static void a_schedule_has_its_state(void **state) {
     Saved *f = *state;
-    f->config.scheduler = (SchedulerConfig){.type = "diffuser", .name = "linear", .num_warmup_steps = 100};
+    f->config.scheduler =
+        (SchedulerConfig){.type = "diffuser", .name = "linear", .num_warmup_steps = 100};
     save_at(f, 50);
-    json_t *groups = read_json(f, "optimizer_param_groups.json"), *s = read_json(f, "scheduler_state.json");
+    json_t *groups = read_json(f, "optimizer_param_groups.json"),
+           *s = read_json(f, "scheduler_state.json");
     const json_t *first = json_array_get(groups, 0);
     assert_within(json_number_value(json_object_get(first, "initial_lr")), 1e-5, 0);
     assert_within(json_number_value(json_object_get(first, "lr")), 0.5e-5, 1e-18);
@@ -109,7 +118,8 @@ static void the_random_state_is_mt19937(void **state) {
     e = safetensors_find(s, "torch_rng_state");
     assert_true(e && e->count == 5056 && e->type == ST_U8);
     const uint8_t *torch = e->data;
-    assert_true(torch[0] == 5489 % 256 && torch[1] == 5489 / 256 && torch[8] == 1 && torch[12] == 1);
+    assert_true(torch[0] == 5489 % 256 && torch[1] == 5489 / 256 && torch[8] == 1 &&
+                torch[12] == 1);
     assert_true(torch[24] == torch[0] && torch[16] == 0);
     safetensors_close(s);
 }
@@ -132,7 +142,8 @@ static void rewrite(Saved *f, int drop, const char *name, SafetensorsEntry with)
     SafetensorsEntry *entries = NEW(SafetensorsEntry, safetensors_count(s) + 1);
     for (int i = 0; i < safetensors_count(s); i++) {
         const SafetensorsEntry *e = safetensors_entry(s, i);
-        if (strcmp(e->name, name) != 0) entries[n++] = *e;
+        if (strcmp(e->name, name) != 0)
+            entries[n++] = *e;
         else if (!drop) {
             with.name = e->name;
             entries[n++] = with;
@@ -148,8 +159,8 @@ static void damaged_moments_are_refused(void **state) {
     Error err;
     float bad[16];
     for (int i = 0; i < 16; i++) bad[i] = 1;
-    SafetensorsEntry row = {.type = ST_F32, .rank = 1, .shape = {16}, .count = 16, .data = bad,
-                            .bytes = sizeof bad};
+    SafetensorsEntry row = {
+        .type = ST_F32, .rank = 1, .shape = {16}, .count = 16, .data = bad, .bytes = sizeof bad};
     save_at(f, 50);
     // Number 12 is the VAE's class embedding, (1, 16).
     rewrite(f, 0, "state/12/exp_avg", row);
@@ -179,7 +190,8 @@ static void damaged_moments_are_refused(void **state) {
     refuse_moments(f, moments, "");
 }
 
-static void refuse_state(Saved *f, const char *file, const char *text, const char *a, const char *b) {
+static void refuse_state(Saved *f, const char *file, const char *text, const char *a,
+                         const char *b) {
     Error err = {""};
     TrainingState s;
     save_at(f, 50);
@@ -195,7 +207,8 @@ static void a_damaged_state_is_refused(void **state) {
     refuse_state(f, "training_step.json", "{\"step\": 49}", "tact_state.json", "49");
     refuse_state(f, "tact_state.json", "{}", "tact_state.json", "version");
     refuse_state(f, "tact_state.json", "{\"version\": 9}", "version 9", "");
-    refuse_state(f, "tact_state.json", "{\"version\": 1, \"step\": 50, \"next_batch\": 1e9}", "next_batch", "");
+    refuse_state(f, "tact_state.json", "{\"version\": 1, \"step\": 50, \"next_batch\": 1e9}",
+                 "next_batch", "");
     Error err;
     TrainingState s;
     assert_false(training_state_read("/nowhere/training_state", &s, &err));
@@ -215,7 +228,8 @@ static void lerobots_state_is_enough(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(saved_read_and_saved_again_is_the_same, saved_new, saved_free),
+        cmocka_unit_test_setup_teardown(saved_read_and_saved_again_is_the_same, saved_new,
+                                        saved_free),
         cmocka_unit_test_setup_teardown(groups_are_pytorchs, saved_new, saved_free),
         cmocka_unit_test_setup_teardown(a_schedule_has_its_state, saved_new, saved_free),
         cmocka_unit_test_setup_teardown(the_random_state_is_mt19937, saved_new, saved_free),

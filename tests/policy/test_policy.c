@@ -360,6 +360,38 @@ static void a_dataset_can_lend_its_statistics(void **state) {
     refuse(f, data, "action", "not finite");
 }
 
+// Two cameras, written and read without the weights of a backbone.
+static void each_camera_has_its_own(void **state) {
+    Saved *f = *state;
+    Error err;
+    PolicyConfig p = f->config.policy;
+    PolicyStats back;
+    char *dir = at(&f->arena, f->dir, "cameras");
+    p.n_cameras = 2;
+    p.cameras[0] = (CameraConfig){"observation.images.top.left", 64, 64};
+    p.cameras[1] = (CameraConfig){"observation.images.wrist", 64, 64};
+    p.image_height = p.image_width = 64;
+    f->stats.images[0] = image_stats_imagenet;
+    f->stats.images[1] = (ImageStats){{0.1f, 0.2f, 0.3f}, {0.4f, 0.5f, 0.6f}};
+    OK(make_dirs(dir, &err));
+    OK(processors_write(dir, &p, &f->stats, &err));
+    OK(policy_read_stats(dir, NULL, &p, &back, &err));
+    assert_memory_equal(back.images, f->stats.images, 2 * sizeof(ImageStats));
+    policy_stats_free(&back);
+    Safetensors *s;
+    OK(safetensors_open(at(&f->arena, dir, state_file), &s, &err));
+    const SafetensorsEntry *e = safetensors_find(s, "observation.images.top.left.mean");
+    assert_true(e && e->rank == 3 && e->shape[0] == 3 && e->shape[1] == 1 && e->shape[2] == 1);
+    safetensors_close(s);
+    f->stats.images[1].std[1] = 0;
+    OK(processors_write(dir, &p, &f->stats, &err));
+    assert_false(policy_read_stats(dir, NULL, &p, &back, &err));
+    assert_says(&err, "observation.images.wrist", "std");
+    p.cameras[1].name = "observation.images.absent";
+    assert_false(policy_read_stats(dir, NULL, &p, &back, &err));
+    assert_says(&err, "observation.images.absent", "");
+}
+
 // The fork's embedding is in a pickle; without it the policy would be another one.
 static void the_forks_pickle_is_refused(void **state) {
     Saved *f = *state;
@@ -447,7 +479,7 @@ int main(void) {
         CASE(weights_are_taken_strictly),        CASE(other_float_types_are_converted),
         CASE(damaged_files_are_refused),         CASE(impossible_settings_are_refused),
         CASE(bad_statistics_are_refused),        CASE(lerobots_old_layout_loads),
-        CASE(a_dataset_can_lend_its_statistics), CASE(the_forks_pickle_is_refused),
+        CASE(a_dataset_can_lend_its_statistics), CASE(each_camera_has_its_own), CASE(the_forks_pickle_is_refused),
         CASE(one_timestep_folds_into_plain_act), CASE(what_has_no_equal_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,6 +81,54 @@ static void groups_are_pytorchs(void **state) {
     json_decref(groups);
 }
 
+static void assert_number(const Safetensors *s, int number, int rank, int64_t first, int64_t last) {
+    char name[64];
+    snprintf(name, sizeof name, "state/%d/exp_avg", number);
+    const SafetensorsEntry *e = safetensors_find(s, name);
+    if (!e || e->rank != rank || e->shape[0] != first || e->shape[rank - 1] != last)
+        fail_msg("%s is another tensor", name);
+}
+
+// The depth of LeRobot's default ACT: 153 tensors, in the order of its registration, the backbone last.
+static void tensors_are_numbered_as_in_lerobot(void **state) {
+    Saved *f = *state;
+    Error err;
+    PolicyConfig *p = &f->config.policy;
+    Safetensors *s;
+    optimizer_free(&f->optimizer);
+    params_free(&f->params);
+    p->obs_state_horizon = 1;
+    p->temporal_pos_embed = "none";
+    p->n_encoder_layers = p->n_vae_encoder_layers = 4;
+    p->env_dim = 0;
+    p->n_cameras = 1;
+    p->cameras[0] = (CameraConfig){"observation.images.cam", 64, 64};
+    OK(params_init(&f->params, f->device, p, true, &err));
+    OK(optimizer_init(&f->optimizer, &f->params, &f->config, &err));
+    OK(make_dirs(state_dir(f), &err));
+    OK(training_state_write(state_dir(f), &f->config, &f->optimizer, &f->state, &err));
+    json_t *groups = read_json(f, "optimizer_param_groups.json");
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *numbers = json_object_get(json_array_get(groups, i), "params");
+        assert_int_equal(json_array_size(numbers), i ? 20 : 133);
+        assert_int_equal(json_integer_value(json_array_get(numbers, 0)), i ? 133 : 0);
+    }
+    json_decref(groups);
+    OK(safetensors_open(at(&f->arena, state_dir(f), moments), &s, &err));
+    assert_int_equal(safetensors_count(s), 459);
+    assert_number(s, 0, 2, 48, 16);   // vae_encoder.layers.0.self_attn.in_proj_weight
+    assert_number(s, 48, 2, 1, 16);   // vae_encoder_cls_embed
+    assert_number(s, 53, 2, 64, 16);  // vae_encoder_latent_output_proj
+    assert_number(s, 127, 4, 16, 1);  // encoder_img_feat_input_proj
+    assert_number(s, 129, 2, 2, 16);  // encoder_1d_feature_pos_embed
+    assert_number(s, 131, 2, 3, 16);  // action_head
+    assert_number(s, 133, 4, 64, 7);  // backbone.conv1
+    assert_number(s, 140, 4, 128, 1); // backbone.layer2.0.downsample.0
+    const SafetensorsEntry *e = safetensors_find(s, "state/152/step");
+    assert_true(e && e->rank == 0 && e->type == ST_F32 && safetensors_value(e, 0) == 50);
+    safetensors_close(s);
+}
+
 static void a_schedule_has_its_state(void **state) {
     Saved *f = *state;
     f->config.scheduler =
@@ -231,6 +279,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(saved_read_and_saved_again_is_the_same, saved_new,
                                         saved_free),
         cmocka_unit_test_setup_teardown(groups_are_pytorchs, saved_new, saved_free),
+        cmocka_unit_test_setup_teardown(tensors_are_numbered_as_in_lerobot, saved_new, saved_free),
         cmocka_unit_test_setup_teardown(a_schedule_has_its_state, saved_new, saved_free),
         cmocka_unit_test_setup_teardown(the_random_state_is_mt19937, saved_new, saved_free),
         cmocka_unit_test_setup_teardown(damaged_moments_are_refused, saved_new, saved_free),

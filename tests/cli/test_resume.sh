@@ -10,6 +10,12 @@ holds "moving average differs" test -s "$straight/last/pretrained_model_ema/mode
 holds "its loss too" grep -q ema_eval_loss "$WORK/straight/metrics.jsonl"
 holds "the rate follows the schedule" test "$(grep -o '"lr": [^,]*' "$WORK/straight/metrics.jsonl" | sort -u | wc -l)" -gt 40
 
+# The average watches the training; it never changes it.
+accepts "without it" "${kept[@]}" --output_dir="$WORK/without" --steps=60 --save_freq=60 --scheduler.type=null --ema.enable=false
+accepts "with it" "${kept[@]}" --output_dir="$WORK/with" --steps=60 --save_freq=60 --scheduler.type=null
+holds "same weights" cmp -s "$WORK/with/checkpoints/last/pretrained_model/model.safetensors" \
+    "$WORK/without/checkpoints/last/pretrained_model/model.safetensors"
+
 # wait_for FILE LINES: until a run has written so much.
 wait_for() { for _ in $(seq 200); do [ "$(cat "$1" 2>/dev/null | wc -l)" -ge "$2" ] && return; sleep 0.02; done; }
 

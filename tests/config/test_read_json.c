@@ -83,6 +83,7 @@ static void what_is_written_is_read(void **state) {
         !policy_shapes_from_json(&b, policy, tact, "file", &err))
         fail_msg("%s", err.text);
     assert_same(&a, &b);
+    assert_true(b.ema.enable && b.ema.decay == 0.99 && b.scheduler.num_warmup_steps == 7);
     assert_true(b.policy.arms == 2 && b.policy.cameras[0].width == 640 && b.policy.fps == 12.5);
     assert_string_equal(b.policy.cameras[0].name, "observation.images.b"); // their order counts
     json_decref(root);

@@ -140,6 +140,10 @@ static void weights_are_taken_strictly(void **state) {
     save_at(f, 50);
     rewrite(model_file(f, "model.safetensors"), cls, &row, 1);
     refuse(f, NULL, cls, "[16], but this policy's is [1, 16]");
+    row.rank = 2, row.shape[0] = 16, row.shape[1] = 1;
+    save_at(f, 50);
+    rewrite(model_file(f, "model.safetensors"), cls, &row, 1);
+    refuse(f, NULL, cls, "[16, 1], but this policy's is [1, 16]");
     row.rank = 2, row.shape[0] = 1, row.shape[1] = 16;
     values[5] = INFINITY;
     save_at(f, 50);

@@ -9,6 +9,15 @@ static char *state_dir(Saved *f) {
     return checkpoint_file(f, "000050/training_state");
 }
 
+static void assert_flat(Saved *f, Tensor t, float scale) {
+    const Params *p = &f->params;
+    for (int i = 0; i < p->count; i++) {
+        const Param *q = &p->list[i];
+        for (int64_t k = q->offset; q->kind != PARAM_BUFFER && k < q->offset + q->count; k++)
+            assert_true(f32(t)[k] == scale * (float)(k % 1013 + 1));
+    }
+}
+
 static void saved_read_and_saved_again_is_the_same(void **state) {
     Saved *f = *state;
     static const char *const files[] = {
@@ -38,6 +47,8 @@ static void saved_read_and_saved_again_is_the_same(void **state) {
     assert_true(read.ours && read.eval_due);
     OK(optimizer_state_read(state_dir(f), read.step, &f->optimizer, &err));
     assert_int_equal(f->optimizer.step, 50);
+    assert_flat(f, f->optimizer.m, -1e-3f);
+    assert_flat(f, f->optimizer.v, 1e-6f);
     OK(policy_read_weights(model, &f->params, (WeightsOptions){0}, &err));
     OK(policy_read_weights(checkpoint_file(f, "000050/pretrained_model_ema"), &f->average,
                            (WeightsOptions){0}, &err));
@@ -202,6 +213,21 @@ static void rewrite(Saved *f, int drop, const char *name, SafetensorsEntry with)
     mem_free(entries);
 }
 
+static void add_tensor(Saved *f, const char *name) {
+    Error err;
+    Safetensors *s;
+    char *path = at(&f->arena, state_dir(f), moments);
+    OK(safetensors_open(path, &s, &err));
+    int n = safetensors_count(s);
+    SafetensorsEntry *entries = NEW(SafetensorsEntry, n + 1);
+    for (int i = 0; i < n; i++) entries[i] = *safetensors_entry(s, i);
+    entries[n] = entries[0];
+    entries[n].name = name;
+    OK(safetensors_write(path, entries, n + 1, false, &err));
+    safetensors_close(s);
+    mem_free(entries);
+}
+
 static void damaged_moments_are_refused(void **state) {
     Saved *f = *state;
     Error err;
@@ -225,6 +251,9 @@ static void damaged_moments_are_refused(void **state) {
     save_at(f, 50);
     rewrite(f, 1, "state/12/exp_avg", row);
     refuse_moments(f, "state/12/exp_avg", "missing");
+    save_at(f, 50);
+    add_tensor(f, "state/99/exp_avg");
+    refuse_moments(f, "tensors, but this policy's optimiser has", "");
     save_at(f, 50);
     assert_false(optimizer_state_read(state_dir(f), 51, &f->optimizer, &err));
     assert_says(&err, "state/0/step", "51");

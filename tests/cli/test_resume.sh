@@ -112,6 +112,11 @@ refuses "not there" "no checkpoint here" "${tune[@]}" --policy.path="$WORK/data"
 
 # Plain ACT: what LeRobot needs to go on is there, and it becomes temporal.
 accepts "plain ACT" "${train[@]}" --output_dir="$WORK/plain" --steps=4 --policy.obs_state_horizon=1 --policy.pose_repr=none
+cp -r "$WORK/plain" "$WORK/lerobot" # as LeRobot leaves it: no file of ours
+find "$WORK/lerobot" -name 'tact*.json' -delete
+accepts "a run of LeRobot's goes on" "$TACT" train "$(resume "$WORK/lerobot")" --resume=true --steps=6 --threads=1
+holds "and says what differs" grep -q "not tact's" "$WORK/err"
+holds "from its step" grep -q '"step": 6' "$WORK/lerobot/checkpoints/last/training_state/training_step.json"
 accepts "temporal from plain" "$TACT" train --policy.path="$WORK/plain" --dataset.repo_id=t/t --dataset.root="$data" \
     --threads=1 --batch_size=2 --policy.obs_state_horizon=2 --policy.temporal_pos_embed=all --output_dir="$WORK/temporal" --steps=2
 accepts "info" "$TACT" info "$WORK/plain"

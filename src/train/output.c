@@ -148,7 +148,8 @@ bool run_restore(Run *r, Error *err) {
     path_parent(checkpoint, sizeof checkpoint, c->resume_from);
     snprintf(state, sizeof state, "%s/training_state", checkpoint);
     if (!training_state_read(state, s, err)) return false;
-    if (s->step >= c->steps)
+    r->eval_due = s->eval_due && r->n_eval;
+    if (s->step >= c->steps && !r->eval_due)
         return fail(err, "%s: all %lld steps are taken already; pass a larger --steps to go on",
                     checkpoint, (long long)s->step);
     if (!optimizer_state_read(state, s->step, &r->optimizer, err) ||
@@ -159,7 +160,6 @@ bool run_restore(Run *r, Error *err) {
     if (s->ours) s->next_batch = s->next_batch * s->batch_size / c->batch_size;
     r->first_step = s->step + 1;
     r->taken = r->saved_step = s->step;
-    r->eval_due = s->eval_due && r->n_eval;
     snprintf(r->checkpoint, sizeof r->checkpoint, "%s/checkpoints/%s", c->output_dir,
              strrchr(checkpoint, '/') + 1);
     return true;

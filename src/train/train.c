@@ -166,7 +166,7 @@ CHECKED static bool do_duties(Run *r, int64_t step, Duties d, TrainResult *resul
         d.save = r->config->save_checkpoint;
     }
     if (d.save && !save_step(r, step, d.end || d.stopping, err)) return false;
-    result->stopped = d.stopping && !d.end;
+    result->stopped = d.stopping && (!d.end || r->eval_due);
     r->mark = clock_seconds();
     return true;
 }
@@ -175,7 +175,10 @@ CHECKED static bool train_loop(Run *r, TrainResult *result, Error *err) {
     const TrainConfig *c = r->config;
     double seconds = 0;
     r->mark = clock_seconds();
-    if (r->eval_due && !evaluate_step(r, r->taken, err)) return false;
+    if (r->eval_due) { // what a stop cut short, before anything else
+        if (!evaluate_step(r, r->taken, err)) return false;
+        result->stopped = r->eval_due;
+    }
     for (int64_t step = r->first_step; step <= c->steps && !result->stopped; step++) {
         double start = clock_seconds();
         Duties duties = duties_after(r, step);

@@ -53,6 +53,12 @@ done
 "${go[@]}" >"$WORK/out" 2>"$WORK/err" || holds "killed runs end at last, or had ended" grep -q "all 400 steps" "$WORK/err"
 same_run "killed" "$WORK/straight" "$WORK/killed" 000400
 
+# A stop that came in the last evaluation: it is made up for, and its lines are there once.
+cp -r "$WORK/straight" "$WORK/pending"
+sed -i 's/"eval_due": false/"eval_due": true/' "$WORK/pending/checkpoints/000400/training_state/tact_state.json"
+accepts "last evaluation" "$TACT" train "$(resume "$WORK/pending")" --resume=true
+same_run "last evaluation" "$WORK/straight" "$WORK/pending" 000400
+
 # An earlier checkpoint of a finished run, with other flags; a moved run; keep_last.
 cp -r "$WORK/straight" "$WORK/moved"
 accepts "from the middle" "$TACT" train --config_path="$WORK/moved/checkpoints/000120/pretrained_model" --resume=true \

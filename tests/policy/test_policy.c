@@ -483,8 +483,9 @@ int main(void) {
         CASE(weights_are_taken_strictly),        CASE(other_float_types_are_converted),
         CASE(damaged_files_are_refused),         CASE(impossible_settings_are_refused),
         CASE(bad_statistics_are_refused),        CASE(lerobots_old_layout_loads),
-        CASE(a_dataset_can_lend_its_statistics), CASE(each_camera_has_its_own), CASE(the_forks_pickle_is_refused),
-        CASE(one_timestep_folds_into_plain_act), CASE(what_has_no_equal_is_refused),
+        CASE(a_dataset_can_lend_its_statistics), CASE(each_camera_has_its_own),
+        CASE(the_forks_pickle_is_refused),       CASE(one_timestep_folds_into_plain_act),
+        CASE(what_has_no_equal_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,7 +74,8 @@ static void an_evaluation_gives_the_weights_back(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_follows_the_weights, saved_new, saved_free),
-        cmocka_unit_test_setup_teardown(an_evaluation_gives_the_weights_back, saved_new, saved_free),
+        cmocka_unit_test_setup_teardown(an_evaluation_gives_the_weights_back, saved_new,
+                                        saved_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,7 +100,8 @@ static void assert_number(const Safetensors *s, int number, int rank, int64_t fi
         fail_msg("%s is another tensor", name);
 }
 
-// The depth of LeRobot's default ACT: 153 tensors, in the order of its registration, the backbone last.
+// The depth of LeRobot's default ACT: 153 tensors, in the order of its registration, the backbone
+// last.
 static void tensors_are_numbered_as_in_lerobot(void **state) {
     Saved *f = *state;
     Error err;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
+#include "model/params_list.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,6 +154,28 @@ bool policy_read_weights(const char *dir, const Params *params, WeightsOptions o
     return ok;
 }
 
+// Before memory is asked for: a configuration that describes far more numbers than the file holds
+// is damaged, or made to exhaust the machine.
+CHECKED static bool check_size(const char *dir, const PolicyConfig *p, Error *err) {
+    enum { NARROWEST = 2 }; // bytes of a bfloat16
+    char path[2 * POLICY_PATH];
+    Safetensors *s = NULL;
+    Params list = {0};
+    double wanted = 0, bytes = 0;
+    snprintf(path, sizeof path, "%s/model.safetensors", dir);
+    if (!safetensors_open(path, &s, err)) return false;
+    bool ok = params_list(&list, p, err);
+    for (int i = 0; ok && i < list.count; i++) wanted += (double)list.list[i].count;
+    for (int i = 0; i < safetensors_count(s); i++) bytes += (double)safetensors_entry(s, i)->bytes;
+    if (ok && bytes < NARROWEST * wanted)
+        ok = fail(err, "%s: holds %.0f bytes, too few for the %.0f values of its config.json", path,
+                  bytes, wanted);
+    safetensors_close(s);
+    mem_free(list.list);
+    arena_free(&list.arena);
+    return ok;
+}
+
 bool policy_load(const char *path, const char *dataset, Device *device, Policy *out, Error *err) {
     *out = (Policy){0};
     train_config_default(&out->config);
@@ -161,7 +184,7 @@ bool policy_load(const char *path, const char *dataset, Device *device, Policy *
               policy_read_config(out->dir, false, &out->config, err) &&
               policy_config_check(p, err) &&
               policy_read_stats(out->dir, dataset, p, &out->stats, err) &&
-              params_init(&out->params, device, p, false, err) &&
+              check_size(out->dir, p, err) && params_init(&out->params, device, p, false, err) &&
               policy_read_weights(out->dir, &out->params, (WeightsOptions){0}, err);
     if (!ok) policy_free(out);
     return ok;

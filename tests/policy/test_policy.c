@@ -270,6 +270,9 @@ static void impossible_settings_are_refused(void **state) {
     refuse_edit(f, "config.json", "\"shape\": [\n                3",
                 "\"shape\": [\n                -3", "");
     save_at(f, 50);
+    edit(f, "config.json", "\"dim_feedforward\": 16", "\"dim_feedforward\": 1048576");
+    refuse(f, NULL, "too few", "model.safetensors");
+    save_at(f, 50);
     edit(f, "tact.json", "\"version\": 1", "\"version\": 2");
     refuse(f, NULL, "tact.json", "version");
     save_at(f, 50);

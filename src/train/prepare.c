@@ -56,6 +56,7 @@ CHECKED static bool find_statistics(Run *r, Error *err) {
                       (uint64_t)c->seed, &s->state, &s->action, err))
         return false;
     if (p->env_dim && !env_stats(r->dataset, r->train_rows, r->n_train, &s->env, err)) return false;
+    if (!p->state_dim) stats_free(&s->state); // the dataset has one, the policy does not see it
     policy_stats_round(s);
     return policy_image_stats(p, r->dataset, c->dataset.use_imagenet_stats, s->images, err);
 }

@@ -13,6 +13,7 @@ enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2 };
 // A command: argv without the program and the command's name. "--help" prints its help to stdout.
 int cmd_train(int argc, char **argv);
 int cmd_info(int argc, char **argv);
+int cmd_convert(int argc, char **argv);
 int cmd_sample(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 
@@ -84,5 +85,8 @@ CHECKED bool info_print_frame(const struct Dataset *ds, TrainConfig *c, int64_t 
                               const char *images, Error *err);
 // info_frame.c: the statistics a training would use.
 CHECKED bool info_print_stats(const struct Dataset *ds, TrainConfig *c, Error *err);
+
+// info_checkpoint.c: a policy on disk; dataset: whose statistics it has, or NULL.
+CHECKED bool info_print_checkpoint(const char *path, const char *dataset, bool json, Error *err);
 
 #endif

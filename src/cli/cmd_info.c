@@ -2,15 +2,23 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "dataset/dataset.h"
+#include "policy/policy.h"
 #include <stdio.h>
 #include <string.h>
 
 static void print_help(const Option *options, int count) {
-    fputs("usage: tact info DATASET [--flag=value ...]\n\n", stdout);
-    help_wrapped(
-        0, "DATASET is a directory, or a name that is looked for in $HF_LEROBOT_HOME. Without "
-           "--frame or --stats: an overview of the dataset. All --policy.* and --dataset.* "
-           "flags of `tact train` apply.");
+    fputs("usage: tact info DATASET [--flag=value ...]\n"
+          "       tact info CHECKPOINT [--json] [--dataset.root=DIR]\n\n",
+          stdout);
+    help_wrapped(0,
+                 "CHECKPOINT is a run's directory, a checkpoint's or its pretrained_model: "
+                 "settings, parameters, "
+                 "statistics and how far the training got. --dataset.root: whose statistics it "
+                 "has, where it "
+                 "holds none itself. DATASET is a directory, or a name that is looked for in "
+                 "$HF_LEROBOT_HOME. Without "
+                 "--frame or --stats: an overview of the dataset. All --policy.* and --dataset.* "
+                 "flags of `tact train` apply.");
     putchar('\n');
     options_print(options, count);
     fputs("\n--frame prints {\"index\": I, \"state\": [T][D], \"action\": [H][A], "
@@ -25,24 +33,25 @@ static void print_help(const Option *options, int count) {
           stdout);
 }
 
-// Takes DATASET out of the arguments: the first one that is neither a flag nor, after `--flag`, a
-// value. A directory is a root, anything else a name.
-static CHECKED bool take_dataset(TrainConfig *c, int *argc, char **argv, Error *err) {
-    int at = 0;
+// Takes DATASET or CHECKPOINT out of the arguments: the first one that is neither a flag nor, after
+// `--flag`, a value. NULL if there is none.
+static const char *take_name(int *argc, char **argv) {
     bool value = false; // whether argv[at] belongs to the flag before it
-    for (; at < *argc; at++) {
+    for (int at = 0; at < *argc; at++) {
         bool flag = strncmp(argv[at], "--", 2) == 0;
         if (!flag && !value) {
-            break;
+            const char *name = argv[at];
+            (*argc)--;
+            memmove(argv + at, argv + at + 1, (size_t)(*argc - at) * sizeof(char *));
+            return name;
         }
         value = flag && !strchr(argv[at], '=');
     }
-    if (at == *argc) {
-        return true;
-    }
-    const char *name = argv[at];
-    (*argc)--;
-    memmove(argv + at, argv + at + 1, (size_t)(*argc - at) * sizeof(char *));
+    return NULL;
+}
+
+// A directory is a root, anything else a name.
+static CHECKED bool set_dataset(TrainConfig *c, const char *name, Error *err) {
     bool directory = dir_exists(name);
     // A path that is not there is not the name of a dataset.
     if (!directory && (*name == '/' || *name == '.')) {
@@ -51,19 +60,63 @@ static CHECKED bool take_dataset(TrainConfig *c, int *argc, char **argv, Error *
     return field_set(c, field_find(directory ? "dataset.root" : "dataset.repo_id"), name, err);
 }
 
+enum { NO_FRAME = -1 };
+
+// What info is asked for.
+typedef struct Asked {
+    bool json, stats;
+    int64_t frame;
+    const char *images;
+} Asked;
+
+static CHECKED bool info_dataset(TrainConfig *c, const Asked *asked, Error *err) {
+    Dataset *ds = NULL;
+    const DatasetOptions open = {
+        .repo_id = c->dataset.repo_id,
+        .root = c->dataset.root,
+        .episodes = c->dataset.episodes.values,
+        .n_episodes = c->dataset.episodes.count,
+    };
+    if (!dataset_open(&open, &ds, err)) {
+        return false;
+    }
+    bool ok = asked->stats               ? info_print_stats(ds, c, err)
+              : asked->frame != NO_FRAME ? info_print_frame(ds, c, asked->frame, asked->images, err)
+                                         : info_print_dataset(ds, asked->json, err);
+    dataset_close(ds);
+    return ok;
+}
+
+// Which of the two the name stands for, and whether the options go with it.
+static CHECKED bool settle(TrainConfig *c, int argc, char **argv, const char *name, bool checkpoint,
+                           const Asked *asked, Error *err) {
+    if (name && !checkpoint && !set_dataset(c, name, err)) {
+        return false;
+    }
+    if (!train_config_parse(c, argc, argv, err) ||
+        (!checkpoint && !train_config_check_data(c, err))) {
+        return false;
+    }
+    if (checkpoint && (asked->stats || asked->images || asked->frame != NO_FRAME)) {
+        return fail(err, "%s: a checkpoint; --frame, --images and --stats are for datasets", name);
+    }
+    if ((asked->stats && asked->frame != NO_FRAME) || (asked->images && asked->frame == NO_FRAME)) {
+        return fail(err, asked->images ? "--images: needs --frame=INDEX"
+                                       : "--stats and --frame: ask for one");
+    }
+    return true;
+}
+
 int cmd_info(int argc, char **argv) {
-    enum { NO_FRAME = -1 };
-    bool json = false, stats = false;
-    int64_t frame = NO_FRAME;
-    const char *images = NULL;
+    Asked asked = {.frame = NO_FRAME};
     const Option options[] = {
-        {"json", OPTION_BOOL, &json, 0, 0, "the overview as JSON"},
-        {"frame", OPTION_INT, &frame, 0, INT64_MAX,
+        {"json", OPTION_BOOL, &asked.json, 0, 0, "the overview as JSON"},
+        {"frame", OPTION_INT, &asked.frame, 0, INT64_MAX,
          "show what the policy sees at this global frame"},
-        {"images", OPTION_TEXT, &images, 0, 0,
+        {"images", OPTION_TEXT, &asked.images, 0, 0,
          "with --frame: directory for the chosen frames as PNG, CAMERA_tK.png, K counting from the "
          "oldest"},
-        {"stats", OPTION_BOOL, &stats, 0, 0,
+        {"stats", OPTION_BOOL, &asked.stats, 0, 0,
          "the statistics a training would use (--num_stat_samples=0: over all frames)"},
     };
     const int count = sizeof options / sizeof options[0];
@@ -73,41 +126,21 @@ int cmd_info(int argc, char **argv) {
     }
     Error err;
     TrainConfig config;
-    Dataset *ds = NULL;
     int code = EXIT_USAGE;
     train_config_default(&config);
     if (!options_take(options, count, &argc, argv, &err) ||
-        !options_rest_known(options, count, argc, argv, &err) ||
-        !take_dataset(&config, &argc, argv, &err) ||
-        !train_config_parse(&config, argc, argv, &err) || !train_config_check_data(&config, &err)) {
-        goto error;
+        !options_rest_known(options, count, argc, argv, &err)) {
+        goto done;
     }
-    if ((stats && frame != NO_FRAME) || (images && frame == NO_FRAME)) {
-        (void)fail(&err,
-                   images ? "--images: needs --frame=INDEX" : "--stats and --frame: ask for one");
-        goto error;
+    const char *name = take_name(&argc, argv);
+    bool checkpoint = name && policy_is_one(name);
+    if (!settle(&config, argc, argv, name, checkpoint, &asked, &err)) {
+        goto done;
     }
-    code = EXIT_ERROR;
-    const DatasetOptions open = {
-        .repo_id = config.dataset.repo_id,
-        .root = config.dataset.root,
-        .episodes = config.dataset.episodes.values,
-        .n_episodes = config.dataset.episodes.count,
-    };
-    if (!dataset_open(&open, &ds, &err)) {
-        goto error;
-    }
-    bool ok = stats               ? info_print_stats(ds, &config, &err)
-              : frame != NO_FRAME ? info_print_frame(ds, &config, frame, images, &err)
-                                  : info_print_dataset(ds, json, &err);
-    if (!ok) {
-        goto error;
-    }
-    dataset_close(ds);
+    bool ok = checkpoint ? info_print_checkpoint(name, config.dataset.root, asked.json, &err)
+                         : info_dataset(&config, &asked, &err);
+    code = ok ? EXIT_OK : EXIT_ERROR;
+done:
     train_config_free(&config);
-    return EXIT_OK;
-error:
-    dataset_close(ds);
-    train_config_free(&config);
-    return cli_error(&err, code);
+    return code == EXIT_OK ? EXIT_OK : cli_error(&err, code);
 }

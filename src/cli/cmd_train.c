@@ -41,13 +41,7 @@ int cmd_train(int argc, char **argv) {
     TrainConfig config;
     TrainResult result = {0};
     int code = EXIT_OK;
-    train_config_default(&config);
-    if (!train_config_parse(&config, argc, argv, &err)) {
-        code = cli_error(&err, EXIT_USAGE);
-        goto done;
-    }
-    train_config_fill(&config, time(NULL));
-    if (!train_config_check(&config, &err)) {
+    if (!train_start(&config, argc, argv, time(NULL), &err)) {
         code = cli_error(&err, EXIT_USAGE);
         goto done;
     }

@@ -97,16 +97,21 @@ void help_train(void) {
         {"Policy (as LeRobot's ACT)", "policy.", false},
         {"Run", "", false},
         {"Optimizer", "optimizer.", false},
+        {"Learning-rate schedule", "scheduler.", false},
+        {"Moving average of the weights", "ema.", false},
         {"Environment", "env.", false},
         {"Weights & Biases", "wandb.", false},
     };
     fputs("usage: tact train --dataset.root=DIR [--flag=value ...]\n\n", stdout);
     help_wrapped(
-        0, "Flags are spelled as in lerobot-train: --flag=value or --flag value. Booleans are "
-           "true or false, a bare --flag means true; null (or None) stands for no value; "
-           "lists are written [1,2]. Ctrl-C finishes the step, saves a checkpoint and stops; "
-           "a second Ctrl-C stops at once. The last checkpoint's directory is printed at the "
-           "end.");
+        0,
+        "Flags are spelled as in lerobot-train: --flag=value or --flag value. Booleans are "
+        "true or false, a bare --flag means true; null (or None) stands for no value; "
+        "lists are written [1,2]. Ctrl-C finishes the step, saves a checkpoint and stops; "
+        "a second Ctrl-C stops at once. The last checkpoint's directory is printed at the "
+        "end. --config_path=RUN/checkpoints/last/pretrained_model/train_config.json --resume=true "
+        "goes on with a run that was stopped or killed; --policy.path=CHECKPOINT starts a new one "
+        "from another's weights, with the statistics of the new dataset.");
     for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
         printf("\n%s\n", groups[g].title);
         for (int i = 0; i < train_field_count; i++) {

@@ -6,7 +6,9 @@
 
 const Command commands[] = {
     {"train", cmd_train, "train a policy on a LeRobot dataset"},
-    {"info", cmd_info, "show a dataset, what a policy sees at a frame, or statistics"},
+    {"info", cmd_info,
+     "show a dataset, what a policy sees at a frame, statistics, or a checkpoint"},
+    {"convert", cmd_convert, "write a checkpoint as plain ACT for LeRobot, or as tact"},
     {"sample", cmd_sample, "write a small synthetic dataset to try things with"},
     {"bench", cmd_bench, "measure the speed of training on this machine"},
 };

@@ -35,7 +35,8 @@ typedef struct CameraConfig {
 // Strings are NULL for null. Owned by the arena of the TrainConfig or PolicyConfig they came with.
 typedef struct PolicyConfig {
     const char *type;   // "act"
-    const char *path;   // --policy.path: checkpoint to fine-tune from (a later issue)
+    const char *path;   // --policy.path: checkpoint to fine-tune from
+    const char *stats_from; // with path: dataset or checkpoint
     const char *device; // NULL: cpu
     const char *dtype;  // float32, tf32, bfloat16; NULL: tf32 on cuda, else float32
     bool use_amp, push_to_hub;
@@ -80,6 +81,23 @@ typedef struct DatasetConfig {
     double eval_split;
 } DatasetConfig;
 
+// --scheduler.*: LeRobot's learning-rate schedules (train/schedule.h).
+typedef struct SchedulerConfig {
+    const char *type; // diffuser, cosine_decay_with_warmup, vqbet; NULL: constant
+    const char *name; // of diffuser: constant, constant_with_warmup, linear, cosine
+    int64_t num_warmup_steps, num_decay_steps, num_vqvae_training_steps;
+    double num_cycles, peak_lr, decay_lr;
+} SchedulerConfig;
+
+// --ema.*: LeRobot's moving average of the weights (train/ema.h).
+typedef struct EmaConfig {
+    bool enable;
+    double decay; // of every step, or CONFIG_NULL_NUMBER: grows with the steps
+    int64_t update_after_step;
+    double inv_gamma, power, min_decay, max_decay;
+    bool use_for_eval;
+} EmaConfig;
+
 typedef struct TrainConfig {
     DatasetConfig dataset;
     PolicyConfig policy;
@@ -94,13 +112,18 @@ typedef struct TrainConfig {
     int64_t log_freq;
     bool save_checkpoint;
     int64_t save_freq;
+    int64_t keep_last; // checkpoints to keep, 0: all (tact)
     int64_t eval_steps, max_eval_samples;
     double tolerance_s;
     int64_t num_stat_samples;
     bool use_policy_training_preset;
     double grad_clip_norm, adam_beta1, adam_beta2, adam_eps; // --optimizer.*
+    SchedulerConfig scheduler;
+    EmaConfig ema;
     bool wandb_enable;
     const char *wandb_project;
+    // With resume: the checkpoint's pretrained_model and the run it belongs to, both resolved.
+    const char *resume_from;
     int threads; // compute threads, 0: all processors (tact)
     Arena arena; // owns strings and lists
 } TrainConfig;
@@ -113,14 +136,16 @@ typedef enum FieldType {
 
 // Where a setting is written.
 typedef enum FieldHome {
-    HOME_NONE,         // a flag only
-    HOME_POLICY,       // config.json and train_config.json's policy: a key every LeRobot knows
-    HOME_TACT,         // tact.json
-    HOME_DATASET,      // train_config.json: dataset
-    HOME_TRAIN,        // train_config.json: top level
-    HOME_OPTIMIZER,    // train_config.json: optimizer
-    HOME_WANDB,        // train_config.json: wandb
-    HOME_TACT_TRAIN,   // tact.json: train
+    HOME_NONE,       // a flag only
+    HOME_POLICY,     // config.json and train_config.json's policy: a key every LeRobot knows
+    HOME_TACT,       // tact.json
+    HOME_DATASET,    // train_config.json: dataset
+    HOME_TRAIN,      // train_config.json: top level
+    HOME_OPTIMIZER,  // train_config.json: optimizer
+    HOME_SCHEDULER,  // train_config.json: scheduler, where there is one
+    HOME_EMA,        // train_config.json: ema, where it is enabled
+    HOME_WANDB,      // train_config.json: wandb
+    HOME_TACT_TRAIN, // tact.json: train
 } FieldHome;
 
 typedef struct Field {
@@ -189,5 +214,23 @@ json_t *policy_to_tact_json(const PolicyConfig *p);
 json_t *train_config_to_json(const TrainConfig *c);
 // Our own training settings, stored in tact.json under "train".
 json_t *train_config_to_tact_json(const TrainConfig *c);
+
+// ---- read_json.c ------------------------------------------------------------------------------
+// The settings of a checkpoint, over what c holds. A key that is missing leaves a setting as it is;
+// one that is unknown is passed over; a value that is wrong, or a setting of LeRobot that tact
+// cannot act on, is an error that names the file and the key. `tact` is tact.json, or NULL where
+// there is none: then the policy is one of LeRobot's, which sees one observation, and poses as the
+// dataset has them.
+//
+// config.json or the policy of train_config.json. input_features gets the inputs as a flag would.
+CHECKED bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
+                              const char *path, Error *err);
+// train_config.json, its policy too.
+CHECKED bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *tact,
+                                    const char *path, Error *err);
+// What a dataset fills in otherwise: dimensions, cameras, image size, fps, of a policy that
+// policy_from_json read. A configuration that does not say is an error.
+CHECKED bool policy_shapes_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
+                                     const char *path, Error *err);
 
 #endif

@@ -8,4 +8,7 @@
 // The JSON value of a setting; `slot` is where its value is stored. New reference.
 json_t *field_json(const Field *f, const void *slot);
 
+// Whether a value of a flag that tact has no use for asks for nothing that tact does not do.
+CHECKED bool foreign_check(const ForeignFlag *f, const char *value, Error *err);
+
 #endif

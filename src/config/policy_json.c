@@ -2,6 +2,7 @@
 #include "config/backbone_weights.h"
 #include "config/config_internal.h"
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { TACT_JSON_VERSION = 1 };
@@ -93,6 +94,29 @@ json_t *policy_to_tact_json(const PolicyConfig *p) {
     return object;
 }
 
+// Only the keys of its type: LeRobot refuses others.
+static json_t *scheduler_json(const SchedulerConfig *s) {
+    static const struct {
+        const char *type, *flags;
+    } keys[] = {{"diffuser", " num_warmup_steps name "},
+                {"cosine_decay_with_warmup", " num_warmup_steps num_decay_steps peak_lr decay_lr "},
+                {"vqbet", " num_warmup_steps num_vqvae_training_steps num_cycles "}};
+    if (!s->type) return json_null();
+    const char *wanted = "";
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (strcmp(keys[i].type, s->type) == 0) wanted = keys[i].flags;
+    json_t *object = json_object();
+    for (int i = 0; i < train_field_count; i++) {
+        const Field *f = &train_fields[i];
+        char word[64];
+        if (f->home != HOME_SCHEDULER) continue;
+        snprintf(word, sizeof word, " %s ", last_part(f->flag));
+        if (strcmp(f->flag, "scheduler.type") == 0 || strstr(wanted, word))
+            set_field(object, f, (const char *)s + f->offset - offsetof(TrainConfig, scheduler));
+    }
+    return object;
+}
+
 json_t *train_config_to_json(const TrainConfig *c) {
     json_t *object = json_object(), *dataset = json_object(), *wandb = json_object();
     json_t *optimizer = json_pack("{s:s, s:f, s:f}", "type", "adamw", "lr", c->policy.optimizer_lr,
@@ -104,7 +128,12 @@ json_t *train_config_to_json(const TrainConfig *c) {
     json_object_set_new(object, "policy", policy_to_json(&c->policy));
     set_home(object, HOME_TRAIN, c, 0);
     json_object_set_new(object, "optimizer", optimizer);
-    json_object_set_new(object, "scheduler", json_null());
+    json_object_set_new(object, "scheduler", scheduler_json(&c->scheduler));
+    if (c->ema.enable) { // a key that only the newest LeRobot knows
+        json_t *ema = json_object();
+        set_home(ema, HOME_EMA, c, 0);
+        json_object_set_new(object, "ema", ema);
+    }
     json_object_set_new(object, "wandb", wandb);
     return object;
 }

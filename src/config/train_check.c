@@ -6,18 +6,44 @@
 
 // First, so that a command that goes on from a checkpoint is not asked for a dataset.
 static CHECKED bool check_start(const TrainConfig *c, Error *err) {
-    const PolicyConfig *p = &c->policy;
-    if (c->resume || c->config_path) {
-        return fail(err,
-                    "%s: this version cannot continue a run yet; start a new one with another "
-                    "--output_dir",
-                    c->resume ? "--resume=true" : "--config_path");
+    if (c->resume && !c->config_path) {
+        return fail(err, "--resume=true: which run? pass --config_path=RUN/checkpoints/last/"
+                         "pretrained_model/train_config.json");
     }
-    if (p->path) {
+    if (c->policy.path && c->config_path) {
+        return fail(
+            err, "--policy.path and --config_path: give one; --policy.path starts a new run from "
+                 "a checkpoint's weights, --config_path with --resume=true goes on with a run");
+    }
+    if (strcmp(c->policy.stats_from, "checkpoint") == 0 && !c->policy.path) {
+        return fail(err, "--policy.stats_from=checkpoint: needs --policy.path");
+    }
+    return true;
+}
+
+static CHECKED bool check_scheduler(const SchedulerConfig *s, Error *err) {
+    if (!s->type || strcmp(s->type, "cosine_decay_with_warmup") != 0) return true;
+    if (s->num_decay_steps < 1) {
+        return fail(err, "--scheduler.type=%s: needs --scheduler.num_decay_steps", s->type);
+    }
+    if (!(s->peak_lr > 0) || !(s->decay_lr >= 0)) {
         return fail(err,
-                    "--policy.path=%s: this version cannot fine-tune a checkpoint yet; train with "
-                    "--policy.type=act",
-                    p->path);
+                    "--scheduler.type=%s: needs --scheduler.peak_lr above 0 and "
+                    "--scheduler.decay_lr",
+                    s->type);
+    }
+    return true;
+}
+
+static CHECKED bool check_ema(const EmaConfig *e, Error *err) {
+    if (e->min_decay > e->max_decay) {
+        return fail(err, "--ema.min_decay=%g: more than --ema.max_decay=%g", e->min_decay,
+                    e->max_decay);
+    }
+    if (e->decay != CONFIG_NULL_NUMBER && (e->min_decay != 0 || e->max_decay != 0.9999)) {
+        return fail(
+            err, "--ema.decay: fixes what --ema.min_decay and --ema.max_decay bound; give one or "
+                 "the other");
     }
     return true;
 }
@@ -136,7 +162,8 @@ static CHECKED bool check_run(const TrainConfig *c, Error *err) {
                     "--eval_steps=%lld: needs held-out episodes; pass --dataset.eval_split=0.1",
                     (long long)c->eval_steps);
     }
-    if (c->output_dir && (dir_exists(c->output_dir) || file_exists(c->output_dir))) {
+    bool exists = c->output_dir && (dir_exists(c->output_dir) || file_exists(c->output_dir));
+    if (exists && !c->resume) {
         return fail(err, "%s: exists already; choose another --output_dir or remove it",
                     c->output_dir);
     }
@@ -161,6 +188,7 @@ bool train_config_check_data(const TrainConfig *c, Error *err) {
 bool train_config_check(const TrainConfig *c, Error *err) {
     return check_start(c, err) && train_config_check_data(c, err) &&
            policy_config_check(&c->policy, err) && check_actions(&c->policy, err) &&
-           check_backbone_weights(&c->policy, err) && check_run(c, err) &&
+           (c->policy.path || c->resume || check_backbone_weights(&c->policy, err)) &&
+           check_scheduler(&c->scheduler, err) && check_ema(&c->ema, err) && check_run(c, err) &&
            check_unavailable(c, err);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "config/config.h"
+#include "config/config_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,7 @@ static const ForeignFlag *foreign_find(const char *flag) {
     return NULL;
 }
 
-static CHECKED bool foreign_check(const ForeignFlag *f, const char *value, Error *err) {
+bool foreign_check(const ForeignFlag *f, const char *value, Error *err) {
     size_t n = strlen(value);
     const char *a = f->accepted;
     bool ok = strcmp(a, "*") == 0;

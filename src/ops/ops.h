@@ -166,6 +166,8 @@ struct Device {
     void (*zero)(Device *d, Tensor y);                        // any contiguous tensor
     void (*copy)(Device *d, Tensor y, Tensor x);              // rank <= 3, any strides, same shape
     void (*add)(Device *d, Tensor y, Tensor a, Tensor b);     // contiguous; y may be a or b
+    // y += weight * (x - y): flat arrays, float32 whatever the device's activations are.
+    void (*lerp)(Device *d, Tensor y, Tensor x, float weight);
     // y[b] = x[b] + row for every b: y, x (B, L, D), row (L, D); x may be empty (broadcast).
     // y may be a strided slice of tokens, x likewise.
     void (*add_rows)(Device *d, Tensor y, Tensor x, Tensor row);

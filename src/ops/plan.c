@@ -49,6 +49,7 @@ static void two(UNUSED Device *d, UNUSED Tensor a, UNUSED Tensor b) {}
 static void three(UNUSED Device *d, UNUSED Tensor a, UNUSED Tensor b, UNUSED Tensor c) {}
 static void four(UNUSED Device *d, UNUSED Tensor a, UNUSED Tensor b, UNUSED Tensor c,
                  UNUSED Tensor e) {}
+static void lerp(UNUSED Device *d, UNUSED Tensor y, UNUSED Tensor x, UNUSED float weight) {}
 static void random_normal(UNUSED Device *d, UNUSED Tensor y, UNUSED RngKey key) {}
 static void image_normalize(UNUSED Device *d, UNUSED Tensor y, UNUSED Tensor x,
                             UNUSED const float mean[3], UNUSED const float std[3]) {}
@@ -109,6 +110,7 @@ Device *plan_device(Precision precision, bool cuda) {
     d->zero = one;
     d->copy = d->sum_rows = two;
     d->add = d->add_rows = d->embed_backward = three;
+    d->lerp = lerp;
     d->embed_forward = four;
     d->random_normal = random_normal;
     d->image_bytes = plan_image_bytes;

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/metrics.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "formats/json.h"
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 bool metrics_open(Metrics *m, const char *path, Error *err) {
     m->path = path;
@@ -11,30 +14,63 @@ bool metrics_open(Metrics *m, const char *path, Error *err) {
     return m->file ? true : fail_errno(err, "%s: cannot open", path);
 }
 
+bool metrics_sync(Metrics *m, Error *err) {
+    if (!m->file || fsync(fileno(m->file)) == 0 || errno == EINVAL) return true;
+    return fail_errno(err, "%s: cannot write", m->path);
+}
+
 void metrics_close(Metrics *m) {
     if (m->file) fclose(m->file);
     m->file = NULL;
 }
 
+// Whether a line belongs to what was done until `step`.
+static bool line_stays(const char *line, size_t length, int64_t step, bool eval_due) {
+    json_t *object = json_loadb(line, length, 0, NULL);
+    const json_t *at = json_object_get(object, "step");
+    bool stays = json_is_integer(at) && json_integer_value(at) <= step;
+    if (eval_due && json_integer_value(at) == step)
+        stays = stays && json_object_get(object, "loss");
+    json_decref(object);
+    return stays;
+}
+
+bool metrics_cut(const char *path, int64_t step, bool eval_due, Error *err) {
+    char *text;
+    size_t size, kept = 0;
+    if (!file_exists(path)) return true;
+    if (!file_read(path, &text, &size, err)) return false;
+    for (char *line = text, *end; (end = memchr(line, '\n', size - (size_t)(line - text)));
+         line = end + 1) {
+        size_t length = (size_t)(end - line) + 1;
+        if (!line_stays(line, length, step, eval_due)) continue;
+        memmove(text + kept, line, length);
+        kept += length;
+    }
+    bool ok = kept == size || file_write(path, text, kept, err);
+    mem_free(text);
+    return ok;
+}
+
 void metrics_add(Metrics *m, ActLosses l, double grad_norm, double lr, double data_s,
                  double update_s) {
-    m->count++;
-    m->loss += l.total;
-    m->l1 += l.l1;
-    m->kld += l.kld;
-    m->grad_norm += grad_norm;
-    m->lr += lr;
-    m->data_s += data_s;
-    m->update_s += update_s;
+    MetricSums *s = &m->sums;
+    s->count++;
+    s->loss += l.total;
+    s->l1 += l.l1;
+    s->kld += l.kld;
+    s->grad_norm += grad_norm;
+    s->lr += lr;
+    s->data_s += data_s;
+    s->update_s += update_s;
 }
 
 void metrics_reset(Metrics *m) {
-    m->count = 0;
-    m->loss = m->l1 = m->kld = m->grad_norm = m->lr = m->data_s = m->update_s = 0;
+    m->sums = (MetricSums){0};
 }
 
 double metrics_mean_loss(const Metrics *m) {
-    return m->count ? m->loss / (double)m->count : 0;
+    return m->sums.count ? m->sums.loss / (double)m->sums.count : 0;
 }
 
 void big_number(char *out, size_t size, double value) {
@@ -57,15 +93,16 @@ static Seen seen_after(const Metrics *m, int64_t step) {
 void metrics_line(const Metrics *m, int64_t step, char *out, size_t size) {
     char steps[32], samples[32], episodes[32];
     Seen seen = seen_after(m, step);
-    double n = m->count ? (double)m->count : 1;
+    const MetricSums *s = &m->sums;
+    double n = s->count ? (double)s->count : 1;
     big_number(steps, sizeof steps, (double)step);
     big_number(samples, sizeof samples, seen.samples);
     big_number(episodes, sizeof episodes, seen.episodes);
     snprintf(out, size,
              "step:%s smpl:%s ep:%s epch:%.2f loss:%.3f grdn:%.3f lr:%.1e updt_s:%.3f data_s:%.3f "
              "l1_loss:%.3f kld_loss:%.3f",
-             steps, samples, episodes, seen.epochs, m->loss / n, m->grad_norm / n, m->lr / n,
-             m->update_s / n, m->data_s / n, m->l1 / n, m->kld / n);
+             steps, samples, episodes, seen.epochs, s->loss / n, s->grad_norm / n, s->lr / n,
+             s->update_s / n, s->data_s / n, s->l1 / n, s->kld / n);
 }
 
 static bool write_line(Metrics *m, json_t *line, Error *err) {
@@ -82,16 +119,16 @@ static bool write_line(Metrics *m, json_t *line, Error *err) {
 
 bool metrics_write(Metrics *m, int64_t step, Error *err) {
     Seen seen = seen_after(m, step);
-    double n = m->count ? (double)m->count : 1;
+    const MetricSums *s = &m->sums;
+    double n = s->count ? (double)s->count : 1;
     json_t *line = json_pack(
         "{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "step", (json_int_t)step,
         "samples", seen.samples, "episodes", seen.episodes, "epochs", seen.epochs, "loss",
-        m->loss / n, "grad_norm", m->grad_norm / n, "lr", m->lr / n, "update_s", m->update_s / n,
-        "dataloading_s", m->data_s / n, "l1_loss", m->l1 / n, "kld_loss", m->kld / n);
+        s->loss / n, "grad_norm", s->grad_norm / n, "lr", s->lr / n, "update_s", s->update_s / n,
+        "dataloading_s", s->data_s / n, "l1_loss", s->l1 / n, "kld_loss", s->kld / n);
     return write_line(m, line, err);
 }
 
-bool metrics_write_eval(Metrics *m, int64_t step, double eval_loss, Error *err) {
-    return write_line(m, json_pack("{s:I, s:f}", "step", (json_int_t)step, "eval_loss", eval_loss),
-                      err);
+bool metrics_write_eval(Metrics *m, int64_t step, const char *key, double eval_loss, Error *err) {
+    return write_line(m, json_pack("{s:I, s:f}", "step", (json_int_t)step, key, eval_loss), err);
 }

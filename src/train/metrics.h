@@ -7,18 +7,28 @@
 #include "model/act.h"
 #include <stdio.h>
 
+// Sums since the last line.
+typedef struct MetricSums {
+    int64_t count;
+    double loss, l1, kld, grad_norm, update_s, data_s, lr;
+} MetricSums;
+
 typedef struct Metrics {
     // Of the run.
     int64_t batch_size, frames, episodes; // frames and episodes of the training part
     FILE *file;                           // metrics.jsonl, or NULL
     const char *path;
-    // Sums since the last line.
-    int64_t count;
-    double loss, l1, kld, grad_norm, update_s, data_s, lr;
+    MetricSums sums;
 } Metrics;
 
 // Opens OUTPUT_DIR/metrics.jsonl for appending; path is borrowed.
 CHECKED bool metrics_open(Metrics *m, const char *path, Error *err);
+// Before a run goes on after `step`: takes the lines of later steps out of the file, and a half one
+// at its end. eval_due: the held-out losses of that very step too, as they will be computed again.
+// Whole or not at all; a file that is not there is no error.
+CHECKED bool metrics_cut(const char *path, int64_t step, bool eval_due, Error *err);
+// What was written is on the disk when this returns.
+CHECKED bool metrics_sync(Metrics *m, Error *err);
 void metrics_close(Metrics *m);
 void metrics_add(Metrics *m, ActLosses losses, double grad_norm, double lr, double data_s,
                  double update_s);
@@ -26,7 +36,9 @@ void metrics_add(Metrics *m, ActLosses losses, double grad_norm, double lr, doub
 void metrics_line(const Metrics *m, int64_t step, char *out, size_t size);
 // Appends the same figures as one JSON line. A full disk is reported, not fatal.
 CHECKED bool metrics_write(Metrics *m, int64_t step, Error *err);
-CHECKED bool metrics_write_eval(Metrics *m, int64_t step, double eval_loss, Error *err);
+// key: "eval_loss", or "ema_eval_loss" for the moving average's.
+CHECKED bool metrics_write_eval(Metrics *m, int64_t step, const char *key, double eval_loss,
+                                Error *err);
 double metrics_mean_loss(const Metrics *m);
 void metrics_reset(Metrics *m);
 // 1600 -> "2K", 51605386 -> "52M": LeRobot's big numbers, no decimals, halves to even.

@@ -2,13 +2,11 @@
 // From a configuration to a run that is ready for its first step.
 #include "train/run.h"
 
-#include "base/file.h"
 #include "base/log.h"
 #include "model/memory.h"
 #include "model/pretrained.h"
-#include <errno.h>
+#include "train/schedule.h"
 #include <string.h>
-#include <sys/stat.h>
 
 CHECKED static bool open_dataset(Run *r, Error *err) {
     const DatasetConfig *c = &r->config->dataset;
@@ -44,29 +42,32 @@ CHECKED static bool split_rows(Run *r, Error *err) {
     return true;
 }
 
-static NormMode norm_mode(const char *name) {
-    if (strcmp(name, "MIN_MAX") == 0) return NORM_MIN_MAX;
-    return strcmp(name, "MEAN_STD") == 0 ? NORM_MEAN_STD : NORM_IDENTITY;
+// Where weights and statistics come from: the run's own checkpoint, another's, or NULL.
+static const char *start_dir(const TrainConfig *c) {
+    return c->resume ? c->resume_from : c->policy.path;
+}
+
+// From the dataset, or those of the checkpoint, which are never recomputed in a run that goes on.
+CHECKED static bool find_statistics(Run *r, Error *err) {
+    const TrainConfig *c = r->config;
+    const PolicyConfig *p = &c->policy;
+    PolicyStats *s = &r->stats;
+    bool kept = c->resume || (p->path && strcmp(p->stats_from, "checkpoint") == 0);
+    if (kept) return policy_read_stats(start_dir(c), NULL, p, s, err);
+    if (!window_stats(r->dataset, &r->window, r->train_rows, r->n_train, c->num_stat_samples,
+                      (uint64_t)c->seed, &s->state, &s->action, err))
+        return false;
+    if (p->env_dim && !env_stats(r->dataset, r->train_rows, r->n_train, &s->env, err)) return false;
+    if (!p->state_dim) stats_free(&s->state); // the dataset has one, the policy does not see it
+    policy_stats_round(s);
+    return policy_image_stats(p, r->dataset, c->dataset.use_imagenet_stats, s->images, err);
 }
 
 CHECKED static bool prepare_statistics(Run *r, Error *err) {
-    const TrainConfig *c = r->config;
-    const PolicyConfig *p = &c->policy;
-    const NormMap *modes = &p->normalization_mapping;
-    r->window = policy_window(p);
-    if (!window_stats(r->dataset, &r->window, r->train_rows, r->n_train, c->num_stat_samples,
-                      (uint64_t)c->seed, &r->state_stats, &r->action_stats, err))
-        return false;
-    if (p->env_dim && !env_stats(r->dataset, r->train_rows, r->n_train, &r->env_stats, err))
-        return false;
-    if (p->state_dim && !normalizer_init(&r->state_norm, "observation.state",
-                                         norm_mode(modes->state), &r->state_stats, p->state_dim, err))
-        return false;
-    if (p->env_dim && !normalizer_init(&r->env_norm, "observation.environment_state",
-                                       norm_mode(modes->env), &r->env_stats, p->env_dim, err))
-        return false;
-    return normalizer_init(&r->action_norm, "action", norm_mode(modes->action), &r->action_stats,
-                           p->action_dim, err);
+    r->window = policy_window(&r->config->policy);
+    return find_statistics(r, err) &&
+           policy_normalizers(&r->config->policy, &r->stats, &r->state_norm, &r->env_norm,
+                              &r->action_norm, err);
 }
 
 // First of all: a device that is not there is no reason to read a dataset.
@@ -100,6 +101,7 @@ CHECKED static bool prepare_backbone(Run *r, Error *err) {
     Download download = {.run = r};
     const PretrainedProgress progress = {report_download, &download};
     if (!p->pretrained_backbone_weights || p->n_cameras == 0) return true;
+    if (start_dir(r->config)) return true; // a checkpoint brings its own
     return pretrained_find(p->pretrained_backbone_weights, p->vision_backbone, &progress,
                            r->backbone_file, sizeof r->backbone_file, err);
 }
@@ -128,18 +130,24 @@ CHECKED static bool check_memory(Run *r, Error *err) {
 
 CHECKED static bool prepare_model(Run *r, Error *err) {
     const TrainConfig *c = r->config;
-    if (!check_memory(r, err) || !policy_image_stats(&c->policy, r->dataset, c->dataset.use_imagenet_stats, r->image_stats,
-                            err) ||
-        !params_init(&r->params, r->device, &c->policy, true, err))
+    const WeightsOptions options = {.new_times = !c->resume};
+    if (!check_memory(r, err) || !params_init(&r->params, r->device, &c->policy, true, err))
         return false;
     params_initialize(&r->params, (uint64_t)c->seed);
     if (r->backbone_file[0] &&
         !pretrained_load(&r->params, r->backbone_file, c->policy.vision_backbone, err))
         return false;
-    return act_new(r->device, &c->policy, &r->params, c->batch_size, true, r->image_stats,
-                   &r->act, err) &&
+    if (start_dir(c) && !policy_read_weights(start_dir(c), &r->params, options, err)) return false;
+    return act_new(r->device, &c->policy, &r->params, c->batch_size, true, r->stats.images, &r->act,
+                   err) &&
            optimizer_init(&r->optimizer, &r->params, c, err) &&
+           (!c->ema.enable || ema_init(&r->ema, &c->ema, &r->params, err)) &&
+           (!c->resume || run_restore(r, err)) &&
            (step_init(&r->step, r->act, &r->optimizer), true);
+}
+
+double run_lr_factor(const Run *r, int64_t step) {
+    return schedule_factor(&r->config->scheduler, step - 1, r->config->steps);
 }
 
 // Frames are copied to a device from where the loader leaves them.
@@ -174,6 +182,7 @@ CHECKED static bool prepare_loader(Run *r, Error *err) {
         for (int k = 0; k < r->dataset->n_cameras; k++)
             if (strcmp(r->dataset->cameras[k]->name, p->cameras[i].name) == 0) r->cameras[i] = k;
     LoaderOptions options = run_loader_options(r, r->train_rows, r->n_train);
+    options.first_batch = r->resumed.next_batch;
     return loader_open(&options, &r->loader, err);
 }
 
@@ -196,6 +205,8 @@ static void log_banner(const Run *r) {
     log_info("normalization: STATE %s, ACTION %s, VISUAL %s%s", p->normalization_mapping.state,
              p->normalization_mapping.action, p->normalization_mapping.visual,
              c->dataset.use_imagenet_stats ? " (ImageNet)" : "");
+    if (c->policy.path)
+        log_info("weights of %s; statistics of the %s", c->policy.path, c->policy.stats_from);
     big_number(big, sizeof big, (double)r->params.learnable);
     log_info("num_learnable_params=%lld (%s)", (long long)r->params.learnable, big);
     const Device *d = r->device;
@@ -204,32 +215,14 @@ static void log_banner(const Run *r) {
              precision_name(d->precision), d->threads, c->num_workers, act_step_flops(r->act) / 1e9);
 }
 
-// As LeRobot: a new run never writes into an old one, and of two runs that start at once with the same
-// directory one is refused.
-CHECKED static bool prepare_output(Run *r, Error *err) {
-    const char *dir = r->config->output_dir;
-    char parent[4096];
-    path_parent(parent, sizeof parent, dir);
-    if (!make_dirs(parent, err)) return false;
-    if (mkdir(dir, 0777) != 0) {
-        if (errno != EEXIST) return fail_errno(err, "--output_dir=%s: cannot make it", dir);
-        return fail(err, "--output_dir=%s: exists already; choose another one or remove it", dir);
-    }
-    r->made_output = true;
-    snprintf(r->metrics_path, sizeof r->metrics_path, "%s/metrics.jsonl", dir);
-    r->metrics.batch_size = r->config->batch_size;
-    r->metrics.frames = r->n_train;
-    r->metrics.episodes = r->train_episodes;
-    return metrics_open(&r->metrics, r->metrics_path, err);
-}
-
 bool run_prepare(Run *r, Error *err) {
     r->sound = true;
     r->first_step = 1;
+    r->output_lock = -1;
     for (int i = 0; i < 2; i++) r->step_rows[i] = NEW(int64_t, r->config->batch_size);
     if (!prepare_device(r, err) || !open_dataset(r, err) || !split_rows(r, err) ||
         !prepare_backbone(r, err) || !prepare_statistics(r, err) || !prepare_model(r, err) ||
-        !prepare_loader(r, err) || !prepare_output(r, err))
+        !prepare_loader(r, err) || !run_open_output(r, err))
         return false;
     log_banner(r);
     return true;
@@ -238,18 +231,16 @@ bool run_prepare(Run *r, Error *err) {
 void run_free(Run *r) {
     if (r->device) r->device->synchronize(r->device); // no step may still read what is freed here
     loader_close(r->loader);
-    metrics_close(&r->metrics);
+    run_close_output(r);
     step_free(&r->step);
+    ema_free(&r->ema);
     optimizer_free(&r->optimizer);
     act_free(r->act);
     params_free(&r->params);
     device_close(r->device);
     Normalizer *norms[] = {&r->state_norm, &r->action_norm, &r->env_norm};
-    Stats *stats[] = {&r->state_stats, &r->action_stats, &r->env_stats};
-    for (int i = 0; i < 3; i++) {
-        normalizer_free(norms[i]);
-        stats_free(stats[i]);
-    }
+    for (int i = 0; i < 3; i++) normalizer_free(norms[i]);
+    policy_stats_free(&r->stats);
     for (int i = 0; i < 2; i++) mem_free(r->step_rows[i]);
     mem_free(r->train_rows);
     mem_free(r->eval_rows);

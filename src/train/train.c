@@ -45,7 +45,8 @@ CHECKED static bool finish_step(Run *r, Error *err) {
     if (!isfinite(got.losses.total)) return fail_not_finite(r, rows, step, "loss", err);
     if (!isfinite(got.grad_norm)) return fail_not_finite(r, rows, step, "gradient norm", err);
     double now = clock_seconds();
-    metrics_add(&r->metrics, got.losses, got.grad_norm, r->config->policy.optimizer_lr, r->data_s,
+    metrics_add(&r->metrics, got.losses, got.grad_norm,
+                r->config->policy.optimizer_lr * run_lr_factor(r, step), r->data_s,
                 now - r->mark - r->data_s);
     r->mark = now;
     r->data_s = 0;
@@ -62,7 +63,10 @@ CHECKED static bool train_step(Run *r, int64_t step, bool wait, Error *err) {
     r->data_s += clock_seconds() - start;
     memcpy(r->step_rows[step % 2], batch->rows, (size_t)batch->size * sizeof(int64_t));
     ActInput in = run_input(batch);
+    r->optimizer.lr = r->config->policy.optimizer_lr * run_lr_factor(r, step);
+    r->optimizer.lr_backbone = r->config->policy.optimizer_lr_backbone * run_lr_factor(r, step);
     step_start(&r->step, &in, (uint64_t)r->config->seed);
+    ema_update(&r->ema);
     int64_t left = wait || !r->device->asynchronous ? 0 : 1;
     while (r->step.started - r->step.finished > left)
         if (!finish_step(r, err)) return false;
@@ -70,49 +74,60 @@ CHECKED static bool train_step(Run *r, int64_t step, bool wait, Error *err) {
     return true;
 }
 
-static void log_step(Run *r, int64_t step, TrainResult *result) {
+// The figures since the last line. A stop shows them without ending their window, so that
+// metrics.jsonl becomes what it would be without the stop.
+static void log_step(Run *r, int64_t step, bool show_only, TrainResult *result) {
     char line[512];
     Error err;
     double loss = metrics_mean_loss(&r->metrics);
-    if (!r->metrics.count) return;
+    if (!r->metrics.sums.count) return;
     metrics_line(&r->metrics, step, line, sizeof line);
     clear_progress(r);
     log_info("%s", line);
     if (result->first_loss == 0) result->first_loss = loss;
     result->last_loss = loss;
+    if (show_only) return;
     if (!metrics_write(&r->metrics, step, &err)) log_warn("%s", err.text);
     metrics_reset(&r->metrics);
 }
 
-CHECKED static bool evaluate_step(Run *r, int64_t step, Error *err) {
-    double loss;
-    Error ignored;
-    if (!run_evaluate(r, &loss, err)) return false;
-    if (run_stopping(r)) return true;
+static void tell_loss(Run *r, int64_t step, const char *name, double loss) {
+    Error err;
     clear_progress(r);
     if (!isfinite(loss)) {
-        log_warn("step %lld: the loss on the held-out episodes is not finite", (long long)step);
-        return true;
+        log_warn("step %lld: %s, the loss on the held-out episodes, is not finite", (long long)step,
+                 name);
+        return;
     }
-    log_info("step %lld: eval_loss=%.4f", (long long)step, loss);
-    if (!metrics_write_eval(&r->metrics, step, loss, &ignored)) log_warn("%s", ignored.text);
+    log_info("step %lld: %s=%.4f", (long long)step, name, loss);
+    if (!metrics_write_eval(&r->metrics, step, name, loss, &err)) log_warn("%s", err.text);
+}
+
+// A stop leaves the evaluation to whoever goes on with the run: its lines are written together or
+// not at all.
+CHECKED static bool evaluate_step(Run *r, int64_t step, Error *err) {
+    bool average = r->ema.params && r->config->ema.use_for_eval;
+    double loss, average_loss = 0;
+    r->eval_due = true;
+    if (!run_evaluate(r, &loss, err)) return false;
+    if (average) {
+        ema_swap_in(&r->ema, r->act);
+        bool ok = run_evaluate(r, &average_loss, err);
+        ema_swap_out(&r->ema, r->act);
+        if (!ok) return false;
+    }
+    if (run_stopping(r)) return true;
+    r->eval_due = false;
+    tell_loss(r, step, "eval_loss", loss);
+    if (average) tell_loss(r, step, "ema_eval_loss", average_loss);
     return true;
 }
 
 // A failed save is told and the run goes on, the checkpoint before intact; the last one must work.
 CHECKED static bool save_step(Run *r, int64_t step, bool last, Error *err) {
-    const PolicyConfig *p = &r->config->policy;
-    CheckpointStats stats = {.state = p->state_dim ? &r->state_stats : NULL,
-                             .action = &r->action_stats, .env = p->env_dim ? &r->env_stats : NULL,
-                             .images = r->image_stats};
     Error why;
     clear_progress(r);
-    if (checkpoint_write(r->config, &r->params, step, &stats, r->checkpoint, sizeof r->checkpoint,
-                         &why)) {
-        log_info("Checkpoint policy after step %lld: %s", (long long)step, r->checkpoint);
-        r->saved_step = step;
-        return true;
-    }
+    if (run_save(r, step, &why)) return true;
     if (last) return fail(err, "%.900s; no checkpoint of step %lld", why.text, (long long)step);
     log_warn("%s; the run goes on, last good checkpoint: %s", why.text,
              r->checkpoint[0] ? r->checkpoint : "none");
@@ -136,21 +151,22 @@ static Duties duties_after(const Run *r, int64_t step) {
     int64_t eval_every = c->eval_steps > 0 ? c->eval_steps : c->eval_freq;
     Duties d = {.end = step == c->steps, .stopping = run_stopping(r)};
     bool last = d.end || d.stopping;
-    d.log = due(step, c->log_freq) || last;
-    d.evaluate = r->n_eval && !d.stopping && (due(step, eval_every) || d.end);
+    d.log = due(step, c->log_freq) || d.end;
+    d.evaluate = r->n_eval && (due(step, eval_every) || d.end);
     d.save = c->save_checkpoint && (due(step, c->save_freq) || last);
     return d;
 }
 
 CHECKED static bool do_duties(Run *r, int64_t step, Duties d, TrainResult *result, Error *err) {
-    if (d.log) log_step(r, step, result);
-    if (d.evaluate && !evaluate_step(r, step, err)) return false;
+    if (d.log || d.stopping) log_step(r, step, !d.log, result);
+    r->eval_due = d.evaluate && d.stopping;
+    if (d.evaluate && !d.stopping && !evaluate_step(r, step, err)) return false;
     if (run_stopping(r)) { // asked for during the evaluation
         d.stopping = true;
         d.save = r->config->save_checkpoint;
     }
     if (d.save && !save_step(r, step, d.end || d.stopping, err)) return false;
-    result->stopped = d.stopping && !d.end;
+    result->stopped = d.stopping && (!d.end || r->eval_due);
     r->mark = clock_seconds();
     return true;
 }
@@ -159,6 +175,10 @@ CHECKED static bool train_loop(Run *r, TrainResult *result, Error *err) {
     const TrainConfig *c = r->config;
     double seconds = 0;
     r->mark = clock_seconds();
+    if (r->eval_due) { // what a stop cut short, before anything else
+        if (!evaluate_step(r, r->taken, err)) return false;
+        result->stopped = r->eval_due;
+    }
     for (int64_t step = r->first_step; step <= c->steps && !result->stopped; step++) {
         double start = clock_seconds();
         Duties duties = duties_after(r, step);
@@ -202,8 +222,20 @@ static void keep_weights(Run *r, int64_t step, Error *err) {
 // A run that never took a step leaves nothing behind, so that the same command can be given again.
 static void drop_output(Run *r) {
     Error ignored;
-    metrics_close(&r->metrics);
+    run_close_output(r);
     if (!remove_tree(r->config->output_dir, &ignored)) log_warn("%s", ignored.text);
+}
+
+// Says the command that goes on.
+static void log_stopped(const Run *r) {
+    log_info("Stopped after step %lld of %lld", (long long)r->taken, (long long)r->config->steps);
+    if (r->saved_step == r->taken)
+        log_info("To go on: tact train --config_path=%s/pretrained_model/train_config.json "
+                 "--resume=true",
+                 r->checkpoint);
+    else
+        log_info("Nothing was saved (--save_checkpoint=false); last checkpoint: %s",
+                 r->checkpoint[0] ? r->checkpoint : "none");
 }
 
 bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result, Error *err) {
@@ -212,7 +244,11 @@ bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result
     r->hooks = hooks;
     *result = (TrainResult){0};
     bool ok = run_prepare(r, err);
-    if (ok) log_info("Start offline training on a fixed dataset");
+    if (ok && r->resumed.step)
+        log_info("Resume offline training on a fixed dataset after step %lld, from %s",
+                 (long long)r->resumed.step, r->checkpoint);
+    else if (ok)
+        log_info("Start offline training on a fixed dataset");
     if (ok && !train_loop(r, result, err)) {
         finish_quietly(r);
         keep_weights(r, r->taken, err);
@@ -222,9 +258,7 @@ bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result
     clear_progress(r);
     snprintf(result->checkpoint, sizeof result->checkpoint, "%s", r->checkpoint);
     if (ok && result->stopped)
-        log_info("Stopped after step %lld of %lld. Resuming comes with a later version; the weights "
-                 "are in %s", (long long)result->step, (long long)config->steps,
-                 r->checkpoint[0] ? r->checkpoint : "no checkpoint (--save_checkpoint=false)");
+        log_stopped(r);
     else if (ok) log_info("End of training");
     if (r->made_output && result->step == 0) drop_output(r);
     run_free(r);

@@ -52,24 +52,11 @@ WindowSpec policy_window(const PolicyConfig *policy);
 CHECKED bool policy_image_stats(const PolicyConfig *policy, const Dataset *ds, bool imagenet,
                                 ImageStats *out, Error *err);
 
-// ---- checkpoint.c -----------------------------------------------------------------------------
-// What the model's inputs and outputs are normalised with.
-typedef struct CheckpointStats {
-    const Stats *state, *action, *env; // NULL: the policy has none
-    const ImageStats *images; // one for every camera
-} CheckpointStats;
-
-// Writes OUTPUT_DIR/checkpoints/STEP/pretrained_model/{config.json, model.safetensors,
-// train_config.json, tact.json, stats.safetensors} into a temporary directory, syncs and renames it,
-// then moves the relative `last` link. A directory of that step that is there already is swapped for
-// the new one. stats.safetensors (float64, names feature.stat: min, max, mean, std of vectors, mean
-// and std (3,1,1) of cameras) stands in until the processor files come.
-// path gets the checkpoint directory. On an error the temporary directory is gone and every earlier
-// checkpoint is as it was; only when the link alone failed is the new one there, and path says so.
-CHECKED bool checkpoint_write(const TrainConfig *config, const Params *params, int64_t step,
-                              const CheckpointStats *stats, char *path, size_t path_size,
-                              Error *err);
-// NNNNNN: at least six digits, more when `steps` has more.
-void checkpoint_step_name(char *out, size_t size, int64_t step, int64_t steps);
+// ---- start.c ----------------------------------------------------------------------------------
+// The configuration that the flags of `tact train` (argv without program and command) ask for:
+// defaults, then the settings of the checkpoint that --config_path or --policy.path names, then the
+// flags. Filled in and checked. With --resume=true output_dir is the run that the checkpoint lies
+// in.
+CHECKED bool train_start(TrainConfig *config, int argc, char **argv, time_t now, Error *err);
 
 #endif

@@ -189,6 +189,15 @@ static void check_adamw(Case *c) {
     CALL(c, c->device->adamw(c->device, p, g, m, v, norm, halt, a));
 }
 
+static void check_lerp(Case *c) {
+    int64_t s[1];
+    if (!case_sizes(c, 1, s, COUNT(flat_real), flat_real[0], SHAPE(769))) return;
+    Tensor y = case_tensor(c, "y", ROLE_ACCUMULATE, 4, 1, s);
+    Tensor x = case_tensor(c, "x", ROLE_INPUT, 0, 1, s);
+    float weight = case_chance(c, 4) ? (float)case_below(c, 2) : case_chance(c, 2) ? 1e-4f : 0.6f;
+    CALL(c, c->device->lerp(c->device, y, x, weight));
+}
+
 const OpCheck plain_checks[] = {
     {"zero", check_zero},
     {"copy", check_copy},
@@ -204,5 +213,6 @@ const OpCheck plain_checks[] = {
     {"act_loss_backward", check_act_loss_backward},
     {"grad_norm", check_grad_norm},
     {"adamw", check_adamw},
+    {"lerp", check_lerp},
     {0},
 };

@@ -24,7 +24,7 @@ refuses "inputs that are no JSON" "input_features.*JSON" "${train[@]}" --dataset
 refuses "another command's flag" "stats" "$TACT" info "$data" --stat
 refuses "another command's flag" "--cameras" "$TACT" bench --camera=2
 refuses "heads that do not fit" "n_heads" "$TACT" bench --policy.dim_model=48 --policy.n_heads=7
-refuses "resume" "resume=true.*cannot continue" "$TACT" train --config_path=x.json --resume=true
+refuses "resume" "x.json: no checkpoint here" "$TACT" train --config_path=x.json --resume=true
 refuses "no image statistics" "stats.json.*use_imagenet_stats" "${train[@]}" --dataset.root="$(
     cp -r "$data" "$WORK/no_stats" && rm "$WORK/no_stats/meta/stats.json" && echo "$WORK/no_stats")" \
     --dataset.use_imagenet_stats=false "$(fresh)"

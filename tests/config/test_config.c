@@ -150,7 +150,7 @@ static void wrong_flags(void **state) {
     assert_error("-b", "-b: not a flag");
     assert_error("--=4", "not a flag");
     assert_error("--policy.use_peft=true", "--policy.use_peft=true: tact does not do this");
-    assert_error("--ema.enable", "--ema.enable: no value");
+    assert_error("--ema.decay", "--ema.decay: no value");
     char line[600] = "--";
     memset(line + 2, 'a', 500);
     assert_error(line, "no such flag");
@@ -218,9 +218,15 @@ static void cross_checks(void **state) {
         {"--dataset.root=null", "no dataset given"},
         {"--eval_steps=100", "--dataset.eval_split"},
         {"--output_dir=src", "src: exists already"},
-        {"--resume=true", "cannot continue a run yet"},
-        {"--config_path=x.json", "cannot continue a run yet"},
-        {"--policy.path=x", "cannot fine-tune"},
+        {"--resume=true", "which run"},
+        {"--config_path=x.json|--policy.path=y", "give one"},
+        {"--policy.stats_from=checkpoint", "needs --policy.path"},
+        {"--scheduler.type=cosine_decay_with_warmup", "num_decay_steps"},
+        {"--scheduler.type=cosine_decay_with_warmup|--scheduler.num_decay_steps=9", "peak_lr"},
+        {"--ema.min_decay=0.9|--ema.max_decay=0.8", "ema.min_decay=0.9"},
+        {"--ema.decay=0.9|--ema.max_decay=0.8", "one or the other"},
+        {"--policy.path=x|--policy.pretrained_backbone_weights=X",
+         NULL}, // it brings its own backbone
         {"--env.type=aloha", "no environments yet"},
         {"--policy.push_to_hub=true", "hf upload"},
         {"--wandb.enable=true", "metrics.jsonl"},
@@ -381,11 +387,11 @@ static void json_files(void **state) {
         "\"weight_decay\": 0.0001, \"grad_clip_norm\": 10.0, \"betas\": [0.9, 0.999], "
         "\"eps\": 1e-08}, \"scheduler\": null, \"wandb\": {\"enable\": false, \"project\": "
         "\"lerobot\"}}");
-    assert_json(
-        train_config_to_tact_json(&c),
-        "{\"eval_split\": 0.0, \"eval_freq\": 20000, \"eval_steps\": 0, \"max_eval_samples\": 0, "
-        "\"num_stat_samples\": 1000, \"prefetch_factor\": 4, \"tolerance_s\": 0.0001, "
-        "\"threads\": 0, \"use_policy_training_preset\": true}");
+    assert_json(train_config_to_tact_json(&c),
+                "{\"eval_split\": 0.0, \"keep_last\": 0, \"eval_freq\": 20000, \"eval_steps\": 0, "
+                "\"max_eval_samples\": 0, "
+                "\"num_stat_samples\": 1000, \"prefetch_factor\": 4, \"tolerance_s\": 0.0001, "
+                "\"threads\": 0, \"use_policy_training_preset\": true}");
     c.policy.env_dim = 5;
     c.policy.state_dim = 0;
     c.policy.normalization_mapping.env = "MEAN_STD";

@@ -482,6 +482,23 @@ static void test_loss(void **state) {
     check_free(&k);
 }
 
+// y + w (x - y), and finite numbers stay finite.
+static void test_lerp(void **state) {
+    (void)state;
+    Check k = check_new();
+    float y[] = {1, -2, 1e38f}, x[] = {3, 0, -1e38f};
+    Tensor ty = tensor_view(y, DTYPE_F32, 1, SHAPE(3)), tx = tensor_view(x, DTYPE_F32, 1, SHAPE(3));
+    k.d->lerp(k.d, ty, tx, 0.25f);
+    assert_float_equal(y[0], 1.5, 0);
+    assert_float_equal(y[1], -1.5, 0);
+    assert_float_equal(y[2] / 1e38f, 0.5, 1e-6);
+    k.d->lerp(k.d, ty, tx, 0);
+    assert_float_equal(y[0], 1.5, 0);
+    k.d->lerp(k.d, ty, tx, 1);
+    assert_float_equal(y[1], 0, 0);
+    check_free(&k);
+}
+
 // ---- optimiser, images ------------------------------------------------------------------------
 // Two steps of AdamW worked out by hand: with a constant gradient m/(1-b1^t) = g and
 // v/(1-b2^t) = g^2, so each step is p = p (1 - lr wd) - lr g / (|g| + eps).
@@ -575,7 +592,7 @@ int main(void) {
         cmocka_unit_test(test_embed),         cmocka_unit_test(test_add_rows),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_vae),           cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_adamw),         cmocka_unit_test(test_image_normalize),
+        cmocka_unit_test(test_lerp), cmocka_unit_test(test_adamw),         cmocka_unit_test(test_image_normalize),
         cmocka_unit_test(test_random_normal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

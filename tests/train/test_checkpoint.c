@@ -1,70 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A checkpoint is there whole or not at all, and what was there before stays.
-#include "formats/safetensors.h"
-#include "train/train.h"
+#include "saved.h"
 
-#include "../dataset/fixture.h"
-
-typedef struct Fixture {
-    Arena arena;
-    char *dir;
-    TrainConfig config;
-    Device *device;
-    Params params;
-    Stats stats;
-    CheckpointStats all;
-} Fixture;
-
-static double numbers[3] = {0.5, 1, 2};
-
-static int set_up(void **state) {
-    Fixture *f = NEW(Fixture, 1);
-    Error err;
-    f->dir = new_folder(&f->arena);
-    train_config_default(&f->config);
-    f->config.output_dir = at(&f->arena, f->dir, "run");
-    f->config.steps = 100;
-    PolicyConfig *p = &f->config.policy;
-    p->dim_model = p->dim_feedforward = 16;
-    p->n_heads = p->obs_state_horizon = 2;
-    p->n_encoder_layers = 1;
-    p->state_dim = p->action_dim = 3;
-    p->n_cameras = 1;
-    p->cameras[0] = (CameraConfig){"observation.images.cam", 32, 32};
-    p->image_height = p->image_width = 32;
-    p->normalization_mapping = (NormMap){"MEAN_STD", "MIN_MAX", "MIN_MAX", "MIN_MAX"};
-    p->pose_repr = "none";
-    OK(device_open("ref", PRECISION_FLOAT32, 1, &f->device, &err));
-    OK(params_init(&f->params, f->device, p, false, &err));
-    params_initialize(&f->params, 4);
-    f->stats = (Stats){.dim = 3, .min = numbers, .max = numbers, .mean = numbers, .std = numbers};
-    static const ImageStats images[] = {{{0.5f, 0.5f, 0.5f}, {1, 1, 1}}};
-    f->all = (CheckpointStats){.state = &f->stats, .action = &f->stats, .images = images};
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    Fixture *f = *state;
-    Error err;
-    params_free(&f->params);
-    device_close(f->device);
-    train_config_free(&f->config);
-    if (!remove_tree(f->dir, &err)) return -1;
-    arena_free(&f->arena);
-    mem_free(f);
-    return 0;
-}
-
-static void write_step(Fixture *f, int64_t step) {
-    Error err;
-    char path[4096];
-    OK(checkpoint_write(&f->config, &f->params, step, &f->all, path, sizeof path, &err));
-    char *want = arena_printf(&f->arena, "%s/checkpoints/%06lld", f->config.output_dir, (long long)step);
-    assert_string_equal(path, want);
-}
-
-static void assert_last(Fixture *f, const char *want) {
+static void assert_last(Saved *f, const char *want) {
     char target[64] = "";
     char *link = at(&f->arena, f->config.output_dir, "checkpoints/last");
     assert_true(readlink(link, target, sizeof target - 1) > 0);
@@ -72,7 +10,7 @@ static void assert_last(Fixture *f, const char *want) {
 }
 
 // The weights of a step's model file are those of the params now.
-static void assert_holds_params(Fixture *f, const char *step) {
+static void assert_holds_params(Saved *f, const char *step) {
     Error err;
     Safetensors *s;
     OK(safetensors_open(arena_printf(&f->arena, "%s/checkpoints/%s/pretrained_model/model.safetensors",
@@ -92,33 +30,46 @@ static void assert_holds_params(Fixture *f, const char *step) {
     safetensors_close(s);
 }
 
-static void weights_and_statistics_come_back(void **state) {
-    Fixture *f = *state;
-    Error err;
-    Safetensors *s;
-    write_step(f, 50);
+static void everything_of_lerobots_is_there(void **state) {
+    Saved *f = *state;
+    static const char *const files[] = {
+        "pretrained_model/config.json",
+        "pretrained_model/model.safetensors",
+        "pretrained_model/train_config.json",
+        "pretrained_model/tact.json",
+        "pretrained_model/policy_preprocessor.json",
+        "pretrained_model/policy_postprocessor.json",
+        "pretrained_model/policy_preprocessor_step_3_normalizer_processor.safetensors",
+        "pretrained_model/policy_postprocessor_step_0_unnormalizer_processor.safetensors",
+        "pretrained_model_ema/model.safetensors",
+        "training_state/training_step.json",
+        "training_state/rng_state.safetensors",
+        "training_state/optimizer_state.safetensors",
+        "training_state/optimizer_param_groups.json",
+        "training_state/tact_state.json"};
+    save_at(f, 50);
     assert_last(f, "000050");
     assert_holds_params(f, "last");
-    OK(safetensors_open(at(&f->arena, f->config.output_dir,
-                           "checkpoints/000050/pretrained_model/stats.safetensors"), &s, &err));
-    const SafetensorsEntry *e = safetensors_find(s, "observation.state.max");
-    assert_non_null(e);
-    for (int i = 0; i < 3; i++) assert_true(safetensors_value(e, i) == numbers[i]);
-    e = safetensors_find(s, "observation.images.cam.std");
-    assert_true(e && e->rank == 3 && safetensors_value(e, 0) == 1);
-    assert_null(safetensors_find(s, "observation.environment_state.max"));
-    safetensors_close(s);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        const char *path =
+            arena_printf(&f->arena, "%s/checkpoints/000050/%s", f->config.output_dir, files[i]);
+        if (!file_exists(path)) fail_msg("%s is missing", path);
+    }
+    assert_false(file_exists(checkpoint_file(f, "000050/training_state/scheduler_state.json")));
+    f->config.scheduler.type = "diffuser";
+    save_at(f, 60);
+    assert_true(file_exists(checkpoint_file(f, "000060/training_state/scheduler_state.json")));
 }
 
 static void the_link_moves_on_and_a_step_can_be_written_again(void **state) {
-    Fixture *f = *state;
-    write_step(f, 50);
+    Saved *f = *state;
+    save_at(f, 50);
     params_initialize(&f->params, 5);
-    write_step(f, 100);
+    save_at(f, 100);
     assert_last(f, "000100");
     assert_holds_params(f, "000100");
     params_initialize(&f->params, 6);
-    write_step(f, 50);
+    save_at(f, 50);
     assert_last(f, "000050");
     assert_holds_params(f, "000050");
     assert_false(dir_exists(at(&f->arena, f->config.output_dir, "checkpoints/000050.old")));
@@ -127,16 +78,63 @@ static void the_link_moves_on_and_a_step_can_be_written_again(void **state) {
 
 // A file stands where the folder should come: the write fails, the earlier checkpoint stays.
 static void a_failed_write_leaves_what_was_there(void **state) {
-    Fixture *f = *state;
+    Saved *f = *state;
     Error err;
     char path[4096] = "";
-    write_step(f, 50);
+    save_at(f, 50);
     OK(file_write(at(&f->arena, f->config.output_dir, "checkpoints/000060"), "x", 1, &err));
-    assert_false(checkpoint_write(&f->config, &f->params, 60, &f->all, path, sizeof path, &err));
+    f->state.step = 60;
+    assert_false(checkpoint_write(&f->parts, path, sizeof path, &err));
     assert_says(&err, "checkpoints/000060", "");
     assert_last(f, "000050");
     assert_holds_params(f, "000050");
     assert_false(dir_exists(at(&f->arena, f->config.output_dir, "checkpoints/.000060.tmp")));
+}
+
+static void make(Saved *f, const char *name) {
+    Error err;
+    OK(make_dirs(checkpoint_file(f, name), &err));
+}
+
+static bool is_there(Saved *f, const char *name) {
+    return dir_exists(checkpoint_file(f, name));
+}
+
+static void old_ones_are_removed(void **state) {
+    Saved *f = *state;
+    Error err;
+    static const char *const names[] = {"000010", "000020", "0000030", "000040",
+                                        "000050", "000060", "best"};
+    for (int i = 0; i < 7; i++) make(f, names[i]);
+    char *dir = at(&f->arena, f->config.output_dir, "checkpoints");
+    OK(checkpoint_point_last(dir, "000020", &err));
+    OK(checkpoints_prune(dir, 50, 0, &err));
+    assert_true(is_there(f, "000010"));
+    OK(checkpoints_prune(dir, 50, 2, &err));
+    assert_false(is_there(f, "000010"));
+    assert_true(is_there(f, "000020")); // last
+    assert_false(is_there(f, "0000030"));
+    assert_true(is_there(f, "000040") && is_there(f, "000050"));
+    assert_true(is_there(f, "000060") && is_there(f, "best")); // later, and no checkpoint
+    OK(checkpoints_prune(dir, 50, 1, &err));
+    assert_true(is_there(f, "000050") && is_there(f, "000020"));
+    assert_false(is_there(f, "000040"));
+}
+
+static void what_a_killed_run_left_is_cleaned(void **state) {
+    Saved *f = *state;
+    Error err;
+    static const char *const names[] = {"000010", "000010.old", "000020.old", ".000030.tmp/x",
+                                        "own.old"};
+    for (int i = 0; i < 5; i++) make(f, names[i]);
+    char *dir = at(&f->arena, f->config.output_dir, "checkpoints");
+    assert_int_equal(symlink("000010", at(&f->arena, dir, ".last.tmp")), 0);
+    OK(checkpoints_clean(dir, &err));
+    assert_true(is_there(f, "000010") && is_there(f, "own.old"));
+    assert_false(is_there(f, "000010.old"));
+    assert_true(is_there(f, "000020")); // killed while it was being replaced
+    assert_false(is_there(f, "000020.old"));
+    assert_false(is_there(f, ".000030.tmp") || is_there(f, ".last.tmp"));
 }
 
 static void steps_have_six_digits_or_more(void **state) {
@@ -150,10 +148,13 @@ static void steps_have_six_digits_or_more(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(weights_and_statistics_come_back, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_link_moves_on_and_a_step_can_be_written_again, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(a_failed_write_leaves_what_was_there, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(everything_of_lerobots_is_there, saved_new, saved_free),
+        cmocka_unit_test_setup_teardown(old_ones_are_removed, saved_new, saved_free),
+        cmocka_unit_test_setup_teardown(what_a_killed_run_left_is_cleaned, saved_new, saved_free),
+        cmocka_unit_test_setup_teardown(the_link_moves_on_and_a_step_can_be_written_again,
+                                        saved_new, saved_free),
+        cmocka_unit_test_setup_teardown(a_failed_write_leaves_what_was_there, saved_new,
+                                        saved_free),
         cmocka_unit_test(steps_have_six_digits_or_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

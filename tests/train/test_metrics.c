@@ -66,7 +66,7 @@ static void the_same_figures_are_appended_as_json(void **state) {
     Error err;
     Metrics m = example();
     bool ok = metrics_open(&m, path, &err) && metrics_write(&m, 200, &err) &&
-              metrics_write_eval(&m, 200, 3.5, &err);
+              metrics_write_eval(&m, 200, "eval_loss", 3.5, &err);
     if (!ok) fail_msg("%s", err.text);
     metrics_close(&m);
     if (!metrics_open(&m, path, &err) || !metrics_write(&m, 400, &err)) fail_msg("%s", err.text);
@@ -93,6 +93,42 @@ static void the_same_figures_are_appended_as_json(void **state) {
     unlink(path);
 }
 
+static void assert_holds(const char *path, const char *want) {
+    char *text;
+    size_t size;
+    Error err;
+    if (!file_read(path, &text, &size, &err)) fail_msg("%s", err.text);
+    assert_string_equal(text, want);
+    mem_free(text);
+}
+
+// A run that goes on after step 6 writes what follows anew: later lines go, and what a killed
+// process left half written.
+static void later_lines_are_cut_off(void **state) {
+    (void)state;
+    char path[] = "/tmp/tact-metrics-XXXXXX";
+    int fd = mkstemp(path);
+    static const char kept[] = "{\"step\": 3, \"loss\": 1.5}\n{\"step\": 6, \"loss\": 1}\n"
+                               "{\"step\": 6, \"eval_loss\": 2}\n";
+    static const char later[] = "{\"step\": 9, \"loss\": 0.5}\n{\"step\": 12, \"lo";
+    static const char damaged[] = "{\"step\": 3, \"lo{\"step\": 4}\nnonsense\n\n";
+    Error err;
+    assert_true(fd >= 0 && write(fd, kept, strlen(kept)) > 0 &&
+                write(fd, later, strlen(later)) > 0);
+    close(fd);
+    if (!metrics_cut(path, 6, false, &err)) fail_msg("%s", err.text);
+    assert_holds(path, kept);
+    // The evaluation after step 6 is still to come, whoever wrote it before.
+    if (!metrics_cut(path, 6, true, &err)) fail_msg("%s", err.text);
+    assert_holds(path, "{\"step\": 3, \"loss\": 1.5}\n{\"step\": 6, \"loss\": 1}\n");
+    if (!file_write(path, damaged, strlen(damaged), &err)) fail_msg("%s", err.text);
+    if (!metrics_cut(path, 6, false, &err)) fail_msg("%s", err.text);
+    assert_holds(path, "");
+    unlink(path);
+    if (!metrics_cut(path, 6, false, &err)) fail_msg("%s", err.text); // a run that never logged
+    assert_false(file_exists(path));
+}
+
 static void a_full_disk_is_reported(void **state) {
     (void)state;
     Error err = {""};
@@ -109,6 +145,7 @@ int main(void) {
         cmocka_unit_test(big_numbers_are_lerobots),
         cmocka_unit_test(the_line_is_lerobots),
         cmocka_unit_test(the_same_figures_are_appended_as_json),
+        cmocka_unit_test(later_lines_are_cut_off),
         cmocka_unit_test(a_full_disk_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,14 @@ static void add(Device *d, Tensor y, Tensor a, Tensor b) {
     for (int64_t i = 0; i < n; i++) out[i] = p[i] + q[i];
 }
 
+static void lerp(Device *d, Tensor y, Tensor x, float weight) {
+    int64_t n = tensor_count(y);
+    float *out = f32(y);
+    const float *in = f32(x);
+#pragma omp parallel for simd num_threads(d->threads)
+    for (int64_t i = 0; i < n; i++) out[i] += weight * (in[i] - out[i]);
+}
+
 static void add_rows(Device *d, Tensor y, Tensor x, Tensor row) {
     int64_t B = y.shape[0], L = y.shape[1], D = y.shape[2];
 #pragma omp parallel for collapse(2) num_threads(d->threads)
@@ -161,6 +169,7 @@ void cpu_elementwise_ops(Device *d) {
     d->zero = zero;
     d->copy = copy;
     d->add = add;
+    d->lerp = lerp;
     d->add_rows = add_rows;
     d->sum_rows = sum_rows;
     d->relu_backward = relu_backward;

@@ -53,6 +53,24 @@ static void add(Device *d, Tensor y, Tensor a, Tensor b) {
     BY_TYPE(y, add_of<float>(d, y, a, b, n), add_of<bf16>(d, y, a, b, n));
 }
 
+struct Lerp {
+    float *y;
+    const float *x;
+    float weight;
+    bool fast;
+    __device__ void operator()(uint32_t, uint32_t c, int n) const {
+        bool whole = fast && n == 4;
+        Quad p = load_quad(y + c, n, whole), q = load_quad(x + c, n, whole);
+        for (int i = 0; i < 4; i++) p.v[i] += weight * (q.v[i] - p.v[i]);
+        store_quad(y + c, p, n, whole);
+    }
+};
+
+static void lerp(Device *d, Tensor y, Tensor x, float weight) {
+    Lerp f = {f32(y), f32(x), weight, quad_aligned<float>(y.data) && quad_aligned<float>(x.data)};
+    for_quads(d, "lerp", f, 1, tensor_count(y));
+}
+
 template <typename T> struct AddRows {
     View<T> y, x;
     View<float> row;
@@ -177,6 +195,7 @@ void cuda_plain_ops(Device *d) {
     d->zero = zero;
     d->copy = copy;
     d->add = add;
+    d->lerp = lerp;
     d->add_rows = add_rows;
     d->sum_rows = sum_rows;
     d->embed_forward = embed_forward;

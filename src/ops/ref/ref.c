@@ -26,6 +26,7 @@ void ref_device(Device *d) {
     d->zero = ref_zero;
     d->copy = ref_copy;
     d->add = ref_add;
+    d->lerp = ref_lerp;
     d->add_rows = ref_add_rows;
     d->sum_rows = ref_sum_rows;
     d->embed_forward = ref_embed_forward;

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// The settings of a checkpoint: JSON -> text of a flag -> value, through the same table and checks
+// as the command line.
+#include "config/config_internal.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { LARGEST_VECTOR = 65536, LARGEST_IMAGE = 8192 };
+
+// The member a dotted path names, or NULL.
+static const json_t *member(const json_t *object, const char *path) {
+    char key[128];
+    while (object && path) {
+        size_t n = strcspn(path, ".");
+        snprintf(key, sizeof key, "%.*s", (int)n, path);
+        object = json_object_get(object, key);
+        path = path[n] ? path + n + 1 : NULL;
+    }
+    return object;
+}
+
+static const char *last_part(const char *flag) {
+    const char *dot = strrchr(flag, '.');
+    return dot ? dot + 1 : flag;
+}
+
+// A JSON value spelled as on the command line. Free with mem_free.
+static char *flag_text(const Field *f, const json_t *value) {
+    if (json_is_string(value)) return mem_strdup(json_string_value(value));
+    // A configuration that LeRobot has loaded once has 0 or 1 where it is declared as a number.
+    if (f->type == FIELD_BOOL && json_is_integer(value) && json_integer_value(value) >> 1 == 0)
+        return mem_strdup(json_integer_value(value) ? "true" : "false");
+    return json_text(value, 0);
+}
+
+static CHECKED bool set_from(TrainConfig *c, const Field *f, const json_t *value, const char *path,
+                             Error *err) {
+    if (!value || (json_is_null(value) && !f->nullable)) return true;
+    char *text = flag_text(f, value);
+    Error why;
+    bool ok = field_set(c, f, text, &why);
+    mem_free(text);
+    return ok || fail(err, "%s: %.900s", path, why.text);
+}
+
+// What only this run's own command line says.
+static bool is_own(const Field *f) {
+    static const char *const own[] = {
+        "policy.type", "policy.path", "policy.stats_from", "policy.input_features",
+        "resume",      "config_path", "env.type",          "dataset.video_backend"};
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (strcmp(f->flag, own[i]) == 0) return true;
+    return false;
+}
+
+// What asks LeRobot for something that tact does not do, by the same list as for flags. Where a
+// policy was once fine-tuned from does not matter any more, nor how it stands on the Hub.
+static CHECKED bool check_foreign(const json_t *root, bool policy, const char *path, Error *err) {
+    static const char *const harmless[] = {"policy.pretrained_path", "policy.pretrained_revision",
+                                           "policy.private", "policy.tags",
+                                           "policy.disable_temporal_wrapper"};
+    for (int i = 0; i < foreign_flag_count; i++) {
+        const ForeignFlag *f = &foreign_flags[i];
+        bool of_policy = strncmp(f->flag, "policy.", 7) == 0, passed = false;
+        for (size_t k = 0; k < sizeof harmless / sizeof harmless[0]; k++)
+            passed = passed || strcmp(harmless[k], f->flag) == 0;
+        if (of_policy != policy || passed || strcmp(f->flag, "scheduler") == 0) continue;
+        const json_t *value = member(root, policy ? f->flag + 7 : f->flag);
+        if (!value) continue;
+        char *text =
+            json_is_string(value) ? mem_strdup(json_string_value(value)) : json_text(value, 0);
+        Error why;
+        bool ok = foreign_check(f, text, &why);
+        mem_free(text);
+        if (!ok) return fail(err, "%s: %.900s", path, why.text);
+    }
+    return true;
+}
+
+// The inputs a policy uses, as --policy.input_features takes them. LeRobot lists further vectors,
+// which its ACT does not use.
+static const char *inputs_text(TrainConfig *c, const json_t *features) {
+    json_t *used = json_object(), *value;
+    const char *name;
+    json_object_foreach((json_t *)features, name, value) {
+        const char *type = json_string_value(json_object_get(value, "type"));
+        bool vector = strcmp(name, "observation.state") == 0 ||
+                      strcmp(name, "observation.environment_state") == 0;
+        if (type && (vector || strcmp(type, "VISUAL") == 0)) json_object_set(used, name, value);
+    }
+    char *text = json_text(used, 0);
+    const char *kept = arena_strdup(&c->arena, text);
+    mem_free(text);
+    json_decref(used);
+    return kept;
+}
+
+// A policy without tact.json is plain ACT, or one of the relative-pose fork of LeRobot, which has
+// the horizon in config.json.
+static void assume_plain(TrainConfig *c, const json_t *policy) {
+    PolicyConfig *p = &c->policy;
+    const json_t *horizon = json_object_get(policy, "obs_state_horizon");
+    p->obs_state_horizon = p->obs_down_sample_steps = 1;
+    p->temporal_pos_embed = json_integer_value(horizon) > 1 ? "state" : "none";
+    p->pose_repr = horizon ? "relative" : "none";
+    p->resize_shape = (IntList){0};
+}
+
+bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, const char *path,
+                      Error *err) {
+    const char *type = json_string_value(json_object_get(policy, "type"));
+    if (!type || (strcmp(type, "act") != 0 && strcmp(type, "tact") != 0))
+        return fail(err, "%s: the policy's type is %s; tact reads act and tact", path,
+                    type ? type : "missing");
+    if (!tact && strcmp(type, "tact") == 0)
+        return fail(err,
+                    "%s: its tact.json, with what the policy sees, is missing; copy the whole "
+                    "directory",
+                    path);
+    if (tact && json_integer_value(json_object_get(tact, "version")) != 1)
+        return fail(err,
+                    "%s: its tact.json is of a version that this tact does not know; use the tact "
+                    "that wrote it",
+                    path);
+    if (!check_foreign(policy, true, path, err)) return false;
+    if (!tact) assume_plain(c, policy);
+    for (int i = 0; i < train_field_count; i++) {
+        const Field *f = &train_fields[i];
+        if (strncmp(f->flag, "policy.", 7) != 0 || is_own(f)) continue;
+        const json_t *home = f->home == HOME_TACT && tact ? tact : policy;
+        if (!set_from(c, f, json_object_get(home, last_part(f->flag)), path, err)) return false;
+    }
+    c->policy.type = arena_strdup(&c->arena, "act");
+    const json_t *features = json_object_get(policy, "input_features");
+    if (json_object_size(features)) c->policy.input_features = inputs_text(c, features);
+    return true;
+}
+
+bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *tact,
+                            const char *path, Error *err) {
+    const json_t *policy = json_object_get(root, "policy"), *ours = json_object_get(tact, "train");
+    if (!json_is_object(policy))
+        return fail(err, "%s: no policy in it; this is not a train_config.json", path);
+    if (!policy_from_json(c, policy, tact, path, err) || !check_foreign(root, false, path, err))
+        return false;
+    if (json_is_object(json_object_get(root, "env"))) {
+        const char *type = json_string_value(member(root, "env.type"));
+        c->env_type = arena_strdup(&c->arena, type ? type : "of the configuration");
+    }
+    for (int i = 0; i < train_field_count; i++) {
+        const Field *f = &train_fields[i];
+        if (strncmp(f->flag, "policy.", 7) == 0 || is_own(f)) continue;
+        const json_t *value = json_object_get(ours, last_part(f->flag));
+        if (!value || f->home != HOME_TACT_TRAIN) value = member(root, f->flag);
+        if (!set_from(c, f, value, path, err)) return false;
+    }
+    // Its names in the newest LeRobot.
+    const json_t *eval = member(root, "env_eval_freq");
+    return json_object_get(ours, "eval_freq") ||
+           set_from(c, field_find("eval_freq"), eval, path, err);
+}
+
+static CHECKED bool read_size(const json_t *value, int most, int *out, const char *path,
+                              const char *what, Error *err) {
+    json_int_t n = json_integer_value(value);
+    if (!json_is_integer(value) || n < 1 || n > most)
+        return fail(err, "%s: %s has no size between 1 and %d", path, what, most);
+    *out = (int)n;
+    return true;
+}
+
+static CHECKED bool read_camera(PolicyConfig *p, Arena *arena, const char *name,
+                                const json_t *shape, const char *path, Error *err) {
+    if (p->n_cameras == MAX_CAMERAS)
+        return fail(err, "%s: more than %d cameras", path, MAX_CAMERAS);
+    CameraConfig *camera = &p->cameras[p->n_cameras++];
+    camera->name = arena_strdup(arena, name);
+    if (json_array_size(shape) != 3 || json_integer_value(json_array_get(shape, 0)) != 3)
+        return fail(err, "%s: the shape of %s is not [3, HEIGHT, WIDTH]", path, name);
+    if (!read_size(json_array_get(shape, 1), LARGEST_IMAGE, &camera->height, path, name, err) ||
+        !read_size(json_array_get(shape, 2), LARGEST_IMAGE, &camera->width, path, name, err))
+        return false;
+    if (p->n_cameras > 1 && (camera->height != p->image_height || camera->width != p->image_width))
+        return fail(err, "%s: its cameras see frames of different sizes, which tact does not take",
+                    path);
+    p->image_height = camera->height;
+    p->image_width = camera->width;
+    return true;
+}
+
+// Sizes that the cameras recorded; the model's may be smaller.
+static CHECKED bool read_recorded(PolicyConfig *p, const json_t *cameras, const char *path,
+                                  Error *err) {
+    const json_t *camera;
+    size_t i;
+    json_array_foreach((json_t *)cameras, i, camera) {
+        const char *name = json_string_value(json_object_get(camera, "name"));
+        for (int k = 0; name && k < p->n_cameras; k++) {
+            CameraConfig *c = &p->cameras[k];
+            if (strcmp(c->name, name) != 0) continue;
+            if (!read_size(json_object_get(camera, "height"), LARGEST_IMAGE, &c->height, path, name,
+                           err) ||
+                !read_size(json_object_get(camera, "width"), LARGEST_IMAGE, &c->width, path, name,
+                           err))
+                return false;
+        }
+    }
+    return true;
+}
+
+bool policy_shapes_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
+                             const char *path, Error *err) {
+    enum { ARM = 10 }; // values of a relative pose
+    PolicyConfig *p = &c->policy;
+    const json_t *action = member(policy, "output_features");
+    const char *name;
+    json_t *feature;
+    action = json_object_get(json_object_get(action, "action"), "shape");
+    p->state_dim = p->env_dim = p->n_cameras = 0;
+    if (!read_size(json_array_get(action, 0), LARGEST_VECTOR, &p->action_dim, path, "action", err))
+        return false;
+    json_object_foreach(json_object_get(policy, "input_features"), name, feature) {
+        const json_t *shape = json_object_get(feature, "shape");
+        const char *type = json_string_value(json_object_get(feature, "type"));
+        bool state = strcmp(name, "observation.state") == 0;
+        bool env = strcmp(name, "observation.environment_state") == 0;
+        bool camera = type && strcmp(type, "VISUAL") == 0;
+        int *dim = state ? &p->state_dim : &p->env_dim;
+        if ((state || env) &&
+            !read_size(json_array_get(shape, 0), LARGEST_VECTOR, dim, path, name, err))
+            return false;
+        if (camera && !read_camera(p, &c->arena, name, shape, path, err)) return false;
+    }
+    if (p->n_cameras == 0 && p->env_dim == 0)
+        return fail(err,
+                    "%s: neither a camera nor observation.environment_state among its "
+                    "input_features; ACT needs one of them",
+                    path);
+    bool relative = p->pose_repr && strcmp(p->pose_repr, "relative") == 0;
+    p->arms = relative ? p->action_dim / ARM : 0;
+    if (relative && (p->action_dim % ARM || (p->state_dim && p->state_dim != p->action_dim)))
+        return fail(err,
+                    "%s: its poses are relative, but state and action are not %d values an arm",
+                    path, ARM);
+    p->fps = json_number_value(json_object_get(tact, "fps"));
+    return read_recorded(p, json_object_get(tact, "cameras"), path, err);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/convert.h"
+
+#include "base/file.h"
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char times[] = "temporal_pos_embed.weight";
+static const char positions[] = "model.encoder_1d_feature_pos_embed.weight";
+
+// Copies every tensor that both have.
+static void copy_common(const Params *to, const Params *from) {
+    for (int i = 0; i < to->count; i++) {
+        const Param *q = &to->list[i], *same = params_find(from, q->name);
+        if (!same) continue;
+        float *values = NEW(float, q->count);
+        param_get(from, same, values);
+        param_set(to, q, values);
+        mem_free(values);
+    }
+}
+
+static float *values_of(const Params *p, const char *name) {
+    const Param *q = params_find(p, name);
+    float *values = NEW(float, q->count);
+    param_get(p, q, values);
+    return values;
+}
+
+// Adds the embedding of the only timestep to what the state's token has anyway.
+CHECKED static bool fold_times(const Policy *in, const Params *out, Error *err) {
+    const PolicyConfig *p = &in->config.policy;
+    const int64_t D = p->dim_model;
+    if (!params_find(&in->params, times)) return true;
+    float *row = values_of(&in->params, times);
+    bool zero = true, images = strcmp(p->temporal_pos_embed, "all") == 0 && p->n_cameras > 0;
+    for (int64_t i = 0; i < D; i++) zero = zero && row[i] == 0;
+    if (!zero && images) {
+        mem_free(row);
+        return fail(
+            err,
+            "%s: its image tokens have a learned embedding of their timestep, and plain ACT has "
+            "no place for one; only temporal_pos_embed=state can become plain ACT",
+            in->dir);
+    }
+    if (!zero && p->state_dim) {
+        float *table = values_of(out, positions);
+        for (int64_t i = 0; i < D; i++) table[D + i] += row[i]; // row 1 is the state's
+        param_set(out, params_find(out, positions), table);
+        mem_free(table);
+    }
+    mem_free(row);
+    return true;
+}
+
+bool policy_convert(const Policy *in, bool to_act, PolicyConfig *config, Params *out, Error *err) {
+    *config = in->config.policy;
+    *out = (Params){0};
+    if (to_act && config->obs_state_horizon != 1)
+        return fail(err,
+                    "%s: sees %d observations; LeRobot's ACT sees one and would run another model",
+                    in->dir, config->obs_state_horizon);
+    if (to_act)
+        config->temporal_pos_embed = "none";
+    else if (config->obs_state_horizon == 1)
+        config->temporal_pos_embed = "all";
+    Device *d = in->params.device;
+    if (!params_init(out, d, config, false, err)) return false;
+    copy_common(out, &in->params); // an embedding that is new stays zero
+    if (to_act && !fold_times(in, out, err)) {
+        params_free(out);
+        return false;
+    }
+    return true;
+}
+
+bool policy_export(const char *dir, const PolicyConfig *config, const Params *params,
+                   const PolicyStats *stats, Error *err) {
+    char parent[POLICY_PATH], temporary[POLICY_PATH + 64];
+    if (file_exists(dir) || dir_exists(dir))
+        return fail(err, "%s: exists already; choose another name", dir);
+    path_parent(parent, sizeof parent, dir);
+    snprintf(temporary, sizeof temporary, "%s.tmp.%ld", dir, (long)getpid());
+    bool ok = make_dirs(temporary, err) &&
+              policy_write(temporary, config, params, stats, NULL, err) && sync_dir(temporary, err);
+    if (ok && rename(temporary, dir) != 0) ok = fail_errno(err, "%s: cannot move into place", dir);
+    if (ok) return sync_dir(parent, err);
+    Error ignored;
+    bool removed = remove_tree(temporary, &ignored);
+    (void)removed;
+    return false;
+}

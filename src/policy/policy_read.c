@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nothing that a checkpoint says is believed before it is checked.
+#include "policy/policy.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "formats/json.h"
+#include "formats/safetensors.h"
+#include "model/params_list.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool holds(const char *dir, const char *name) {
+    char path[2 * POLICY_PATH];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return file_exists(path);
+}
+
+bool policy_locate(const char *path, char out[POLICY_PATH], Error *err) {
+    static const char *const below[] = {"", "/pretrained_model",
+                                        "/checkpoints/last/pretrained_model"};
+    char dir[POLICY_PATH];
+    if (strlen(path) > POLICY_PATH - 128) return fail(err, "%.80s...: the path is too long", path);
+    snprintf(dir, sizeof dir, "%s", path);
+    if (file_exists(dir)) path_parent(dir, sizeof dir, path);
+    for (size_t i = 0; i < sizeof below / sizeof below[0]; i++) {
+        snprintf(out, POLICY_PATH, "%.*s%s", POLICY_PATH - 128, dir, below[i]);
+        if (holds(out, "config.json")) return true;
+    }
+    return fail(err,
+                "%s: no checkpoint here; give a run's directory, a checkpoint's or its "
+                "pretrained_model (the one with config.json)",
+                path);
+}
+
+bool policy_is_one(const char *path) {
+    char dir[POLICY_PATH];
+    Error ignored;
+    return policy_locate(path, dir, &ignored);
+}
+
+bool policy_read_tact(const char *dir, json_t **out, Error *err) {
+    char path[2 * POLICY_PATH];
+    *out = NULL;
+    snprintf(path, sizeof path, "%s/tact.json", dir);
+    return !file_exists(path) || json_read(path, out, err);
+}
+
+bool policy_read_config(const char *dir, bool without_shapes, TrainConfig *c, Error *err) {
+    char path[2 * POLICY_PATH];
+    json_t *config = NULL, *tact = NULL;
+    snprintf(path, sizeof path, "%s/config.json", dir);
+    bool ok = json_read(path, &config, err) && policy_read_tact(dir, &tact, err) &&
+              policy_from_json(c, config, tact, path, err) &&
+              (without_shapes || policy_shapes_from_json(c, config, tact, path, err));
+    json_decref(config);
+    json_decref(tact);
+    return ok;
+}
+
+// ---- weights ------------------------------------------------------------------------------------
+
+// What may stand among the weights without being one: normalisation buffers of LeRobot before 0.4,
+// which policy_read_stats reads, and a counter of batch norms that nothing uses.
+static bool is_no_weight(const char *name) {
+    static const char *const prefixes[] = {"normalize_inputs.", "normalize_targets.",
+                                           "unnormalize_outputs."};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) return true;
+    return dot && strcmp(dot, ".num_batches_tracked") == 0;
+}
+
+static void shape_text(char *out, size_t size, int rank, const int64_t *shape) {
+    size_t used = (size_t)snprintf(out, size, "[");
+    for (int i = 0; i < rank && used + 24 < size; i++)
+        used +=
+            (size_t)snprintf(out + used, size - used, "%s%lld", i ? ", " : "", (long long)shape[i]);
+    snprintf(out + used, size - used, "]");
+}
+
+CHECKED static bool check_shape(const char *path, const Param *q, const SafetensorsEntry *e,
+                                Error *err) {
+    bool same = e->rank == q->rank;
+    for (int i = 0; same && i < q->rank; i++) same = e->shape[i] == q->shape[i];
+    if (same) return true;
+    char has[128], wants[128];
+    shape_text(has, sizeof has, e->rank, e->shape);
+    shape_text(wants, sizeof wants, q->rank, q->shape);
+    return fail(err, "%s: tensor \"%s\" has shape %s, but this policy's is %s", path, q->name, has,
+                wants);
+}
+
+CHECKED static bool read_param(const char *path, const Params *params, const Param *q,
+                               const SafetensorsEntry *e, bool check_only, Error *err) {
+    if (!check_shape(path, q, e, err)) return false;
+    float *values = mem_alloc((size_t)q->count * sizeof *values);
+    Error why;
+    bool ok =
+        safetensors_copy_f32(e, values, q->count, &why) || fail(err, "%s: %s", path, why.text);
+    for (int64_t i = 0; ok && i < q->count; i++)
+        if (!isfinite(values[i]))
+            ok = fail(err,
+                      "%s: value %lld of tensor \"%s\" is not finite; the file is damaged or the "
+                      "training diverged",
+                      path, (long long)i, q->name);
+    if (ok && !check_only) param_set(params, q, values);
+    mem_free(values);
+    return ok;
+}
+
+CHECKED static bool read_all(const Safetensors *s, const char *path, const Params *params,
+                             WeightsOptions o, Error *err) {
+    for (int i = 0; i < params->count; i++) {
+        const Param *q = &params->list[i];
+        const SafetensorsEntry *e = safetensors_find(s, q->name);
+        if (!e && o.new_times && strcmp(q->name, "temporal_pos_embed.weight") == 0) {
+            log_info("%s starts as it is initialised: the checkpoint has no such tensor", q->name);
+            continue;
+        }
+        if (!e) return fail(err, "%s: tensor \"%s\" is missing", path, q->name);
+        if (!read_param(path, params, q, e, o.check_only, err)) return false;
+    }
+    for (int i = 0; i < safetensors_count(s); i++) {
+        const char *name = safetensors_entry(s, i)->name;
+        if (!params_find(params, name) && !is_no_weight(name))
+            return fail(err, "%s: tensor \"%s\" is none of this policy's", path, name);
+    }
+    return true;
+}
+
+// The relative-pose fork of LeRobot keeps the embedding of the timesteps in a pickle beside
+// pretrained_model, which only the reader of PyTorch's files can read. The one place where that
+// reader comes in: state_temporal_pos_embed.weight of this file is temporal_pos_embed.weight here.
+CHECKED static bool temporal_wrapper_load(const char *dir, Error *err) {
+    char parent[POLICY_PATH];
+    path_parent(parent, sizeof parent, dir);
+    if (holds(dir, "tact.json") || !holds(parent, "temporal_wrapper.pt")) return true;
+    return fail(err,
+                "%s/temporal_wrapper.pt: this version cannot read PyTorch's files; convert it to a "
+                "tensor \"temporal_pos_embed.weight\" in model.safetensors, and remove it",
+                parent);
+}
+
+bool policy_read_weights(const char *dir, const Params *params, WeightsOptions o, Error *err) {
+    char path[2 * POLICY_PATH];
+    Safetensors *s = NULL;
+    snprintf(path, sizeof path, "%s/model.safetensors", dir);
+    if (!temporal_wrapper_load(dir, err) || !safetensors_open(path, &s, err)) return false;
+    bool ok = read_all(s, path, params, o, err);
+    safetensors_close(s);
+    return ok;
+}
+
+// Before memory is asked for: a configuration that describes far more numbers than the file holds
+// is damaged, or made to exhaust the machine.
+CHECKED static bool check_size(const char *dir, const PolicyConfig *p, Error *err) {
+    enum { NARROWEST = 2 }; // bytes of a bfloat16
+    char path[2 * POLICY_PATH];
+    Safetensors *s = NULL;
+    Params list = {0};
+    double wanted = 0, bytes = 0;
+    snprintf(path, sizeof path, "%s/model.safetensors", dir);
+    if (!safetensors_open(path, &s, err)) return false;
+    bool ok = params_list(&list, p, err);
+    for (int i = 0; ok && i < list.count; i++) wanted += (double)list.list[i].count;
+    for (int i = 0; i < safetensors_count(s); i++) bytes += (double)safetensors_entry(s, i)->bytes;
+    if (ok && bytes < NARROWEST * wanted)
+        ok = fail(err, "%s: holds %.0f bytes, too few for the %.0f values of its config.json", path,
+                  bytes, wanted);
+    safetensors_close(s);
+    mem_free(list.list);
+    arena_free(&list.arena);
+    return ok;
+}
+
+bool policy_load(const char *path, const char *dataset, Device *device, Policy *out, Error *err) {
+    *out = (Policy){0};
+    train_config_default(&out->config);
+    const PolicyConfig *p = &out->config.policy;
+    bool ok = policy_locate(path, out->dir, err) &&
+              policy_read_config(out->dir, false, &out->config, err) &&
+              policy_config_check(p, err) &&
+              policy_read_stats(out->dir, dataset, p, &out->stats, err) &&
+              check_size(out->dir, p, err) && params_init(&out->params, device, p, false, err) &&
+              policy_read_weights(out->dir, &out->params, (WeightsOptions){0}, err);
+    if (!ok) policy_free(out);
+    return ok;
+}
+
+void policy_free(Policy *p) {
+    params_free(&p->params);
+    policy_stats_free(&p->stats);
+    train_config_free(&p->config);
+    *p = (Policy){0};
+}

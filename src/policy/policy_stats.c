@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a checkpoint is normalised with, from wherever its age put it.
+#include "policy/policy.h"
+
+#include "base/file.h"
+#include "formats/json.h"
+#include "formats/safetensors.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const kinds[] = {"min", "max", "mean", "std"};
+enum { KINDS = 4 };
+
+static double **array_of(Stats *s, int kind) {
+    double **arrays[KINDS] = {&s->min, &s->max, &s->mean, &s->std};
+    return arrays[kind];
+}
+
+void policy_stats_free(PolicyStats *s) {
+    stats_free(&s->state);
+    stats_free(&s->action);
+    stats_free(&s->env);
+}
+
+void policy_stats_round(PolicyStats *s) {
+    Stats *vectors[] = {&s->state, &s->action, &s->env};
+    for (int v = 0; v < 3; v++)
+        for (int k = 0; k < KINDS; k++) {
+            double *values = *array_of(vectors[v], k);
+            for (int i = 0; values && i < vectors[v]->dim; i++)
+                values[i] = (double)(float)values[i];
+        }
+}
+
+static NormMode mode_named(const char *name) {
+    if (!name) return NORM_IDENTITY;
+    if (strcmp(name, "MIN_MAX") == 0) return NORM_MIN_MAX;
+    return strcmp(name, "MEAN_STD") == 0 ? NORM_MEAN_STD : NORM_IDENTITY;
+}
+
+bool policy_normalizers(const PolicyConfig *p, const PolicyStats *s, Normalizer *state,
+                        Normalizer *env, Normalizer *action, Error *err) {
+    const NormMap *modes = &p->normalization_mapping;
+    if (p->state_dim && !normalizer_init(state, "observation.state", mode_named(modes->state),
+                                         &s->state, p->state_dim, err))
+        return false;
+    if (p->env_dim && !normalizer_init(env, "observation.environment_state", mode_named(modes->env),
+                                       &s->env, p->env_dim, err))
+        return false;
+    return normalizer_init(action, "action", mode_named(modes->action), &s->action, p->action_dim,
+                           err);
+}
+
+// ---- where numbers come from --------------------------------------------------------------------
+// The values of one statistic of a feature into out (at most `room`); returns how many there are, 0
+// none.
+typedef int64_t (*Source)(const void *from, const char *feature, const char *kind, double *out,
+                          int64_t room);
+
+static int64_t entry_values(const SafetensorsEntry *e, double *out, int64_t room) {
+    if (!e) return 0;
+    for (int64_t i = 0; i < e->count && i < room; i++) out[i] = safetensors_value(e, i);
+    return e->count;
+}
+
+static int64_t from_processor(const void *from, const char *feature, const char *kind, double *out,
+                              int64_t room) {
+    char name[512];
+    snprintf(name, sizeof name, "%s.%s", feature, kind);
+    return entry_values(safetensors_find(from, name), out, room);
+}
+
+// "normalize_inputs.buffer_observation_state.mean" and its like.
+static int64_t from_buffers(const void *from, const char *feature, const char *kind, double *out,
+                            int64_t room) {
+    static const char *const places[] = {"normalize_inputs", "unnormalize_outputs",
+                                         "normalize_targets"};
+    char key[256], name[512];
+    snprintf(key, sizeof key, "%s", feature);
+    for (char *c = key; *c; c++)
+        if (*c == '.') *c = '_';
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        snprintf(name, sizeof name, "%s.buffer_%s.%s", places[i], key, kind);
+        const SafetensorsEntry *e = safetensors_find(from, name);
+        if (e) return entry_values(e, out, room);
+    }
+    return 0;
+}
+
+// [1, 2] or, for an image's channels, [[[1]], [[2]], [[3]]].
+static int64_t from_json(const void *from, const char *feature, const char *kind, double *out,
+                         int64_t room) {
+    const json_t *values = json_object_get(json_object_get(from, feature), kind);
+    for (size_t i = 0; i < json_array_size(values) && (int64_t)i < room; i++) {
+        const json_t *v = json_array_get(values, i);
+        while (json_is_array(v)) v = json_array_get(v, 0);
+        out[i] = json_is_number(v) ? json_number_value(v) : (double)NAN;
+    }
+    return (int64_t)json_array_size(values);
+}
+
+CHECKED static bool take_vector(const void *from, Source source, const char *where,
+                                const char *feature, int dim, Stats *out, Error *err) {
+    double count = 0;
+    out->dim = dim;
+    for (int k = 0; k < KINDS; k++) {
+        double *values = NEW(double, dim);
+        int64_t n = source(from, feature, kinds[k], values, dim);
+        if (n == dim) {
+            *array_of(out, k) = values;
+            continue;
+        }
+        mem_free(values);
+        if (n)
+            return fail(err, "%s: its %s of %s has %lld values, but the policy's %s has %d", where,
+                        kinds[k], feature, (long long)n, feature, dim);
+    }
+    if (source(from, feature, "count", &count, 1) && count > 0 && count < 9e15)
+        out->count = (int64_t)count;
+    return true;
+}
+
+CHECKED static bool take_camera(const void *from, Source source, const char *where,
+                                const char *camera, ImageStats *out, Error *err) {
+    double mean[3] = {0}, std[3] = {0};
+    int64_t n = source(from, camera, "mean", mean, 3), m = source(from, camera, "std", std, 3);
+    for (int k = 0; k < 3; k++) {
+        if (n != 3 || m != 3 || !isfinite(mean[k]) || !(std[k] > 0 && isfinite(std[k])))
+            return fail(err, "%s: no usable mean and std of %s in it", where, camera);
+        out->mean[k] = (float)mean[k];
+        out->std[k] = (float)std[k];
+    }
+    return true;
+}
+
+CHECKED static bool take_all(const void *from, Source source, const char *where,
+                             const PolicyConfig *p, PolicyStats *out, Error *err) {
+    if (p->state_dim &&
+        !take_vector(from, source, where, "observation.state", p->state_dim, &out->state, err))
+        return false;
+    if (p->env_dim && !take_vector(from, source, where, "observation.environment_state", p->env_dim,
+                                   &out->env, err))
+        return false;
+    if (!take_vector(from, source, where, "action", p->action_dim, &out->action, err)) return false;
+    for (int i = 0; i < p->n_cameras; i++)
+        if (!take_camera(from, source, where, p->cameras[i].name, &out->images[i], err))
+            return false;
+    return true;
+}
+
+// ---- layouts ------------------------------------------------------------------------------------
+
+// The state file of the step that normalises, as policy_preprocessor.json names it.
+CHECKED static bool find_state_file(const char *dir, const char *pipeline, char *path, size_t size,
+                                    Error *err) {
+    json_t *root = NULL, *step;
+    size_t i;
+    bool found = false;
+    if (!json_read(pipeline, &root, err)) return false;
+    json_array_foreach(json_object_get(root, "steps"), i, step) {
+        const char *name = json_string_value(json_object_get(step, "registry_name"));
+        const char *file = json_string_value(json_object_get(step, "state_file"));
+        bool normalizes = name && (strcmp(name, "normalizer_processor") == 0 ||
+                                   strcmp(name, "temporal_normalize_processor") == 0);
+        if (!normalizes || !file || strchr(file, '/') || found) continue;
+        snprintf(path, size, "%s/%s", dir, file);
+        found = true;
+    }
+    json_decref(root);
+    return found || fail(err, "%s: no step in it normalises with statistics", pipeline);
+}
+
+CHECKED static bool read_processor(const char *dir, const char *pipeline, const PolicyConfig *p,
+                                   PolicyStats *out, Error *err) {
+    char path[POLICY_PATH + 256];
+    Safetensors *s = NULL;
+    if (!find_state_file(dir, pipeline, path, sizeof path, err) || !safetensors_open(path, &s, err))
+        return false;
+    bool ok = take_all(s, from_processor, path, p, out, err);
+    safetensors_close(s);
+    return ok;
+}
+
+// Old checkpoints have them among the weights. *there: whether this one does.
+CHECKED static bool read_buffers(const char *dir, const PolicyConfig *p, PolicyStats *out,
+                                 bool *there, Error *err) {
+    char path[POLICY_PATH + 64];
+    Safetensors *s = NULL;
+    snprintf(path, sizeof path, "%s/model.safetensors", dir);
+    if (!safetensors_open(path, &s, err)) return false;
+    *there = false;
+    for (int i = 0; i < safetensors_count(s); i++)
+        *there = *there || strstr(safetensors_entry(s, i)->name, "normalize_");
+    bool ok = !*there || take_all(s, from_buffers, path, p, out, err);
+    safetensors_close(s);
+    return ok;
+}
+
+CHECKED static bool read_dataset(const char *dataset, const PolicyConfig *p, PolicyStats *out,
+                                 Error *err) {
+    char path[POLICY_PATH + 64];
+    json_t *root = NULL;
+    snprintf(path, sizeof path, "%s/meta/stats.json", dataset);
+    if (!json_read(path, &root, err)) return false;
+    bool ok = take_all(root, from_json, path, p, out, err);
+    json_decref(root);
+    return ok;
+}
+
+// What normalising needs is there and finite.
+CHECKED static bool check(const PolicyConfig *p, const PolicyStats *s, const char *dir,
+                          Error *err) {
+    Normalizer state = {0}, env = {0}, action = {0};
+    Error why;
+    bool ok = policy_normalizers(p, s, &state, &env, &action, &why);
+    normalizer_free(&state);
+    normalizer_free(&env);
+    normalizer_free(&action);
+    return ok || fail(err, "%s: %.900s", dir, why.text);
+}
+
+bool policy_read_stats(const char *dir, const char *dataset, const PolicyConfig *p,
+                       PolicyStats *out, Error *err) {
+    char pipeline[POLICY_PATH + 64];
+    bool there = true, ok;
+    *out = (PolicyStats){0};
+    snprintf(pipeline, sizeof pipeline, "%s/policy_preprocessor.json", dir);
+    if (file_exists(pipeline)) {
+        ok = read_processor(dir, pipeline, p, out, err);
+    } else {
+        ok = read_buffers(dir, p, out, &there, err);
+        if (ok && !there && dataset)
+            ok = read_dataset(dataset, p, out, err);
+        else if (ok && !there)
+            ok = fail(err,
+                      "%s: no statistics in it: neither policy_preprocessor.json nor buffers among "
+                      "the weights; name the dataset it was trained on",
+                      dir);
+    }
+    ok = ok && check(p, out, dir, err);
+    if (!ok) {
+        policy_stats_free(out);
+        *out = (PolicyStats){0};
+    }
+    return ok;
+}

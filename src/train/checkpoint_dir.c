@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names in OUTPUT_DIR/checkpoints. Whatever moment a process is killed at, every name made of
+// digits is a whole checkpoint; what begins with a dot or ends in .old is rubbish for the next run.
+#include "train/checkpoint.h"
+
+#include "base/file.h"
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 4096 };
+
+// For file systems that cannot swap two names: the old one steps aside first. A process killed in
+// between leaves it as PATH.old, which checkpoints_clean puts back.
+CHECKED static bool replace(const char *temporary, const char *path, Error *err) {
+    char aside[PATH_SIZE + 128];
+    snprintf(aside, sizeof aside, "%s.old", path);
+    if (!remove_tree(aside, err)) return false;
+    if (rename(path, aside) != 0) return fail_errno(err, "%s: cannot move aside", path);
+    if (rename(temporary, path) != 0) {
+        fail_errno(err, "%s: cannot move into place", path);
+        if (rename(aside, path) != 0) return fail_errno(err, "%s: cannot move back", path);
+        return false;
+    }
+    return remove_tree(aside, err);
+}
+
+bool checkpoint_publish(const char *temporary, const char *path, Error *err) {
+    if (!dir_exists(path)) {
+        if (rename(temporary, path) == 0) return true;
+        return fail_errno(err, "%s: cannot move into place", path);
+    }
+    if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_EXCHANGE) != 0)
+        return replace(temporary, path, err);
+    return remove_tree(temporary, err); // the old one now
+}
+
+bool checkpoint_point_last(const char *checkpoints, const char *name, Error *err) {
+    char link[PATH_SIZE + 64], fresh[PATH_SIZE + 64];
+    snprintf(link, sizeof link, "%s/last", checkpoints);
+    snprintf(fresh, sizeof fresh, "%s/.last.tmp", checkpoints);
+    unlink(fresh);
+    if (symlink(name, fresh) != 0 || rename(fresh, link) != 0) {
+        fail_errno(err, "%s: cannot make the link", link);
+        unlink(fresh);
+        return false;
+    }
+    return sync_dir(checkpoints, err);
+}
+
+// The step that a name made of digits stands for, or -1.
+static int64_t step_of(const char *name) {
+    size_t n = strlen(name);
+    if (n == 0 || n > 18) return -1;
+    for (size_t i = 0; i < n; i++)
+        if (!isdigit((unsigned char)name[i])) return -1;
+    return strtoll(name, NULL, 10);
+}
+
+// "000050.old" -> whether 000050 is gone, so that this is the checkpoint itself.
+static bool is_displaced(const char *checkpoints, const char *name, char *path, size_t size) {
+    size_t n = strlen(name);
+    if (n < 5 || !isdigit((unsigned char)name[0]) || strcmp(name + n - 4, ".old") != 0)
+        return false;
+    snprintf(path, size, "%s/%.*s", checkpoints, (int)(n - 4), name);
+    return !dir_exists(path);
+}
+
+static bool is_rubbish(const char *name) {
+    size_t n = strlen(name);
+    bool temporary = n > 4 && strcmp(name + n - 4, ".tmp") == 0 && name[0] == '.';
+    return temporary ||
+           (n > 4 && isdigit((unsigned char)name[0]) && strcmp(name + n - 4, ".old") == 0);
+}
+
+bool checkpoints_clean(const char *checkpoints, Error *err) {
+    DIR *dir = opendir(checkpoints);
+    bool ok = true;
+    if (!dir) return true; // killed before its first checkpoint
+    for (struct dirent *e; ok && (e = readdir(dir));) {
+        char path[PATH_SIZE + 512], whole[PATH_SIZE + 512];
+        snprintf(path, sizeof path, "%s/%s", checkpoints, e->d_name);
+        if (is_displaced(checkpoints, e->d_name, whole, sizeof whole))
+            ok = rename(path, whole) == 0 || fail_errno(err, "%s: cannot move back", path);
+        else if (is_rubbish(e->d_name))
+            ok = remove_tree(path, err);
+    }
+    closedir(dir);
+    return ok;
+}
+
+typedef struct Found {
+    int64_t step;
+    char name[32];
+} Found;
+
+static int newest_first(const void *a, const void *b) {
+    const Found *x = a, *y = b;
+    return (x->step < y->step) - (x->step > y->step);
+}
+
+// The checkpoints up to a step, newest first. The caller frees.
+static Found *list_until(const char *checkpoints, int64_t step, int64_t *n) {
+    int64_t room = 16;
+    Found *found = NEW(Found, room);
+    DIR *dir = opendir(checkpoints);
+    *n = 0;
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        int64_t at = step_of(e->d_name);
+        if (at < 0 || at > step) continue;
+        if (*n == room) {
+            Found *grown = NEW(Found, 2 * room);
+            memcpy(grown, found, (size_t)room * sizeof *grown);
+            mem_free(found);
+            found = grown;
+            room *= 2;
+        }
+        found[*n].step = at;
+        snprintf(found[*n].name, sizeof found[*n].name, "%.31s", e->d_name);
+        (*n)++;
+    }
+    if (dir) closedir(dir);
+    qsort(found, (size_t)*n, sizeof *found, newest_first);
+    return found;
+}
+
+// Renamed first, so that a half-removed checkpoint never has a checkpoint's name.
+CHECKED static bool drop(const char *checkpoints, const char *name, Error *err) {
+    char path[PATH_SIZE + 64], doomed[PATH_SIZE + 64];
+    snprintf(path, sizeof path, "%s/%s", checkpoints, name);
+    snprintf(doomed, sizeof doomed, "%s/.%s.tmp", checkpoints, name);
+    if (!remove_tree(doomed, err)) return false;
+    if (rename(path, doomed) != 0) return fail_errno(err, "%s: cannot remove", path);
+    return remove_tree(doomed, err);
+}
+
+bool checkpoints_prune(const char *checkpoints, int64_t step, int64_t keep, Error *err) {
+    char link[PATH_SIZE + 64], last[256] = "";
+    int64_t n;
+    if (keep <= 0) return true;
+    snprintf(link, sizeof link, "%s/last", checkpoints);
+    ssize_t length = readlink(link, last, sizeof last - 1);
+    if (length < 0) last[0] = 0;
+    Found *found = list_until(checkpoints, step, &n);
+    bool ok = true;
+    for (int64_t i = keep; ok && i < n; i++)
+        if (strcmp(found[i].name, last) != 0) ok = drop(checkpoints, found[i].name, err);
+    mem_free(found);
+    return ok;
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// A moving average of the trained weights (LeRobot's --ema.*), on the weights' device.
+#ifndef TACT_TRAIN_EMA_H
+#define TACT_TRAIN_EMA_H
+
+#include "model/act.h"
+
+typedef struct Ema {
+    const EmaConfig *config; // borrowed
+    Params *params;          // borrowed
+    Tensor average;          // (params->trainable)
+    int64_t updates;         // steps that went in
+} Ema;
+
+// Starts as a copy of the weights. Error: no memory.
+CHECKED bool ema_init(Ema *e, const EmaConfig *config, Params *params, Error *err);
+void ema_free(Ema *e); // a zeroed struct is allowed
+// Share of the average that is kept at update number n, counted from 1.
+double ema_decay(const EmaConfig *c, int64_t n);
+// After every optimiser step: issues one op.
+void ema_update(Ema *e);
+// Puts the average in the weights' place, for an evaluation, and back. The gradients are the place
+// the weights wait in, so no step may be under way; they are zero after it.
+void ema_swap_in(Ema *e, Act *act);
+void ema_swap_out(Ema *e, Act *act);
+// The params with the average for weights, to be saved. Borrows everything.
+Params ema_params(const Ema *e);
+
+#endif

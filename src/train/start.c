@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run starts from: defaults, a checkpoint's settings, flags.
+#include "train/train.h"
+
+#include "base/file.h"
+#include "formats/json.h"
+#include "policy/policy.h"
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+// The train_config.json that --config_path means: a file as it is, or that of a checkpoint.
+CHECKED static bool find_train_config(const char *path, char out[POLICY_PATH], Error *err) {
+    char dir[POLICY_PATH];
+    if (file_exists(path)) {
+        snprintf(out, POLICY_PATH, "%s", path);
+        return true;
+    }
+    if (!policy_locate(path, dir, err)) return false;
+    int n = snprintf(out, POLICY_PATH, "%s/train_config.json", dir);
+    return n < POLICY_PATH || fail(err, "%s: the path is too long", path);
+}
+
+CHECKED static bool read_train_config(TrainConfig *c, const char *file, Error *err) {
+    char dir[POLICY_PATH];
+    json_t *root = NULL, *tact = NULL;
+    path_parent(dir, sizeof dir, file);
+    bool ok = json_read(file, &root, err) && policy_read_tact(dir, &tact, err) &&
+              train_config_from_json(c, root, tact, file, err);
+    json_decref(root);
+    json_decref(tact);
+    return ok;
+}
+
+static bool same_place(const char *a, const char *b) {
+    char x[PATH_MAX], y[PATH_MAX];
+    return a && b && realpath(a, x) && realpath(b, y) && strcmp(x, y) == 0;
+}
+
+// A resumed run is the one that its checkpoint lies in, wherever that was moved to since.
+CHECKED static bool settle_resume(TrainConfig *c, const char *file, const char *flag_output,
+                                  Error *err) {
+    char dir[POLICY_PATH], model[PATH_MAX], step[PATH_MAX], checkpoints[PATH_MAX], run[PATH_MAX];
+    path_parent(dir, sizeof dir, file);
+    if (!realpath(dir, model)) return fail_errno(err, "%s: not there", dir);
+    path_parent(step, sizeof step, model);
+    path_parent(checkpoints, sizeof checkpoints, step);
+    path_parent(run, sizeof run, checkpoints);
+    if (strcmp(base_name(model), "pretrained_model") != 0 ||
+        strcmp(base_name(checkpoints), "checkpoints") != 0)
+        return fail(
+            err,
+            "--config_path=%s: not RUN/checkpoints/STEP/pretrained_model, so there is no run "
+            "to go on with; --policy.path starts a new one from its weights",
+            c->config_path);
+    if (flag_output && !same_place(flag_output, run))
+        return fail(err, "--output_dir=%s: a resumed run goes on in its own directory, %s",
+                    flag_output, run);
+    if (!same_place(c->output_dir, run)) c->output_dir = arena_strdup(&c->arena, run);
+    c->resume_from = arena_strdup(&c->arena, model);
+    return true;
+}
+
+// Takes the settings of the checkpoint under those of the flags.
+CHECKED static bool merge(TrainConfig *c, int argc, char **argv, Error *err) {
+    TrainConfig merged;
+    char place[POLICY_PATH];
+    train_config_default(&merged);
+    bool resume = c->config_path != NULL;
+    bool ok = resume ? find_train_config(c->config_path, place, err) &&
+                           read_train_config(&merged, place, err)
+                     : policy_locate(c->policy.path, place, err) &&
+                           policy_read_config(place, true, &merged, err);
+    ok = ok && train_config_parse(&merged, argc, argv, err);
+    if (ok && merged.resume) ok = settle_resume(&merged, place, c->output_dir, err);
+    if (ok && !resume) merged.policy.path = arena_strdup(&merged.arena, place);
+    train_config_free(c);
+    *c = merged;
+    return ok;
+}
+
+bool train_start(TrainConfig *c, int argc, char **argv, time_t now, Error *err) {
+    train_config_default(c);
+    if (!train_config_parse(c, argc, argv, err)) return false;
+    bool both = c->config_path && c->policy.path; // train_config_check says what is wrong with that
+    if ((c->config_path || c->policy.path) && !both && !merge(c, argc, argv, err)) return false;
+    train_config_fill(c, now);
+    return train_config_check(c, err);
+}

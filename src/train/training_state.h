@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// training_state/ of a checkpoint: what a run needs beside its policy to go on as if it had never
+// stopped.
+#ifndef TACT_TRAIN_TRAINING_STATE_H
+#define TACT_TRAIN_TRAINING_STATE_H
+
+#include "train/metrics.h"
+#include "train/optimizer.h"
+
+// Our own part, tact_state.json.
+typedef struct TrainingState {
+    int64_t step;       // steps taken; the random numbers of a step follow from it and the seed
+    int64_t next_batch; // number of the next batch, counted over epochs
+    int64_t batch_size, frames, seed, threads; // of the run that saved it
+    bool eval_due;                             // an evaluation after this step was still to come
+    int64_t ema_updates;                       // steps in the moving average; -1: there is none
+    MetricSums sums;                           // since the last log line
+    bool ours; // reading: false for a checkpoint of LeRobot's, which has step alone
+} TrainingState;
+
+// Writes training_step.json, rng_state.safetensors, optimizer_state.safetensors,
+// optimizer_param_groups.json, tact_state.json and, with a schedule, scheduler_state.json into a
+// directory that exists. The random state is a freshly seeded one: tact itself needs none, LeRobot
+// wants one to be there.
+CHECKED bool training_state_write(const char *dir, const TrainConfig *config, const Optimizer *o,
+                                  const TrainingState *state, Error *err);
+// rng_state.c
+CHECKED bool rng_state_write(const char *dir, uint64_t seed, Error *err);
+
+// Reads what says where the run stood. dir: training_state.
+CHECKED bool training_state_read(const char *dir, TrainingState *state, Error *err);
+// Moments and number of steps into the optimizer. A tensor that is missing, of another shape,
+// negative where it cannot be or not finite is an error that names it.
+CHECKED bool optimizer_state_read(const char *dir, int64_t step, Optimizer *o, Error *err);
+
+#endif

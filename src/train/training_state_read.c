@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/training_state.h"
+
+#include "base/file.h"
+#include "formats/json.h"
+#include "formats/safetensors.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PATH_SIZE = 4096 };
+
+// A whole number of at least `least`.
+CHECKED static bool take_int(const json_t *object, const char *path, const char *key, int64_t least,
+                             int64_t *out, Error *err) {
+    const json_t *value = json_object_get(object, key);
+    *out = json_integer_value(value);
+    if (!json_is_integer(value) || *out < least)
+        return fail(err,
+                    "%s: \"%s\" is not a whole number of at least %lld; the checkpoint is damaged",
+                    path, key, (long long)least);
+    return true;
+}
+
+CHECKED static bool take_number(const json_t *object, const char *path, const char *key,
+                                double *out, Error *err) {
+    const json_t *value = json_object_get(object, key);
+    *out = json_number_value(value);
+    return json_is_number(value) ||
+           fail(err, "%s: \"%s\" is not a number; the checkpoint is damaged", path, key);
+}
+
+CHECKED static bool take_sums(const json_t *root, const char *path, MetricSums *m, Error *err) {
+    const json_t *o = json_object_get(root, "since_last_log");
+    return take_int(o, path, "count", 0, &m->count, err) &&
+           take_number(o, path, "loss", &m->loss, err) && take_number(o, path, "l1", &m->l1, err) &&
+           take_number(o, path, "kld", &m->kld, err) &&
+           take_number(o, path, "grad_norm", &m->grad_norm, err) &&
+           take_number(o, path, "update_s", &m->update_s, err) &&
+           take_number(o, path, "data_s", &m->data_s, err) &&
+           take_number(o, path, "lr", &m->lr, err);
+}
+
+CHECKED static bool take_state(const json_t *root, const char *path, TrainingState *s, Error *err) {
+    int64_t version, step = s->step;
+    if (!take_int(root, path, "version", 1, &version, err)) return false;
+    if (version != 1)
+        return fail(err, "%s: of version %lld; use the tact that wrote it", path,
+                    (long long)version);
+    if (!take_int(root, path, "step", 1, &s->step, err) ||
+        !take_int(root, path, "next_batch", 0, &s->next_batch, err) ||
+        !take_int(root, path, "batch_size", 1, &s->batch_size, err) ||
+        !take_int(root, path, "frames", 1, &s->frames, err) ||
+        !take_int(root, path, "seed", 0, &s->seed, err) ||
+        !take_int(root, path, "threads", 1, &s->threads, err) ||
+        !take_int(root, path, "ema_updates", -1, &s->ema_updates, err) ||
+        !take_sums(root, path, &s->sums, err))
+        return false;
+    s->eval_due = json_is_true(json_object_get(root, "eval_due"));
+    if (s->step != step)
+        return fail(err,
+                    "%s: of step %lld, but training_step.json of %lld; the checkpoint is damaged",
+                    path, (long long)s->step, (long long)step);
+    s->ours = true;
+    return true;
+}
+
+bool training_state_read(const char *dir, TrainingState *state, Error *err) {
+    char path[PATH_SIZE + 128];
+    json_t *root = NULL;
+    *state = (TrainingState){.ema_updates = -1};
+    if (!dir_exists(dir))
+        return fail(err,
+                    "%s: not there; without it a run cannot go on, only a new one start from the "
+                    "weights (--policy.path)",
+                    dir);
+    snprintf(path, sizeof path, "%s/training_step.json", dir);
+    bool ok = json_read(path, &root, err) && take_int(root, path, "step", 1, &state->step, err);
+    json_decref(root);
+    if (!ok) return false;
+    root = NULL;
+    state->next_batch = state->step;
+    snprintf(path, sizeof path, "%s/tact_state.json", dir);
+    if (!file_exists(path)) return true; // LeRobot's own
+    ok = json_read(path, &root, err) && take_state(root, path, state, err);
+    json_decref(root);
+    return ok;
+}
+
+typedef struct Reading {
+    const Safetensors *file;
+    const char *path;
+    int number; // of the optimiser's tensor
+} Reading;
+
+CHECKED static bool find(const Reading *r, const char *kind, const SafetensorsEntry **out,
+                         Error *err) {
+    char name[64];
+    snprintf(name, sizeof name, "state/%d/%s", r->number, kind);
+    *out = safetensors_find(r->file, name);
+    return *out || fail(err, "%s: tensor \"%s\" is missing", r->path, name);
+}
+
+CHECKED static bool read_moment(const Reading *r, const char *kind, bool square, const Param *q,
+                                float *out, Error *err) {
+    const SafetensorsEntry *e;
+    Error why;
+    if (!find(r, kind, &e, err)) return false;
+    bool same = e->rank == q->rank;
+    for (int i = 0; same && i < q->rank; i++) same = e->shape[i] == q->shape[i];
+    if (!same)
+        return fail(err, "%s: tensor \"%s\" has not the shape of %s", r->path, e->name, q->name);
+    if (!safetensors_copy_f32(e, out, q->count, &why))
+        return fail(err, "%s: %s", r->path, why.text);
+    for (int64_t i = 0; i < q->count; i++)
+        if (!isfinite(out[i]) || (square && out[i] < 0))
+            return fail(err, "%s: value %lld of tensor \"%s\" cannot be; the file is damaged",
+                        r->path, (long long)i, e->name);
+    return true;
+}
+
+CHECKED static bool check_step(const Reading *r, int64_t step, Error *err) {
+    const SafetensorsEntry *e;
+    if (!find(r, "step", &e, err)) return false;
+    if (e->count == 1 && safetensors_value(e, 0) == (double)(float)step) return true;
+    return fail(err, "%s: tensor \"%s\" is not %lld, the step of the checkpoint", r->path, e->name,
+                (long long)step);
+}
+
+CHECKED static bool read_flat(const Safetensors *s, const char *path, int64_t step, const Params *p,
+                              float *m, float *v, Error *err) {
+    Reading r = {.file = s, .path = path};
+    for (int i = 0; i < p->count; i++) {
+        const Param *q = &p->list[i];
+        if (q->kind == PARAM_BUFFER) continue;
+        if (!check_step(&r, step, err) ||
+            !read_moment(&r, "exp_avg", false, q, m + q->offset, err) ||
+            !read_moment(&r, "exp_avg_sq", true, q, v + q->offset, err))
+            return false;
+        r.number++;
+    }
+    if (safetensors_count(s) != 3 * r.number)
+        return fail(err, "%s: %d tensors, but this policy's optimiser has %d", path,
+                    safetensors_count(s), 3 * r.number);
+    return true;
+}
+
+bool optimizer_state_read(const char *dir, int64_t step, Optimizer *o, Error *err) {
+    char path[PATH_SIZE + 128];
+    const Params *p = o->params;
+    Device *d = p->device;
+    Safetensors *s = NULL;
+    size_t bytes = (size_t)p->trainable * sizeof(float);
+    snprintf(path, sizeof path, "%s/optimizer_state.safetensors", dir);
+    if (!safetensors_open(path, &s, err)) return false;
+    float *m = mem_alloc(bytes), *v = mem_alloc(bytes);
+    bool ok = read_flat(s, path, step, p, m, v, err);
+    if (ok) {
+        d->upload(d, o->m.data, m, bytes);
+        d->upload(d, o->v.data, v, bytes);
+        o->step = step;
+    }
+    mem_free(m);
+    mem_free(v);
+    safetensors_close(s);
+    return ok && device_check(d, err);
+}

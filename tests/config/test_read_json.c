@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Settings come back from the files they are written to, and from LeRobot's.
+#include "config/config.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static json_t *parse(const char *text) {
+    json_error_t problem;
+    json_t *value = json_loads(text, JSON_REJECT_DUPLICATES, &problem);
+    if (!value) fail_msg("line %d: %s", problem.line, problem.text);
+    return value;
+}
+
+static char *spelled(json_t *value) {
+    char *text = json_text(value, 0);
+    json_decref(value);
+    return text;
+}
+
+// Both of a configuration's files, as text.
+static void assert_same(const TrainConfig *a, const TrainConfig *b) {
+    char *texts[] = {
+        spelled(train_config_to_json(a)),         spelled(train_config_to_json(b)),
+        spelled(policy_to_tact_json(&a->policy)), spelled(policy_to_tact_json(&b->policy)),
+        spelled(train_config_to_tact_json(a)),    spelled(train_config_to_tact_json(b))};
+    for (int i = 0; i < 6; i += 2) assert_string_equal(texts[i], texts[i + 1]);
+    for (int i = 0; i < 6; i++) mem_free(texts[i]);
+}
+
+static void what_is_written_is_read(void **state) {
+    (void)state;
+    char *flags[] = {
+        "--dataset.root=/data/x",
+        "--dataset.episodes=[1,2]",
+        "--policy.dim_model=64",
+        "--policy.obs_state_horizon=3",
+        "--policy.pose_repr=relative",
+        "--policy.temporal_ensemble_coeff=0.01",
+        "--policy.n_action_steps=1",
+        "--policy.optimizer_lr=3e-5",
+        "--steps=777",
+        "--eval_freq=5",
+        "--keep_last=4",
+        "--num_workers=0",
+        "--dataset.eval_split=0.25",
+        "--optimizer.betas=[0.8,0.9]",
+        "--scheduler.type=cosine_decay_with_warmup",
+        "--scheduler.num_decay_steps=50",
+        "--scheduler.num_warmup_steps=7",
+        "--scheduler.peak_lr=1e-4",
+        "--scheduler.decay_lr=1e-5",
+        "--ema.enable=true",
+        "--ema.decay=0.99",
+        "--policy.normalization_mapping={VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: MIN_MAX}",
+        "--policy.resize_shape=[64,96]",
+        "--policy.device=cpu",
+        "--policy.pretrained_backbone_weights=null"};
+    TrainConfig a, b;
+    Error err;
+    train_config_default(&a);
+    if (!train_config_parse(&a, sizeof flags / sizeof flags[0], flags, &err))
+        fail_msg("%s", err.text);
+    train_config_fill(&a, 0);
+    PolicyConfig *p = &a.policy;
+    p->state_dim = p->action_dim = 20;
+    p->arms = 2;
+    p->n_cameras = 2;
+    p->cameras[0] = (CameraConfig){"observation.images.b", 480, 640};
+    p->cameras[1] = (CameraConfig){"observation.images.a", 240, 320};
+    p->image_height = 64;
+    p->image_width = 96;
+    p->fps = 12.5;
+    json_t *root = train_config_to_json(&a), *tact = policy_to_tact_json(p);
+    json_object_set_new(tact, "train", train_config_to_tact_json(&a));
+    train_config_default(&b);
+    const json_t *policy = json_object_get(root, "policy");
+    if (!train_config_from_json(&b, root, tact, "file", &err) ||
+        !policy_shapes_from_json(&b, policy, tact, "file", &err))
+        fail_msg("%s", err.text);
+    assert_same(&a, &b);
+    assert_true(b.ema.enable && b.ema.decay == 0.99 && b.scheduler.num_warmup_steps == 7);
+    assert_true(b.policy.arms == 2 && b.policy.cameras[0].width == 640 && b.policy.fps == 12.5);
+    assert_string_equal(b.policy.cameras[0].name, "observation.images.b"); // their order counts
+    json_decref(root);
+    json_decref(tact);
+    train_config_free(&a);
+    train_config_free(&b);
+}
+
+// The keys of LeRobot 0.6: what tact does not know is passed over, what it cannot do is refused.
+static const char lerobot[] =
+    "{\"dataset\": {\"repo_id\": \"me/ds\", \"repo_type\": \"dataset\", \"root\": null, "
+    "\"episodes\": null,"
+    " \"image_transforms\": {\"enable\": false, \"max_num_transforms\": 3, \"tfs\": {\"hue\": "
+    "{\"weight\": 1.0}}},"
+    " \"use_imagenet_stats\": true, \"video_backend\": \"torchcodec\", \"streaming\": false, "
+    "\"eval_split\": 0.5},"
+    " \"env\": null, \"policy\": {\"type\": \"act\", \"n_obs_steps\": 1, \"input_features\": {"
+    "\"observation.images.cam\": {\"type\": \"VISUAL\", \"shape\": [3, 48, 64]},"
+    " \"observation.effort\": {\"type\": \"STATE\", \"shape\": [6]},"
+    " \"observation.state\": {\"type\": \"STATE\", \"shape\": [6]}},"
+    " \"output_features\": {\"action\": {\"type\": \"ACTION\", \"shape\": [6]}}, \"device\": "
+    "\"cpu\","
+    " \"use_peft\": false, \"push_to_hub\": false, \"pretrained_path\": \"some/where\", \"tags\": "
+    "[\"x\"],"
+    " \"replace_final_stride_with_dilation\": 0, \"dim_model\": 256, \"optimizer_lr\": 2e-05,"
+    " \"temporal_ensemble_coeff\": null, \"normalization_mapping\":"
+    " {\"VISUAL\": \"MEAN_STD\", \"STATE\": \"MEAN_STD\", \"ACTION\": \"MEAN_STD\"}},"
+    " \"output_dir\": \"outputs/x\", \"job_name\": \"act\", \"resume\": false, \"seed\": 5, "
+    "\"batch_size\": 16,"
+    " \"steps\": 5000, \"env_eval_freq\": 30, \"eval_steps\": 0, \"log_freq\": 20, "
+    "\"checkpoint_format\":"
+    " \"safetensors\", \"scheduler\": null, \"optimizer\": {\"type\": \"adamw\", \"lr\": 2e-05, "
+    "\"eps\": 1e-07,"
+    " \"betas\": [0.9, 0.99]}, \"ema\": {\"enable\": true, \"decay\": null, \"power\": 0.5},"
+    " \"accelerator\": {\"mixed_precision\": \"no\"}, \"peft\": null, \"job\": {\"target\": null}, "
+    "\"rename_map\": {}}";
+
+static void lerobots_file_is_read(void **state) {
+    (void)state;
+    TrainConfig c;
+    Error err;
+    json_t *root = parse(lerobot);
+    train_config_default(&c);
+    if (!train_config_from_json(&c, root, NULL, "file", &err)) fail_msg("%s", err.text);
+    assert_true(c.policy.dim_model == 256 && c.policy.optimizer_lr == 2e-5 && c.batch_size == 16);
+    assert_true(c.steps == 5000 && c.seed == 5 && c.eval_freq == 30 && c.dataset.eval_split == 0.5);
+    assert_true(c.adam_beta2 == 0.99 && c.adam_eps == 1e-7);
+    assert_true(c.ema.enable && c.ema.decay == CONFIG_NULL_NUMBER && c.ema.power == 0.5);
+    assert_true(c.policy.obs_state_horizon == 1); // tact's default is 2, LeRobot's ACT sees one
+    assert_string_equal(c.policy.temporal_pos_embed, "none");
+    assert_string_equal(c.policy.pose_repr, "none");
+    assert_false(c.policy.replace_final_stride_with_dilation || c.resume);
+    assert_null(c.policy.path);
+    assert_non_null(strstr(c.policy.input_features, "observation.images.cam"));
+    assert_null(strstr(c.policy.input_features, "effort")); // its ACT does not use it either
+    if (!policy_shapes_from_json(&c, json_object_get(root, "policy"), NULL, "file", &err))
+        fail_msg("%s", err.text);
+    assert_true(c.policy.state_dim == 6 && c.policy.action_dim == 6 && c.policy.n_cameras == 1);
+    assert_true(c.policy.image_height == 48 && c.policy.cameras[0].width == 64 &&
+                c.policy.arms == 0);
+    json_decref(root);
+    train_config_free(&c);
+}
+
+static void refuse(const char *path, const char *value, const char *says) {
+    TrainConfig c;
+    Error err = {""};
+    json_t *root = parse(lerobot), *object = root;
+    char first[64];
+    const char *dot = strchr(path, '.');
+    if (dot) {
+        snprintf(first, sizeof first, "%.*s", (int)(dot - path), path);
+        object = json_object_get(root, first);
+    }
+    json_object_set_new(object, dot ? dot + 1 : path, json_loads(value, JSON_DECODE_ANY, NULL));
+    train_config_default(&c);
+    bool ok = train_config_from_json(&c, root, NULL, "file.json", &err);
+    if (ok || !strstr(err.text, says) || !strstr(err.text, "file.json"))
+        fail_msg("%s=%s: \"%s\"", path, value, err.text);
+    json_decref(root);
+    train_config_free(&c);
+}
+
+static void what_tact_cannot_do_is_refused(void **state) {
+    (void)state;
+    refuse("policy", "null", "no policy");
+    refuse("policy.type", "\"diffusion\"", "diffusion");
+    refuse("policy.type", "\"tact\"", "tact.json");
+    refuse("policy.use_peft", "true", "use_peft");
+    refuse("policy.chunk_size", "100.5", "chunk_size");
+    refuse("policy.n_heads", "[8]", "n_heads");
+    refuse("peft", "{\"r\": 16}", "peft");
+    refuse("sample_weighting", "{\"type\": \"x\"}", "sample_weighting");
+    refuse("accelerator.mixed_precision", "\"bf16\"", "mixed_precision");
+    refuse("scheduler", "{\"type\": \"cosine_annealing_with_warmup\"}", "scheduler.type");
+    refuse("steps", "0", "steps");
+    refuse("optimizer.type", "\"sgd\"", "optimizer.type");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(lerobots_file_is_read),
+        cmocka_unit_test(what_tact_cannot_do_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: Apache-2.0
+// Policies on disk: today's layout, LeRobot's older ones, and everything that must be refused.
+#include "policy/convert.h"
+
+#include "../train/saved.h"
+
+static const char state_file[] = "policy_preprocessor_step_3_normalizer_processor.safetensors";
+
+static char *model_dir(Saved *f) {
+    return checkpoint_file(f, "000050/pretrained_model");
+}
+
+static char *model_file(Saved *f, const char *name) {
+    return at(&f->arena, model_dir(f), name);
+}
+
+static void put(const char *path, const char *text) {
+    Error err;
+    OK(file_write(path, text, strlen(text), &err));
+}
+
+static void refuse(Saved *f, const char *dataset, const char *a, const char *b) {
+    Error err = {""};
+    Policy p;
+    assert_false(policy_load(model_dir(f), dataset, f->device, &p, &err));
+    assert_null(strchr(err.text, '\n'));
+    assert_says(&err, a, b);
+}
+
+static void assert_loads_params(Saved *f, const char *path, const char *dataset) {
+    Error err;
+    Policy p;
+    OK(policy_load(path, dataset, f->device, &p, &err));
+    assert_int_equal(p.params.trainable, f->params.trainable);
+    assert_memory_equal(p.params.values.data, f->params.values.data,
+                        (size_t)p.params.trainable * sizeof(float));
+    policy_free(&p);
+}
+
+static void a_policy_comes_back_whole(void **state) {
+    Saved *f = *state;
+    Error err;
+    Policy p;
+    save_at(f, 50);
+    OK(policy_load(model_dir(f), NULL, f->device, &p, &err));
+    const PolicyConfig *a = &f->config.policy, *b = &p.config.policy;
+    assert_true(b->state_dim == 3 && b->action_dim == 3 && b->env_dim == 2 && b->n_cameras == 0);
+    assert_true(b->obs_state_horizon == 2 && b->chunk_size == a->chunk_size && b->fps == 10);
+    assert_string_equal(b->temporal_pos_embed, "all");
+    assert_string_equal(b->normalization_mapping.state, "MIN_MAX");
+    assert_string_equal(b->normalization_mapping.env, "MEAN_STD");
+    assert_int_equal(p.stats.action.count, 321);
+    for (int i = 0; i < 3; i++) {
+        assert_true(p.stats.state.min[i] == f->stats.state.min[i]);
+        assert_true(p.stats.action.max[i] == f->stats.action.max[i]);
+    }
+    char *again = at(&f->arena, f->dir, "again");
+    OK(policy_export(again, b, &p.params, &p.stats, &err));
+    static const char *const files[] = {"config.json", "model.safetensors",
+                                        "policy_preprocessor.json", "policy_postprocessor.json",
+                                        state_file};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        assert_same_file(model_file(f, files[i]), at(&f->arena, again, files[i]));
+    policy_free(&p);
+    // By the names a user may give.
+    assert_loads_params(f, model_file(f, "config.json"), NULL);
+    assert_loads_params(f, model_file(f, "train_config.json"), NULL);
+    assert_loads_params(f, checkpoint_file(f, "000050"), NULL);
+    assert_loads_params(f, f->config.output_dir, NULL);
+    assert_false(policy_load(f->dir, NULL, f->device, &p, &err));
+    assert_says(&err, f->dir, "no checkpoint");
+}
+
+static void processors_are_lerobots(void **state) {
+    Saved *f = *state;
+    Error err;
+    json_t *root;
+    static const char *const names[] = {"rename_observations_processor", "to_batch_processor",
+                                        "device_processor", "normalizer_processor"};
+    save_at(f, 50);
+    OK(json_read(model_file(f, "policy_preprocessor.json"), &root, &err));
+    const json_t *steps = json_object_get(root, "steps");
+    assert_int_equal(json_array_size(steps), 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(
+            json_string_value(json_object_get(json_array_get(steps, i), "registry_name")),
+            names[i]);
+    const json_t *last = json_array_get(steps, 3), *config = json_object_get(last, "config");
+    assert_int_equal(json_object_size(config), 3); // LeRobot passes them on as arguments
+    assert_int_equal(json_object_size(json_object_get(config, "features")), 3);
+    assert_string_equal(json_string_value(json_object_get(last, "state_file")), state_file);
+    json_decref(root);
+    Safetensors *s;
+    OK(safetensors_open(model_file(f, state_file), &s, &err));
+    assert_int_equal(safetensors_count(s), 15);
+    const SafetensorsEntry *e = safetensors_find(s, "observation.state.max");
+    assert_true(e && e->type == ST_F32 && e->rank == 1 && e->count == 3);
+    e = safetensors_find(s, "action.count");
+    assert_true(e && e->type == ST_F32 && safetensors_value(e, 0) == 321);
+    safetensors_close(s);
+}
+
+// ---- changed files ------------------------------------------------------------------------------
+
+// Writes a file anew: without `drop`, and with `extra` (n of them).
+static void rewrite(const char *path, const char *drop, const SafetensorsEntry *extra, int n) {
+    Error err;
+    Safetensors *s;
+    OK(safetensors_open(path, &s, &err));
+    int count = 0;
+    SafetensorsEntry *entries = NEW(SafetensorsEntry, safetensors_count(s) + n);
+    for (int i = 0; i < safetensors_count(s); i++)
+        if (!drop || strcmp(safetensors_entry(s, i)->name, drop) != 0)
+            entries[count++] = *safetensors_entry(s, i);
+    for (int i = 0; i < n; i++) entries[count++] = extra[i];
+    OK(safetensors_write(path, entries, count, false, &err));
+    safetensors_close(s);
+    mem_free(entries);
+}
+
+static SafetensorsEntry vector(const char *name, const float *values, int n) {
+    return (SafetensorsEntry){.name = name,
+                              .type = ST_F32,
+                              .rank = 1,
+                              .shape = {n},
+                              .count = n,
+                              .data = values,
+                              .bytes = (size_t)n * sizeof *values};
+}
+
+static const char cls[] = "model.vae_encoder_cls_embed.weight"; // (1, 16)
+
+static void weights_are_taken_strictly(void **state) {
+    Saved *f = *state;
+    float values[16] = {0};
+    SafetensorsEntry row = vector(cls, values, 16);
+    save_at(f, 50);
+    rewrite(model_file(f, "model.safetensors"), cls, NULL, 0);
+    refuse(f, NULL, cls, "missing");
+    save_at(f, 50);
+    rewrite(model_file(f, "model.safetensors"), cls, &row, 1);
+    refuse(f, NULL, cls, "[16], but this policy's is [1, 16]");
+    row.rank = 2, row.shape[0] = 16, row.shape[1] = 1;
+    save_at(f, 50);
+    rewrite(model_file(f, "model.safetensors"), cls, &row, 1);
+    refuse(f, NULL, cls, "[16, 1], but this policy's is [1, 16]");
+    row.rank = 2, row.shape[0] = 1, row.shape[1] = 16;
+    values[5] = INFINITY;
+    save_at(f, 50);
+    rewrite(model_file(f, "model.safetensors"), cls, &row, 1);
+    refuse(f, NULL, "value 5", cls);
+    row.type = ST_I32;
+    save_at(f, 50);
+    rewrite(model_file(f, "model.safetensors"), cls, &row, 1);
+    refuse(f, NULL, "I32", cls);
+    save_at(f, 50);
+    SafetensorsEntry unknown = vector("model.fc.weight", values, 2);
+    rewrite(model_file(f, "model.safetensors"), NULL, &unknown, 1);
+    refuse(f, NULL, "model.fc.weight", "none of this policy's");
+    save_at(f, 50);
+    unknown.name = "model.backbone.bn1.num_batches_tracked";
+    rewrite(model_file(f, "model.safetensors"), NULL, &unknown, 1);
+    assert_loads_params(f, model_dir(f), NULL);
+}
+
+static void other_float_types_are_converted(void **state) {
+    Saved *f = *state;
+    Error err;
+    Policy p;
+    double values[16];
+    for (int i = 0; i < 16; i++) values[i] = 0.25 * i;
+    SafetensorsEntry row = {.name = cls,
+                            .type = ST_F64,
+                            .rank = 2,
+                            .shape = {1, 16},
+                            .count = 16,
+                            .data = values,
+                            .bytes = sizeof values};
+    save_at(f, 50);
+    rewrite(model_file(f, "model.safetensors"), cls, &row, 1);
+    OK(policy_load(model_dir(f), NULL, f->device, &p, &err));
+    float got[16];
+    param_get(&p.params, params_find(&p.params, cls), got);
+    assert_true(got[15] == 3.75f && got[1] == 0.25f);
+    policy_free(&p);
+}
+
+// Bytes of the file replaced by the caller's, cut to `size` when that is positive.
+static void damage(const char *path, size_t at_byte, const void *bytes, size_t n, int64_t size) {
+    Error err;
+    char *text;
+    size_t length;
+    OK(file_read(path, &text, &length, &err));
+    memcpy(text + at_byte, bytes, n);
+    OK(file_write(path, text, size > 0 ? (size_t)size : length, &err));
+    mem_free(text);
+}
+
+static void damaged_files_are_refused(void **state) {
+    Saved *f = *state;
+    static const uint8_t huge[8] = {255, 255, 255, 255, 255, 255, 255, 127};
+    char *path = model_file(f, "model.safetensors");
+    save_at(f, 50);
+    damage(path, 0, huge, 8, 0);
+    refuse(f, NULL, "model.safetensors", "header");
+    save_at(f, 50);
+    damage(path, 0, "", 0, 5000);
+    refuse(f, NULL, "model.safetensors", "");
+    save_at(f, 50);
+    damage(path, 12, "\xff", 1, 0);
+    refuse(f, NULL, "model.safetensors", "JSON");
+    save_at(f, 50);
+    put(path, "\x50\0\0\0\0\0\0\0");
+    refuse(f, NULL, "model.safetensors", "");
+    save_at(f, 50);
+    // Two tensors over the same bytes.
+    static const char overlap[] =
+        "P\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+        "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}abcd";
+    char copy[sizeof overlap];
+    memcpy(copy, overlap, sizeof overlap);
+    copy[0] = (char)(sizeof overlap - 1 - 8 - 4);
+    Error err;
+    OK(file_write(path, copy, sizeof copy - 1, &err));
+    refuse(f, NULL, "model.safetensors", "overlaps");
+    save_at(f, 50);
+    put(model_file(f, "config.json"), "{\"type\": \"tact\", ");
+    refuse(f, NULL, "config.json", "JSON");
+    save_at(f, 50);
+    put(model_file(f, "policy_preprocessor.json"), "{\"steps\": [{\"registry_name\": \"x\"}]}");
+    refuse(f, NULL, "policy_preprocessor.json", "normalises");
+    save_at(f, 50);
+    put(model_file(f, "policy_preprocessor.json"),
+        "{\"steps\": [{\"registry_name\": \"normalizer_processor\", \"state_file\": "
+        "\"../../x\"}]}");
+    refuse(f, NULL, "policy_preprocessor.json", "normalises");
+    save_at(f, 50);
+    unlink(model_file(f, "tact.json"));
+    refuse(f, NULL, "config.json", "tact.json");
+}
+
+// config.json with one text in place of another.
+static void edit(Saved *f, const char *file, const char *from, const char *to) {
+    Error err;
+    char *text;
+    size_t size;
+    OK(file_read(model_file(f, file), &text, &size, &err));
+    char *where = strstr(text, from);
+    if (!where) fail_msg("%s has no %s", file, from);
+    char *changed =
+        arena_printf(&f->arena, "%.*s%s%s", (int)(where - text), text, to, where + strlen(from));
+    put(model_file(f, file), changed);
+    mem_free(text);
+}
+
+static void refuse_edit(Saved *f, const char *file, const char *from, const char *to,
+                        const char *says) {
+    save_at(f, 50);
+    edit(f, file, from, to);
+    refuse(f, NULL, file, says);
+}
+
+static void impossible_settings_are_refused(void **state) {
+    Saved *f = *state;
+    refuse_edit(f, "config.json", "\"type\": \"tact\"", "\"type\": \"pi0\"", "pi0");
+    refuse_edit(f, "config.json", "\"dim_model\": 16", "\"dim_model\": \"wide\"", "dim_model");
+    refuse_edit(f, "config.json", "\"dim_model\": 16", "\"dim_model\": -16", "dim_model");
+    refuse_edit(f, "config.json", "\"chunk_size\": 4", "\"chunk_size\": 4.0", "chunk_size");
+    refuse_edit(f, "config.json", "\"STATE\": \"MIN_MAX\"", "\"STATE\": \"QUANTILES\"", "MIN_MAX");
+    refuse_edit(f, "config.json", "\"shape\": [\n                3",
+                "\"shape\": [\n                -3", "");
+    save_at(f, 50);
+    edit(f, "config.json", "\"dim_feedforward\": 16", "\"dim_feedforward\": 1048576");
+    refuse(f, NULL, "too few", "model.safetensors");
+    save_at(f, 50);
+    edit(f, "tact.json", "\"version\": 1", "\"version\": 2");
+    refuse(f, NULL, "tact.json", "version");
+    save_at(f, 50);
+    edit(f, "config.json", "\"chunk_size\": 4", "\"chunk_size\": 5, \"of_the_future\": [1]");
+    refuse(f, NULL, "decoder_pos_embed", ""); // read on, until a shape does not fit
+}
+
+// ---- statistics ---------------------------------------------------------------------------------
+
+static void bad_statistics_are_refused(void **state) {
+    Saved *f = *state;
+    float values[4] = {0, 1, 2, 3};
+    save_at(f, 50);
+    SafetensorsEntry four = vector("action.max", values, 4);
+    rewrite(model_file(f, state_file), "action.max", &four, 1);
+    refuse(f, NULL, "max of action has 4 values", "has 3");
+    values[1] = NAN;
+    SafetensorsEntry three = vector("action.max", values, 3);
+    save_at(f, 50);
+    rewrite(model_file(f, state_file), "action.max", &three, 1);
+    refuse(f, NULL, "action", "not finite");
+    save_at(f, 50);
+    rewrite(model_file(f, state_file), "observation.state.min", NULL, 0);
+    refuse(f, NULL, "observation.state", "no min");
+    save_at(f, 50);
+    unlink(model_file(f, state_file));
+    refuse(f, NULL, state_file, "");
+}
+
+// As LeRobot before 0.4 wrote them: no processor files, buffers among the weights, no key of ours.
+static void make_old(Saved *f, bool with_buffers) {
+    Error err;
+    static const float low[] = {1, 2, 3}, high[] = {4, 5, 6};
+    const SafetensorsEntry buffers[] = {
+        vector("normalize_inputs.buffer_observation_state.min", low, 3),
+        vector("normalize_inputs.buffer_observation_state.max", high, 3),
+        vector("normalize_inputs.buffer_observation_environment_state.mean", low, 2),
+        vector("normalize_inputs.buffer_observation_environment_state.std", high, 2),
+        vector("normalize_targets.buffer_action.min", low, 3),
+        vector("normalize_targets.buffer_action.max", high, 3),
+        vector("unnormalize_outputs.buffer_action.min", low, 3),
+        vector("unnormalize_outputs.buffer_action.max", high, 3)};
+    PolicyConfig *p = &f->config.policy;
+    p->obs_state_horizon = 1;
+    p->temporal_pos_embed = "none";
+    params_free(&f->params);
+    OK(params_init(&f->params, f->device, p, false, &err));
+    params_initialize(&f->params, 9);
+    f->parts.optimizer = NULL;
+    f->parts.average = NULL;
+    save_at(f, 50);
+    static const char *const files[] = {"tact.json", "policy_preprocessor.json",
+                                        "policy_postprocessor.json"};
+    for (int i = 0; i < 3; i++) unlink(model_file(f, files[i]));
+    if (with_buffers) rewrite(model_file(f, "model.safetensors"), NULL, buffers, 8);
+}
+
+static void lerobots_old_layout_loads(void **state) {
+    Saved *f = *state;
+    Error err;
+    Policy p;
+    make_old(f, true);
+    assert_loads_params(f, model_dir(f), NULL);
+    OK(policy_load(model_dir(f), NULL, f->device, &p, &err));
+    assert_true(p.config.policy.obs_state_horizon == 1 && p.stats.action.max[2] == 6);
+    assert_true(p.stats.env.std[1] == 5 && p.stats.state.min[0] == 1 && !p.stats.state.mean);
+    policy_free(&p);
+}
+
+static void a_dataset_can_lend_its_statistics(void **state) {
+    Saved *f = *state;
+    Error err;
+    Policy p;
+    char *data = at(&f->arena, f->dir, "data");
+    make_old(f, false);
+    refuse(f, NULL, "no statistics", "dataset");
+    OK(make_dirs(at(&f->arena, data, "meta"), &err));
+    refuse(f, data, "stats.json", "");
+    put(at(&f->arena, data, "meta/stats.json"),
+        "{\"observation.state\": {\"min\": [0, 0, 0], \"max\": [1, 2, 3]}, \"action\": {\"min\": "
+        "[-1, -1, -1], "
+        "\"max\": [1, 1, 1]}, \"observation.environment_state\": {\"mean\": [0, 0], \"std\": [1, "
+        "2.5]}}");
+    OK(policy_load(model_dir(f), data, f->device, &p, &err));
+    assert_true(p.stats.state.max[2] == 3 && p.stats.env.std[1] == 2.5);
+    policy_free(&p);
+    put(at(&f->arena, data, "meta/stats.json"),
+        "{\"observation.state\": {\"min\": [0, 0, 0], \"max\": [1, 2, 3]}, \"action\": {\"min\": "
+        "[-1, \"x\", -1], "
+        "\"max\": [1, 1, 1]}, \"observation.environment_state\": {\"mean\": [0, 0], \"std\": [1, "
+        "2.5]}}");
+    refuse(f, data, "action", "not finite");
+}
+
+// Two cameras, written and read without the weights of a backbone.
+static void each_camera_has_its_own(void **state) {
+    Saved *f = *state;
+    Error err;
+    PolicyConfig p = f->config.policy;
+    PolicyStats back;
+    char *dir = at(&f->arena, f->dir, "cameras");
+    p.n_cameras = 2;
+    p.cameras[0] = (CameraConfig){"observation.images.top.left", 64, 64};
+    p.cameras[1] = (CameraConfig){"observation.images.wrist", 64, 64};
+    p.image_height = p.image_width = 64;
+    f->stats.images[0] = image_stats_imagenet;
+    f->stats.images[1] = (ImageStats){{0.1f, 0.2f, 0.3f}, {0.4f, 0.5f, 0.6f}};
+    OK(make_dirs(dir, &err));
+    OK(processors_write(dir, &p, &f->stats, &err));
+    OK(policy_read_stats(dir, NULL, &p, &back, &err));
+    assert_memory_equal(back.images, f->stats.images, 2 * sizeof(ImageStats));
+    policy_stats_free(&back);
+    Safetensors *s;
+    OK(safetensors_open(at(&f->arena, dir, state_file), &s, &err));
+    const SafetensorsEntry *e = safetensors_find(s, "observation.images.top.left.mean");
+    assert_true(e && e->rank == 3 && e->shape[0] == 3 && e->shape[1] == 1 && e->shape[2] == 1);
+    safetensors_close(s);
+    f->stats.images[1].std[1] = 0;
+    OK(processors_write(dir, &p, &f->stats, &err));
+    assert_false(policy_read_stats(dir, NULL, &p, &back, &err));
+    assert_says(&err, "observation.images.wrist", "std");
+    p.cameras[1].name = "observation.images.absent";
+    assert_false(policy_read_stats(dir, NULL, &p, &back, &err));
+    assert_says(&err, "observation.images.absent", "");
+}
+
+// The fork's embedding is in a pickle; without it the policy would be another one.
+static void the_forks_pickle_is_refused(void **state) {
+    Saved *f = *state;
+    make_old(f, true);
+    put(checkpoint_file(f, "000050/temporal_wrapper.pt"), "PK");
+    refuse(f, NULL, "temporal_wrapper.pt", "convert");
+}
+
+// ---- conversion ---------------------------------------------------------------------------------
+
+static void set_times(Params *p, float value) {
+    const Param *q = params_find(p, "temporal_pos_embed.weight");
+    float *row = NEW(float, q->count);
+    for (int64_t i = 0; i < q->count; i++) row[i] = value * (float)(i + 1);
+    param_set(p, q, row);
+    mem_free(row);
+}
+
+static Policy one_observation(Saved *f, const char *times, int cameras) {
+    Error err;
+    Policy p = {.config = f->config};
+    PolicyConfig *c = &p.config.policy;
+    c->obs_state_horizon = 1;
+    c->temporal_pos_embed = times;
+    c->n_cameras = cameras;
+    c->cameras[0] = (CameraConfig){"observation.images.cam", 64, 64};
+    c->image_height = c->image_width = 64;
+    OK(params_init(&p.params, f->device, c, false, &err));
+    params_initialize(&p.params, 3);
+    return p;
+}
+
+static void one_timestep_folds_into_plain_act(void **state) {
+    Saved *f = *state;
+    Error err;
+    PolicyConfig config;
+    Params out;
+    Policy p = one_observation(f, "state", 0);
+    set_times(&p.params, 0.5f);
+    OK(policy_convert(&p, true, &config, &out, &err));
+    assert_string_equal(config.temporal_pos_embed, "none");
+    assert_null(params_find(&out, "temporal_pos_embed.weight"));
+    const char *table = "model.encoder_1d_feature_pos_embed.weight";
+    float before[48], after[48];
+    param_get(&p.params, params_find(&p.params, table), before);
+    param_get(&out, params_find(&out, table), after);
+    for (int i = 0; i < 48; i++)
+        assert_true(after[i] == before[i] + (i >= 16 && i < 32 ? 0.5f * (float)(i - 15) : 0));
+    params_free(&out);
+    // Back again: an embedding that is zero.
+    Policy plain = one_observation(f, "none", 0);
+    OK(policy_convert(&plain, false, &config, &out, &err));
+    const Param *q = params_find(&out, "temporal_pos_embed.weight");
+    assert_non_null(q);
+    float row[16];
+    param_get(&out, q, row);
+    for (int i = 0; i < 16; i++) assert_true(row[i] == 0);
+    params_free(&out);
+    params_free(&plain.params);
+    params_free(&p.params);
+}
+
+static void what_has_no_equal_is_refused(void **state) {
+    Saved *f = *state;
+    Error err;
+    PolicyConfig config;
+    Params out;
+    Policy p = one_observation(f, "all", 1);
+    OK(policy_convert(&p, true, &config, &out, &err)); // zero: nothing to fold
+    params_free(&out);
+    set_times(&p.params, 1);
+    assert_false(policy_convert(&p, true, &config, &out, &err));
+    assert_says(&err, "image tokens", "temporal_pos_embed=state");
+    params_free(&p.params);
+    p = (Policy){.config = f->config, .params = f->params};
+    assert_false(policy_convert(&p, true, &config, &out, &err));
+    assert_says(&err, "2 observations", "");
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, saved_new, saved_free)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        CASE(a_policy_comes_back_whole),         CASE(processors_are_lerobots),
+        CASE(weights_are_taken_strictly),        CASE(other_float_types_are_converted),
+        CASE(damaged_files_are_refused),         CASE(impossible_settings_are_refused),
+        CASE(bad_statistics_are_refused),        CASE(lerobots_old_layout_loads),
+        CASE(a_dataset_can_lend_its_statistics), CASE(each_camera_has_its_own),
+        CASE(the_forks_pickle_is_refused),       CASE(one_timestep_folds_into_plain_act),
+        CASE(what_has_no_equal_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

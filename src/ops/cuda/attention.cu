@@ -65,7 +65,7 @@ __device__ void load_rows(typename P::E *to, Operand<const T> from, int b, int h
         if (first + r < length && left > 0)
             q = load_quad(head + (int64_t)(first + r) * from.row_stride + c, left < 4 ? left : 4,
                           from.fast && left >= 4);
-        for (int k = 0; k < 4; k++) to[r * P::LD + c + k] = from_float<typename P::E>(q.v[k]);
+        store_quad(to + r * P::LD + c, q, 4, true);
     }
 }
 
@@ -130,13 +130,21 @@ __device__ __forceinline__ bool key_is_there(const HeadShape &s, const uint8_t *
 template <typename P>
 __device__ void update_lse(const HeadShape &s, const uint8_t *pad, const float *row, int key0,
                            float *top, float *sum) {
-    float most = *top;
-    for (int c = 0; c < P::COLS / 2; c++)
-        if (key_is_there<P>(s, pad, key0 + c)) most = fmaxf(most, row[c] * s.scale);
+    float most = *top, score[P::COLS / 2];
+    UNROLL
+    for (int c = 0; c < P::COLS / 2; c += 4) {
+        Quad q = load_quad(row + c, 4, true);
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+            bool there = key_is_there<P>(s, pad, key0 + c + i);
+            score[c + i] = there ? q.v[i] * s.scale : -INFINITY;
+            most = fmaxf(most, score[c + i]);
+        }
+    }
     if (most == -INFINITY) return;
     float total = *sum * expf(*top - most);
-    for (int c = 0; c < P::COLS / 2; c++)
-        if (key_is_there<P>(s, pad, key0 + c)) total += expf(row[c] * s.scale - most);
+    UNROLL
+    for (int c = 0; c < P::COLS / 2; c++) total += expf(score[c] - most);
     *top = most;
     *sum = total;
 }
@@ -193,11 +201,12 @@ __global__ void __launch_bounds__(P::THREADS) attention_forward_kernel(ForwardAr
         __syncwarp();
         for (int c = 0; c < P::COLS / 2; c += 4) {
             Quad m = a.mask.factors((uint32_t)lse_row, (uint32_t)(key0 + c0 + c));
+            Quad q = load_quad(my_row + c, 4, true);
             for (int i = 0; i < 4; i++) {
                 bool there = key_is_there<P>(s, pad, key0 + c0 + c + i);
-                float p = there ? expf(my_row[c + i] * s.scale - lse) * m.v[i] : 0.0f;
-                my_factors[r * P::LS + c0 + c + i] = from_float<E>(p);
+                q.v[i] = there ? expf(q.v[i] * s.scale - lse) * m.v[i] : 0.0f;
             }
+            store_quad(my_factors + r * P::LS + c0 + c, q, 4, true);
         }
         __syncwarp();
         warp_accumulate<M, P>(out, my_factors, values);
@@ -265,13 +274,15 @@ __global__ void __launch_bounds__(P::THREADS) attention_dq_kernel(BackwardArgs<T
         warp_scores<M, P>(my_slopes, my_g, values);
         __syncwarp();
         for (int c = 0; c < P::COLS / 2; c += 4) {
+            int k = r * P::LS + c0 + c;
             Quad m = a.mask.factors((uint32_t)at, (uint32_t)(key0 + c0 + c));
+            Quad q = load_quad(my_scores + k, 4, true), g = load_quad(my_slopes + k, 4, true);
             for (int i = 0; i < 4; i++) {
-                int k = r * P::LS + c0 + c + i;
                 bool there = row < s.Lq && key_is_there<P>(s, pad, key0 + c0 + c + i);
-                float p = there ? expf(my_scores[k] * s.scale - lse) : 0.0f;
-                my_factors[k] = from_float<E>(p * (my_slopes[k] * m.v[i] - delta));
+                float p = there ? expf(q.v[i] * s.scale - lse) : 0.0f;
+                q.v[i] = p * (g.v[i] * m.v[i] - delta);
             }
+            store_quad(my_factors + k, q, 4, true);
         }
         __syncwarp();
         warp_accumulate<M, P>(out, my_factors, keys);

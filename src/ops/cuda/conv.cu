@@ -1,18 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutions through cuDNN, NHWC. The frozen norm is folded into the packed weights; bias, residual
 // and ReLU are part of the same call where cuDNN has such a kernel, else one pass of our own. Only
-// algorithms that give the same bits every time are used.
+// algorithms that give the same bits every time are used. Which is fastest is found by trying, once for each
+// shape; TACT_LOG_CONV in the environment says what was chosen.
 #include "ops/cuda/cuda.h"
 
-enum { MAX_ALGORITHMS = 16 };
+extern "C" {
+#include "base/log.h"
+}
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ALGORITHMS = 16, MAX_CONV_SHAPES = 128 };
 static const size_t workspace_limit = (size_t)256 << 20;
 
-// One of the three products, with the algorithm and arithmetic that were fastest here.
+// What was chosen for one of the three products.
+typedef struct Choice {
+    int algorithm;
+    cudnnMathType_t math;
+    size_t workspace;
+} Choice;
+
 typedef struct Pass {
     cudnnConvolutionDescriptor_t conv;
-    int algorithm;
-    size_t workspace;
+    Choice choice;
 } Pass;
+
+// The choices for a shape, kept so that convolutions of one shape are computed alike.
+typedef struct ConvChoice {
+    ConvSpec spec;
+    Choice forward, data, filter;
+    bool fused;
+} ConvChoice;
+
+struct ConvChoices {
+    int n;
+    ConvChoice list[MAX_CONV_SHAPES];
+};
 
 struct Conv {
     ConvSpec spec;
@@ -41,15 +65,19 @@ static int64_t weight_count(const Conv *c) {
 
 // ---- planning -----------------------------------------------------------------------------------
 
+// FMA keeps float32 whole; the default lets tensor cores round factors to TF32.
+static cudnnMathType_t wanted_math(Device *d) {
+    if (d->precision == PRECISION_BFLOAT16) return CUDNN_TENSOR_OP_MATH;
+    return d->precision == PRECISION_FLOAT32 ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH;
+}
+
 static void describe_pass(Device *d, const ConvSpec *s, Pass *p) {
     dnn_ok(d, s, cudnnCreateConvolutionDescriptor(&p->conv), "describe");
     if (d->failed) return;
     dnn_ok(d, s, cudnnSetConvolution2dDescriptor(p->conv, s->padding, s->padding, s->stride, s->stride,
                                                  s->dilation, s->dilation, CUDNN_CROSS_CORRELATION,
                                                  CUDNN_DATA_FLOAT), "describe");
-    // FMA keeps float32 whole; the default lets tensor cores round factors to TF32.
-    cudnnMathType_t math = d->precision == PRECISION_FLOAT32 ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH;
-    dnn_ok(d, s, cudnnSetConvolutionMathType(p->conv, math), "describe");
+    dnn_ok(d, s, cudnnSetConvolutionMathType(p->conv, wanted_math(d)), "describe");
 }
 
 static void describe(Device *d, Conv *c) {
@@ -77,17 +105,17 @@ static void describe(Device *d, Conv *c) {
     describe_pass(d, s, &c->filter);
 }
 
-// The first that ran, fits and repeats its bits; cuDNN lists the fastest first.
+// The first that ran, fits, repeats its bits and keeps the precision; cuDNN lists the fastest first. It
+// tries other arithmetic than was asked for too: float32 takes FMA only.
 template <typename Perf>
 static bool choose(Device *d, const ConvSpec *s, Pass *p, const Perf *found, int n, const char *what) {
     for (int i = 0; i < n; i++) {
         if (found[i].status != CUDNN_STATUS_SUCCESS || found[i].memory > workspace_limit ||
-            found[i].determinism != CUDNN_DETERMINISTIC)
+            found[i].determinism != CUDNN_DETERMINISTIC ||
+            (d->precision == PRECISION_FLOAT32 && found[i].mathType != CUDNN_FMA_MATH))
             continue;
-        p->algorithm = (int)found[i].algo;
-        p->workspace = found[i].memory;
-        return dnn_ok(d, s, cudnnSetConvolutionMathType(p->conv, found[i].mathType), what) &&
-               cuda_workspace(d, p->workspace);
+        p->choice = Choice{(int)found[i].algo, found[i].mathType, found[i].memory};
+        return true;
     }
     return dnn_ok(d, s, CUDNN_STATUS_NOT_SUPPORTED, what);
 }
@@ -133,16 +161,18 @@ static cudnnStatus_t run_fused(Device *d, Conv *c, void *y, const void *x, const
     const float one = 1, zero = 0;
     return cudnnConvolutionBiasActivationForward(
         u->dnn, &one, c->x, x, c->w, c->packed, c->forward.conv,
-        (cudnnConvolutionFwdAlgo_t)c->forward.algorithm, u->workspace, c->forward.workspace,
+        (cudnnConvolutionFwdAlgo_t)c->forward.choice.algorithm, u->workspace, u->workspace_bytes,
         residual ? &one : &zero, c->y, residual ? residual : y, c->bias, c->shift, c->activation, c->y,
         y);
 }
 
 // Without an activation cuDNN fuses the bias with one algorithm only.
 static bool may_fuse(const Conv *c) {
-    return c->spec.relu || c->forward.algorithm == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
+    return c->spec.relu || c->forward.choice.algorithm ==
+                               CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
 }
 
+// Tries everything on memory of the convolution's own sizes.
 static void find_algorithms(Device *d, Conv *c) {
     const ConvSpec *s = &c->spec;
     size_t size = dtype_size(c->type);
@@ -153,11 +183,60 @@ static void find_algorithms(Device *d, Conv *c) {
     if (!d->failed) find_forward(d, c, t);
     if (!d->failed && s->train) find_filter(d, c, t);
     if (!d->failed && s->train && s->need_dx) find_data(d, c, t);
+    cudaGetLastError(); // an algorithm that could not run is no failure
     if (!d->failed && may_fuse(c))
         c->fused = run_fused(d, c, t.y, t.x, s->residual ? t.y : NULL) == CUDNN_STATUS_SUCCESS;
+    cuda_ok(d, cudaStreamSynchronize(cuda_of(d)->stream), "trying convolutions");
     d->release(d, t.x);
     d->release(d, t.y);
     d->release(d, w);
+}
+
+static bool same_spec(const ConvSpec *a, const ConvSpec *b) {
+    return a->n == b->n && a->in_c == b->in_c && a->in_h == b->in_h && a->in_w == b->in_w &&
+           a->out_c == b->out_c && a->kernel == b->kernel && a->stride == b->stride &&
+           a->padding == b->padding && a->dilation == b->dilation && a->relu == b->relu &&
+           a->residual == b->residual && a->train == b->train && a->need_dx == b->need_dx;
+}
+
+static void log_choice(const Conv *c) {
+    if (!getenv("TACT_LOG_CONV")) return;
+    const ConvSpec *s = &c->spec;
+    log_info("conv %ldx%ldx%ldx%ld -> %ld, kernel %d, stride %d: forward %d (math %d, %zu kB%s), "
+             "data %d (math %d, %zu kB), filter %d (math %d, %zu kB)",
+             (long)s->n, (long)s->in_c, (long)s->in_h, (long)s->in_w, (long)s->out_c, s->kernel, s->stride,
+             c->forward.choice.algorithm, (int)c->forward.choice.math,
+             c->forward.choice.workspace / 1024, c->fused ? ", fused" : "", c->data.choice.algorithm,
+             (int)c->data.choice.math, c->data.choice.workspace / 1024, c->filter.choice.algorithm,
+             (int)c->filter.choice.math, c->filter.choice.workspace / 1024);
+}
+
+// Takes over what was chosen for this shape before, or finds it.
+static void choose_algorithms(Device *d, Conv *c) {
+    Cuda *u = cuda_of(d);
+    if (!u->conv_choices) u->conv_choices = NEW(ConvChoices, 1);
+    ConvChoices *all = u->conv_choices;
+    ConvChoice *known = NULL;
+    for (int i = 0; i < all->n && !known; i++)
+        if (same_spec(&all->list[i].spec, &c->spec)) known = &all->list[i];
+    if (known) {
+        c->forward.choice = known->forward;
+        c->data.choice = known->data;
+        c->filter.choice = known->filter;
+        c->fused = known->fused;
+    } else {
+        find_algorithms(d, c);
+        if (!d->failed && all->n < MAX_CONV_SHAPES)
+            all->list[all->n++] = ConvChoice{c->spec, c->forward.choice, c->data.choice,
+                                             c->filter.choice, c->fused};
+        if (!d->failed) log_choice(c);
+    }
+    Pass *passes[] = {&c->forward, &c->data, &c->filter};
+    const bool used[] = {true, c->spec.train && c->spec.need_dx, c->spec.train};
+    for (int i = 0; i < 3 && !d->failed; i++)
+        if (used[i])
+            dnn_ok(d, &c->spec, cudnnSetConvolutionMathType(passes[i]->conv, passes[i]->choice.math),
+                   "arithmetic");
 }
 
 static void conv_free(Device *d, Conv *c) {
@@ -186,11 +265,19 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
     c->out_h = conv_out_size(spec.in_h, spec.kernel, spec.stride, spec.padding, spec.dilation);
     c->out_w = conv_out_size(spec.in_w, spec.kernel, spec.stride, spec.padding, spec.dilation);
     size_t size = dtype_size(c->type);
+    if (spec.n * c->in_c * spec.in_h * spec.in_w > INT32_MAX ||
+        spec.n * c->out_c * c->out_h * c->out_w > INT32_MAX) {
+        device_fail(d, "convolution of %ld images of %ldx%ld: more than 2^31 values, which cuDNN does not "
+                       "take; use a smaller --batch_size or --policy.resize_shape",
+                    (long)spec.n, (long)spec.in_h, (long)spec.in_w);
+        mem_free(c);
+        return NULL;
+    }
     describe(d, c);
     c->packed = d->alloc(d, (size_t)weight_count(c) * size);
     c->shift = d->alloc(d, (size_t)c->out_c * size);
     if (spec.train) c->dpacked = d->alloc(d, (size_t)weight_count(c) * size);
-    if (!d->failed) find_algorithms(d, c);
+    if (!d->failed) choose_algorithms(d, c);
     if (!d->failed) return c;
     conv_free(d, c);
     return NULL;
@@ -295,8 +382,8 @@ static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual
     const float one = 1, zero = 0;
     if (!dnn_ok(d, &c->spec, cudnnConvolutionForward(
                     u->dnn, &one, c->x, x.data, c->w, c->packed, c->forward.conv,
-                    (cudnnConvolutionFwdAlgo_t)c->forward.algorithm, u->workspace,
-                    c->forward.workspace, &zero, c->y, y.data), "forward"))
+                    (cudnnConvolutionFwdAlgo_t)c->forward.choice.algorithm, u->workspace,
+                    u->workspace_bytes, &zero, c->y, y.data), "forward"))
         return;
     BY_TYPE(y, finish<float>(d, c, y, residual), finish<bf16>(d, c, y, residual));
 }
@@ -308,12 +395,12 @@ static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, T
     if (c->spec.need_dx)
         dnn_ok(d, &c->spec, cudnnConvolutionBackwardData(
                    u->dnn, &one, c->w, c->packed, c->y, dz.data, c->data.conv,
-                   (cudnnConvolutionBwdDataAlgo_t)c->data.algorithm, u->workspace, c->data.workspace,
-                   &zero, c->x, dx.data), "backward data");
+                   (cudnnConvolutionBwdDataAlgo_t)c->data.choice.algorithm, u->workspace,
+                   u->workspace_bytes,                   &zero, c->x, dx.data), "backward data");
     dnn_ok(d, &c->spec, cudnnConvolutionBackwardFilter(
                u->dnn, &one, c->x, x.data, c->y, dz.data, c->filter.conv,
-               (cudnnConvolutionBwdFilterAlgo_t)c->filter.algorithm, u->workspace,
-               c->filter.workspace, &zero, c->w, c->dpacked), "backward weights");
+               (cudnnConvolutionBwdFilterAlgo_t)c->filter.choice.algorithm, u->workspace,
+               u->workspace_bytes, &zero, c->w, c->dpacked), "backward weights");
     if (c->type == DTYPE_BF16) unpack<bf16>(d, c, dw);
     else unpack<float>(d, c, dw);
 }

@@ -13,8 +13,10 @@ struct Record {
 };
 
 bool cuda_ok(Device *d, cudaError_t status, const char *what) {
-    if (status != cudaSuccess) device_fail(d, "cuda: %s: %s", what, cudaGetErrorString(status));
-    return status == cudaSuccess;
+    if (status == cudaSuccess) return true;
+    device_fail(d, "cuda: %s: %s", what, cudaGetErrorString(status));
+    cudaGetLastError(); // told; a later launch is not to be blamed for it
+    return false;
 }
 
 void cuda_launched(Device *d, const char *kernel) {
@@ -61,7 +63,8 @@ static bool grow(Device *d, void **p, size_t *size, size_t bytes) {
         device_fail(d, "cuda: memory was asked for in a recording");
         return false;
     }
-    if (*p) cudaFree(*p);
+    if (*p && cuda_ok(d, cudaStreamSynchronize(c->stream), "running ops")) cudaFree(*p);
+    *p = NULL;
     *size = 0;
     c->generation++;
     if (cudaMalloc(p, bytes) != cudaSuccess) {
@@ -190,7 +193,10 @@ static bool cuda_record_begin(Device *d, Record **record, StepNumbers numbers) {
     if (d->failed) return true;
     LAUNCH(set_numbers_kernel, dim3(1), dim3(WARP), 0, c->stream, c->numbers, numbers);
     cuda_launched(d, "set_numbers");
-    if (r->graph && r->generation != c->generation) drop_graph(r);
+    if (r->graph && r->generation != c->generation) {
+        cuda_synchronize(d); // its last replay may still run
+        drop_graph(r);
+    }
     r->replays = r->graph != NULL;
     if (r->replays || r->calls == 0) return !r->replays;
     c->recording = cuda_ok(d, cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeThreadLocal),
@@ -228,6 +234,7 @@ static void cuda_close(Device *d) {
     if (c->stream) cudaStreamSynchronize(c->stream);
     if (c->copies) cudaStreamSynchronize(c->copies);
     cuda_linear_free(c);
+    mem_free(c->conv_choices);
     for (int i = 0; i < c->n_stages; i++) {
         cudaFree(c->stages[i].twin);
         cudaEventDestroy(c->stages[i].arrived);

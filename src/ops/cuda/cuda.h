@@ -45,7 +45,8 @@ typedef struct Stage {
     cudaEvent_t arrived, consumed;
 } Stage;
 
-typedef struct Matmul Matmul; // linear.cu: a planned matrix product
+typedef struct Matmul Matmul;           // linear.cu: a planned matrix product
+typedef struct ConvChoices ConvChoices; // conv.cu: the algorithms found for each shape
 
 typedef struct Cuda {
     int ordinal;
@@ -67,6 +68,7 @@ typedef struct Cuda {
     const float *weights;
     int64_t weights_count;
     bf16 *weights_bf16;
+    ConvChoices *conv_choices;
     Matmul *matmuls;
     int n_matmuls;
     uint64_t matmul_clock;
@@ -299,23 +301,20 @@ __global__ void column_parts_kernel(F f, uint32_t rows, uint32_t cols, Pair *par
     parts[(uint64_t)part * cols + c] = sum;
 }
 
-struct AddParts {
-    const Pair *parts;
-    float *out, *out2;
-    uint32_t cols;
-    __device__ void operator()(uint32_t, uint32_t col, int n) const {
-        for (int i = 0; i < n; i++) {
-            Pair sum = {0, 0};
-            for (uint32_t k = 0; k < SUM_PARTS; k++) {
-                Pair v = parts[(uint64_t)k * cols + col + i];
-                sum.a += v.a;
-                sum.b += v.b;
-            }
-            out[col + i] += sum.a;
-            if (out2) out2[col + i] += sum.b;
-        }
+// A thread a column, so that its 32 loads are under way together.
+__global__ static void add_parts_kernel(const Pair *parts, float *out, float *out2, uint32_t cols) {
+    uint32_t col = blockIdx.x * blockDim.x + threadIdx.x;
+    if (col >= cols) return;
+    Pair sum = {0, 0};
+    UNROLL
+    for (uint32_t k = 0; k < SUM_PARTS; k++) {
+        Pair v = parts[(uint64_t)k * cols + col];
+        sum.a += v.a;
+        sum.b += v.b;
     }
-};
+    out[col] += sum.a;
+    if (out2) out2[col] += sum.b;
+}
 
 template <typename F>
 static void add_column_sums(Device *d, const char *name, F f, int64_t rows, int64_t cols, float *out,
@@ -327,8 +326,10 @@ static void add_column_sums(Device *d, const char *name, F f, int64_t rows, int6
     LAUNCH(kernel, grid, dim3(WARP, SUM_ROWS), 0, cuda_of(d)->stream, f, (uint32_t)rows,
            (uint32_t)cols, parts);
     cuda_launched(d, name);
-    AddParts add = {parts, out, out2, (uint32_t)cols};
-    for_quads(d, name, add, 1, cols);
+    const unsigned threads = 64;
+    LAUNCH(add_parts_kernel, dim3((unsigned)((cols + threads - 1) / threads)), dim3(threads), 0,
+           cuda_of(d)->stream, (const Pair *)parts, out, out2, (uint32_t)cols);
+    cuda_launched(d, name);
 }
 
 #endif

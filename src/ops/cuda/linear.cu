@@ -28,7 +28,8 @@ void cuda_weights_load(Device *d, Tensor flat) {
     if (d->activations != DTYPE_BF16 || d->failed) return;
     int64_t count = tensor_count(flat);
     if (count != c->weights_count) {
-        if (c->weights_bf16) cudaFree(c->weights_bf16);
+        if (c->weights_bf16 && cuda_ok(d, cudaStreamSynchronize(c->stream), "running ops"))
+            cudaFree(c->weights_bf16);
         c->weights_bf16 = count ? (bf16 *)d->alloc(d, (size_t)count * sizeof(bf16)) : NULL;
         c->weights_count = c->weights_bf16 ? count : 0;
         c->generation++;

@@ -142,26 +142,25 @@ static void embed_forward(Device *d, Tensor y, Tensor base, Tensor table, Tensor
     for_quads(d, "embed_forward", f, rows_of(y), columns_of(y));
 }
 
-// A row of the table looks for its tokens, in order.
+// What token l adds to one row of the table.
 struct EmbedBackward {
-    float *dtable;
     const float *dy;
     const int32_t *index;
-    uint32_t L, D;
-    __device__ void operator()(uint32_t r, uint32_t c, int n) const {
-        Quad sum = {{0, 0, 0, 0}};
-        for (uint32_t l = 0; l < L; l++) {
-            if (index[l] != (int32_t)r) continue;
-            for (int i = 0; i < n; i++) sum.v[i] += dy[(int64_t)l * D + c + i];
-        }
-        for (int i = 0; i < n; i++) dtable[(int64_t)r * D + c + i] += sum.v[i];
+    int32_t row;
+    uint32_t D;
+    __device__ Pair operator()(uint32_t l, uint32_t c) const {
+        Pair p = {index[l] == row ? dy[(int64_t)l * D + c] : 0.0f, 0.0f};
+        return p;
     }
 };
 
+// A sum over the tokens for each of the table's few rows.
 static void embed_backward(Device *d, Tensor dtable, Tensor dy, Tensor index) {
-    EmbedBackward f = {f32(dtable), f32(dy), (const int32_t *)index.data, (uint32_t)dy.shape[0],
-                       (uint32_t)columns_of(dy)};
-    for_quads(d, "embed_backward", f, dtable.shape[0], columns_of(dtable));
+    int64_t D = columns_of(dy);
+    for (int64_t r = 0; r < dtable.shape[0] && !d->failed; r++) {
+        EmbedBackward f = {f32(dy), (const int32_t *)index.data, (int32_t)r, (uint32_t)D};
+        add_column_sums(d, "embed_backward", f, dy.shape[0], D, f32(dtable) + r * D, NULL);
+    }
 }
 
 // ---- random numbers -----------------------------------------------------------------------------

@@ -40,6 +40,36 @@ struct Float32Tile {
     }
 };
 
+// load_matrix_sync from shared memory. nvcc turns its bf16 and tf32 forms into generic loads, so the
+// instruction is named here (PTX ISA, wmma.load); a fragment's registers are its four words in order,
+// as mma.h has them.
+#ifdef TACT_CUDA_EMULATION
+template <typename F, typename E> __device__ void load_shared(F &f, const E *p, int ld) {
+    nvcuda::wmma::load_matrix_sync(f, p, ld);
+}
+#else
+#define LOAD_SHARED(factor, order, order_type, K, type, name, E)                                    \
+    __device__ __forceinline__ void load_shared(                                                   \
+        nvcuda::wmma::fragment<nvcuda::wmma::matrix_##factor, TILE, TILE, K, type,                 \
+                               nvcuda::wmma::order_type> &f, const E *p, int ld) {                 \
+        uint32_t *r = reinterpret_cast<uint32_t *>(&f);                                            \
+        asm volatile("wmma.load." #factor ".sync.aligned." order ".m16n16k" #K ".shared." name      \
+                     " {%0, %1, %2, %3}, [%4], %5;"                                                \
+                     : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])                              \
+                     : "r"((uint32_t)__cvta_generic_to_shared(p)), "r"(ld)                         \
+                     : "memory");                                                                  \
+    }
+LOAD_SHARED(a, "row", row_major, 16, bf16, "bf16", bf16)
+LOAD_SHARED(a, "col", col_major, 16, bf16, "bf16", bf16)
+LOAD_SHARED(b, "row", row_major, 16, bf16, "bf16", bf16)
+LOAD_SHARED(b, "col", col_major, 16, bf16, "bf16", bf16)
+LOAD_SHARED(a, "row", row_major, 8, nvcuda::wmma::precision::tf32, "tf32", float)
+LOAD_SHARED(a, "col", col_major, 8, nvcuda::wmma::precision::tf32, "tf32", float)
+LOAD_SHARED(b, "row", row_major, 8, nvcuda::wmma::precision::tf32, "tf32", float)
+LOAD_SHARED(b, "col", col_major, 8, nvcuda::wmma::precision::tf32, "tf32", float)
+#undef LOAD_SHARED
+#endif
+
 template <bool T> struct Order {
     typedef nvcuda::wmma::row_major type;
 };
@@ -62,8 +92,8 @@ struct Tf32Tile {
         fragment<matrix_a, TILE, TILE, STEP, precision::tf32, typename Order<TA>::type> fa;
         fragment<matrix_b, TILE, TILE, STEP, precision::tf32, typename Order<TB>::type> fb;
         for (int k = 0; k < K; k += STEP) {
-            load_matrix_sync(fa, TA ? a + k * lda : a + k, lda);
-            load_matrix_sync(fb, TB ? b + k : b + k * ldb, ldb);
+            load_shared(fa, TA ? a + k * lda : a + k, lda);
+            load_shared(fb, TB ? b + k : b + k * ldb, ldb);
             for (int i = 0; i < fa.num_elements; i++) fa.x[i] = __float_to_tf32(fa.x[i]);
             for (int i = 0; i < fb.num_elements; i++) fb.x[i] = __float_to_tf32(fb.x[i]);
             mma_sync(sum, fa, fb, sum);
@@ -89,8 +119,8 @@ struct Bf16Tile {
         fragment<matrix_a, TILE, TILE, STEP, bf16, typename Order<TA>::type> fa;
         fragment<matrix_b, TILE, TILE, STEP, bf16, typename Order<TB>::type> fb;
         for (int k = 0; k < K; k += STEP) {
-            load_matrix_sync(fa, TA ? a + k * lda : a + k, lda);
-            load_matrix_sync(fb, TB ? b + k : b + k * ldb, ldb);
+            load_shared(fa, TA ? a + k * lda : a + k, lda);
+            load_shared(fb, TB ? b + k : b + k * ldb, ldb);
             mma_sync(sum, fa, fb, sum);
         }
     }

@@ -7,8 +7,8 @@
 //
 // Vectors are as a robot has them, and so are the actions; poses that the checkpoint wants relative
 // (tact.json) may come absolute (7 values an arm), then the actions are absolute too. Statistics are those
-// of stats.safetensors, of the preprocessor's state file, or among the weights as LeRobot had them before
-// 0.4; without any, vectors pass as they are and images get ImageNet's.
+// of stats.safetensors, else of the preprocessor's state file, else among the weights as LeRobot had them
+// before 0.4; without any, vectors pass as they are and images get ImageNet's.
 #include "base/file.h"
 #include "base/memory.h"
 #include "formats/json.h"
@@ -24,7 +24,7 @@ typedef struct Predict {
     const char *dir;
     json_t *config, *tact;
     PolicyConfig policy;
-    Safetensors *stats, *weights, *inputs;
+    Safetensors *stats, *processor, *weights, *inputs;
     Normalizer state_norm, env_norm, action_norm;
     ImageStats images[MAX_CAMERAS];
     Device *device;
@@ -88,7 +88,7 @@ static void read_config(PolicyConfig *p, const json_t *config, const json_t *tac
     p->feedforward_activation = text(config, "feedforward_activation", "relu");
     p->n_encoder_layers = integer(config, "n_encoder_layers", 4);
     p->n_decoder_layers = integer(config, "n_decoder_layers", 1);
-    p->use_vae = truth(config, "use_vae");
+    p->use_vae = !json_object_get(config, "use_vae") || truth(config, "use_vae");
     p->latent_dim = integer(config, "latent_dim", 32);
     p->n_vae_encoder_layers = integer(config, "n_vae_encoder_layers", 4);
     p->obs_state_horizon = integer(tact, "obs_state_horizon", 1);
@@ -99,18 +99,20 @@ static void read_config(PolicyConfig *p, const json_t *config, const json_t *tac
 
 // ---- statistics -------------------------------------------------------------------------------
 
-// stats.safetensors, or the state file that policy_preprocessor.json names.
+// stats.safetensors, and the state file that policy_preprocessor.json names.
 CHECKED static bool open_stats(Predict *r, Error *err) {
     char path[4096];
-    if (file_exists(path_of(path, sizeof path, r->dir, "stats.safetensors")))
-        return safetensors_open(path, &r->stats, err);
+    if (file_exists(path_of(path, sizeof path, r->dir, "stats.safetensors")) &&
+        !safetensors_open(path, &r->stats, err))
+        return false;
     if (!file_exists(path_of(path, sizeof path, r->dir, "policy_preprocessor.json"))) return true;
     json_t *pipeline = NULL, *step;
     size_t i;
     bool ok = json_read(path, &pipeline, err);
     json_array_foreach(json_object_get(pipeline, "steps"), i, step) {
         const char *file = text(step, "state_file", NULL);
-        if (file) ok = safetensors_open(path_of(path, sizeof path, r->dir, file), &r->stats, err);
+        if (file && !r->processor)
+            ok = safetensors_open(path_of(path, sizeof path, r->dir, file), &r->processor, err);
     }
     json_decref(pipeline);
     return ok;
@@ -128,15 +130,16 @@ static const SafetensorsEntry *buffer(const Predict *r, const char *feature, con
 }
 
 static bool has_stats(const Predict *r) {
-    return r->stats || buffer(r, "action", "mean") || buffer(r, "action", "min");
+    return r->stats || r->processor || buffer(r, "action", "mean") || buffer(r, "action", "min");
 }
 
 // NULL where there is no such statistic of exactly `dim` values. To be freed.
 static double *stat(const Predict *r, const char *feature, const char *kind, int dim) {
     char name[512];
     snprintf(name, sizeof name, "%s.%s", feature, kind);
-    const SafetensorsEntry *e =
-        r->stats ? safetensors_find(r->stats, name) : buffer(r, feature, kind);
+    const SafetensorsEntry *e = r->stats ? safetensors_find(r->stats, name) : NULL;
+    if (!e && r->processor) e = safetensors_find(r->processor, name);
+    if (!e) e = buffer(r, feature, kind);
     if (!e || e->count != dim) return NULL;
     double *out = NEW(double, dim);
     for (int i = 0; i < dim; i++) out[i] = safetensors_value(e, i);
@@ -221,6 +224,7 @@ static void close_checkpoint(Predict *r) {
     normalizer_free(&r->env_norm);
     normalizer_free(&r->action_norm);
     safetensors_close(r->stats);
+    safetensors_close(r->processor);
     safetensors_close(r->weights);
     safetensors_close(r->inputs);
     json_decref(r->config);

@@ -16,17 +16,22 @@ from lerobot.processor import (
 from lerobot.processor.converters import policy_action_to_transition, transition_to_policy_action
 
 from .configuration_tact import TactConfig
-from .statistics import Stats, read_stats
+from .statistics import Stats, read_stats, require
 
 
 def make_tact_pre_post_processors(
     config: TactConfig, dataset_stats: Stats | None = None
 ) -> tuple[PolicyProcessorPipeline[dict[str, Any], dict[str, Any]],
            PolicyProcessorPipeline[PolicyAction, PolicyAction]]:
-    """dataset_stats: None takes those of the checkpoint at config.pretrained_path."""
+    """dataset_stats: None takes those of the checkpoint at config.pretrained_path. Statistics that are
+    missing are an error."""
     config.settle()
     if dataset_stats is None and config.pretrained_path:
         dataset_stats = read_stats(config.pretrained_path)
+    for key, feature in {**config.input_features, **config.output_features}.items():
+        mode = config.normalization_mapping.get(feature.type.value)
+        if mode is not None:
+            require(dataset_stats, key, mode.value)
     both = {"norm_map": config.normalization_mapping, "stats": dataset_stats}
     before = [
         RenameObservationsProcessorStep(rename_map={}),

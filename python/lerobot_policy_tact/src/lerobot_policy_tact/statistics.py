@@ -33,19 +33,30 @@ def _processor_state(directory: Path) -> Path | None:
 
 
 def read_stats(directory: str | Path) -> Stats | None:
-    """A checkpoint's statistics, None where it has none. stats.safetensors goes first: LeRobot's trainer
-    puts the dataset's own statistics into the processor files, and those are of absolute poses."""
-    directory = Path(directory)
-    for path in (directory / STATS_FILE, _processor_state(directory)):
+    """A checkpoint's statistics, None where it has none. What stats.safetensors has goes before the
+    processor files: LeRobot's trainer puts the dataset's own numbers into those, and of poses these are
+    the absolute ones."""
+    directory, out = Path(directory), {}
+    for path in (_processor_state(directory), directory / STATS_FILE):
         if path is not None and path.is_file():
-            return _nested(load_file(path))
-    return None
+            out.update(_nested(load_file(path)))
+    return out or None
 
 
 def write_stats(directory: str | Path, stats: Stats) -> None:
     flat = {f"{feature}.{kind}": torch.as_tensor(value).double().cpu().contiguous()
             for feature, kinds in stats.items() for kind, value in kinds.items()}
     save_file(flat, Path(directory) / STATS_FILE)
+
+
+KINDS = {"MIN_MAX": ("min", "max"), "MEAN_STD": ("mean", "std")}
+
+
+def require(stats: Stats | None, feature: str, mode: str) -> None:
+    """LeRobot's normalizer passes what it has no statistics of through as it is, without a word."""
+    for kind in KINDS.get(mode, ()):
+        if (stats or {}).get(feature, {}).get(kind) is None:
+            raise ValueError(f"{feature}: its statistics have no {kind}; {mode} normalization needs it")
 
 
 class RowNormalizer(nn.Module):
@@ -75,15 +86,12 @@ class RowNormalizer(nn.Module):
 
     @staticmethod
     def _pair(feature: str, mode: str, stats: Stats | None, width: int) -> tuple[Tensor, Tensor]:
-        kinds = {"MIN_MAX": ("min", "max"), "MEAN_STD": ("mean", "std")}
-        if mode not in kinds:
+        if mode not in KINDS:
             raise ValueError(f"{feature}: normalization {mode} is not one that tact has")
+        require(stats, feature, mode)
         out = []
-        for kind in kinds[mode]:
-            value = (stats or {}).get(feature, {}).get(kind)
-            if value is None:
-                raise ValueError(f"{feature}: its statistics have no {kind}; {mode} normalization needs it")
-            value = torch.as_tensor(value).double().flatten()
+        for kind in KINDS[mode]:
+            value = torch.as_tensor(stats[feature][kind]).double().flatten()
             if value.numel() != width:
                 raise ValueError(f"{feature}: its {kind} has {value.numel()} values, the policy's rows "
                                  f"have {width}")

@@ -9,9 +9,11 @@ from common import TOLERANCE, Report, as_batch, images, predict, python, rows, r
 from lerobot.configs.policies import PreTrainedConfig
 from lerobot.policies.factory import get_policy_class
 from lerobot.utils.import_utils import register_third_party_plugins
+from lerobot_policy_tact.images import resize
 from lerobot_policy_tact.modeling_tact import TactPolicy
 from lerobot_policy_tact.statistics import read_stats
 from lerobot_side import ENV, STATE, processors
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 OBSERVATIONS = 4
@@ -100,6 +102,20 @@ def saved_again(report: Report, name: str, policy: TactPolicy, checkpoint: Path,
                  predict(checkpoint, seen, work), tolerance=1e-6)
 
 
+def resizing(report: Report, work: Path) -> None:
+    """The package's resize against tact's, which rounds to whole levels; the policy's does not."""
+    data, frames = sample(work / "frames", episodes=1, frames=4, height=64, width=96), {}
+    for size in ("[64,96]", "[50,130]", "[24,40]", "[90,100]"):
+        run("build/tact", "info", data, "--frame=2", "--policy.obs_state_horizon=1",
+            f"--policy.resize_shape={size}", f"--images={work / size}")
+        frames[size] = np.asarray(Image.open(next((work / size).glob("*.png")))).astype(np.float64)
+    recorded = torch.from_numpy(frames.pop("[64,96]")).movedim(-1, -3)
+    for size, wanted in frames.items():
+        got = resize(recorded, *wanted.shape[:2]).movedim(-3, -1).numpy()
+        worst = np.abs(got - wanted).max()
+        report.hold(f"resize to {size} as tact's", worst <= 0.5 + 1e-6, f"at most {worst:.3f} levels off")
+
+
 def strict(report: Report, checkpoint: Path, work: Path) -> None:
     damaged = work / "damaged"
     run("cp", "-r", checkpoint, damaged)
@@ -128,6 +144,7 @@ def check(report: Report, work: Path) -> None:
             {}, ("--policy.obs_state_horizon=2", "--policy.obs_down_sample_steps=3",
                  "--policy.temporal_pos_embed=state")),
     }
+    resizing(report, work)
     for i, (name, (data, flags)) in enumerate(cases.items()):
         root = sample(work / f"data{i}", episodes=2, frames=12, height=64, width=96, **data)
         checkpoint = train(root, work / f"run{i}", *flags)

@@ -9,7 +9,6 @@ from common import TINY
 from lerobot.configs.types import FeatureType, NormalizationMode, PolicyFeature
 from lerobot.policies.act.configuration_act import ACTConfig
 from lerobot.policies.act.modeling_act import ACTPolicy
-from lerobot.policies.factory import make_pre_post_processors
 from lerobot_policy_tact.statistics import read_stats
 
 STATE, ENV, ACTION = "observation.state", "observation.environment_state", "action"
@@ -17,6 +16,8 @@ STATE, ENV, ACTION = "observation.state", "observation.environment_state", "acti
 
 def processors(config, directory: Path):
     """From the checkpoint's own files, or made by LeRobot from its statistics while it has none."""
+    from lerobot.policies.factory import make_pre_post_processors  # not in the LeRobots before 0.4
+
     if (directory / "policy_preprocessor.json").is_file():
         overrides = {"device_processor": {"device": "cpu"}}
         made = make_pre_post_processors(config, pretrained_path=str(directory),
@@ -51,12 +52,12 @@ def random_stats(config, rng) -> dict:
     return stats
 
 
-def random_policy(config, seed: int) -> ACTPolicy:
+def random_policy(config, seed: int, **options) -> ACTPolicy:
     """Random weights; biases and frozen norms too, which LeRobot starts at values that hide mistakes."""
     torch.manual_seed(seed)
-    policy = ACTPolicy(config).eval()
+    policy = ACTPolicy(config, **options).eval()
     with torch.no_grad():
-        for name, tensor in policy.state_dict().items():
+        for name, tensor in policy.model.state_dict().items():
             last = name.rsplit(".", 1)[-1]
             if last == "running_var":
                 tensor.uniform_(0.7, 1.3)

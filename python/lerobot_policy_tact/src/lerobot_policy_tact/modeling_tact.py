@@ -11,6 +11,7 @@ from collections import deque
 from pathlib import Path
 
 import torch
+from lerobot.configs.policies import PreTrainedConfig
 from lerobot.policies.pretrained import PreTrainedPolicy
 from torch import Tensor, nn
 
@@ -92,7 +93,10 @@ class TactPolicy(PreTrainedPolicy):
             raise FileNotFoundError(f"{directory}: no such directory; download the checkpoint first, "
                                     "with all of its files")
         if config is None:
-            config = TactConfig.from_pretrained(directory)
+            # Of the base class: LeRobot 0.4 finds the type there only.
+            config = PreTrainedConfig.from_pretrained(directory)
+        if not isinstance(config, TactConfig):
+            raise ValueError(f"{directory}: a policy of type {config.type}, not tact; LeRobot runs it itself")
         config.settle(directory)
         kwargs["strict"] = True
         kwargs["stats"] = read_stats(directory)

@@ -62,20 +62,22 @@ def theirs_in_tact(report: Report, work: Path) -> None:
         "ResNet-50, dilated": act_config(7, 0, 1, vision_backbone="resnet50",
                                          replace_final_stride_with_dilation=True),
         "no state": act_config(0, 0, 1),
-        "environment state alone": act_config(7, 3, 0),
+        "environment state, no camera": act_config(7, 3, 0),
     }
     for i, (name, config) in enumerate(cases.items()):
         checkpoint = work / f"lerobot{i}"
-        if not config.robot_state_feature:
-            # LeRobot says that the state is optional, but takes the batch's size from it.
-            report.skip(f"ACTPolicy -> tact, {name}", "LeRobot's ACT does not run without a state")
-            continue
         policy = random_policy(config, seed=i)
         policy.save_pretrained(checkpoint)
         stats = random_stats(config, np.random.default_rng(i))
         for pipeline in make_pre_post_processors(config, dataset_stats=stats):
             pipeline.save_pretrained(checkpoint)
-        compare(report, f"ACTPolicy -> tact, {name}", policy, checkpoint, work)
+        try:
+            compare(report, f"ACTPolicy -> tact, {name}", policy, checkpoint, work)
+        except KeyError as e:
+            if config.robot_state_feature:
+                raise
+            # LeRobot says that the state is optional, but reads the batch's device from it.
+            report.skip(f"ACTPolicy -> tact, {name}", f"LeRobot's ACT itself stops: {e!r}")
 
 
 def check(report: Report, work: Path) -> None:

@@ -105,7 +105,7 @@ def saved_again(report: Report, name: str, policy: TactPolicy, checkpoint: Path,
 def resizing(report: Report, work: Path) -> None:
     """The package's resize against tact's, which rounds to whole levels; the policy's does not."""
     data, frames = sample(work / "frames", episodes=1, frames=4, height=64, width=96), {}
-    for size in ("[64,96]", "[50,130]", "[24,40]", "[90,100]"):
+    for size in ("[64,96]", "[50,130]", "[32,40]", "[90,100]"):
         run("build/tact", "info", data, "--frame=2", "--policy.obs_state_horizon=1",
             f"--policy.resize_shape={size}", f"--images={work / size}")
         frames[size] = np.asarray(Image.open(next((work / size).glob("*.png")))).astype(np.float64)

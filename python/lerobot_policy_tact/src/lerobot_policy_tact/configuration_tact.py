@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""config.json (the keys of ACT) and tact.json (what ACT does not have) as one LeRobot configuration."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lerobot.configs.policies import PreTrainedConfig
+from lerobot.configs.types import FeatureType, NormalizationMode, PolicyFeature
+from lerobot.optim.optimizers import AdamWConfig
+
+from .poses import RECORDED, SEEN
+
+TACT_JSON, TACT_JSON_VERSION = "tact.json", 1
+
+# Settings of tact.json that change what the policy computes, with what holds where it has none.
+TACT_DEFAULTS = {
+    "obs_state_horizon": 2,
+    "obs_down_sample_steps": 1,
+    "temporal_pos_embed": "all",
+    "pose_repr": "none",
+    "resize_shape": None,
+    "arms": 0,
+    "fps": 0.0,
+}
+
+
+def read_tact_json(directory: str | Path | None) -> dict | None:
+    path = Path(directory) / TACT_JSON if directory else None
+    if path is None or not path.is_file():
+        return None
+    tact = json.loads(path.read_text())
+    if tact.get("version") != TACT_JSON_VERSION:
+        raise ValueError(f"{path}: version {tact.get('version')}; this package reads version "
+                         f"{TACT_JSON_VERSION}")
+    return tact
+
+
+@PreTrainedConfig.register_subclass("tact")
+@dataclass
+class TactConfig(PreTrainedConfig):
+    """The fields up to optimizer_lr_backbone are ACT's, with its names and defaults; tact's follow.
+
+    A field of tact's that is None is read from the tact.json of pretrained_path, when it is first needed:
+    LeRobot parses config.json alone, and says only afterwards where it came from.
+    """
+
+    chunk_size: int = 100
+    n_action_steps: int = 100
+    normalization_mapping: dict[str, NormalizationMode] = field(
+        default_factory=lambda: dict.fromkeys(("VISUAL", "STATE", "ACTION"), NormalizationMode.MEAN_STD)
+    )
+    vision_backbone: str = "resnet18"
+    pretrained_backbone_weights: str | None = "ResNet18_Weights.IMAGENET1K_V1"
+    replace_final_stride_with_dilation: int = False
+    pre_norm: bool = False
+    dim_model: int = 512
+    n_heads: int = 8
+    dim_feedforward: int = 3200
+    feedforward_activation: str = "relu"
+    n_encoder_layers: int = 4
+    n_decoder_layers: int = 1
+    use_vae: bool = True
+    latent_dim: int = 32
+    n_vae_encoder_layers: int = 4
+    temporal_ensemble_coeff: float | None = None
+    dropout: float = 0.1
+    kl_weight: float = 10.0
+    optimizer_lr: float = 1e-5
+    optimizer_weight_decay: float = 1e-4
+    optimizer_lr_backbone: float = 1e-5
+    # tact
+    obs_state_horizon: int | None = None
+    obs_down_sample_steps: int | None = None
+    temporal_pos_embed: str | None = None
+    pose_repr: str | None = None
+    resize_shape: list[int] | None = None
+    arms: int | None = None
+    fps: float | None = None
+    # How the policy normalises its relative rows itself; None: it leaves all of that to LeRobot.
+    row_normalization: dict[str, NormalizationMode] | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._settled, self._tact = False, {}
+        if self.n_obs_steps != 1:
+            raise ValueError("n_obs_steps must be 1; the number of observations is obs_state_horizon")
+        if self.n_action_steps > self.chunk_size:
+            raise ValueError(f"n_action_steps {self.n_action_steps} exceeds chunk_size {self.chunk_size}")
+        if self.temporal_ensemble_coeff is not None and self.n_action_steps != 1:
+            raise ValueError("temporal_ensemble_coeff needs n_action_steps=1")
+
+    # ---- tact.json ----------------------------------------------------------------------------
+
+    def settle(self, directory: str | Path | None = None) -> "TactConfig":
+        """Fills in what tact.json says, once, and gives LeRobot's normalizer its part."""
+        if self._settled:
+            return self
+        self._tact = read_tact_json(directory or self.pretrained_path) or {}
+        for name, default in TACT_DEFAULTS.items():
+            if getattr(self, name) is None:
+                value = self._tact.get(name)
+                setattr(self, name, default if value is None else value)
+        if self.obs_state_horizon == 1 and "temporal_pos_embed" not in self._tact:
+            self.temporal_pos_embed = "none"
+        self._check()
+        if self.arms and self.row_normalization is None:
+            # Rows become relative inside the policy, so their normalisation has to follow there.
+            # LeRobot's own step, which sees absolute rows, must leave them alone; its trainer fills
+            # that step from normalization_mapping.
+            self.row_normalization = {
+                key: self.normalization_mapping.get(key, NormalizationMode.IDENTITY)
+                for key in ("STATE", "ACTION")
+            }
+            self.normalization_mapping = {
+                **self.normalization_mapping,
+                **dict.fromkeys(self.row_normalization, NormalizationMode.IDENTITY),
+            }
+        self._settled = True
+        return self
+
+    def _check(self) -> None:
+        if self.obs_state_horizon < 1 or self.obs_down_sample_steps < 1:
+            raise ValueError("obs_state_horizon and obs_down_sample_steps must be at least 1")
+        if self.temporal_pos_embed not in ("none", "state", "all"):
+            raise ValueError(f"temporal_pos_embed {self.temporal_pos_embed!r} is none of none, state, all")
+        if (self.pose_repr == "relative") != bool(self.arms):
+            raise ValueError(f"pose_repr {self.pose_repr!r} does not go with {self.arms} arms")
+        if self.arms and self.temporal_ensemble_coeff is not None:
+            raise ValueError("temporal ensembling would average rotation vectors; it is not offered for "
+                             "relative poses")
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Both files, as tact writes them, so that tact reads what LeRobot saved."""
+        self.settle()
+        super()._save_pretrained(save_directory)
+        path = save_directory / "config.json"
+        config = json.loads(path.read_text())
+        for name in (*TACT_DEFAULTS, "row_normalization"):
+            config.pop(name, None)
+        if self.row_normalization:
+            config["normalization_mapping"].update({k: v.value for k, v in self.row_normalization.items()})
+        for side, shapes in (("input_features", self.model_inputs), ("output_features", self.model_outputs)):
+            config[side] = {k: {"type": f.type.value, "shape": list(f.shape)} for k, f in shapes.items()}
+        path.write_text(json.dumps(config, indent=4))
+        tact = {"version": TACT_JSON_VERSION, **self._tact}
+        tact.update({name: getattr(self, name) for name in TACT_DEFAULTS})
+        if self.image_features and "cameras" not in tact:
+            sizes = {key: f.shape[-2:] for key, f in self.image_features.items()}
+            tact["image_size"] = list(next(iter(sizes.values())))
+            tact["cameras"] = [{"name": k, "height": h, "width": w} for k, (h, w) in sizes.items()]
+        (save_directory / TACT_JSON).write_text(json.dumps(tact, indent=4))
+
+    # ---- what the network sees ------------------------------------------------------------------
+
+    def _seen(self, features: dict[str, PolicyFeature]) -> dict[str, PolicyFeature]:
+        """The dataset's features with poses as the network has them. A checkpoint of tact's says 10 values
+        an arm already; LeRobot's trainer puts the dataset's 7 in place of the action's."""
+        out = {}
+        for key, f in (features or {}).items():
+            if self.arms and key in ("observation.state", "action") and f.shape == (RECORDED * self.arms,):
+                f = PolicyFeature(type=f.type, shape=(SEEN * self.arms,))
+            if self.resize_shape and f.type is FeatureType.VISUAL:
+                f = PolicyFeature(type=f.type, shape=(f.shape[0], *self.resize_shape))
+            out[key] = f
+        return out
+
+    @property
+    def model_inputs(self) -> dict[str, PolicyFeature]:
+        return self._seen(self.input_features)
+
+    @property
+    def model_outputs(self) -> dict[str, PolicyFeature]:
+        return self._seen(self.output_features)
+
+    def validate_features(self) -> None:
+        self.settle()
+        if not self.image_features and not self.env_state_feature:
+            raise ValueError("tact needs a camera or observation.environment_state")
+        for key, width in (("observation.state", self.model_inputs), ("action", self.model_outputs)):
+            wrong = self.arms and (key not in width or width[key].shape != (SEEN * self.arms,))
+            if wrong:
+                raise ValueError(f"{key}: {self.arms} arms of relative poses need {SEEN * self.arms} values")
+
+    # ---- what LeRobot's trainer asks --------------------------------------------------------------
+
+    @property
+    def observation_delta_indices(self) -> list[int] | None:
+        self.settle()
+        T, s = self.obs_state_horizon, self.obs_down_sample_steps
+        return None if T == 1 else [-(T - 1 - t) * s for t in range(T)]
+
+    @property
+    def action_delta_indices(self) -> list[int]:
+        return list(range(self.chunk_size))
+
+    @property
+    def reward_delta_indices(self) -> None:
+        return None
+
+    def get_optimizer_preset(self) -> AdamWConfig:
+        return AdamWConfig(lr=self.optimizer_lr, weight_decay=self.optimizer_weight_decay)
+
+    def get_scheduler_preset(self) -> None:
+        return None

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One observation: a checkpoint of tact's in LeRobot's ACTPolicy, and the other way round."""
+
+from pathlib import Path
+
+import numpy as np
+from common import Report, as_batch, images, predict, rows, sample, train
+from lerobot.policies.act.modeling_act import ACTPolicy
+from lerobot.policies.factory import make_pre_post_processors
+from lerobot_policy_tact.statistics import read_stats
+from lerobot_side import ENV, STATE, act_config, chunks, processors, random_policy, random_stats
+from safetensors.torch import load_file
+
+OBSERVATIONS = 4
+
+
+def observations(config, stats: dict, rng) -> dict[str, np.ndarray]:
+    out = images(config, OBSERVATIONS, 1, rng)
+    if config.robot_state_feature:
+        out[STATE] = rows(stats[STATE], config.robot_state_feature.shape[0], OBSERVATIONS, 1, rng)
+    if config.env_state_feature:
+        width = config.env_state_feature.shape[0]
+        out[ENV] = rows(stats[ENV], width, OBSERVATIONS, 1, rng)[:, 0]
+    return out
+
+
+def compare(report: Report, name: str, policy, checkpoint: Path, work: Path) -> None:
+    pipelines, whose = processors(policy.config, checkpoint)
+    seen = observations(policy.config, read_stats(checkpoint), np.random.default_rng(7))
+    theirs = chunks(policy, pipelines, as_batch(seen, one=True))
+    report.close(f"{name} ({whose})", predict(checkpoint, seen, work), theirs)
+
+
+def ours_in_lerobot(report: Report, work: Path) -> None:
+    cases = {
+        "relative poses": ({}, ()),
+        "joints, two cameras, environment state": (
+            {"joints": "true", "cameras": 2, "env_dim": 3},
+            ("--policy.pre_norm=true", "--policy.feedforward_activation=gelu", "--policy.n_decoder_layers=2"),
+        ),
+        "no VAE, ResNet-34, resized": (
+            {"joints": "true"},
+            ("--policy.use_vae=false", "--policy.vision_backbone=resnet34", "--policy.resize_shape=[48,80]"),
+        ),
+    }
+    for i, (name, (data, flags)) in enumerate(cases.items()):
+        root = sample(work / f"data{i}", episodes=2, frames=12, height=64, width=96, **data)
+        checkpoint = train(root, work / f"act{i}", "--policy.obs_state_horizon=1", *flags)
+        policy = ACTPolicy.from_pretrained(checkpoint)
+        names = set(load_file(checkpoint / "model.safetensors"))
+        report.hold(f"tact -> ACTPolicy, {name}: tensor names", names == set(policy.state_dict()),
+                    f"{len(names)} tensors")
+        compare(report, f"tact -> ACTPolicy, {name}", policy, checkpoint, work)
+
+
+def theirs_in_tact(report: Report, work: Path) -> None:
+    cases = {
+        "one camera": act_config(7, 0, 1),
+        "two cameras, environment state, pre-norm, GELU": act_config(
+            7, 3, 2, pre_norm=True, feedforward_activation="gelu", n_decoder_layers=2),
+        "no VAE, ResNet-34, odd size": act_config(7, 0, 1, (50, 70), use_vae=False, vision_backbone="resnet34"),
+        "ResNet-50, dilated": act_config(7, 0, 1, vision_backbone="resnet50",
+                                         replace_final_stride_with_dilation=True),
+        "no state": act_config(0, 0, 1),
+        "environment state, no camera": act_config(7, 3, 0),
+    }
+    for i, (name, config) in enumerate(cases.items()):
+        checkpoint = work / f"lerobot{i}"
+        policy = random_policy(config, seed=i)
+        policy.save_pretrained(checkpoint)
+        stats = random_stats(config, np.random.default_rng(i))
+        for pipeline in make_pre_post_processors(config, dataset_stats=stats):
+            pipeline.save_pretrained(checkpoint)
+        try:
+            compare(report, f"ACTPolicy -> tact, {name}", policy, checkpoint, work)
+        except KeyError as e:
+            if config.robot_state_feature:
+                raise
+            # LeRobot says that the state is optional, but reads the batch's device from it.
+            report.skip(f"ACTPolicy -> tact, {name}", f"LeRobot's ACT itself stops: {e!r}")
+
+
+def check(report: Report, work: Path) -> None:
+    ours_in_lerobot(report, work)
+    theirs_in_tact(report, work)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several observations: what LeRobot does without lerobot_policy_tact, and tact's checkpoints with it."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import TOLERANCE, Report, as_batch, images, predict, python, rows, run, sample, train
+from lerobot.configs.policies import PreTrainedConfig
+from lerobot.policies.factory import get_policy_class
+from lerobot.utils.import_utils import register_third_party_plugins
+from lerobot_policy_tact.images import resize
+from lerobot_policy_tact.modeling_tact import TactPolicy
+from lerobot_policy_tact.statistics import read_stats
+from lerobot_side import ENV, STATE, processors
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+OBSERVATIONS = 4
+
+
+def refused_without(report: Report, checkpoint: Path) -> None:
+    """Plain LeRobot must stop, and the message is what docs/interop.md shows."""
+    load = ("import sys; from lerobot.policies.act.modeling_act import ACTPolicy; "
+            "ACTPolicy.from_pretrained(sys.argv[1])")
+    done = run(python(), "-c", load, checkpoint, check=False, PYTHONPATH="")
+    last = [line for line in done.stderr.splitlines() if line.strip()][-1:]
+    report.hold("T=2 in LeRobot without the package is refused",
+                done.returncode != 0 and "tact" in "".join(last), "".join(last)[:300])
+
+
+def discovered(report: Report, checkpoint: Path) -> None:
+    """As LeRobot's programs do it: plugins by the name of their distribution, classes by convention."""
+    register_third_party_plugins()
+    config = PreTrainedConfig.from_pretrained(checkpoint)
+    report.hold("LeRobot finds the package and its policy class", get_policy_class(config.type) is TactPolicy)
+
+
+def poses(n: int, horizon: int, arms: int, rng) -> np.ndarray:
+    """Absolute rows as a robot has them, successive ones near each other."""
+    row = rng.normal(0, 0.5, (n, 1, arms, 7)) + rng.normal(0, 0.02, (n, horizon, arms, 7))
+    row[..., 6] = rng.random((n, horizon, arms))
+    return row.reshape(n, horizon, arms * 7).astype(np.float32)
+
+
+def observations(config, directory: Path, n: int, horizon: int, rng) -> dict[str, np.ndarray]:
+    out, stats = images(config, n, horizon, rng), read_stats(directory)
+    if config.arms:
+        out[STATE] = poses(n, horizon, config.arms, rng)
+    elif config.robot_state_feature:
+        out[STATE] = rows(stats[STATE], config.robot_state_feature.shape[0], n, horizon, rng)
+    if config.env_state_feature:
+        out[ENV] = rows(stats[ENV], config.env_state_feature.shape[0], n, 1, rng)[:, 0]
+    return out
+
+
+def windows(report: Report, name: str, policy: TactPolicy, checkpoint: Path, work: Path) -> None:
+    (before, after), _ = processors(policy.config, checkpoint)
+    T = policy.config.obs_state_horizon
+    seen = observations(policy.config, checkpoint, OBSERVATIONS, T, np.random.default_rng(3))
+    theirs = after(policy.predict_action_chunk(before(as_batch(seen, one=False)))).double().numpy()
+    report.close(f"tact -> TactPolicy, {name}: windows", predict(checkpoint, seen, work), theirs)
+    if policy.config.temporal_pos_embed != "all":
+        return
+    # Frames in another order must be another observation, or nothing here says that the order is right.
+    turned = {k: v[:, ::-1] if k.startswith("observation.images.") else v for k, v in seen.items()}
+    error = np.linalg.norm(predict(checkpoint, turned, work) - theirs) / np.linalg.norm(theirs)
+    report.hold(f"{name}: the order of frames matters", error >= 10 * TOLERANCE, f"by {error:.1e}")
+
+
+def episode(report: Report, name: str, policy: TactPolicy, checkpoint: Path, work: Path) -> None:
+    """Frame by frame through select_action, against tact on windows put together here: the first frames
+    repeat the first one, a chunk is relative to the pose it was predicted at."""
+    (before, after), _ = processors(policy.config, checkpoint)
+    c, n = policy.config, 11
+    frames = observations(c, checkpoint, n, 1, np.random.default_rng(4))
+    policy.config.n_action_steps = 3
+    policy.reset()
+    acted = []
+    for i in range(n):
+        one = {k: v[i: i + 1] for k, v in frames.items()}
+        acted.append(after(policy.select_action(before(as_batch(one, one=True)))).double().numpy())
+    starts = list(range(0, n, 3))
+    back = [(c.obs_state_horizon - 1 - t) * c.obs_down_sample_steps for t in range(c.obs_state_horizon)]
+    index = np.array([[max(0, i - b) for b in back] for i in starts])
+    seen = {k: v[index][:, :, 0] if k != ENV else v[starts] for k, v in frames.items()}
+    chunks = predict(checkpoint, seen, work)
+    wanted = np.concatenate([chunk[: min(3, n - i)] for i, chunk in zip(starts, chunks, strict=True)])
+    report.close(f"tact -> TactPolicy, {name}: an episode of select_action", np.stack(acted), wanted[:, None])
+    policy.config.n_action_steps = c.chunk_size
+
+
+def saved_again(report: Report, name: str, policy: TactPolicy, checkpoint: Path, work: Path) -> None:
+    """What TactPolicy saves, tact reads."""
+    again = work / f"{name}_again"
+    policy.save_pretrained(again)
+    for pipeline in processors(policy.config, checkpoint)[0]:
+        pipeline.save_pretrained(again)
+    rng = np.random.default_rng(5)
+    seen = observations(policy.config, checkpoint, OBSERVATIONS, policy.config.obs_state_horizon, rng)
+    report.close(f"TactPolicy -> tact, {name}: saved again", predict(again, seen, work),
+                 predict(checkpoint, seen, work), tolerance=1e-6)
+
+
+def resizing(report: Report, work: Path) -> None:
+    """The package's resize against tact's, which rounds to whole levels; the policy's does not."""
+    data, frames = sample(work / "frames", episodes=1, frames=4, height=64, width=96), {}
+    for size in ("[64,96]", "[50,130]", "[32,40]", "[90,100]"):
+        run("build/tact", "info", data, "--frame=2", "--policy.obs_state_horizon=1",
+            f"--policy.resize_shape={size}", f"--images={work / size}")
+        frames[size] = np.asarray(Image.open(next((work / size).glob("*.png")))).astype(np.float64)
+    recorded = torch.from_numpy(frames.pop("[64,96]")).movedim(-1, -3)
+    for size, wanted in frames.items():
+        got = resize(recorded, *wanted.shape[:2]).movedim(-3, -1).numpy()
+        worst = np.abs(got - wanted).max()
+        report.hold(f"resize to {size} as tact's", worst <= 0.5 + 1e-6, f"at most {worst:.3f} levels off")
+
+
+def strict(report: Report, checkpoint: Path, work: Path) -> None:
+    damaged = work / "damaged"
+    run("cp", "-r", checkpoint, damaged)
+    tensors = load_file(damaged / "model.safetensors")
+    for what, change in {
+        "missing": lambda t: t.pop("temporal_pos_embed.weight"),
+        "left over": lambda t: t.update({"temporal_pos_embed.weight": torch.zeros(2, 32), "other": torch.zeros(1)}),
+    }.items():
+        change(tensors)
+        save_file(tensors, damaged / "model.safetensors")
+        try:
+            TactPolicy.from_pretrained(damaged)
+            report.hold(f"a tensor that is {what} is refused", False)
+        except RuntimeError as e:
+            report.hold(f"a tensor that is {what} is refused", "temporal_pos_embed" in str(e) or "other" in str(e))
+
+
+def check(report: Report, work: Path) -> None:
+    cases = {
+        "relative poses, T=2": ({}, ("--policy.obs_state_horizon=2",)),
+        "joints, two cameras, environment state, T=3 every 2": (
+            {"joints": "true", "cameras": 2, "env_dim": 3},
+            ("--policy.obs_state_horizon=3", "--policy.obs_down_sample_steps=2", "--policy.pre_norm=true"),
+        ),
+        "relative poses, temporal table on states, T=2 every 3": (
+            {}, ("--policy.obs_state_horizon=2", "--policy.obs_down_sample_steps=3",
+                 "--policy.temporal_pos_embed=state")),
+    }
+    resizing(report, work)
+    for i, (name, (data, flags)) in enumerate(cases.items()):
+        root = sample(work / f"data{i}", episodes=2, frames=12, height=64, width=96, **data)
+        checkpoint = train(root, work / f"run{i}", *flags)
+        if i == 0:
+            refused_without(report, checkpoint)
+            discovered(report, checkpoint)
+            strict(report, checkpoint, work)
+        policy = TactPolicy.from_pretrained(checkpoint)
+        windows(report, name, policy, checkpoint, work)
+        episode(report, name, policy, checkpoint, work)
+        saved_again(report, name, policy, checkpoint, work)

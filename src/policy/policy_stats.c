@@ -134,19 +134,29 @@ CHECKED static bool take_camera(const void *from, Source source, const char *whe
     return true;
 }
 
-CHECKED static bool take_all(const void *from, Source source, const char *where,
-                             const PolicyConfig *p, PolicyStats *out, Error *err) {
+CHECKED static bool take_vectors(const void *from, Source source, const char *where,
+                                 const PolicyConfig *p, PolicyStats *out, Error *err) {
     if (p->state_dim &&
         !take_vector(from, source, where, "observation.state", p->state_dim, &out->state, err))
         return false;
     if (p->env_dim && !take_vector(from, source, where, "observation.environment_state", p->env_dim,
                                    &out->env, err))
         return false;
-    if (!take_vector(from, source, where, "action", p->action_dim, &out->action, err)) return false;
+    return take_vector(from, source, where, "action", p->action_dim, &out->action, err);
+}
+
+CHECKED static bool take_cameras(const void *from, Source source, const char *where,
+                                 const PolicyConfig *p, PolicyStats *out, Error *err) {
     for (int i = 0; i < p->n_cameras; i++)
         if (!take_camera(from, source, where, p->cameras[i].name, &out->images[i], err))
             return false;
     return true;
+}
+
+CHECKED static bool take_all(const void *from, Source source, const char *where,
+                             const PolicyConfig *p, PolicyStats *out, Error *err) {
+    return take_vectors(from, source, where, p, out, err) &&
+           take_cameras(from, source, where, p, out, err);
 }
 
 // ---- layouts ------------------------------------------------------------------------------------
@@ -171,13 +181,24 @@ CHECKED static bool find_state_file(const char *dir, const char *pipeline, char 
     return found || fail(err, "%s: no step in it normalises with statistics", pipeline);
 }
 
+// Statistics of cameras, and with `vectors` of everything.
 CHECKED static bool read_processor(const char *dir, const char *pipeline, const PolicyConfig *p,
-                                   PolicyStats *out, Error *err) {
+                                   bool vectors, PolicyStats *out, Error *err) {
     char path[POLICY_PATH + 256];
     Safetensors *s = NULL;
     if (!find_state_file(dir, pipeline, path, sizeof path, err) || !safetensors_open(path, &s, err))
         return false;
-    bool ok = take_all(s, from_processor, path, p, out, err);
+    bool ok = (vectors ? take_all : take_cameras)(s, from_processor, path, p, out, err);
+    safetensors_close(s);
+    return ok;
+}
+
+// The plugin for LeRobot keeps the statistics of relative rows in a file of their own: a fine-tuning in
+// LeRobot overwrites the processors' with the dataset's, which are of the absolute poses.
+CHECKED static bool read_rows(const char *path, const PolicyConfig *p, PolicyStats *out, Error *err) {
+    Safetensors *s = NULL;
+    if (!safetensors_open(path, &s, err)) return false;
+    bool ok = take_vectors(s, from_processor, path, p, out, err);
     safetensors_close(s);
     return ok;
 }
@@ -222,12 +243,15 @@ CHECKED static bool check(const PolicyConfig *p, const PolicyStats *s, const cha
 
 bool policy_read_stats(const char *dir, const char *dataset, const PolicyConfig *p,
                        PolicyStats *out, Error *err) {
-    char pipeline[POLICY_PATH + 64];
+    char pipeline[POLICY_PATH + 64], rows[POLICY_PATH + 64];
     bool there = true, ok;
     *out = (PolicyStats){0};
     snprintf(pipeline, sizeof pipeline, "%s/policy_preprocessor.json", dir);
+    snprintf(rows, sizeof rows, "%s/stats.safetensors", dir);
     if (file_exists(pipeline)) {
-        ok = read_processor(dir, pipeline, p, out, err);
+        bool own = p->arms > 0 && file_exists(rows);
+        ok = (!own || read_rows(rows, p, out, err)) &&
+             read_processor(dir, pipeline, p, !own, out, err);
     } else {
         ok = read_buffers(dir, p, out, &there, err);
         if (ok && !there && dataset)

@@ -82,9 +82,15 @@ static json_t *device_step(const char *device) {
     return step("device_processor", json_pack("{s:s, s:n}", "device", device, "float_dtype"), NULL);
 }
 
-static json_t *normalizer(const char *name, json_t *features, const json_t *policy,
+// Rows of relative poses are made and normalised by the policy itself: what LeRobot's step sees are the
+// recorded ones, which are not to be scaled with statistics of the others.
+static json_t *normalizer(const char *name, json_t *features, const json_t *policy, bool relative,
                           const char *file) {
     json_t *map = json_deep_copy(json_object_get(policy, "normalization_mapping"));
+    if (relative) {
+        json_object_set_new(map, "STATE", json_string("IDENTITY"));
+        json_object_set_new(map, "ACTION", json_string("IDENTITY"));
+    }
     return step(name,
                 json_pack("{s:f, s:o, s:o}", "eps", 1e-8, "features", features, "norm_map", map),
                 file);
@@ -110,9 +116,9 @@ bool processors_write(const char *dir, const PolicyConfig *p, const PolicyStats 
         before, step("rename_observations_processor", json_pack("{s:{}}", "rename_map"), NULL));
     json_array_append_new(before, step("to_batch_processor", json_object(), NULL));
     json_array_append_new(before, device_step(p->device ? p->device : "cpu"));
-    json_array_append_new(before, normalizer("normalizer_processor", all, policy, STATE_FILE_PRE));
+    json_array_append_new(before, normalizer("normalizer_processor", all, policy, p->arms > 0, STATE_FILE_PRE));
     json_array_append_new(after, normalizer("unnormalizer_processor", json_deep_copy(outputs),
-                                            policy, STATE_FILE_POST));
+                                            policy, p->arms > 0, STATE_FILE_POST));
     json_array_append_new(after, device_step("cpu"));
     json_decref(policy);
     // Both pipelines are given away, so both are written or freed.

@@ -49,7 +49,7 @@ template <typename T> struct PoolForward {
     __device__ void operator()(uint32_t pixel, uint32_t c, int n) const {
         int ox = (int)(pixel % s.out_w), oy = (int)(pixel / s.out_w % s.out_h);
         uint64_t image = pixel / s.out_w / s.out_h;
-        Quad best;
+        Quad best = {{0, 0, 0, 0}};
         int at[4] = {-1, -1, -1, -1};
         for (int k = 0; k < 9; k++) {
             int py = 2 * oy - 1 + k / 3, px = 2 * ox - 1 + k % 3;

@@ -117,6 +117,10 @@ static void its_settings_are_ours(void **state) {
     assert_string_equal(c->normalization_mapping.state, "MIN_MAX");
     assert_true(fabs(p.stats.state.max[9] - 0.9) < 1e-6 && p.stats.action.min[4] == -1);
     policy_free(&p);
+    edit(f, "\"STATE\": \"MIN_MAX\"", "\"STATE\": \"MEAN_STD\""); // only relative poses are wrapped
+    OK(policy_load(f->dir, NULL, f->device, &p, &err));
+    assert_string_equal(p.config.policy.pose_repr, "relative");
+    policy_free(&p);
 }
 
 static void it_acts_as_in_pytorch(void **state) {

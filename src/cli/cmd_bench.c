@@ -79,7 +79,7 @@ static void pin_frames(Bench *b, bool pinned) {
 CHECKED static bool set_up(Bench *b, Error *err) {
     const TrainConfig *c = &b->config;
     ImageStats images[MAX_CAMERAS];
-    for (int i = 0; i < c->policy.n_cameras; i++) images[i] = image_stats_imagenet;
+    for (int i = 0; i < MAX_CAMERAS; i++) images[i] = image_stats_imagenet;
     const char *device = c->policy.device ? c->policy.device : "cpu";
     Precision precision;
     if (!parse_image(b, err) || !precision_named(c->policy.dtype, device, &precision, err) ||

@@ -282,8 +282,8 @@ static bool find_card(int ordinal, cudaDeviceProp *card, Error *err) {
     int count = 0;
     cudaError_t status = cudaGetDeviceCount(&count);
     if (status != cudaSuccess || count == 0)
-        return fail(err, "--policy.device=cuda: no NVIDIA card can be used here (%s); check "
-                         "`nvidia-smi`, or use --policy.device=cpu",
+        return fail(err, "--policy.device=cuda:%d: no NVIDIA card can be used here (%s); check "
+                         "`nvidia-smi`, or use --policy.device=cpu", ordinal,
                     status != cudaSuccess ? cudaGetErrorString(status) : "none found");
     if (ordinal >= count)
         return fail(err, "--policy.device=cuda:%d: there %s only %d card%s, numbered from 0", ordinal,

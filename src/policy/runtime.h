@@ -5,9 +5,9 @@
 #ifndef TACT_POLICY_RUNTIME_H
 #define TACT_POLICY_RUNTIME_H
 
-#include "normalize/normalize.h"
-#include <stddef.h>
-#include <stdint.h>
+#include "tact.h"
+
+#include "policy/policy.h"
 
 // ---- history.c: the last (T-1)s+1 observations of an episode ------------------------------------
 typedef struct History {
@@ -78,5 +78,36 @@ typedef struct Limits {
 CHECKED bool limits_check(const Limits *l, int arms, Error *err);
 // Changes action (7 an arm) as tact.h says; previous (7 an arm).
 void limits_apply(Limits *l, const double *previous, int arms, double *action);
+
+// ---- the handle ---------------------------------------------------------------------------------
+struct tact_policy {
+    Policy policy;
+    const PolicyConfig *config; // policy.config.policy
+    Device *device;
+    Act *act;
+    Normalizer state_norm, env_norm, action_norm;
+    size_t state_size, action_size; // as recorded
+    int n_action_steps;
+    bool cache, ensembles;
+
+    History history;
+    double *env_row;  // (E) newest
+    double *queue;    // (S, A) the chunk that actions are given from
+    int queue_at, queue_left;
+    Ensemble ensemble;
+    bool fresh;       // observed since the ensemble's last prediction
+    Limits limits;
+    double *last;     // (A) given out before; in use when has_last
+    bool has_last;
+
+    // Scratch.
+    double *rows;     // (T, D) of the state; one action at a time
+    double *action;   // (A)
+    double *linear;   // (S, width of the ensemble)
+    float *state, *env, *predicted; // (T, D), (E), (S, D) normalised
+    int *slots;       // (cameras, T)
+    void *resize;
+    Error error;
+};
 
 #endif

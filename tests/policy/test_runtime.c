@@ -64,6 +64,7 @@ static void write_policy(Scene *s) {
     OK(window_stats(s->ds, &w, NULL, 0, 0, 1, &stats.state, &stats.action, &err));
     OK(env_stats(s->ds, NULL, 0, &stats.env, &err));
     for (int i = 0; i < CAMERAS; i++) stats.images[i] = image_stats_imagenet;
+    stats.images[1].mean[0] = 0.3f; // no camera's statistics are another's
     policy_stats_round(&stats);
     OK(device_open("ref", PRECISION_FLOAT32, 1, &device, &err));
     OK(params_init(&params, device, p, false, &err));
@@ -459,6 +460,27 @@ static void limits_hold_and_count(void **state) {
     tact_close(&free_one);
 }
 
+static void limits_go_just_as_far_as_they_may(void **state) {
+    (void)state;
+    const double previous[2 * ACTION] = {0, 0, 0, 0, 0, 3.1, 0, 0.5, 0.5, 0.5};
+    const double wanted[2 * ACTION] = {0.3, 0, 0.4, 0, 0, -3.1, 1, 0.5, 2, 0.5, 0.2};
+    Limits l = {.low = {-1, -1, -1}, .high = {1, 1, 1}, .translation = 0.4, .rotation = 0.06};
+    double action[2 * ACTION];
+    memcpy(action, wanted, sizeof action);
+    limits_apply(&l, previous, 2, action);
+    // The first turns through pi; the second is stopped by the box, then on its way to it.
+    const double first[ACTION] = {0.24, 0, 0.32, 0, 0, 3.16, 1};
+    const double second[ACTION] = {0.5, 0.9, 0.5, 0.06};
+    assert_within(distance(action, first), 0, 1e-9);
+    assert_within(distance(action + ACTION, second), 0, 1e-9);
+    assert_true(l.outside == 1 && l.far == 1 && l.turned == 1);
+    l.translation = 0.6, l.rotation = 0.21;
+    memcpy(action, wanted, sizeof action);
+    limits_apply(&l, previous, 2, action);
+    assert_true(action[8] == 1 && action[10] == 0.2 && action[2] == 0.4 && action[5] == -3.1);
+    assert_true(l.outside == 2 && l.far == 1 && l.turned == 1);
+}
+
 // ---- refusals -----------------------------------------------------------------------------------
 
 static void refused(tact_policy *p, const tact_observation *o, const char *says) {
@@ -596,6 +618,7 @@ int main(void) {
         cmocka_unit_test(ensembles_average_absolute_poses),
         cmocka_unit_test(perfect_predictions_become_the_poses),
         cmocka_unit_test(limits_hold_and_count),
+        cmocka_unit_test(limits_go_just_as_far_as_they_may),
         cmocka_unit_test(bad_observations_leave_no_trace),
         cmocka_unit_test(cameras_are_found),
         cmocka_unit_test(what_cannot_be_opened_says_why),

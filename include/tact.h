@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a trained policy on a robot. This header is the whole interface; it needs nothing else of tact and
-// compiles as C99 and as C++. Link with libtact.so, or with libtact.a and what it depends on.
+// Runs a trained policy on a robot. This header is the whole interface; it needs nothing else of
+// tact and compiles as C99 and as C++. Link with libtact.so, or with libtact.a and what it depends
+// on.
 //
 //   tact_policy *policy;
 //   if (tact_open("outputs/train/hist2", NULL, &policy) != TACT_OK) {
@@ -20,15 +21,17 @@
 //   }
 //   tact_close(&policy);
 //
-// Vectors are doubles in the order and the units of the dataset that the policy was trained on. For a
-// policy with relative poses these are absolute poses, 7 values an arm: x y z in metres, a rotation
-// vector in radians, the gripper; what the policy itself sees and gives (relative poses, six rotation
-// values, statistics) is made and undone inside. The history that the policy looks back on is kept
-// inside as well: give every frame, once.
+// Vectors are doubles in the order and the units of the dataset that the policy was trained on. For
+// a policy with relative poses these are absolute poses, 7 values an arm: x y z in metres, a
+// rotation vector in radians, the gripper; what the policy itself sees and gives (relative poses,
+// six rotation values, statistics) is made and undone inside. The history that the policy looks
+// back on is kept inside as well: give every frame, once.
 //
-// A handle may be used from any thread, by one at a time; several handles are independent. Memory is
-// allocated by tact_open and the first step; where the machine has none for small blocks the process
-// ends with a line on stderr. Computes with OpenMP's threads.
+// A handle may be used from any thread, by one at a time; several handles are independent. All
+// memory is allocated by tact_open and the first step (oneDNN takes small blocks for the time of a
+// call); where the machine has none for small blocks the process ends with a line on stderr.
+// Computes with OpenMP's threads. A policy argument is a handle from tact_open; NULL only where
+// that is said.
 #ifndef TACT_H
 #define TACT_H
 
@@ -47,40 +50,43 @@ extern "C" {
 
 typedef struct tact_policy tact_policy;
 
-// What every fallible function returns. After anything but TACT_OK tact_message says in one line what is
-// wrong; the handle stays usable.
+// What every fallible function returns. After anything but TACT_OK tact_message says in one line
+// what is wrong; the handle stays usable.
 typedef enum tact_status {
     TACT_OK = 0,
-    TACT_ERROR_ARGUMENT = 1,    // the call itself: a NULL, a setting that cannot be
-    TACT_ERROR_POLICY = 2,      // the checkpoint is missing, damaged, or not for this version
-    TACT_ERROR_DEVICE = 3,      // the device is not there, or failed
-    TACT_ERROR_OBSERVATION = 4, // a missing camera, a wrong size, a value that is not finite
+    TACT_ERROR_ARGUMENT = 1,     // the call itself: a NULL, a setting that cannot be
+    TACT_ERROR_POLICY = 2,       // the checkpoint is missing, damaged, or not for this version
+    TACT_ERROR_DEVICE = 3,       // the device is not there, or failed
+    TACT_ERROR_OBSERVATION = 4,  // a missing camera, a wrong size, a value that is not finite
     TACT_ERROR_NOTHING_SEEN = 5, // an action is asked for before the first observation
-    TACT_ERROR_PREDICTION = 6   // the policy's output is not finite
+    TACT_ERROR_PREDICTION = 6    // the policy's output is not finite
 } tact_status;
 
 // Settings of tact_open. Fill with tact_options_default, then change what differs.
 typedef struct tact_options {
-    size_t size;         // of this struct, set by tact_options_default: how versions tell each other apart
-    const char *device;  // "cpu" (also for NULL), "cuda", "cuda:1"
-    const char *dtype;   // "float32", "tf32", "bfloat16"; NULL: the device's default
-    int threads;         // compute threads; 0 (default): all processors
-    const char *dataset; // directory whose statistics stand in for a checkpoint without any; NULL: none
+    size_t size; // of this struct, set by tact_options_default: how versions tell each other apart
+    const char *device; // "cpu" (also for NULL), "cuda", "cuda:1"
+    const char *dtype;  // "float32", "tf32", "bfloat16"; NULL: the device's default
+    int threads;        // compute threads; 0 (default): all processors
+    const char *dataset; // directory: its statistics where the checkpoint has none; NULL: none
     // How chunks become actions. Default: as the policy was configured in training.
-    // n_action_steps > 0: a chunk is predicted, its first n_action_steps actions are given out one by
-    // one, then the next is predicted; at most the chunk's size.
-    // temporal_ensemble_coeff not NaN: a chunk is predicted every step, and an action is the mean of all
-    // predictions of it, the i-th oldest with weight exp(-coeff * i). Absolute positions and grippers
-    // are averaged as numbers, rotations as rotations. Not together with n_action_steps.
+    //
+    // n_action_steps > 0: a chunk is predicted, its first n_action_steps actions are given out one
+    // by one, then the next is predicted; at most the chunk's size.
+    //
+    // temporal_ensemble_coeff not NaN: a chunk is predicted every step, and an action is the mean
+    // of all predictions of it, the i-th oldest (from 0) with weight exp(-coeff * i). Absolute
+    // positions and grippers are averaged as numbers, rotations as rotations. Not together with
+    // n_action_steps.
     int n_action_steps;             // 0 (default)
     double temporal_ensemble_coeff; // NaN (default)
-    // 1 (default): a frame goes through the ResNet once and its tokens are kept; 0: every prediction
-    // encodes all of its frames. The same bits either way.
+    // 1 (default): a frame goes through the ResNet once and its tokens are kept; 0: every
+    // prediction encodes all of its frames. The same bits either way.
     int frame_cache;
     // Safety limits, for policies with relative poses; a policy without is refused when one is set.
-    // Actions are moved into the box (metres, the same for every arm), then towards the action before
-    // (at first: the newest observed pose) until they are within max_translation (metres) and
-    // max_rotation (radians) of it. Default: infinite, off.
+    // Actions are moved into the box (metres, the same for every arm), then towards the action
+    // before (at first: the newest observed pose) until they are within max_translation (metres)
+    // and max_rotation (radians) of it. Default: infinite, off.
     double workspace_min[3], workspace_max[3];
     double max_translation, max_rotation;
 } tact_options;
@@ -89,18 +95,18 @@ typedef struct tact_options {
 TACT_API void tact_options_default(tact_options *options, size_t size);
 
 // path: a training run, a checkpoint, or a pretrained_model directory, of tact or of LeRobot's ACT.
-// options: NULL for the defaults; read during the call only. *policy is the caller's, for tact_close;
-// NULL after a failure, when tact_message(NULL) says why.
+// options: NULL for the defaults; read during the call only. *policy is the caller's, for
+// tact_close; NULL after a failure, when tact_message(NULL) says why.
 TACT_API tact_status tact_open(const char *path, const tact_options *options, tact_policy **policy);
 // Frees everything and sets *policy to NULL. NULL and a NULL handle are allowed.
 TACT_API void tact_close(tact_policy **policy);
 
-// Text of the handle's last failure, or, with NULL, of this thread's last failed tact_open. Never NULL;
-// valid until the next call with the handle (the next tact_open of the thread).
+// Text of the handle's last failure, or, with NULL, of this thread's last failed tact_open. Never
+// NULL; valid until the next call with the handle (the next tact_open of the thread).
 TACT_API const char *tact_message(const tact_policy *policy);
 TACT_API const char *tact_version(void);
 
-// ---- what a policy wants and gives ----------------------------------------------------------------
+// ---- what a policy wants and gives -------------------------------------------------------------
 
 // A camera. The name lives as long as the handle.
 typedef struct tact_camera {
@@ -108,28 +114,34 @@ typedef struct tact_camera {
     int height, width; // of its frames as recorded, in pixels
 } tact_camera;
 
-TACT_API size_t tact_state_size(const tact_policy *policy); // values, as recorded; 0: not used
-TACT_API size_t tact_env_size(const tact_policy *policy);   // of the environment state; 0: not used
-TACT_API size_t tact_action_size(const tact_policy *policy); // values of one action, as recorded
+// Values of a vector as recorded; 0: the policy uses none.
+TACT_API size_t tact_state_size(const tact_policy *policy);
+TACT_API size_t tact_env_size(const tact_policy *policy); // the environment state
+TACT_API size_t tact_action_size(const tact_policy *policy);
 TACT_API int tact_camera_count(const tact_policy *policy);
 // i from 0, in the policy's order; all zero beyond the last.
 TACT_API tact_camera tact_camera_at(const tact_policy *policy, int i);
-TACT_API double tact_fps(const tact_policy *policy); // steps a second in training; 0: unknown
-TACT_API int tact_chunk_size(const tact_policy *policy);     // actions of one prediction
-TACT_API int tact_n_action_steps(const tact_policy *policy); // given out of a chunk; 1 with an ensemble
-TACT_API int tact_horizon(const tact_policy *policy);        // observations the policy looks at
+// Steps a second in training; 0: unknown.
+TACT_API double tact_fps(const tact_policy *policy);
+// Actions of one prediction, and how many of them are given out; the latter 1 with an ensemble.
+TACT_API int tact_chunk_size(const tact_policy *policy);
+TACT_API int tact_n_action_steps(const tact_policy *policy);
+// Observations the policy looks at, T.
+TACT_API int tact_horizon(const tact_policy *policy);
 
-// ---- an episode -----------------------------------------------------------------------------------
+// ---- an episode --------------------------------------------------------------------------------
 
-// One frame: uint8 RGB, row by row without padding, (height, width, 3), of the camera's recorded size.
+// One frame: uint8 RGB, row by row without padding, (height, width, 3), of the camera's recorded
+// size.
 typedef struct tact_image {
-    const char *camera; // its name, also without "observation.images."; NULL: the policy's camera here
+    const char
+        *camera; // its name, also without "observation.images."; NULL: the policy's camera here
     const uint8_t *rgb;
     int height, width;
 } tact_image;
 
-// What the robot sees at one moment. Borrowed for the call. Images in any order when they are named;
-// cameras that the policy does not know are ignored.
+// What the robot sees at one moment. Borrowed for the call. Images in any order when they are
+// named; cameras that the policy does not know are ignored.
 typedef struct tact_observation {
     const double *state; // (state_size), or NULL where the policy uses none
     size_t state_size;
@@ -148,9 +160,9 @@ TACT_API tact_status tact_step(tact_policy *policy, const tact_observation *obse
 TACT_API tact_status tact_observe(tact_policy *policy, const tact_observation *observation);
 // The next action, (action_size), the caller's memory; untouched after a failure.
 TACT_API tact_status tact_act(tact_policy *policy, double *action);
-// A whole new prediction from the history: actions (chunk_size, action_size), the caller's memory, the
-// first one for the newest observation. Neither averaged nor limited; what tact_act gives is not changed.
-// After a failure the contents of actions are not to be used.
+// A whole new prediction from the history: actions (chunk_size, action_size), the caller's memory,
+// the first one for the newest observation. Neither averaged nor limited; what tact_act gives is
+// not changed. After a failure the contents of actions are not to be used.
 TACT_API tact_status tact_predict_chunk(tact_policy *policy, double *actions);
 
 // How many actions of this handle the limits have changed, since tact_open.

@@ -10,8 +10,10 @@ void actions_from_prediction(const Normalizer *n, const float *y, int rows, cons
     for (int i = 0; i < rows; i++) {
         normalizer_invert(n, y + (size_t)i * (size_t)n->dim, scratch, 1);
         double *action = out + (size_t)i * (size_t)width;
-        if (arms) pose_row_from_policy(scratch, base, arms, action);
-        else memcpy(action, scratch, (size_t)width * sizeof *action);
+        if (arms)
+            pose_row_from_policy(scratch, base, arms, action);
+        else
+            memcpy(action, scratch, (size_t)width * sizeof *action);
     }
 }
 

@@ -31,7 +31,8 @@ void ensemble_add(Ensemble *e, const double *chunk) {
         e->weight[i] += weight;
         e->count[i]++;
         for (int k = 0; k < e->width; k++)
-            mean[k] = e->count[i] == 1 ? row[k] : mean[k] + (row[k] - mean[k]) * (weight / e->weight[i]);
+            mean[k] =
+                e->count[i] == 1 ? row[k] : mean[k] + (row[k] - mean[k]) * (weight / e->weight[i]);
     }
     e->left = e->chunk;
 }

@@ -15,7 +15,8 @@ CHECKED static bool check_vector(const char *name, const double *values, size_t 
                                  Error *err) {
     if (wanted == 0) return true;
     if (!values || size != wanted)
-        return fail(err, "%s has %zu values; the policy wants %zu", name, values ? size : 0, wanted);
+        return fail(err, "%s has %zu values; the policy wants %zu", name, values ? size : 0,
+                    wanted);
     for (size_t i = 0; i < size; i++)
         if (!isfinite(values[i])) return fail(err, "value %zu of %s is not finite", i, name);
     return true;
@@ -24,7 +25,8 @@ CHECKED static bool check_vector(const char *name, const double *values, size_t 
 static bool is_camera(const char *given, const char *name) {
     static const char prefix[] = "observation.images.";
     const size_t n = sizeof prefix - 1;
-    return strcmp(given, name) == 0 || (strncmp(name, prefix, n) == 0 && strcmp(given, name + n) == 0);
+    return strcmp(given, name) == 0 ||
+           (strncmp(name, prefix, n) == 0 && strcmp(given, name + n) == 0);
 }
 
 static const tact_image *find_image(const tact_observation *o, int camera, const char *name) {
@@ -49,7 +51,8 @@ CHECKED static bool check_observation(const tact_policy *p, const tact_observati
     const PolicyConfig *c = p->config;
     if (o->n_images > 0 && !o->images) return fail(err, "%d images, but none given", o->n_images);
     if (!check_vector("observation.state", o->state, o->state_size, p->state_size, err) ||
-        !check_vector("observation.environment_state", o->env, o->env_size, (size_t)c->env_dim, err))
+        !check_vector("observation.environment_state", o->env, o->env_size, (size_t)c->env_dim,
+                      err))
         return false;
     for (int i = 0; i < c->n_cameras; i++)
         if (!check_image(o, i, &c->cameras[i], err)) return false;
@@ -64,7 +67,8 @@ CHECKED static bool encode(tact_policy *p, int place, int camera, Error *err) {
     return p->history.encoded[slot];
 }
 
-// The newest frames now rather than at the prediction that needs them, which then is as quick as others.
+// The newest frames now rather than at the prediction that needs them, which then is as quick as
+// others.
 CHECKED static bool encode_newest(tact_policy *p, Error *err) {
     History *h = &p->history;
     if (!p->cache || !history_wanted(h, p->queue_left, p->n_action_steps)) return true;
@@ -131,8 +135,10 @@ static void fill_inputs(tact_policy *p) {
         const double *recorded = history_state(h, place);
         for (int i = 0; i < h->cameras; i++) p->slots[i * T + t] = history_slot(h, place, i);
         if (!c->state_dim) continue;
-        if (c->arms) pose_row_to_policy(recorded, newest_state(p), c->arms, row);
-        else memcpy(row, recorded, p->state_size * sizeof *row);
+        if (c->arms)
+            pose_row_to_policy(recorded, newest_state(p), c->arms, row);
+        else
+            memcpy(row, recorded, p->state_size * sizeof *row);
     }
     if (c->state_dim) normalizer_apply(&p->state_norm, p->rows, p->state, T);
     if (c->env_dim) normalizer_apply(&p->env_norm, p->env_row, p->env, 1);
@@ -152,7 +158,8 @@ CHECKED static bool run_model(tact_policy *p, Error *err) {
 static tact_status predict(tact_policy *p, double *out) {
     const PolicyConfig *c = p->config;
     if (p->history.count == 0)
-        return refuse(p, TACT_ERROR_NOTHING_SEEN, "no observation yet; give one before asking for an action");
+        return refuse(p, TACT_ERROR_NOTHING_SEEN,
+                      "no observation yet; give one before asking for an action");
     fill_inputs(p);
     int threads = omp_get_max_threads();
     omp_set_num_threads(p->device->threads);
@@ -205,7 +212,8 @@ static tact_status next_of_ensemble(tact_policy *p, double *out) {
 tact_status tact_act(tact_policy *p, double *action) {
     if (!p) return TACT_ERROR_ARGUMENT;
     if (!action) return refuse(p, TACT_ERROR_ARGUMENT, "action may not be NULL");
-    tact_status status = p->ensembles ? next_of_ensemble(p, p->action) : next_of_queue(p, p->action);
+    tact_status status =
+        p->ensembles ? next_of_ensemble(p, p->action) : next_of_queue(p, p->action);
     if (status != TACT_OK) return status;
     limits_apply(&p->limits, p->has_last ? p->last : newest_state(p), p->config->arms, p->action);
     memcpy(p->last, p->action, p->action_size * sizeof *action);

@@ -25,11 +25,11 @@ void history_free(History *h); // a zeroed struct is allowed
 // Where the next observation will stand; to be filled in before history_add.
 int history_next(const History *h);
 void history_add(History *h);
-// Where observation t of the window stands, t = T-1 being the newest. As window_rows: what would lie
-// before the episode is its first observation.
+// Where observation t of the window stands, t = T-1 being the newest. As window_rows: what would
+// lie before the episode is its first observation.
 int history_place(const History *h, int t);
-// Whether predictions at every period-th observation, the first of them `first` observations from the
-// newest, will look at the newest.
+// Whether predictions at every period-th observation, the first of them `first` observations from
+// the newest, will look at the newest.
 bool history_wanted(const History *h, int first, int period);
 
 static inline double *history_state(const History *h, int place) {
@@ -44,12 +44,12 @@ static inline uint8_t *history_frame(const History *h, int slot) {
 }
 
 // ---- actions.c: from a prediction to what the robot takes ---------------------------------------
-// y (rows, D) normalised -> out (rows, A). arms 0: as recorded; else relative poses (10 an arm), made
-// absolute with base (7 an arm). scratch (D).
+// y (rows, D) normalised -> out (rows, A). arms 0: as recorded; else relative poses (10 an arm),
+// made absolute with base (7 an arm). scratch (D).
 void actions_from_prediction(const Normalizer *n, const float *y, int rows, const double *base,
                              int arms, double *scratch, double *out);
-// The form in which actions can be averaged, and back: per arm 13 values, the rotation as its matrix.
-// arms 0: copies of width values.
+// The form in which actions can be averaged, and back: per arm 13 values, the rotation as its
+// matrix. arms 0: copies of width values.
 enum { LINEAR_ARM = 13 };
 void action_to_linear(const double *action, int width, int arms, double *out);
 void action_from_linear(const double *linear, int width, int arms, double *out);
@@ -91,21 +91,21 @@ struct tact_policy {
     bool cache, ensembles;
 
     History history;
-    double *env_row;  // (E) newest
-    double *queue;    // (S, A) the chunk that actions are given from
+    double *env_row; // (E) newest
+    double *queue;   // (S, A) the chunk that actions are given from
     int queue_at, queue_left;
     Ensemble ensemble;
-    bool fresh;       // observed since the ensemble's last prediction
+    bool fresh; // observed since the ensemble's last prediction
     Limits limits;
-    double *last;     // (A) given out before; in use when has_last
+    double *last; // (A) given out before; in use when has_last
     bool has_last;
 
     // Scratch.
-    double *rows;     // (T, D) of the state; one action at a time
-    double *action;   // (A)
-    double *linear;   // (S, width of the ensemble)
+    double *rows;                   // (T, D) of the state; one action at a time
+    double *action;                 // (A)
+    double *linear;                 // (S, width of the ensemble)
     float *state, *env, *predicted; // (T, D), (E), (S, D) normalised
-    int *slots;       // (cameras, T)
+    int *slots;                     // (cameras, T)
     void *resize;
     Error error;
 };

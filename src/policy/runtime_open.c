@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static _Thread_local Error open_error; // the only place to keep the message of a handle that is not there
+// The only place to keep the message of a handle that is not there.
+static _Thread_local Error open_error;
 
 // ---- opening ------------------------------------------------------------------------------------
 
@@ -36,7 +37,8 @@ CHECKED static bool take_options(const tact_options *given, tact_options *o, Err
     *o = default_options();
     if (!given) return true;
     if (given->size < sizeof given->size || given->size > sizeof *o)
-        return fail(err, "tact_options: size %zu; fill it with tact_options_default of this version",
+        return fail(err,
+                    "tact_options: size %zu; fill it with tact_options_default of this version",
                     given->size);
     memcpy(o, given, given->size);
     return true;
@@ -49,14 +51,16 @@ CHECKED static bool choose_actions(tact_policy *p, const tact_options *o, Error 
     if (o->n_action_steps > 0 && !isnan(coeff))
         return fail(err, "n_action_steps and temporal_ensemble_coeff exclude each other");
     if (o->n_action_steps < 0 || o->n_action_steps > c->chunk_size)
-        return fail(err, "n_action_steps %d: the policy's chunks have %d actions", o->n_action_steps,
-                    c->chunk_size);
+        return fail(err, "n_action_steps %d: the policy's chunks have %d actions",
+                    o->n_action_steps, c->chunk_size);
     if (isinf(coeff)) return fail(err, "temporal_ensemble_coeff must be a number");
     bool as_trained = isnan(coeff) && o->n_action_steps == 0;
     if (as_trained && c->temporal_ensemble_coeff != CONFIG_NULL_NUMBER)
         coeff = c->temporal_ensemble_coeff;
     p->ensembles = !isnan(coeff);
-    p->n_action_steps = p->ensembles ? 1 : o->n_action_steps ? o->n_action_steps : c->n_action_steps;
+    p->n_action_steps = p->ensembles        ? 1
+                        : o->n_action_steps ? o->n_action_steps
+                                            : c->n_action_steps;
     if (p->n_action_steps < 1 || p->n_action_steps > c->chunk_size)
         return fail(err, "%s: n_action_steps %d, but chunks have %d actions", p->policy.dir,
                     p->n_action_steps, c->chunk_size);
@@ -133,7 +137,8 @@ static tact_status open_all(tact_policy *p, const char *path, const tact_options
 tact_status tact_open(const char *path, const tact_options *options, tact_policy **policy) {
     if (policy) *policy = NULL;
     if (!path || !policy) {
-        snprintf(open_error.text, sizeof open_error.text, "tact_open: path and policy may not be NULL");
+        snprintf(open_error.text, sizeof open_error.text,
+                 "tact_open: path and policy may not be NULL");
         return TACT_ERROR_ARGUMENT;
     }
     int threads = omp_get_max_threads();
@@ -141,8 +146,10 @@ tact_status tact_open(const char *path, const tact_options *options, tact_policy
     p->config = &p->policy.config.policy;
     tact_status status = open_all(p, path, options, &open_error);
     omp_set_num_threads(threads); // the caller's
-    if (status == TACT_OK) *policy = p;
-    else tact_close(&p);
+    if (status == TACT_OK)
+        *policy = p;
+    else
+        tact_close(&p);
     return status;
 }
 

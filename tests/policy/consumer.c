@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// consumer POLICY STEPS: a program as a user of the library would write it, in C99, with nothing of tact
-// but its header: steps a policy on grey frames and zeros, and prints the last action.
+// consumer POLICY STEPS: a program as a user of the library would write it, in C99, with nothing of
+// tact but its header: steps a policy on grey frames and zeros, and prints the last action.
 #include "tact.h"
 
 #include <stdio.h>

@@ -85,9 +85,16 @@ static int scene_new(void **state) {
     Error err;
     s->dir = new_folder(&s->arena);
     s->model = at(&s->arena, s->dir, "model");
-    SampleOptions o = {.root = at(&s->arena, s->dir, "data"), .episodes = 2, .frames = FRAMES,
-                       .height = HEIGHT, .width = WIDTH, .cameras = CAMERAS, .fps = 10, .seed = 3,
-                       .env_dim = ENV, .images_in_parquet = true};
+    SampleOptions o = {.root = at(&s->arena, s->dir, "data"),
+                       .episodes = 2,
+                       .frames = FRAMES,
+                       .height = HEIGHT,
+                       .width = WIDTH,
+                       .cameras = CAMERAS,
+                       .fps = 10,
+                       .seed = 3,
+                       .env_dim = ENV,
+                       .images_in_parquet = true};
     OK(sample_dataset_write(&o, &err));
     OK(dataset_open(&(DatasetOptions){.root = o.root}, &s->ds, &err));
     OK(frames_open(s->ds, 0, 0, NULL, &s->frames, &err));
@@ -165,10 +172,16 @@ static void reference_open(Reference *r, const Scene *s) {
     const PolicyConfig *p = &r->policy.config.policy;
     OK(act_new(r->device, p, &r->policy.params, 1, false, r->policy.stats.images, &r->act, &err));
     OK(policy_normalizers(p, &r->policy.stats, &r->state, &r->env, &r->action, &err));
-    r->options = (LoaderOptions){.dataset = s->ds, .window = policy_window(p), .state = &r->state,
-                                 .env = &r->env, .action = &r->action, .cameras = cameras,
-                                 .n_cameras = CAMERAS, .height = p->image_height,
-                                 .width = p->image_width, .batch_size = 1};
+    r->options = (LoaderOptions){.dataset = s->ds,
+                                 .window = policy_window(p),
+                                 .state = &r->state,
+                                 .env = &r->env,
+                                 .action = &r->action,
+                                 .cameras = cameras,
+                                 .n_cameras = CAMERAS,
+                                 .height = p->image_height,
+                                 .width = p->image_width,
+                                 .batch_size = 1};
     OK(preparer_init(&r->preparer, &r->options, NULL, &err));
     OK(batch_alloc(&r->batch, &r->options, &err));
 }
@@ -192,7 +205,9 @@ static void reference_chunk(Reference *r, int64_t row, double *out) {
     const Dataset *ds = r->options.dataset;
     r->batch.rows[0] = row;
     OK(preparer_fill(&r->preparer, &r->batch, &err));
-    ActInput in = {.batch = 1, .state = r->batch.state, .env = r->batch.env,
+    ActInput in = {.batch = 1,
+                   .state = r->batch.state,
+                   .env = r->batch.env,
                    .images = (const uint8_t *const *)r->batch.images};
     OK(act_predict(r->act, &in, y, NULL, &err));
     for (int i = 0; i < ACTION; i++) base[i] = ds->state_data[row * ACTION + i];
@@ -215,6 +230,15 @@ static double chunk_distance(const double *a, const double *b, int n) {
     double worst = 0;
     for (int i = 0; i < n; i++) worst = fmax(worst, distance(a + i * ACTION, b + i * ACTION));
     return worst;
+}
+
+static void not_opened(const char *path, const tact_options *o, tact_status status,
+                       const char *says) {
+    tact_policy *p = (tact_policy *)&p;
+    assert_int_equal(tact_open(path, o, &p), status);
+    assert_null(p);
+    if (!strstr(tact_message(NULL), says))
+        fail_msg("\"%s\" is not in: %s", says, tact_message(NULL));
 }
 
 // ---- tests --------------------------------------------------------------------------------------
@@ -366,7 +390,8 @@ static void ensembles_average_absolute_poses(void **state) {
             Pose pose = pose_from_vector(one);
             sum += weight;
             for (int i = 0; i < ACTION; i++) want[i] += weight * one[i];
-            for (int i = 0; i < 9; i++) matrix[i / 3][i % 3] += weight * pose.rotation[i / 3][i % 3];
+            for (int i = 0; i < 9; i++)
+                matrix[i / 3][i % 3] += weight * pose.rotation[i / 3][i % 3];
         }
         for (int i = 0; i < ACTION; i++) want[i] /= sum;
         Pose mean;
@@ -378,6 +403,75 @@ static void ensembles_average_absolute_poses(void **state) {
     }
     reference_close(&r);
     tact_close(&p);
+}
+
+// Joints and an environment state, no camera: what is given out is what the model says, and how is
+// the checkpoint's own setting.
+static void a_plain_policy_runs(void **state) {
+    enum { D = 3, S = 4 };
+    Scene *s = *state;
+    Error err;
+    Device *device;
+    Params params;
+    Act *act;
+    TrainConfig config;
+    double mean[] = {0.1, -0.2, 0.3}, std[] = {0.5, 2, 1};
+    Stats stats = {.dim = D, .mean = mean, .std = std, .count = 9}, env = stats;
+    env.dim = ENV;
+    PolicyStats all = {.state = stats, .action = stats, .env = env};
+    train_config_default(&config);
+    PolicyConfig *p = &config.policy;
+    p->dim_model = p->dim_feedforward = 16;
+    p->n_heads = p->obs_state_horizon = 2;
+    p->n_encoder_layers = 1;
+    p->use_vae = false;
+    p->chunk_size = S;
+    p->n_action_steps = 1;
+    p->temporal_ensemble_coeff = 0.01;
+    p->state_dim = p->action_dim = D;
+    p->env_dim = ENV;
+    p->pose_repr = "none";
+    p->normalization_mapping = (NormMap){"MEAN_STD", "MEAN_STD", "MEAN_STD", "MEAN_STD"};
+    p->pretrained_backbone_weights = NULL;
+    policy_stats_round(&all);
+    OK(device_open("cpu", PRECISION_FLOAT32, 1, &device, &err));
+    OK(params_init(&params, device, p, false, &err));
+    params_initialize(&params, 2);
+    OK(act_new(device, p, &params, 1, false, NULL, &act, &err));
+    char *dir = at(&s->arena, s->dir, "plain");
+    OK(make_dirs(dir, &err) && policy_write(dir, p, &params, &all, NULL, &err));
+
+    tact_policy *policy;
+    tact_options o = options();
+    o.max_rotation = 1;
+    not_opened(dir, &o, TACT_ERROR_ARGUMENT, "relative poses");
+    o = options();
+    if (tact_open(dir, &o, &policy) != TACT_OK) fail_msg("%s", tact_message(NULL));
+    assert_true(tact_state_size(policy) == D && tact_camera_count(policy) == 0);
+    assert_true(tact_n_action_steps(policy) == 1 && tact_limits(policy).workspace == 0);
+    double seen[2][D] = {{0.4, 1, 2}, {0.5, -1, 1}}, around[ENV] = {0.2, 0.3}, got[D];
+    float said[2][S][D];
+    for (int n = 0; n < 2; n++) { // the first observation is its own past
+        float rows[2][D], e[ENV];
+        for (int i = 0; i < D; i++) {
+            rows[0][i] = (float)((seen[0][i] - mean[i]) / (std[i] + 1e-8));
+            rows[1][i] = (float)((seen[n][i] - mean[i]) / (std[i] + 1e-8));
+        }
+        for (int i = 0; i < ENV; i++) e[i] = (float)((around[i] - mean[i]) / (std[i] + 1e-8));
+        ActInput in = {.batch = 1, .state = rows[0], .env = e};
+        OK(act_predict(act, &in, said[n][0], NULL, &err));
+        WORKS(policy,
+              tact_step(policy, &(tact_observation){seen[n], D, around, ENV, NULL, 0}, got));
+    }
+    for (int i = 0; i < D; i++) {
+        double w = exp(-0.01), y = ((double)said[0][1][i] + w * (double)said[1][0][i]) / (1 + w);
+        assert_within(got[i], y * std[i] + mean[i], 1e-6);
+    }
+    tact_close(&policy);
+    act_free(act);
+    params_free(&params);
+    device_close(device);
+    train_config_free(&config);
 }
 
 // ---- poses --------------------------------------------------------------------------------------
@@ -392,7 +486,8 @@ static void perfect_predictions_become_the_poses(void **state) {
     const SafetensorsEntry *base = safetensors_find(file, "base");
     const SafetensorsEntry *relative = safetensors_find(file, "relative_pose9d");
     double low[POSE_POLICY_ROW], high[POSE_POLICY_ROW];
-    for (int i = 0; i < POSE_POLICY_ROW; i++) low[i] = i < 3 ? -3 : i < 9 ? -1 : 0, high[i] = i < 3 ? 5 : 1;
+    for (int i = 0; i < POSE_POLICY_ROW; i++)
+        low[i] = i < 3 ? -3 : i < 9 ? -1 : 0, high[i] = i < 3 ? 5 : 1;
     Stats stats = {.dim = POSE_POLICY_ROW, .min = low, .max = high, .count = 9};
     Normalizer n;
     OK(normalizer_init(&n, "action", NORM_MIN_MAX, &stats, POSE_POLICY_ROW, &err));
@@ -545,13 +640,6 @@ static void cameras_are_found(void **state) {
     tact_close(&q);
 }
 
-static void not_opened(const char *path, const tact_options *o, tact_status status, const char *says) {
-    tact_policy *p = (tact_policy *)&p;
-    assert_int_equal(tact_open(path, o, &p), status);
-    assert_null(p);
-    if (!strstr(tact_message(NULL), says)) fail_msg("\"%s\" is not in: %s", says, tact_message(NULL));
-}
-
 static void what_cannot_be_opened_says_why(void **state) {
     Scene *s = *state;
     not_opened(s->dir, NULL, TACT_ERROR_POLICY, "no checkpoint here");
@@ -597,7 +685,8 @@ static void two_policies_run_in_two_threads(void **state) {
         tact_options o = options();
         runs[i] = (Episode1){.policy = open_policy(s, &o), .seen = &s->seen};
     }
-    for (int i = 0; i < 2; i++) assert_false(pthread_create(&threads[i], NULL, run_episode, &runs[i]));
+    for (int i = 0; i < 2; i++)
+        assert_false(pthread_create(&threads[i], NULL, run_episode, &runs[i]));
     for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
     run_episode(&runs[2]);
     for (int i = 0; i < 3; i++) {
@@ -616,6 +705,7 @@ int main(void) {
         cmocka_unit_test(nothing_grows_after_the_first_step),
         cmocka_unit_test(ensembles_are_lerobots),
         cmocka_unit_test(ensembles_average_absolute_poses),
+        cmocka_unit_test(a_plain_policy_runs),
         cmocka_unit_test(perfect_predictions_become_the_poses),
         cmocka_unit_test(limits_hold_and_count),
         cmocka_unit_test(limits_go_just_as_far_as_they_may),

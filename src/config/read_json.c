@@ -95,15 +95,48 @@ static const char *inputs_text(TrainConfig *c, const json_t *features) {
     return kept;
 }
 
-// A policy without tact.json is plain ACT, or one of the relative-pose fork of LeRobot, which has
-// the horizon in config.json.
+static bool is_arm(const json_t *features, const char *name) {
+    enum { ARM = 10 };
+    const json_t *shape = json_object_get(json_object_get(features, name), "shape");
+    return json_array_size(shape) == 1 && json_integer_value(json_array_get(shape, 0)) == ARM;
+}
+
+// The relative-pose fork of LeRobot has the horizon in every config.json, also where it trained on
+// plain data. Its relative poses are one arm's and always MIN_MAX.
+static bool is_relative(const json_t *policy) {
+    const json_t *modes = json_object_get(policy, "normalization_mapping");
+    const char *state = json_string_value(json_object_get(modes, "STATE"));
+    const char *action = json_string_value(json_object_get(modes, "ACTION"));
+    return json_object_get(policy, "obs_state_horizon") && state && action &&
+           strcmp(state, "MIN_MAX") == 0 && strcmp(action, "MIN_MAX") == 0 &&
+           is_arm(json_object_get(policy, "input_features"), "observation.state") &&
+           is_arm(json_object_get(policy, "output_features"), "action");
+}
+
+// A policy without tact.json is plain ACT, or one of the relative-pose fork.
 static void assume_plain(TrainConfig *c, const json_t *policy) {
     PolicyConfig *p = &c->policy;
     const json_t *horizon = json_object_get(policy, "obs_state_horizon");
     p->obs_state_horizon = p->obs_down_sample_steps = 1;
     p->temporal_pos_embed = json_integer_value(horizon) > 1 ? "state" : "none";
-    p->pose_repr = horizon ? "relative" : "none";
+    p->pose_repr = is_relative(policy) ? "relative" : "none";
     p->resize_shape = (IntList){0};
+}
+
+// Without its wrapper the fork's policy is plain ACT, whatever horizon stands beside the key; of
+// relative poses that horizon would be real, and plain ACT does not run on it.
+static CHECKED bool settle_plain(TrainConfig *c, const json_t *policy, const char *path,
+                                 Error *err) {
+    PolicyConfig *p = &c->policy;
+    if (!json_is_true(json_object_get(policy, "disable_temporal_wrapper"))) return true;
+    if (p->obs_state_horizon > 1 && is_relative(policy))
+        return fail(err,
+                    "%s: disable_temporal_wrapper is true and obs_state_horizon is %d; no policy "
+                    "runs with both",
+                    path, p->obs_state_horizon);
+    p->obs_state_horizon = p->obs_down_sample_steps = 1;
+    p->temporal_pos_embed = "none";
+    return true;
 }
 
 bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, const char *path,
@@ -130,6 +163,7 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
         const json_t *home = f->home == HOME_TACT && tact ? tact : policy;
         if (!set_from(c, f, json_object_get(home, last_part(f->flag)), path, err)) return false;
     }
+    if (!tact && !settle_plain(c, policy, path, err)) return false;
     c->policy.type = arena_strdup(&c->arena, "act");
     const json_t *features = json_object_get(policy, "input_features");
     if (json_object_size(features)) c->policy.input_features = inputs_text(c, features);

@@ -7,6 +7,7 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "model/params_list.h"
+#include "policy/temporal_wrapper.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,7 @@ bool policy_read_config(const char *dir, bool without_shapes, TrainConfig *c, Er
     snprintf(path, sizeof path, "%s/config.json", dir);
     bool ok = json_read(path, &config, err) && policy_read_tact(dir, &tact, err) &&
               policy_from_json(c, config, tact, path, err) &&
+              (tact || temporal_wrapper_settle(dir, config, path, &c->policy, err)) &&
               (without_shapes || policy_shapes_from_json(c, config, tact, path, err));
     json_decref(config);
     json_decref(tact);
@@ -61,6 +63,8 @@ bool policy_read_config(const char *dir, bool without_shapes, TrainConfig *c, Er
 }
 
 // ---- weights ------------------------------------------------------------------------------------
+static const char times[] = "temporal_pos_embed.weight";
+static const char vae_cls[] = "model.vae_encoder_cls_embed.weight";
 
 // What may stand among the weights without being one: normalisation buffers of LeRobot before 0.4,
 // which policy_read_stats reads, and a counter of batch norms that nothing uses.
@@ -89,7 +93,7 @@ CHECKED static bool check_shape(const char *path, const Param *q, const Safetens
     char has[128], wants[128];
     shape_text(has, sizeof has, e->rank, e->shape);
     shape_text(wants, sizeof wants, q->rank, q->shape);
-    return fail(err, "%s: tensor \"%s\" has shape %s, but this policy's is %s", path, q->name, has,
+    return fail(err, "%s: tensor \"%s\" has shape %s, but this policy's is %s", path, e->name, has,
                 wants);
 }
 
@@ -105,18 +109,21 @@ CHECKED static bool read_param(const char *path, const Params *params, const Par
             ok = fail(err,
                       "%s: value %lld of tensor \"%s\" is not finite; the file is damaged or the "
                       "training diverged",
-                      path, (long long)i, q->name);
+                      path, (long long)i, e->name);
     if (ok && !check_only) param_set(params, q, values);
     mem_free(values);
     return ok;
 }
 
+// apart: the table of the timesteps is in another file.
 CHECKED static bool read_all(const Safetensors *s, const char *path, const Params *params,
-                             WeightsOptions o, Error *err) {
+                             bool apart, WeightsOptions o, Error *err) {
     for (int i = 0; i < params->count; i++) {
         const Param *q = &params->list[i];
         const SafetensorsEntry *e = safetensors_find(s, q->name);
-        if (!e && o.new_times && strcmp(q->name, "temporal_pos_embed.weight") == 0) {
+        bool timed = strcmp(q->name, times) == 0;
+        if (timed && apart) continue;
+        if (!e && o.new_times && timed) {
             log_info("%s starts as it is initialised: the checkpoint has no such tensor", q->name);
             continue;
         }
@@ -125,33 +132,52 @@ CHECKED static bool read_all(const Safetensors *s, const char *path, const Param
     }
     for (int i = 0; i < safetensors_count(s); i++) {
         const char *name = safetensors_entry(s, i)->name;
+        if (apart && strcmp(name, times) == 0)
+            return fail(err, "%s: has a tensor \"%s\", and so has temporal_wrapper.pt; remove one",
+                        path, name);
         if (!params_find(params, name) && !is_no_weight(name))
             return fail(err, "%s: tensor \"%s\" is none of this policy's", path, name);
     }
     return true;
 }
 
-// The relative-pose fork of LeRobot keeps the embedding of the timesteps in a pickle beside
-// pretrained_model, which only the reader of PyTorch's files can read. The one place where that
-// reader comes in: state_temporal_pos_embed.weight of this file is temporal_pos_embed.weight here.
-CHECKED static bool temporal_wrapper_load(const char *dir, Error *err) {
-    char parent[POLICY_PATH];
-    path_parent(parent, sizeof parent, dir);
-    if (holds(dir, "tact.json") || !holds(parent, "temporal_wrapper.pt")) return true;
-    return fail(err,
-                "%s/temporal_wrapper.pt: this version cannot read PyTorch's files; convert it to a "
-                "tensor \"temporal_pos_embed.weight\" in model.safetensors, and remove it",
-                parent);
+// In training the fork's VAE encoder sees the positive part of its first token, ours all of it.
+// The positive part alone is the same in both.
+static void keep_positive(const Params *params) {
+    const Param *q = params_find(params, vae_cls);
+    if (!q) return;
+    float *values = mem_alloc((size_t)q->count * sizeof *values);
+    param_get(params, q, values);
+    for (int64_t i = 0; i < q->count; i++) values[i] = fmaxf(values[i], 0);
+    param_set(params, q, values);
+    mem_free(values);
+}
+
+CHECKED static bool read_wrapper(const char *file, const Params *params, WeightsOptions o,
+                                 Error *err) {
+    Weights *w = NULL;
+    const SafetensorsEntry *e = NULL;
+    if (!temporal_wrapper_open(file, &w, &e, err)) return false;
+    const Param *q = params_find(params, times);
+    bool ok = q ? read_param(file, params, q, e, o.check_only, err)
+                : fail(err,
+                       "%s: tensor \"%s\" is none of this policy's; it needs "
+                       "temporal_pos_embed=state",
+                       file, e->name);
+    weights_close(w);
+    if (ok && !o.check_only) keep_positive(params);
+    return ok;
 }
 
 bool policy_read_weights(const char *dir, const Params *params, WeightsOptions o, Error *err) {
-    char path[2 * POLICY_PATH];
+    char path[2 * POLICY_PATH], wrapper[2 * POLICY_PATH];
     Safetensors *s = NULL;
+    bool wrapped = temporal_wrapper_find(dir, wrapper, sizeof wrapper);
     snprintf(path, sizeof path, "%s/model.safetensors", dir);
-    if (!temporal_wrapper_load(dir, err) || !safetensors_open(path, &s, err)) return false;
-    bool ok = read_all(s, path, params, o, err);
+    if (!safetensors_open(path, &s, err)) return false;
+    bool ok = read_all(s, path, params, wrapped, o, err);
     safetensors_close(s);
-    return ok;
+    return ok && (!wrapped || read_wrapper(wrapper, params, o, err));
 }
 
 // Before memory is asked for: a configuration that describes far more numbers than the file holds
@@ -162,10 +188,12 @@ CHECKED static bool check_size(const char *dir, const PolicyConfig *p, Error *er
     Safetensors *s = NULL;
     Params list = {0};
     double wanted = 0, bytes = 0;
+    bool apart = temporal_wrapper_find(dir, path, sizeof path);
     snprintf(path, sizeof path, "%s/model.safetensors", dir);
     if (!safetensors_open(path, &s, err)) return false;
     bool ok = params_list(&list, p, err);
-    for (int i = 0; ok && i < list.count; i++) wanted += (double)list.list[i].count;
+    for (int i = 0; ok && i < list.count; i++)
+        if (!apart || strcmp(list.list[i].name, times) != 0) wanted += (double)list.list[i].count;
     for (int i = 0; i < safetensors_count(s); i++) bytes += (double)safetensors_entry(s, i)->bytes;
     if (ok && bytes < NARROWEST * wanted)
         ok = fail(err, "%s: holds %.0f bytes, too few for the %.0f values of its config.json", path,

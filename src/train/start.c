@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "formats/json.h"
 #include "policy/policy.h"
+#include "policy/temporal_wrapper.h"
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,7 @@ static bool same_place(const char *a, const char *b) {
 CHECKED static bool settle_resume(TrainConfig *c, const char *file, const char *flag_output,
                                   Error *err) {
     char dir[POLICY_PATH], model[PATH_MAX], step[PATH_MAX], checkpoints[PATH_MAX], run[PATH_MAX];
+    char wrapper[PATH_MAX + 64];
     path_parent(dir, sizeof dir, file);
     if (!realpath(dir, model)) return fail_errno(err, "%s: not there", dir);
     path_parent(step, sizeof step, model);
@@ -59,6 +61,11 @@ CHECKED static bool settle_resume(TrainConfig *c, const char *file, const char *
             "--config_path=%s: not RUN/checkpoints/STEP/pretrained_model, so there is no run "
             "to go on with; --policy.path starts a new one from its weights",
             c->config_path);
+    if (temporal_wrapper_find(model, wrapper, sizeof wrapper))
+        return fail(err,
+                    "--resume=true: %s is of a fork of LeRobot whose optimizer counts the "
+                    "parameters in another order; --policy.path starts a new run from its weights",
+                    wrapper);
     if (flag_output && !same_place(flag_output, run))
         return fail(err, "--output_dir=%s: a resumed run goes on in its own directory, %s",
                     flag_output, run);

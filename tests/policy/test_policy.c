@@ -399,14 +399,6 @@ static void each_camera_has_its_own(void **state) {
     assert_says(&err, "observation.images.absent", "");
 }
 
-// The fork's embedding is in a pickle; without it the policy would be another one.
-static void the_forks_pickle_is_refused(void **state) {
-    Saved *f = *state;
-    make_old(f, true);
-    put(checkpoint_file(f, "000050/temporal_wrapper.pt"), "PK");
-    refuse(f, NULL, "temporal_wrapper.pt", "convert");
-}
-
 // ---- conversion ---------------------------------------------------------------------------------
 
 static void set_times(Params *p, float value) {
@@ -487,8 +479,7 @@ int main(void) {
         CASE(damaged_files_are_refused),         CASE(impossible_settings_are_refused),
         CASE(bad_statistics_are_refused),        CASE(lerobots_old_layout_loads),
         CASE(a_dataset_can_lend_its_statistics), CASE(each_camera_has_its_own),
-        CASE(the_forks_pickle_is_refused),       CASE(one_timestep_folds_into_plain_act),
-        CASE(what_has_no_equal_is_refused),
+        CASE(one_timestep_folds_into_plain_act), CASE(what_has_no_equal_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,7 +64,7 @@ static void init_inputs(Act *a, bool train) {
     if (c->env_dim) a->env = on_device(a, DTYPE_F32, 2, SHAPE(B, c->env_dim));
     if (c->n_cameras)
         a->frames = on_device(a, DTYPE_U8, 4,
-                              SHAPE(c->n_cameras * B * T, c->image_height, c->image_width, 3));
+                              SHAPE(a->images, c->image_height, c->image_width, 3));
     // Evaluation with a loss reads actions too.
     a->action = on_device(a, DTYPE_F32, 3, SHAPE(B, S, c->action_dim));
     a->pad = on_device(a, DTYPE_U8, 2, SHAPE(B, S));
@@ -78,8 +78,10 @@ static void init_inputs(Act *a, bool train) {
 
 const ImageStats image_stats_imagenet = {{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
 
-bool act_new(Device *d, const PolicyConfig *config, Params *params, int batch, bool train,
-             const ImageStats *image_stats, Act **out, Error *err) {
+// slots: 0, or those of an act_new_stream.
+CHECKED static bool new_act(Device *d, const PolicyConfig *config, Params *params, int batch,
+                            bool train, int slots, const ImageStats *image_stats, Act **out,
+                            Error *err) {
     *out = NULL;
     Act *a = NEW(Act, 1);
     *a = (Act){.device = d, .config = *config, .params = params, .batch = batch, .train = train};
@@ -87,9 +89,9 @@ bool act_new(Device *d, const PolicyConfig *config, Params *params, int batch, b
     a->net.dropout = (float)config->dropout;
     const PolicyConfig *c = &a->config;
     for (int i = 0; i < c->n_cameras; i++) a->image_stats[i] = image_stats[i];
-    int64_t images = (int64_t)c->n_cameras * batch * c->obs_state_horizon;
+    a->images = slots ? 1 : (int64_t)c->n_cameras * batch * c->obs_state_horizon;
     if (c->n_cameras) {
-        if (!resnet_new(d, params, c, images, c->image_height, c->image_width, train, &a->resnet,
+        if (!resnet_new(d, params, c, a->images, c->image_height, c->image_width, train, &a->resnet,
                         err))
             goto error;
         resnet_output(a->resnet, &a->feature_c, &a->feature_h, &a->feature_w);
@@ -102,6 +104,10 @@ bool act_new(Device *d, const PolicyConfig *config, Params *params, int batch, b
                 c->n_cameras * c->obs_state_horizon * a->feature_h * a->feature_w;
     init_projections(a);
     init_inputs(a, train);
+    if (slots && c->n_cameras) {
+        const int64_t *shape = SHAPE(slots, a->feature_h * a->feature_w, c->dim_model);
+        a->slot_tokens = on_device(a, d->activations, 3, shape);
+    }
     act_init_positions(a);
     if (!device_check(d, err)) goto error;
     act_load_params(a);
@@ -111,6 +117,16 @@ bool act_new(Device *d, const PolicyConfig *config, Params *params, int batch, b
 error:
     act_free(a);
     return false;
+}
+
+bool act_new(Device *d, const PolicyConfig *config, Params *params, int batch, bool train,
+             const ImageStats *image_stats, Act **out, Error *err) {
+    return new_act(d, config, params, batch, train, 0, image_stats, out, err);
+}
+
+bool act_new_stream(Device *d, const PolicyConfig *config, Params *params, int slots,
+                    const ImageStats *image_stats, Act **out, Error *err) {
+    return new_act(d, config, params, 1, false, slots, image_stats, out, err);
 }
 
 void act_free(Act *a) {
@@ -257,19 +273,33 @@ static Tensor camera_slots(const Act *a, Tensor x, int camera) {
     return tensor_slice(x, 1, a->image_start + camera * n, n);
 }
 
-static void image_tokens_forward(Act *a, const ActInput *in, Tensor x) {
+// Normalised images, IMAGE (N, 3, h, w), to tokens (N, h'*w', D).
+static Tensor frames_forward(Act *a, Tensor images) {
     Device *d = a->device;
     Net *net = &a->net;
-    const PolicyConfig *c = &a->config;
-    Tensor map = resnet_forward(net, a->resnet, load_images(a, in));
+    Tensor map = resnet_forward(net, a->resnet, images);
     int64_t N = map.shape[0], cells = a->feature_h * a->feature_w;
     a->feature_map = map;
     a->features = net_tensor(net, 3, SHAPE(N, cells, a->feature_c));
     d->tokens_from_image(d, a->features, map);
-    Tensor y = net_tensor(net, 3, SHAPE(N, cells, c->dim_model));
+    Tensor y = net_tensor(net, 3, SHAPE(N, cells, a->config.dim_model));
     d->linear_forward(d, y, a->features, a->image_proj.w, a->image_proj.b);
-    for (int i = 0; i < c->n_cameras; i++)
-        d->copy(d, camera_slots(a, x, i), camera_tokens(a, y, i));
+    return y;
+}
+
+static void image_tokens_forward(Act *a, const ActInput *in, Tensor x) {
+    Tensor y = frames_forward(a, load_images(a, in));
+    for (int i = 0; i < a->config.n_cameras; i++)
+        a->device->copy(a->device, camera_slots(a, x, i), camera_tokens(a, y, i));
+}
+
+// The same from frames that were encoded before.
+static void slot_tokens_forward(Act *a, Tensor x) {
+    int64_t cells = a->slot_tokens.shape[1];
+    int frames = a->config.n_cameras * a->config.obs_state_horizon;
+    for (int i = 0; i < frames; i++)
+        a->device->copy(a->device, tensor_slice(x, 1, a->image_start + i * cells, cells),
+                        tensor_slice(a->slot_tokens, 0, a->slots[i], 1));
 }
 
 static void image_tokens_backward(Act *a, Tensor dx) {
@@ -324,7 +354,8 @@ static Tensor act_forward(Act *a, const ActInput *in) {
     project_forward(a, x, 0, &a->latent_proj, as_token(a->z));
     if (c->state_dim) project_forward(a, x, a->state_start, &a->state_proj, a->state);
     if (c->env_dim) project_forward(a, x, a->env_start, &a->env_proj, as_token(a->env));
-    if (c->n_cameras) image_tokens_forward(a, in, x);
+    if (a->slot_tokens.data) slot_tokens_forward(a, x);
+    else if (c->n_cameras) image_tokens_forward(a, in, x);
 
     Tensor pos = act_positions_forward(a);
     Tensor memory = encoder_forward(net, &a->encoder, x, pos, (Tensor){0});
@@ -402,6 +433,23 @@ bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, 
     }
     if (actions) act_last_actions(a, actions);
     return device_check(a->device, err);
+}
+
+bool act_encode_frame(Act *a, int camera, const uint8_t *frame, int slot, Error *err) {
+    Device *d = a->device;
+    const ImageStats *stats = &a->image_stats[camera];
+    begin_step(a, false, 0, 0);
+    stage(a, a->frames, frame);
+    d->staged(d);
+    Tensor x = arena_image(&a->net.acts, 1, 3, a->config.image_height, a->config.image_width);
+    d->image_normalize(d, x, a->frames, stats->mean, stats->std);
+    d->copy(d, tensor_slice(a->slot_tokens, 0, slot, 1), frames_forward(a, x));
+    return device_check(d, err);
+}
+
+bool act_predict_slots(Act *a, const ActInput *in, const int *slots, float *actions, Error *err) {
+    a->slots = slots;
+    return act_predict(a, in, actions, NULL, err);
 }
 
 void act_train_ops(Act *a, uint64_t seed, uint32_t step) {

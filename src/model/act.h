@@ -40,6 +40,16 @@ CHECKED bool act_new(Device *d, const PolicyConfig *config, Params *params, int 
                      const ImageStats *images, Act **out, Error *err);
 void act_free(Act *a); // NULL allowed
 
+// For who sees an episode frame by frame: a batch of 1 in evaluation, with a ResNet for single frames.
+// A frame's tokens stay on the device, in one of `slots` slots, until another frame is put there.
+CHECKED bool act_new_stream(Device *d, const PolicyConfig *config, Params *params, int slots,
+                            const ImageStats *images, Act **out, Error *err);
+// One frame (h, w, 3) of a camera into a slot.
+CHECKED bool act_encode_frame(Act *a, int camera, const uint8_t *frame, int slot, Error *err);
+// As act_predict, with the frames of slots (cameras, T), oldest first, instead of in->images.
+CHECKED bool act_predict_slots(Act *a, const ActInput *in, const int *slots, float *actions,
+                               Error *err);
+
 // To be called after the parameters changed (an optimiser step, a load): packs convolution weights.
 void act_load_params(Act *a);
 

@@ -11,6 +11,7 @@ struct Act {
     PolicyConfig config;
     Params *params; // borrowed
     int batch;
+    int64_t images; // that go through the ResNet at once
     bool train;
     ImageStats image_stats[MAX_CAMERAS];
     Net net;
@@ -36,6 +37,8 @@ struct Act {
     uint8_t *host_vae_pad;                        // (B, vae_tokens) what vae_pad is staged from
     Tensor vae_now, vae_cls_out, latent_params, z;                    // saved by forward
     Tensor feature_map, features, decoded, prediction;
+    Tensor slot_tokens; // (slots, h'*w', D): frames of an act_new_stream; else empty
+    const int *slots;   // (cameras, T), borrowed for one act_predict_slots
     ActTimes times;
 };
 

@@ -140,6 +140,47 @@ Pose pose_from_9d(const double v[9]) {
     return p;
 }
 
+// One Jacobi rotation in the plane (p, q): makes k[p][q] zero, and keeps the eigenvectors in e's columns.
+static void jacobi_rotate(double k[4][4], double e[4][4], int p, int q) {
+    if (k[p][q] == 0) return;
+    double apart = k[q][q] - k[p][p];
+    double angle = 0.5 * atan2(copysign(2, apart) * k[p][q], fabs(apart)); // at most pi/4
+    double c = cos(angle), s = sin(angle);
+    for (int i = 0; i < 4; i++) {
+        double a = k[i][p], b = k[i][q], f = e[i][p], g = e[i][q];
+        k[i][p] = c * a - s * b, k[i][q] = s * a + c * b;
+        e[i][p] = c * f - s * g, e[i][q] = s * f + c * g;
+    }
+    for (int i = 0; i < 4; i++) {
+        double a = k[p][i], b = k[q][i];
+        k[p][i] = c * a - s * b, k[q][i] = s * a + c * b;
+    }
+}
+
+// The quaternion is the first eigenvector of a symmetric matrix (Davenport's q-method).
+void pose_nearest_rotation(double m[3][3]) {
+    enum { SWEEPS = 12 }; // a 4x4 matrix is diagonal to the last bit after about five
+    double k[4][4] = {
+        {m[0][0] + m[1][1] + m[2][2], m[2][1] - m[1][2], m[0][2] - m[2][0], m[1][0] - m[0][1]},
+        {0, m[0][0] - m[1][1] - m[2][2], m[0][1] + m[1][0], m[0][2] + m[2][0]},
+        {0, 0, m[1][1] - m[0][0] - m[2][2], m[1][2] + m[2][1]},
+        {0, 0, 0, m[2][2] - m[0][0] - m[1][1]}};
+    double e[4][4] = {{1, 0, 0, 0}, {0, 1, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 1}};
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < i; j++) k[i][j] = k[j][i];
+    for (int n = 0; n < SWEEPS; n++)
+        for (int p = 0; p < 3; p++)
+            for (int q = p + 1; q < 4; q++) jacobi_rotate(k, e, p, q);
+    int top = 0;
+    for (int i = 1; i < 4; i++)
+        if (k[i][i] > k[top][top]) top = i;
+    double w = e[0][top], x = e[1][top], y = e[2][top], z = e[3][top];
+    const double R[3][3] = {{1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)},
+                            {2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)},
+                            {2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)}};
+    memcpy(m, R, sizeof R);
+}
+
 void pose_row_to_policy(const double *row, const double *base, int arms, double *out) {
     for (int k = 0; k < arms; k++) {
         Pose b = pose_from_vector(base + POSE_ROW * k), p = pose_from_vector(row + POSE_ROW * k);

@@ -33,6 +33,11 @@ void pose_to_9d(const Pose *p, double v[9]);
 // Degenerate rows (zero, parallel, not finite) give the nearest sensible proper rotation, never NaN.
 Pose pose_from_9d(const double v[9]);
 
+// The proper rotation nearest to any 3x3 matrix (Frobenius), in place. Of a weighted mean of rotation
+// matrices it is the mean rotation (Moakher, "Means and Averaging in the Group of Rotations", SIAM
+// J. Matrix Anal. Appl. 24, 2002). Where there are several, as for zeros, one of them.
+void pose_nearest_rotation(double m[3][3]);
+
 // A row of `arms` arms (7 values each) relative to base (7 values each): out has 10 each.
 void pose_row_to_policy(const double *row, const double *base, int arms, double *out);
 // The inverse: a policy row (10 each) and the base (7 each) give an absolute row (7 each).

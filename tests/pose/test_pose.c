@@ -61,11 +61,63 @@ static void compose_undoes_relative(void **state) {
     for (int i = 0; i < 6; i++) assert_true(fabs(v[i] - b[i]) <= 1e-12);
 }
 
+static void rotation(const double *v, double m[3][3]) {
+    const double pose[6] = {0, 0, 0, v[0], v[1], v[2]};
+    Pose p = pose_from_vector(pose);
+    memcpy(m, p.rotation, sizeof p.rotation);
+}
+
+static void assert_nearest(double m[3][3], const double *v) {
+    double want[3][3];
+    pose_nearest_rotation(m);
+    rotation(v, want);
+    for (int i = 0; i < 9; i++) assert_true(fabs(m[i / 3][i % 3] - want[i / 3][i % 3]) <= 1e-12);
+}
+
+// A rotation is its own nearest; the mean of two on one axis lies between, by their weights' sine rule.
+static void the_nearest_rotation_is_the_mean(void **state) {
+    (void)state;
+    const double some[][3] = {{0, 0, 0}, {1e-9, 0, 0}, {0.4, -1.1, 2.0}, {0, 3.141592653589793, 0},
+                              {2.2, 0.1, -2.2}};
+    double m[3][3], a[3][3], b[3][3];
+    for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) {
+        rotation(some[i], m);
+        assert_nearest(m, some[i]);
+        rotation(some[i], m);
+        for (int k = 0; k < 9; k++) m[k / 3][k % 3] *= 0.3;
+        assert_nearest(m, some[i]);
+    }
+    // tan of the mean's angle = sum of sines / sum of cosines; on either side of pi too.
+    const double middles[] = {0.7, 3.0, 3.141592653589793};
+    for (int i = 0; i < 3; i++) {
+        double from = middles[i] - 0.5, to = middles[i] + 0.5;
+        double mean = atan2(sin(from) + 3 * sin(to), cos(from) + 3 * cos(to));
+        rotation((const double[]){0, 0.6 * from, 0.8 * from}, a);
+        rotation((const double[]){0, 0.6 * to, 0.8 * to}, b);
+        for (int k = 0; k < 9; k++) m[k / 3][k % 3] = a[k / 3][k % 3] + 3 * b[k / 3][k % 3];
+        assert_nearest(m, (const double[]){0, 0.6 * mean, 0.8 * mean});
+    }
+}
+
+static void the_nearest_rotation_is_always_proper(void **state) {
+    (void)state;
+    const double odd[][9] = {{0}, {1, 0, 0, 0, -1, 0, 0, 0, 1}, {-1, 0, 0, 0, -1, 0, 0, 0, -1},
+                             {1, 2, 3, 2, 4, 6, 3, 6, 9}, {1e-300, 0, 0, 0, 1e300, 0, 0, 0, 1}};
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+        Pose p = {.position = {0}};
+        memcpy(p.rotation, odd[i], sizeof odd[i]);
+        pose_nearest_rotation(p.rotation);
+        assert_rotation(&p);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_rows_give_a_rotation),
         cmocka_unit_test(rows_go_there_and_back),
         cmocka_unit_test(compose_undoes_relative),
+        cmocka_unit_test(the_nearest_rotation_is_the_mean),
+        cmocka_unit_test(the_nearest_rotation_is_always_proper),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a trained policy on a robot. This header is the whole interface; it needs nothing else of
+// tact and compiles as C99 and as C++. Link with libtact.so, or with libtact.a and what it depends
+// on.
+//
+//   tact_policy *policy;
+//   if (tact_open("outputs/train/hist2", NULL, &policy) != TACT_OK) {
+//       fprintf(stderr, "%s\n", tact_message(NULL));
+//       return 1;
+//   }
+//   double *state = malloc(tact_state_size(policy) * sizeof *state);
+//   double *action = malloc(tact_action_size(policy) * sizeof *action);
+//   tact_image front = {"front", pixels, 480, 640};
+//   tact_observation now = {state, tact_state_size(policy), NULL, 0, &front, 1};
+//   tact_reset(policy);                         // an episode begins
+//   while (running) {                           // tact_fps(policy) times a second
+//       read_robot(state);
+//       read_camera(pixels);
+//       if (tact_step(policy, &now, action) == TACT_OK) move_robot(action);
+//       else fprintf(stderr, "%s\n", tact_message(policy)); // and hold still
+//   }
+//   tact_close(&policy);
+//
+// Vectors are doubles in the order and the units of the dataset that the policy was trained on. For
+// a policy with relative poses these are absolute poses, 7 values an arm: x y z in metres, a
+// rotation vector in radians, the gripper; what the policy itself sees and gives (relative poses,
+// six rotation values, statistics) is made and undone inside. The history that the policy looks
+// back on is kept inside as well: give every frame, once.
+//
+// A handle may be used from any thread, by one at a time; several handles are independent. All
+// memory is allocated by tact_open and the first step (oneDNN takes small blocks for the time of a
+// call); where the machine has none for small blocks the process ends with a line on stderr.
+// Computes with OpenMP's threads. A policy argument is a handle from tact_open; NULL only where
+// that is said.
+#ifndef TACT_H
+#define TACT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define TACT_API __attribute__((visibility("default")))
+#else
+#define TACT_API
+#endif
+
+typedef struct tact_policy tact_policy;
+
+// What every fallible function returns. After anything but TACT_OK tact_message says in one line
+// what is wrong; the handle stays usable.
+typedef enum tact_status {
+    TACT_OK = 0,
+    TACT_ERROR_ARGUMENT = 1,     // the call itself: a NULL, a setting that cannot be
+    TACT_ERROR_POLICY = 2,       // the checkpoint is missing, damaged, or not for this version
+    TACT_ERROR_DEVICE = 3,       // the device is not there, or failed
+    TACT_ERROR_OBSERVATION = 4,  // a missing camera, a wrong size, a value that is not finite
+    TACT_ERROR_NOTHING_SEEN = 5, // an action is asked for before the first observation
+    TACT_ERROR_PREDICTION = 6    // the policy's output is not finite
+} tact_status;
+
+// Settings of tact_open. Fill with tact_options_default, then change what differs.
+typedef struct tact_options {
+    size_t size; // of this struct, set by tact_options_default: how versions tell each other apart
+    const char *device; // "cpu" (also for NULL), "cuda", "cuda:1"
+    const char *dtype;  // "float32", "tf32", "bfloat16"; NULL: the device's default
+    int threads;        // compute threads; 0 (default): all processors
+    const char *dataset; // directory: its statistics where the checkpoint has none; NULL: none
+    // How chunks become actions. Default: as the policy was configured in training.
+    //
+    // n_action_steps > 0: a chunk is predicted, its first n_action_steps actions are given out one
+    // by one, then the next is predicted; at most the chunk's size.
+    //
+    // temporal_ensemble_coeff not NaN: a chunk is predicted every step, and an action is the mean
+    // of all predictions of it, the i-th oldest (from 0) with weight exp(-coeff * i). Absolute
+    // positions and grippers are averaged as numbers, rotations as rotations. Not together with
+    // n_action_steps.
+    int n_action_steps;             // 0 (default)
+    double temporal_ensemble_coeff; // NaN (default)
+    // 1 (default): a frame goes through the ResNet once and its tokens are kept; 0: every
+    // prediction encodes all of its frames. The same bits either way.
+    int frame_cache;
+    // Safety limits, for policies with relative poses; a policy without is refused when one is set.
+    // Actions are moved into the box (metres, the same for every arm), then towards the action
+    // before (at first: the newest observed pose) until they are within max_translation (metres)
+    // and max_rotation (radians) of it. Default: infinite, off.
+    double workspace_min[3], workspace_max[3];
+    double max_translation, max_rotation;
+} tact_options;
+
+// size: sizeof(tact_options), as the caller compiled it.
+TACT_API void tact_options_default(tact_options *options, size_t size);
+
+// path: a training run, a checkpoint, or a pretrained_model directory, of tact or of LeRobot's ACT.
+// options: NULL for the defaults; read during the call only. *policy is the caller's, for
+// tact_close; NULL after a failure, when tact_message(NULL) says why.
+TACT_API tact_status tact_open(const char *path, const tact_options *options, tact_policy **policy);
+// Frees everything and sets *policy to NULL. NULL and a NULL handle are allowed.
+TACT_API void tact_close(tact_policy **policy);
+
+// Text of the handle's last failure, or, with NULL, of this thread's last failed tact_open. Never
+// NULL; valid until the next call with the handle (the next tact_open of the thread).
+TACT_API const char *tact_message(const tact_policy *policy);
+TACT_API const char *tact_version(void);
+
+// ---- what a policy wants and gives -------------------------------------------------------------
+
+// A camera. The name lives as long as the handle.
+typedef struct tact_camera {
+    const char *name;  // "observation.images.front"
+    int height, width; // of its frames as recorded, in pixels
+} tact_camera;
+
+// Values of a vector as recorded; 0: the policy uses none.
+TACT_API size_t tact_state_size(const tact_policy *policy);
+TACT_API size_t tact_env_size(const tact_policy *policy); // the environment state
+TACT_API size_t tact_action_size(const tact_policy *policy);
+TACT_API int tact_camera_count(const tact_policy *policy);
+// i from 0, in the policy's order; all zero beyond the last.
+TACT_API tact_camera tact_camera_at(const tact_policy *policy, int i);
+// Steps a second in training; 0: unknown.
+TACT_API double tact_fps(const tact_policy *policy);
+// Actions of one prediction, and how many of them are given out; the latter 1 with an ensemble.
+TACT_API int tact_chunk_size(const tact_policy *policy);
+TACT_API int tact_n_action_steps(const tact_policy *policy);
+// Observations the policy looks at, T.
+TACT_API int tact_horizon(const tact_policy *policy);
+
+// ---- an episode --------------------------------------------------------------------------------
+
+// One frame: uint8 RGB, row by row without padding, (height, width, 3), of the camera's recorded
+// size.
+typedef struct tact_image {
+    const char
+        *camera; // its name, also without "observation.images."; NULL: the policy's camera here
+    const uint8_t *rgb;
+    int height, width;
+} tact_image;
+
+// What the robot sees at one moment. Borrowed for the call. Images in any order when they are
+// named; cameras that the policy does not know are ignored.
+typedef struct tact_observation {
+    const double *state; // (state_size), or NULL where the policy uses none
+    size_t state_size;
+    const double *env; // (env_size), or NULL where the policy uses none
+    size_t env_size;
+    const tact_image *images; // (n_images)
+    int n_images;
+} tact_observation;
+
+// Forgets the history, the queue, the ensemble and the limits' last action: an episode begins.
+TACT_API tact_status tact_reset(tact_policy *policy);
+// tact_observe, then tact_act.
+TACT_API tact_status tact_step(tact_policy *policy, const tact_observation *observation,
+                               double *action);
+// Adds the newest observation to the history. One that is refused leaves everything as it was.
+TACT_API tact_status tact_observe(tact_policy *policy, const tact_observation *observation);
+// The next action, (action_size), the caller's memory; untouched after a failure.
+TACT_API tact_status tact_act(tact_policy *policy, double *action);
+// A whole new prediction from the history: actions (chunk_size, action_size), the caller's memory,
+// the first one for the newest observation. Neither averaged nor limited; what tact_act gives is
+// not changed. After a failure the contents of actions are not to be used.
+TACT_API tact_status tact_predict_chunk(tact_policy *policy, double *actions);
+
+// How many actions of this handle the limits have changed, since tact_open.
+typedef struct tact_limit_counts {
+    int64_t workspace, translation, rotation;
+} tact_limit_counts;
+TACT_API tact_limit_counts tact_limits(const tact_policy *policy);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/runtime.h"
+
+#include "pose/pose.h"
+#include <string.h>
+
+void actions_from_prediction(const Normalizer *n, const float *y, int rows, const double *base,
+                             int arms, double *scratch, double *out) {
+    int width = arms ? POSE_ROW * arms : n->dim;
+    for (int i = 0; i < rows; i++) {
+        normalizer_invert(n, y + (size_t)i * (size_t)n->dim, scratch, 1);
+        double *action = out + (size_t)i * (size_t)width;
+        if (arms)
+            pose_row_from_policy(scratch, base, arms, action);
+        else
+            memcpy(action, scratch, (size_t)width * sizeof *action);
+    }
+}
+
+void action_to_linear(const double *action, int width, int arms, double *out) {
+    if (!arms) memcpy(out, action, (size_t)width * sizeof *out);
+    for (int k = 0; k < arms; k++, action += POSE_ROW, out += LINEAR_ARM) {
+        Pose p = pose_from_vector(action);
+        memcpy(out, p.position, sizeof p.position);
+        memcpy(out + 3, p.rotation, sizeof p.rotation);
+        out[12] = action[6];
+    }
+}
+
+void action_from_linear(const double *linear, int width, int arms, double *out) {
+    if (!arms) memcpy(out, linear, (size_t)width * sizeof *out);
+    for (int k = 0; k < arms; k++, linear += LINEAR_ARM, out += POSE_ROW) {
+        Pose p;
+        memcpy(p.position, linear, sizeof p.position);
+        memcpy(p.rotation, linear + 3, sizeof p.rotation);
+        pose_nearest_rotation(p.rotation);
+        pose_to_vector(&p, out);
+        out[6] = linear[12];
+    }
+}

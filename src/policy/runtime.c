@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// The public interface: an observation in, an action out. runtime_open.c has the rest of it.
+#include "policy/runtime.h"
+
+#include "formats/image.h"
+#include "pose/pose.h"
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+// ---- observing ----------------------------------------------------------------------------------
+
+CHECKED static bool check_vector(const char *name, const double *values, size_t size, size_t wanted,
+                                 Error *err) {
+    if (wanted == 0) return true;
+    if (!values || size != wanted)
+        return fail(err, "%s has %zu values; the policy wants %zu", name, values ? size : 0,
+                    wanted);
+    for (size_t i = 0; i < size; i++)
+        if (!isfinite(values[i])) return fail(err, "value %zu of %s is not finite", i, name);
+    return true;
+}
+
+static bool is_camera(const char *given, const char *name) {
+    static const char prefix[] = "observation.images.";
+    const size_t n = sizeof prefix - 1;
+    return strcmp(given, name) == 0 ||
+           (strncmp(name, prefix, n) == 0 && strcmp(given, name + n) == 0);
+}
+
+static const tact_image *find_image(const tact_observation *o, int camera, const char *name) {
+    for (int i = 0; i < o->n_images; i++) {
+        const char *given = o->images[i].camera;
+        if (given ? is_camera(given, name) : i == camera) return &o->images[i];
+    }
+    return NULL;
+}
+
+CHECKED static bool check_image(const tact_observation *o, int camera, const CameraConfig *c,
+                                Error *err) {
+    const tact_image *image = find_image(o, camera, c->name);
+    if (!image || !image->rgb) return fail(err, "no image of camera %s", c->name);
+    if (image->height != c->height || image->width != c->width)
+        return fail(err, "the image of camera %s is %dx%d; the policy wants %dx%d as recorded",
+                    c->name, image->width, image->height, c->width, c->height);
+    return true;
+}
+
+CHECKED static bool check_observation(const tact_policy *p, const tact_observation *o, Error *err) {
+    const PolicyConfig *c = p->config;
+    if (o->n_images > 0 && !o->images) return fail(err, "%d images, but none given", o->n_images);
+    if (!check_vector("observation.state", o->state, o->state_size, p->state_size, err) ||
+        !check_vector("observation.environment_state", o->env, o->env_size, (size_t)c->env_dim,
+                      err))
+        return false;
+    for (int i = 0; i < c->n_cameras; i++)
+        if (!check_image(o, i, &c->cameras[i], err)) return false;
+    return true;
+}
+
+CHECKED static bool encode(tact_policy *p, int place, int camera, Error *err) {
+    int slot = history_slot(&p->history, place, camera);
+    if (p->history.encoded[slot]) return true;
+    p->history.encoded[slot] =
+        act_encode_frame(p->act, camera, history_frame(&p->history, slot), slot, err);
+    return p->history.encoded[slot];
+}
+
+// The newest frames now rather than at the prediction that needs them, which then is as quick as
+// others.
+CHECKED static bool encode_newest(tact_policy *p, Error *err) {
+    History *h = &p->history;
+    if (!p->cache || !history_wanted(h, p->queue_left, p->n_action_steps)) return true;
+    for (int c = 0; c < h->cameras; c++)
+        if (!encode(p, history_place(h, h->horizon - 1), c, err)) return false;
+    return true;
+}
+
+static void remember(tact_policy *p, const tact_observation *o) {
+    const PolicyConfig *c = p->config;
+    int place = history_next(&p->history);
+    if (p->state_size)
+        memcpy(history_state(&p->history, place), o->state, p->state_size * sizeof *o->state);
+    if (c->env_dim) memcpy(p->env_row, o->env, (size_t)c->env_dim * sizeof *o->env);
+    for (int i = 0; i < c->n_cameras; i++) {
+        const CameraConfig *camera = &c->cameras[i];
+        uint8_t *frame = history_frame(&p->history, history_slot(&p->history, place, i));
+        image_resize(frame, c->image_height, c->image_width, find_image(o, i, camera->name)->rgb,
+                     camera->height, camera->width, p->resize);
+    }
+    history_add(&p->history);
+    p->fresh = true;
+}
+
+static tact_status refuse(tact_policy *p, tact_status status, const char *text) {
+    snprintf(p->error.text, sizeof p->error.text, "%s", text);
+    return status;
+}
+
+tact_status tact_reset(tact_policy *p) {
+    if (!p) return TACT_ERROR_ARGUMENT;
+    p->history.count = 0;
+    p->queue_left = p->ensemble.left = 0;
+    p->fresh = p->has_last = false;
+    return TACT_OK;
+}
+
+tact_status tact_observe(tact_policy *p, const tact_observation *observation) {
+    if (!p) return TACT_ERROR_ARGUMENT;
+    if (!observation) return refuse(p, TACT_ERROR_ARGUMENT, "observation may not be NULL");
+    if (!check_observation(p, observation, &p->error)) return TACT_ERROR_OBSERVATION;
+    remember(p, observation);
+    int threads = omp_get_max_threads();
+    omp_set_num_threads(p->device->threads);
+    bool ok = encode_newest(p, &p->error);
+    omp_set_num_threads(threads);
+    return ok ? TACT_OK : TACT_ERROR_DEVICE;
+}
+
+// ---- predicting ---------------------------------------------------------------------------------
+
+static const double *newest_state(const tact_policy *p) {
+    return history_state(&p->history, history_place(&p->history, p->history.horizon - 1));
+}
+
+// The window as training makes it: dataset/window.c and loader/prepare.c.
+static void fill_inputs(tact_policy *p) {
+    const PolicyConfig *c = p->config;
+    const History *h = &p->history;
+    int T = h->horizon;
+    for (int t = 0; t < T; t++) {
+        int place = history_place(h, t);
+        double *row = p->rows + (size_t)t * (size_t)c->state_dim;
+        const double *recorded = history_state(h, place);
+        for (int i = 0; i < h->cameras; i++) p->slots[i * T + t] = history_slot(h, place, i);
+        if (!c->state_dim) continue;
+        if (c->arms)
+            pose_row_to_policy(recorded, newest_state(p), c->arms, row);
+        else
+            memcpy(row, recorded, p->state_size * sizeof *row);
+    }
+    if (c->state_dim) normalizer_apply(&p->state_norm, p->rows, p->state, T);
+    if (c->env_dim) normalizer_apply(&p->env_norm, p->env_row, p->env, 1);
+}
+
+CHECKED static bool run_model(tact_policy *p, Error *err) {
+    History *h = &p->history;
+    if (!p->cache) memset(h->encoded, 0, (size_t)h->length * (size_t)h->cameras);
+    for (int t = 0; t < h->horizon; t++)
+        for (int c = 0; c < h->cameras; c++)
+            if (!encode(p, history_place(h, t), c, err)) return false;
+    ActInput in = {.batch = 1, .state = p->state, .env = p->env};
+    return act_predict_slots(p->act, &in, p->slots, p->predicted, err);
+}
+
+// out (S, A)
+static tact_status predict(tact_policy *p, double *out) {
+    const PolicyConfig *c = p->config;
+    if (p->history.count == 0)
+        return refuse(p, TACT_ERROR_NOTHING_SEEN,
+                      "no observation yet; give one before asking for an action");
+    fill_inputs(p);
+    int threads = omp_get_max_threads();
+    omp_set_num_threads(p->device->threads);
+    bool ok = run_model(p, &p->error);
+    omp_set_num_threads(threads);
+    if (!ok) return TACT_ERROR_DEVICE;
+    for (int i = 0; i < c->chunk_size * c->action_dim; i++)
+        if (!isfinite(p->predicted[i]))
+            return refuse(p, TACT_ERROR_PREDICTION, "the policy's output is not finite");
+    actions_from_prediction(&p->action_norm, p->predicted, c->chunk_size,
+                            c->arms ? newest_state(p) : NULL, c->arms, p->rows, out);
+    return TACT_OK;
+}
+
+tact_status tact_predict_chunk(tact_policy *p, double *actions) {
+    if (!p) return TACT_ERROR_ARGUMENT;
+    if (!actions) return refuse(p, TACT_ERROR_ARGUMENT, "actions may not be NULL");
+    return predict(p, actions);
+}
+
+static tact_status next_of_queue(tact_policy *p, double *out) {
+    if (p->queue_left == 0) {
+        tact_status status = predict(p, p->queue);
+        if (status != TACT_OK) return status;
+        p->queue_at = 0;
+        p->queue_left = p->n_action_steps;
+    }
+    memcpy(out, p->queue + (size_t)p->queue_at * p->action_size, p->action_size * sizeof *out);
+    p->queue_at++;
+    p->queue_left--;
+    return TACT_OK;
+}
+
+static tact_status next_of_ensemble(tact_policy *p, double *out) {
+    const int width = (int)p->action_size, arms = p->config->arms;
+    Ensemble *e = &p->ensemble;
+    if (p->fresh || e->left == 0) {
+        tact_status status = predict(p, p->queue);
+        if (status != TACT_OK) return status;
+        for (int i = 0; i < e->chunk; i++)
+            action_to_linear(p->queue + i * width, width, arms, p->linear + i * e->width);
+        ensemble_add(e, p->linear);
+        p->fresh = false;
+    }
+    ensemble_take(e, p->linear);
+    action_from_linear(p->linear, width, arms, out);
+    return TACT_OK;
+}
+
+tact_status tact_act(tact_policy *p, double *action) {
+    if (!p) return TACT_ERROR_ARGUMENT;
+    if (!action) return refuse(p, TACT_ERROR_ARGUMENT, "action may not be NULL");
+    tact_status status =
+        p->ensembles ? next_of_ensemble(p, p->action) : next_of_queue(p, p->action);
+    if (status != TACT_OK) return status;
+    limits_apply(&p->limits, p->has_last ? p->last : newest_state(p), p->config->arms, p->action);
+    memcpy(p->last, p->action, p->action_size * sizeof *action);
+    memcpy(action, p->action, p->action_size * sizeof *action);
+    p->has_last = true;
+    return TACT_OK;
+}
+
+tact_status tact_step(tact_policy *p, const tact_observation *observation, double *action) {
+    tact_status status = tact_observe(p, observation);
+    return status == TACT_OK ? tact_act(p, action) : status;
+}

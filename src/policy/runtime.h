@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to policy/: the parts of the runtime behind include/tact.h.
+//
+// T observations, S actions of a chunk, A values of an action as the robot takes it, K arms.
+#ifndef TACT_POLICY_RUNTIME_H
+#define TACT_POLICY_RUNTIME_H
+
+#include "tact.h"
+
+#include "policy/policy.h"
+
+// ---- history.c: the last (T-1)s+1 observations of an episode ------------------------------------
+typedef struct History {
+    int horizon, down_sample, length; // T, s, (T-1)s+1
+    int cameras;
+    size_t state_size, frame_bytes;
+    int64_t count;   // observations since the episode began
+    double *states;  // (length, state_size) as recorded
+    uint8_t *frames; // (length, cameras, frame_bytes) as the model sees them
+    bool *encoded;   // (length, cameras) whether the model has the frame's tokens
+} History;
+CHECKED bool history_init(History *h, int horizon, int down_sample, int cameras, size_t state_size,
+                          size_t frame_bytes, Error *err);
+void history_free(History *h); // a zeroed struct is allowed
+// Where the next observation will stand; to be filled in before history_add.
+int history_next(const History *h);
+void history_add(History *h);
+// Where observation t of the window stands, t = T-1 being the newest. As window_rows: what would
+// lie before the episode is its first observation.
+int history_place(const History *h, int t);
+// Whether predictions at every period-th observation, the first of them `first` observations from
+// the newest, will look at the newest.
+bool history_wanted(const History *h, int first, int period);
+
+static inline double *history_state(const History *h, int place) {
+    return h->states + (size_t)place * h->state_size;
+}
+// A camera's frame has the same number as its slot in the model and its entry of `encoded`.
+static inline int history_slot(const History *h, int place, int camera) {
+    return place * h->cameras + camera;
+}
+static inline uint8_t *history_frame(const History *h, int slot) {
+    return h->frames + (size_t)slot * h->frame_bytes;
+}
+
+// ---- actions.c: from a prediction to what the robot takes ---------------------------------------
+// y (rows, D) normalised -> out (rows, A). arms 0: as recorded; else relative poses (10 an arm),
+// made absolute with base (7 an arm). scratch (D).
+void actions_from_prediction(const Normalizer *n, const float *y, int rows, const double *base,
+                             int arms, double *scratch, double *out);
+// The form in which actions can be averaged, and back: per arm 13 values, the rotation as its
+// matrix. arms 0: copies of width values.
+enum { LINEAR_ARM = 13 };
+void action_to_linear(const double *action, int width, int arms, double *out);
+void action_from_linear(const double *linear, int width, int arms, double *out);
+
+// ---- ensemble.c: means of all predictions of one moment -----------------------------------------
+typedef struct Ensemble {
+    int chunk, width;
+    double coeff;
+    int left;       // moments that have a mean: 0 .. left-1, the first one is now
+    double *mean;   // (chunk, width)
+    double *weight; // (chunk) sum of the weights that went in
+    int *count;     // (chunk) predictions that went in
+} Ensemble;
+void ensemble_init(Ensemble *e, int chunk, int width, double coeff);
+void ensemble_free(Ensemble *e); // a zeroed struct is allowed
+// A prediction of the moments from now on, (chunk, width).
+void ensemble_add(Ensemble *e, const double *chunk);
+// The mean for now; time goes on. left must not be 0.
+void ensemble_take(Ensemble *e, double *out);
+
+// ---- limits.c -----------------------------------------------------------------------------------
+typedef struct Limits {
+    double low[3], high[3], translation, rotation; // infinite: off
+    int64_t outside, far, turned;                  // actions changed
+} Limits;
+CHECKED bool limits_check(const Limits *l, int arms, Error *err);
+// Changes action (7 an arm) as tact.h says; previous (7 an arm).
+void limits_apply(Limits *l, const double *previous, int arms, double *action);
+
+// ---- the handle ---------------------------------------------------------------------------------
+struct tact_policy {
+    Policy policy;
+    const PolicyConfig *config; // policy.config.policy
+    Device *device;
+    Act *act;
+    Normalizer state_norm, env_norm, action_norm;
+    size_t state_size, action_size; // as recorded
+    int n_action_steps;
+    bool cache, ensembles;
+
+    History history;
+    double *env_row; // (E) newest
+    double *queue;   // (S, A) the chunk that actions are given from
+    int queue_at, queue_left;
+    Ensemble ensemble;
+    bool fresh; // observed since the ensemble's last prediction
+    Limits limits;
+    double *last; // (A) given out before; in use when has_last
+    bool has_last;
+
+    // Scratch.
+    double *rows;                   // (T, D) of the state; one action at a time
+    double *action;                 // (A)
+    double *linear;                 // (S, width of the ensemble)
+    float *state, *env, *predicted; // (T, D), (E), (S, D) normalised
+    int *slots;                     // (cameras, T)
+    void *resize;
+    Error error;
+};
+
+#endif

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// The public interface: opening, closing and describing a policy.
+#include "policy/runtime.h"
+
+#include "formats/image.h"
+#include "pose/pose.h"
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+// The only place to keep the message of a handle that is not there.
+static _Thread_local Error open_error;
+
+// ---- opening ------------------------------------------------------------------------------------
+
+static tact_options default_options(void) {
+    return (tact_options){.size = sizeof(tact_options),
+                          .temporal_ensemble_coeff = NAN,
+                          .frame_cache = 1,
+                          .workspace_min = {-INFINITY, -INFINITY, -INFINITY},
+                          .workspace_max = {INFINITY, INFINITY, INFINITY},
+                          .max_translation = INFINITY,
+                          .max_rotation = INFINITY};
+}
+
+void tact_options_default(tact_options *options, size_t size) {
+    tact_options o = default_options();
+    if (!options) return;
+    memset(options, 0, size);
+    memcpy(options, &o, size < sizeof o ? size : sizeof o);
+    if (size >= sizeof o.size) options->size = size;
+}
+
+// What the caller's version of the struct lacks keeps its default.
+CHECKED static bool take_options(const tact_options *given, tact_options *o, Error *err) {
+    *o = default_options();
+    if (!given) return true;
+    if (given->size < sizeof given->size || given->size > sizeof *o)
+        return fail(err,
+                    "tact_options: size %zu; fill it with tact_options_default of this version",
+                    given->size);
+    memcpy(o, given, given->size);
+    return true;
+}
+
+// How actions come from chunks: the caller's wish, else the checkpoint's.
+CHECKED static bool choose_actions(tact_policy *p, const tact_options *o, Error *err) {
+    const PolicyConfig *c = p->config;
+    double coeff = o->temporal_ensemble_coeff;
+    if (o->n_action_steps > 0 && !isnan(coeff))
+        return fail(err, "n_action_steps and temporal_ensemble_coeff exclude each other");
+    if (o->n_action_steps < 0 || o->n_action_steps > c->chunk_size)
+        return fail(err, "n_action_steps %d: the policy's chunks have %d actions",
+                    o->n_action_steps, c->chunk_size);
+    if (isinf(coeff)) return fail(err, "temporal_ensemble_coeff must be a number");
+    bool as_trained = isnan(coeff) && o->n_action_steps == 0;
+    if (as_trained && c->temporal_ensemble_coeff != CONFIG_NULL_NUMBER)
+        coeff = c->temporal_ensemble_coeff;
+    p->ensembles = !isnan(coeff);
+    p->n_action_steps = p->ensembles        ? 1
+                        : o->n_action_steps ? o->n_action_steps
+                                            : c->n_action_steps;
+    if (p->n_action_steps < 1 || p->n_action_steps > c->chunk_size)
+        return fail(err, "%s: n_action_steps %d, but chunks have %d actions", p->policy.dir,
+                    p->n_action_steps, c->chunk_size);
+    int width = c->arms ? LINEAR_ARM * c->arms : c->action_dim;
+    if (!p->ensembles) return true;
+    p->linear = NEW(double, (size_t)c->chunk_size * (size_t)width);
+    ensemble_init(&p->ensemble, c->chunk_size, width, coeff);
+    return true;
+}
+
+CHECKED static bool allocate(tact_policy *p, Error *err) {
+    const PolicyConfig *c = p->config;
+    size_t T = (size_t)c->obs_state_horizon, S = (size_t)c->chunk_size, scratch = 0;
+    size_t widest = (size_t)(c->state_dim > c->action_dim ? c->state_dim : c->action_dim);
+    p->env_row = NEW(double, c->env_dim);
+    p->queue = NEW(double, S * p->action_size);
+    p->last = NEW(double, p->action_size);
+    p->action = NEW(double, p->action_size);
+    p->rows = NEW(double, T * widest);
+    p->state = NEW(float, T * (size_t)c->state_dim);
+    p->env = NEW(float, c->env_dim);
+    p->predicted = NEW(float, S * (size_t)c->action_dim);
+    p->slots = NEW(int, (size_t)c->n_cameras * T);
+    for (int i = 0; i < c->n_cameras; i++) {
+        size_t needed = image_resize_scratch(c->cameras[i].height, c->cameras[i].width,
+                                             c->image_height, c->image_width);
+        scratch = needed > scratch ? needed : scratch;
+    }
+    p->resize = mem_alloc(scratch);
+    size_t frame_bytes = (size_t)c->image_height * (size_t)c->image_width * 3;
+    return history_init(&p->history, c->obs_state_horizon, c->obs_down_sample_steps, c->n_cameras,
+                        p->state_size, c->n_cameras ? frame_bytes : 0, err);
+}
+
+CHECKED static bool open_device(tact_policy *p, const tact_options *o, Error *err) {
+    const char *name = o->device ? o->device : "cpu";
+    Precision precision;
+    return precision_named(o->dtype, name, &precision, err) &&
+           device_open(name, precision, o->threads, &p->device, err);
+}
+
+// The model looks at one history, of which a frame is one slot.
+CHECKED static bool plan(tact_policy *p, Error *err) {
+    int slots = p->history.length * p->history.cameras;
+    return act_new_stream(p->device, p->config, &p->policy.params, slots > 0 ? slots : 1,
+                          p->policy.stats.images, &p->act, err);
+}
+
+CHECKED static bool load(tact_policy *p, const char *path, const char *dataset, Error *err) {
+    if (!policy_load(path, dataset, p->device, &p->policy, err)) return false;
+    const PolicyConfig *c = p->config;
+    p->action_size = (size_t)(c->arms ? POSE_ROW * c->arms : c->action_dim);
+    // Relative actions need the pose they are relative to, even where the policy does not see it.
+    p->state_size = c->arms ? p->action_size : (size_t)c->state_dim;
+    return policy_normalizers(c, &p->policy.stats, &p->state_norm, &p->env_norm, &p->action_norm,
+                              err);
+}
+
+static tact_status open_all(tact_policy *p, const char *path, const tact_options *given,
+                            Error *err) {
+    tact_options o;
+    if (!take_options(given, &o, err)) return TACT_ERROR_ARGUMENT;
+    p->cache = o.frame_cache != 0;
+    p->limits = (Limits){.translation = o.max_translation, .rotation = o.max_rotation};
+    memcpy(p->limits.low, o.workspace_min, sizeof p->limits.low);
+    memcpy(p->limits.high, o.workspace_max, sizeof p->limits.high);
+    if (!open_device(p, &o, err)) return TACT_ERROR_DEVICE;
+    if (!load(p, path, o.dataset, err)) return TACT_ERROR_POLICY;
+    if (!choose_actions(p, &o, err) || !limits_check(&p->limits, p->config->arms, err))
+        return TACT_ERROR_ARGUMENT;
+    return allocate(p, err) && plan(p, err) ? TACT_OK : TACT_ERROR_DEVICE;
+}
+
+tact_status tact_open(const char *path, const tact_options *options, tact_policy **policy) {
+    if (policy) *policy = NULL;
+    if (!path || !policy) {
+        snprintf(open_error.text, sizeof open_error.text,
+                 "tact_open: path and policy may not be NULL");
+        return TACT_ERROR_ARGUMENT;
+    }
+    int threads = omp_get_max_threads();
+    tact_policy *p = NEW(tact_policy, 1);
+    p->config = &p->policy.config.policy;
+    tact_status status = open_all(p, path, options, &open_error);
+    omp_set_num_threads(threads); // the caller's
+    if (status == TACT_OK)
+        *policy = p;
+    else
+        tact_close(&p);
+    return status;
+}
+
+void tact_close(tact_policy **policy) {
+    tact_policy *p = policy ? *policy : NULL;
+    if (!p) return;
+    *policy = NULL;
+    act_free(p->act);
+    policy_free(&p->policy);
+    normalizer_free(&p->state_norm);
+    normalizer_free(&p->env_norm);
+    normalizer_free(&p->action_norm);
+    history_free(&p->history);
+    ensemble_free(&p->ensemble);
+    void *owned[] = {p->env_row, p->queue, p->last,      p->rows,  p->action, p->linear,
+                     p->state,   p->env,   p->predicted, p->slots, p->resize};
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) mem_free(owned[i]);
+    device_close(p->device);
+    mem_free(p);
+}
+
+// ---- describing ---------------------------------------------------------------------------------
+
+const char *tact_message(const tact_policy *p) {
+    return p ? p->error.text : open_error.text;
+}
+
+const char *tact_version(void) {
+    return TACT_VERSION;
+}
+
+size_t tact_state_size(const tact_policy *p) {
+    return p->state_size;
+}
+
+size_t tact_env_size(const tact_policy *p) {
+    return (size_t)p->config->env_dim;
+}
+
+size_t tact_action_size(const tact_policy *p) {
+    return p->action_size;
+}
+
+int tact_camera_count(const tact_policy *p) {
+    return p->config->n_cameras;
+}
+
+tact_camera tact_camera_at(const tact_policy *p, int i) {
+    if (i < 0 || i >= p->config->n_cameras) return (tact_camera){0};
+    const CameraConfig *c = &p->config->cameras[i];
+    return (tact_camera){c->name, c->height, c->width};
+}
+
+double tact_fps(const tact_policy *p) {
+    return p->config->fps;
+}
+
+int tact_chunk_size(const tact_policy *p) {
+    return p->config->chunk_size;
+}
+
+int tact_n_action_steps(const tact_policy *p) {
+    return p->n_action_steps;
+}
+
+int tact_horizon(const tact_policy *p) {
+    return p->config->obs_state_horizon;
+}
+
+tact_limit_counts tact_limits(const tact_policy *p) {
+    return (tact_limit_counts){p->limits.outside, p->limits.far, p->limits.turned};
+}

@@ -82,12 +82,13 @@ static json_t *device_step(const char *device) {
     return step("device_processor", json_pack("{s:s, s:n}", "device", device, "float_dtype"), NULL);
 }
 
-// Rows of relative poses are made and normalised by the policy itself: what LeRobot's step sees are the
-// recorded ones, which are not to be scaled with statistics of the others.
-static json_t *normalizer(const char *name, json_t *features, const json_t *policy, bool relative,
+// In LeRobot a policy of type tact makes and normalises rows of relative poses itself: what LeRobot's step
+// sees are the recorded ones, which are not to be scaled with statistics of the others. Plain ACT (type
+// act) is given the 10-value rows, and has them normalised.
+static json_t *normalizer(const char *name, json_t *features, const json_t *policy, bool own_rows,
                           const char *file) {
     json_t *map = json_deep_copy(json_object_get(policy, "normalization_mapping"));
-    if (relative) {
+    if (own_rows) {
         json_object_set_new(map, "STATE", json_string("IDENTITY"));
         json_object_set_new(map, "ACTION", json_string("IDENTITY"));
     }
@@ -111,14 +112,15 @@ bool processors_write(const char *dir, const PolicyConfig *p, const PolicyStats 
     const json_t *inputs = json_object_get(policy, "input_features");
     const json_t *outputs = json_object_get(policy, "output_features");
     json_t *all = json_deep_copy(inputs), *before = json_array(), *after = json_array();
+    bool own_rows = p->arms > 0 && strcmp(json_string_value(json_object_get(policy, "type")), "tact") == 0;
     json_object_update(all, (json_t *)outputs);
     json_array_append_new(
         before, step("rename_observations_processor", json_pack("{s:{}}", "rename_map"), NULL));
     json_array_append_new(before, step("to_batch_processor", json_object(), NULL));
     json_array_append_new(before, device_step(p->device ? p->device : "cpu"));
-    json_array_append_new(before, normalizer("normalizer_processor", all, policy, p->arms > 0, STATE_FILE_PRE));
+    json_array_append_new(before, normalizer("normalizer_processor", all, policy, own_rows, STATE_FILE_PRE));
     json_array_append_new(after, normalizer("unnormalizer_processor", json_deep_copy(outputs),
-                                            policy, p->arms > 0, STATE_FILE_POST));
+                                            policy, own_rows, STATE_FILE_POST));
     json_array_append_new(after, device_step("cpu"));
     json_decref(policy);
     // Both pipelines are given away, so both are written or freed.

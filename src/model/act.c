@@ -142,7 +142,7 @@ void act_free(Act *a) {
 }
 
 void act_load_params(Act *a) {
-    a->device->weights_load(a->device, a->params->values);
+    a->device->weights_load(a->device, a->params->values, !a->train);
     if (a->resnet) resnet_load(a->resnet);
 }
 

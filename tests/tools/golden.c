@@ -22,7 +22,7 @@ typedef struct Tolerances {
     double output, gradient, curve, param;
 } Tolerances;
 static const Tolerances on_cpu = {1e-5, 1e-4, 1e-3, 1e-2};
-static const Tolerances on_cuda[] = {
+static const Tolerances by_precision[] = {
     [PRECISION_FLOAT32] = {1e-4, 1e-3, 1e-3, 1e-2},
     [PRECISION_TF32] = {5e-3, 1e-1, 5e-2, 1e-1},
     [PRECISION_BFLOAT16] = {5e-2, 3e-1, 2e-1, 3e-1},
@@ -422,7 +422,8 @@ static bool open_case(Case *c, const char *device, const char *dtype, Error *err
     if (!precision_named(dtype ? dtype : "float32", device, &precision, err) ||
         !device_open(device, precision, 0, &c->device, err))
         return false;
-    c->tol = strcmp(c->device->name, "cuda") == 0 ? on_cuda[precision] : on_cpu;
+    bool exact = strcmp(c->device->name, "cuda") != 0 && precision == PRECISION_FLOAT32;
+    c->tol = exact ? on_cpu : by_precision[precision];
     return
            params_init(&c->params, c->device, &c->config, true, err) &&
            (params_initialize(&c->params, 0), set_params(c, err)) && set_inputs(c, err) &&

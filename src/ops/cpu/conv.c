@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolutions through oneDNN, on the blocked layout from end to end: activations are never
-// reordered, only weights are, once a step.
+// Convolutions through oneDNN, on its own layout from end to end: activations are never reordered, only
+// weights are, once a step.
 #include "ops/cpu/cpu.h"
 
 #include "base/memory.h"
@@ -26,12 +26,13 @@ typedef struct Reorder {
 struct Conv {
     ConvSpec spec;
     int64_t weights;         // elements of w
-    int64_t outputs;         // elements of y
+    size_t output_bytes;     // of y
     bool residual_as_sum;    // else a binary post-op
     Plan forward, data, dweights;
     Reorder pack, pack_data, unpack;
     float *folded;           // OIHW w * scale; also takes the unpacked weight gradient
-    float *packed, *packed_data, *dpacked;
+    void *packed, *packed_data; // in the images' type
+    float *dpacked;
     Tensor scale, shift;
 };
 
@@ -46,18 +47,20 @@ static bool bad(Device *d, const ConvSpec *s, dnnl_status_t status, const char *
 // ---- building blocks --------------------------------------------------------------------------
 
 typedef struct Descs {
-    dnnl_memory_desc_t x, w_any, w_plain, bias, y;
+    dnnl_memory_desc_t x, w_any, dw_any, w_plain, bias, y;
     dnnl_dims_t strides, dilates, padding;
 } Descs;
 
-static void describe(const Cpu *cpu, const ConvSpec *s, Descs *m) {
+static void describe(Device *d, const ConvSpec *s, Descs *m) {
     int64_t oh = conv_out_size(s->in_h, s->kernel, s->stride, s->padding, s->dilation);
     int64_t ow = conv_out_size(s->in_w, s->kernel, s->stride, s->padding, s->dilation);
     const dnnl_dims_t x = {s->n, s->in_c, s->in_h, s->in_w}, y = {s->n, s->out_c, oh, ow};
     const dnnl_dims_t w = {s->out_c, s->in_c, s->kernel, s->kernel}, b = {s->out_c};
-    dnnl_memory_desc_init_by_tag(&m->x, 4, x, dnnl_f32, cpu_image_tag(cpu, s->in_c));
-    dnnl_memory_desc_init_by_tag(&m->y, 4, y, dnnl_f32, cpu_image_tag(cpu, s->out_c));
-    dnnl_memory_desc_init_by_tag(&m->w_any, 4, w, dnnl_f32, dnnl_format_tag_any);
+    dnnl_data_type_t type = cpu_bf16(d) ? dnnl_bf16 : dnnl_f32;
+    dnnl_memory_desc_init_by_tag(&m->x, 4, x, type, cpu_image_tag(d, s->in_c));
+    dnnl_memory_desc_init_by_tag(&m->y, 4, y, type, cpu_image_tag(d, s->out_c));
+    dnnl_memory_desc_init_by_tag(&m->w_any, 4, w, type, dnnl_format_tag_any);
+    dnnl_memory_desc_init_by_tag(&m->dw_any, 4, w, dnnl_f32, dnnl_format_tag_any);
     dnnl_memory_desc_init_by_tag(&m->w_plain, 4, w, dnnl_f32, dnnl_oihw);
     dnnl_memory_desc_init_by_tag(&m->bias, 1, b, dnnl_f32, dnnl_a);
     for (int i = 0; i < 2; i++) {
@@ -100,7 +103,7 @@ static void plan_run(Device *d, const char *what, Plan *p, int n, void *const *d
 }
 
 static void reorder_new(Device *d, const ConvSpec *s, Reorder *r, const dnnl_memory_desc_t *from,
-                        const dnnl_memory_desc_t *to, float *from_data, float *to_data) {
+                        const dnnl_memory_desc_t *to, void *from_data, void *to_data) {
     dnnl_engine_t e = cpu_of(d)->engine;
     dnnl_primitive_desc_t pd = NULL;
     if (bad(d, s, dnnl_reorder_primitive_desc_create(&pd, from, e, to, e, NULL), "reorder")) return;
@@ -204,7 +207,7 @@ static void plan_backward_data(Device *d, Conv *c, const Descs *m, dnnl_primitiv
 static void plan_backward_weights(Device *d, Conv *c, const Descs *m, dnnl_primitive_desc_t hint) {
     dnnl_convolution_desc_t cd;
     bad(d, &c->spec, dnnl_dilated_convolution_backward_weights_desc_init(&cd,
-            dnnl_convolution_direct, &m->x, &m->w_any, NULL, &m->y, m->strides, m->dilates,
+            dnnl_convolution_direct, &m->x, &m->dw_any, NULL, &m->y, m->strides, m->dilates,
             m->padding, m->padding), "backward weights");
     dnnl_primitive_desc_t pd = backward_desc(d, &c->spec, &cd, hint);
     if (!pd) return;
@@ -224,7 +227,7 @@ static void conv_free(Device *d, Conv *c) {
     if (!c) return;
     Plan *plans[] = {&c->forward, &c->data, &c->dweights};
     Reorder *reorders[] = {&c->pack, &c->pack_data, &c->unpack};
-    float *owned[] = {c->folded, c->packed, c->packed_data, c->dpacked};
+    void *owned[] = {c->folded, c->packed, c->packed_data, c->dpacked};
     for (int i = 0; i < 3; i++) plan_free(plans[i]);
     for (int i = 0; i < 3; i++) reorder_free(reorders[i]);
     for (int i = 0; i < 4; i++) mem_free(owned[i]);
@@ -236,8 +239,8 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
     Descs m;
     c->spec = spec;
     c->weights = spec.out_c * spec.in_c * spec.kernel * spec.kernel;
-    describe(cpu_of(d), &spec, &m);
-    c->outputs = (int64_t)(dnnl_memory_desc_get_size(&m.y) / sizeof(float));
+    describe(d, &spec, &m);
+    c->output_bytes = dnnl_memory_desc_get_size(&m.y);
     dnnl_primitive_desc_t hint = plan_forward(d, c, &m);
     if (hint && spec.train) {
         plan_backward_weights(d, c, &m, hint);
@@ -281,7 +284,7 @@ static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) 
 
 static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {
     if (!c || d->failed) return;
-    if (c->residual_as_sum) memcpy(y.data, residual.data, (size_t)c->outputs * sizeof(float));
+    if (c->residual_as_sum) memcpy(y.data, residual.data, c->output_bytes);
     void *data[] = {x.data, c->packed, c->shift.data, y.data, residual.data};
     plan_run(d, "convolution", &c->forward, c->spec.residual && !c->residual_as_sum ? 5 : 4, data);
 }

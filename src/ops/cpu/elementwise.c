@@ -37,6 +37,10 @@ static void copy(Device *d, Tensor yt, Tensor xt) {
 }
 
 static void add(Device *d, Tensor y, Tensor a, Tensor b) {
+    if (y.dtype == DTYPE_BF16) {
+        cpu_add_halves(d, y, a, b);
+        return;
+    }
     int64_t n = tensor_count(y);
     float *out = f32(y);
     const float *p = f32(a), *q = f32(b);

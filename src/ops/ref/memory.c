@@ -76,7 +76,8 @@ void ref_record_free(Device *d, Record *r) {
     (void)d, (void)r;
 }
 
-void ref_weights_load(Device *d, Tensor flat) {
+void ref_weights_load(Device *d, Tensor flat, bool lasting) {
+    (void)lasting;
     (void)d, (void)flat;
 }
 

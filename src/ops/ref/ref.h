@@ -67,7 +67,7 @@ void ref_download_end(Device *d, int slot, void *host_dst, size_t bytes);
 bool ref_record_begin(Device *d, Record **r, StepNumbers numbers);
 void ref_record_end(Device *d, Record **r);
 void ref_record_free(Device *d, Record *r);
-void ref_weights_load(Device *d, Tensor flat);
+void ref_weights_load(Device *d, Tensor flat, bool lasting);
 
 // ---- elementwise.c ----------------------------------------------------------------------------
 void ref_zero(Device *d, Tensor y);

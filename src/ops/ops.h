@@ -120,6 +120,7 @@ struct Device {
     Precision precision;
     DType activations, images; // see above
     bool asynchronous; // ops return before they are done
+    bool host_memory;  // its memory is the host's
     char description[128]; // of the hardware, for people; may be empty
     int threads;
     void *impl;       // the backend's own

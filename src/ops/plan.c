@@ -99,6 +99,7 @@ Device *plan_device(Precision precision, bool cuda) {
     ref_device(d); // what is not overwritten below copies within the host only, and is not called
     p->nhwc = cuda;
     d->name = "plan";
+    d->host_memory = false;
     d->impl = p;
     d->precision = precision;
     d->images = precision == PRECISION_BFLOAT16 ? DTYPE_BF16 : DTYPE_F32;

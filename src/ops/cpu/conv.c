@@ -21,6 +21,7 @@ typedef struct Plan {
 typedef struct Reorder {
     dnnl_primitive_t primitive;
     dnnl_memory_t from, to;
+    bool folded_to; // OIHW is where it goes, not where it comes from
 } Reorder;
 
 struct Conv {
@@ -30,7 +31,6 @@ struct Conv {
     bool residual_as_sum;    // else a binary post-op
     Plan forward, data, dweights;
     Reorder pack, pack_data, unpack;
-    float *folded;           // OIHW w * scale; also takes the unpacked weight gradient
     void *packed, *packed_data; // in the images' type
     float *dpacked;
     Tensor scale, shift;
@@ -102,18 +102,22 @@ static void plan_run(Device *d, const char *what, Plan *p, int n, void *const *d
     cpu_execute(d, what, p->primitive, p->n, p->args);
 }
 
+// data: what the side that is not OIHW holds.
 static void reorder_new(Device *d, const ConvSpec *s, Reorder *r, const dnnl_memory_desc_t *from,
-                        const dnnl_memory_desc_t *to, void *from_data, void *to_data) {
+                        const dnnl_memory_desc_t *to, bool folded_to, void *data) {
+    r->folded_to = folded_to;
     dnnl_engine_t e = cpu_of(d)->engine;
     dnnl_primitive_desc_t pd = NULL;
     if (bad(d, s, dnnl_reorder_primitive_desc_create(&pd, from, e, to, e, NULL), "reorder")) return;
     bad(d, s, dnnl_primitive_create(&r->primitive, pd), "reorder");
     dnnl_primitive_desc_destroy(pd);
-    bad(d, s, dnnl_memory_create(&r->from, from, e, from_data), "reorder");
-    bad(d, s, dnnl_memory_create(&r->to, to, e, to_data), "reorder");
+    bad(d, s, dnnl_memory_create(&r->from, from, e, folded_to ? data : DNNL_MEMORY_NONE), "reorder");
+    bad(d, s, dnnl_memory_create(&r->to, to, e, folded_to ? DNNL_MEMORY_NONE : data), "reorder");
 }
 
-static void reorder_run(Device *d, Reorder *r) {
+// One side of the three reorders is OIHW, in memory that all convolutions share.
+static void reorder_run(Device *d, Reorder *r, float *folded) {
+    dnnl_memory_set_data_handle(r->folded_to ? r->to : r->from, folded);
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, r->from}, {DNNL_ARG_TO, r->to}};
     cpu_execute(d, "weight reorder", r->primitive, 2, args);
 }
@@ -227,10 +231,10 @@ static void conv_free(Device *d, Conv *c) {
     if (!c) return;
     Plan *plans[] = {&c->forward, &c->data, &c->dweights};
     Reorder *reorders[] = {&c->pack, &c->pack_data, &c->unpack};
-    void *owned[] = {c->folded, c->packed, c->packed_data, c->dpacked};
+    void *owned[] = {c->packed, c->packed_data, c->dpacked};
     for (int i = 0; i < 3; i++) plan_free(plans[i]);
     for (int i = 0; i < 3; i++) reorder_free(reorders[i]);
-    for (int i = 0; i < 4; i++) mem_free(owned[i]);
+    for (int i = 0; i < 3; i++) mem_free(owned[i]);
     mem_free(c);
 }
 
@@ -249,16 +253,15 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
     if (hint) dnnl_primitive_desc_destroy(hint);
     if (d->failed) goto error;
 
-    c->folded = NEW(float, c->weights);
     c->packed = mem_alloc(dnnl_memory_desc_get_size(&c->forward.weights));
-    reorder_new(d, &spec, &c->pack, &m.w_plain, &c->forward.weights, c->folded, c->packed);
+    reorder_new(d, &spec, &c->pack, &m.w_plain, &c->forward.weights, false, c->packed);
     if (spec.train) {
         c->dpacked = mem_alloc(dnnl_memory_desc_get_size(&c->dweights.weights));
-        reorder_new(d, &spec, &c->unpack, &c->dweights.weights, &m.w_plain, c->dpacked, c->folded);
+        reorder_new(d, &spec, &c->unpack, &c->dweights.weights, &m.w_plain, true, c->dpacked);
     }
     if (spec.train && spec.need_dx) {
         c->packed_data = mem_alloc(dnnl_memory_desc_get_size(&c->data.weights));
-        reorder_new(d, &spec, &c->pack_data, &m.w_plain, &c->data.weights, c->folded,
+        reorder_new(d, &spec, &c->pack_data, &m.w_plain, &c->data.weights, false,
                     c->packed_data);
     }
     if (d->failed) goto error;
@@ -271,15 +274,17 @@ error:
 static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) {
     if (!c) return;
     int64_t row = c->weights / c->spec.out_c;
+    float *folded = cpu_grow(d, &cpu_of(d)->folded, (size_t)c->weights * sizeof *folded);
     c->scale = scale;
     c->shift = shift;
+    if (!folded) return;
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t o = 0; o < c->spec.out_c; o++) {
         float s = f32(scale)[o];
-        for (int64_t i = 0; i < row; i++) c->folded[o * row + i] = f32(w)[o * row + i] * s;
+        for (int64_t i = 0; i < row; i++) folded[o * row + i] = f32(w)[o * row + i] * s;
     }
-    reorder_run(d, &c->pack);
-    if (c->packed_data) reorder_run(d, &c->pack_data);
+    reorder_run(d, &c->pack, folded);
+    if (c->packed_data) reorder_run(d, &c->pack_data, folded);
 }
 
 static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {
@@ -297,12 +302,14 @@ static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, T
     }
     void *data[] = {x.data, c->dpacked, dz.data};
     plan_run(d, "convolution backward weights", &c->dweights, 3, data);
-    reorder_run(d, &c->unpack);
+    float *unpacked = cpu_grow(d, &cpu_of(d)->folded, (size_t)c->weights * sizeof *unpacked);
+    if (!unpacked) return;
+    reorder_run(d, &c->unpack, unpacked);
     int64_t row = c->weights / c->spec.out_c;
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t o = 0; o < c->spec.out_c; o++) {
         float s = f32(c->scale)[o];
-        for (int64_t i = 0; i < row; i++) f32(dw)[o * row + i] += s * c->folded[o * row + i];
+        for (int64_t i = 0; i < row; i++) f32(dw)[o * row + i] += s * unpacked[o * row + i];
     }
 }
 

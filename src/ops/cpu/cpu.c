@@ -9,6 +9,7 @@
 static void cpu_close(Device *d) {
     Cpu *cpu = cpu_of(d);
     cpu_matmul_free(d);
+    mem_free(cpu->folded.data);
     if (cpu->stream) dnnl_stream_destroy(cpu->stream);
     if (cpu->engine) dnnl_engine_destroy(cpu->engine);
     for (int i = 0; cpu->scratch && i < d->threads; i++) mem_free(cpu->scratch[i]);
@@ -62,6 +63,7 @@ bool cpu_device(Device *d, int threads, Precision precision, Error *err) {
     }
     cpu->block = preferred_block(cpu->engine);
     cpu->scratch = NEW(float *, threads);
+    cpu->packed.device = d;
     d->name = "cpu";
     d->precision = precision;
     d->images = precision == PRECISION_BFLOAT16 ? DTYPE_BF16 : DTYPE_F32;

@@ -29,6 +29,9 @@ typedef struct Cpu {
     struct Matmul **plans;
     int n_plans, room;
     Grown factors[2], scratchpad;
+    TensorArena packed; // weights that last, in the kernels' order
+
+    Grown folded; // conv.c: weights of one convolution, OIHW
 } Cpu;
 
 static inline Cpu *cpu_of(Device *d) {
@@ -77,7 +80,8 @@ typedef struct MatmulSpec {
     bool ta, tb;     // A is stored (k, m), B is stored (n, k)
     bool bias, sum;
     bool half;       // bfloat16
-    const void *lasting; // B, when its contents last: it is kept in the kernel's own order
+    // B, when its contents last: it is kept in the kernel's own order. It is float32 even if half.
+    const float *lasting;
 } MatmulSpec;
 void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, const float *bias,
                 float *c);

@@ -48,11 +48,12 @@ static bool is_lasting(Device *d, const float *w) {
 // ---- forward ------------------------------------------------------------------------------------
 
 static void product_halves(Device *d, Rows y, Rows x, Tensor w, const float *bias, int64_t o) {
-    const bf16 *a = to_halves(d, 0, x, o), *b = weight_halves(d, w);
+    const bf16 *a = to_halves(d, 0, x, o);
+    const float *lasting = is_lasting(d, f32(w)) ? f32(w) : NULL;
     MatmulSpec s = {.m = y.rows, .n = y.cols, .k = x.cols, .lda = x.cols, .ldb = x.cols,
                     .ldc = y.row_stride, .tb = true, .bias = bias != NULL, .half = true,
-                    .lasting = is_lasting(d, f32(w)) ? b : NULL};
-    cpu_matmul(d, &s, a, b, bias, row_at(y, o, 0));
+                    .lasting = lasting};
+    cpu_matmul(d, &s, a, lasting ? (const void *)lasting : weight_halves(d, w), bias, row_at(y, o, 0));
 }
 
 // The bias is written first and the product adds to it.
@@ -67,7 +68,7 @@ static void product_floats(Device *d, Rows y, Rows x, Tensor w, const float *bia
 
 static void product_lasting(Device *d, Rows y, Rows x, Tensor w, const float *bias, int64_t o) {
     MatmulSpec s = {.m = y.rows, .n = y.cols, .k = x.cols, .lda = x.row_stride, .ldb = x.cols,
-                    .ldc = y.row_stride, .tb = true, .bias = bias != NULL, .lasting = w.data};
+                    .ldc = y.row_stride, .tb = true, .bias = bias != NULL, .lasting = f32(w)};
     cpu_matmul(d, &s, row_at(x, o, 0), w.data, bias, row_at(y, o, 0));
 }
 

@@ -16,7 +16,7 @@ typedef struct Matmul {
     int n;
     dnnl_exec_arg_t args[MAX_ARGS];
     int at[MAX_ARGS]; // index in args, or -1
-    void *packed;     // B in the kernel's own order
+    void *packed;     // B in the kernel's own order, within Cpu.packed
 } Matmul;
 
 static bool same(const MatmulSpec *x, const MatmulSpec *y) {
@@ -41,7 +41,6 @@ static void plan_free(Matmul *p) {
     if (!p) return;
     for (int i = 0; i < p->n; i++) dnnl_memory_destroy(p->args[i].memory);
     if (p->primitive) dnnl_primitive_destroy(p->primitive);
-    mem_free(p->packed);
     mem_free(p);
 }
 
@@ -49,6 +48,7 @@ void cpu_matmul_free(Device *d) {
     Cpu *cpu = cpu_of(d);
     for (int i = 0; i < cpu->room; i++) plan_free(cpu->plans[i]);
     mem_free(cpu->plans);
+    tensor_arena_free(&cpu->packed);
     mem_free(cpu->halves);
     mem_free(cpu->scratchpad.data);
     for (int i = 0; i < 2; i++) mem_free(cpu->factors[i].data);
@@ -83,8 +83,9 @@ static void pack(Device *d, Matmul *p, const dnnl_memory_desc_t *stored, const d
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t reorder = NULL;
     dnnl_memory_t from = NULL, to = NULL;
-    p->packed = mem_alloc(dnnl_memory_desc_get_size(chosen));
-    bool ok = !bad(d, &p->spec, dnnl_reorder_primitive_desc_create(&pd, stored, e, chosen, e, NULL)) &&
+    int64_t bytes = (int64_t)dnnl_memory_desc_get_size(chosen);
+    p->packed = arena_tensor(&cpu_of(d)->packed, DTYPE_U8, 1, SHAPE(bytes)).data;
+    bool ok = p->packed && !bad(d, &p->spec, dnnl_reorder_primitive_desc_create(&pd, stored, e, chosen, e, NULL)) &&
               !bad(d, &p->spec, dnnl_primitive_create(&reorder, pd)) &&
               !bad(d, &p->spec, dnnl_memory_create(&from, stored, e, (void *)(uintptr_t)b)) &&
               !bad(d, &p->spec, dnnl_memory_create(&to, chosen, e, p->packed));
@@ -104,7 +105,7 @@ static Matmul *plan_new(Device *d, const MatmulSpec *s, const void *b) {
     dnnl_data_type_t type = s->half ? dnnl_bf16 : dnnl_f32;
     dnnl_memory_desc_t am, bm, stored, cm, bias;
     describe(&am, s->m, s->k, s->lda, s->ta, type);
-    describe(&stored, s->k, s->n, s->ldb, s->tb, type);
+    describe(&stored, s->k, s->n, s->ldb, s->tb, s->lasting ? dnnl_f32 : type);
     describe(&cm, s->m, s->n, s->ldc, false, dnnl_f32);
     describe(&bias, 1, s->n, s->n, false, dnnl_f32);
     bm = stored;
@@ -172,6 +173,7 @@ static Matmul *plan_of(Device *d, const MatmulSpec *s, const void *b) {
 static void forget_lasting(Cpu *cpu) {
     Matmul **old = cpu->plans;
     int room = cpu->room;
+    tensor_arena_free(&cpu->packed);
     cpu->plans = NULL;
     cpu->n_plans = cpu->room = 0;
     if (!room) return;

@@ -321,6 +321,7 @@ extern "C" bool cuda_device(Device *d, int ordinal, Precision precision, Error *
     d->impl = c;
     d->name = "cuda";
     d->precision = precision;
+    d->host_memory = false;
     d->activations = d->images = precision == PRECISION_BFLOAT16 ? DTYPE_BF16 : DTYPE_F32;
     d->asynchronous = true;
     snprintf(d->description, sizeof d->description, "%.100s, %.0f GiB", card.name,

@@ -6,6 +6,7 @@ void ref_device(Device *d) {
     d->name = "ref";
     d->precision = PRECISION_FLOAT32;
     d->activations = DTYPE_F32;
+    d->attach = ref_attach;
     d->alloc = ref_alloc;
     d->release = ref_release;
     d->upload = ref_upload;

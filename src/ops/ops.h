@@ -129,6 +129,10 @@ struct Device {
     Error error;
     uint8_t slots[DOWNLOAD_SLOTS][DOWNLOAD_BYTES]; // for backends that copy at once
 
+    // Before the first call of a thread other than the one that opened the device, and of one that
+    // calls several devices: this one is meant. One thread at a time.
+    void (*attach)(Device *d);
+
     // ---- memory -------------------------------------------------------------------------------
     // Zeroed device memory, 256-byte aligned; NULL (and failed) when there is none.
     void *(*alloc)(Device *d, size_t bytes);

@@ -107,6 +107,11 @@ static void cuda_download(Device *d, void *to, const void *from, size_t bytes) {
         cuda_ok(d, cudaStreamSynchronize(s), "copy to the host");
 }
 
+// The runtime's current device belongs to the thread.
+static void cuda_attach(Device *d) {
+    cuda_ok(d, cudaSetDevice(cuda_of(d)->ordinal), "choosing the card");
+}
+
 static void cuda_synchronize(Device *d) {
     cuda_ok(d, cudaStreamSynchronize(cuda_of(d)->stream), "running ops");
 }
@@ -264,6 +269,7 @@ static void cuda_core_ops(Device *d) {
     d->release = cuda_release;
     d->upload = cuda_upload;
     d->download = cuda_download;
+    d->attach = cuda_attach;
     d->synchronize = cuda_synchronize;
     d->close = cuda_close_device;
     d->memory_free = cuda_memory_free;

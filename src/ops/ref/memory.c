@@ -41,6 +41,10 @@ size_t ref_memory_free(Device *d) {
 
 // ---- what only a device beside the host needs --------------------------------------------------
 
+void ref_attach(Device *d) {
+    (void)d;
+}
+
 void ref_pin(Device *d, void *host, size_t bytes, bool pinned) {
     (void)d, (void)host, (void)bytes, (void)pinned;
 }

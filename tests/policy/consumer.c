@@ -28,7 +28,7 @@ int main(int argc, char **argv) {
         uint8_t *rgb = malloc((size_t)c.height * (size_t)c.width * 3);
         memset(rgb, 128, (size_t)c.height * (size_t)c.width * 3);
         images[i].camera = c.name, images[i].rgb = rgb;
-        images[i].height = c.height, images[i].width = c.width;
+        images[i].height = c.height, images[i].width = c.width, images[i].stride = 0;
     }
     int failed = 0;
     for (int i = 0; i < atoi(argv[2]); i++)

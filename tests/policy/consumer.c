@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // consumer POLICY STEPS: a program as a user of the library would write it, in C99, with nothing of
-// tact but its header: steps a policy on made-up observations and prints every action, then a chunk.
-// consumer.py sees the same and must print the same.
+// tact but its header: steps a policy on made-up observations and prints every action, then a
+// chunk. consumer.py sees the same and must print the same.
 #include "tact.h"
 
 #include <stdio.h>
@@ -40,7 +40,8 @@ int main(int argc, char **argv) {
     tact_image images[MOST_CAMERAS] = {{0}};
     uint8_t *pixels[MOST_CAMERAS];
     int cameras = tact_camera_count(policy), failed = 0;
-    double *state = numbers(n), *env = numbers(m), *action = numbers(width), *chunk = numbers(rows * width);
+    double *state = numbers(n), *env = numbers(m), *action = numbers(width),
+           *chunk = numbers(rows * width);
     for (int i = 0; i < cameras; i++) {
         tact_camera c = tact_camera_at(policy, i);
         pixels[i] = malloc((size_t)c.height * (size_t)c.width * 3);

@@ -10,7 +10,7 @@
 //   }
 //   double *state = malloc(tact_state_size(policy) * sizeof *state);
 //   double *action = malloc(tact_action_size(policy) * sizeof *action);
-//   tact_image front = {"front", pixels, 480, 640};
+//   tact_image front = {"front", pixels, 480, 640, 0};
 //   tact_observation now = {state, tact_state_size(policy), NULL, 0, &front, 1};
 //   tact_reset(policy);                         // an episode begins
 //   while (running) {                           // tact_fps(policy) times a second
@@ -152,13 +152,13 @@ TACT_API int tact_horizon(const tact_policy *policy);
 
 // ---- an episode --------------------------------------------------------------------------------
 
-// One frame: uint8 RGB, row by row without padding, (height, width, 3), of the camera's recorded
-// size.
+// One frame: uint8 RGB, row by row, (height, width, 3), of the camera's recorded size.
 typedef struct tact_image {
     const char
         *camera; // its name, also without "observation.images."; NULL: the policy's camera here
     const uint8_t *rgb;
     int height, width;
+    size_t stride; // bytes from one row to the next; 0: 3 * width, rows without padding
 } tact_image;
 
 // What the robot sees at one moment. Borrowed for the call. Images in any order when they are

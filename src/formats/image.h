@@ -28,6 +28,9 @@ CHECKED bool image_write_png(const char *path, const Image *image, Error *err);
 // image_resize_scratch(h, w, out_h, out_w) bytes, or is NULL to allocate inside.
 void image_resize(uint8_t *out, int out_h, int out_w, const uint8_t *in, int h, int w,
                   void *scratch);
+// The same from rows that begin every `stride` bytes, stride >= 3 w.
+void image_resize_rows(uint8_t *out, int out_h, int out_w, const uint8_t *in, size_t stride, int h,
+                       int w, void *scratch);
 size_t image_resize_scratch(int h, int w, int out_h, int out_w);
 
 #endif

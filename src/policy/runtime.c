@@ -35,6 +35,10 @@ static const tact_image *find_image(const tact_observation *o, int camera, const
     return NULL;
 }
 
+static size_t row_bytes(const CameraConfig *c) {
+    return (size_t)c->width * 3;
+}
+
 CHECKED static bool check_image(const tact_observation *o, int camera, const CameraConfig *c,
                                 Error *err) {
     const tact_image *image = find_image(o, camera, c->name);
@@ -42,6 +46,9 @@ CHECKED static bool check_image(const tact_observation *o, int camera, const Cam
     if (image->height != c->height || image->width != c->width)
         return fail(err, "the image of camera %s is %dx%d; the policy wants %dx%d as recorded",
                     c->name, image->width, image->height, c->width, c->height);
+    if (image->stride && image->stride < row_bytes(c))
+        return fail(err, "the image of camera %s: stride %zu, but a row has %zu bytes", c->name,
+                    image->stride, row_bytes(c));
     return true;
 }
 
@@ -79,9 +86,11 @@ static void remember(tact_policy *p, const tact_observation *o) {
     if (c->env_dim) memcpy(p->env_row, o->env, (size_t)c->env_dim * sizeof *o->env);
     for (int i = 0; i < c->n_cameras; i++) {
         const CameraConfig *camera = &c->cameras[i];
+        const tact_image *image = find_image(o, i, camera->name);
         uint8_t *frame = history_frame(&p->history, history_slot(&p->history, place, i));
-        image_resize(frame, c->image_height, c->image_width, find_image(o, i, camera->name)->rgb,
-                     camera->height, camera->width, p->resize);
+        image_resize_rows(frame, c->image_height, c->image_width, image->rgb,
+                          image->stride ? image->stride : row_bytes(camera), camera->height,
+                          camera->width, p->resize);
     }
     history_add(&p->history);
     rate_observed(&p->rate);

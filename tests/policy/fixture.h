@@ -103,7 +103,7 @@ static inline int scene_new(void **state) {
     write_policy(s);
     for (int i = 0; i < CAMERAS; i++) {
         s->rgb[i] = NEW(uint8_t, HEIGHT * WIDTH * 3);
-        s->images[i] = (tact_image){s->ds->cameras[i]->name, s->rgb[i], HEIGHT, WIDTH};
+        s->images[i] = (tact_image){s->ds->cameras[i]->name, s->rgb[i], HEIGHT, WIDTH, 0};
     }
     s->seen = (tact_observation){s->state, ACTION, s->env, ENV, s->images, CAMERAS};
     *state = s;

@@ -265,6 +265,9 @@ static void bad_observations_leave_no_trace(void **state) {
         s->images[1].width--;
         refused(p, &s->seen, "is 111x80; the policy wants 112x80");
         s->images[1].width++;
+        s->images[1].stride = WIDTH * 3 - 1;
+        refused(p, &s->seen, "stride 335, but a row has 336 bytes");
+        s->images[1].stride = 0;
         s->state[2] = NAN;
         refused(p, &s->seen, "value 2 of observation.state is not finite");
         s->state[2] = INFINITY;
@@ -282,7 +285,7 @@ static void cameras_are_found(void **state) {
     Scene *s = *state;
     tact_policy *p = open_policy(s, NULL), *q = open_policy(s, NULL);
     double a[ACTION], b[ACTION];
-    tact_image swapped[] = {{"no_such_camera", NULL, 1, 1}, {0}, {0}}, placed[CAMERAS];
+    tact_image swapped[] = {{"no_such_camera", NULL, 1, 1, 0}, {0}, {0}}, placed[CAMERAS];
     look(s, 3);
     for (int i = 0; i < CAMERAS; i++) {
         swapped[2 - i] = placed[i] = s->images[i];
@@ -298,6 +301,35 @@ static void cameras_are_found(void **state) {
     o.images = placed, o.n_images = CAMERAS;
     WORKS(q, tact_step(q, &o, b));
     assert_memory_equal(a, b, sizeof a);
+    tact_close(&p);
+    tact_close(&q);
+}
+
+// Rows with bytes between them, which are not looked at, and the last row without any behind it.
+static void rows_may_lie_apart(void **state) {
+    enum { STRIDE = WIDTH * 3 + 13, BYTES = STRIDE * (HEIGHT - 1) + WIDTH * 3 };
+    Scene *s = *state;
+    tact_policy *p = open_policy(s, NULL), *q = open_policy(s, NULL);
+    double a[ACTION], b[ACTION], before[ACTION];
+    tact_image apart[CAMERAS];
+    uint8_t *bytes[CAMERAS];
+    WORKS(p, tact_step(p, look(s, 4), before));
+    WORKS(p, tact_reset(p));
+    WORKS(p, tact_step(p, look(s, 3), a));
+    for (int i = 0; i < CAMERAS; i++) {
+        bytes[i] = mem_alloc(BYTES);
+        memset(bytes[i], 255, BYTES);
+        for (int y = 0; y < HEIGHT; y++)
+            memcpy(bytes[i] + y * STRIDE, s->rgb[i] + y * WIDTH * 3, WIDTH * 3);
+        apart[i] = s->images[i];
+        apart[i].rgb = bytes[i], apart[i].stride = STRIDE;
+    }
+    tact_observation o = s->seen;
+    o.images = apart;
+    WORKS(q, tact_step(q, &o, b));
+    assert_memory_equal(a, b, sizeof a);
+    assert_memory_not_equal(a, before, sizeof a); // frames matter
+    for (int i = 0; i < CAMERAS; i++) mem_free(bytes[i]);
     tact_close(&p);
     tact_close(&q);
 }
@@ -370,6 +402,7 @@ int main(void) {
         cmocka_unit_test(a_plain_policy_runs),
         cmocka_unit_test(bad_observations_leave_no_trace),
         cmocka_unit_test(cameras_are_found),
+        cmocka_unit_test(rows_may_lie_apart),
         cmocka_unit_test(what_cannot_be_opened_says_why),
         cmocka_unit_test(two_policies_run_in_two_threads),
     };

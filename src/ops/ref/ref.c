@@ -7,7 +7,6 @@ void ref_device(Device *d) {
     d->precision = PRECISION_FLOAT32;
     d->activations = d->images = DTYPE_F32;
     d->host_memory = true;
-    d->activations = DTYPE_F32;
     d->attach = ref_attach;
     d->alloc = ref_alloc;
     d->release = ref_release;

@@ -11,7 +11,8 @@
 
 typedef struct CameraModel {
     bool known;           // else nothing below is set
-    const char *name;     // of the camera; NULL: the policy's first
+    const char *name;     // of the camera, as the flag says; NULL: the first
+    int position;         // in the policy; report_check finds it
     double fov;           // horizontal, degrees; 0: intrinsics are given
     double fx, fy, cx, cy; // pixels of a recorded frame
     bool on_gripper;      // moves with the arm's end effector; else it stands still in the base frame

@@ -14,7 +14,7 @@ typedef struct ReportOptions {
 } ReportOptions;
 
 // Checks what can be checked before the run: a camera of that name, an arm of that number, poses to
-// draw. camera.name is set to the dataset's own.
+// draw. Sets camera.position, and its lens for frames of that camera.
 CHECKED bool report_check(const PolicyConfig *policy, CameraModel *camera, Error *err);
 
 // Writes the report, whole or not at all. Frames are read from the dataset again.

@@ -2,7 +2,9 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "eval/report.h"
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,13 +39,14 @@ static void print_help(const Option *options, int count) {
 
 // "outputs/eval/2026-11-25_10-15-42_hist2_000600".
 CHECKED static bool name_output(Eval *e, time_t now, Error *err) {
-    char dir[POLICY_PATH], parent[POLICY_PATH], run[POLICY_PATH], date[32];
+    char found[POLICY_PATH], dir[PATH_MAX], parent[PATH_MAX], run[PATH_MAX], date[32];
     struct tm local;
     if (e->output) {
         int n = snprintf(e->directory, sizeof e->directory, "%s", e->output);
         return n < (int)sizeof e->directory || fail(err, "--output_dir: the path is too long");
     }
-    if (!policy_locate(e->policy, dir, err)) return false;
+    if (!policy_locate(e->policy, found, err)) return false;
+    if (!realpath(found, dir)) return fail_errno(err, "%s: not there", found); // "last" is a link
     strftime(date, sizeof date, "%Y-%m-%d_%H-%M-%S", localtime_r(&now, &local));
     path_parent(parent, sizeof parent, dir); // RUN/checkpoints/STEP
     path_parent(run, sizeof run, parent);

@@ -138,7 +138,9 @@ void report_head(const Report *p) {
     int steps[EVAL_COLUMNS], n = eval_columns(r->S, p->fps, steps);
     fputs("<div class=\"kicker\">Open-loop evaluation</div><h1>", out);
     html_text(out, r->dataset->repo_id);
-    fputs("</h1>\n<p>", out);
+    fputs("</h1>\n<p><code>", out);
+    html_text(out, r->policy_dir);
+    fputs("</code></p>\n<p>", out);
     fprintf(out, "%lld predictions in %lld episode%s, one every %lld frames (%.3g s). The policy sees %d "
                  "observation%s and predicts %d actions, %.3g s at %g frames a second",
             (long long)r->windows, (long long)r->dataset->n_episodes,

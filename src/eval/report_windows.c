@@ -104,7 +104,7 @@ static void window_numbers(const Report *p, const EvalWindow *w) {
         html_text(out, measure->name);
         fputs(" ", out);
         html_number(out, w->error[m]);
-        fprintf(out, "</b> %s (staying ", measure->unit);
+        fprintf(out, "</b>%s%s (staying ", *measure->unit ? " " : "", measure->unit);
         html_number(out, w->stay[m]);
         fputs(")", out);
     }

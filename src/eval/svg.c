@@ -90,13 +90,13 @@ static void grid_x(const Chart *c, int most, const char *unit) {
 }
 
 Chart chart_begin(FILE *out, Range x, Range y, const char *label, const char *x_unit, bool small) {
-    double width = small ? 230 : 480, height = small ? 130 : 210;
+    double width = small ? 270 : 360, height = small ? 125 : 185;
     Chart c = {out, width, height, 44, width - 14, 8, height - 20, x, y};
     fprintf(out, "<svg viewBox=\"0 0 %g %g\" role=\"img\" aria-label=\"", width, height);
     html_text(out, label);
     fputs("\">", out);
     grid_y(&c, small ? 4 : 6);
-    grid_x(&c, small ? 4 : 8, x_unit);
+    grid_x(&c, small ? 5 : 7, x_unit);
     fprintf(out, "<path class=\"axis\" d=\"M%.1f %.1fH%.1f\"/>", c.left, c.bottom, c.right);
     return c;
 }

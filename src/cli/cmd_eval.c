@@ -18,14 +18,16 @@ typedef struct Eval {
 } Eval;
 
 static void print_help(const Option *options, int count) {
-    fputs("usage: tact eval --policy.path=CHECKPOINT --dataset.root=DIR [--flag=value ...]\n\n", stdout);
+    fputs("usage: tact eval --policy.path=CHECKPOINT --dataset.root=DIR [--flag=value ...]\n\n",
+          stdout);
     help_wrapped(
         0,
         "Shows a policy recorded episodes as a robot would, frame by frame, and holds what it "
         "predicts against what was recorded next: position error in mm, rotation error in degrees "
         "and gripper error by time ahead, errors of every value, latency; beside them those of a "
         "robot that stays where it is. Prints a table and writes report.html, to be looked at in a "
-        "browser, and eval.json, with every number. CHECKPOINT is a run's directory, a checkpoint's "
+        "browser, and eval.json, with every number. CHECKPOINT is a run's directory, a "
+        "checkpoint's "
         "or its pretrained_model. Without --dataset.episodes: the episodes that the training held "
         "out, where the checkpoint says which, else all.");
     putchar('\n');
@@ -39,7 +41,8 @@ static void print_help(const Option *options, int count) {
 
 // "outputs/eval/2026-11-25_10-15-42_hist2_000600".
 CHECKED static bool name_output(Eval *e, time_t now, Error *err) {
-    char found[POLICY_PATH], dir[PATH_MAX], parent[PATH_MAX], run[PATH_MAX], date[32];
+    char found[POLICY_PATH], dir[PATH_MAX], parent[PATH_MAX], all[PATH_MAX], run[PATH_MAX];
+    char date[32];
     struct tm local;
     if (e->output) {
         int n = snprintf(e->directory, sizeof e->directory, "%s", e->output);
@@ -49,12 +52,12 @@ CHECKED static bool name_output(Eval *e, time_t now, Error *err) {
     if (!realpath(found, dir)) return fail_errno(err, "%s: not there", found); // "last" is a link
     strftime(date, sizeof date, "%Y-%m-%d_%H-%M-%S", localtime_r(&now, &local));
     path_parent(parent, sizeof parent, dir); // RUN/checkpoints/STEP
-    path_parent(run, sizeof run, parent);
-    path_parent(run, sizeof run, run);
+    path_parent(all, sizeof all, parent);
+    path_parent(run, sizeof run, all);
     const char *step = strrchr(parent, '/'), *name = strrchr(run, '/');
     step = step ? step + 1 : parent;
     name = name ? name + 1 : run;
-    bool of_run = strstr(parent, "checkpoints/") != NULL;
+    bool of_run = strcmp(strrchr(all, '/') ? strrchr(all, '/') : "", "/checkpoints") == 0;
     snprintf(e->directory, sizeof e->directory, "outputs/eval/%s_%.100s%s%.100s", date,
              of_run ? name : "", of_run ? "_" : "", step);
     return true;
@@ -64,8 +67,9 @@ CHECKED static bool settle(Eval *e, int argc, char **argv, const Option *options
                            Error *err) {
     if (!options_none_left(options, count, argc, argv, err)) return false;
     if (e->env)
-        return fail(err, "--env.type=%s: evaluation in a simulation is not in this build; give "
-                         "--dataset.root for recorded episodes",
+        return fail(err,
+                    "--env.type=%s: evaluation in a simulation is not in this build; give "
+                    "--dataset.root for recorded episodes",
                     e->env);
     if (!e->policy)
         return fail(err, "no policy given; name a training run or a checkpoint with --policy.path");
@@ -144,7 +148,8 @@ CHECKED static bool run(Eval *e, ReportOptions *report, Error *err) {
 int cmd_eval(int argc, char **argv) {
     Eval e = {0};
     const Option options[] = {
-        {"policy.path", OPTION_TEXT, &e.policy, 0, 0, "training run, checkpoint or pretrained_model"},
+        {"policy.path", OPTION_TEXT, &e.policy, 0, 0,
+         "training run, checkpoint or pretrained_model"},
         {"dataset.root", OPTION_TEXT, &e.root, 0, 0, "folder of the LeRobot dataset"},
         {"dataset.repo_id", OPTION_TEXT, &e.repo_id, 0, 0,
          "its name; without --dataset.root looked for in $HF_LEROBOT_HOME"},

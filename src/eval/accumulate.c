@@ -39,8 +39,7 @@ static void window_room(Accumulator *a, EvalWindow *w) {
 static void curves_room(Accumulator *a, EvalCurves *c) {
     EvalResult *r = a->result;
     c->frames = arena_alloc(&r->arena, sizeof(int64_t) * EVAL_CURVE_WINDOWS);
-    c->chunks =
-        arena_alloc(&r->arena, sizeof(float) * EVAL_CURVE_WINDOWS * (size_t)(r->S * r->A));
+    c->chunks = arena_alloc(&r->arena, sizeof(float) * EVAL_CURVE_WINDOWS * (size_t)(r->S * r->A));
 }
 
 static void alloc_result(EvalResult *r, const char *const *names) {
@@ -54,13 +53,12 @@ static void alloc_result(EvalResult *r, const char *const *names) {
     r->episodes = arena_alloc(&r->arena, sizeof(EvalEpisode) * (size_t)r->dataset->n_episodes);
     for (int64_t i = 0; i < r->dataset->n_episodes; i++) {
         const Episode *e = &r->dataset->episodes[i];
-        r->episodes[i] =
-            (EvalEpisode){e->index,
-                          e->length,
-                          windows_of(e->length, r->stride),
-                          eval_seen(&r->training, e->index),
-                          arena_doubles(&r->arena, r->measures.count),
-                          arena_doubles(&r->arena, r->measures.count)};
+        r->episodes[i] = (EvalEpisode){e->index,
+                                       e->length,
+                                       windows_of(e->length, r->stride),
+                                       eval_seen(&r->training, e->index),
+                                       arena_doubles(&r->arena, r->measures.count),
+                                       arena_doubles(&r->arena, r->measures.count)};
     }
 }
 
@@ -75,8 +73,9 @@ bool accumulator_init(Accumulator *a, EvalResult *r, const char *const *names,
     a->stay = mem_try(bytes);
     a->latencies = NEW(double, a->room);
     if (!a->error || !a->stay)
-        return fail(err, "no memory for the errors of %lld predictions (2 x %.1f GB); raise "
-                         "--eval.stride or choose fewer --dataset.episodes",
+        return fail(err,
+                    "no memory for the errors of %lld predictions (2 x %.1f GB); raise "
+                    "--eval.stride or choose fewer --dataset.episodes",
                     (long long)a->room, (double)bytes / 1e9);
     for (size_t i = 0; i < bytes / sizeof(float); i++) a->error[i] = a->stay[i] = NAN;
     bool held = r->arms > 0 || (ds->state && ds->state->size == r->A);
@@ -107,8 +106,10 @@ static void hold(Accumulator *a, const Episode *e, int64_t row) {
     const EvalResult *r = a->result;
     bool observed = strcmp(r->stays, "observed state") == 0;
     int64_t before = row > e->first_row ? row - 1 : row;
-    if (observed) load(r->dataset->state_data, row, r->A, a->held);
-    else load(r->dataset->action_data, before, r->A, a->held);
+    if (observed)
+        load(r->dataset->state_data, row, r->A, a->held);
+    else
+        load(r->dataset->action_data, before, r->A, a->held);
     if (r->arms > 0) memcpy(a->base, a->held, (size_t)r->A * sizeof(double));
 }
 
@@ -197,7 +198,8 @@ static void keep_worst(Accumulator *a) {
     if (!w->predicted) window_room(a, w);
 }
 
-static void keep_chunk(Accumulator *a, const EvalEpisode *e, int64_t frame, const double *predicted) {
+static void keep_chunk(Accumulator *a, const EvalEpisode *e, int64_t frame,
+                       const double *predicted) {
     EvalResult *r = a->result;
     EvalCurves *c = &a->curves;
     int64_t every = windows_of(e->windows, EVAL_CURVE_WINDOWS);

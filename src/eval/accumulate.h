@@ -9,10 +9,10 @@
 typedef struct Accumulator {
     EvalResult *result;
     const Normalizer *action_norm;
-    int64_t room;         // windows there will be, W
-    float *error, *stay;  // (M, S, W); NaN beyond an episode's end
-    int64_t steps;        // that counted, of all windows
-    double *latencies;    // (W)
+    int64_t room;           // windows there will be, W
+    float *error, *stay;    // (M, S, W); NaN beyond an episode's end
+    int64_t steps;          // that counted, of all windows
+    double *latencies;      // (W)
     double *sum, *stay_sum; // (M) of the running episode
     int64_t episode_steps;
     EvalWindow window; // being looked at; its memory goes into result.worst and comes back

@@ -49,9 +49,8 @@ static void add_arm(Arena *arena, Measures *m, int arm, int arms) {
                  {MEASURE_ROTATION, "rotation", "deg", 3},
                  {MEASURE_GRIPPER, "gripper", "", 6}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        const char *name = arms == 1
-                               ? parts[i].name
-                               : arena_printf(arena, "%s of arm %d", parts[i].name, arm + 1);
+        const char *name =
+            arms == 1 ? parts[i].name : arena_printf(arena, "%s of arm %d", parts[i].name, arm + 1);
         m->of[m->count++] =
             (Measure){parts[i].kind, name, parts[i].unit, POSE_ROW * arm + parts[i].at};
     }
@@ -95,11 +94,10 @@ void rotation_nearest(const double v[3], const double reference[3], double out[3
     double angle = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
     double turns = 0;
     memmove(out, v, 3 * sizeof *out);
-    // The vectors of a rotation lie on the line through v, a turn apart; near angle 0 any axis is as
-    // good, and v itself is kept.
+    // The vectors of a rotation lie on the line through v, a turn apart; near angle 0 any axis is
+    // as good, and v itself is kept.
     if (!(angle > 1e-9)) return;
-    double along =
-        (reference[0] * out[0] + reference[1] * out[1] + reference[2] * out[2]) / angle;
+    double along = (reference[0] * out[0] + reference[1] * out[1] + reference[2] * out[2]) / angle;
     turns = round((along - angle) / (2 * M_PI));
     double scale = (angle + 2 * M_PI * turns) / angle;
     for (int i = 0; i < 3; i++) out[i] *= scale;

@@ -40,7 +40,8 @@ typedef struct Measure {
 typedef struct Measures {
     int count;
     Measure *of;  // (count); the normalised one is last
-    int headline; // the one that windows and episodes are ordered by: the first position, else the last
+    int headline; // the one that windows and episodes are ordered by: the first position, else the
+                  // last
 } Measures;
 
 // arms 0: one measure a value, named by names (A), which are borrowed. Strings are in the arena.
@@ -50,8 +51,8 @@ void measures_take(const Measures *m, const double *predicted, const double *rec
 
 // The angle in radians, 0 to pi, between two rotation vectors as rotations.
 double rotation_between(const double a[3], const double b[3]);
-// Writes rotation vector v as the same rotation's vector that is nearest to `reference`: v turned on
-// by whole turns. Two vectors on either side of angle pi are far apart as numbers and near as
+// Writes rotation vector v as the same rotation's vector that is nearest to `reference`: v turned
+// on by whole turns. Two vectors on either side of angle pi are far apart as numbers and near as
 // rotations.
 void rotation_nearest(const double v[3], const double reference[3], double out[3]);
 // An action (A, of `arms` poses) with its rotation vectors as near as they can be to those of

@@ -37,8 +37,7 @@ static double part_of(const Summary *s, int part) {
 
 static json_t *summary_json(const Summary *s) {
     json_t *o = json_pack("{s:I}", "count", (json_int_t)s->count);
-    for (int i = 0; i < PARTS; i++)
-        json_object_set_new(o, parts[i].key, number(part_of(s, i)));
+    for (int i = 0; i < PARTS; i++) json_object_set_new(o, parts[i].key, number(part_of(s, i)));
     return o;
 }
 
@@ -83,8 +82,7 @@ static json_t *window_json(const EvalResult *r, const EvalWindow *w) {
     return json_pack("{s:I, s:I, s:I, s:i, s:o, s:o}", "episode",
                      (json_int_t)r->episodes[w->episode].index, "frame", (json_int_t)w->frame,
                      "index", (json_int_t)r->dataset->index[w->row], "steps", w->valid, "policy",
-                     means_json(&r->measures, w->error), "stay",
-                     means_json(&r->measures, w->stay));
+                     means_json(&r->measures, w->error), "stay", means_json(&r->measures, w->stay));
 }
 
 static json_t *dimensions_json(const EvalResult *r) {
@@ -100,8 +98,8 @@ static json_t *dimensions_json(const EvalResult *r) {
 
 static json_t *policy_json(const EvalResult *r) {
     const PolicyConfig *p = &r->config.policy;
-    return json_pack("{s:o, s:o, s:i, s:i, s:i, s:f, s:s}", "path", path_json(r->policy_dir), "step",
-                     r->training.step >= 0 ? json_integer(r->training.step) : json_null(),
+    return json_pack("{s:o, s:o, s:i, s:i, s:i, s:f, s:s}", "path", path_json(r->policy_dir),
+                     "step", r->training.step >= 0 ? json_integer(r->training.step) : json_null(),
                      "obs_state_horizon", p->obs_state_horizon, "obs_down_sample_steps",
                      p->obs_down_sample_steps, "chunk_size", p->chunk_size, "fps", p->fps,
                      "pose_repr", r->arms > 0 ? "relative" : "none");
@@ -110,20 +108,18 @@ static json_t *policy_json(const EvalResult *r) {
 json_t *eval_to_json(const EvalResult *r) {
     json_t *measures = json_array(), *episodes = json_array(), *worst = json_array();
     json_t *latency = summary_json(&r->latency);
-    for (int m = 0; m < r->measures.count; m++)
-        json_array_append_new(measures, measure_json(r, m));
+    for (int m = 0; m < r->measures.count; m++) json_array_append_new(measures, measure_json(r, m));
     for (int64_t i = 0; i < r->dataset->n_episodes; i++)
         json_array_append_new(episodes, episode_json(r, &r->episodes[i]));
-    for (int i = 0; i < r->n_worst; i++)
-        json_array_append_new(worst, window_json(r, &r->worst[i]));
+    for (int i = 0; i < r->n_worst; i++) json_array_append_new(worst, window_json(r, &r->worst[i]));
     json_object_set_new(latency, "first", number(r->first_latency));
-    return json_pack("{s:i, s:s, s:s, s:o, s:{s:o, s:o, s:f}, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, "
-                     "s:o, s:f}",
-                     "version", 1, "kind", "open_loop", "tact", TACT_VERSION, "policy",
-                     policy_json(r), "dataset", "root", path_json(r->dataset->root), "repo_id",
-                     path_json(r->dataset->repo_id), "fps", r->dataset->fps, "stride", (json_int_t)r->stride,
-                     "windows", (json_int_t)r->windows, "frames", (json_int_t)r->frames,
-                     "stay_holds", r->stays, "measures", measures, "dimensions", dimensions_json(r),
-                     "episodes", episodes, "worst", worst, "latency_ms", latency, "seconds",
-                     r->seconds);
+    return json_pack(
+        "{s:i, s:s, s:s, s:o, s:{s:o, s:o, s:f}, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, "
+        "s:o, s:f}",
+        "version", 1, "kind", "open_loop", "tact", TACT_VERSION, "policy", policy_json(r),
+        "dataset", "root", path_json(r->dataset->root), "repo_id", path_json(r->dataset->repo_id),
+        "fps", r->dataset->fps, "stride", (json_int_t)r->stride, "windows", (json_int_t)r->windows,
+        "frames", (json_int_t)r->frames, "stay_holds", r->stays, "measures", measures, "dimensions",
+        dimensions_json(r), "episodes", episodes, "worst", worst, "latency_ms", latency, "seconds",
+        r->seconds);
 }

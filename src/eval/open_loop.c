@@ -37,7 +37,8 @@ int64_t eval_default_stride(int64_t frames, double fps) {
     return stride < least ? least : stride;
 }
 
-// The dataset, or the part of it that was held out, when that is known and nothing else was asked for.
+// The dataset, or the part of it that was held out, when that is known and nothing else was asked
+// for.
 CHECKED static bool open_dataset(const EvalOptions *o, EvalResult *r, Error *err) {
     DatasetOptions open = o->dataset;
     open.need_videos = r->config.policy.n_cameras > 0;
@@ -60,14 +61,16 @@ CHECKED static bool open_dataset(const EvalOptions *o, EvalResult *r, Error *err
     return ok;
 }
 
-CHECKED static bool check_vector(const Dataset *ds, const char *name, const Feature *f, int64_t wanted,
-                                 Error *err) {
+CHECKED static bool check_vector(const Dataset *ds, const char *name, const Feature *f,
+                                 int64_t wanted, Error *err) {
     int64_t size = f ? f->size : 0;
     if (wanted == 0 || size == wanted) return true;
     if (!f)
-        return fail(err, "%s: the policy wants %s, which the dataset does not have", ds->root, name);
-    return fail(err, "%s: %s has %lld values, but the policy was trained on %lld; evaluate it on a "
-                     "dataset of the same robot",
+        return fail(err, "%s: the policy wants %s, which the dataset does not have", ds->root,
+                    name);
+    return fail(err,
+                "%s: %s has %lld values, but the policy was trained on %lld; evaluate it on a "
+                "dataset of the same robot",
                 ds->root, name, (long long)size, (long long)wanted);
 }
 
@@ -97,7 +100,8 @@ CHECKED static bool check_fit(OpenLoop *l, Error *err) {
     const Dataset *ds = r->dataset;
     const PolicyConfig *p = &r->config.policy;
     if (!check_vector(ds, "action", ds->action, r->A, err) ||
-        !check_vector(ds, "observation.state", ds->state, (int64_t)tact_state_size(l->policy), err) ||
+        !check_vector(ds, "observation.state", ds->state, (int64_t)tact_state_size(l->policy),
+                      err) ||
         !check_vector(ds, "observation.environment_state", ds->env, p->env_dim, err) ||
         !find_cameras(l, err))
         return false;
@@ -131,8 +135,7 @@ static const char *const *action_names(EvalResult *r) {
     const Feature *f = r->dataset->action;
     const char **names = arena_alloc(&r->arena, sizeof *names * (size_t)(r->A + 1));
     for (int i = 0; i < r->A; i++)
-        names[i] =
-            f->n_names == r->A ? f->names[i] : arena_printf(&r->arena, "action[%d]", i);
+        names[i] = f->n_names == r->A ? f->names[i] : arena_printf(&r->arena, "action[%d]", i);
     return names;
 }
 
@@ -155,7 +158,7 @@ CHECKED static bool prepare(OpenLoop *l, Error *err) {
     l->state = NEW(double, tact_state_size(l->policy));
     l->env = NEW(double, p->env_dim);
     l->action = NEW(double, A);
-    l->predicted = NEW(double, S * A);
+    l->predicted = NEW(double, S *A);
     return accumulator_init(&l->sums, r, action_names(r), &l->action_norm, err) &&
            (p->n_cameras == 0 || frames_open(r->dataset, 0, 0, NULL, &l->reader, err));
 }
@@ -163,8 +166,8 @@ CHECKED static bool prepare(OpenLoop *l, Error *err) {
 // ---- running ------------------------------------------------------------------------------------
 
 CHECKED static bool policy_failed(const OpenLoop *l, const Episode *e, int64_t frame, Error *err) {
-    return fail(err, "%s: episode %lld, frame %lld: %s", l->result->policy_dir,
-                (long long)e->index, (long long)frame, tact_message(l->policy));
+    return fail(err, "%s: episode %lld, frame %lld: %s", l->result->policy_dir, (long long)e->index,
+                (long long)frame, tact_message(l->policy));
 }
 
 CHECKED static bool observe(OpenLoop *l, const Episode *e, int64_t frame, double *seconds,

@@ -17,13 +17,13 @@ static bool names_camera(const char *given, const char *name) {
 bool report_check(const PolicyConfig *policy, CameraModel *camera, Error *err) {
     if (!camera->known) return true;
     if (policy->arms == 0)
-        return fail(err, "--eval.camera_pose: this policy's actions are no poses, so there is no path "
-                         "to draw");
+        return fail(err,
+                    "--eval.camera_pose: this policy's actions are no poses, so there is no path "
+                    "to draw");
     if (camera->arm >= policy->arms)
         return fail(err, "--eval.camera_arm=%d: the policy has %d arm%s", camera->arm + 1,
                     policy->arms, policy->arms == 1 ? "" : "s");
-    if (policy->n_cameras == 0)
-        return fail(err, "--eval.camera_pose: this policy sees no camera");
+    if (policy->n_cameras == 0) return fail(err, "--eval.camera_pose: this policy sees no camera");
     for (int i = 0; i < policy->n_cameras; i++) {
         const CameraConfig *c = &policy->cameras[i];
         if (camera->name && !names_camera(camera->name, c->name)) continue;
@@ -31,8 +31,8 @@ bool report_check(const PolicyConfig *policy, CameraModel *camera, Error *err) {
         camera_for_frame(camera, c->width, c->height);
         return true;
     }
-    return fail(err, "--eval.camera=%s: the policy has no such camera; its first is %s", camera->name,
-                policy->cameras[0].name);
+    return fail(err, "--eval.camera=%s: the policy has no such camera; its first is %s",
+                camera->name, policy->cameras[0].name);
 }
 
 const char *report_unit(const EvalResult *r, int dimension) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The report of an evaluation: one HTML file that needs nothing else, for a screen, a phone or paper.
-// Style, charts (SVG) and frames (JPEG, base64) are inside; there is no script in it.
+// The report of an evaluation: one HTML file that needs nothing else, for a screen, a phone or
+// paper. Style, charts (SVG) and frames (JPEG, base64) are inside; there is no script in it.
 #ifndef TACT_EVAL_REPORT_H
 #define TACT_EVAL_REPORT_H
 
@@ -8,8 +8,8 @@
 #include "eval/open_loop.h"
 
 typedef struct ReportOptions {
-    CameraModel camera; // with one that is known, paths are drawn on its frames
-    time_t now;         // when the evaluation ran
+    CameraModel camera;  // with one that is known, paths are drawn on its frames
+    time_t now;          // when the evaluation ran
     const char *command; // that made it, or NULL
 } ReportOptions;
 
@@ -18,6 +18,7 @@ typedef struct ReportOptions {
 CHECKED bool report_check(const PolicyConfig *policy, CameraModel *camera, Error *err);
 
 // Writes the report, whole or not at all. Frames are read from the dataset again.
-CHECKED bool report_write(const char *path, const EvalResult *r, const ReportOptions *o, Error *err);
+CHECKED bool report_write(const char *path, const EvalResult *r, const ReportOptions *o,
+                          Error *err);
 
 #endif

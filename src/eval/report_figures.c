@@ -54,8 +54,9 @@ static void training_note(const Report *p) {
         fprintf(out, "Held out: the policy was trained on none of %s.",
                 held == 1 ? "this episode" : "these episodes");
     } else {
-        fprintf(out, "<b>%s</b>", held == 0 ? "The policy was trained on these episodes"
-                                            : "The policy was trained on a part of these episodes");
+        fprintf(out, "<b>%s</b>",
+                held == 0 ? "The policy was trained on these episodes"
+                          : "The policy was trained on a part of these episodes");
         fprintf(out, " (%lld of %lld): what it does on new ones may be worse.", (long long)trained,
                 (long long)(trained + held));
     }
@@ -141,11 +142,13 @@ void report_head(const Report *p) {
     fputs("</h1>\n<p><code>", out);
     html_text(out, r->policy_dir);
     fputs("</code></p>\n<p>", out);
-    fprintf(out, "%lld predictions in %lld episode%s, one every %lld frames (%.3g s). The policy sees %d "
-                 "observation%s and predicts %d actions, %.3g s at %g frames a second",
-            (long long)r->windows, (long long)r->dataset->n_episodes,
-            r->dataset->n_episodes == 1 ? "" : "s", (long long)r->stride, (double)r->stride / p->fps,
-            c->obs_state_horizon, c->obs_state_horizon == 1 ? "" : "s", r->S, r->S / p->fps, p->fps);
+    fprintf(
+        out,
+        "%lld predictions in %lld episode%s, one every %lld frames (%.3g s). The policy sees %d "
+        "observation%s and predicts %d actions, %.3g s at %g frames a second",
+        (long long)r->windows, (long long)r->dataset->n_episodes,
+        r->dataset->n_episodes == 1 ? "" : "s", (long long)r->stride, (double)r->stride / p->fps,
+        c->obs_state_horizon, c->obs_state_horizon == 1 ? "" : "s", r->S, r->S / p->fps, p->fps);
     if (r->training.step >= 0)
         fprintf(out, "; it was trained for %lld steps", (long long)r->training.step);
     fputs(".</p>\n", out);
@@ -159,9 +162,8 @@ void report_head(const Report *p) {
     fputs("</div>\n", out);
     figures_table(p, steps, n);
     fputs("<p class=\"note\">In grey: the error of a robot that ", out);
-    fputs(strcmp(r->stays, "observed state") == 0
-              ? "stays in the state it was last observed in. "
-              : "repeats the recorded action before. ",
+    fputs(strcmp(r->stays, "observed state") == 0 ? "stays in the state it was last observed in. "
+                                                  : "repeats the recorded action before. ",
           out);
     fputs("A policy that is worse than that is marked. Open loop: the recorded episode goes on "
           "whatever was predicted, so errors do not add up, nor are they corrected. The normalised "
@@ -204,7 +206,8 @@ void report_horizon(const Report *p) {
     double *lines[4];
     int shown = 0;
     for (int i = 0; i < 4; i++) lines[i] = NEW(double, r->S);
-    fputs("<section><h2>Error by time ahead</h2>\n<div class=\"key\"><span><i class=\"k-policy\"></i>policy, "
+    fputs("<section><h2>Error by time ahead</h2>\n<div class=\"key\"><span><i "
+          "class=\"k-policy\"></i>policy, "
           "mean</span><span><i class=\"k-band\"></i>policy, median to 95th percentile</span><span>"
           "<i class=\"k-stay\"></i>staying, mean</span></div><div class=\"panels\">\n",
           p->out);
@@ -215,8 +218,8 @@ void report_horizon(const Report *p) {
     }
     fputs("</div>\n", p->out);
     if (shown < r->measures.count)
-        fprintf(p->out, "<p class=\"note\">%d of %d values shown; all are in eval.json.</p>\n", shown - 1,
-                r->measures.count - 1);
+        fprintf(p->out, "<p class=\"note\">%d of %d values shown; all are in eval.json.</p>\n",
+                shown - 1, r->measures.count - 1);
     fputs("</section>\n", p->out);
     for (int i = 0; i < 4; i++) mem_free(lines[i]);
 }
@@ -234,11 +237,13 @@ static void pair(FILE *out, double policy, double stay) {
 void report_dimensions(const Report *p) {
     const EvalResult *r = p->r;
     FILE *out = p->out;
-    fputs("<section><h2>Every value of the action</h2>\n<p class=\"note\">As recorded, over all steps of "
+    fputs("<section><h2>Every value of the action</h2>\n<p class=\"note\">As recorded, over all "
+          "steps of "
           "all predictions.",
           out);
     if (r->arms > 0)
-        fputs(" Of the vectors that stand for one rotation the one nearest to the recorded is compared.",
+        fputs(" Of the vectors that stand for one rotation the one nearest to the recorded is "
+              "compared.",
               out);
     fputs("</p><div class=\"scroll\"><table><tr><th>Value</th><th class=\"l\">Unit</th><th>L1</th>"
           "<th>staying</th><th>MSE</th><th>staying</th></tr>\n",
@@ -265,7 +270,8 @@ void report_episodes(const Report *p) {
     const int64_t all = r->dataset->n_episodes;
     int64_t n = all < REPORT_EPISODES ? all : REPORT_EPISODES;
     FILE *out = p->out;
-    fputs("<section><h2>Episodes</h2>\n<div class=\"scroll\"><table><tr><th>Episode</th><th>Frames</th>"
+    fputs("<section><h2>Episodes</h2>\n<div "
+          "class=\"scroll\"><table><tr><th>Episode</th><th>Frames</th>"
           "<th>Predictions</th><th class=\"l\">Training</th>",
           out);
     for (int m = by;; m = last) {
@@ -287,8 +293,8 @@ void report_episodes(const Report *p) {
     }
     fputs("</table></div>\n", out);
     if (n < all)
-        fprintf(out, "<p class=\"note\">The first %lld of %lld; all are in eval.json.</p>\n", (long long)n,
-                (long long)all);
+        fprintf(out, "<p class=\"note\">The first %lld of %lld; all are in eval.json.</p>\n",
+                (long long)n, (long long)all);
     fputs("</section>\n", out);
 }
 
@@ -306,7 +312,8 @@ static void latency_chart(const Report *p) {
         counts[bin]++;
         most = counts[bin] > most ? counts[bin] : most;
     }
-    fputs("<figure><figcaption>Predictions by latency <small>number of them</small></figcaption>", p->out);
+    fputs("<figure><figcaption>Predictions by latency <small>number of them</small></figcaption>",
+          p->out);
     Chart c = chart_begin(p->out, x, (Range){0, 1.05 * (double)(most > 0 ? most : 1)},
                           "histogram of latency", "ms", false);
     for (int i = 0; i < BINS; i++)
@@ -320,7 +327,8 @@ void report_latency(const Report *p) {
     const EvalResult *r = p->r;
     FILE *out = p->out;
     if (r->latency.count == 0) return;
-    fputs("<section><h2>Latency</h2>\n<p class=\"note\">From a frame in memory to a chunk of actions: "
+    fputs("<section><h2>Latency</h2>\n<p class=\"note\">From a frame in memory to a chunk of "
+          "actions: "
           "scaling and encoding the newest images, then the prediction; earlier frames are encoded "
           "already, as on a robot. On this machine, as busy as it was.</p><div class=\"panels\">\n",
           out);
@@ -329,8 +337,10 @@ void report_latency(const Report *p) {
     const struct {
         const char *name;
         double value;
-    } rows[] = {{"median", r->latency.median}, {"95th percentile", r->latency.p95},
-                {"99th percentile", r->latency.p99}, {"slowest", r->latency.max},
+    } rows[] = {{"median", r->latency.median},
+                {"95th percentile", r->latency.p95},
+                {"99th percentile", r->latency.p99},
+                {"slowest", r->latency.max},
                 {"first, which prepares the device", r->first_latency}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         fprintf(out, "<tr><td>%s</td><td>", rows[i].name);
@@ -381,10 +391,11 @@ void report_settings(const Report *p) {
     }
     if (p->o->camera.known) {
         const CameraModel *m = &p->o->camera;
-        snprintf(text, sizeof text, "fx %.5g fy %.5g cx %.5g cy %.5g; pose %.5g %.5g %.5g %.5g %.5g %.5g in "
-                                    "the frame of the %s",
-                 m->fx, m->fy, m->cx, m->cy, m->pose[0], m->pose[1], m->pose[2], m->pose[3], m->pose[4],
-                 m->pose[5], m->on_gripper ? "end effector" : "base");
+        snprintf(text, sizeof text,
+                 "fx %.5g fy %.5g cx %.5g cy %.5g; pose %.5g %.5g %.5g %.5g %.5g %.5g in "
+                 "the frame of the %s",
+                 m->fx, m->fy, m->cx, m->cy, m->pose[0], m->pose[1], m->pose[2], m->pose[3],
+                 m->pose[4], m->pose[5], m->on_gripper ? "end effector" : "base");
         setting(out, "camera model", text);
     }
     fputs("</dl></section>\n", out);

@@ -8,13 +8,13 @@
 
 // What is shown at most; the page says so where it leaves something out.
 enum {
-    REPORT_MEASURES = 13,  // charts of errors by time ahead
+    REPORT_MEASURES = 13,   // charts of errors by time ahead
     REPORT_DIMENSIONS = 64, // rows of the table of values
-    REPORT_EPISODES = 100, // rows of the table of episodes
-    REPORT_CURVES = 14,    // values drawn of an episode
-    REPORT_THUMBNAILS = 8, // values drawn of a window
-    REPORT_CAMERAS = 3,    // frames shown of a window
-    REPORT_FRAME = 640,    // pixels, the widest a frame is stored
+    REPORT_EPISODES = 100,  // rows of the table of episodes
+    REPORT_CURVES = 14,     // values drawn of an episode
+    REPORT_THUMBNAILS = 8,  // values drawn of a window
+    REPORT_CAMERAS = 3,     // frames shown of a window
+    REPORT_FRAME = 640,     // pixels, the widest a frame is stored
 };
 
 typedef struct Report {
@@ -37,8 +37,8 @@ void report_settings(const Report *p);
 // report_windows.c: the worst predictions with their frames. Error: a frame cannot be read.
 CHECKED bool report_windows(const Report *p, Error *err);
 void report_curves(const Report *p);
-// report_frame.c: a frame as a figure, with the paths of a window's actions where the camera is known.
-// camera: position in the policy's.
+// report_frame.c: a frame as a figure, with the paths of a window's actions where the camera is
+// known. camera: position in the policy's.
 CHECKED bool report_frame(const Report *p, const EvalWindow *w, int camera, Error *err);
 
 // "left_x" of an action's values; unit "m" or "rad" of a pose's, else "".

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two colours carry meaning: blue is the policy, grey the robot that stays; ink is what was recorded.
+// Two colours carry meaning: blue is the policy, grey the robot that stays; ink is what was
+// recorded.
 #include "eval/report_internal.h"
 
 const char report_style[] =
@@ -47,7 +48,8 @@ const char report_style[] =
     "path.truth{stroke:var(--ink);stroke-width:1.5}path.thin{stroke:var(--policy);stroke-width:1;"
     "opacity:.55}path.band{fill:var(--band)}path.bar{fill:var(--policy)}circle.start{"
     "fill:var(--policy)}"
-    ".key{display:flex;flex-wrap:wrap;gap:4px 18px;color:var(--muted);font-size:13.5px;margin:6px 0}"
+    ".key{display:flex;flex-wrap:wrap;gap:4px 18px;color:var(--muted);font-size:13.5px;margin:6px "
+    "0}"
     ".key i{display:inline-block;width:20px;height:0;border-top:2px solid;vertical-align:middle;"
     "margin-right:6px}.key .k-band{height:10px;border:0;background:var(--band)}"
     ".k-policy{color:var(--policy)}.k-stay{color:var(--stay);border-top-style:dashed!important}"
@@ -62,7 +64,8 @@ const char report_style[] =
     "dl{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:4px 20px;margin:10px 0}"
     "dt{color:var(--muted)}dd{margin:0;overflow-wrap:anywhere}"
     "footer{margin-top:48px;color:var(--muted);font-size:13px}"
-    "@media(max-width:760px){body{padding:24px 16px 48px}.window{grid-template-columns:minmax(0,1fr)}"
+    "@media(max-width:760px){body{padding:24px 16px "
+    "48px}.window{grid-template-columns:minmax(0,1fr)}"
     "h1{font-size:23px}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}}"
     "@media print{:root{--paper:#fff;--ink:#000;--muted:#555;--line:#ccc;--grid:#e5e5e5;"
     "--card:#f4f4f4;--policy:#0a66c8;--band:#0a66c826;--stay:#888;--bad:#b93815}"

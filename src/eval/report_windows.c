@@ -20,11 +20,11 @@ static void caption(FILE *out, const EvalResult *r, int dimension) {
 
 // ---- the worst windows --------------------------------------------------------------------------
 
-// The predicted and the recorded action of a step, rotation vectors made comparable: `was` goes on from
-// the step before without a jump, `will` is the nearest to it. before: `was` of the step before, or
-// NULL.
-static void step_values(const EvalResult *r, const float *predicted, int64_t row, const double *before,
-                        double *was, double *will) {
+// The predicted and the recorded action of a step, rotation vectors made comparable: `was` goes on
+// from the step before without a jump, `will` is the nearest to it. before: `was` of the step
+// before, or NULL.
+static void step_values(const EvalResult *r, const float *predicted, int64_t row,
+                        const double *before, double *was, double *will) {
     for (int i = 0; i < r->A; i++) {
         was[i] = recorded(r, row, i);
         will[i] = predicted[i];
@@ -34,7 +34,8 @@ static void step_values(const EvalResult *r, const float *predicted, int64_t row
 }
 
 // Which values of an action to draw, the first ones being the most telling.
-static int choose_thumbnails(const EvalResult *r, const EvalWindow *w, int chosen[REPORT_THUMBNAILS]) {
+static int choose_thumbnails(const EvalResult *r, const EvalWindow *w,
+                             int chosen[REPORT_THUMBNAILS]) {
     static const int of_arm[] = {0, 1, 2, 6}; // the position and the gripper
     int n = 0;
     for (int k = 0; k < r->arms; k++)
@@ -91,8 +92,8 @@ static void window_numbers(const Report *p, const EvalWindow *w) {
     const EvalResult *r = p->r;
     FILE *out = p->out;
     const int most = 3; // measures in a line
-    fprintf(out, "<header><h3>Episode %lld, frame %lld <span>(", (long long)r->episodes[w->episode].index,
-            (long long)w->frame);
+    fprintf(out, "<header><h3>Episode %lld, frame %lld <span>(",
+            (long long)r->episodes[w->episode].index, (long long)w->frame);
     report_time(out, (double)w->frame / p->fps);
     fprintf(out, ")</span></h3><div class=\"note\">mean over %d step%s: ", w->valid,
             w->valid == 1 ? "" : "s");
@@ -150,7 +151,7 @@ bool report_windows(const Report *p, Error *err) {
 
 // The recorded actions of an episode (length, A), rotation vectors without jumps.
 static double *whole_record(const EvalResult *r, const Episode *e) {
-    double *out = NEW(double, e->length *r->A);
+    double *out = NEW(double, e->length * r->A);
     for (int64_t f = 0; f < e->length; f++) {
         double *row = out + f * r->A;
         for (int i = 0; i < r->A; i++) row[i] = recorded(r, e->first_row + f, i);
@@ -160,8 +161,8 @@ static double *whole_record(const EvalResult *r, const Episode *e) {
 }
 
 // Step s of a kept prediction, as near to the record as its rotation can be.
-static void chunk_step(const EvalResult *r, const EvalCurves *c, int64_t k, int s, const double *record,
-                       double *out) {
+static void chunk_step(const EvalResult *r, const EvalCurves *c, int64_t k, int s,
+                       const double *record, double *out) {
     const float *chunk = c->chunks + (k * r->S + s) * r->A;
     for (int i = 0; i < r->A; i++) out[i] = chunk[i];
     action_nearest(out, record + (c->frames[k] + s) * r->A, r->A, r->arms, out);
@@ -172,7 +173,8 @@ static int chunk_length(const EvalResult *r, const Episode *e, int64_t frame) {
     return (int)(left < r->S ? left : r->S);
 }
 
-static void episode_chart(const Report *p, const EvalCurves *c, const double *record, int dimension) {
+static void episode_chart(const Report *p, const EvalCurves *c, const double *record,
+                          int dimension) {
     const EvalResult *r = p->r;
     const Episode *e = &r->dataset->episodes[c->episode];
     double *line = NEW(double, e->length), *step = NEW(double, r->A), *chunk = NEW(double, r->S);
@@ -212,12 +214,14 @@ void report_curves(const Report *p) {
     int n = r->A < REPORT_CURVES ? r->A : REPORT_CURVES;
     fputs("<section><h2>Predicted against recorded</h2>\n<p class=\"note\">", p->out);
     if (r->n_curves < r->dataset->n_episodes)
-        fprintf(p->out, "The %d worst of %lld episodes. ", r->n_curves, (long long)r->dataset->n_episodes);
+        fprintf(p->out, "The %d worst of %lld episodes. ", r->n_curves,
+                (long long)r->dataset->n_episodes);
     if (n < r->A) fprintf(p->out, "The first %d of %d values. ", n, r->A);
-    fprintf(p->out, "Each thin line is a prediction, from the frame where it was made (dot) to its end; at "
-                    "most %d of an episode are drawn.</p><div class=\"key\"><span>"
-                    "<i class=\"k-policy\"></i>predicted</span><span><i class=\"k-truth\"></i>recorded"
-                    "</span></div>\n",
+    fprintf(p->out,
+            "Each thin line is a prediction, from the frame where it was made (dot) to its end; at "
+            "most %d of an episode are drawn.</p><div class=\"key\"><span>"
+            "<i class=\"k-policy\"></i>predicted</span><span><i class=\"k-truth\"></i>recorded"
+            "</span></div>\n",
             EVAL_CURVE_WINDOWS);
     for (int i = 0; i < r->n_curves; i++) {
         const EvalCurves *c = &r->curves[i];

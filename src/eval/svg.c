@@ -56,8 +56,10 @@ static double at_y(const Chart *c, double y) {
 
 // A number of an axis; huge and tiny ones with an exponent.
 static void tick_text(FILE *out, double value, int decimals) {
-    if (decimals > 4 || fabs(value) >= 1e5) fprintf(out, "%.3g", value);
-    else fprintf(out, "%.*f", decimals, value);
+    if (decimals > 4 || fabs(value) >= 1e5)
+        fprintf(out, "%.3g", value);
+    else
+        fprintf(out, "%.*f", decimals, value);
 }
 
 static void grid_y(const Chart *c, int most) {
@@ -65,8 +67,8 @@ static void grid_y(const Chart *c, int most) {
     int decimals, n = svg_ticks(c->y, most, ticks, &decimals);
     for (int i = 0; i < n; i++) {
         double y = at_y(c, ticks[i]);
-        fprintf(c->out, "<path class=\"%s\" d=\"M%.1f %.1fH%.1f\"/>", ticks[i] == 0 ? "zero" : "grid",
-                c->left, y, c->right);
+        fprintf(c->out, "<path class=\"%s\" d=\"M%.1f %.1fH%.1f\"/>",
+                ticks[i] == 0 ? "zero" : "grid", c->left, y, c->right);
         fprintf(c->out, "<text class=\"end\" x=\"%.1f\" y=\"%.1f\">", c->left - 5, y + 3.5);
         tick_text(c->out, ticks[i], decimals);
         fputs("</text>", c->out);
@@ -121,13 +123,14 @@ void chart_line(const Chart *c, double x0, double dx, const double *y, int64_t n
     fputs("\"/>", c->out);
 }
 
-void chart_band(const Chart *c, double x0, double dx, const double *low, const double *high, int64_t n,
-                const char *css) {
+void chart_band(const Chart *c, double x0, double dx, const double *low, const double *high,
+                int64_t n, const char *css) {
     int64_t every = n / MOST_POINTS + 1, last = -1;
     fprintf(c->out, "<path class=\"%s\" d=\"", css);
     for (int64_t i = 0; i < n; i += every) {
         if (!isfinite(low[i]) || !isfinite(high[i])) break;
-        fprintf(c->out, "%c%.1f %.1f", i ? 'L' : 'M', at_x(c, x0 + (double)i * dx), at_y(c, high[i]));
+        fprintf(c->out, "%c%.1f %.1f", i ? 'L' : 'M', at_x(c, x0 + (double)i * dx),
+                at_y(c, high[i]));
         last = i;
     }
     for (int64_t i = last; i >= 0; i -= every)
@@ -143,6 +146,6 @@ void chart_dot(const Chart *c, double x, double y, double radius, const char *cs
 
 void chart_bar(const Chart *c, double x0, double x1, double y, const char *css) {
     double left = at_x(c, x0), right = at_x(c, x1), top = at_y(c, y), zero = at_y(c, 0);
-    fprintf(c->out, "<path class=\"%s\" d=\"M%.1f %.1fV%.1fH%.1fV%.1fZ\"/>", css, left + 0.5, zero, top,
-            right - 0.5, zero);
+    fprintf(c->out, "<path class=\"%s\" d=\"M%.1f %.1fV%.1fH%.1fV%.1fZ\"/>", css, left + 0.5, zero,
+            top, right - 0.5, zero);
 }

@@ -29,15 +29,16 @@ typedef struct Chart {
     Range x, y;
 } Chart;
 
-// A field with grid, ticks and their numbers; label: what it shows, for who cannot see it; x_unit stands
-// at the axis' end, "" for none. Small: a thumbnail.
+// A field with grid, ticks and their numbers; label: what it shows, for who cannot see it; x_unit
+// stands at the axis' end, "" for none. Small: a thumbnail.
 Chart chart_begin(FILE *out, Range x, Range y, const char *label, const char *x_unit, bool small);
 void chart_end(const Chart *c);
-// Points x0 + i dx, y[i], i < n, as one line that is broken where y is NaN; at most about 600 of them.
+// Points x0 + i dx, y[i], i < n, as one line that is broken where y is NaN; at most about 600 of
+// them.
 void chart_line(const Chart *c, double x0, double dx, const double *y, int64_t n, const char *css);
 // The area between two lines over the same points.
-void chart_band(const Chart *c, double x0, double dx, const double *low, const double *high, int64_t n,
-                const char *css);
+void chart_band(const Chart *c, double x0, double dx, const double *low, const double *high,
+                int64_t n, const char *css);
 void chart_dot(const Chart *c, double x, double y, double radius, const char *css);
 // A bar from 0 to y between two x.
 void chart_bar(const Chart *c, double x0, double x1, double y, const char *css);

@@ -29,7 +29,8 @@ static void print_row(FILE *out, const char *name, const char *unit, const Summa
     fprintf(out, " %8.4g\n", all);
 }
 
-// The measures to print: all where they are few, else the first ones and the normalised, which is last.
+// The measures to print: all where they are few, else the first ones and the normalised, which is
+// last.
 static bool is_printed(const Measures *m, int i) {
     return m->count <= MOST_ROWS || i < MOST_ROWS - 1 || i == m->count - 1;
 }
@@ -37,8 +38,10 @@ static bool is_printed(const Measures *m, int i) {
 void eval_print(const EvalResult *r, FILE *out) {
     int steps[EVAL_COLUMNS];
     int n = eval_columns(r->S, r->dataset->fps, steps);
-    fprintf(out, "%lld predictions in %lld episodes, one every %lld frames; mean errors by time ahead\n\n",
-            (long long)r->windows, (long long)r->dataset->n_episodes, (long long)r->stride);
+    fprintf(
+        out,
+        "%lld predictions in %lld episodes, one every %lld frames; mean errors by time ahead\n\n",
+        (long long)r->windows, (long long)r->dataset->n_episodes, (long long)r->stride);
     fprintf(out, "  %-22s %-4s", "", "");
     for (int i = 0; i < n; i++) {
         char when[16];
@@ -56,6 +59,7 @@ void eval_print(const EvalResult *r, FILE *out) {
     if (r->measures.count > MOST_ROWS)
         fprintf(out, "  ... %d more in eval.json\n", r->measures.count - MOST_ROWS);
     if (r->latency.count > 0)
-        fprintf(out, "\nlatency of observing and predicting: %.1f ms (median), %.1f (p95), %.1f (p99)\n",
+        fprintf(out,
+                "\nlatency of observing and predicting: %.1f ms (median), %.1f (p95), %.1f (p99)\n",
                 r->latency.median, r->latency.p95, r->latency.p99);
 }

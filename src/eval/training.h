@@ -7,7 +7,7 @@
 #include "dataset/dataset.h"
 
 typedef enum EvalSeen {
-    SEEN_UNKNOWN,  // the checkpoint does not say, or was trained on another dataset
+    SEEN_UNKNOWN, // the checkpoint does not say, or was trained on another dataset
     SEEN_TRAINED,
     SEEN_HELD_OUT, // of the dataset it was trained on, but not trained on
 } EvalSeen;

@@ -8,19 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
 
 // What `write` puts out.
-#define WRITTEN(text, write)                                                                        \
-    char *text = NULL;                                                                              \
-    do {                                                                                            \
-        size_t size;                                                                                \
-        FILE *out = open_memstream(&text, &size);                                                   \
-        write;                                                                                      \
-        fclose(out);                                                                                \
+#define WRITTEN(text, write)                                                                       \
+    char *text = NULL;                                                                             \
+    do {                                                                                           \
+        size_t size;                                                                               \
+        FILE *out = open_memstream(&text, &size);                                                  \
+        write;                                                                                     \
+        fclose(out);                                                                               \
     } while (0)
 
 static void escapes(const char *in, const char *wanted) {
@@ -33,17 +33,18 @@ static void test_escaping(void **state) {
     (void)state;
     escapes("<a href=\"x\">&'", "&lt;a href=&quot;x&quot;&gt;&amp;&#39;");
     escapes("Grün – 桃 🤖", "Grün – 桃 🤖");
-    escapes("a\nb\x7f", "a\xef\xbf\xbd" "b\xef\xbf\xbd");
-    escapes("\xff\xc3(", "\xef\xbf\xbd\xef\xbf\xbd(");  // no UTF-8
+    escapes("a\nb\x7f", "a\xef\xbf\xbd"
+                        "b\xef\xbf\xbd");
+    escapes("\xff\xc3(", "\xef\xbf\xbd\xef\xbf\xbd("); // no UTF-8
     escapes("\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd");   // cut short
     escapes("\xc0\xaf\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 }
 
 static void test_base64(void **state) {
     (void)state;
-    static const char *const pairs[][2] = {{"", ""},         {"f", "Zg=="},     {"fo", "Zm8="},
-                                           {"foo", "Zm9v"},  {"foob", "Zm9vYg=="},
-                                           {"foobar", "Zm9vYmFy"}}; // RFC 4648, section 10
+    static const char *const pairs[][2] = {
+        {"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
+        {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"foobar", "Zm9vYmFy"}}; // RFC 4648, section 10
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
         WRITTEN(text, html_base64(out, (const uint8_t *)pairs[i][0], strlen(pairs[i][0])));
         assert_string_equal(text, pairs[i][1]);
@@ -69,7 +70,8 @@ static void test_numbers(void **state) {
     number(NAN, "–");
 }
 
-static void ticks(double low, double high, int most, int n, double first, double step, int decimals) {
+static void ticks(double low, double high, int most, int n, double first, double step,
+                  int decimals) {
     double at[MOST_TICKS];
     int digits, got = svg_ticks((Range){low, high}, most, at, &digits);
     assert_int_equal(got, n);
@@ -155,9 +157,9 @@ static void test_columns(void **state) {
 
 static void test_strides(void **state) {
     (void)state;
-    assert_int_equal(eval_default_stride(100, 30), 1);      // too few frames for 200 windows
+    assert_int_equal(eval_default_stride(100, 30), 1); // too few frames for 200 windows
     assert_int_equal(eval_default_stride(2238, 30), 11);
-    assert_int_equal(eval_default_stride(30000, 30), 15);   // half a second
+    assert_int_equal(eval_default_stride(30000, 30), 15);    // half a second
     assert_int_equal(eval_default_stride(1000000, 30), 200); // at most 5000 windows
     assert_int_equal(eval_default_stride(1000, 0), 1);
 }

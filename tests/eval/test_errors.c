@@ -4,10 +4,10 @@
 #include <math.h>
 #include <string.h>
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
 
 static void near(double got, double wanted, double tolerance) {
     if (!(fabs(got - wanted) <= tolerance)) fail_msg("%.17g, not %.17g", got, wanted);
@@ -68,9 +68,9 @@ static void test_measures_of_poses(void **state) {
     assert_string_equal(m.of[3].name, "position of arm 2");
     assert_int_equal(m.of[6].kind, MEASURE_NORMALIZED);
     double a[14] = {0}, b[14] = {0}, out[6];
-    a[0] = 0.003, a[1] = 0.004;  // 5 mm
-    b[7 + 2] = -0.010;           // 10 mm of the second arm
-    b[5] = M_PI / 6;             // 30 degrees
+    a[0] = 0.003, a[1] = 0.004;    // 5 mm
+    b[7 + 2] = -0.010;             // 10 mm of the second arm
+    b[5] = M_PI / 6;               // 30 degrees
     a[7 + 6] = 0.25, b[7 + 6] = 1; // gripper of the second arm
     measures_take(&m, a, b, out);
     near(out[0], 5, 1e-12);
@@ -159,8 +159,8 @@ static void test_camera_flags(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_quantiles),         cmocka_unit_test(test_summaries_pass_over_nan),
-        cmocka_unit_test(test_rotations),         cmocka_unit_test(test_measures_of_poses),
+        cmocka_unit_test(test_quantiles),          cmocka_unit_test(test_summaries_pass_over_nan),
+        cmocka_unit_test(test_rotations),          cmocka_unit_test(test_measures_of_poses),
         cmocka_unit_test(test_measures_of_values), cmocka_unit_test(test_camera),
         cmocka_unit_test(test_camera_flags),
     };

@@ -18,7 +18,7 @@
 // What is reported of long runs: sizes stay bounded.
 enum {
     EVAL_CURVES = 4,         // episodes whose predictions are drawn, the worst first
-    EVAL_CURVE_WINDOWS = 40, // predictions drawn in one of them
+    EVAL_CURVE_WINDOWS = 24, // predictions drawn in one of them
     EVAL_WORST = 8,          // windows shown with their frames
     EVAL_LEAST_WINDOWS =
         200, // of a default stride: fewer frames between two predictions than half a

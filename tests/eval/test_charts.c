@@ -5,13 +5,13 @@
 #include "eval/svg.h"
 #include "formats/image.h"
 #include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 
 // What `write` puts out.
 #define WRITTEN(text, write)                                                                       \

@@ -2,12 +2,12 @@
 #include "eval/camera.h"
 #include "eval/errors.h"
 #include <math.h>
-#include <string.h>
-
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
 
 static void near(double got, double wanted, double tolerance) {
     if (!(fabs(got - wanted) <= tolerance)) fail_msg("%.17g, not %.17g", got, wanted);

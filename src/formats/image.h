@@ -21,6 +21,8 @@ CHECKED bool image_decode(const void *bytes, size_t size, const char *name, Imag
 // PNG bytes of an image; *out is freed with mem_free.
 CHECKED bool image_encode_png(const Image *image, uint8_t **out, size_t *size, Error *err);
 CHECKED bool image_write_png(const char *path, const Image *image, Error *err);
+// JPEG bytes of an image (4:2:0, full range, for looking at); *out is freed with mem_free.
+CHECKED bool image_encode_jpeg(const Image *image, uint8_t **out, size_t *size, Error *err);
 
 // Resizes (h, w, 3) to (out_h, out_w, 3): per axis, box (area) averaging where the axis shrinks and
 // bilinear interpolation with pixel centres at half integers where it grows; equal sizes copy.

@@ -30,4 +30,8 @@ typedef struct BenchPeak {
 // bench_peak.c. Error: no memory, or an op failed.
 CHECKED bool bench_peak(Device *d, BenchPeak *out, Error *err);
 
+// bench_loader.c: `tact bench --loader`, a command of its own with its own options.
+bool bench_loader_wanted(int argc, char **argv);
+int bench_loader(int argc, char **argv);
+
 #endif

@@ -162,6 +162,7 @@ static void free_bench(Bench *b) {
 }
 
 int cmd_bench(int argc, char **argv) {
+    if (bench_loader_wanted(argc, argv)) return bench_loader(argc, argv);
     Bench b = {.steps = 5, .cameras = 1, .image = "240x320"};
     const Option options[] = {
         {"steps", OPTION_INT, &b.steps, 1, 100000, "steps to time, after some to warm up"},
@@ -174,7 +175,7 @@ int cmd_bench(int argc, char **argv) {
         printf("tact bench: time of a training step on synthetic batches\n\n");
         options_print(options, count);
         printf("\nThe flags of tact train that shape the model (--policy.*), --batch_size, --threads and "
-               "--seed\napply.\n");
+               "--seed\napply. Another benchmark: tact bench --loader (its help: --loader --help).\n");
         return EXIT_OK;
     }
     Error err;

@@ -12,8 +12,8 @@ enum { ALIGNMENT = 64, BLOCK_BYTES = 1 << 16 };
 // longer than setting it to zero.
 enum { HUGE_PAGE = 2 << 20, LARGE = 4 << 20 };
 
-void *mem_try(size_t bytes) {
-    size_t alignment = bytes < LARGE ? ALIGNMENT : HUGE_PAGE;
+void *mem_try_aligned(size_t bytes, size_t alignment) {
+    if (bytes >= LARGE) alignment = HUGE_PAGE;
     if (bytes > SIZE_MAX - alignment) return NULL;
     size_t rounded = (bytes + alignment - 1) / alignment * alignment;
     if (rounded == 0) rounded = alignment;
@@ -21,6 +21,10 @@ void *mem_try(size_t bytes) {
     if (p && alignment == HUGE_PAGE) (void)madvise(p, rounded, MADV_HUGEPAGE);
     if (p) memset(p, 0, rounded);
     return p;
+}
+
+void *mem_try(size_t bytes) {
+    return mem_try_aligned(bytes, ALIGNMENT);
 }
 
 void *mem_alloc(size_t bytes) {

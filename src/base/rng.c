@@ -16,7 +16,7 @@ static uint64_t next64(RngStream *s) {
 }
 
 // As rng_words for LANES blocks at once, so that the compiler can use vectors.
-enum { LANES = 16 };
+enum { LANES = 32 };
 
 static void many_words(uint32_t out[4][LANES], RngKey key, uint64_t block) {
     uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];

@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Device memory is host memory here. mem_alloc aligns to 64 only, hence aligned_alloc.
+// Device memory is host memory here.
 #include "base/memory.h"
 #include "ops/ref/ref.h"
-#include <stdlib.h>
 #include <string.h>
 
 enum { ALIGNMENT = 256 };
 
 void *ref_alloc(Device *d, size_t bytes) {
-    void *p = NULL;
-    if (bytes <= PTRDIFF_MAX - ALIGNMENT) {
-        size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-        if (rounded == 0) rounded = ALIGNMENT;
-        p = aligned_alloc(ALIGNMENT, rounded);
-        if (p) memset(p, 0, rounded);
-    }
+    void *p = bytes <= PTRDIFF_MAX - ALIGNMENT ? mem_try_aligned(bytes, ALIGNMENT) : NULL;
     if (!p)
         device_fail(d, "out of memory: %.1f MiB more are needed; use a smaller --batch_size",
                     (double)bytes / (1 << 20));
@@ -23,7 +16,7 @@ void *ref_alloc(Device *d, size_t bytes) {
 
 void ref_release(Device *d, void *p) {
     (void)d;
-    free(p);
+    mem_free(p);
 }
 
 void ref_upload(Device *d, void *device_dst, const void *host_src, size_t bytes) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tact bench --loader: how fast batches come, without the model: with no frame cache, with an empty one,
-// and with a full one.
+// tact bench --loader: how fast batches come, without the model: with no frame cache, with an empty
+// one, and with a full one.
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -37,8 +37,11 @@ CHECKED static bool open_data(LoaderBench *b, Error *err) {
     TrainConfig *c = &b->config;
     PolicyConfig *p = &c->policy;
     const DatasetConfig *d = &c->dataset;
-    const DatasetOptions options = {.repo_id = d->repo_id, .root = d->root, .need_videos = true,
-                                    .episodes = d->episodes.values, .n_episodes = d->episodes.count};
+    const DatasetOptions options = {.repo_id = d->repo_id,
+                                    .root = d->root,
+                                    .need_videos = true,
+                                    .episodes = d->episodes.values,
+                                    .n_episodes = d->episodes.count};
     if (!dataset_open(&options, &b->dataset, err) || !policy_from_dataset(p, b->dataset, err))
         return false;
     for (int i = 0; i < p->n_cameras; i++)
@@ -58,28 +61,44 @@ CHECKED static bool open_data(LoaderBench *b, Error *err) {
 static LoaderOptions loader_options(const LoaderBench *b) {
     const TrainConfig *c = &b->config;
     const PolicyConfig *p = &c->policy;
-    return (LoaderOptions){
-        .dataset = b->dataset, .window = policy_window(p), .state = p->state_dim ? &b->state : NULL,
-        .env = p->env_dim ? &b->env : NULL, .action = &b->action, .cameras = b->cameras,
-        .n_cameras = p->n_cameras, .height = p->image_height, .width = p->image_width,
-        .rows = b->rows, .n_rows = b->dataset->rows, .batch_size = c->batch_size,
-        .num_workers = c->num_workers, .prefetch = c->prefetch_factor, .shuffle = true,
-        .drop_last = true, .seed = (uint64_t)c->seed, .cache = b->cache,
-        .transforms = c->dataset.image_transforms.enable ? &b->transforms : NULL};
+    return (LoaderOptions){.dataset = b->dataset,
+                           .window = policy_window(p),
+                           .state = p->state_dim ? &b->state : NULL,
+                           .env = p->env_dim ? &b->env : NULL,
+                           .action = &b->action,
+                           .cameras = b->cameras,
+                           .n_cameras = p->n_cameras,
+                           .height = p->image_height,
+                           .width = p->image_width,
+                           .rows = b->rows,
+                           .n_rows = b->dataset->rows,
+                           .batch_size = c->batch_size,
+                           .num_workers = c->num_workers,
+                           .prefetch = c->prefetch_factor,
+                           .shuffle = true,
+                           .drop_last = true,
+                           .seed = (uint64_t)c->seed,
+                           .cache = b->cache,
+                           .transforms =
+                               c->dataset.image_transforms.enable ? &b->transforms : NULL};
 }
 
 static void open_cache(LoaderBench *b) {
     const TrainConfig *c = &b->config;
     const PolicyConfig *p = &c->policy;
-    const FrameCacheOptions options = {
-        .dataset = b->dataset, .cameras = b->cameras, .n_cameras = p->n_cameras,
-        .height = p->image_height, .width = p->image_width, .mode = c->dataset.frame_cache,
-        .dir = b->dir, .limit_gb = c->dataset.frame_cache_gb};
+    const FrameCacheOptions options = {.dataset = b->dataset,
+                                       .cameras = b->cameras,
+                                       .n_cameras = p->n_cameras,
+                                       .height = p->image_height,
+                                       .width = p->image_width,
+                                       .mode = c->dataset.frame_cache,
+                                       .dir = b->dir,
+                                       .limit_gb = c->dataset.frame_cache_gb};
     frame_cache_open(&options, &b->cache);
 }
 
-// From the start of the loader on. A pass that is to fill the cache goes on, uncounted, to the epoch's
-// end.
+// From the start of the loader on. A pass that is to fill the cache goes on, uncounted, to the
+// epoch's end.
 CHECKED static bool run_pass(LoaderBench *b, Pass *out, bool fill, Error *err) {
     const LoaderOptions options = loader_options(b);
     Loader *l;
@@ -103,7 +122,10 @@ CHECKED static bool run_pass(LoaderBench *b, Pass *out, bool fill, Error *err) {
 
 CHECKED static bool run_passes(LoaderBench *b, Error *err) {
     const char *place = b->config.dataset.frame_cache_dir, *tmp = getenv("TMPDIR");
-    snprintf(b->dir, sizeof b->dir, "%s/tact-bench-XXXXXX", place ? place : tmp && *tmp ? tmp : "/tmp");
+    snprintf(b->dir, sizeof b->dir, "%s/tact-bench-XXXXXX",
+             place         ? place
+             : tmp && *tmp ? tmp
+                           : "/tmp");
     if (!mkdtemp(b->dir)) {
         fail_errno(err, "%s: cannot make it", b->dir);
         b->dir[0] = 0;
@@ -123,17 +145,18 @@ CHECKED static bool run_passes(LoaderBench *b, Error *err) {
 static void print_json(const LoaderBench *b) {
     const TrainConfig *c = &b->config;
     const PolicyConfig *p = &c->policy;
-    json_t *j = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:b}", "dataset", b->dataset->root,
-                          "frame_cache", frame_cache_kind(b->cache), "cameras", p->n_cameras, "height",
-                          p->image_height, "width", p->image_width, "obs_state_horizon",
-                          p->obs_state_horizon, "batch_size", c->batch_size, "num_workers",
-                          c->num_workers, "image_transforms", c->dataset.image_transforms.enable);
+    json_t *j = json_pack(
+        "{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:b}", "dataset", b->dataset->root, "frame_cache",
+        frame_cache_kind(b->cache), "cameras", p->n_cameras, "height", p->image_height, "width",
+        p->image_width, "obs_state_horizon", p->obs_state_horizon, "batch_size", c->batch_size,
+        "num_workers", c->num_workers, "image_transforms", c->dataset.image_transforms.enable);
     for (int i = 0; i < PASSES; i++) {
         const Pass *s = &b->passes[i];
         if (s->batches == 0) continue;
         json_object_set_new(j, pass_names[i],
-                            json_pack("{s:I, s:f, s:f, s:f, s:f}", "batches", (json_int_t)s->batches,
-                                      "seconds", s->seconds, "first_batch_s", s->first, "batches_per_s",
+                            json_pack("{s:I, s:f, s:f, s:f, s:f}", "batches",
+                                      (json_int_t)s->batches, "seconds", s->seconds,
+                                      "first_batch_s", s->first, "batches_per_s",
                                       (double)s->batches / s->seconds, "frames_per_s",
                                       (double)s->frames / s->seconds));
     }
@@ -146,13 +169,14 @@ static void print_json(const LoaderBench *b) {
 static void print_text(const LoaderBench *b) {
     const TrainConfig *c = &b->config;
     const PolicyConfig *p = &c->policy;
-    printf("loader, batch %d, T=%d, %d camera%s %dx%d, %d workers, frame cache: %s\n", c->batch_size,
-           p->obs_state_horizon, p->n_cameras, p->n_cameras == 1 ? "" : "s", p->image_height,
-           p->image_width, c->num_workers, frame_cache_kind(b->cache));
+    printf("loader, batch %d, T=%d, %d camera%s %dx%d, %d workers, frame cache: %s\n",
+           c->batch_size, p->obs_state_horizon, p->n_cameras, p->n_cameras == 1 ? "" : "s",
+           p->image_height, p->image_width, c->num_workers, frame_cache_kind(b->cache));
     for (int i = 0; i < PASSES; i++) {
         const Pass *s = &b->passes[i];
         if (s->batches == 0) continue;
-        printf("  %-5s %10.1f frames/s %9.2f batches/s   %lld batches in %.2f s, the first after %.3f s\n",
+        printf("  %-5s %10.1f frames/s %9.2f batches/s   %lld batches in %.2f s, the first after "
+               "%.3f s\n",
                pass_names[i], (double)s->frames / s->seconds, (double)s->batches / s->seconds,
                (long long)s->batches, s->seconds, s->first);
     }
@@ -188,12 +212,14 @@ int bench_loader(int argc, char **argv) {
     Error err;
     int code = EXIT_OK;
     if (cli_wants_help(argc, argv)) {
-        printf("tact bench --loader: frames a second from disk to batches, without a frame cache, while "
+        printf("tact bench --loader: frames a second from disk to batches, without a frame cache, "
+               "while "
                "it is\nfilled, and full\n\n");
         options_print(options, count);
-        printf("\nThe flags of tact train that shape batches (--dataset.*, --policy.*, --batch_size, "
-               "--num_workers,\n--prefetch_factor, --seed) apply. The cache is made in "
-               "--dataset.frame_cache_dir, or $TMPDIR, and removed.\n");
+        printf(
+            "\nThe flags of tact train that shape batches (--dataset.*, --policy.*, --batch_size, "
+            "--num_workers,\n--prefetch_factor, --seed) apply. The cache is made in "
+            "--dataset.frame_cache_dir, or $TMPDIR, and removed.\n");
         return EXIT_OK;
     }
     train_config_default(&b.config);
@@ -208,8 +234,10 @@ int bench_loader(int argc, char **argv) {
         code = cli_error(&err, EXIT_ERROR);
         goto done;
     }
-    if (b.json) print_json(&b);
-    else print_text(&b);
+    if (b.json)
+        print_json(&b);
+    else
+        print_text(&b);
 done:
     free_bench(&b);
     return code;

@@ -18,10 +18,10 @@ enum { ABSENT, BUSY, PRESENT };
 
 // One camera's frames.
 typedef struct Store {
-    FrameFile file;           // fd -1: in memory
-    uint8_t *memory;          // (rows, frame), touched as it is filled; NULL: in the file
-    _Atomic uint8_t *state;   // (rows)
-    _Atomic uint64_t *sums;   // (rows) of a file: checksums of what is PRESENT
+    FrameFile file;         // fd -1: in memory
+    uint8_t *memory;        // (rows, frame), touched as it is filled; NULL: in the file
+    _Atomic uint8_t *state; // (rows)
+    _Atomic uint64_t *sums; // (rows) of a file: checksums of what is PRESENT
 } Store;
 
 struct FrameCache {
@@ -43,15 +43,16 @@ static int64_t number_in(const char *path, const char *word) {
     FILE *f = fopen(path, "r");
     while (f && number < 0 && fgets(line, sizeof line, f)) {
         long long found;
-        if (strncmp(line, word, strlen(word)) == 0 && sscanf(line + strlen(word), "%lld", &found) == 1)
+        if (strncmp(line, word, strlen(word)) == 0 &&
+            sscanf(line + strlen(word), "%lld", &found) == 1)
             number = found;
     }
     if (f) fclose(f);
     return number;
 }
 
-// Bytes of memory this process may still take: the machine's, or its control group's where that has a
-// limit (containers).
+// Bytes of memory this process may still take: the machine's, or its control group's where that has
+// a limit (containers).
 static int64_t memory_available(void) {
     int64_t machine = number_in("/proc/meminfo", "MemAvailable:");
     int64_t most = number_in("/sys/fs/cgroup/memory.max", "");
@@ -131,8 +132,9 @@ CHECKED static bool open_files(const FrameCacheOptions *o, FrameCache **out, Err
         frame_files_space(o->dir, &used, &left);
         int64_t limit = limit_bytes(o->limit_gb, (used + left) / 2);
         if (pass == 1 && bytes > 0 && !frame_files_evict(o->dir, bytes, limit))
-            ok = fail(err, "%s: %.1f GB of frames do not fit the %.1f GB allowed there "
-                           "(--dataset.frame_cache_gb)",
+            ok = fail(err,
+                      "%s: %.1f GB of frames do not fit the %.1f GB allowed there "
+                      "(--dataset.frame_cache_gb)",
                       o->dir, (double)bytes / 1e9, (double)limit / 1e9);
         for (int i = 0; ok && i < o->n_cameras; i++) {
             Store *s = &c->stores[i];
@@ -222,7 +224,8 @@ static void warn_once(FrameCache *c, const char *text) {
 static void drop_damaged(FrameCache *c, Store *s, int64_t row) {
     char text[4400];
     uint8_t present = PRESENT;
-    snprintf(text, sizeof text, "%s: a frame in it is damaged; such frames are decoded again", s->file.path);
+    snprintf(text, sizeof text, "%s: a frame in it is damaged; such frames are decoded again",
+             s->file.path);
     warn_once(c, text);
     if (!atomic_compare_exchange_strong(&s->state[row], &present, BUSY)) return;
     frame_file_clear(&s->file, row);

@@ -31,8 +31,8 @@ _Static_assert(sizeof(Header) == HEADER_BYTES, "the header is one block of a dis
 
 // ---- checksums --------------------------------------------------------------------------------
 
-// A step maps a lane's state one to one, so that any change within eight bytes changes the sum; larger
-// ones pass with a probability of 2^-64.
+// A step maps a lane's state one to one, so that any change within eight bytes changes the sum;
+// larger ones pass with a probability of 2^-64.
 static uint64_t mix(uint64_t lane, uint64_t word) {
     lane = (lane ^ word) * 0x9E3779B97F4A7C15u;
     return lane ^ lane >> 29;
@@ -106,8 +106,10 @@ static bool write_at(int fd, const void *data, size_t size, int64_t at) {
 // ---- opening ----------------------------------------------------------------------------------
 
 static Header header_of(const FrameFile *f) {
-    Header h = {.version = FRAME_FILE_VERSION, .height = (uint32_t)f->height,
-                .width = (uint32_t)f->width, .rows = (uint64_t)f->rows};
+    Header h = {.version = FRAME_FILE_VERSION,
+                .height = (uint32_t)f->height,
+                .width = (uint32_t)f->width,
+                .rows = (uint64_t)f->rows};
     memcpy(h.magic, magic, sizeof h.magic);
     memcpy(h.key, f->key, sizeof h.key);
     h.checksum = checksum(&h, offsetof(Header, checksum), 0);
@@ -144,7 +146,8 @@ CHECKED static bool make(const FrameFile *f, int fd, Error *err) {
 
 static bool is_at(int fd, const char *path) {
     struct stat a, b;
-    return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
 }
 
 // Locks what is open for use, made first where nobody else has it. *again: the file was removed
@@ -220,7 +223,8 @@ bool frame_file_read(const FrameFile *f, int64_t row, uint64_t sum, uint8_t *rgb
            checksum(rgb, bytes, row_seed(f, row)) == sum;
 }
 
-bool frame_file_write(const FrameFile *f, int64_t row, const uint8_t *rgb, uint64_t *sum, Error *err) {
+bool frame_file_write(const FrameFile *f, int64_t row, const uint8_t *rgb, uint64_t *sum,
+                      Error *err) {
     size_t bytes = (size_t)frame_bytes(f->height, f->width);
     *sum = checksum(rgb, bytes, row_seed(f, row));
     return (write_at(f->fd, rgb, bytes, frame_place(f, row)) &&
@@ -271,7 +275,8 @@ static Found *list(const char *dir, int64_t *count) {
         Found *f = &found[*count];
         if (!is_frame_file(e->d_name)) continue;
         int n = snprintf(f->path, sizeof f->path, "%s/%s", dir, e->d_name);
-        if (n < 0 || (size_t)n >= sizeof f->path || lstat(f->path, &st) != 0 || !S_ISREG(st.st_mode))
+        if (n < 0 || (size_t)n >= sizeof f->path || lstat(f->path, &st) != 0 ||
+            !S_ISREG(st.st_mode))
             continue;
         f->bytes = (int64_t)st.st_size;
         f->used = st.st_mtim;
@@ -284,7 +289,8 @@ static Found *list(const char *dir, int64_t *count) {
 // Removes a file unless someone has it open. Whoever opens it at this moment sees that it is gone.
 static bool remove_unused(const char *path) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool removed = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && is_at(fd, path) && unlink(path) == 0;
+    bool removed =
+        fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && is_at(fd, path) && unlink(path) == 0;
     if (fd >= 0) close(fd);
     return removed;
 }

@@ -8,8 +8,9 @@
 //
 // Numbers are the machine's own: a file serves the kind of machine that made it.
 //
-// Frames are read and written with pread and pwrite, not through a mapping: where the disk fails, or
-// someone cuts the file short, that is an error code, while a mapping would end the process (SIGBUS).
+// Frames are read and written with pread and pwrite, not through a mapping: where the disk fails,
+// or someone cuts the file short, that is an error code, while a mapping would end the process
+// (SIGBUS).
 #ifndef TACT_LOADER_FRAME_FILE_H
 #define TACT_LOADER_FRAME_FILE_H
 
@@ -30,10 +31,12 @@ typedef struct FrameFile {
 
 // Bytes of a whole file.
 int64_t frame_file_bytes(int height, int width, int64_t rows);
-// Whether there is a whole file for f's key, height, width and rows in dir: opening it takes no space.
+// Whether there is a whole file for f's key, height, width and rows in dir: opening it takes no
+// space.
 bool frame_file_exists(const FrameFile *f, const char *dir);
-// Opens dir/KEY.frames for f's key, height, width and rows; makes it, or makes it anew when it does not
-// fit them or is damaged. All its space is reserved first, so that a disk that is full says so here.
+// Opens dir/KEY.frames for f's key, height, width and rows; makes it, or makes it anew when it does
+// not fit them or is damaged. All its space is reserved first, so that a disk that is full says so
+// here.
 CHECKED bool frame_file_open(FrameFile *f, const char *dir, Error *err);
 void frame_file_close(FrameFile *f);
 

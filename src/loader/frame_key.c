@@ -27,7 +27,8 @@ CHECKED static bool add_file(Sha256 *s, const Dataset *ds, const char *path, Err
     return true;
 }
 
-bool frame_key(const Dataset *ds, int camera, int height, int width, char out[FRAME_KEY], Error *err) {
+bool frame_key(const Dataset *ds, int camera, int height, int width, char out[FRAME_KEY],
+               Error *err) {
     const Feature *f = ds->cameras[camera];
     const char *last = NULL;
     char decoder[128];

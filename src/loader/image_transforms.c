@@ -50,9 +50,10 @@ static DrawnTransform draw_one(const ImageTransform *t, int height, int width, R
     return d;
 }
 
-int image_transforms_draw(const ImageTransforms *t, int64_t epoch, int64_t row, int camera, int height,
-                          int width, DrawnTransform *out) {
-    RngStream rng = {.key = {.seed = t->seed, .step = (uint32_t)epoch,
+int image_transforms_draw(const ImageTransforms *t, int64_t epoch, int64_t row, int camera,
+                          int height, int width, DrawnTransform *out) {
+    RngStream rng = {.key = {.seed = t->seed,
+                             .step = (uint32_t)epoch,
                              .site = SITE_TRANSFORMS + (uint32_t)camera},
                      .next = (uint64_t)row * WORDS_A_DRAW};
     bool taken[MAX_IMAGE_TRANSFORMS] = {false};
@@ -117,9 +118,11 @@ static bool read_translate(const json_t *value, double translate[2]) {
     return true;
 }
 
-CHECKED static bool read_transform(ImageTransform *t, const char *name, const json_t *value, Error *err) {
+CHECKED static bool read_transform(ImageTransform *t, const char *name, const json_t *value,
+                                   Error *err) {
     const char *type = json_string_value(json_object_get(value, "type"));
-    const json_t *kwargs = json_object_get(value, "kwargs"), *weight = json_object_get(value, "weight");
+    const json_t *kwargs = json_object_get(value, "kwargs"),
+                 *weight = json_object_get(value, "weight");
     *t = (ImageTransform){.weight = weight ? json_number_value(weight) : 1};
     if ((weight && !json_is_number(weight)) || !(t->weight < 1e9))
         return fail(err, FLAG ": %s: its weight is no number", name);
@@ -132,15 +135,19 @@ CHECKED static bool read_transform(ImageTransform *t, const char *name, const js
         bool affine = r->kind == TRANSFORM_AFFINE;
         t->kind = r->kind;
         if (json_object_size(kwargs) > 1 && !(affine && json_object_size(kwargs) == 2 && translate))
-            return fail(err, FLAG ": %s: %s takes %s%s alone; list others as transforms of their own", name,
-                        type, r->argument, affine ? " and translate" : "");
+            return fail(err,
+                        FLAG ": %s: %s takes %s%s alone; list others as transforms of their own",
+                        name, type, r->argument, affine ? " and translate" : "");
         if (!read_range(range, r, &t->low, &t->high) || !read_translate(translate, t->translate))
-            return fail(err, FLAG ": %s: %s must be [LOW, HIGH] between %g and %g%s", name, r->argument,
-                        r->least, r->most, affine ? ", translate two numbers from 0 to 1" : "");
+            return fail(err, FLAG ": %s: %s must be [LOW, HIGH] between %g and %g%s", name,
+                        r->argument, r->least, r->most,
+                        affine ? ", translate two numbers from 0 to 1" : "");
         return true;
     }
-    return fail(err, FLAG ": %s: type %.40s with these kwargs is not known; see ColorJitter (brightness, "
-                     "contrast, saturation, hue), SharpnessJitter (sharpness), RandomAffine (degrees)",
+    return fail(err,
+                FLAG
+                ": %s: type %.40s with these kwargs is not known; see ColorJitter (brightness, "
+                "contrast, saturation, hue), SharpnessJitter (sharpness), RandomAffine (degrees)",
                 name, type);
 }
 

@@ -47,8 +47,9 @@ typedef struct LoaderOptions {
 
 typedef struct Loader Loader;
 
-// Starts the workers, which fill the cache while they have no batch to prepare. Order: epoch e visits every row once; the permutation is a function of (seed,
-// e) alone, so batch n is the same whatever the workers and the cache, and after a resume.
+// Starts the workers, which fill the cache while they have no batch to prepare. Order: epoch e visits
+// every row once; the permutation is a function of (seed, e) alone, so batch n is the same whatever the
+// workers and the cache, and after a resume.
 CHECKED bool loader_open(const LoaderOptions *options, Loader **out, Error *err);
 // The next batch, in order; valid until the next call. Waits when it is not ready. A worker's error
 // (a truncated video, say) comes out here, at the batch that hit it.

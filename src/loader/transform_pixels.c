@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The transforms themselves, on uint8 frames. Where torchvision rounds down or in float32, so does this.
+// The transforms themselves, on uint8 frames. Where torchvision rounds down or in float32, so does
+// this.
 #include "loader/image_transforms.h"
 
 #include <math.h>
@@ -59,8 +60,8 @@ static void turn_hue(uint8_t *p, float turn) {
     h -= floorf(h);
     float sixth = floorf(h * 6), f = h * 6 - sixth;
     float low = v * (1 - s), down = v * (1 - s * f), up = v * (1 - s * (1 - f));
-    const float out[6][3] = {{v, up, low}, {down, v, low}, {low, v, up},
-                             {low, down, v}, {up, low, v}, {v, low, down}};
+    const float out[6][3] = {{v, up, low},   {down, v, low}, {low, v, up},
+                             {low, down, v}, {up, low, v},   {v, low, down}};
     const float *to = out[(int)sixth % 6];
     for (int k = 0; k < 3; k++) p[k] = (uint8_t)(fminf(fmaxf(to[k], 0), 1) * back);
 }
@@ -78,16 +79,16 @@ static void sharpness(uint8_t *rgb, int height, int width, float factor, uint8_t
         const uint8_t *m = before + (size_t)y * row, *a = m - row, *b = m + row;
         uint8_t *out = rgb + (size_t)y * row;
         for (size_t i = 3; i < row - 3; i++) {
-            int sum = a[i - 3] + a[i] + a[i + 3] + m[i - 3] + 5 * m[i] + m[i + 3] + b[i - 3] + b[i] +
-                      b[i + 3];
+            int sum = a[i - 3] + a[i] + a[i + 3] + m[i - 3] + 5 * m[i] + m[i + 3] + b[i - 3] +
+                      b[i] + b[i + 3];
             float own = (float)m[i], blurred = (float)((2 * sum + 13) / 26);
             out[i] = cut(own + (1 - factor) * (blurred - own));
         }
     }
 }
 
-// Rotates about the frame's middle by `degrees` clockwise, then shifts; the nearest pixel is taken, and
-// black where there is none.
+// Rotates about the frame's middle by `degrees` clockwise, then shifts; the nearest pixel is taken,
+// and black where there is none.
 static void affine(uint8_t *rgb, int height, int width, const DrawnTransform *t, uint8_t *before) {
     double turn = t->factor * 3.14159265358979323846 / 180, c = cos(turn), s = sin(turn);
     double middle_x = 0.5 * (width - 1), middle_y = 0.5 * (height - 1);
@@ -99,8 +100,10 @@ static void affine(uint8_t *rgb, int height, int width, const DrawnTransform *t,
             int from_x = (int)rint(c * dx + s * dy + middle_x);
             int from_y = (int)rint(-s * dx + c * dy + middle_y);
             bool inside = from_x >= 0 && from_x < width && from_y >= 0 && from_y < height;
-            if (inside) memcpy(rgb, before + ((size_t)from_y * (size_t)width + (size_t)from_x) * 3, 3);
-            else memset(rgb, 0, 3);
+            if (inside)
+                memcpy(rgb, before + ((size_t)from_y * (size_t)width + (size_t)from_x) * 3, 3);
+            else
+                memset(rgb, 0, 3);
         }
 }
 
@@ -109,12 +112,25 @@ void image_transform_apply(const DrawnTransform *t, uint8_t *rgb, int height, in
     size_t pixels = (size_t)height * (size_t)width;
     float factor = (float)t->factor;
     switch (t->kind) {
-    case TRANSFORM_IDENTITY: return;
-    case TRANSFORM_BRIGHTNESS: brightness(rgb, pixels, factor); return;
-    case TRANSFORM_CONTRAST: contrast(rgb, pixels, factor); return;
-    case TRANSFORM_SATURATION: saturation(rgb, pixels, factor); return;
-    case TRANSFORM_HUE: hue(rgb, pixels, factor); return;
-    case TRANSFORM_SHARPNESS: sharpness(rgb, height, width, factor, scratch); return;
-    case TRANSFORM_AFFINE: affine(rgb, height, width, t, scratch); return;
+    case TRANSFORM_IDENTITY:
+        return;
+    case TRANSFORM_BRIGHTNESS:
+        brightness(rgb, pixels, factor);
+        return;
+    case TRANSFORM_CONTRAST:
+        contrast(rgb, pixels, factor);
+        return;
+    case TRANSFORM_SATURATION:
+        saturation(rgb, pixels, factor);
+        return;
+    case TRANSFORM_HUE:
+        hue(rgb, pixels, factor);
+        return;
+    case TRANSFORM_SHARPNESS:
+        sharpness(rgb, height, width, factor, scratch);
+        return;
+    case TRANSFORM_AFFINE:
+        affine(rgb, height, width, t, scratch);
+        return;
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random numbers: the paper's known answer, and that taking many at once gives the numbers of one by one.
+// Random numbers: the paper's known answer, and that taking many at once gives the numbers of one
+// by one.
 #include "base/rng.h"
 
 #include <setjmp.h>

@@ -1,128 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The frame cache: what comes out is what a decoder gives, whatever happened to its files.
-#include "loader/frame_cache.h"
-#include "loader/frame_file.h"
-#include "loader/loader.h"
-
-#include "../dataset/fixture.h"
-
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/file.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <utime.h>
-
-enum { T = 2, BATCH = 4, SIDE = 48, RECORDED = 64, CAMERAS = 2, ROWS = 30, FRAME = SIDE * SIDE * 3 };
-
-static const int cameras[CAMERAS] = {1, 0}; // not the dataset's order
-
-typedef struct Fixture {
-    Arena arena;
-    char *dir, *root, *cache;
-    Dataset *ds; // 3 episodes of 9, 10 and 11 frames, two cameras
-    Normalizer state, action;
-    int64_t rows[ROWS];
-    uint8_t *frames; // (CAMERAS, ROWS, FRAME) as decoded
-} Fixture;
-
-static int set_up(void **state) {
-    Fixture *f = NEW(Fixture, 1);
-    Error err;
-    FrameReader *reader;
-    f->dir = new_folder(&f->arena);
-    f->root = at(&f->arena, f->dir, "set");
-    f->cache = at(&f->arena, f->dir, "cache");
-    const SampleOptions o = {.root = f->root, .episodes = 3, .frames = 9, .height = RECORDED,
-                             .width = RECORDED, .cameras = CAMERAS, .fps = 10, .seed = 3, .joints = true};
-    OK(sample_dataset_write(&o, &err));
-    f->ds = open_all(f->root);
-    OK(normalizer_init(&f->state, "state", NORM_IDENTITY, NULL, (int)f->ds->state->size, &err));
-    OK(normalizer_init(&f->action, "action", NORM_IDENTITY, NULL, (int)f->ds->action->size, &err));
-    f->frames = NEW(uint8_t, CAMERAS * ROWS * FRAME);
-    OK(frames_open(f->ds, SIDE, SIDE, NULL, &reader, &err));
-    for (int i = 0; i < CAMERAS * ROWS; i++)
-        OK(frames_read(reader, cameras[i / ROWS], i % ROWS, f->frames + (size_t)i * FRAME, &err));
-    frames_close(reader);
-    for (int64_t i = 0; i < ROWS; i++) f->rows[i] = i;
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    Fixture *f = *state;
-    Error err;
-    normalizer_free(&f->state), normalizer_free(&f->action);
-    dataset_close(f->ds);
-    mem_free(f->frames);
-    if (!remove_tree(f->dir, &err)) return -1;
-    arena_free(&f->arena);
-    mem_free(f);
-    return 0;
-}
-
-// Every test begins without files.
-static int no_files(void **state) {
-    const Fixture *f = *state;
-    Error err;
-    return remove_tree(f->cache, &err) ? 0 : -1;
-}
-
-static FrameCacheOptions options(const Fixture *f, const char *mode) {
-    return (FrameCacheOptions){.dataset = f->ds, .cameras = cameras, .n_cameras = CAMERAS, .height = SIDE,
-                               .width = SIDE, .mode = mode, .dir = f->cache, .limit_gb = 1};
-}
-
-static FrameCache *open_cache(const Fixture *f, const char *mode) {
-    FrameCacheOptions o = options(f, mode);
-    FrameCache *c;
-    frame_cache_open(&o, &c);
-    assert_non_null(c);
-    return c;
-}
-
-static const uint8_t *frame(const Fixture *f, int camera, int64_t row) {
-    return f->frames + ((size_t)camera * ROWS + (size_t)row) * FRAME;
-}
-
-static void put_all(const Fixture *f, FrameCache *c) {
-    for (int k = 0; k < CAMERAS; k++)
-        for (int64_t row = 0; row < ROWS; row++) frame_cache_put(c, k, row, frame(f, k, row));
-}
-
-// Frames that come out; each must be right.
-static int right_ones(const Fixture *f, FrameCache *c) {
-    uint8_t rgb[FRAME];
-    int n = 0;
-    for (int k = 0; k < CAMERAS; k++)
-        for (int64_t row = 0; row < ROWS; row++) {
-            if (!frame_cache_get(c, k, row, rgb)) continue;
-            assert_memory_equal(rgb, frame(f, k, row), FRAME);
-            n++;
-        }
-    return n;
-}
-
-// The files, in the order of their names.
-static int list_files(const Fixture *f, char paths[8][4096]) {
-    char command[4200], *end;
-    int n = 0;
-    snprintf(command, sizeof command, "ls -d %s/*.frames 2>/dev/null", f->cache);
-    FILE *p = popen(command, "r");
-    while (n < 8 && fgets(paths[n], 4096, p)) {
-        if ((end = strchr(paths[n], '\n'))) *end = 0;
-        n++;
-    }
-    pclose(p);
-    return n;
-}
-
-static char *a_file(const Fixture *f) {
-    static char paths[8][4096];
-    assert_true(list_files(f, paths) > 0);
-    return paths[0];
-}
+#include "cache_fixture.h"
 
 // ---- keeping ----------------------------------------------------------------------------------
 
@@ -173,7 +51,8 @@ static void other_sizes_episodes_and_files_are_other_caches(void **state) {
     assert_int_equal(frame_cache_count(other, 0), 0);
     frame_cache_close(other);
     Dataset *part;
-    OK(dataset_open(&(DatasetOptions){.root = f->root, .episodes = one, .n_episodes = 1}, &part, &err));
+    OK(dataset_open(&(DatasetOptions){.root = f->root, .episodes = one, .n_episodes = 1}, &part,
+                    &err));
     o = options(f, "file");
     o.dataset = part;
     frame_cache_open(&o, &other);
@@ -214,25 +93,6 @@ static void the_key_does_not_depend_on_the_place(void **state) {
 
 // ---- damage -----------------------------------------------------------------------------------
 
-static void overwrite(const char *path, int64_t place, const void *bytes, size_t n) {
-    int fd = open(path, O_WRONLY);
-    assert_true(fd >= 0 && pwrite(fd, bytes, n, place) == (ssize_t)n);
-    close(fd);
-}
-
-static uint8_t byte_at(const char *path, int64_t place) {
-    uint8_t byte;
-    int fd = open(path, O_RDONLY);
-    assert_true(fd >= 0 && pread(fd, &byte, 1, place) == 1);
-    close(fd);
-    return byte;
-}
-
-static void flip(const char *path, int64_t place) {
-    uint8_t flipped = byte_at(path, place) ^ 0x10;
-    overwrite(path, place, &flipped, 1);
-}
-
 static void filled_files(const Fixture *f) {
     FrameCache *c = open_cache(f, "file");
     put_all(f, c);
@@ -264,16 +124,18 @@ static void a_frame_in_the_wrong_place_is_seen(void **state) {
     uint8_t rgb[FRAME], sum[8];
     filled_files(f);
     int fd = open(a_file(f), O_RDWR);
-    assert_true(pread(fd, rgb, FRAME, data + 4 * FRAME) == FRAME && pread(fd, sum, 8, entries + 8 * 4) == 8);
-    assert_true(pwrite(fd, rgb, FRAME, data + 5 * FRAME) == FRAME && pwrite(fd, sum, 8, entries + 8 * 5) == 8);
+    assert_true(pread(fd, rgb, FRAME, data + 4 * FRAME) == FRAME &&
+                pread(fd, sum, 8, entries + 8 * 4) == 8);
+    assert_true(pwrite(fd, rgb, FRAME, data + 5 * FRAME) == FRAME &&
+                pwrite(fd, sum, 8, entries + 8 * 5) == 8);
     close(fd);
     FrameCache *c = open_cache(f, "file");
     assert_int_equal(right_ones(f, c), CAMERAS * ROWS - 1);
     frame_cache_close(c);
 }
 
-// A header of another version, size or key, or one that is damaged, and files cut short or grown: made
-// anew.
+// A header of another version, size or key, or one that is damaged, and files cut short or grown:
+// made anew.
 static void a_file_that_does_not_fit_is_made_anew(void **state) {
     const Fixture *f = *state;
     for (int64_t place = 0; place < 4096; place += place < 104 ? 4 : 499) {
@@ -443,122 +305,6 @@ static void a_killed_process_leaves_whole_frames(void **state) {
     }
 }
 
-// ---- in a loader ------------------------------------------------------------------------------
-
-static LoaderOptions loader_options(const Fixture *f, int workers, FrameCache *c, const ImageTransforms *t) {
-    return (LoaderOptions){.dataset = f->ds, .window = {.horizon = T, .down_sample = 3, .chunk_size = 3},
-                           .state = &f->state, .action = &f->action, .cameras = cameras,
-                           .n_cameras = CAMERAS, .height = SIDE, .width = SIDE, .rows = f->rows,
-                           .n_rows = ROWS, .batch_size = BATCH, .num_workers = workers, .prefetch = 2,
-                           .shuffle = true, .seed = 11, .cache = c, .transforms = t};
-}
-
-// All images of some batches, one after the other. The caller frees.
-static uint8_t *images(const LoaderOptions *o, int batches) {
-    Loader *l;
-    Error err;
-    size_t part = BATCH * T * FRAME;
-    uint8_t *all = NEW(uint8_t, (size_t)batches * CAMERAS * part);
-    OK(loader_open(o, &l, &err));
-    for (int n = 0; n < batches; n++) {
-        const Batch *b;
-        OK(loader_next(l, &b, &err));
-        for (int k = 0; k < CAMERAS; k++)
-            memcpy(all + ((size_t)n * CAMERAS + (size_t)k) * part, b->images[k],
-                   (size_t)b->size * T * FRAME);
-    }
-    loader_close(l);
-    return all;
-}
-
-static void assert_same_images(const Fixture *f, FrameCache *c, int workers, const ImageTransforms *t,
-                               const uint8_t *want) {
-    enum { BATCHES = 20 }; // over two epochs
-    LoaderOptions o = loader_options(f, workers, c, t);
-    uint8_t *got = images(&o, BATCHES);
-    assert_memory_equal(got, want, (size_t)BATCHES * CAMERAS * BATCH * T * FRAME);
-    mem_free(got);
-}
-
-static void check_batches(const Fixture *f, const ImageTransforms *t) {
-    static const char *const modes[] = {"memory", "file"};
-    LoaderOptions none = loader_options(f, 0, NULL, t);
-    uint8_t *want = images(&none, 20);
-    for (int i = 0; i < 2; i++)
-        for (int workers = 0; workers <= 3; workers++) {
-            FrameCacheOptions o = options(f, modes[i]);
-            FrameCache *c;
-            if (workers == 3 && i == 0) o.limit_gb = 11 * CAMERAS * FRAME / 1e9; // not all rows fit
-            frame_cache_open(&o, &c);
-            assert_same_images(f, NULL, workers, t, want);
-            assert_same_images(f, c, workers, t, want); // cold
-            assert_same_images(f, c, workers, t, want); // warm
-            right_ones(f, c);
-            frame_cache_close(c);
-            if (i) flip(a_file(f), 8192 + (int64_t)workers * FRAME + 100);
-        }
-    mem_free(want);
-}
-
-static void batches_are_the_same_with_and_without(void **state) {
-    check_batches(*state, NULL);
-}
-
-static void augmented_batches_are_the_same_too(void **state) {
-    ImageTransforms t;
-    image_transforms_default(&t);
-    t.seed = 8;
-    check_batches(*state, &t);
-}
-
-// Workers that wait for the training fill the cache.
-static void workers_fill_while_they_wait(void **state) {
-    const Fixture *f = *state;
-    FrameCache *c = open_cache(f, "file");
-    LoaderOptions o = loader_options(f, 2, c, NULL);
-    o.prefetch = 1;
-    Loader *l;
-    Error err;
-    const Batch *b;
-    OK(loader_open(&o, &l, &err));
-    OK(loader_next(l, &b, &err));
-    for (int i = 0; i < 2000 && frame_cache_count(c, 0) + frame_cache_count(c, 1) < CAMERAS * ROWS; i++)
-        usleep(10000);
-    assert_int_equal(right_ones(f, c), CAMERAS * ROWS);
-    loader_close(l);
-    frame_cache_close(c);
-}
-
-// What the T frames of a sample get is the same; what samples and cameras get is not.
-static void frames_of_a_window_are_alike(void **state) {
-    Fixture *f = *state;
-    ImageTransforms t = {.count = 1, .max_num_transforms = 1, .seed = 8,
-                         .list = {{.kind = TRANSFORM_AFFINE, .weight = 1, .low = -30, .high = 30,
-                                   .translate = {0.2, 0.2}}}};
-    LoaderOptions o = loader_options(f, 0, NULL, &t);
-    o.window.down_sample = 0; // the same row T times
-    Loader *l;
-    Error err;
-    const Batch *b;
-    int differ = 0;
-    OK(loader_open(&o, &l, &err));
-    OK(loader_next(l, &b, &err));
-    for (int k = 0; k < CAMERAS; k++)
-        for (int i = 0; i < b->size; i++) {
-            const uint8_t *window = b->images[k] + (size_t)i * T * FRAME;
-            assert_memory_equal(window, window + FRAME, FRAME);
-            DrawnTransform d[MAX_IMAGE_TRANSFORMS];
-            uint8_t want[FRAME], scratch[FRAME];
-            image_transforms_draw(&t, 0, b->rows[i], k, SIDE, SIDE, d);
-            memcpy(want, frame(f, k, b->rows[i]), FRAME);
-            image_transform_apply(d, want, SIDE, SIDE, scratch);
-            assert_memory_equal(window, want, FRAME);
-            differ += memcmp(want, frame(f, k, b->rows[i]), FRAME) != 0;
-        }
-    assert_int_equal(differ, CAMERAS * BATCH);
-    loader_close(l);
-}
-
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup(name, no_files)
     const struct CMUnitTest tests[] = {
@@ -576,10 +322,6 @@ int main(void) {
         TEST(processes_share_what_they_decode),
         TEST(processes_fill_at_once),
         TEST(a_killed_process_leaves_whole_frames),
-        TEST(batches_are_the_same_with_and_without),
-        TEST(augmented_batches_are_the_same_too),
-        TEST(workers_fill_while_they_wait),
-        TEST(frames_of_a_window_are_alike),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

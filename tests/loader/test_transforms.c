@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Augmentation: each transform against torchvision's values (make_transforms.py), and what is drawn.
+// Augmentation: each transform against torchvision's values (make_transforms.py), and what is
+// drawn.
 #include "formats/safetensors.h"
 #include "loader/image_transforms.h"
 
@@ -14,22 +15,26 @@ static const SafetensorsEntry *entry(const char *name) {
 }
 
 // Tolerance: 1 level, where float32 arithmetic in another order crosses a whole number.
-static void assert_close(const uint8_t *got, const uint8_t *want, size_t n, const char *what, double factor) {
+static void assert_close(const uint8_t *got, const uint8_t *want, size_t n, const char *what,
+                         double factor) {
     size_t off = 0;
     for (size_t i = 0; i < n; i++) {
         int difference = abs((int)got[i] - (int)want[i]);
         if (difference > 1)
-            fail_msg("%s by %g: value %zu is %d, torchvision's is %d", what, factor, i, got[i], want[i]);
+            fail_msg("%s by %g: value %zu is %d, torchvision's is %d", what, factor, i, got[i],
+                     want[i]);
         off += difference == 1;
     }
-    // Rounding differences are rare; a formula that rounds otherwise is off by one nearly everywhere.
+    // Rounding differences are rare; a formula that rounds otherwise is off by one nearly
+    // everywhere.
     if (off * 50 > n) fail_msg("%s by %g: %zu of %zu values are off by 1", what, factor, off, n);
 }
 
 static void check(const char *name, TransformKind kind) {
     char factors_name[64];
     snprintf(factors_name, sizeof factors_name, "%s.factors", name);
-    const SafetensorsEntry *image = entry("image"), *want = entry(name), *factors = entry(factors_name);
+    const SafetensorsEntry *image = entry("image"), *want = entry(name),
+                           *factors = entry(factors_name);
     int height = (int)image->shape[0], width = (int)image->shape[1];
     size_t n = (size_t)image->count;
     int64_t cases = want->shape[0], values = factors->count / cases;
@@ -48,12 +53,30 @@ static void check(const char *name, TransformKind kind) {
     mem_free(rgb), mem_free(scratch);
 }
 
-static void brightness(void **s) { (void)s; check("brightness", TRANSFORM_BRIGHTNESS); }
-static void contrast(void **s) { (void)s; check("contrast", TRANSFORM_CONTRAST); }
-static void saturation(void **s) { (void)s; check("saturation", TRANSFORM_SATURATION); }
-static void hue(void **s) { (void)s; check("hue", TRANSFORM_HUE); }
-static void sharpness(void **s) { (void)s; check("sharpness", TRANSFORM_SHARPNESS); }
-static void affine(void **s) { (void)s; check("affine", TRANSFORM_AFFINE); }
+static void brightness(void **s) {
+    (void)s;
+    check("brightness", TRANSFORM_BRIGHTNESS);
+}
+static void contrast(void **s) {
+    (void)s;
+    check("contrast", TRANSFORM_CONTRAST);
+}
+static void saturation(void **s) {
+    (void)s;
+    check("saturation", TRANSFORM_SATURATION);
+}
+static void hue(void **s) {
+    (void)s;
+    check("hue", TRANSFORM_HUE);
+}
+static void sharpness(void **s) {
+    (void)s;
+    check("sharpness", TRANSFORM_SHARPNESS);
+}
+static void affine(void **s) {
+    (void)s;
+    check("affine", TRANSFORM_AFFINE);
+}
 
 // Frames of one or two pixels a side.
 static void tiny_frames(void **state) {
@@ -114,12 +137,16 @@ static void draws_depend_on_seed_epoch_row_and_camera(void **state) {
         int64_t epoch, row;
         int camera;
         bool same;
-    } cases[] = {{&t, 3, 10, 1, true}, {&other, 3, 10, 1, false}, {&t, 4, 10, 1, false},
-                 {&t, 3, 11, 1, false}, {&t, 3, 10, 0, false}};
+    } cases[] = {{&t, 3, 10, 1, true},
+                 {&other, 3, 10, 1, false},
+                 {&t, 4, 10, 1, false},
+                 {&t, 3, 11, 1, false},
+                 {&t, 3, 10, 0, false}};
     for (int i = 0; i < 5; i++) {
         image_transforms_draw(cases[i].t, cases[i].epoch, cases[i].row, cases[i].camera, H, W, b);
         bool same = true;
-        for (int k = 0; k < 3; k++) same = same && a[k].kind == b[k].kind && a[k].factor == b[k].factor;
+        for (int k = 0; k < 3; k++)
+            same = same && a[k].kind == b[k].kind && a[k].factor == b[k].factor;
         assert_true(same == cases[i].same);
     }
 }
@@ -132,8 +159,10 @@ static void random_order_and_weights(void **state) {
     OK(image_transforms_parse(
         &t,
         "{\"a\": {\"weight\": 3.0, \"type\": \"ColorJitter\", \"kwargs\": {\"hue\": 0.1}},"
-        " \"b\": {\"weight\": 1, \"type\": \"SharpnessJitter\", \"kwargs\": {\"sharpness\": [0.5, 1.5]}},"
-        " \"never\": {\"weight\": 0.0, \"type\": \"ColorJitter\", \"kwargs\": {\"contrast\": [1, 2]}}}",
+        " \"b\": {\"weight\": 1, \"type\": \"SharpnessJitter\", \"kwargs\": {\"sharpness\": [0.5, "
+        "1.5]}},"
+        " \"never\": {\"weight\": 0.0, \"type\": \"ColorJitter\", \"kwargs\": {\"contrast\": [1, "
+        "2]}}}",
         &err));
     assert_int_equal(t.count, 2);
     assert_true(t.list[0].low == -0.1 && t.list[0].high == 0.1);
@@ -161,9 +190,13 @@ static void bad_lists_are_refused(void **state) {
         {"{", "not a JSON object"},
         {"{\"a\": {\"type\": \"GaussianBlur\", \"kwargs\": {\"sigma\": 1}}}", "GaussianBlur"},
         {"{\"a\": {\"type\": \"ColorJitter\", \"kwargs\": {\"hue\": [-0.6, 0.1]}}}", "hue must be"},
-        {"{\"a\": {\"type\": \"ColorJitter\", \"kwargs\": {\"hue\": 0.1, \"contrast\": 0.1}}}", "alone"},
-        {"{\"a\": {\"type\": \"RandomAffine\", \"kwargs\": {\"degrees\": 5, \"shear\": 2}}}", "alone"},
-        {"{\"a\": {\"type\": \"RandomAffine\", \"kwargs\": {\"degrees\": 5, \"translate\": [2, 0]}}}", "translate"},
+        {"{\"a\": {\"type\": \"ColorJitter\", \"kwargs\": {\"hue\": 0.1, \"contrast\": 0.1}}}",
+         "alone"},
+        {"{\"a\": {\"type\": \"RandomAffine\", \"kwargs\": {\"degrees\": 5, \"shear\": 2}}}",
+         "alone"},
+        {"{\"a\": {\"type\": \"RandomAffine\", \"kwargs\": {\"degrees\": 5, \"translate\": [2, "
+         "0]}}}",
+         "translate"},
         {"{\"a\": {\"weight\": \"x\", \"type\": \"Identity\"}}", "weight"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -189,8 +222,12 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(brightness), cmocka_unit_test(contrast), cmocka_unit_test(saturation),
-        cmocka_unit_test(hue), cmocka_unit_test(sharpness), cmocka_unit_test(affine),
+        cmocka_unit_test(brightness),
+        cmocka_unit_test(contrast),
+        cmocka_unit_test(saturation),
+        cmocka_unit_test(hue),
+        cmocka_unit_test(sharpness),
+        cmocka_unit_test(affine),
         cmocka_unit_test(tiny_frames),
         cmocka_unit_test(draws_are_lerobots),
         cmocka_unit_test(draws_depend_on_seed_epoch_row_and_camera),

@@ -70,4 +70,8 @@ typedef struct BenchInfer {
 CHECKED bool bench_infer(const TrainConfig *config, const char *path, int64_t steps, bool ops,
                          BenchInfer *out, TrainConfig *shape, Error *err);
 
+// bench_loader.c: `tact bench --loader`, a command of its own with its own options.
+bool bench_loader_wanted(int argc, char **argv);
+int bench_loader(int argc, char **argv);
+
 #endif

@@ -253,6 +253,7 @@ static void free_bench(Bench *b) {
 }
 
 int cmd_bench(int argc, char **argv) {
+    if (bench_loader_wanted(argc, argv)) return bench_loader(argc, argv);
     Bench b = {.cameras = 1, .image = "240x320"};
     const Option options[] = {
         {"infer", OPTION_BOOL, &b.infer, 0, 0,
@@ -270,7 +271,7 @@ int cmd_bench(int argc, char **argv) {
                "frames\n\n");
         options_print(options, count);
         printf("\nThe flags of tact train that shape the model (--policy.*), --batch_size, --threads and "
-               "--seed\napply.\n");
+               "--seed\napply. Another benchmark: tact bench --loader (its help: --loader --help).\n");
         return EXIT_OK;
     }
     Error err;

@@ -118,6 +118,7 @@ CHECKED static bool open_policy(const TrainConfig *c, const char *path, bool cac
     o.threads = c->threads;
     o.n_action_steps = 1;
     o.frame_cache = cache;
+    o.rate_check = 0; // steps follow each other without a pause
     return tact_open(path, &o, out) == TACT_OK || fail(err, "%s", tact_message(NULL));
 }
 

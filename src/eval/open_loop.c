@@ -121,6 +121,7 @@ CHECKED static bool open_policy(OpenLoop *l, Error *err) {
     options.dtype = o->dtype;
     options.threads = o->threads;
     options.dataset = r->dataset->root;
+    options.rate_check = 0; // frames come as fast as they can be read
     // As a robot that asks for a new chunk every `stride` frames: no other frames are encoded.
     options.n_action_steps = (int)(r->stride < r->S ? r->stride : r->S);
     if (tact_open(r->policy_dir, &options, &l->policy) != TACT_OK)
@@ -182,7 +183,7 @@ CHECKED static bool observe(OpenLoop *l, const Episode *e, int64_t frame, double
     for (int i = 0; i < p->n_cameras; i++) {
         const Feature *f = ds->cameras[l->cameras[i]];
         if (!frames_read(l->reader, l->cameras[i], row, l->images[i], err)) return false;
-        images[i] = (tact_image){f->name, l->images[i], f->height, f->width};
+        images[i] = (tact_image){f->name, l->images[i], f->height, f->width, 0};
     }
     const tact_observation now = {l->state, n_state, l->env, n_env, images, p->n_cameras};
     double start = clock_seconds();

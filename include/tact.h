@@ -175,8 +175,8 @@ typedef struct tact_observation {
 // Forgets the history, the queue, the ensemble and the limits' last action: an episode begins. Does
 // not wait for a worker; what it is predicting will be dropped.
 TACT_API tact_status tact_reset(tact_policy *policy);
-// tact_observe, then tact_act; after a refused observation tact_act may still be called, and gives the
-// next action without it.
+// tact_observe, then tact_act; after a refused observation tact_act may still be called, and gives
+// the next action without it.
 TACT_API tact_status tact_step(tact_policy *policy, const tact_observation *observation,
                                double *action);
 // Adds the newest observation to the history. One that is refused leaves everything as it was.

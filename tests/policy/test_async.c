@@ -36,6 +36,7 @@ static int tests_free(void **state) {
 
 typedef enum Fault { NO_FAULT, DEVICE_FAULT, NAN_FAULT } Fault;
 
+// Not on the stack: a test that fails leaves its worker waiting there.
 typedef struct Gate {
     tact_policy *policy;
     sem_t open;
@@ -81,6 +82,7 @@ static void close_gated(Gate *g) {
     if (g->policy->worker.busy && !g->policy->worker.ready) open_gate(g);
     tact_close(&g->policy);
     sem_destroy(&g->open);
+    mem_free(g);
 }
 
 static void is_action(const Tests *t, const double *action, int from, int i) {
@@ -120,13 +122,13 @@ static void what_is_past_is_left_out(void **state) {
     const Tests *t = *state;
     for (int cache = 0; cache < 2; cache++)
         for (int delay = 0; delay < STEPS; delay++) {
-            Gate g;
+            Gate *g = NEW(Gate, 1);
             tact_options o = asynchronous();
             o.frame_cache = cache;
-            open_gated(t, &o, &g);
-            play(t, &g, 0, FRAMES, delay, 0.5);
-            assert_int_equal(tact_async(g.policy).longest_delay, delay);
-            close_gated(&g);
+            open_gated(t, &o, g);
+            play(t, g, 0, FRAMES, delay, 0.5);
+            assert_int_equal(tact_async(g->policy).longest_delay, delay);
+            close_gated(g);
         }
 }
 
@@ -134,40 +136,40 @@ static void the_threshold_says_when_to_ask(void **state) {
     const Tests *t = *state;
     const double thresholds[] = {0, 0.34, 1};
     for (int i = 0; i < 3; i++) {
-        Gate g;
+        Gate *g = NEW(Gate, 1);
         tact_options o = asynchronous();
         o.chunk_size_threshold = thresholds[i];
-        open_gated(t, &o, &g);
-        play(t, &g, 0, FRAMES, 1, thresholds[i]);
-        close_gated(&g);
+        open_gated(t, &o, g);
+        play(t, g, 0, FRAMES, 1, thresholds[i]);
+        close_gated(g);
     }
 }
 
 // Asked for when all are given out, and there at once.
 static void without_threshold_and_delay_it_is_the_synchronous_mode(void **state) {
     const Tests *t = *state;
-    Gate g;
+    Gate *g = NEW(Gate, 1);
     tact_options o = asynchronous();
     o.chunk_size_threshold = 0;
-    tact_policy *p = open_gated(t, &o, &g), *q = open_policy(t->scene, NULL);
+    tact_policy *p = open_gated(t, &o, g), *q = open_policy(t->scene, NULL);
     double a[ACTION], b[ACTION];
     for (int row = 0; row < FRAMES; row++) {
         WORKS(p, tact_observe(p, look(t->scene, row)));
-        if (row % STEPS == 0) let_finish(&g);
+        if (row % STEPS == 0) let_finish(g);
         WORKS(p, tact_act(p, a));
         WORKS(q, tact_step(q, &t->scene->seen, b));
         assert_memory_equal(a, b, sizeof a);
     }
-    close_gated(&g);
+    close_gated(g);
     tact_close(&q);
 }
 
 static void a_late_chunk_is_waited_for_in_place(void **state) {
     const Tests *t = *state;
-    Gate g;
+    Gate *g = NEW(Gate, 1);
     double action[ACTION], last[ACTION];
-    tact_policy *p = open_gated(t, NULL, &g);
-    open_gate(&g);
+    tact_policy *p = open_gated(t, NULL, g);
+    open_gate(g);
     for (int row = 0; row < CHUNK; row++) { // beyond STEPS, to the end; asked at row 2
         WORKS(p, tact_step(p, look(t->scene, row), action));
         is_action(t, action, 0, row);
@@ -178,17 +180,17 @@ static void a_late_chunk_is_waited_for_in_place(void **state) {
         assert_memory_equal(action, last, sizeof last);
         assert_int_equal(tact_async(p).stalls, n);
     }
-    let_finish(&g);
+    let_finish(g);
     WORKS(p, tact_act(p, action));
     is_action(t, action, 2, 3); // goes on where it stopped
     assert_int_equal(tact_async(p).delay, 3);
     WORKS(p, tact_observe(p, look(t->scene, 8)));
-    let_finish(&g);
+    let_finish(g);
     WORKS(p, tact_act(p, action));
     is_action(t, action, 8, 0);
     tact_async_counts n = tact_async(p);
     assert_true(n.predictions == 3 && n.stalls == 3 && n.delay == 0 && n.longest_delay == 3);
-    close_gated(&g);
+    close_gated(g);
 }
 
 static void a_reset_drops_what_is_under_way(void **state) {
@@ -196,18 +198,18 @@ static void a_reset_drops_what_is_under_way(void **state) {
     double action[ACTION];
     for (int finished = 0; finished < 3;
          finished++) { // before the reset, after it, in the next step
-        Gate g;
-        tact_policy *p = open_gated(t, NULL, &g);
-        play(t, &g, 0, 14, 1, 0.5);
+        Gate *g = NEW(Gate, 1);
+        tact_policy *p = open_gated(t, NULL, g);
+        play(t, g, 0, 14, 1, 0.5);
         for (int row = 14; !p->worker.busy; row++)
             WORKS(p, tact_step(p, look(t->scene, row), action));
-        if (finished == 0) let_finish(&g);
+        if (finished == 0) let_finish(g);
         WORKS(p, tact_reset(p));
-        if (finished == 1) let_finish(&g);
-        if (finished == 2) open_gate(&g);
+        if (finished == 1) let_finish(g);
+        if (finished == 2) open_gate(g);
         assert_int_equal(tact_act(p, action), TACT_ERROR_NOTHING_SEEN);
-        play(t, &g, FRAMES, FRAMES, 2, 0.5);
-        close_gated(&g);
+        play(t, g, FRAMES, FRAMES, 2, 0.5);
+        close_gated(g);
     }
 }
 
@@ -227,44 +229,44 @@ static void a_failure_is_told_once_and_gone(void **state) {
                  {NAN_FAULT, TACT_ERROR_PREDICTION, "not finite"}};
     const Tests *t = *state;
     for (int i = 0; i < 2; i++) {
-        Gate g;
+        Gate *g = NEW(Gate, 1);
         double action[ACTION], chunk[CHUNK * ACTION];
-        tact_policy *p = open_gated(t, NULL, &g);
-        g.fault = cases[i].fault; // of the first, without which there is no action
+        tact_policy *p = open_gated(t, NULL, g);
+        g->fault = cases[i].fault; // of the first, without which there is no action
         WORKS(p, tact_observe(p, look(t->scene, 0)));
-        open_gate(&g);
+        open_gate(g);
         fails(p, cases[i].status, cases[i].says);
-        open_gate(&g);
+        open_gate(g);
         WORKS(p, tact_act(p, action));
         is_action(t, action, 0, 0);
         WORKS(p, tact_step(p, look(t->scene, 1), action));
-        g.fault = cases[i].fault; // while a chunk is played
+        g->fault = cases[i].fault; // while a chunk is played
         WORKS(p, tact_observe(p, look(t->scene, 2)));
-        let_finish(&g);
+        let_finish(g);
         WORKS(p, tact_observe(p, look(t->scene, 3)));
         fails(p, cases[i].status, cases[i].says);
         WORKS(p, tact_act(p, action));
         is_action(t, action, 0, 2);
-        g.fault = cases[i].fault; // told by tact_predict_chunk
+        g->fault = cases[i].fault; // told by tact_predict_chunk
         WORKS(p, tact_observe(p, look(t->scene, 4)));
-        open_gate(&g);
+        open_gate(g);
         assert_int_equal(tact_predict_chunk(p, chunk), cases[i].status);
-        open_gate(&g);
+        open_gate(g);
         WORKS(p, tact_predict_chunk(p, chunk));
         assert_memory_equal(chunk, t->chunks[4], sizeof chunk);
         WORKS(p, tact_reset(p));
-        play(t, &g, FRAMES, FRAMES, 1, 0.5);
-        close_gated(&g);
+        play(t, g, FRAMES, FRAMES, 1, 0.5);
+        close_gated(g);
     }
 }
 
 static void bad_observations_pass_by_a_prediction(void **state) {
     const Tests *t = *state;
     Scene *s = t->scene;
-    Gate g;
+    Gate *g = NEW(Gate, 1);
     double action[ACTION];
-    tact_policy *p = open_gated(t, NULL, &g);
-    open_gate(&g);
+    tact_policy *p = open_gated(t, NULL, g);
+    open_gate(g);
     for (int row = 0; row < 3; row++) WORKS(p, tact_step(p, look(s, row), action));
     assert_true(p->worker.busy);
     tact_observation o = s->seen;
@@ -277,11 +279,11 @@ static void bad_observations_pass_by_a_prediction(void **state) {
     assert_int_equal(tact_step(p, &s->seen, action), TACT_ERROR_OBSERVATION);
     WORKS(p, tact_act(p, action));
     is_action(t, action, 0, 3);
-    let_finish(&g);
+    let_finish(g);
     WORKS(p, tact_step(p, look(s, 3), action));
     is_action(t, action, 2, 2);
     assert_true(tact_async(p).stalls == 0);
-    close_gated(&g);
+    close_gated(g);
 }
 
 // Asked for in between, it changes nothing of what is played, and is what training evaluates.

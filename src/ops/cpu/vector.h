@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-// e^x for x <= 88, to about 1e-7 relative; below -87 it is e^-87. Cody-Waite reduction to
+// e^x for x <= 88, to about 1e-7 relative; below -87 it is e^-87; NaN stays NaN. Cody-Waite reduction to
 // |r| <= ln2/2, a degree-6 polynomial, and the exponent put in by bits.
 static inline float exp_fast(float x) {
     x = x < -87.0f ? -87.0f : x;
@@ -21,9 +21,9 @@ static inline float exp_fast(float x) {
     p = p * r + 0.5f;
     p = p * r + 1.0f;
     p = p * r + 1.0f;
-    int32_t bits;
+    uint32_t bits; // unsigned: of a NaN, n becomes a number whose shift is 0, and p stays NaN
     memcpy(&bits, &p, sizeof bits);
-    bits += (int32_t)n * (1 << 23);
+    bits += (uint32_t)(int32_t)n << 23;
     memcpy(&p, &bits, sizeof p);
     return p;
 }

@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 enum { ENV_DIM = 7, ENV_MAX_CAMERAS = 1 };
-#define ENV_OPENING 0.08 // metres between the fingers of an open gripper
+#define ENV_OPENING 0.09 // metres between the fingers of an open gripper
 
 // What a task is, known without opening it. All strings are static.
 typedef struct EnvSpec {

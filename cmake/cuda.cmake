@@ -49,8 +49,9 @@ function(add_cuda_ops ops)
   set_target_properties(ops_cuda PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON
       POSITION_INDEPENDENT_CODE ON CUDA_VISIBILITY_PRESET hidden)
   target_include_directories(ops_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE_DIR})
+  # Unique symbols cannot be made local, as cmake/library.cmake wants them.
   # Without the loop unrolling of -O3 there is nothing to see in a debug build either.
-  target_compile_options(ops_cuda PRIVATE -O3 --Werror all-warnings -Xcompiler=-Wall,-Wextra,-Werror)
+  target_compile_options(ops_cuda PRIVATE -O3 --Werror all-warnings -Xcompiler=-Wall,-Wextra,-Werror,-fno-gnu-unique)
   target_sources(${ops} PRIVATE $<TARGET_OBJECTS:ops_cuda>)
   target_compile_definitions(${ops} PRIVATE TACT_CUDA)
   target_link_libraries(${ops} PUBLIC CUDA::cudart_static CUDA::cublasLt ${CUDNN_LIBRARY} stdc++)

@@ -10,7 +10,7 @@
 //   }
 //   double *state = malloc(tact_state_size(policy) * sizeof *state);
 //   double *action = malloc(tact_action_size(policy) * sizeof *action);
-//   tact_image front = {"front", pixels, 480, 640};
+//   tact_image front = {"front", pixels, 480, 640, 0};
 //   tact_observation now = {state, tact_state_size(policy), NULL, 0, &front, 1};
 //   tact_reset(policy);                         // an episode begins
 //   while (running) {                           // tact_fps(policy) times a second
@@ -30,8 +30,11 @@
 // A handle may be used from any thread, by one at a time; several handles are independent. All
 // memory is allocated by tact_open and the first step (oneDNN takes small blocks for the time of a
 // call); where the machine has none for small blocks the process ends with a line on stderr.
-// Computes with OpenMP's threads. A policy argument is a handle from tact_open; NULL only where
-// that is said.
+// Computes with OpenMP's threads, of which every thread that computes has its own: the caller's,
+// or, with `asynchronous`, that of a worker, which tact_open starts with the priority of its caller
+// (raise yours afterwards). After a prediction they wait busily for a moment;
+// OMP_WAIT_POLICY=passive in the environment spares that. A policy argument is a handle from
+// tact_open; NULL only where that is said.
 #ifndef TACT_H
 #define TACT_H
 
@@ -67,7 +70,8 @@ typedef struct tact_options {
     size_t size; // of this struct, set by tact_options_default: how versions tell each other apart
     const char *device; // "cpu" (also for NULL), "cuda", "cuda:1"
     const char *dtype;  // "float32", "tf32", "bfloat16"; NULL: the device's default
-    int threads;        // compute threads; 0 (default): all processors
+    int threads; // compute threads; 0 (default): all processors, with `asynchronous` all but one,
+                 // which is the control loop's
     const char *dataset; // directory: its statistics where the checkpoint has none; NULL: none
     // How chunks become actions. Default: as the policy was configured in training.
     //
@@ -89,6 +93,23 @@ typedef struct tact_options {
     // and max_rotation (radians) of it. Default: infinite, off.
     double workspace_min[3], workspace_max[3];
     double max_translation, max_rotation;
+    // 1: the next chunk is predicted by a worker while the current one plays, so that a step never
+    // waits for the policy, except for an episode's first (where a prediction of the episode before
+    // may have to end as well). 0 (default): a step that needs a prediction makes it.
+    //
+    // tact_observe hands the worker what the policy has seen when chunk_size_threshold *
+    // n_action_steps of the current chunk's first n_action_steps actions are left, or fewer, and it
+    // is idle. The new chunk takes over when it is there: of a prediction asked for before action
+    // k, and there before action k + d, the first d actions are past and left out. Relative poses
+    // start from the pose at k. A late chunk finds the current one playing on beyond
+    // n_action_steps, to its end; then the last action is repeated, which tact_async counts as
+    // a stall and not as one of the d. A worker's failure is told by the next tact_act, after which
+    // the current chunk goes on. Not together with temporal ensembling.
+    int asynchronous;
+    // 1 (default): when observations keep coming at a rate that is more than 20 % from tact_fps, a
+    // warning goes to stderr, once a handle. 0: they do so on purpose, as in a replay.
+    int rate_check;
+    double chunk_size_threshold; // 0 to 1, 0.5 (default): with `asynchronous`
 } tact_options;
 
 // size: sizeof(tact_options), as the caller compiled it.
@@ -131,13 +152,13 @@ TACT_API int tact_horizon(const tact_policy *policy);
 
 // ---- an episode --------------------------------------------------------------------------------
 
-// One frame: uint8 RGB, row by row without padding, (height, width, 3), of the camera's recorded
-// size.
+// One frame: uint8 RGB, row by row, (height, width, 3), of the camera's recorded size.
 typedef struct tact_image {
     const char
         *camera; // its name, also without "observation.images."; NULL: the policy's camera here
     const uint8_t *rgb;
     int height, width;
+    size_t stride; // bytes from one row to the next; 0: 3 * width, rows without padding
 } tact_image;
 
 // What the robot sees at one moment. Borrowed for the call. Images in any order when they are
@@ -151,9 +172,11 @@ typedef struct tact_observation {
     int n_images;
 } tact_observation;
 
-// Forgets the history, the queue, the ensemble and the limits' last action: an episode begins.
+// Forgets the history, the queue, the ensemble and the limits' last action: an episode begins. Does
+// not wait for a worker; what it is predicting will be dropped.
 TACT_API tact_status tact_reset(tact_policy *policy);
-// tact_observe, then tact_act.
+// tact_observe, then tact_act; after a refused observation tact_act may still be called, and gives the
+// next action without it.
 TACT_API tact_status tact_step(tact_policy *policy, const tact_observation *observation,
                                double *action);
 // Adds the newest observation to the history. One that is refused leaves everything as it was.
@@ -162,7 +185,8 @@ TACT_API tact_status tact_observe(tact_policy *policy, const tact_observation *o
 TACT_API tact_status tact_act(tact_policy *policy, double *action);
 // A whole new prediction from the history: actions (chunk_size, action_size), the caller's memory,
 // the first one for the newest observation. Neither averaged nor limited; what tact_act gives is
-// not changed. After a failure the contents of actions are not to be used.
+// not changed. After a failure the contents of actions are not to be used. With `asynchronous` it
+// waits for the worker, whose failure it tells in place of tact_act.
 TACT_API tact_status tact_predict_chunk(tact_policy *policy, double *actions);
 
 // How many actions of this handle the limits have changed, since tact_open.
@@ -170,6 +194,17 @@ typedef struct tact_limit_counts {
     int64_t workspace, translation, rotation;
 } tact_limit_counts;
 TACT_API tact_limit_counts tact_limits(const tact_policy *policy);
+
+// How the asynchronous mode keeps up, since tact_open; all zero without it.
+typedef struct tact_async_counts {
+    int64_t predictions, stalls; // chunks that took over; repeated actions
+    int delay, longest_delay;    // d of the newest chunk, and the longest
+} tact_async_counts;
+TACT_API tact_async_counts tact_async(const tact_policy *policy);
+
+// Observations a second, by the monotonic clock: from the median of this episode's last 15
+// intervals; 0 before the second observation.
+TACT_API double tact_step_rate(const tact_policy *policy);
 
 #ifdef __cplusplus
 }

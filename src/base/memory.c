@@ -2,19 +2,29 @@
 #include "base/memory.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGNMENT = 64, BLOCK_BYTES = 1 << 16 };
+enum { ALIGNMENT = 64, BLOCK_BYTES = 1 << 16, HUGE_PAGE = 2 << 20 };
+
+// Large blocks are made of huge pages where the system gives any: with small ones, weights and
+// activations are mostly waited for while addresses are looked up, in virtual machines above all.
+void *mem_try_aligned(size_t bytes, size_t alignment) {
+    bool huge = bytes >= HUGE_PAGE;
+    if (huge) alignment = HUGE_PAGE;
+    if (bytes > PTRDIFF_MAX - alignment) return NULL;
+    size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    void *p = aligned_alloc(alignment, rounded ? rounded : alignment);
+    if (!p) return NULL;
+    if (huge) madvise(p, rounded, MADV_HUGEPAGE); // a wish: if it fails, nothing is lost but speed
+    return memset(p, 0, rounded);
+}
 
 void *mem_try(size_t bytes) {
-    if (bytes > SIZE_MAX - ALIGNMENT) return NULL;
-    size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    if (rounded == 0) rounded = ALIGNMENT;
-    void *p = aligned_alloc(ALIGNMENT, rounded);
-    if (p) memset(p, 0, rounded);
-    return p;
+    return mem_try_aligned(bytes, ALIGNMENT);
 }
 
 void *mem_alloc(size_t bytes) {

@@ -15,6 +15,8 @@
 void *mem_alloc(size_t bytes);
 // As mem_alloc, or NULL.
 void *mem_try(size_t bytes);
+// As mem_try, aligned to a power of two of at least 64.
+void *mem_try_aligned(size_t bytes, size_t alignment);
 // NULL is allowed.
 void mem_free(void *p);
 // Copy of a string. Free with mem_free.

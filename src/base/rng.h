@@ -66,5 +66,8 @@ uint64_t rng_below(RngStream *s, uint64_t n);
 double rng_double(RngStream *s);
 // Standard normal (Box-Muller; two words a number).
 double rng_normal(RngStream *s);
+// The next n of rng_double, faster; s moves on by them. s->next must be even, as it is where only whole
+// numbers of two words were taken before.
+void rng_doubles(RngStream *s, double *out, int64_t n);
 
 #endif

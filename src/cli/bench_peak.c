@@ -83,7 +83,7 @@ bool bench_peak(Device *d, BenchPeak *out, Error *err) {
     p.from = arena_tensor(&p.arena, DTYPE_F32, 2, SHAPE(rows, n));
     p.to = arena_tensor(&p.arena, DTYPE_F32, 2, SHAPE(rows, n));
     fill(d, p.from, 4);
-    if (!d->failed) d->weights_load(d, tensor_view(p.w.data, DTYPE_F32, 1, SHAPE(n * n)));
+    if (!d->failed) d->weights_load(d, tensor_view(p.w.data, DTYPE_F32, 1, SHAPE(n * n)), false);
     double flops = 2.0 * (double)n * (double)n * (double)n;
     // The weight gradient first: the other two write their result over its input.
     *out = (BenchPeak){.size = n};
@@ -92,7 +92,7 @@ bool bench_peak(Device *d, BenchPeak *out, Error *err) {
     out->dx = flops / best_time(&p, input_gradient) / 1e9;
     out->copy_gbps = 2.0 * sizeof(float) * (double)(rows * n) / best_time(&p, copy) / 1e9;
     bool ok = device_check(d, err);
-    if (ok) d->weights_load(d, tensor_view(p.w.data, DTYPE_F32, 1, SHAPE(0)));
+    if (ok) d->weights_load(d, tensor_view(p.w.data, DTYPE_F32, 1, SHAPE(0)), false);
     tensor_arena_free(&p.arena);
     return ok;
 }

@@ -15,6 +15,12 @@ static int compare_doubles(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+double bench_quantile(double *values, int64_t n, double q) {
+    qsort(values, (size_t)n, sizeof *values, compare_doubles);
+    int64_t rank = (int64_t)ceil(q * (double)n);
+    return values[rank > 0 ? rank - 1 : 0];
+}
+
 static double median(double *values, int64_t n) {
     qsort(values, (size_t)n, sizeof *values, compare_doubles);
     return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;

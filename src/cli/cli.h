@@ -12,6 +12,7 @@ enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2 };
 
 // A command: argv without the program and the command's name. "--help" prints its help to stdout.
 int cmd_train(int argc, char **argv);
+int cmd_eval(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_sample(int argc, char **argv);
@@ -61,14 +62,21 @@ void help_train(void);
 void help_wrapped(int indent, const char *text);
 
 // ---- progress.c ---------------------------------------------------------------------------------
-// The progress bar of a training on stderr; does nothing where that is no terminal. TrainHooks.
+// A progress bar on stderr; does nothing where that is no terminal.
 struct TrainProgress;
 typedef struct Progress {
     bool enabled, drawn;
-    double last; // clock_seconds of the last drawing
+    double last;  // clock_seconds of the last drawing
+    double start; // and of progress_new
 } Progress;
 
 Progress progress_new(void);
+// Whether it is time to draw again; cheap.
+bool progress_due(const Progress *bar, int64_t done, int64_t total);
+// Draws `done` of `total` with a text behind it.
+void progress_draw(Progress *bar, int64_t done, int64_t total, const char *text);
+// Of a run that only counts: with the time that is left. user is the Progress.
+void progress_count(void *user, int64_t done, int64_t total);
 // TrainHooks.progress and TrainHooks.clear; user is the Progress.
 void progress_show(void *user, const struct TrainProgress *p);
 void progress_clear(void *user);

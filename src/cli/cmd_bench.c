@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// tact bench: the time of a training step on synthetic batches, beside what the machine can do.
+// tact bench: the time of a training step on synthetic batches, beside what the machine can do; or, with
+// --infer, the latency of a policy on a robot.
 #include "base/memory.h"
 #include "cli/bench.h"
 #include "cli/cli.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +13,7 @@ typedef struct Bench {
     TrainConfig config;
     int64_t steps, cameras;
     const char *image;
-    bool json;
+    bool json, infer, ops;
     Device *device;
     Params params;
     Act *act;
@@ -34,6 +36,8 @@ CHECKED static bool parse_image(Bench *b, Error *err) {
     for (int i = 0; i < p->n_cameras; i++) p->cameras[i] = (CameraConfig){"camera", h, w};
     p->state_dim = p->action_dim = POSE_WIDTH;
     p->pose_repr = "relative";
+    p->arms = 1;
+    p->normalization_mapping = (NormMap){"MEAN_STD", "MIN_MAX", "MIN_MAX", "MEAN_STD"};
     return true;
 }
 
@@ -93,7 +97,8 @@ CHECKED static bool set_up(Bench *b, Error *err) {
            optimizer_init(&b->optimizer, &b->params, c, err);
 }
 
-static void print_result(const Bench *b, const BenchTimings *t, const BenchPeak *peak) {
+static void print_result(const Bench *b, const BenchTimings *t, const BenchPeak *peak,
+                         const BenchOp *ops, int n_ops) {
     const TrainConfig *c = &b->config;
     double flops = act_step_flops(b->act), gflops = flops / t->step_ms / 1e6;
     double samples = 1e3 * c->batch_size / t->step_ms;
@@ -130,6 +135,7 @@ static void print_result(const Bench *b, const BenchTimings *t, const BenchPeak 
         };
         for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
             json_object_set_new(j, figures[i].name, json_real(figures[i].value));
+        if (b->ops) json_object_set_new(j, "ops", bench_ops_json(ops, n_ops));
         char *text = json_text(j, 2);
         printf("%s\n", text);
         mem_free(text);
@@ -149,6 +155,91 @@ static void print_result(const Bench *b, const BenchTimings *t, const BenchPeak 
     printf("  copy       %8.1f GB/s read and written\n", peak->copy_gbps);
     printf("  memory     %8.0f MB for weights, gradients, moments and activations\n",
            (double)bytes / 1e6);
+    if (b->ops) bench_ops_print(ops, n_ops);
+}
+
+CHECKED static bool train_step(void *user, Error *err) {
+    Bench *b = user;
+    ActLosses losses;
+    float norm;
+    bool ok = act_train(b->act, &b->in, (uint64_t)b->config.seed, 1, &losses, err);
+    optimizer_step(&b->optimizer, &norm);
+    act_load_params(b->act);
+    return ok;
+}
+
+// ---- --infer ------------------------------------------------------------------------------------
+
+static json_t *latency_json(const BenchLatency *l, double peak) {
+    double gflops = l->gflop / l->p50 * 1e3;
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "p50_ms", l->p50, "p95_ms", l->p95, "p99_ms",
+                     l->p99, "gflop", l->gflop, "gflops", gflops, "of_peak", gflops / peak);
+}
+
+static void print_infer_json(const Bench *b, const BenchInfer *r, const TrainConfig *shape,
+                             const BenchPeak *peak) {
+    const PolicyConfig *p = &shape->policy;
+    json_t *j = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:f}", "device",
+                          b->device->name, "device_description", b->device->description, "dtype",
+                          precision_name(b->device->precision), "image_height", p->image_height,
+                          "image_width", p->image_width, "cameras", p->n_cameras, "obs_state_horizon",
+                          p->obs_state_horizon, "chunk_size", p->chunk_size, "threads",
+                          b->device->threads, "steps", (json_int_t)b->steps, "latency_ms", r->cached.p50);
+    json_object_update_new(j, latency_json(&r->cached, peak->forward));
+    json_object_set_new(j, "without_frame_cache", latency_json(&r->uncached, peak->forward));
+    json_object_set_new(j, "load_ms", json_real(r->load_ms));
+    json_object_set_new(j, "first_step_ms", json_real(r->first_ms));
+    json_object_set_new(j, "start_ms", isnan(r->start_ms) ? json_null() : json_real(r->start_ms));
+    json_object_set_new(j, "resident_mb", json_real(r->resident_mb));
+    json_object_set_new(j, "peak_gflops", json_real(peak->forward));
+    json_object_set_new(j, "copy_gbps", json_real(peak->copy_gbps));
+    if (b->ops) json_object_set_new(j, "ops", bench_ops_json(r->ops, r->n_ops));
+    char *text = json_text(j, 2);
+    printf("%s\n", text);
+    mem_free(text);
+    json_decref(j);
+}
+
+static void print_latency(const char *name, const BenchLatency *l, double peak) {
+    double gflops = l->gflop / l->p50 * 1e3;
+    printf("  %-22s %8.2f %8.2f %8.2f %8.1f %8.0f %6.0f %%\n", name, l->p50, l->p95, l->p99, l->gflop,
+           gflops, 100 * gflops / peak);
+}
+
+static void print_infer(const Bench *b, const BenchInfer *r, const TrainConfig *shape,
+                        const BenchPeak *peak) {
+    const PolicyConfig *p = &shape->policy;
+    printf("control step that predicts, T=%d, %d camera%s %dx%d, %s %s with %d threads, %lld steps\n",
+           p->obs_state_horizon, p->n_cameras, p->n_cameras == 1 ? "" : "s", p->image_height,
+           p->image_width, b->device->name, precision_name(b->device->precision), b->device->threads,
+           (long long)b->steps);
+    printf("  %-22s %8s %8s %8s %8s %8s %8s\n", "ms", "p50", "p95", "p99", "GFLOP", "GFLOP/s", "of peak");
+    print_latency("with the frame cache", &r->cached, peak->forward);
+    print_latency("without", &r->uncached, peak->forward);
+    printf("  load %.0f ms, first step %.1f ms", r->load_ms, r->first_ms);
+    if (!isnan(r->start_ms)) printf(", from the program's start to the first action %.0f ms", r->start_ms);
+    printf("\n  memory %.0f MB resident; peak: %.0f GFLOP/s for a %lld^3 matrix product\n",
+           r->resident_mb, peak->forward, (long long)peak->size);
+    if (b->ops) bench_ops_print(r->ops, r->n_ops);
+}
+
+static int run_infer(Bench *b) {
+    Error err;
+    BenchInfer result;
+    BenchPeak peak;
+    TrainConfig shape;
+    const TrainConfig *c = &b->config;
+    const char *path = c->policy.path, *device = c->policy.device ? c->policy.device : "cpu";
+    Precision precision;
+    train_config_default(&shape);
+    bool ok = (path || parse_image(b, &err)) &&
+              bench_infer(c, path, b->steps, b->ops, &result, &shape, &err) &&
+              precision_named(c->policy.dtype, device, &precision, &err) &&
+              device_open(device, precision, c->threads, &b->device, &err) &&
+              bench_peak(b->device, &peak, &err);
+    if (ok) (b->json ? print_infer_json : print_infer)(b, &result, &shape, &peak);
+    train_config_free(&shape);
+    return ok ? EXIT_OK : cli_error(&err, EXIT_ERROR);
 }
 
 static void free_bench(Bench *b) {
@@ -162,23 +253,31 @@ static void free_bench(Bench *b) {
 }
 
 int cmd_bench(int argc, char **argv) {
-    Bench b = {.steps = 5, .cameras = 1, .image = "240x320"};
+    if (bench_loader_wanted(argc, argv)) return bench_loader(argc, argv);
+    Bench b = {.cameras = 1, .image = "240x320"};
     const Option options[] = {
-        {"steps", OPTION_INT, &b.steps, 1, 100000, "steps to time, after some to warm up"},
+        {"infer", OPTION_BOOL, &b.infer, 0, 0,
+         "the latency of a policy (--policy.path, or one of random weights) instead of training"},
+        {"steps", OPTION_INT, &b.steps, 0, 100000,
+         "steps to time, after some to warm up; 0: 5 of training, 100 with --infer"},
         {"image", OPTION_TEXT, &b.image, 0, 0, "size of the synthetic frames, HEIGHTxWIDTH"},
         {"cameras", OPTION_INT, &b.cameras, 1, MAX_CAMERAS, "number of cameras"},
+        {"ops", OPTION_BOOL, &b.ops, 0, 0, "also a table of the step's ops and their times"},
         {"json", OPTION_BOOL, &b.json, 0, 0, "print JSON"},
     };
     const int count = sizeof options / sizeof *options;
     if (cli_wants_help(argc, argv)) {
-        printf("tact bench: time of a training step on synthetic batches\n\n");
+        printf("tact bench: time of a training step, or with --infer of a control step, on synthetic "
+               "frames\n\n");
         options_print(options, count);
         printf("\nThe flags of tact train that shape the model (--policy.*), --batch_size, --threads and "
-               "--seed\napply.\n");
+               "--seed\napply. Another benchmark: tact bench --loader (its help: --loader --help).\n");
         return EXIT_OK;
     }
     Error err;
     BenchTimings t = {0};
+    BenchOp ops[BENCH_MAX_OPS];
+    int n_ops = 0;
     BenchPeak peak;
     int code = EXIT_OK;
     train_config_default(&b.config);
@@ -190,13 +289,19 @@ int cmd_bench(int argc, char **argv) {
         goto done;
     }
     train_config_fill(&b.config, 0);
+    if (!b.steps) b.steps = b.infer ? 100 : 5;
+    if (b.infer) {
+        code = run_infer(&b);
+        goto done;
+    }
     if (!set_up(&b, &err) ||
         !bench_steps(b.act, &b.optimizer, &b.in, (uint64_t)b.config.seed, b.steps, &t, &err) ||
+        (b.ops && !bench_ops(b.device, train_step, &b, b.steps, ops, &n_ops, &err)) ||
         !bench_peak(b.device, &peak, &err)) {
         code = cli_error(&err, EXIT_ERROR);
         goto done;
     }
-    print_result(&b, &t, &peak);
+    print_result(&b, &t, &peak, ops, n_ops);
 done:
     free_bench(&b);
     return code;

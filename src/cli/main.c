@@ -6,6 +6,7 @@
 
 const Command commands[] = {
     {"train", cmd_train, "train a policy on a LeRobot dataset"},
+    {"eval", cmd_eval, "hold a policy's predictions against recorded episodes; writes a report"},
     {"info", cmd_info,
      "show a dataset, what a policy sees at a frame, statistics, or a checkpoint"},
     {"convert", cmd_convert, "write a checkpoint as plain ACT for LeRobot, or as tact"},

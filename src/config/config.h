@@ -72,6 +72,14 @@ typedef struct PolicyConfig {
     double fps;
 } PolicyConfig;
 
+// --dataset.image_transforms.*: LeRobot's augmentation (loader/image_transforms.h).
+typedef struct TransformsConfig {
+    bool enable;
+    int max_num_transforms;
+    bool random_order;
+    const char *tfs; // JSON, or NULL: LeRobot's six
+} TransformsConfig;
+
 typedef struct DatasetConfig {
     const char *repo_id, *root, *revision;
     IntList episodes;
@@ -79,6 +87,10 @@ typedef struct DatasetConfig {
     bool streaming;
     const char *video_backend;
     double eval_split;
+    TransformsConfig image_transforms;
+    // tact: loader/frame_cache.h
+    const char *frame_cache, *frame_cache_dir;
+    double frame_cache_gb; // or CONFIG_NULL_NUMBER
 } DatasetConfig;
 
 // --scheduler.*: LeRobot's learning-rate schedules (train/schedule.h).
@@ -140,6 +152,7 @@ typedef enum FieldHome {
     HOME_POLICY,     // config.json and train_config.json's policy: a key every LeRobot knows
     HOME_TACT,       // tact.json
     HOME_DATASET,    // train_config.json: dataset
+    HOME_TRANSFORMS, // train_config.json: dataset.image_transforms, where enabled
     HOME_TRAIN,      // train_config.json: top level
     HOME_OPTIMIZER,  // train_config.json: optimizer
     HOME_SCHEDULER,  // train_config.json: scheduler, where there is one

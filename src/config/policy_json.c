@@ -117,6 +117,17 @@ static json_t *scheduler_json(const SchedulerConfig *s) {
     return object;
 }
 
+// The list only where it is not LeRobot's own, and as an object.
+static json_t *transforms_json(const TrainConfig *c) {
+    json_t *object = json_object();
+    set_home(object, HOME_TRANSFORMS, c, 0);
+    const char *tfs = c->dataset.image_transforms.tfs;
+    json_t *list = tfs ? json_loads(tfs, 0, NULL) : NULL;
+    if (list) json_object_set_new(object, "tfs", list);
+    else json_object_del(object, "tfs");
+    return object;
+}
+
 json_t *train_config_to_json(const TrainConfig *c) {
     json_t *object = json_object(), *dataset = json_object(), *wandb = json_object();
     json_t *optimizer = json_pack("{s:s, s:f, s:f}", "type", "adamw", "lr", c->policy.optimizer_lr,
@@ -124,6 +135,8 @@ json_t *train_config_to_json(const TrainConfig *c) {
     set_home(dataset, HOME_DATASET, c, 0);
     set_home(optimizer, HOME_OPTIMIZER, c, 0);
     set_home(wandb, HOME_WANDB, c, 0);
+    if (c->dataset.image_transforms.enable)
+        json_object_set_new(dataset, "image_transforms", transforms_json(c));
     json_object_set_new(object, "dataset", dataset);
     json_object_set_new(object, "policy", policy_to_json(&c->policy));
     set_home(object, HOME_TRAIN, c, 0);

@@ -252,10 +252,35 @@ static bool read_image(FrameReader *r, int camera, const Episode *e, int64_t row
 
 // ---- both -------------------------------------------------------------------------------------
 
+CHECKED static bool check_place(const FrameReader *r, int camera, int64_t row, Error *err) {
+    const Dataset *ds = r->ds;
+    return (camera >= 0 && camera < ds->n_cameras && row >= 0 && row < ds->rows) ||
+           fail(err, "%s: no frame at row %lld of camera %d", ds->root, (long long)row, camera);
+}
+
+bool frames_segment(FrameReader *r, int camera, int64_t row, int64_t *first, int64_t *end,
+                    Error *err) {
+    const Dataset *ds = r->ds;
+    if (!check_place(r, camera, row, err)) return false;
+    *first = row;
+    *end = row + 1;
+    if (!ds->cameras[camera]->video) return true;
+    const Episode *e = &ds->episodes[ds->episode_of[row]];
+    const EpisodeVideo *place = &e->videos[camera];
+    Video *video = NULL;
+    if (!find_video(r, place->path, &video, err)) return false;
+    int64_t from, to, last_row = e->first_row + e->length - 1;
+    const double *t = ds->timestamp;
+    video_segment(video, video_frame_at(video, place->from + t[row]), &from, &to);
+    while (*first > e->first_row && video_frame_at(video, place->from + t[*first - 1]) >= from)
+        --*first;
+    while (*end <= last_row && video_frame_at(video, place->from + t[*end]) <= to) ++*end;
+    return true;
+}
+
 bool frames_read(FrameReader *r, int camera, int64_t row, uint8_t *rgb, Error *err) {
     const Dataset *ds = r->ds;
-    if (camera < 0 || camera >= ds->n_cameras || row < 0 || row >= ds->rows)
-        return fail(err, "%s: no frame at row %lld of camera %d", ds->root, (long long)row, camera);
+    if (!check_place(r, camera, row, err)) return false;
     const Feature *f = ds->cameras[camera];
     const Episode *e = &ds->episodes[ds->episode_of[row]];
     bool resize = r->height && (r->height != f->height || r->width != f->width);

@@ -19,4 +19,9 @@ void frames_close(FrameReader *r); // NULL allowed
 // info.json is an error.
 CHECKED bool frames_read(FrameReader *r, int camera, int64_t row, uint8_t *rgb, Error *err);
 
+// The rows first .. end-1 around `row` whose frames are best read together, in order: those of its
+// episode that decode from the same keyframe, each then decoded once. One row for an image column.
+CHECKED bool frames_segment(FrameReader *r, int camera, int64_t row, int64_t *first, int64_t *end,
+                            Error *err);
+
 #endif

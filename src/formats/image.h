@@ -21,6 +21,8 @@ CHECKED bool image_decode(const void *bytes, size_t size, const char *name, Imag
 // PNG bytes of an image; *out is freed with mem_free.
 CHECKED bool image_encode_png(const Image *image, uint8_t **out, size_t *size, Error *err);
 CHECKED bool image_write_png(const char *path, const Image *image, Error *err);
+// JPEG bytes of an image (4:2:0, full range, for looking at); *out is freed with mem_free.
+CHECKED bool image_encode_jpeg(const Image *image, uint8_t **out, size_t *size, Error *err);
 
 // Resizes (h, w, 3) to (out_h, out_w, 3): per axis, box (area) averaging where the axis shrinks and
 // bilinear interpolation with pixel centres at half integers where it grows; equal sizes copy.
@@ -28,6 +30,9 @@ CHECKED bool image_write_png(const char *path, const Image *image, Error *err);
 // image_resize_scratch(h, w, out_h, out_w) bytes, or is NULL to allocate inside.
 void image_resize(uint8_t *out, int out_h, int out_w, const uint8_t *in, int h, int w,
                   void *scratch);
+// The same from rows that begin every `stride` bytes, stride >= 3 w.
+void image_resize_rows(uint8_t *out, int out_h, int out_w, const uint8_t *in, size_t stride, int h,
+                       int w, void *scratch);
 size_t image_resize_scratch(int h, int w, int out_h, int out_w);
 
 #endif

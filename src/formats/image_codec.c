@@ -6,6 +6,7 @@
 #include <libavcodec/avcodec.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
+#include <libswscale/swscale.h>
 #include <string.h>
 
 enum {
@@ -159,55 +160,75 @@ done:
     return ok;
 }
 
-// A frame of the encoder's with a copy of the pixels.
-static AVFrame *frame_of(const Image *image) {
+// An empty frame of an encoder's.
+static AVFrame *new_frame(const Image *image, enum AVPixelFormat format) {
     AVFrame *f = av_frame_alloc();
     if (!f) return NULL;
-    f->format = AV_PIX_FMT_RGB24;
+    f->format = format;
     f->width = image->width;
     f->height = image->height;
-    if (av_frame_get_buffer(f, 0) < 0) {
-        av_frame_free(&f);
-        return NULL;
-    }
+    if (av_frame_get_buffer(f, 0) < 0) av_frame_free(&f);
+    return f;
+}
+
+// A frame with a copy of the pixels.
+static AVFrame *rgb_frame(const Image *image) {
+    AVFrame *f = new_frame(image, AV_PIX_FMT_RGB24);
     size_t row = (size_t)image->width * 3;
-    for (int y = 0; y < image->height; y++)
+    for (int y = 0; f && y < image->height; y++)
         memcpy(f->data[0] + (ptrdiff_t)y * f->linesize[0], image->rgb + (size_t)y * row, row);
     return f;
 }
 
-bool image_encode_png(const Image *image, uint8_t **out, size_t *size, Error *err) {
-    ffmpeg_quiet();
-    *out = NULL;
-    *size = 0;
-    if (image->width < 1 || image->height < 1 || image->width > MAX_SIDE ||
-        image->height > MAX_SIDE)
-        return fail(err, "an image of %d x %d cannot be written as PNG", image->width,
-                    image->height);
+// A frame with the pixels as JPEG (JFIF) means them: BT.601, full range, 4:2:0.
+static AVFrame *jpeg_frame(const Image *image) {
+    AVFrame *rgb = rgb_frame(image), *f = new_frame(image, AV_PIX_FMT_YUVJ420P);
+    int w = image->width, h = image->height;
+    struct SwsContext *sws =
+        sws_getContext(w, h, AV_PIX_FMT_RGB24, w, h, AV_PIX_FMT_YUVJ420P,
+                       SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP, NULL, NULL, NULL);
+    bool ok = rgb && f && sws &&
+              sws_scale(sws, (const uint8_t *const *)rgb->data, rgb->linesize, 0, h, f->data,
+                        f->linesize) == h;
+    sws_freeContext(sws);
+    av_frame_free(&rgb);
+    if (!ok) av_frame_free(&f);
+    return f;
+}
+
+// The one packet of the frame. quality 0: of a codec that loses nothing; else libavcodec's scale from 1,
+// the best, to 31.
+static bool encode(const Image *image, AVFrame *frame, enum AVCodecID id, int quality, uint8_t **out,
+                   size_t *size, Error *err) {
     bool ok = false;
     char text[128];
     AVCodecContext *c = NULL;
     AVPacket *packet = av_packet_alloc();
-    AVFrame *frame = frame_of(image);
-    const AVCodec *codec = avcodec_find_encoder(AV_CODEC_ID_PNG);
+    const AVCodec *codec = avcodec_find_encoder(id);
     if (codec) c = avcodec_alloc_context3(codec);
     if (!c || !packet || !frame) {
-        fail(err, "this FFmpeg cannot write PNG");
+        fail(err, "this FFmpeg cannot write %s", avcodec_get_name(id));
         goto done;
     }
     c->width = image->width;
     c->height = image->height;
-    c->pix_fmt = AV_PIX_FMT_RGB24;
+    c->pix_fmt = frame->format;
     c->time_base = (AVRational){1, 1};
     c->thread_count = 1;
-    c->compression_level = 6; // as LeRobot's images
-    av_opt_set(c->priv_data, "pred", "mixed", 0);
+    if (quality == 0) {
+        c->compression_level = 6; // as LeRobot's images
+        av_opt_set(c->priv_data, "pred", "mixed", 0);
+    } else {
+        c->flags |= AV_CODEC_FLAG_QSCALE;
+        c->global_quality = frame->quality = quality * FF_QP2LAMBDA;
+    }
     int code = avcodec_open2(c, codec, NULL);
     if (code >= 0) code = avcodec_send_frame(c, frame);
     if (code >= 0) code = avcodec_send_frame(c, NULL);
     if (code >= 0) code = avcodec_receive_packet(c, packet);
     if (code < 0) {
-        fail(err, "PNG of %d x %d: %s", image->width, image->height, ffmpeg_text(code, text));
+        fail(err, "%s of %d x %d: %s", avcodec_get_name(id), image->width, image->height,
+             ffmpeg_text(code, text));
         goto done;
     }
     *size = (size_t)packet->size;
@@ -217,6 +238,33 @@ bool image_encode_png(const Image *image, uint8_t **out, size_t *size, Error *er
 done:
     avcodec_free_context(&c);
     av_packet_free(&packet);
+    return ok;
+}
+
+static bool begin_encoding(const Image *image, const char *what, uint8_t **out, size_t *size,
+                           Error *err) {
+    ffmpeg_quiet();
+    *out = NULL;
+    *size = 0;
+    bool ok = image->width >= 1 && image->height >= 1 && image->width <= MAX_SIDE &&
+              image->height <= MAX_SIDE;
+    return ok || fail(err, "an image of %d x %d cannot be written as %s", image->width,
+                      image->height, what);
+}
+
+bool image_encode_png(const Image *image, uint8_t **out, size_t *size, Error *err) {
+    if (!begin_encoding(image, "PNG", out, size, err)) return false;
+    AVFrame *frame = rgb_frame(image);
+    bool ok = encode(image, frame, AV_CODEC_ID_PNG, 0, out, size, err);
+    av_frame_free(&frame);
+    return ok;
+}
+
+bool image_encode_jpeg(const Image *image, uint8_t **out, size_t *size, Error *err) {
+    const int good = 4;
+    if (!begin_encoding(image, "JPEG", out, size, err)) return false;
+    AVFrame *frame = jpeg_frame(image);
+    bool ok = encode(image, frame, AV_CODEC_ID_MJPEG, good, out, size, err);
     av_frame_free(&frame);
     return ok;
 }

@@ -63,10 +63,10 @@ size_t image_resize_scratch(int h, int w, int out_h, int out_w) {
 }
 
 // sums (n): weighted sum of rows. in is the first row of the taps.
-static void sum_rows(uint32_t *restrict sums, const uint8_t *restrict in, size_t n, Taps t,
-                     const int32_t *weights) {
+static void sum_rows(uint32_t *restrict sums, const uint8_t *restrict in, size_t stride, size_t n,
+                     Taps t, const int32_t *weights) {
     memset(sums, 0, n * sizeof *sums);
-    for (int32_t j = 0; j < t.count; j++, in += n) {
+    for (int32_t j = 0; j < t.count; j++, in += stride) {
         uint32_t k = (uint32_t)weights[j];
         for (size_t x = 0; x < n; x++) sums[x] += k * in[x];
     }
@@ -93,11 +93,23 @@ static void sum_columns(uint8_t *restrict out, const uint32_t *restrict sums, co
     }
 }
 
+static void copy_rows(uint8_t *out, const uint8_t *in, size_t stride, int h, size_t row) {
+    if (stride == row)
+        memcpy(out, in, (size_t)h * row);
+    else
+        for (int y = 0; y < h; y++, in += stride, out += row) memcpy(out, in, row);
+}
+
 void image_resize(uint8_t *out, int out_h, int out_w, const uint8_t *in, int h, int w,
                   void *scratch) {
+    image_resize_rows(out, out_h, out_w, in, (size_t)w * 3, h, w, scratch);
+}
+
+void image_resize_rows(uint8_t *out, int out_h, int out_w, const uint8_t *in, size_t stride, int h,
+                       int w, void *scratch) {
     size_t row = (size_t)w * 3;
     if (out_h == h && out_w == w) {
-        memcpy(out, in, (size_t)h * row);
+        copy_rows(out, in, stride, h, row);
         return;
     }
     void *own = scratch ? NULL : mem_alloc(image_resize_scratch(h, w, out_h, out_w));
@@ -119,7 +131,7 @@ void image_resize(uint8_t *out, int out_h, int out_w, const uint8_t *in, int h, 
     int64_t divisor = axis_divisor(h, out_h) * axis_divisor(w, out_w);
     for (int y = 0; y < out_h; y++) {
         Taps t = axis_taps(h, out_h, y, row_weights);
-        sum_rows(sums, in + (size_t)t.first * row, row, t, row_weights);
+        sum_rows(sums, in + (size_t)t.first * stride, stride, row, t, row_weights);
         sum_columns(out + (size_t)y * (size_t)out_w * 3, sums, columns, column_weights, out_w,
                     divisor);
     }

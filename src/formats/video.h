@@ -4,6 +4,7 @@
 #define TACT_FORMATS_VIDEO_H
 
 #include "base/error.h"
+#include <stddef.h>
 #include <stdint.h>
 
 // One open video file with its decoder. Not thread-safe: every loader thread opens its own.
@@ -36,6 +37,17 @@ CHECKED bool video_read(Video *v, double t, uint8_t *rgb, Error *err);
 
 // As video_read, by frame number in display order.
 CHECKED bool video_read_index(Video *v, int64_t frame, uint8_t *rgb, Error *err);
+
+// Number of the frame that video_read takes for t, whether or not it lies near enough.
+int64_t video_frame_at(const Video *v, double t);
+
+// The frames first .. last that decode from the keyframe which `frame` decodes from: reading them in
+// order decodes each of them once. Where no keyframe comes for long, last is some hundred after frame.
+void video_segment(const Video *v, int64_t frame, int64_t *first, int64_t *last);
+
+// Names what turns a file's bits into pixels here: frames decoded under another name may differ in their
+// last bits.
+void video_decoder_name(char *out, size_t size);
 
 typedef struct VideoWriter VideoWriter;
 

@@ -6,7 +6,10 @@
 #include "formats/video_tables.h"
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <libavutil/cpu.h>
+#include <libswscale/swscale.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define DAMAGED "the file is damaged; copy or record it again"
@@ -14,6 +17,9 @@
 // Coded pictures look like random bytes: this many zeros in a row are a hole that a crash left in
 // the file. AV1 has no checksum, and its decoder makes a grey picture of them without a word.
 enum { HOLE = 32 };
+
+// How far a segment goes on after the frame asked for where no keyframe ends it.
+enum { SEGMENT_FRAMES = 256 };
 
 // Decoding this many frames on costs about as much as a seek.
 enum { SEEK_COST = 1 };
@@ -338,9 +344,29 @@ bool video_read_index(Video *v, int64_t frame, uint8_t *rgb, Error *err) {
     return false;
 }
 
+int64_t video_frame_at(const Video *v, double t) {
+    return video_table_nearest(v->table, t / v->unit);
+}
+
+void video_segment(const Video *v, int64_t frame, int64_t *first, int64_t *last) {
+    const VideoTable *t = v->table;
+    int64_t key = video_table_keyframe(t, t->shown[frame]);
+    *first = *last = frame;
+    if (key < 0) return;
+    *first = video_table_frames_before(t, (double)t->packet[key].pts);
+    int64_t end = frame + SEGMENT_FRAMES < t->frames ? frame + SEGMENT_FRAMES : t->frames;
+    while (*last + 1 < end && video_table_keyframe(t, t->shown[*last + 1]) == key) ++*last;
+}
+
+void video_decoder_name(char *out, size_t size) {
+    const AVCodec *av1 = avcodec_find_decoder_by_name("libdav1d");
+    snprintf(out, size, "avcodec %x swscale %x %s cpu %x", avcodec_version(), swscale_version(),
+             av1 ? "dav1d" : "no dav1d", (unsigned)av_get_cpu_flags());
+}
+
 bool video_read(Video *v, double t, uint8_t *rgb, Error *err) {
     if (!isfinite(t)) return fail(err, "%s: frame at a time that is no number asked for", v->path);
-    int64_t frame = video_table_nearest(v->table, t / v->unit);
+    int64_t frame = video_frame_at(v, t);
     double found = (double)v->table->packet[v->table->shown[frame]].pts * v->unit;
     // A millionth of slack: times go through float32 in LeRobot's files.
     if (!(fabs(found - t) <= 0.5 * v->table->period + 1e-6))

@@ -41,6 +41,12 @@ static void fill_slot(Worker *w, Slot *s) {
     s->failed = !preparer_fill(&w->preparer, &s->batch, &s->error);
 }
 
+// Lock held, or no worker there.
+static void choose_rows(Loader *l, int64_t number, Batch *b) {
+    b->size = sampler_batch(&l->sampler, number, b->rows);
+    b->epoch = l->sampler.epoch;
+}
+
 static Slot *slot_of(const Loader *l, int64_t number) {
     return &l->slots[number % l->n_slots];
 }
@@ -55,12 +61,20 @@ static void *work(void *user) {
     Loader *l = w->loader;
     pthread_mutex_lock(&l->lock);
     for (;;) {
-        while (!l->quit && !is_free(l, l->next)) pthread_cond_wait(&l->has_free, &l->lock);
+        while (!l->quit && !is_free(l, l->next)) {
+            if (!preparer_has_leisure(&w->preparer)) {
+                pthread_cond_wait(&l->has_free, &l->lock);
+                continue;
+            }
+            pthread_mutex_unlock(&l->lock);
+            preparer_fill_cache(&w->preparer);
+            pthread_mutex_lock(&l->lock);
+        }
         if (l->quit) break;
         int64_t number = l->next++;
         Slot *s = slot_of(l, number);
         s->ready = -1;
-        s->batch.size = sampler_batch(&l->sampler, number, s->batch.rows);
+        choose_rows(l, number, &s->batch);
         pthread_mutex_unlock(&l->lock);
         fill_slot(w, s);
         pthread_mutex_lock(&l->lock);
@@ -138,7 +152,7 @@ bool loader_open(const LoaderOptions *options, Loader **out, Error *err) {
 static Slot *next_now(Loader *l) {
     Slot *s = &l->slots[0];
     int64_t number = ++l->given;
-    s->batch.size = sampler_batch(&l->sampler, number, s->batch.rows);
+    choose_rows(l, number, &s->batch);
     fill_slot(&l->workers[0], s);
     return s;
 }

@@ -5,11 +5,14 @@
 
 #include "dataset/frames.h"
 #include "dataset/window.h"
+#include "loader/frame_cache.h"
+#include "loader/image_transforms.h"
 #include "normalize/normalize.h"
 
 // One ready batch. B samples, T observations, H actions.
 typedef struct Batch {
     int size;              // B; the last batch of an epoch may be smaller
+    int64_t epoch;
     int64_t *rows;         // (B) the dataset rows
     float *state;          // (B, T, D) normalised, or NULL
     float *env;            // (B, E) normalised, at the current frame, or NULL
@@ -33,6 +36,8 @@ typedef struct LoaderOptions {
     bool shuffle;          // else rows in order
     bool drop_last;        // leave out an epoch's partial batch, so that every batch has batch_size
     uint64_t seed;
+    FrameCache *cache;     // of these cameras in this order, and this size; NULL: none. Borrowed
+    const ImageTransforms *transforms; // of the frames; NULL: none. Borrowed
     int64_t first_batch;   // number of the first batch to give (resume); counts over epochs
     // Told of the memory of a batch's images, when it was made and before it is freed: a device may
     // want it page-locked. NULL: nobody is told.
@@ -42,8 +47,9 @@ typedef struct LoaderOptions {
 
 typedef struct Loader Loader;
 
-// Starts the workers. Order: epoch e visits every row once; the permutation is a function of (seed,
-// e) alone, so batch n is the same whatever the workers, and after a resume.
+// Starts the workers, which fill the cache while they have no batch to prepare. Order: epoch e visits
+// every row once; the permutation is a function of (seed, e) alone, so batch n is the same whatever the
+// workers and the cache, and after a resume.
 CHECKED bool loader_open(const LoaderOptions *options, Loader **out, Error *err);
 // The next batch, in order; valid until the next call. Waits when it is not ready. A worker's error
 // (a truncated video, say) comes out here, at the batch that hit it.

@@ -109,6 +109,10 @@ CHECKED static bool new_act(Device *d, const PolicyConfig *config, Params *param
         a->slot_tokens = on_device(a, d->activations, 3, shape);
     }
     act_init_positions(a);
+    if (!train) {
+        a->kept_pos = on_device(a, DTYPE_F32, 2, SHAPE(a->tokens, c->dim_model));
+        a->decoder.kept = on_device(a, d->activations, 3, SHAPE(batch, c->chunk_size, c->dim_model));
+    }
     if (!device_check(d, err)) goto error;
     act_load_params(a);
     if (!device_check(d, err)) goto error;
@@ -141,9 +145,19 @@ void act_free(Act *a) {
     mem_free(a);
 }
 
+static void begin_step(Act *a, bool train, uint64_t seed, uint32_t step) {
+    arena_reset(&a->net.acts);
+    a->net.train = train;
+    a->net.key = (RngKey){.seed = seed, .step = step, .site = 0};
+}
+
 void act_load_params(Act *a) {
-    a->device->weights_load(a->device, a->params->values);
+    a->device->weights_load(a->device, a->params->values, !a->train);
     if (a->resnet) resnet_load(a->resnet);
+    if (a->train) return;
+    begin_step(a, false, 0, 0);
+    act_positions(a, a->kept_pos);
+    decoder_keep(&a->net, &a->decoder, a->query_pos);
 }
 
 // ---- inputs -----------------------------------------------------------------------------------
@@ -357,13 +371,16 @@ static Tensor act_forward(Act *a, const ActInput *in) {
     if (a->slot_tokens.data) slot_tokens_forward(a, x);
     else if (c->n_cameras) image_tokens_forward(a, in, x);
 
-    Tensor pos = act_positions_forward(a);
+    Tensor pos = a->kept_pos;
+    if (!pos.data) {
+        pos = net_like(net, a->image_sinusoid);
+        act_positions(a, pos);
+    }
     Tensor memory = encoder_forward(net, &a->encoder, x, pos, (Tensor){0});
     Tensor memory_pos = net_like(net, memory);
     d->add_rows(d, memory_pos, memory, pos);
-    Tensor queries = net_tensor(net, 3, SHAPE(B, c->chunk_size, D));
-    d->zero(d, queries);
-    a->decoded = decoder_forward(net, &a->decoder, queries, a->query_pos, memory, memory_pos);
+    a->decoded = decoder_forward(net, &a->decoder, SHAPE(B, c->chunk_size, D), a->query_pos, memory,
+                                 memory_pos);
     a->prediction = net_float(net, 3, SHAPE(B, c->chunk_size, c->action_dim));
     d->linear_forward(d, a->prediction, a->decoded, a->head.w, a->head.b);
     return a->prediction;
@@ -400,12 +417,6 @@ static void act_backward(Act *a) {
 }
 
 // ---- entry points -----------------------------------------------------------------------------
-
-static void begin_step(Act *a, bool train, uint64_t seed, uint32_t step) {
-    arena_reset(&a->net.acts);
-    a->net.train = train;
-    a->net.key = (RngKey){.seed = seed, .step = step, .site = 0};
-}
 
 static void loss_forward(Act *a) {
     a->device->act_loss_forward(a->device, a->losses, a->prediction, a->action, a->pad,

@@ -80,6 +80,8 @@ void act_last_latent(Act *a, float *mu, float *log_sigma_x2); // (B, Z) each
 size_t act_activation_bytes(const Act *a);
 double act_step_flops(const Act *a);
 double act_forward_flops(const Act *a);
+// A prediction when of the T frames of each camera only the newest goes through the ResNet.
+double act_cached_flops(const Act *a);
 
 // Seconds of the parts of the last act_train, for tact bench.
 typedef struct ActTimes {

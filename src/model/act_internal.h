@@ -39,12 +39,13 @@ struct Act {
     Tensor feature_map, features, decoded, prediction;
     Tensor slot_tokens; // (slots, h'*w', D): frames of an act_new_stream; else empty
     const int *slots;   // (cameras, T), borrowed for one act_predict_slots
+    Tensor kept_pos;    // without training: the positions, made when parameters are loaded
     ActTimes times;
 };
 
-// positions.c: constants, and the (tokens, D) positions from the learned tables.
+// positions.c: constants, and the positions (tokens, D) from the learned tables.
 void act_init_positions(Act *a);
-Tensor act_positions_forward(Act *a);
+void act_positions(Act *a, Tensor pos);
 void act_positions_backward(Act *a, Tensor dpos);
 
 #endif

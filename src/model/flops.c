@@ -34,6 +34,11 @@ double act_forward_flops(const Act *a) {
     return transformer_flops(a, false) + (a->resnet ? resnet_flops(a->resnet, false) : 0);
 }
 
+double act_cached_flops(const Act *a) {
+    return transformer_flops(a, false) +
+           (a->resnet ? resnet_flops(a->resnet, false) / a->config.obs_state_horizon : 0);
+}
+
 double act_step_flops(const Act *a) {
     return 3 * transformer_flops(a, a->config.use_vae) +
            (a->resnet ? resnet_flops(a->resnet, true) : 0);

@@ -4,12 +4,28 @@
 
 #include <math.h>
 
+enum { AT_ONCE = 1024 };
+
 static void fill_uniform(float *out, int64_t n, double bound, RngStream *rng) {
-    for (int64_t i = 0; i < n; i++) out[i] = (float)(bound * (2 * rng_double(rng) - 1));
+    double x[AT_ONCE];
+    for (int64_t i = 0; i < n; i += AT_ONCE) {
+        int64_t some = n - i < AT_ONCE ? n - i : AT_ONCE;
+        rng_doubles(rng, x, some);
+        for (int64_t k = 0; k < some; k++) out[i + k] = (float)(bound * (2 * x[k] - 1));
+    }
 }
 
+// Box-Muller, as rng_normal does it: of two words each, so of two of rng_double's numbers.
 static void fill_normal(float *out, int64_t n, double deviation, RngStream *rng) {
-    for (int64_t i = 0; i < n; i++) out[i] = (float)(deviation * rng_normal(rng));
+    double x[AT_ONCE];
+    for (int64_t i = 0; i < n; i += AT_ONCE / 2) {
+        int64_t some = n - i < AT_ONCE / 2 ? n - i : AT_ONCE / 2;
+        rng_doubles(rng, x, 2 * some);
+        for (int64_t k = 0; k < some; k++) {
+            double normal = sqrt(-2.0 * log(1.0 - x[2 * k])) * cos(6.283185307179586 * x[2 * k + 1]);
+            out[i + k] = (float)(deviation * normal);
+        }
+    }
 }
 
 // Position table of the VAE encoder (1, L, D): sin or cos of l / 10000^(2 floor(j/2) / D)
@@ -41,13 +57,20 @@ static void fill(const Param *q, float *out, RngStream *rng) {
 
 void params_initialize(Params *p, uint64_t seed) {
     enum { SITE_INIT = 0x1417 };
-    for (int i = 0; i < p->count; i++) {
-        const Param *q = &p->list[i];
-        // A stream per tensor: adding one tensor does not change the others.
-        RngStream rng = {.key = {.seed = seed, .step = (uint32_t)i, .site = SITE_INIT}};
-        float *values = NEW(float, q->count);
-        fill(q, values, &rng);
-        param_set(p, q, values);
+    int64_t most = 1;
+    for (int i = 0; i < p->count; i++) most = p->list[i].count > most ? p->list[i].count : most;
+#pragma omp parallel num_threads(p->device->threads)
+    {
+        float *values = NEW(float, most);
+#pragma omp for schedule(dynamic)
+        for (int i = 0; i < p->count; i++) {
+            const Param *q = &p->list[i];
+            // A stream per tensor: adding one tensor does not change the others.
+            RngStream rng = {.key = {.seed = seed, .step = (uint32_t)i, .site = SITE_INIT}};
+            fill(q, values, &rng);
+#pragma omp critical(params_initialize)
+            param_set(p, q, values); // a device takes one copy at a time
+        }
         mem_free(values);
     }
 }

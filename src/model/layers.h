@@ -92,6 +92,7 @@ typedef struct Decoder {
     int n;
     DecoderLayer *layers;
     Norm norm;
+    Tensor kept; // (B, S, D) without training: what the queries are before they see the memory
 } Decoder;
 
 void encoder_init(Encoder *e, const Params *p, const PolicyConfig *c, const char *name, int n);
@@ -103,10 +104,13 @@ void encoder_backward(Net *net, Encoder *e, Tensor d, Tensor dpos);
 
 void decoder_init(Decoder *dec, const Params *p, const PolicyConfig *c);
 void decoder_free(Decoder *dec);
-// x (B, S, D) queries' content, query_pos (S, D), memory (B, L, D) the encoder's output and
+// Queries start as zeros of `shape` (B, S, D); query_pos (S, D), memory (B, L, D) the encoder's output and
 // memory_pos the same with positions added.
-Tensor decoder_forward(Net *net, Decoder *dec, Tensor x, Tensor query_pos, Tensor memory,
+Tensor decoder_forward(Net *net, Decoder *dec, const int64_t *shape, Tensor query_pos, Tensor memory,
                        Tensor memory_pos);
+// The first layer's self-attention sees the same queries whatever the input: fills dec->kept (allocated by
+// the caller), to be called again when parameters changed. decoder_forward starts there.
+void decoder_keep(Net *net, Decoder *dec, Tensor query_pos);
 // d: in dy, out dx. dquery_pos (S, D), dmemory and dmemory_pos (B, L, D) are added to.
 void decoder_backward(Net *net, Decoder *dec, Tensor d, Tensor dquery_pos, Tensor dmemory,
                       Tensor dmemory_pos);

@@ -43,11 +43,27 @@ error:
     return false;
 }
 
+bool params_borrow(Params *p, Device *d, const PolicyConfig *config, const float *base, int64_t count,
+                   ParamWhere where, const void *user, Error *err) {
+    *p = (Params){.device = d, .borrowed = true};
+    if (!params_list(p, config, err)) {
+        params_free(p);
+        return false;
+    }
+    assign_offsets(p); // for the counts
+    for (int i = 0; i < p->count; i++) p->list[i].offset = where(user, &p->list[i]) - base;
+    p->values = tensor_view((void *)(uintptr_t)base, DTYPE_F32, 1, SHAPE(count));
+    p->buffer_values = p->values;
+    return true;
+}
+
 void params_free(Params *p) {
     if (!p->device) return;
-    p->device->release(p->device, p->values.data);
+    if (!p->borrowed) {
+        p->device->release(p->device, p->values.data);
+        p->device->release(p->device, p->buffer_values.data);
+    }
     p->device->release(p->device, p->grads.data);
-    p->device->release(p->device, p->buffer_values.data);
     mem_free(p->list);
     arena_free(&p->arena);
     *p = (Params){0};

@@ -65,12 +65,10 @@ void act_init_positions(Act *a) {
     mem_free(time);
 }
 
-Tensor act_positions_forward(Act *a) {
+void act_positions(Act *a, Tensor pos) {
     Device *d = a->device;
-    Tensor pos = net_like(&a->net, a->image_sinusoid);
     d->embed_forward(d, pos, a->image_sinusoid, a->token_table, a->token_index);
     if (a->temporal_table.data) d->embed_forward(d, pos, pos, a->temporal_table, a->time_index);
-    return pos;
 }
 
 void act_positions_backward(Act *a, Tensor dpos) {

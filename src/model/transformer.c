@@ -148,16 +148,21 @@ void encoder_backward(Net *net, Encoder *e, Tensor d, Tensor dpos) {
 
 // ---- decoder layer ----------------------------------------------------------------------------
 
-static Tensor decoder_layer_forward(Net *net, DecoderLayer *l, Tensor x, Tensor query_pos,
-                                    Tensor memory, Tensor memory_pos) {
+// x after its self-attention.
+static Tensor decoder_self_forward(Net *net, DecoderLayer *l, Tensor x, Tensor query_pos) {
     Tensor none = {0}, skip = x;
     if (l->pre_norm) x = norm_forward(net, &l->norm1, x);
     Tensor xp = with_positions(net, x, query_pos);
-    x = join(net, skip, attention_layer_forward(net, &l->self, xp, xp, x, none), &l->drop1);
-    skip = x;
+    return join(net, skip, attention_layer_forward(net, &l->self, xp, xp, x, none), &l->drop1);
+}
+
+// The rest of the layer.
+static Tensor decoder_cross_forward(Net *net, DecoderLayer *l, Tensor x, Tensor query_pos,
+                                    Tensor memory, Tensor memory_pos) {
+    Tensor none = {0}, skip = x;
     x = norm_forward(net, l->pre_norm ? &l->norm2 : &l->norm1, x);
     if (!l->pre_norm) skip = x;
-    xp = with_positions(net, x, query_pos);
+    Tensor xp = with_positions(net, x, query_pos);
     x = attention_layer_forward(net, &l->cross, xp, memory_pos, memory, none);
     x = join(net, skip, x, &l->drop2);
     skip = x;
@@ -233,10 +238,25 @@ void decoder_free(Decoder *dec) {
     *dec = (Decoder){0};
 }
 
-Tensor decoder_forward(Net *net, Decoder *dec, Tensor x, Tensor query_pos, Tensor memory,
+// What the first layer's cross-attention is given.
+static Tensor decoder_start(Net *net, Decoder *dec, const int64_t *shape, Tensor query_pos) {
+    Tensor queries = net_tensor(net, 3, shape);
+    net->device->zero(net->device, queries);
+    return decoder_self_forward(net, &dec->layers[0], queries, query_pos);
+}
+
+void decoder_keep(Net *net, Decoder *dec, Tensor query_pos) {
+    net->device->copy(net->device, dec->kept, decoder_start(net, dec, dec->kept.shape, query_pos));
+}
+
+Tensor decoder_forward(Net *net, Decoder *dec, const int64_t *shape, Tensor query_pos, Tensor memory,
                        Tensor memory_pos) {
-    for (int i = 0; i < dec->n; i++)
-        x = decoder_layer_forward(net, &dec->layers[i], x, query_pos, memory, memory_pos);
+    Tensor x = dec->kept.data ? dec->kept : decoder_start(net, dec, shape, query_pos);
+    for (int i = 0; i < dec->n; i++) {
+        DecoderLayer *l = &dec->layers[i];
+        if (i > 0) x = decoder_self_forward(net, l, x, query_pos);
+        x = decoder_cross_forward(net, l, x, query_pos, memory, memory_pos);
+    }
     return norm_forward(net, &dec->norm, x);
 }
 

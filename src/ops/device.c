@@ -47,9 +47,9 @@ CHECKED static bool open_host(Device *d, const char *name, Precision precision, 
     bool ref = strcmp(name, "ref") == 0;
     if (!ref && strcmp(name, "cpu") != 0)
         return fail(err, "--policy.device=%s: unknown device; use cpu or cuda", name);
-    if (precision != PRECISION_FLOAT32)
-        return fail(err, "--policy.dtype: %s computes in float32 only; leave the flag out", name);
-    return ref || cpu_device(d, d->threads, err);
+    if (ref && precision != PRECISION_FLOAT32)
+        return fail(err, "--policy.dtype: ref computes in float32 only; leave the flag out");
+    return ref || cpu_device(d, d->threads, precision, err);
 }
 
 bool device_open(const char *name, Precision precision, int threads, Device **out, Error *err) {

@@ -11,10 +11,11 @@
 // activations are overwritten, except where an op says otherwise.
 // An empty Tensor (data NULL) stands for "none" where an argument is optional.
 //
-// Types: activations and their gradients, IMAGE tensors and tokens have the device's type
-// `activations` (float32, or bfloat16 where the device was opened so). Everything else is float32:
-// parameters and their gradients, positions, statistics (mean, rstd, lse), the VAE's and the loss's
-// tensors. linear takes either type for each of x, y, dx and dy.
+// Types: activations and their gradients have the device's type `activations`, IMAGE tensors its type
+// `images`. Both are float32, or on a device that was opened with bfloat16: bfloat16 on cuda; on the cpu
+// images are bfloat16, and the others float32, which matrix products round to bfloat16 as they read.
+// Everything else is float32: parameters and their gradients, positions, statistics (mean, rstd, lse),
+// the VAE's and the loss's tensors. linear takes either type for each of x, y, dx and dy.
 //
 // Errors: shapes are the caller's duty (asserted in debug builds). What fails at run time (memory,
 // an engine's refusal) is kept in the Device and reported by device_check; ops after a failure do
@@ -35,7 +36,7 @@ typedef enum DType { DTYPE_F32, DTYPE_U8, DTYPE_I32, DTYPE_BF16 } DType;
 typedef enum Precision {
     PRECISION_FLOAT32,  // float32 throughout
     PRECISION_TF32,     // float32 in memory; matrix units round factors to 10 mantissa bits (cuda)
-    PRECISION_BFLOAT16, // activations and their gradients in bfloat16, sums in float32 (cuda)
+    PRECISION_BFLOAT16, // factors of products in bfloat16, sums in float32 (cuda, cpu)
 } Precision;
 
 // IMAGE tensors are (N, C, H, W) in an order of the device's choosing (blocked on the CPU, NHWC on
@@ -117,14 +118,20 @@ typedef struct Device Device;
 struct Device {
     const char *name; // "ref", "cpu", "cuda"
     Precision precision;
-    DType activations; // dtype that activations should have: F32, or BF16 at that precision
+    DType activations, images; // see above
     bool asynchronous; // ops return before they are done
+    bool host_memory;  // its memory is the host's
     char description[128]; // of the hardware, for people; may be empty
     int threads;
     void *impl;       // the backend's own
+    struct Profile *profile; // ops/profile.h, or NULL
     bool failed;      // an op failed since the last device_check
     Error error;
     uint8_t slots[DOWNLOAD_SLOTS][DOWNLOAD_BYTES]; // for backends that copy at once
+
+    // Before the first call of a thread other than the one that opened the device, and of one that
+    // calls several devices: this one is meant. One thread at a time.
+    void (*attach)(Device *d);
 
     // ---- memory -------------------------------------------------------------------------------
     // Zeroed device memory, 256-byte aligned; NULL (and failed) when there is none.
@@ -158,14 +165,15 @@ struct Device {
     void (*record_free)(Device *d, Record *r); // NULL allowed
 
     // Tells the device that the parameters in a flat array (F32) changed: it may keep copies of them
-    // in a form of its own. Call before the first use and after every change. The array must outlive
-    // the device or be forgotten with count 0.
-    void (*weights_load)(Device *d, Tensor flat);
+    // in a form of its own. Call before the first use and after every change. lasting: they will be
+    // used many times before they change, so that work on their form pays. The array must outlive the
+    // device or be forgotten with count 0.
+    void (*weights_load)(Device *d, Tensor flat, bool lasting);
 
     // ---- plain data movement (f32) ------------------------------------------------------------
     void (*zero)(Device *d, Tensor y);                        // any contiguous tensor
     void (*copy)(Device *d, Tensor y, Tensor x);              // rank <= 3, any strides, same shape
-    void (*add)(Device *d, Tensor y, Tensor a, Tensor b);     // contiguous; y may be a or b
+    void (*add)(Device *d, Tensor y, Tensor a, Tensor b);     // contiguous, or IMAGE; y may be a or b
     // y += weight * (x - y): flat arrays, float32 whatever the device's activations are.
     void (*lerp)(Device *d, Tensor y, Tensor x, float weight);
     // y[b] = x[b] + row for every b: y, x (B, L, D), row (L, D); x may be empty (broadcast).
@@ -293,7 +301,7 @@ void device_fail(Device *d, const char *format, ...) __attribute__((format(print
 
 // Backends: each fills a Device (name, impl and what it has); ref_device fills everything.
 void ref_device(Device *d);
-CHECKED bool cpu_device(Device *d, int threads, Error *err);
+CHECKED bool cpu_device(Device *d, int threads, Precision precision, Error *err);
 CHECKED bool cuda_device(Device *d, int ordinal, Precision precision, Error *err);
 
 // A device that computes nothing and counts what is asked of its alloc, as it would be on the CPU or on
@@ -312,7 +320,7 @@ typedef struct TensorArena {
 } TensorArena;
 // A contiguous tensor; its contents are whatever the memory held. NULL data if the device failed.
 Tensor arena_tensor(TensorArena *a, DType dtype, int rank, const int64_t *shape);
-// An IMAGE tensor of the device's activation dtype.
+// An IMAGE tensor.
 Tensor arena_image(TensorArena *a, int64_t n, int64_t c, int64_t h, int64_t w);
 typedef struct ArenaMark {
     struct TensorBlock *block;

@@ -20,13 +20,13 @@ static void *plan_alloc(Device *d, size_t bytes) {
 static size_t plan_image_bytes(Device *d, int64_t n, int64_t c, int64_t h, int64_t w) {
     const Plan *p = d->impl;
     int64_t stored = p->nhwc && c == 3 ? 4 : c;
-    return (size_t)(n * stored * h * w) * dtype_size(d->activations);
+    return (size_t)(n * stored * h * w) * dtype_size(d->images);
 }
 
 // What a convolution and a pooling keep on cuda; on the CPU their own copies are small beside the rest.
 static Conv *plan_conv_new(Device *d, ConvSpec s) {
     const Plan *p = d->impl;
-    size_t weights = (size_t)(s.out_c * (s.in_c + 1) * s.kernel * s.kernel) * dtype_size(d->activations);
+    size_t weights = (size_t)(s.out_c * (s.in_c + 1) * s.kernel * s.kernel) * dtype_size(d->images);
     if (p->nhwc) plan_alloc(d, weights * (s.train ? 2 : 1));
     return NULL;
 }
@@ -99,9 +99,11 @@ Device *plan_device(Precision precision, bool cuda) {
     ref_device(d); // what is not overwritten below copies within the host only, and is not called
     p->nhwc = cuda;
     d->name = "plan";
+    d->host_memory = false;
     d->impl = p;
     d->precision = precision;
-    d->activations = precision == PRECISION_BFLOAT16 ? DTYPE_BF16 : DTYPE_F32;
+    d->images = precision == PRECISION_BFLOAT16 ? DTYPE_BF16 : DTYPE_F32;
+    d->activations = cuda ? d->images : DTYPE_F32;
     d->alloc = plan_alloc;
     d->release = release;
     d->upload = d->download = d->stage = transfer;

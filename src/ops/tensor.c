@@ -81,7 +81,7 @@ Tensor arena_tensor(TensorArena *a, DType dtype, int rank, const int64_t *shape)
 }
 
 Tensor arena_image(TensorArena *a, int64_t n, int64_t c, int64_t h, int64_t w) {
-    Tensor t = tensor_view(NULL, a->device->activations, 4, SHAPE(n, c, h, w));
+    Tensor t = tensor_view(NULL, a->device->images, 4, SHAPE(n, c, h, w));
     t.layout = LAYOUT_IMAGE;
     t.stride[0] = (int64_t)(a->device->image_bytes(a->device, 1, c, h, w) / dtype_size(t.dtype));
     t.data = arena_take(a, a->device->image_bytes(a->device, n, c, h, w));

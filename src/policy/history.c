@@ -52,3 +52,7 @@ bool history_wanted(const History *h, int first, int period) {
     }
     return false;
 }
+
+void history_forget_tokens(History *h) {
+    memset(h->encoded, 0, (size_t)h->length * (size_t)h->cameras * sizeof *h->encoded);
+}

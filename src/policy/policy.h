@@ -49,12 +49,14 @@ CHECKED bool policy_read_weights(const char *dir, const Params *params, WeightsO
                                  Error *err);
 
 // All at once, for who runs a policy. dataset: a dataset's directory, whose statistics are used
-// when the checkpoint has none, or NULL. Params live on the device, without gradients.
+// when the checkpoint has none, or NULL. Params have no gradients and are not to be changed: where the
+// device computes in host memory they are the file itself, mapped.
 typedef struct Policy {
     char dir[POLICY_PATH];
     TrainConfig config; // config.policy is complete
     PolicyStats stats;
     Params params;
+    struct Safetensors *mapped; // what params lie in, or NULL
 } Policy;
 CHECKED bool policy_load(const char *path, const char *dataset, Device *device, Policy *out,
                          Error *err);

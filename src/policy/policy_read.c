@@ -97,22 +97,43 @@ CHECKED static bool check_shape(const char *path, const Param *q, const Safetens
                 wants);
 }
 
+CHECKED static bool check_finite(const char *path, const char *name, const float *values, int64_t count,
+                                 Error *err) {
+    const uint32_t exponent = 0x7f800000; // all ones: infinite or NaN
+    int bad = 0;
+#pragma omp parallel for simd reduction(| : bad)
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        bad |= (bits & exponent) == exponent;
+    }
+    int64_t at = 0;
+    while (bad && isfinite(values[at])) at++;
+    return !bad || fail(err,
+                        "%s: value %lld of tensor \"%s\" is not finite; the file is damaged or the "
+                        "training diverged",
+                        path, (long long)at, name);
+}
+
 CHECKED static bool read_param(const char *path, const Params *params, const Param *q,
                                const SafetensorsEntry *e, bool check_only, Error *err) {
     if (!check_shape(path, q, e, err)) return false;
     float *values = mem_alloc((size_t)q->count * sizeof *values);
     Error why;
-    bool ok =
-        safetensors_copy_f32(e, values, q->count, &why) || fail(err, "%s: %s", path, why.text);
-    for (int64_t i = 0; ok && i < q->count; i++)
-        if (!isfinite(values[i]))
-            ok = fail(err,
-                      "%s: value %lld of tensor \"%s\" is not finite; the file is damaged or the "
-                      "training diverged",
-                      path, (long long)i, e->name);
+    bool ok = (safetensors_copy_f32(e, values, q->count, &why) || fail(err, "%s: %s", path, why.text)) &&
+              check_finite(path, e->name, values, q->count, err);
     if (ok && !check_only) param_set(params, q, values);
     mem_free(values);
     return ok;
+}
+
+CHECKED static bool check_names(const Safetensors *s, const char *path, const Params *params, Error *err) {
+    for (int i = 0; i < safetensors_count(s); i++) {
+        const char *name = safetensors_entry(s, i)->name;
+        if (!params_find(params, name) && !is_no_weight(name))
+            return fail(err, "%s: tensor \"%s\" is none of this policy's", path, name);
+    }
+    return true;
 }
 
 // apart: the table of the timesteps is in another file.
@@ -130,15 +151,10 @@ CHECKED static bool read_all(const Safetensors *s, const char *path, const Param
         if (!e) return fail(err, "%s: tensor \"%s\" is missing", path, q->name);
         if (!read_param(path, params, q, e, o.check_only, err)) return false;
     }
-    for (int i = 0; i < safetensors_count(s); i++) {
-        const char *name = safetensors_entry(s, i)->name;
-        if (apart && strcmp(name, times) == 0)
-            return fail(err, "%s: has a tensor \"%s\", and so has temporal_wrapper.pt; remove one",
-                        path, name);
-        if (!params_find(params, name) && !is_no_weight(name))
-            return fail(err, "%s: tensor \"%s\" is none of this policy's", path, name);
-    }
-    return true;
+    if (apart && safetensors_find(s, times))
+        return fail(err, "%s: has a tensor \"%s\", and so has temporal_wrapper.pt; remove one", path,
+                    times);
+    return check_names(s, path, params, err);
 }
 
 // In training the fork's VAE encoder sees the positive part of its first token, ours all of it.
@@ -204,6 +220,63 @@ CHECKED static bool check_size(const char *dir, const PolicyConfig *p, Error *er
     return ok;
 }
 
+// ---- a policy that runs -------------------------------------------------------------------------
+// Whether the parameters can be used where they lie in the file: all of them float32, none apart.
+static bool can_map(const char *dir, const Device *d, const Safetensors *s) {
+    char wrapper[2 * POLICY_PATH];
+    if (!d->host_memory || temporal_wrapper_find(dir, wrapper, sizeof wrapper)) return false;
+    for (int i = 0; i < safetensors_count(s); i++) {
+        const SafetensorsEntry *e = safetensors_entry(s, i);
+        if (is_no_weight(e->name)) continue;
+        if (e->type != ST_F32 || (uintptr_t)e->data % sizeof(float) != 0) return false;
+    }
+    return true;
+}
+
+static const float *where_mapped(const void *user, const Param *q) {
+    return safetensors_find(user, q->name)->data;
+}
+
+// All parameters are there and have their shapes.
+CHECKED static bool check_entries(const Safetensors *s, const char *path, const Params *list, Error *err) {
+    for (int i = 0; i < list->count; i++) {
+        const Param *q = &list->list[i];
+        const SafetensorsEntry *e = safetensors_find(s, q->name);
+        if (!e) return fail(err, "%s: tensor \"%s\" is missing", path, q->name);
+        if (!check_shape(path, q, e, err) || !check_finite(path, e->name, e->data, q->count, err))
+            return false;
+    }
+    return check_names(s, path, list, err);
+}
+
+CHECKED static bool map_params(Policy *p, const char *path, Device *d, Error *err) {
+    const Safetensors *s = p->mapped;
+    Params list = {0};
+    bool ok = params_list(&list, &p->config.policy, err) && check_entries(s, path, &list, err);
+    const char *first = NULL, *end = NULL;
+    for (int i = 0; ok && i < list.count; i++) {
+        const SafetensorsEntry *e = safetensors_find(s, list.list[i].name);
+        const char *data = e->data;
+        if (!first || data < first) first = data;
+        if (!end || data + e->bytes > end) end = data + e->bytes;
+    }
+    mem_free(list.list);
+    arena_free(&list.arena);
+    return ok && params_borrow(&p->params, d, &p->config.policy, (const float *)first,
+                               (end - first) / (ptrdiff_t)sizeof(float), where_mapped, s, err);
+}
+
+CHECKED static bool load_params(Policy *p, Device *d, Error *err) {
+    char path[2 * POLICY_PATH];
+    snprintf(path, sizeof path, "%s/model.safetensors", p->dir);
+    if (!safetensors_open(path, &p->mapped, err)) return false;
+    if (can_map(p->dir, d, p->mapped)) return map_params(p, path, d, err);
+    safetensors_close(p->mapped);
+    p->mapped = NULL;
+    return params_init(&p->params, d, &p->config.policy, false, err) &&
+           policy_read_weights(p->dir, &p->params, (WeightsOptions){0}, err);
+}
+
 bool policy_load(const char *path, const char *dataset, Device *device, Policy *out, Error *err) {
     *out = (Policy){0};
     train_config_default(&out->config);
@@ -212,14 +285,14 @@ bool policy_load(const char *path, const char *dataset, Device *device, Policy *
               policy_read_config(out->dir, false, &out->config, err) &&
               policy_config_check(p, err) &&
               policy_read_stats(out->dir, dataset, p, &out->stats, err) &&
-              check_size(out->dir, p, err) && params_init(&out->params, device, p, false, err) &&
-              policy_read_weights(out->dir, &out->params, (WeightsOptions){0}, err);
+              check_size(out->dir, p, err) && load_params(out, device, err);
     if (!ok) policy_free(out);
     return ok;
 }
 
 void policy_free(Policy *p) {
     params_free(&p->params);
+    safetensors_close(p->mapped);
     policy_stats_free(&p->stats);
     train_config_free(&p->config);
     *p = (Policy){0};

@@ -3,9 +3,7 @@
 #include "policy/runtime.h"
 
 #include "formats/image.h"
-#include "pose/pose.h"
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,6 +35,10 @@ static const tact_image *find_image(const tact_observation *o, int camera, const
     return NULL;
 }
 
+static size_t row_bytes(const CameraConfig *c) {
+    return (size_t)c->width * 3;
+}
+
 CHECKED static bool check_image(const tact_observation *o, int camera, const CameraConfig *c,
                                 Error *err) {
     const tact_image *image = find_image(o, camera, c->name);
@@ -44,6 +46,9 @@ CHECKED static bool check_image(const tact_observation *o, int camera, const Cam
     if (image->height != c->height || image->width != c->width)
         return fail(err, "the image of camera %s is %dx%d; the policy wants %dx%d as recorded",
                     c->name, image->width, image->height, c->width, c->height);
+    if (image->stride && image->stride < row_bytes(c))
+        return fail(err, "the image of camera %s: stride %zu, but a row has %zu bytes", c->name,
+                    image->stride, row_bytes(c));
     return true;
 }
 
@@ -59,21 +64,17 @@ CHECKED static bool check_observation(const tact_policy *p, const tact_observati
     return true;
 }
 
-CHECKED static bool encode(tact_policy *p, int place, int camera, Error *err) {
-    int slot = history_slot(&p->history, place, camera);
-    if (p->history.encoded[slot]) return true;
-    p->history.encoded[slot] =
-        act_encode_frame(p->act, camera, history_frame(&p->history, slot), slot, err);
-    return p->history.encoded[slot];
-}
-
 // The newest frames now rather than at the prediction that needs them, which then is as quick as
 // others.
 CHECKED static bool encode_newest(tact_policy *p, Error *err) {
     History *h = &p->history;
     if (!p->cache || !history_wanted(h, p->queue_left, p->n_action_steps)) return true;
-    for (int c = 0; c < h->cameras; c++)
-        if (!encode(p, history_place(h, h->horizon - 1), c, err)) return false;
+    for (int c = 0; c < h->cameras; c++) {
+        int slot = history_slot(h, history_place(h, h->horizon - 1), c);
+        if (h->encoded[slot]) continue;
+        if (!act_encode_frame(p->act, c, history_frame(h, slot), slot, err)) return false;
+        h->encoded[slot] = true;
+    }
     return true;
 }
 
@@ -85,11 +86,14 @@ static void remember(tact_policy *p, const tact_observation *o) {
     if (c->env_dim) memcpy(p->env_row, o->env, (size_t)c->env_dim * sizeof *o->env);
     for (int i = 0; i < c->n_cameras; i++) {
         const CameraConfig *camera = &c->cameras[i];
+        const tact_image *image = find_image(o, i, camera->name);
         uint8_t *frame = history_frame(&p->history, history_slot(&p->history, place, i));
-        image_resize(frame, c->image_height, c->image_width, find_image(o, i, camera->name)->rgb,
-                     camera->height, camera->width, p->resize);
+        image_resize_rows(frame, c->image_height, c->image_width, image->rgb,
+                          image->stride ? image->stride : row_bytes(camera), camera->height,
+                          camera->width, p->resize);
     }
     history_add(&p->history);
+    rate_observed(&p->rate);
     p->fresh = true;
 }
 
@@ -103,6 +107,8 @@ tact_status tact_reset(tact_policy *p) {
     p->history.count = 0;
     p->queue_left = p->ensemble.left = 0;
     p->fresh = p->has_last = false;
+    p->rate.count = 0;
+    async_reset(p);
     return TACT_OK;
 }
 
@@ -111,73 +117,38 @@ tact_status tact_observe(tact_policy *p, const tact_observation *observation) {
     if (!observation) return refuse(p, TACT_ERROR_ARGUMENT, "observation may not be NULL");
     if (!check_observation(p, observation, &p->error)) return TACT_ERROR_OBSERVATION;
     remember(p, observation);
-    int threads = omp_get_max_threads();
-    omp_set_num_threads(p->device->threads);
+    if (p->worker.started) {
+        async_observed(p);
+        return TACT_OK;
+    }
+    int threads = compute_begin(p);
     bool ok = encode_newest(p, &p->error);
-    omp_set_num_threads(threads);
+    compute_end(threads);
     return ok ? TACT_OK : TACT_ERROR_DEVICE;
 }
 
 // ---- predicting ---------------------------------------------------------------------------------
 
-static const double *newest_state(const tact_policy *p) {
-    return history_state(&p->history, history_place(&p->history, p->history.horizon - 1));
-}
-
-// The window as training makes it: dataset/window.c and loader/prepare.c.
-static void fill_inputs(tact_policy *p) {
-    const PolicyConfig *c = p->config;
-    const History *h = &p->history;
-    int T = h->horizon;
-    for (int t = 0; t < T; t++) {
-        int place = history_place(h, t);
-        double *row = p->rows + (size_t)t * (size_t)c->state_dim;
-        const double *recorded = history_state(h, place);
-        for (int i = 0; i < h->cameras; i++) p->slots[i * T + t] = history_slot(h, place, i);
-        if (!c->state_dim) continue;
-        if (c->arms)
-            pose_row_to_policy(recorded, newest_state(p), c->arms, row);
-        else
-            memcpy(row, recorded, p->state_size * sizeof *row);
-    }
-    if (c->state_dim) normalizer_apply(&p->state_norm, p->rows, p->state, T);
-    if (c->env_dim) normalizer_apply(&p->env_norm, p->env_row, p->env, 1);
-}
-
-CHECKED static bool run_model(tact_policy *p, Error *err) {
-    History *h = &p->history;
-    if (!p->cache) memset(h->encoded, 0, (size_t)h->length * (size_t)h->cameras);
-    for (int t = 0; t < h->horizon; t++)
-        for (int c = 0; c < h->cameras; c++)
-            if (!encode(p, history_place(h, t), c, err)) return false;
-    ActInput in = {.batch = 1, .state = p->state, .env = p->env};
-    return act_predict_slots(p->act, &in, p->slots, p->predicted, err);
-}
-
 // out (S, A)
 static tact_status predict(tact_policy *p, double *out) {
-    const PolicyConfig *c = p->config;
-    if (p->history.count == 0)
-        return refuse(p, TACT_ERROR_NOTHING_SEEN,
-                      "no observation yet; give one before asking for an action");
-    fill_inputs(p);
-    int threads = omp_get_max_threads();
-    omp_set_num_threads(p->device->threads);
-    bool ok = run_model(p, &p->error);
-    omp_set_num_threads(threads);
-    if (!ok) return TACT_ERROR_DEVICE;
-    for (int i = 0; i < c->chunk_size * c->action_dim; i++)
-        if (!isfinite(p->predicted[i]))
-            return refuse(p, TACT_ERROR_PREDICTION, "the policy's output is not finite");
-    actions_from_prediction(&p->action_norm, p->predicted, c->chunk_size,
-                            c->arms ? newest_state(p) : NULL, c->arms, p->rows, out);
-    return TACT_OK;
+    snapshot_take(p);
+    int threads = compute_begin(p);
+    tact_status status = snapshot_predict(p, out, &p->error);
+    compute_end(threads);
+    if (status != TACT_OK) history_forget_tokens(&p->history);
+    return status;
+}
+
+static tact_status nothing_seen(tact_policy *p) {
+    return refuse(p, TACT_ERROR_NOTHING_SEEN,
+                  "no observation yet; give one before asking for an action");
 }
 
 tact_status tact_predict_chunk(tact_policy *p, double *actions) {
     if (!p) return TACT_ERROR_ARGUMENT;
     if (!actions) return refuse(p, TACT_ERROR_ARGUMENT, "actions may not be NULL");
-    return predict(p, actions);
+    if (p->history.count == 0) return nothing_seen(p);
+    return p->worker.started ? async_chunk(p, actions) : predict(p, actions);
 }
 
 static tact_status next_of_queue(tact_policy *p, double *out) {
@@ -212,10 +183,13 @@ static tact_status next_of_ensemble(tact_policy *p, double *out) {
 tact_status tact_act(tact_policy *p, double *action) {
     if (!p) return TACT_ERROR_ARGUMENT;
     if (!action) return refuse(p, TACT_ERROR_ARGUMENT, "action may not be NULL");
-    tact_status status =
-        p->ensembles ? next_of_ensemble(p, p->action) : next_of_queue(p, p->action);
+    if (p->history.count == 0) return nothing_seen(p);
+    tact_status status = p->worker.started ? async_next(p, p->action)
+                         : p->ensembles    ? next_of_ensemble(p, p->action)
+                                           : next_of_queue(p, p->action);
     if (status != TACT_OK) return status;
-    limits_apply(&p->limits, p->has_last ? p->last : newest_state(p), p->config->arms, p->action);
+    limits_apply(&p->limits, p->has_last ? p->last : history_newest(&p->history), p->config->arms,
+                 p->action);
     memcpy(p->last, p->action, p->action_size * sizeof *action);
     memcpy(action, p->action, p->action_size * sizeof *action);
     p->has_last = true;

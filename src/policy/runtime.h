@@ -8,6 +8,8 @@
 #include "tact.h"
 
 #include "policy/policy.h"
+#include <pthread.h>
+#include <semaphore.h>
 
 // ---- history.c: the last (T-1)s+1 observations of an episode ------------------------------------
 typedef struct History {
@@ -31,9 +33,14 @@ int history_place(const History *h, int t);
 // Whether predictions at every period-th observation, the first of them `first` observations from
 // the newest, will look at the newest.
 bool history_wanted(const History *h, int first, int period);
+// No frame counts as encoded any more.
+void history_forget_tokens(History *h);
 
 static inline double *history_state(const History *h, int place) {
     return h->states + (size_t)place * h->state_size;
+}
+static inline const double *history_newest(const History *h) {
+    return history_state(h, history_place(h, h->horizon - 1));
 }
 // A camera's frame has the same number as its slot in the model and its entry of `encoded`.
 static inline int history_slot(const History *h, int place, int camera) {
@@ -79,6 +86,76 @@ CHECKED bool limits_check(const Limits *l, int arms, Error *err);
 // Changes action (7 an arm) as tact.h says; previous (7 an arm).
 void limits_apply(Limits *l, const double *previous, int arms, double *action);
 
+// ---- predict.c: from the history to a chunk of actions ------------------------------------------
+// What a prediction reads of the history, so that observations may arrive while it is made.
+typedef struct Snapshot {
+    float *state, *env; // (T, D), (E) normalised
+    double *base;       // (A) the newest pose, which relative actions start from
+    int *slots;         // (cameras, T)
+    int n_frames;       // that have to be encoded first
+    struct SnapshotFrame {
+        int camera, slot;
+        const uint8_t *rgb;
+    } * frames;      // (cameras * T)
+    uint8_t *copies; // (cameras * T, frame_bytes) of frames; NULL: frames are the history's own
+} Snapshot;
+CHECKED bool snapshot_init(tact_policy *p, bool copies, Error *err);
+void snapshot_free(Snapshot *s); // a zeroed struct is allowed
+// The window that ends at the newest observation, of which there must be one. Its frames count as
+// encoded from now on; after a snapshot_predict that failed they are to be forgotten.
+void snapshot_take(tact_policy *p);
+// out (S, A). Touches the snapshot, the model and its own scratch, and nothing else of the handle.
+tact_status snapshot_predict(tact_policy *p, double *out, Error *err);
+// Before computing: the calling thread takes the handle's device and number of threads. Returns the
+// number it had, for compute_end.
+int compute_begin(const tact_policy *p);
+void compute_end(int threads);
+
+// ---- async.c: predictions in a thread of their own ----------------------------------------------
+// While `busy` the snapshot, the model, its scratch and the first group below are the worker's;
+// everything else is always the caller's.
+typedef struct Worker {
+    double *actions; // (S, A) the prediction
+    tact_status status;
+    Error error;
+
+    bool started, quit;
+    pthread_t thread;
+    sem_t asked, answered;
+    bool busy;      // asked, and the answer is not taken yet
+    bool ready;     // the answer is there; `busy` still
+    bool cancelled; // the answer is of no use: an episode began
+    int64_t step;   // number within the episode of the action that the prediction begins with
+    bool playing;   // a chunk of this episode is there
+    int64_t given;  // actions given out in this episode, repeated ones not counted
+    double threshold;
+    tact_async_counts counts;
+    void (*before)(void *context); // tests: called by the worker before it computes, unless NULL
+    void *context;
+} Worker;
+CHECKED bool worker_start(tact_policy *p, Error *err);
+void worker_stop(tact_policy *p); // where none was started too
+// Waits until the worker has an answer; only when busy. It stays to be taken.
+void worker_wait(Worker *w);
+void async_reset(tact_policy *p);
+// After an observation: takes a chunk that is there, and asks for the next when it is time.
+void async_observed(tact_policy *p);
+tact_status async_next(tact_policy *p, double *out);
+tact_status async_chunk(tact_policy *p, double *out);
+
+// ---- rate.c: how often observations come --------------------------------------------------------
+enum { RATE_INTERVALS = 15 };
+typedef struct Rate {
+    double (*clock)(void); // seconds
+    double fps;            // of training; 0: unknown
+    bool check, told;      // whether to warn, and has
+    int64_t count;         // observations of this episode
+    double times[RATE_INTERVALS + 1];
+} Rate;
+void rate_observed(Rate *r);
+// Observations a second: the inverse of the median of the last intervals; 0 before the second one.
+double rate_now(const Rate *r);
+
 // ---- the handle ---------------------------------------------------------------------------------
 struct tact_policy {
     Policy policy;
@@ -99,13 +176,16 @@ struct tact_policy {
     Limits limits;
     double *last; // (A) given out before; in use when has_last
     bool has_last;
+    Snapshot snapshot;
+    Worker worker; // in use when started
+    Rate rate;
 
     // Scratch.
-    double *rows;                   // (T, D) of the state; one action at a time
-    double *action;                 // (A)
-    double *linear;                 // (S, width of the ensemble)
-    float *state, *env, *predicted; // (T, D), (E), (S, D) normalised
-    int *slots;                     // (cameras, T)
+    double *rows;     // (T, D) of the state
+    double *action;   // (A)
+    double *linear;   // (S, width of the ensemble)
+    float *predicted; // (S, D) normalised
+    double *row;      // (D) one action
     void *resize;
     Error error;
 };

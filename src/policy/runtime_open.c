@@ -2,6 +2,7 @@
 // The public interface: opening, closing and describing a policy.
 #include "policy/runtime.h"
 
+#include "base/log.h"
 #include "formats/image.h"
 #include "pose/pose.h"
 #include <math.h>
@@ -18,6 +19,8 @@ static tact_options default_options(void) {
     return (tact_options){.size = sizeof(tact_options),
                           .temporal_ensemble_coeff = NAN,
                           .frame_cache = 1,
+                          .chunk_size_threshold = 0.5,
+                          .rate_check = 1,
                           .workspace_min = {-INFINITY, -INFINITY, -INFINITY},
                           .workspace_max = {INFINITY, INFINITY, INFINITY},
                           .max_translation = INFINITY,
@@ -64,26 +67,29 @@ CHECKED static bool choose_actions(tact_policy *p, const tact_options *o, Error 
     if (p->n_action_steps < 1 || p->n_action_steps > c->chunk_size)
         return fail(err, "%s: n_action_steps %d, but chunks have %d actions", p->policy.dir,
                     p->n_action_steps, c->chunk_size);
+    if (o->asynchronous && p->ensembles)
+        return fail(err, "asynchronous: temporal ensembling needs a prediction every step; leave "
+                         "temporal_ensemble_coeff out and set n_action_steps");
+    if (!(o->chunk_size_threshold >= 0 && o->chunk_size_threshold <= 1))
+        return fail(err, "chunk_size_threshold %g: must be from 0 to 1", o->chunk_size_threshold);
+    p->worker.threshold = o->chunk_size_threshold;
     int width = c->arms ? LINEAR_ARM * c->arms : c->action_dim;
     if (!p->ensembles) return true;
-    p->linear = NEW(double, (size_t)c->chunk_size * (size_t)width);
+    p->linear = NEW(double, (size_t)c->chunk_size *(size_t)width);
     ensemble_init(&p->ensemble, c->chunk_size, width, coeff);
     return true;
 }
 
-CHECKED static bool allocate(tact_policy *p, Error *err) {
+CHECKED static bool allocate(tact_policy *p, bool asynchronous, Error *err) {
     const PolicyConfig *c = p->config;
     size_t T = (size_t)c->obs_state_horizon, S = (size_t)c->chunk_size, scratch = 0;
-    size_t widest = (size_t)(c->state_dim > c->action_dim ? c->state_dim : c->action_dim);
     p->env_row = NEW(double, c->env_dim);
     p->queue = NEW(double, S * p->action_size);
     p->last = NEW(double, p->action_size);
     p->action = NEW(double, p->action_size);
-    p->rows = NEW(double, T * widest);
-    p->state = NEW(float, T * (size_t)c->state_dim);
-    p->env = NEW(float, c->env_dim);
-    p->predicted = NEW(float, S * (size_t)c->action_dim);
-    p->slots = NEW(int, (size_t)c->n_cameras * T);
+    p->rows = NEW(double, T *(size_t)c->state_dim);
+    p->predicted = NEW(float, S *(size_t)c->action_dim);
+    p->row = NEW(double, c->action_dim);
     for (int i = 0; i < c->n_cameras; i++) {
         size_t needed = image_resize_scratch(c->cameras[i].height, c->cameras[i].width,
                                              c->image_height, c->image_width);
@@ -92,14 +98,18 @@ CHECKED static bool allocate(tact_policy *p, Error *err) {
     p->resize = mem_alloc(scratch);
     size_t frame_bytes = (size_t)c->image_height * (size_t)c->image_width * 3;
     return history_init(&p->history, c->obs_state_horizon, c->obs_down_sample_steps, c->n_cameras,
-                        p->state_size, c->n_cameras ? frame_bytes : 0, err);
+                        p->state_size, c->n_cameras ? frame_bytes : 0, err) &&
+           snapshot_init(p, asynchronous, err);
 }
 
 CHECKED static bool open_device(tact_policy *p, const tact_options *o, Error *err) {
     const char *name = o->device ? o->device : "cpu";
     Precision precision;
+    int threads = o->threads;
+    if (o->asynchronous && threads <= 0) threads = omp_get_num_procs() - 1; // one for the caller
+    if (o->asynchronous && threads < 1) threads = 1;
     return precision_named(o->dtype, name, &precision, err) &&
-           device_open(name, precision, o->threads, &p->device, err);
+           device_open(name, precision, threads, &p->device, err);
 }
 
 // The model looks at one history, of which a frame is one slot.
@@ -131,7 +141,10 @@ static tact_status open_all(tact_policy *p, const char *path, const tact_options
     if (!load(p, path, o.dataset, err)) return TACT_ERROR_POLICY;
     if (!choose_actions(p, &o, err) || !limits_check(&p->limits, p->config->arms, err))
         return TACT_ERROR_ARGUMENT;
-    return allocate(p, err) && plan(p, err) ? TACT_OK : TACT_ERROR_DEVICE;
+    p->rate = (Rate){.clock = clock_seconds, .fps = p->config->fps, .check = o.rate_check != 0};
+    bool ok = allocate(p, o.asynchronous != 0, err) && plan(p, err) &&
+              (!o.asynchronous || worker_start(p, err));
+    return ok ? TACT_OK : TACT_ERROR_DEVICE;
 }
 
 tact_status tact_open(const char *path, const tact_options *options, tact_policy **policy) {
@@ -157,6 +170,7 @@ void tact_close(tact_policy **policy) {
     tact_policy *p = policy ? *policy : NULL;
     if (!p) return;
     *policy = NULL;
+    worker_stop(p);
     act_free(p->act);
     policy_free(&p->policy);
     normalizer_free(&p->state_norm);
@@ -164,8 +178,9 @@ void tact_close(tact_policy **policy) {
     normalizer_free(&p->action_norm);
     history_free(&p->history);
     ensemble_free(&p->ensemble);
-    void *owned[] = {p->env_row, p->queue, p->last,      p->rows,  p->action, p->linear,
-                     p->state,   p->env,   p->predicted, p->slots, p->resize};
+    snapshot_free(&p->snapshot);
+    void *owned[] = {p->env_row, p->queue,     p->last, p->rows,  p->action,
+                     p->linear,  p->predicted, p->row,  p->resize};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) mem_free(owned[i]);
     device_close(p->device);
     mem_free(p);
@@ -221,4 +236,12 @@ int tact_horizon(const tact_policy *p) {
 
 tact_limit_counts tact_limits(const tact_policy *p) {
     return (tact_limit_counts){p->limits.outside, p->limits.far, p->limits.turned};
+}
+
+tact_async_counts tact_async(const tact_policy *p) {
+    return p->worker.counts;
+}
+
+double tact_step_rate(const tact_policy *p) {
+    return rate_now(&p->rate);
 }

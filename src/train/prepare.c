@@ -2,6 +2,7 @@
 // From a configuration to a run that is ready for its first step.
 #include "train/run.h"
 
+#include "base/file.h"
 #include "base/log.h"
 #include "model/memory.h"
 #include "model/pretrained.h"
@@ -165,7 +166,8 @@ LoaderOptions run_loader_options(const Run *r, const int64_t *rows, int64_t n_ro
         .action = &r->action_norm, .cameras = r->cameras, .n_cameras = p->n_cameras,
         .height = p->image_height, .width = p->image_width, .rows = rows, .n_rows = n_rows,
         .batch_size = c->batch_size, .num_workers = c->num_workers, .prefetch = c->prefetch_factor,
-        .shuffle = true, .drop_last = true, .seed = (uint64_t)c->seed,
+        .shuffle = true, .drop_last = true, .seed = (uint64_t)c->seed, .cache = r->cache,
+        .transforms = rows == r->train_rows && c->dataset.image_transforms.enable ? &r->transforms : NULL,
         .image_memory = pin_images, .user = r->device,
     };
 }
@@ -176,11 +178,55 @@ ActInput run_input(const Batch *b) {
                       .action_is_pad = b->action_is_pad};
 }
 
+CHECKED static bool prepare_transforms(Run *r, Error *err) {
+    const TransformsConfig *c = &r->config->dataset.image_transforms;
+    if (!c->enable) return true;
+    if (!image_transforms_parse(&r->transforms, c->tfs, err)) return false;
+    r->transforms.max_num_transforms = c->max_num_transforms;
+    r->transforms.random_order = c->random_order;
+    r->transforms.seed = (uint64_t)r->config->seed;
+    return true;
+}
+
+static bool is_date(const char *name) {
+    return strlen(name) == 10 && strspn(name, "0123456789") == 4 && name[4] == '-' &&
+           strspn(name + 5, "0123456789") == 2 && name[7] == '-' &&
+           strspn(name + 8, "0123456789") == 2;
+}
+
+void train_cache_dir(char *out, size_t size, const TrainConfig *c) {
+    char run[4000], parent[4000], above[4000];
+    if (c->dataset.frame_cache_dir) {
+        snprintf(out, size, "%s", c->dataset.frame_cache_dir);
+        return;
+    }
+    snprintf(run, sizeof run, "%s", c->output_dir);
+    for (size_t n = strlen(run); n > 1 && run[n - 1] == '/';) run[--n] = 0;
+    path_parent(parent, sizeof parent, run);
+    path_parent(above, sizeof above, parent);
+    const char *slash = strrchr(parent, '/');
+    bool dated = is_date(slash ? slash + 1 : parent);
+    snprintf(out, size, "%s/tact_frame_cache", dated ? above : parent);
+}
+
+static void prepare_cache(Run *r) {
+    const DatasetConfig *c = &r->config->dataset;
+    const PolicyConfig *p = &r->config->policy;
+    char dir[4096];
+    train_cache_dir(dir, sizeof dir, r->config);
+    const FrameCacheOptions options = {
+        .dataset = r->dataset, .cameras = r->cameras, .n_cameras = p->n_cameras,
+        .height = p->image_height, .width = p->image_width, .mode = c->frame_cache, .dir = dir,
+        .limit_gb = c->frame_cache_gb};
+    frame_cache_open(&options, &r->cache);
+}
+
 CHECKED static bool prepare_loader(Run *r, Error *err) {
     const PolicyConfig *p = &r->config->policy;
     for (int i = 0; i < p->n_cameras; i++)
         for (int k = 0; k < r->dataset->n_cameras; k++)
             if (strcmp(r->dataset->cameras[k]->name, p->cameras[i].name) == 0) r->cameras[i] = k;
+    prepare_cache(r);
     LoaderOptions options = run_loader_options(r, r->train_rows, r->n_train);
     options.first_batch = r->resumed.next_batch;
     return loader_open(&options, &r->loader, err);
@@ -220,7 +266,7 @@ bool run_prepare(Run *r, Error *err) {
     r->first_step = 1;
     r->output_lock = -1;
     for (int i = 0; i < 2; i++) r->step_rows[i] = NEW(int64_t, r->config->batch_size);
-    if (!prepare_device(r, err) || !open_dataset(r, err) || !split_rows(r, err) ||
+    if (!prepare_device(r, err) || !prepare_transforms(r, err) || !open_dataset(r, err) || !split_rows(r, err) ||
         !prepare_backbone(r, err) || !prepare_statistics(r, err) || !prepare_model(r, err) ||
         !prepare_loader(r, err) || !run_open_output(r, err))
         return false;
@@ -231,6 +277,7 @@ bool run_prepare(Run *r, Error *err) {
 void run_free(Run *r) {
     if (r->device) r->device->synchronize(r->device); // no step may still read what is freed here
     loader_close(r->loader);
+    frame_cache_close(r->cache);
     run_close_output(r);
     step_free(&r->step);
     ema_free(&r->ema);

@@ -33,6 +33,8 @@ typedef struct Run {
     bool eval_due;         // a stop came before an evaluation
     int64_t taken;         // number of the last step that changed the weights
     double mark, data_s;   // when the last step was finished; waited for data since then
+    FrameCache *cache;             // of the policy's cameras; NULL: none
+    ImageTransforms transforms;    // of the training frames
     Loader *loader;
     Metrics metrics;
     char metrics_path[4096];
@@ -58,7 +60,7 @@ CHECKED bool run_save(Run *r, int64_t step, Error *err);
 // The weights, moments and counters of the checkpoint that the run goes on from.
 CHECKED bool run_restore(Run *r, Error *err);
 void run_free(Run *r);
-// Options of a loader over some rows.
+// Options of a loader over some rows: of the training, with its transforms, if those are its rows.
 LoaderOptions run_loader_options(const Run *r, const int64_t *rows, int64_t n_rows);
 // A batch as the model's input.
 ActInput run_input(const Batch *b);

@@ -98,5 +98,8 @@ bool train_start(TrainConfig *c, int argc, char **argv, time_t now, Error *err) 
     bool both = c->config_path && c->policy.path; // train_config_check says what is wrong with that
     if ((c->config_path || c->policy.path) && !both && !merge(c, argc, argv, err)) return false;
     train_config_fill(c, now);
-    return train_config_check(c, err);
+    ImageTransforms ignored;
+    const TransformsConfig *t = &c->dataset.image_transforms;
+    return train_config_check(c, err) &&
+           (!t->enable || image_transforms_parse(&ignored, t->tfs, err));
 }

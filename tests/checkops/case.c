@@ -201,7 +201,7 @@ static Tensor fill_image(Case *c, const char *name, Role role, double reduction,
     size_t bytes = d->image_bytes(d, n, ch, h, w);
     Buffer *b = new_buffer(c, name, role, reduction, bytes);
     if (!b->base) return (Tensor){0};
-    b->tensor = tensor_view(b->base + CANARY_BYTES, d->activations, 4, SHAPE(n, ch, h, w));
+    b->tensor = tensor_view(b->base + CANARY_BYTES, d->images, 4, SHAPE(n, ch, h, w));
     b->tensor.layout = LAYOUT_IMAGE;
     uint32_t nan_bits = NAN_BITS;
     for (size_t i = 0; i + 4 <= bytes; i += 4) memcpy(b->start + CANARY_BYTES + i, &nan_bits, 4);

@@ -37,7 +37,7 @@ typedef struct Buffer {
 typedef struct Case {
     Device *device;
     RngStream random;
-    DType activations;   // of the candidate: both sides start from numbers it can hold
+    DType activations;   // the candidate's narrowest: both sides start from numbers it can hold
     Precision precision; // of the candidate
     int index;  // cases below an op's number of real sizes use those
     bool bench; // time the op on real sizes; nothing is compared

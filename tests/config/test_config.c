@@ -388,7 +388,8 @@ static void json_files(void **state) {
         "\"eps\": 1e-08}, \"scheduler\": null, \"wandb\": {\"enable\": false, \"project\": "
         "\"lerobot\"}}");
     assert_json(train_config_to_tact_json(&c),
-                "{\"eval_split\": 0.0, \"keep_last\": 0, \"eval_freq\": 20000, \"eval_steps\": 0, "
+                "{\"eval_split\": 0.0, \"frame_cache\": \"auto\", \"frame_cache_gb\": null, "
+        "\"frame_cache_dir\": null, \"keep_last\": 0, \"eval_freq\": 20000, \"eval_steps\": 0, "
                 "\"max_eval_samples\": 0, "
                 "\"num_stat_samples\": 1000, \"prefetch_factor\": 4, \"tolerance_s\": 0.0001, "
                 "\"threads\": 0, \"use_policy_training_preset\": true}");

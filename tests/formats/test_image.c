@@ -198,9 +198,16 @@ static void test_resize_definition(void **state) {
         uint8_t *in = malloc((size_t)(h * w * 3)), *out = malloc((size_t)(oh * ow * 3));
         void *scratch = malloc(image_resize_scratch(h, w, oh, ow));
         for (int i = 0; i < h * w * 3; i++) in[i] = (uint8_t)rng_next(&rng);
-        for (int own = 0; own < 2; own++) {
+        size_t row = (size_t)w * 3, stride = row + 5; // nothing behind the last row
+        uint8_t *apart = malloc(stride * (size_t)(h - 1) + row);
+        memset(apart, 0xff, stride * (size_t)(h - 1) + row);
+        for (int y = 0; y < h; y++) memcpy(apart + (size_t)y * stride, in + (size_t)y * row, row);
+        for (int way = 0; way < 3; way++) {
             memset(out, 0xee, (size_t)(oh * ow * 3));
-            image_resize(out, oh, ow, in, h, w, own ? NULL : scratch);
+            if (way == 2)
+                image_resize_rows(out, oh, ow, apart, stride, h, w, scratch);
+            else
+                image_resize(out, oh, ow, in, h, w, way ? NULL : scratch);
             for (int i = 0; i < oh * ow * 3; i++) {
                 int y = i / (ow * 3), x = i / 3 % ow, c = i % 3;
                 double sum = 0;
@@ -212,6 +219,7 @@ static void test_resize_definition(void **state) {
             }
         }
         free(in);
+        free(apart);
         free(out);
         free(scratch);
     }

@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# exports.sh LIBRARY HEADER: the library shows the functions of the header, and nothing else.
+# exports.sh HEADER LIBRARY...: each library (.so or .a) shows the functions of the header, and nothing else.
 set -euo pipefail
-shown=$(nm -D --defined-only "$1" | awk '{print $NF}' | LC_ALL=C sort)
-declared=$(sed 's://.*::' "$2" | grep -oE 'tact_[a-z_]+\(' | tr -d '(' | LC_ALL=C sort)
-diff <(echo "$declared") <(echo "$shown") && echo "$(wc -l <<<"$shown") functions"
+declared=$(sed 's://.*::' "$1" | grep -oE 'tact_[a-z_]+\(' | tr -d '(' | LC_ALL=C sort)
+for library in "${@:2}"; do
+    case $library in *.a) table=-g ;; *) table=-D ;; esac
+    shown=$(nm $table --defined-only "$library" | awk 'NF == 3 {print $NF}' | LC_ALL=C sort)
+    diff <(echo "$declared") <(echo "$shown")
+    echo "$library: $(wc -l <<<"$shown") functions"
+done

@@ -32,8 +32,13 @@ static void assert_loads_params(Saved *f, const char *path, const char *dataset)
     Policy p;
     OK(policy_load(path, dataset, f->device, &p, &err));
     assert_int_equal(p.params.trainable, f->params.trainable);
-    assert_memory_equal(p.params.values.data, f->params.values.data,
-                        (size_t)p.params.trainable * sizeof(float));
+    assert_int_equal(p.params.count, f->params.count);
+    for (int i = 0; i < f->params.count; i++) {
+        const Param *wanted = &f->params.list[i], *got = params_find(&p.params, wanted->name);
+        assert_non_null(got);
+        assert_memory_equal(param_value(&p.params, got).data, param_value(&f->params, wanted).data,
+                            (size_t)wanted->count * sizeof(float));
+    }
     policy_free(&p);
 }
 

@@ -55,7 +55,7 @@ static bool parse_options(Options *o, int argc, char **argv) {
 // failing case can be run alone.
 static Case case_new(Device *device, const Device *candidate, const Options *o, const OpCheck *op,
                      int index) {
-    Case c = {.device = device, .activations = candidate->activations,
+    Case c = {.device = device, .activations = candidate->images,
               .precision = candidate->precision, .index = index, .bench = o->bench};
     uint32_t site = 2166136261u;
     for (const char *s = op->name; *s; s++) site = (site ^ (uint8_t)*s) * 16777619u;

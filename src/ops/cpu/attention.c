@@ -8,7 +8,13 @@
 
 #include <omp.h>
 
-enum { TILE = 64 }; // query rows
+// Query rows of a tile: few enough for its scores to stay in a core's cache, many enough for the products to
+// be worth their call.
+static int64_t tile_rows(int64_t Lq, int64_t Lk) {
+    enum { SCORES = 48 << 10, LEAST = 64 };
+    int64_t rows = SCORES / Lk > LEAST ? SCORES / Lk : LEAST;
+    return rows < Lq ? rows : Lq;
+}
 
 typedef struct Head {
     const float *q, *k, *v;     // (Lq, dh), (Lk, dh), with row strides
@@ -67,8 +73,9 @@ static void drop_row(float *out, const float *p, int64_t n, Dropout drop, int64_
 
 static void head_forward(Device *d, const Head *a, float *o, int64_t so, float *lse, Dropout drop,
                          float *s) {
-    for (int64_t first = 0; first < a->Lq; first += TILE) {
-        int64_t n = a->Lq - first < TILE ? a->Lq - first : TILE;
+    int64_t tile = tile_rows(a->Lq, a->Lk);
+    for (int64_t first = 0; first < a->Lq; first += tile) {
+        int64_t n = a->Lq - first < tile ? a->Lq - first : tile;
         scores(d, a, first, n, s);
         for (int64_t i = 0; i < n; i++) {
             float *row = s + i * a->Lk;
@@ -82,7 +89,7 @@ static void head_forward(Device *d, const Head *a, float *o, int64_t so, float *
 static void attention_forward(Device *d, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
                               Tensor key_pad, int heads, Dropout drop) {
     int64_t B = q.shape[0], Lq = q.shape[1], Lk = k.shape[1], dh = q.shape[2] / heads;
-    if (!cpu_scratch(d, (size_t)(TILE * Lk))) return;
+    if (!cpu_scratch(d, (size_t)(tile_rows(Lq, Lk) * Lk))) return;
     float **scratch = cpu_of(d)->scratch;
 #pragma omp parallel for num_threads(d->threads) schedule(dynamic)
     for (int64_t bh = 0; bh < B * heads; bh++) {
@@ -125,9 +132,10 @@ static void score_gradients(const Head *a, const HeadGrads *g, int64_t first, in
 }
 
 static void head_backward(Device *d, const Head *a, const HeadGrads *g, Dropout drop, float *s) {
-    float *p = s, *dropped = s + TILE * a->Lk, *dp = s + 2 * TILE * a->Lk;
-    for (int64_t first = 0; first < a->Lq; first += TILE) {
-        int64_t n = a->Lq - first < TILE ? a->Lq - first : TILE, Lk = a->Lk, dh = a->dh;
+    int64_t tile = tile_rows(a->Lq, a->Lk);
+    float *p = s, *dropped = s + tile * a->Lk, *dp = s + 2 * tile * a->Lk;
+    for (int64_t first = 0; first < a->Lq; first += tile) {
+        int64_t n = a->Lq - first < tile ? a->Lq - first : tile, Lk = a->Lk, dh = a->dh;
         const float *dout = g->dout + first * g->sdout;
         float beta = first > 0;
         scores(d, a, first, n, p);
@@ -145,7 +153,7 @@ static void attention_backward(Device *d, Tensor dq, Tensor dk, Tensor dv, Tenso
                                Tensor lse, Tensor q, Tensor k, Tensor v, Tensor key_pad, int heads,
                                Dropout drop) {
     int64_t B = q.shape[0], Lq = q.shape[1], Lk = k.shape[1], dh = q.shape[2] / heads;
-    if (!cpu_scratch(d, (size_t)(3 * TILE * Lk))) return;
+    if (!cpu_scratch(d, (size_t)(3 * tile_rows(Lq, Lk) * Lk))) return;
     float **scratch = cpu_of(d)->scratch;
 #pragma omp parallel for num_threads(d->threads) schedule(dynamic)
     for (int64_t bh = 0; bh < B * heads; bh++) {

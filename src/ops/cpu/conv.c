@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolutions through oneDNN, on the blocked layout from end to end: activations are never
-// reordered, only weights are, once a step.
+// Convolutions through oneDNN, on its own layout from end to end: activations are never reordered, only
+// weights are, once a step.
 #include "ops/cpu/cpu.h"
 
 #include "base/memory.h"
@@ -21,17 +21,19 @@ typedef struct Plan {
 typedef struct Reorder {
     dnnl_primitive_t primitive;
     dnnl_memory_t from, to;
+    bool folded_to; // OIHW is where it goes, not where it comes from
 } Reorder;
 
 struct Conv {
     ConvSpec spec;
     int64_t weights;         // elements of w
-    int64_t outputs;         // elements of y
+    size_t output_bytes;     // of y
+    dnnl_alg_kind_t algorithm;
     bool residual_as_sum;    // else a binary post-op
     Plan forward, data, dweights;
     Reorder pack, pack_data, unpack;
-    float *folded;           // OIHW w * scale; also takes the unpacked weight gradient
-    float *packed, *packed_data, *dpacked;
+    void *packed, *packed_data; // in the images' type
+    float *dpacked;
     Tensor scale, shift;
 };
 
@@ -46,18 +48,20 @@ static bool bad(Device *d, const ConvSpec *s, dnnl_status_t status, const char *
 // ---- building blocks --------------------------------------------------------------------------
 
 typedef struct Descs {
-    dnnl_memory_desc_t x, w_any, w_plain, bias, y;
+    dnnl_memory_desc_t x, w_any, dw_any, w_plain, bias, y;
     dnnl_dims_t strides, dilates, padding;
 } Descs;
 
-static void describe(const Cpu *cpu, const ConvSpec *s, Descs *m) {
+static void describe(Device *d, const ConvSpec *s, Descs *m) {
     int64_t oh = conv_out_size(s->in_h, s->kernel, s->stride, s->padding, s->dilation);
     int64_t ow = conv_out_size(s->in_w, s->kernel, s->stride, s->padding, s->dilation);
     const dnnl_dims_t x = {s->n, s->in_c, s->in_h, s->in_w}, y = {s->n, s->out_c, oh, ow};
     const dnnl_dims_t w = {s->out_c, s->in_c, s->kernel, s->kernel}, b = {s->out_c};
-    dnnl_memory_desc_init_by_tag(&m->x, 4, x, dnnl_f32, cpu_image_tag(cpu, s->in_c));
-    dnnl_memory_desc_init_by_tag(&m->y, 4, y, dnnl_f32, cpu_image_tag(cpu, s->out_c));
-    dnnl_memory_desc_init_by_tag(&m->w_any, 4, w, dnnl_f32, dnnl_format_tag_any);
+    dnnl_data_type_t type = cpu_bf16(d) ? dnnl_bf16 : dnnl_f32;
+    dnnl_memory_desc_init_by_tag(&m->x, 4, x, type, cpu_image_tag(d, s->in_c));
+    dnnl_memory_desc_init_by_tag(&m->y, 4, y, type, cpu_image_tag(d, s->out_c));
+    dnnl_memory_desc_init_by_tag(&m->w_any, 4, w, type, dnnl_format_tag_any);
+    dnnl_memory_desc_init_by_tag(&m->dw_any, 4, w, dnnl_f32, dnnl_format_tag_any);
     dnnl_memory_desc_init_by_tag(&m->w_plain, 4, w, dnnl_f32, dnnl_oihw);
     dnnl_memory_desc_init_by_tag(&m->bias, 1, b, dnnl_f32, dnnl_a);
     for (int i = 0; i < 2; i++) {
@@ -99,18 +103,22 @@ static void plan_run(Device *d, const char *what, Plan *p, int n, void *const *d
     cpu_execute(d, what, p->primitive, p->n, p->args);
 }
 
+// data: what the side that is not OIHW holds.
 static void reorder_new(Device *d, const ConvSpec *s, Reorder *r, const dnnl_memory_desc_t *from,
-                        const dnnl_memory_desc_t *to, float *from_data, float *to_data) {
+                        const dnnl_memory_desc_t *to, bool folded_to, void *data) {
+    r->folded_to = folded_to;
     dnnl_engine_t e = cpu_of(d)->engine;
     dnnl_primitive_desc_t pd = NULL;
     if (bad(d, s, dnnl_reorder_primitive_desc_create(&pd, from, e, to, e, NULL), "reorder")) return;
     bad(d, s, dnnl_primitive_create(&r->primitive, pd), "reorder");
     dnnl_primitive_desc_destroy(pd);
-    bad(d, s, dnnl_memory_create(&r->from, from, e, from_data), "reorder");
-    bad(d, s, dnnl_memory_create(&r->to, to, e, to_data), "reorder");
+    bad(d, s, dnnl_memory_create(&r->from, from, e, folded_to ? data : DNNL_MEMORY_NONE), "reorder");
+    bad(d, s, dnnl_memory_create(&r->to, to, e, folded_to ? DNNL_MEMORY_NONE : data), "reorder");
 }
 
-static void reorder_run(Device *d, Reorder *r) {
+// One side of the three reorders is OIHW, in memory that all convolutions share.
+static void reorder_run(Device *d, Reorder *r, float *folded) {
+    dnnl_memory_set_data_handle(r->folded_to ? r->to : r->from, folded);
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, r->from}, {DNNL_ARG_TO, r->to}};
     cpu_execute(d, "weight reorder", r->primitive, 2, args);
 }
@@ -121,17 +129,29 @@ static void reorder_free(Reorder *r) {
     if (r->to) dnnl_memory_destroy(r->to);
 }
 
+// Winograd's F(4x4, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016) takes a
+// quarter of the multiplications and rounds a few times more. It pays from some tens of tiles on; the rule
+// looks at the shape alone, never at a clock, so that a run repeats to the bit.
+static bool wants_winograd(Device *d, const ConvSpec *s) {
+    enum { TILE = 4, FEWEST = 64 };
+    int64_t tiles = s->n * ((s->in_h + TILE - 1) / TILE) * ((s->in_w + TILE - 1) / TILE);
+    return !cpu_bf16(d) && s->kernel == 3 && s->stride == 1 && s->dilation == 1 && s->padding == 1 &&
+           cpu_of(d)->block == 16 && cpu_blocked(cpu_of(d), s->in_c) && cpu_blocked(cpu_of(d), s->out_c) &&
+           tiles >= FEWEST;
+}
+
 // ---- the three primitives ---------------------------------------------------------------------
 
 // Forward with fused residual and relu. The residual is a binary post-op where a fast kernel takes
 // it, else it is copied into y first and summed (a slow generic kernel would cost far more).
-static dnnl_primitive_desc_t forward_desc(Device *d, const ConvSpec *s, const Descs *m, bool sum) {
+static dnnl_primitive_desc_t forward_desc(Device *d, const ConvSpec *s, const Descs *m, bool sum,
+                                          dnnl_alg_kind_t algorithm) {
     dnnl_convolution_desc_t cd;
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t ops = NULL;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_prop_kind_t kind = s->train ? dnnl_forward_training : dnnl_forward_inference;
-    bad(d, s, dnnl_dilated_convolution_forward_desc_init(&cd, kind, dnnl_convolution_direct, &m->x,
+    bad(d, s, dnnl_dilated_convolution_forward_desc_init(&cd, kind, algorithm, &m->x,
             &m->w_any, &m->bias, &m->y, m->strides, m->dilates, m->padding, m->padding), "forward");
     dnnl_primitive_attr_create(&attr);
     dnnl_post_ops_create(&ops);
@@ -154,11 +174,19 @@ static bool is_generated(dnnl_primitive_desc_t pd) {
 
 static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m) {
     const ConvSpec *s = &c->spec;
-    dnnl_primitive_desc_t pd = forward_desc(d, s, m, false);
-    if (s->residual && (!pd || !is_generated(pd))) {
+    dnnl_primitive_desc_t pd = NULL;
+    c->algorithm = dnnl_convolution_winograd;
+    c->residual_as_sum = s->residual; // all that its kernel takes
+    if (wants_winograd(d, s)) pd = forward_desc(d, s, m, s->residual, c->algorithm);
+    if (!pd) {
+        c->algorithm = dnnl_convolution_direct;
+        c->residual_as_sum = false;
+        pd = forward_desc(d, s, m, false, c->algorithm);
+    }
+    if (s->residual && !c->residual_as_sum && (!pd || !is_generated(pd))) {
         if (pd) dnnl_primitive_desc_destroy(pd);
         c->residual_as_sum = true;
-        pd = forward_desc(d, s, m, true);
+        pd = forward_desc(d, s, m, true, c->algorithm);
     }
     if (!pd) {
         bad(d, s, dnnl_unimplemented, "forward");
@@ -189,7 +217,7 @@ static dnnl_primitive_desc_t backward_desc(Device *d, const ConvSpec *s,
 
 static void plan_backward_data(Device *d, Conv *c, const Descs *m, dnnl_primitive_desc_t hint) {
     dnnl_convolution_desc_t cd;
-    bad(d, &c->spec, dnnl_dilated_convolution_backward_data_desc_init(&cd, dnnl_convolution_direct,
+    bad(d, &c->spec, dnnl_dilated_convolution_backward_data_desc_init(&cd, c->algorithm,
             &m->x, &m->w_any, &m->y, m->strides, m->dilates, m->padding, m->padding), "backward data");
     dnnl_primitive_desc_t pd = backward_desc(d, &c->spec, &cd, hint);
     if (!pd) return;
@@ -204,7 +232,7 @@ static void plan_backward_data(Device *d, Conv *c, const Descs *m, dnnl_primitiv
 static void plan_backward_weights(Device *d, Conv *c, const Descs *m, dnnl_primitive_desc_t hint) {
     dnnl_convolution_desc_t cd;
     bad(d, &c->spec, dnnl_dilated_convolution_backward_weights_desc_init(&cd,
-            dnnl_convolution_direct, &m->x, &m->w_any, NULL, &m->y, m->strides, m->dilates,
+            c->algorithm, &m->x, &m->dw_any, NULL, &m->y, m->strides, m->dilates,
             m->padding, m->padding), "backward weights");
     dnnl_primitive_desc_t pd = backward_desc(d, &c->spec, &cd, hint);
     if (!pd) return;
@@ -224,10 +252,10 @@ static void conv_free(Device *d, Conv *c) {
     if (!c) return;
     Plan *plans[] = {&c->forward, &c->data, &c->dweights};
     Reorder *reorders[] = {&c->pack, &c->pack_data, &c->unpack};
-    float *owned[] = {c->folded, c->packed, c->packed_data, c->dpacked};
+    void *owned[] = {c->packed, c->packed_data, c->dpacked};
     for (int i = 0; i < 3; i++) plan_free(plans[i]);
     for (int i = 0; i < 3; i++) reorder_free(reorders[i]);
-    for (int i = 0; i < 4; i++) mem_free(owned[i]);
+    for (int i = 0; i < 3; i++) mem_free(owned[i]);
     mem_free(c);
 }
 
@@ -236,8 +264,8 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
     Descs m;
     c->spec = spec;
     c->weights = spec.out_c * spec.in_c * spec.kernel * spec.kernel;
-    describe(cpu_of(d), &spec, &m);
-    c->outputs = (int64_t)(dnnl_memory_desc_get_size(&m.y) / sizeof(float));
+    describe(d, &spec, &m);
+    c->output_bytes = dnnl_memory_desc_get_size(&m.y);
     dnnl_primitive_desc_t hint = plan_forward(d, c, &m);
     if (hint && spec.train) {
         plan_backward_weights(d, c, &m, hint);
@@ -246,16 +274,15 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
     if (hint) dnnl_primitive_desc_destroy(hint);
     if (d->failed) goto error;
 
-    c->folded = NEW(float, c->weights);
     c->packed = mem_alloc(dnnl_memory_desc_get_size(&c->forward.weights));
-    reorder_new(d, &spec, &c->pack, &m.w_plain, &c->forward.weights, c->folded, c->packed);
+    reorder_new(d, &spec, &c->pack, &m.w_plain, &c->forward.weights, false, c->packed);
     if (spec.train) {
         c->dpacked = mem_alloc(dnnl_memory_desc_get_size(&c->dweights.weights));
-        reorder_new(d, &spec, &c->unpack, &c->dweights.weights, &m.w_plain, c->dpacked, c->folded);
+        reorder_new(d, &spec, &c->unpack, &c->dweights.weights, &m.w_plain, true, c->dpacked);
     }
     if (spec.train && spec.need_dx) {
         c->packed_data = mem_alloc(dnnl_memory_desc_get_size(&c->data.weights));
-        reorder_new(d, &spec, &c->pack_data, &m.w_plain, &c->data.weights, c->folded,
+        reorder_new(d, &spec, &c->pack_data, &m.w_plain, &c->data.weights, false,
                     c->packed_data);
     }
     if (d->failed) goto error;
@@ -268,20 +295,22 @@ error:
 static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) {
     if (!c) return;
     int64_t row = c->weights / c->spec.out_c;
+    float *folded = cpu_grow(d, &cpu_of(d)->folded, (size_t)c->weights * sizeof *folded);
     c->scale = scale;
     c->shift = shift;
+    if (!folded) return;
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t o = 0; o < c->spec.out_c; o++) {
         float s = f32(scale)[o];
-        for (int64_t i = 0; i < row; i++) c->folded[o * row + i] = f32(w)[o * row + i] * s;
+        for (int64_t i = 0; i < row; i++) folded[o * row + i] = f32(w)[o * row + i] * s;
     }
-    reorder_run(d, &c->pack);
-    if (c->packed_data) reorder_run(d, &c->pack_data);
+    reorder_run(d, &c->pack, folded);
+    if (c->packed_data) reorder_run(d, &c->pack_data, folded);
 }
 
 static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {
     if (!c || d->failed) return;
-    if (c->residual_as_sum) memcpy(y.data, residual.data, (size_t)c->outputs * sizeof(float));
+    if (c->residual_as_sum) memcpy(y.data, residual.data, c->output_bytes);
     void *data[] = {x.data, c->packed, c->shift.data, y.data, residual.data};
     plan_run(d, "convolution", &c->forward, c->spec.residual && !c->residual_as_sum ? 5 : 4, data);
 }
@@ -294,12 +323,14 @@ static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, T
     }
     void *data[] = {x.data, c->dpacked, dz.data};
     plan_run(d, "convolution backward weights", &c->dweights, 3, data);
-    reorder_run(d, &c->unpack);
+    float *unpacked = cpu_grow(d, &cpu_of(d)->folded, (size_t)c->weights * sizeof *unpacked);
+    if (!unpacked) return;
+    reorder_run(d, &c->unpack, unpacked);
     int64_t row = c->weights / c->spec.out_c;
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t o = 0; o < c->spec.out_c; o++) {
         float s = f32(c->scale)[o];
-        for (int64_t i = 0; i < row; i++) f32(dw)[o * row + i] += s * c->folded[o * row + i];
+        for (int64_t i = 0; i < row; i++) f32(dw)[o * row + i] += s * unpacked[o * row + i];
     }
 }
 

@@ -8,6 +8,8 @@
 
 static void cpu_close(Device *d) {
     Cpu *cpu = cpu_of(d);
+    cpu_matmul_free(d);
+    mem_free(cpu->folded.data);
     if (cpu->stream) dnnl_stream_destroy(cpu->stream);
     if (cpu->engine) dnnl_engine_destroy(cpu->engine);
     for (int i = 0; cpu->scratch && i < d->threads; i++) mem_free(cpu->scratch[i]);
@@ -37,7 +39,19 @@ static int preferred_block(dnnl_engine_t engine) {
     return block;
 }
 
-bool cpu_device(Device *d, int threads, Error *err) {
+// Without such instructions oneDNN would emulate bfloat16, more slowly than it computes in float32.
+CHECKED static bool check_precision(Precision precision, Error *err) {
+    if (precision == PRECISION_TF32)
+        return fail(err, "--policy.dtype=tf32: only cuda has it; use float32 or bfloat16");
+    bool has = dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core_bf16;
+    if (precision == PRECISION_BFLOAT16 && !has)
+        return fail(err, "--policy.dtype=bfloat16: this processor has no bfloat16 instructions "
+                         "(AVX-512 BF16 or AMX); use float32");
+    return true;
+}
+
+bool cpu_device(Device *d, int threads, Precision precision, Error *err) {
+    if (!check_precision(precision, err)) return false;
     Cpu *cpu = NEW(Cpu, 1);
     // oneDNN takes its thread count from OpenMP's; our own loops name theirs.
     omp_set_num_threads(threads);
@@ -49,10 +63,14 @@ bool cpu_device(Device *d, int threads, Error *err) {
     }
     cpu->block = preferred_block(cpu->engine);
     cpu->scratch = NEW(float *, threads);
+    cpu->packed.device = d;
     d->name = "cpu";
+    d->precision = precision;
+    d->images = precision == PRECISION_BFLOAT16 ? DTYPE_BF16 : DTYPE_F32;
     d->threads = threads;
     d->impl = cpu;
     d->close = cpu_close;
+    d->weights_load = cpu_weights_load;
     cpu_conv_ops(d);
     cpu_pool_ops(d);
     cpu_image_ops(d);
@@ -61,12 +79,23 @@ bool cpu_device(Device *d, int threads, Error *err) {
     cpu_layernorm_ops(d);
     cpu_attention_ops(d);
     cpu_optimizer_ops(d);
+    if (cpu_bf16(d)) cpu_bf16_image_ops(d);
     return true;
 }
 
-dnnl_format_tag_t cpu_image_tag(const Cpu *cpu, int64_t channels) {
-    if (!cpu_blocked(cpu, channels)) return dnnl_nchw;
-    return cpu->block == 16 ? dnnl_nChw16c : dnnl_nChw8c;
+dnnl_format_tag_t cpu_image_tag(Device *d, int64_t channels) {
+    if (cpu_bf16(d)) return dnnl_nhwc;
+    if (!cpu_blocked(cpu_of(d), channels)) return dnnl_nchw;
+    return cpu_of(d)->block == 16 ? dnnl_nChw16c : dnnl_nChw8c;
+}
+
+void *cpu_grow(Device *d, Grown *g, size_t bytes) {
+    if (bytes <= g->bytes) return g->data;
+    mem_free(g->data);
+    g->data = mem_try(bytes);
+    g->bytes = g->data ? bytes : 0;
+    if (!g->data) device_fail(d, "no memory for %zu bytes of scratch", bytes);
+    return g->data;
 }
 
 void cpu_execute(Device *d, const char *what, dnnl_primitive_t p, int n,

@@ -6,20 +6,48 @@
 #include "ops/ops.h"
 #include <dnnl.h>
 
+typedef uint16_t bf16; // the upper half of a float
+
+// Memory that only grows.
+typedef struct Grown {
+    void *data;
+    size_t bytes;
+} Grown;
+
 typedef struct Cpu {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     int block;       // channels of a block of the IMAGE layout: 8 or 16, what oneDNN prefers here
     float **scratch; // per thread, for attention; grown when a larger shape comes
     size_t scratch_floats;
+
+    // matmul.c
+    const float *weights; // the flat parameters of weights_load
+    int64_t weights_count;
+    bf16 *halves;         // their copy, at bfloat16; valid when halves_fresh
+    bool lasting, halves_fresh;
+    struct Matmul **plans;
+    int n_plans, room;
+    Grown factors[2], scratchpad;
+    TensorArena packed; // weights that last, in the kernels' order
+
+    Grown folded; // conv.c: weights of one convolution, OIHW
 } Cpu;
 
 static inline Cpu *cpu_of(Device *d) {
     return d->impl;
 }
 
-// oneDNN's tag of an IMAGE tensor with C channels: blocked when they fill whole blocks, else plain.
-dnnl_format_tag_t cpu_image_tag(const Cpu *cpu, int64_t channels);
+// Whether images and the factors of products are bfloat16.
+static inline bool cpu_bf16(const Device *d) {
+    return d->images == DTYPE_BF16;
+}
+// Memory of at least `bytes`; NULL (and failed) without.
+void *cpu_grow(Device *d, Grown *g, size_t bytes);
+
+// oneDNN's tag of an IMAGE tensor with C channels: blocked when they fill whole blocks, else plain; at
+// bfloat16 always (N, H, W, C), which is what its kernels for matrix units take.
+dnnl_format_tag_t cpu_image_tag(Device *d, int64_t channels);
 static inline bool cpu_blocked(const Cpu *cpu, int64_t channels) {
     return channels % cpu->block == 0;
 }
@@ -36,10 +64,31 @@ void cpu_conv_ops(Device *d);
 void cpu_pool_ops(Device *d);
 void cpu_image_ops(Device *d);
 void cpu_linear_ops(Device *d);
+// image_bf16.c: over the others, at bfloat16; and Device.add of images.
+void cpu_bf16_image_ops(Device *d);
+void cpu_add_halves(Device *d, Tensor y, Tensor a, Tensor b);
 void cpu_elementwise_ops(Device *d);
 void cpu_layernorm_ops(Device *d);
 void cpu_attention_ops(Device *d);
 void cpu_optimizer_ops(Device *d);
+
+// ---- matmul.c: oneDNN's matrix product, planned once a shape -------------------------------------
+// C (m, n) = A (m, k) B (k, n) + bias (n) + C, the last two where wanted. A and B are both bfloat16 or
+// both float32; C and the bias are float32. Rows are lda, ldb, ldc elements apart as stored.
+typedef struct MatmulSpec {
+    int64_t m, n, k, lda, ldb, ldc;
+    bool ta, tb;     // A is stored (k, m), B is stored (n, k)
+    bool bias, sum;
+    bool half;       // bfloat16
+    // B, when its contents last: it is kept in the kernel's own order. It is float32 even if half.
+    const float *lasting;
+} MatmulSpec;
+void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, const float *bias,
+                float *c);
+void cpu_weights_load(Device *d, Tensor flat, bool lasting);
+// The bfloat16 copy of w, if it is part of the flat parameters; else NULL.
+const bf16 *cpu_halves(Device *d, const float *w);
+void cpu_matmul_free(Device *d);
 
 // A tensor as (outer, rows, columns) with a stride for each of the first two.
 typedef struct Rows {

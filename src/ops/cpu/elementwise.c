@@ -37,6 +37,10 @@ static void copy(Device *d, Tensor yt, Tensor xt) {
 }
 
 static void add(Device *d, Tensor y, Tensor a, Tensor b) {
+    if (y.dtype == DTYPE_BF16) {
+        cpu_add_halves(d, y, a, b);
+        return;
+    }
     int64_t n = tensor_count(y);
     float *out = f32(y);
     const float *p = f32(a), *q = f32(b);
@@ -107,8 +111,17 @@ static inline int64_t chunk_scales(float *scale, Dropout drop, int64_t row, int6
     return cols - at < DROPOUT_CHUNK ? cols - at : DROPOUT_CHUNK;
 }
 
+static void relu(Device *d, float *out, const float *in, int64_t n) {
+#pragma omp parallel for simd num_threads(d->threads)
+    for (int64_t i = 0; i < n; i++) out[i] = in[i] > 0 ? in[i] : 0;
+}
+
 static void activation_forward(Device *d, Tensor y, Tensor x, Activation act, Dropout drop) {
     Span s = span_of(x);
+    if (act == ACT_RELU && drop.p == 0) {
+        relu(d, f32(y), f32(x), s.rows * s.cols);
+        return;
+    }
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t m = 0; m < s.rows; m++) {
         const float *in = f32(x) + m * s.cols;

@@ -1,28 +1,89 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dense layers through oneDNN's matrix product.
+// Dense layers. In float32 the products read activations where they lie; at bfloat16 both factors are
+// rounded first, the weights once a step (weights_load), and sums are float32.
 #include "ops/cpu/cpu.h"
+#include "ops/cpu/vector.h"
 
 #include <string.h>
 
-// y (M, N) = x (M, K) w^T + b. The bias is written first and the product adds to it.
+// Sees all of them sample by sample, as the one with the most samples apart does.
+static void align_outer(Rows *const *all, int n) {
+    int64_t outer = 1;
+    for (int i = 0; i < n; i++) outer = all[i]->outer > outer ? all[i]->outer : outer;
+    for (int i = 0; i < n; i++) {
+        if (all[i]->outer == outer) continue;
+        all[i]->rows /= outer;
+        all[i]->outer = outer;
+        all[i]->outer_stride = all[i]->rows * all[i]->row_stride;
+    }
+}
+
+// One sample's rows in bfloat16, packed, in buffer `which`. NULL (and failed) without memory.
+static const bf16 *to_halves(Device *d, int which, Rows r, int64_t o) {
+    bf16 *out = cpu_grow(d, &cpu_of(d)->factors[which], (size_t)(r.rows * r.cols) * sizeof *out);
+    if (!out) return NULL;
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t m = 0; m < r.rows; m++) {
+        const float *in = row_at(r, o, m);
+        bf16 *to = out + m * r.cols;
+#pragma omp simd
+        for (int64_t i = 0; i < r.cols; i++) to[i] = bf16_of_float(in[i]);
+    }
+    return out;
+}
+
+// w (N, K) in bfloat16: the parameters' copy, or made now in buffer 1.
+static const bf16 *weight_halves(Device *d, Tensor w) {
+    const bf16 *kept = cpu_halves(d, f32(w));
+    if (kept || d->failed) return kept;
+    Rows r = {.data = f32(w), .outer = 1, .rows = w.shape[0], .cols = w.shape[1], .row_stride = w.shape[1]};
+    return to_halves(d, 1, r, 0);
+}
+
+static bool is_lasting(Device *d, const float *w) {
+    const Cpu *cpu = cpu_of(d);
+    return cpu->lasting && w >= cpu->weights && w < cpu->weights + cpu->weights_count;
+}
+
+// ---- forward ------------------------------------------------------------------------------------
+
+static void product_halves(Device *d, Rows y, Rows x, Tensor w, const float *bias, int64_t o) {
+    const bf16 *a = to_halves(d, 0, x, o);
+    const float *lasting = is_lasting(d, f32(w)) ? f32(w) : NULL;
+    MatmulSpec s = {.m = y.rows, .n = y.cols, .k = x.cols, .lda = x.cols, .ldb = x.cols,
+                    .ldc = y.row_stride, .tb = true, .bias = bias != NULL, .half = true,
+                    .lasting = lasting};
+    cpu_matmul(d, &s, a, lasting ? (const void *)lasting : weight_halves(d, w), bias, row_at(y, o, 0));
+}
+
+// The bias is written first and the product adds to it.
+static void product_floats(Device *d, Rows y, Rows x, Tensor w, const float *bias, int64_t o) {
+    if (bias) {
+#pragma omp parallel for num_threads(d->threads)
+        for (int64_t m = 0; m < y.rows; m++) memcpy(row_at(y, o, m), bias, (size_t)y.cols * sizeof *bias);
+    }
+    cpu_gemm(d, 'N', 'T', y.rows, y.cols, x.cols, 1, row_at(x, o, 0), x.row_stride, f32(w), x.cols,
+             bias ? 1 : 0, row_at(y, o, 0), y.row_stride);
+}
+
+static void product_lasting(Device *d, Rows y, Rows x, Tensor w, const float *bias, int64_t o) {
+    MatmulSpec s = {.m = y.rows, .n = y.cols, .k = x.cols, .lda = x.row_stride, .ldb = x.cols,
+                    .ldc = y.row_stride, .tb = true, .bias = bias != NULL, .lasting = f32(w)};
+    cpu_matmul(d, &s, row_at(x, o, 0), w.data, bias, row_at(y, o, 0));
+}
+
+// y (M, N) = x (M, K) w^T + b.
 static void linear_forward(Device *d, Tensor yt, Tensor xt, Tensor w, Tensor b) {
     Rows y = rows_of(yt), x = rows_of(xt);
-    if (x.outer != y.outer) { // one side is evenly spaced: see both sample by sample
-        Rows *whole = x.outer < y.outer ? &x : &y, *split = x.outer < y.outer ? &y : &x;
-        whole->outer = split->outer;
-        whole->rows = split->rows;
-        whole->outer_stride = whole->rows * whole->row_stride;
+    align_outer((Rows *[]){&y, &x}, 2);
+    for (int64_t o = 0; o < y.outer && !d->failed; o++) {
+        if (cpu_bf16(d)) product_halves(d, y, x, w, f32(b), o);
+        else if (is_lasting(d, f32(w))) product_lasting(d, y, x, w, f32(b), o);
+        else product_floats(d, y, x, w, f32(b), o);
     }
-    if (b.data) {
-#pragma omp parallel for collapse(2) num_threads(d->threads)
-        for (int64_t o = 0; o < y.outer; o++)
-            for (int64_t m = 0; m < y.rows; m++)
-                memcpy(row_at(y, o, m), b.data, (size_t)y.cols * sizeof(float));
-    }
-    for (int64_t o = 0; o < y.outer; o++)
-        cpu_gemm(d, 'N', 'T', y.rows, y.cols, x.cols, 1, row_at(x, o, 0), x.row_stride, f32(w),
-                 x.cols, b.data ? 1 : 0, row_at(y, o, 0), y.row_stride);
 }
+
+// ---- backward -----------------------------------------------------------------------------------
 
 // out (N) += sums over the rows of y. Threads split the columns.
 static void add_column_sums(Device *d, float *out, Rows y) {
@@ -41,25 +102,39 @@ static void add_column_sums(Device *d, float *out, Rows y) {
     }
 }
 
+// The gradients of one sample: dx (M, K) = dy w, dw (N, K) += dy^T x; either may be left out.
+static void gradients_floats(Device *d, float *dw, Tensor w, Rows dx, Rows dy, Rows x, bool accumulate,
+                             int64_t o) {
+    if (dx.data)
+        cpu_gemm(d, 'N', 'N', dy.rows, dx.cols, dy.cols, 1, row_at(dy, o, 0), dy.row_stride, f32(w),
+                 dx.cols, accumulate ? 1 : 0, row_at(dx, o, 0), dx.row_stride);
+    if (dw)
+        cpu_gemm(d, 'T', 'N', dy.cols, x.cols, dy.rows, 1, row_at(dy, o, 0), dy.row_stride,
+                 row_at(x, o, 0), x.row_stride, 1, dw, x.cols);
+}
+
+static void gradients_halves(Device *d, float *dw, Tensor w, Rows dx, Rows dy, Rows x, bool accumulate,
+                             int64_t o) {
+    const bf16 *g = to_halves(d, 0, dy, o);
+    if (dx.data) {
+        MatmulSpec s = {.m = dy.rows, .n = dx.cols, .k = dy.cols, .lda = dy.cols, .ldb = dx.cols,
+                        .ldc = dx.row_stride, .sum = accumulate, .half = true};
+        cpu_matmul(d, &s, g, weight_halves(d, w), NULL, row_at(dx, o, 0));
+    }
+    if (dw) {
+        MatmulSpec s = {.m = dy.cols, .n = x.cols, .k = dy.rows, .lda = dy.cols, .ldb = x.cols,
+                        .ldc = x.cols, .ta = true, .sum = true, .half = true};
+        cpu_matmul(d, &s, g, to_halves(d, 1, x, o), NULL, dw);
+    }
+}
+
 static void linear_backward(Device *d, Tensor dxt, Tensor dw, Tensor db, Tensor dyt, Tensor xt,
                             Tensor w, bool accumulate) {
     Rows dy = rows_of(dyt), dx = dxt.data ? rows_of(dxt) : dy, x = xt.data ? rows_of(xt) : dy;
-    int64_t outer = dy.outer;
-    if (dx.outer > outer) outer = dx.outer;
-    if (x.outer > outer) outer = x.outer;
-    Rows *all[] = {&dy, &dx, &x};
-    for (int i = 0; i < 3; i++) {
-        if (all[i]->outer == outer) continue;
-        all[i]->rows /= outer;
-        all[i]->outer = outer;
-        all[i]->outer_stride = all[i]->rows * all[i]->row_stride;
-    }
-    for (int64_t o = 0; dxt.data && o < outer; o++)
-        cpu_gemm(d, 'N', 'N', dy.rows, dx.cols, dy.cols, 1, row_at(dy, o, 0), dy.row_stride, f32(w),
-                 dx.cols, accumulate ? 1 : 0, row_at(dx, o, 0), dx.row_stride);
-    for (int64_t o = 0; dw.data && o < outer; o++)
-        cpu_gemm(d, 'T', 'N', dy.cols, x.cols, dy.rows, 1, row_at(dy, o, 0), dy.row_stride,
-                 row_at(x, o, 0), x.row_stride, 1, f32(dw), x.cols);
+    align_outer((Rows *[]){&dy, &dx, &x}, 3);
+    if (!dxt.data) dx.data = NULL;
+    for (int64_t o = 0; (dxt.data || dw.data) && o < dy.outer && !d->failed; o++)
+        (cpu_bf16(d) ? gradients_halves : gradients_floats)(d, f32(dw), w, dx, dy, x, accumulate, o);
     if (db.data) add_column_sums(d, f32(db), dy);
 }
 

@@ -28,6 +28,21 @@ static inline float exp_fast(float x) {
     return p;
 }
 
+static inline float float_of_bf16(uint16_t h) {
+    uint32_t bits = (uint32_t)h << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+// To nearest, ties to even; NaN stays NaN.
+static inline uint16_t bf16_of_float(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
+    return (uint16_t)(x == x ? rounded : 0x7fc0);
+}
+
 enum { DROPOUT_CHUNK = 32 }; // columns made at a time: eight counters in step
 
 // scale[i] = 0 or 1/(1-p) for columns [chunk*32, chunk*32 + 32) of a row. The rounds of Philox are

@@ -107,6 +107,11 @@ static void cuda_download(Device *d, void *to, const void *from, size_t bytes) {
         cuda_ok(d, cudaStreamSynchronize(s), "copy to the host");
 }
 
+// The runtime's current device belongs to the thread.
+static void cuda_attach(Device *d) {
+    cuda_ok(d, cudaSetDevice(cuda_of(d)->ordinal), "choosing the card");
+}
+
 static void cuda_synchronize(Device *d) {
     cuda_ok(d, cudaStreamSynchronize(cuda_of(d)->stream), "running ops");
 }
@@ -264,6 +269,7 @@ static void cuda_core_ops(Device *d) {
     d->release = cuda_release;
     d->upload = cuda_upload;
     d->download = cuda_download;
+    d->attach = cuda_attach;
     d->synchronize = cuda_synchronize;
     d->close = cuda_close_device;
     d->memory_free = cuda_memory_free;
@@ -321,7 +327,8 @@ extern "C" bool cuda_device(Device *d, int ordinal, Precision precision, Error *
     d->impl = c;
     d->name = "cuda";
     d->precision = precision;
-    d->activations = precision == PRECISION_BFLOAT16 ? DTYPE_BF16 : DTYPE_F32;
+    d->host_memory = false;
+    d->activations = d->images = precision == PRECISION_BFLOAT16 ? DTYPE_BF16 : DTYPE_F32;
     d->asynchronous = true;
     snprintf(d->description, sizeof d->description, "%.100s, %.0f GiB", card.name,
              (double)card.totalGlobalMem / (1 << 30));

@@ -105,7 +105,7 @@ void cuda_loss_ops(Device *d);
 void cuda_optimizer_ops(Device *d);
 // linear.cu: the parameters' copy in bfloat16 (Device.weights_load), and a float tensor's elements as
 // bfloat16: within that copy, or converted into `to`.
-void cuda_weights_load(Device *d, Tensor flat);
+void cuda_weights_load(Device *d, Tensor flat, bool lasting);
 void cuda_to_bf16(Device *d, bf16 *to, const float *from, int64_t count);
 
 // Channels as stored.

@@ -23,7 +23,7 @@ void cuda_to_bf16(Device *d, bf16 *to, const float *from, int64_t count) {
     for_quads(d, "to_bf16", f, 1, count);
 }
 
-void cuda_weights_load(Device *d, Tensor flat) {
+void cuda_weights_load(Device *d, Tensor flat, bool) {
     Cuda *c = cuda_of(d);
     if (d->activations != DTYPE_BF16 || d->failed) return;
     int64_t count = tensor_count(flat);

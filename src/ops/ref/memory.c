@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Device memory is host memory here. mem_alloc aligns to 64 only, hence aligned_alloc.
+// Device memory is host memory here.
 #include "base/memory.h"
 #include "ops/ref/ref.h"
 #include <stdlib.h>
@@ -8,13 +8,7 @@
 enum { ALIGNMENT = 256 };
 
 void *ref_alloc(Device *d, size_t bytes) {
-    void *p = NULL;
-    if (bytes <= PTRDIFF_MAX - ALIGNMENT) {
-        size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-        if (rounded == 0) rounded = ALIGNMENT;
-        p = aligned_alloc(ALIGNMENT, rounded);
-        if (p) memset(p, 0, rounded);
-    }
+    void *p = mem_try_aligned(bytes, ALIGNMENT);
     if (!p)
         device_fail(d, "out of memory: %.1f MiB more are needed; use a smaller --batch_size",
                     (double)bytes / (1 << 20));
@@ -23,7 +17,7 @@ void *ref_alloc(Device *d, size_t bytes) {
 
 void ref_release(Device *d, void *p) {
     (void)d;
-    free(p);
+    mem_free(p);
 }
 
 void ref_upload(Device *d, void *device_dst, const void *host_src, size_t bytes) {
@@ -46,6 +40,10 @@ size_t ref_memory_free(Device *d) {
 }
 
 // ---- what only a device beside the host needs --------------------------------------------------
+
+void ref_attach(Device *d) {
+    (void)d;
+}
 
 void ref_pin(Device *d, void *host, size_t bytes, bool pinned) {
     (void)d, (void)host, (void)bytes, (void)pinned;
@@ -76,7 +74,8 @@ void ref_record_free(Device *d, Record *r) {
     (void)d, (void)r;
 }
 
-void ref_weights_load(Device *d, Tensor flat) {
+void ref_weights_load(Device *d, Tensor flat, bool lasting) {
+    (void)lasting;
     (void)d, (void)flat;
 }
 

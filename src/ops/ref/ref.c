@@ -5,7 +5,9 @@
 void ref_device(Device *d) {
     d->name = "ref";
     d->precision = PRECISION_FLOAT32;
-    d->activations = DTYPE_F32;
+    d->activations = d->images = DTYPE_F32;
+    d->host_memory = true;
+    d->attach = ref_attach;
     d->alloc = ref_alloc;
     d->release = ref_release;
     d->upload = ref_upload;

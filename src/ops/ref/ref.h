@@ -53,6 +53,7 @@ static inline double ref_dropout_factor(Dropout drop, int64_t row, int64_t colum
 }
 
 // ---- memory.c ---------------------------------------------------------------------------------
+void ref_attach(Device *d);
 void *ref_alloc(Device *d, size_t bytes);
 void ref_release(Device *d, void *p);
 void ref_upload(Device *d, void *device_dst, const void *host_src, size_t bytes);
@@ -67,7 +68,7 @@ void ref_download_end(Device *d, int slot, void *host_dst, size_t bytes);
 bool ref_record_begin(Device *d, Record **r, StepNumbers numbers);
 void ref_record_end(Device *d, Record **r);
 void ref_record_free(Device *d, Record *r);
-void ref_weights_load(Device *d, Tensor flat);
+void ref_weights_load(Device *d, Tensor flat, bool lasting);
 
 // ---- elementwise.c ----------------------------------------------------------------------------
 void ref_zero(Device *d, Tensor y);

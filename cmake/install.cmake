@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+# cmake --install: the program, both libraries, the header, tact.pc, the CMake package, tact.py, examples.
+include(CMakePackageConfigHelpers)
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/tact)
+
+install(TARGETS tact RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS tact_shared tact_static EXPORT tact LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES include/tact.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES python/tact.py DESTINATION ${CMAKE_INSTALL_DATADIR}/tact/python)
+install(DIRECTORY examples/ DESTINATION ${CMAKE_INSTALL_DATADIR}/tact/examples)
+
+install(EXPORT tact NAMESPACE tact:: FILE tactTargets.cmake DESTINATION ${package})
+file(WRITE ${CMAKE_BINARY_DIR}/tactConfig.cmake
+    "include(\${CMAKE_CURRENT_LIST_DIR}/tactTargets.cmake)\n")
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/tactConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/tactConfig.cmake ${CMAKE_BINARY_DIR}/tactConfigVersion.cmake
+    DESTINATION ${package})
+
+# tact.pc finds its files from where it lies itself, whatever --prefix was.
+file(RELATIVE_PATH up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+set(PC_LIBS_PRIVATE)
+foreach(dir ${TACT_LINK_DIRS})
+  string(APPEND PC_LIBS_PRIVATE " -L${dir}")
+endforeach()
+foreach(name ${TACT_LINK_NAMES})
+  string(APPEND PC_LIBS_PRIVATE " -l${name}")
+endforeach()
+configure_file(cmake/tact.pc.in tact.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/tact.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// The latency of a policy through the public interface, as a robot's control loop sees it.
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "cli/bench.h"
+#include "policy/policy.h"
+#include "policy/runtime.h" // the handle's device, for the table of ops
+#include "tact.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WARM_UP = 3, SITE_FRAMES = 0xbf };
+
+// ---- a policy of random weights -----------------------------------------------------------------
+
+static Stats unit_stats(int dim) {
+    Stats s = {.dim = dim, .min = NEW(double, dim), .max = NEW(double, dim),
+               .mean = NEW(double, dim), .std = NEW(double, dim)};
+    for (int i = 0; i < dim; i++) {
+        s.min[i] = -1;
+        s.max[i] = s.std[i] = 1;
+    }
+    return s;
+}
+
+CHECKED static bool write_random(const TrainConfig *config, const char *dir, Error *err) {
+    const PolicyConfig *p = &config->policy;
+    Device *d = NULL;
+    Params params = {0};
+    PolicyStats stats = {.state = unit_stats(p->state_dim), .action = unit_stats(p->action_dim)};
+    for (int i = 0; i < p->n_cameras; i++) stats.images[i] = image_stats_imagenet;
+    bool ok = device_open("ref", PRECISION_FLOAT32, 1, &d, err) &&
+              params_init(&params, d, p, false, err);
+    if (ok) params_initialize(&params, (uint64_t)config->seed);
+    ok = ok && policy_write(dir, p, &params, &stats, NULL, err);
+    params_free(&params);
+    policy_stats_free(&stats);
+    device_close(d);
+    return ok;
+}
+
+CHECKED static bool random_policy(const TrainConfig *config, char dir[POLICY_PATH], Error *err) {
+    const char *tmp = getenv("TMPDIR");
+    snprintf(dir, POLICY_PATH, "%s/tact-bench-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (!mkdtemp(dir)) {
+        bool ok = fail_errno(err, "%s: cannot make a temporary directory", dir);
+        dir[0] = 0;
+        return ok;
+    }
+    return write_random(config, dir, err);
+}
+
+// ---- steps --------------------------------------------------------------------------------------
+
+typedef struct Scene {
+    double *state, *env, *action;
+    uint8_t *frames[MAX_CAMERAS];
+    tact_image images[MAX_CAMERAS];
+    tact_observation seen;
+} Scene;
+
+static Scene scene_new(const tact_policy *p, uint64_t seed) {
+    Scene s = {.state = NEW(double, tact_state_size(p)), .env = NEW(double, tact_env_size(p)),
+               .action = NEW(double, tact_action_size(p))};
+    RngStream rng = {.key = {.seed = seed, .site = SITE_FRAMES}};
+    int n = tact_camera_count(p);
+    for (int i = 0; i < n; i++) {
+        tact_camera c = tact_camera_at(p, i);
+        size_t bytes = (size_t)c.height * (size_t)c.width * 3;
+        s.frames[i] = NEW(uint8_t, bytes);
+        for (size_t k = 0; k < bytes; k++) s.frames[i][k] = (uint8_t)rng_next(&rng);
+        s.images[i] = (tact_image){.camera = c.name, .rgb = s.frames[i], .height = c.height,
+                                   .width = c.width};
+    }
+    s.seen = (tact_observation){.state = s.state, .state_size = tact_state_size(p), .env = s.env,
+                                .env_size = tact_env_size(p), .n_images = n};
+    return s;
+}
+
+static void scene_free(Scene *s) {
+    for (int i = 0; i < MAX_CAMERAS; i++) mem_free(s->frames[i]);
+    mem_free(s->state);
+    mem_free(s->env);
+    mem_free(s->action);
+}
+
+CHECKED static bool step(tact_policy *p, Scene *s, Error *err) {
+    s->seen.images = s->images;
+    return tact_step(p, &s->seen, s->action) == TACT_OK || fail(err, "%s", tact_message(p));
+}
+
+CHECKED static bool time_steps(tact_policy *p, Scene *s, int64_t steps, BenchLatency *out, Error *err) {
+    double *ms = NEW(double, steps);
+    bool ok = true;
+    for (int64_t i = -WARM_UP; ok && i < steps; i++) {
+        double start = clock_seconds();
+        ok = step(p, s, err);
+        if (i >= 0) ms[i] = 1e3 * (clock_seconds() - start);
+    }
+    out->p50 = bench_quantile(ms, steps, 0.5);
+    out->p95 = bench_quantile(ms, steps, 0.95);
+    out->p99 = bench_quantile(ms, steps, 0.99);
+    mem_free(ms);
+    return ok;
+}
+
+CHECKED static bool open_policy(const TrainConfig *c, const char *path, bool cache, tact_policy **out,
+                                Error *err) {
+    tact_options o;
+    tact_options_default(&o, sizeof o);
+    o.device = c->policy.device;
+    o.dtype = c->policy.dtype;
+    o.threads = c->threads;
+    o.n_action_steps = 1;
+    o.frame_cache = cache;
+    return tact_open(path, &o, out) == TACT_OK || fail(err, "%s", tact_message(NULL));
+}
+
+// Seconds since this process was started, to the kernel's hundredth of a second.
+static double process_age(void) {
+    unsigned long long ticks = 0;
+    FILE *f = fopen("/proc/self/stat", "r");
+    // Field 22 counts from the boot; the name, field 2, ends with the last parenthesis.
+    bool ok = f && fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+                             "%*d %*d %*d %llu", &ticks) == 1;
+    if (f) fclose(f);
+    struct timespec now;
+    if (!ok || clock_gettime(CLOCK_BOOTTIME, &now) != 0) return NAN;
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec - (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+typedef struct StepCall {
+    tact_policy *policy;
+    Scene *scene;
+} StepCall;
+
+CHECKED static bool call_step(void *user, Error *err) {
+    StepCall *c = user;
+    return step(c->policy, c->scene, err);
+}
+
+// cache: with it also load_ms, first_ms and start_ms.
+CHECKED static bool run(const TrainConfig *c, const char *path, bool cache, int64_t steps, bool ops,
+                        BenchInfer *out, Error *err) {
+    tact_policy *p = NULL;
+    double start = clock_seconds();
+    if (!open_policy(c, path, cache, &p, err)) return false;
+    double loaded = clock_seconds();
+    Scene s = scene_new(p, (uint64_t)c->seed);
+    double ready = clock_seconds();
+    bool ok = step(p, &s, err);
+    if (ok && cache) {
+        out->load_ms = 1e3 * (loaded - start);
+        out->first_ms = 1e3 * (clock_seconds() - ready);
+        out->start_ms = 1e3 * (process_age() - (ready - loaded));
+    }
+    ok = ok && time_steps(p, &s, steps, cache ? &out->cached : &out->uncached, err);
+    if (ok && cache && ops)
+        ok = bench_ops(p->device, call_step, &(StepCall){p, &s}, steps, out->ops, &out->n_ops, err);
+    struct rusage usage;
+    if (cache && getrusage(RUSAGE_SELF, &usage) == 0) out->resident_mb = (double)usage.ru_maxrss / 1e3;
+    scene_free(&s);
+    tact_close(&p);
+    return ok;
+}
+
+// Counted on a device that computes nothing.
+CHECKED static bool count_flops(const PolicyConfig *p, BenchInfer *out, Error *err) {
+    Device *d = plan_device(PRECISION_FLOAT32, false);
+    Params params = {0};
+    Act *all = NULL;
+    ImageStats images[MAX_CAMERAS];
+    for (int i = 0; i < MAX_CAMERAS; i++) images[i] = image_stats_imagenet;
+    bool ok = params_init(&params, d, p, false, err) &&
+              act_new(d, p, &params, 1, false, images, &all, err);
+    if (ok) {
+        out->uncached.gflop = act_forward_flops(all) / 1e9;
+        out->cached.gflop = act_cached_flops(all) / 1e9;
+    }
+    act_free(all);
+    params_free(&params);
+    device_close(d);
+    return ok;
+}
+
+bool bench_infer(const TrainConfig *config, const char *path, int64_t steps, bool ops, BenchInfer *out,
+                 TrainConfig *shape, Error *err) {
+    char made[POLICY_PATH] = "", found[POLICY_PATH];
+    *out = (BenchInfer){0};
+    bool ok = path || random_policy(config, made, err);
+    const char *from = path ? path : made;
+    ok = ok && run(config, from, true, steps, ops, out, err) &&
+         run(config, from, false, steps, false, out, err) &&
+         policy_locate(from, found, err) && policy_read_config(found, false, shape, err) &&
+         count_flops(&shape->policy, out, err);
+    if (!path) out->start_ms = NAN; // the policy had to be made first
+    Error ignored;
+    if (made[0] && !remove_tree(made, &ignored)) log_warn("%s", ignored.text);
+    return ok;
+}

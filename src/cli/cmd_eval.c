@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/file.h"
+#include "cli/cli.h"
+#include "eval/report.h"
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct Eval {
+    const char *policy, *env, *root, *repo_id, *episodes, *device, *dtype, *output;
+    int64_t stride, threads, arm;
+    bool all, json;
+    CameraFlags camera;
+    TrainConfig config; // holds the parsed dataset.* flags
+    char directory[4096];
+} Eval;
+
+static void print_help(const Option *options, int count) {
+    fputs("usage: tact eval --policy.path=CHECKPOINT --dataset.root=DIR [--flag=value ...]\n\n",
+          stdout);
+    help_wrapped(
+        0,
+        "Shows a policy recorded episodes as a robot would, frame by frame, and holds what it "
+        "predicts against what was recorded next: position error in mm, rotation error in degrees "
+        "and gripper error by time ahead, errors of every value, latency; beside them those of a "
+        "robot that stays where it is. Prints a table and writes report.html, to be looked at in a "
+        "browser, and eval.json, with every number. CHECKPOINT is a run's directory, a "
+        "checkpoint's "
+        "or its pretrained_model. Without --dataset.episodes: the episodes that the training held "
+        "out, where the checkpoint says which, else all.");
+    putchar('\n');
+    options_print(options, count);
+    putchar('\n');
+    help_wrapped(0, "A camera model draws the predicted and the recorded path on the frames: "
+                    "--eval.camera_fov or --eval.camera_intrinsics, and --eval.camera_pose. The "
+                    "camera's axes are OpenCV's: x to the right of the image, y down, z forward. A "
+                    "pose is x y z in metres and a rotation vector in radians.");
+}
+
+// "outputs/eval/2026-11-25_10-15-42_hist2_000600".
+CHECKED static bool name_output(Eval *e, time_t now, Error *err) {
+    char found[POLICY_PATH], dir[PATH_MAX], parent[PATH_MAX], all[PATH_MAX], run[PATH_MAX];
+    char date[32];
+    struct tm local;
+    if (e->output) {
+        int n = snprintf(e->directory, sizeof e->directory, "%s", e->output);
+        return n < (int)sizeof e->directory || fail(err, "--output_dir: the path is too long");
+    }
+    if (!policy_locate(e->policy, found, err)) return false;
+    if (!realpath(found, dir)) return fail_errno(err, "%s: not there", found); // "last" is a link
+    strftime(date, sizeof date, "%Y-%m-%d_%H-%M-%S", localtime_r(&now, &local));
+    path_parent(parent, sizeof parent, dir); // RUN/checkpoints/STEP
+    path_parent(all, sizeof all, parent);
+    path_parent(run, sizeof run, all);
+    const char *step = strrchr(parent, '/'), *name = strrchr(run, '/');
+    step = step ? step + 1 : parent;
+    name = name ? name + 1 : run;
+    bool of_run = strcmp(strrchr(all, '/') ? strrchr(all, '/') : "", "/checkpoints") == 0;
+    snprintf(e->directory, sizeof e->directory, "outputs/eval/%s_%.100s%s%.100s", date,
+             of_run ? name : "", of_run ? "_" : "", step);
+    return true;
+}
+
+CHECKED static bool settle(Eval *e, int argc, char **argv, const Option *options, int count,
+                           Error *err) {
+    if (!options_none_left(options, count, argc, argv, err)) return false;
+    if (e->env)
+        return fail(err,
+                    "--env.type=%s: evaluation in a simulation is not in this build; give "
+                    "--dataset.root for recorded episodes",
+                    e->env);
+    if (!e->policy)
+        return fail(err, "no policy given; name a training run or a checkpoint with --policy.path");
+    if (!e->root && !e->repo_id)
+        return fail(err, "no dataset given; name its folder with --dataset.root=DIR");
+    if (e->episodes && !field_set(&e->config, field_find("dataset.episodes"), e->episodes, err))
+        return false;
+    if (e->config.dataset.episodes.values && e->all)
+        return fail(err, "--eval.all and --dataset.episodes: give one of them");
+    e->camera.arm = (int)e->arm - 1;
+    return true;
+}
+
+// A directory that cannot be written to is better found before the run than after it.
+CHECKED static bool make_output(const Eval *e, Error *err) {
+    if (!make_dirs(e->directory, err)) return false;
+    return access(e->directory, W_OK) == 0 ||
+           fail_errno(err, "%s: cannot write into it", e->directory);
+}
+
+CHECKED static bool check_camera(const Eval *e, CameraModel *camera, Error *err) {
+    char dir[POLICY_PATH];
+    TrainConfig config;
+    train_config_default(&config);
+    bool ok = policy_locate(e->policy, dir, err) && policy_read_config(dir, false, &config, err) &&
+              report_check(&config.policy, camera, err);
+    train_config_free(&config);
+    return ok;
+}
+
+CHECKED static bool write_all(const Eval *e, const EvalResult *r, const ReportOptions *report,
+                              Error *err) {
+    char path[4096 + 32];
+    json_t *numbers = eval_to_json(r);
+    snprintf(path, sizeof path, "%s/eval.json", e->directory);
+    bool ok = json_write(path, numbers, 1, err);
+    snprintf(path, sizeof path, "%s/report.html", e->directory);
+    ok = ok && report_write(path, r, report, err);
+    if (ok && e->json) {
+        char *text = json_text(numbers, 1);
+        puts(text);
+        mem_free(text);
+    } else if (ok) {
+        eval_print(r, stdout);
+        printf("\n%s\n", path);
+    }
+    json_decref(numbers);
+    return ok;
+}
+
+CHECKED static bool run(Eval *e, ReportOptions *report, Error *err) {
+    Progress bar = progress_new();
+    const EvalOptions options = {
+        .policy_path = e->policy,
+        .dataset = {.repo_id = e->repo_id,
+                    .root = e->root,
+                    .episodes = e->config.dataset.episodes.values,
+                    .n_episodes = e->config.dataset.episodes.count},
+        .all = e->all,
+        .stride = e->stride,
+        .device = e->device,
+        .dtype = e->dtype,
+        .threads = (int)e->threads,
+        .progress = progress_count,
+        .user = &bar,
+    };
+    EvalResult result = {0};
+    bool ok = name_output(e, report->now, err) && check_camera(e, &report->camera, err) &&
+              make_output(e, err) && eval_open_loop(&options, &result, err);
+    progress_clear(&bar);
+    ok = ok && write_all(e, &result, report, err);
+    eval_free(&result);
+    return ok;
+}
+
+int cmd_eval(int argc, char **argv) {
+    Eval e = {0};
+    const Option options[] = {
+        {"policy.path", OPTION_TEXT, &e.policy, 0, 0,
+         "training run, checkpoint or pretrained_model"},
+        {"dataset.root", OPTION_TEXT, &e.root, 0, 0, "folder of the LeRobot dataset"},
+        {"dataset.repo_id", OPTION_TEXT, &e.repo_id, 0, 0,
+         "its name; without --dataset.root looked for in $HF_LEROBOT_HOME"},
+        {"dataset.episodes", OPTION_TEXT, &e.episodes, 0, 0, "episodes to evaluate, as [4,5]"},
+        {"eval.all", OPTION_BOOL, &e.all, 0, 0,
+         "all episodes, also where the checkpoint says which were held out"},
+        {"eval.stride", OPTION_INT, &e.stride, 0, 1000000,
+         "frames from one prediction to the next; 0: half a second, less for short runs"},
+        {"policy.device", OPTION_TEXT, &e.device, 0, 0, "cpu or cuda"},
+        {"policy.dtype", OPTION_TEXT, &e.dtype, 0, 0, "float32, tf32 or bfloat16"},
+        {"threads", OPTION_INT, &e.threads, 0, 4096, "compute threads; 0: all processors"},
+        {"output_dir", OPTION_TEXT, &e.output, 0, 0,
+         "for report.html and eval.json; else outputs/eval/DATE_POLICY"},
+        {"json", OPTION_BOOL, &e.json, 0, 0, "print eval.json's text instead of the table"},
+        {"eval.camera", OPTION_TEXT, &e.camera.camera, 0, 0,
+         "which camera the model below is of; else the policy's first"},
+        {"eval.camera_fov", OPTION_TEXT, &e.camera.fov, 0, 0,
+         "horizontal field of view in degrees, of a lens without distortion"},
+        {"eval.camera_intrinsics", OPTION_TEXT, &e.camera.intrinsics, 0, 0,
+         "[fx,fy,cx,cy] in pixels of a recorded frame, instead of the field of view"},
+        {"eval.camera_pose", OPTION_TEXT, &e.camera.pose, 0, 0,
+         "[x,y,z,rx,ry,rz] of the camera in the frame it is mounted to"},
+        {"eval.camera_mount", OPTION_TEXT, &e.camera.mount, 0, 0,
+         "gripper (default): moves with the end effector; base: stands still"},
+        {"eval.camera_arm", OPTION_INT, &e.arm, 1, 64, "the arm a gripper's camera is on, from 1"},
+        {"env.type", OPTION_TEXT, &e.env, 0, 0, "evaluation in a simulation; not in this build"},
+    };
+    const int count = sizeof options / sizeof options[0];
+    e.arm = 1;
+    if (cli_wants_help(argc, argv)) {
+        print_help(options, count);
+        return EXIT_OK;
+    }
+    Error err;
+    ReportOptions report = {.now = time(NULL)};
+    train_config_default(&e.config);
+    int code = EXIT_OK;
+    if (!options_take(options, count, &argc, argv, &err) ||
+        !settle(&e, argc, argv, options, count, &err) ||
+        !camera_from_flags(&e.camera, &report.camera, &err)) {
+        code = cli_error(&err, EXIT_USAGE);
+    } else if (!run(&e, &report, &err)) {
+        code = cli_error(&err, EXIT_ERROR);
+    }
+    train_config_free(&e.config);
+    return code;
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to eval/: what a run gathers from its predictions, and the result that comes of it.
+#ifndef TACT_EVAL_ACCUMULATE_H
+#define TACT_EVAL_ACCUMULATE_H
+
+#include "eval/open_loop.h"
+#include "normalize/normalize.h"
+
+typedef struct Accumulator {
+    EvalResult *result;
+    const Normalizer *action_norm;
+    int64_t room;           // windows there will be, W
+    float *error, *stay;    // (M, S, W); NaN beyond an episode's end
+    int64_t steps;          // that counted, of all windows
+    double *latencies;      // (W)
+    double *sum, *stay_sum; // (M) of the running episode
+    int64_t episode_steps;
+    EvalWindow window; // being looked at; its memory goes into result.worst and comes back
+    EvalCurves curves; // of the running episode, likewise
+    // Scratch.
+    double *recorded, *held, *nearest, *base; // (A)
+    double *one, *other;                      // (M)
+    double *row, *other_row;                  // (D)
+    float *seen, *wanted;                     // (D) normalised
+} Accumulator;
+
+// r: dataset, S, A, arms, stride and measures are set. names (A) are borrowed.
+CHECKED bool accumulator_init(Accumulator *a, EvalResult *r, const char *const *names,
+                              const Normalizer *action_norm, Error *err);
+void accumulator_free(Accumulator *a); // a zeroed struct is allowed
+// A prediction (S, A) at a frame of an episode (its position), which took some milliseconds.
+void accumulator_add(Accumulator *a, int64_t episode, int64_t frame, const double *predicted,
+                     double milliseconds);
+void accumulator_end_episode(Accumulator *a, int64_t episode);
+// Makes the statistics of result.
+void accumulator_finish(Accumulator *a);
+
+#endif

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "eval/open_loop.h"
+
+#include <math.h>
+#include <stddef.h>
+
+static json_t *number(double x) {
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+// A path; JSON is UTF-8, which a path need not be: then what is not ASCII becomes '?'.
+static json_t *path_json(const char *path) {
+    json_t *text = json_string(path);
+    if (text) return text;
+    char *copy = mem_strdup(path);
+    for (char *c = copy; *c; c++)
+        if ((unsigned char)*c >= 0x80) *c = '?';
+    text = json_string(copy);
+    mem_free(copy);
+    return text;
+}
+
+// Keys of a Summary and where they stand in it.
+static const struct {
+    const char *key;
+    size_t offset;
+} parts[] = {{"mean", offsetof(Summary, mean)},
+             {"median", offsetof(Summary, median)},
+             {"p95", offsetof(Summary, p95)},
+             {"p99", offsetof(Summary, p99)},
+             {"max", offsetof(Summary, max)}};
+enum { PARTS = sizeof parts / sizeof parts[0] };
+
+static double part_of(const Summary *s, int part) {
+    return *(const double *)((const char *)s + parts[part].offset);
+}
+
+static json_t *summary_json(const Summary *s) {
+    json_t *o = json_pack("{s:I}", "count", (json_int_t)s->count);
+    for (int i = 0; i < PARTS; i++) json_object_set_new(o, parts[i].key, number(part_of(s, i)));
+    return o;
+}
+
+// Every part as a list over the steps.
+static json_t *horizon_json(const Summary *s, int S) {
+    json_t *o = json_object();
+    for (int i = 0; i < PARTS; i++) {
+        json_t *list = json_array();
+        for (int k = 0; k < S; k++) json_array_append_new(list, number(part_of(&s[k], i)));
+        json_object_set_new(o, parts[i].key, list);
+    }
+    return o;
+}
+
+static json_t *measure_json(const EvalResult *r, int m) {
+    const Measure *measure = &r->measures.of[m];
+    json_t *counts = json_array();
+    for (int k = 0; k < r->S; k++)
+        json_array_append_new(counts, json_integer(r->error[m * r->S + k].count));
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "name", measure->name, "unit",
+                     measure->unit, "policy", summary_json(&r->error_all[m]), "stay",
+                     summary_json(&r->stay_all[m]), "windows_by_step", counts, "policy_by_step",
+                     horizon_json(r->error + m * r->S, r->S), "stay_by_step",
+                     horizon_json(r->stay + m * r->S, r->S));
+}
+
+// One mean a measure, by its name.
+static json_t *means_json(const Measures *m, const double *means) {
+    json_t *o = json_object();
+    for (int i = 0; i < m->count; i++) json_object_set_new(o, m->of[i].name, number(means[i]));
+    return o;
+}
+
+static json_t *episode_json(const EvalResult *r, const EvalEpisode *e) {
+    return json_pack("{s:I, s:I, s:I, s:s, s:o, s:o}", "index", (json_int_t)e->index, "frames",
+                     (json_int_t)e->length, "windows", (json_int_t)e->windows, "training",
+                     eval_seen_name(e->seen), "policy", means_json(&r->measures, e->error), "stay",
+                     means_json(&r->measures, e->stay));
+}
+
+static json_t *window_json(const EvalResult *r, const EvalWindow *w) {
+    return json_pack("{s:I, s:I, s:I, s:i, s:o, s:o}", "episode",
+                     (json_int_t)r->episodes[w->episode].index, "frame", (json_int_t)w->frame,
+                     "index", (json_int_t)r->dataset->index[w->row], "steps", w->valid, "policy",
+                     means_json(&r->measures, w->error), "stay", means_json(&r->measures, w->stay));
+}
+
+static json_t *dimensions_json(const EvalResult *r) {
+    json_t *list = json_array();
+    for (int i = 0; i < r->A; i++) {
+        const EvalDimension *d = &r->dimensions[i];
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o, s:o}", "name", d->name, "l1",
+                                              number(d->l1), "mse", number(d->mse), "stay_l1",
+                                              number(d->stay_l1), "stay_mse", number(d->stay_mse)));
+    }
+    return list;
+}
+
+static json_t *policy_json(const EvalResult *r) {
+    const PolicyConfig *p = &r->config.policy;
+    return json_pack("{s:o, s:o, s:i, s:i, s:i, s:f, s:s}", "path", path_json(r->policy_dir),
+                     "step", r->training.step >= 0 ? json_integer(r->training.step) : json_null(),
+                     "obs_state_horizon", p->obs_state_horizon, "obs_down_sample_steps",
+                     p->obs_down_sample_steps, "chunk_size", p->chunk_size, "fps", p->fps,
+                     "pose_repr", r->arms > 0 ? "relative" : "none");
+}
+
+json_t *eval_to_json(const EvalResult *r) {
+    json_t *measures = json_array(), *episodes = json_array(), *worst = json_array();
+    json_t *latency = summary_json(&r->latency);
+    for (int m = 0; m < r->measures.count; m++) json_array_append_new(measures, measure_json(r, m));
+    for (int64_t i = 0; i < r->dataset->n_episodes; i++)
+        json_array_append_new(episodes, episode_json(r, &r->episodes[i]));
+    for (int i = 0; i < r->n_worst; i++) json_array_append_new(worst, window_json(r, &r->worst[i]));
+    json_object_set_new(latency, "first", number(r->first_latency));
+    return json_pack(
+        "{s:i, s:s, s:s, s:o, s:{s:o, s:o, s:f}, s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, "
+        "s:o, s:f}",
+        "version", 1, "kind", "open_loop", "tact", TACT_VERSION, "policy", policy_json(r),
+        "dataset", "root", path_json(r->dataset->root), "repo_id", path_json(r->dataset->repo_id),
+        "fps", r->dataset->fps, "stride", (json_int_t)r->stride, "windows", (json_int_t)r->windows,
+        "frames", (json_int_t)r->frames, "stay_holds", r->stays, "measures", measures, "dimensions",
+        dimensions_json(r), "episodes", episodes, "worst", worst, "latency_ms", latency, "seconds",
+        r->seconds);
+}

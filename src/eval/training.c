@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "eval/training.h"
+
+#include "base/file.h"
+#include "formats/json.h"
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *eval_seen_name(EvalSeen seen) {
+    return seen == SEEN_TRAINED ? "trained on" : seen == SEEN_HELD_OUT ? "held out" : "unknown";
+}
+
+// A JSON file of the checkpoint, or NULL.
+static json_t *read_optional(const char *dir, const char *name) {
+    char path[PATH_MAX];
+    Error ignored;
+    json_t *value = NULL;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return file_exists(path) && json_read(path, &value, &ignored) ? value : NULL;
+}
+
+static const char *text_of(EvalTraining *t, const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? arena_strdup(&t->arena, text) : NULL;
+}
+
+// "000600", the checkpoint's directory, is its step; a file beside the weights says it as well.
+static int64_t read_step(const char *dir) {
+    char state[PATH_MAX + 32];
+    snprintf(state, sizeof state, "%s/../training_state", dir);
+    json_t *root = read_optional(state, "training_step.json");
+    const json_t *step = json_object_get(root, "step");
+    int64_t value = json_is_integer(step) ? json_integer_value(step) : -1;
+    json_decref(root);
+    return value;
+}
+
+static bool is_same_dataset(const EvalTraining *t, const char *root, const char *repo_id) {
+    char a[PATH_MAX], b[PATH_MAX];
+    if (t->root && realpath(t->root, a)) return realpath(root, b) && strcmp(a, b) == 0;
+    return t->repo_id && repo_id && strcmp(t->repo_id, repo_id) == 0;
+}
+
+// The episodes that the training's split held out, worked out as it did.
+CHECKED static bool read_split(EvalTraining *t, const char *root, const char *repo_id, double split,
+                               Error *err) {
+    Dataset *ds = NULL;
+    const DatasetOptions open = {.repo_id = repo_id,
+                                 .root = root,
+                                 .episodes = t->chosen.values,
+                                 .n_episodes = t->chosen.count};
+    if (!dataset_open(&open, &ds, err)) return false;
+    uint8_t *held = NEW(uint8_t, ds->n_episodes);
+    t->split.values = arena_alloc(&t->arena, sizeof(int64_t) * (size_t)ds->n_episodes);
+    dataset_split(ds, split, held);
+    for (int64_t i = 0; i < ds->n_episodes; i++)
+        if (held[i]) t->split.values[t->split.count++] = ds->episodes[i].index;
+    mem_free(held);
+    dataset_close(ds);
+    return true;
+}
+
+static void take_episodes(EvalTraining *t, const json_t *list) {
+    if (!json_is_array(list)) return;
+    size_t n = json_array_size(list);
+    t->chosen.values = arena_alloc(&t->arena, sizeof(int64_t) * (n + 1));
+    for (size_t i = 0; i < n; i++)
+        t->chosen.values[t->chosen.count++] = json_integer_value(json_array_get(list, i));
+}
+
+void eval_training_read(const char *dir, const char *root, const char *repo_id, EvalTraining *t) {
+    *t = (EvalTraining){.step = read_step(dir)};
+    json_t *config = read_optional(dir, "train_config.json");
+    json_t *tact = read_optional(dir, "tact.json");
+    const json_t *dataset = json_object_get(config, "dataset");
+    if (json_is_object(dataset)) {
+        const json_t *ours = json_object_get(json_object_get(tact, "train"), "eval_split");
+        const json_t *split = ours ? ours : json_object_get(dataset, "eval_split");
+        Error ignored;
+        t->known = true;
+        t->root = text_of(t, dataset, "root");
+        t->repo_id = text_of(t, dataset, "repo_id");
+        t->same_dataset = is_same_dataset(t, root, repo_id);
+        take_episodes(t, json_object_get(dataset, "episodes"));
+        if (t->same_dataset && json_number_value(split) > 0)
+            t->known = read_split(t, root, repo_id, json_number_value(split), &ignored);
+    }
+    json_decref(config);
+    json_decref(tact);
+}
+
+void eval_training_free(EvalTraining *t) {
+    arena_free(&t->arena);
+    *t = (EvalTraining){0};
+}
+
+static bool has(const IntList *list, int64_t value) {
+    for (int64_t i = 0; i < list->count; i++)
+        if (list->values[i] == value) return true;
+    return false;
+}
+
+EvalSeen eval_seen(const EvalTraining *t, int64_t episode) {
+    if (!t->known || !t->same_dataset) return SEEN_UNKNOWN;
+    bool chosen = !t->chosen.values || has(&t->chosen, episode);
+    return chosen && !has(&t->split, episode) ? SEEN_TRAINED : SEEN_HELD_OUT;
+}

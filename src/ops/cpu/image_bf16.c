@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Images, pooling and passes over images where they are bfloat16, (N, H, W, C). Sums are float32.
+#include "ops/cpu/cpu.h"
+#include "ops/cpu/vector.h"
+
+#include "base/memory.h"
+
+static bf16 *halves_of(Tensor t) {
+    return t.data;
+}
+
+static size_t image_bytes(Device *d, int64_t n, int64_t c, int64_t h, int64_t w) {
+    (void)d;
+    return (size_t)n * (size_t)c * (size_t)h * (size_t)w * sizeof(bf16);
+}
+
+static void image_normalize(Device *d, Tensor y, Tensor x, const float mean[3], const float std[3]) {
+    int64_t pixels = x.shape[0] * x.shape[1] * x.shape[2];
+    bf16 table[3][256];
+    for (int c = 0; c < 3; c++)
+        for (int v = 0; v < 256; v++)
+            table[c][v] = bf16_of_float(((float)v / 255.0f - mean[c]) / (std[c] + 1e-8f));
+    const uint8_t *in = x.data;
+    bf16 *out = halves_of(y);
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t i = 0; i < pixels; i++)
+        for (int c = 0; c < 3; c++) out[3 * i + c] = table[c][in[3 * i + c]];
+}
+
+static void widen(Device *d, float *out, const bf16 *in, int64_t n) {
+#pragma omp parallel for simd num_threads(d->threads)
+    for (int64_t i = 0; i < n; i++) out[i] = float_of_bf16(in[i]);
+}
+
+static void narrow(Device *d, bf16 *out, const float *in, int64_t n) {
+#pragma omp parallel for simd num_threads(d->threads)
+    for (int64_t i = 0; i < n; i++) out[i] = bf16_of_float(in[i]);
+}
+
+static void image_from_plain(Device *d, Tensor y, Tensor x) {
+    int64_t N = y.shape[0], C = y.shape[1], HW = y.shape[2] * y.shape[3];
+#pragma omp parallel for collapse(2) num_threads(d->threads)
+    for (int64_t n = 0; n < N; n++)
+        for (int64_t i = 0; i < HW; i++)
+            for (int64_t c = 0; c < C; c++)
+                halves_of(y)[(n * HW + i) * C + c] = bf16_of_float(f32(x)[(n * C + c) * HW + i]);
+}
+
+static void image_to_plain(Device *d, Tensor y, Tensor x) {
+    int64_t N = x.shape[0], C = x.shape[1], HW = x.shape[2] * x.shape[3];
+#pragma omp parallel for collapse(2) num_threads(d->threads)
+    for (int64_t n = 0; n < N; n++)
+        for (int64_t c = 0; c < C; c++)
+            for (int64_t i = 0; i < HW; i++)
+                f32(y)[(n * C + c) * HW + i] = float_of_bf16(halves_of(x)[(n * HW + i) * C + c]);
+}
+
+// A pixel is a token: only the type differs.
+static void tokens_from_image(Device *d, Tensor y, Tensor x) {
+    widen(d, f32(y), halves_of(x), tensor_count(x));
+}
+
+static void image_from_tokens(Device *d, Tensor dx, Tensor dy) {
+    narrow(d, halves_of(dx), f32(dy), tensor_count(dx));
+}
+
+// ---- passes over images -------------------------------------------------------------------------
+
+static void relu_backward(Device *d, Tensor dz, Tensor dy, Tensor dskip, Tensor y) {
+    int64_t n = tensor_count(y);
+    bf16 *out = halves_of(dz);
+    const bf16 *g = halves_of(dy), *skip = halves_of(dskip), *v = halves_of(y);
+    if (skip) {
+#pragma omp parallel for simd num_threads(d->threads)
+        for (int64_t i = 0; i < n; i++) {
+            bf16 sum = bf16_of_float(float_of_bf16(g[i]) + float_of_bf16(skip[i]));
+            out[i] = float_of_bf16(v[i]) > 0 ? sum : 0;
+        }
+    } else {
+#pragma omp parallel for simd num_threads(d->threads)
+        for (int64_t i = 0; i < n; i++) out[i] = float_of_bf16(v[i]) > 0 ? g[i] : 0;
+    }
+}
+
+void cpu_add_halves(Device *d, Tensor y, Tensor a, Tensor b) {
+    int64_t n = tensor_count(y);
+    bf16 *out = halves_of(y);
+    const bf16 *p = halves_of(a), *q = halves_of(b);
+#pragma omp parallel for simd num_threads(d->threads)
+    for (int64_t i = 0; i < n; i++) out[i] = bf16_of_float(float_of_bf16(p[i]) + float_of_bf16(q[i]));
+}
+
+// ---- pooling ------------------------------------------------------------------------------------
+
+struct Pool {
+    int64_t n, c, h, w, out_h, out_w;
+    uint8_t *from; // which of the nine positions gave the maximum; NULL when not training
+};
+
+static Pool *pool_new(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, bool train) {
+    Pool *p = NEW(Pool, 1);
+    *p = (Pool){.n = n, .c = c, .h = h, .w = w, .out_h = (h - 1) / 2 + 1, .out_w = (w - 1) / 2 + 1};
+    if (!train) return p;
+    p->from = mem_try((size_t)(n * c * p->out_h * p->out_w));
+    if (p->from) return p;
+    device_fail(d, "max pooling: no memory for %ld images", (long)n);
+    mem_free(p);
+    return NULL;
+}
+
+static void pool_free(Device *d, Pool *p) {
+    (void)d;
+    if (p) mem_free(p->from);
+    mem_free(p);
+}
+
+enum { LANES = 32 }; // channels at a time
+
+// One output pixel's channels [0, lanes) of one image.
+static void pool_pixel(const Pool *p, const bf16 *in, int64_t oy, int64_t ox, int64_t lanes, bf16 *out,
+                       uint8_t *from) {
+    float best[LANES];
+    uint8_t at[LANES] = {0};
+    for (int64_t l = 0; l < LANES; l++) best[l] = -INFINITY;
+    for (int i = 0; i < 9; i++) {
+        int64_t y = 2 * oy - 1 + i / 3, x = 2 * ox - 1 + i % 3;
+        if (y < 0 || y >= p->h || x < 0 || x >= p->w) continue;
+        const bf16 *v = in + (y * p->w + x) * p->c;
+        for (int64_t l = 0; l < lanes; l++) {
+            float value = float_of_bf16(v[l]);
+            at[l] = value > best[l] ? (uint8_t)i : at[l];
+            best[l] = value > best[l] ? value : best[l];
+        }
+    }
+    for (int64_t l = 0; l < lanes; l++) out[l] = bf16_of_float(best[l]);
+    if (from) memcpy(from, at, (size_t)lanes);
+}
+
+static void pool_forward(Device *d, Pool *p, Tensor yt, Tensor xt) {
+    if (!p) return;
+#pragma omp parallel for collapse(2) num_threads(d->threads)
+    for (int64_t n = 0; n < p->n; n++)
+        for (int64_t oy = 0; oy < p->out_h; oy++)
+            for (int64_t ox = 0; ox < p->out_w; ox++)
+                for (int64_t c = 0; c < p->c; c += LANES) {
+                    int64_t lanes = p->c - c < LANES ? p->c - c : LANES;
+                    int64_t out = ((n * p->out_h + oy) * p->out_w + ox) * p->c + c;
+                    pool_pixel(p, halves_of(xt) + n * p->h * p->w * p->c + c, oy, ox, lanes,
+                               halves_of(yt) + out, p->from ? p->from + out : NULL);
+                }
+}
+
+// An input pixel's gradient: of the up to four windows over it, those whose maximum it was.
+static void unpool_pixel(const Pool *p, const bf16 *dy, int64_t n, int64_t y, int64_t x, int64_t c,
+                         int64_t lanes, bf16 *dx) {
+    float sum[LANES] = {0};
+    for (int64_t oy = y / 2; oy <= (y + 1) / 2 && oy < p->out_h; oy++)
+        for (int64_t ox = x / 2; ox <= (x + 1) / 2 && ox < p->out_w; ox++) {
+            int64_t at = ((n * p->out_h + oy) * p->out_w + ox) * p->c + c;
+            uint8_t here = (uint8_t)((y - 2 * oy + 1) * 3 + x - 2 * ox + 1);
+            for (int64_t l = 0; l < lanes; l++)
+                sum[l] += p->from[at + l] == here ? float_of_bf16(dy[at + l]) : 0;
+        }
+    for (int64_t l = 0; l < lanes; l++) dx[l] = bf16_of_float(sum[l]);
+}
+
+static void pool_backward(Device *d, Pool *p, Tensor dx, Tensor dy) {
+    if (!p) return;
+#pragma omp parallel for collapse(2) num_threads(d->threads)
+    for (int64_t n = 0; n < p->n; n++)
+        for (int64_t y = 0; y < p->h; y++)
+            for (int64_t x = 0; x < p->w; x++)
+                for (int64_t c = 0; c < p->c; c += LANES)
+                    unpool_pixel(p, halves_of(dy), n, y, x, c, p->c - c < LANES ? p->c - c : LANES,
+                                 halves_of(dx) + ((n * p->h + y) * p->w + x) * p->c + c);
+}
+
+void cpu_bf16_image_ops(Device *d) {
+    d->image_bytes = image_bytes;
+    d->image_normalize = image_normalize;
+    d->image_from_plain = image_from_plain;
+    d->image_to_plain = image_to_plain;
+    d->tokens_from_image = tokens_from_image;
+    d->image_from_tokens = image_from_tokens;
+    d->relu_backward = relu_backward;
+    d->pool_new = pool_new;
+    d->pool_free = pool_free;
+    d->pool_forward = pool_forward;
+    d->pool_backward = pool_backward;
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products through oneDNN's matmul, which has a kernel for the processor's matrix units where it has
+// any. A plan is made the first time a shape comes and kept. Weights that last are kept in the kernel's own
+// order too, one copy for each plan that reads them.
+#include "ops/cpu/cpu.h"
+#include "ops/cpu/vector.h"
+
+#include "base/memory.h"
+#include <string.h>
+
+enum { A, B, BIAS, C, SCRATCH, MAX_ARGS };
+
+typedef struct Matmul {
+    MatmulSpec spec;
+    dnnl_primitive_t primitive;
+    int n;
+    dnnl_exec_arg_t args[MAX_ARGS];
+    int at[MAX_ARGS]; // index in args, or -1
+    void *packed;     // B in the kernel's own order, within Cpu.packed
+} Matmul;
+
+static bool same(const MatmulSpec *x, const MatmulSpec *y) {
+    return x->m == y->m && x->n == y->n && x->k == y->k && x->lda == y->lda && x->ldb == y->ldb &&
+           x->ldc == y->ldc && x->ta == y->ta && x->tb == y->tb && x->bias == y->bias &&
+           x->sum == y->sum && x->half == y->half && x->lasting == y->lasting;
+}
+
+static uint64_t hash(const MatmulSpec *s) {
+    const uint64_t words[] = {(uint64_t)s->m, (uint64_t)s->n, (uint64_t)s->k, (uint64_t)s->lda,
+                              (uint64_t)s->ldb, (uint64_t)s->ldc, (uintptr_t)s->lasting,
+                              (uint64_t)(s->ta | s->tb << 1 | s->bias << 2 | s->sum << 3 | s->half << 4)};
+    uint64_t h = 1469598103934665603u;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        h = (h ^ words[i]) * 0x9E3779B97F4A7C15u;
+        h ^= h >> 29;
+    }
+    return h;
+}
+
+static void plan_free(Matmul *p) {
+    if (!p) return;
+    for (int i = 0; i < p->n; i++) dnnl_memory_destroy(p->args[i].memory);
+    if (p->primitive) dnnl_primitive_destroy(p->primitive);
+    mem_free(p);
+}
+
+void cpu_matmul_free(Device *d) {
+    Cpu *cpu = cpu_of(d);
+    for (int i = 0; i < cpu->room; i++) plan_free(cpu->plans[i]);
+    mem_free(cpu->plans);
+    tensor_arena_free(&cpu->packed);
+    mem_free(cpu->halves);
+    mem_free(cpu->scratchpad.data);
+    for (int i = 0; i < 2; i++) mem_free(cpu->factors[i].data);
+}
+
+// ---- planning -----------------------------------------------------------------------------------
+
+static bool bad(Device *d, const MatmulSpec *s, dnnl_status_t status) {
+    if (status != dnnl_success)
+        device_fail(d, "matrix product %ld x %ld x %ld: oneDNN status %d", (long)s->m, (long)s->n,
+                    (long)s->k, (int)status);
+    return status != dnnl_success;
+}
+
+static void add_arg(Device *d, Matmul *p, int which, int name, const dnnl_memory_desc_t *md, void *data) {
+    if (bad(d, &p->spec, dnnl_memory_create(&p->args[p->n].memory, md, cpu_of(d)->engine, data))) return;
+    p->args[p->n].arg = name;
+    p->at[which] = p->n++;
+}
+
+static void describe(dnnl_memory_desc_t *md, int64_t rows, int64_t cols, int64_t ld, bool transposed,
+                     dnnl_data_type_t type) {
+    const dnnl_dims_t dims = {rows, cols};
+    const dnnl_dims_t strides = {transposed ? 1 : ld, transposed ? ld : 1};
+    dnnl_memory_desc_init_by_strides(md, 2, dims, type, strides);
+}
+
+// B, as it is stored, into the order that the primitive chose.
+static void pack(Device *d, Matmul *p, const dnnl_memory_desc_t *stored, const dnnl_memory_desc_t *chosen,
+                 const void *b) {
+    dnnl_engine_t e = cpu_of(d)->engine;
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_primitive_t reorder = NULL;
+    dnnl_memory_t from = NULL, to = NULL;
+    int64_t bytes = (int64_t)dnnl_memory_desc_get_size(chosen);
+    p->packed = arena_tensor(&cpu_of(d)->packed, DTYPE_U8, 1, SHAPE(bytes)).data;
+    bool ok = p->packed && !bad(d, &p->spec, dnnl_reorder_primitive_desc_create(&pd, stored, e, chosen, e, NULL)) &&
+              !bad(d, &p->spec, dnnl_primitive_create(&reorder, pd)) &&
+              !bad(d, &p->spec, dnnl_memory_create(&from, stored, e, (void *)(uintptr_t)b)) &&
+              !bad(d, &p->spec, dnnl_memory_create(&to, chosen, e, p->packed));
+    if (ok) {
+        const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
+        cpu_execute(d, "packing of weights", reorder, 2, args);
+    }
+    dnnl_memory_destroy(from);
+    dnnl_memory_destroy(to);
+    dnnl_primitive_destroy(reorder);
+    dnnl_primitive_desc_destroy(pd);
+}
+
+static Matmul *plan_new(Device *d, const MatmulSpec *s, const void *b) {
+    Matmul *p = NEW(Matmul, 1);
+    *p = (Matmul){.spec = *s, .at = {-1, -1, -1, -1, -1}};
+    dnnl_data_type_t type = s->half ? dnnl_bf16 : dnnl_f32;
+    dnnl_memory_desc_t am, bm, stored, cm, bias;
+    describe(&am, s->m, s->k, s->lda, s->ta, type);
+    describe(&stored, s->k, s->n, s->ldb, s->tb, s->lasting ? dnnl_f32 : type);
+    describe(&cm, s->m, s->n, s->ldc, false, dnnl_f32);
+    describe(&bias, 1, s->n, s->n, false, dnnl_f32);
+    bm = stored;
+    if (s->lasting) dnnl_memory_desc_init_by_tag(&bm, 2, stored.dims, type, dnnl_format_tag_any);
+
+    dnnl_matmul_desc_t md;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_post_ops_t ops = NULL;
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_primitive_attr_create(&attr);
+    dnnl_post_ops_create(&ops);
+    if (s->sum) dnnl_post_ops_append_sum(ops, 1.0f);
+    dnnl_primitive_attr_set_post_ops(attr, ops);
+    dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    bool ok = !bad(d, s, dnnl_matmul_desc_init(&md, &am, &bm, s->bias ? &bias : NULL, &cm)) &&
+              !bad(d, s, dnnl_primitive_desc_create(&pd, &md, attr, cpu_of(d)->engine, NULL)) &&
+              !bad(d, s, dnnl_primitive_create(&p->primitive, pd));
+    dnnl_post_ops_destroy(ops);
+    dnnl_primitive_attr_destroy(attr);
+    if (ok) {
+        const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+        const dnnl_memory_desc_t *pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+        size_t bytes = dnnl_memory_desc_get_size(pad);
+        if (s->lasting) pack(d, p, &stored, chosen, b);
+        add_arg(d, p, A, DNNL_ARG_SRC, &am, DNNL_MEMORY_NONE);
+        add_arg(d, p, B, DNNL_ARG_WEIGHTS, chosen, p->packed);
+        add_arg(d, p, C, DNNL_ARG_DST, &cm, DNNL_MEMORY_NONE);
+        if (s->bias) add_arg(d, p, BIAS, DNNL_ARG_BIAS, &bias, DNNL_MEMORY_NONE);
+        if (bytes && cpu_grow(d, &cpu_of(d)->scratchpad, bytes))
+            add_arg(d, p, SCRATCH, DNNL_ARG_SCRATCHPAD, pad, DNNL_MEMORY_NONE);
+    }
+    dnnl_primitive_desc_destroy(pd);
+    if (!d->failed) return p;
+    plan_free(p);
+    return NULL;
+}
+
+// ---- the table of plans: open addressing, at most half full --------------------------------------
+
+static Matmul **place_of(Matmul **plans, int room, const MatmulSpec *s) {
+    int i = (int)(hash(s) % (uint64_t)room);
+    while (plans[i] && !same(&plans[i]->spec, s)) i = (i + 1) % room;
+    return &plans[i];
+}
+
+static void resize(Cpu *cpu, int room) {
+    Matmul **plans = NEW(Matmul *, room);
+    for (int i = 0; i < cpu->room; i++)
+        if (cpu->plans[i]) *place_of(plans, room, &cpu->plans[i]->spec) = cpu->plans[i];
+    mem_free(cpu->plans);
+    cpu->plans = plans;
+    cpu->room = room;
+}
+
+static Matmul *plan_of(Device *d, const MatmulSpec *s, const void *b) {
+    enum { FIRST_ROOM = 256 };
+    Cpu *cpu = cpu_of(d);
+    if (2 * cpu->n_plans >= cpu->room) resize(cpu, cpu->room ? 2 * cpu->room : FIRST_ROOM);
+    Matmul **place = place_of(cpu->plans, cpu->room, s);
+    if (!*place && (*place = plan_new(d, s, b))) cpu->n_plans++;
+    return *place;
+}
+
+// What was kept of weights that have changed.
+static void forget_lasting(Cpu *cpu) {
+    Matmul **old = cpu->plans;
+    int room = cpu->room;
+    tensor_arena_free(&cpu->packed);
+    cpu->plans = NULL;
+    cpu->n_plans = cpu->room = 0;
+    if (!room) return;
+    resize(cpu, room);
+    for (int i = 0; i < room; i++) {
+        if (!old[i]) continue;
+        if (old[i]->spec.lasting) {
+            plan_free(old[i]);
+            continue;
+        }
+        *place_of(cpu->plans, room, &old[i]->spec) = old[i];
+        cpu->n_plans++;
+    }
+    mem_free(old);
+}
+
+static void set(const Matmul *p, int which, const void *data) {
+    if (p->at[which] >= 0)
+        dnnl_memory_set_data_handle(p->args[p->at[which]].memory, (void *)(uintptr_t)data);
+}
+
+void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, const float *bias, float *c) {
+    if (d->failed) return;
+    Matmul *p = plan_of(d, s, b);
+    if (!p) return;
+    set(p, A, a);
+    if (!p->packed) set(p, B, b);
+    set(p, BIAS, bias);
+    set(p, C, c);
+    set(p, SCRATCH, cpu_of(d)->scratchpad.data);
+    cpu_execute(d, "matrix product", p->primitive, p->n, p->args);
+}
+
+// ---- parameters ---------------------------------------------------------------------------------
+
+void cpu_weights_load(Device *d, Tensor flat, bool lasting) {
+    Cpu *cpu = cpu_of(d);
+    if (cpu->lasting) forget_lasting(cpu);
+    if (cpu_bf16(d) && cpu->weights_count != tensor_count(flat)) {
+        mem_free(cpu->halves);
+        cpu->halves = NULL;
+    }
+    cpu->weights = f32(flat);
+    cpu->weights_count = tensor_count(flat);
+    cpu->lasting = lasting;
+    cpu->halves_fresh = false;
+}
+
+// Made when the first product asks: the moment of a step when that pays is not known before.
+static bool make_halves(Device *d) {
+    Cpu *cpu = cpu_of(d);
+    int64_t n = cpu->weights_count;
+    if (!cpu->halves) cpu->halves = mem_try((size_t)n * sizeof(bf16));
+    if (!cpu->halves) {
+        device_fail(d, "no memory for the %ld parameters in bfloat16", (long)n);
+        return false;
+    }
+#pragma omp parallel for simd num_threads(d->threads)
+    for (int64_t i = 0; i < n; i++) cpu->halves[i] = bf16_of_float(cpu->weights[i]);
+    return cpu->halves_fresh = true;
+}
+
+const bf16 *cpu_halves(Device *d, const float *w) {
+    Cpu *cpu = cpu_of(d);
+    if (!cpu->weights || w < cpu->weights || w >= cpu->weights + cpu->weights_count) return NULL;
+    if (!cpu->halves_fresh && !make_halves(d)) return NULL;
+    return cpu->halves + (w - cpu->weights);
+}

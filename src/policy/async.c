@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// The asynchronous mode: a worker predicts the next chunk while the current one is played.
+//
+// The caller and the worker take turns by two semaphores: what `asked` hands over (the snapshot and
+// the model) comes back with `answered`. The caller waits for an answer only where it has no action
+// at all. Time is counted in actions given out: a prediction asked for before action k begins with
+// action k, so when it arrives before action k+d, its first d are past.
+#include "policy/runtime.h"
+
+#include "base/memory.h"
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+// ---- the worker ---------------------------------------------------------------------------------
+
+static void await(sem_t *s) {
+    while (sem_wait(s) && errno == EINTR) {
+    }
+}
+
+static void *work(void *argument) {
+    tact_policy *p = argument;
+    Worker *w = &p->worker;
+    compute_begin(p);
+    for (await(&w->asked); !w->quit; await(&w->asked)) {
+        if (w->before) w->before(w->context);
+        w->status = snapshot_predict(p, w->actions, &w->error);
+        sem_post(&w->answered);
+    }
+    return NULL;
+}
+
+bool worker_start(tact_policy *p, Error *err) {
+    Worker *w = &p->worker;
+    w->actions = NEW(double, (size_t)p->config->chunk_size * p->action_size);
+    sem_init(&w->asked, 0, 0);
+    sem_init(&w->answered, 0, 0);
+    // The program's signals are for its own threads; the worker's OpenMP threads inherit this.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&w->thread, NULL, work, p);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) return fail(err, "no thread for the asynchronous mode: %s", strerror(failed));
+    w->started = true;
+    return true;
+}
+
+void worker_stop(tact_policy *p) {
+    Worker *w = &p->worker;
+    if (w->started) {
+        if (w->busy) worker_wait(w);
+        w->quit = true;
+        sem_post(&w->asked);
+        pthread_join(w->thread, NULL);
+        sem_destroy(&w->asked);
+        sem_destroy(&w->answered);
+    }
+    mem_free(w->actions);
+}
+
+void worker_wait(Worker *w) {
+    if (!w->ready) await(&w->answered);
+    w->ready = true;
+}
+
+static bool is_ready(Worker *w) {
+    if (w->busy && !w->ready) w->ready = sem_trywait(&w->answered) == 0;
+    return w->ready;
+}
+
+static void ask(tact_policy *p) {
+    Worker *w = &p->worker;
+    snapshot_take(p);
+    w->busy = true;
+    w->cancelled = false;
+    w->step = w->given;
+    sem_post(&w->asked);
+}
+
+// The answer that is ready: a chunk takes over from the action that is due. Else the answer's
+// status, and its message in the handle.
+static tact_status take(tact_policy *p) {
+    Worker *w = &p->worker;
+    w->busy = w->ready = false;
+    if (w->status != TACT_OK) history_forget_tokens(&p->history);
+    if (w->cancelled) return TACT_OK;
+    if (w->status != TACT_OK) {
+        p->error = w->error;
+        return w->status;
+    }
+    int chunk = p->config->chunk_size;
+    int late = (int)(w->given - w->step); // at most a chunk: nothing else was given out since
+    double *played = p->queue;
+    p->queue = w->actions;
+    w->actions = played;
+    p->queue_at = late;
+    p->queue_left = chunk - late;
+    w->playing = true;
+    w->counts.predictions++;
+    w->counts.delay = late;
+    if (late > w->counts.longest_delay) w->counts.longest_delay = late;
+    return TACT_OK;
+}
+
+// ---- the control loop's side --------------------------------------------------------------------
+
+void async_reset(tact_policy *p) {
+    Worker *w = &p->worker;
+    w->cancelled = true;
+    w->playing = false;
+    w->given = 0;
+}
+
+static bool is_time(const tact_policy *p) {
+    int left = p->n_action_steps - p->queue_at;
+    return !p->worker.playing || left <= p->worker.threshold * p->n_action_steps;
+}
+
+void async_observed(tact_policy *p) {
+    Worker *w = &p->worker;
+    if (is_ready(w)) {
+        if (w->status != TACT_OK && !w->cancelled) return; // for the next tact_act to tell
+        (void)take(p);
+    }
+    if (!w->busy && is_time(p)) ask(p);
+}
+
+tact_status async_next(tact_policy *p, double *out) {
+    Worker *w = &p->worker;
+    tact_status status = is_ready(w) ? take(p) : TACT_OK;
+    while (status == TACT_OK && !w->playing) {
+        if (!w->busy) ask(p);
+        worker_wait(w);
+        status = take(p);
+    }
+    if (status != TACT_OK) return status;
+    if (p->queue_left == 0) {
+        w->counts.stalls++;
+        memcpy(out, p->last, p->action_size * sizeof *out);
+        return TACT_OK;
+    }
+    memcpy(out, p->queue + (size_t)p->queue_at * p->action_size, p->action_size * sizeof *out);
+    p->queue_at++;
+    p->queue_left--;
+    w->given++;
+    return TACT_OK;
+}
+
+tact_status async_chunk(tact_policy *p, double *out) {
+    Worker *w = &p->worker;
+    if (w->busy) {
+        worker_wait(w);
+        tact_status status = take(p);
+        if (status != TACT_OK) return status;
+    }
+    ask(p);
+    worker_wait(w);
+    w->cancelled = true; // it is for out, not for playing
+    if (w->status == TACT_OK)
+        memcpy(out, w->actions, (size_t)p->config->chunk_size * p->action_size * sizeof *out);
+    else
+        p->error = w->error;
+    tact_status status = w->status;
+    (void)take(p);
+    return status;
+}

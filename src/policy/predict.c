@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// The window as training makes it (dataset/window.c and loader/prepare.c), through the model, to
+// actions that a robot takes. In two parts, of which the second may run in another thread.
+#include "policy/runtime.h"
+
+#include "base/memory.h"
+#include "pose/pose.h"
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+bool snapshot_init(tact_policy *p, bool copies, Error *err) {
+    const PolicyConfig *c = p->config;
+    Snapshot *s = &p->snapshot;
+    size_t T = (size_t)c->obs_state_horizon, frames = T * (size_t)c->n_cameras;
+    s->state = NEW(float, T *(size_t)c->state_dim);
+    s->env = NEW(float, c->env_dim);
+    s->base = NEW(double, p->state_size);
+    s->slots = NEW(int, frames);
+    s->frames = NEW(struct SnapshotFrame, frames);
+    if (!copies) return true;
+    s->copies = mem_try(frames * p->history.frame_bytes);
+    return s->copies || fail(err, "no memory for a copy of %zu frames", frames);
+}
+
+void snapshot_free(Snapshot *s) {
+    void *owned[] = {s->state, s->env, s->base, s->slots, s->frames, s->copies};
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) mem_free(owned[i]);
+    *s = (Snapshot){0};
+}
+
+static void take_frame(Snapshot *s, History *h, int slot, int camera) {
+    if (h->encoded[slot]) return;
+    const uint8_t *rgb = history_frame(h, slot);
+    if (s->copies) {
+        uint8_t *copy = s->copies + (size_t)s->n_frames * h->frame_bytes;
+        rgb = memcpy(copy, rgb, h->frame_bytes);
+    }
+    s->frames[s->n_frames++] = (struct SnapshotFrame){camera, slot, rgb};
+    h->encoded[slot] = true;
+}
+
+void snapshot_take(tact_policy *p) {
+    const PolicyConfig *c = p->config;
+    Snapshot *s = &p->snapshot;
+    History *h = &p->history;
+    int T = h->horizon;
+    const double *newest = history_newest(h);
+    if (!p->cache) history_forget_tokens(h);
+    s->n_frames = 0;
+    for (int t = 0; t < T; t++) {
+        int place = history_place(h, t);
+        double *row = p->rows + (size_t)t * (size_t)c->state_dim;
+        const double *recorded = history_state(h, place);
+        for (int i = 0; i < h->cameras; i++) {
+            s->slots[i * T + t] = history_slot(h, place, i);
+            take_frame(s, h, s->slots[i * T + t], i);
+        }
+        if (!c->state_dim) continue;
+        if (c->arms)
+            pose_row_to_policy(recorded, newest, c->arms, row);
+        else
+            memcpy(row, recorded, p->state_size * sizeof *row);
+    }
+    if (p->state_size) memcpy(s->base, newest, p->state_size * sizeof *newest);
+    if (c->state_dim) normalizer_apply(&p->state_norm, p->rows, s->state, T);
+    if (c->env_dim) normalizer_apply(&p->env_norm, p->env_row, s->env, 1);
+}
+
+int compute_begin(const tact_policy *p) {
+    int threads = omp_get_max_threads();
+    omp_set_num_threads(p->device->threads);
+    p->device->attach(p->device);
+    return threads;
+}
+
+void compute_end(int threads) {
+    omp_set_num_threads(threads);
+}
+
+tact_status snapshot_predict(tact_policy *p, double *out, Error *err) {
+    const PolicyConfig *c = p->config;
+    const Snapshot *s = &p->snapshot;
+    for (int i = 0; i < s->n_frames; i++) {
+        const struct SnapshotFrame *f = &s->frames[i];
+        if (!act_encode_frame(p->act, f->camera, f->rgb, f->slot, err)) return TACT_ERROR_DEVICE;
+    }
+    ActInput in = {.batch = 1, .state = s->state, .env = s->env};
+    if (!act_predict_slots(p->act, &in, s->slots, p->predicted, err)) return TACT_ERROR_DEVICE;
+    for (int i = 0; i < c->chunk_size * c->action_dim; i++)
+        if (!isfinite(p->predicted[i])) {
+            (void)!fail(err, "the policy's output is not finite");
+            return TACT_ERROR_PREDICTION;
+        }
+    actions_from_prediction(&p->action_norm, p->predicted, c->chunk_size, c->arms ? s->base : NULL,
+                            c->arms, p->row, out);
+    return TACT_OK;
+}

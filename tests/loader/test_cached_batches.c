@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Batches from the frame cache, augmented or not: the same as without it.
+#include "cache_fixture.h"
+
+static LoaderOptions loader_options(const Fixture *f, int workers, FrameCache *c,
+                                    const ImageTransforms *t) {
+    return (LoaderOptions){.dataset = f->ds,
+                           .window = {.horizon = T, .down_sample = 3, .chunk_size = 3},
+                           .state = &f->state,
+                           .action = &f->action,
+                           .cameras = cameras,
+                           .n_cameras = CAMERAS,
+                           .height = SIDE,
+                           .width = SIDE,
+                           .rows = f->rows,
+                           .n_rows = ROWS,
+                           .batch_size = BATCH,
+                           .num_workers = workers,
+                           .prefetch = 2,
+                           .shuffle = true,
+                           .seed = 11,
+                           .cache = c,
+                           .transforms = t};
+}
+
+// All images of some batches, one after the other. The caller frees.
+static uint8_t *images(const LoaderOptions *o, int batches) {
+    Loader *l;
+    Error err;
+    size_t part = BATCH * T * FRAME;
+    uint8_t *all = NEW(uint8_t, (size_t)batches * CAMERAS * part);
+    OK(loader_open(o, &l, &err));
+    for (int n = 0; n < batches; n++) {
+        const Batch *b;
+        OK(loader_next(l, &b, &err));
+        for (int k = 0; k < CAMERAS; k++)
+            memcpy(all + ((size_t)n * CAMERAS + (size_t)k) * part, b->images[k],
+                   (size_t)b->size * T * FRAME);
+    }
+    loader_close(l);
+    return all;
+}
+
+static void assert_same_images(const Fixture *f, FrameCache *c, int workers,
+                               const ImageTransforms *t, const uint8_t *want) {
+    enum { BATCHES = 20 }; // over two epochs
+    LoaderOptions o = loader_options(f, workers, c, t);
+    uint8_t *got = images(&o, BATCHES);
+    assert_memory_equal(got, want, (size_t)BATCHES * CAMERAS * BATCH * T * FRAME);
+    mem_free(got);
+}
+
+static void check_batches(const Fixture *f, const ImageTransforms *t) {
+    static const char *const modes[] = {"memory", "file"};
+    LoaderOptions none = loader_options(f, 0, NULL, t);
+    uint8_t *want = images(&none, 20);
+    for (int i = 0; i < 2; i++)
+        for (int workers = 0; workers <= 3; workers++) {
+            FrameCacheOptions o = options(f, modes[i]);
+            FrameCache *c;
+            if (workers == 3 && i == 0) o.limit_gb = 11 * CAMERAS * FRAME / 1e9; // not all rows fit
+            frame_cache_open(&o, &c);
+            assert_same_images(f, NULL, workers, t, want);
+            assert_same_images(f, c, workers, t, want); // cold
+            assert_same_images(f, c, workers, t, want); // warm
+            right_ones(f, c);
+            frame_cache_close(c);
+            if (i) flip(a_file(f), 8192 + (int64_t)workers * FRAME + 100);
+        }
+    mem_free(want);
+}
+
+static void batches_are_the_same_with_and_without(void **state) {
+    check_batches(*state, NULL);
+}
+
+static void augmented_batches_are_the_same_too(void **state) {
+    ImageTransforms t;
+    image_transforms_default(&t);
+    t.seed = 8;
+    check_batches(*state, &t);
+}
+
+// Workers that wait for the training fill the cache.
+static void workers_fill_while_they_wait(void **state) {
+    const Fixture *f = *state;
+    FrameCache *c = open_cache(f, "file");
+    LoaderOptions o = loader_options(f, 2, c, NULL);
+    o.prefetch = 1;
+    Loader *l;
+    Error err;
+    const Batch *b;
+    OK(loader_open(&o, &l, &err));
+    OK(loader_next(l, &b, &err));
+    for (int i = 0; i < 2000 && frame_cache_count(c, 0) + frame_cache_count(c, 1) < CAMERAS * ROWS;
+         i++)
+        usleep(10000);
+    assert_int_equal(right_ones(f, c), CAMERAS * ROWS);
+    loader_close(l);
+    frame_cache_close(c);
+}
+
+// What the T frames of a sample get is the same; what samples and cameras get is not.
+static void frames_of_a_window_are_alike(void **state) {
+    Fixture *f = *state;
+    ImageTransforms t = {.count = 1,
+                         .max_num_transforms = 1,
+                         .seed = 8,
+                         .list = {{.kind = TRANSFORM_AFFINE,
+                                   .weight = 1,
+                                   .low = -30,
+                                   .high = 30,
+                                   .translate = {0.2, 0.2}}}};
+    LoaderOptions o = loader_options(f, 0, NULL, &t);
+    o.window.down_sample = 0; // the same row T times
+    Loader *l;
+    Error err;
+    const Batch *b;
+    int differ = 0;
+    OK(loader_open(&o, &l, &err));
+    OK(loader_next(l, &b, &err));
+    for (int k = 0; k < CAMERAS; k++)
+        for (int i = 0; i < b->size; i++) {
+            const uint8_t *window = b->images[k] + (size_t)i * T * FRAME;
+            assert_memory_equal(window, window + FRAME, FRAME);
+            DrawnTransform d[MAX_IMAGE_TRANSFORMS];
+            uint8_t want[FRAME], scratch[FRAME];
+            image_transforms_draw(&t, 0, b->rows[i], k, SIDE, SIDE, d);
+            memcpy(want, frame(f, k, b->rows[i]), FRAME);
+            image_transform_apply(d, want, SIDE, SIDE, scratch);
+            assert_memory_equal(window, want, FRAME);
+            differ += memcmp(want, frame(f, k, b->rows[i]), FRAME) != 0;
+        }
+    assert_int_equal(differ, CAMERAS * BATCH);
+    loader_close(l);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup(name, no_files)
+    const struct CMUnitTest tests[] = {
+        TEST(batches_are_the_same_with_and_without),
+        TEST(augmented_batches_are_the_same_too),
+        TEST(workers_fill_while_they_wait),
+        TEST(frames_of_a_window_are_alike),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

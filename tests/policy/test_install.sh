@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What `cmake --install` gives: a program that uses it, built in four ways, drives a policy.
+. "$(dirname "$0")/common.sh"
+tiny_policy
+root=$(cd "$(dirname "$0")/../.." && pwd) prefix=$WORK/prefix
+setting() { sed -n "s/^$1:[A-Z]*=//p" "$BUILD/CMakeCache.txt"; }
+cc=$(setting CMAKE_C_COMPILER) generator=$(setting CMAKE_GENERATOR) libdir=$(setting CMAKE_INSTALL_LIBDIR)
+flags=$(setting CMAKE_C_FLAGS) # a sanitizer's, which its programs need as well
+accepts "install" cmake --install "$BUILD" --prefix "$prefix"
+for file in bin/tact include/tact.h "$libdir"/libtact.{a,so,so.0} "$libdir/pkgconfig/tact.pc" \
+    "$libdir/cmake/tact/tactConfig.cmake" share/tact/python/tact.py share/tact/examples/control_loop.c; do
+    holds "$file is there" test -s "$prefix/$file"
+done
+accepts "the installed program" "$prefix/bin/tact" info "$POLICY"
+
+# runs NAME PROGRAM: the program drives the policy for three steps, every time the same.
+runs() {
+    accepts "$1 runs" "$2" "$POLICY" 3
+    holds "$1 steps" test "$(grep -c ' ms ' "$WORK/out")" -eq 3
+    sed 's/ *[0-9.]* ms / /; /deadlines/d' "$WORK/out" >"$WORK/actions"
+    [ -e "$WORK/first" ] || cp "$WORK/actions" "$WORK/first"
+    holds "$1 gives the same actions" cmp -s "$WORK/actions" "$WORK/first"
+}
+uses_shared() { readelf -d "$1" | grep -q 'NEEDED.*libtact'; }
+runs "the tree's" "$BUILD/examples/control_loop"
+
+export PKG_CONFIG_PATH=$prefix/$libdir/pkgconfig
+source=$prefix/share/tact/examples/control_loop.c
+# Names as our own files have them must not be in the program's way.
+printf 'int fail(void); int fail(void) { return 1; } int arena_alloc, log_info, mem_free, act_new;\n' >"$WORK/names.c"
+build() { "$cc" $flags -D_POSIX_C_SOURCE=200809L "$source" "$WORK/names.c" "$@"; }
+# shellcheck disable=SC2046
+accepts "pkg-config, shared" build -o "$WORK/shared" $(pkg-config --cflags --libs tact) -Wl,-rpath,"$prefix/$libdir"
+# shellcheck disable=SC2046
+accepts "pkg-config, static" build -o "$WORK/static" $(pkg-config --cflags --static --libs tact | sed 's/-ltact/-l:libtact.a/')
+runs "pkg-config's shared program" "$WORK/shared"
+runs "pkg-config's static program" "$WORK/static"
+holds "with libtact.so" uses_shared "$WORK/shared"
+if uses_shared "$WORK/static"; then bad "libtact.so in a program that was to have libtact.a"; fi
+
+for static in OFF ON; do
+    accepts "find_package, static $static" cmake -S "$prefix/share/tact/examples" -B "$WORK/cmake-$static" -G "$generator" \
+        -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" -DCMAKE_C_FLAGS="$flags" -DTACT_STATIC=$static
+    accepts "built, static $static" cmake --build "$WORK/cmake-$static"
+    runs "find_package's program, static $static" "$WORK/cmake-$static/control_loop"
+done
+holds "libtact.so by default" uses_shared "$WORK/cmake-OFF/control_loop"
+if uses_shared "$WORK/cmake-ON/control_loop"; then bad "libtact.so with TACT_STATIC"; fi
+
+# tact.py finds the library where it was installed, and drives the policy as C does.
+if (find_python) >/dev/null; then
+    find_python
+    # shellcheck disable=SC2046
+    accepts "the Python example" env -u TACT_LIBRARY $(preload) PYTHONPATH="$prefix/share/tact/python" PYTHONDONTWRITEBYTECODE=1 \
+        "$python" "$prefix/share/tact/examples/control_loop.py" "$POLICY" 3
+    sed 's/ *[0-9.]* ms / /; /deadlines/d' "$WORK/out" >"$WORK/actions"
+    holds "the same actions in Python" diff -b "$WORK/actions" "$WORK/first"
+else
+    echo "skipped: the Python example (no python3 with numpy)"
+fi
+finish

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# python/tact.py: its structs are the library's, its actions are the C interface's to the last bit, whatever
+# form images come in, and what it refuses.
+. "$(dirname "$0")/common.sh"
+find_python
+tiny_policy
+here=$(cd "$(dirname "$0")" && pwd)
+export TACT_LIBRARY=$BUILD/libtact.so.0 PYTHONPATH=$here/../../python PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=passive
+# shellcheck disable=SC2046
+run() { env $(preload) "$python" "$@"; }
+
+"$BUILD/tests/layout" >"$WORK/layout.c.txt"
+accepts "layout" run "$here/layout.py"
+holds "the structs are include/tact.h's" diff "$WORK/layout.c.txt" "$WORK/out"
+
+accepts "in C" "$BUILD/tests/consumer" "$POLICY" 11
+cp "$WORK/out" "$WORK/c.txt"
+holds "eleven actions and a chunk" test "$(sort -u "$WORK/c.txt" | wc -l)" -eq 19
+for form in bytes crop reversed channels_first lerobot batch tensor half double; do
+    accepts "in Python, images as $form" run "$here/consumer.py" "$POLICY" 11 $form
+    holds "the same bits, images as $form" cmp -s "$WORK/c.txt" "$WORK/out"
+done
+accepts "refusals" run "$here/refusals.py" "$POLICY"
+TACT_LIBRARY=$WORK/none.so run -c 'import tact; tact.version()' 2>"$WORK/err"
+holds "a library that is not there" grep -q "^ImportError: libtact: .*none.so.*name it in TACT_LIBRARY" "$WORK/err"
+finish

@@ -11,8 +11,11 @@
 // Of a step of 1/fps seconds, metres, radians.
 static const double full_speed = 0.011, quicker = 0.003; // top speed and its growth
 static const double strike_speed = 0.012; // steady, so that the distance tells the time
-static const double closing = 0.016;
-enum { STRIKE_STEPS = 8 };
+static const double closing = 0.016, quick_closing = 0.025;
+// The strike at a swinging berry: so many steps to be beside it and as fast, so many more to put the
+// fingers around it. The first take a quarter of a swing, after which a berry is where its speed, not its
+// place, said it would be.
+enum { MEET_STEPS = 8, AROUND_STEPS = 4, STRIKE_STEPS = MEET_STEPS + AROUND_STEPS };
 
 void expert_reset(Env *env, RngStream *rng) {
     Expert *e = &env->expert;
@@ -103,18 +106,35 @@ static void foresee(const Env *env, double seconds, double at[3]) {
     at[2] -= length * cos(then);
 }
 
-// Forward at a steady speed along the middle of the swing; so near that STRIKE_STEPS are left, across to
-// where the berry will be when it is reached.
+// The command across and along z for the end of this step of the strike: the curve of least jerk from rest
+// to the berry's place and speed where they meet, then with it.
+static void strike(Env *env, Pose *p) {
+    Expert *e = &env->expert;
+    double step = 1.0 / env->spec->fps, at[3], later[3];
+    int left = MEET_STEPS - ++e->steps; // to the meeting, after this step
+    double until = (left > 0 ? left + 1 : 1) * step;
+    foresee(env, until, at);
+    foresee(env, until + 0.01, later);
+    double u = left > 0 ? (double)e->steps / MEET_STEPS : 1, u3 = u * u * u;
+    for (int i = 0; i < 2; i++) {
+        double goal = at[2 * i], speed = (later[2 * i] - goal) / 0.01 * MEET_STEPS * step;
+        p->position[2 * i] = e->from[i] + (goal - e->from[i]) * u3 * (10 + u * (6 * u - 15)) +
+                             speed * u3 * (-4 + u * (7 - 3 * u));
+    }
+}
+
+// Forward at a steady speed along the middle of the swing; so near that STRIKE_STEPS are left, the strike.
 static void approach_swing(Env *env, Pose *p) {
     Expert *e = &env->expert;
     double lowest[3];
     memcpy(lowest, env->d->xpos + 3 * env->h.stem, sizeof lowest);
     lowest[2] -= env->task.stem + BERRY_CENTRE;
-    double left = lowest[1] - p->position[1], steps = left / strike_speed;
+    double left = lowest[1] - p->position[1];
     e->speed = fmin(strike_speed, e->speed + quicker);
     p->position[1] += fmin(e->speed, left);
-    if (steps > STRIKE_STEPS + 0.5) {
-        double x = lowest[0] + wave(env, 0, left - 0.08), z = lowest[2] + wave(env, 1, left - 0.08);
+    if (left > (STRIKE_STEPS + 0.5) * strike_speed) {
+        double ahead = left - STRIKE_STEPS * strike_speed;
+        double x = lowest[0] + wave(env, 0, ahead), z = lowest[2] + wave(env, 1, ahead);
         p->position[0] += clamp(0.25 * (x - p->position[0]), -0.01, 0.01);
         p->position[2] += clamp(0.25 * (z - p->position[2]), -0.01, 0.01);
         look_at(p, (const double[3]){lowest[0], lowest[1] + 1.0, lowest[2]});
@@ -126,18 +146,19 @@ static void approach_swing(Env *env, Pose *p) {
         e->from[0] = p->position[0];
         e->from[1] = p->position[2];
     }
-    double meet[3], u = (double)++e->steps / STRIKE_STEPS;
-    foresee(env, fmax(0, (STRIKE_STEPS - e->steps + 1) / (double)env->spec->fps), meet);
-    u = clamp(u, 0, 1);
-    double part = u * u * u * (10 + u * (6 * u - 15)); // of least jerk
-    p->position[0] = e->from[0] + part * (meet[0] - e->from[0]);
-    p->position[2] = e->from[1] + part * (meet[2] - e->from[1]);
+    strike(env, p);
     if (e->steps >= STRIKE_STEPS) next_phase(e, CLOSE);
 }
 
 static void close_on_berry(Env *env, Pose *p) {
     Expert *e = &env->expert;
     e->steps++;
+    if (env->task.period > 0 && e->steps <= 2) { // still with it
+        double at[3];
+        foresee(env, 1.0 / env->spec->fps, at);
+        p->position[0] = at[0];
+        p->position[2] = at[2];
+    }
     if (world_opening(env) < 0.042 && e->steps >= 4) {
         memcpy(e->grasp, p->position, sizeof e->grasp);
         for (int i = 0; i < 3; i++) e->pull[i] = -0.8 * p->rotation[i][2] - (i == 2 ? 0.6 : 0);
@@ -168,7 +189,9 @@ void env_expert(Env *env, double *action) {
     } else {
         pull(env, &p);
     }
-    if (e->phase >= CLOSE) opening = fmax(0, env->opening - closing);
+    if (e->phase >= CLOSE) {
+        opening = fmax(0, env->opening - (env->task.period > 0 ? quick_closing : closing));
+    }
     pose_to_vector(&p, action);
     action[6] = opening;
 }

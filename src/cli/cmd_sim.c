@@ -17,10 +17,11 @@ static void print_help(const Option *options, int count) {
     fputs("usage: tact sim record --env.type=TYPE --root=DIR [--flag=value ...]\n"
           "       tact sim expert --env.type=TYPE [--flag=value ...]\n\n",
           stdout);
-    help_wrapped(0, "Simulated tasks with a scripted expert (MuJoCo; no display is needed). `record` "
-                    "writes the expert's successful episodes as a LeRobot v3.0 dataset with poses and a "
-                    "wrist camera; `expert` counts how often it succeeds. The same seed gives the same "
-                    "episode, on any number of threads.");
+    help_wrapped(
+        0, "Simulated tasks with a scripted expert (MuJoCo; no display is needed). `record` "
+           "writes the expert's successful episodes as a LeRobot v3.0 dataset with poses and a "
+           "wrist camera; `expert` counts how often it succeeds. The same seed gives the same "
+           "episode, on any number of threads.");
     fputs("\ntasks:\n", stdout);
     for (int i = 0; i < types; i++) {
         printf("  %s\n", spec[i].type);
@@ -48,7 +49,8 @@ CHECKED static bool settle(const Sim *s, bool record, RecordOptions *r, Error *e
     if (!s->type) return fail(err, "no --env.type given: which task (tact sim --help lists them)");
     if (!env_find(s->type, &spec, err)) return false;
     if (record && !s->root) return fail(err, "no --root=DIR given: where to write the dataset");
-    if (!record && s->root) return fail(err, "--root=%s: `tact sim expert` writes nothing", s->root);
+    if (!record && s->root)
+        return fail(err, "--root=%s: `tact sim expert` writes nothing", s->root);
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     *r = (RecordOptions){.type = s->type, .root = s->root, .episodes = s->episodes};
     r->seed = (uint64_t)s->seed;
@@ -87,7 +89,8 @@ int cmd_sim(int argc, char **argv) {
         {"env.type", OPTION_TEXT, &s.type, 0, 0, "the task"},
         {"root", OPTION_TEXT, &s.root, 0, 0, "directory to write (record); must not exist"},
         {"episodes", OPTION_INT, &s.episodes, 1, 100000, "to record, or to try"},
-        {"seed", OPTION_INT, &s.seed, 0, INT64_MAX / 2, "of the first episode; the next has one more"},
+        {"seed", OPTION_INT, &s.seed, 0, INT64_MAX / 2,
+         "of the first episode; the next has one more"},
         {"image", OPTION_TEXT, &s.image, 0, 0, "HEIGHTxWIDTH of the camera's images, even"},
         {"threads", OPTION_INT, &s.threads, 0, 256, "simulations at a time; 0: one a processor"},
     };
@@ -99,7 +102,8 @@ int cmd_sim(int argc, char **argv) {
     }
     bool record = strcmp(argv[0], "record") == 0;
     if (!record && strcmp(argv[0], "expert") != 0) {
-        (void)fail(&err, "sim %s: no such command; there are `tact sim record` and `tact sim expert`",
+        (void)fail(&err,
+                   "sim %s: no such command; there are `tact sim record` and `tact sim expert`",
                    argv[0]);
         return cli_error(&err, EXIT_USAGE);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Simulated tasks to record demonstrations in and to run policies in (closed loop). Built on MuJoCo,
-// rendered without a display (EGL on Mesa's surfaceless platform). A build without MuJoCo has the
-// same functions; env_open then fails and says what to install.
+// Simulated tasks to record demonstrations in and to run policies in (closed loop). Built on
+// MuJoCo, rendered without a display (EGL on Mesa's surfaceless platform). A build without MuJoCo
+// has the same functions; env_open then fails and says what to install.
 //
 //   Env *env;
 //   if (!env_open("strawberry", 96, 96, &env, &err) || !env_reset(env, seed, &err)) ...
@@ -13,11 +13,12 @@
 //   bool picked = env_success(env);
 //   env_close(&env);
 //
-// States and actions are 7 doubles: x y z of the point between the fingertips in metres (world: z up),
-// a rotation vector in radians (tool: x to the right finger, y down, z forward), and the gripper's
-// opening in metres, 0 (closed) to ENV_OPENING. An action is the absolute pose to be at one step later;
-// it is followed at limited speed. The episode of a seed is the same to the bit whatever was run
-// before and on however many threads. One Env belongs to one thread at a time; several are independent.
+// States and actions are 7 doubles: x y z of the point between the fingertips in metres (world: z
+// up), a rotation vector in radians (tool: x to the right finger, y down, z forward), and the
+// gripper's opening in metres, 0 (closed) to ENV_OPENING. An action is the absolute pose to be at
+// one step later; it is followed at limited speed. The episode of a seed is the same to the bit
+// whatever was run before and on however many threads. One Env belongs to one thread at a time;
+// several are independent.
 #ifndef TACT_ENV_ENV_H
 #define TACT_ENV_ENV_H
 
@@ -29,11 +30,11 @@ enum { ENV_DIM = 7, ENV_MAX_CAMERAS = 1 };
 
 // What a task is, known without opening it. All strings are static.
 typedef struct EnvSpec {
-    const char *type; // "strawberry", the value of --env.type
-    const char *help; // one line for people
-    const char *task; // the dataset's task string
-    int fps;          // steps a second
-    int max_steps;    // an episode is over after so many
+    const char *type;          // "strawberry", the value of --env.type
+    const char *help;          // one line for people
+    const char *task;          // the dataset's task string
+    int fps;                   // steps a second
+    int max_steps;             // an episode is over after so many
     int state_dim, action_dim; // ENV_DIM
     const char *const *names;  // (ENV_DIM) "x" ... "gripper", of state and action alike
     int n_cameras;
@@ -47,8 +48,8 @@ CHECKED bool env_find(const char *type, const EnvSpec **out, Error *err);
 
 typedef struct Env Env;
 
-// height, width: of the camera images, 16 to 2048. *out is the caller's, for env_close, and has to be
-// reset before anything else; NULL after a failure.
+// height, width: of the camera images, 16 to 2048. *out is the caller's, for env_close, and has to
+// be reset before anything else; NULL after a failure.
 CHECKED bool env_open(const char *type, int height, int width, Env **out, Error *err);
 void env_close(Env **env); // sets *env to NULL; NULL and a NULL environment are allowed
 const EnvSpec *env_spec(const Env *env);
@@ -79,6 +80,7 @@ void env_expert(Env *env, double *action);
 
 // A picture for people: view "scene" (third person), "close" (nearer, from the side), or "wrist".
 // rgb: (height, width, 3), the caller's; 16 to 2048 each.
-CHECKED bool env_render(Env *env, const char *view, int height, int width, uint8_t *rgb, Error *err);
+CHECKED bool env_render(Env *env, const char *view, int height, int width, uint8_t *rgb,
+                        Error *err);
 
 #endif

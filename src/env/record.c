@@ -34,8 +34,8 @@ static CHECKED bool write_roll(DatasetWriter *w, const RecordOptions *o, const E
         for (int c = 0; c < spec->n_cameras; c++) {
             images[c] = roll->rgb + (size_t)(k * spec->n_cameras + c) * one;
         }
-        if (!dataset_writer_frame(w, roll->state + k * ENV_DIM, NULL, roll->action + k * ENV_DIM, images,
-                                  err)) {
+        if (!dataset_writer_frame(w, roll->state + k * ENV_DIM, NULL, roll->action + k * ENV_DIM,
+                                  images, err)) {
             return false;
         }
     }
@@ -61,8 +61,9 @@ static CHECKED bool take_rolls(Rolls *rolls, DatasetWriter *w, const RecordOptio
         roll_free(&roll);
         if (!ok) return false;
         if (w && r->tried - r->succeeded > o->episodes + 5) {
-            return fail(err, "--env.type=%s: the expert failed %lld of %lld episodes; nothing is recorded",
-                        o->type, (long long)(r->tried - r->succeeded), (long long)r->tried);
+            return fail(
+                err, "--env.type=%s: the expert failed %lld of %lld episodes; nothing is recorded",
+                o->type, (long long)(r->tried - r->succeeded), (long long)r->tried);
         }
         if (o->progress) o->progress(o->user, w ? r->succeeded : r->tried, o->episodes);
     }
@@ -75,7 +76,8 @@ bool env_record(const RecordOptions *o, RecordResult *out, Error *err) {
     Rolls *rolls;
     *out = (RecordResult){0};
     if (!env_find(o->type, &spec, err)) return false;
-    const RollsOptions options = {o->type, o->seed, o->height, o->width, o->threads, o->root != NULL};
+    const RollsOptions options = {o->type,  o->seed,    o->height,
+                                  o->width, o->threads, o->root != NULL};
     if (o->root && !open_writer(o, spec, &w, err)) return false;
     if (!rolls_open(&options, &rolls, err)) {
         dataset_writer_abort(w);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Demonstrations: the expert's successful episodes as a LeRobot v3.0 dataset, and how often it succeeds.
+// Demonstrations: the expert's successful episodes as a LeRobot v3.0 dataset, and how often it
+// succeeds.
 #ifndef TACT_ENV_RECORD_H
 #define TACT_ENV_RECORD_H
 
@@ -20,10 +21,10 @@ typedef struct RecordResult {
     int64_t tried, succeeded, frames; // episodes run; of those; their steps
 } RecordResult;
 
-// With a root: seeds are run in order, and those that the expert fails are left out, until `episodes`
-// are recorded; more failures than that stop it with an error. The dataset appears whole or not at all,
-// and is the same for any number of threads. Without: `episodes` seeds, whatever comes out; failures are
-// logged.
+// With a root: seeds are run in order, and those that the expert fails are left out, until
+// `episodes` are recorded; more failures than that stop it with an error. The dataset appears whole
+// or not at all, and is the same for any number of threads. Without: `episodes` seeds, whatever
+// comes out; failures are logged.
 CHECKED bool env_record(const RecordOptions *options, RecordResult *out, Error *err);
 
 #endif

@@ -29,7 +29,8 @@ void roll_free(Roll *roll) {
 }
 
 // Row k of the episode: what is seen, what the expert does there.
-static CHECKED bool take_frame(Env *env, const RollsOptions *o, Roll *roll, double *action, Error *err) {
+static CHECKED bool take_frame(Env *env, const RollsOptions *o, Roll *roll, double *action,
+                               Error *err) {
     const EnvSpec *spec = env_spec(env);
     double state[ENV_DIM];
     uint8_t *images[ENV_MAX_CAMERAS];
@@ -47,14 +48,16 @@ static CHECKED bool take_frame(Env *env, const RollsOptions *o, Roll *roll, doub
     return true;
 }
 
-static CHECKED bool run_episode(Env *env, const RollsOptions *o, uint64_t seed, Roll *roll, Error *err) {
+static CHECKED bool run_episode(Env *env, const RollsOptions *o, uint64_t seed, Roll *roll,
+                                Error *err) {
     const EnvSpec *spec = env_spec(env);
     size_t rows = (size_t)spec->max_steps;
     *roll = (Roll){.seed = seed};
     roll->state = NEW(float, rows *ENV_DIM);
     roll->action = NEW(float, rows *ENV_DIM);
     if (o->images) {
-        roll->rgb = mem_try(rows * (size_t)spec->n_cameras * (size_t)o->height * (size_t)o->width * 3);
+        roll->rgb =
+            mem_try(rows * (size_t)spec->n_cameras * (size_t)o->height * (size_t)o->width * 3);
         if (!roll->rgb) return fail(err, "not enough memory for the images of an episode");
     }
     if (!env_reset(env, seed, err)) return false;

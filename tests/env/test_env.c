@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The simulated tasks: the same seed is the same episode, the expert picks, others do not, and a stem
-// breaks under force alone. Skipped in a build without MuJoCo and where EGL cannot render.
+// The simulated tasks: the same seed is the same episode, the expert picks, others do not, and a
+// stem breaks under force alone. Skipped in a build without MuJoCo and where EGL cannot render.
 #include "env/env.h"
 
 #include "base/rng.h"
@@ -251,7 +251,8 @@ static void test_rolls_do_not_depend_on_threads(void **unused) {
     }
     for (uint64_t k = 0; k < 5; k++) {
         Roll a, b;
-        if (!rolls_next(rolls[0], &a, &err) || !rolls_next(rolls[1], &b, &err)) fail_msg("%s", err.text);
+        if (!rolls_next(rolls[0], &a, &err) || !rolls_next(rolls[1], &b, &err))
+            fail_msg("%s", err.text);
         assert_int_equal(a.seed, 40 + k);
         assert_int_equal(b.seed, 40 + k);
         assert_int_equal(a.frames, b.frames);

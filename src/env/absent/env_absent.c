@@ -9,10 +9,11 @@ bool env_open(const char *type, int height, int width, Env **out, Error *err) {
     (void)width;
     *out = NULL;
     if (!env_find(type, &spec, err)) return false;
-    return fail(err,
-                "--env.type=%s: this tact was built without MuJoCo; install libmujoco-dev and "
-                "libegl-dev (apt-get install libmujoco-dev libegl-dev), then run cmake and build again",
-                type);
+    return fail(
+        err,
+        "--env.type=%s: this tact was built without MuJoCo; install libmujoco-dev and "
+        "libegl-dev (apt-get install libmujoco-dev libegl-dev), then run cmake and build again",
+        type);
 }
 
 // None of these can be reached: there is no Env.

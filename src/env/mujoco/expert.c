@@ -12,9 +12,9 @@
 static const double full_speed = 0.011, quicker = 0.003; // top speed and its growth
 static const double strike_speed = 0.012; // steady, so that the distance tells the time
 static const double closing = 0.016, quick_closing = 0.025;
-// The strike at a swinging berry: so many steps to be beside it and as fast, so many more to put the
-// fingers around it. The first take a quarter of a swing, after which a berry is where its speed, not its
-// place, said it would be.
+// The strike at a swinging berry: so many steps to be beside it and as fast, so many more to put
+// the fingers around it. The first take a quarter of a swing, after which a berry is where its
+// speed, not its place, said it would be.
 enum { MEET_STEPS = 8, AROUND_STEPS = 4, STRIKE_STEPS = MEET_STEPS + AROUND_STEPS };
 
 void expert_reset(Env *env, RngStream *rng) {
@@ -42,7 +42,8 @@ static double wave(const Env *env, int i, double distance) {
 // Turns towards looking from the palm at `target`, the fingers level.
 static void look_at(Pose *p, const double target[3]) {
     double z[3], x[3], y[3];
-    for (int i = 0; i < 3; i++) z[i] = target[i] - (p->position[i] - FINGER_BACK * p->rotation[i][2]);
+    for (int i = 0; i < 3; i++)
+        z[i] = target[i] - (p->position[i] - FINGER_BACK * p->rotation[i][2]);
     mju_normalize3(z);
     const double up[3] = {0, 0, 1};
     mju_cross(x, z, up);
@@ -106,8 +107,8 @@ static void foresee(const Env *env, double seconds, double at[3]) {
     at[2] -= length * cos(then);
 }
 
-// The command across and along z for the end of this step of the strike: the curve of least jerk from rest
-// to the berry's place and speed where they meet, then with it.
+// The command across and along z for the end of this step of the strike: the curve of least jerk
+// from rest to the berry's place and speed where they meet, then with it.
 static void strike(Env *env, Pose *p) {
     Expert *e = &env->expert;
     double step = 1.0 / env->spec->fps, at[3], later[3];
@@ -123,7 +124,8 @@ static void strike(Env *env, Pose *p) {
     }
 }
 
-// Forward at a steady speed along the middle of the swing; so near that STRIKE_STEPS are left, the strike.
+// Forward at a steady speed along the middle of the swing; so near that STRIKE_STEPS are left, the
+// strike.
 static void approach_swing(Env *env, Pose *p) {
     Expert *e = &env->expert;
     double lowest[3];

@@ -37,9 +37,8 @@ void mesh_berry(FILE *xml, const char *name, double size) {
         double r = i == 0 || i == ALONG ? 1e-4 : berry_radius(s);
         for (int j = 0; j <= AROUND; j++) {
             double a = 2 * PI * j / AROUND;
-            p[i * (AROUND + 1) + j] =
-                (Point){size * r * cos(a), size * r * sin(a), -size * BERRY_LENGTH * s,
-                        (double)j / AROUND, s};
+            p[i * (AROUND + 1) + j] = (Point){size * r * cos(a), size * r * sin(a),
+                                              -size * BERRY_LENGTH * s, (double)j / AROUND, s};
         }
     }
     write_points(xml, name, p, (ALONG + 1) * (AROUND + 1));
@@ -110,8 +109,8 @@ void mesh_calyx(FILE *xml) {
             double a = -2 * PI * j / (COLUMNS - 1); // so that it is seen from above
             double star = 0.35 + 0.65 * pow(fabs(cos(3 * a)), 0.8);
             double r = 0.0015 + 0.0185 * s * (1 - s * (1 - star));
-            p[i * COLUMNS + j] = (Point){r * cos(a), r * sin(a), 0.0035 - 0.006 * s * star,
-                                         s, (double)j / (COLUMNS - 1)};
+            p[i * COLUMNS + j] = (Point){r * cos(a), r * sin(a), 0.0035 - 0.006 * s * star, s,
+                                         (double)j / (COLUMNS - 1)};
         }
     }
     write_shell(xml, "calyx", p, ROWS, COLUMNS, 0.0012);

@@ -22,9 +22,9 @@ struct Renderer {
     EGLContext context;
     mjvScene scene;
     mjvOption option;
-    bool made; // scene
+    bool made;              // scene
     Canvas camera, picture; // of the cameras' size; of the last other size that was asked for
-    uint8_t *flipped; // (height, width, 3), bottom row first
+    uint8_t *flipped;       // (height, width, 3), bottom row first
     size_t flipped_size;
 };
 
@@ -36,7 +36,8 @@ static CHECKED bool egl_fail(Error *err, const char *what) {
 }
 
 static CHECKED bool make_context(Renderer *r, Error *err) {
-    // llvmpipe's own threads would fight with those that simulate; its work goes on in the caller's.
+    // llvmpipe's own threads would fight with those that simulate; its work goes on in the
+    // caller's.
     setenv("LP_NUM_THREADS", "0", 0);
     r->display = eglGetPlatformDisplay(EGL_PLATFORM_SURFACELESS_MESA, EGL_DEFAULT_DISPLAY, NULL);
     if (r->display == EGL_NO_DISPLAY) return egl_fail(err, "eglGetPlatformDisplay");

@@ -69,8 +69,10 @@ static Colour leaf(double u, double v) {
 
 // A hedge out of focus: three of them.
 static Colour hedge(double u, double v, uint32_t which) {
-    static const Colour dark[BACKGROUNDS] = {{0.16, 0.27, 0.15}, {0.22, 0.27, 0.20}, {0.12, 0.24, 0.18}};
-    static const Colour light[BACKGROUNDS] = {{0.48, 0.62, 0.38}, {0.60, 0.62, 0.50}, {0.40, 0.60, 0.46}};
+    static const Colour dark[BACKGROUNDS] = {
+        {0.16, 0.27, 0.15}, {0.22, 0.27, 0.20}, {0.12, 0.24, 0.18}};
+    static const Colour light[BACKGROUNDS] = {
+        {0.48, 0.62, 0.38}, {0.60, 0.62, 0.50}, {0.40, 0.60, 0.46}};
     double n = cloud(u, v, 8, 20 + 8 * which);
     return mix(dark[which], light[which], 2.2 * (n - 0.25) + 0.5 * (v - 0.5));
 }

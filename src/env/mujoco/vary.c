@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a seed decides: where things hang, how they look, how the berry swings, where the gripper starts.
+// What a seed decides: where things hang, how they look, how the berry swings, where the gripper
+// starts.
 #include "env/mujoco/internal.h"
 
 #include <math.h>
@@ -18,7 +19,8 @@ static void move_body(mjModel *m, int body, double x, double y, double z) {
     p[2] = z;
 }
 
-// A leaf at `at`, its tip towards `heading` (about z, from +x), hanging down by `droop`, turned by `roll`.
+// A leaf at `at`, its tip towards `heading` (about z, from +x), hanging down by `droop`, turned by
+// `roll`.
 static void place_leaf(mjModel *m, int body, const double at[3], double heading, double droop,
                        double roll) {
     mjtNum yaw[4], pitch[4], turn[4], both[4];
@@ -31,8 +33,8 @@ static void place_leaf(mjModel *m, int body, const double at[3], double heading,
     move_body(m, body, at[0], at[1], at[2]);
 }
 
-// A third sprouts over the gutter's front edge, a third hangs behind the berry, a third stands above;
-// the middle in front of the gutter is left to the berry.
+// A third sprouts over the gutter's front edge, a third hangs behind the berry, a third stands
+// above; the middle in front of the gutter is left to the berry.
 static void vary_leaves(Env *env, RngStream *rng, double pivot_z) {
     for (int i = 0; i < LEAVES; i++) {
         double x = -0.40 + 0.80 * (i / 3 + vary_between(rng, 0.1, 0.9)) / (LEAVES / 3);
@@ -82,7 +84,8 @@ static void vary_looks(Env *env, RngStream *rng) {
     for (int c = 0; c < 3; c++) m->light_diffuse[3 * h->light + c] *= strength;
 }
 
-// A berry on its stem at angle a of the swing, turning at rate w about the hanger: joint values of both.
+// A berry on its stem at angle a of the swing, turning at rate w about the hanger: joint values of
+// both.
 static void hang_berry(Env *env, const double pivot[3], double stem, double a, double w, int swing,
                        int free_joint) {
     mjModel *m = env->m;

@@ -76,7 +76,6 @@ static Handles find_handles(const mjModel *m) {
         h.leaf_material[i] = mj_name2id(m, mjOBJ_MATERIAL, name);
     }
     h.swing_joint = mj_name2id(m, mjOBJ_JOINT, "berry_swing");
-    h.tilt_joint = mj_name2id(m, mjOBJ_JOINT, "berry_tilt");
     h.gripper_joint = mj_name2id(m, mjOBJ_JOINT, "gripper_free");
     h.berry_joint = mj_name2id(m, mjOBJ_JOINT, "berry_free");
     h.neighbour_joint = mj_name2id(m, mjOBJ_JOINT, "neighbour_free");
@@ -95,8 +94,8 @@ static Handles find_handles(const mjModel *m) {
     return h;
 }
 
-// Gives the swing its period by the joint's inertia, as a long, heavy truss would have, and takes its
-// friction away.
+// Gives the swing its period by the joint's inertia, as a long, heavy truss would have, and takes
+// its friction away.
 static void tune_swing(Env *env) {
     mjModel *m = env->original;
     const Handles *h = &env->h;
@@ -187,7 +186,8 @@ Pose world_command(const Env *env) {
 
 double world_opening(const Env *env) {
     const int *joint = env->h.finger_joint;
-    return env->d->qpos[env->m->jnt_qposadr[joint[0]]] + env->d->qpos[env->m->jnt_qposadr[joint[1]]];
+    return env->d->qpos[env->m->jnt_qposadr[joint[0]]] +
+           env->d->qpos[env->m->jnt_qposadr[joint[1]]];
 }
 
 void world_berry(const Env *env, double centre[3]) {
@@ -214,7 +214,8 @@ bool world_holds_berry(const Env *env) {
     const mjData *d = env->d;
     bool touches[2] = {false, false};
     for (int i = 0; i < d->ncon; i++) {
-        int a = env->m->geom_bodyid[d->contact[i].geom1], b = env->m->geom_bodyid[d->contact[i].geom2];
+        int a = env->m->geom_bodyid[d->contact[i].geom1],
+            b = env->m->geom_bodyid[d->contact[i].geom2];
         for (int k = 0; k < 2; k++) {
             int finger = env->h.finger_body[k];
             if ((a == finger && b == env->h.berry) || (b == finger && a == env->h.berry)) {
@@ -278,13 +279,15 @@ static void limit_command(const Env *env, const double *action, double seconds, 
     mju_sub3(way, action, from);
     double distance = mju_norm3(way), most = fastest * seconds;
     if (distance > most) mju_scl3(way, way, most / distance);
-    Pose now = world_command(env), goal = pose_from_vector(action), relative = pose_relative(&now, &goal);
+    Pose now = world_command(env), goal = pose_from_vector(action),
+         relative = pose_relative(&now, &goal);
     double v[6];
     pose_to_vector(&relative, v);
     memcpy(axis, v + 3, 3 * sizeof *axis);
     *turn = fmin(mju_normalize3(axis), fastest_turn * seconds);
     double wanted = fmin(fmax(action[6], 0), ENV_OPENING);
-    double least = env->opening - fastest_finger * seconds, greatest = env->opening + fastest_finger * seconds;
+    double least = env->opening - fastest_finger * seconds,
+           greatest = env->opening + fastest_finger * seconds;
     *opening = fmin(fmax(wanted, least), greatest);
 }
 

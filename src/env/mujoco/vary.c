@@ -127,7 +127,7 @@ static void vary_berries(Env *env, RngStream *rng, double pivot[3]) {
     hang_berry(env, pivot, task->stem, angle, rate, h->swing_joint, h->berry_joint);
 
     double side = rng_double(rng) < 0.5 ? -1 : 1;
-    double beside = swings ? vary_between(rng, 0.13, 0.16) : vary_between(rng, 0.078, 0.095);
+    double beside = swings ? vary_between(rng, 0.17, 0.19) : vary_between(rng, 0.078, 0.095);
     double at[3] = {pivot[0] + side * beside, pivot[1] + vary_between(rng, 0.01, 0.03), 0};
     at[2] = pivot[2] - task->stem - BERRY_CENTRE + NEIGHBOUR_STEM + vary_between(rng, 0.0, 0.035);
     move_body(m, m->body_parentid[h->neighbour_stem], at[0], at[1], at[2]);

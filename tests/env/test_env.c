@@ -14,6 +14,10 @@
 
 #include <cmocka.h>
 
+#ifdef TACT_MUJOCO
+#include "env/mujoco/internal.h"
+#endif
+
 enum { SIZE = 64, PIXELS = SIZE * SIZE * 3 };
 static const char *const tasks[2] = {"strawberry", "strawberry_swing"};
 
@@ -163,6 +167,27 @@ static void test_idle_and_random_fail(void **unused) {
     }
 }
 
+// The berry weighs 0.2 N and its stem bears 4 N; the pull grows slowly, for a jerk is more than its
+// force.
+static void test_strength_of_the_stem(void **unused) {
+    (void)unused;
+    Env *env = open_env("strawberry");
+#ifdef TACT_MUJOCO
+    const double force[2] = {3.6, 4.0};
+    for (int i = 0; i < 2; i++) {
+        double state[ENV_DIM];
+        reset(env, 6);
+        observe(env, state, NULL);
+        for (int k = 1; k <= 40; k++) {
+            env->d->xfrc_applied[6 * env->h.berry + 2] = -force[i] * fmin(1, k / 30.0);
+            step(env, state);
+        }
+        assert_string_equal(env_outcome(env), i ? "berry dropped" : "on the stem");
+    }
+#endif
+    env_close(&env);
+}
+
 // Held but not pulled, the stem stays whole; pulled, it tears.
 static void test_stem_tears_under_force_only(void **unused) {
     (void)unused;
@@ -272,6 +297,7 @@ int main(void) {
         cmocka_unit_test(test_berry_in_sight),
         cmocka_unit_test(test_expert_picks),
         cmocka_unit_test(test_idle_and_random_fail),
+        cmocka_unit_test(test_strength_of_the_stem),
         cmocka_unit_test(test_stem_tears_under_force_only),
         cmocka_unit_test(test_limits_and_refusals),
         cmocka_unit_test(test_pictures_leave_the_camera_alone),

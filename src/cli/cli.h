@@ -16,6 +16,7 @@ int cmd_eval(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_sample(int argc, char **argv);
+int cmd_sim(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 
 // Prints an error's line to stderr, control characters replaced, and returns `code`.

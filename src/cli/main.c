@@ -11,6 +11,7 @@ const Command commands[] = {
      "show a dataset, what a policy sees at a frame, statistics, or a checkpoint"},
     {"convert", cmd_convert, "write a checkpoint as plain ACT for LeRobot, or as tact"},
     {"sample", cmd_sample, "write a small synthetic dataset to try things with"},
+    {"sim", cmd_sim, "record a scripted expert in a simulated task, or count its successes"},
     {"bench", cmd_bench, "measure the speed of training on this machine"},
 };
 const int command_count = sizeof(commands) / sizeof(commands[0]);

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# Finds MuJoCo and EGL; add_env_sources gives the environments of src/env their engine where both are
+# there, and where not, a stand-in that says what to install.
+option(TACT_MUJOCO "Simulated environments, where MuJoCo and EGL are found" ON)
+if(TACT_MUJOCO)
+  find_library(MUJOCO_LIBRARY mujoco)
+  find_path(MUJOCO_INCLUDE_DIR mujoco/mujoco.h)
+  find_path(EGL_INCLUDE_DIR EGL/egl.h)
+  find_library(EGL_LIBRARY EGL)
+endif()
+if(TACT_MUJOCO AND MUJOCO_LIBRARY AND MUJOCO_INCLUDE_DIR AND EGL_LIBRARY AND EGL_INCLUDE_DIR)
+  set(TACT_HAS_MUJOCO TRUE)
+  message(STATUS "MuJoCo: ${MUJOCO_LIBRARY}")
+else()
+  message(STATUS "no MuJoCo or no EGL: --env.type explains itself")
+endif()
+
+function(add_env_sources env)
+  if(TACT_HAS_MUJOCO)
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/env/mujoco/*.c)
+    target_compile_definitions(${env} PUBLIC TACT_MUJOCO)
+    target_include_directories(${env} SYSTEM PUBLIC ${MUJOCO_INCLUDE_DIR} ${EGL_INCLUDE_DIR})
+    target_link_libraries(${env} PUBLIC ${MUJOCO_LIBRARY} ${EGL_LIBRARY})
+  else()
+    set(sources ${CMAKE_SOURCE_DIR}/src/env/absent/env_absent.c)
+  endif()
+  target_sources(${env} PRIVATE ${sources})
+endfunction()

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/cli.h"
+#include "env/env.h"
+#include "env/record.h"
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct Sim {
+    const char *type, *root, *image;
+    int64_t episodes, seed, threads;
+} Sim;
+
+static void print_help(const Option *options, int count) {
+    int types;
+    const EnvSpec *spec = env_types(&types);
+    fputs("usage: tact sim record --env.type=TYPE --root=DIR [--flag=value ...]\n"
+          "       tact sim expert --env.type=TYPE [--flag=value ...]\n\n",
+          stdout);
+    help_wrapped(
+        0, "Simulated tasks with a scripted expert (MuJoCo; no display is needed). `record` "
+           "writes the expert's successful episodes as a LeRobot v3.0 dataset with poses and a "
+           "wrist camera; `expert` counts how often it succeeds. The same seed gives the same "
+           "episode, on any number of threads.");
+    fputs("\ntasks:\n", stdout);
+    for (int i = 0; i < types; i++) {
+        printf("  %s\n", spec[i].type);
+        help_wrapped(6, spec[i].help);
+    }
+    putchar('\n');
+    options_print(options, count);
+}
+
+// "96x128": height, width.
+CHECKED static bool parse_image(const char *text, RecordOptions *r, Error *err) {
+    int end = 0;
+    if (sscanf(text, "%4dx%4d%n", &r->height, &r->width, &end) != 2 || text[end]) {
+        return fail(err, "--image=%s: expected HEIGHTxWIDTH, as in 96x96", text);
+    }
+    if (r->height < 64 || r->width < 64 || r->height > 2048 || r->width > 2048 || r->height % 2 ||
+        r->width % 2) {
+        return fail(err, "--image=%s: choose even sizes, 64x64 to 2048x2048", text);
+    }
+    return true;
+}
+
+CHECKED static bool settle(const Sim *s, bool record, RecordOptions *r, Error *err) {
+    const EnvSpec *spec;
+    if (!s->type) return fail(err, "no --env.type given: which task (tact sim --help lists them)");
+    if (!env_find(s->type, &spec, err)) return false;
+    if (record && !s->root) return fail(err, "no --root=DIR given: where to write the dataset");
+    if (!record && s->root)
+        return fail(err, "--root=%s: `tact sim expert` writes nothing", s->root);
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    *r = (RecordOptions){.type = s->type, .root = s->root, .episodes = s->episodes};
+    r->seed = (uint64_t)s->seed;
+    r->threads = s->threads > 0 ? (int)s->threads : processors > 0 ? (int)processors : 1;
+    if (r->threads > s->episodes) r->threads = (int)s->episodes;
+    return parse_image(s->image, r, err);
+}
+
+static int run(const Sim *s, bool record) {
+    Error err;
+    RecordOptions options;
+    RecordResult result;
+    if (!settle(s, record, &options, &err)) return cli_error(&err, EXIT_USAGE);
+    Progress bar = progress_new();
+    options.progress = progress_count;
+    options.user = &bar;
+    bool ok = env_record(&options, &result, &err);
+    progress_clear(&bar);
+    if (!ok) return cli_error(&err, EXIT_ERROR);
+    if (record) {
+        printf("%s: %lld episodes, %lld frames, seeds %lld to %lld\n", s->root,
+               (long long)result.succeeded, (long long)result.frames, (long long)s->seed,
+               (long long)(s->seed + result.tried - 1));
+    } else {
+        printf("%s: the expert succeeded in %lld of %lld episodes (%.1f %%), seeds %lld to %lld\n",
+               s->type, (long long)result.succeeded, (long long)result.tried,
+               100.0 * (double)result.succeeded / (double)result.tried, (long long)s->seed,
+               (long long)(s->seed + result.tried - 1));
+    }
+    return EXIT_OK;
+}
+
+int cmd_sim(int argc, char **argv) {
+    Sim s = {.image = "96x96", .episodes = 50};
+    const Option options[] = {
+        {"env.type", OPTION_TEXT, &s.type, 0, 0, "the task"},
+        {"root", OPTION_TEXT, &s.root, 0, 0, "directory to write (record); must not exist"},
+        {"episodes", OPTION_INT, &s.episodes, 1, 100000, "to record, or to try"},
+        {"seed", OPTION_INT, &s.seed, 0, INT64_MAX / 2,
+         "of the first episode; the next has one more"},
+        {"image", OPTION_TEXT, &s.image, 0, 0, "HEIGHTxWIDTH of the camera's images, even"},
+        {"threads", OPTION_INT, &s.threads, 0, 256, "simulations at a time; 0: one a processor"},
+    };
+    const int count = sizeof options / sizeof options[0];
+    Error err;
+    if (argc == 0 || cli_wants_help(argc, argv)) {
+        print_help(options, count);
+        return argc == 0 ? EXIT_USAGE : EXIT_OK;
+    }
+    bool record = strcmp(argv[0], "record") == 0;
+    if (!record && strcmp(argv[0], "expert") != 0) {
+        (void)fail(&err,
+                   "sim %s: no such command; there are `tact sim record` and `tact sim expert`",
+                   argv[0]);
+        return cli_error(&err, EXIT_USAGE);
+    }
+    argc--, argv++;
+    if (!options_take(options, count, &argc, argv, &err) ||
+        !options_none_left(options, count, argc, argv, &err)) {
+        return cli_error(&err, EXIT_USAGE);
+    }
+    return run(&s, record);
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/config.h"
+#include "env/env.h"
+#include <stdio.h>
+#include <string.h>
+
+static const char *const names[ENV_DIM] = {"x", "y", "z", "rx", "ry", "rz", "gripper"};
+
+static const EnvSpec types[] = {
+    {
+        .type = "strawberry",
+        .help = "a ripe strawberry hangs still among leaves; pick it, leave its neighbour",
+        .task = "Pick the ripe strawberry.",
+        .fps = 10,
+        .max_steps = 80,
+        .state_dim = ENV_DIM,
+        .action_dim = ENV_DIM,
+        .names = names,
+        .n_cameras = 1,
+        .cameras = {"observation.images.wrist"},
+    },
+    {
+        .type = "strawberry_swing",
+        .help = "the strawberry swings and must be met where it will be; one frame is not enough",
+        .task = "Pick the swinging strawberry.",
+        .fps = 10,
+        .max_steps = 64,
+        .state_dim = ENV_DIM,
+        .action_dim = ENV_DIM,
+        .names = names,
+        .n_cameras = 1,
+        .cameras = {"observation.images.wrist"},
+    },
+};
+enum { COUNT = sizeof types / sizeof types[0] };
+
+const EnvSpec *env_types(int *count) {
+    *count = COUNT;
+    return types;
+}
+
+bool env_find(const char *type, const EnvSpec **out, Error *err) {
+    int nearest = 0;
+    char all[256] = "";
+    for (int i = 0; i < COUNT; i++) {
+        if (strcmp(type, types[i].type) == 0) {
+            *out = &types[i];
+            return true;
+        }
+        if (edit_distance(type, types[i].type) < edit_distance(type, types[nearest].type)) {
+            nearest = i;
+        }
+        size_t n = strlen(all);
+        snprintf(all + n, sizeof all - n, "%s%s", i ? ", " : "", types[i].type);
+    }
+    return fail(err, "--env.type=%s: no such environment; did you mean %s? (there are: %s)", type,
+                types[nearest].type, all);
+}

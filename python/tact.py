@@ -97,7 +97,8 @@ class _Options(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("device", c_char_p), ("dtype", c_char_p), ("threads", c_int),
                 ("dataset", c_char_p), ("n_action_steps", c_int), ("temporal_ensemble_coeff", c_double),
                 ("frame_cache", c_int), ("workspace_min", c_double * 3), ("workspace_max", c_double * 3),
-                ("max_translation", c_double), ("max_rotation", c_double)]
+                ("max_translation", c_double), ("max_rotation", c_double), ("asynchronous", c_int),
+                ("rate_check", c_int), ("chunk_size_threshold", c_double)]
 
 
 class _Camera(ctypes.Structure):
@@ -116,6 +117,10 @@ class _Observation(ctypes.Structure):
 
 class _LimitCounts(ctypes.Structure):
     _fields_ = [("workspace", c_int64), ("translation", c_int64), ("rotation", c_int64)]
+
+
+class _AsyncCounts(ctypes.Structure):
+    _fields_ = [("predictions", c_int64), ("stalls", c_int64), ("delay", c_int), ("longest_delay", c_int)]
 
 
 _Handle = c_void_p
@@ -141,6 +146,8 @@ _FUNCTIONS = {  # name without tact_: (result, arguments)
     "act": (c_int, [_Handle, _Doubles]),
     "predict_chunk": (c_int, [_Handle, _Doubles]),
     "limits": (_LimitCounts, [_Handle]),
+    "async": (_AsyncCounts, [_Handle]),
+    "step_rate": (c_double, [_Handle]),
 }
 
 
@@ -250,6 +257,16 @@ class LimitCounts(NamedTuple):
     rotation: int
 
 
+class AsyncCounts(NamedTuple):
+    """How the asynchronous mode keeps up: chunks that took over, repeated actions; actions left out of the newest
+    chunk because they were past when it came, and the most of any."""
+
+    predictions: int
+    stalls: int
+    delay: int
+    longest_delay: int
+
+
 class Policy:
     """A trained policy. Several are independent; calls of one from several threads wait for each other."""
 
@@ -259,17 +276,21 @@ class Policy:
                  dataset: Optional[os.PathLike | str] = None,
                  workspace_min: Optional[Sequence[float]] = None,
                  workspace_max: Optional[Sequence[float]] = None,
-                 max_translation: Optional[float] = None, max_rotation: Optional[float] = None):
+                 max_translation: Optional[float] = None, max_rotation: Optional[float] = None,
+                 asynchronous: bool = False, rate_check: bool = True,
+                 chunk_size_threshold: Optional[float] = None):
         """path: a training run, a checkpoint, or a pretrained_model directory, of tact or of LeRobot's ACT.
         The settings are those of tact_options in include/tact.h; None: its default."""
         self._handle, self._lib, self._lock = _Handle(), _library(), threading.RLock()
         o = _Options()
         self._lib.tact_options_default(byref(o), ctypes.sizeof(o))
         o.threads, o.frame_cache = threads, int(frame_cache)
+        o.asynchronous, o.rate_check = int(asynchronous), int(rate_check)
         given = {"device": _text(device), "dtype": _text(dtype), "dataset": _text(dataset),
                  "n_action_steps": n_action_steps, "temporal_ensemble_coeff": temporal_ensemble_coeff,
                  "workspace_min": _corner(workspace_min), "workspace_max": _corner(workspace_max),
-                 "max_translation": max_translation, "max_rotation": max_rotation}
+                 "max_translation": max_translation, "max_rotation": max_rotation,
+                 "chunk_size_threshold": chunk_size_threshold}
         for name, value in given.items():
             if value is not None:
                 setattr(o, name, value)
@@ -343,6 +364,13 @@ class Policy:
     def limit_counts(self) -> LimitCounts:
         n = self._get("limits")
         return LimitCounts(n.workspace, n.translation, n.rotation)
+
+    @property
+    def async_counts(self) -> AsyncCounts:
+        n = self._get("async")
+        return AsyncCounts(n.predictions, n.stalls, n.delay, n.longest_delay)
+
+    step_rate = property(lambda self: self._get("step_rate"), doc="Observations a second, as they come; 0: too few.")
 
     # ---- private
 

@@ -14,6 +14,8 @@ int main(void) {
     AT(tact_options, temporal_ensemble_coeff), AT(tact_options, frame_cache);
     AT(tact_options, workspace_min), AT(tact_options, workspace_max);
     AT(tact_options, max_translation), AT(tact_options, max_rotation);
+    AT(tact_options, asynchronous), AT(tact_options, rate_check);
+    AT(tact_options, chunk_size_threshold);
     SIZE(tact_camera);
     AT(tact_camera, name), AT(tact_camera, height), AT(tact_camera, width);
     SIZE(tact_image);
@@ -25,5 +27,8 @@ int main(void) {
     SIZE(tact_limit_counts);
     AT(tact_limit_counts, workspace), AT(tact_limit_counts, translation);
     AT(tact_limit_counts, rotation);
+    SIZE(tact_async_counts);
+    AT(tact_async_counts, predictions), AT(tact_async_counts, stalls), AT(tact_async_counts, delay);
+    AT(tact_async_counts, longest_delay);
     return 0;
 }

@@ -5,7 +5,8 @@ import ctypes
 import tact
 
 STRUCTS = {"options": tact._Options, "camera": tact._Camera, "image": tact._Image,
-           "observation": tact._Observation, "limit_counts": tact._LimitCounts}
+           "observation": tact._Observation, "limit_counts": tact._LimitCounts,
+           "async_counts": tact._AsyncCounts}
 for name, struct in STRUCTS.items():
     print(f"tact_{name} {ctypes.sizeof(struct)}")
     for field, *_ in struct._fields_:

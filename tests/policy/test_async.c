@@ -307,20 +307,23 @@ static void whole_chunks_are_predicted_in_between(void **state) {
     tact_close(&p);
 }
 
+// Two threads may meet in the allocator, which then carves one of oneDNN's small blocks anew instead of giving
+// out the last one again: once, not every step.
 static void nothing_grows_after_the_first_step(void **state) {
+    enum { STEPS_SEEN = 40, SMALL = 1024 };
     const Tests *t = *state;
     tact_options o = asynchronous();
     tact_policy *p = open_policy(t->scene, &o);
     double action[ACTION];
     size_t before = 0;
     look(t->scene, 3);
-    for (int i = 0; i < 14; i++) {
+    for (int i = 0; i < STEPS_SEEN; i++) {
         WORKS(p, tact_step(p, &t->scene->seen, action));
         if (p->worker.busy) worker_wait(&p->worker); // it takes small blocks while it computes
         if (i == 0) before = mallinfo2().uordblks;
     }
     assert_true(tact_async(p).predictions > 3);
-    assert_int_equal(mallinfo2().uordblks, before);
+    assert_true(mallinfo2().uordblks <= before + SMALL);
     tact_close(&p);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/file.h"
 #include "cli/cli.h"
+#include "eval/closed_loop.h"
 #include "eval/report.h"
 #include <limits.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 typedef struct Eval {
     const char *policy, *env, *root, *repo_id, *episodes, *device, *dtype, *output;
     int64_t stride, threads, arm;
+    int64_t n_episodes, max_videos, seed, n_action_steps; // of a simulation
     bool all, json;
     CameraFlags camera;
     TrainConfig config; // holds the parsed dataset.* flags
@@ -18,8 +20,15 @@ typedef struct Eval {
 } Eval;
 
 static void print_help(const Option *options, int count) {
-    fputs("usage: tact eval --policy.path=CHECKPOINT --dataset.root=DIR [--flag=value ...]\n\n",
+    fputs("usage: tact eval --policy.path=CHECKPOINT --dataset.root=DIR [--flag=value ...]\n"
+          "       tact eval --policy.path=CHECKPOINT --env.type=TASK [--flag=value ...]\n\n",
           stdout);
+    help_wrapped(
+        0, "With --env.type: lets a policy act in a simulated task, in episodes of seeds that no "
+           "recording has seen if --seed is not among its own. Prints the success rate with its "
+           "95 % interval and writes report.html, eval.json and videos of the first episodes and "
+           "of failures. With --dataset.root:");
+    putchar('\n');
     help_wrapped(
         0,
         "Shows a policy recorded episodes as a robot would, frame by frame, and holds what it "
@@ -66,15 +75,16 @@ CHECKED static bool name_output(Eval *e, time_t now, Error *err) {
 CHECKED static bool settle(Eval *e, int argc, char **argv, const Option *options, int count,
                            Error *err) {
     if (!options_none_left(options, count, argc, argv, err)) return false;
-    if (e->env)
-        return fail(err,
-                    "--env.type=%s: evaluation in a simulation is not in this build; give "
-                    "--dataset.root for recorded episodes",
-                    e->env);
     if (!e->policy)
         return fail(err, "no policy given; name a training run or a checkpoint with --policy.path");
+    if (e->env && (e->root || e->repo_id))
+        return fail(err, "--env.type and --dataset.root: give one of them");
+    if (e->env) return true;
     if (!e->root && !e->repo_id)
-        return fail(err, "no dataset given; name its folder with --dataset.root=DIR");
+        return fail(
+            err,
+            "nothing to evaluate on given; name a dataset's folder with --dataset.root=DIR or a "
+            "simulated task with --env.type=TASK");
     if (e->episodes && !field_set(&e->config, field_find("dataset.episodes"), e->episodes, err))
         return false;
     if (e->config.dataset.episodes.values && e->all)
@@ -145,8 +155,52 @@ CHECKED static bool run(Eval *e, ReportOptions *report, Error *err) {
     return ok;
 }
 
+// ---- in a simulation ----------------------------------------------------------------------------
+
+CHECKED static bool write_closed_loop(const Eval *e, const ClosedLoopResult *r, Error *err) {
+    char path[4096 + 32];
+    json_t *numbers = closed_loop_to_json(r);
+    snprintf(path, sizeof path, "%s/eval.json", e->directory);
+    bool ok = json_write(path, numbers, 1, err);
+    snprintf(path, sizeof path, "%s/report.html", e->directory);
+    ok = ok && closed_loop_report(path, r, e->policy, err);
+    if (ok && e->json) {
+        char *text = json_text(numbers, 1);
+        puts(text);
+        mem_free(text);
+    } else if (ok) {
+        closed_loop_print(r, stdout);
+        printf("\n%s\n", path);
+    }
+    json_decref(numbers);
+    return ok;
+}
+
+CHECKED static bool run_closed_loop(Eval *e, time_t now, Error *err) {
+    Progress bar = progress_new();
+    ClosedLoopResult result = {0};
+    bool ok = name_output(e, now, err) && make_output(e, err);
+    const ClosedLoopOptions options = {.policy_path = e->policy,
+                                       .env_type = e->env,
+                                       .device = e->device,
+                                       .dtype = e->dtype,
+                                       .threads = (int)e->threads,
+                                       .episodes = e->n_episodes,
+                                       .seed = (uint64_t)e->seed,
+                                       .n_action_steps = (int)e->n_action_steps,
+                                       .videos = e->max_videos ? e->directory : NULL,
+                                       .max_videos = e->max_videos,
+                                       .progress = progress_count,
+                                       .user = &bar};
+    ok = ok && eval_closed_loop(&options, &result, err);
+    progress_clear(&bar);
+    ok = ok && write_closed_loop(e, &result, err);
+    closed_loop_free(&result);
+    return ok;
+}
+
 int cmd_eval(int argc, char **argv) {
-    Eval e = {0};
+    Eval e = {.n_episodes = 50, .max_videos = 3, .seed = 100000};
     const Option options[] = {
         {"policy.path", OPTION_TEXT, &e.policy, 0, 0,
          "training run, checkpoint or pretrained_model"},
@@ -175,7 +229,14 @@ int cmd_eval(int argc, char **argv) {
         {"eval.camera_mount", OPTION_TEXT, &e.camera.mount, 0, 0,
          "gripper (default): moves with the end effector; base: stands still"},
         {"eval.camera_arm", OPTION_INT, &e.arm, 1, 64, "the arm a gripper's camera is on, from 1"},
-        {"env.type", OPTION_TEXT, &e.env, 0, 0, "evaluation in a simulation; not in this build"},
+        {"env.type", OPTION_TEXT, &e.env, 0, 0,
+         "the simulated task to act in (tact sim lists them)"},
+        {"eval.n_episodes", OPTION_INT, &e.n_episodes, 1, 1000000, "episodes in the simulation"},
+        {"eval.max_videos", OPTION_INT, &e.max_videos, 0, 1000,
+         "of the first episodes, and as many more of failures"},
+        {"seed", OPTION_INT, &e.seed, 0, INT64_MAX, "of the first episode; the next has one more"},
+        {"policy.n_action_steps", OPTION_INT, &e.n_action_steps, 0, 100000,
+         "actions of a chunk that are executed in the simulation; 0: as the policy was configured"},
     };
     const int count = sizeof options / sizeof options[0];
     e.arm = 1;
@@ -191,7 +252,7 @@ int cmd_eval(int argc, char **argv) {
         !settle(&e, argc, argv, options, count, &err) ||
         !camera_from_flags(&e.camera, &report.camera, &err)) {
         code = cli_error(&err, EXIT_USAGE);
-    } else if (!run(&e, &report, &err)) {
+    } else if (!(e.env ? run_closed_loop(&e, report.now, &err) : run(&e, &report, &err))) {
         code = cli_error(&err, EXIT_ERROR);
     }
     train_config_free(&e.config);

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "eval/closed_loop.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "env/env.h"
+#include "eval/html.h"
+#include "formats/video.h"
+#include "tact.h"
+#include <math.h>
+#include <string.h>
+
+enum { VIDEO_HEIGHT = 240, VIDEO_WIDTH = 320, VIDEO_GOP = 10, VIDEO_CRF = 32 };
+
+void wilson_interval(int64_t successes, int64_t n, double *low, double *high) {
+    const double z = 1.959963984540054;
+    double p = (double)successes / (double)n, z2 = z * z / (double)n;
+    double centre = (p + z2 / 2) / (1 + z2);
+    double half = z / (1 + z2) * sqrt(p * (1 - p) / (double)n + z2 / (4 * (double)n));
+    *low = fmax(0, centre - half);
+    *high = fmin(1, centre + half);
+}
+
+// ---- opening ------------------------------------------------------------------------------------
+
+typedef struct Loop {
+    const ClosedLoopOptions *options;
+    Env *env;
+    const EnvSpec *spec;
+    tact_policy *policy;
+    uint8_t *frames[ENV_MAX_CAMERAS];
+    tact_image images[ENV_MAX_CAMERAS];
+    uint8_t *picture; // of a video
+    int64_t failures_filmed;
+} Loop;
+
+CHECKED static bool open_policy(Loop *l, Error *err) {
+    const ClosedLoopOptions *o = l->options;
+    tact_options t;
+    tact_options_default(&t, sizeof t);
+    t.device = o->device;
+    t.dtype = o->dtype;
+    t.threads = o->threads;
+    t.n_action_steps = o->n_action_steps;
+    t.rate_check = 0; // the simulation waits for the policy
+    return tact_open(o->policy_path, &t, &l->policy) == TACT_OK ||
+           fail(err, "%s", tact_message(NULL));
+}
+
+static const char *plain_name(const char *camera) {
+    const char *dot = strrchr(camera, '.');
+    return dot ? dot + 1 : camera;
+}
+
+// The environment's camera gives images of the size that the policy was trained on.
+CHECKED static bool check_fit(const Loop *l, Error *err) {
+    const tact_policy *p = l->policy;
+    int n = tact_camera_count(p);
+    if (tact_action_size(p) != ENV_DIM || (tact_state_size(p) && tact_state_size(p) != ENV_DIM))
+        return fail(err,
+                    "%s: has %zu values of state and %zu of action; --env.type=%s has %d of both",
+                    l->options->policy_path, tact_state_size(p), tact_action_size(p), l->spec->type,
+                    ENV_DIM);
+    for (int i = 0; i < n; i++) {
+        const char *wanted = plain_name(tact_camera_at(p, i).name);
+        bool found = false;
+        for (int c = 0; c < l->spec->n_cameras; c++)
+            found = found || strcmp(wanted, plain_name(l->spec->cameras[c])) == 0;
+        if (!found)
+            return fail(err, "%s: wants a camera \"%s\", which --env.type=%s does not have",
+                        l->options->policy_path, wanted, l->spec->type);
+    }
+    return true;
+}
+
+CHECKED static bool open_loop(Loop *l, Error *err) {
+    const ClosedLoopOptions *o = l->options;
+    if (!env_find(o->env_type, &l->spec, err) || !open_policy(l, err) || !check_fit(l, err))
+        return false;
+    tact_camera camera = tact_camera_at(l->policy, 0);
+    int height = camera.name ? camera.height : 96, width = camera.name ? camera.width : 96;
+    if (!env_open(o->env_type, height, width, &l->env, err)) return false;
+    for (int c = 0; c < l->spec->n_cameras; c++) {
+        l->frames[c] = NEW(uint8_t, (int64_t)height * width * 3);
+        l->images[c] = (tact_image){l->spec->cameras[c], l->frames[c], height, width, 0};
+    }
+    l->picture = NEW(uint8_t, VIDEO_HEIGHT * VIDEO_WIDTH * 3);
+    return true;
+}
+
+static void close_loop(Loop *l) {
+    env_close(&l->env);
+    tact_close(&l->policy);
+    for (int c = 0; c < ENV_MAX_CAMERAS; c++) mem_free(l->frames[c]);
+    mem_free(l->picture);
+}
+
+// ---- episodes -----------------------------------------------------------------------------------
+
+CHECKED static bool film(Loop *l, VideoWriter *video, Error *err) {
+    return !video || (env_render(l->env, "scene", VIDEO_HEIGHT, VIDEO_WIDTH, l->picture, err) &&
+                      video_writer_add(video, l->picture, err));
+}
+
+CHECKED static bool one_step(Loop *l, Error *err) {
+    double state[ENV_DIM], action[ENV_DIM];
+    tact_observation seen = {.state = state,
+                             .state_size = tact_state_size(l->policy) ? ENV_DIM : 0,
+                             .images = l->images,
+                             .n_images = l->spec->n_cameras};
+    if (!env_observe(l->env, state, l->frames, err)) return false;
+    if (tact_step(l->policy, &seen, action) != TACT_OK)
+        return fail(err, "%s", tact_message(l->policy));
+    return env_step(l->env, action, err);
+}
+
+CHECKED static bool run_episode(Loop *l, ClosedLoopEpisode *e, VideoWriter *video, Error *err) {
+    if (!env_reset(l->env, e->seed, err)) return false;
+    if (tact_reset(l->policy) != TACT_OK) return fail(err, "%s", tact_message(l->policy));
+    bool ok = film(l, video, err);
+    while (ok && !env_done(l->env)) ok = one_step(l, err) && film(l, video, err);
+    e->success = env_success(l->env);
+    e->outcome = env_outcome(l->env);
+    e->steps = env_steps(l->env);
+    return ok;
+}
+
+CHECKED static bool filmed_episode(Loop *l, ClosedLoopEpisode *e, Error *err) {
+    char path[4096];
+    VideoWriter *video;
+    snprintf(e->video, sizeof e->video, "episode_%06llu.mp4", (unsigned long long)e->seed);
+    snprintf(path, sizeof path, "%s/%s", l->options->videos, e->video);
+    if (!video_writer_open(path, NULL, VIDEO_HEIGHT, VIDEO_WIDTH, l->spec->fps, VIDEO_GOP,
+                           VIDEO_CRF, &video, err))
+        return false;
+    if (run_episode(l, e, video, err)) return video_writer_close(video, err);
+    video_writer_abort(video);
+    return false;
+}
+
+// A failure is only known when it is over; the same seed is the same episode, so it is run once
+// more.
+CHECKED static bool next_episode(Loop *l, int64_t i, ClosedLoopEpisode *e, Error *err) {
+    const ClosedLoopOptions *o = l->options;
+    e->seed = o->seed + (uint64_t)i;
+    if (o->videos && i < o->max_videos) return filmed_episode(l, e, err);
+    if (!run_episode(l, e, NULL, err)) return false;
+    if (!o->videos || e->success || l->failures_filmed >= o->max_videos) return true;
+    l->failures_filmed++;
+    return filmed_episode(l, e, err);
+}
+
+bool eval_closed_loop(const ClosedLoopOptions *o, ClosedLoopResult *out, Error *err) {
+    Loop l = {.options = o};
+    *out = (ClosedLoopResult){.episodes = NEW(ClosedLoopEpisode, o->episodes)};
+    bool ok = open_loop(&l, err);
+    double steps = 0;
+    for (int64_t i = 0; ok && i < o->episodes; i++) {
+        ClosedLoopEpisode *e = &out->episodes[i];
+        ok = next_episode(&l, i, e, err);
+        if (!ok) break;
+        out->count++;
+        out->succeeded += e->success;
+        steps += e->steps;
+        if (o->progress) o->progress(o->user, i + 1, o->episodes);
+    }
+    if (ok) {
+        out->env_type = l.spec->type;
+        out->mean_steps = steps / (double)out->count;
+        wilson_interval(out->succeeded, out->count, &out->low, &out->high);
+    }
+    close_loop(&l);
+    if (!ok) closed_loop_free(out);
+    return ok;
+}
+
+void closed_loop_free(ClosedLoopResult *r) {
+    mem_free(r->episodes);
+    *r = (ClosedLoopResult){0};
+}
+
+// ---- what comes of it ---------------------------------------------------------------------------
+
+json_t *closed_loop_to_json(const ClosedLoopResult *r) {
+    json_t *episodes = json_array();
+    for (int64_t i = 0; i < r->count; i++) {
+        const ClosedLoopEpisode *e = &r->episodes[i];
+        json_t *one = json_pack("{s:I, s:b, s:s, s:i}", "seed", (json_int_t)e->seed, "success",
+                                e->success, "outcome", e->outcome, "steps", e->steps);
+        if (e->video[0]) json_object_set_new(one, "video", json_string(e->video));
+        json_array_append_new(episodes, one);
+    }
+    // pc_success is LeRobot's name and unit.
+    return json_pack("{s:s, s:I, s:I, s:f, s:[f, f], s:f, s:o}", "env_type", r->env_type,
+                     "n_episodes", (json_int_t)r->count, "successes", (json_int_t)r->succeeded,
+                     "pc_success", 100.0 * (double)r->succeeded / (double)r->count, "pc_success_95",
+                     100 * r->low, 100 * r->high, "mean_steps", r->mean_steps, "episodes",
+                     episodes);
+}
+
+void closed_loop_print(const ClosedLoopResult *r, FILE *out) {
+    fprintf(out,
+            "%s: %lld of %lld episodes succeeded, %.1f %% (95 %%: %.1f to %.1f), %.1f steps on "
+            "average\n",
+            r->env_type, (long long)r->succeeded, (long long)r->count,
+            100.0 * (double)r->succeeded / (double)r->count, 100 * r->low, 100 * r->high,
+            r->mean_steps);
+    for (int64_t i = 0; i < r->count; i++)
+        if (!r->episodes[i].success)
+            fprintf(out, "  seed %llu: %s after %d steps\n",
+                    (unsigned long long)r->episodes[i].seed, r->episodes[i].outcome,
+                    r->episodes[i].steps);
+}
+
+static const char page_style[] =
+    ":root{color-scheme:light dark}body{font:16px/1.5 "
+    "system-ui,sans-serif;max-width:60rem;margin:2rem auto;"
+    "padding:0 "
+    "1rem}h1{font-size:1.4rem}.rate{font-size:3rem;font-weight:600}table{border-collapse:collapse}"
+    "td,th{padding:.2rem .8rem .2rem "
+    "0;text-align:left}.bar{height:.6rem;background:#8884;position:relative}"
+    ".bar i{position:absolute;top:0;bottom:0;background:#2a7}.videos{display:grid;gap:1rem;"
+    "grid-template-columns:repeat(auto-fill,minmax(16rem,1fr))}video{width:100%}";
+
+bool closed_loop_report(const char *path, const ClosedLoopResult *r, const char *policy,
+                        Error *err) {
+    AtomicFile f;
+    if (!atomic_open(&f, path, err)) return false;
+    FILE *s = f.stream;
+    fprintf(s,
+            "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport "
+            "content=\"width=device-width\"><title>%s</title><style>%s</style><h1>",
+            r->env_type, page_style);
+    html_text(s, policy);
+    fprintf(s,
+            " in %s</h1><p class=rate>%.0f %%</p><p>%lld of %lld episodes succeeded; with 95 %% "
+            "confidence "
+            "the rate lies between %.1f and %.1f %%.</p><div class=bar><i "
+            "style=\"left:%.1f%%;width:%.1f%%\">"
+            "</i></div><p>%.1f steps an episode on average.</p><h2>Videos</h2><div class=videos>",
+            r->env_type, 100.0 * (double)r->succeeded / (double)r->count, (long long)r->succeeded,
+            (long long)r->count, 100 * r->low, 100 * r->high, 100 * r->low,
+            100 * (r->high - r->low), r->mean_steps);
+    for (int64_t i = 0; i < r->count; i++)
+        if (r->episodes[i].video[0])
+            fprintf(s,
+                    "<figure><video controls loop muted src=\"%s\"></video><figcaption>seed %llu: "
+                    "%s, %d "
+                    "steps</figcaption></figure>",
+                    r->episodes[i].video, (unsigned long long)r->episodes[i].seed,
+                    r->episodes[i].outcome, r->episodes[i].steps);
+    fputs("</div><h2>Episodes</h2><table><tr><th>seed<th>outcome<th>steps</tr>", s);
+    for (int64_t i = 0; i < r->count; i++)
+        fprintf(s, "<tr><td>%llu<td>%s<td>%d</tr>", (unsigned long long)r->episodes[i].seed,
+                r->episodes[i].outcome, r->episodes[i].steps);
+    fputs("</table></html>\n", s);
+    return atomic_commit(&f, err);
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// A policy in a simulated task: episodes from seeds it has not seen, through include/tact.h,
+// counted.
+#ifndef TACT_EVAL_CLOSED_LOOP_H
+#define TACT_EVAL_CLOSED_LOOP_H
+
+#include "base/error.h"
+#include "formats/json.h"
+#include <stdint.h>
+#include <stdio.h>
+
+typedef struct ClosedLoopOptions {
+    const char *policy_path, *env_type;
+    const char *device, *dtype; // NULL: the defaults of tact_options
+    int threads;
+    int64_t episodes;
+    uint64_t seed;      // of the first episode; the next has seed + 1
+    int n_action_steps; // 0: as the policy was configured
+    const char *videos; // existing directory for MP4 files, or NULL
+    int64_t max_videos; // of the first episodes; as many again of failures after them
+    void (*progress)(void *user, int64_t done, int64_t total); // NULL allowed
+    void *user;
+} ClosedLoopOptions;
+
+typedef struct ClosedLoopEpisode {
+    uint64_t seed;
+    bool success;
+    const char *outcome; // env_outcome, static
+    int steps;
+    char video[64]; // file name below options.videos, or ""
+} ClosedLoopEpisode;
+
+typedef struct ClosedLoopResult {
+    const char *env_type; // static
+    int64_t count, succeeded;
+    double low, high;            // of the success rate: 95 %, Wilson's interval
+    double mean_steps;           // of all episodes
+    ClosedLoopEpisode *episodes; // (count)
+} ClosedLoopResult;
+
+// Wilson's score interval of a share, z = 1.96 (Wilson, "Probable inference, the law of succession,
+// and statistical inference", 1927). n of at least 1.
+void wilson_interval(int64_t successes, int64_t n, double *low, double *high);
+
+// Error: what the environment or the policy says; a policy whose camera or vectors are not the
+// environment's is refused.
+CHECKED bool eval_closed_loop(const ClosedLoopOptions *options, ClosedLoopResult *out, Error *err);
+void closed_loop_free(ClosedLoopResult *r);             // a zeroed struct is allowed
+json_t *closed_loop_to_json(const ClosedLoopResult *r); // new reference
+void closed_loop_print(const ClosedLoopResult *r, FILE *out);
+// One HTML page that needs nothing beside it but the videos. Whole or not at all.
+CHECKED bool closed_loop_report(const char *path, const ClosedLoopResult *r, const char *policy,
+                                Error *err);
+
+#endif

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -178,4 +179,13 @@ void path_parent(char *out, size_t size, const char *path) {
     if (!slash) snprintf(out, size, ".");
     else if (slash == out) out[1] = 0;
     else *slash = 0;
+}
+
+bool make_temporary_dir(char *out, size_t size, const char *place, Error *err) {
+    const char *tmp = getenv("TMPDIR");
+    if (!place) place = tmp && *tmp ? tmp : "/tmp";
+    int n = snprintf(out, size, "%s/tact-XXXXXX", place);
+    if (n < (int)size && mkdtemp(out)) return true;
+    out[0] = '\0';
+    return fail_errno(err, "%s: cannot make a temporary directory in it", place);
 }

@@ -35,6 +35,9 @@ void atomic_abort(AtomicFile *f);
 
 // Creates a directory and its parents.
 CHECKED bool make_dirs(const char *path, Error *err);
+// A new, empty directory for this run alone, below `place`, or, with NULL, below $TMPDIR or /tmp. Its path into
+// out (size bytes); "" after a failure.
+CHECKED bool make_temporary_dir(char *out, size_t size, const char *place, Error *err);
 // Removes a directory tree. A tree that is not there is no error.
 CHECKED bool remove_tree(const char *path, Error *err);
 // Bytes of all regular files below a directory, links to files followed; 0 when it is not there.

@@ -19,31 +19,13 @@ static uint64_t next64(RngStream *s) {
 enum { LANES = 32 };
 
 static void many_words(uint32_t out[4][LANES], RngKey key, uint64_t block) {
-    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
-    uint32_t k0 = (uint32_t)key.seed, k1 = (uint32_t)(key.seed >> 32);
     for (int i = 0; i < LANES; i++) {
-        c0[i] = (uint32_t)(block + (uint64_t)i);
-        c1[i] = (uint32_t)((block + (uint64_t)i) >> 32);
-        c2[i] = key.site;
-        c3[i] = key.step;
+        out[0][i] = (uint32_t)(block + (uint64_t)i);
+        out[1][i] = (uint32_t)((block + (uint64_t)i) >> 32);
+        out[2][i] = key.site;
+        out[3][i] = key.step;
     }
-    for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < LANES; i++) {
-            uint64_t p0 = (uint64_t)0xD2511F53u * c0[i], p1 = (uint64_t)0xCD9E8D57u * c2[i];
-            c0[i] = (uint32_t)(p1 >> 32) ^ c1[i] ^ k0;
-            c1[i] = (uint32_t)p1;
-            c2[i] = (uint32_t)(p0 >> 32) ^ c3[i] ^ k1;
-            c3[i] = (uint32_t)p0;
-        }
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
-    for (int i = 0; i < LANES; i++) {
-        out[0][i] = c0[i];
-        out[1][i] = c1[i];
-        out[2][i] = c2[i];
-        out[3][i] = c3[i];
-    }
+    philox_rounds(out[0], out[1], out[2], out[3], LANES, key.seed);
 }
 
 void rng_doubles(RngStream *s, double *out, int64_t n) {
@@ -74,8 +56,22 @@ double rng_double(RngStream *s) {
     return (double)(next64(s) >> 11) * 0x1p-53;
 }
 
+// u in [0, 1), so that the logarithm is finite.
+static double normal_of(double u, double v) {
+    return sqrt(-2.0 * log(1.0 - u)) * cos(6.283185307179586 * v);
+}
+
 double rng_normal(RngStream *s) {
-    double u = 1.0 - rng_double(s); // in (0, 1]: the logarithm is finite
-    double v = rng_double(s);
-    return sqrt(-2.0 * log(u)) * cos(6.283185307179586 * v);
+    double u = rng_double(s), v = rng_double(s);
+    return normal_of(u, v);
+}
+
+void rng_normals(RngStream *s, double *out, int64_t n) {
+    enum { AT_ONCE = 512 };
+    double x[2 * AT_ONCE];
+    for (int64_t i = 0; i < n; i += AT_ONCE) {
+        int64_t some = n - i < AT_ONCE ? n - i : AT_ONCE;
+        rng_doubles(s, x, 2 * some);
+        for (int64_t k = 0; k < some; k++) out[i + k] = normal_of(x[2 * k], x[2 * k + 1]);
+    }
 }

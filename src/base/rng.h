@@ -22,21 +22,29 @@ typedef struct RngKey {
     uint32_t site; // which use within the step; every use has its own
 } RngKey;
 
-RNG_INLINE void philox4x32(uint32_t out[4], uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,
+// The ten rounds on `lanes` counters (c0[i], c1[i], c2[i], c3[i]) side by side, in place: with a constant number
+// of lanes the compiler makes vectors of them.
+RNG_INLINE void philox_rounds(uint32_t *c0, uint32_t *c1, uint32_t *c2, uint32_t *c3, int lanes,
                               uint64_t key) {
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
     for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)0xD2511F53u * c0;
-        uint64_t p1 = (uint64_t)0xCD9E8D57u * c2;
-        uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-        uint32_t n2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-        c1 = (uint32_t)p1;
-        c3 = (uint32_t)p0;
-        c0 = n0;
-        c2 = n2;
+        for (int i = 0; i < lanes; i++) {
+            uint64_t p0 = (uint64_t)0xD2511F53u * c0[i], p1 = (uint64_t)0xCD9E8D57u * c2[i];
+            uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1[i] ^ k0;
+            uint32_t n2 = (uint32_t)(p0 >> 32) ^ c3[i] ^ k1;
+            c1[i] = (uint32_t)p1;
+            c3[i] = (uint32_t)p0;
+            c0[i] = n0;
+            c2[i] = n2;
+        }
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
+}
+
+RNG_INLINE void philox4x32(uint32_t out[4], uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,
+                              uint64_t key) {
+    philox_rounds(&c0, &c1, &c2, &c3, 1, key);
     out[0] = c0;
     out[1] = c1;
     out[2] = c2;
@@ -69,5 +77,7 @@ double rng_normal(RngStream *s);
 // The next n of rng_double, faster; s moves on by them. s->next must be even, as it is where only whole
 // numbers of two words were taken before.
 void rng_doubles(RngStream *s, double *out, int64_t n);
+// The next n of rng_normal, likewise.
+void rng_normals(RngStream *s, double *out, int64_t n);
 
 #endif

@@ -6,9 +6,6 @@
 #include "model/act.h"
 #include "train/optimizer.h"
 
-// Sorts n values and gives the one that a share q in [0, 1] of them does not exceed (nearest rank).
-double bench_quantile(double *values, int64_t n, double q);
-
 // Milliseconds of a training step: as training goes, and by its parts, each waited for by itself. On
 // a device that computes before its ops return the two are one.
 typedef struct BenchTimings {

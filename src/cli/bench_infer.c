@@ -3,13 +3,13 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/quantile.h"
 #include "cli/bench.h"
 #include "policy/policy.h"
 #include "policy/runtime.h" // the handle's device, for the table of ops
 #include "tact.h"
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -45,14 +45,7 @@ CHECKED static bool write_random(const TrainConfig *config, const char *dir, Err
 }
 
 CHECKED static bool random_policy(const TrainConfig *config, char dir[POLICY_PATH], Error *err) {
-    const char *tmp = getenv("TMPDIR");
-    snprintf(dir, POLICY_PATH, "%s/tact-bench-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(dir)) {
-        bool ok = fail_errno(err, "%s: cannot make a temporary directory", dir);
-        dir[0] = 0;
-        return ok;
-    }
-    return write_random(config, dir, err);
+    return make_temporary_dir(dir, POLICY_PATH, NULL, err) && write_random(config, dir, err);
 }
 
 // ---- steps --------------------------------------------------------------------------------------
@@ -102,9 +95,12 @@ CHECKED static bool time_steps(tact_policy *p, Scene *s, int64_t steps, BenchLat
         ok = step(p, s, err);
         if (i >= 0) ms[i] = 1e3 * (clock_seconds() - start);
     }
-    out->p50 = bench_quantile(ms, steps, 0.5);
-    out->p95 = bench_quantile(ms, steps, 0.95);
-    out->p99 = bench_quantile(ms, steps, 0.99);
+    if (ok) {
+        sort_doubles(ms, steps);
+        out->p50 = quantile(ms, steps, 0.5);
+        out->p95 = quantile(ms, steps, 0.95);
+        out->p99 = quantile(ms, steps, 0.99);
+    }
     mem_free(ms);
     return ok;
 }

@@ -8,7 +8,6 @@
 #include "cli/cli.h"
 #include "train/train.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { NO_CACHE, COLD, WARM, PASSES };
@@ -121,16 +120,7 @@ CHECKED static bool run_pass(LoaderBench *b, Pass *out, bool fill, Error *err) {
 }
 
 CHECKED static bool run_passes(LoaderBench *b, Error *err) {
-    const char *place = b->config.dataset.frame_cache_dir, *tmp = getenv("TMPDIR");
-    snprintf(b->dir, sizeof b->dir, "%s/tact-bench-XXXXXX",
-             place         ? place
-             : tmp && *tmp ? tmp
-                           : "/tmp");
-    if (!mkdtemp(b->dir)) {
-        fail_errno(err, "%s: cannot make it", b->dir);
-        b->dir[0] = 0;
-        return false;
-    }
+    if (!make_temporary_dir(b->dir, sizeof b->dir, b->config.dataset.frame_cache_dir, err)) return false;
     if (!run_pass(b, &b->passes[NO_CACHE], false, err)) return false;
     open_cache(b);
     if (!b->cache) return true;

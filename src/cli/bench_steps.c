@@ -1,38 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/quantile.h"
 #include "cli/bench.h"
 #include "train/step.h"
 #include <math.h>
-#include <stdlib.h>
 
 // On a device that works beside the host: steps before the first that counts, while it tries out
 // algorithms, records the step and raises its clock, and steps of the split.
 enum { CARD_WARM_UP = 10, CARD_SPLIT_STEPS = 20 };
 
-static int compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double bench_quantile(double *values, int64_t n, double q) {
-    qsort(values, (size_t)n, sizeof *values, compare_doubles);
-    int64_t rank = (int64_t)ceil(q * (double)n);
-    return values[rank > 0 ? rank - 1 : 0];
-}
-
-static double median(double *values, int64_t n) {
-    qsort(values, (size_t)n, sizeof *values, compare_doubles);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
-
 // Sorts the steps.
 static void summarize(double *step, int64_t n, BenchTimings *out) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += step[i];
-    out->step_ms = median(step, n);
-    out->p10_ms = step[(n - 1) / 10];
-    out->p90_ms = step[(n - 1) - (n - 1) / 10];
+    sort_doubles(step, n);
+    out->step_ms = quantile(step, n, 0.5);
+    out->p10_ms = quantile(step, n, 0.1);
+    out->p90_ms = quantile(step, n, 0.9);
     out->mean_ms = sum / (double)n;
 }
 
@@ -69,9 +54,11 @@ CHECKED static bool run_serial(Act *act, Optimizer *optimizer, const ActInput *i
     if (ok) {
         summarize(step, steps, out);
         out->serial_ms = out->step_ms;
-        out->forward_ms = median(forward, steps);
-        out->backward_ms = median(backward, steps);
-        out->optimizer_ms = median(update, steps);
+        double *parts[] = {forward, backward, update};
+        for (int i = 0; i < 3; i++) sort_doubles(parts[i], steps);
+        out->forward_ms = quantile(forward, steps, 0.5);
+        out->backward_ms = quantile(backward, steps, 0.5);
+        out->optimizer_ms = quantile(update, steps, 0.5);
     }
     mem_free(all);
     return ok && device_check(d, err) && check_loss(out->loss, err);

@@ -110,21 +110,19 @@ CHECKED static bool check_camera(const Eval *e, CameraModel *camera, Error *err)
     return ok;
 }
 
-CHECKED static bool write_all(const Eval *e, const EvalResult *r, const ReportOptions *report,
-                              Error *err) {
+static const char *path_of(const Eval *e, const char *name, char out[4096 + 32]) {
+    snprintf(out, 4096 + 32, "%s/%s", e->directory, name);
+    return out;
+}
+
+// eval.json, and its text to stdout with --json. Takes over numbers.
+CHECKED static bool write_numbers(const Eval *e, json_t *numbers, Error *err) {
     char path[4096 + 32];
-    json_t *numbers = eval_to_json(r);
-    snprintf(path, sizeof path, "%s/eval.json", e->directory);
-    bool ok = json_write(path, numbers, 1, err);
-    snprintf(path, sizeof path, "%s/report.html", e->directory);
-    ok = ok && report_write(path, r, report, err);
+    bool ok = json_write(path_of(e, "eval.json", path), numbers, 1, err);
     if (ok && e->json) {
         char *text = json_text(numbers, 1);
         puts(text);
         mem_free(text);
-    } else if (ok) {
-        eval_print(r, stdout);
-        printf("\n%s\n", path);
     }
     json_decref(numbers);
     return ok;
@@ -150,31 +148,18 @@ CHECKED static bool run(Eval *e, ReportOptions *report, Error *err) {
     bool ok = name_output(e, report->now, err) && check_camera(e, &report->camera, err) &&
               make_output(e, err) && eval_open_loop(&options, &result, err);
     progress_clear(&bar);
-    ok = ok && write_all(e, &result, report, err);
+    char page[4096 + 32];
+    ok = ok && report_write(path_of(e, "report.html", page), &result, report, err) &&
+         write_numbers(e, eval_to_json(&result), err);
+    if (ok && !e->json) {
+        eval_print(&result, stdout);
+        printf("\n%s\n", page);
+    }
     eval_free(&result);
     return ok;
 }
 
 // ---- in a simulation ----------------------------------------------------------------------------
-
-CHECKED static bool write_closed_loop(const Eval *e, const ClosedLoopResult *r, Error *err) {
-    char path[4096 + 32];
-    json_t *numbers = closed_loop_to_json(r);
-    snprintf(path, sizeof path, "%s/eval.json", e->directory);
-    bool ok = json_write(path, numbers, 1, err);
-    snprintf(path, sizeof path, "%s/report.html", e->directory);
-    ok = ok && closed_loop_report(path, r, e->policy, err);
-    if (ok && e->json) {
-        char *text = json_text(numbers, 1);
-        puts(text);
-        mem_free(text);
-    } else if (ok) {
-        closed_loop_print(r, stdout);
-        printf("\n%s\n", path);
-    }
-    json_decref(numbers);
-    return ok;
-}
 
 CHECKED static bool run_closed_loop(Eval *e, time_t now, Error *err) {
     Progress bar = progress_new();
@@ -194,7 +179,13 @@ CHECKED static bool run_closed_loop(Eval *e, time_t now, Error *err) {
                                        .user = &bar};
     ok = ok && eval_closed_loop(&options, &result, err);
     progress_clear(&bar);
-    ok = ok && write_closed_loop(e, &result, err);
+    char page[4096 + 32];
+    ok = ok && closed_loop_report(path_of(e, "report.html", page), &result, e->policy, err) &&
+         write_numbers(e, closed_loop_to_json(&result), err);
+    if (ok && !e->json) {
+        closed_loop_print(&result, stdout);
+        printf("\n%s\n", page);
+    }
     closed_loop_free(&result);
     return ok;
 }

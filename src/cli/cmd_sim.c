@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "env/env.h"
 #include "env/record.h"
+#include "eval/closed_loop.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,14 +72,17 @@ static int run(const Sim *s, bool record) {
     progress_clear(&bar);
     if (!ok) return cli_error(&err, EXIT_ERROR);
     if (record) {
-        printf("%s: %lld episodes, %lld frames, seeds %lld to %lld\n", s->root,
+        printf("%s: %lld episodes, %lld frames, seeds %lld to %lld, %lld of them left out\n", s->root,
                (long long)result.succeeded, (long long)result.frames, (long long)s->seed,
-               (long long)(s->seed + result.tried - 1));
+               (long long)(s->seed + result.tried - 1), (long long)(result.tried - result.succeeded));
     } else {
-        printf("%s: the expert succeeded in %lld of %lld episodes (%.1f %%), seeds %lld to %lld\n",
+        double low, high;
+        wilson_interval(result.succeeded, result.tried, &low, &high);
+        printf("%s: the expert succeeded in %lld of %lld episodes, %.1f %% (95 %%: %.1f to %.1f), seeds "
+               "%lld to %lld\n",
                s->type, (long long)result.succeeded, (long long)result.tried,
-               100.0 * (double)result.succeeded / (double)result.tried, (long long)s->seed,
-               (long long)(s->seed + result.tried - 1));
+               100.0 * (double)result.succeeded / (double)result.tried, 100 * low, 100 * high,
+               (long long)s->seed, (long long)(s->seed + result.tried - 1));
     }
     return EXIT_OK;
 }

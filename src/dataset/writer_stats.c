@@ -1,32 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataset/writer_internal.h"
 
+#include "base/quantile.h"
 #include <math.h>
-#include <stdlib.h>
 
 const char *const quantile_names[N_QUANTILES] = {"q01", "q10", "q50", "q90", "q99"};
 static const double quantiles[N_QUANTILES] = {0.01, 0.10, 0.50, 0.90, 0.99};
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 ValueStats value_stats(double *values, int64_t n) {
     ValueStats s = {0};
     if (n == 0) return s;
-    qsort(values, (size_t)n, sizeof *values, by_value);
+    sort_doubles(values, n);
     s.min = values[0];
     s.max = values[n - 1];
     for (int64_t i = 0; i < n; i++) s.mean += values[i] / (double)n;
     double variance = 0;
     for (int64_t i = 0; i < n; i++) variance += (values[i] - s.mean) * (values[i] - s.mean);
     s.std = sqrt(variance / (double)n);
-    for (int q = 0; q < N_QUANTILES; q++) {
-        double rank = quantiles[q] * (double)(n - 1);
-        int64_t below = (int64_t)rank, above = below + 1 < n ? below + 1 : below;
-        s.quantiles[q] = values[below] + (rank - (double)below) * (values[above] - values[below]);
-    }
+    for (int q = 0; q < N_QUANTILES; q++) s.quantiles[q] = quantile(values, n, quantiles[q]);
     return s;
 }
 

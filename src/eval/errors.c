@@ -3,22 +3,9 @@
 
 #include "pose/pose.h"
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 // ---- statistics ---------------------------------------------------------------------------------
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double quantile(const double *sorted, int64_t n, double q) {
-    double at = (double)(n - 1) * q;
-    int64_t below = (int64_t)at;
-    if (below >= n - 1) return sorted[n - 1];
-    return sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
-}
 
 Summary summarize(double *values, int64_t n) {
     Summary s = {0, NAN, NAN, NAN, NAN, NAN};
@@ -29,7 +16,7 @@ Summary summarize(double *values, int64_t n) {
         values[s.count++] = values[i];
     }
     if (s.count == 0) return s;
-    qsort(values, (size_t)s.count, sizeof *values, ascending);
+    sort_doubles(values, s.count);
     s.mean = sum / (double)s.count;
     s.median = quantile(values, s.count, 0.5);
     s.p95 = quantile(values, s.count, 0.95);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/quantile.h"
 #include <stdint.h>
 
 // ---- statistics ---------------------------------------------------------------------------------
@@ -17,9 +18,6 @@ typedef struct Summary {
 
 // Of the values that are not NaN. Puts them in order, in place, to the front.
 Summary summarize(double *values, int64_t n);
-// The q-quantile (0 to 1) of n >= 1 values in ascending order, linear between neighbours: the
-// position of q is (n - 1) q, as in numpy.
-double quantile(const double *sorted, int64_t n, double q);
 
 // ---- measures -----------------------------------------------------------------------------------
 typedef enum MeasureKind {

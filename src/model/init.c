@@ -15,16 +15,12 @@ static void fill_uniform(float *out, int64_t n, double bound, RngStream *rng) {
     }
 }
 
-// Box-Muller, as rng_normal does it: of two words each, so of two of rng_double's numbers.
 static void fill_normal(float *out, int64_t n, double deviation, RngStream *rng) {
     double x[AT_ONCE];
-    for (int64_t i = 0; i < n; i += AT_ONCE / 2) {
-        int64_t some = n - i < AT_ONCE / 2 ? n - i : AT_ONCE / 2;
-        rng_doubles(rng, x, 2 * some);
-        for (int64_t k = 0; k < some; k++) {
-            double normal = sqrt(-2.0 * log(1.0 - x[2 * k])) * cos(6.283185307179586 * x[2 * k + 1]);
-            out[i + k] = (float)(deviation * normal);
-        }
+    for (int64_t i = 0; i < n; i += AT_ONCE) {
+        int64_t some = n - i < AT_ONCE ? n - i : AT_ONCE;
+        rng_normals(rng, x, some);
+        for (int64_t k = 0; k < some; k++) out[i + k] = (float)(deviation * x[k]);
     }
 }
 

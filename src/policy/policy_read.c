@@ -115,15 +115,21 @@ CHECKED static bool check_finite(const char *path, const char *name, const float
                         path, (long long)at, name);
 }
 
+// Float32 values can be read where they lie in the file.
+static bool lies_as_floats(const SafetensorsEntry *e) {
+    return e->type == ST_F32 && (uintptr_t)e->data % sizeof(float) == 0;
+}
+
 CHECKED static bool read_param(const char *path, const Params *params, const Param *q,
                                const SafetensorsEntry *e, bool check_only, Error *err) {
     if (!check_shape(path, q, e, err)) return false;
-    float *values = mem_alloc((size_t)q->count * sizeof *values);
+    float *copy = lies_as_floats(e) ? NULL : mem_alloc((size_t)q->count * sizeof *copy);
     Error why;
-    bool ok = (safetensors_copy_f32(e, values, q->count, &why) || fail(err, "%s: %s", path, why.text)) &&
-              check_finite(path, e->name, values, q->count, err);
+    bool ok = !copy || safetensors_copy_f32(e, copy, q->count, &why) || fail(err, "%s: %s", path, why.text);
+    const float *values = copy ? copy : e->data;
+    ok = ok && check_finite(path, e->name, values, q->count, err);
     if (ok && !check_only) param_set(params, q, values);
-    mem_free(values);
+    mem_free(copy);
     return ok;
 }
 
@@ -228,7 +234,7 @@ static bool can_map(const char *dir, const Device *d, const Safetensors *s) {
     for (int i = 0; i < safetensors_count(s); i++) {
         const SafetensorsEntry *e = safetensors_entry(s, i);
         if (is_no_weight(e->name)) continue;
-        if (e->type != ST_F32 || (uintptr_t)e->data % sizeof(float) != 0) return false;
+        if (!lies_as_floats(e)) return false;
     }
     return true;
 }
@@ -237,22 +243,11 @@ static const float *where_mapped(const void *user, const Param *q) {
     return safetensors_find(user, q->name)->data;
 }
 
-// All parameters are there and have their shapes.
-CHECKED static bool check_entries(const Safetensors *s, const char *path, const Params *list, Error *err) {
-    for (int i = 0; i < list->count; i++) {
-        const Param *q = &list->list[i];
-        const SafetensorsEntry *e = safetensors_find(s, q->name);
-        if (!e) return fail(err, "%s: tensor \"%s\" is missing", path, q->name);
-        if (!check_shape(path, q, e, err) || !check_finite(path, e->name, e->data, q->count, err))
-            return false;
-    }
-    return check_names(s, path, list, err);
-}
-
 CHECKED static bool map_params(Policy *p, const char *path, Device *d, Error *err) {
     const Safetensors *s = p->mapped;
     Params list = {0};
-    bool ok = params_list(&list, &p->config.policy, err) && check_entries(s, path, &list, err);
+    bool ok = params_list(&list, &p->config.policy, err) &&
+              read_all(s, path, &list, false, (WeightsOptions){.check_only = true}, err);
     const char *first = NULL, *end = NULL;
     for (int i = 0; ok && i < list.count; i++) {
         const SafetensorsEntry *e = safetensors_find(s, list.list[i].name);

@@ -26,6 +26,17 @@ holds "same weights" cmp -s "$run/000006/pretrained_model/model.safetensors" \
 accepts "another seed" "${train[@]}" --output_dir="$WORK/other" --steps=6 --seed=5
 holds "another seed, other losses" test "$(losses "$WORK/run")" != "$(losses "$WORK/other")"
 
+# At bfloat16 the same run takes nearly the same way: 2 % of each loss, and not the same digits.
+accepts "float32" "${train[@]}" --output_dir="$WORK/whole" --steps=6
+if "${train[@]}" --output_dir="$WORK/half" --steps=6 --policy.dtype=bfloat16 >/dev/null 2>"$WORK/err"; then
+    holds "bfloat16 as float32" awk 'NR == FNR { want[NR] = $2; next } { d = $2 - want[FNR]; d = d < 0 ? -d : d
+        if (!(d <= 0.02 * want[FNR])) bad = 1; n++ } END { exit !(n == 6 && !bad) }' \
+        <(losses "$WORK/whole") <(losses "$WORK/half")
+    holds "bfloat16 is another arithmetic" test "$(losses "$WORK/half")" != "$(losses "$WORK/whole")"
+elif ! grep -q 'no bfloat16 instructions' "$WORK/err"; then
+    bad "bfloat16: $(tail -n 1 "$WORK/err")"
+fi
+
 accepts "plain ACT at T=1" "${train[@]}" --output_dir="$WORK/one" --steps=2 --policy.obs_state_horizon=1 \
     --policy.temporal_pos_embed=none --policy.pose_repr=none
 holds "type act" grep -q '"type": "act"' "$WORK/one/checkpoints/last/pretrained_model/config.json"

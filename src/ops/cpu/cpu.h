@@ -60,6 +60,12 @@ void cpu_gemm(Device *d, char ta, char tb, int64_t m, int64_t n, int64_t k, floa
 // Per-thread scratch of at least `floats`; false (and failed) without memory.
 bool cpu_scratch(Device *d, size_t floats);
 
+// image.c: planes of h x w pixels with `lanes` channels each.
+struct Pool {
+    int64_t planes, lanes, h, w, out_h, out_w;
+    uint8_t *from; // which of the nine positions gave the maximum; NULL when not training
+};
+
 void cpu_conv_ops(Device *d);
 void cpu_pool_ops(Device *d);
 void cpu_image_ops(Device *d);

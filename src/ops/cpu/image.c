@@ -8,6 +8,7 @@
 #include <string.h>
 
 static int64_t lanes_of(Device *d, int64_t channels) {
+    if (cpu_bf16(d)) return channels;
     return cpu_blocked(cpu_of(d), channels) ? cpu_of(d)->block : 1;
 }
 
@@ -75,11 +76,6 @@ void cpu_image_ops(Device *d) {
 }
 
 // ---- pooling ----------------------------------------------------------------------------------
-
-struct Pool {
-    int64_t planes, lanes, h, w, out_h, out_w;
-    uint8_t *from; // which of the nine positions gave the maximum; NULL when not training
-};
 
 static Pool *pool_new(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, bool train) {
     Pool *p = NEW(Pool, 1);

@@ -3,8 +3,6 @@
 #include "ops/cpu/cpu.h"
 #include "ops/cpu/vector.h"
 
-#include "base/memory.h"
-
 static bf16 *halves_of(Tensor t) {
     return t.data;
 }
@@ -92,28 +90,6 @@ void cpu_add_halves(Device *d, Tensor y, Tensor a, Tensor b) {
 
 // ---- pooling ------------------------------------------------------------------------------------
 
-struct Pool {
-    int64_t n, c, h, w, out_h, out_w;
-    uint8_t *from; // which of the nine positions gave the maximum; NULL when not training
-};
-
-static Pool *pool_new(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, bool train) {
-    Pool *p = NEW(Pool, 1);
-    *p = (Pool){.n = n, .c = c, .h = h, .w = w, .out_h = (h - 1) / 2 + 1, .out_w = (w - 1) / 2 + 1};
-    if (!train) return p;
-    p->from = mem_try((size_t)(n * c * p->out_h * p->out_w));
-    if (p->from) return p;
-    device_fail(d, "max pooling: no memory for %ld images", (long)n);
-    mem_free(p);
-    return NULL;
-}
-
-static void pool_free(Device *d, Pool *p) {
-    (void)d;
-    if (p) mem_free(p->from);
-    mem_free(p);
-}
-
 enum { LANES = 32 }; // channels at a time
 
 // One output pixel's channels [0, lanes) of one image.
@@ -125,7 +101,7 @@ static void pool_pixel(const Pool *p, const bf16 *in, int64_t oy, int64_t ox, in
     for (int i = 0; i < 9; i++) {
         int64_t y = 2 * oy - 1 + i / 3, x = 2 * ox - 1 + i % 3;
         if (y < 0 || y >= p->h || x < 0 || x >= p->w) continue;
-        const bf16 *v = in + (y * p->w + x) * p->c;
+        const bf16 *v = in + (y * p->w + x) * p->lanes;
         for (int64_t l = 0; l < lanes; l++) {
             float value = float_of_bf16(v[l]);
             at[l] = value > best[l] ? (uint8_t)i : at[l];
@@ -139,13 +115,13 @@ static void pool_pixel(const Pool *p, const bf16 *in, int64_t oy, int64_t ox, in
 static void pool_forward(Device *d, Pool *p, Tensor yt, Tensor xt) {
     if (!p) return;
 #pragma omp parallel for collapse(2) num_threads(d->threads)
-    for (int64_t n = 0; n < p->n; n++)
+    for (int64_t n = 0; n < p->planes; n++)
         for (int64_t oy = 0; oy < p->out_h; oy++)
             for (int64_t ox = 0; ox < p->out_w; ox++)
-                for (int64_t c = 0; c < p->c; c += LANES) {
-                    int64_t lanes = p->c - c < LANES ? p->c - c : LANES;
-                    int64_t out = ((n * p->out_h + oy) * p->out_w + ox) * p->c + c;
-                    pool_pixel(p, halves_of(xt) + n * p->h * p->w * p->c + c, oy, ox, lanes,
+                for (int64_t c = 0; c < p->lanes; c += LANES) {
+                    int64_t lanes = p->lanes - c < LANES ? p->lanes - c : LANES;
+                    int64_t out = ((n * p->out_h + oy) * p->out_w + ox) * p->lanes + c;
+                    pool_pixel(p, halves_of(xt) + n * p->h * p->w * p->lanes + c, oy, ox, lanes,
                                halves_of(yt) + out, p->from ? p->from + out : NULL);
                 }
 }
@@ -156,7 +132,7 @@ static void unpool_pixel(const Pool *p, const bf16 *dy, int64_t n, int64_t y, in
     float sum[LANES] = {0};
     for (int64_t oy = y / 2; oy <= (y + 1) / 2 && oy < p->out_h; oy++)
         for (int64_t ox = x / 2; ox <= (x + 1) / 2 && ox < p->out_w; ox++) {
-            int64_t at = ((n * p->out_h + oy) * p->out_w + ox) * p->c + c;
+            int64_t at = ((n * p->out_h + oy) * p->out_w + ox) * p->lanes + c;
             uint8_t here = (uint8_t)((y - 2 * oy + 1) * 3 + x - 2 * ox + 1);
             for (int64_t l = 0; l < lanes; l++)
                 sum[l] += p->from[at + l] == here ? float_of_bf16(dy[at + l]) : 0;
@@ -167,12 +143,12 @@ static void unpool_pixel(const Pool *p, const bf16 *dy, int64_t n, int64_t y, in
 static void pool_backward(Device *d, Pool *p, Tensor dx, Tensor dy) {
     if (!p) return;
 #pragma omp parallel for collapse(2) num_threads(d->threads)
-    for (int64_t n = 0; n < p->n; n++)
+    for (int64_t n = 0; n < p->planes; n++)
         for (int64_t y = 0; y < p->h; y++)
             for (int64_t x = 0; x < p->w; x++)
-                for (int64_t c = 0; c < p->c; c += LANES)
-                    unpool_pixel(p, halves_of(dy), n, y, x, c, p->c - c < LANES ? p->c - c : LANES,
-                                 halves_of(dx) + ((n * p->h + y) * p->w + x) * p->c + c);
+                for (int64_t c = 0; c < p->lanes; c += LANES)
+                    unpool_pixel(p, halves_of(dy), n, y, x, c, p->lanes - c < LANES ? p->lanes - c : LANES,
+                                 halves_of(dx) + ((n * p->h + y) * p->w + x) * p->lanes + c);
 }
 
 void cpu_bf16_image_ops(Device *d) {
@@ -183,8 +159,6 @@ void cpu_bf16_image_ops(Device *d) {
     d->tokens_from_image = tokens_from_image;
     d->image_from_tokens = image_from_tokens;
     d->relu_backward = relu_backward;
-    d->pool_new = pool_new;
-    d->pool_free = pool_free;
     d->pool_forward = pool_forward;
     d->pool_backward = pool_backward;
 }

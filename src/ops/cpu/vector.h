@@ -45,32 +45,18 @@ static inline uint16_t bf16_of_float(float x) {
 
 enum { DROPOUT_CHUNK = 32 }; // columns made at a time: eight counters in step
 
-// scale[i] = 0 or 1/(1-p) for columns [chunk*32, chunk*32 + 32) of a row. The rounds of Philox are
-// those of base/rng.h, on eight counters side by side.
+// scale[i] = 0 or 1/(1-p) for columns [chunk*32, chunk*32 + 32) of a row: eight counters side by side.
 static inline void dropout_scales(float scale[DROPOUT_CHUNK], Dropout drop, uint32_t row,
                                   uint32_t chunk) {
     enum { LANES = 8 };
     uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
-    uint32_t k0 = (uint32_t)drop.key.seed, k1 = (uint32_t)(drop.key.seed >> 32);
     for (int i = 0; i < LANES; i++) {
         c0[i] = chunk * LANES + (uint32_t)i;
         c1[i] = row;
         c2[i] = drop.key.site;
         c3[i] = drop.key.step;
     }
-    for (int round = 0; round < 10; round++) {
-        for (int i = 0; i < LANES; i++) {
-            uint64_t p0 = (uint64_t)0xD2511F53u * c0[i], p1 = (uint64_t)0xCD9E8D57u * c2[i];
-            uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1[i] ^ k0;
-            uint32_t n2 = (uint32_t)(p0 >> 32) ^ c3[i] ^ k1;
-            c1[i] = (uint32_t)p1;
-            c3[i] = (uint32_t)p0;
-            c0[i] = n0;
-            c2[i] = n2;
-        }
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
+    philox_rounds(c0, c1, c2, c3, LANES, drop.key.seed);
     float keep = 1.0f / (1.0f - drop.p);
     for (int i = 0; i < LANES; i++) {
         scale[4 * i + 0] = rng_unit(c0[i]) >= drop.p ? keep : 0.0f;

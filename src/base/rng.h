@@ -22,14 +22,20 @@ typedef struct RngKey {
     uint32_t site; // which use within the step; every use has its own
 } RngKey;
 
-// The ten rounds on `lanes` counters (c0[i], c1[i], c2[i], c3[i]) side by side, in place: with a constant number
+enum { PHILOX_ROUNDS = 10 };
+#define PHILOX_M0 0xD2511F53u // multipliers
+#define PHILOX_M1 0xCD9E8D57u
+#define PHILOX_K0 0x9E3779B9u // added to the key from round to round
+#define PHILOX_K1 0xBB67AE85u
+
+// The rounds on `lanes` counters (c0[i], c1[i], c2[i], c3[i]) side by side, in place: with a constant number
 // of lanes the compiler makes vectors of them.
 RNG_INLINE void philox_rounds(uint32_t *c0, uint32_t *c1, uint32_t *c2, uint32_t *c3, int lanes,
                               uint64_t key) {
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-    for (int round = 0; round < 10; round++) {
+    for (int round = 0; round < PHILOX_ROUNDS; round++) {
         for (int i = 0; i < lanes; i++) {
-            uint64_t p0 = (uint64_t)0xD2511F53u * c0[i], p1 = (uint64_t)0xCD9E8D57u * c2[i];
+            uint64_t p0 = (uint64_t)PHILOX_M0 * c0[i], p1 = (uint64_t)PHILOX_M1 * c2[i];
             uint32_t n0 = (uint32_t)(p1 >> 32) ^ c1[i] ^ k0;
             uint32_t n2 = (uint32_t)(p0 >> 32) ^ c3[i] ^ k1;
             c1[i] = (uint32_t)p1;
@@ -37,8 +43,8 @@ RNG_INLINE void philox_rounds(uint32_t *c0, uint32_t *c1, uint32_t *c2, uint32_t
             c0[i] = n0;
             c2[i] = n2;
         }
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
+        k0 += PHILOX_K0;
+        k1 += PHILOX_K1;
     }
 }
 

@@ -61,13 +61,14 @@ static float softmax_row(float *s, int64_t n) {
     return top + logf(sum);
 }
 
-// out = p * mask; out may be p.
-static void drop_row(float *out, const float *p, int64_t n, Dropout drop, int64_t row) {
+// a and b times the row's dropout mask, in place; b may be NULL.
+static void drop_row(float *a, float *b, int64_t n, Dropout drop, int64_t row) {
     float scale[DROPOUT_CHUNK];
     for (int64_t at = 0; at < n; at += DROPOUT_CHUNK) {
         int64_t m = n - at < DROPOUT_CHUNK ? n - at : DROPOUT_CHUNK;
         dropout_scales(scale, drop, (uint32_t)row, (uint32_t)(at / DROPOUT_CHUNK));
-        for (int64_t j = 0; j < m; j++) out[at + j] = p[at + j] * scale[j];
+        for (int64_t j = 0; j < m; j++) a[at + j] *= scale[j];
+        for (int64_t j = 0; b && j < m; j++) b[at + j] *= scale[j];
     }
 }
 
@@ -80,7 +81,7 @@ static void head_forward(Device *d, const Head *a, float *o, int64_t so, float *
         for (int64_t i = 0; i < n; i++) {
             float *row = s + i * a->Lk;
             lse[first + i] = softmax_row(row, a->Lk);
-            if (drop.p > 0) drop_row(row, row, a->Lk, drop, a->row0 + first + i);
+            if (drop.p > 0) drop_row(row, NULL, a->Lk, drop, a->row0 + first + i);
         }
         cpu_gemm(d, 'N', 'N', n, a->dh, a->Lk, 1, s, a->Lk, a->v, a->sv, 0, o + first * so, so);
     }
@@ -120,12 +121,8 @@ static void score_gradients(const Head *a, const HeadGrads *g, int64_t first, in
 #pragma omp simd
         for (int64_t j = 0; j < a->Lk; j++)
             pr[j] = pr[j] == -INFINITY ? 0 : exp_fast(pr[j] - lse);
-        if (drop.p > 0) {
-            drop_row(mr, pr, a->Lk, drop, a->row0 + first + i);
-            drop_row(gr, gr, a->Lk, drop, a->row0 + first + i);
-        } else {
-            memcpy(mr, pr, (size_t)a->Lk * sizeof(float));
-        }
+        memcpy(mr, pr, (size_t)a->Lk * sizeof(float));
+        if (drop.p > 0) drop_row(mr, gr, a->Lk, drop, a->row0 + first + i);
 #pragma omp simd
         for (int64_t j = 0; j < a->Lk; j++) gr[j] = pr[j] * (gr[j] - delta);
     }

@@ -195,7 +195,7 @@ static void set(const Matmul *p, int which, const void *data) {
         dnnl_memory_set_data_handle(p->args[p->at[which]].memory, (void *)(uintptr_t)data);
 }
 
-void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, const float *bias, float *c) {
+static void multiply(Device *d, const MatmulSpec *s, const void *a, const void *b, const float *bias, float *c) {
     if (d->failed) return;
     Matmul *p = plan_of(d, s, b);
     if (!p) return;
@@ -205,6 +205,39 @@ void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, co
     set(p, C, c);
     set(p, SCRATCH, cpu_of(d)->scratchpad.data);
     cpu_execute(d, "matrix product", p->primitive, p->n, p->args);
+}
+
+static int largest_divisor(int64_t n, int from, int to) {
+    int i = to;
+    while (i >= from && n % i) i--;
+    return i; // from - 1: none
+}
+
+// oneDNN's kernel for matrix units works on blocks of rows, as many as the largest divisor of m from 32 to 64,
+// and within a block on as many as the largest divisor of that up to 16: a block of 59 rows goes row by row, at
+// a seventh of the speed (measured for all m to 420, oneDNN 2.6).
+static bool slow_rows(int64_t m) {
+    int block = largest_divisor(m, 32, 64);
+    return block > 48 && largest_divisor(block, 1, 16) <= 3;
+}
+
+// Rows of the first of two products that are fast: near half of m.
+static int64_t fast_part(int64_t m) {
+    int64_t first = (m / 2 + 15) / 16 * 16;
+    while (first > 16 && (slow_rows(first) || slow_rows(m - first))) first -= 16;
+    return first;
+}
+
+void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, const float *bias, float *c) {
+    if (!s->half || !slow_rows(s->m)) {
+        multiply(d, s, a, b, bias, c);
+        return;
+    }
+    MatmulSpec first = *s, second = *s;
+    first.m = fast_part(s->m);
+    second.m = s->m - first.m;
+    multiply(d, &first, a, b, bias, c);
+    multiply(d, &second, (const bf16 *)a + first.m * (s->ta ? 1 : s->lda), b, bias, c + first.m * s->ldc);
 }
 
 // ---- parameters ---------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import json
 import math
+import resource
 import statistics
 import time
 
@@ -308,6 +309,7 @@ def train(args, precision):
         result |= {"gflop_per_step": flops / 1e9, "gflops": flops / ms / 1e6}
     if args.device == "cuda":
         result["peak_memory_mb"] = torch.cuda.max_memory_allocated() / 1e6
+    result["resident_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3  # the process' largest
     return result
 
 

@@ -19,6 +19,8 @@ void *mem_try(size_t bytes);
 void *mem_try_aligned(size_t bytes, size_t alignment);
 // NULL is allowed.
 void mem_free(void *p);
+// The most memory of this process that was resident at once so far, in bytes.
+size_t mem_most_resident(void);
 // Copy of a string. Free with mem_free.
 char *mem_strdup(const char *s);
 

@@ -11,6 +11,7 @@
 typedef struct BenchTimings {
     double step_ms, p10_ms, p90_ms, mean_ms; // of the steps: median, percentiles, mean
     double serial_ms, forward_ms, backward_ms, optimizer_ms; // medians
+    double resident_mb; // the process' largest resident memory after them
     float loss; // of the last step
 } BenchTimings;
 

@@ -10,7 +10,6 @@
 #include "tact.h"
 #include <math.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -159,8 +158,7 @@ CHECKED static bool run(const TrainConfig *c, const char *path, bool cache, int6
     ok = ok && time_steps(p, &s, steps, cache ? &out->cached : &out->uncached, err);
     if (ok && cache && ops)
         ok = bench_ops(p->device, call_step, &(StepCall){p, &s}, steps, out->ops, &out->n_ops, err);
-    struct rusage usage;
-    if (cache && getrusage(RUSAGE_SELF, &usage) == 0) out->resident_mb = (double)usage.ru_maxrss / 1e3;
+    if (cache) out->resident_mb = (double)mem_most_resident() / 1e6;
     scene_free(&s);
     tact_close(&p);
     return ok;

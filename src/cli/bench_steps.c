@@ -96,13 +96,17 @@ CHECKED static bool run_pipelined(Act *act, Optimizer *optimizer, const ActInput
 
 bool bench_steps(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed, int64_t steps,
                  BenchTimings *out, Error *err) {
-    if (!optimizer->params->device->asynchronous)
-        return run_serial(act, optimizer, in, seed, steps, out, err);
+    if (!optimizer->params->device->asynchronous) {
+        bool ok = run_serial(act, optimizer, in, seed, steps, out, err);
+        out->resident_mb = (double)mem_most_resident() / 1e6;
+        return ok;
+    }
     int64_t few = steps < CARD_SPLIT_STEPS ? steps : CARD_SPLIT_STEPS;
     BenchTimings split;
     if (!run_pipelined(act, optimizer, in, seed, steps, out, err) ||
         !run_serial(act, optimizer, in, seed, few, &split, err))
         return false;
+    out->resident_mb = (double)mem_most_resident() / 1e6;
     out->serial_ms = split.serial_ms;
     out->forward_ms = split.forward_ms;
     out->backward_ms = split.backward_ms;

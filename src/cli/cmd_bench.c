@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "cli/bench.h"
 #include "cli/cli.h"
+#include "model/memory.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ typedef struct Bench {
     Act *act;
     Optimizer optimizer;
     ActInput in;
+    MemoryEstimate estimate;
     void *owned[MAX_CAMERAS + 4];
 } Bench;
 
@@ -88,6 +90,7 @@ CHECKED static bool set_up(Bench *b, Error *err) {
     Precision precision;
     if (!parse_image(b, err) || !precision_named(c->policy.dtype, device, &precision, err) ||
         !device_open(device, precision, c->threads, &b->device, err) ||
+        !estimate_memory(&c->policy, c->batch_size, true, precision, b->device->asynchronous, &b->estimate, err) ||
         !params_init(&b->params, b->device, &c->policy, true, err))
         return false;
     params_initialize(&b->params, (uint64_t)c->seed);
@@ -102,7 +105,7 @@ static void print_result(const Bench *b, const BenchTimings *t, const BenchPeak 
     const TrainConfig *c = &b->config;
     double flops = act_step_flops(b->act), gflops = flops / t->step_ms / 1e6;
     double samples = 1e3 * c->batch_size / t->step_ms;
-    size_t bytes = act_activation_bytes(b->act) + 16 * (size_t)b->params.trainable;
+    const double estimate = (double)b->estimate.total / 1e6;
     if (b->json) {
         json_t *j = json_pack(
             "{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I}", "device", b->device->name,
@@ -130,7 +133,8 @@ static void print_result(const Bench *b, const BenchTimings *t, const BenchPeak 
             {"peak_dx_gflops", peak->dx},
             {"peak_dw_gflops", peak->dw},
             {"copy_gbps", peak->copy_gbps},
-            {"memory_mb", (double)bytes / 1e6},
+            {"estimated_mb", estimate},
+            {"resident_mb", t->resident_mb},
             {"loss", (double)t->loss},
         };
         for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
@@ -153,8 +157,8 @@ static void print_result(const Bench *b, const BenchTimings *t, const BenchPeak 
     printf("  samples/s  %8.2f\n  GFLOP/s    %8.1f of %.1f for a %lld^3 matrix product (%.0f %%)\n",
            samples, gflops, peak->forward, (long long)peak->size, 100 * gflops / peak->forward);
     printf("  copy       %8.1f GB/s read and written\n", peak->copy_gbps);
-    printf("  memory     %8.0f MB for weights, gradients, moments and activations\n",
-           (double)bytes / 1e6);
+    printf("  memory     %8.0f MB resident, %.0f MB estimated beforehand\n", t->resident_mb,
+           estimate);
     if (b->ops) bench_ops_print(ops, n_ops);
 }
 

@@ -6,6 +6,8 @@
 
 // The driver, cuDNN's and cuBLASLt's code and their workspaces, measured nowhere yet: a cautious guess.
 static const size_t cuda_own = (size_t)900 << 20;
+// oneDNN, its scratch and its copies of weights: 310 to 430 MB in trainings of a ResNet-18 (docs/benchmarks.md).
+static const size_t cpu_own = (size_t)350 << 20;
 
 CHECKED static bool run_once(Act *a, bool train, Error *err) {
     if (train) {
@@ -33,7 +35,7 @@ bool estimate_memory(const PolicyConfig *config, int batch, bool train, Precisio
              run_once(act, train, err);
         out->activations = plan_bytes(d) - before;
     }
-    if (cuda) out->device = cuda_own;
+    out->device = cuda ? cuda_own : cpu_own;
     if (cuda && precision == PRECISION_BFLOAT16) out->device += 2 * (size_t)params.trainable;
     out->total = out->weights + out->activations + out->device;
     act_free(act);

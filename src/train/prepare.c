@@ -114,9 +114,9 @@ CHECKED static bool check_memory(Run *r, Error *err) {
     bool cuda = strcmp(d->name, "cuda") == 0;
     MemoryEstimate e;
     if (!estimate_memory(&c->policy, c->batch_size, true, d->precision, cuda, &e, err)) return false;
-    log_info("memory: about %.1f GB (weights, gradients and moments %.2f, a batch of %d %.2f%s)",
+    log_info("memory: about %.1f GB (weights, gradients and moments %.2f, a batch of %d %.2f, the rest the %s)",
              (double)e.total / 1e9, (double)e.weights / 1e9, c->batch_size,
-             (double)e.activations / 1e9, cuda ? ", the rest the device's own" : "");
+             (double)e.activations / 1e9, cuda ? "device's own" : "compute library's");
     size_t left = d->memory_free(d);
     if (left == 0 || e.total <= left) return true;
     int fits = 0;

@@ -14,14 +14,13 @@ typedef struct Plan {
     int n;
     dnnl_exec_arg_t args[MAX_ARGS];
     dnnl_memory_desc_t weights; // layout the primitive chose
-    void *scratchpad;
+    int scratchpad;             // its argument, or 0: none
 } Plan;
 
 // A reorder between OIHW and a primitive's own layout.
 typedef struct Reorder {
     dnnl_primitive_t primitive;
     dnnl_memory_t from, to;
-    bool folded_to; // OIHW is where it goes, not where it comes from
 } Reorder;
 
 struct Conv {
@@ -33,7 +32,7 @@ struct Conv {
     Plan forward, data, dweights;
     Reorder pack, pack_data, unpack;
     void *packed, *packed_data; // in the images' type
-    float *dpacked;
+    size_t dpacked_bytes;       // of the weights' gradients as backward makes them
     Tensor scale, shift;
 };
 
@@ -85,40 +84,38 @@ static void plan_finish(Device *d, const ConvSpec *s, Plan *p, dnnl_primitive_de
     const dnnl_memory_desc_t *pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
     size_t bytes = dnnl_memory_desc_get_size(pad);
     bad(d, s, dnnl_primitive_create(&p->primitive, pd), "create");
-    if (bytes) {
-        p->scratchpad = mem_alloc(bytes);
+    if (bytes && cpu_grow(d, &cpu_of(d)->scratchpad, bytes)) {
+        p->scratchpad = p->n;
         plan_arg(d, p, DNNL_ARG_SCRATCHPAD, pad);
-        dnnl_memory_set_data_handle(p->args[p->n - 1].memory, p->scratchpad);
     }
 }
 
 static void plan_free(Plan *p) {
     for (int i = 0; i < p->n; i++) dnnl_memory_destroy(p->args[i].memory);
     if (p->primitive) dnnl_primitive_destroy(p->primitive);
-    mem_free(p->scratchpad);
 }
 
 static void plan_run(Device *d, const char *what, Plan *p, int n, void *const *data) {
     for (int i = 0; i < n; i++) dnnl_memory_set_data_handle(p->args[i].memory, data[i]);
+    if (p->scratchpad)
+        dnnl_memory_set_data_handle(p->args[p->scratchpad].memory, cpu_of(d)->scratchpad.data);
     cpu_execute(d, what, p->primitive, p->n, p->args);
 }
 
-// data: what the side that is not OIHW holds.
 static void reorder_new(Device *d, const ConvSpec *s, Reorder *r, const dnnl_memory_desc_t *from,
-                        const dnnl_memory_desc_t *to, bool folded_to, void *data) {
-    r->folded_to = folded_to;
+                        const dnnl_memory_desc_t *to) {
     dnnl_engine_t e = cpu_of(d)->engine;
     dnnl_primitive_desc_t pd = NULL;
     if (bad(d, s, dnnl_reorder_primitive_desc_create(&pd, from, e, to, e, NULL), "reorder")) return;
     bad(d, s, dnnl_primitive_create(&r->primitive, pd), "reorder");
     dnnl_primitive_desc_destroy(pd);
-    bad(d, s, dnnl_memory_create(&r->from, from, e, folded_to ? data : DNNL_MEMORY_NONE), "reorder");
-    bad(d, s, dnnl_memory_create(&r->to, to, e, folded_to ? DNNL_MEMORY_NONE : data), "reorder");
+    bad(d, s, dnnl_memory_create(&r->from, from, e, DNNL_MEMORY_NONE), "reorder");
+    bad(d, s, dnnl_memory_create(&r->to, to, e, DNNL_MEMORY_NONE), "reorder");
 }
 
-// One side of the three reorders is OIHW, in memory that all convolutions share.
-static void reorder_run(Device *d, Reorder *r, float *folded) {
-    dnnl_memory_set_data_handle(r->folded_to ? r->to : r->from, folded);
+static void reorder_run(Device *d, Reorder *r, void *from, void *to) {
+    dnnl_memory_set_data_handle(r->from, from);
+    dnnl_memory_set_data_handle(r->to, to);
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, r->from}, {DNNL_ARG_TO, r->to}};
     cpu_execute(d, "weight reorder", r->primitive, 2, args);
 }
@@ -252,10 +249,10 @@ static void conv_free(Device *d, Conv *c) {
     if (!c) return;
     Plan *plans[] = {&c->forward, &c->data, &c->dweights};
     Reorder *reorders[] = {&c->pack, &c->pack_data, &c->unpack};
-    void *owned[] = {c->packed, c->packed_data, c->dpacked};
+    void *owned[] = {c->packed, c->packed_data};
     for (int i = 0; i < 3; i++) plan_free(plans[i]);
     for (int i = 0; i < 3; i++) reorder_free(reorders[i]);
-    for (int i = 0; i < 3; i++) mem_free(owned[i]);
+    for (int i = 0; i < 2; i++) mem_free(owned[i]);
     mem_free(c);
 }
 
@@ -275,15 +272,14 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
     if (d->failed) goto error;
 
     c->packed = mem_alloc(dnnl_memory_desc_get_size(&c->forward.weights));
-    reorder_new(d, &spec, &c->pack, &m.w_plain, &c->forward.weights, false, c->packed);
+    reorder_new(d, &spec, &c->pack, &m.w_plain, &c->forward.weights);
     if (spec.train) {
-        c->dpacked = mem_alloc(dnnl_memory_desc_get_size(&c->dweights.weights));
-        reorder_new(d, &spec, &c->unpack, &c->dweights.weights, &m.w_plain, true, c->dpacked);
+        c->dpacked_bytes = dnnl_memory_desc_get_size(&c->dweights.weights);
+        reorder_new(d, &spec, &c->unpack, &c->dweights.weights, &m.w_plain);
     }
     if (spec.train && spec.need_dx) {
         c->packed_data = mem_alloc(dnnl_memory_desc_get_size(&c->data.weights));
-        reorder_new(d, &spec, &c->pack_data, &m.w_plain, &c->data.weights, false,
-                    c->packed_data);
+        reorder_new(d, &spec, &c->pack_data, &m.w_plain, &c->data.weights);
     }
     if (d->failed) goto error;
     return c;
@@ -304,8 +300,8 @@ static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) 
         float s = f32(scale)[o];
         for (int64_t i = 0; i < row; i++) folded[o * row + i] = f32(w)[o * row + i] * s;
     }
-    reorder_run(d, &c->pack, folded);
-    if (c->packed_data) reorder_run(d, &c->pack_data, folded);
+    reorder_run(d, &c->pack, folded, c->packed);
+    if (c->packed_data) reorder_run(d, &c->pack_data, folded, c->packed_data);
 }
 
 static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {
@@ -321,11 +317,11 @@ static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, T
         void *data[] = {dx.data, c->packed_data, dz.data};
         plan_run(d, "convolution backward data", &c->data, 3, data);
     }
-    void *data[] = {x.data, c->dpacked, dz.data};
-    plan_run(d, "convolution backward weights", &c->dweights, 3, data);
     float *unpacked = cpu_grow(d, &cpu_of(d)->folded, (size_t)c->weights * sizeof *unpacked);
-    if (!unpacked) return;
-    reorder_run(d, &c->unpack, unpacked);
+    float *packed = cpu_grow(d, &cpu_of(d)->gradients, c->dpacked_bytes);
+    if (!unpacked || !packed) return;
+    plan_run(d, "convolution backward weights", &c->dweights, 3, (void *[]){x.data, packed, dz.data});
+    reorder_run(d, &c->unpack, packed, unpacked);
     int64_t row = c->weights / c->spec.out_c;
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t o = 0; o < c->spec.out_c; o++) {

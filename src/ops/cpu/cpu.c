@@ -10,6 +10,7 @@ static void cpu_close(Device *d) {
     Cpu *cpu = cpu_of(d);
     cpu_matmul_free(d);
     mem_free(cpu->folded.data);
+    mem_free(cpu->gradients.data);
     if (cpu->stream) dnnl_stream_destroy(cpu->stream);
     if (cpu->engine) dnnl_engine_destroy(cpu->engine);
     for (int i = 0; cpu->scratch && i < d->threads; i++) mem_free(cpu->scratch[i]);

@@ -31,7 +31,8 @@ typedef struct Cpu {
     Grown factors[2], scratchpad;
     TensorArena packed; // weights that last, in the kernels' order
 
-    Grown folded; // conv.c: weights of one convolution, OIHW
+    Grown folded;    // conv.c: weights of one convolution, OIHW
+    Grown gradients; // and their gradients in the kernel's order
 } Cpu;
 
 static inline Cpu *cpu_of(Device *d) {

@@ -175,6 +175,7 @@ CHECKED static bool run_closed_loop(Eval *e, time_t now, Error *err) {
                                        .n_action_steps = (int)e->n_action_steps,
                                        .videos = e->max_videos ? e->directory : NULL,
                                        .max_videos = e->max_videos,
+                                       .max_failures = e->max_videos,
                                        .progress = progress_count,
                                        .user = &bar};
     ok = ok && eval_closed_loop(&options, &result, err);
@@ -191,7 +192,7 @@ CHECKED static bool run_closed_loop(Eval *e, time_t now, Error *err) {
 }
 
 int cmd_eval(int argc, char **argv) {
-    Eval e = {.n_episodes = 50, .max_videos = 3, .seed = 100000};
+    Eval e = {.n_episodes = 50, .max_videos = 3, .seed = CLOSED_LOOP_SEED};
     const Option options[] = {
         {"policy.path", OPTION_TEXT, &e.policy, 0, 0,
          "training run, checkpoint or pretrained_model"},

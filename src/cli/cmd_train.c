@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 #include "cli/cli.h"
+#include "eval/closed_loop.h"
 #include "train/train.h"
 #include <signal.h>
 #include <stdio.h>
@@ -32,6 +33,40 @@ static void catch_signals(void) {
     sigaction(SIGTERM, &action, NULL);
 }
 
+static bool check_env(void *user, const TrainConfig *c, Error *err) {
+    (void)user;
+    return closed_loop_check(c->env_type, &c->policy, err);
+}
+
+static void show_rollouts(void *user, int64_t done, int64_t total) {
+    Progress *bar = user;
+    if (progress_due(bar, done, total))
+        progress_draw(bar, done, total, "episodes in the simulation");
+}
+
+// With the device and the threads of the training.
+static bool roll_out(void *user, const TrainConfig *c, const char *policy, const char *videos,
+                     TrainRollouts *out, Error *err) {
+    const ClosedLoopOptions options = {.policy_path = policy,
+                                       .env_type = c->env_type,
+                                       .device = c->policy.device,
+                                       .dtype = c->policy.dtype,
+                                       .threads = c->threads,
+                                       .episodes = c->eval_n_episodes,
+                                       .seed = CLOSED_LOOP_SEED,
+                                       .videos = videos,
+                                       .max_videos = c->eval_max_videos,
+                                       .stop = &stop,
+                                       .progress = show_rollouts,
+                                       .user = user};
+    ClosedLoopResult result;
+    if (!eval_closed_loop(&options, &result, err)) return false;
+    *out =
+        (TrainRollouts){result.count, result.succeeded, result.low, result.high, result.mean_steps};
+    closed_loop_free(&result);
+    return true;
+}
+
 int cmd_train(int argc, char **argv) {
     if (cli_wants_help(argc, argv)) {
         help_train();
@@ -46,7 +81,7 @@ int cmd_train(int argc, char **argv) {
         goto done;
     }
     Progress progress = progress_new();
-    const TrainHooks hooks = {progress_show, progress_clear, &stop, &progress};
+    const TrainHooks hooks = {progress_show, progress_clear, &stop, &progress, check_env, roll_out};
     catch_signals();
     bool ok = train_run(&config, &hooks, &result, &err);
     progress_clear(&progress);

@@ -99,7 +99,8 @@ void help_train(void) {
         {"Optimizer", "optimizer.", false},
         {"Learning-rate schedule", "scheduler.", false},
         {"Moving average of the weights", "ema.", false},
-        {"Environment", "env.", false},
+        {"Evaluation in a simulation", "env.", false},
+        {"Its episodes", "eval.", false},
         {"Weights & Biases", "wandb.", false},
     };
     fputs("usage: tact train --dataset.root=DIR [--flag=value ...]\n\n", stdout);

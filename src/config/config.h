@@ -113,7 +113,8 @@ typedef struct EmaConfig {
 typedef struct TrainConfig {
     DatasetConfig dataset;
     PolicyConfig policy;
-    const char *env_type; // --env.type, a later issue
+    const char *env_type; // --env.type: the simulated task to evaluate in, or NULL
+    int64_t eval_n_episodes, eval_max_videos; // --eval.*: of one evaluation in it
     const char *output_dir, *job_name, *config_path;
     bool resume;
     int64_t seed;
@@ -159,6 +160,7 @@ typedef enum FieldHome {
     HOME_EMA,        // train_config.json: ema, where it is enabled
     HOME_WANDB,      // train_config.json: wandb
     HOME_TACT_TRAIN, // tact.json: train
+    HOME_TACT_ENV,   // tact.json: train.env and train.eval
 } FieldHome;
 
 typedef struct Field {

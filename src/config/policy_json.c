@@ -151,8 +151,21 @@ json_t *train_config_to_json(const TrainConfig *c) {
     return object;
 }
 
+// "env.type" -> {"env": {"type": ...}}. Not in train_config.json, whose env LeRobot would want to know.
+static void set_env(json_t *object, const TrainConfig *c) {
+    for (int i = 0; i < train_field_count; i++) {
+        const Field *f = &train_fields[i];
+        char group[64];
+        if (f->home != HOME_TACT_ENV) continue;
+        snprintf(group, sizeof group, "%.*s", (int)strcspn(f->flag, "."), f->flag);
+        if (!json_object_get(object, group)) json_object_set_new(object, group, json_object());
+        set_field(json_object_get(object, group), f, (const char *)c + f->offset);
+    }
+}
+
 json_t *train_config_to_tact_json(const TrainConfig *c) {
     json_t *object = json_object();
     set_home(object, HOME_TACT_TRAIN, c, 0);
+    set_env(object, c);
     return object;
 }

@@ -45,9 +45,9 @@ static CHECKED bool set_from(TrainConfig *c, const Field *f, const json_t *value
 
 // What only this run's own command line says.
 static bool is_own(const Field *f) {
-    static const char *const own[] = {
-        "policy.type", "policy.path", "policy.stats_from", "policy.input_features",
-        "resume",      "config_path", "env.type",          "dataset.video_backend"};
+    static const char *const own[] = {"policy.type",           "policy.path", "policy.stats_from",
+                                      "policy.input_features", "resume",      "config_path",
+                                      "dataset.video_backend"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         if (strcmp(f->flag, own[i]) == 0) return true;
     return false;
@@ -177,15 +177,13 @@ bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *ta
         return fail(err, "%s: no policy in it; this is not a train_config.json", path);
     if (!policy_from_json(c, policy, tact, path, err) || !check_foreign(root, false, path, err))
         return false;
-    if (json_is_object(json_object_get(root, "env"))) {
-        const char *type = json_string_value(member(root, "env.type"));
-        c->env_type = arena_strdup(&c->arena, type ? type : "of the configuration");
-    }
     for (int i = 0; i < train_field_count; i++) {
         const Field *f = &train_fields[i];
         if (strncmp(f->flag, "policy.", 7) == 0 || is_own(f)) continue;
-        const json_t *value = json_object_get(ours, last_part(f->flag));
-        if (!value || f->home != HOME_TACT_TRAIN) value = member(root, f->flag);
+        const json_t *value = f->home == HOME_TACT_TRAIN ? json_object_get(ours, last_part(f->flag))
+                              : f->home == HOME_TACT_ENV ? member(ours, f->flag)
+                                                         : NULL;
+        if (!value) value = member(root, f->flag);
         if (!set_from(c, f, value, path, err)) return false;
     }
     // Its names in the newest LeRobot.

@@ -50,10 +50,6 @@ static CHECKED bool check_ema(const EmaConfig *e, Error *err) {
 
 static CHECKED bool check_unavailable(const TrainConfig *c, Error *err) {
     const PolicyConfig *p = &c->policy;
-    if (c->env_type) {
-        return fail(err, "--env.type=%s: this version has no environments yet; leave the flag out",
-                    c->env_type);
-    }
     if (p->push_to_hub) {
         return fail(err,
                     "--policy.push_to_hub=true: tact does not upload; pass "

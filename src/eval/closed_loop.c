@@ -17,8 +17,8 @@ void wilson_interval(int64_t successes, int64_t n, double *low, double *high) {
     double p = (double)successes / (double)n, z2 = z * z / (double)n;
     double centre = (p + z2 / 2) / (1 + z2);
     double half = z / (1 + z2) * sqrt(p * (1 - p) / (double)n + z2 / (4 * (double)n));
-    *low = fmax(0, centre - half);
-    *high = fmin(1, centre + half);
+    *low = successes > 0 ? centre - half : 0; // exactly, not but for rounding
+    *high = successes < n ? centre + half : 1;
 }
 
 // ---- opening ------------------------------------------------------------------------------------
@@ -52,34 +52,83 @@ static const char *plain_name(const char *camera) {
     return dot ? dot + 1 : camera;
 }
 
-// The environment's camera gives images of the size that the policy was trained on.
-CHECKED static bool check_fit(const Loop *l, Error *err) {
-    const tact_policy *p = l->policy;
-    int n = tact_camera_count(p);
-    if (tact_action_size(p) != ENV_DIM || (tact_state_size(p) && tact_state_size(p) != ENV_DIM))
+// What a policy wants and gives, as recorded.
+typedef struct Wants {
+    const char *who; // of messages
+    size_t state, env, action;
+    int n_cameras;
+    const char *cameras[MAX_CAMERAS];
+    int height, width; // of the first camera; the environment's images are made that large
+} Wants;
+
+static Wants wants_of_handle(const tact_policy *p, const char *who) {
+    Wants w = {.who = who, .height = 96, .width = 96};
+    w.state = tact_state_size(p);
+    w.env = tact_env_size(p);
+    w.action = tact_action_size(p);
+    for (; w.n_cameras < tact_camera_count(p); w.n_cameras++)
+        w.cameras[w.n_cameras] = tact_camera_at(p, w.n_cameras).name;
+    if (w.n_cameras) {
+        w.height = tact_camera_at(p, 0).height;
+        w.width = tact_camera_at(p, 0).width;
+    }
+    return w;
+}
+
+static Wants wants_of_config(const PolicyConfig *p) {
+    enum { POSE = 7 }; // of an arm, as recorded, whatever a relative pose has
+    Wants w = {.who = "the policy", .height = 96, .width = 96};
+    w.state = p->arms && p->state_dim ? (size_t)p->arms * POSE : (size_t)p->state_dim;
+    w.env = (size_t)p->env_dim;
+    w.action = p->arms ? (size_t)p->arms * POSE : (size_t)p->action_dim;
+    for (; w.n_cameras < p->n_cameras; w.n_cameras++)
+        w.cameras[w.n_cameras] = p->cameras[w.n_cameras].name;
+    if (w.n_cameras) {
+        w.height = p->cameras[0].height;
+        w.width = p->cameras[0].width;
+    }
+    return w;
+}
+
+CHECKED static bool check_fit(const EnvSpec *spec, const Wants *w, Error *err) {
+    if (w->action != ENV_DIM || (w->state && w->state != ENV_DIM))
         return fail(err,
                     "%s: has %zu values of state and %zu of action; --env.type=%s has %d of both",
-                    l->options->policy_path, tact_state_size(p), tact_action_size(p), l->spec->type,
-                    ENV_DIM);
-    for (int i = 0; i < n; i++) {
-        const char *wanted = plain_name(tact_camera_at(p, i).name);
+                    w->who, w->state, w->action, spec->type, ENV_DIM);
+    if (w->env)
+        return fail(err,
+                    "%s: wants observation.environment_state, which --env.type=%s does not have",
+                    w->who, spec->type);
+    for (int i = 0; i < w->n_cameras; i++) {
+        const char *wanted = plain_name(w->cameras[i]);
         bool found = false;
-        for (int c = 0; c < l->spec->n_cameras; c++)
-            found = found || strcmp(wanted, plain_name(l->spec->cameras[c])) == 0;
+        for (int c = 0; c < spec->n_cameras; c++)
+            found = found || strcmp(wanted, plain_name(spec->cameras[c])) == 0;
         if (!found)
-            return fail(err, "%s: wants a camera \"%s\", which --env.type=%s does not have",
-                        l->options->policy_path, wanted, l->spec->type);
+            return fail(err, "%s: wants a camera \"%s\", which --env.type=%s does not have", w->who,
+                        wanted, spec->type);
     }
     return true;
 }
 
+bool closed_loop_check(const char *env_type, const PolicyConfig *policy, Error *err) {
+    const EnvSpec *spec;
+    Env *env = NULL;
+    Wants wants = wants_of_config(policy);
+    bool ok = env_find(env_type, &spec, err) &&
+              env_open(env_type, wants.height, wants.width, &env, err) &&
+              check_fit(spec, &wants, err);
+    env_close(&env);
+    return ok;
+}
+
 CHECKED static bool open_loop(Loop *l, Error *err) {
     const ClosedLoopOptions *o = l->options;
-    if (!env_find(o->env_type, &l->spec, err) || !open_policy(l, err) || !check_fit(l, err))
+    if (!env_find(o->env_type, &l->spec, err) || !open_policy(l, err)) return false;
+    Wants wants = wants_of_handle(l->policy, o->policy_path);
+    const int height = wants.height, width = wants.width;
+    if (!check_fit(l->spec, &wants, err) || !env_open(o->env_type, height, width, &l->env, err))
         return false;
-    tact_camera camera = tact_camera_at(l->policy, 0);
-    int height = camera.name ? camera.height : 96, width = camera.name ? camera.width : 96;
-    if (!env_open(o->env_type, height, width, &l->env, err)) return false;
     for (int c = 0; c < l->spec->n_cameras; c++) {
         l->frames[c] = NEW(uint8_t, (int64_t)height * width * 3);
         l->images[c] = (tact_image){l->spec->cameras[c], l->frames[c], height, width, 0};
@@ -114,11 +163,16 @@ CHECKED static bool one_step(Loop *l, Error *err) {
     return env_step(l->env, action, err);
 }
 
+static bool stopping(const Loop *l) {
+    return l->options->stop && *l->options->stop;
+}
+
+// A stop leaves the episode unfinished.
 CHECKED static bool run_episode(Loop *l, ClosedLoopEpisode *e, VideoWriter *video, Error *err) {
     if (!env_reset(l->env, e->seed, err)) return false;
     if (tact_reset(l->policy) != TACT_OK) return fail(err, "%s", tact_message(l->policy));
     bool ok = film(l, video, err);
-    while (ok && !env_done(l->env)) ok = one_step(l, err) && film(l, video, err);
+    while (ok && !env_done(l->env) && !stopping(l)) ok = one_step(l, err) && film(l, video, err);
     e->success = env_success(l->env);
     e->outcome = env_outcome(l->env);
     e->steps = env_steps(l->env);
@@ -133,9 +187,10 @@ CHECKED static bool filmed_episode(Loop *l, ClosedLoopEpisode *e, Error *err) {
     if (!video_writer_open(path, NULL, VIDEO_HEIGHT, VIDEO_WIDTH, l->spec->fps, VIDEO_GOP,
                            VIDEO_CRF, &video, err))
         return false;
-    if (run_episode(l, e, video, err)) return video_writer_close(video, err);
+    bool ok = run_episode(l, e, video, err);
+    if (ok && !stopping(l)) return video_writer_close(video, err);
     video_writer_abort(video);
-    return false;
+    return ok;
 }
 
 // A failure is only known when it is over; the same seed is the same episode, so it is run once
@@ -145,7 +200,8 @@ CHECKED static bool next_episode(Loop *l, int64_t i, ClosedLoopEpisode *e, Error
     e->seed = o->seed + (uint64_t)i;
     if (o->videos && i < o->max_videos) return filmed_episode(l, e, err);
     if (!run_episode(l, e, NULL, err)) return false;
-    if (!o->videos || e->success || l->failures_filmed >= o->max_videos) return true;
+    if (!o->videos || e->success || l->failures_filmed >= o->max_failures || stopping(l))
+        return true;
     l->failures_filmed++;
     return filmed_episode(l, e, err);
 }
@@ -158,14 +214,14 @@ bool eval_closed_loop(const ClosedLoopOptions *o, ClosedLoopResult *out, Error *
     for (int64_t i = 0; ok && i < o->episodes; i++) {
         ClosedLoopEpisode *e = &out->episodes[i];
         ok = next_episode(&l, i, e, err);
-        if (!ok) break;
+        if (!ok || stopping(&l)) break;
         out->count++;
         out->succeeded += e->success;
         steps += e->steps;
         if (o->progress) o->progress(o->user, i + 1, o->episodes);
     }
-    if (ok) {
-        out->env_type = l.spec->type;
+    if (ok) out->env_type = l.spec->type;
+    if (ok && out->count) {
         out->mean_steps = steps / (double)out->count;
         wilson_interval(out->succeeded, out->count, &out->low, &out->high);
     }

@@ -5,19 +5,26 @@
 #define TACT_EVAL_CLOSED_LOOP_H
 
 #include "base/error.h"
+#include "config/config.h"
 #include "formats/json.h"
 #include <stdint.h>
 #include <stdio.h>
+
+// The first episode's seed where nobody says another, in `tact eval` and during a training: far
+// from those of any recording.
+enum { CLOSED_LOOP_SEED = 100000 };
 
 typedef struct ClosedLoopOptions {
     const char *policy_path, *env_type;
     const char *device, *dtype; // NULL: the defaults of tact_options
     int threads;
     int64_t episodes;
-    uint64_t seed;      // of the first episode; the next has seed + 1
-    int n_action_steps; // 0: as the policy was configured
-    const char *videos; // existing directory for MP4 files, or NULL
-    int64_t max_videos; // of the first episodes; as many again of failures after them
+    uint64_t seed;            // of the first episode; the next has seed + 1
+    int n_action_steps;       // 0: as the policy was configured
+    const char *videos;       // existing directory for MP4 files, or NULL
+    int64_t max_videos;       // of the first episodes
+    int64_t max_failures;     // and of failures after them
+    const volatile int *stop; // becomes non-zero: return soon, with the episodes so far; or NULL
     void (*progress)(void *user, int64_t done, int64_t total); // NULL allowed
     void *user;
 } ClosedLoopOptions;
@@ -31,9 +38,9 @@ typedef struct ClosedLoopEpisode {
 } ClosedLoopEpisode;
 
 typedef struct ClosedLoopResult {
-    const char *env_type; // static
-    int64_t count, succeeded;
-    double low, high;            // of the success rate: 95 %, Wilson's interval
+    const char *env_type;        // static
+    int64_t count, succeeded;    // count: fewer than asked for after a stop, maybe none
+    double low, high;            // of the success rate: 95 %, Wilson's interval; 0 of no episode
     double mean_steps;           // of all episodes
     ClosedLoopEpisode *episodes; // (count)
 } ClosedLoopResult;
@@ -42,6 +49,9 @@ typedef struct ClosedLoopResult {
 // and statistical inference", 1927). n of at least 1.
 void wilson_interval(int64_t successes, int64_t n, double *low, double *high);
 
+// Before a training: opens the task for a moment, so that what it lacks is told, and holds it
+// against the policy's cameras and vectors, whose shapes are filled in.
+CHECKED bool closed_loop_check(const char *env_type, const PolicyConfig *policy, Error *err);
 // Error: what the environment or the policy says; a policy whose camera or vectors are not the
 // environment's is refused.
 CHECKED bool eval_closed_loop(const ClosedLoopOptions *options, ClosedLoopResult *out, Error *err);

@@ -13,11 +13,9 @@ void checkpoint_step_name(char *out, size_t size, int64_t step, int64_t steps) {
     snprintf(out, size, "%0*lld", digits > 6 ? digits : 6, (long long)step);
 }
 
-// One pretrained_model directory.
-CHECKED static bool write_policy(const char *parent, const char *name, const CheckpointParts *what,
-                                 const Params *params, Error *err) {
-    char dir[PATH_SIZE + 128], path[PATH_SIZE + 192];
-    snprintf(dir, sizeof dir, "%s/%s", parent, name);
+bool checkpoint_write_policy(const char *dir, const CheckpointParts *what, const Params *params,
+                             Error *err) {
+    char path[PATH_SIZE + 192];
     snprintf(path, sizeof path, "%s/train_config.json", dir);
     if (!make_dirs(dir, err)) return false;
     json_t *training = train_config_to_tact_json(what->config);
@@ -27,6 +25,13 @@ CHECKED static bool write_policy(const char *parent, const char *name, const Che
     json_decref(config);
     json_decref(training);
     return ok && sync_dir(dir, err);
+}
+
+CHECKED static bool write_policy(const char *parent, const char *name, const CheckpointParts *what,
+                                 const Params *params, Error *err) {
+    char dir[PATH_SIZE + 128];
+    snprintf(dir, sizeof dir, "%s/%s", parent, name);
+    return checkpoint_write_policy(dir, what, params, err);
 }
 
 CHECKED static bool write_training_state(const char *parent, const CheckpointParts *what,

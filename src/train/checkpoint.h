@@ -23,6 +23,10 @@ typedef struct CheckpointParts {
 // the new one there, and path says so.
 CHECKED bool checkpoint_write(const CheckpointParts *what, char *path, size_t path_size,
                               Error *err);
+// One pretrained_model directory at `dir`, which is made: the policy with `params` for weights.
+// What an error leaves there is the caller's to remove.
+CHECKED bool checkpoint_write_policy(const char *dir, const CheckpointParts *what,
+                                     const Params *params, Error *err);
 // NNNNNN: at least six digits, more when `steps` has more.
 void checkpoint_step_name(char *out, size_t size, int64_t step, int64_t steps);
 

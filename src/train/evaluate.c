@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// How good the weights are, between two steps. Nothing here changes what the next step does.
 #include "train/run.h"
+
+#include "base/log.h"
 
 #include <math.h>
 #include <string.h>
@@ -16,7 +19,8 @@ static int64_t *eval_rows(const Run *r, int64_t *wanted, int64_t *padded) {
     return rows;
 }
 
-bool run_evaluate(Run *r, double *loss, Error *err) {
+// A stop ends it early, with a loss of NaN.
+CHECKED static bool held_out_loss(Run *r, double *loss, Error *err) {
     const int64_t B = r->config->batch_size, S = r->config->policy.chunk_size;
     Loader *loader = NULL;
     int64_t wanted, padded;
@@ -47,4 +51,79 @@ bool run_evaluate(Run *r, double *loss, Error *err) {
     mem_free(rows);
     mem_free(pad);
     return ok;
+}
+
+Evaluations run_evaluations_due(const Run *r, int64_t step, bool end) {
+    const TrainConfig *c = r->config;
+    int64_t held_out_every = c->eval_steps > 0 ? c->eval_steps : c->eval_freq;
+    return (Evaluations){.held_out = r->n_eval && (end || run_due(step, held_out_every)),
+                         .rollouts = c->env_type && (end || run_due(step, c->eval_freq))};
+}
+
+// What is known of one set of weights.
+typedef struct Found {
+    double loss;
+    TrainRollouts rollouts;
+    double seconds; // that the rollouts took
+} Found;
+
+CHECKED static bool find_losses(Run *r, Found found[2], bool average, Error *err) {
+    if (!held_out_loss(r, &found[0].loss, err)) return false;
+    if (!average) return true;
+    ema_swap_in(&r->ema, r->act);
+    bool ok = held_out_loss(r, &found[1].loss, err);
+    ema_swap_out(&r->ema, r->act);
+    return ok;
+}
+
+CHECKED static bool find_rollouts(Run *r, int64_t step, const Params *params, const char *suffix,
+                                  Found *f, Error *err) {
+    double start = clock_seconds();
+    if (run_stopping(r)) return true;
+    bool ok = run_rollouts(r, step, params, suffix, &f->rollouts, err);
+    f->seconds = clock_seconds() - start;
+    return ok;
+}
+
+static void tell_loss(Run *r, int64_t step, bool average, double loss) {
+    const char *name = average ? "ema_eval_loss" : "eval_loss";
+    Error err;
+    if (!isfinite(loss)) {
+        log_warn("step %lld: %s, the loss on the held-out episodes, is not finite", (long long)step,
+                 name);
+        return;
+    }
+    log_info("step %lld: %s=%.4f", (long long)step, name, loss);
+    if (!metrics_write_eval(&r->metrics, step, name, loss, &err)) log_warn("%s", err.text);
+}
+
+static void tell_rollouts(Run *r, int64_t step, bool average, const Found *f) {
+    const TrainRollouts *t = &f->rollouts;
+    Error err;
+    log_info(
+        "step %lld: %spc_success=%.1f (%lld of %lld, 95 %% interval %.0f to %.0f %%) eval_s=%.1f",
+        (long long)step, average ? "ema_" : "", 100.0 * (double)t->succeeded / (double)t->episodes,
+        (long long)t->succeeded, (long long)t->episodes, 100 * t->low, 100 * t->high, f->seconds);
+    if (!metrics_write_rollouts(&r->metrics, step, average, t, &err)) log_warn("%s", err.text);
+}
+
+bool run_evaluate(Run *r, int64_t step, Evaluations what, Error *err) {
+    bool average = r->ema.params && r->config->ema.use_for_eval;
+    Found found[2] = {0};
+    r->eval_due = true;
+    if (what.held_out && !find_losses(r, found, average, err)) return false;
+    if (what.rollouts) {
+        Params averaged = average ? ema_params(&r->ema) : (Params){0};
+        if (!find_rollouts(r, step, &r->params, "", &found[0], err) ||
+            (average && !find_rollouts(r, step, &averaged, "_ema", &found[1], err)))
+            return false;
+    }
+    if (run_stopping(r)) return true;
+    r->eval_due = false;
+    run_clear_progress(r);
+    for (int i = 0; i <= average; i++) {
+        if (what.held_out) tell_loss(r, step, i, found[i].loss);
+        if (what.rollouts) tell_rollouts(r, step, i, &found[i]);
+    }
+    return true;
 }

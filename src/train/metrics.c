@@ -129,6 +129,17 @@ bool metrics_write(Metrics *m, int64_t step, Error *err) {
     return write_line(m, line, err);
 }
 
+bool metrics_write_rollouts(Metrics *m, int64_t step, bool average, const TrainRollouts *r,
+                            Error *err) {
+    json_t *line =
+        json_pack("{s:I, s:f, s:[f, f], s:I, s:f}", "step", (json_int_t)step,
+                  average ? "ema_pc_success" : "pc_success",
+                  100.0 * (double)r->succeeded / (double)r->episodes,
+                  average ? "ema_pc_success_95" : "pc_success_95", 100 * r->low, 100 * r->high,
+                  "n_episodes", (json_int_t)r->episodes, "mean_steps", r->mean_steps);
+    return write_line(m, line, err);
+}
+
 bool metrics_write_eval(Metrics *m, int64_t step, const char *key, double eval_loss, Error *err) {
     return write_line(m, json_pack("{s:I, s:f}", "step", (json_int_t)step, key, eval_loss), err);
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "model/act.h"
+#include "train/train.h"
 #include <stdio.h>
 
 // Sums since the last line.
@@ -24,7 +25,7 @@ typedef struct Metrics {
 // Opens OUTPUT_DIR/metrics.jsonl for appending; path is borrowed.
 CHECKED bool metrics_open(Metrics *m, const char *path, Error *err);
 // Before a run goes on after `step`: takes the lines of later steps out of the file, and a half one
-// at its end. eval_due: the held-out losses of that very step too, as they will be computed again.
+// at its end. eval_due: the evaluations of that very step too, as they will be computed again.
 // Whole or not at all; a file that is not there is no error.
 CHECKED bool metrics_cut(const char *path, int64_t step, bool eval_due, Error *err);
 // What was written is on the disk when this returns.
@@ -39,6 +40,10 @@ CHECKED bool metrics_write(Metrics *m, int64_t step, Error *err);
 // key: "eval_loss", or "ema_eval_loss" for the moving average's.
 CHECKED bool metrics_write_eval(Metrics *m, int64_t step, const char *key, double eval_loss,
                                 Error *err);
+// Episodes in a simulation: {"step", "pc_success" (percent), "pc_success_95": [low, high],
+// "n_episodes", "mean_steps"}, as in eval.json. average: of the moving average, "ema_pc_success".
+CHECKED bool metrics_write_rollouts(Metrics *m, int64_t step, bool average, const TrainRollouts *r,
+                                    Error *err);
 double metrics_mean_loss(const Metrics *m);
 void metrics_reset(Metrics *m);
 // 1600 -> "2K", 51605386 -> "52M": LeRobot's big numbers, no decimals, halves to even.

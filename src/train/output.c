@@ -39,14 +39,16 @@ CHECKED static bool lock_output(Run *r, Error *err) {
     return true;
 }
 
-// What a process that was killed while it wrote a file beside the checkpoints left.
+// What a process that was killed left beside the checkpoints.
 CHECKED static bool clean_output(const char *dir, Error *err) {
     DIR *d = opendir(dir);
     bool ok = true;
     for (struct dirent *e; ok && d && (e = readdir(d));) {
         char path[PATH_SIZE + 512];
         snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
-        if (strncmp(e->d_name, "metrics.jsonl.tmp.", 18) == 0) ok = remove_tree(path, err);
+        if (strncmp(e->d_name, "metrics.jsonl.tmp.", 18) == 0 ||
+            strcmp(e->d_name, RUN_ROLLOUT_POLICY) == 0)
+            ok = remove_tree(path, err);
     }
     if (d) closedir(d);
     return ok;
@@ -148,7 +150,7 @@ bool run_restore(Run *r, Error *err) {
     path_parent(checkpoint, sizeof checkpoint, c->resume_from);
     snprintf(state, sizeof state, "%s/training_state", checkpoint);
     if (!training_state_read(state, s, err)) return false;
-    r->eval_due = s->eval_due && r->n_eval;
+    r->eval_due = s->eval_due && (r->n_eval || c->env_type);
     if (s->step >= c->steps && !r->eval_due)
         return fail(err, "%s: all %lld steps are taken already; pass a larger --steps to go on",
                     checkpoint, (long long)s->step);

@@ -18,6 +18,14 @@ CHECKED static bool open_dataset(Run *r, Error *err) {
     return policy_from_dataset(&r->config->policy, r->dataset, err);
 }
 
+CHECKED static bool check_env(const Run *r, Error *err) {
+    const TrainHooks *h = r->hooks;
+    if (!r->config->env_type) return true;
+    if (!h->env_check || !h->env_rollouts)
+        return fail(err, "--env.type=%s: nothing here evaluates in it", r->config->env_type);
+    return h->env_check(h->user, r->config, err);
+}
+
 // Splits the rows into training and held-out ones, by whole episodes.
 CHECKED static bool split_rows(Run *r, Error *err) {
     const Dataset *ds = r->dataset;
@@ -242,6 +250,8 @@ static void log_banner(const Run *r) {
     big_number(big, sizeof big, (double)r->n_train);
     log_info("dataset.num_frames=%lld (%s)", (long long)r->n_train, big);
     log_info("dataset.num_episodes=%lld", (long long)r->train_episodes);
+    if (c->env_type)
+        log_info("closed loop: %lld episodes of %s", (long long)c->eval_n_episodes, c->env_type);
     if (r->n_eval) log_info("held out: %lld frames", (long long)r->n_eval);
     log_info("policy: T=%d, every %d frames, pose_repr=%s, temporal_pos_embed=%s, %d camera%s %dx%d, "
              "state %d, action %d, chunk %d",
@@ -266,7 +276,8 @@ bool run_prepare(Run *r, Error *err) {
     r->first_step = 1;
     r->output_lock = -1;
     for (int i = 0; i < 2; i++) r->step_rows[i] = NEW(int64_t, r->config->batch_size);
-    if (!prepare_device(r, err) || !prepare_transforms(r, err) || !open_dataset(r, err) || !split_rows(r, err) ||
+    if (!prepare_device(r, err) || !prepare_transforms(r, err) || !open_dataset(r, err) ||
+        !check_env(r, err) || !split_rows(r, err) ||
         !prepare_backbone(r, err) || !prepare_statistics(r, err) || !prepare_model(r, err) ||
         !prepare_loader(r, err) || !run_open_output(r, err))
         return false;

@@ -10,6 +10,9 @@
 #include "train/step.h"
 #include "train/train.h"
 
+// In OUTPUT_DIR while an evaluation in a simulation lasts: the policy that acts.
+#define RUN_ROLLOUT_POLICY ".policy.tmp"
+
 typedef struct Run {
     TrainConfig *config;
     const TrainHooks *hooks;
@@ -65,10 +68,27 @@ LoaderOptions run_loader_options(const Run *r, const int64_t *rows, int64_t n_ro
 // A batch as the model's input.
 ActInput run_input(const Batch *b);
 
-// evaluate.c: mean l1 over the held-out rows (at most max_eval_samples of them, evenly spaced). A stop
-// signal ends it early, with a loss of NaN.
-CHECKED bool run_evaluate(Run *r, double *loss, Error *err);
-// Whether the user asked to stop.
+// Which evaluations follow a step.
+typedef struct Evaluations {
+    bool held_out; // mean l1 over the held-out rows (at most max_eval_samples of them, evenly spaced)
+    bool rollouts; // episodes in the task of --env.type
+} Evaluations;
+
+// evaluate.c: those that there are and that are due after a step, or all at the end.
+Evaluations run_evaluations_due(const Run *r, int64_t step, bool end);
+// Evaluates the weights, and with ema.use_for_eval their moving average, tells and writes what comes of
+// it. A stop signal leaves all of it, with eval_due set, to whoever goes on with the run: its lines are
+// written together or not at all.
+CHECKED bool run_evaluate(Run *r, int64_t step, Evaluations what, Error *err);
+// rollouts.c: episodes with the weights `params`; suffix: "" or "_ema", of the folder of videos. A stop
+// signal ends it early; *out is not to be read then.
+CHECKED bool run_rollouts(Run *r, int64_t step, const Params *params, const char *suffix,
+                          TrainRollouts *out, Error *err);
+// train.c: whether the user asked to stop.
 bool run_stopping(const Run *r);
+// Whether a step is one of every so many; never with 0.
+bool run_due(int64_t step, int64_t every);
+// Takes the progress bar away before a line is printed.
+void run_clear_progress(const Run *r);
 
 #endif

@@ -8,11 +8,11 @@
 #include <math.h>
 #include <string.h>
 
-static bool due(int64_t step, int64_t every) {
+bool run_due(int64_t step, int64_t every) {
     return every > 0 && step % every == 0;
 }
 
-static void clear_progress(const Run *r) {
+void run_clear_progress(const Run *r) {
     if (r->hooks->clear) r->hooks->clear(r->hooks->user);
 }
 
@@ -82,7 +82,7 @@ static void log_step(Run *r, int64_t step, bool show_only, TrainResult *result) 
     double loss = metrics_mean_loss(&r->metrics);
     if (!r->metrics.sums.count) return;
     metrics_line(&r->metrics, step, line, sizeof line);
-    clear_progress(r);
+    run_clear_progress(r);
     log_info("%s", line);
     if (result->first_loss == 0) result->first_loss = loss;
     result->last_loss = loss;
@@ -91,42 +91,10 @@ static void log_step(Run *r, int64_t step, bool show_only, TrainResult *result) 
     metrics_reset(&r->metrics);
 }
 
-static void tell_loss(Run *r, int64_t step, const char *name, double loss) {
-    Error err;
-    clear_progress(r);
-    if (!isfinite(loss)) {
-        log_warn("step %lld: %s, the loss on the held-out episodes, is not finite", (long long)step,
-                 name);
-        return;
-    }
-    log_info("step %lld: %s=%.4f", (long long)step, name, loss);
-    if (!metrics_write_eval(&r->metrics, step, name, loss, &err)) log_warn("%s", err.text);
-}
-
-// A stop leaves the evaluation to whoever goes on with the run: its lines are written together or
-// not at all.
-CHECKED static bool evaluate_step(Run *r, int64_t step, Error *err) {
-    bool average = r->ema.params && r->config->ema.use_for_eval;
-    double loss, average_loss = 0;
-    r->eval_due = true;
-    if (!run_evaluate(r, &loss, err)) return false;
-    if (average) {
-        ema_swap_in(&r->ema, r->act);
-        bool ok = run_evaluate(r, &average_loss, err);
-        ema_swap_out(&r->ema, r->act);
-        if (!ok) return false;
-    }
-    if (run_stopping(r)) return true;
-    r->eval_due = false;
-    tell_loss(r, step, "eval_loss", loss);
-    if (average) tell_loss(r, step, "ema_eval_loss", average_loss);
-    return true;
-}
-
 // A failed save is told and the run goes on, the checkpoint before intact; the last one must work.
 CHECKED static bool save_step(Run *r, int64_t step, bool last, Error *err) {
     Error why;
-    clear_progress(r);
+    run_clear_progress(r);
     if (run_save(r, step, &why)) return true;
     if (last) return fail(err, "%.900s; no checkpoint of step %lld", why.text, (long long)step);
     log_warn("%s; the run goes on, last good checkpoint: %s", why.text,
@@ -144,23 +112,24 @@ static void show_progress(const Run *r, int64_t step, double seconds) {
 // What a step is followed by, beside the next one.
 typedef struct Duties {
     bool end, stopping, log, evaluate, save;
+    Evaluations evaluations;
 } Duties;
 
 static Duties duties_after(const Run *r, int64_t step) {
     const TrainConfig *c = r->config;
-    int64_t eval_every = c->eval_steps > 0 ? c->eval_steps : c->eval_freq;
     Duties d = {.end = step == c->steps, .stopping = run_stopping(r)};
     bool last = d.end || d.stopping;
-    d.log = due(step, c->log_freq) || d.end;
-    d.evaluate = r->n_eval && (due(step, eval_every) || d.end);
-    d.save = c->save_checkpoint && (due(step, c->save_freq) || last);
+    d.log = run_due(step, c->log_freq) || d.end;
+    d.evaluations = run_evaluations_due(r, step, d.end);
+    d.evaluate = d.evaluations.held_out || d.evaluations.rollouts;
+    d.save = c->save_checkpoint && (run_due(step, c->save_freq) || last);
     return d;
 }
 
 CHECKED static bool do_duties(Run *r, int64_t step, Duties d, TrainResult *result, Error *err) {
     if (d.log || d.stopping) log_step(r, step, !d.log, result);
     r->eval_due = d.evaluate && d.stopping;
-    if (d.evaluate && !d.stopping && !evaluate_step(r, step, err)) return false;
+    if (d.evaluate && !d.stopping && !run_evaluate(r, step, d.evaluations, err)) return false;
     if (run_stopping(r)) { // asked for during the evaluation
         d.stopping = true;
         d.save = r->config->save_checkpoint;
@@ -171,14 +140,20 @@ CHECKED static bool do_duties(Run *r, int64_t step, Duties d, TrainResult *resul
     return true;
 }
 
+// Those due at the step of the checkpoint, which may have been the last one of fewer --steps than now.
+static Evaluations evaluations_missed(const Run *r) {
+    Evaluations e = run_evaluations_due(r, r->taken, r->taken == r->config->steps);
+    return e.held_out || e.rollouts ? e : run_evaluations_due(r, r->taken, true);
+}
+
 CHECKED static bool train_loop(Run *r, TrainResult *result, Error *err) {
     const TrainConfig *c = r->config;
     double seconds = 0;
-    r->mark = clock_seconds();
     if (r->eval_due) { // what a stop cut short, before anything else
-        if (!evaluate_step(r, r->taken, err)) return false;
+        if (!run_evaluate(r, r->taken, evaluations_missed(r), err)) return false;
         result->stopped = r->eval_due;
     }
+    r->mark = clock_seconds();
     for (int64_t step = r->first_step; step <= c->steps && !result->stopped; step++) {
         double start = clock_seconds();
         Duties duties = duties_after(r, step);
@@ -255,7 +230,7 @@ bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result
         ok = false;
     }
     result->step = r->taken;
-    clear_progress(r);
+    run_clear_progress(r);
     snprintf(result->checkpoint, sizeof result->checkpoint, "%s", r->checkpoint);
     if (ok && result->stopped)
         log_stopped(r);

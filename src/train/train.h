@@ -15,11 +15,26 @@ typedef struct TrainProgress {
     double seconds_per_step; // smoothed
 } TrainProgress;
 
+// How often a policy succeeded in the simulated task of --env.type.
+typedef struct TrainRollouts {
+    int64_t episodes, succeeded;
+    double low, high;  // of the success rate, 95 %: 0 to 1
+    double mean_steps; // of an episode
+} TrainRollouts;
+
 typedef struct TrainHooks {
     void (*progress)(void *user, const TrainProgress *p); // after every step; may be NULL
     void (*clear)(void *user);  // before a log line is printed, so that a progress bar can go; may be NULL
     const volatile int *stop;   // becomes non-zero on Ctrl-C or SIGTERM: finish the step, save, return
     void *user;
+    // With --env.type; training itself knows no simulation. env_check: whether the task is there and the
+    // policy, whose shapes are filled in, fits it; called once, before the first step. env_rollouts: lets
+    // the policy in the directory `policy` (as pretrained_model; gone after the call) act in
+    // eval_n_episodes episodes; videos: a directory that exists, or NULL. It has to return soon after
+    // *stop, and what it found does not count then. It may use the training's threads, which wait.
+    bool (*env_check)(void *user, const TrainConfig *c, Error *err);
+    bool (*env_rollouts)(void *user, const TrainConfig *c, const char *policy, const char *videos,
+                         TrainRollouts *out, Error *err);
 } TrainHooks;
 
 typedef struct TrainResult {

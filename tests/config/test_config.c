@@ -166,6 +166,7 @@ static void wrong_values(void **state) {
     assert_error("--batch_size=8x", "expected a whole number");
     assert_error("--steps=99999999999999999999", "expected a whole number");
     assert_error("--batch_size=0", "--batch_size=0: must be between 1 and");
+    assert_error("--eval.n_episodes=0", "--eval.n_episodes=0: must be between 1 and");
     assert_error("--batch_size=-4", "must be between");
     assert_error("--batch_size=null", "null is not possible");
     assert_error("--policy.dropout=1.5", "must be between 0 and 0.99");
@@ -227,7 +228,7 @@ static void cross_checks(void **state) {
         {"--ema.decay=0.9|--ema.max_decay=0.8", "one or the other"},
         {"--policy.path=x|--policy.pretrained_backbone_weights=X",
          NULL}, // it brings its own backbone
-        {"--env.type=aloha", "no environments yet"},
+        {"--env.type=strawberry|--eval.n_episodes=2|--eval.batch_size=50", NULL},
         {"--policy.push_to_hub=true", "hf upload"},
         {"--wandb.enable=true", "metrics.jsonl"},
         {"--dataset.streaming=true", "on disk"},
@@ -392,7 +393,8 @@ static void json_files(void **state) {
         "\"frame_cache_dir\": null, \"keep_last\": 0, \"eval_freq\": 20000, \"eval_steps\": 0, "
                 "\"max_eval_samples\": 0, "
                 "\"num_stat_samples\": 1000, \"prefetch_factor\": 4, \"tolerance_s\": 0.0001, "
-                "\"threads\": 0, \"use_policy_training_preset\": true}");
+                "\"threads\": 0, \"use_policy_training_preset\": true, \"env\": {\"type\": null}, "
+                "\"eval\": {\"n_episodes\": 50, \"max_videos\": 4}}");
     c.policy.env_dim = 5;
     c.policy.state_dim = 0;
     c.policy.normalization_mapping.env = "MEAN_STD";

@@ -45,6 +45,9 @@ static void what_is_written_is_read(void **state) {
         "--policy.optimizer_lr=3e-5",
         "--steps=777",
         "--eval_freq=5",
+        "--env.type=strawberry",
+        "--eval.n_episodes=7",
+        "--eval.max_videos=0",
         "--keep_last=4",
         "--num_workers=0",
         "--dataset.eval_split=0.25",
@@ -86,6 +89,9 @@ static void what_is_written_is_read(void **state) {
     assert_true(b.ema.enable && b.ema.decay == 0.99 && b.scheduler.num_warmup_steps == 7);
     assert_true(b.policy.arms == 2 && b.policy.cameras[0].width == 640 && b.policy.fps == 12.5);
     assert_string_equal(b.policy.cameras[0].name, "observation.images.b"); // their order counts
+    assert_string_equal(b.env_type, "strawberry");
+    assert_true(b.eval_n_episodes == 7 && b.eval_max_videos == 0);
+    assert_null(json_object_get(root, "env")); // LeRobot would want to know the type
     json_decref(root);
     json_decref(tact);
     train_config_free(&a);

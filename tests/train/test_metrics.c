@@ -65,8 +65,10 @@ static void the_same_figures_are_appended_as_json(void **state) {
     assert_true(fd >= 0 && close(fd) == 0);
     Error err;
     Metrics m = example();
+    const TrainRollouts rollouts = {50, 32, 0.5, 0.75, 41.5};
     bool ok = metrics_open(&m, path, &err) && metrics_write(&m, 200, &err) &&
-              metrics_write_eval(&m, 200, "eval_loss", 3.5, &err);
+              metrics_write_eval(&m, 200, "eval_loss", 3.5, &err) &&
+              metrics_write_rollouts(&m, 200, true, &rollouts, &err);
     if (!ok) fail_msg("%s", err.text);
     metrics_close(&m);
     if (!metrics_open(&m, path, &err) || !metrics_write(&m, 400, &err)) fail_msg("%s", err.text);
@@ -74,9 +76,9 @@ static void the_same_figures_are_appended_as_json(void **state) {
     char *text;
     size_t size;
     if (!file_read(path, &text, &size, &err)) fail_msg("%s", err.text);
-    json_t *lines[3];
+    json_t *lines[4];
     char *at = text;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         char *end = strchr(at, '\n');
         assert_non_null(end);
         lines[i] = json_loadb(at, (size_t)(end - at), 0, NULL);
@@ -84,11 +86,16 @@ static void the_same_figures_are_appended_as_json(void **state) {
         at = end + 1;
     }
     assert_int_equal(*at, 0);
-    assert_true(number(lines[0], "step") == 200 && number(lines[2], "step") == 400);
+    assert_true(number(lines[0], "step") == 200 && number(lines[3], "step") == 400);
     assert_true(number(lines[0], "samples") == 1600);
     assert_true(number(lines[0], "l1_loss") == 0.75);
     assert_true(number(lines[1], "eval_loss") == 3.5);
-    for (int i = 0; i < 3; i++) json_decref(lines[i]);
+    assert_true(number(lines[2], "ema_pc_success") == 64 && number(lines[2], "n_episodes") == 50);
+    const json_t *interval = json_object_get(lines[2], "ema_pc_success_95");
+    assert_true(json_number_value(json_array_get(interval, 0)) == 50 &&
+                json_number_value(json_array_get(interval, 1)) == 75);
+    assert_true(number(lines[2], "mean_steps") == 41.5);
+    for (int i = 0; i < 4; i++) json_decref(lines[i]);
     mem_free(text);
     unlink(path);
 }

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# tact train --env.type: the policy is counted in closed loop along the way, the training does not notice, a
+# stop leaves it to whoever goes on; what cannot be evaluated is refused before the first step.
+. "$(dirname "$0")/../cli/common.sh"
+
+tiny=("${TINY[@]}" --policy.resize_shape=[32,32] --policy.obs_state_horizon=2 --threads=1)
+"$TACT" sample --root="$WORK/plain" --episodes=1 --frames=12 --height=64 --width=96 >/dev/null
+other=("$TACT" train --dataset.root="$WORK/plain" "${tiny[@]}" --steps=2 --output_dir="$WORK/other")
+refuses unknown 'did you mean strawberry' "${other[@]}" --env.type=strawbery
+if ! "$TACT" sim expert --env.type=strawberry --episodes=1 >/dev/null 2>"$WORK/why"; then
+    refuses "what to install" 'apt-get install' "${other[@]}" --env.type=strawberry
+    echo "the rest is skipped: $(tail -n 1 "$WORK/why")"
+    finish && exit 77
+    exit 1
+fi
+refuses camera 'the policy: wants a camera' "${other[@]}" --env.type=strawberry
+holds "nothing is left of them" test ! -e "$WORK/other"
+
+accepts record "$TACT" sim record --env.type=strawberry --episodes=2 --seed=1 --image=64x64 --root="$WORK/data"
+train=("$TACT" train --dataset.root="$WORK/data" "${tiny[@]}")
+looked=(--env.type=strawberry --eval.n_episodes=2 --eval_freq=2)
+run=$WORK/run
+accepts "with evaluation" "${train[@]}" --steps=4 --save_freq=2 "${looked[@]}" --eval.max_videos=1 --output_dir="$run"
+holds "says how often it succeeded" test "$(grep -cE \
+    'step [24]: pc_success=[0-9.]+ \([0-2] of 2, 95 % interval [0-9]+ to [0-9]+ %\) eval_s=[0-9.]+$' "$WORK/err")" -eq 2
+holds "and writes it" test "$(grep -cE '"pc_success": [0-9.]+, "pc_success_95": \[[^]]*\], "n_episodes": 2, "mean_steps": ' \
+    "$run/metrics.jsonl")" -eq 2
+holds "no loss of held-out episodes" test -z "$(grep eval_loss "$run/metrics.jsonl")"
+holds "a video each time" test "$(cd "$run/eval" && echo */*)" = \
+    "videos_step_000002/episode_100000.mp4 videos_step_000004/episode_100000.mp4"
+accepts "without" "${train[@]}" --steps=4 --save_freq=4 --output_dir="$WORK/without"
+figures() { sed -E 's/, "(update_s|dataloading_s)": [^,}]*//g' "$1/metrics.jsonl"; }
+holds "the losses are those of a run without" test "$(figures "$run" | grep -v pc_success)" = "$(figures "$WORK/without")"
+holds "the weights too" cmp "$run/checkpoints/000004/pretrained_model/model.safetensors" \
+    "$WORK/without/checkpoints/000004/pretrained_model/model.safetensors"
+
+# The weights of that moment act, as tact eval lets them: the videos are the same.
+eval=("$TACT" eval --env.type=strawberry --eval.n_episodes=1 --eval.max_videos=1 --threads=1)
+accepts eval "${eval[@]}" --policy.path="$run/checkpoints/000002" --output_dir="$WORK/again"
+holds "the policy of step 2" cmp "$WORK/again/episode_100000.mp4" "$run/eval/videos_step_000002/episode_100000.mp4"
+holds "not that of step 4" test -n "$(cmp "$run"/eval/videos_step_00000[24]/episode_100000.mp4 2>&1)"
+
+# A run that is killed in an evaluation leaves the policy; one that goes on does the same again.
+cp -r "$run" "$WORK/gone"
+mkdir "$WORK/gone/.policy.tmp"
+accepts resume "$TACT" train --config_path="$WORK/gone/checkpoints/000002/pretrained_model/train_config.json" --resume=true
+holds "a resumed run evaluates" test "$(figures "$WORK/gone")" = "$(figures "$run")"
+holds "nothing left over" test -z "$(find "$run" "$WORK/gone" -name '*.tmp*')"
+
+# Both evaluations, of the weights and of their average.
+accepts both "${train[@]}" --steps=4 "${looked[@]}" --eval_freq=0 --eval.n_episodes=1 --dataset.eval_split=0.5 \
+    --ema.enable=true --ema.decay=0.5 --output_dir="$WORK/both"
+holds "four figures" test "$(tail -n 4 "$WORK/both/metrics.jsonl" | grep -oE '"(ema_)?(eval_loss|pc_success)"' | tr -d '\n')" = \
+    '"eval_loss""pc_success""ema_eval_loss""ema_pc_success"'
+accepts "eval of the average" "${eval[@]}" --policy.path="$WORK/both/checkpoints/last/pretrained_model_ema" --output_dir="$WORK/average"
+holds "the average acted" cmp "$WORK/average/episode_100000.mp4" "$WORK/both/eval/videos_step_000004_ema/episode_100000.mp4"
+
+# Ctrl-C in the middle of it.
+"${train[@]}" --steps=2 "${looked[@]}" --eval.n_episodes=1000000 --eval.max_videos=0 --output_dir="$WORK/stopped" \
+    >"$WORK/log" 2>&1 & pid=$!
+for _ in $(seq 600); do [ -e "$WORK/stopped/.policy.tmp/model.safetensors" ] && break; sleep 0.05; done
+kill -INT $pid
+wait $pid
+holds "code of Ctrl-C" test $? -eq 130
+holds "no figure of half an evaluation" test -z "$(grep pc_success "$WORK/stopped/metrics.jsonl")"
+holds "nothing left over" test -z "$(find "$WORK/stopped" -name '*.tmp*')"
+accepts "made up for" "$TACT" train --config_path="$WORK/stopped/checkpoints/last/pretrained_model/train_config.json" \
+    --resume=true --eval.n_episodes=1
+holds "once" test "$(grep -c '"step": 2, "pc_success"' "$WORK/stopped/metrics.jsonl")" -eq 1
+holds "no videos" test ! -e "$WORK/stopped/eval"
+finish

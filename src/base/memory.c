@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 enum { ALIGNMENT = 64, BLOCK_BYTES = 1 << 16, HUGE_PAGE = 2 << 20 };
 

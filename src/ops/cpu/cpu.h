@@ -28,7 +28,8 @@ typedef struct Cpu {
     bool lasting, halves_fresh;
     struct Matmul **plans;
     int n_plans, room;
-    Grown factors[2], scratchpad;
+    Grown factors[2];
+    Grown scratchpad;  // one for all primitives, convolutions too: they run one at a time
     TensorArena packed; // weights that last, in the kernels' order
 
     Grown folded;    // conv.c: weights of one convolution, OIHW

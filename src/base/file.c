@@ -175,6 +175,7 @@ bool sync_dir(const char *path, Error *err) {
 
 void path_parent(char *out, size_t size, const char *path) {
     snprintf(out, size, "%s", path);
+    for (size_t n = strlen(out); n > 1 && out[n - 1] == '/';) out[--n] = 0;
     char *slash = strrchr(out, '/');
     if (!slash) snprintf(out, size, ".");
     else if (slash == out) out[1] = 0;

@@ -44,7 +44,7 @@ CHECKED bool remove_tree(const char *path, Error *err);
 int64_t tree_bytes(const char *path);
 // fsync of a directory, so that names made in it survive a crash.
 CHECKED bool sync_dir(const char *path, Error *err);
-// Writes the parent of path into out (size bytes); "." when there is none.
+// Writes the parent of path into out (size bytes); "." when there is none. Slashes at the end of path do not count.
 void path_parent(char *out, size_t size, const char *path);
 
 #endif

@@ -206,7 +206,7 @@ int cmd_eval(int argc, char **argv) {
          "frames from one prediction to the next; 0: half a second, less for short runs"},
         {"policy.device", OPTION_TEXT, &e.device, 0, 0, "cpu or cuda"},
         {"policy.dtype", OPTION_TEXT, &e.dtype, 0, 0, "float32, tf32 or bfloat16"},
-        {"threads", OPTION_INT, &e.threads, 0, 4096, "compute threads; 0: all processors"},
+        {"threads", OPTION_INT, &e.threads, 0, 4096, "compute threads, or with --env.type episodes at a time; 0: all processors"},
         {"output_dir", OPTION_TEXT, &e.output, 0, 0,
          "for report.html and eval.json; else outputs/eval/DATE_POLICY"},
         {"json", OPTION_BOOL, &e.json, 0, 0, "print eval.json's text instead of the table"},

@@ -2,12 +2,15 @@
 #include "eval/closed_loop.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "env/env.h"
 #include "eval/html.h"
 #include "formats/video.h"
 #include "tact.h"
 #include <math.h>
+#include <omp.h>
+#include <pthread.h>
 #include <string.h>
 
 enum { VIDEO_HEIGHT = 240, VIDEO_WIDTH = 320, VIDEO_GOP = 10, VIDEO_CRF = 32 };
@@ -31,7 +34,6 @@ typedef struct Loop {
     uint8_t *frames[ENV_MAX_CAMERAS];
     tact_image images[ENV_MAX_CAMERAS];
     uint8_t *picture; // of a video
-    int64_t failures_filmed;
 } Loop;
 
 CHECKED static bool open_policy(Loop *l, Error *err) {
@@ -40,7 +42,7 @@ CHECKED static bool open_policy(Loop *l, Error *err) {
     tact_options_default(&t, sizeof t);
     t.device = o->device;
     t.dtype = o->dtype;
-    t.threads = o->threads;
+    t.threads = 1;
     t.n_action_steps = o->n_action_steps;
     t.rate_check = 0; // the simulation waits for the policy
     return tact_open(o->policy_path, &t, &l->policy) == TACT_OK ||
@@ -56,6 +58,7 @@ static const char *plain_name(const char *camera) {
 typedef struct Wants {
     const char *who; // of messages
     size_t state, env, action;
+    double fps; // of training; 0: unknown
     int n_cameras;
     const char *cameras[MAX_CAMERAS];
     int height, width; // of the first camera; the environment's images are made that large
@@ -66,6 +69,7 @@ static Wants wants_of_handle(const tact_policy *p, const char *who) {
     w.state = tact_state_size(p);
     w.env = tact_env_size(p);
     w.action = tact_action_size(p);
+    w.fps = tact_fps(p);
     for (; w.n_cameras < tact_camera_count(p); w.n_cameras++)
         w.cameras[w.n_cameras] = tact_camera_at(p, w.n_cameras).name;
     if (w.n_cameras) {
@@ -81,6 +85,7 @@ static Wants wants_of_config(const PolicyConfig *p) {
     w.state = p->arms && p->state_dim ? (size_t)p->arms * POSE : (size_t)p->state_dim;
     w.env = (size_t)p->env_dim;
     w.action = p->arms ? (size_t)p->arms * POSE : (size_t)p->action_dim;
+    w.fps = p->fps;
     for (; w.n_cameras < p->n_cameras; w.n_cameras++)
         w.cameras[w.n_cameras] = p->cameras[w.n_cameras].name;
     if (w.n_cameras) {
@@ -111,6 +116,13 @@ CHECKED static bool check_fit(const EnvSpec *spec, const Wants *w, Error *err) {
     return true;
 }
 
+static void tell_rate(const EnvSpec *spec, const Wants *w) {
+    if (w->fps > 0 && fabs(w->fps - spec->fps) > 1e-3 * w->fps)
+        log_warn("%s: trained at %g steps a second, but --env.type=%s takes %d; it sees and moves at "
+                 "another speed than it learnt",
+                 w->who, w->fps, spec->type, spec->fps);
+}
+
 bool closed_loop_check(const char *env_type, const PolicyConfig *policy, Error *err) {
     const EnvSpec *spec;
     Env *env = NULL;
@@ -118,6 +130,7 @@ bool closed_loop_check(const char *env_type, const PolicyConfig *policy, Error *
     bool ok = env_find(env_type, &spec, err) &&
               env_open(env_type, wants.height, wants.width, &env, err) &&
               check_fit(spec, &wants, err);
+    if (ok) tell_rate(spec, &wants);
     env_close(&env);
     return ok;
 }
@@ -193,39 +206,136 @@ CHECKED static bool filmed_episode(Loop *l, ClosedLoopEpisode *e, Error *err) {
     return ok;
 }
 
+// ---- several at a time --------------------------------------------------------------------------
+
+// Every thread has a simulation and a policy of its own, which computes in that thread alone: what
+// comes of an episode does not depend on how many there are.
+typedef struct Round {
+    const ClosedLoopOptions *options;
+    ClosedLoopEpisode *episodes;
+    bool *finished;
+    pthread_mutex_t lock;
+    int64_t taken, done;
+    bool failed;
+    Error err; // the first
+} Round;
+
+static void give_up(Round *r, const Error *err) {
+    pthread_mutex_lock(&r->lock);
+    if (!r->failed) r->err = *err;
+    r->failed = true;
+    pthread_mutex_unlock(&r->lock);
+}
+
+// The number of the next episode, or -1 when there is none.
+static int64_t take_episode(Round *r) {
+    pthread_mutex_lock(&r->lock);
+    int64_t i = r->failed || r->taken >= r->options->episodes ? -1 : r->taken++;
+    pthread_mutex_unlock(&r->lock);
+    return i;
+}
+
+static void count_episode(Round *r, int64_t i) {
+    const ClosedLoopOptions *o = r->options;
+    pthread_mutex_lock(&r->lock);
+    r->finished[i] = true;
+    r->done++;
+    if (o->progress) o->progress(o->user, r->done, o->episodes);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void run_episodes(Round *r, Loop *l) {
+    const ClosedLoopOptions *o = r->options;
+    Error err;
+    for (int64_t i; !stopping(l) && (i = take_episode(r)) >= 0;) {
+        ClosedLoopEpisode *e = &r->episodes[i];
+        e->seed = o->seed + (uint64_t)i;
+        bool filmed = o->videos && i < o->max_videos;
+        if (!(filmed ? filmed_episode(l, e, &err) : run_episode(l, e, NULL, &err))) {
+            give_up(r, &err);
+            return;
+        }
+        if (!stopping(l)) count_episode(r, i);
+    }
+}
+
+static void *work(void *round) {
+    Round *r = round;
+    Loop l = {.options = r->options};
+    Error err;
+    if (open_loop(&l, &err))
+        run_episodes(r, &l);
+    else
+        give_up(r, &err);
+    close_loop(&l);
+    return NULL;
+}
+
+// This thread with `own`, and as many others as there is use for. A thread that cannot be started
+// is done without.
+static void run_round(Round *r, Loop *own) {
+    const ClosedLoopOptions *o = r->options;
+    bool cpu = !o->device || strcmp(o->device, "cpu") == 0; // of a card, one policy
+    int64_t n = !cpu ? 1 : o->threads > 0 ? o->threads : omp_get_num_procs();
+    if (n > o->episodes) n = o->episodes;
+    pthread_t *threads = NEW(pthread_t, n);
+    int64_t others = 0;
+    while (others < n - 1 && pthread_create(&threads[others], NULL, work, r) == 0) others++;
+    run_episodes(r, own);
+    for (int64_t i = 0; i < others; i++) pthread_join(threads[i], NULL);
+    mem_free(threads);
+}
+
 // A failure is only known when it is over; the same seed is the same episode, so it is run once
 // more.
-CHECKED static bool next_episode(Loop *l, int64_t i, ClosedLoopEpisode *e, Error *err) {
-    const ClosedLoopOptions *o = l->options;
-    e->seed = o->seed + (uint64_t)i;
-    if (o->videos && i < o->max_videos) return filmed_episode(l, e, err);
-    if (!run_episode(l, e, NULL, err)) return false;
-    if (!o->videos || e->success || l->failures_filmed >= o->max_failures || stopping(l))
-        return true;
-    l->failures_filmed++;
-    return filmed_episode(l, e, err);
+CHECKED static bool film_failures(Round *r, Loop *l, Error *err) {
+    const ClosedLoopOptions *o = r->options;
+    int64_t left = o->videos ? o->max_failures : 0;
+    for (int64_t i = o->max_videos; left > 0 && i < o->episodes; i++) {
+        if (!r->finished[i] || r->episodes[i].success || stopping(l)) continue;
+        ClosedLoopEpisode again = r->episodes[i];
+        if (!filmed_episode(l, &again, err)) return false;
+        if (!stopping(l)) r->episodes[i] = again;
+        left--;
+    }
+    return true;
+}
+
+static void sum_up(const Round *r, ClosedLoopResult *out) {
+    double steps = 0;
+    for (int64_t i = 0; i < r->options->episodes; i++) {
+        if (!r->finished[i]) continue;
+        const ClosedLoopEpisode *e = &r->episodes[i];
+        out->succeeded += e->success;
+        steps += e->steps;
+        out->episodes[out->count++] = *e;
+    }
+    if (!out->count) return;
+    out->mean_steps = steps / (double)out->count;
+    wilson_interval(out->succeeded, out->count, &out->low, &out->high);
 }
 
 bool eval_closed_loop(const ClosedLoopOptions *o, ClosedLoopResult *out, Error *err) {
-    Loop l = {.options = o};
-    *out = (ClosedLoopResult){.episodes = NEW(ClosedLoopEpisode, o->episodes)};
-    bool ok = open_loop(&l, err);
-    double steps = 0;
-    for (int64_t i = 0; ok && i < o->episodes; i++) {
-        ClosedLoopEpisode *e = &out->episodes[i];
-        ok = next_episode(&l, i, e, err);
-        if (!ok || stopping(&l)) break;
-        out->count++;
-        out->succeeded += e->success;
-        steps += e->steps;
-        if (o->progress) o->progress(o->user, i + 1, o->episodes);
+    Loop own = {.options = o};
+    Round r = {.options = o,
+               .episodes = NEW(ClosedLoopEpisode, o->episodes),
+               .finished = NEW(bool, o->episodes),
+               .lock = PTHREAD_MUTEX_INITIALIZER};
+    *out = (ClosedLoopResult){.episodes = r.episodes};
+    bool ok = open_loop(&own, err);
+    if (ok) {
+        const Wants wants = wants_of_handle(own.policy, o->policy_path);
+        tell_rate(own.spec, &wants);
+        run_round(&r, &own);
+        if (r.failed) *err = r.err;
+        ok = !r.failed && film_failures(&r, &own, err);
     }
-    if (ok) out->env_type = l.spec->type;
-    if (ok && out->count) {
-        out->mean_steps = steps / (double)out->count;
-        wilson_interval(out->succeeded, out->count, &out->low, &out->high);
+    if (ok) {
+        out->env_type = own.spec->type;
+        sum_up(&r, out);
     }
-    close_loop(&l);
+    close_loop(&own);
+    mem_free(r.finished);
     if (!ok) closed_loop_free(out);
     return ok;
 }

@@ -17,7 +17,7 @@ enum { CLOSED_LOOP_SEED = 100000 };
 typedef struct ClosedLoopOptions {
     const char *policy_path, *env_type;
     const char *device, *dtype; // NULL: the defaults of tact_options
-    int threads;
+    int threads;                // episodes at a time on a CPU; 0: as many as processors
     int64_t episodes;
     uint64_t seed;            // of the first episode; the next has seed + 1
     int n_action_steps;       // 0: as the policy was configured
@@ -52,7 +52,8 @@ void wilson_interval(int64_t successes, int64_t n, double *low, double *high);
 // Before a training: opens the task for a moment, so that what it lacks is told, and holds it
 // against the policy's cameras and vectors, whose shapes are filled in.
 CHECKED bool closed_loop_check(const char *env_type, const PolicyConfig *policy, Error *err);
-// Error: what the environment or the policy says; a policy whose camera or vectors are not the
+// Each episode is computed by one thread, and comes out the same on any number of them. `progress` is
+// called from any of them, one at a time. Error: what the environment or the policy says; a policy whose camera or vectors are not the
 // environment's is refused.
 CHECKED bool eval_closed_loop(const ClosedLoopOptions *options, ClosedLoopResult *out, Error *err);
 void closed_loop_free(ClosedLoopResult *r);             // a zeroed struct is allowed

@@ -3,24 +3,28 @@
 # tact eval --env.type: episodes counted, the same seeds the same result, videos, what cannot be.
 . "$(dirname "$0")/../cli/common.sh"
 
-if ! "$TACT" sim expert --env.type=strawberry --episodes=1 >/dev/null 2>"$WORK/why"; then
+if ! "$TACT" sim expert --env.type=strawberry_swing --episodes=1 >/dev/null 2>"$WORK/why"; then
     echo "skipped: $(tail -n 1 "$WORK/why")"
     exit 77
 fi
 tiny=("${TINY[@]}" --policy.resize_shape=[32,32] --steps=2)
-accepts record "$TACT" sim record --env.type=strawberry --episodes=2 --seed=1 --image=64x64 --root="$WORK/data"
+accepts record "$TACT" sim record --env.type=strawberry_swing --episodes=2 --seed=1 --image=64x64 --root="$WORK/data"
 accepts train "$TACT" train --dataset.root="$WORK/data" "${tiny[@]}" --policy.obs_state_horizon=2 --output_dir="$WORK/run"
-eval=("$TACT" eval --policy.path="$WORK/run" --env.type=strawberry --eval.n_episodes=2 --seed=7 --threads=1)
-accepts first "${eval[@]}" --eval.max_videos=1 --output_dir="$WORK/one"
-accepts again "${eval[@]}" --eval.max_videos=0 --output_dir="$WORK/two" --json
-for f in report.html eval.json episode_000007.mp4; do holds "writes $f" test -s "$WORK/one/$f"; done
+eval=("$TACT" eval --policy.path="$WORK/run" --env.type=strawberry_swing --eval.n_episodes=3 --seed=7)
+accepts first "${eval[@]}" --threads=1 --eval.max_videos=1 --output_dir="$WORK/one"
+accepts again "${eval[@]}" --threads=3 --eval.max_videos=0 --output_dir="$WORK/two" --json
+for f in report.html eval.json episode_000007.mp4 episode_000008.mp4; do holds "writes $f" test -s "$WORK/one/$f"; done
 plain() { grep -v '"video"' "$1" | tr -d ', \n'; }
-holds "the same seeds end alike" test "$(plain "$WORK/one/eval.json")" = "$(plain "$WORK/two/eval.json")"
-holds "counts the episodes" grep -q '"n_episodes": 2' "$WORK/two/eval.json"
+holds "the same seeds end alike on any number of threads" test "$(plain "$WORK/one/eval.json")" = "$(plain "$WORK/two/eval.json")"
+holds "counts the episodes" grep -q '"n_episodes": 3' "$WORK/two/eval.json"
 refuses unknown 'did you mean strawberry' "$TACT" eval --policy.path="$WORK/run" --env.type=strawbery
 refuses both 'give one of them' "${eval[@]}" --dataset.root="$WORK/data"
 refuses nothing 'nothing to evaluate on' "$TACT" eval --policy.path="$WORK/run"
 "$TACT" sample --root="$WORK/plain" --episodes=1 --frames=12 --height=64 --width=96 >/dev/null
 accepts other "$TACT" train --dataset.root="$WORK/plain" "${tiny[@]}" --output_dir="$WORK/other"
-refuses camera 'wants a camera' "$TACT" eval --policy.path="$WORK/other" --env.type=strawberry
+refuses camera 'wants a camera' "$TACT" eval --policy.path="$WORK/other" --env.type=strawberry_swing
+cp -r "$WORK/run/checkpoints/000002" "$WORK/slow"
+sed -i 's/"fps": 10.0/"fps": 30.0/' "$WORK/slow/pretrained_model/tact.json"
+accepts "another rate" "${eval[@]}" --policy.path="$WORK/slow" --eval.max_videos=0 --output_dir="$WORK/three"
+holds "is said" grep -q 'trained at 30 steps a second, but --env.type=strawberry_swing takes 10' "$WORK/err"
 finish

@@ -8,18 +8,18 @@ tiny=("${TINY[@]}" --policy.resize_shape=[32,32] --policy.obs_state_horizon=2 --
 "$TACT" sample --root="$WORK/plain" --episodes=1 --frames=12 --height=64 --width=96 >/dev/null
 other=("$TACT" train --dataset.root="$WORK/plain" "${tiny[@]}" --steps=2 --output_dir="$WORK/other")
 refuses unknown 'did you mean strawberry' "${other[@]}" --env.type=strawbery
-if ! "$TACT" sim expert --env.type=strawberry --episodes=1 >/dev/null 2>"$WORK/why"; then
-    refuses "what to install" 'apt-get install' "${other[@]}" --env.type=strawberry
+if ! "$TACT" sim expert --env.type=strawberry_swing --episodes=1 >/dev/null 2>"$WORK/why"; then
+    refuses "what to install" 'apt-get install' "${other[@]}" --env.type=strawberry_swing
     echo "the rest is skipped: $(tail -n 1 "$WORK/why")"
     finish && exit 77
     exit 1
 fi
-refuses camera 'the policy: wants a camera' "${other[@]}" --env.type=strawberry
+refuses camera 'the policy: wants a camera' "${other[@]}" --env.type=strawberry_swing
 holds "nothing is left of them" test ! -e "$WORK/other"
 
-accepts record "$TACT" sim record --env.type=strawberry --episodes=2 --seed=1 --image=64x64 --root="$WORK/data"
+accepts record "$TACT" sim record --env.type=strawberry_swing --episodes=2 --seed=1 --image=64x64 --root="$WORK/data"
 train=("$TACT" train --dataset.root="$WORK/data" "${tiny[@]}")
-looked=(--env.type=strawberry --eval.n_episodes=2 --eval_freq=2)
+looked=(--env.type=strawberry_swing --eval.n_episodes=2 --eval_freq=2)
 run=$WORK/run
 accepts "with evaluation" "${train[@]}" --steps=4 --save_freq=2 "${looked[@]}" --eval.max_videos=1 --output_dir="$run"
 holds "says how often it succeeded" test "$(grep -cE \
@@ -36,7 +36,7 @@ holds "the weights too" cmp "$run/checkpoints/000004/pretrained_model/model.safe
     "$WORK/without/checkpoints/000004/pretrained_model/model.safetensors"
 
 # The weights of that moment act, as tact eval lets them: the videos are the same.
-eval=("$TACT" eval --env.type=strawberry --eval.n_episodes=1 --eval.max_videos=1 --threads=1)
+eval=("$TACT" eval --env.type=strawberry_swing --eval.n_episodes=1 --eval.max_videos=1 --threads=1)
 accepts eval "${eval[@]}" --policy.path="$run/checkpoints/000002" --output_dir="$WORK/again"
 holds "the policy of step 2" cmp "$WORK/again/episode_100000.mp4" "$run/eval/videos_step_000002/episode_100000.mp4"
 holds "not that of step 4" test -n "$(cmp "$run"/eval/videos_step_00000[24]/episode_100000.mp4 2>&1)"

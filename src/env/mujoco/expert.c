@@ -11,7 +11,7 @@
 // Of a step of 1/fps seconds, metres, radians.
 static const double full_speed = 0.011, quicker = 0.003; // top speed and its growth
 static const double strike_speed = 0.012; // steady, so that the distance tells the time
-static const double closing = 0.016, quick_closing = 0.025;
+static const double opening_step = 0.002, closing = 0.016, quick_closing = 0.025;
 // The strike at a swinging berry: so many steps to be beside it and as fast, so many more to put
 // the fingers around it. The first take a quarter of a swing, after which a berry is where its
 // speed, not its place, said it would be.
@@ -125,8 +125,9 @@ static void strike(Env *env, Pose *p) {
 }
 
 // Forward at a steady speed along the middle of the swing; so near that STRIKE_STEPS are left, the
-// strike.
-static void approach_swing(Env *env, Pose *p) {
+// strike. The fingers open on the way, so much a step, and are open where they meet the berry: how
+// far they are tells the time.
+static void approach_swing(Env *env, Pose *p, double *opening) {
     Expert *e = &env->expert;
     double lowest[3];
     memcpy(lowest, env->d->xpos + 3 * env->h.stem, sizeof lowest);
@@ -134,6 +135,8 @@ static void approach_swing(Env *env, Pose *p) {
     double left = lowest[1] - p->position[1];
     e->speed = fmin(strike_speed, e->speed + quicker);
     p->position[1] += fmin(e->speed, left);
+    double before = (left - e->speed) / strike_speed - AROUND_STEPS; // steps before the meeting
+    *opening = ENV_OPENING - opening_step * fmax(0, before);
     if (left > (STRIKE_STEPS + 0.5) * strike_speed) {
         double ahead = left - STRIKE_STEPS * strike_speed;
         double x = lowest[0] + wave(env, 0, ahead), z = lowest[2] + wave(env, 1, ahead);
@@ -183,7 +186,7 @@ void env_expert(Env *env, double *action) {
     world_berry(env, berry);
     if (e->phase <= STRIKE) {
         if (env->task.period > 0)
-            approach_swing(env, &p);
+            approach_swing(env, &p, &opening);
         else
             approach(env, &p, berry);
     } else if (e->phase == CLOSE) {

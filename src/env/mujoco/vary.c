@@ -140,7 +140,7 @@ static void vary_gripper(Env *env, RngStream *rng, const double pivot[3]) {
     mjData *d = env->d;
     const Task *task = &env->task;
     bool swings = task->period > 0;
-    double wide = swings ? 0.03 : 0.05, deep = swings ? 0.006 : 0.03, turn = swings ? 0.06 : 0.15;
+    double wide = swings ? 0.03 : 0.05, deep = swings ? 0 : 0.03, turn = swings ? 0.06 : 0.15;
     double hangs = pivot[2] - task->stem - BERRY_CENTRE;
     mjtNum *q = d->qpos + m->jnt_qposadr[env->h.gripper_joint];
     q[0] = pivot[0] + vary_between(rng, -wide, wide);

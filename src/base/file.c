@@ -117,7 +117,7 @@ void atomic_abort(AtomicFile *f) {
 
 bool make_dirs(const char *path, Error *err) {
     char *copy = mem_strdup(path);
-    for (char *p = copy + 1; ; p++) {
+    for (char *p = copy + 1;; p++) {
         if (*p != '/' && *p != 0) continue;
         char end = *p;
         *p = 0;
@@ -156,8 +156,10 @@ int64_t tree_bytes(const char *path) {
         if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
         int n = snprintf(child, sizeof child, "%s/%s", path, e->d_name);
         if (n < 0 || (size_t)n >= sizeof child || lstat(child, &st) != 0) continue;
-        if (S_ISDIR(st.st_mode)) bytes += tree_bytes(child);
-        else if (stat(child, &st) == 0 && S_ISREG(st.st_mode)) bytes += st.st_size;
+        if (S_ISDIR(st.st_mode))
+            bytes += tree_bytes(child);
+        else if (stat(child, &st) == 0 && S_ISREG(st.st_mode))
+            bytes += st.st_size;
     }
     if (dir) closedir(dir);
     return bytes;
@@ -177,9 +179,12 @@ void path_parent(char *out, size_t size, const char *path) {
     snprintf(out, size, "%s", path);
     for (size_t n = strlen(out); n > 1 && out[n - 1] == '/';) out[--n] = 0;
     char *slash = strrchr(out, '/');
-    if (!slash) snprintf(out, size, ".");
-    else if (slash == out) out[1] = 0;
-    else *slash = 0;
+    if (!slash)
+        snprintf(out, size, ".");
+    else if (slash == out)
+        out[1] = 0;
+    else
+        *slash = 0;
 }
 
 bool make_temporary_dir(char *out, size_t size, const char *place, Error *err) {

@@ -35,8 +35,8 @@ void atomic_abort(AtomicFile *f);
 
 // Creates a directory and its parents.
 CHECKED bool make_dirs(const char *path, Error *err);
-// A new, empty directory for this run alone, below `place`, or, with NULL, below $TMPDIR or /tmp. Its path into
-// out (size bytes); "" after a failure.
+// A new, empty directory for this run alone, below `place`, or, with NULL, below $TMPDIR or /tmp.
+// Its path into out (size bytes); "" after a failure.
 CHECKED bool make_temporary_dir(char *out, size_t size, const char *place, Error *err);
 // Removes a directory tree. A tree that is not there is no error.
 CHECKED bool remove_tree(const char *path, Error *err);
@@ -44,7 +44,8 @@ CHECKED bool remove_tree(const char *path, Error *err);
 int64_t tree_bytes(const char *path);
 // fsync of a directory, so that names made in it survive a crash.
 CHECKED bool sync_dir(const char *path, Error *err);
-// Writes the parent of path into out (size bytes); "." when there is none. Slashes at the end of path do not count.
+// Writes the parent of path into out (size bytes); "." when there is none. Slashes at the end of
+// path do not count.
 void path_parent(char *out, size_t size, const char *path);
 
 #endif

@@ -118,9 +118,10 @@ CHECKED static bool check_fit(const EnvSpec *spec, const Wants *w, Error *err) {
 
 static void tell_rate(const EnvSpec *spec, const Wants *w) {
     if (w->fps > 0 && fabs(w->fps - spec->fps) > 1e-3 * w->fps)
-        log_warn("%s: trained at %g steps a second, but --env.type=%s takes %d; it sees and moves at "
-                 "another speed than it learnt",
-                 w->who, w->fps, spec->type, spec->fps);
+        log_warn(
+            "%s: trained at %g steps a second, but --env.type=%s takes %d; it sees and moves at "
+            "another speed than it learnt",
+            w->who, w->fps, spec->type, spec->fps);
 }
 
 bool closed_loop_check(const char *env_type, const PolicyConfig *policy, Error *err) {

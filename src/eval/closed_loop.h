@@ -52,9 +52,9 @@ void wilson_interval(int64_t successes, int64_t n, double *low, double *high);
 // Before a training: opens the task for a moment, so that what it lacks is told, and holds it
 // against the policy's cameras and vectors, whose shapes are filled in.
 CHECKED bool closed_loop_check(const char *env_type, const PolicyConfig *policy, Error *err);
-// Each episode is computed by one thread, and comes out the same on any number of them. `progress` is
-// called from any of them, one at a time. Error: what the environment or the policy says; a policy whose camera or vectors are not the
-// environment's is refused.
+// Each episode is computed by one thread, and comes out the same on any number of them. `progress`
+// is called from any of them, one at a time. Error: what the environment or the policy says; a
+// policy whose camera or vectors are not the environment's is refused.
 CHECKED bool eval_closed_loop(const ClosedLoopOptions *options, ClosedLoopResult *out, Error *err);
 void closed_loop_free(ClosedLoopResult *r);             // a zeroed struct is allowed
 json_t *closed_loop_to_json(const ClosedLoopResult *r); // new reference

@@ -12,8 +12,11 @@
 static void test_path_parent(void **state) {
     (void)state;
     const char *const cases[][2] = {
-        {"a/b", "a"},     {"a/b/", "a"}, {"a/b///", "a"}, {"/a", "/"}, {"/a/", "/"},
-        {"a", "."},       {"a/", "."},   {"/", "/"},      {"//", "/"}, {"outputs/train/x/", "outputs/train"},
+        {"a/b", "a"},    {"a/b/", "a"},
+        {"a/b///", "a"}, {"/a", "/"},
+        {"/a/", "/"},    {"a", "."},
+        {"a/", "."},     {"/", "/"},
+        {"//", "/"},     {"outputs/train/x/", "outputs/train"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char out[64];

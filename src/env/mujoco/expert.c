@@ -20,7 +20,7 @@ enum { MEET_STEPS = 8, AROUND_STEPS = 4, STRIKE_STEPS = MEET_STEPS + AROUND_STEP
 void expert_reset(Env *env, RngStream *rng) {
     Expert *e = &env->expert;
     memset(e, 0, sizeof *e);
-    double size = env->task.period > 0 ? 0.006 : 0.018;
+    double size = env->task.period > 0 ? 0.004 : 0.018;
     for (int i = 0; i < 2; i++) {
         e->wave[i][0] = vary_between(rng, -size, size);
         e->wave[i][1] = vary_between(rng, 0.12, 0.30);

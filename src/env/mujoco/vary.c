@@ -140,12 +140,14 @@ static void vary_gripper(Env *env, RngStream *rng, const double pivot[3]) {
     mjData *d = env->d;
     const Task *task = &env->task;
     bool swings = task->period > 0;
-    double wide = swings ? 0.03 : 0.05, deep = swings ? 0 : 0.03, turn = swings ? 0.06 : 0.15;
+    // Of a swing the middle and the distance are given: a single picture shows neither well.
+    double wide = swings ? 0.004 : 0.05, deep = swings ? 0 : 0.03, high = swings ? 0.024 : 0.04;
+    double turn = swings ? 0.06 : 0.15;
     double hangs = pivot[2] - task->stem - BERRY_CENTRE;
     mjtNum *q = d->qpos + m->jnt_qposadr[env->h.gripper_joint];
     q[0] = pivot[0] + vary_between(rng, -wide, wide);
     q[1] = pivot[1] - task->reach + vary_between(rng, -deep, deep);
-    q[2] = hangs + vary_between(rng, -0.8 * wide, 0.8 * wide);
+    q[2] = hangs + vary_between(rng, -high, high);
     mjtNum level[4], one[4], two[4];
     const mjtNum x[3] = {1, 0, 0}, y[3] = {0, 1, 0}, z[3] = {0, 0, 1};
     mju_axisAngle2Quat(level, x, -PI / 2 + vary_between(rng, -turn, turn));

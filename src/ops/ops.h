@@ -97,6 +97,11 @@ int64_t conv_out_size(int64_t in, int kernel, int stride, int padding, int dilat
 typedef struct Conv Conv; // a device's plan for one ConvSpec, with its packed weights
 typedef struct Pool Pool; // a device's plan for one 3x3 stride 2 padding 1 max pooling
 
+// A first moment nearer to 0 becomes 0. It moves no weight that a float32 holds beside it; but a unit
+// that has died leaves moments that shrink by beta1 a step, and processors take many times as long
+// over numbers below 1e-38.
+#define ADAMW_LEAST_MOMENT 1e-30f
+
 // What an optimiser step needs beside the flat arrays.
 typedef struct AdamW {
     float lr, beta1, beta2, eps, weight_decay;
@@ -280,6 +285,7 @@ struct Device {
     void (*grad_norm)(Device *d, Tensor norm, Tensor halt, Tensor g, Tensor losses);
     // One AdamW step on p, m, v (count) from g * min(1, max_norm / (norm + 1e-6)), then g = 0:
     // p *= 1 - lr*wd; p -= lr/(1-beta1^t) * m / (sqrt(v)/sqrt(1-beta2^t) + eps).
+    // An m below ADAMW_LEAST_MOMENT becomes 0 before it is used.
     // Leaves p, m and v alone (but clears g) when halt is not 0. No clipping when a.max_norm <= 0.
     // halt may be empty.
     void (*adamw)(Device *d, Tensor p, Tensor g, Tensor m, Tensor v, Tensor norm, Tensor halt,

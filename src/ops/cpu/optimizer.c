@@ -42,6 +42,7 @@ static void adamw(Device *d, Tensor pt, Tensor gt, Tensor mt, Tensor vt, Tensor 
     for (int64_t i = 0; i < n; i++) {
         float grad = g[i] * clip;
         float m1 = b1 * m[i] + (1 - b1) * grad, v1 = b2 * v[i] + (1 - b2) * grad * grad;
+        m1 = fabsf(m1) < ADAMW_LEAST_MOMENT ? 0 : m1;
         m[i] = m1;
         v[i] = v1;
         p[i] = p[i] * decay - rate * m1 / (sqrtf(v1) * unbias + eps);

@@ -85,7 +85,8 @@ struct AdamWStep {
         Quad V = load_quad(v + c, n, whole);
         for (int i = 0; i < n; i++) {
             float grad = G.v[i] * s.clip;
-            M.v[i] = beta1 * M.v[i] + (1 - beta1) * grad;
+            float mean = beta1 * M.v[i] + (1 - beta1) * grad;
+            M.v[i] = fabsf(mean) < ADAMW_LEAST_MOMENT ? 0 : mean;
             V.v[i] = beta2 * V.v[i] + (1 - beta2) * grad * grad;
             P.v[i] = P.v[i] * s.decay - s.rate * M.v[i] / (sqrtf(V.v[i]) * s.unbias + eps);
         }

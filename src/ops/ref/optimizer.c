@@ -27,6 +27,7 @@ void ref_adamw(Device *d, Tensor p, Tensor g, Tensor m, Tensor v, Tensor norm, T
         f32(g)[i] = 0;
         if (halt.data && f32(halt)[0] != 0) continue;
         double mean = beta1 * f32(m)[i] + (1 - beta1) * grad;
+        if (fabs(mean) < ADAMW_LEAST_MOMENT) mean = 0;
         double square = beta2 * f32(v)[i] + (1 - beta2) * grad * grad;
         f32(p)[i] = (float)(f32(p)[i] * keep - rate * mean / (sqrt(square) / root + a.eps));
         f32(m)[i] = (float)mean;

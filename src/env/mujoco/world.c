@@ -34,6 +34,7 @@ static void on_mujoco_warning(const char *text) {
 
 static const Task *task_of(const EnvSpec *spec) {
     static const Task still = {.stem = 0.10, .reach = 0.22, .opening = ENV_OPENING};
+    // The opening that the expert's way begins with, 23 steps before it meets the berry.
     static const Task swing = {.stem = 0.30, .reach = 0.324, .opening = 0.044, .period = 3.2};
     return strcmp(spec->type, "strawberry_swing") == 0 ? &swing : &still;
 }

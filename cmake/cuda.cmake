@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Finds the CUDA toolkit (nvcc, cuBLASLt) and cuDNN; add_cuda_ops adds src/ops/cuda to the op layer where
-# they are there.
+# tact_cuda: the op layer on NVIDIA's cards, where the CUDA toolkit (nvcc, cuBLASLt) and cuDNN are found.
 # Compiled for the card that is here; where there is none, for one of each generation, which runs on its
 # kin (8.6 and 8.9 run 8.0's code; Jetson Orin, 8.7, does not). The cuda preset names them all.
 if(NOT DEFINED TACT_CUDA_ARCHITECTURES)
@@ -33,26 +32,20 @@ if(NOT TACT_CUDA STREQUAL OFF)
   endif()
 endif()
 
-if(TACT_HAS_CUDA)
-  message(STATUS "CUDA ${CUDAToolkit_VERSION}: --policy.device=cuda is built for ${TACT_CUDA_ARCHITECTURES}")
-  enable_language(CUDA)
-else()
+if(NOT TACT_HAS_CUDA)
   message(STATUS "no CUDA: --policy.device=cuda explains itself")
+  return()
 endif()
-
-function(add_cuda_ops ops)
-  if(NOT TACT_HAS_CUDA)
-    return()
-  endif()
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/ops/cuda/*.cu)
-  add_library(ops_cuda OBJECT ${sources})
-  set_target_properties(ops_cuda PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON
-      POSITION_INDEPENDENT_CODE ON CUDA_VISIBILITY_PRESET hidden)
-  target_include_directories(ops_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE_DIR})
-  # Unique symbols cannot be made local, as cmake/library.cmake wants them.
-  # Without the loop unrolling of -O3 there is nothing to see in a debug build either.
-  target_compile_options(ops_cuda PRIVATE -O3 --Werror all-warnings -Xcompiler=-Wall,-Wextra,-Werror,-fno-gnu-unique)
-  target_sources(${ops} PRIVATE $<TARGET_OBJECTS:ops_cuda>)
-  target_compile_definitions(${ops} PRIVATE TACT_CUDA)
-  target_link_libraries(${ops} PUBLIC CUDA::cudart_static CUDA::cublasLt ${CUDNN_LIBRARY} stdc++)
-endfunction()
+message(STATUS "CUDA ${CUDAToolkit_VERSION}: --policy.device=cuda is built for ${TACT_CUDA_ARCHITECTURES}")
+enable_language(CUDA)
+enable_language(CXX) # which links it
+file(GLOB sources CONFIGURE_DEPENDS src/ops/cuda/*.cu)
+add_library(ops_cuda OBJECT ${sources})
+set_target_properties(ops_cuda PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON
+    POSITION_INDEPENDENT_CODE ON CUDA_VISIBILITY_PRESET hidden)
+target_include_directories(ops_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE_DIR})
+# Without the loop unrolling of -O3 there is nothing to see in a debug build either.
+target_compile_options(ops_cuda PRIVATE -O3 --Werror all-warnings -Xcompiler=-Wall,-Wextra,-Werror)
+tact_module(tact_cuda SOURCES src/ops/cuda/module.c src/ops/tensor.c src/ops/failure.c $<TARGET_OBJECTS:ops_cuda>
+    LIBRARIES CUDA::cudart_static CUDA::cublasLt ${CUDNN_LIBRARY} -static-libstdc++ -static-libgcc)
+set_target_properties(tact_cuda PROPERTIES LINKER_LANGUAGE CXX)

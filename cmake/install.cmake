@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# cmake --install: the program, both libraries, the header, tact.pc, the CMake package, tact.py, examples.
+# cmake --install: the program, both libraries, the header, tact.pc, the CMake package, tact.py, examples; and
+# the modules (cmake/modules.cmake).
 include(CMakePackageConfigHelpers)
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/tact)
 
@@ -20,9 +21,6 @@ install(FILES ${CMAKE_BINARY_DIR}/tactConfig.cmake ${CMAKE_BINARY_DIR}/tactConfi
 # tact.pc finds its files from where it lies itself, whatever --prefix was.
 file(RELATIVE_PATH up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 set(PC_LIBS_PRIVATE)
-foreach(dir ${TACT_LINK_DIRS})
-  string(APPEND PC_LIBS_PRIVATE " -L${dir}")
-endforeach()
 foreach(name ${TACT_LINK_NAMES})
   string(APPEND PC_LIBS_PRIVATE " -l${name}")
 endforeach()

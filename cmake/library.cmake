@@ -8,10 +8,8 @@ foreach(part ${RUNTIME})
   list(APPEND wanted $<TARGET_FILE:${part}>)
 endforeach()
 set(object ${CMAKE_CURRENT_BINARY_DIR}/tact_object.o)
-# C++ of the CUDA backend brings groups of sections that are named by symbols; made plain, those symbols
-# can be made local too.
 add_custom_command(OUTPUT ${object}
-    COMMAND ${CMAKE_LINKER} -r $<$<BOOL:${TACT_HAS_CUDA}>:--force-group-allocation> -o ${object}.all
+    COMMAND ${CMAKE_LINKER} -r -o ${object}.all
         $<TARGET_OBJECTS:policy> --start-group ${wanted} --end-group
     COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=tact_* ${object}.all ${object}
     COMMAND ${CMAKE_COMMAND} -E rm ${object}.all
@@ -20,16 +18,8 @@ add_custom_command(OUTPUT ${object}
 
 # What that object needs of the system. Names for tact.pc and the CMake package, for the build files that
 # were found. tests/policy/test_install.sh links a program with libtact.a and these.
-set(TACT_LINK_NAMES dnnl ${OpenMP_C_LIB_NAMES} ${JANSSON_LIBRARIES} ${ZIP_LIBRARIES} m)
-set(TACT_LINK_TARGETS ${DNNL_LIBRARY} OpenMP::OpenMP_C PkgConfig::JANSSON PkgConfig::ZIP m)
-set(TACT_LINK_DIRS)
-if(TACT_HAS_CUDA)
-  list(APPEND TACT_LINK_NAMES cudart_static cublasLt cudnn stdc++ rt dl)
-  list(APPEND TACT_LINK_TARGETS CUDA::cudart_static CUDA::cublasLt ${CUDNN_LIBRARY} stdc++)
-  get_filename_component(cudnn_dir ${CUDNN_LIBRARY} DIRECTORY)
-  set(TACT_LINK_DIRS ${CUDAToolkit_LIBRARY_DIR} ${cudnn_dir})
-  list(REMOVE_DUPLICATES TACT_LINK_DIRS)
-endif()
+set(TACT_LINK_NAMES dnnl ${OpenMP_C_LIB_NAMES} ${JANSSON_LIBRARIES} ${ZIP_LIBRARIES} ${CMAKE_DL_LIBS} m)
+set(TACT_LINK_TARGETS ${DNNL_LIBRARY} OpenMP::OpenMP_C PkgConfig::JANSSON PkgConfig::ZIP ${CMAKE_DL_LIBS} m)
 
 add_library(tact_shared SHARED ${object})
 target_link_libraries(tact_shared PRIVATE ${TACT_LINK_TARGETS}
@@ -40,7 +30,6 @@ set_target_properties(tact_shared PROPERTIES OUTPUT_NAME tact EXPORT_NAME tact L
 add_library(tact_static STATIC ${object})
 target_link_libraries(tact_static INTERFACE "$<BUILD_INTERFACE:${TACT_LINK_TARGETS}>"
     "$<INSTALL_INTERFACE:${TACT_LINK_NAMES}>")
-target_link_directories(tact_static INTERFACE "$<INSTALL_INTERFACE:${TACT_LINK_DIRS}>")
 set_target_properties(tact_static PROPERTIES OUTPUT_NAME tact LINKER_LANGUAGE C)
 add_dependencies(tact_static tact_shared) # one of them makes the object
 foreach(library tact_shared tact_static)

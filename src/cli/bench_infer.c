@@ -166,7 +166,7 @@ CHECKED static bool run(const TrainConfig *c, const char *path, bool cache, int6
 
 // Counted on a device that computes nothing.
 CHECKED static bool count_flops(const PolicyConfig *p, BenchInfer *out, Error *err) {
-    Device *d = plan_device(PRECISION_FLOAT32, false);
+    Device *d = plan_device(&cpu_backend, PRECISION_FLOAT32);
     Params params = {0};
     Act *all = NULL;
     ImageStats images[MAX_CAMERAS];

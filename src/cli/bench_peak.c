@@ -69,8 +69,8 @@ static double best_time(Peak *p, void (*call)(Peak *)) {
 }
 
 bool bench_peak(Device *d, BenchPeak *out, Error *err) {
-    int64_t n = d->asynchronous ? CARD_SIZE : HOST_SIZE;
-    Peak p = {.device = d, .arena = {.device = d}, .calls = d->asynchronous ? CARD_CALLS : 1};
+    int64_t n = d->backend->asynchronous ? CARD_SIZE : HOST_SIZE;
+    Peak p = {.device = d, .arena = {.device = d}, .calls = d->backend->asynchronous ? CARD_CALLS : 1};
     p.x = arena_tensor(&p.arena, d->activations, 2, SHAPE(n, n));
     p.y = arena_tensor(&p.arena, d->activations, 2, SHAPE(n, n));
     p.w = arena_tensor(&p.arena, DTYPE_F32, 2, SHAPE(n, n));
@@ -79,7 +79,7 @@ bool bench_peak(Device *d, BenchPeak *out, Error *err) {
     fill(d, p.y, 2);
     fill(d, p.w, 3);
     // Larger than a processor's caches.
-    int64_t rows = d->asynchronous ? n : 4 * n;
+    int64_t rows = d->backend->asynchronous ? n : 4 * n;
     p.from = arena_tensor(&p.arena, DTYPE_F32, 2, SHAPE(rows, n));
     p.to = arena_tensor(&p.arena, DTYPE_F32, 2, SHAPE(rows, n));
     fill(d, p.from, 4);

@@ -96,7 +96,7 @@ CHECKED static bool run_pipelined(Act *act, Optimizer *optimizer, const ActInput
 
 bool bench_steps(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed, int64_t steps,
                  BenchTimings *out, Error *err) {
-    if (!optimizer->params->device->asynchronous) {
+    if (!optimizer->params->device->backend->asynchronous) {
         bool ok = run_serial(act, optimizer, in, seed, steps, out, err);
         out->resident_mb = (double)mem_most_resident() / 1e6;
         return ok;

@@ -90,7 +90,7 @@ CHECKED static bool set_up(Bench *b, Error *err) {
     Precision precision;
     if (!parse_image(b, err) || !precision_named(c->policy.dtype, device, &precision, err) ||
         !device_open(device, precision, c->threads, &b->device, err) ||
-        !estimate_memory(&c->policy, c->batch_size, true, precision, b->device->asynchronous, &b->estimate, err) ||
+        !estimate_memory(&c->policy, c->batch_size, true, b->device->backend, precision, &b->estimate, err) ||
         !params_init(&b->params, b->device, &c->policy, true, err))
         return false;
     params_initialize(&b->params, (uint64_t)c->seed);
@@ -108,7 +108,7 @@ static void print_result(const Bench *b, const BenchTimings *t, const BenchPeak 
     const double estimate = (double)b->estimate.total / 1e6;
     if (b->json) {
         json_t *j = json_pack(
-            "{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I}", "device", b->device->name,
+            "{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I}", "device", b->device->backend->name,
             "device_description", b->device->description, "dtype",
             precision_name(b->device->precision), "image", b->image, "cameras", c->policy.n_cameras, "batch_size",
             c->batch_size, "obs_state_horizon", c->policy.obs_state_horizon, "threads",
@@ -148,9 +148,9 @@ static void print_result(const Bench *b, const BenchTimings *t, const BenchPeak 
     }
     printf("training step, batch %d, T=%d, %d camera%s %s, %s %s with %d threads\n", c->batch_size,
            c->policy.obs_state_horizon, c->policy.n_cameras, c->policy.n_cameras == 1 ? "" : "s",
-           b->image, b->device->name, precision_name(b->device->precision), b->device->threads);
+           b->image, b->device->backend->name, precision_name(b->device->precision), b->device->threads);
     printf("  step       %8.1f ms   (median of %lld)\n", t->step_ms, (long long)b->steps);
-    if (b->device->asynchronous)
+    if (b->device->backend->asynchronous)
         printf("  one part after another, %.1f ms:\n", t->serial_ms);
     printf("  forward    %8.1f ms\n  backward   %8.1f ms\n  optimizer  %8.1f ms\n", t->forward_ms,
            t->backward_ms, t->optimizer_ms);
@@ -184,7 +184,7 @@ static void print_infer_json(const Bench *b, const BenchInfer *r, const TrainCon
                              const BenchPeak *peak) {
     const PolicyConfig *p = &shape->policy;
     json_t *j = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:f}", "device",
-                          b->device->name, "device_description", b->device->description, "dtype",
+                          b->device->backend->name, "device_description", b->device->description, "dtype",
                           precision_name(b->device->precision), "image_height", p->image_height,
                           "image_width", p->image_width, "cameras", p->n_cameras, "obs_state_horizon",
                           p->obs_state_horizon, "chunk_size", p->chunk_size, "threads",
@@ -215,7 +215,7 @@ static void print_infer(const Bench *b, const BenchInfer *r, const TrainConfig *
     const PolicyConfig *p = &shape->policy;
     printf("control step that predicts, T=%d, %d camera%s %dx%d, %s %s with %d threads, %lld steps\n",
            p->obs_state_horizon, p->n_cameras, p->n_cameras == 1 ? "" : "s", p->image_height,
-           p->image_width, b->device->name, precision_name(b->device->precision), b->device->threads,
+           p->image_width, b->device->backend->name, precision_name(b->device->precision), b->device->threads,
            (long long)b->steps);
     printf("  %-22s %8s %8s %8s %8s %8s %8s\n", "ms", "p50", "p95", "p99", "GFLOP", "GFLOP/s", "of peak");
     print_latency("with the frame cache", &r->cached, peak->forward);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/processor.h"
 #include "cli/cli.h"
 #include <signal.h>
 #include <stdio.h>
@@ -89,6 +90,10 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+    if (processor_lacks()) {
+        fprintf(stderr, "tact: %s\n", processor_lacks());
+        return EXIT_ERROR;
+    }
     signal(SIGPIPE, SIG_IGN); // a closed stdout is reported below, like a full disk
     int code = run(argc, argv);
     if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_OK) {

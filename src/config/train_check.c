@@ -88,10 +88,6 @@ bool policy_config_check(const PolicyConfig *p, Error *err) {
                     "--policy.vision_backbone=%s; use resnet50 or leave it false",
                     p->vision_backbone);
     }
-    if (p->device && strcmp(p->device, "cpu") != 0 && strcmp(p->device, "ref") != 0 &&
-        strncmp(p->device, "cuda", 4) != 0) {
-        return fail(err, "--policy.device=%s: unknown device; use cpu or cuda", p->device);
-    }
     const char *visual = p->normalization_mapping.visual;
     if (visual && strcmp(visual, "MEAN_STD") != 0) {
         return fail(err,

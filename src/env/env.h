@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Simulated tasks to record demonstrations in and to run policies in (closed loop). Built on
-// MuJoCo, rendered without a display (EGL on Mesa's surfaceless platform). A build without MuJoCo
-// has the same functions; env_open then fails and says what to install.
+// MuJoCo, rendered without a display (EGL on Mesa's surfaceless platform). Both are called by a
+// module (base/module.h); where it cannot be loaded env_open fails and says what to install.
 //
 //   Env *env;
 //   if (!env_open("strawberry", 96, 96, &env, &err) || !env_reset(env, seed, &err)) ...

@@ -7,6 +7,7 @@
 #include "env/env.h"
 #include "eval/html.h"
 #include "formats/video.h"
+#include "ops/ops.h"
 #include "tact.h"
 #include <math.h>
 #include <omp.h>
@@ -276,8 +277,11 @@ static void *work(void *round) {
 // is done without.
 static void run_round(Round *r, Loop *own) {
     const ClosedLoopOptions *o = r->options;
-    bool cpu = !o->device || strcmp(o->device, "cpu") == 0; // of a card, one policy
-    int64_t n = !cpu ? 1 : o->threads > 0 ? o->threads : omp_get_num_procs();
+    const Backend *backend;
+    Error none; // the policy of `own` runs on it already
+    bool share =
+        backend_find(o->device ? o->device : "cpu", &backend, NULL, &none) && backend->side_by_side;
+    int64_t n = !share ? 1 : o->threads > 0 ? o->threads : omp_get_num_procs();
     if (n > o->episodes) n = o->episodes;
     pthread_t *threads = NEW(pthread_t, n);
     int64_t others = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Still images, uint8 RGB, row-major (height, width, 3), without row padding.
+// Still images, uint8 RGB, row-major (height, width, 3), without row padding. Decoding and encoding
+// are FFmpeg's, in the module of video.h.
 #ifndef TACT_FORMATS_IMAGE_H
 #define TACT_FORMATS_IMAGE_H
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Video files through FFmpeg: reading a frame by its time, writing AV1 as LeRobot does.
+// Video files through FFmpeg: reading a frame by its time, writing AV1 as LeRobot does. FFmpeg is
+// called by a module (base/module.h); opening a file for reading or writing fails where it cannot
+// be loaded.
 #ifndef TACT_FORMATS_VIDEO_H
 #define TACT_FORMATS_VIDEO_H
 
@@ -10,15 +12,15 @@
 // One open video file with its decoder. Not thread-safe: every loader thread opens its own.
 typedef struct Video Video;
 
-// Where the frames of files lie, kept for the next time they are opened, by whatever thread: finding it
-// out means reading a whole H.264 or HEVC file.
+// Where the frames of files lie, kept for the next time they are opened, by whatever thread:
+// finding it out means reading a whole H.264 or HEVC file.
 typedef struct VideoTables VideoTables;
 VideoTables *video_tables_new(void);
 void video_tables_free(VideoTables *t); // after every Video opened with it is closed; NULL allowed
 
 // Opens the file and builds the table of its frames' times and keyframes from the container's index
-// (packets are scanned if there is none), without decoding, or takes it from `tables` (NULL allowed)
-// where the file was opened before. Decoding uses one thread.
+// (packets are scanned if there is none), without decoding, or takes it from `tables` (NULL
+// allowed) where the file was opened before. Decoding uses one thread.
 CHECKED bool video_open(const char *path, VideoTables *tables, Video **out, Error *err);
 void video_close(Video *v); // NULL allowed
 int video_height(const Video *v);
@@ -41,13 +43,14 @@ CHECKED bool video_read_index(Video *v, int64_t frame, uint8_t *rgb, Error *err)
 // Number of the frame that video_read takes for t, whether or not it lies near enough.
 int64_t video_frame_at(const Video *v, double t);
 
-// The frames first .. last that decode from the keyframe which `frame` decodes from: reading them in
-// order decodes each of them once. Where no keyframe comes for long, last is some hundred after frame.
+// The frames first .. last that decode from the keyframe which `frame` decodes from: reading them
+// in order decodes each of them once. Where no keyframe comes for long, last is some hundred after
+// frame.
 void video_segment(const Video *v, int64_t frame, int64_t *first, int64_t *last);
 
-// Names what turns a file's bits into pixels here: frames decoded under another name may differ in their
-// last bits.
-void video_decoder_name(char *out, size_t size);
+// Names what turns a file's bits into pixels here: frames decoded under another name may differ in
+// their last bits. False where nothing does, for want of the module.
+bool video_decoder_name(char *out, size_t size);
 
 typedef struct VideoWriter VideoWriter;
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to src/formats: which packets and frames a video file has, found without decoding.
+// Private to src/formats: which packets and frames a video file has.
 #ifndef TACT_FORMATS_VIDEO_TABLE_H
 #define TACT_FORMATS_VIDEO_TABLE_H
 
-#include "base/error.h"
-#include <libavformat/avformat.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct VideoPacket {
@@ -22,11 +21,6 @@ typedef struct VideoTable {
     double period;       // seconds between frames (average)
 } VideoTable;
 
-// Fills an empty table. A stream without reordering (AV1) in an MP4 is read from the MP4's own
-// index, which costs no disk reads; any other file is read through once and rewound. Fails when the
-// file holds fewer bytes or packets than it declares. name stands in messages.
-CHECKED bool video_table_build(VideoTable *t, AVFormatContext *format, int stream,
-                               const char *name, Error *err);
 void video_table_free(VideoTable *t);
 
 // Number of the packet with this pts, or -1.

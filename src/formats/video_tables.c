@@ -13,7 +13,7 @@ typedef struct Entry {
 
 struct VideoTables {
     pthread_mutex_t lock;
-    Entry *entries;    // (room), a power of two; open addressing
+    Entry *entries; // (room), a power of two; open addressing
     size_t count, room;
 };
 

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "formats/video.h"
 #include "loader/frame_file.h"
 #include "loader/frame_key.h"
 #include <limits.h>
@@ -115,6 +116,10 @@ CHECKED static bool describe_files(FrameCache *c, const FrameCacheOptions *o, in
         FrameFile *f = &c->stores[i].file;
         *f = (FrameFile){.fd = -1, .height = o->height, .width = o->width, .rows = c->rows};
         if (!frame_key(o->dataset, o->cameras[i], o->height, o->width, f->key, err)) return false;
+        if (!video_decoder_name(f->decoder, sizeof f->decoder)) {
+            frame_file_find_decoder(f, o->dir);
+            if (!f->decoder[0]) return fail(err, "%s: no file there has these frames", o->dir);
+        }
         if (!frame_file_exists(f, o->dir)) *bytes += frame_file_bytes(o->height, o->width, c->rows);
     }
     return true;

@@ -2,6 +2,7 @@
 #include "loader/frame_file.h"
 
 #include "base/memory.h"
+#include "base/sha256.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +25,8 @@ typedef struct Header {
     uint32_t version, height, width, zero;
     uint64_t rows;
     char key[FRAME_KEY - 1];
-    char rest[HEADER_BYTES - 104];
+    char decoder[FRAME_DECODER];
+    char rest[HEADER_BYTES - 104 - FRAME_DECODER];
     uint64_t checksum;
 } Header;
 _Static_assert(sizeof(Header) == HEADER_BYTES, "the header is one block of a disk");
@@ -112,6 +114,7 @@ static Header header_of(const FrameFile *f) {
                 .rows = (uint64_t)f->rows};
     memcpy(h.magic, magic, sizeof h.magic);
     memcpy(h.key, f->key, sizeof h.key);
+    memcpy(h.decoder, f->decoder, strlen(f->decoder)); // zeros behind it
     h.checksum = checksum(&h, offsetof(Header, checksum), 0);
     return h;
 }
@@ -168,7 +171,13 @@ CHECKED static bool lock_and_make(const FrameFile *f, int fd, bool *again, Error
 }
 
 static bool set_path(FrameFile *f, const char *dir) {
-    int n = snprintf(f->path, sizeof f->path, "%s/%.*s%s", dir, NAME_DIGITS, f->key, suffix);
+    char name[65];
+    Sha256 s;
+    sha256_init(&s);
+    sha256_add(&s, f->key, sizeof f->key);
+    sha256_add(&s, f->decoder, strlen(f->decoder));
+    sha256_hex(&s, name);
+    int n = snprintf(f->path, sizeof f->path, "%s/%.*s%s", dir, NAME_DIGITS, name, suffix);
     f->seed = checksum(f->key, sizeof f->key, 1);
     return n > 0 && (size_t)n < sizeof f->path;
 }
@@ -284,6 +293,28 @@ static Found *list(const char *dir, int64_t *count) {
     }
     if (d) closedir(d);
     return found;
+}
+
+void frame_file_find_decoder(FrameFile *f, const char *dir) {
+    struct timespec latest = {0};
+    int64_t count;
+    Found *found = list(dir, &count);
+    for (int64_t i = 0; i < count; i++) {
+        FrameFile look = *f;
+        Header h;
+        int fd = open(found[i].path, O_RDONLY | O_CLOEXEC);
+        bool read = fd >= 0 && read_at(fd, &h, sizeof h, 0) && h.decoder[FRAME_DECODER - 1] == '\0';
+        if (read) memcpy(look.decoder, h.decoder, sizeof look.decoder);
+        const struct timespec *used = &found[i].used;
+        bool later = used->tv_sec > latest.tv_sec ||
+                     (used->tv_sec == latest.tv_sec && used->tv_nsec > latest.tv_nsec);
+        if (read && later && is_whole(&look, fd)) {
+            memcpy(f->decoder, look.decoder, sizeof f->decoder);
+            latest = *used;
+        }
+        if (fd >= 0) close(fd);
+    }
+    mem_free(found);
 }
 
 // Removes a file unless someone has it open. Whoever opens it at this moment sees that it is gone.

@@ -2,7 +2,6 @@
 #include "loader/frame_key.h"
 
 #include "base/sha256.h"
-#include "formats/video.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,11 +30,8 @@ bool frame_key(const Dataset *ds, int camera, int height, int width, char out[FR
                Error *err) {
     const Feature *f = ds->cameras[camera];
     const char *last = NULL;
-    char decoder[128];
     Sha256 s;
     sha256_init(&s);
-    video_decoder_name(decoder, sizeof decoder);
-    add_text(&s, decoder);
     add_text(&s, f->name);
     add_numbers(&s, "recorded", f->height, f->width);
     add_numbers(&s, "kept", height, width);

@@ -4,11 +4,6 @@
 #include "model/act.h"
 #include "model/params.h"
 
-// The driver, cuDNN's and cuBLASLt's code and their workspaces, measured nowhere yet: a cautious guess.
-static const size_t cuda_own = (size_t)900 << 20;
-// oneDNN, its scratch and its copies of weights: 310 to 430 MB in trainings of a ResNet-18 (docs/benchmarks.md).
-static const size_t cpu_own = (size_t)350 << 20;
-
 CHECKED static bool run_once(Act *a, bool train, Error *err) {
     if (train) {
         act_train_ops(a, 0, 0);
@@ -18,9 +13,9 @@ CHECKED static bool run_once(Act *a, bool train, Error *err) {
     return act_predict(a, &none, NULL, NULL, err);
 }
 
-bool estimate_memory(const PolicyConfig *config, int batch, bool train, Precision precision, bool cuda,
-                     MemoryEstimate *out, Error *err) {
-    Device *d = plan_device(precision, cuda);
+bool estimate_memory(const PolicyConfig *config, int batch, bool train, const Backend *backend,
+                     Precision precision, MemoryEstimate *out, Error *err) {
+    Device *d = plan_device(backend, precision);
     Params params = {0};
     Act *act = NULL;
     ImageStats images[MAX_CAMERAS];
@@ -35,8 +30,7 @@ bool estimate_memory(const PolicyConfig *config, int batch, bool train, Precisio
              run_once(act, train, err);
         out->activations = plan_bytes(d) - before;
     }
-    out->device = cuda ? cuda_own : cpu_own;
-    if (cuda && precision == PRECISION_BFLOAT16) out->device += 2 * (size_t)params.trainable;
+    out->device = backend->keeps(precision, (size_t)params.trainable);
     out->total = out->weights + out->activations + out->device;
     act_free(act);
     params_free(&params);
@@ -44,15 +38,17 @@ bool estimate_memory(const PolicyConfig *config, int batch, bool train, Precisio
     return ok;
 }
 
-bool estimate_batch(const PolicyConfig *config, int batch, bool train, Precision precision, bool cuda,
-                    size_t bytes, int *out, Error *err) {
+bool estimate_batch(const PolicyConfig *config, int batch, bool train, const Backend *backend,
+                    Precision precision, size_t bytes, int *out, Error *err) {
     int low = 0, high = batch; // low fits, and high + 1 need not be tried
     while (low < high) {
         int middle = low + (high - low + 1) / 2;
         MemoryEstimate e;
-        if (!estimate_memory(config, middle, train, precision, cuda, &e, err)) return false;
-        if (e.total <= bytes) low = middle;
-        else high = middle - 1;
+        if (!estimate_memory(config, middle, train, backend, precision, &e, err)) return false;
+        if (e.total <= bytes)
+            low = middle;
+        else
+            high = middle - 1;
     }
     *out = low;
     return true;

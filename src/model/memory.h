@@ -9,16 +9,19 @@
 typedef struct MemoryEstimate {
     size_t weights;     // parameters and buffers; in training also gradients and both moments
     size_t activations; // everything a batch takes: inputs, activations, their gradients
-    size_t device;      // what the device takes for itself: its libraries, workspaces, copies of weights
+    size_t device; // what the device takes for itself: its libraries, workspaces, copies of weights
     size_t total;
 } MemoryEstimate;
 
-// For a complete configuration (dimensions and cameras filled in) on "cpu" or "cuda". Builds the model on
-// a device that only counts; takes milliseconds. Errors: those of act_new.
-CHECKED bool estimate_memory(const PolicyConfig *config, int batch, bool train, Precision precision,
-                             bool cuda, MemoryEstimate *out, Error *err);
-// The largest batch of at most `batch` whose total is within `bytes`; 0 when not even one sample is.
-CHECKED bool estimate_batch(const PolicyConfig *config, int batch, bool train, Precision precision,
-                            bool cuda, size_t bytes, int *out, Error *err);
+// For a complete configuration (dimensions and cameras filled in) on a device of that backend.
+// Builds the model on a device that only counts; takes milliseconds. Errors: those of act_new.
+CHECKED bool estimate_memory(const PolicyConfig *config, int batch, bool train,
+                             const Backend *backend, Precision precision, MemoryEstimate *out,
+                             Error *err);
+// The largest batch of at most `batch` whose total is within `bytes`; 0 when not even one sample
+// is.
+CHECKED bool estimate_batch(const PolicyConfig *config, int batch, bool train,
+                            const Backend *backend, Precision precision, size_t bytes, int *out,
+                            Error *err);
 
 #endif

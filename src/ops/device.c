@@ -1,26 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
+// Devices by name: of the backends in the program, and of those in modules.
 #include "base/memory.h"
+#include "base/module.h"
 #include "ops/ops.h"
 #include <omp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-static bool is_cuda(const char *name) {
-    return strcmp(name, "cuda") == 0 || strncmp(name, "cuda:", 5) == 0;
-}
+static const Backend *const built_in[] = {&ref_backend, &cpu_backend};
+
+// Modules whose table is a Backend, and the name it goes by.
+static const struct {
+    const char *name;
+    Module module;
+} in_modules[] = {
+    {"cuda",
+     {.name = "tact_cuda",
+      .what = "CUDA",
+      .built = "the CUDA toolkit with cuDNN (nvcc, cublasLt.h, cudnn.h)"}},
+};
 
 static const char *const precision_names[] = {"float32", "tf32", "bfloat16"};
+enum { PRECISIONS = sizeof precision_names / sizeof precision_names[0] };
 
 const char *precision_name(Precision precision) {
     return precision_names[precision];
 }
 
+// Whether `name` is `kind` or begins with "kind:".
+static bool is_kind(const char *name, const char *kind) {
+    size_t n = strlen(kind);
+    return strncmp(name, kind, n) == 0 && (name[n] == '\0' || name[n] == ':');
+}
+
+bool backend_find(const char *name, const Backend **out, const char **argument, Error *err) {
+    const char *colon = strchr(name, ':');
+    const void *table = NULL;
+    Error why;
+    *out = NULL;
+    if (argument) *argument = colon ? colon + 1 : NULL;
+    for (size_t i = 0; i < sizeof built_in / sizeof built_in[0]; i++)
+        if (strcmp(name, built_in[i]->name) == 0) *out = built_in[i];
+    for (size_t i = 0; i < sizeof in_modules / sizeof in_modules[0]; i++) {
+        if (!is_kind(name, in_modules[i].name)) continue;
+        if (!module_load(&in_modules[i].module, &table, &why))
+            return fail(err, "--policy.device=%s: %.800s; or use --policy.device=cpu", name,
+                        why.text);
+        *out = table;
+    }
+    return *out || fail(err, "--policy.device=%s: unknown device; use cpu or cuda", name);
+}
+
 bool precision_named(const char *dtype, const char *device, Precision *out, Error *err) {
-    *out = is_cuda(device) ? PRECISION_TF32 : PRECISION_FLOAT32;
+    const Backend *backend;
+    if (!backend_find(device, &backend, NULL, err)) return false;
+    *out = backend->trains_best;
     if (!dtype) return true;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < PRECISIONS; i++)
         if (strcmp(dtype, precision_names[i]) == 0) {
             *out = (Precision)i;
             return true;
@@ -28,38 +64,31 @@ bool precision_named(const char *dtype, const char *device, Precision *out, Erro
     return fail(err, "--policy.dtype=%s: unknown; use float32, tf32 or bfloat16", dtype);
 }
 
-CHECKED static bool open_cuda(Device *d, const char *name, Precision precision, Error *err) {
-#ifdef TACT_CUDA
-    char *end = NULL;
-    long ordinal = name[4] ? strtol(name + 5, &end, 10) : 0;
-    if (end && (*end || end == name + 5 || ordinal < 0 || ordinal > 1023))
-        return fail(err, "--policy.device=%s: use cuda or cuda:N, N the number of the card", name);
-    return cuda_device(d, (int)ordinal, precision, err);
-#else
-    (void)d, (void)precision;
-    return fail(err, "--policy.device=%s: this build of tact has no CUDA support: the CUDA toolkit "
-                     "(nvcc, cuBLASLt, cuDNN) was not found when it was built; use "
-                     "--policy.device=cpu, or install it and build again", name);
-#endif
-}
-
-CHECKED static bool open_host(Device *d, const char *name, Precision precision, Error *err) {
-    bool ref = strcmp(name, "ref") == 0;
-    if (!ref && strcmp(name, "cpu") != 0)
-        return fail(err, "--policy.device=%s: unknown device; use cpu or cuda", name);
-    if (ref && precision != PRECISION_FLOAT32)
-        return fail(err, "--policy.dtype: ref computes in float32 only; leave the flag out");
-    return ref || cpu_device(d, d->threads, precision, err);
+CHECKED static bool check_precision(const Backend *b, Precision precision, Error *err) {
+    char has[64] = "";
+    if (b->precisions & PRECISION_BIT(precision)) return true;
+    for (int i = 0; i < PRECISIONS; i++)
+        if (b->precisions & PRECISION_BIT(i))
+            snprintf(has + strlen(has), sizeof has - strlen(has), "%s%s", has[0] ? " or " : "",
+                     precision_names[i]);
+    return fail(err, "--policy.dtype=%s: --policy.device=%s has no such arithmetic; use %s",
+                precision_names[precision], b->name, has);
 }
 
 bool device_open(const char *name, Precision precision, int threads, Device **out, Error *err) {
+    const Backend *backend;
+    const char *argument;
     *out = NULL;
+    if (!backend_find(name, &backend, &argument, err) || !check_precision(backend, precision, err))
+        return false;
     Device *d = NEW(Device, 1);
     d->threads = threads > 0 ? threads : omp_get_num_procs(); // those this process may use
     ref_device(d);
-    bool ok = is_cuda(name) ? open_cuda(d, name, precision, err)
-                            : open_host(d, name, precision, err);
-    if (!ok) {
+    d->backend = backend;
+    d->precision = precision;
+    d->activations = backend->activations[precision];
+    d->images = backend->images[precision];
+    if (!backend->open(d, argument, err)) {
         mem_free(d);
         return false;
     }
@@ -69,19 +98,4 @@ bool device_open(const char *name, Precision precision, int threads, Device **ou
 
 void device_close(Device *d) {
     if (d) d->close(d);
-}
-
-bool device_check(Device *d, Error *err) {
-    if (!d->failed) return true;
-    d->failed = false;
-    return fail(err, "%s", d->error.text);
-}
-
-void device_fail(Device *d, const char *format, ...) {
-    if (d->failed) return;
-    d->failed = true;
-    va_list args;
-    va_start(args, format);
-    vsnprintf(d->error.text, sizeof d->error.text, format, args);
-    va_end(args);
 }

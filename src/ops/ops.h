@@ -11,11 +11,12 @@
 // activations are overwritten, except where an op says otherwise.
 // An empty Tensor (data NULL) stands for "none" where an argument is optional.
 //
-// Types: activations and their gradients have the device's type `activations`, IMAGE tensors its type
-// `images`. Both are float32, or on a device that was opened with bfloat16: bfloat16 on cuda; on the cpu
-// images are bfloat16, and the others float32, which matrix products round to bfloat16 as they read.
-// Everything else is float32: parameters and their gradients, positions, statistics (mean, rstd, lse),
-// the VAE's and the loss's tensors. linear takes either type for each of x, y, dx and dy.
+// Types: activations and their gradients have the device's type `activations`, IMAGE tensors its
+// type `images`. Both are float32, or on a device that was opened with bfloat16: bfloat16 on cuda;
+// on the cpu images are bfloat16, and the others float32, which matrix products round to bfloat16
+// as they read. Everything else is float32: parameters and their gradients, positions, statistics
+// (mean, rstd, lse), the VAE's and the loss's tensors. linear takes either type for each of x, y,
+// dx and dy.
 //
 // Errors: shapes are the caller's duty (asserted in debug builds). What fails at run time (memory,
 // an engine's refusal) is kept in the Device and reported by device_check; ops after a failure do
@@ -40,8 +41,8 @@ typedef enum Precision {
 } Precision;
 
 // IMAGE tensors are (N, C, H, W) in an order of the device's choosing (blocked on the CPU, NHWC on
-// a GPU) and only the image ops look inside; of their strides only the first, from one image to the next,
-// means anything. Everything else is PLAIN.
+// a GPU) and only the image ops look inside; of their strides only the first, from one image to the
+// next, means anything. Everything else is PLAIN.
 typedef enum Layout { LAYOUT_PLAIN, LAYOUT_IMAGE } Layout;
 
 // A view: it never owns its memory. Passed by value.
@@ -65,7 +66,10 @@ static inline int64_t tensor_count(Tensor t) {
 size_t dtype_size(DType dtype);
 // A contiguous view of `data`.
 Tensor tensor_view(void *data, DType dtype, int rank, const int64_t *shape);
-#define SHAPE(...) (const int64_t[]){__VA_ARGS__}
+#define SHAPE(...)                                                                                 \
+    (const int64_t[]) {                                                                            \
+        __VA_ARGS__                                                                                \
+    }
 // The view t[..., start : start + length, ...] along dimension dim.
 Tensor tensor_slice(Tensor t, int dim, int64_t start, int64_t length);
 // The same elements with another shape; t must be contiguous.
@@ -97,9 +101,9 @@ int64_t conv_out_size(int64_t in, int kernel, int stride, int padding, int dilat
 typedef struct Conv Conv; // a device's plan for one ConvSpec, with its packed weights
 typedef struct Pool Pool; // a device's plan for one 3x3 stride 2 padding 1 max pooling
 
-// A first moment nearer to 0 becomes 0. It moves no weight that a float32 holds beside it; but a unit
-// that has died leaves moments that shrink by beta1 a step, and processors take many times as long
-// over numbers below 1e-38.
+// A first moment nearer to 0 becomes 0. It moves no weight that a float32 holds beside it; but a
+// unit that has died leaves moments that shrink by beta1 a step, and processors take many times as
+// long over numbers below 1e-38.
 #define ADAMW_LEAST_MOMENT 1e-30f
 
 // What an optimiser step needs beside the flat arrays.
@@ -120,17 +124,37 @@ typedef struct Record Record; // a device's recording of a sequence of ops
 enum { DOWNLOAD_SLOTS = 4, DOWNLOAD_BYTES = 64 };
 
 typedef struct Device Device;
+
+// What a kind of device is and can, known without opening one; and how one is opened. Static.
+typedef struct Backend {
+    const char *name;      // "ref", "cpu", "cuda"
+    unsigned precisions;   // PRECISION_BIT of each that it has, if the machine at hand does
+    Precision trains_best; // what training takes unless it is told
+    DType activations[3], images[3]; // their types at each precision, see above
+    bool asynchronous;               // ops return before they are done
+    bool host_memory;                // its memory is the host's
+    bool side_by_side; // several devices, each with a thread of its own, share the work of one well
+    int picture_channels; // that a picture's three channels are stored as
+    bool packs_weights; // a convolution keeps its weights, and when it trains their gradient, once
+                        // more
+    // Bytes that its libraries and workspaces take beside what is asked for, with so many trainable
+    // parameters.
+    size_t (*keeps)(Precision precision, size_t parameters);
+    // Fills in impl, description and what the device overwrites of ref's ops; the rest of d is set.
+    // argument is what follows "NAME:", or NULL. On failure nothing is left to free.
+    bool (*open)(Device *d, const char *argument, Error *err);
+} Backend;
+#define PRECISION_BIT(p) (1u << (p))
+
 struct Device {
-    const char *name; // "ref", "cpu", "cuda"
+    const Backend *backend;
     Precision precision;
-    DType activations, images; // see above
-    bool asynchronous; // ops return before they are done
-    bool host_memory;  // its memory is the host's
-    char description[128]; // of the hardware, for people; may be empty
+    DType activations, images; // of the backend at this precision
+    char description[128];     // of the hardware, for people; may be empty
     int threads;
-    void *impl;       // the backend's own
+    void *impl;              // the backend's own
     struct Profile *profile; // ops/profile.h, or NULL
-    bool failed;      // an op failed since the last device_check
+    bool failed;             // an op failed since the last device_check
     Error error;
     uint8_t slots[DOWNLOAD_SLOTS][DOWNLOAD_BYTES]; // for backends that copy at once
 
@@ -156,7 +180,8 @@ struct Device {
     // buffers that live as long as the device.
     void (*stage)(Device *d, void *device_dst, const void *host_src, size_t bytes);
     void (*staged)(Device *d);
-    // Reads up to DOWNLOAD_BYTES back without waiting for them; download_end waits. A slot holds one.
+    // Reads up to DOWNLOAD_BYTES back without waiting for them; download_end waits. A slot holds
+    // one.
     void (*download_begin)(Device *d, int slot, const void *device_src, size_t bytes);
     void (*download_end)(Device *d, int slot, void *host_dst, size_t bytes);
 
@@ -169,16 +194,16 @@ struct Device {
     void (*record_end)(Device *d, Record **r);
     void (*record_free)(Device *d, Record *r); // NULL allowed
 
-    // Tells the device that the parameters in a flat array (F32) changed: it may keep copies of them
-    // in a form of its own. Call before the first use and after every change. lasting: they will be
-    // used many times before they change, so that work on their form pays. The array must outlive the
-    // device or be forgotten with count 0.
+    // Tells the device that the parameters in a flat array (F32) changed: it may keep copies of
+    // them in a form of its own. Call before the first use and after every change. lasting: they
+    // will be used many times before they change, so that work on their form pays. The array must
+    // outlive the device or be forgotten with count 0.
     void (*weights_load)(Device *d, Tensor flat, bool lasting);
 
     // ---- plain data movement (f32) ------------------------------------------------------------
-    void (*zero)(Device *d, Tensor y);                        // any contiguous tensor
-    void (*copy)(Device *d, Tensor y, Tensor x);              // rank <= 3, any strides, same shape
-    void (*add)(Device *d, Tensor y, Tensor a, Tensor b);     // contiguous, or IMAGE; y may be a or b
+    void (*zero)(Device *d, Tensor y);                    // any contiguous tensor
+    void (*copy)(Device *d, Tensor y, Tensor x);          // rank <= 3, any strides, same shape
+    void (*add)(Device *d, Tensor y, Tensor a, Tensor b); // contiguous, or IMAGE; y may be a or b
     // y += weight * (x - y): flat arrays, float32 whatever the device's activations are.
     void (*lerp)(Device *d, Tensor y, Tensor x, float weight);
     // y[b] = x[b] + row for every b: y, x (B, L, D), row (L, D); x may be empty (broadcast).
@@ -237,17 +262,18 @@ struct Device {
     // for gelu in training (backward needs x).
     void (*activation_forward)(Device *d, Tensor y, Tensor x, Activation act, Dropout drop);
     // dx from dy; relu reads y (the forward's output), gelu reads x. dx may be dy.
-    void (*activation_backward)(Device *d, Tensor dx, Tensor dy, Tensor x, Tensor y,
-                                Activation act, Dropout drop);
+    void (*activation_backward)(Device *d, Tensor dx, Tensor dy, Tensor x, Tensor y, Activation act,
+                                Dropout drop);
     // r = x + dropout(s), contiguous (M, D); r may be x or s.
     void (*dropout_add_forward)(Device *d, Tensor r, Tensor x, Tensor s, Dropout drop);
-    // ds = dropout mask and scale applied to dr; ds may be dr only if the caller no longer needs dr.
+    // ds = dropout mask and scale applied to dr; ds may be dr only if the caller no longer needs
+    // dr.
     void (*dropout_add_backward)(Device *d, Tensor ds, Tensor dr, Dropout drop);
 
     // y = (x - mean) * rstd * gamma + beta over the last dimension, eps 1e-5 (biased variance);
     // x, y (M, D) contiguous; mean, rstd (M).
-    void (*layernorm_forward)(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x,
-                              Tensor gamma, Tensor beta);
+    void (*layernorm_forward)(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor gamma,
+                              Tensor beta);
     // dx overwritten, or += when accumulate; dx may be dy when not accumulating.
     void (*layernorm_backward)(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, Tensor dy,
                                Tensor x, Tensor mean, Tensor rstd, Tensor gamma, bool accumulate);
@@ -280,8 +306,8 @@ struct Device {
                               Tensor pad);
 
     // ---- optimiser, over flat arrays ----------------------------------------------------------
-    // norm (1) = 2-norm of g (count), summed in double. halt (1) becomes 1 when the norm or losses[0]
-    // is not finite, and is never cleared. losses and halt may be empty.
+    // norm (1) = 2-norm of g (count), summed in double. halt (1) becomes 1 when the norm or
+    // losses[0] is not finite, and is never cleared. losses and halt may be empty.
     void (*grad_norm)(Device *d, Tensor norm, Tensor halt, Tensor g, Tensor losses);
     // One AdamW step on p, m, v (count) from g * min(1, max_norm / (norm + 1e-6)), then g = 0:
     // p *= 1 - lr*wd; p -= lr/(1-beta1^t) * m / (sqrt(v)/sqrt(1-beta2^t) + eps).
@@ -292,11 +318,15 @@ struct Device {
                   AdamW a);
 };
 
-// Opens "ref", "cpu", "cuda" or "cuda:N". threads 0: all processors. A device or precision this build
-// or machine lacks is refused with what to do about it.
-CHECKED bool device_open(const char *name, Precision precision, int threads, Device **out, Error *err);
-// "float32", "tf32" or "bfloat16"; NULL: what the device is best trained in (tf32 on cuda, as LeRobot's
-// trainer allows it, else float32). Anything else is an error.
+// The backend of "ref", "cpu", "cuda" or "cuda:N"; *argument (may be NULL) is N or NULL. That of
+// cuda is in a module (base/module.h): the error says what it lacks.
+CHECKED bool backend_find(const char *name, const Backend **out, const char **argument, Error *err);
+// Opens a device by such a name. threads 0: all processors. A device or precision this machine
+// lacks is refused with what to do about it.
+CHECKED bool device_open(const char *name, Precision precision, int threads, Device **out,
+                         Error *err);
+// "float32", "tf32" or "bfloat16"; NULL: what the device is best trained in (tf32 on cuda, as
+// LeRobot's trainer allows it, else float32). Anything else is an error.
 CHECKED bool precision_named(const char *dtype, const char *device, Precision *out, Error *err);
 const char *precision_name(Precision precision);
 void device_close(Device *d); // NULL allowed
@@ -305,14 +335,14 @@ CHECKED bool device_check(Device *d, Error *err);
 // For backends: records a failure (the first one is kept).
 void device_fail(Device *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// Backends: each fills a Device (name, impl and what it has); ref_device fills everything.
+// Those of the program itself.
+extern const Backend ref_backend, cpu_backend;
+// For the others to start from: all ops in plain C.
 void ref_device(Device *d);
-CHECKED bool cpu_device(Device *d, int threads, Precision precision, Error *err);
-CHECKED bool cuda_device(Device *d, int ordinal, Precision precision, Error *err);
 
-// A device that computes nothing and counts what is asked of its alloc, as it would be on the CPU or on
-// cuda: for estimates. Its tensors must not be looked into.
-Device *plan_device(Precision precision, bool cuda);
+// A device that computes nothing and counts what is asked of its alloc, as it would be on a device
+// of that backend: for estimates. Its tensors must not be looked into.
+Device *plan_device(const Backend *backend, Precision precision);
 size_t plan_bytes(const Device *d);
 
 // Memory of one purpose on a device: a bump allocator that is reset, not freed, between steps.

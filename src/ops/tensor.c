@@ -36,6 +36,11 @@ bool tensor_contiguous(Tensor t) {
     return true;
 }
 
+int64_t conv_out_size(int64_t in, int kernel, int stride, int padding, int dilation) {
+    int64_t room = in + 2 * padding - (int64_t)dilation * (kernel - 1) - 1; // to move the kernel in
+    return room < 0 ? 0 : room / stride + 1;
+}
+
 typedef struct TensorBlock {
     struct TensorBlock *next;
     char *data;

@@ -230,7 +230,7 @@ CHECKED static bool check_size(const char *dir, const PolicyConfig *p, Error *er
 // Whether the parameters can be used where they lie in the file: all of them float32, none apart.
 static bool can_map(const char *dir, const Device *d, const Safetensors *s) {
     char wrapper[2 * POLICY_PATH];
-    if (!d->host_memory || temporal_wrapper_find(dir, wrapper, sizeof wrapper)) return false;
+    if (!d->backend->host_memory || temporal_wrapper_find(dir, wrapper, sizeof wrapper)) return false;
     for (int i = 0; i < safetensors_count(s); i++) {
         const SafetensorsEntry *e = safetensors_entry(s, i);
         if (is_no_weight(e->name)) continue;

@@ -3,6 +3,7 @@
 #include "policy/runtime.h"
 
 #include "base/log.h"
+#include "base/processor.h"
 #include "formats/image.h"
 #include "pose/pose.h"
 #include <math.h>
@@ -153,6 +154,10 @@ tact_status tact_open(const char *path, const tact_options *options, tact_policy
         snprintf(open_error.text, sizeof open_error.text,
                  "tact_open: path and policy may not be NULL");
         return TACT_ERROR_ARGUMENT;
+    }
+    if (processor_lacks()) {
+        snprintf(open_error.text, sizeof open_error.text, "%s", processor_lacks());
+        return TACT_ERROR_DEVICE;
     }
     int threads = omp_get_max_threads();
     tact_policy *p = NEW(tact_policy, 1);

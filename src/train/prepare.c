@@ -11,8 +11,10 @@
 
 CHECKED static bool open_dataset(Run *r, Error *err) {
     const DatasetConfig *c = &r->config->dataset;
-    DatasetOptions options = {.repo_id = c->repo_id, .root = c->root,
-                              .episodes = c->episodes.values, .n_episodes = c->episodes.count,
+    DatasetOptions options = {.repo_id = c->repo_id,
+                              .root = c->root,
+                              .episodes = c->episodes.values,
+                              .n_episodes = c->episodes.count,
                               .need_videos = true};
     if (!dataset_open(&options, &r->dataset, err)) return false;
     return policy_from_dataset(&r->config->policy, r->dataset, err);
@@ -36,17 +38,21 @@ CHECKED static bool split_rows(Run *r, Error *err) {
     r->eval_rows = NEW(int64_t, ds->rows);
     for (int64_t e = 0; e < ds->n_episodes; e++) r->train_episodes += !held_out[e];
     for (int64_t i = 0; i < ds->rows; i++) {
-        if (held_out[ds->episode_of[i]]) r->eval_rows[r->n_eval++] = i;
-        else r->train_rows[r->n_train++] = i;
+        if (held_out[ds->episode_of[i]])
+            r->eval_rows[r->n_eval++] = i;
+        else
+            r->train_rows[r->n_train++] = i;
     }
     mem_free(held_out);
     if (r->n_train == 0)
-        return fail(err, "--dataset.eval_split=%g: holds out all %lld episodes (at least the last of "
-                         "every task); lower it, or select more episodes",
+        return fail(err,
+                    "--dataset.eval_split=%g: holds out all %lld episodes (at least the last of "
+                    "every task); lower it, or select more episodes",
                     r->config->dataset.eval_split, (long long)ds->n_episodes);
     // The model is planned for one batch size, so partial batches are left out.
     if (r->n_train < r->config->batch_size)
-        return fail(err, "--batch_size=%d: more than the %lld frames there are to train on; lower it",
+        return fail(err,
+                    "--batch_size=%d: more than the %lld frames there are to train on; lower it",
                     r->config->batch_size, (long long)r->n_train);
     return true;
 }
@@ -119,21 +125,23 @@ CHECKED static bool prepare_backbone(Run *r, Error *err) {
 CHECKED static bool check_memory(Run *r, Error *err) {
     const TrainConfig *c = r->config;
     Device *d = r->device;
-    bool cuda = strcmp(d->name, "cuda") == 0;
     MemoryEstimate e;
-    if (!estimate_memory(&c->policy, c->batch_size, true, d->precision, cuda, &e, err)) return false;
-    log_info("memory: about %.1f GB (weights, gradients and moments %.2f, a batch of %d %.2f, the rest the %s)",
+    if (!estimate_memory(&c->policy, c->batch_size, true, d->backend, d->precision, &e, err))
+        return false;
+    log_info("memory: about %.1f GB (weights, gradients and moments %.2f, a batch of %d %.2f, the "
+             "rest its libraries')",
              (double)e.total / 1e9, (double)e.weights / 1e9, c->batch_size,
-             (double)e.activations / 1e9, cuda ? "device's own" : "compute library's");
+             (double)e.activations / 1e9);
     size_t left = d->memory_free(d);
     if (left == 0 || e.total <= left) return true;
     int fits = 0;
-    if (!estimate_batch(&c->policy, c->batch_size, true, d->precision, cuda, left, &fits, err))
+    if (!estimate_batch(&c->policy, c->batch_size, true, d->backend, d->precision, left, &fits,
+                        err))
         return false;
     char advice[96] = "not even --batch_size=1 fits; use a smaller --policy.resize_shape";
     if (fits > 0) snprintf(advice, sizeof advice, "--batch_size=%d fits", fits);
-    return fail(err, "--batch_size=%d: takes about %.1f GB, %s has %.1f GB free; %s%s", c->batch_size,
-                (double)e.total / 1e9, d->description, (double)left / 1e9, advice,
+    return fail(err, "--batch_size=%d: takes about %.1f GB, %s has %.1f GB free; %s%s",
+                c->batch_size, (double)e.total / 1e9, d->description, (double)left / 1e9, advice,
                 d->precision != PRECISION_BFLOAT16 ? ", or try --policy.dtype=bfloat16" : "");
 }
 
@@ -169,20 +177,37 @@ LoaderOptions run_loader_options(const Run *r, const int64_t *rows, int64_t n_ro
     const TrainConfig *c = r->config;
     const PolicyConfig *p = &c->policy;
     return (LoaderOptions){
-        .dataset = r->dataset, .window = r->window,
-        .state = p->state_dim ? &r->state_norm : NULL, .env = p->env_dim ? &r->env_norm : NULL,
-        .action = &r->action_norm, .cameras = r->cameras, .n_cameras = p->n_cameras,
-        .height = p->image_height, .width = p->image_width, .rows = rows, .n_rows = n_rows,
-        .batch_size = c->batch_size, .num_workers = c->num_workers, .prefetch = c->prefetch_factor,
-        .shuffle = true, .drop_last = true, .seed = (uint64_t)c->seed, .cache = r->cache,
-        .transforms = rows == r->train_rows && c->dataset.image_transforms.enable ? &r->transforms : NULL,
-        .image_memory = pin_images, .user = r->device,
+        .dataset = r->dataset,
+        .window = r->window,
+        .state = p->state_dim ? &r->state_norm : NULL,
+        .env = p->env_dim ? &r->env_norm : NULL,
+        .action = &r->action_norm,
+        .cameras = r->cameras,
+        .n_cameras = p->n_cameras,
+        .height = p->image_height,
+        .width = p->image_width,
+        .rows = rows,
+        .n_rows = n_rows,
+        .batch_size = c->batch_size,
+        .num_workers = c->num_workers,
+        .prefetch = c->prefetch_factor,
+        .shuffle = true,
+        .drop_last = true,
+        .seed = (uint64_t)c->seed,
+        .cache = r->cache,
+        .transforms =
+            rows == r->train_rows && c->dataset.image_transforms.enable ? &r->transforms : NULL,
+        .image_memory = pin_images,
+        .user = r->device,
     };
 }
 
 ActInput run_input(const Batch *b) {
-    return (ActInput){.batch = b->size, .state = b->state, .env = b->env,
-                      .images = (const uint8_t *const *)b->images, .action = b->action,
+    return (ActInput){.batch = b->size,
+                      .state = b->state,
+                      .env = b->env,
+                      .images = (const uint8_t *const *)b->images,
+                      .action = b->action,
                       .action_is_pad = b->action_is_pad};
 }
 
@@ -222,10 +247,14 @@ static void prepare_cache(Run *r) {
     const PolicyConfig *p = &r->config->policy;
     char dir[4096];
     train_cache_dir(dir, sizeof dir, r->config);
-    const FrameCacheOptions options = {
-        .dataset = r->dataset, .cameras = r->cameras, .n_cameras = p->n_cameras,
-        .height = p->image_height, .width = p->image_width, .mode = c->frame_cache, .dir = dir,
-        .limit_gb = c->frame_cache_gb};
+    const FrameCacheOptions options = {.dataset = r->dataset,
+                                       .cameras = r->cameras,
+                                       .n_cameras = p->n_cameras,
+                                       .height = p->image_height,
+                                       .width = p->image_width,
+                                       .mode = c->frame_cache,
+                                       .dir = dir,
+                                       .limit_gb = c->frame_cache_gb};
     frame_cache_open(&options, &r->cache);
 }
 
@@ -253,11 +282,12 @@ static void log_banner(const Run *r) {
     if (c->env_type)
         log_info("closed loop: %lld episodes of %s", (long long)c->eval_n_episodes, c->env_type);
     if (r->n_eval) log_info("held out: %lld frames", (long long)r->n_eval);
-    log_info("policy: T=%d, every %d frames, pose_repr=%s, temporal_pos_embed=%s, %d camera%s %dx%d, "
-             "state %d, action %d, chunk %d",
-             p->obs_state_horizon, p->obs_down_sample_steps, p->pose_repr, p->temporal_pos_embed,
-             p->n_cameras, p->n_cameras == 1 ? "" : "s", p->image_height, p->image_width,
-             p->state_dim, p->action_dim, p->chunk_size);
+    log_info(
+        "policy: T=%d, every %d frames, pose_repr=%s, temporal_pos_embed=%s, %d camera%s %dx%d, "
+        "state %d, action %d, chunk %d",
+        p->obs_state_horizon, p->obs_down_sample_steps, p->pose_repr, p->temporal_pos_embed,
+        p->n_cameras, p->n_cameras == 1 ? "" : "s", p->image_height, p->image_width, p->state_dim,
+        p->action_dim, p->chunk_size);
     log_info("normalization: STATE %s, ACTION %s, VISUAL %s%s", p->normalization_mapping.state,
              p->normalization_mapping.action, p->normalization_mapping.visual,
              c->dataset.use_imagenet_stats ? " (ImageNet)" : "");
@@ -266,9 +296,10 @@ static void log_banner(const Run *r) {
     big_number(big, sizeof big, (double)r->params.learnable);
     log_info("num_learnable_params=%lld (%s)", (long long)r->params.learnable, big);
     const Device *d = r->device;
-    log_info("device %s%s%s%s, %s, %d threads, %d loader workers; %.0f GFLOP a step", d->name,
-             d->description[0] ? " (" : "", d->description, d->description[0] ? ")" : "",
-             precision_name(d->precision), d->threads, c->num_workers, act_step_flops(r->act) / 1e9);
+    log_info("device %s%s%s%s, %s, %d threads, %d loader workers; %.0f GFLOP a step",
+             d->backend->name, d->description[0] ? " (" : "", d->description,
+             d->description[0] ? ")" : "", precision_name(d->precision), d->threads, c->num_workers,
+             act_step_flops(r->act) / 1e9);
 }
 
 bool run_prepare(Run *r, Error *err) {
@@ -277,9 +308,9 @@ bool run_prepare(Run *r, Error *err) {
     r->output_lock = -1;
     for (int i = 0; i < 2; i++) r->step_rows[i] = NEW(int64_t, r->config->batch_size);
     if (!prepare_device(r, err) || !prepare_transforms(r, err) || !open_dataset(r, err) ||
-        !check_env(r, err) || !split_rows(r, err) ||
-        !prepare_backbone(r, err) || !prepare_statistics(r, err) || !prepare_model(r, err) ||
-        !prepare_loader(r, err) || !run_open_output(r, err))
+        !check_env(r, err) || !split_rows(r, err) || !prepare_backbone(r, err) ||
+        !prepare_statistics(r, err) || !prepare_model(r, err) || !prepare_loader(r, err) ||
+        !run_open_output(r, err))
         return false;
     log_banner(r);
     return true;

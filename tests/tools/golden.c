@@ -333,7 +333,7 @@ static bool open_case(Case *c, const char *device, const char *dtype, Error *err
     if (!precision_named(dtype ? dtype : "float32", device, &precision, err) ||
         !device_open(device, precision, 0, &c->device, err))
         return false;
-    bool exact = strcmp(c->device->name, "cuda") != 0 && precision == PRECISION_FLOAT32;
+    bool exact = !c->device->backend->asynchronous && precision == PRECISION_FLOAT32;
     c->tol = exact ? on_cpu : by_precision[precision];
     return
            params_init(&c->params, c->device, &c->config, true, err) &&

@@ -90,8 +90,9 @@ void vary_world(Env *env, uint64_t seed);
 double vary_between(RngStream *rng, double low, double high);
 
 // ---- world.c
-// ----------------------------------------------------------------------------------------- Pose of
-// the tool as it is; of the command it follows.
+// Opens an environment of a type: what env_open does when the type is known.
+CHECKED bool world_open(const EnvSpec *spec, int height, int width, Env **out, Error *err);
+// Pose of the tool as it is; of the command it follows.
 Pose world_tool(const Env *env);
 Pose world_command(const Env *env);
 double world_opening(const Env *env);

@@ -128,10 +128,8 @@ static CHECKED bool open_locked(Env *env, Error *err) {
     return renderer_open(env->m, env->height, env->width, &env->renderer, err);
 }
 
-bool env_open(const char *type, int height, int width, Env **out, Error *err) {
-    const EnvSpec *spec;
+bool world_open(const EnvSpec *spec, int height, int width, Env **out, Error *err) {
     *out = NULL;
-    if (!env_find(type, &spec, err)) return false;
     if (height < 16 || width < 16 || height > 2048 || width > 2048) {
         return fail(err, "images of %dx%d: choose 16x16 to 2048x2048", height, width);
     }

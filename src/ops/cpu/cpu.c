@@ -28,8 +28,8 @@ static int preferred_block(dnnl_engine_t engine) {
     int block = 8;
     if (dnnl_memory_desc_init_by_tag(&xd, 4, x, dnnl_f32, dnnl_format_tag_any) == dnnl_success &&
         dnnl_memory_desc_init_by_tag(&wd, 4, w, dnnl_f32, dnnl_format_tag_any) == dnnl_success &&
-        dnnl_convolution_forward_desc_init(&cd, dnnl_forward_training, dnnl_convolution_direct,
-                                           &xd, &wd, NULL, &xd, one, one, one) == dnnl_success &&
+        dnnl_convolution_forward_desc_init(&cd, dnnl_forward_training, dnnl_convolution_direct, &xd,
+                                           &wd, NULL, &xd, one, one, one) == dnnl_success &&
         dnnl_primitive_desc_create(&pd, &cd, NULL, engine, NULL) == dnnl_success) {
         const dnnl_memory_desc_t *dst = dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0);
         dnnl_memory_desc_t wide;
@@ -42,8 +42,6 @@ static int preferred_block(dnnl_engine_t engine) {
 
 // Without such instructions oneDNN would emulate bfloat16, more slowly than it computes in float32.
 CHECKED static bool check_precision(Precision precision, Error *err) {
-    if (precision == PRECISION_TF32)
-        return fail(err, "--policy.dtype=tf32: only cuda has it; use float32 or bfloat16");
     bool has = dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core_bf16;
     if (precision == PRECISION_BFLOAT16 && !has)
         return fail(err, "--policy.dtype=bfloat16: this processor has no bfloat16 instructions "
@@ -51,11 +49,12 @@ CHECKED static bool check_precision(Precision precision, Error *err) {
     return true;
 }
 
-bool cpu_device(Device *d, int threads, Precision precision, Error *err) {
-    if (!check_precision(precision, err)) return false;
+CHECKED static bool cpu_open(Device *d, const char *argument, Error *err) {
+    (void)argument; // "cpu:0" is no name
+    if (!check_precision(d->precision, err)) return false;
     Cpu *cpu = NEW(Cpu, 1);
     // oneDNN takes its thread count from OpenMP's; our own loops name theirs.
-    omp_set_num_threads(threads);
+    omp_set_num_threads(d->threads);
     if (dnnl_engine_create(&cpu->engine, dnnl_cpu, 0) != dnnl_success ||
         dnnl_stream_create(&cpu->stream, cpu->engine, dnnl_stream_default_flags) != dnnl_success) {
         if (cpu->engine) dnnl_engine_destroy(cpu->engine);
@@ -63,12 +62,8 @@ bool cpu_device(Device *d, int threads, Precision precision, Error *err) {
         return fail(err, "oneDNN cannot start its CPU engine on this machine");
     }
     cpu->block = preferred_block(cpu->engine);
-    cpu->scratch = NEW(float *, threads);
+    cpu->scratch = NEW(float *, d->threads);
     cpu->packed.device = d;
-    d->name = "cpu";
-    d->precision = precision;
-    d->images = precision == PRECISION_BFLOAT16 ? DTYPE_BF16 : DTYPE_F32;
-    d->threads = threads;
     d->impl = cpu;
     d->close = cpu_close;
     d->weights_load = cpu_weights_load;
@@ -83,6 +78,25 @@ bool cpu_device(Device *d, int threads, Precision precision, Error *err) {
     if (cpu_bf16(d)) cpu_bf16_image_ops(d);
     return true;
 }
+
+// oneDNN, its scratch and its copies of weights: 310 to 430 MB in trainings of a ResNet-18
+// (docs/benchmarks.md).
+static size_t cpu_keeps(Precision precision, size_t parameters) {
+    (void)precision, (void)parameters;
+    return (size_t)350 << 20;
+}
+
+const Backend cpu_backend = {
+    .name = "cpu",
+    .precisions = PRECISION_BIT(PRECISION_FLOAT32) | PRECISION_BIT(PRECISION_BFLOAT16),
+    .trains_best = PRECISION_FLOAT32,
+    .images = {[PRECISION_BFLOAT16] = DTYPE_BF16},
+    .host_memory = true,
+    .side_by_side = true,
+    .picture_channels = 3,
+    .keeps = cpu_keeps,
+    .open = cpu_open,
+};
 
 dnnl_format_tag_t cpu_image_tag(Device *d, int64_t channels) {
     if (cpu_bf16(d)) return dnnl_nhwc;

@@ -14,6 +14,7 @@
 extern "C" {
 #include "base/memory.h"
 #include "ops/ops.h"
+extern const Backend cuda_backend; // cuda.cu
 }
 
 #ifdef TACT_CUDA_EMULATION

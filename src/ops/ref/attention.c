@@ -17,7 +17,7 @@ typedef struct Head {
     const uint8_t *pad; // (Lk) or NULL
     double scale;       // 1 / sqrt(E)
     int64_t Lq, Lk, E;
-    int64_t first_row;  // dropout row of query 0
+    int64_t first_row; // dropout row of query 0
     Dropout drop;
 } Head;
 
@@ -35,10 +35,15 @@ static Tensor head_view(Tensor t, int64_t b, int64_t h, int64_t E) {
 static Head head_new(Tensor q, Tensor k, Tensor v, Tensor key_pad, int heads, int64_t b, int64_t h,
                      Dropout drop) {
     int64_t E = q.shape[2] / heads;
-    Head head = {.q = head_view(q, b, h, E), .k = head_view(k, b, h, E),
-                 .v = head_view(v, b, h, E), .scale = 1 / sqrt((double)E),
-                 .Lq = q.shape[1], .Lk = k.shape[1], .E = E,
-                 .first_row = (b * heads + h) * q.shape[1], .drop = drop};
+    Head head = {.q = head_view(q, b, h, E),
+                 .k = head_view(k, b, h, E),
+                 .v = head_view(v, b, h, E),
+                 .scale = 1 / sqrt((double)E),
+                 .Lq = q.shape[1],
+                 .Lk = k.shape[1],
+                 .E = E,
+                 .first_row = (b * heads + h) * q.shape[1],
+                 .drop = drop};
     if (key_pad.data) head.pad = (const uint8_t *)key_pad.data + b * key_pad.stride[0];
     return head;
 }
@@ -83,7 +88,7 @@ void ref_attention_forward(Device *d, Tensor o, Tensor lse, Tensor q, Tensor k, 
     if (d->failed) return;
     int64_t B = q.shape[0], Lq = q.shape[1], Lk = k.shape[1], E = q.shape[2] / heads;
     assert(E * heads == q.shape[2] && v.shape[1] == Lk);
-    double *p = NEW(double, Lq * Lk);
+    double *p = NEW(double, Lq *Lk);
     for (int64_t b = 0; b < B; b++)
         for (int64_t h = 0; h < heads; h++) {
             Head head = head_new(q, k, v, key_pad, heads, b, h, drop);
@@ -128,7 +133,7 @@ void ref_attention_backward(Device *d, Tensor dq, Tensor dk, Tensor dv, Tensor d
     if (d->failed) return;
     int64_t B = q.shape[0], Lq = q.shape[1], Lk = k.shape[1], E = q.shape[2] / heads;
     double *p = NEW(double, Lk);
-    HeadGrad g = {NEW(double, E), NEW(double, Lk * E), NEW(double, Lk * E)};
+    HeadGrad g = {NEW(double, E), NEW(double, Lk *E), NEW(double, Lk *E)};
     for (int64_t b = 0; b < B; b++)
         for (int64_t h = 0; h < heads; h++) {
             Head head = head_new(q, k, v, key_pad, heads, b, h, drop);

@@ -20,11 +20,6 @@ struct Conv {
     const float *shift; // (O), borrowed
 };
 
-int64_t conv_out_size(int64_t in, int kernel, int stride, int padding, int dilation) {
-    int64_t room = in + 2 * padding - (int64_t)dilation * (kernel - 1) - 1; // to move the kernel in
-    return room < 0 ? 0 : room / stride + 1;
-}
-
 Conv *ref_conv_new(Device *d, ConvSpec spec) {
     if (d->failed) return NULL;
     int64_t h = conv_out_size(spec.in_h, spec.kernel, spec.stride, spec.padding, spec.dilation);
@@ -38,7 +33,7 @@ Conv *ref_conv_new(Device *d, ConvSpec spec) {
     c->spec = spec;
     c->out_h = h;
     c->out_w = w;
-    c->packed = NEW(float, spec.out_c * spec.in_c * spec.kernel * spec.kernel);
+    c->packed = NEW(float, spec.out_c *spec.in_c *spec.kernel *spec.kernel);
     return c;
 }
 

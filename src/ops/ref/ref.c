@@ -3,10 +3,6 @@
 #include "ops/ref/ref.h"
 
 void ref_device(Device *d) {
-    d->name = "ref";
-    d->precision = PRECISION_FLOAT32;
-    d->activations = d->images = DTYPE_F32;
-    d->host_memory = true;
     d->attach = ref_attach;
     d->alloc = ref_alloc;
     d->release = ref_release;
@@ -70,3 +66,25 @@ void ref_device(Device *d) {
     d->grad_norm = ref_grad_norm;
     d->adamw = ref_adamw;
 }
+
+// The table is all there is to it.
+CHECKED static bool ref_open(Device *d, const char *argument, Error *err) {
+    (void)d, (void)argument, (void)err;
+    return true;
+}
+
+static size_t ref_keeps(Precision precision, size_t parameters) {
+    (void)precision, (void)parameters;
+    return 0;
+}
+
+const Backend ref_backend = {
+    .name = "ref",
+    .precisions = PRECISION_BIT(PRECISION_FLOAT32),
+    .trains_best = PRECISION_FLOAT32,
+    .host_memory = true,
+    .side_by_side = true,
+    .picture_channels = 3,
+    .keeps = ref_keeps,
+    .open = ref_open,
+};

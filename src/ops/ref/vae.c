@@ -27,8 +27,8 @@ void ref_vae_sample_backward(Device *d, Tensor dparams, Tensor dz, Tensor params
         for (int64_t i = 0; i < Z; i++) {
             double grad = ref_row(dz, b)[i], sigma = exp(0.5 * logvar[i]);
             dmu[i] = (float)(grad + kl * mu[i]);
-            dlogvar[i] = (float)(grad * ref_row(eps, b)[i] * 0.5 * sigma +
-                                 kl * 0.5 * expm1(logvar[i]));
+            dlogvar[i] =
+                (float)(grad * ref_row(eps, b)[i] * 0.5 * sigma + kl * 0.5 * expm1(logvar[i]));
         }
     }
 }

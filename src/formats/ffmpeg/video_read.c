@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/memory.h"
-#include "formats/rgb.h"
+#include "formats/ffmpeg/rgb.h"
+#include "formats/ffmpeg/video_table_build.h"
 #include "formats/video.h"
-#include "formats/video_table.h"
 #include "formats/video_tables.h"
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
@@ -34,18 +34,26 @@ struct Video {
     const VideoTable *table; // `own`, or a shared one
     VideoTable own;
     int stream, width, height;
-    double unit;   // seconds
-    int64_t at;    // display number of the frame decoded last, or after a seek of the one before
-    int64_t sent;  // number of the packet read last, -1 at the start
-    bool running;  // demuxer and decoder stand where at and sent say; else a seek is due
-    bool drained;  // the decoder was told that no packet follows
-    int64_t from;  // keyframe packet of the last seek: what it leads is not decodable
+    double unit;  // seconds
+    int64_t at;   // display number of the frame decoded last, or after a seek of the one before
+    int64_t sent; // number of the packet read last, -1 at the start
+    bool running; // demuxer and decoder stand where at and sent say; else a seek is due
+    bool drained; // the decoder was told that no packet follows
+    int64_t from; // keyframe packet of the last seek: what it leads is not decodable
 };
 
-int video_height(const Video *v) { return v->height; }
-int video_width(const Video *v) { return v->width; }
-int64_t video_frames(const Video *v) { return v->table->frames; }
-double video_rate(const Video *v) { return 1 / v->table->period; }
+int video_height(const Video *v) {
+    return v->height;
+}
+int video_width(const Video *v) {
+    return v->width;
+}
+int64_t video_frames(const Video *v) {
+    return v->table->frames;
+}
+double video_rate(const Video *v) {
+    return 1 / v->table->period;
+}
 
 void video_close(Video *v) {
     if (!v) return;
@@ -173,8 +181,8 @@ error:
     return false;
 }
 
-// Zeros at the end of an H.264 or HEVC packet may be padding (trailing_zero_8bits): of those at most
-// half of the packet passes.
+// Zeros at the end of an H.264 or HEVC packet may be padding (trailing_zero_8bits): of those at
+// most half of the packet passes.
 static int checked_size(const AVPacket *p, enum AVCodecID codec) {
     int size = p->size;
     if (codec == AV_CODEC_ID_AV1 || codec == AV_CODEC_ID_VP9) return size;
@@ -358,10 +366,11 @@ void video_segment(const Video *v, int64_t frame, int64_t *first, int64_t *last)
     while (*last + 1 < end && video_table_keyframe(t, t->shown[*last + 1]) == key) ++*last;
 }
 
-void video_decoder_name(char *out, size_t size) {
+bool video_decoder_name(char *out, size_t size) {
     const AVCodec *av1 = avcodec_find_decoder_by_name("libdav1d");
     snprintf(out, size, "avcodec %x swscale %x %s cpu %x", avcodec_version(), swscale_version(),
              av1 ? "dav1d" : "no dav1d", (unsigned)av_get_cpu_flags());
+    return true;
 }
 
 bool video_read(Video *v, double t, uint8_t *rgb, Error *err) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/file.h"
 #include "base/memory.h"
-#include "formats/rgb.h"
+#include "formats/ffmpeg/rgb.h"
 #include "formats/video.h"
 #include <errno.h>
 #include <libavcodec/avcodec.h>
@@ -160,8 +160,10 @@ bool video_writer_open(const char *path, const char *codec, int height, int widt
     ffmpeg_quiet();
     *out = NULL;
     if (height < 2 || width < 2 || height % 2 || width % 2 || height > MAX_SIDE || width > MAX_SIDE)
-        return fail(err, "%s: a video of %d x %d cannot be written; both sides must be even and at "
-                    "most %d", path, width, height, MAX_SIDE);
+        return fail(err,
+                    "%s: a video of %d x %d cannot be written; both sides must be even and at "
+                    "most %d",
+                    path, width, height, MAX_SIDE);
     if (fps < 1 || gop < 1)
         return fail(err, "%s: %d frames a second with a keyframe every %d frames cannot be written",
                     path, fps, gop);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to src/formats: what image and video reading share of FFmpeg.
-#ifndef TACT_FORMATS_RGB_H
-#define TACT_FORMATS_RGB_H
+// Private to src/formats/ffmpeg: what image and video reading share of FFmpeg.
+#ifndef TACT_FORMATS_FFMPEG_RGB_H
+#define TACT_FORMATS_FFMPEG_RGB_H
 
 #include "base/error.h"
 #include <libavutil/frame.h>

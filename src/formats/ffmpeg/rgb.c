@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "formats/rgb.h"
+#include "formats/ffmpeg/rgb.h"
 
 #include "base/memory.h"
 #include <libavutil/log.h>

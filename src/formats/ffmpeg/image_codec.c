@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/file.h"
 #include "base/memory.h"
+#include "formats/ffmpeg/rgb.h"
 #include "formats/image.h"
-#include "formats/rgb.h"
 #include <libavcodec/avcodec.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
@@ -16,17 +15,12 @@ enum {
 
 #define DAMAGED "the image is cut short or damaged; copy or record it again"
 
-void image_free(Image *image) {
-    mem_free(image->rgb);
-    *image = (Image){0};
-}
-
 // Walks the chunks of a PNG (ISO/IEC 15948, clause 5) to IEND: a cut file never gets there.
 static bool png_is_whole(const uint8_t *p, size_t size) {
     size_t at = 8;
     while (size - at >= 12) {
-        size_t length = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 |
-                        p[at + 3];
+        size_t length =
+            (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 | p[at + 3];
         if (length > size - at - 12) return false;
         if (memcmp(p + at + 4, "IEND", 4) == 0) return true;
         at += 12 + length;
@@ -154,7 +148,10 @@ bool image_decode(const void *bytes, size_t size, const char *name, Image *out, 
     }
     ok = rgb_convert(&rgb, frame, out->rgb, name, err);
 done:
-    if (!ok) image_free(out);
+    if (!ok) {
+        mem_free(out->rgb);
+        *out = (Image){0};
+    }
     rgb_free(&rgb);
     av_frame_free(&frame);
     return ok;
@@ -196,10 +193,10 @@ static AVFrame *jpeg_frame(const Image *image) {
     return f;
 }
 
-// The one packet of the frame. quality 0: of a codec that loses nothing; else libavcodec's scale from 1,
-// the best, to 31.
-static bool encode(const Image *image, AVFrame *frame, enum AVCodecID id, int quality, uint8_t **out,
-                   size_t *size, Error *err) {
+// The one packet of the frame. quality 0: of a codec that loses nothing; else libavcodec's scale
+// from 1, the best, to 31.
+static bool encode(const Image *image, AVFrame *frame, enum AVCodecID id, int quality,
+                   uint8_t **out, size_t *size, Error *err) {
     bool ok = false;
     char text[128];
     AVCodecContext *c = NULL;
@@ -266,14 +263,5 @@ bool image_encode_jpeg(const Image *image, uint8_t **out, size_t *size, Error *e
     AVFrame *frame = jpeg_frame(image);
     bool ok = encode(image, frame, AV_CODEC_ID_MJPEG, good, out, size, err);
     av_frame_free(&frame);
-    return ok;
-}
-
-bool image_write_png(const char *path, const Image *image, Error *err) {
-    uint8_t *bytes;
-    size_t size;
-    if (!image_encode_png(image, &bytes, &size, err)) return fail(err, "%s: %s", path, err->text);
-    bool ok = file_write(path, bytes, size, err);
-    mem_free(bytes);
     return ok;
 }

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+# Modules (src/base/module.h): shared objects in lib/tact/ that are loaded when what they hold is asked for.
+
+# The release, and a digest of the headers that say how the tables of modules and what they take look: files
+# that do not belong together are told apart by it.
+file(GLOB interfaces CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/base/*.h ${CMAKE_SOURCE_DIR}/src/ops/ops.h
+    ${CMAKE_SOURCE_DIR}/src/formats/image.h ${CMAKE_SOURCE_DIR}/src/formats/video*.h ${CMAKE_SOURCE_DIR}/src/env/env*.h
+    ${CMAKE_SOURCE_DIR}/src/model/pretrained*.h)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${interfaces})
+set(digests)
+foreach(file ${interfaces})
+  file(SHA256 ${file} digest)
+  string(APPEND digests ${digest})
+endforeach()
+string(SHA256 digest "${digests}")
+string(SUBSTRING ${digest} 0 12 digest)
+add_compile_definitions(TACT_MODULE_VERSION="${PROJECT_VERSION}-${digest}")
+
+set_source_files_properties(src/base/module.c PROPERTIES COMPILE_DEFINITIONS
+    "TACT_LIBDIR=\"${CMAKE_INSTALL_LIBDIR}\";TACT_INSTALLED_LIBDIR=\"${CMAKE_INSTALL_FULL_LIBDIR}\"")
+
+add_custom_target(modules)
+
+# tact_module(NAME SOURCES ... LIBRARIES ...): build/lib/tact/NAME.so, which shows tact_module and nothing else.
+# Our own static libraries in it are copies of its own.
+function(tact_module name)
+  cmake_parse_arguments(PARSE_ARGV 1 M "" "" "SOURCES;LIBRARIES")
+  add_library(${name} MODULE ${M_SOURCES})
+  target_link_libraries(${name} PRIVATE ${M_LIBRARIES} base m
+      -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/module.map -Wl,-z,defs)
+  set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/tact
+      LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/module.map)
+  # Whoever builds the program or a test wants what it will load to be of the same build.
+  add_dependencies(modules ${name})
+  install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/tact)
+endfunction()

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# tact_sim: the simulated tasks, on MuJoCo and EGL. Without it --env.type explains itself.
+option(TACT_MUJOCO "Simulated environments, where MuJoCo and EGL are found" ON)
+if(TACT_MUJOCO)
+  find_library(MUJOCO_LIBRARY mujoco)
+  find_path(MUJOCO_INCLUDE_DIR mujoco/mujoco.h)
+  find_path(EGL_INCLUDE_DIR EGL/egl.h)
+  find_library(EGL_LIBRARY EGL)
+endif()
+if(TACT_MUJOCO AND MUJOCO_LIBRARY AND MUJOCO_INCLUDE_DIR AND EGL_LIBRARY AND EGL_INCLUDE_DIR)
+  message(STATUS "MuJoCo: ${MUJOCO_LIBRARY}")
+  file(GLOB sources CONFIGURE_DEPENDS src/env/mujoco/*.c)
+  tact_module(tact_sim SOURCES ${sources} LIBRARIES pose ${MUJOCO_LIBRARY} ${EGL_LIBRARY})
+  target_include_directories(tact_sim SYSTEM PRIVATE ${MUJOCO_INCLUDE_DIR} ${EGL_INCLUDE_DIR})
+else()
+  message(STATUS "no MuJoCo or no EGL: --env.type explains itself")
+endif()

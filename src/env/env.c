@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Simulation is MuJoCo's work, which is in a module: here it is found, and called.
+#include "env/env_module.h"
+
+#include "base/module.h"
+#include <stdatomic.h>
+#include <stddef.h>
+
+static const Module module = {
+    .name = "tact_sim",
+    .what = "simulation",
+    .built = "MuJoCo and EGL (libmujoco-dev, libegl-dev)",
+    .needs = {{"libEGL.so", "libegl1 libegl-mesa0 libgl1-mesa-dri"},
+              {"libmujoco.so", "libmujoco-dev"}},
+};
+
+static _Atomic(const EnvModule *) loaded;
+
+CHECKED static bool sim_module(const EnvModule **out, Error *err) {
+    const void *table = *out = atomic_load(&loaded);
+    if (table) return true;
+    if (!module_load(&module, &table, err)) return false;
+    atomic_store(&loaded, *out = table);
+    return true;
+}
+
+// For whoever has an Env, which only the module can have made.
+static const EnvModule *sim(void) {
+    return atomic_load(&loaded);
+}
+
+bool env_open(const char *type, int height, int width, Env **out, Error *err) {
+    const EnvSpec *spec;
+    const EnvModule *m;
+    Error why;
+    *out = NULL;
+    if (!env_find(type, &spec, err)) return false;
+    if (!sim_module(&m, &why)) return fail(err, "--env.type=%s: %.900s", type, why.text);
+    return m->open(spec, height, width, out, err);
+}
+
+void env_close(Env **env) {
+    if (env && *env) sim()->close(env);
+}
+
+const EnvSpec *env_spec(const Env *env) {
+    return sim()->spec(env);
+}
+
+bool env_reset(Env *env, uint64_t seed, Error *err) {
+    return sim()->reset(env, seed, err);
+}
+
+bool env_observe(Env *env, double *state, uint8_t *const *rgb, Error *err) {
+    return sim()->observe(env, state, rgb, err);
+}
+
+bool env_step(Env *env, const double *action, Error *err) {
+    return sim()->step(env, action, err);
+}
+
+int env_steps(const Env *env) {
+    return sim()->steps(env);
+}
+
+bool env_done(const Env *env) {
+    return sim()->done(env);
+}
+
+bool env_success(const Env *env) {
+    return sim()->success(env);
+}
+
+const char *env_outcome(const Env *env) {
+    return sim()->outcome(env);
+}
+
+void env_expert(Env *env, double *action) {
+    sim()->expert(env, action);
+}
+
+bool env_render(Env *env, const char *view, int height, int width, uint8_t *rgb, Error *err) {
+    return sim()->render(env, view, height, width, rgb, err);
+}

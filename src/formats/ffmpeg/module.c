@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The module tact_video. Functions have the names by which the rest of the program calls them.
+#include "base/module.h"
+#include "formats/video_module.h"
+
+static const VideoModule table = {
+    .open = video_open,
+    .close = video_close,
+    .height = video_height,
+    .width = video_width,
+    .frames = video_frames,
+    .rate = video_rate,
+    .read = video_read,
+    .read_index = video_read_index,
+    .frame_at = video_frame_at,
+    .segment = video_segment,
+    .decoder_name = video_decoder_name,
+    .writer_open = video_writer_open,
+    .writer_add = video_writer_add,
+    .writer_close = video_writer_close,
+    .writer_abort = video_writer_abort,
+    .image_decode = image_decode,
+    .image_encode_png = image_encode_png,
+    .image_encode_jpeg = image_encode_jpeg,
+};
+
+MODULE_ENTRY(&table)

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "formats/ffmpeg/video_table_build.h"
+
+#include "base/memory.h"
+#include "formats/ffmpeg/rgb.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define CUT_SHORT "the file is cut short or damaged; copy or record it again"
+
+// A packet's place while sorting.
+typedef struct Place {
+    int64_t pts, number;
+} Place;
+
+static int place_order(const void *a, const void *b) {
+    const Place *p = a, *q = b;
+    if (p->pts != q->pts) return p->pts < q->pts ? -1 : 1;
+    return (p->number > q->number) - (p->number < q->number);
+}
+
+static void append(VideoTable *t, int64_t *room, VideoPacket p) {
+    if (t->packets == *room) {
+        int64_t more = *room ? *room * 2 : 1024;
+        VideoPacket *bigger = NEW(VideoPacket, more);
+        if (t->packets) memcpy(bigger, t->packet, (size_t)t->packets * sizeof *bigger);
+        mem_free(t->packet);
+        t->packet = bigger;
+        *room = more;
+    }
+    t->packet[t->packets++] = p;
+}
+
+// An MP4 whose sample table says everything: no reordering, no edits, no fragments.
+static bool index_is_whole(AVFormatContext *format, AVStream *s) {
+    enum AVCodecID codec = s->codecpar->codec_id;
+    if (codec != AV_CODEC_ID_AV1 && codec != AV_CODEC_ID_VP9) return false;
+    if (!strstr(format->iformat->name, "mp4")) return false;
+    int n = avformat_index_get_entries_count(s);
+    if (n <= 0 || n != s->nb_frames) return false;
+    for (int i = 0; i < n; i++)
+        if (avformat_index_get_entry(s, i)->flags & AVINDEX_DISCARD_FRAME) return false;
+    return true;
+}
+
+static bool rewind_stream(AVFormatContext *format, AVStream *s, const char *name, Error *err) {
+    int code = avformat_seek_file(format, s->index, INT64_MIN, INT64_MIN, INT64_MAX, 0);
+    char text[128];
+    if (code >= 0) return true;
+    return fail(err, "%s: cannot go back to the start: %s; " CUT_SHORT, name,
+                ffmpeg_text(code, text));
+}
+
+// The index holds decoding times; with a first packet whose pts is its dts, these are pts as well.
+// (A packet that breaks this later is noticed when it is decoded: its pts is not in the table.)
+static bool from_index(VideoTable *t, AVStream *s) {
+    int64_t room = 0;
+    int n = avformat_index_get_entries_count(s);
+    for (int i = 0; i < n; i++) {
+        const AVIndexEntry *e = avformat_index_get_entry(s, i);
+        append(t, &room,
+               (VideoPacket){.pts = e->timestamp,
+                             .dts = e->timestamp,
+                             .key = (e->flags & AVINDEX_KEYFRAME) != 0});
+    }
+    return t->packets > 0;
+}
+
+static bool index_agrees(const VideoTable *t, AVFormatContext *format, AVStream *s) {
+    bool agrees = false;
+    AVPacket *p = av_packet_alloc();
+    while (p && av_read_frame(format, p) >= 0) {
+        bool ours = p->stream_index == s->index;
+        if (ours) agrees = p->pts == t->packet[0].pts && p->dts == p->pts;
+        av_packet_unref(p);
+        if (ours) break;
+    }
+    av_packet_free(&p);
+    return agrees;
+}
+
+// A cut file ends before the last byte that its index speaks of.
+static bool index_fits_file(AVFormatContext *format, AVStream *s, const char *name, Error *err) {
+    int64_t size = avio_size(format->pb), end = 0;
+    for (int i = 0; i < avformat_index_get_entries_count(s); i++) {
+        const AVIndexEntry *e = avformat_index_get_entry(s, i);
+        if (e->pos + e->size > end) end = e->pos + e->size;
+    }
+    if (size >= 0 && end > size)
+        return fail(err, "%s: %lld bytes long, but its frames reach to byte %lld; " CUT_SHORT, name,
+                    (long long)size, (long long)end);
+    return true;
+}
+
+// Walks the outermost boxes of an MP4 (ISO/IEC 14496-12, 4.2): a cut file ends inside one.
+static bool boxes_fit_file(AVFormatContext *format, const char *name, Error *err) {
+    int64_t size = avio_size(format->pb), before = avio_tell(format->pb), at = 0;
+    if (size < 0 || !strstr(format->iformat->name, "mp4")) return true;
+    while (size - at >= 8 && avio_seek(format->pb, at, SEEK_SET) >= 0) {
+        uint64_t length = avio_rb32(format->pb);
+        (void)avio_rb32(format->pb); // type
+        if (length == 1) length = avio_rb64(format->pb);
+        if (length < 8) { // 0: to the end; other values are no box, but what someone appended
+            at = size;
+        } else if (length > (uint64_t)(size - at)) {
+            return fail(err, "%s: ends at byte %lld, inside a part that goes to %llu; " CUT_SHORT,
+                        name, (long long)size, (unsigned long long)at + length);
+        } else {
+            at += (int64_t)length;
+        }
+    }
+    if (at != size) return fail(err, "%s: ends inside a part's header; " CUT_SHORT, name);
+    avio_seek(format->pb, before, SEEK_SET);
+    return true;
+}
+
+// Whether decoding may start at a packet that the container calls a keyframe. In H.264 this may be
+// a mere recovery point, behind which pictures are used that come before it; an IDR picture (NAL
+// unit type 5, ITU-T H.264 table 7-1) is safe. Packets hold NAL units after their lengths, as the
+// avcC record says (ISO/IEC 14496-15, 5.3.3.1).
+static bool starts_decoding(const AVPacket *p, const AVCodecParameters *c) {
+    if (!(p->flags & AV_PKT_FLAG_KEY)) return false;
+    if (c->codec_id != AV_CODEC_ID_H264 || c->extradata_size < 7 || c->extradata[0] != 1)
+        return true;
+    int width = (c->extradata[4] & 3) + 1;
+    for (int64_t at = 0; at + width < p->size;) {
+        int64_t length = 0;
+        for (int i = 0; i < width; i++) length = length << 8 | p->data[at + i];
+        int type = p->data[at + width] & 31;
+        if (type == 5) return true;
+        if (type == 1) return false;
+        at += width + length;
+    }
+    return false;
+}
+
+static bool from_packets(VideoTable *t, AVFormatContext *format, AVStream *s, const char *name,
+                         Error *err) {
+    int64_t room = 0;
+    int code = 0;
+    bool ok = false;
+    char text[128];
+    AVPacket *p = av_packet_alloc();
+    while (p && (code = av_read_frame(format, p)) >= 0) {
+        if (p->stream_index == s->index) {
+            if (p->flags & AV_PKT_FLAG_CORRUPT) {
+                fail(err, "%s: packet %lld is broken; " CUT_SHORT, name, (long long)t->packets);
+                goto done;
+            }
+            if (p->pts == AV_NOPTS_VALUE) {
+                fail(err, "%s: packet %lld has no time; store the video as MP4", name,
+                     (long long)t->packets);
+                goto done;
+            }
+            append(t, &room,
+                   (VideoPacket){.pts = p->pts,
+                                 .dts = p->dts,
+                                 .frame = p->flags & AV_PKT_FLAG_DISCARD ? -1 : 0,
+                                 .key = starts_decoding(p, s->codecpar)});
+        }
+        av_packet_unref(p);
+    }
+    if (code != AVERROR_EOF || (format->pb && format->pb->error < 0)) {
+        fail(err, "%s: reading stops at packet %lld: %s; " CUT_SHORT, name, (long long)t->packets,
+             ffmpeg_text(code, text));
+        goto done;
+    }
+    ok = true;
+done:
+    av_packet_free(&p);
+    return ok;
+}
+
+// Sorts, numbers the shown frames, and measures reordering and the period.
+static bool finish(VideoTable *t, AVStream *s, const char *name, Error *err) {
+    bool ok = false;
+    Place *place = NEW(Place, t->packets);
+    t->by_pts = NEW(int64_t, t->packets);
+    t->shown = NEW(int64_t, t->packets);
+    for (int64_t i = 0; i < t->packets; i++) place[i] = (Place){t->packet[i].pts, i};
+    qsort(place, (size_t)t->packets, sizeof *place, place_order);
+    for (int64_t i = 0; i < t->packets; i++) {
+        VideoPacket *p = &t->packet[place[i].number];
+        if (i && place[i].pts == place[i - 1].pts) {
+            fail(err, "%s: two frames have the time %g s; encode the video again", name,
+                 (double)p->pts * av_q2d(s->time_base));
+            goto done;
+        }
+        t->by_pts[i] = place[i].number;
+        if (p->frame < 0) continue;
+        p->frame = t->frames;
+        t->shown[t->frames++] = place[i].number;
+        // place i in display order against its place in decoding order
+        if (place[i].number - i > t->reorder) t->reorder = (int)(place[i].number - i);
+    }
+    if (!t->frames) {
+        fail(err, "%s: no frame in it; " CUT_SHORT, name);
+        goto done;
+    }
+    double unit = av_q2d(s->time_base);
+    if (t->frames > 1)
+        t->period = (double)(t->packet[t->shown[t->frames - 1]].pts - t->packet[t->shown[0]].pts) *
+                    unit / (double)(t->frames - 1);
+    else if (s->avg_frame_rate.num > 0 && s->avg_frame_rate.den > 0)
+        t->period = 1 / av_q2d(s->avg_frame_rate);
+    else
+        t->period = s->duration > 0 ? (double)s->duration * unit : 1.0 / 30;
+    ok = true;
+done:
+    mem_free(place);
+    return ok;
+}
+
+// The duration that a container without a sample table declares, against its last frame.
+static bool lasts_as_declared(const VideoTable *t, AVFormatContext *format, AVStream *s,
+                              const char *name, Error *err) {
+    if (format->nb_streams != 1 || format->duration <= 0) return true;
+    double unit = av_q2d(s->time_base), declared = (double)format->duration / AV_TIME_BASE;
+    double first = (double)t->packet[t->shown[0]].pts * unit;
+    double last = (double)t->packet[t->shown[t->frames - 1]].pts * unit;
+    double end = last + t->period;
+    // A container counts its duration from 0 or from its first frame.
+    if (first > 0 && end - first >= declared - 2 * t->period) return true;
+    if (end >= declared - 2 * t->period) return true;
+    return fail(err, "%s: its frames end at %g s, but it declares %g s; " CUT_SHORT, name, end,
+                declared);
+}
+
+bool video_table_build(VideoTable *t, AVFormatContext *format, int stream, const char *name,
+                       Error *err) {
+    AVStream *s = format->streams[stream];
+    if (!boxes_fit_file(format, name, err) || !index_fits_file(format, s, name, err)) goto error;
+    bool from_table = index_is_whole(format, s) && from_index(t, s) && index_agrees(t, format, s);
+    if (!from_table) {
+        video_table_free(t);
+        if (!rewind_stream(format, s, name, err) || !from_packets(t, format, s, name, err))
+            goto error;
+    }
+    if (t->packets < s->nb_frames && t->packets < avformat_index_get_entries_count(s)) {
+        fail(err, "%s: %lld of its %lld frames can be read; " CUT_SHORT, name,
+             (long long)t->packets, (long long)s->nb_frames);
+        goto error;
+    }
+    if (!t->packets) {
+        fail(err, "%s: no frame in it; " CUT_SHORT, name);
+        goto error;
+    }
+    if (!finish(t, s, name, err)) goto error;
+    if (!s->nb_frames && !lasts_as_declared(t, format, s, name, err)) goto error;
+    if (!rewind_stream(format, s, name, err)) goto error;
+    return true;
+error:
+    video_table_free(t);
+    return false;
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Videos and images are FFmpeg's work, which is in a module: here it is found, and called.
+#include "formats/video_module.h"
+
+#include "base/module.h"
+#include <stdatomic.h>
+
+static const Module module = {
+    .name = "tact_video",
+    .what = "reading and writing video and images",
+    .built = "FFmpeg (libavformat-dev, libavcodec-dev, libswscale-dev)",
+    .needs = {{"libav", "ffmpeg"}, {"libsw", "ffmpeg"}},
+};
+
+static _Atomic(const VideoModule *) loaded;
+
+bool video_module(const VideoModule **out, Error *err) {
+    const void *table = *out = atomic_load(&loaded);
+    if (table) return true;
+    if (!module_load(&module, &table, err)) return false;
+    atomic_store(&loaded, *out = table);
+    return true;
+}
+
+// For whoever has a Video or a VideoWriter, which only the module can have made.
+static const VideoModule *video(void) {
+    return atomic_load(&loaded);
+}
+
+bool video_open(const char *path, VideoTables *tables, Video **out, Error *err) {
+    const VideoModule *m;
+    *out = NULL;
+    return video_module(&m, err) && m->open(path, tables, out, err);
+}
+
+void video_close(Video *v) {
+    if (v) video()->close(v);
+}
+
+int video_height(const Video *v) {
+    return video()->height(v);
+}
+
+int video_width(const Video *v) {
+    return video()->width(v);
+}
+
+int64_t video_frames(const Video *v) {
+    return video()->frames(v);
+}
+
+double video_rate(const Video *v) {
+    return video()->rate(v);
+}
+
+bool video_read(Video *v, double t, uint8_t *rgb, Error *err) {
+    return video()->read(v, t, rgb, err);
+}
+
+bool video_read_index(Video *v, int64_t frame, uint8_t *rgb, Error *err) {
+    return video()->read_index(v, frame, rgb, err);
+}
+
+int64_t video_frame_at(const Video *v, double t) {
+    return video()->frame_at(v, t);
+}
+
+void video_segment(const Video *v, int64_t frame, int64_t *first, int64_t *last) {
+    video()->segment(v, frame, first, last);
+}
+
+bool video_decoder_name(char *out, size_t size) {
+    const VideoModule *m;
+    Error missing; // whoever wants a frame is told
+    return video_module(&m, &missing) && m->decoder_name(out, size);
+}
+
+bool video_writer_open(const char *path, const char *codec, int height, int width, int fps, int gop,
+                       int crf, VideoWriter **out, Error *err) {
+    const VideoModule *m;
+    *out = NULL;
+    return video_module(&m, err) &&
+           m->writer_open(path, codec, height, width, fps, gop, crf, out, err);
+}
+
+bool video_writer_add(VideoWriter *w, const uint8_t *rgb, Error *err) {
+    return video()->writer_add(w, rgb, err);
+}
+
+bool video_writer_close(VideoWriter *w, Error *err) {
+    return video()->writer_close(w, err);
+}
+
+void video_writer_abort(VideoWriter *w) {
+    if (w) video()->writer_abort(w);
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What tact_video, the module made of ffmpeg/, gives to video.c and image.c: functions of video.h
+// and image.h under their names there, with the same arguments and errors.
+#ifndef TACT_FORMATS_VIDEO_MODULE_H
+#define TACT_FORMATS_VIDEO_MODULE_H
+
+#include "formats/image.h"
+#include "formats/video.h"
+
+typedef struct VideoModule {
+    bool (*open)(const char *path, VideoTables *tables, Video **out, Error *err);
+    void (*close)(Video *v);
+    int (*height)(const Video *v);
+    int (*width)(const Video *v);
+    int64_t (*frames)(const Video *v);
+    double (*rate)(const Video *v);
+    bool (*read)(Video *v, double t, uint8_t *rgb, Error *err);
+    bool (*read_index)(Video *v, int64_t frame, uint8_t *rgb, Error *err);
+    int64_t (*frame_at)(const Video *v, double t);
+    void (*segment)(const Video *v, int64_t frame, int64_t *first, int64_t *last);
+    bool (*decoder_name)(char *out, size_t size);
+
+    bool (*writer_open)(const char *path, const char *codec, int height, int width, int fps,
+                        int gop, int crf, VideoWriter **out, Error *err);
+    bool (*writer_add)(VideoWriter *w, const uint8_t *rgb, Error *err);
+    bool (*writer_close)(VideoWriter *w, Error *err);
+    void (*writer_abort)(VideoWriter *w);
+
+    bool (*image_decode)(const void *bytes, size_t size, const char *name, Image *out, Error *err);
+    bool (*image_encode_png)(const Image *image, uint8_t **out, size_t *size, Error *err);
+    bool (*image_encode_jpeg)(const Image *image, uint8_t **out, size_t *size, Error *err);
+} VideoModule;
+
+// The module, loaded when it is first asked for. Any thread.
+CHECKED bool video_module(const VideoModule **out, Error *err);
+
+#endif

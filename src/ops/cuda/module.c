@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// The module tact_cuda.
+#include "base/module.h"
+#include "ops/ops.h"
+
+extern const Backend cuda_backend; // cuda.cu
+
+MODULE_ENTRY(&cuda_backend)

@@ -209,7 +209,6 @@ static void cross_checks(void **state) {
         {"--policy.replace_final_stride_with_dilation=true", "resnet50"},
         {"--policy.replace_final_stride_with_dilation=true|--policy.vision_backbone=resnet50",
          NULL},
-        {"--policy.device=mps", "use cpu or cuda"},
         {"--policy.normalization_mapping={VISUAL: IDENTITY}", "VISUAL is IDENTITY"},
         {"--policy.resize_shape=[240]", "[HEIGHT,WIDTH]"},
         {"--policy.resize_shape=[0,100]", "[HEIGHT,WIDTH]"},

@@ -91,6 +91,40 @@ static void the_key_does_not_depend_on_the_place(void **state) {
     frame_cache_close(c);
 }
 
+// Frames of another decoder are another file; where there is no decoder, the file that was used last serves.
+static void a_file_is_of_one_decoder(void **state) {
+    const Fixture *f = *state;
+    uint8_t rgb[FRAME] = {7}, back[FRAME];
+    uint64_t sum;
+    Error err;
+    OK(make_dirs(f->cache, &err));
+    FrameFile one = {.fd = -1, .height = SIDE, .width = SIDE, .rows = 3, .decoder = "one"};
+    memset(one.key, 'a', sizeof one.key - 1);
+    FrameFile two = one, none = one;
+    strcpy(two.decoder, "two");
+    none.decoder[0] = 0;
+    OK(frame_file_open(&one, f->cache, &err));
+    OK(frame_file_write(&one, 1, rgb, &sum, &err));
+    assert_false(frame_file_exists(&two, f->cache));
+    OK(frame_file_open(&two, f->cache, &err));
+    assert_true(frame_file_entry(&two, 1) == 0);
+    const struct timespec early[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    assert_int_equal(utimensat(AT_FDCWD, two.path, early, 0), 0);
+    frame_file_close(&one);
+    frame_file_close(&two);
+
+    frame_file_find_decoder(&none, f->cache);
+    assert_string_equal(none.decoder, "one");
+    OK(frame_file_open(&none, f->cache, &err));
+    assert_true(frame_file_read(&none, 1, sum, back));
+    assert_memory_equal(rgb, back, FRAME);
+    frame_file_close(&none);
+    none.decoder[0] = 0;
+    none.key[0] = 'b'; // frames of which there is no file
+    frame_file_find_decoder(&none, f->cache);
+    assert_string_equal(none.decoder, "");
+}
+
 // ---- damage -----------------------------------------------------------------------------------
 
 static void filled_files(const Fixture *f) {
@@ -312,6 +346,7 @@ int main(void) {
         TEST(memory_keeps_the_first_rows_that_fit),
         TEST(other_sizes_episodes_and_files_are_other_caches),
         TEST(the_key_does_not_depend_on_the_place),
+        TEST(a_file_is_of_one_decoder),
         TEST(a_flipped_bit_is_seen),
         TEST(a_frame_in_the_wrong_place_is_seen),
         TEST(a_file_that_does_not_fit_is_made_anew),

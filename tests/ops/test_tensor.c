@@ -67,14 +67,51 @@ static void test_failure(void **state) {
     assert_true(device_check(d, &err));
     tensor_arena_free(&a);
     device_close(d);
-    assert_false(device_open("gpu", PRECISION_FLOAT32, 1, &d, &err));
+}
+
+// Names, and what a backend does not have, are refused before anything of a device is made.
+static void test_refused_devices(void **state) {
+    (void)state;
+    const struct {
+        const char *name;
+        Precision precision;
+        const char *words;
+    } cases[] = {
+        {"gpu", PRECISION_FLOAT32, "--policy.device=gpu: unknown device; use cpu or cuda"},
+        {"cpu:0", PRECISION_FLOAT32, "--policy.device=cpu:0: unknown device"},
+        {"cudax", PRECISION_FLOAT32, "--policy.device=cudax: unknown device"},
+        {"cpu", PRECISION_TF32,
+         "--policy.dtype=tf32: --policy.device=cpu has no such arithmetic; use float32 or "
+         "bfloat16"},
+        {"ref", PRECISION_BFLOAT16, "has no such arithmetic; use float32"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        Device *d;
+        Error err = {""};
+        assert_false(device_open(cases[i].name, cases[i].precision, 1, &d, &err));
+        assert_null(d);
+        if (!strstr(err.text, cases[i].words)) fail_msg("'%s'", err.text);
+    }
+}
+
+// What training takes when it is not told, by the backend; and a dtype by its name.
+static void test_precisions(void **state) {
+    (void)state;
+    Precision p;
+    Error err;
+    assert_true(precision_named(NULL, "cpu", &p, &err));
+    assert_int_equal(p, PRECISION_FLOAT32);
+    assert_true(precision_named("bfloat16", "cpu", &p, &err));
+    assert_int_equal(p, PRECISION_BFLOAT16);
+    assert_false(precision_named("half", "cpu", &p, &err));
+    assert_non_null(strstr(err.text, "--policy.dtype=half"));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_philox),
-        cmocka_unit_test(test_arena),
-        cmocka_unit_test(test_failure),
+        cmocka_unit_test(test_philox),     cmocka_unit_test(test_arena),
+        cmocka_unit_test(test_failure),    cmocka_unit_test(test_refused_devices),
+        cmocka_unit_test(test_precisions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,7 +45,7 @@ static Plan make_plan(RngStream *rng, int colour) {
     for (int tries = 0; tries < 100; tries++) {
         g[0] = between(rng, -0.15, 0.15);
         g[1] = between(rng, -0.13, 0.13);
-        if (hypot(g[0] - s[0], g[1] - s[1]) > 0.1) break;
+        if (length_2d(g[0] - s[0], g[1] - s[1]) > 0.1) break;
     }
     g[2] = 0.02;
     // The tilt follows from the place, so that it can be learnt from the picture.
@@ -79,7 +79,7 @@ static void plan_pose(const Plan *p, double u, double *pose) {
 // Values like those of a small arm, in degrees and percent, as a smooth function of the pose.
 static void to_joints(const double *pose, double *joints) {
     const double degree = 57.29577951308232;
-    double x = pose[0] + 0.35, reach = hypot(x, pose[1]);
+    double x = pose[0] + 0.35, reach = length_2d(x, pose[1]);
     joints[0] = degree * atan2(pose[1], x);
     joints[1] = 140 * reach - 70;
     joints[2] = 80 - 60 * reach - 150 * pose[2];

@@ -46,7 +46,7 @@ static int clamp(double x, int low, int high) {
 // `round` (metres): a disc when a and b are 0.
 static void draw_shape(const View *v, double x, double y, double angle, double a, double b,
                        double round, Colour c) {
-    double cx, cy, reach = (hypot(a, b) + round) * v->scale + 2;
+    double cx, cy, reach = (length_2d(a, b) + round) * v->scale + 2;
     to_pixels(v, x, y, &cx, &cy);
     // The turn of the shape in the picture.
     double cosine = cos(angle) * v->cosine - sin(angle) * v->sine;
@@ -59,7 +59,7 @@ static void draw_shape(const View *v, double x, double y, double angle, double a
             double dx = px + 0.5 - cx, dy = py + 0.5 - cy;
             double u = fabs(cosine * dx + sine * dy) - a * v->scale;
             double w = fabs(-sine * dx + cosine * dy) - b * v->scale;
-            double outside = hypot(u > 0 ? u : 0, w > 0 ? w : 0), inside = u > w ? u : w;
+            double outside = length_2d(u > 0 ? u : 0, w > 0 ? w : 0), inside = u > w ? u : w;
             double distance = outside + (inside < 0 ? inside : 0) - round * v->scale;
             blend(v->rgb + ((int64_t)py * v->width + px) * 3, c, distance);
         }

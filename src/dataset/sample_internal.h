@@ -3,6 +3,7 @@
 #ifndef TACT_DATASET_SAMPLE_INTERNAL_H
 #define TACT_DATASET_SAMPLE_INTERNAL_H
 
+#include <math.h>
 #include <stdint.h>
 
 enum { POSE_VALUES = 7 }; // x y z (metres), rotation vector (radians), gripper 0 closed .. 1 open
@@ -18,5 +19,10 @@ typedef struct Scene {
 // down from other sides.
 void scene_draw(const Scene *scene, int camera, int64_t number, uint8_t *rgb, int height,
                 int width);
+
+// As hypot, for lengths of things on a table; hypot itself would ask for a newer C library (2.35) than all else.
+static inline double length_2d(double x, double y) {
+    return sqrt(x * x + y * y);
+}
 
 #endif

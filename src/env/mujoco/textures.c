@@ -52,7 +52,7 @@ static Colour berry(double u, double v) {
     red = mix(red, (Colour){0.70, 0.02, 0.05}, 0.5 * cloud(u, v, 6, 1));
     double row = v * 11, column = u * 14 + 0.5 * ((int)floor(row) % 2);
     double dx = (column - floor(column) - 0.5) * 1.7, dy = row - floor(row) - 0.5;
-    double far = hypot(dx, dy);
+    double far = sqrt(dx * dx + dy * dy);
     if (v < 0.06 || v > 0.96) return red;
     if (far < 0.17) return (Colour){0.96, 0.80, 0.32};
     return far < 0.34 ? mix(red, (Colour){0.55, 0.0, 0.03}, 0.7) : red;

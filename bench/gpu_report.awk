@@ -29,10 +29,6 @@ folder == "results" && FNR == 1 {
     next
 }
 folder == "results" {line[checks, ++lines[checks]] = $0; next}
-folder == "running" {
-    if (FNR == 1) under_way = under_way " " base
-    next
-}
 folder == "runs" && base ~ /^ops-/ {read_op(substr(base, 5)); next}
 folder == "runs" {
     if (FNR == 1) run[++runs] = base
@@ -109,7 +105,7 @@ function head(i) {
     for (i = 1; i <= versions && i <= 6; i++) say(cut(version[i], i == 1 || version[i] ~ /^TACT/ ? 400 : 250))
     if (fact["rehearsal"] == "true") say("A rehearsal: none of the times means anything.")
     if (fact["early"] != "") say(toupper(fact["early"]) ": the table so far")
-    if (under_way != "") say(cut("under way at " seconds " s:" under_way, 300))
+    if (under_way != "") say(cut("under way at " seconds " s: " under_way, 300))
 }
 
 # What decides, at each precision.
@@ -264,7 +260,7 @@ function write_json(i, k, s, keys, n) {
     put("  \"quick\": " or(fact["quick"], "null") ",")
     put("  \"seconds\": " seconds ",")
     put("  \"clocks\": " quoted(clocks) ",")
-    put("  \"under_way\": " quoted(substr(under_way, 2)) ",")
+    put("  \"under_way\": " quoted(under_way) ",")
     put("  \"checks\": [")
     for (i = 1; i <= checks; i++) {
         s = ""

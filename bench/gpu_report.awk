@@ -6,7 +6,8 @@
 
 BEGIN {
     FS = "\t"
-    allowance = 4400 # characters for what failed
+    longest = 8800 # characters of the table
+    at_the_end = 1250 # of them for what follows the failures
 }
 FNR == 1 {
     n = split(FILENAME, part, "/")
@@ -93,7 +94,10 @@ function shown(value, digits) {return value == "" ? "-" : sprintf("%." digits "f
 
 # ---- the table ----------------------------------------------------------------------------------
 
-function say(s) {print s > table}
+function say(s) {
+    said += length(s) + 1
+    print s > table
+}
 function or(s, otherwise) {return s == "" ? otherwise : s}
 function cut(s, n) {return length(s) > n ? substr(s, 1, n - 3) "..." : s}
 
@@ -102,7 +106,7 @@ function head(i) {
         "; PyTorch " or(fact["torch"], "none"), 300))
     say(cut(fact["processor"] ", " fact["cores"] " cores; " or(fact["tact"], "tact: none") \
         (fact["commit"] == "" ? "" : ", commit " fact["commit"]), 300))
-    for (i = 1; i <= versions && i <= 6; i++) say(cut(version[i], i == 1 || version[i] ~ /^TACT/ ? 400 : 250))
+    for (i = 1; i <= versions && i <= 4; i++) say(cut(version[i], i == 1 || version[i] ~ /^TACT/ ? 400 : 250))
     if (fact["rehearsal"] == "true") say("A rehearsal: none of the times means anything.")
     if (fact["early"] != "") say(toupper(fact["early"]) ": the table so far")
     if (under_way != "") say(cut("under way at " seconds " s: " under_way, 300))
@@ -209,7 +213,7 @@ function failures(i, k, n, most, left, s, unsaid) {
     for (i = 1; i <= checks; i++) n += outcome[i] == "FAIL" || outcome[i] == "TIMEOUT"
     if (!n) return
     most = n <= 5 ? 4 : n <= 9 ? 2 : 1
-    left = allowance
+    left = longest - at_the_end - said
     say("")
     for (i = 1; i <= checks; i++) {
         if (outcome[i] != "FAIL" && outcome[i] != "TIMEOUT") continue
@@ -231,8 +235,8 @@ function skips(i, k, n, why, names) {
         if (!(note[i] in names)) why[++n] = note[i]
         names[note[i]] = names[note[i]] " " check[i]
     }
-    for (k = 1; k <= n && k <= 5; k++) say("skipped  " cut(why[k], 150) ":" cut(names[why[k]], 150))
-    if (n > 5) say("and more that was skipped: see bench_gpu.log")
+    for (k = 1; k <= n && k <= 4; k++) say("skipped  " cut(why[k], 120) ":" cut(names[why[k]], 120))
+    if (n > 4) say("and more that was skipped: see bench_gpu.log")
 }
 
 # ---- the JSON -----------------------------------------------------------------------------------

@@ -120,6 +120,7 @@ holds "nothing in it is lost" cmp -s "$WORK/out" "$WORK/out.d/bench_gpu.txt"
 holds "an op's first case" grep -qE 'conv_forward FAILED case 1 \(8x"64' "$WORK/out"
 holds "checkops at each precision" test "$(grep -cE '^FAIL  checkops-(float32|tf32|bfloat16): ' "$WORK/out")" -eq 3
 holds "golden's case by name" grep -qE '^ +all: gradient 1 9.9e-01' "$WORK/out"
+holds "a case of golden comes once" test "$(grep -c 'all: gradient' "$WORK/out")" -le 3
 holds "how many more" grep -qE '^and [0-9]+ more that failed: see bench_gpu.log$' "$WORK/out"
 holds "the count" grep -qE '^[0-9]+ passed, [3-9][0-9] failed' "$WORK/out"
 holds "progress is short" test "$(wc -L <"$WORK/err")" -le 110

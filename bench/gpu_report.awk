@@ -98,13 +98,13 @@ function say(s) {
     said += length(s) + 1
     print s > table
 }
-function or(s, otherwise) {return s == "" ? otherwise : s}
+function given(s, otherwise) {return s == "" ? otherwise : s}
 function cut(s, n) {return length(s) > n ? substr(s, 1, n - 3) "..." : s}
 
 function head(i) {
-    say(cut(or(fact["card"], "no card") ", driver " or(fact["driver"], "none") ", CUDA compiler " or(fact["cuda"], "none") \
-        "; PyTorch " or(fact["torch"], "none"), 300))
-    say(cut(fact["processor"] ", " fact["cores"] " cores; " or(fact["tact"], "tact: none") \
+    say(cut(given(fact["card"], "no card") ", driver " given(fact["driver"], "none") ", CUDA compiler " given(fact["cuda"], "none") \
+        "; PyTorch " given(fact["torch"], "none"), 300))
+    say(cut(fact["processor"] ", " fact["cores"] " cores; " given(fact["tact"], "tact: none") \
         (fact["commit"] == "" ? "" : ", commit " fact["commit"]), 300))
     for (i = 1; i <= versions && i <= 4; i++) say(cut(version[i], i == 1 || version[i] ~ /^TACT/ ? 400 : 250))
     if (fact["rehearsal"] == "true") say("A rehearsal: none of the times means anything.")
@@ -123,7 +123,7 @@ function right(i, row, rows, r, word) {
     for (r = 1; r <= 3; r++) {
         row = sprintf("%-22s", "  " (rows[r] == "curve" ? "loss beside CPU" : rows[r]))
         for (i = 1; i <= dtype_count; i++) {
-            word = or(state[rows[r] "-" dtypes[i]], "-")
+            word = given(state[rows[r] "-" dtypes[i]], "-")
             if (rows[r] == "curve" && match(told["curve-" dtypes[i]], /worst deviation from the CPU [0-9.]+/))
                 word = word " (" substr(told["curve-" dtypes[i]], RSTART + 29, RLENGTH - 29) " off)"
             row = row sprintf("%-32s", word)
@@ -145,7 +145,7 @@ function steps(c, i, k, v, row, n, column) {
             for (k = 1; k <= n; k++) {
                 v = step_of(column[k], batch[i], c)
                 row = row sprintf(k == 1 ? "%14s" : k == 4 ? "%25s" : k == 7 ? "%17s" : "%9s", shown(v, 2))
-                step_json = step_json ", \"" column[k] "\": " or(v, "null")
+                step_json = step_json ", \"" column[k] "\": " given(v, "null")
             }
             say(row)
             step_json = step_json "}"
@@ -156,9 +156,9 @@ function steps(c, i, k, v, row, n, column) {
 # A line for the table and one for the JSON.
 function goal(what, value, sign, limit, met) {
     met = value == "" ? "null" : (sign == "<=" ? value + 0 <= limit : value + 0 >= limit) ? "true" : "false"
-    say(sprintf("  %-46s %8s   goal %s %-4s %s", what, or(value, "-"), sign, limit,
+    say(sprintf("  %-46s %8s   goal %s %-4s %s", what, given(value, "-"), sign, limit,
                 met == "null" ? "not measured" : met == "true" ? "met" : "missed"))
-    goal_json = goal_json (goal_json == "" ? "" : ",\n    ") "{\"goal\": " quoted(what) ", \"measured\": " or(value, "null") \
+    goal_json = goal_json (goal_json == "" ? "" : ",\n    ") "{\"goal\": " quoted(what) ", \"measured\": " given(value, "null") \
         ", \"is\": \"" sign "\", \"limit\": " limit ", \"met\": " met "}"
 }
 
@@ -180,7 +180,7 @@ function figures(ours, dtype, b) {
         shown(median("torch-eager-tf32-infer", "latency_ms"), 2), shown(median("torch-eager-bf16-infer", "latency_ms"), 2),
         shown(median("torch-compile-bf16-infer", "latency_ms"), 2)))
     say(sprintf("rates: matrix product %s TFLOP/s (%s), copy %s GB/s",
-        or(ratio(matrix_rate(dtype), 1000, 1), "-"), dtype, shown(copy_rate(), 0)))
+        given(ratio(matrix_rate(dtype), 1000, 1), "-"), dtype, shown(copy_rate(), 0)))
 }
 
 # ops.tsv, and in the table the six ops that lose most against the nearer of the two rates.
@@ -259,9 +259,9 @@ function write_json(i, k, s, keys, n) {
     for (i = 1; i <= n; i++) put("  \"" keys[i] "\": " quoted(fact[keys[i]]) ",")
     for (i = 1; i <= versions; i++) s = s (i > 1 ? ", " : "") quoted(version[i])
     put("  \"versions\": [" s "],")
-    put("  \"cores\": " or(fact["cores"], "null") ",")
-    put("  \"rehearsal\": " or(fact["rehearsal"], "null") ",")
-    put("  \"quick\": " or(fact["quick"], "null") ",")
+    put("  \"cores\": " given(fact["cores"], "null") ",")
+    put("  \"rehearsal\": " given(fact["rehearsal"], "null") ",")
+    put("  \"quick\": " given(fact["quick"], "null") ",")
     put("  \"seconds\": " seconds ",")
     put("  \"clocks\": " quoted(clocks) ",")
     put("  \"under_way\": " quoted(under_way) ",")
@@ -279,7 +279,7 @@ function write_json(i, k, s, keys, n) {
     put("  ],\n  \"ops\": [")
     for (i = 1; i <= op_count; i++)
         put("    {\"dtype\": " quoted(op_dtype[i]) ", \"op\": " quoted(op_name[i]) ", \"shape\": " quoted(op_shape[i]) \
-            ", \"ms\": " op_ms[i] + 0 ", \"gbps\": " op_gbps[i] + 0 ", \"gflops\": " or(op_gflops[i], "null") \
+            ", \"ms\": " op_ms[i] + 0 ", \"gbps\": " op_gbps[i] + 0 ", \"gflops\": " given(op_gflops[i], "null") \
             ", \"of_copy\": " of_copy[i] ", \"of_matrix\": " of_matrix[i] "}" (i < op_count ? "," : ""))
     put("  ],\n  \"runs\": {")
     k = 0

@@ -136,7 +136,7 @@ function right(i, row, rows, r, word) {
 function steps(c, i, k, v, row, n, column) {
     n = split("tact-float32 tact-tf32 tact-bfloat16 torch-eager-float32 torch-eager-tf32 torch-eager-bf16 torch-compile-bf16",
               column, " ")
-    say("\nms a step    tact: float32     tf32     bf16   PyTorch eager: float32     tf32     bf16   compiled: bf16")
+    say("\nms a step     tact: float32     tf32     bf16   PyTorch eager: float32     tf32     bf16   compiled: bf16")
     for (c = 1; c <= 2; c++)
         for (i = 1; i <= 2; i++) {
             row = sprintf("%-13s", "b " batch[i] (c == 1 ? " 1 camera" : " 2 cams"))

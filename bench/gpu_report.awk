@@ -112,25 +112,30 @@ function head(i) {
     if (under_way != "") say(cut("under way at " seconds " s: " under_way, 300))
 }
 
-# What decides, at each precision.
-function right(i, row, rows, r, word) {
+# What decides, at each precision: a line of the table.
+function right_row(title, prefix, suffix, i, row, name, word, found) {
+    row = sprintf("%-22s", title)
+    for (i = 1; i <= dtype_count; i++) {
+        name = prefix "-" dtypes[i] suffix
+        if (name in state) found = 1
+        word = given(state[name], "-")
+        if (match(told[name], /deviation from the CPU [0-9.]+/))
+            word = word " (" substr(told[name], RSTART + 23, RLENGTH - 23) " off)"
+        row = row sprintf("%-32s", word)
+    }
+    sub(/ +$/, "", row)
+    if (found || suffix == "") say(row)
+}
+function right(i, row) {
     if (dtype_count == 0 || fact["device"] == "") return
     row = sprintf("\n%-22s", "right?")
     for (i = 1; i <= dtype_count; i++) row = row sprintf("%-32s", dtypes[i])
     sub(/ +$/, "", row)
     say(row)
-    r = split("checkops golden curve", rows, " ")
-    for (r = 1; r <= 3; r++) {
-        row = sprintf("%-22s", "  " (rows[r] == "curve" ? "loss beside CPU" : rows[r]))
-        for (i = 1; i <= dtype_count; i++) {
-            word = given(state[rows[r] "-" dtypes[i]], "-")
-            if (rows[r] == "curve" && match(told["curve-" dtypes[i]], /worst deviation from the CPU [0-9.]+/))
-                word = word " (" substr(told["curve-" dtypes[i]], RSTART + 29, RLENGTH - 29) " off)"
-            row = row sprintf("%-32s", word)
-        }
-        sub(/ +$/, "", row)
-        say(row)
-    }
+    right_row("  checkops", "checkops", "")
+    right_row("  failed ops alone", "checkops", "-alone")
+    right_row("  golden", "golden", "")
+    right_row("  loss beside CPU", "curve", "")
 }
 
 function steps(c, i, k, v, row, n, column) {

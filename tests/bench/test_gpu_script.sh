@@ -119,6 +119,7 @@ holds "the table is short" test "$(wc -c <"$WORK/out")" -lt 9000
 holds "nothing in it is lost" cmp -s "$WORK/out" "$WORK/out.d/bench_gpu.txt"
 holds "an op's first case" grep -qE 'conv_forward FAILED case 1 \(8x"64' "$WORK/out"
 holds "checkops at each precision" test "$(grep -cE '^FAIL  checkops-(float32|tf32|bfloat16): ' "$WORK/out")" -eq 3
+holds "each failed op again, alone" grep -qE '^  failed ops alone +FAIL +FAIL +FAIL$' "$WORK/out"
 holds "golden's case by name" grep -qE '^ +all: gradient 1 9.9e-01' "$WORK/out"
 holds "a case of golden comes once" test "$(grep -c 'all: gradient' "$WORK/out")" -le 3
 holds "how many more" grep -qE '^and [0-9]+ more that failed: see bench_gpu.log$' "$WORK/out"

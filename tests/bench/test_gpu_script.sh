@@ -58,7 +58,8 @@ holds "no number" refuses_option --budget many
 
 bundle slow
 program "$at/libexec/tact/checkops" <<<'echo "1 passed, 0 failed"; echo "INFO device cuda: cuBLASLt 13.0 (/there)" >&2'
-program "$at/libexec/tact/golden" <<<'sleep 300'
+export GOLDEN=$WORK/golden.pid
+program "$at/libexec/tact/golden" <<<'echo $$ >"$GOLDEN"; exec sleep 300'
 program "$at/bin/tact" <<<'echo tact 0; [ "$1" = --version ] || sleep 300'
 "$at/bench/gpu" --output "$WORK/out.d" >"$WORK/out" 2>"$WORK/err" &
 bench=$!
@@ -71,17 +72,20 @@ holds "the versions in it" table_has 'cuBLASLt 13.0 (/there)'
 holds "JSON after SIGKILL" parses "$WORK/out.d/bench_gpu.json"
 holds "four files, no more" test "$(ls "$WORK/out.d" | wc -l)" -eq 4
 end_leftovers
-rm -rf "$WORK/out.d"
+rm -rf "$WORK/out.d" "$GOLDEN"
 
 "$at/bench/gpu" --output "$WORK/out.d" >"$WORK/out" 2>"$WORK/err" &
 bench=$!
 holds "again" until_there table_has 'under way.*golden-'
+holds "golden runs" until_there test -s "$GOLDEN"
 kill -TERM $bench
 wait $bench 2>/dev/null
 holds "SIGTERM: its status" test $? -eq 143
 holds "SIGTERM: the table" grep -q 'checkops  *pass  *pass  *pass' "$WORK/out"
 holds "SIGTERM: said so" grep -q 'ENDED BY SIGTERM' "$WORK/out"
 holds "SIGTERM: JSON" parses "$WORK/out.d/bench_gpu.json"
+sleep 1
+holds "SIGTERM: what ran is gone" test -z "$(ps -o pid= -p "$(cat "$GOLDEN")" 2>/dev/null)"
 holds "SIGTERM: nothing is left" test -z "$(ls "$WORK/tmp")"
 
 # ---- a card on which everything fails at length -----------------------------------------------------

@@ -20,10 +20,7 @@ import statistics
 import time
 
 import torch
-import torchvision
 from torch import nn
-from torchvision.models._utils import IntermediateLayerGetter
-from torchvision.ops.misc import FrozenBatchNorm2d
 
 
 class FeedForward(nn.Module):
@@ -35,13 +32,55 @@ class FeedForward(nn.Module):
         return self.linear2(self.dropout(torch.relu(self.linear1(x))))
 
 
-class Norm(FrozenBatchNorm2d):
-    """As torchvision's, but it stays in the type of x instead of promoting bfloat16 to float32."""
+class Norm(nn.Module):
+    """A batch norm that is not trained. bfloat16 times its float32 scale is float32, as in torchvision's, which
+    LeRobot takes; `lean` stays in the type of x."""
+
+    lean = False
+
+    def __init__(self, channels):
+        super().__init__()
+        for name, value in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
+            self.register_buffer(name, torch.full((channels,), value))
 
     def forward(self, x):
-        scale = self.weight * (self.running_var + self.eps).rsqrt()
-        shift = self.bias - self.running_mean * scale
-        return x * scale.to(x.dtype)[:, None, None] + shift.to(x.dtype)[:, None, None]
+        scale = (self.weight * (self.running_var + 1e-5).rsqrt())[:, None, None]
+        shift = self.bias[:, None, None] - self.running_mean[:, None, None] * scale
+        return x * scale.to(x.dtype) + shift.to(x.dtype) if self.lean else x * scale + shift
+
+
+class Block(nn.Module):
+    def __init__(self, cin, cout, stride):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(cin, cout, 3, stride, 1, bias=False), Norm(cout)
+        self.conv2, self.bn2 = nn.Conv2d(cout, cout, 3, 1, 1, bias=False), Norm(cout)
+        self.downsample = None
+        if stride != 1:
+            self.downsample = nn.Sequential(nn.Conv2d(cin, cout, 1, stride, bias=False), Norm(cout))
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(torch.relu_(self.bn1(self.conv1(x)))))
+        y += x if self.downsample is None else self.downsample(x)
+        return torch.relu_(y)
+
+
+class ResNet18(nn.Module):
+    """Up to the last map, with torchvision's names. Written here so that PyTorch alone is enough."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.bn1, self.maxpool = nn.Conv2d(3, 64, 7, 2, 3, bias=False), Norm(64), nn.MaxPool2d(3, 2, 1)
+        self.layer1 = nn.Sequential(Block(64, 64, 1), Block(64, 64, 1))
+        self.layer2 = nn.Sequential(Block(64, 128, 2), Block(128, 128, 1))
+        self.layer3 = nn.Sequential(Block(128, 256, 2), Block(256, 256, 1))
+        self.layer4 = nn.Sequential(Block(256, 512, 2), Block(512, 512, 1))
+        for m in self.modules():
+            if isinstance(m, nn.Conv2d):
+                nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x):
+        x = self.maxpool(torch.relu_(self.bn1(self.conv1(x))))
+        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 
 
 class Attention(nn.MultiheadAttention):
@@ -100,10 +139,9 @@ def sinusoid_2d(d, h, w):
 
 class TemporalACT(nn.Module):
     def __init__(self, state, action, horizon, cameras, chunk, image, d=512, heads=8, f=3200, latent=32,
-                 p=0.1, lean=False):
+                 p=0.1):
         super().__init__()
-        net = torchvision.models.resnet18(weights=None, norm_layer=Norm if lean else FrozenBatchNorm2d)
-        self.backbone = IntermediateLayerGetter(net, {"layer4": "map"})
+        self.backbone = ResNet18()
         self.horizon, self.cameras, self.chunk, self.d, self.latent = horizon, cameras, chunk, d, latent
         self.vae_encoder = nn.ModuleList(EncoderLayer(d, heads, f, p) for _ in range(4))
         self.encoder = nn.ModuleList(EncoderLayer(d, heads, f, p) for _ in range(4))
@@ -138,7 +176,7 @@ class TemporalACT(nn.Module):
         tokens = [self.latent_in(z)[:, None], self.state(state)]
         pos = [self.kind.weight[:1], self.kind.weight[1:].expand(t, -1) + self.time.weight]
         for frames in images:
-            m = self.image(self.backbone(frames.flatten(0, 1))["map"])
+            m = self.image(self.backbone(frames.flatten(0, 1)))
             h, w = m.shape[-2:]
             tokens.append(m.flatten(2).transpose(1, 2).reshape(b, t * h * w, self.d))
             pos += [self.table + self.time.weight[i] for i in range(t)]
@@ -194,8 +232,8 @@ def build(args, precision):
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = precision != "float32"
         torch.set_float32_matmul_precision("highest" if precision == "float32" else "high")
-    Attention.lean = args.lean
-    model = TemporalACT(DIM, DIM, args.horizon, args.cameras, CHUNK, args.size, lean=args.lean)
+    Attention.lean = Norm.lean = args.lean
+    model = TemporalACT(DIM, DIM, args.horizon, args.cameras, CHUNK, args.size)
     step = Step(model, args.lean).to(args.device)
     if args.lean:
         step = step.to(memory_format=torch.channels_last)

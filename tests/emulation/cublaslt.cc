@@ -62,7 +62,7 @@ constexpr uint64_t PREFERENCE = 0x50524546;
 // What stands in a cublasLtMatmulAlgo_t.
 struct Algorithm {
     uint64_t magic, workspace;
-    uint16_t alignment[4], bias_alignment;
+    uint16_t alignment[4], bias_alignment, number;
 };
 static_assert(sizeof(Algorithm) <= sizeof(cublasLtMatmulAlgo_t), "");
 
@@ -217,7 +217,7 @@ void check_pointers(const Call &call, const Algorithm *algorithm) {
 extern "C" {
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *h) {
-    *h = reinterpret_cast<cublasLtHandle_t>(new int(0));
+    *h = reinterpret_cast<cublasLtHandle_t>(new int(current_card()));
     return CUBLAS_STATUS_SUCCESS;
 }
 cublasStatus_t cublasLtDestroy(cublasLtHandle_t h) {
@@ -376,18 +376,24 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t h, cublasLtMatmul
                                   *handle<Layout>(c, LAYOUT, "matrix layout"),
                                   *handle<Layout>(d, LAYOUT, "matrix layout"));
     if (status != CUBLAS_STATUS_SUCCESS) return status;
+    // No results: the real one says success or NOT_SUPPORTED, as it pleases.
+    if (refused("products")) return CUBLAS_STATUS_SUCCESS;
+    if (has_bias(o->epilogue) && refused("epilogue")) return CUBLAS_STATUS_NOT_SUPPORTED;
     Algorithm algorithm = {};
     algorithm.magic = ALGORITHM;
     algorithm.workspace = std::min<uint64_t>(p->workspace, WORKSPACE);
     for (int i = 0; i < 4; i++) algorithm.alignment[i] = (uint16_t)std::min(p->alignment[i], 256u);
     algorithm.bias_alignment = 16;
     while (!aligned(o->bias, algorithm.bias_alignment)) algorithm.bias_alignment /= 2;
-    memset(&results[0], 0, sizeof results[0]);
-    memcpy(&results[0].algo, &algorithm, sizeof algorithm);
-    results[0].workspaceSize = algorithm.workspace;
-    results[0].state = CUBLAS_STATUS_SUCCESS;
-    results[0].wavesCount = 1;
-    *returned = 1;
+    for (; *returned < std::min(wanted, 2); ++*returned) {
+        cublasLtMatmulHeuristicResult_t &r = results[*returned];
+        algorithm.number = (uint16_t)*returned;
+        memset(&r, 0, sizeof r);
+        memcpy(&r.algo, &algorithm, sizeof algorithm);
+        r.workspaceSize = algorithm.workspace;
+        r.state = CUBLAS_STATUS_SUCCESS;
+        r.wavesCount = 1;
+    }
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -421,9 +427,17 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t desc, con
     if (chosen) memcpy(&algorithm, algo, sizeof algorithm);
     if (chosen && algorithm.magic != ALGORITHM)
         fail("cublasLtMatmul: the algorithm does not come from cublasLtMatmulAlgoGetHeuristic");
+    if (*reinterpret_cast<int *>(h) != current_card())
+        return refuse(CUBLAS_STATUS_INVALID_VALUE, "the handle is another card's");
+    if ((has_bias(call.o.epilogue) && refused("epilogue-run")) || refused("products-run") ||
+        (chosen && algorithm.number == 0 && refused("first-product")))
+        return CUBLAS_STATUS_NOT_SUPPORTED;
     if (algorithm.workspace > workspace_bytes)
         return refuse(CUBLAS_STATUS_INVALID_VALUE, "less workspace than the algorithm needs");
-    cudaError_t e = emulation_enqueue(stream, [=] {
+    cudaError_t e = emulation_enqueue(stream, [=, card = current_card()] {
+        set_running_card(card);
+        const void *used[] = {a, b, c, d, workspace};
+        check_structure("cublasLtMatmul", 0, used, sizeof used);
         check_pointers(call, chosen ? &algorithm : nullptr);
         require_device(workspace, workspace_bytes, "cublasLtMatmul: workspace");
         if (workspace_bytes && !aligned(workspace, 16))

@@ -45,6 +45,7 @@ struct cudnnActivationStruct {
 };
 struct cudnnContext {
     cudaStream_t stream = nullptr;
+    int card = current_card();
 };
 
 namespace {
@@ -226,37 +227,43 @@ float scalar(const void *p) {
     return *static_cast<const float *>(p);
 }
 
-template <class Perf, class Algorithm>
+// One line of what the heuristics know.
+template <class Algorithm> struct Known {
+    Algorithm algorithm;
+    bool repeats, runs;
+    size_t memory;
+};
+
+// As the real ones list them: what is expected to be fastest first, with tensor cores and without, some
+// that do not repeat their bits or want a lot of memory, and behind all those that cannot run.
+template <class Perf, class Algorithm, size_t N>
 cudnnStatus_t report(const Tensor *t, const Conv *c, int wanted, int *returned, Perf *results,
-                     Algorithm first, cudnnDeterminism_t determinism, Algorithm second,
-                     cudnnDeterminism_t second_determinism) {
+                     const Known<Algorithm> (&known)[N]) {
     if (wanted < 1) return refuse(CUDNN_STATUS_BAD_PARAM, "no algorithm is wanted");
-    *returned = std::min(wanted, 2);
-    for (int i = 0; i < *returned; i++) {
-        memset(&results[i], 0, sizeof results[i]);
-        results[i].algo = i ? second : first;
-        results[i].determinism = i ? second_determinism : determinism;
-        results[i].status = i ? CUDNN_STATUS_NOT_SUPPORTED : CUDNN_STATUS_SUCCESS;
-        results[i].time = i ? -1.0f : 1.0f;
-        results[i].memory = i ? 0 : WORKSPACE;
-        results[i].mathType = t->bf16() ? CUDNN_TENSOR_OP_MATH : c->math;
-    }
+    *returned = 0;
+    if (refused("heuristics")) return CUDNN_STATUS_SUCCESS;
+    bool fma = c->math == CUDNN_FMA_MATH, both = !fma && !t->bf16();
+    for (int pass = 0; pass < 3; pass++) // tensor cores, none, cannot run
+        for (const Known<Algorithm> &k : known) {
+            if (k.runs == (pass == 2) || (pass == 1 && !both) || *returned == wanted) continue;
+            Perf &r = results[(*returned)++];
+            memset(&r, 0, sizeof r);
+            r.algo = k.algorithm;
+            r.determinism = k.repeats ? CUDNN_DETERMINISTIC : CUDNN_NON_DETERMINISTIC;
+            r.status = k.runs ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_NOT_SUPPORTED;
+            r.time = -1.0f; // nothing was measured
+            r.memory = k.runs ? k.memory : 0;
+            r.mathType = fma || pass == 1 ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH;
+        }
     return CUDNN_STATUS_SUCCESS;
 }
 
-// A search runs the convolution on the caller's buffers: the output is not what it was.
-cudnnStatus_t search(cudnnHandle_t handle, const Tensor &a, const void *pa, const Tensor &b,
-                     const void *pb, const Tensor &out, void *pout, void *workspace, size_t bytes) {
-    if (refuse_in_capture()) return CUDNN_STATUS_EXECUTION_FAILED;
-    cudaError_t e = emulation_enqueue(handle->stream, [&] {
-        require(a, pa, "cudnnFindConvolution: first input");
-        require(b, pb, "cudnnFindConvolution: second input");
-        require(out, pout, "cudnnFindConvolution: output");
-        use_workspace(workspace, bytes, "cudnnFindConvolution: workspace");
-        std::vector<float> noise(out.count(), NAN);
-        write(out, pout, noise, 1, 0);
-    });
-    return done(e == cudaSuccess ? cudaStreamSynchronize(handle->stream) : e);
+// What a call that runs something may be refused for.
+cudnnStatus_t may_run(cudnnHandle_t h, const Conv *c, size_t bytes) {
+    if (h->card != current_card()) return refuse(CUDNN_STATUS_BAD_PARAM, "the handle is another card's");
+    if (c->math == CUDNN_DEFAULT_MATH && refused("default-math"))
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "the arithmetic that was listed was not set");
+    return need_workspace(bytes);
 }
 
 } // namespace
@@ -265,7 +272,8 @@ extern "C" {
 
 // ---- handles and descriptors --------------------------------------------------------------------
 size_t cudnnGetVersion(void) {
-    return CUDNN_VERSION;
+    const char *other = getenv("EMULATION_CUDNN");
+    return other ? strtoul(other, nullptr, 10) : CUDNN_VERSION;
 }
 const char *cudnnGetErrorString(cudnnStatus_t status) {
     switch (status) {
@@ -400,64 +408,44 @@ cudnnStatus_t cudnnGetConvolutionForwardAlgorithm_v7(cudnnHandle_t, const cudnnT
                                                      const cudnnTensorDescriptor_t y,
                                                      const int wanted, int *returned,
                                                      cudnnConvolutionFwdAlgoPerf_t *results) {
+    static const Known<cudnnConvolutionFwdAlgo_t> known[] = {
+        {CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD_NONFUSED, true, true, (size_t)1 << 30},
+        {CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, true, true, WORKSPACE},
+        {CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM, true, true, WORKSPACE},
+        {CUDNN_CONVOLUTION_FWD_ALGO_FFT, true, false, 0}};
     cudnnStatus_t s = check(x, w, c, y);
-    if (s != CUDNN_STATUS_SUCCESS) return s;
-    return report(x, c, wanted, returned, results, CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
-                  CUDNN_DETERMINISTIC, CUDNN_CONVOLUTION_FWD_ALGO_FFT, CUDNN_DETERMINISTIC);
+    return s == CUDNN_STATUS_SUCCESS ? report(x, c, wanted, returned, results, known) : s;
 }
 cudnnStatus_t cudnnGetConvolutionBackwardDataAlgorithm_v7(
     cudnnHandle_t, const cudnnFilterDescriptor_t w, const cudnnTensorDescriptor_t dy,
     const cudnnConvolutionDescriptor_t c, const cudnnTensorDescriptor_t dx, const int wanted,
     int *returned, cudnnConvolutionBwdDataAlgoPerf_t *results) {
+    static const Known<cudnnConvolutionBwdDataAlgo_t> known[] = {
+        {CUDNN_CONVOLUTION_BWD_DATA_ALGO_0, false, true, 0},
+        {CUDNN_CONVOLUTION_BWD_DATA_ALGO_1, true, true, WORKSPACE},
+        {CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT, true, false, 0}};
     cudnnStatus_t s = check(dx, w, c, dy);
-    if (s != CUDNN_STATUS_SUCCESS) return s;
-    return report(dx, c, wanted, returned, results, CUDNN_CONVOLUTION_BWD_DATA_ALGO_1,
-                  CUDNN_DETERMINISTIC, CUDNN_CONVOLUTION_BWD_DATA_ALGO_0, CUDNN_NON_DETERMINISTIC);
+    return s == CUDNN_STATUS_SUCCESS ? report(dx, c, wanted, returned, results, known) : s;
 }
 cudnnStatus_t cudnnGetConvolutionBackwardFilterAlgorithm_v7(
     cudnnHandle_t, const cudnnTensorDescriptor_t x, const cudnnTensorDescriptor_t dy,
     const cudnnConvolutionDescriptor_t c, const cudnnFilterDescriptor_t dw, const int wanted,
     int *returned, cudnnConvolutionBwdFilterAlgoPerf_t *results) {
+    static const Known<cudnnConvolutionBwdFilterAlgo_t> known[] = {
+        {CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0, false, true, 0},
+        {CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1, true, true, WORKSPACE},
+        {CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT, true, false, 0}};
     cudnnStatus_t s = check(x, dw, c, dy);
-    if (s != CUDNN_STATUS_SUCCESS) return s;
-    return report(x, c, wanted, returned, results, CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1,
-                  CUDNN_DETERMINISTIC, CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0,
-                  CUDNN_NON_DETERMINISTIC);
-}
-cudnnStatus_t cudnnFindConvolutionForwardAlgorithmEx(
-    cudnnHandle_t h, const cudnnTensorDescriptor_t xd, const void *x,
-    const cudnnFilterDescriptor_t wd, const void *w, const cudnnConvolutionDescriptor_t c,
-    const cudnnTensorDescriptor_t yd, void *y, const int wanted, int *returned,
-    cudnnConvolutionFwdAlgoPerf_t *results, void *workspace, size_t bytes) {
-    cudnnStatus_t s =
-        cudnnGetConvolutionForwardAlgorithm_v7(h, xd, wd, c, yd, wanted, returned, results);
-    return s == CUDNN_STATUS_SUCCESS ? search(h, *xd, x, *wd, w, *yd, y, workspace, bytes) : s;
-}
-cudnnStatus_t cudnnFindConvolutionBackwardDataAlgorithmEx(
-    cudnnHandle_t h, const cudnnFilterDescriptor_t wd, const void *w,
-    const cudnnTensorDescriptor_t dyd, const void *dy, const cudnnConvolutionDescriptor_t c,
-    const cudnnTensorDescriptor_t dxd, void *dx, const int wanted, int *returned,
-    cudnnConvolutionBwdDataAlgoPerf_t *results, void *workspace, size_t bytes) {
-    cudnnStatus_t s =
-        cudnnGetConvolutionBackwardDataAlgorithm_v7(h, wd, dyd, c, dxd, wanted, returned, results);
-    return s == CUDNN_STATUS_SUCCESS ? search(h, *wd, w, *dyd, dy, *dxd, dx, workspace, bytes) : s;
-}
-cudnnStatus_t cudnnFindConvolutionBackwardFilterAlgorithmEx(
-    cudnnHandle_t h, const cudnnTensorDescriptor_t xd, const void *x,
-    const cudnnTensorDescriptor_t dyd, const void *dy, const cudnnConvolutionDescriptor_t c,
-    const cudnnFilterDescriptor_t dwd, void *dw, const int wanted, int *returned,
-    cudnnConvolutionBwdFilterAlgoPerf_t *results, void *workspace, size_t bytes) {
-    cudnnStatus_t s = cudnnGetConvolutionBackwardFilterAlgorithm_v7(h, xd, dyd, c, dwd, wanted,
-                                                                    returned, results);
-    return s == CUDNN_STATUS_SUCCESS ? search(h, *xd, x, *dyd, dy, *dwd, dw, workspace, bytes) : s;
+    return s == CUDNN_STATUS_SUCCESS ? report(x, c, wanted, returned, results, known) : s;
 }
 cudnnStatus_t cudnnGetConvolutionForwardWorkspaceSize(
     cudnnHandle_t, const cudnnTensorDescriptor_t x, const cudnnFilterDescriptor_t w,
     const cudnnConvolutionDescriptor_t c, const cudnnTensorDescriptor_t y,
     cudnnConvolutionFwdAlgo_t algorithm, size_t *bytes) {
     *bytes = WORKSPACE;
-    if (algorithm != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM)
-        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "NHWC needs IMPLICIT_PRECOMP_GEMM");
+    if (algorithm != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM &&
+        algorithm != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "NHWC needs IMPLICIT_(PRECOMP_)GEMM");
     return check(x, w, c, y);
 }
 cudnnStatus_t cudnnGetConvolutionBackwardDataWorkspaceSize(
@@ -489,8 +477,11 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t h, const void *alpha,
                                       const cudnnTensorDescriptor_t yd, void *y) {
     size_t unused;
     cudnnStatus_t s = cudnnGetConvolutionForwardWorkspaceSize(h, xd, wd, c, yd, algorithm, &unused);
-    if (s == CUDNN_STATUS_SUCCESS) s = need_workspace(bytes);
+    if (s == CUDNN_STATUS_SUCCESS) s = may_run(h, c, bytes);
     if (s != CUDNN_STATUS_SUCCESS) return s;
+    if (algorithm == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM && refused("precomp"))
+        return refuse(CUDNN_STATUS_EXECUTION_FAILED, "told to refuse IMPLICIT_PRECOMP_GEMM");
+    if (refused("forward")) return refuse(CUDNN_STATUS_NOT_SUPPORTED, "told to refuse every algorithm");
     return done(emulation_enqueue(
         h->stream, [=, xs = *xd, ws = *wd, ys = *yd, cs = *c, a = scalar(alpha), b = scalar(beta)] {
             require(xs, x, "cudnnConvolutionForward: x");
@@ -512,7 +503,7 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(
     const cudnnTensorDescriptor_t yd, void *y) {
     size_t unused;
     cudnnStatus_t s = cudnnGetConvolutionForwardWorkspaceSize(h, xd, wd, c, yd, algorithm, &unused);
-    if (s == CUDNN_STATUS_SUCCESS) s = need_workspace(bytes);
+    if (s == CUDNN_STATUS_SUCCESS) s = may_run(h, c, bytes);
     if (s != CUDNN_STATUS_SUCCESS) return s;
     if (!zd || !bd || !activation) return refuse(CUDNN_STATUS_BAD_PARAM, "a descriptor is NULL");
     if (activation->mode != CUDNN_ACTIVATION_RELU && activation->mode != CUDNN_ACTIVATION_IDENTITY)
@@ -526,6 +517,9 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(
     if (bd->n != 1 || bd->c != yd->c || bd->h != 1 || bd->w != 1)
         return refuse(CUDNN_STATUS_BAD_PARAM, "the bias is not (1, K, 1, 1)");
     bool relu = activation->mode == CUDNN_ACTIVATION_RELU;
+    if (!relu && algorithm != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "identity needs IMPLICIT_PRECOMP_GEMM");
+    if (refused("fused")) return refuse(CUDNN_STATUS_NOT_SUPPORTED, "told to refuse fused calls");
     return done(emulation_enqueue(h->stream, [=, xs = *xd, ws = *wd, ys = *yd, bs = *bd, cs = *c,
                                               a1 = scalar(alpha1), a2 = scalar(alpha2)] {
         require(xs, x, "cudnnConvolutionBiasActivationForward: x");
@@ -561,7 +555,7 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t h, const void *alpha,
     size_t unused;
     cudnnStatus_t s =
         cudnnGetConvolutionBackwardDataWorkspaceSize(h, wd, dyd, c, dxd, algorithm, &unused);
-    if (s == CUDNN_STATUS_SUCCESS) s = need_workspace(bytes);
+    if (s == CUDNN_STATUS_SUCCESS) s = may_run(h, c, bytes);
     if (s != CUDNN_STATUS_SUCCESS) return s;
     return done(emulation_enqueue(h->stream, [=, ws = *wd, ys = *dyd, xs = *dxd, cs = *c,
                                               a = scalar(alpha), b = scalar(beta)] {
@@ -585,7 +579,7 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t h, const void *alpha,
     size_t unused;
     cudnnStatus_t s =
         cudnnGetConvolutionBackwardFilterWorkspaceSize(h, xd, dyd, c, dwd, algorithm, &unused);
-    if (s == CUDNN_STATUS_SUCCESS) s = need_workspace(bytes);
+    if (s == CUDNN_STATUS_SUCCESS) s = may_run(h, c, bytes);
     if (s != CUDNN_STATUS_SUCCESS) return s;
     return done(emulation_enqueue(h->stream, [=, ws = *dwd, ys = *dyd, xs = *xd, cs = *c,
                                               a = scalar(alpha), b = scalar(beta)] {

@@ -56,9 +56,14 @@ void wait_async(unsigned newest);
 void launch(const char *name, const void *function, dim3 grid, dim3 block, size_t shared,
             cudaStream_t stream, std::function<void()> check, std::function<void()> thread);
 void check_argument(const char *kernel, int index, const void *p);
+// The pointers within a structure: memory of another card than the kernel's ends the program.
+void check_structure(const char *kernel, int index, const void *p, size_t size);
 
 template <class T> int check_value(const char *kernel, int index, const T &value) {
-    if constexpr (std::is_pointer_v<T>) check_argument(kernel, index, value);
+    if constexpr (std::is_pointer_v<T>)
+        check_argument(kernel, index, value);
+    else if constexpr (sizeof(T) >= sizeof(void *))
+        check_structure(kernel, index, &value, sizeof value);
     (void)kernel, (void)index, (void)value;
     return 0;
 }

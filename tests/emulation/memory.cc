@@ -33,10 +33,13 @@ struct Memory {
     char *base = nullptr;
     size_t total = 0, used = 0, high = 0; // high: bytes of the region ever given out
     Spans live, gaps;                     // gaps: what was given back, canaries included
+    std::map<uintptr_t, int> cards;       // whose each live allocation is
     std::map<uintptr_t, std::pair<size_t, bool>> pinned;
     int device_depth = 0;
     bool protect = false;
 };
+
+thread_local int running_card = 0;
 
 Memory &memory() {
     static Memory *m = new Memory; // never destroyed: used at exit
@@ -149,6 +152,10 @@ const Spans::value_type *find(Memory &m, uintptr_t p, bool end_too) {
 
 } // namespace
 
+void set_running_card(int card) {
+    running_card = card;
+}
+
 size_t memory_total() {
     Lock lock(memory().mutex);
     reserve(memory());
@@ -176,6 +183,7 @@ void *memory_take(size_t bytes) {
         set_canary(p - SIDE, SIDE);
         set_canary(p + bytes, whole(bytes) - bytes + SIDE);
         m.live[start] = bytes;
+        m.cards[start] = current_card();
         m.used += whole(bytes);
     }
     device_end();
@@ -194,6 +202,7 @@ bool memory_give_back(void *p) {
     uintptr_t start = a->first - SIDE;
     size_t bytes = whole(size) + 2 * SIDE;
     FORBID(reinterpret_cast<char *>(start), bytes);
+    m.cards.erase(a->first);
     m.live.erase(a);
     m.used -= whole(size);
     auto next = m.gaps.lower_bound(start);
@@ -234,14 +243,34 @@ void require_host(const void *p, const char *what) {
     if (in_device_region(p, 1)) fail("%s: %p is device memory where host memory is meant", what, p);
 }
 
+static void check_card(Memory &m, uintptr_t start, const char *kernel, int index, const void *p) {
+    if (m.cards[start] != running_card)
+        fail("%s: argument %d, %p, is memory of card %d, and it runs on card %d", kernel, index, p,
+             m.cards[start], running_card);
+}
+
+void check_structure(const char *kernel, int index, const void *p, size_t size) {
+    Memory &m = memory();
+    Lock lock(m.mutex);
+    for (size_t i = 0; i + sizeof(void *) <= size; i += sizeof(void *)) {
+        const void *word;
+        memcpy(&word, static_cast<const char *>(p) + i, sizeof word);
+        // What is not live may be what lay in a gap between members.
+        const auto *a = in_device_region(word, 1) ? find(m, address(word), false) : nullptr;
+        if (a) check_card(m, a->first, kernel, index, word);
+    }
+}
+
 void check_argument(const char *kernel, int index, const void *p) {
     Memory &m = memory();
     Lock lock(m.mutex);
     if (!p || is_pinned(p, 1)) return;
     if (!in_device_region(p, 1))
         fail("kernel %s: argument %d, %p, is not device memory", kernel, index, p);
-    if (!find(m, address(p), true))
+    const auto *a = find(m, address(p), true);
+    if (!a)
         fail("kernel %s: argument %d, %p, is not in a live device allocation", kernel, index, p);
+    check_card(m, a->first, kernel, index, p);
 }
 
 void check_canaries(const char *after) {

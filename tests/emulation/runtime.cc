@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <map>
 #include <mutex>
+#include <string>
 
 namespace emulation {
 
@@ -21,11 +22,35 @@ bool option(const char *name) {
     return value && *value && strcmp(value, "0") != 0;
 }
 
+bool refused(const char *name) {
+    static std::mutex mutex;
+    static std::map<std::string, long> calls;
+    std::lock_guard<std::mutex> lock(mutex);
+    const char *at = getenv("EMULATION_REFUSE");
+    size_t length = strlen(name);
+    for (; at && *at; at += strcspn(at, ","), at += *at == ',') {
+        if (strncmp(at, name, length) != 0 || (at[length] && !strchr(",@", at[length]))) continue;
+        return ++calls[name] >= (at[length] == '@' ? atol(at + length + 1) : 1);
+    }
+    return false;
+}
+
 namespace {
 
 constexpr int SHARED_DEFAULT = 48 << 10, SHARED_MOST = 227 << 10;
 std::mutex limits_mutex;
-std::map<const void *, int> dynamic_limits; // bytes a kernel may ask for
+std::map<std::pair<const void *, int>, int> dynamic_limits; // bytes a kernel may ask for on a card
+thread_local int card = 0;                                  // the current one
+
+int cards() {
+    const char *n = getenv("EMULATION_CARDS");
+    return n ? atoi(n) : 1;
+}
+
+int number_option(const char *name, int otherwise) {
+    const char *n = getenv(name);
+    return n ? atoi(n) : otherwise;
+}
 
 bool host_kind(const void *p) {
     return !in_device_region(p, 1);
@@ -87,6 +112,10 @@ cudaError_t copy_async(void *dst, size_t dst_pitch, const void *src, size_t src_
 
 } // namespace
 
+int current_card() {
+    return card;
+}
+
 void launch(const char *name, const void *function, dim3 grid, dim3 block, size_t shared,
             cudaStream_t stream, std::function<void()> check, std::function<void()> thread) {
     uint64_t threads = (uint64_t)block.x * block.y * block.z;
@@ -97,10 +126,16 @@ void launch(const char *name, const void *function, dim3 grid, dim3 block, size_
         keep(cudaErrorInvalidConfiguration);
         return;
     }
+    if (card_of(stream) != card) {
+        fprintf(stderr, "emulation: kernel %s: the stream is card %d's, and the current one is %d\n", name,
+                card_of(stream), card);
+        keep(cudaErrorInvalidResourceHandle);
+        return;
+    }
     int limit = SHARED_DEFAULT;
     {
         std::lock_guard<std::mutex> lock(limits_mutex);
-        auto found = dynamic_limits.find(function);
+        auto found = dynamic_limits.find({function, card});
         if (found != dynamic_limits.end()) limit = std::max(limit, found->second);
     }
     if (shared > (size_t)limit) {
@@ -109,7 +144,8 @@ void launch(const char *name, const void *function, dim3 grid, dim3 block, size_
         keep(cudaErrorInvalidValue);
         return;
     }
-    keep(emulation_enqueue(stream, [=] {
+    keep(emulation_enqueue(stream, [=, on = card] {
+        set_running_card(on);
         check();
         run_grid(name, grid, block, shared, thread);
         check_canaries(name);
@@ -124,14 +160,16 @@ extern "C" {
 
 // ---- device and errors --------------------------------------------------------------------------
 cudaError_t cudaGetDeviceCount(int *count) {
-    *count = 1;
-    return cudaSuccess;
+    *count = cards();
+    return *count ? cudaSuccess : keep(cudaErrorNoDevice);
 }
 cudaError_t cudaSetDevice(int device) {
-    return device == 0 ? cudaSuccess : keep(cudaErrorInvalidDevice);
+    if (device < 0 || device >= cards()) return keep(cudaErrorInvalidDevice);
+    card = device;
+    return cudaSuccess;
 }
 cudaError_t cudaGetDevice(int *device) {
-    *device = 0;
+    *device = card;
     return cudaSuccess;
 }
 cudaError_t cudaSetDeviceFlags(unsigned) {
@@ -142,7 +180,7 @@ cudaError_t cudaDeviceReset(void) {
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device) {
-    if (device != 0) return keep(cudaErrorInvalidDevice);
+    if (device < 0 || device >= cards()) return keep(cudaErrorInvalidDevice);
     memset(p, 0, sizeof *p);
     snprintf(p->name, sizeof p->name, "emulated GPU");
     p->totalGlobalMem = memory_total();
@@ -238,7 +276,7 @@ cudaError_t cudaRuntimeGetVersion(int *version) {
     return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int *version) {
-    *version = CUDART_VERSION;
+    *version = number_option("EMULATION_DRIVER", CUDART_VERSION);
     return cudaSuccess;
 }
 cudaError_t cudaGetLastError(void) {
@@ -262,6 +300,9 @@ static const struct {
     {cudaErrorInvalidPitchValue, "cudaErrorInvalidPitchValue", "invalid pitch argument"},
     {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
     {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
+    {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
+    {cudaErrorNoKernelImageForDevice, "cudaErrorNoKernelImageForDevice",
+     "no kernel image is available for execution on the device"},
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
     {cudaErrorHostMemoryAlreadyRegistered, "cudaErrorHostMemoryAlreadyRegistered",
      "part or all of the requested memory range is already mapped"},
@@ -400,11 +441,17 @@ cudaError_t cudaMemcpyToSymbol(const void *symbol, const void *src, size_t bytes
     return e == cudaSuccess ? cudaStreamSynchronize(nullptr) : e;
 }
 
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *attributes, const void *) {
+    memset(attributes, 0, sizeof *attributes);
+    attributes->maxThreadsPerBlock = 1024;
+    attributes->binaryVersion = 90;
+    return option("EMULATION_NO_CODE") ? keep(cudaErrorNoKernelImageForDevice) : cudaSuccess;
+}
 cudaError_t cudaFuncSetAttribute(const void *function, cudaFuncAttribute attribute, int value) {
     std::lock_guard<std::mutex> lock(limits_mutex);
     if (attribute == cudaFuncAttributeMaxDynamicSharedMemorySize) {
         if (value < 0 || value > SHARED_MOST) return keep(cudaErrorInvalidValue);
-        dynamic_limits[function] = value;
+        dynamic_limits[{function, card}] = value;
         return cudaSuccess;
     }
     if (attribute == cudaFuncAttributePreferredSharedMemoryCarveout) return cudaSuccess;

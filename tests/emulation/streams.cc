@@ -26,6 +26,7 @@ typedef std::map<cudaStream_t, int> Clock;
 
 struct CUstream_st {
     bool blocking = true;
+    int card = emulation::current_card();
     std::deque<Work> pending;
     std::shared_ptr<Capture> capture;
     Clock clock; // in the capture
@@ -40,6 +41,7 @@ struct Mark {
 
 struct CUevent_st {
     bool timing = true;
+    int card = emulation::current_card();
     std::shared_ptr<Mark> mark;
     std::shared_ptr<Capture> capture; // recorded in it last
     Clock clock;
@@ -141,6 +143,12 @@ void finish(const std::shared_ptr<Capture> &c) {
 }
 
 } // namespace
+
+int card_of(cudaStream_t stream) {
+    Lock lock(state().mutex);
+    cudaStream_t s = resolve(stream);
+    return s && s != &state().legacy ? s->card : current_card();
+}
 
 bool capturing() {
     Lock lock(state().mutex);
@@ -253,7 +261,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     Lock lock(state().mutex);
     cudaStream_t s = resolve(stream);
-    if (!s || !event) return keep(cudaErrorInvalidResourceHandle);
+    if (!s || !event || event->card != card_of(s)) return keep(cudaErrorInvalidResourceHandle);
     if (implicit(s)) return keep(cudaErrorStreamCaptureImplicit);
     event->capture = s->capture;
     event->mark.reset();

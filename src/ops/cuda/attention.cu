@@ -54,6 +54,17 @@ template <typename M, int DH_> struct Plan {
     }
 };
 
+// Which rows of which sample's head a block has. All in blockIdx.x: the other two end at 65535.
+struct Place {
+    int bh, first;
+};
+
+template <typename P> __device__ __forceinline__ Place place_of(int length) {
+    int tiles = (length + P::ROWS - 1) / P::ROWS;
+    Place place = {(int)(blockIdx.x / tiles), (int)(blockIdx.x % tiles) * P::ROWS};
+    return place;
+}
+
 // rows [first, first + n) of an operand's head into shared memory, zeros where there are none.
 template <typename P, typename T>
 __device__ void load_rows(typename P::E *to, Operand<const T> from, int b, int h, int dh, int first,
@@ -166,7 +177,8 @@ __global__ void __launch_bounds__(P::THREADS) attention_forward_kernel(ForwardAr
     float *scores = reinterpret_cast<float *>(values + P::COLS * P::LD);
     E *factors = reinterpret_cast<E *>(scores + P::ROWS * P::LS);
     const HeadShape s = a.s;
-    int b = blockIdx.y / s.heads, h = blockIdx.y % s.heads, first = blockIdx.x * P::ROWS;
+    const Place place = place_of<P>(s.Lq);
+    int bh = place.bh, b = bh / s.heads, h = bh % s.heads, first = place.first;
     int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, r = lane / 2;
     int c0 = lane % 2 * (P::COLS / 2), row = first + warp * TILE + r;
     const E *mine = own + warp * TILE * P::LD;
@@ -186,7 +198,7 @@ __global__ void __launch_bounds__(P::THREADS) attention_forward_kernel(ForwardAr
         __syncwarp();
     }
     float lse = join_lse(top, sum);
-    int64_t lse_row = (int64_t)blockIdx.y * s.Lq + row;
+    int64_t lse_row = (int64_t)bh * s.Lq + row;
     if (row < s.Lq && lane % 2 == 0) a.lse[lse_row] = lse;
 
     M out[P::DH / TILE];
@@ -250,14 +262,15 @@ __global__ void __launch_bounds__(P::THREADS) attention_dq_kernel(BackwardArgs<T
     float *slopes = scores + P::ROWS * P::LS;
     E *factors = reinterpret_cast<E *>(slopes + P::ROWS * P::LS);
     const HeadShape s = a.s;
-    int b = blockIdx.y / s.heads, h = blockIdx.y % s.heads, first = blockIdx.x * P::ROWS;
+    const Place place = place_of<P>(s.Lq);
+    int bh = place.bh, b = bh / s.heads, h = bh % s.heads, first = place.first;
     int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, r = lane / 2;
     int c0 = lane % 2 * (P::COLS / 2), row = first + warp * TILE + r;
     const E *mine = own + warp * TILE * P::LD, *my_g = own_g + warp * TILE * P::LD;
     float *my_scores = scores + warp * TILE * P::LS, *my_slopes = slopes + warp * TILE * P::LS;
     E *my_factors = factors + warp * TILE * P::LS;
     const uint8_t *pad = a.pad ? a.pad + (int64_t)b * s.Lk : NULL;
-    int64_t at = (int64_t)blockIdx.y * s.Lq + row;
+    int64_t at = (int64_t)bh * s.Lq + row;
     float lse = row < s.Lq ? a.lse[at] : 0, delta = row < s.Lq ? a.delta[at] : 0;
 
     load_rows<P, T>(own, a.q, b, h, s.dh, first, P::ROWS, s.Lq);
@@ -301,7 +314,8 @@ __global__ void __launch_bounds__(P::THREADS) attention_dkv_kernel(BackwardArgs<
     float *slopes = scores + P::ROWS * P::LS;
     E *dropped = reinterpret_cast<E *>(slopes + P::ROWS * P::LS), *factors = dropped + P::ROWS * P::LS;
     const HeadShape s = a.s;
-    int b = blockIdx.y / s.heads, h = blockIdx.y % s.heads, first = blockIdx.x * P::ROWS;
+    const Place place = place_of<P>(s.Lk);
+    int bh = place.bh, b = bh / s.heads, h = bh % s.heads, first = place.first;
     int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, key0 = first + warp * TILE;
     const E *mine = own + warp * TILE * P::LD, *my_v = own_v + warp * TILE * P::LD;
     float *my_scores = scores + warp * TILE * P::LS, *my_slopes = slopes + warp * TILE * P::LS;
@@ -325,7 +339,7 @@ __global__ void __launch_bounds__(P::THREADS) attention_dkv_kernel(BackwardArgs<
         warp_scores<M, P>(my_slopes, my_v, grads);
         __syncwarp();
         int query = query0 + lane;
-        int64_t at = (int64_t)blockIdx.y * s.Lq + query;
+        int64_t at = (int64_t)bh * s.Lq + query;
         float lse = query < s.Lq ? a.lse[at] : 0, delta = query < s.Lq ? a.delta[at] : 0;
         for (int r = 0; r < TILE; r += 4) {
             Quad m = a.mask.factors((uint32_t)at, (uint32_t)(key0 + r));
@@ -354,7 +368,7 @@ static HeadShape head_shape(Tensor q, Tensor k, int heads) {
 }
 
 static dim3 grid_of(int length, int rows, int64_t heads) {
-    return dim3((unsigned)((length + rows - 1) / rows), (unsigned)heads);
+    return dim3((unsigned)((length + rows - 1) / rows * heads));
 }
 
 template <typename M, typename P, typename T>
@@ -362,15 +376,15 @@ static void run_forward(Device *d, ForwardArgs<T> a, int64_t B) {
     auto kernel = attention_forward_kernel<M, P, T>;
     if (!cuda_shared_memory(d, (const void *)kernel, P::forward_bytes())) return;
     LAUNCH(kernel, grid_of(a.s.Lq, P::ROWS, B * a.s.heads), dim3(P::THREADS), P::forward_bytes(),
-           cuda_of(d)->stream, a);
-    cuda_launched(d, "attention_forward");
+           cuda_stream(d), a);
+    cuda_launched(d, "attention_forward", B * a.s.heads * a.s.Lq, a.s.Lk);
 }
 
 template <typename M, typename P, typename T>
 static void run_backward(Device *d, BackwardArgs<T> a, int64_t B) {
     enum { DELTA_ROWS = 8 };
     int rows = (int)(B * a.s.heads * a.s.Lq);
-    cudaStream_t stream = cuda_of(d)->stream;
+    cudaStream_t stream = cuda_stream(d);
     auto delta = attention_delta_kernel<T>;
     auto by_query = attention_dq_kernel<M, P, T>;
     auto by_key = attention_dkv_kernel<M, P, T>;
@@ -383,7 +397,7 @@ static void run_backward(Device *d, BackwardArgs<T> a, int64_t B) {
            stream, a);
     LAUNCH(by_key, grid_of(a.s.Lk, P::ROWS, B * a.s.heads), dim3(P::THREADS), P::backward_bytes(),
            stream, a);
-    cuda_launched(d, "attention_backward");
+    cuda_launched(d, "attention_backward", rows, a.s.Lk);
 }
 
 // Chooses the kernel for the head's width. Narrower heads than 64 are rare and cost what 64 does.

@@ -1,75 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutions through cuDNN, NHWC. The frozen norm is folded into the packed weights; bias, residual
-// and ReLU are part of the same call where cuDNN has such a kernel, else one pass of our own. Only
-// algorithms that give the same bits every time are used. Which is fastest is found by trying, once for each
-// shape; TACT_LOG_CONV in the environment says what was chosen.
-#include "ops/cuda/cuda.h"
-
-extern "C" {
-#include "base/log.h"
-}
-#include <stdlib.h>
-#include <string.h>
-
-enum { MAX_ALGORITHMS = 16, MAX_CONV_SHAPES = 128 };
-static const size_t workspace_limit = (size_t)256 << 20;
-
-// What was chosen for one of the three products.
-typedef struct Choice {
-    int algorithm;
-    cudnnMathType_t math;
-    size_t workspace;
-} Choice;
-
-typedef struct Pass {
-    cudnnConvolutionDescriptor_t conv;
-    Choice choice;
-} Pass;
-
-// The choices for a shape, kept so that convolutions of one shape are computed alike.
-typedef struct ConvChoice {
-    ConvSpec spec;
-    Choice forward, data, filter;
-    bool fused;
-} ConvChoice;
-
-struct ConvChoices {
-    int n;
-    ConvChoice list[MAX_CONV_SHAPES];
-};
-
-struct Conv {
-    ConvSpec spec;
-    int64_t in_c, out_c, out_h, out_w; // channels as stored
-    DType type;
-    cudnnTensorDescriptor_t x, y, bias;
-    cudnnFilterDescriptor_t w;
-    cudnnActivationDescriptor_t activation;
-    Pass forward, data, filter;
-    bool fused;                     // bias, residual and relu within the forward call
-    void *packed, *dpacked, *shift; // (O, k, k, I), the same, (O), in the activation type
-    Tensor scale;                   // borrowed
-};
-
-static bool dnn_ok(Device *d, const ConvSpec *s, cudnnStatus_t status, const char *what) {
-    if (status != CUDNN_STATUS_SUCCESS)
-        device_fail(d, "convolution %ld x %ldx%ldx%ld -> %ld, kernel %d, stride %d: %s: cuDNN: %s",
-                    (long)s->n, (long)s->in_c, (long)s->in_h, (long)s->in_w, (long)s->out_c, s->kernel,
-                    s->stride, what, cudnnGetErrorString(status));
-    return status == CUDNN_STATUS_SUCCESS;
-}
+// and ReLU are part of the same call where cuDNN has such a kernel, else one pass of our own.
+#include "ops/cuda/conv.h"
 
 static int64_t weight_count(const Conv *c) {
     return c->out_c * c->in_c * c->spec.kernel * c->spec.kernel;
 }
 
-// ---- planning -----------------------------------------------------------------------------------
-
-// FMA keeps float32 whole; the default lets tensor cores round factors to TF32.
-static cudnnMathType_t wanted_math(Device *d) {
-    if (d->precision == PRECISION_BFLOAT16) return CUDNN_TENSOR_OP_MATH;
-    return d->precision == PRECISION_FLOAT32 ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH;
-}
+// ---- describing ---------------------------------------------------------------------------------
 
 static void describe_pass(Device *d, const ConvSpec *s, Pass *p) {
     dnn_ok(d, s, cudnnCreateConvolutionDescriptor(&p->conv), "describe");
@@ -77,7 +15,7 @@ static void describe_pass(Device *d, const ConvSpec *s, Pass *p) {
     dnn_ok(d, s, cudnnSetConvolution2dDescriptor(p->conv, s->padding, s->padding, s->stride, s->stride,
                                                  s->dilation, s->dilation, CUDNN_CROSS_CORRELATION,
                                                  CUDNN_DATA_FLOAT), "describe");
-    dnn_ok(d, s, cudnnSetConvolutionMathType(p->conv, wanted_math(d)), "describe");
+    dnn_ok(d, s, cudnnSetConvolutionMathType(p->conv, conv_math(d)), "describe");
 }
 
 static void describe(Device *d, Conv *c) {
@@ -100,150 +38,53 @@ static void describe(Device *d, Conv *c) {
     dnn_ok(d, s, cudnnSetActivationDescriptor(
                      c->activation, s->relu ? CUDNN_ACTIVATION_RELU : CUDNN_ACTIVATION_IDENTITY,
                      CUDNN_NOT_PROPAGATE_NAN, 0), "activation");
-    describe_pass(d, s, &c->forward);
-    describe_pass(d, s, &c->data);
-    describe_pass(d, s, &c->filter);
+    for (int i = 0; i < PASSES && !d->failed; i++) describe_pass(d, s, &c->passes[i]);
 }
 
-// The first that ran, fits, repeats its bits and keeps the precision; cuDNN lists the fastest first. It
-// tries other arithmetic than was asked for too: float32 takes FMA only.
-template <typename Perf>
-static bool choose(Device *d, const ConvSpec *s, Pass *p, const Perf *found, int n, const char *what) {
-    for (int i = 0; i < n; i++) {
-        if (found[i].status != CUDNN_STATUS_SUCCESS || found[i].memory > workspace_limit ||
-            found[i].determinism != CUDNN_DETERMINISTIC ||
-            (d->precision == PRECISION_FLOAT32 && found[i].mathType != CUDNN_FMA_MATH))
-            continue;
-        p->choice = Choice{(int)found[i].algo, found[i].mathType, found[i].memory};
-        return true;
-    }
-    return dnn_ok(d, s, CUDNN_STATUS_NOT_SUPPORTED, what);
+// ---- the calls ----------------------------------------------------------------------------------
+// All with the workspace that was asked for when the algorithm was chosen, not with what has grown since:
+// the same call computes alike.
+
+cudnnStatus_t conv_run_forward(Device *d, const Conv *c, void *y, const void *x) {
+    const Choice *a = &c->passes[FORWARD].choice;
+    const float one = 1, zero = 0;
+    return cudnnConvolutionForward(cuda_of(d)->dnn, &one, c->x, x, c->w, c->packed,
+                                   c->passes[FORWARD].conv, (cudnnConvolutionFwdAlgo_t)a->algorithm,
+                                   cuda_of(d)->workspace, a->workspace, &zero, c->y, y);
 }
 
-// Memory to try algorithms on: x, y, w as the convolution will have them.
-typedef struct Trial {
-    void *x, *y, *w;
-} Trial;
-
-static void find_forward(Device *d, Conv *c, Trial t) {
-    Cuda *u = cuda_of(d);
-    cudnnConvolutionFwdAlgoPerf_t found[MAX_ALGORITHMS];
-    int n = 0;
-    if (!cuda_workspace(d, workspace_limit)) return;
-    if (dnn_ok(d, &c->spec, cudnnFindConvolutionForwardAlgorithmEx(
-                   u->dnn, c->x, t.x, c->w, t.w, c->forward.conv, c->y, t.y, MAX_ALGORITHMS, &n, found,
-                   u->workspace, workspace_limit), "forward"))
-        choose(d, &c->spec, &c->forward, found, n, "forward");
-}
-
-static void find_data(Device *d, Conv *c, Trial t) {
-    Cuda *u = cuda_of(d);
-    cudnnConvolutionBwdDataAlgoPerf_t found[MAX_ALGORITHMS];
-    int n = 0;
-    if (dnn_ok(d, &c->spec, cudnnFindConvolutionBackwardDataAlgorithmEx(
-                   u->dnn, c->w, t.w, c->y, t.y, c->data.conv, c->x, t.x, MAX_ALGORITHMS, &n, found,
-                   u->workspace, workspace_limit), "backward data"))
-        choose(d, &c->spec, &c->data, found, n, "backward data");
-}
-
-static void find_filter(Device *d, Conv *c, Trial t) {
-    Cuda *u = cuda_of(d);
-    cudnnConvolutionBwdFilterAlgoPerf_t found[MAX_ALGORITHMS];
-    int n = 0;
-    if (dnn_ok(d, &c->spec, cudnnFindConvolutionBackwardFilterAlgorithmEx(
-                   u->dnn, c->x, t.x, c->y, t.y, c->filter.conv, c->w, t.w, MAX_ALGORITHMS, &n, found,
-                   u->workspace, workspace_limit), "backward weights"))
-        choose(d, &c->spec, &c->filter, found, n, "backward weights");
-}
-
-static cudnnStatus_t run_fused(Device *d, Conv *c, void *y, const void *x, const void *residual) {
-    Cuda *u = cuda_of(d);
+cudnnStatus_t conv_run_fused(Device *d, const Conv *c, void *y, const void *x, const void *residual) {
+    const Choice *a = &c->passes[FORWARD].choice;
     const float one = 1, zero = 0;
     return cudnnConvolutionBiasActivationForward(
-        u->dnn, &one, c->x, x, c->w, c->packed, c->forward.conv,
-        (cudnnConvolutionFwdAlgo_t)c->forward.choice.algorithm, u->workspace, u->workspace_bytes,
-        residual ? &one : &zero, c->y, residual ? residual : y, c->bias, c->shift, c->activation, c->y,
-        y);
+        cuda_of(d)->dnn, &one, c->x, x, c->w, c->packed, c->passes[FORWARD].conv,
+        (cudnnConvolutionFwdAlgo_t)a->algorithm, cuda_of(d)->workspace, a->workspace,
+        residual ? &one : &zero, c->y, residual ? residual : y, c->bias, c->shift, c->activation, c->y, y);
 }
 
-// Without an activation cuDNN fuses the bias with one algorithm only.
-static bool may_fuse(const Conv *c) {
-    return c->spec.relu || c->forward.choice.algorithm ==
-                               CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
+cudnnStatus_t conv_run_data(Device *d, const Conv *c, void *dx, const void *dz) {
+    const Choice *a = &c->passes[DATA].choice;
+    const float one = 1, zero = 0;
+    return cudnnConvolutionBackwardData(cuda_of(d)->dnn, &one, c->w, c->packed, c->y, dz,
+                                        c->passes[DATA].conv,
+                                        (cudnnConvolutionBwdDataAlgo_t)a->algorithm,
+                                        cuda_of(d)->workspace, a->workspace, &zero, c->x, dx);
 }
 
-// Tries everything on memory of the convolution's own sizes.
-static void find_algorithms(Device *d, Conv *c) {
-    const ConvSpec *s = &c->spec;
-    size_t size = dtype_size(c->type);
-    Trial t = {d->alloc(d, (size_t)(s->n * c->in_c * s->in_h * s->in_w) * size),
-               d->alloc(d, (size_t)(s->n * c->out_c * c->out_h * c->out_w) * size), c->dpacked};
-    void *w = t.w ? NULL : d->alloc(d, (size_t)weight_count(c) * size);
-    if (w) t.w = w;
-    if (!d->failed) find_forward(d, c, t);
-    if (!d->failed && s->train) find_filter(d, c, t);
-    if (!d->failed && s->train && s->need_dx) find_data(d, c, t);
-    cudaGetLastError(); // an algorithm that could not run is no failure
-    if (!d->failed && may_fuse(c))
-        c->fused = run_fused(d, c, t.y, t.x, s->residual ? t.y : NULL) == CUDNN_STATUS_SUCCESS;
-    cuda_ok(d, cudaStreamSynchronize(cuda_of(d)->stream), "trying convolutions");
-    d->release(d, t.x);
-    d->release(d, t.y);
-    d->release(d, w);
-}
-
-static bool same_spec(const ConvSpec *a, const ConvSpec *b) {
-    return a->n == b->n && a->in_c == b->in_c && a->in_h == b->in_h && a->in_w == b->in_w &&
-           a->out_c == b->out_c && a->kernel == b->kernel && a->stride == b->stride &&
-           a->padding == b->padding && a->dilation == b->dilation && a->relu == b->relu &&
-           a->residual == b->residual && a->train == b->train && a->need_dx == b->need_dx;
-}
-
-static void log_choice(const Conv *c) {
-    if (!getenv("TACT_LOG_CONV")) return;
-    const ConvSpec *s = &c->spec;
-    log_info("conv %ldx%ldx%ldx%ld -> %ld, kernel %d, stride %d: forward %d (math %d, %zu kB%s), "
-             "data %d (math %d, %zu kB), filter %d (math %d, %zu kB)",
-             (long)s->n, (long)s->in_c, (long)s->in_h, (long)s->in_w, (long)s->out_c, s->kernel, s->stride,
-             c->forward.choice.algorithm, (int)c->forward.choice.math,
-             c->forward.choice.workspace / 1024, c->fused ? ", fused" : "", c->data.choice.algorithm,
-             (int)c->data.choice.math, c->data.choice.workspace / 1024, c->filter.choice.algorithm,
-             (int)c->filter.choice.math, c->filter.choice.workspace / 1024);
-}
-
-// Takes over what was chosen for this shape before, or finds it.
-static void choose_algorithms(Device *d, Conv *c) {
-    Cuda *u = cuda_of(d);
-    if (!u->conv_choices) u->conv_choices = NEW(ConvChoices, 1);
-    ConvChoices *all = u->conv_choices;
-    ConvChoice *known = NULL;
-    for (int i = 0; i < all->n && !known; i++)
-        if (same_spec(&all->list[i].spec, &c->spec)) known = &all->list[i];
-    if (known) {
-        c->forward.choice = known->forward;
-        c->data.choice = known->data;
-        c->filter.choice = known->filter;
-        c->fused = known->fused;
-    } else {
-        find_algorithms(d, c);
-        if (!d->failed && all->n < MAX_CONV_SHAPES)
-            all->list[all->n++] = ConvChoice{c->spec, c->forward.choice, c->data.choice,
-                                             c->filter.choice, c->fused};
-        if (!d->failed) log_choice(c);
-    }
-    Pass *passes[] = {&c->forward, &c->data, &c->filter};
-    const bool used[] = {true, c->spec.train && c->spec.need_dx, c->spec.train};
-    for (int i = 0; i < 3 && !d->failed; i++)
-        if (used[i])
-            dnn_ok(d, &c->spec, cudnnSetConvolutionMathType(passes[i]->conv, passes[i]->choice.math),
-                   "arithmetic");
+cudnnStatus_t conv_run_filter(Device *d, const Conv *c, const void *x, const void *dz) {
+    const Choice *a = &c->passes[FILTER].choice;
+    const float one = 1, zero = 0;
+    return cudnnConvolutionBackwardFilter(cuda_of(d)->dnn, &one, c->x, x, c->y, dz,
+                                          c->passes[FILTER].conv,
+                                          (cudnnConvolutionBwdFilterAlgo_t)a->algorithm,
+                                          cuda_of(d)->workspace, a->workspace, &zero, c->w, c->dpacked);
 }
 
 static void conv_free(Device *d, Conv *c) {
     if (!c) return;
-    Pass *passes[] = {&c->forward, &c->data, &c->filter};
-    for (int i = 0; i < 3; i++)
-        if (passes[i]->conv) cudnnDestroyConvolutionDescriptor(passes[i]->conv);
+    cuda_attach(d);
+    for (int i = 0; i < PASSES; i++)
+        if (c->passes[i].conv) cudnnDestroyConvolutionDescriptor(c->passes[i].conv);
     cudnnTensorDescriptor_t tensors[] = {c->x, c->y, c->bias};
     for (int i = 0; i < 3; i++)
         if (tensors[i]) cudnnDestroyTensorDescriptor(tensors[i]);
@@ -257,6 +98,7 @@ static void conv_free(Device *d, Conv *c) {
 
 static Conv *conv_new(Device *d, ConvSpec spec) {
     if (d->failed) return NULL;
+    cuda_attach(d);
     Conv *c = NEW(Conv, 1);
     c->spec = spec;
     c->type = d->activations;
@@ -277,7 +119,7 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
     c->packed = d->alloc(d, (size_t)weight_count(c) * size);
     c->shift = d->alloc(d, (size_t)c->out_c * size);
     if (spec.train) c->dpacked = d->alloc(d, (size_t)weight_count(c) * size);
-    if (!d->failed) choose_algorithms(d, c);
+    if (!d->failed) conv_choose(d, c);
     if (!d->failed) return c;
     conv_free(d, c);
     return NULL;
@@ -373,34 +215,28 @@ template <typename T> static void finish(Device *d, Conv *c, Tensor y, Tensor re
 
 static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {
     if (!c || d->failed) return;
-    Cuda *u = cuda_of(d);
+    cuda_attach(d);
+    cuda_issued(d, conv_pass_name(FORWARD), c->spec.n * c->out_h * c->out_w, c->out_c);
     if (!c->spec.residual) residual.data = NULL;
     if (c->fused) {
-        dnn_ok(d, &c->spec, run_fused(d, c, y.data, x.data, residual.data), "forward");
-        return;
+        cudnnStatus_t status = conv_run_fused(d, c, y.data, x.data, residual.data);
+        if (status == CUDNN_STATUS_SUCCESS) return;
+        conv_give_up_fused(d, c, status);
     }
-    const float one = 1, zero = 0;
-    if (!dnn_ok(d, &c->spec, cudnnConvolutionForward(
-                    u->dnn, &one, c->x, x.data, c->w, c->packed, c->forward.conv,
-                    (cudnnConvolutionFwdAlgo_t)c->forward.choice.algorithm, u->workspace,
-                    u->workspace_bytes, &zero, c->y, y.data), "forward"))
-        return;
+    if (!dnn_ok(d, &c->spec, conv_run_forward(d, c, y.data, x.data), conv_pass_name(FORWARD))) return;
     BY_TYPE(y, finish<float>(d, c, y, residual), finish<bf16>(d, c, y, residual));
 }
 
 static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, Tensor x) {
     if (!c || d->failed) return;
-    Cuda *u = cuda_of(d);
-    const float one = 1, zero = 0;
-    if (c->spec.need_dx)
-        dnn_ok(d, &c->spec, cudnnConvolutionBackwardData(
-                   u->dnn, &one, c->w, c->packed, c->y, dz.data, c->data.conv,
-                   (cudnnConvolutionBwdDataAlgo_t)c->data.choice.algorithm, u->workspace,
-                   u->workspace_bytes,                   &zero, c->x, dx.data), "backward data");
-    dnn_ok(d, &c->spec, cudnnConvolutionBackwardFilter(
-               u->dnn, &one, c->x, x.data, c->y, dz.data, c->filter.conv,
-               (cudnnConvolutionBwdFilterAlgo_t)c->filter.choice.algorithm, u->workspace,
-               u->workspace_bytes, &zero, c->w, c->dpacked), "backward weights");
+    cuda_attach(d);
+    int64_t rows = c->spec.n * c->out_h * c->out_w;
+    if (c->spec.need_dx) {
+        cuda_issued(d, conv_pass_name(DATA), rows, c->out_c);
+        dnn_ok(d, &c->spec, conv_run_data(d, c, dx.data, dz.data), conv_pass_name(DATA));
+    }
+    cuda_issued(d, conv_pass_name(FILTER), rows, c->out_c);
+    dnn_ok(d, &c->spec, conv_run_filter(d, c, x.data, dz.data), conv_pass_name(FILTER));
     if (c->type == DTYPE_BF16) unpack<bf16>(d, c, dw);
     else unpack<float>(d, c, dw);
 }

@@ -14,7 +14,7 @@
 extern "C" {
 #include "base/memory.h"
 #include "ops/ops.h"
-extern const Backend cuda_backend; // cuda.cu
+extern const Backend cuda_backend; // open.cu
 }
 
 #ifdef TACT_CUDA_EMULATION
@@ -37,7 +37,10 @@ extern const Backend cuda_backend; // cuda.cu
 
 typedef __nv_bfloat16 bf16;
 
-enum { MAX_STAGES = 64, MAX_MATMULS = 512, WARP = 32 };
+enum { MAX_STAGES = 64, LAST_OPS = 4, WARP = 32 };
+
+// What cuBLASLt may use: what it asks for on Hopper. Always the same, for algorithms are chosen by it.
+static const size_t CUDA_MATMUL_WORKSPACE = (size_t)32 << 20;
 
 // A buffer that is filled while ops still read the one it is for.
 typedef struct Stage {
@@ -46,7 +49,13 @@ typedef struct Stage {
     cudaEvent_t arrived, consumed;
 } Stage;
 
-typedef struct Matmul Matmul;           // linear.cu: a planned matrix product
+// An op that was issued, to be named when the card says later that something failed.
+typedef struct Issued {
+    const char *op;
+    int64_t rows, cols;
+} Issued;
+
+typedef struct Matmul Matmul;           // matmul.cu: a planned matrix product
 typedef struct ConvChoices ConvChoices; // conv.cu: the algorithms found for each shape
 
 typedef struct Cuda {
@@ -73,6 +82,9 @@ typedef struct Cuda {
     Matmul *matmuls;
     int n_matmuls;
     uint64_t matmul_clock;
+    bool told_conv, told_bias, told_product; // that a library refused it, which is said once
+    Issued issued[LAST_OPS];                 // the last of them, at n_issued % LAST_OPS
+    uint64_t n_issued;
 } Cuda;
 
 static inline Cuda *cuda_of(Device *d) {
@@ -81,8 +93,18 @@ static inline Cuda *cuda_of(Device *d) {
 
 // cuda.cu: false, with the failure recorded, unless status is success.
 bool cuda_ok(Device *d, cudaError_t status, const char *what);
-// After a launch: records a failure to start.
-void cuda_launched(Device *d, const char *kernel);
+// Remembers what was issued, for messages about failures that are seen later.
+void cuda_issued(Device *d, const char *op, int64_t rows, int64_t cols);
+// After a launch: as cuda_issued, and records a failure to start.
+void cuda_launched(Device *d, const char *op, int64_t rows, int64_t cols);
+// Makes the device's card the calling thread's. The runtime's current card belongs to the thread, any
+// thread may call, and others set it too; what is launched, allocated or created lands on the current
+// one, and a launch to a stream of another fails. So every entry of the Device comes here first.
+void cuda_attach(Device *d);
+// As cuda_attach, and gives the stream that ops are issued to.
+cudaStream_t cuda_stream(Device *d);
+// Whether this build holds code that the current card can run: cudaSuccess if so.
+cudaError_t cuda_code_for_card(void);
 // Memory for one op; NULL (and failed) when there is none.
 void *cuda_scratch(Device *d, size_t bytes);
 bool cuda_workspace(Device *d, size_t bytes);
@@ -93,17 +115,27 @@ static inline const StepNumbers *cuda_numbers(Device *d) {
     return cuda_of(d)->recording ? cuda_of(d)->numbers : NULL;
 }
 
+void cuda_core_ops(Device *d);
 void cuda_plain_ops(Device *d);
 void cuda_dropout_ops(Device *d);
 void cuda_image_ops(Device *d);
 void cuda_pool_ops(Device *d);
 void cuda_conv_ops(Device *d);
 void cuda_linear_ops(Device *d);
-void cuda_linear_free(Cuda *c);
 void cuda_layernorm_ops(Device *d);
 void cuda_attention_ops(Device *d);
 void cuda_loss_ops(Device *d);
 void cuda_optimizer_ops(Device *d);
+// matmul.cu: a row-major matrix, or a batch of them.
+typedef struct Matrix {
+    const void *data;
+    cudaDataType_t type;
+    int64_t rows, cols, ld, batch_stride;
+} Matrix;
+// D = op(A) op(B) + beta D (+ bias over the columns, of D's type and on 16 bytes).
+void cuda_matmul(Device *d, Matrix a, bool trans_a, Matrix b, bool trans_b, float beta, const void *bias,
+                 void *out, cudaDataType_t type, int64_t ldd, int64_t stride_d, int64_t batch);
+void cuda_matmul_free(Cuda *c);
 // linear.cu: the parameters' copy in bfloat16 (Device.weights_load), and a float tensor's elements as
 // bfloat16: within that copy, or converted into `to`.
 void cuda_weights_load(Device *d, Tensor flat, bool lasting);
@@ -224,13 +256,18 @@ __global__ void quads_kernel(F f, uint32_t rows, uint32_t cols) {
 template <typename F>
 static void for_quads(Device *d, const char *name, F f, int64_t rows, int64_t cols) {
     if (d->failed || rows == 0 || cols == 0) return;
+    if (rows > UINT32_MAX || cols > UINT32_MAX - 3) {
+        device_fail(d, "cuda: %s: %ld x %ld is more than one call can count; use a smaller --batch_size",
+                    name, (long)rows, (long)cols);
+        return;
+    }
     const int threads = 256;
     int64_t blocks = (rows * ((cols + 3) / 4) + threads - 1) / threads;
     if (blocks > 1 << 20) blocks = 1 << 20;
     auto kernel = quads_kernel<F>;
-    LAUNCH(kernel, dim3((unsigned)blocks), dim3(threads), 0, cuda_of(d)->stream, f, (uint32_t)rows,
+    LAUNCH(kernel, dim3((unsigned)blocks), dim3(threads), 0, cuda_stream(d), f, (uint32_t)rows,
            (uint32_t)cols);
-    cuda_launched(d, name);
+    cuda_launched(d, name, rows, cols);
 }
 
 // Runs f<float> or f<bf16>, by the type of a tensor.
@@ -324,13 +361,13 @@ static void add_column_sums(Device *d, const char *name, F f, int64_t rows, int6
     if (d->failed || rows == 0) return;
     auto kernel = column_parts_kernel<F>;
     dim3 grid((unsigned)((cols + WARP - 1) / WARP), SUM_PARTS);
-    LAUNCH(kernel, grid, dim3(WARP, SUM_ROWS), 0, cuda_of(d)->stream, f, (uint32_t)rows,
-           (uint32_t)cols, parts);
-    cuda_launched(d, name);
+    LAUNCH(kernel, grid, dim3(WARP, SUM_ROWS), 0, cuda_stream(d), f, (uint32_t)rows, (uint32_t)cols,
+           parts);
+    cuda_launched(d, name, rows, cols);
     const unsigned threads = 64;
     LAUNCH(add_parts_kernel, dim3((unsigned)((cols + threads - 1) / threads)), dim3(threads), 0,
            cuda_of(d)->stream, (const Pair *)parts, out, out2, (uint32_t)cols);
-    cuda_launched(d, name);
+    cuda_launched(d, name, SUM_PARTS, cols);
 }
 
 #endif

@@ -53,9 +53,9 @@ static void forward_of(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x, 
     NormRows s = {(uint32_t)rows_of(x), (uint32_t)columns_of(x), fast};
     auto kernel = layernorm_forward_kernel<T>;
     LAUNCH(kernel, dim3((s.rows + ROWS_PER_BLOCK - 1) / ROWS_PER_BLOCK), dim3(WARP, ROWS_PER_BLOCK),
-           0, cuda_of(d)->stream, s, (T *)y.data, f32(mean), f32(rstd), (const T *)x.data, f32(gamma),
+           0, cuda_stream(d), s, (T *)y.data, f32(mean), f32(rstd), (const T *)x.data, f32(gamma),
            f32(beta), layernorm_eps);
-    cuda_launched(d, "layernorm_forward");
+    cuda_launched(d, "layernorm_forward", s.rows, s.D);
 }
 
 static void layernorm_forward(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor gamma,
@@ -121,9 +121,9 @@ static void backward_of(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, Tenso
     add_column_sums(d, "layernorm_backward", f, s.rows, s.D, f32(dgamma), f32(dbeta));
     auto kernel = layernorm_backward_kernel<T>;
     LAUNCH(kernel, dim3((s.rows + ROWS_PER_BLOCK - 1) / ROWS_PER_BLOCK), dim3(WARP, ROWS_PER_BLOCK),
-           0, cuda_of(d)->stream, s, (T *)dx.data, (const T *)dy.data, (const T *)x.data, f32(mean),
+           0, cuda_stream(d), s, (T *)dx.data, (const T *)dy.data, (const T *)x.data, f32(mean),
            f32(rstd), f32(gamma), accumulate);
-    cuda_launched(d, "layernorm_backward");
+    cuda_launched(d, "layernorm_backward", s.rows, s.D);
 }
 
 static void layernorm_backward(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, Tensor dy,

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dense layers through cuBLASLt, with the bias as its epilogue. Where activations are bfloat16 all factors
-// are: weights come from the copy that weights_load keeps, float32 inputs are converted on the way.
+// Dense layers: their operands as matrices. Where activations are bfloat16 all factors are: weights come
+// from the copy that weights_load keeps, float32 inputs are converted on the way.
 #include "ops/cuda/cuda.h"
-
-#include <string.h>
 
 // ---- bfloat16 copies ----------------------------------------------------------------------------
 
@@ -28,183 +26,13 @@ void cuda_weights_load(Device *d, Tensor flat, bool) {
     if (d->activations != DTYPE_BF16 || d->failed) return;
     int64_t count = tensor_count(flat);
     if (count != c->weights_count) {
-        if (c->weights_bf16 && cuda_ok(d, cudaStreamSynchronize(c->stream), "running ops"))
-            cudaFree(c->weights_bf16);
+        d->release(d, c->weights_bf16); // waits for the ops that read it
         c->weights_bf16 = count ? (bf16 *)d->alloc(d, (size_t)count * sizeof(bf16)) : NULL;
         c->weights_count = c->weights_bf16 ? count : 0;
         c->generation++;
     }
     c->weights = f32(flat);
     if (count) cuda_to_bf16(d, c->weights_bf16, c->weights, count);
-}
-
-// ---- matrix products ----------------------------------------------------------------------------
-
-// A row-major matrix of a batch of them.
-typedef struct Matrix {
-    const void *data;
-    cudaDataType_t type;
-    int64_t rows, cols, ld, batch_stride;
-} Matrix;
-
-// What decides how a product is computed: D (m, n) = op(A) op(B) + beta D + bias, all row-major.
-typedef struct MatmulKey {
-    int64_t m, n, k, lda, ldb, ldd, batch, stride_a, stride_b, stride_d;
-    int32_t type_ab, type_d, trans_a, trans_b, bias, align_a, align_b, align_d;
-} MatmulKey;
-
-struct Matmul {
-    MatmulKey key;
-    cublasLtMatmulDesc_t desc;
-    cublasLtMatrixLayout_t a, b, d;
-    cublasLtMatmulAlgo_t algo;
-    uint64_t used; // for replacing the oldest
-};
-
-static bool blas_ok(Device *d, cublasStatus_t status, const MatmulKey *k) {
-    if (status != CUBLAS_STATUS_SUCCESS)
-        device_fail(d, "matrix product %ld x %ld x %ld: cuBLASLt status %d", (long)k->m, (long)k->n,
-                    (long)k->k, (int)status);
-    return status == CUBLAS_STATUS_SUCCESS;
-}
-
-static void matmul_free(Matmul *p) {
-    if (p->desc) cublasLtMatmulDescDestroy(p->desc);
-    if (p->a) cublasLtMatrixLayoutDestroy(p->a);
-    if (p->b) cublasLtMatrixLayoutDestroy(p->b);
-    if (p->d) cublasLtMatrixLayoutDestroy(p->d);
-    memset(p, 0, sizeof *p);
-}
-
-void cuda_linear_free(Cuda *c) {
-    for (int i = 0; i < c->n_matmuls; i++) matmul_free(&c->matmuls[i]);
-    mem_free(c->matmuls);
-}
-
-static int alignment_of(const void *p) {
-    int a = 256;
-    while (a > 1 && (uintptr_t)p % (uintptr_t)a != 0) a /= 2;
-    return a;
-}
-
-// cuBLAS counts columns first: a row-major (rows, cols) matrix is its column-major (cols, rows).
-static bool make_layout(Device *d, cublasLtMatrixLayout_t *out, const MatmulKey *k, int type,
-                        int64_t rows, int64_t cols, int64_t ld, int64_t stride) {
-    if (!blas_ok(d, cublasLtMatrixLayoutCreate(out, (cudaDataType_t)type, (uint64_t)cols,
-                                               (uint64_t)rows, ld), k))
-        return false;
-    int32_t batch = (int32_t)k->batch;
-    if (batch == 1) return true;
-    return blas_ok(d, cublasLtMatrixLayoutSetAttribute(*out, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT,
-                                                       &batch, sizeof batch), k) &&
-           blas_ok(d, cublasLtMatrixLayoutSetAttribute(
-                          *out, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof stride), k);
-}
-
-// D^T = op(B)^T op(A)^T: the factors change places, and each keeps its transposition.
-static bool make_desc(Device *d, Matmul *p) {
-    const MatmulKey *k = &p->key;
-    cublasComputeType_t compute = CUBLAS_COMPUTE_32F;
-    if (k->type_ab == CUDA_R_32F && d->precision != PRECISION_FLOAT32)
-        compute = CUBLAS_COMPUTE_32F_FAST_TF32;
-    cublasOperation_t first = k->trans_b ? CUBLAS_OP_T : CUBLAS_OP_N;
-    cublasOperation_t second = k->trans_a ? CUBLAS_OP_T : CUBLAS_OP_N;
-    cublasLtEpilogue_t epilogue = k->bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
-    return blas_ok(d, cublasLtMatmulDescCreate(&p->desc, compute, CUDA_R_32F), k) &&
-           blas_ok(d, cublasLtMatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_TRANSA, &first,
-                                                     sizeof first), k) &&
-           blas_ok(d, cublasLtMatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_TRANSB, &second,
-                                                     sizeof second), k) &&
-           blas_ok(d, cublasLtMatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_EPILOGUE,
-                                                     &epilogue, sizeof epilogue), k);
-}
-
-static bool choose_algorithm(Device *d, Matmul *p) {
-    const MatmulKey *k = &p->key;
-    Cuda *c = cuda_of(d);
-    cublasLtMatmulPreference_t want = NULL;
-    cublasLtMatmulHeuristicResult_t found;
-    int n = 0;
-    uint64_t bytes = c->workspace_bytes;
-    uint32_t first = (uint32_t)k->align_b, second = (uint32_t)k->align_a, out = (uint32_t)k->align_d;
-    bool ok = blas_ok(d, cublasLtMatmulPreferenceCreate(&want), k) &&
-              blas_ok(d, cublasLtMatmulPreferenceSetAttribute(
-                             want, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof bytes), k) &&
-              blas_ok(d, cublasLtMatmulPreferenceSetAttribute(
-                             want, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &first, sizeof first), k) &&
-              blas_ok(d, cublasLtMatmulPreferenceSetAttribute(
-                             want, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &second, sizeof second), k) &&
-              blas_ok(d, cublasLtMatmulPreferenceSetAttribute(
-                             want, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &out, sizeof out), k) &&
-              blas_ok(d, cublasLtMatmulPreferenceSetAttribute(
-                             want, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &out, sizeof out), k) &&
-              blas_ok(d, cublasLtMatmulAlgoGetHeuristic(c->blas, p->desc, p->b, p->a, p->d, p->d, want,
-                                                        1, &found, &n), k) &&
-              blas_ok(d, n > 0 ? found.state : CUBLAS_STATUS_NOT_SUPPORTED, k);
-    if (ok) p->algo = found.algo;
-    if (want) cublasLtMatmulPreferenceDestroy(want);
-    return ok;
-}
-
-// The plan for a key, made when it is first met.
-static Matmul *plan_for(Device *d, const MatmulKey *key, const void *bias) {
-    Cuda *c = cuda_of(d);
-    if (!c->matmuls) c->matmuls = NEW(Matmul, MAX_MATMULS);
-    Matmul *oldest = &c->matmuls[0];
-    for (int i = 0; i < c->n_matmuls; i++) {
-        Matmul *p = &c->matmuls[i];
-        if (p->used < oldest->used) oldest = p;
-        if (memcmp(&p->key, key, sizeof *key) != 0) continue;
-        p->used = ++c->matmul_clock;
-        return p;
-    }
-    Matmul *p = c->n_matmuls < MAX_MATMULS ? &c->matmuls[c->n_matmuls++] : oldest;
-    matmul_free(p);
-    p->key = *key;
-    p->used = ++c->matmul_clock;
-    const MatmulKey *k = key;
-    int64_t a_rows = k->trans_a ? k->k : k->m, a_cols = k->trans_a ? k->m : k->k;
-    int64_t b_rows = k->trans_b ? k->n : k->k, b_cols = k->trans_b ? k->k : k->n;
-    bool ok = make_desc(d, p) &&
-              (!bias || blas_ok(d, cublasLtMatmulDescSetAttribute(
-                                       p->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias), k)) &&
-              make_layout(d, &p->a, k, k->type_ab, a_rows, a_cols, k->lda, k->stride_a) &&
-              make_layout(d, &p->b, k, k->type_ab, b_rows, b_cols, k->ldb, k->stride_b) &&
-              make_layout(d, &p->d, k, k->type_d, k->m, k->n, k->ldd, k->stride_d) &&
-              choose_algorithm(d, p);
-    if (ok) return p;
-    matmul_free(p);
-    memset(&p->key, 0xff, sizeof p->key); // matches nothing
-    return NULL;
-}
-
-// D = op(A) op(B) + beta D (+ bias over the columns, of D's type).
-static void matmul(Device *d, Matrix a, bool trans_a, Matrix b, bool trans_b, float beta,
-                   const void *bias, void *out, cudaDataType_t type, int64_t ldd, int64_t stride_d,
-                   int64_t batch) {
-    if (d->failed) return;
-    MatmulKey key;
-    memset(&key, 0, sizeof key); // its padding is compared too
-    key.m = trans_a ? a.cols : a.rows;
-    key.k = trans_a ? a.rows : a.cols;
-    key.n = trans_b ? b.rows : b.cols;
-    key.lda = a.ld, key.ldb = b.ld, key.ldd = ldd;
-    key.batch = batch, key.stride_a = a.batch_stride, key.stride_b = b.batch_stride;
-    key.stride_d = stride_d;
-    key.type_ab = a.type, key.type_d = type;
-    key.trans_a = trans_a, key.trans_b = trans_b, key.bias = bias != NULL;
-    key.align_a = alignment_of(a.data), key.align_b = alignment_of(b.data);
-    key.align_d = alignment_of(out);
-    if (key.m == 0 || key.n == 0) return;
-    Matmul *p = plan_for(d, &key, bias);
-    if (!p) return;
-    Cuda *c = cuda_of(d);
-    const float one = 1;
-    if (bias && !blas_ok(d, cublasLtMatmulDescSetAttribute(p->desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
-                                                           &bias, sizeof bias), &key))
-        return;
-    blas_ok(d, cublasLtMatmul(c->blas, p->desc, &one, b.data, p->b, a.data, p->a, &beta, out, p->d, out,
-                              p->d, &p->algo, c->workspace, c->workspace_bytes, c->stream), &key);
 }
 
 // ---- operands -----------------------------------------------------------------------------------
@@ -298,7 +126,7 @@ static const void *as_bias(Device *d, Tensor b, DType type, char **at) {
     if ((uintptr_t)as.data % 16 == 0) return as.data;
     char *copy = *at;
     cuda_ok(d, cudaMemcpyAsync(copy, as.data, (size_t)tensor_count(b) * dtype_size(as.dtype),
-                               cudaMemcpyDeviceToDevice, cuda_of(d)->stream), "bias");
+                               cudaMemcpyDeviceToDevice, cuda_stream(d)), "bias");
     *at += ((size_t)tensor_count(b) * 4 + 255) / 256 * 256;
     return copy;
 }
@@ -318,8 +146,8 @@ static void linear_forward(Device *d, Tensor y, Tensor x, Tensor w, Tensor b) {
     split_rows(&rx, outer);
     split_rows(&ry, outer);
     Matrix mw = {w.data, blas_type(w.dtype), w.shape[0], w.shape[1], w.shape[1], 0};
-    matmul(d, matrix_of(rx), false, mw, true, 0, bias, ry.data, blas_type(ry.type), ry.row_stride,
-           ry.outer_stride, outer);
+    cuda_matmul(d, matrix_of(rx), false, mw, true, 0, bias, ry.data, blas_type(ry.type), ry.row_stride,
+                ry.outer_stride, outer);
 }
 
 template <typename T> struct ColumnValue {
@@ -355,8 +183,8 @@ static void linear_backward(Device *d, Tensor dx, Tensor dw, Tensor db, Tensor d
     split_rows(&rx, outer);
     if (dx.data) {
         Matrix mw = {w.data, blas_type(w.dtype), w.shape[0], w.shape[1], w.shape[1], 0};
-        matmul(d, matrix_of(rdy), false, mw, false, accumulate, NULL, rdx.data, blas_type(rdx.type),
-               rdx.row_stride, rdx.outer_stride, outer);
+        cuda_matmul(d, matrix_of(rdy), false, mw, false, accumulate, NULL, rdx.data, blas_type(rdx.type),
+                    rdx.row_stride, rdx.outer_stride, outer);
     }
     size_t size = dtype_size(rdy.type);
     for (int64_t o = 0; dw.data && o < outer; o++) { // one after another: they add to one matrix
@@ -364,7 +192,7 @@ static void linear_backward(Device *d, Tensor dx, Tensor dw, Tensor db, Tensor d
         g.data += (size_t)(o * g.outer_stride) * size;
         v.data += (size_t)(o * v.outer_stride) * size;
         g.outer_stride = v.outer_stride = 0;
-        matmul(d, matrix_of(g), true, matrix_of(v), false, 1, NULL, dw.data, CUDA_R_32F, v.cols, 0, 1);
+        cuda_matmul(d, matrix_of(g), true, matrix_of(v), false, 1, NULL, dw.data, CUDA_R_32F, v.cols, 0, 1);
     }
 }
 

@@ -113,18 +113,18 @@ static void act_loss_forward(Device *d, Tensor losses, Tensor prediction, Tensor
                              Tensor params, float kl_weight) {
     if (d->failed) return;
     uint32_t Z = params.data ? (uint32_t)(params.shape[1] / 2) : 0;
-    LAUNCH(loss_forward_kernel, dim3(1), dim3(LOSS_THREADS), 0, cuda_of(d)->stream, f32(losses),
+    LAUNCH(loss_forward_kernel, dim3(1), dim3(LOSS_THREADS), 0, cuda_stream(d), f32(losses),
            chunks_of(prediction, target, pad), (const float *)f32(params),
            (uint32_t)prediction.shape[0], Z, kl_weight);
-    cuda_launched(d, "act_loss_forward");
+    cuda_launched(d, "act_loss_forward", tensor_count(pad), columns_of(prediction));
 }
 
 static void act_loss_backward(Device *d, Tensor dprediction, Tensor prediction, Tensor target,
                               Tensor pad) {
     if (d->failed) return;
-    LAUNCH(loss_backward_kernel, dim3(1), dim3(LOSS_THREADS), 0, cuda_of(d)->stream,
+    LAUNCH(loss_backward_kernel, dim3(1), dim3(LOSS_THREADS), 0, cuda_stream(d),
            f32(dprediction), chunks_of(prediction, target, pad));
-    cuda_launched(d, "act_loss_backward");
+    cuda_launched(d, "act_loss_backward", tensor_count(pad), columns_of(prediction));
 }
 
 void cuda_loss_ops(Device *d) {

@@ -3,6 +3,6 @@
 #include "base/module.h"
 #include "ops/ops.h"
 
-extern const Backend cuda_backend; // cuda.cu
+extern const Backend cuda_backend; // open.cu
 
 MODULE_ENTRY(&cuda_backend)

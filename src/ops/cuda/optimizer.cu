@@ -42,13 +42,13 @@ __global__ void norm_kernel(float *norm, float *halt, const double *parts, const
 static void grad_norm(Device *d, Tensor norm, Tensor halt, Tensor g, Tensor losses) {
     double *parts = (double *)cuda_scratch(d, NORM_BLOCKS * sizeof(double));
     if (d->failed) return;
-    cudaStream_t s = cuda_of(d)->stream;
+    cudaStream_t s = cuda_stream(d);
     bool fast = (uintptr_t)g.data % 16 == 0;
     LAUNCH(squares_kernel, dim3(NORM_BLOCKS), dim3(NORM_THREADS), 0, s, parts, (const float *)f32(g),
            (uint64_t)tensor_count(g), fast);
     LAUNCH(norm_kernel, dim3(1), dim3(NORM_THREADS), 0, s, f32(norm), f32(halt),
            (const double *)parts, (const float *)f32(losses));
-    cuda_launched(d, "grad_norm");
+    cuda_launched(d, "grad_norm", 1, tensor_count(g));
 }
 
 // What is the same for all parameters of a group, worked out once.
@@ -100,7 +100,7 @@ static void adamw(Device *d, Tensor p, Tensor g, Tensor m, Tensor v, Tensor norm
                   AdamW a) {
     AdamWScalars *scalars = (AdamWScalars *)cuda_scratch(d, sizeof(AdamWScalars));
     if (d->failed) return;
-    LAUNCH(scalars_kernel, dim3(1), dim3(WARP), 0, cuda_of(d)->stream, scalars, a,
+    LAUNCH(scalars_kernel, dim3(1), dim3(WARP), 0, cuda_stream(d), scalars, a,
            (const float *)f32(norm), (const float *)f32(halt), cuda_numbers(d));
     bool fast = true;
     const void *all[] = {p.data, g.data, m.data, v.data};

@@ -5,7 +5,7 @@
 static void zero(Device *d, Tensor y) {
     if (d->failed) return;
     cuda_ok(d, cudaMemsetAsync(y.data, 0, (size_t)tensor_count(y) * dtype_size(y.dtype),
-                               cuda_of(d)->stream), "zero");
+                               cuda_stream(d)), "zero");
 }
 
 template <typename T> struct Copy {

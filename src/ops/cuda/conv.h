@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to conv.cu and conv_choice.cu: a planned convolution, and how it is run.
+#ifndef TACT_OPS_CUDA_CONV_H
+#define TACT_OPS_CUDA_CONV_H
+
+#include "ops/cuda/cuda.h"
+
+// The three products of a convolution.
+enum { FORWARD, DATA, FILTER, PASSES };
+
+// What was chosen for one of them.
+typedef struct Choice {
+    int algorithm;
+    cudnnMathType_t math;
+    size_t workspace;
+} Choice;
+
+typedef struct Pass {
+    cudnnConvolutionDescriptor_t conv;
+    Choice choice;
+} Pass;
+
+struct Conv {
+    ConvSpec spec;
+    int64_t in_c, out_c, out_h, out_w; // channels as stored
+    DType type;
+    cudnnTensorDescriptor_t x, y, bias;
+    cudnnFilterDescriptor_t w;
+    cudnnActivationDescriptor_t activation;
+    Pass passes[PASSES];
+    bool fused;                     // bias, residual and relu within the forward call
+    void *packed, *dpacked, *shift; // (O, k, k, I), the same, (O), in the activation type
+    Tensor scale;                   // borrowed
+};
+
+static inline bool conv_uses(const ConvSpec *s, int pass) {
+    return pass == FORWARD || (s->train && (pass == FILTER || s->need_dx));
+}
+
+// conv.cu: the calls, each with its chosen algorithm.
+cudnnStatus_t conv_run_forward(Device *d, const Conv *c, void *y, const void *x);
+cudnnStatus_t conv_run_fused(Device *d, const Conv *c, void *y, const void *x, const void *residual);
+cudnnStatus_t conv_run_data(Device *d, const Conv *c, void *dx, const void *dz);
+cudnnStatus_t conv_run_filter(Device *d, const Conv *c, const void *x, const void *dz);
+
+// conv_choice.cu.
+const char *conv_pass_name(int pass);
+// False, with the failure recorded, unless status is success.
+bool dnn_ok(Device *d, const ConvSpec *s, cudnnStatus_t status, const char *what);
+// The arithmetic that the device's precision asks for.
+cudnnMathType_t conv_math(Device *d);
+// Chooses algorithms for a described convolution whose memory is there, and whether to fuse.
+void conv_choose(Device *d, Conv *c);
+// The fused call was refused when it ran: this and every later one of its shape goes without.
+void conv_give_up_fused(Device *d, Conv *c, cudnnStatus_t status);
+
+#endif

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which of cuDNN's algorithms a convolution takes: by the library's heuristics, among those that give the
+// same bits every time, the first that runs. So the choice depends on shape, library and card alone, and a
+// run that is resumed goes on to the bit. TACT_LOG_CONV in the environment says what was chosen.
+#include "ops/cuda/conv.h"
+
+extern "C" {
+#include "base/log.h"
+}
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MAX_FOUND = 16, MAX_ALGORITHMS = MAX_FOUND + 2, MAX_CONV_SHAPES = 128 };
+static const size_t workspace_limit = (size_t)256 << 20;
+static const char *const pass_names[] = {"convolution", "convolution, gradient of its input",
+                                         "convolution, gradient of its weights"};
+
+// The choices for a shape, kept so that convolutions of one shape are computed alike.
+typedef struct ConvChoice {
+    ConvSpec spec;
+    Choice choices[PASSES];
+    bool fused;
+} ConvChoice;
+
+struct ConvChoices {
+    int n;
+    ConvChoice list[MAX_CONV_SHAPES];
+};
+
+const char *conv_pass_name(int pass) {
+    return pass_names[pass];
+}
+
+static const char *shape_text(const Device *d, const ConvSpec *s, char *text, size_t size) {
+    snprintf(text, size, "%ld x %ldx%ldx%ld -> %ld, kernel %d, stride %d, padding %d, %s", (long)s->n,
+             (long)s->in_c, (long)s->in_h, (long)s->in_w, (long)s->out_c, s->kernel, s->stride, s->padding,
+             d->precision == PRECISION_BFLOAT16 ? "bfloat16"
+             : d->precision == PRECISION_TF32   ? "tf32"
+                                                : "float32");
+    return text;
+}
+
+bool dnn_ok(Device *d, const ConvSpec *s, cudnnStatus_t status, const char *what) {
+    if (status == CUDNN_STATUS_SUCCESS) return true;
+    char shape[256], more[256] = "";
+#if CUDNN_MAJOR >= 9
+    cudnnGetLastErrorString(more, sizeof more);
+#endif
+    device_fail(d, "cuda: %s (%s): cuDNN: %s %s", what, shape_text(d, s, shape, sizeof shape),
+                cudnnGetErrorString(status), more);
+    return false;
+}
+
+// FMA keeps float32 whole; the default lets tensor cores round factors to TF32.
+cudnnMathType_t conv_math(Device *d) {
+    if (d->precision == PRECISION_BFLOAT16) return CUDNN_TENSOR_OP_MATH;
+    return d->precision == PRECISION_FLOAT32 ? CUDNN_FMA_MATH : CUDNN_DEFAULT_MATH;
+}
+
+// ---- choosing -----------------------------------------------------------------------------------
+
+// What cuDNN proposes for a pass.
+typedef struct Candidates {
+    int n;
+    Choice list[MAX_ALGORITHMS];
+} Candidates;
+
+// Takes over those that may be used: they repeat their bits, fit, and keep the precision. float32's
+// descriptor says FMA, and stays so whatever the list calls it; what needs tensor cores is not for it.
+template <typename Perf> static void take(Device *d, Candidates *to, const Perf *found, int n) {
+    bool whole = d->precision == PRECISION_FLOAT32;
+    for (int i = 0; i < n && to->n < MAX_ALGORITHMS; i++) {
+        cudnnMathType_t math = found[i].mathType;
+        if (found[i].status != CUDNN_STATUS_SUCCESS || found[i].memory > workspace_limit ||
+            found[i].determinism != CUDNN_DETERMINISTIC || math == CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION ||
+            (whole && math == CUDNN_TENSOR_OP_MATH))
+            continue;
+        to->list[to->n++] = Choice{(int)found[i].algo, whole ? CUDNN_FMA_MATH : math, found[i].memory};
+    }
+}
+
+// By cuDNN's heuristics, the fastest first: no clock, so that every run takes the same. Behind them the
+// deterministic ones that cuDNN documents for NHWC, should the heuristics have nothing that runs.
+static Candidates propose(Device *d, const Conv *c, int pass) {
+    cudnnHandle_t dnn = cuda_of(d)->dnn;
+    cudnnConvolutionDescriptor_t conv = c->passes[pass].conv;
+    Candidates all = {0, {}};
+    int n = 0;
+    if (pass == FORWARD) {
+        cudnnConvolutionFwdAlgoPerf_t found[MAX_FOUND];
+        if (cudnnGetConvolutionForwardAlgorithm_v7(dnn, c->x, c->w, conv, c->y, MAX_FOUND, &n, found) ==
+            CUDNN_STATUS_SUCCESS)
+            take(d, &all, found, n);
+        all.list[all.n++] = Choice{CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, conv_math(d), 0};
+        all.list[all.n++] = Choice{CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM, conv_math(d), 0};
+    } else if (pass == DATA) {
+        cudnnConvolutionBwdDataAlgoPerf_t found[MAX_FOUND];
+        if (cudnnGetConvolutionBackwardDataAlgorithm_v7(dnn, c->w, c->y, conv, c->x, MAX_FOUND, &n,
+                                                        found) == CUDNN_STATUS_SUCCESS)
+            take(d, &all, found, n);
+        all.list[all.n++] = Choice{CUDNN_CONVOLUTION_BWD_DATA_ALGO_1, conv_math(d), 0};
+    } else {
+        cudnnConvolutionBwdFilterAlgoPerf_t found[MAX_FOUND];
+        if (cudnnGetConvolutionBackwardFilterAlgorithm_v7(dnn, c->x, c->y, conv, c->w, MAX_FOUND, &n,
+                                                          found) == CUDNN_STATUS_SUCCESS)
+            take(d, &all, found, n);
+        all.list[all.n++] = Choice{CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1, conv_math(d), 0};
+    }
+    return all;
+}
+
+// What an algorithm needs with the arithmetic that the descriptor has now.
+static cudnnStatus_t workspace_of(Device *d, const Conv *c, int pass, int algorithm, size_t *bytes) {
+    cudnnHandle_t dnn = cuda_of(d)->dnn;
+    cudnnConvolutionDescriptor_t conv = c->passes[pass].conv;
+    if (pass == FORWARD)
+        return cudnnGetConvolutionForwardWorkspaceSize(dnn, c->x, c->w, conv, c->y,
+                                                       (cudnnConvolutionFwdAlgo_t)algorithm, bytes);
+    if (pass == DATA)
+        return cudnnGetConvolutionBackwardDataWorkspaceSize(
+            dnn, c->w, c->y, conv, c->x, (cudnnConvolutionBwdDataAlgo_t)algorithm, bytes);
+    return cudnnGetConvolutionBackwardFilterWorkspaceSize(
+        dnn, c->x, c->y, conv, c->w, (cudnnConvolutionBwdFilterAlgo_t)algorithm, bytes);
+}
+
+// Memory to try algorithms on, of x's and y's sizes.
+typedef struct Trial {
+    void *x, *y;
+} Trial;
+
+// Runs a candidate once, as it would run. The arithmetic first: it decides what there is to run.
+static cudnnStatus_t try_once(Device *d, Conv *c, int pass, Choice candidate, Trial t) {
+    Pass *p = &c->passes[pass];
+    size_t bytes = 0;
+    p->choice = candidate;
+    cudnnStatus_t status = cudnnSetConvolutionMathType(p->conv, candidate.math);
+    if (status == CUDNN_STATUS_SUCCESS)
+        status = workspace_of(d, c, pass, candidate.algorithm, &bytes);
+    if (status != CUDNN_STATUS_SUCCESS) return status;
+    if (bytes > p->choice.workspace) p->choice.workspace = bytes;
+    if (p->choice.workspace > workspace_limit) return CUDNN_STATUS_NOT_SUPPORTED;
+    if (!cuda_workspace(d, p->choice.workspace)) return CUDNN_STATUS_ALLOC_FAILED;
+    return pass == FORWARD ? conv_run_forward(d, c, t.y, t.x)
+           : pass == DATA  ? conv_run_data(d, c, t.x, t.y)
+                           : conv_run_filter(d, c, t.x, t.y);
+}
+
+// The first candidate that runs.
+static void choose(Device *d, Conv *c, int pass, Trial t) {
+    Candidates all = propose(d, c, pass);
+    cudnnStatus_t status = CUDNN_STATUS_NOT_SUPPORTED;
+    for (int i = 0; i < all.n && !d->failed; i++) {
+        status = try_once(d, c, pass, all.list[i], t);
+        cudaError_t launched = cudaGetLastError(); // a refusal is not to be blamed on a later launch
+        if (status != CUDNN_STATUS_SUCCESS || launched != cudaSuccess) continue;
+        cuda_issued(d, pass_names[pass], c->spec.n * c->out_h * c->out_w, c->out_c);
+        cuda_ok(d, cudaStreamSynchronize(cuda_stream(d)), "trying a convolution");
+        return;
+    }
+    if (!d->failed) dnn_ok(d, &c->spec, status, pass_names[pass]);
+}
+
+// Without an activation cuDNN fuses the bias with one algorithm only.
+static bool may_fuse(const Conv *c) {
+    return c->spec.relu || c->passes[FORWARD].choice.algorithm ==
+                               CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
+}
+
+// Said once for each device.
+static void tell_unfused(Device *d, const ConvSpec *s, cudnnStatus_t status) {
+    if (cuda_of(d)->told_conv) return;
+    cuda_of(d)->told_conv = true;
+    char text[256];
+    log_info("cuda: cuDNN refuses bias and activation with the convolution (%s): %s; tact does them in a pass "
+             "of its own", shape_text(d, s, text, sizeof text), cudnnGetErrorString(status));
+}
+
+static void try_fused(Device *d, Conv *c, Trial t) {
+    cudnnStatus_t status = conv_run_fused(d, c, t.y, t.x, c->spec.residual ? t.y : NULL);
+    cudaError_t launched = cudaGetLastError();
+    c->fused = status == CUDNN_STATUS_SUCCESS && launched == cudaSuccess;
+    if (!c->fused) tell_unfused(d, &c->spec, status);
+    cuda_ok(d, cudaStreamSynchronize(cuda_stream(d)), "trying a convolution");
+}
+
+static void find_algorithms(Device *d, Conv *c) {
+    const ConvSpec *s = &c->spec;
+    size_t size = dtype_size(c->type);
+    Trial t = {d->alloc(d, (size_t)(s->n * c->in_c * s->in_h * s->in_w) * size),
+               d->alloc(d, (size_t)(s->n * c->out_c * c->out_h * c->out_w) * size)};
+    for (int i = 0; i < PASSES && !d->failed; i++)
+        if (conv_uses(s, i)) choose(d, c, i, t);
+    if (!d->failed && may_fuse(c)) try_fused(d, c, t);
+    d->release(d, t.x);
+    d->release(d, t.y);
+}
+
+static bool same_spec(const ConvSpec *a, const ConvSpec *b) {
+    return a->n == b->n && a->in_c == b->in_c && a->in_h == b->in_h && a->in_w == b->in_w &&
+           a->out_c == b->out_c && a->kernel == b->kernel && a->stride == b->stride &&
+           a->padding == b->padding && a->dilation == b->dilation && a->relu == b->relu &&
+           a->residual == b->residual && a->train == b->train && a->need_dx == b->need_dx;
+}
+
+static void log_choice(Device *d, const Conv *c) {
+    if (!getenv("TACT_LOG_CONV")) return;
+    char shape[256];
+    const Choice *f = &c->passes[FORWARD].choice, *g = &c->passes[DATA].choice,
+                 *w = &c->passes[FILTER].choice;
+    log_info("conv %s: forward %d (math %d, %zu kB%s), data %d (math %d, %zu kB), filter %d (math %d, %zu kB)",
+             shape_text(d, &c->spec, shape, sizeof shape), f->algorithm, (int)f->math, f->workspace / 1024,
+             c->fused ? ", fused" : "", g->algorithm, (int)g->math, g->workspace / 1024, w->algorithm,
+             (int)w->math, w->workspace / 1024);
+}
+
+static ConvChoice *known_choice(Device *d, const ConvSpec *spec) {
+    Cuda *u = cuda_of(d);
+    if (!u->conv_choices) u->conv_choices = NEW(ConvChoices, 1);
+    for (int i = 0; i < u->conv_choices->n; i++)
+        if (same_spec(&u->conv_choices->list[i].spec, spec)) return &u->conv_choices->list[i];
+    return NULL;
+}
+
+static void take_over(Device *d, Conv *c, const ConvChoice *known) {
+    c->fused = known->fused;
+    for (int i = 0; i < PASSES; i++) {
+        c->passes[i].choice = known->choices[i];
+        if (!conv_uses(&c->spec, i)) continue;
+        dnn_ok(d, &c->spec, cudnnSetConvolutionMathType(c->passes[i].conv, known->choices[i].math),
+               "arithmetic");
+        cuda_workspace(d, known->choices[i].workspace);
+    }
+}
+
+// Takes over what was chosen for this shape before, or finds it.
+void conv_choose(Device *d, Conv *c) {
+    const ConvChoice *known = known_choice(d, &c->spec);
+    if (known) {
+        take_over(d, c, known);
+        return;
+    }
+    find_algorithms(d, c);
+    if (d->failed) return;
+    log_choice(d, c);
+    ConvChoices *all = cuda_of(d)->conv_choices;
+    if (all->n == MAX_CONV_SHAPES) return;
+    ConvChoice *keep = &all->list[all->n++];
+    keep->spec = c->spec;
+    keep->fused = c->fused;
+    for (int i = 0; i < PASSES; i++) keep->choices[i] = c->passes[i].choice;
+}
+
+void conv_give_up_fused(Device *d, Conv *c, cudnnStatus_t status) {
+    cudaGetLastError(); // not to be blamed on a later launch
+    tell_unfused(d, &c->spec, status);
+    c->fused = false;
+    ConvChoice *known = known_choice(d, &c->spec);
+    if (known) known->fused = false;
+}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two cards, and threads whose current card is the other one: what a device does lands on its own card,
-// whichever thread asks. The runtime's current card belongs to the thread; threads begin with card 0.
+// Two cards, and threads whose current card is the other one: what a device does lands on its own
+// card, whichever thread asks. The runtime's current card belongs to the thread; threads begin with
+// card 0.
 #include "ops/ops.h"
 
 #include <pthread.h>
@@ -17,7 +18,8 @@ static void *use(void *argument) {
     Device *d = argument;
     float x[ROWS * WIDTH], w[WIDTH * WIDTH], y[ROWS * WIDTH];
     for (int i = 0; i < ROWS * WIDTH; i++) x[i] = (float)(i % 7) - 3;
-    for (int i = 0; i < WIDTH * WIDTH; i++) w[i] = i % (WIDTH + 1) == 0 ? 2 : 0; // twice the identity
+    for (int i = 0; i < WIDTH * WIDTH; i++)
+        w[i] = i % (WIDTH + 1) == 0 ? 2 : 0; // twice the identity
     d->pin(d, x, sizeof x, true);
     Tensor X = tensor_view(d->alloc(d, sizeof x), DTYPE_F32, 2, SHAPE(ROWS, WIDTH));
     Tensor Y = tensor_view(d->alloc(d, sizeof y), DTYPE_F32, 2, SHAPE(ROWS, WIDTH));
@@ -37,8 +39,18 @@ static void *use(void *argument) {
     Error err;
     if (!device_check(d, &err)) fail_msg("%s", err.text);
     for (int i = 0; i < ROWS * WIDTH; i++) assert_float_equal(y[i], 3 * x[i], 1e-6);
-    ConvSpec spec = {.n = 1, .in_c = 4, .in_h = 6, .in_w = 6, .out_c = 4, .kernel = 3, .stride = 1,
-                     .padding = 1, .dilation = 1, .relu = true, .train = true, .need_dx = true};
+    ConvSpec spec = {.n = 1,
+                     .in_c = 4,
+                     .in_h = 6,
+                     .in_w = 6,
+                     .out_c = 4,
+                     .kernel = 3,
+                     .stride = 1,
+                     .padding = 1,
+                     .dilation = 1,
+                     .relu = true,
+                     .train = true,
+                     .need_dx = true};
     d->conv_free(d, d->conv_new(d, spec));
     if (!device_check(d, &err)) fail_msg("%s", err.text);
     assert_true(d->memory_free(d) > 0);

@@ -10,12 +10,12 @@ static int64_t weight_count(const Conv *c) {
 // ---- describing ---------------------------------------------------------------------------------
 
 static void describe_pass(Device *d, const ConvSpec *s, Pass *p) {
-    dnn_ok(d, s, cudnnCreateConvolutionDescriptor(&p->conv), "describe");
+    dnn_ok(d, s, cuda_lib.cudnnCreateConvolutionDescriptor(&p->conv), "describe");
     if (d->failed) return;
-    dnn_ok(d, s, cudnnSetConvolution2dDescriptor(p->conv, s->padding, s->padding, s->stride, s->stride,
+    dnn_ok(d, s, cuda_lib.cudnnSetConvolution2dDescriptor(p->conv, s->padding, s->padding, s->stride, s->stride,
                                                  s->dilation, s->dilation, CUDNN_CROSS_CORRELATION,
                                                  CUDNN_DATA_FLOAT), "describe");
-    dnn_ok(d, s, cudnnSetConvolutionMathType(p->conv, conv_math(d)), "describe");
+    dnn_ok(d, s, cuda_lib.cudnnSetConvolutionMathType(p->conv, conv_math(d)), "describe");
 }
 
 static void describe(Device *d, Conv *c) {
@@ -23,19 +23,19 @@ static void describe(Device *d, Conv *c) {
     cudnnDataType_t type = c->type == DTYPE_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
     const cudnnTensorFormat_t nhwc = CUDNN_TENSOR_NHWC;
     int n = (int)s->n, k = s->kernel, in_c = (int)c->in_c, out_c = (int)c->out_c;
-    if (!dnn_ok(d, s, cudnnCreateTensorDescriptor(&c->x), "describe") ||
-        !dnn_ok(d, s, cudnnCreateTensorDescriptor(&c->y), "describe") ||
-        !dnn_ok(d, s, cudnnCreateTensorDescriptor(&c->bias), "describe") ||
-        !dnn_ok(d, s, cudnnCreateFilterDescriptor(&c->w), "describe") ||
-        !dnn_ok(d, s, cudnnCreateActivationDescriptor(&c->activation), "describe"))
+    if (!dnn_ok(d, s, cuda_lib.cudnnCreateTensorDescriptor(&c->x), "describe") ||
+        !dnn_ok(d, s, cuda_lib.cudnnCreateTensorDescriptor(&c->y), "describe") ||
+        !dnn_ok(d, s, cuda_lib.cudnnCreateTensorDescriptor(&c->bias), "describe") ||
+        !dnn_ok(d, s, cuda_lib.cudnnCreateFilterDescriptor(&c->w), "describe") ||
+        !dnn_ok(d, s, cuda_lib.cudnnCreateActivationDescriptor(&c->activation), "describe"))
         return;
-    dnn_ok(d, s, cudnnSetTensor4dDescriptor(c->x, nhwc, type, n, in_c, (int)s->in_h, (int)s->in_w),
+    dnn_ok(d, s, cuda_lib.cudnnSetTensor4dDescriptor(c->x, nhwc, type, n, in_c, (int)s->in_h, (int)s->in_w),
            "input");
-    dnn_ok(d, s, cudnnSetTensor4dDescriptor(c->y, nhwc, type, n, out_c, (int)c->out_h, (int)c->out_w),
+    dnn_ok(d, s, cuda_lib.cudnnSetTensor4dDescriptor(c->y, nhwc, type, n, out_c, (int)c->out_h, (int)c->out_w),
            "output");
-    dnn_ok(d, s, cudnnSetTensor4dDescriptor(c->bias, nhwc, type, 1, out_c, 1, 1), "bias");
-    dnn_ok(d, s, cudnnSetFilter4dDescriptor(c->w, type, nhwc, out_c, in_c, k, k), "weights");
-    dnn_ok(d, s, cudnnSetActivationDescriptor(
+    dnn_ok(d, s, cuda_lib.cudnnSetTensor4dDescriptor(c->bias, nhwc, type, 1, out_c, 1, 1), "bias");
+    dnn_ok(d, s, cuda_lib.cudnnSetFilter4dDescriptor(c->w, type, nhwc, out_c, in_c, k, k), "weights");
+    dnn_ok(d, s, cuda_lib.cudnnSetActivationDescriptor(
                      c->activation, s->relu ? CUDNN_ACTIVATION_RELU : CUDNN_ACTIVATION_IDENTITY,
                      CUDNN_NOT_PROPAGATE_NAN, 0), "activation");
     for (int i = 0; i < PASSES && !d->failed; i++) describe_pass(d, s, &c->passes[i]);
@@ -48,7 +48,7 @@ static void describe(Device *d, Conv *c) {
 cudnnStatus_t conv_run_forward(Device *d, const Conv *c, void *y, const void *x) {
     const Choice *a = &c->passes[FORWARD].choice;
     const float one = 1, zero = 0;
-    return cudnnConvolutionForward(cuda_of(d)->dnn, &one, c->x, x, c->w, c->packed,
+    return cuda_lib.cudnnConvolutionForward(cuda_of(d)->dnn, &one, c->x, x, c->w, c->packed,
                                    c->passes[FORWARD].conv, (cudnnConvolutionFwdAlgo_t)a->algorithm,
                                    cuda_of(d)->workspace, a->workspace, &zero, c->y, y);
 }
@@ -56,7 +56,7 @@ cudnnStatus_t conv_run_forward(Device *d, const Conv *c, void *y, const void *x)
 cudnnStatus_t conv_run_fused(Device *d, const Conv *c, void *y, const void *x, const void *residual) {
     const Choice *a = &c->passes[FORWARD].choice;
     const float one = 1, zero = 0;
-    return cudnnConvolutionBiasActivationForward(
+    return cuda_lib.cudnnConvolutionBiasActivationForward(
         cuda_of(d)->dnn, &one, c->x, x, c->w, c->packed, c->passes[FORWARD].conv,
         (cudnnConvolutionFwdAlgo_t)a->algorithm, cuda_of(d)->workspace, a->workspace,
         residual ? &one : &zero, c->y, residual ? residual : y, c->bias, c->shift, c->activation, c->y, y);
@@ -65,7 +65,7 @@ cudnnStatus_t conv_run_fused(Device *d, const Conv *c, void *y, const void *x, c
 cudnnStatus_t conv_run_data(Device *d, const Conv *c, void *dx, const void *dz) {
     const Choice *a = &c->passes[DATA].choice;
     const float one = 1, zero = 0;
-    return cudnnConvolutionBackwardData(cuda_of(d)->dnn, &one, c->w, c->packed, c->y, dz,
+    return cuda_lib.cudnnConvolutionBackwardData(cuda_of(d)->dnn, &one, c->w, c->packed, c->y, dz,
                                         c->passes[DATA].conv,
                                         (cudnnConvolutionBwdDataAlgo_t)a->algorithm,
                                         cuda_of(d)->workspace, a->workspace, &zero, c->x, dx);
@@ -74,7 +74,7 @@ cudnnStatus_t conv_run_data(Device *d, const Conv *c, void *dx, const void *dz) 
 cudnnStatus_t conv_run_filter(Device *d, const Conv *c, const void *x, const void *dz) {
     const Choice *a = &c->passes[FILTER].choice;
     const float one = 1, zero = 0;
-    return cudnnConvolutionBackwardFilter(cuda_of(d)->dnn, &one, c->x, x, c->y, dz,
+    return cuda_lib.cudnnConvolutionBackwardFilter(cuda_of(d)->dnn, &one, c->x, x, c->y, dz,
                                           c->passes[FILTER].conv,
                                           (cudnnConvolutionBwdFilterAlgo_t)a->algorithm,
                                           cuda_of(d)->workspace, a->workspace, &zero, c->w, c->dpacked);
@@ -84,12 +84,12 @@ static void conv_free(Device *d, Conv *c) {
     if (!c) return;
     cuda_attach(d);
     for (int i = 0; i < PASSES; i++)
-        if (c->passes[i].conv) cudnnDestroyConvolutionDescriptor(c->passes[i].conv);
+        if (c->passes[i].conv) cuda_lib.cudnnDestroyConvolutionDescriptor(c->passes[i].conv);
     cudnnTensorDescriptor_t tensors[] = {c->x, c->y, c->bias};
     for (int i = 0; i < 3; i++)
-        if (tensors[i]) cudnnDestroyTensorDescriptor(tensors[i]);
-    if (c->w) cudnnDestroyFilterDescriptor(c->w);
-    if (c->activation) cudnnDestroyActivationDescriptor(c->activation);
+        if (tensors[i]) cuda_lib.cudnnDestroyTensorDescriptor(tensors[i]);
+    if (c->w) cuda_lib.cudnnDestroyFilterDescriptor(c->w);
+    if (c->activation) cuda_lib.cudnnDestroyActivationDescriptor(c->activation);
     d->release(d, c->packed);
     d->release(d, c->dpacked);
     d->release(d, c->shift);

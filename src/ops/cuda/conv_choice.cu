@@ -44,10 +44,10 @@ bool dnn_ok(Device *d, const ConvSpec *s, cudnnStatus_t status, const char *what
     if (status == CUDNN_STATUS_SUCCESS) return true;
     char shape[256], more[256] = "";
 #if CUDNN_MAJOR >= 9
-    cudnnGetLastErrorString(more, sizeof more);
+    cuda_lib.cudnnGetLastErrorString(more, sizeof more);
 #endif
     device_fail(d, "cuda: %s (%s): cuDNN: %s %s", what, shape_text(d, s, shape, sizeof shape),
-                cudnnGetErrorString(status), more);
+                cuda_lib.cudnnGetErrorString(status), more);
     return false;
 }
 
@@ -88,20 +88,20 @@ static Candidates propose(Device *d, const Conv *c, int pass) {
     int n = 0;
     if (pass == FORWARD) {
         cudnnConvolutionFwdAlgoPerf_t found[MAX_FOUND];
-        if (cudnnGetConvolutionForwardAlgorithm_v7(dnn, c->x, c->w, conv, c->y, MAX_FOUND, &n, found) ==
+        if (cuda_lib.cudnnGetConvolutionForwardAlgorithm_v7(dnn, c->x, c->w, conv, c->y, MAX_FOUND, &n, found) ==
             CUDNN_STATUS_SUCCESS)
             take(d, &all, found, n);
         all.list[all.n++] = Choice{CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, conv_math(d), 0};
         all.list[all.n++] = Choice{CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM, conv_math(d), 0};
     } else if (pass == DATA) {
         cudnnConvolutionBwdDataAlgoPerf_t found[MAX_FOUND];
-        if (cudnnGetConvolutionBackwardDataAlgorithm_v7(dnn, c->w, c->y, conv, c->x, MAX_FOUND, &n,
+        if (cuda_lib.cudnnGetConvolutionBackwardDataAlgorithm_v7(dnn, c->w, c->y, conv, c->x, MAX_FOUND, &n,
                                                         found) == CUDNN_STATUS_SUCCESS)
             take(d, &all, found, n);
         all.list[all.n++] = Choice{CUDNN_CONVOLUTION_BWD_DATA_ALGO_1, conv_math(d), 0};
     } else {
         cudnnConvolutionBwdFilterAlgoPerf_t found[MAX_FOUND];
-        if (cudnnGetConvolutionBackwardFilterAlgorithm_v7(dnn, c->x, c->y, conv, c->w, MAX_FOUND, &n,
+        if (cuda_lib.cudnnGetConvolutionBackwardFilterAlgorithm_v7(dnn, c->x, c->y, conv, c->w, MAX_FOUND, &n,
                                                           found) == CUDNN_STATUS_SUCCESS)
             take(d, &all, found, n);
         all.list[all.n++] = Choice{CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1, conv_math(d), 0};
@@ -114,12 +114,12 @@ static cudnnStatus_t workspace_of(Device *d, const Conv *c, int pass, int algori
     cudnnHandle_t dnn = cuda_of(d)->dnn;
     cudnnConvolutionDescriptor_t conv = c->passes[pass].conv;
     if (pass == FORWARD)
-        return cudnnGetConvolutionForwardWorkspaceSize(dnn, c->x, c->w, conv, c->y,
+        return cuda_lib.cudnnGetConvolutionForwardWorkspaceSize(dnn, c->x, c->w, conv, c->y,
                                                        (cudnnConvolutionFwdAlgo_t)algorithm, bytes);
     if (pass == DATA)
-        return cudnnGetConvolutionBackwardDataWorkspaceSize(
+        return cuda_lib.cudnnGetConvolutionBackwardDataWorkspaceSize(
             dnn, c->w, c->y, conv, c->x, (cudnnConvolutionBwdDataAlgo_t)algorithm, bytes);
-    return cudnnGetConvolutionBackwardFilterWorkspaceSize(
+    return cuda_lib.cudnnGetConvolutionBackwardFilterWorkspaceSize(
         dnn, c->x, c->y, conv, c->w, (cudnnConvolutionBwdFilterAlgo_t)algorithm, bytes);
 }
 
@@ -133,7 +133,7 @@ static cudnnStatus_t try_once(Device *d, Conv *c, int pass, Choice candidate, Tr
     Pass *p = &c->passes[pass];
     size_t bytes = 0;
     p->choice = candidate;
-    cudnnStatus_t status = cudnnSetConvolutionMathType(p->conv, candidate.math);
+    cudnnStatus_t status = cuda_lib.cudnnSetConvolutionMathType(p->conv, candidate.math);
     if (status == CUDNN_STATUS_SUCCESS)
         status = workspace_of(d, c, pass, candidate.algorithm, &bytes);
     if (status != CUDNN_STATUS_SUCCESS) return status;
@@ -172,7 +172,7 @@ static void tell_unfused(Device *d, const ConvSpec *s, cudnnStatus_t status) {
     cuda_of(d)->told_conv = true;
     char text[256];
     log_info("cuda: cuDNN refuses bias and activation with the convolution (%s): %s; tact does them in a pass "
-             "of its own", shape_text(d, s, text, sizeof text), cudnnGetErrorString(status));
+             "of its own", shape_text(d, s, text, sizeof text), cuda_lib.cudnnGetErrorString(status));
 }
 
 static void try_fused(Device *d, Conv *c, Trial t) {
@@ -226,7 +226,7 @@ static void take_over(Device *d, Conv *c, const ConvChoice *known) {
     for (int i = 0; i < PASSES; i++) {
         c->passes[i].choice = known->choices[i];
         if (!conv_uses(&c->spec, i)) continue;
-        dnn_ok(d, &c->spec, cudnnSetConvolutionMathType(c->passes[i].conv, known->choices[i].math),
+        dnn_ok(d, &c->spec, cuda_lib.cudnnSetConvolutionMathType(c->passes[i].conv, known->choices[i].math),
                "arithmetic");
         cuda_workspace(d, known->choices[i].workspace);
     }

@@ -32,8 +32,7 @@ extern const Backend cuda_backend; // open.cu
     type *name = reinterpret_cast<type *>(shared_memory)
 #endif
 
-#include <cublasLt.h>
-#include <cudnn.h>
+#include "ops/cuda/libraries.h"
 
 typedef __nv_bfloat16 bf16;
 

@@ -40,10 +40,10 @@ typedef struct Operands {
 // ---- planning -----------------------------------------------------------------------------------
 
 static void plan_free(Matmul *p) {
-    if (p->desc) cublasLtMatmulDescDestroy(p->desc);
-    if (p->a) cublasLtMatrixLayoutDestroy(p->a);
-    if (p->b) cublasLtMatrixLayoutDestroy(p->b);
-    if (p->d) cublasLtMatrixLayoutDestroy(p->d);
+    if (p->desc) cuda_lib.cublasLtMatmulDescDestroy(p->desc);
+    if (p->a) cuda_lib.cublasLtMatrixLayoutDestroy(p->a);
+    if (p->b) cuda_lib.cublasLtMatrixLayoutDestroy(p->b);
+    if (p->d) cuda_lib.cublasLtMatrixLayoutDestroy(p->d);
     memset(p, 0, sizeof *p);
 }
 
@@ -66,19 +66,19 @@ static uint32_t alignment_of(const void *p) {
 // cuBLAS counts columns first: a row-major (rows, cols) matrix is its column-major (cols, rows).
 static bool make_layout(Matmul *p, cublasLtMatrixLayout_t *out, int type, int64_t rows, int64_t cols,
                         int64_t ld, int64_t stride) {
-    if (!blas_ok(p, cublasLtMatrixLayoutCreate(out, (cudaDataType_t)type, (uint64_t)cols, (uint64_t)rows,
+    if (!blas_ok(p, cuda_lib.cublasLtMatrixLayoutCreate(out, (cudaDataType_t)type, (uint64_t)cols, (uint64_t)rows,
                                                ld)))
         return false;
     int32_t batch = (int32_t)p->key.batch;
     if (batch == 1) return true;
-    return blas_ok(p, cublasLtMatrixLayoutSetAttribute(*out, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch,
+    return blas_ok(p, cuda_lib.cublasLtMatrixLayoutSetAttribute(*out, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch,
                                                        sizeof batch)) &&
-           blas_ok(p, cublasLtMatrixLayoutSetAttribute(
+           blas_ok(p, cuda_lib.cublasLtMatrixLayoutSetAttribute(
                           *out, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof stride));
 }
 
 template <typename T> static bool set(Matmul *p, cublasLtMatmulDescAttributes_t attribute, T value) {
-    return blas_ok(p, cublasLtMatmulDescSetAttribute(p->desc, attribute, &value, sizeof value));
+    return blas_ok(p, cuda_lib.cublasLtMatmulDescSetAttribute(p->desc, attribute, &value, sizeof value));
 }
 
 // D^T = op(B)^T op(A)^T: the factors change places, and each keeps its transposition.
@@ -87,14 +87,14 @@ static bool make_desc(Device *d, Matmul *p) {
     cublasComputeType_t compute = CUBLAS_COMPUTE_32F;
     if (k->type_ab == CUDA_R_32F && d->precision != PRECISION_FLOAT32)
         compute = CUBLAS_COMPUTE_32F_FAST_TF32;
-    return blas_ok(p, cublasLtMatmulDescCreate(&p->desc, compute, CUDA_R_32F)) &&
+    return blas_ok(p, cuda_lib.cublasLtMatmulDescCreate(&p->desc, compute, CUDA_R_32F)) &&
            set(p, CUBLASLT_MATMUL_DESC_TRANSA, k->trans_b ? CUBLAS_OP_T : CUBLAS_OP_N) &&
            set(p, CUBLASLT_MATMUL_DESC_TRANSB, k->trans_a ? CUBLAS_OP_T : CUBLAS_OP_N);
 }
 
 static bool want(Matmul *p, cublasLtMatmulPreference_t preference,
                  cublasLtMatmulPreferenceAttributes_t attribute, uint32_t alignment) {
-    return blas_ok(p, cublasLtMatmulPreferenceSetAttribute(preference, attribute, &alignment,
+    return blas_ok(p, cuda_lib.cublasLtMatmulPreferenceSetAttribute(preference, attribute, &alignment,
                                                            sizeof alignment));
 }
 
@@ -106,19 +106,19 @@ static void list_algorithms(Device *d, Matmul *p) {
     int n = 0;
     uint64_t bytes = CUDA_MATMUL_WORKSPACE;
     p->n_algorithms = p->next = 0;
-    if (!blas_ok(p, cublasLtMatmulPreferenceCreate(&preference))) return;
-    if (blas_ok(p, cublasLtMatmulPreferenceSetAttribute(
+    if (!blas_ok(p, cuda_lib.cublasLtMatmulPreferenceCreate(&preference))) return;
+    if (blas_ok(p, cuda_lib.cublasLtMatmulPreferenceSetAttribute(
                        preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof bytes)) &&
         want(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, k->align_b) &&
         want(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, k->align_a) &&
         want(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, k->align_d) &&
         want(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, k->align_d) &&
-        blas_ok(p, cublasLtMatmulAlgoGetHeuristic(cuda_of(d)->blas, p->desc, p->b, p->a, p->d, p->d,
+        blas_ok(p, cuda_lib.cublasLtMatmulAlgoGetHeuristic(cuda_of(d)->blas, p->desc, p->b, p->a, p->d, p->d,
                                                   preference, MAX_ALGORITHMS, found, &n)))
         for (int i = 0; i < n; i++)
             if (blas_ok(p, found[i].state) && found[i].workspaceSize <= bytes)
                 p->algorithms[p->n_algorithms++] = found[i].algo;
-    cublasLtMatmulPreferenceDestroy(preference);
+    cuda_lib.cublasLtMatmulPreferenceDestroy(preference);
 }
 
 static bool describe(Device *d, Matmul *p) {
@@ -225,7 +225,7 @@ static void tell(const Matmul *p, bool *told, const char *refused, const char *i
     const MatmulKey *k = &p->key;
     log_info("cuda: cuBLASLt refuses %s of %ld x %ld x %ld (%s): %s; %s", refused, (long)k->m, (long)k->n,
              (long)k->k, k->type_ab == CUDA_R_32F ? "float32" : "bfloat16",
-             cublasLtGetStatusString(p->refusal), instead);
+             cuda_lib.cublasLtGetStatusString(p->refusal), instead);
 }
 
 // ---- running ------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ static bool run_planned(Device *d, Matmul *p, Operands o) {
     const float one = 1;
     if (o.bias && !p->own_bias && !set(p, CUBLASLT_MATMUL_DESC_BIAS_POINTER, o.bias)) return false;
     for (; p->next < p->n_algorithms; p->next++) {
-        if (blas_ok(p, cublasLtMatmul(c->blas, p->desc, &one, o.b, p->b, o.a, p->a, &o.beta, o.d, p->d,
+        if (blas_ok(p, cuda_lib.cublasLtMatmul(c->blas, p->desc, &one, o.b, p->b, o.a, p->a, &o.beta, o.d, p->d,
                                       o.d, p->d, &p->algorithms[p->next], c->workspace,
                                       CUDA_MATMUL_WORKSPACE, cuda_stream(d))))
             return true;

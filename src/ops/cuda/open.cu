@@ -108,20 +108,24 @@ static bool check_library(int ordinal, const char *name, Version found, Version 
 }
 
 static bool check_libraries(int ordinal, Error *err) {
+    char option[64];
+    snprintf(option, sizeof option, "--policy.device=cuda:%d", ordinal);
+    if (!cuda_libraries_load(option, err)) return false;
     Version blas = {blas_version(CUBLAS_VERSION).major, 0, 0};
     Version dnn = {CUDNN_MAJOR, CUDNN_MAJOR == 8 ? 9 : 0, 0};
-    return check_library(ordinal, "cuBLASLt", blas_version(cublasLtGetVersion()), blas, err) &&
-           check_library(ordinal, "cuDNN", dnn_version(cudnnGetVersion()), dnn, err);
+    return check_library(ordinal, "cuBLASLt", blas_version(cuda_lib.cublasLtGetVersion()), blas, err) &&
+           check_library(ordinal, "cuDNN", dnn_version(cuda_lib.cudnnGetVersion()), dnn, err);
 }
 
 static void tell_versions(const Device *d) {
     int driver = 0, runtime = 0;
     cudaDriverGetVersion(&driver);
     cudaRuntimeGetVersion(&runtime);
-    Version blas = blas_version(cublasLtGetVersion()), dnn = dnn_version(cudnnGetVersion());
-    log_info("cuda: %s; driver %d.%d, runtime %d.%d, cuBLASLt %d.%d.%d, cuDNN %d.%d.%d", d->description,
-             driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10, blas.major,
-             blas.minor, blas.patch, dnn.major, dnn.minor, dnn.patch);
+    Version blas = blas_version(cuda_lib.cublasLtGetVersion()), dnn = dnn_version(cuda_lib.cudnnGetVersion());
+    log_info("cuda: %s; driver %d.%d, runtime %d.%d, cuBLASLt %d.%d.%d (%s), cuDNN %d.%d.%d (%s)",
+             d->description, driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10,
+             blas.major, blas.minor, blas.patch, cuda_lib.blas_path, dnn.major, dnn.minor, dnn.patch,
+             cuda_lib.dnn_path);
 }
 
 // ---- opening and closing ------------------------------------------------------------------------
@@ -144,8 +148,8 @@ static void cuda_close(Device *d) {
     void *owned[] = {c->workspace, c->scratch, c->numbers, c->weights_bf16};
     for (int i = 0; i < 4; i++)
         if (owned[i]) cudaFree(owned[i]);
-    if (c->dnn) cudnnDestroy(c->dnn);
-    if (c->blas) cublasLtDestroy(c->blas);
+    if (c->dnn) cuda_lib.cudnnDestroy(c->dnn);
+    if (c->blas) cuda_lib.cublasLtDestroy(c->blas);
     if (c->stream) cudaStreamDestroy(c->stream);
     if (c->copies) cudaStreamDestroy(c->copies);
     mem_free(c);
@@ -166,13 +170,13 @@ static void make_engines(Device *d) {
     for (int i = 0; i < DOWNLOAD_SLOTS; i++)
         cuda_ok(d, cudaEventCreateWithFlags(&c->downloaded[i], cudaEventDisableTiming), "event");
     if (d->failed) return;
-    cublasStatus_t blas = cublasLtCreate(&c->blas);
+    cublasStatus_t blas = cuda_lib.cublasLtCreate(&c->blas);
     if (blas != CUBLAS_STATUS_SUCCESS)
-        device_fail(d, "cuda: cuBLASLt cannot start: %s", cublasLtGetStatusString(blas));
-    cudnnStatus_t dnn = cudnnCreate(&c->dnn);
-    if (dnn == CUDNN_STATUS_SUCCESS) dnn = cudnnSetStream(c->dnn, c->stream);
+        device_fail(d, "cuda: cuBLASLt cannot start: %s", cuda_lib.cublasLtGetStatusString(blas));
+    cudnnStatus_t dnn = cuda_lib.cudnnCreate(&c->dnn);
+    if (dnn == CUDNN_STATUS_SUCCESS) dnn = cuda_lib.cudnnSetStream(c->dnn, c->stream);
     if (dnn != CUDNN_STATUS_SUCCESS)
-        device_fail(d, "cuda: cuDNN cannot start: %s", cudnnGetErrorString(dnn));
+        device_fail(d, "cuda: cuDNN cannot start: %s", cuda_lib.cudnnGetErrorString(dnn));
     cuda_workspace(d, CUDA_MATMUL_WORKSPACE);
 }
 

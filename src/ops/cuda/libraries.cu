@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/cuda/libraries.h"
+
+#include <dlfcn.h>
+#include <glob.h>
+#include <mutex>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+CudaLibraries cuda_lib;
+static std::mutex loading;
+static bool loaded;
+
+#ifdef TACT_CUDA_EMULATION
+
+#define TAKE(name) cuda_lib.name = name;
+static bool load_all(const char *, Error *) {
+    FOR_BLAS_FUNCTIONS(TAKE)
+    FOR_DNN_FUNCTIONS(TAKE)
+    snprintf(cuda_lib.blas_path, sizeof cuda_lib.blas_path, "emulated");
+    snprintf(cuda_lib.dnn_path, sizeof cuda_lib.dnn_path, "emulated");
+    return true;
+}
+
+#else
+
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+// cuBLAS goes by the toolkit's number, cuDNN by its own. A library of another major number has another
+// interface, and so another name.
+#define CUDA_NUMBER TEXT(CUBLAS_VER_MAJOR)
+#ifndef BLAS_NAME // tests look for files that no machine has
+#define BLAS_NAME "libcublasLt.so." CUDA_NUMBER
+#define DNN_NAME "libcudnn.so." TEXT(CUDNN_MAJOR)
+#endif
+static const char blas_name[] = BLAS_NAME, dnn_name[] = DNN_NAME;
+
+typedef struct Search {
+    const char *name;
+    void *handle;
+    char refusal[256]; // of the first file that is there and cannot be loaded
+} Search;
+
+static bool try_file(Search *s, const char *path) {
+    s->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    const char *why = s->handle ? NULL : dlerror();
+    if (why && strchr(path, '/') && !s->refusal[0]) snprintf(s->refusal, sizeof s->refusal, "%s", why);
+    return s->handle != NULL;
+}
+
+// Where the file lies below a folder of its own, a toolkit, a Python environment or its site-packages.
+static const char *const below[] = {"", "lib64/", "lib/", "targets/*-linux/lib/",
+                                    "nvidia/cudnn/lib/", "nvidia/cu" CUDA_NUMBER "/lib/",
+                                    "nvidia/cublas/lib/",
+                                    "lib/python3*/site-packages/nvidia/cudnn/lib/",
+                                    "lib/python3*/site-packages/nvidia/cu" CUDA_NUMBER "/lib/",
+                                    "lib/python3*/site-packages/nvidia/cublas/lib/"};
+
+static bool try_folder(Search *s, const char *folder, size_t length) {
+    char pattern[1024], escaped[768];
+    size_t n = 0;
+    for (size_t i = 0; i < length && n + 2 < sizeof escaped; i++) { // the folder's name is no pattern
+        if (strchr("*?[]\\", folder[i])) escaped[n++] = '\\';
+        escaped[n++] = folder[i];
+    }
+    escaped[n] = '\0';
+    for (size_t i = 0; i < sizeof below / sizeof *below && length && !s->handle; i++) {
+        glob_t found;
+        snprintf(pattern, sizeof pattern, "%s/%s%s", escaped, below[i], s->name);
+        if (glob(pattern, 0, NULL, &found) != 0) continue;
+        for (size_t k = 0; k < found.gl_pathc && !s->handle; k++) try_file(s, found.gl_pathv[k]);
+        globfree(&found);
+    }
+    return s->handle != NULL;
+}
+
+// A list of folders in the environment, separated by colons.
+static bool try_variable(Search *s, const char *variable) {
+    const char *at = getenv(variable);
+    while (at && *at && !s->handle) {
+        size_t length = strcspn(at, ":");
+        try_folder(s, at, length);
+        at += length + (at[length] == ':');
+    }
+    return s->handle != NULL;
+}
+
+static bool find(Search *s) {
+    // What the process has already, PyTorch's say: cuDNN is many files, which two copies would mix up.
+    s->handle = dlopen(s->name, RTLD_NOW | RTLD_NOLOAD);
+    if (s->handle) return true;
+    return try_variable(s, "TACT_CUDA_PATH") || try_file(s, s->name) || try_variable(s, "CUDA_HOME") ||
+           try_variable(s, "CUDA_PATH") || try_folder(s, "/usr/local/cuda", strlen("/usr/local/cuda")) ||
+           try_variable(s, "VIRTUAL_ENV") || try_variable(s, "CONDA_PREFIX");
+}
+
+static bool missing(const Search *s, const char *library, const char *option, Error *err) {
+    const char *path = getenv("TACT_CUDA_PATH");
+    if (s->refusal[0])
+        return fail(err, "%s: %s cannot be loaded: %s; repair it, or name the folder of another %s in "
+                         "TACT_CUDA_PATH, or use --policy.device=cpu",
+                    option, library, s->refusal, s->name);
+    return fail(err, "%s: %s (%s) was not found in TACT_CUDA_PATH (%.300s), the loader's path, CUDA_HOME, "
+                     "/usr/local/cuda and the active Python environment; `pip install nvidia-%s` in "
+                     "an environment and name its folder in TACT_CUDA_PATH, or install it with the CUDA "
+                     "toolkit's packages (apt: %s), or use --policy.device=cpu",
+                option, library, s->name, path && *path ? path : "not set",
+                s->name == dnn_name ? "cudnn-cu" CUDA_NUMBER
+                                    : (CUDA_NUMBER[1] >= '3' ? "cublas" : "cublas-cu" CUDA_NUMBER),
+                s->name == dnn_name ? "cudnn" TEXT(CUDNN_MAJOR) "-cuda-" CUDA_NUMBER
+                                    : "libcublas-" CUDA_NUMBER "-0");
+}
+
+static void path_of(void *function, char *path, size_t size) {
+    Dl_info info;
+    bool known = function && dladdr(function, &info) != 0 && info.dli_fname;
+    snprintf(path, size, "%s", known ? info.dli_fname : "?");
+}
+
+template <typename F> static bool take(const Search *s, F *to, const char *name, Error *err) {
+    void *at = dlsym(s->handle, name);
+    memcpy(to, &at, sizeof at);
+    if (at) return true;
+    return fail(err, "%s has no %s: it is older than the version that this build of tact needs, or a part "
+                     "of it is missing; install another (TACT_CUDA_PATH names folders to look in)",
+                s->name, name);
+}
+
+// cuDNN asks the loader for these by name. Beside a cuBLASLt outside of the loader's path they are found
+// by nobody else; those that are missing are no loss yet.
+static void load_beside(const char *blas_path) {
+    static const char *const names[] = {"libcublas.so." CUDA_NUMBER, "libnvrtc.so." CUDA_NUMBER,
+                                        "libnvrtc.so.11.2"};
+    const char *slash = strrchr(blas_path, '/');
+    for (size_t i = 0; slash && i < sizeof names / sizeof *names; i++) {
+        char path[768];
+        if (dlopen(names[i], RTLD_NOW | RTLD_NOLOAD)) continue;
+        snprintf(path, sizeof path, "%.*s/%s", (int)(slash - blas_path), blas_path, names[i]);
+        dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    }
+}
+
+#define TAKE(name) ok = ok && take(&s, &cuda_lib.name, #name, err);
+static bool load_blas(const char *option, Error *err) {
+    Search s = {blas_name, NULL, ""};
+    if (!find(&s)) return missing(&s, "cuBLASLt", option, err);
+    bool ok = true;
+    FOR_BLAS_FUNCTIONS(TAKE)
+    path_of((void *)cuda_lib.cublasLtMatmul, cuda_lib.blas_path, sizeof cuda_lib.blas_path);
+    return ok;
+}
+
+static bool load_dnn(const char *option, Error *err) {
+    Search s = {dnn_name, NULL, ""};
+    if (!find(&s)) return missing(&s, "cuDNN", option, err);
+    bool ok = true;
+    FOR_DNN_FUNCTIONS(TAKE)
+    path_of((void *)cuda_lib.cudnnGetVersion, cuda_lib.dnn_path, sizeof cuda_lib.dnn_path);
+    return ok;
+}
+
+static bool load_all(const char *option, Error *err) {
+    if (!load_blas(option, err)) return false;
+    load_beside(cuda_lib.blas_path);
+    return load_dnn(option, err);
+}
+
+#endif
+
+bool cuda_libraries_load(const char *option, Error *err) {
+    std::lock_guard<std::mutex> lock(loading);
+    if (!loaded) loaded = load_all(option, err);
+    return loaded;
+}

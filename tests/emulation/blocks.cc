@@ -281,15 +281,41 @@ std::string describe(const Thread &t) {
 }
 
 // ---- shared memory ------------------------------------------------------------------------------
-// Static __shared__ arrays are thread-local variables inside functions. The program's own symbol
-// table says where they are, so that each block can find them full of NaN as it may on the device.
+// Static __shared__ arrays are thread-local variables inside functions. The symbol table of the object
+// that all of this is in, a program or a module, says where they are, so that each block can find them
+// full of NaN as it may on the device.
 struct Range {
     size_t offset, size;
 };
 
+struct OwnObject {
+    const void *inside;
+    std::string path;
+    char *tls; // this thread's
+};
+
+int is_own_object(dl_phdr_info *info, size_t, void *found) {
+    OwnObject *own = static_cast<OwnObject *>(found);
+    uintptr_t p = reinterpret_cast<uintptr_t>(own->inside) - info->dlpi_addr;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) &h = info->dlpi_phdr[i];
+        if (h.p_type != PT_LOAD || p < h.p_vaddr || p >= h.p_vaddr + h.p_memsz) continue;
+        own->path = *info->dlpi_name ? info->dlpi_name : "/proc/self/exe"; // the program has no name
+        own->tls = static_cast<char *>(info->dlpi_tls_data);
+        return 1;
+    }
+    return 0;
+}
+
+OwnObject own_object() {
+    OwnObject own = {reinterpret_cast<const void *>(&is_own_object), "", nullptr};
+    dl_iterate_phdr(is_own_object, &own);
+    return own;
+}
+
 std::vector<Range> find_static_shared() {
     std::vector<Range> found;
-    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    int fd = open(own_object().path.c_str(), O_RDONLY | O_CLOEXEC);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0) return found;
     void *map = mmap(nullptr, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -314,14 +340,8 @@ std::vector<Range> find_static_shared() {
 
 void poison_static_shared() {
     static const std::vector<Range> ranges = find_static_shared();
-    static __thread char *tls;
-    if (!tls)
-        dl_iterate_phdr(
-            [](dl_phdr_info *info, size_t, void *out) {
-                *static_cast<char **>(out) = static_cast<char *>(info->dlpi_tls_data);
-                return 1; // the first is the program itself
-            },
-            &tls);
+    static __thread char *tls; // looking at it makes this thread's block, where it is a module's
+    if (!tls) tls = own_object().tls;
     if (!tls) return;
     for (const Range &r : ranges) // not itself: it is of the same kind
         if (tls + r.offset != reinterpret_cast<char *>(&tls)) memset(tls + r.offset, 0xff, r.size);

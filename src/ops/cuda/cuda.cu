@@ -58,8 +58,11 @@ void cuda_launched(Device *d, const char *op, int64_t rows, int64_t cols) {
 
 // ---- memory -------------------------------------------------------------------------------------
 
+// Set only where it is another: asking is allowed everywhere, in a recording too.
 void cuda_attach(Device *d) {
-    cuda_ok(d, cudaSetDevice(cuda_of(d)->ordinal), "choosing the card");
+    int current = -1, own = cuda_of(d)->ordinal;
+    if (cudaGetDevice(&current) == cudaSuccess && current == own) return;
+    cuda_ok(d, cudaSetDevice(own), "choosing the card");
 }
 
 cudaStream_t cuda_stream(Device *d) {

@@ -557,6 +557,7 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t h, const void *alpha,
         cudnnGetConvolutionBackwardDataWorkspaceSize(h, wd, dyd, c, dxd, algorithm, &unused);
     if (s == CUDNN_STATUS_SUCCESS) s = may_run(h, c, bytes);
     if (s != CUDNN_STATUS_SUCCESS) return s;
+    if (refused("data")) return refuse(CUDNN_STATUS_NOT_SUPPORTED, "told to refuse every algorithm");
     return done(emulation_enqueue(h->stream, [=, ws = *wd, ys = *dyd, xs = *dxd, cs = *c,
                                               a = scalar(alpha), b = scalar(beta)] {
         require(ws, w, "cudnnConvolutionBackwardData: w");
@@ -581,6 +582,7 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t h, const void *alpha,
         cudnnGetConvolutionBackwardFilterWorkspaceSize(h, xd, dyd, c, dwd, algorithm, &unused);
     if (s == CUDNN_STATUS_SUCCESS) s = may_run(h, c, bytes);
     if (s != CUDNN_STATUS_SUCCESS) return s;
+    if (refused("filter")) return refuse(CUDNN_STATUS_NOT_SUPPORTED, "told to refuse every algorithm");
     return done(emulation_enqueue(h->stream, [=, ws = *dwd, ys = *dyd, xs = *xd, cs = *c,
                                               a = scalar(alpha), b = scalar(beta)] {
         require(xs, x, "cudnnConvolutionBackwardFilter: x");

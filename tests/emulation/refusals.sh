@@ -34,14 +34,17 @@ right "fused convolutions, when they run" fused@2 "$unfused" conv_forward
 right "the heuristics have nothing" heuristics "$opens" conv
 right "the first algorithm cannot run" precomp "$opens" conv_forward
 right "only with the arithmetic that was listed" default-math "$opens" conv
+own_conv="cuDNN has no algorithm that runs"
+right "no algorithm, forward" forward "$own_conv" conv_forward
+right "no algorithm, backward" data,filter "$own_conv" conv_backward
+no "an algorithm that stops running" "convolution (.*kernel .*tf32): cuDNN: .*told to refuse every algorithm" \
+    EMULATION_REFUSE=fused,forward@2
 right "no bias by the heuristics" epilogue "$own_bias" linear
 right "no bias when it runs" epilogue-run "$own_bias" linear
 right "no product by the heuristics" products "$own_product" linear_backward
 right "no product when it runs" products-run@3 "$own_product" linear_backward
 right "the first product's algorithm cannot run" first-product "$opens" linear
 
-no "no algorithm runs" "cuda: convolution (.* kernel .*tf32): cuDNN: .*told to refuse every algorithm" \
-    EMULATION_REFUSE=forward
 no "no driver" "no NVIDIA driver was found" EMULATION_DRIVER=0
 no "an old driver" "the NVIDIA driver is too old: it knows CUDA 11.4, and" EMULATION_DRIVER=11040
 no "no card" "no NVIDIA card can be used here" EMULATION_CARDS=0

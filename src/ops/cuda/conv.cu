@@ -47,6 +47,10 @@ static void describe(Device *d, Conv *c) {
 
 cudnnStatus_t conv_run_forward(Device *d, const Conv *c, void *y, const void *x) {
     const Choice *a = &c->passes[FORWARD].choice;
+    if (a->algorithm == OWN_KERNEL) {
+        conv_own_forward(d, c, y, x);
+        return CUDNN_STATUS_SUCCESS;
+    }
     const float one = 1, zero = 0;
     return cuda_lib.cudnnConvolutionForward(cuda_of(d)->dnn, &one, c->x, x, c->w, c->packed,
                                    c->passes[FORWARD].conv, (cudnnConvolutionFwdAlgo_t)a->algorithm,
@@ -64,6 +68,10 @@ cudnnStatus_t conv_run_fused(Device *d, const Conv *c, void *y, const void *x, c
 
 cudnnStatus_t conv_run_data(Device *d, const Conv *c, void *dx, const void *dz) {
     const Choice *a = &c->passes[DATA].choice;
+    if (a->algorithm == OWN_KERNEL) {
+        conv_own_data(d, c, dx, dz);
+        return CUDNN_STATUS_SUCCESS;
+    }
     const float one = 1, zero = 0;
     return cuda_lib.cudnnConvolutionBackwardData(cuda_of(d)->dnn, &one, c->w, c->packed, c->y, dz,
                                         c->passes[DATA].conv,
@@ -73,6 +81,10 @@ cudnnStatus_t conv_run_data(Device *d, const Conv *c, void *dx, const void *dz) 
 
 cudnnStatus_t conv_run_filter(Device *d, const Conv *c, const void *x, const void *dz) {
     const Choice *a = &c->passes[FILTER].choice;
+    if (a->algorithm == OWN_KERNEL) {
+        conv_own_filter(d, c, x, dz);
+        return CUDNN_STATUS_SUCCESS;
+    }
     const float one = 1, zero = 0;
     return cuda_lib.cudnnConvolutionBackwardFilter(cuda_of(d)->dnn, &one, c->x, x, c->y, dz,
                                           c->passes[FILTER].conv,

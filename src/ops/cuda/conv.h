@@ -7,10 +7,11 @@
 
 // The three products of a convolution.
 enum { FORWARD, DATA, FILTER, PASSES };
+enum { OWN_KERNEL = -1 }; // conv_own.cu
 
 // What was chosen for one of them.
 typedef struct Choice {
-    int algorithm;
+    int algorithm; // cuDNN's number, or OWN_KERNEL
     cudnnMathType_t math;
     size_t workspace;
 } Choice;
@@ -42,6 +43,11 @@ cudnnStatus_t conv_run_forward(Device *d, const Conv *c, void *y, const void *x)
 cudnnStatus_t conv_run_fused(Device *d, const Conv *c, void *y, const void *x, const void *residual);
 cudnnStatus_t conv_run_data(Device *d, const Conv *c, void *dx, const void *dz);
 cudnnStatus_t conv_run_filter(Device *d, const Conv *c, const void *x, const void *dz);
+
+// conv_own.cu: the same without cuDNN.
+void conv_own_forward(Device *d, const Conv *c, void *y, const void *x);
+void conv_own_data(Device *d, const Conv *c, void *dx, const void *dz);
+void conv_own_filter(Device *d, const Conv *c, const void *x, const void *dz);
 
 // conv_choice.cu.
 const char *conv_pass_name(int pass);

@@ -145,7 +145,17 @@ static cudnnStatus_t try_once(Device *d, Conv *c, int pass, Choice candidate, Tr
                            : conv_run_filter(d, c, t.x, t.y);
 }
 
-// The first candidate that runs.
+// Said once for each device; TACT_LOG_CONV tells of the others.
+static void tell_own(Device *d, const ConvSpec *s, cudnnStatus_t status, const char *pass) {
+    if (cuda_of(d)->told_conv) return;
+    cuda_of(d)->told_conv = true;
+    char text[256];
+    log_warn("cuda: %s (%s): cuDNN has no algorithm that runs, repeats its bits and keeps the precision (%s); "
+             "tact computes it itself, which is slow (TACT_LOG_CONV=1 lists all: algorithm -1)", pass, shape_text(d, s, text, sizeof text),
+             cuda_lib.cudnnGetErrorString(status));
+}
+
+// The first candidate that runs; where none does, our own kernels.
 static void choose(Device *d, Conv *c, int pass, Trial t) {
     Candidates all = propose(d, c, pass);
     cudnnStatus_t status = CUDNN_STATUS_NOT_SUPPORTED;
@@ -157,19 +167,22 @@ static void choose(Device *d, Conv *c, int pass, Trial t) {
         cuda_ok(d, cudaStreamSynchronize(cuda_stream(d)), "trying a convolution");
         return;
     }
-    if (!d->failed) dnn_ok(d, &c->spec, status, pass_names[pass]);
+    if (d->failed) return;
+    c->passes[pass].choice = Choice{OWN_KERNEL, conv_math(d), 0};
+    tell_own(d, &c->spec, status, pass_names[pass]);
 }
 
 // Without an activation cuDNN fuses the bias with one algorithm only.
 static bool may_fuse(const Conv *c) {
+    if (c->passes[FORWARD].choice.algorithm == OWN_KERNEL) return false;
     return c->spec.relu || c->passes[FORWARD].choice.algorithm ==
                                CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
 }
 
 // Said once for each device.
 static void tell_unfused(Device *d, const ConvSpec *s, cudnnStatus_t status) {
-    if (cuda_of(d)->told_conv) return;
-    cuda_of(d)->told_conv = true;
+    if (cuda_of(d)->told_fused) return;
+    cuda_of(d)->told_fused = true;
     char text[256];
     log_info("cuda: cuDNN refuses bias and activation with the convolution (%s): %s; tact does them in a pass "
              "of its own", shape_text(d, s, text, sizeof text), cuda_lib.cudnnGetErrorString(status));

@@ -81,7 +81,7 @@ typedef struct Cuda {
     Matmul *matmuls;
     int n_matmuls;
     uint64_t matmul_clock;
-    bool told_conv, told_bias, told_product; // that a library refused it, which is said once
+    bool told_fused, told_conv, told_bias, told_product; // what a library refused, which is said once
     Issued issued[LAST_OPS];                 // the last of them, at n_issued % LAST_OPS
     uint64_t n_issued;
 } Cuda;

@@ -281,9 +281,9 @@ std::string describe(const Thread &t) {
 }
 
 // ---- shared memory ------------------------------------------------------------------------------
-// Static __shared__ arrays are thread-local variables inside functions. The symbol table of the object
-// that all of this is in, a program or a module, says where they are, so that each block can find them
-// full of NaN as it may on the device.
+// Static __shared__ arrays are thread-local variables inside functions. The symbol table of the
+// object that all of this is in, a program or a module, says where they are, so that each block can
+// find them full of NaN as it may on the device.
 struct Range {
     size_t offset, size;
 };
@@ -300,7 +300,8 @@ int is_own_object(dl_phdr_info *info, size_t, void *found) {
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) &h = info->dlpi_phdr[i];
         if (h.p_type != PT_LOAD || p < h.p_vaddr || p >= h.p_vaddr + h.p_memsz) continue;
-        own->path = *info->dlpi_name ? info->dlpi_name : "/proc/self/exe"; // the program has no name
+        own->path =
+            *info->dlpi_name ? info->dlpi_name : "/proc/self/exe"; // the program has no name
         own->tls = static_cast<char *>(info->dlpi_tls_data);
         return 1;
     }

@@ -234,8 +234,8 @@ template <class Algorithm> struct Known {
     size_t memory;
 };
 
-// As the real ones list them: what is expected to be fastest first, with tensor cores and without, some
-// that do not repeat their bits or want a lot of memory, and behind all those that cannot run.
+// As the real ones list them: what is expected to be fastest first, with tensor cores and without,
+// some that do not repeat their bits or want a lot of memory, and behind all those that cannot run.
 template <class Perf, class Algorithm, size_t N>
 cudnnStatus_t report(const Tensor *t, const Conv *c, int wanted, int *returned, Perf *results,
                      const Known<Algorithm> (&known)[N]) {
@@ -260,7 +260,8 @@ cudnnStatus_t report(const Tensor *t, const Conv *c, int wanted, int *returned, 
 
 // What a call that runs something may be refused for.
 cudnnStatus_t may_run(cudnnHandle_t h, const Conv *c, size_t bytes) {
-    if (h->card != current_card()) return refuse(CUDNN_STATUS_BAD_PARAM, "the handle is another card's");
+    if (h->card != current_card())
+        return refuse(CUDNN_STATUS_BAD_PARAM, "the handle is another card's");
     if (c->math == CUDNN_DEFAULT_MATH && refused("default-math"))
         return refuse(CUDNN_STATUS_NOT_SUPPORTED, "the arithmetic that was listed was not set");
     return need_workspace(bytes);
@@ -481,7 +482,8 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t h, const void *alpha,
     if (s != CUDNN_STATUS_SUCCESS) return s;
     if (algorithm == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM && refused("precomp"))
         return refuse(CUDNN_STATUS_EXECUTION_FAILED, "told to refuse IMPLICIT_PRECOMP_GEMM");
-    if (refused("forward")) return refuse(CUDNN_STATUS_NOT_SUPPORTED, "told to refuse every algorithm");
+    if (refused("forward"))
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "told to refuse every algorithm");
     return done(emulation_enqueue(
         h->stream, [=, xs = *xd, ws = *wd, ys = *yd, cs = *c, a = scalar(alpha), b = scalar(beta)] {
             require(xs, x, "cudnnConvolutionForward: x");
@@ -557,7 +559,8 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t h, const void *alpha,
         cudnnGetConvolutionBackwardDataWorkspaceSize(h, wd, dyd, c, dxd, algorithm, &unused);
     if (s == CUDNN_STATUS_SUCCESS) s = may_run(h, c, bytes);
     if (s != CUDNN_STATUS_SUCCESS) return s;
-    if (refused("data")) return refuse(CUDNN_STATUS_NOT_SUPPORTED, "told to refuse every algorithm");
+    if (refused("data"))
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "told to refuse every algorithm");
     return done(emulation_enqueue(h->stream, [=, ws = *wd, ys = *dyd, xs = *dxd, cs = *c,
                                               a = scalar(alpha), b = scalar(beta)] {
         require(ws, w, "cudnnConvolutionBackwardData: w");
@@ -582,7 +585,8 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t h, const void *alpha,
         cudnnGetConvolutionBackwardFilterWorkspaceSize(h, xd, dyd, c, dwd, algorithm, &unused);
     if (s == CUDNN_STATUS_SUCCESS) s = may_run(h, c, bytes);
     if (s != CUDNN_STATUS_SUCCESS) return s;
-    if (refused("filter")) return refuse(CUDNN_STATUS_NOT_SUPPORTED, "told to refuse every algorithm");
+    if (refused("filter"))
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "told to refuse every algorithm");
     return done(emulation_enqueue(h->stream, [=, ws = *dwd, ys = *dyd, xs = *xd, cs = *c,
                                               a = scalar(alpha), b = scalar(beta)] {
         require(xs, x, "cudnnConvolutionBackwardFilter: x");

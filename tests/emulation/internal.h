@@ -39,8 +39,8 @@ bool capturing(); // some stream is being captured: calls that synchronise must 
 // Library functions that synchronise call this: refused, and the capture is spoilt.
 bool refuse_in_capture();
 bool option(const char *name); // an environment variable that is set and not 0
-// Whether EMULATION_REFUSE tells a library to refuse this call: a list of NAME, or NAME@N for the Nth
-// such call and those after it.
+// Whether EMULATION_REFUSE tells a library to refuse this call: a list of NAME, or NAME@N for the
+// Nth such call and those after it.
 bool refused(const char *name);
 int current_card(); // of this thread
 // Work runs for a card: what it is given must be that card's memory.

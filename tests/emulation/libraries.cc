@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The search for cuBLASLt and cuDNN as a program: says where both were found, or the sentence that a user
-// gets. Needs no card and no driver: they are loaded, and asked for their versions. Compiled twice, once
-// with names that no machine has, for libraries.sh.
+// The search for cuBLASLt and cuDNN as a program: says where both were found, or the sentence that
+// a user gets. Needs no card and no driver: they are loaded, and asked for their versions. Compiled
+// twice, once with names that no machine has, for libraries.sh.
 #include "ops/cuda/libraries.h"
 
 #include <stdio.h>

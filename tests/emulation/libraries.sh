@@ -53,4 +53,5 @@ rm "$WORK/plain [1]/$dnn"
 not_found "no cuDNN" "cuDNN \($dnn\) was not found.*plain.*pip install nvidia-cudnn" "TACT_CUDA_PATH=$WORK/plain [1]"
 not_found "an old cuDNN" "$dnn has no cudnn.*older" "TACT_CUDA_PATH=$WORK/old"
 not_found "no library" "cuDNN cannot be loaded: .*$dnn" "TACT_CUDA_PATH=$WORK/broken"
+not_found "no library, in the loader's path" "cuDNN cannot be loaded: .*$dnn" "LD_LIBRARY_PATH=$WORK/broken"
 finish

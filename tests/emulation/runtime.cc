@@ -127,7 +127,8 @@ void launch(const char *name, const void *function, dim3 grid, dim3 block, size_
         return;
     }
     if (card_of(stream) != card) {
-        fprintf(stderr, "emulation: kernel %s: the stream is card %d's, and the current one is %d\n", name,
+        fprintf(stderr,
+                "emulation: kernel %s: the stream is card %d's, and the current one is %d\n", name,
                 card_of(stream), card);
         keep(cudaErrorInvalidResourceHandle);
         return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolutions through cuDNN, NHWC. The frozen norm is folded into the packed weights; bias, residual
-// and ReLU are part of the same call where cuDNN has such a kernel, else one pass of our own.
+// Convolutions through cuDNN, NHWC. The frozen norm is folded into the packed weights; bias,
+// residual and ReLU are part of the same call where cuDNN has such a kernel, else one pass of our
+// own.
 #include "ops/cuda/conv.h"
 
 static int64_t weight_count(const Conv *c) {
@@ -12,9 +13,11 @@ static int64_t weight_count(const Conv *c) {
 static void describe_pass(Device *d, const ConvSpec *s, Pass *p) {
     dnn_ok(d, s, cuda_lib.cudnnCreateConvolutionDescriptor(&p->conv), "describe");
     if (d->failed) return;
-    dnn_ok(d, s, cuda_lib.cudnnSetConvolution2dDescriptor(p->conv, s->padding, s->padding, s->stride, s->stride,
-                                                 s->dilation, s->dilation, CUDNN_CROSS_CORRELATION,
-                                                 CUDNN_DATA_FLOAT), "describe");
+    dnn_ok(d, s,
+           cuda_lib.cudnnSetConvolution2dDescriptor(p->conv, s->padding, s->padding, s->stride,
+                                                    s->stride, s->dilation, s->dilation,
+                                                    CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
+           "describe");
     dnn_ok(d, s, cuda_lib.cudnnSetConvolutionMathType(p->conv, conv_math(d)), "describe");
 }
 
@@ -29,21 +32,28 @@ static void describe(Device *d, Conv *c) {
         !dnn_ok(d, s, cuda_lib.cudnnCreateFilterDescriptor(&c->w), "describe") ||
         !dnn_ok(d, s, cuda_lib.cudnnCreateActivationDescriptor(&c->activation), "describe"))
         return;
-    dnn_ok(d, s, cuda_lib.cudnnSetTensor4dDescriptor(c->x, nhwc, type, n, in_c, (int)s->in_h, (int)s->in_w),
-           "input");
-    dnn_ok(d, s, cuda_lib.cudnnSetTensor4dDescriptor(c->y, nhwc, type, n, out_c, (int)c->out_h, (int)c->out_w),
+    dnn_ok(
+        d, s,
+        cuda_lib.cudnnSetTensor4dDescriptor(c->x, nhwc, type, n, in_c, (int)s->in_h, (int)s->in_w),
+        "input");
+    dnn_ok(d, s,
+           cuda_lib.cudnnSetTensor4dDescriptor(c->y, nhwc, type, n, out_c, (int)c->out_h,
+                                               (int)c->out_w),
            "output");
     dnn_ok(d, s, cuda_lib.cudnnSetTensor4dDescriptor(c->bias, nhwc, type, 1, out_c, 1, 1), "bias");
-    dnn_ok(d, s, cuda_lib.cudnnSetFilter4dDescriptor(c->w, type, nhwc, out_c, in_c, k, k), "weights");
-    dnn_ok(d, s, cuda_lib.cudnnSetActivationDescriptor(
-                     c->activation, s->relu ? CUDNN_ACTIVATION_RELU : CUDNN_ACTIVATION_IDENTITY,
-                     CUDNN_NOT_PROPAGATE_NAN, 0), "activation");
+    dnn_ok(d, s, cuda_lib.cudnnSetFilter4dDescriptor(c->w, type, nhwc, out_c, in_c, k, k),
+           "weights");
+    dnn_ok(d, s,
+           cuda_lib.cudnnSetActivationDescriptor(
+               c->activation, s->relu ? CUDNN_ACTIVATION_RELU : CUDNN_ACTIVATION_IDENTITY,
+               CUDNN_NOT_PROPAGATE_NAN, 0),
+           "activation");
     for (int i = 0; i < PASSES && !d->failed; i++) describe_pass(d, s, &c->passes[i]);
 }
 
 // ---- the calls ----------------------------------------------------------------------------------
-// All with the workspace that was asked for when the algorithm was chosen, not with what has grown since:
-// the same call computes alike.
+// All with the workspace that was asked for when the algorithm was chosen, not with what has grown
+// since: the same call computes alike.
 
 cudnnStatus_t conv_run_forward(Device *d, const Conv *c, void *y, const void *x) {
     const Choice *a = &c->passes[FORWARD].choice;
@@ -53,17 +63,20 @@ cudnnStatus_t conv_run_forward(Device *d, const Conv *c, void *y, const void *x)
     }
     const float one = 1, zero = 0;
     return cuda_lib.cudnnConvolutionForward(cuda_of(d)->dnn, &one, c->x, x, c->w, c->packed,
-                                   c->passes[FORWARD].conv, (cudnnConvolutionFwdAlgo_t)a->algorithm,
-                                   cuda_of(d)->workspace, a->workspace, &zero, c->y, y);
+                                            c->passes[FORWARD].conv,
+                                            (cudnnConvolutionFwdAlgo_t)a->algorithm,
+                                            cuda_of(d)->workspace, a->workspace, &zero, c->y, y);
 }
 
-cudnnStatus_t conv_run_fused(Device *d, const Conv *c, void *y, const void *x, const void *residual) {
+cudnnStatus_t conv_run_fused(Device *d, const Conv *c, void *y, const void *x,
+                             const void *residual) {
     const Choice *a = &c->passes[FORWARD].choice;
     const float one = 1, zero = 0;
     return cuda_lib.cudnnConvolutionBiasActivationForward(
         cuda_of(d)->dnn, &one, c->x, x, c->w, c->packed, c->passes[FORWARD].conv,
         (cudnnConvolutionFwdAlgo_t)a->algorithm, cuda_of(d)->workspace, a->workspace,
-        residual ? &one : &zero, c->y, residual ? residual : y, c->bias, c->shift, c->activation, c->y, y);
+        residual ? &one : &zero, c->y, residual ? residual : y, c->bias, c->shift, c->activation,
+        c->y, y);
 }
 
 cudnnStatus_t conv_run_data(Device *d, const Conv *c, void *dx, const void *dz) {
@@ -73,10 +86,10 @@ cudnnStatus_t conv_run_data(Device *d, const Conv *c, void *dx, const void *dz) 
         return CUDNN_STATUS_SUCCESS;
     }
     const float one = 1, zero = 0;
-    return cuda_lib.cudnnConvolutionBackwardData(cuda_of(d)->dnn, &one, c->w, c->packed, c->y, dz,
-                                        c->passes[DATA].conv,
-                                        (cudnnConvolutionBwdDataAlgo_t)a->algorithm,
-                                        cuda_of(d)->workspace, a->workspace, &zero, c->x, dx);
+    return cuda_lib.cudnnConvolutionBackwardData(
+        cuda_of(d)->dnn, &one, c->w, c->packed, c->y, dz, c->passes[DATA].conv,
+        (cudnnConvolutionBwdDataAlgo_t)a->algorithm, cuda_of(d)->workspace, a->workspace, &zero,
+        c->x, dx);
 }
 
 cudnnStatus_t conv_run_filter(Device *d, const Conv *c, const void *x, const void *dz) {
@@ -86,10 +99,10 @@ cudnnStatus_t conv_run_filter(Device *d, const Conv *c, const void *x, const voi
         return CUDNN_STATUS_SUCCESS;
     }
     const float one = 1, zero = 0;
-    return cuda_lib.cudnnConvolutionBackwardFilter(cuda_of(d)->dnn, &one, c->x, x, c->y, dz,
-                                          c->passes[FILTER].conv,
-                                          (cudnnConvolutionBwdFilterAlgo_t)a->algorithm,
-                                          cuda_of(d)->workspace, a->workspace, &zero, c->w, c->dpacked);
+    return cuda_lib.cudnnConvolutionBackwardFilter(
+        cuda_of(d)->dnn, &one, c->x, x, c->y, dz, c->passes[FILTER].conv,
+        (cudnnConvolutionBwdFilterAlgo_t)a->algorithm, cuda_of(d)->workspace, a->workspace, &zero,
+        c->w, c->dpacked);
 }
 
 static void conv_free(Device *d, Conv *c) {
@@ -121,9 +134,11 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
     size_t size = dtype_size(c->type);
     if (spec.n * c->in_c * spec.in_h * spec.in_w > INT32_MAX ||
         spec.n * c->out_c * c->out_h * c->out_w > INT32_MAX) {
-        device_fail(d, "convolution of %ld images of %ldx%ld: more than 2^31 values, which cuDNN does not "
-                       "take; use a smaller --batch_size or --policy.resize_shape",
-                    (long)spec.n, (long)spec.in_h, (long)spec.in_w);
+        device_fail(
+            d,
+            "convolution of %ld images of %ldx%ld: more than 2^31 values, which cuDNN does not "
+            "take; use a smaller --batch_size or --policy.resize_shape",
+            (long)spec.n, (long)spec.in_h, (long)spec.in_w);
         mem_free(c);
         return NULL;
     }
@@ -174,11 +189,14 @@ template <typename T> static void pack(Device *d, Conv *c, Tensor w, Tensor scal
 static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) {
     if (!c) return;
     c->scale = scale;
-    if (c->type == DTYPE_BF16) pack<bf16>(d, c, w, scale, shift);
-    else pack<float>(d, c, w, scale, shift);
+    if (c->type == DTYPE_BF16)
+        pack<bf16>(d, c, w, scale, shift);
+    else
+        pack<float>(d, c, w, scale, shift);
 }
 
-// dw += scale * dpacked, back in (O, I, k, k). Row: an output channel; columns: (input channel, tap).
+// dw += scale * dpacked, back in (O, I, k, k). Row: an output channel; columns: (input channel,
+// tap).
 template <typename T> struct Unpack {
     float *dw;
     const T *dpacked;
@@ -220,7 +238,7 @@ template <typename T> struct Finish {
 };
 
 template <typename T> static void finish(Device *d, Conv *c, Tensor y, Tensor residual) {
-    Finish<T> f = {(T *)y.data, (const T *)residual.data, (const T *)c->shift, (uint32_t)c->out_c,
+    Finish<T> f = {(T *)y.data,  (const T *)residual.data, (const T *)c->shift, (uint32_t)c->out_c,
                    c->spec.relu, c->out_c % 4 == 0};
     for_quads(d, "conv_forward", f, c->spec.n * c->out_h * c->out_w, c->out_c);
 }
@@ -235,7 +253,8 @@ static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual
         if (status == CUDNN_STATUS_SUCCESS) return;
         conv_give_up_fused(d, c, status);
     }
-    if (!dnn_ok(d, &c->spec, conv_run_forward(d, c, y.data, x.data), conv_pass_name(FORWARD))) return;
+    if (!dnn_ok(d, &c->spec, conv_run_forward(d, c, y.data, x.data), conv_pass_name(FORWARD)))
+        return;
     BY_TYPE(y, finish<float>(d, c, y, residual), finish<bf16>(d, c, y, residual));
 }
 
@@ -249,8 +268,10 @@ static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, T
     }
     cuda_issued(d, conv_pass_name(FILTER), rows, c->out_c);
     dnn_ok(d, &c->spec, conv_run_filter(d, c, x.data, dz.data), conv_pass_name(FILTER));
-    if (c->type == DTYPE_BF16) unpack<bf16>(d, c, dw);
-    else unpack<float>(d, c, dw);
+    if (c->type == DTYPE_BF16)
+        unpack<bf16>(d, c, dw);
+    else
+        unpack<float>(d, c, dw);
 }
 
 void cuda_conv_ops(Device *d) {

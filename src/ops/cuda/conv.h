@@ -40,7 +40,8 @@ static inline bool conv_uses(const ConvSpec *s, int pass) {
 
 // conv.cu: the calls, each with its chosen algorithm.
 cudnnStatus_t conv_run_forward(Device *d, const Conv *c, void *y, const void *x);
-cudnnStatus_t conv_run_fused(Device *d, const Conv *c, void *y, const void *x, const void *residual);
+cudnnStatus_t conv_run_fused(Device *d, const Conv *c, void *y, const void *x,
+                             const void *residual);
 cudnnStatus_t conv_run_data(Device *d, const Conv *c, void *dx, const void *dz);
 cudnnStatus_t conv_run_filter(Device *d, const Conv *c, const void *x, const void *dz);
 

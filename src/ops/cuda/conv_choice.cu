@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of cuDNN's algorithms a convolution takes: by the library's heuristics, among those that give the
-// same bits every time, the first that runs. So the choice depends on shape, library and card alone, and a
-// run that is resumed goes on to the bit. TACT_LOG_CONV in the environment says what was chosen.
+// Which of cuDNN's algorithms a convolution takes: by the library's heuristics, among those that
+// give the same bits every time, the first that runs. So the choice depends on shape, library and
+// card alone, and a run that is resumed goes on to the bit. TACT_LOG_CONV in the environment says
+// what was chosen.
 #include "ops/cuda/conv.h"
 
 extern "C" {
@@ -32,8 +33,9 @@ const char *conv_pass_name(int pass) {
 }
 
 static const char *shape_text(const Device *d, const ConvSpec *s, char *text, size_t size) {
-    snprintf(text, size, "%ld x %ldx%ldx%ld -> %ld, kernel %d, stride %d, padding %d, %s", (long)s->n,
-             (long)s->in_c, (long)s->in_h, (long)s->in_w, (long)s->out_c, s->kernel, s->stride, s->padding,
+    snprintf(text, size, "%ld x %ldx%ldx%ld -> %ld, kernel %d, stride %d, padding %d, %s",
+             (long)s->n, (long)s->in_c, (long)s->in_h, (long)s->in_w, (long)s->out_c, s->kernel,
+             s->stride, s->padding,
              d->precision == PRECISION_BFLOAT16 ? "bfloat16"
              : d->precision == PRECISION_TF32   ? "tf32"
                                                 : "float32");
@@ -66,21 +68,25 @@ typedef struct Candidates {
 } Candidates;
 
 // Takes over those that may be used: they repeat their bits, fit, and keep the precision. float32's
-// descriptor says FMA, and stays so whatever the list calls it; what needs tensor cores is not for it.
+// descriptor says FMA, and stays so whatever the list calls it; what needs tensor cores is not for
+// it.
 template <typename Perf> static void take(Device *d, Candidates *to, const Perf *found, int n) {
     bool whole = d->precision == PRECISION_FLOAT32;
     for (int i = 0; i < n && to->n < MAX_ALGORITHMS; i++) {
         cudnnMathType_t math = found[i].mathType;
         if (found[i].status != CUDNN_STATUS_SUCCESS || found[i].memory > workspace_limit ||
-            found[i].determinism != CUDNN_DETERMINISTIC || math == CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION ||
+            found[i].determinism != CUDNN_DETERMINISTIC ||
+            math == CUDNN_TENSOR_OP_MATH_ALLOW_CONVERSION ||
             (whole && math == CUDNN_TENSOR_OP_MATH))
             continue;
-        to->list[to->n++] = Choice{(int)found[i].algo, whole ? CUDNN_FMA_MATH : math, found[i].memory};
+        to->list[to->n++] =
+            Choice{(int)found[i].algo, whole ? CUDNN_FMA_MATH : math, found[i].memory};
     }
 }
 
-// By cuDNN's heuristics, the fastest first: no clock, so that every run takes the same. Behind them the
-// deterministic ones that cuDNN documents for NHWC, should the heuristics have nothing that runs.
+// By cuDNN's heuristics, the fastest first: no clock, so that every run takes the same. Behind them
+// the deterministic ones that cuDNN documents for NHWC, should the heuristics have nothing that
+// runs.
 static Candidates propose(Device *d, const Conv *c, int pass) {
     cudnnHandle_t dnn = cuda_of(d)->dnn;
     cudnnConvolutionDescriptor_t conv = c->passes[pass].conv;
@@ -88,21 +94,22 @@ static Candidates propose(Device *d, const Conv *c, int pass) {
     int n = 0;
     if (pass == FORWARD) {
         cudnnConvolutionFwdAlgoPerf_t found[MAX_FOUND];
-        if (cuda_lib.cudnnGetConvolutionForwardAlgorithm_v7(dnn, c->x, c->w, conv, c->y, MAX_FOUND, &n, found) ==
-            CUDNN_STATUS_SUCCESS)
+        if (cuda_lib.cudnnGetConvolutionForwardAlgorithm_v7(dnn, c->x, c->w, conv, c->y, MAX_FOUND,
+                                                            &n, found) == CUDNN_STATUS_SUCCESS)
             take(d, &all, found, n);
-        all.list[all.n++] = Choice{CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, conv_math(d), 0};
+        all.list[all.n++] =
+            Choice{CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, conv_math(d), 0};
         all.list[all.n++] = Choice{CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM, conv_math(d), 0};
     } else if (pass == DATA) {
         cudnnConvolutionBwdDataAlgoPerf_t found[MAX_FOUND];
-        if (cuda_lib.cudnnGetConvolutionBackwardDataAlgorithm_v7(dnn, c->w, c->y, conv, c->x, MAX_FOUND, &n,
-                                                        found) == CUDNN_STATUS_SUCCESS)
+        if (cuda_lib.cudnnGetConvolutionBackwardDataAlgorithm_v7(
+                dnn, c->w, c->y, conv, c->x, MAX_FOUND, &n, found) == CUDNN_STATUS_SUCCESS)
             take(d, &all, found, n);
         all.list[all.n++] = Choice{CUDNN_CONVOLUTION_BWD_DATA_ALGO_1, conv_math(d), 0};
     } else {
         cudnnConvolutionBwdFilterAlgoPerf_t found[MAX_FOUND];
-        if (cuda_lib.cudnnGetConvolutionBackwardFilterAlgorithm_v7(dnn, c->x, c->y, conv, c->w, MAX_FOUND, &n,
-                                                          found) == CUDNN_STATUS_SUCCESS)
+        if (cuda_lib.cudnnGetConvolutionBackwardFilterAlgorithm_v7(
+                dnn, c->x, c->y, conv, c->w, MAX_FOUND, &n, found) == CUDNN_STATUS_SUCCESS)
             take(d, &all, found, n);
         all.list[all.n++] = Choice{CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1, conv_math(d), 0};
     }
@@ -110,12 +117,13 @@ static Candidates propose(Device *d, const Conv *c, int pass) {
 }
 
 // What an algorithm needs with the arithmetic that the descriptor has now.
-static cudnnStatus_t workspace_of(Device *d, const Conv *c, int pass, int algorithm, size_t *bytes) {
+static cudnnStatus_t workspace_of(Device *d, const Conv *c, int pass, int algorithm,
+                                  size_t *bytes) {
     cudnnHandle_t dnn = cuda_of(d)->dnn;
     cudnnConvolutionDescriptor_t conv = c->passes[pass].conv;
     if (pass == FORWARD)
-        return cuda_lib.cudnnGetConvolutionForwardWorkspaceSize(dnn, c->x, c->w, conv, c->y,
-                                                       (cudnnConvolutionFwdAlgo_t)algorithm, bytes);
+        return cuda_lib.cudnnGetConvolutionForwardWorkspaceSize(
+            dnn, c->x, c->w, conv, c->y, (cudnnConvolutionFwdAlgo_t)algorithm, bytes);
     if (pass == DATA)
         return cuda_lib.cudnnGetConvolutionBackwardDataWorkspaceSize(
             dnn, c->w, c->y, conv, c->x, (cudnnConvolutionBwdDataAlgo_t)algorithm, bytes);
@@ -150,9 +158,10 @@ static void tell_own(Device *d, const ConvSpec *s, cudnnStatus_t status, const c
     if (cuda_of(d)->told_conv) return;
     cuda_of(d)->told_conv = true;
     char text[256];
-    log_warn("cuda: %s (%s): cuDNN has no algorithm that runs, repeats its bits and keeps the precision (%s); "
-             "tact computes it itself, which is slow (TACT_LOG_CONV=1 lists all: algorithm -1)", pass, shape_text(d, s, text, sizeof text),
-             cuda_lib.cudnnGetErrorString(status));
+    log_warn("cuda: %s (%s): cuDNN has no algorithm that runs, repeats its bits and keeps the "
+             "precision (%s); "
+             "tact computes it itself, which is slow (TACT_LOG_CONV=1 lists all: algorithm -1)",
+             pass, shape_text(d, s, text, sizeof text), cuda_lib.cudnnGetErrorString(status));
 }
 
 // The first candidate that runs; where none does, our own kernels.
@@ -161,7 +170,8 @@ static void choose(Device *d, Conv *c, int pass, Trial t) {
     cudnnStatus_t status = CUDNN_STATUS_NOT_SUPPORTED;
     for (int i = 0; i < all.n && !d->failed; i++) {
         status = try_once(d, c, pass, all.list[i], t);
-        cudaError_t launched = cudaGetLastError(); // a refusal is not to be blamed on a later launch
+        cudaError_t launched =
+            cudaGetLastError(); // a refusal is not to be blamed on a later launch
         if (status != CUDNN_STATUS_SUCCESS || launched != cudaSuccess) continue;
         cuda_issued(d, pass_names[pass], c->spec.n * c->out_h * c->out_w, c->out_c);
         cuda_ok(d, cudaStreamSynchronize(cuda_stream(d)), "trying a convolution");
@@ -175,8 +185,8 @@ static void choose(Device *d, Conv *c, int pass, Trial t) {
 // Without an activation cuDNN fuses the bias with one algorithm only.
 static bool may_fuse(const Conv *c) {
     if (c->passes[FORWARD].choice.algorithm == OWN_KERNEL) return false;
-    return c->spec.relu || c->passes[FORWARD].choice.algorithm ==
-                               CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
+    return c->spec.relu ||
+           c->passes[FORWARD].choice.algorithm == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
 }
 
 // Said once for each device.
@@ -184,8 +194,10 @@ static void tell_unfused(Device *d, const ConvSpec *s, cudnnStatus_t status) {
     if (cuda_of(d)->told_fused) return;
     cuda_of(d)->told_fused = true;
     char text[256];
-    log_info("cuda: cuDNN refuses bias and activation with the convolution (%s): %s; tact does them in a pass "
-             "of its own", shape_text(d, s, text, sizeof text), cuda_lib.cudnnGetErrorString(status));
+    log_info("cuda: cuDNN refuses bias and activation with the convolution (%s): %s; tact does "
+             "them in a pass "
+             "of its own",
+             shape_text(d, s, text, sizeof text), cuda_lib.cudnnGetErrorString(status));
 }
 
 static void try_fused(Device *d, Conv *c, Trial t) {
@@ -220,10 +232,11 @@ static void log_choice(Device *d, const Conv *c) {
     char shape[256];
     const Choice *f = &c->passes[FORWARD].choice, *g = &c->passes[DATA].choice,
                  *w = &c->passes[FILTER].choice;
-    log_info("conv %s: forward %d (math %d, %zu kB%s), data %d (math %d, %zu kB), filter %d (math %d, %zu kB)",
-             shape_text(d, &c->spec, shape, sizeof shape), f->algorithm, (int)f->math, f->workspace / 1024,
-             c->fused ? ", fused" : "", g->algorithm, (int)g->math, g->workspace / 1024, w->algorithm,
-             (int)w->math, w->workspace / 1024);
+    log_info("conv %s: forward %d (math %d, %zu kB%s), data %d (math %d, %zu kB), filter %d (math "
+             "%d, %zu kB)",
+             shape_text(d, &c->spec, shape, sizeof shape), f->algorithm, (int)f->math,
+             f->workspace / 1024, c->fused ? ", fused" : "", g->algorithm, (int)g->math,
+             g->workspace / 1024, w->algorithm, (int)w->math, w->workspace / 1024);
 }
 
 static ConvChoice *known_choice(Device *d, const ConvSpec *spec) {
@@ -239,7 +252,8 @@ static void take_over(Device *d, Conv *c, const ConvChoice *known) {
     for (int i = 0; i < PASSES; i++) {
         c->passes[i].choice = known->choices[i];
         if (!conv_uses(&c->spec, i)) continue;
-        dnn_ok(d, &c->spec, cuda_lib.cudnnSetConvolutionMathType(c->passes[i].conv, known->choices[i].math),
+        dnn_ok(d, &c->spec,
+               cuda_lib.cudnnSetConvolutionMathType(c->passes[i].conv, known->choices[i].math),
                "arithmetic");
         cuda_workspace(d, known->choices[i].workspace);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolutions in plain kernels, for a pass of which cuDNN has no algorithm that repeats its bits and keeps
-// the precision: right and slow. Sums are float32, in one order. Images and filters as stored (NHWC, and
-// (O, k, k, I)); a thread has four channels of a pixel, or of a tap.
+// Convolutions in plain kernels, for a pass of which cuDNN has no algorithm that repeats its bits
+// and keeps the precision: right and slow. Sums are float32, in one order. Images and filters as
+// stored (NHWC, and (O, k, k, I)); a thread has four channels of a pixel, or of a tap.
 #include "ops/cuda/conv.h"
 
 struct ConvShape {
@@ -11,9 +11,9 @@ struct ConvShape {
 
 static ConvShape shape_of(const Conv *c) {
     const ConvSpec *s = &c->spec;
-    ConvShape shape = {(int)s->in_h,   (int)s->in_w, (int)c->out_h, (int)c->out_w,
-                       (int)s->n,      s->kernel,    s->stride,     s->padding,
-                       s->dilation,    (uint32_t)c->in_c, (uint32_t)c->out_c};
+    ConvShape shape = {(int)s->in_h, (int)s->in_w,      (int)c->out_h,     (int)c->out_w,
+                       (int)s->n,    s->kernel,         s->stride,         s->padding,
+                       s->dilation,  (uint32_t)c->in_c, (uint32_t)c->out_c};
     return shape;
 }
 
@@ -33,8 +33,9 @@ template <typename T> struct OwnForward {
             const T *from = x + ((image * s.in_h + iy) * s.in_w + ix) * s.in_c;
             for (uint32_t i = 0; i < s.in_c; i++)
                 for (int k = 0; k < n; k++)
-                    sum.v[k] += to_float(from[i]) *
-                                to_float(w[((uint64_t)(c + k) * s.kernel * s.kernel + tap) * s.in_c + i]);
+                    sum.v[k] +=
+                        to_float(from[i]) *
+                        to_float(w[((uint64_t)(c + k) * s.kernel * s.kernel + tap) * s.in_c + i]);
         }
         store_quad(y + (uint64_t)pixel * s.out_c + c, sum, n, false);
     }
@@ -97,8 +98,8 @@ template <typename T> static void forward(Device *d, const Conv *c, void *y, con
 
 template <typename T> static void data(Device *d, const Conv *c, void *dx, const void *dz) {
     OwnData<T> f = {(T *)dx, (const T *)dz, (const T *)c->packed, shape_of(c)};
-    for_quads(d, "own convolution, gradient of its input", f, c->spec.n * c->spec.in_h * c->spec.in_w,
-              c->in_c);
+    for_quads(d, "own convolution, gradient of its input", f,
+              c->spec.n * c->spec.in_h * c->spec.in_w, c->in_c);
 }
 
 template <typename T> static void filter(Device *d, const Conv *c, const void *x, const void *dz) {
@@ -108,16 +109,22 @@ template <typename T> static void filter(Device *d, const Conv *c, const void *x
 }
 
 void conv_own_forward(Device *d, const Conv *c, void *y, const void *x) {
-    if (c->type == DTYPE_BF16) forward<bf16>(d, c, y, x);
-    else forward<float>(d, c, y, x);
+    if (c->type == DTYPE_BF16)
+        forward<bf16>(d, c, y, x);
+    else
+        forward<float>(d, c, y, x);
 }
 
 void conv_own_data(Device *d, const Conv *c, void *dx, const void *dz) {
-    if (c->type == DTYPE_BF16) data<bf16>(d, c, dx, dz);
-    else data<float>(d, c, dx, dz);
+    if (c->type == DTYPE_BF16)
+        data<bf16>(d, c, dx, dz);
+    else
+        data<float>(d, c, dx, dz);
 }
 
 void conv_own_filter(Device *d, const Conv *c, const void *x, const void *dz) {
-    if (c->type == DTYPE_BF16) filter<bf16>(d, c, x, dz);
-    else filter<float>(d, c, x, dz);
+    if (c->type == DTYPE_BF16)
+        filter<bf16>(d, c, x, dz);
+    else
+        filter<float>(d, c, x, dz);
 }

@@ -16,7 +16,9 @@ struct Record {
 // ---- failures -----------------------------------------------------------------------------------
 
 static const char *type_name(const Device *d) {
-    return d->precision == PRECISION_FLOAT32 ? "float32" : d->precision == PRECISION_TF32 ? "tf32" : "bfloat16";
+    return d->precision == PRECISION_FLOAT32 ? "float32"
+           : d->precision == PRECISION_TF32  ? "tf32"
+                                             : "bfloat16";
 }
 
 void cuda_issued(Device *d, const char *op, int64_t rows, int64_t cols) {
@@ -36,8 +38,8 @@ static void list_issued(Device *d, char *text, size_t size) {
         const Issued *op = &c->issued[(c->n_issued - 1 - i) % LAST_OPS];
         if (i == 0) used += (size_t)snprintf(text, size, "; issued last, in %s:", type_name(d));
         if (used < size)
-            used += (size_t)snprintf(text + used, size - used, "%s %s %ld x %ld", i ? "," : "", op->op,
-                                     (long)op->rows, (long)op->cols);
+            used += (size_t)snprintf(text + used, size - used, "%s %s %ld x %ld", i ? "," : "",
+                                     op->op, (long)op->rows, (long)op->cols);
     }
 }
 
@@ -45,8 +47,8 @@ bool cuda_ok(Device *d, cudaError_t status, const char *what) {
     if (status == cudaSuccess) return true;
     char issued[256];
     list_issued(d, issued, sizeof issued);
-    device_fail(d, "cuda: %s: %s (%s)%s", what, cudaGetErrorString(status), cudaGetErrorName(status),
-                issued);
+    device_fail(d, "cuda: %s: %s (%s)%s", what, cudaGetErrorString(status),
+                cudaGetErrorName(status), issued);
     cudaGetLastError(); // told; a later launch is not to be blamed for it
     return false;
 }
@@ -83,8 +85,9 @@ static bool take_memory(Device *d, void **p, size_t bytes) {
     *p = NULL;
     if (status != cudaErrorMemoryAllocation) return cuda_ok(d, status, "memory");
     cudaGetLastError(); // the failure is told; later calls are not to see it
-    device_fail(d, "%s: out of memory: %.0f MiB more are needed, %.0f MiB are free; use a smaller "
-                   "--batch_size or --policy.resize_shape, or --policy.dtype=bfloat16",
+    device_fail(d,
+                "%s: out of memory: %.0f MiB more are needed, %.0f MiB are free; use a smaller "
+                "--batch_size or --policy.resize_shape, or --policy.dtype=bfloat16",
                 d->description, (double)bytes / (1 << 20), (double)cuda_memory_free(d) / (1 << 20));
     return false;
 }
@@ -135,8 +138,9 @@ bool cuda_workspace(Device *d, size_t bytes) {
 
 bool cuda_shared_memory(Device *d, const void *kernel, size_t bytes) {
     cuda_attach(d); // the permission is the card's
-    return cuda_ok(d, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                           (int)bytes), "shared memory");
+    return cuda_ok(
+        d, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),
+        "shared memory");
 }
 
 // ---- copies -------------------------------------------------------------------------------------
@@ -164,8 +168,8 @@ static void cuda_synchronize(Device *d) {
 static void cuda_pin(Device *d, void *host, size_t bytes, bool pinned) {
     cuda_attach(d);
     // Page-locking may be refused (limits of the system); copies are then slower, and still right.
-    cudaError_t status = pinned ? cudaHostRegister(host, bytes, cudaHostRegisterDefault)
-                                : cudaHostUnregister(host);
+    cudaError_t status =
+        pinned ? cudaHostRegister(host, bytes, cudaHostRegisterDefault) : cudaHostUnregister(host);
     if (status != cudaSuccess) cudaGetLastError();
 }
 
@@ -196,7 +200,8 @@ static void cuda_stage(Device *d, void *target, const void *host, size_t bytes) 
     cuda_ok(d, cudaMemcpyAsync(s->twin, host, bytes, cudaMemcpyHostToDevice, c->copies), "stage");
     cuda_ok(d, cudaEventRecord(s->arrived, c->copies), "stage");
     cuda_ok(d, cudaStreamWaitEvent(c->stream, s->arrived, 0), "stage");
-    cuda_ok(d, cudaMemcpyAsync(target, s->twin, bytes, cudaMemcpyDeviceToDevice, c->stream), "stage");
+    cuda_ok(d, cudaMemcpyAsync(target, s->twin, bytes, cudaMemcpyDeviceToDevice, c->stream),
+            "stage");
     cuda_ok(d, cudaEventRecord(s->consumed, c->stream), "stage");
 }
 
@@ -208,8 +213,10 @@ static void cuda_staged(Device *d) {
 static void cuda_download_begin(Device *d, int slot, const void *from, size_t bytes) {
     Cuda *c = cuda_of(d);
     if (d->failed) return;
-    cuda_ok(d, cudaMemcpyAsync(c->slots + slot * DOWNLOAD_BYTES, from, bytes, cudaMemcpyDeviceToHost,
-                               cuda_stream(d)), "copy from the card");
+    cuda_ok(d,
+            cudaMemcpyAsync(c->slots + slot * DOWNLOAD_BYTES, from, bytes, cudaMemcpyDeviceToHost,
+                            cuda_stream(d)),
+            "copy from the card");
     cuda_ok(d, cudaEventRecord(c->downloaded[slot], c->stream), "copy from the card");
 }
 

@@ -27,8 +27,8 @@ static bool load_all(const char *, Error *) {
 
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
-// cuBLAS goes by the toolkit's number, cuDNN by its own. A library of another major number has another
-// interface, and so another name.
+// cuBLAS goes by the toolkit's number, cuDNN by its own. A library of another major number has
+// another interface, and so another name.
 #define CUDA_NUMBER TEXT(CUBLAS_VER_MAJOR)
 #ifndef BLAS_NAME // tests look for files that no machine has
 #define BLAS_NAME "libcublasLt.so." CUDA_NUMBER
@@ -45,13 +45,20 @@ typedef struct Search {
 static bool try_file(Search *s, const char *path) {
     s->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     const char *why = s->handle ? NULL : dlerror();
-    if (why && strchr(path, '/') && !s->refusal[0]) snprintf(s->refusal, sizeof s->refusal, "%s", why);
+    // By its bare name it may not be there at all; what is there may lack a library of its own.
+    bool absent = why && strncmp(why, path, strlen(path)) == 0 && strstr(why, "cannot open shared");
+    if (why && !absent && !s->refusal[0]) snprintf(s->refusal, sizeof s->refusal, "%s", why);
     return s->handle != NULL;
 }
 
-// Where the file lies below a folder of its own, a toolkit, a Python environment or its site-packages.
-static const char *const below[] = {"", "lib64/", "lib/", "targets/*-linux/lib/",
-                                    "nvidia/cudnn/lib/", "nvidia/cu" CUDA_NUMBER "/lib/",
+// Where the file lies below a folder of its own, a toolkit, a Python environment or its
+// site-packages.
+static const char *const below[] = {"",
+                                    "lib64/",
+                                    "lib/",
+                                    "targets/*-linux/lib/",
+                                    "nvidia/cudnn/lib/",
+                                    "nvidia/cu" CUDA_NUMBER "/lib/",
                                     "nvidia/cublas/lib/",
                                     "lib/python3*/site-packages/nvidia/cudnn/lib/",
                                     "lib/python3*/site-packages/nvidia/cu" CUDA_NUMBER "/lib/",
@@ -60,7 +67,7 @@ static const char *const below[] = {"", "lib64/", "lib/", "targets/*-linux/lib/"
 static bool try_folder(Search *s, const char *folder, size_t length) {
     char pattern[1024], escaped[768];
     size_t n = 0;
-    for (size_t i = 0; i < length && n + 2 < sizeof escaped; i++) { // the folder's name is no pattern
+    for (size_t i = 0; i < length && n + 2 < sizeof escaped; i++) { // its name is no pattern
         if (strchr("*?[]\\", folder[i])) escaped[n++] = '\\';
         escaped[n++] = folder[i];
     }
@@ -87,29 +94,34 @@ static bool try_variable(Search *s, const char *variable) {
 }
 
 static bool find(Search *s) {
-    // What the process has already, PyTorch's say: cuDNN is many files, which two copies would mix up.
+    // What the process has already, PyTorch's say: cuDNN is many files, which two copies would mix
+    // up.
     s->handle = dlopen(s->name, RTLD_NOW | RTLD_NOLOAD);
     if (s->handle) return true;
-    return try_variable(s, "TACT_CUDA_PATH") || try_file(s, s->name) || try_variable(s, "CUDA_HOME") ||
-           try_variable(s, "CUDA_PATH") || try_folder(s, "/usr/local/cuda", strlen("/usr/local/cuda")) ||
+    return try_variable(s, "TACT_CUDA_PATH") || try_file(s, s->name) ||
+           try_variable(s, "CUDA_HOME") || try_variable(s, "CUDA_PATH") ||
+           try_folder(s, "/usr/local/cuda", strlen("/usr/local/cuda")) ||
            try_variable(s, "VIRTUAL_ENV") || try_variable(s, "CONDA_PREFIX");
 }
 
 static bool missing(const Search *s, const char *library, const char *option, Error *err) {
     const char *path = getenv("TACT_CUDA_PATH");
     if (s->refusal[0])
-        return fail(err, "%s: %s cannot be loaded: %s; repair it, or name the folder of another %s in "
-                         "TACT_CUDA_PATH, or use --policy.device=cpu",
+        return fail(err,
+                    "%s: %s cannot be loaded: %s; repair it, or name the folder of another %s in "
+                    "TACT_CUDA_PATH, or use --policy.device=cpu",
                     option, library, s->refusal, s->name);
-    return fail(err, "%s: %s (%s) was not found in TACT_CUDA_PATH (%.300s), the loader's path, CUDA_HOME, "
-                     "/usr/local/cuda and the active Python environment; `pip install nvidia-%s` in "
-                     "an environment and name its folder in TACT_CUDA_PATH, or install it with the CUDA "
-                     "toolkit's packages (apt: %s), or use --policy.device=cpu",
-                option, library, s->name, path && *path ? path : "not set",
-                s->name == dnn_name ? "cudnn-cu" CUDA_NUMBER
-                                    : (CUDA_NUMBER[1] >= '3' ? "cublas" : "cublas-cu" CUDA_NUMBER),
-                s->name == dnn_name ? "cudnn" TEXT(CUDNN_MAJOR) "-cuda-" CUDA_NUMBER
-                                    : "libcublas-" CUDA_NUMBER "-0");
+    return fail(
+        err,
+        "%s: %s (%s) was not found in TACT_CUDA_PATH (%.300s), the loader's path, CUDA_HOME, "
+        "/usr/local/cuda and the active Python environment; `pip install nvidia-%s` in "
+        "an environment and name its folder in TACT_CUDA_PATH, or install it with the CUDA "
+        "toolkit's packages (apt: %s), or use --policy.device=cpu",
+        option, library, s->name, path && *path ? path : "not set",
+        s->name == dnn_name ? "cudnn-cu" CUDA_NUMBER
+                            : (CUDA_NUMBER[1] >= '3' ? "cublas" : "cublas-cu" CUDA_NUMBER),
+        s->name == dnn_name ? "cudnn" TEXT(CUDNN_MAJOR) "-cuda-" CUDA_NUMBER
+                            : "libcublas-" CUDA_NUMBER "-0");
 }
 
 static void path_of(void *function, char *path, size_t size) {
@@ -122,13 +134,15 @@ template <typename F> static bool take(const Search *s, F *to, const char *name,
     void *at = dlsym(s->handle, name);
     memcpy(to, &at, sizeof at);
     if (at) return true;
-    return fail(err, "%s has no %s: it is older than the version that this build of tact needs, or a part "
-                     "of it is missing; install another (TACT_CUDA_PATH names folders to look in)",
-                s->name, name);
+    return fail(
+        err,
+        "%s has no %s: it is older than the version that this build of tact needs, or a part "
+        "of it is missing; install another (TACT_CUDA_PATH names folders to look in)",
+        s->name, name);
 }
 
-// cuDNN asks the loader for these by name. Beside a cuBLASLt outside of the loader's path they are found
-// by nobody else; those that are missing are no loss yet.
+// cuDNN asks the loader for these by name. Beside a cuBLASLt outside of the loader's path they are
+// found by nobody else; those that are missing are no loss yet.
 static void load_beside(const char *blas_path) {
     static const char *const names[] = {"libcublas.so." CUDA_NUMBER, "libnvrtc.so." CUDA_NUMBER,
                                         "libnvrtc.so.11.2"};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// cuBLASLt and cuDNN, looked for when a card is opened and not when the program starts: people have them
-// in a toolkit's folder, in the loader's path or in a Python environment. Each function that is used is
-// a member of one table and is called through it. No CUDA compiler is needed to read this.
+// cuBLASLt and cuDNN, looked for when a card is opened and not when the program starts: people have
+// them in a toolkit's folder, in the loader's path or in a Python environment. Each function that
+// is used is a member of one table and is called through it. No CUDA compiler is needed to read
+// this.
 #ifndef TACT_OPS_CUDA_LIBRARIES_H
 #define TACT_OPS_CUDA_LIBRARIES_H
 
@@ -76,8 +77,9 @@ struct CudaLibraries {
 // Filled by cuda_libraries_load, and read after it has returned true.
 extern CudaLibraries cuda_lib;
 
-// Finds and loads both, once for the process; they are never unloaded. False: one sentence that names what
-// was looked for, where, and what to install. `option` begins it: the flag that asked for a card.
+// Finds and loads both, once for the process; they are never unloaded. False: one sentence that
+// names what was looked for, where, and what to install. `option` begins it: the flag that asked
+// for a card.
 CHECKED bool cuda_libraries_load(const char *option, Error *err);
 
 #endif

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix products through cuBLASLt, with a bias as its epilogue. A product is planned when its shape is
-// first met. What cuBLASLt refuses, then or when it runs, is done in the next best way, and said once
-// for each device: the bias in a pass of our own, and at last the whole product, slowly.
+// Matrix products through cuBLASLt, with a bias as its epilogue. A product is planned when its
+// shape is first met. What cuBLASLt refuses, then or when it runs, is done in the next best way,
+// and said once for each device: the bias in a pass of our own, and at last the whole product,
+// slowly.
 //
-// Which algorithm is taken depends on shapes, alignments, library and card alone: heuristics, no clock.
+// Which algorithm is taken depends on shapes, alignments, library and card alone: heuristics, no
+// clock.
 #include "ops/cuda/cuda.h"
 
 extern "C" {
@@ -64,21 +66,24 @@ static uint32_t alignment_of(const void *p) {
 }
 
 // cuBLAS counts columns first: a row-major (rows, cols) matrix is its column-major (cols, rows).
-static bool make_layout(Matmul *p, cublasLtMatrixLayout_t *out, int type, int64_t rows, int64_t cols,
-                        int64_t ld, int64_t stride) {
-    if (!blas_ok(p, cuda_lib.cublasLtMatrixLayoutCreate(out, (cudaDataType_t)type, (uint64_t)cols, (uint64_t)rows,
-                                               ld)))
+static bool make_layout(Matmul *p, cublasLtMatrixLayout_t *out, int type, int64_t rows,
+                        int64_t cols, int64_t ld, int64_t stride) {
+    if (!blas_ok(p, cuda_lib.cublasLtMatrixLayoutCreate(out, (cudaDataType_t)type, (uint64_t)cols,
+                                                        (uint64_t)rows, ld)))
         return false;
     int32_t batch = (int32_t)p->key.batch;
     if (batch == 1) return true;
-    return blas_ok(p, cuda_lib.cublasLtMatrixLayoutSetAttribute(*out, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch,
-                                                       sizeof batch)) &&
-           blas_ok(p, cuda_lib.cublasLtMatrixLayoutSetAttribute(
-                          *out, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof stride));
+    return blas_ok(p, cuda_lib.cublasLtMatrixLayoutSetAttribute(
+                          *out, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch, sizeof batch)) &&
+           blas_ok(p,
+                   cuda_lib.cublasLtMatrixLayoutSetAttribute(
+                       *out, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof stride));
 }
 
-template <typename T> static bool set(Matmul *p, cublasLtMatmulDescAttributes_t attribute, T value) {
-    return blas_ok(p, cuda_lib.cublasLtMatmulDescSetAttribute(p->desc, attribute, &value, sizeof value));
+template <typename T>
+static bool set(Matmul *p, cublasLtMatmulDescAttributes_t attribute, T value) {
+    return blas_ok(
+        p, cuda_lib.cublasLtMatmulDescSetAttribute(p->desc, attribute, &value, sizeof value));
 }
 
 // D^T = op(B)^T op(A)^T: the factors change places, and each keeps its transposition.
@@ -94,8 +99,8 @@ static bool make_desc(Device *d, Matmul *p) {
 
 static bool want(Matmul *p, cublasLtMatmulPreference_t preference,
                  cublasLtMatmulPreferenceAttributes_t attribute, uint32_t alignment) {
-    return blas_ok(p, cuda_lib.cublasLtMatmulPreferenceSetAttribute(preference, attribute, &alignment,
-                                                           sizeof alignment));
+    return blas_ok(p, cuda_lib.cublasLtMatmulPreferenceSetAttribute(preference, attribute,
+                                                                    &alignment, sizeof alignment));
 }
 
 // Fills in the algorithms; none where cuBLASLt has none, which is no failure yet.
@@ -107,14 +112,16 @@ static void list_algorithms(Device *d, Matmul *p) {
     uint64_t bytes = CUDA_MATMUL_WORKSPACE;
     p->n_algorithms = p->next = 0;
     if (!blas_ok(p, cuda_lib.cublasLtMatmulPreferenceCreate(&preference))) return;
-    if (blas_ok(p, cuda_lib.cublasLtMatmulPreferenceSetAttribute(
-                       preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof bytes)) &&
+    if (blas_ok(p,
+                cuda_lib.cublasLtMatmulPreferenceSetAttribute(
+                    preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof bytes)) &&
         want(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, k->align_b) &&
         want(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, k->align_a) &&
         want(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, k->align_d) &&
         want(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, k->align_d) &&
-        blas_ok(p, cuda_lib.cublasLtMatmulAlgoGetHeuristic(cuda_of(d)->blas, p->desc, p->b, p->a, p->d, p->d,
-                                                  preference, MAX_ALGORITHMS, found, &n)))
+        blas_ok(p, cuda_lib.cublasLtMatmulAlgoGetHeuristic(cuda_of(d)->blas, p->desc, p->b, p->a,
+                                                           p->d, p->d, preference, MAX_ALGORITHMS,
+                                                           found, &n)))
         for (int i = 0; i < n; i++)
             if (blas_ok(p, found[i].state) && found[i].workspaceSize <= bytes)
                 p->algorithms[p->n_algorithms++] = found[i].algo;
@@ -126,7 +133,8 @@ static bool describe(Device *d, Matmul *p) {
     int64_t a_rows = k->trans_a ? k->k : k->m, a_cols = k->trans_a ? k->m : k->k;
     int64_t b_rows = k->trans_b ? k->n : k->k, b_cols = k->trans_b ? k->k : k->n;
     p->refusal = CUBLAS_STATUS_NOT_SUPPORTED; // should the heuristics have nothing and not say why
-    return make_desc(d, p) && make_layout(p, &p->a, k->type_ab, a_rows, a_cols, k->lda, k->stride_a) &&
+    return make_desc(d, p) &&
+           make_layout(p, &p->a, k->type_ab, a_rows, a_cols, k->lda, k->stride_a) &&
            make_layout(p, &p->b, k->type_ab, b_rows, b_cols, k->ldb, k->stride_b) &&
            make_layout(p, &p->d, k->type_d, k->m, k->n, k->ldd, k->stride_d);
 }
@@ -155,7 +163,8 @@ static Matmul *plan_for(Device *d, const MatmulKey *key, const void *bias) {
     return p;
 }
 
-// ---- what cuBLASLt does not do --------------------------------------------------------------------
+// ---- what cuBLASLt does not do
+// --------------------------------------------------------------------
 
 template <typename U> struct AddBias {
     U *d;
@@ -200,21 +209,27 @@ template <typename T, typename U> struct Product {
     }
 };
 
-template <typename T, typename U> static void own_product(Device *d, const MatmulKey *k, Operands o) {
+template <typename T, typename U>
+static void own_product(Device *d, const MatmulKey *k, Operands o) {
     Product<T, U> f = {(const T *)o.a, (const T *)o.b, (U *)o.d, *k, o.beta};
     for_quads(d, "matrix product", f, k->batch * k->m, k->n);
 }
 
 static void add_own_bias(Device *d, const MatmulKey *k, Operands o) {
     if (!o.bias) return;
-    if (k->type_d == CUDA_R_32F) add_bias<float>(d, k, o);
-    else add_bias<bf16>(d, k, o);
+    if (k->type_d == CUDA_R_32F)
+        add_bias<float>(d, k, o);
+    else
+        add_bias<bf16>(d, k, o);
 }
 
 static void own_everything(Device *d, const MatmulKey *k, Operands o) {
-    if (k->type_ab == CUDA_R_32F) own_product<float, float>(d, k, o);
-    else if (k->type_d == CUDA_R_32F) own_product<bf16, float>(d, k, o);
-    else own_product<bf16, bf16>(d, k, o);
+    if (k->type_ab == CUDA_R_32F)
+        own_product<float, float>(d, k, o);
+    else if (k->type_d == CUDA_R_32F)
+        own_product<bf16, float>(d, k, o);
+    else
+        own_product<bf16, bf16>(d, k, o);
     add_own_bias(d, k, o);
 }
 
@@ -223,8 +238,8 @@ static void tell(const Matmul *p, bool *told, const char *refused, const char *i
     if (*told) return;
     *told = true;
     const MatmulKey *k = &p->key;
-    log_info("cuda: cuBLASLt refuses %s of %ld x %ld x %ld (%s): %s; %s", refused, (long)k->m, (long)k->n,
-             (long)k->k, k->type_ab == CUDA_R_32F ? "float32" : "bfloat16",
+    log_info("cuda: cuBLASLt refuses %s of %ld x %ld x %ld (%s): %s; %s", refused, (long)k->m,
+             (long)k->n, (long)k->k, k->type_ab == CUDA_R_32F ? "float32" : "bfloat16",
              cuda_lib.cublasLtGetStatusString(p->refusal), instead);
 }
 
@@ -236,9 +251,10 @@ static bool run_planned(Device *d, Matmul *p, Operands o) {
     const float one = 1;
     if (o.bias && !p->own_bias && !set(p, CUBLASLT_MATMUL_DESC_BIAS_POINTER, o.bias)) return false;
     for (; p->next < p->n_algorithms; p->next++) {
-        if (blas_ok(p, cuda_lib.cublasLtMatmul(c->blas, p->desc, &one, o.b, p->b, o.a, p->a, &o.beta, o.d, p->d,
-                                      o.d, p->d, &p->algorithms[p->next], c->workspace,
-                                      CUDA_MATMUL_WORKSPACE, cuda_stream(d))))
+        if (blas_ok(p,
+                    cuda_lib.cublasLtMatmul(c->blas, p->desc, &one, o.b, p->b, o.a, p->a, &o.beta,
+                                            o.d, p->d, o.d, p->d, &p->algorithms[p->next],
+                                            c->workspace, CUDA_MATMUL_WORKSPACE, cuda_stream(d))))
             return true;
         cudaGetLastError(); // a refusal is not to be blamed on a later launch
     }
@@ -253,8 +269,9 @@ static void give_up_epilogue(Device *d, Matmul *p) {
         list_algorithms(d, p);
 }
 
-void cuda_matmul(Device *d, Matrix a, bool trans_a, Matrix b, bool trans_b, float beta, const void *bias,
-                 void *out, cudaDataType_t type, int64_t ldd, int64_t stride_d, int64_t batch) {
+void cuda_matmul(Device *d, Matrix a, bool trans_a, Matrix b, bool trans_b, float beta,
+                 const void *bias, void *out, cudaDataType_t type, int64_t ldd, int64_t stride_d,
+                 int64_t batch) {
     if (d->failed) return;
     MatmulKey key;
     memset(&key, 0, sizeof key); // its padding is compared too

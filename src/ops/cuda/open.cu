@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opening and closing a card: what it takes is checked first, driver, card, then libraries, and what is
-// missing is said in one sentence.
+// Opening and closing a card: what it takes is checked first, driver, card, then libraries, and
+// what is missing is said in one sentence.
 #include "ops/cuda/cuda.h"
 
 extern "C" {
@@ -13,8 +13,8 @@ extern "C" {
 #if CUDART_VERSION < 11080
 #error "ops/cuda needs the CUDA toolkit 11.8 or newer"
 #endif
-// The last of the 8 line. It has what is used here (bfloat16 NHWC convolutions, FMA arithmetic, code for
-// cards of 9.0); older ones were not looked at.
+// The last of the 8 line. It has what is used here (bfloat16 NHWC convolutions, FMA arithmetic,
+// code for cards of 9.0); older ones were not looked at.
 #if CUDNN_VERSION < 8900
 #error "ops/cuda needs cuDNN 8.9 or newer"
 #endif
@@ -25,8 +25,8 @@ extern "C" {
 
 // ---- what is needed -----------------------------------------------------------------------------
 
-// The first driver of a CUDA version. Within a major version each driver runs what any of its toolkits
-// compiled ("minor version compatibility"), so the minor does not matter.
+// The first driver of a CUDA version. Within a major version each driver runs what any of its
+// toolkits compiled ("minor version compatibility"), so the minor does not matter.
 static int first_driver(int major) {
     return major >= 13 ? 580 : major == 12 ? 525 : 450;
 }
@@ -37,14 +37,18 @@ static bool find_driver(int ordinal, Error *err) {
     if (status == cudaSuccess) status = cudaDriverGetVersion(&driver);
     int major = runtime / 1000;
     if (status != cudaSuccess || driver == 0)
-        return fail(err, "--policy.device=cuda:%d: no NVIDIA driver was found (libcuda.so.1); install the "
-                         "driver, %d or newer, and check `nvidia-smi`, or use --policy.device=cpu",
-                    ordinal, first_driver(major));
+        return fail(
+            err,
+            "--policy.device=cuda:%d: no NVIDIA driver was found (libcuda.so.1); install the "
+            "driver, %d or newer, and check `nvidia-smi`, or use --policy.device=cpu",
+            ordinal, first_driver(major));
     if (driver / 1000 < major)
-        return fail(err, "--policy.device=cuda:%d: the NVIDIA driver is too old: it knows CUDA %d.%d, and "
-                         "this build of tact needs CUDA %d.0; update the driver to %d or newer, or use "
-                         "--policy.device=cpu",
-                    ordinal, driver / 1000, driver % 1000 / 10, major, first_driver(major));
+        return fail(
+            err,
+            "--policy.device=cuda:%d: the NVIDIA driver is too old: it knows CUDA %d.%d, and "
+            "this build of tact needs CUDA %d.0; update the driver to %d or newer, or use "
+            "--policy.device=cpu",
+            ordinal, driver / 1000, driver % 1000 / 10, major, first_driver(major));
     return true;
 }
 
@@ -52,33 +56,39 @@ static bool find_card(int ordinal, cudaDeviceProp *card, Error *err) {
     int count = 0;
     cudaError_t status = cudaGetDeviceCount(&count);
     if (status != cudaSuccess || count == 0)
-        return fail(err, "--policy.device=cuda:%d: no NVIDIA card can be used here (%s); check "
-                         "`nvidia-smi`, or use --policy.device=cpu", ordinal,
-                    status != cudaSuccess ? cudaGetErrorString(status) : "none found");
+        return fail(err,
+                    "--policy.device=cuda:%d: no NVIDIA card can be used here (%s); check "
+                    "`nvidia-smi`, or use --policy.device=cpu",
+                    ordinal, status != cudaSuccess ? cudaGetErrorString(status) : "none found");
     if (ordinal >= count)
-        return fail(err, "--policy.device=cuda:%d: there %s only %d card%s, numbered from 0", ordinal,
-                    count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
+        return fail(err, "--policy.device=cuda:%d: there %s only %d card%s, numbered from 0",
+                    ordinal, count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
     status = cudaGetDeviceProperties(card, ordinal);
     if (status == cudaSuccess) status = cudaSetDevice(ordinal);
     if (status != cudaSuccess)
         return fail(err, "--policy.device=cuda:%d: %s (%s)", ordinal, cudaGetErrorString(status),
                     cudaGetErrorName(status));
     if (card->major < 8)
-        return fail(err, "--policy.device=cuda:%d: %s has compute capability %d.%d; 8.0 is the least "
-                         "(Ampere and later)", ordinal, card->name, card->major, card->minor);
+        return fail(err,
+                    "--policy.device=cuda:%d: %s has compute capability %d.%d; 8.0 is the least "
+                    "(Ampere and later)",
+                    ordinal, card->name, card->major, card->minor);
     status = cuda_code_for_card();
     if (status == cudaErrorNoKernelImageForDevice || status == cudaErrorInvalidDeviceFunction)
-        return fail(err, "--policy.device=cuda:%d: this build of tact has no code for %s, compute "
-                         "capability %d.%d (it has: %s); build it with -DTACT_CUDA_ARCHITECTURES=%d%d",
+        return fail(err,
+                    "--policy.device=cuda:%d: this build of tact has no code for %s, compute "
+                    "capability %d.%d (it has: %s); build it with -DTACT_CUDA_ARCHITECTURES=%d%d",
                     ordinal, card->name, card->major, card->minor, TACT_CUDA_CODE, card->major,
                     card->minor);
-    if (status != cudaSuccess) // out of memory, a card in an exclusive mode that somebody else has, ...
+    if (status !=
+        cudaSuccess) // out of memory, a card in an exclusive mode that somebody else has, ...
         return fail(err, "--policy.device=cuda:%d: %s cannot be used: %s (%s)", ordinal, card->name,
                     cudaGetErrorString(status), cudaGetErrorName(status));
     return true;
 }
 
-// Version numbers as text: 9.12.0 is 91200 for cuDNN, 8.9.2 was 8902; 13.0.2 is 130002 for cuBLASLt.
+// Version numbers as text: 9.12.0 is 91200 for cuDNN, 8.9.2 was 8902; 13.0.2 is 130002 for
+// cuBLASLt.
 typedef struct Version {
     int major, minor, patch;
 } Version;
@@ -97,14 +107,17 @@ static Version blas_version(size_t v) {
     return version;
 }
 
-// Functions and numbers are those of one major version: a library of another is not the one compiled for.
+// Functions and numbers are those of one major version: a library of another is not the one
+// compiled for.
 static bool check_library(int ordinal, const char *name, Version found, Version least, Error *err) {
     bool old = found.major == least.major && found.minor < least.minor;
     if (found.major == least.major && !old) return true;
-    return fail(err, "--policy.device=cuda:%d: %s %d.%d.%d was found, and this build of tact needs %d.%d "
-                     "or a newer %d.x; install that, or use --policy.device=cpu",
-                ordinal, name, found.major, found.minor, found.patch, least.major, least.minor,
-                least.major);
+    return fail(
+        err,
+        "--policy.device=cuda:%d: %s %d.%d.%d was found, and this build of tact needs %d.%d "
+        "or a newer %d.x; install that, or use --policy.device=cpu",
+        ordinal, name, found.major, found.minor, found.patch, least.major, least.minor,
+        least.major);
 }
 
 static bool check_libraries(int ordinal, Error *err) {
@@ -113,7 +126,8 @@ static bool check_libraries(int ordinal, Error *err) {
     if (!cuda_libraries_load(option, err)) return false;
     Version blas = {blas_version(CUBLAS_VERSION).major, 0, 0};
     Version dnn = {CUDNN_MAJOR, CUDNN_MAJOR == 8 ? 9 : 0, 0};
-    return check_library(ordinal, "cuBLASLt", blas_version(cuda_lib.cublasLtGetVersion()), blas, err) &&
+    return check_library(ordinal, "cuBLASLt", blas_version(cuda_lib.cublasLtGetVersion()), blas,
+                         err) &&
            check_library(ordinal, "cuDNN", dnn_version(cuda_lib.cudnnGetVersion()), dnn, err);
 }
 
@@ -121,11 +135,12 @@ static void tell_versions(const Device *d) {
     int driver = 0, runtime = 0;
     cudaDriverGetVersion(&driver);
     cudaRuntimeGetVersion(&runtime);
-    Version blas = blas_version(cuda_lib.cublasLtGetVersion()), dnn = dnn_version(cuda_lib.cudnnGetVersion());
+    Version blas = blas_version(cuda_lib.cublasLtGetVersion()),
+            dnn = dnn_version(cuda_lib.cudnnGetVersion());
     log_info("cuda: %s; driver %d.%d, runtime %d.%d, cuBLASLt %d.%d.%d (%s), cuDNN %d.%d.%d (%s)",
              d->description, driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10,
-             blas.major, blas.minor, blas.patch, cuda_lib.blas_path, dnn.major, dnn.minor, dnn.patch,
-             cuda_lib.dnn_path);
+             blas.major, blas.minor, blas.patch, cuda_lib.blas_path, dnn.major, dnn.minor,
+             dnn.patch, cuda_lib.dnn_path);
 }
 
 // ---- opening and closing ------------------------------------------------------------------------
@@ -185,9 +200,11 @@ CHECKED static bool cuda_open(Device *d, const char *argument, Error *err) {
     char *end = NULL;
     long number = argument ? strtol(argument, &end, 10) : 0;
     if (end && (*end || end == argument || number < 0 || number > 1023))
-        return fail(err, "--policy.device=cuda:%s: use cuda or cuda:N, N the number of the card", argument);
+        return fail(err, "--policy.device=cuda:%s: use cuda or cuda:N, N the number of the card",
+                    argument);
     int ordinal = (int)number;
-    if (!find_driver(ordinal, err) || !find_card(ordinal, &card, err) || !check_libraries(ordinal, err))
+    if (!find_driver(ordinal, err) || !find_card(ordinal, &card, err) ||
+        !check_libraries(ordinal, err))
         return false;
     Cuda *c = NEW(Cuda, 1);
     c->ordinal = ordinal;
@@ -215,8 +232,8 @@ CHECKED static bool cuda_open(Device *d, const char *argument, Error *err) {
     return true;
 }
 
-// The driver, cuDNN's and cuBLASLt's code and their workspaces, measured nowhere yet: a cautious guess. At
-// bfloat16 also a copy of the parameters.
+// The driver, cuDNN's and cuBLASLt's code and their workspaces, measured nowhere yet: a cautious
+// guess. At bfloat16 also a copy of the parameters.
 static size_t cuda_keeps(Precision precision, size_t parameters) {
     return ((size_t)900 << 20) + (precision == PRECISION_BFLOAT16 ? sizeof(bf16) * parameters : 0);
 }

@@ -47,5 +47,5 @@ target_include_directories(ops_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} $
 # Without the loop unrolling of -O3 there is nothing to see in a debug build either.
 target_compile_options(ops_cuda PRIVATE -O3 --Werror all-warnings -Xcompiler=-Wall,-Wextra,-Werror)
 tact_module(tact_cuda SOURCES src/ops/cuda/module.c src/ops/tensor.c src/ops/failure.c $<TARGET_OBJECTS:ops_cuda>
-    LIBRARIES CUDA::cudart_static CUDA::cublasLt ${CUDNN_LIBRARY} -static-libstdc++ -static-libgcc)
+    LIBRARIES CUDA::cudart_static CUDA::cublasLt ${CUDNN_LIBRARY} -static-libstdc++)
 set_target_properties(tact_cuda PROPERTIES LINKER_LANGUAGE CXX)

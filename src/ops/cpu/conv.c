@@ -30,6 +30,7 @@ struct Conv {
     dnnl_alg_kind_t algorithm;
     bool residual_as_sum;    // else a binary post-op
     Plan forward, data, dweights;
+    bool weights_by_product; // in place of dweights and unpack
     Reorder pack, pack_data, unpack;
     void *packed, *packed_data; // in the images' type
     size_t dpacked_bytes;       // of the weights' gradients as backward makes them
@@ -169,6 +170,13 @@ static bool is_generated(dnnl_primitive_desc_t pd) {
     return strstr(name, "jit") != NULL || strstr(name, "brg") != NULL;
 }
 
+// oneDNN's plain loops, which exist for every shape and are meant for tests.
+static bool is_reference(dnnl_primitive_desc_t pd) {
+    const char *name = "";
+    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
+    return strncmp(name, "ref", 3) == 0;
+}
+
 static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m) {
     const ConvSpec *s = &c->spec;
     dnnl_primitive_desc_t pd = NULL;
@@ -233,6 +241,11 @@ static void plan_backward_weights(Device *d, Conv *c, const Descs *m, dnnl_primi
             m->padding, m->padding), "backward weights");
     dnnl_primitive_desc_t pd = backward_desc(d, &c->spec, &cd, hint);
     if (!pd) return;
+    c->weights_by_product = !cpu_bf16(d) && is_reference(pd);
+    if (c->weights_by_product) {
+        dnnl_primitive_desc_destroy(pd);
+        return;
+    }
     Plan *p = &c->dweights;
     plan_arg(d, p, DNNL_ARG_SRC, &m->x);
     plan_arg(d, p, DNNL_ARG_DIFF_WEIGHTS,
@@ -273,7 +286,7 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
 
     c->packed = mem_alloc(dnnl_memory_desc_get_size(&c->forward.weights));
     reorder_new(d, &spec, &c->pack, &m.w_plain, &c->forward.weights);
-    if (spec.train) {
+    if (spec.train && !c->weights_by_product) {
         c->dpacked_bytes = dnnl_memory_desc_get_size(&c->dweights.weights);
         reorder_new(d, &spec, &c->unpack, &c->dweights.weights, &m.w_plain);
     }
@@ -311,12 +324,7 @@ static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual
     plan_run(d, "convolution", &c->forward, c->spec.residual && !c->residual_as_sum ? 5 : 4, data);
 }
 
-static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, Tensor x) {
-    if (!c || d->failed) return;
-    if (c->spec.need_dx) {
-        void *data[] = {dx.data, c->packed_data, dz.data};
-        plan_run(d, "convolution backward data", &c->data, 3, data);
-    }
+static void backward_weights(Device *d, Conv *c, Tensor dw, Tensor dz, Tensor x) {
     float *unpacked = cpu_grow(d, &cpu_of(d)->folded, (size_t)c->weights * sizeof *unpacked);
     float *packed = cpu_grow(d, &cpu_of(d)->gradients, c->dpacked_bytes);
     if (!unpacked || !packed) return;
@@ -328,6 +336,16 @@ static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, T
         float s = f32(c->scale)[o];
         for (int64_t i = 0; i < row; i++) f32(dw)[o * row + i] += s * unpacked[o * row + i];
     }
+}
+
+static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, Tensor x) {
+    if (!c || d->failed) return;
+    if (c->spec.need_dx) {
+        void *data[] = {dx.data, c->packed_data, dz.data};
+        plan_run(d, "convolution backward data", &c->data, 3, data);
+    }
+    if (c->weights_by_product) cpu_conv_dweights(d, &c->spec, dw, c->scale, dz, x);
+    else backward_weights(d, c, dw, dz, x);
 }
 
 void cpu_conv_ops(Device *d) {

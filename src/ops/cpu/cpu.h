@@ -33,7 +33,7 @@ typedef struct Cpu {
     TensorArena packed; // weights that last, in the kernels' order
 
     Grown folded;    // conv.c: weights of one convolution, OIHW
-    Grown gradients; // and their gradients in the kernel's order
+    Grown gradients; // and their gradients in the kernel's order; conv_product.c: the product's factors
 } Cpu;
 
 static inline Cpu *cpu_of(Device *d) {
@@ -53,6 +53,11 @@ dnnl_format_tag_t cpu_image_tag(Device *d, int64_t channels);
 static inline bool cpu_blocked(const Cpu *cpu, int64_t channels) {
     return channels % cpu->block == 0;
 }
+// Channels that lie side by side in an IMAGE tensor of that many channels.
+static inline int64_t cpu_lanes(Device *d, int64_t channels) {
+    if (cpu_bf16(d)) return channels;
+    return cpu_blocked(cpu_of(d), channels) ? cpu_of(d)->block : 1;
+}
 // Executes a primitive whose memory objects are args; records a failure.
 void cpu_execute(Device *d, const char *what, dnnl_primitive_t p, int n, const dnnl_exec_arg_t *args);
 // Row-major C (m, n) = alpha * op(A) op(B) + beta * C.
@@ -67,6 +72,9 @@ struct Pool {
     int64_t planes, lanes, h, w, out_h, out_w;
     uint8_t *from; // which of the nine positions gave the maximum; NULL when not training
 };
+
+// conv_product.c: dw of conv_backward; float32 only.
+void cpu_conv_dweights(Device *d, const ConvSpec *s, Tensor dw, Tensor scale, Tensor dz, Tensor x);
 
 void cpu_conv_ops(Device *d);
 void cpu_pool_ops(Device *d);

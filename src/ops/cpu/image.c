@@ -7,11 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-static int64_t lanes_of(Device *d, int64_t channels) {
-    if (cpu_bf16(d)) return channels;
-    return cpu_blocked(cpu_of(d), channels) ? cpu_of(d)->block : 1;
-}
-
 static void image_normalize(Device *d, Tensor y, Tensor x, const float mean[3],
                             const float std[3]) {
     int64_t N = x.shape[0], HW = x.shape[1] * x.shape[2];
@@ -32,7 +27,7 @@ static void image_normalize(Device *d, Tensor y, Tensor x, const float mean[3],
 // `plain` (channel stride HW) or tokens side (pixel stride C).
 static void convert(Device *d, float *blocked, float *other, int64_t N, int64_t C, int64_t HW,
                     int64_t channel_stride, int64_t pixel_stride, bool to_blocked) {
-    int64_t b = lanes_of(d, C), blocks = C / b;
+    int64_t b = cpu_lanes(d, C), blocks = C / b;
 #pragma omp parallel for collapse(2) num_threads(d->threads)
     for (int64_t n = 0; n < N; n++)
         for (int64_t k = 0; k < blocks; k++) {
@@ -79,7 +74,7 @@ void cpu_image_ops(Device *d) {
 
 static Pool *pool_new(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, bool train) {
     Pool *p = NEW(Pool, 1);
-    *p = (Pool){.lanes = lanes_of(d, c), .h = h, .w = w, .out_h = (h - 1) / 2 + 1,
+    *p = (Pool){.lanes = cpu_lanes(d, c), .h = h, .w = w, .out_h = (h - 1) / 2 + 1,
                 .out_w = (w - 1) / 2 + 1};
     p->planes = n * c / p->lanes;
     if (!train) return p;

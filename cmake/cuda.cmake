@@ -52,8 +52,8 @@ target_compile_options(ops_cuda PRIVATE -O3 --Werror all-warnings -Xcompiler=-Wa
 # For the sentence about a card it holds no code for.
 string(REPLACE ";" ", " code "${TACT_CUDA_ARCHITECTURES}")
 set_source_files_properties(src/ops/cuda/open.cu PROPERTIES COMPILE_DEFINITIONS "TACT_CUDA_CODE=\"${code}\"")
-# Neither cuBLASLt nor cuDNN: src/ops/cuda/libraries.cu looks for them when a card is opened. libgcc stays the
-# machine's: linked in, its unwinder would ask for glibc 2.35.
+# Neither cuBLASLt nor cuDNN: src/ops/cuda/libraries.cu looks for them when a card is opened. The C++ library stays
+# the machine's: linked in, it and its unwinder would ask for glibc 2.36.
 tact_module(tact_cuda SOURCES src/ops/cuda/module.c src/ops/tensor.c src/ops/failure.c $<TARGET_OBJECTS:ops_cuda>
-    LIBRARIES CUDA::cudart_static ${CMAKE_DL_LIBS} -static-libstdc++)
+    LIBRARIES CUDA::cudart_static ${CMAKE_DL_LIBS})
 set_target_properties(tact_cuda PROPERTIES LINKER_LANGUAGE CXX)

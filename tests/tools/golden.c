@@ -201,26 +201,53 @@ static double gradient_error(Case *c, float *grad_norm, const char **where) {
 // The gradient of a ReLU or a max pooling jumps where its input crosses zero or two inputs are equal.
 // Of the millions of them in a case, one can lie closer to its jump than float32's rounding, and
 // then a right program takes the other side (PyTorch's float32 as often as this one). Nudging the
-// images by a few units in the last place moves such a point off its jump, and changes a smooth
-// gradient by far less than the tolerance; a wrong gradient stays wrong. Tries nudges of several
-// sizes and keeps the first that passes, or the best.
-enum { MAX_NUDGES = 24 };
+// inputs by a few units in the last place moves such a point off its jump, and changes a smooth
+// gradient by far less than the tolerance; a wrong gradient stays wrong. First the images alone, behind
+// which most such points lie; then all inputs, for the VAE's encoder sees state and actions and no image.
+// Tries nudges of several sizes and keeps the first that passes, or the best.
+enum { IMAGE_NUDGES = 8, MAX_NUDGES = 32 };
+
+// What of a case is nudged: values as they are and, in the case's own place, as they are tried.
+typedef struct Nudged {
+    float *plain, **place;
+    int64_t count;
+    uint64_t stream; // a number of its own
+} Nudged;
+
+static int nudged_inputs(Case *c, Nudged out[MAX_CAMERAS + 2]) {
+    const PolicyConfig *p = &c->config;
+    int64_t t = (int64_t)c->batch * p->obs_state_horizon;
+    int n = 0;
+    for (int k = 0; k < p->n_cameras; k++)
+        out[n++] = (Nudged){c->images[k], &c->images[k], t * 3 * p->image_height * p->image_width,
+                            (uint64_t)k};
+    if (c->state)
+        out[n++] = (Nudged){c->state, &c->state, t * p->state_dim, MAX_CAMERAS * (MAX_NUDGES + 1)};
+    out[n++] = (Nudged){c->action, &c->action, (int64_t)c->batch * p->chunk_size * p->action_dim,
+                        2 * MAX_CAMERAS * (MAX_NUDGES + 1)};
+    return n;
+}
+
+// The pointers that the model is given, after those of the case have changed.
+static void point_inputs(Case *c) {
+    c->in.state = c->state;
+    c->in.action = c->action;
+}
 
 static bool off_the_kink(Case *c, double *error, const char **where, Error *err) {
-    const PolicyConfig *p = &c->config;
-    int64_t n = (int64_t)c->batch * p->obs_state_horizon * 3 * p->image_height * p->image_width;
-    float *plain[MAX_CAMERAS] = {0};
-    memcpy(plain, c->images, sizeof plain);
-    for (int k = 0; k < p->n_cameras; k++) c->images[k] = NEW(float, n);
-    printf("  %-22s %.2e  at the very inputs, worst %s; nudging the images\n", "gradients", *error,
-           *where);
+    Nudged nudged[MAX_CAMERAS + 2];
+    int n = nudged_inputs(c, nudged);
+    for (int k = 0; k < n; k++) *nudged[k].place = NEW(float, nudged[k].count);
+    point_inputs(c);
+    printf("  %-22s %.2e  at the very inputs, worst %s; nudging them\n", "gradients", *error, *where);
     bool ok = true;
     for (uint64_t nudge = 1; ok && nudge <= MAX_NUDGES && !(*error <= c->tol.gradient); nudge++) {
         double size = 3e-7 * (double)(1 << (nudge - 1) % 4);
-        for (int k = 0; k < p->n_cameras; k++) {
-            uint64_t s = stream("nudge", nudge * MAX_CAMERAS + (uint64_t)k);
-            for (int64_t i = 0; i < n; i++)
-                c->images[k][i] = (float)(plain[k][i] * (1 + size * unit(s, i)));
+        for (int k = 0; k < n; k++) {
+            uint64_t s = stream("nudge", nudge * MAX_CAMERAS + nudged[k].stream);
+            double part = k < c->config.n_cameras || nudge > IMAGE_NUDGES ? size : 0;
+            for (int64_t i = 0; i < nudged[k].count; i++)
+                (*nudged[k].place)[i] = (float)(nudged[k].plain[i] * (1 + part * unit(s, i)));
         }
         ActLosses l;
         float norm;
@@ -231,8 +258,11 @@ static bool off_the_kink(Case *c, double *error, const char **where, Error *err)
         printf("  %-22s %.2e  nudged by %.1e, worst %s\n", "", e, size, at);
         if (e < *error) *error = e, *where = at;
     }
-    for (int k = 0; k < p->n_cameras; k++) mem_free(c->images[k]);
-    memcpy(c->images, plain, sizeof plain);
+    for (int k = 0; k < n; k++) {
+        mem_free(*nudged[k].place);
+        *nudged[k].place = nudged[k].plain;
+    }
+    point_inputs(c);
     return ok;
 }
 

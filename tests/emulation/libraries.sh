@@ -47,8 +47,10 @@ found "conda's" "$site/cudnn/lib/$dnn" "CONDA_PREFIX=$WORK/venv"
 found "a toolkit" "toolkit/lib64/$dnn" "CUDA_HOME=$WORK/toolkit"
 found "the loader's path" "plain [1]/$dnn" "LD_LIBRARY_PATH=$WORK/plain [1]"
 found "TACT_CUDA_PATH first" "$site/cudnn/lib/$dnn" "TACT_CUDA_PATH=$WORK/venv" "CUDA_HOME=$WORK/toolkit"
-found "what the process has before all" "toolkit/lib64/$dnn" "TACT_CUDA_PATH=$WORK/venv" \
-    "LD_PRELOAD=$WORK/toolkit/lib64/$dnn"
+# AddressSanitizer wants to be the first library that is preloaded.
+readelf -d "$LIBRARIES" 2>/dev/null | grep -q libasan ||
+    found "what the process has before all" "toolkit/lib64/$dnn" "TACT_CUDA_PATH=$WORK/venv" \
+        "LD_PRELOAD=$WORK/toolkit/lib64/$dnn"
 rm "$WORK/plain [1]/$dnn"
 not_found "no cuDNN" "cuDNN \($dnn\) was not found.*plain.*pip install nvidia-cudnn" "TACT_CUDA_PATH=$WORK/plain [1]"
 not_found "an old cuDNN" "$dnn has no cudnn.*older" "TACT_CUDA_PATH=$WORK/old"

@@ -76,10 +76,11 @@ static void what_is_there(void **state) {
     bool found = video_decoder_name(mine, sizeof mine);
     pthread_join(thread, &done);
     assert_true(found == (done != NULL));
-    if (!found) {
-        print_message("skipped: tact_video was not built\n");
-        skip();
-    }
+#ifndef TACT_VIDEO
+    print_message("skipped: tact_video was not built\n");
+    skip();
+#endif
+    assert_true(found);
     assert_non_null(strstr(mine, "avcodec"));
     assert_string_equal(mine, other);
 }

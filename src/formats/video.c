@@ -53,6 +53,10 @@ double video_rate(const Video *v) {
     return video()->rate(v);
 }
 
+double video_time(const Video *v, int64_t frame) {
+    return video()->time(v, frame);
+}
+
 bool video_read(Video *v, double t, uint8_t *rgb, Error *err) {
     return video()->read(v, t, rgb, err);
 }

@@ -20,14 +20,19 @@ void video_tables_free(VideoTables *t); // after every Video opened with it is c
 
 // Opens the file and builds the table of its frames' times and keyframes from the container's index
 // (packets are scanned if there is none), without decoding, or takes it from `tables` (NULL
-// allowed) where the file was opened before. Decoding uses one thread.
+// allowed) where the file was opened before. Decoding uses one thread. A file whose frames are to
+// be mirrored, or turned by anything but quarter turns, is refused.
 CHECKED bool video_open(const char *path, VideoTables *tables, Video **out, Error *err);
 void video_close(Video *v); // NULL allowed
+// Of the frames that are given out: the file's display matrix (phones and action cameras store what
+// they saw by the side or upside down and say how to turn it) has been applied.
 int video_height(const Video *v);
 int video_width(const Video *v);
 int64_t video_frames(const Video *v);
 // Frames per second (average).
 double video_rate(const Video *v);
+// Time of a frame, 0 .. video_frames - 1 in display order, in seconds from the file's start.
+double video_time(const Video *v, int64_t frame);
 
 // Decodes the frame whose time is nearest to t (seconds from the file's start as LeRobot counts
 // them) into rgb (height, width, 3). It must lie within half a frame period of t, else an error

@@ -14,6 +14,7 @@ typedef struct VideoModule {
     int (*width)(const Video *v);
     int64_t (*frames)(const Video *v);
     double (*rate)(const Video *v);
+    double (*time)(const Video *v, int64_t frame);
     bool (*read)(Video *v, double t, uint8_t *rgb, Error *err);
     bool (*read_index)(Video *v, int64_t frame, uint8_t *rgb, Error *err);
     int64_t (*frame_at)(const Video *v, double t);

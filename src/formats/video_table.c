@@ -10,6 +10,10 @@ void video_table_free(VideoTable *t) {
     *t = (VideoTable){0};
 }
 
+double video_table_time(const VideoTable *t, int64_t frame) {
+    return (double)t->packet[t->shown[frame]].pts * t->unit;
+}
+
 int64_t video_table_packet(const VideoTable *t, int64_t pts) {
     int64_t low = 0, high = t->packets;
     while (low < high) {

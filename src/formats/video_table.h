@@ -18,10 +18,16 @@ typedef struct VideoTable {
     int64_t *by_pts;     // (packets), packet numbers sorted by pts
     int64_t *shown;      // (frames), packet numbers in display order
     int reorder;         // most packets that come before another one and are shown after it
+    double unit;         // seconds in one step of the stream's time base
     double period;       // seconds between frames (average)
+    int height, width;   // of the frames as they are given out: after turning
+    int turn;            // clockwise, in degrees, makes a stored frame upright: 0, 90, 180 or 270
 } VideoTable;
 
 void video_table_free(VideoTable *t);
+
+// Time of a frame, by its display number, in seconds.
+double video_table_time(const VideoTable *t, int64_t frame);
 
 // Number of the packet with this pts, or -1.
 int64_t video_table_packet(const VideoTable *t, int64_t pts);

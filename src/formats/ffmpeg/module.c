@@ -10,6 +10,7 @@ static const VideoModule table = {
     .width = video_width,
     .frames = video_frames,
     .rate = video_rate,
+    .time = video_time,
     .read = video_read,
     .read_index = video_read_index,
     .frame_at = video_frame_at,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/memory.h"
+#include "formats/ffmpeg/orient.h"
 #include "formats/ffmpeg/rgb.h"
 #include "formats/ffmpeg/video_table_build.h"
 #include "formats/video.h"
@@ -33,8 +34,9 @@ struct Video {
     Rgb rgb;
     const VideoTable *table; // `own`, or a shared one
     VideoTable own;
-    int stream, width, height;
-    double unit;  // seconds
+    int stream, width, height; // of a frame as it is stored
+    double unit;               // seconds
+    uint8_t *stored;           // (height, width, 3) where frames are turned, else NULL
     int64_t at;   // display number of the frame decoded last, or after a seek of the one before
     int64_t sent; // number of the packet read last, -1 at the start
     bool running; // demuxer and decoder stand where at and sent say; else a seek is due
@@ -43,16 +45,19 @@ struct Video {
 };
 
 int video_height(const Video *v) {
-    return v->height;
+    return v->table->height;
 }
 int video_width(const Video *v) {
-    return v->width;
+    return v->table->width;
 }
 int64_t video_frames(const Video *v) {
     return v->table->frames;
 }
 double video_rate(const Video *v) {
     return 1 / v->table->period;
+}
+double video_time(const Video *v, int64_t frame) {
+    return video_table_time(v->table, frame);
 }
 
 void video_close(Video *v) {
@@ -62,6 +67,7 @@ void video_close(Video *v) {
     av_packet_free(&v->packet);
     av_frame_free(&v->picture);
     rgb_free(&v->rgb);
+    mem_free(v->stored);
     video_table_free(&v->own);
     mem_free(v->path);
     mem_free(v);
@@ -132,11 +138,6 @@ static bool open_decoder(Video *v, Error *err) {
     if (code < 0)
         return fail(err, "%s: cannot start the %s decoder: %s; " DAMAGED, v->path,
                     avcodec_get_name(id), ffmpeg_text(code, text));
-    v->width = s->codecpar->width;
-    v->height = s->codecpar->height;
-    if (v->width <= 0 || v->height <= 0 || v->width > 16384 || v->height > 16384)
-        return fail(err, "%s: frame size %d x %d is not usable; " DAMAGED, v->path, v->width,
-                    v->height);
     return true;
 }
 
@@ -146,6 +147,24 @@ static bool find_table(Video *v, VideoTables *tables, Error *err) {
     if (!video_table_build(&v->own, v->format, v->stream, v->path, err)) return false;
     v->table = tables ? video_tables_add(tables, v->path, &v->own) : &v->own;
     return true;
+}
+
+static Orientation orientation(const VideoTable *t) {
+    return t->turn == 90    ? ORIENT_TURN_90
+           : t->turn == 180 ? ORIENT_TURN_180
+           : t->turn == 270 ? ORIENT_TURN_270
+                            : ORIENT_UPRIGHT;
+}
+
+static bool prepare_turning(Video *v, Error *err) {
+    const VideoTable *t = v->table;
+    bool swapped = orient_swaps(orientation(t));
+    v->width = swapped ? t->height : t->width;
+    v->height = swapped ? t->width : t->height;
+    if (!t->turn) return true;
+    v->stored = mem_try((size_t)v->height * (size_t)v->width * 3);
+    return v->stored ||
+           fail(err, "%s: no memory for a frame of %d x %d", v->path, v->width, v->height);
 }
 
 bool video_open(const char *path, VideoTables *tables, Video **out, Error *err) {
@@ -172,7 +191,7 @@ bool video_open(const char *path, VideoTables *tables, Video **out, Error *err) 
         }
     }
     v->unit = av_q2d(s->time_base);
-    if (!find_table(v, tables, err)) goto error;
+    if (!find_table(v, tables, err) || !prepare_turning(v, err)) goto error;
     if (!open_decoder(v, err)) goto error;
     *out = v;
     return true;
@@ -308,7 +327,7 @@ static bool next_frame(Video *v, Error *err) {
         number = video_table_packet(v->table, v->picture->pts);
     } while (number >= 0 && v->table->packet[number].frame < 0);
     const AVFrame *f = v->picture;
-    double t = (double)v->table->packet[v->table->shown[expected]].pts * v->unit;
+    double t = video_time(v, expected);
     // One that is missing would leave those after it without what they refer to.
     if (number < 0 || v->table->packet[number].frame != expected)
         return fail(err, "%s: the frame at %g s cannot be decoded; " DAMAGED, v->path, t);
@@ -346,7 +365,11 @@ bool video_read_index(Video *v, int64_t frame, uint8_t *rgb, Error *err) {
     if (frame < 0 || frame >= v->table->frames)
         return fail(err, "%s: frame %lld asked for, it has %lld", v->path, (long long)frame,
                     (long long)v->table->frames);
-    if (go_to(v, frame, err) && rgb_convert(&v->rgb, v->picture, rgb, v->path, err)) return true;
+    uint8_t *target = v->stored ? v->stored : rgb;
+    if (go_to(v, frame, err) && rgb_convert(&v->rgb, v->picture, target, v->path, err)) {
+        if (v->stored) orient_rgb(rgb, v->stored, v->height, v->width, orientation(v->table));
+        return true;
+    }
     // What the decoder holds now is anyone's guess: the next read seeks.
     v->running = false;
     return false;
@@ -376,7 +399,7 @@ bool video_decoder_name(char *out, size_t size) {
 bool video_read(Video *v, double t, uint8_t *rgb, Error *err) {
     if (!isfinite(t)) return fail(err, "%s: frame at a time that is no number asked for", v->path);
     int64_t frame = video_frame_at(v, t);
-    double found = (double)v->table->packet[v->table->shown[frame]].pts * v->unit;
+    double found = video_time(v, frame);
     // A millionth of slack: times go through float32 in LeRobot's files.
     if (!(fabs(found - t) <= 0.5 * v->table->period + 1e-6))
         return fail(err,

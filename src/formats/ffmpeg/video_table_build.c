@@ -2,6 +2,7 @@
 #include "formats/ffmpeg/video_table_build.h"
 
 #include "base/memory.h"
+#include "formats/ffmpeg/orient.h"
 #include "formats/ffmpeg/rgb.h"
 #include <stdlib.h>
 #include <string.h>
@@ -171,6 +172,44 @@ done:
     return ok;
 }
 
+static const int32_t *display_matrix(const AVStream *s) {
+    const uint8_t *data;
+    size_t size = 0;
+#if LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 15, 100)
+    const AVPacketSideData *side = av_packet_side_data_get(
+        s->codecpar->coded_side_data, s->codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
+    data = side ? side->data : NULL;
+    size = side ? side->size : 0;
+#else
+    data = av_stream_get_side_data(s, AV_PKT_DATA_DISPLAYMATRIX, &size);
+#endif
+    return data && size >= 9 * sizeof(int32_t) ? (const int32_t *)data : NULL;
+}
+
+// Size and turn of the frames.
+static bool find_size(VideoTable *t, const AVStream *s, const char *name, Error *err) {
+    static const int degrees[] = {[ORIENT_UPRIGHT] = 0,
+                                  [ORIENT_TURN_90] = 90,
+                                  [ORIENT_TURN_180] = 180,
+                                  [ORIENT_TURN_270] = 270};
+    const int most = 16384;
+    int width = s->codecpar->width, height = s->codecpar->height;
+    if (width <= 0 || height <= 0 || width > most || height > most)
+        return fail(err, "%s: frame size %d x %d is not usable; " CUT_SHORT, name, width, height);
+    Orientation o = ORIENT_UPRIGHT;
+    const int32_t *matrix = display_matrix(s);
+    if (matrix && !orient_from_matrix(matrix, &o))
+        return fail(
+            err,
+            "%s: its frames are to be shown mirrored or turned by other than 90, 180 or 270 "
+            "degrees (display matrix %d %d %d %d); encode the video again, upright",
+            name, matrix[0], matrix[1], matrix[3], matrix[4]);
+    t->turn = degrees[o];
+    t->width = orient_swaps(o) ? height : width;
+    t->height = orient_swaps(o) ? width : height;
+    return true;
+}
+
 // Sorts, numbers the shown frames, and measures reordering and the period.
 static bool finish(VideoTable *t, AVStream *s, const char *name, Error *err) {
     bool ok = false;
@@ -197,7 +236,7 @@ static bool finish(VideoTable *t, AVStream *s, const char *name, Error *err) {
         fail(err, "%s: no frame in it; " CUT_SHORT, name);
         goto done;
     }
-    double unit = av_q2d(s->time_base);
+    double unit = t->unit;
     if (t->frames > 1)
         t->period = (double)(t->packet[t->shown[t->frames - 1]].pts - t->packet[t->shown[0]].pts) *
                     unit / (double)(t->frames - 1);
@@ -212,12 +251,11 @@ done:
 }
 
 // The duration that a container without a sample table declares, against its last frame.
-static bool lasts_as_declared(const VideoTable *t, AVFormatContext *format, AVStream *s,
-                              const char *name, Error *err) {
+static bool lasts_as_declared(const VideoTable *t, AVFormatContext *format, const char *name,
+                              Error *err) {
     if (format->nb_streams != 1 || format->duration <= 0) return true;
-    double unit = av_q2d(s->time_base), declared = (double)format->duration / AV_TIME_BASE;
-    double first = (double)t->packet[t->shown[0]].pts * unit;
-    double last = (double)t->packet[t->shown[t->frames - 1]].pts * unit;
+    double declared = (double)format->duration / AV_TIME_BASE;
+    double first = video_table_time(t, 0), last = video_table_time(t, t->frames - 1);
     double end = last + t->period;
     // A container counts its duration from 0 or from its first frame.
     if (first > 0 && end - first >= declared - 2 * t->period) return true;
@@ -245,8 +283,9 @@ bool video_table_build(VideoTable *t, AVFormatContext *format, int stream, const
         fail(err, "%s: no frame in it; " CUT_SHORT, name);
         goto error;
     }
-    if (!finish(t, s, name, err)) goto error;
-    if (!s->nb_frames && !lasts_as_declared(t, format, s, name, err)) goto error;
+    t->unit = av_q2d(s->time_base);
+    if (!find_size(t, s, name, err) || !finish(t, s, name, err)) goto error;
+    if (!s->nb_frames && !lasts_as_declared(t, format, name, err)) goto error;
     if (!rewind_stream(format, s, name, err)) goto error;
     return true;
 error:

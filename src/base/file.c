@@ -31,6 +31,13 @@ bool file_read(const char *path, char **data, size_t *size, Error *err) {
     return true;
 }
 
+// The pointer of a file in Git LFS is a short text that begins with this line (its specification,
+// version 1), followed by a digest and the file's size.
+static bool is_lfs_pointer(const uint8_t *data, size_t size) {
+    static const char start[] = "version https://git-lfs.github.com/spec/";
+    return size >= sizeof start - 1 && size <= 1024 && memcmp(data, start, sizeof start - 1) == 0;
+}
+
 bool file_map(const char *path, const uint8_t **data, size_t *size, Error *err) {
     *data = NULL;
     *size = 0;
@@ -52,6 +59,21 @@ bool file_map(const char *path, const uint8_t **data, size_t *size, Error *err) 
         *size = (size_t)st.st_size;
     }
     close(fd);
+    if (!is_lfs_pointer(*data, *size)) return true;
+    file_unmap(*data, *size);
+    *data = NULL;
+    *size = 0;
+    return fail(err,
+                "%s: a Git LFS pointer: run `git lfs pull` in the clone it belongs to, which puts the "
+                "file itself in its place",
+                path);
+}
+
+bool file_check(const char *path, Error *err) {
+    const uint8_t *data;
+    size_t size;
+    if (!file_map(path, &data, &size, err)) return false;
+    file_unmap(data, size);
     return true;
 }
 

@@ -16,8 +16,12 @@ bool dir_exists(const char *path);
 CHECKED bool file_read(const char *path, char **data, size_t *size, Error *err);
 
 // Maps a file read-only. An empty file gives *data NULL and *size 0. Undo with file_unmap.
+// What a clone without Git LFS leaves in place of a large file, a pointer to it, is refused here,
+// and so wherever a file is read.
 CHECKED bool file_map(const char *path, const uint8_t **data, size_t *size, Error *err);
 void file_unmap(const uint8_t *data, size_t size);
+// Fails where file_map fails: for a file that a library is about to open by its name.
+CHECKED bool file_check(const char *path, Error *err);
 
 // Writes a whole file through a temporary name.
 CHECKED bool file_write(const char *path, const void *data, size_t size, Error *err);

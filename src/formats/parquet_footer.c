@@ -9,6 +9,9 @@
 
 typedef struct Element {
     int type, width, repetition, children;
+    bool half, is_unsigned; // of the logical type
+    int scale;
+    bool decimal; // scale counts
     char *name;
 } Element;
 
@@ -24,6 +27,40 @@ static char *read_text(ParquetFile *f, ThriftReader *r) {
     return copy_text(f, bytes, n);
 }
 
+// LogicalType's INTEGER: bit width, whether signed.
+static bool read_unsigned(ThriftReader *r) {
+    int id = 0, type;
+    bool is_unsigned = false;
+    while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
+        if (id == 2 && type == THRIFT_FALSE) is_unsigned = true;
+        else thrift_skip(r, type);
+    }
+    return is_unsigned;
+}
+
+// A union: one field that is a struct, with the kind for its number.
+static void read_logical_type(ThriftReader *r, Element *e) {
+    enum { DECIMAL = 5, INTEGER = 10, FLOAT16 = 15 };
+    int id = 0, type;
+    while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
+        if (id == INTEGER && type == THRIFT_STRUCT) {
+            if (read_unsigned(r)) e->is_unsigned = true;
+            continue;
+        }
+        if (id == DECIMAL) e->decimal = true; // its scale stands in the element as well
+        if (id == FLOAT16) e->half = true;
+        thrift_skip(r, type);
+    }
+}
+
+// The older way to say what an element means, which writers give besides.
+static void read_converted_type(ThriftReader *r, Element *e) {
+    enum { DECIMAL = 5, UINT_8 = 11, UINT_64 = 14 };
+    int64_t v = thrift_int(r);
+    if (v == DECIMAL) e->decimal = true;
+    if (v >= UINT_8 && v <= UINT_64) e->is_unsigned = true;
+}
+
 static Element read_element(ParquetFile *f, ThriftReader *r) {
     Element e = {.type = -1, .name = ""};
     int id = 0, type;
@@ -33,6 +70,9 @@ static Element read_element(ParquetFile *f, ThriftReader *r) {
         else if (id == 3 && type == THRIFT_I32) e.repetition = (int)thrift_int(r);
         else if (id == 4 && type == THRIFT_BINARY) e.name = read_text(f, r);
         else if (id == 5 && type == THRIFT_I32) e.children = (int)thrift_int(r);
+        else if (id == 6 && type == THRIFT_I32) read_converted_type(r, &e);
+        else if (id == 7 && type == THRIFT_I32) e.scale = (int)thrift_int(r);
+        else if (id == 10 && type == THRIFT_STRUCT) read_logical_type(r, &e);
         else thrift_skip(r, type);
     }
     return e;
@@ -46,14 +86,18 @@ typedef struct Walk {
     int leaves;
 } Walk;
 
-enum { MAX_NESTING = 16 };
+enum { MAX_NESTING = 16, MAX_SCALE = 76 }; // MAX_SCALE: digits of the widest decimals
 
 static void add_leaf(Walk *w, const Element *e, const char *path, const char *top, int def, int rep,
                      int element_def) {
     Leaf *leaf = &w->f->leaves[w->leaves++];
+    bool integer = e->type == TYPE_INT32 || e->type == TYPE_INT64;
     *leaf = (Leaf){.path = arena_strdup(&w->f->arena, path), .top = arena_strdup(&w->f->arena, top),
                    .last = e->name, .type = e->type, .width = e->width, .max_def = def,
-                   .max_rep = rep, .element_def = element_def};
+                   .max_rep = rep, .element_def = element_def,
+                   .half = e->half && e->type == TYPE_FIXED && e->width == 2,
+                   .is_unsigned = e->is_unsigned && integer,
+                   .scale = e->decimal && integer ? e->scale : 0};
 }
 
 static bool walk(Walk *w, const char *prefix, const char *top, int depth, int def, int rep,
@@ -72,6 +116,7 @@ static bool walk(Walk *w, const char *prefix, const char *top, int depth, int de
     if (e->children <= 0) {
         if (e->type < TYPE_BOOLEAN || e->type > TYPE_FIXED) return false;
         if (e->type == TYPE_FIXED && (e->width <= 0 || e->width > MAX_PAGE_BYTES)) return false;
+        if (e->decimal && (e->scale < 0 || e->scale > MAX_SCALE)) return false;
         add_leaf(w, e, path, top, def, rep, element_def);
         return true;
     }
@@ -104,30 +149,17 @@ typedef struct Bound {
     size_t size;
 } Bound;
 
-static bool decode_bound(int type, Bound b, double *out) {
-    int32_t i32;
-    int64_t i64;
-    float f32;
-    if (type == TYPE_INT32 && b.size == 4) {
-        memcpy(&i32, b.data, 4);
-        *out = i32;
-    } else if (type == TYPE_INT64 && b.size == 8) {
-        memcpy(&i64, b.data, 8);
-        *out = (double)i64;
-    } else if (type == TYPE_FLOAT && b.size == 4) {
-        memcpy(&f32, b.data, 4);
-        *out = (double)f32;
-    } else if (type == TYPE_DOUBLE && b.size == 8) {
-        memcpy(out, b.data, 8);
-    } else {
-        return false;
-    }
+static bool decode_bound(const Leaf *leaf, Bound b, double *out) {
+    size_t width = parquet_number_width(leaf);
+    if (!width || !b.data || b.size != width) return false;
+    *out = parquet_number(leaf, b.data);
     return true;
 }
 
 // Many writers store no checksums, but nearly all the least and the greatest value of a column:
-// what a damaged page can be caught by. Unsigned numbers may seem to have min > max: no bounds then.
-static void read_statistics(ThriftReader *r, Chunk *c) {
+// what a damaged page can be caught by. Older writers compared unsigned numbers as signed ones: no
+// bounds where min > max.
+static void read_statistics(ThriftReader *r, const Leaf *leaf, Chunk *c) {
     int id = 0, type;
     Bound bounds[7] = {{0}}; // by field: 1 max, 2 min (older writers), 5 max, 6 min
     while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
@@ -136,16 +168,16 @@ static void read_statistics(ThriftReader *r, Chunk *c) {
         else thrift_skip(r, type);
     }
     Bound max = bounds[5].data ? bounds[5] : bounds[1], min = bounds[6].data ? bounds[6] : bounds[2];
-    c->bounded = !r->bad && decode_bound(c->type, min, &c->min) &&
-                 decode_bound(c->type, max, &c->max) && c->min <= c->max;
+    c->bounded = !r->bad && decode_bound(leaf, min, &c->min) && decode_bound(leaf, max, &c->max) &&
+                 c->min <= c->max;
 }
 
-static void read_column_metadata(ThriftReader *r, Chunk *c) {
+static void read_column_metadata(ThriftReader *r, const Leaf *leaf, Chunk *c) {
     int id = 0, type;
     int64_t data = -1, dictionary = -1;
     while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
         if (id == 12 && type == THRIFT_STRUCT) {
-            read_statistics(r, c);
+            read_statistics(r, leaf, c);
             continue;
         }
         if (type != THRIFT_I32 && type != THRIFT_I64) {
@@ -165,10 +197,10 @@ static void read_column_metadata(ThriftReader *r, Chunk *c) {
     c->start = dictionary > 0 && dictionary < data ? dictionary : data;
 }
 
-static void read_chunk(ThriftReader *r, Chunk *c) {
+static void read_chunk(ThriftReader *r, const Leaf *leaf, Chunk *c) {
     int id = 0, type;
     while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
-        if (id == 3 && type == THRIFT_STRUCT) read_column_metadata(r, c);
+        if (id == 3 && type == THRIFT_STRUCT) read_column_metadata(r, leaf, c);
         else thrift_skip(r, type);
     }
 }
@@ -181,7 +213,8 @@ static bool read_group(ParquetFile *f, ThriftReader *r, RowGroup *g) {
         if (id == 1 && type == THRIFT_LIST) {
             int64_t n = thrift_list(r, &element);
             if (n != f->n_leaves || element != THRIFT_STRUCT) return false;
-            for (int64_t i = 0; i < n && !r->bad; i++) read_chunk(r, &g->chunks[i]);
+            for (int64_t i = 0; i < n && !r->bad; i++)
+                read_chunk(r, &f->leaves[i], &g->chunks[i]);
         } else if (id == 3 && type == THRIFT_I64) {
             g->rows = thrift_int(r);
         } else {

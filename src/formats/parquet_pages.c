@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pages: header, checksum, decompression, and the RLE/bit-packed hybrid.
+// Pages: header, checksum, and the RLE/bit-packed hybrid.
 #include "formats/parquet_internal.h"
 
-#include <snappy-c.h>
 #include <string.h>
 #include <zlib.h>
-#include <zstd.h>
 
 typedef struct Header {
     int type, encoding, def_encoding, rep_encoding;
@@ -62,30 +60,6 @@ static Header read_header(ThriftReader *r) {
     return h;
 }
 
-static bool inflate_exactly(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
-    z_stream z = {.next_in = (Bytef *)in, .avail_in = (uInt)n, .next_out = out,
-                  .avail_out = (uInt)size};
-    if (inflateInit2(&z, 15 + 32) != Z_OK) return false; // gzip or zlib wrapping
-    int status = inflate(&z, Z_FINISH);
-    bool ok = status == Z_STREAM_END && z.avail_out == 0;
-    inflateEnd(&z);
-    return ok;
-}
-
-// Exactly `size` bytes must come out.
-static bool unpack(int codec, const uint8_t *in, size_t n, uint8_t *out, size_t size) {
-    size_t length = size;
-    switch (codec) {
-    case CODEC_SNAPPY:
-        return snappy_uncompressed_length((const char *)in, n, &length) == SNAPPY_OK &&
-               length == size &&
-               snappy_uncompress((const char *)in, n, (char *)out, &length) == SNAPPY_OK;
-    case CODEC_GZIP: return inflate_exactly(in, n, out, size);
-    case CODEC_ZSTD: return ZSTD_decompress(out, size, in, n) == size;
-    default: return false;
-    }
-}
-
 static bool damaged(const ParquetFile *f, const uint8_t *at, const char *what, Error *err) {
     return fail(err, "%s: damaged Parquet page at byte %zu: %s; copy the file again", f->path,
                 (size_t)(at - f->data), what);
@@ -130,13 +104,14 @@ bool parquet_page(const ParquetFile *f, const Chunk *c, const uint8_t **at, cons
         page->data = body + levels;
         return true;
     }
-    if (c->codec != CODEC_SNAPPY && c->codec != CODEC_GZIP && c->codec != CODEC_ZSTD)
-        return fail(err, "%s: compression codec %d; only snappy, gzip, zstd and none are supported",
-                    f->path, c->codec);
+    if (!parquet_codec_known(c->codec))
+        return fail(err, "%s: compression codec %d (%s); snappy, gzip, zstd, lz4_raw, brotli and none are "
+                         "supported: write it again with one of these",
+                    f->path, c->codec, parquet_codec_name(c->codec));
     uint8_t *out = arena_alloc(arena, page->bytes + 8);
     page->data = out;
     if (page->bytes == 0 && (size_t)h.packed == levels) return true;
-    if (!unpack(c->codec, body + levels, (size_t)h.packed - levels, out, page->bytes))
+    if (!parquet_unpack(c->codec, body + levels, (size_t)h.packed - levels, out, page->bytes))
         return damaged(f, start, "it does not decompress", err);
     return true;
 }

@@ -133,9 +133,21 @@ static bool decode_values(Read *r, const Page *page, int64_t count, Error *err) 
         if (r->leaf->type != TYPE_BOOLEAN) return damaged(r, "RLE values that are no booleans", err);
         ok = parquet_rle_booleans(page->data, page->bytes, count, out.numbers);
         break;
+    case ENCODING_DELTA_BINARY_PACKED:
+        ok = parquet_delta_packed(r->leaf, page->data, page->bytes, count, out);
+        break;
+    case ENCODING_DELTA_LENGTH_BYTE_ARRAY:
+        ok = parquet_delta_length(r->leaf, page->data, page->bytes, count, out);
+        break;
+    case ENCODING_DELTA_BYTE_ARRAY:
+        ok = parquet_delta_bytes(r->leaf, page->data, page->bytes, count, out, r->arena);
+        break;
+    case ENCODING_BYTE_STREAM_SPLIT:
+        ok = parquet_split(r->leaf, page->data, page->bytes, count, out, r->arena);
+        break;
     default:
-        return fail(err, "%s: column %s has encoding %d; only PLAIN, dictionary and RLE are "
-                         "supported: write it again with pyarrow's defaults",
+        return fail(err, "%s: column %s has encoding %d, which is not supported: write it again with "
+                         "pyarrow's defaults",
                     r->f->path, r->leaf->path, page->encoding);
     }
     return ok || damaged(r, "a page does not hold the values it announces", err);
@@ -314,7 +326,7 @@ bool parquet_read(ParquetFile *f, int column, int first, int groups, ParquetColu
     const Leaf *leaf = &f->leaves[column];
     if (leaf->type == TYPE_INT96)
         return fail(err, "%s: column %s is INT96, which is not supported", f->path, leaf->path);
-    out->kind = leaf->type >= TYPE_BYTE_ARRAY ? PARQUET_BYTES : PARQUET_NUMBERS;
+    out->kind = leaf->type >= TYPE_BYTE_ARRAY && !leaf->half ? PARQUET_BYTES : PARQUET_NUMBERS;
     out->storage = NEW(Arena, 1);
     Read r = {.f = f, .leaf = leaf, .out = out, .arena = out->storage};
     if (read_groups(&r, first, groups, err)) return true;

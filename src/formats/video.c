@@ -2,6 +2,7 @@
 // Videos and images are FFmpeg's work, which is in a module: here it is found, and called.
 #include "formats/video_module.h"
 
+#include "base/file.h"
 #include "base/module.h"
 #include <stdatomic.h>
 
@@ -30,7 +31,7 @@ static const VideoModule *video(void) {
 bool video_open(const char *path, VideoTables *tables, Video **out, Error *err) {
     const VideoModule *m;
     *out = NULL;
-    return video_module(&m, err) && m->open(path, tables, out, err);
+    return file_check(path, err) && video_module(&m, err) && m->open(path, tables, out, err);
 }
 
 void video_close(Video *v) {

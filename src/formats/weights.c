@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/weights.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "formats/torch.h"
-#include <stdio.h>
 #include <string.h>
 
 struct Weights {
@@ -12,11 +12,13 @@ struct Weights {
 };
 
 bool weights_open(const char *path, Weights **out, Error *err) {
-    unsigned char start[9] = {0};
-    FILE *f = fopen(path, "rb");
-    if (!f) return fail_errno(err, "%s: cannot open", path);
-    size_t n = fread(start, 1, sizeof start, f);
-    fclose(f);
+    uint8_t start[9] = {0};
+    const uint8_t *file;
+    size_t size;
+    if (!file_map(path, &file, &size, err)) return false;
+    size_t n = size < sizeof start ? size : sizeof start;
+    if (n) memcpy(start, file, n);
+    file_unmap(file, size);
     Weights w = {0};
     // A safetensors header stands at byte 8; its length before it may begin like a pickle.
     if (n == sizeof start && start[8] == '{') {

@@ -6,6 +6,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+// Counted up when a frame comes to be read in another way from the same files, so that none kept before is
+// served: 2 since videos and images are turned upright.
+enum { READING = 2 };
+
 static void add_text(Sha256 *s, const char *text) {
     sha256_add(s, text, strlen(text) + 1);
 }
@@ -33,6 +37,7 @@ bool frame_key(const Dataset *ds, int camera, int height, int width, char out[FR
     Sha256 s;
     sha256_init(&s);
     add_text(&s, f->name);
+    add_numbers(&s, "reading", READING, 0);
     add_numbers(&s, "recorded", f->height, f->width);
     add_numbers(&s, "kept", height, width);
     for (int64_t i = 0; i < ds->n_episodes; i++) {

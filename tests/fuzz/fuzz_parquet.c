@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as a Parquet file: it is refused, or every column is refused or can be read whole.
 //   clang -g -fsanitize=fuzzer,address,undefined -std=gnu17 -D_GNU_SOURCE -DTACT_VERSION='"0"' -Isrc \
-//       tests/fuzz/fuzz_parquet.c src/formats/parquet_*.c src/base/*.c -lz -lzstd -lsnappy -lm
+//       tests/fuzz/fuzz_parquet.c src/formats/parquet_*.c src/base/*.c -lz -lzstd -lsnappy -llz4 -lbrotlidec -lm
 // Give it tests/formats/data/parquet as its first corpus.
 #include "formats/parquet.h"
 #include <stdio.h>

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compression of pages.
+#include "formats/parquet_internal.h"
+
+#include <brotli/decode.h>
+#include <lz4.h>
+#include <snappy-c.h>
+#include <zlib.h>
+#include <zstd.h>
+
+bool parquet_codec_known(int codec) {
+    return codec >= CODEC_NONE && codec <= CODEC_LZ4_RAW && codec != CODEC_LZO &&
+           codec != CODEC_LZ4_OLD;
+}
+
+const char *parquet_codec_name(int codec) {
+    static const char *const names[] = {"none", "snappy", "gzip", "lzo", "brotli",
+                                        "lz4 as Hadoop frames it", "zstd", "lz4_raw"};
+    return codec >= CODEC_NONE && codec <= CODEC_LZ4_RAW ? names[codec] : "unknown";
+}
+
+static bool inflate_exactly(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
+    z_stream z = {.next_in = (Bytef *)in, .avail_in = (uInt)n, .next_out = out,
+                  .avail_out = (uInt)size};
+    if (inflateInit2(&z, 15 + 32) != Z_OK) return false; // gzip or zlib wrapping
+    int status = inflate(&z, Z_FINISH);
+    bool ok = status == Z_STREAM_END && z.avail_out == 0;
+    inflateEnd(&z);
+    return ok;
+}
+
+static bool unsnap(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
+    size_t length;
+    return snappy_uncompressed_length((const char *)in, n, &length) == SNAPPY_OK && length == size &&
+           snappy_uncompress((const char *)in, n, (char *)out, &length) == SNAPPY_OK;
+}
+
+static bool unbrotli(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
+    size_t length = size;
+    return BrotliDecoderDecompress(n, in, &length, out) == BROTLI_DECODER_RESULT_SUCCESS &&
+           length == size;
+}
+
+// A page and its unpacked bytes are of at most INT32_MAX (MAX_PAGE_BYTES and the header's own int32).
+static bool unlz4(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
+    return n <= LZ4_MAX_INPUT_SIZE && size <= LZ4_MAX_INPUT_SIZE &&
+           LZ4_decompress_safe((const char *)in, (char *)out, (int)n, (int)size) == (int)size;
+}
+
+bool parquet_unpack(int codec, const uint8_t *in, size_t n, uint8_t *out, size_t size) {
+    switch (codec) {
+    case CODEC_SNAPPY: return unsnap(in, n, out, size);
+    case CODEC_GZIP: return inflate_exactly(in, n, out, size);
+    case CODEC_BROTLI: return unbrotli(in, n, out, size);
+    case CODEC_ZSTD: return ZSTD_decompress(out, size, in, n) == size;
+    case CODEC_LZ4_RAW: return unlz4(in, n, out, size);
+    default: return false;
+    }
+}

@@ -13,7 +13,7 @@
 // "null" as a number or a string of the configuration.
 #define CONFIG_NULL_NUMBER (-1e300)
 
-enum { MAX_CAMERAS = 16 };
+enum { MAX_CAMERAS = 16, MAX_FIELDS = 128 };
 
 // Values of --dataset.episodes and other lists.
 typedef struct IntList {
@@ -34,7 +34,7 @@ typedef struct CameraConfig {
 // --policy.*: LeRobot's ACTConfig and our own settings (marked tact; they live in tact.json).
 // Strings are NULL for null. Owned by the arena of the TrainConfig or PolicyConfig they came with.
 typedef struct PolicyConfig {
-    const char *type;   // "act"
+    const char *type;   // act: LeRobot's plain ACT, tact: temporal
     const char *path;   // --policy.path: checkpoint to fine-tune from
     const char *stats_from; // with path: dataset or checkpoint
     const char *device; // NULL: cpu
@@ -138,6 +138,7 @@ typedef struct TrainConfig {
     // With resume: the checkpoint's pretrained_model and the run it belongs to, both resolved.
     const char *resume_from;
     int threads; // compute threads, 0: all processors (tact)
+    bool given[MAX_FIELDS]; // which settings flags have set, by their place in train_fields
     Arena arena; // owns strings and lists
 } TrainConfig;
 
@@ -182,6 +183,8 @@ const Field *field_find(const char *flag);
 // Sets one field from text (a flag's value). The error names the flag, the value and what is
 // expected.
 CHECKED bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err);
+// Whether a flag set it, rather than a default or a checkpoint.
+bool field_given(const TrainConfig *c, const char *flag);
 // The flag closest in spelling to an unknown one (edit distance), never NULL.
 const char *field_nearest(const char *flag);
 // Levenshtein distance of two names (of their first 64 characters).
@@ -201,7 +204,9 @@ extern const int foreign_flag_count;
 void train_config_default(TrainConfig *c);
 void train_config_free(TrainConfig *c);
 // Flags: --a=b, --a b, and a bare --a for a boolean that becomes true. argv without the program and
-// the command.
+// the command. --policy.type=act without --policy.obs_state_horizon and --policy.pose_repr is
+// LeRobot's own ACT: one observation, poses as recorded, its normalisation; where a checkpoint or a
+// file of settings is named (policy.path, config_path), that says what the policy is.
 CHECKED bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *err);
 // Fills in what was not given and follows from the rest: job_name (the policy's type), output_dir
 // (outputs/train/DATE/TIME_JOB at local time `now`, as LeRobot), dataset.repo_id (last part of

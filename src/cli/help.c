@@ -55,6 +55,8 @@ static const char *type_name(const Field *f) {
         return "[INT,...]";
     case FIELD_NORM_MAP:
         return "{NAME: MODE,...}";
+    case FIELD_NAMES:
+        return "{OLD: NEW,...}";
     case FIELD_STRING:
         return f->choices ? f->choices : "TEXT";
     }

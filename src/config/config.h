@@ -41,6 +41,7 @@ typedef struct PolicyConfig {
     const char *dtype;  // float32, tf32, bfloat16; NULL: tf32 on cuda, else float32
     bool use_amp, push_to_hub;
     const char *repo_id, *license;
+    const char *rename_map;     // --rename_map: {"dataset's name": "policy's name"} as JSON, or NULL
     const char *input_features; // JSON as in config.json: the inputs to use; NULL: all there are
     int n_obs_steps;    // always 1 for ACT; our horizon is obs_state_horizon
     int chunk_size, n_action_steps;
@@ -145,6 +146,7 @@ typedef struct TrainConfig {
 // ---- fields.c ---------------------------------------------------------------------------------
 typedef enum FieldType {
     FIELD_BOOL, FIELD_INT, FIELD_INT64, FIELD_NUMBER, FIELD_STRING, FIELD_INT_LIST, FIELD_NORM_MAP,
+    FIELD_NAMES,       // text of a JSON object of strings; stored as that object
     FIELD_NUMBER_PAIR, // two doubles one after the other
 } FieldType;
 

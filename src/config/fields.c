@@ -184,6 +184,9 @@ const Field train_fields[] = {
     {"use_policy_training_preset", FIELD_BOOL, HOME_TACT_TRAIN, false,
      AT(use_policy_training_preset), "true", ANY,
      "accepted; --optimizer.* flags apply whatever it says"},
+    {"rename_map", FIELD_NAMES, HOME_TRAIN, true, AT(policy.rename_map), "null", ANY,
+     "other names for what the dataset has: {\"actions\": \"action\", \"image\": "
+     "\"observation.images.front\"}"},
     {"resume", FIELD_BOOL, HOME_NONE, false, AT(resume), "false", ANY,
      "continue the run of --config_path from its checkpoint; other flags override (steps, "
      "log_freq, ...)"},
@@ -270,7 +273,6 @@ const ForeignFlag foreign_flags[] = {
     {"scheduler", "null"},
     {"accelerator.mixed_precision", "no"},
     {"accelerator.gradient_accumulation.steps", "1"},
-    {"rename_map", "{}|null"},
     {"peft", "null"},
     {"eval.batch_size", "*"},
     {"eval.use_async_envs", "*"},

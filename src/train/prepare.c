@@ -32,6 +32,7 @@ CHECKED static bool open_dataset(Run *r, Error *err) {
                               .root = c->root,
                               .episodes = c->episodes.values,
                               .n_episodes = c->episodes.count,
+                              .rename = r->config->policy.rename_map,
                               .need_videos = true};
     if (!dataset_open(&options, &r->dataset, err) ||
         !policy_from_dataset(&r->config->policy, r->dataset, err))

@@ -40,7 +40,8 @@ CHECKED static bool open_data(LoaderBench *b, Error *err) {
                                     .root = d->root,
                                     .need_videos = true,
                                     .episodes = d->episodes.values,
-                                    .n_episodes = d->episodes.count};
+                                    .n_episodes = d->episodes.count,
+                                    .rename = p->rename_map};
     if (!dataset_open(&options, &b->dataset, err) || !policy_from_dataset(p, b->dataset, err))
         return false;
     for (int i = 0; i < p->n_cameras; i++)

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 typedef struct Eval {
-    const char *policy, *env, *root, *repo_id, *episodes, *device, *dtype, *output;
+    const char *policy, *env, *root, *repo_id, *episodes, *rename, *device, *dtype, *output;
     int64_t stride, threads, arm;
     int64_t n_episodes, max_videos, seed, n_action_steps; // of a simulation
     bool all, json;
@@ -134,6 +134,7 @@ CHECKED static bool run(Eval *e, ReportOptions *report, Error *err) {
         .policy_path = e->policy,
         .dataset = {.repo_id = e->repo_id,
                     .root = e->root,
+                    .rename = e->rename,
                     .episodes = e->config.dataset.episodes.values,
                     .n_episodes = e->config.dataset.episodes.count},
         .all = e->all,
@@ -199,6 +200,8 @@ int cmd_eval(int argc, char **argv) {
         {"dataset.root", OPTION_TEXT, &e.root, 0, 0, "folder of the LeRobot dataset"},
         {"dataset.repo_id", OPTION_TEXT, &e.repo_id, 0, 0,
          "its name; without --dataset.root looked for in $HF_LEROBOT_HOME"},
+        {"rename_map", OPTION_TEXT, &e.rename, 0, 0,
+         "other names for what the dataset has, {\"OLD\": \"NEW\"}; else those of the training"},
         {"dataset.episodes", OPTION_TEXT, &e.episodes, 0, 0, "episodes to evaluate, as [4,5]"},
         {"eval.all", OPTION_BOOL, &e.all, 0, 0,
          "all episodes, also where the checkpoint says which were held out"},

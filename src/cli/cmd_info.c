@@ -76,6 +76,7 @@ static CHECKED bool info_dataset(TrainConfig *c, const Asked *asked, Error *err)
         .root = c->dataset.root,
         .episodes = c->dataset.episodes.values,
         .n_episodes = c->dataset.episodes.count,
+        .rename = c->policy.rename_map,
     };
     if (!dataset_open(&open, &ds, err)) {
         return false;

@@ -55,6 +55,8 @@ static const char *type_name(const Field *f) {
         return "[INT,...]";
     case FIELD_NORM_MAP:
         return "{NAME: MODE,...}";
+    case FIELD_NAMES:
+        return "{OLD: NEW,...}";
     case FIELD_STRING:
         return f->choices ? f->choices : "TEXT";
     }
@@ -104,6 +106,12 @@ void help_train(void) {
         {"Weights & Biases", "wandb.", false},
     };
     fputs("usage: tact train --dataset.root=DIR [--flag=value ...]\n\n", stdout);
+    help_wrapped(
+        0, "--policy.type=act with LeRobot's flags alone is LeRobot's policy: plain ACT, one "
+           "observation, values as recorded. --policy.type=tact, also where no type is given, "
+           "is temporal ACT: --policy.obs_state_horizon observations, poses relative to the "
+           "current one. --policy.obs_state_horizon or --policy.pose_repr make act temporal too.");
+    putchar('\n');
     help_wrapped(
         0,
         "Flags are spelled as in lerobot-train: --flag=value or --flag value. Booleans are "

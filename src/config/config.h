@@ -13,7 +13,7 @@
 // "null" as a number or a string of the configuration.
 #define CONFIG_NULL_NUMBER (-1e300)
 
-enum { MAX_CAMERAS = 16 };
+enum { MAX_CAMERAS = 16, MAX_FIELDS = 128 };
 
 // Values of --dataset.episodes and other lists.
 typedef struct IntList {
@@ -34,13 +34,14 @@ typedef struct CameraConfig {
 // --policy.*: LeRobot's ACTConfig and our own settings (marked tact; they live in tact.json).
 // Strings are NULL for null. Owned by the arena of the TrainConfig or PolicyConfig they came with.
 typedef struct PolicyConfig {
-    const char *type;   // "act"
+    const char *type;   // act: LeRobot's plain ACT, tact: temporal
     const char *path;   // --policy.path: checkpoint to fine-tune from
     const char *stats_from; // with path: dataset or checkpoint
     const char *device; // NULL: cpu
     const char *dtype;  // float32, tf32, bfloat16; NULL: tf32 on cuda, else float32
     bool use_amp, push_to_hub;
     const char *repo_id, *license;
+    const char *rename_map;     // --rename_map: {"dataset's name": "policy's name"} as JSON, or NULL
     const char *input_features; // JSON as in config.json: the inputs to use; NULL: all there are
     int n_obs_steps;    // always 1 for ACT; our horizon is obs_state_horizon
     int chunk_size, n_action_steps;
@@ -138,12 +139,14 @@ typedef struct TrainConfig {
     // With resume: the checkpoint's pretrained_model and the run it belongs to, both resolved.
     const char *resume_from;
     int threads; // compute threads, 0: all processors (tact)
+    bool given[MAX_FIELDS]; // which settings flags have set, by their place in train_fields
     Arena arena; // owns strings and lists
 } TrainConfig;
 
 // ---- fields.c ---------------------------------------------------------------------------------
 typedef enum FieldType {
     FIELD_BOOL, FIELD_INT, FIELD_INT64, FIELD_NUMBER, FIELD_STRING, FIELD_INT_LIST, FIELD_NORM_MAP,
+    FIELD_NAMES,       // text of a JSON object of strings; stored as that object
     FIELD_NUMBER_PAIR, // two doubles one after the other
 } FieldType;
 
@@ -182,6 +185,8 @@ const Field *field_find(const char *flag);
 // Sets one field from text (a flag's value). The error names the flag, the value and what is
 // expected.
 CHECKED bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err);
+// Whether a flag set it, rather than a default or a checkpoint.
+bool field_given(const TrainConfig *c, const char *flag);
 // The flag closest in spelling to an unknown one (edit distance), never NULL.
 const char *field_nearest(const char *flag);
 // Levenshtein distance of two names (of their first 64 characters).
@@ -201,7 +206,9 @@ extern const int foreign_flag_count;
 void train_config_default(TrainConfig *c);
 void train_config_free(TrainConfig *c);
 // Flags: --a=b, --a b, and a bare --a for a boolean that becomes true. argv without the program and
-// the command.
+// the command. --policy.type=act without --policy.obs_state_horizon and --policy.pose_repr is
+// LeRobot's own ACT: one observation, poses as recorded, its normalisation; where a checkpoint or a
+// file of settings is named (policy.path, config_path), that says what the policy is.
 CHECKED bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *err);
 // Fills in what was not given and follows from the rest: job_name (the policy's type), output_dir
 // (outputs/train/DATE/TIME_JOB at local time `now`, as LeRobot), dataset.repo_id (last part of

@@ -238,6 +238,19 @@ static CHECKED bool set_string(TrainConfig *c, const Field *f, const char *text,
     return true;
 }
 
+// {} is LeRobot's way of saying nothing.
+static CHECKED bool set_names(TrainConfig *c, const Field *f, const char *text, const char **slot,
+                              Error *err) {
+    json_error_t ignored;
+    json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &ignored), *value;
+    bool ok = json_is_object(object);
+    const char *name;
+    json_object_foreach(object, name, value) ok = ok && *name && json_string_length(value) > 0;
+    *slot = ok && json_object_size(object) ? arena_strdup(&c->arena, text) : NULL;
+    json_decref(object);
+    return ok || refuse(f, text, "an object of names, as {\"OLD\": \"NEW\"}", err);
+}
+
 bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err) {
     void *slot = (char *)c + f->offset;
     const char *what;
@@ -270,12 +283,19 @@ bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err) {
         return parse_norm_map(text, slot, &what) || fail(err, "--%s=%s: %s", f->flag, text, what);
     case FIELD_STRING:
         return set_string(c, f, text, slot, err);
+    case FIELD_NAMES:
+        return set_names(c, f, text, slot, err);
     }
     return fail(err, "--%s: a setting of unknown type", f->flag);
 }
 
 static json_t *string_json(const char *s) {
     return s ? json_string(s) : json_null();
+}
+
+static json_t *names_json(const char *text) {
+    json_t *object = text ? json_loads(text, 0, NULL) : NULL;
+    return object ? object : json_object();
 }
 
 static json_t *list_json(const IntList *list) {
@@ -317,6 +337,8 @@ json_t *field_json(const Field *f, const void *slot) {
         return json_pack("[f,f]", number[0], number[1]);
     case FIELD_STRING:
         return string_json(*(const char *const *)slot);
+    case FIELD_NAMES:
+        return names_json(*(const char *const *)slot);
     case FIELD_INT_LIST:
         return list_json(slot);
     case FIELD_NORM_MAP:

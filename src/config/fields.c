@@ -51,8 +51,8 @@ const Field train_fields[] = {
     {"dataset.frame_cache_dir", FIELD_STRING, HOME_TACT_TRAIN, true, AT(dataset.frame_cache_dir), "null",
      ANY, "where the files lie; null: tact_frame_cache beside output_dir"},
     // policy: the order of config.json
-    {"policy.type", FIELD_STRING, HOME_NONE, false, AT(policy.type), "act", 0, 0, "act|tact",
-     "kind of policy; tact is another name for act"},
+    {"policy.type", FIELD_STRING, HOME_NONE, false, AT(policy.type), "tact", 0, 0, "act|tact",
+     "tact: temporal, as below; act without obs_state_horizon and pose_repr: LeRobot's plain ACT"},
     {"policy.path", FIELD_STRING, HOME_NONE, true, AT(policy.path), "null", ANY,
      "checkpoint to fine-tune: its settings and weights are the start, other flags override"},
     {"policy.stats_from", FIELD_STRING, HOME_NONE, false, AT(policy.stats_from), "dataset", 0, 0,
@@ -132,7 +132,7 @@ const Field train_fields[] = {
      "float32|tf32|bfloat16",
      "arithmetic; weights stay float32; null: tf32 on cuda, float32 on cpu"},
     {"policy.obs_state_horizon", FIELD_INT, HOME_TACT, false, AT(policy.obs_state_horizon), "2", 1,
-     256, NULL, "observations (states and frames) a decision sees; 1 is plain ACT"},
+     256, NULL, "observations (states and frames) a decision sees; 1 is plain ACT, as is --policy.type=act alone"},
     {"policy.obs_down_sample_steps", FIELD_INT, HOME_TACT, false, AT(policy.obs_down_sample_steps),
      "1", 1, 100000, NULL, "frames of the dataset between two observations"},
     {"policy.temporal_pos_embed", FIELD_STRING, HOME_TACT, false, AT(policy.temporal_pos_embed),
@@ -184,6 +184,9 @@ const Field train_fields[] = {
     {"use_policy_training_preset", FIELD_BOOL, HOME_TACT_TRAIN, false,
      AT(use_policy_training_preset), "true", ANY,
      "accepted; --optimizer.* flags apply whatever it says"},
+    {"rename_map", FIELD_NAMES, HOME_TRAIN, true, AT(policy.rename_map), "null", ANY,
+     "other names for what the dataset has: {\"actions\": \"action\", \"image\": "
+     "\"observation.images.front\"}"},
     {"resume", FIELD_BOOL, HOME_NONE, false, AT(resume), "false", ANY,
      "continue the run of --config_path from its checkpoint; other flags override (steps, "
      "log_freq, ...)"},
@@ -245,6 +248,7 @@ const Field train_fields[] = {
      "stored in train_config.json only"},
 };
 const int train_field_count = sizeof(train_fields) / sizeof(train_fields[0]);
+_Static_assert(sizeof(train_fields) / sizeof(train_fields[0]) <= MAX_FIELDS, "TrainConfig.given");
 
 const ForeignFlag foreign_flags[] = {
     {"policy.use_peft", "false"},
@@ -269,7 +273,6 @@ const ForeignFlag foreign_flags[] = {
     {"scheduler", "null"},
     {"accelerator.mixed_precision", "no"},
     {"accelerator.gradient_accumulation.steps", "1"},
-    {"rename_map", "{}|null"},
     {"peft", "null"},
     {"eval.batch_size", "*"},
     {"eval.use_async_envs", "*"},
@@ -302,6 +305,11 @@ const Field *field_find(const char *flag) {
         }
     }
     return NULL;
+}
+
+bool field_given(const TrainConfig *c, const char *flag) {
+    const Field *f = field_find(flag);
+    return f && c->given[f - train_fields];
 }
 
 int edit_distance(const char *a, const char *b) {

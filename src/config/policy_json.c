@@ -140,6 +140,7 @@ json_t *train_config_to_json(const TrainConfig *c) {
     json_object_set_new(object, "dataset", dataset);
     json_object_set_new(object, "policy", policy_to_json(&c->policy));
     set_home(object, HOME_TRAIN, c, 0);
+    if (!c->policy.rename_map) json_object_del(object, "rename_map"); // LeRobot 0.3 does not know it
     json_object_set_new(object, "optimizer", optimizer);
     json_object_set_new(object, "scheduler", scheduler_json(&c->scheduler));
     if (c->ema.enable) { // a key that only the newest LeRobot knows

@@ -164,7 +164,7 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
         if (!set_from(c, f, json_object_get(home, last_part(f->flag)), path, err)) return false;
     }
     if (!tact && !settle_plain(c, policy, path, err)) return false;
-    c->policy.type = arena_strdup(&c->arena, "act");
+    c->policy.type = arena_strdup(&c->arena, type);
     const json_t *features = json_object_get(policy, "input_features");
     if (json_object_size(features)) c->policy.input_features = inputs_text(c, features);
     return true;

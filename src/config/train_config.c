@@ -89,7 +89,40 @@ static CHECKED bool apply_flag(TrainConfig *c, const Given *g, Error *err) {
     if (!value) {
         return fail(err, "--%s: no value given; write --%s=VALUE", g->name, g->name);
     }
-    return f ? field_set(c, f, value, err) : foreign_check(foreign, value, err);
+    if (!f) {
+        return foreign_check(foreign, value, err);
+    }
+    c->given[f - train_fields] = true;
+    return field_set(c, f, value, err);
+}
+
+// With LeRobot's flags alone one gets LeRobot's policy. What only makes sense of a temporal one is
+// refused then rather than dropped.
+static CHECKED bool settle_kind(TrainConfig *c, Error *err) {
+    PolicyConfig *p = &c->policy;
+    bool temporal = strcmp(p->type, "act") != 0 || field_given(c, "policy.obs_state_horizon") ||
+                    field_given(c, "policy.pose_repr");
+    if (temporal || p->path || c->config_path) {
+        return true;
+    }
+    bool steps = field_given(c, "policy.obs_down_sample_steps") && p->obs_down_sample_steps != 1;
+    bool times =
+        field_given(c, "policy.temporal_pos_embed") && strcmp(p->temporal_pos_embed, "none") != 0;
+    if (steps || times) {
+        return fail(err,
+                    "--policy.%s: --policy.type=act alone is LeRobot's ACT, which sees one "
+                    "observation; add --policy.obs_state_horizon=2 or leave out --policy.type",
+                    steps ? "obs_down_sample_steps" : "temporal_pos_embed");
+    }
+    p->obs_state_horizon = p->obs_down_sample_steps = 1;
+    p->temporal_pos_embed = "none";
+    p->pose_repr = "none";
+    // LeRobot's mapping, in which the environment state is not, so that it stays as it is.
+    NormMap *n = &p->normalization_mapping;
+    if (!n->visual && !n->state && !n->action && !n->env) {
+        *n = (NormMap){.visual = "MEAN_STD", .state = "MEAN_STD", .action = "MEAN_STD"};
+    }
+    return true;
 }
 
 bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *err) {
@@ -100,7 +133,7 @@ bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *err) {
         }
         i += given.taken;
     }
-    return true;
+    return settle_kind(c, err);
 }
 
 void train_config_fill(TrainConfig *c, time_t now) {

@@ -143,11 +143,14 @@ bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err) {
     *out = NULL;
     Dataset *ds = NEW(Dataset, 1);
     Source s = {.ds = ds};
-    bool ok = resolve_root(ds, options, err) && info_load(&s, err) &&
+    bool ok = resolve_root(ds, options, err) && rename_parse(&s, options, err) &&
+              info_load(&s, err) &&
               (s.v30 ? v30_list(&s, err) : v21_list(&s, err)) && check_totals(&s, err) &&
               select_episodes(&s, options, err) && paths_check(&s, options->need_videos, err) &&
               paths_fill(&s, err) && columns_load(&s, err);
     if (ok) load_stats(&s);
+    rename_stats(&s);
+    json_decref(s.rename);
     ds->tasks = s.tasks;
     ds->n_tasks = s.n_tasks;
     mem_free(s.listed);

@@ -24,7 +24,8 @@ typedef enum FeatureKind {
 } FeatureKind;
 
 typedef struct Feature {
-    const char *name;  // "observation.images.front"
+    const char *name;  // "observation.images.front", as DatasetOptions.rename has it
+    const char *disk_name; // of its column and of the folder of its videos
     const char *dtype; // as info.json spells it: "float32", "video", "image", ...
     FeatureKind kind;
     int rank;
@@ -83,6 +84,11 @@ typedef struct DatasetOptions {
     const char *root;    // NULL: $HF_LEROBOT_HOME/repo_id, else ~/.cache/huggingface/lerobot/repo_id
     const int64_t *episodes; // selection in this order, or NULL for all
     int64_t n_episodes;
+    // LeRobot's rename_map, {"name in the dataset": "name for the policy"} as JSON, or NULL. Everything
+    // but the files' own columns and folders goes by the new names. A name that the dataset lacks is
+    // refused, or passed over with rename_if_there.
+    const char *rename;
+    bool rename_if_there;
     bool need_videos; // every video file of the selection must exist (training), else it may lack
 } DatasetOptions;
 

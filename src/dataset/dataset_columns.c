@@ -73,7 +73,7 @@ static bool read_vectors(DataFile *d, const Feature *feature, float *out, Error 
     if (!feature) return true;
     int64_t width = feature->size;
     ParquetColumn c = {0};
-    bool ok = read_column(d, feature->name, width, &c, err);
+    bool ok = read_column(d, feature->disk_name, width, &c, err);
     for (int64_t i = 0; ok && i < d->n; i++) {
         const Episode *e = &d->ds->episodes[d->picks[i]];
         const double *from = c.numbers + first_in_column(d, e) * width;
@@ -85,7 +85,7 @@ static bool read_vectors(DataFile *d, const Feature *feature, float *out, Error 
                       "%s: row %lld (episode %lld, frame %lld): value %lld of '%s' is %f; repair "
                       "the recording or leave the episode out with --dataset.episodes",
                       d->path, (long long)(e->data_row + k / width), (long long)e->index,
-                      (long long)(k / width), (long long)(k % width), feature->name, from[k]);
+                      (long long)(k / width), (long long)(k % width), feature->disk_name, from[k]);
             break;
         }
     }
@@ -184,11 +184,11 @@ static bool open_file(DataFile *d, Error *err) {
 static bool check_images(const DataFile *d, Error *err) {
     for (int c = 0; c < d->ds->n_cameras; c++) {
         const Feature *f = d->ds->cameras[c];
-        if (!f->video && parquet_find(d->file, f->name, "bytes") < 0) {
+        if (!f->video && parquet_find(d->file, f->disk_name, "bytes") < 0) {
             return fail(err,
                         "%s: there is no image column '%s', which meta/info.json lists; the file "
                         "does not belong to this dataset",
-                        d->path, f->name);
+                        d->path, f->disk_name);
         }
     }
     return true;

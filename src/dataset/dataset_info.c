@@ -173,7 +173,9 @@ static bool read_feature(Source *s, const char *info, Feature *f, const char *na
     }
     if (strchr(name, '/'))
         return fail(err, "%s: feature name '%.100s' contains '/'; rename the feature", info, name);
-    f->name = arena_strdup(&ds->arena, name);
+    f->disk_name = arena_strdup(&ds->arena, name);
+    f->name = arena_strdup(&ds->arena, rename_of(s, name));
+    name = f->name;
     f->dtype = arena_strdup(&ds->arena, dtype);
     f->kind = FEATURE_OTHER;
     if (!read_shape(info, f, json_object_get(feature, "shape"), &ds->arena, err)) return false;
@@ -197,6 +199,7 @@ static bool read_features(Source *s, const char *info, const json_t *features, E
     Dataset *ds = s->ds;
     if (!json_is_object(features) || json_object_size(features) == 0)
         return fail(err, "%s: no \"features\"; copy the file again", info);
+    if (!rename_check(s, info, features, err)) return false;
     ds->features = arena_alloc(&ds->arena, sizeof(Feature) * json_object_size(features));
     ds->cameras = arena_alloc(&ds->arena, sizeof(Feature *) * json_object_size(features));
     const char *name;

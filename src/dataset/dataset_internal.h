@@ -28,12 +28,24 @@ typedef struct Source {
     const char *data_template;  // path templates in Python's format syntax
     const char *video_template; // NULL without videos
     int64_t chunks_size;        // v2.1: episodes per chunk
+    json_t *rename;             // DatasetOptions.rename, or NULL
+    bool rename_if_there;
     int64_t n_listed, listed_room;
     Listed *listed;    // (n_listed), position == episode_index; mem_free
     int64_t *selected; // (ds->n_episodes) positions in listed
     const char **tasks;
     int n_tasks, tasks_room;
 } Source;
+
+// dataset_rename.c: parses DatasetOptions.rename into s.
+CHECKED bool rename_parse(Source *s, const DatasetOptions *options, Error *err);
+// The name that a feature of the files goes by.
+const char *rename_of(const Source *s, const char *disk_name);
+// Whether the map fits the features that info.json lists: names that are there, and new ones that
+// differ.
+CHECKED bool rename_check(const Source *s, const char *info, const json_t *features, Error *err);
+// The statistics under the new names.
+void rename_stats(const Source *s);
 
 // dataset_info.c: reads meta/info.json into s->ds and s: version, features, templates.
 CHECKED bool info_load(Source *s, Error *err);

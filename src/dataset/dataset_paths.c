@@ -120,8 +120,8 @@ static bool data_path(Source *s, const Listed *e, Arena *arena, const char **out
 static bool video_path(Source *s, const Listed *e, int camera, Arena *arena, const char **out,
                        Error *err) {
     const ListedVideo *v = &e->videos[camera];
-    return full_path(s, s->video_template, s->ds->cameras[camera]->name, v->chunk, v->file, arena,
-                     out, err);
+    return full_path(s, s->video_template, s->ds->cameras[camera]->disk_name, v->chunk, v->file,
+                     arena, out, err);
 }
 
 // The first global frame number in the data file of a listed episode (v3.0: several a file).

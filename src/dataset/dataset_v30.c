@@ -100,7 +100,7 @@ static void table_free(EpisodeTable *t, int n_cameras) {
 }
 
 static bool read_video_columns(Source *s, ParquetFile *f, EpisodeTable *t, int c, Error *err) {
-    const char *key = s->ds->cameras[c]->name;
+    const char *key = s->ds->cameras[c]->disk_name;
     const char *chunk = arena_printf(&s->scratch, "videos/%s/chunk_index", key);
     const char *file = arena_printf(&s->scratch, "videos/%s/file_index", key);
     const char *from = arena_printf(&s->scratch, "videos/%s/from_timestamp", key);

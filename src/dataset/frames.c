@@ -188,7 +188,7 @@ static bool find_group(FrameReader *r, TableSlot *t, int camera, int group, Grou
         *out = g;
         return true;
     }
-    const char *name = r->ds->cameras[camera]->name;
+    const char *name = r->ds->cameras[camera]->disk_name;
     int column = parquet_find(t->file, name, "bytes");
     if (column < 0) {
         return fail(err, "%s: there is no image column '%s'; the file changed while it was in use",

@@ -42,6 +42,10 @@ int64_t eval_default_stride(int64_t frames, double fps) {
 CHECKED static bool open_dataset(const EvalOptions *o, EvalResult *r, Error *err) {
     DatasetOptions open = o->dataset;
     open.need_videos = r->config.policy.n_cameras > 0;
+    if (!open.rename) { // as in the training, where the dataset has such names
+        open.rename = r->config.policy.rename_map;
+        open.rename_if_there = true;
+    }
     if (!dataset_open(&open, &r->dataset, err)) return false;
     eval_training_read(r->policy_dir, r->dataset->root, r->dataset->repo_id, &r->training);
     if (open.episodes || o->all) return true;
@@ -66,8 +70,11 @@ CHECKED static bool check_vector(const Dataset *ds, const char *name, const Feat
     int64_t size = f ? f->size : 0;
     if (wanted == 0 || size == wanted) return true;
     if (!f)
-        return fail(err, "%s: the policy wants %s, which the dataset does not have", ds->root,
-                    name);
+        return fail(
+            err,
+            "%s: the policy wants %s, which the dataset does not have; if it is there under "
+            "another name: --rename_map='{\"THAT NAME\": \"%s\"}'",
+            ds->root, name, name);
     return fail(err,
                 "%s: %s has %lld values, but the policy was trained on %lld; evaluate it on a "
                 "dataset of the same robot",
@@ -82,8 +89,10 @@ CHECKED static bool find_cameras(OpenLoop *l, Error *err) {
         int at = 0;
         while (at < ds->n_cameras && strcmp(ds->cameras[at]->name, c->name) != 0) at++;
         if (at == ds->n_cameras)
-            return fail(err, "%s: the policy wants camera %s, which the dataset does not have",
-                        ds->root, c->name);
+            return fail(err,
+                        "%s: the policy wants camera %s, which the dataset does not have; if it is "
+                        "there under another name: --rename_map='{\"THAT NAME\": \"%s\"}'",
+                        ds->root, c->name, c->name);
         const Feature *f = ds->cameras[at];
         tact_camera wanted = tact_camera_at(l->policy, i);
         if (f->height != wanted.height || f->width != wanted.width)

@@ -36,7 +36,7 @@ bool frame_key(const Dataset *ds, int camera, int height, int width, char out[FR
     const char *last = NULL;
     Sha256 s;
     sha256_init(&s);
-    add_text(&s, f->name);
+    add_text(&s, f->disk_name);
     add_numbers(&s, "reading", READING, 0);
     add_numbers(&s, "recorded", f->height, f->width);
     add_numbers(&s, "kept", height, width);

@@ -33,7 +33,8 @@ CHECKED bool policy_locate(const char *path, char out[POLICY_PATH], Error *err);
 // Whether policy_locate would find one.
 bool policy_is_one(const char *path);
 // config.json and tact.json of a pretrained_model directory, over what c holds; without_shapes:
-// what a dataset decides stays open, as in a training that starts from this policy.
+// what a dataset decides stays open, as in a training that starts from this policy; rename_map too,
+// which is of the other dataset.
 CHECKED bool policy_read_config(const char *dir, bool without_shapes, TrainConfig *c, Error *err);
 // tact.json, or NULL where there is none. New reference.
 CHECKED bool policy_read_tact(const char *dir, json_t **out, Error *err);
@@ -74,7 +75,10 @@ CHECKED bool policy_read_stats(const char *dir, const char *dataset, const Polic
 // exists. `training` goes into tact.json as "train"; borrowed, may be NULL.
 CHECKED bool policy_write(const char *dir, const PolicyConfig *p, const Params *params,
                           const PolicyStats *stats, const json_t *training, Error *err);
-// processors.c: LeRobot's pre- and postprocessor, with all steps under its names.
+// processors.c: the names that the preprocessor in `dir` gives to those of the dataset, as --rename_map
+// takes them; NULL: none.
+const char *processors_rename_map(const char *dir, Arena *arena);
+// LeRobot's pre- and postprocessor, with all steps under its names.
 CHECKED bool processors_write(const char *dir, const PolicyConfig *p, const PolicyStats *stats,
                               Error *err);
 

@@ -59,6 +59,7 @@ bool policy_read_config(const char *dir, bool without_shapes, TrainConfig *c, Er
               (without_shapes || policy_shapes_from_json(c, config, tact, path, err));
     json_decref(config);
     json_decref(tact);
+    if (ok && !without_shapes) c->policy.rename_map = processors_rename_map(dir, &c->arena);
     return ok;
 }
 

@@ -3,6 +3,7 @@
 // the policy, and the statistics it does it with.
 #include "policy/policy.h"
 
+#include "base/file.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include <stdio.h>
@@ -106,6 +107,27 @@ CHECKED static bool write_pipeline(const char *dir, const char *name, json_t *st
     return ok;
 }
 
+const char *processors_rename_map(const char *dir, Arena *arena) {
+    char path[POLICY_PATH + 64];
+    json_t *root = NULL, *step;
+    size_t i;
+    Error ignored;
+    const char *map = NULL;
+    snprintf(path, sizeof path, "%s/policy_preprocessor.json", dir);
+    if (!file_exists(path) || !json_read(path, &root, &ignored)) return NULL;
+    json_array_foreach(json_object_get(root, "steps"), i, step) {
+        const char *name = json_string_value(json_object_get(step, "registry_name"));
+        const json_t *names = json_object_get(json_object_get(step, "config"), "rename_map");
+        if (!name || strcmp(name, "rename_observations_processor") != 0) continue;
+        if (!json_object_size(names)) continue;
+        char *text = json_text(names, 0);
+        map = arena_strdup(arena, text);
+        mem_free(text);
+    }
+    json_decref(root);
+    return map;
+}
+
 bool processors_write(const char *dir, const PolicyConfig *p, const PolicyStats *stats,
                       Error *err) {
     json_t *policy = policy_to_json(p);
@@ -114,8 +136,9 @@ bool processors_write(const char *dir, const PolicyConfig *p, const PolicyStats 
     json_t *all = json_deep_copy(inputs), *before = json_array(), *after = json_array();
     bool own_rows = p->arms > 0 && strcmp(json_string_value(json_object_get(policy, "type")), "tact") == 0;
     json_object_update(all, (json_t *)outputs);
-    json_array_append_new(
-        before, step("rename_observations_processor", json_pack("{s:{}}", "rename_map"), NULL));
+    json_t *names = p->rename_map ? json_loads(p->rename_map, 0, NULL) : json_object();
+    json_array_append_new(before, step("rename_observations_processor",
+                                       json_pack("{s:o}", "rename_map", names), NULL));
     json_array_append_new(before, step("to_batch_processor", json_object(), NULL));
     json_array_append_new(before, device_step(p->device ? p->device : "cpu"));
     json_array_append_new(before, normalizer("normalizer_processor", all, policy, own_rows, STATE_FILE_PRE));

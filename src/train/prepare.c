@@ -9,15 +9,36 @@
 #include "train/schedule.h"
 #include <string.h>
 
+// Which of the two kinds of policy it is, and how to get the other.
+static void log_kind(const Run *r) {
+    const TrainConfig *c = r->config;
+    const PolicyConfig *p = &c->policy;
+    bool relative = strcmp(p->pose_repr, "relative") == 0, start = c->policy.path || c->config_path;
+    if (p->obs_state_horizon == 1 && !relative)
+        log_info("plain ACT, as LeRobot's: one observation, poses as recorded (%s)",
+                 start ? "--policy.obs_state_horizon=2 makes it temporal"
+                       : "--policy.type=tact is the temporal policy");
+    else
+        log_info("temporal ACT: %d observation%s, %s (%s)", p->obs_state_horizon,
+                 p->obs_state_horizon == 1 ? "" : "s",
+                 relative ? "poses relative to the current one" : "values as recorded",
+                 start ? "the checkpoint's; a new run with --policy.type=act alone is plain ACT"
+                       : "--policy.type=act alone is LeRobot's plain ACT");
+}
+
 CHECKED static bool open_dataset(Run *r, Error *err) {
     const DatasetConfig *c = &r->config->dataset;
     DatasetOptions options = {.repo_id = c->repo_id,
                               .root = c->root,
                               .episodes = c->episodes.values,
                               .n_episodes = c->episodes.count,
+                              .rename = r->config->policy.rename_map,
                               .need_videos = true};
-    if (!dataset_open(&options, &r->dataset, err)) return false;
-    return policy_from_dataset(&r->config->policy, r->dataset, err);
+    if (!dataset_open(&options, &r->dataset, err) ||
+        !policy_from_dataset(&r->config->policy, r->dataset, err))
+        return false;
+    log_kind(r);
+    return true;
 }
 
 CHECKED static bool check_env(const Run *r, Error *err) {

@@ -64,8 +64,9 @@ static bool choose_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error 
         const Feature *f = find_feature(ds, name);
         if (!ok) break;
         if (!f) {
-            ok = fail(err, "%s: --policy.input_features names %s, which the dataset does not have",
-                      ds->root, name);
+            ok = fail(err, "%s: --policy.input_features names %s, which the dataset does not have; if "
+                           "it is there under another name: --rename_map='{\"THAT NAME\": \"%s\"}'",
+                      ds->root, name, name);
         } else if (f->kind == FEATURE_STATE) {
             in->state = true;
             ok = check_shape(ds, f, wanted, window_state_dim(ds, &w), err);
@@ -103,8 +104,9 @@ static bool resolve_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error
     for (int i = 0; i < p->n_cameras; i++) {
         const Feature *f = find_camera(ds, p->cameras[i].name);
         if (!f)
-            return fail(err, "%s: the policy wants camera %s, which the dataset does not have",
-                        ds->root, p->cameras[i].name);
+            return fail(err, "%s: the policy wants camera %s, which the dataset does not have; if it "
+                             "is there under another name: --rename_map='{\"THAT NAME\": \"%s\"}'",
+                        ds->root, p->cameras[i].name, p->cameras[i].name);
         p->cameras[i].height = f->height;
         p->cameras[i].width = f->width;
     }
@@ -131,7 +133,8 @@ static bool resolve_image_size(PolicyConfig *p, const Dataset *ds, Error *err) {
 }
 
 bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
-    if (!ds->action) return fail(err, "%s: no feature 'action'; there is nothing to learn", ds->root);
+    if (!ds->action) return fail(err, "%s: no feature 'action'; there is nothing to learn; if it has "
+                                         "another name: --rename_map='{\"THAT NAME\": \"action\"}'", ds->root);
     if (!resolve_poses(p, ds, err)) return false;
     Inputs in;
     if (!resolve_inputs(p, ds, &in, err) || !resolve_image_size(p, ds, err)) return false;

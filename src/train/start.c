@@ -74,6 +74,24 @@ CHECKED static bool settle_resume(TrainConfig *c, const char *file, const char *
     return true;
 }
 
+// The checkpoint says what the policy is. LeRobot takes no --policy.type beside --policy.path; here
+// it may repeat what is so.
+CHECKED static bool check_kind(const TrainConfig *c, Error *err) {
+    const PolicyConfig *p = &c->policy;
+    bool temporal = p->obs_state_horizon > 1 || strcmp(p->temporal_pos_embed, "none") != 0 ||
+                    (p->pose_repr && strcmp(p->pose_repr, "relative") == 0);
+    if (!field_given(c, "policy.type") || temporal == (strcmp(p->type, "tact") == 0)) return true;
+    if (temporal)
+        return fail(err,
+                    "--policy.type=act: %s is a temporal policy, of %d observation%s; leave out "
+                    "--policy.type, or start without --policy.path",
+                    p->path, p->obs_state_horizon, p->obs_state_horizon == 1 ? "" : "s");
+    return fail(err,
+                "--policy.type=tact: %s is plain ACT; add --policy.obs_state_horizon=2 to make "
+                "it temporal",
+                p->path);
+}
+
 // Takes the settings of the checkpoint under those of the flags.
 CHECKED static bool merge(TrainConfig *c, int argc, char **argv, Error *err) {
     TrainConfig merged;
@@ -86,7 +104,10 @@ CHECKED static bool merge(TrainConfig *c, int argc, char **argv, Error *err) {
                            policy_read_config(place, true, &merged, err);
     ok = ok && train_config_parse(&merged, argc, argv, err);
     if (ok && merged.resume) ok = settle_resume(&merged, place, c->output_dir, err);
-    if (ok && !resume) merged.policy.path = arena_strdup(&merged.arena, place);
+    if (ok && !resume) {
+        merged.policy.path = arena_strdup(&merged.arena, place);
+        ok = check_kind(&merged, err);
+    }
     train_config_free(c);
     *c = merged;
     return ok;

@@ -40,6 +40,22 @@ fi
 accepts "plain ACT at T=1" "${train[@]}" --output_dir="$WORK/one" --steps=2 --policy.obs_state_horizon=1 \
     --policy.temporal_pos_embed=none --policy.pose_repr=none
 holds "type act" grep -q '"type": "act"' "$WORK/one/checkpoints/last/pretrained_model/config.json"
+# With LeRobot's flags alone it is LeRobot's policy, and one line says so.
+accepts "--policy.type=act" "${train[@]}" --output_dir="$WORK/plain" --steps=2 --policy.type=act
+plain=$WORK/plain/checkpoints/last/pretrained_model
+holds "its type" grep -q '"type": "act"' "$plain/config.json"
+holds "its normalisation" grep -q '"ACTION": "MEAN_STD"' "$plain/config.json"
+holds "poses as recorded" grep -q '"pose_repr": "none"' "$plain/tact.json"
+holds "one line" test "$(grep -c "plain ACT, as LeRobot's.*--policy.type=tact is the temporal policy" "$WORK/err")" -eq 1
+accepts "--policy.type=tact" "${train[@]}" --output_dir="$WORK/temporal" --steps=2 --policy.type=tact
+holds "its type" grep -q '"type": "tact"' "$WORK/temporal/checkpoints/last/pretrained_model/config.json"
+holds "one line" test "$(grep -c "temporal ACT: 2 observations, poses relative.*--policy.type=act alone is LeRobot's plain ACT" "$WORK/err")" -eq 1
+refuses "another kind than the checkpoint's" 'type=act: .*temporal policy, of 2 observations' "${train[@]}" \
+    --output_dir="$WORK/no" --policy.type=act --policy.path="$WORK/temporal"
+refuses "another kind than the checkpoint's" 'type=tact: .*plain ACT; add --policy.obs_state_horizon=2' "${train[@]}" \
+    --output_dir="$WORK/no" --policy.type=tact --policy.path="$WORK/plain"
+accepts "the checkpoint's kind" "${train[@]}" --output_dir="$WORK/on" --steps=1 --policy.type=act --policy.path="$WORK/plain"
+holds "and how to make it temporal" grep -q 'plain ACT.*--policy.obs_state_horizon=2 makes it temporal' "$WORK/err"
 accepts "T=3, s=3, GELU, pre-norm" "${train[@]}" --output_dir="$WORK/three" --steps=2 --policy.obs_state_horizon=3 \
     --policy.obs_down_sample_steps=3 --policy.pre_norm=true --policy.feedforward_activation=gelu
 accepts "two cameras and an environment state" "$TACT" sample --root="$WORK/two" --episodes=2 --frames=12 \

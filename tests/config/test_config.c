@@ -102,6 +102,43 @@ static void defaults(void **state) {
     train_config_free(&c);
 }
 
+// --policy.type=act alone is LeRobot's ACT.
+static void two_kinds(void **state) {
+    (void)state;
+    TrainConfig c;
+    assert_parses(&c, "--policy.type=act|--policy.chunk_size=50");
+    assert_int_equal(c.policy.obs_state_horizon, 1);
+    assert_string_equal(c.policy.temporal_pos_embed, "none");
+    assert_string_equal(c.policy.pose_repr, "none");
+    assert_string_equal(c.policy.normalization_mapping.action, "MEAN_STD");
+    assert_string_equal(c.policy.normalization_mapping.state, "MEAN_STD");
+    assert_null(c.policy.normalization_mapping.env); // left as it is, as in LeRobot
+    train_config_free(&c);
+    assert_parses(&c, "--policy.type=act|--policy.normalization_mapping={STATE: MIN_MAX}");
+    assert_string_equal(c.policy.normalization_mapping.state, "MIN_MAX");
+    train_config_free(&c);
+    static const char *const temporal[] = {
+        "--policy.type=tact", "--policy.chunk_size=50", "--policy.type=act|--policy.obs_state_horizon=2",
+        "--policy.obs_state_horizon=2|--policy.type=act", "--policy.type=act|--policy.pose_repr=null"};
+    for (size_t i = 0; i < sizeof temporal / sizeof temporal[0]; i++) {
+        assert_parses(&c, temporal[i]);
+        assert_int_equal(c.policy.obs_state_horizon, 2);
+        assert_string_equal(c.policy.temporal_pos_embed, "all");
+        assert_null(c.policy.pose_repr);
+        assert_null(c.policy.normalization_mapping.state);
+        train_config_free(&c);
+    }
+    // What a checkpoint is, it says itself.
+    assert_parses(&c, "--policy.type=act|--policy.path=run");
+    assert_int_equal(c.policy.obs_state_horizon, 2);
+    assert_true(field_given(&c, "policy.type") && !field_given(&c, "policy.chunk_size"));
+    train_config_free(&c);
+    assert_error("--policy.type=act|--policy.obs_down_sample_steps=3", "add --policy.obs_state_horizon=2");
+    assert_error("--policy.type=act|--policy.temporal_pos_embed=all", "one observation");
+    assert_parses(&c, "--policy.type=act|--policy.temporal_pos_embed=none");
+    train_config_free(&c);
+}
+
 static void every_type_both_spellings(void **state) {
     (void)state;
     TrainConfig c;
@@ -296,8 +333,8 @@ static void filled_in(void **state) {
     setenv("TZ", "UTC", 1);
     train_config_fill(&c, 1764500000);
     assert_string_equal(c.dataset.repo_id, "bottle");
-    assert_string_equal(c.job_name, "act");
-    assert_string_equal(c.output_dir, "outputs/train/2025-11-30/10-53-20_act");
+    assert_string_equal(c.job_name, "tact");
+    assert_string_equal(c.output_dir, "outputs/train/2025-11-30/10-53-20_tact");
     train_config_free(&c);
     assert_parses(&c, "--dataset.root=/d|--dataset.repo_id=me/ds|--job_name=j|--output_dir=o");
     train_config_fill(&c, 0);
@@ -412,7 +449,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_is_sound),
         cmocka_unit_test(defaults),
-        cmocka_unit_test(every_type_both_spellings),
+        cmocka_unit_test(two_kinds), cmocka_unit_test(every_type_both_spellings),
         cmocka_unit_test(wrong_flags),
         cmocka_unit_test(wrong_values),
         cmocka_unit_test(cross_checks),

@@ -212,34 +212,29 @@ static int64_t *training_rows(const Dataset *ds, double eval_split, int64_t *cou
 }
 
 bool info_print_stats(const Dataset *ds, TrainConfig *c, Error *err) {
-    Stats state = {0}, action = {0}, env = {0};
-    ImageStats images[MAX_CAMERAS];
+    const PolicyConfig *p = &c->policy;
+    PolicyStats stats = {0};
     json_t *object = json_object();
     bool ok = false;
     int64_t n_rows, samples = c->num_stat_samples;
     int64_t *rows = training_rows(ds, c->dataset.eval_split, &n_rows);
+    const StatsRows from = {rows, n_rows, samples, (uint64_t)c->seed};
     if (!policy_from_dataset(&c->policy, ds, err) ||
-        !policy_image_stats(&c->policy, ds, c->dataset.use_imagenet_stats, images, err)) {
+        !policy_image_stats(p, ds, c->dataset.use_imagenet_stats, stats.images, err) ||
+        !policy_vector_stats(p, ds, from, &stats, err)) {
         goto done;
     }
-    const WindowSpec w = policy_window(&c->policy);
-    if (!window_stats(ds, &w, rows, n_rows, samples, (uint64_t)c->seed, ds->state ? &state : NULL,
-                      &action, err) ||
-        (ds->env && !env_stats(ds, rows, n_rows, &env, err))) {
-        goto done;
-    }
-    set_stats(object, "state", &state);
-    set_stats(object, "env", &env);
-    set_stats(object, "action", &action);
-    set_image_stats(object, &c->policy, images);
+    set_stats(object, "state", &stats.state);
+    set_stats(object, "env", &stats.env);
+    set_stats(object, "action", &stats.action);
+    set_image_stats(object, p, stats.images);
+    bool drawn = p->arms > 0 && samples > 0 && samples < n_rows;
     json_object_set_new(object, "samples",
-                        json_integer(samples > 0 && samples < n_rows ? samples : n_rows));
+                        json_integer(drawn ? samples : p->arms > 0 ? n_rows : stats.action.count));
     print_line(object);
     ok = true;
 done:
-    stats_free(&state);
-    stats_free(&action);
-    stats_free(&env);
+    policy_stats_free(&stats);
     json_decref(object);
     mem_free(rows);
     return ok;

@@ -174,7 +174,7 @@ const Field train_fields[] = {
     {"max_eval_samples", FIELD_INT64, HOME_TACT_TRAIN, false, AT(max_eval_samples), "0", 0,
      LONG_TOP, NULL, "held-out samples that go into that loss; 0: all"},
     {"num_stat_samples", FIELD_INT64, HOME_TACT_TRAIN, false, AT(num_stat_samples), "1000", 0,
-     LONG_TOP, NULL, "random frames the statistics are computed from; 0: all"},
+     LONG_TOP, NULL, "random frames the statistics of relative poses are computed from; 0: all"},
     {"prefetch_factor", FIELD_INT, HOME_TACT_TRAIN, false, AT(prefetch_factor), "4", 1, 1024, NULL,
      "batches a worker prepares ahead"},
     {"tolerance_s", FIELD_NUMBER, HOME_TACT_TRAIN, false, AT(tolerance_s), "1e-4", 0, 1e9, NULL,

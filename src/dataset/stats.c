@@ -108,20 +108,57 @@ bool window_stats(const Dataset *ds, const WindowSpec *w, const int64_t *rows, i
     return true;
 }
 
-bool env_stats(const Dataset *ds, const int64_t *rows, int64_t n_rows, Stats *env, Error *err) {
-    int64_t n = rows ? n_rows : ds->rows;
-    if (!ds->env || n == 0)
-        return fail(err, "%s: no observation.environment_state to compute statistics from",
-                    ds->root);
-    int64_t dim = ds->env->size;
-    double *x = NEW(double, dim);
-    stats_init(env, (int)dim);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t r = rows ? rows[i] : i;
-        for (int64_t k = 0; k < dim; k++) x[k] = ds->env_data[r * dim + k];
-        stats_add(env, x);
+// ---- a column's own -----------------------------------------------------------------------------
+
+// The numbers of a list, lists in it included, into out (at most `room`). How many there are; a value that
+// is no number counts as NaN.
+static int64_t flatten(const json_t *list, double *out, int64_t room) {
+    int64_t n = 0;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *v = json_array_get(list, i);
+        int64_t left = n < room ? room - n : 0;
+        if (json_is_array(v)) {
+            n += flatten(v, out + room - left, left);
+        } else {
+            if (left) out[n] = json_is_number(v) ? json_number_value(v) : (double)NAN;
+            n++;
+        }
+    }
+    return n;
+}
+
+// Statistics of meta/stats.json that can be: all four there, of the right length, finite.
+static bool read_recorded(const json_t *stats, const Feature *f, Stats *out) {
+    static const char *const kinds[] = {"min", "max", "mean", "std"};
+    const json_t *recorded = json_object_get(stats, f->name);
+    stats_init(out, (int)f->size);
+    double *columns[] = {out->min, out->max, out->mean, out->std};
+    bool usable = true;
+    for (int k = 0; k < 4; k++) {
+        const json_t *values = json_object_get(recorded, kinds[k]);
+        usable = usable && flatten(values, columns[k], f->size) == f->size;
+    }
+    for (int64_t i = 0; usable && i < f->size; i++) {
+        usable = isfinite(out->min[i]) && isfinite(out->max[i]) && isfinite(out->mean[i]) &&
+                 isfinite(out->std[i]) && out->min[i] <= out->max[i] && out->std[i] >= 0;
+    }
+    double count = 0;
+    if (flatten(json_object_get(recorded, "count"), &count, 1) == 1 && count > 0 && count < 9e15)
+        out->count = (int64_t)count;
+    if (!usable) stats_free(out);
+    return usable;
+}
+
+void dataset_stats(const Dataset *ds, const Feature *f, const float *data, Stats *out,
+                   bool *computed) {
+    *computed = !read_recorded(ds->stats, f, out);
+    if (!*computed) return;
+    double *x = NEW(double, f->size);
+    stats_init(out, (int)f->size);
+    for (int64_t r = 0; r < ds->rows; r++) {
+        for (int64_t i = 0; i < f->size; i++) x[i] = data[r * f->size + i];
+        stats_add(out, x);
     }
     mem_free(x);
-    stats_finish(env);
-    return true;
+    stats_finish(out);
 }

@@ -50,7 +50,11 @@ void stats_free(Stats *s);
 CHECKED bool window_stats(const Dataset *ds, const WindowSpec *w, const int64_t *rows,
                           int64_t n_rows, int64_t samples, uint64_t seed, Stats *state,
                           Stats *action, Error *err);
-// Plain per-dimension statistics of the env state column over the given rows.
-CHECKED bool env_stats(const Dataset *ds, const int64_t *rows, int64_t n_rows, Stats *env, Error *err);
+// A column's own statistics, which are LeRobot's: those of meta/stats.json, and so of all episodes whichever
+// are selected. Where it has none that can be used (missing, another length, not finite), they are
+// computed over the rows that are loaded, and *computed is true. f: state, env or action of the dataset, data
+// its column.
+void dataset_stats(const Dataset *ds, const Feature *f, const float *data, Stats *out,
+                   bool *computed);
 
 #endif

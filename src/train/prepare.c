@@ -90,12 +90,8 @@ CHECKED static bool find_statistics(Run *r, Error *err) {
     PolicyStats *s = &r->stats;
     bool kept = c->resume || (p->path && strcmp(p->stats_from, "checkpoint") == 0);
     if (kept) return policy_read_stats(start_dir(c), NULL, p, s, err);
-    if (!window_stats(r->dataset, &r->window, r->train_rows, r->n_train, c->num_stat_samples,
-                      (uint64_t)c->seed, &s->state, &s->action, err))
-        return false;
-    if (p->env_dim && !env_stats(r->dataset, r->train_rows, r->n_train, &s->env, err)) return false;
-    if (!p->state_dim) stats_free(&s->state); // the dataset has one, the policy does not see it
-    policy_stats_round(s);
+    const StatsRows from = {r->train_rows, r->n_train, c->num_stat_samples, (uint64_t)c->seed};
+    if (!policy_vector_stats(p, r->dataset, from, s, err)) return false;
     return policy_image_stats(p, r->dataset, c->dataset.use_imagenet_stats, s->images, err);
 }
 

@@ -2,7 +2,6 @@
 // From a dataset and the user's wishes to a policy that fits the data.
 #include "train/train.h"
 
-#include <math.h>
 #include <string.h>
 
 WindowSpec policy_window(const PolicyConfig *p) {
@@ -147,30 +146,5 @@ bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
     if (p->n_cameras == 0 && p->env_dim == 0)
         return fail(err, "%s: neither a camera nor observation.environment_state; ACT needs one of "
                          "them", ds->root);
-    return true;
-}
-
-// A channel's number in stats.json: [[[x]], ...] or [x, ...].
-static double channel_number(const json_t *stats, const char *kind, size_t channel) {
-    const json_t *v = json_array_get(json_object_get(stats, kind), channel);
-    while (json_is_array(v)) v = json_array_get(v, 0);
-    return json_is_number(v) ? json_number_value(v) : (double)NAN;
-}
-
-bool policy_image_stats(const PolicyConfig *p, const Dataset *ds, bool imagenet, ImageStats *out,
-                        Error *err) {
-    for (int i = 0; i < p->n_cameras; i++) {
-        out[i] = image_stats_imagenet;
-        const json_t *stats = json_object_get(ds->stats, p->cameras[i].name);
-        for (size_t k = 0; k < 3 && !imagenet; k++) {
-            double mean = channel_number(stats, "mean", k), std = channel_number(stats, "std", k);
-            if (!isfinite(mean) || !(std > 0 && std < INFINITY))
-                return fail(err, "%s: meta/stats.json has no usable mean and std of %s (v2.1 has no "
-                                 "such file); pass --dataset.use_imagenet_stats=true", ds->root,
-                            p->cameras[i].name);
-            out[i].mean[k] = (float)mean;
-            out[i].std[k] = (float)std;
-        }
-    }
     return true;
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common import Report
 
-CHECKS = ("act", "temporal", "training")
+CHECKS = ("act", "temporal", "training", "losses")
 
 
 def versions() -> str:

@@ -63,7 +63,8 @@ static inline void write_policy(Scene *s) {
     WindowSpec w = policy_window(p);
     PolicyStats stats = {0};
     OK(window_stats(s->ds, &w, NULL, 0, 0, 1, &stats.state, &stats.action, &err));
-    OK(env_stats(s->ds, NULL, 0, &stats.env, &err));
+    bool computed;
+    dataset_stats(s->ds, s->ds->env, s->ds->env_data, &stats.env, &computed);
     for (int i = 0; i < CAMERAS; i++) stats.images[i] = image_stats_imagenet;
     stats.images[1].mean[0] = 0.3f; // no camera's statistics are another's
     policy_stats_round(&stats);

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a policy's inputs and outputs are normalised with.
+#include "train/train.h"
+
+#include "base/log.h"
+#include "normalize/floor.h"
+#include <math.h>
+
+// Of the frames that windows are drawn from, or of the whole dataset.
+CHECKED static bool find_vectors(const PolicyConfig *p, const Dataset *ds, StatsRows from,
+                                 PolicyStats *out, Error *err) {
+    const WindowSpec w = policy_window(p);
+    bool computed[3] = {false};
+    if (w.relative && !window_stats(ds, &w, from.rows, from.count, from.samples, from.seed,
+                                    p->state_dim ? &out->state : NULL, &out->action, err))
+        return false;
+    if (!w.relative && p->state_dim)
+        dataset_stats(ds, ds->state, ds->state_data, &out->state, &computed[0]);
+    if (!w.relative) dataset_stats(ds, ds->action, ds->action_data, &out->action, &computed[1]);
+    if (p->env_dim) dataset_stats(ds, ds->env, ds->env_data, &out->env, &computed[2]);
+    if (computed[0] || computed[1] || computed[2])
+        log_info(
+            "%s: meta/stats.json has no usable statistics of%s%s%s: computed over the %lld frames "
+            "that are loaded",
+            ds->root, computed[0] ? " observation.state" : "", computed[1] ? " action" : "",
+            computed[2] ? " observation.environment_state" : "", (long long)ds->rows);
+    return true;
+}
+
+static void widen(const char *name, Stats *s, const Stats *beside, int arms) {
+    int widened = stats_floor(s, beside, arms);
+    if (widened)
+        log_info(
+            "%s: %d of %d values hardly vary beside the others of their unit; they are normalised "
+            "over the least range (docs/architecture.md)",
+            name, widened, s->dim);
+}
+
+// Plain ACT keeps LeRobot's numbers.
+static void widen_all(const PolicyConfig *p, PolicyStats *s) {
+    if (p->obs_state_horizon == 1 && p->arms == 0) return;
+    if (s->state.dim) widen("observation.state", &s->state, &s->action, p->arms);
+    widen("action", &s->action, s->state.dim ? &s->state : NULL, p->arms);
+    if (s->env.dim) widen("observation.environment_state", &s->env, NULL, 0);
+}
+
+bool policy_vector_stats(const PolicyConfig *p, const Dataset *ds, StatsRows from, PolicyStats *out,
+                         Error *err) {
+    if (!find_vectors(p, ds, from, out, err)) return false;
+    widen_all(p, out);
+    policy_stats_round(out);
+    return true;
+}
+
+// A channel's number in stats.json: [[[x]], ...] or [x, ...].
+static double channel_number(const json_t *stats, const char *kind, size_t channel) {
+    const json_t *v = json_array_get(json_object_get(stats, kind), channel);
+    while (json_is_array(v)) v = json_array_get(v, 0);
+    return json_is_number(v) ? json_number_value(v) : (double)NAN;
+}
+
+bool policy_image_stats(const PolicyConfig *p, const Dataset *ds, bool imagenet, ImageStats *out,
+                        Error *err) {
+    for (int i = 0; i < p->n_cameras; i++) {
+        out[i] = image_stats_imagenet;
+        const json_t *stats = json_object_get(ds->stats, p->cameras[i].name);
+        for (size_t k = 0; k < 3 && !imagenet; k++) {
+            double mean = channel_number(stats, "mean", k), std = channel_number(stats, "std", k);
+            if (!isfinite(mean) || !(std > 0 && std < INFINITY))
+                return fail(err,
+                            "%s: meta/stats.json has no usable mean and std of %s (v2.1 has no "
+                            "such file); pass --dataset.use_imagenet_stats=true",
+                            ds->root, p->cameras[i].name);
+            out[i].mean[k] = (float)mean;
+            out[i].std[k] = (float)std;
+        }
+    }
+    return true;
+}

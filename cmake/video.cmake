@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# tact_video: videos, PNG and JPEG through FFmpeg. Without it frames come from a filled frame cache only.
+# tact_video: videos, PNG, JPEG and WebP through FFmpeg. Without it frames come from a filled frame cache only.
 pkg_check_modules(FFMPEG IMPORTED_TARGET libavformat libavcodec libavutil libswscale)
 if(FFMPEG_FOUND)
   file(GLOB sources CONFIGURE_DEPENDS src/formats/ffmpeg/*.c)

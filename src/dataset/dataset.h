@@ -32,7 +32,7 @@ typedef struct Feature {
     int64_t *shape;     // (rank) as info.json has it
     int64_t size;       // product of shape (vectors)
     int height, width, channels; // VISUAL; from shape, whichever order info.json uses
-    bool video;         // frames in video files, else PNG/JPEG bytes in the data files
+    bool video;         // frames in video files, else PNG, JPEG or WebP bytes in the data files
     bool depth;         // a depth map: listed, not usable as a camera
     const char **names; // one per element, flattened from whatever nesting; n_names 0 if none
     int n_names;

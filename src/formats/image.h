@@ -15,7 +15,10 @@ typedef struct Image {
 
 void image_free(Image *image);
 
-// Decodes PNG or JPEG bytes (through FFmpeg). Grey and palette images become RGB, alpha is dropped.
+// Decodes PNG, JPEG or WebP bytes (through FFmpeg). Grey and palette images become RGB, alpha is
+// dropped, of 16 bits a colour the upper 8 are taken, and the image is set upright as its EXIF data
+// say: height and width are those of what is seen. Refused: 16-bit grey, which holds depths, and
+// animations.
 // `name` is what an error calls the source.
 CHECKED bool image_decode(const void *bytes, size_t size, const char *name, Image *out, Error *err);
 

@@ -222,7 +222,11 @@ static bool read_group(ParquetFile *f, ThriftReader *r, RowGroup *g) {
         }
     }
     for (int i = 0; i < f->n_leaves; i++) {
-        const Chunk *c = &g->chunks[i];
+        Chunk *c = &g->chunks[i];
+        if (c->values == 0 && c->start <= 0) { // pyarrow: no rows, no pages, and so no place
+            c->start = 4;
+            c->bytes = 0;
+        }
         if (c->start < 4 || c->bytes < 0 || c->values < 0 || c->type != f->leaves[i].type ||
             (uint64_t)c->start > f->size || (uint64_t)c->bytes > f->size - (uint64_t)c->start)
             return false;

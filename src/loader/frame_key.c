@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-// Counted up when a frame comes to be read in another way from the same files, so that none kept before is
-// served: 2 since videos and images are turned upright.
+// Counted up when a frame comes to be read in another way from the same files, so that none kept
+// before is served: 2 since videos and images are turned upright.
 enum { READING = 2 };
 
 static void add_text(Sha256 *s, const char *text) {

@@ -12,10 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <cmocka.h>
 
 #define DATA "tests/formats/data/image/"
+
+#define OK(call)                                                                                   \
+    do {                                                                                           \
+        if (!(call)) fail_msg("%s", err.text);                                                     \
+    } while (0)
 
 enum { W = 20, H = 12 }; // of the vectors
 
@@ -45,39 +51,48 @@ static void expect_rgb(const Image *image, int y, int x, int r, int g, int b, in
         fail_msg("pixel (%d,%d) is %d %d %d, not %d %d %d", y, x, p[0], p[1], p[2], r, g, b);
 }
 
-static void test_png_kinds(void **state) {
+static void test_kinds(void **state) {
     (void)state;
-    static const char *const names[] = {"rgb", "rgba", "grey", "grey_alpha", "grey16", "bits",
-                                        "palette"};
+    static const struct {
+        const char *name;
+        enum { RGB, GREY, BITS, PALETTE } kind;
+    } cases[] = {
+        {"rgb.png", RGB},    {"rgba.png", RGB},          {"rgb16.png", RGB},
+        {"rgba16.png", RGB}, {"grey.png", GREY},         {"grey_alpha.png", GREY},
+        {"bits.png", BITS},  {"grey_alpha16.png", GREY}, {"palette.png", PALETTE},
+        {"rgb.webp", RGB},   {"rgba.webp", RGB},
+    };
     static const int palette[4][3] = {{255, 0, 0}, {0, 255, 0}, {0, 0, 255}, {9, 99, 199}};
-    for (int n = 0; n < 7; n++) {
+    for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
         char path[128];
-        snprintf(path, sizeof path, DATA "%s.png", names[n]);
+        snprintf(path, sizeof path, DATA "%s", cases[n].name);
         Image image;
         decode(path, &image);
         assert_int_equal(image.height, H);
         assert_int_equal(image.width, W);
         for (int y = 0; y < H; y++) {
             for (int x = 0; x < W; x++) {
-                int k = y * W + x, grey = n == 5 ? 255 * (k / 3 % 2) : 12 * x + y;
+                int k = y * W + x, grey = cases[n].kind == BITS ? 255 * (k / 3 % 2) : 12 * x + y;
                 const int *p = palette[k / 7 % 4];
-                if (n < 2)
+                if (cases[n].kind == RGB)
                     expect_rgb(&image, y, x, 10 * x, 20 * y, 5 * (x + y), 0);
-                else if (n < 6)
-                    expect_rgb(&image, y, x, grey, grey, grey, n == 4 ? 1 : 0);
-                else
+                else if (cases[n].kind == PALETTE)
                     expect_rgb(&image, y, x, p[0], p[1], p[2], 0);
+                else
+                    expect_rgb(&image, y, x, grey, grey, grey, 0);
             }
         }
         image_free(&image);
     }
 }
 
-static void test_jpeg(void **state) {
+static void test_lossy(void **state) {
     (void)state;
-    for (int progressive = 0; progressive < 2; progressive++) {
+    static const char *const names[] = {DATA "quadrants.jpg", DATA "quadrants_progressive.jpg",
+                                        DATA "quadrants.webp"};
+    for (int n = 0; n < 3; n++) {
         Image image;
-        decode(progressive ? DATA "quadrants_progressive.jpg" : DATA "quadrants.jpg", &image);
+        decode(names[n], &image);
         assert_int_equal(image.height, 32);
         assert_int_equal(image.width, 48);
         expect_rgb(&image, 5, 5, 200, 30, 40, 4);
@@ -89,16 +104,16 @@ static void test_jpeg(void **state) {
     Image grey;
     decode(DATA "grey.jpg", &grey);
     for (int y = 0; y < H; y++)
-        for (int x = 0; x < W; x++)
-            expect_rgb(&grey, y, x, 12 * x + y, 12 * x + y, 12 * x + y, 5);
+        for (int x = 0; x < W; x++) expect_rgb(&grey, y, x, 12 * x + y, 12 * x + y, 12 * x + y, 5);
     image_free(&grey);
 }
 
 static void test_cut_anywhere(void **state) {
     (void)state;
-    static const char *const names[] = {DATA "rgb.png", DATA "palette.png", DATA "quadrants.jpg",
-                                        DATA "quadrants_progressive.jpg"};
-    for (int n = 0; n < 4; n++) {
+    static const char *const names[] = {DATA "rgb.png",        DATA "palette.png",
+                                        DATA "quadrants.jpg",  DATA "quadrants_progressive.jpg",
+                                        DATA "quadrants.webp", DATA "turned.webp"};
+    for (int n = 0; n < 6; n++) {
         Error err;
         char *bytes;
         size_t size;
@@ -112,6 +127,162 @@ static void test_cut_anywhere(void **state) {
         }
         mem_free(bytes);
     }
+}
+
+// A 16-bit grey PNG holds depths: millimetres as brightness are a dark picture. An animation is not
+// one picture.
+static void test_no_camera_picture(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {{DATA "grey16.png", "depth"},
+                                           {DATA "animation.webp", "animation"}};
+    for (int n = 0; n < 2; n++) {
+        Error err;
+        Image image;
+        char *bytes;
+        size_t size;
+        assert_true(file_read(cases[n][0], &bytes, &size, &err));
+        assert_false(image_decode(bytes, size, "camera", &image, &err));
+        assert_non_null(strstr(err.text, "camera: "));
+        if (!strstr(err.text, cases[n][1])) fail_msg("%s", err.text);
+        assert_null(image.rgb);
+        mem_free(bytes);
+    }
+}
+
+// EXIF data with nothing but an orientation, in either order of bytes.
+static size_t exif(uint8_t out[26], int orientation, bool big) {
+    const uint8_t little_end[26] = {
+        'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, (uint8_t)orientation};
+    const uint8_t big_end[26] = {'M', 'M',  0, 42, 0, 0, 0, 8, 0, 1,
+                                 1,   0x12, 0, 3,  0, 0, 0, 1, 0, (uint8_t)orientation};
+    memcpy(out, big ? big_end : little_end, 26);
+    return 26;
+}
+
+static void put_big32(uint8_t *p, size_t v) {
+    for (int i = 0; i < 4; i++) p[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
+// Puts EXIF data into a PNG, behind its header chunk, or into a JPEG, behind its first marker.
+static uint8_t *with_exif(const uint8_t *file, size_t *size, bool png, const uint8_t *data,
+                          size_t n) {
+    uint8_t *out = mem_alloc(*size + n + 12);
+    size_t at = png ? 33 : 2, added;
+    uint8_t *p = out + at;
+    memcpy(out, file, at);
+    if (png) {
+        put_big32(p, n);
+        memcpy(p + 4, "eXIf", 4);
+        memcpy(p + 8, data, n);
+        put_big32(p + 8 + n, crc32(0, p + 4, (uInt)(n + 4)));
+        added = n + 12;
+    } else {
+        memcpy(p, "\xff\xe1\0\0Exif\0\0", 10);
+        p[3] = (uint8_t)(n + 8);
+        memcpy(p + 10, data, n);
+        added = n + 10;
+    }
+    memcpy(out + at + added, file + at, *size - at);
+    *size += added;
+    return out;
+}
+
+// What EXIF 2.3 says of the tag's values: at which side of the visible picture the first row and
+// the first column of the stored one are.
+static const char *const sides[9] = {NULL,           "top left",     "top right",
+                                     "bottom right", "bottom left",  "left top",
+                                     "right top",    "right bottom", "left bottom"};
+
+// The visible picture is (SEEN_H, SEEN_W): red says its row, green its column.
+enum { SEEN_H = 32, SEEN_W = 48 };
+
+static void seen_pixel(int y, int x, uint8_t *rgb) {
+    rgb[0] = (uint8_t)(7 * y);
+    rgb[1] = (uint8_t)(5 * x);
+    rgb[2] = 90;
+}
+
+// Where on the visible picture a step of `n` from the side goes.
+static void step_from(const char *side, int n, int *y, int *x) {
+    if (strncmp(side, "top", 3) == 0) *y = n;
+    if (strncmp(side, "bottom", 6) == 0) *y = SEEN_H - 1 - n;
+    if (strncmp(side, "left", 4) == 0) *x = n;
+    if (strncmp(side, "right", 5) == 0) *x = SEEN_W - 1 - n;
+}
+
+static Image stored_image(int orientation) {
+    bool lying = orientation >= 5;
+    Image in = {.height = lying ? SEEN_W : SEEN_H, .width = lying ? SEEN_H : SEEN_W};
+    const char *rows = sides[orientation], *columns = strchr(rows, ' ') + 1;
+    in.rgb = mem_alloc(SEEN_H * SEEN_W * 3);
+    for (int r = 0; r < in.height; r++) {
+        for (int c = 0; c < in.width; c++) {
+            int y = -1, x = -1;
+            step_from(rows, r, &y, &x);
+            step_from(columns, c, &y, &x);
+            seen_pixel(y, x, in.rgb + ((size_t)r * (size_t)in.width + (size_t)c) * 3);
+        }
+    }
+    return in;
+}
+
+static void test_exif(void **state) {
+    (void)state;
+    for (int way = 0; way < 8 * 4; way++) {
+        int orientation = way / 4 + 1;
+        bool png = way & 1, big = way & 2;
+        Error err;
+        Image in = stored_image(orientation), out;
+        uint8_t data[26], *file;
+        size_t size;
+        OK(png ? image_encode_png(&in, &file, &size, &err)
+               : image_encode_jpeg(&in, &file, &size, &err));
+        uint8_t *marked = with_exif(file, &size, png, data, exif(data, orientation, big));
+        OK(image_decode(marked, size, "made", &out, &err));
+        assert_int_equal(out.height, SEEN_H);
+        assert_int_equal(out.width, SEEN_W);
+        for (int y = 0; y < SEEN_H; y++) {
+            for (int x = 0; x < SEEN_W; x++) {
+                uint8_t p[3];
+                seen_pixel(y, x, p);
+                expect_rgb(&out, y, x, p[0], p[1], p[2], png ? 0 : 10);
+            }
+        }
+        mem_free(file);
+        mem_free(marked);
+        image_free(&in);
+        image_free(&out);
+    }
+    // Pillow's WebP, which is turned by 90 degrees: its first row becomes the last column.
+    Image webp;
+    decode(DATA "turned.webp", &webp);
+    assert_int_equal(webp.height, W);
+    assert_int_equal(webp.width, H);
+    for (int y = 0; y < H; y++)
+        for (int x = 0; x < W; x++) expect_rgb(&webp, x, H - 1 - y, 10 * x, 20 * y, 5 * (x + y), 0);
+    image_free(&webp);
+}
+
+// What is no orientation leaves the picture as it is, and nothing is read beyond the data's end.
+static void test_odd_exif(void **state) {
+    (void)state;
+    Error err;
+    Image in = stored_image(1), out;
+    uint8_t data[26], *file;
+    size_t whole;
+    OK(image_encode_png(&in, &file, &whole, &err));
+    for (int n = 0; n < 26 + 26 * 3; n++) {
+        size_t size = whole, length = n < 26 ? (size_t)n : exif(data, 6, n % 2);
+        exif(data, 6, n % 2);
+        if (n >= 26) data[(n - 26) / 3] = (uint8_t)(n % 3 ? 0xff : 0);
+        uint8_t *marked = with_exif(file, &size, true, data, length);
+        OK(image_decode(marked, size, "made", &out, &err));
+        assert_int_equal(out.height * out.width, SEEN_H * SEEN_W);
+        mem_free(marked);
+        image_free(&out);
+    }
+    mem_free(file);
+    image_free(&in);
 }
 
 static void test_damaged(void **state) {
@@ -189,9 +360,9 @@ static double weight(int in, int out, int i, int j) {
 
 static void test_resize_definition(void **state) {
     (void)state;
-    static const int cases[][4] = {{4, 6, 2, 3}, {7, 9, 3, 5}, {5, 4, 11, 9}, {8, 5, 3, 12},
-                                   {6, 6, 6, 3}, {9, 1, 4, 6}, {1, 1, 3, 4}, {12, 9, 4, 3},
-                                   {6, 5, 6, 5}};
+    static const int cases[][4] = {{4, 6, 2, 3},  {7, 9, 3, 5},  {5, 4, 11, 9},
+                                   {8, 5, 3, 12}, {6, 6, 6, 3},  {9, 1, 4, 6},
+                                   {1, 1, 3, 4},  {12, 9, 4, 3}, {6, 5, 6, 5}};
     RngStream rng = {.key = {.seed = 9}};
     for (int n = 0; n < 9; n++) {
         int h = cases[n][0], w = cases[n][1], oh = cases[n][2], ow = cases[n][3];
@@ -261,15 +432,12 @@ static void test_resize_constant(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_png_kinds),
-        cmocka_unit_test(test_jpeg),
-        cmocka_unit_test(test_cut_anywhere),
-        cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_png_round_trip),
-        cmocka_unit_test(test_png_file),
-        cmocka_unit_test(test_resize_definition),
-        cmocka_unit_test(test_resize_known),
-        cmocka_unit_test(test_resize_constant),
+        cmocka_unit_test(test_kinds),        cmocka_unit_test(test_lossy),
+        cmocka_unit_test(test_cut_anywhere), cmocka_unit_test(test_no_camera_picture),
+        cmocka_unit_test(test_exif),         cmocka_unit_test(test_odd_exif),
+        cmocka_unit_test(test_damaged),      cmocka_unit_test(test_png_round_trip),
+        cmocka_unit_test(test_png_file),     cmocka_unit_test(test_resize_definition),
+        cmocka_unit_test(test_resize_known), cmocka_unit_test(test_resize_constant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

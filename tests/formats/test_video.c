@@ -96,7 +96,10 @@ static void check_codec(const char *codec, int gop) {
     assert_int_equal(video_width(v), W);
     assert_true(fabs(video_rate(v) - FPS) <= 1e-3);
     uint8_t *all = mem_alloc((size_t)FRAMES * BYTES), *rgb = mem_alloc(BYTES);
-    for (int i = 0; i < FRAMES; i++) expect_frame(v, i, all + (size_t)i * BYTES);
+    for (int i = 0; i < FRAMES; i++) {
+        expect_frame(v, i, all + (size_t)i * BYTES);
+        assert_true(fabs(video_time(v, i) - (double)i / FPS) <= 1e-4);
+    }
     // In any order, with repeats and short and long jumps, to the same bytes.
     RngStream rng = {.key = {.seed = 3}};
     for (int i = 0; i < 300; i++) {
@@ -170,6 +173,102 @@ static void test_hevc(void **state) {
     check_codec("hevc", 12);
 }
 
+static uint32_t big32(const char *p) {
+    const uint8_t *b = (const uint8_t *)p;
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+static void set_big32(char *p, uint32_t v) {
+    for (int i = 0; i < 4; i++) p[i] = (char)(v >> (24 - 8 * i));
+}
+
+// Gives an MP4 another display matrix: where a step to the right and a step down of the stored
+// picture lead, (right, down) each. (Track header box, ISO/IEC 14496-12, 8.3.2.)
+static void set_display(const char *path, const double step[4]) {
+    Error err;
+    char *file;
+    size_t size;
+    assert_true(file_read(path, &file, &size, &err));
+    char *header = memmem(file, size, "tkhd", 4);
+    assert_non_null(header);
+    static const int places[4] = {0, 1, 3, 4};
+    assert_int_equal(big32(header + 44), 0x10000); // the matrix is there: the writer's is upright
+    for (int i = 0; i < 4; i++)
+        set_big32(header + 44 + 4 * places[i], (uint32_t)(int32_t)lrint(step[i] * 65536));
+    assert_true(file_write(path, file, size, &err));
+    mem_free(file);
+}
+
+// Frames come as they are to be seen, of the size that then has, by whatever table.
+static void test_turned(void **state) {
+    (void)state;
+    static const double steps[4][4] = {
+        {1, 0, 0, 1}, {0, 1, -1, 0}, {-1, 0, 0, -1}, {0, -1, 1, 0}}; // clockwise
+    char path[NAME];
+    Error err;
+    uint8_t *stored = mem_alloc(BYTES), *rgb = mem_alloc(BYTES);
+    file_name(path, "turned.mp4");
+    if (!write_video(path, NULL, 2, 6)) skip();
+    Video *upright = must_open(path);
+    for (int turn = 0; turn < 4; turn++) {
+        char other[NAME + 16];
+        VideoTables *tables = video_tables_new();
+        snprintf(other, sizeof other, "%s.%d.mp4", path, 90 * turn);
+        unlink(other);
+        write_video(other, NULL, 2, 6);
+        set_display(other, steps[turn]);
+        for (int n = 0; n < 8; n++) {
+            Video *v;
+            int frame = n * 5 % 6, h = turn % 2 ? W : H, w = turn % 2 ? H : W;
+            if (!video_open(other, n % 2 ? tables : NULL, &v, &err)) fail_msg("%s", err.text);
+            assert_int_equal(video_height(v), h);
+            assert_int_equal(video_width(v), w);
+            expect_frame(upright, frame, stored);
+            if (!video_read_index(v, frame, rgb, &err)) fail_msg("%s", err.text);
+            for (int y = 0; y < h; y++) {
+                for (int x = 0; x < w; x++) {
+                    int from_y[4] = {y, H - 1 - x, H - 1 - y, x};
+                    int from_x[4] = {x, y, W - 1 - x, W - 1 - y};
+                    if (memcmp(rgb + (y * w + x) * 3,
+                               stored + (from_y[turn] * W + from_x[turn]) * 3, 3) != 0)
+                        fail_msg("turn %d, frame %d: pixel (%d,%d)", 90 * turn, frame, y, x);
+                }
+            }
+            video_close(v);
+        }
+        video_tables_free(tables);
+    }
+    video_close(upright);
+    mem_free(stored);
+    mem_free(rgb);
+}
+
+// Nobody's camera sees mirrored, and a frame by 10 degrees would need pixels that are not there.
+static void test_other_matrices(void **state) {
+    (void)state;
+    static const double steps[][4] = {
+        {-1, 0, 0, 1},  {1, 0, 0, -1}, {0, 1, 1, 0}, {0, -1, -1, 0}, {0.985, 0.174, -0.174, 0.985},
+        {1, 0, 0.2, 1}, {1, 0, 0, 0}};
+    char path[NAME];
+    Error err;
+    Video *v;
+    file_name(path, "mirrored.mp4");
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        unlink(path);
+        if (!write_video(path, NULL, 2, 2)) skip();
+        set_display(path, steps[i]);
+        assert_false(video_open(path, NULL, &v, &err));
+        if (!strstr(err.text, path) || !strstr(err.text, "mirrored")) fail_msg("%s", err.text);
+    }
+    // The scale is the player's business.
+    unlink(path);
+    write_video(path, NULL, 2, 2);
+    set_display(path, (const double[4]){-2, 0, 0, -0.5});
+    v = must_open(path);
+    assert_int_equal(video_height(v), H);
+    video_close(v);
+}
+
 static void test_one_frame(void **state) {
     (void)state;
     char path[NAME];
@@ -180,15 +279,6 @@ static void test_one_frame(void **state) {
     assert_int_equal(video_frames(v), 1);
     expect_frame(v, 0, rgb);
     video_close(v);
-}
-
-static uint32_t big32(const char *p) {
-    const uint8_t *b = (const uint8_t *)p;
-    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-}
-
-static void set_big32(char *p, uint32_t v) {
-    for (int i = 0; i < 4; i++) p[i] = (char)(v >> (24 - 8 * i));
 }
 
 // An MP4 with its index moved from the end to the front; *media is where the frames begin.
@@ -318,8 +408,8 @@ static void test_hole(void **state) {
         int good = 0, bad = 0, known[FRAMES] = {0}, frame = 0; // known: 1 readable, -1 not
         for (int i = 0; i < 600; i++) {
             // Each once, then neighbours of the frame before or another place.
-            int step = rng_next(&rng) % 6 ? (int)rng_below(&rng, 3) - 1
-                                          : (int)rng_below(&rng, FRAMES);
+            int step =
+                rng_next(&rng) % 6 ? (int)rng_below(&rng, 3) - 1 : (int)rng_below(&rng, FRAMES);
             frame = i < FRAMES ? i : (frame + step + FRAMES) % FRAMES;
             bool ok = video_read_index(v, frame, rgb, &err);
             if (known[frame] && known[frame] != (ok ? 1 : -1))
@@ -479,6 +569,8 @@ int main(void) {
         cmocka_unit_test(test_h264),
         cmocka_unit_test(test_hevc),
         cmocka_unit_test(test_shared_tables),
+        cmocka_unit_test(test_turned),
+        cmocka_unit_test(test_other_matrices),
         cmocka_unit_test(test_one_frame),
         cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_cut_while_open),

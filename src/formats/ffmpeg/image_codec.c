@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/memory.h"
+#include "formats/ffmpeg/image_file.h"
 #include "formats/ffmpeg/rgb.h"
 #include "formats/image.h"
 #include <libavcodec/avcodec.h>
@@ -14,43 +15,6 @@ enum {
 };
 
 #define DAMAGED "the image is cut short or damaged; copy or record it again"
-
-// Walks the chunks of a PNG (ISO/IEC 15948, clause 5) to IEND: a cut file never gets there.
-static bool png_is_whole(const uint8_t *p, size_t size) {
-    size_t at = 8;
-    while (size - at >= 12) {
-        size_t length =
-            (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 | p[at + 3];
-        if (length > size - at - 12) return false;
-        if (memcmp(p + at + 4, "IEND", 4) == 0) return true;
-        at += 12 + length;
-    }
-    return false;
-}
-
-// Walks the segments of a JPEG (ITU-T T.81, annex B) to EOI.
-static bool jpeg_is_whole(const uint8_t *p, size_t size) {
-    size_t at = 2;
-    while (size - at >= 2) {
-        if (p[at] != 0xff) { // entropy-coded data
-            at++;
-            continue;
-        }
-        uint8_t marker = p[at + 1];
-        if (marker == 0xd9) return true;
-        if (marker == 0xff) { // fill byte
-            at++;
-        } else if (marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd7)) { // no length follows
-            at += 2;
-        } else {
-            if (size - at < 4) return false;
-            size_t length = (size_t)p[at + 2] << 8 | p[at + 3];
-            if (length < 2 || length > size - at - 2) return false;
-            at += 2 + length;
-        }
-    }
-    return false;
-}
 
 static uint8_t mark(int x) {
     return (uint8_t)((unsigned)x * 2654435761u >> 23);
@@ -122,37 +86,57 @@ done:
     return ok;
 }
 
-bool image_decode(const void *bytes, size_t size, const char *name, Image *out, Error *err) {
-    static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-    ffmpeg_quiet();
-    *out = (Image){0};
-    bool is_png = size >= 8 && memcmp(bytes, png, 8) == 0;
-    bool is_jpeg = size >= 3 && memcmp(bytes, "\xff\xd8\xff", 3) == 0;
-    if (!is_png && !is_jpeg)
-        return fail(err, "%s: neither PNG nor JPEG; store the image as one of these", name);
-    if (size > INT32_MAX / 2) return fail(err, "%s: image of more than 1 GiB", name);
-    if (is_png ? !png_is_whole(bytes, size) : !jpeg_is_whole(bytes, size))
-        return fail(err, "%s: " DAMAGED, name);
-    bool ok = false;
+// PNG has 16 bits a channel, of which the upper 8 are taken, as LeRobot's reader (Pillow) does. The
+// rest is left to swscale, which would dither here.
+static bool take_upper_bytes(const AVFrame *f, uint8_t *rgb) {
+    int channels = f->format == AV_PIX_FMT_RGB48BE    ? 3
+                   : f->format == AV_PIX_FMT_RGBA64BE ? 4
+                   : f->format == AV_PIX_FMT_YA16BE   ? 2
+                                                      : 0;
+    if (!channels) return false;
+    for (int y = 0; y < f->height; y++) {
+        const uint8_t *p = f->data[0] + (ptrdiff_t)y * f->linesize[0];
+        for (int x = 0; x < f->width; x++, p += 2 * channels, rgb += 3)
+            for (int c = 0; c < 3; c++) rgb[c] = p[channels > 2 ? 2 * c : 0];
+    }
+    return true;
+}
+
+// The frame's pixels, set upright, into *out, which is empty.
+static bool take_pixels(const AVFrame *frame, Orientation orientation, const char *name, Image *out,
+                        Error *err) {
     Rgb rgb = {.exact = true};
-    AVFrame *frame = av_frame_alloc();
-    if (!frame) return fail(err, "%s: out of memory", name);
-    if (!decode_frame(frame, is_png ? AV_CODEC_ID_PNG : AV_CODEC_ID_MJPEG, bytes, size, name, err))
-        goto done;
-    out->height = frame->height;
-    out->width = frame->width;
-    out->rgb = mem_try((size_t)frame->height * (size_t)frame->width * 3);
-    if (!out->rgb) {
+    bool swapped = orient_swaps(orientation), turned = orientation != ORIENT_UPRIGHT, ok = false;
+    size_t bytes = (size_t)frame->height * (size_t)frame->width * 3;
+    out->height = swapped ? frame->width : frame->height;
+    out->width = swapped ? frame->height : frame->width;
+    out->rgb = mem_try(bytes);
+    uint8_t *stored = turned ? mem_try(bytes) : out->rgb;
+    if (!out->rgb || !stored) {
         fail(err, "%s: no memory for an image of %d x %d", name, frame->width, frame->height);
         goto done;
     }
-    ok = rgb_convert(&rgb, frame, out->rgb, name, err);
+    ok = take_upper_bytes(frame, stored) || rgb_convert(&rgb, frame, stored, name, err);
+    if (ok && turned) orient_rgb(out->rgb, stored, frame->height, frame->width, orientation);
 done:
+    if (turned) mem_free(stored);
+    rgb_free(&rgb);
+    return ok;
+}
+
+bool image_decode(const void *bytes, size_t size, const char *name, Image *out, Error *err) {
+    ImageFile file;
+    ffmpeg_quiet();
+    *out = (Image){0};
+    if (!image_file_look(bytes, size, name, &file, err)) return false;
+    AVFrame *frame = av_frame_alloc();
+    if (!frame) return fail(err, "%s: out of memory", name);
+    bool ok = decode_frame(frame, file.codec, bytes, size, name, err) &&
+              take_pixels(frame, file.orientation, name, out, err);
     if (!ok) {
         mem_free(out->rgb);
         *out = (Image){0};
     }
-    rgb_free(&rgb);
     av_frame_free(&frame);
     return ok;
 }

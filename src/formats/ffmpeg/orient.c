@@ -97,7 +97,7 @@ static uint32_t number(const Tiff *t, size_t at, int bytes) {
 }
 
 Orientation orient_from_exif(const uint8_t *tiff, size_t size) {
-    enum { ORIENTATION = 274, SHORT = 3, ENTRY = 12 };
+    enum { ORIENTATION = 274, SHORT = 3, LONG = 4, ENTRY = 12 };
     if (size < 8 || (memcmp(tiff, "II*\0", 4) != 0 && memcmp(tiff, "MM\0*", 4) != 0))
         return ORIENT_UPRIGHT;
     Tiff t = {tiff, size, tiff[0] == 'M'};
@@ -105,8 +105,9 @@ Orientation orient_from_exif(const uint8_t *tiff, size_t size) {
     for (uint32_t i = 0, n = number(&t, directory, 2); i < n; i++) {
         size_t entry = directory + 2 + (size_t)i * ENTRY;
         if (number(&t, entry, 2) != ORIENTATION) continue;
-        uint32_t value = number(&t, entry + 8, 2);
-        bool known = number(&t, entry + 2, 2) == SHORT && number(&t, entry + 4, 4) == 1 &&
+        uint32_t kind = number(&t, entry + 2, 2);
+        uint32_t value = number(&t, entry + 8, kind == LONG ? 4 : 2);
+        bool known = (kind == SHORT || kind == LONG) && number(&t, entry + 4, 4) == 1 &&
                      value >= ORIENT_UPRIGHT && value <= ORIENT_TURN_270;
         return known ? (Orientation)value : ORIENT_UPRIGHT;
     }

@@ -38,6 +38,7 @@ CHECKED static bool open_data(LoaderBench *b, Error *err) {
     const DatasetConfig *d = &c->dataset;
     const DatasetOptions options = {.repo_id = d->repo_id,
                                     .root = d->root,
+                                    .revision = d->revision,
                                     .need_videos = true,
                                     .episodes = d->episodes.values,
                                     .n_episodes = d->episodes.count,

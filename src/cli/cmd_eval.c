@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 typedef struct Eval {
-    const char *policy, *env, *root, *repo_id, *episodes, *rename, *device, *dtype, *output;
+    const char *policy, *env, *root, *repo_id, *revision, *episodes, *rename, *device, *dtype, *output;
     int64_t stride, threads, arm;
     int64_t n_episodes, max_videos, seed, n_action_steps; // of a simulation
     bool all, json;
@@ -134,6 +134,7 @@ CHECKED static bool run(Eval *e, ReportOptions *report, Error *err) {
         .policy_path = e->policy,
         .dataset = {.repo_id = e->repo_id,
                     .root = e->root,
+                    .revision = e->revision,
                     .rename = e->rename,
                     .episodes = e->config.dataset.episodes.values,
                     .n_episodes = e->config.dataset.episodes.count},
@@ -199,7 +200,8 @@ int cmd_eval(int argc, char **argv) {
          "training run, checkpoint or pretrained_model"},
         {"dataset.root", OPTION_TEXT, &e.root, 0, 0, "folder of the LeRobot dataset"},
         {"dataset.repo_id", OPTION_TEXT, &e.repo_id, 0, 0,
-         "its name; without --dataset.root looked for in $HF_LEROBOT_HOME"},
+         "its name; without --dataset.root looked for where LeRobot and `hf download` put it"},
+        {"dataset.revision", OPTION_TEXT, &e.revision, 0, 0, "with its name: branch, tag or commit"},
         {"rename_map", OPTION_TEXT, &e.rename, 0, 0,
          "other names for what the dataset has, {\"OLD\": \"NEW\"}; else those of the training"},
         {"dataset.episodes", OPTION_TEXT, &e.episodes, 0, 0, "episodes to evaluate, as [4,5]"},

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "dataset/dataset.h"
+#include "formats/hub_cache.h"
 #include "policy/policy.h"
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +16,8 @@ static void print_help(const Option *options, int count) {
                  "settings, parameters, "
                  "statistics and how far the training got. --dataset.root: whose statistics it "
                  "has, where it "
-                 "holds none itself. DATASET is a directory, or a name that is looked for in "
-                 "$HF_LEROBOT_HOME. Without "
+                 "holds none itself. Both are a directory or a name on the Hub, looked for where "
+                 "LeRobot and `hf download` put it. Without "
                  "--frame or --stats: an overview of the dataset. All --policy.* and --dataset.* "
                  "flags of `tact train` apply.");
     putchar('\n');
@@ -60,6 +61,15 @@ static CHECKED bool set_dataset(TrainConfig *c, const char *name, Error *err) {
     return field_set(c, field_find(directory ? "dataset.root" : "dataset.repo_id"), name, err);
 }
 
+// Of a name that both a dataset and a policy have on the Hub, the dataset is meant.
+static bool is_checkpoint(const char *name) {
+    char ignored[4096];
+    Error none;
+    bool path = dir_exists(name) || file_exists(name) || !hub_is_name(name);
+    return (path || !hub_find(HUB_DATASET, name, NULL, ignored, sizeof ignored, &none)) &&
+           policy_is_one(name);
+}
+
 enum { NO_FRAME = -1 };
 
 // What info is asked for.
@@ -74,6 +84,7 @@ static CHECKED bool info_dataset(TrainConfig *c, const Asked *asked, Error *err)
     const DatasetOptions open = {
         .repo_id = c->dataset.repo_id,
         .root = c->dataset.root,
+        .revision = c->dataset.revision,
         .episodes = c->dataset.episodes.values,
         .n_episodes = c->dataset.episodes.count,
         .rename = c->policy.rename_map,
@@ -134,7 +145,7 @@ int cmd_info(int argc, char **argv) {
         goto done;
     }
     const char *name = take_name(&argc, argv);
-    bool checkpoint = name && policy_is_one(name);
+    bool checkpoint = name && is_checkpoint(name);
     if (!settle(&config, argc, argv, name, checkpoint, &asked, &err)) {
         goto done;
     }

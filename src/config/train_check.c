@@ -61,12 +61,6 @@ static CHECKED bool check_unavailable(const TrainConfig *c, Error *err) {
         return fail(err, "--wandb.enable=true: tact does not talk to Weights & Biases; pass "
                          "--wandb.enable=false, the curves are in OUTPUT_DIR/metrics.jsonl");
     }
-    if (c->dataset.streaming || c->dataset.revision) {
-        return fail(err,
-                    "--dataset.%s: tact reads datasets on disk; download it with `hf download "
-                    "--repo-type dataset` and pass --dataset.root=DIR",
-                    c->dataset.streaming ? "streaming=true" : "revision");
-    }
     return true;
 }
 

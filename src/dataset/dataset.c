@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "formats/hub_cache.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,25 +46,22 @@ void source_make_listed(Source *s, int64_t n) {
 
 // ---- opening ----------------------------------------------------------------------------------
 
-// The folder of a dataset: the given one, else where LeRobot keeps it.
+// The folder of a dataset: the given one, else where LeRobot and `hf download` keep it.
 static bool resolve_root(Dataset *ds, const DatasetOptions *o, Error *err) {
     Arena *a = &ds->arena;
-    const char *lerobot = getenv("HF_LEROBOT_HOME"), *hf = getenv("HF_HOME");
-    const char *home = getenv("HOME");
+    char found[4096];
     if (o->root && *o->root) {
-        char *root = arena_strdup(a, o->root);
-        for (size_t n = strlen(root); n > 1 && root[n - 1] == '/'; n--) root[n - 1] = 0;
-        ds->root = root;
+        hub_expand_home(o->root, found, sizeof found);
+        for (size_t n = strlen(found); n > 1 && found[n - 1] == '/'; n--) found[n - 1] = 0;
+        if (o->revision)
+            log_warn("--dataset.revision=%s: not looked at, since --dataset.root says which copy",
+                     o->revision);
     } else if (!o->repo_id || !*o->repo_id) {
         return fail(err, "no dataset given; name its folder with --dataset.root=DIR");
-    } else if (lerobot && *lerobot) {
-        ds->root = arena_printf(a, "%s/%s", lerobot, o->repo_id);
-    } else if (hf && *hf) {
-        ds->root = arena_printf(a, "%s/lerobot/%s", hf, o->repo_id);
-    } else {
-        ds->root =
-            arena_printf(a, "%s/.cache/huggingface/lerobot/%s", home ? home : "~", o->repo_id);
+    } else if (!hub_find(HUB_DATASET, o->repo_id, o->revision, found, sizeof found, err)) {
+        return false;
     }
+    ds->root = arena_strdup(a, found);
     const char *slash = strrchr(ds->root, '/');
     ds->repo_id = arena_strdup(a, o->repo_id && *o->repo_id ? o->repo_id
                                   : slash                   ? slash + 1

@@ -81,7 +81,8 @@ typedef struct Dataset {
 
 typedef struct DatasetOptions {
     const char *repo_id; // may be NULL when root is given
-    const char *root;    // NULL: $HF_LEROBOT_HOME/repo_id, else ~/.cache/huggingface/lerobot/repo_id
+    const char *root;    // NULL: looked for by repo_id (formats/hub_cache.h)
+    const char *revision; // of the copies found by repo_id, or NULL
     const int64_t *episodes; // selection in this order, or NULL for all
     int64_t n_episodes;
     // LeRobot's rename_map, {"name in the dataset": "name for the policy"} as JSON, or NULL. Everything

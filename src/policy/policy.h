@@ -28,7 +28,8 @@ CHECKED bool policy_normalizers(const PolicyConfig *p, const PolicyStats *s, Nor
 
 // ---- policy_read.c ----------------------------------------------------------------------------
 // Finds the pretrained_model directory that `path` means: itself, its config.json or
-// train_config.json, a checkpoint (holds pretrained_model/) or a run (checkpoints/last).
+// train_config.json, a checkpoint (holds pretrained_model/) or a run (checkpoints/last); what is no path
+// but may be a name on the Hub is looked for in its cache on this machine (formats/hub_cache.h).
 CHECKED bool policy_locate(const char *path, char out[POLICY_PATH], Error *err);
 // Whether policy_locate would find one.
 bool policy_is_one(const char *path);

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "formats/hub_cache.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "model/params_list.h"
@@ -22,10 +23,14 @@ static bool holds(const char *dir, const char *name) {
 bool policy_locate(const char *path, char out[POLICY_PATH], Error *err) {
     static const char *const below[] = {"", "/pretrained_model",
                                         "/checkpoints/last/pretrained_model"};
-    char dir[POLICY_PATH];
+    char dir[POLICY_PATH], given[POLICY_PATH];
     if (strlen(path) > POLICY_PATH - 128) return fail(err, "%.80s...: the path is too long", path);
-    snprintf(dir, sizeof dir, "%s", path);
-    if (file_exists(dir)) path_parent(dir, sizeof dir, path);
+    hub_expand_home(path, given, sizeof given);
+    snprintf(dir, sizeof dir, "%s", given);
+    if (file_exists(dir)) path_parent(dir, sizeof dir, given);
+    else if (!dir_exists(dir) && hub_is_name(path) &&
+             !hub_find(HUB_MODEL, path, NULL, dir, sizeof dir, err))
+        return false;
     for (size_t i = 0; i < sizeof below / sizeof below[0]; i++) {
         snprintf(out, POLICY_PATH, "%.*s%s", POLICY_PATH - 128, dir, below[i]);
         if (holds(out, "config.json")) return true;

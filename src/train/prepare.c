@@ -30,6 +30,7 @@ CHECKED static bool open_dataset(Run *r, Error *err) {
     const DatasetConfig *c = &r->config->dataset;
     DatasetOptions options = {.repo_id = c->repo_id,
                               .root = c->root,
+                              .revision = c->revision,
                               .episodes = c->episodes.values,
                               .n_episodes = c->episodes.count,
                               .rename = r->config->policy.rename_map,

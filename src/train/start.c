@@ -3,6 +3,7 @@
 #include "train/train.h"
 
 #include "base/file.h"
+#include "formats/hub_cache.h"
 #include "formats/json.h"
 #include "policy/policy.h"
 #include "policy/temporal_wrapper.h"
@@ -98,6 +99,13 @@ CHECKED static bool merge(TrainConfig *c, int argc, char **argv, Error *err) {
     char place[POLICY_PATH];
     train_config_default(&merged);
     bool resume = c->config_path != NULL;
+    if (c->resume && c->config_path && hub_is_name(c->config_path) &&
+        !file_exists(c->config_path) && !dir_exists(c->config_path))
+        return fail(err,
+                    "--config_path=%s: no such folder; a run goes on in its own, so one from the "
+                    "Hub is copied first: `hf download %s --local-dir RUN`, then "
+                    "--config_path=RUN",
+                    c->config_path, c->config_path);
     bool ok = resume ? find_train_config(c->config_path, place, err) &&
                            read_train_config(&merged, place, err)
                      : policy_locate(c->policy.path, place, err) &&

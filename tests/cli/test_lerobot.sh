@@ -25,4 +25,30 @@ refuses "a name that is not there" "rename_map: .*has no 'actions'; it has obser
 refuses "two of one name" "would both be 'action'" "${train[@]}" "${here[@]}" --rename_map='{"observation.state": "action"}' --output_dir="$WORK/no"
 refuses "no map" 'rename_map=front: expected' "${train[@]}" "${here[@]}" --rename_map=front --output_dir="$WORK/no"
 refuses "no action" "no feature 'action'.*--rename_map" "${train[@]}" "${here[@]}" --rename_map='{"action": "target"}' --output_dir="$WORK/no"
+# Names on the Hub, found where LeRobot and `hf download` put them.
+export HF_HOME=$WORK/hf
+unset HF_LEROBOT_HOME HF_HUB_CACHE HUGGINGFACE_HUB_CACHE
+commit=0123456789abcdef0123456789abcdef01234567
+snapshot() { # KIND--OWNER--NAME FOLDER: as hf lays it down, files being links to blobs
+    mkdir -p "$HF_HOME/hub/$1/refs" "$HF_HOME/hub/$1/snapshots"
+    printf %s $commit >"$HF_HOME/hub/$1/refs/main"
+    cp -rs "$2" "$HF_HOME/hub/$1/snapshots/$commit"
+}
+by_name=("$TACT" train --dataset.repo_id=me/pick "${TINY[@]}" --steps=1)
+refuses "not there" "me/pick: no dataset of this name.*hf/lerobot/me/pick, .*datasets--me--pick.*hf download --repo-type dataset me/pick" \
+    "${by_name[@]}" --output_dir="$WORK/no"
+snapshot datasets--me--pick "$data"
+accepts "a dataset by name" "${by_name[@]}" --output_dir="$WORK/by_name"
+accepts "a revision" "${by_name[@]}" --dataset.revision=main --output_dir="$WORK/revision"
+refuses "another" "revision v2.0 .*only main" "${by_name[@]}" --dataset.revision=v2.0 --output_dir="$WORK/no"
+snapshot models--me--act_pick "$(realpath "$WORK/by_name/checkpoints/last/pretrained_model")"
+accepts "a policy by name" "${by_name[@]}" --policy.path=me/act_pick --output_dir="$WORK/from_name"
+accepts "evaluated" "$TACT" eval --policy.path=me/act_pick --dataset.repo_id=me/pick --output_dir="$WORK/eval_name"
+accepts "converted" "$TACT" convert me/act_pick --to=tact --output="$WORK/converted"
+accepts "info of a policy" "$TACT" info me/act_pick
+holds "is the policy's" grep -q 'observations' "$WORK/out"
+accepts "info of a dataset" "$TACT" info me/pick
+refuses "a policy that is not there" "me/act_place: no model .*hf download me/act_place" "$TACT" eval --policy.path=me/act_place --dataset.repo_id=me/pick
+refuses "going on in the cache" "config_path=me/act_pick: .*hf download me/act_pick --local-dir" "$TACT" train --config_path=me/act_pick --resume=true
+accepts "a path with ~" env HOME="$WORK" "${by_name[@]}" "--dataset.root=~/data" --output_dir="$WORK/home"
 finish

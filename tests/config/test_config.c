@@ -267,7 +267,7 @@ static void cross_checks(void **state) {
         {"--env.type=strawberry|--eval.n_episodes=2|--eval.batch_size=50", NULL},
         {"--policy.push_to_hub=true", "hf upload"},
         {"--wandb.enable=true", "metrics.jsonl"},
-        {"--dataset.streaming=true", "on disk"},
+        {"--dataset.streaming=true", NULL},
         {"--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1", NULL},
         {"--policy.pretrained_backbone_weights=IMAGENET1K_V1", NULL},
         {"--policy.pretrained_backbone_weights=X", "null trains from scratch"},

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "formats/hub_cache.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PLACE = 1024 };
+
+bool hub_is_name(const char *text) {
+    int slashes = 0;
+    for (const char *c = text; *c; c++) {
+        bool first = c == text || c[-1] == '/';
+        slashes += *c == '/';
+        if (first && (*c == '.' || *c == '/' || *c == '-')) return false;
+        if (!isalnum((unsigned char)*c) && !strchr("/-_.", *c)) return false;
+    }
+    return *text && slashes <= 1 && text[strlen(text) - 1] != '/';
+}
+
+void hub_expand_home(const char *path, char *out, size_t size) {
+    const char *home = getenv("HOME");
+    bool mine = path[0] == '~' && (path[1] == '/' || !path[1]);
+    if (mine && home && *home && !file_exists(path) && !dir_exists(path))
+        snprintf(out, size, "%s%s", home, path + 1);
+    else
+        snprintf(out, size, "%s", path);
+}
+
+// The folder that a variable names, or what follows from another one.
+static void place(const char *variable, const char *else_in, const char *below, char out[PLACE]) {
+    const char *value = getenv(variable);
+    if (value && *value)
+        hub_expand_home(value, out, PLACE);
+    else
+        snprintf(out, PLACE, "%s%s", else_in, below);
+}
+
+typedef struct Places {
+    char lerobot[PLACE], cache[PLACE];
+} Places;
+
+static void find_places(Places *p) {
+    char home[PLACE], xdg[PLACE], hf[PLACE], hub[PLACE];
+    hub_expand_home("~/.cache", home, sizeof home);
+    place("XDG_CACHE_HOME", home, "", xdg);
+    place("HF_HOME", xdg, "/huggingface", hf);
+    place("HF_LEROBOT_HOME", hf, "/lerobot", p->lerobot);
+    place("HUGGINGFACE_HUB_CACHE", hf, "/hub", hub);
+    place("HF_HUB_CACHE", hub, "", p->cache);
+}
+
+// "FOLDER/datasets--A--B".
+static void repository(const char *folder, HubKind kind, const char *name, char *out, size_t size) {
+    int n = snprintf(out, size, "%s/%s--", folder, kind == HUB_DATASET ? "datasets" : "models");
+    for (; *name && (size_t)n + 3 < size; name++)
+        n += snprintf(out + n, size - (size_t)n, *name == '/' ? "--" : "%c", *name);
+}
+
+// A snapshot whose name begins with `commit`; none where two do.
+static bool find_snapshot(const char *repository, const char *commit, char *out, size_t size) {
+    char folder[PLACE + 512];
+    int found = 0;
+    snprintf(folder, sizeof folder, "%s/snapshots", repository);
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (e->d_name[0] == '.' || strncmp(e->d_name, commit, strlen(commit)) != 0) continue;
+        snprintf(out, size, "%s/%s", folder, e->d_name);
+        found += dir_exists(out);
+    }
+    if (d) closedir(d);
+    return found == 1;
+}
+
+// The snapshot that refs/REVISION stands for.
+static bool find_ref(const char *repository, const char *revision, char *out, size_t size) {
+    char path[PLACE + 512], *text;
+    size_t length;
+    Error ignored;
+    snprintf(path, sizeof path, "%s/refs/%s", repository, revision);
+    if (strstr(revision, "..") || !file_exists(path) || !file_read(path, &text, &length, &ignored))
+        return false;
+    text[strcspn(text, " \r\n")] = 0;
+    bool found = *text && !strchr(text, '/') && find_snapshot(repository, text, out, size);
+    mem_free(text);
+    return found;
+}
+
+// LeRobot asks for the tag of the format; `hf download` for main.
+static bool find_revision(const char *repository, const char *revision, bool of_lerobot, char *out,
+                          size_t size) {
+    static const char *const usual[2][3] = {{"main", "v3.0", "v2.1"}, {"v3.0", "v2.1", "main"}};
+    if (revision)
+        return find_ref(repository, revision, out, size) ||
+               (strlen(revision) >= 7 && find_snapshot(repository, revision, out, size));
+    for (int i = 0; i < 3; i++)
+        if (find_ref(repository, usual[of_lerobot][i], out, size)) return true;
+    return find_snapshot(repository, "", out, size);
+}
+
+// The revisions that there are of it, for the error.
+static void list_revisions(const char *repository, char *out, size_t size) {
+    static const char *const folders[] = {"refs", "snapshots"};
+    size_t used = strlen(out);
+    for (int i = 0; i < 2; i++) {
+        char folder[PLACE + 512];
+        snprintf(folder, sizeof folder, "%s/%s", repository, folders[i]);
+        DIR *d = opendir(folder);
+        for (struct dirent *e; d && used + 80 < size && (e = readdir(d));)
+            if (e->d_name[0] != '.')
+                used += (size_t)snprintf(out + used, size - used, "%s%.64s", used ? ", " : "",
+                                         e->d_name);
+        if (d) closedir(d);
+    }
+}
+
+bool hub_find(HubKind kind, const char *name, const char *revision, char *out, size_t size,
+              Error *err) {
+    Places p;
+    bool dataset = kind == HUB_DATASET;
+    char plain[PLACE + 512], own[PLACE], caches[2][PLACE + 512], marker[PLACE + 600],
+        there[256] = "";
+    find_places(&p);
+    snprintf(plain, sizeof plain, "%s/%s", p.lerobot, name);
+    snprintf(marker, sizeof marker, "%s/meta/info.json", plain);
+    snprintf(own, sizeof own, "%.*s/hub", PLACE - 8, p.lerobot);
+    repository(own, kind, name, caches[0], sizeof caches[0]);
+    repository(p.cache, kind, name, caches[1], sizeof caches[1]);
+    bool local = dataset && file_exists(marker);
+    if (local && !revision) {
+        snprintf(out, size, "%s", plain);
+        return true;
+    }
+    for (int i = dataset ? 0 : 1; i < 2; i++) {
+        if (find_revision(caches[i], revision, i == 0, out, size)) return true;
+        list_revisions(caches[i], there, sizeof there);
+    }
+    if (local) {
+        log_warn("%s: taken as it is; whether it is revision %s is not known", plain, revision);
+        snprintf(out, size, "%s", plain);
+        return true;
+    }
+    const char *what = dataset ? "dataset" : "model", *type = dataset ? "--repo-type dataset " : "";
+    if (there[0])
+        return fail(err,
+                    "%s: %s%s of this %s is not on this machine, only %s; `hf download %s%s%s%s` "
+                    "brings it",
+                    name, revision ? "revision " : "a usual revision (main)",
+                    revision ? revision : "", what, there, type, name,
+                    revision ? " --revision " : "", revision ? revision : "");
+    return fail(err,
+                "%s: no %s of this name on this machine (looked for %s%s%s%s%s); bring it with "
+                "`hf download %s%s`, or name its folder",
+                name, what, dataset ? plain : "", dataset ? ", " : "", dataset ? caches[0] : "",
+                dataset ? ", " : "", caches[1], type, name);
+}

@@ -6,26 +6,53 @@
 #include <stdio.h>
 #include <string.h>
 
-bool fail(Error *err, const char *format, ...) {
-    // Formatted aside first: an argument may be the text of this very Error.
+enum { TEXT = sizeof(((Error *)0)->text) - 1 }; // bytes of text; the flag is behind them
+
+bool error_is_memory(const Error *err) {
+    return err->text[TEXT] != 0;
+}
+
+// Formatted aside first: an argument may be the text of this very Error.
+static bool keep(Error *err, bool memory, const char *format, va_list args) {
     Error next;
+    vsnprintf(next.text, TEXT, format, args);
+    next.text[TEXT] = memory;
+    *err = next;
+    return false;
+}
+
+bool fail(Error *err, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    vsnprintf(next.text, sizeof next.text, format, args);
+    keep(err, false, format, args);
     va_end(args);
-    *err = next;
+    return false;
+}
+
+bool fail_because(Error *err, const Error *why, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    keep(err, error_is_memory(why), format, args);
+    va_end(args);
     return false;
 }
 
 bool fail_errno(Error *err, const char *format, ...) {
     int code = errno;
-    Error next;
     va_list args;
     va_start(args, format);
-    vsnprintf(next.text, sizeof next.text, format, args);
+    keep(err, code == ENOMEM, format, args);
     va_end(args);
-    size_t used = strlen(next.text);
-    snprintf(next.text + used, sizeof next.text - used, ": %s", strerror(code));
-    *err = next;
+    size_t used = strlen(err->text);
+    snprintf(err->text + used, TEXT - used, ": %s", strerror(code));
     return false;
+}
+
+bool fail_memory(Error *err, const char *format, ...) {
+    Error what;
+    va_list args;
+    va_start(args, format);
+    keep(&what, true, format, args);
+    va_end(args);
+    return fail_because(err, &what, "out of memory: %s", what.text);
 }

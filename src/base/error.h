@@ -5,9 +5,12 @@
 #define TACT_BASE_ERROR_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 typedef struct Error {
-    char text[1024]; // one line, no newline; valid only after a function returned false
+    // One line, no newline; valid only after a function returned false. The last byte, behind the
+    // text, is error_is_memory's.
+    char text[1024];
 } Error;
 
 // Put before the return type of every fallible function: ignoring its result does not compile.
@@ -18,5 +21,15 @@ bool fail(Error *err, const char *format, ...) __attribute__((format(printf, 2, 
 
 // As fail, with ": " and the text of errno appended.
 bool fail_errno(Error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// As fail, for memory that could not be had, with "out of memory: " before the message.
+bool fail_memory(Error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// As fail, for a message about a message: what error_is_memory says of `why` holds for it too.
+bool fail_because(Error *err, const Error *why, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+// Whether the machine had no memory for it: more of that, or less asked for, would help.
+bool error_is_memory(const Error *err);
 
 #endif

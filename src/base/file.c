@@ -22,58 +22,107 @@ bool dir_exists(const char *path) {
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-bool file_read(const char *path, char **data, size_t *size, Error *err) {
-    const uint8_t *map;
-    if (!file_map(path, &map, size, err)) return false;
-    *data = mem_alloc(*size + 1);
-    if (*size) memcpy(*data, map, *size);
-    file_unmap(map, *size);
+bool input_read(const InputFile *f, size_t at, void *to, size_t bytes, Error *err) {
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n = pread(f->fd, (char *)to + done, bytes - done, (off_t)(at + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fail_errno(err, "%s: cannot read", f->path);
+        if (n == 0)
+            return fail(err, "%s: was cut short while it was read; try again when it is whole",
+                        f->path);
+        done += (size_t)n;
+    }
     return true;
 }
 
+bool input_unchanged(const InputFile *f, Error *err) {
+    struct stat st;
+    if (fstat(f->fd, &st) != 0) return fail_errno(err, "%s: cannot read", f->path);
+    return ((size_t)st.st_size == f->size && st.st_mtim.tv_sec == f->written.tv_sec &&
+            st.st_mtim.tv_nsec == f->written.tv_nsec) ||
+           fail(err, "%s: was written to while it was read; try again when it is whole", f->path);
+}
+
+void input_close(InputFile *f) {
+    if (f->fd >= 0) close(f->fd);
+    f->fd = -1;
+}
+
 // The pointer of a file in Git LFS is a short text that begins with this line (its specification,
-// version 1), followed by a digest and the file's size.
-static bool is_lfs_pointer(const uint8_t *data, size_t size) {
+// version 1), followed by a digest and the file's size. data: the first n of `size` bytes.
+static bool is_lfs_pointer(const char *data, size_t n, size_t size) {
     static const char start[] = "version https://git-lfs.github.com/spec/";
-    return size >= sizeof start - 1 && size <= 1024 && memcmp(data, start, sizeof start - 1) == 0;
+    return n >= sizeof start - 1 && size <= 1024 && memcmp(data, start, sizeof start - 1) == 0;
+}
+
+CHECKED static bool check_pointer(const InputFile *f, Error *err) {
+    char start[64];
+    size_t n = f->size < sizeof start ? f->size : sizeof start;
+    if (!input_read(f, 0, start, n, err)) return false;
+    return !is_lfs_pointer(start, n, f->size) || fail(err,
+                                                      "%s: a Git LFS pointer: run `git lfs pull` "
+                                                      "in the clone it belongs to, which puts the "
+                                                      "file itself in its place",
+                                                      f->path);
+}
+
+bool input_open(InputFile *f, const char *path, Error *err) {
+    struct stat st;
+    *f = (InputFile){.fd = open(path, O_RDONLY | O_CLOEXEC)};
+    if (f->fd < 0) return fail_errno(err, "%s: cannot open", path);
+    snprintf(f->path, sizeof f->path, "%s", path);
+    bool ok = (fstat(f->fd, &st) == 0 && S_ISREG(st.st_mode)) ||
+              fail(err, "%s: not a regular file", path);
+    if (ok) {
+        f->size = (size_t)st.st_size;
+        f->written = st.st_mtim;
+    }
+    if (ok && check_pointer(f, err)) return true;
+    input_close(f);
+    return false;
+}
+
+bool file_read(const char *path, char **data, size_t *size, Error *err) {
+    InputFile f;
+    *data = NULL;
+    *size = 0;
+    if (!input_open(&f, path, err)) return false;
+    char *bytes = mem_try_raw(f.size + 1);
+    bool ok = bytes ? input_read(&f, 0, bytes, f.size, err) && input_unchanged(&f, err)
+                    : fail_memory(err, "%s: %zu bytes", path, f.size);
+    input_close(&f);
+    if (!ok) {
+        mem_free(bytes);
+        return false;
+    }
+    bytes[f.size] = 0;
+    *data = bytes;
+    *size = f.size;
+    return true;
 }
 
 bool file_map(const char *path, const uint8_t **data, size_t *size, Error *err) {
+    InputFile f;
     *data = NULL;
     *size = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return fail_errno(err, "%s: cannot open", path);
-    struct stat st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        close(fd);
-        return fail(err, "%s: not a regular file", path);
-    }
-    if (st.st_size > 0) {
-        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (p == MAP_FAILED) {
-            fail_errno(err, "%s: cannot map", path);
-            close(fd);
-            return false;
+    if (!input_open(&f, path, err)) return false;
+    bool ok = true;
+    if (f.size > 0) {
+        void *p = mmap(NULL, f.size, PROT_READ, MAP_PRIVATE, f.fd, 0);
+        ok = p != MAP_FAILED || fail_errno(err, "%s: cannot map", path);
+        if (ok) {
+            *data = p;
+            *size = f.size;
         }
-        *data = p;
-        *size = (size_t)st.st_size;
     }
-    close(fd);
-    if (!is_lfs_pointer(*data, *size)) return true;
-    file_unmap(*data, *size);
-    *data = NULL;
-    *size = 0;
-    return fail(err,
-                "%s: a Git LFS pointer: run `git lfs pull` in the clone it belongs to, which puts the "
-                "file itself in its place",
-                path);
+    input_close(&f);
+    return ok;
 }
 
 bool file_check(const char *path, Error *err) {
-    const uint8_t *data;
-    size_t size;
-    if (!file_map(path, &data, &size, err)) return false;
-    file_unmap(data, size);
+    InputFile f;
+    if (!input_open(&f, path, err)) return false;
+    input_close(&f);
     return true;
 }
 

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <time.h>
 
 bool file_exists(const char *path);
 bool dir_exists(const char *path);
@@ -15,9 +16,26 @@ bool dir_exists(const char *path);
 // Reads a whole file. *data gets size bytes and a terminating zero; free with mem_free.
 CHECKED bool file_read(const char *path, char **data, size_t *size, Error *err);
 
-// Maps a file read-only. An empty file gives *data NULL and *size 0. Undo with file_unmap.
-// What a clone without Git LFS leaves in place of a large file, a pointer to it, is refused here,
-// and so wherever a file is read.
+// A file that is read in pieces, for as long as it takes. What cuts it short or writes to it
+// meanwhile is an error; through a mapping the process would end (SIGBUS), or the bytes change
+// under their reader. So whatever is kept for longer than a function is read, not mapped.
+typedef struct InputFile {
+    int fd; // -1: none
+    size_t size;
+    struct timespec written; // when it was last, at opening
+    char path[4096];         // for messages
+} InputFile;
+CHECKED bool input_open(InputFile *f, const char *path, Error *err);
+// `bytes` from place `at` on, all of them.
+CHECKED bool input_read(const InputFile *f, size_t at, void *to, size_t bytes, Error *err);
+// False when the file has changed since it was opened: then what was read belongs to no one state
+// of it.
+CHECKED bool input_unchanged(const InputFile *f, Error *err);
+void input_close(InputFile *f); // twice is once
+
+// Maps a file read-only. An empty file gives *data NULL and *size 0. Undo with file_unmap. Only for
+// files that nothing writes to (see InputFile). What a clone without Git LFS leaves in place of a
+// large file, a pointer to it, is refused here and by input_open, and so wherever a file is read.
 CHECKED bool file_map(const char *path, const uint8_t **data, size_t *size, Error *err);
 void file_unmap(const uint8_t *data, size_t size);
 // Fails where file_map fails: for a file that a library is about to open by its name.

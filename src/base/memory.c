@@ -13,19 +13,41 @@ enum { ALIGNMENT = 64, BLOCK_BYTES = 1 << 16, HUGE_PAGE = 2 << 20 };
 
 // Large blocks are made of huge pages where the system gives any: with small ones, weights and
 // activations are mostly waited for while addresses are looked up, in virtual machines above all.
-void *mem_try_aligned(size_t bytes, size_t alignment) {
+static void *try_rounded(size_t bytes, size_t alignment, size_t *rounded) {
     bool huge = bytes >= HUGE_PAGE;
     if (huge) alignment = HUGE_PAGE;
     if (bytes > PTRDIFF_MAX - alignment) return NULL;
-    size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-    void *p = aligned_alloc(alignment, rounded ? rounded : alignment);
-    if (!p) return NULL;
-    if (huge) madvise(p, rounded, MADV_HUGEPAGE); // a wish: if it fails, nothing is lost but speed
-    return memset(p, 0, rounded);
+    *rounded = (bytes + alignment - 1) / alignment * alignment;
+    void *p = aligned_alloc(alignment, *rounded ? *rounded : alignment);
+    if (p && huge) madvise(p, *rounded, MADV_HUGEPAGE); // a wish: else nothing is lost but speed
+    return p;
+}
+
+void *mem_try_raw_aligned(size_t bytes, size_t alignment) {
+    size_t rounded;
+    return try_rounded(bytes, alignment, &rounded);
+}
+
+void *mem_try_raw(size_t bytes) {
+    return mem_try_raw_aligned(bytes, ALIGNMENT);
+}
+
+void *mem_try_aligned(size_t bytes, size_t alignment) {
+    size_t rounded;
+    void *p = try_rounded(bytes, alignment, &rounded);
+    return p ? memset(p, 0, rounded) : NULL;
 }
 
 void *mem_try(size_t bytes) {
     return mem_try_aligned(bytes, ALIGNMENT);
+}
+
+bool mem_could(size_t bytes) {
+    if (!bytes) return true;
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return false;
+    munmap(p, bytes);
+    return true;
 }
 
 void *mem_alloc(size_t bytes) {

@@ -8,6 +8,7 @@
 #ifndef TACT_BASE_MEMORY_H
 #define TACT_BASE_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,8 +16,15 @@
 void *mem_alloc(size_t bytes);
 // As mem_alloc, or NULL.
 void *mem_try(size_t bytes);
+// As mem_try, but the bytes are whatever they were: for what is filled at once, and for blocks that
+// are used in part, of which then only that part takes memory.
+void *mem_try_raw(size_t bytes);
+// The same, aligned to a power of two of at least 64.
+void *mem_try_raw_aligned(size_t bytes, size_t alignment);
 // As mem_try, aligned to a power of two of at least 64.
 void *mem_try_aligned(size_t bytes, size_t alignment);
+// Whether so many bytes could be had at this moment. Takes none.
+bool mem_could(size_t bytes);
 // NULL is allowed.
 void mem_free(void *p);
 // The most memory of this process that was resident at once so far, in bytes.

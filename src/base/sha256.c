@@ -79,13 +79,19 @@ void sha256_hex(Sha256 *s, char out[65]) {
 }
 
 bool sha256_file(const char *path, char out[65], Error *err) {
-    const uint8_t *data;
-    size_t size;
+    enum { PIECE = 1 << 16 };
+    uint8_t piece[PIECE];
+    InputFile f;
     Sha256 s;
-    if (!file_map(path, &data, &size, err)) return false;
+    bool ok = true;
+    if (!input_open(&f, path, err)) return false;
     sha256_init(&s);
-    sha256_add(&s, data, size);
-    file_unmap(data, size);
+    for (size_t at = 0; ok && at < f.size; at += PIECE) {
+        size_t n = f.size - at < PIECE ? f.size - at : PIECE;
+        ok = input_read(&f, at, piece, n, err);
+        if (ok) sha256_add(&s, piece, n);
+    }
+    input_close(&f);
     sha256_hex(&s, out);
-    return true;
+    return ok;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// safetensors files: u64 header length, JSON header, data. The reader maps the file and checks
-// every name, shape, offset and overlap before anything is handed out.
+// safetensors files: u64 header length, JSON header, data. The reader checks every name, shape,
+// offset and overlap before anything is handed out. It keeps a copy of the file: what becomes of
+// that afterwards (overwritten, cut short, deleted) changes nothing.
 #ifndef TACT_FORMATS_SAFETENSORS_H
 #define TACT_FORMATS_SAFETENSORS_H
 
@@ -18,13 +19,15 @@ typedef struct SafetensorsEntry {
     int rank;
     int64_t shape[SAFETENSORS_MAX_RANK];
     int64_t count;    // product of shape; 1 for rank 0
-    const void *data; // reader: borrowed from the mapping, maybe unaligned (use memcpy)
+    const void *data; // reader: borrowed from the file object, maybe unaligned (use memcpy)
     size_t bytes;
 } SafetensorsEntry;
 
 typedef struct Safetensors Safetensors;
 
 CHECKED bool safetensors_open(const char *path, Safetensors **out, Error *err);
+// Reads and checks the header alone, without regard to how large the file is: data are NULL.
+CHECKED bool safetensors_look(const char *path, Safetensors **out, Error *err);
 void safetensors_close(Safetensors *s); // NULL allowed
 int safetensors_count(const Safetensors *s);
 const SafetensorsEntry *safetensors_entry(const Safetensors *s, int i);

@@ -19,8 +19,8 @@ const int safetensors_type_count = sizeof(safetensors_types) / sizeof(safetensor
 
 struct Safetensors {
     char *path;
-    const uint8_t *map;
-    size_t size;
+    InputFile file; // while it is read
+    uint8_t *data;  // all tensors, or NULL after safetensors_look
     json_t *header; // owns the names
     SafetensorsEntry *entries;
     int count;
@@ -34,37 +34,53 @@ bool safetensors_multiply(int64_t a, int64_t b, int64_t *out) {
     return !__builtin_mul_overflow(a, b, out);
 }
 
-static CHECKED bool read_header(Safetensors *s, const uint8_t **data, size_t *bytes, Error *err) {
-    if (s->size < 8) {
+// The length of the header, which begins with byte 8.
+static CHECKED bool read_length(const Safetensors *s, size_t *out, Error *err) {
+    size_t size = s->file.size;
+    uint8_t start[9];
+    uint64_t length = 0;
+    if (size < 8) {
         return fail(err,
                     "%s: not a safetensors file: %zu bytes, fewer than the 8 of the header "
                     "length; copy the file again",
-                    s->path, s->size);
+                    s->path, size);
     }
-    uint64_t length = 0;
+    if (!input_read(&s->file, 0, start, size < sizeof start ? size : sizeof start, err)) {
+        return false;
+    }
     for (int i = 7; i >= 0; i--) {
-        length = length << 8 | s->map[i];
+        length = length << 8 | start[i];
     }
-    if (length > s->size - 8) {
+    if (length > size - 8) {
         return fail(err,
                     "%s: the header claims %llu bytes but the file has %zu; it is cut short or "
                     "not a safetensors file",
-                    s->path, (unsigned long long)length, s->size);
+                    s->path, (unsigned long long)length, size);
     }
-    if (length < 2 || length > SAFETENSORS_MAX_HEADER || s->map[8] != '{') {
+    if (length < 2 || length > SAFETENSORS_MAX_HEADER || start[8] != '{') {
         return fail(err, "%s: no safetensors header (length %llu); this is another kind of file",
                     s->path, (unsigned long long)length);
     }
+    *out = (size_t)length;
+    return true;
+}
+
+static CHECKED bool read_header(Safetensors *s, size_t length, Error *err) {
     json_error_t problem;
-    s->header =
-        json_loadb((const char *)s->map + 8, (size_t)length, JSON_REJECT_DUPLICATES, &problem);
-    if (!s->header) {
+    char *text = mem_try_raw(length);
+    if (!text) {
+        return fail_memory(err, "%s: header of %zu bytes", s->path, length);
+    }
+    bool ok = input_read(&s->file, 8, text, length, err);
+    if (ok) {
+        s->header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
+    }
+    mem_free(text);
+    if (ok && !s->header) {
         return fail(err, "%s: the header is not valid JSON: %s (byte %d); the file is damaged",
                     s->path, problem.text, problem.position);
     }
-    *data = s->map + 8 + length;
-    *bytes = s->size - 8 - (size_t)length;
-    return true;
+    return ok;
 }
 
 static CHECKED bool check_metadata(const Safetensors *s, json_t *metadata, Error *err) {
@@ -118,8 +134,16 @@ static CHECKED bool read_shape(const Safetensors *s, SafetensorsEntry *e, const 
     return true;
 }
 
+// An entry with where its data begin among all.
+typedef struct Placed {
+    SafetensorsEntry entry;
+    size_t begin;
+} Placed;
+
+// size: of the data.
 static CHECKED bool read_entry(const Safetensors *s, const char *name, const json_t *value,
-                               const uint8_t *data, size_t size, SafetensorsEntry *e, Error *err) {
+                               size_t size, Placed *placed, Error *err) {
+    SafetensorsEntry *e = &placed->entry;
     e->name = name;
     if (!json_is_object(value)) {
         return fail(err, "%s: tensor \"%s\" is not described by an object; the file is damaged",
@@ -149,74 +173,115 @@ static CHECKED bool read_entry(const Safetensors *s, const char *name, const jso
                     safetensors_types[e->type].name);
     }
     e->bytes = (size_t)bytes;
-    e->data = data + begin;
+    placed->begin = (size_t)begin;
     return true;
 }
 
 static int by_position(const void *a, const void *b) {
-    const SafetensorsEntry *x = a, *y = b;
-    if (x->data != y->data) {
-        return (const uint8_t *)x->data < (const uint8_t *)y->data ? -1 : 1;
+    const Placed *x = a, *y = b;
+    if (x->begin != y->begin) {
+        return x->begin < y->begin ? -1 : 1;
     }
-    return x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
+    return x->entry.bytes < y->entry.bytes ? -1 : x->entry.bytes > y->entry.bytes;
 }
 
 // Sorted by position, the tensors must cover the data exactly: no overlap, no hole.
-static CHECKED bool check_cover(const Safetensors *s, const uint8_t *data, size_t size,
+static CHECKED bool check_cover(const Safetensors *s, const Placed *placed, size_t size,
                                 Error *err) {
-    const uint8_t *end = data;
+    size_t end = 0;
     for (int i = 0; i < s->count; i++) {
-        const SafetensorsEntry *e = &s->entries[i];
-        const uint8_t *begin = e->data;
-        if (begin != end) {
-            return fail(err, "%s: tensor \"%s\" %s; the file is damaged", s->path, e->name,
-                        begin < end ? "overlaps the tensor before it"
-                                    : "does not follow the tensor before it (a hole)");
+        const Placed *p = &placed[i];
+        if (p->begin != end) {
+            return fail(err, "%s: tensor \"%s\" %s; the file is damaged", s->path, p->entry.name,
+                        p->begin < end ? "overlaps the tensor before it"
+                                       : "does not follow the tensor before it (a hole)");
         }
-        end = begin + e->bytes;
+        end += p->entry.bytes;
     }
-    if (end != data + size) {
+    if (end != size) {
         return fail(err, "%s: %zu bytes of data belong to no tensor; the file is damaged", s->path,
-                    size - (size_t)(end - data));
+                    size - end);
     }
     return true;
 }
 
-bool safetensors_open(const char *path, Safetensors **out, Error *err) {
-    Safetensors *s = NEW(Safetensors, 1);
-    const uint8_t *data = NULL;
-    size_t size = 0;
+// Counts them in s->count.
+static CHECKED bool place_entries(Safetensors *s, Placed *placed, size_t size, Error *err) {
     const char *name;
     json_t *value;
-    s->path = mem_strdup(path);
-    if (!file_map(path, &s->map, &s->size, err) || !read_header(s, &data, &size, err)) {
-        goto error;
-    }
-    s->entries = NEW(SafetensorsEntry, json_object_size(s->header));
     json_object_foreach(s->header, name, value) {
         if (strcmp(name, "__metadata__") == 0) {
             if (!check_metadata(s, value, err)) {
-                goto error;
+                return false;
             }
-        } else if (!read_entry(s, name, value, data, size, &s->entries[s->count++], err)) {
-            goto error;
+        } else if (!read_entry(s, name, value, size, &placed[s->count++], err)) {
+            return false;
         }
     }
-    qsort(s->entries, (size_t)s->count, sizeof(SafetensorsEntry), by_position);
-    if (!check_cover(s, data, size, err)) {
-        goto error;
+    qsort(placed, (size_t)s->count, sizeof *placed, by_position);
+    return check_cover(s, placed, size, err);
+}
+
+// In the order of their data.
+static CHECKED bool read_entries(Safetensors *s, size_t size, Error *err) {
+    size_t count = json_object_size(s->header);
+    Placed *placed = mem_try(count * sizeof *placed);
+    s->entries = mem_try(count * sizeof *s->entries);
+    bool ok = placed && s->entries ? place_entries(s, placed, size, err)
+                                   : fail_memory(err, "%s: a list of %zu tensors", s->path, count);
+    for (int i = 0; ok && i < s->count; i++) {
+        s->entries[i] = placed[i].entry;
     }
-    *out = s;
+    mem_free(placed);
+    return ok;
+}
+
+// The data begin with byte `from`.
+static CHECKED bool read_data(Safetensors *s, size_t from, Error *err) {
+    size_t size = s->file.size - from;
+    s->data = mem_try_raw(size);
+    if (!s->data) {
+        return fail_memory(err, "%s: %zu bytes", s->path, size);
+    }
+    if (!input_read(&s->file, from, s->data, size, err)) {
+        return false;
+    }
+    const uint8_t *data = s->data;
+    for (int i = 0; i < s->count; i++) {
+        s->entries[i].data = data; // without a hole between them, as was checked
+        data += s->entries[i].bytes;
+    }
     return true;
-error:
-    safetensors_close(s);
-    return false;
+}
+
+static CHECKED bool open_file(const char *path, bool with_data, Safetensors **out, Error *err) {
+    Safetensors *s = NEW(Safetensors, 1);
+    size_t length = 0;
+    s->path = mem_strdup(path);
+    bool ok = input_open(&s->file, path, err) && read_length(s, &length, err) &&
+              read_header(s, length, err) && read_entries(s, s->file.size - 8 - length, err) &&
+              (!with_data || read_data(s, 8 + length, err)) && input_unchanged(&s->file, err);
+    input_close(&s->file);
+    if (ok) {
+        *out = s;
+    } else {
+        safetensors_close(s);
+    }
+    return ok;
+}
+
+bool safetensors_open(const char *path, Safetensors **out, Error *err) {
+    return open_file(path, true, out, err);
+}
+
+bool safetensors_look(const char *path, Safetensors **out, Error *err) {
+    return open_file(path, false, out, err);
 }
 
 void safetensors_close(Safetensors *s) {
     if (s) {
         json_decref(s->header);
-        file_unmap(s->map, s->size);
+        mem_free(s->data);
         mem_free(s->entries);
         mem_free(s->path);
         mem_free(s);

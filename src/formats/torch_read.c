@@ -9,7 +9,7 @@
 
 struct Torch {
     char *path;
-    const uint8_t *map; // the older form's storages lie in here
+    const uint8_t *bytes; // the file's bytes; the older form's storages lie in here
     size_t size;
     Unpickler u; // only while opening
     const Value *root;
@@ -181,12 +181,12 @@ static CHECKED bool read_zip(Torch *t, Error *err) {
 static CHECKED bool read_preamble(Torch *t, size_t *at, Error *err) {
     static const uint8_t magic[10] = {0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19};
     const Value *number = NULL, *protocol = NULL, *system = NULL;
-    if (!unpickle(&t->u, t->map, t->size, at, &number, err)) return false;
+    if (!unpickle(&t->u, t->bytes, t->size, at, &number, err)) return false;
     if (number->kind != VALUE_BYTES || number->string.size != sizeof magic ||
         memcmp(number->string.text, magic, sizeof magic) != 0)
         return fail(err, "%s: a pickle, but not one that torch.save wrote", t->path);
-    if (!unpickle(&t->u, t->map, t->size, at, &protocol, err) ||
-        !unpickle(&t->u, t->map, t->size, at, &system, err))
+    if (!unpickle(&t->u, t->bytes, t->size, at, &protocol, err) ||
+        !unpickle(&t->u, t->bytes, t->size, at, &system, err))
         return false;
     if (protocol->kind != VALUE_INT || protocol->integer != 1001)
         return fail(err, "%s: written by an unknown version of torch.save", t->path);
@@ -209,10 +209,10 @@ static CHECKED bool read_raw_storage(Torch *t, const char *key, size_t *at, Erro
     while (first > 0 && strcmp(t->u.storages[first - 1]->key, key) == 0) first--;
     size_t size = safetensors_type_size((*s)->type), left = t->size - *at;
     uint64_t count = 0;
-    if (left >= 8) memcpy(&count, t->map + *at, 8);
+    if (left >= 8) memcpy(&count, t->bytes + *at, 8);
     if (left < 8 || count > (left - 8) / size)
         return fail(err, "%s: storage %.100s is cut short; copy the file again", t->path, key);
-    if (!settle(t, &first, t->map + *at + 8, count * size, err)) return false;
+    if (!settle(t, &first, t->bytes + *at + 8, count * size, err)) return false;
     *at += 8 + count * size;
     return true;
 }
@@ -220,8 +220,8 @@ static CHECKED bool read_raw_storage(Torch *t, const char *key, size_t *at, Erro
 static CHECKED bool read_old(Torch *t, Error *err) {
     const Value *keys = NULL;
     size_t at = 0;
-    if (!read_preamble(t, &at, err) || !unpickle(&t->u, t->map, t->size, &at, &t->root, err) ||
-        !unpickle(&t->u, t->map, t->size, &at, &keys, err) || !sort_storages(t, err))
+    if (!read_preamble(t, &at, err) || !unpickle(&t->u, t->bytes, t->size, &at, &t->root, err) ||
+        !unpickle(&t->u, t->bytes, t->size, &at, &keys, err) || !sort_storages(t, err))
         return false;
     if (keys->kind != VALUE_LIST)
         return fail(err, "%s: has no list of storages; it is damaged", t->path);
@@ -246,9 +246,11 @@ bool torch_open(const char *path, Torch **out, Error *err) {
     Torch *t = NEW(Torch, 1);
     t->path = mem_strdup(path);
     t->u.path = t->tensors.path = t->path;
-    bool ok = file_map(path, &t->map, &t->size, err);
-    if (ok && t->size >= 4 && memcmp(t->map, "PK\3\4", 4) == 0) ok = read_zip(t, err);
-    else if (ok && t->size >= 2 && t->map[0] == 0x80) ok = read_old(t, err);
+    char *bytes = NULL;
+    bool ok = file_read(path, &bytes, &t->size, err);
+    t->bytes = (const uint8_t *)bytes;
+    if (ok && t->size >= 4 && memcmp(t->bytes, "PK\3\4", 4) == 0) ok = read_zip(t, err);
+    else if (ok && t->size >= 2 && t->bytes[0] == 0x80) ok = read_old(t, err);
     else if (ok)
         ok = fail(err, "%s: not a file of torch.save: neither a zip archive nor a pickle", path);
     ok = ok && tensors_collect(&t->tensors, t->root, t->size, err);
@@ -263,7 +265,7 @@ void torch_close(Torch *t) {
     tensors_free(&t->tensors);
     for (int i = 0; i < t->n_blobs; i++) mem_free(t->blobs[i]);
     mem_free(t->blobs);
-    file_unmap(t->map, t->size);
+    mem_free((void *)(uintptr_t)t->bytes);
     mem_free(t->path);
     mem_free(t);
 }

@@ -7,14 +7,30 @@
 bool device_check(Device *d, Error *err) {
     if (!d->failed) return true;
     d->failed = false;
-    return fail(err, "%s", d->error.text);
+    return fail_because(err, &d->error, "%s", d->error.text);
+}
+
+static void keep_failure(Device *d, bool memory, const char *format, va_list args) {
+    char text[sizeof d->error.text];
+    if (d->failed) return;
+    d->failed = true;
+    vsnprintf(text, sizeof text, format, args);
+    if (memory)
+        (void)fail_memory(&d->error, "%s", text);
+    else
+        (void)fail(&d->error, "%s", text);
 }
 
 void device_fail(Device *d, const char *format, ...) {
-    if (d->failed) return;
-    d->failed = true;
     va_list args;
     va_start(args, format);
-    vsnprintf(d->error.text, sizeof d->error.text, format, args);
+    keep_failure(d, false, format, args);
+    va_end(args);
+}
+
+void device_fail_memory(Device *d, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    keep_failure(d, true, format, args);
     va_end(args);
 }

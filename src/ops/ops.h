@@ -165,6 +165,9 @@ struct Device {
     // ---- memory -------------------------------------------------------------------------------
     // Zeroed device memory, 256-byte aligned; NULL (and failed) when there is none.
     void *(*alloc)(Device *d, size_t bytes);
+    // The same, but not cleared, where that spares something: of a block on the host only what is
+    // used then takes memory.
+    void *(*alloc_raw)(Device *d, size_t bytes);
     void (*release)(Device *d, void *p);
     void (*upload)(Device *d, void *device_dst, const void *host_src, size_t bytes);
     void (*download)(Device *d, void *host_dst, const void *device_src, size_t bytes);
@@ -334,6 +337,8 @@ void device_close(Device *d); // NULL allowed
 CHECKED bool device_check(Device *d, Error *err);
 // For backends: records a failure (the first one is kept).
 void device_fail(Device *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// The same where memory is what was lacking (Error.memory).
+void device_fail_memory(Device *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // Those of the program itself.
 extern const Backend ref_backend, cpu_backend;
@@ -346,8 +351,8 @@ Device *plan_device(const Backend *backend, Precision precision);
 size_t plan_bytes(const Device *d);
 
 // Memory of one purpose on a device: a bump allocator that is reset, not freed, between steps.
-// The first step grows it block by block; afterwards the same sequence of requests gives the same
-// addresses without asking the device again.
+// The first step grows it block by block, each about as large as all before together; afterwards
+// the same sequence of requests gives the same addresses without asking the device again.
 typedef struct TensorArena {
     Device *device;
     struct TensorBlock *blocks, *current;

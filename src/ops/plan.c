@@ -129,7 +129,7 @@ Device *plan_device(const Backend *backend, Precision precision) {
     d->precision = precision;
     d->images = backend->images[precision];
     d->activations = backend->activations[precision];
-    d->alloc = plan_alloc;
+    d->alloc = d->alloc_raw = plan_alloc;
     d->release = release;
     d->upload = d->download = d->stage = transfer;
     d->synchronize = nothing;

@@ -48,7 +48,15 @@ typedef struct TensorBlock {
 } TensorBlock;
 
 enum { TENSOR_ALIGNMENT = 256 };
-static const size_t block_bytes = (size_t)64 << 20;
+static const size_t least_block = (size_t)1 << 20, most_block = (size_t)64 << 20;
+
+// A small model gets by with small blocks, a large one with few.
+static size_t block_size(const TensorArena *a, size_t bytes) {
+    size_t size = a->total < least_block  ? least_block
+                  : a->total > most_block ? most_block
+                                          : a->total;
+    return bytes > size ? bytes : size;
+}
 
 // Moves on to the next block with room for `bytes`, asking the device for one if there is none.
 static bool next_block(TensorArena *a, size_t bytes) {
@@ -56,8 +64,8 @@ static bool next_block(TensorArena *a, size_t bytes) {
     while (*link && (*link)->size < bytes) link = &(*link)->next;
     if (!*link) {
         TensorBlock *block = NEW(TensorBlock, 1);
-        block->size = bytes > block_bytes ? bytes : block_bytes;
-        block->data = a->device->alloc(a->device, block->size);
+        block->size = block_size(a, bytes);
+        block->data = a->device->alloc_raw(a->device, block->size);
         if (!block->data) {
             mem_free(block);
             return false;

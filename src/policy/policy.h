@@ -52,13 +52,14 @@ CHECKED bool policy_read_weights(const char *dir, const Params *params, WeightsO
 
 // All at once, for who runs a policy. dataset: a dataset's directory, whose statistics are used
 // when the checkpoint has none, or NULL. Params have no gradients and are not to be changed: where the
-// device computes in host memory they are the file itself, mapped.
+// device computes in host memory they are the file's bytes as they were read. What becomes of the
+// files afterwards changes nothing.
 typedef struct Policy {
     char dir[POLICY_PATH];
     TrainConfig config; // config.policy is complete
     PolicyStats stats;
     Params params;
-    struct Safetensors *mapped; // what params lie in, or NULL
+    struct Safetensors *file; // what params lie in, or NULL
 } Policy;
 CHECKED bool policy_load(const char *path, const char *dataset, Device *device, Policy *out,
                          Error *err);

@@ -129,7 +129,9 @@ static bool lies_as_floats(const SafetensorsEntry *e) {
 CHECKED static bool read_param(const char *path, const Params *params, const Param *q,
                                const SafetensorsEntry *e, bool check_only, Error *err) {
     if (!check_shape(path, q, e, err)) return false;
-    float *copy = lies_as_floats(e) ? NULL : mem_alloc((size_t)q->count * sizeof *copy);
+    size_t bytes = (size_t)q->count * sizeof(float);
+    float *copy = lies_as_floats(e) ? NULL : mem_try_raw(bytes);
+    if (!copy && !lies_as_floats(e)) return fail_memory(err, "%s: tensor \"%s\" of %zu bytes", path, e->name, bytes);
     Error why;
     bool ok = !copy || safetensors_copy_f32(e, copy, q->count, &why) || fail(err, "%s: %s", path, why.text);
     const float *values = copy ? copy : e->data;
@@ -218,7 +220,7 @@ CHECKED static bool check_size(const char *dir, const PolicyConfig *p, Error *er
     double wanted = 0, bytes = 0;
     bool apart = temporal_wrapper_find(dir, path, sizeof path);
     snprintf(path, sizeof path, "%s/model.safetensors", dir);
-    if (!safetensors_open(path, &s, err)) return false;
+    if (!safetensors_look(path, &s, err)) return false;
     bool ok = params_list(&list, p, err);
     for (int i = 0; ok && i < list.count; i++)
         if (!apart || strcmp(list.list[i].name, times) != 0) wanted += (double)list.list[i].count;
@@ -233,8 +235,9 @@ CHECKED static bool check_size(const char *dir, const PolicyConfig *p, Error *er
 }
 
 // ---- a policy that runs -------------------------------------------------------------------------
-// Whether the parameters can be used where they lie in the file: all of them float32, none apart.
-static bool can_map(const char *dir, const Device *d, const Safetensors *s) {
+// Whether the parameters can be used where they lie in what was read of the file: all of them
+// float32, none apart.
+static bool can_lie(const char *dir, const Device *d, const Safetensors *s) {
     char wrapper[2 * POLICY_PATH];
     if (!d->backend->host_memory || temporal_wrapper_find(dir, wrapper, sizeof wrapper)) return false;
     for (int i = 0; i < safetensors_count(s); i++) {
@@ -245,12 +248,12 @@ static bool can_map(const char *dir, const Device *d, const Safetensors *s) {
     return true;
 }
 
-static const float *where_mapped(const void *user, const Param *q) {
+static const float *where_read(const void *user, const Param *q) {
     return safetensors_find(user, q->name)->data;
 }
 
-CHECKED static bool map_params(Policy *p, const char *path, Device *d, Error *err) {
-    const Safetensors *s = p->mapped;
+CHECKED static bool borrow_params(Policy *p, const char *path, Device *d, Error *err) {
+    const Safetensors *s = p->file;
     Params list = {0};
     bool ok = params_list(&list, &p->config.policy, err) &&
               read_all(s, path, &list, false, (WeightsOptions){.check_only = true}, err);
@@ -264,16 +267,16 @@ CHECKED static bool map_params(Policy *p, const char *path, Device *d, Error *er
     mem_free(list.list);
     arena_free(&list.arena);
     return ok && params_borrow(&p->params, d, &p->config.policy, (const float *)first,
-                               (end - first) / (ptrdiff_t)sizeof(float), where_mapped, s, err);
+                               (end - first) / (ptrdiff_t)sizeof(float), where_read, s, err);
 }
 
 CHECKED static bool load_params(Policy *p, Device *d, Error *err) {
     char path[2 * POLICY_PATH];
     snprintf(path, sizeof path, "%s/model.safetensors", p->dir);
-    if (!safetensors_open(path, &p->mapped, err)) return false;
-    if (can_map(p->dir, d, p->mapped)) return map_params(p, path, d, err);
-    safetensors_close(p->mapped);
-    p->mapped = NULL;
+    if (!safetensors_open(path, &p->file, err)) return false;
+    if (can_lie(p->dir, d, p->file)) return borrow_params(p, path, d, err);
+    safetensors_close(p->file);
+    p->file = NULL;
     return params_init(&p->params, d, &p->config.policy, false, err) &&
            policy_read_weights(p->dir, &p->params, (WeightsOptions){0}, err);
 }
@@ -293,7 +296,7 @@ bool policy_load(const char *path, const char *dataset, Device *device, Policy *
 
 void policy_free(Policy *p) {
     params_free(&p->params);
-    safetensors_close(p->mapped);
+    safetensors_close(p->file);
     policy_stats_free(&p->stats);
     train_config_free(&p->config);
     *p = (Policy){0};

@@ -209,11 +209,14 @@ CHECKED static bool read_buffers(const char *dir, const PolicyConfig *p, PolicyS
     char path[POLICY_PATH + 64];
     Safetensors *s = NULL;
     snprintf(path, sizeof path, "%s/model.safetensors", dir);
-    if (!safetensors_open(path, &s, err)) return false;
+    if (!safetensors_look(path, &s, err)) return false;
     *there = false;
     for (int i = 0; i < safetensors_count(s); i++)
         *there = *there || strstr(safetensors_entry(s, i)->name, "normalize_");
-    bool ok = !*there || take_all(s, from_buffers, path, p, out, err);
+    safetensors_close(s);
+    if (!*there) return true;
+    if (!safetensors_open(path, &s, err)) return false;
+    bool ok = take_all(s, from_buffers, path, p, out, err);
     safetensors_close(s);
     return ok;
 }

@@ -4,6 +4,7 @@
 #include "ops/cpu/cpu.h"
 
 #include "base/memory.h"
+#include <stdio.h>
 #include <string.h>
 
 enum { MAX_ARGS = 6 };
@@ -38,11 +39,12 @@ struct Conv {
 };
 
 static bool bad(Device *d, const ConvSpec *s, dnnl_status_t status, const char *what) {
-    if (status != dnnl_success)
-        device_fail(d, "convolution %ld x %ldx%ldx%ld -> %ld, kernel %d, stride %d: %s: oneDNN status %d",
-                    (long)s->n, (long)s->in_c, (long)s->in_h, (long)s->in_w, (long)s->out_c,
-                    s->kernel, s->stride, what, (int)status);
-    return status != dnnl_success;
+    char text[160];
+    if (status == dnnl_success) return false;
+    snprintf(text, sizeof text, "convolution %ld x %ldx%ldx%ld -> %ld, kernel %d, stride %d: %s",
+             (long)s->n, (long)s->in_c, (long)s->in_h, (long)s->in_w, (long)s->out_c, s->kernel,
+             s->stride, what);
+    return !cpu_status(d, status, text);
 }
 
 // ---- building blocks --------------------------------------------------------------------------
@@ -284,14 +286,14 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
     if (hint) dnnl_primitive_desc_destroy(hint);
     if (d->failed) goto error;
 
-    c->packed = mem_alloc(dnnl_memory_desc_get_size(&c->forward.weights));
+    c->packed = d->alloc(d, dnnl_memory_desc_get_size(&c->forward.weights));
     reorder_new(d, &spec, &c->pack, &m.w_plain, &c->forward.weights);
     if (spec.train && !c->weights_by_product) {
         c->dpacked_bytes = dnnl_memory_desc_get_size(&c->dweights.weights);
         reorder_new(d, &spec, &c->unpack, &c->dweights.weights, &m.w_plain);
     }
     if (spec.train && spec.need_dx) {
-        c->packed_data = mem_alloc(dnnl_memory_desc_get_size(&c->data.weights));
+        c->packed_data = d->alloc(d, dnnl_memory_desc_get_size(&c->data.weights));
         reorder_new(d, &spec, &c->pack_data, &m.w_plain, &c->data.weights);
     }
     if (d->failed) goto error;

@@ -109,15 +109,23 @@ void *cpu_grow(Device *d, Grown *g, size_t bytes) {
     mem_free(g->data);
     g->data = mem_try(bytes);
     g->bytes = g->data ? bytes : 0;
-    if (!g->data) device_fail(d, "no memory for %zu bytes of scratch", bytes);
+    if (!g->data) device_fail_memory(d, "%zu bytes of scratch", bytes);
     return g->data;
+}
+
+bool cpu_status(Device *d, dnnl_status_t status, const char *what) {
+    if (status == dnnl_out_of_memory)
+        device_fail_memory(d, "%s", what);
+    else if (status != dnnl_success)
+        device_fail(d, "%s: oneDNN status %d", what, (int)status);
+    return status == dnnl_success;
 }
 
 void cpu_execute(Device *d, const char *what, dnnl_primitive_t p, int n,
                  const dnnl_exec_arg_t *args) {
     dnnl_status_t status = dnnl_primitive_execute(p, cpu_of(d)->stream, n, args);
     if (status == dnnl_success) status = dnnl_stream_wait(cpu_of(d)->stream);
-    if (status != dnnl_success) device_fail(d, "%s: oneDNN status %d", what, (int)status);
+    cpu_status(d, status, what);
 }
 
 void cpu_gemm(Device *d, char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha,
@@ -135,7 +143,7 @@ bool cpu_scratch(Device *d, size_t floats) {
         cpu->scratch[i] = mem_try(floats * sizeof(float));
         if (!cpu->scratch[i]) {
             cpu->scratch_floats = 0;
-            device_fail(d, "attention: no memory for %zu values of scratch", floats);
+            device_fail_memory(d, "attention: %zu values of scratch", floats);
             return false;
         }
     }

@@ -58,6 +58,8 @@ static inline int64_t cpu_lanes(Device *d, int64_t channels) {
     if (cpu_bf16(d)) return channels;
     return cpu_blocked(cpu_of(d), channels) ? cpu_of(d)->block : 1;
 }
+// False, with the failure recorded, when oneDNN did not do `what`.
+bool cpu_status(Device *d, dnnl_status_t status, const char *what);
 // Executes a primitive whose memory objects are args; records a failure.
 void cpu_execute(Device *d, const char *what, dnnl_primitive_t p, int n, const dnnl_exec_arg_t *args);
 // Row-major C (m, n) = alpha * op(A) op(B) + beta * C.

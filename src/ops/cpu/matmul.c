@@ -6,6 +6,7 @@
 #include "ops/cpu/vector.h"
 
 #include "base/memory.h"
+#include <stdio.h>
 #include <string.h>
 
 enum { A, B, BIAS, C, SCRATCH, MAX_ARGS };
@@ -57,10 +58,10 @@ void cpu_matmul_free(Device *d) {
 // ---- planning -----------------------------------------------------------------------------------
 
 static bool bad(Device *d, const MatmulSpec *s, dnnl_status_t status) {
-    if (status != dnnl_success)
-        device_fail(d, "matrix product %ld x %ld x %ld: oneDNN status %d", (long)s->m, (long)s->n,
-                    (long)s->k, (int)status);
-    return status != dnnl_success;
+    char what[96];
+    if (status == dnnl_success) return false;
+    snprintf(what, sizeof what, "matrix product %ld x %ld x %ld", (long)s->m, (long)s->n, (long)s->k);
+    return !cpu_status(d, status, what);
 }
 
 static void add_arg(Device *d, Matmul *p, int which, int name, const dnnl_memory_desc_t *md, void *data) {
@@ -261,7 +262,7 @@ static bool make_halves(Device *d) {
     int64_t n = cpu->weights_count;
     if (!cpu->halves) cpu->halves = mem_try((size_t)n * sizeof(bf16));
     if (!cpu->halves) {
-        device_fail(d, "no memory for the %ld parameters in bfloat16", (long)n);
+        device_fail_memory(d, "the %ld parameters in bfloat16", (long)n);
         return false;
     }
 #pragma omp parallel for simd num_threads(d->threads)

@@ -7,12 +7,19 @@
 
 enum { ALIGNMENT = 256 };
 
-void *ref_alloc(Device *d, size_t bytes) {
-    void *p = mem_try_aligned(bytes, ALIGNMENT);
+static void *or_failed(Device *d, void *p, size_t bytes) {
     if (!p)
-        device_fail(d, "out of memory: %.1f MiB more are needed; use a smaller --batch_size",
-                    (double)bytes / (1 << 20));
+        device_fail_memory(d, "%.1f MiB more are needed; use a smaller --batch_size",
+                           (double)bytes / (1 << 20));
     return p;
+}
+
+void *ref_alloc(Device *d, size_t bytes) {
+    return or_failed(d, mem_try_aligned(bytes, ALIGNMENT), bytes);
+}
+
+void *ref_alloc_raw(Device *d, size_t bytes) {
+    return or_failed(d, mem_try_raw_aligned(bytes, ALIGNMENT), bytes);
 }
 
 void ref_release(Device *d, void *p) {

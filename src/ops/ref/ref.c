@@ -5,6 +5,7 @@
 void ref_device(Device *d) {
     d->attach = ref_attach;
     d->alloc = ref_alloc;
+    d->alloc_raw = ref_alloc_raw;
     d->release = ref_release;
     d->upload = ref_upload;
     d->download = ref_download;

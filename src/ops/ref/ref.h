@@ -55,6 +55,7 @@ static inline double ref_dropout_factor(Dropout drop, int64_t row, int64_t colum
 // ---- memory.c ---------------------------------------------------------------------------------
 void ref_attach(Device *d);
 void *ref_alloc(Device *d, size_t bytes);
+void *ref_alloc_raw(Device *d, size_t bytes);
 void ref_release(Device *d, void *p);
 void ref_upload(Device *d, void *device_dst, const void *host_src, size_t bytes);
 void ref_download(Device *d, void *host_dst, const void *device_src, size_t bytes);

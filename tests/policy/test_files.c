@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// A policy that runs has nothing to do with its files any more: they may be overwritten where they
+// lie (cp NEW OVER), cut short, or deleted.
+#include "fixture.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+enum { SEEN = 6 };
+
+typedef double Chunk[CHUNK * ACTION];
+
+static void predict(Scene *s, tact_policy *p, Chunk out) {
+    WORKS(p, tact_reset(p));
+    for (int64_t row = 0; row < SEEN; row++) WORKS(p, tact_observe(p, look(s, row)));
+    WORKS(p, tact_predict_chunk(p, out));
+}
+
+static const char *weights_file(Scene *s) {
+    return at(&s->arena, s->model, "model.safetensors");
+}
+
+// As cp does it: the file stays the same one, with other bytes.
+static void overwrite(const char *path, const char *bytes, size_t size) {
+    int fd = open(path, O_WRONLY | O_TRUNC);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, size), size);
+    close(fd);
+}
+
+// The same file with other numbers in the second half of its bytes, which are finite ones.
+static char *other_weights(const char *path, size_t *size) {
+    char *bytes;
+    Error err;
+    OK(file_read(path, &bytes, size, &err));
+    for (size_t i = *size / 2 / 4 * 4; i + 4 <= *size; i += 4)
+        memcpy(bytes + i, &(float){0.01f * (float)(i % 97)}, 4);
+    return bytes;
+}
+
+// stepped: whether the handle has predicted before its files are touched.
+static void touch_files(Scene *s, bool stepped) {
+    Chunk want, got;
+    char *before, *other;
+    size_t size;
+    Error err;
+    const char *path = weights_file(s);
+    OK(file_read(path, &before, &size, &err));
+    other = other_weights(path, &size);
+    tact_policy *p = open_policy(s, NULL), *q = open_policy(s, NULL);
+    predict(s, q, want);
+    if (stepped) predict(s, p, got);
+
+    overwrite(path, other, size);
+    predict(s, p, got);
+    assert_memory_equal(got, want, sizeof want);
+    tact_policy *changed = open_policy(s, NULL); // so what was written makes a difference
+    predict(s, changed, got);
+    assert_true(chunk_distance(got, want, CHUNK) > 1e-3);
+    tact_close(&changed);
+
+    assert_int_equal(truncate(path, 100), 0);
+    predict(s, p, got);
+    assert_memory_equal(got, want, sizeof want);
+    assert_int_equal(unlink(path), 0);
+    predict(s, p, got);
+    assert_memory_equal(got, want, sizeof want);
+    tact_close(&p);
+    tact_close(&q);
+    OK(file_write(path, before, size, &err));
+    mem_free(before);
+    mem_free(other);
+}
+
+static void touched_files_change_nothing(void **state) {
+    touch_files(*state, true);
+}
+
+static void nor_before_the_first_step(void **state) {
+    touch_files(*state, false);
+}
+
+// A file that is written to while it is read is of no one state; neither is read.
+static void what_changes_while_it_is_read_is_refused(void **state) {
+    Scene *s = *state;
+    InputFile f;
+    Error err;
+    char bytes[8];
+    const char *path = at(&s->arena, s->dir, "growing");
+    OK(file_write(path, "01234567", 8, &err));
+    OK(input_open(&f, path, &err));
+    OK(input_read(&f, 0, bytes, 8, &err) && input_unchanged(&f, &err));
+    assert_int_equal(truncate(path, 4), 0);
+    assert_false(input_read(&f, 0, bytes, 8, &err));
+    assert_non_null(strstr(err.text, "was cut short while it was read"));
+    assert_false(input_unchanged(&f, &err));
+    assert_non_null(strstr(err.text, "was written to while it was read"));
+    input_close(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(touched_files_change_nothing),
+        cmocka_unit_test(nor_before_the_first_step),
+        cmocka_unit_test(what_changes_while_it_is_read_is_refused),
+    };
+    return cmocka_run_group_tests(tests, scene_new, scene_free);
+}

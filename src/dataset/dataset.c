@@ -110,8 +110,9 @@ static bool select_episodes(Source *s, const DatasetOptions *o, Error *err) {
     return true;
 }
 
-// info.json's totals against the list of episodes.
-static bool check_totals(Source *s, Error *err) {
+// info.json's totals against the list of episodes. A recorder that broke off leaves them apart: what is
+// whole can still be had by name.
+static bool check_totals(Source *s, const DatasetOptions *o, Error *err) {
     Dataset *ds = s->ds;
     if (s->n_listed == 0)
         return fail(err, "%s: the dataset has no episodes; record some first", ds->root);
@@ -120,33 +121,52 @@ static bool check_totals(Source *s, Error *err) {
     if (ds->total_episodes < 0) ds->total_episodes = s->n_listed;
     if (ds->total_frames < 0) ds->total_frames = frames;
     if (ds->total_episodes == s->n_listed && ds->total_frames == frames) return true;
+    char advice[700];
+    if (o->episodes) {
+        log_warn("%s/meta: info.json speaks of %lld episodes with %lld frames, the list of episodes "
+                 "has %lld with %lld; going on with the chosen ones", ds->root,
+                 (long long)ds->total_episodes, (long long)ds->total_frames,
+                 (long long)s->n_listed, (long long)frames);
+        return true;
+    }
+    source_advise(s, false, advice, sizeof advice);
     return fail(err,
                 "%s/meta: info.json speaks of %lld episodes with %lld frames, the list of episodes "
-                "has %lld with %lld; copy the meta folder again",
+                "has %lld with %lld (a recorder that broke off, or a copy of parts): copy the meta "
+                "folder again if it is whole elsewhere, or %s",
                 ds->root, (long long)ds->total_episodes, (long long)ds->total_frames,
-                (long long)s->n_listed, (long long)frames);
+                (long long)s->n_listed, (long long)frames, advice);
 }
 
-// Only cameras' statistics are ever taken from it, and those on request. Python writes NaN for a column
-// that holds one, which is no JSON: not a reason to refuse a dataset.
-static void load_stats(Source *s) {
-    const char *path = arena_printf(&s->scratch, "%s/meta/stats.json", s->ds->root);
-    Error err;
-    if (!s->v30 || !file_exists(path) || json_read(path, &s->ds->stats, &err)) return;
-    s->ds->stats = NULL;
-    log_warn("%s (going on without it: tact computes its own statistics)", err.text);
+// The label in info.json against the files in meta/: conversions that stopped half way, and labels set
+// by hand, leave one version's label on the other's files.
+static bool check_label(Source *s, Error *err) {
+    const Dataset *ds = s->ds;
+    const char *old = arena_printf(&s->scratch, "%s/meta/episodes.jsonl", ds->root);
+    const char *new = arena_printf(&s->scratch, "%s/meta/episodes", ds->root);
+    const char *wanted = s->v30 ? new : old, *other = s->v30 ? old : new;
+    if (s->v30 ? dir_exists(wanted) : file_exists(wanted)) return true;
+    if (!(s->v30 ? file_exists(other) : dir_exists(other))) return true; // neither: said where it is read
+    return fail(err,
+                "%s/meta/info.json: says %s, but the files are %s: %s is there and %s is not; write "
+                "\"codebase_version\": \"%s\" there if only the label is wrong, else copy or convert "
+                "the dataset again",
+                ds->root, ds->version, s->v30 ? "v2.1's" : "v3.0's", other, wanted,
+                s->v30 ? "v2.1" : "v3.0");
 }
 
 bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err) {
     *out = NULL;
     Dataset *ds = NEW(Dataset, 1);
-    Source s = {.ds = ds};
+    ds->tables = video_tables_new();
+    Source s = {.ds = ds, .need_videos = options->need_videos};
     bool ok = resolve_root(ds, options, err) && rename_parse(&s, options, err) &&
-              info_load(&s, err) &&
-              (s.v30 ? v30_list(&s, err) : v21_list(&s, err)) && check_totals(&s, err) &&
-              select_episodes(&s, options, err) && paths_check(&s, options->need_videos, err) &&
-              paths_fill(&s, err) && columns_load(&s, err);
-    if (ok) load_stats(&s);
+              info_load(&s, err) && check_label(&s, err) &&
+              (s.v30 ? v30_list(&s, err) : v21_list(&s, err)) && check_totals(&s, options, err) &&
+              select_episodes(&s, options, err) && places_find(&s, err) &&
+              paths_check_videos(&s, err) && paths_fill(&s, err) && columns_load(&s, err) &&
+              (options->skip_videos || videos_check(&s, options->tolerance_s, err));
+    if (ok) stats_load(&s);
     rename_stats(&s);
     json_decref(s.rename);
     ds->tasks = s.tasks;
@@ -164,6 +184,7 @@ bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err) {
 void dataset_close(Dataset *ds) {
     if (!ds) return;
     json_decref(ds->stats);
+    video_tables_free(ds->tables);
     arena_free(&ds->arena);
     mem_free(ds);
 }
@@ -179,6 +200,14 @@ int64_t dataset_row_of(const Dataset *ds, int64_t index) {
     return -1;
 }
 
+const DataFile *dataset_file_of(const Dataset *ds, int64_t row, int64_t *at) {
+    const Episode *e = &ds->episodes[ds->episode_of[row]];
+    const DataFile *f = &ds->data_files[e->data_file];
+    *at = e->data_row + (row - e->first_row);
+    while (*at >= f->rows) *at -= f++->rows;
+    return f;
+}
+
 void dataset_split(const Dataset *ds, double eval_split, uint8_t *held_out) {
     memset(held_out, 0, (size_t)ds->n_episodes);
     if (!(eval_split > 0)) return;
@@ -188,6 +217,7 @@ void dataset_split(const Dataset *ds, double eval_split, uint8_t *held_out) {
         int64_t n = 0;
         for (int64_t i = 0; i < ds->n_episodes; i++) n += ds->episodes[i].task == task;
         int64_t held = (int64_t)ceil((double)n * (eval_split < 1 ? eval_split : 1));
+        if (held >= n) held = n - 1;
         for (int64_t i = ds->n_episodes - 1; i >= 0 && held > 0; i--) {
             if (ds->episodes[i].task != task) continue;
             held_out[i] = 1;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "formats/json.h"
+#include "formats/video.h"
 #include <stdint.h>
 
 // Values of a state, action or environment state; dataset_open refuses wider ones, so that a row fits
@@ -38,25 +39,40 @@ typedef struct Feature {
     int n_names;
 } Feature;
 
+// How the frame of a row is found in a video.
+typedef enum FrameRule {
+    FRAMES_UNKNOWN,  // the file was not looked into: it lacks, or nothing here reads videos
+    FRAMES_BY_TIME,  // the frame nearest to from + timestamp
+    FRAMES_BY_COUNT, // row k of the episode shows frame first_frame + k, whatever its timestamp
+} FrameRule;
+
 // Where an episode's frames of one camera lie.
 typedef struct EpisodeVideo {
     const char *path; // absolute or relative to the working directory, not to the root
-    double from;      // time of the episode's first frame in that file, seconds
+    double from, to;  // times of its first frame and of the end of its last, seconds; INFINITY: end of file
+    FrameRule rule;
+    int64_t first_frame; // FRAMES_BY_COUNT
 } EpisodeVideo;
+
+// A file of rows.
+typedef struct DataFile {
+    const char *path;
+    int64_t first, rows; // global number of its first row; how many it has
+} DataFile;
 
 typedef struct Episode {
     int64_t index;     // the dataset's episode_index
     int64_t first_row; // its first row
     int64_t length;    // frames
     const char *task;  // first task, or NULL
-    const char *data_path;
-    int64_t data_row;     // its first row within data_path (v3.0: several episodes a file)
+    int64_t data_file;    // position in data_files of the file with its first row
+    int64_t data_row;     // that row within the file; what the file lacks the next ones hold
     EpisodeVideo *videos; // one per camera of the dataset (image cameras: path NULL)
 } Episode;
 
 typedef struct Dataset {
     const char *root, *repo_id, *version, *robot_type; // version "v3.0"; robot_type may be NULL
-    double fps;
+    double fps, tolerance_s; // tolerance_s as it was asked for
     int64_t total_episodes, total_frames; // as info.json says, whatever is selected
     int n_features;
     Feature *features; // in info.json's order
@@ -67,6 +83,8 @@ typedef struct Dataset {
     const char **tasks;
     int64_t n_episodes; // selected ones
     Episode *episodes;
+    int64_t n_data_files;
+    DataFile *data_files; // those of the selection, or all of them, in the order of their rows
     int64_t rows; // of the selected episodes
     // Columns over all selected rows; NULL where the feature is missing.
     float *state_data;  // (rows, state->size)
@@ -75,7 +93,9 @@ typedef struct Dataset {
     double *timestamp;  // (rows) seconds since the episode's start
     int64_t *index;     // (rows) global frame number
     int64_t *episode_of; // (rows) position in episodes[]
-    json_t *stats;      // meta/stats.json, or NULL (v2.1)
+    json_t *stats;      // meta/stats.json, v2.1's put together in the same form; NULL: none. Over all
+                        // episodes; a value that is not finite is no number there
+    VideoTables *tables; // where the frames of its videos lie, shared by all who read them
     Arena arena;        // owns every string and array above
 } Dataset;
 
@@ -91,20 +111,32 @@ typedef struct DatasetOptions {
     const char *rename;
     bool rename_if_there;
     bool need_videos; // every video file of the selection must exist (training), else it may lack
+    // Most seconds between a row and its video frame, as LeRobot's tolerance_s; 0: a quarter of a frame.
+    double tolerance_s;
+    bool skip_videos; // no frame will be read: videos and images are not looked into
 } DatasetOptions;
 
 // Opens and checks: version, feature shapes, every selected data file, that columns are as long and
-// as wide as info.json says, that index and episode_index run as they must, no NaN or infinity in
-// state and action. Video files are only looked for, not opened. A partial copy without a matching
-// selection is refused, naming the first missing file and --dataset.episodes.
+// as wide as info.json says, that index and episode_index run as they must (v2.1: episode_index and
+// frame_index), no NaN or infinity in state and action. A partial copy or a recording that broke off is
+// refused without a matching selection, naming what is missing and --dataset.episodes.
+//
+// Videos that are there are looked into, nothing is decoded: every row of an episode must find its own
+// frame, within the tolerance of its time, or there must be exactly one frame a row. An episode of
+// which neither is true is refused, naming those that go. What a camera's frames measure counts, not
+// what info.json says. Without the module that reads videos all this is left out.
 CHECKED bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err);
 void dataset_close(Dataset *ds); // NULL allowed
 
 // Row of a global frame number, or -1.
 int64_t dataset_row_of(const Dataset *ds, int64_t index);
 
+// The data file that holds a row, and the row's place in it.
+const DataFile *dataset_file_of(const Dataset *ds, int64_t row, int64_t *at);
+
 // Marks a dataset's held-out part: the last ceil(n * split) episodes of every (first) task, as
-// LeRobot's eval_split does. held_out gets n_episodes flags (1 = held out).
+// LeRobot's eval_split does, but never all of a task: one that has a single episode keeps it.
+// held_out gets n_episodes flags (1 = held out).
 void dataset_split(const Dataset *ds, double eval_split, uint8_t *held_out);
 
 #endif

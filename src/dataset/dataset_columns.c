@@ -7,17 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-// One data file and the selected episodes in it.
-typedef struct DataFile {
+// Rows of one episode that follow each other in one file.
+typedef struct Piece {
+    int64_t file, at;       // position in ds->data_files; its first row there
+    int64_t episode, frame; // position in ds->episodes; its first frame within the episode
+    int64_t count;
+} Piece;
+
+// One data file and the pieces of it that are wanted.
+typedef struct FileReader {
     Dataset *ds;
     const Source *source;
     const char *path;
-    const int64_t *picks; // (n) positions in ds->episodes, by data_row
+    const Piece *pieces; // (n) in the order of their rows
     int64_t n;
     ParquetFile *file;
-    int first_group, groups; // row groups that hold the episodes
+    int first_group, groups; // row groups that hold the pieces
     int64_t base, rows;      // first row of these groups, and how many there are
-} DataFile;
+} FileReader;
 
 // ---- one column -------------------------------------------------------------------------------
 
@@ -26,7 +33,7 @@ static int64_t row_width(const ParquetColumn *c, int64_t r) {
 }
 
 // A column must give `width` numbers a row, flat (width 1) or as lists.
-static bool check_width(const DataFile *d, const char *name, const ParquetColumn *c, int64_t width,
+static bool check_width(const FileReader *d, const char *name, const ParquetColumn *c, int64_t width,
                         Error *err) {
     if (c->kind != PARQUET_NUMBERS || c->rows != d->rows || (!c->offsets && c->count != c->rows))
         return fail(err, "%s: column '%s' does not hold numbers; the file is damaged", d->path,
@@ -51,7 +58,7 @@ static bool check_width(const DataFile *d, const char *name, const ParquetColumn
 }
 
 // Reads a column over the file's row groups; parquet_column_free(out) in any case.
-static bool read_column(DataFile *d, const char *name, int64_t width, ParquetColumn *out,
+static bool read_column(FileReader *d, const char *name, int64_t width, ParquetColumn *out,
                         Error *err) {
     int column = parquet_find(d->file, name, NULL);
     if (column < 0) {
@@ -64,28 +71,25 @@ static bool read_column(DataFile *d, const char *name, int64_t width, ParquetCol
            check_width(d, name, out, width, err);
 }
 
-// First row of an episode within what read_column gave.
-static int64_t first_in_column(const DataFile *d, const Episode *e) {
-    return e->data_row - d->base;
-}
-
-static bool read_vectors(DataFile *d, const Feature *feature, float *out, Error *err) {
+static bool read_vectors(FileReader *d, const Feature *feature, float *out, Error *err) {
     if (!feature) return true;
     int64_t width = feature->size;
     ParquetColumn c = {0};
     bool ok = read_column(d, feature->disk_name, width, &c, err);
     for (int64_t i = 0; ok && i < d->n; i++) {
-        const Episode *e = &d->ds->episodes[d->picks[i]];
-        const double *from = c.numbers + first_in_column(d, e) * width;
-        float *to = out + e->first_row * width;
-        for (int64_t k = 0; k < e->length * width; k++) {
+        const Piece *p = &d->pieces[i];
+        const Episode *e = &d->ds->episodes[p->episode];
+        const double *from = c.numbers + (p->at - d->base) * width;
+        float *to = out + (e->first_row + p->frame) * width;
+        for (int64_t k = 0; k < p->count * width; k++) {
             to[k] = (float)from[k];
             if (isfinite(to[k])) continue;
             ok = fail(err,
                       "%s: row %lld (episode %lld, frame %lld): value %lld of '%s' is %f; repair "
                       "the recording or leave the episode out with --dataset.episodes",
-                      d->path, (long long)(e->data_row + k / width), (long long)e->index,
-                      (long long)(k / width), (long long)(k % width), feature->disk_name, from[k]);
+                      d->path, (long long)(p->at + k / width), (long long)e->index,
+                      (long long)(p->frame + k / width), (long long)(k % width), feature->disk_name,
+                      from[k]);
             break;
         }
     }
@@ -93,19 +97,20 @@ static bool read_vectors(DataFile *d, const Feature *feature, float *out, Error 
     return ok;
 }
 
-static bool read_timestamps(DataFile *d, Error *err) {
+static bool read_timestamps(FileReader *d, Error *err) {
     ParquetColumn c = {0};
     bool ok = read_column(d, "timestamp", 1, &c, err);
     for (int64_t i = 0; ok && i < d->n; i++) {
-        const Episode *e = &d->ds->episodes[d->picks[i]];
-        const double *from = c.numbers + first_in_column(d, e);
-        for (int64_t k = 0; ok && k < e->length; k++) {
-            d->ds->timestamp[e->first_row + k] = from[k];
+        const Piece *p = &d->pieces[i];
+        const double *from = c.numbers + (p->at - d->base);
+        double *to = d->ds->timestamp + d->ds->episodes[p->episode].first_row + p->frame;
+        for (int64_t k = 0; ok && k < p->count; k++) {
+            to[k] = from[k];
             if (!isfinite(from[k])) {
                 ok = fail(err,
                           "%s: row %lld has no valid timestamp; the file is damaged, copy it "
                           "again",
-                          d->path, (long long)(e->data_row + k));
+                          d->path, (long long)(p->at + k));
             }
         }
     }
@@ -113,21 +118,29 @@ static bool read_timestamps(DataFile *d, Error *err) {
     return ok;
 }
 
-// Checks a counting column: in each episode it must read start, start + step, ...
-static bool check_counter(DataFile *d, const char *name, int64_t step, bool global, Error *err) {
+// The columns that say which row it is.
+typedef enum Counter { COUNT_INDEX, COUNT_EPISODE, COUNT_FRAME } Counter;
+
+// Checks one of them: in each episode it must read start, start + step, ...
+static bool check_counter(FileReader *d, Counter which, Error *err) {
+    static const char *const names[] = {"index", "episode_index", "frame_index"};
     ParquetColumn c = {0};
-    bool ok = read_column(d, name, 1, &c, err);
+    bool ok = read_column(d, names[which], 1, &c, err);
     for (int64_t i = 0; ok && i < d->n; i++) {
-        const Episode *e = &d->ds->episodes[d->picks[i]];
-        int64_t start = step == 0 ? e->index : global ? d->source->listed[e->index].from : 0;
-        for (int64_t k = 0; k < e->length; k++) {
-            double found = c.numbers[first_in_column(d, e) + k];
-            if (found == (double)(start + k * step)) continue;
+        const Piece *p = &d->pieces[i];
+        const Episode *e = &d->ds->episodes[p->episode];
+        int64_t start = which == COUNT_EPISODE ? e->index
+                        : which == COUNT_INDEX ? d->source->listed[e->index].from + p->frame
+                                               : p->frame;
+        for (int64_t k = 0; k < p->count; k++) {
+            double found = c.numbers[p->at - d->base + k];
+            int64_t wanted = start + (which == COUNT_EPISODE ? 0 : k);
+            if (found == (double)wanted) continue;
             ok = fail(err,
                       "%s: row %lld has %s %.0f where %lld must be (episode %lld, frame %lld); the "
                       "data file and the meta folder do not belong together",
-                      d->path, (long long)(e->data_row + k), name, found,
-                      (long long)(start + k * step), (long long)e->index, (long long)k);
+                      d->path, (long long)(p->at + k), names[which], found, (long long)wanted,
+                      (long long)e->index, (long long)(p->frame + k));
             break;
         }
     }
@@ -137,35 +150,14 @@ static bool check_counter(DataFile *d, const char *name, int64_t step, bool glob
 
 // ---- one file ---------------------------------------------------------------------------------
 
-// Rows the file must have: those of all listed episodes in it.
-static int64_t listed_rows(const Source *s, int64_t position) {
-    const Listed *e = &s->listed[position];
-    int64_t first = position, last = position;
-    while (first > 0 && s->listed[first - 1].chunk == e->chunk &&
-           s->listed[first - 1].file == e->file)
-        first--;
-    while (last + 1 < s->n_listed && s->listed[last + 1].chunk == e->chunk &&
-           s->listed[last + 1].file == e->file)
-        last++;
-    return s->listed[last].from + s->listed[last].length - s->listed[first].from;
-}
-
-static bool open_file(DataFile *d, Error *err) {
+static bool open_file(FileReader *d, Error *err) {
     if (!parquet_open(d->path, &d->file, err)) return false;
-    const Episode *first = &d->ds->episodes[d->picks[0]];
-    const Episode *last = &d->ds->episodes[d->picks[d->n - 1]];
-    int64_t expected = listed_rows(d->source, first->index);
-    if (parquet_rows(d->file) != expected) {
-        return fail(err,
-                    "%s: the file has %lld rows, but its episodes have %lld frames by the meta "
-                    "folder; copy both again",
-                    d->path, (long long)parquet_rows(d->file), (long long)expected);
-    }
-    int64_t row = 0, end = last->data_row + last->length;
+    const Piece *first = &d->pieces[0], *last = &d->pieces[d->n - 1];
+    int64_t row = 0, end = last->at + last->count;
     d->first_group = -1;
     for (int g = 0; g < parquet_row_groups(d->file); g++) {
         int64_t n = parquet_row_group_rows(d->file, g);
-        if (row + n > first->data_row && row < end && n > 0) {
+        if (row + n > first->at && row < end && n > 0) {
             if (d->first_group < 0) {
                 d->first_group = g;
                 d->base = row;
@@ -181,7 +173,7 @@ static bool open_file(DataFile *d, Error *err) {
 }
 
 // Image columns are only looked for here: their bytes are read frame by frame.
-static bool check_images(const DataFile *d, Error *err) {
+static bool check_images(const FileReader *d, Error *err) {
     for (int c = 0; c < d->ds->n_cameras; c++) {
         const Feature *f = d->ds->cameras[c];
         if (!f->video && parquet_find(d->file, f->disk_name, "bytes") < 0) {
@@ -194,12 +186,13 @@ static bool check_images(const DataFile *d, Error *err) {
     return true;
 }
 
-static bool load_file(DataFile *d, Error *err) {
+static bool load_file(FileReader *d, Error *err) {
     Dataset *ds = d->ds;
+    // In v2.1 `index` counts for nothing: recorders have begun it anew, or twice at the same number.
     bool ok = open_file(d, err) && check_images(d, err) &&
-              check_counter(d, "index", 1, true, err) &&
-              check_counter(d, "episode_index", 0, true, err) &&
-              check_counter(d, "frame_index", 1, false, err) && read_timestamps(d, err) &&
+              (!d->source->v30 || check_counter(d, COUNT_INDEX, err)) &&
+              check_counter(d, COUNT_EPISODE, err) && check_counter(d, COUNT_FRAME, err) &&
+              read_timestamps(d, err) &&
               read_vectors(d, ds->state, ds->state_data, err) &&
               read_vectors(d, ds->env, ds->env_data, err) &&
               read_vectors(d, ds->action, ds->action_data, err);
@@ -210,35 +203,35 @@ static bool load_file(DataFile *d, Error *err) {
 
 // ---- all files --------------------------------------------------------------------------------
 
-// A selected episode as it is sorted: by place in the dataset.
-typedef struct Pick {
-    int64_t listed, position;
-} Pick;
-
 static int by_place(const void *a, const void *b) {
-    int64_t x = ((const Pick *)a)->listed, y = ((const Pick *)b)->listed;
-    return (x > y) - (x < y);
+    const Piece *x = a, *y = b;
+    if (x->file != y->file) return x->file < y->file ? -1 : 1;
+    return (x->at > y->at) - (x->at < y->at);
 }
 
-static bool same_file(const Source *s, int64_t a, int64_t b) {
-    const Listed *x = &s->listed[a], *y = &s->listed[b];
-    return x->chunk == y->chunk && x->file == y->file;
-}
-
-// Calls load (or, first, only a check of the row counts) for each file of the selection.
-static bool each_file(Source *s, const int64_t *order, bool load, Error *err) {
-    Dataset *ds = s->ds;
-    for (int64_t i = 0, n; i < ds->n_episodes; i += n) {
-        const Episode *e = &ds->episodes[order[i]];
-        for (n = 1; i + n < ds->n_episodes; n++) {
-            if (!same_file(s, e->index, ds->episodes[order[i + n]].index)) break;
+// The pieces of all episodes, in the order of files and rows. The caller frees.
+static Piece *find_pieces(const Dataset *ds, int64_t *n) {
+    int64_t room = 0;
+    Piece *pieces;
+    for (int pass = 0;; pass++) {
+        pieces = pass ? NEW(Piece, room) : NULL;
+        *n = 0;
+        for (int64_t i = 0; i < ds->n_episodes; i++) {
+            const Episode *e = &ds->episodes[i];
+            int64_t file = e->data_file, at = e->data_row;
+            for (int64_t frame = 0; frame < e->length; file++, at = 0) {
+                int64_t count = ds->data_files[file].rows - at;
+                if (count > e->length - frame) count = e->length - frame;
+                if (pass) pieces[*n] = (Piece){file, at, i, frame, count};
+                ++*n;
+                frame += count;
+            }
         }
-        DataFile d = {.ds = ds, .source = s, .path = e->data_path, .picks = order + i, .n = n};
-        bool ok = load ? load_file(&d, err) : open_file(&d, err);
-        parquet_close(d.file);
-        if (!ok) return false;
+        if (pass) break;
+        room = *n;
     }
-    return true;
+    qsort(pieces, (size_t)*n, sizeof *pieces, by_place);
+    return pieces;
 }
 
 static bool allocate(Dataset *ds, Error *err) {
@@ -268,13 +261,7 @@ static bool allocate(Dataset *ds, Error *err) {
 
 bool columns_load(Source *s, Error *err) {
     Dataset *ds = s->ds;
-    Pick *picks = arena_alloc(&s->scratch, sizeof *picks * (size_t)ds->n_episodes);
-    int64_t *order = arena_alloc(&s->scratch, sizeof *order * (size_t)ds->n_episodes);
-    for (int64_t i = 0; i < ds->n_episodes; i++) picks[i] = (Pick){s->selected[i], i};
-    qsort(picks, (size_t)ds->n_episodes, sizeof *picks, by_place);
-    for (int64_t i = 0; i < ds->n_episodes; i++) order[i] = picks[i].position;
-    // Row counts first: nothing is allocated for frames that no file holds.
-    if (!each_file(s, order, false, err) || !allocate(ds, err)) return false;
+    if (!allocate(ds, err)) return false;
     for (int64_t i = 0; i < ds->n_episodes; i++) {
         const Episode *e = &ds->episodes[i];
         for (int64_t k = 0; k < e->length; k++) {
@@ -282,5 +269,16 @@ bool columns_load(Source *s, Error *err) {
             ds->episode_of[e->first_row + k] = i;
         }
     }
-    return each_file(s, order, true, err);
+    int64_t n_pieces;
+    Piece *pieces = find_pieces(ds, &n_pieces);
+    bool ok = true;
+    for (int64_t i = 0, n; ok && i < n_pieces; i += n) {
+        for (n = 1; i + n < n_pieces && pieces[i + n].file == pieces[i].file;) n++;
+        FileReader d = {.ds = ds, .source = s, .path = ds->data_files[pieces[i].file].path,
+                        .pieces = pieces + i, .n = n};
+        ok = load_file(&d, err);
+        parquet_close(d.file);
+    }
+    mem_free(pieces);
+    return ok;
 }

@@ -9,7 +9,7 @@
 // Where one camera's frames of a listed episode lie (v3.0; v2.1 has one file an episode).
 typedef struct ListedVideo {
     int64_t chunk, file;
-    double from; // seconds
+    double from, to; // seconds; INFINITY: to the end of the file
 } ListedVideo;
 
 // An episode as meta/ lists it, selected or not.
@@ -19,6 +19,17 @@ typedef struct Listed {
     const char *task;     // first task or NULL, in ds->arena, one pointer per text
     ListedVideo *videos;  // (n_cameras)
 } Listed;
+
+// Paths of files, in order.
+typedef struct Paths {
+    const char **items;
+    int n, room;
+} Paths;
+
+// Where a listed episode's first row lies.
+typedef struct Place {
+    int64_t file, row; // position in ds->data_files; row of that file
+} Place;
 
 // State of one dataset_open.
 typedef struct Source {
@@ -33,6 +44,10 @@ typedef struct Source {
     int64_t n_listed, listed_room;
     Listed *listed;    // (n_listed), position == episode_index; mem_free
     int64_t *selected; // (ds->n_episodes) positions in listed
+    Place *places;     // (n_listed), of the selected ones
+    bool need_videos;
+    DataFile *scanned; // every data file with rows, once they were looked for; in ds->arena
+    int64_t n_scanned;
     const char **tasks;
     int n_tasks, tasks_room;
 } Source;
@@ -69,13 +84,44 @@ typedef struct PathValue {
 // result is a relative path without ".." in it, in `arena`. `info` is the file named in errors.
 CHECKED bool path_expand(const char *info, const char *pattern, const PathValue *values,
                          int n_values, Arena *arena, const char **out, Error *err);
-// Fills ds->episodes from s->selected: first rows, paths, video times.
+// Path of the data file that the table of episodes names for one of them.
+CHECKED bool source_data_path(Source *s, const Listed *e, Arena *arena, const char **out, Error *err);
+// Checks that the video files of the selection exist.
+CHECKED bool paths_check_videos(Source *s, Error *err);
+// Fills ds->episodes from s->selected and s->places: first rows, places, video times.
 CHECKED bool paths_fill(Source *s, Error *err);
-// Checks that the data files, and with need_videos the video files, of the selection exist.
-CHECKED bool paths_check(Source *s, bool need_videos, Error *err);
+// What to do where files lack: the episodes that are here, as --dataset.episodes takes them.
+void source_advise(Source *s, bool copy, char *out, size_t size);
+// "[10,12]", as many as fit; *cut tells whether some did not. Empty without any.
+void episodes_text(const int64_t *episodes, int64_t n, char *out, size_t size, bool *cut);
+
+// dataset_place.c: finds where the selected episodes' rows lie.
+CHECKED bool places_find(Source *s, Error *err);
+// Whether all rows of a listed episode are in the files here.
+bool source_rows_there(Source *s, int64_t listed);
+
+// dataset_v30.c: adds the parquet files of a folder, or with `deeper` those of its folders, in the
+// order of their names' bytes.
+void source_find_parquet(Source *s, const char *dir, bool deeper, Paths *out);
+
+// dataset_videos.c: looks into the videos and first images of the selection.
+CHECKED bool videos_check(Source *s, double tolerance, Error *err);
 
 // dataset_columns.c: checks every selected data file and reads the columns of ds.
 CHECKED bool columns_load(Source *s, Error *err);
+
+// dataset_stats.c: ds->stats; what cannot be read is a warning, never an error.
+void stats_load(Source *s);
+
+// dataset_v21.c: a JSON-lines file, read whole (file_read into data and size), walked line by line.
+typedef struct JsonLines {
+    const char *path;
+    char *data;
+    size_t size, at;
+    int64_t number; // of the line last given
+} JsonLines;
+// The next non-empty line as an object (json_decref it), or *out NULL at the end.
+CHECKED bool json_lines_next(JsonLines *l, json_t **out, Error *err);
 
 // dataset_numbers.c: small helpers for metadata.
 // A number that is an integer in [0, 2^53]; false else.

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include <ctype.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,7 +114,7 @@ static bool full_path(Source *s, const char *pattern, const char *key, int64_t c
     return true;
 }
 
-static bool data_path(Source *s, const Listed *e, Arena *arena, const char **out, Error *err) {
+bool source_data_path(Source *s, const Listed *e, Arena *arena, const char **out, Error *err) {
     return full_path(s, s->data_template, NULL, e->chunk, e->file, arena, out, err);
 }
 
@@ -124,13 +125,13 @@ static bool video_path(Source *s, const Listed *e, int camera, Arena *arena, con
                      arena, out, err);
 }
 
-// The first global frame number in the data file of a listed episode (v3.0: several a file).
-static int64_t file_base(const Source *s, int64_t position) {
-    const Listed *e = &s->listed[position];
-    while (position > 0 && s->listed[position - 1].chunk == e->chunk &&
-           s->listed[position - 1].file == e->file)
-        position--;
-    return s->listed[position].from;
+// Where an episode's frames end, by the table or by where the next one's begin in the same file.
+static double video_end(const Source *s, int64_t position, int camera) {
+    const ListedVideo *v = &s->listed[position].videos[camera];
+    if (isfinite(v->to) || position + 1 == s->n_listed) return v->to;
+    const ListedVideo *next = &s->listed[position + 1].videos[camera];
+    return next->chunk == v->chunk && next->file == v->file && next->from > v->from ? next->from
+                                                                                    : v->to;
 }
 
 static bool fill_episode(Source *s, int64_t i, const Listed *last, Error *err) {
@@ -141,18 +142,15 @@ static bool fill_episode(Source *s, int64_t i, const Listed *last, Error *err) {
     e->index = position;
     e->length = from->length;
     e->task = from->task;
-    e->data_row = from->from - file_base(s, position);
+    e->data_file = s->places[position].file;
+    e->data_row = s->places[position].row;
     e->videos = arena_alloc(&ds->arena, sizeof *e->videos * (size_t)ds->n_cameras);
-    // Neighbours mostly share their files: one string for both.
-    if (last && last->chunk == from->chunk && last->file == from->file) {
-        e->data_path = e[-1].data_path;
-    } else if (!data_path(s, from, &ds->arena, &e->data_path, err)) {
-        return false;
-    }
     for (int c = 0; c < ds->n_cameras; c++) {
         if (!ds->cameras[c]->video) continue;
         const ListedVideo *v = &from->videos[c];
         e->videos[c].from = v->from;
+        e->videos[c].to = video_end(s, position, c);
+        // Neighbours mostly share their files: one string for both.
         if (last && last->videos[c].chunk == v->chunk && last->videos[c].file == v->file) {
             e->videos[c].path = e[-1].videos[c].path;
         } else if (!video_path(s, from, c, &ds->arena, &e->videos[c].path, err)) {
@@ -176,18 +174,12 @@ bool paths_fill(Source *s, Error *err) {
     return true;
 }
 
-// The first file of a listed episode that is not there, or NULL.
-static bool missing_file(Source *s, const Listed *e, bool videos, const char **missing,
-                         Error *err) {
+// The first video file of a listed episode that is not there, or NULL.
+static bool missing_video(Source *s, const Listed *e, const char **missing, Error *err) {
     const Dataset *ds = s->ds;
     const char *path;
     *missing = NULL;
-    if (!data_path(s, e, &s->scratch, &path, err)) return false;
-    if (!file_exists(path)) {
-        *missing = path;
-        return true;
-    }
-    for (int c = 0; videos && c < ds->n_cameras; c++) {
+    for (int c = 0; s->need_videos && c < ds->n_cameras; c++) {
         if (!ds->cameras[c]->video) continue;
         if (!video_path(s, e, c, &s->scratch, &path, err)) return false;
         if (!file_exists(path)) {
@@ -198,41 +190,49 @@ static bool missing_file(Source *s, const Listed *e, bool videos, const char **m
     return true;
 }
 
-// "[10,12]": episodes whose files are all there, cut short after some; empty if there are none.
-static bool complete_episodes(Source *s, bool videos, char *out, size_t size, Error *err) {
+void episodes_text(const int64_t *episodes, int64_t n, char *out, size_t size, bool *cut) {
     size_t used = 0;
-    int count = 0;
+    *cut = false;
     out[0] = 0;
-    for (int64_t i = 0; i < s->n_listed && count < 8; i++) {
-        const char *missing;
-        if (!missing_file(s, &s->listed[i], videos, &missing, err)) return false;
-        if (missing) continue;
-        used +=
-            (size_t)snprintf(out + used, size - used, "%s%lld", count ? "," : "[", (long long)i);
-        count++;
+    for (int64_t i = 0; i < n && !*cut; i++) {
+        char one[32];
+        int length = snprintf(one, sizeof one, "%s%lld", i ? "," : "[", (long long)episodes[i]);
+        *cut = used + (size_t)length + 2 > size;
+        if (!*cut) used += (size_t)snprintf(out + used, size - used, "%s", one);
     }
-    if (count) snprintf(out + used, size - used, "]");
-    return true;
+    if (used) snprintf(out + used, size - used, "]");
 }
 
-bool paths_check(Source *s, bool need_videos, Error *err) {
-    const Dataset *ds = s->ds;
-    for (int64_t i = 0; i < ds->n_episodes; i++) {
+void source_advise(Source *s, bool copy, char *out, size_t size) {
+    int64_t n = 0, *there = NEW(int64_t, s->n_listed);
+    char list[600];
+    bool cut;
+    for (int64_t i = 0; i < s->n_listed; i++) {
         const char *missing;
-        if (!missing_file(s, &s->listed[s->selected[i]], need_videos, &missing, err)) return false;
+        Error unnamed;
+        if (missing_video(s, &s->listed[i], &missing, &unnamed) && !missing &&
+            source_rows_there(s, i))
+            there[n++] = i;
+    }
+    episodes_text(there, n, list, sizeof list, &cut);
+    mem_free(there);
+    if (!n)
+        snprintf(out, size, "no episode of this dataset is complete here: copy the dataset's files "
+                            "again");
+    else
+        snprintf(out, size, "%s the episodes that are here%s --dataset.episodes=%s",
+                 copy ? "copy it here, or choose" : "choose", cut ? ", such as" : ":", list);
+}
+
+bool paths_check_videos(Source *s, Error *err) {
+    for (int64_t i = 0; i < s->ds->n_episodes; i++) {
+        const char *missing;
+        char advice[700];
+        if (!missing_video(s, &s->listed[s->selected[i]], &missing, err)) return false;
         if (!missing) continue;
-        char present[256];
-        if (!complete_episodes(s, need_videos, present, sizeof present, err)) return false;
-        if (!present[0]) {
-            return fail(err,
-                        "%s: the file is missing (episode %lld needs it); no episode of this "
-                        "dataset is complete here: copy the dataset's files again",
-                        missing, (long long)s->selected[i]);
-        }
-        return fail(err,
-                    "%s: the file is missing (episode %lld needs it); copy it here, or choose "
-                    "episodes that are here, such as --dataset.episodes=%s",
-                    missing, (long long)s->selected[i], present);
+        source_advise(s, true, advice, sizeof advice);
+        return fail(err, "%s: the file is missing (episode %lld needs it); %s", missing,
+                    (long long)s->selected[i], advice);
     }
     return true;
 }

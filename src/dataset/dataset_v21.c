@@ -3,19 +3,11 @@
 #include "dataset/dataset_internal.h"
 
 #include "base/file.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-// Text of a JSON-lines file, walked line by line.
-typedef struct Lines {
-    const char *path;
-    char *data;
-    size_t size, at;
-    int64_t number; // of the line last given
-} Lines;
-
-// The next non-empty line as an object (json_decref it), or *out NULL at the end.
-static bool next_line(Lines *l, json_t **out, Error *err) {
+bool json_lines_next(JsonLines *l, json_t **out, Error *err) {
     *out = NULL;
     while (l->at < l->size) {
         const char *start = l->data + l->at;
@@ -37,34 +29,49 @@ static bool next_line(Lines *l, json_t **out, Error *err) {
     return true;
 }
 
-static int64_t count_lines(const Lines *l) {
-    int64_t n = 1;
-    for (size_t i = 0; i < l->size; i++) n += l->data[i] == '\n';
+// Lines with something on them.
+static int64_t count_lines(const JsonLines *l) {
+    int64_t n = 0;
+    bool empty = true;
+    for (size_t i = 0; i < l->size; i++) {
+        if (l->data[i] == '\n') {
+            empty = true;
+        } else if (empty && !strchr(" \t\r", l->data[i])) {
+            empty = false;
+            n++;
+        }
+    }
     return n;
 }
 
-static bool list_episode(Source *s, const Lines *l, const json_t *line, int64_t *from, Error *err) {
-    int64_t i = s->n_listed;
+// One line's episode, at the place its number says; lines may come in any order.
+static bool list_episode(Source *s, const JsonLines *l, const json_t *line, uint8_t *seen,
+                         Error *err) {
     const json_t *index = json_object_get(line, "episode_index");
     const json_t *length = json_object_get(line, "length");
-    if (!json_is_integer(index) || json_integer_value(index) != i) {
+    int64_t i = json_integer_value(index), n = json_integer_value(length);
+    if (!json_is_integer(index) || i < 0)
+        return fail(err, "%s: line %lld has no valid episode_index; copy the file again", l->path,
+                    (long long)l->number);
+    if (i >= s->n_listed)
         return fail(err,
-                    "%s: line %lld should describe episode %lld; the episodes must follow each "
-                    "other without gaps",
+                    "%s: line %lld describes episode %lld, but there are only %lld lines; the "
+                    "episodes must be numbered without gaps, copy the file again",
+                    l->path, (long long)l->number, (long long)i, (long long)s->n_listed);
+    if (seen[i])
+        return fail(err, "%s: line %lld describes episode %lld a second time; remove one of the two",
                     l->path, (long long)l->number, (long long)i);
-    }
-    int64_t n = json_integer_value(length);
     if (!json_is_integer(length) || n <= 0 || n > INT32_MAX) {
         return fail(err, "%s: line %lld: episode %lld has no valid length; copy the file again",
                     l->path, (long long)l->number, (long long)i);
     }
-    Listed *e = &s->listed[s->n_listed++];
-    e->from = *from;
+    seen[i] = 1;
+    Listed *e = &s->listed[i];
     e->length = n;
-    *from += n;
     e->chunk = i / s->chunks_size;
     e->file = i;
-    for (int c = 0; c < s->ds->n_cameras; c++) e->videos[c] = (ListedVideo){e->chunk, e->file, 0};
+    for (int c = 0; c < s->ds->n_cameras; c++)
+        e->videos[c] = (ListedVideo){e->chunk, e->file, 0, INFINITY};
     const json_t *task = json_array_get(json_object_get(line, "tasks"), 0);
     if (json_is_string(task))
         e->task = source_task(s, json_string_value(task), json_string_length(task));
@@ -73,12 +80,12 @@ static bool list_episode(Source *s, const Lines *l, const json_t *line, int64_t 
 
 // tasks.jsonl may lack: the episodes name their tasks too.
 static bool list_tasks(Source *s, Error *err) {
-    Lines l = {.path = arena_printf(&s->scratch, "%s/meta/tasks.jsonl", s->ds->root)};
+    JsonLines l = {.path = arena_printf(&s->scratch, "%s/meta/tasks.jsonl", s->ds->root)};
     if (!file_exists(l.path)) return true;
     if (!file_read(l.path, &l.data, &l.size, err)) return false;
     json_t *line;
     bool ok;
-    while ((ok = next_line(&l, &line, err)) && line) {
+    while ((ok = json_lines_next(&l, &line, err)) && line) {
         const json_t *task = json_object_get(line, "task");
         if (json_is_string(task)) source_task(s, json_string_value(task), json_string_length(task));
         json_decref(line);
@@ -89,16 +96,23 @@ static bool list_tasks(Source *s, Error *err) {
 
 bool v21_list(Source *s, Error *err) {
     if (!list_tasks(s, err)) return false;
-    Lines l = {.path = arena_printf(&s->scratch, "%s/meta/episodes.jsonl", s->ds->root)};
+    JsonLines l = {.path = arena_printf(&s->scratch, "%s/meta/episodes.jsonl", s->ds->root)};
     if (!file_read(l.path, &l.data, &l.size, err)) return false;
-    source_make_listed(s, count_lines(&l));
+    int64_t lines = count_lines(&l);
+    source_make_listed(s, lines);
+    s->n_listed = lines;
+    uint8_t *seen = arena_alloc(&s->scratch, (size_t)lines);
     json_t *line;
-    int64_t from = 0;
     bool ok;
-    while ((ok = next_line(&l, &line, err)) && line) {
-        ok = list_episode(s, &l, line, &from, err);
+    while ((ok = json_lines_next(&l, &line, err)) && line) {
+        ok = list_episode(s, &l, line, seen, err);
         json_decref(line);
         if (!ok) break;
+    }
+    int64_t from = 0;
+    for (int64_t i = 0; ok && i < lines; i++) {
+        s->listed[i].from = from;
+        from += s->listed[i].length;
     }
     mem_free(l.data);
     return ok;

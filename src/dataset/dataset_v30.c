@@ -36,12 +36,6 @@ static bool list_tasks(Source *s, Error *err) {
 
 // ---- episodes ---------------------------------------------------------------------------------
 
-// The metadata files in path order.
-typedef struct Paths {
-    const char **items;
-    int n, room;
-} Paths;
-
 static int not_hidden(const struct dirent *d) {
     return d->d_name[0] != '.';
 }
@@ -62,15 +56,14 @@ static void add_path(Source *s, Paths *p, const char *path) {
     p->items[p->n++] = path;
 }
 
-// Adds the parquet files of a folder, or with `deeper` those of its folders.
-static void find_parquet(Source *s, const char *dir, bool deeper, Paths *out) {
+void source_find_parquet(Source *s, const char *dir, bool deeper, Paths *out) {
     struct dirent **entries = NULL;
     int n = scandir(dir, &entries, not_hidden, by_bytes);
     for (int i = 0; i < n; i++) {
         const char *path = arena_printf(&s->scratch, "%s/%s", dir, entries[i]->d_name);
         size_t length = strlen(path);
         if (deeper) {
-            if (dir_exists(path)) find_parquet(s, path, false, out);
+            if (dir_exists(path)) source_find_parquet(s, path, false, out);
         } else if (length > 8 && strcmp(path + length - 8, ".parquet") == 0) {
             add_path(s, out, path);
         }
@@ -84,17 +77,19 @@ typedef struct EpisodeTable {
     const char *path;
     int64_t rows;
     double *index, *from, *to, *length, *chunk, *file;
-    double **video_chunk, **video_file, **video_from; // by camera, NULL where it has no video
+    // By camera, NULL where it has no video; video_to also where the table has none.
+    double **video_chunk, **video_file, **video_from, **video_to;
     ParquetColumn tasks;
 } EpisodeTable;
 
 static void table_free(EpisodeTable *t, int n_cameras) {
     double *columns[] = {t->index, t->from, t->to, t->length, t->chunk, t->file};
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) mem_free(columns[i]);
-    for (int c = 0; t->video_from && c < n_cameras; c++) {
+    for (int c = 0; t->video_to && c < n_cameras; c++) {
         mem_free(t->video_chunk[c]);
         mem_free(t->video_file[c]);
         mem_free(t->video_from[c]);
+        mem_free(t->video_to[c]);
     }
     parquet_column_free(&t->tasks);
 }
@@ -104,7 +99,9 @@ static bool read_video_columns(Source *s, ParquetFile *f, EpisodeTable *t, int c
     const char *chunk = arena_printf(&s->scratch, "videos/%s/chunk_index", key);
     const char *file = arena_printf(&s->scratch, "videos/%s/file_index", key);
     const char *from = arena_printf(&s->scratch, "videos/%s/from_timestamp", key);
-    return numbers_read(f, t->path, chunk, true, &t->video_chunk[c], err) &&
+    const char *to = arena_printf(&s->scratch, "videos/%s/to_timestamp", key);
+    return numbers_read(f, t->path, to, false, &t->video_to[c], err) &&
+           numbers_read(f, t->path, chunk, true, &t->video_chunk[c], err) &&
            numbers_read(f, t->path, file, true, &t->video_file[c], err) &&
            numbers_read(f, t->path, from, true, &t->video_from[c], err);
 }
@@ -124,6 +121,7 @@ static bool read_table(Source *s, ParquetFile *f, EpisodeTable *t, Error *err) {
     t->video_chunk = arena_alloc(&s->scratch, pointers);
     t->video_file = arena_alloc(&s->scratch, pointers);
     t->video_from = arena_alloc(&s->scratch, pointers);
+    t->video_to = arena_alloc(&s->scratch, pointers);
     for (int c = 0; c < ds->n_cameras; c++) {
         if (ds->cameras[c]->video && !read_video_columns(s, f, t, c, err)) return false;
     }
@@ -173,6 +171,7 @@ static bool list_row(Source *s, const EpisodeTable *t, int64_t r, Error *err) {
         if (!t->video_from[c]) continue;
         ListedVideo *v = &e->videos[c];
         v->from = t->video_from[c][r];
+        v->to = t->video_to[c] && t->video_to[c][r] > v->from ? t->video_to[c][r] : (double)INFINITY;
         ok = number_index(t->video_chunk[c][r], &v->chunk) &&
              number_index(t->video_file[c][r], &v->file) && isfinite(v->from);
     }
@@ -202,7 +201,7 @@ bool v30_list(Source *s, Error *err) {
     if (!list_tasks(s, err)) return false;
     const char *dir = arena_printf(&s->scratch, "%s/meta/episodes", s->ds->root);
     Paths paths = {0};
-    find_parquet(s, dir, true, &paths);
+    source_find_parquet(s, dir, true, &paths);
     if (paths.n == 0)
         return fail(err, "%s: no parquet file in there; copy the dataset's meta folder again", dir);
     for (int i = 0; i < paths.n; i++) {

@@ -54,7 +54,7 @@ bool frames_open(const Dataset *ds, int height, int width, VideoTables *tables, 
         return fail(err, "%dx%d is no frame size to resize to; give both sides", height, width);
     FrameReader *r = NEW(FrameReader, 1);
     r->ds = ds;
-    r->tables = tables;
+    r->tables = tables ? tables : ds->tables;
     r->height = height;
     r->width = width;
     size_t frame = 0, scratch = 0;
@@ -126,11 +126,19 @@ static bool find_video(FrameReader *r, const char *path, Video **out, Error *err
     return true;
 }
 
+// Number of a row's frame in its video.
+static int64_t frame_of(const FrameReader *r, const Video *video, int camera, int64_t row) {
+    const Episode *e = &r->ds->episodes[r->ds->episode_of[row]];
+    const EpisodeVideo *place = &e->videos[camera];
+    if (place->rule == FRAMES_BY_COUNT) return place->first_frame + (row - e->first_row);
+    return video_frame_at(video, place->from + r->ds->timestamp[row]);
+}
+
 static bool check_size(const Feature *camera, const char *path, int height, int width, Error *err) {
     return (height == camera->height && width == camera->width) ||
            fail(err,
-                "%s: frames are %dx%d, but meta/info.json gives camera '%s' %dx%d (height x "
-                "width); the files do not belong together",
+                "%s: is %dx%d (height x width), but the first frames of camera '%s' are %dx%d; one "
+                "camera has one size",
                 path, height, width, camera->name, camera->height, camera->width);
 }
 
@@ -138,10 +146,16 @@ static bool read_video(FrameReader *r, int camera, const Episode *e, int64_t row
                        Error *err) {
     const EpisodeVideo *place = &e->videos[camera];
     Video *video = NULL;
+    if (place->rule == FRAMES_UNKNOWN)
+        return fail(err, "%s: was not looked into when the dataset was opened; open it again",
+                    place->path);
     return find_video(r, place->path, &video, err) &&
            check_size(r->ds->cameras[camera], place->path, video_height(video), video_width(video),
                       err) &&
-           video_read(video, place->from + r->ds->timestamp[row], rgb, err);
+           // With a tolerance of the user's own a frame may be farther than video_read allows.
+           (place->rule == FRAMES_BY_COUNT || r->ds->tolerance_s > 0
+                ? video_read_index(video, frame_of(r, video, camera, row), rgb, err)
+                : video_read(video, place->from + r->ds->timestamp[row], rgb, err));
 }
 
 // ---- image columns ----------------------------------------------------------------------------
@@ -218,12 +232,16 @@ static bool find_group(FrameReader *r, TableSlot *t, int camera, int group, Grou
     return true;
 }
 
-static bool read_image(FrameReader *r, int camera, const Episode *e, int64_t row, uint8_t *rgb,
-                       Error *err) {
+// Decodes the image of a row; image_free(out) after it. `name` is what errors call it.
+static bool decode_image(FrameReader *r, int camera, int64_t row, char *name, size_t size, Image *out,
+                         Error *err) {
     const Feature *f = r->ds->cameras[camera];
+    const Episode *e = &r->ds->episodes[r->ds->episode_of[row]];
     TableSlot *t = NULL;
-    if (!find_table(r, e->data_path, &t, err)) return false;
-    int64_t at = e->data_row + (row - e->first_row), within = at;
+    int64_t at;
+    const DataFile *file = dataset_file_of(r->ds, row, &at);
+    if (!find_table(r, file->path, &t, err)) return false;
+    int64_t within = at;
     int group = 0, groups = parquet_row_groups(t->file);
     while (group < groups && within >= parquet_row_group_rows(t->file, group))
         within -= parquet_row_group_rows(t->file, group++);
@@ -238,16 +256,30 @@ static bool read_image(FrameReader *r, int camera, const Episode *e, int64_t row
                     "--dataset.episodes",
                     t->path, (long long)at, f->name, (long long)e->index);
     }
-    char name[640];
-    snprintf(name, sizeof name, "%.400s: row %lld of column '%.150s'", t->path, (long long)at,
-             f->name);
-    Image image = {0};
+    snprintf(name, size, "%.400s: row %lld of column '%.150s'", t->path, (long long)at, f->name);
     ParquetBytes bytes = g->column.bytes[within];
-    if (!image_decode(bytes.data, bytes.size, name, &image, err)) return false;
-    bool ok = check_size(f, name, image.height, image.width, err);
+    return image_decode(bytes.data, bytes.size, name, out, err);
+}
+
+static bool read_image(FrameReader *r, int camera, int64_t row, uint8_t *rgb, Error *err) {
+    char name[640];
+    Image image = {0};
+    if (!decode_image(r, camera, row, name, sizeof name, &image, err)) return false;
+    bool ok = check_size(r->ds->cameras[camera], name, image.height, image.width, err);
     if (ok) memcpy(rgb, image.rgb, (size_t)image.height * (size_t)image.width * 3);
     image_free(&image);
     return ok;
+}
+
+bool frames_image_size(FrameReader *r, int camera, int64_t row, int *height, int *width,
+                       Error *err) {
+    char name[640];
+    Image image = {0};
+    if (!decode_image(r, camera, row, name, sizeof name, &image, err)) return false;
+    *height = image.height;
+    *width = image.width;
+    image_free(&image);
+    return true;
 }
 
 // ---- both -------------------------------------------------------------------------------------
@@ -270,11 +302,9 @@ bool frames_segment(FrameReader *r, int camera, int64_t row, int64_t *first, int
     Video *video = NULL;
     if (!find_video(r, place->path, &video, err)) return false;
     int64_t from, to, last_row = e->first_row + e->length - 1;
-    const double *t = ds->timestamp;
-    video_segment(video, video_frame_at(video, place->from + t[row]), &from, &to);
-    while (*first > e->first_row && video_frame_at(video, place->from + t[*first - 1]) >= from)
-        --*first;
-    while (*end <= last_row && video_frame_at(video, place->from + t[*end]) <= to) ++*end;
+    video_segment(video, frame_of(r, video, camera, row), &from, &to);
+    while (*first > e->first_row && frame_of(r, video, camera, *first - 1) >= from) --*first;
+    while (*end <= last_row && frame_of(r, video, camera, *end) <= to) ++*end;
     return true;
 }
 
@@ -286,7 +316,7 @@ bool frames_read(FrameReader *r, int camera, int64_t row, uint8_t *rgb, Error *e
     bool resize = r->height && (r->height != f->height || r->width != f->width);
     uint8_t *target = resize ? r->frame : rgb;
     bool ok = f->video ? read_video(r, camera, e, row, target, err)
-                       : read_image(r, camera, e, row, target, err);
+                       : read_image(r, camera, row, target, err);
     if (ok && resize)
         image_resize(rgb, r->height, r->width, r->frame, f->height, f->width, r->scratch);
     return ok;

@@ -9,15 +9,18 @@
 typedef struct FrameReader FrameReader;
 
 // height and width 0: as recorded; else frames are resized with image_resize. Readers of one dataset
-// that share `tables` look into each video file once between them; NULL is allowed.
+// that share `tables` look into each video file once between them; NULL: the dataset's own.
 CHECKED bool frames_open(const Dataset *ds, int height, int width, VideoTables *tables,
                          FrameReader **out, Error *err);
 void frames_close(FrameReader *r); // NULL allowed
 
 // Frame of camera (position in ds->cameras) at a row into rgb (height, width, 3). The video frame is
-// the nearest to from + timestamp, within half a frame period. A frame whose size is not the one in
-// info.json is an error.
+// the one that EpisodeVideo.rule says. A frame of another size than the camera's is an error.
 CHECKED bool frames_read(FrameReader *r, int camera, int64_t row, uint8_t *rgb, Error *err);
+
+// Size of the image at a row of an image column, whatever the camera's is said to be.
+CHECKED bool frames_image_size(FrameReader *r, int camera, int64_t row, int *height, int *width,
+                               Error *err);
 
 // The rows first .. end-1 around `row` whose frames are best read together, in order: those of its
 // episode that decode from the same keyframe, each then decoded once. One row for an image column.

@@ -6,8 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-// Counted up when a frame comes to be read in another way from the same files, so that none kept
-// before is served: 2 since videos and images are turned upright.
+// Counted up when a row comes to show another frame, or a frame other pixels, than before from the same
+// files, so that none kept before is served: 2 since videos and images are turned upright and rows are
+// held against the frames.
 enum { READING = 2 };
 
 static void add_text(Sha256 *s, const char *text) {
@@ -30,6 +31,30 @@ CHECKED static bool add_file(Sha256 *s, const Dataset *ds, const char *path, Err
     return true;
 }
 
+// Which frame a row shows follows from the files, where they begin and the rows' times, so it need not
+// be known here, and a run without the module that reads videos finds what one with it has left.
+CHECKED static bool add_video(Sha256 *s, const Dataset *ds, const Episode *e, int camera,
+                              const char **last, Error *err) {
+    const EpisodeVideo *v = &e->videos[camera];
+    if (v->path != *last && !add_file(s, ds, v->path, err)) return false;
+    *last = v->path;
+    const double place[] = {v->from, v->to, ds->tolerance_s};
+    sha256_add(s, place, sizeof place);
+    sha256_add(s, ds->timestamp + e->first_row, (size_t)e->length * sizeof(double));
+    return true;
+}
+
+CHECKED static bool add_images(Sha256 *s, const Dataset *ds, const Episode *e, const char **last,
+                               Error *err) {
+    const DataFile *f = &ds->data_files[e->data_file];
+    for (int64_t end = e->data_row + e->length; end > 0; end -= f++->rows) {
+        if (f->path != *last && !add_file(s, ds, f->path, err)) return false;
+        *last = f->path;
+    }
+    add_numbers(s, "row", e->data_row, 0);
+    return true;
+}
+
 bool frame_key(const Dataset *ds, int camera, int height, int width, char out[FRAME_KEY],
                Error *err) {
     const Feature *f = ds->cameras[camera];
@@ -38,21 +63,13 @@ bool frame_key(const Dataset *ds, int camera, int height, int width, char out[FR
     sha256_init(&s);
     add_text(&s, f->disk_name);
     add_numbers(&s, "reading", READING, 0);
-    add_numbers(&s, "recorded", f->height, f->width);
     add_numbers(&s, "kept", height, width);
     for (int64_t i = 0; i < ds->n_episodes; i++) {
         const Episode *e = &ds->episodes[i];
-        const char *path = f->video ? e->videos[camera].path : e->data_path;
         add_numbers(&s, "episode", e->index, e->length);
-        if (path != last && !add_file(&s, ds, path, err)) return false;
-        last = path;
-        if (f->video) {
-            const double *time = ds->timestamp + e->first_row;
-            sha256_add(&s, &e->videos[camera].from, sizeof(double));
-            sha256_add(&s, time, (size_t)e->length * sizeof *time);
-        } else {
-            add_numbers(&s, "row", e->data_row, 0);
-        }
+        if (!(f->video ? add_video(&s, ds, e, camera, &last, err)
+                       : add_images(&s, ds, e, &last, err)))
+            return false;
     }
     sha256_hex(&s, out);
     return true;

@@ -158,7 +158,7 @@ static void v21_reads_as_v30_does(void **state) {
     Error err;
     OK(file_write(at(&f->arena, root, "meta/episodes.jsonl"), "{\"episode_index\": 1}\n", 21,
                   &err));
-    assert_root_refused(root, "episodes.jsonl: line 1", "episode 0");
+    assert_root_refused(root, "episodes.jsonl: line 1", "describes episode 1");
 }
 
 static void features_are_described(void **state) {

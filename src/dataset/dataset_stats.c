@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// The dataset's own statistics, in the form of v3.0's meta/stats.json whatever the version:
+// {FEATURE: {"min": [...], "max": [...], "mean": [...], "std": [...], "count": [n]}}. v2.1 keeps them
+// by episode; they are put together as LeRobot 0.3.3 does, over all episodes that meta/ lists.
+#include "dataset/dataset_internal.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include <math.h>
+#include <string.h>
+
+enum { MAX_DEPTH = 8 };
+
+// ---- Python's numbers -------------------------------------------------------------------------
+
+// Python writes NaN and Infinity, which are no JSON. Each becomes a value that is no number, in
+// place: one feature's bad number is no reason to lose the statistics of all others.
+static void hide_odd_numbers(char *text) {
+    static const char *const odd[][2] = {
+        {"-Infinity", "null     "}, {"Infinity", "null    "}, {"NaN", "\"\" "}};
+    bool quoted = false;
+    for (char *p = text; *p; p++) {
+        if (quoted && *p == '\\' && p[1]) {
+            p++;
+        } else if (*p == '"') {
+            quoted = !quoted;
+        } else if (!quoted) {
+            for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+                size_t n = strlen(odd[i][0]);
+                if (strncmp(p, odd[i][0], n) != 0) continue;
+                memcpy(p, odd[i][1], n);
+                p += n - 1;
+                break;
+            }
+        }
+    }
+}
+
+static bool read_stats_json(const char *path, json_t **out, Error *err) {
+    char *text;
+    size_t size;
+    json_error_t problem;
+    if (!file_read(path, &text, &size, err)) return false;
+    hide_odd_numbers(text);
+    *out = json_loads(text, 0, &problem);
+    mem_free(text);
+    return *out || fail(err, "%s: line %d is not valid JSON: %s", path, problem.line, problem.text);
+}
+
+// ---- one episode's arrays ---------------------------------------------------------------------
+
+// The numbers of an array, whatever its nesting, in order. Writes into out when it is not NULL. What
+// is no number counts as NaN.
+static int64_t flatten(const json_t *value, double *out, int64_t count, int depth) {
+    if (json_is_array(value) && depth < MAX_DEPTH) {
+        for (size_t i = 0; i < json_array_size(value); i++)
+            count = flatten(json_array_get(value, i), out, count, depth + 1);
+        return count;
+    }
+    if (out) out[count] = json_is_number(value) ? json_number_value(value) : (double)NAN;
+    return count + 1;
+}
+
+// An array of the shape of `like` with the numbers from values on.
+static json_t *shaped(const json_t *like, const double **values, int depth) {
+    if (!json_is_array(like) || depth >= MAX_DEPTH) {
+        double x = *(*values)++;
+        return isfinite(x) ? json_real(x) : json_null();
+    }
+    json_t *array = json_array();
+    for (size_t i = 0; i < json_array_size(like); i++)
+        json_array_append_new(array, shaped(json_array_get(like, i), values, depth + 1));
+    return array;
+}
+
+// ---- over all episodes ------------------------------------------------------------------------
+
+// What of a feature's statistics is put together, in the order of `kinds`.
+enum { MEAN, STD, MIN, MAX, KINDS };
+static const char *const kinds[KINDS] = {"mean", "std", "min", "max"};
+
+// One feature over several lines.
+typedef struct Sum {
+    int64_t n;
+    double count;
+    double *values[KINDS]; // (n); mean: sum of count * mean until it is divided
+} Sum;
+
+// Numbers of one line's feature, or false where they have another length than n.
+static bool line_values(const json_t *stats, int kind, int64_t n, double *out) {
+    const json_t *array = json_object_get(stats, kinds[kind]);
+    if (!array || flatten(array, NULL, 0, 0) != n) return false;
+    flatten(array, out, 0, 0);
+    return true;
+}
+
+static double line_count(const json_t *stats) {
+    const json_t *count = json_object_get(stats, "count");
+    while (json_is_array(count)) count = json_array_get(count, 0);
+    return json_is_number(count) ? json_number_value(count) : (double)NAN;
+}
+
+// Adds lines' means, extremes and counts (pass 0), then their variances about the mean (pass 1).
+static bool add_line(Sum *s, const json_t *stats, int pass, double *scratch) {
+    double count = line_count(stats);
+    if (!(count > 0)) return false;
+    double *mean = scratch, *other = scratch + s->n;
+    if (!line_values(stats, MEAN, s->n, mean)) return false;
+    for (int64_t i = 0; i < s->n && pass == 0; i++) s->values[MEAN][i] += mean[i] * count;
+    if (pass == 1) {
+        if (!line_values(stats, STD, s->n, other)) return false;
+        for (int64_t i = 0; i < s->n; i++) {
+            double off = mean[i] - s->values[MEAN][i];
+            s->values[STD][i] += (other[i] * other[i] + off * off) * count;
+        }
+        return true;
+    }
+    s->count += count;
+    for (int kind = MIN; kind <= MAX; kind++) {
+        if (!line_values(stats, kind, s->n, other)) return false;
+        for (int64_t i = 0; i < s->n; i++) {
+            double *kept = &s->values[kind][i];
+            bool better = kind == MIN ? other[i] < *kept : other[i] > *kept;
+            if (better || isnan(other[i])) *kept = other[i];
+        }
+    }
+    return true;
+}
+
+// One feature's statistics over the lines that have it; NULL where they do not go together.
+static json_t *join_feature(const json_t *lines, const char *name, const json_t *first) {
+    Sum s = {.n = flatten(json_object_get(first, "mean"), NULL, 0, 0)};
+    double *scratch = NEW(double, 2 * s.n + 1);
+    for (int k = 0; k < KINDS; k++) s.values[k] = NEW(double, s.n + 1);
+    for (int64_t i = 0; i < s.n; i++) {
+        s.values[MIN][i] = INFINITY;
+        s.values[MAX][i] = -INFINITY;
+    }
+    bool ok = true;
+    for (int pass = 0; pass < 2 && ok; pass++) {
+        for (size_t i = 0; ok && i < json_array_size(lines); i++) {
+            const json_t *stats = json_object_get(json_array_get(lines, i), name);
+            ok = !stats || add_line(&s, stats, pass, scratch);
+        }
+        for (int64_t i = 0; ok && i < s.n; i++) {
+            if (pass == 0) s.values[MEAN][i] /= s.count;
+            else s.values[STD][i] = sqrt(s.values[STD][i] / s.count);
+        }
+    }
+    json_t *joined = ok ? json_object() : NULL;
+    for (int k = 0; ok && k < KINDS; k++) {
+        const double *values = s.values[k];
+        json_object_set_new(joined, kinds[k], shaped(json_object_get(first, kinds[k]), &values, 0));
+    }
+    if (ok) json_object_set_new(joined, "count", json_pack("[f]", s.count));
+    for (int k = 0; k < KINDS; k++) mem_free(s.values[k]);
+    mem_free(scratch);
+    return joined;
+}
+
+static json_t *join_lines(const char *path, const json_t *lines) {
+    json_t *joined = json_object();
+    for (size_t i = 0; i < json_array_size(lines); i++) {
+        const char *name;
+        json_t *stats;
+        json_object_foreach(json_array_get(lines, i), name, stats) {
+            if (json_object_get(joined, name)) continue;
+            json_t *feature = join_feature(lines, name, stats);
+            if (!feature)
+                log_warn("%s: the statistics of '%s' differ in form between episodes; going on "
+                         "without them", path, name);
+            json_object_set_new(joined, name, feature ? feature : json_object());
+        }
+    }
+    return joined;
+}
+
+// Collects the "stats" of every line of meta/episodes_stats.jsonl.
+static bool read_lines(const char *path, json_t *lines, Error *err) {
+    JsonLines l = {.path = path};
+    if (!file_read(path, &l.data, &l.size, err)) return false;
+    hide_odd_numbers(l.data);
+    json_t *line;
+    bool ok;
+    while ((ok = json_lines_next(&l, &line, err)) && line) {
+        json_t *stats = json_object_get(line, "stats");
+        if (json_is_object(stats)) json_array_append(lines, stats);
+        json_decref(line);
+    }
+    mem_free(l.data);
+    return ok;
+}
+
+void stats_load(Source *s) {
+    Dataset *ds = s->ds;
+    Error err;
+    const char *name = s->v30 ? "stats.json" : "episodes_stats.jsonl";
+    const char *path = arena_printf(&s->scratch, "%s/meta/%s", ds->root, name);
+    if (!file_exists(path)) return;
+    bool ok;
+    if (s->v30) {
+        ok = read_stats_json(path, &ds->stats, &err);
+    } else {
+        json_t *lines = json_array();
+        ok = read_lines(path, lines, &err);
+        if (ok) ds->stats = join_lines(path, lines);
+        json_decref(lines);
+    }
+    if (ok) return;
+    ds->stats = NULL;
+    log_warn("%s (going on without the dataset's own statistics)", err.text);
+}

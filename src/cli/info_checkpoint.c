@@ -102,7 +102,8 @@ static json_t *stats_json(const Policy *p) {
         double mean[3], std[3];
         for (int k = 0; k < 3; k++) mean[k] = (double)s->mean[k], std[k] = (double)s->std[k];
         json_object_set_new(object, p->config.policy.cameras[i].name,
-                            json_pack("{s:s, s:o, s:o}", "mode", "MEAN_STD", "mean",
+                            json_pack("{s:s, s:o, s:o}", "mode",
+                                      p->config.policy.normalization_mapping.visual, "mean",
                                       numbers(mean, 3), "std", numbers(std, 3)));
     }
     return object;

@@ -220,7 +220,7 @@ bool info_print_stats(const Dataset *ds, TrainConfig *c, Error *err) {
     int64_t *rows = training_rows(ds, c->dataset.eval_split, &n_rows);
     const StatsRows from = {rows, n_rows, samples, (uint64_t)c->seed};
     if (!policy_from_dataset(&c->policy, ds, err) ||
-        !policy_image_stats(p, ds, c->dataset.use_imagenet_stats, stats.images, err) ||
+        !policy_image_stats(p, ds, c->dataset.use_imagenet_stats, &stats, err) ||
         !policy_vector_stats(p, ds, from, &stats, err)) {
         goto done;
     }

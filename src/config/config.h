@@ -31,6 +31,18 @@ typedef struct CameraConfig {
     int height, width; // as recorded
 } CameraConfig;
 
+// What LeRobot's processor pipelines around a policy do, where that is more than LeRobot's own ACT has:
+// read from policy_preprocessor.json and policy_postprocessor.json, written there again.
+typedef struct PipelineConfig {
+    double eps, inverse_eps; // of the step that normalises, and of the one that undoes it
+    // The model's actions are differences to the newest state, in the dimensions that are true here
+    // (relative_dims of them); NULL: none are. relative_step is that step's configuration, JSON.
+    const bool *relative;
+    int relative_dims;
+    const char *relative_step;
+    const char *idle_before, *idle_after; // JSON lists of steps that do nothing for ACT, kept; or NULL
+} PipelineConfig;
+
 // --policy.*: LeRobot's ACTConfig and our own settings (marked tact; they live in tact.json).
 // Strings are NULL for null. Owned by the arena of the TrainConfig or PolicyConfig they came with.
 typedef struct PolicyConfig {
@@ -71,6 +83,7 @@ typedef struct PolicyConfig {
     CameraConfig cameras[MAX_CAMERAS];
     int image_height, image_width;      // of the frames the model sees: all cameras alike
     double fps;
+    PipelineConfig pipeline;
 } PolicyConfig;
 
 // --dataset.image_transforms.*: LeRobot's augmentation (loader/image_transforms.h).
@@ -238,15 +251,19 @@ json_t *train_config_to_json(const TrainConfig *c);
 json_t *train_config_to_tact_json(const TrainConfig *c);
 
 // ---- read_json.c ------------------------------------------------------------------------------
-// The settings of a checkpoint, over what c holds. A key that is missing leaves a setting as it is;
-// one that is unknown is passed over; a value that is wrong, or a setting of LeRobot that tact
-// cannot act on, is an error that names the file and the key. `tact` is tact.json, or NULL where
+// The settings of a checkpoint, over what c holds. A key that is missing leaves a setting as it is,
+// except for normalization_mapping, which is LeRobot's default then; one that is unknown is passed over
+// (policy_unknown_keys); a value that is wrong, or a setting of LeRobot or a fork that changes the model and
+// that tact cannot act on, is an error that names the file and the key. `tact` is tact.json, or NULL where
 // there is none: then the policy is one of LeRobot's, which sees one observation, and poses as the
 // dataset has them.
 //
 // config.json or the policy of train_config.json. input_features gets the inputs as a flag would.
 CHECKED bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
                               const char *path, Error *err);
+// The keys of a config.json that no version of LeRobot's ACT has and tact does not know, as "a, b". False:
+// none.
+bool policy_unknown_keys(const json_t *policy, char *out, size_t size);
 // train_config.json, its policy too.
 CHECKED bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *tact,
                                     const char *path, Error *err);

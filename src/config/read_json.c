@@ -77,6 +77,80 @@ static CHECKED bool check_foreign(const json_t *root, bool policy, const char *p
     return true;
 }
 
+// ---- keys ---------------------------------------------------------------------------------------
+
+// In some version or fork of LeRobot's, or a plugin's, and nothing that tact would have to act on.
+static bool is_passed(const char *key) {
+    static const char *const passed[] = {"type",  "input_features", "output_features",
+                                         "arms",  "cameras",        "image_size",
+                                         "fps",   "version",        "use_relative_actions"};
+    for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++)
+        if (strcmp(passed[i], key) == 0) return true;
+    for (int i = 0; i < foreign_flag_count; i++) {
+        const char *flag = foreign_flags[i].flag;
+        if (strncmp(flag, "policy.", 7) == 0 && strcmp(flag + 7, key) == 0) return true;
+    }
+    for (int i = 0; i < train_field_count; i++) {
+        const char *flag = train_fields[i].flag;
+        if (strncmp(flag, "policy.", 7) == 0 && strcmp(flag + 7, key) == 0) return true;
+    }
+    return false;
+}
+
+bool policy_unknown_keys(const json_t *policy, char *out, size_t size) {
+    const char *key;
+    json_t *value;
+    size_t used = 0;
+    out[0] = 0;
+    json_object_foreach((json_t *)policy, key, value) {
+        if (is_passed(key) || used >= size) continue;
+        used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", key);
+    }
+    return used > 0;
+}
+
+// Settings of forks that make another model of the same weights.
+static CHECKED bool check_model(const json_t *policy, const char *path, Error *err) {
+    static const char *const keys[] = {"use_relative_ee"};
+    const json_t *steps = json_object_get(policy, "n_obs_steps");
+    if (steps && !json_is_null(steps) && json_integer_value(steps) != 1) {
+        char *text = json_text(steps, 0);
+        (void)!fail(err, "%s: n_obs_steps is %.40s, but ACT sees one observation; what tact calls "
+                         "obs_state_horizon is another model", path, text);
+        mem_free(text);
+        return false;
+    }
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const json_t *value = json_object_get(policy, keys[i]);
+        if (value && !json_is_false(value) && !json_is_null(value))
+            return fail(err, "%s: %s is set, which changes what the policy sees and does; tact does not "
+                             "know how, so it does not run it", path, keys[i]);
+    }
+    return true;
+}
+
+// The mode of each type of feature. A mapping that is there leaves as it is what it does not name; types
+// that ACT has not are passed over. Without one: LeRobot's default.
+static CHECKED bool read_norm_map(TrainConfig *c, const json_t *policy, const char *path, Error *err) {
+    static const char *const types[] = {"VISUAL", "STATE", "ACTION", "ENV"};
+    const json_t *map = json_object_get(policy, "normalization_mapping");
+    NormMap *n = &c->policy.normalization_mapping;
+    *n = (NormMap){.visual = "MEAN_STD", .state = "MEAN_STD", .action = "MEAN_STD"};
+    if (!map || json_is_null(map)) return true;
+    json_t *ours = json_object();
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        json_t *mode = json_object_get(map, types[i]);
+        if (mode) json_object_set(ours, types[i], mode);
+    }
+    bool object = json_is_object(map);
+    bool ok = set_from(c, field_find("policy.normalization_mapping"), object ? ours : map, path, err);
+    json_decref(ours);
+    if (!n->visual) n->visual = "IDENTITY";
+    if (!n->state) n->state = "IDENTITY";
+    if (!n->action) n->action = "IDENTITY";
+    return ok;
+}
+
 // The inputs a policy uses, as --policy.input_features takes them. LeRobot lists further vectors,
 // which its ACT does not use.
 static const char *inputs_text(TrainConfig *c, const json_t *features) {
@@ -155,11 +229,13 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
                     "%s: its tact.json is of a version that this tact does not know; use the tact "
                     "that wrote it",
                     path);
-    if (!check_foreign(policy, true, path, err)) return false;
+    if (!check_foreign(policy, true, path, err) || !check_model(policy, path, err) ||
+        !read_norm_map(c, policy, path, err))
+        return false;
     if (!tact) assume_plain(c, policy);
     for (int i = 0; i < train_field_count; i++) {
         const Field *f = &train_fields[i];
-        if (strncmp(f->flag, "policy.", 7) != 0 || is_own(f)) continue;
+        if (strncmp(f->flag, "policy.", 7) != 0 || is_own(f) || f->type == FIELD_NORM_MAP) continue;
         const json_t *home = f->home == HOME_TACT && tact ? tact : policy;
         if (!set_from(c, f, json_object_get(home, last_part(f->flag)), path, err)) return false;
     }

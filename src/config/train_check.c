@@ -82,12 +82,6 @@ bool policy_config_check(const PolicyConfig *p, Error *err) {
                     "--policy.vision_backbone=%s; use resnet50 or leave it false",
                     p->vision_backbone);
     }
-    const char *visual = p->normalization_mapping.visual;
-    if (visual && strcmp(visual, "MEAN_STD") != 0) {
-        return fail(err,
-                    "--policy.normalization_mapping: VISUAL is %s, but images are always MEAN_STD",
-                    visual);
-    }
     return true;
 }
 

@@ -12,6 +12,7 @@ void train_config_default(TrainConfig *c) {
             abort(); // a wrong row of the table; the tests parse them all
         }
     }
+    c->policy.pipeline.eps = c->policy.pipeline.inverse_eps = 1e-8; // LeRobot's
 }
 
 void train_config_free(TrainConfig *c) {

@@ -11,6 +11,9 @@ typedef struct WindowSpec {
     int chunk_size;  // H
     bool relative;   // poses relative to the newest observation's (pose_repr=relative)
     int arms;        // k when relative: state and action have 7k values
+    // (action's size) Actions that become differences to the newest state, LeRobot's
+    // relative_actions_processor; NULL: none. Not together with relative.
+    const bool *minus_state;
 } WindowSpec;
 
 // Width of a state/action row after the transform: 10k when relative, else as recorded.

@@ -124,6 +124,7 @@ static double normalized_l1(Accumulator *a, const double *action, const double *
         action = a->row;
         recorded = a->other_row;
     }
+    // Where the policy's actions are differences to the state, the state cancels out here.
     normalizer_apply(a->action_norm, action, a->seen, 1);
     normalizer_apply(a->action_norm, recorded, a->wanted, 1);
     for (int i = 0; i < D; i++) sum += fabs((double)a->seen[i] - (double)a->wanted[i]);

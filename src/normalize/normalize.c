@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include <math.h>
 
-static const double std_epsilon = 1e-8; // LeRobot's
+static const double constant_std = 1e-8; // less is no deviation
 
 // The statistics one mode needs: (low, high) are (min, max) or (mean, std).
 static bool check(const char *name, NormMode mode, const Stats *stats, int dim, const double **low,
@@ -31,24 +31,32 @@ static bool check(const char *name, NormMode mode, const Stats *stats, int dim, 
 }
 
 // Writes dimension i so that low..high maps onto -1..1 (MIN_MAX) or low±high onto ±1 (MEAN_STD).
-static void set_dim(Normalizer *n, int i, double low, double high) {
+static void set_dim(Normalizer *n, int i, double low, double high, NormEps eps) {
+    bool meant = eps.forward > NORM_EPS_DEFAULT, undone = eps.inverse > NORM_EPS_DEFAULT;
     if (n->mode == NORM_MIN_MAX) {
-        bool constant = high - low == 0;
-        n->scale[i] = constant ? 1 : 2 / (high - low);
+        double range = high - low;
+        bool constant = range == 0;
+        n->scale[i] = !constant ? 2 / range : meant ? 2 / eps.forward : 1;
         n->offset[i] = -1 - low * n->scale[i];
-        n->inverse_scale[i] = constant ? 0 : (high - low) / 2;
+        n->inverse_scale[i] = !constant ? range / 2 : undone ? eps.inverse / 2 : 0;
         n->inverse_offset[i] = low + n->inverse_scale[i];
     } else {
-        bool constant = high < std_epsilon;
-        n->scale[i] = constant ? 1 : 1 / (high + std_epsilon);
+        bool constant = high < constant_std;
+        n->scale[i] = constant && !meant ? 1 : 1 / (high + eps.forward);
         n->offset[i] = -low * n->scale[i];
-        n->inverse_scale[i] = constant ? 0 : high + std_epsilon;
+        n->inverse_scale[i] = constant ? 0 : meant ? high : high + eps.forward;
         n->inverse_offset[i] = low;
     }
 }
 
 bool normalizer_init(Normalizer *n, const char *name, NormMode mode, const Stats *stats, int dim,
                      Error *err) {
+    const NormEps eps = {NORM_EPS_DEFAULT, NORM_EPS_DEFAULT};
+    return normalizer_init_eps(n, name, mode, stats, dim, eps, err);
+}
+
+bool normalizer_init_eps(Normalizer *n, const char *name, NormMode mode, const Stats *stats, int dim,
+                         NormEps eps, Error *err) {
     const double *low = NULL, *high = NULL;
     *n = (Normalizer){.mode = mode, .dim = dim};
     if (mode != NORM_IDENTITY && !check(name, mode, stats, dim, &low, &high, err)) return false;
@@ -58,7 +66,7 @@ bool normalizer_init(Normalizer *n, const char *name, NormMode mode, const Stats
     n->inverse_offset = NEW(double, dim);
     for (int i = 0; i < dim; i++) {
         if (mode == NORM_IDENTITY) n->scale[i] = n->inverse_scale[i] = 1;
-        else set_dim(n, i, low[i], high[i]);
+        else set_dim(n, i, low[i], high[i], eps);
     }
     return true;
 }

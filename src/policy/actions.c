@@ -2,10 +2,11 @@
 #include "policy/runtime.h"
 
 #include "pose/pose.h"
+#include <math.h>
 #include <string.h>
 
 void actions_from_prediction(const Normalizer *n, const float *y, int rows, const double *base,
-                             int arms, double *scratch, double *out) {
+                             int arms, const bool *plus_state, double *scratch, double *out) {
     int width = arms ? POSE_ROW * arms : n->dim;
     for (int i = 0; i < rows; i++) {
         normalizer_invert(n, y + (size_t)i * (size_t)n->dim, scratch, 1);
@@ -14,7 +15,19 @@ void actions_from_prediction(const Normalizer *n, const float *y, int rows, cons
             pose_row_from_policy(scratch, base, arms, action);
         else
             memcpy(action, scratch, (size_t)width * sizeof *action);
+        for (int k = 0; plus_state && k < width; k++)
+            if (plus_state[k]) action[k] += base[k];
     }
+}
+
+tact_status actions_check(const double *actions, size_t count, Error *err) {
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(actions[i])) {
+            (void)!fail(err, "an action is not finite: the policy's output or the observation is beyond "
+                             "all bounds");
+            return TACT_ERROR_PREDICTION;
+        }
+    return TACT_OK;
 }
 
 void action_to_linear(const double *action, int width, int arms, double *out) {

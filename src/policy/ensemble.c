@@ -8,6 +8,11 @@
 #include <math.h>
 #include <string.h>
 
+bool ensemble_possible(int chunk, double coeff) {
+    double oldest = exp(-coeff * (chunk - 1)); // the largest weight where coeff is below 0
+    return isfinite(coeff) && isfinite(oldest * chunk);
+}
+
 void ensemble_init(Ensemble *e, int chunk, int width, double coeff) {
     *e = (Ensemble){.chunk = chunk, .width = width, .coeff = coeff};
     e->mean = NEW(double, (size_t)chunk * (size_t)width);

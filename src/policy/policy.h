@@ -15,7 +15,8 @@ enum { POLICY_PATH = 4096 };
 // Arrays that a checkpoint does not hold are NULL.
 typedef struct PolicyStats {
     Stats state, action, env;
-    ImageStats images[MAX_CAMERAS]; // in the policy's order
+    Stats cameras[MAX_CAMERAS];     // of the three channels, in the policy's order
+    ImageStats images[MAX_CAMERAS]; // what that makes of frames: policy_images
 } PolicyStats;
 void policy_stats_free(PolicyStats *s); // a zeroed struct is allowed
 // Rounds to float32, which is what checkpoints hold: who trains with the rounded ones gets the same
@@ -25,6 +26,10 @@ void policy_stats_round(PolicyStats *s);
 // length or not finite are an error that names the feature.
 CHECKED bool policy_normalizers(const PolicyConfig *p, const PolicyStats *s, Normalizer *state,
                                 Normalizer *env, Normalizer *action, Error *err);
+// Fills in s->images from s->cameras, by the mode of VISUAL. The same errors.
+CHECKED bool policy_images(const PolicyConfig *p, PolicyStats *s, Error *err);
+// ImageNet's mean and deviation of a camera, in place of what it had; the rest stays.
+void policy_camera_imagenet(Stats *camera);
 
 // ---- policy_read.c ----------------------------------------------------------------------------
 // Finds the pretrained_model directory that `path` means: itself, its config.json or
@@ -33,9 +38,9 @@ CHECKED bool policy_normalizers(const PolicyConfig *p, const PolicyStats *s, Nor
 CHECKED bool policy_locate(const char *path, char out[POLICY_PATH], Error *err);
 // Whether policy_locate would find one.
 bool policy_is_one(const char *path);
-// config.json and tact.json of a pretrained_model directory, over what c holds; without_shapes:
-// what a dataset decides stays open, as in a training that starts from this policy; rename_map too,
-// which is of the other dataset.
+// config.json, tact.json and the processor pipelines of a pretrained_model directory, over what c holds;
+// without_shapes: what a dataset decides stays open, as in a training that starts from this policy;
+// rename_map too, which is of the other dataset.
 CHECKED bool policy_read_config(const char *dir, bool without_shapes, TrainConfig *c, Error *err);
 // tact.json, or NULL where there is none. New reference.
 CHECKED bool policy_read_tact(const char *dir, json_t **out, Error *err);
@@ -77,11 +82,15 @@ CHECKED bool policy_read_stats(const char *dir, const char *dataset, const Polic
 // exists. `training` goes into tact.json as "train"; borrowed, may be NULL.
 CHECKED bool policy_write(const char *dir, const PolicyConfig *p, const Params *params,
                           const PolicyStats *stats, const json_t *training, Error *err);
-// processors.c: the names that the preprocessor in `dir` gives to those of the dataset, as --rename_map
-// takes them; NULL: none.
-const char *processors_rename_map(const char *dir, Arena *arena);
-// LeRobot's pre- and postprocessor, with all steps under its names.
+// processors.c: LeRobot's pre- and postprocessor, with all steps under its names.
 CHECKED bool processors_write(const char *dir, const PolicyConfig *p, const PolicyStats *stats,
                               Error *err);
+// processors_read.c: what the pipelines of a pretrained_model directory do goes into p: the modes of
+// normalisation, which outrank those of config.json, p->rename_map and p->pipeline; strings into arena. A directory without
+// them changes nothing. A step that is enabled and none that tact knows is an error that names it.
+CHECKED bool processors_read(const char *dir, const json_t *config, PolicyConfig *p, Arena *arena,
+                             Error *err);
+// Whether the policy, complete now, can have such a pipeline. `where` begins the message.
+CHECKED bool pipeline_check(const PolicyConfig *p, const char *where, Error *err);
 
 #endif

@@ -57,14 +57,17 @@ bool policy_read_tact(const char *dir, json_t **out, Error *err) {
 bool policy_read_config(const char *dir, bool without_shapes, TrainConfig *c, Error *err) {
     char path[2 * POLICY_PATH];
     json_t *config = NULL, *tact = NULL;
+    const char *rename_map = c->policy.rename_map;
     snprintf(path, sizeof path, "%s/config.json", dir);
     bool ok = json_read(path, &config, err) && policy_read_tact(dir, &tact, err) &&
               policy_from_json(c, config, tact, path, err) &&
               (tact || temporal_wrapper_settle(dir, config, path, &c->policy, err)) &&
-              (without_shapes || policy_shapes_from_json(c, config, tact, path, err));
+              processors_read(dir, config, &c->policy, &c->arena, err) &&
+              (without_shapes || (policy_shapes_from_json(c, config, tact, path, err) &&
+                                  pipeline_check(&c->policy, dir, err)));
     json_decref(config);
     json_decref(tact);
-    if (ok && !without_shapes) c->policy.rename_map = processors_rename_map(dir, &c->arena);
+    if (without_shapes) c->policy.rename_map = rename_map;
     return ok;
 }
 

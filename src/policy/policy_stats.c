@@ -21,16 +21,17 @@ void policy_stats_free(PolicyStats *s) {
     stats_free(&s->state);
     stats_free(&s->action);
     stats_free(&s->env);
+    for (int i = 0; i < MAX_CAMERAS; i++) stats_free(&s->cameras[i]);
 }
 
 void policy_stats_round(PolicyStats *s) {
-    Stats *vectors[] = {&s->state, &s->action, &s->env};
-    for (int v = 0; v < 3; v++)
+    for (int v = -3; v < MAX_CAMERAS; v++) {
+        Stats *vector = v == -3 ? &s->state : v == -2 ? &s->action : v == -1 ? &s->env : &s->cameras[v];
         for (int k = 0; k < KINDS; k++) {
-            double *values = *array_of(vectors[v], k);
-            for (int i = 0; values && i < vectors[v]->dim; i++)
-                values[i] = (double)(float)values[i];
+            double *values = *array_of(vector, k);
+            for (int i = 0; values && i < vector->dim; i++) values[i] = (double)(float)values[i];
         }
+    }
 }
 
 static NormMode mode_named(const char *name) {
@@ -42,14 +43,63 @@ static NormMode mode_named(const char *name) {
 bool policy_normalizers(const PolicyConfig *p, const PolicyStats *s, Normalizer *state,
                         Normalizer *env, Normalizer *action, Error *err) {
     const NormMap *modes = &p->normalization_mapping;
-    if (p->state_dim && !normalizer_init(state, "observation.state", mode_named(modes->state),
-                                         &s->state, p->state_dim, err))
+    const NormEps eps = {p->pipeline.eps, p->pipeline.inverse_eps};
+    if (p->state_dim && !normalizer_init_eps(state, "observation.state", mode_named(modes->state),
+                                             &s->state, p->state_dim, eps, err))
         return false;
-    if (p->env_dim && !normalizer_init(env, "observation.environment_state", mode_named(modes->env),
-                                       &s->env, p->env_dim, err))
+    if (p->env_dim &&
+        !normalizer_init_eps(env, "observation.environment_state", mode_named(modes->env), &s->env,
+                             p->env_dim, eps, err))
         return false;
-    return normalizer_init(action, "action", mode_named(modes->action), &s->action, p->action_dim,
-                           err);
+    return normalizer_init_eps(action, "action", mode_named(modes->action), &s->action,
+                               p->action_dim, eps, err);
+}
+
+// ---- cameras ------------------------------------------------------------------------------------
+enum { CHANNELS = 3 };
+
+// The op that normalises frames adds LeRobot's eps to the deviation.
+CHECKED static bool image_channel(const PolicyConfig *p, const char *camera, const Stats *s, int k,
+                                  ImageStats *out, Error *err) {
+    NormMode mode = mode_named(p->normalization_mapping.visual);
+    bool range = mode == NORM_MIN_MAX;
+    const double *low = range ? s->min : s->mean, *high = range ? s->max : s->std;
+    double eps = p->pipeline.eps, mean = 0, std = 1;
+    if (mode != NORM_IDENTITY) {
+        mean = low ? low[k] : (double)NAN;
+        std = high ? high[k] : (double)NAN;
+        if (range) {
+            double half = (std > mean ? std - mean : eps) / 2; // 2 (x - min) / (max - min) - 1
+            std = std < mean ? -1 : half;
+            mean += half;
+        } else if (eps > NORM_EPS_DEFAULT) {
+            std = std >= 0 ? std + eps : -1;
+        }
+    }
+    out->mean[k] = (float)mean;
+    out->std[k] = (float)std;
+    return (isfinite(out->mean[k]) && isfinite(out->std[k]) && out->std[k] > 0) ||
+           fail(err, "no usable %s and %s of %s", range ? "min" : "mean", range ? "max" : "std", camera);
+}
+
+bool policy_images(const PolicyConfig *p, PolicyStats *s, Error *err) {
+    for (int i = 0; i < p->n_cameras; i++)
+        for (int k = 0; k < CHANNELS; k++)
+            if (!image_channel(p, p->cameras[i].name, &s->cameras[i], k, &s->images[i], err))
+                return false;
+    return true;
+}
+
+void policy_camera_imagenet(Stats *camera) {
+    mem_free(camera->mean);
+    mem_free(camera->std);
+    camera->dim = CHANNELS;
+    camera->mean = NEW(double, CHANNELS);
+    camera->std = NEW(double, CHANNELS);
+    for (int k = 0; k < CHANNELS; k++) {
+        camera->mean[k] = (double)image_stats_imagenet.mean[k];
+        camera->std[k] = (double)image_stats_imagenet.std[k];
+    }
 }
 
 // ---- where numbers come from --------------------------------------------------------------------
@@ -121,19 +171,6 @@ CHECKED static bool take_vector(const void *from, Source source, const char *whe
     return true;
 }
 
-CHECKED static bool take_camera(const void *from, Source source, const char *where,
-                                const char *camera, ImageStats *out, Error *err) {
-    double mean[3] = {0}, std[3] = {0};
-    int64_t n = source(from, camera, "mean", mean, 3), m = source(from, camera, "std", std, 3);
-    for (int k = 0; k < 3; k++) {
-        if (n != 3 || m != 3 || !isfinite(mean[k]) || !(std[k] > 0 && isfinite(std[k])))
-            return fail(err, "%s: no usable mean and std of %s in it", where, camera);
-        out->mean[k] = (float)mean[k];
-        out->std[k] = (float)std[k];
-    }
-    return true;
-}
-
 CHECKED static bool take_vectors(const void *from, Source source, const char *where,
                                  const PolicyConfig *p, PolicyStats *out, Error *err) {
     if (p->state_dim &&
@@ -148,7 +185,7 @@ CHECKED static bool take_vectors(const void *from, Source source, const char *wh
 CHECKED static bool take_cameras(const void *from, Source source, const char *where,
                                  const PolicyConfig *p, PolicyStats *out, Error *err) {
     for (int i = 0; i < p->n_cameras; i++)
-        if (!take_camera(from, source, where, p->cameras[i].name, &out->images[i], err))
+        if (!take_vector(from, source, where, p->cameras[i].name, CHANNELS, &out->cameras[i], err))
             return false;
     return true;
 }
@@ -161,24 +198,62 @@ CHECKED static bool take_all(const void *from, Source source, const char *where,
 
 // ---- layouts ------------------------------------------------------------------------------------
 
-// The state file of the step that normalises, as policy_preprocessor.json names it.
+// The state file of the step that normalises, or undoes it, as the pipeline names it. path "": it has none.
 CHECKED static bool find_state_file(const char *dir, const char *pipeline, char *path, size_t size,
                                     Error *err) {
     json_t *root = NULL, *step;
     size_t i;
     bool found = false;
+    path[0] = 0;
     if (!json_read(pipeline, &root, err)) return false;
     json_array_foreach(json_object_get(root, "steps"), i, step) {
         const char *name = json_string_value(json_object_get(step, "registry_name"));
         const char *file = json_string_value(json_object_get(step, "state_file"));
         bool normalizes = name && (strcmp(name, "normalizer_processor") == 0 ||
+                                   strcmp(name, "unnormalizer_processor") == 0 ||
                                    strcmp(name, "temporal_normalize_processor") == 0);
         if (!normalizes || !file || strchr(file, '/') || found) continue;
         snprintf(path, size, "%s/%s", dir, file);
         found = true;
     }
     json_decref(root);
-    return found || fail(err, "%s: no step in it normalises with statistics", pipeline);
+    return true;
+}
+
+static bool needs_none(const PolicyConfig *p) {
+    const NormMap *m = &p->normalization_mapping;
+    return (!p->state_dim || mode_named(m->state) == NORM_IDENTITY) &&
+           (!p->n_cameras || mode_named(m->visual) == NORM_IDENTITY) &&
+           mode_named(m->env) == NORM_IDENTITY && mode_named(m->action) == NORM_IDENTITY;
+}
+
+static bool same_numbers(const double *a, const double *b, int n) {
+    return (!a && !b) || (a && b && memcmp(a, b, (size_t)n * sizeof *a) == 0);
+}
+
+// LeRobot undoes the normalisation of actions with numbers of the other pipeline, which somebody may have
+// changed alone. A policy trained with the ones and run with the others is none that tact can be.
+CHECKED static bool check_other(const char *dir, const PolicyConfig *p, const PolicyStats *s, Error *err) {
+    char pipeline[POLICY_PATH + 64], path[POLICY_PATH + 256];
+    Safetensors *file = NULL;
+    Stats other = {0};
+    snprintf(pipeline, sizeof pipeline, "%s/policy_postprocessor.json", dir);
+    if (!file_exists(pipeline)) return true;
+    if (!find_state_file(dir, pipeline, path, sizeof path, err)) return false;
+    if (!path[0] || !file_exists(path)) return true;
+    if (!safetensors_open(path, &file, err)) return false;
+    bool ok = take_vector(file, from_processor, path, "action", p->action_dim, &other, err);
+    bool range = mode_named(p->normalization_mapping.action) == NORM_MIN_MAX;
+    bool same = mode_named(p->normalization_mapping.action) == NORM_IDENTITY ||
+                (same_numbers(range ? s->action.min : s->action.mean, range ? other.min : other.mean,
+                              p->action_dim) &&
+                 same_numbers(range ? s->action.max : s->action.std, range ? other.max : other.std,
+                              p->action_dim));
+    if (ok && !same)
+        ok = fail(err, "%s: its statistics of action are not those of the preprocessor", path);
+    stats_free(&other);
+    safetensors_close(file);
+    return ok;
 }
 
 // Statistics of cameras, and with `vectors` of everything.
@@ -186,8 +261,10 @@ CHECKED static bool read_processor(const char *dir, const char *pipeline, const 
                                    bool vectors, PolicyStats *out, Error *err) {
     char path[POLICY_PATH + 256];
     Safetensors *s = NULL;
-    if (!find_state_file(dir, pipeline, path, sizeof path, err) || !safetensors_open(path, &s, err))
-        return false;
+    if (!find_state_file(dir, pipeline, path, sizeof path, err)) return false;
+    if (!path[0] && needs_none(p)) return true;
+    if (!path[0]) return fail(err, "%s: no step in it normalises with statistics", pipeline);
+    if (!safetensors_open(path, &s, err)) return false;
     bool ok = (vectors ? take_all : take_cameras)(s, from_processor, path, p, out, err);
     safetensors_close(s);
     return ok;
@@ -233,11 +310,10 @@ CHECKED static bool read_dataset(const char *dataset, const PolicyConfig *p, Pol
 }
 
 // What normalising needs is there and finite.
-CHECKED static bool check(const PolicyConfig *p, const PolicyStats *s, const char *dir,
-                          Error *err) {
+CHECKED static bool check(const PolicyConfig *p, PolicyStats *s, const char *dir, Error *err) {
     Normalizer state = {0}, env = {0}, action = {0};
     Error why;
-    bool ok = policy_normalizers(p, s, &state, &env, &action, &why);
+    bool ok = policy_normalizers(p, s, &state, &env, &action, &why) && policy_images(p, s, &why);
     normalizer_free(&state);
     normalizer_free(&env);
     normalizer_free(&action);
@@ -247,12 +323,13 @@ CHECKED static bool check(const PolicyConfig *p, const PolicyStats *s, const cha
 bool policy_read_stats(const char *dir, const char *dataset, const PolicyConfig *p,
                        PolicyStats *out, Error *err) {
     char pipeline[POLICY_PATH + 64], rows[POLICY_PATH + 64];
-    bool there = true, ok;
+    bool there = true, ok, piped = false, own = false;
     *out = (PolicyStats){0};
     snprintf(pipeline, sizeof pipeline, "%s/policy_preprocessor.json", dir);
     snprintf(rows, sizeof rows, "%s/stats.safetensors", dir);
     if (file_exists(pipeline)) {
-        bool own = p->arms > 0 && file_exists(rows);
+        piped = true;
+        own = p->arms > 0 && file_exists(rows);
         ok = (!own || read_rows(rows, p, out, err)) &&
              read_processor(dir, pipeline, p, !own, out, err);
     } else {
@@ -265,7 +342,7 @@ bool policy_read_stats(const char *dir, const char *dataset, const PolicyConfig 
                       "the weights; name the dataset it was trained on",
                       dir);
     }
-    ok = ok && check(p, out, dir, err);
+    ok = ok && check(p, out, dir, err) && (!piped || own || check_other(dir, p, out, err));
     if (!ok) {
         policy_stats_free(out);
         *out = (PolicyStats){0};

@@ -92,7 +92,7 @@ tact_status snapshot_predict(tact_policy *p, double *out, Error *err) {
             (void)!fail(err, "the policy's output is not finite");
             return TACT_ERROR_PREDICTION;
         }
-    actions_from_prediction(&p->action_norm, p->predicted, c->chunk_size, c->arms ? s->base : NULL,
-                            c->arms, p->row, out);
-    return TACT_OK;
+    actions_from_prediction(&p->action_norm, p->predicted, c->chunk_size, s->base, c->arms,
+                            c->pipeline.relative, p->row, out);
+    return actions_check(out, (size_t)c->chunk_size * p->action_size, err);
 }

@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_TENSORS = 3 * 5 + 2 * MAX_CAMERAS };
+enum { MAX_TENSORS = (3 + MAX_CAMERAS) * 5 };
 
-#define STATE_FILE_PRE "policy_preprocessor_step_3_normalizer_processor.safetensors"
-#define STATE_FILE_POST "policy_postprocessor_step_0_unnormalizer_processor.safetensors"
+// Of the steps that normalise: LeRobot numbers them by their place in the pipeline.
+typedef struct StateFiles {
+    char before[96], after[96];
+} StateFiles;
 
 typedef struct Tensors {
     SafetensorsEntry entries[MAX_TENSORS];
@@ -35,34 +37,25 @@ static void add(Tensors *t, const char *feature, const char *kind, const double 
                                             .bytes = (size_t)count * sizeof *data};
 }
 
-static void add_vector(Tensors *t, const char *feature, const Stats *s) {
+static void add_stats(Tensors *t, const char *feature, const Stats *s, bool image) {
     double count = (double)s->count;
-    add(t, feature, "min", s->min, s->dim, false);
-    add(t, feature, "max", s->max, s->dim, false);
-    add(t, feature, "mean", s->mean, s->dim, false);
-    add(t, feature, "std", s->std, s->dim, false);
+    add(t, feature, "min", s->min, s->dim, image);
+    add(t, feature, "max", s->max, s->dim, image);
+    add(t, feature, "mean", s->mean, s->dim, image);
+    add(t, feature, "std", s->std, s->dim, image);
     add(t, feature, "count", s->dim && s->count ? &count : NULL, 1, false);
-}
-
-static void add_camera(Tensors *t, const char *camera, const ImageStats *s) {
-    double mean[3], std[3];
-    for (int k = 0; k < 3; k++) {
-        mean[k] = (double)s->mean[k];
-        std[k] = (double)s->std[k];
-    }
-    add(t, camera, "mean", mean, 3, true);
-    add(t, camera, "std", std, 3, true);
 }
 
 // Both processors hold the statistics of everything.
 CHECKED static bool write_states(const char *dir, const PolicyConfig *p, const PolicyStats *stats,
-                                 Error *err) {
-    static const char *const files[] = {STATE_FILE_PRE, STATE_FILE_POST};
+                                 const StateFiles *names, Error *err) {
+    const char *const files[] = {names->before, names->after};
     Tensors t = {.n = 0};
-    add_vector(&t, "observation.state", &stats->state);
-    add_vector(&t, "observation.environment_state", &stats->env);
-    add_vector(&t, "action", &stats->action);
-    for (int i = 0; i < p->n_cameras; i++) add_camera(&t, p->cameras[i].name, &stats->images[i]);
+    add_stats(&t, "observation.state", &stats->state, false);
+    add_stats(&t, "observation.environment_state", &stats->env, false);
+    add_stats(&t, "action", &stats->action, false);
+    for (int i = 0; i < p->n_cameras; i++)
+        add_stats(&t, p->cameras[i].name, &stats->cameras[i], true);
     bool ok = true;
     for (int i = 0; ok && i < 2; i++) {
         char path[POLICY_PATH + 128];
@@ -87,14 +80,14 @@ static json_t *device_step(const char *device) {
 // sees are the recorded ones, which are not to be scaled with statistics of the others. Plain ACT (type
 // act) is given the 10-value rows, and has them normalised.
 static json_t *normalizer(const char *name, json_t *features, const json_t *policy, bool own_rows,
-                          const char *file) {
+                          double eps, const char *file) {
     json_t *map = json_deep_copy(json_object_get(policy, "normalization_mapping"));
     if (own_rows) {
         json_object_set_new(map, "STATE", json_string("IDENTITY"));
         json_object_set_new(map, "ACTION", json_string("IDENTITY"));
     }
     return step(name,
-                json_pack("{s:f, s:o, s:o}", "eps", 1e-8, "features", features, "norm_map", map),
+                json_pack("{s:f, s:o, s:o}", "eps", eps, "features", features, "norm_map", map),
                 file);
 }
 
@@ -107,48 +100,68 @@ CHECKED static bool write_pipeline(const char *dir, const char *name, json_t *st
     return ok;
 }
 
-const char *processors_rename_map(const char *dir, Arena *arena) {
-    char path[POLICY_PATH + 64];
-    json_t *root = NULL, *step;
-    size_t i;
-    Error ignored;
-    const char *map = NULL;
-    snprintf(path, sizeof path, "%s/policy_preprocessor.json", dir);
-    if (!file_exists(path) || !json_read(path, &root, &ignored)) return NULL;
-    json_array_foreach(json_object_get(root, "steps"), i, step) {
-        const char *name = json_string_value(json_object_get(step, "registry_name"));
-        const json_t *names = json_object_get(json_object_get(step, "config"), "rename_map");
-        if (!name || strcmp(name, "rename_observations_processor") != 0) continue;
-        if (!json_object_size(names)) continue;
-        char *text = json_text(names, 0);
-        map = arena_strdup(arena, text);
-        mem_free(text);
-    }
-    json_decref(root);
-    return map;
+// JSON that was kept as text; `or_else` where there was none.
+static json_t *kept(const char *text, json_t *or_else) {
+    json_t *value = text ? json_loads(text, 0, NULL) : NULL;
+    if (!value) return or_else;
+    json_decref(or_else);
+    return value;
+}
+
+static void append_kept(json_t *steps, const char *idle) {
+    json_t *list = kept(idle, json_array());
+    json_array_extend(steps, list);
+    json_decref(list);
+}
+
+// The steps as LeRobot's own pipelines have them, with what a checkpoint had more in its place: what does
+// nothing before the normalisation and after its inverse, the differences to the state around both.
+static json_t *steps_before(const PolicyConfig *p, const json_t *policy, bool own_rows, StateFiles *names) {
+    json_t *steps = json_array();
+    json_t *features = json_deep_copy(json_object_get(policy, "input_features"));
+    json_object_update(features, json_object_get(policy, "output_features"));
+    json_t *map = kept(p->rename_map, json_object());
+    json_array_append_new(steps, step("rename_observations_processor",
+                                      json_pack("{s:o}", "rename_map", map), NULL));
+    json_array_append_new(steps, step("to_batch_processor", json_object(), NULL));
+    append_kept(steps, p->pipeline.idle_before);
+    json_array_append_new(steps, device_step(p->device ? p->device : "cpu"));
+    if (p->pipeline.relative)
+        json_array_append_new(steps, step("relative_actions_processor",
+                                          kept(p->pipeline.relative_step, json_object()), NULL));
+    snprintf(names->before, sizeof names->before,
+             "policy_preprocessor_step_%zu_normalizer_processor.safetensors", json_array_size(steps));
+    json_array_append_new(steps, normalizer("normalizer_processor", features, policy, own_rows,
+                                            p->pipeline.eps, names->before));
+    return steps;
+}
+
+static json_t *steps_after(const PolicyConfig *p, const json_t *policy, bool own_rows, StateFiles *names) {
+    json_t *steps = json_array();
+    json_t *features = json_deep_copy(json_object_get(policy, "output_features"));
+    snprintf(names->after, sizeof names->after,
+             "policy_postprocessor_step_0_unnormalizer_processor.safetensors");
+    json_array_append_new(steps, normalizer("unnormalizer_processor", features, policy, own_rows,
+                                            p->pipeline.inverse_eps, names->after));
+    if (p->pipeline.relative)
+        json_array_append_new(steps, step("absolute_actions_processor",
+                                          json_pack("{s:b}", "enabled", 1), NULL));
+    append_kept(steps, p->pipeline.idle_after);
+    json_array_append_new(steps, device_step("cpu"));
+    return steps;
 }
 
 bool processors_write(const char *dir, const PolicyConfig *p, const PolicyStats *stats,
                       Error *err) {
     json_t *policy = policy_to_json(p);
-    const json_t *inputs = json_object_get(policy, "input_features");
-    const json_t *outputs = json_object_get(policy, "output_features");
-    json_t *all = json_deep_copy(inputs), *before = json_array(), *after = json_array();
+    StateFiles names;
     bool own_rows = p->arms > 0 && strcmp(json_string_value(json_object_get(policy, "type")), "tact") == 0;
-    json_object_update(all, (json_t *)outputs);
-    json_t *names = p->rename_map ? json_loads(p->rename_map, 0, NULL) : json_object();
-    json_array_append_new(before, step("rename_observations_processor",
-                                       json_pack("{s:o}", "rename_map", names), NULL));
-    json_array_append_new(before, step("to_batch_processor", json_object(), NULL));
-    json_array_append_new(before, device_step(p->device ? p->device : "cpu"));
-    json_array_append_new(before, normalizer("normalizer_processor", all, policy, own_rows, STATE_FILE_PRE));
-    json_array_append_new(after, normalizer("unnormalizer_processor", json_deep_copy(outputs),
-                                            policy, own_rows, STATE_FILE_POST));
-    json_array_append_new(after, device_step("cpu"));
+    json_t *before = steps_before(p, policy, own_rows, &names);
+    json_t *after = steps_after(p, policy, own_rows, &names);
     json_decref(policy);
     // Both pipelines are given away, so both are written or freed.
     bool ok = write_pipeline(dir, "policy_preprocessor", before, err);
     if (!ok) json_decref(after);
     return ok && write_pipeline(dir, "policy_postprocessor", after, err) &&
-           write_states(dir, p, stats, err);
+           write_states(dir, p, stats, &names, err);
 }

@@ -187,9 +187,13 @@ tact_status tact_act(tact_policy *p, double *action) {
     tact_status status = p->worker.started ? async_next(p, p->action)
                          : p->ensembles    ? next_of_ensemble(p, p->action)
                                            : next_of_queue(p, p->action);
+    // Before the limits, which would make a corner of the box of a NaN, and after them.
+    if (status == TACT_OK) status = actions_check(p->action, p->action_size, &p->error);
     if (status != TACT_OK) return status;
     limits_apply(&p->limits, p->has_last ? p->last : history_newest(&p->history), p->config->arms,
                  p->action);
+    status = actions_check(p->action, p->action_size, &p->error);
+    if (status != TACT_OK) return status;
     memcpy(p->last, p->action, p->action_size * sizeof *action);
     memcpy(action, p->action, p->action_size * sizeof *action);
     p->has_last = true;

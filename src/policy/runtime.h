@@ -52,9 +52,13 @@ static inline uint8_t *history_frame(const History *h, int slot) {
 
 // ---- actions.c: from a prediction to what the robot takes ---------------------------------------
 // y (rows, D) normalised -> out (rows, A). arms 0: as recorded; else relative poses (10 an arm),
-// made absolute with base (7 an arm). scratch (D).
+// made absolute with base (7 an arm). plus_state (A): values that base is added to, or NULL. base may be
+// NULL where neither needs it. scratch (D).
 void actions_from_prediction(const Normalizer *n, const float *y, int rows, const double *base,
-                             int arms, double *scratch, double *out);
+                             int arms, const bool *plus_state, double *scratch, double *out);
+// The last look at actions (count values in all) before they leave: an observation or a chunk may be
+// finite and their sum, composition or mean not.
+tact_status actions_check(const double *actions, size_t count, Error *err);
 // The form in which actions can be averaged, and back: per arm 13 values, the rotation as its
 // matrix. arms 0: copies of width values.
 enum { LINEAR_ARM = 13 };
@@ -70,6 +74,8 @@ typedef struct Ensemble {
     double *weight; // (chunk) sum of the weights that went in
     int *count;     // (chunk) predictions that went in
 } Ensemble;
+// Whether all weights of a chunk of that length are finite, and so is their sum.
+bool ensemble_possible(int chunk, double coeff);
 void ensemble_init(Ensemble *e, int chunk, int width, double coeff);
 void ensemble_free(Ensemble *e); // a zeroed struct is allowed
 // A prediction of the moments from now on, (chunk, width).

@@ -52,16 +52,24 @@ CHECKED static bool take_options(const tact_options *given, tact_options *o, Err
 CHECKED static bool choose_actions(tact_policy *p, const tact_options *o, Error *err) {
     const PolicyConfig *c = p->config;
     double coeff = o->temporal_ensemble_coeff;
-    if (o->n_action_steps > 0 && !isnan(coeff))
-        return fail(err, "n_action_steps and temporal_ensemble_coeff exclude each other");
+    // LeRobot demands both together, the first as 1.
+    if (o->n_action_steps > 1 && !isnan(coeff))
+        return fail(err,
+                    "n_action_steps %d: temporal_ensemble_coeff asks for a new chunk every step; leave "
+                    "n_action_steps out, or set it to 1",
+                    o->n_action_steps);
     if (o->n_action_steps < 0 || o->n_action_steps > c->chunk_size)
         return fail(err, "n_action_steps %d: the policy's chunks have %d actions",
                     o->n_action_steps, c->chunk_size);
-    if (isinf(coeff)) return fail(err, "temporal_ensemble_coeff must be a number");
     bool as_trained = isnan(coeff) && o->n_action_steps == 0;
     if (as_trained && c->temporal_ensemble_coeff != CONFIG_NULL_NUMBER)
         coeff = c->temporal_ensemble_coeff;
     p->ensembles = !isnan(coeff);
+    if (p->ensembles && !ensemble_possible(c->chunk_size, coeff))
+        return fail(err,
+                    "temporal_ensemble_coeff %g: the weights exp(-coeff * i) of %d predictions are beyond "
+                    "all numbers; LeRobot's is 0.01",
+                    coeff, c->chunk_size);
     p->n_action_steps = p->ensembles        ? 1
                         : o->n_action_steps ? o->n_action_steps
                                             : c->n_action_steps;

@@ -92,8 +92,8 @@ CHECKED static bool find_statistics(Run *r, Error *err) {
     bool kept = c->resume || (p->path && strcmp(p->stats_from, "checkpoint") == 0);
     if (kept) return policy_read_stats(start_dir(c), NULL, p, s, err);
     const StatsRows from = {r->train_rows, r->n_train, c->num_stat_samples, (uint64_t)c->seed};
-    if (!policy_vector_stats(p, r->dataset, from, s, err)) return false;
-    return policy_image_stats(p, r->dataset, c->dataset.use_imagenet_stats, s->images, err);
+    return policy_vector_stats(p, r->dataset, from, s, err) &&
+           policy_image_stats(p, r->dataset, c->dataset.use_imagenet_stats, s, err);
 }
 
 CHECKED static bool prepare_statistics(Run *r, Error *err) {
@@ -306,9 +306,11 @@ static void log_banner(const Run *r) {
         p->obs_state_horizon, p->obs_down_sample_steps, p->pose_repr, p->temporal_pos_embed,
         p->n_cameras, p->n_cameras == 1 ? "" : "s", p->image_height, p->image_width, p->state_dim,
         p->action_dim, p->chunk_size);
-    log_info("normalization: STATE %s, ACTION %s, VISUAL %s%s", p->normalization_mapping.state,
-             p->normalization_mapping.action, p->normalization_mapping.visual,
-             c->dataset.use_imagenet_stats ? " (ImageNet)" : "");
+    const NormMap *norm = &p->normalization_mapping;
+    bool imagenet = c->dataset.use_imagenet_stats && strcmp(norm->visual, "MEAN_STD") == 0;
+    log_info("normalization: STATE %s, ACTION %s, VISUAL %s%s", norm->state, norm->action,
+             norm->visual, imagenet ? " (ImageNet)" : "");
+    if (p->pipeline.relative) log_info("actions are differences to the state (relative_actions_processor)");
     if (c->policy.path)
         log_info("weights of %s; statistics of the %s", c->policy.path, c->policy.stats_from);
     big_number(big, sizeof big, (double)r->params.learnable);

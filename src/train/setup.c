@@ -6,7 +6,8 @@
 
 WindowSpec policy_window(const PolicyConfig *p) {
     return (WindowSpec){.horizon = p->obs_state_horizon, .down_sample = p->obs_down_sample_steps,
-                        .chunk_size = p->chunk_size, .relative = p->arms > 0, .arms = p->arms};
+                        .chunk_size = p->chunk_size, .relative = p->arms > 0, .arms = p->arms,
+                        .minus_state = p->pipeline.relative};
 }
 
 static bool resolve_poses(PolicyConfig *p, const Dataset *ds, Error *err) {
@@ -18,12 +19,12 @@ static bool resolve_poses(PolicyConfig *p, const Dataset *ds, Error *err) {
     return true;
 }
 
-// An environment state that the user's own mapping leaves out is not normalised, as in LeRobot.
+// What the user's own mapping leaves out is not normalised, as in LeRobot.
 static void resolve_normalization(PolicyConfig *p) {
     NormMap *n = &p->normalization_mapping;
-    bool given = n->visual || n->state || n->action;
-    const char *vectors = p->arms > 0 ? "MIN_MAX" : "MEAN_STD";
-    if (!n->visual) n->visual = "MEAN_STD";
+    bool given = n->visual || n->state || n->action || n->env;
+    const char *vectors = given ? "IDENTITY" : p->arms > 0 ? "MIN_MAX" : "MEAN_STD";
+    if (!n->visual) n->visual = given ? "IDENTITY" : "MEAN_STD";
     if (!n->state) n->state = vectors;
     if (!n->action) n->action = vectors;
     if (!n->env && p->env_dim) n->env = given ? "IDENTITY" : "MEAN_STD";
@@ -146,5 +147,5 @@ bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
     if (p->n_cameras == 0 && p->env_dim == 0)
         return fail(err, "%s: neither a camera nor observation.environment_state; ACT needs one of "
                          "them", ds->root);
-    return true;
+    return pipeline_check(p, ds->root, err);
 }

@@ -14,9 +14,14 @@ CHECKED static bool find_vectors(const PolicyConfig *p, const Dataset *ds, Stats
     if (w.relative && !window_stats(ds, &w, from.rows, from.count, from.samples, from.seed,
                                     p->state_dim ? &out->state : NULL, &out->action, err))
         return false;
+    // The differences that LeRobot's relative_actions_processor makes have statistics of their own.
+    if (w.minus_state && !window_stats(ds, &w, from.rows, from.count, from.samples, from.seed, NULL,
+                                       &out->action, err))
+        return false;
     if (!w.relative && p->state_dim)
         dataset_stats(ds, ds->state, ds->state_data, &out->state, &computed[0]);
-    if (!w.relative) dataset_stats(ds, ds->action, ds->action_data, &out->action, &computed[1]);
+    if (!w.relative && !w.minus_state)
+        dataset_stats(ds, ds->action, ds->action_data, &out->action, &computed[1]);
     if (p->env_dim) dataset_stats(ds, ds->env, ds->env_data, &out->env, &computed[2]);
     if (computed[0] || computed[1] || computed[2])
         log_info(
@@ -59,21 +64,34 @@ static double channel_number(const json_t *stats, const char *kind, size_t chann
     return json_is_number(v) ? json_number_value(v) : (double)NAN;
 }
 
-bool policy_image_stats(const PolicyConfig *p, const Dataset *ds, bool imagenet, ImageStats *out,
-                        Error *err) {
-    for (int i = 0; i < p->n_cameras; i++) {
-        out[i] = image_stats_imagenet;
-        const json_t *stats = json_object_get(ds->stats, p->cameras[i].name);
-        for (size_t k = 0; k < 3 && !imagenet; k++) {
-            double mean = channel_number(stats, "mean", k), std = channel_number(stats, "std", k);
-            if (!isfinite(mean) || !(std > 0 && std < INFINITY))
-                return fail(err,
-                            "%s: meta/stats.json has no usable mean and std of %s (v2.1 has no "
-                            "such file); pass --dataset.use_imagenet_stats=true",
-                            ds->root, p->cameras[i].name);
-            out[i].mean[k] = (float)mean;
-            out[i].std[k] = (float)std;
-        }
+// Those of one kind, where all three channels have one.
+static double *channel_numbers(const json_t *stats, const char *kind) {
+    double *out = NEW(double, 3);
+    for (size_t k = 0; k < 3; k++) {
+        out[k] = channel_number(stats, kind, k);
+        if (isfinite(out[k])) continue;
+        mem_free(out);
+        return NULL;
     }
-    return true;
+    return out;
+}
+
+bool policy_image_stats(const PolicyConfig *p, const Dataset *ds, bool imagenet, PolicyStats *out,
+                        Error *err) {
+    Error why;
+    for (int i = 0; i < p->n_cameras; i++) {
+        const json_t *stats = json_object_get(ds->stats, p->cameras[i].name);
+        out->cameras[i] = (Stats){.dim = 3,
+                                  .min = channel_numbers(stats, "min"),
+                                  .max = channel_numbers(stats, "max"),
+                                  .mean = channel_numbers(stats, "mean"),
+                                  .std = channel_numbers(stats, "std")};
+        if (imagenet) policy_camera_imagenet(&out->cameras[i]);
+    }
+    policy_stats_round(out);
+    return policy_images(p, out, &why) ||
+           fail(err,
+                "%s: meta/stats.json has %s (v2.1 has no such file); pass "
+                "--dataset.use_imagenet_stats=true, and VISUAL: MEAN_STD in a mapping",
+                ds->root, why.text);
 }

@@ -82,7 +82,7 @@ CHECKED bool policy_vector_stats(const PolicyConfig *policy, const Dataset *ds, 
 // What each of the policy's cameras is normalised with: ImageNet's, or the dataset's own of that camera
 // (meta/stats.json; an error where it has none). out has policy->n_cameras.
 CHECKED bool policy_image_stats(const PolicyConfig *policy, const Dataset *ds, bool imagenet,
-                                ImageStats *out, Error *err);
+                                PolicyStats *out, Error *err);
 
 // ---- prepare.c: where the files of the frame cache lie: dataset.frame_cache_dir, or tact_frame_cache
 // beside output_dir (beside the folders of dates, where tact has named it).

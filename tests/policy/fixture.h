@@ -65,8 +65,8 @@ static inline void write_policy(Scene *s) {
     OK(window_stats(s->ds, &w, NULL, 0, 0, 1, &stats.state, &stats.action, &err));
     bool computed;
     dataset_stats(s->ds, s->ds->env, s->ds->env_data, &stats.env, &computed);
-    for (int i = 0; i < CAMERAS; i++) stats.images[i] = image_stats_imagenet;
-    stats.images[1].mean[0] = 0.3f; // no camera's statistics are another's
+    for (int i = 0; i < CAMERAS; i++) policy_camera_imagenet(&stats.cameras[i]);
+    stats.cameras[1].mean[0] = 0.3; // no camera's statistics are another's
     policy_stats_round(&stats);
     OK(device_open("ref", PRECISION_FLOAT32, 1, &device, &err));
     OK(params_init(&params, device, p, false, &err));

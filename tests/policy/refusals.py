@@ -25,7 +25,7 @@ refuses(tact.PolicyError, "no checkpoint here", tact.Policy, "/")
 refuses(tact.DeviceError, "abacus", tact.Policy, path, device="abacus")
 refuses(tact.DeviceError, "", tact.Policy, path, dtype="float8")
 refuses(tact.ArgumentError, "chunks have 8", tact.Policy, path, n_action_steps=9)
-refuses(tact.ArgumentError, "exclude each other", tact.Policy, path, n_action_steps=1, temporal_ensemble_coeff=0.01)
+refuses(tact.ArgumentError, "n_action_steps 2", tact.Policy, path, n_action_steps=2, temporal_ensemble_coeff=0.01)
 refuses(tact.ArgumentError, "workspace", tact.Policy, path, workspace_min=[1, 1, 1], workspace_max=(0, 0, 0))
 assert issubclass(tact.ObservationError, ValueError) and tact.ObservationError.status == 4
 

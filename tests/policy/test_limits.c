@@ -30,7 +30,7 @@ static void perfect_predictions_become_the_poses(void **state) {
         for (int k = 0; k < 6; k++) from[k] = safetensors_value(base, 6 * i + k);
         for (int k = 0; k < 9; k++) row[k] = safetensors_value(relative, 9 * i + k);
         normalizer_apply(&n, row, y, 1);
-        actions_from_prediction(&n, y, 1, from, 1, scratch, got);
+        actions_from_prediction(&n, y, 1, from, 1, NULL, scratch, got);
         assert_within(distance(got, want), 0, 1e-6);
     }
     normalizer_free(&n);

@@ -232,12 +232,12 @@ static void damaged_files_are_refused(void **state) {
     put(model_file(f, "config.json"), "{\"type\": \"tact\", ");
     refuse(f, NULL, "config.json", "JSON");
     save_at(f, 50);
-    put(model_file(f, "policy_preprocessor.json"), "{\"steps\": [{\"registry_name\": \"x\"}]}");
+    put(model_file(f, "policy_preprocessor.json"), "{\"steps\": []}");
     refuse(f, NULL, "policy_preprocessor.json", "normalises");
     save_at(f, 50);
     put(model_file(f, "policy_preprocessor.json"),
-        "{\"steps\": [{\"registry_name\": \"normalizer_processor\", \"state_file\": "
-        "\"../../x\"}]}");
+        "{\"steps\": [{\"registry_name\": \"normalizer_processor\", \"config\": {\"norm_map\": "
+        "{\"ACTION\": \"MIN_MAX\"}}, \"state_file\": \"../../x\"}]}");
     refuse(f, NULL, "policy_preprocessor.json", "normalises");
     save_at(f, 50);
     unlink(model_file(f, "tact.json"));
@@ -383,8 +383,13 @@ static void each_camera_has_its_own(void **state) {
     p.cameras[0] = (CameraConfig){"observation.images.top.left", 64, 64};
     p.cameras[1] = (CameraConfig){"observation.images.wrist", 64, 64};
     p.image_height = p.image_width = 64;
-    f->stats.images[0] = image_stats_imagenet;
-    f->stats.images[1] = (ImageStats){{0.1f, 0.2f, 0.3f}, {0.4f, 0.5f, 0.6f}};
+    policy_camera_imagenet(&f->stats.cameras[0]);
+    policy_camera_imagenet(&f->stats.cameras[1]);
+    for (int k = 0; k < 3; k++) {
+        f->stats.cameras[1].mean[k] = 0.1 * (k + 1);
+        f->stats.cameras[1].std[k] = 0.1 * (k + 4);
+    }
+    OK(policy_images(&p, &f->stats, &err));
     OK(make_dirs(dir, &err));
     OK(processors_write(dir, &p, &f->stats, &err));
     OK(policy_read_stats(dir, NULL, &p, &back, &err));
@@ -395,7 +400,7 @@ static void each_camera_has_its_own(void **state) {
     const SafetensorsEntry *e = safetensors_find(s, "observation.images.top.left.mean");
     assert_true(e && e->rank == 3 && e->shape[0] == 3 && e->shape[1] == 1 && e->shape[2] == 1);
     safetensors_close(s);
-    f->stats.images[1].std[1] = 0;
+    f->stats.cameras[1].std[1] = 0;
     OK(processors_write(dir, &p, &f->stats, &err));
     assert_false(policy_read_stats(dir, NULL, &p, &back, &err));
     assert_says(&err, "observation.images.wrist", "std");

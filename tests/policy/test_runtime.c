@@ -343,8 +343,14 @@ static void what_cannot_be_opened_says_why(void **state) {
     not_opened(s->model, &o, TACT_ERROR_DEVICE, "abacus");
     o = options(), o.n_action_steps = CHUNK + 1;
     not_opened(s->model, &o, TACT_ERROR_ARGUMENT, "chunks have 5 actions");
-    o = options(), o.n_action_steps = 1, o.temporal_ensemble_coeff = 0.01;
-    not_opened(s->model, &o, TACT_ERROR_ARGUMENT, "exclude each other");
+    o = options(), o.n_action_steps = 2, o.temporal_ensemble_coeff = 0.01;
+    not_opened(s->model, &o, TACT_ERROR_ARGUMENT, "n_action_steps 2");
+    // exp(-coeff * i) of the last prediction of a chunk is no number any more.
+    static const double too_far[] = {-1e300, -200, INFINITY, -INFINITY};
+    for (size_t i = 0; i < sizeof too_far / sizeof too_far[0]; i++) {
+        o = options(), o.temporal_ensemble_coeff = too_far[i];
+        not_opened(s->model, &o, TACT_ERROR_ARGUMENT, "beyond all numbers");
+    }
     o = options(), o.workspace_min[1] = 1, o.workspace_max[1] = 0;
     not_opened(s->model, &o, TACT_ERROR_ARGUMENT, "workspace");
     o = options(), o.max_rotation = NAN;

@@ -24,7 +24,9 @@
 // Vectors are doubles in the order and the units of the dataset that the policy was trained on. For
 // a policy with relative poses these are absolute poses, 7 values an arm: x y z in metres, a
 // rotation vector in radians, the gripper; what the policy itself sees and gives (relative poses,
-// six rotation values, statistics) is made and undone inside. The history that the policy looks
+// six rotation values, statistics) is made and undone inside. Of the two rotation vectors of at most 2 pi that
+// are one rotation, the one nearer to the action before (the first: to the state) is given out, so that a
+// program may go from one to the next number by number; a state's may be either. The history that the policy looks
 // back on is kept inside as well: give every frame, once.
 //
 // A handle may be used from any thread, by one at a time; several handles are independent. All

@@ -52,9 +52,12 @@ static inline uint8_t *history_frame(const History *h, int slot) {
 
 // ---- actions.c: from a prediction to what the robot takes ---------------------------------------
 // y (rows, D) normalised -> out (rows, A). arms 0: as recorded; else relative poses (10 an arm),
-// made absolute with base (7 an arm). scratch (D).
+// made absolute with base (7 an arm), their rotation vectors each nearest to the row before, the first to
+// base. scratch (D).
 void actions_from_prediction(const Normalizer *n, const float *y, int rows, const double *base,
                              int arms, double *scratch, double *out);
+// Writes each rotation vector of an action (A) as the one nearest to that of `before`.
+void actions_continue(double *action, const double *before, int arms);
 // The form in which actions can be averaged, and back: per arm 13 values, the rotation as its
 // matrix. arms 0: copies of width values.
 enum { LINEAR_ARM = 13 };

@@ -24,10 +24,11 @@
 // Vectors are doubles in the order and the units of the dataset that the policy was trained on. For
 // a policy with relative poses these are absolute poses, 7 values an arm: x y z in metres, a
 // rotation vector in radians, the gripper; what the policy itself sees and gives (relative poses,
-// six rotation values, statistics) is made and undone inside. Of the rotation vectors that mean one
-// rotation an action has the one nearest to the action before it (of a chunk's or an episode's
-// first: to the newest pose observed), so that a program may interpolate. The history that the
-// policy looks back on is kept inside as well: give every frame, once.
+// six rotation values, statistics) is made and undone inside. Of the two rotation vectors of at most
+// 2 pi that are one rotation, an action has the one nearer to the action before it (of a chunk's or
+// an episode's first: to the newest state), so that a program may interpolate number by number; a
+// state may be given as either. The history that the policy looks back on is kept inside as well:
+// give every frame, once.
 //
 // Every struct begins with `size`, its sizeof as the caller compiled it, for structs grow at their
 // ends. From a program made with an older header the library takes what is missing as 0, NULL, or

@@ -3,6 +3,7 @@
 
 #include "pose/pose.h"
 #include <ctype.h>
+#include <math.h>
 #include <string.h>
 
 static int row_dim(const Feature *f, const WindowSpec *w) {
@@ -47,11 +48,16 @@ static bool is_change(const char *name) {
     return has_word(name, "delta|diff|vel|velocity|speed|twist|d|dx|dy|dz|force|torque");
 }
 
+// Names of other rotations than vectors of axis times angle in radians.
+static bool is_euler(const char *name) {
+    return has_word(name, "roll|pitch|yaw|euler|rpy|deg|degree|degrees");
+}
+
 static bool is_pose_arm(const char *const *names) {
     static const char *const axes[] = {"x", "y", "z"};
     static const char *const turns[] = {"rx|wx", "ry|wy", "rz|wz"};
     for (int i = 0; i < 6; i++)
-        if (is_change(names[i])) return false;
+        if (is_change(names[i]) || is_euler(names[i])) return false;
     for (int i = 0; i < 3; i++) {
         bool turn = is_rotation(names[i], axes[i], turns[i]);
         if (turn || !has_word(names[i], axes[i])) return false;
@@ -79,6 +85,37 @@ bool window_detect_arms(const Dataset *ds, bool explicit_relative, int *arms, Er
     if (explicit_relative || (sizes && is_pose_feature(s) && is_pose_feature(a)))
         *arms = (int)(s->size / POSE_ROW);
     return true;
+}
+
+static const char to_convert[] =
+    "relative poses need rotation vectors, axis times angle in radians; convert the dataset (with SciPy: "
+    "Rotation.from_euler(\"xyz\", angles, degrees=True).as_rotvec(), in the order and unit of the recording), or "
+    "train on the numbers as they are with --policy.pose_repr=none";
+
+CHECKED static bool check_rotations(const Dataset *ds, const Feature *f, const float *data, int arms,
+                                    Error *err) {
+    for (int64_t k = 0; k < f->size && f->n_names == f->size; k++)
+        if (k % POSE_ROW >= 3 && k % POSE_ROW < 6 && is_euler(f->names[k]))
+            return fail(err, "%s: value %lld of %s is named %s: %s", ds->root, (long long)k, f->name,
+                        f->names[k], to_convert);
+    for (int64_t row = 0; row < ds->rows; row++) {
+        const Episode *e = &ds->episodes[ds->episode_of[row]];
+        for (int k = 0; k < arms; k++) {
+            const float *v = data + row * f->size + POSE_ROW * k + 3;
+            double length = sqrt((double)v[0] * v[0] + (double)v[1] * v[1] + (double)v[2] * v[2]);
+            if (length <= POSE_LONGEST_VECTOR * (1 + 1e-6)) continue;
+            return fail(err, "%s: episode %lld, frame %lld: values %d to %d of %s are [%g, %g, %g], no "
+                        "rotation vector, for it is longer than 2 pi (degrees, or Euler angles?): %s",
+                        ds->root, (long long)e->index, (long long)(row - e->first_row), POSE_ROW * k + 3,
+                        POSE_ROW * k + 5, f->name, (double)v[0], (double)v[1], (double)v[2], to_convert);
+        }
+    }
+    return true;
+}
+
+bool window_check_poses(const Dataset *ds, int arms, Error *err) {
+    return check_rotations(ds, ds->state, ds->state_data, arms, err) &&
+           check_rotations(ds, ds->action, ds->action_data, arms, err);
 }
 
 // ---- windows ----------------------------------------------------------------------------------

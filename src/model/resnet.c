@@ -53,6 +53,10 @@ static void fold_norm(ResNet *r, const Params *p, FrozenConv *c, const char *nor
         double s = host[WEIGHT * n + i] / sqrt(host[VAR * n + i] + norm_eps);
         scale[i] = (float)s;
         shift[i] = (float)(host[BIAS * n + i] - host[MEAN * n + i] * s);
+        if (!isfinite(scale[i]) || !isfinite(shift[i]))
+            device_fail(r->device, "model.backbone.%s: channel %lld is not finite, its running_var %g: "
+                        "the weights are damaged; take another file", norm, (long long)i,
+                        (double)host[VAR * n + i]);
     }
     c->scale = tensor_slice(r->folds, 0, r->folds_used, n);
     c->shift = tensor_slice(r->folds, 0, r->folds_used + n, n);

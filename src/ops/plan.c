@@ -53,7 +53,8 @@ static void three(UNUSED Device *d, UNUSED Tensor a, UNUSED Tensor b, UNUSED Ten
 static void four(UNUSED Device *d, UNUSED Tensor a, UNUSED Tensor b, UNUSED Tensor c,
                  UNUSED Tensor e) {
 }
-static void lerp(UNUSED Device *d, UNUSED Tensor y, UNUSED Tensor x, UNUSED float weight) {
+static void lerp(UNUSED Device *d, UNUSED Tensor y, UNUSED Tensor x, UNUSED Tensor halt,
+                 UNUSED float weight) {
 }
 static void random_normal(UNUSED Device *d, UNUSED Tensor y, UNUSED RngKey key) {
 }

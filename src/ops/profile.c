@@ -17,7 +17,7 @@
     OP(zero, (Device *d, Tensor y), (d, y)) \
     OP(copy, (Device *d, Tensor y, Tensor x), (d, y, x)) \
     OP(add, (Device *d, Tensor y, Tensor a, Tensor b), (d, y, a, b)) \
-    OP(lerp, (Device *d, Tensor y, Tensor x, float weight), (d, y, x, weight)) \
+    OP(lerp, (Device *d, Tensor y, Tensor x, Tensor halt, float weight), (d, y, x, halt, weight)) \
     OP(add_rows, (Device *d, Tensor y, Tensor x, Tensor row), (d, y, x, row)) \
     OP(sum_rows, (Device *d, Tensor drow, Tensor dy), (d, drow, dy)) \
     OP(embed_forward, \

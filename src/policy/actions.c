@@ -5,16 +5,23 @@
 #include <math.h>
 #include <string.h>
 
+void actions_continue(double *action, const double *before, int arms) {
+    for (int k = 0; k < arms; k++)
+        pose_vector_near(action + POSE_ROW * k + 3, before + POSE_ROW * k + 3);
+}
+
 void actions_from_prediction(const Normalizer *n, const float *y, int rows, const double *base,
                              int arms, const bool *plus_state, double *scratch, double *out) {
     int width = arms ? POSE_ROW * arms : n->dim;
     for (int i = 0; i < rows; i++) {
         normalizer_invert(n, y + (size_t)i * (size_t)n->dim, scratch, 1);
         double *action = out + (size_t)i * (size_t)width;
-        if (arms)
+        if (arms) {
             pose_row_from_policy(scratch, base, arms, action);
-        else
+            actions_continue(action, i ? action - width : base, arms);
+        } else {
             memcpy(action, scratch, (size_t)width * sizeof *action);
+        }
         for (int k = 0; plus_state && k < width; k++)
             if (plus_state[k]) action[k] += base[k];
     }

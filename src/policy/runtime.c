@@ -3,6 +3,7 @@
 #include "policy/runtime.h"
 
 #include "formats/image.h"
+#include "pose/pose.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,19 @@ CHECKED static bool check_vector(const char *name, const double *values, size_t 
                     wanted);
     for (size_t i = 0; i < size; i++)
         if (!isfinite(values[i])) return fail(err, "value %zu of %s is not finite", i, name);
+    return true;
+}
+
+// Relative poses of degrees would be nonsense that looks like numbers.
+CHECKED static bool check_poses(const double *state, int arms, Error *err) {
+    for (int k = 0; k < arms; k++) {
+        const double *v = state + POSE_ROW * k + 3;
+        double length = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
+        if (!(length <= POSE_LONGEST_VECTOR * (1 + 1e-6)))
+            return fail(err, "values %d to %d of observation.state are [%g, %g, %g], no rotation vector, "
+                        "for it is longer than 2 pi; give axis times angle in radians", POSE_ROW * k + 3,
+                        POSE_ROW * k + 5, v[0], v[1], v[2]);
+    }
     return true;
 }
 
@@ -79,6 +93,7 @@ CHECKED static bool check_observation(const tact_policy *p, const tact_observati
     const PolicyConfig *c = p->config;
     if (!check_image_sizes(o, err)) return false;
     if (!check_vector("observation.state", o->state, o->state_size, p->state_size, err) ||
+        !check_poses(o->state, c->arms, err) ||
         !check_vector("observation.environment_state", o->env, o->env_size, (size_t)c->env_dim,
                       err))
         return false;
@@ -226,8 +241,9 @@ static tact_status act(tact_policy *p, double *action) {
     // Before the limits, which would make a corner of the box of a NaN, and after them.
     if (status == TACT_OK) status = actions_check(p->action, p->action_size, &p->error);
     if (status != TACT_OK) return status;
-    limits_apply(&p->limits, p->has_last ? p->last : history_newest(&p->history), p->config->arms,
-                 p->action);
+    const double *before = p->has_last ? p->last : history_newest(&p->history);
+    limits_apply(&p->limits, before, p->config->arms, p->action);
+    actions_continue(p->action, before, p->config->arms);
     status = actions_check(p->action, p->action_size, &p->error);
     if (status != TACT_OK) return status;
     memcpy(p->last, p->action, p->action_size * sizeof *action);

@@ -67,10 +67,13 @@ static inline uint8_t *history_frame(const History *h, int slot) {
 
 // ---- actions.c: from a prediction to what the robot takes ---------------------------------------
 // y (rows, D) normalised -> out (rows, A). arms 0: as recorded; else relative poses (10 an arm),
-// made absolute with base (7 an arm). plus_state (A): values that base is added to, or NULL. base may be
-// NULL where neither needs it. scratch (D).
+// made absolute with base (7 an arm), their rotation vectors each nearest to the row before, the first to
+// base. plus_state (A): values that base is added to, or NULL. base may be NULL where neither needs it.
+// scratch (D).
 void actions_from_prediction(const Normalizer *n, const float *y, int rows, const double *base,
                              int arms, const bool *plus_state, double *scratch, double *out);
+// Writes each rotation vector of an action (A) as the one nearest to that of `before`.
+void actions_continue(double *action, const double *before, int arms);
 // The last look at actions (count values in all) before they leave: an observation or a chunk may be
 // finite and their sum, composition or mean not.
 tact_status actions_check(const double *actions, size_t count, Error *err);

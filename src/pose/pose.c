@@ -75,6 +75,18 @@ void pose_to_vector(const Pose *p, double v[6]) {
     for (int i = 0; i < 3; i++) v[3 + i] = scale * q[1 + i];
 }
 
+void pose_vector_near(double v[3], const double before[3]) {
+    const double turn = 6.283185307179586;
+    double angle = sqrt(dot3(v, v)), other[3], here = 0, there = 0;
+    if (angle == 0) return; // the other one has no axis
+    for (int i = 0; i < 3; i++) {
+        other[i] = v[i] * (1 - turn / angle);
+        here += (v[i] - before[i]) * (v[i] - before[i]);
+        there += (other[i] - before[i]) * (other[i] - before[i]);
+    }
+    if (there < here) memcpy(v, other, sizeof other);
+}
+
 Pose pose_relative(const Pose *base, const Pose *p) {
     Pose out;
     double d[3];

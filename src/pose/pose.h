@@ -21,6 +21,12 @@ Pose pose_from_vector(const double v[6]);
 // Rotation vector with angle in [0, pi]. At pi the axis' sign is free; it is chosen so that its
 // first non-zero component is positive.
 void pose_to_vector(const Pose *p, double v[6]);
+// Of the two rotation vectors of at most 2 pi that are the same rotation as v, which has at most pi, writes the
+// one nearer to `before` into v: near an angle of pi the shorter one turns round, and a program that goes
+// from the last to this number by number would make a whole turn. Both of equal distance: v stays.
+void pose_vector_near(double v[3], const double before[3]);
+// The longest rotation vector that is taken for one; longer are degrees or something else.
+#define POSE_LONGEST_VECTOR 6.2831853072 // 2 pi
 // inv(base) * p
 Pose pose_relative(const Pose *base, const Pose *p);
 // base * p

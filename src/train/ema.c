@@ -29,14 +29,14 @@ double ema_decay(const EmaConfig *c, int64_t n) {
     return fmax(c->min_decay, fmin(c->max_decay, decay));
 }
 
-void ema_update(Ema *e) {
+void ema_update(Ema *e, Tensor halt) {
     if (!e->params) return;
     Device *d = e->params->device;
     double decay = ema_decay(e->config, ++e->updates);
     if (decay == 0)
         d->copy(d, e->average, e->params->values);
     else
-        d->lerp(d, e->average, e->params->values, (float)(1 - decay));
+        d->lerp(d, e->average, e->params->values, halt, (float)(1 - decay));
 }
 
 void ema_swap_in(Ema *e, Act *act) {

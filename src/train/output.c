@@ -74,20 +74,21 @@ bool run_open_output(Run *r, Error *err) {
 
 void run_close_output(Run *r) {
     metrics_close(&r->metrics);
-    if (r->output_lock > 0) close(r->output_lock);
+    if (r->output_lock >= 0) close(r->output_lock);
     r->output_lock = -1;
 }
 
 static TrainingState state_after(const Run *r, int64_t step) {
     const TrainConfig *c = r->config;
     int64_t first = r->first_step - 1; // steps that were taken before this process
+    int64_t untaken = r->step.started - (step - first); // begun, and halted by what was not finite
     return (TrainingState){.step = step,
                            .next_batch = r->resumed.next_batch + step - first,
                            .batch_size = c->batch_size,
                            .frames = r->n_train,
                            .seed = c->seed,
                            .threads = r->device->threads,
-                           .ema_updates = r->ema.params ? r->ema.updates : -1,
+                           .ema_updates = r->ema.params ? r->ema.updates - untaken : -1,
                            .eval_due = r->eval_due,
                            .sums = r->metrics.sums};
 }

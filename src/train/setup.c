@@ -15,6 +15,7 @@ static bool resolve_poses(PolicyConfig *p, const Dataset *ds, Error *err) {
     bool refused = p->pose_repr && strcmp(p->pose_repr, "none") == 0;
     p->arms = 0;
     if (!refused && !window_detect_arms(ds, wanted, &p->arms, err)) return false;
+    if (p->arms && !window_check_poses(ds, p->arms, err)) return false;
     p->pose_repr = p->arms > 0 ? "relative" : "none";
     return true;
 }

@@ -66,7 +66,7 @@ CHECKED static bool train_step(Run *r, int64_t step, bool wait, Error *err) {
     r->optimizer.lr = r->config->policy.optimizer_lr * run_lr_factor(r, step);
     r->optimizer.lr_backbone = r->config->policy.optimizer_lr_backbone * run_lr_factor(r, step);
     step_start(&r->step, &in, (uint64_t)r->config->seed);
-    ema_update(&r->ema);
+    ema_update(&r->ema, r->optimizer.halt);
     int64_t left = wait || !r->device->backend->asynchronous ? 0 : 1;
     while (r->step.started - r->step.finished > left)
         if (!finish_step(r, err)) return false;

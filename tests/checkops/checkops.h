@@ -39,8 +39,10 @@ typedef struct Case {
     RngStream random;
     DType activations;   // the candidate's narrowest: both sides start from numbers it can hold
     Precision precision; // of the candidate
+    const char *candidate; // its backend's name
     int index;  // cases below an op's number of real sizes use those
     bool bench; // time the op on real sizes; nothing is compared
+    bool edges; // outputs may be NaN or infinite, where the reference's are the same
     Buffer buffers[MAX_BUFFERS];
     int count;
     char shape[160];      // for messages
@@ -62,7 +64,8 @@ typedef struct OpCheck {
     const char *name;
     void (*run)(Case *c);
 } OpCheck;
-extern const OpCheck plain_checks[], image_checks[], dense_checks[]; // each ends with a NULL name
+// Each ends with a NULL name.
+extern const OpCheck plain_checks[], image_checks[], dense_checks[], edge_checks[];
 
 // ---- shapes and choices -----------------------------------------------------------------------
 // Fills size[0..n) from row `index` of the real sizes (rows of n), or, when those are used up, at

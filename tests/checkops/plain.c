@@ -195,7 +195,10 @@ static void check_lerp(Case *c) {
     Tensor y = case_tensor(c, "y", ROLE_ACCUMULATE, 4, 1, s);
     Tensor x = case_tensor(c, "x", ROLE_INPUT, 0, 1, s);
     float weight = case_chance(c, 4) ? (float)case_below(c, 2) : case_chance(c, 2) ? 1e-4f : 0.6f;
-    CALL(c, c->device->lerp(c->device, y, x, weight));
+    float stop = (float)case_below(c, 2);
+    Tensor halt = {0};
+    if (case_chance(c, 2)) halt = case_given(c, "halt", DTYPE_F32, &stop, 1, SHAPE(1));
+    CALL(c, c->device->lerp(c->device, y, x, halt, weight));
 }
 
 const OpCheck plain_checks[] = {

@@ -189,6 +189,44 @@ static void asked_for_poses_need_seven_values(void **state) {
     assert_int_equal(arms, 1);
 }
 
+// Two episodes of three frames; one rotation vector is `odd`, at episode 7, frame 2.
+static bool poses_pass(const char *const *names, const float odd[3], Error *err) {
+    enum { ROWS = 6 };
+    float data[ROWS][POSE_ROW];
+    int64_t episode_of[ROWS] = {0, 0, 0, 1, 1, 1};
+    Episode episodes[] = {{.index = 5, .length = 3}, {.index = 7, .first_row = 3, .length = 3}};
+    Feature s = {.name = "observation.state", .size = POSE_ROW, .names = (const char **)(uintptr_t)names,
+                 .n_names = POSE_ROW}, a = s;
+    a.name = "action";
+    for (int i = 0; i < ROWS; i++)
+        for (int k = 0; k < POSE_ROW; k++) data[i][k] = k < 6 ? 0.5f * (float)(k - 3) : 90;
+    float good[ROWS][POSE_ROW];
+    memcpy(good, data, sizeof data);
+    memcpy(&data[5][3], odd, 3 * sizeof *odd);
+    const Dataset ds = {.root = "set", .state = &s, .action = &a, .rows = ROWS, .episodes = episodes,
+                        .n_episodes = 2, .episode_of = episode_of, .state_data = good[0],
+                        .action_data = data[0]};
+    return window_check_poses(&ds, 1, err);
+}
+
+static void angles_that_are_no_rotation_vectors_are_refused(void **state) {
+    (void)state;
+    static const char *const names[] = {"x", "y", "z", "rx", "ry", "rz", "gripper"};
+    static const char *const euler[] = {"x", "y", "z", "roll", "pitch", "yaw", "gripper"};
+    static const char *const degrees[] = {"x", "y", "z", "rx.deg", "ry.deg", "rz.deg", "gripper"};
+    static const float unwrapped[] = {0, -6.28f, 0}, in_degrees[] = {0, 12.5f, -90}, fine[] = {0, 0, 3.2f};
+    Error err;
+    OK(poses_pass(names, unwrapped, &err));
+    OK(poses_pass(names, fine, &err));
+    assert_false(poses_pass(names, in_degrees, &err));
+    assert_says(&err, "set: episode 7, frame 2: values 3 to 5 of action are [0, 12.5, -90]", "as_rotvec");
+    assert_says(&err, "2 pi", "--policy.pose_repr=none");
+    assert_false(poses_pass(euler, fine, &err));
+    assert_says(&err, "value 3 of observation.state is named roll", "as_rotvec");
+    assert_false(poses_pass(degrees, fine, &err));
+    assert_int_equal(detected(degrees, 7, true), 0);
+}
+
 // ---- statistics -------------------------------------------------------------------------------
 
 static void assert_stats(const Stats *s, int i, double min, double max, double mean, double std) {
@@ -261,6 +299,7 @@ int main(void) {
         cmocka_unit_test(poses_are_relative_to_the_newest_observation),
         cmocka_unit_test(poses_are_known_by_their_names),
         cmocka_unit_test(asked_for_poses_need_seven_values),
+        cmocka_unit_test(angles_that_are_no_rotation_vectors_are_refused),
         cmocka_unit_test(statistics_are_those_of_the_windows),
         cmocka_unit_test(samples_are_drawn_without_replacement),
         cmocka_unit_test(rotations_keep_their_scale),

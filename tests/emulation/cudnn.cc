@@ -540,7 +540,7 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(
             size_t at = ys.at(row / ys.h, ch, row % ys.h, v);
             float value = a1 * out[i] + load(bias, ch * bs.sc, bs.bf16());
             if (a2 != 0) value += a2 * load(z, at, ys.bf16());
-            out[i] = relu && value < 0 ? 0 : value;
+            out[i] = relu && !(value > 0) ? 0 : value; // of NaN 0, as the real one's
         }
         write(ys, y, out, 1, 0);
         check_canaries("cudnnConvolutionBiasActivationForward");

@@ -488,13 +488,13 @@ static void test_lerp(void **state) {
     Check k = check_new();
     float y[] = {1, -2, 1e38f}, x[] = {3, 0, -1e38f};
     Tensor ty = tensor_view(y, DTYPE_F32, 1, SHAPE(3)), tx = tensor_view(x, DTYPE_F32, 1, SHAPE(3));
-    k.d->lerp(k.d, ty, tx, 0.25f);
+    k.d->lerp(k.d, ty, tx, (Tensor){0}, 0.25f);
     assert_float_equal(y[0], 1.5, 0);
     assert_float_equal(y[1], -1.5, 0);
     assert_float_equal(y[2] / 1e38f, 0.5, 1e-6);
-    k.d->lerp(k.d, ty, tx, 0);
+    k.d->lerp(k.d, ty, tx, (Tensor){0}, 0);
     assert_float_equal(y[0], 1.5, 0);
-    k.d->lerp(k.d, ty, tx, 1);
+    k.d->lerp(k.d, ty, tx, (Tensor){0}, 1);
     assert_float_equal(y[1], 0, 0);
     check_free(&k);
 }

@@ -106,11 +106,118 @@ static void limits_go_just_as_far_as_they_may(void **state) {
     assert_true(l.outside == 2 && l.far == 1 && l.turned == 1);
 }
 
+// ---- vectors near pi
+// ------------------------------------------------------------------------------
+
+// A chunk that turns on and on from 2.9 rad about z.
+static void a_chunk_turns_through_pi(void **state) {
+    (void)state;
+    enum { ROWS = 12 };
+    const double from[ACTION] = {0.1, 0.2, 0.3, 0, 0, 2.9, 0};
+    double scratch[POSE_POLICY_ROW], got[ROWS][ACTION];
+    float y[ROWS][POSE_POLICY_ROW] = {{0}};
+    const Normalizer n = {.mode = NORM_IDENTITY,
+                          .dim = POSE_POLICY_ROW,
+                          .inverse_scale = (double[]){1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+                          .inverse_offset = (double[POSE_POLICY_ROW]){0}};
+    for (int i = 0; i < ROWS; i++) { // rows 0 and 1 of the rotation by 0.1 i about z
+        y[i][3] = y[i][7] = cosf(0.1f * (float)i);
+        y[i][4] = -sinf(0.1f * (float)i);
+        y[i][6] = sinf(0.1f * (float)i);
+    }
+    actions_from_prediction(&n, y[0], ROWS, from, 1, scratch, got[0]);
+    for (int i = 0; i < ROWS; i++) {
+        assert_within(got[i][3], 0, 1e-6);
+        assert_within(got[i][4], 0, 1e-6);
+        assert_within(got[i][5], 2.9 + 0.1 * i, 1e-6);
+    }
+}
+
+static double vector_gap(const double *a, const double *b) {
+    return sqrt((a[3] - b[3]) * (a[3] - b[3]) + (a[4] - b[4]) * (a[4] - b[4]) +
+                (a[5] - b[5]) * (a[5] - b[5]));
+}
+
+// The other vector of at most 2 pi of the same rotation is not nearer to the action before.
+static void assert_nearest(const double *action, const double *before) {
+    double other[ACTION], turn = 2 * acos(-1);
+    double angle = sqrt(action[3] * action[3] + action[4] * action[4] + action[5] * action[5]);
+    for (int i = 3; i < 6; i++) other[i] = action[i] * (1 - turn / angle);
+    assert_true(angle <= turn * (1 + 1e-9));
+    assert_true(vector_gap(action, before) <= vector_gap(other, before) + 1e-9);
+}
+
+// Where the robot has to stand for the policy's first action to be a turn by `angle` about z.
+static void stand_before(Scene *s, const double *relative, double angle) {
+    const double turn[6] = {0, 0, 0, 0, 0, angle};
+    Pose want = pose_from_vector(turn), step = pose_from_vector(relative),
+         none = {.rotation = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
+    Pose back = pose_relative(&step, &none), from = pose_compose(&want, &back);
+    double v[6];
+    pose_to_vector(&from, v);
+    memcpy(s->state + 3, v + 3, 3 * sizeof *v);
+}
+
+// Actions turn back and forth through pi: some of what comes out is longer than pi.
+static void actions_near_pi_follow_each_other(void **state) {
+    Scene *s = *state;
+    enum { QUEUE, ENSEMBLE, LIMITS, CHUNKS, WAYS };
+    int64_t longer[WAYS] = {0};
+    double relative[ACTION];
+    tact_policy *probe = open_policy(s, NULL);
+    look(s, 0);
+    memset(s->state + 3, 0, 3 * sizeof *s->state);
+    WORKS(probe, tact_step(probe, &s->seen, relative));
+    tact_close(&probe);
+    for (int way = 0; way < WAYS; way++) {
+        tact_options o = options();
+        if (way != ENSEMBLE) o.n_action_steps = 1;
+        if (way == ENSEMBLE) o.temporal_ensemble_coeff = 0.01;
+        if (way == LIMITS) o.max_rotation = 0.45;
+        tact_policy *p = open_policy(s, &o);
+        double before[ACTION], actions[CHUNK][ACTION];
+        for (int row = 0; row < 12; row++) {
+            look(s, row);
+            stand_before(s, relative, row % 2 ? 2.9 : 3.4);
+            if (row == 0 || way == CHUNKS) memcpy(before, s->state, sizeof before);
+            WORKS(p, tact_observe(p, &s->seen));
+            if (way == CHUNKS)
+                WORKS(p, tact_predict_chunk(p, actions[0]));
+            else
+                WORKS(p, tact_act(p, actions[0]));
+            for (int i = 0; i < (way == CHUNKS ? CHUNK : 1); i++) {
+                assert_nearest(actions[i], before);
+                memcpy(before, actions[i], sizeof before);
+                longer[way] += vector_gap(actions[i], (double[ACTION]){0}) > 3.2;
+            }
+        }
+        tact_close(&p);
+    }
+    assert_true(longer[QUEUE] > 0 && longer[ENSEMBLE] > 0 && longer[LIMITS] > 0);
+}
+
+// Degrees are no observation either.
+static void a_state_in_degrees_is_refused(void **state) {
+    Scene *s = *state;
+    tact_policy *p = open_policy(s, NULL);
+    double action[ACTION];
+    look(s, 0);
+    s->state[3] = 0, s->state[4] = 90, s->state[5] = 0;
+    assert_int_equal(tact_step(p, &s->seen, action), TACT_ERROR_OBSERVATION);
+    assert_non_null(strstr(tact_message(p), "values 3 to 5 of observation.state are [0, 90, 0]"));
+    s->state[4] = 6.28; // may be: a turn but for a little
+    WORKS(p, tact_step(p, &s->seen, action));
+    tact_close(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(perfect_predictions_become_the_poses),
         cmocka_unit_test(limits_hold_and_count),
         cmocka_unit_test(limits_go_just_as_far_as_they_may),
+        cmocka_unit_test(a_chunk_turns_through_pi),
+        cmocka_unit_test(actions_near_pi_follow_each_other),
+        cmocka_unit_test(a_state_in_degrees_is_refused),
     };
     return cmocka_run_group_tests(tests, scene_new, scene_free);
 }

@@ -111,6 +111,50 @@ static void the_nearest_rotation_is_always_proper(void **state) {
     }
 }
 
+static double apart(const double *a, const double *b) {
+    double sum = 0;
+    for (int i = 0; i < 3; i++) sum += (a[i] - b[i]) * (a[i] - b[i]);
+    return sqrt(sum);
+}
+
+// A turn about a fixed axis through pi and on: number by number no step is longer than the turn itself.
+static void vectors_go_on_through_pi(void **state) {
+    (void)state;
+    const double axis[3] = {0.6, 0, -0.8}, step = 0.05, first = 2.6;
+    double before[3] = {first * axis[0], 0, first * axis[2]};
+    for (int n = 1; first + n * step < 6.2; n++) {
+        double angle = first + n * step, v[6] = {0}, want[3];
+        for (int i = 0; i < 3; i++) v[3 + i] = want[i] = angle * axis[i];
+        Pose p = pose_from_vector(v);
+        pose_to_vector(&p, v);
+        if (angle > 3.15) assert_true(apart(v + 3, before) > 6); // the shorter one has turned round
+        pose_vector_near(v + 3, before);
+        assert_true(apart(v + 3, want) <= 1e-9);
+        assert_true(fabs(apart(v + 3, before) - step) <= 1e-9);
+        memcpy(before, v + 3, sizeof before);
+    }
+}
+
+static void the_nearer_vector_is_the_same_rotation(void **state) {
+    (void)state;
+    static const double befores[][3] = {{0, 0, 0}, {3, 0, 0}, {-2, -2, 1}, {0, 0, 6.2}};
+    static const double vectors[][3] = {{0, 0, 0}, {0, 0, -0.2}, {-3.1, 0.1, 0}, {1.5, 1.5, -1}, {0, 3.14, 0}};
+    for (int b = 0; b < 4; b++)
+        for (int n = 0; n < 5; n++) {
+            double v[6] = {0}, was[6] = {0};
+            memcpy(was + 3, vectors[n], sizeof vectors[n]);
+            memcpy(v, was, sizeof v);
+            pose_vector_near(v + 3, befores[b]);
+            Pose p = pose_from_vector(v), q = pose_from_vector(was);
+            for (int i = 0; i < 9; i++) assert_true(fabs((&p.rotation[0][0])[i] - (&q.rotation[0][0])[i]) <= 1e-12);
+            assert_true(apart(v + 3, befores[b]) <= apart(was + 3, befores[b]));
+            assert_true(apart(v + 3, (double[3]){0}) <= POSE_LONGEST_VECTOR);
+        }
+    double far[3] = {0, 0, -0.2};
+    pose_vector_near(far, befores[3]);
+    assert_true(fabs(far[2] - (2 * acos(-1) - 0.2)) <= 1e-12); // 6.083 rather than -0.2, seen from 6.2
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_rows_give_a_rotation),
@@ -118,6 +162,8 @@ int main(void) {
         cmocka_unit_test(compose_undoes_relative),
         cmocka_unit_test(the_nearest_rotation_is_the_mean),
         cmocka_unit_test(the_nearest_rotation_is_always_proper),
+        cmocka_unit_test(vectors_go_on_through_pi),
+        cmocka_unit_test(the_nearer_vector_is_the_same_rotation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // checkops: compares every op of a device with the reference device, or times it.
 #include "../checkops/checkops.h"
+#include "ops/cpu/cpu.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,10 +16,11 @@ typedef struct Options {
 } Options;
 
 static const char usage[] =
-    "usage: checkops [--device cpu|cuda|ref] [--dtype float32|tf32|bfloat16] [--op NAME] [--seed N]\n"
-    "                [--first N] [--cases N] [--threads N] [--bench | --self-test]\n"
+    "usage: checkops [--device cpu|cuda|ref] [--dtype float32|tf32|bfloat16|bfloat16-images] [--op NAME]\n"
+    "                [--seed N] [--first N] [--cases N] [--threads N] [--bench | --self-test]\n"
     "Compares each op of the device with the reference on random and real shapes; --op takes all\n"
     "ops whose name contains NAME. --bench times them on the model's shapes at batch 8 instead.\n"
+    "bfloat16-images: the cpu device's own ops on bfloat16 images, which are plain C, on any processor.\n"
     "Cases below an op's number of real shapes are those; --first N starts behind the first N.\n"
     "--self-test spoils the results and counts a case as passed when that was noticed.\n";
 
@@ -56,7 +58,7 @@ static bool parse_options(Options *o, int argc, char **argv) {
 static Case case_new(Device *device, const Device *candidate, const Options *o, const OpCheck *op,
                      int index) {
     Case c = {.device = device, .activations = candidate->images,
-              .precision = candidate->precision, .index = index, .bench = o->bench};
+              .precision = candidate->precision, .candidate = candidate->backend->name, .index = index, .bench = o->bench};
     uint32_t site = 2166136261u;
     for (const char *s = op->name; *s; s++) site = (site ^ (uint8_t)*s) * 16777619u;
     c.random.key = (RngKey){.seed = o->seed + site, .step = (uint32_t)index, .site = 1};
@@ -126,6 +128,21 @@ static bool bench_op(Device *device, const Options *o, const OpCheck *op) {
     }
 }
 
+// The cpu device's bfloat16 needs a processor that has it for the sake of oneDNN's products. The ops on images
+// beside them do not.
+static void make_images_halves(Device *d) {
+    d->precision = PRECISION_BFLOAT16;
+    d->images = DTYPE_BF16;
+    cpu_bf16_image_ops(d);
+}
+
+static bool is_image_op(const char *name) {
+    static const char *const words[] = {"image", "pool", "relu_backward"};
+    for (int i = 0; i < COUNT(words); i++)
+        if (strstr(name, words[i])) return true;
+    return false;
+}
+
 int main(int argc, char **argv) {
     Options o = {.device = "cpu", .op = "", .seed = 1, .cases = 24};
     if (!parse_options(&o, argc, argv)) {
@@ -135,20 +152,26 @@ int main(int argc, char **argv) {
     Device *ref = NULL, *device = NULL;
     Error err;
     Precision precision;
-    if (!precision_named(o.dtype ? o.dtype : "float32", o.device, &precision, &err) ||
+    const bool images = o.dtype && strcmp(o.dtype, "bfloat16-images") == 0;
+    if (images && strcmp(o.device, "cpu") != 0) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    if (!precision_named(o.dtype && !images ? o.dtype : "float32", o.device, &precision, &err) ||
         !device_open("ref", PRECISION_FLOAT32, 1, &ref, &err) ||
         !device_open(o.device, precision, o.threads, &device, &err)) {
         fprintf(stderr, "checkops: %s\n", err.text);
         device_close(ref);
         return 2;
     }
+    if (images) make_images_halves(device);
     printf("device %s, %s, seed %llu\n", o.device, o.dtype ? o.dtype : "float32",
            (unsigned long long)o.seed);
-    const OpCheck *families[] = {plain_checks, image_checks, dense_checks};
+    const OpCheck *families[] = {plain_checks, image_checks, dense_checks, edge_checks};
     int passed = 0, failed = 0;
     for (int f = 0; f < COUNT(families); f++)
         for (const OpCheck *op = families[f]; op->name; op++) {
-            if (!strstr(op->name, o.op)) continue;
+            if (!strstr(op->name, o.op) || (images && !is_image_op(op->name))) continue;
             bool good = o.bench ? bench_op(device, &o, op) : check_op(ref, device, &o, op);
             good ? passed++ : failed++;
         }

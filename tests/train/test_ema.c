@@ -4,6 +4,7 @@
 #include "train/ema.h"
 
 enum { BATCH = 2 };
+static const Tensor running = {0}; // no optimiser that could halt
 
 static float *copy_of(Saved *f, Tensor t) {
     size_t bytes = (size_t)f->params.trainable * sizeof(float);
@@ -20,15 +21,33 @@ static void it_follows_the_weights(void **state) {
     fill_flat(f, f->params.values, 1);
     OK(ema_init(&ema, &c, &f->params, &err));
     fill_flat(f, f->params.values, 8);
-    ema_update(&ema); // the first is a copy
+    ema_update(&ema, running); // the first is a copy
     assert_true(f32(ema.average)[10] == 8 * 11);
     fill_flat(f, f->params.values, 4);
-    ema_update(&ema);
+    ema_update(&ema, running);
     assert_true(f32(ema.average)[10] == 7 * 11);
-    ema_update(&ema);
+    ema_update(&ema, running);
     assert_true(f32(ema.average)[10] == 6.25 * 11 && ema.updates == 3);
     ema_free(&ema);
-    ema_update(&ema); // a run without one
+    ema_update(&ema, running); // a run without one
+}
+
+// A step whose loss or gradient was not finite changes no weights, and the average not either.
+static void a_step_not_taken_does_not_count(void **state) {
+    Saved *f = *state;
+    Error err;
+    Ema ema;
+    EmaConfig c = {.enable = true, .decay = 0.75};
+    float one = 1;
+    fill_flat(f, f->params.values, 1);
+    OK(ema_init(&ema, &c, &f->params, &err));
+    fill_flat(f, f->params.values, 8);
+    ema_update(&ema, f->optimizer.halt);
+    assert_true(f32(ema.average)[10] == 2.75 * 11);
+    f->device->upload(f->device, f->optimizer.halt.data, &one, sizeof one);
+    ema_update(&ema, f->optimizer.halt);
+    assert_true(f32(ema.average)[10] == 2.75 * 11);
+    ema_free(&ema);
 }
 
 // Actions that the policy chooses on a fixed input.
@@ -74,6 +93,7 @@ static void an_evaluation_gives_the_weights_back(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_follows_the_weights, saved_new, saved_free),
+        cmocka_unit_test_setup_teardown(a_step_not_taken_does_not_count, saved_new, saved_free),
         cmocka_unit_test_setup_teardown(an_evaluation_gives_the_weights_back, saved_new,
                                         saved_free),
     };

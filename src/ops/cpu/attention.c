@@ -44,7 +44,7 @@ static void scores(Device *d, const Head *a, int64_t first, int64_t n, float *s)
             if (a->pad[j]) s[i * a->Lk + j] = -INFINITY;
 }
 
-// Row to probabilities in place; returns log-sum-exp.
+// Row to probabilities in place; returns log-sum-exp. Where every key is padded all are 0, and it is -inf.
 static float softmax_row(float *s, int64_t n) {
     float top = -INFINITY, sum = 0;
 #pragma omp simd reduction(max : top)
@@ -55,7 +55,7 @@ static float softmax_row(float *s, int64_t n) {
         s[j] = e;
         sum += e;
     }
-    float inverse = 1.0f / sum;
+    float inverse = sum == 0 ? 0 : 1.0f / sum;
 #pragma omp simd
     for (int64_t j = 0; j < n; j++) s[j] *= inverse;
     return top + logf(sum);

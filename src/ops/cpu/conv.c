@@ -142,6 +142,12 @@ static bool wants_winograd(Device *d, const ConvSpec *s) {
 
 // ---- the three primitives ---------------------------------------------------------------------
 
+// oneDNN's relu makes 0 of NaN, so that a channel gone wrong would look like one that is off. In training the
+// relu is a pass of our own.
+static bool fuses_relu(const ConvSpec *s) {
+    return s->relu && !s->train;
+}
+
 // Forward with fused residual and relu. The residual is a binary post-op where a fast kernel takes
 // it, else it is copied into y first and summed (a slow generic kernel would cost far more).
 static dnnl_primitive_desc_t forward_desc(Device *d, const ConvSpec *s, const Descs *m, bool sum,
@@ -157,7 +163,7 @@ static dnnl_primitive_desc_t forward_desc(Device *d, const ConvSpec *s, const De
     dnnl_post_ops_create(&ops);
     if (s->residual && sum) dnnl_post_ops_append_sum(ops, 1.0f);
     if (s->residual && !sum) dnnl_post_ops_append_binary(ops, dnnl_binary_add, &m->y);
-    if (s->relu) dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0, 0);
+    if (fuses_relu(s)) dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0, 0);
     dnnl_primitive_attr_set_post_ops(attr, ops);
     dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
     dnnl_primitive_desc_create(&pd, &cd, attr, cpu_of(d)->engine, NULL);
@@ -324,6 +330,7 @@ static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual
     if (c->residual_as_sum) memcpy(y.data, residual.data, c->output_bytes);
     void *data[] = {x.data, c->packed, c->shift.data, y.data, residual.data};
     plan_run(d, "convolution", &c->forward, c->spec.residual && !c->residual_as_sum ? 5 : 4, data);
+    if (c->spec.relu && !fuses_relu(&c->spec)) cpu_relu_image(d, y.data, c->output_bytes);
 }
 
 static void backward_weights(Device *d, Conv *c, Tensor dw, Tensor dz, Tensor x) {

@@ -75,6 +75,11 @@ struct Pool {
     uint8_t *from; // which of the nine positions gave the maximum; NULL when not training
 };
 
+// The first of a window's nine positions that lies in the image: what wins where all are -inf.
+static inline uint8_t pool_first(int64_t oy, int64_t ox) {
+    return (uint8_t)((oy == 0) * 3 + (ox == 0));
+}
+
 // conv_product.c: dw of conv_backward; float32 only.
 void cpu_conv_dweights(Device *d, const ConvSpec *s, Tensor dw, Tensor scale, Tensor dz, Tensor x);
 
@@ -85,6 +90,9 @@ void cpu_linear_ops(Device *d);
 // image_bf16.c: over the others, at bfloat16; and Device.add of images.
 void cpu_bf16_image_ops(Device *d);
 void cpu_add_halves(Device *d, Tensor y, Tensor a, Tensor b);
+void cpu_relu_halves(Device *d, bf16 *image, int64_t n);
+// elementwise.c: the relu of an image in place, of either type; NaN stays NaN.
+void cpu_relu_image(Device *d, void *image, size_t bytes);
 void cpu_elementwise_ops(Device *d);
 void cpu_layernorm_ops(Device *d);
 void cpu_attention_ops(Device *d);

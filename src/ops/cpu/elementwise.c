@@ -48,8 +48,9 @@ static void add(Device *d, Tensor y, Tensor a, Tensor b) {
     for (int64_t i = 0; i < n; i++) out[i] = p[i] + q[i];
 }
 
-static void lerp(Device *d, Tensor y, Tensor x, float weight) {
+static void lerp(Device *d, Tensor y, Tensor x, Tensor halt, float weight) {
     int64_t n = tensor_count(y);
+    if (halt.data && f32(halt)[0] != 0) return;
     float *out = f32(y);
     const float *in = f32(x);
 #pragma omp parallel for simd num_threads(d->threads)
@@ -80,16 +81,18 @@ static void sum_rows(Device *d, Tensor drow, Tensor dy) {
     }
 }
 
+// v - v is 0, or NaN where an activation is not finite.
 static void relu_backward(Device *d, Tensor dz, Tensor dy, Tensor dskip, Tensor y) {
     int64_t n = tensor_count(y);
     float *out = f32(dz);
     const float *g = f32(dy), *skip = f32(dskip), *v = f32(y);
     if (skip) {
 #pragma omp parallel for simd num_threads(d->threads)
-        for (int64_t i = 0; i < n; i++) out[i] = v[i] > 0 ? g[i] + skip[i] : 0;
+        for (int64_t i = 0; i < n; i++)
+            out[i] = (v[i] > 0 ? g[i] + skip[i] : 0) + (v[i] - v[i]);
     } else {
 #pragma omp parallel for simd num_threads(d->threads)
-        for (int64_t i = 0; i < n; i++) out[i] = v[i] > 0 ? g[i] : 0;
+        for (int64_t i = 0; i < n; i++) out[i] = (v[i] > 0 ? g[i] : 0) + (v[i] - v[i]);
     }
 }
 
@@ -113,7 +116,12 @@ static inline int64_t chunk_scales(float *scale, Dropout drop, int64_t row, int6
 
 static void relu(Device *d, float *out, const float *in, int64_t n) {
 #pragma omp parallel for simd num_threads(d->threads)
-    for (int64_t i = 0; i < n; i++) out[i] = in[i] > 0 ? in[i] : 0;
+    for (int64_t i = 0; i < n; i++) out[i] = in[i] < 0 ? 0 : in[i]; // NaN stays NaN
+}
+
+void cpu_relu_image(Device *d, void *image, size_t bytes) {
+    if (cpu_bf16(d)) cpu_relu_halves(d, image, (int64_t)(bytes / sizeof(bf16)));
+    else relu(d, image, image, (int64_t)(bytes / sizeof(float)));
 }
 
 static void activation_forward(Device *d, Tensor y, Tensor x, Activation act, Dropout drop) {
@@ -132,7 +140,7 @@ static void activation_forward(Device *d, Tensor y, Tensor x, Activation act, Dr
                 for (int64_t i = 0; i < n; i++) out[at + i] = gelu(in[at + i]) * scale[i];
             else if (act == ACT_RELU)
                 for (int64_t i = 0; i < n; i++)
-                    out[at + i] = (in[at + i] > 0 ? in[at + i] : 0) * scale[i];
+                    out[at + i] = (in[at + i] < 0 ? 0 : in[at + i]) * scale[i];
             else
                 for (int64_t i = 0; i < n; i++) out[at + i] = in[at + i] * scale[i];
         }

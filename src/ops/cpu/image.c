@@ -97,15 +97,17 @@ enum { MAX_LANES = 16 };
 static void pool_pixel(const Pool *p, const float *in, int64_t oy, int64_t ox, float *out,
                        uint8_t *from) {
     float best[MAX_LANES];
-    uint8_t at[MAX_LANES] = {0};
+    uint8_t at[MAX_LANES];
+    memset(at, pool_first(oy, ox), sizeof at);
     for (int64_t l = 0; l < p->lanes; l++) best[l] = -INFINITY;
     for (int i = 0; i < 9; i++) {
         int64_t y = 2 * oy - 1 + i / 3, x = 2 * ox - 1 + i % 3;
         if (y < 0 || y >= p->h || x < 0 || x >= p->w) continue;
         const float *v = in + (y * p->w + x) * p->lanes;
         for (int64_t l = 0; l < p->lanes; l++) {
-            at[l] = v[l] > best[l] ? (uint8_t)i : at[l];
-            best[l] = v[l] > best[l] ? v[l] : best[l];
+            bool wins = v[l] > best[l] || v[l] != v[l]; // a NaN wins
+            at[l] = wins ? (uint8_t)i : at[l];
+            best[l] = wins ? v[l] : best[l];
         }
     }
     memcpy(out, best, (size_t)p->lanes * sizeof(float));

@@ -64,20 +64,33 @@ static void image_from_tokens(Device *d, Tensor dx, Tensor dy) {
 
 // ---- passes over images -------------------------------------------------------------------------
 
+static inline bool is_finite(bf16 x) {
+    return (x & 0x7f80) != 0x7f80;
+}
+
 static void relu_backward(Device *d, Tensor dz, Tensor dy, Tensor dskip, Tensor y) {
     int64_t n = tensor_count(y);
     bf16 *out = halves_of(dz);
-    const bf16 *g = halves_of(dy), *skip = halves_of(dskip), *v = halves_of(y);
+    const bf16 *g = halves_of(dy), *skip = halves_of(dskip), *v = halves_of(y), nan = 0x7fc0;
     if (skip) {
 #pragma omp parallel for simd num_threads(d->threads)
         for (int64_t i = 0; i < n; i++) {
             bf16 sum = bf16_of_float(float_of_bf16(g[i]) + float_of_bf16(skip[i]));
-            out[i] = float_of_bf16(v[i]) > 0 ? sum : 0;
+            bf16 slope = float_of_bf16(v[i]) > 0 ? sum : 0;
+            out[i] = is_finite(v[i]) ? slope : nan;
         }
     } else {
 #pragma omp parallel for simd num_threads(d->threads)
-        for (int64_t i = 0; i < n; i++) out[i] = float_of_bf16(v[i]) > 0 ? g[i] : 0;
+        for (int64_t i = 0; i < n; i++) {
+            bf16 slope = float_of_bf16(v[i]) > 0 ? g[i] : 0;
+            out[i] = is_finite(v[i]) ? slope : nan;
+        }
     }
+}
+
+void cpu_relu_halves(Device *d, bf16 *image, int64_t n) {
+#pragma omp parallel for simd num_threads(d->threads)
+    for (int64_t i = 0; i < n; i++) image[i] = float_of_bf16(image[i]) < 0 ? 0 : image[i];
 }
 
 void cpu_add_halves(Device *d, Tensor y, Tensor a, Tensor b) {
@@ -96,7 +109,8 @@ enum { LANES = 32 }; // channels at a time
 static void pool_pixel(const Pool *p, const bf16 *in, int64_t oy, int64_t ox, int64_t lanes, bf16 *out,
                        uint8_t *from) {
     float best[LANES];
-    uint8_t at[LANES] = {0};
+    uint8_t at[LANES];
+    memset(at, pool_first(oy, ox), sizeof at);
     for (int64_t l = 0; l < LANES; l++) best[l] = -INFINITY;
     for (int i = 0; i < 9; i++) {
         int64_t y = 2 * oy - 1 + i / 3, x = 2 * ox - 1 + i % 3;
@@ -104,8 +118,9 @@ static void pool_pixel(const Pool *p, const bf16 *in, int64_t oy, int64_t ox, in
         const bf16 *v = in + (y * p->w + x) * p->lanes;
         for (int64_t l = 0; l < lanes; l++) {
             float value = float_of_bf16(v[l]);
-            at[l] = value > best[l] ? (uint8_t)i : at[l];
-            best[l] = value > best[l] ? value : best[l];
+            bool wins = value > best[l] || value != value; // a NaN wins
+            at[l] = wins ? (uint8_t)i : at[l];
+            best[l] = wins ? value : best[l];
         }
     }
     for (int64_t l = 0; l < lanes; l++) out[l] = bf16_of_float(best[l]);

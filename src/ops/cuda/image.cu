@@ -119,7 +119,8 @@ template <typename T> struct ReluBackward {
             Quad s = load_quad(dskip + c, n, fast);
             for (int i = 0; i < 4; i++) g.v[i] += s.v[i];
         }
-        for (int i = 0; i < 4; i++) g.v[i] = v.v[i] > 0 ? g.v[i] : 0.0f;
+        // v - v is 0, or NaN where an activation is not finite.
+        for (int i = 0; i < 4; i++) g.v[i] = (v.v[i] > 0 ? g.v[i] : 0.0f) + (v.v[i] - v.v[i]);
         store_quad(dz + c, g, n, fast);
     }
 };

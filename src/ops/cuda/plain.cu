@@ -56,9 +56,11 @@ static void add(Device *d, Tensor y, Tensor a, Tensor b) {
 struct Lerp {
     float *y;
     const float *x;
+    const float *halt; // may be NULL
     float weight;
     bool fast;
     __device__ void operator()(uint32_t, uint32_t c, int n) const {
+        if (halt && *halt != 0) return;
         bool whole = fast && n == 4;
         Quad p = load_quad(y + c, n, whole), q = load_quad(x + c, n, whole);
         for (int i = 0; i < 4; i++) p.v[i] += weight * (q.v[i] - p.v[i]);
@@ -66,8 +68,8 @@ struct Lerp {
     }
 };
 
-static void lerp(Device *d, Tensor y, Tensor x, float weight) {
-    Lerp f = {f32(y), f32(x), weight, quad_aligned<float>(y.data) && quad_aligned<float>(x.data)};
+static void lerp(Device *d, Tensor y, Tensor x, Tensor halt, float weight) {
+    Lerp f = {f32(y), f32(x), f32(halt), weight, quad_aligned<float>(y.data) && quad_aligned<float>(x.data)};
     for_quads(d, "lerp", f, 1, tensor_count(y));
 }
 

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "ops/ref/ref.h"
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 struct Conv {
@@ -192,6 +193,6 @@ void ref_relu_backward(Device *d, Tensor dz, Tensor dy, Tensor dskip, Tensor y) 
     if (d->failed) return;
     for (int64_t i = 0; i < tensor_count(y); i++) {
         float sum = f32(dy)[i] + (dskip.data ? f32(dskip)[i] : 0);
-        f32(dz)[i] = f32(y)[i] > 0 ? sum : 0;
+        f32(dz)[i] = !isfinite(f32(y)[i]) ? NAN : f32(y)[i] > 0 ? sum : 0;
     }
 }

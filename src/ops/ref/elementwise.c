@@ -23,8 +23,8 @@ void ref_add(Device *d, Tensor y, Tensor a, Tensor b) {
     for (int64_t i = 0; i < tensor_count(y); i++) f32(y)[i] = f32(a)[i] + f32(b)[i];
 }
 
-void ref_lerp(Device *d, Tensor y, Tensor x, float weight) {
-    if (d->failed) return;
+void ref_lerp(Device *d, Tensor y, Tensor x, Tensor halt, float weight) {
+    if (d->failed || (halt.data && f32(halt)[0] != 0)) return;
     assert(tensor_count(y) == tensor_count(x));
     for (int64_t i = 0; i < tensor_count(y); i++)
         f32(y)[i] = (float)(f32(y)[i] + (double)weight * ((double)f32(x)[i] - f32(y)[i]));

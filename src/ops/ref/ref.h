@@ -75,7 +75,7 @@ void ref_weights_load(Device *d, Tensor flat, bool lasting);
 void ref_zero(Device *d, Tensor y);
 void ref_copy(Device *d, Tensor y, Tensor x);
 void ref_add(Device *d, Tensor y, Tensor a, Tensor b);
-void ref_lerp(Device *d, Tensor y, Tensor x, float weight);
+void ref_lerp(Device *d, Tensor y, Tensor x, Tensor halt, float weight);
 void ref_add_rows(Device *d, Tensor y, Tensor x, Tensor row);
 void ref_sum_rows(Device *d, Tensor drow, Tensor dy);
 

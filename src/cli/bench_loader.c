@@ -42,7 +42,8 @@ CHECKED static bool open_data(LoaderBench *b, Error *err) {
                                     .need_videos = true,
                                     .episodes = d->episodes.values,
                                     .n_episodes = d->episodes.count,
-                                    .rename = p->rename_map};
+                                    .rename = p->rename_map,
+                                    .tolerance_s = train_config_tolerance(c)};
     if (!dataset_open(&options, &b->dataset, err) || !policy_from_dataset(p, b->dataset, err))
         return false;
     for (int i = 0; i < p->n_cameras; i++)

@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 typedef struct Eval {
-    const char *policy, *env, *root, *repo_id, *revision, *episodes, *rename, *device, *dtype, *output;
+    const char *policy, *env, *root, *repo_id, *revision, *episodes, *rename, *tolerance;
+    const char *device, *dtype, *output;
     int64_t stride, threads, arm;
     int64_t n_episodes, max_videos, seed, n_action_steps; // of a simulation
     bool all, json;
@@ -87,6 +88,8 @@ CHECKED static bool settle(Eval *e, int argc, char **argv, const Option *options
             "simulated task with --env.type=TASK");
     if (e->episodes && !field_set(&e->config, field_find("dataset.episodes"), e->episodes, err))
         return false;
+    if (e->tolerance && !field_set(&e->config, field_find("tolerance_s"), e->tolerance, err))
+        return false;
     if (e->config.dataset.episodes.values && e->all)
         return fail(err, "--eval.all and --dataset.episodes: give one of them");
     e->camera.arm = (int)e->arm - 1;
@@ -136,6 +139,7 @@ CHECKED static bool run(Eval *e, ReportOptions *report, Error *err) {
                     .root = e->root,
                     .revision = e->revision,
                     .rename = e->rename,
+                    .tolerance_s = train_config_tolerance(&e->config),
                     .episodes = e->config.dataset.episodes.values,
                     .n_episodes = e->config.dataset.episodes.count},
         .all = e->all,
@@ -205,6 +209,8 @@ int cmd_eval(int argc, char **argv) {
         {"rename_map", OPTION_TEXT, &e.rename, 0, 0,
          "other names for what the dataset has, {\"OLD\": \"NEW\"}; else those of the training"},
         {"dataset.episodes", OPTION_TEXT, &e.episodes, 0, 0, "episodes to evaluate, as [4,5]"},
+        {"tolerance_s", OPTION_TEXT, &e.tolerance, 0, 0,
+         "most seconds between a row and its video frame; else a quarter of a frame"},
         {"eval.all", OPTION_BOOL, &e.all, 0, 0,
          "all episodes, also where the checkpoint says which were held out"},
         {"eval.stride", OPTION_INT, &e.stride, 0, 1000000,

@@ -4,6 +4,7 @@
 #include "dataset/dataset.h"
 #include "formats/hub_cache.h"
 #include "policy/policy.h"
+#include "train/train.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -88,10 +89,12 @@ static CHECKED bool info_dataset(TrainConfig *c, const Asked *asked, Error *err)
         .episodes = c->dataset.episodes.values,
         .n_episodes = c->dataset.episodes.count,
         .rename = c->policy.rename_map,
+        .tolerance_s = train_config_tolerance(c),
     };
     if (!dataset_open(&open, &ds, err)) {
         return false;
     }
+    policy_warn_unused(ds);
     bool ok = asked->stats               ? info_print_stats(ds, c, err)
               : asked->frame != NO_FRAME ? info_print_frame(ds, c, asked->frame, asked->images, err)
                                          : info_print_dataset(ds, asked->json, err);

@@ -141,7 +141,7 @@ typedef struct TrainConfig {
     int64_t save_freq;
     int64_t keep_last; // checkpoints to keep, 0: all (tact)
     int64_t eval_steps, max_eval_samples;
-    double tolerance_s;
+    double tolerance_s; // or CONFIG_NULL_NUMBER: tact's own (DatasetOptions.tolerance_s)
     int64_t num_stat_samples;
     bool use_policy_training_preset;
     double grad_clip_norm, adam_beta1, adam_beta2, adam_eps; // --optimizer.*
@@ -228,6 +228,8 @@ CHECKED bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *er
 // root). With one observation temporal_pos_embed becomes "none": there are no times to tell apart,
 // and the policy is plain ACT, parameter for parameter.
 void train_config_fill(TrainConfig *c, time_t now);
+// What DatasetOptions.tolerance_s takes: 0 where none was asked for.
+double train_config_tolerance(const TrainConfig *c);
 // Cross-field checks that need no data: batch_size > 0, n_action_steps <= chunk_size, dim_model
 // divisible by n_heads (and by 4: the 2-D sinusoid), temporal_ensemble_coeff only with
 // n_action_steps 1, n_obs_steps 1, push_to_hub false (with what to do instead), type act, device

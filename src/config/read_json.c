@@ -246,6 +246,12 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
     return true;
 }
 
+// LeRobot writes its default of tolerance_s into every file, and tact 0.1 did the same: nobody
+// asked for it, and videos joined from several break it.
+static bool is_no_wish(const Field *f, const json_t *value) {
+    return strcmp(f->flag, "tolerance_s") == 0 && json_number_value(value) == 1e-4;
+}
+
 bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *tact,
                             const char *path, Error *err) {
     const json_t *policy = json_object_get(root, "policy"), *ours = json_object_get(tact, "train");
@@ -260,6 +266,7 @@ bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *ta
                               : f->home == HOME_TACT_ENV ? member(ours, f->flag)
                                                          : NULL;
         if (!value) value = member(root, f->flag);
+        if (is_no_wish(f, value)) continue;
         if (!set_from(c, f, value, path, err)) return false;
     }
     // Its names in the newest LeRobot.

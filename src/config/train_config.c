@@ -15,6 +15,10 @@ void train_config_default(TrainConfig *c) {
     c->policy.pipeline.eps = c->policy.pipeline.inverse_eps = 1e-8; // LeRobot's
 }
 
+double train_config_tolerance(const TrainConfig *c) {
+    return c->tolerance_s == CONFIG_NULL_NUMBER ? 0 : c->tolerance_s;
+}
+
 void train_config_free(TrainConfig *c) {
     arena_free(&c->arena);
     *c = (TrainConfig){0};

@@ -128,11 +128,18 @@ typedef struct DatasetOptions {
 CHECKED bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err);
 void dataset_close(Dataset *ds); // NULL allowed
 
+// The file that stats comes from: "meta/stats.json", v2.1's "meta/episodes_stats.jsonl".
+const char *dataset_stats_name(const Dataset *ds);
+
 // Row of a global frame number, or -1.
 int64_t dataset_row_of(const Dataset *ds, int64_t index);
 
 // The data file that holds a row, and the row's place in it.
 const DataFile *dataset_file_of(const Dataset *ds, int64_t row, int64_t *at);
+
+// "[10,12]", as --dataset.episodes takes them, as many as fit into size bytes; *cut tells whether some
+// did not. "" without any.
+void dataset_episodes_text(const int64_t *episodes, int64_t n, char *out, size_t size, bool *cut);
 
 // Marks a dataset's held-out part: the last ceil(n * split) episodes of every (first) task, as
 // LeRobot's eval_split does, but never all of a task: one that has a single episode keeps it.

@@ -33,8 +33,8 @@ static int64_t row_width(const ParquetColumn *c, int64_t r) {
 }
 
 // A column must give `width` numbers a row, flat (width 1) or as lists.
-static bool check_width(const FileReader *d, const char *name, const ParquetColumn *c, int64_t width,
-                        Error *err) {
+static bool check_width(const FileReader *d, const char *name, const ParquetColumn *c,
+                        int64_t width, Error *err) {
     if (c->kind != PARQUET_NUMBERS || c->rows != d->rows || (!c->offsets && c->count != c->rows))
         return fail(err, "%s: column '%s' does not hold numbers; the file is damaged", d->path,
                     name);
@@ -188,12 +188,12 @@ static bool check_images(const FileReader *d, Error *err) {
 
 static bool load_file(FileReader *d, Error *err) {
     Dataset *ds = d->ds;
-    // In v2.1 `index` counts for nothing: recorders have begun it anew, or twice at the same number.
+    // In v2.1 `index` counts for nothing: recorders have begun it anew, or twice at the same
+    // number.
     bool ok = open_file(d, err) && check_images(d, err) &&
               (!d->source->v30 || check_counter(d, COUNT_INDEX, err)) &&
               check_counter(d, COUNT_EPISODE, err) && check_counter(d, COUNT_FRAME, err) &&
-              read_timestamps(d, err) &&
-              read_vectors(d, ds->state, ds->state_data, err) &&
+              read_timestamps(d, err) && read_vectors(d, ds->state, ds->state_data, err) &&
               read_vectors(d, ds->env, ds->env_data, err) &&
               read_vectors(d, ds->action, ds->action_data, err);
     parquet_close(d->file);
@@ -274,8 +274,11 @@ bool columns_load(Source *s, Error *err) {
     bool ok = true;
     for (int64_t i = 0, n; ok && i < n_pieces; i += n) {
         for (n = 1; i + n < n_pieces && pieces[i + n].file == pieces[i].file;) n++;
-        FileReader d = {.ds = ds, .source = s, .path = ds->data_files[pieces[i].file].path,
-                        .pieces = pieces + i, .n = n};
+        FileReader d = {.ds = ds,
+                        .source = s,
+                        .path = ds->data_files[pieces[i].file].path,
+                        .pieces = pieces + i,
+                        .n = n};
         ok = load_file(&d, err);
         parquet_close(d.file);
     }

@@ -85,15 +85,14 @@ typedef struct PathValue {
 CHECKED bool path_expand(const char *info, const char *pattern, const PathValue *values,
                          int n_values, Arena *arena, const char **out, Error *err);
 // Path of the data file that the table of episodes names for one of them.
-CHECKED bool source_data_path(Source *s, const Listed *e, Arena *arena, const char **out, Error *err);
+CHECKED bool source_data_path(Source *s, const Listed *e, Arena *arena, const char **out,
+                              Error *err);
 // Checks that the video files of the selection exist.
 CHECKED bool paths_check_videos(Source *s, Error *err);
 // Fills ds->episodes from s->selected and s->places: first rows, places, video times.
 CHECKED bool paths_fill(Source *s, Error *err);
 // What to do where files lack: the episodes that are here, as --dataset.episodes takes them.
 void source_advise(Source *s, bool copy, char *out, size_t size);
-// "[10,12]", as many as fit; *cut tells whether some did not. Empty without any.
-void episodes_text(const int64_t *episodes, int64_t n, char *out, size_t size, bool *cut);
 
 // dataset_place.c: finds where the selected episodes' rows lie.
 CHECKED bool places_find(Source *s, Error *err);

@@ -190,7 +190,7 @@ static bool missing_video(Source *s, const Listed *e, const char **missing, Erro
     return true;
 }
 
-void episodes_text(const int64_t *episodes, int64_t n, char *out, size_t size, bool *cut) {
+void dataset_episodes_text(const int64_t *episodes, int64_t n, char *out, size_t size, bool *cut) {
     size_t used = 0;
     *cut = false;
     out[0] = 0;
@@ -214,11 +214,12 @@ void source_advise(Source *s, bool copy, char *out, size_t size) {
             source_rows_there(s, i))
             there[n++] = i;
     }
-    episodes_text(there, n, list, sizeof list, &cut);
+    dataset_episodes_text(there, n, list, sizeof list, &cut);
     mem_free(there);
     if (!n)
-        snprintf(out, size, "no episode of this dataset is complete here: copy the dataset's files "
-                            "again");
+        snprintf(out, size,
+                 "no episode of this dataset is complete here: copy the dataset's files "
+                 "again");
     else
         snprintf(out, size, "%s the episodes that are here%s --dataset.episodes=%s",
                  copy ? "copy it here, or choose" : "choose", cut ? ", such as" : ":", list);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the rows of the selected episodes lie. In v3.0 a row's place is its number: files follow each
-// other in the order of their names, each goes on counting `index` where the one before it stopped, and
-// an episode is the rows from its first number on. The file number in the table of episodes is only a
-// hint: converters and merge tools have left wrong ones. It is tried first, because then no other file
-// has to be there. In v2.1 each episode has its own file.
+// Where the rows of the selected episodes lie. In v3.0 a row's place is its number: files follow
+// each other in the order of their names, each goes on counting `index` where the one before it
+// stopped, and an episode is the rows from its first number on. The file number in the table of
+// episodes is only a hint: converters and merge tools have left wrong ones. It is tried first,
+// because then no other file has to be there. In v2.1 each episode has its own file.
 #include "dataset/dataset_internal.h"
 
 #include "base/file.h"
@@ -31,8 +31,10 @@ static bool first_number(ParquetFile *f, const char *path, int64_t *out, Error *
     if (!parquet_read(f, column, first_group_with_rows(f), 1, &c, err)) return false;
     bool ok = c.kind == PARQUET_NUMBERS && c.count > 0 && number_index(c.numbers[0], out);
     parquet_column_free(&c);
-    return ok || fail(err, "%s: column 'index' does not begin with a row number; the file is "
-                           "damaged, copy it again", path);
+    return ok || fail(err,
+                      "%s: column 'index' does not begin with a row number; the file is "
+                      "damaged, copy it again",
+                      path);
 }
 
 static bool look_into(Source *s, const char *path, DataFile *out, Error *err) {
@@ -55,8 +57,8 @@ static int by_number(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-// One entry a file, in the order of the episodes. *hold is false as soon as one episode does not lie
-// wholly where the table says.
+// One entry a file, in the order of the episodes. *hold is false as soon as one episode does not
+// lie wholly where the table says.
 static bool place_by_hints(Source *s, const int64_t *sorted, DataFile *files, int64_t *n_files,
                            bool *hold, Error *err) {
     const Dataset *ds = s->ds;
@@ -116,8 +118,9 @@ static bool whole_from(const Source *s, int64_t i, const Listed *e) {
 }
 
 // The file in which an episode begins, or -1 where it is not all there. Of several that hold its
-// numbers (a recording that broke off leaves rows which no episode lists, and the next one counts on
-// from the same number) the one that the table names is taken, else the one at the right position.
+// numbers (a recording that broke off leaves rows which no episode lists, and the next one counts
+// on from the same number) the one that the table names is taken, else the one at the right
+// position.
 static int64_t find_file(Source *s, const Listed *e) {
     const char *hint = "";
     Error unnamed;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The dataset's own statistics, in the form of v3.0's meta/stats.json whatever the version:
-// {FEATURE: {"min": [...], "max": [...], "mean": [...], "std": [...], "count": [n]}}. v2.1 keeps them
-// by episode; they are put together as LeRobot 0.3.3 does, over all episodes that meta/ lists.
+// {FEATURE: {"min": [...], "max": [...], "mean": [...], "std": [...], "count": [n]}}. v2.1 keeps
+// them by episode; they are put together as LeRobot 0.3.3 does, over all episodes that meta/ lists.
 #include "dataset/dataset_internal.h"
 
 #include "base/file.h"
@@ -49,8 +49,8 @@ static bool read_stats_json(const char *path, json_t **out, Error *err) {
 
 // ---- one episode's arrays ---------------------------------------------------------------------
 
-// The numbers of an array, whatever its nesting, in order. Writes into out when it is not NULL. What
-// is no number counts as NaN.
+// The numbers of an array, whatever its nesting, in order. Writes into out when it is not NULL.
+// What is no number counts as NaN.
 static int64_t flatten(const json_t *value, double *out, int64_t count, int depth) {
     if (json_is_array(value) && depth < MAX_DEPTH) {
         for (size_t i = 0; i < json_array_size(value); i++)
@@ -143,8 +143,10 @@ static json_t *join_feature(const json_t *lines, const char *name, const json_t 
             ok = !stats || add_line(&s, stats, pass, scratch);
         }
         for (int64_t i = 0; ok && i < s.n; i++) {
-            if (pass == 0) s.values[MEAN][i] /= s.count;
-            else s.values[STD][i] = sqrt(s.values[STD][i] / s.count);
+            if (pass == 0)
+                s.values[MEAN][i] /= s.count;
+            else
+                s.values[STD][i] = sqrt(s.values[STD][i] / s.count);
         }
     }
     json_t *joined = ok ? json_object() : NULL;
@@ -168,7 +170,8 @@ static json_t *join_lines(const char *path, const json_t *lines) {
             json_t *feature = join_feature(lines, name, stats);
             if (!feature)
                 log_warn("%s: the statistics of '%s' differ in form between episodes; going on "
-                         "without them", path, name);
+                         "without them",
+                         path, name);
             json_object_set_new(joined, name, feature ? feature : json_object());
         }
     }
@@ -191,11 +194,15 @@ static bool read_lines(const char *path, json_t *lines, Error *err) {
     return ok;
 }
 
+const char *dataset_stats_name(const Dataset *ds) {
+    const char *major = ds->version + (ds->version[0] == 'v');
+    return *major == '2' ? "meta/episodes_stats.jsonl" : "meta/stats.json";
+}
+
 void stats_load(Source *s) {
     Dataset *ds = s->ds;
     Error err;
-    const char *name = s->v30 ? "stats.json" : "episodes_stats.jsonl";
-    const char *path = arena_printf(&s->scratch, "%s/meta/%s", ds->root, name);
+    const char *path = arena_printf(&s->scratch, "%s/%s", ds->root, dataset_stats_name(ds));
     if (!file_exists(path)) return;
     bool ok;
     if (s->v30) {

@@ -59,7 +59,8 @@ static bool list_episode(Source *s, const JsonLines *l, const json_t *line, uint
                     "episodes must be numbered without gaps, copy the file again",
                     l->path, (long long)l->number, (long long)i, (long long)s->n_listed);
     if (seen[i])
-        return fail(err, "%s: line %lld describes episode %lld a second time; remove one of the two",
+        return fail(err,
+                    "%s: line %lld describes episode %lld a second time; remove one of the two",
                     l->path, (long long)l->number, (long long)i);
     if (!json_is_integer(length) || n <= 0 || n > INT32_MAX) {
         return fail(err, "%s: line %lld: episode %lld has no valid length; copy the file again",

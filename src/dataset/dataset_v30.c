@@ -171,7 +171,8 @@ static bool list_row(Source *s, const EpisodeTable *t, int64_t r, Error *err) {
         if (!t->video_from[c]) continue;
         ListedVideo *v = &e->videos[c];
         v->from = t->video_from[c][r];
-        v->to = t->video_to[c] && t->video_to[c][r] > v->from ? t->video_to[c][r] : (double)INFINITY;
+        v->to =
+            t->video_to[c] && t->video_to[c][r] > v->from ? t->video_to[c][r] : (double)INFINITY;
         ok = number_index(t->video_chunk[c][r], &v->chunk) &&
              number_index(t->video_file[c][r], &v->file) && isfinite(v->from);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows against the frames that cameras recorded: whether each row has a frame of its own, and how it is
-// found. A row that shows the wrong picture is seen by nobody, so this is settled when a dataset is
-// opened, from the tables of the videos and without decoding anything.
+// Rows against the frames that cameras recorded: whether each row has a frame of its own, and how
+// it is found. A row that shows the wrong picture is seen by nobody, so this is settled when a
+// dataset is opened, from the tables of the videos and without decoding anything.
 #include "dataset/dataset_internal.h"
 
 #include "base/file.h"
@@ -11,16 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Part of a frame's period by which a row may be off where no tolerance was asked for. Joined files lie
-// up to a millisecond off the grid (3 % of a frame at 30 Hz); from half a frame on, two rows may share one.
+// Part of a frame's period by which a row may be off where no tolerance was asked for. Joined files
+// lie up to a millisecond off the grid (3 % of a frame at 30 Hz); from half a frame on, two rows
+// may share one.
 static const double default_tolerance = 0.25;
 
 // What is found out, over all cameras.
 typedef struct Check {
     Source *source;
-    double tolerance; // seconds; 0: default_tolerance
-    uint8_t *bad;     // (n_episodes)
-    Error first;      // what is wrong with the first bad one
+    double tolerance;       // seconds; 0: default_tolerance
+    uint8_t *bad;           // (n_episodes)
+    Error first;            // what is wrong with the first bad one
     int64_t n_bad, counted; // episodes; pairs of episode and camera whose frames are counted
     char example[400];      // of those
 } Check;
@@ -66,8 +67,8 @@ static Fit fit_times(const Dataset *ds, const Pair *p) {
     return fit;
 }
 
-// First frame of the episode and how many it has, by where it begins and ends in the file; false if no
-// frame lies at its beginning.
+// First frame of the episode and how many it has, by where it begins and ends in the file; false if
+// no frame lies at its beginning.
 static bool own_frames(const Pair *p, int64_t *first, int64_t *count) {
     double half = 0.5 / video_rate(p->video);
     *first = video_frame_at(p->video, p->place->from);
@@ -96,10 +97,13 @@ static void describe_misfit(Check *c, const Pair *p, const Fit *fit, double allo
         snprintf(why, sizeof why, "rows %lld and %lld would show the same one",
                  (long long)fit->repeated - 1, (long long)fit->repeated);
     else
-        snprintf(why, sizeof why, "row %lld is %.1f ms from the nearest, more than %.1f ms "
-                                  "(--tolerance_s)", (long long)fit->row, 1e3 * fit->off, 1e3 * allowed);
+        snprintf(why, sizeof why,
+                 "row %lld is %.1f ms from the nearest, more than %.1f ms "
+                 "(--tolerance_s)",
+                 (long long)fit->row, 1e3 * fit->off, 1e3 * allowed);
     fail(&c->first,
-         "%.300s: does not fit episode %lld: its %lld rows of %.2f Hz want frames from %.3f to %.3f s, "
+         "%.300s: does not fit episode %lld: its %lld rows of %.2f Hz want frames from %.3f to "
+         "%.3f s, "
          "but the video has frames of %.2f Hz from %.3f to %.3f s: %s",
          p->place->path, (long long)p->e->index, (long long)p->e->length, row_rate(ds, p),
          p->place->from + t[0], p->place->from + t[p->e->length - 1], video_rate(p->video),
@@ -136,9 +140,10 @@ static void check_pair(Check *c, const Pair *p, int64_t episode) {
 // What frames measure counts: info.json is written by hand too often.
 static void take_size(Check *c, Feature *camera, const char *path, int height, int width) {
     if (height == camera->height && width == camera->width) return;
-    log_warn("%s/meta/info.json: gives camera '%s' %dx%d (height x width), its frames are %dx%d (%s); "
-             "what is recorded counts",
-             c->source->ds->root, camera->name, camera->height, camera->width, height, width, path);
+    log_warn(
+        "%s/meta/info.json: gives camera '%s' %dx%d (height x width), its frames are %dx%d (%s); "
+        "what is recorded counts",
+        c->source->ds->root, camera->name, camera->height, camera->width, height, width, path);
     camera->height = height;
     camera->width = width;
 }
@@ -160,9 +165,10 @@ static bool open_video(Check *c, Feature *camera, const char *path, const char *
     if (height == camera->height && width == camera->width) return true;
     video_close(*video);
     *video = NULL;
-    return fail(err, "%s: frames are %dx%d (height x width), those of camera '%s' in other files "
-                     "%dx%d; one camera has one size", path, height, width, camera->name,
-                camera->height, camera->width);
+    return fail(err,
+                "%s: frames are %dx%d (height x width), those of camera '%s' in other files "
+                "%dx%d; one camera has one size",
+                path, height, width, camera->name, camera->height, camera->width);
 }
 
 static void check_camera(Check *c, int number, const int64_t *order) {
@@ -197,7 +203,8 @@ static bool check_images(Check *c, int number, Error *err) {
     frames_close(reader);
     for (int i = 0; ok && i < ds->n_features; i++)
         if (&ds->features[i] == ds->cameras[number])
-            take_size(c, &ds->features[i], dataset_file_of(ds, 0, &(int64_t){0})->path, height, width);
+            take_size(c, &ds->features[i], dataset_file_of(ds, 0, &(int64_t){0})->path, height,
+                      width);
     return ok;
 }
 
@@ -211,7 +218,7 @@ static bool refuse(const Check *c, Error *err) {
     bool cut;
     for (int64_t i = 0; i < ds->n_episodes; i++)
         if (!c->bad[i]) good[n++] = ds->episodes[i].index;
-    episodes_text(good, n, list, sizeof list, &cut);
+    dataset_episodes_text(good, n, list, sizeof list, &cut);
     mem_free(good);
     if (c->n_bad > 1)
         snprintf(bad, sizeof bad, " (%lld episodes are like that)", (long long)c->n_bad);
@@ -251,12 +258,16 @@ bool videos_check(Source *s, double tolerance, Error *err) {
     c.bad = arena_alloc(&s->scratch, (size_t)ds->n_episodes);
     int64_t *order = files_in_order(s);
     for (int i = 0; i < ds->n_cameras; i++) {
-        if (ds->cameras[i]->video) check_camera(&c, i, order);
-        else if (!check_images(&c, i, err)) return false;
+        if (ds->cameras[i]->video)
+            check_camera(&c, i, order);
+        else if (!check_images(&c, i, err))
+            return false;
     }
     if (c.n_bad) return refuse(&c, err);
     if (c.counted)
-        log_info("%s: %s (%lld episodes of a camera): row k of an episode is shown frame k, whatever "
-                 "its timestamp says", ds->root, c.example, (long long)c.counted);
+        log_info(
+            "%s: %s (%lld episodes of a camera): row k of an episode is shown frame k, whatever "
+            "its timestamp says",
+            ds->root, c.example, (long long)c.counted);
     return true;
 }

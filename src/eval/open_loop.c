@@ -46,18 +46,22 @@ CHECKED static bool open_dataset(const EvalOptions *o, EvalResult *r, Error *err
         open.rename = r->config.policy.rename_map;
         open.rename_if_there = true;
     }
+    // Frames are only looked into of what will be evaluated.
+    bool choose = !open.episodes && !o->all;
+    open.skip_videos = choose || !open.need_videos;
     if (!dataset_open(&open, &r->dataset, err)) return false;
     eval_training_read(r->policy_dir, r->dataset->root, r->dataset->repo_id, &r->training);
-    if (open.episodes || o->all) return true;
+    if (!choose) return true;
     int64_t n = 0, *held_out = NEW(int64_t, r->dataset->n_episodes);
     for (int64_t i = 0; i < r->dataset->n_episodes; i++)
         if (eval_seen(&r->training, r->dataset->episodes[i].index) == SEEN_HELD_OUT)
             held_out[n++] = r->dataset->episodes[i].index;
     bool ok = true;
-    if (n > 0) {
+    if (n > 0 || open.need_videos) {
         dataset_close(r->dataset);
         r->dataset = NULL;
-        open.episodes = held_out;
+        open.skip_videos = !open.need_videos;
+        open.episodes = n > 0 ? held_out : NULL;
         open.n_episodes = n;
         ok = dataset_open(&open, &r->dataset, err);
     }

@@ -50,7 +50,8 @@ CHECKED static bool read_split(EvalTraining *t, const char *root, const char *re
     const DatasetOptions open = {.repo_id = repo_id,
                                  .root = root,
                                  .episodes = t->chosen.values,
-                                 .n_episodes = t->chosen.count};
+                                 .n_episodes = t->chosen.count,
+                                 .skip_videos = true};
     if (!dataset_open(&open, &ds, err)) return false;
     uint8_t *held = NEW(uint8_t, ds->n_episodes);
     t->split.values = arena_alloc(&t->arena, sizeof(int64_t) * (size_t)ds->n_episodes);

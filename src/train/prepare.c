@@ -34,10 +34,12 @@ CHECKED static bool open_dataset(Run *r, Error *err) {
                               .episodes = c->episodes.values,
                               .n_episodes = c->episodes.count,
                               .rename = r->config->policy.rename_map,
+                              .tolerance_s = train_config_tolerance(r->config),
                               .need_videos = true};
     if (!dataset_open(&options, &r->dataset, err) ||
         !policy_from_dataset(&r->config->policy, r->dataset, err))
         return false;
+    policy_warn_unused(r->dataset);
     log_kind(r);
     return true;
 }
@@ -48,6 +50,20 @@ CHECKED static bool check_env(const Run *r, Error *err) {
     if (!h->env_check || !h->env_rollouts)
         return fail(err, "--env.type=%s: nothing here evaluates in it", r->config->env_type);
     return h->env_check(h->user, r->config, err);
+}
+
+// Says which episodes are held out, of all there are.
+static void log_held_out(const Run *r, const uint8_t *held_out) {
+    const Dataset *ds = r->dataset;
+    int64_t n = 0, *episodes = NEW(int64_t, ds->n_episodes);
+    char list[400];
+    bool cut;
+    for (int64_t e = 0; e < ds->n_episodes; e++)
+        if (held_out[e]) episodes[n++] = ds->episodes[e].index;
+    dataset_episodes_text(episodes, n, list, sizeof list, &cut);
+    log_info("held out from training: %lld of %lld episodes (%lld frames): %s%s", (long long)n,
+             (long long)ds->n_episodes, (long long)r->n_eval, list, cut ? " and more" : "");
+    mem_free(episodes);
 }
 
 // Splits the rows into training and held-out ones, by whole episodes.
@@ -65,12 +81,15 @@ CHECKED static bool split_rows(Run *r, Error *err) {
         else
             r->train_rows[r->n_train++] = i;
     }
+    if (r->n_eval) log_held_out(r, held_out);
     mem_free(held_out);
-    if (r->n_train == 0)
-        return fail(err,
-                    "--dataset.eval_split=%g: holds out all %lld episodes (at least the last of "
-                    "every task); lower it, or select more episodes",
-                    r->config->dataset.eval_split, (long long)ds->n_episodes);
+    if (r->config->dataset.eval_split > 0 && r->n_eval == 0)
+        return fail(
+            err,
+            "--dataset.eval_split=%g: no task has two episodes, and none is held out whole, "
+            "so there is nothing to hold out of the %lld; leave it out, or evaluate on other "
+            "episodes with `tact eval`",
+            r->config->dataset.eval_split, (long long)ds->n_episodes);
     // The model is planned for one batch size, so partial batches are left out.
     if (r->n_train < r->config->batch_size)
         return fail(err,
@@ -299,7 +318,6 @@ static void log_banner(const Run *r) {
     log_info("dataset.num_episodes=%lld", (long long)r->train_episodes);
     if (c->env_type)
         log_info("closed loop: %lld episodes of %s", (long long)c->eval_n_episodes, c->env_type);
-    if (r->n_eval) log_info("held out: %lld frames", (long long)r->n_eval);
     log_info(
         "policy: T=%d, every %d frames, pose_repr=%s, temporal_pos_embed=%s, %d camera%s %dx%d, "
         "state %d, action %d, chunk %d",

@@ -2,6 +2,8 @@
 // From a dataset and the user's wishes to a policy that fits the data.
 #include "train/train.h"
 
+#include "base/log.h"
+#include <stdio.h>
 #include <string.h>
 
 WindowSpec policy_window(const PolicyConfig *p) {
@@ -89,12 +91,52 @@ static const Feature *find_camera(const Dataset *ds, const char *name) {
     return f && f->kind == FEATURE_VISUAL && !f->depth ? f : NULL;
 }
 
+// A vector of floats that is neither seen nor one of the columns in which LeRobot counts and rewards.
+static bool is_unused_vector(const Feature *f) {
+    bool floats = strcmp(f->dtype, "float32") == 0 || strcmp(f->dtype, "float64") == 0;
+    return f->kind == FEATURE_OTHER && floats && f->rank == 1 && f->size > 0 &&
+           strcmp(f->name, "timestamp") != 0 && strncmp(f->name, "next.", 5) != 0;
+}
+
+void policy_warn_unused(const Dataset *ds) {
+    char names[700] = "";
+    size_t used = 0;
+    for (int i = 0; i < ds->n_features; i++) {
+        const Feature *f = &ds->features[i];
+        if (!is_unused_vector(f) || used + 120 > sizeof names) continue;
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%.80s (%lld)",
+                                 used ? ", " : "", f->name, (long long)f->size);
+    }
+    if (used)
+        log_warn("%s: no policy sees %s; a policy sees cameras, observation.state and "
+                 "observation.environment_state (--rename_map gives a vector one of these names)",
+                 ds->root, names);
+}
+
+// Recorders that split the state, or call it otherwise, would leave the policy blind to the robot's own
+// position: who wants that says so with --policy.input_features.
+static bool check_state(const Dataset *ds, Error *err) {
+    for (int i = 0; i < ds->n_features && !ds->state; i++) {
+        const Feature *f = &ds->features[i];
+        if (!is_unused_vector(f) || !(strncmp(f->name, "observation", 11) == 0 || strstr(f->name, "state") ||
+                                      strstr(f->name, "qpos")))
+            continue;
+        return fail(err,
+                    "%s: there is no observation.state, but %s with %lld values; if that is the state: "
+                    "--rename_map='{\"%s\": \"observation.state\"}', and to train without a state name "
+                    "the inputs with --policy.input_features", ds->root, f->name, (long long)f->size, f->name);
+    }
+    return true;
+}
+
 // All that the dataset has, or exactly what the policy names.
 static bool resolve_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error *err) {
     *in = (Inputs){.state = ds->state && !p->input_features, .env = ds->env && !p->input_features};
     if (p->input_features) {
         p->n_cameras = 0;
         if (!choose_inputs(p, ds, in, err)) return false;
+    } else if (!check_state(ds, err)) {
+        return false;
     } else if (p->n_cameras == 0) {
         if (ds->n_cameras > MAX_CAMERAS)
             return fail(err, "%s: %d cameras; at most %d are supported", ds->root, ds->n_cameras,

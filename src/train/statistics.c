@@ -24,11 +24,11 @@ CHECKED static bool find_vectors(const PolicyConfig *p, const Dataset *ds, Stats
         dataset_stats(ds, ds->action, ds->action_data, &out->action, &computed[1]);
     if (p->env_dim) dataset_stats(ds, ds->env, ds->env_data, &out->env, &computed[2]);
     if (computed[0] || computed[1] || computed[2])
-        log_info(
-            "%s: meta/stats.json has no usable statistics of%s%s%s: computed over the %lld frames "
-            "that are loaded",
-            ds->root, computed[0] ? " observation.state" : "", computed[1] ? " action" : "",
-            computed[2] ? " observation.environment_state" : "", (long long)ds->rows);
+        log_info("%s: %s has no usable statistics of%s%s%s: computed over the %lld frames "
+                 "that are loaded",
+                 ds->root, dataset_stats_name(ds), computed[0] ? " observation.state" : "",
+                 computed[1] ? " action" : "", computed[2] ? " observation.environment_state" : "",
+                 (long long)ds->rows);
     return true;
 }
 
@@ -91,7 +91,7 @@ bool policy_image_stats(const PolicyConfig *p, const Dataset *ds, bool imagenet,
     policy_stats_round(out);
     return policy_images(p, out, &why) ||
            fail(err,
-                "%s: meta/stats.json has %s (v2.1 has no such file); pass "
-                "--dataset.use_imagenet_stats=true, and VISUAL: MEAN_STD in a mapping",
-                ds->root, why.text);
+                "%s: %s has %s; pass --dataset.use_imagenet_stats=true, and VISUAL: MEAN_STD in a "
+                "mapping",
+                ds->root, dataset_stats_name(ds), why.text);
 }

@@ -62,6 +62,8 @@ CHECKED bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult
 // cameras must have one size). Names of cameras that come from the dataset stay borrowed from it.
 // Errors: no action, neither camera nor environment state, and what is said above.
 CHECKED bool policy_from_dataset(PolicyConfig *policy, const Dataset *ds, Error *err);
+// Warns of the vectors that no policy sees, naming each: nothing is lost without a word.
+void policy_warn_unused(const Dataset *ds);
 WindowSpec policy_window(const PolicyConfig *policy);
 
 // ---- statistics.c: what training normalises with, and `tact info` shows --------------------------

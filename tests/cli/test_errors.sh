@@ -47,7 +47,7 @@ refuses "weights that attack" "evil.pth: its pickle calls posix.system" "${train
 holds "the attack did nothing" test ! -e /tmp/tact-was-here
 refuses "episode out of range" "episodes.*9" "${train[@]}" --dataset.root="$data" --dataset.episodes=[0,9] "$(fresh)"
 refuses "n_action_steps" "n_action_steps" "${train[@]}" --dataset.root="$data" --policy.n_action_steps=9 "$(fresh)"
-refuses "all episodes held out" "eval_split" "${train[@]}" --dataset.root="$data" --dataset.eval_split=0.9 "$(fresh)"
+refuses "nothing to hold out" "eval_split=0.9: no task has two episodes" "${train[@]}" --dataset.root="$data" --dataset.episodes=[1] --dataset.eval_split=0.9 "$(fresh)"
 refuses "existing output" "$WORK/data" "${train[@]}" --dataset.root="$data" --output_dir="$WORK/data"
 
 # The backbone of a trained policy starts another one.

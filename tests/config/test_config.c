@@ -429,7 +429,7 @@ static void json_files(void **state) {
                 "{\"eval_split\": 0.0, \"frame_cache\": \"auto\", \"frame_cache_gb\": null, "
         "\"frame_cache_dir\": null, \"keep_last\": 0, \"eval_freq\": 20000, \"eval_steps\": 0, "
                 "\"max_eval_samples\": 0, "
-                "\"num_stat_samples\": 1000, \"prefetch_factor\": 4, \"tolerance_s\": 0.0001, "
+                "\"num_stat_samples\": 1000, \"prefetch_factor\": 4, \"tolerance_s\": null, "
                 "\"threads\": 0, \"use_policy_training_preset\": true, \"env\": {\"type\": null}, "
                 "\"eval\": {\"n_episodes\": 50, \"max_videos\": 4}}");
     c.policy.env_dim = 5;

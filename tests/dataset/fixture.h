@@ -156,6 +156,7 @@ typedef enum TinyFault {
     TINY_NO_STATE,    // the column is missing
     TINY_LENGTH,      // episode 1 said to be a frame longer
     TINY_TEXT_ACTION, // action holds text
+    TINY_STALE,       // the table of episodes names file 0 for all of them
 } TinyFault;
 
 static inline float tiny_state(int64_t row, int64_t j) {
@@ -227,7 +228,7 @@ static inline void tiny_episodes(const char *path, int64_t first, int64_t last, 
         from[i] = tiny_from[e] + (longer && e > 1);
         to[i] = tiny_from[e + 1] + longer;
         length[i] = to[i] - from[i];
-        file[i] = e == 2;
+        file[i] = e == 2 && fault != TINY_STALE;
         offsets[i + 1] = i + 1;
         const char *task = e == 1 ? "second" : "first";
         tasks[i] = (ParquetBytes){(const uint8_t *)task, strlen(task)};

@@ -230,7 +230,10 @@ static void odd_things_beside_the_data_are_no_error(void **state) {
     assert_int_equal(ds->features[2].rank, 5);
     assert_int_equal(ds->features[2].shape[4], 6);
     assert_int_equal(ds->features[2].size, 720);
-    assert_null(ds->stats);
+    // The numbers that are none are no numbers; the rest could be read.
+    json_t *other = json_object_get(ds->stats, "other");
+    assert_int_equal(json_array_size(json_object_get(other, "mean")), 1);
+    assert_false(json_is_number(json_array_get(json_object_get(other, "mean"), 0)));
     dataset_close(ds);
 }
 
@@ -243,9 +246,12 @@ static void split_holds_out_the_last_of_every_task(void **state) {
     Dataset ds = {.n_tasks = 2, .tasks = tasks, .n_episodes = 8, .episodes = episodes};
     uint8_t held[8];
     dataset_split(&ds, 0.5, held);
-    assert_memory_equal(held, ((uint8_t[]){0, 0, 0, 1, 1, 1, 1, 1}), 8);
+    assert_memory_equal(held, ((uint8_t[]){0, 0, 0, 1, 1, 1, 1, 0}), 8);
     dataset_split(&ds, 0.1, held);
-    assert_memory_equal(held, ((uint8_t[]){0, 0, 0, 0, 0, 1, 1, 1}), 8);
+    assert_memory_equal(held, ((uint8_t[]){0, 0, 0, 0, 0, 1, 1, 0}), 8);
+    // However much is asked for, each task keeps its first one.
+    dataset_split(&ds, 0.99, held);
+    assert_memory_equal(held, ((uint8_t[]){0, 0, 1, 1, 1, 1, 1, 0}), 8);
     dataset_split(&ds, 0, held);
     assert_memory_equal(held, ((uint8_t[]){0, 0, 0, 0, 0, 0, 0, 0}), 8);
 }
@@ -355,7 +361,7 @@ static void bad_columns_are_refused(void **state) {
         {TINY_EPISODE, "row 6 has episode_index 2", "1 must be"},
         {TINY_FRAME, "row 6 has frame_index 3", "2 must be"},
         {TINY_NO_STATE, "no column 'observation.state'", "file-000.parquet"},
-        {TINY_LENGTH, "file-000.parquet: the file has 9 rows", "10 frames"},
+        {TINY_LENGTH, "no data file here holds frames 10 to 15, which episode 2 has", "=[0,1]"},
         {TINY_TEXT_ACTION, "'action'", "numbers"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -399,19 +405,23 @@ static void videos_are_looked_for(void **state) {
     write_sample(f, small_sample);
     char *video = at(&f->arena, f->root, "videos/observation.images.front/chunk-000/file-000.mp4");
     cut_file(video, 0.4);
-    Dataset *ds = open_all(f->root); // not opened, only looked for
+    assert_root_refused(f->root, video, "cut short");
+    Dataset *ds;
     FrameReader *frames;
     Error err = {""};
     uint8_t rgb[64 * 96 * 3];
-    OK(frames_open(ds, 0, 0, NULL, &frames, &err));
-    assert_false(frames_read(frames, 0, ds->rows - 1, rgb, &err));
-    assert_says(&err, video, "");
-    OK(frames_read(frames, 1, 0, rgb, &err)); // the other camera still works
-    frames_close(frames);
-    dataset_close(ds);
     assert_int_equal(unlink(video), 0);
     assert_root_refused(f->root, video, "missing");
+    // Who reads no frames of it, or none at all, is not kept from the rest.
     OK(dataset_open(&(DatasetOptions){.root = f->root}, &ds, &err));
+    OK(frames_open(ds, 0, 0, NULL, &frames, &err));
+    assert_false(frames_read(frames, 0, ds->rows - 1, rgb, &err));
+    assert_says(&err, video, "not looked into");
+    OK(frames_read(frames, 1, 0, rgb, &err));
+    frames_close(frames);
+    dataset_close(ds);
+    OK(dataset_open(&(DatasetOptions){.root = f->root, .skip_videos = true}, &ds, &err));
+    assert_int_equal(ds->episodes[0].videos[1].rule, FRAMES_UNKNOWN);
     dataset_close(ds);
 }
 

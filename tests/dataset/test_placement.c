@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which rows are an episode's: by their numbers, whatever the tables of files say; recordings that
+// broke off; v2.1's order and statistics.
+#include "fixture.h"
+
+typedef struct Fixture {
+    Arena arena;
+    char *dir, *root; // root does not exist yet
+} Fixture;
+
+static int set_up(void **state) {
+    Fixture *f = NEW(Fixture, 1);
+    f->dir = new_folder(&f->arena);
+    f->root = at(&f->arena, f->dir, "set");
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    Fixture *f = *state;
+    Error err;
+    if (!remove_tree(f->dir, &err)) return -1;
+    arena_free(&f->arena);
+    mem_free(f);
+    return 0;
+}
+
+static char *data_file(Fixture *f, int number) {
+    return arena_printf(&f->arena, "%s/data/chunk-000/file-%03d.parquet", f->root, number);
+}
+
+static void assert_all_rows(const char *root) {
+    Dataset *ds = open_all(root);
+    assert_int_equal(ds->rows, TINY_ROWS);
+    for (int64_t r = 0; r < ds->rows; r++) {
+        assert_int_equal(ds->index[r], r);
+        if (!(ds->state_data[2 * r + 1] == tiny_state(r, 1) &&
+              ds->action_data[r] == tiny_action(r)))
+            fail_msg("row %d holds another one's values", (int)r);
+    }
+    dataset_close(ds);
+}
+
+// Rows of the tiny dataset in the files first[0] .. first[1]-1, first[1] .. first[2]-1, ...
+static void split_data(Fixture *f, const int64_t *first, int n_files) {
+    for (int i = 0; i < n_files; i++)
+        tiny_data(data_file(f, i), first[i], first[i + 1], TINY_GOOD, false);
+}
+
+static void stale_file_numbers_do_not_matter(void **state) {
+    Fixture *f = *state;
+    tiny_write(f->root, TINY_STALE, false);
+    assert_all_rows(f->root);
+    Error err;
+    Dataset *ds;
+    const int64_t picks[] = {2, 0};
+    OK(dataset_open(&(DatasetOptions){.root = f->root, .episodes = picks, .n_episodes = 2}, &ds,
+                    &err));
+    if (!(ds->action_data[0] == tiny_action(9) && ds->action_data[6] == tiny_action(0)))
+        fail_msg("selected rows");
+    dataset_close(ds);
+    // Files that the table never heard of, an episode across three of them.
+    split_data(f, (const int64_t[]){0, 6, 10, 11, 15}, 4);
+    assert_all_rows(f->root);
+    assert_int_equal(unlink(data_file(f, 2)), 0);
+    assert_root_refused(f->root, "no data file here holds frames 9 to 14, which episode 2 has",
+                        "--dataset.episodes=[0,1]");
+}
+
+static void rows_that_no_episode_lists_do_not_matter(void **state) {
+    Fixture *f = *state;
+    tiny_write(f->root, TINY_GOOD, false);
+    tiny_data(data_file(f, 1), 9, 18, TINY_GOOD, false); // three rows too many
+    assert_all_rows(f->root);
+    // A recording that broke off at the end of file 0; the next one counts on from the same number.
+    tiny_data(data_file(f, 0), 0, 12, TINY_GOOD, false);
+    Dataset *ds = open_all(f->root);
+    const Episode *last = &ds->episodes[2];
+    assert_string_equal(ds->data_files[last->data_file].path, data_file(f, 1));
+    assert_int_equal(last->data_row, 0);
+    dataset_close(ds);
+    assert_all_rows(f->root);
+    // Rows in the way that are numbered otherwise are no one's either.
+    tiny_write(f->root, TINY_INDEX, false);
+    assert_root_refused(f->root, "row 6 has index 7", "6 must be");
+}
+
+static void what_a_broken_recording_left_is_usable(void **state) {
+    Fixture *f = *state;
+    tiny_write(f->root, TINY_GOOD, false);
+    edit_info(f->root, "total_episodes", json_integer(5));
+    edit_info(f->root, "total_frames", json_integer(40));
+    assert_root_refused(f->root, "5 episodes with 40 frames", "--dataset.episodes=[0,1,2]");
+    tiny_data(data_file(f, 1), 9, 12, TINY_GOOD, false);
+    assert_root_refused(f->root, "broke off", "--dataset.episodes=[0,1]");
+    Error err;
+    Dataset *ds;
+    const int64_t picks[] = {0, 1};
+    OK(dataset_open(&(DatasetOptions){.root = f->root, .episodes = picks, .n_episodes = 2}, &ds,
+                    &err));
+    assert_int_equal(ds->rows, 9);
+    if (!(ds->action_data[8] == tiny_action(8))) fail_msg("rows of what is left");
+    dataset_close(ds);
+}
+
+static void labels_of_another_version_are_named(void **state) {
+    Fixture *f = *state;
+    tiny_write(f->root, TINY_GOOD, false);
+    edit_info(f->root, "codebase_version", json_string("v2.1"));
+    assert_root_refused(f->root, "says v2.1, but the files are v3.0's", "\"v3.0\"");
+    Error err;
+    OK(remove_tree(at(&f->arena, f->root, "meta/episodes"), &err));
+    OK(file_write(at(&f->arena, f->root, "meta/episodes.jsonl"), "{}\n", 3, &err));
+    edit_info(f->root, "codebase_version", json_string("v3.0"));
+    assert_root_refused(f->root, "says v3.0, but the files are v2.1's", "\"v2.1\"");
+}
+
+// ---- v2.1 -------------------------------------------------------------------------------------
+
+static void v21_order_and_index_do_not_matter(void **state) {
+    Fixture *f = *state;
+    Error err;
+    const SampleOptions o = {.root = f->root,
+                             .episodes = 3,
+                             .frames = 5,
+                             .height = 64,
+                             .width = 64,
+                             .cameras = 1,
+                             .fps = 10,
+                             .joints = true};
+    OK(sample_dataset_write(&o, &err));
+    char *old = at(&f->arena, f->dir, "old"), *lines = at(&f->arena, old, "meta/episodes.jsonl");
+    Dataset *new = open_all(f->root);
+    // Every episode's `index` begins at 0, as some recorders write it.
+    for (int64_t r = 0; r < new->rows; r++)
+        new->index[r] = r - new->episodes[new->episode_of[r]].first_row;
+    v21_write(old, f->root, new);
+    FILE *out = fopen(lines, "w");
+    assert_non_null(out);
+    const int order[] = {2, 0, 1};
+    for (int i = 0; i < 3; i++)
+        fprintf(out, "\n{\"episode_index\": %d, \"tasks\": [\"task %d\"], \"length\": %d}\n",
+                order[i], order[i], (int)new->episodes[order[i]].length);
+    assert_int_equal(fclose(out), 0);
+    Dataset *ds = open_all(old);
+    assert_int_equal(ds->rows, new->rows);
+    assert_memory_equal(ds->state_data, new->state_data, sizeof(float) * 6 * (size_t)ds->rows);
+    for (int64_t r = 0; r < ds->rows; r++) assert_int_equal(ds->index[r], r);
+    assert_string_equal(ds->episodes[1].task, "task 1");
+    assert_int_equal(ds->episodes[2].length, new->episodes[2].length);
+    dataset_close(ds);
+    dataset_close(new);
+    static const char twice[] = "{\"episode_index\": 0, \"length\": 5}\n"
+                                "{\"episode_index\": 0, \"length\": 5}\n";
+    OK(file_write(lines, twice, sizeof twice - 1, &err));
+    assert_root_refused(old, "episodes.jsonl: line 2", "episode 0 a second time");
+}
+
+static double number_at(const json_t *stats, const char *feature, const char *kind, size_t i) {
+    const json_t *v = json_array_get(json_object_get(json_object_get(stats, feature), kind), i);
+    while (json_is_array(v)) v = json_array_get(v, 0);
+    return json_is_number(v) ? json_number_value(v) : (double)NAN;
+}
+
+// Weighted by the counts: mean (10 * 1 + 30 * 4) / 40, variance the mean of each one's own and of
+// its mean's distance from that.
+static void v21_statistics_are_put_together(void **state) {
+    Fixture *f = *state;
+    Error err;
+    const SampleOptions o = {.root = f->root,
+                             .episodes = 2,
+                             .frames = 5,
+                             .height = 64,
+                             .width = 64,
+                             .cameras = 1,
+                             .fps = 10,
+                             .joints = true};
+    OK(sample_dataset_write(&o, &err));
+    char *old = at(&f->arena, f->dir, "old");
+    Dataset *ds = open_all(f->root);
+    v21_write(old, f->root, ds);
+    dataset_close(ds);
+    static const char lines[] =
+        "{\"episode_index\": 1, \"stats\": {\"action\": {\"min\": [0, -5], \"max\": [6, NaN], "
+        "\"mean\": [4, 2], \"std\": [1, 0], \"count\": [30]}, \"camera\": {\"min\": [[[0.5]]], "
+        "\"max\": [[[1]]], \"mean\": [[[0.75]]], \"std\": [[[0.5]]], \"count\": [4]}, "
+        "\"odd\": {\"min\": [1], \"max\": [1], \"mean\": [1], \"std\": [0], \"count\": [1]}}}\n"
+        "{\"episode_index\": 0, \"stats\": {\"action\": {\"min\": [-1, 2], \"max\": [3, 2], "
+        "\"mean\": [1, 2], \"std\": [2, 0], \"count\": [10]}, \"camera\": {\"min\": [[[0.25]]], "
+        "\"max\": [[[0.5]]], \"mean\": [[[0.25]]], \"std\": [[[0]]], \"count\": [4]}, "
+        "\"odd\": {\"min\": [1, 2], \"max\": [1, 2], \"mean\": [1, 2], \"std\": [0, 0], "
+        "\"count\": [1]}}}\n";
+    OK(file_write(at(&f->arena, old, "meta/episodes_stats.jsonl"), lines, sizeof lines - 1, &err));
+    ds = open_all(old);
+    const json_t *s = ds->stats;
+    assert_string_equal(dataset_stats_name(ds), "meta/episodes_stats.jsonl");
+    assert_within(number_at(s, "action", "mean", 0), 3.25, 1e-12);
+    assert_within(number_at(s, "action", "std", 0), sqrt(3.4375), 1e-12);
+    assert_within(number_at(s, "action", "min", 0), -1, 0);
+    assert_within(number_at(s, "action", "max", 0), 6, 0);
+    assert_within(number_at(s, "action", "count", 0), 40, 0);
+    assert_within(number_at(s, "action", "mean", 1), 2, 0);
+    assert_within(number_at(s, "action", "min", 1), -5, 0);
+    assert_true(isnan(number_at(s, "action", "max", 1)));
+    assert_within(number_at(s, "camera", "mean", 0), 0.5, 1e-12);
+    assert_within(number_at(s, "camera", "std", 0), sqrt(0.125 + 0.0625), 1e-12);
+    // The nesting of v3.0's stays, and what does not go together is left out.
+    const json_t *mean = json_object_get(json_object_get(s, "camera"), "mean");
+    assert_true(json_is_array(json_array_get(json_array_get(mean, 0), 0)));
+    assert_true(isnan(number_at(s, "odd", "mean", 0)));
+    dataset_close(ds);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(stale_file_numbers_do_not_matter),
+        TEST(rows_that_no_episode_lists_do_not_matter),
+        TEST(what_a_broken_recording_left_is_usable),
+        TEST(labels_of_another_version_are_named),
+        TEST(v21_order_and_index_do_not_matter),
+        TEST(v21_statistics_are_put_together),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -27,10 +27,18 @@ static bool is_camera(const char *given, const char *name) {
            (strncmp(name, prefix, n) == 0 && strcmp(given, name + n) == 0);
 }
 
-static const tact_image *find_image(const tact_observation *o, int camera, const char *name) {
+// The policy's name for a camera of the robot's: what LeRobot's rename_observations_processor makes of it.
+static const char *renamed(const tact_policy *p, const char *given) {
+    for (int i = 0; i < p->n_renamed; i++)
+        if (is_camera(given, p->robot_names[i])) return p->policy_names[i];
+    return given;
+}
+
+static const tact_image *find_image(const tact_policy *p, const tact_observation *o, int camera) {
     for (int i = 0; i < o->n_images; i++) {
         const char *given = o->images[i].camera;
-        if (given ? is_camera(given, name) : i == camera) return &o->images[i];
+        if (given ? is_camera(renamed(p, given), p->config->cameras[camera].name) : i == camera)
+            return &o->images[i];
     }
     return NULL;
 }
@@ -39,9 +47,9 @@ static size_t row_bytes(const CameraConfig *c) {
     return (size_t)c->width * 3;
 }
 
-CHECKED static bool check_image(const tact_observation *o, int camera, const CameraConfig *c,
-                                Error *err) {
-    const tact_image *image = find_image(o, camera, c->name);
+CHECKED static bool check_image(const tact_policy *p, const tact_observation *o, int camera, Error *err) {
+    const CameraConfig *c = &p->config->cameras[camera];
+    const tact_image *image = find_image(p, o, camera);
     if (!image || !image->rgb) return fail(err, "no image of camera %s", c->name);
     if (image->height != c->height || image->width != c->width)
         return fail(err, "the image of camera %s is %dx%d; the policy wants %dx%d as recorded",
@@ -60,7 +68,7 @@ CHECKED static bool check_observation(const tact_policy *p, const tact_observati
                       err))
         return false;
     for (int i = 0; i < c->n_cameras; i++)
-        if (!check_image(o, i, &c->cameras[i], err)) return false;
+        if (!check_image(p, o, i, err)) return false;
     return true;
 }
 
@@ -86,7 +94,7 @@ static void remember(tact_policy *p, const tact_observation *o) {
     if (c->env_dim) memcpy(p->env_row, o->env, (size_t)c->env_dim * sizeof *o->env);
     for (int i = 0; i < c->n_cameras; i++) {
         const CameraConfig *camera = &c->cameras[i];
-        const tact_image *image = find_image(o, i, camera->name);
+        const tact_image *image = find_image(p, o, i);
         uint8_t *frame = history_frame(&p->history, history_slot(&p->history, place, i));
         image_resize_rows(frame, c->image_height, c->image_width, image->rgb,
                           image->stride ? image->stride : row_bytes(camera), camera->height,

@@ -39,6 +39,7 @@ CHECKED static bool open_dataset(Run *r, Error *err) {
         !policy_from_dataset(&r->config->policy, r->dataset, err))
         return false;
     log_kind(r);
+    warn_of_other_data(r->config, r->dataset);
     return true;
 }
 

@@ -238,6 +238,11 @@ def _pixels(key: str, value: Any) -> tuple[np.ndarray, int]:
     return np.ascontiguousarray(a), 0
 
 
+def _is_picture(value: Any) -> bool:
+    shape = getattr(value, "shape", ())
+    return len(shape) == 3 and 3 in (shape[0], shape[2]) and str(getattr(value, "dtype", "")).endswith("uint8")
+
+
 def _pointer(a: Optional[np.ndarray]):
     return None if a is None else a.ctypes.data_as(_Doubles)
 
@@ -425,14 +430,14 @@ class Policy:
                 keep.append(vector)
                 setattr(o, field, _pointer(vector))
                 setattr(o, field + "_size", vector.size)
-        for camera in self._cameras:
-            bare = camera.name[len(_PREFIX):] if camera.name.startswith(_PREFIX) else camera.name
-            value = given.get(camera.name, given.get(bare))
-            if value is not None:
-                a, stride = _pixels(camera.name, value)
+        known = [name for camera in self._cameras for name in (camera.name, camera.name.removeprefix(_PREFIX))]
+        for name, value in given.items():
+            # Pictures under other names too: the checkpoint may rename them.
+            if value is not None and (name in known or _is_picture(value)):
+                a, stride = _pixels(name, value)
                 keep.append(a)
-                images.append(_Image(ctypes.sizeof(_Image), camera.name.encode(), a.ctypes.data, a.shape[0],
-                                     a.shape[1], stride))
+                images.append(_Image(ctypes.sizeof(_Image), name.encode(), a.ctypes.data, a.shape[0], a.shape[1],
+                                     stride))
         o.images, o.n_images = (_Image * len(images))(*images), len(images)
         o.keep = keep  # the arrays live as long as what points to them
         return (byref(o),)

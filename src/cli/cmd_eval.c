@@ -11,7 +11,7 @@
 
 typedef struct Eval {
     const char *policy, *env, *root, *repo_id, *revision, *episodes, *rename, *tolerance;
-    const char *device, *dtype, *output;
+    const char *device, *dtype, *output, *coeff;
     int64_t stride, threads, arm;
     int64_t n_episodes, max_videos, seed, n_action_steps; // of a simulation
     bool all, json;
@@ -80,7 +80,12 @@ CHECKED static bool settle(Eval *e, int argc, char **argv, const Option *options
         return fail(err, "no policy given; name a training run or a checkpoint with --policy.path");
     if (e->env && (e->root || e->repo_id))
         return fail(err, "--env.type and --dataset.root: give one of them");
+    const Field *coeff = field_find("policy.temporal_ensemble_coeff");
+    if (e->coeff && !field_set(&e->config, coeff, e->coeff, err)) return false;
     if (e->env) return true;
+    if (e->coeff)
+        return fail(err, "--policy.temporal_ensemble_coeff: averages what is executed, in --env.type; on "
+                         "recorded episodes predictions are shown as they are");
     if (!e->root && !e->repo_id)
         return fail(
             err,
@@ -179,6 +184,7 @@ CHECKED static bool run_closed_loop(Eval *e, time_t now, Error *err) {
                                        .episodes = e->n_episodes,
                                        .seed = (uint64_t)e->seed,
                                        .n_action_steps = (int)e->n_action_steps,
+                                       .temporal_ensemble_coeff = e->config.policy.temporal_ensemble_coeff,
                                        .videos = e->max_videos ? e->directory : NULL,
                                        .max_videos = e->max_videos,
                                        .max_failures = e->max_videos,
@@ -241,6 +247,9 @@ int cmd_eval(int argc, char **argv) {
         {"seed", OPTION_INT, &e.seed, 0, INT64_MAX, "of the first episode; the next has one more"},
         {"policy.n_action_steps", OPTION_INT, &e.n_action_steps, 0, 100000,
          "actions of a chunk that are executed in the simulation; 0: as the policy was configured"},
+        {"policy.temporal_ensemble_coeff", OPTION_TEXT, &e.coeff, 0, 0,
+         "execute the mean of all predictions there, the i-th oldest weighted exp(-coeff * i); with "
+         "--policy.n_action_steps left out or 1"},
     };
     const int count = sizeof options / sizeof options[0];
     e.arm = 1;

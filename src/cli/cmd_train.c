@@ -53,6 +53,7 @@ static bool roll_out(void *user, const TrainConfig *c, const char *policy, const
                                        .dtype = c->policy.dtype,
                                        .threads = c->threads,
                                        .episodes = c->eval_n_episodes,
+                                       .temporal_ensemble_coeff = CONFIG_NULL_NUMBER,
                                        .seed = CLOSED_LOOP_SEED,
                                        .videos = videos,
                                        .max_videos = c->eval_max_videos,

@@ -151,6 +151,8 @@ typedef struct TrainConfig {
     const char *wandb_project;
     // With resume: the checkpoint's pretrained_model and the run it belongs to, both resolved.
     const char *resume_from;
+    const char *trained_on; // the device that the checkpoint was trained on, where no flag gives one
+    bool new_times;         // more observations than the checkpoint's one: its temporal table starts here
     int threads; // compute threads, 0: all processors (tact)
     bool given[MAX_FIELDS]; // which settings flags have set, by their place in train_fields
     Arena arena; // owns strings and lists
@@ -226,7 +228,7 @@ CHECKED bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *er
 // Fills in what was not given and follows from the rest: job_name (the policy's type), output_dir
 // (outputs/train/DATE/TIME_JOB at local time `now`, as LeRobot), dataset.repo_id (last part of
 // root). With one observation temporal_pos_embed becomes "none": there are no times to tell apart,
-// and the policy is plain ACT, parameter for parameter.
+// and the policy is plain ACT, parameter for parameter; what goes on from a checkpoint keeps that one's.
 void train_config_fill(TrainConfig *c, time_t now);
 // What DatasetOptions.tolerance_s takes: 0 where none was asked for.
 double train_config_tolerance(const TrainConfig *c);

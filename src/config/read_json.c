@@ -269,6 +269,13 @@ bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *ta
         if (is_no_wish(f, value)) continue;
         if (!set_from(c, f, value, path, err)) return false;
     }
+    // Without the policy's preset LeRobot's optimiser has one group, with its own numbers for everything.
+    const json_t *preset = json_object_get(root, "use_policy_training_preset");
+    static const char *const rates[][2] = {{"policy.optimizer_lr", "optimizer.lr"},
+                                           {"policy.optimizer_lr_backbone", "optimizer.lr"},
+                                           {"policy.optimizer_weight_decay", "optimizer.weight_decay"}};
+    for (size_t i = 0; json_is_false(preset) && !ours && i < sizeof rates / sizeof rates[0]; i++)
+        if (!set_from(c, field_find(rates[i][0]), member(root, rates[i][1]), path, err)) return false;
     // Its names in the newest LeRobot.
     const json_t *eval = member(root, "env_eval_freq");
     return json_object_get(ours, "eval_freq") ||

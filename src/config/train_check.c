@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "config/backbone_weights.h"
 #include "config/config.h"
+#include <math.h>
 #include <string.h>
 
 // First, so that a command that goes on from a checkpoint is not asked for a dataset.
@@ -113,6 +114,14 @@ static CHECKED bool check_actions(const PolicyConfig *p, Error *err) {
                     "--policy.temporal_ensemble_coeff: needs --policy.n_action_steps=1 (it is %d), "
                     "since every step asks for a new chunk",
                     p->n_action_steps);
+    }
+    // The weight of the last of a chunk's predictions, which must be a number, and so must the sum of all.
+    double weight = exp(-p->temporal_ensemble_coeff * (p->chunk_size - 1));
+    if (p->temporal_ensemble_coeff != CONFIG_NULL_NUMBER && !isfinite(weight * p->chunk_size)) {
+        return fail(err,
+                    "--policy.temporal_ensemble_coeff=%g: the weights exp(-coeff * i) of %d predictions "
+                    "are beyond all numbers; LeRobot's is 0.01",
+                    p->temporal_ensemble_coeff, p->chunk_size);
     }
     return true;
 }

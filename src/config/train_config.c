@@ -151,7 +151,7 @@ void train_config_fill(TrainConfig *c, time_t now) {
         char *slash = strrchr(name, '/');
         c->dataset.repo_id = slash && slash[1] ? slash + 1 : name;
     }
-    if (c->policy.obs_state_horizon == 1) {
+    if (c->policy.obs_state_horizon == 1 && !c->policy.path && !c->resume) {
         c->policy.temporal_pos_embed = "none";
     }
     if (!c->job_name) {

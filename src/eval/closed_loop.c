@@ -45,6 +45,8 @@ CHECKED static bool open_policy(Loop *l, Error *err) {
     t.dtype = o->dtype;
     t.threads = 1;
     t.n_action_steps = o->n_action_steps;
+    if (o->temporal_ensemble_coeff != CONFIG_NULL_NUMBER)
+        t.temporal_ensemble_coeff = o->temporal_ensemble_coeff;
     t.rate_check = 0; // the simulation waits for the policy
     return tact_open(o->policy_path, &t, &l->policy) == TACT_OK ||
            fail(err, "%s", tact_message(NULL));

@@ -197,7 +197,8 @@ CHECKED static bool observe(OpenLoop *l, const Episode *e, int64_t frame, double
     for (int i = 0; i < p->n_cameras; i++) {
         const Feature *f = ds->cameras[l->cameras[i]];
         if (!frames_read(l->reader, l->cameras[i], row, l->images[i], err)) return false;
-        images[i] = (tact_image){sizeof(tact_image), f->name, l->images[i], f->height, f->width, 0};
+        // In the policy's order.
+        images[i] = (tact_image){sizeof(tact_image), NULL, l->images[i], f->height, f->width, 0};
     }
     const tact_observation now = {sizeof now, l->state, n_state, l->env, n_env, images, p->n_cameras};
     double start = clock_seconds();

@@ -31,22 +31,35 @@ CHECKED bool policy_images(const PolicyConfig *p, PolicyStats *s, Error *err);
 // ImageNet's mean and deviation of a camera, in place of what it had; the rest stays.
 void policy_camera_imagenet(Stats *camera);
 
-// ---- policy_read.c ----------------------------------------------------------------------------
+// ---- policy_locate.c --------------------------------------------------------------------------
 // Finds the pretrained_model directory that `path` means: itself, its config.json or
-// train_config.json, a checkpoint (holds pretrained_model/) or a run (checkpoints/last); what is no path
-// but may be a name on the Hub is looked for in its cache on this machine (formats/hub_cache.h).
+// train_config.json, a checkpoint (holds pretrained_model/) or a run (checkpoints/last). Where `last` is no
+// link to a checkpoint (a folder, a file with the name, dangling, gone), as in a run that was copied without
+// links, it means the checkpoint with the highest step. What is no path but may be a name on the Hub is looked
+// for in its cache on this machine (formats/hub_cache.h).
 CHECKED bool policy_locate(const char *path, char out[POLICY_PATH], Error *err);
 // Whether policy_locate would find one.
 bool policy_is_one(const char *path);
+// The step that a checkpoint's name stands for, made of digits; -1: another name.
+int64_t checkpoint_step(const char *name);
+// The step that a checkpoint's directory says it is of; -1: it does not.
+int64_t checkpoint_step_inside(const char *dir);
+
+// ---- policy_read.c ----------------------------------------------------------------------------
 // config.json, tact.json and the processor pipelines of a pretrained_model directory, over what c holds;
 // without_shapes: what a dataset decides stays open, as in a training that starts from this policy;
 // rename_map too, which is of the other dataset.
 CHECKED bool policy_read_config(const char *dir, bool without_shapes, TrainConfig *c, Error *err);
+// One warning that names the settings of a config.json that are passed over, if there are any. Whoever opens
+// a policy for good does it once: policy_load, and policy_read_config without shapes.
+void policy_warn_of_keys(const json_t *config, const char *path);
 // tact.json, or NULL where there is none. New reference.
 CHECKED bool policy_read_tact(const char *dir, json_t **out, Error *err);
 
 typedef struct WeightsOptions {
-    bool new_times; // a temporal table that the file lacks keeps its values (fine-tuning plain ACT)
+    // A temporal table that the file lacks keeps its values (fine-tuning plain ACT); one of a single
+    // observation is that of every one.
+    bool new_times;
     bool check_only; // nothing is copied
 } WeightsOptions;
 // Weights of model.safetensors into params. Strict: a tensor that is missing, of another shape or

@@ -4,7 +4,6 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "formats/hub_cache.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "model/params_list.h"
@@ -14,44 +13,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool holds(const char *dir, const char *name) {
-    char path[2 * POLICY_PATH];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    return file_exists(path);
-}
-
-bool policy_locate(const char *path, char out[POLICY_PATH], Error *err) {
-    static const char *const below[] = {"", "/pretrained_model",
-                                        "/checkpoints/last/pretrained_model"};
-    char dir[POLICY_PATH], given[POLICY_PATH];
-    if (strlen(path) > POLICY_PATH - 128) return fail(err, "%.80s...: the path is too long", path);
-    hub_expand_home(path, given, sizeof given);
-    snprintf(dir, sizeof dir, "%s", given);
-    if (file_exists(dir)) path_parent(dir, sizeof dir, given);
-    else if (!dir_exists(dir) && hub_is_name(path) &&
-             !hub_find(HUB_MODEL, path, NULL, dir, sizeof dir, err))
-        return false;
-    for (size_t i = 0; i < sizeof below / sizeof below[0]; i++) {
-        snprintf(out, POLICY_PATH, "%.*s%s", POLICY_PATH - 128, dir, below[i]);
-        if (holds(out, "config.json")) return true;
-    }
-    return fail(err,
-                "%s: no checkpoint here; give a run's directory, a checkpoint's or its "
-                "pretrained_model (the one with config.json)",
-                path);
-}
-
-bool policy_is_one(const char *path) {
-    char dir[POLICY_PATH];
-    Error ignored;
-    return policy_locate(path, dir, &ignored);
-}
-
 bool policy_read_tact(const char *dir, json_t **out, Error *err) {
     char path[2 * POLICY_PATH];
     *out = NULL;
     snprintf(path, sizeof path, "%s/tact.json", dir);
     return !file_exists(path) || json_read(path, out, err);
+}
+
+void policy_warn_of_keys(const json_t *config, const char *path) {
+    char keys[512];
+    if (policy_unknown_keys(config, keys, sizeof keys))
+        log_warn("%s: has settings that no LeRobot's ACT has and tact does not know, and passes over: %s",
+                 path, keys);
 }
 
 bool policy_read_config(const char *dir, bool without_shapes, TrainConfig *c, Error *err) {
@@ -65,6 +38,7 @@ bool policy_read_config(const char *dir, bool without_shapes, TrainConfig *c, Er
               processors_read(dir, config, &c->policy, &c->arena, err) &&
               (without_shapes || (policy_shapes_from_json(c, config, tact, path, err) &&
                                   pipeline_check(&c->policy, dir, err)));
+    if (ok && without_shapes) policy_warn_of_keys(config, path);
     json_decref(config);
     json_decref(tact);
     if (without_shapes) c->policy.rename_map = rename_map;
@@ -144,6 +118,22 @@ CHECKED static bool read_param(const char *path, const Params *params, const Par
     return ok;
 }
 
+// The table of one observation, for all that there are now.
+CHECKED static bool read_only_time(const char *path, const Params *params, const Param *q,
+                                   const SafetensorsEntry *e, Error *err) {
+    Param row = *q;
+    row.shape[0] = 1;
+    row.count = q->shape[1];
+    if (!check_shape(path, &row, e, err)) return false;
+    float *values = mem_alloc((size_t)q->count * sizeof *values);
+    bool ok = safetensors_copy_f32(e, values, row.count, err) &&
+              check_finite(path, e->name, values, row.count, err);
+    for (int64_t i = row.count; ok && i < q->count; i++) values[i] = values[i % row.count];
+    if (ok) param_set(params, q, values);
+    mem_free(values);
+    return ok;
+}
+
 CHECKED static bool check_names(const Safetensors *s, const char *path, const Params *params, Error *err) {
     for (int i = 0; i < safetensors_count(s); i++) {
         const char *name = safetensors_entry(s, i)->name;
@@ -166,6 +156,10 @@ CHECKED static bool read_all(const Safetensors *s, const char *path, const Param
             continue;
         }
         if (!e) return fail(err, "%s: tensor \"%s\" is missing", path, q->name);
+        if (timed && o.new_times && e->rank == 2 && e->shape[0] == 1 && q->shape[0] > 1) {
+            if (!read_only_time(path, params, q, e, err)) return false;
+            continue;
+        }
         if (!read_param(path, params, q, e, o.check_only, err)) return false;
     }
     if (apart && safetensors_find(s, times))
@@ -284,6 +278,15 @@ CHECKED static bool load_params(Policy *p, Device *d, Error *err) {
            policy_read_weights(p->dir, &p->params, (WeightsOptions){0}, err);
 }
 
+static void warn_of_keys_in(const char *dir) {
+    char path[POLICY_PATH + 64];
+    json_t *config = NULL;
+    Error ignored;
+    snprintf(path, sizeof path, "%s/config.json", dir);
+    if (json_read(path, &config, &ignored)) policy_warn_of_keys(config, path);
+    json_decref(config);
+}
+
 bool policy_load(const char *path, const char *dataset, Device *device, Policy *out, Error *err) {
     *out = (Policy){0};
     train_config_default(&out->config);
@@ -293,6 +296,7 @@ bool policy_load(const char *path, const char *dataset, Device *device, Policy *
               policy_config_check(p, err) &&
               policy_read_stats(out->dir, dataset, p, &out->stats, err) &&
               check_size(out->dir, p, err) && load_params(out, device, err);
+    if (ok) warn_of_keys_in(out->dir);
     if (!ok) policy_free(out);
     return ok;
 }

@@ -59,13 +59,21 @@ CHECKED static bool check_image_sizes(const tact_observation *o, Error *err) {
     return true;
 }
 
+// The policy's name for a camera of the robot's: what LeRobot's rename_observations_processor makes of it.
+static const char *renamed(const tact_policy *p, const char *given) {
+    for (int i = 0; i < p->n_renamed; i++)
+        if (is_camera(given, p->robot_names[i])) return p->policy_names[i];
+    return given;
+}
+
 // False, and an empty image, where there is none of that name. The sizes have been checked.
-static bool find_image(const tact_observation *o, int camera, const char *name, tact_image *out) {
+static bool find_image(const tact_policy *p, const tact_observation *o, int camera, tact_image *out) {
     Error none;
     *out = (tact_image){0};
     for (int i = 0; i < o->n_images; i++) {
         const tact_image *image = image_at(o, i);
-        if (image->camera ? is_camera(image->camera, name) : i == camera)
+        const char *given = image->camera;
+        if (given ? is_camera(renamed(p, given), p->config->cameras[camera].name) : i == camera)
             return struct_take(out, sizeof *out, IMAGE_LEAST, image, "tact_image", &none);
     }
     return false;
@@ -75,11 +83,10 @@ static size_t row_bytes(const CameraConfig *c) {
     return (size_t)c->width * 3;
 }
 
-CHECKED static bool check_image(const tact_observation *o, int camera, const CameraConfig *c,
-                                Error *err) {
+CHECKED static bool check_image(const tact_policy *p, const tact_observation *o, int camera, Error *err) {
+    const CameraConfig *c = &p->config->cameras[camera];
     tact_image image;
-    if (!find_image(o, camera, c->name, &image) || !image.rgb)
-        return fail(err, "no image of camera %s", c->name);
+    if (!find_image(p, o, camera, &image) || !image.rgb) return fail(err, "no image of camera %s", c->name);
     if (image.height != c->height || image.width != c->width)
         return fail(err, "the image of camera %s is %dx%d; the policy wants %dx%d as recorded",
                     c->name, image.width, image.height, c->width, c->height);
@@ -98,7 +105,7 @@ CHECKED static bool check_observation(const tact_policy *p, const tact_observati
                       err))
         return false;
     for (int i = 0; i < c->n_cameras; i++)
-        if (!check_image(o, i, &c->cameras[i], err)) return false;
+        if (!check_image(p, o, i, err)) return false;
     return true;
 }
 
@@ -125,7 +132,7 @@ static void remember(tact_policy *p, const tact_observation *o) {
     for (int i = 0; i < c->n_cameras; i++) {
         const CameraConfig *camera = &c->cameras[i];
         tact_image image;
-        (void)find_image(o, i, camera->name, &image); // it was checked
+        (void)find_image(p, o, i, &image); // it was checked
         uint8_t *frame = history_frame(&p->history, history_slot(&p->history, place, i));
         image_resize_rows(frame, c->image_height, c->image_width, image.rgb,
                           image.stride ? image.stride : row_bytes(camera), camera->height,

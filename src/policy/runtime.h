@@ -192,6 +192,9 @@ struct tact_policy {
     int n_action_steps;
     bool cache, ensembles;
 
+    // What the preprocessor renames: names of the robot's cameras, and the policy's for them.
+    int n_renamed;
+    const char **robot_names, **policy_names; // (n_renamed)
     History history;
     double *env_row; // (E) newest
     double *queue;   // (S, A) the chunk that actions are given from

@@ -114,6 +114,21 @@ CHECKED static bool allocate(tact_policy *p, bool asynchronous, Error *err) {
            snapshot_init(p, asynchronous, err);
 }
 
+// Of the cameras; vectors have no names here.
+static void take_names(tact_policy *p) {
+    json_t *map = p->config->rename_map ? json_loads(p->config->rename_map, 0, NULL) : NULL, *to;
+    Arena *arena = &p->policy.config.arena;
+    const char *from;
+    size_t n = json_object_size(map);
+    p->robot_names = arena_alloc(arena, (n + 1) * sizeof *p->robot_names);
+    p->policy_names = arena_alloc(arena, (n + 1) * sizeof *p->policy_names);
+    json_object_foreach(map, from, to) {
+        p->robot_names[p->n_renamed] = arena_strdup(arena, from);
+        p->policy_names[p->n_renamed++] = arena_strdup(arena, json_string_value(to));
+    }
+    json_decref(map);
+}
+
 CHECKED static bool open_device(tact_policy *p, const tact_options *o, Error *err) {
     const char *name = o->device ? o->device : "cpu";
     Precision precision;
@@ -134,6 +149,7 @@ CHECKED static bool plan(tact_policy *p, Error *err) {
 CHECKED static bool load(tact_policy *p, const char *path, const char *dataset, Error *err) {
     if (!policy_load(path, dataset, p->device, &p->policy, err)) return false;
     const PolicyConfig *c = p->config;
+    take_names(p);
     p->action_size = (size_t)(c->arms ? POSE_ROW * c->arms : c->action_dim);
     // Relative actions need the pose they are relative to, even where the policy does not see it.
     p->state_size = c->arms ? p->action_size : (size_t)c->state_dim;

@@ -4,6 +4,7 @@
 #include "train/checkpoint.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PATH_SIZE = 4096 };
@@ -40,10 +42,28 @@ bool checkpoint_publish(const char *temporary, const char *path, Error *err) {
     return remove_tree(temporary, err); // the old one now
 }
 
+// A run that was copied without links has a folder in the link's place. It may be all there is of its
+// checkpoint, so it is kept: under the name of its step, or, where that is there, as last_copied.
+CHECKED static bool move_aside(const char *checkpoints, const char *link, Error *err) {
+    char kept[PATH_SIZE + 64];
+    struct stat what;
+    if (lstat(link, &what) != 0 || !S_ISDIR(what.st_mode)) return true;
+    int64_t step = checkpoint_step_inside(link);
+    snprintf(kept, sizeof kept, "%s/%06lld", checkpoints, (long long)step);
+    for (int i = 1; step < 0 || lstat(kept, &what) == 0; i++) {
+        step = 0;
+        snprintf(kept, sizeof kept, i == 1 ? "%s/last_copied" : "%s/last_copied_%d", checkpoints, i);
+    }
+    if (rename(link, kept) != 0) return fail_errno(err, "%s: cannot move aside", link);
+    log_info("%s was a folder, not a link: it is %s now", link, kept);
+    return true;
+}
+
 bool checkpoint_point_last(const char *checkpoints, const char *name, Error *err) {
     char link[PATH_SIZE + 64], fresh[PATH_SIZE + 64];
     snprintf(link, sizeof link, "%s/last", checkpoints);
     snprintf(fresh, sizeof fresh, "%s/.last.tmp", checkpoints);
+    if (!move_aside(checkpoints, link, err)) return false;
     unlink(fresh);
     if (symlink(name, fresh) != 0 || rename(fresh, link) != 0) {
         fail_errno(err, "%s: cannot make the link", link);
@@ -51,15 +71,6 @@ bool checkpoint_point_last(const char *checkpoints, const char *name, Error *err
         return false;
     }
     return sync_dir(checkpoints, err);
-}
-
-// The step that a name made of digits stands for, or -1.
-static int64_t step_of(const char *name) {
-    size_t n = strlen(name);
-    if (n == 0 || n > 18) return -1;
-    for (size_t i = 0; i < n; i++)
-        if (!isdigit((unsigned char)name[i])) return -1;
-    return strtoll(name, NULL, 10);
 }
 
 // "000050.old" -> whether 000050 is gone, so that this is the checkpoint itself.
@@ -111,7 +122,7 @@ static Found *list_until(const char *checkpoints, int64_t step, int64_t *n) {
     DIR *dir = opendir(checkpoints);
     *n = 0;
     for (struct dirent *e; dir && (e = readdir(dir));) {
-        int64_t at = step_of(e->d_name);
+        int64_t at = checkpoint_step(e->d_name);
         if (at < 0 || at > step) continue;
         if (*n == room) {
             Found *grown = NEW(Found, 2 * room);

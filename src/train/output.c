@@ -125,7 +125,7 @@ CHECKED static bool restore_average(Run *r, const char *checkpoint, Error *err) 
     snprintf(dir, sizeof dir, "%s/pretrained_model_ema", checkpoint);
     Params average = ema_params(&r->ema);
     r->ema.updates = r->resumed.ema_updates;
-    return policy_read_weights(dir, &average, (WeightsOptions){0}, err);
+    return policy_read_weights(dir, &average, (WeightsOptions){.new_times = r->config->new_times}, err);
 }
 
 static void warn_of_changes(const Run *r) {
@@ -155,7 +155,7 @@ bool run_restore(Run *r, Error *err) {
     if (s->step >= c->steps && !r->eval_due)
         return fail(err, "%s: all %lld steps are taken already; pass a larger --steps to go on",
                     checkpoint, (long long)s->step);
-    if (!optimizer_state_read(state, s->step, &r->optimizer, err) ||
+    if (!optimizer_state_read(state, s->step, c->new_times, &r->optimizer, err) ||
         !restore_average(r, checkpoint, err))
         return false;
     warn_of_changes(r);

@@ -41,6 +41,7 @@ CHECKED static bool open_dataset(Run *r, Error *err) {
         return false;
     policy_warn_unused(r->dataset);
     log_kind(r);
+    warn_of_other_data(r->config, r->dataset);
     return true;
 }
 
@@ -124,9 +125,22 @@ CHECKED static bool prepare_statistics(Run *r, Error *err) {
 
 // First of all: a device that is not there is no reason to read a dataset.
 CHECKED static bool prepare_device(Run *r, Error *err) {
-    const PolicyConfig *p = &r->config->policy;
-    const char *device = p->device ? p->device : "cpu";
+    PolicyConfig *p = &r->config->policy;
+    const char *trained_on = r->config->trained_on;
     Precision precision;
+    Error why;
+    // As LeRobot: the checkpoint's device where it is there, else another one and a warning.
+    if (!p->device && trained_on) {
+        bool there = precision_named(p->dtype, trained_on, &precision, &why) &&
+                     device_open(trained_on, precision, r->config->threads, &r->device, &why);
+        p->device = there ? trained_on : "cpu";
+        if (there) return true;
+        log_warn("The checkpoint was trained on %s, which tact does not have here; this run computes on cpu "
+                 "(--policy.device says where)",
+                 trained_on);
+        if (!field_given(r->config, "policy.dtype")) p->dtype = NULL;
+    }
+    const char *device = p->device ? p->device : "cpu";
     return precision_named(p->dtype, device, &precision, err) &&
            device_open(device, precision, r->config->threads, &r->device, err);
 }
@@ -184,7 +198,7 @@ CHECKED static bool check_memory(Run *r, Error *err) {
 
 CHECKED static bool prepare_model(Run *r, Error *err) {
     const TrainConfig *c = r->config;
-    const WeightsOptions options = {.new_times = !c->resume};
+    const WeightsOptions options = {.new_times = !c->resume || c->new_times};
     if (!check_memory(r, err) || !params_init(&r->params, r->device, &c->policy, true, err))
         return false;
     params_initialize(&r->params, (uint64_t)c->seed);

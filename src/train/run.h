@@ -50,6 +50,8 @@ typedef struct Run {
 
 // prepare.c: everything up to the first step.
 CHECKED bool run_prepare(Run *r, Error *err);
+// other_data.c: a warning where a run goes on from a checkpoint with data of another rate, or of another place.
+void warn_of_other_data(const TrainConfig *c, const Dataset *ds);
 // Factor of both learning rates at a step, counted from 1.
 double run_lr_factor(const Run *r, int64_t step);
 // output.c: the run's directory: made, or, for a run that goes on, cleaned of what a killed one

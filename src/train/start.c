@@ -20,11 +20,14 @@ static const char *base_name(const char *path) {
 // The train_config.json that --config_path means: a file as it is, or that of a checkpoint.
 CHECKED static bool find_train_config(const char *path, char out[POLICY_PATH], Error *err) {
     char dir[POLICY_PATH];
-    if (file_exists(path)) {
+    Error ignored;
+    bool file = file_exists(path) && strcmp(base_name(path), "last") != 0;
+    // A file may have another name, or lie by itself; and one in `last` may be that of another checkpoint.
+    if (file && (strcmp(base_name(path), "train_config.json") != 0 || !policy_locate(path, dir, &ignored))) {
         snprintf(out, POLICY_PATH, "%s", path);
         return true;
     }
-    if (!policy_locate(path, dir, err)) return false;
+    if (!file && !policy_locate(path, dir, err)) return false;
     int n = snprintf(out, POLICY_PATH, "%s/train_config.json", dir);
     return n < POLICY_PATH || fail(err, "%s: the path is too long", path);
 }
@@ -35,6 +38,10 @@ CHECKED static bool read_train_config(TrainConfig *c, const char *file, Error *e
     path_parent(dir, sizeof dir, file);
     bool ok = json_read(file, &root, err) && policy_read_tact(dir, &tact, err) &&
               train_config_from_json(c, root, tact, file, err);
+    const char *rename_map = c->policy.rename_map; // train_config.json's own
+    ok = ok && processors_read(dir, json_object_get(root, "policy"), &c->policy, &c->arena, err);
+    c->policy.rename_map = rename_map;
+    if (ok) policy_warn_of_keys(json_object_get(root, "policy"), file);
     json_decref(root);
     json_decref(tact);
     return ok;
@@ -93,6 +100,21 @@ CHECKED static bool check_kind(const TrainConfig *c, Error *err) {
                 p->path);
 }
 
+// Where a policy was trained, and where it was sent to, is no wish for this run.
+static void forget_place(TrainConfig *c) {
+    c->trained_on = c->policy.device;
+    c->policy.device = NULL;
+    c->policy.use_amp = c->policy.push_to_hub = false;
+}
+
+// Plain ACT has no table of times, which is no reason to leave the frames of several observations without:
+// then their order would be unknown to the policy.
+static void settle_times(TrainConfig *c, int stored_horizon) {
+    c->new_times = stored_horizon == 1 && c->policy.obs_state_horizon > 1;
+    if (c->new_times && !field_given(c, "policy.temporal_pos_embed"))
+        c->policy.temporal_pos_embed = "all";
+}
+
 // Takes the settings of the checkpoint under those of the flags.
 CHECKED static bool merge(TrainConfig *c, int argc, char **argv, Error *err) {
     TrainConfig merged;
@@ -110,7 +132,11 @@ CHECKED static bool merge(TrainConfig *c, int argc, char **argv, Error *err) {
                            read_train_config(&merged, place, err)
                      : policy_locate(c->policy.path, place, err) &&
                            policy_read_config(place, true, &merged, err);
+    int horizon = merged.policy.obs_state_horizon;
+    if (ok) forget_place(&merged);
     ok = ok && train_config_parse(&merged, argc, argv, err);
+    if (ok) settle_times(&merged, horizon);
+    if (field_given(&merged, "policy.device")) merged.trained_on = NULL;
     if (ok && merged.resume) ok = settle_resume(&merged, place, c->output_dir, err);
     if (ok && !resume) {
         merged.policy.path = arena_strdup(&merged.arena, place);

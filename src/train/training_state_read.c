@@ -127,12 +127,51 @@ CHECKED static bool check_step(const Reading *r, int64_t step, Error *err) {
                 (long long)step);
 }
 
-CHECKED static bool read_flat(const Safetensors *s, const char *path, int64_t step, const Params *p,
-                              float *m, float *v, Error *err) {
+// The order in which the optimiser counts parameters. In two groups it is ours; in one, as LeRobot has them
+// with use_policy_training_preset=false, that in which its ACT makes them: the backbone comes after the VAE.
+static int order_of(const Params *p, bool one_group, const Param **out) {
+    int n = 0;
+    for (int pass = 0; pass < 3; pass++) {
+        for (int i = 0; i < p->count; i++) {
+            const Param *q = &p->list[i];
+            bool vae = strncmp(q->name, "model.vae_encoder", 17) == 0;
+            int turn = !one_group ? (q->kind == PARAM_BACKBONE) : q->kind == PARAM_BACKBONE ? 1 : vae ? 0 : 2;
+            if (q->kind != PARAM_BUFFER && turn == pass) out[n++] = q;
+        }
+    }
+    return n;
+}
+
+CHECKED static bool count_groups(const char *dir, int64_t *out, Error *err) {
+    char path[PATH_SIZE + 128];
+    json_t *groups = NULL;
+    snprintf(path, sizeof path, "%s/optimizer_param_groups.json", dir);
+    *out = 2;
+    if (!file_exists(path)) return true;
+    if (!json_read(path, &groups, err)) return false;
+    *out = (int64_t)json_array_size(groups);
+    json_decref(groups);
+    return (*out == 1 || *out == 2) ||
+           fail(err, "%s: %lld groups of parameters; ACT's optimiser has two, or one", path,
+                (long long)*out);
+}
+
+static bool is_times(const Param *q) {
+    return strcmp(q->name, "temporal_pos_embed.weight") == 0;
+}
+
+// A table of times that starts now has no moments yet, whether the checkpoint had one of its own or not.
+CHECKED static bool read_flat(const Safetensors *s, const char *path, int64_t step,
+                              const Param *const *order, int n, bool new_times, float *m, float *v,
+                              Error *err) {
     Reading r = {.file = s, .path = path};
-    for (int i = 0; i < p->count; i++) {
-        const Param *q = &p->list[i];
-        if (q->kind == PARAM_BUFFER) continue;
+    bool lacks = safetensors_count(s) == 3 * (n - 1);
+    for (int i = 0; i < n; i++) {
+        const Param *q = order[i];
+        if (new_times && is_times(q)) {
+            r.number += !lacks;
+            continue;
+        }
         if (!check_step(&r, step, err) ||
             !read_moment(&r, "exp_avg", false, q, m + q->offset, err) ||
             !read_moment(&r, "exp_avg_sq", true, q, v + q->offset, err))
@@ -145,16 +184,20 @@ CHECKED static bool read_flat(const Safetensors *s, const char *path, int64_t st
     return true;
 }
 
-bool optimizer_state_read(const char *dir, int64_t step, Optimizer *o, Error *err) {
+bool optimizer_state_read(const char *dir, int64_t step, bool new_times, Optimizer *o, Error *err) {
     char path[PATH_SIZE + 128];
     const Params *p = o->params;
     Device *d = p->device;
     Safetensors *s = NULL;
     size_t bytes = (size_t)p->trainable * sizeof(float);
+    int64_t groups;
     snprintf(path, sizeof path, "%s/optimizer_state.safetensors", dir);
-    if (!safetensors_open(path, &s, err)) return false;
+    if (!count_groups(dir, &groups, err) || !safetensors_open(path, &s, err)) return false;
     float *m = mem_alloc(bytes), *v = mem_alloc(bytes);
-    bool ok = read_flat(s, path, step, p, m, v, err);
+    const Param **order = NEW(const Param *, p->count);
+    int n = order_of(p, groups == 1, order);
+    bool ok = read_flat(s, path, step, order, n, new_times, m, v, err);
+    mem_free(order);
     if (ok) {
         d->upload(d, o->m.data, m, bytes);
         d->upload(d, o->v.data, v, bytes);

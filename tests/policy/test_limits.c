@@ -106,8 +106,7 @@ static void limits_go_just_as_far_as_they_may(void **state) {
     assert_true(l.outside == 2 && l.far == 1 && l.turned == 1);
 }
 
-// ---- vectors near pi
-// ------------------------------------------------------------------------------
+// ---- vectors near pi ----------------------------------------------------------------------------
 
 // A chunk that turns on and on from 2.9 rad about z.
 static void a_chunk_turns_through_pi(void **state) {
@@ -210,8 +209,33 @@ static void a_state_in_degrees_is_refused(void **state) {
     tact_close(&p);
 }
 
+// The last look before actions leave.
+static void what_is_not_finite_is_told(void **state) {
+    (void)state;
+    Error err = {""};
+    double actions[4] = {1, -2, 1e308, 0};
+    assert_int_equal(actions_check(actions, 4, &err), TACT_OK);
+    const double bad[] = {NAN, INFINITY, -INFINITY};
+    for (int i = 0; i < 3; i++) {
+        actions[3] = bad[i];
+        assert_int_equal(actions_check(actions, 4, &err), TACT_ERROR_PREDICTION);
+        assert_non_null(strstr(err.text, "not finite"));
+        assert_int_equal(actions_check(actions, 3, &err), TACT_OK);
+    }
+}
+
+static void weights_of_an_ensemble_are_numbers(void **state) {
+    (void)state;
+    assert_true(ensemble_possible(100, 0.01) && ensemble_possible(100, 1e300) && ensemble_possible(1, -1e300));
+    assert_true(ensemble_possible(100, -7));
+    assert_false(ensemble_possible(100, -7.2) || ensemble_possible(2, -1e300)); // exp(712.8)
+    assert_false(ensemble_possible(100, NAN) || ensemble_possible(100, INFINITY));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_not_finite_is_told),
+        cmocka_unit_test(weights_of_an_ensemble_are_numbers),
         cmocka_unit_test(perfect_predictions_become_the_poses),
         cmocka_unit_test(limits_hold_and_count),
         cmocka_unit_test(limits_go_just_as_far_as_they_may),

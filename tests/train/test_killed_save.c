@@ -66,7 +66,7 @@ static void assert_whole(Saved *f, const char *name, const uint64_t *seeds, int 
     OK(policy_read_stats(model, NULL, &f->config.policy, &stats, &err));
     policy_stats_free(&stats);
     OK(training_state_read(state, &s, &err));
-    OK(optimizer_state_read(state, s.step, &f->optimizer, &err));
+    OK(optimizer_state_read(state, s.step, false, &f->optimizer, &err));
     bool same = false;
     size_t bytes = (size_t)read.trainable * sizeof(float);
     for (int i = 0; i < n_seeds; i++) {

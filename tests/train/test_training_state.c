@@ -45,7 +45,7 @@ static void saved_read_and_saved_again_is_the_same(void **state) {
     OK(training_state_read(state_dir(f), &read, &err));
     assert_memory_equal(&read.sums, &f->state.sums, sizeof read.sums);
     assert_true(read.ours && read.eval_due);
-    OK(optimizer_state_read(state_dir(f), read.step, &f->optimizer, &err));
+    OK(optimizer_state_read(state_dir(f), read.step, false, &f->optimizer, &err));
     assert_int_equal(f->optimizer.step, 50);
     assert_flat(f, f->optimizer.m, -1e-3f);
     assert_flat(f, f->optimizer.v, 1e-6f);
@@ -188,7 +188,7 @@ static void the_random_state_is_mt19937(void **state) {
 
 static void refuse_moments(Saved *f, const char *a, const char *b) {
     Error err = {""};
-    assert_false(optimizer_state_read(state_dir(f), 50, &f->optimizer, &err));
+    assert_false(optimizer_state_read(state_dir(f), 50, false, &f->optimizer, &err));
     assert_says(&err, a, b);
 }
 
@@ -256,9 +256,9 @@ static void damaged_moments_are_refused(void **state) {
     add_tensor(f, "state/99/exp_avg");
     refuse_moments(f, "tensors, but this policy's optimiser has", "");
     save_at(f, 50);
-    assert_false(optimizer_state_read(state_dir(f), 51, &f->optimizer, &err));
+    assert_false(optimizer_state_read(state_dir(f), 51, false, &f->optimizer, &err));
     assert_says(&err, "state/0/step", "51");
-    OK(optimizer_state_read(state_dir(f), 50, &f->optimizer, &err));
+    OK(optimizer_state_read(state_dir(f), 50, false, &f->optimizer, &err));
     char *text;
     size_t size;
     char *path = at(&f->arena, state_dir(f), moments);

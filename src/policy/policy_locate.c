@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which directory a user means by the name of a run, a checkpoint or a file in one. Runs are copied by tools
+// that know no links: then `last` is a folder, a small file with the name in it, a link into nowhere, or
+// gone, and the newest checkpoint is the one with the highest step.
+#include "policy/policy.h"
+
+#include "base/file.h"
+#include "formats/hub_cache.h"
+#include "formats/json.h"
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { ROOM = 128 }; // for the names below a run
+
+static const char *base_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static bool holds(const char *dir, const char *name) {
+    char path[2 * POLICY_PATH];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return file_exists(path);
+}
+
+static bool is_checkpoint(const char *checkpoints, const char *name) {
+    char path[2 * POLICY_PATH];
+    snprintf(path, sizeof path, "%s/%s/pretrained_model", checkpoints, name);
+    return holds(path, "config.json");
+}
+
+int64_t checkpoint_step(const char *name) {
+    size_t n = strlen(name);
+    if (n == 0 || n > 18) return -1;
+    for (size_t i = 0; i < n; i++)
+        if (!isdigit((unsigned char)name[i])) return -1;
+    return strtoll(name, NULL, 10);
+}
+
+int64_t checkpoint_step_inside(const char *dir) {
+    char path[2 * POLICY_PATH];
+    json_t *root = NULL;
+    Error ignored;
+    snprintf(path, sizeof path, "%s/training_state/training_step.json", dir);
+    if (!file_exists(path) || !json_read(path, &root, &ignored)) return -1;
+    const json_t *step = json_object_get(root, "step");
+    int64_t value = json_is_integer(step) ? json_integer_value(step) : -1;
+    json_decref(root);
+    return value;
+}
+
+// The complete checkpoint with the highest step; out stays "" where there is none. Returns its step.
+static int64_t find_highest(const char *checkpoints, char out[ROOM]) {
+    int64_t highest = -1;
+    DIR *dir = opendir(checkpoints);
+    out[0] = 0;
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        int64_t step = checkpoint_step(e->d_name);
+        if (step <= highest || !is_checkpoint(checkpoints, e->d_name)) continue;
+        highest = step;
+        snprintf(out, ROOM, "%.*s", ROOM - 1, e->d_name);
+    }
+    if (dir) closedir(dir);
+    return highest;
+}
+
+// What a file in the place of the link names: the link's text, as Git and some tools store it.
+static bool read_name(const char *path, char out[ROOM]) {
+    char *text = NULL;
+    size_t size;
+    Error ignored;
+    out[0] = 0;
+    if (!file_read(path, &text, &size, &ignored)) return false;
+    size_t end = size < ROOM ? size : 0;
+    while (end > 0 && (isspace((unsigned char)text[end - 1]) || text[end - 1] == '/')) end--;
+    size_t start = end;
+    while (start > 0 && text[start - 1] != '/' && text[start - 1] != '\\') start--;
+    snprintf(out, ROOM, "%.*s", (int)(end - start), text + start);
+    mem_free(text);
+    return checkpoint_step(out) >= 0;
+}
+
+// The name of the newest checkpoint in a run's `checkpoints`.
+static bool newest_of(const char *checkpoints, char out[ROOM]) {
+    char last[2 * POLICY_PATH];
+    struct stat what;
+    snprintf(last, sizeof last, "%s/last", checkpoints);
+    bool there = lstat(last, &what) == 0;
+    snprintf(out, ROOM, "last");
+    if (there && S_ISLNK(what.st_mode) && is_checkpoint(checkpoints, "last")) return true;
+    if (there && S_ISREG(what.st_mode) && read_name(last, out) && is_checkpoint(checkpoints, out))
+        return true;
+    int64_t step = find_highest(checkpoints, out);
+    // A folder is a copy of some checkpoint, maybe of the only one that was copied.
+    if (there && is_checkpoint(checkpoints, "last") && (step < 0 || checkpoint_step_inside(last) > step))
+        snprintf(out, ROOM, "last");
+    return out[0] != 0;
+}
+
+// Without the end of a path that names a file, which may not be there, and the slashes after it.
+static void to_directory(char dir[POLICY_PATH]) {
+    for (size_t n = strlen(dir); n > 1 && dir[n - 1] == '/';) dir[--n] = 0;
+    const char *name = base_of(dir);
+    bool file = file_exists(dir) && strcmp(name, "last") != 0;
+    bool settings = strcmp(name, "config.json") == 0 || strcmp(name, "train_config.json") == 0;
+    if (!file && !settings) return;
+    char parent[POLICY_PATH];
+    path_parent(parent, sizeof parent, dir);
+    snprintf(dir, POLICY_PATH, "%s", parent);
+}
+
+// RUN/checkpoints, when dir is that, RUN/checkpoints/last or its pretrained_model, or RUN.
+static bool checkpoints_of(const char *dir, char out[POLICY_PATH]) {
+    char parent[POLICY_PATH];
+    snprintf(out, POLICY_PATH, "%s", dir);
+    if (strcmp(base_of(out), "pretrained_model") == 0) {
+        path_parent(parent, sizeof parent, out);
+        snprintf(out, POLICY_PATH, "%s", parent);
+        if (strcmp(base_of(out), "last") != 0) return false;
+    }
+    if (strcmp(base_of(out), "last") == 0) {
+        path_parent(parent, sizeof parent, out);
+        snprintf(out, POLICY_PATH, "%s", parent);
+        return strcmp(base_of(out), "checkpoints") == 0;
+    }
+    if (strcmp(base_of(out), "checkpoints") != 0)
+        snprintf(out, POLICY_PATH, "%.*s/checkpoints", POLICY_PATH - ROOM, dir);
+    return dir_exists(out);
+}
+
+bool policy_locate(const char *path, char out[POLICY_PATH], Error *err) {
+    static const char *const below[] = {"", "/pretrained_model"};
+    char dir[POLICY_PATH], checkpoints[POLICY_PATH], name[ROOM];
+    if (strlen(path) > POLICY_PATH - 2 * ROOM) return fail(err, "%.80s...: the path is too long", path);
+    hub_expand_home(path, dir, sizeof dir);
+    to_directory(dir);
+    if (!dir_exists(dir) && !checkpoints_of(dir, checkpoints) && hub_is_name(path) &&
+        !hub_find(HUB_MODEL, path, NULL, dir, sizeof dir, err))
+        return false;
+    bool last = strstr(dir, "checkpoints/last") != NULL;
+    for (size_t i = 0; !last && i < sizeof below / sizeof below[0]; i++) {
+        snprintf(out, POLICY_PATH, "%.*s%s", POLICY_PATH - ROOM, dir, below[i]);
+        if (holds(out, "config.json")) return true;
+    }
+    if (checkpoints_of(dir, checkpoints) && newest_of(checkpoints, name)) {
+        snprintf(out, POLICY_PATH, "%.*s/%s/pretrained_model", POLICY_PATH - 2 * ROOM, checkpoints, name);
+        return true;
+    }
+    // Something else that goes by that name.
+    for (size_t i = 0; last && i < sizeof below / sizeof below[0]; i++) {
+        snprintf(out, POLICY_PATH, "%.*s%s", POLICY_PATH - ROOM, dir, below[i]);
+        if (holds(out, "config.json")) return true;
+    }
+    return fail(err,
+                "%s: no checkpoint here; give a run's directory, a checkpoint's or its "
+                "pretrained_model (the one with config.json)",
+                path);
+}
+
+bool policy_is_one(const char *path) {
+    char dir[POLICY_PATH];
+    Error ignored;
+    return policy_locate(path, dir, &ignored);
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run that goes on from a checkpoint may do so on data of another rate or from another place, which is
+// allowed and easily not meant.
+#include "train/run.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "formats/json.h"
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// A JSON file of the checkpoint, or NULL.
+static json_t *read_optional(const char *dir, const char *name) {
+    char path[PATH_MAX];
+    Error ignored;
+    json_t *value = NULL;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return file_exists(path) && json_read(path, &value, &ignored) ? value : NULL;
+}
+
+static void compare_rate(const Dataset *ds, const json_t *tact) {
+    double trained = json_number_value(json_object_get(tact, "fps"));
+    if (trained > 0 && fabs(trained - ds->fps) > 1e-3 * trained)
+        log_warn("%s: %g frames a second, but the policy was trained at %g; its actions are spaced "
+                 "differently",
+                 ds->root, ds->fps, trained);
+}
+
+// By place, where the old one is still there, else by name.
+static bool is_other(const Dataset *ds, const char *root, const char *repo_id) {
+    char a[PATH_MAX], b[PATH_MAX];
+    if (root && realpath(root, a)) return !realpath(ds->root, b) || strcmp(a, b) != 0;
+    return repo_id && ds->repo_id && strcmp(repo_id, ds->repo_id) != 0;
+}
+
+static void compare_data(const TrainConfig *c, const Dataset *ds, const json_t *training) {
+    const json_t *dataset = json_object_get(training, "dataset");
+    const char *root = json_string_value(json_object_get(dataset, "root"));
+    const char *repo_id = json_string_value(json_object_get(dataset, "repo_id"));
+    const char *was = repo_id ? repo_id : root;
+    if (!was || !is_other(ds, root, repo_id)) return;
+    if (c->resume)
+        log_warn("The run was trained on %s and goes on with %s, with the statistics of the first", was,
+                 ds->root);
+    else if (strcmp(c->policy.stats_from, "checkpoint") == 0)
+        log_warn("%s: normalised with the statistics of %s, which the policy was trained on "
+                 "(--policy.stats_from=checkpoint)",
+                 ds->root, was);
+    else
+        log_info("The policy was trained on %s and goes on with %s", was, ds->root);
+}
+
+void warn_of_other_data(const TrainConfig *c, const Dataset *ds) {
+    const char *dir = c->resume ? c->resume_from : c->policy.path;
+    if (!dir) return;
+    json_t *tact = read_optional(dir, "tact.json"), *training = read_optional(dir, "train_config.json");
+    compare_rate(ds, tact);
+    compare_data(c, ds, training);
+    json_decref(tact);
+    json_decref(training);
+}

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Parquet as LeRobot and its kin write it: flat columns, lists of primitives (any nesting of LIST
 // is flattened to leaf values; only one list level gives offsets), structs of {bytes, path}.
-// Encodings PLAIN, PLAIN_DICTIONARY, RLE_DICTIONARY, RLE (levels, booleans); data pages v1 and v2;
-// codecs none, snappy, gzip, zstd. Other things are refused by name.
+// Encodings PLAIN, PLAIN_DICTIONARY, RLE_DICTIONARY, RLE (levels, booleans), the three DELTA_* and
+// BYTE_STREAM_SPLIT; data pages v1 and v2; codecs none, snappy, gzip, zstd, lz4_raw, brotli. Other
+// things are refused by name.
 // The reader trusts nothing: every length and offset is checked against the file and the page, and
 // page checksums are verified where the writer stored them, as are the least and greatest value of a
 // column. Without checksums a flipped byte within a number can still go unseen.
@@ -16,8 +17,10 @@
 typedef struct ParquetFile ParquetFile;
 
 typedef enum ParquetKind {
-    PARQUET_NUMBERS, // INT32, INT64, FLOAT, DOUBLE, BOOLEAN leaves, read as double
-    PARQUET_BYTES,   // BYTE_ARRAY, FIXED_LEN_BYTE_ARRAY leaves
+    // INT32 and INT64 (unsigned ones and decimals too), FLOAT, DOUBLE, BOOLEAN and float16 leaves, read
+    // as double
+    PARQUET_NUMBERS,
+    PARQUET_BYTES, // other BYTE_ARRAY and FIXED_LEN_BYTE_ARRAY leaves
 } ParquetKind;
 
 typedef struct ParquetBytes {

@@ -186,6 +186,22 @@ static void check_brotli(void **state) {
     close_table(&t);
 }
 
+// pyarrow writes a row group without rows and without pages.
+static void check_empty(void **state) {
+    (void)state;
+    Error err;
+    ParquetFile *f;
+    if (!parquet_open("tests/formats/data/parquet/empty.parquet", &f, &err)) fail_msg("%s", err.text);
+    assert_int_equal(parquet_rows(f), 0);
+    for (int i = 0; i < 2; i++) {
+        ParquetColumn c;
+        if (!parquet_read(f, i, 0, -1, &c, &err)) fail_msg("%s", err.text);
+        assert_int_equal(c.rows + c.count, 0);
+        parquet_column_free(&c);
+    }
+    parquet_close(f);
+}
+
 // The float16 nearest to the number of row k.
 static double half(int k) {
     return k < 38 ? k / 8.0 : k == 38 ? -1365 / 4096.0 : 3 * 0x1p-24;
@@ -319,6 +335,7 @@ int main(void) {
         cmocka_unit_test(check_polars),
         cmocka_unit_test(check_duckdb),
         cmocka_unit_test(check_brotli),
+        cmocka_unit_test(check_empty),
         cmocka_unit_test(check_kinds),
         cmocka_unit_test(another_codec_is_named),
         cmocka_unit_test(flips_are_survived),

@@ -164,6 +164,7 @@ bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err) {
               info_load(&s, err) && check_label(&s, err) &&
               (s.v30 ? v30_list(&s, err) : v21_list(&s, err)) && check_totals(&s, options, err) &&
               select_episodes(&s, options, err) && places_find(&s, err) &&
+              (!s.v30 || video_numbers_mend(&s, err)) &&
               paths_check_videos(&s, err) && paths_fill(&s, err) && columns_load(&s, err) &&
               (options->skip_videos || videos_check(&s, options->tolerance_s, err));
     if (ok) stats_load(&s);

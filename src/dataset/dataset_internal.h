@@ -87,6 +87,8 @@ CHECKED bool path_expand(const char *info, const char *pattern, const PathValue 
 // Path of the data file that the table of episodes names for one of them.
 CHECKED bool source_data_path(Source *s, const Listed *e, Arena *arena, const char **out,
                               Error *err);
+CHECKED bool source_video_path(Source *s, int camera, int64_t chunk, int64_t file, Arena *arena,
+                               const char **out, Error *err);
 // Checks that the video files of the selection exist.
 CHECKED bool paths_check_videos(Source *s, Error *err);
 // Fills ds->episodes from s->selected and s->places: first rows, places, video times.
@@ -102,6 +104,9 @@ bool source_rows_there(Source *s, int64_t listed);
 // dataset_v30.c: adds the parquet files of a folder, or with `deeper` those of its folders, in the
 // order of their names' bytes.
 void source_find_parquet(Source *s, const char *dir, bool deeper, Paths *out);
+
+// dataset_video_files.c: puts stale file numbers of videos right, where the times of all episodes say how.
+CHECKED bool video_numbers_mend(Source *s, Error *err);
 
 // dataset_videos.c: looks into the videos and first images of the selection.
 CHECKED bool videos_check(Source *s, double tolerance, Error *err);

@@ -118,11 +118,16 @@ bool source_data_path(Source *s, const Listed *e, Arena *arena, const char **out
     return full_path(s, s->data_template, NULL, e->chunk, e->file, arena, out, err);
 }
 
+bool source_video_path(Source *s, int camera, int64_t chunk, int64_t file, Arena *arena,
+                       const char **out, Error *err) {
+    return full_path(s, s->video_template, s->ds->cameras[camera]->disk_name, chunk, file, arena,
+                     out, err);
+}
+
 static bool video_path(Source *s, const Listed *e, int camera, Arena *arena, const char **out,
                        Error *err) {
     const ListedVideo *v = &e->videos[camera];
-    return full_path(s, s->video_template, s->ds->cameras[camera]->disk_name, v->chunk, v->file,
-                     arena, out, err);
+    return source_video_path(s, camera, v->chunk, v->file, arena, out, err);
 }
 
 // Where an episode's frames end, by the table or by where the next one's begin in the same file.

@@ -158,7 +158,7 @@ static bool open_video(Check *c, Feature *camera, const char *path, const char *
     video_close(*video);
     *video = NULL;
     *opened = path;
-    if (!video_open(path, c->source->ds->tables, video, err)) return false;
+    if (!video_look(path, c->source->ds->tables, video, err)) return false;
     int height = video_height(*video), width = video_width(*video);
     if (!*sized) take_size(c, camera, path, height, width);
     *sized = true;

@@ -9,6 +9,7 @@
 
 typedef struct VideoModule {
     bool (*open)(const char *path, VideoTables *tables, Video **out, Error *err);
+    bool (*look)(const char *path, VideoTables *tables, Video **out, Error *err);
     void (*close)(Video *v);
     int (*height)(const Video *v);
     int (*width)(const Video *v);

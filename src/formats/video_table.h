@@ -17,6 +17,7 @@ typedef struct VideoTable {
     VideoPacket *packet; // (packets), in decoding order
     int64_t *by_pts;     // (packets), packet numbers sorted by pts
     int64_t *shown;      // (frames), packet numbers in display order
+    bool times_only;     // made for looking at times: packets and keyframes do not count
     int reorder;         // most packets that come before another one and are shown after it
     double unit;         // seconds in one step of the stream's time base
     double period;       // seconds between frames (average)

@@ -25,7 +25,6 @@ typedef struct Worker {
 struct Loader {
     LoaderOptions o;
     Sampler sampler;
-    VideoTables *tables;
     Slot *slots;
     int n_slots, n_workers;
     Worker *workers; // without workers: one, which is used in the caller's thread
@@ -109,10 +108,9 @@ static bool prepare(Loader *l, Error *err) {
     const LoaderOptions *o = &l->o;
     int workers = l->n_workers ? l->n_workers : 1;
     l->workers = NEW(Worker, workers);
-    l->tables = video_tables_new();
     for (int i = 0; i < workers; i++) {
         l->workers[i].loader = l;
-        if (!preparer_init(&l->workers[i].preparer, o, l->tables, err)) return false;
+        if (!preparer_init(&l->workers[i].preparer, o, o->dataset->tables, err)) return false;
     }
     l->slots = NEW(Slot, l->n_slots);
     for (int i = 0; i < l->n_slots; i++) {
@@ -192,7 +190,6 @@ void loader_close(Loader *l) {
         if (l->workers[i].running) pthread_join(l->workers[i].thread, NULL);
     for (int i = 0; l->workers && i < workers; i++) preparer_free(&l->workers[i].preparer);
     for (int i = 0; l->slots && i < l->n_slots; i++) batch_free(&l->slots[i].batch, &l->o);
-    video_tables_free(l->tables);
     pthread_mutex_destroy(&l->lock);
     pthread_cond_destroy(&l->has_ready);
     pthread_cond_destroy(&l->has_free);

@@ -99,7 +99,7 @@ static bool is_unused_vector(const Feature *f) {
 }
 
 void policy_warn_unused(const Dataset *ds) {
-    char names[700] = "";
+    char names[2000] = "";
     size_t used = 0;
     for (int i = 0; i < ds->n_features; i++) {
         const Feature *f = &ds->features[i];

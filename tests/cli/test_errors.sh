@@ -48,6 +48,14 @@ holds "the attack did nothing" test ! -e /tmp/tact-was-here
 refuses "episode out of range" "episodes.*9" "${train[@]}" --dataset.root="$data" --dataset.episodes=[0,9] "$(fresh)"
 refuses "n_action_steps" "n_action_steps" "${train[@]}" --dataset.root="$data" --policy.n_action_steps=9 "$(fresh)"
 refuses "nothing to hold out" "eval_split=0.9: no task has two episodes" "${train[@]}" --dataset.root="$data" --dataset.episodes=[1] --dataset.eval_split=0.9 "$(fresh)"
+
+# A state under another name would leave the policy blind to the robot without a word.
+cp -r "$data" "$WORK/split"
+sed -i 's/"observation.state"/"observation.state.joints"/' "$WORK/split/meta/info.json"
+refuses "a state under another name" 'no observation.state, but observation.state.joints with 7 values.*--rename_map=.*"observation.state"' \
+    "${train[@]}" --dataset.root="$WORK/split" "$(fresh)"
+accepts "to look at it" "$TACT" info "$WORK/split"
+holds "what no policy sees is named" grep -q 'no policy sees observation.state.joints (7)' "$WORK/err"
 refuses "existing output" "$WORK/data" "${train[@]}" --dataset.root="$data" --output_dir="$WORK/data"
 
 # The backbone of a trained policy starts another one.

@@ -8,6 +8,7 @@ accepts "sample" "$TACT" sample --root="$data" --episodes=3 --frames=20 --height
 train=("$TACT" train --dataset.repo_id t/t --dataset.root="$data" "${TINY[@]}")
 
 accepts "train" "${train[@]}" --output_dir="$WORK/run" --steps=6 --save_freq=3 --dataset.eval_split=0.3 --eval_freq=3
+holds "which episodes are held out" grep -qE 'held out from training: 1 of 3 episodes \([0-9]+ frames\): \[2\]' "$WORK/err"
 run=$WORK/run/checkpoints
 for file in config.json model.safetensors train_config.json tact.json; do
     holds "$file is there" test -s "$run/000003/pretrained_model/$file"

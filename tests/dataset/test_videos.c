@@ -194,6 +194,65 @@ static void tolerance_is_honoured(void **state) {
     dataset_close(ds);
 }
 
+// The table of episodes of `joined` with these numbers of video files and times at which episodes
+// begin.
+static void write_table(Fixture *f, const int64_t *file, const double *from) {
+    enum { N = EPISODES };
+    int64_t index[N], first[N], end[N], length[N], zero[N] = {0}, offsets[N + 1] = {0};
+    double to[N];
+    ParquetBytes tasks[N];
+    for (int i = 0; i < N; i++) {
+        const Episode *e = &f->good->episodes[i];
+        index[i] = i;
+        first[i] = e->first_row;
+        length[i] = e->length;
+        end[i] = e->first_row + e->length;
+        to[i] = from[i] + (double)e->length / FPS;
+        offsets[i + 1] = i + 1;
+        tasks[i] = (ParquetBytes){(const uint8_t *)"x", 1};
+    }
+#define OF_CAMERA(what) "videos/observation.images.front/" what
+    const ParquetField fields[] = {
+        {.name = "tasks", .type = PARQUET_STRING, .list = true},
+        {.name = "length", .type = PARQUET_I64},
+        {.name = "episode_index", .type = PARQUET_I64},
+        {.name = "dataset_from_index", .type = PARQUET_I64},
+        {.name = "dataset_to_index", .type = PARQUET_I64},
+        {.name = "data/chunk_index", .type = PARQUET_I64},
+        {.name = "data/file_index", .type = PARQUET_I64},
+        {.name = OF_CAMERA("chunk_index"), .type = PARQUET_I64},
+        {.name = OF_CAMERA("file_index"), .type = PARQUET_I64},
+        {.name = OF_CAMERA("from_timestamp"), .type = PARQUET_F64},
+        {.name = OF_CAMERA("to_timestamp"), .type = PARQUET_F64},
+    };
+    const ParquetValues values[] = {
+        {tasks, offsets}, {length, NULL}, {index, NULL}, {first, NULL}, {end, NULL}, {zero, NULL},
+        {zero, NULL},     {zero, NULL},   {file, NULL},  {from, NULL},  {to, NULL},
+    };
+    Error err;
+    ParquetWriter *w;
+    OK(parquet_writer_open(at(&f->arena, f->joined, "meta/episodes/chunk-000/file-000.parquet"),
+                           fields, 11, NULL, 0, &w, &err));
+    OK(parquet_write_group(w, N, values, &err));
+    OK(parquet_writer_close(w, &err));
+}
+
+static void stale_numbers_of_video_files_are_put_right(void **state) {
+    Fixture *f = *state;
+    const Episode *e = f->good->episodes;
+    char *second = arena_printf(&f->arena, "%.*s1.mp4", (int)strlen(f->video) - 5, f->video);
+    double later = (double)e[0].length / FPS;
+    // Episode 2 lies in a file of its own, which the table does not know.
+    write_video(f, second, e[2].first_row, e[2].first_row + e[2].length, FPS);
+    write_table(f, (const int64_t[]){0, 0, 0}, (const double[]){0, later, 0});
+    assert_frames(f->joined, FRAMES_BY_TIME);
+    // Without a file to spare, who shares frames does so on purpose.
+    assert_int_equal(unlink(second), 0);
+    Dataset *ds = open_all(f->joined);
+    assert_string_equal(ds->episodes[2].videos[0].path, f->video);
+    dataset_close(ds);
+}
+
 static void one_camera_has_one_size(void **state) {
     Fixture *f = *state;
     VideoWriter *w;
@@ -216,6 +275,7 @@ int main(void) {
         TEST(a_video_that_is_too_short_is_refused),
         TEST(tolerance_is_honoured),
         TEST(one_camera_has_one_size),
+        TEST(stale_numbers_of_video_files_are_put_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 
 static const VideoModule table = {
     .open = video_open,
+    .look = video_look,
     .close = video_close,
     .height = video_height,
     .width = video_width,

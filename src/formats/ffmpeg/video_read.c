@@ -141,11 +141,11 @@ static bool open_decoder(Video *v, Error *err) {
     return true;
 }
 
-static bool find_table(Video *v, VideoTables *tables, Error *err) {
+static bool find_table(Video *v, VideoTables *tables, bool times_only, Error *err) {
     v->table = tables ? video_tables_find(tables, v->path) : NULL;
     if (v->table) return true;
-    if (!video_table_build(&v->own, v->format, v->stream, v->path, err)) return false;
-    v->table = tables ? video_tables_add(tables, v->path, &v->own) : &v->own;
+    if (!video_table_build(&v->own, v->format, v->stream, times_only, v->path, err)) return false;
+    v->table = tables && !v->own.times_only ? video_tables_add(tables, v->path, &v->own) : &v->own;
     return true;
 }
 
@@ -167,7 +167,8 @@ static bool prepare_turning(Video *v, Error *err) {
            fail(err, "%s: no memory for a frame of %d x %d", v->path, v->width, v->height);
 }
 
-bool video_open(const char *path, VideoTables *tables, Video **out, Error *err) {
+static bool open_file(const char *path, VideoTables *tables, bool times_only, Video **out,
+                      Error *err) {
     ffmpeg_quiet();
     *out = NULL;
     Video *v = NEW(Video, 1);
@@ -191,13 +192,21 @@ bool video_open(const char *path, VideoTables *tables, Video **out, Error *err) 
         }
     }
     v->unit = av_q2d(s->time_base);
-    if (!find_table(v, tables, err) || !prepare_turning(v, err)) goto error;
-    if (!open_decoder(v, err)) goto error;
+    if (!find_table(v, tables, times_only, err)) goto error;
+    if (!times_only && (!prepare_turning(v, err) || !open_decoder(v, err))) goto error;
     *out = v;
     return true;
 error:
     video_close(v);
     return false;
+}
+
+bool video_open(const char *path, VideoTables *tables, Video **out, Error *err) {
+    return open_file(path, tables, false, out, err);
+}
+
+bool video_look(const char *path, VideoTables *tables, Video **out, Error *err) {
+    return open_file(path, tables, true, out, err);
 }
 
 // Zeros at the end of an H.264 or HEVC packet may be padding (trailing_zero_8bits): of those at
@@ -362,6 +371,7 @@ static bool go_to(Video *v, int64_t frame, Error *err) {
 }
 
 bool video_read_index(Video *v, int64_t frame, uint8_t *rgb, Error *err) {
+    if (!v->decoder) return fail(err, "%s: was opened to be looked at, not to be read", v->path);
     if (frame < 0 || frame >= v->table->frames)
         return fail(err, "%s: frame %lld asked for, it has %lld", v->path, (long long)frame,
                     (long long)v->table->frames);

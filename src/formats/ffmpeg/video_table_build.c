@@ -9,6 +9,9 @@
 
 #define CUT_SHORT "the file is cut short or damaged; copy or record it again"
 
+// No codec shows a picture that many packets after it was decoded.
+enum { MOST_REORDERED = 32 };
+
 // A packet's place while sorting.
 typedef struct Place {
     int64_t pts, number;
@@ -32,16 +35,21 @@ static void append(VideoTable *t, int64_t *room, VideoPacket p) {
     t->packet[t->packets++] = p;
 }
 
-// An MP4 whose sample table says everything: no reordering, no edits, no fragments.
-static bool index_is_whole(AVFormatContext *format, AVStream *s) {
-    enum AVCodecID codec = s->codecpar->codec_id;
-    if (codec != AV_CODEC_ID_AV1 && codec != AV_CODEC_ID_VP9) return false;
+// An MP4 whose sample table lists all that will be shown: no edits, no fragments.
+static bool index_lists_all(AVFormatContext *format, AVStream *s) {
     if (!strstr(format->iformat->name, "mp4")) return false;
     int n = avformat_index_get_entries_count(s);
     if (n <= 0 || n != s->nb_frames) return false;
     for (int i = 0; i < n; i++)
         if (avformat_index_get_entry(s, i)->flags & AVINDEX_DISCARD_FRAME) return false;
     return true;
+}
+
+// An MP4 whose sample table says everything: no reordering either.
+static bool index_is_whole(AVFormatContext *format, AVStream *s) {
+    enum AVCodecID codec = s->codecpar->codec_id;
+    bool in_order = codec == AV_CODEC_ID_AV1 || codec == AV_CODEC_ID_VP9;
+    return in_order && index_lists_all(format, s);
 }
 
 static bool rewind_stream(AVFormatContext *format, AVStream *s, const char *name, Error *err) {
@@ -78,6 +86,42 @@ static bool index_agrees(const VideoTable *t, AVFormatContext *format, AVStream 
     }
     av_packet_free(&p);
     return agrees;
+}
+
+// Whether the decoding times of the index keep their distance, give or take a tenth.
+static bool is_even(const VideoTable *t) {
+    int64_t n = t->packets;
+    if (n < 2) return false;
+    double mean = (double)(t->packet[n - 1].dts - t->packet[0].dts) / (double)(n - 1);
+    for (int64_t i = 1; i < n; i++) {
+        double step = (double)(t->packet[i].dts - t->packet[i - 1].dts);
+        if (!(step >= 0.9 * mean && step <= 1.1 * mean)) return false;
+    }
+    return true;
+}
+
+// The times at which frames are shown, where reordering keeps the index from saying it: at an even rate
+// they are the decoding times, moved to begin at the first frame shown, which is one of the first packets.
+static bool times_from_index(VideoTable *t, AVFormatContext *format, AVStream *s) {
+    int64_t first = INT64_MAX;
+    if (!index_lists_all(format, s) || !from_index(t, s) || !is_even(t)) return false;
+    bool usable = true;
+    AVPacket *p = av_packet_alloc();
+    for (int64_t i = 0; p && usable && i < MOST_REORDERED && i < t->packets;) {
+        usable = av_read_frame(format, p) >= 0;
+        if (usable && p->stream_index == s->index) {
+            usable = p->pts != AV_NOPTS_VALUE && !(p->flags & AV_PKT_FLAG_DISCARD);
+            if (p->pts < first) first = p->pts;
+            i++;
+        }
+        av_packet_unref(p);
+    }
+    av_packet_free(&p);
+    if (!usable || first == INT64_MAX) return false;
+    int64_t shift = first - t->packet[0].dts;
+    for (int64_t i = 0; i < t->packets; i++) t->packet[i].pts += shift;
+    t->times_only = true;
+    return true;
 }
 
 // A cut file ends before the last byte that its index speaks of.
@@ -264,11 +308,16 @@ static bool lasts_as_declared(const VideoTable *t, AVFormatContext *format, cons
                 declared);
 }
 
-bool video_table_build(VideoTable *t, AVFormatContext *format, int stream, const char *name,
-                       Error *err) {
+bool video_table_build(VideoTable *t, AVFormatContext *format, int stream, bool times_only,
+                       const char *name, Error *err) {
     AVStream *s = format->streams[stream];
     if (!boxes_fit_file(format, name, err) || !index_fits_file(format, s, name, err)) goto error;
     bool from_table = index_is_whole(format, s) && from_index(t, s) && index_agrees(t, format, s);
+    if (!from_table && times_only) {
+        video_table_free(t);
+        if (!rewind_stream(format, s, name, err)) goto error;
+        from_table = times_from_index(t, format, s);
+    }
     if (!from_table) {
         video_table_free(t);
         if (!rewind_stream(format, s, name, err) || !from_packets(t, format, s, name, err))

@@ -83,7 +83,8 @@ static CHECKED bool check_foreign(const json_t *root, bool policy, const char *p
 static bool is_passed(const char *key) {
     static const char *const passed[] = {"type",  "input_features", "output_features",
                                          "arms",  "cameras",        "image_size",
-                                         "fps",   "version",        "use_relative_actions"};
+                                         "fps",   "version",        "use_relative_actions",
+                                         "use_relative_ee"};
     for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++)
         if (strcmp(passed[i], key) == 0) return true;
     for (int i = 0; i < foreign_flag_count; i++) {

@@ -254,6 +254,25 @@ static void statistics_are_those_of_the_windows(void **state) {
     stats_free(&a);
 }
 
+// LeRobot's relative_actions_processor takes the newest state r off the actions -r, -(r+1): 0 -1, -2 -3, -4
+// -5, -6 in dimension 0; what is not marked stays.
+static void actions_less_the_state(void **state) {
+    const Dataset *ds = ((Fixture *)*state)->tiny;
+    bool marked[2] = {true, false};
+    WindowSpec w = {.horizon = 1, .down_sample = 1, .chunk_size = 2, .minus_state = marked};
+    const int64_t rows[] = {0, 1, 2, 3};
+    Stats a, plain;
+    Error err;
+    OK(window_stats(ds, &w, rows, 4, 0, 1, NULL, &a, &err));
+    assert_stats(&a, 0, -6, 0, -3, 2);
+    w.minus_state = NULL;
+    OK(window_stats(ds, &w, rows, 4, 0, 1, NULL, &plain, &err));
+    for (int i = 1; i < a.dim; i++)
+        assert_stats(&a, i, plain.min[i], plain.max[i], plain.mean[i], plain.std[i]);
+    stats_free(&a);
+    stats_free(&plain);
+}
+
 static void samples_are_drawn_without_replacement(void **state) {
     const Dataset *ds = ((Fixture *)*state)->tiny;
     const WindowSpec w = {.horizon = 1, .down_sample = 1, .chunk_size = 1};
@@ -301,6 +320,7 @@ int main(void) {
         cmocka_unit_test(asked_for_poses_need_seven_values),
         cmocka_unit_test(angles_that_are_no_rotation_vectors_are_refused),
         cmocka_unit_test(statistics_are_those_of_the_windows),
+        cmocka_unit_test(actions_less_the_state),
         cmocka_unit_test(samples_are_drawn_without_replacement),
         cmocka_unit_test(rotations_keep_their_scale),
     };

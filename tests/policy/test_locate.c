@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which checkpoint is meant by the name of a run, however it was copied.
+#include "policy/policy.h"
+
+#include "../dataset/fixture.h"
+#include <unistd.h>
+
+typedef struct Copied {
+    Arena arena;
+    char *dir, *run;
+} Copied;
+
+static char *in_run(Copied *f, const char *name) {
+    return arena_printf(&f->arena, "%s/checkpoints/%s", f->run, name);
+}
+
+// A checkpoint's directory, as far as its name and its settings go.
+static void make(Copied *f, const char *name, int step) {
+    Error err;
+    char *model = arena_printf(&f->arena, "%s/pretrained_model", in_run(f, name));
+    char *state = arena_printf(&f->arena, "%s/training_state", in_run(f, name));
+    char text[64];
+    OK(make_dirs(model, &err));
+    OK(make_dirs(state, &err));
+    OK(file_write(at(&f->arena, model, "config.json"), "{}", 2, &err));
+    OK(file_write(at(&f->arena, model, "train_config.json"), "{}", 2, &err));
+    snprintf(text, sizeof text, "{\"step\": %d}", step);
+    OK(file_write(at(&f->arena, state, "training_step.json"), text, strlen(text), &err));
+}
+
+static int copied_new(void **state) {
+    Copied *f = NEW(Copied, 1);
+    f->dir = new_folder(&f->arena);
+    f->run = at(&f->arena, f->dir, "run");
+    make(f, "000020", 20);
+    make(f, "000100", 100);
+    make(f, "000040", 40);
+    *state = f;
+    return 0;
+}
+
+static int copied_free(void **state) {
+    Copied *f = *state;
+    Error err;
+    if (!remove_tree(f->dir, &err)) return -1;
+    arena_free(&f->arena);
+    mem_free(f);
+    return 0;
+}
+
+// By every name that people give.
+static void means(Copied *f, const char *name) {
+    static const char *const forms[] = {"", "/", "/checkpoints", "/checkpoints/last", "/checkpoints/last/",
+                                        "/checkpoints/last/pretrained_model",
+                                        "/checkpoints/last/pretrained_model/",
+                                        "/checkpoints/last/pretrained_model/train_config.json"};
+    char *wanted = arena_printf(&f->arena, "%s/pretrained_model", in_run(f, name));
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        char out[POLICY_PATH];
+        Error err;
+        OK(policy_locate(arena_printf(&f->arena, "%s%s", f->run, forms[i]), out, &err));
+        if (strcmp(out, wanted) != 0) fail_msg("%s%s is %s, not %s", f->run, forms[i], out, wanted);
+    }
+}
+
+static void put_last(Copied *f, const char *text) {
+    Error err;
+    OK(file_write(in_run(f, "last"), text, strlen(text), &err));
+}
+
+static void a_link_is_followed(void **state) {
+    Copied *f = *state;
+    assert_int_equal(symlink("000040", in_run(f, "last")), 0);
+    means(f, "last");
+}
+
+static void without_a_link_the_highest_step(void **state) {
+    Copied *f = *state;
+    means(f, "000100");
+    assert_int_equal(symlink("000999", in_run(f, "last")), 0);
+    means(f, "000100");
+    assert_int_equal(unlink(in_run(f, "last")), 0);
+    put_last(f, "000999");
+    means(f, "000100");
+    put_last(f, "");
+    means(f, "000100");
+}
+
+static void a_file_with_the_name(void **state) {
+    Copied *f = *state;
+    put_last(f, "000040");
+    means(f, "000040");
+    put_last(f, "../checkpoints/000020/\r\n");
+    means(f, "000020");
+}
+
+static void a_folder_in_its_place(void **state) {
+    Copied *f = *state;
+    make(f, "last", 100);
+    means(f, "000100");
+    make(f, "last", 120); // of a step that was not copied by its own name
+    means(f, "last");
+}
+
+// The highest that is whole: a step whose settings are not there is no checkpoint yet.
+static void half_copied(void **state) {
+    Copied *f = *state;
+    Error err;
+    OK(make_dirs(in_run(f, "000200/pretrained_model"), &err));
+    means(f, "000100");
+}
+
+static void only_the_folder_was_copied(void **state) {
+    Copied *f = *state;
+    Error err;
+    OK(remove_tree(f->run, &err));
+    make(f, "last", 7);
+    means(f, "last");
+    OK(remove_tree(f->run, &err));
+    char out[POLICY_PATH];
+    assert_false(policy_locate(f->run, out, &err));
+    assert_says(&err, f->run, "no checkpoint here");
+}
+
+int main(void) {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, copied_new, copied_free)
+    const struct CMUnitTest tests[] = {
+        TEST(a_link_is_followed),       TEST(without_a_link_the_highest_step),
+        TEST(a_file_with_the_name),     TEST(a_folder_in_its_place),
+        TEST(half_copied),              TEST(only_the_folder_was_copied),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

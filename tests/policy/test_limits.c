@@ -124,7 +124,7 @@ static void a_chunk_turns_through_pi(void **state) {
         y[i][4] = -sinf(0.1f * (float)i);
         y[i][6] = sinf(0.1f * (float)i);
     }
-    actions_from_prediction(&n, y[0], ROWS, from, 1, scratch, got[0]);
+    actions_from_prediction(&n, y[0], ROWS, from, 1, NULL, scratch, got[0]);
     for (int i = 0; i < ROWS; i++) {
         assert_within(got[i][3], 0, 1e-6);
         assert_within(got[i][4], 0, 1e-6);

@@ -4,12 +4,14 @@
 #include "eval/closed_loop.h"
 #include "train/train.h"
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-// The one thing a signal handler can reach: the signal that asked to stop, or 0.
-static volatile int stop;
+// The one thing a signal handler can reach: the signal that asked to stop, or 0. Other threads read it.
+static atomic_int stop;
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a signal handler may only touch atomics without locks");
 
 static void on_signal(int number) {
     static const char message[] =

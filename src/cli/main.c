@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const Command commands[] = {
@@ -89,11 +90,19 @@ static int run(int argc, char **argv) {
     return command->run(argc - 2, argv + 2);
 }
 
+// What libraries read from the environment, set while there is one thread. Mesa's llvmpipe: its own threads
+// would fight with those that simulate. SVT-AV1 writes to stderr by itself.
+static void set_library_defaults(void) {
+    setenv("LP_NUM_THREADS", "0", 0);
+    setenv("SVT_LOG", "0", 0);
+}
+
 int main(int argc, char **argv) {
     if (processor_lacks()) {
         fprintf(stderr, "tact: %s\n", processor_lacks());
         return EXIT_ERROR;
     }
+    set_library_defaults();
     signal(SIGPIPE, SIG_IGN); // a closed stdout is reported below, like a full disk
     int code = run(argc, argv);
     if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_OK) {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "config/config.h"
 #include "formats/json.h"
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -25,7 +26,7 @@ typedef struct ClosedLoopOptions {
     const char *videos;       // existing directory for MP4 files, or NULL
     int64_t max_videos;       // of the first episodes
     int64_t max_failures;     // and of failures after them
-    const volatile int *stop; // becomes non-zero: return soon, with the episodes so far; or NULL
+    const atomic_int *stop; // becomes non-zero: return soon, with the episodes so far; or NULL
     void (*progress)(void *user, int64_t done, int64_t total); // NULL allowed
     void *user;
 } ClosedLoopOptions;

@@ -44,7 +44,7 @@ static void set_dim(Normalizer *n, int i, double low, double high, NormEps eps) 
         bool constant = high < constant_std;
         n->scale[i] = constant && !meant ? 1 : 1 / (high + eps.forward);
         n->offset[i] = -low * n->scale[i];
-        n->inverse_scale[i] = constant ? 0 : meant ? high : high + eps.forward;
+        n->inverse_scale[i] = constant ? 0 : high; // without eps, as LeRobot's
         n->inverse_offset[i] = low;
     }
 }

@@ -24,12 +24,11 @@ typedef struct NormEps {
 } NormEps;
 #define NORM_EPS_DEFAULT 1e-8 // LeRobot's
 
-// MEAN_STD: (x - mean) / (std + eps). MIN_MAX: 2 (x - min) / (max - min) - 1. A dimension that
-// does not vary (std below 1e-8; max == min) gives what LeRobot gives for the constant itself (0; -1)
+// MEAN_STD: (x - mean) / (std + eps), and back y * std + mean. MIN_MAX: 2 (x - min) / (max - min) - 1. A
+// dimension that does not vary (std below 1e-8; max == min) gives what LeRobot gives for the constant itself (0; -1)
 // but has scale 1, where LeRobot's is 1e8 or 2e8, so that it can never blow up; its inverse is
 // always the constant.
-// A checkpoint whose eps is larger means it: then everything is as LeRobot computes it, x = y * std + mean
-// for the inverse of MEAN_STD, and a range of 0 is eps.
+// A checkpoint whose eps is larger means it: then a range of 0 is eps, as LeRobot computes.
 // `name` is the feature. Statistics that are missing (NULL), of another length than dim, not
 // finite, or with min > max or std < 0 are an error: nothing is ever passed through silently.
 CHECKED bool normalizer_init(Normalizer *n, const char *name, NormMode mode, const Stats *stats,

@@ -8,6 +8,7 @@
 #include "loader/loader.h"
 #include "model/act.h"
 #include "policy/policy.h"
+#include <stdatomic.h>
 
 // What train_run reports to whoever called it (the command line draws a progress bar from it).
 typedef struct TrainProgress {
@@ -26,7 +27,7 @@ typedef struct TrainRollouts {
 typedef struct TrainHooks {
     void (*progress)(void *user, const TrainProgress *p); // after every step; may be NULL
     void (*clear)(void *user);  // before a log line is printed, so that a progress bar can go; may be NULL
-    const volatile int *stop;   // becomes non-zero on Ctrl-C or SIGTERM: finish the step, save, return
+    const atomic_int *stop;     // becomes non-zero on Ctrl-C or SIGTERM: finish the step, save, return
     void *user;
     // With --env.type; training itself knows no simulation. env_check: whether the task is there and the
     // policy, whose shapes are filled in, fits it; called once, before the first step. env_rollouts: lets

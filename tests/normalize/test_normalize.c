@@ -55,6 +55,25 @@ static void mean_std_maps_onto_unit_variance(void **state) {
     assert_maps(NORM_MEAN_STD, x, want, back);
 }
 
+// The epsilon counts where a deviation is about as small, and only on the way in: LeRobot's numbers.
+static void epsilon_is_lerobots(void **state) {
+    (void)state;
+    static double middle[] = {1}, small[] = {4e-8};
+    const Stats s = {.dim = 1, .mean = middle, .std = small};
+    const double in = 1 + 1e-7;
+    const float out = 1;
+    float y;
+    double x_back;
+    Normalizer n;
+    Error err;
+    if (!normalizer_init(&n, "action", NORM_MEAN_STD, &s, 1, &err)) fail_msg("%s", err.text);
+    normalizer_apply(&n, &in, &y, 1);
+    normalizer_invert(&n, &out, &x_back, 1);
+    assert_close((double)y, 2); // 1e-7 / 5e-8
+    if (!(fabs(x_back - (1 + 4e-8)) <= 1e-12)) fail_msg("%.12g", x_back);
+    normalizer_free(&n);
+}
+
 static void identity_needs_nothing(void **state) {
     (void)state;
     Normalizer n;
@@ -138,6 +157,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(min_max_maps_onto_one),
         cmocka_unit_test(mean_std_maps_onto_unit_variance),
+        cmocka_unit_test(epsilon_is_lerobots),
         cmocka_unit_test(identity_needs_nothing),
         cmocka_unit_test(a_larger_eps_is_meant),
         cmocka_unit_test(bad_statistics_are_refused),

@@ -36,9 +36,6 @@ static CHECKED bool egl_fail(Error *err, const char *what) {
 }
 
 static CHECKED bool make_context(Renderer *r, Error *err) {
-    // llvmpipe's own threads would fight with those that simulate; its work goes on in the
-    // caller's.
-    setenv("LP_NUM_THREADS", "0", 0);
     r->display = eglGetPlatformDisplay(EGL_PLATFORM_SURFACELESS_MESA, EGL_DEFAULT_DISPLAY, NULL);
     if (r->display == EGL_NO_DISPLAY) return egl_fail(err, "eglGetPlatformDisplay");
     if (!eglInitialize(r->display, NULL, NULL)) return egl_fail(err, "eglInitialize");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The environment: opening, stepping, what is seen, when a stem breaks and when an episode ends.
-#include "base/log.h"
 #include "base/memory.h"
+#include "env/mujoco/guard.h"
 #include "env/mujoco/internal.h"
 
 #include <math.h>
@@ -21,16 +21,6 @@ static const double away = 0.045; // the berry counts as pulled away at this dis
 
 // MuJoCo's compiler and Mesa's start keep state of the whole process.
 static pthread_mutex_t opening_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void on_mujoco_error(const char *text) {
-    log_warn("MuJoCo: %s", text);
-    exit(1); // what MuJoCo asks for: it cannot go on
-}
-
-// Instability is seen in the data; a log file in the working directory is not wanted.
-static void on_mujoco_warning(const char *text) {
-    (void)text;
-}
 
 static const Task *task_of(const EnvSpec *spec) {
     static const Task still = {.stem = 0.10, .reach = 0.22, .opening = ENV_OPENING};
@@ -116,8 +106,7 @@ static void tune_swing(Env *env) {
 }
 
 static CHECKED bool open_locked(Env *env, Error *err) {
-    mju_user_error = on_mujoco_error;
-    mju_user_warning = on_mujoco_warning;
+    guard_install();
     if (!compile(&env->task, &env->original, err)) return false;
     textures_paint(env->original);
     env->h = find_handles(env->original);
@@ -139,7 +128,8 @@ bool world_open(const EnvSpec *spec, int height, int width, Env **out, Error *er
     env->height = height;
     env->width = width;
     pthread_mutex_lock(&opening_lock);
-    bool ok = open_locked(env, err);
+    bool ok;
+    GUARDED(&ok, open_locked(env, err), err);
     pthread_mutex_unlock(&opening_lock);
     if (!ok) {
         env_close(&env);
@@ -225,8 +215,7 @@ bool world_holds_berry(const Env *env) {
     return touches[0] && touches[1];
 }
 
-bool env_reset(Env *env, uint64_t seed, Error *err) {
-    (void)err;
+static bool reset(Env *env, uint64_t seed) {
     vary_world(env, seed);
     env->seed = seed;
     env->steps = env->held = 0;
@@ -240,7 +229,14 @@ bool env_reset(Env *env, uint64_t seed, Error *err) {
     return true;
 }
 
-bool env_observe(Env *env, double *state, uint8_t *const *rgb, Error *err) {
+bool env_reset(Env *env, uint64_t seed, Error *err) {
+    bool ok;
+    env->ready = false;
+    GUARDED(&ok, reset(env, seed), err);
+    return ok;
+}
+
+static CHECKED bool observe(Env *env, double *state, uint8_t *const *rgb, Error *err) {
     if (!env->ready) return fail(err, "an environment is observed before its first reset");
     if (state) {
         Pose tool = world_tool(env);
@@ -249,6 +245,12 @@ bool env_observe(Env *env, double *state, uint8_t *const *rgb, Error *err) {
     }
     return !rgb || renderer_draw(env->renderer, env->m, env->d, env->h.wrist_camera, env->height,
                                  env->width, rgb[0], err);
+}
+
+bool env_observe(Env *env, double *state, uint8_t *const *rgb, Error *err) {
+    bool ok;
+    GUARDED(&ok, observe(env, state, rgb, err), err);
+    return ok;
 }
 
 // The stems: each tears when it has carried too much for too long.
@@ -302,7 +304,7 @@ static void judge(Env *env) {
     env->done = env->success || env->dropped || env->torn[1] || env->steps >= env->spec->max_steps;
 }
 
-bool env_step(Env *env, const double *action, Error *err) {
+static CHECKED bool step(Env *env, const double *action, Error *err) {
     if (!env->ready) return fail(err, "an environment is stepped before its first reset");
     for (int i = 0; i < ENV_DIM; i++) {
         if (!isfinite(action[i])) return fail(err, "action %s is not finite", env->spec->names[i]);
@@ -332,6 +334,12 @@ bool env_step(Env *env, const double *action, Error *err) {
     return true;
 }
 
+bool env_step(Env *env, const double *action, Error *err) {
+    bool ok;
+    GUARDED(&ok, step(env, action, err), err);
+    return ok;
+}
+
 int env_steps(const Env *env) {
     return env->steps;
 }
@@ -349,7 +357,8 @@ const char *env_outcome(const Env *env) {
     return env->torn[0] ? "not pulled away" : "on the stem";
 }
 
-bool env_render(Env *env, const char *view, int height, int width, uint8_t *rgb, Error *err) {
+static CHECKED bool render(Env *env, const char *view, int height, int width, uint8_t *rgb,
+                           Error *err) {
     if (!env->ready) return fail(err, "an environment is drawn before its first reset");
     int camera = mj_name2id(env->m, mjOBJ_CAMERA, view);
     if (camera < 0) return fail(err, "%s: no such view; there are scene, close and wrist", view);
@@ -357,4 +366,10 @@ bool env_render(Env *env, const char *view, int height, int width, uint8_t *rgb,
         return fail(err, "a picture of %dx%d: choose 16x16 to 2048x2048", height, width);
     }
     return renderer_draw(env->renderer, env->m, env->d, camera, height, width, rgb, err);
+}
+
+bool env_render(Env *env, const char *view, int height, int width, uint8_t *rgb, Error *err) {
+    bool ok;
+    GUARDED(&ok, render(env, view, height, width, rgb, err), err);
+    return ok;
 }

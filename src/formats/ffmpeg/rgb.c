@@ -6,12 +6,10 @@
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void silence(void) {
     av_log_set_level(AV_LOG_QUIET);
-    setenv("SVT_LOG", "0", 0); // SVT-AV1 writes to stderr by itself
 }
 
 void ffmpeg_quiet(void) {

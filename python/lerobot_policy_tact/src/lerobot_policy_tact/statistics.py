@@ -78,7 +78,7 @@ class RowNormalizer(nn.Module):
                 constant = high < EPS
                 scale = torch.where(constant, scale, 1 / (high + EPS))
                 offset = -low * scale
-                inverse_scale, inverse_offset = torch.where(constant, offset * 0, high + EPS), low
+                inverse_scale, inverse_offset = torch.where(constant, offset * 0, high), low
         for name, value in (("scale", scale), ("offset", offset), ("inverse_scale", inverse_scale),
                             ("inverse_offset", inverse_offset)):
             # Not persistent: the checkpoint has them in a file of their own.

@@ -43,10 +43,12 @@ static int robot_open(Robot *r, const tact_policy *policy) {
     r->state = calloc(r->state_size + 1, sizeof *r->state);
     r->env = calloc(r->env_size + 1, sizeof *r->env);
     for (; r->n_images < tact_camera_count(policy) && r->n_images < MOST_CAMERAS; r->n_images++) {
-        tact_camera c = tact_camera_at(policy, r->n_images);
+        tact_camera c = {.size = sizeof c};
+        tact_camera_at(policy, r->n_images, &c);
         size_t stride = 3 * (size_t)c.width;
         uint8_t *rgb = malloc(stride * (size_t)c.height);
-        r->images[r->n_images] = (tact_image){c.name, rgb, c.height, c.width, stride};
+        r->images[r->n_images] =
+            (tact_image){sizeof(tact_image), c.name, rgb, c.height, c.width, stride};
         if (!rgb) return 0;
     }
     return r->state && r->env;
@@ -71,8 +73,8 @@ static void add(struct timespec *t, double s) {
 // One episode. Deadlines are absolute, so that a late step does not move those after it; what is
 // missed is counted and left out, never made up for in a hurry.
 static int run(tact_policy *policy, Robot *robot, double *action, int steps) {
-    tact_observation now = {robot->state,    robot->state_size, robot->env,
-                            robot->env_size, robot->images,     robot->n_images};
+    tact_observation now = {sizeof now,      robot->state,  robot->state_size, robot->env,
+                            robot->env_size, robot->images, robot->n_images};
     double period = 1 / (tact_fps(policy) > 0 ? tact_fps(policy) : 10), slowest = 0;
     int missed = 0, held = 0;
     struct timespec deadline, start, end;

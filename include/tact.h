@@ -10,8 +10,8 @@
 //   }
 //   double *state = malloc(tact_state_size(policy) * sizeof *state);
 //   double *action = malloc(tact_action_size(policy) * sizeof *action);
-//   tact_image front = {"front", pixels, 480, 640, 0};
-//   tact_observation now = {state, tact_state_size(policy), NULL, 0, &front, 1};
+//   tact_image front = {sizeof front, "front", pixels, 480, 640, 0};
+//   tact_observation now = {sizeof now, state, tact_state_size(policy), NULL, 0, &front, 1};
 //   tact_reset(policy);                         // an episode begins
 //   while (running) {                           // tact_fps(policy) times a second
 //       read_robot(state);
@@ -24,17 +24,27 @@
 // Vectors are doubles in the order and the units of the dataset that the policy was trained on. For
 // a policy with relative poses these are absolute poses, 7 values an arm: x y z in metres, a
 // rotation vector in radians, the gripper; what the policy itself sees and gives (relative poses,
-// six rotation values, statistics) is made and undone inside. The history that the policy looks
-// back on is kept inside as well: give every frame, once.
+// six rotation values, statistics) is made and undone inside. Of the rotation vectors that mean one
+// rotation an action has the one nearest to the action before it (of a chunk's or an episode's
+// first: to the newest pose observed), so that a program may interpolate. The history that the
+// policy looks back on is kept inside as well: give every frame, once.
 //
-// A handle may be used from any thread, by one at a time; several handles are independent. All
-// memory is allocated by tact_open and the first step (oneDNN takes small blocks for the time of a
-// call); where the machine has none for small blocks the process ends with a line on stderr.
-// Computes with OpenMP's threads, of which every thread that computes has its own: the caller's,
-// or, with `asynchronous`, that of a worker, which tact_open starts with the priority of its caller
-// (raise yours afterwards). After a prediction they wait busily for a moment;
-// OMP_WAIT_POLICY=passive in the environment spares that. A policy argument is a handle from
-// tact_open; NULL only where that is said.
+// Every struct begins with `size`, its sizeof as the caller compiled it, for structs grow at their
+// ends. From a program made with an older header the library takes what is missing as 0, NULL, or
+// the option's default; from one made with a newer header it takes all it knows, as long as the
+// rest is 0. Of what it fills in it leaves out what there is no room for. A size below the first
+// version's is refused.
+//
+// A handle may be used from any thread, by one at a time; several handles are independent. What the
+// policy's files become after tact_open, overwritten, cut short or deleted, changes nothing. All
+// memory is allocated by tact_open and the first prediction (oneDNN takes small blocks for the time
+// of a call), and where there is too little for the policy that is TACT_ERROR_MEMORY; a machine
+// that has none even for small blocks ends the process with a line on stderr. Computes with
+// OpenMP's threads, of which every thread that computes has its own: the caller's, or, with
+// `asynchronous`, that of a worker, which tact_open starts with the priority of its caller (raise
+// yours afterwards). After a prediction they wait busily for a moment; OMP_WAIT_POLICY=passive in
+// the environment spares that. A policy argument is a handle from tact_open; NULL only where that
+// is said.
 #ifndef TACT_H
 #define TACT_H
 
@@ -62,12 +72,22 @@ typedef enum tact_status {
     TACT_ERROR_DEVICE = 3,       // the device is not there, or failed
     TACT_ERROR_OBSERVATION = 4,  // a missing camera, a wrong size, a value that is not finite
     TACT_ERROR_NOTHING_SEEN = 5, // an action is asked for before the first observation
-    TACT_ERROR_PREDICTION = 6    // the policy's output is not finite
+    TACT_ERROR_PREDICTION = 6,   // the policy's output is not finite
+    TACT_ERROR_MEMORY = 7        // the machine, or the device, has too little memory
 } tact_status;
+
+// What the library has to say beside errors.
+typedef enum tact_log_level {
+    TACT_LOG_INFO = 1,
+    TACT_LOG_WARNING = 2 // something is probably not as it was meant
+} tact_log_level;
+// line: one line without its newline, for the time of the call. Called in the thread that calls
+// with the handle, or, with `asynchronous`, in the worker's; may not call with the handle itself.
+typedef void (*tact_log)(void *user, tact_log_level level, const char *line);
 
 // Settings of tact_open. Fill with tact_options_default, then change what differs.
 typedef struct tact_options {
-    size_t size; // of this struct, set by tact_options_default: how versions tell each other apart
+    size_t size;        // set by tact_options_default
     const char *device; // "cpu" (also for NULL), "cuda", "cuda:1"
     const char *dtype;  // "float32", "tf32", "bfloat16"; NULL: the device's default
     int threads; // compute threads; 0 (default): all processors, with `asynchronous` all but one,
@@ -80,8 +100,8 @@ typedef struct tact_options {
     //
     // temporal_ensemble_coeff not NaN: a chunk is predicted every step, and an action is the mean
     // of all predictions of it, the i-th oldest (from 0) with weight exp(-coeff * i). Absolute
-    // positions and grippers are averaged as numbers, rotations as rotations. Not together with
-    // n_action_steps.
+    // positions and grippers are averaged as numbers, rotations as rotations. Together with
+    // n_action_steps only where that is 1, as LeRobot has the pair.
     int n_action_steps;             // 0 (default)
     double temporal_ensemble_coeff; // NaN (default)
     // 1 (default): a frame goes through the ResNet once and its tokens are kept; 0: every
@@ -106,10 +126,14 @@ typedef struct tact_options {
     // a stall and not as one of the d. A worker's failure is told by the next tact_act, after which
     // the current chunk goes on. Not together with temporal ensembling.
     int asynchronous;
-    // 1 (default): when observations keep coming at a rate that is more than 20 % from tact_fps, a
-    // warning goes to stderr, once a handle. 0: they do so on purpose, as in a replay.
+    // 1 (default): when observations keep coming at a rate that is more than 20 % from tact_fps,
+    // that is a warning, once a handle. 0: they do so on purpose, as in a replay.
     int rate_check;
     double chunk_size_threshold; // 0 to 1, 0.5 (default): with `asynchronous`
+    // Takes the lines of this handle, tact_open's too. NULL (default): they go to stderr, with
+    // their level and the time before them.
+    tact_log log;
+    void *log_user; // first argument of log
 } tact_options;
 
 // size: sizeof(tact_options), as the caller compiled it.
@@ -131,6 +155,7 @@ TACT_API const char *tact_version(void);
 
 // A camera. The name lives as long as the handle.
 typedef struct tact_camera {
+    size_t size;       // sizeof(tact_camera), set by the caller, here and below
     const char *name;  // "observation.images.front"
     int height, width; // of its frames as recorded, in pixels
 } tact_camera;
@@ -140,8 +165,8 @@ TACT_API size_t tact_state_size(const tact_policy *policy);
 TACT_API size_t tact_env_size(const tact_policy *policy); // the environment state
 TACT_API size_t tact_action_size(const tact_policy *policy);
 TACT_API int tact_camera_count(const tact_policy *policy);
-// i from 0, in the policy's order; all zero beyond the last.
-TACT_API tact_camera tact_camera_at(const tact_policy *policy, int i);
+// i from 0, in the policy's order; all but size are zero beyond the last.
+TACT_API void tact_camera_at(const tact_policy *policy, int i, tact_camera *camera);
 // Steps a second in training; 0: unknown.
 TACT_API double tact_fps(const tact_policy *policy);
 // Actions of one prediction, and how many of them are given out; the latter 1 with an ensemble.
@@ -154,6 +179,7 @@ TACT_API int tact_horizon(const tact_policy *policy);
 
 // One frame: uint8 RGB, row by row, (height, width, 3), of the camera's recorded size.
 typedef struct tact_image {
+    size_t size; // sizeof(tact_image); of an array the same in all
     const char
         *camera; // its name, also without "observation.images."; NULL: the policy's camera here
     const uint8_t *rgb;
@@ -164,6 +190,7 @@ typedef struct tact_image {
 // What the robot sees at one moment. Borrowed for the call. Images in any order when they are
 // named; cameras that the policy does not know are ignored.
 typedef struct tact_observation {
+    size_t size;         // sizeof(tact_observation)
     const double *state; // (state_size), or NULL where the policy uses none
     size_t state_size;
     const double *env; // (env_size), or NULL where the policy uses none
@@ -181,26 +208,29 @@ TACT_API tact_status tact_step(tact_policy *policy, const tact_observation *obse
                                double *action);
 // Adds the newest observation to the history. One that is refused leaves everything as it was.
 TACT_API tact_status tact_observe(tact_policy *policy, const tact_observation *observation);
-// The next action, (action_size), the caller's memory; untouched after a failure.
+// The next action, (action_size), the caller's memory; untouched after a failure. All of its values
+// are finite.
 TACT_API tact_status tact_act(tact_policy *policy, double *action);
 // A whole new prediction from the history: actions (chunk_size, action_size), the caller's memory,
-// the first one for the newest observation. Neither averaged nor limited; what tact_act gives is
-// not changed. After a failure the contents of actions are not to be used. With `asynchronous` it
-// waits for the worker, whose failure it tells in place of tact_act.
+// the first one for the newest observation. Neither averaged nor limited, all finite; what tact_act
+// gives is not changed. After a failure the contents of actions are not to be used. With
+// `asynchronous` it waits for the worker, whose failure it tells in place of tact_act.
 TACT_API tact_status tact_predict_chunk(tact_policy *policy, double *actions);
 
 // How many actions of this handle the limits have changed, since tact_open.
 typedef struct tact_limit_counts {
+    size_t size; // sizeof(tact_limit_counts)
     int64_t workspace, translation, rotation;
 } tact_limit_counts;
-TACT_API tact_limit_counts tact_limits(const tact_policy *policy);
+TACT_API void tact_limits(const tact_policy *policy, tact_limit_counts *counts);
 
 // How the asynchronous mode keeps up, since tact_open; all zero without it.
 typedef struct tact_async_counts {
+    size_t size;                 // sizeof(tact_async_counts)
     int64_t predictions, stalls; // chunks that took over; repeated actions
     int delay, longest_delay;    // d of the newest chunk, and the longest
 } tact_async_counts;
-TACT_API tact_async_counts tact_async(const tact_policy *policy);
+TACT_API void tact_async(const tact_policy *policy, tact_async_counts *counts);
 
 // Observations a second, by the monotonic clock: from the median of this episode's last 15
 // intervals; 0 before the second observation.

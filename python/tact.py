@@ -34,7 +34,7 @@ import os
 import threading
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int64, c_size_t, c_ubyte, c_void_p
 from pathlib import Path
-from typing import Any, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -87,10 +87,20 @@ class PredictionError(TactError):
     status = 6
 
 
+class OutOfMemoryError(TactError, MemoryError):
+    """The machine, or the device, has too little memory."""
+
+    status = 7
+
+
 _ERRORS = {e.status: e for e in TactError.__subclasses__()}
 
 
 # ---- include/tact.h -------------------------------------------------------------------------------------
+
+
+_WARNING = 2  # a tact_log_level
+_Log = ctypes.CFUNCTYPE(None, c_void_p, c_int, c_char_p)
 
 
 class _Options(ctypes.Structure):
@@ -98,29 +108,31 @@ class _Options(ctypes.Structure):
                 ("dataset", c_char_p), ("n_action_steps", c_int), ("temporal_ensemble_coeff", c_double),
                 ("frame_cache", c_int), ("workspace_min", c_double * 3), ("workspace_max", c_double * 3),
                 ("max_translation", c_double), ("max_rotation", c_double), ("asynchronous", c_int),
-                ("rate_check", c_int), ("chunk_size_threshold", c_double)]
+                ("rate_check", c_int), ("chunk_size_threshold", c_double), ("log", _Log), ("log_user", c_void_p)]
 
 
 class _Camera(ctypes.Structure):
-    _fields_ = [("name", c_char_p), ("height", c_int), ("width", c_int)]
+    _fields_ = [("size", c_size_t), ("name", c_char_p), ("height", c_int), ("width", c_int)]
 
 
 class _Image(ctypes.Structure):
-    _fields_ = [("camera", c_char_p), ("rgb", c_void_p), ("height", c_int), ("width", c_int),
-                ("stride", c_size_t)]
+    _fields_ = [("size", c_size_t), ("camera", c_char_p), ("rgb", c_void_p), ("height", c_int),
+                ("width", c_int), ("stride", c_size_t)]
 
 
 class _Observation(ctypes.Structure):
-    _fields_ = [("state", POINTER(c_double)), ("state_size", c_size_t), ("env", POINTER(c_double)),
-                ("env_size", c_size_t), ("images", POINTER(_Image)), ("n_images", c_int)]
+    _fields_ = [("size", c_size_t), ("state", POINTER(c_double)), ("state_size", c_size_t),
+                ("env", POINTER(c_double)), ("env_size", c_size_t), ("images", POINTER(_Image)),
+                ("n_images", c_int)]
 
 
 class _LimitCounts(ctypes.Structure):
-    _fields_ = [("workspace", c_int64), ("translation", c_int64), ("rotation", c_int64)]
+    _fields_ = [("size", c_size_t), ("workspace", c_int64), ("translation", c_int64), ("rotation", c_int64)]
 
 
 class _AsyncCounts(ctypes.Structure):
-    _fields_ = [("predictions", c_int64), ("stalls", c_int64), ("delay", c_int), ("longest_delay", c_int)]
+    _fields_ = [("size", c_size_t), ("predictions", c_int64), ("stalls", c_int64), ("delay", c_int),
+                ("longest_delay", c_int)]
 
 
 _Handle = c_void_p
@@ -135,7 +147,7 @@ _FUNCTIONS = {  # name without tact_: (result, arguments)
     "env_size": (c_size_t, [_Handle]),
     "action_size": (c_size_t, [_Handle]),
     "camera_count": (c_int, [_Handle]),
-    "camera_at": (_Camera, [_Handle, c_int]),
+    "camera_at": (None, [_Handle, c_int, POINTER(_Camera)]),
     "fps": (c_double, [_Handle]),
     "chunk_size": (c_int, [_Handle]),
     "n_action_steps": (c_int, [_Handle]),
@@ -145,8 +157,8 @@ _FUNCTIONS = {  # name without tact_: (result, arguments)
     "observe": (c_int, [_Handle, POINTER(_Observation)]),
     "act": (c_int, [_Handle, _Doubles]),
     "predict_chunk": (c_int, [_Handle, _Doubles]),
-    "limits": (_LimitCounts, [_Handle]),
-    "async": (_AsyncCounts, [_Handle]),
+    "limits": (None, [_Handle, POINTER(_LimitCounts)]),
+    "async": (None, [_Handle, POINTER(_AsyncCounts)]),
     "step_rate": (c_double, [_Handle]),
 }
 
@@ -278,9 +290,11 @@ class Policy:
                  workspace_max: Optional[Sequence[float]] = None,
                  max_translation: Optional[float] = None, max_rotation: Optional[float] = None,
                  asynchronous: bool = False, rate_check: bool = True,
-                 chunk_size_threshold: Optional[float] = None):
+                 chunk_size_threshold: Optional[float] = None,
+                 log: Optional[Callable[[bool, str], None]] = None):
         """path: a training run, a checkpoint, or a pretrained_model directory, of tact or of LeRobot's ACT.
-        The settings are those of tact_options in include/tact.h; None: its default."""
+        The settings are those of tact_options in include/tact.h; None: its default. log: takes what the library
+        has to say beside errors, as log(is_warning, line); None: it goes to stderr."""
         self._handle, self._lib, self._lock = _Handle(), _library(), threading.RLock()
         o = _Options()
         self._lib.tact_options_default(byref(o), ctypes.sizeof(o))
@@ -294,8 +308,11 @@ class Policy:
         for name, value in given.items():
             if value is not None:
                 setattr(o, name, value)
+        if log is not None:
+            self._log = _Log(lambda _, level, line: log(level == _WARNING, line.decode(errors="replace")))
+            o.log = self._log  # lives as long as the policy
         self._check(self._lib.tact_open(os.fsencode(path), byref(o), byref(self._handle)))
-        at = [self._lib.tact_camera_at(self._handle, i) for i in range(self._get("camera_count"))]
+        at = [self._fill("camera_at", _Camera, i) for i in range(self._get("camera_count"))]
         self._cameras = tuple(Camera(c.name.decode(), c.height, c.width) for c in at)
 
     @classmethod
@@ -362,12 +379,12 @@ class Policy:
 
     @property
     def limit_counts(self) -> LimitCounts:
-        n = self._get("limits")
+        n = self._fill("limits", _LimitCounts)
         return LimitCounts(n.workspace, n.translation, n.rotation)
 
     @property
     def async_counts(self) -> AsyncCounts:
-        n = self._get("async")
+        n = self._fill("async", _AsyncCounts)
         return AsyncCounts(n.predictions, n.stalls, n.delay, n.longest_delay)
 
     step_rate = property(lambda self: self._get("step_rate"), doc="Observations a second, as they come; 0: too few.")
@@ -379,11 +396,17 @@ class Policy:
             text = self._lib.tact_message(self._handle).decode(errors="replace")
             raise _ERRORS.get(status, TactError)(text)
 
-    def _get(self, name: str) -> Any:
+    def _get(self, name: str, *arguments: Any) -> Any:
         with self._lock:
             if not self._handle:
                 raise ValueError("the policy is closed")
-            return getattr(self._lib, "tact_" + name)(self._handle)
+            return getattr(self._lib, "tact_" + name)(self._handle, *arguments)
+
+    def _fill(self, name: str, struct: type, *arguments: Any) -> Any:
+        """The struct that a function writes its answer into."""
+        out = struct(size=ctypes.sizeof(struct))
+        self._get(name, *arguments, byref(out))
+        return out
 
     def _call(self, name: str, *arguments: Any) -> None:
         with self._lock:
@@ -393,7 +416,7 @@ class Policy:
 
     def _observation(self, given: Mapping[str, Any]) -> tuple:
         """A tact_observation, as arguments of a call."""
-        o = _Observation()
+        o = _Observation(size=ctypes.sizeof(_Observation))
         images, keep = [], []
         for field, size, key in (("state", self.state_size, "observation.state"),
                                  ("env", self.env_size, "observation.environment_state")):
@@ -408,7 +431,8 @@ class Policy:
             if value is not None:
                 a, stride = _pixels(camera.name, value)
                 keep.append(a)
-                images.append(_Image(camera.name.encode(), a.ctypes.data, a.shape[0], a.shape[1], stride))
+                images.append(_Image(ctypes.sizeof(_Image), camera.name.encode(), a.ctypes.data, a.shape[0],
+                                     a.shape[1], stride))
         o.images, o.n_images = (_Image * len(images))(*images), len(images)
         o.keep = keep  # the arrays live as long as what points to them
         return (byref(o),)

@@ -5,30 +5,50 @@
 #include <stdio.h>
 #include <time.h>
 
-static void log_line(const char *level, const char *format, va_list args) {
-    // One write per line, so that lines of several threads do not mix.
-    char line[4096];
+static _Thread_local LogSink own_sink;
+
+LogSink log_to(LogSink sink) {
+    LogSink before = own_sink;
+    own_sink = sink;
+    return before;
+}
+
+static void write_stderr(LogLevel level, const char *line) {
+    static const char *const names[] = {"INFO", "WARNING"};
     time_t now = time(NULL);
     struct tm tm;
     localtime_r(&now, &tm);
     char stamp[32];
     strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S", &tm);
-    int n = snprintf(line, sizeof line, "%s %s ", level, stamp);
-    vsnprintf(line + n, sizeof line - (size_t)n, format, args);
-    fprintf(stderr, "%s\n", line);
+    // One write per line, so that lines of several threads do not mix.
+    fprintf(stderr, "%s %s %s\n", names[level], stamp, line);
+}
+
+void log_line(void *unused, LogLevel level, const char *line) {
+    (void)unused;
+    if (own_sink.write)
+        own_sink.write(own_sink.user, level, line);
+    else
+        write_stderr(level, line);
+}
+
+static void log_format(LogLevel level, const char *format, va_list args) {
+    char line[4096];
+    vsnprintf(line, sizeof line, format, args);
+    log_line(NULL, level, line);
 }
 
 void log_info(const char *format, ...) {
     va_list args;
     va_start(args, format);
-    log_line("INFO", format, args);
+    log_format(LOG_LEVEL_INFO, format, args);
     va_end(args);
 }
 
 void log_warn(const char *format, ...) {
     va_list args;
     va_start(args, format);
-    log_line("WARNING", format, args);
+    log_format(LOG_LEVEL_WARNING, format, args);
     va_end(args);
 }
 

@@ -62,14 +62,15 @@ static Scene scene_new(const tact_policy *p, uint64_t seed) {
     RngStream rng = {.key = {.seed = seed, .site = SITE_FRAMES}};
     int n = tact_camera_count(p);
     for (int i = 0; i < n; i++) {
-        tact_camera c = tact_camera_at(p, i);
+        tact_camera c = {.size = sizeof c};
+        tact_camera_at(p, i, &c);
         size_t bytes = (size_t)c.height * (size_t)c.width * 3;
         s.frames[i] = NEW(uint8_t, bytes);
         for (size_t k = 0; k < bytes; k++) s.frames[i][k] = (uint8_t)rng_next(&rng);
-        s.images[i] = (tact_image){.camera = c.name, .rgb = s.frames[i], .height = c.height,
+        s.images[i] = (tact_image){.size = sizeof(tact_image), .camera = c.name, .rgb = s.frames[i], .height = c.height,
                                    .width = c.width};
     }
-    s.seen = (tact_observation){.state = s.state, .state_size = tact_state_size(p), .env = s.env,
+    s.seen = (tact_observation){.size = sizeof s.seen, .state = s.state, .state_size = tact_state_size(p), .env = s.env,
                                 .env_size = tact_env_size(p), .n_images = n};
     return s;
 }

@@ -71,11 +71,13 @@ static Wants wants_of_handle(const tact_policy *p, const char *who) {
     w.env = tact_env_size(p);
     w.action = tact_action_size(p);
     w.fps = tact_fps(p);
-    for (; w.n_cameras < tact_camera_count(p); w.n_cameras++)
-        w.cameras[w.n_cameras] = tact_camera_at(p, w.n_cameras).name;
-    if (w.n_cameras) {
-        w.height = tact_camera_at(p, 0).height;
-        w.width = tact_camera_at(p, 0).width;
+    for (; w.n_cameras < tact_camera_count(p); w.n_cameras++) {
+        tact_camera camera = {.size = sizeof camera};
+        tact_camera_at(p, w.n_cameras, &camera);
+        w.cameras[w.n_cameras] = camera.name;
+        if (w.n_cameras > 0) continue;
+        w.height = camera.height;
+        w.width = camera.width;
     }
     return w;
 }
@@ -146,7 +148,8 @@ CHECKED static bool open_loop(Loop *l, Error *err) {
         return false;
     for (int c = 0; c < l->spec->n_cameras; c++) {
         l->frames[c] = NEW(uint8_t, (int64_t)height * width * 3);
-        l->images[c] = (tact_image){l->spec->cameras[c], l->frames[c], height, width, 0};
+        l->images[c] =
+            (tact_image){sizeof(tact_image), l->spec->cameras[c], l->frames[c], height, width, 0};
     }
     l->picture = NEW(uint8_t, VIDEO_HEIGHT * VIDEO_WIDTH * 3);
     return true;
@@ -168,7 +171,8 @@ CHECKED static bool film(Loop *l, VideoWriter *video, Error *err) {
 
 CHECKED static bool one_step(Loop *l, Error *err) {
     double state[ENV_DIM], action[ENV_DIM];
-    tact_observation seen = {.state = state,
+    tact_observation seen = {.size = sizeof seen,
+                             .state = state,
                              .state_size = tact_state_size(l->policy) ? ENV_DIM : 0,
                              .images = l->images,
                              .n_images = l->spec->n_cameras};

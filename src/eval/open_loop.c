@@ -94,7 +94,8 @@ CHECKED static bool find_cameras(OpenLoop *l, Error *err) {
                         "there under another name: --rename_map='{\"THAT NAME\": \"%s\"}'",
                         ds->root, c->name, c->name);
         const Feature *f = ds->cameras[at];
-        tact_camera wanted = tact_camera_at(l->policy, i);
+        tact_camera wanted = {.size = sizeof wanted};
+        tact_camera_at(l->policy, i, &wanted);
         if (f->height != wanted.height || f->width != wanted.width)
             return fail(err, "%s: frames of %s are %dx%d, but the policy was trained on %dx%d",
                         ds->root, c->name, f->width, f->height, wanted.width, wanted.height);
@@ -192,9 +193,9 @@ CHECKED static bool observe(OpenLoop *l, const Episode *e, int64_t frame, double
     for (int i = 0; i < p->n_cameras; i++) {
         const Feature *f = ds->cameras[l->cameras[i]];
         if (!frames_read(l->reader, l->cameras[i], row, l->images[i], err)) return false;
-        images[i] = (tact_image){f->name, l->images[i], f->height, f->width, 0};
+        images[i] = (tact_image){sizeof(tact_image), f->name, l->images[i], f->height, f->width, 0};
     }
-    const tact_observation now = {l->state, n_state, l->env, n_env, images, p->n_cameras};
+    const tact_observation now = {sizeof now, l->state, n_state, l->env, n_env, images, p->n_cameras};
     double start = clock_seconds();
     bool ok = tact_observe(l->policy, &now) == TACT_OK;
     *seconds = clock_seconds() - start;

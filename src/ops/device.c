@@ -86,6 +86,7 @@ bool device_open(const char *name, Precision precision, int threads, Device **ou
     ref_device(d);
     d->backend = backend;
     d->precision = precision;
+    d->log = log_line;
     d->activations = backend->activations[precision];
     d->images = backend->images[precision];
     if (!backend->open(d, argument, err)) {

@@ -25,6 +25,7 @@
 #define TACT_OPS_OPS_H
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/rng.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -156,6 +157,9 @@ struct Device {
     struct Profile *profile; // ops/profile.h, or NULL
     bool failed;             // an op failed since the last device_check
     Error error;
+    // Where a module, which has a copy of its own of base/log.h, sends its lines: the program's
+    // log_line.
+    void (*log)(void *unused, LogLevel level, const char *line);
     uint8_t slots[DOWNLOAD_SLOTS][DOWNLOAD_BYTES]; // for backends that copy at once
 
     // Before the first call of a thread other than the one that opened the device, and of one that

@@ -22,6 +22,7 @@ static void await(sem_t *s) {
 static void *work(void *argument) {
     tact_policy *p = argument;
     Worker *w = &p->worker;
+    log_to_handle(p);
     compute_begin(p);
     for (await(&w->asked); !w->quit; await(&w->asked)) {
         if (w->before) w->before(w->context);
@@ -98,9 +99,9 @@ static tact_status take(tact_policy *p) {
     p->queue_at = late;
     p->queue_left = chunk - late;
     w->playing = true;
-    w->counts.predictions++;
-    w->counts.delay = late;
-    if (late > w->counts.longest_delay) w->counts.longest_delay = late;
+    w->predictions++;
+    w->delay = late;
+    if (late > w->longest_delay) w->longest_delay = late;
     return TACT_OK;
 }
 
@@ -137,7 +138,7 @@ tact_status async_next(tact_policy *p, double *out) {
     }
     if (status != TACT_OK) return status;
     if (p->queue_left == 0) {
-        w->counts.stalls++;
+        w->stalls++;
         memcpy(out, p->last, p->action_size * sizeof *out);
         return TACT_OK;
     }

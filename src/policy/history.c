@@ -19,7 +19,7 @@ bool history_init(History *h, int horizon, int down_sample, int cameras, size_t 
     h->frames = mem_try((size_t)length * (size_t)cameras * frame_bytes);
     h->encoded = mem_try((size_t)length * (size_t)cameras * sizeof *h->encoded);
     if (!h->states || !h->frames || !h->encoded)
-        return fail(err, "no memory for a history of %d observations", h->length);
+        return fail_memory(err, "a history of %d observations", h->length);
     return true;
 }
 

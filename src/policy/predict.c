@@ -20,7 +20,7 @@ bool snapshot_init(tact_policy *p, bool copies, Error *err) {
     s->frames = NEW(struct SnapshotFrame, frames);
     if (!copies) return true;
     s->copies = mem_try(frames * p->history.frame_bytes);
-    return s->copies || fail(err, "no memory for a copy of %zu frames", frames);
+    return s->copies || fail_memory(err, "a copy of %zu frames", frames);
 }
 
 void snapshot_free(Snapshot *s) {
@@ -83,10 +83,12 @@ tact_status snapshot_predict(tact_policy *p, double *out, Error *err) {
     const Snapshot *s = &p->snapshot;
     for (int i = 0; i < s->n_frames; i++) {
         const struct SnapshotFrame *f = &s->frames[i];
-        if (!act_encode_frame(p->act, f->camera, f->rgb, f->slot, err)) return TACT_ERROR_DEVICE;
+        if (!act_encode_frame(p->act, f->camera, f->rgb, f->slot, err))
+            return status_of(err, TACT_ERROR_DEVICE);
     }
     ActInput in = {.batch = 1, .state = s->state, .env = s->env};
-    if (!act_predict_slots(p->act, &in, s->slots, p->predicted, err)) return TACT_ERROR_DEVICE;
+    if (!act_predict_slots(p->act, &in, s->slots, p->predicted, err))
+        return status_of(err, TACT_ERROR_DEVICE);
     for (int i = 0; i < c->chunk_size * c->action_dim; i++)
         if (!isfinite(p->predicted[i])) {
             (void)!fail(err, "the policy's output is not finite");

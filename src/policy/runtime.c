@@ -27,12 +27,34 @@ static bool is_camera(const char *given, const char *name) {
            (strncmp(name, prefix, n) == 0 && strcmp(given, name + n) == 0);
 }
 
-static const tact_image *find_image(const tact_observation *o, int camera, const char *name) {
+// They lie as far apart as the caller's version of the struct is large.
+static const void *image_at(const tact_observation *o, int i) {
+    return (const char *)o->images + (size_t)i * o->images->size;
+}
+
+CHECKED static bool check_image_sizes(const tact_observation *o, Error *err) {
+    tact_image image;
+    if (o->n_images > 0 && !o->images) return fail(err, "%d images, but none given", o->n_images);
     for (int i = 0; i < o->n_images; i++) {
-        const char *given = o->images[i].camera;
-        if (given ? is_camera(given, name) : i == camera) return &o->images[i];
+        const void *given = image_at(o, i);
+        if (!struct_take(&image, sizeof image, IMAGE_LEAST, given, "tact_image", err)) return false;
+        if (((const tact_image *)given)->size != o->images->size)
+            return fail(err, "images 0 and %d: tact_image has two sizes, %zu and %zu", i,
+                        o->images->size, ((const tact_image *)given)->size);
     }
-    return NULL;
+    return true;
+}
+
+// False, and an empty image, where there is none of that name. The sizes have been checked.
+static bool find_image(const tact_observation *o, int camera, const char *name, tact_image *out) {
+    Error none;
+    *out = (tact_image){0};
+    for (int i = 0; i < o->n_images; i++) {
+        const tact_image *image = image_at(o, i);
+        if (image->camera ? is_camera(image->camera, name) : i == camera)
+            return struct_take(out, sizeof *out, IMAGE_LEAST, image, "tact_image", &none);
+    }
+    return false;
 }
 
 static size_t row_bytes(const CameraConfig *c) {
@@ -41,20 +63,21 @@ static size_t row_bytes(const CameraConfig *c) {
 
 CHECKED static bool check_image(const tact_observation *o, int camera, const CameraConfig *c,
                                 Error *err) {
-    const tact_image *image = find_image(o, camera, c->name);
-    if (!image || !image->rgb) return fail(err, "no image of camera %s", c->name);
-    if (image->height != c->height || image->width != c->width)
+    tact_image image;
+    if (!find_image(o, camera, c->name, &image) || !image.rgb)
+        return fail(err, "no image of camera %s", c->name);
+    if (image.height != c->height || image.width != c->width)
         return fail(err, "the image of camera %s is %dx%d; the policy wants %dx%d as recorded",
-                    c->name, image->width, image->height, c->width, c->height);
-    if (image->stride && image->stride < row_bytes(c))
+                    c->name, image.width, image.height, c->width, c->height);
+    if (image.stride && image.stride < row_bytes(c))
         return fail(err, "the image of camera %s: stride %zu, but a row has %zu bytes", c->name,
-                    image->stride, row_bytes(c));
+                    image.stride, row_bytes(c));
     return true;
 }
 
 CHECKED static bool check_observation(const tact_policy *p, const tact_observation *o, Error *err) {
     const PolicyConfig *c = p->config;
-    if (o->n_images > 0 && !o->images) return fail(err, "%d images, but none given", o->n_images);
+    if (!check_image_sizes(o, err)) return false;
     if (!check_vector("observation.state", o->state, o->state_size, p->state_size, err) ||
         !check_vector("observation.environment_state", o->env, o->env_size, (size_t)c->env_dim,
                       err))
@@ -86,10 +109,11 @@ static void remember(tact_policy *p, const tact_observation *o) {
     if (c->env_dim) memcpy(p->env_row, o->env, (size_t)c->env_dim * sizeof *o->env);
     for (int i = 0; i < c->n_cameras; i++) {
         const CameraConfig *camera = &c->cameras[i];
-        const tact_image *image = find_image(o, i, camera->name);
+        tact_image image;
+        (void)find_image(o, i, camera->name, &image); // it was checked
         uint8_t *frame = history_frame(&p->history, history_slot(&p->history, place, i));
-        image_resize_rows(frame, c->image_height, c->image_width, image->rgb,
-                          image->stride ? image->stride : row_bytes(camera), camera->height,
+        image_resize_rows(frame, c->image_height, c->image_width, image.rgb,
+                          image.stride ? image.stride : row_bytes(camera), camera->height,
                           camera->width, p->resize);
     }
     history_add(&p->history);
@@ -112,11 +136,13 @@ tact_status tact_reset(tact_policy *p) {
     return TACT_OK;
 }
 
-tact_status tact_observe(tact_policy *p, const tact_observation *observation) {
-    if (!p) return TACT_ERROR_ARGUMENT;
-    if (!observation) return refuse(p, TACT_ERROR_ARGUMENT, "observation may not be NULL");
-    if (!check_observation(p, observation, &p->error)) return TACT_ERROR_OBSERVATION;
-    remember(p, observation);
+static tact_status observe(tact_policy *p, const tact_observation *given) {
+    tact_observation o = {0};
+    if (!given) return refuse(p, TACT_ERROR_ARGUMENT, "observation may not be NULL");
+    if (!struct_take(&o, sizeof o, OBSERVATION_LEAST, given, "tact_observation", &p->error) ||
+        !check_observation(p, &o, &p->error))
+        return TACT_ERROR_OBSERVATION;
+    remember(p, &o);
     if (p->worker.started) {
         async_observed(p);
         return TACT_OK;
@@ -124,7 +150,15 @@ tact_status tact_observe(tact_policy *p, const tact_observation *observation) {
     int threads = compute_begin(p);
     bool ok = encode_newest(p, &p->error);
     compute_end(threads);
-    return ok ? TACT_OK : TACT_ERROR_DEVICE;
+    return ok ? TACT_OK : status_of(&p->error, TACT_ERROR_DEVICE);
+}
+
+tact_status tact_observe(tact_policy *p, const tact_observation *observation) {
+    if (!p) return TACT_ERROR_ARGUMENT;
+    LogSink before = log_to_handle(p);
+    tact_status status = observe(p, observation);
+    log_to(before);
+    return status;
 }
 
 // ---- predicting ---------------------------------------------------------------------------------
@@ -148,7 +182,10 @@ tact_status tact_predict_chunk(tact_policy *p, double *actions) {
     if (!p) return TACT_ERROR_ARGUMENT;
     if (!actions) return refuse(p, TACT_ERROR_ARGUMENT, "actions may not be NULL");
     if (p->history.count == 0) return nothing_seen(p);
-    return p->worker.started ? async_chunk(p, actions) : predict(p, actions);
+    LogSink before = log_to_handle(p);
+    tact_status status = p->worker.started ? async_chunk(p, actions) : predict(p, actions);
+    log_to(before);
+    return status;
 }
 
 static tact_status next_of_queue(tact_policy *p, double *out) {
@@ -180,8 +217,7 @@ static tact_status next_of_ensemble(tact_policy *p, double *out) {
     return TACT_OK;
 }
 
-tact_status tact_act(tact_policy *p, double *action) {
-    if (!p) return TACT_ERROR_ARGUMENT;
+static tact_status act(tact_policy *p, double *action) {
     if (!action) return refuse(p, TACT_ERROR_ARGUMENT, "action may not be NULL");
     if (p->history.count == 0) return nothing_seen(p);
     tact_status status = p->worker.started ? async_next(p, p->action)
@@ -198,6 +234,14 @@ tact_status tact_act(tact_policy *p, double *action) {
     memcpy(action, p->action, p->action_size * sizeof *action);
     p->has_last = true;
     return TACT_OK;
+}
+
+tact_status tact_act(tact_policy *p, double *action) {
+    if (!p) return TACT_ERROR_ARGUMENT;
+    LogSink before = log_to_handle(p);
+    tact_status status = act(p, action);
+    log_to(before);
+    return status;
 }
 
 tact_status tact_step(tact_policy *p, const tact_observation *observation, double *action) {

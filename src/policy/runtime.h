@@ -7,9 +7,24 @@
 
 #include "tact.h"
 
+#include "base/log.h"
 #include "policy/policy.h"
 #include <pthread.h>
 #include <semaphore.h>
+
+// ---- versions.c: structs of other versions of the header ----------------------------------------
+// The size that a struct had when it was first in the header: the least that is accepted.
+enum {
+    OPTIONS_LEAST = sizeof(size_t),
+    OBSERVATION_LEAST = sizeof(tact_observation),
+    IMAGE_LEAST = sizeof(tact_image),
+};
+// given, whose size its first member says, into known (known_size bytes), which holds what is to be
+// where given has nothing. name: the type's, for messages.
+CHECKED bool struct_take(void *known, size_t known_size, size_t least, const void *given,
+                         const char *name, Error *err);
+// known into given, as much as that has room for. given's size stays.
+void struct_give(void *given, const void *known, size_t known_size);
 
 // ---- history.c: the last (T-1)s+1 observations of an episode ------------------------------------
 typedef struct History {
@@ -135,7 +150,8 @@ typedef struct Worker {
     bool playing;   // a chunk of this episode is there
     int64_t given;  // actions given out in this episode, repeated ones not counted
     double threshold;
-    tact_async_counts counts;
+    int64_t predictions, stalls; // of tact_async_counts
+    int delay, longest_delay;
     void (*before)(void *context); // tests: called by the worker before it computes, unless NULL
     void *context;
 } Worker;
@@ -193,7 +209,18 @@ struct tact_policy {
     float *predicted; // (S, D) normalised
     double *row;      // (D) one action
     void *resize;
+    tact_log log; // the caller's, or NULL
+    void *log_user;
     Error error;
 };
+
+// Until the end of the call this thread's log lines are the handle's. Returns where they went
+// before, for log_to.
+LogSink log_to_handle(tact_policy *p);
+
+// A failure's status: lack of memory is told from the rest.
+static inline tact_status status_of(const Error *err, tact_status otherwise) {
+    return error_is_memory(err) ? TACT_ERROR_MEMORY : otherwise;
+}
 
 #endif

@@ -39,13 +39,16 @@ void tact_options_default(tact_options *options, size_t size) {
 // What the caller's version of the struct lacks keeps its default.
 CHECKED static bool take_options(const tact_options *given, tact_options *o, Error *err) {
     *o = default_options();
-    if (!given) return true;
-    if (given->size < sizeof given->size || given->size > sizeof *o)
-        return fail(err,
-                    "tact_options: size %zu; fill it with tact_options_default of this version",
-                    given->size);
-    memcpy(o, given, given->size);
-    return true;
+    return !given || struct_take(o, sizeof *o, OPTIONS_LEAST, given, "tact_options", err);
+}
+
+static void write_to_caller(void *policy, LogLevel level, const char *line) {
+    const tact_policy *p = policy;
+    p->log(p->log_user, level == LOG_LEVEL_WARNING ? TACT_LOG_WARNING : TACT_LOG_INFO, line);
+}
+
+LogSink log_to_handle(tact_policy *p) {
+    return log_to((LogSink){p->log ? write_to_caller : NULL, p});
 }
 
 // How actions come from chunks: the caller's wish, else the checkpoint's.
@@ -142,18 +145,21 @@ static tact_status open_all(tact_policy *p, const char *path, const tact_options
                             Error *err) {
     tact_options o;
     if (!take_options(given, &o, err)) return TACT_ERROR_ARGUMENT;
+    p->log = o.log;
+    p->log_user = o.log_user;
+    log_to_handle(p);
     p->cache = o.frame_cache != 0;
     p->limits = (Limits){.translation = o.max_translation, .rotation = o.max_rotation};
     memcpy(p->limits.low, o.workspace_min, sizeof p->limits.low);
     memcpy(p->limits.high, o.workspace_max, sizeof p->limits.high);
-    if (!open_device(p, &o, err)) return TACT_ERROR_DEVICE;
-    if (!load(p, path, o.dataset, err)) return TACT_ERROR_POLICY;
+    if (!open_device(p, &o, err)) return status_of(err, TACT_ERROR_DEVICE);
+    if (!load(p, path, o.dataset, err)) return status_of(err, TACT_ERROR_POLICY);
     if (!choose_actions(p, &o, err) || !limits_check(&p->limits, p->config->arms, err))
         return TACT_ERROR_ARGUMENT;
     p->rate = (Rate){.clock = clock_seconds, .fps = p->config->fps, .check = o.rate_check != 0};
     bool ok = allocate(p, o.asynchronous != 0, err) && plan(p, err) &&
               (!o.asynchronous || worker_start(p, err));
-    return ok ? TACT_OK : TACT_ERROR_DEVICE;
+    return ok ? TACT_OK : status_of(err, TACT_ERROR_DEVICE);
 }
 
 tact_status tact_open(const char *path, const tact_options *options, tact_policy **policy) {
@@ -170,7 +176,9 @@ tact_status tact_open(const char *path, const tact_options *options, tact_policy
     int threads = omp_get_max_threads();
     tact_policy *p = NEW(tact_policy, 1);
     p->config = &p->policy.config.policy;
+    LogSink before = log_to((LogSink){0});
     tact_status status = open_all(p, path, options, &open_error);
+    log_to(before);
     omp_set_num_threads(threads); // the caller's
     if (status == TACT_OK)
         *policy = p;
@@ -225,10 +233,13 @@ int tact_camera_count(const tact_policy *p) {
     return p->config->n_cameras;
 }
 
-tact_camera tact_camera_at(const tact_policy *p, int i) {
-    if (i < 0 || i >= p->config->n_cameras) return (tact_camera){0};
-    const CameraConfig *c = &p->config->cameras[i];
-    return (tact_camera){c->name, c->height, c->width};
+void tact_camera_at(const tact_policy *p, int i, tact_camera *camera) {
+    tact_camera known = {0};
+    if (i >= 0 && i < p->config->n_cameras) {
+        const CameraConfig *c = &p->config->cameras[i];
+        known = (tact_camera){.name = c->name, .height = c->height, .width = c->width};
+    }
+    struct_give(camera, &known, sizeof known);
 }
 
 double tact_fps(const tact_policy *p) {
@@ -247,12 +258,20 @@ int tact_horizon(const tact_policy *p) {
     return p->config->obs_state_horizon;
 }
 
-tact_limit_counts tact_limits(const tact_policy *p) {
-    return (tact_limit_counts){p->limits.outside, p->limits.far, p->limits.turned};
+void tact_limits(const tact_policy *p, tact_limit_counts *counts) {
+    const Limits *l = &p->limits;
+    tact_limit_counts known = {
+        .workspace = l->outside, .translation = l->far, .rotation = l->turned};
+    struct_give(counts, &known, sizeof known);
 }
 
-tact_async_counts tact_async(const tact_policy *p) {
-    return p->worker.counts;
+void tact_async(const tact_policy *p, tact_async_counts *counts) {
+    const Worker *w = &p->worker;
+    tact_async_counts known = {.predictions = w->predictions,
+                               .stalls = w->stalls,
+                               .delay = w->delay,
+                               .longest_delay = w->longest_delay};
+    struct_give(counts, &known, sizeof known);
 }
 
 double tact_step_rate(const tact_policy *p) {

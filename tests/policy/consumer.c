@@ -43,12 +43,14 @@ int main(int argc, char **argv) {
     double *state = numbers(n), *env = numbers(m), *action = numbers(width),
            *chunk = numbers(rows * width);
     for (int i = 0; i < cameras; i++) {
-        tact_camera c = tact_camera_at(policy, i);
+        tact_camera c = {.size = sizeof c};
+        tact_camera_at(policy, i, &c);
         pixels[i] = malloc((size_t)c.height * (size_t)c.width * 3);
+        images[i].size = sizeof images[i];
         images[i].camera = c.name, images[i].rgb = pixels[i];
         images[i].height = c.height, images[i].width = c.width;
     }
-    tact_observation now = {state, n, env, m, images, cameras};
+    tact_observation now = {sizeof now, state, n, env, m, images, cameras};
     for (int step = 0; step < atoi(argv[2]) && !failed; step++) {
         look(step, state, n, env, m, images, pixels, cameras);
         failed = tact_step(policy, &now, action) != TACT_OK;

@@ -104,9 +104,10 @@ static inline int scene_new(void **state) {
     write_policy(s);
     for (int i = 0; i < CAMERAS; i++) {
         s->rgb[i] = NEW(uint8_t, HEIGHT * WIDTH * 3);
-        s->images[i] = (tact_image){s->ds->cameras[i]->name, s->rgb[i], HEIGHT, WIDTH, 0};
+        s->images[i] =
+            (tact_image){sizeof(tact_image), s->ds->cameras[i]->name, s->rgb[i], HEIGHT, WIDTH, 0};
     }
-    s->seen = (tact_observation){s->state, ACTION, s->env, ENV, s->images, CAMERAS};
+    s->seen = (tact_observation){sizeof s->seen, s->state, ACTION, s->env, ENV, s->images, CAMERAS};
     *state = s;
     return 0;
 }
@@ -138,6 +139,24 @@ static inline tact_policy *open_policy(const Scene *s, const tact_options *o) {
     tact_options plain = options();
     if (tact_open(s->model, o ? o : &plain, &p) != TACT_OK) fail_msg("%s", tact_message(NULL));
     return p;
+}
+
+static inline tact_async_counts async_counts(const tact_policy *p) {
+    tact_async_counts n = {.size = sizeof n};
+    tact_async(p, &n);
+    return n;
+}
+
+static inline tact_limit_counts limit_counts(const tact_policy *p) {
+    tact_limit_counts n = {.size = sizeof n};
+    tact_limits(p, &n);
+    return n;
+}
+
+static inline tact_camera camera_at(const tact_policy *p, int i) {
+    tact_camera c = {.size = sizeof c};
+    tact_camera_at(p, i, &c);
+    return c;
 }
 
 #define WORKS(p, call)                                                                             \

@@ -15,20 +15,24 @@ int main(void) {
     AT(tact_options, workspace_min), AT(tact_options, workspace_max);
     AT(tact_options, max_translation), AT(tact_options, max_rotation);
     AT(tact_options, asynchronous), AT(tact_options, rate_check);
-    AT(tact_options, chunk_size_threshold);
+    AT(tact_options, chunk_size_threshold), AT(tact_options, log), AT(tact_options, log_user);
     SIZE(tact_camera);
-    AT(tact_camera, name), AT(tact_camera, height), AT(tact_camera, width);
+    AT(tact_camera, size), AT(tact_camera, name), AT(tact_camera, height), AT(tact_camera, width);
     SIZE(tact_image);
-    AT(tact_image, camera), AT(tact_image, rgb), AT(tact_image, height), AT(tact_image, width);
+    AT(tact_image, size), AT(tact_image, camera), AT(tact_image, rgb), AT(tact_image, height),
+        AT(tact_image, width);
     AT(tact_image, stride);
     SIZE(tact_observation);
-    AT(tact_observation, state), AT(tact_observation, state_size), AT(tact_observation, env);
+    AT(tact_observation, size), AT(tact_observation, state), AT(tact_observation, state_size),
+        AT(tact_observation, env);
     AT(tact_observation, env_size), AT(tact_observation, images), AT(tact_observation, n_images);
     SIZE(tact_limit_counts);
-    AT(tact_limit_counts, workspace), AT(tact_limit_counts, translation);
+    AT(tact_limit_counts, size), AT(tact_limit_counts, workspace),
+        AT(tact_limit_counts, translation);
     AT(tact_limit_counts, rotation);
     SIZE(tact_async_counts);
-    AT(tact_async_counts, predictions), AT(tact_async_counts, stalls), AT(tact_async_counts, delay);
+    AT(tact_async_counts, size), AT(tact_async_counts, predictions), AT(tact_async_counts, stalls),
+        AT(tact_async_counts, delay);
     AT(tact_async_counts, longest_delay);
     return 0;
 }

@@ -111,9 +111,9 @@ static void play(const Tests *t, Gate *g, int row, int n, int delay, double thre
         }
         WORKS(p, tact_act(p, action));
         is_action(t, action, from, now - from);
-        assert_int_equal(tact_async(p).delay, from == row ? 0 : delay);
+        assert_int_equal(async_counts(p).delay, from == row ? 0 : delay);
     }
-    assert_true(tact_async(p).stalls == 0 && from > row + n / 2);
+    assert_true(async_counts(p).stalls == 0 && from > row + n / 2);
 }
 
 // ---- tests --------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ static void what_is_past_is_left_out(void **state) {
             o.frame_cache = cache;
             open_gated(t, &o, g);
             play(t, g, 0, FRAMES, delay, 0.5);
-            assert_int_equal(tact_async(g->policy).longest_delay, delay);
+            assert_int_equal(async_counts(g->policy).longest_delay, delay);
             close_gated(g);
         }
 }
@@ -178,17 +178,17 @@ static void a_late_chunk_is_waited_for_in_place(void **state) {
     for (int n = 1; n <= 3; n++) {
         WORKS(p, tact_step(p, look(t->scene, CHUNK - 1 + n), action));
         assert_memory_equal(action, last, sizeof last);
-        assert_int_equal(tact_async(p).stalls, n);
+        assert_int_equal(async_counts(p).stalls, n);
     }
     let_finish(g);
     WORKS(p, tact_act(p, action));
     is_action(t, action, 2, 3); // goes on where it stopped
-    assert_int_equal(tact_async(p).delay, 3);
+    assert_int_equal(async_counts(p).delay, 3);
     WORKS(p, tact_observe(p, look(t->scene, 8)));
     let_finish(g);
     WORKS(p, tact_act(p, action));
     is_action(t, action, 8, 0);
-    tact_async_counts n = tact_async(p);
+    tact_async_counts n = async_counts(p);
     assert_true(n.predictions == 3 && n.stalls == 3 && n.delay == 0 && n.longest_delay == 3);
     close_gated(g);
 }
@@ -282,7 +282,7 @@ static void bad_observations_pass_by_a_prediction(void **state) {
     let_finish(g);
     WORKS(p, tact_step(p, look(s, 3), action));
     is_action(t, action, 2, 2);
-    assert_true(tact_async(p).stalls == 0);
+    assert_true(async_counts(p).stalls == 0);
     close_gated(g);
 }
 
@@ -322,7 +322,7 @@ static void nothing_grows_after_the_first_step(void **state) {
         if (p->worker.busy) worker_wait(&p->worker); // it takes small blocks while it computes
         if (i == 0) before = mallinfo2().uordblks;
     }
-    assert_true(tact_async(p).predictions > 3);
+    assert_true(async_counts(p).predictions > 3);
     assert_true(mallinfo2().uordblks <= before + SMALL);
     tact_close(&p);
 }

@@ -168,9 +168,9 @@ static void check_bytes(const Golden *g, tact_policy *p, const Safetensors *expe
     assert_true(c->state_dim <= 64 && c->env_dim <= 64 && tact_camera_count(p) == c->n_cameras);
     for (int i = 0; i < c->n_cameras; i++) {
         rgb[i] = NEW(uint8_t, c->image_height * c->image_width * 3);
-        images[i] = (tact_image){c->cameras[i].name, rgb[i], c->image_height, c->image_width, 0};
+        images[i] = (tact_image){sizeof(tact_image), c->cameras[i].name, rgb[i], c->image_height, c->image_width, 0};
     }
-    tact_observation o = {state, tact_state_size(p), env, tact_env_size(p), images, c->n_cameras};
+    tact_observation o = {sizeof o, state, tact_state_size(p), env, tact_env_size(p), images, c->n_cameras};
     for (int b = 0; b < g->batch; b++) {
         assert_int_equal(tact_reset(p), TACT_OK);
         recorded(g, "input.env", b, c->env_dim, env);

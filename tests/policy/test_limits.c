@@ -69,7 +69,7 @@ static void limits_hold_and_count(void **state) {
         assert_true(action[6] == unlimited[6]);
         memcpy(last, action, sizeof last);
     }
-    tact_limit_counts n = tact_limits(p), none = tact_limits(free_one);
+    tact_limit_counts n = limit_counts(p), none = limit_counts(free_one);
     assert_true(n.translation == far && far > 0 && n.rotation > 0 && n.workspace == 0);
     assert_true(none.translation == 0 && none.rotation == 0 && none.workspace == 0);
     tact_close(&p);
@@ -80,7 +80,7 @@ static void limits_hold_and_count(void **state) {
         WORKS(p, tact_step(p, look(s, row), action));
         for (int i = 0; i < 3; i++) assert_true(action[i] >= 0.1 && action[i] <= 0.2);
     }
-    assert_true(tact_limits(p).workspace > 0);
+    assert_true(limit_counts(p).workspace > 0);
     tact_close(&p);
     tact_close(&free_one);
 }

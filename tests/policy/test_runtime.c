@@ -14,9 +14,9 @@ static void it_says_what_it_wants(void **state) {
     assert_int_equal(tact_action_size(p), ACTION);
     assert_int_equal(tact_env_size(p), ENV);
     assert_int_equal(tact_camera_count(p), CAMERAS);
-    tact_camera c = tact_camera_at(p, 1);
+    tact_camera c = camera_at(p, 1);
     assert_string_equal(c.name, s->ds->cameras[1]->name);
-    assert_true(c.height == HEIGHT && c.width == WIDTH && !tact_camera_at(p, CAMERAS).name);
+    assert_true(c.height == HEIGHT && c.width == WIDTH && !camera_at(p, CAMERAS).name);
     assert_true(tact_fps(p) == 10 && tact_chunk_size(p) == CHUNK && tact_horizon(p) == 4);
     assert_int_equal(tact_n_action_steps(p), STEPS);
     tact_close(&p);
@@ -212,7 +212,7 @@ static void a_plain_policy_runs(void **state) {
     o = options();
     if (tact_open(dir, &o, &policy) != TACT_OK) fail_msg("%s", tact_message(NULL));
     assert_true(tact_state_size(policy) == D && tact_camera_count(policy) == 0);
-    assert_true(tact_n_action_steps(policy) == 1 && tact_limits(policy).workspace == 0);
+    assert_true(tact_n_action_steps(policy) == 1 && limit_counts(policy).workspace == 0);
     double seen[2][D] = {{0.4, 1, 2}, {0.5, -1, 1}}, around[ENV] = {0.2, 0.3}, got[D];
     float said[2][S][D];
     for (int n = 0; n < 2; n++) { // the first observation is its own past
@@ -224,8 +224,10 @@ static void a_plain_policy_runs(void **state) {
         for (int i = 0; i < ENV; i++) e[i] = (float)((around[i] - mean[i]) / (std[i] + 1e-8));
         ActInput in = {.batch = 1, .state = rows[0], .env = e};
         OK(act_predict(act, &in, said[n][0], NULL, &err));
-        WORKS(policy,
-              tact_step(policy, &(tact_observation){seen[n], D, around, ENV, NULL, 0}, got));
+        WORKS(policy, tact_step(policy,
+                                &(tact_observation){sizeof(tact_observation), seen[n], D, around,
+                                                    ENV, NULL, 0},
+                                got));
     }
     for (int i = 0; i < D; i++) {
         double w = exp(-0.01), y = ((double)said[0][1][i] + w * (double)said[1][0][i]) / (1 + w);
@@ -285,7 +287,8 @@ static void cameras_are_found(void **state) {
     Scene *s = *state;
     tact_policy *p = open_policy(s, NULL), *q = open_policy(s, NULL);
     double a[ACTION], b[ACTION];
-    tact_image swapped[] = {{"no_such_camera", NULL, 1, 1, 0}, {0}, {0}}, placed[CAMERAS];
+    tact_image swapped[] = {{sizeof(tact_image), "no_such_camera", NULL, 1, 1, 0}, {0}, {0}},
+               placed[CAMERAS];
     look(s, 3);
     for (int i = 0; i < CAMERAS; i++) {
         swapped[2 - i] = placed[i] = s->images[i];

@@ -47,8 +47,9 @@ bool cuda_ok(Device *d, cudaError_t status, const char *what) {
     if (status == cudaSuccess) return true;
     char issued[256];
     list_issued(d, issued, sizeof issued);
-    device_fail(d, "cuda: %s: %s (%s)%s", what, cudaGetErrorString(status),
-                cudaGetErrorName(status), issued);
+    (status == cudaErrorMemoryAllocation ? device_fail_memory : device_fail)(
+        d, "cuda: %s: %s (%s)%s", what, cudaGetErrorString(status), cudaGetErrorName(status),
+        issued);
     cudaGetLastError(); // told; a later launch is not to be blamed for it
     return false;
 }
@@ -60,8 +61,11 @@ void cuda_launched(Device *d, const char *op, int64_t rows, int64_t cols) {
 
 // ---- memory -------------------------------------------------------------------------------------
 
-// Set only where it is another: asking is allowed everywhere, in a recording too.
+// Set only where it is another: asking is allowed everywhere, in a recording too. The thread's log
+// lines go where those of the program go.
 void cuda_attach(Device *d) {
+    const LogSink sink = {d->log, NULL};
+    log_to(sink);
     int current = -1, own = cuda_of(d)->ordinal;
     if (cudaGetDevice(&current) == cudaSuccess && current == own) return;
     cuda_ok(d, cudaSetDevice(own), "choosing the card");

@@ -216,6 +216,7 @@ CHECKED static bool cuda_open(Device *d, const char *argument, Error *err) {
         cuda_close(d);
         return false;
     }
+    cuda_attach(d);
     tell_versions(d);
     d->close = cuda_close_device;
     cuda_core_ops(d);

@@ -80,9 +80,8 @@ const Field train_fields[] = {
      10000, NULL, "actions of a chunk that are carried out; at most policy.chunk_size"},
     {"policy.normalization_mapping", FIELD_NORM_MAP, HOME_POLICY, true,
      AT(policy.normalization_mapping), "null", ANY,
-     "as {VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: IDENTITY}; null: MIN_MAX for relative poses, "
-     "else "
-     "MEAN_STD; ENV left out is IDENTITY"},
+     "as {VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: IDENTITY}, what is left out being IDENTITY; null: "
+     "MIN_MAX for relative poses, else MEAN_STD"},
     {"policy.vision_backbone", FIELD_STRING, HOME_POLICY, false, AT(policy.vision_backbone),
      "resnet18", 0, 0, "resnet18|resnet34|resnet50|resnet101|resnet152", "network for the images"},
     {"policy.pretrained_backbone_weights", FIELD_STRING, HOME_POLICY, true,

@@ -207,6 +207,8 @@ struct tact_policy {
     Snapshot snapshot;
     Worker worker; // in use when started
     Rate rate;
+    size_t first_bytes; // that the first prediction will allocate, where that is in host memory
+    bool settled;       // it has been made: nothing is allocated any more
 
     // Scratch.
     double *rows;     // (T, D) of the state
@@ -220,6 +222,8 @@ struct tact_policy {
     Error error;
 };
 
+// Before a prediction: whether the first one's memory can be had.
+CHECKED bool memory_for_first(const tact_policy *p, Error *err);
 // Until the end of the call this thread's log lines are the handle's. Returns where they went
 // before, for log_to.
 LogSink log_to_handle(tact_policy *p);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/processor.h"
 #include "formats/image.h"
+#include "model/memory.h"
 #include "pose/pose.h"
 #include <math.h>
 #include <omp.h>
@@ -57,10 +58,11 @@ CHECKED static bool choose_actions(tact_policy *p, const tact_options *o, Error 
     double coeff = o->temporal_ensemble_coeff;
     // LeRobot demands both together, the first as 1.
     if (o->n_action_steps > 1 && !isnan(coeff))
-        return fail(err,
-                    "n_action_steps %d: temporal_ensemble_coeff asks for a new chunk every step; leave "
-                    "n_action_steps out, or set it to 1",
-                    o->n_action_steps);
+        return fail(
+            err,
+            "n_action_steps %d: temporal_ensemble_coeff asks for a new chunk every step; leave "
+            "n_action_steps out, or set it to 1",
+            o->n_action_steps);
     if (o->n_action_steps < 0 || o->n_action_steps > c->chunk_size)
         return fail(err, "n_action_steps %d: the policy's chunks have %d actions",
                     o->n_action_steps, c->chunk_size);
@@ -69,10 +71,11 @@ CHECKED static bool choose_actions(tact_policy *p, const tact_options *o, Error 
         coeff = c->temporal_ensemble_coeff;
     p->ensembles = !isnan(coeff);
     if (p->ensembles && !ensemble_possible(c->chunk_size, coeff))
-        return fail(err,
-                    "temporal_ensemble_coeff %g: the weights exp(-coeff * i) of %d predictions are beyond "
-                    "all numbers; LeRobot's is 0.01",
-                    coeff, c->chunk_size);
+        return fail(
+            err,
+            "temporal_ensemble_coeff %g: the weights exp(-coeff * i) of %d predictions are beyond "
+            "all numbers; LeRobot's is 0.01",
+            coeff, c->chunk_size);
     p->n_action_steps = p->ensembles        ? 1
                         : o->n_action_steps ? o->n_action_steps
                                             : c->n_action_steps;
@@ -107,7 +110,8 @@ CHECKED static bool allocate(tact_policy *p, bool asynchronous, Error *err) {
                                              c->image_height, c->image_width);
         scratch = needed > scratch ? needed : scratch;
     }
-    p->resize = mem_alloc(scratch);
+    p->resize = mem_try_raw(scratch);
+    if (!p->resize) return fail_memory(err, "%zu bytes to resize images in", scratch);
     size_t frame_bytes = (size_t)c->image_height * (size_t)c->image_width * 3;
     return history_init(&p->history, c->obs_state_horizon, c->obs_down_sample_steps, c->n_cameras,
                         p->state_size, c->n_cameras ? frame_bytes : 0, err) &&
@@ -139,11 +143,47 @@ CHECKED static bool open_device(tact_policy *p, const tact_options *o, Error *er
            device_open(name, precision, threads, &p->device, err);
 }
 
+// Beside the blocks that are planned: what JSON, oneDNN's kernels and scratch take.
+enum { SMALL_BLOCKS = 24 << 20 };
+
+// The stacks of OpenMP's threads, which the compiler's library ends the process without.
+static size_t stack_bytes(int threads) {
+    pthread_attr_t attributes;
+    size_t stack = 8 << 20;
+    if (pthread_attr_init(&attributes) == 0) {
+        pthread_attr_getstacksize(&attributes, &stack);
+        pthread_attr_destroy(&attributes);
+    }
+    return (size_t)threads * stack;
+}
+
+// Whether there is memory for so much, and for the small blocks, whose lack would end the process.
+// Nobody keeps it for us; but who has too little is told in time.
+CHECKED static bool check_memory(size_t bytes, const char *for_what, Error *err) {
+    size_t wanted = bytes + SMALL_BLOCKS;
+    return mem_could(wanted) ||
+           fail_memory(err, "%s needs %.0f MiB more", for_what, (double)wanted / (1 << 20));
+}
+
+bool memory_for_first(const tact_policy *p, Error *err) {
+    return p->settled || check_memory(p->first_bytes, "the first prediction", err);
+}
+
 // The model looks at one history, of which a frame is one slot.
-CHECKED static bool plan(tact_policy *p, Error *err) {
+CHECKED static bool plan(tact_policy *p, bool asynchronous, Error *err) {
     int slots = p->history.length * p->history.cameras;
-    return act_new_stream(p->device, p->config, &p->policy.params, slots > 0 ? slots : 1,
-                          p->policy.stats.images, &p->act, err);
+    if (slots < 1) slots = 1;
+    StreamEstimate e;
+    const Device *d = p->device;
+    if (d->backend->host_memory) {
+        if (!estimate_stream(p->config, slots, d->backend, d->precision, &e, err)) return false;
+        p->first_bytes = e.first;
+        // The asynchronous worker has threads of its own.
+        size_t stacks = stack_bytes(d->threads - 1 + (asynchronous ? d->threads : 0));
+        if (!check_memory(e.made + e.first + stacks, p->policy.dir, err)) return false;
+    }
+    return act_new_stream(p->device, p->config, &p->policy.params, slots, p->policy.stats.images,
+                          &p->act, err);
 }
 
 CHECKED static bool load(tact_policy *p, const char *path, const char *dataset, Error *err) {
@@ -168,12 +208,14 @@ static tact_status open_all(tact_policy *p, const char *path, const tact_options
     p->limits = (Limits){.translation = o.max_translation, .rotation = o.max_rotation};
     memcpy(p->limits.low, o.workspace_min, sizeof p->limits.low);
     memcpy(p->limits.high, o.workspace_max, sizeof p->limits.high);
+    if (!check_memory(stack_bytes(o.threads > 0 ? o.threads : omp_get_num_procs()), path, err))
+        return TACT_ERROR_MEMORY;
     if (!open_device(p, &o, err)) return status_of(err, TACT_ERROR_DEVICE);
     if (!load(p, path, o.dataset, err)) return status_of(err, TACT_ERROR_POLICY);
     if (!choose_actions(p, &o, err) || !limits_check(&p->limits, p->config->arms, err))
         return TACT_ERROR_ARGUMENT;
     p->rate = (Rate){.clock = clock_seconds, .fps = p->config->fps, .check = o.rate_check != 0};
-    bool ok = allocate(p, o.asynchronous != 0, err) && plan(p, err) &&
+    bool ok = allocate(p, o.asynchronous != 0, err) && plan(p, o.asynchronous != 0, err) &&
               (!o.asynchronous || worker_start(p, err));
     return ok ? TACT_OK : status_of(err, TACT_ERROR_DEVICE);
 }
@@ -190,7 +232,11 @@ tact_status tact_open(const char *path, const tact_options *options, tact_policy
         return TACT_ERROR_DEVICE;
     }
     int threads = omp_get_max_threads();
-    tact_policy *p = NEW(tact_policy, 1);
+    tact_policy *p = mem_try(sizeof *p);
+    if (!p) {
+        (void)fail_memory(&open_error, "a handle of %zu bytes", sizeof *p);
+        return TACT_ERROR_MEMORY;
+    }
     p->config = &p->policy.config.policy;
     LogSink before = log_to((LogSink){0});
     tact_status status = open_all(p, path, options, &open_error);

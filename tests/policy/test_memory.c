@@ -103,8 +103,8 @@ static void a_handle_takes_what_it_needs(void **state) {
     double action[ACTION];
     size_t weights = 0, before = address_space();
     tact_policy *p = open_policy(s, NULL);
-    for (int i = 0; i < p->policy.params.count; i++)
-        weights += (size_t)p->policy.params.list[i].count * sizeof(float);
+    for (int i = 0; i < p->policy->params.count; i++)
+        weights += (size_t)p->policy->params.list[i].count * sizeof(float);
     WORKS(p, tact_step(p, &s->seen, action));
     // The weights as they are and as the kernels want them, activations, what is folded and the
     // kernels themselves.

@@ -129,7 +129,7 @@ static void check_floats(const Golden *g, tact_policy *opened, const Safetensors
         images[i] =
             generate_input(name, g->salt, g->batch * T * 3 * p->image_height * p->image_width);
     }
-    OK(act_new(opened->device, opened->config, &opened->policy.params, g->batch, false, unused,
+    OK(act_new(opened->device, opened->config, &opened->shared->policy.params, g->batch, false, unused,
                &act, &err));
     ActInput in = {.batch = g->batch,
                    .state = state,

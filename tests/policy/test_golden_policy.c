@@ -236,6 +236,8 @@ CASE(dilated)
 CASE(resnet34)
 CASE(env)
 CASE(full)
+CASE(two_sizes)
+CASE(two_sizes_all)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -244,6 +246,7 @@ int main(void) {
         cmocka_unit_test(golden_prenorm), cmocka_unit_test(golden_novae),
         cmocka_unit_test(golden_dilated), cmocka_unit_test(golden_resnet34),
         cmocka_unit_test(golden_env),     cmocka_unit_test(golden_full),
+        cmocka_unit_test(golden_two_sizes), cmocka_unit_test(golden_two_sizes_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

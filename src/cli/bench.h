@@ -68,6 +68,9 @@ typedef struct BenchInfer {
 CHECKED bool bench_infer(const TrainConfig *config, const char *path, int64_t steps, bool ops,
                          BenchInfer *out, TrainConfig *shape, Error *err);
 
+// cmd_bench.c: [[HEIGHT, WIDTH], ...] of what the policy's cameras see; a new reference.
+struct json_t *bench_sizes_json(const PolicyConfig *policy);
+
 // bench_loader.c: `tact bench --loader`, a command of its own with its own options.
 bool bench_loader_wanted(int argc, char **argv);
 int bench_loader(int argc, char **argv);

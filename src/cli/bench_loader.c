@@ -25,6 +25,7 @@ typedef struct LoaderBench {
     Dataset *dataset;
     Normalizer state, env, action;
     int cameras[MAX_CAMERAS];
+    FrameSize sizes[MAX_CAMERAS];
     int64_t *rows;
     char dir[4096]; // of the cache's files, removed at the end
     FrameCache *cache;
@@ -46,9 +47,7 @@ CHECKED static bool open_data(LoaderBench *b, Error *err) {
                                     .tolerance_s = train_config_tolerance(c)};
     if (!dataset_open(&options, &b->dataset, err) || !policy_from_dataset(p, b->dataset, err))
         return false;
-    for (int i = 0; i < p->n_cameras; i++)
-        for (int k = 0; k < b->dataset->n_cameras; k++)
-            if (strcmp(b->dataset->cameras[k]->name, p->cameras[i].name) == 0) b->cameras[i] = k;
+    policy_find_cameras(p, b->dataset, b->cameras, b->sizes);
     b->rows = NEW(int64_t, b->dataset->rows);
     for (int64_t i = 0; i < b->dataset->rows; i++) b->rows[i] = i;
     if (!image_transforms_parse(&b->transforms, d->image_transforms.tfs, err)) return false;
@@ -70,8 +69,7 @@ static LoaderOptions loader_options(const LoaderBench *b) {
                            .action = &b->action,
                            .cameras = b->cameras,
                            .n_cameras = p->n_cameras,
-                           .height = p->image_height,
-                           .width = p->image_width,
+                           .sizes = b->sizes,
                            .rows = b->rows,
                            .n_rows = b->dataset->rows,
                            .batch_size = c->batch_size,
@@ -91,8 +89,7 @@ static void open_cache(LoaderBench *b) {
     const FrameCacheOptions options = {.dataset = b->dataset,
                                        .cameras = b->cameras,
                                        .n_cameras = p->n_cameras,
-                                       .height = p->image_height,
-                                       .width = p->image_width,
+                                       .sizes = b->sizes,
                                        .mode = c->dataset.frame_cache,
                                        .dir = b->dir,
                                        .limit_gb = c->dataset.frame_cache_gb};
@@ -139,10 +136,10 @@ static void print_json(const LoaderBench *b) {
     const TrainConfig *c = &b->config;
     const PolicyConfig *p = &c->policy;
     json_t *j = json_pack(
-        "{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:b}", "dataset", b->dataset->root, "frame_cache",
-        frame_cache_kind(b->cache), "cameras", p->n_cameras, "height", p->image_height, "width",
-        p->image_width, "obs_state_horizon", p->obs_state_horizon, "batch_size", c->batch_size,
-        "num_workers", c->num_workers, "image_transforms", c->dataset.image_transforms.enable);
+        "{s:s, s:s, s:i, s:o, s:i, s:i, s:i, s:b}", "dataset", b->dataset->root, "frame_cache",
+        frame_cache_kind(b->cache), "cameras", p->n_cameras, "image_sizes", bench_sizes_json(p),
+        "obs_state_horizon", p->obs_state_horizon, "batch_size", c->batch_size, "num_workers",
+        c->num_workers, "image_transforms", c->dataset.image_transforms.enable);
     for (int i = 0; i < PASSES; i++) {
         const Pass *s = &b->passes[i];
         if (s->batches == 0) continue;
@@ -162,9 +159,11 @@ static void print_json(const LoaderBench *b) {
 static void print_text(const LoaderBench *b) {
     const TrainConfig *c = &b->config;
     const PolicyConfig *p = &c->policy;
-    printf("loader, batch %d, T=%d, %d camera%s %dx%d, %d workers, frame cache: %s\n",
-           c->batch_size, p->obs_state_horizon, p->n_cameras, p->n_cameras == 1 ? "" : "s",
-           p->image_height, p->image_width, c->num_workers, frame_cache_kind(b->cache));
+    char sizes[IMAGE_SIZES_TEXT];
+    policy_image_sizes(p, sizes, sizeof sizes);
+    printf("loader, batch %d, T=%d, %d camera%s %s, %d workers, frame cache: %s\n", c->batch_size,
+           p->obs_state_horizon, p->n_cameras, p->n_cameras == 1 ? "" : "s", sizes, c->num_workers,
+           frame_cache_kind(b->cache));
     for (int i = 0; i < PASSES; i++) {
         const Pass *s = &b->passes[i];
         if (s->batches == 0) continue;

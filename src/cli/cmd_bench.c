@@ -5,6 +5,7 @@
 #include "cli/bench.h"
 #include "cli/cli.h"
 #include "model/memory.h"
+#include "train/train.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,25 +23,45 @@ typedef struct Bench {
     ActInput in;
     MemoryEstimate estimate;
     void *owned[MAX_CAMERAS + 4];
+    char names[MAX_CAMERAS][40]; // of the cameras
 } Bench;
 
 enum { SITE_BENCH = 0xbe, POSE_WIDTH = 10 };
 
+// One size for all cameras, or one for each.
 CHECKED static bool parse_image(Bench *b, Error *err) {
-    int h, w, end = 0;
-    if (sscanf(b->image, "%dx%d%n", &h, &w, &end) != 2 || b->image[end] || h < 32 || w < 32 ||
-        h > 8192 || w > 8192)
-        return fail(err, "--image=%s: not HEIGHTxWIDTH, each from 32 to 8192", b->image);
     PolicyConfig *p = &b->config.policy;
-    p->image_height = h;
-    p->image_width = w;
+    const char *s = b->image;
+    int n = 0, h = 0, w = 0;
     p->n_cameras = (int)b->cameras;
-    for (int i = 0; i < p->n_cameras; i++) p->cameras[i] = (CameraConfig){"camera", h, w};
+    for (int end = 0; n < MAX_CAMERAS; n++, s += end) {
+        end = 0;
+        if (sscanf(s, n ? ",%dx%d%n" : "%dx%d%n", &h, &w, &end) != 2 || h < 32 || w < 32 ||
+            h > 8192 || w > 8192)
+            break;
+        snprintf(b->names[n], sizeof b->names[n], "observation.images.camera%d", n);
+        p->cameras[n] = (CameraConfig){b->names[n], h, w, h, w};
+    }
+    if (*s || (n != 1 && n != p->n_cameras))
+        return fail(err, "--image=%s: not HEIGHTxWIDTH, each from 32 to 8192, or one of these for each "
+                         "of the %d cameras with commas between them", b->image, p->n_cameras);
+    for (; n < p->n_cameras; n++) {
+        snprintf(b->names[n], sizeof b->names[n], "observation.images.camera%d", n);
+        p->cameras[n] = (CameraConfig){b->names[n], h, w, h, w};
+    }
     p->state_dim = p->action_dim = POSE_WIDTH;
     p->pose_repr = "relative";
     p->arms = 1;
     p->normalization_mapping = (NormMap){"MEAN_STD", "MIN_MAX", "MIN_MAX", "MEAN_STD"};
     return true;
+}
+
+json_t *bench_sizes_json(const PolicyConfig *p) {
+    json_t *sizes = json_array();
+    for (int i = 0; i < p->n_cameras; i++)
+        json_array_append_new(sizes, json_pack("[i,i]", p->cameras[i].image_height,
+                                               p->cameras[i].image_width));
+    return sizes;
 }
 
 static float *random_floats(int64_t n, RngStream *rng) {
@@ -57,13 +78,13 @@ static void make_batch(Bench *b) {
     float *action = random_floats(B * S * p->action_dim, &rng);
     const uint8_t **images = NEW(const uint8_t *, MAX_CAMERAS);
     uint8_t *pad = NEW(uint8_t, B * S);
-    int64_t pixels = B * T * p->image_height * p->image_width * 3;
     int n = 0;
     b->owned[n++] = state;
     b->owned[n++] = action;
     b->owned[n++] = images;
     b->owned[n++] = pad;
     for (int i = 0; i < p->n_cameras; i++) {
+        int64_t pixels = B * T * p->cameras[i].image_height * p->cameras[i].image_width * 3;
         uint8_t *frames = NEW(uint8_t, pixels);
         for (int64_t k = 0; k < pixels; k++) frames[k] = (uint8_t)rng_next(&rng);
         images[i] = frames;
@@ -76,10 +97,11 @@ static void make_batch(Bench *b) {
 // Frames are copied to a device from where they lie, as the loader's are.
 static void pin_frames(Bench *b, bool pinned) {
     const PolicyConfig *p = &b->config.policy;
-    size_t bytes = (size_t)b->config.batch_size * (size_t)p->obs_state_horizon * 3 *
-                   (size_t)p->image_height * (size_t)p->image_width;
+    const size_t pixels = (size_t)b->config.batch_size * (size_t)p->obs_state_horizon * 3;
     for (int i = 0; b->in.images && i < p->n_cameras; i++)
-        b->device->pin(b->device, (void *)(uintptr_t)b->in.images[i], bytes, pinned);
+        b->device->pin(b->device, (void *)(uintptr_t)b->in.images[i],
+                       pixels * (size_t)p->cameras[i].image_height *
+                           (size_t)p->cameras[i].image_width, pinned);
 }
 
 CHECKED static bool set_up(Bench *b, Error *err) {
@@ -183,10 +205,10 @@ static json_t *latency_json(const BenchLatency *l, double peak) {
 static void print_infer_json(const Bench *b, const BenchInfer *r, const TrainConfig *shape,
                              const BenchPeak *peak) {
     const PolicyConfig *p = &shape->policy;
-    json_t *j = json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:I, s:f}", "device",
+    json_t *j = json_pack("{s:s, s:s, s:s, s:o, s:i, s:i, s:i, s:i, s:I, s:f}", "device",
                           b->device->backend->name, "device_description", b->device->description, "dtype",
-                          precision_name(b->device->precision), "image_height", p->image_height,
-                          "image_width", p->image_width, "cameras", p->n_cameras, "obs_state_horizon",
+                          precision_name(b->device->precision), "image_sizes", bench_sizes_json(p),
+                          "cameras", p->n_cameras, "obs_state_horizon",
                           p->obs_state_horizon, "chunk_size", p->chunk_size, "threads",
                           b->device->threads, "steps", (json_int_t)b->steps, "latency_ms", r->cached.p50);
     json_object_update_new(j, latency_json(&r->cached, peak->forward));
@@ -213,9 +235,11 @@ static void print_latency(const char *name, const BenchLatency *l, double peak) 
 static void print_infer(const Bench *b, const BenchInfer *r, const TrainConfig *shape,
                         const BenchPeak *peak) {
     const PolicyConfig *p = &shape->policy;
-    printf("control step that predicts, T=%d, %d camera%s %dx%d, %s %s with %d threads, %lld steps\n",
-           p->obs_state_horizon, p->n_cameras, p->n_cameras == 1 ? "" : "s", p->image_height,
-           p->image_width, b->device->backend->name, precision_name(b->device->precision), b->device->threads,
+    char sizes[IMAGE_SIZES_TEXT];
+    policy_image_sizes(p, sizes, sizeof sizes);
+    printf("control step that predicts, T=%d, %d camera%s %s, %s %s with %d threads, %lld steps\n",
+           p->obs_state_horizon, p->n_cameras, p->n_cameras == 1 ? "" : "s", sizes,
+           b->device->backend->name, precision_name(b->device->precision), b->device->threads,
            (long long)b->steps);
     printf("  %-22s %8s %8s %8s %8s %8s %8s\n", "ms", "p50", "p95", "p99", "GFLOP", "GFLOP/s", "of peak");
     print_latency("with the frame cache", &r->cached, peak->forward);
@@ -264,7 +288,7 @@ int cmd_bench(int argc, char **argv) {
          "the latency of a policy (--policy.path, or one of random weights) instead of training"},
         {"steps", OPTION_INT, &b.steps, 0, 100000,
          "steps to time, after some to warm up; 0: 5 of training, 100 with --infer"},
-        {"image", OPTION_TEXT, &b.image, 0, 0, "size of the synthetic frames, HEIGHTxWIDTH"},
+        {"image", OPTION_TEXT, &b.image, 0, 0, "size of the synthetic frames, HEIGHTxWIDTH; or one a camera: 480x640,640x480"},
         {"cameras", OPTION_INT, &b.cameras, 1, MAX_CAMERAS, "number of cameras"},
         {"ops", OPTION_BOOL, &b.ops, 0, 0, "also a table of the step's ops and their times"},
         {"json", OPTION_BOOL, &b.json, 0, 0, "print JSON"},

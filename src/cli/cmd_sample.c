@@ -7,7 +7,7 @@ int cmd_sample(int argc, char **argv) {
     const char *root = NULL;
     int64_t episodes = 5, frames = 40, height = 96, width = 128, cameras = 1, fps = 10, seed = 1000;
     int64_t env_dim = 0;
-    bool images_in_parquet = false, joints = false;
+    bool images_in_parquet = false, joints = false, turned = false;
     const Option options[] = {
         {"root", OPTION_TEXT, &root, 0, 0, "directory to write; must not exist"},
         {"episodes", OPTION_INT, &episodes, 1, 100000, "number of episodes"},
@@ -15,6 +15,8 @@ int cmd_sample(int argc, char **argv) {
         {"height", OPTION_INT, &height, 16, 4096, "of the images, even"},
         {"width", OPTION_INT, &width, 64, 4096, "of the images, even"},
         {"cameras", OPTION_INT, &cameras, 0, MAX_CAMERAS, "number of cameras"},
+        {"turned", OPTION_BOOL, &turned, 0, 0,
+         "every second camera is turned: its height and width are exchanged"},
         {"fps", OPTION_INT, &fps, 1, 1000, "frames per second"},
         {"seed", OPTION_INT, &seed, 0, INT64_MAX, "of the random motion"},
         {"env_dim", OPTION_INT, &env_dim, 0, 1024,
@@ -48,6 +50,7 @@ int cmd_sample(int argc, char **argv) {
         .height = (int)height,
         .width = (int)width,
         .cameras = (int)cameras,
+        .turned = turned,
         .fps = (int)fps,
         .seed = (uint64_t)seed,
         .env_dim = (int)env_dim,

@@ -53,6 +53,8 @@ static const char *type_name(const Field *f) {
         return "[NUMBER,NUMBER]";
     case FIELD_INT_LIST:
         return "[INT,...]";
+    case FIELD_SIZES:
+        return "[H,W],...";
     case FIELD_NORM_MAP:
         return "{NAME: MODE,...}";
     case FIELD_NAMES:

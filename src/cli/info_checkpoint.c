@@ -168,8 +168,9 @@ static void print_policy(const Policy *p) {
     if (c->state_dim) printf("            observation.state, %d values\n", c->state_dim);
     if (c->env_dim) printf("            observation.environment_state, %d values\n", c->env_dim);
     for (int i = 0; i < c->n_cameras; i++)
-        printf("            %s, %d x %d (recorded %d x %d)\n", c->cameras[i].name, c->image_width,
-               c->image_height, c->cameras[i].width, c->cameras[i].height);
+        printf("            %s, %d x %d (recorded %d x %d)\n", c->cameras[i].name,
+               c->cameras[i].image_width, c->cameras[i].image_height, c->cameras[i].width,
+               c->cameras[i].height);
     printf("acts        %d values, chunks of %d, %d carried out", c->action_dim, c->chunk_size,
            c->n_action_steps);
     if (c->fps > 0) printf(", %.15g a second", c->fps);

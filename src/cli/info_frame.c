@@ -54,17 +54,8 @@ static json_t *grid_json(const Image *image) {
     return grid;
 }
 
-static int camera_position(const Dataset *ds, const char *name) {
-    for (int i = 0; i < ds->n_cameras; i++) {
-        if (strcmp(ds->cameras[i]->name, name) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
 // Writes one camera's frames and appends their grids to `grids`.
-static CHECKED bool write_camera(const Dataset *ds, FrameReader *reader, const char *name,
+static CHECKED bool write_camera(FrameReader *reader, int camera, const char *name,
                                  const int64_t *rows, int horizon, Image *image,
                                  const char *directory, json_t *grids, Error *err) {
     static const char prefix[] = "observation.images.";
@@ -76,7 +67,7 @@ static CHECKED bool write_camera(const Dataset *ds, FrameReader *reader, const c
     for (int t = 0; t < horizon; t++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s_t%d.png", directory, label, t);
-        if (!frames_read(reader, camera_position(ds, name), rows[t], image->rgb, err) ||
+        if (!frames_read(reader, camera, rows[t], image->rgb, err) ||
             !image_write_png(path, image, err)) {
             return false;
         }
@@ -89,18 +80,23 @@ static CHECKED bool write_images(const Dataset *ds, const PolicyConfig *p, const
                                  const char *directory, json_t *object, Error *err) {
     bool ok = false;
     FrameReader *reader = NULL;
-    Image image = {p->image_height, p->image_width, NULL};
+    int positions[MAX_CAMERAS];
+    FrameSize sizes[MAX_CAMERAS];
     json_t *cameras = json_object();
-    if (!make_dirs(directory, err) ||
-        !frames_open(ds, p->image_height, p->image_width, NULL, &reader, err)) {
+    policy_find_cameras(p, ds, positions, sizes);
+    if (!make_dirs(directory, err) || !frames_open(ds, 0, 0, NULL, &reader, err)) {
         goto done;
     }
-    image.rgb = mem_alloc((size_t)image.height * (size_t)image.width * 3);
     for (int i = 0; i < p->n_cameras; i++) {
         json_t *grids = json_array();
+        Image image = {sizes[i].height, sizes[i].width, NULL};
         json_object_set_new(cameras, p->cameras[i].name, grids);
-        if (!write_camera(ds, reader, p->cameras[i].name, rows, p->obs_state_horizon, &image,
-                          directory, grids, err)) {
+        image.rgb = mem_alloc((size_t)image.height * (size_t)image.width * 3);
+        bool written = frames_resize(reader, positions[i], sizes[i], err) &&
+                       write_camera(reader, positions[i], p->cameras[i].name, rows,
+                                    p->obs_state_horizon, &image, directory, grids, err);
+        mem_free(image.rgb);
+        if (!written) {
             goto done;
         }
     }
@@ -108,7 +104,6 @@ static CHECKED bool write_images(const Dataset *ds, const PolicyConfig *p, const
                     p->n_cameras == 1 ? json_object_get(cameras, p->cameras[0].name) : cameras);
     ok = true;
 done:
-    mem_free(image.rgb);
     frames_close(reader);
     json_decref(cameras);
     return ok;

@@ -27,8 +27,9 @@ typedef struct NormMap {
 } NormMap;
 
 typedef struct CameraConfig {
-    const char *name;  // "observation.images.front"
-    int height, width; // as recorded
+    const char *name;              // "observation.images.front"
+    int height, width;             // as recorded
+    int image_height, image_width; // of the frames the model sees: each camera has its own size
 } CameraConfig;
 
 // What LeRobot's processor pipelines around a policy do, where that is more than LeRobot's own ACT has:
@@ -75,13 +76,12 @@ typedef struct PolicyConfig {
     int obs_down_sample_steps;      // s
     const char *temporal_pos_embed; // none, state, all
     const char *pose_repr;          // NULL (auto), none, relative; resolved to none or relative
-    IntList resize_shape;           // null, or [H, W]
+    IntList resize_shape;           // null, H and W of all cameras, or H and W of each in order
     // Filled from the dataset (config.json: input_features, output_features).
     int state_dim, action_dim, env_dim; // as the MODEL sees them (10k when relative); 0: none
     int arms;                           // k when relative
     int n_cameras;
     CameraConfig cameras[MAX_CAMERAS];
-    int image_height, image_width;      // of the frames the model sees: all cameras alike
     double fps;
     PipelineConfig pipeline;
 } PolicyConfig;
@@ -162,7 +162,9 @@ typedef struct TrainConfig {
 
 // ---- fields.c ---------------------------------------------------------------------------------
 typedef enum FieldType {
-    FIELD_BOOL, FIELD_INT, FIELD_INT64, FIELD_NUMBER, FIELD_STRING, FIELD_INT_LIST, FIELD_NORM_MAP,
+    FIELD_BOOL, FIELD_INT, FIELD_INT64, FIELD_NUMBER, FIELD_STRING, FIELD_INT_LIST,
+    FIELD_SIZES, // an IntList: [H,W], or [[H,W],[H,W]] one after the other
+    FIELD_NORM_MAP,
     FIELD_NAMES,       // text of a JSON object of strings; stored as that object
     FIELD_NUMBER_PAIR, // two doubles one after the other
 } FieldType;

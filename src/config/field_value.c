@@ -123,6 +123,40 @@ static int64_t parse_list(const char *text, bool integers, int64_t *ints, double
     return *skip_space(s + 1) == '\0' ? count : -1;
 }
 
+// "[240,320]" or "[[240,320],[320,240]]" into pairs one after the other (room for `room` numbers).
+// Returns how many numbers, or -1.
+static int64_t parse_sizes(const char *text, int64_t *values, int64_t room) {
+    const char *s = skip_space(text);
+    int64_t count = 0;
+    if (*s != '[') {
+        return -1;
+    }
+    if (*skip_space(s + 1) != '[') {
+        return parse_list(s, true, values, NULL, room) == 2 ? 2 : -1;
+    }
+    for (s = skip_space(s + 1); *s == '['; count += 2) {
+        size_t n = strcspn(s, "]");
+        char pair[64];
+        if (count + 2 > room || !s[n] || n + 2 > sizeof pair) {
+            return -1;
+        }
+        snprintf(pair, sizeof pair, "%.*s]", (int)n, s);
+        if (parse_list(pair, true, values + count, NULL, 2) != 2) {
+            return -1;
+        }
+        s = skip_space(s + n + 1);
+        if (*s == ',') {
+            s = skip_space(s + 1);
+            if (*s != '[') {
+                return -1;
+            }
+        } else if (*s != ']') {
+            return -1;
+        }
+    }
+    return *s == ']' && *skip_space(s + 1) == '\0' ? count : -1;
+}
+
 // The next word of a flow mapping, maybe in quotes, into out.
 static const char *scan_word(const char *s, char *out, size_t size) {
     size_t n = 0;
@@ -199,6 +233,7 @@ static void set_null(const Field *f, void *slot) {
         *(double *)slot = CONFIG_NULL_NUMBER;
         break;
     case FIELD_INT_LIST:
+    case FIELD_SIZES:
         *(IntList *)slot = (IntList){0};
         break;
     case FIELD_NORM_MAP:
@@ -256,7 +291,13 @@ static CHECKED bool set_list(TrainConfig *c, const Field *f, const char *text, I
                              Error *err) {
     int64_t room = (int64_t)strlen(text);
     int64_t *values = arena_alloc(&c->arena, sizeof(int64_t) * (size_t)(room + 1));
-    int64_t count = parse_list(text, true, values, NULL, room);
+    bool sizes = f->type == FIELD_SIZES;
+    int64_t count =
+        sizes ? parse_sizes(text, values, room) : parse_list(text, true, values, NULL, room);
+    if (count < 0 && sizes) {
+        return refuse(f, text, "[HEIGHT,WIDTH], or one of these a camera, as [[240,320],[320,240]]",
+                      err);
+    }
     if (count < 0) {
         return refuse(f, text, "a list of whole numbers, as [0,1,5]", err);
     }
@@ -313,6 +354,7 @@ bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err) {
     case FIELD_NUMBER_PAIR:
         return set_pair(f, text, slot, err);
     case FIELD_INT_LIST:
+    case FIELD_SIZES:
         return set_list(c, f, text, slot, err);
     case FIELD_NORM_MAP:
         return parse_norm_map(text, slot, &what) || fail(err, "--%s=%s: %s", f->flag, text, what);
@@ -340,6 +382,18 @@ static json_t *list_json(const IntList *list) {
     json_t *array = json_array();
     for (int64_t i = 0; i < list->count; i++) {
         json_array_append_new(array, json_integer(list->values[i]));
+    }
+    return array;
+}
+
+static json_t *sizes_json(const IntList *list) {
+    if (!list->values || list->count == 2) {
+        return list_json(list);
+    }
+    json_t *array = json_array();
+    for (int64_t i = 0; i + 1 < list->count; i += 2) {
+        json_array_append_new(array, json_pack("[I,I]", (json_int_t)list->values[i],
+                                               (json_int_t)list->values[i + 1]));
     }
     return array;
 }
@@ -376,6 +430,8 @@ json_t *field_json(const Field *f, const void *slot) {
         return names_json(*(const char *const *)slot);
     case FIELD_INT_LIST:
         return list_json(slot);
+    case FIELD_SIZES:
+        return sizes_json(slot);
     case FIELD_NORM_MAP:
         return norm_map_json(slot);
     }

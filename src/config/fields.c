@@ -141,8 +141,8 @@ const Field train_fields[] = {
      "none|relative",
      "relative: poses relative to the current one; null: relative where state and action are "
      "poses"},
-    {"policy.resize_shape", FIELD_INT_LIST, HOME_TACT, true, AT(policy.resize_shape), "null", ANY,
-     "size [H,W] to resize frames to; null: as recorded"},
+    {"policy.resize_shape", FIELD_SIZES, HOME_TACT, true, AT(policy.resize_shape), "null", ANY,
+     "size to resize frames to: [H,W], or [[H,W],[H,W]] with one a camera; null: as recorded"},
     // training: the order of train_config.json
     {"output_dir", FIELD_STRING, HOME_TRAIN, true, AT(output_dir), "null", ANY,
      "directory of the run, must not exist; null: outputs/train/DATE/TIME_JOB; a resumed run has "

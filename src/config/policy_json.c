@@ -41,7 +41,7 @@ static json_t *input_features(const PolicyConfig *p) {
     for (int i = 0; i < p->n_cameras; i++) {
         json_object_set_new(features, p->cameras[i].name,
                             json_pack("{s:s, s:[i,i,i]}", "type", "VISUAL", "shape", 3,
-                                      p->image_height, p->image_width));
+                                      p->cameras[i].image_height, p->cameras[i].image_width));
     }
     return features;
 }
@@ -84,11 +84,12 @@ json_t *policy_to_tact_json(const PolicyConfig *p) {
     set_home(object, HOME_TACT, p, offsetof(TrainConfig, policy));
     json_object_set_new(object, "arms", json_integer(p->arms));
     json_object_set_new(object, "fps", json_real(p->fps));
-    json_object_set_new(object, "image_size", json_pack("[i,i]", p->image_height, p->image_width));
     for (int i = 0; i < p->n_cameras; i++) {
         const CameraConfig *camera = &p->cameras[i];
-        json_array_append_new(cameras, json_pack("{s:s, s:i, s:i}", "name", camera->name, "height",
-                                                 camera->height, "width", camera->width));
+        json_array_append_new(cameras,
+                              json_pack("{s:s, s:i, s:i, s:[i,i]}", "name", camera->name, "height",
+                                        camera->height, "width", camera->width, "image_size",
+                                        camera->image_height, camera->image_width));
     }
     json_object_set_new(object, "cameras", cameras);
     return object;

@@ -307,11 +307,8 @@ static CHECKED bool read_camera(PolicyConfig *p, Arena *arena, const char *name,
     if (!read_size(json_array_get(shape, 1), LARGEST_IMAGE, &camera->height, path, name, err) ||
         !read_size(json_array_get(shape, 2), LARGEST_IMAGE, &camera->width, path, name, err))
         return false;
-    if (p->n_cameras > 1 && (camera->height != p->image_height || camera->width != p->image_width))
-        return fail(err, "%s: its cameras see frames of different sizes, which tact does not take",
-                    path);
-    p->image_height = camera->height;
-    p->image_width = camera->width;
+    camera->image_height = camera->height;
+    camera->image_width = camera->width;
     return true;
 }
 

@@ -143,19 +143,23 @@ static CHECKED bool check_run(const TrainConfig *c, Error *err) {
     return true;
 }
 
-bool train_config_check_data(const TrainConfig *c, Error *err) {
+static CHECKED bool check_resize(const IntList *resize, Error *err) {
     enum { SMALLEST = 32, LARGEST = 8192 };
-    const IntList *resize = &c->policy.resize_shape;
+    bool good = !resize->values || resize->count >= 2;
+    for (int64_t i = 0; good && i < resize->count; i++) {
+        good = resize->values[i] >= SMALLEST && resize->values[i] <= LARGEST;
+    }
+    return good || fail(err,
+                        "--policy.resize_shape: must be [HEIGHT,WIDTH], or one of these a camera, "
+                        "each between %d and %d",
+                        SMALLEST, LARGEST);
+}
+
+bool train_config_check_data(const TrainConfig *c, Error *err) {
     if (!c->dataset.repo_id && !c->dataset.root) {
         return fail(err, "no dataset given; pass --dataset.root=DIR or --dataset.repo_id=NAME");
     }
-    if (resize->values &&
-        (resize->count != 2 || resize->values[0] < SMALLEST || resize->values[1] < SMALLEST ||
-         resize->values[0] > LARGEST || resize->values[1] > LARGEST)) {
-        return fail(err, "--policy.resize_shape: must be [HEIGHT,WIDTH], each between %d and %d",
-                    SMALLEST, LARGEST);
-    }
-    return check_episodes(&c->dataset.episodes, err);
+    return check_resize(&c->policy.resize_shape, err) && check_episodes(&c->dataset.episodes, err);
 }
 
 bool train_config_check(const TrainConfig *c, Error *err) {

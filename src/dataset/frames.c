@@ -38,41 +38,55 @@ typedef struct TableSlot {
 struct FrameReader {
     const Dataset *ds;
     VideoTables *tables; // shared, or NULL
-    int height, width; // 0: as recorded
+    FrameSize *sizes;    // (cameras) of frames given out; 0x0: as recorded
     uint64_t clock;    // counts uses
     VideoSlot videos[OPEN_VIDEOS];
     TableSlot files[OPEN_TABLES];
     size_t group_bytes;
-    uint8_t *frame; // a decoded frame before resizing, as large as the largest camera's
+    uint8_t *frame; // a decoded frame before resizing, as large as the largest that is resized
     void *scratch;  // for image_resize
+    size_t frame_bytes, scratch_bytes;
 };
 
 bool frames_open(const Dataset *ds, int height, int width, VideoTables *tables, FrameReader **out,
                  Error *err) {
     *out = NULL;
-    if (height < 0 || width < 0 || (height == 0) != (width == 0))
-        return fail(err, "%dx%d is no frame size to resize to; give both sides", height, width);
     FrameReader *r = NEW(FrameReader, 1);
     r->ds = ds;
     r->tables = tables ? tables : ds->tables;
-    r->height = height;
-    r->width = width;
-    size_t frame = 0, scratch = 0;
-    for (int c = 0; c < ds->n_cameras && height; c++) {
-        const Feature *f = ds->cameras[c];
-        size_t bytes = (size_t)f->height * (size_t)f->width * 3;
-        size_t needed = image_resize_scratch(f->height, f->width, height, width);
-        if (bytes > frame) frame = bytes;
-        if (needed > scratch) scratch = needed;
-    }
-    r->frame = frame ? mem_try(frame) : NULL;
-    r->scratch = scratch ? mem_try(scratch) : NULL;
-    if ((frame && !r->frame) || (scratch && !r->scratch)) {
-        frames_close(r);
-        return fail(err, "%s: no memory for a camera's frame", ds->root);
-    }
+    r->sizes = NEW(FrameSize, ds->n_cameras);
+    for (int c = 0; c < ds->n_cameras; c++)
+        if (!frames_resize(r, c, (FrameSize){height, width}, err)) {
+            frames_close(r);
+            return false;
+        }
     *out = r;
     return true;
+}
+
+// Makes a buffer at least that large; what was in it is lost.
+static bool grow(void **buffer, size_t *has, size_t wanted) {
+    if (wanted <= *has) return true;
+    mem_free(*buffer);
+    *buffer = mem_try(wanted);
+    *has = *buffer ? wanted : 0;
+    return *buffer != NULL;
+}
+
+bool frames_resize(FrameReader *r, int camera, FrameSize size, Error *err) {
+    const Feature *f = r->ds->cameras[camera];
+    if (size.height < 0 || size.width < 0 || (size.height == 0) != (size.width == 0))
+        return fail(err, "%dx%d is no frame size to resize to; give both sides", size.height,
+                    size.width);
+    r->sizes[camera] = size;
+    if (!size.height) return true;
+    void *frame = r->frame;
+    size_t bytes = (size_t)f->height * (size_t)f->width * 3;
+    bool there = grow(&frame, &r->frame_bytes, bytes);
+    r->frame = frame;
+    return (there && grow(&r->scratch, &r->scratch_bytes,
+                          image_resize_scratch(f->height, f->width, size.height, size.width))) ||
+           fail(err, "%s: no memory for a camera's frame", r->ds->root);
 }
 
 static void group_free(FrameReader *r, Group *g) {
@@ -95,6 +109,7 @@ void frames_close(FrameReader *r) {
     if (!r) return;
     for (int i = 0; i < OPEN_VIDEOS; i++) video_close(r->videos[i].video);
     for (int i = 0; i < OPEN_TABLES; i++) table_close(r, &r->files[i]);
+    mem_free(r->sizes);
     mem_free(r->frame);
     mem_free(r->scratch);
     mem_free(r);
@@ -313,11 +328,12 @@ bool frames_read(FrameReader *r, int camera, int64_t row, uint8_t *rgb, Error *e
     if (!check_place(r, camera, row, err)) return false;
     const Feature *f = ds->cameras[camera];
     const Episode *e = &ds->episodes[ds->episode_of[row]];
-    bool resize = r->height && (r->height != f->height || r->width != f->width);
+    const FrameSize size = r->sizes[camera];
+    bool resize = size.height && (size.height != f->height || size.width != f->width);
     uint8_t *target = resize ? r->frame : rgb;
     bool ok = f->video ? read_video(r, camera, e, row, target, err)
                        : read_image(r, camera, row, target, err);
     if (ok && resize)
-        image_resize(rgb, r->height, r->width, r->frame, f->height, f->width, r->scratch);
+        image_resize(rgb, size.height, size.width, r->frame, f->height, f->width, r->scratch);
     return ok;
 }

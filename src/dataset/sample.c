@@ -95,6 +95,18 @@ static void to_floats(const SampleOptions *o, const double *pose, float *out) {
         out[i] = (float)(o->joints ? joints[i] : pose[i]);
 }
 
+static bool is_turned(const SampleOptions *o, int camera) {
+    return o->turned && camera % 2 == 1;
+}
+
+static int camera_height(const SampleOptions *o, int camera) {
+    return is_turned(o, camera) ? o->width : o->height;
+}
+
+static int camera_width(const SampleOptions *o, int camera) {
+    return is_turned(o, camera) ? o->height : o->width;
+}
+
 // Room for one frame.
 typedef struct Buffers {
     float env[MAX_ENV];
@@ -115,7 +127,8 @@ static bool write_episode(DatasetWriter *w, const SampleOptions *o, const Plan *
         for (int j = 0; j < o->env_dim; j++)
             b->env[j] = (float)(j < 3 ? plan->target[j] : sin(j * plan->target[j % 3]));
         for (int c = 0; c < o->cameras; c++)
-            scene_draw(&scene, c, number + k, b->images[c], o->height, o->width);
+            scene_draw(&scene, c, number + k, b->images[c], camera_height(o, c),
+                       camera_width(o, c));
         if (!dataset_writer_frame(w, state, b->env, action, (const uint8_t *const *)b->images, err))
             return false;
     }
@@ -146,7 +159,7 @@ bool sample_dataset_write(const SampleOptions *o, Error *err) {
             snprintf(names[c], sizeof names[c], "observation.images.%s", camera_names[c]);
         else
             snprintf(names[c], sizeof names[c], "observation.images.camera%d", c);
-        cameras[c] = (WriterCamera){names[c], o->height, o->width};
+        cameras[c] = (WriterCamera){names[c], camera_height(o, c), camera_width(o, c)};
     }
     WriterOptions options = {
         .root = o->root,

@@ -12,6 +12,7 @@ typedef struct SampleOptions {
     const char *root;
     int episodes, frames; // per episode (the n-th has frames + n)
     int height, width, cameras;
+    bool turned;            // every second camera, from the second on, has height and width exchanged
     int fps;
     uint64_t seed;
     int env_dim;            // observation.environment_state of that many values, or 0

@@ -20,6 +20,7 @@ enum { ABSENT, BUSY, PRESENT };
 // One camera's frames.
 typedef struct Store {
     FrameFile file;         // fd -1: in memory
+    size_t frame;           // bytes of one
     uint8_t *memory;        // (rows, frame), touched as it is filled; NULL: in the file
     _Atomic uint8_t *state; // (rows)
     _Atomic uint64_t *sums; // (rows) of a file: checksums of what is PRESENT
@@ -27,7 +28,6 @@ typedef struct Store {
 
 struct FrameCache {
     const Dataset *dataset;
-    size_t frame; // bytes of one
     int64_t rows; // kept: the first ones
     int n_stores;
     Store *stores;
@@ -68,15 +68,19 @@ static int64_t limit_bytes(double gb, int64_t otherwise) {
 
 // ---- opening ----------------------------------------------------------------------------------
 
+static size_t size_bytes(FrameSize s) {
+    return (size_t)s.height * (size_t)s.width * 3;
+}
+
 static FrameCache *cache_new(const FrameCacheOptions *o, int64_t rows) {
     FrameCache *c = NEW(FrameCache, 1);
     c->dataset = o->dataset;
-    c->frame = (size_t)o->height * (size_t)o->width * 3;
     c->rows = rows;
     c->n_stores = o->n_cameras;
     c->stores = NEW(Store, o->n_cameras);
     for (int i = 0; i < o->n_cameras; i++) {
         c->stores[i].file.fd = -1;
+        c->stores[i].frame = size_bytes(o->sizes[i]);
         c->stores[i].state = NEW(_Atomic uint8_t, rows);
     }
     return c;
@@ -87,7 +91,7 @@ void frame_cache_close(FrameCache *c) {
     for (int i = 0; i < c->n_stores; i++) {
         Store *s = &c->stores[i];
         frame_file_close(&s->file);
-        if (s->memory) munmap(s->memory, (size_t)c->rows * c->frame);
+        if (s->memory) munmap(s->memory, (size_t)c->rows * s->frame);
         mem_free((void *)s->state);
         mem_free((void *)s->sums);
     }
@@ -114,13 +118,14 @@ CHECKED static bool describe_files(FrameCache *c, const FrameCacheOptions *o, in
     *bytes = 0;
     for (int i = 0; i < o->n_cameras; i++) {
         FrameFile *f = &c->stores[i].file;
-        *f = (FrameFile){.fd = -1, .height = o->height, .width = o->width, .rows = c->rows};
-        if (!frame_key(o->dataset, o->cameras[i], o->height, o->width, f->key, err)) return false;
+        const int height = o->sizes[i].height, width = o->sizes[i].width;
+        *f = (FrameFile){.fd = -1, .height = height, .width = width, .rows = c->rows};
+        if (!frame_key(o->dataset, o->cameras[i], height, width, f->key, err)) return false;
         if (!video_decoder_name(f->decoder, sizeof f->decoder)) {
             frame_file_find_decoder(f, o->dir);
             if (!f->decoder[0]) return fail(err, "%s: no file there has these frames", o->dir);
         }
-        if (!frame_file_exists(f, o->dir)) *bytes += frame_file_bytes(o->height, o->width, c->rows);
+        if (!frame_file_exists(f, o->dir)) *bytes += frame_file_bytes(height, width, c->rows);
     }
     return true;
 }
@@ -157,13 +162,14 @@ CHECKED static bool open_files(const FrameCacheOptions *o, FrameCache **out, Err
 
 // As many rows as fit. Memory is reserved here and taken when frames are put in.
 static FrameCache *open_memory(const FrameCacheOptions *o) {
-    int64_t row = (int64_t)o->n_cameras * o->height * o->width * 3;
+    int64_t row = 0;
+    for (int i = 0; i < o->n_cameras; i++) row += (int64_t)size_bytes(o->sizes[i]);
     int64_t limit = limit_bytes(o->limit_gb, memory_available() / 4);
     int64_t rows = limit / row < o->dataset->rows ? limit / row : o->dataset->rows;
     if (rows < 1) return NULL;
     FrameCache *c = cache_new(o, rows);
     for (int i = 0; i < o->n_cameras; i++) {
-        void *p = mmap(NULL, (size_t)rows * c->frame, PROT_READ | PROT_WRITE,
+        void *p = mmap(NULL, (size_t)rows * c->stores[i].frame, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (p == MAP_FAILED) {
             frame_cache_close(c);
@@ -176,16 +182,19 @@ static FrameCache *open_memory(const FrameCacheOptions *o) {
 
 static void log_choice(FrameCache *c, const FrameCacheOptions *o) {
     int64_t there = 0, all = (int64_t)o->n_cameras * o->dataset->rows;
-    for (int i = 0; c && i < c->n_stores; i++) there += frame_cache_count(c, i);
+    double bytes = 0;
+    for (int i = 0; c && i < c->n_stores; i++) {
+        there += frame_cache_count(c, i);
+        bytes += (double)c->rows * (double)c->stores[i].frame;
+    }
     if (!c)
         log_info("frame cache: none; frames are decoded whenever they are needed");
     else if (c->stores[0].memory)
         log_info("frame cache: in memory, %lld of %lld frames, up to %.2f GB",
-                 (long long)(c->n_stores * c->rows), (long long)all,
-                 (double)(c->n_stores * c->rows) * (double)c->frame / 1e9);
+                 (long long)(c->n_stores * c->rows), (long long)all, bytes / 1e9);
     else
-        log_info("frame cache: %s, %.2f GB, %lld of %lld frames are there", o->dir,
-                 (double)all * (double)c->frame / 1e9, (long long)there, (long long)all);
+        log_info("frame cache: %s, %.2f GB, %lld of %lld frames are there", o->dir, bytes / 1e9,
+                 (long long)there, (long long)all);
 }
 
 void frame_cache_open(const FrameCacheOptions *o, FrameCache **out) {
@@ -241,7 +250,7 @@ bool frame_cache_get(FrameCache *c, int camera, int64_t row, uint8_t *rgb) {
     Store *s = &c->stores[camera];
     if (!frame_cache_has(c, camera, row)) return false;
     if (s->memory) {
-        memcpy(rgb, s->memory + (size_t)row * c->frame, c->frame);
+        memcpy(rgb, s->memory + (size_t)row * s->frame, s->frame);
         return true;
     }
     if (frame_file_read(&s->file, row, atomic_load(&s->sums[row]), rgb)) return true;
@@ -259,7 +268,7 @@ void frame_cache_put(FrameCache *c, int camera, int64_t row, const uint8_t *rgb)
         return;
     bool kept = true;
     if (s->memory)
-        memcpy(s->memory + (size_t)row * c->frame, rgb, c->frame);
+        memcpy(s->memory + (size_t)row * s->frame, rgb, s->frame);
     else
         kept = frame_file_write(&s->file, row, rgb, &sum, &err);
     if (!kept && !atomic_exchange(&c->full, true))

@@ -5,7 +5,7 @@
 #ifndef TACT_LOADER_FRAME_CACHE_H
 #define TACT_LOADER_FRAME_CACHE_H
 
-#include "dataset/dataset.h"
+#include "dataset/frames.h"
 
 typedef struct FrameCache FrameCache;
 
@@ -13,10 +13,10 @@ typedef struct FrameCacheOptions {
     const Dataset *dataset;
     const int *cameras; // positions in dataset->cameras; a cache numbers them from 0 in this order
     int n_cameras;
-    int height, width; // of the frames kept
-    const char *mode;  // auto, file, memory, none
-    const char *dir;   // of the files, made when missing; NULL: there are none
-    double limit_gb;   // GB (1e9 bytes) of all files in dir, or of memory; below 0: see below
+    const FrameSize *sizes; // (cameras) of the frames kept
+    const char *mode;       // auto, file, memory, none
+    const char *dir;        // of the files, made when missing; NULL: there are none
+    double limit_gb;        // GB (1e9 bytes) of all files in dir, or of memory; below 0: see below
 } FrameCacheOptions;
 
 // Chooses and opens: a file a camera in `dir` (auto, file), else memory. auto takes files where all
@@ -40,7 +40,8 @@ void frame_cache_close(FrameCache *c); // NULL allowed
 
 // All of these: any thread. `camera` counts from 0 in the order of the options.
 //
-// The frame of a row into rgb (height, width, 3). False if it is not there; rgb is then undefined.
+// The frame of a row into rgb (the camera's height, width, 3). False if it is not there; rgb is
+// then undefined.
 bool frame_cache_get(FrameCache *c, int camera, int64_t row, uint8_t *rgb);
 // Keeps a frame. What cannot be kept is dropped without a word but one warning a cache.
 void frame_cache_put(FrameCache *c, int camera, int64_t row, const uint8_t *rgb);

@@ -18,7 +18,7 @@ typedef struct Batch {
     float *env;            // (B, E) normalised, at the current frame, or NULL
     float *action;         // (B, H, A) normalised
     uint8_t *action_is_pad; // (B, H)
-    uint8_t **images;      // per camera: (B, T, h, w, 3), not normalised
+    uint8_t **images;      // per camera, of its own size: (B, T, h, w, 3), not normalised
 } Batch;
 
 typedef struct LoaderOptions {
@@ -27,7 +27,7 @@ typedef struct LoaderOptions {
     const Normalizer *state, *env, *action; // env NULL when there is none; state likewise
     const int *cameras; // positions in dataset->cameras, in the policy's order
     int n_cameras;
-    int height, width;     // of the frames given out
+    const FrameSize *sizes; // (cameras) of the frames given out; borrowed
     const int64_t *rows;   // rows to draw from (training part); borrowed
     int64_t n_rows;
     int batch_size;
@@ -36,7 +36,7 @@ typedef struct LoaderOptions {
     bool shuffle;          // else rows in order
     bool drop_last;        // leave out an epoch's partial batch, so that every batch has batch_size
     uint64_t seed;
-    FrameCache *cache;     // of these cameras in this order, and this size; NULL: none. Borrowed
+    FrameCache *cache;     // of these cameras in this order, and these sizes; NULL: none. Borrowed
     const ImageTransforms *transforms; // of the frames; NULL: none. Borrowed
     int64_t first_batch;   // number of the first batch to give (resume); counts over epochs
     // Told of the memory of a batch's images, when it was made and before it is freed: a device may

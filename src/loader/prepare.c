@@ -10,8 +10,22 @@ typedef struct Wanted {
     int64_t row, place; // place: sample * T + timestep
 } Wanted;
 
-static size_t frame_bytes(const LoaderOptions *o) {
-    return (size_t)o->height * (size_t)o->width * 3;
+static size_t frame_bytes(const LoaderOptions *o, int camera) {
+    return (size_t)o->sizes[camera].height * (size_t)o->sizes[camera].width * 3;
+}
+
+// This thread's reader, and a frame as large as any.
+CHECKED static bool open_frames(Preparer *p, VideoTables *tables, Error *err) {
+    const LoaderOptions *o = p->o;
+    size_t most = 0;
+    if (o->n_cameras == 0) return true;
+    if (!frames_open(o->dataset, 0, 0, tables, &p->frames, err)) return false;
+    for (int c = 0; c < o->n_cameras; c++) {
+        if (!frames_resize(p->frames, o->cameras[c], o->sizes[c], err)) return false;
+        most = frame_bytes(o, c) > most ? frame_bytes(o, c) : most;
+    }
+    p->frame = NEW(uint8_t, most);
+    return true;
 }
 
 bool preparer_init(Preparer *p, const LoaderOptions *o, VideoTables *tables, Error *err) {
@@ -24,10 +38,8 @@ bool preparer_init(Preparer *p, const LoaderOptions *o, VideoTables *tables, Err
     p->env = NEW(double, p->env_dim);
     p->action = NEW(double, o->window.chunk_size * p->action_dim);
     p->wanted = NEW(Wanted, (int64_t)o->batch_size * o->window.horizon);
-    p->frame = NEW(uint8_t, frame_bytes(o));
     p->filled = o->n_cameras == 0;
-    return o->n_cameras == 0 ||
-           frames_open(o->dataset, o->height, o->width, tables, &p->frames, err);
+    return open_frames(p, tables, err);
 }
 
 void preparer_free(Preparer *p) {
@@ -51,19 +63,21 @@ bool batch_alloc(Batch *b, const LoaderOptions *o, Error *err) {
     b->action_is_pad = NEW(uint8_t, n * H);
     b->images = NEW(uint8_t *, o->n_cameras);
     for (int c = 0; c < o->n_cameras; c++) {
-        b->images[c] = mem_try(n * T * frame_bytes(o));
+        const size_t bytes = n * T * frame_bytes(o, c);
+        b->images[c] = mem_try(bytes);
         if (!b->images[c])
             return fail(err, "no memory for a batch of %d x %d frames of %dx%d; lower --batch_size or"
-                             " --prefetch_factor", o->batch_size, o->window.horizon, o->height,
-                        o->width);
-        if (o->image_memory) o->image_memory(o->user, b->images[c], n * T * frame_bytes(o), true);
+                             " --prefetch_factor", o->batch_size, o->window.horizon,
+                        o->sizes[c].height, o->sizes[c].width);
+        if (o->image_memory) o->image_memory(o->user, b->images[c], bytes, true);
     }
     return true;
 }
 
 void batch_free(Batch *b, const LoaderOptions *o) {
-    size_t bytes = (size_t)o->batch_size * (size_t)o->window.horizon * frame_bytes(o);
+    const size_t frames = (size_t)o->batch_size * (size_t)o->window.horizon;
     for (int c = 0; b->images && c < o->n_cameras; c++) {
+        const size_t bytes = frames * frame_bytes(o, c);
         if (o->image_memory && b->images[c]) o->image_memory(o->user, b->images[c], bytes, false);
         mem_free(b->images[c]);
     }
@@ -133,7 +147,7 @@ CHECKED static bool read_frame(Preparer *p, int camera, int64_t row, uint8_t *rg
 }
 
 static uint8_t *place_of(const LoaderOptions *o, const Batch *b, int camera, int64_t place) {
-    return b->images[camera] + (size_t)place * frame_bytes(o);
+    return b->images[camera] + (size_t)place * frame_bytes(o, camera);
 }
 
 CHECKED static bool read_images(Preparer *p, Batch *b, int camera, Error *err) {
@@ -144,7 +158,7 @@ CHECKED static bool read_images(Preparer *p, Batch *b, int camera, Error *err) {
         const Wanted *w = &p->wanted[i];
         uint8_t *rgb = place_of(o, b, camera, w->place);
         if (i > 0 && w->row == w[-1].row)
-            memcpy(rgb, before, frame_bytes(o));
+            memcpy(rgb, before, frame_bytes(o, camera));
         else if (!read_frame(p, camera, w->row, rgb, err))
             return false;
         before = rgb;
@@ -155,14 +169,13 @@ CHECKED static bool read_images(Preparer *p, Batch *b, int camera, Error *err) {
 static void transform_images(Preparer *p, Batch *b, int camera) {
     const LoaderOptions *o = p->o;
     DrawnTransform drawn[MAX_IMAGE_TRANSFORMS];
-    int T = o->window.horizon;
+    const int T = o->window.horizon, height = o->sizes[camera].height, width = o->sizes[camera].width;
     for (int i = 0; i < b->size; i++) {
-        int n = image_transforms_draw(o->transforms, b->epoch, b->rows[i], camera, o->height, o->width,
-                                      drawn);
+        int n = image_transforms_draw(o->transforms, b->epoch, b->rows[i], camera, height, width, drawn);
         for (int t = 0; t < T; t++) {
             uint8_t *rgb = place_of(o, b, camera, (int64_t)i * T + t);
             for (int k = 0; k < n; k++)
-                image_transform_apply(&drawn[k], rgb, o->height, o->width, p->frame);
+                image_transform_apply(&drawn[k], rgb, height, width, p->frame);
         }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The temporal ACT policy, put together from layers.h:
 //
-//   images (cameras, B, T, 3, h, w) -> ResNet -> (cameras, B, T*h'*w', D) --+
+//   images (cameras, B, T, 3, h, w) -> ResNet -> (cameras, B, T*h'*w', D) --+   one batch a size
 //   states (B, T, ds) -> linear -> (B, T, D) ------------------------------+-> tokens (B, L, D)
 //   VAE: [cls, state, actions] -> encoder -> mu, log sigma^2 -> z -> linear-+
 //   tokens -> encoder -> decoder (S learned queries) -> linear -> actions (B, S, A)
@@ -62,9 +62,10 @@ static void init_inputs(Act *a, bool train) {
     int64_t B = a->batch, T = c->obs_state_horizon, S = c->chunk_size;
     if (c->state_dim) a->state = on_device(a, DTYPE_F32, 3, SHAPE(B, T, c->state_dim));
     if (c->env_dim) a->env = on_device(a, DTYPE_F32, 2, SHAPE(B, c->env_dim));
-    if (c->n_cameras)
-        a->frames = on_device(a, DTYPE_U8, 4,
-                              SHAPE(a->images, c->image_height, c->image_width, 3));
+    for (int i = 0; i < a->n_groups; i++) {
+        ImageGroup *g = &a->groups[i];
+        g->frames = on_device(a, DTYPE_U8, 4, SHAPE(g->images, g->height, g->width, 3));
+    }
     // Evaluation with a loss reads actions too.
     a->action = on_device(a, DTYPE_F32, 3, SHAPE(B, S, c->action_dim));
     a->pad = on_device(a, DTYPE_U8, 2, SHAPE(B, S));
@@ -78,6 +79,25 @@ static void init_inputs(Act *a, bool train) {
 
 const ImageStats image_stats_imagenet = {{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
 
+// Lays the tokens out. Returns the most tokens that one frame has.
+static int64_t place_tokens(Act *a) {
+    const PolicyConfig *c = &a->config;
+    int64_t most = 0;
+    a->vae_tokens = 1 + (c->state_dim > 0) + c->chunk_size;
+    a->state_start = 1;
+    a->env_start = a->state_start + (c->state_dim ? c->obs_state_horizon : 0);
+    a->image_start = a->tokens = a->env_start + (c->env_dim > 0);
+    for (int i = 0; i < c->n_cameras; i++) {
+        CameraTokens *t = &a->camera_tokens[i];
+        const ImageGroup *g = &a->groups[t->group];
+        t->start = a->tokens;
+        t->cells = g->feature_h * g->feature_w;
+        a->tokens += c->obs_state_horizon * t->cells;
+        most = t->cells > most ? t->cells : most;
+    }
+    return most;
+}
+
 // slots: 0, or those of an act_new_stream.
 CHECKED static bool new_act(Device *d, const PolicyConfig *config, Params *params, int batch,
                             bool train, int slots, const ImageStats *image_stats, Act **out,
@@ -89,25 +109,12 @@ CHECKED static bool new_act(Device *d, const PolicyConfig *config, Params *param
     a->net.dropout = (float)config->dropout;
     const PolicyConfig *c = &a->config;
     for (int i = 0; i < c->n_cameras; i++) a->image_stats[i] = image_stats[i];
-    a->images = slots ? 1 : (int64_t)c->n_cameras * batch * c->obs_state_horizon;
-    if (c->n_cameras) {
-        if (!resnet_new(d, params, c, a->images, c->image_height, c->image_width, train, &a->resnet,
-                        err))
-            goto error;
-        resnet_output(a->resnet, &a->feature_c, &a->feature_h, &a->feature_w);
-    }
-    a->vae_tokens = 1 + (c->state_dim > 0) + c->chunk_size;
-    a->state_start = 1;
-    a->env_start = a->state_start + (c->state_dim ? c->obs_state_horizon : 0);
-    a->image_start = a->env_start + (c->env_dim > 0);
-    a->tokens = a->image_start +
-                c->n_cameras * c->obs_state_horizon * a->feature_h * a->feature_w;
+    if (!act_plan_images(a, slots > 0, err)) goto error;
+    int64_t cells = place_tokens(a);
     init_projections(a);
     init_inputs(a, train);
-    if (slots && c->n_cameras) {
-        const int64_t *shape = SHAPE(slots, a->feature_h * a->feature_w, c->dim_model);
-        a->slot_tokens = on_device(a, d->activations, 3, shape);
-    }
+    if (slots && c->n_cameras)
+        a->slot_tokens = on_device(a, d->activations, 3, SHAPE(slots, cells, c->dim_model));
     act_init_positions(a);
     if (!train) {
         a->kept_pos = on_device(a, DTYPE_F32, 2, SHAPE(a->tokens, c->dim_model));
@@ -135,7 +142,7 @@ bool act_new_stream(Device *d, const PolicyConfig *config, Params *params, int s
 
 void act_free(Act *a) {
     if (!a) return;
-    resnet_free(a->resnet);
+    for (int i = 0; i < a->n_groups; i++) resnet_free(a->groups[i].resnet);
     encoder_free(&a->vae_encoder);
     encoder_free(&a->encoder);
     decoder_free(&a->decoder);
@@ -145,7 +152,7 @@ void act_free(Act *a) {
     mem_free(a);
 }
 
-static void begin_step(Act *a, bool train, uint64_t seed, uint32_t step) {
+void act_begin_step(Act *a, bool train, uint64_t seed, uint32_t step) {
     arena_reset(&a->net.acts);
     a->net.train = train;
     a->net.key = (RngKey){.seed = seed, .step = step, .site = 0};
@@ -153,9 +160,9 @@ static void begin_step(Act *a, bool train, uint64_t seed, uint32_t step) {
 
 void act_load_params(Act *a) {
     a->device->weights_load(a->device, a->params->values, !a->train);
-    if (a->resnet) resnet_load(a->resnet);
+    for (int i = 0; i < a->n_groups; i++) resnet_load(a->groups[i].resnet);
     if (a->train) return;
-    begin_step(a, false, 0, 0);
+    act_begin_step(a, false, 0, 0);
     act_positions(a, a->kept_pos);
     decoder_keep(&a->net, &a->decoder, a->query_pos);
 }
@@ -172,12 +179,10 @@ static void stage(Act *a, Tensor t, const void *host) {
 
 void act_stage(Act *a, const ActInput *in) {
     const PolicyConfig *c = &a->config;
-    int64_t per_camera = (int64_t)a->batch * c->obs_state_horizon, S = c->chunk_size;
+    int64_t S = c->chunk_size;
     if (c->state_dim) stage(a, a->state, in->state);
     if (c->env_dim) stage(a, a->env, in->env);
-    if (in->images)
-        for (int i = 0; i < c->n_cameras; i++)
-            stage(a, tensor_slice(a->frames, 0, i * per_camera, per_camera), in->images[i]);
+    if (in->images) act_stage_images(a, in->images);
     if (in->action) {
         stage(a, a->action, in->action);
         stage(a, a->pad, in->action_is_pad);
@@ -186,27 +191,6 @@ void act_stage(Act *a, const ActInput *in) {
     for (int b = 0; b < a->batch; b++) // the class token and the state are never padding
         memcpy(a->host_vae_pad + (b + 1) * a->vae_tokens - S, in->action_is_pad + b * S, (size_t)S);
     stage(a, a->vae_pad, a->host_vae_pad);
-}
-
-// Normalised images, IMAGE (cameras * B * T, 3, h, w). in NULL: the staged frames.
-static Tensor load_images(Act *a, const ActInput *in) {
-    Device *d = a->device;
-    const PolicyConfig *c = &a->config;
-    int64_t N = a->frames.shape[0], h = c->image_height, w = c->image_width;
-    Tensor x = arena_image(&a->net.acts, N, 3, h, w);
-    int64_t per_camera = N / c->n_cameras;
-    if (!in || in->images) {
-        for (int i = 0; i < c->n_cameras; i++)
-            d->image_normalize(d, tensor_slice(x, 0, i * per_camera, per_camera),
-                               tensor_slice(a->frames, 0, i * per_camera, per_camera),
-                               a->image_stats[i].mean, a->image_stats[i].std);
-        return x;
-    }
-    Tensor plain = net_float(&a->net, 4, SHAPE(N, 3, h, w));
-    for (int i = 0; i < c->n_cameras; i++)
-        upload(a, tensor_slice(plain, 0, i * per_camera, per_camera), in->image_floats[i]);
-    d->image_from_plain(d, x, plain);
-    return x;
 }
 
 // ---- VAE encoder: [cls, state, actions] -> z --------------------------------------------------
@@ -274,64 +258,6 @@ static void vae_backward(Act *a, Tensor dz) {
 
 // ---- tokens -----------------------------------------------------------------------------------
 
-// Image tokens of one camera, (B, T*h'*w', D), within (cameras*B*T, h'*w', D).
-static Tensor camera_tokens(const Act *a, Tensor all, int camera) {
-    const PolicyConfig *c = &a->config;
-    int64_t T = c->obs_state_horizon, n = a->batch * T, cells = a->feature_h * a->feature_w;
-    Tensor t = tensor_slice(all, 0, camera * n, n);
-    return tensor_reshape(t, 3, SHAPE(a->batch, T * cells, all.shape[2]));
-}
-
-static Tensor camera_slots(const Act *a, Tensor x, int camera) {
-    int64_t n = a->config.obs_state_horizon * a->feature_h * a->feature_w;
-    return tensor_slice(x, 1, a->image_start + camera * n, n);
-}
-
-// Normalised images, IMAGE (N, 3, h, w), to tokens (N, h'*w', D).
-static Tensor frames_forward(Act *a, Tensor images) {
-    Device *d = a->device;
-    Net *net = &a->net;
-    Tensor map = resnet_forward(net, a->resnet, images);
-    int64_t N = map.shape[0], cells = a->feature_h * a->feature_w;
-    a->feature_map = map;
-    a->features = net_tensor(net, 3, SHAPE(N, cells, a->feature_c));
-    d->tokens_from_image(d, a->features, map);
-    Tensor y = net_tensor(net, 3, SHAPE(N, cells, a->config.dim_model));
-    d->linear_forward(d, y, a->features, a->image_proj.w, a->image_proj.b);
-    return y;
-}
-
-static void image_tokens_forward(Act *a, const ActInput *in, Tensor x) {
-    Tensor y = frames_forward(a, load_images(a, in));
-    for (int i = 0; i < a->config.n_cameras; i++)
-        a->device->copy(a->device, camera_slots(a, x, i), camera_tokens(a, y, i));
-}
-
-// The same from frames that were encoded before.
-static void slot_tokens_forward(Act *a, Tensor x) {
-    int64_t cells = a->slot_tokens.shape[1];
-    int frames = a->config.n_cameras * a->config.obs_state_horizon;
-    for (int i = 0; i < frames; i++)
-        a->device->copy(a->device, tensor_slice(x, 1, a->image_start + i * cells, cells),
-                        tensor_slice(a->slot_tokens, 0, a->slots[i], 1));
-}
-
-static void image_tokens_backward(Act *a, Tensor dx) {
-    Device *d = a->device;
-    Net *net = &a->net;
-    const PolicyConfig *c = &a->config;
-    int64_t N = a->features.shape[0], cells = a->features.shape[1];
-    Tensor dy = net_tensor(net, 3, SHAPE(N, cells, c->dim_model));
-    for (int i = 0; i < c->n_cameras; i++)
-        d->copy(d, camera_tokens(a, dy, i), camera_slots(a, dx, i));
-    Tensor dfeatures = net_like(net, a->features);
-    d->linear_backward(d, dfeatures, a->image_proj.dw, a->image_proj.db, dy, a->features,
-                       a->image_proj.w, false);
-    Tensor dmap = arena_image(&net->acts, N, a->feature_c, a->feature_h, a->feature_w);
-    d->image_from_tokens(d, dmap, dfeatures);
-    resnet_backward(net, a->resnet, dmap);
-}
-
 // One projected input into its slots of x (B, L, D): value (B, n, K).
 static void project_forward(Act *a, Tensor x, int64_t start, Linear *l, Tensor value) {
     Tensor y = net_tensor(&a->net, 3, SHAPE(value.shape[0], value.shape[1], x.shape[2]));
@@ -368,8 +294,7 @@ static Tensor act_forward(Act *a, const ActInput *in) {
     project_forward(a, x, 0, &a->latent_proj, as_token(a->z));
     if (c->state_dim) project_forward(a, x, a->state_start, &a->state_proj, a->state);
     if (c->env_dim) project_forward(a, x, a->env_start, &a->env_proj, as_token(a->env));
-    if (a->slot_tokens.data) slot_tokens_forward(a, x);
-    else if (c->n_cameras) image_tokens_forward(a, in, x);
+    act_image_tokens(a, in, x);
 
     Tensor pos = a->kept_pos;
     if (!pos.data) {
@@ -412,7 +337,7 @@ static void act_backward(Act *a) {
     project_backward(a, as_token(dz), dx, 0, &a->latent_proj, as_token(a->z));
     if (c->state_dim) project_backward(a, none, dx, a->state_start, &a->state_proj, a->state);
     if (c->env_dim) project_backward(a, none, dx, a->env_start, &a->env_proj, as_token(a->env));
-    if (c->n_cameras) image_tokens_backward(a, dx);
+    act_image_tokens_backward(a, dx);
     if (c->use_vae) vae_backward(a, dz);
 }
 
@@ -434,7 +359,7 @@ static void read_losses(Act *a, ActLosses *losses) {
 }
 
 bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, Error *err) {
-    begin_step(a, false, 0, 0);
+    act_begin_step(a, false, 0, 0);
     act_stage(a, in);
     a->device->staged(a->device);
     act_forward(a, in);
@@ -446,25 +371,13 @@ bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, 
     return device_check(a->device, err);
 }
 
-bool act_encode_frame(Act *a, int camera, const uint8_t *frame, int slot, Error *err) {
-    Device *d = a->device;
-    const ImageStats *stats = &a->image_stats[camera];
-    begin_step(a, false, 0, 0);
-    stage(a, a->frames, frame);
-    d->staged(d);
-    Tensor x = arena_image(&a->net.acts, 1, 3, a->config.image_height, a->config.image_width);
-    d->image_normalize(d, x, a->frames, stats->mean, stats->std);
-    d->copy(d, tensor_slice(a->slot_tokens, 0, slot, 1), frames_forward(a, x));
-    return device_check(d, err);
-}
-
 bool act_predict_slots(Act *a, const ActInput *in, const int *slots, float *actions, Error *err) {
     a->slots = slots;
     return act_predict(a, in, actions, NULL, err);
 }
 
 void act_train_ops(Act *a, uint64_t seed, uint32_t step) {
-    begin_step(a, true, seed, step);
+    act_begin_step(a, true, seed, step);
     act_forward(a, NULL);
     loss_forward(a);
     act_backward(a);
@@ -473,7 +386,7 @@ void act_train_ops(Act *a, uint64_t seed, uint32_t step) {
 bool act_train(Act *a, const ActInput *in, uint64_t seed, uint32_t step, ActLosses *losses,
                Error *err) {
     double start = clock_seconds();
-    begin_step(a, true, seed, step);
+    act_begin_step(a, true, seed, step);
     act_stage(a, in);
     a->device->staged(a->device);
     a->device->synchronize(a->device);

@@ -15,7 +15,8 @@ typedef struct ActInput {
     int batch;
     const float *state;           // (B, T, D) normalised, or NULL without a state
     const float *env;             // (B, E), or NULL
-    const uint8_t *const *images; // per camera (B, T, h, w, 3) uint8; NULL when image_floats is given
+    // Of the camera's own size h x w. Per camera (B, T, h, w, 3) uint8; NULL when image_floats is given
+    const uint8_t *const *images;
     const float *const *image_floats; // per camera (B, T, 3, h, w), already normalised (tests)
     const float *action;          // (B, S, A) normalised; training only
     const uint8_t *action_is_pad; // (B, S); training only
@@ -33,7 +34,8 @@ typedef struct ImageStats {
 
 extern const ImageStats image_stats_imagenet;
 
-// Plans the model for batches of exactly `batch` samples. The configuration must be complete
+// Plans the model for batches of exactly `batch` samples: cameras of one size go through the ResNet as
+// one batch, and each further size is a batch of its own. The configuration must be complete
 // (dimensions and cameras filled in); it is copied, its strings stay borrowed. params are borrowed.
 // images: one for every camera, copied.
 CHECKED bool act_new(Device *d, const PolicyConfig *config, Params *params, int batch, bool train,

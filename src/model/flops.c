@@ -30,16 +30,21 @@ static double transformer_flops(const Act *a, bool vae) {
     return total;
 }
 
+// The ResNets of all sizes.
+static double backbone_flops(const Act *a, bool backward) {
+    double total = 0;
+    for (int i = 0; i < a->n_groups; i++) total += resnet_flops(a->groups[i].resnet, backward);
+    return total;
+}
+
 double act_forward_flops(const Act *a) {
-    return transformer_flops(a, false) + (a->resnet ? resnet_flops(a->resnet, false) : 0);
+    return transformer_flops(a, false) + backbone_flops(a, false);
 }
 
 double act_cached_flops(const Act *a) {
-    return transformer_flops(a, false) +
-           (a->resnet ? resnet_flops(a->resnet, false) / a->config.obs_state_horizon : 0);
+    return transformer_flops(a, false) + backbone_flops(a, false) / a->config.obs_state_horizon;
 }
 
 double act_step_flops(const Act *a) {
-    return 3 * transformer_flops(a, a->config.use_vae) +
-           (a->resnet ? resnet_flops(a->resnet, true) : 0);
+    return 3 * transformer_flops(a, a->config.use_vae) + backbone_flops(a, true);
 }

@@ -17,24 +17,28 @@ static void axis_sinusoid(float *out, int64_t half, int64_t p, int64_t n) {
     }
 }
 
-// Rows of the image slots, the same for every camera and timestep: y half first, then x half.
+// Rows of the image slots, the same for every timestep and for cameras of one size: y half first, then
+// x half.
 static void fill_image_rows(const Act *a, float *rows) {
-    int64_t D = a->config.dim_model, half = D / 2, h = a->feature_h, w = a->feature_w;
-    int64_t frames = (int64_t)a->config.n_cameras * a->config.obs_state_horizon;
+    int64_t D = a->config.dim_model, half = D / 2;
     float *row = rows + a->image_start * D;
-    for (int64_t f = 0; f < frames; f++)
-        for (int64_t y = 0; y < h; y++)
-            for (int64_t x = 0; x < w; x++, row += D) {
-                axis_sinusoid(row, half, y, h);
-                axis_sinusoid(row + half, half, x, w);
-            }
+    for (int i = 0; i < a->config.n_cameras; i++) {
+        const ImageGroup *g = &a->groups[a->camera_tokens[i].group];
+        int64_t h = g->feature_h, w = g->feature_w;
+        for (int t = 0; t < a->config.obs_state_horizon; t++)
+            for (int64_t y = 0; y < h; y++)
+                for (int64_t x = 0; x < w; x++, row += D) {
+                    axis_sinusoid(row, half, y, h);
+                    axis_sinusoid(row + half, half, x, w);
+                }
+    }
 }
 
 static void fill_indices(const Act *a, int32_t *kind, int32_t *time) {
     const PolicyConfig *c = &a->config;
     bool on_state = strcmp(c->temporal_pos_embed, "none") != 0;
     bool on_images = strcmp(c->temporal_pos_embed, "all") == 0;
-    int64_t T = c->obs_state_horizon, cells = a->feature_h * a->feature_w;
+    int64_t T = c->obs_state_horizon;
     for (int64_t l = 0; l < a->tokens; l++) kind[l] = time[l] = -1;
     kind[0] = 0;
     for (int64_t t = 0; c->state_dim && t < T; t++) {
@@ -42,8 +46,11 @@ static void fill_indices(const Act *a, int32_t *kind, int32_t *time) {
         if (on_state) time[a->state_start + t] = (int32_t)t;
     }
     if (c->env_dim) kind[a->env_start] = c->state_dim ? 2 : 1;
-    for (int64_t l = a->image_start; on_images && l < a->tokens; l++)
-        time[l] = (int32_t)((l - a->image_start) / cells % T);
+    for (int i = 0; on_images && i < c->n_cameras; i++) {
+        const CameraTokens *tokens = &a->camera_tokens[i];
+        for (int64_t l = 0; l < T * tokens->cells; l++)
+            time[tokens->start + l] = (int32_t)(l / tokens->cells);
+    }
 }
 
 void act_init_positions(Act *a) {

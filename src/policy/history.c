@@ -4,19 +4,27 @@
 #include "base/memory.h"
 #include <string.h>
 
-bool history_init(History *h, int horizon, int down_sample, int cameras, size_t state_size,
-                  size_t frame_bytes, Error *err) {
+bool history_init(History *h, const PolicyConfig *c, size_t state_size, Error *err) {
+    const int horizon = c->obs_state_horizon, down_sample = c->obs_down_sample_steps;
+    const int cameras = c->n_cameras;
     int64_t length = (int64_t)(horizon - 1) * down_sample + 1;
     *h = (History){.horizon = horizon,
                    .down_sample = down_sample,
                    .length = (int)length,
                    .cameras = cameras,
-                   .state_size = state_size,
-                   .frame_bytes = frame_bytes};
+                   .state_size = state_size};
+    for (int i = 0; i < cameras; i++) {
+        const CameraConfig *camera = &c->cameras[i];
+        size_t bytes = (size_t)camera->image_height * (size_t)camera->image_width * 3;
+        h->frame_bytes[i] = bytes;
+        h->frame_at[i] = h->image_bytes;
+        h->image_bytes += bytes;
+        h->most_bytes = bytes > h->most_bytes ? bytes : h->most_bytes;
+    }
     if (length > INT32_MAX / (cameras + 1))
         return fail(err, "a history of %lld observations is too long", (long long)length);
     h->states = mem_try((size_t)length * state_size * sizeof *h->states);
-    h->frames = mem_try((size_t)length * (size_t)cameras * frame_bytes);
+    h->frames = mem_try((size_t)length * h->image_bytes);
     h->encoded = mem_try((size_t)length * (size_t)cameras * sizeof *h->encoded);
     if (!h->states || !h->frames || !h->encoded)
         return fail_memory(err, "a history of %d observations", h->length);

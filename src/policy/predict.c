@@ -19,7 +19,7 @@ bool snapshot_init(tact_policy *p, bool copies, Error *err) {
     s->slots = NEW(int, frames);
     s->frames = NEW(struct SnapshotFrame, frames);
     if (!copies) return true;
-    s->copies = mem_try(frames * p->history.frame_bytes);
+    s->copies = mem_try(frames * p->history.most_bytes);
     return s->copies || fail_memory(err, "a copy of %zu frames", frames);
 }
 
@@ -33,8 +33,8 @@ static void take_frame(Snapshot *s, History *h, int slot, int camera) {
     if (h->encoded[slot]) return;
     const uint8_t *rgb = history_frame(h, slot);
     if (s->copies) {
-        uint8_t *copy = s->copies + (size_t)s->n_frames * h->frame_bytes;
-        rgb = memcpy(copy, rgb, h->frame_bytes);
+        uint8_t *copy = s->copies + (size_t)s->n_frames * h->most_bytes;
+        rgb = memcpy(copy, rgb, h->frame_bytes[camera]);
     }
     s->frames[s->n_frames++] = (struct SnapshotFrame){camera, slot, rgb};
     h->encoded[slot] = true;

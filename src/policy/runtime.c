@@ -135,7 +135,7 @@ static void remember(tact_policy *p, const tact_observation *o) {
         tact_image image;
         (void)find_image(p, o, i, &image); // it was checked
         uint8_t *frame = history_frame(&p->history, history_slot(&p->history, place, i));
-        image_resize_rows(frame, c->image_height, c->image_width, image.rgb,
+        image_resize_rows(frame, camera->image_height, camera->image_width, image.rgb,
                           image.stride ? image.stride : row_bytes(camera), camera->height,
                           camera->width, p->resize);
     }

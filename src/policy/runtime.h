@@ -31,14 +31,17 @@ void struct_give(void *given, const void *known, size_t known_size);
 typedef struct History {
     int horizon, down_sample, length; // T, s, (T-1)s+1
     int cameras;
-    size_t state_size, frame_bytes;
-    int64_t count;   // observations since the episode began
-    double *states;  // (length, state_size) as recorded
-    uint8_t *frames; // (length, cameras, frame_bytes) as the model sees them
-    bool *encoded;   // (length, cameras) whether the model has the frame's tokens
+    size_t state_size;
+    size_t frame_bytes[MAX_CAMERAS]; // of one frame of a camera
+    size_t frame_at[MAX_CAMERAS];    // where it stands among the frames of an observation
+    size_t image_bytes, most_bytes;  // of all cameras' frames of an observation; of the largest one
+    int64_t count;                   // observations since the episode began
+    double *states;                  // (length, state_size) as recorded
+    uint8_t *frames;                 // (length, image_bytes) as the model sees them
+    bool *encoded;                   // (length, cameras) whether the model has the frame's tokens
 } History;
-CHECKED bool history_init(History *h, int horizon, int down_sample, int cameras, size_t state_size,
-                          size_t frame_bytes, Error *err);
+// For the windows and cameras of a policy; state_size: values of a state as recorded.
+CHECKED bool history_init(History *h, const PolicyConfig *c, size_t state_size, Error *err);
 void history_free(History *h); // a zeroed struct is allowed
 // Where the next observation will stand; to be filled in before history_add.
 int history_next(const History *h);
@@ -63,7 +66,8 @@ static inline int history_slot(const History *h, int place, int camera) {
     return place * h->cameras + camera;
 }
 static inline uint8_t *history_frame(const History *h, int slot) {
-    return h->frames + (size_t)slot * h->frame_bytes;
+    const int place = slot / h->cameras, camera = slot % h->cameras;
+    return h->frames + (size_t)place * h->image_bytes + h->frame_at[camera];
 }
 
 // ---- actions.c: from a prediction to what the robot takes ---------------------------------------
@@ -122,7 +126,7 @@ typedef struct Snapshot {
         int camera, slot;
         const uint8_t *rgb;
     } * frames;      // (cameras * T)
-    uint8_t *copies; // (cameras * T, frame_bytes) of frames; NULL: frames are the history's own
+    uint8_t *copies; // (cameras * T, most_bytes) of frames; NULL: frames are the history's own
 } Snapshot;
 CHECKED bool snapshot_init(tact_policy *p, bool copies, Error *err);
 void snapshot_free(Snapshot *s); // a zeroed struct is allowed

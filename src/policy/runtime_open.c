@@ -106,16 +106,14 @@ CHECKED static bool allocate(tact_policy *p, bool asynchronous, Error *err) {
     p->predicted = NEW(float, S *(size_t)c->action_dim);
     p->row = NEW(double, c->action_dim);
     for (int i = 0; i < c->n_cameras; i++) {
-        size_t needed = image_resize_scratch(c->cameras[i].height, c->cameras[i].width,
-                                             c->image_height, c->image_width);
+        const CameraConfig *camera = &c->cameras[i];
+        size_t needed = image_resize_scratch(camera->height, camera->width, camera->image_height,
+                                             camera->image_width);
         scratch = needed > scratch ? needed : scratch;
     }
     p->resize = mem_try_raw(scratch);
     if (!p->resize) return fail_memory(err, "%zu bytes to resize images in", scratch);
-    size_t frame_bytes = (size_t)c->image_height * (size_t)c->image_width * 3;
-    return history_init(&p->history, c->obs_state_horizon, c->obs_down_sample_steps, c->n_cameras,
-                        p->state_size, c->n_cameras ? frame_bytes : 0, err) &&
-           snapshot_init(p, asynchronous, err);
+    return history_init(&p->history, c, p->state_size, err) && snapshot_init(p, asynchronous, err);
 }
 
 // Of the cameras; vectors have no names here.

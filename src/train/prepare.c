@@ -240,8 +240,7 @@ LoaderOptions run_loader_options(const Run *r, const int64_t *rows, int64_t n_ro
         .action = &r->action_norm,
         .cameras = r->cameras,
         .n_cameras = p->n_cameras,
-        .height = p->image_height,
-        .width = p->image_width,
+        .sizes = r->sizes,
         .rows = rows,
         .n_rows = n_rows,
         .batch_size = c->batch_size,
@@ -306,8 +305,7 @@ static void prepare_cache(Run *r) {
     const FrameCacheOptions options = {.dataset = r->dataset,
                                        .cameras = r->cameras,
                                        .n_cameras = p->n_cameras,
-                                       .height = p->image_height,
-                                       .width = p->image_width,
+                                       .sizes = r->sizes,
                                        .mode = c->frame_cache,
                                        .dir = dir,
                                        .limit_gb = c->frame_cache_gb};
@@ -315,10 +313,7 @@ static void prepare_cache(Run *r) {
 }
 
 CHECKED static bool prepare_loader(Run *r, Error *err) {
-    const PolicyConfig *p = &r->config->policy;
-    for (int i = 0; i < p->n_cameras; i++)
-        for (int k = 0; k < r->dataset->n_cameras; k++)
-            if (strcmp(r->dataset->cameras[k]->name, p->cameras[i].name) == 0) r->cameras[i] = k;
+    policy_find_cameras(&r->config->policy, r->dataset, r->cameras, r->sizes);
     prepare_cache(r);
     LoaderOptions options = run_loader_options(r, r->train_rows, r->n_train);
     options.first_batch = r->resumed.next_batch;
@@ -328,7 +323,7 @@ CHECKED static bool prepare_loader(Run *r, Error *err) {
 static void log_banner(const Run *r) {
     const TrainConfig *c = r->config;
     const PolicyConfig *p = &c->policy;
-    char big[32];
+    char big[32], sizes[IMAGE_SIZES_TEXT];
     log_info("Output dir: %s", c->output_dir);
     big_number(big, sizeof big, (double)c->steps);
     log_info("cfg.steps=%lld (%s)", (long long)c->steps, big);
@@ -337,12 +332,12 @@ static void log_banner(const Run *r) {
     log_info("dataset.num_episodes=%lld", (long long)r->train_episodes);
     if (c->env_type)
         log_info("closed loop: %lld episodes of %s", (long long)c->eval_n_episodes, c->env_type);
-    log_info(
-        "policy: T=%d, every %d frames, pose_repr=%s, temporal_pos_embed=%s, %d camera%s %dx%d, "
-        "state %d, action %d, chunk %d",
-        p->obs_state_horizon, p->obs_down_sample_steps, p->pose_repr, p->temporal_pos_embed,
-        p->n_cameras, p->n_cameras == 1 ? "" : "s", p->image_height, p->image_width, p->state_dim,
-        p->action_dim, p->chunk_size);
+    policy_image_sizes(p, sizes, sizeof sizes);
+    log_info("policy: T=%d, every %d frames, pose_repr=%s, temporal_pos_embed=%s, %d camera%s%s%s, "
+             "state %d, action %d, chunk %d",
+             p->obs_state_horizon, p->obs_down_sample_steps, p->pose_repr, p->temporal_pos_embed,
+             p->n_cameras, p->n_cameras == 1 ? "" : "s", p->n_cameras ? " " : "", sizes,
+             p->state_dim, p->action_dim, p->chunk_size);
     const NormMap *norm = &p->normalization_mapping;
     bool imagenet = c->dataset.use_imagenet_stats && strcmp(norm->visual, "MEAN_STD") == 0;
     log_info("normalization: STATE %s, ACTION %s, VISUAL %s%s", norm->state, norm->action,

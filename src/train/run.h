@@ -19,6 +19,7 @@ typedef struct Run {
     Dataset *dataset;
     WindowSpec window;
     int cameras[MAX_CAMERAS]; // positions in the dataset, in the policy's order
+    FrameSize sizes[MAX_CAMERAS]; // and what the policy sees of each
     int64_t *train_rows, *eval_rows;
     int64_t n_train, n_eval, train_episodes;
     PolicyStats stats;

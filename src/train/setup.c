@@ -156,23 +156,48 @@ static bool resolve_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error
     return true;
 }
 
-static bool resolve_image_size(PolicyConfig *p, const Dataset *ds, Error *err) {
-    p->image_height = p->n_cameras ? p->cameras[0].height : 0;
-    p->image_width = p->n_cameras ? p->cameras[0].width : 0;
-    if (p->resize_shape.values) {
-        if (p->resize_shape.count != 2)
-            return fail(err, "--policy.resize_shape: must be [HEIGHT,WIDTH]");
-        p->image_height = (int)p->resize_shape.values[0];
-        p->image_width = (int)p->resize_shape.values[1];
-        return true;
+// As recorded, all cameras at one size, or each at its own.
+static bool resolve_image_sizes(PolicyConfig *p, const Dataset *ds, Error *err) {
+    const IntList *resize = &p->resize_shape;
+    const int64_t given = resize->values ? resize->count / 2 : 0;
+    if (given > 1 && given != p->n_cameras) {
+        char names[600];
+        size_t n = 0;
+        for (int i = 0; i < p->n_cameras && n < sizeof names; i++)
+            n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "",
+                                  p->cameras[i].name);
+        return fail(err, "%s: --policy.resize_shape has %lld sizes, but the policy sees %d camera%s "
+                         "(%s); give one size for all, or one for each in this order",
+                    ds->root, (long long)given, p->n_cameras, p->n_cameras == 1 ? "" : "s",
+                    p->n_cameras ? names : "none");
     }
-    for (int i = 1; i < p->n_cameras; i++)
-        if (p->cameras[i].height != p->image_height || p->cameras[i].width != p->image_width)
-            return fail(err, "%s: cameras have different sizes (%s %dx%d, %s %dx%d); "
-                             "give --policy.resize_shape=[H,W]", ds->root, p->cameras[0].name,
-                        p->image_height, p->image_width, p->cameras[i].name, p->cameras[i].height,
-                        p->cameras[i].width);
+    for (int i = 0; i < p->n_cameras; i++) {
+        CameraConfig *camera = &p->cameras[i];
+        const int64_t *size = given ? resize->values + (given > 1 ? 2 * i : 0) : NULL;
+        camera->image_height = size ? (int)size[0] : camera->height;
+        camera->image_width = size ? (int)size[1] : camera->width;
+    }
     return true;
+}
+
+void policy_image_sizes(const PolicyConfig *p, char *out, size_t size) {
+    size_t n = 0;
+    bool alike = true;
+    *out = 0;
+    for (int i = 1; i < p->n_cameras; i++)
+        alike = alike && p->cameras[i].image_height == p->cameras[0].image_height &&
+                p->cameras[i].image_width == p->cameras[0].image_width;
+    for (int i = 0; i < (alike && p->n_cameras ? 1 : p->n_cameras) && n < size; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s%dx%d", i ? ", " : "",
+                              p->cameras[i].image_height, p->cameras[i].image_width);
+}
+
+void policy_find_cameras(const PolicyConfig *p, const Dataset *ds, int *cameras, FrameSize *sizes) {
+    for (int i = 0; i < p->n_cameras; i++) {
+        for (int k = 0; k < ds->n_cameras; k++)
+            if (strcmp(ds->cameras[k]->name, p->cameras[i].name) == 0) cameras[i] = k;
+        sizes[i] = (FrameSize){p->cameras[i].image_height, p->cameras[i].image_width};
+    }
 }
 
 bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
@@ -180,7 +205,7 @@ bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
                                          "another name: --rename_map='{\"THAT NAME\": \"action\"}'", ds->root);
     if (!resolve_poses(p, ds, err)) return false;
     Inputs in;
-    if (!resolve_inputs(p, ds, &in, err) || !resolve_image_size(p, ds, err)) return false;
+    if (!resolve_inputs(p, ds, &in, err) || !resolve_image_sizes(p, ds, err)) return false;
     WindowSpec w = policy_window(p);
     p->state_dim = in.state ? window_state_dim(ds, &w) : 0;
     p->action_dim = window_action_dim(ds, &w);

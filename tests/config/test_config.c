@@ -276,6 +276,14 @@ static void wrong_values(void **state) {
     assert_error("--dataset.episodes=[0 1]", "expected a list");
     assert_error("--dataset.episodes=[0.5]", "expected a list");
     assert_error("--dataset.episodes=[0]]", "expected a list");
+    assert_error("--policy.resize_shape=[240]", "expected [HEIGHT,WIDTH]");
+    assert_error("--policy.resize_shape=[240,320,240]", "expected [HEIGHT,WIDTH]");
+    assert_error("--policy.resize_shape=[[240,320],[240]]", "expected [HEIGHT,WIDTH]");
+    assert_error("--policy.resize_shape=[[240,320],240,320]", "expected [HEIGHT,WIDTH]");
+    assert_error("--policy.resize_shape=[[240,320],]", "expected [HEIGHT,WIDTH]");
+    assert_error("--policy.resize_shape=[[240,320]", "expected [HEIGHT,WIDTH]");
+    assert_error("--policy.resize_shape=[[240,320]]]", "expected [HEIGHT,WIDTH]");
+    assert_error("--policy.resize_shape=[]", "expected [HEIGHT,WIDTH]");
     assert_error("--optimizer.betas=[0.9]", "expected two numbers");
     assert_error("--optimizer.betas=[0.9,1.0]", "must be between");
     assert_error("--policy.normalization_mapping=MIN_MAX", "expected {VISUAL");
@@ -303,8 +311,8 @@ static void cross_checks(void **state) {
          NULL},
         {"--policy.normalization_mapping={VISUAL: IDENTITY}", NULL},
         {"--policy.normalization_mapping={VISUAL: MIN_MAX}", NULL},
-        {"--policy.resize_shape=[240]", "[HEIGHT,WIDTH]"},
         {"--policy.resize_shape=[0,100]", "[HEIGHT,WIDTH]"},
+        {"--policy.resize_shape=[[240,320],[240,8]]", "[HEIGHT,WIDTH]"},
         {"--dataset.episodes=[]", "selects nothing"},
         {"--dataset.episodes=[1,-2]", "-2 is not an episode"},
         {"--dataset.episodes=[1,2,1]", "listed twice"},
@@ -410,10 +418,8 @@ static void fill_dataset(PolicyConfig *p) {
     p->arms = 1;
     p->fps = 30;
     p->n_cameras = 2;
-    p->cameras[0] = (CameraConfig){"observation.images.wrist", 480, 640};
-    p->cameras[1] = (CameraConfig){"observation.images.front", 480, 640};
-    p->image_height = 240;
-    p->image_width = 320;
+    p->cameras[0] = (CameraConfig){"observation.images.wrist", 480, 640, 240, 320};
+    p->cameras[1] = (CameraConfig){"observation.images.front", 640, 480, 320, 240};
 }
 
 #define CONFIG_AFTER_TYPE                                                                          \
@@ -421,7 +427,7 @@ static void fill_dataset(PolicyConfig *p) {
     "{\"type\": \"STATE\", \"shape\": [10]}, \"observation.images.wrist\": {\"type\": "            \
     "\"VISUAL\", "                                                                                 \
     "\"shape\": [3, 240, 320]}, \"observation.images.front\": {\"type\": \"VISUAL\", \"shape\": "  \
-    "[3, 240, 320]}}, \"output_features\": {\"action\": {\"type\": \"ACTION\", \"shape\": "        \
+    "[3, 320, 240]}}, \"output_features\": {\"action\": {\"type\": \"ACTION\", \"shape\": "        \
     "[10]}}, "                                                                                     \
     "\"device\": \"cpu\", \"use_amp\": false, \"push_to_hub\": false, \"repo_id\": null, "         \
     "\"private\": null, \"tags\": null, \"license\": null, \"chunk_size\": 100, "                  \
@@ -440,7 +446,8 @@ static void json_files(void **state) {
     assert_parses(&c,
                   "--dataset.repo_id=me/ds|--output_dir=out|--policy.device=cpu|--job_name=act|"
                   "--policy.pretrained_backbone_weights=null|--policy.obs_state_horizon=1|"
-                  "--policy.normalization_mapping={STATE: MIN_MAX}|--policy.resize_shape=[240,320]|"
+                  "--policy.normalization_mapping={STATE: MIN_MAX}|"
+                  "--policy.resize_shape=[[240,320],[320,240]]|"
                   "--dataset.episodes=[4,2]|--policy.pose_repr=relative");
     fill_dataset(&c.policy);
     assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
@@ -463,10 +470,11 @@ static void json_files(void **state) {
     assert_json(
         policy_to_tact_json(&c.policy),
         "{\"version\": 1, \"dtype\": null, \"obs_state_horizon\": 3, \"obs_down_sample_steps\": 1, "
-        "\"temporal_pos_embed\": \"all\", \"pose_repr\": \"relative\", \"resize_shape\": [240, "
-        "320], \"arms\": 1, \"fps\": 30.0, \"image_size\": [240, 320], \"cameras\": [{\"name\": "
-        "\"observation.images.wrist\", \"height\": 480, \"width\": 640}, {\"name\": "
-        "\"observation.images.front\", \"height\": 480, \"width\": 640}]}");
+        "\"temporal_pos_embed\": \"all\", \"pose_repr\": \"relative\", \"resize_shape\": [[240, "
+        "320], [320, 240]], \"arms\": 1, \"fps\": 30.0, \"cameras\": [{\"name\": \"observation.images.wrist\", "
+        "\"height\": 480, \"width\": 640, \"image_size\": [240, 320]}, {\"name\": "
+        "\"observation.images.front\", \"height\": 640, \"width\": 480, \"image_size\": "
+        "[320, 240]}]}");
     assert_json(
         train_config_to_json(&c),
         "{\"dataset\": {\"repo_id\": \"me/ds\", \"root\": null, \"episodes\": [4, 2], "

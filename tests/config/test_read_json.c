@@ -60,7 +60,7 @@ static void what_is_written_is_read(void **state) {
         "--ema.enable=true",
         "--ema.decay=0.99",
         "--policy.normalization_mapping={VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: MIN_MAX}",
-        "--policy.resize_shape=[64,96]",
+        "--policy.resize_shape=[[64,96],[96,64]]",
         "--policy.device=cpu",
         "--policy.pretrained_backbone_weights=null"};
     TrainConfig a, b;
@@ -73,10 +73,8 @@ static void what_is_written_is_read(void **state) {
     p->state_dim = p->action_dim = 20;
     p->arms = 2;
     p->n_cameras = 2;
-    p->cameras[0] = (CameraConfig){"observation.images.b", 480, 640};
-    p->cameras[1] = (CameraConfig){"observation.images.a", 240, 320};
-    p->image_height = 64;
-    p->image_width = 96;
+    p->cameras[0] = (CameraConfig){"observation.images.b", 480, 640, 64, 96};
+    p->cameras[1] = (CameraConfig){"observation.images.a", 240, 320, 96, 64};
     p->fps = 12.5;
     json_t *root = train_config_to_json(&a), *tact = policy_to_tact_json(p);
     json_object_set_new(tact, "train", train_config_to_tact_json(&a));
@@ -89,6 +87,9 @@ static void what_is_written_is_read(void **state) {
     assert_true(b.ema.enable && b.ema.decay == 0.99 && b.scheduler.num_warmup_steps == 7);
     assert_true(b.policy.arms == 2 && b.policy.cameras[0].width == 640 && b.policy.fps == 12.5);
     assert_string_equal(b.policy.cameras[0].name, "observation.images.b"); // their order counts
+    assert_true(b.policy.cameras[0].image_height == 64 && b.policy.cameras[0].image_width == 96);
+    assert_true(b.policy.cameras[1].image_height == 96 && b.policy.cameras[1].image_width == 64);
+    assert_true(b.policy.resize_shape.count == 4 && b.policy.resize_shape.values[2] == 96);
     assert_string_equal(b.env_type, "strawberry");
     assert_true(b.eval_n_episodes == 7 && b.eval_max_videos == 0);
     assert_null(json_object_get(root, "env")); // LeRobot would want to know the type
@@ -148,7 +149,7 @@ static void lerobots_file_is_read(void **state) {
     if (!policy_shapes_from_json(&c, json_object_get(root, "policy"), NULL, "file", &err))
         fail_msg("%s", err.text);
     assert_true(c.policy.state_dim == 6 && c.policy.action_dim == 6 && c.policy.n_cameras == 1);
-    assert_true(c.policy.image_height == 48 && c.policy.cameras[0].width == 64 &&
+    assert_true(c.policy.cameras[0].image_height == 48 && c.policy.cameras[0].width == 64 &&
                 c.policy.arms == 0);
     json_decref(root);
     train_config_free(&c);

@@ -90,6 +90,25 @@ static void resized_frames_are_the_right_ones(void **state) {
     read_everything(f->image, HEIGHT / 2, WIDTH / 2);
 }
 
+static void each_camera_has_its_own_size(void **state) {
+    Fixture *f = *state;
+    const Dataset *sets[] = {f->video, f->image};
+    FrameReader *r;
+    Error err;
+    for (int i = 0; i < 2; i++) {
+        OK(frames_open(sets[i], HEIGHT / 2, WIDTH / 2, NULL, &r, &err));
+        OK(frames_resize(r, 1, (FrameSize){HEIGHT, WIDTH - 16}, &err));
+        for (int64_t row = 0; row < sets[i]->rows; row += 3) {
+            assert_frame(r, sets[i], 0, row, HEIGHT / 2, WIDTH / 2);
+            assert_frame(r, sets[i], 1, row, HEIGHT, WIDTH - 16);
+        }
+        assert_false(frames_resize(r, 0, (FrameSize){HEIGHT, 0}, &err));
+        OK(frames_resize(r, 1, (FrameSize){0, 0}, &err)); // as recorded again
+        assert_frame(r, sets[i], 1, 5, HEIGHT, WIDTH);
+        frames_close(r);
+    }
+}
+
 static void image_columns_are_the_right_ones(void **state) {
     Fixture *f = *state;
     assert_false(f->image->cameras[0]->video);
@@ -202,6 +221,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(video_frames_are_the_right_ones),
         cmocka_unit_test(resized_frames_are_the_right_ones),
+        cmocka_unit_test(each_camera_has_its_own_size),
         cmocka_unit_test(image_columns_are_the_right_ones),
         cmocka_unit_test(both_forms_show_the_same),
         cmocka_unit_test(selections_read_their_own_frames),

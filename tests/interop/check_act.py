@@ -45,6 +45,9 @@ def ours_in_lerobot(report: Report, work: Path) -> None:
             {"joints": "true"},
             ("--policy.use_vae=false", "--policy.vision_backbone=resnet34", "--policy.resize_shape=[48,80]"),
         ),
+        "joints, three cameras of two sizes": ({"joints": "true", "cameras": 3, "turned": "true"}, ()),
+        "relative poses, two cameras, a size each": (
+            {"cameras": 2}, ("--policy.resize_shape=[[48,80],[90,50]]",)),
     }
     for i, (name, (data, flags)) in enumerate(cases.items()):
         root = sample(work / f"data{i}", episodes=2, frames=12, height=64, width=96, **data)
@@ -64,6 +67,8 @@ def theirs_in_tact(report: Report, work: Path) -> None:
         "no VAE, ResNet-34, odd size": act_config(7, 0, 1, (50, 70), use_vae=False, vision_backbone="resnet34"),
         "ResNet-50, dilated": act_config(7, 0, 1, vision_backbone="resnet50",
                                          replace_final_stride_with_dilation=True),
+        "three cameras of two sizes": act_config(7, 0, 3, (64, 96), (96, 64), (64, 96)),
+        "two cameras, odd sizes": act_config(7, 3, 2, (70, 50), (50, 70)),
         "no state": act_config(0, 0, 1),
         "environment state, no camera": act_config(7, 3, 0),
     }

@@ -143,6 +143,9 @@ def check(report: Report, work: Path) -> None:
         "relative poses, temporal table on states, T=2 every 3": (
             {}, ("--policy.obs_state_horizon=2", "--policy.obs_down_sample_steps=3",
                  "--policy.temporal_pos_embed=state")),
+        "joints, three cameras of two sizes, T=2": (
+            {"joints": "true", "cameras": 3, "turned": "true"},
+            ("--policy.obs_state_horizon=2", "--policy.resize_shape=[[48,64],[96,64],[48,64]]")),
     }
     resizing(report, work)
     for i, (name, (data, flags)) in enumerate(cases.items()):

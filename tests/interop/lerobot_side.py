@@ -27,13 +27,14 @@ def processors(config, directory: Path):
     return made, "LeRobot's processors made from stats.safetensors"
 
 
-def act_config(state: int, env: int, cameras: int, size=(64, 96), **options) -> ACTConfig:
+def act_config(state: int, env: int, cameras: int, *sizes: tuple[int, int], **options) -> ACTConfig:
+    """sizes: one of every camera, or none: 64x96."""
     inputs = {}
     if state:
         inputs[STATE] = PolicyFeature(FeatureType.STATE, (state,))
     if env:
         inputs[ENV] = PolicyFeature(FeatureType.ENV, (env,))
-    for name in ("wrist", "front")[:cameras]:
+    for name, size in zip(("wrist", "front", "side")[:cameras], sizes or ((64, 96),) * cameras, strict=True):
         inputs[f"observation.images.{name}"] = PolicyFeature(FeatureType.VISUAL, (3, *size))
     settings = {"normalization_mapping": dict.fromkeys(("VISUAL", "STATE", "ENV", "ACTION"),
                                                        NormalizationMode.MEAN_STD), **TINY, **options}

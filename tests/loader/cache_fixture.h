@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A dataset with two cameras, its frames as a decoder gives them, and a place for cache files.
+// A dataset with two cameras, seen at two sizes of as many bytes, its frames as a decoder gives
+// them, and a place for cache files.
 #ifndef TACT_TESTS_LOADER_CACHE_FIXTURE_H
 #define TACT_TESTS_LOADER_CACHE_FIXTURE_H
 
@@ -28,6 +29,7 @@ enum {
 };
 
 static const int cameras[CAMERAS] = {1, 0}; // not the dataset's order
+static const FrameSize frame_sizes[CAMERAS] = {{SIDE, SIDE}, {SIDE / 4 * 3, SIDE / 3 * 4}};
 
 typedef struct Fixture {
     Arena arena;
@@ -60,6 +62,7 @@ static inline int set_up(void **state) {
     OK(normalizer_init(&f->action, "action", NORM_IDENTITY, NULL, (int)f->ds->action->size, &err));
     f->frames = NEW(uint8_t, CAMERAS * ROWS * FRAME);
     OK(frames_open(f->ds, SIDE, SIDE, NULL, &reader, &err));
+    OK(frames_resize(reader, cameras[1], frame_sizes[1], &err));
     for (int i = 0; i < CAMERAS * ROWS; i++)
         OK(frames_read(reader, cameras[i / ROWS], i % ROWS, f->frames + (size_t)i * FRAME, &err));
     frames_close(reader);
@@ -91,8 +94,7 @@ static inline FrameCacheOptions options(const Fixture *f, const char *mode) {
     return (FrameCacheOptions){.dataset = f->ds,
                                .cameras = cameras,
                                .n_cameras = CAMERAS,
-                               .height = SIDE,
-                               .width = SIDE,
+                               .sizes = frame_sizes,
                                .mode = mode,
                                .dir = f->cache,
                                .limit_gb = 1};

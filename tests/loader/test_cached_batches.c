@@ -10,8 +10,7 @@ static LoaderOptions loader_options(const Fixture *f, int workers, FrameCache *c
                            .action = &f->action,
                            .cameras = cameras,
                            .n_cameras = CAMERAS,
-                           .height = SIDE,
-                           .width = SIDE,
+                           .sizes = frame_sizes,
                            .rows = f->rows,
                            .n_rows = ROWS,
                            .batch_size = BATCH,
@@ -125,9 +124,10 @@ static void frames_of_a_window_are_alike(void **state) {
             assert_memory_equal(window, window + FRAME, FRAME);
             DrawnTransform d[MAX_IMAGE_TRANSFORMS];
             uint8_t want[FRAME], scratch[FRAME];
-            image_transforms_draw(&t, 0, b->rows[i], k, SIDE, SIDE, d);
+            const int height = frame_sizes[k].height, width = frame_sizes[k].width;
+            image_transforms_draw(&t, 0, b->rows[i], k, height, width, d);
             memcpy(want, frame(f, k, b->rows[i]), FRAME);
-            image_transform_apply(d, want, SIDE, SIDE, scratch);
+            image_transform_apply(d, want, height, width, scratch);
             assert_memory_equal(window, want, FRAME);
             differ += memcmp(want, frame(f, k, b->rows[i]), FRAME) != 0;
         }

@@ -46,7 +46,8 @@ static void other_sizes_episodes_and_files_are_other_caches(void **state) {
     FrameCache *c = open_cache(f, "file"), *other;
     put_all(f, c);
     FrameCacheOptions o = options(f, "file");
-    o.height = SIDE - 8;
+    static const FrameSize smaller[CAMERAS] = {{SIDE - 8, SIDE}, {SIDE - 8, SIDE}};
+    o.sizes = smaller;
     frame_cache_open(&o, &other);
     assert_int_equal(frame_cache_count(other, 0), 0);
     frame_cache_close(other);

@@ -51,9 +51,10 @@ static int tear_down(void **state) {
 
 static LoaderOptions options(const Fixture *f, int workers) {
     static const int cameras[] = {0};
+    static const FrameSize sizes[] = {{SIDE, SIDE}};
     return (LoaderOptions){.dataset = f->ds, .window = f->window, .state = &f->state, .env = &f->env,
-                           .action = &f->action, .cameras = cameras, .n_cameras = 1, .height = SIDE,
-                           .width = SIDE, .rows = f->rows, .n_rows = f->ds->rows,
+                           .action = &f->action, .cameras = cameras, .n_cameras = 1, .sizes = sizes,
+                           .rows = f->rows, .n_rows = f->ds->rows,
                            .batch_size = BATCH, .num_workers = workers, .prefetch = 2,
                            .shuffle = true, .seed = 11};
 }

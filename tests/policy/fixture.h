@@ -48,11 +48,10 @@ static inline void fill_config(Scene *s) {
     p->normalization_mapping = (NormMap){"MEAN_STD", "MIN_MAX", "MIN_MAX", "MEAN_STD"};
     p->pretrained_backbone_weights = NULL;
     p->fps = s->ds->fps;
-    p->image_height = 64; // not as recorded: frames are resized
-    p->image_width = 96;
     p->n_cameras = s->ds->n_cameras;
-    for (int i = 0; i < p->n_cameras; i++)
-        p->cameras[i] = (CameraConfig){s->ds->cameras[i]->name, HEIGHT, WIDTH};
+    // Not as recorded: frames are resized, each camera's to its own size.
+    p->cameras[0] = (CameraConfig){s->ds->cameras[0]->name, HEIGHT, WIDTH, 64, 96};
+    p->cameras[1] = (CameraConfig){s->ds->cameras[1]->name, HEIGHT, WIDTH, 96, 72};
 }
 
 static inline void write_policy(Scene *s) {
@@ -180,13 +179,14 @@ typedef struct Reference {
     Policy policy;
     Act *act;
     Normalizer state, env, action;
+    FrameSize sizes[CAMERAS];
     LoaderOptions options;
     Preparer preparer;
     Batch batch;
 } Reference;
 
 static inline void reference_open(Reference *r, const Scene *s) {
-    static const int cameras[CAMERAS] = {0, 1};
+    static int cameras[CAMERAS];
     Error err;
     *r = (Reference){0};
     OK(device_open("cpu", PRECISION_FLOAT32, 1, &r->device, &err));
@@ -194,6 +194,7 @@ static inline void reference_open(Reference *r, const Scene *s) {
     const PolicyConfig *p = &r->policy.config.policy;
     OK(act_new(r->device, p, &r->policy.params, 1, false, r->policy.stats.images, &r->act, &err));
     OK(policy_normalizers(p, &r->policy.stats, &r->state, &r->env, &r->action, &err));
+    policy_find_cameras(p, s->ds, cameras, r->sizes);
     r->options = (LoaderOptions){.dataset = s->ds,
                                  .window = policy_window(p),
                                  .state = &r->state,
@@ -201,8 +202,7 @@ static inline void reference_open(Reference *r, const Scene *s) {
                                  .action = &r->action,
                                  .cameras = cameras,
                                  .n_cameras = CAMERAS,
-                                 .height = p->image_height,
-                                 .width = p->image_width,
+                                 .sizes = r->sizes,
                                  .batch_size = 1};
     OK(preparer_init(&r->preparer, &r->options, NULL, &err));
     OK(batch_alloc(&r->batch, &r->options, &err));

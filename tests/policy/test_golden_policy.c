@@ -67,7 +67,7 @@ static void fill_config(Golden *g) {
     p->fps = 10;
     for (int i = 0; i < p->n_cameras; i++) {
         const char *name = arena_printf(&g->arena, "observation.images.camera%d", i);
-        p->cameras[i] = (CameraConfig){name, p->image_height, p->image_width};
+        p->cameras[i].name = name;
     }
 }
 
@@ -126,8 +126,7 @@ static void check_floats(const Golden *g, tact_policy *opened, const Safetensors
     for (int i = 0; i < p->n_cameras; i++) {
         char name[32];
         snprintf(name, sizeof name, "input.image%d", i);
-        images[i] =
-            generate_input(name, g->salt, g->batch * T * 3 * p->image_height * p->image_width);
+        images[i] = generate_input(name, g->salt, g->batch * T * golden_frame(p, i));
     }
     OK(act_new(opened->device, opened->config, &opened->shared->policy.params, g->batch, false, unused,
                &act, &err));
@@ -151,7 +150,7 @@ static void recorded(const Golden *g, const char *name, int64_t row, int n, doub
 
 static void bytes(const Golden *g, int camera, int64_t frame, uint8_t *out) {
     char name[32];
-    int64_t n = (int64_t)g->policy->image_height * g->policy->image_width * 3;
+    int64_t n = golden_frame(g->policy, camera);
     snprintf(name, sizeof name, "input.pixels%d", camera);
     uint64_t start = stream(name, g->salt);
     for (int64_t i = 0; i < n; i++) out[i] = (uint8_t)((unit(start, frame * n + i) + 1) * 128);
@@ -167,8 +166,9 @@ static void check_bytes(const Golden *g, tact_policy *p, const Safetensors *expe
     tact_image images[MAX_CAMERAS];
     assert_true(c->state_dim <= 64 && c->env_dim <= 64 && tact_camera_count(p) == c->n_cameras);
     for (int i = 0; i < c->n_cameras; i++) {
-        rgb[i] = NEW(uint8_t, c->image_height * c->image_width * 3);
-        images[i] = (tact_image){sizeof(tact_image), c->cameras[i].name, rgb[i], c->image_height, c->image_width, 0};
+        const CameraConfig *camera = &c->cameras[i];
+        rgb[i] = NEW(uint8_t, golden_frame(c, i));
+        images[i] = (tact_image){sizeof(tact_image), camera->name, rgb[i], camera->height, camera->width, 0};
     }
     tact_observation o = {sizeof o, state, tact_state_size(p), env, tact_env_size(p), images, c->n_cameras};
     for (int b = 0; b < g->batch; b++) {
@@ -236,6 +236,8 @@ CASE(dilated)
 CASE(resnet34)
 CASE(env)
 CASE(full)
+CASE(two_sizes)
+CASE(two_sizes_all)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -244,6 +246,7 @@ int main(void) {
         cmocka_unit_test(golden_prenorm), cmocka_unit_test(golden_novae),
         cmocka_unit_test(golden_dilated), cmocka_unit_test(golden_resnet34),
         cmocka_unit_test(golden_env),     cmocka_unit_test(golden_full),
+        cmocka_unit_test(golden_two_sizes), cmocka_unit_test(golden_two_sizes_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -380,9 +380,8 @@ static void each_camera_has_its_own(void **state) {
     PolicyStats back;
     char *dir = at(&f->arena, f->dir, "cameras");
     p.n_cameras = 2;
-    p.cameras[0] = (CameraConfig){"observation.images.top.left", 64, 64};
-    p.cameras[1] = (CameraConfig){"observation.images.wrist", 64, 64};
-    p.image_height = p.image_width = 64;
+    p.cameras[0] = (CameraConfig){"observation.images.top.left", 64, 64, 64, 64};
+    p.cameras[1] = (CameraConfig){"observation.images.wrist", 64, 64, 64, 64};
     policy_camera_imagenet(&f->stats.cameras[0]);
     policy_camera_imagenet(&f->stats.cameras[1]);
     for (int k = 0; k < 3; k++) {
@@ -426,8 +425,7 @@ static Policy one_observation(Saved *f, const char *times, int cameras) {
     c->obs_state_horizon = 1;
     c->temporal_pos_embed = times;
     c->n_cameras = cameras;
-    c->cameras[0] = (CameraConfig){"observation.images.cam", 64, 64};
-    c->image_height = c->image_width = 64;
+    c->cameras[0] = (CameraConfig){"observation.images.cam", 64, 64, 64, 64};
     OK(params_init(&p.params, f->device, c, false, &err));
     params_initialize(&p.params, 3);
     return p;

@@ -401,7 +401,7 @@ static void images_by_every_mode(void **state) {
     Error err;
     PolicyConfig p = f->config.policy;
     p.n_cameras = 1;
-    p.cameras[0] = (CameraConfig){"observation.images.front", 64, 64};
+    p.cameras[0] = (CameraConfig){"observation.images.front", 64, 64, 64, 64};
     PolicyStats s = {0};
     s.cameras[0] = example_stats(3);
     // mean 0, 0.3, 0.6; std 0.1, 1.1, 2.1; min -0.1 ...; max 0.7 ...

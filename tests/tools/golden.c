@@ -86,7 +86,7 @@ static bool set_inputs(Case *c, Error *err) {
     for (int i = 0; i < p->n_cameras; i++) {
         char name[32];
         snprintf(name, sizeof name, "input.image%d", i);
-        c->images[i] = generate_input(name, c->salt, B * T * 3 * p->image_height * p->image_width);
+        c->images[i] = generate_input(name, c->salt, B * T * golden_frame(p, i));
     }
     c->in = (ActInput){.batch = c->batch, .state = c->state, .env = c->env, .action = c->action,
                        .action_is_pad = c->pad, .eps = c->eps,
@@ -219,8 +219,7 @@ static int nudged_inputs(Case *c, Nudged out[MAX_CAMERAS + 2]) {
     int64_t t = (int64_t)c->batch * p->obs_state_horizon;
     int n = 0;
     for (int k = 0; k < p->n_cameras; k++)
-        out[n++] = (Nudged){c->images[k], &c->images[k], t * 3 * p->image_height * p->image_width,
-                            (uint64_t)k};
+        out[n++] = (Nudged){c->images[k], &c->images[k], t * golden_frame(p, k), (uint64_t)k};
     if (c->state)
         out[n++] = (Nudged){c->state, &c->state, t * p->state_dim, MAX_CAMERAS * (MAX_NUDGES + 1)};
     out[n++] = (Nudged){c->action, &c->action, (int64_t)c->batch * p->chunk_size * p->action_dim,

@@ -91,10 +91,15 @@ static inline void golden_config(const json_t *j, PolicyConfig *p) {
     p->env_dim = (int)golden_shape(j, "env", 1);
     char name[24] = "image0";
     while (p->n_cameras < MAX_CAMERAS && golden_shape(j, name, 0)) {
-        p->image_height = (int)golden_shape(j, name, 3);
-        p->image_width = (int)golden_shape(j, name, 4);
+        const int height = (int)golden_shape(j, name, 3), width = (int)golden_shape(j, name, 4);
+        p->cameras[p->n_cameras] = (CameraConfig){"", height, width, height, width};
         snprintf(name, sizeof name, "image%d", ++p->n_cameras);
     }
+}
+
+// Values of one frame of a camera.
+static inline int64_t golden_frame(const PolicyConfig *p, int camera) {
+    return (int64_t)3 * p->cameras[camera].image_height * p->cameras[camera].image_width;
 }
 
 #endif

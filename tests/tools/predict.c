@@ -135,7 +135,7 @@ CHECKED static bool find_inputs(const Predict *r, Inputs *in, Error *err) {
     if (p->env_dim && !input(r, "observation.environment_state", p->env_dim, &in->env, &in->count, err))
         return false;
     for (int i = 0; i < p->n_cameras; i++) {
-        int64_t n = T * p->image_height * p->image_width * 3;
+        int64_t n = T * p->cameras[i].image_height * p->cameras[i].image_width * 3;
         if (!input(r, p->cameras[i].name, n, &in->cameras[i], &in->count, err)) return false;
         if (in->cameras[i]->type != ST_U8) return fail(err, "inputs: images must be uint8");
     }

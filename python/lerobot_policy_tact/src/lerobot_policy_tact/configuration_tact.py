@@ -74,7 +74,7 @@ class TactConfig(PreTrainedConfig):
     obs_down_sample_steps: int | None = None
     temporal_pos_embed: str | None = None
     pose_repr: str | None = None
-    resize_shape: list[int] | None = None
+    resize_shape: list[list[int]] | list[int] | None = None  # one size, or one a camera
     arms: int | None = None
     fps: float | None = None
     # How the policy normalises its relative rows itself; None: it leaves all of that to LeRobot.
@@ -147,8 +147,10 @@ class TactConfig(PreTrainedConfig):
         tact.update({name: getattr(self, name) for name in TACT_DEFAULTS})
         if self.image_features and "cameras" not in tact:
             sizes = {key: f.shape[-2:] for key, f in self.image_features.items()}
-            tact["image_size"] = list(next(iter(sizes.values())))
-            tact["cameras"] = [{"name": k, "height": h, "width": w} for k, (h, w) in sizes.items()]
+            tact["cameras"] = [
+                {"name": k, "height": h, "width": w, "image_size": list(self.model_inputs[k].shape[-2:])}
+                for k, (h, w) in sizes.items()
+            ]
         (save_directory / TACT_JSON).write_text(json.dumps(tact, indent=4))
 
     # ---- what the network sees ------------------------------------------------------------------
@@ -161,9 +163,16 @@ class TactConfig(PreTrainedConfig):
             if self.arms and key in ("observation.state", "action") and f.shape == (RECORDED * self.arms,):
                 f = PolicyFeature(type=f.type, shape=(SEEN * self.arms,))
             if self.resize_shape and f.type is FeatureType.VISUAL:
-                f = PolicyFeature(type=f.type, shape=(f.shape[0], *self.resize_shape))
+                f = PolicyFeature(type=f.type, shape=(f.shape[0], *self.resized_to(key)))
             out[key] = f
         return out
+
+    def resized_to(self, camera: str) -> tuple[int, int] | None:
+        """The size that frames of a camera are resized to, or None."""
+        sizes = self.resize_shape
+        if sizes and isinstance(sizes[0], (list, tuple)):
+            sizes = sizes[0] if len(sizes) == 1 else sizes[list(self.image_features).index(camera)]
+        return tuple(sizes) if sizes else None
 
     @property
     def model_inputs(self) -> dict[str, PolicyFeature]:
@@ -177,6 +186,11 @@ class TactConfig(PreTrainedConfig):
         self.settle()
         if not self.image_features and not self.env_state_feature:
             raise ValueError("tact needs a camera or observation.environment_state")
+        sizes = self.resize_shape or []
+        given = len(sizes) if sizes and isinstance(sizes[0], (list, tuple)) else 1
+        if given not in (1, len(self.image_features)):
+            raise ValueError(f"resize_shape has {given} sizes for {len(self.image_features)} cameras; give one "
+                             "size for all, or one for each in their order")
         for key, width in (("observation.state", self.model_inputs), ("action", self.model_outputs)):
             wrong = self.arms and (key not in width or width[key].shape != (SEEN * self.arms,))
             if wrong:

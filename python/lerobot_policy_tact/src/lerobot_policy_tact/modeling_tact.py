@@ -146,13 +146,14 @@ class TactPolicy(PreTrainedPolicy):
         dtype, state = self.model.action_head.weight.dtype, window.get(STATE)
         if self.config.arms:
             state = self.state_rows(relative_rows(state, self._base(window)))
-        images = [self._resized(window[key]).to(dtype) for key in self.cameras]
+        images = [self._resized(key, window[key]).to(dtype) for key in self.cameras]
         env = window[ENV].to(dtype) if ENV in window else None
         table = self.temporal_pos_embed.weight if hasattr(self, "temporal_pos_embed") else None
         return self.model(None if state is None else state.to(dtype), env, images, table, action, is_pad)
 
-    def _resized(self, images: Tensor) -> Tensor:
-        return resize(images, *self.config.resize_shape) if self.config.resize_shape else images
+    def _resized(self, camera: str, images: Tensor) -> Tensor:
+        size = self.config.resized_to(camera)
+        return resize(images, *size) if size else images
 
     # ---- training -----------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ Shapes: B samples, T observations, S = chunk_size, D = dim_model, A action value
 """
 
 import math
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F
@@ -202,8 +203,18 @@ class TemporalACT(nn.Module):
         eps = torch.randn_like(mu) if eps is None else eps
         return mu + (log_sigma_x2 / 2).exp() * eps, mu, log_sigma_x2
 
-    def image_tokens(self, images: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Cameras (B, T, 3, h, w) each -> tokens (B, cameras T h' w', D) and one frame's sinusoid."""
+    def image_tokens(self, images: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Cameras (B, T, 3, h, w) each, of sizes of their own -> tokens (B, cameras T h' w', D), and the
+        sinusoid of one frame of each camera. Neighbours of one size go through the backbone together."""
+        tokens, frames = [], []
+        for _, neighbours in groupby(images, key=lambda image: image.shape):
+            alike = list(neighbours)
+            y, frame = self.tokens_of_one_size(alike)
+            tokens.append(y)
+            frames += [frame] * len(alike)
+        return torch.cat(tokens, dim=1), frames
+
+    def tokens_of_one_size(self, images: list[Tensor]) -> tuple[Tensor, Tensor]:
         B, T = images[0].shape[:2]
         x = torch.stack(images).flatten(0, 2)
         y = self.encoder_img_feat_input_proj(self.backbone(x))  # (cameras B T, D, h', w')
@@ -212,7 +223,7 @@ class TemporalACT(nn.Module):
         y = y.permute(1, 0, 2, 3, 4).flatten(1, 3)
         return y, image_sinusoid(height, width, self.c.dim_model).to(y)
 
-    def positions(self, frame: Tensor | None, table: Tensor | None) -> Tensor:
+    def positions(self, frames: list[Tensor], table: Tensor | None) -> Tensor:
         """(L, D): a learned row per kind of token, the sinusoid for image tokens, the temporal table."""
         T, kinds = self.c.obs_state_horizon, self.encoder_1d_feature_pos_embed.weight
         times = kinds.new_zeros(T, kinds.shape[1]) if table is None else table
@@ -221,9 +232,8 @@ class TemporalACT(nn.Module):
             rows.append(kinds[1:2] + times)
         if self.env_dim:
             rows.append(kinds[-1:])
-        if frame is not None:
-            on_images = times if self.c.temporal_pos_embed == "all" else torch.zeros_like(times)
-            rows += [(frame[None] + on_images[:, None]).flatten(0, 1)] * self.cameras
+        on_images = times if self.c.temporal_pos_embed == "all" else torch.zeros_like(times)
+        rows += [(frame[None] + on_images[:, None]).flatten(0, 1) for frame in frames]
         return torch.cat(rows)
 
     def forward(self, state: Tensor | None, env: Tensor | None, images: list[Tensor],
@@ -237,15 +247,15 @@ class TemporalACT(nn.Module):
             z, mu, log_sigma_x2 = self.latent(state, action, is_pad, eps)
         else:
             z = first.new_zeros(B, self.c.latent_dim)
-        tokens, frame = [self.encoder_latent_input_proj(z)[:, None]], None
+        tokens, frames = [self.encoder_latent_input_proj(z)[:, None]], []
         if self.state_dim:
             tokens.append(self.encoder_robot_state_input_proj(state))
         if self.env_dim:
             tokens.append(self.encoder_env_state_input_proj(env)[:, None])
         if self.cameras:
-            y, frame = self.image_tokens(images)
+            y, frames = self.image_tokens(images)
             tokens.append(y)
-        positions = self.positions(frame, table)
+        positions = self.positions(frames, table)
         memory = self.encoder(torch.cat(tokens, dim=1), positions)
         queries = self.decoder_pos_embed.weight
         x = self.decoder(queries.new_zeros(B, *queries.shape), queries, memory, memory + positions)

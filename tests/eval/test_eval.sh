@@ -26,13 +26,13 @@ train=("$TACT" train "${TINY[@]}" --steps=4 --eval_freq=4 --dataset.eval_split=0
 accepts "train plain" "${train[@]}" --dataset.root="$plain" --dataset.repo_id=t/joints --output_dir="$WORK/plain"
 accepts "train poses" "${train[@]}" --dataset.root="$WORK/poses" --dataset.repo_id=t/poses --output_dir="$WORK/run"
 
-# Every frame of the held-out episodes (one of each task): the loss of the training's evaluation.
+# Every frame of the held-out episode (of the task that has two): the loss of the training's evaluation.
 accepts "held out" eval_ --policy.path="$WORK/plain" --dataset.root="$plain" --eval.stride=1 --output_dir="$WORK/e1"
-holds "the held-out ones" test "$(grep -c '"training": "held out"' "$WORK/e1/eval.json")" -eq 2
-holds "and no other" test "$(grep -c '"training":' "$WORK/e1/eval.json")" -eq 2
+holds "the held-out one" test "$(grep -c '"training": "held out"' "$WORK/e1/eval.json")" -eq 1
+holds "and no other" test "$(grep -c '"training":' "$WORK/e1/eval.json")" -eq 1
 loss=$(grep -o '"eval_loss": *[^,}]*' "$WORK/plain/metrics.jsonl" | tail -n 1 | sed 's/.*: *//')
 holds "normalised L1 is the held-out loss ($loss)" close "$(number_of "$WORK/e1/eval.json" "normalised L1" mean)" "$loss" 5e-6
-holds "windows" grep -q '^ "windows": 43,' "$WORK/e1/eval.json"
+holds "windows" grep -q '^ "windows": 22,' "$WORK/e1/eval.json"
 holds "table" grep -q 'normalised L1' "$WORK/out"
 
 # The baseline, from the observations and actions that `tact info` prints.
@@ -65,7 +65,7 @@ holds "staying, squared" close "${squares[-1]}" "$mse" 1e-6
 accepts "all episodes of poses" eval_ --policy.path="$WORK/run" --dataset.root="$WORK/poses" --eval.all --eval.stride=5 \
     --output_dir="$WORK/e3" --eval.camera_fov=90 --eval.camera_pose=[0,0,-0.2,0,0,0]
 json=$WORK/e3/eval.json page=$WORK/e3/report.html
-holds "trained on" test "$(grep -c '"training": "trained on"' "$json")" -eq 1
+holds "trained on" test "$(grep -c '"training": "trained on"' "$json")" -eq 2
 holds "windows of three episodes" grep -q '^ "windows": 14,' "$json" # 4 + 5 + 5
 for measure in position rotation gripper; do # numbers, and none of them zero
     holds "$measure" close "$(number_of "$json" $measure mean)" "$(number_of "$json" $measure max)" 1

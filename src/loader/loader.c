@@ -110,7 +110,7 @@ static bool prepare(Loader *l, Error *err) {
     l->workers = NEW(Worker, workers);
     for (int i = 0; i < workers; i++) {
         l->workers[i].loader = l;
-        if (!preparer_init(&l->workers[i].preparer, o, o->dataset->tables, err)) return false;
+        if (!preparer_init(&l->workers[i].preparer, o, err)) return false;
     }
     l->slots = NEW(Slot, l->n_slots);
     for (int i = 0; i < l->n_slots; i++) {

@@ -15,11 +15,11 @@ static size_t frame_bytes(const LoaderOptions *o, int camera) {
 }
 
 // This thread's reader, and a frame as large as any.
-CHECKED static bool open_frames(Preparer *p, VideoTables *tables, Error *err) {
+CHECKED static bool open_frames(Preparer *p, Error *err) {
     const LoaderOptions *o = p->o;
     size_t most = 0;
     if (o->n_cameras == 0) return true;
-    if (!frames_open(o->dataset, 0, 0, tables, &p->frames, err)) return false;
+    if (!frames_open(o->dataset, 0, 0, NULL, &p->frames, err)) return false;
     for (int c = 0; c < o->n_cameras; c++) {
         if (!frames_resize(p->frames, o->cameras[c], o->sizes[c], err)) return false;
         most = frame_bytes(o, c) > most ? frame_bytes(o, c) : most;
@@ -28,7 +28,7 @@ CHECKED static bool open_frames(Preparer *p, VideoTables *tables, Error *err) {
     return true;
 }
 
-bool preparer_init(Preparer *p, const LoaderOptions *o, VideoTables *tables, Error *err) {
+bool preparer_init(Preparer *p, const LoaderOptions *o, Error *err) {
     *p = (Preparer){.o = o};
     p->state_dim = o->state ? o->state->dim : 0;
     p->env_dim = o->env ? o->env->dim : 0;
@@ -39,7 +39,7 @@ bool preparer_init(Preparer *p, const LoaderOptions *o, VideoTables *tables, Err
     p->action = NEW(double, o->window.chunk_size * p->action_dim);
     p->wanted = NEW(Wanted, (int64_t)o->batch_size * o->window.horizon);
     p->filled = o->n_cameras == 0;
-    return open_frames(p, tables, err);
+    return open_frames(p, err);
 }
 
 void preparer_free(Preparer *p) {

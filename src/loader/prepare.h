@@ -20,8 +20,7 @@ typedef struct Preparer {
     bool filled; // there is none left
 } Preparer;
 
-// tables: shared by the threads of one loader.
-CHECKED bool preparer_init(Preparer *p, const LoaderOptions *o, VideoTables *tables, Error *err);
+CHECKED bool preparer_init(Preparer *p, const LoaderOptions *o, Error *err);
 void preparer_free(Preparer *p); // a zeroed struct is allowed
 
 // Memory for a whole batch; on failure batch_free what there is.

@@ -51,6 +51,7 @@ static void what_is_written_is_read(void **state) {
         "--keep_last=4",
         "--num_workers=0",
         "--dataset.eval_split=0.25",
+        "--tolerance_s=0.002",
         "--optimizer.betas=[0.8,0.9]",
         "--scheduler.type=cosine_decay_with_warmup",
         "--scheduler.num_decay_steps=50",
@@ -126,7 +127,7 @@ static const char lerobot[] =
     "\"eps\": 1e-07,"
     " \"betas\": [0.9, 0.99]}, \"ema\": {\"enable\": true, \"decay\": null, \"power\": 0.5},"
     " \"accelerator\": {\"mixed_precision\": \"no\"}, \"peft\": null, \"job\": {\"target\": null}, "
-    "\"rename_map\": {}}";
+    "\"rename_map\": {}, \"tolerance_s\": 0.0001}";
 
 static void lerobots_file_is_read(void **state) {
     (void)state;
@@ -143,6 +144,7 @@ static void lerobots_file_is_read(void **state) {
     assert_string_equal(c.policy.temporal_pos_embed, "none");
     assert_string_equal(c.policy.pose_repr, "none");
     assert_false(c.policy.replace_final_stride_with_dilation || c.resume);
+    assert_true(c.tolerance_s == CONFIG_NULL_NUMBER); // LeRobot's default is nobody's wish
     assert_null(c.policy.path);
     assert_non_null(strstr(c.policy.input_features, "observation.images.cam"));
     assert_null(strstr(c.policy.input_features, "effort")); // its ACT does not use it either

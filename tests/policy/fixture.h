@@ -204,7 +204,7 @@ static inline void reference_open(Reference *r, const Scene *s) {
                                  .n_cameras = CAMERAS,
                                  .sizes = r->sizes,
                                  .batch_size = 1};
-    OK(preparer_init(&r->preparer, &r->options, NULL, &err));
+    OK(preparer_init(&r->preparer, &r->options, &err));
     OK(batch_alloc(&r->batch, &r->options, &err));
 }
 

@@ -38,6 +38,16 @@ static bool read_unsigned(ThriftReader *r) {
     return is_unsigned;
 }
 
+// LogicalType's DECIMAL: scale, precision. Most writers give the scale in the element as well.
+static int read_scale(ThriftReader *r) {
+    int id = 0, type, scale = 0;
+    while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
+        if (id == 1 && type == THRIFT_I32) scale = (int)thrift_int(r);
+        else thrift_skip(r, type);
+    }
+    return scale;
+}
+
 // A union: one field that is a struct, with the kind for its number.
 static void read_logical_type(ThriftReader *r, Element *e) {
     enum { DECIMAL = 5, INTEGER = 10, FLOAT16 = 15 };
@@ -47,7 +57,11 @@ static void read_logical_type(ThriftReader *r, Element *e) {
             if (read_unsigned(r)) e->is_unsigned = true;
             continue;
         }
-        if (id == DECIMAL) e->decimal = true; // its scale stands in the element as well
+        if (id == DECIMAL && type == THRIFT_STRUCT) {
+            e->decimal = true;
+            e->scale = read_scale(r);
+            continue;
+        }
         if (id == FLOAT16) e->half = true;
         thrift_skip(r, type);
     }

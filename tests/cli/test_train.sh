@@ -92,6 +92,14 @@ first=$?
 holds "one of two runs" test $((first + second)) -ge 1 -a $((first * second)) -eq 0
 holds "and it is whole" test -s "$WORK/both/checkpoints/000003/pretrained_model/model.safetensors"
 
+# A run that diverges stops with the weights of its last good step, and the moving average counts no other.
+"${train[@]}" --output_dir="$WORK/diverged" --steps=50 --ema.enable=true --policy.optimizer_lr=10 \
+    --policy.optimizer_lr_backbone=10 2>"$WORK/err"
+holds "a run that diverges fails" test $? -ne 0
+holds "and says why" grep -q 'is not finite; frames of its batch' "$WORK/err"
+number() { grep -o "\"$1\": *[0-9]*" "$WORK/diverged/checkpoints/last/training_state/$2" | grep -o '[0-9]*$'; }
+holds "steps in the average" test "$(number ema_updates tact_state.json)" = "$(number step training_step.json)"
+
 # What the policy sees: the first frame of the second episode never sees the episode before it.
 "$TACT" info "$data" --frame=20 --policy.obs_state_horizon=3 --images="$WORK/png" >"$WORK/frame.json"
 holds "clamped frames" grep -qE '"frames": *\[ *20, *20, *20 *\]' <(tr -d '\n' <"$WORK/frame.json")

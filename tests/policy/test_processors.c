@@ -126,7 +126,7 @@ static void chunk_of(const char *dir, const double *state, double *out) {
     o.device = "ref";
     o.threads = 1;
     if (tact_open(dir, &o, &p) != TACT_OK) fail_msg("%s", tact_message(NULL));
-    tact_observation now = {0};
+    tact_observation now = {.size = sizeof now};
     now.state = state;
     now.state_size = DIM;
     now.env = env_now;

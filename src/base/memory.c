@@ -10,37 +10,7 @@
 #include <sys/resource.h>
 
 enum { ALIGNMENT = 64, BLOCK_BYTES = 1 << 16, HUGE_PAGE = 2 << 20 };
-
-// Large blocks are made of huge pages where the system gives any: with small ones, weights and
-// activations are mostly waited for while addresses are looked up, in virtual machines above all.
-static void *try_rounded(size_t bytes, size_t alignment, size_t *rounded) {
-    bool huge = bytes >= HUGE_PAGE;
-    if (huge) alignment = HUGE_PAGE;
-    if (bytes > PTRDIFF_MAX - alignment) return NULL;
-    *rounded = (bytes + alignment - 1) / alignment * alignment;
-    void *p = aligned_alloc(alignment, *rounded ? *rounded : alignment);
-    if (p && huge) madvise(p, *rounded, MADV_HUGEPAGE); // a wish: else nothing is lost but speed
-    return p;
-}
-
-void *mem_try_raw_aligned(size_t bytes, size_t alignment) {
-    size_t rounded;
-    return try_rounded(bytes, alignment, &rounded);
-}
-
-void *mem_try_raw(size_t bytes) {
-    return mem_try_raw_aligned(bytes, ALIGNMENT);
-}
-
-void *mem_try_aligned(size_t bytes, size_t alignment) {
-    size_t rounded;
-    void *p = try_rounded(bytes, alignment, &rounded);
-    return p ? memset(p, 0, rounded) : NULL;
-}
-
-void *mem_try(size_t bytes) {
-    return mem_try_aligned(bytes, ALIGNMENT);
-}
+enum { LARGE = 1 << 20, SPARE = 16 << 20 };
 
 bool mem_could(size_t bytes) {
     if (!bytes) return true;
@@ -50,8 +20,49 @@ bool mem_could(size_t bytes) {
     return true;
 }
 
+// Large blocks are made of huge pages where the system gives any: with small ones, weights and
+// activations are mostly waited for while addresses are looked up, in virtual machines above all.
+// They never take the last memory: what is left after them is for small blocks, ours and those of
+// libraries, whose lack nobody can report. last: this one may, for without it the process ends.
+static void *try_rounded(size_t bytes, size_t alignment, bool last, size_t *rounded) {
+    bool huge = bytes >= HUGE_PAGE;
+    if (huge) alignment = HUGE_PAGE;
+    if (bytes > PTRDIFF_MAX - alignment) return NULL;
+    *rounded = (bytes + alignment - 1) / alignment * alignment;
+    void *p = aligned_alloc(alignment, *rounded ? *rounded : alignment);
+    if (p && bytes >= LARGE && !last && !mem_could(SPARE)) {
+        free(p);
+        return NULL;
+    }
+    if (p && huge) madvise(p, *rounded, MADV_HUGEPAGE); // a wish: else nothing is lost but speed
+    return p;
+}
+
+void *mem_try_raw_aligned(size_t bytes, size_t alignment) {
+    size_t rounded;
+    return try_rounded(bytes, alignment, false, &rounded);
+}
+
+void *mem_try_raw(size_t bytes) {
+    return mem_try_raw_aligned(bytes, ALIGNMENT);
+}
+
+static void *try_zeroed(size_t bytes, size_t alignment, bool last) {
+    size_t rounded;
+    void *p = try_rounded(bytes, alignment, last, &rounded);
+    return p ? memset(p, 0, rounded) : NULL;
+}
+
+void *mem_try_aligned(size_t bytes, size_t alignment) {
+    return try_zeroed(bytes, alignment, false);
+}
+
+void *mem_try(size_t bytes) {
+    return mem_try_aligned(bytes, ALIGNMENT);
+}
+
 void *mem_alloc(size_t bytes) {
-    void *p = mem_try(bytes);
+    void *p = try_zeroed(bytes, ALIGNMENT, true);
     if (!p) {
         fprintf(stderr, "tact: out of memory: could not get %zu bytes\n", bytes);
         abort();

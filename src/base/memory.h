@@ -14,7 +14,8 @@
 
 // `bytes` zeroed bytes, aligned to 64. Free with mem_free.
 void *mem_alloc(size_t bytes);
-// As mem_alloc, or NULL.
+// As mem_alloc, or NULL. From a megabyte on it is NULL too where hardly any memory would be left
+// for small blocks.
 void *mem_try(size_t bytes);
 // As mem_try, but the bytes are whatever they were: for what is filled at once, and for blocks that
 // are used in part, of which then only that part takes memory.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/cli.h"
 #include "eval/closed_loop.h"
 #include "eval/report.h"
@@ -73,8 +74,46 @@ CHECKED static bool name_output(Eval *e, time_t now, Error *err) {
     return true;
 }
 
+// Of a training's settings, those that say nothing about an evaluation are passed over; the
+// policy's are the checkpoint's.
+CHECKED static bool take_settings(int *argc, char **argv, char *notes, size_t size, Error *err) {
+    static const char *const harmless[] = {"policy.use_amp", "policy.push_to_hub", "policy.repo_id",
+                                           "policy.license", "policy.type"};
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        char name[128] = "";
+        if (strncmp(argv[i], "--", 2) == 0) snprintf(name, sizeof name, "%s", argv[i] + 2);
+        name[strcspn(name, "=")] = 0;
+        if (!name[0] || !field_find(name)) {
+            argv[kept++] = argv[i];
+            continue;
+        }
+        bool passed = strncmp(name, "policy.", 7) != 0 && strcmp(name, "config_path") != 0;
+        for (size_t k = 0; k < sizeof harmless / sizeof harmless[0]; k++)
+            passed = passed || strcmp(name, harmless[k]) == 0;
+        if (!passed)
+            return fail(err,
+                        "--%s: not a flag of `tact eval`, which takes the checkpoint as it is; "
+                        "`tact help eval` lists what can be changed",
+                        name);
+        bool next = !strchr(argv[i], '=') && i + 1 < *argc && strncmp(argv[i + 1], "--", 2) != 0;
+        const char *value = next                   ? argv[i + 1]
+                            : strchr(argv[i], '=') ? strchr(argv[i], '=') + 1
+                                                   : "true";
+        if (!foreign_asks_nothing(value)) foreign_note(notes, size, name, NULL);
+        i += next;
+    }
+    *argc = kept;
+    return true;
+}
+
 CHECKED static bool settle(Eval *e, int argc, char **argv, const Option *options, int count,
                            Error *err) {
+    char notes[800] = "";
+    if (!options_take_foreign(&argc, argv, notes, sizeof notes, err) ||
+        !take_settings(&argc, argv, notes, sizeof notes, err))
+        return false;
+    if (notes[0]) log_warn("without effect in tact eval: %s", notes);
     if (!options_none_left(options, count, argc, argv, err)) return false;
     if (!e->policy)
         return fail(err, "no policy given; name a training run or a checkpoint with --policy.path");
@@ -211,7 +250,8 @@ int cmd_eval(int argc, char **argv) {
         {"dataset.root", OPTION_TEXT, &e.root, 0, 0, "folder of the LeRobot dataset"},
         {"dataset.repo_id", OPTION_TEXT, &e.repo_id, 0, 0,
          "its name; without --dataset.root looked for where LeRobot and `hf download` put it"},
-        {"dataset.revision", OPTION_TEXT, &e.revision, 0, 0, "with its name: branch, tag or commit"},
+        {"dataset.revision", OPTION_TEXT, &e.revision, 0, 0,
+         "with its name: branch, tag or commit"},
         {"rename_map", OPTION_TEXT, &e.rename, 0, 0,
          "other names for what the dataset has, {\"OLD\": \"NEW\"}; else those of the training"},
         {"dataset.episodes", OPTION_TEXT, &e.episodes, 0, 0, "episodes to evaluate, as [4,5]"},

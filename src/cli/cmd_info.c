@@ -66,7 +66,7 @@ static CHECKED bool set_dataset(TrainConfig *c, const char *name, Error *err) {
 static bool is_checkpoint(const char *name) {
     char ignored[4096];
     Error none;
-    bool path = dir_exists(name) || file_exists(name) || !hub_is_name(name);
+    bool path = dir_exists(name) || file_exists(name) || !hub_is_name(HUB_DATASET, name);
     return (path || !hub_find(HUB_DATASET, name, NULL, ignored, sizeof ignored, &none)) &&
            policy_is_one(name);
 }

@@ -131,9 +131,15 @@ void help_train(void) {
             }
         }
     }
-    fputs("\nFlags of LeRobot that are accepted with these values and change nothing (*: any)\n",
-          stdout);
+    puts("\nFlags of LeRobot without effect here, named in one warning (also with .anything behind "
+         "them)");
+    for (int i = 0; i < foreign_flag_count; i++)
+        if (!foreign_flags[i].advice) printf("  --%s\n", foreign_flags[i].flag);
+    puts("\nFlags of LeRobot that are refused with other values");
     for (int i = 0; i < foreign_flag_count; i++) {
-        printf("  --%s=%s\n", foreign_flags[i].flag, foreign_flags[i].accepted);
+        const ForeignFlag *f = &foreign_flags[i];
+        if (!f->advice) continue;
+        printf("  --%s=%s\n", f->flag, f->accepted);
+        help_wrapped(6, f->advice);
     }
 }

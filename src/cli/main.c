@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/processor.h"
 #include "cli/cli.h"
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const Command commands[] = {
     {"train", cmd_train, "train a policy on a LeRobot dataset"},
@@ -59,8 +61,9 @@ static int unknown_command(const char *name) {
         }
     }
     Error err;
-    (void)fail(&err, "%s: no such command; did you mean `tact %s`? (`tact help` lists them)", name,
-               nearest);
+    bool near = is_near(least, name);
+    (void)fail(&err, "%s: no such command%s%s%s (`tact help` lists them)", name,
+               near ? "; did you mean `tact " : "", near ? nearest : "", near ? "`?" : "");
     return cli_error(&err, EXIT_USAGE);
 }
 
@@ -97,15 +100,26 @@ static void set_library_defaults(void) {
     setenv("SVT_LOG", "0", 0);
 }
 
+// Whether stdout is a pipe that nobody reads any more, as after `| head`: nothing to speak of.
+static bool reader_left(void) {
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
 int main(int argc, char **argv) {
     if (processor_lacks()) {
         fprintf(stderr, "tact: %s\n", processor_lacks());
         return EXIT_ERROR;
     }
     set_library_defaults();
-    signal(SIGPIPE, SIG_IGN); // a closed stdout is reported below, like a full disk
+    // A training does not die of a reader that went away.
+    signal(SIGPIPE, SIG_IGN);
     int code = run(argc, argv);
-    if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_OK) {
+    bool lost = fflush(stdout) != 0 || ferror(stdout);
+    if (lost && reader_left()) {
+        return 128 + SIGPIPE;
+    }
+    if (lost && code == EXIT_OK) {
         Error err;
         (void)fail_errno(&err, "standard output: cannot write");
         return cli_error(&err, EXIT_ERROR);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cli.h"
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +22,8 @@ static const Option *match(const Option *options, int count, const char *argumen
 }
 
 static CHECKED bool set_int(const Option *o, const char *text, Error *err) {
-    char *end;
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (errno != 0 || *text == '\0' || *end) {
+    int64_t value;
+    if (!text_whole(text, &value)) {
         return fail(err, "--%s=%s: expected a whole number", o->name, text);
     }
     if (value < o->low || value > o->high) {
@@ -48,12 +45,7 @@ static CHECKED bool set_option(const Option *o, const char *text, Error *err) {
     if (o->type == OPTION_INT) {
         return set_int(o, text, err);
     }
-    bool yes = strcmp(text, "true") == 0 || strcmp(text, "True") == 0;
-    if (!yes && strcmp(text, "false") != 0 && strcmp(text, "False") != 0) {
-        return fail(err, "--%s=%s: expected true or false", o->name, text);
-    }
-    *(bool *)o->value = yes;
-    return true;
+    return text_bool(text, o->value) || fail(err, "--%s=%s: expected true or false", o->name, text);
 }
 
 bool options_take(const Option *options, int count, int *argc, char **argv, Error *err) {
@@ -67,7 +59,7 @@ bool options_take(const Option *options, int count, int *argc, char **argv, Erro
         }
         const char *next = i + 1 < *argc ? argv[i + 1] : "";
         if (!value && o->type == OPTION_BOOL) {
-            bool said = strcmp(next, "true") == 0 || strcmp(next, "false") == 0;
+            bool ignored, said = text_bool(next, &ignored);
             value = said ? argv[++i] : "true";
         } else if (!value && i + 1 < *argc && strncmp(argv[i + 1], "--", 2) != 0) {
             value = argv[++i];
@@ -80,18 +72,7 @@ bool options_take(const Option *options, int count, int *argc, char **argv, Erro
     return true;
 }
 
-static bool is_train_flag(const char *name) {
-    if (field_find(name)) {
-        return true;
-    }
-    for (int i = 0; i < foreign_flag_count; i++) {
-        if (strcmp(name, foreign_flags[i].flag) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
+// NULL: none is near.
 static const char *nearest_option(const Option *options, int count, const char *name) {
     const char *nearest = options[0].name;
     for (int i = 1; i < count; i++) {
@@ -99,23 +80,32 @@ static const char *nearest_option(const Option *options, int count, const char *
             nearest = options[i].name;
         }
     }
-    return nearest;
+    return is_near(edit_distance(name, nearest), name) ? nearest : NULL;
+}
+
+static CHECKED bool no_such_flag(const char *name, const char *near, Error *err) {
+    return fail(err, "--%s: no such flag%s%s%s", name, near ? "; did you mean --" : "",
+                near ? near : "", near ? "?" : "");
+}
+
+static void flag_name(const char *argument, char out[128]) {
+    snprintf(out, 128, "%s", argument + 2);
+    out[strcspn(out, "=")] = '\0';
 }
 
 bool options_rest_known(const Option *options, int count, int argc, char **argv, Error *err) {
     for (int i = 0; i < argc; i++) {
+        char name[128];
         if (strncmp(argv[i], "--", 2) != 0) {
             continue;
         }
-        char name[128];
-        snprintf(name, sizeof name, "%s", argv[i] + 2);
-        name[strcspn(name, "=")] = '\0';
-        if (is_train_flag(name)) {
+        flag_name(argv[i], name);
+        if (field_find(name) || foreign_find(name)) {
             continue;
         }
         const char *own = nearest_option(options, count, name), *train = field_nearest(name);
-        bool mine = edit_distance(name, own) <= edit_distance(name, train);
-        return fail(err, "--%s: no such flag; did you mean --%s?", name, mine ? own : train);
+        bool mine = own && (!train || edit_distance(name, own) <= edit_distance(name, train));
+        return no_such_flag(name, mine ? own : train, err);
     }
     return true;
 }
@@ -128,10 +118,33 @@ bool options_none_left(const Option *options, int count, int argc, char **argv, 
         return fail(err, "%s: not a flag; flags are written --name=value", argv[0]);
     }
     char name[128];
-    snprintf(name, sizeof name, "%s", argv[0] + 2);
-    name[strcspn(name, "=")] = '\0';
-    return fail(err, "--%s: no such flag; did you mean --%s?", name,
-                nearest_option(options, count, name));
+    flag_name(argv[0], name);
+    return no_such_flag(name, nearest_option(options, count, name), err);
+}
+
+bool options_take_foreign(int *argc, char **argv, char *notes, size_t size, Error *err) {
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        char name[128] = "";
+        if (strncmp(argv[i], "--", 2) == 0) {
+            flag_name(argv[i], name);
+        }
+        if (!name[0] || field_find(name) || !foreign_find(name)) {
+            argv[kept++] = argv[i];
+            continue;
+        }
+        const char *value = strchr(argv[i], '=');
+        if (value) {
+            value++;
+        } else if (i + 1 < *argc && strncmp(argv[i + 1], "--", 2) != 0) {
+            value = argv[++i];
+        }
+        if (!foreign_take(name, value, notes, size, err)) {
+            return false;
+        }
+    }
+    *argc = kept;
+    return true;
 }
 
 void options_print(const Option *options, int count) {

@@ -49,13 +49,18 @@ static const BackboneWeights *find(const char *spec, const char *vision_backbone
     return found;
 }
 
-static const char *nearest(const char *spec) {
+// One that is spelled nearly so, or one of the network's.
+static const char *nearest(const char *spec, const char *vision_backbone) {
+    static const char network[] = "ResNet";
     int best = 0;
     for (int i = 1; i < backbone_weights_count; i++)
         if (edit_distance(spec, backbone_weights[i].name) <
             edit_distance(spec, backbone_weights[best].name))
             best = i;
-    return backbone_weights[best].name;
+    const char *name = backbone_weights[best].name;
+    if (is_near(edit_distance(spec, name), spec) || strncasecmp(spec, network, 6) == 0) return name;
+    const BackboneWeights *own = find("DEFAULT", vision_backbone);
+    return own ? own->name : name;
 }
 
 bool backbone_weights_find(const char *spec, const char *vision_backbone,
@@ -65,7 +70,8 @@ bool backbone_weights_find(const char *spec, const char *vision_backbone,
     const BackboneWeights *w = find(spec, vision_backbone);
     if (!w)
         return fail(err, FLAG "=%s: not known; did you mean %s? A file of your own needs its ending "
-                         "(.pth, .safetensors), and null trains from scratch", spec, nearest(spec));
+                         "(.pth, .safetensors), and null trains from scratch", spec,
+                    nearest(spec, vision_backbone));
     if (strcmp(w->backbone, vision_backbone) != 0) {
         const BackboneWeights *own = find("DEFAULT", vision_backbone);
         return fail(err, FLAG "=%s: weights of a %s, but --policy.vision_backbone=%s; use %s", spec,

@@ -96,6 +96,7 @@ typedef struct TransformsConfig {
 
 typedef struct DatasetConfig {
     const char *repo_id, *root, *revision;
+    const char *found; // the folder that was opened, absolute; NULL before
     IntList episodes;
     bool use_imagenet_stats;
     bool streaming;
@@ -154,6 +155,7 @@ typedef struct TrainConfig {
     const char *trained_on; // the device that the checkpoint was trained on, where no flag gives one
     bool new_times;         // more observations than the checkpoint's one: its temporal table starts here
     int threads; // compute threads, 0: all processors (tact)
+    char ignored[800]; // flags that ask for what tact does not do and need not: for one warning
     bool given[MAX_FIELDS]; // which settings flags have set, by their place in train_fields
     Arena arena; // owns strings and lists
 } TrainConfig;
@@ -202,21 +204,38 @@ const Field *field_find(const char *flag);
 // Sets one field from text (a flag's value). The error names the flag, the value and what is
 // expected.
 CHECKED bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err);
+// What YAML 1.1, in which LeRobot reads its flags, takes for a boolean (true, TRUE, yes, on, ...) and a
+// whole number (100000, 100_000, 0x10).
+bool text_bool(const char *text, bool *out);
+bool text_whole(const char *text, int64_t *out);
 // Whether a flag set it, rather than a default or a checkpoint.
 bool field_given(const TrainConfig *c, const char *flag);
-// The flag closest in spelling to an unknown one (edit distance), never NULL.
+// The flag closest in spelling to an unknown one (edit distance); NULL: none is near.
 const char *field_nearest(const char *flag);
 // Levenshtein distance of two names (of their first 64 characters).
 int edit_distance(const char *a, const char *b);
+// Whether so few mistakes in a word make a suggestion worth giving: one in three letters, or two letters
+// that changed places.
+bool is_near(int distance, const char *word);
 
-// Flags of LeRobot that tact knows but has no use for: taken when the value asks for nothing tact
-// does not do.
+// ---- foreign.c --------------------------------------------------------------------------------
+// Flags of LeRobot that tact knows but has no use for.
 typedef struct ForeignFlag {
-    const char *flag;
-    const char *accepted; // "false|null", or "*" for any value
+    const char *flag;     // or the group: "job" stands for job.target as well
+    const char *accepted; // values that ask for nothing: "false|null"; "*": any
+    const char *advice;   // others are refused with this; NULL: passed over
 } ForeignFlag;
 extern const ForeignFlag foreign_flags[];
 extern const int foreign_flag_count;
+// NULL: none of them.
+const ForeignFlag *foreign_find(const char *flag);
+// Takes a flag that foreign_find knows: refuses it, or adds it to notes (size bytes, a text that begins
+// empty) where it asked for something that does not happen. value NULL: a bare flag.
+CHECKED bool foreign_take(const char *flag, const char *value, char *notes, size_t size, Error *err);
+// Whether a value asks for nothing: null, false, [], {}, no.
+bool foreign_asks_nothing(const char *value);
+// Adds "--flag (how)" to notes; how may be NULL.
+void foreign_note(char *notes, size_t size, const char *flag, const char *how);
 
 // ---- train_config.c ---------------------------------------------------------------------------
 // Every default, from the table.

@@ -8,8 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+// As YAML and Python write it.
 static bool is_null(const char *text) {
-    return strcmp(text, "null") == 0 || strcmp(text, "None") == 0 || strcmp(text, "~") == 0;
+    static const char *const words[] = {"null", "Null", "NULL", "None", "~"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(text, words[i]) == 0) return true;
+    return false;
 }
 
 static bool is_choice(const char *choices, const char *text) {
@@ -25,37 +29,69 @@ static bool is_choice(const char *choices, const char *text) {
     return false;
 }
 
-static bool parse_bool(const char *text, bool *out) {
-    *out = strcmp(text, "true") == 0 || strcmp(text, "True") == 0;
-    return *out || strcmp(text, "false") == 0 || strcmp(text, "False") == 0;
+bool text_bool(const char *text, bool *out) {
+    static const char *const words[] = {"false", "no", "off", "true", "yes", "on"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcasecmp(text, words[i]) == 0) {
+            *out = i >= 3;
+            return true;
+        }
+    return false;
 }
 
-// A decimal integer that ends at *end.
-static bool scan_int(const char *text, const char **end, int64_t *out) {
-    const char *digits = text + (*text == '-' || *text == '+');
-    if (!isdigit((unsigned char)*digits)) {
-        return false;
+// Copies a number without the underscores between its digits ("100_000"), up to what cannot belong
+// to one; *end is that place in the text.
+static void copy_number(const char *text, const char **end, char *out, size_t size) {
+    size_t n = 0;
+    const char *c = text;
+    for (; isalnum((unsigned char)*c) || strchr("+-._", *c); c++) {
+        bool between = c > text && isxdigit((unsigned char)c[-1]) && isxdigit((unsigned char)c[1]);
+        if (!*c || n + 1 == size) break;
+        if (*c == '_' && between) continue;
+        out[n++] = *c;
     }
-    char *stop;
+    out[n] = 0;
+    *end = c;
+}
+
+// An integer that ends at *end, as YAML 1.1 has them: 100_000, 0x10, 0b11, and 010, which is 8.
+static bool scan_int(const char *text, const char **end, int64_t *out) {
+    char number[64], *stop;
+    copy_number(text, end, number, sizeof number);
+    char *digits = number + (*number == '-' || *number == '+');
+    bool negative = *number == '-', zero = digits[0] == '0';
+    int base = 10;
+    if (zero && (digits[1] == 'x' || digits[1] == 'b')) {
+        base = digits[1] == 'x' ? 16 : 2;
+        digits += 2;
+    } else if (zero && strspn(digits, "01234567") == strlen(digits)) {
+        base = 8;
+    }
+    if (!isalnum((unsigned char)*digits)) return false;
     errno = 0;
-    *out = strtoll(text, &stop, 10);
-    *end = stop;
-    return errno == 0;
+    *out = strtoll(digits, &stop, base);
+    if (negative) *out = -*out;
+    return errno == 0 && *stop == 0;
+}
+
+bool text_whole(const char *text, int64_t *out) {
+    const char *end = text;
+    return scan_int(text, &end, out) && !*end;
 }
 
 // A finite decimal number that ends at *end; strtod alone would also take nan, inf and 0x10.
 static bool scan_number(const char *text, const char **end, double *out) {
-    const char *start = text + (*text == '-' || *text == '+');
+    char number[64], *stop;
+    copy_number(text, end, number, sizeof number);
+    const char *start = number + (*number == '-' || *number == '+');
     if (!isdigit((unsigned char)*start) && !(*start == '.' && isdigit((unsigned char)start[1]))) {
         return false;
     }
     if (start[0] == '0' && (start[1] == 'x' || start[1] == 'X')) {
         return false;
     }
-    char *stop;
-    *out = strtod(text, &stop);
-    *end = stop;
-    return isfinite(*out);
+    *out = strtod(number, &stop);
+    return isfinite(*out) && *stop == 0;
 }
 
 static const char *skip_space(const char *s) {
@@ -211,9 +247,8 @@ static void set_null(const Field *f, void *slot) {
 
 static CHECKED bool set_whole(const Field *f, const char *text, void *slot, Error *err) {
     int64_t value;
-    const char *end = text;
-    if (!scan_int(text, &end, &value) || *end) {
-        return refuse(f, text, "a whole number", err);
+    if (!text_whole(text, &value)) {
+        return refuse(f, text, "a whole number, as 100000 or 100_000", err);
     }
     if (!in_range(f, (double)value)) {
         return out_of_range(f, text, err);
@@ -310,7 +345,7 @@ bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err) {
     }
     switch (f->type) {
     case FIELD_BOOL:
-        return parse_bool(text, slot) || refuse(f, text, "true or false", err);
+        return text_bool(text, slot) || refuse(f, text, "true or false", err);
     case FIELD_INT:
     case FIELD_INT64:
         return set_whole(f, text, slot, err);

@@ -65,7 +65,7 @@ const Field train_fields[] = {
     {"policy.use_amp", FIELD_BOOL, HOME_POLICY, false, AT(policy.use_amp), "false", ANY,
      "accepted; no effect on training, as in LeRobot"},
     {"policy.push_to_hub", FIELD_BOOL, HOME_POLICY, false, AT(policy.push_to_hub), "false", ANY,
-     "only false (LeRobot's default is true): upload with `hf upload` yourself"},
+     "accepted; tact uploads nothing, `hf upload` does (LeRobot's default is true)"},
     {"policy.repo_id", FIELD_STRING, HOME_POLICY, true, AT(policy.repo_id), "null", ANY,
      "name of the policy on the Hub; stored in config.json only"},
     {"policy.license", FIELD_STRING, HOME_POLICY, true, AT(policy.license), "null", ANY,
@@ -80,9 +80,8 @@ const Field train_fields[] = {
      10000, NULL, "actions of a chunk that are carried out; at most policy.chunk_size"},
     {"policy.normalization_mapping", FIELD_NORM_MAP, HOME_POLICY, true,
      AT(policy.normalization_mapping), "null", ANY,
-     "as {VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: IDENTITY}; null: MIN_MAX for relative poses, "
-     "else "
-     "MEAN_STD; ENV left out is IDENTITY"},
+     "as {VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: IDENTITY}, what is left out being IDENTITY; null: "
+     "MIN_MAX for relative poses, else MEAN_STD"},
     {"policy.vision_backbone", FIELD_STRING, HOME_POLICY, false, AT(policy.vision_backbone),
      "resnet18", 0, 0, "resnet18|resnet34|resnet50|resnet101|resnet152", "network for the images"},
     {"policy.pretrained_backbone_weights", FIELD_STRING, HOME_POLICY, true,
@@ -192,8 +191,8 @@ const Field train_fields[] = {
      "continue the run of --config_path from its checkpoint; other flags override (steps, "
      "log_freq, ...)"},
     {"config_path", FIELD_STRING, HOME_NONE, true, AT(config_path), "null", ANY,
-     "train_config.json to take settings from, or a checkpoint's directory; with --resume=true: "
-     "goes on there"},
+     "YAML or JSON file of settings, or a checkpoint to take them from; with --resume=true: goes on "
+     "there"},
     {"env.type", FIELD_STRING, HOME_TACT_ENV, true, AT(env_type), "null", ANY,
      "simulated task in which the policy acts, every eval_freq steps and at the end (`tact sim` lists them)"},
     {"eval.n_episodes", FIELD_INT64, HOME_TACT_ENV, false, AT(eval_n_episodes), "50", 1, 1000000, NULL,
@@ -244,47 +243,12 @@ const Field train_fields[] = {
     {"ema.use_for_eval", FIELD_BOOL, HOME_EMA, false, AT(ema.use_for_eval), "true", ANY,
      "also evaluate the average (ema_eval_loss, ema_pc_success)"},
     {"wandb.enable", FIELD_BOOL, HOME_WANDB, false, AT(wandb_enable), "false", ANY,
-     "only false: the curves are in OUTPUT_DIR/metrics.jsonl"},
+     "accepted and stored; the curves are in OUTPUT_DIR/metrics.jsonl"},
     {"wandb.project", FIELD_STRING, HOME_WANDB, true, AT(wandb_project), "lerobot", ANY,
      "stored in train_config.json only"},
 };
 const int train_field_count = sizeof(train_fields) / sizeof(train_fields[0]);
 _Static_assert(sizeof(train_fields) / sizeof(train_fields[0]) <= MAX_FIELDS, "TrainConfig.given");
-
-const ForeignFlag foreign_flags[] = {
-    {"policy.use_peft", "false"},
-    {"policy.disable_temporal_wrapper", "false"},
-    {"dataset.repo_type", "dataset"},
-    {"sample_weighting", "null"},
-    {"use_rabc", "false"},
-    {"job.target", "null"},
-    {"accelerator.compile.enabled", "false"},
-    {"policy.private", "null|false|true"},
-    {"policy.tags", "null"},
-    {"policy.pretrained_path", "null"},
-    {"policy.pretrained_revision", "null"},
-    {"dataset.exclude_episodes", "null"},
-    {"dataset.return_uint8", "*"},
-    {"persistent_workers", "*"},
-    {"dataloader_multiprocessing_context", "*"},
-    {"cudnn_deterministic", "*"},
-    {"checkpoint_format", "safetensors"},
-    {"save_checkpoint_to_hub", "false"},
-    {"optimizer.type", "adamw"},
-    {"scheduler", "null"},
-    {"accelerator.mixed_precision", "no"},
-    {"accelerator.gradient_accumulation.steps", "1"},
-    {"peft", "null"},
-    {"eval.batch_size", "*"},
-    {"eval.use_async_envs", "*"},
-    {"wandb.disable_artifact", "*"},
-    {"wandb.entity", "*"},
-    {"wandb.notes", "*"},
-    {"wandb.run_id", "*"},
-    {"wandb.mode", "*"},
-    {"wandb.add_tags", "*"},
-};
-const int foreign_flag_count = sizeof(foreign_flags) / sizeof(foreign_flags[0]);
 
 static const struct {
     const char *other, *flag;
@@ -347,14 +311,22 @@ static void consider(const char *flag, const char *name, const char **nearest, i
     }
 }
 
+bool is_near(int distance, const char *word) {
+    int length = (int)strlen(word);
+    return 3 * distance <= length || (distance == 2 && length > 3) || (distance == 1 && length > 1);
+}
+
 const char *field_nearest(const char *flag) {
-    const char *nearest = train_fields[0].flag;
+    const char *nearest = NULL;
     int least = 1 << 30;
     for (int i = 0; i < train_field_count; i++) {
         consider(flag, train_fields[i].flag, &nearest, &least);
     }
+    for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+        consider(flag, spellings[i].other, &nearest, &least);
+    }
     for (int i = 0; i < foreign_flag_count; i++) {
         consider(flag, foreign_flags[i].flag, &nearest, &least);
     }
-    return nearest;
+    return is_near(least, flag) ? nearest : NULL;
 }

@@ -169,5 +169,8 @@ json_t *train_config_to_tact_json(const TrainConfig *c) {
     json_t *object = json_object();
     set_home(object, HOME_TACT_TRAIN, c, 0);
     set_env(object, c);
+    // Wherever `tact eval` is called from, it knows the training's own data.
+    if (c->dataset.found)
+        json_object_set_new(object, "dataset_root", json_string(c->dataset.found));
     return object;
 }

@@ -74,6 +74,10 @@ static CHECKED bool check_foreign(const json_t *root, bool policy, const char *p
         mem_free(text);
         if (!ok) return fail(err, "%s: %.900s", path, why.text);
     }
+    const json_t *adapter = policy ? NULL : member(root, "peft");
+    if (adapter && !json_is_null(adapter))
+        return fail(err, "%s: peft: the run trained an adapter, not the policy itself; merge the two in "
+                         "LeRobot first", path);
     return true;
 }
 

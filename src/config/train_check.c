@@ -49,22 +49,6 @@ static CHECKED bool check_ema(const EmaConfig *e, Error *err) {
     return true;
 }
 
-static CHECKED bool check_unavailable(const TrainConfig *c, Error *err) {
-    const PolicyConfig *p = &c->policy;
-    if (p->push_to_hub) {
-        return fail(err,
-                    "--policy.push_to_hub=true: tact does not upload; pass "
-                    "--policy.push_to_hub=false, train, then run `hf upload REPO_ID "
-                    "%s/checkpoints/last/pretrained_model`",
-                    c->output_dir ? c->output_dir : "OUTPUT_DIR");
-    }
-    if (c->wandb_enable) {
-        return fail(err, "--wandb.enable=true: tact does not talk to Weights & Biases; pass "
-                         "--wandb.enable=false, the curves are in OUTPUT_DIR/metrics.jsonl");
-    }
-    return true;
-}
-
 bool policy_config_check(const PolicyConfig *p, Error *err) {
     if (p->dim_model % 4 != 0) {
         return fail(err,
@@ -182,6 +166,5 @@ bool train_config_check(const TrainConfig *c, Error *err) {
     return check_start(c, err) && train_config_check_data(c, err) &&
            policy_config_check(&c->policy, err) && check_actions(&c->policy, err) &&
            (c->policy.path || c->resume || check_backbone_weights(&c->policy, err)) &&
-           check_scheduler(&c->scheduler, err) && check_ema(&c->ema, err) && check_run(c, err) &&
-           check_unavailable(c, err);
+           check_scheduler(&c->scheduler, err) && check_ema(&c->ema, err) && check_run(c, err);
 }

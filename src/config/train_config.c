@@ -24,34 +24,6 @@ void train_config_free(TrainConfig *c) {
     *c = (TrainConfig){0};
 }
 
-static const ForeignFlag *foreign_find(const char *flag) {
-    for (int i = 0; i < foreign_flag_count; i++) {
-        if (strcmp(flag, foreign_flags[i].flag) == 0) {
-            return &foreign_flags[i];
-        }
-    }
-    return NULL;
-}
-
-bool foreign_check(const ForeignFlag *f, const char *value, Error *err) {
-    size_t n = strlen(value);
-    const char *a = f->accepted;
-    bool ok = strcmp(a, "*") == 0;
-    while (!ok && a) {
-        ok = strncmp(a, value, n) == 0 && (a[n] == '|' || a[n] == '\0');
-        a = strchr(a, '|');
-        a = a ? a + 1 : NULL;
-    }
-    // Python's spellings of the same values.
-    if (!ok && (strcmp(value, "None") == 0 || strcmp(value, "False") == 0)) {
-        return foreign_check(f, *value == 'N' ? "null" : "false", err);
-    }
-    return ok || fail(err,
-                      "--%s=%s: tact does not do this part of LeRobot; leave the flag out (only %s "
-                      "is accepted)",
-                      f->flag, value, f->accepted);
-}
-
 // One flag as given: its name, its value, and how many arguments it took.
 typedef struct Given {
     char name[128];
@@ -82,23 +54,43 @@ static CHECKED bool read_flag(Given *g, int argc, char **argv, Error *err) {
 
 static CHECKED bool apply_flag(TrainConfig *c, const Given *g, Error *err) {
     const Field *f = field_find(g->name);
-    const ForeignFlag *foreign = f ? NULL : foreign_find(g->name);
     const char *value = g->value;
-    if (!f && !foreign) {
-        return fail(err, "--%s: no such flag; did you mean --%s? (`tact help train` lists them)",
-                    g->name, field_nearest(g->name));
+    if (!f && foreign_find(g->name)) {
+        return foreign_take(g->name, value, c->ignored, sizeof c->ignored, err);
     }
-    if (!value && f && f->type == FIELD_BOOL) {
+    if (!f) {
+        const char *near = field_nearest(g->name);
+        return fail(err, "--%s: no such flag%s%s%s (`tact help train` lists them)", g->name,
+                    near ? "; did you mean --" : "", near ? near : "", near ? "?" : "");
+    }
+    if (!value && f->type == FIELD_BOOL) {
         value = "true";
     }
     if (!value) {
         return fail(err, "--%s: no value given; write --%s=VALUE", g->name, g->name);
     }
-    if (!f) {
-        return foreign_check(foreign, value, err);
-    }
     c->given[f - train_fields] = true;
     return field_set(c, f, value, err);
+}
+
+// What is asked for by a setting that is only stored.
+static void note_ignored(TrainConfig *c) {
+    const char *repo = c->policy.repo_id;
+    char upload[256];
+    if (field_given(c, "wandb.enable") && c->wandb_enable) {
+        foreign_note(c->ignored, sizeof c->ignored, "wandb.enable",
+                     "the curves are in OUTPUT_DIR/metrics.jsonl");
+    }
+    if (field_given(c, "policy.push_to_hub") && c->policy.push_to_hub) {
+        snprintf(upload, sizeof upload,
+                 "when done: hf upload %.120s OUTPUT_DIR/checkpoints/last/pretrained_model",
+                 repo ? repo : "REPO_ID");
+        foreign_note(c->ignored, sizeof c->ignored, "policy.push_to_hub", upload);
+    }
+    if (field_given(c, "dataset.streaming") && c->dataset.streaming) {
+        foreign_note(c->ignored, sizeof c->ignored, "dataset.streaming",
+                     "the copy on this machine is read");
+    }
 }
 
 // With LeRobot's flags alone one gets LeRobot's policy. What only makes sense of a temporal one is
@@ -138,6 +130,7 @@ bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *err) {
         }
         i += given.taken;
     }
+    note_ignored(c);
     return settle_kind(c, err);
 }
 

@@ -53,6 +53,8 @@ bool env_find(const char *type, const EnvSpec **out, Error *err) {
         size_t n = strlen(all);
         snprintf(all + n, sizeof all - n, "%s%s", i ? ", " : "", types[i].type);
     }
-    return fail(err, "--env.type=%s: no such environment; did you mean %s? (there are: %s)", type,
-                types[nearest].type, all);
+    bool near = is_near(edit_distance(type, types[nearest].type), type);
+    return fail(err, "--env.type=%s: not among tact's simulated tasks (%s)%s%s%s; without it a training "
+                     "uses the recorded episodes alone, and `tact eval` takes --dataset.root", type, all,
+                near ? "; did you mean " : "", near ? types[nearest].type : "", near ? "?" : "");
 }

@@ -8,7 +8,7 @@
 #include "eval/html.h"
 #include "formats/video.h"
 #include "ops/ops.h"
-#include "tact.h"
+#include "policy/runtime.h"
 #include <math.h>
 #include <omp.h>
 #include <pthread.h>
@@ -29,6 +29,7 @@ void wilson_interval(int64_t successes, int64_t n, double *low, double *high) {
 
 typedef struct Loop {
     const ClosedLoopOptions *options;
+    const tact_policy *first; // another loop's, whose weights this one shares; or NULL
     Env *env;
     const EnvSpec *spec;
     tact_policy *policy;
@@ -48,8 +49,9 @@ CHECKED static bool open_policy(Loop *l, Error *err) {
     if (o->temporal_ensemble_coeff != CONFIG_NULL_NUMBER)
         t.temporal_ensemble_coeff = o->temporal_ensemble_coeff;
     t.rate_check = 0; // the simulation waits for the policy
-    return tact_open(o->policy_path, &t, &l->policy) == TACT_OK ||
-           fail(err, "%s", tact_message(NULL));
+    tact_status status = l->first ? policy_open_beside(l->first, &t, &l->policy)
+                                  : tact_open(o->policy_path, &t, &l->policy);
+    return status == TACT_OK || fail(err, "%s", tact_message(NULL));
 }
 
 static const char *plain_name(const char *camera) {
@@ -220,6 +222,7 @@ CHECKED static bool filmed_episode(Loop *l, ClosedLoopEpisode *e, Error *err) {
 // comes of an episode does not depend on how many there are.
 typedef struct Round {
     const ClosedLoopOptions *options;
+    const tact_policy *policy; // of the thread that began it; the others share its weights
     ClosedLoopEpisode *episodes;
     bool *finished;
     pthread_mutex_t lock;
@@ -269,7 +272,7 @@ static void run_episodes(Round *r, Loop *l) {
 
 static void *work(void *round) {
     Round *r = round;
-    Loop l = {.options = r->options};
+    Loop l = {.options = r->options, .first = r->policy};
     Error err;
     if (open_loop(&l, &err))
         run_episodes(r, &l);
@@ -287,6 +290,7 @@ static void run_round(Round *r, Loop *own) {
     Error none; // the policy of `own` runs on it already
     bool share =
         backend_find(o->device ? o->device : "cpu", &backend, NULL, &none) && backend->side_by_side;
+    r->policy = own->policy;
     int64_t n = !share ? 1 : o->threads > 0 ? o->threads : omp_get_num_procs();
     if (n > o->episodes) n = o->episodes;
     pthread_t *threads = NEW(pthread_t, n);

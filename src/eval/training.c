@@ -37,8 +37,11 @@ static int64_t read_step(const char *dir) {
     return value;
 }
 
-static bool is_same_dataset(const EvalTraining *t, const char *root, const char *repo_id) {
+// found: the absolute path that tact keeps; LeRobot has the root only as it was given.
+static bool is_same_dataset(const EvalTraining *t, const char *found, const char *root,
+                            const char *repo_id) {
     char a[PATH_MAX], b[PATH_MAX];
+    if (found && realpath(found, a)) return realpath(root, b) && strcmp(a, b) == 0;
     if (t->root && realpath(t->root, a)) return realpath(root, b) && strcmp(a, b) == 0;
     return t->repo_id && repo_id && strcmp(t->repo_id, repo_id) == 0;
 }
@@ -83,7 +86,8 @@ void eval_training_read(const char *dir, const char *root, const char *repo_id, 
         t->known = true;
         t->root = text_of(t, dataset, "root");
         t->repo_id = text_of(t, dataset, "repo_id");
-        t->same_dataset = is_same_dataset(t, root, repo_id);
+        const json_t *found = json_object_get(json_object_get(tact, "train"), "dataset_root");
+        t->same_dataset = is_same_dataset(t, json_string_value(found), root, repo_id);
         take_episodes(t, json_object_get(dataset, "episodes"));
         if (t->same_dataset && json_number_value(split) > 0)
             t->known = read_split(t, root, repo_id, json_number_value(split), &ignored);

@@ -12,7 +12,7 @@
 
 enum { PLACE = 1024 };
 
-bool hub_is_name(const char *text) {
+bool hub_is_name(HubKind kind, const char *text) {
     int slashes = 0;
     for (const char *c = text; *c; c++) {
         bool first = c == text || c[-1] == '/';
@@ -20,7 +20,8 @@ bool hub_is_name(const char *text) {
         if (first && (*c == '.' || *c == '/' || *c == '-')) return false;
         if (!isalnum((unsigned char)*c) && !strchr("/-_.", *c)) return false;
     }
-    return *text && slashes <= 1 && text[strlen(text) - 1] != '/';
+    return *text && slashes <= 1 && text[strlen(text) - 1] != '/' &&
+           (slashes == 1 || kind == HUB_DATASET);
 }
 
 void hub_expand_home(const char *path, char *out, size_t size) {

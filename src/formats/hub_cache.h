@@ -9,9 +9,9 @@
 
 typedef enum HubKind { HUB_DATASET, HUB_MODEL } HubKind;
 
-// Whether a text may be a name on the Hub: NAME or OWNER/NAME, of letters, digits, '-', '_' and
-// '.', with neither part beginning with a dot. So may a relative path.
-bool hub_is_name(const char *text);
+// Whether a text may be a name on the Hub: OWNER/NAME, of a dataset also NAME, of letters, digits, '-',
+// '_' and '.', with neither part beginning with a dot. So may a relative path.
+bool hub_is_name(HubKind kind, const char *text);
 
 // The folder of a dataset (the one that holds meta/) or of a model, into out (size bytes). Looked
 // at, in this order, with H = $HF_HOME, else $XDG_CACHE_HOME/huggingface, else

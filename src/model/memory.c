@@ -38,6 +38,35 @@ bool estimate_memory(const PolicyConfig *config, int batch, bool train, const Ba
     return ok;
 }
 
+bool estimate_stream(const PolicyConfig *config, int slots, const Backend *backend,
+                     Precision precision, StreamEstimate *out, Error *err) {
+    Device *d = plan_device(backend, precision);
+    Params params = {0};
+    Act *act = NULL;
+    ImageStats images[MAX_CAMERAS];
+    size_t frames = (size_t)(config->n_cameras * config->obs_state_horizon);
+    int *none = NEW(int, frames);
+    *out = (StreamEstimate){0};
+    for (int i = 0; i < MAX_CAMERAS; i++) images[i] = image_stats_imagenet;
+    bool ok = params_init(&params, d, config, false, err);
+    size_t weights = plan_bytes(d);
+    ok = ok && act_new_stream(d, config, &params, slots, images, &act, err);
+    out->made = plan_bytes(d) - weights;
+    for (int i = 0; ok && i < config->n_cameras; i++) ok = act_encode_frame(act, i, NULL, 0, err);
+    ok = ok && act_predict_slots(act, &(ActInput){.batch = 1}, none, NULL, err);
+    out->first = plan_bytes(d) - weights - out->made;
+    // A device in host memory keeps weights once more, in the order of its kernels.
+    if (backend->host_memory) {
+        out->made += (size_t)(params.trainable - params.main) * sizeof(float);
+        out->first += (size_t)params.main * sizeof(float);
+    }
+    act_free(act);
+    params_free(&params);
+    device_close(d);
+    mem_free(none);
+    return ok;
+}
+
 bool estimate_batch(const PolicyConfig *config, int batch, bool train, const Backend *backend,
                     Precision precision, size_t bytes, int *out, Error *err) {
     int low = 0, high = batch; // low fits, and high + 1 need not be tried

@@ -18,6 +18,13 @@ typedef struct MemoryEstimate {
 CHECKED bool estimate_memory(const PolicyConfig *config, int batch, bool train,
                              const Backend *backend, Precision precision, MemoryEstimate *out,
                              Error *err);
+// What a policy takes that sees an episode frame by frame (act_new_stream), beside its weights: as
+// it is made, and more with its first prediction.
+typedef struct StreamEstimate {
+    size_t made, first;
+} StreamEstimate;
+CHECKED bool estimate_stream(const PolicyConfig *config, int slots, const Backend *backend,
+                             Precision precision, StreamEstimate *out, Error *err);
 // The largest batch of at most `batch` whose total is within `bytes`; 0 when not even one sample
 // is.
 CHECKED bool estimate_batch(const PolicyConfig *config, int batch, bool train,

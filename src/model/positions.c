@@ -60,7 +60,11 @@ void act_init_positions(Act *a) {
     a->token_index = arena_tensor(&a->fixed, DTYPE_I32, 1, SHAPE(L));
     a->time_index = arena_tensor(&a->fixed, DTYPE_I32, 1, SHAPE(L));
     if (d->failed) return;
-    float *rows = NEW(float, L * D);
+    float *rows = mem_try((size_t)(L * D) * sizeof *rows);
+    if (!rows) {
+        device_fail_memory(d, "%ld positions of %ld values", (long)L, (long)D);
+        return;
+    }
     int32_t *kind = NEW(int32_t, L), *time = NEW(int32_t, L);
     if (a->config.n_cameras) fill_image_rows(a, rows);
     fill_indices(a, kind, time);

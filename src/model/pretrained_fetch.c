@@ -63,11 +63,23 @@ static bool stopped(const Fetch *w, int64_t done) {
     return p && !p->report(p->user, w->file, done, 0);
 }
 
+// A home that cannot be written to is no end: the two ways around it.
+static CHECKED bool cannot_store(const Fetch *w, const Error *reason, Error *err) {
+    return fail(err, "%s: the backbone's weights cannot be stored (%.600s); set TORCH_HOME to a folder that "
+                     "can be written to, or name a file that is there with "
+                     "--policy.pretrained_backbone_weights=FILE (null: from scratch)",
+                w->file, reason->text);
+}
+
 // Opens FILE.part for this process alone, waiting for another one that downloads the same.
 static CHECKED bool open_part(Fetch *w, Error *err) {
     for (;;) {
         int fd = open(w->part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        if (fd < 0) return fail_errno(err, "%s: cannot create", w->part);
+        if (fd < 0) {
+            Error reason;
+            (void)!fail_errno(&reason, "%s", w->part);
+            return cannot_store(w, &reason, err);
+        }
         struct stat held, there;
         // A file system without locks must do without.
         bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
@@ -125,7 +137,9 @@ static CHECKED bool move_into_place(const Fetch *w, Error *err) {
 
 static CHECKED bool fetch(Fetch *w, Error *err) {
     if (file_exists(w->path)) return check_present(w, err);
-    if (!make_dirs(w->folder, err) || !open_part(w, err)) return false;
+    Error reason;
+    if (!make_dirs(w->folder, &reason)) return cannot_store(w, &reason, err);
+    if (!open_part(w, err)) return false;
     // Another process may have been first.
     if (file_exists(w->path)) return check_present(w, err);
     if (!complete_part(w, err)) {

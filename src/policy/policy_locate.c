@@ -138,7 +138,7 @@ bool policy_locate(const char *path, char out[POLICY_PATH], Error *err) {
     if (strlen(path) > POLICY_PATH - 2 * ROOM) return fail(err, "%.80s...: the path is too long", path);
     hub_expand_home(path, dir, sizeof dir);
     to_directory(dir);
-    if (!dir_exists(dir) && !checkpoints_of(dir, checkpoints) && hub_is_name(path) &&
+    if (!dir_exists(dir) && !checkpoints_of(dir, checkpoints) && hub_is_name(HUB_MODEL, path) &&
         !hub_find(HUB_MODEL, path, NULL, dir, sizeof dir, err))
         return false;
     bool last = strstr(dir, "checkpoints/last") != NULL;

@@ -81,6 +81,7 @@ void compute_end(int threads) {
 tact_status snapshot_predict(tact_policy *p, double *out, Error *err) {
     const PolicyConfig *c = p->config;
     const Snapshot *s = &p->snapshot;
+    if (!memory_for_first(p, err)) return TACT_ERROR_MEMORY;
     for (int i = 0; i < s->n_frames; i++) {
         const struct SnapshotFrame *f = &s->frames[i];
         if (!act_encode_frame(p->act, f->camera, f->rgb, f->slot, err))
@@ -89,6 +90,7 @@ tact_status snapshot_predict(tact_policy *p, double *out, Error *err) {
     ActInput in = {.batch = 1, .state = s->state, .env = s->env};
     if (!act_predict_slots(p->act, &in, s->slots, p->predicted, err))
         return status_of(err, TACT_ERROR_DEVICE);
+    p->settled = true;
     for (int i = 0; i < c->chunk_size * c->action_dim; i++)
         if (!isfinite(p->predicted[i])) {
             (void)!fail(err, "the policy's output is not finite");

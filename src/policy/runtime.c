@@ -114,6 +114,7 @@ CHECKED static bool check_observation(const tact_policy *p, const tact_observati
 CHECKED static bool encode_newest(tact_policy *p, Error *err) {
     History *h = &p->history;
     if (!p->cache || !history_wanted(h, p->queue_left, p->n_action_steps)) return true;
+    if (!memory_for_first(p, err)) return false;
     for (int c = 0; c < h->cameras; c++) {
         int slot = history_slot(h, history_place(h, h->horizon - 1), c);
         if (h->encoded[slot]) continue;

@@ -11,6 +11,7 @@
 #include "policy/policy.h"
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 
 // ---- versions.c: structs of other versions of the header ----------------------------------------
 // The size that a struct had when it was first in the header: the least that is accepted.
@@ -71,15 +72,15 @@ static inline uint8_t *history_frame(const History *h, int slot) {
 
 // ---- actions.c: from a prediction to what the robot takes ---------------------------------------
 // y (rows, D) normalised -> out (rows, A). arms 0: as recorded; else relative poses (10 an arm),
-// made absolute with base (7 an arm), their rotation vectors each nearest to the row before, the first to
-// base. plus_state (A): values that base is added to, or NULL. base may be NULL where neither needs it.
-// scratch (D).
+// made absolute with base (7 an arm), their rotation vectors each nearest to the row before, the
+// first to base. plus_state (A): values that base is added to, or NULL. base may be NULL where
+// neither needs it. scratch (D).
 void actions_from_prediction(const Normalizer *n, const float *y, int rows, const double *base,
                              int arms, const bool *plus_state, double *scratch, double *out);
 // Writes each rotation vector of an action (A) as the one nearest to that of `before`.
 void actions_continue(double *action, const double *before, int arms);
-// The last look at actions (count values in all) before they leave: an observation or a chunk may be
-// finite and their sum, composition or mean not.
+// The last look at actions (count values in all) before they leave: an observation or a chunk may
+// be finite and their sum, composition or mean not.
 tact_status actions_check(const double *actions, size_t count, Error *err);
 // The form in which actions can be averaged, and back: per arm 13 values, the rotation as its
 // matrix. arms 0: copies of width values.
@@ -186,9 +187,18 @@ void rate_observed(Rate *r);
 double rate_now(const Rate *r);
 
 // ---- the handle ---------------------------------------------------------------------------------
-struct tact_policy {
+// A policy as it was read, for all handles that were opened beside the one that read it. Nobody
+// changes it.
+typedef struct SharedPolicy {
     Policy policy;
-    const PolicyConfig *config; // policy.config.policy
+    Device *device; // of that handle: its parameters are this device's, which is closed with them
+    atomic_int users;
+} SharedPolicy;
+
+struct tact_policy {
+    SharedPolicy *shared;
+    const Policy *policy;       // shared->policy
+    const PolicyConfig *config; // policy->config.policy
     Device *device;
     Act *act;
     Normalizer state_norm, env_norm, action_norm;
@@ -199,6 +209,7 @@ struct tact_policy {
     // What the preprocessor renames: names of the robot's cameras, and the policy's for them.
     int n_renamed;
     const char **robot_names, **policy_names; // (n_renamed)
+    Arena names;                              // they lie in
     History history;
     double *env_row; // (E) newest
     double *queue;   // (S, A) the chunk that actions are given from
@@ -211,6 +222,8 @@ struct tact_policy {
     Snapshot snapshot;
     Worker worker; // in use when started
     Rate rate;
+    size_t first_bytes; // that the first prediction will allocate, where that is in host memory
+    bool settled;       // it has been made: nothing is allocated any more
 
     // Scratch.
     double *rows;     // (T, D) of the state
@@ -224,6 +237,14 @@ struct tact_policy {
     Error error;
 };
 
+// As tact_open of the same policy, whose files are not looked at again and whose weights the
+// handles share, where both compute in host memory. first may be in use by another thread
+// meanwhile, but not be closed; afterwards they are closed in any order. Statistics are first's,
+// whatever options->dataset says.
+tact_status policy_open_beside(const tact_policy *first, const tact_options *options,
+                               tact_policy **policy);
+// Before a prediction: whether the first one's memory can be had.
+CHECKED bool memory_for_first(const tact_policy *p, Error *err);
 // Until the end of the call this thread's log lines are the handle's. Returns where they went
 // before, for log_to.
 LogSink log_to_handle(tact_policy *p);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/processor.h"
 #include "formats/image.h"
+#include "model/memory.h"
 #include "pose/pose.h"
 #include <math.h>
 #include <omp.h>
@@ -57,10 +58,11 @@ CHECKED static bool choose_actions(tact_policy *p, const tact_options *o, Error 
     double coeff = o->temporal_ensemble_coeff;
     // LeRobot demands both together, the first as 1.
     if (o->n_action_steps > 1 && !isnan(coeff))
-        return fail(err,
-                    "n_action_steps %d: temporal_ensemble_coeff asks for a new chunk every step; leave "
-                    "n_action_steps out, or set it to 1",
-                    o->n_action_steps);
+        return fail(
+            err,
+            "n_action_steps %d: temporal_ensemble_coeff asks for a new chunk every step; leave "
+            "n_action_steps out, or set it to 1",
+            o->n_action_steps);
     if (o->n_action_steps < 0 || o->n_action_steps > c->chunk_size)
         return fail(err, "n_action_steps %d: the policy's chunks have %d actions",
                     o->n_action_steps, c->chunk_size);
@@ -69,15 +71,16 @@ CHECKED static bool choose_actions(tact_policy *p, const tact_options *o, Error 
         coeff = c->temporal_ensemble_coeff;
     p->ensembles = !isnan(coeff);
     if (p->ensembles && !ensemble_possible(c->chunk_size, coeff))
-        return fail(err,
-                    "temporal_ensemble_coeff %g: the weights exp(-coeff * i) of %d predictions are beyond "
-                    "all numbers; LeRobot's is 0.01",
-                    coeff, c->chunk_size);
+        return fail(
+            err,
+            "temporal_ensemble_coeff %g: the weights exp(-coeff * i) of %d predictions are beyond "
+            "all numbers; LeRobot's is 0.01",
+            coeff, c->chunk_size);
     p->n_action_steps = p->ensembles        ? 1
                         : o->n_action_steps ? o->n_action_steps
                                             : c->n_action_steps;
     if (p->n_action_steps < 1 || p->n_action_steps > c->chunk_size)
-        return fail(err, "%s: n_action_steps %d, but chunks have %d actions", p->policy.dir,
+        return fail(err, "%s: n_action_steps %d, but chunks have %d actions", p->policy->dir,
                     p->n_action_steps, c->chunk_size);
     if (o->asynchronous && p->ensembles)
         return fail(err, "asynchronous: temporal ensembling needs a prediction every step; leave "
@@ -108,14 +111,15 @@ CHECKED static bool allocate(tact_policy *p, bool asynchronous, Error *err) {
                                              camera->image_width);
         scratch = needed > scratch ? needed : scratch;
     }
-    p->resize = mem_alloc(scratch);
+    p->resize = mem_try_raw(scratch);
+    if (!p->resize) return fail_memory(err, "%zu bytes to resize images in", scratch);
     return history_init(&p->history, c, p->state_size, err) && snapshot_init(p, asynchronous, err);
 }
 
 // Of the cameras; vectors have no names here.
 static void take_names(tact_policy *p) {
     json_t *map = p->config->rename_map ? json_loads(p->config->rename_map, 0, NULL) : NULL, *to;
-    Arena *arena = &p->policy.config.arena;
+    Arena *arena = &p->names;
     const char *from;
     size_t n = json_object_size(map);
     p->robot_names = arena_alloc(arena, (n + 1) * sizeof *p->robot_names);
@@ -137,26 +141,89 @@ CHECKED static bool open_device(tact_policy *p, const tact_options *o, Error *er
            device_open(name, precision, threads, &p->device, err);
 }
 
-// The model looks at one history, of which a frame is one slot.
-CHECKED static bool plan(tact_policy *p, Error *err) {
-    int slots = p->history.length * p->history.cameras;
-    return act_new_stream(p->device, p->config, &p->policy.params, slots > 0 ? slots : 1,
-                          p->policy.stats.images, &p->act, err);
+// Beside the blocks that are planned: what JSON, oneDNN's kernels and scratch take.
+enum { SMALL_BLOCKS = 24 << 20 };
+
+// The stacks of OpenMP's threads, which the compiler's library ends the process without.
+static size_t stack_bytes(int threads) {
+    pthread_attr_t attributes;
+    size_t stack = 8 << 20;
+    if (pthread_attr_init(&attributes) == 0) {
+        pthread_attr_getstacksize(&attributes, &stack);
+        pthread_attr_destroy(&attributes);
+    }
+    return (size_t)threads * stack;
 }
 
-CHECKED static bool load(tact_policy *p, const char *path, const char *dataset, Error *err) {
-    if (!policy_load(path, dataset, p->device, &p->policy, err)) return false;
-    const PolicyConfig *c = p->config;
+// Whether there is memory for so much, and for the small blocks, whose lack would end the process.
+// Nobody keeps it for us; but who has too little is told in time.
+CHECKED static bool check_memory(size_t bytes, const char *for_what, Error *err) {
+    size_t wanted = bytes + SMALL_BLOCKS;
+    return mem_could(wanted) ||
+           fail_memory(err, "%s needs %.0f MiB more", for_what, (double)wanted / (1 << 20));
+}
+
+bool memory_for_first(const tact_policy *p, Error *err) {
+    return p->settled || check_memory(p->first_bytes, "the first prediction", err);
+}
+
+// The model looks at one history, of which a frame is one slot.
+CHECKED static bool plan(tact_policy *p, bool asynchronous, Error *err) {
+    int slots = p->history.length * p->history.cameras;
+    if (slots < 1) slots = 1;
+    StreamEstimate e;
+    const Device *d = p->device;
+    if (d->backend->host_memory) {
+        if (!estimate_stream(p->config, slots, d->backend, d->precision, &e, err)) return false;
+        p->first_bytes = e.first;
+        // The asynchronous worker has threads of its own.
+        size_t stacks = stack_bytes(d->threads - 1 + (asynchronous ? d->threads : 0));
+        if (!check_memory(e.made + e.first + stacks, p->policy->dir, err)) return false;
+    }
+    return act_new_stream(p->device, p->config, &p->shared->policy.params, slots,
+                          p->policy->stats.images, &p->act, err);
+}
+
+// first: a handle to share a policy with, or NULL.
+CHECKED static bool share_policy(tact_policy *p, const char *path, const char *dataset,
+                                 const tact_policy *first, Error *err) {
+    bool host = p->device->backend->host_memory;
+    if (first && host && first->device->backend->host_memory) {
+        p->shared = first->shared;
+        atomic_fetch_add(&p->shared->users, 1);
+        return true;
+    }
+    p->shared = NEW(SharedPolicy, 1);
+    atomic_init(&p->shared->users, 1);
+    p->shared->device = p->device;
+    return policy_load(path, dataset, p->device, &p->shared->policy, err);
+}
+
+// With the last user's handle the device that the parameters belong to is closed as well.
+static void leave_shared(tact_policy *p) {
+    SharedPolicy *s = p->shared;
+    if (p->device && (!s || s->device != p->device)) device_close(p->device);
+    if (!s || atomic_fetch_sub(&s->users, 1) != 1) return;
+    policy_free(&s->policy);
+    device_close(s->device);
+    mem_free(s);
+}
+
+CHECKED static bool load(tact_policy *p, const char *path, const char *dataset,
+                         const tact_policy *first, Error *err) {
+    if (!share_policy(p, path, dataset, first, err)) return false;
+    p->policy = &p->shared->policy;
+    const PolicyConfig *c = p->config = &p->policy->config.policy;
     take_names(p);
     p->action_size = (size_t)(c->arms ? POSE_ROW * c->arms : c->action_dim);
     // Relative actions need the pose they are relative to, even where the policy does not see it.
     p->state_size = c->arms ? p->action_size : (size_t)c->state_dim;
-    return policy_normalizers(c, &p->policy.stats, &p->state_norm, &p->env_norm, &p->action_norm,
+    return policy_normalizers(c, &p->policy->stats, &p->state_norm, &p->env_norm, &p->action_norm,
                               err);
 }
 
 static tact_status open_all(tact_policy *p, const char *path, const tact_options *given,
-                            Error *err) {
+                            const tact_policy *first, Error *err) {
     tact_options o;
     if (!take_options(given, &o, err)) return TACT_ERROR_ARGUMENT;
     p->log = o.log;
@@ -166,14 +233,36 @@ static tact_status open_all(tact_policy *p, const char *path, const tact_options
     p->limits = (Limits){.translation = o.max_translation, .rotation = o.max_rotation};
     memcpy(p->limits.low, o.workspace_min, sizeof p->limits.low);
     memcpy(p->limits.high, o.workspace_max, sizeof p->limits.high);
+    if (!check_memory(stack_bytes(o.threads > 0 ? o.threads : omp_get_num_procs()), path, err))
+        return TACT_ERROR_MEMORY;
     if (!open_device(p, &o, err)) return status_of(err, TACT_ERROR_DEVICE);
-    if (!load(p, path, o.dataset, err)) return status_of(err, TACT_ERROR_POLICY);
+    if (!load(p, path, o.dataset, first, err)) return status_of(err, TACT_ERROR_POLICY);
     if (!choose_actions(p, &o, err) || !limits_check(&p->limits, p->config->arms, err))
         return TACT_ERROR_ARGUMENT;
     p->rate = (Rate){.clock = clock_seconds, .fps = p->config->fps, .check = o.rate_check != 0};
-    bool ok = allocate(p, o.asynchronous != 0, err) && plan(p, err) &&
+    bool ok = allocate(p, o.asynchronous != 0, err) && plan(p, o.asynchronous != 0, err) &&
               (!o.asynchronous || worker_start(p, err));
     return ok ? TACT_OK : status_of(err, TACT_ERROR_DEVICE);
+}
+
+// Its arguments have been checked.
+static tact_status open_handle(const char *path, const tact_options *options,
+                               const tact_policy *first, tact_policy **policy) {
+    int threads = omp_get_max_threads();
+    tact_policy *p = mem_try(sizeof *p);
+    if (!p) {
+        (void)fail_memory(&open_error, "a handle of %zu bytes", sizeof *p);
+        return TACT_ERROR_MEMORY;
+    }
+    LogSink before = log_to((LogSink){0});
+    tact_status status = open_all(p, path, options, first, &open_error);
+    log_to(before);
+    omp_set_num_threads(threads); // the caller's
+    if (status == TACT_OK)
+        *policy = p;
+    else
+        tact_close(&p);
+    return status;
 }
 
 tact_status tact_open(const char *path, const tact_options *options, tact_policy **policy) {
@@ -187,18 +276,13 @@ tact_status tact_open(const char *path, const tact_options *options, tact_policy
         snprintf(open_error.text, sizeof open_error.text, "%s", processor_lacks());
         return TACT_ERROR_DEVICE;
     }
-    int threads = omp_get_max_threads();
-    tact_policy *p = NEW(tact_policy, 1);
-    p->config = &p->policy.config.policy;
-    LogSink before = log_to((LogSink){0});
-    tact_status status = open_all(p, path, options, &open_error);
-    log_to(before);
-    omp_set_num_threads(threads); // the caller's
-    if (status == TACT_OK)
-        *policy = p;
-    else
-        tact_close(&p);
-    return status;
+    return open_handle(path, options, NULL, policy);
+}
+
+tact_status policy_open_beside(const tact_policy *first, const tact_options *options,
+                               tact_policy **policy) {
+    *policy = NULL;
+    return open_handle(first->policy->dir, options, first, policy);
 }
 
 void tact_close(tact_policy **policy) {
@@ -207,7 +291,6 @@ void tact_close(tact_policy **policy) {
     *policy = NULL;
     worker_stop(p);
     act_free(p->act);
-    policy_free(&p->policy);
     normalizer_free(&p->state_norm);
     normalizer_free(&p->env_norm);
     normalizer_free(&p->action_norm);
@@ -217,7 +300,8 @@ void tact_close(tact_policy **policy) {
     void *owned[] = {p->env_row, p->queue,     p->last, p->rows,  p->action,
                      p->linear,  p->predicted, p->row,  p->resize};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) mem_free(owned[i]);
-    device_close(p->device);
+    arena_free(&p->names);
+    leave_shared(p);
     mem_free(p);
 }
 

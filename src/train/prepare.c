@@ -7,6 +7,8 @@
 #include "model/memory.h"
 #include "model/pretrained.h"
 #include "train/schedule.h"
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 // Which of the two kinds of policy it is, and how to get the other.
@@ -40,6 +42,9 @@ CHECKED static bool open_dataset(Run *r, Error *err) {
         !policy_from_dataset(&r->config->policy, r->dataset, err))
         return false;
     policy_warn_unused(r->dataset);
+    char found[PATH_MAX];
+    if (realpath(r->dataset->root, found))
+        r->config->dataset.found = arena_strdup(&r->config->arena, found);
     log_kind(r);
     warn_of_other_data(r->config, r->dataset);
     return true;

@@ -3,10 +3,12 @@
 #include "train/train.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "formats/hub_cache.h"
 #include "formats/json.h"
 #include "policy/policy.h"
 #include "policy/temporal_wrapper.h"
+#include "train/settings_file.h"
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,7 +123,7 @@ CHECKED static bool merge(TrainConfig *c, int argc, char **argv, Error *err) {
     char place[POLICY_PATH];
     train_config_default(&merged);
     bool resume = c->config_path != NULL;
-    if (c->resume && c->config_path && hub_is_name(c->config_path) &&
+    if (c->resume && c->config_path && hub_is_name(HUB_MODEL, c->config_path) &&
         !file_exists(c->config_path) && !dir_exists(c->config_path))
         return fail(err,
                     "--config_path=%s: no such folder; a run goes on in its own, so one from the "
@@ -147,14 +149,47 @@ CHECKED static bool merge(TrainConfig *c, int argc, char **argv, Error *err) {
     return ok;
 }
 
-bool train_start(TrainConfig *c, int argc, char **argv, time_t now, Error *err) {
+// A file that somebody wrote is as good as flags, of which those on the command line count more.
+CHECKED static bool take_settings_file(TrainConfig *c, int *argc, char ***argv, Arena *arena,
+                                       Error *err) {
+    int of_file = 0;
+    const char *path = arena_strdup(arena, c->config_path);
+    if (c->resume)
+        return fail(err,
+                    "--resume=true: %s is no checkpoint's; a run goes on from its own: pass "
+                    "--config_path=RUN/checkpoints/last",
+                    path);
+    if (!settings_file_flags(path, *argc, *argv, arena, argv, argc, &of_file, err)) return false;
+    Error why;
+    train_config_free(c);
+    train_config_default(c);
+    if (!train_config_parse(c, of_file, *argv, &why))
+        return fail(err, "%s: %.900s", path, why.text);
+    train_config_free(c);
+    train_config_default(c);
+    return train_config_parse(c, *argc, *argv, err);
+}
+
+CHECKED static bool start(TrainConfig *c, int argc, char **argv, Arena *arena, time_t now,
+                          Error *err) {
     train_config_default(c);
     if (!train_config_parse(c, argc, argv, err)) return false;
+    if (c->config_path && settings_file_is_one(c->config_path) &&
+        !take_settings_file(c, &argc, &argv, arena, err))
+        return false;
     bool both = c->config_path && c->policy.path; // train_config_check says what is wrong with that
     if ((c->config_path || c->policy.path) && !both && !merge(c, argc, argv, err)) return false;
     train_config_fill(c, now);
+    if (c->ignored[0]) log_warn("without effect in tact: %s", c->ignored);
     ImageTransforms ignored;
     const TransformsConfig *t = &c->dataset.image_transforms;
     return train_config_check(c, err) &&
            (!t->enable || image_transforms_parse(&ignored, t->tfs, err));
+}
+
+bool train_start(TrainConfig *c, int argc, char **argv, time_t now, Error *err) {
+    Arena arena = {0};
+    bool ok = start(c, argc, argv, &arena, now, err);
+    arena_free(&arena);
+    return ok;
 }

@@ -30,10 +30,9 @@ refuses "no image statistics" "stats.json.*use_imagenet_stats" "${train[@]}" --d
     --dataset.use_imagenet_stats=false "$(fresh)"
 # A build without CUDA, or a machine without a card.
 if ! nvidia-smi -L >/dev/null 2>&1; then
-    refuses "cuda" "cuda.*(needs tact_cuda.so|no NVIDIA (card|driver))" "${train[@]}" --dataset.root="$data" --policy.device=cuda "$(fresh)"
+    refuses "cuda" "policy.device=cuda: .*(needs tact_cuda.so|no NVIDIA (card|driver))" "${train[@]}" --dataset.root="$data" --policy.device=cuda "$(fresh)"
     refuses "cuda:0" "cuda:0.*(needs tact_cuda.so|no NVIDIA (card|driver))" "${train[@]}" --dataset.root="$data" --policy.device=cuda:0 "$(fresh)"
 fi
-refuses "push_to_hub" "push_to_hub" "${train[@]}" --dataset.root="$data" --policy.push_to_hub=true "$(fresh)"
 weights=--policy.pretrained_backbone_weights
 mkdir "$WORK/torch"
 refuses "pretrained weights offline" "resnet18-f37072fd.pth: cannot be downloaded from file:///nonexistent/.*put it into $WORK/torch/hub/checkpoints" \

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/common.sh"
 
 data=$WORK/data
-accepts "sample" "$TACT" sample --root="$data" --episodes=2 --frames=12 --height=64 --width=96
+accepts "sample" "$TACT" sample --root="$data" --episodes=3 --frames=12 --height=64 --width=96
 train=("$TACT" train --dataset.repo_id=t/t "${TINY[@]}" --steps=1)
 here=(--dataset.root="$data")
 
@@ -51,4 +51,78 @@ accepts "info of a dataset" "$TACT" info me/pick
 refuses "a policy that is not there" "me/act_place: no model .*hf download me/act_place" "$TACT" eval --policy.path=me/act_place --dataset.repo_id=me/pick
 refuses "going on in the cache" "config_path=me/act_pick: .*hf download me/act_pick --local-dir" "$TACT" train --config_path=me/act_pick --resume=true
 accepts "a path with ~" env HOME="$WORK" "${by_name[@]}" "--dataset.root=~/data" --output_dir="$WORK/home"
+# What cannot change the policy is said once and stops nothing, in training and in evaluation.
+idle=(--wandb.enable=true --wandb.project=x --wandb.entity=me --job.target=a10g-large --eval.batch_size=10
+    --eval.use_async_envs=true --env.task=AlohaInsertion-v0 --policy.discover_packages_path=mine)
+accepts "flags without effect" "${train[@]}" "${here[@]}" "${idle[@]}" --policy.push_to_hub=true --policy.repo_id=me/act --output_dir="$WORK/idle"
+holds "one warning" test "$(grep -c WARNING "$WORK/err")" -eq 1
+holds "with what to do" grep -q 'without effect.*--wandb.enable (the curves.*hf upload me/act OUTPUT_DIR' "$WORK/err"
+accepts "and evaluated" "$TACT" eval --policy.path="$WORK/idle" "${here[@]}" "${idle[@]}" --policy.use_amp=false --output_dir="$WORK/eval_idle"
+holds "one warning" test "$(grep -c WARNING "$WORK/err")" -eq 1
+refuses "what would change it" "mixed_precision=bf16: .*--policy.dtype=bfloat16" "${train[@]}" "${here[@]}" --accelerator.mixed_precision=bf16 --output_dir="$WORK/no"
+refuses "nothing is near" 'frobnicate: no such flag .`tact help train` lists them.$' "${train[@]}" "${here[@]}" --frobnicate=1
+refuses "a policy's setting in an evaluation" "chunk_size: .*the checkpoint as it is" "$TACT" eval --policy.path="$WORK/idle" "${here[@]}" --policy.chunk_size=3
+refuses "another simulation" "env.type=aloha: not among.*strawberry" "$TACT" eval --policy.path="$WORK/idle" --env.type=aloha
+
+# A file of settings that somebody wrote: the same as flags, which count more.
+cat >"$WORK/base.yaml" <<'END'
+dim_model: 32
+n_heads: 4
+dim_feedforward: 64
+END
+cat >"$WORK/settings.yaml" <<END
+dataset: {root: $data, episodes: [0, 1]}
+policy:
+  <<: !include $WORK/base.yaml
+  type: act
+  n_encoder_layers: 1
+  n_vae_encoder_layers: 1
+  chunk_size: &chunk 8
+  n_action_steps: *chunk
+  pretrained_backbone_weights: null  # from scratch
+  optimizer_lr: 1e-4
+  normalization_mapping: {STATE: MIN_MAX, ACTION: MEAN_STD, VISUAL: MEAN_STD}
+  resize_shape: [32, 48]
+  device: cpu
+batch_size: 2
+num_workers: 1
+steps: 1_000
+save_checkpoint: TRUE
+wandb: {enable: yes, notes: "none: of it"}
+END
+accepts "settings in YAML" "$TACT" train --config_path="$WORK/settings.yaml" --steps=1 --output_dir="$WORK/yaml"
+holds "without effect" grep -q 'without effect.*wandb.notes.*wandb.enable' "$WORK/err"
+model=$WORK/yaml/checkpoints/last/pretrained_model
+for line in '"type": "act"' '"chunk_size": 8' '"dim_model": 32' '"optimizer_lr": 0.0001' '"STATE": "MIN_MAX"' '"pretrained_backbone_weights": null'; do
+    holds "$line" grep -q "$line" "$model/config.json"
+done
+holds "the flag counts" grep -q '"steps": 1,' "$model/train_config.json"
+cat >"$WORK/settings.json" <<END
+{"policy": {"path": "$WORK/yaml", "optimizer_lr": 2e-5}, "dataset": {"root": "$data"}, "steps": 1, "batch_size": 2,
+ "num_workers": 1, "output_dir": "$WORK/json"}
+END
+accepts "fine-tuning by a file" "$TACT" train --config_path "$WORK/settings.json"
+holds "its setting" grep -q '"optimizer_lr": 2e-05' "$WORK/json/checkpoints/last/pretrained_model/config.json"
+echo 'polcy: {chunk_size: 4}' >"$WORK/bad.yaml"
+refuses "a slip in a file" "bad.yaml: --polcy.chunk_size: no such flag; did you mean --policy.chunk_size" "$TACT" train --config_path="$WORK/bad.yaml"
+printf 'steps: 1\nbatch_size: [1,\n' >"$WORK/bad.yaml"
+refuses "no YAML" "bad.yaml: not valid YAML: line 3" "$TACT" train --config_path="$WORK/bad.yaml"
+echo 'a: !include bad.yaml' >"$WORK/bad.yaml"
+refuses "a file in itself" "include each other" env -C "$WORK" "$(realpath "$TACT")" train --config_path=bad.yaml
+refuses "going on with a file" "resume=true: .*is no checkpoint's" "$TACT" train --config_path="$WORK/settings.yaml" --resume=true
+
+# A reader that goes away is nothing to speak of.
+{ "$TACT" help train 2>"$WORK/err"; echo $? >"$WORK/code"; } | head -n 1 >/dev/null
+holds "a broken pipe is silence" test ! -s "$WORK/err"
+
+# The training's own data are known again from elsewhere.
+tact=$(realpath "$TACT")
+(cd "$WORK" && "$tact" train --dataset.root=data "${TINY[@]}" --steps=1 --dataset.eval_split=0.4 --output_dir="$WORK/relative") >"$WORK/out" 2>"$WORK/err" || bad "train: $(tail -n 1 "$WORK/err")"
+(cd / && "$tact" eval --policy.path="$WORK/relative" --dataset.root="$WORK/data" --output_dir="$WORK/eval_relative" --json) >"$WORK/out" 2>"$WORK/err"
+holds "the held-out episode: $(tail -n 1 "$WORK/err")" grep -q '"held out"' "$WORK/out"
+
+# A home that cannot be written to. (Root writes anywhere but where something is in the way.)
+touch "$WORK/file"
+refuses "no place for weights" "cannot be stored .*TORCH_HOME.*pretrained_backbone_weights=FILE" env TORCH_HOME="$WORK/file" \
+    "${train[@]}" "${here[@]}" --policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1 --output_dir="$WORK/no"
 finish

@@ -179,7 +179,10 @@ static void wrong_flags(void **state) {
     assert_error("--polcy.dim_model=5", "did you mean --policy.dim_model?");
     assert_error("--chunk_size=5", "did you mean --policy.chunk_size?");
     assert_error("--batch-size=5", "did you mean --batch_size?");
-    assert_error("--horizon=5", "--horizon: no such flag");
+    assert_error("--horizon=5", "--horizon: no such flag (");
+    assert_error("--frobnicate=5", "--frobnicate: no such flag (");
+    assert_error("--device=cpu", "did you mean --policy.device?");
+    assert_error("--lr=1e-4", "did you mean --optimizer.lr?");
     assert_error("--batch_size", "--batch_size: no value given");
     assert_error("--batch_size|--steps=4", "--batch_size: no value given");
     assert_error("--output_dir=", "--output_dir: no value given");
@@ -196,11 +199,63 @@ static void wrong_flags(void **state) {
     train_config_free(&c);
 }
 
+// What cannot change the policy that is trained is said once and stops nothing.
+static void flags_without_effect(void **state) {
+    (void)state;
+    TrainConfig c;
+    assert_parses(&c, "--wandb.enable=true|--wandb.project=x|--wandb.entity=me|--job.target=a10g-large|"
+                      "--peft.r=16|--parallelism.dp_shard=4|--eval.batch_size=50|--eval.use_async_envs=true|"
+                      "--env.task=AlohaInsertion-v0|--env.discover_packages_path=mine|--policy.private=true|"
+                      "--policy.push_to_hub=true|--policy.repo_id=me/act|--dataset.streaming=true|--multi_gpu");
+    static const char *const said[] = {
+        "--wandb.enable (the curves are in OUTPUT_DIR/metrics.jsonl)", "--wandb.entity", "--job.target",
+        "--peft.r (all weights are trained)", "--parallelism.dp_shard", "--eval.batch_size",
+        "--eval.use_async_envs", "--env.task", "--env.discover_packages_path", "--policy.private",
+        "hf upload me/act OUTPUT_DIR/checkpoints/last/pretrained_model", "--dataset.streaming", "--multi_gpu"};
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
+        if (!strstr(c.ignored, said[i])) fail_msg("\"%s\" lacks %s", c.ignored, said[i]);
+    assert_null(strstr(c.ignored, "wandb.project")); // a setting of ours, stored
+    assert_true(c.policy.push_to_hub && c.wandb_enable);
+    train_config_free(&c);
+    // Asking for nothing is not worth a word.
+    assert_parses(&c, "--wandb.enable=false|--wandb.entity=null|--job.target=None|--policy.push_to_hub=False|"
+                      "--peft=null|--dataset.repo_type=dataset|--accelerator.mixed_precision=no|"
+                      "--num_processes=1|--optimizer.type=adamw|--dataset.exclude_episodes=[]|"
+                      "--save_checkpoint_to_hub=false");
+    assert_string_equal(c.ignored, "");
+    train_config_free(&c);
+    // What would change it is not passed over.
+    assert_error("--accelerator.mixed_precision=bf16", "--policy.dtype=bfloat16");
+    assert_error("--mixed_precision=fp16", "--policy.dtype=bfloat16");
+    assert_error("--accelerator.gradient_accumulation.steps=4", "--batch_size");
+    assert_error("--num_processes=2", "--batch_size");
+    assert_error("--policy.pretrained_path=me/act", "--policy.path=CHECKPOINT");
+    assert_error("--dataset.exclude_episodes=[3]", "--dataset.episodes=");
+    assert_error("--env.typ=strawberry", "did you mean --env.type?");
+    assert_error("--eval.n_episode=3", "did you mean --eval.n_episodes?");
+    assert_error("--sample_weighting.type=rabc", "--sample_weighting.type=rabc: tact does not do this");
+    assert_error("--robot.type=so101_follower", "libtact");
+}
+
 static void wrong_values(void **state) {
     (void)state;
     assert_error("--batch_size=abc", "--batch_size=abc: expected a whole number");
     assert_error("--batch_size=1.5", "expected a whole number");
     assert_error("--batch_size=8x", "expected a whole number");
+    assert_error("--steps=1e5", "--steps=1e5: expected a whole number, as 100000"); // so does LeRobot
+    assert_error("--steps=_5", "expected a whole number");
+    assert_error("--steps=5_", "expected a whole number");
+    assert_error("--steps=0x", "expected a whole number");
+    assert_error("--policy.dropout=0._1", "expected a number");
+    TrainConfig c;
+    assert_parses(&c, "--policy.use_vae=FALSE|--policy.pre_norm=YES|--steps=100_000|--batch_size=0x10|"
+                      "--seed=010|--policy.kl_weight=1_0.5|--policy.optimizer_lr=1e-4|--save_freq=08|"
+                      "--policy.device=Null|--dataset.episodes=[1_0, 2]|--log_freq=0");
+    assert_true(!c.policy.use_vae && c.policy.pre_norm && c.steps == 100000 && c.batch_size == 16);
+    assert_true(c.seed == 8 && c.policy.kl_weight == 10.5 && c.policy.optimizer_lr == 1e-4); // as in YAML
+    assert_true(c.save_freq == 8 && c.dataset.episodes.values[0] == 10 && c.log_freq == 0);
+    assert_null(c.policy.device);
+    train_config_free(&c);
     assert_error("--steps=99999999999999999999", "expected a whole number");
     assert_error("--batch_size=0", "--batch_size=0: must be between 1 and");
     assert_error("--eval.n_episodes=0", "--eval.n_episodes=0: must be between 1 and");
@@ -274,8 +329,6 @@ static void cross_checks(void **state) {
         {"--policy.path=x|--policy.pretrained_backbone_weights=X",
          NULL}, // it brings its own backbone
         {"--env.type=strawberry|--eval.n_episodes=2|--eval.batch_size=50", NULL},
-        {"--policy.push_to_hub=true", "hf upload"},
-        {"--wandb.enable=true", "metrics.jsonl"},
         {"--dataset.streaming=true", NULL},
         {"--policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1", NULL},
         {"--policy.pretrained_backbone_weights=IMAGENET1K_V1", NULL},
@@ -458,7 +511,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_is_sound),
         cmocka_unit_test(defaults),
-        cmocka_unit_test(two_kinds), cmocka_unit_test(every_type_both_spellings),
+        cmocka_unit_test(two_kinds), cmocka_unit_test(flags_without_effect), cmocka_unit_test(every_type_both_spellings),
         cmocka_unit_test(wrong_flags),
         cmocka_unit_test(wrong_values),
         cmocka_unit_test(cross_checks),

@@ -45,7 +45,7 @@ right "no product by the heuristics" products "$own_product" linear_backward
 right "no product when it runs" products-run@3 "$own_product" linear_backward
 right "the first product's algorithm cannot run" first-product "$opens" linear
 
-no "no driver" "no NVIDIA driver was found" EMULATION_DRIVER=0
+no "no driver" "policy.device=cuda: no NVIDIA driver was found" EMULATION_DRIVER=0
 no "an old driver" "the NVIDIA driver is too old: it knows CUDA 11.4, and" EMULATION_DRIVER=11040
 no "no card" "no NVIDIA card can be used here" EMULATION_CARDS=0
 no "no code for the card" "has no code for emulated GPU, compute capability 9.0" EMULATION_NO_CODE=1

@@ -108,6 +108,30 @@ static void test_lossy(void **state) {
     image_free(&grey);
 }
 
+// Colours that change slowly: of 4:2:0 they come back only where chroma is interpolated along rows
+// and between them, from the middle of the four pixels that it stands for.
+static void test_smooth_colours(void **state) {
+    (void)state;
+    enum { SIDE_H = 48, SIDE_W = 64 };
+    Error err;
+    Image in = {.height = SIDE_H, .width = SIDE_W}, out;
+    uint8_t *jpeg;
+    size_t size, bytes = SIDE_H * SIDE_W * 3;
+    double sum = 0;
+    in.rgb = mem_alloc(bytes);
+    for (int i = 0; i < SIDE_H * SIDE_W * 3; i++) {
+        int y = i / 3 / SIDE_W, x = i / 3 % SIDE_W, c = i % 3;
+        in.rgb[i] = (uint8_t)lrint(128 + 100 * sin(x / 9.0 + c) * cos(y / 7.0 - c));
+    }
+    OK(image_encode_jpeg(&in, &jpeg, &size, &err));
+    OK(image_decode(jpeg, size, "made", &out, &err));
+    for (size_t i = 0; i < bytes; i++) sum += abs(in.rgb[i] - out.rgb[i]);
+    if (!(sum / (double)bytes <= 2.6)) fail_msg("%.2f off in the mean", sum / (double)bytes);
+    mem_free(jpeg);
+    image_free(&in);
+    image_free(&out);
+}
+
 static void test_cut_anywhere(void **state) {
     (void)state;
     static const char *const names[] = {DATA "rgb.png",        DATA "palette.png",
@@ -432,12 +456,19 @@ static void test_resize_constant(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),        cmocka_unit_test(test_lossy),
-        cmocka_unit_test(test_cut_anywhere), cmocka_unit_test(test_no_camera_picture),
-        cmocka_unit_test(test_exif),         cmocka_unit_test(test_odd_exif),
-        cmocka_unit_test(test_damaged),      cmocka_unit_test(test_png_round_trip),
-        cmocka_unit_test(test_png_file),     cmocka_unit_test(test_resize_definition),
-        cmocka_unit_test(test_resize_known), cmocka_unit_test(test_resize_constant),
+        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_smooth_colours),
+        cmocka_unit_test(test_lossy),
+        cmocka_unit_test(test_cut_anywhere),
+        cmocka_unit_test(test_no_camera_picture),
+        cmocka_unit_test(test_exif),
+        cmocka_unit_test(test_odd_exif),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_png_round_trip),
+        cmocka_unit_test(test_png_file),
+        cmocka_unit_test(test_resize_definition),
+        cmocka_unit_test(test_resize_known),
+        cmocka_unit_test(test_resize_constant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,9 +4,12 @@
 from pathlib import Path
 
 import numpy as np
-from common import Report, as_batch, images, predict, rows, sample, train
+from common import Report, as_batch, images, predict, rows, run, sample, train
+from lerobot.configs.types import NormalizationMode
 from lerobot.policies.act.modeling_act import ACTPolicy
 from lerobot.policies.factory import make_pre_post_processors
+from lerobot.processor import NormalizerProcessorStep, UnnormalizerProcessorStep
+from lerobot.processor.relative_action_processor import AbsoluteActionsProcessorStep, RelativeActionsProcessorStep
 from lerobot_policy_tact.statistics import read_stats
 from lerobot_side import ENV, STATE, act_config, chunks, processors, random_policy, random_stats
 from safetensors.torch import load_file
@@ -85,6 +88,52 @@ def theirs_in_tact(report: Report, work: Path) -> None:
             report.skip(f"ACTPolicy -> tact, {name}", f"LeRobot's ACT itself stops: {e!r}")
 
 
+def with_steps(config, stats: dict, eps: float = 1e-8, relative: dict | None = None, keys: set | None = None):
+    """LeRobot's own pipelines, with what a user may put into them."""
+    before, after = make_pre_post_processors(config, dataset_stats=stats)
+    for pipeline in (before, after):
+        for step in pipeline.steps:
+            if isinstance(step, (NormalizerProcessorStep, UnnormalizerProcessorStep)):
+                step.eps, step.normalize_observation_keys = eps, keys if pipeline is before else None
+    if relative is not None:
+        taken = RelativeActionsProcessorStep(enabled=True, **relative)
+        before.steps = [*before.steps[:-1], taken, before.steps[-1]]
+        after.steps = [after.steps[0], AbsoluteActionsProcessorStep(enabled=True, relative_step=taken),
+                       *after.steps[1:]]
+    return before, after
+
+
+def pipelines_in_tact(report: Report, work: Path) -> None:
+    """Processor files with other modes, another eps, relative actions: saved by LeRobot, opened again by it,
+    and by tact, which then converts the checkpoint: the same once more."""
+    names = [f"joint_{i}.pos" for i in range(6)] + ["Gripper.pos"]
+    modes = dict.fromkeys(("STATE", "ENV", "ACTION", "VISUAL"), NormalizationMode.MIN_MAX)
+    mixed = {"STATE": NormalizationMode.MEAN_STD, "ACTION": NormalizationMode.MIN_MAX}
+    cases = {
+        "MIN_MAX everywhere, images too": (act_config(7, 3, 2, normalization_mapping=modes), {}),
+        "images and environment state left out": (act_config(7, 3, 1, normalization_mapping=mixed), {}),
+        "nothing normalised": (act_config(7, 0, 1, normalization_mapping={}), {}),
+        "eps 0.05": (act_config(7, 3, 2), {"eps": 0.05}),
+        "eps 0.05, MIN_MAX": (act_config(7, 3, 1, normalization_mapping=modes), {"eps": 0.05}),
+        "only the state normalised": (act_config(7, 3, 1), {"keys": {STATE}}),
+        "relative actions, two cameras": (act_config(7, 0, 2), {"relative": {}}),
+        "relative actions but for the gripper": (
+            act_config(7, 3, 1), {"relative": {"exclude_joints": ["gripper"], "action_names": names}}),
+    }
+    for i, (name, (config, steps)) in enumerate(cases.items()):
+        checkpoint = work / f"steps{i}"
+        policy = random_policy(config, seed=20 + i)
+        policy.save_pretrained(checkpoint)
+        stats = random_stats(config, np.random.default_rng(20 + i))
+        for pipeline in with_steps(config, stats, **steps):
+            pipeline.save_pretrained(checkpoint)
+        compare(report, f"ACTPolicy -> tact, {name}", policy, checkpoint, work)
+        again = work / f"steps{i}_again"
+        run("build/tact", "convert", checkpoint, "--to=act", f"--output={again}")
+        compare(report, f"tact convert -> ACTPolicy, {name}", ACTPolicy.from_pretrained(again), again, work)
+
+
 def check(report: Report, work: Path) -> None:
     ours_in_lerobot(report, work)
     theirs_in_tact(report, work)
+    pipelines_in_tact(report, work)

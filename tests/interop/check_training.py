@@ -49,6 +49,32 @@ def act_checkpoint(report: Report, work: Path) -> None:
     report.hold("LeRobot resumes its own checkpoint", done.returncode == 0, done.stderr[-300:] if done.returncode else "")
 
 
+def own_optimizer(report: Report, work: Path) -> None:
+    """Without the policy's preset LeRobot's AdamW has one group, counted in another order. tact goes on from
+    its moments: what it saves after one step without a learning rate are LeRobot's, decayed by that step."""
+    data = sample(work / "own_data", episodes=2, frames=12, height=64, width=96, joints="true")
+    checkpoint = fresh(data, work / "own", "--policy.type=act", "--use_policy_training_preset=false",
+                       "--optimizer.type=adamw", "--optimizer.lr=0.003", "--optimizer.weight_decay=0.02")
+    state = load_file(checkpoint.parent / "training_state" / "optimizer_state.safetensors")
+    groups = json.loads((checkpoint.parent / "training_state" / "optimizer_param_groups.json").read_text())
+    names = [name for name, _ in ACTPolicy.from_pretrained(checkpoint).named_parameters()]
+    report.hold("lerobot-train without the preset has one group", len(groups) == 1, f"{len(names)} tensors")
+    run("build/tact", "train", f"--config_path={checkpoint.parent}", "--resume=true", "--steps=3",
+        "--batch_size=2", "--optimizer.betas=[0.9999999,0.9999999]", "--policy.optimizer_lr=0",
+        "--policy.optimizer_lr_backbone=0")
+    after = checkpoint.parent.parent / "000003"
+    ours = load_file(after / "training_state" / "optimizer_state.safetensors")
+    backbone = [n for n in names if ".backbone." in n]
+    order = [n for n in names if ".backbone." not in n] + backbone  # of two groups
+    worst = 0.0
+    for number, name in enumerate(names):
+        kept, was = ours[f"state/{order.index(name)}/exp_avg"], state[f"state/{number}/exp_avg"]
+        worst = max(worst, float(np.linalg.norm(kept - was) / (np.linalg.norm(was) + 1e-12)))
+    report.hold("tact resumes it with each tensor's own moments", worst < 1e-3, f"at most {worst:.1e} off")
+    rate = json.loads((after / "pretrained_model" / "train_config.json").read_text())["optimizer"]
+    report.hold("with its weight decay", rate["weight_decay"] == 0.02, str(rate["weight_decay"]))
+
+
 def tact_resumed(report: Report, work: Path) -> None:
     """LeRobot goes on where tact stopped, once tact writes all that this takes."""
     name = "LeRobot resumes tact's checkpoint"
@@ -108,6 +134,7 @@ def from_scratch(report: Report, work: Path) -> None:
 
 def check(report: Report, work: Path) -> None:
     act_checkpoint(report, work)
+    own_optimizer(report, work)
     tact_resumed(report, work)
     fine_tuned(report, work)
     from_scratch(report, work)

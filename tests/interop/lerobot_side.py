@@ -36,10 +36,11 @@ def act_config(state: int, env: int, cameras: int, *sizes: tuple[int, int], **op
         inputs[ENV] = PolicyFeature(FeatureType.ENV, (env,))
     for name, size in zip(("wrist", "front", "side")[:cameras], sizes or ((64, 96),) * cameras, strict=True):
         inputs[f"observation.images.{name}"] = PolicyFeature(FeatureType.VISUAL, (3, *size))
+    settings = {"normalization_mapping": dict.fromkeys(("VISUAL", "STATE", "ENV", "ACTION"),
+                                                       NormalizationMode.MEAN_STD), **TINY, **options}
     return ACTConfig(
         input_features=inputs, output_features={ACTION: PolicyFeature(FeatureType.ACTION, (7,))},
-        normalization_mapping=dict.fromkeys(("VISUAL", "STATE", "ENV", "ACTION"), NormalizationMode.MEAN_STD),
-        pretrained_backbone_weights=None, device="cpu", push_to_hub=False, **{**TINY, **options})
+        pretrained_backbone_weights=None, device="cpu", push_to_hub=False, **settings)
 
 
 def random_stats(config, rng) -> dict:

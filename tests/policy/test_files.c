@@ -80,6 +80,30 @@ static void nor_before_the_first_step(void **state) {
     touch_files(*state, false);
 }
 
+// Handles that share their weights: each gives what it gives alone, and they are closed in any
+// order.
+static void handles_share_one_reading(void **state) {
+    Scene *s = *state;
+    Chunk want, got;
+    tact_policy *p = open_policy(s, NULL), *q, *r;
+    tact_options o = options();
+    predict(s, p, want);
+    assert_int_equal(rename(weights_file(s), at(&s->arena, s->dir, "aside")), 0);
+    assert_int_equal(policy_open_beside(p, &o, &q), TACT_OK);
+    assert_int_equal(policy_open_beside(q, &o, &r), TACT_OK);
+    assert_true(q->policy->params.values.data == p->policy->params.values.data);
+    predict(s, q, got);
+    assert_memory_equal(got, want, sizeof want);
+    tact_close(&p);
+    predict(s, r, got);
+    assert_memory_equal(got, want, sizeof want);
+    tact_close(&q);
+    predict(s, r, got);
+    assert_memory_equal(got, want, sizeof want);
+    tact_close(&r);
+    assert_int_equal(rename(at(&s->arena, s->dir, "aside"), weights_file(s)), 0);
+}
+
 // A file that is written to while it is read is of no one state; neither is read.
 static void what_changes_while_it_is_read_is_refused(void **state) {
     Scene *s = *state;
@@ -102,6 +126,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(touched_files_change_nothing),
         cmocka_unit_test(nor_before_the_first_step),
+        cmocka_unit_test(handles_share_one_reading),
         cmocka_unit_test(what_changes_while_it_is_read_is_refused),
     };
     return cmocka_run_group_tests(tests, scene_new, scene_free);

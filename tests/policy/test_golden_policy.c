@@ -128,7 +128,7 @@ static void check_floats(const Golden *g, tact_policy *opened, const Safetensors
         snprintf(name, sizeof name, "input.image%d", i);
         images[i] = generate_input(name, g->salt, g->batch * T * golden_frame(p, i));
     }
-    OK(act_new(opened->device, opened->config, &opened->policy.params, g->batch, false, unused,
+    OK(act_new(opened->device, opened->config, &opened->shared->policy.params, g->batch, false, unused,
                &act, &err));
     ActInput in = {.batch = g->batch,
                    .state = state,

@@ -283,6 +283,45 @@ static void bad_observations_leave_no_trace(void **state) {
 }
 
 // By name in any order, without the prefix, or by place.
+// The preprocessor renames the robot's cameras, here so that each has the other's name: what the robot calls
+// by the first camera's name is the second camera's.
+static void cameras_by_the_robots_names(void **state) {
+    Scene *s = *state;
+    Error err;
+    double wanted[CHUNK * ACTION], got[CHUNK * ACTION];
+    const char *first = s->ds->cameras[0]->name, *second = s->ds->cameras[1]->name;
+    char *path = at(&s->arena, s->model, "policy_preprocessor.json");
+    tact_policy *p = open_policy(s, NULL);
+    const tact_observation *o = look(s, 3);
+    WORKS(p, tact_observe(p, o));
+    WORKS(p, tact_predict_chunk(p, wanted));
+    tact_close(&p);
+    json_t *root;
+    OK(json_read(path, &root, &err));
+    json_t *step = json_array_get(json_object_get(root, "steps"), 0);
+    json_object_set_new(step, "config",
+                        json_pack("{s:{s:s, s:s}}", "rename_map", first, second, second, first));
+    OK(json_write(path, root, 2, &err));
+    p = open_policy(s, NULL);
+    WORKS(p, tact_observe(p, o)); // by the policy's names: the frames change places
+    WORKS(p, tact_predict_chunk(p, got));
+    assert_true(chunk_distance(got, wanted, CHUNK) > 1e-3);
+    WORKS(p, tact_reset(p));
+    tact_image renamed[CAMERAS];
+    memcpy(renamed, s->images, sizeof renamed);
+    renamed[0].camera = second;
+    renamed[1].camera = first + strlen("observation.images."); // also without what all have
+    tact_observation robot = *o;
+    robot.images = renamed;
+    WORKS(p, tact_observe(p, &robot));
+    WORKS(p, tact_predict_chunk(p, got));
+    assert_true(chunk_distance(got, wanted, CHUNK) < 1e-9);
+    tact_close(&p);
+    json_object_set_new(step, "config", json_pack("{s:{}}", "rename_map")); // as it was, for the others
+    OK(json_write(path, root, 2, &err));
+    json_decref(root);
+}
+
 static void cameras_are_found(void **state) {
     Scene *s = *state;
     tact_policy *p = open_policy(s, NULL), *q = open_policy(s, NULL);
@@ -411,6 +450,7 @@ int main(void) {
         cmocka_unit_test(a_plain_policy_runs),
         cmocka_unit_test(bad_observations_leave_no_trace),
         cmocka_unit_test(cameras_are_found),
+        cmocka_unit_test(cameras_by_the_robots_names),
         cmocka_unit_test(rows_may_lie_apart),
         cmocka_unit_test(what_cannot_be_opened_says_why),
         cmocka_unit_test(two_policies_run_in_two_threads),

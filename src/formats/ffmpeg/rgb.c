@@ -36,7 +36,9 @@ static bool is_full_range(const AVFrame *f, const AVPixFmtDescriptor *d) {
 static bool prepare(Rgb *c, const AVFrame *f, const AVPixFmtDescriptor *d, const char *name,
                     Error *err) {
     struct SwsContext *before = c->sws;
-    int flags = SWS_BILINEAR | (c->exact ? SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT : 0);
+    // Bilinear chroma of 4:2:0 would be bilinear along rows only: between rows swscale then takes
+    // the nearer one or the mean of both.
+    int flags = c->exact ? SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT : SWS_BILINEAR;
     int range = is_full_range(f, d), matrix = (int)f->colorspace;
     c->sws = sws_getCachedContext(c->sws, f->width, f->height, f->format, f->width, f->height,
                                   AV_PIX_FMT_RGB24, flags, NULL, NULL, NULL);

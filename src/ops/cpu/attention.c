@@ -89,6 +89,7 @@ static void head_forward(Device *d, const Head *a, float *o, int64_t so, float *
 
 static void attention_forward(Device *d, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
                               Tensor key_pad, int heads, Dropout drop) {
+    if (d->failed) return;
     int64_t B = q.shape[0], Lq = q.shape[1], Lk = k.shape[1], dh = q.shape[2] / heads;
     if (!cpu_scratch(d, (size_t)(tile_rows(Lq, Lk) * Lk))) return;
     float **scratch = cpu_of(d)->scratch;
@@ -149,6 +150,7 @@ static void head_backward(Device *d, const Head *a, const HeadGrads *g, Dropout 
 static void attention_backward(Device *d, Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor o,
                                Tensor lse, Tensor q, Tensor k, Tensor v, Tensor key_pad, int heads,
                                Dropout drop) {
+    if (d->failed) return;
     int64_t B = q.shape[0], Lq = q.shape[1], Lk = k.shape[1], dh = q.shape[2] / heads;
     if (!cpu_scratch(d, (size_t)(3 * tile_rows(Lq, Lk) * Lk))) return;
     float **scratch = cpu_of(d)->scratch;

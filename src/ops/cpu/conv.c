@@ -310,7 +310,7 @@ error:
 }
 
 static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) {
-    if (!c) return;
+    if (!c || d->failed) return;
     int64_t row = c->weights / c->spec.out_c;
     float *folded = cpu_grow(d, &cpu_of(d)->folded, (size_t)c->weights * sizeof *folded);
     c->scale = scale;

@@ -13,6 +13,7 @@ static Span span_of(Tensor t) {
 }
 
 static void zero(Device *d, Tensor y) {
+    if (d->failed) return;
     enum { CHUNK = 1 << 20 };
     int64_t bytes = tensor_count(y) * (int64_t)dtype_size(y.dtype);
 #pragma omp parallel for num_threads(d->threads)
@@ -21,6 +22,7 @@ static void zero(Device *d, Tensor y) {
 }
 
 static void copy(Device *d, Tensor yt, Tensor xt) {
+    if (d->failed) return;
     Rows y = rows_of(yt), x = rows_of(xt);
     if (x.outer < y.outer) {
         x.rows = y.rows;
@@ -37,6 +39,7 @@ static void copy(Device *d, Tensor yt, Tensor xt) {
 }
 
 static void add(Device *d, Tensor y, Tensor a, Tensor b) {
+    if (d->failed) return;
     if (y.dtype == DTYPE_BF16) {
         cpu_add_halves(d, y, a, b);
         return;
@@ -49,6 +52,7 @@ static void add(Device *d, Tensor y, Tensor a, Tensor b) {
 }
 
 static void lerp(Device *d, Tensor y, Tensor x, Tensor halt, float weight) {
+    if (d->failed) return;
     int64_t n = tensor_count(y);
     if (halt.data && f32(halt)[0] != 0) return;
     float *out = f32(y);
@@ -58,6 +62,7 @@ static void lerp(Device *d, Tensor y, Tensor x, Tensor halt, float weight) {
 }
 
 static void add_rows(Device *d, Tensor y, Tensor x, Tensor row) {
+    if (d->failed) return;
     int64_t B = y.shape[0], L = y.shape[1], D = y.shape[2];
 #pragma omp parallel for collapse(2) num_threads(d->threads)
     for (int64_t b = 0; b < B; b++)
@@ -70,6 +75,7 @@ static void add_rows(Device *d, Tensor y, Tensor x, Tensor row) {
 }
 
 static void sum_rows(Device *d, Tensor drow, Tensor dy) {
+    if (d->failed) return;
     int64_t B = dy.shape[0], L = dy.shape[1], D = dy.shape[2];
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t l = 0; l < L; l++) {
@@ -83,6 +89,7 @@ static void sum_rows(Device *d, Tensor drow, Tensor dy) {
 
 // v - v is 0, or NaN where an activation is not finite.
 static void relu_backward(Device *d, Tensor dz, Tensor dy, Tensor dskip, Tensor y) {
+    if (d->failed) return;
     int64_t n = tensor_count(y);
     float *out = f32(dz);
     const float *g = f32(dy), *skip = f32(dskip), *v = f32(y);
@@ -125,6 +132,7 @@ void cpu_relu_image(Device *d, void *image, size_t bytes) {
 }
 
 static void activation_forward(Device *d, Tensor y, Tensor x, Activation act, Dropout drop) {
+    if (d->failed) return;
     Span s = span_of(x);
     if (act == ACT_RELU && drop.p == 0) {
         relu(d, f32(y), f32(x), s.rows * s.cols);
@@ -149,6 +157,7 @@ static void activation_forward(Device *d, Tensor y, Tensor x, Activation act, Dr
 
 static void activation_backward(Device *d, Tensor dx, Tensor dy, Tensor x, Tensor y,
                                 Activation act, Dropout drop) {
+    if (d->failed) return;
     Span s = span_of(dy);
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t m = 0; m < s.rows; m++) {
@@ -170,6 +179,7 @@ static void activation_backward(Device *d, Tensor dx, Tensor dy, Tensor x, Tenso
 }
 
 static void dropout_add_forward(Device *d, Tensor r, Tensor x, Tensor st, Dropout drop) {
+    if (d->failed) return;
     Span s = span_of(x);
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t m = 0; m < s.rows; m++) {
@@ -183,6 +193,7 @@ static void dropout_add_forward(Device *d, Tensor r, Tensor x, Tensor st, Dropou
 }
 
 static void dropout_add_backward(Device *d, Tensor ds, Tensor dr, Dropout drop) {
+    if (d->failed) return;
     activation_forward(d, ds, dr, ACT_NONE, drop);
 }
 

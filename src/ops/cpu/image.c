@@ -9,6 +9,7 @@
 
 static void image_normalize(Device *d, Tensor y, Tensor x, const float mean[3],
                             const float std[3]) {
+    if (d->failed) return;
     int64_t N = x.shape[0], HW = x.shape[1] * x.shape[2];
     float table[3][256];
     for (int c = 0; c < 3; c++)
@@ -43,21 +44,25 @@ static void convert(Device *d, float *blocked, float *other, int64_t N, int64_t 
 }
 
 static void image_from_plain(Device *d, Tensor y, Tensor x) {
+    if (d->failed) return;
     int64_t HW = y.shape[2] * y.shape[3];
     convert(d, f32(y), f32(x), y.shape[0], y.shape[1], HW, HW, 1, true);
 }
 
 static void image_to_plain(Device *d, Tensor y, Tensor x) {
+    if (d->failed) return;
     int64_t HW = x.shape[2] * x.shape[3];
     convert(d, f32(x), f32(y), x.shape[0], x.shape[1], HW, HW, 1, false);
 }
 
 static void tokens_from_image(Device *d, Tensor y, Tensor x) {
+    if (d->failed) return;
     convert(d, f32(x), f32(y), x.shape[0], x.shape[1], x.shape[2] * x.shape[3], 1, x.shape[1],
             false);
 }
 
 static void image_from_tokens(Device *d, Tensor dx, Tensor dy) {
+    if (d->failed) return;
     convert(d, f32(dx), f32(dy), dx.shape[0], dx.shape[1], dx.shape[2] * dx.shape[3], 1,
             dx.shape[1], true);
 }
@@ -115,6 +120,7 @@ static void pool_pixel(const Pool *p, const float *in, int64_t oy, int64_t ox, f
 }
 
 static void pool_forward(Device *d, Pool *p, Tensor y, Tensor x) {
+    if (d->failed) return;
     if (!p) return;
     int64_t in_size = p->h * p->w * p->lanes, out_size = p->out_h * p->out_w * p->lanes;
 #pragma omp parallel for num_threads(d->threads)
@@ -126,6 +132,7 @@ static void pool_forward(Device *d, Pool *p, Tensor y, Tensor x) {
 }
 
 static void pool_backward(Device *d, Pool *p, Tensor dx, Tensor dy) {
+    if (d->failed) return;
     if (!p) return;
     int64_t in_size = p->h * p->w * p->lanes, out_size = p->out_h * p->out_w * p->lanes;
 #pragma omp parallel for num_threads(d->threads)

@@ -13,6 +13,7 @@ static size_t image_bytes(Device *d, int64_t n, int64_t c, int64_t h, int64_t w)
 }
 
 static void image_normalize(Device *d, Tensor y, Tensor x, const float mean[3], const float std[3]) {
+    if (d->failed) return;
     int64_t pixels = x.shape[0] * x.shape[1] * x.shape[2];
     bf16 table[3][256];
     for (int c = 0; c < 3; c++)
@@ -36,6 +37,7 @@ static void narrow(Device *d, bf16 *out, const float *in, int64_t n) {
 }
 
 static void image_from_plain(Device *d, Tensor y, Tensor x) {
+    if (d->failed) return;
     int64_t N = y.shape[0], C = y.shape[1], HW = y.shape[2] * y.shape[3];
 #pragma omp parallel for collapse(2) num_threads(d->threads)
     for (int64_t n = 0; n < N; n++)
@@ -45,6 +47,7 @@ static void image_from_plain(Device *d, Tensor y, Tensor x) {
 }
 
 static void image_to_plain(Device *d, Tensor y, Tensor x) {
+    if (d->failed) return;
     int64_t N = x.shape[0], C = x.shape[1], HW = x.shape[2] * x.shape[3];
 #pragma omp parallel for collapse(2) num_threads(d->threads)
     for (int64_t n = 0; n < N; n++)
@@ -55,10 +58,12 @@ static void image_to_plain(Device *d, Tensor y, Tensor x) {
 
 // A pixel is a token: only the type differs.
 static void tokens_from_image(Device *d, Tensor y, Tensor x) {
+    if (d->failed) return;
     widen(d, f32(y), halves_of(x), tensor_count(x));
 }
 
 static void image_from_tokens(Device *d, Tensor dx, Tensor dy) {
+    if (d->failed) return;
     narrow(d, halves_of(dx), f32(dy), tensor_count(dx));
 }
 
@@ -69,6 +74,7 @@ static inline bool is_finite(bf16 x) {
 }
 
 static void relu_backward(Device *d, Tensor dz, Tensor dy, Tensor dskip, Tensor y) {
+    if (d->failed) return;
     int64_t n = tensor_count(y);
     bf16 *out = halves_of(dz);
     const bf16 *g = halves_of(dy), *skip = halves_of(dskip), *v = halves_of(y), nan = 0x7fc0;
@@ -128,6 +134,7 @@ static void pool_pixel(const Pool *p, const bf16 *in, int64_t oy, int64_t ox, in
 }
 
 static void pool_forward(Device *d, Pool *p, Tensor yt, Tensor xt) {
+    if (d->failed) return;
     if (!p) return;
 #pragma omp parallel for collapse(2) num_threads(d->threads)
     for (int64_t n = 0; n < p->planes; n++)
@@ -156,6 +163,7 @@ static void unpool_pixel(const Pool *p, const bf16 *dy, int64_t n, int64_t y, in
 }
 
 static void pool_backward(Device *d, Pool *p, Tensor dx, Tensor dy) {
+    if (d->failed) return;
     if (!p) return;
 #pragma omp parallel for collapse(2) num_threads(d->threads)
     for (int64_t n = 0; n < p->planes; n++)

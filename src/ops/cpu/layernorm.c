@@ -7,6 +7,7 @@ static const float layernorm_eps = 1e-5f;
 
 static void layernorm_forward(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor gamma,
                               Tensor beta) {
+    if (d->failed) return;
     int64_t D = x.shape[x.rank - 1], M = tensor_count(x) / D;
     const float *g = f32(gamma), *b = f32(beta);
 #pragma omp parallel for num_threads(d->threads)
@@ -51,6 +52,7 @@ static void parameter_gradients(Device *d, Tensor dgamma, Tensor dbeta, Tensor d
 
 static void layernorm_backward(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, Tensor dy,
                                Tensor x, Tensor mean, Tensor rstd, Tensor gamma, bool accumulate) {
+    if (d->failed) return;
     int64_t D = x.shape[x.rank - 1], M = tensor_count(x) / D;
     const float *w = f32(gamma);
     parameter_gradients(d, dgamma, dbeta, dy, x, mean, rstd); // first: dx may be dy

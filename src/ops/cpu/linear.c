@@ -74,6 +74,7 @@ static void product_lasting(Device *d, Rows y, Rows x, Tensor w, const float *bi
 
 // y (M, N) = x (M, K) w^T + b.
 static void linear_forward(Device *d, Tensor yt, Tensor xt, Tensor w, Tensor b) {
+    if (d->failed) return;
     Rows y = rows_of(yt), x = rows_of(xt);
     align_outer((Rows *[]){&y, &x}, 2);
     for (int64_t o = 0; o < y.outer && !d->failed; o++) {
@@ -130,6 +131,7 @@ static void gradients_halves(Device *d, float *dw, Tensor w, Rows dx, Rows dy, R
 
 static void linear_backward(Device *d, Tensor dxt, Tensor dw, Tensor db, Tensor dyt, Tensor xt,
                             Tensor w, bool accumulate) {
+    if (d->failed) return;
     Rows dy = rows_of(dyt), dx = dxt.data ? rows_of(dxt) : dy, x = xt.data ? rows_of(xt) : dy;
     align_outer((Rows *[]){&dy, &dx, &x}, 3);
     if (!dxt.data) dx.data = NULL;

@@ -7,6 +7,7 @@
 enum { MAX_PARTS = 256 };
 
 static void grad_norm(Device *d, Tensor norm, Tensor halt, Tensor gt, Tensor losses) {
+    if (d->failed) return;
     int64_t n = tensor_count(gt);
     int parts = d->threads < MAX_PARTS ? d->threads : MAX_PARTS;
     double sums[MAX_PARTS] = {0};
@@ -28,6 +29,7 @@ static void grad_norm(Device *d, Tensor norm, Tensor halt, Tensor gt, Tensor los
 
 static void adamw(Device *d, Tensor pt, Tensor gt, Tensor mt, Tensor vt, Tensor norm, Tensor halt,
                   AdamW a) {
+    if (d->failed) return;
     int64_t n = tensor_count(pt);
     float *p = f32(pt), *g = f32(gt), *m = f32(mt), *v = f32(vt), total = f32(norm)[0];
     if (halt.data && f32(halt)[0] != 0) {

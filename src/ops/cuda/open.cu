@@ -31,58 +31,56 @@ static int first_driver(int major) {
     return major >= 13 ? 580 : major == 12 ? 525 : 450;
 }
 
-static bool find_driver(int ordinal, Error *err) {
+static bool find_driver(const char *asked, Error *err) {
     int driver = 0, runtime = 0;
     cudaError_t status = cudaRuntimeGetVersion(&runtime);
     if (status == cudaSuccess) status = cudaDriverGetVersion(&driver);
     int major = runtime / 1000;
     if (status != cudaSuccess || driver == 0)
-        return fail(
-            err,
-            "--policy.device=cuda:%d: no NVIDIA driver was found (libcuda.so.1); install the "
-            "driver, %d or newer, and check `nvidia-smi`, or use --policy.device=cpu",
-            ordinal, first_driver(major));
+        return fail(err,
+                    "%s: no NVIDIA driver was found (libcuda.so.1); install the "
+                    "driver, %d or newer, and check `nvidia-smi`, or use --policy.device=cpu",
+                    asked, first_driver(major));
     if (driver / 1000 < major)
-        return fail(
-            err,
-            "--policy.device=cuda:%d: the NVIDIA driver is too old: it knows CUDA %d.%d, and "
-            "this build of tact needs CUDA %d.0; update the driver to %d or newer, or use "
-            "--policy.device=cpu",
-            ordinal, driver / 1000, driver % 1000 / 10, major, first_driver(major));
+        return fail(err,
+                    "%s: the NVIDIA driver is too old: it knows CUDA %d.%d, and "
+                    "this build of tact needs CUDA %d.0; update the driver to %d or newer, or use "
+                    "--policy.device=cpu",
+                    asked, driver / 1000, driver % 1000 / 10, major, first_driver(major));
     return true;
 }
 
-static bool find_card(int ordinal, cudaDeviceProp *card, Error *err) {
+static bool find_card(const char *asked, int ordinal, cudaDeviceProp *card, Error *err) {
     int count = 0;
     cudaError_t status = cudaGetDeviceCount(&count);
     if (status != cudaSuccess || count == 0)
         return fail(err,
-                    "--policy.device=cuda:%d: no NVIDIA card can be used here (%s); check "
+                    "%s: no NVIDIA card can be used here (%s); check "
                     "`nvidia-smi`, or use --policy.device=cpu",
-                    ordinal, status != cudaSuccess ? cudaGetErrorString(status) : "none found");
+                    asked, status != cudaSuccess ? cudaGetErrorString(status) : "none found");
     if (ordinal >= count)
-        return fail(err, "--policy.device=cuda:%d: there %s only %d card%s, numbered from 0",
-                    ordinal, count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
+        return fail(err, "%s: there %s only %d card%s, numbered from 0", asked,
+                    count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
     status = cudaGetDeviceProperties(card, ordinal);
     if (status == cudaSuccess) status = cudaSetDevice(ordinal);
     if (status != cudaSuccess)
-        return fail(err, "--policy.device=cuda:%d: %s (%s)", ordinal, cudaGetErrorString(status),
+        return fail(err, "%s: %s (%s)", asked, cudaGetErrorString(status),
                     cudaGetErrorName(status));
     if (card->major < 8)
         return fail(err,
-                    "--policy.device=cuda:%d: %s has compute capability %d.%d; 8.0 is the least "
+                    "%s: %s has compute capability %d.%d; 8.0 is the least "
                     "(Ampere and later)",
-                    ordinal, card->name, card->major, card->minor);
+                    asked, card->name, card->major, card->minor);
     status = cuda_code_for_card();
     if (status == cudaErrorNoKernelImageForDevice || status == cudaErrorInvalidDeviceFunction)
         return fail(err,
-                    "--policy.device=cuda:%d: this build of tact has no code for %s, compute "
+                    "%s: this build of tact has no code for %s, compute "
                     "capability %d.%d (it has: %s); build it with -DTACT_CUDA_ARCHITECTURES=%d%d",
-                    ordinal, card->name, card->major, card->minor, TACT_CUDA_CODE, card->major,
+                    asked, card->name, card->major, card->minor, TACT_CUDA_CODE, card->major,
                     card->minor);
     if (status !=
         cudaSuccess) // out of memory, a card in an exclusive mode that somebody else has, ...
-        return fail(err, "--policy.device=cuda:%d: %s cannot be used: %s (%s)", ordinal, card->name,
+        return fail(err, "%s: %s cannot be used: %s (%s)", asked, card->name,
                     cudaGetErrorString(status), cudaGetErrorName(status));
     return true;
 }
@@ -109,26 +107,24 @@ static Version blas_version(size_t v) {
 
 // Functions and numbers are those of one major version: a library of another is not the one
 // compiled for.
-static bool check_library(int ordinal, const char *name, Version found, Version least, Error *err) {
+static bool check_library(const char *asked, const char *name, Version found, Version least,
+                          Error *err) {
     bool old = found.major == least.major && found.minor < least.minor;
     if (found.major == least.major && !old) return true;
-    return fail(
-        err,
-        "--policy.device=cuda:%d: %s %d.%d.%d was found, and this build of tact needs %d.%d "
-        "or a newer %d.x; install that, or use --policy.device=cpu",
-        ordinal, name, found.major, found.minor, found.patch, least.major, least.minor,
-        least.major);
+    return fail(err,
+                "%s: %s %d.%d.%d was found, and this build of tact needs %d.%d "
+                "or a newer %d.x; install that, or use --policy.device=cpu",
+                asked, name, found.major, found.minor, found.patch, least.major, least.minor,
+                least.major);
 }
 
-static bool check_libraries(int ordinal, Error *err) {
-    char option[64];
-    snprintf(option, sizeof option, "--policy.device=cuda:%d", ordinal);
-    if (!cuda_libraries_load(option, err)) return false;
+static bool check_libraries(const char *asked, Error *err) {
+    if (!cuda_libraries_load(asked, err)) return false;
     Version blas = {blas_version(CUBLAS_VERSION).major, 0, 0};
     Version dnn = {CUDNN_MAJOR, CUDNN_MAJOR == 8 ? 9 : 0, 0};
-    return check_library(ordinal, "cuBLASLt", blas_version(cuda_lib.cublasLtGetVersion()), blas,
+    return check_library(asked, "cuBLASLt", blas_version(cuda_lib.cublasLtGetVersion()), blas,
                          err) &&
-           check_library(ordinal, "cuDNN", dnn_version(cuda_lib.cudnnGetVersion()), dnn, err);
+           check_library(asked, "cuDNN", dnn_version(cuda_lib.cudnnGetVersion()), dnn, err);
 }
 
 static void tell_versions(const Device *d) {
@@ -197,14 +193,15 @@ static void make_engines(Device *d) {
 
 CHECKED static bool cuda_open(Device *d, const char *argument, Error *err) {
     cudaDeviceProp card;
-    char *end = NULL;
+    char *end = NULL, asked[64]; // as it was typed, for messages
+    snprintf(asked, sizeof asked, "--policy.device=cuda%s%.32s", argument ? ":" : "",
+             argument ? argument : "");
     long number = argument ? strtol(argument, &end, 10) : 0;
     if (end && (*end || end == argument || number < 0 || number > 1023))
-        return fail(err, "--policy.device=cuda:%s: use cuda or cuda:N, N the number of the card",
-                    argument);
+        return fail(err, "%s: use cuda or cuda:N, N the number of the card", asked);
     int ordinal = (int)number;
-    if (!find_driver(ordinal, err) || !find_card(ordinal, &card, err) ||
-        !check_libraries(ordinal, err))
+    if (!find_driver(asked, err) || !find_card(asked, ordinal, &card, err) ||
+        !check_libraries(asked, err))
         return false;
     Cuda *c = NEW(Cuda, 1);
     c->ordinal = ordinal;

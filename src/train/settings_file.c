@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/settings_file.h"
+
+#include "base/file.h"
+#include "config/config.h"
+#include "formats/json.h"
+#include "formats/yaml.h"
+#include <string.h>
+
+enum { MAX_FLAGS = 512, MAX_NESTING = 16 };
+
+static bool ends_with(const char *path, const char *end) {
+    size_t n = strlen(path), m = strlen(end);
+    return n >= m && strcasecmp(path + n - m, end) == 0;
+}
+
+bool settings_file_is_one(const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    bool of_checkpoint = strcmp(name, "train_config.json") == 0 || strcmp(name, "config.json") == 0;
+    return file_exists(path) && !of_checkpoint;
+}
+
+typedef struct Flags {
+    Arena *arena;
+    char **list;
+    int count;
+    const char *path;
+} Flags;
+
+// A value as it would be typed. Free with mem_free.
+static char *typed(const json_t *value) {
+    return json_is_string(value) ? mem_strdup(json_string_value(value)) : json_text(value, 0);
+}
+
+CHECKED static bool add(Flags *f, const char *name, const json_t *value, int depth, Error *err) {
+    const Field *field = name ? field_find(name) : NULL;
+    if (json_is_object(value) && !field) {
+        const char *key;
+        json_t *member;
+        if (depth == MAX_NESTING) return fail(err, "%s: nested too deep", f->path);
+        json_object_foreach((json_t *)value, key, member) {
+            const char *below = name ? arena_printf(f->arena, "%s.%s", name, key) : key;
+            if (!add(f, below, member, depth + 1, err)) return false;
+        }
+        return true;
+    }
+    if (!name)
+        return fail(err, "%s: no settings in it; they are written as `steps: 1000`", f->path);
+    // null where there is no such thing, and "", leave a setting as it is.
+    bool empty = json_is_string(value) && json_string_length(value) == 0;
+    if (empty || (json_is_null(value) && !(field && field->nullable))) return true;
+    if (f->count == MAX_FLAGS) return fail(err, "%s: more settings than there are", f->path);
+    char *text = typed(value);
+    f->list[f->count++] = arena_printf(f->arena, "--%s=%s", name, text);
+    mem_free(text);
+    return true;
+}
+
+bool settings_file_flags(const char *path, int argc, char **argv, Arena *arena, char ***out,
+                         int *count, int *from_file, Error *err) {
+    static const char own[] = "--config_path";
+    json_t *root = NULL;
+    if (ends_with(path, ".toml"))
+        return fail(err, "--config_path=%s: write the settings as YAML or JSON", path);
+    Flags f = {.arena = arena, .path = path};
+    f.list = arena_alloc(arena, sizeof *f.list * (size_t)(MAX_FLAGS + argc));
+    bool json = ends_with(path, ".json");
+    bool ok = (json ? json_read(path, &root, err) : yaml_read(path, &root, err)) &&
+              add(&f, NULL, root, 0, err);
+    json_decref(root);
+    *from_file = f.count;
+    for (int i = 0; ok && i < argc; i++) {
+        const char *rest = strncmp(argv[i], own, strlen(own)) == 0 ? argv[i] + strlen(own) : "?";
+        if (*rest == '=') continue;
+        if (!*rest)
+            i++; // the next one is its value
+        else
+            f.list[f.count++] = argv[i];
+    }
+    *out = f.list;
+    *count = f.count;
+    return ok;
+}

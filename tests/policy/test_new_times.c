@@ -54,11 +54,11 @@ static void chunk_after(tact_policy *p, const uint8_t *first, const uint8_t *sec
     assert_int_equal(tact_state_size(p), STATE);
     assert_int_equal(tact_reset(p), TACT_OK);
     for (int i = 0; i < 2; i++) {
-        tact_image image = {0};
+        tact_image image = {.size = sizeof image};
         image.rgb = i ? second : first;
         image.height = HEIGHT;
         image.width = WIDTH;
-        tact_observation now = {0};
+        tact_observation now = {.size = sizeof now};
         now.state = joints;
         now.state_size = STATE;
         now.images = &image;

@@ -32,7 +32,6 @@ static int set_up(void **state) {
     p->state_dim = p->action_dim = STATE;
     p->n_cameras = 1;
     p->cameras[0] = (CameraConfig){"observation.images.front", SIDE, SIDE, SIDE, SIDE};
-    p->image_height = p->image_width = SIDE;
     p->normalization_mapping = (NormMap){"MEAN_STD", "MEAN_STD", "MEAN_STD", NULL};
     p->pose_repr = "none";
     p->pretrained_backbone_weights = NULL;

@@ -6,7 +6,7 @@
 # needed FILE: the libraries it names that a bare Debian does not have.
 needed() {
     readelf -d "$1" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' |
-        grep -vE '^(libdnnl|libjansson|libzip|libz|libzstd|libsnappy|liblz4|libbrotlidec|libbrotlicommon|libgomp|libm|libc|ld-linux.*)\.so'
+        grep -vE '^(libdnnl|libjansson|libzip|libz|libzstd|libsnappy|liblz4|libbrotlidec|libbrotlicommon|libyaml-0|libgomp|libm|libc|ld-linux.*)\.so'
 }
 if command -v readelf >/dev/null && ! readelf -d "$TACT" | grep -q 'libasan'; then
     for file in "$TACT" "$(dirname "$TACT")/libtact.so"; do

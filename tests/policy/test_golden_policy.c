@@ -46,14 +46,9 @@ static PolicyStats all_stats(Golden *g) {
     PolicyStats s = {.state = vector_stats(g, "state", p->state_dim, 0, 1, 1, 0.5),
                      .action = vector_stats(g, "action", p->action_dim, 0, 1, 1, 0.5),
                      .env = vector_stats(g, "env", p->env_dim, 0, 1, 1, 0.5)};
-    for (int i = 0; i < p->n_cameras; i++) {
-        Stats c = vector_stats(g, arena_printf(&g->arena, "image%d", i), 3, 0.45, 0.1, 0.25, 0.05);
-        for (int k = 0; k < 3; k++) {
-            s.images[i].mean[k] = (float)c.mean[k];
-            s.images[i].std[k] = (float)c.std[k];
-        }
-        stats_free(&c);
-    }
+    for (int i = 0; i < p->n_cameras; i++)
+        s.cameras[i] =
+            vector_stats(g, arena_printf(&g->arena, "image%d", i), 3, 0.45, 0.1, 0.25, 0.05);
     return s;
 }
 

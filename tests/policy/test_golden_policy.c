@@ -47,7 +47,8 @@ static PolicyStats all_stats(Golden *g) {
                      .action = vector_stats(g, "action", p->action_dim, 0, 1, 1, 0.5),
                      .env = vector_stats(g, "env", p->env_dim, 0, 1, 1, 0.5)};
     for (int i = 0; i < p->n_cameras; i++)
-        s.cameras[i] = vector_stats(g, arena_printf(&g->arena, "image%d", i), 3, 0.45, 0.1, 0.25, 0.05);
+        s.cameras[i] =
+            vector_stats(g, arena_printf(&g->arena, "image%d", i), 3, 0.45, 0.1, 0.25, 0.05);
     return s;
 }
 

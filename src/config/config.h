@@ -234,6 +234,8 @@ const ForeignFlag *foreign_find(const char *flag);
 CHECKED bool foreign_take(const char *flag, const char *value, char *notes, size_t size, Error *err);
 // Whether a value asks for nothing: null, false, [], {}, no.
 bool foreign_asks_nothing(const char *value);
+// Whether --env.type names a simulation that LeRobot (0.6.1, and before: xarm, hil) evaluates in.
+bool foreign_simulation(const char *env_type);
 // Adds "--flag (how)" to notes; how may be NULL.
 void foreign_note(char *notes, size_t size, const char *flag, const char *how);
 

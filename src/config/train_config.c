@@ -91,6 +91,12 @@ static void note_ignored(TrainConfig *c) {
         foreign_note(c->ignored, sizeof c->ignored, "dataset.streaming",
                      "the copy on this machine is read");
     }
+    // It evaluates and changes nothing that is trained.
+    if (c->env_type && foreign_simulation(c->env_type)) {
+        foreign_note(c->ignored, sizeof c->ignored, "env.type",
+                     "a simulation of LeRobot's: the policy is trained without acting in it");
+        c->env_type = NULL;
+    }
 }
 
 // With LeRobot's flags alone one gets LeRobot's policy. What only makes sense of a temporal one is

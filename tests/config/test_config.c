@@ -224,6 +224,14 @@ static void flags_without_effect(void **state) {
                       "--save_checkpoint_to_hub=false");
     assert_string_equal(c.ignored, "");
     train_config_free(&c);
+    // LeRobot's simulations only evaluate; what names none of anybody's is left to whoever looks for it.
+    assert_parses(&c, "--env.type=aloha|--env.task=AlohaInsertion-v0");
+    assert_non_null(strstr(c.ignored, "--env.type (a simulation of LeRobot's"));
+    assert_null(c.env_type);
+    train_config_free(&c);
+    assert_parses(&c, "--env.type=strawbery");
+    assert_string_equal(c.env_type, "strawbery");
+    train_config_free(&c);
     // What would change it is not passed over.
     assert_error("--accelerator.mixed_precision=bf16", "--policy.dtype=bfloat16");
     assert_error("--mixed_precision=fp16", "--policy.dtype=bfloat16");

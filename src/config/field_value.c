@@ -44,9 +44,8 @@ bool text_bool(const char *text, bool *out) {
 static void copy_number(const char *text, const char **end, char *out, size_t size) {
     size_t n = 0;
     const char *c = text;
-    for (; isalnum((unsigned char)*c) || strchr("+-._", *c); c++) {
+    for (; *c && n + 1 < size && (isalnum((unsigned char)*c) || strchr("+-._", *c)); c++) {
         bool between = c > text && isxdigit((unsigned char)c[-1]) && isxdigit((unsigned char)c[1]);
-        if (!*c || n + 1 == size) break;
         if (*c == '_' && between) continue;
         out[n++] = *c;
     }

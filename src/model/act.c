@@ -425,6 +425,10 @@ size_t act_activation_bytes(const Act *a) {
     return a->net.acts.total + a->fixed.total;
 }
 
+int act_image_sizes(const Act *a) {
+    return a->n_groups;
+}
+
 ActTimes act_last_times(const Act *a) {
     return a->times;
 }

@@ -80,6 +80,8 @@ void act_last_latent(Act *a, float *mu, float *log_sigma_x2); // (B, Z) each
 // convolutions, matrix products and attention; backward counted as twice forward, except for the
 // first convolution).
 size_t act_activation_bytes(const Act *a);
+// How many sizes its images have: for each the ResNet is planned, and its weights packed, once.
+int act_image_sizes(const Act *a);
 double act_step_flops(const Act *a);
 double act_forward_flops(const Act *a);
 // A prediction when of the T frames of each camera only the newest goes through the ResNet.

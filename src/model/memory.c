@@ -56,8 +56,9 @@ bool estimate_stream(const PolicyConfig *config, int slots, const Backend *backe
     ok = ok && act_predict_slots(act, &(ActInput){.batch = 1}, none, NULL, err);
     out->first = plan_bytes(d) - weights - out->made;
     // A device in host memory keeps weights once more, in the order of its kernels.
-    if (backend->host_memory) {
-        out->made += (size_t)(params.trainable - params.main) * sizeof(float);
+    if (ok && backend->host_memory) {
+        size_t backbone = (size_t)(params.trainable - params.main) * sizeof(float);
+        out->made += backbone * (size_t)act_image_sizes(act);
         out->first += (size_t)params.main * sizeof(float);
     }
     act_free(act);

@@ -55,7 +55,8 @@ def own_optimizer(report: Report, work: Path) -> None:
     data = sample(work / "own_data", episodes=2, frames=12, height=64, width=96, joints="true")
     checkpoint = fresh(data, work / "own", "--policy.type=act", "--use_policy_training_preset=false",
                        "--optimizer.type=adamw", "--optimizer.lr=0.003", "--optimizer.weight_decay=0.02",
-                       "--scheduler.type=diffuser", "--scheduler.name=constant", "--scheduler.num_warmup_steps=0")
+                       "--scheduler.type=cosine_decay_with_warmup", "--scheduler.num_warmup_steps=0",
+                       "--scheduler.num_decay_steps=100", "--scheduler.peak_lr=0.003", "--scheduler.decay_lr=0.003")
     state = load_file(checkpoint.parent / "training_state" / "optimizer_state.safetensors")
     groups = json.loads((checkpoint.parent / "training_state" / "optimizer_param_groups.json").read_text())
     names = [name for name, _ in ACTPolicy.from_pretrained(checkpoint).named_parameters()]

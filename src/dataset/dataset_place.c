@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Of one file, so that numbers of rows can be added.
+static const int64_t MOST_ROWS = INT64_C(1) << 40;
+
 // ---- one file ---------------------------------------------------------------------------------
 
 static int first_group_with_rows(const ParquetFile *f) {
@@ -43,6 +46,9 @@ static bool look_into(Source *s, const char *path, DataFile *out, Error *err) {
     *out = (DataFile){.path = path, .rows = parquet_rows(f)};
     bool ok = !s->v30 || out->rows == 0 || first_number(f, path, &out->first, err);
     parquet_close(f);
+    if (ok && out->rows > MOST_ROWS)
+        return fail(err, "%s: %lld rows cannot be; the file is damaged, copy it again", path,
+                    (long long)out->rows);
     return ok;
 }
 
@@ -88,7 +94,8 @@ static bool place_by_hints(Source *s, const int64_t *sorted, DataFile *files, in
 
 // ---- by position over all files ---------------------------------------------------------------
 
-// Looks into every file below data/, in the order of their names.
+// Looks into every file below data/, in the order of their names. Those that cannot be read are left
+// out, and the first call tells of the first.
 static bool scan(Source *s, Error *err) {
     const char *first = s->data_template, *slash = strchr(first, '/');
     const char *brace = strchr(first, '{');
@@ -96,15 +103,17 @@ static bool scan(Source *s, Error *err) {
     const char *dir = arena_printf(&s->scratch, "%s/%.*s", s->ds->root,
                                    literal ? (int)(slash - first) : 4, literal ? first : "data");
     if (s->scanned) return true;
+    bool ok = true;
     Paths paths = {0};
     source_find_parquet(s, dir, true, &paths);
     s->scanned = arena_alloc(&s->ds->arena, sizeof *s->scanned * (size_t)(paths.n + 1));
     for (int i = 0; i < paths.n; i++) {
         DataFile *f = &s->scanned[s->n_scanned];
-        if (!look_into(s, arena_strdup(&s->ds->arena, paths.items[i]), f, err)) return false;
-        if (f->rows > 0) s->n_scanned++;
+        Error other;
+        if (!look_into(s, arena_strdup(&s->ds->arena, paths.items[i]), f, ok ? err : &other)) ok = false;
+        else if (f->rows > 0) s->n_scanned++;
     }
-    return true;
+    return ok;
 }
 
 // Whether an episode that begins in file i lies whole in it and the files that follow it.
@@ -142,7 +151,7 @@ bool source_rows_there(Source *s, int64_t listed) {
     const char *path;
     Error err;
     DataFile f;
-    if (s->v30) return scan(s, &err) && find_file(s, e) >= 0;
+    if (s->v30) return (scan(s, &err) || s->scanned) && find_file(s, e) >= 0;
     return source_data_path(s, e, &s->scratch, &path, &err) && file_exists(path) &&
            look_into(s, path, &f, &err) && f.rows == e->length;
 }

@@ -73,7 +73,11 @@ void rename_stats(const Source *s) {
     if (!s->rename || !ds->stats) return;
     json_t *renamed = json_object(), *value;
     const char *old;
-    json_object_foreach(ds->stats, old, value) json_object_set(renamed, rename_of(s, old), value);
+    for (int given = 0; given < 2; given++) // what the map names outranks what had the name before
+        json_object_foreach(ds->stats, old, value) {
+            if ((json_object_get(s->rename, old) != NULL) == given)
+                json_object_set(renamed, rename_of(s, old), value);
+        }
     json_decref(ds->stats);
     ds->stats = renamed;
 }

@@ -27,7 +27,7 @@ static Told read_told(const Source *s, int camera) {
         const ListedVideo *v = &s->listed[i].videos[camera];
         const ListedVideo *last = &s->listed[i - 1].videos[camera];
         bool same = v->chunk == last->chunk && v->file == last->file;
-        t.beginnings += v->from < last->from;
+        t.beginnings += v->from <= last->from; // within a file they rise
         t.files += !same;
         t.shared |= same && isfinite(last->to) && v->from < last->to - slack;
     }
@@ -57,11 +57,17 @@ bool video_numbers_mend(Source *s, Error *err) {
         VideoFile *files = arena_alloc(&s->scratch, sizeof *files * (size_t)(t.beginnings + 1));
         int64_t n = list_files(s, c, t.beginnings + 1, files, err), k = 0;
         if (n < 0) return false;
-        if (n != t.beginnings) continue; // who shares frames on purpose has no file to spare
+        if (n != t.beginnings) { // who shares frames on purpose has no file to spare
+            log_warn(
+                "%s/meta/episodes: by its file numbers and times episodes show each other's frames of "
+                "camera '%s'; if that is not meant, copy all videos and that folder again",
+                s->ds->root, s->ds->cameras[c]->name);
+            continue;
+        }
         double last = -INFINITY;
         for (int64_t i = 0; i < s->n_listed; i++) {
             ListedVideo *v = &s->listed[i].videos[c];
-            k += i > 0 && v->from < last;
+            k += i > 0 && v->from <= last;
             last = v->from;
             v->chunk = files[k].chunk;
             v->file = files[k].file;

@@ -161,11 +161,10 @@ static bool read_video(FrameReader *r, int camera, const Episode *e, int64_t row
                        Error *err) {
     const EpisodeVideo *place = &e->videos[camera];
     Video *video = NULL;
+    if (!find_video(r, place->path, &video, err)) return false; // says what lacks
     if (place->rule == FRAMES_UNKNOWN)
-        return fail(err, "%s: was not looked into when the dataset was opened; open it again",
-                    place->path);
-    return find_video(r, place->path, &video, err) &&
-           check_size(r->ds->cameras[camera], place->path, video_height(video), video_width(video),
+        return fail(err, "%s: was not there when the dataset was opened; open it again", place->path);
+    return check_size(r->ds->cameras[camera], place->path, video_height(video), video_width(video),
                       err) &&
            // With a tolerance of the user's own a frame may be farther than video_read allows.
            (place->rule == FRAMES_BY_COUNT || r->ds->tolerance_s > 0

@@ -71,8 +71,11 @@ static bool find_snapshot(const char *repository, const char *commit, char *out,
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d));) {
         if (e->d_name[0] == '.' || strncmp(e->d_name, commit, strlen(commit)) != 0) continue;
-        snprintf(out, size, "%s/%s", folder, e->d_name);
-        found += dir_exists(out);
+        char one[PLACE + 800];
+        snprintf(one, sizeof one, "%s/%s", folder, e->d_name);
+        if (!dir_exists(one)) continue;
+        snprintf(out, size, "%s", one);
+        found++;
     }
     if (d) closedir(d);
     return found == 1;
@@ -120,6 +123,13 @@ static void list_revisions(const char *repository, char *out, size_t size) {
     }
 }
 
+// Programs that only look at a dataset's description leave snapshots of its meta/ alone.
+static bool has_data(const char *snapshot) {
+    char path[PLACE + 800];
+    snprintf(path, sizeof path, "%s/data", snapshot);
+    return dir_exists(path);
+}
+
 bool hub_find(HubKind kind, const char *name, const char *revision, char *out, size_t size,
               Error *err) {
     Places p;
@@ -132,15 +142,21 @@ bool hub_find(HubKind kind, const char *name, const char *revision, char *out, s
     snprintf(own, sizeof own, "%.*s/hub", PLACE - 8, p.lerobot);
     repository(own, kind, name, caches[0], sizeof caches[0]);
     repository(p.cache, kind, name, caches[1], sizeof caches[1]);
-    bool local = dataset && file_exists(marker);
+    bool local = dataset && file_exists(marker), found = false;
     if (local && !revision) {
         snprintf(out, size, "%s", plain);
         return true;
     }
     for (int i = dataset ? 0 : 1; i < 2; i++) {
-        if (find_revision(caches[i], revision, i == 0, out, size)) return true;
+        char one[PLACE + 800];
+        if (find_revision(caches[i], revision, i == 0, one, sizeof one) && (!found || has_data(one))) {
+            snprintf(out, size, "%s", one);
+            found = true;
+            if (!dataset || has_data(one)) return true;
+        }
         list_revisions(caches[i], there, sizeof there);
     }
+    if (found) return true; // what it lacks is said by who opens it
     if (local) {
         log_warn("%s: taken as it is; whether it is revision %s is not known", plain, revision);
         snprintf(out, size, "%s", plain);

@@ -37,7 +37,7 @@ bool video_open(const char *path, VideoTables *tables, Video **out, Error *err) 
 bool video_look(const char *path, VideoTables *tables, Video **out, Error *err) {
     const VideoModule *m;
     *out = NULL;
-    return video_module(&m, err) && m->look(path, tables, out, err);
+    return file_check(path, err) && video_module(&m, err) && m->look(path, tables, out, err);
 }
 
 void video_close(Video *v) {

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -36,9 +37,11 @@ static bool whole(const char *text, json_int_t *out) {
     }
     digits[n] = 0;
     int base = digits[0] != '0' || n == 1 ? 10 : digits[1] == 'x' ? 16 : digits[1] == 'b' ? 2 : 8;
-    *out = strtoll(digits + (base == 16 || base == 2 ? 2 : 0), &end, base);
+    const char *first = digits + (base == 16 || base == 2 ? 2 : 0);
+    errno = 0;
+    *out = strtoll(first, &end, base);
     if (negative) *out = -*out;
-    return *end == 0 && end > digits;
+    return *end == 0 && isxdigit((unsigned char)*first) && errno == 0;
 }
 
 // A number has a point in YAML 1.1, and its exponent a sign.

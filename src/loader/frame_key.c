@@ -31,14 +31,14 @@ CHECKED static bool add_file(Sha256 *s, const Dataset *ds, const char *path, Err
     return true;
 }
 
-// Which frame a row shows follows from the files, where they begin and the rows' times, so it need not
+// Which frame a row shows follows from the files, where they begin, the rows' times and rate, so it need not
 // be known here, and a run without the module that reads videos finds what one with it has left.
 CHECKED static bool add_video(Sha256 *s, const Dataset *ds, const Episode *e, int camera,
                               const char **last, Error *err) {
     const EpisodeVideo *v = &e->videos[camera];
     if (v->path != *last && !add_file(s, ds, v->path, err)) return false;
     *last = v->path;
-    const double place[] = {v->from, v->to, ds->tolerance_s};
+    const double place[] = {v->from, v->to, ds->tolerance_s, ds->fps};
     sha256_add(s, place, sizeof place);
     sha256_add(s, ds->timestamp + e->first_row, (size_t)e->length * sizeof(double));
     return true;

@@ -5,6 +5,8 @@
 #include <math.h>
 
 static const double known_share = 0.1, unknown_share = 1e-3, magnitude_share = 0.01;
+// Of the largest range, whatever the unit: what is below it is noise even around 0.
+static const double noise_share = 1e-5;
 static const double least_metres = 1e-4;
 // Deviation of values spread evenly over a range of one.
 static const double even_deviation = 0.28867513459481287;
@@ -46,6 +48,13 @@ static Extent floor_of(const Stats *s, const Stats *beside, int arms, Unit unit)
                     .deviation = fmax(share * e.deviation, least * even_deviation)};
 }
 
+// The range of another unit says nothing about a value that uses its own: what varies by more than a small
+// share of itself is no noise.
+static double own_floor(const Stats *s, int i, double least) {
+    double own = magnitude_share * fmax(fabs(s->min[i]), fabs(s->max[i]));
+    return fmin(least, fmax(own, least * noise_share / unknown_share));
+}
+
 int stats_floor(Stats *s, const Stats *beside, int arms) {
     Extent floors[UNIT_NONE];
     int widened = 0;
@@ -53,7 +62,11 @@ int stats_floor(Stats *s, const Stats *beside, int arms) {
     for (int i = 0; i < s->dim; i++) {
         Unit unit = unit_of(i, arms);
         if (unit == UNIT_NONE || s->min[i] == s->max[i]) continue;
-        const Extent least = floors[unit];
+        Extent least = floors[unit];
+        if (unit == UNIT_UNKNOWN) {
+            double own = own_floor(s, i, least.range);
+            least = (Extent){.range = own, .deviation = fmin(least.deviation, own * even_deviation)};
+        }
         bool narrow = s->max[i] - s->min[i] < least.range, steady = s->std[i] < least.deviation;
         if (narrow) {
             double middle = 0.5 * (s->min[i] + s->max[i]);

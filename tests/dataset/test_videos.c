@@ -189,7 +189,11 @@ static void tolerance_is_honoured(void **state) {
     FrameReader *frames;
     static uint8_t rgb[SIDE * SIDE * 3];
     OK(frames_open(ds, 0, 0, NULL, &frames, &err));
-    for (int64_t row = 0; row < 6; row++) OK(frames_read(frames, 0, row, rgb, &err));
+    for (int64_t row = 0; row < 6; row++) {
+        OK(frames_read(frames, 0, row, rgb, &err));
+        int number = sample_frame_number(rgb, SIDE, SIDE); // half as many a second, so half as far
+        if (2 * number < row - 1 || 2 * number > row + 1) fail_msg("row %d shows frame %d", (int)row, number);
+    }
     frames_close(frames);
     dataset_close(ds);
 }
@@ -248,8 +252,32 @@ static void stale_numbers_of_video_files_are_put_right(void **state) {
     assert_frames(f->joined, FRAMES_BY_TIME);
     // Without a file to spare, who shares frames does so on purpose.
     assert_int_equal(unlink(second), 0);
+    write_table(f, (const int64_t[]){0, 0, 0}, (const double[]){0, later, 0});
     Dataset *ds = open_all(f->joined);
     assert_string_equal(ds->episodes[2].videos[0].path, f->video);
+    dataset_close(ds);
+    // A file an episode: every one begins at 0.
+    char *third = arena_printf(&f->arena, "%.*s2.mp4", (int)strlen(f->video) - 5, f->video);
+    write_video(f, second, e[1].first_row, e[1].first_row + e[1].length, FPS);
+    write_video(f, third, e[2].first_row, e[2].first_row + e[2].length, FPS);
+    write_table(f, (const int64_t[]){0, 0, 0}, (const double[]){0, 0, 0});
+    assert_frames(f->joined, FRAMES_BY_TIME);
+}
+
+static void a_video_that_lacks_is_named(void **state) {
+    Fixture *f = *state;
+    static uint8_t rgb[SIDE * SIDE * 3];
+    FrameReader *frames;
+    Dataset *ds;
+    Error err = {""};
+    char *gone = single_video(f, 1);
+    assert_int_equal(unlink(gone), 0);
+    OK(dataset_open(&(DatasetOptions){.root = f->single}, &ds, &err));
+    OK(frames_open(ds, 0, 0, NULL, &frames, &err));
+    assert_false(frames_read(frames, 0, ds->episodes[1].first_row, rgb, &err));
+    assert_non_null(strstr(err.text, gone));
+    assert_non_null(strstr(err.text, "No such file"));
+    frames_close(frames);
     dataset_close(ds);
 }
 
@@ -276,6 +304,7 @@ int main(void) {
         TEST(tolerance_is_honoured),
         TEST(one_camera_has_one_size),
         TEST(stale_numbers_of_video_files_are_put_right),
+        TEST(a_video_that_lacks_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,6 +90,9 @@ static void datasets(void **state) {
     put(f, CACHE "lerobot/hub/datasets--a--b/snapshots/" OTHER "/meta/info.json", "{}");
     assert_found(f, HUB_DATASET, "a/b", NULL, CACHE "lerobot/hub/datasets--a--b/snapshots/" OTHER);
     assert_found(f, HUB_DATASET, "a/b", "main", CACHE "hub/datasets--a--b/snapshots/" COMMIT);
+    // But not where it only has the description.
+    put(f, CACHE "hub/datasets--a--b/snapshots/" COMMIT "/data/chunk-000/file-000.parquet", "");
+    assert_found(f, HUB_DATASET, "a/b", NULL, CACHE "hub/datasets--a--b/snapshots/" COMMIT);
     // What was recorded here before either.
     put(f, CACHE "lerobot/a/b/meta/info.json", "{}");
     assert_found(f, HUB_DATASET, "a/b", NULL, CACHE "lerobot/a/b");

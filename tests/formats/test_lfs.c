@@ -61,10 +61,16 @@ static bool read_video(Error *err) {
     return video_open(path, NULL, &v, err);
 }
 
+static bool look_at_video(Error *err) {
+    Video *v;
+    return video_look(path, NULL, &v, err);
+}
+
 static void test_pointer(void **state) {
     (void)state;
     static bool (*const readers[])(Error *) = {
-        read_text, read_json, read_parquet, read_safetensors, read_torch, read_weights, read_video};
+        read_text, read_json, read_parquet, read_safetensors, read_torch, read_weights, read_video,
+        look_at_video};
     Error err;
     assert_true(file_write(path, pointer, sizeof pointer - 1, &err));
     for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {

@@ -227,6 +227,20 @@ static void grippers_are_measured_by_both_vectors(void **state) {
     assert_within(s.max[9] - s.min[9], 10, 1e-9);
 }
 
+// Joints beside wheel ticks use their range, however large the other's is; noise around 0 is noise.
+static void another_unit_is_no_measure(void **state) {
+    (void)state;
+    double min[] = {0, -1, -1e-6, 0.5 - 1e-6}, max[] = {20000, 1, 1e-6, 0.5 + 1e-6};
+    double mean[4] = {0}, std[] = {6000, 0.5, 5e-7, 5e-7};
+    Stats s = {.dim = 4, .min = min, .max = max, .mean = mean, .std = std};
+    assert_int_equal(stats_floor(&s, NULL, 0), 2);
+    assert_within(max[1] - min[1], 2, 0);
+    assert_within(std[1], 0.5, 0);
+    assert_within(max[2] - min[2], 0.2, 1e-12);
+    assert_within(max[3] - min[3], 0.2, 1e-12);
+    assert_within(std[2], 0.2 / sqrt(12), 1e-12);
+}
+
 // Values that vary as arms do are left alone.
 static void what_moves_is_left_alone(void **state) {
     (void)state;
@@ -244,6 +258,7 @@ int main(void) {
         cmocka_unit_test(without_them_frames_count),
         cmocka_unit_test(each_vector_for_itself),
         cmocka_unit_test(a_temporal_policy_has_a_floor),
+        cmocka_unit_test(another_unit_is_no_measure),
         cmocka_unit_test(an_idle_arm_is_not_blown_up),
         cmocka_unit_test(all_arms_idle),
         cmocka_unit_test(grippers_are_measured_by_both_vectors),

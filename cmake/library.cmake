@@ -24,8 +24,9 @@ set(TACT_LINK_TARGETS ${DNNL_LIBRARY} OpenMP::OpenMP_C PkgConfig::JANSSON PkgCon
 add_library(tact_shared SHARED ${object})
 target_link_libraries(tact_shared PRIVATE ${TACT_LINK_TARGETS}
     -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/tact.map)
+# Before 1.0 a minor version may break programs of the one before.
 set_target_properties(tact_shared PROPERTIES OUTPUT_NAME tact EXPORT_NAME tact LINKER_LANGUAGE C
-    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
+    VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
     LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/tact.map)
 add_library(tact_static STATIC ${object})
 target_link_libraries(tact_static INTERFACE "$<BUILD_INTERFACE:${TACT_LINK_TARGETS}>"

@@ -31,10 +31,10 @@
 // give every frame, once.
 //
 // Every struct begins with `size`, its sizeof as the caller compiled it, for structs grow at their
-// ends. From a program made with an older header the library takes what is missing as 0, NULL, or
-// the option's default; from one made with a newer header it takes all it knows, as long as the
-// rest is 0. Of what it fills in it leaves out what there is no room for. A size below the first
-// version's is refused.
+// ends (none ends in padding, where a new member would hide). From a program made with an older
+// header the library takes what is missing as 0, NULL, or the option's default; from one made with a
+// newer header it takes all it knows, as long as the rest is 0. Of what it fills in it leaves out
+// what there is no room for. A size below the first version's is refused.
 //
 // A handle may be used from any thread, by one at a time; several handles are independent. What the
 // policy's files become after tact_open, overwritten, cut short or deleted, changes nothing. All
@@ -197,7 +197,7 @@ typedef struct tact_observation {
     const double *env; // (env_size), or NULL where the policy uses none
     size_t env_size;
     const tact_image *images; // (n_images)
-    int n_images;
+    size_t n_images;
 } tact_observation;
 
 // Forgets the history, the queue, the ensemble and the limits' last action: an episode begins. Does

@@ -38,7 +38,7 @@ from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-__version__ = "0.1.0"  # of the library that the structs below are of
+__version__ = "0.2.0"  # of the library that the structs below are of
 _PREFIX = "observation.images."
 
 
@@ -123,7 +123,7 @@ class _Image(ctypes.Structure):
 class _Observation(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("state", POINTER(c_double)), ("state_size", c_size_t),
                 ("env", POINTER(c_double)), ("env_size", c_size_t), ("images", POINTER(_Image)),
-                ("n_images", c_int)]
+                ("n_images", c_size_t)]
 
 
 class _LimitCounts(ctypes.Structure):
@@ -170,8 +170,8 @@ def _candidates() -> list[str]:
     prefix = here.parents[2] if len(here.parents) > 2 else here  # PREFIX/share/tact/python
     installed = sorted(prefix.glob("lib*")) + sorted(prefix.glob("lib/*-linux-*"))
     places = [here, here.parent / "build", *installed]
-    found = [str(p / "libtact.so.0") for p in places if (p / "libtact.so.0").exists()]
-    return found + ["libtact.so.0"]
+    found = [str(p / "libtact.so.0.2") for p in places if (p / "libtact.so.0.2").exists()]
+    return found + ["libtact.so.0.2"]
 
 
 @functools.lru_cache(maxsize=None)
@@ -239,8 +239,10 @@ def _pixels(key: str, value: Any) -> tuple[np.ndarray, int]:
 
 
 def _is_picture(value: Any) -> bool:
-    shape = getattr(value, "shape", ())
-    return len(shape) == 3 and 3 in (shape[0], shape[2]) and str(getattr(value, "dtype", "")).endswith("uint8")
+    shape = tuple(getattr(value, "shape", ()))
+    if len(shape) == 4 and shape[0] == 1:
+        shape = shape[1:]
+    return len(shape) == 3 and 3 in (shape[0], shape[2])
 
 
 def _pointer(a: Optional[np.ndarray]):
@@ -432,8 +434,10 @@ class Policy:
                 setattr(o, field + "_size", vector.size)
         known = [name for camera in self._cameras for name in (camera.name, camera.name.removeprefix(_PREFIX))]
         for name, value in given.items():
-            # Pictures under other names too: the checkpoint may rename them.
-            if value is not None and (name in known or _is_picture(value)):
+            # Pictures under other names too: the checkpoint may rename them. A float array may be a depth map.
+            named = name.startswith("observation.image") or str(getattr(value, "dtype", "")).endswith("uint8")
+            renamed = named and _is_picture(value)
+            if value is not None and (name in known or renamed):
                 a, stride = _pixels(name, value)
                 keep.append(a)
                 images.append(_Image(ctypes.sizeof(_Image), name.encode(), a.ctypes.data, a.shape[0], a.shape[1],

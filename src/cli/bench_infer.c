@@ -71,7 +71,7 @@ static Scene scene_new(const tact_policy *p, uint64_t seed) {
                                    .width = c.width};
     }
     s.seen = (tact_observation){.size = sizeof s.seen, .state = s.state, .state_size = tact_state_size(p), .env = s.env,
-                                .env_size = tact_env_size(p), .n_images = n};
+                                .env_size = tact_env_size(p), .n_images = (size_t)n};
     return s;
 }
 

@@ -247,6 +247,8 @@ void train_config_free(TrainConfig *c);
 // the command. --policy.type=act without --policy.obs_state_horizon and --policy.pose_repr is
 // LeRobot's own ACT: one observation, poses as recorded, its normalisation; where a checkpoint or a
 // file of settings is named (policy.path, config_path), that says what the policy is.
+// train_config_take: each flag for itself, when more are to come.
+CHECKED bool train_config_take(TrainConfig *c, int argc, char **argv, Error *err);
 CHECKED bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *err);
 // Fills in what was not given and follows from the rest: job_name (the policy's type), output_dir
 // (outputs/train/DATE/TIME_JOB at local time `now`, as LeRobot), dataset.repo_id (last part of

@@ -131,7 +131,7 @@ const Field train_fields[] = {
      "float32|tf32|bfloat16",
      "arithmetic; weights stay float32; null: tf32 on cuda, float32 on cpu"},
     {"policy.obs_state_horizon", FIELD_INT, HOME_TACT, false, AT(policy.obs_state_horizon), "2", 1,
-     256, NULL, "observations (states and frames) a decision sees; 1 is plain ACT, as is --policy.type=act alone"},
+     256, NULL, "observations (states and frames) a decision sees; 1 with pose_repr=none is plain ACT, as is --policy.type=act alone"},
     {"policy.obs_down_sample_steps", FIELD_INT, HOME_TACT, false, AT(policy.obs_down_sample_steps),
      "1", 1, 100000, NULL, "frames of the dataset between two observations"},
     {"policy.temporal_pos_embed", FIELD_STRING, HOME_TACT, false, AT(policy.temporal_pos_embed),

@@ -128,7 +128,7 @@ static CHECKED bool settle_kind(TrainConfig *c, Error *err) {
     return true;
 }
 
-bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *err) {
+bool train_config_take(TrainConfig *c, int argc, char **argv, Error *err) {
     for (int i = 0; i < argc;) {
         Given given;
         if (!read_flag(&given, argc - i, argv + i, err) || !apply_flag(c, &given, err)) {
@@ -136,6 +136,11 @@ bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *err) {
         }
         i += given.taken;
     }
+    return true;
+}
+
+bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *err) {
+    if (!train_config_take(c, argc, argv, err)) return false;
     note_ignored(c);
     return settle_kind(c, err);
 }

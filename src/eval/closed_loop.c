@@ -179,7 +179,7 @@ CHECKED static bool one_step(Loop *l, Error *err) {
                              .state = state,
                              .state_size = tact_state_size(l->policy) ? ENV_DIM : 0,
                              .images = l->images,
-                             .n_images = l->spec->n_cameras};
+                             .n_images = (size_t)l->spec->n_cameras};
     if (!env_observe(l->env, state, l->frames, err)) return false;
     if (tact_step(l->policy, &seen, action) != TACT_OK)
         return fail(err, "%s", tact_message(l->policy));

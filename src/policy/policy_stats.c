@@ -69,11 +69,14 @@ CHECKED static bool image_channel(const PolicyConfig *p, const char *camera, con
         mean = low ? low[k] : (double)NAN;
         std = high ? high[k] : (double)NAN;
         if (range) {
-            double half = (std > mean ? std - mean : eps) / 2; // 2 (x - min) / (max - min) - 1
+            // 2 (x - min) / (max - min) - 1; where all are one number, as of vectors, x - min - 1.
+            double half = std > mean ? (std - mean) / 2 : eps > NORM_EPS_DEFAULT ? eps / 2 : 1;
             std = std < mean ? -1 : half;
             mean += half;
         } else if (eps > NORM_EPS_DEFAULT) {
             std = std >= 0 ? std + eps : -1;
+        } else if (std >= 0 && std < NORM_EPS_DEFAULT) {
+            std = 1; // a channel that is one number everywhere
         }
     }
     out->mean[k] = (float)mean;

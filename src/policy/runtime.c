@@ -48,8 +48,10 @@ static const void *image_at(const tact_observation *o, int i) {
 
 CHECKED static bool check_image_sizes(const tact_observation *o, Error *err) {
     tact_image image;
-    if (o->n_images > 0 && !o->images) return fail(err, "%d images, but none given", o->n_images);
-    for (int i = 0; i < o->n_images; i++) {
+    enum { MOST = 1024 }; // beyond that it is no number of images
+    if (o->n_images > MOST || (o->n_images > 0 && !o->images))
+        return fail(err, "%zu images, but %s", o->n_images, o->images ? "at most 1024 can be" : "none given");
+    for (int i = 0; i < (int)o->n_images; i++) {
         const void *given = image_at(o, i);
         if (!struct_take(&image, sizeof image, IMAGE_LEAST, given, "tact_image", err)) return false;
         if (((const tact_image *)given)->size != o->images->size)
@@ -70,7 +72,7 @@ static const char *renamed(const tact_policy *p, const char *given) {
 static bool find_image(const tact_policy *p, const tact_observation *o, int camera, tact_image *out) {
     Error none;
     *out = (tact_image){0};
-    for (int i = 0; i < o->n_images; i++) {
+    for (int i = 0; i < (int)o->n_images; i++) {
         const tact_image *image = image_at(o, i);
         const char *given = image->camera;
         if (given ? is_camera(renamed(p, given), p->config->cameras[camera].name) : i == camera)

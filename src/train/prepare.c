@@ -140,9 +140,9 @@ CHECKED static bool prepare_device(Run *r, Error *err) {
                      device_open(trained_on, precision, r->config->threads, &r->device, &why);
         p->device = there ? trained_on : "cpu";
         if (there) return true;
-        log_warn("The checkpoint was trained on %s, which tact does not have here; this run computes on cpu "
-                 "(--policy.device says where)",
-                 trained_on);
+        log_warn("The checkpoint was trained on %s, which cannot be used here (%.300s); this run computes on "
+                 "cpu (--policy.device says where)",
+                 trained_on, why.text);
         if (!field_given(r->config, "policy.dtype")) p->dtype = NULL;
     }
     const char *device = p->device ? p->device : "cpu";

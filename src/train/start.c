@@ -19,13 +19,19 @@ static const char *base_name(const char *path) {
     return slash ? slash + 1 : path;
 }
 
+static bool is_of_last(const char *path) {
+    static const char name[] = "last/pretrained_model/train_config.json";
+    size_t n = strlen(path), m = sizeof name - 1;
+    return n >= m && strcmp(path + n - m, name) == 0 && (n == m || path[n - m - 1] == '/');
+}
+
 // The train_config.json that --config_path means: a file as it is, or that of a checkpoint.
 CHECKED static bool find_train_config(const char *path, char out[POLICY_PATH], Error *err) {
     char dir[POLICY_PATH];
     Error ignored;
     bool file = file_exists(path) && strcmp(base_name(path), "last") != 0;
-    // A file may have another name, or lie by itself; and one in `last` may be that of another checkpoint.
-    if (file && (strcmp(base_name(path), "train_config.json") != 0 || !policy_locate(path, dir, &ignored))) {
+    // The file is what is meant, except that one in a copied `last` may be that of an older checkpoint.
+    if (file && (!is_of_last(path) || !policy_locate(path, dir, &ignored))) {
         snprintf(out, POLICY_PATH, "%s", path);
         return true;
     }
@@ -85,21 +91,24 @@ CHECKED static bool settle_resume(TrainConfig *c, const char *file, const char *
 }
 
 // The checkpoint says what the policy is. LeRobot takes no --policy.type beside --policy.path; here
-// it may repeat what is so.
+// it may repeat what is so, or come with the flags that make it temporal.
 CHECKED static bool check_kind(const TrainConfig *c, Error *err) {
     const PolicyConfig *p = &c->policy;
     bool temporal = p->obs_state_horizon > 1 || strcmp(p->temporal_pos_embed, "none") != 0 ||
                     (p->pose_repr && strcmp(p->pose_repr, "relative") == 0);
+    const char *from = p->path ? p->path : c->config_path;
     if (!field_given(c, "policy.type") || temporal == (strcmp(p->type, "tact") == 0)) return true;
+    if (temporal && (field_given(c, "policy.obs_state_horizon") || field_given(c, "policy.pose_repr")))
+        return true;
     if (temporal)
         return fail(err,
                     "--policy.type=act: %s is a temporal policy, of %d observation%s; leave out "
-                    "--policy.type, or start without --policy.path",
-                    p->path, p->obs_state_horizon, p->obs_state_horizon == 1 ? "" : "s");
+                    "--policy.type, or start without it",
+                    from, p->obs_state_horizon, p->obs_state_horizon == 1 ? "" : "s");
     return fail(err,
                 "--policy.type=tact: %s is plain ACT; add --policy.obs_state_horizon=2 to make "
                 "it temporal",
-                p->path);
+                from);
 }
 
 // Where a policy was trained, and where it was sent to, is no wish for this run.
@@ -140,10 +149,8 @@ CHECKED static bool merge(TrainConfig *c, int argc, char **argv, Error *err) {
     if (ok) settle_times(&merged, horizon);
     if (field_given(&merged, "policy.device")) merged.trained_on = NULL;
     if (ok && merged.resume) ok = settle_resume(&merged, place, c->output_dir, err);
-    if (ok && !resume) {
-        merged.policy.path = arena_strdup(&merged.arena, place);
-        ok = check_kind(&merged, err);
-    }
+    if (ok && !resume) merged.policy.path = arena_strdup(&merged.arena, place);
+    ok = ok && check_kind(&merged, err);
     train_config_free(c);
     *c = merged;
     return ok;
@@ -163,7 +170,7 @@ CHECKED static bool take_settings_file(TrainConfig *c, int *argc, char ***argv, 
     Error why;
     train_config_free(c);
     train_config_default(c);
-    if (!train_config_parse(c, of_file, *argv, &why))
+    if (!train_config_take(c, of_file, *argv, &why))
         return fail(err, "%s: %.900s", path, why.text);
     train_config_free(c);
     train_config_default(c);

@@ -51,6 +51,16 @@ accepts "info of a dataset" "$TACT" info me/pick
 refuses "a policy that is not there" "me/act_place: no model .*hf download me/act_place" "$TACT" eval --policy.path=me/act_place --dataset.repo_id=me/pick
 refuses "going on in the cache" "config_path=me/act_pick: .*hf download me/act_pick --local-dir" "$TACT" train --config_path=me/act_pick --resume=true
 accepts "a path with ~" env HOME="$WORK" "${by_name[@]}" "--dataset.root=~/data" --output_dir="$WORK/home"
+# What a checkpoint is outranks no flag without a word, and a file that is named is the one that is read.
+accepts "a plain run" "${train[@]}" "${here[@]}" --policy.type=act --policy.obs_state_horizon=1 --policy.pose_repr=none --output_dir="$WORK/plain"
+temporal=$WORK/above
+refuses "another kind" "type=act: .*above.* is a temporal policy" "$TACT" train --config_path="$temporal/checkpoints/last" --policy.type=act --output_dir="$WORK/no"
+refuses "another kind, fine-tuned" "type=act: .*above.* is a temporal policy" "${train[@]}" "${here[@]}" --policy.path="$temporal" --policy.type=act --output_dir="$WORK/no"
+refuses "plain, not temporal" "type=tact: .*plain.* is plain ACT" "$TACT" train "${here[@]}" --policy.path="$WORK/plain" --policy.type=tact --output_dir="$WORK/no"
+accepts "made temporal" "$TACT" train "${here[@]}" --policy.path="$WORK/plain" --policy.type=act --policy.obs_state_horizon=2 --steps=1 --output_dir="$WORK/two"
+sed 's/"batch_size": [0-9]*/"batch_size": 3/' "$WORK/plain/checkpoints/last/pretrained_model/train_config.json" >"$WORK/plain/train_config.json"
+accepts "an edited file" "$TACT" train --config_path="$WORK/plain/train_config.json" --output_dir="$WORK/edited"
+holds "was read" grep -q '"batch_size": 3' "$WORK/edited/checkpoints/last/pretrained_model/train_config.json"
 # What cannot change the policy is said once and stops nothing, in training and in evaluation.
 idle=(--wandb.enable=true --wandb.project=x --wandb.entity=me --job.target=a10g-large --eval.batch_size=10
     --eval.use_async_envs=true --env.task=AlohaInsertion-v0 --policy.discover_packages_path=mine)

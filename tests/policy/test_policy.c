@@ -399,7 +399,12 @@ static void each_camera_has_its_own(void **state) {
     const SafetensorsEntry *e = safetensors_find(s, "observation.images.top.left.mean");
     assert_true(e && e->rank == 3 && e->shape[0] == 3 && e->shape[1] == 1 && e->shape[2] == 1);
     safetensors_close(s);
-    f->stats.cameras[1].std[1] = 0;
+    f->stats.cameras[1].std[1] = 0; // a mask: the channel is one number everywhere
+    OK(processors_write(dir, &p, &f->stats, &err));
+    OK(policy_read_stats(dir, NULL, &p, &back, &err));
+    assert_true(back.images[1].std[1] == 1 && back.images[1].mean[1] == 0.2f);
+    policy_stats_free(&back);
+    f->stats.cameras[1].std[1] = -0.5;
     OK(processors_write(dir, &p, &f->stats, &err));
     assert_false(policy_read_stats(dir, NULL, &p, &back, &err));
     assert_says(&err, "observation.images.wrist", "std");

@@ -416,6 +416,10 @@ static void images_by_every_mode(void **state) {
     OK(policy_images(&p, &s, &err));
     assert_float_equal(s.images[0].mean[1], (-1.1 + 1.7) / 2, 1e-6);
     assert_float_equal(s.images[0].std[1], (1.7 + 1.1) / 2, 1e-6);
+    s.cameras[0].max[2] = s.cameras[0].min[2]; // one number everywhere: -1, as of vectors
+    OK(policy_images(&p, &s, &err));
+    assert_float_equal(s.images[0].mean[2], s.cameras[0].min[2] + 1, 1e-6);
+    assert_float_equal(s.images[0].std[2], 1, 0);
     s.cameras[0].max[2] = -9;
     assert_false(policy_images(&p, &s, &err));
     assert_says(&err, "min and max", "front");

@@ -6,7 +6,7 @@
 find_python
 tiny_policy
 here=$(cd "$(dirname "$0")" && pwd)
-export TACT_LIBRARY=$BUILD/libtact.so.0 PYTHONPATH=$here/../../python PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=passive
+export TACT_LIBRARY=$BUILD/libtact.so.0.2 PYTHONPATH=$here/../../python PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=passive
 # shellcheck disable=SC2046
 run() { env $(preload) "$python" "$@"; }
 

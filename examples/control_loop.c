@@ -73,7 +73,7 @@ static void add(struct timespec *t, double s) {
 // One episode. Deadlines are absolute, so that a late step does not move those after it; what is
 // missed is counted and left out, never made up for in a hurry.
 static int run(tact_policy *policy, Robot *robot, double *action, int steps) {
-    tact_observation now = {sizeof now,      robot->state,  robot->state_size, robot->env,
+    tact_observation now = {sizeof now,      robot->state,  robot->state_size,      robot->env,
                             robot->env_size, robot->images, (size_t)robot->n_images};
     double period = 1 / (tact_fps(policy) > 0 ? tact_fps(policy) : 10), slowest = 0;
     int missed = 0, held = 0;

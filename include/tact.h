@@ -24,16 +24,16 @@
 // Vectors are doubles in the order and the units of the dataset that the policy was trained on. For
 // a policy with relative poses these are absolute poses, 7 values an arm: x y z in metres, a
 // rotation vector in radians, the gripper; what the policy itself sees and gives (relative poses,
-// six rotation values, statistics) is made and undone inside. Of the two rotation vectors of at most
-// 2 pi that are one rotation, an action has the one nearer to the action before it (of a chunk's or
-// an episode's first: to the newest state), so that a program may interpolate number by number; a
-// state may be given as either. The history that the policy looks back on is kept inside as well:
-// give every frame, once.
+// six rotation values, statistics) is made and undone inside. Of the two rotation vectors of at
+// most 2 pi that are one rotation, an action has the one nearer to the action before it (of a
+// chunk's or an episode's first: to the newest state), so that a program may interpolate number by
+// number; a state may be given as either. The history that the policy looks back on is kept inside
+// as well: give every frame, once.
 //
 // Every struct begins with `size`, its sizeof as the caller compiled it, for structs grow at their
 // ends (none ends in padding, where a new member would hide). From a program made with an older
-// header the library takes what is missing as 0, NULL, or the option's default; from one made with a
-// newer header it takes all it knows, as long as the rest is 0. Of what it fills in it leaves out
+// header the library takes what is missing as 0, NULL, or the option's default; from one made with
+// a newer header it takes all it knows, as long as the rest is 0. Of what it fills in it leaves out
 // what there is no room for. A size below the first version's is refused.
 //
 // A handle may be used from any thread, by one at a time; several handles are independent. What the

@@ -123,8 +123,9 @@ CHECKED static bool settle(Eval *e, int argc, char **argv, const Option *options
     if (e->coeff && !field_set(&e->config, coeff, e->coeff, err)) return false;
     if (e->env) return true;
     if (e->coeff)
-        return fail(err, "--policy.temporal_ensemble_coeff: averages what is executed, in --env.type; on "
-                         "recorded episodes predictions are shown as they are");
+        return fail(
+            err, "--policy.temporal_ensemble_coeff: averages what is executed, in --env.type; on "
+                 "recorded episodes predictions are shown as they are");
     if (!e->root && !e->repo_id)
         return fail(
             err,
@@ -223,7 +224,8 @@ CHECKED static bool run_closed_loop(Eval *e, time_t now, Error *err) {
                                        .episodes = e->n_episodes,
                                        .seed = (uint64_t)e->seed,
                                        .n_action_steps = (int)e->n_action_steps,
-                                       .temporal_ensemble_coeff = e->config.policy.temporal_ensemble_coeff,
+                                       .temporal_ensemble_coeff =
+                                           e->config.policy.temporal_ensemble_coeff,
                                        .videos = e->max_videos ? e->directory : NULL,
                                        .max_videos = e->max_videos,
                                        .max_failures = e->max_videos,
@@ -288,7 +290,8 @@ int cmd_eval(int argc, char **argv) {
         {"policy.n_action_steps", OPTION_INT, &e.n_action_steps, 0, 100000,
          "actions of a chunk that are executed in the simulation; 0: as the policy was configured"},
         {"policy.temporal_ensemble_coeff", OPTION_TEXT, &e.coeff, 0, 0,
-         "execute the mean of all predictions there, the i-th oldest weighted exp(-coeff * i); with "
+         "execute the mean of all predictions there, the i-th oldest weighted exp(-coeff * i); "
+         "with "
          "--policy.n_action_steps left out or 1"},
     };
     const int count = sizeof options / sizeof options[0];

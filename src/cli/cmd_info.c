@@ -132,7 +132,8 @@ int cmd_info(int argc, char **argv) {
          "with --frame: directory for the chosen frames as PNG, CAMERA_tK.png, K counting from the "
          "oldest"},
         {"stats", OPTION_BOOL, &asked.stats, 0, 0,
-         "the statistics a training would use (of relative poses over --num_stat_samples windows, 0: all)"},
+         "the statistics a training would use (of relative poses over --num_stat_samples windows, "
+         "0: all)"},
     };
     const int count = sizeof options / sizeof options[0];
     if (cli_wants_help(argc, argv)) {

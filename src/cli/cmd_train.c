@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-// The one thing a signal handler can reach: the signal that asked to stop, or 0. Other threads read it.
+// The one thing a signal handler can reach: the signal that asked to stop, or 0. Other threads read
+// it.
 static atomic_int stop;
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a signal handler may only touch atomics without locks");
 

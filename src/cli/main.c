@@ -93,8 +93,8 @@ static int run(int argc, char **argv) {
     return command->run(argc - 2, argv + 2);
 }
 
-// What libraries read from the environment, set while there is one thread. Mesa's llvmpipe: its own threads
-// would fight with those that simulate. SVT-AV1 writes to stderr by itself.
+// What libraries read from the environment, set while there is one thread. Mesa's llvmpipe: its own
+// threads would fight with those that simulate. SVT-AV1 writes to stderr by itself.
 static void set_library_defaults(void) {
     setenv("LP_NUM_THREADS", "0", 0);
     setenv("SVT_LOG", "0", 0);

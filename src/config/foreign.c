@@ -114,9 +114,10 @@ bool foreign_check(const ForeignFlag *f, const char *value, Error *err) {
 }
 
 bool foreign_simulation(const char *env_type) {
-    return is_listed("aloha|pusht|xarm|gym_manipulator|hil|libero|libero_plus|metaworld|robocasa|vlabench|"
-                     "isaaclab_arena|robotwin|robomme",
-                     env_type);
+    return is_listed(
+        "aloha|pusht|xarm|gym_manipulator|hil|libero|libero_plus|metaworld|robocasa|vlabench|"
+        "isaaclab_arena|robotwin|robomme",
+        env_type);
 }
 
 void foreign_note(char *notes, size_t size, const char *flag, const char *how) {

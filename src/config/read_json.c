@@ -76,8 +76,10 @@ static CHECKED bool check_foreign(const json_t *root, bool policy, const char *p
     }
     const json_t *adapter = policy ? NULL : member(root, "peft");
     if (adapter && !json_is_null(adapter))
-        return fail(err, "%s: peft: the run trained an adapter, not the policy itself; merge the two in "
-                         "LeRobot first", path);
+        return fail(err,
+                    "%s: peft: the run trained an adapter, not the policy itself; merge the two in "
+                    "LeRobot first",
+                    path);
     return true;
 }
 
@@ -85,10 +87,9 @@ static CHECKED bool check_foreign(const json_t *root, bool policy, const char *p
 
 // In some version or fork of LeRobot's, or a plugin's, and nothing that tact would have to act on.
 static bool is_passed(const char *key) {
-    static const char *const passed[] = {"type",  "input_features", "output_features",
-                                         "arms",  "cameras",        "image_size",
-                                         "fps",   "version",        "use_relative_actions",
-                                         "use_relative_ee"};
+    static const char *const passed[] = {
+        "type", "input_features", "output_features",      "arms",           "cameras", "image_size",
+        "fps",  "version",        "use_relative_actions", "use_relative_ee"};
     for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++)
         if (strcmp(passed[i], key) == 0) return true;
     for (int i = 0; i < foreign_flag_count; i++) {
@@ -120,23 +121,28 @@ static CHECKED bool check_model(const json_t *policy, const char *path, Error *e
     const json_t *steps = json_object_get(policy, "n_obs_steps");
     if (steps && !json_is_null(steps) && json_integer_value(steps) != 1) {
         char *text = json_text(steps, 0);
-        (void)!fail(err, "%s: n_obs_steps is %.40s, but ACT sees one observation; what tact calls "
-                         "obs_state_horizon is another model", path, text);
+        (void)!fail(err,
+                    "%s: n_obs_steps is %.40s, but ACT sees one observation; what tact calls "
+                    "obs_state_horizon is another model",
+                    path, text);
         mem_free(text);
         return false;
     }
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const json_t *value = json_object_get(policy, keys[i]);
         if (value && !json_is_false(value) && !json_is_null(value))
-            return fail(err, "%s: %s is set, which changes what the policy sees and does; tact does not "
-                             "know how, so it does not run it", path, keys[i]);
+            return fail(err,
+                        "%s: %s is set, which changes what the policy sees and does; tact does not "
+                        "know how, so it does not run it",
+                        path, keys[i]);
     }
     return true;
 }
 
-// The mode of each type of feature. A mapping that is there leaves as it is what it does not name; types
-// that ACT has not are passed over. Without one: LeRobot's default.
-static CHECKED bool read_norm_map(TrainConfig *c, const json_t *policy, const char *path, Error *err) {
+// The mode of each type of feature. A mapping that is there leaves as it is what it does not name;
+// types that ACT has not are passed over. Without one: LeRobot's default.
+static CHECKED bool read_norm_map(TrainConfig *c, const json_t *policy, const char *path,
+                                  Error *err) {
     static const char *const types[] = {"VISUAL", "STATE", "ACTION", "ENV"};
     const json_t *map = json_object_get(policy, "normalization_mapping");
     NormMap *n = &c->policy.normalization_mapping;
@@ -148,7 +154,8 @@ static CHECKED bool read_norm_map(TrainConfig *c, const json_t *policy, const ch
         if (mode) json_object_set(ours, types[i], mode);
     }
     bool object = json_is_object(map);
-    bool ok = set_from(c, field_find("policy.normalization_mapping"), object ? ours : map, path, err);
+    bool ok =
+        set_from(c, field_find("policy.normalization_mapping"), object ? ours : map, path, err);
     json_decref(ours);
     if (!n->visual) n->visual = "IDENTITY";
     if (!n->state) n->state = "IDENTITY";
@@ -274,13 +281,16 @@ bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *ta
         if (is_no_wish(f, value)) continue;
         if (!set_from(c, f, value, path, err)) return false;
     }
-    // Without the policy's preset LeRobot's optimiser has one group, with its own numbers for everything.
+    // Without the policy's preset LeRobot's optimiser has one group, with its own numbers for
+    // everything.
     const json_t *preset = json_object_get(root, "use_policy_training_preset");
-    static const char *const rates[][2] = {{"policy.optimizer_lr", "optimizer.lr"},
-                                           {"policy.optimizer_lr_backbone", "optimizer.lr"},
-                                           {"policy.optimizer_weight_decay", "optimizer.weight_decay"}};
+    static const char *const rates[][2] = {
+        {"policy.optimizer_lr", "optimizer.lr"},
+        {"policy.optimizer_lr_backbone", "optimizer.lr"},
+        {"policy.optimizer_weight_decay", "optimizer.weight_decay"}};
     for (size_t i = 0; json_is_false(preset) && !ours && i < sizeof rates / sizeof rates[0]; i++)
-        if (!set_from(c, field_find(rates[i][0]), member(root, rates[i][1]), path, err)) return false;
+        if (!set_from(c, field_find(rates[i][0]), member(root, rates[i][1]), path, err))
+            return false;
     // Its names in the newest LeRobot.
     const json_t *eval = member(root, "env_eval_freq");
     return json_object_get(ours, "eval_freq") ||

@@ -99,13 +99,15 @@ static CHECKED bool check_actions(const PolicyConfig *p, Error *err) {
                     "since every step asks for a new chunk",
                     p->n_action_steps);
     }
-    // The weight of the last of a chunk's predictions, which must be a number, and so must the sum of all.
+    // The weight of the last of a chunk's predictions, which must be a number, and so must the sum
+    // of all.
     double weight = exp(-p->temporal_ensemble_coeff * (p->chunk_size - 1));
     if (p->temporal_ensemble_coeff != CONFIG_NULL_NUMBER && !isfinite(weight * p->chunk_size)) {
-        return fail(err,
-                    "--policy.temporal_ensemble_coeff=%g: the weights exp(-coeff * i) of %d predictions "
-                    "are beyond all numbers; LeRobot's is 0.01",
-                    p->temporal_ensemble_coeff, p->chunk_size);
+        return fail(
+            err,
+            "--policy.temporal_ensemble_coeff=%g: the weights exp(-coeff * i) of %d predictions "
+            "are beyond all numbers; LeRobot's is 0.01",
+            p->temporal_ensemble_coeff, p->chunk_size);
     }
     return true;
 }

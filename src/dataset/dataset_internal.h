@@ -105,7 +105,8 @@ bool source_rows_there(Source *s, int64_t listed);
 // order of their names' bytes.
 void source_find_parquet(Source *s, const char *dir, bool deeper, Paths *out);
 
-// dataset_video_files.c: puts stale file numbers of videos right, where the times of all episodes say how.
+// dataset_video_files.c: puts stale file numbers of videos right, where the times of all episodes
+// say how.
 CHECKED bool video_numbers_mend(Source *s, Error *err);
 
 // dataset_videos.c: looks into the videos and first images of the selection.

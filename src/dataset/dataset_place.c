@@ -94,8 +94,8 @@ static bool place_by_hints(Source *s, const int64_t *sorted, DataFile *files, in
 
 // ---- by position over all files ---------------------------------------------------------------
 
-// Looks into every file below data/, in the order of their names. Those that cannot be read are left
-// out, and the first call tells of the first.
+// Looks into every file below data/, in the order of their names. Those that cannot be read are
+// left out, and the first call tells of the first.
 static bool scan(Source *s, Error *err) {
     const char *first = s->data_template, *slash = strchr(first, '/');
     const char *brace = strchr(first, '{');
@@ -110,8 +110,10 @@ static bool scan(Source *s, Error *err) {
     for (int i = 0; i < paths.n; i++) {
         DataFile *f = &s->scanned[s->n_scanned];
         Error other;
-        if (!look_into(s, arena_strdup(&s->ds->arena, paths.items[i]), f, ok ? err : &other)) ok = false;
-        else if (f->rows > 0) s->n_scanned++;
+        if (!look_into(s, arena_strdup(&s->ds->arena, paths.items[i]), f, ok ? err : &other))
+            ok = false;
+        else if (f->rows > 0)
+            s->n_scanned++;
     }
     return ok;
 }

@@ -58,10 +58,10 @@ bool video_numbers_mend(Source *s, Error *err) {
         int64_t n = list_files(s, c, t.beginnings + 1, files, err), k = 0;
         if (n < 0) return false;
         if (n != t.beginnings) { // who shares frames on purpose has no file to spare
-            log_warn(
-                "%s/meta/episodes: by its file numbers and times episodes show each other's frames of "
-                "camera '%s'; if that is not meant, copy all videos and that folder again",
-                s->ds->root, s->ds->cameras[c]->name);
+            log_warn("%s/meta/episodes: by its file numbers and times episodes show each other's "
+                     "frames of "
+                     "camera '%s'; if that is not meant, copy all videos and that folder again",
+                     s->ds->root, s->ds->cameras[c]->name);
             continue;
         }
         double last = -INFINITY;

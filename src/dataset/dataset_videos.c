@@ -223,8 +223,7 @@ static bool refuse(const Check *c, Error *err) {
     if (c->n_bad > 1)
         snprintf(bad, sizeof bad, " (%lld episodes are like that)", (long long)c->n_bad);
     if (n == 0)
-        return fail(err, "%.650s%s; no chosen episode is usable as it is",
-                    c->first.text, bad);
+        return fail(err, "%.650s%s; no chosen episode is usable as it is", c->first.text, bad);
     return fail(err, "%.650s%s; leave out what does not fit%s --dataset.episodes=%s", c->first.text,
                 bad, cut ? ", as in" : ":", list);
 }

@@ -54,7 +54,9 @@ bool env_find(const char *type, const EnvSpec **out, Error *err) {
         snprintf(all + n, sizeof all - n, "%s%s", i ? ", " : "", types[i].type);
     }
     bool near = is_near(edit_distance(type, types[nearest].type), type);
-    return fail(err, "--env.type=%s: not among tact's simulated tasks (%s)%s%s%s; without it a training "
-                     "uses the recorded episodes alone, and `tact eval` takes --dataset.root", type, all,
-                near ? "; did you mean " : "", near ? types[nearest].type : "", near ? "?" : "");
+    return fail(err,
+                "--env.type=%s: not among tact's simulated tasks (%s)%s%s%s; without it a training "
+                "uses the recorded episodes alone, and `tact eval` takes --dataset.root",
+                type, all, near ? "; did you mean " : "", near ? types[nearest].type : "",
+                near ? "?" : "");
 }

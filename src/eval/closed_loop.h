@@ -20,12 +20,12 @@ typedef struct ClosedLoopOptions {
     const char *device, *dtype; // NULL: the defaults of tact_options
     int threads;                // episodes at a time on a CPU; 0: as many as processors
     int64_t episodes;
-    uint64_t seed;            // of the first episode; the next has seed + 1
-    int n_action_steps;       // 0: as the policy was configured
+    uint64_t seed;                  // of the first episode; the next has seed + 1
+    int n_action_steps;             // 0: as the policy was configured
     double temporal_ensemble_coeff; // CONFIG_NULL_NUMBER: likewise
-    const char *videos;       // existing directory for MP4 files, or NULL
-    int64_t max_videos;       // of the first episodes
-    int64_t max_failures;     // and of failures after them
+    const char *videos;             // existing directory for MP4 files, or NULL
+    int64_t max_videos;             // of the first episodes
+    int64_t max_failures;           // and of failures after them
     const atomic_int *stop; // becomes non-zero: return soon, with the episodes so far; or NULL
     void (*progress)(void *user, int64_t done, int64_t total); // NULL allowed
     void *user;

@@ -200,7 +200,8 @@ CHECKED static bool observe(OpenLoop *l, const Episode *e, int64_t frame, double
         // In the policy's order.
         images[i] = (tact_image){sizeof(tact_image), NULL, l->images[i], f->height, f->width, 0};
     }
-    const tact_observation now = {sizeof now, l->state, n_state, l->env, n_env, images, p->n_cameras};
+    const tact_observation now = {sizeof now, l->state, n_state,     l->env,
+                                  n_env,      images,   p->n_cameras};
     double start = clock_seconds();
     bool ok = tact_observe(l->policy, &now) == TACT_OK;
     *seconds = clock_seconds() - start;

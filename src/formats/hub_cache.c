@@ -149,7 +149,8 @@ bool hub_find(HubKind kind, const char *name, const char *revision, char *out, s
     }
     for (int i = dataset ? 0 : 1; i < 2; i++) {
         char one[PLACE + 800];
-        if (find_revision(caches[i], revision, i == 0, one, sizeof one) && (!found || has_data(one))) {
+        if (find_revision(caches[i], revision, i == 0, one, sizeof one) &&
+            (!found || has_data(one))) {
             snprintf(out, size, "%s", one);
             found = true;
             if (!dataset || has_data(one)) return true;

@@ -14,14 +14,14 @@ bool parquet_codec_known(int codec) {
 }
 
 const char *parquet_codec_name(int codec) {
-    static const char *const names[] = {"none", "snappy", "gzip", "lzo", "brotli",
-                                        "lz4 as Hadoop frames it", "zstd", "lz4_raw"};
+    static const char *const names[] = {
+        "none", "snappy", "gzip", "lzo", "brotli", "lz4 as Hadoop frames it", "zstd", "lz4_raw"};
     return codec >= CODEC_NONE && codec <= CODEC_LZ4_RAW ? names[codec] : "unknown";
 }
 
 static bool inflate_exactly(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
-    z_stream z = {.next_in = (Bytef *)in, .avail_in = (uInt)n, .next_out = out,
-                  .avail_out = (uInt)size};
+    z_stream z = {
+        .next_in = (Bytef *)in, .avail_in = (uInt)n, .next_out = out, .avail_out = (uInt)size};
     if (inflateInit2(&z, 15 + 32) != Z_OK) return false; // gzip or zlib wrapping
     int status = inflate(&z, Z_FINISH);
     bool ok = status == Z_STREAM_END && z.avail_out == 0;
@@ -31,7 +31,8 @@ static bool inflate_exactly(const uint8_t *in, size_t n, uint8_t *out, size_t si
 
 static bool unsnap(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
     size_t length;
-    return snappy_uncompressed_length((const char *)in, n, &length) == SNAPPY_OK && length == size &&
+    return snappy_uncompressed_length((const char *)in, n, &length) == SNAPPY_OK &&
+           length == size &&
            snappy_uncompress((const char *)in, n, (char *)out, &length) == SNAPPY_OK;
 }
 
@@ -41,7 +42,8 @@ static bool unbrotli(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
            length == size;
 }
 
-// A page and its unpacked bytes are of at most INT32_MAX (MAX_PAGE_BYTES and the header's own int32).
+// A page and its unpacked bytes are of at most INT32_MAX (MAX_PAGE_BYTES and the header's own
+// int32).
 static bool unlz4(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
     return n <= LZ4_MAX_INPUT_SIZE && size <= LZ4_MAX_INPUT_SIZE &&
            LZ4_decompress_safe((const char *)in, (char *)out, (int)n, (int)size) == (int)size;
@@ -49,11 +51,17 @@ static bool unlz4(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
 
 bool parquet_unpack(int codec, const uint8_t *in, size_t n, uint8_t *out, size_t size) {
     switch (codec) {
-    case CODEC_SNAPPY: return unsnap(in, n, out, size);
-    case CODEC_GZIP: return inflate_exactly(in, n, out, size);
-    case CODEC_BROTLI: return unbrotli(in, n, out, size);
-    case CODEC_ZSTD: return ZSTD_decompress(out, size, in, n) == size;
-    case CODEC_LZ4_RAW: return unlz4(in, n, out, size);
-    default: return false;
+    case CODEC_SNAPPY:
+        return unsnap(in, n, out, size);
+    case CODEC_GZIP:
+        return inflate_exactly(in, n, out, size);
+    case CODEC_BROTLI:
+        return unbrotli(in, n, out, size);
+    case CODEC_ZSTD:
+        return ZSTD_decompress(out, size, in, n) == size;
+    case CODEC_LZ4_RAW:
+        return unlz4(in, n, out, size);
+    default:
+        return false;
     }
 }

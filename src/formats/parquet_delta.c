@@ -88,7 +88,8 @@ static bool delta_next(Delta *d, int64_t *out) {
     return true;
 }
 
-bool parquet_delta_packed(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count, Values out) {
+bool parquet_delta_packed(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count,
+                          Values out) {
     Delta d;
     if (leaf->type != TYPE_INT32 && leaf->type != TYPE_INT64) return false;
     if (!delta_open(&d, p, p + bytes, leaf->type == TYPE_INT32 ? 32 : 64, count)) return false;
@@ -115,10 +116,12 @@ static bool open_lengths(Delta *from, const uint8_t *p, const uint8_t *end, int6
     return true;
 }
 
-bool parquet_delta_length(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count, Values out) {
+bool parquet_delta_length(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count,
+                          Values out) {
     Delta lengths;
     const uint8_t *end = p + bytes, *data;
-    if (leaf->type != TYPE_BYTE_ARRAY || !open_lengths(&lengths, p, end, count, &data)) return false;
+    if (leaf->type != TYPE_BYTE_ARRAY || !open_lengths(&lengths, p, end, count, &data))
+        return false;
     for (int64_t i = 0; i < count; i++) {
         int64_t n;
         if (!delta_next(&lengths, &n) || n > end - data) return false;
@@ -130,7 +133,7 @@ bool parquet_delta_length(const Leaf *leaf, const uint8_t *p, size_t bytes, int6
 
 // Each value is the front of the one before it and a tail of its own.
 typedef struct Fronts {
-    Delta fronts, tails; // lengths
+    Delta fronts, tails;       // lengths
     const uint8_t *data, *end; // the tails
 } Fronts;
 
@@ -172,8 +175,8 @@ static bool join_fronts(Fronts f, int64_t count, ParquetBytes *out, uint8_t *to)
     return true;
 }
 
-bool parquet_delta_bytes(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count, Values out,
-                         Arena *arena) {
+bool parquet_delta_bytes(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count,
+                         Values out, Arena *arena) {
     Fronts f;
     size_t total;
     if (leaf->type != TYPE_BYTE_ARRAY && leaf->type != TYPE_FIXED) return false;

@@ -24,8 +24,9 @@ void video_tables_free(VideoTables *t); // after every Video opened with it is c
 // be mirrored, or turned by anything but quarter turns, is refused.
 CHECKED bool video_open(const char *path, VideoTables *tables, Video **out, Error *err);
 void video_close(Video *v); // NULL allowed
-// Opens a file for what follows down to video_time, and video_frame_at, but not for reading: without a
-// decoder, and without reading through it where the container's index tells when its frames are shown.
+// Opens a file for what follows down to video_time, and video_frame_at, but not for reading:
+// without a decoder, and without reading through it where the container's index tells when its
+// frames are shown.
 CHECKED bool video_look(const char *path, VideoTables *tables, Video **out, Error *err);
 // Of the frames that are given out: the file's display matrix (phones and action cameras store what
 // they saw by the side or upside down and say how to turn it) has been applied.

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-// Counted up when a row comes to show another frame, or a frame other pixels, than before from the same
-// files, so that none kept before is served: 2 since videos and images are turned upright and rows are
-// held against the frames.
+// Counted up when a row comes to show another frame, or a frame other pixels, than before from the
+// same files, so that none kept before is served: 2 since videos and images are turned upright and
+// rows are held against the frames.
 enum { READING = 2 };
 
 static void add_text(Sha256 *s, const char *text) {
@@ -31,8 +31,9 @@ CHECKED static bool add_file(Sha256 *s, const Dataset *ds, const char *path, Err
     return true;
 }
 
-// Which frame a row shows follows from the files, where they begin, the rows' times and rate, so it need not
-// be known here, and a run without the module that reads videos finds what one with it has left.
+// Which frame a row shows follows from the files, where they begin, the rows' times and rate, so it
+// need not be known here, and a run without the module that reads videos finds what one with it has
+// left.
 CHECKED static bool add_video(Sha256 *s, const Dataset *ds, const Episode *e, int camera,
                               const char **last, Error *err) {
     const EpisodeVideo *v = &e->videos[camera];

@@ -48,8 +48,8 @@ static Extent floor_of(const Stats *s, const Stats *beside, int arms, Unit unit)
                     .deviation = fmax(share * e.deviation, least * even_deviation)};
 }
 
-// The range of another unit says nothing about a value that uses its own: what varies by more than a small
-// share of itself is no noise.
+// The range of another unit says nothing about a value that uses its own: what varies by more than
+// a small share of itself is no noise.
 static double own_floor(const Stats *s, int i, double least) {
     double own = magnitude_share * fmax(fabs(s->min[i]), fabs(s->max[i]));
     return fmin(least, fmax(own, least * noise_share / unknown_share));
@@ -65,7 +65,8 @@ int stats_floor(Stats *s, const Stats *beside, int arms) {
         Extent least = floors[unit];
         if (unit == UNIT_UNKNOWN) {
             double own = own_floor(s, i, least.range);
-            least = (Extent){.range = own, .deviation = fmin(least.deviation, own * even_deviation)};
+            least =
+                (Extent){.range = own, .deviation = fmin(least.deviation, own * even_deviation)};
         }
         bool narrow = s->max[i] - s->min[i] < least.range, steady = s->std[i] < least.deviation;
         if (narrow) {

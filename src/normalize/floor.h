@@ -17,8 +17,9 @@
 //   positions of relative poses (arms > 0; 10 values an arm): 10 %, and at least 0.1 mm;
 //   their grippers: 10 % of the largest of both vectors, and at least 1 % of the largest value;
 //   their rotations: none, they are in [-1, 1] as they are;
-//   anything else (arms 0), whose units are not known: 0.1 % of the largest in the vector, but no more than
-//   1 % of the value's own magnitude, or than 0.001 % of the largest range where that is more.
+//   anything else (arms 0), whose units are not known: 0.1 % of the largest in the vector, but no
+//   more than 1 % of the value's own magnitude, or than 0.001 % of the largest range where that is
+//   more.
 // beside: the other vector of the same arms (the action for the state), which lends its grippers;
 // or NULL.
 int stats_floor(Stats *s, const Stats *beside, int arms);

@@ -211,8 +211,8 @@ struct Device {
     void (*zero)(Device *d, Tensor y);                    // any contiguous tensor
     void (*copy)(Device *d, Tensor y, Tensor x);          // rank <= 3, any strides, same shape
     void (*add)(Device *d, Tensor y, Tensor a, Tensor b); // contiguous, or IMAGE; y may be a or b
-    // y += weight * (x - y): flat arrays, float32 whatever the device's activations are. Nothing where
-    // halt (one value; may be empty) is not 0.
+    // y += weight * (x - y): flat arrays, float32 whatever the device's activations are. Nothing
+    // where halt (one value; may be empty) is not 0.
     void (*lerp)(Device *d, Tensor y, Tensor x, Tensor halt, float weight);
     // y[b] = x[b] + row for every b: y, x (B, L, D), row (L, D); x may be empty (broadcast).
     // y may be a strided slice of tokens, x likewise.
@@ -244,19 +244,21 @@ struct Device {
     // Packs w (O, I, k, k) times scale (O), and keeps shift (O). Call after every change of w and
     // before forward. scale and shift stay borrowed until the next load.
     void (*conv_load)(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift);
-    // In training the relu leaves NaN as it is; without `train`, and in a library's relu, it may become 0.
+    // In training the relu leaves NaN as it is; without `train`, and in a library's relu, it may
+    // become 0.
     void (*conv_forward)(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual);
     // dz is the gradient before the relu (see relu_backward). dx overwritten (ignored when
     // !need_dx), dw (O, I, k, k) += scale * gradient of the packed weights.
     void (*conv_backward)(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, Tensor x);
-    // dz = (dy + dskip) where y > 0, NaN where y is not finite, else 0: a library's relu may turn the NaN
-    // that comes of infinities into 0, and a run that has either must not go on. IMAGE tensors of one
-    // shape; dskip may be empty; dz may be dy or dskip.
+    // dz = (dy + dskip) where y > 0, NaN where y is not finite, else 0: a library's relu may turn
+    // the NaN that comes of infinities into 0, and a run that has either must not go on. IMAGE
+    // tensors of one shape; dskip may be empty; dz may be dy or dskip.
     void (*relu_backward)(Device *d, Tensor dz, Tensor dy, Tensor dskip, Tensor y);
 
     Pool *(*pool_new)(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, bool train);
     void (*pool_free)(Device *d, Pool *p);
-    // y IMAGE (n, c, (h-1)/2+1, (w-1)/2+1), padding never wins; a NaN does. Keeps what backward needs.
+    // y IMAGE (n, c, (h-1)/2+1, (w-1)/2+1), padding never wins; a NaN does. Keeps what backward
+    // needs.
     void (*pool_forward)(Device *d, Pool *p, Tensor y, Tensor x);
     void (*pool_backward)(Device *d, Pool *p, Tensor dx, Tensor dy);
 

@@ -30,8 +30,9 @@ void actions_from_prediction(const Normalizer *n, const float *y, int rows, cons
 tact_status actions_check(const double *actions, size_t count, Error *err) {
     for (size_t i = 0; i < count; i++)
         if (!isfinite(actions[i])) {
-            (void)!fail(err, "an action is not finite: the policy's output or the observation is beyond "
-                             "all bounds");
+            (void)!fail(err,
+                        "an action is not finite: the policy's output or the observation is beyond "
+                        "all bounds");
             return TACT_ERROR_PREDICTION;
         }
     return TACT_OK;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which directory a user means by the name of a run, a checkpoint or a file in one. Runs are copied by tools
-// that know no links: then `last` is a folder, a small file with the name in it, a link into nowhere, or
-// gone, and the newest checkpoint is the one with the highest step.
+// Which directory a user means by the name of a run, a checkpoint or a file in one. Runs are copied
+// by tools that know no links: then `last` is a folder, a small file with the name in it, a link
+// into nowhere, or gone, and the newest checkpoint is the one with the highest step.
 #include "policy/policy.h"
 
 #include "base/file.h"
@@ -53,7 +53,8 @@ int64_t checkpoint_step_inside(const char *dir) {
     return value;
 }
 
-// The complete checkpoint with the highest step; out stays "" where there is none. Returns its step.
+// The complete checkpoint with the highest step; out stays "" where there is none. Returns its
+// step.
 static int64_t find_highest(const char *checkpoints, char out[ROOM]) {
     int64_t highest = -1;
     DIR *dir = opendir(checkpoints);
@@ -96,7 +97,8 @@ static bool newest_of(const char *checkpoints, char out[ROOM]) {
         return true;
     int64_t step = find_highest(checkpoints, out);
     // A folder is a copy of some checkpoint, maybe of the only one that was copied.
-    if (there && is_checkpoint(checkpoints, "last") && (step < 0 || checkpoint_step_inside(last) > step))
+    if (there && is_checkpoint(checkpoints, "last") &&
+        (step < 0 || checkpoint_step_inside(last) > step))
         snprintf(out, ROOM, "last");
     return out[0] != 0;
 }
@@ -135,7 +137,8 @@ static bool checkpoints_of(const char *dir, char out[POLICY_PATH]) {
 bool policy_locate(const char *path, char out[POLICY_PATH], Error *err) {
     static const char *const below[] = {"", "/pretrained_model"};
     char dir[POLICY_PATH], checkpoints[POLICY_PATH], name[ROOM];
-    if (strlen(path) > POLICY_PATH - 2 * ROOM) return fail(err, "%.80s...: the path is too long", path);
+    if (strlen(path) > POLICY_PATH - 2 * ROOM)
+        return fail(err, "%.80s...: the path is too long", path);
     hub_expand_home(path, dir, sizeof dir);
     to_directory(dir);
     if (!dir_exists(dir) && !checkpoints_of(dir, checkpoints) && hub_is_name(HUB_MODEL, path) &&
@@ -147,7 +150,8 @@ bool policy_locate(const char *path, char out[POLICY_PATH], Error *err) {
         if (holds(out, "config.json")) return true;
     }
     if (checkpoints_of(dir, checkpoints) && newest_of(checkpoints, name)) {
-        snprintf(out, POLICY_PATH, "%.*s/%s/pretrained_model", POLICY_PATH - 2 * ROOM, checkpoints, name);
+        snprintf(out, POLICY_PATH, "%.*s/%s/pretrained_model", POLICY_PATH - 2 * ROOM, checkpoints,
+                 name);
         return true;
     }
     // Something else that goes by that name.

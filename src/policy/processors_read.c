@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// LeRobot's policy_preprocessor.json and policy_postprocessor.json, step by step. What such a pipeline does
-// is part of the policy, so each step is known here, idle, or refused by its name: none is passed over.
+// LeRobot's policy_preprocessor.json and policy_postprocessor.json, step by step. What such a
+// pipeline does is part of the policy, so each step is known here, idle, or refused by its name:
+// none is passed over.
 #include "policy/policy.h"
 
 #include "base/file.h"
@@ -15,9 +16,9 @@ typedef struct Reader {
     const json_t *config;
     bool own_rows; // state and action are normalised by the policy itself, not by the steps
     char path[POLICY_PATH + 64];
-    bool before; // of the two pipelines
+    bool before;                                    // of the two pipelines
     const json_t *normalizer, *relative, *absolute; // configurations of the steps, or NULL
-    json_t *idle;                                    // steps that do nothing for ACT
+    json_t *idle;                                   // steps that do nothing for ACT
 } Reader;
 
 static const char *name_of(const json_t *step) {
@@ -30,7 +31,8 @@ static bool is(const json_t *step, const char *name) {
     return strcmp(name_of(step), name) == 0;
 }
 
-// ---- steps that change nothing -------------------------------------------------------------------
+// ---- steps that change nothing
+// -------------------------------------------------------------------
 
 // Words for the task, which ACT does not see.
 static bool is_words(const json_t *step) {
@@ -42,10 +44,11 @@ CHECKED static bool take_device(const Reader *r, const json_t *step, Error *err)
     const char *name = json_string_value(type);
     bool single = name && (strcmp(name, "float32") == 0 || strcmp(name, "float") == 0);
     if (!type || json_is_null(type) || single) return true;
-    return fail(err,
-                "%s: its device_processor has float_dtype %s; tact keeps observations and actions as they "
-                "are (null)",
-                r->path, name ? name : "of another kind");
+    return fail(
+        err,
+        "%s: its device_processor has float_dtype %s; tact keeps observations and actions as they "
+        "are (null)",
+        r->path, name ? name : "of another kind");
 }
 
 CHECKED static bool take_idle(Reader *r, const json_t *step, Error *err) {
@@ -57,14 +60,14 @@ CHECKED static bool take_idle(Reader *r, const json_t *step, Error *err) {
     return true;
 }
 
-// ---- names ---------------------------------------------------------------------------------------
+// ---- names
+// ---------------------------------------------------------------------------------------
 
 CHECKED static bool take_rename(Reader *r, const json_t *step, Error *err) {
     json_t *map = json_object_get(json_object_get(step, "config"), "rename_map"), *to;
     const char *from;
     json_object_foreach(map, from, to) {
-        if (!json_is_string(to))
-            return fail(err, "%s: rename_map: %s has no name", r->path, from);
+        if (!json_is_string(to)) return fail(err, "%s: rename_map: %s has no name", r->path, from);
     }
     if (json_object_size(map) == 0) return true;
     if (!r->before) return fail(err, "%s: renames observations after the policy", r->path);
@@ -74,13 +77,15 @@ CHECKED static bool take_rename(Reader *r, const json_t *step, Error *err) {
     return true;
 }
 
-// ---- actions that are differences to the state ---------------------------------------------------
+// ---- actions that are differences to the state
+// ---------------------------------------------------
 
-// A joint is left absolute when its name has one of the excluded words in it, in any case of letters; without
-// names, or beyond them, all are relative.
+// A joint is left absolute when its name has one of the excluded words in it, in any case of
+// letters; without names, or beyond them, all are relative.
 static bool is_relative(const json_t *config, size_t joint) {
     const json_t *excluded = json_object_get(config, "exclude_joints"), *word;
-    const char *name = json_string_value(json_array_get(json_object_get(config, "action_names"), joint));
+    const char *name =
+        json_string_value(json_array_get(json_object_get(config, "action_names"), joint));
     size_t i;
     json_array_foreach((json_t *)excluded, i, word) {
         const char *text = json_string_value(word);
@@ -96,16 +101,18 @@ CHECKED static bool settle_relative(Reader *r, Error *err) {
     json_int_t dims = json_integer_value(json_array_get(shape, 0));
     bool wanted = json_is_true(json_object_get(r->config, "use_relative_actions"));
     if (!r->relative && !r->absolute)
-        return !wanted || fail(err,
-                               "%s: use_relative_actions is true in config.json, but there is no enabled "
-                               "relative_actions_processor",
-                               r->path);
+        return !wanted ||
+               fail(err,
+                    "%s: use_relative_actions is true in config.json, but there is no enabled "
+                    "relative_actions_processor",
+                    r->path);
     if (!r->relative || !r->absolute)
-        return fail(err,
-                    "%s: relative_actions_processor is %s before the policy and absolute_actions_processor "
-                    "%s after it; the two belong together",
-                    r->path, r->relative ? "enabled" : "not enabled",
-                    r->absolute ? "enabled" : "not enabled");
+        return fail(
+            err,
+            "%s: relative_actions_processor is %s before the policy and absolute_actions_processor "
+            "%s after it; the two belong together",
+            r->path, r->relative ? "enabled" : "not enabled",
+            r->absolute ? "enabled" : "not enabled");
     if (dims < 1 || dims > 65536) return fail(err, "%s: action has no size", r->path);
     bool *relative = arena_alloc(r->arena, (size_t)dims * sizeof *relative);
     for (json_int_t i = 0; i < dims; i++) relative[i] = is_relative(r->relative, (size_t)i);
@@ -122,7 +129,8 @@ bool pipeline_check(const PolicyConfig *p, const char *where, Error *err) {
     if (!l->relative) return true;
     if (p->obs_state_horizon != 1)
         return fail(err,
-                    "%s: its relative_actions_processor takes the state of one observation off the actions; "
+                    "%s: its relative_actions_processor takes the state of one observation off the "
+                    "actions; "
                     "--policy.obs_state_horizon=%d is not possible with it",
                     where, p->obs_state_horizon);
     if (p->arms)
@@ -131,14 +139,16 @@ bool pipeline_check(const PolicyConfig *p, const char *where, Error *err) {
                     "--policy.pose_repr=none",
                     where);
     if (l->relative_dims != p->action_dim || p->state_dim < p->action_dim)
-        return fail(err,
-                    "%s: its relative_actions_processor takes the state off %d values of an action, but "
-                    "there are %d, and %d of the state",
-                    where, l->relative_dims, p->action_dim, p->state_dim);
+        return fail(
+            err,
+            "%s: its relative_actions_processor takes the state off %d values of an action, but "
+            "there are %d, and %d of the state",
+            where, l->relative_dims, p->action_dim, p->state_dim);
     return true;
 }
 
-// ---- normalisation -------------------------------------------------------------------------------
+// ---- normalisation
+// -------------------------------------------------------------------------------
 
 CHECKED static bool read_eps(const Reader *r, double *out, Error *err) {
     const json_t *eps = json_object_get(r->normalizer, "eps");
@@ -158,8 +168,8 @@ CHECKED static bool mode_of(const Reader *r, const char *type, const char **out,
         *out = modes[i];
         return true;
     }
-    return fail(err, "%s: normalises %s by %s; tact has MEAN_STD, MIN_MAX and IDENTITY", r->path, type,
-                mode ? mode : "something else");
+    return fail(err, "%s: normalises %s by %s; tact has MEAN_STD, MIN_MAX and IDENTITY", r->path,
+                type, mode ? mode : "something else");
 }
 
 static bool lists(const json_t *names, const char *name) {
@@ -173,7 +183,8 @@ static bool lists(const json_t *names, const char *name) {
 }
 
 // Of an observation: only features that the step lists, and of those only the chosen ones.
-CHECKED static bool mode_of_feature(const Reader *r, const char *name, const char **out, Error *err) {
+CHECKED static bool mode_of_feature(const Reader *r, const char *name, const char **out,
+                                    Error *err) {
     const json_t *feature = json_object_get(json_object_get(r->normalizer, "features"), name);
     const json_t *chosen = json_object_get(r->normalizer, "normalize_observation_keys");
     const char *type = json_string_value(json_object_get(feature, "type"));
@@ -190,7 +201,8 @@ CHECKED static bool settle_cameras(const Reader *r, Error *err) {
         if (!type || strcmp(type, "VISUAL") != 0) continue;
         if (!mode_of_feature(r, name, &mode, err)) return false;
         if (first && strcmp(first, mode) != 0)
-            return fail(err, "%s: normalises %s by %s and another camera by %s; tact takes all alike",
+            return fail(err,
+                        "%s: normalises %s by %s and another camera by %s; tact takes all alike",
                         r->path, name, mode, first);
         *visual = first = mode;
     }
@@ -216,10 +228,12 @@ CHECKED static bool settle_after(const Reader *r, Error *err) {
     if (r->own_rows) return true;
     if (!mode_of(r, "ACTION", &mode, err)) return false;
     return strcmp(mode, before) == 0 ||
-           fail(err, "%s: actions are %s here, but %s in policy_preprocessor.json", r->path, mode, before);
+           fail(err, "%s: actions are %s here, but %s in policy_preprocessor.json", r->path, mode,
+                before);
 }
 
-// ---- a pipeline ----------------------------------------------------------------------------------
+// ---- a pipeline
+// ----------------------------------------------------------------------------------
 
 CHECKED static bool take_normalizer(Reader *r, const json_t *step, Error *err) {
     if (r->normalizer) return fail(err, "%s: normalises twice", r->path);
@@ -230,8 +244,9 @@ CHECKED static bool take_normalizer(Reader *r, const json_t *step, Error *err) {
 
 CHECKED static bool take_step(Reader *r, const json_t *step, Error *err) {
     const json_t *config = json_object_get(step, "config");
-    bool normalizes = r->before ? is(step, "normalizer_processor") || is(step, "temporal_normalize_processor")
-                                : is(step, "unnormalizer_processor");
+    bool normalizes =
+        r->before ? is(step, "normalizer_processor") || is(step, "temporal_normalize_processor")
+                  : is(step, "unnormalizer_processor");
     if (json_is_false(json_object_get(config, "enabled"))) return take_idle(r, step, err);
     if (normalizes) return take_normalizer(r, step, err);
     if (is(step, "rename_observations_processor")) return take_rename(r, step, err);
@@ -241,19 +256,25 @@ CHECKED static bool take_step(Reader *r, const json_t *step, Error *err) {
     bool enabled = json_is_true(json_object_get(config, "enabled"));
     if (is(step, "relative_actions_processor") || is(step, "absolute_actions_processor")) {
         if (!enabled) return take_idle(r, step, err); // LeRobot's default
-        bool here = r->before ? is(step, "relative_actions_processor") && !r->normalizer && !r->relative
-                              : is(step, "absolute_actions_processor") && r->normalizer && !r->absolute;
-        if (r->before) r->relative = config;
-        else r->absolute = config;
+        bool here = r->before
+                        ? is(step, "relative_actions_processor") && !r->normalizer && !r->relative
+                        : is(step, "absolute_actions_processor") && r->normalizer && !r->absolute;
+        if (r->before)
+            r->relative = config;
+        else
+            r->absolute = config;
         return here || fail(err,
-                            "%s: %s stands where tact does not know it: LeRobot has relative_actions_processor "
-                            "once, before the normaliser, and absolute_actions_processor once, after its inverse",
+                            "%s: %s stands where tact does not know it: LeRobot has "
+                            "relative_actions_processor "
+                            "once, before the normaliser, and absolute_actions_processor once, "
+                            "after its inverse",
                             r->path, name_of(step));
     }
-    return fail(err,
-                "%s: its step %s is none that tact knows, and would be left out; disable it (\"enabled\": "
-                "false) or take it away if the policy does not need it",
-                r->path, name_of(step));
+    return fail(
+        err,
+        "%s: its step %s is none that tact knows, and would be left out; disable it (\"enabled\": "
+        "false) or take it away if the policy does not need it",
+        r->path, name_of(step));
 }
 
 static const char *kept_text(Reader *r) {
@@ -263,7 +284,8 @@ static const char *kept_text(Reader *r) {
     return kept;
 }
 
-CHECKED static bool read_pipeline(Reader *r, const char *dir, bool before, json_t **root, Error *err) {
+CHECKED static bool read_pipeline(Reader *r, const char *dir, bool before, json_t **root,
+                                  Error *err) {
     const json_t *step;
     size_t i;
     r->before = before;
@@ -285,15 +307,19 @@ CHECKED static bool read_pipeline(Reader *r, const char *dir, bool before, json_
     return ok && (before ? settle_before(r, err) : settle_after(r, err) && settle_relative(r, err));
 }
 
-bool processors_read(const char *dir, const json_t *config, PolicyConfig *p, Arena *arena, Error *err) {
+bool processors_read(const char *dir, const json_t *config, PolicyConfig *p, Arena *arena,
+                     Error *err) {
     const char *type = json_string_value(json_object_get(config, "type"));
     json_t *before = NULL, *after = NULL;
     Reader r = {.policy = p, .arena = arena, .config = config};
-    // A policy of type tact with relative poses makes and normalises its rows itself (processors.c).
-    r.own_rows = type && strcmp(type, "tact") == 0 && p->pose_repr && strcmp(p->pose_repr, "relative") == 0;
+    // A policy of type tact with relative poses makes and normalises its rows itself
+    // (processors.c).
+    r.own_rows =
+        type && strcmp(type, "tact") == 0 && p->pose_repr && strcmp(p->pose_repr, "relative") == 0;
     snprintf(r.path, sizeof r.path, "%s/policy_preprocessor.json", dir);
     if (!file_exists(r.path)) return true; // LeRobot before 0.4
-    bool ok = read_pipeline(&r, dir, true, &before, err) && read_pipeline(&r, dir, false, &after, err);
+    bool ok =
+        read_pipeline(&r, dir, true, &before, err) && read_pipeline(&r, dir, false, &after, err);
     json_decref(before);
     json_decref(after);
     return ok;

@@ -27,9 +27,11 @@ CHECKED static bool check_poses(const double *state, int arms, Error *err) {
         const double *v = state + POSE_ROW * k + 3;
         double length = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
         if (!(length <= POSE_LONGEST_VECTOR * (1 + 1e-6)))
-            return fail(err, "values %d to %d of observation.state are [%g, %g, %g], no rotation vector, "
-                        "for it is longer than 2 pi; give axis times angle in radians", POSE_ROW * k + 3,
-                        POSE_ROW * k + 5, v[0], v[1], v[2]);
+            return fail(
+                err,
+                "values %d to %d of observation.state are [%g, %g, %g], no rotation vector, "
+                "for it is longer than 2 pi; give axis times angle in radians",
+                POSE_ROW * k + 3, POSE_ROW * k + 5, v[0], v[1], v[2]);
     }
     return true;
 }
@@ -50,7 +52,8 @@ CHECKED static bool check_image_sizes(const tact_observation *o, Error *err) {
     tact_image image;
     enum { MOST = 1024 }; // beyond that it is no number of images
     if (o->n_images > MOST || (o->n_images > 0 && !o->images))
-        return fail(err, "%zu images, but %s", o->n_images, o->images ? "at most 1024 can be" : "none given");
+        return fail(err, "%zu images, but %s", o->n_images,
+                    o->images ? "at most 1024 can be" : "none given");
     for (int i = 0; i < (int)o->n_images; i++) {
         const void *given = image_at(o, i);
         if (!struct_take(&image, sizeof image, IMAGE_LEAST, given, "tact_image", err)) return false;
@@ -61,7 +64,8 @@ CHECKED static bool check_image_sizes(const tact_observation *o, Error *err) {
     return true;
 }
 
-// The policy's name for a camera of the robot's: what LeRobot's rename_observations_processor makes of it.
+// The policy's name for a camera of the robot's: what LeRobot's rename_observations_processor makes
+// of it.
 static const char *renamed(const tact_policy *p, const char *given) {
     for (int i = 0; i < p->n_renamed; i++)
         if (is_camera(given, p->robot_names[i])) return p->policy_names[i];
@@ -69,7 +73,8 @@ static const char *renamed(const tact_policy *p, const char *given) {
 }
 
 // False, and an empty image, where there is none of that name. The sizes have been checked.
-static bool find_image(const tact_policy *p, const tact_observation *o, int camera, tact_image *out) {
+static bool find_image(const tact_policy *p, const tact_observation *o, int camera,
+                       tact_image *out) {
     Error none;
     *out = (tact_image){0};
     for (int i = 0; i < (int)o->n_images; i++) {
@@ -85,10 +90,12 @@ static size_t row_bytes(const CameraConfig *c) {
     return (size_t)c->width * 3;
 }
 
-CHECKED static bool check_image(const tact_policy *p, const tact_observation *o, int camera, Error *err) {
+CHECKED static bool check_image(const tact_policy *p, const tact_observation *o, int camera,
+                                Error *err) {
     const CameraConfig *c = &p->config->cameras[camera];
     tact_image image;
-    if (!find_image(p, o, camera, &image) || !image.rgb) return fail(err, "no image of camera %s", c->name);
+    if (!find_image(p, o, camera, &image) || !image.rgb)
+        return fail(err, "no image of camera %s", c->name);
     if (image.height != c->height || image.width != c->width)
         return fail(err, "the image of camera %s is %dx%d; the policy wants %dx%d as recorded",
                     c->name, image.width, image.height, c->width, c->height);

@@ -42,8 +42,9 @@ bool checkpoint_publish(const char *temporary, const char *path, Error *err) {
     return remove_tree(temporary, err); // the old one now
 }
 
-// A run that was copied without links has a folder in the link's place. It may be all there is of its
-// checkpoint, so it is kept: under the name of its step, or, where that is there, as last_copied.
+// A run that was copied without links has a folder in the link's place. It may be all there is of
+// its checkpoint, so it is kept: under the name of its step, or, where that is there, as
+// last_copied.
 CHECKED static bool move_aside(const char *checkpoints, const char *link, Error *err) {
     char kept[PATH_SIZE + 64];
     struct stat what;
@@ -52,7 +53,8 @@ CHECKED static bool move_aside(const char *checkpoints, const char *link, Error 
     snprintf(kept, sizeof kept, "%s/%06lld", checkpoints, (long long)step);
     for (int i = 1; step < 0 || lstat(kept, &what) == 0; i++) {
         step = 0;
-        snprintf(kept, sizeof kept, i == 1 ? "%s/last_copied" : "%s/last_copied_%d", checkpoints, i);
+        snprintf(kept, sizeof kept, i == 1 ? "%s/last_copied" : "%s/last_copied_%d", checkpoints,
+                 i);
     }
     if (rename(link, kept) != 0) return fail_errno(err, "%s: cannot move aside", link);
     log_info("%s was a folder, not a link: it is %s now", link, kept);

@@ -17,8 +17,8 @@ CHECKED bool ema_init(Ema *e, const EmaConfig *config, Params *params, Error *er
 void ema_free(Ema *e); // a zeroed struct is allowed
 // Share of the average that is kept at update number n, counted from 1.
 double ema_decay(const EmaConfig *c, int64_t n);
-// After every optimiser step: issues one op, which leaves the average alone where the step was not taken (halt,
-// the optimiser's; may be empty).
+// After every optimiser step: issues one op, which leaves the average alone where the step was not
+// taken (halt, the optimiser's; may be empty).
 void ema_update(Ema *e, Tensor halt);
 // Puts the average in the weights' place, for an evaluation, and back. The gradients are the place
 // the weights wait in, so no step may be under way; they are zero after it.

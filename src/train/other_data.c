@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A run that goes on from a checkpoint may do so on data of another rate or from another place, which is
-// allowed and easily not meant.
+// A run that goes on from a checkpoint may do so on data of another rate or from another place,
+// which is allowed and easily not meant.
 #include "train/run.h"
 
 #include "base/file.h"
@@ -42,8 +42,8 @@ static void compare_data(const TrainConfig *c, const Dataset *ds, const json_t *
     const char *was = repo_id ? repo_id : root;
     if (!was || !is_other(ds, root, repo_id)) return;
     if (c->resume)
-        log_warn("The run was trained on %s and goes on with %s, with the statistics of the first", was,
-                 ds->root);
+        log_warn("The run was trained on %s and goes on with %s, with the statistics of the first",
+                 was, ds->root);
     else if (strcmp(c->policy.stats_from, "checkpoint") == 0)
         log_warn("%s: normalised with the statistics of %s, which the policy was trained on "
                  "(--policy.stats_from=checkpoint)",
@@ -55,7 +55,8 @@ static void compare_data(const TrainConfig *c, const Dataset *ds, const json_t *
 void warn_of_other_data(const TrainConfig *c, const Dataset *ds) {
     const char *dir = c->resume ? c->resume_from : c->policy.path;
     if (!dir) return;
-    json_t *tact = read_optional(dir, "tact.json"), *training = read_optional(dir, "train_config.json");
+    json_t *tact = read_optional(dir, "tact.json"),
+           *training = read_optional(dir, "train_config.json");
     compare_rate(ds, tact);
     compare_data(c, ds, training);
     json_decref(tact);

@@ -80,7 +80,7 @@ void run_close_output(Run *r) {
 
 static TrainingState state_after(const Run *r, int64_t step) {
     const TrainConfig *c = r->config;
-    int64_t first = r->first_step - 1; // steps that were taken before this process
+    int64_t first = r->first_step - 1;                  // steps that were taken before this process
     int64_t untaken = r->step.started - (step - first); // begun, and halted by what was not finite
     return (TrainingState){.step = step,
                            .next_batch = r->resumed.next_batch + step - first,
@@ -125,7 +125,8 @@ CHECKED static bool restore_average(Run *r, const char *checkpoint, Error *err) 
     snprintf(dir, sizeof dir, "%s/pretrained_model_ema", checkpoint);
     Params average = ema_params(&r->ema);
     r->ema.updates = r->resumed.ema_updates;
-    return policy_read_weights(dir, &average, (WeightsOptions){.new_times = r->config->new_times}, err);
+    return policy_read_weights(dir, &average, (WeightsOptions){.new_times = r->config->new_times},
+                               err);
 }
 
 static void warn_of_changes(const Run *r) {

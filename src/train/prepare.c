@@ -140,7 +140,8 @@ CHECKED static bool prepare_device(Run *r, Error *err) {
                      device_open(trained_on, precision, r->config->threads, &r->device, &why);
         p->device = there ? trained_on : "cpu";
         if (there) return true;
-        log_warn("The checkpoint was trained on %s, which cannot be used here (%.300s); this run computes on "
+        log_warn("The checkpoint was trained on %s, which cannot be used here (%.300s); this run "
+                 "computes on "
                  "cpu (--policy.device says where)",
                  trained_on, why.text);
         if (!field_given(r->config, "policy.dtype")) p->dtype = NULL;
@@ -342,7 +343,8 @@ static void log_banner(const Run *r) {
     bool imagenet = c->dataset.use_imagenet_stats && strcmp(norm->visual, "MEAN_STD") == 0;
     log_info("normalization: STATE %s, ACTION %s, VISUAL %s%s", norm->state, norm->action,
              norm->visual, imagenet ? " (ImageNet)" : "");
-    if (p->pipeline.relative) log_info("actions are differences to the state (relative_actions_processor)");
+    if (p->pipeline.relative)
+        log_info("actions are differences to the state (relative_actions_processor)");
     if (c->policy.path)
         log_info("weights of %s; statistics of the %s", c->policy.path, c->policy.stats_from);
     big_number(big, sizeof big, (double)r->params.learnable);

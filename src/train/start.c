@@ -30,7 +30,8 @@ CHECKED static bool find_train_config(const char *path, char out[POLICY_PATH], E
     char dir[POLICY_PATH];
     Error ignored;
     bool file = file_exists(path) && strcmp(base_name(path), "last") != 0;
-    // The file is what is meant, except that one in a copied `last` may be that of an older checkpoint.
+    // The file is what is meant, except that one in a copied `last` may be that of an older
+    // checkpoint.
     if (file && (!is_of_last(path) || !policy_locate(path, dir, &ignored))) {
         snprintf(out, POLICY_PATH, "%s", path);
         return true;
@@ -98,7 +99,8 @@ CHECKED static bool check_kind(const TrainConfig *c, Error *err) {
                     (p->pose_repr && strcmp(p->pose_repr, "relative") == 0);
     const char *from = p->path ? p->path : c->config_path;
     if (!field_given(c, "policy.type") || temporal == (strcmp(p->type, "tact") == 0)) return true;
-    if (temporal && (field_given(c, "policy.obs_state_horizon") || field_given(c, "policy.pose_repr")))
+    if (temporal &&
+        (field_given(c, "policy.obs_state_horizon") || field_given(c, "policy.pose_repr")))
         return true;
     if (temporal)
         return fail(err,
@@ -118,8 +120,8 @@ static void forget_place(TrainConfig *c) {
     c->policy.use_amp = c->policy.push_to_hub = false;
 }
 
-// Plain ACT has no table of times, which is no reason to leave the frames of several observations without:
-// then their order would be unknown to the policy.
+// Plain ACT has no table of times, which is no reason to leave the frames of several observations
+// without: then their order would be unknown to the policy.
 static void settle_times(TrainConfig *c, int stored_horizon) {
     c->new_times = stored_horizon == 1 && c->policy.obs_state_horizon > 1;
     if (c->new_times && !field_given(c, "policy.temporal_pos_embed"))
@@ -170,8 +172,7 @@ CHECKED static bool take_settings_file(TrainConfig *c, int *argc, char ***argv, 
     Error why;
     train_config_free(c);
     train_config_default(c);
-    if (!train_config_take(c, of_file, *argv, &why))
-        return fail(err, "%s: %.900s", path, why.text);
+    if (!train_config_take(c, of_file, *argv, &why)) return fail(err, "%s: %.900s", path, why.text);
     train_config_free(c);
     train_config_default(c);
     return train_config_parse(c, *argc, *argv, err);

@@ -30,8 +30,8 @@ CHECKED bool rng_state_write(const char *dir, uint64_t seed, Error *err);
 // Reads what says where the run stood. dir: training_state.
 CHECKED bool training_state_read(const char *dir, TrainingState *state, Error *err);
 // Moments and number of steps into the optimizer. A tensor that is missing, of another shape,
-// negative where it cannot be or not finite is an error that names it. LeRobot optimisers of one group are
-// read too. new_times: the temporal table starts now, without moments.
+// negative where it cannot be or not finite is an error that names it. LeRobot optimisers of one
+// group are read too. new_times: the temporal table starts now, without moments.
 CHECKED bool optimizer_state_read(const char *dir, int64_t step, bool new_times, Optimizer *o,
                                   Error *err);
 

@@ -127,15 +127,19 @@ CHECKED static bool check_step(const Reading *r, int64_t step, Error *err) {
                 (long long)step);
 }
 
-// The order in which the optimiser counts parameters. In two groups it is ours; in one, as LeRobot has them
-// with use_policy_training_preset=false, that in which its ACT makes them: the backbone comes after the VAE.
+// The order in which the optimiser counts parameters. In two groups it is ours; in one, as LeRobot
+// has them with use_policy_training_preset=false, that in which its ACT makes them: the backbone
+// comes after the VAE.
 static int order_of(const Params *p, bool one_group, const Param **out) {
     int n = 0;
     for (int pass = 0; pass < 3; pass++) {
         for (int i = 0; i < p->count; i++) {
             const Param *q = &p->list[i];
             bool vae = strncmp(q->name, "model.vae_encoder", 17) == 0;
-            int turn = !one_group ? (q->kind == PARAM_BACKBONE) : q->kind == PARAM_BACKBONE ? 1 : vae ? 0 : 2;
+            int turn = !one_group                  ? (q->kind == PARAM_BACKBONE)
+                       : q->kind == PARAM_BACKBONE ? 1
+                       : vae                       ? 0
+                                                   : 2;
             if (q->kind != PARAM_BUFFER && turn == pass) out[n++] = q;
         }
     }
@@ -160,7 +164,8 @@ static bool is_times(const Param *q) {
     return strcmp(q->name, "temporal_pos_embed.weight") == 0;
 }
 
-// A table of times that starts now has no moments yet, whether the checkpoint had one of its own or not.
+// A table of times that starts now has no moments yet, whether the checkpoint had one of its own or
+// not.
 CHECKED static bool read_flat(const Safetensors *s, const char *path, int64_t step,
                               const Param *const *order, int n, bool new_times, float *m, float *v,
                               Error *err) {

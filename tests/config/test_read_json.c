@@ -185,7 +185,8 @@ static void what_tact_cannot_do_is_refused(void **state) {
     refuse("policy.n_obs_steps", "2", "n_obs_steps is 2");
     refuse("policy.n_obs_steps", "\"1\"", "n_obs_steps");
     refuse("policy.use_relative_ee", "true", "use_relative_ee is set");
-    refuse("policy.normalization_mapping", "{\"STATE\": \"QUANTILES\"}", "MEAN_STD, MIN_MAX and IDENTITY");
+    refuse("policy.normalization_mapping", "{\"STATE\": \"QUANTILES\"}",
+           "MEAN_STD, MIN_MAX and IDENTITY");
     refuse("policy.normalization_mapping", "[]", "normalization_mapping");
     refuse("policy.chunk_size", "100.5", "chunk_size");
     refuse("policy.n_heads", "[8]", "n_heads");
@@ -197,13 +198,15 @@ static void what_tact_cannot_do_is_refused(void **state) {
     refuse("optimizer.type", "\"sgd\"", "optimizer.type");
 }
 
-static void assert_modes(const char *mapping, const char *visual, const char *state, const char *action,
-                         const char *env) {
+static void assert_modes(const char *mapping, const char *visual, const char *state,
+                         const char *action, const char *env) {
     TrainConfig c;
     Error err;
     json_t *root = parse(lerobot), *policy = json_object_get(root, "policy");
-    if (mapping) json_object_set_new(policy, "normalization_mapping", parse(mapping));
-    else json_object_del(policy, "normalization_mapping");
+    if (mapping)
+        json_object_set_new(policy, "normalization_mapping", parse(mapping));
+    else
+        json_object_del(policy, "normalization_mapping");
     train_config_default(&c);
     if (!train_config_from_json(&c, root, NULL, "file", &err)) fail_msg("%s", err.text);
     const NormMap *n = &c.policy.normalization_mapping;
@@ -218,10 +221,11 @@ static void assert_modes(const char *mapping, const char *visual, const char *st
 // What a mapping leaves out LeRobot leaves as it is; without a mapping it is the default.
 static void modes_are_lerobots(void **state) {
     (void)state;
-    assert_modes("{\"STATE\": \"MIN_MAX\", \"ACTION\": \"MEAN_STD\"}", "IDENTITY", "MIN_MAX", "MEAN_STD", "none");
+    assert_modes("{\"STATE\": \"MIN_MAX\", \"ACTION\": \"MEAN_STD\"}", "IDENTITY", "MIN_MAX",
+                 "MEAN_STD", "none");
     assert_modes("{}", "IDENTITY", "IDENTITY", "IDENTITY", "none");
-    assert_modes("{\"VISUAL\": \"MIN_MAX\", \"ENV\": \"MIN_MAX\", \"LANGUAGE\": \"IDENTITY\"}", "MIN_MAX",
-                 "IDENTITY", "IDENTITY", "MIN_MAX");
+    assert_modes("{\"VISUAL\": \"MIN_MAX\", \"ENV\": \"MIN_MAX\", \"LANGUAGE\": \"IDENTITY\"}",
+                 "MIN_MAX", "IDENTITY", "IDENTITY", "MIN_MAX");
     assert_modes(NULL, "MEAN_STD", "MEAN_STD", "MEAN_STD", "none");
 }
 
@@ -236,7 +240,8 @@ static void unknown_keys_are_named(void **state) {
     assert_true(policy_unknown_keys(policy, keys, sizeof keys));
     assert_string_equal(keys, "my_key");
     // More than there is room for.
-    for (char name[8] = "key_a"; name[4] <= 'z'; name[4]++) json_object_set_new(policy, name, json_null());
+    for (char name[8] = "key_a"; name[4] <= 'z'; name[4]++)
+        json_object_set_new(policy, name, json_null());
     assert_true(policy_unknown_keys(policy, keys, sizeof keys));
     assert_true(strlen(keys) == sizeof keys - 1);
     json_decref(root);
@@ -249,7 +254,8 @@ static void lerobots_own_optimizer(void **state) {
     Error err;
     json_t *root = parse(lerobot);
     json_object_set_new(root, "use_policy_training_preset", json_false());
-    json_object_set_new(root, "optimizer", parse("{\"type\": \"adamw\", \"lr\": 0.003, \"weight_decay\": 0.02}"));
+    json_object_set_new(root, "optimizer",
+                        parse("{\"type\": \"adamw\", \"lr\": 0.003, \"weight_decay\": 0.02}"));
     train_config_default(&c);
     if (!train_config_from_json(&c, root, NULL, "file", &err)) fail_msg("%s", err.text);
     assert_true(c.policy.optimizer_lr == 0.003 && c.policy.optimizer_lr_backbone == 0.003);
@@ -260,12 +266,9 @@ static void lerobots_own_optimizer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(modes_are_lerobots),
-        cmocka_unit_test(unknown_keys_are_named),
-        cmocka_unit_test(lerobots_own_optimizer),
-        cmocka_unit_test(what_is_written_is_read),
-        cmocka_unit_test(lerobots_file_is_read),
-        cmocka_unit_test(what_tact_cannot_do_is_refused),
+        cmocka_unit_test(modes_are_lerobots),     cmocka_unit_test(unknown_keys_are_named),
+        cmocka_unit_test(lerobots_own_optimizer), cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(lerobots_file_is_read),  cmocka_unit_test(what_tact_cannot_do_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

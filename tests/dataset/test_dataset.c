@@ -293,8 +293,8 @@ static void missing_datasets_say_where(void **state) {
     assert_root_refused(f->root, f->root, "meta/info.json");
     assert_refused(&(DatasetOptions){0}, "--dataset.root", "");
     setenv("HF_LEROBOT_HOME", f->dir, 1);
-    assert_refused(&(DatasetOptions){.repo_id = "some/where"},
-                   at(&f->arena, f->dir, "some/where,"), "hf download --repo-type dataset some/where");
+    assert_refused(&(DatasetOptions){.repo_id = "some/where"}, at(&f->arena, f->dir, "some/where,"),
+                   "hf download --repo-type dataset some/where");
     tiny_write(f->root, TINY_GOOD, false);
     Error err;
     Dataset *ds;
@@ -304,7 +304,8 @@ static void missing_datasets_say_where(void **state) {
     // The folder above, as people give it.
     assert_refused(&(DatasetOptions){.root = f->dir, .repo_id = "set"}, "there is one in", f->root);
     unsetenv("HF_LEROBOT_HOME");
-    assert_refused(&(DatasetOptions){.repo_id = "some/where"}, "lerobot/some/where,", "hub/datasets--some--where)");
+    assert_refused(&(DatasetOptions){.repo_id = "some/where"}, "lerobot/some/where,",
+                   "hub/datasets--some--where)");
 }
 
 static void other_versions_are_refused(void **state) {

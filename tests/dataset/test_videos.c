@@ -192,7 +192,8 @@ static void tolerance_is_honoured(void **state) {
     for (int64_t row = 0; row < 6; row++) {
         OK(frames_read(frames, 0, row, rgb, &err));
         int number = sample_frame_number(rgb, SIDE, SIDE); // half as many a second, so half as far
-        if (2 * number < row - 1 || 2 * number > row + 1) fail_msg("row %d shows frame %d", (int)row, number);
+        if (2 * number < row - 1 || 2 * number > row + 1)
+            fail_msg("row %d shows frame %d", (int)row, number);
     }
     frames_close(frames);
     dataset_close(ds);

@@ -125,7 +125,8 @@ static void names(void **state) {
     static const char *const good[] = {"a/b", "set", "me/so101_test-2.1", "outputs/train"};
     static const char *const bad[] = {"",     "/a/b", "./a", "a/../b", "a/b/c", "~/a", "a b",
                                       "a//b", "a/",   "..",  ".a",     "-x/y",  "a/.b"};
-    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) assert_true(hub_is_name(HUB_DATASET, good[i]));
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_true(hub_is_name(HUB_DATASET, good[i]));
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         if (hub_is_name(HUB_DATASET, bad[i])) fail_msg("%s is no name", bad[i]);
     assert_true(hub_is_name(HUB_MODEL, "me/act") && !hub_is_name(HUB_MODEL, "x.json"));

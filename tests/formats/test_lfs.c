@@ -68,9 +68,9 @@ static bool look_at_video(Error *err) {
 
 static void test_pointer(void **state) {
     (void)state;
-    static bool (*const readers[])(Error *) = {
-        read_text, read_json, read_parquet, read_safetensors, read_torch, read_weights, read_video,
-        look_at_video};
+    static bool (*const readers[])(Error *) = {read_text,        read_json,    read_parquet,
+                                               read_safetensors, read_torch,   read_weights,
+                                               read_video,       look_at_video};
     Error err;
     assert_true(file_write(path, pointer, sizeof pointer - 1, &err));
     for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {

@@ -123,8 +123,8 @@ static void check_floats(const Golden *g, tact_policy *opened, const Safetensors
         snprintf(name, sizeof name, "input.image%d", i);
         images[i] = generate_input(name, g->salt, g->batch * T * golden_frame(p, i));
     }
-    OK(act_new(opened->device, opened->config, &opened->shared->policy.params, g->batch, false, unused,
-               &act, &err));
+    OK(act_new(opened->device, opened->config, &opened->shared->policy.params, g->batch, false,
+               unused, &act, &err));
     ActInput in = {.batch = g->batch,
                    .state = state,
                    .env = env,
@@ -163,9 +163,11 @@ static void check_bytes(const Golden *g, tact_policy *p, const Safetensors *expe
     for (int i = 0; i < c->n_cameras; i++) {
         const CameraConfig *camera = &c->cameras[i];
         rgb[i] = NEW(uint8_t, golden_frame(c, i));
-        images[i] = (tact_image){sizeof(tact_image), camera->name, rgb[i], camera->height, camera->width, 0};
+        images[i] = (tact_image){sizeof(tact_image), camera->name,  rgb[i],
+                                 camera->height,     camera->width, 0};
     }
-    tact_observation o = {sizeof o, state, tact_state_size(p), env, tact_env_size(p), images, c->n_cameras};
+    tact_observation o = {sizeof o,         state,  tact_state_size(p), env,
+                          tact_env_size(p), images, c->n_cameras};
     for (int b = 0; b < g->batch; b++) {
         assert_int_equal(tact_reset(p), TACT_OK);
         recorded(g, "input.env", b, c->env_dim, env);
@@ -236,11 +238,11 @@ CASE(two_sizes_all)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_single),  cmocka_unit_test(golden_seed),
-        cmocka_unit_test(golden_state),   cmocka_unit_test(golden_all),
-        cmocka_unit_test(golden_prenorm), cmocka_unit_test(golden_novae),
-        cmocka_unit_test(golden_dilated), cmocka_unit_test(golden_resnet34),
-        cmocka_unit_test(golden_env),     cmocka_unit_test(golden_full),
+        cmocka_unit_test(golden_single),    cmocka_unit_test(golden_seed),
+        cmocka_unit_test(golden_state),     cmocka_unit_test(golden_all),
+        cmocka_unit_test(golden_prenorm),   cmocka_unit_test(golden_novae),
+        cmocka_unit_test(golden_dilated),   cmocka_unit_test(golden_resnet34),
+        cmocka_unit_test(golden_env),       cmocka_unit_test(golden_full),
         cmocka_unit_test(golden_two_sizes), cmocka_unit_test(golden_two_sizes_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -226,7 +226,8 @@ static void what_is_not_finite_is_told(void **state) {
 
 static void weights_of_an_ensemble_are_numbers(void **state) {
     (void)state;
-    assert_true(ensemble_possible(100, 0.01) && ensemble_possible(100, 1e300) && ensemble_possible(1, -1e300));
+    assert_true(ensemble_possible(100, 0.01) && ensemble_possible(100, 1e300) &&
+                ensemble_possible(1, -1e300));
     assert_true(ensemble_possible(100, -7));
     assert_false(ensemble_possible(100, -7.2) || ensemble_possible(2, -1e300)); // exp(712.8)
     assert_false(ensemble_possible(100, NAN) || ensemble_possible(100, INFINITY));

@@ -50,7 +50,11 @@ static int copied_free(void **state) {
 
 // By every name that people give.
 static void means(Copied *f, const char *name) {
-    static const char *const forms[] = {"", "/", "/checkpoints", "/checkpoints/last", "/checkpoints/last/",
+    static const char *const forms[] = {"",
+                                        "/",
+                                        "/checkpoints",
+                                        "/checkpoints/last",
+                                        "/checkpoints/last/",
                                         "/checkpoints/last/pretrained_model",
                                         "/checkpoints/last/pretrained_model/",
                                         "/checkpoints/last/pretrained_model/train_config.json"};
@@ -125,9 +129,9 @@ static void only_the_folder_was_copied(void **state) {
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, copied_new, copied_free)
     const struct CMUnitTest tests[] = {
-        TEST(a_link_is_followed),       TEST(without_a_link_the_highest_step),
-        TEST(a_file_with_the_name),     TEST(a_folder_in_its_place),
-        TEST(half_copied),              TEST(only_the_folder_was_copied),
+        TEST(a_link_is_followed),   TEST(without_a_link_the_highest_step),
+        TEST(a_file_with_the_name), TEST(a_folder_in_its_place),
+        TEST(half_copied),          TEST(only_the_folder_was_copied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plain ACT made temporal: two observations where the checkpoint had one. The order of the frames must be
-// part of what the policy sees, or a history is worth nothing.
+// Plain ACT made temporal: two observations where the checkpoint had one. The order of the frames
+// must be part of what the policy sees, or a history is worth nothing.
 #include "dataset/sample.h"
 #include "tact.h"
 #include "train/train.h"
@@ -101,30 +101,43 @@ static void sees_the_order(Runs *f, const char *run) {
 static void one_observation_becomes_two(void **state) {
     Runs *f = *state;
     Error err;
-    const SampleOptions sample = {.root = f->data, .episodes = 1, .frames = 12, .height = HEIGHT,
-                                  .width = WIDTH, .cameras = 1, .fps = 10, .joints = true};
+    const SampleOptions sample = {.root = f->data,
+                                  .episodes = 1,
+                                  .frames = 12,
+                                  .height = HEIGHT,
+                                  .width = WIDTH,
+                                  .cameras = 1,
+                                  .fps = 10,
+                                  .joints = true};
     OK(sample_dataset_write(&sample, &err));
     char *plain = at(&f->arena, f->dir, "plain"), *tuned = at(&f->arena, f->dir, "tuned");
-    train(f, arena_printf(&f->arena,
-                          "--policy.type=act --steps=1 --policy.dim_model=16 --policy.n_heads=2 "
-                          "--policy.dim_feedforward=16 --policy.n_encoder_layers=1 "
-                          "--policy.n_vae_encoder_layers=1 --policy.latent_dim=4 --policy.chunk_size=4 "
-                          "--policy.n_action_steps=4 --policy.pretrained_backbone_weights=null "
-                          "--output_dir=%s", plain));
+    train(f, arena_printf(
+                 &f->arena,
+                 "--policy.type=act --steps=1 --policy.dim_model=16 --policy.n_heads=2 "
+                 "--policy.dim_feedforward=16 --policy.n_encoder_layers=1 "
+                 "--policy.n_vae_encoder_layers=1 --policy.latent_dim=4 --policy.chunk_size=4 "
+                 "--policy.n_action_steps=4 --policy.pretrained_backbone_weights=null "
+                 "--output_dir=%s",
+                 plain));
     // A table that starts at zero learns with the first steps. By the way of a new run,
-    train(f, arena_printf(&f->arena, "--policy.path=%s --policy.obs_state_horizon=2 --steps=3 "
-                                     "--policy.optimizer_lr=0.01 --output_dir=%s", plain, tuned));
+    train(f, arena_printf(&f->arena,
+                          "--policy.path=%s --policy.obs_state_horizon=2 --steps=3 "
+                          "--policy.optimizer_lr=0.01 --output_dir=%s",
+                          plain, tuned));
     sees_the_order(f, tuned);
     // of the run itself,
-    train(f, arena_printf(&f->arena, "--config_path=%s --resume=true --policy.obs_state_horizon=2 --steps=4 "
-                                     "--policy.optimizer_lr=0.01", plain));
+    train(f, arena_printf(&f->arena,
+                          "--config_path=%s --resume=true --policy.obs_state_horizon=2 --steps=4 "
+                          "--policy.optimizer_lr=0.01",
+                          plain));
     sees_the_order(f, plain);
     // and not when it is asked not to be.
     char *blind = at(&f->arena, f->dir, "blind");
-    train(f, arena_printf(&f->arena,
-                          "--policy.path=%s/checkpoints/000001 --policy.obs_state_horizon=2 --steps=3 "
-                          "--policy.optimizer_lr=0.01 --policy.temporal_pos_embed=none --output_dir=%s",
-                          plain, blind));
+    train(f, arena_printf(
+                 &f->arena,
+                 "--policy.path=%s/checkpoints/000001 --policy.obs_state_horizon=2 --steps=3 "
+                 "--policy.optimizer_lr=0.01 --policy.temporal_pos_embed=none --output_dir=%s",
+                 plain, blind));
     assert_true(order_matters(blind) < 1e-5);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The processor files beside a policy, as LeRobot and its users write them: each step does what it does
-// there, or is refused by its name, and what is written again keeps it.
+// The processor files beside a policy, as LeRobot and its users write them: each step does what it
+// does there, or is refused by its name, and what is written again keeps it.
 #include "policy/convert.h"
 #include "tact.h"
 #include <math.h>
@@ -79,13 +79,15 @@ static size_t position(const json_t *root, const char *step) {
     const json_t *steps = json_object_get(root, "steps");
     size_t i = 0;
     while (i < json_array_size(steps) &&
-           strcmp(json_string_value(json_object_get(json_array_get(steps, i), "registry_name")), step) != 0)
+           strcmp(json_string_value(json_object_get(json_array_get(steps, i), "registry_name")),
+                  step) != 0)
         i++;
     return i;
 }
 
 static json_t *config_of(const json_t *root, const char *step) {
-    return json_object_get(json_array_get(json_object_get(root, "steps"), position(root, step)), "config");
+    return json_object_get(json_array_get(json_object_get(root, "steps"), position(root, step)),
+                           "config");
 }
 
 static void save_pipeline(Plain *f, const char *name, json_t *root) {
@@ -111,8 +113,10 @@ static void add(Plain *f, const char *name, const char *beside, bool before, con
 
 static void make_relative(Plain *f, const char *options) {
     add(f, "pre", "normalizer_processor", true,
-        arena_printf(&f->arena, "{\"registry_name\": \"relative_actions_processor\", \"config\": "
-                                "{\"enabled\": true%s}}", options));
+        arena_printf(&f->arena,
+                     "{\"registry_name\": \"relative_actions_processor\", \"config\": "
+                     "{\"enabled\": true%s}}",
+                     options));
     add(f, "post", "unnormalizer_processor", false,
         "{\"registry_name\": \"absolute_actions_processor\", \"config\": {\"enabled\": true}}");
 }
@@ -189,7 +193,8 @@ static void converts(Plain *f) {
 
 // ---- the tests ----------------------------------------------------------------------------------
 
-// With another eps the network sees what it would see, with the usual one, of a state nearer to the mean.
+// With another eps the network sees what it would see, with the usual one, of a state nearer to the
+// mean.
 static void eps_is_the_steps(void **state) {
     Plain *f = *state;
     const double eps = 0.05;
@@ -220,13 +225,15 @@ static void modes_are_the_steps(void **state) {
     Error err;
     double wanted[COUNT], got[COUNT], usual[COUNT];
     chunk_of(f->model, state_now, usual);
-    json_t *map = json_pack("{s:s, s:s, s:s}", "STATE", "IDENTITY", "ENV", "MEAN_STD", "ACTION", "MIN_MAX");
+    json_t *map =
+        json_pack("{s:s, s:s, s:s}", "STATE", "IDENTITY", "ENV", "MEAN_STD", "ACTION", "MIN_MAX");
     set(f, "pre", "normalizer_processor", "norm_map", json_incref(map));
     refused(f, "policy_postprocessor.json", "MEAN_STD here, but MIN_MAX");
     set(f, "post", "unnormalizer_processor", "norm_map", map);
     chunk_of(f->model, state_now, got);
     // config.json says so too, and nothing else does.
-    f->config.policy.normalization_mapping = (NormMap){"MEAN_STD", "IDENTITY", "MIN_MAX", "MEAN_STD"};
+    f->config.policy.normalization_mapping =
+        (NormMap){"MEAN_STD", "IDENTITY", "MIN_MAX", "MEAN_STD"};
     char *written = at(&f->arena, f->dir, "written");
     OK(make_dirs(written, &err));
     OK(policy_write(written, &f->config.policy, &f->params, &f->stats, NULL, &err));
@@ -273,14 +280,16 @@ static void excluded_joints_stay_absolute(void **state) {
     double plain[COUNT], got[COUNT], wanted[COUNT];
     chunk_of(f->model, state_now, plain);
     // A word anywhere in a name, in any case; the third value has no name, and is relative.
-    make_relative(f, ", \"exclude_joints\": [\"grip\"], \"action_names\": [\"left_Gripper.pos\", \"elbow\"]");
+    make_relative(
+        f, ", \"exclude_joints\": [\"grip\"], \"action_names\": [\"left_Gripper.pos\", \"elbow\"]");
     chunk_of(f->model, state_now, got);
     for (int i = 0; i < COUNT; i++) wanted[i] = plain[i] + (i % DIM == 0 ? 0 : state_now[i % DIM]);
     same(got, wanted);
     converts(f);
     json_t *root = read_pipeline(f, at(&f->arena, f->dir, "act"), "pre");
     const json_t *kept = config_of(root, "relative_actions_processor");
-    assert_string_equal(json_string_value(json_array_get(json_object_get(kept, "exclude_joints"), 0)), "grip");
+    assert_string_equal(
+        json_string_value(json_array_get(json_object_get(kept, "exclude_joints"), 0)), "grip");
     json_decref(root);
 }
 
@@ -326,15 +335,18 @@ static void unknown_steps(void **state) {
     double wanted[COUNT], got[COUNT];
     chunk_of(f->model, state_now, wanted);
     add(f, "pre", "device_processor", false,
-        "{\"registry_name\": \"image_crop_resize_processor\", \"config\": {\"enabled\": false, \"size\": 7}}");
+        "{\"registry_name\": \"image_crop_resize_processor\", \"config\": {\"enabled\": false, "
+        "\"size\": 7}}");
     add(f, "pre", "device_processor", true,
-        "{\"registry_name\": \"tokenizer_processor\", \"config\": {\"tokenizer_name\": \"words\"}}");
+        "{\"registry_name\": \"tokenizer_processor\", \"config\": {\"tokenizer_name\": "
+        "\"words\"}}");
     chunk_of(f->model, state_now, got);
     same(got, wanted);
     converts(f);
     json_t *root = read_pipeline(f, at(&f->arena, f->dir, "act"), "pre");
-    assert_int_equal(json_integer_value(json_object_get(config_of(root, "image_crop_resize_processor"), "size")),
-                     7);
+    assert_int_equal(
+        json_integer_value(json_object_get(config_of(root, "image_crop_resize_processor"), "size")),
+        7);
     assert_non_null(config_of(root, "tokenizer_processor"));
     json_decref(root);
     set(f, "pre", "image_crop_resize_processor", "enabled", json_true());
@@ -362,7 +374,8 @@ static void names_are_kept(void **state) {
         json_pack("{s:s}", "observation.images.top", "observation.images.front"));
     converts(f);
     json_t *root = read_pipeline(f, at(&f->arena, f->dir, "act"), "pre");
-    const json_t *map = json_object_get(config_of(root, "rename_observations_processor"), "rename_map");
+    const json_t *map =
+        json_object_get(config_of(root, "rename_observations_processor"), "rename_map");
     assert_string_equal(json_string_value(json_object_get(map, "observation.images.top")),
                         "observation.images.front");
     json_decref(root);
@@ -388,8 +401,9 @@ static void identity_needs_no_statistics(void **state) {
     set(f, "pre", "normalizer_processor", "norm_map", json_object());
     set(f, "post", "unnormalizer_processor", "norm_map", json_object());
     json_t *root = read_pipeline(f, f->model, "pre");
-    json_object_del(json_array_get(json_object_get(root, "steps"), position(root, "normalizer_processor")),
-                    "state_file");
+    json_object_del(
+        json_array_get(json_object_get(root, "steps"), position(root, "normalizer_processor")),
+        "state_file");
     save_pipeline(f, "pre", root);
     chunk_of(f->model, state_now, got);
 }
@@ -412,7 +426,8 @@ static void images_by_every_mode(void **state) {
     OK(policy_images(&p, &s, &err));
     assert_float_equal(s.images[0].std[1], 1.6, 1e-6);
     p.pipeline.eps = 1e-8;
-    p.normalization_mapping.visual = "MIN_MAX"; // 2 (x - min) / (max - min) - 1 = (x - middle) / half
+    p.normalization_mapping.visual =
+        "MIN_MAX"; // 2 (x - min) / (max - min) - 1 = (x - middle) / half
     OK(policy_images(&p, &s, &err));
     assert_float_equal(s.images[0].mean[1], (-1.1 + 1.7) / 2, 1e-6);
     assert_float_equal(s.images[0].std[1], (1.7 + 1.1) / 2, 1e-6);

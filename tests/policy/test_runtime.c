@@ -283,8 +283,8 @@ static void bad_observations_leave_no_trace(void **state) {
 }
 
 // By name in any order, without the prefix, or by place.
-// The preprocessor renames the robot's cameras, here so that each has the other's name: what the robot calls
-// by the first camera's name is the second camera's.
+// The preprocessor renames the robot's cameras, here so that each has the other's name: what the
+// robot calls by the first camera's name is the second camera's.
 static void cameras_by_the_robots_names(void **state) {
     Scene *s = *state;
     Error err;
@@ -317,7 +317,8 @@ static void cameras_by_the_robots_names(void **state) {
     WORKS(p, tact_predict_chunk(p, got));
     assert_true(chunk_distance(got, wanted, CHUNK) < 1e-9);
     tact_close(&p);
-    json_object_set_new(step, "config", json_pack("{s:{}}", "rename_map")); // as it was, for the others
+    json_object_set_new(step, "config",
+                        json_pack("{s:{}}", "rename_map")); // as it was, for the others
     OK(json_write(path, root, 2, &err));
     json_decref(root);
 }

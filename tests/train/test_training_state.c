@@ -146,8 +146,8 @@ static void tensors_are_numbered_as_in_lerobot(void **state) {
     safetensors_close(s);
 }
 
-// With use_policy_training_preset=false LeRobot's optimiser has one group, counted as its ACT is made: 55
-// tensors of the VAE, 20 of the backbone, the other 78.
+// With use_policy_training_preset=false LeRobot's optimiser has one group, counted as its ACT is
+// made: 55 tensors of the VAE, 20 of the backbone, the other 78.
 static void one_group_is_read(void **state) {
     Saved *f = *state;
     Error err;
@@ -166,8 +166,9 @@ static void one_group_is_read(void **state) {
         char kind[32];
         int number;
         assert_int_equal(sscanf(entries[i].name, "state/%d/%31s", &number, kind), 2);
-        int counted = number < VAE ? number
-                      : number < ALL - BACKBONE ? number + BACKBONE : number - (ALL - BACKBONE) + VAE;
+        int counted = number < VAE              ? number
+                      : number < ALL - BACKBONE ? number + BACKBONE
+                                                : number - (ALL - BACKBONE) + VAE;
         entries[i].name = arena_printf(&f->arena, "state/%d/%s", counted, kind);
     }
     char *renamed = at(&f->arena, f->dir, "renamed");

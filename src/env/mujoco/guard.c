@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Errors that MuJoCo cannot go on from. Its handler may not return, and a library may not end the process: the
-// call into MuJoCo is left by a jump, and what called it fails. The simulation is good for nothing then
-// but to be closed.
+// Errors that MuJoCo cannot go on from. Its handler may not return, and a library may not end the
+// process: the call into MuJoCo is left by a jump, and what called it fails. The simulation is good
+// for nothing then but to be closed.
 #include "env/mujoco/guard.h"
 
 #include <stdio.h>

@@ -15,8 +15,8 @@ void guard_end(void);
 // What the jump was for.
 CHECKED bool guard_fail(Error *err);
 
-// *ok = call, an expression that calls MuJoCo and gives a bool; an error of MuJoCo's is a failure of it. What the
-// call has locked or allocated is not given back then.
+// *ok = call, an expression that calls MuJoCo and gives a bool; an error of MuJoCo's is a failure
+// of it. What the call has locked or allocated is not given back then.
 #define GUARDED(ok, call, err)                                                                     \
     do {                                                                                           \
         jmp_buf back;                                                                              \

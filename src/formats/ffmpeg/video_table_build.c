@@ -100,8 +100,9 @@ static bool is_even(const VideoTable *t) {
     return true;
 }
 
-// The times at which frames are shown, where reordering keeps the index from saying it: at an even rate
-// they are the decoding times, moved to begin at the first frame shown, which is one of the first packets.
+// The times at which frames are shown, where reordering keeps the index from saying it: at an even
+// rate they are the decoding times, moved to begin at the first frame shown, which is one of the
+// first packets.
 static bool times_from_index(VideoTable *t, AVFormatContext *format, AVStream *s) {
     int64_t first = INT64_MAX;
     if (!index_lists_all(format, s) || !from_index(t, s) || !is_even(t)) return false;

@@ -10,9 +10,9 @@
 
 // Fills an empty table. A stream without reordering (AV1) in an MP4 is read from the MP4's own
 // index, which costs no disk reads; any other file is read through once and rewound. Fails when the
-// file holds fewer bytes or packets than it declares. With times_only an MP4 whose frames come at an even
-// rate is not read through whatever its codec, and its table is good for times alone. name stands in
-// messages.
+// file holds fewer bytes or packets than it declares. With times_only an MP4 whose frames come at
+// an even rate is not read through whatever its codec, and its table is good for times alone. name
+// stands in messages.
 CHECKED bool video_table_build(VideoTable *t, AVFormatContext *format, int stream, bool times_only,
                                const char *name, Error *err);
 

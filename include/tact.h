@@ -73,7 +73,7 @@ typedef enum tact_status {
     TACT_ERROR_DEVICE = 3,       // the device is not there, or failed
     TACT_ERROR_OBSERVATION = 4,  // a missing camera, a wrong size, a value that is not finite
     TACT_ERROR_NOTHING_SEEN = 5, // an action is asked for before the first observation
-    TACT_ERROR_PREDICTION = 6,   // the policy's output is not finite
+    TACT_ERROR_PREDICTION = 6,   // the policy's output, or an action made of it, is not finite
     TACT_ERROR_MEMORY = 7        // the machine, or the device, has too little memory
 } tact_status;
 
@@ -140,7 +140,8 @@ typedef struct tact_options {
 // size: sizeof(tact_options), as the caller compiled it.
 TACT_API void tact_options_default(tact_options *options, size_t size);
 
-// path: a training run, a checkpoint, or a pretrained_model directory, of tact or of LeRobot's ACT.
+// path: a training run, a checkpoint, or a pretrained_model directory, of tact or of LeRobot's ACT;
+// or the name on the Hub, OWNER/NAME, of one that `hf download` has brought to this machine.
 // options: NULL for the defaults; read during the call only. *policy is the caller's, for
 // tact_close; NULL after a failure, when tact_message(NULL) says why.
 TACT_API tact_status tact_open(const char *path, const tact_options *options, tact_policy **policy);

@@ -5,9 +5,10 @@
 . "$(dirname "$0")/../cli/common.sh"
 
 data=$WORK/data
-accepts "sample" "$TACT" sample --root="$data" --episodes=3 --frames=12 --height=64 --width=96
+# Half of them held out: at bfloat16 the loss of one episode alone may be 3 % off.
+accepts "sample" "$TACT" sample --root="$data" --episodes=8 --frames=12 --height=64 --width=96
 train=("$TACT" train --dataset.repo_id=t/t --dataset.root="$data" "${TINY[@]}" --steps=6 --log_freq=2
-    --policy.optimizer_lr=1e-3 --dataset.eval_split=0.3 --eval_freq=3)
+    --policy.optimizer_lr=1e-3 --dataset.eval_split=0.5 --eval_freq=3)
 
 # close NAME RUN TOLERANCE: every logged loss and norm within the tolerance of the CPU's.
 close() {

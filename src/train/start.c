@@ -132,7 +132,6 @@ static void settle_times(TrainConfig *c, int stored_horizon) {
 CHECKED static bool merge(TrainConfig *c, int argc, char **argv, Error *err) {
     TrainConfig merged;
     char place[POLICY_PATH];
-    train_config_default(&merged);
     bool resume = c->config_path != NULL;
     if (c->resume && c->config_path && hub_is_name(HUB_MODEL, c->config_path) &&
         !file_exists(c->config_path) && !dir_exists(c->config_path))
@@ -141,6 +140,7 @@ CHECKED static bool merge(TrainConfig *c, int argc, char **argv, Error *err) {
                     "Hub is copied first: `hf download %s --local-dir RUN`, then "
                     "--config_path=RUN",
                     c->config_path, c->config_path);
+    train_config_default(&merged);
     bool ok = resume ? find_train_config(c->config_path, place, err) &&
                            read_train_config(&merged, place, err)
                      : policy_locate(c->policy.path, place, err) &&

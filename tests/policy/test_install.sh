@@ -8,7 +8,7 @@ setting() { sed -n "s/^$1:[A-Z]*=//p" "$BUILD/CMakeCache.txt"; }
 cc=$(setting CMAKE_C_COMPILER) generator=$(setting CMAKE_GENERATOR) libdir=$(setting CMAKE_INSTALL_LIBDIR)
 flags=$(setting CMAKE_C_FLAGS) # a sanitizer's, which its programs need as well
 accepts "install" cmake --install "$BUILD" --prefix "$prefix"
-for file in bin/tact include/tact.h "$libdir"/libtact.{a,so,so.0} "$libdir/pkgconfig/tact.pc" \
+for file in bin/tact include/tact.h "$libdir"/libtact.{a,so,so.0.2} "$libdir/pkgconfig/tact.pc" \
     "$libdir/cmake/tact/tactConfig.cmake" share/tact/python/tact.py share/tact/examples/control_loop.c; do
     holds "$file is there" test -s "$prefix/$file"
 done

@@ -2,29 +2,7 @@
 // Opening datasets: what is read, what is selected, what is refused and how clearly.
 #include "dataset/dataset_internal.h"
 
-#include "fixture.h"
-
-typedef struct Fixture {
-    Arena arena;
-    char *dir, *root; // root does not exist yet
-} Fixture;
-
-static int set_up(void **state) {
-    Fixture *f = NEW(Fixture, 1);
-    f->dir = new_folder(&f->arena);
-    f->root = at(&f->arena, f->dir, "set");
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    Fixture *f = *state;
-    Error err;
-    if (!remove_tree(f->dir, &err)) return -1;
-    arena_free(&f->arena);
-    mem_free(f);
-    return 0;
-}
+#include "folder_fixture.h"
 
 static const SampleOptions small_sample = {
     .episodes = 3, .frames = 5, .height = 64, .width = 96, .cameras = 2, .fps = 10, .seed = 7};

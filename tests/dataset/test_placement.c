@@ -1,29 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which rows are an episode's: by their numbers, whatever the tables of files say; recordings that
 // broke off; v2.1's order and statistics.
-#include "fixture.h"
-
-typedef struct Fixture {
-    Arena arena;
-    char *dir, *root; // root does not exist yet
-} Fixture;
-
-static int set_up(void **state) {
-    Fixture *f = NEW(Fixture, 1);
-    f->dir = new_folder(&f->arena);
-    f->root = at(&f->arena, f->dir, "set");
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    Fixture *f = *state;
-    Error err;
-    if (!remove_tree(f->dir, &err)) return -1;
-    arena_free(&f->arena);
-    mem_free(f);
-    return 0;
-}
+#include "folder_fixture.h"
 
 static char *data_file(Fixture *f, int number) {
     return arena_printf(&f->arena, "%s/data/chunk-000/file-%03d.parquet", f->root, number);

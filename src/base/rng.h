@@ -28,8 +28,8 @@ enum { PHILOX_ROUNDS = 10 };
 #define PHILOX_K0 0x9E3779B9u // added to the key from round to round
 #define PHILOX_K1 0xBB67AE85u
 
-// The rounds on `lanes` counters (c0[i], c1[i], c2[i], c3[i]) side by side, in place: with a constant number
-// of lanes the compiler makes vectors of them.
+// The rounds on `lanes` counters (c0[i], c1[i], c2[i], c3[i]) side by side, in place: with a
+// constant number of lanes the compiler makes vectors of them.
 RNG_INLINE void philox_rounds(uint32_t *c0, uint32_t *c1, uint32_t *c2, uint32_t *c3, int lanes,
                               uint64_t key) {
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
@@ -49,7 +49,7 @@ RNG_INLINE void philox_rounds(uint32_t *c0, uint32_t *c1, uint32_t *c2, uint32_t
 }
 
 RNG_INLINE void philox4x32(uint32_t out[4], uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3,
-                              uint64_t key) {
+                           uint64_t key) {
     philox_rounds(&c0, &c1, &c2, &c3, 1, key);
     out[0] = c0;
     out[1] = c1;
@@ -80,8 +80,8 @@ uint64_t rng_below(RngStream *s, uint64_t n);
 double rng_double(RngStream *s);
 // Standard normal (Box-Muller; two words a number).
 double rng_normal(RngStream *s);
-// The next n of rng_double, faster; s moves on by them. s->next must be even, as it is where only whole
-// numbers of two words were taken before.
+// The next n of rng_double, faster; s moves on by them. s->next must be even, as it is where only
+// whole numbers of two words were taken before.
 void rng_doubles(RngStream *s, double *out, int64_t n);
 // The next n of rng_normal, likewise.
 void rng_normals(RngStream *s, double *out, int64_t n);

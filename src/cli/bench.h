@@ -6,17 +6,17 @@
 #include "model/act.h"
 #include "train/optimizer.h"
 
-// Milliseconds of a training step: as training goes, and by its parts, each waited for by itself. On
-// a device that computes before its ops return the two are one.
+// Milliseconds of a training step: as training goes, and by its parts, each waited for by itself.
+// On a device that computes before its ops return the two are one.
 typedef struct BenchTimings {
     double step_ms, p10_ms, p90_ms, mean_ms; // of the steps: median, percentiles, mean
     double serial_ms, forward_ms, backward_ms, optimizer_ms; // medians
     double resident_mb; // the process' largest resident memory after them
-    float loss; // of the last step
+    float loss;         // of the last step
 } BenchTimings;
 
-// bench_steps.c: times `steps` steps, after some to warm up. Error: an op failed, or the loss is not
-// finite.
+// bench_steps.c: times `steps` steps, after some to warm up. Error: an op failed, or the loss is
+// not finite.
 CHECKED bool bench_steps(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed,
                          int64_t steps, BenchTimings *out, Error *err);
 
@@ -37,24 +37,24 @@ typedef struct BenchLatency {
     double gflop; // arithmetic of one step
 } BenchLatency;
 
-// bench_ops.c: runs `steps` steps with every op of the device timed, after one to warm up, and keeps the ops
-// in the order of their time in out (room for BENCH_MAX_OPS); *count of them. seconds and calls are of one
-// step. Error: what the step says.
+// bench_ops.c: runs `steps` steps with every op of the device timed, after one to warm up, and
+// keeps the ops in the order of their time in out (room for BENCH_MAX_OPS); *count of them. seconds
+// and calls are of one step. Error: what the step says.
 enum { BENCH_MAX_OPS = 64 };
 typedef struct BenchOp {
     const char *op;
     double calls, seconds;
 } BenchOp;
 typedef bool (*BenchStep)(void *user, Error *err);
-CHECKED bool bench_ops(Device *d, BenchStep step, void *user, int64_t steps, BenchOp *out, int *count,
-                       Error *err);
+CHECKED bool bench_ops(Device *d, BenchStep step, void *user, int64_t steps, BenchOp *out,
+                       int *count, Error *err);
 void bench_ops_print(const BenchOp *ops, int count);
 struct json_t *bench_ops_json(const BenchOp *ops, int count); // a new reference
 
 typedef struct BenchInfer {
-    double load_ms;    // tact_open
-    double first_ms;   // the first step after it
-    double start_ms;   // from the process' start to the first action; NAN without a checkpoint
+    double load_ms;     // tact_open
+    double first_ms;    // the first step after it
+    double start_ms;    // from the process' start to the first action; NAN without a checkpoint
     double resident_mb; // the process' largest resident memory after the steps with the cache
     BenchLatency cached, uncached; // with the frame cache (one new frame a camera), without
     BenchOp ops[BENCH_MAX_OPS];    // of a step with the cache, where asked for
@@ -62,9 +62,9 @@ typedef struct BenchInfer {
 } BenchInfer;
 
 // bench_infer.c: latency of a policy on synthetic frames. path: a checkpoint, or NULL for one of
-// random weights with the configuration's shapes, which is written to a temporary directory and removed.
-// The device, precision and threads are the configuration's. shape: becomes the policy's configuration
-// (the caller's to free). Error: what tact_open or a step says.
+// random weights with the configuration's shapes, which is written to a temporary directory and
+// removed. The device, precision and threads are the configuration's. shape: becomes the policy's
+// configuration (the caller's to free). Error: what tact_open or a step says.
 CHECKED bool bench_infer(const TrainConfig *config, const char *path, int64_t steps, bool ops,
                          BenchInfer *out, TrainConfig *shape, Error *err);
 

@@ -18,8 +18,11 @@ enum { WARM_UP = 3, SITE_FRAMES = 0xbf };
 // ---- a policy of random weights -----------------------------------------------------------------
 
 static Stats unit_stats(int dim) {
-    Stats s = {.dim = dim, .min = NEW(double, dim), .max = NEW(double, dim),
-               .mean = NEW(double, dim), .std = NEW(double, dim)};
+    Stats s = {.dim = dim,
+               .min = NEW(double, dim),
+               .max = NEW(double, dim),
+               .mean = NEW(double, dim),
+               .std = NEW(double, dim)};
     for (int i = 0; i < dim; i++) {
         s.min[i] = -1;
         s.max[i] = s.std[i] = 1;
@@ -33,8 +36,8 @@ CHECKED static bool write_random(const TrainConfig *config, const char *dir, Err
     Params params = {0};
     PolicyStats stats = {.state = unit_stats(p->state_dim), .action = unit_stats(p->action_dim)};
     for (int i = 0; i < p->n_cameras; i++) policy_camera_imagenet(&stats.cameras[i]);
-    bool ok = device_open("ref", PRECISION_FLOAT32, 1, &d, err) &&
-              params_init(&params, d, p, false, err);
+    bool ok =
+        device_open("ref", PRECISION_FLOAT32, 1, &d, err) && params_init(&params, d, p, false, err);
     if (ok) params_initialize(&params, (uint64_t)config->seed);
     ok = ok && policy_write(dir, p, &params, &stats, NULL, err);
     params_free(&params);
@@ -57,7 +60,8 @@ typedef struct Scene {
 } Scene;
 
 static Scene scene_new(const tact_policy *p, uint64_t seed) {
-    Scene s = {.state = NEW(double, tact_state_size(p)), .env = NEW(double, tact_env_size(p)),
+    Scene s = {.state = NEW(double, tact_state_size(p)),
+               .env = NEW(double, tact_env_size(p)),
                .action = NEW(double, tact_action_size(p))};
     RngStream rng = {.key = {.seed = seed, .site = SITE_FRAMES}};
     int n = tact_camera_count(p);
@@ -67,11 +71,18 @@ static Scene scene_new(const tact_policy *p, uint64_t seed) {
         size_t bytes = (size_t)c.height * (size_t)c.width * 3;
         s.frames[i] = NEW(uint8_t, bytes);
         for (size_t k = 0; k < bytes; k++) s.frames[i][k] = (uint8_t)rng_next(&rng);
-        s.images[i] = (tact_image){.size = sizeof(tact_image), .camera = c.name, .rgb = s.frames[i], .height = c.height,
+        s.images[i] = (tact_image){.size = sizeof(tact_image),
+                                   .camera = c.name,
+                                   .rgb = s.frames[i],
+                                   .height = c.height,
                                    .width = c.width};
     }
-    s.seen = (tact_observation){.size = sizeof s.seen, .state = s.state, .state_size = tact_state_size(p), .env = s.env,
-                                .env_size = tact_env_size(p), .n_images = (size_t)n};
+    s.seen = (tact_observation){.size = sizeof s.seen,
+                                .state = s.state,
+                                .state_size = tact_state_size(p),
+                                .env = s.env,
+                                .env_size = tact_env_size(p),
+                                .n_images = (size_t)n};
     return s;
 }
 
@@ -87,7 +98,8 @@ CHECKED static bool step(tact_policy *p, Scene *s, Error *err) {
     return tact_step(p, &s->seen, s->action) == TACT_OK || fail(err, "%s", tact_message(p));
 }
 
-CHECKED static bool time_steps(tact_policy *p, Scene *s, int64_t steps, BenchLatency *out, Error *err) {
+CHECKED static bool time_steps(tact_policy *p, Scene *s, int64_t steps, BenchLatency *out,
+                               Error *err) {
     double *ms = NEW(double, steps);
     bool ok = true;
     for (int64_t i = -WARM_UP; ok && i < steps; i++) {
@@ -105,8 +117,8 @@ CHECKED static bool time_steps(tact_policy *p, Scene *s, int64_t steps, BenchLat
     return ok;
 }
 
-CHECKED static bool open_policy(const TrainConfig *c, const char *path, bool cache, tact_policy **out,
-                                Error *err) {
+CHECKED static bool open_policy(const TrainConfig *c, const char *path, bool cache,
+                                tact_policy **out, Error *err) {
     tact_options o;
     tact_options_default(&o, sizeof o);
     o.device = c->policy.device;
@@ -123,12 +135,16 @@ static double process_age(void) {
     unsigned long long ticks = 0;
     FILE *f = fopen("/proc/self/stat", "r");
     // Field 22 counts from the boot; the name, field 2, ends with the last parenthesis.
-    bool ok = f && fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
-                             "%*d %*d %*d %llu", &ticks) == 1;
+    bool ok =
+        f && fscanf(f,
+                    "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+                    "%*d %*d %*d %llu",
+                    &ticks) == 1;
     if (f) fclose(f);
     struct timespec now;
     if (!ok || clock_gettime(CLOCK_BOOTTIME, &now) != 0) return NAN;
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec - (double)ticks / (double)sysconf(_SC_CLK_TCK);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec -
+           (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
 typedef struct StepCall {
@@ -184,16 +200,15 @@ CHECKED static bool count_flops(const PolicyConfig *p, BenchInfer *out, Error *e
     return ok;
 }
 
-bool bench_infer(const TrainConfig *config, const char *path, int64_t steps, bool ops, BenchInfer *out,
-                 TrainConfig *shape, Error *err) {
+bool bench_infer(const TrainConfig *config, const char *path, int64_t steps, bool ops,
+                 BenchInfer *out, TrainConfig *shape, Error *err) {
     char made[POLICY_PATH] = "", found[POLICY_PATH];
     *out = (BenchInfer){0};
     bool ok = path || random_policy(config, made, err);
     const char *from = path ? path : made;
     ok = ok && run(config, from, true, steps, ops, out, err) &&
-         run(config, from, false, steps, false, out, err) &&
-         policy_locate(from, found, err) && policy_read_config(found, false, shape, err) &&
-         count_flops(&shape->policy, out, err);
+         run(config, from, false, steps, false, out, err) && policy_locate(from, found, err) &&
+         policy_read_config(found, false, shape, err) && count_flops(&shape->policy, out, err);
     if (!path) out->start_ms = NAN; // the policy had to be made first
     Error ignored;
     if (made[0] && !remove_tree(made, &ignored)) log_warn("%s", ignored.text);

@@ -120,7 +120,8 @@ CHECKED static bool run_pass(LoaderBench *b, Pass *out, bool fill, Error *err) {
 }
 
 CHECKED static bool run_passes(LoaderBench *b, Error *err) {
-    if (!make_temporary_dir(b->dir, sizeof b->dir, b->config.dataset.frame_cache_dir, err)) return false;
+    if (!make_temporary_dir(b->dir, sizeof b->dir, b->config.dataset.frame_cache_dir, err))
+        return false;
     if (!run_pass(b, &b->passes[NO_CACHE], false, err)) return false;
     open_cache(b);
     if (!b->cache) return true;
@@ -135,11 +136,11 @@ CHECKED static bool run_passes(LoaderBench *b, Error *err) {
 static void print_json(const LoaderBench *b) {
     const TrainConfig *c = &b->config;
     const PolicyConfig *p = &c->policy;
-    json_t *j = json_pack(
-        "{s:s, s:s, s:i, s:o, s:i, s:i, s:i, s:b}", "dataset", b->dataset->root, "frame_cache",
-        frame_cache_kind(b->cache), "cameras", p->n_cameras, "image_sizes", bench_sizes_json(p),
-        "obs_state_horizon", p->obs_state_horizon, "batch_size", c->batch_size, "num_workers",
-        c->num_workers, "image_transforms", c->dataset.image_transforms.enable);
+    json_t *j = json_pack("{s:s, s:s, s:i, s:o, s:i, s:i, s:i, s:b}", "dataset", b->dataset->root,
+                          "frame_cache", frame_cache_kind(b->cache), "cameras", p->n_cameras,
+                          "image_sizes", bench_sizes_json(p), "obs_state_horizon",
+                          p->obs_state_horizon, "batch_size", c->batch_size, "num_workers",
+                          c->num_workers, "image_transforms", c->dataset.image_transforms.enable);
     for (int i = 0; i < PASSES; i++) {
         const Pass *s = &b->passes[i];
         if (s->batches == 0) continue;

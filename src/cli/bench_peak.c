@@ -25,8 +25,10 @@ static void fill(Device *d, Tensor t, uint32_t site) {
         uint32_t bits;
         memcpy(&bits, &value, sizeof bits);
         uint16_t high = (uint16_t)(bits >> 16); // a bfloat16
-        if (t.dtype == DTYPE_BF16) memcpy(tile + i * element, &high, sizeof high);
-        else memcpy(tile + i * element, &value, sizeof value);
+        if (t.dtype == DTYPE_BF16)
+            memcpy(tile + i * element, &high, sizeof high);
+        else
+            memcpy(tile + i * element, &value, sizeof value);
     }
     for (size_t at = 0; at < bytes; at += TILE * element) {
         size_t left = bytes - at;
@@ -70,7 +72,8 @@ static double best_time(Peak *p, void (*call)(Peak *)) {
 
 bool bench_peak(Device *d, BenchPeak *out, Error *err) {
     int64_t n = d->backend->asynchronous ? CARD_SIZE : HOST_SIZE;
-    Peak p = {.device = d, .arena = {.device = d}, .calls = d->backend->asynchronous ? CARD_CALLS : 1};
+    Peak p = {
+        .device = d, .arena = {.device = d}, .calls = d->backend->asynchronous ? CARD_CALLS : 1};
     p.x = arena_tensor(&p.arena, d->activations, 2, SHAPE(n, n));
     p.y = arena_tensor(&p.arena, d->activations, 2, SHAPE(n, n));
     p.w = arena_tensor(&p.arena, DTYPE_F32, 2, SHAPE(n, n));

@@ -65,8 +65,8 @@ CHECKED static bool run_serial(Act *act, Optimizer *optimizer, const ActInput *i
 }
 
 // The training loop's way on a device that works beside the host (train/train.c): the next step is
-// started before the figures of the last are taken. A step's time is that from one step's figures to
-// the next's; the last, which has none behind it, does not count.
+// started before the figures of the last are taken. A step's time is that from one step's figures
+// to the next's; the last, which has none behind it, does not count.
 CHECKED static bool run_pipelined(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed,
                                   int64_t steps, BenchTimings *out, Error *err) {
     int64_t n = CARD_WARM_UP + steps + 1;

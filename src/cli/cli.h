@@ -42,7 +42,8 @@ CHECKED bool options_take(const Option *options, int count, int *argc, char **ar
 CHECKED bool options_none_left(const Option *options, int count, int argc, char **argv, Error *err);
 // For commands that take the flags of a training as well: fails on the first flag that is neither,
 // naming the nearest one.
-CHECKED bool options_rest_known(const Option *options, int count, int argc, char **argv, Error *err);
+CHECKED bool options_rest_known(const Option *options, int count, int argc, char **argv,
+                                Error *err);
 // Takes the flags of LeRobot that tact has no use for out of argv; notes as of foreign_take.
 CHECKED bool options_take_foreign(int *argc, char **argv, char *notes, size_t size, Error *err);
 // Prints the options with type, default and meaning.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tact bench: the time of a training step on synthetic batches, beside what the machine can do; or, with
+// tact bench: the time of a training step on synthetic batches, beside what the machine can do; or,
+// with
 // --infer, the latency of a policy on a robot.
 #include "base/memory.h"
 #include "cli/bench.h"
@@ -43,8 +44,10 @@ CHECKED static bool parse_image(Bench *b, Error *err) {
         p->cameras[n] = (CameraConfig){b->names[n], h, w, h, w};
     }
     if (*s || (n != 1 && n != p->n_cameras))
-        return fail(err, "--image=%s: not HEIGHTxWIDTH, each from 32 to 8192, or one of these for each "
-                         "of the %d cameras with commas between them", b->image, p->n_cameras);
+        return fail(err,
+                    "--image=%s: not HEIGHTxWIDTH, each from 32 to 8192, or one of these for each "
+                    "of the %d cameras with commas between them",
+                    b->image, p->n_cameras);
     for (; n < p->n_cameras; n++) {
         snprintf(b->names[n], sizeof b->names[n], "observation.images.camera%d", n);
         p->cameras[n] = (CameraConfig){b->names[n], h, w, h, w};
@@ -59,8 +62,8 @@ CHECKED static bool parse_image(Bench *b, Error *err) {
 json_t *bench_sizes_json(const PolicyConfig *p) {
     json_t *sizes = json_array();
     for (int i = 0; i < p->n_cameras; i++)
-        json_array_append_new(sizes, json_pack("[i,i]", p->cameras[i].image_height,
-                                               p->cameras[i].image_width));
+        json_array_append_new(
+            sizes, json_pack("[i,i]", p->cameras[i].image_height, p->cameras[i].image_width));
     return sizes;
 }
 
@@ -90,8 +93,8 @@ static void make_batch(Bench *b) {
         images[i] = frames;
         b->owned[n++] = frames;
     }
-    b->in = (ActInput){.batch = (int)B, .state = state, .images = images, .action = action,
-                       .action_is_pad = pad};
+    b->in = (ActInput){
+        .batch = (int)B, .state = state, .images = images, .action = action, .action_is_pad = pad};
 }
 
 // Frames are copied to a device from where they lie, as the loader's are.
@@ -101,7 +104,8 @@ static void pin_frames(Bench *b, bool pinned) {
     for (int i = 0; b->in.images && i < p->n_cameras; i++)
         b->device->pin(b->device, (void *)(uintptr_t)b->in.images[i],
                        pixels * (size_t)p->cameras[i].image_height *
-                           (size_t)p->cameras[i].image_width, pinned);
+                           (size_t)p->cameras[i].image_width,
+                       pinned);
 }
 
 CHECKED static bool set_up(Bench *b, Error *err) {
@@ -112,7 +116,8 @@ CHECKED static bool set_up(Bench *b, Error *err) {
     Precision precision;
     if (!parse_image(b, err) || !precision_named(c->policy.dtype, device, &precision, err) ||
         !device_open(device, precision, c->threads, &b->device, err) ||
-        !estimate_memory(&c->policy, c->batch_size, true, b->device->backend, precision, &b->estimate, err) ||
+        !estimate_memory(&c->policy, c->batch_size, true, b->device->backend, precision,
+                         &b->estimate, err) ||
         !params_init(&b->params, b->device, &c->policy, true, err))
         return false;
     params_initialize(&b->params, (uint64_t)c->seed);
@@ -129,13 +134,13 @@ static void print_result(const Bench *b, const BenchTimings *t, const BenchPeak 
     double samples = 1e3 * c->batch_size / t->step_ms;
     const double estimate = (double)b->estimate.total / 1e6;
     if (b->json) {
-        json_t *j = json_pack(
-            "{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I}", "device", b->device->backend->name,
-            "device_description", b->device->description, "dtype",
-            precision_name(b->device->precision), "image", b->image, "cameras", c->policy.n_cameras, "batch_size",
-            c->batch_size, "obs_state_horizon", c->policy.obs_state_horizon, "threads",
-            b->device->threads, "steps", (json_int_t)b->steps,
-            "peak_size", (json_int_t)peak->size);
+        json_t *j =
+            json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I}", "device",
+                      b->device->backend->name, "device_description", b->device->description,
+                      "dtype", precision_name(b->device->precision), "image", b->image, "cameras",
+                      c->policy.n_cameras, "batch_size", c->batch_size, "obs_state_horizon",
+                      c->policy.obs_state_horizon, "threads", b->device->threads, "steps",
+                      (json_int_t)b->steps, "peak_size", (json_int_t)peak->size);
         const struct {
             const char *name;
             double value;
@@ -170,7 +175,8 @@ static void print_result(const Bench *b, const BenchTimings *t, const BenchPeak 
     }
     printf("training step, batch %d, T=%d, %d camera%s %s, %s %s with %d threads\n", c->batch_size,
            c->policy.obs_state_horizon, c->policy.n_cameras, c->policy.n_cameras == 1 ? "" : "s",
-           b->image, b->device->backend->name, precision_name(b->device->precision), b->device->threads);
+           b->image, b->device->backend->name, precision_name(b->device->precision),
+           b->device->threads);
     printf("  step       %8.1f ms   (median of %lld)\n", t->step_ms, (long long)b->steps);
     if (b->device->backend->asynchronous)
         printf("  one part after another, %.1f ms:\n", t->serial_ms);
@@ -205,12 +211,12 @@ static json_t *latency_json(const BenchLatency *l, double peak) {
 static void print_infer_json(const Bench *b, const BenchInfer *r, const TrainConfig *shape,
                              const BenchPeak *peak) {
     const PolicyConfig *p = &shape->policy;
-    json_t *j = json_pack("{s:s, s:s, s:s, s:o, s:i, s:i, s:i, s:i, s:I, s:f}", "device",
-                          b->device->backend->name, "device_description", b->device->description, "dtype",
-                          precision_name(b->device->precision), "image_sizes", bench_sizes_json(p),
-                          "cameras", p->n_cameras, "obs_state_horizon",
-                          p->obs_state_horizon, "chunk_size", p->chunk_size, "threads",
-                          b->device->threads, "steps", (json_int_t)b->steps, "latency_ms", r->cached.p50);
+    json_t *j = json_pack(
+        "{s:s, s:s, s:s, s:o, s:i, s:i, s:i, s:i, s:I, s:f}", "device", b->device->backend->name,
+        "device_description", b->device->description, "dtype", precision_name(b->device->precision),
+        "image_sizes", bench_sizes_json(p), "cameras", p->n_cameras, "obs_state_horizon",
+        p->obs_state_horizon, "chunk_size", p->chunk_size, "threads", b->device->threads, "steps",
+        (json_int_t)b->steps, "latency_ms", r->cached.p50);
     json_object_update_new(j, latency_json(&r->cached, peak->forward));
     json_object_set_new(j, "without_frame_cache", latency_json(&r->uncached, peak->forward));
     json_object_set_new(j, "load_ms", json_real(r->load_ms));
@@ -228,8 +234,8 @@ static void print_infer_json(const Bench *b, const BenchInfer *r, const TrainCon
 
 static void print_latency(const char *name, const BenchLatency *l, double peak) {
     double gflops = l->gflop / l->p50 * 1e3;
-    printf("  %-22s %8.2f %8.2f %8.2f %8.1f %8.0f %6.0f %%\n", name, l->p50, l->p95, l->p99, l->gflop,
-           gflops, 100 * gflops / peak);
+    printf("  %-22s %8.2f %8.2f %8.2f %8.1f %8.0f %6.0f %%\n", name, l->p50, l->p95, l->p99,
+           l->gflop, gflops, 100 * gflops / peak);
 }
 
 static void print_infer(const Bench *b, const BenchInfer *r, const TrainConfig *shape,
@@ -241,11 +247,13 @@ static void print_infer(const Bench *b, const BenchInfer *r, const TrainConfig *
            p->obs_state_horizon, p->n_cameras, p->n_cameras == 1 ? "" : "s", sizes,
            b->device->backend->name, precision_name(b->device->precision), b->device->threads,
            (long long)b->steps);
-    printf("  %-22s %8s %8s %8s %8s %8s %8s\n", "ms", "p50", "p95", "p99", "GFLOP", "GFLOP/s", "of peak");
+    printf("  %-22s %8s %8s %8s %8s %8s %8s\n", "ms", "p50", "p95", "p99", "GFLOP", "GFLOP/s",
+           "of peak");
     print_latency("with the frame cache", &r->cached, peak->forward);
     print_latency("without", &r->uncached, peak->forward);
     printf("  load %.0f ms, first step %.1f ms", r->load_ms, r->first_ms);
-    if (!isnan(r->start_ms)) printf(", from the program's start to the first action %.0f ms", r->start_ms);
+    if (!isnan(r->start_ms))
+        printf(", from the program's start to the first action %.0f ms", r->start_ms);
     printf("\n  memory %.0f MB resident; peak: %.0f GFLOP/s for a %lld^3 matrix product\n",
            r->resident_mb, peak->forward, (long long)peak->size);
     if (b->ops) bench_ops_print(r->ops, r->n_ops);
@@ -288,18 +296,21 @@ int cmd_bench(int argc, char **argv) {
          "the latency of a policy (--policy.path, or one of random weights) instead of training"},
         {"steps", OPTION_INT, &b.steps, 0, 100000,
          "steps to time, after some to warm up; 0: 5 of training, 100 with --infer"},
-        {"image", OPTION_TEXT, &b.image, 0, 0, "size of the synthetic frames, HEIGHTxWIDTH; or one a camera: 480x640,640x480"},
+        {"image", OPTION_TEXT, &b.image, 0, 0,
+         "size of the synthetic frames, HEIGHTxWIDTH; or one a camera: 480x640,640x480"},
         {"cameras", OPTION_INT, &b.cameras, 1, MAX_CAMERAS, "number of cameras"},
         {"ops", OPTION_BOOL, &b.ops, 0, 0, "also a table of the step's ops and their times"},
         {"json", OPTION_BOOL, &b.json, 0, 0, "print JSON"},
     };
     const int count = sizeof options / sizeof *options;
     if (cli_wants_help(argc, argv)) {
-        printf("tact bench: time of a training step, or with --infer of a control step, on synthetic "
-               "frames\n\n");
+        printf(
+            "tact bench: time of a training step, or with --infer of a control step, on synthetic "
+            "frames\n\n");
         options_print(options, count);
-        printf("\nThe flags of tact train that shape the model (--policy.*), --batch_size, --threads and "
-               "--seed\napply. Another benchmark: tact bench --loader (its help: --loader --help).\n");
+        printf("\nThe flags of tact train that shape the model (--policy.*), --batch_size, "
+               "--threads and --seed\napply. Another benchmark: tact bench --loader (its help: "
+               "--loader --help).\n");
         return EXIT_OK;
     }
     Error err;

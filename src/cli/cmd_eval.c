@@ -38,8 +38,8 @@ static void print_help(const Option *options, int count) {
         "and gripper error by time ahead, errors of every value, latency; beside them those of a "
         "robot that stays where it is. Prints a table and writes report.html, to be looked at in a "
         "browser, and eval.json, with every number. CHECKPOINT is a run's directory, a "
-        "checkpoint's "
-        "or its pretrained_model. Without --dataset.episodes: the episodes that the training held "
+        "checkpoint's or its pretrained_model. Without --dataset.episodes: the episodes that the "
+        "training held "
         "out, where the checkpoint says which, else all.");
     putchar('\n');
     options_print(options, count);
@@ -291,8 +291,7 @@ int cmd_eval(int argc, char **argv) {
          "actions of a chunk that are executed in the simulation; 0: as the policy was configured"},
         {"policy.temporal_ensemble_coeff", OPTION_TEXT, &e.coeff, 0, 0,
          "execute the mean of all predictions there, the i-th oldest weighted exp(-coeff * i); "
-         "with "
-         "--policy.n_action_steps left out or 1"},
+         "with --policy.n_action_steps left out or 1"},
     };
     const int count = sizeof options / sizeof options[0];
     e.arm = 1;
@@ -306,11 +305,10 @@ int cmd_eval(int argc, char **argv) {
     int code = EXIT_OK;
     if (!options_take(options, count, &argc, argv, &err) ||
         !settle(&e, argc, argv, options, count, &err) ||
-        !camera_from_flags(&e.camera, &report.camera, &err)) {
+        !camera_from_flags(&e.camera, &report.camera, &err))
         code = cli_error(&err, EXIT_USAGE);
-    } else if (!(e.env ? run_closed_loop(&e, report.now, &err) : run(&e, &report, &err))) {
+    else if (!(e.env ? run_closed_loop(&e, report.now, &err) : run(&e, &report, &err)))
         code = cli_error(&err, EXIT_ERROR);
-    }
     train_config_free(&e.config);
     return code;
 }

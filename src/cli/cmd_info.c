@@ -56,9 +56,8 @@ static const char *take_name(int *argc, char **argv) {
 static CHECKED bool set_dataset(TrainConfig *c, const char *name, Error *err) {
     bool directory = dir_exists(name);
     // A path that is not there is not the name of a dataset.
-    if (!directory && (*name == '/' || *name == '.')) {
+    if (!directory && (*name == '/' || *name == '.'))
         return fail(err, "%s: no such directory", name);
-    }
     return field_set(c, field_find(directory ? "dataset.root" : "dataset.repo_id"), name, err);
 }
 
@@ -91,9 +90,7 @@ static CHECKED bool info_dataset(TrainConfig *c, const Asked *asked, Error *err)
         .rename = c->policy.rename_map,
         .tolerance_s = train_config_tolerance(c),
     };
-    if (!dataset_open(&open, &ds, err)) {
-        return false;
-    }
+    if (!dataset_open(&open, &ds, err)) return false;
     policy_warn_unused(ds);
     bool ok = asked->stats               ? info_print_stats(ds, c, err)
               : asked->frame != NO_FRAME ? info_print_frame(ds, c, asked->frame, asked->images, err)
@@ -105,16 +102,12 @@ static CHECKED bool info_dataset(TrainConfig *c, const Asked *asked, Error *err)
 // Which of the two the name stands for, and whether the options go with it.
 static CHECKED bool settle(TrainConfig *c, int argc, char **argv, const char *name, bool checkpoint,
                            const Asked *asked, Error *err) {
-    if (name && !checkpoint && !set_dataset(c, name, err)) {
-        return false;
-    }
+    if (name && !checkpoint && !set_dataset(c, name, err)) return false;
     if (!train_config_parse(c, argc, argv, err) ||
-        (!checkpoint && !train_config_check_data(c, err))) {
+        (!checkpoint && !train_config_check_data(c, err)))
         return false;
-    }
-    if (checkpoint && (asked->stats || asked->images || asked->frame != NO_FRAME)) {
+    if (checkpoint && (asked->stats || asked->images || asked->frame != NO_FRAME))
         return fail(err, "%s: a checkpoint; --frame, --images and --stats are for datasets", name);
-    }
     if ((asked->stats && asked->frame != NO_FRAME) || (asked->images && asked->frame == NO_FRAME)) {
         return fail(err, asked->images ? "--images: needs --frame=INDEX"
                                        : "--stats and --frame: ask for one");
@@ -145,14 +138,11 @@ int cmd_info(int argc, char **argv) {
     int code = EXIT_USAGE;
     train_config_default(&config);
     if (!options_take(options, count, &argc, argv, &err) ||
-        !options_rest_known(options, count, argc, argv, &err)) {
+        !options_rest_known(options, count, argc, argv, &err))
         goto done;
-    }
     const char *name = take_name(&argc, argv);
     bool checkpoint = name && is_checkpoint(name);
-    if (!settle(&config, argc, argv, name, checkpoint, &asked, &err)) {
-        goto done;
-    }
+    if (!settle(&config, argc, argv, name, checkpoint, &asked, &err)) goto done;
     bool ok = checkpoint ? info_print_checkpoint(name, config.dataset.root, asked.json, &err)
                          : info_dataset(&config, &asked, &err);
     code = ok ? EXIT_OK : EXIT_ERROR;

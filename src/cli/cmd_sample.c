@@ -36,9 +36,8 @@ int cmd_sample(int argc, char **argv) {
         return EXIT_OK;
     }
     if (!options_take(options, count, &argc, argv, &err) ||
-        !options_none_left(options, count, argc, argv, &err)) {
+        !options_none_left(options, count, argc, argv, &err))
         return cli_error(&err, EXIT_USAGE);
-    }
     if (!root) {
         (void)fail(&err, "no --root=DIR given: where to write the dataset");
         return cli_error(&err, EXIT_USAGE);
@@ -57,9 +56,7 @@ int cmd_sample(int argc, char **argv) {
         .images_in_parquet = images_in_parquet,
         .joints = joints,
     };
-    if (!sample_dataset_write(&sample, &err)) {
-        return cli_error(&err, EXIT_ERROR);
-    }
+    if (!sample_dataset_write(&sample, &err)) return cli_error(&err, EXIT_ERROR);
     printf("%s\n", root);
     return EXIT_OK;
 }

@@ -35,13 +35,11 @@ static void print_help(const Option *options, int count) {
 // "96x128": height, width.
 CHECKED static bool parse_image(const char *text, RecordOptions *r, Error *err) {
     int end = 0;
-    if (sscanf(text, "%4dx%4d%n", &r->height, &r->width, &end) != 2 || text[end]) {
+    if (sscanf(text, "%4dx%4d%n", &r->height, &r->width, &end) != 2 || text[end])
         return fail(err, "--image=%s: expected HEIGHTxWIDTH, as in 96x96", text);
-    }
     if (r->height < 64 || r->width < 64 || r->height > 2048 || r->width > 2048 || r->height % 2 ||
-        r->width % 2) {
+        r->width % 2)
         return fail(err, "--image=%s: choose even sizes, 64x64 to 2048x2048", text);
-    }
     return true;
 }
 
@@ -72,13 +70,15 @@ static int run(const Sim *s, bool record) {
     progress_clear(&bar);
     if (!ok) return cli_error(&err, EXIT_ERROR);
     if (record) {
-        printf("%s: %lld episodes, %lld frames, seeds %lld to %lld, %lld of them left out\n", s->root,
-               (long long)result.succeeded, (long long)result.frames, (long long)s->seed,
-               (long long)(s->seed + result.tried - 1), (long long)(result.tried - result.succeeded));
+        printf("%s: %lld episodes, %lld frames, seeds %lld to %lld, %lld of them left out\n",
+               s->root, (long long)result.succeeded, (long long)result.frames, (long long)s->seed,
+               (long long)(s->seed + result.tried - 1),
+               (long long)(result.tried - result.succeeded));
     } else {
         double low, high;
         wilson_interval(result.succeeded, result.tried, &low, &high);
-        printf("%s: the expert succeeded in %lld of %lld episodes, %.1f %% (95 %%: %.1f to %.1f), seeds "
+        printf("%s: the expert succeeded in %lld of %lld episodes, %.1f %% (95 %%: %.1f to %.1f), "
+               "seeds "
                "%lld to %lld\n",
                s->type, (long long)result.succeeded, (long long)result.tried,
                100.0 * (double)result.succeeded / (double)result.tried, 100 * low, 100 * high,
@@ -113,8 +113,7 @@ int cmd_sim(int argc, char **argv) {
     }
     argc--, argv++;
     if (!options_take(options, count, &argc, argv, &err) ||
-        !options_none_left(options, count, argc, argv, &err)) {
+        !options_none_left(options, count, argc, argv, &err))
         return cli_error(&err, EXIT_USAGE);
-    }
     return run(&s, record);
 }

@@ -94,12 +94,8 @@ int cmd_train(int argc, char **argv) {
         goto done;
     }
     // As a shell sees a program that the signal ended: what waits for the training does not go on.
-    if (result.stopped) {
-        code = 128 + stop;
-    }
-    if (result.checkpoint[0]) {
-        printf("%s\n", result.checkpoint);
-    }
+    if (result.stopped) code = 128 + stop;
+    if (result.checkpoint[0]) printf("%s\n", result.checkpoint);
 done:
     train_config_free(&config);
     return code;

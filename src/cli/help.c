@@ -11,9 +11,8 @@ void help_overview(bool asked) {
             "tact %s: trains temporal ACT robot policies on LeRobot datasets\n\n"
             "usage: tact COMMAND [--flag=value ...]\n\n",
             TACT_VERSION);
-    for (int i = 0; i < command_count; i++) {
+    for (int i = 0; i < command_count; i++)
         fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
-    }
     fputs("  help     this page; `tact help COMMAND` lists every flag of a command\n\n"
           "examples\n"
           "  tact sample --root=demo\n"
@@ -69,11 +68,10 @@ static void print_field(const Field *f) {
     char range[128] = "", text[512];
     double huge = 1e6;
     if (f->low != 0 || f->high != 0) {
-        if (f->high < huge) {
+        if (f->high < huge)
             snprintf(range, sizeof range, " (%.15g to %.15g)", f->low, f->high);
-        } else if (f->low > 0) {
+        else if (f->low > 0)
             snprintf(range, sizeof range, " (at least %.15g)", f->low);
-        }
     }
     printf("  --%s=%s  (default %s)\n", f->flag, type_name(f), f->fallback);
     snprintf(text, sizeof text, "%s%s", f->help, range);
@@ -88,9 +86,7 @@ typedef struct Group {
 
 static bool belongs(const Field *f, const Group *g) {
     size_t n = strlen(g->prefix);
-    if (n == 0) {
-        return strchr(f->flag, '.') == NULL;
-    }
+    if (n == 0) return strchr(f->flag, '.') == NULL;
     return strncmp(f->flag, g->prefix, n) == 0 && (f->home == HOME_TACT) == g->ours;
 }
 
@@ -125,11 +121,8 @@ void help_train(void) {
         "from another's weights, with the statistics of the new dataset.");
     for (size_t g = 0; g < sizeof groups / sizeof groups[0]; g++) {
         printf("\n%s\n", groups[g].title);
-        for (int i = 0; i < train_field_count; i++) {
-            if (belongs(&train_fields[i], &groups[g])) {
-                print_field(&train_fields[i]);
-            }
-        }
+        for (int i = 0; i < train_field_count; i++)
+            if (belongs(&train_fields[i], &groups[g])) print_field(&train_fields[i]);
     }
     puts("\nFlags of LeRobot without effect here, named in one warning (also with .anything behind "
          "them)");

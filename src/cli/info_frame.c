@@ -13,9 +13,8 @@ static json_t *matrix_json(const double *values, int rows, int columns) {
     json_t *matrix = json_array();
     for (int i = 0; i < rows; i++) {
         json_t *row = json_array();
-        for (int k = 0; k < columns; k++) {
+        for (int k = 0; k < columns; k++)
             json_array_append_new(row, json_real(values[i * columns + k]));
-        }
         json_array_append_new(matrix, row);
     }
     return matrix;
@@ -46,9 +45,8 @@ static json_t *grid_json(const Image *image) {
     json_t *grid = json_array();
     for (int row = 0; row < GRID_ROWS; row++) {
         json_t *cells = json_array();
-        for (int column = 0; column < GRID_COLUMNS; column++) {
+        for (int column = 0; column < GRID_COLUMNS; column++)
             json_array_append_new(cells, cell_json(image, row, column));
-        }
         json_array_append_new(grid, cells);
     }
     return grid;
@@ -61,16 +59,14 @@ static CHECKED bool write_camera(FrameReader *reader, int camera, const char *na
     static const char prefix[] = "observation.images.";
     const char *label =
         strncmp(name, prefix, sizeof prefix - 1) == 0 ? name + sizeof prefix - 1 : name;
-    if (strchr(label, '/')) {
+    if (strchr(label, '/'))
         return fail(err, "%s: a camera name with a slash cannot name a file", name);
-    }
     for (int t = 0; t < horizon; t++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s_t%d.png", directory, label, t);
         if (!frames_read(reader, camera, rows[t], image->rgb, err) ||
-            !image_write_png(path, image, err)) {
+            !image_write_png(path, image, err))
             return false;
-        }
         json_array_append_new(grids, grid_json(image));
     }
     return true;
@@ -84,9 +80,7 @@ static CHECKED bool write_images(const Dataset *ds, const PolicyConfig *p, const
     FrameSize sizes[MAX_CAMERAS];
     json_t *cameras = json_object();
     policy_find_cameras(p, ds, positions, sizes);
-    if (!make_dirs(directory, err) || !frames_open(ds, 0, 0, NULL, &reader, err)) {
-        goto done;
-    }
+    if (!make_dirs(directory, err) || !frames_open(ds, 0, 0, NULL, &reader, err)) goto done;
     for (int i = 0; i < p->n_cameras; i++) {
         json_t *grids = json_array();
         Image image = {sizes[i].height, sizes[i].width, NULL};
@@ -96,9 +90,7 @@ static CHECKED bool write_images(const Dataset *ds, const PolicyConfig *p, const
                        write_camera(reader, positions[i], p->cameras[i].name, rows,
                                     p->obs_state_horizon, &image, directory, grids, err);
         mem_free(image.rgb);
-        if (!written) {
-            goto done;
-        }
+        if (!written) goto done;
     }
     json_object_set(object, "image_mean",
                     p->n_cameras == 1 ? json_object_get(cameras, p->cameras[0].name) : cameras);
@@ -125,9 +117,7 @@ bool info_print_frame(const Dataset *ds, TrainConfig *c, int64_t index, const ch
                     "0 to %lld",
                     (long long)index, (long long)ds->total_frames - 1);
     }
-    if (!policy_from_dataset(p, ds, err)) {
-        return false;
-    }
+    if (!policy_from_dataset(p, ds, err)) return false;
     const WindowSpec w = policy_window(p);
     const int state_dim = window_state_dim(ds, &w), action_dim = window_action_dim(ds, &w);
     double *state = NEW(double, w.horizon *state_dim + 1);
@@ -136,26 +126,19 @@ bool info_print_frame(const Dataset *ds, TrainConfig *c, int64_t index, const ch
     int64_t *rows = NEW(int64_t, w.horizon);
     json_t *object = json_object(), *pads = json_array(), *frames = json_array();
     window_rows(ds, &w, row, rows);
-    if (state_dim > 0) {
-        window_state(ds, &w, row, state);
-    }
+    if (state_dim > 0) window_state(ds, &w, row, state);
     window_action(ds, &w, row, action, is_pad);
     json_object_set_new(object, "index", json_integer(index));
     json_object_set_new(object, "state",
                         state_dim > 0 ? matrix_json(state, w.horizon, state_dim) : json_null());
     json_object_set_new(object, "action", matrix_json(action, w.chunk_size, action_dim));
-    for (int i = 0; i < w.chunk_size; i++) {
-        json_array_append_new(pads, json_boolean(is_pad[i]));
-    }
+    for (int i = 0; i < w.chunk_size; i++) json_array_append_new(pads, json_boolean(is_pad[i]));
     json_object_set_new(object, "action_is_pad", pads);
-    for (int t = 0; t < w.horizon; t++) {
+    for (int t = 0; t < w.horizon; t++)
         json_array_append_new(frames, json_integer(ds->index[rows[t]]));
-    }
     json_object_set_new(object, "frames", frames);
     bool ok = !images || write_images(ds, p, rows, images, object, err);
-    if (ok) {
-        print_line(object);
-    }
+    if (ok) print_line(object);
     json_decref(object);
     mem_free(state);
     mem_free(action);
@@ -171,9 +154,8 @@ static void set_stats(json_t *object, const char *name, const Stats *s) {
         static const char *const names[] = {"min", "max", "mean", "std"};
         for (int i = 0; i < 4; i++) {
             json_t *column = json_array();
-            for (int k = 0; k < s->dim; k++) {
+            for (int k = 0; k < s->dim; k++)
                 json_array_append_new(column, json_real(columns[i][k]));
-            }
             json_object_set_new(values, names[i], column);
         }
         json_object_set_new(object, name, values);
@@ -185,7 +167,8 @@ static void set_image_stats(json_t *object, const PolicyConfig *p, const ImageSt
         const float *m = stats[i].mean, *s = stats[i].std;
         json_object_set_new(object, p->cameras[i].name,
                             json_pack("{s:[f,f,f], s:[f,f,f]}", "mean", (double)m[0], (double)m[1],
-                                      (double)m[2], "std", (double)s[0], (double)s[1], (double)s[2]));
+                                      (double)m[2], "std", (double)s[0], (double)s[1],
+                                      (double)s[2]));
     }
 }
 
@@ -194,14 +177,9 @@ static int64_t *training_rows(const Dataset *ds, double eval_split, int64_t *cou
     int64_t *rows = NEW(int64_t, ds->rows);
     uint8_t *held_out = NEW(uint8_t, ds->n_episodes);
     *count = 0;
-    if (eval_split > 0) {
-        dataset_split(ds, eval_split, held_out);
-    }
-    for (int64_t row = 0; row < ds->rows; row++) {
-        if (!held_out[ds->episode_of[row]]) {
-            rows[(*count)++] = row;
-        }
-    }
+    if (eval_split > 0) dataset_split(ds, eval_split, held_out);
+    for (int64_t row = 0; row < ds->rows; row++)
+        if (!held_out[ds->episode_of[row]]) rows[(*count)++] = row;
     mem_free(held_out);
     return rows;
 }
@@ -216,16 +194,17 @@ bool info_print_stats(const Dataset *ds, TrainConfig *c, Error *err) {
     const StatsRows from = {rows, n_rows, samples, (uint64_t)c->seed};
     if (!policy_from_dataset(&c->policy, ds, err) ||
         !policy_image_stats(p, ds, c->dataset.use_imagenet_stats, &stats, err) ||
-        !policy_vector_stats(p, ds, from, &stats, err)) {
+        !policy_vector_stats(p, ds, from, &stats, err))
         goto done;
-    }
     set_stats(object, "state", &stats.state);
     set_stats(object, "env", &stats.env);
     set_stats(object, "action", &stats.action);
     set_image_stats(object, p, stats.images);
     bool drawn = p->arms > 0 && samples > 0 && samples < n_rows;
     json_object_set_new(object, "samples",
-                        json_integer(drawn ? samples : p->arms > 0 ? n_rows : stats.action.count));
+                        json_integer(drawn         ? samples
+                                     : p->arms > 0 ? n_rows
+                                                   : stats.action.count));
     print_line(object);
     ok = true;
 done:

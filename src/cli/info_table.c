@@ -23,9 +23,7 @@ static CHECKED bool summarise(const Dataset *ds, Summary *s, Error *err) {
             const char *path = e->videos[k].path;
             const char *before = i > 0 ? ds->episodes[i - 1].videos[k].path : NULL;
             // Episodes that share a file follow each other.
-            if (!path || (before && strcmp(before, path) == 0)) {
-                continue;
-            }
+            if (!path || (before && strcmp(before, path) == 0)) continue;
             s->videos++;
             if (!file_exists(path)) {
                 s->missing++;
@@ -41,9 +39,7 @@ static void print_size(int64_t bytes) {
     static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
     double size = (double)bytes;
     int i = 0;
-    for (; i < 4 && size >= 1000; i++) {
-        size /= 1000;
-    }
+    for (; i < 4 && size >= 1000; i++) size /= 1000;
     printf("size      %.*f %s\n", i > 0 && size < 100, size, units[i]);
 }
 
@@ -71,11 +67,8 @@ static void print_feature(const Feature *f, int width) {
                                  (long long)f->shape[i]);
     }
     printf("  %-*s  %-8s [%s]  %s", width, f->name, f->dtype, shape, kind_name(f));
-    if (f->kind == FEATURE_STATE || f->kind == FEATURE_ACTION || f->kind == FEATURE_ENV) {
-        for (int i = 0; i < f->n_names; i++) {
-            printf("%s%s", i ? " " : ": ", f->names[i]);
-        }
-    }
+    if (f->kind == FEATURE_STATE || f->kind == FEATURE_ACTION || f->kind == FEATURE_ENV)
+        for (int i = 0; i < f->n_names; i++) printf("%s%s", i ? " " : ": ", f->names[i]);
     putchar('\n');
 }
 
@@ -94,9 +87,8 @@ static void print_text(const Dataset *ds, const Summary *s) {
     print_size(s->bytes);
     if (s->videos > 0) {
         printf("videos    %lld files", (long long)s->videos);
-        if (s->missing > 0) {
+        if (s->missing > 0)
             printf(", %lld missing (first: %s)", (long long)s->missing, s->first_missing);
-        }
         putchar('\n');
     }
     printf("poses     %s\n", s->arms == 0 ? "none; states and actions are used as recorded"
@@ -104,17 +96,13 @@ static void print_text(const Dataset *ds, const Summary *s) {
                                  ? "1 arm; relative by default (--policy.pose_repr)"
                                  : "several arms; relative by default (--policy.pose_repr)");
     puts("tasks");
-    for (int i = 0; i < ds->n_tasks; i++) {
-        printf("  %s\n", ds->tasks[i]);
-    }
+    for (int i = 0; i < ds->n_tasks; i++) printf("  %s\n", ds->tasks[i]);
     puts("features");
     for (int i = 0; i < ds->n_features; i++) {
         int n = (int)strlen(ds->features[i].name);
         width = n > width ? n : width;
     }
-    for (int i = 0; i < ds->n_features; i++) {
-        print_feature(&ds->features[i], width);
-    }
+    for (int i = 0; i < ds->n_features; i++) print_feature(&ds->features[i], width);
 }
 
 static json_t *text_json(const char *s) {
@@ -123,27 +111,19 @@ static json_t *text_json(const char *s) {
 
 static json_t *feature_json(const Feature *f) {
     json_t *shape = json_array(), *names = json_array();
-    for (int i = 0; i < f->rank; i++) {
-        json_array_append_new(shape, json_integer(f->shape[i]));
-    }
-    for (int i = 0; i < f->n_names; i++) {
-        json_array_append_new(names, json_string(f->names[i]));
-    }
+    for (int i = 0; i < f->rank; i++) json_array_append_new(shape, json_integer(f->shape[i]));
+    for (int i = 0; i < f->n_names; i++) json_array_append_new(names, json_string(f->names[i]));
     return json_pack("{s:s, s:o, s:o}", "dtype", f->dtype, "shape", shape, "names", names);
 }
 
 static void print_json(const Dataset *ds, const Summary *s) {
     json_t *object = json_object(), *features = json_object(), *tasks = json_array();
     json_t *episodes = json_array(), *cameras = json_array();
-    for (int i = 0; i < ds->n_features; i++) {
+    for (int i = 0; i < ds->n_features; i++)
         json_object_set_new(features, ds->features[i].name, feature_json(&ds->features[i]));
-    }
-    for (int i = 0; i < ds->n_cameras; i++) {
+    for (int i = 0; i < ds->n_cameras; i++)
         json_array_append_new(cameras, json_string(ds->cameras[i]->name));
-    }
-    for (int i = 0; i < ds->n_tasks; i++) {
-        json_array_append_new(tasks, json_string(ds->tasks[i]));
-    }
+    for (int i = 0; i < ds->n_tasks; i++) json_array_append_new(tasks, json_string(ds->tasks[i]));
     for (int64_t i = 0; i < ds->n_episodes; i++) {
         const Episode *e = &ds->episodes[i];
         json_array_append_new(episodes,
@@ -174,13 +154,10 @@ static void print_json(const Dataset *ds, const Summary *s) {
 
 bool info_print_dataset(const Dataset *ds, bool json, Error *err) {
     Summary s;
-    if (!summarise(ds, &s, err)) {
-        return false;
-    }
-    if (json) {
+    if (!summarise(ds, &s, err)) return false;
+    if (json)
         print_json(ds, &s);
-    } else {
+    else
         print_text(ds, &s);
-    }
     return true;
 }

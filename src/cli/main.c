@@ -23,30 +23,21 @@ const int command_count = sizeof(commands) / sizeof(commands[0]);
 int cli_error(const Error *err, int code) {
     char line[sizeof err->text];
     snprintf(line, sizeof line, "%s", err->text);
-    for (char *c = line; *c; c++) {
-        if ((unsigned char)*c < ' ' || *c == 127) {
-            *c = ' '; // names from a file may hold anything
-        }
-    }
+    for (char *c = line; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127) *c = ' '; // names from a file may hold anything
     fprintf(stderr, "tact: %s\n", line);
     return code;
 }
 
 bool cli_wants_help(int argc, char **argv) {
-    for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            return true;
-        }
-    }
+    for (int i = 0; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
     return false;
 }
 
 static const Command *find_command(const char *name) {
-    for (int i = 0; i < command_count; i++) {
-        if (strcmp(name, commands[i].name) == 0) {
-            return &commands[i];
-        }
-    }
+    for (int i = 0; i < command_count; i++)
+        if (strcmp(name, commands[i].name) == 0) return &commands[i];
     return NULL;
 }
 
@@ -83,9 +74,7 @@ static int run(int argc, char **argv) {
         return EXIT_OK;
     }
     const Command *command = find_command(help ? argv[2] : name);
-    if (!command) {
-        return unknown_command(help ? argv[2] : name);
-    }
+    if (!command) return unknown_command(help ? argv[2] : name);
     if (help) {
         char flag[] = "--help", *arguments[] = {flag, NULL};
         return command->run(1, arguments);
@@ -116,9 +105,7 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     int code = run(argc, argv);
     bool lost = fflush(stdout) != 0 || ferror(stdout);
-    if (lost && reader_left()) {
-        return 128 + SIGPIPE;
-    }
+    if (lost && reader_left()) return 128 + SIGPIPE;
     if (lost && code == EXIT_OK) {
         Error err;
         (void)fail_errno(&err, "standard output: cannot write");

@@ -7,25 +7,20 @@
 // The option an argument names; *value is what follows its '=', or NULL.
 static const Option *match(const Option *options, int count, const char *argument,
                            const char **value) {
-    if (strncmp(argument, "--", 2) != 0) {
-        return NULL;
-    }
+    if (strncmp(argument, "--", 2) != 0) return NULL;
     const char *name = argument + 2;
     size_t n = strcspn(name, "=");
     *value = name[n] == '=' ? name + n + 1 : NULL;
-    for (int i = 0; i < count; i++) {
-        if (strlen(options[i].name) == n && strncmp(options[i].name, name, n) == 0) {
+    for (int i = 0; i < count; i++)
+        if (strlen(options[i].name) == n && strncmp(options[i].name, name, n) == 0)
             return &options[i];
-        }
-    }
     return NULL;
 }
 
 static CHECKED bool set_int(const Option *o, const char *text, Error *err) {
     int64_t value;
-    if (!text_whole(text, &value)) {
+    if (!text_whole(text, &value))
         return fail(err, "--%s=%s: expected a whole number", o->name, text);
-    }
     if (value < o->low || value > o->high) {
         return fail(err, "--%s=%s: must be between %lld and %lld", o->name, text, (long long)o->low,
                     (long long)o->high);
@@ -35,16 +30,12 @@ static CHECKED bool set_int(const Option *o, const char *text, Error *err) {
 }
 
 static CHECKED bool set_option(const Option *o, const char *text, Error *err) {
-    if (*text == '\0') {
-        return fail(err, "--%s: no value given; write --%s=VALUE", o->name, o->name);
-    }
+    if (*text == '\0') return fail(err, "--%s: no value given; write --%s=VALUE", o->name, o->name);
     if (o->type == OPTION_TEXT) {
         *(const char **)o->value = text;
         return true;
     }
-    if (o->type == OPTION_INT) {
-        return set_int(o, text, err);
-    }
+    if (o->type == OPTION_INT) return set_int(o, text, err);
     return text_bool(text, o->value) || fail(err, "--%s=%s: expected true or false", o->name, text);
 }
 
@@ -64,9 +55,7 @@ bool options_take(const Option *options, int count, int *argc, char **argv, Erro
         } else if (!value && i + 1 < *argc && strncmp(argv[i + 1], "--", 2) != 0) {
             value = argv[++i];
         }
-        if (!set_option(o, value ? value : "", err)) {
-            return false;
-        }
+        if (!set_option(o, value ? value : "", err)) return false;
     }
     *argc = kept;
     return true;
@@ -75,11 +64,9 @@ bool options_take(const Option *options, int count, int *argc, char **argv, Erro
 // NULL: none is near.
 static const char *nearest_option(const Option *options, int count, const char *name) {
     const char *nearest = options[0].name;
-    for (int i = 1; i < count; i++) {
-        if (edit_distance(name, options[i].name) < edit_distance(name, nearest)) {
+    for (int i = 1; i < count; i++)
+        if (edit_distance(name, options[i].name) < edit_distance(name, nearest))
             nearest = options[i].name;
-        }
-    }
     return is_near(edit_distance(name, nearest), name) ? nearest : NULL;
 }
 
@@ -96,13 +83,9 @@ static void flag_name(const char *argument, char out[128]) {
 bool options_rest_known(const Option *options, int count, int argc, char **argv, Error *err) {
     for (int i = 0; i < argc; i++) {
         char name[128];
-        if (strncmp(argv[i], "--", 2) != 0) {
-            continue;
-        }
+        if (strncmp(argv[i], "--", 2) != 0) continue;
         flag_name(argv[i], name);
-        if (field_find(name) || foreign_find(name)) {
-            continue;
-        }
+        if (field_find(name) || foreign_find(name)) continue;
         const char *own = nearest_option(options, count, name), *train = field_nearest(name);
         bool mine = own && (!train || edit_distance(name, own) <= edit_distance(name, train));
         return no_such_flag(name, mine ? own : train, err);
@@ -111,12 +94,9 @@ bool options_rest_known(const Option *options, int count, int argc, char **argv,
 }
 
 bool options_none_left(const Option *options, int count, int argc, char **argv, Error *err) {
-    if (argc == 0) {
-        return true;
-    }
-    if (strncmp(argv[0], "--", 2) != 0) {
+    if (argc == 0) return true;
+    if (strncmp(argv[0], "--", 2) != 0)
         return fail(err, "%s: not a flag; flags are written --name=value", argv[0]);
-    }
     char name[128];
     flag_name(argv[0], name);
     return no_such_flag(name, nearest_option(options, count, name), err);
@@ -126,22 +106,17 @@ bool options_take_foreign(int *argc, char **argv, char *notes, size_t size, Erro
     int kept = 0;
     for (int i = 0; i < *argc; i++) {
         char name[128] = "";
-        if (strncmp(argv[i], "--", 2) == 0) {
-            flag_name(argv[i], name);
-        }
+        if (strncmp(argv[i], "--", 2) == 0) flag_name(argv[i], name);
         if (!name[0] || field_find(name) || !foreign_find(name)) {
             argv[kept++] = argv[i];
             continue;
         }
         const char *value = strchr(argv[i], '=');
-        if (value) {
+        if (value)
             value++;
-        } else if (i + 1 < *argc && strncmp(argv[i + 1], "--", 2) != 0) {
+        else if (i + 1 < *argc && strncmp(argv[i + 1], "--", 2) != 0)
             value = argv[++i];
-        }
-        if (!foreign_take(name, value, notes, size, err)) {
-            return false;
-        }
+        if (!foreign_take(name, value, notes, size, err)) return false;
     }
     *argc = kept;
     return true;
@@ -151,15 +126,14 @@ void options_print(const Option *options, int count) {
     for (int i = 0; i < count; i++) {
         const Option *o = &options[i];
         const char *text = o->type == OPTION_TEXT ? *(const char **)o->value : NULL;
-        if (o->type == OPTION_BOOL) {
+        if (o->type == OPTION_BOOL)
             printf("  --%s\n", o->name);
-        } else if (o->type == OPTION_INT && *(int64_t *)o->value >= o->low) {
+        else if (o->type == OPTION_INT && *(int64_t *)o->value >= o->low)
             printf("  --%s=INT  (default %lld)\n", o->name, (long long)*(int64_t *)o->value);
-        } else if (text) {
+        else if (text)
             printf("  --%s=TEXT  (default %s)\n", o->name, text);
-        } else {
+        else
             printf("  --%s=%s\n", o->name, o->type == OPTION_INT ? "INT" : "TEXT");
-        }
         help_wrapped(6, o->help);
     }
 }

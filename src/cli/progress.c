@@ -18,11 +18,10 @@ Progress progress_new(void) {
 
 void progress_duration(char *out, size_t size, double seconds) {
     long long s = seconds > 0 && seconds < 1e12 ? (long long)(seconds + 0.5) : 0;
-    if (s < 3600) {
+    if (s < 3600)
         snprintf(out, size, "%lld:%02lld", s / 60, s % 60);
-    } else {
+    else
         snprintf(out, size, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
-    }
 }
 
 static int terminal_width(void) {
@@ -59,9 +58,7 @@ void progress_draw(Progress *bar, int64_t done, int64_t total, const char *text)
 
 void progress_show(void *user, const TrainProgress *p) {
     Progress *bar = user;
-    if (!progress_due(bar, p->step, p->steps)) {
-        return;
-    }
+    if (!progress_due(bar, p->step, p->steps)) return;
     char text[128], left[32];
     progress_duration(left, sizeof left, (double)(p->steps - p->step) * p->seconds_per_step);
     snprintf(text, sizeof text, "loss %.3f  %.3f s/step  %s left", p->loss, p->seconds_per_step,
@@ -71,9 +68,7 @@ void progress_show(void *user, const TrainProgress *p) {
 
 void progress_count(void *user, int64_t done, int64_t total) {
     Progress *bar = user;
-    if (!progress_due(bar, done, total) || done <= 0) {
-        return;
-    }
+    if (!progress_due(bar, done, total) || done <= 0) return;
     char text[64], left[32];
     double taken = clock_seconds() - bar->start;
     progress_duration(left, sizeof left, taken * (double)(total - done) / (double)done);

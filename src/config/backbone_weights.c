@@ -42,8 +42,8 @@ static const BackboneWeights *find(const char *spec, const char *vision_backbone
         const BackboneWeights *w = &backbone_weights[i];
         bool network = dot ? class_is(w, spec, (size_t)(dot - spec))
                            : strcmp(w->backbone, vision_backbone) == 0;
-        if (network && (strcmp(member, "DEFAULT") == 0 ||
-                        strcmp(member, strchr(w->name, '.') + 1) == 0))
+        if (network &&
+            (strcmp(member, "DEFAULT") == 0 || strcmp(member, strchr(w->name, '.') + 1) == 0))
             found = w;
     }
     return found;
@@ -69,9 +69,10 @@ bool backbone_weights_find(const char *spec, const char *vision_backbone,
     if (backbone_weights_is_path(spec)) return true;
     const BackboneWeights *w = find(spec, vision_backbone);
     if (!w)
-        return fail(err, FLAG "=%s: not known; did you mean %s? A file of your own needs its ending "
-                         "(.pth, .safetensors), and null trains from scratch", spec,
-                    nearest(spec, vision_backbone));
+        return fail(err,
+                    FLAG "=%s: not known; did you mean %s? A file of your own needs its ending "
+                         "(.pth, .safetensors), and null trains from scratch",
+                    spec, nearest(spec, vision_backbone));
     if (strcmp(w->backbone, vision_backbone) != 0) {
         const BackboneWeights *own = find("DEFAULT", vision_backbone);
         return fail(err, FLAG "=%s: weights of a %s, but --policy.vision_backbone=%s; use %s", spec,

@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 
-// One set of weights that torchvision publishes. The eight digits before ".pth" are the first of the
-// file's SHA-256.
+// One set of weights that torchvision publishes. The eight digits before ".pth" are the first of
+// the file's SHA-256.
 typedef struct BackboneWeights {
     const char *name;     // "ResNet18_Weights.IMAGENET1K_V1"
     const char *backbone; // "resnet18"

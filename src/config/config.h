@@ -32,8 +32,8 @@ typedef struct CameraConfig {
     int image_height, image_width; // of the frames the model sees: each camera has its own size
 } CameraConfig;
 
-// What LeRobot's processor pipelines around a policy do, where that is more than LeRobot's own ACT has:
-// read from policy_preprocessor.json and policy_postprocessor.json, written there again.
+// What LeRobot's processor pipelines around a policy do, where that is more than LeRobot's own ACT
+// has: read from policy_preprocessor.json and policy_postprocessor.json, written there again.
 typedef struct PipelineConfig {
     double eps, inverse_eps; // of the step that normalises, and of the one that undoes it
     // The model's actions are differences to the newest state, in the dimensions that are true here
@@ -41,22 +41,23 @@ typedef struct PipelineConfig {
     const bool *relative;
     int relative_dims;
     const char *relative_step;
-    const char *idle_before, *idle_after; // JSON lists of steps that do nothing for ACT, kept; or NULL
+    const char *idle_before,
+        *idle_after; // JSON lists of steps that do nothing for ACT, kept; or NULL
 } PipelineConfig;
 
 // --policy.*: LeRobot's ACTConfig and our own settings (marked tact; they live in tact.json).
 // Strings are NULL for null. Owned by the arena of the TrainConfig or PolicyConfig they came with.
 typedef struct PolicyConfig {
-    const char *type;   // act: LeRobot's plain ACT, tact: temporal
-    const char *path;   // --policy.path: checkpoint to fine-tune from
+    const char *type;       // act: LeRobot's plain ACT, tact: temporal
+    const char *path;       // --policy.path: checkpoint to fine-tune from
     const char *stats_from; // with path: dataset or checkpoint
-    const char *device; // NULL: cpu
-    const char *dtype;  // float32, tf32, bfloat16; NULL: tf32 on cuda, else float32
+    const char *device;     // NULL: cpu
+    const char *dtype;      // float32, tf32, bfloat16; NULL: tf32 on cuda, else float32
     bool use_amp, push_to_hub;
     const char *repo_id, *license;
-    const char *rename_map;     // --rename_map: {"dataset's name": "policy's name"} as JSON, or NULL
+    const char *rename_map; // --rename_map: {"dataset's name": "policy's name"} as JSON, or NULL
     const char *input_features; // JSON as in config.json: the inputs to use; NULL: all there are
-    int n_obs_steps;    // always 1 for ACT; our horizon is obs_state_horizon
+    int n_obs_steps;            // always 1 for ACT; our horizon is obs_state_horizon
     int chunk_size, n_action_steps;
     NormMap normalization_mapping; // NULL members: decided from the data (DESIGN.md, section 5)
     const char *vision_backbone;   // resnet18, 34, 50, 101, 152
@@ -152,17 +153,23 @@ typedef struct TrainConfig {
     const char *wandb_project;
     // With resume: the checkpoint's pretrained_model and the run it belongs to, both resolved.
     const char *resume_from;
-    const char *trained_on; // the device that the checkpoint was trained on, where no flag gives one
-    bool new_times;         // more observations than the checkpoint's one: its temporal table starts here
-    int threads; // compute threads, 0: all processors (tact)
+    const char
+        *trained_on; // the device that the checkpoint was trained on, where no flag gives one
+    bool new_times;  // more observations than the checkpoint's one: its temporal table starts here
+    int threads;     // compute threads, 0: all processors (tact)
     char ignored[800]; // flags that ask for what tact does not do and need not: for one warning
     bool given[MAX_FIELDS]; // which settings flags have set, by their place in train_fields
-    Arena arena; // owns strings and lists
+    Arena arena;            // owns strings and lists
 } TrainConfig;
 
 // ---- fields.c ---------------------------------------------------------------------------------
 typedef enum FieldType {
-    FIELD_BOOL, FIELD_INT, FIELD_INT64, FIELD_NUMBER, FIELD_STRING, FIELD_INT_LIST,
+    FIELD_BOOL,
+    FIELD_INT,
+    FIELD_INT64,
+    FIELD_NUMBER,
+    FIELD_STRING,
+    FIELD_INT_LIST,
     FIELD_SIZES, // an IntList: [H,W], or [[H,W],[H,W]] one after the other
     FIELD_NORM_MAP,
     FIELD_NAMES,       // text of a JSON object of strings; stored as that object
@@ -186,7 +193,7 @@ typedef enum FieldHome {
 } FieldHome;
 
 typedef struct Field {
-    const char *flag;     // "policy.chunk_size", as in --policy.chunk_size
+    const char *flag; // "policy.chunk_size", as in --policy.chunk_size
     FieldType type;
     FieldHome home;
     bool nullable;
@@ -204,8 +211,8 @@ const Field *field_find(const char *flag);
 // Sets one field from text (a flag's value). The error names the flag, the value and what is
 // expected.
 CHECKED bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err);
-// What YAML 1.1, in which LeRobot reads its flags, takes for a boolean (true, TRUE, yes, on, ...) and a
-// whole number (100000, 100_000, 0x10).
+// What YAML 1.1, in which LeRobot reads its flags, takes for a boolean (true, TRUE, yes, on, ...)
+// and a whole number (100000, 100_000, 0x10).
 bool text_bool(const char *text, bool *out);
 bool text_whole(const char *text, int64_t *out);
 // Whether a flag set it, rather than a default or a checkpoint.
@@ -214,8 +221,8 @@ bool field_given(const TrainConfig *c, const char *flag);
 const char *field_nearest(const char *flag);
 // Levenshtein distance of two names (of their first 64 characters).
 int edit_distance(const char *a, const char *b);
-// Whether so few mistakes in a word make a suggestion worth giving: one in three letters, or two letters
-// that changed places.
+// Whether so few mistakes in a word make a suggestion worth giving: one in three letters, or two
+// letters that changed places.
 bool is_near(int distance, const char *word);
 
 // ---- foreign.c --------------------------------------------------------------------------------
@@ -229,9 +236,10 @@ extern const ForeignFlag foreign_flags[];
 extern const int foreign_flag_count;
 // NULL: none of them.
 const ForeignFlag *foreign_find(const char *flag);
-// Takes a flag that foreign_find knows: refuses it, or adds it to notes (size bytes, a text that begins
-// empty) where it asked for something that does not happen. value NULL: a bare flag.
-CHECKED bool foreign_take(const char *flag, const char *value, char *notes, size_t size, Error *err);
+// Takes a flag that foreign_find knows: refuses it, or adds it to notes (size bytes, a text that
+// begins empty) where it asked for something that does not happen. value NULL: a bare flag.
+CHECKED bool foreign_take(const char *flag, const char *value, char *notes, size_t size,
+                          Error *err);
 // Whether a value asks for nothing: null, false, [], {}, no.
 bool foreign_asks_nothing(const char *value);
 // Whether --env.type names a simulation that LeRobot (0.6.1, and before: xarm, hil) evaluates in.
@@ -253,7 +261,8 @@ CHECKED bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *er
 // Fills in what was not given and follows from the rest: job_name (the policy's type), output_dir
 // (outputs/train/DATE/TIME_JOB at local time `now`, as LeRobot), dataset.repo_id (last part of
 // root). With one observation temporal_pos_embed becomes "none": there are no times to tell apart,
-// and the policy is plain ACT, parameter for parameter; what goes on from a checkpoint keeps that one's.
+// and the policy is plain ACT, parameter for parameter; what goes on from a checkpoint keeps that
+// one's.
 void train_config_fill(TrainConfig *c, time_t now);
 // What DatasetOptions.tolerance_s takes: 0 where none was asked for.
 double train_config_tolerance(const TrainConfig *c);
@@ -281,17 +290,17 @@ json_t *train_config_to_tact_json(const TrainConfig *c);
 
 // ---- read_json.c ------------------------------------------------------------------------------
 // The settings of a checkpoint, over what c holds. A key that is missing leaves a setting as it is,
-// except for normalization_mapping, which is LeRobot's default then; one that is unknown is passed over
-// (policy_unknown_keys); a value that is wrong, or a setting of LeRobot or a fork that changes the model and
-// that tact cannot act on, is an error that names the file and the key. `tact` is tact.json, or NULL where
-// there is none: then the policy is one of LeRobot's, which sees one observation, and poses as the
-// dataset has them.
+// except for normalization_mapping, which is LeRobot's default then; one that is unknown is passed
+// over (policy_unknown_keys); a value that is wrong, or a setting of LeRobot or a fork that changes
+// the model and that tact cannot act on, is an error that names the file and the key. `tact` is
+// tact.json, or NULL where there is none: then the policy is one of LeRobot's, which sees one
+// observation, and poses as the dataset has them.
 //
 // config.json or the policy of train_config.json. input_features gets the inputs as a flag would.
 CHECKED bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
                               const char *path, Error *err);
-// The keys of a config.json that no version of LeRobot's ACT has and tact does not know, as "a, b". False:
-// none.
+// The keys of a config.json that no version of LeRobot's ACT has and tact does not know, as "a, b".
+// False: none.
 bool policy_unknown_keys(const json_t *policy, char *out, size_t size);
 // train_config.json, its policy too.
 CHECKED bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *tact,

@@ -18,14 +18,9 @@ static bool is_null(const char *text) {
 
 static bool is_choice(const char *choices, const char *text) {
     size_t n = strcspn(text, "|");
-    if (text[n]) {
-        return false;
-    }
-    for (const char *c = choices; c; c = strchr(c, '|') ? strchr(c, '|') + 1 : NULL) {
-        if (n > 0 && strncmp(c, text, n) == 0 && (c[n] == '|' || c[n] == '\0')) {
-            return true;
-        }
-    }
+    if (text[n]) return false;
+    for (const char *c = choices; c; c = strchr(c, '|') ? strchr(c, '|') + 1 : NULL)
+        if (n > 0 && strncmp(c, text, n) == 0 && (c[n] == '|' || c[n] == '\0')) return true;
     return false;
 }
 
@@ -83,20 +78,15 @@ static bool scan_number(const char *text, const char **end, double *out) {
     char number[64], *stop;
     copy_number(text, end, number, sizeof number);
     const char *start = number + (*number == '-' || *number == '+');
-    if (!isdigit((unsigned char)*start) && !(*start == '.' && isdigit((unsigned char)start[1]))) {
+    if (!isdigit((unsigned char)*start) && !(*start == '.' && isdigit((unsigned char)start[1])))
         return false;
-    }
-    if (start[0] == '0' && (start[1] == 'x' || start[1] == 'X')) {
-        return false;
-    }
+    if (start[0] == '0' && (start[1] == 'x' || start[1] == 'X')) return false;
     *out = strtod(number, &stop);
     return isfinite(*out) && *stop == 0;
 }
 
 static const char *skip_space(const char *s) {
-    while (isspace((unsigned char)*s)) {
-        s++;
-    }
+    while (isspace((unsigned char)*s)) s++;
     return s;
 }
 
@@ -105,18 +95,13 @@ static int64_t parse_list(const char *text, bool integers, int64_t *ints, double
                           int64_t room) {
     const char *s = skip_space(text);
     int64_t count = 0;
-    if (*s++ != '[') {
-        return -1;
-    }
+    if (*s++ != '[') return -1;
     for (s = skip_space(s); *s != ']'; count++) {
-        if (count > 0 && *s++ != ',') {
-            return -1;
-        }
+        if (count > 0 && *s++ != ',') return -1;
         s = skip_space(s);
         if (count == room ||
-            !(integers ? scan_int(s, &s, &ints[count]) : scan_number(s, &s, &numbers[count]))) {
+            !(integers ? scan_int(s, &s, &ints[count]) : scan_number(s, &s, &numbers[count])))
             return -1;
-        }
         s = skip_space(s);
     }
     return *skip_space(s + 1) == '\0' ? count : -1;
@@ -127,28 +112,18 @@ static int64_t parse_list(const char *text, bool integers, int64_t *ints, double
 static int64_t parse_sizes(const char *text, int64_t *values, int64_t room) {
     const char *s = skip_space(text);
     int64_t count = 0;
-    if (*s != '[') {
-        return -1;
-    }
-    if (*skip_space(s + 1) != '[') {
-        return parse_list(s, true, values, NULL, room) == 2 ? 2 : -1;
-    }
+    if (*s != '[') return -1;
+    if (*skip_space(s + 1) != '[') return parse_list(s, true, values, NULL, room) == 2 ? 2 : -1;
     for (s = skip_space(s + 1); *s == '['; count += 2) {
         size_t n = strcspn(s, "]");
         char pair[64];
-        if (count + 2 > room || !s[n] || n + 2 > sizeof pair) {
-            return -1;
-        }
+        if (count + 2 > room || !s[n] || n + 2 > sizeof pair) return -1;
         snprintf(pair, sizeof pair, "%.*s]", (int)n, s);
-        if (parse_list(pair, true, values + count, NULL, 2) != 2) {
-            return -1;
-        }
+        if (parse_list(pair, true, values + count, NULL, 2) != 2) return -1;
         s = skip_space(s + n + 1);
         if (*s == ',') {
             s = skip_space(s + 1);
-            if (*s != '[') {
-                return -1;
-            }
+            if (*s != '[') return -1;
         } else if (*s != ']') {
             return -1;
         }
@@ -161,13 +136,9 @@ static const char *scan_word(const char *s, char *out, size_t size) {
     size_t n = 0;
     s = skip_space(s);
     char quote = *s == '"' || *s == '\'' ? *s++ : '\0';
-    while (*s && (isalnum((unsigned char)*s) || *s == '_') && n + 1 < size) {
-        out[n++] = *s++;
-    }
+    while (*s && (isalnum((unsigned char)*s) || *s == '_') && n + 1 < size) out[n++] = *s++;
     out[n] = '\0';
-    if (quote && *s == quote) {
-        s++;
-    }
+    if (quote && *s == quote) s++;
     return skip_space(s);
 }
 
@@ -178,14 +149,10 @@ static bool parse_norm_map(const char *text, NormMap *out, const char **what) {
     char word[32];
     NormMap map = {0};
     *what = "expected {VISUAL: MODE, STATE: MODE, ACTION: MODE}";
-    if (*s++ != '{') {
-        return false;
-    }
+    if (*s++ != '{') return false;
     for (int i = 0; *skip_space(s) != '}'; i++) {
         s = skip_space(s);
-        if (i > 0 && *s++ != ',') {
-            return false;
-        }
+        if (i > 0 && *s++ != ',') return false;
         s = scan_word(s, word, sizeof word);
         const char **slot = strcmp(word, "VISUAL") == 0   ? &map.visual
                             : strcmp(word, "STATE") == 0  ? &map.state
@@ -197,11 +164,8 @@ static bool parse_norm_map(const char *text, NormMap *out, const char **what) {
             return false;
         }
         s = scan_word(s, word, sizeof word);
-        for (size_t m = 0; m < sizeof modes / sizeof modes[0]; m++) {
-            if (strcmp(word, modes[m]) == 0) {
-                *slot = modes[m];
-            }
-        }
+        for (size_t m = 0; m < sizeof modes / sizeof modes[0]; m++)
+            if (strcmp(word, modes[m]) == 0) *slot = modes[m];
         if (!*slot || strcmp(*slot, word) != 0) {
             *what = "the modes are MEAN_STD, MIN_MAX and IDENTITY";
             return false;
@@ -216,9 +180,8 @@ static bool refuse(const Field *f, const char *text, const char *expected, Error
 }
 
 static bool out_of_range(const Field *f, const char *text, Error *err) {
-    if (f->high >= INT32_MAX) {
+    if (f->high >= INT32_MAX)
         return fail(err, "--%s=%s: must be at least %.15g", f->flag, text, f->low);
-    }
     return fail(err, "--%s=%s: must be between %.15g and %.15g", f->flag, text, f->low, f->high);
 }
 
@@ -246,41 +209,30 @@ static void set_null(const Field *f, void *slot) {
 
 static CHECKED bool set_whole(const Field *f, const char *text, void *slot, Error *err) {
     int64_t value;
-    if (!text_whole(text, &value)) {
+    if (!text_whole(text, &value))
         return refuse(f, text, "a whole number, as 100000 or 100_000", err);
-    }
-    if (!in_range(f, (double)value)) {
-        return out_of_range(f, text, err);
-    }
-    if (f->type == FIELD_INT) {
+    if (!in_range(f, (double)value)) return out_of_range(f, text, err);
+    if (f->type == FIELD_INT)
         *(int *)slot = (int)value;
-    } else {
+    else
         *(int64_t *)slot = value;
-    }
     return true;
 }
 
 static CHECKED bool set_number(const Field *f, const char *text, double *slot, Error *err) {
     double value;
     const char *end = text;
-    if (!scan_number(text, &end, &value) || *end) {
-        return refuse(f, text, "a number", err);
-    }
-    if (!in_range(f, value)) {
-        return out_of_range(f, text, err);
-    }
+    if (!scan_number(text, &end, &value) || *end) return refuse(f, text, "a number", err);
+    if (!in_range(f, value)) return out_of_range(f, text, err);
     *slot = value;
     return true;
 }
 
 static CHECKED bool set_pair(const Field *f, const char *text, double *slot, Error *err) {
     double pair[2];
-    if (parse_list(text, false, NULL, pair, 2) != 2) {
+    if (parse_list(text, false, NULL, pair, 2) != 2)
         return refuse(f, text, "two numbers, as [0.9, 0.999]", err);
-    }
-    if (!in_range(f, pair[0]) || !in_range(f, pair[1])) {
-        return out_of_range(f, text, err);
-    }
+    if (!in_range(f, pair[0]) || !in_range(f, pair[1])) return out_of_range(f, text, err);
     slot[0] = pair[0];
     slot[1] = pair[1];
     return true;
@@ -297,18 +249,15 @@ static CHECKED bool set_list(TrainConfig *c, const Field *f, const char *text, I
         return refuse(f, text, "[HEIGHT,WIDTH], or one of these a camera, as [[240,320],[320,240]]",
                       err);
     }
-    if (count < 0) {
-        return refuse(f, text, "a list of whole numbers, as [0,1,5]", err);
-    }
+    if (count < 0) return refuse(f, text, "a list of whole numbers, as [0,1,5]", err);
     *slot = (IntList){values, count};
     return true;
 }
 
 static CHECKED bool set_string(TrainConfig *c, const Field *f, const char *text, const char **slot,
                                Error *err) {
-    if (f->choices && !is_choice(f->choices, text)) {
+    if (f->choices && !is_choice(f->choices, text))
         return fail(err, "--%s=%s: must be one of %s", f->flag, text, f->choices);
-    }
     *slot = arena_strdup(&c->arena, text);
     return true;
 }
@@ -329,9 +278,7 @@ static CHECKED bool set_names(TrainConfig *c, const Field *f, const char *text, 
 bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err) {
     void *slot = (char *)c + f->offset;
     const char *what;
-    if (*text == '\0') {
-        return fail(err, "--%s: no value given; write --%s=VALUE", f->flag, f->flag);
-    }
+    if (*text == '\0') return fail(err, "--%s: no value given; write --%s=VALUE", f->flag, f->flag);
     if (is_null(text)) {
         if (!f->nullable) {
             return fail(err,
@@ -375,20 +322,15 @@ static json_t *names_json(const char *text) {
 }
 
 static json_t *list_json(const IntList *list) {
-    if (!list->values) {
-        return json_null();
-    }
+    if (!list->values) return json_null();
     json_t *array = json_array();
-    for (int64_t i = 0; i < list->count; i++) {
+    for (int64_t i = 0; i < list->count; i++)
         json_array_append_new(array, json_integer(list->values[i]));
-    }
     return array;
 }
 
 static json_t *sizes_json(const IntList *list) {
-    if (!list->values || list->count == 2) {
-        return list_json(list);
-    }
+    if (!list->values || list->count == 2) return list_json(list);
     json_t *array = json_array();
     for (int64_t i = 0; i + 1 < list->count; i += 2) {
         json_array_append_new(array, json_pack("[I,I]", (json_int_t)list->values[i],
@@ -404,9 +346,7 @@ static json_t *norm_map_json(const NormMap *map) {
     json_object_set_new(object, "VISUAL", json_string(map->visual ? map->visual : "MEAN_STD"));
     json_object_set_new(object, "STATE", json_string(map->state ? map->state : "MEAN_STD"));
     json_object_set_new(object, "ACTION", json_string(map->action ? map->action : "MEAN_STD"));
-    if (map->env) {
-        json_object_set_new(object, "ENV", json_string(map->env));
-    }
+    if (map->env) json_object_set_new(object, "ENV", json_string(map->env));
     return object;
 }
 

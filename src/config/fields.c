@@ -29,7 +29,9 @@ const Field train_fields[] = {
     {"dataset.video_backend", FIELD_STRING, HOME_NONE, true, AT(dataset.video_backend), "null", ANY,
      "accepted and ignored: videos are always read with FFmpeg"},
     {"dataset.eval_split", FIELD_NUMBER, HOME_TACT_TRAIN, false, AT(dataset.eval_split), "0.0", 0,
-     0.99, NULL, "part of every task's episodes held out from training, the last ones, but never all of a task"},
+     0.99, NULL,
+     "part of every task's episodes held out from training, the last ones, but never all of a "
+     "task"},
     {"dataset.image_transforms.enable", FIELD_BOOL, HOME_TRANSFORMS, false,
      AT(dataset.image_transforms.enable), "false", ANY,
      "augment training frames: colours, sharpness, small rotations and shifts, all T frames alike"},
@@ -41,15 +43,16 @@ const Field train_fields[] = {
      "apply them in a random order, else in that of the list"},
     {"dataset.image_transforms.tfs", FIELD_STRING, HOME_TRANSFORMS, true,
      AT(dataset.image_transforms.tfs), "null", ANY,
-     "the list, as LeRobot's: {\"NAME\": {\"weight\": 1, \"type\": ..., \"kwargs\": {...}}}; null: its "
-     "six"},
-    {"dataset.frame_cache", FIELD_STRING, HOME_TACT_TRAIN, false, AT(dataset.frame_cache), "auto", 0, 0,
-     "auto|file|memory|none",
+     "the list, as LeRobot's: {\"NAME\": {\"weight\": 1, \"type\": ..., \"kwargs\": {...}}}; null: "
+     "its six"},
+    {"dataset.frame_cache", FIELD_STRING, HOME_TACT_TRAIN, false, AT(dataset.frame_cache), "auto",
+     0, 0, "auto|file|memory|none",
      "keep decoded frames: in files that later runs reuse, or in memory; auto: files if they fit"},
-    {"dataset.frame_cache_gb", FIELD_NUMBER, HOME_TACT_TRAIN, true, AT(dataset.frame_cache_gb), "null", 0,
-     1e6, NULL, "most GB of all cache files, or of memory; null: half the free disk, a quarter of the memory"},
-    {"dataset.frame_cache_dir", FIELD_STRING, HOME_TACT_TRAIN, true, AT(dataset.frame_cache_dir), "null",
-     ANY, "where the files lie; null: tact_frame_cache beside output_dir"},
+    {"dataset.frame_cache_gb", FIELD_NUMBER, HOME_TACT_TRAIN, true, AT(dataset.frame_cache_gb),
+     "null", 0, 1e6, NULL,
+     "most GB of all cache files, or of memory; null: half the free disk, a quarter of the memory"},
+    {"dataset.frame_cache_dir", FIELD_STRING, HOME_TACT_TRAIN, true, AT(dataset.frame_cache_dir),
+     "null", ANY, "where the files lie; null: tact_frame_cache beside output_dir"},
     // policy: the order of config.json
     {"policy.type", FIELD_STRING, HOME_NONE, false, AT(policy.type), "tact", 0, 0, "act|tact",
      "tact: temporal, as below; act without obs_state_horizon and pose_repr: LeRobot's plain ACT"},
@@ -72,22 +75,21 @@ const Field train_fields[] = {
      "licence of the policy; stored in config.json only"},
     {"policy.input_features", FIELD_STRING, HOME_NONE, true, AT(policy.input_features), "null", ANY,
      "inputs to use, as in config.json, {\"observation.state\": {\"type\": \"STATE\", \"shape\": "
-     "[7]}, "
-     "...}; null: all that the dataset has"},
+     "[7]}, ...}; null: all that the dataset has"},
     {"policy.chunk_size", FIELD_INT, HOME_POLICY, false, AT(policy.chunk_size), "100", 1, 10000,
      NULL, "actions predicted at once"},
     {"policy.n_action_steps", FIELD_INT, HOME_POLICY, false, AT(policy.n_action_steps), "100", 1,
      10000, NULL, "actions of a chunk that are carried out; at most policy.chunk_size"},
     {"policy.normalization_mapping", FIELD_NORM_MAP, HOME_POLICY, true,
      AT(policy.normalization_mapping), "null", ANY,
-     "as {VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: IDENTITY}, what is left out being IDENTITY; null: "
-     "MIN_MAX for relative poses, else MEAN_STD"},
+     "as {VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: IDENTITY}, what is left out being IDENTITY; "
+     "null: MIN_MAX for relative poses, else MEAN_STD"},
     {"policy.vision_backbone", FIELD_STRING, HOME_POLICY, false, AT(policy.vision_backbone),
      "resnet18", 0, 0, "resnet18|resnet34|resnet50|resnet101|resnet152", "network for the images"},
     {"policy.pretrained_backbone_weights", FIELD_STRING, HOME_POLICY, true,
      AT(policy.pretrained_backbone_weights), "ResNet18_Weights.IMAGENET1K_V1", ANY,
-     "weights to start the backbone from: torchvision's name, or a .pth or .safetensors file; null: "
-     "from scratch"},
+     "weights to start the backbone from: torchvision's name, or a .pth or .safetensors file; "
+     "null: from scratch"},
     {"policy.replace_final_stride_with_dilation", FIELD_BOOL, HOME_POLICY, false,
      AT(policy.replace_final_stride_with_dilation), "false", ANY,
      "dilate the backbone's last stage instead of striding (resnet50 and up)"},
@@ -131,7 +133,9 @@ const Field train_fields[] = {
      "float32|tf32|bfloat16",
      "arithmetic; weights stay float32; null: tf32 on cuda, float32 on cpu"},
     {"policy.obs_state_horizon", FIELD_INT, HOME_TACT, false, AT(policy.obs_state_horizon), "2", 1,
-     256, NULL, "observations (states and frames) a decision sees; 1 with pose_repr=none is plain ACT, as is --policy.type=act alone"},
+     256, NULL,
+     "observations (states and frames) a decision sees; 1 with pose_repr=none is plain ACT, as is "
+     "--policy.type=act alone"},
     {"policy.obs_down_sample_steps", FIELD_INT, HOME_TACT, false, AT(policy.obs_down_sample_steps),
      "1", 1, 100000, NULL, "frames of the dataset between two observations"},
     {"policy.temporal_pos_embed", FIELD_STRING, HOME_TACT, false, AT(policy.temporal_pos_embed),
@@ -177,7 +181,8 @@ const Field train_fields[] = {
     {"prefetch_factor", FIELD_INT, HOME_TACT_TRAIN, false, AT(prefetch_factor), "4", 1, 1024, NULL,
      "batches a worker prepares ahead"},
     {"tolerance_s", FIELD_NUMBER, HOME_TACT_TRAIN, true, AT(tolerance_s), "null", 1e-9, 1e9, NULL,
-     "most seconds between a row and its video frame, as LeRobot's (whose 1e-4 joined videos break); null: a "
+     "most seconds between a row and its video frame, as LeRobot's (whose 1e-4 joined videos "
+     "break); null: a "
      "quarter of a frame"},
     {"threads", FIELD_INT, HOME_TACT_TRAIN, false, AT(threads), "0", 0, 1024, NULL,
      "threads that compute; 0: all processors"},
@@ -191,12 +196,15 @@ const Field train_fields[] = {
      "continue the run of --config_path from its checkpoint; other flags override (steps, "
      "log_freq, ...)"},
     {"config_path", FIELD_STRING, HOME_NONE, true, AT(config_path), "null", ANY,
-     "YAML or JSON file of settings, or a checkpoint to take them from; with --resume=true: goes on "
-     "there"},
+     "YAML or JSON file of settings, or a checkpoint to take them from; with --resume=true: goes "
+     "on there"},
     {"env.type", FIELD_STRING, HOME_TACT_ENV, true, AT(env_type), "null", ANY,
-     "simulated task in which the policy acts, every eval_freq steps and at the end (`tact sim` lists them)"},
-    {"eval.n_episodes", FIELD_INT64, HOME_TACT_ENV, false, AT(eval_n_episodes), "50", 1, 1000000, NULL,
-     "episodes of one such evaluation, of seeds 100000, 100001, ..., as in `tact eval`, whatever --seed"},
+     "simulated task in which the policy acts, every eval_freq steps and at the end (`tact sim` "
+     "lists them)"},
+    {"eval.n_episodes", FIELD_INT64, HOME_TACT_ENV, false, AT(eval_n_episodes), "50", 1, 1000000,
+     NULL,
+     "episodes of one such evaluation, of seeds 100000, 100001, ..., as in `tact eval`, whatever "
+     "--seed"},
     {"eval.max_videos", FIELD_INT64, HOME_TACT_ENV, false, AT(eval_max_videos), "4", 0, 1000, NULL,
      "of its first episodes, in OUTPUT_DIR/eval/videos_step_NNNNNN"},
     {"optimizer.grad_clip_norm", FIELD_NUMBER, HOME_OPTIMIZER, false, AT(grad_clip_norm), "10.0", 0,
@@ -259,16 +267,10 @@ static const struct {
 };
 
 const Field *field_find(const char *flag) {
-    for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
-        if (strcmp(flag, spellings[i].other) == 0) {
-            flag = spellings[i].flag;
-        }
-    }
-    for (int i = 0; i < train_field_count; i++) {
-        if (strcmp(flag, train_fields[i].flag) == 0) {
-            return &train_fields[i];
-        }
-    }
+    for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++)
+        if (strcmp(flag, spellings[i].other) == 0) flag = spellings[i].flag;
+    for (int i = 0; i < train_field_count; i++)
+        if (strcmp(flag, train_fields[i].flag) == 0) return &train_fields[i];
     return NULL;
 }
 
@@ -281,9 +283,7 @@ int edit_distance(const char *a, const char *b) {
     enum { LONGEST = 64 };
     int row[LONGEST + 1];
     int n = (int)strnlen(a, LONGEST), m = (int)strnlen(b, LONGEST);
-    for (int j = 0; j <= m; j++) {
-        row[j] = j;
-    }
+    for (int j = 0; j <= m; j++) row[j] = j;
     for (int i = 1; i <= n; i++) {
         int diagonal = row[0];
         row[0] = i;
@@ -319,14 +319,11 @@ bool is_near(int distance, const char *word) {
 const char *field_nearest(const char *flag) {
     const char *nearest = NULL;
     int least = 1 << 30;
-    for (int i = 0; i < train_field_count; i++) {
+    for (int i = 0; i < train_field_count; i++)
         consider(flag, train_fields[i].flag, &nearest, &least);
-    }
-    for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+    for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++)
         consider(flag, spellings[i].other, &nearest, &least);
-    }
-    for (int i = 0; i < foreign_flag_count; i++) {
+    for (int i = 0; i < foreign_flag_count; i++)
         consider(flag, foreign_flags[i].flag, &nearest, &least);
-    }
     return is_near(least, flag) ? nearest : NULL;
 }

@@ -69,8 +69,7 @@ const ForeignFlag foreign_flags[] = {
     {"push_to_hub", "*", NULL},
     {"robot", "null",
      "it moves no robot; a program does with libtact (docs/runtime.md), and LeRobot with a "
-     "checkpoint "
-     "of type act"},
+     "checkpoint of type act"},
     {"teleop", "null", "it moves no robot; `tact train` takes what was recorded"},
 };
 const int foreign_flag_count = sizeof(foreign_flags) / sizeof(foreign_flags[0]);

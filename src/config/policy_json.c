@@ -21,16 +21,13 @@ static void set_field(json_t *object, const Field *f, const void *slot) {
 static void set_home(json_t *object, FieldHome home, const void *base, size_t shift) {
     for (int i = 0; i < train_field_count; i++) {
         const Field *f = &train_fields[i];
-        if (f->home == home) {
-            set_field(object, f, (const char *)base + f->offset - shift);
-        }
+        if (f->home == home) set_field(object, f, (const char *)base + f->offset - shift);
     }
 }
 
 static void set_vector(json_t *features, const char *name, const char *type, int size) {
-    if (size > 0) {
+    if (size > 0)
         json_object_set_new(features, name, json_pack("{s:s, s:[i]}", "type", type, "shape", size));
-    }
 }
 
 // The order of the cameras in input_features is the order of their tokens.
@@ -57,16 +54,13 @@ json_t *policy_to_json(const PolicyConfig *p) {
     json_object_set_new(object, "type", json_string(plain ? "act" : "tact"));
     for (int i = 0; i < train_field_count; i++) {
         const Field *f = &train_fields[i];
-        if (f->home != HOME_POLICY) {
-            continue;
-        }
+        if (f->home != HOME_POLICY) continue;
         set_field(object, f, (const char *)p + f->offset - shift);
         // LeRobot knows names only, and the weights themselves are in the checkpoint.
         if (strcmp(f->flag, "policy.pretrained_backbone_weights") == 0 &&
             p->pretrained_backbone_weights &&
-            backbone_weights_is_path(p->pretrained_backbone_weights)) {
+            backbone_weights_is_path(p->pretrained_backbone_weights))
             json_object_set_new(object, last_part(f->flag), json_null());
-        }
         if (strcmp(f->flag, "policy.n_obs_steps") == 0) {
             json_object_set_new(object, "input_features", input_features(p));
             json_object_set_new(object, "output_features", outputs);
@@ -124,8 +118,10 @@ static json_t *transforms_json(const TrainConfig *c) {
     set_home(object, HOME_TRANSFORMS, c, 0);
     const char *tfs = c->dataset.image_transforms.tfs;
     json_t *list = tfs ? json_loads(tfs, 0, NULL) : NULL;
-    if (list) json_object_set_new(object, "tfs", list);
-    else json_object_del(object, "tfs");
+    if (list)
+        json_object_set_new(object, "tfs", list);
+    else
+        json_object_del(object, "tfs");
     return object;
 }
 
@@ -141,7 +137,8 @@ json_t *train_config_to_json(const TrainConfig *c) {
     json_object_set_new(object, "dataset", dataset);
     json_object_set_new(object, "policy", policy_to_json(&c->policy));
     set_home(object, HOME_TRAIN, c, 0);
-    if (!c->policy.rename_map) json_object_del(object, "rename_map"); // LeRobot 0.3 does not know it
+    if (!c->policy.rename_map)
+        json_object_del(object, "rename_map"); // LeRobot 0.3 does not know it
     json_object_set_new(object, "optimizer", optimizer);
     json_object_set_new(object, "scheduler", scheduler_json(&c->scheduler));
     if (c->ema.enable) { // a key that only the newest LeRobot knows
@@ -153,7 +150,8 @@ json_t *train_config_to_json(const TrainConfig *c) {
     return object;
 }
 
-// "env.type" -> {"env": {"type": ...}}. Not in train_config.json, whose env LeRobot would want to know.
+// "env.type" -> {"env": {"type": ...}}. Not in train_config.json, whose env LeRobot would want to
+// know.
 static void set_env(json_t *object, const TrainConfig *c) {
     for (int i = 0; i < train_field_count; i++) {
         const Field *f = &train_fields[i];

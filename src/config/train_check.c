@@ -16,17 +16,15 @@ static CHECKED bool check_start(const TrainConfig *c, Error *err) {
             err, "--policy.path and --config_path: give one; --policy.path starts a new run from "
                  "a checkpoint's weights, --config_path with --resume=true goes on with a run");
     }
-    if (strcmp(c->policy.stats_from, "checkpoint") == 0 && !c->policy.path) {
+    if (strcmp(c->policy.stats_from, "checkpoint") == 0 && !c->policy.path)
         return fail(err, "--policy.stats_from=checkpoint: needs --policy.path");
-    }
     return true;
 }
 
 static CHECKED bool check_scheduler(const SchedulerConfig *s, Error *err) {
     if (!s->type || strcmp(s->type, "cosine_decay_with_warmup") != 0) return true;
-    if (s->num_decay_steps < 1) {
+    if (s->num_decay_steps < 1)
         return fail(err, "--scheduler.type=%s: needs --scheduler.num_decay_steps", s->type);
-    }
     if (!(s->peak_lr > 0) || !(s->decay_lr >= 0)) {
         return fail(err,
                     "--scheduler.type=%s: needs --scheduler.peak_lr above 0 and "
@@ -73,12 +71,9 @@ bool policy_config_check(const PolicyConfig *p, Error *err) {
 static CHECKED bool check_backbone_weights(const PolicyConfig *p, Error *err) {
     const char *spec = p->pretrained_backbone_weights;
     const BackboneWeights *weights = NULL;
-    if (spec && !backbone_weights_find(spec, p->vision_backbone, &weights, err)) {
-        return false;
-    }
-    if (spec && !weights && !file_exists(spec)) {
+    if (spec && !backbone_weights_find(spec, p->vision_backbone, &weights, err)) return false;
+    if (spec && !weights && !file_exists(spec))
         return fail(err, "--policy.pretrained_backbone_weights=%s: there is no such file", spec);
-    }
     return true;
 }
 
@@ -113,9 +108,8 @@ static CHECKED bool check_actions(const PolicyConfig *p, Error *err) {
 }
 
 static CHECKED bool check_episodes(const IntList *episodes, Error *err) {
-    if (episodes->values && episodes->count == 0) {
+    if (episodes->values && episodes->count == 0)
         return fail(err, "--dataset.episodes=[]: selects nothing; leave it out for all episodes");
-    }
     for (int64_t i = 0; i < episodes->count; i++) {
         if (episodes->values[i] < 0) {
             return fail(err, "--dataset.episodes: %lld is not an episode; they count from 0",
@@ -148,9 +142,8 @@ static CHECKED bool check_run(const TrainConfig *c, Error *err) {
 static CHECKED bool check_resize(const IntList *resize, Error *err) {
     enum { SMALLEST = 32, LARGEST = 8192 };
     bool good = !resize->values || resize->count >= 2;
-    for (int64_t i = 0; good && i < resize->count; i++) {
+    for (int64_t i = 0; good && i < resize->count; i++)
         good = resize->values[i] >= SMALLEST && resize->values[i] <= LARGEST;
-    }
     return good || fail(err,
                         "--policy.resize_shape: must be [HEIGHT,WIDTH], or one of these a camera, "
                         "each between %d and %d",
@@ -158,9 +151,8 @@ static CHECKED bool check_resize(const IntList *resize, Error *err) {
 }
 
 bool train_config_check_data(const TrainConfig *c, Error *err) {
-    if (!c->dataset.repo_id && !c->dataset.root) {
+    if (!c->dataset.repo_id && !c->dataset.root)
         return fail(err, "no dataset given; pass --dataset.root=DIR or --dataset.repo_id=NAME");
-    }
     return check_resize(&c->policy.resize_shape, err) && check_episodes(&c->dataset.episodes, err);
 }
 

@@ -8,9 +8,8 @@ void train_config_default(TrainConfig *c) {
     *c = (TrainConfig){0};
     for (int i = 0; i < train_field_count; i++) {
         Error err;
-        if (!field_set(c, &train_fields[i], train_fields[i].fallback, &err)) {
+        if (!field_set(c, &train_fields[i], train_fields[i].fallback, &err))
             abort(); // a wrong row of the table; the tests parse them all
-        }
     }
     c->policy.pipeline.eps = c->policy.pipeline.inverse_eps = 1e-8; // LeRobot's
 }
@@ -33,14 +32,12 @@ typedef struct Given {
 
 static CHECKED bool read_flag(Given *g, int argc, char **argv, Error *err) {
     const char *argument = argv[0];
-    if (strncmp(argument, "--", 2) != 0 || argument[2] == '\0' || argument[2] == '=') {
+    if (strncmp(argument, "--", 2) != 0 || argument[2] == '\0' || argument[2] == '=')
         return fail(err, "%s: not a flag; flags are written --name=value", argument);
-    }
     const char *equals = strchr(argument, '=');
     size_t n = equals ? (size_t)(equals - argument - 2) : strlen(argument + 2);
-    if (n >= sizeof g->name) {
+    if (n >= sizeof g->name)
         return fail(err, "--%.40s...: no such flag; `tact help train` lists them", argument + 2);
-    }
     memcpy(g->name, argument + 2, n);
     g->name[n] = '\0';
     g->taken = 1;
@@ -55,20 +52,15 @@ static CHECKED bool read_flag(Given *g, int argc, char **argv, Error *err) {
 static CHECKED bool apply_flag(TrainConfig *c, const Given *g, Error *err) {
     const Field *f = field_find(g->name);
     const char *value = g->value;
-    if (!f && foreign_find(g->name)) {
+    if (!f && foreign_find(g->name))
         return foreign_take(g->name, value, c->ignored, sizeof c->ignored, err);
-    }
     if (!f) {
         const char *near = field_nearest(g->name);
         return fail(err, "--%s: no such flag%s%s%s (`tact help train` lists them)", g->name,
                     near ? "; did you mean --" : "", near ? near : "", near ? "?" : "");
     }
-    if (!value && f->type == FIELD_BOOL) {
-        value = "true";
-    }
-    if (!value) {
-        return fail(err, "--%s: no value given; write --%s=VALUE", g->name, g->name);
-    }
+    if (!value && f->type == FIELD_BOOL) value = "true";
+    if (!value) return fail(err, "--%s: no value given; write --%s=VALUE", g->name, g->name);
     c->given[f - train_fields] = true;
     return field_set(c, f, value, err);
 }
@@ -105,9 +97,7 @@ static CHECKED bool settle_kind(TrainConfig *c, Error *err) {
     PolicyConfig *p = &c->policy;
     bool temporal = strcmp(p->type, "act") != 0 || field_given(c, "policy.obs_state_horizon") ||
                     field_given(c, "policy.pose_repr");
-    if (temporal || p->path || c->config_path) {
-        return true;
-    }
+    if (temporal || p->path || c->config_path) return true;
     bool steps = field_given(c, "policy.obs_down_sample_steps") && p->obs_down_sample_steps != 1;
     bool times =
         field_given(c, "policy.temporal_pos_embed") && strcmp(p->temporal_pos_embed, "none") != 0;
@@ -122,18 +112,16 @@ static CHECKED bool settle_kind(TrainConfig *c, Error *err) {
     p->pose_repr = "none";
     // LeRobot's mapping, in which the environment state is not, so that it stays as it is.
     NormMap *n = &p->normalization_mapping;
-    if (!n->visual && !n->state && !n->action && !n->env) {
+    if (!n->visual && !n->state && !n->action && !n->env)
         *n = (NormMap){.visual = "MEAN_STD", .state = "MEAN_STD", .action = "MEAN_STD"};
-    }
     return true;
 }
 
 bool train_config_take(TrainConfig *c, int argc, char **argv, Error *err) {
     for (int i = 0; i < argc;) {
         Given given;
-        if (!read_flag(&given, argc - i, argv + i, err) || !apply_flag(c, &given, err)) {
+        if (!read_flag(&given, argc - i, argv + i, err) || !apply_flag(c, &given, err))
             return false;
-        }
         i += given.taken;
     }
     return true;
@@ -149,18 +137,13 @@ void train_config_fill(TrainConfig *c, time_t now) {
     if (!c->dataset.repo_id && c->dataset.root) {
         char *name = arena_strdup(&c->arena, c->dataset.root);
         size_t n = strlen(name);
-        while (n > 1 && name[n - 1] == '/') {
-            name[--n] = '\0';
-        }
+        while (n > 1 && name[n - 1] == '/') name[--n] = '\0';
         char *slash = strrchr(name, '/');
         c->dataset.repo_id = slash && slash[1] ? slash + 1 : name;
     }
-    if (c->policy.obs_state_horizon == 1 && !c->policy.path && !c->resume) {
+    if (c->policy.obs_state_horizon == 1 && !c->policy.path && !c->resume)
         c->policy.temporal_pos_embed = "none";
-    }
-    if (!c->job_name) {
-        c->job_name = c->policy.type;
-    }
+    if (!c->job_name) c->job_name = c->policy.type;
     if (!c->output_dir) {
         struct tm local;
         char date[64];

@@ -13,9 +13,8 @@
 
 const char *source_task(Source *s, const char *text, size_t size) {
     // Neighbouring episodes mostly share their task, so the newest is tried first.
-    for (int i = s->n_tasks - 1; i >= 0; i--) {
+    for (int i = s->n_tasks - 1; i >= 0; i--)
         if (strlen(s->tasks[i]) == size && memcmp(s->tasks[i], text, size) == 0) return s->tasks[i];
-    }
     if (s->n_tasks == s->tasks_room) {
         int room = s->tasks_room ? 2 * s->tasks_room : 16;
         const char **tasks = arena_alloc(&s->ds->arena, sizeof *tasks * (size_t)room);
@@ -110,8 +109,8 @@ static bool select_episodes(Source *s, const DatasetOptions *o, Error *err) {
     return true;
 }
 
-// info.json's totals against the list of episodes. A recorder that broke off leaves them apart: what is
-// whole can still be had by name.
+// info.json's totals against the list of episodes. A recorder that broke off leaves them apart:
+// what is whole can still be had by name.
 static bool check_totals(Source *s, const DatasetOptions *o, Error *err) {
     Dataset *ds = s->ds;
     if (s->n_listed == 0)
@@ -123,10 +122,11 @@ static bool check_totals(Source *s, const DatasetOptions *o, Error *err) {
     if (ds->total_episodes == s->n_listed && ds->total_frames == frames) return true;
     char advice[700];
     if (o->episodes) {
-        log_warn("%s/meta: info.json speaks of %lld episodes with %lld frames, the list of episodes "
-                 "has %lld with %lld; going on with the chosen ones", ds->root,
-                 (long long)ds->total_episodes, (long long)ds->total_frames,
-                 (long long)s->n_listed, (long long)frames);
+        log_warn(
+            "%s/meta: info.json speaks of %lld episodes with %lld frames, the list of episodes "
+            "has %lld with %lld; going on with the chosen ones",
+            ds->root, (long long)ds->total_episodes, (long long)ds->total_frames,
+            (long long)s->n_listed, (long long)frames);
         return true;
     }
     source_advise(s, false, advice, sizeof advice);
@@ -138,21 +138,23 @@ static bool check_totals(Source *s, const DatasetOptions *o, Error *err) {
                 (long long)s->n_listed, (long long)frames, advice);
 }
 
-// The label in info.json against the files in meta/: conversions that stopped half way, and labels set
-// by hand, leave one version's label on the other's files.
+// The label in info.json against the files in meta/: conversions that stopped half way, and labels
+// set by hand, leave one version's label on the other's files.
 static bool check_label(Source *s, Error *err) {
     const Dataset *ds = s->ds;
     const char *old = arena_printf(&s->scratch, "%s/meta/episodes.jsonl", ds->root);
     const char *new = arena_printf(&s->scratch, "%s/meta/episodes", ds->root);
     const char *wanted = s->v30 ? new : old, *other = s->v30 ? old : new;
     if (s->v30 ? dir_exists(wanted) : file_exists(wanted)) return true;
-    if (!(s->v30 ? file_exists(other) : dir_exists(other))) return true; // neither: said where it is read
-    return fail(err,
-                "%s/meta/info.json: says %s, but the files are %s: %s is there and %s is not; write "
-                "\"codebase_version\": \"%s\" there if only the label is wrong, else copy or convert "
-                "the dataset again",
-                ds->root, ds->version, s->v30 ? "v2.1's" : "v3.0's", other, wanted,
-                s->v30 ? "v2.1" : "v3.0");
+    if (!(s->v30 ? file_exists(other) : dir_exists(other)))
+        return true; // neither: said where it is read
+    return fail(
+        err,
+        "%s/meta/info.json: says %s, but the files are %s: %s is there and %s is not; write "
+        "\"codebase_version\": \"%s\" there if only the label is wrong, else copy or convert "
+        "the dataset again",
+        ds->root, ds->version, s->v30 ? "v2.1's" : "v3.0's", other, wanted,
+        s->v30 ? "v2.1" : "v3.0");
 }
 
 bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err) {
@@ -164,8 +166,8 @@ bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err) {
               info_load(&s, err) && check_label(&s, err) &&
               (s.v30 ? v30_list(&s, err) : v21_list(&s, err)) && check_totals(&s, options, err) &&
               select_episodes(&s, options, err) && places_find(&s, err) &&
-              (!s.v30 || video_numbers_mend(&s, err)) &&
-              paths_check_videos(&s, err) && paths_fill(&s, err) && columns_load(&s, err) &&
+              (!s.v30 || video_numbers_mend(&s, err)) && paths_check_videos(&s, err) &&
+              paths_fill(&s, err) && columns_load(&s, err) &&
               (options->skip_videos || videos_check(&s, options->tolerance_s, err));
     if (ok) stats_load(&s);
     rename_stats(&s);

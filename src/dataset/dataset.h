@@ -12,8 +12,8 @@
 #include "formats/video.h"
 #include <stdint.h>
 
-// Values of a state, action or environment state; dataset_open refuses wider ones, so that a row fits
-// on the stack.
+// Values of a state, action or environment state; dataset_open refuses wider ones, so that a row
+// fits on the stack.
 enum { MAX_VECTOR = 4096 };
 
 typedef enum FeatureKind {
@@ -25,13 +25,13 @@ typedef enum FeatureKind {
 } FeatureKind;
 
 typedef struct Feature {
-    const char *name;  // "observation.images.front", as DatasetOptions.rename has it
+    const char *name;      // "observation.images.front", as DatasetOptions.rename has it
     const char *disk_name; // of its column and of the folder of its videos
-    const char *dtype; // as info.json spells it: "float32", "video", "image", ...
+    const char *dtype;     // as info.json spells it: "float32", "video", "image", ...
     FeatureKind kind;
     int rank;
-    int64_t *shape;     // (rank) as info.json has it
-    int64_t size;       // product of shape (vectors)
+    int64_t *shape;              // (rank) as info.json has it
+    int64_t size;                // product of shape (vectors)
     int height, width, channels; // VISUAL; from shape, whichever order info.json uses
     bool video;         // frames in video files, else PNG, JPEG or WebP bytes in the data files
     bool depth;         // a depth map: listed, not usable as a camera
@@ -49,7 +49,8 @@ typedef enum FrameRule {
 // Where an episode's frames of one camera lie.
 typedef struct EpisodeVideo {
     const char *path; // absolute or relative to the working directory, not to the root
-    double from, to;  // times of its first frame and of the end of its last, seconds; INFINITY: end of file
+    double from,
+        to; // times of its first frame and of the end of its last, seconds; INFINITY: end of file
     FrameRule rule;
     int64_t first_frame; // FRAMES_BY_COUNT
 } EpisodeVideo;
@@ -61,10 +62,10 @@ typedef struct DataFile {
 } DataFile;
 
 typedef struct Episode {
-    int64_t index;     // the dataset's episode_index
-    int64_t first_row; // its first row
-    int64_t length;    // frames
-    const char *task;  // first task, or NULL
+    int64_t index;        // the dataset's episode_index
+    int64_t first_row;    // its first row
+    int64_t length;       // frames
+    const char *task;     // first task, or NULL
     int64_t data_file;    // position in data_files of the file with its first row
     int64_t data_row;     // that row within the file; what the file lacks the next ones hold
     EpisodeVideo *videos; // one per camera of the dataset (image cameras: path NULL)
@@ -72,12 +73,12 @@ typedef struct Episode {
 
 typedef struct Dataset {
     const char *root, *repo_id, *version, *robot_type; // version "v3.0"; robot_type may be NULL
-    double fps, tolerance_s; // tolerance_s as it was asked for
-    int64_t total_episodes, total_frames; // as info.json says, whatever is selected
+    double fps, tolerance_s;                           // tolerance_s as it was asked for
+    int64_t total_episodes, total_frames;              // as info.json says, whatever is selected
     int n_features;
     Feature *features; // in info.json's order
     int n_cameras;
-    const Feature **cameras; // the VISUAL, non-depth features, in info.json's order
+    const Feature **cameras;             // the VISUAL, non-depth features, in info.json's order
     const Feature *state, *env, *action; // NULL where the dataset has none
     int n_tasks;
     const char **tasks;
@@ -85,46 +86,47 @@ typedef struct Dataset {
     Episode *episodes;
     int64_t n_data_files;
     DataFile *data_files; // those of the selection, or all of them, in the order of their rows
-    int64_t rows; // of the selected episodes
+    int64_t rows;         // of the selected episodes
     // Columns over all selected rows; NULL where the feature is missing.
-    float *state_data;  // (rows, state->size)
-    float *env_data;    // (rows, env->size)
-    float *action_data; // (rows, action->size)
-    double *timestamp;  // (rows) seconds since the episode's start
-    int64_t *index;     // (rows) global frame number
+    float *state_data;   // (rows, state->size)
+    float *env_data;     // (rows, env->size)
+    float *action_data;  // (rows, action->size)
+    double *timestamp;   // (rows) seconds since the episode's start
+    int64_t *index;      // (rows) global frame number
     int64_t *episode_of; // (rows) position in episodes[]
-    json_t *stats;      // meta/stats.json, v2.1's put together in the same form; NULL: none. Over all
-                        // episodes; a value that is not finite is no number there
+    json_t *stats; // meta/stats.json, v2.1's put together in the same form; NULL: none. Over all
+                   // episodes; a value that is not finite is no number there
     VideoTables *tables; // where the frames of its videos lie, shared by all who read them
-    Arena arena;        // owns every string and array above
+    Arena arena;         // owns every string and array above
 } Dataset;
 
 typedef struct DatasetOptions {
-    const char *repo_id; // may be NULL when root is given
-    const char *root;    // NULL: looked for by repo_id (formats/hub_cache.h)
-    const char *revision; // of the copies found by repo_id, or NULL
+    const char *repo_id;     // may be NULL when root is given
+    const char *root;        // NULL: looked for by repo_id (formats/hub_cache.h)
+    const char *revision;    // of the copies found by repo_id, or NULL
     const int64_t *episodes; // selection in this order, or NULL for all
     int64_t n_episodes;
-    // LeRobot's rename_map, {"name in the dataset": "name for the policy"} as JSON, or NULL. Everything
-    // but the files' own columns and folders goes by the new names. A name that the dataset lacks is
-    // refused, or passed over with rename_if_there.
+    // LeRobot's rename_map, {"name in the dataset": "name for the policy"} as JSON, or NULL.
+    // Everything but the files' own columns and folders goes by the new names. A name that the
+    // dataset lacks is refused, or passed over with rename_if_there.
     const char *rename;
     bool rename_if_there;
     bool need_videos; // every video file of the selection must exist (training), else it may lack
-    // Most seconds between a row and its video frame, as LeRobot's tolerance_s; 0: a quarter of a frame.
+    // Most seconds between a row and its video frame, as LeRobot's tolerance_s; 0: a quarter of a
+    // frame.
     double tolerance_s;
     bool skip_videos; // no frame will be read: videos and images are not looked into
 } DatasetOptions;
 
 // Opens and checks: version, feature shapes, every selected data file, that columns are as long and
 // as wide as info.json says, that index and episode_index run as they must (v2.1: episode_index and
-// frame_index), no NaN or infinity in state and action. A partial copy or a recording that broke off is
-// refused without a matching selection, naming what is missing and --dataset.episodes.
+// frame_index), no NaN or infinity in state and action. A partial copy or a recording that broke
+// off is refused without a matching selection, naming what is missing and --dataset.episodes.
 //
-// Videos that are there are looked into, nothing is decoded: every row of an episode must find its own
-// frame, within the tolerance of its time, or there must be exactly one frame a row. An episode of
-// which neither is true is refused, naming those that go. What a camera's frames measure counts, not
-// what info.json says. Without the module that reads videos all this is left out.
+// Videos that are there are looked into, nothing is decoded: every row of an episode must find its
+// own frame, within the tolerance of its time, or there must be exactly one frame a row. An episode
+// of which neither is true is refused, naming those that go. What a camera's frames measure counts,
+// not what info.json says. Without the module that reads videos all this is left out.
 CHECKED bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err);
 void dataset_close(Dataset *ds); // NULL allowed
 
@@ -137,8 +139,8 @@ int64_t dataset_row_of(const Dataset *ds, int64_t index);
 // The data file that holds a row, and the row's place in it.
 const DataFile *dataset_file_of(const Dataset *ds, int64_t row, int64_t *at);
 
-// "[10,12]", as --dataset.episodes takes them, as many as fit into size bytes; *cut tells whether some
-// did not. "" without any.
+// "[10,12]", as --dataset.episodes takes them, as many as fit into size bytes; *cut tells whether
+// some did not. "" without any.
 void dataset_episodes_text(const int64_t *episodes, int64_t n, char *out, size_t size, bool *cut);
 
 // Marks a dataset's held-out part: the last ceil(n * split) episodes of every (first) task, as

@@ -107,7 +107,8 @@ static void read_names(Feature *f, const json_t *names, Arena *arena) {
 
 // ---- features ---------------------------------------------------------------------------------
 
-static bool read_shape(const char *info, Feature *f, const json_t *shape, Arena *arena, Error *err) {
+static bool read_shape(const char *info, Feature *f, const json_t *shape, Arena *arena,
+                       Error *err) {
     if (!json_is_array(shape))
         return fail(err, "%s: feature '%.100s' has no shape; copy the file again", info, f->name);
     f->size = 1;
@@ -138,8 +139,10 @@ static bool read_visual(const char *info, Feature *f, const json_t *feature, Err
     if (f->rank == 3) {
         bool first = f->shape[0] <= 4 && f->shape[2] > 4;
         // Names decide where they say which side is the channels.
-        if (f->n_names == 3 && strncmp(f->names[2], "channel", 7) == 0) first = false;
-        else if (f->n_names == 3 && strncmp(f->names[0], "channel", 7) == 0) first = true;
+        if (f->n_names == 3 && strncmp(f->names[2], "channel", 7) == 0)
+            first = false;
+        else if (f->n_names == 3 && strncmp(f->names[0], "channel", 7) == 0)
+            first = true;
         f->channels = (int)f->shape[first ? 0 : 2];
         f->height = (int)f->shape[first ? 1 : 0];
         f->width = (int)f->shape[first ? 2 : 1];
@@ -168,9 +171,8 @@ static bool read_feature(Source *s, const char *info, Feature *f, const char *na
                          const json_t *feature, Error *err) {
     Dataset *ds = s->ds;
     const char *dtype = json_string_value(json_object_get(feature, "dtype"));
-    if (!dtype) {
+    if (!dtype)
         return fail(err, "%s: feature '%.100s' has no dtype; copy the file again", info, name);
-    }
     if (strchr(name, '/'))
         return fail(err, "%s: feature name '%.100s' contains '/'; rename the feature", info, name);
     f->disk_name = arena_strdup(&ds->arena, name);

@@ -33,10 +33,9 @@ static bool append_field(PathText *t, const char *field, size_t n, const PathVal
     const char *colon = memchr(field, ':', n);
     size_t name = colon ? (size_t)(colon - field) : n;
     const PathValue *value = NULL;
-    for (int i = 0; i < n_values; i++) {
+    for (int i = 0; i < n_values; i++)
         if (strlen(values[i].name) == name && memcmp(values[i].name, field, name) == 0)
             value = &values[i];
-    }
     if (!value) return false;
     const char *spec = colon ? colon + 1 : field + n, *end = field + n;
     if (value->text) {
@@ -156,11 +155,10 @@ static bool fill_episode(Source *s, int64_t i, const Listed *last, Error *err) {
         e->videos[c].from = v->from;
         e->videos[c].to = video_end(s, position, c);
         // Neighbours mostly share their files: one string for both.
-        if (last && last->videos[c].chunk == v->chunk && last->videos[c].file == v->file) {
+        if (last && last->videos[c].chunk == v->chunk && last->videos[c].file == v->file)
             e->videos[c].path = e[-1].videos[c].path;
-        } else if (!video_path(s, from, c, &ds->arena, &e->videos[c].path, err)) {
+        else if (!video_path(s, from, c, &ds->arena, &e->videos[c].path, err))
             return false;
-        }
     }
     return true;
 }

@@ -142,12 +142,11 @@ static json_t *join_feature(const json_t *lines, const char *name, const json_t 
             const json_t *stats = json_object_get(json_array_get(lines, i), name);
             ok = !stats || add_line(&s, stats, pass, scratch);
         }
-        for (int64_t i = 0; ok && i < s.n; i++) {
+        for (int64_t i = 0; ok && i < s.n; i++)
             if (pass == 0)
                 s.values[MEAN][i] /= s.count;
             else
                 s.values[STD][i] = sqrt(s.values[STD][i] / s.count);
-        }
     }
     json_t *joined = ok ? json_object() : NULL;
     for (int k = 0; ok && k < KINDS; k++) {

@@ -14,9 +14,8 @@
 static bool add_tasks(Source *s, ParquetFile *f, int column, Error *err) {
     ParquetColumn c = {0};
     if (!parquet_read(f, column, 0, -1, &c, err)) return false;
-    for (int64_t i = 0; c.kind == PARQUET_BYTES && i < c.count; i++) {
+    for (int64_t i = 0; c.kind == PARQUET_BYTES && i < c.count; i++)
         if (c.bytes[i].data) source_task(s, (const char *)c.bytes[i].data, c.bytes[i].size);
-    }
     parquet_column_free(&c);
     return true;
 }
@@ -114,17 +113,15 @@ static bool read_table(Source *s, ParquetFile *f, EpisodeTable *t, Error *err) {
         !numbers_read(f, t->path, "dataset_to_index", true, &t->to, err) ||
         !numbers_read(f, t->path, "length", false, &t->length, err) ||
         !numbers_read(f, t->path, "data/chunk_index", true, &t->chunk, err) ||
-        !numbers_read(f, t->path, "data/file_index", true, &t->file, err)) {
+        !numbers_read(f, t->path, "data/file_index", true, &t->file, err))
         return false;
-    }
     size_t pointers = sizeof(double *) * (size_t)ds->n_cameras;
     t->video_chunk = arena_alloc(&s->scratch, pointers);
     t->video_file = arena_alloc(&s->scratch, pointers);
     t->video_from = arena_alloc(&s->scratch, pointers);
     t->video_to = arena_alloc(&s->scratch, pointers);
-    for (int c = 0; c < ds->n_cameras; c++) {
+    for (int c = 0; c < ds->n_cameras; c++)
         if (ds->cameras[c]->video && !read_video_columns(s, f, t, c, err)) return false;
-    }
     int tasks = parquet_find(f, "tasks", NULL);
     return tasks < 0 || parquet_read(f, tasks, 0, -1, &t->tasks, err);
 }
@@ -205,8 +202,7 @@ bool v30_list(Source *s, Error *err) {
     source_find_parquet(s, dir, true, &paths);
     if (paths.n == 0)
         return fail(err, "%s: no parquet file in there; copy the dataset's meta folder again", dir);
-    for (int i = 0; i < paths.n; i++) {
+    for (int i = 0; i < paths.n; i++)
         if (!list_file(s, paths.items[i], err)) return false;
-    }
     return true;
 }

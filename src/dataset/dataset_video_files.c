@@ -75,8 +75,7 @@ bool video_numbers_mend(Source *s, Error *err) {
         log_warn(
             "%s/meta/episodes: its file numbers of camera '%s' are stale: episodes would show each "
             "other's frames, and files would belong to none; taken in the order of their times, "
-            "one "
-            "of the %lld files for each beginning",
+            "one of the %lld files for each beginning",
             s->ds->root, s->ds->cameras[c]->name, (long long)n);
     }
     return true;

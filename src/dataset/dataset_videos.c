@@ -103,8 +103,7 @@ static void describe_misfit(Check *c, const Pair *p, const Fit *fit, double allo
                  (long long)fit->row, 1e3 * fit->off, 1e3 * allowed);
     fail(&c->first,
          "%.300s: does not fit episode %lld: its %lld rows of %.2f Hz want frames from %.3f to "
-         "%.3f s, "
-         "but the video has frames of %.2f Hz from %.3f to %.3f s: %s",
+         "%.3f s, but the video has frames of %.2f Hz from %.3f to %.3f s: %s",
          p->place->path, (long long)p->e->index, (long long)p->e->length, row_rate(ds, p),
          p->place->from + t[0], p->place->from + t[p->e->length - 1], video_rate(p->video),
          video_time(p->video, 0), video_time(p->video, video_frames(p->video) - 1), why);
@@ -184,11 +183,10 @@ static void check_camera(Check *c, int number, const int64_t *order) {
         const Episode *e = &ds->episodes[order[i]];
         EpisodeVideo *place = &e->videos[number];
         if (!file_exists(place->path)) continue; // paths_check_videos has said so where it matters
-        if (open_video(c, camera, place->path, &opened, &video, &sized, &err)) {
+        if (open_video(c, camera, place->path, &opened, &video, &sized, &err))
             check_pair(c, &(Pair){e, place, camera, video}, order[i]);
-        } else if (mark_bad(c, order[i])) {
+        else if (mark_bad(c, order[i]))
             c->first = err;
-        }
     }
     video_close(video);
 }
@@ -256,12 +254,11 @@ bool videos_check(Source *s, double tolerance, Error *err) {
     if (!video_decoder_name(name, sizeof name)) return true; // whoever wants a frame is told
     c.bad = arena_alloc(&s->scratch, (size_t)ds->n_episodes);
     int64_t *order = files_in_order(s);
-    for (int i = 0; i < ds->n_cameras; i++) {
+    for (int i = 0; i < ds->n_cameras; i++)
         if (ds->cameras[i]->video)
             check_camera(&c, i, order);
         else if (!check_images(&c, i, err))
             return false;
-    }
     if (c.n_bad) return refuse(&c, err);
     if (c.counted)
         log_info(

@@ -39,7 +39,7 @@ struct FrameReader {
     const Dataset *ds;
     VideoTables *tables; // shared, or NULL
     FrameSize *sizes;    // (cameras) of frames given out; 0x0: as recorded
-    uint64_t clock;    // counts uses
+    uint64_t clock;      // counts uses
     VideoSlot videos[OPEN_VIDEOS];
     TableSlot files[OPEN_TABLES];
     size_t group_bytes;
@@ -163,7 +163,8 @@ static bool read_video(FrameReader *r, int camera, const Episode *e, int64_t row
     Video *video = NULL;
     if (!find_video(r, place->path, &video, err)) return false; // says what lacks
     if (place->rule == FRAMES_UNKNOWN)
-        return fail(err, "%s: was not there when the dataset was opened; open it again", place->path);
+        return fail(err, "%s: was not there when the dataset was opened; open it again",
+                    place->path);
     return check_size(r->ds->cameras[camera], place->path, video_height(video), video_width(video),
                       err) &&
            // With a tolerance of the user's own a frame may be farther than video_read allows.
@@ -197,9 +198,8 @@ static bool find_table(FrameReader *r, const char *path, TableSlot **out, Error 
 static bool drop_oldest(FrameReader *r, const Group *keep) {
     Group **oldest = NULL;
     for (int i = 0; i < OPEN_TABLES; i++) {
-        for (Group **g = &r->files[i].groups; *g; g = &(*g)->next) {
+        for (Group **g = &r->files[i].groups; *g; g = &(*g)->next)
             if (*g != keep && (!oldest || (*g)->used < (*oldest)->used)) oldest = g;
-        }
     }
     if (!oldest) return false;
     Group *g = *oldest;
@@ -247,8 +247,8 @@ static bool find_group(FrameReader *r, TableSlot *t, int camera, int group, Grou
 }
 
 // Decodes the image of a row; image_free(out) after it. `name` is what errors call it.
-static bool decode_image(FrameReader *r, int camera, int64_t row, char *name, size_t size, Image *out,
-                         Error *err) {
+static bool decode_image(FrameReader *r, int camera, int64_t row, char *name, size_t size,
+                         Image *out, Error *err) {
     const Feature *f = r->ds->cameras[camera];
     const Episode *e = &r->ds->episodes[r->ds->episode_of[row]];
     TableSlot *t = NULL;

@@ -13,17 +13,18 @@ typedef struct FrameSize {
     int height, width;
 } FrameSize;
 
-// height and width 0: as recorded; else frames of all cameras are resized with image_resize, but those
-// that frames_resize gives a size of their own. Readers of one dataset that share `tables` look into each
-// video file once between them; NULL: the dataset's own.
+// height and width 0: as recorded; else frames of all cameras are resized with image_resize, but
+// those that frames_resize gives a size of their own. Readers of one dataset that share `tables`
+// look into each video file once between them; NULL: the dataset's own.
 CHECKED bool frames_open(const Dataset *ds, int height, int width, VideoTables *tables,
                          FrameReader **out, Error *err);
 void frames_close(FrameReader *r); // NULL allowed
 // The size of one camera's frames (position in ds->cameras) from now on; 0x0: as recorded.
 CHECKED bool frames_resize(FrameReader *r, int camera, FrameSize size, Error *err);
 
-// Frame of camera (position in ds->cameras) at a row into rgb (its height, width, 3). The video frame is
-// the one that EpisodeVideo.rule says. A frame of another size than the camera's is an error.
+// Frame of camera (position in ds->cameras) at a row into rgb (its height, width, 3). The video
+// frame is the one that EpisodeVideo.rule says. A frame of another size than the camera's is an
+// error.
 CHECKED bool frames_read(FrameReader *r, int camera, int64_t row, uint8_t *rgb, Error *err);
 
 // Size of the image at a row of an image column, whatever the camera's is said to be.

@@ -12,12 +12,12 @@ typedef struct SampleOptions {
     const char *root;
     int episodes, frames; // per episode (the n-th has frames + n)
     int height, width, cameras;
-    bool turned;            // every second camera, from the second on, has height and width exchanged
+    bool turned; // every second camera, from the second on, has height and width exchanged
     int fps;
     uint64_t seed;
-    int env_dim;            // observation.environment_state of that many values, or 0
+    int env_dim; // observation.environment_state of that many values, or 0
     bool images_in_parquet;
-    bool joints;            // joint-like state and action names and sizes (6) instead of poses
+    bool joints; // joint-like state and action names and sizes (6) instead of poses
 } SampleOptions;
 
 CHECKED bool sample_dataset_write(const SampleOptions *options, Error *err);

@@ -20,7 +20,8 @@ typedef struct Scene {
 void scene_draw(const Scene *scene, int camera, int64_t number, uint8_t *rgb, int height,
                 int width);
 
-// As hypot, for lengths of things on a table; hypot itself would ask for a newer C library (2.35) than all else.
+// As hypot, for lengths of things on a table; hypot itself would ask for a newer C library (2.35)
+// than all else.
 static inline double length_2d(double x, double y) {
     return sqrt(x * x + y * y);
 }

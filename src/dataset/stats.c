@@ -10,8 +10,11 @@
 enum { SITE_STATS = 0x57a7 };
 
 static void stats_init(Stats *s, int dim) {
-    *s = (Stats){.dim = dim, .min = NEW(double, dim), .max = NEW(double, dim),
-                 .mean = NEW(double, dim), .std = NEW(double, dim)};
+    *s = (Stats){.dim = dim,
+                 .min = NEW(double, dim),
+                 .max = NEW(double, dim),
+                 .mean = NEW(double, dim),
+                 .std = NEW(double, dim)};
     for (int i = 0; i < dim; i++) {
         s->min[i] = INFINITY;
         s->max[i] = -INFINITY;
@@ -83,8 +86,8 @@ bool window_stats(const Dataset *ds, const WindowSpec *w, const int64_t *rows, i
     int ds_dim = window_state_dim(ds, w), da = window_action_dim(ds, w);
     if (state) stats_init(state, ds_dim);
     if (action) stats_init(action, da);
-    double *s = NEW(double, (int64_t)w->horizon * ds_dim + 1);
-    double *a = NEW(double, (int64_t)w->chunk_size * da + 1);
+    double *s = NEW(double, (int64_t)w->horizon *ds_dim + 1);
+    double *a = NEW(double, (int64_t)w->chunk_size *da + 1);
     uint8_t *pad = NEW(uint8_t, w->chunk_size);
     for (int64_t i = 0; i < n; i++) {
         if (state && ds_dim) {
@@ -110,8 +113,8 @@ bool window_stats(const Dataset *ds, const WindowSpec *w, const int64_t *rows, i
 
 // ---- a column's own -----------------------------------------------------------------------------
 
-// The numbers of a list, lists in it included, into out (at most `room`). How many there are; a value that
-// is no number counts as NaN.
+// The numbers of a list, lists in it included, into out (at most `room`). How many there are; a
+// value that is no number counts as NaN.
 static int64_t flatten(const json_t *list, double *out, int64_t room) {
     int64_t n = 0;
     for (size_t i = 0; i < json_array_size(list); i++) {

@@ -78,36 +78,40 @@ bool window_detect_arms(const Dataset *ds, bool explicit_relative, int *arms, Er
     const Feature *s = ds->state, *a = ds->action;
     bool sizes = s && a && s->size == a->size && s->size > 0 && s->size % POSE_ROW == 0;
     if (explicit_relative && !sizes)
-        return fail(err, "%s: --policy.pose_repr=relative needs observation.state and action of "
-                         "7 values an arm (x y z, rotation vector, gripper); they have %lld and "
-                         "%lld", ds->root, s ? (long long)s->size : 0LL,
-                    a ? (long long)a->size : 0LL);
+        return fail(err,
+                    "%s: --policy.pose_repr=relative needs observation.state and action of "
+                    "7 values an arm (x y z, rotation vector, gripper); they have %lld and "
+                    "%lld",
+                    ds->root, s ? (long long)s->size : 0LL, a ? (long long)a->size : 0LL);
     if (explicit_relative || (sizes && is_pose_feature(s) && is_pose_feature(a)))
         *arms = (int)(s->size / POSE_ROW);
     return true;
 }
 
-static const char to_convert[] =
-    "relative poses need rotation vectors, axis times angle in radians; convert the dataset (with SciPy: "
-    "Rotation.from_euler(\"xyz\", angles, degrees=True).as_rotvec(), in the order and unit of the recording), or "
-    "train on the numbers as they are with --policy.pose_repr=none";
+static const char to_convert[] = "relative poses need rotation vectors, axis times angle in "
+                                 "radians; convert the dataset (with SciPy: "
+                                 "Rotation.from_euler(\"xyz\", angles, degrees=True).as_rotvec(), "
+                                 "in the order and unit of the recording), or "
+                                 "train on the numbers as they are with --policy.pose_repr=none";
 
-CHECKED static bool check_rotations(const Dataset *ds, const Feature *f, const float *data, int arms,
-                                    Error *err) {
+CHECKED static bool check_rotations(const Dataset *ds, const Feature *f, const float *data,
+                                    int arms, Error *err) {
     for (int64_t k = 0; k < f->size && f->n_names == f->size; k++)
         if (k % POSE_ROW >= 3 && k % POSE_ROW < 6 && is_euler(f->names[k]))
-            return fail(err, "%s: value %lld of %s is named %s: %s", ds->root, (long long)k, f->name,
-                        f->names[k], to_convert);
+            return fail(err, "%s: value %lld of %s is named %s: %s", ds->root, (long long)k,
+                        f->name, f->names[k], to_convert);
     for (int64_t row = 0; row < ds->rows; row++) {
         const Episode *e = &ds->episodes[ds->episode_of[row]];
         for (int k = 0; k < arms; k++) {
             const float *v = data + row * f->size + POSE_ROW * k + 3;
             double length = sqrt((double)v[0] * v[0] + (double)v[1] * v[1] + (double)v[2] * v[2]);
             if (length <= POSE_LONGEST_VECTOR * (1 + 1e-6)) continue;
-            return fail(err, "%s: episode %lld, frame %lld: values %d to %d of %s are [%g, %g, %g], no "
-                        "rotation vector, for it is longer than 2 pi (degrees, or Euler angles?): %s",
-                        ds->root, (long long)e->index, (long long)(row - e->first_row), POSE_ROW * k + 3,
-                        POSE_ROW * k + 5, f->name, (double)v[0], (double)v[1], (double)v[2], to_convert);
+            return fail(
+                err,
+                "%s: episode %lld, frame %lld: values %d to %d of %s are [%g, %g, %g], no "
+                "rotation vector, for it is longer than 2 pi (degrees, or Euler angles?): %s",
+                ds->root, (long long)e->index, (long long)(row - e->first_row), POSE_ROW * k + 3,
+                POSE_ROW * k + 5, f->name, (double)v[0], (double)v[1], (double)v[2], to_convert);
         }
     }
     return true;
@@ -135,8 +139,10 @@ static void load_row(const float *data, int64_t size, int64_t row, double *out) 
 // One recorded row in the policy's form.
 static void transform(const WindowSpec *w, const double *base, const double *recorded, int64_t size,
                       double *out) {
-    if (w->relative) pose_row_to_policy(recorded, base, w->arms, out);
-    else memcpy(out, recorded, (size_t)size * sizeof *out);
+    if (w->relative)
+        pose_row_to_policy(recorded, base, w->arms, out);
+    else
+        memcpy(out, recorded, (size_t)size * sizeof *out);
 }
 
 void window_state(const Dataset *ds, const WindowSpec *w, int64_t row, double *state) {

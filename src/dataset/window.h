@@ -17,18 +17,20 @@ typedef struct WindowSpec {
 } WindowSpec;
 
 // Width of a state/action row after the transform: 10k when relative, else as recorded.
-int window_state_dim(const Dataset *ds, const WindowSpec *w);  // 0 without a state
+int window_state_dim(const Dataset *ds, const WindowSpec *w); // 0 without a state
 int window_action_dim(const Dataset *ds, const WindowSpec *w);
 
 // Decides pose_repr=auto: relative when state and action both have 7k values whose names are, arm
 // by arm, x y z, a rotation vector (rx ry rz; also roll-free spellings such as wx wy wz,
 // rotvec_x ..., axis_angle ...), gripper, with any prefix/suffix around (left_x, ee.x, x.pos).
 // Gives k in *arms, 0 when it does not apply. `explicit_relative`: only the sizes are checked
-// (7k), and a mismatch is an error. Names of Euler angles (roll, pitch, yaw) or degrees are no poses.
+// (7k), and a mismatch is an error. Names of Euler angles (roll, pitch, yaw) or degrees are no
+// poses.
 CHECKED bool window_detect_arms(const Dataset *ds, bool explicit_relative, int *arms, Error *err);
 
-// Refuses rotation vectors that cannot be any: longer than 2 pi (degrees), or whose names say Euler angles. Of
-// state and action with 7 values an arm; the error names the value's place and says how to convert.
+// Refuses rotation vectors that cannot be any: longer than 2 pi (degrees), or whose names say Euler
+// angles. Of state and action with 7 values an arm; the error names the value's place and says how
+// to convert.
 CHECKED bool window_check_poses(const Dataset *ds, int arms, Error *err);
 
 // rows (T): the frames seen at `row`, oldest first: row - (T-1)s ... row - s, row, each clamped to
@@ -36,8 +38,8 @@ CHECKED bool window_check_poses(const Dataset *ds, int arms, Error *err);
 void window_rows(const Dataset *ds, const WindowSpec *w, int64_t row, int64_t *rows);
 
 // The samples of one frame, before normalisation. state (T, state_dim), action (H, action_dim),
-// is_pad (H), each may be NULL. Actions run row, row+1, ..., clamped to the episode's last row, is_pad 1 where
-// clamped. Padded actions are transformed like the others.
+// is_pad (H), each may be NULL. Actions run row, row+1, ..., clamped to the episode's last row,
+// is_pad 1 where clamped. Padded actions are transformed like the others.
 void window_state(const Dataset *ds, const WindowSpec *w, int64_t row, double *state);
 void window_action(const Dataset *ds, const WindowSpec *w, int64_t row, double *action,
                    uint8_t *is_pad);
@@ -57,10 +59,10 @@ void stats_free(Stats *s);
 CHECKED bool window_stats(const Dataset *ds, const WindowSpec *w, const int64_t *rows,
                           int64_t n_rows, int64_t samples, uint64_t seed, Stats *state,
                           Stats *action, Error *err);
-// A column's own statistics, which are LeRobot's: those of meta/stats.json, and so of all episodes whichever
-// are selected. Where it has none that can be used (missing, another length, not finite), they are
-// computed over the rows that are loaded, and *computed is true. f: state, env or action of the dataset, data
-// its column.
+// A column's own statistics, which are LeRobot's: those of meta/stats.json, and so of all episodes
+// whichever are selected. Where it has none that can be used (missing, another length, not finite),
+// they are computed over the rows that are loaded, and *computed is true. f: state, env or action
+// of the dataset, data its column.
 void dataset_stats(const Dataset *ds, const Feature *f, const float *data, Stats *out,
                    bool *computed);
 

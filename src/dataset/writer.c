@@ -53,9 +53,8 @@ static void list_features(DatasetWriter *w) {
     add_feature(w, "action", w->o.action_dim, w->o.action_names, &w->action);
     add_feature(w, "timestamp", 1, NULL, NULL);
     static const char *const counters[] = {"frame_index", "episode_index", "index", "task_index"};
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         w->features[w->n_features++] = (WriterFeature){counters[i], "int64", 1, NULL, NULL};
-    }
 }
 
 static bool check_options(const WriterOptions *o, Error *err) {
@@ -109,9 +108,8 @@ static bool open_videos(DatasetWriter *w, Error *err) {
         snprintf(path, sizeof path, "%s/file-000.mp4", dir);
         if (!make_dirs(dir, err) ||
             !video_writer_open(path, NULL, camera->height, camera->width, w->o.fps, WRITER_GOP,
-                               WRITER_CRF, &w->videos[c], err)) {
+                               WRITER_CRF, &w->videos[c], err))
             return false;
-        }
     }
     return true;
 }
@@ -202,12 +200,10 @@ bool dataset_writer_frame(DatasetWriter *w, const float *state, const float *env
     make_room(w);
     if (!copy_row(w, "observation.state", w->state, state, w->o.state_dim, err) ||
         !copy_row(w, "observation.environment_state", w->env, env, w->o.env_dim, err) ||
-        !copy_row(w, "action", w->action, action, w->o.action_dim, err)) {
+        !copy_row(w, "action", w->action, action, w->o.action_dim, err))
         return false;
-    }
-    for (int c = 0; c < w->o.n_cameras; c++) {
+    for (int c = 0; c < w->o.n_cameras; c++)
         if (!add_image(w, c, images[c], err)) return false;
-    }
     w->rows++;
     return true;
 }
@@ -227,9 +223,8 @@ double writer_value(const DatasetWriter *w, const WriterFeature *f, int64_t epis
 
 static int find_task(DatasetWriter *w, const char *task) {
     if (!task) task = "";
-    for (int i = 0; i < w->n_tasks; i++) {
+    for (int i = 0; i < w->n_tasks; i++)
         if (strcmp(w->tasks[i], task) == 0) return i;
-    }
     if (w->n_tasks == w->tasks_room) {
         int room = w->tasks_room ? 2 * w->tasks_room : 8;
         w->tasks =

@@ -18,7 +18,7 @@ typedef struct WriterOptions {
     const char *root; // must not exist yet
     const char *robot_type;
     int fps;
-    int state_dim, action_dim, env_dim; // 0: none
+    int state_dim, action_dim, env_dim;                   // 0: none
     const char *const *state_names, *const *action_names; // NULL: none
     const WriterCamera *cameras;
     int n_cameras;

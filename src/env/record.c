@@ -9,9 +9,8 @@
 static CHECKED bool open_writer(const RecordOptions *o, const EnvSpec *spec, DatasetWriter **out,
                                 Error *err) {
     WriterCamera cameras[ENV_MAX_CAMERAS];
-    for (int c = 0; c < spec->n_cameras; c++) {
+    for (int c = 0; c < spec->n_cameras; c++)
         cameras[c] = (WriterCamera){spec->cameras[c], o->height, o->width};
-    }
     const WriterOptions writer = {
         .root = o->root,
         .robot_type = "tact_sim_gripper",
@@ -31,13 +30,11 @@ static CHECKED bool write_roll(DatasetWriter *w, const RecordOptions *o, const E
     size_t one = (size_t)o->height * (size_t)o->width * 3;
     for (int k = 0; k < roll->frames; k++) {
         const uint8_t *images[ENV_MAX_CAMERAS];
-        for (int c = 0; c < spec->n_cameras; c++) {
+        for (int c = 0; c < spec->n_cameras; c++)
             images[c] = roll->rgb + (size_t)(k * spec->n_cameras + c) * one;
-        }
         if (!dataset_writer_frame(w, roll->state + k * ENV_DIM, NULL, roll->action + k * ENV_DIM,
-                                  images, err)) {
+                                  images, err))
             return false;
-        }
     }
     return dataset_writer_episode(w, spec->task, err);
 }

@@ -35,9 +35,8 @@ static CHECKED bool take_frame(Env *env, const RollsOptions *o, Roll *roll, doub
     double state[ENV_DIM];
     uint8_t *images[ENV_MAX_CAMERAS];
     size_t one = (size_t)o->height * (size_t)o->width * 3;
-    for (int c = 0; o->images && c < spec->n_cameras; c++) {
+    for (int c = 0; o->images && c < spec->n_cameras; c++)
         images[c] = roll->rgb + ((size_t)roll->frames * (size_t)spec->n_cameras + (size_t)c) * one;
-    }
     if (!env_observe(env, state, o->images ? images : NULL, err)) return false;
     env_expert(env, action);
     for (int i = 0; i < ENV_DIM; i++) {

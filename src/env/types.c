@@ -47,9 +47,8 @@ bool env_find(const char *type, const EnvSpec **out, Error *err) {
             *out = &types[i];
             return true;
         }
-        if (edit_distance(type, types[i].type) < edit_distance(type, types[nearest].type)) {
+        if (edit_distance(type, types[i].type) < edit_distance(type, types[nearest].type))
             nearest = i;
-        }
         size_t n = strlen(all);
         snprintf(all + n, sizeof all - n, "%s%s", i ? ", " : "", types[i].type);
     }

@@ -415,8 +415,7 @@ bool closed_loop_report(const char *path, const ClosedLoopResult *r, const char 
     html_text(s, policy);
     fprintf(s,
             " in %s</h1><p class=rate>%.0f %%</p><p>%lld of %lld episodes succeeded; with 95 %% "
-            "confidence "
-            "the rate lies between %.1f and %.1f %%.</p><div class=bar><i "
+            "confidence the rate lies between %.1f and %.1f %%.</p><div class=bar><i "
             "style=\"left:%.1f%%;width:%.1f%%\">"
             "</i></div><p>%.1f steps an episode on average.</p><h2>Videos</h2><div class=videos>",
             r->env_type, 100.0 * (double)r->succeeded / (double)r->count, (long long)r->succeeded,
@@ -426,8 +425,7 @@ bool closed_loop_report(const char *path, const ClosedLoopResult *r, const char 
         if (r->episodes[i].video[0])
             fprintf(s,
                     "<figure><video controls loop muted src=\"%s\"></video><figcaption>seed %llu: "
-                    "%s, %d "
-                    "steps</figcaption></figure>",
+                    "%s, %d steps</figcaption></figure>",
                     r->episodes[i].video, (unsigned long long)r->episodes[i].seed,
                     r->episodes[i].outcome, r->episodes[i].steps);
     fputs("</div><h2>Episodes</h2><table><tr><th>seed<th>outcome<th>steps</tr>", s);

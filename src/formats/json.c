@@ -9,9 +9,7 @@
 bool json_read(const char *path, json_t **out, Error *err) {
     char *data;
     size_t size;
-    if (!file_read(path, &data, &size, err)) {
-        return false;
-    }
+    if (!file_read(path, &data, &size, err)) return false;
     json_error_t problem;
     *out = json_loadb(data, size, JSON_REJECT_DUPLICATES, &problem);
     mem_free(data);
@@ -32,9 +30,7 @@ static void put(Text *t, const char *s, size_t n) {
     if (t->length + n + 1 > t->room) {
         t->room = (t->length + n + 1) * 2;
         char *grown = mem_alloc(t->room);
-        if (t->data) {
-            memcpy(grown, t->data, t->length);
-        }
+        if (t->data) memcpy(grown, t->data, t->length);
         mem_free(t->data);
         t->data = grown;
     }
@@ -53,9 +49,7 @@ static void put_real(Text *t, double x) {
     char digits[40], out[48];
     for (int precision = 0; precision <= 16; precision++) {
         snprintf(digits, sizeof digits, "%.*e", precision, x);
-        if (strtod(digits, NULL) == x) {
-            break;
-        }
+        if (strtod(digits, NULL) == x) break;
     }
     char *e = strchr(digits, 'e');
     int exponent = e ? atoi(e + 1) : 0;
@@ -74,9 +68,7 @@ static void put_real(Text *t, double x) {
 static void put_break(Text *t, int indent, int level) {
     if (indent > 0) {
         put(t, "\n", 1);
-        for (int i = 0; i < indent * level; i++) {
-            put(t, " ", 1);
-        }
+        for (int i = 0; i < indent * level; i++) put(t, " ", 1);
     }
 }
 
@@ -102,37 +94,30 @@ static void put_object(Text *t, const json_t *value, int indent, int level) {
         put_value(t, member, indent, level + 1);
         separator = indent > 0 ? "," : ", ";
     }
-    if (json_object_size(value) > 0) {
-        put_break(t, indent, level);
-    }
+    if (json_object_size(value) > 0) put_break(t, indent, level);
     put(t, "}", 1);
 }
 
 static void put_array(Text *t, const json_t *value, int indent, int level) {
     put(t, "[", 1);
     for (size_t i = 0; i < json_array_size(value); i++) {
-        if (i > 0) {
-            put_string(t, indent > 0 ? "," : ", ");
-        }
+        if (i > 0) put_string(t, indent > 0 ? "," : ", ");
         put_break(t, indent, level + 1);
         put_value(t, json_array_get(value, i), indent, level + 1);
     }
-    if (json_array_size(value) > 0) {
-        put_break(t, indent, level);
-    }
+    if (json_array_size(value) > 0) put_break(t, indent, level);
     put(t, "]", 1);
 }
 
 static void put_value(Text *t, const json_t *value, int indent, int level) {
-    if (json_is_object(value)) {
+    if (json_is_object(value))
         put_object(t, value, indent, level);
-    } else if (json_is_array(value)) {
+    else if (json_is_array(value))
         put_array(t, value, indent, level);
-    } else if (json_is_real(value)) {
+    else if (json_is_real(value))
         put_real(t, json_real_value(value));
-    } else {
+    else
         put_leaf(t, value);
-    }
 }
 
 char *json_text(const json_t *value, int indent) {

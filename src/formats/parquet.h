@@ -5,8 +5,8 @@
 // BYTE_STREAM_SPLIT; data pages v1 and v2; codecs none, snappy, gzip, zstd, lz4_raw, brotli. Other
 // things are refused by name.
 // The reader trusts nothing: every length and offset is checked against the file and the page, and
-// page checksums are verified where the writer stored them, as are the least and greatest value of a
-// column. Without checksums a flipped byte within a number can still go unseen.
+// page checksums are verified where the writer stored them, as are the least and greatest value of
+// a column. Without checksums a flipped byte within a number can still go unseen.
 #ifndef TACT_FORMATS_PARQUET_H
 #define TACT_FORMATS_PARQUET_H
 
@@ -17,7 +17,8 @@
 typedef struct ParquetFile ParquetFile;
 
 typedef enum ParquetKind {
-    // INT32 and INT64 (unsigned ones and decimals too), FLOAT, DOUBLE, BOOLEAN and float16 leaves, read
+    // INT32 and INT64 (unsigned ones and decimals too), FLOAT, DOUBLE, BOOLEAN and float16 leaves,
+    // read
     // as double
     PARQUET_NUMBERS,
     PARQUET_BYTES, // other BYTE_ARRAY and FIXED_LEN_BYTE_ARRAY leaves
@@ -31,12 +32,12 @@ typedef struct ParquetBytes {
 // The values of one leaf column over a range of rows. Free with parquet_column_free.
 typedef struct ParquetColumn {
     ParquetKind kind;
-    int64_t rows;         // rows of the range
-    int64_t count;        // leaf values; == rows for a flat column
-    int64_t *offsets;     // (rows + 1) index of the first leaf of each row; NULL for a flat column
-    double *numbers;      // (count) PARQUET_NUMBERS; a null leaf is NaN. int64 is exact to 2^53
-    ParquetBytes *bytes;  // (count) PARQUET_BYTES; a null leaf has data NULL
-    void *storage;        // private
+    int64_t rows;        // rows of the range
+    int64_t count;       // leaf values; == rows for a flat column
+    int64_t *offsets;    // (rows + 1) index of the first leaf of each row; NULL for a flat column
+    double *numbers;     // (count) PARQUET_NUMBERS; a null leaf is NaN. int64 is exact to 2^53
+    ParquetBytes *bytes; // (count) PARQUET_BYTES; a null leaf has data NULL
+    void *storage;       // private
 } ParquetColumn;
 
 // Opens and checks the footer. The file stays mapped until parquet_close.
@@ -63,14 +64,21 @@ CHECKED bool parquet_read(ParquetFile *f, int column, int first, int groups, Par
 void parquet_column_free(ParquetColumn *c);
 
 // Writer: PLAIN pages v1 with snappy, one call a row group.
-typedef enum ParquetType { PARQUET_I64, PARQUET_F32, PARQUET_F64, PARQUET_BOOL, PARQUET_STRING } ParquetType;
+typedef enum ParquetType {
+    PARQUET_I64,
+    PARQUET_F32,
+    PARQUET_F64,
+    PARQUET_BOOL,
+    PARQUET_STRING
+} ParquetType;
 
 typedef struct ParquetField {
     const char *name;
     ParquetType type;
-    bool list;          // LIST with inner names "list" and "element"
-    const char *member; // non-NULL: leaf `member` of a struct `name` (image columns: "bytes", "path");
-                        // members of one struct stand next to each other. STRING here is raw bytes
+    bool list; // LIST with inner names "list" and "element"
+    const char
+        *member; // non-NULL: leaf `member` of a struct `name` (image columns: "bytes", "path");
+                 // members of one struct stand next to each other. STRING here is raw bytes
 } ParquetField;
 
 typedef struct ParquetWriter ParquetWriter;

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <zlib.h>
 
-static void put_u32(ThriftWriter *b, uint32_t v) { thrift_put(b, &v, 4); }
+static void put_u32(ThriftWriter *b, uint32_t v) {
+    thrift_put(b, &v, 4);
+}
 
 // One run when all levels are equal, else everything bit-packed. The length goes in front.
 static void put_levels(ThriftWriter *page, const uint8_t *levels, int64_t n, int max) {
@@ -73,7 +75,8 @@ static int64_t put_entry_levels(ThriftWriter *page, const Column *c, const Parqu
     uint8_t *rep = NEW(uint8_t, entries + 1), *def = NEW(uint8_t, entries + 1);
     const ParquetBytes *bytes = c->type == PARQUET_STRING ? v->data : NULL;
     for (int64_t r = first; r < first + rows; r++) {
-        int64_t begin = c->max_rep ? v->offsets[r] : r, end = c->max_rep ? v->offsets[r + 1] : r + 1;
+        int64_t begin = c->max_rep ? v->offsets[r] : r,
+                end = c->max_rep ? v->offsets[r + 1] : r + 1;
         if (begin == end) def[at++] = (uint8_t)(c->max_def - 2);
         for (int64_t i = begin; i < end; i++, at++) {
             rep[at] = i > begin;

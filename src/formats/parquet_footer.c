@@ -31,20 +31,22 @@ static char *read_text(ParquetFile *f, ThriftReader *r) {
 static bool read_unsigned(ThriftReader *r) {
     int id = 0, type;
     bool is_unsigned = false;
-    while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
-        if (id == 2 && type == THRIFT_FALSE) is_unsigned = true;
-        else thrift_skip(r, type);
-    }
+    while ((type = thrift_field(r, &id)) != THRIFT_STOP)
+        if (id == 2 && type == THRIFT_FALSE)
+            is_unsigned = true;
+        else
+            thrift_skip(r, type);
     return is_unsigned;
 }
 
 // LogicalType's DECIMAL: scale, precision. Most writers give the scale in the element as well.
 static int read_scale(ThriftReader *r) {
     int id = 0, type, scale = 0;
-    while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
-        if (id == 1 && type == THRIFT_I32) scale = (int)thrift_int(r);
-        else thrift_skip(r, type);
-    }
+    while ((type = thrift_field(r, &id)) != THRIFT_STOP)
+        if (id == 1 && type == THRIFT_I32)
+            scale = (int)thrift_int(r);
+        else
+            thrift_skip(r, type);
     return scale;
 }
 
@@ -78,17 +80,25 @@ static void read_converted_type(ThriftReader *r, Element *e) {
 static Element read_element(ParquetFile *f, ThriftReader *r) {
     Element e = {.type = -1, .name = ""};
     int id = 0, type;
-    while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
-        if (id == 1 && type == THRIFT_I32) e.type = (int)thrift_int(r);
-        else if (id == 2 && type == THRIFT_I32) e.width = (int)thrift_int(r);
-        else if (id == 3 && type == THRIFT_I32) e.repetition = (int)thrift_int(r);
-        else if (id == 4 && type == THRIFT_BINARY) e.name = read_text(f, r);
-        else if (id == 5 && type == THRIFT_I32) e.children = (int)thrift_int(r);
-        else if (id == 6 && type == THRIFT_I32) read_converted_type(r, &e);
-        else if (id == 7 && type == THRIFT_I32) e.scale = (int)thrift_int(r);
-        else if (id == 10 && type == THRIFT_STRUCT) read_logical_type(r, &e);
-        else thrift_skip(r, type);
-    }
+    while ((type = thrift_field(r, &id)) != THRIFT_STOP)
+        if (id == 1 && type == THRIFT_I32)
+            e.type = (int)thrift_int(r);
+        else if (id == 2 && type == THRIFT_I32)
+            e.width = (int)thrift_int(r);
+        else if (id == 3 && type == THRIFT_I32)
+            e.repetition = (int)thrift_int(r);
+        else if (id == 4 && type == THRIFT_BINARY)
+            e.name = read_text(f, r);
+        else if (id == 5 && type == THRIFT_I32)
+            e.children = (int)thrift_int(r);
+        else if (id == 6 && type == THRIFT_I32)
+            read_converted_type(r, &e);
+        else if (id == 7 && type == THRIFT_I32)
+            e.scale = (int)thrift_int(r);
+        else if (id == 10 && type == THRIFT_STRUCT)
+            read_logical_type(r, &e);
+        else
+            thrift_skip(r, type);
     return e;
 }
 
@@ -106,9 +116,14 @@ static void add_leaf(Walk *w, const Element *e, const char *path, const char *to
                      int element_def) {
     Leaf *leaf = &w->f->leaves[w->leaves++];
     bool integer = e->type == TYPE_INT32 || e->type == TYPE_INT64;
-    *leaf = (Leaf){.path = arena_strdup(&w->f->arena, path), .top = arena_strdup(&w->f->arena, top),
-                   .last = e->name, .type = e->type, .width = e->width, .max_def = def,
-                   .max_rep = rep, .element_def = element_def,
+    *leaf = (Leaf){.path = arena_strdup(&w->f->arena, path),
+                   .top = arena_strdup(&w->f->arena, top),
+                   .last = e->name,
+                   .type = e->type,
+                   .width = e->width,
+                   .max_def = def,
+                   .max_rep = rep,
+                   .element_def = element_def,
                    .half = e->half && e->type == TYPE_FIXED && e->width == 2,
                    .is_unsigned = e->is_unsigned && integer,
                    .scale = e->decimal && integer ? e->scale : 0};
@@ -176,12 +191,13 @@ static bool decode_bound(const Leaf *leaf, Bound b, double *out) {
 static void read_statistics(ThriftReader *r, const Leaf *leaf, Chunk *c) {
     int id = 0, type;
     Bound bounds[7] = {{0}}; // by field: 1 max, 2 min (older writers), 5 max, 6 min
-    while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
+    while ((type = thrift_field(r, &id)) != THRIFT_STOP)
         if (type == THRIFT_BINARY && id >= 1 && id <= 6)
             bounds[id].data = thrift_binary(r, &bounds[id].size);
-        else thrift_skip(r, type);
-    }
-    Bound max = bounds[5].data ? bounds[5] : bounds[1], min = bounds[6].data ? bounds[6] : bounds[2];
+        else
+            thrift_skip(r, type);
+    Bound max = bounds[5].data ? bounds[5] : bounds[1],
+          min = bounds[6].data ? bounds[6] : bounds[2];
     c->bounded = !r->bad && decode_bound(leaf, min, &c->min) && decode_bound(leaf, max, &c->max) &&
                  c->min <= c->max;
 }
@@ -199,13 +215,20 @@ static void read_column_metadata(ThriftReader *r, const Leaf *leaf, Chunk *c) {
             continue;
         }
         int64_t v = thrift_int(r);
-        if (id == 1) c->type = (int)v;
-        else if (id == 4) c->codec = (int)v;
-        else if (id == 5) c->values = v;
-        else if (id == 6) c->unpacked = v;
-        else if (id == 7) c->bytes = v;
-        else if (id == 9) data = v;
-        else if (id == 11) dictionary = v;
+        if (id == 1)
+            c->type = (int)v;
+        else if (id == 4)
+            c->codec = (int)v;
+        else if (id == 5)
+            c->values = v;
+        else if (id == 6)
+            c->unpacked = v;
+        else if (id == 7)
+            c->bytes = v;
+        else if (id == 9)
+            data = v;
+        else if (id == 11)
+            dictionary = v;
     }
     // Some writers leave the dictionary's offset 0.
     c->start = dictionary > 0 && dictionary < data ? dictionary : data;
@@ -213,10 +236,11 @@ static void read_column_metadata(ThriftReader *r, const Leaf *leaf, Chunk *c) {
 
 static void read_chunk(ThriftReader *r, const Leaf *leaf, Chunk *c) {
     int id = 0, type;
-    while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
-        if (id == 3 && type == THRIFT_STRUCT) read_column_metadata(r, leaf, c);
-        else thrift_skip(r, type);
-    }
+    while ((type = thrift_field(r, &id)) != THRIFT_STOP)
+        if (id == 3 && type == THRIFT_STRUCT)
+            read_column_metadata(r, leaf, c);
+        else
+            thrift_skip(r, type);
 }
 
 static bool read_group(ParquetFile *f, ThriftReader *r, RowGroup *g) {
@@ -227,8 +251,7 @@ static bool read_group(ParquetFile *f, ThriftReader *r, RowGroup *g) {
         if (id == 1 && type == THRIFT_LIST) {
             int64_t n = thrift_list(r, &element);
             if (n != f->n_leaves || element != THRIFT_STRUCT) return false;
-            for (int64_t i = 0; i < n && !r->bad; i++)
-                read_chunk(r, &f->leaves[i], &g->chunks[i]);
+            for (int64_t i = 0; i < n && !r->bad; i++) read_chunk(r, &f->leaves[i], &g->chunks[i]);
         } else if (id == 3 && type == THRIFT_I64) {
             g->rows = thrift_int(r);
         } else {
@@ -273,11 +296,13 @@ static bool read_key_values(ParquetFile *f, ThriftReader *r) {
     for (int64_t i = 0; i < n && !r->bad; i++) {
         int id = 0;
         f->metadata[i] = (KeyValue){"", ""};
-        while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
-            if (id == 1 && type == THRIFT_BINARY) f->metadata[i].key = read_text(f, r);
-            else if (id == 2 && type == THRIFT_BINARY) f->metadata[i].value = read_text(f, r);
-            else thrift_skip(r, type);
-        }
+        while ((type = thrift_field(r, &id)) != THRIFT_STOP)
+            if (id == 1 && type == THRIFT_BINARY)
+                f->metadata[i].key = read_text(f, r);
+            else if (id == 2 && type == THRIFT_BINARY)
+                f->metadata[i].value = read_text(f, r);
+            else
+                thrift_skip(r, type);
     }
     return !r->bad;
 }
@@ -307,7 +332,8 @@ bool parquet_footer(ParquetFile *f, Error *err) {
             if (!read_groups(f, &r)) return damaged(f, "its row groups do not hold together", err);
             groups = true;
         } else if (id == 5 && type == THRIFT_LIST && !f->metadata) {
-            if (!read_key_values(f, &r)) return damaged(f, "its metadata does not hold together", err);
+            if (!read_key_values(f, &r))
+                return damaged(f, "its metadata does not hold together", err);
         } else {
             thrift_skip(&r, type);
         }

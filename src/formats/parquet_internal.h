@@ -8,17 +8,44 @@
 #include "formats/parquet.h"
 #include "formats/parquet_thrift.h"
 
-enum { TYPE_BOOLEAN, TYPE_INT32, TYPE_INT64, TYPE_INT96, TYPE_FLOAT, TYPE_DOUBLE, TYPE_BYTE_ARRAY,
-       TYPE_FIXED };
+enum {
+    TYPE_BOOLEAN,
+    TYPE_INT32,
+    TYPE_INT64,
+    TYPE_INT96,
+    TYPE_FLOAT,
+    TYPE_DOUBLE,
+    TYPE_BYTE_ARRAY,
+    TYPE_FIXED
+};
 enum { REPEAT_REQUIRED, REPEAT_OPTIONAL, REPEAT_REPEATED };
-enum { CODEC_NONE = 0, CODEC_SNAPPY = 1, CODEC_GZIP = 2, CODEC_LZO = 3, CODEC_BROTLI = 4,
-       CODEC_LZ4_OLD = 5, CODEC_ZSTD = 6, CODEC_LZ4_RAW = 7 };
-enum { ENCODING_PLAIN = 0, ENCODING_PLAIN_DICTIONARY = 2, ENCODING_RLE = 3,
-       ENCODING_DELTA_BINARY_PACKED = 5, ENCODING_DELTA_LENGTH_BYTE_ARRAY = 6,
-       ENCODING_DELTA_BYTE_ARRAY = 7, ENCODING_RLE_DICTIONARY = 8, ENCODING_BYTE_STREAM_SPLIT = 9 };
+enum {
+    CODEC_NONE = 0,
+    CODEC_SNAPPY = 1,
+    CODEC_GZIP = 2,
+    CODEC_LZO = 3,
+    CODEC_BROTLI = 4,
+    CODEC_LZ4_OLD = 5,
+    CODEC_ZSTD = 6,
+    CODEC_LZ4_RAW = 7
+};
+enum {
+    ENCODING_PLAIN = 0,
+    ENCODING_PLAIN_DICTIONARY = 2,
+    ENCODING_RLE = 3,
+    ENCODING_DELTA_BINARY_PACKED = 5,
+    ENCODING_DELTA_LENGTH_BYTE_ARRAY = 6,
+    ENCODING_DELTA_BYTE_ARRAY = 7,
+    ENCODING_RLE_DICTIONARY = 8,
+    ENCODING_BYTE_STREAM_SPLIT = 9
+};
 enum { PAGE_DATA = 0, PAGE_INDEX = 1, PAGE_DICTIONARY = 2, PAGE_DATA_V2 = 3 };
-enum { MAX_LEAVES = 65536, MAX_PAGE_VALUES = 1 << 24, MAX_PAGE_BYTES = 1 << 30,
-       MAX_READ_VALUES = 1 << 27 };
+enum {
+    MAX_LEAVES = 65536,
+    MAX_PAGE_VALUES = 1 << 24,
+    MAX_PAGE_BYTES = 1 << 30,
+    MAX_READ_VALUES = 1 << 27
+};
 
 // A leaf of the schema.
 typedef struct Leaf {
@@ -28,13 +55,13 @@ typedef struct Leaf {
     bool is_unsigned;        // INT32 or INT64 that holds uint32 or uint64
     int scale;               // INT32 or INT64 that counts steps of 10^-scale (DECIMAL)
     int max_def, max_rep;
-    int element_def;         // definition level from which an entry is a leaf, not an empty list
+    int element_def; // definition level from which an entry is a leaf, not an empty list
 } Leaf;
 
 typedef struct Chunk {
     int type, codec;
     int64_t values, start, bytes, unpacked; // start: first page, dictionary included
-    bool bounded;    // the footer says what its numbers lie between
+    bool bounded;                           // the footer says what its numbers lie between
     double min, max;
 } Chunk;
 
@@ -69,7 +96,7 @@ typedef struct Page {
     int64_t values;
     const uint8_t *levels_rep, *levels_def; // v2: separate; v1: NULL
     size_t rep_bytes, def_bytes;
-    const uint8_t *data;                    // values (v1: levels and values)
+    const uint8_t *data; // values (v1: levels and values)
     size_t bytes;
 } Page;
 
@@ -77,8 +104,8 @@ typedef struct Page {
 // in `arena` or in the mapping. NULL data for index pages.
 CHECKED bool parquet_page(const ParquetFile *f, const Chunk *c, const uint8_t **at,
                           const uint8_t *end, Arena *arena, Page *page, Error *err);
-// Decodes `count` values of `width` bits in the RLE/bit-packed hybrid form; false when the bytes run
-// out. A run beyond `count` is cut.
+// Decodes `count` values of `width` bits in the RLE/bit-packed hybrid form; false when the bytes
+// run out. A run beyond `count` is cut.
 CHECKED bool parquet_hybrid(const uint8_t *data, size_t bytes, int width, int64_t count,
                             uint32_t *out);
 
@@ -100,20 +127,20 @@ size_t parquet_number_width(const Leaf *leaf);
 double parquet_number(const Leaf *leaf, const uint8_t *p);
 // An INT32 or INT64 leaf's number, from the sign-extended integer that is stored.
 double parquet_integer(const Leaf *leaf, int64_t stored);
-// Some writers end a page with up to eight zero bytes more than its values take; any other rest is a
-// sign of damage.
+// Some writers end a page with up to eight zero bytes more than its values take; any other rest is
+// a sign of damage.
 bool parquet_only_padding(const uint8_t *p, const uint8_t *end);
 
-// parquet_values.c and parquet_delta.c: `count` values of a page, at least one; false when the bytes
-// do not hold exactly those, or the leaf's type is none that the encoding is for. Bytes that stand in
-// the page in pieces are put together in `arena`.
+// parquet_values.c and parquet_delta.c: `count` values of a page, at least one; false when the
+// bytes do not hold exactly those, or the leaf's type is none that the encoding is for. Bytes that
+// stand in the page in pieces are put together in `arena`.
 CHECKED bool parquet_plain(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count,
                            Values out);
-CHECKED bool parquet_from_dictionary(Values dictionary, int64_t size, const uint8_t *p, size_t bytes,
-                                     int64_t count, Values out);
+CHECKED bool parquet_from_dictionary(Values dictionary, int64_t size, const uint8_t *p,
+                                     size_t bytes, int64_t count, Values out);
 CHECKED bool parquet_rle_booleans(const uint8_t *p, size_t bytes, int64_t count, double *out);
-CHECKED bool parquet_split(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count, Values out,
-                           Arena *arena);
+CHECKED bool parquet_split(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count,
+                           Values out, Arena *arena);
 CHECKED bool parquet_delta_packed(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count,
                                   Values out);
 CHECKED bool parquet_delta_length(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count,

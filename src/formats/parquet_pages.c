@@ -38,8 +38,8 @@ static void read_body(ThriftReader *r, Header *h, int which) {
 }
 
 static Header read_header(ThriftReader *r) {
-    Header h = {.type = -1, .def_encoding = ENCODING_RLE, .rep_encoding = ENCODING_RLE,
-                .compressed = true};
+    Header h = {
+        .type = -1, .def_encoding = ENCODING_RLE, .rep_encoding = ENCODING_RLE, .compressed = true};
     int id = 0, type;
     while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
         if (type == THRIFT_STRUCT && (id == 5 || id == 7 || id == 8)) {
@@ -69,8 +69,7 @@ static bool header_is_sane(const Header *h, const Chunk *c, int64_t room) {
     bool typed = h->type == PAGE_DATA || h->type == PAGE_DICTIONARY || h->type == PAGE_DATA_V2;
     return typed && h->has_body && h->packed >= 0 && h->packed <= room && h->unpacked >= 0 &&
            h->unpacked <= MAX_PAGE_BYTES && h->values >= 0 && h->values <= MAX_PAGE_VALUES &&
-           h->def_bytes >= 0 && h->rep_bytes >= 0 &&
-           h->def_bytes + h->rep_bytes <= h->packed &&
+           h->def_bytes >= 0 && h->rep_bytes >= 0 && h->def_bytes + h->rep_bytes <= h->packed &&
            h->def_bytes + h->rep_bytes <= h->unpacked &&
            (c->codec != CODEC_NONE || h->packed == h->unpacked);
 }
@@ -80,8 +79,11 @@ bool parquet_page(const ParquetFile *f, const Chunk *c, const uint8_t **at, cons
     const uint8_t *start = *at;
     ThriftReader r = {start, end, false, 0};
     Header h = read_header(&r);
-    *page = (Page){.type = h.type, .encoding = h.encoding, .values = h.values,
-                   .def_encoding = h.def_encoding, .rep_encoding = h.rep_encoding};
+    *page = (Page){.type = h.type,
+                   .encoding = h.encoding,
+                   .values = h.values,
+                   .def_encoding = h.def_encoding,
+                   .rep_encoding = h.rep_encoding};
     if (h.type == PAGE_INDEX && !r.bad && h.packed >= 0 && h.packed <= r.end - r.at) {
         *at = r.at + h.packed;
         return true;
@@ -105,9 +107,11 @@ bool parquet_page(const ParquetFile *f, const Chunk *c, const uint8_t **at, cons
         return true;
     }
     if (!parquet_codec_known(c->codec))
-        return fail(err, "%s: compression codec %d (%s); snappy, gzip, zstd, lz4_raw, brotli and none are "
-                         "supported: write it again with one of these",
-                    f->path, c->codec, parquet_codec_name(c->codec));
+        return fail(
+            err,
+            "%s: compression codec %d (%s); snappy, gzip, zstd, lz4_raw, brotli and none are "
+            "supported: write it again with one of these",
+            f->path, c->codec, parquet_codec_name(c->codec));
     uint8_t *out = arena_alloc(arena, page->bytes + 8);
     page->data = out;
     if (page->bytes == 0 && (size_t)h.packed == levels) return true;

@@ -28,11 +28,21 @@ void parquet_close(ParquetFile *f) {
     mem_free(f);
 }
 
-int64_t parquet_rows(const ParquetFile *f) { return f->rows; }
-int parquet_row_groups(const ParquetFile *f) { return f->n_groups; }
-int64_t parquet_row_group_rows(const ParquetFile *f, int group) { return f->groups[group].rows; }
-int parquet_column_count(const ParquetFile *f) { return f->n_leaves; }
-const char *parquet_column_path(const ParquetFile *f, int column) { return f->leaves[column].path; }
+int64_t parquet_rows(const ParquetFile *f) {
+    return f->rows;
+}
+int parquet_row_groups(const ParquetFile *f) {
+    return f->n_groups;
+}
+int64_t parquet_row_group_rows(const ParquetFile *f, int group) {
+    return f->groups[group].rows;
+}
+int parquet_column_count(const ParquetFile *f) {
+    return f->n_leaves;
+}
+const char *parquet_column_path(const ParquetFile *f, int column) {
+    return f->leaves[column].path;
+}
 
 int parquet_find(const ParquetFile *f, const char *field, const char *member) {
     for (int i = 0; i < f->n_leaves; i++)
@@ -54,10 +64,10 @@ typedef struct Read {
     const ParquetFile *f;
     const Leaf *leaf;
     ParquetColumn *out;
-    Arena *arena;        // of out
-    int64_t capacity;    // leaves there is room for
+    Arena *arena;         // of out
+    int64_t capacity;     // leaves there is room for
     int64_t row, row_end; // rows begun; rows when the current group is done
-    bool in_row;         // a row of the current group was begun
+    bool in_row;          // a row of the current group was begun
     Values dictionary;
     int64_t dictionary_size;
     bool has_dictionary;
@@ -106,8 +116,8 @@ static bool read_levels(const Leaf *leaf, Page *page, Levels *l) {
         return levels_v1(page, leaf->max_rep, &l->rep) && levels_v1(page, leaf->max_def, &l->def);
     return (!leaf->max_rep || decode_levels(page->levels_rep, page->rep_bytes, leaf->max_rep,
                                             page->values, &l->rep)) &&
-           (!leaf->max_def || decode_levels(page->levels_def, page->def_bytes, leaf->max_def,
-                                            page->values, &l->def));
+           (!leaf->max_def ||
+            decode_levels(page->levels_def, page->def_bytes, leaf->max_def, page->values, &l->def));
 }
 
 // Room for the column's next leaves.
@@ -122,7 +132,9 @@ static bool decode_values(Read *r, const Page *page, int64_t count, Error *err) 
     bool ok = true;
     if (count == 0) return true;
     switch (page->encoding) {
-    case ENCODING_PLAIN: ok = parquet_plain(r->leaf, page->data, page->bytes, count, out); break;
+    case ENCODING_PLAIN:
+        ok = parquet_plain(r->leaf, page->data, page->bytes, count, out);
+        break;
     case ENCODING_PLAIN_DICTIONARY:
     case ENCODING_RLE_DICTIONARY:
         if (!r->has_dictionary) return damaged(r, "its dictionary is missing", err);
@@ -130,7 +142,8 @@ static bool decode_values(Read *r, const Page *page, int64_t count, Error *err) 
                                      count, out);
         break;
     case ENCODING_RLE:
-        if (r->leaf->type != TYPE_BOOLEAN) return damaged(r, "RLE values that are no booleans", err);
+        if (r->leaf->type != TYPE_BOOLEAN)
+            return damaged(r, "RLE values that are no booleans", err);
         ok = parquet_rle_booleans(page->data, page->bytes, count, out.numbers);
         break;
     case ENCODING_DELTA_BINARY_PACKED:
@@ -146,8 +159,9 @@ static bool decode_values(Read *r, const Page *page, int64_t count, Error *err) 
         ok = parquet_split(r->leaf, page->data, page->bytes, count, out, r->arena);
         break;
     default:
-        return fail(err, "%s: column %s has encoding %d, which is not supported: write it again with "
-                         "pyarrow's defaults",
+        return fail(err,
+                    "%s: column %s has encoding %d, which is not supported: write it again with "
+                    "pyarrow's defaults",
                     r->f->path, r->leaf->path, page->encoding);
     }
     return ok || damaged(r, "a page does not hold the values it announces", err);
@@ -162,7 +176,8 @@ static bool is_present(const Read *r, const Levels *l, int64_t i) {
 }
 
 // The present values stand packed at the tail; moves them to their places, nulls between them.
-static void spread(const Read *r, const Levels *l, int64_t entries, int64_t leaves, int64_t present) {
+static void spread(const Read *r, const Levels *l, int64_t entries, int64_t leaves,
+                   int64_t present) {
     Values v = tail(r);
     if (leaves == present) return;
     for (int64_t i = entries - 1; i >= 0; i--) {
@@ -170,8 +185,10 @@ static void spread(const Read *r, const Levels *l, int64_t entries, int64_t leav
         bool there = is_present(r, l, i);
         leaves--;
         if (there) present--;
-        if (v.bytes) v.bytes[leaves] = there ? v.bytes[present] : (ParquetBytes){0};
-        else v.numbers[leaves] = there ? v.numbers[present] : NAN;
+        if (v.bytes)
+            v.bytes[leaves] = there ? v.bytes[present] : (ParquetBytes){0};
+        else
+            v.numbers[leaves] = there ? v.numbers[present] : NAN;
     }
 }
 
@@ -200,8 +217,10 @@ static bool levels_are_rle(const Read *r, const Page *page, Error *err) {
               : r->leaf->max_def && page->def_encoding != ENCODING_RLE ? page->def_encoding
                                                                        : ENCODING_RLE;
     if (page->type != PAGE_DATA || odd == ENCODING_RLE) return true;
-    return fail(err, "%s: column %s has levels in encoding %d; only RLE is supported: write it again "
-                     "with pyarrow's defaults", r->f->path, r->leaf->path, odd);
+    return fail(err,
+                "%s: column %s has levels in encoding %d; only RLE is supported: write it again "
+                "with pyarrow's defaults",
+                r->f->path, r->leaf->path, odd);
 }
 
 static bool read_data_page(Read *r, Page *page, Error *err) {
@@ -229,7 +248,8 @@ static bool read_dictionary(Read *r, const Page *page, Error *err) {
     r->dictionary = (Values){0};
     if (r->out->kind == PARQUET_BYTES)
         r->dictionary.bytes = arena_alloc(r->arena, (size_t)(n + 1) * sizeof(ParquetBytes));
-    else r->dictionary.numbers = arena_alloc(r->arena, (size_t)(n + 1) * sizeof(double));
+    else
+        r->dictionary.numbers = arena_alloc(r->arena, (size_t)(n + 1) * sizeof(double));
     r->dictionary_size = n;
     r->has_dictionary = true;
     if (page->encoding != ENCODING_PLAIN && page->encoding != ENCODING_PLAIN_DICTIONARY)
@@ -296,9 +316,12 @@ static bool plan(Read *r, int first, int groups, Error *err) {
         out->rows += group->rows;
     }
     size_t n = (size_t)r->capacity + 1;
-    if (out->kind == PARQUET_BYTES) out->bytes = mem_try(n * sizeof *out->bytes);
-    else out->numbers = mem_try(n * sizeof *out->numbers);
-    if (r->leaf->max_rep > 0) out->offsets = mem_try((size_t)(out->rows + 1) * sizeof *out->offsets);
+    if (out->kind == PARQUET_BYTES)
+        out->bytes = mem_try(n * sizeof *out->bytes);
+    else
+        out->numbers = mem_try(n * sizeof *out->numbers);
+    if (r->leaf->max_rep > 0)
+        out->offsets = mem_try((size_t)(out->rows + 1) * sizeof *out->offsets);
     if ((!out->bytes && !out->numbers) || (r->leaf->max_rep > 0 && !out->offsets))
         return fail(err, "%s: no memory for the %zu values of column %s", r->f->path, n - 1,
                     r->leaf->path);

@@ -34,8 +34,10 @@ int thrift_field(ThriftReader *r, int *id) {
     uint8_t b = next_byte(r);
     int type = b & 15, delta = b >> 4;
     if (r->bad || type == THRIFT_STOP) return THRIFT_STOP;
-    if (delta) *id += delta;
-    else *id = (int)(int16_t)thrift_int(r);
+    if (delta)
+        *id += delta;
+    else
+        *id = (int)(int16_t)thrift_int(r);
     return r->bad ? THRIFT_STOP : type;
 }
 
@@ -88,16 +90,25 @@ void thrift_skip(ThriftReader *r, int type) {
     }
     switch (type) {
     case THRIFT_TRUE:
-    case THRIFT_FALSE: break;
-    case THRIFT_BYTE: next_byte(r); break;
+    case THRIFT_FALSE:
+        break;
+    case THRIFT_BYTE:
+        next_byte(r);
+        break;
     case THRIFT_I16:
     case THRIFT_I32:
-    case THRIFT_I64: thrift_varint(r); break;
-    case THRIFT_DOUBLE:
-        if (r->end - r->at < 8) r->bad = true;
-        else r->at += 8;
+    case THRIFT_I64:
+        thrift_varint(r);
         break;
-    case THRIFT_BINARY: thrift_binary(r, &size); break;
+    case THRIFT_DOUBLE:
+        if (r->end - r->at < 8)
+            r->bad = true;
+        else
+            r->at += 8;
+        break;
+    case THRIFT_BINARY:
+        thrift_binary(r, &size);
+        break;
     case THRIFT_LIST:
     case THRIFT_SET: {
         int element;
@@ -105,9 +116,14 @@ void thrift_skip(ThriftReader *r, int type) {
         for (int64_t i = 0; i < n && !r->bad; i++) thrift_skip(r, element_type(element));
         break;
     }
-    case THRIFT_MAP: skip_map(r); break;
-    case THRIFT_STRUCT: skip_struct(r); break;
-    default: r->bad = true;
+    case THRIFT_MAP:
+        skip_map(r);
+        break;
+    case THRIFT_STRUCT:
+        skip_struct(r);
+        break;
+    default:
+        r->bad = true;
     }
     r->depth--;
 }

@@ -14,13 +14,13 @@ bool parquet_only_padding(const uint8_t *p, const uint8_t *end) {
 // ---- numbers ----------------------------------------------------------------------------------
 
 size_t parquet_number_width(const Leaf *leaf) {
-    static const size_t widths[] = {[TYPE_INT32] = 4, [TYPE_INT64] = 8, [TYPE_FLOAT] = 4,
-                                    [TYPE_DOUBLE] = 8, [TYPE_FIXED] = 0};
+    static const size_t widths[] = {
+        [TYPE_INT32] = 4, [TYPE_INT64] = 8, [TYPE_FLOAT] = 4, [TYPE_DOUBLE] = 8, [TYPE_FIXED] = 0};
     return leaf->half ? 2 : widths[leaf->type];
 }
 
 double parquet_integer(const Leaf *leaf, int64_t stored) {
-    double v = !leaf->is_unsigned ? (double)stored
+    double v = !leaf->is_unsigned         ? (double)stored
                : leaf->type == TYPE_INT32 ? (double)(uint32_t)stored
                                           : (double)(uint64_t)stored;
     return leaf->scale ? v / pow(10, leaf->scale) : v;
@@ -45,11 +45,16 @@ double parquet_number(const Leaf *leaf, const uint8_t *p) {
     } v;
     memcpy(&v, p, parquet_number_width(leaf));
     switch (leaf->type) {
-    case TYPE_INT32: return parquet_integer(leaf, v.i32);
-    case TYPE_INT64: return parquet_integer(leaf, v.i64);
-    case TYPE_FLOAT: return (double)v.f32;
-    case TYPE_DOUBLE: return v.f64;
-    default: return half_number(v.half);
+    case TYPE_INT32:
+        return parquet_integer(leaf, v.i32);
+    case TYPE_INT64:
+        return parquet_integer(leaf, v.i64);
+    case TYPE_FLOAT:
+        return (double)v.f32;
+    case TYPE_DOUBLE:
+        return v.f64;
+    default:
+        return half_number(v.half);
     }
 }
 
@@ -128,8 +133,10 @@ bool parquet_from_dictionary(Values dictionary, int64_t size, const uint8_t *p, 
     for (int64_t i = 0; ok && i < count; i++) {
         ok = index[i] < size;
         if (!ok) break;
-        if (out.bytes) out.bytes[i] = dictionary.bytes[index[i]];
-        else out.numbers[i] = dictionary.numbers[index[i]];
+        if (out.bytes)
+            out.bytes[i] = dictionary.bytes[index[i]];
+        else
+            out.numbers[i] = dictionary.numbers[index[i]];
     }
     mem_free(index);
     return ok;

@@ -37,9 +37,13 @@ bool parquet_writer_open(const char *path, const ParquetField *fields, int n_fie
     w->columns = arena_alloc(&w->arena, (size_t)(n_fields + 1) * sizeof *w->columns);
     for (int i = 0; i < n_fields; i++) {
         const ParquetField *f = &fields[i];
-        w->columns[i] = (Column){.name = arena_strdup(&w->arena, f->name), .type = f->type,
-                                 .list = f->list, .max_rep = f->list,
-                                 .max_def = f->list ? 3 : f->member ? 2 : 1};
+        w->columns[i] = (Column){.name = arena_strdup(&w->arena, f->name),
+                                 .type = f->type,
+                                 .list = f->list,
+                                 .max_rep = f->list,
+                                 .max_def = f->list     ? 3
+                                            : f->member ? 2
+                                                        : 1};
         if (f->member) w->columns[i].member = arena_strdup(&w->arena, f->member);
     }
     w->n_metadata = n_metadata;
@@ -109,8 +113,10 @@ bool parquet_write_group(ParquetWriter *w, int64_t rows, const ParquetValues *va
     g->chunks = arena_alloc(&w->arena, (size_t)(w->n_columns + 1) * sizeof *g->chunks);
     for (int i = 0; i < w->n_columns; i++)
         if (!write_chunk(w, &w->columns[i], &values[i], rows, &g->chunks[i], err)) return false;
-    if (w->last) w->last->next = g;
-    else w->first = g;
+    if (w->last)
+        w->last->next = g;
+    else
+        w->first = g;
     w->last = g;
     w->n_groups++;
     w->rows += rows;
@@ -120,8 +126,10 @@ bool parquet_write_group(ParquetWriter *w, int64_t rows, const ParquetValues *va
 // ---- footer -----------------------------------------------------------------------------------
 
 static int physical(ParquetType type) {
-    static const int types[] = {[PARQUET_I64] = TYPE_INT64, [PARQUET_F32] = TYPE_FLOAT,
-                                [PARQUET_F64] = TYPE_DOUBLE, [PARQUET_BOOL] = TYPE_BOOLEAN,
+    static const int types[] = {[PARQUET_I64] = TYPE_INT64,
+                                [PARQUET_F32] = TYPE_FLOAT,
+                                [PARQUET_F64] = TYPE_DOUBLE,
+                                [PARQUET_BOOL] = TYPE_BOOLEAN,
                                 [PARQUET_STRING] = TYPE_BYTE_ARRAY};
     return types[type];
 }

@@ -11,7 +11,21 @@
 
 enum { SAFETENSORS_MAX_RANK = 8 };
 
-typedef enum SafetensorsType { ST_F64, ST_F32, ST_F16, ST_BF16, ST_I64, ST_I32, ST_U8, ST_BOOL, ST_I16, ST_I8, ST_U16, ST_U32, ST_U64 } SafetensorsType;
+typedef enum SafetensorsType {
+    ST_F64,
+    ST_F32,
+    ST_F16,
+    ST_BF16,
+    ST_I64,
+    ST_I32,
+    ST_U8,
+    ST_BOOL,
+    ST_I16,
+    ST_I8,
+    ST_U16,
+    ST_U32,
+    ST_U64
+} SafetensorsType;
 
 typedef struct SafetensorsEntry {
     const char *name; // reader: borrowed from the file object

@@ -45,12 +45,9 @@ static CHECKED bool read_length(const Safetensors *s, size_t *out, Error *err) {
                     "length; copy the file again",
                     s->path, size);
     }
-    if (!input_read(&s->file, 0, start, size < sizeof start ? size : sizeof start, err)) {
+    if (!input_read(&s->file, 0, start, size < sizeof start ? size : sizeof start, err))
         return false;
-    }
-    for (int i = 7; i >= 0; i--) {
-        length = length << 8 | start[i];
-    }
+    for (int i = 7; i >= 0; i--) length = length << 8 | start[i];
     if (length > size - 8) {
         return fail(err,
                     "%s: the header claims %llu bytes but the file has %zu; it is cut short or "
@@ -68,13 +65,9 @@ static CHECKED bool read_length(const Safetensors *s, size_t *out, Error *err) {
 static CHECKED bool read_header(Safetensors *s, size_t length, Error *err) {
     json_error_t problem;
     char *text = mem_try_raw(length);
-    if (!text) {
-        return fail_memory(err, "%s: header of %zu bytes", s->path, length);
-    }
+    if (!text) return fail_memory(err, "%s: header of %zu bytes", s->path, length);
     bool ok = input_read(&s->file, 8, text, length, err);
-    if (ok) {
-        s->header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
-    }
+    if (ok) s->header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
     mem_free(text);
     if (ok && !s->header) {
         return fail(err, "%s: the header is not valid JSON: %s (byte %d); the file is damaged",
@@ -86,9 +79,8 @@ static CHECKED bool read_header(Safetensors *s, size_t length, Error *err) {
 static CHECKED bool check_metadata(const Safetensors *s, json_t *metadata, Error *err) {
     const char *key;
     json_t *value;
-    if (!json_is_object(metadata)) {
+    if (!json_is_object(metadata))
         return fail(err, "%s: __metadata__ is not an object; the file is damaged", s->path);
-    }
     json_object_foreach(metadata, key, value) {
         if (!json_is_string(value)) {
             return fail(err,
@@ -150,9 +142,8 @@ static CHECKED bool read_entry(const Safetensors *s, const char *name, const jso
                     s->path, name);
     }
     if (!read_type(s, e, json_object_get(value, "dtype"), err) ||
-        !read_shape(s, e, json_object_get(value, "shape"), err)) {
+        !read_shape(s, e, json_object_get(value, "shape"), err))
         return false;
-    }
     const json_t *offsets = json_object_get(value, "data_offsets");
     const json_t *first = json_array_get(offsets, 0), *last = json_array_get(offsets, 1);
     int64_t begin = json_integer_value(first), end = json_integer_value(last);
@@ -179,9 +170,7 @@ static CHECKED bool read_entry(const Safetensors *s, const char *name, const jso
 
 static int by_position(const void *a, const void *b) {
     const Placed *x = a, *y = b;
-    if (x->begin != y->begin) {
-        return x->begin < y->begin ? -1 : 1;
-    }
+    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
     return x->entry.bytes < y->entry.bytes ? -1 : x->entry.bytes > y->entry.bytes;
 }
 
@@ -211,9 +200,7 @@ static CHECKED bool place_entries(Safetensors *s, Placed *placed, size_t size, E
     json_t *value;
     json_object_foreach(s->header, name, value) {
         if (strcmp(name, "__metadata__") == 0) {
-            if (!check_metadata(s, value, err)) {
-                return false;
-            }
+            if (!check_metadata(s, value, err)) return false;
         } else if (!read_entry(s, name, value, size, &placed[s->count++], err)) {
             return false;
         }
@@ -229,9 +216,7 @@ static CHECKED bool read_entries(Safetensors *s, size_t size, Error *err) {
     s->entries = mem_try(count * sizeof *s->entries);
     bool ok = placed && s->entries ? place_entries(s, placed, size, err)
                                    : fail_memory(err, "%s: a list of %zu tensors", s->path, count);
-    for (int i = 0; ok && i < s->count; i++) {
-        s->entries[i] = placed[i].entry;
-    }
+    for (int i = 0; ok && i < s->count; i++) s->entries[i] = placed[i].entry;
     mem_free(placed);
     return ok;
 }
@@ -240,12 +225,8 @@ static CHECKED bool read_entries(Safetensors *s, size_t size, Error *err) {
 static CHECKED bool read_data(Safetensors *s, size_t from, Error *err) {
     size_t size = s->file.size - from;
     s->data = mem_try_raw(size);
-    if (!s->data) {
-        return fail_memory(err, "%s: %zu bytes", s->path, size);
-    }
-    if (!input_read(&s->file, from, s->data, size, err)) {
-        return false;
-    }
+    if (!s->data) return fail_memory(err, "%s: %zu bytes", s->path, size);
+    if (!input_read(&s->file, from, s->data, size, err)) return false;
     const uint8_t *data = s->data;
     for (int i = 0; i < s->count; i++) {
         s->entries[i].data = data; // without a hole between them, as was checked
@@ -262,11 +243,10 @@ static CHECKED bool open_file(const char *path, bool with_data, Safetensors **ou
               read_header(s, length, err) && read_entries(s, s->file.size - 8 - length, err) &&
               (!with_data || read_data(s, 8 + length, err)) && input_unchanged(&s->file, err);
     input_close(&s->file);
-    if (ok) {
+    if (ok)
         *out = s;
-    } else {
+    else
         safetensors_close(s);
-    }
     return ok;
 }
 
@@ -297,11 +277,8 @@ const SafetensorsEntry *safetensors_entry(const Safetensors *s, int i) {
 }
 
 const SafetensorsEntry *safetensors_find(const Safetensors *s, const char *name) {
-    for (int i = 0; i < s->count; i++) {
-        if (strcmp(s->entries[i].name, name) == 0) {
-            return &s->entries[i];
-        }
-    }
+    for (int i = 0; i < s->count; i++)
+        if (strcmp(s->entries[i].name, name) == 0) return &s->entries[i];
     return NULL;
 }
 
@@ -312,13 +289,12 @@ const char *safetensors_metadata(const Safetensors *s, const char *key) {
 static double half_value(uint16_t bits) {
     int exponent = bits >> 10 & 31, fraction = bits & 1023;
     double value;
-    if (exponent == 31) {
+    if (exponent == 31)
         value = fraction ? NAN : INFINITY;
-    } else if (exponent == 0) {
+    else if (exponent == 0)
         value = ldexp(fraction, -24);
-    } else {
+    else
         value = ldexp(1024 + fraction, exponent - 25);
-    }
     return bits & 0x8000 ? -value : value;
 }
 
@@ -390,8 +366,6 @@ bool safetensors_copy_f32(const SafetensorsEntry *e, float *out, int64_t count, 
         return fail(err, "tensor \"%s\" is %s, but floating-point numbers are needed", e->name,
                     safetensors_types[e->type].name);
     }
-    for (int64_t i = 0; i < count; i++) {
-        out[i] = (float)safetensors_value(e, i);
-    }
+    for (int64_t i = 0; i < count; i++) out[i] = (float)safetensors_value(e, i);
     return true;
 }

@@ -16,9 +16,8 @@ static int by_type_and_name(const void *a, const void *b) {
 static CHECKED bool check_entry(const char *path, const SafetensorsEntry *e, Error *err) {
     int64_t count = 1, bytes = 0;
     bool fits = e->rank >= 0 && e->rank <= SAFETENSORS_MAX_RANK;
-    for (int i = 0; fits && i < e->rank; i++) {
+    for (int i = 0; fits && i < e->rank; i++)
         fits = e->shape[i] >= 0 && safetensors_multiply(count, e->shape[i], &count);
-    }
     fits = fits && safetensors_multiply(count, (int64_t)safetensors_type_size(e->type), &bytes);
     if (!fits || count != e->count || (size_t)bytes != e->bytes) {
         return fail(err, "%s: cannot write tensor \"%s\": its shape, count and bytes disagree",
@@ -30,17 +29,13 @@ static CHECKED bool check_entry(const char *path, const SafetensorsEntry *e, Err
 // The JSON header, padded with spaces to a multiple of 8 bytes. Freed by the caller with free().
 static char *make_header(const SafetensorsEntry *const *sorted, int count, bool format_pt) {
     json_t *header = json_object();
-    if (format_pt) {
-        json_object_set_new(header, "__metadata__", json_pack("{s:s}", "format", "pt"));
-    }
+    if (format_pt) json_object_set_new(header, "__metadata__", json_pack("{s:s}", "format", "pt"));
     int64_t begin = 0;
     for (int i = 0; i < count; i++) {
         const SafetensorsEntry *e = sorted[i];
         int64_t end = begin + (int64_t)e->bytes;
         json_t *shape = json_array();
-        for (int k = 0; k < e->rank; k++) {
-            json_array_append_new(shape, json_integer(e->shape[k]));
-        }
+        for (int k = 0; k < e->rank; k++) json_array_append_new(shape, json_integer(e->shape[k]));
         json_object_set_new(header, e->name,
                             json_pack("{s:s, s:o, s:[I,I]}", "dtype",
                                       safetensors_types[e->type].name, "shape", shape,
@@ -68,9 +63,7 @@ bool safetensors_write(const char *path, const SafetensorsEntry *entries, int co
     const SafetensorsEntry **sorted = NEW(const SafetensorsEntry *, count + 1);
     for (int i = 0; i < count; i++) {
         sorted[i] = &entries[i];
-        if (!check_entry(path, &entries[i], err)) {
-            goto done;
-        }
+        if (!check_entry(path, &entries[i], err)) goto done;
     }
     qsort(sorted, (size_t)count, sizeof(sorted[0]), by_type_and_name);
     for (int i = 1; i < count; i++) {
@@ -84,14 +77,10 @@ bool safetensors_write(const char *path, const SafetensorsEntry *entries, int co
         fail(err, "%s: cannot write: a tensor name is not valid UTF-8", path);
         goto done;
     }
-    if (!atomic_open(&file, path, err)) {
-        goto done;
-    }
+    if (!atomic_open(&file, path, err)) goto done;
     size_t length = strlen(header);
     uint8_t prefix[8];
-    for (int i = 0; i < 8; i++) {
-        prefix[i] = (uint8_t)((uint64_t)length >> (8 * i));
-    }
+    for (int i = 0; i < 8; i++) prefix[i] = (uint8_t)((uint64_t)length >> (8 * i));
     bool written =
         fwrite(prefix, 1, 8, file.stream) == 8 && fwrite(header, 1, length, file.stream) == length;
     for (int i = 0; written && i < count; i++) {

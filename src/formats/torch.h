@@ -6,10 +6,9 @@
 // that tensors in dicts, lists and tuples are made of, and refuses any other name in one line
 // ("FILE: its pickle calls os.system; only tensors are read"). Every offset, stride and size is
 // checked against the storage it looks into. A file costs the memory of its tensors (views that are
-// not contiguous are copied, up to twice the file's size in all) and, whatever it claims, no more than
-// a few hundred MB for its pickle.
-// Zip archives carry checksums, so a flipped byte in them is seen; the older form has none, and there
-// a flipped byte within a number goes unseen.
+// not contiguous are copied, up to twice the file's size in all) and, whatever it claims, no more
+// than a few hundred MB for its pickle. Zip archives carry checksums, so a flipped byte in them is
+// seen; the older form has none, and there a flipped byte within a number goes unseen.
 #ifndef TACT_FORMATS_TORCH_H
 #define TACT_FORMATS_TORCH_H
 
@@ -17,10 +16,10 @@
 
 typedef struct Torch Torch;
 
-// Opens a file and makes every tensor in it contiguous. The tensors are those of the outermost dict,
-// or of its "state_dict", "model_state_dict" or "model" when it has one that is a dict; dicts and lists
-// further in are flattened ("encoder.weight", "groups.0.step"). Parameters count as tensors; what is
-// no tensor is left out. On an error *out is not touched.
+// Opens a file and makes every tensor in it contiguous. The tensors are those of the outermost
+// dict, or of its "state_dict", "model_state_dict" or "model" when it has one that is a dict; dicts
+// and lists further in are flattened ("encoder.weight", "groups.0.step"). Parameters count as
+// tensors; what is no tensor is left out. On an error *out is not touched.
 CHECKED bool torch_open(const char *path, Torch **out, Error *err);
 void torch_close(Torch *t); // NULL allowed
 int torch_count(const Torch *t);

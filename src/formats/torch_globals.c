@@ -66,9 +66,10 @@ static CHECKED bool read_extents(const Unpickler *u, const char *name, const Val
     return true;
 }
 
-// Every element of the view must lie in the storage, as large as the pickle says that is; whether the
-// file has it so is checked with the storage.
-static CHECKED bool check_view(const Unpickler *u, const char *name, const TorchView *v, Error *err) {
+// Every element of the view must lie in the storage, as large as the pickle says that is; whether
+// the file has it so is checked with the storage.
+static CHECKED bool check_view(const Unpickler *u, const char *name, const TorchView *v,
+                               Error *err) {
     int64_t last = v->offset;
     for (int i = 0; v->count > 0 && i < v->rank; i++) {
         int64_t reach;
@@ -81,8 +82,8 @@ static CHECKED bool check_view(const Unpickler *u, const char *name, const Torch
     return true;
 }
 
-static CHECKED bool rebuild_tensor(Unpickler *u, const char *name, const ValueList *args, Value **out,
-                                   Error *err) {
+static CHECKED bool rebuild_tensor(Unpickler *u, const char *name, const ValueList *args,
+                                   Value **out, Error *err) {
     if (args->count < 4 || args->items[0]->kind != VALUE_STORAGE ||
         args->items[1]->kind != VALUE_INT)
         return wrong(u, name, "other arguments than a storage, an offset, sizes and strides", err);
@@ -104,8 +105,7 @@ static CHECKED bool ordered_dict(Unpickler *u, const char *name, const ValueList
         return wrong(u, name, "other arguments than a list of pairs", err);
     if (!new_value(u, VALUE_DICT, out, err)) return false;
     int n = pairs ? pairs->list.count : 0;
-    if (n > (TORCH_MAX_VALUES - u->values) / 2)
-        return wrong(u, name, "too many pairs", err);
+    if (n > (TORCH_MAX_VALUES - u->values) / 2) return wrong(u, name, "too many pairs", err);
     u->values += 2 * n;
     ValueList *list = &(*out)->list;
     list->items = arena_alloc(&u->arena, 2 * (size_t)n * sizeof(Value *));
@@ -152,9 +152,12 @@ bool torch_persistent(Unpickler *u, const Value *id, Value **out, Error *err) {
     if (n < 5 || n > 6 || part[0]->kind != VALUE_STRING ||
         strcmp(part[0]->string.text, "storage") != 0 || part[1]->kind != VALUE_GLOBAL ||
         part[1]->global->kind != GLOBAL_STORAGE || part[2]->kind != VALUE_STRING ||
-        part[4]->kind != VALUE_INT || part[4]->integer < 0 || (n == 6 && part[5]->kind != VALUE_NONE))
-        return fail(err, "%s: its pickle names a storage in a form that is not known; save it again "
-                         "with a current PyTorch", u->path);
+        part[4]->kind != VALUE_INT || part[4]->integer < 0 ||
+        (n == 6 && part[5]->kind != VALUE_NONE))
+        return fail(err,
+                    "%s: its pickle names a storage in a form that is not known; save it again "
+                    "with a current PyTorch",
+                    u->path);
     if (!new_value(u, VALUE_STORAGE, out, err)) return false;
     TorchStorage *s = arena_alloc(&u->arena, sizeof(TorchStorage));
     *s = (TorchStorage){part[2]->string.text, part[1]->global->type, part[4]->integer, NULL};

@@ -16,13 +16,28 @@ enum {
 };
 
 typedef enum ValueKind {
-    VALUE_NONE, VALUE_BOOL, VALUE_INT, VALUE_FLOAT, VALUE_STRING, VALUE_BYTES, VALUE_TUPLE,
-    VALUE_LIST, VALUE_DICT, VALUE_GLOBAL, VALUE_STORAGE, VALUE_TENSOR, VALUE_OTHER,
+    VALUE_NONE,
+    VALUE_BOOL,
+    VALUE_INT,
+    VALUE_FLOAT,
+    VALUE_STRING,
+    VALUE_BYTES,
+    VALUE_TUPLE,
+    VALUE_LIST,
+    VALUE_DICT,
+    VALUE_GLOBAL,
+    VALUE_STORAGE,
+    VALUE_TENSOR,
+    VALUE_OTHER,
 } ValueKind;
 
 // The names a pickle may use.
 typedef enum GlobalKind {
-    GLOBAL_ORDERED_DICT, GLOBAL_TENSOR, GLOBAL_PARAMETER, GLOBAL_SIZE, GLOBAL_DEVICE,
+    GLOBAL_ORDERED_DICT,
+    GLOBAL_TENSOR,
+    GLOBAL_PARAMETER,
+    GLOBAL_SIZE,
+    GLOBAL_DEVICE,
     GLOBAL_STORAGE,
 } GlobalKind;
 
@@ -32,8 +47,8 @@ typedef struct TorchGlobal {
     SafetensorsType type; // of a storage's elements
 } TorchGlobal;
 
-// A run of elements of the file. `data` is filled in by torch_read.c, once all are known; until then
-// `count` is only what the pickle claims.
+// A run of elements of the file. `data` is filled in by torch_read.c, once all are known; until
+// then `count` is only what the pickle claims.
 typedef struct TorchStorage {
     const char *key;
     SafetensorsType type;
@@ -62,7 +77,7 @@ struct Value {
         struct {
             const char *text; // terminated, without zero bytes inside
             size_t size;
-        } string; // STRING, BYTES (which also hold integers too wide for int64)
+        } string;       // STRING, BYTES (which also hold integers too wide for int64)
         ValueList list; // TUPLE, LIST, DICT
         const TorchGlobal *global;
         const TorchStorage *storage;
@@ -75,7 +90,8 @@ typedef struct Unpickler {
     const char *path;
     Arena arena;
     int values; // made so far
-    TorchStorage **storages; // every mention of one; mem_free. Those of one key may stand here twice
+    TorchStorage *
+        *storages; // every mention of one; mem_free. Those of one key may stand here twice
     int n_storages, storage_capacity;
 } Unpickler;
 
@@ -102,7 +118,7 @@ CHECKED bool torch_persistent(Unpickler *u, const Value *id, Value **out, Error 
 // torch_tensors.c -----------------------------------------------------------------------------
 typedef struct TensorList {
     const char *path;
-    Arena arena; // names
+    Arena arena;               // names
     SafetensorsEntry *entries; // mem_free
     int count, capacity;
     int *by_name;  // entries in the order of their names

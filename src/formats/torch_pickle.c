@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stack machine: the operations of pickle protocols 2 to 4 that torch.save emits, and those with
-// which Python 2 wrote strings. None of them does more than put values together.
+// The stack machine: the operations of pickle protocols 2 to 4 that torch.save emits, and those
+// with which Python 2 wrote strings. None of them does more than put values together.
 #include "formats/torch_internal.h"
 #include <string.h>
 
@@ -108,7 +108,8 @@ static CHECKED bool pop(Machine *m, Value **out) {
 }
 
 static CHECKED bool top(Machine *m, ValueKind a, ValueKind b, int below, Value **out) {
-    if (m->depth - below <= floor_of(m)) return damaged(m, "takes more from its stack than there is");
+    if (m->depth - below <= floor_of(m))
+        return damaged(m, "takes more from its stack than there is");
     *out = m->stack[m->depth - below - 1];
     if ((*out)->kind != a && (*out)->kind != b) return damaged(m, "fills a value that holds none");
     return true;
@@ -160,7 +161,8 @@ static CHECKED bool do_string(Machine *m, size_t width, ValueKind kind) {
     uint64_t size = 0;
     const uint8_t *p = NULL;
     if (!take_number(m, width, &size) || !take(m, size, &p)) return false;
-    if (kind == VALUE_STRING && memchr(p, 0, size)) return damaged(m, "has a name with a zero byte");
+    if (kind == VALUE_STRING && memchr(p, 0, size))
+        return damaged(m, "has a name with a zero byte");
     Value *v = value_new(m->u, kind);
     if (!v) return too_big(m);
     char *copy = arena_alloc(&m->u->arena, size + 1);
@@ -221,12 +223,16 @@ static CHECKED bool push_global(Machine *m, const char *module, size_t module_si
         char shown[161];
         size_t n = 0;
         for (size_t i = 0; i < module_size + 1 + name_size && n + 1 < sizeof shown; i++) {
-            char c = i < module_size ? module[i] : i == module_size ? '.' : name[i - module_size - 1];
+            char c = i < module_size    ? module[i]
+                     : i == module_size ? '.'
+                                        : name[i - module_size - 1];
             shown[n++] = c > ' ' && c < 127 ? c : '?';
         }
         shown[n] = 0;
-        return fail(m->err, "%s: its pickle calls %s; only tensors are read. Where that is not an "
-                            "attack, save the state_dict() alone", m->u->path, shown);
+        return fail(m->err,
+                    "%s: its pickle calls %s; only tensors are read. Where that is not an "
+                    "attack, save the state_dict() alone",
+                    m->u->path, shown);
     }
     Value *v = value_new(m->u, VALUE_GLOBAL);
     if (!v) return too_big(m);
@@ -287,49 +293,87 @@ static CHECKED bool do_operation(Machine *m, uint8_t op) {
                (number <= 5 || damaged(m, "is of an unknown protocol"));
     case 0x95: // FRAME: a hint for readers of streams
         return take(m, 8, &skipped);
-    case '(': return push_mark(m);
-    case 'N': return push_kind(m, VALUE_NONE, 0);
-    case 0x88: return push_kind(m, VALUE_BOOL, 1);
-    case 0x89: return push_kind(m, VALUE_BOOL, 0);
-    case 'J': return do_integer(m, 4);
-    case 'K': return do_integer(m, 1);
-    case 'M': return do_integer(m, 2);
-    case 0x8a: return do_long(m);
-    case 'G': return take(m, 8, &skipped) && push_kind(m, VALUE_FLOAT, 0);
-    case 'X': return do_string(m, 4, VALUE_STRING);
-    case 0x8c: return do_string(m, 1, VALUE_STRING);
-    case 0x8d: return do_string(m, 8, VALUE_STRING);
-    case 'U': return do_string(m, 1, VALUE_STRING); // Python 2's str
-    case 'T': return do_string(m, 4, VALUE_STRING);
-    case 'C': return do_string(m, 1, VALUE_BYTES);
-    case 'B': return do_string(m, 4, VALUE_BYTES);
-    case 0x8e: return do_string(m, 8, VALUE_BYTES);
-    case ')': return do_tuple(m, 0);
-    case 0x85: return do_tuple(m, 1);
-    case 0x86: return do_tuple(m, 2);
-    case 0x87: return do_tuple(m, 3);
-    case 't': return pop_mark(m, &n) && do_tuple(m, n);
-    case ']': return push_kind(m, VALUE_LIST, 0);
-    case '}': return push_kind(m, VALUE_DICT, 0);
-    case 'a': return do_fill(m, VALUE_LIST, false);
-    case 'e': return do_fill(m, VALUE_LIST, true);
-    case 's': return do_fill(m, VALUE_DICT, false);
-    case 'u': return do_fill(m, VALUE_DICT, true);
-    case 'q': return take_number(m, 1, &number) && do_memoize(m, number);
-    case 'r': return take_number(m, 4, &number) && do_memoize(m, number);
-    case 0x94: return do_memoize(m, (uint64_t)m->memoized);
-    case 'h': return do_remember(m, 1);
-    case 'j': return do_remember(m, 4);
-    case 'c': return do_global(m);
-    case 0x93: return do_stack_global(m);
+    case '(':
+        return push_mark(m);
+    case 'N':
+        return push_kind(m, VALUE_NONE, 0);
+    case 0x88:
+        return push_kind(m, VALUE_BOOL, 1);
+    case 0x89:
+        return push_kind(m, VALUE_BOOL, 0);
+    case 'J':
+        return do_integer(m, 4);
+    case 'K':
+        return do_integer(m, 1);
+    case 'M':
+        return do_integer(m, 2);
+    case 0x8a:
+        return do_long(m);
+    case 'G':
+        return take(m, 8, &skipped) && push_kind(m, VALUE_FLOAT, 0);
+    case 'X':
+        return do_string(m, 4, VALUE_STRING);
+    case 0x8c:
+        return do_string(m, 1, VALUE_STRING);
+    case 0x8d:
+        return do_string(m, 8, VALUE_STRING);
+    case 'U':
+        return do_string(m, 1, VALUE_STRING); // Python 2's str
+    case 'T':
+        return do_string(m, 4, VALUE_STRING);
+    case 'C':
+        return do_string(m, 1, VALUE_BYTES);
+    case 'B':
+        return do_string(m, 4, VALUE_BYTES);
+    case 0x8e:
+        return do_string(m, 8, VALUE_BYTES);
+    case ')':
+        return do_tuple(m, 0);
+    case 0x85:
+        return do_tuple(m, 1);
+    case 0x86:
+        return do_tuple(m, 2);
+    case 0x87:
+        return do_tuple(m, 3);
+    case 't':
+        return pop_mark(m, &n) && do_tuple(m, n);
+    case ']':
+        return push_kind(m, VALUE_LIST, 0);
+    case '}':
+        return push_kind(m, VALUE_DICT, 0);
+    case 'a':
+        return do_fill(m, VALUE_LIST, false);
+    case 'e':
+        return do_fill(m, VALUE_LIST, true);
+    case 's':
+        return do_fill(m, VALUE_DICT, false);
+    case 'u':
+        return do_fill(m, VALUE_DICT, true);
+    case 'q':
+        return take_number(m, 1, &number) && do_memoize(m, number);
+    case 'r':
+        return take_number(m, 4, &number) && do_memoize(m, number);
+    case 0x94:
+        return do_memoize(m, (uint64_t)m->memoized);
+    case 'h':
+        return do_remember(m, 1);
+    case 'j':
+        return do_remember(m, 4);
+    case 'c':
+        return do_global(m);
+    case 0x93:
+        return do_stack_global(m);
     case 'R':
     case 0x81: // NEWOBJ
         return do_call(m);
-    case 'Q': return do_persistent(m);
-    case 'b': return do_build(m);
+    case 'Q':
+        return do_persistent(m);
+    case 'b':
+        return do_build(m);
     default:
-        return fail(m->err, "%s: its pickle uses operation 0x%02x (at byte %zu), which no state dict "
-                            "needs; the file is damaged or holds something else",
+        return fail(m->err,
+                    "%s: its pickle uses operation 0x%02x (at byte %zu), which no state dict "
+                    "needs; the file is damaged or holds something else",
                     m->u->path, op, m->op_at);
     }
 }
@@ -353,7 +397,8 @@ static CHECKED bool run(Machine *m, const Value **out) {
 bool unpickle(Unpickler *u, const uint8_t *bytes, size_t size, size_t *at, const Value **out,
               Error *err) {
     Machine m = {.u = u, .bytes = bytes, .size = size, .at = *at, .err = err};
-    // What is longer than any state dict's pickle is cut there, so that work and memory are bounded.
+    // What is longer than any state dict's pickle is cut there, so that work and memory are
+    // bounded.
     if (m.size - m.at > TORCH_MAX_PICKLE) m.size = m.at + TORCH_MAX_PICKLE;
     bool ok = run(&m, out);
     mem_free(m.stack);

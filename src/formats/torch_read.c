@@ -30,7 +30,8 @@ static CHECKED bool sort_storages(Torch *t, Error *err) {
     for (int i = 1; i < t->u.n_storages; i++)
         if (strcmp(s[i]->key, s[i - 1]->key) == 0 &&
             (s[i]->type != s[i - 1]->type || s[i]->count != s[i - 1]->count))
-            return fail(err, "%s: storage %s is said to be two different things; the file is damaged",
+            return fail(err,
+                        "%s: storage %s is said to be two different things; the file is damaged",
                         t->path, s[i]->key);
     return true;
 }
@@ -42,8 +43,9 @@ static CHECKED bool settle(Torch *t, int *first, const uint8_t *data, uint64_t b
     int64_t wanted;
     if (__builtin_mul_overflow(s->count, (int64_t)safetensors_type_size(s->type), &wanted) ||
         (uint64_t)wanted != bytes)
-        return fail(err, "%s: storage %s has %llu bytes, but its pickle says %lld elements of %zu; "
-                         "the file is cut short or damaged",
+        return fail(err,
+                    "%s: storage %s has %llu bytes, but its pickle says %lld elements of %zu; "
+                    "the file is cut short or damaged",
                     t->path, s->key, (unsigned long long)bytes, (long long)s->count,
                     safetensors_type_size(s->type));
     const char *key = s->key;
@@ -72,7 +74,8 @@ static CHECKED bool archive_open(Archive *a, Error *err) {
     return false;
 }
 
-// Members are PREFIX/data.pkl, PREFIX/data/KEY, ...; the prefix is whatever the file was once called.
+// Members are PREFIX/data.pkl, PREFIX/data/KEY, ...; the prefix is whatever the file was once
+// called.
 static CHECKED bool find_prefix(Archive *a, zip_uint64_t *pickle, Error *err) {
     int found = 0;
     for (zip_int64_t i = 0; i < zip_get_num_entries(a->zip, 0); i++) {
@@ -110,8 +113,10 @@ static CHECKED bool read_member(Archive *a, zip_uint64_t index, uint8_t **data, 
         return fail(err, "%s: a member of the archive has no size; the file is damaged", a->path);
     if (st.comp_method != ZIP_CM_STORE ||
         ((st.valid & ZIP_STAT_ENCRYPTION_METHOD) && st.encryption_method != ZIP_EM_NONE))
-        return fail(err, "%s: %s is compressed or encrypted, which torch.save never does; save it "
-                         "again with PyTorch", a->path, st.name);
+        return fail(err,
+                    "%s: %s is compressed or encrypted, which torch.save never does; save it "
+                    "again with PyTorch",
+                    a->path, st.name);
     if (st.size > a->budget)
         return fail(err, "%s: its members claim more bytes than the file has; it is damaged",
                     a->path);
@@ -123,8 +128,8 @@ static CHECKED bool read_member(Archive *a, zip_uint64_t index, uint8_t **data, 
     zip_file_t *file = zip_fopen_index(a->zip, index, 0);
     bool ok = file && read_stream(file, *data, *size);
     if (!ok)
-        fail(err, "%s: %s cannot be read (%s); the file is damaged, copy it again", a->path, st.name,
-             file ? zip_file_strerror(file) : zip_strerror(a->zip));
+        fail(err, "%s: %s cannot be read (%s); the file is damaged, copy it again", a->path,
+             st.name, file ? zip_file_strerror(file) : zip_strerror(a->zip));
     if (file) zip_fclose(file);
     return ok;
 }
@@ -136,10 +141,11 @@ static CHECKED bool check_byte_order(Archive *a, Error *err) {
     uint8_t *text = NULL;
     uint64_t size = 0;
     if (index < 0) return true; // before PyTorch 2.1: always little-endian
-    bool ok = read_member(a, (zip_uint64_t)index, &text, &size, err) &&
-              ((size == 6 && memcmp(text, "little", 6) == 0) ||
-               fail(err, "%s: written on a big-endian machine; save it again on a little-endian one",
-                    a->path));
+    bool ok =
+        read_member(a, (zip_uint64_t)index, &text, &size, err) &&
+        ((size == 6 && memcmp(text, "little", 6) == 0) ||
+         fail(err, "%s: written on a big-endian machine; save it again on a little-endian one",
+              a->path));
     mem_free(text);
     return ok;
 }
@@ -150,10 +156,13 @@ static CHECKED bool read_zip_storages(Torch *t, Archive *a, Error *err) {
     for (int i = 0; i < t->u.n_storages;) {
         char name[1024];
         int n = snprintf(name, sizeof name, "%sdata/%s", a->prefix, t->u.storages[i]->key);
-        zip_int64_t index = n < (int)sizeof name ? zip_name_locate(a->zip, name, ZIP_FL_ENC_RAW) : -1;
+        zip_int64_t index =
+            n < (int)sizeof name ? zip_name_locate(a->zip, name, ZIP_FL_ENC_RAW) : -1;
         if (index < 0)
-            return fail(err, "%s: the archive has no member data/%.100s, which its pickle names; the "
-                             "file is damaged", t->path, t->u.storages[i]->key);
+            return fail(err,
+                        "%s: the archive has no member data/%.100s, which its pickle names; the "
+                        "file is damaged",
+                        t->path, t->u.storages[i]->key);
         uint8_t *data = NULL;
         uint64_t size = 0;
         bool ok = read_member(a, (zip_uint64_t)index, &data, &size, err);
@@ -192,7 +201,8 @@ static CHECKED bool read_preamble(Torch *t, size_t *at, Error *err) {
         return fail(err, "%s: written by an unknown version of torch.save", t->path);
     const Value *little = value_get(system, "little_endian");
     if (!little || little->kind != VALUE_BOOL || !little->integer)
-        return fail(err, "%s: written on a big-endian machine; save it again on a little-endian one",
+        return fail(err,
+                    "%s: written on a big-endian machine; save it again on a little-endian one",
                     t->path);
     return true;
 }
@@ -200,9 +210,11 @@ static CHECKED bool read_preamble(Torch *t, size_t *at, Error *err) {
 static CHECKED bool read_raw_storage(Torch *t, const char *key, size_t *at, Error *err) {
     TorchStorage wanted = {.key = key}, *pointer = &wanted;
     TorchStorage **s = t->u.n_storages ? bsearch(&pointer, t->u.storages, (size_t)t->u.n_storages,
-                                                 sizeof *s, by_key) : NULL;
+                                                 sizeof *s, by_key)
+                                       : NULL;
     if (!s)
-        return fail(err, "%s: storage %.100s belongs to no tensor; the file is damaged", t->path, key);
+        return fail(err, "%s: storage %.100s belongs to no tensor; the file is damaged", t->path,
+                    key);
     if ((*s)->data)
         return fail(err, "%s: storage %.100s comes twice; the file is damaged", t->path, key);
     int first = (int)(s - t->u.storages);
@@ -249,14 +261,18 @@ bool torch_open(const char *path, Torch **out, Error *err) {
     char *bytes = NULL;
     bool ok = file_read(path, &bytes, &t->size, err);
     t->bytes = (const uint8_t *)bytes;
-    if (ok && t->size >= 4 && memcmp(t->bytes, "PK\3\4", 4) == 0) ok = read_zip(t, err);
-    else if (ok && t->size >= 2 && t->bytes[0] == 0x80) ok = read_old(t, err);
+    if (ok && t->size >= 4 && memcmp(t->bytes, "PK\3\4", 4) == 0)
+        ok = read_zip(t, err);
+    else if (ok && t->size >= 2 && t->bytes[0] == 0x80)
+        ok = read_old(t, err);
     else if (ok)
         ok = fail(err, "%s: not a file of torch.save: neither a zip archive nor a pickle", path);
     ok = ok && tensors_collect(&t->tensors, t->root, t->size, err);
     unpickler_free(&t->u);
-    if (ok) *out = t;
-    else torch_close(t);
+    if (ok)
+        *out = t;
+    else
+        torch_close(t);
     return ok;
 }
 
@@ -285,8 +301,10 @@ const SafetensorsEntry *torch_find(const Torch *t, const char *name) {
         const SafetensorsEntry *e = &t->tensors.entries[t->tensors.by_name[middle]];
         int order = strcmp(name, e->name);
         if (order == 0) return e;
-        if (order < 0) high = middle;
-        else low = middle + 1;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
     }
     return NULL;
 }

@@ -46,12 +46,15 @@ static CHECKED bool copy_view(Walk *w, const TorchView *v, SafetensorsEntry *e) 
     size_t size = safetensors_type_size(e->type);
     // A view may show one element a billion times.
     if ((uint64_t)v->count > w->copy_budget / size)
-        return fail(w->err, "%s: \"%s\" and the tensors before it unfold to far more than the file "
-                            "holds; save their clone()", t->path, e->name);
+        return fail(w->err,
+                    "%s: \"%s\" and the tensors before it unfold to far more than the file "
+                    "holds; save their clone()",
+                    t->path, e->name);
     e->bytes = (size_t)v->count * size;
     w->copy_budget -= e->bytes;
     uint8_t *copy = mem_try(e->bytes);
-    if (!copy) return fail(w->err, "%s: no memory for \"%s\" (%zu bytes)", t->path, e->name, e->bytes);
+    if (!copy)
+        return fail(w->err, "%s: no memory for \"%s\" (%zu bytes)", t->path, e->name, e->bytes);
     gather(copy, v, size);
     t->copies[t->copied++] = copy;
     e->data = copy;
@@ -78,8 +81,10 @@ static CHECKED bool add_tensor(Walk *w, const TorchView *v) {
         return fail(w->err, "%s: more than %d tensors; it is no state dict", t->path, MAX_TENSORS);
     make_room(t);
     SafetensorsEntry *e = &t->entries[t->count];
-    *e = (SafetensorsEntry){.name = arena_strdup(&t->arena, w->name), .type = v->storage->type,
-                            .rank = v->rank, .count = v->count};
+    *e = (SafetensorsEntry){.name = arena_strdup(&t->arena, w->name),
+                            .type = v->storage->type,
+                            .rank = v->rank,
+                            .count = v->count};
     memcpy(e->shape, v->shape, sizeof e->shape);
     size_t size = safetensors_type_size(e->type);
     if (v->count == 0 || contiguous(v)) {
@@ -98,8 +103,10 @@ static CHECKED bool enter(Walk *w, size_t length, const Value *key, int64_t inde
     const char *text = number;
     *known = !key || key->kind == VALUE_STRING || key->kind == VALUE_INT;
     if (!*known) return true;
-    if (key && key->kind == VALUE_STRING) text = key->string.text;
-    else snprintf(number, sizeof number, "%lld", (long long)(key ? key->integer : index));
+    if (key && key->kind == VALUE_STRING)
+        text = key->string.text;
+    else
+        snprintf(number, sizeof number, "%lld", (long long)(key ? key->integer : index));
     if (length + 1 + strlen(text) > MAX_NAME)
         return fail(w->err, "%s: a tensor's name is longer than %d bytes; the file is damaged",
                     w->t->path, MAX_NAME);
@@ -113,8 +120,10 @@ static CHECKED bool walk(Walk *w, const Value *v, size_t length, int depth) {
     if (v->kind == VALUE_TENSOR) return add_tensor(w, v->view);
     if (v->kind != VALUE_DICT && v->kind != VALUE_LIST && v->kind != VALUE_TUPLE) return true;
     if (depth >= TORCH_MAX_DEPTH)
-        return fail(w->err, "%s: dicts and lists within each other, more than %d deep; it is no "
-                            "state dict", w->t->path, TORCH_MAX_DEPTH);
+        return fail(w->err,
+                    "%s: dicts and lists within each other, more than %d deep; it is no "
+                    "state dict",
+                    w->t->path, TORCH_MAX_DEPTH);
     int step = v->kind == VALUE_DICT ? 2 : 1;
     for (int i = 0; i + step <= v->list.count; i += step) {
         bool known = false;
@@ -122,7 +131,8 @@ static CHECKED bool walk(Walk *w, const Value *v, size_t length, int depth) {
             return fail(w->err, "%s: its dicts unfold to more than %d values; it is no state dict",
                         w->t->path, TORCH_MAX_VALUES);
         if (!enter(w, length, step == 2 ? v->list.items[i] : NULL, i, &known)) return false;
-        if (known && !walk(w, v->list.items[i + step - 1], strlen(w->name), depth + 1)) return false;
+        if (known && !walk(w, v->list.items[i + step - 1], strlen(w->name), depth + 1))
+            return false;
         w->name[length] = 0;
     }
     return true;
@@ -140,7 +150,8 @@ static CHECKED bool sort_names(TensorList *t, Error *err) {
     for (int i = 1; i < t->count; i++) {
         const char *name = t->entries[t->by_name[i]].name;
         if (strcmp(name, t->entries[t->by_name[i - 1]].name) == 0)
-            return fail(err, "%s: two tensors are named \"%s\"; it is no state dict", t->path, name);
+            return fail(err, "%s: two tensors are named \"%s\"; it is no state dict", t->path,
+                        name);
     }
     return true;
 }
@@ -158,7 +169,8 @@ static const Value *unwrapped(const Value *root) {
 bool tensors_collect(TensorList *t, const Value *root, size_t file_bytes, Error *err) {
     if (root->kind != VALUE_DICT)
         return fail(err, "%s: holds no dict of tensors; save a model's state_dict()", t->path);
-    // Weights laid out in another order need one copy; the rest is for expanded views in small files.
+    // Weights laid out in another order need one copy; the rest is for expanded views in small
+    // files.
     Walk w = {.t = t, .copy_budget = 2 * file_bytes + (1 << 20), .err = err};
     return walk(&w, unwrapped(root), 0, 0) && sort_names(t, err);
 }

@@ -26,8 +26,10 @@ bool weights_open(const char *path, Weights **out, Error *err) {
     } else if (n >= 4 && (memcmp(start, "PK\3\4", 4) == 0 || start[0] == 0x80)) {
         if (!torch_open(path, &w.torch, err)) return false;
     } else {
-        return fail(err, "%s: neither a safetensors file nor one of torch.save; download or copy it "
-                         "again", path);
+        return fail(err,
+                    "%s: neither a safetensors file nor one of torch.save; download or copy it "
+                    "again",
+                    path);
     }
     *out = NEW(Weights, 1);
     **out = w;

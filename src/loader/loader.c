@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A ring of batches. Batch n lies in slot n % slots; workers take the next number as soon as its slot
-// is free, and the training step takes the numbers in order, so the order never depends on timing.
+// A ring of batches. Batch n lies in slot n % slots; workers take the next number as soon as its
+// slot is free, and the training step takes the numbers in order, so the order never depends on
+// timing.
 #include "loader/loader.h"
 
 #include "base/memory.h"
@@ -97,7 +98,8 @@ static bool start_workers(Loader *l, Error *err) {
 
 static bool check_options(const LoaderOptions *o, Error *err) {
     if (o->batch_size < 1) return fail(err, "--batch_size=%d: must be at least 1", o->batch_size);
-    if (o->num_workers < 0) return fail(err, "--num_workers=%d: must not be negative", o->num_workers);
+    if (o->num_workers < 0)
+        return fail(err, "--num_workers=%d: must not be negative", o->num_workers);
     if (o->n_rows < (o->drop_last ? o->batch_size : 1))
         return fail(err, "%s: %lld frames do not make a batch of %d", o->dataset->root,
                     (long long)o->n_rows, o->batch_size);
@@ -131,9 +133,12 @@ bool loader_open(const LoaderOptions *options, Loader **out, Error *err) {
     l->n_slots = l->n_workers ? 1 + l->n_workers * ahead : 1;
     l->given = options->first_batch - 1;
     l->next = options->first_batch;
-    l->sampler = (Sampler){.rows = options->rows, .n_rows = options->n_rows,
-                           .batch_size = options->batch_size, .shuffle = options->shuffle,
-                           .drop_last = options->drop_last, .seed = options->seed};
+    l->sampler = (Sampler){.rows = options->rows,
+                           .n_rows = options->n_rows,
+                           .batch_size = options->batch_size,
+                           .shuffle = options->shuffle,
+                           .drop_last = options->drop_last,
+                           .seed = options->seed};
     sampler_init(&l->sampler);
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->has_ready, NULL);

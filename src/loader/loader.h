@@ -11,34 +11,34 @@
 
 // One ready batch. B samples, T observations, H actions.
 typedef struct Batch {
-    int size;              // B; the last batch of an epoch may be smaller
+    int size; // B; the last batch of an epoch may be smaller
     int64_t epoch;
-    int64_t *rows;         // (B) the dataset rows
-    float *state;          // (B, T, D) normalised, or NULL
-    float *env;            // (B, E) normalised, at the current frame, or NULL
-    float *action;         // (B, H, A) normalised
+    int64_t *rows;          // (B) the dataset rows
+    float *state;           // (B, T, D) normalised, or NULL
+    float *env;             // (B, E) normalised, at the current frame, or NULL
+    float *action;          // (B, H, A) normalised
     uint8_t *action_is_pad; // (B, H)
-    uint8_t **images;      // per camera, of its own size: (B, T, h, w, 3), not normalised
+    uint8_t **images;       // per camera, of its own size: (B, T, h, w, 3), not normalised
 } Batch;
 
 typedef struct LoaderOptions {
     const Dataset *dataset;
     WindowSpec window;
     const Normalizer *state, *env, *action; // env NULL when there is none; state likewise
-    const int *cameras; // positions in dataset->cameras, in the policy's order
+    const int *cameras;                     // positions in dataset->cameras, in the policy's order
     int n_cameras;
     const FrameSize *sizes; // (cameras) of the frames given out; borrowed
-    const int64_t *rows;   // rows to draw from (training part); borrowed
+    const int64_t *rows;    // rows to draw from (training part); borrowed
     int64_t n_rows;
     int batch_size;
-    int num_workers;       // 0: prepared inside loader_next
-    int prefetch;          // ready batches ahead (at least 1 with workers)
-    bool shuffle;          // else rows in order
-    bool drop_last;        // leave out an epoch's partial batch, so that every batch has batch_size
+    int num_workers; // 0: prepared inside loader_next
+    int prefetch;    // ready batches ahead (at least 1 with workers)
+    bool shuffle;    // else rows in order
+    bool drop_last;  // leave out an epoch's partial batch, so that every batch has batch_size
     uint64_t seed;
-    FrameCache *cache;     // of these cameras in this order, and these sizes; NULL: none. Borrowed
+    FrameCache *cache; // of these cameras in this order, and these sizes; NULL: none. Borrowed
     const ImageTransforms *transforms; // of the frames; NULL: none. Borrowed
-    int64_t first_batch;   // number of the first batch to give (resume); counts over epochs
+    int64_t first_batch; // number of the first batch to give (resume); counts over epochs
     // Told of the memory of a batch's images, when it was made and before it is freed: a device may
     // want it page-locked. NULL: nobody is told.
     void (*image_memory)(void *user, void *memory, size_t bytes, bool made);
@@ -47,9 +47,9 @@ typedef struct LoaderOptions {
 
 typedef struct Loader Loader;
 
-// Starts the workers, which fill the cache while they have no batch to prepare. Order: epoch e visits
-// every row once; the permutation is a function of (seed, e) alone, so batch n is the same whatever the
-// workers and the cache, and after a resume.
+// Starts the workers, which fill the cache while they have no batch to prepare. Order: epoch e
+// visits every row once; the permutation is a function of (seed, e) alone, so batch n is the same
+// whatever the workers and the cache, and after a resume.
 CHECKED bool loader_open(const LoaderOptions *options, Loader **out, Error *err);
 // The next batch, in order; valid until the next call. Waits when it is not ready. A worker's error
 // (a truncated video, say) comes out here, at the batch that hit it.

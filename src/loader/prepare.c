@@ -54,21 +54,23 @@ void preparer_free(Preparer *p) {
 }
 
 bool batch_alloc(Batch *b, const LoaderOptions *o, Error *err) {
-    size_t n = (size_t)o->batch_size, T = (size_t)o->window.horizon, H = (size_t)o->window.chunk_size;
+    size_t n = (size_t)o->batch_size, T = (size_t)o->window.horizon,
+           H = (size_t)o->window.chunk_size;
     *b = (Batch){.size = o->batch_size};
     b->rows = NEW(int64_t, n);
-    b->state = o->state ? NEW(float, n * T * (size_t)o->state->dim) : NULL;
-    b->env = o->env ? NEW(float, n * (size_t)o->env->dim) : NULL;
-    b->action = NEW(float, n * H * (size_t)o->action->dim);
+    b->state = o->state ? NEW(float, n *T *(size_t)o->state->dim) : NULL;
+    b->env = o->env ? NEW(float, n *(size_t)o->env->dim) : NULL;
+    b->action = NEW(float, n *H *(size_t)o->action->dim);
     b->action_is_pad = NEW(uint8_t, n * H);
     b->images = NEW(uint8_t *, o->n_cameras);
     for (int c = 0; c < o->n_cameras; c++) {
         const size_t bytes = n * T * frame_bytes(o, c);
         b->images[c] = mem_try(bytes);
         if (!b->images[c])
-            return fail(err, "no memory for a batch of %d x %d frames of %dx%d; lower --batch_size or"
-                             " --prefetch_factor", o->batch_size, o->window.horizon,
-                        o->sizes[c].height, o->sizes[c].width);
+            return fail(err,
+                        "no memory for a batch of %d x %d frames of %dx%d; lower --batch_size or"
+                        " --prefetch_factor",
+                        o->batch_size, o->window.horizon, o->sizes[c].height, o->sizes[c].width);
         if (o->image_memory) o->image_memory(o->user, b->images[c], bytes, true);
     }
     return true;
@@ -126,8 +128,8 @@ static bool fill_rows(Preparer *p, int camera, int64_t first, int64_t end) {
     return true;
 }
 
-// A frame that is not in the cache, and into it what decodes with it. What fails is the frame wanted or
-// nothing: another one's damage is no business of this batch.
+// A frame that is not in the cache, and into it what decodes with it. What fails is the frame
+// wanted or nothing: another one's damage is no business of this batch.
 CHECKED static bool read_segment(Preparer *p, int camera, int64_t row, uint8_t *rgb, Error *err) {
     const LoaderOptions *o = p->o;
     int64_t first, end;
@@ -169,9 +171,11 @@ CHECKED static bool read_images(Preparer *p, Batch *b, int camera, Error *err) {
 static void transform_images(Preparer *p, Batch *b, int camera) {
     const LoaderOptions *o = p->o;
     DrawnTransform drawn[MAX_IMAGE_TRANSFORMS];
-    const int T = o->window.horizon, height = o->sizes[camera].height, width = o->sizes[camera].width;
+    const int T = o->window.horizon, height = o->sizes[camera].height,
+              width = o->sizes[camera].width;
     for (int i = 0; i < b->size; i++) {
-        int n = image_transforms_draw(o->transforms, b->epoch, b->rows[i], camera, height, width, drawn);
+        int n = image_transforms_draw(o->transforms, b->epoch, b->rows[i], camera, height, width,
+                                      drawn);
         for (int t = 0; t < T; t++) {
             uint8_t *rgb = place_of(o, b, camera, (int64_t)i * T + t);
             for (int k = 0; k < n; k++)
@@ -210,9 +214,8 @@ void preparer_fill_cache(Preparer *p) {
     const LoaderOptions *o = p->o;
     int64_t first, end, episode;
     Error unread;
-    while (p->fill_row < p->fill_end &&
-           (!frame_cache_holds(o->cache, p->fill_row) ||
-            frame_cache_has(o->cache, p->fill_camera, p->fill_row)))
+    while (p->fill_row < p->fill_end && (!frame_cache_holds(o->cache, p->fill_row) ||
+                                         frame_cache_has(o->cache, p->fill_camera, p->fill_row)))
         p->fill_row++;
     if (p->fill_row == p->fill_end) {
         p->filled = !frame_cache_take(o->cache, &p->fill_camera, &episode);
@@ -222,7 +225,8 @@ void preparer_fill_cache(Preparer *p) {
         p->fill_end = e->first_row + e->length;
         return;
     }
-    bool ok = frames_segment(p->frames, o->cameras[p->fill_camera], p->fill_row, &first, &end, &unread) &&
-              fill_rows(p, p->fill_camera, first, end);
+    bool ok =
+        frames_segment(p->frames, o->cameras[p->fill_camera], p->fill_row, &first, &end, &unread) &&
+        fill_rows(p, p->fill_camera, first, end);
     p->fill_row = ok ? end : p->fill_end;
 }

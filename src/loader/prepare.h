@@ -10,7 +10,7 @@ typedef struct Preparer {
     const LoaderOptions *o;
     FrameReader *frames; // NULL without cameras
     int state_dim, env_dim, action_dim;
-    int64_t *window;     // (T)
+    int64_t *window; // (T)
     double *state, *env, *action;
     struct Wanted *wanted; // (B T) frames of a batch
     uint8_t *frame;        // one frame: read for the cache, and scratch of the transforms
@@ -27,13 +27,13 @@ void preparer_free(Preparer *p); // a zeroed struct is allowed
 CHECKED bool batch_alloc(Batch *b, const LoaderOptions *o, Error *err);
 void batch_free(Batch *b, const LoaderOptions *o);
 
-// Fills everything from b->rows, b->size and b->epoch. The frames of a camera are read in the order they
-// lie in, each once, whichever samples and timesteps they belong to; where one is missing from the cache,
-// what decodes with it is put into the cache too.
+// Fills everything from b->rows, b->size and b->epoch. The frames of a camera are read in the order
+// they lie in, each once, whichever samples and timesteps they belong to; where one is missing from
+// the cache, what decodes with it is put into the cache too.
 CHECKED bool preparer_fill(Preparer *p, Batch *b, Error *err);
 
-// Whether there is something to do between batches, and a small part of it: the next frames that are not
-// in the cache. Frames that cannot be read are left to the batch that wants them.
+// Whether there is something to do between batches, and a small part of it: the next frames that
+// are not in the cache. Frames that cannot be read are left to the batch that wants them.
 bool preparer_has_leisure(const Preparer *p);
 void preparer_fill_cache(Preparer *p);
 

@@ -118,7 +118,8 @@ CHECKED static bool new_act(Device *d, const PolicyConfig *config, Params *param
     act_init_positions(a);
     if (!train) {
         a->kept_pos = on_device(a, DTYPE_F32, 2, SHAPE(a->tokens, c->dim_model));
-        a->decoder.kept = on_device(a, d->activations, 3, SHAPE(batch, c->chunk_size, c->dim_model));
+        a->decoder.kept =
+            on_device(a, d->activations, 3, SHAPE(batch, c->chunk_size, c->dim_model));
     }
     if (!device_check(d, err)) goto error;
     act_load_params(a);
@@ -219,8 +220,10 @@ static Tensor vae_forward(Act *a, const ActInput *in) {
     a->latent_params = net_float(net, 2, SHAPE(B, 2 * c->latent_dim));
     d->linear_forward(d, a->latent_params, tensor_reshape(a->vae_cls_out, 2, SHAPE(B, D)),
                       a->vae_out.w, a->vae_out.b);
-    if (in && in->eps) upload(a, a->eps, in->eps);
-    else d->random_normal(d, a->eps, net->key);
+    if (in && in->eps)
+        upload(a, a->eps, in->eps);
+    else
+        d->random_normal(d, a->eps, net->key);
     net->key.site++;
     Tensor z = net_float(net, 2, SHAPE(B, c->latent_dim));
     d->vae_sample_forward(d, z, a->latent_params, a->eps);

@@ -13,14 +13,15 @@ typedef struct Act Act;
 // What a step reads, in host memory. B samples, T observations, S = chunk_size.
 typedef struct ActInput {
     int batch;
-    const float *state;           // (B, T, D) normalised, or NULL without a state
-    const float *env;             // (B, E), or NULL
-    // Of the camera's own size h x w. Per camera (B, T, h, w, 3) uint8; NULL when image_floats is given
+    const float *state; // (B, T, D) normalised, or NULL without a state
+    const float *env;   // (B, E), or NULL
+    // Of the camera's own size h x w. Per camera (B, T, h, w, 3) uint8; NULL when image_floats is
+    // given
     const uint8_t *const *images;
     const float *const *image_floats; // per camera (B, T, 3, h, w), already normalised (tests)
-    const float *action;          // (B, S, A) normalised; training only
-    const uint8_t *action_is_pad; // (B, S); training only
-    const float *eps;             // (B, Z) noise of the VAE, or NULL to draw it
+    const float *action;              // (B, S, A) normalised; training only
+    const uint8_t *action_is_pad;     // (B, S); training only
+    const float *eps;                 // (B, Z) noise of the VAE, or NULL to draw it
 } ActInput;
 
 typedef struct ActLosses {
@@ -34,16 +35,17 @@ typedef struct ImageStats {
 
 extern const ImageStats image_stats_imagenet;
 
-// Plans the model for batches of exactly `batch` samples: cameras of one size go through the ResNet as
-// one batch, and each further size is a batch of its own. The configuration must be complete
+// Plans the model for batches of exactly `batch` samples: cameras of one size go through the ResNet
+// as one batch, and each further size is a batch of its own. The configuration must be complete
 // (dimensions and cameras filled in); it is copied, its strings stay borrowed. params are borrowed.
 // images: one for every camera, copied.
 CHECKED bool act_new(Device *d, const PolicyConfig *config, Params *params, int batch, bool train,
                      const ImageStats *images, Act **out, Error *err);
 void act_free(Act *a); // NULL allowed
 
-// For who sees an episode frame by frame: a batch of 1 in evaluation, with a ResNet for single frames.
-// A frame's tokens stay on the device, in one of `slots` slots, until another frame is put there.
+// For who sees an episode frame by frame: a batch of 1 in evaluation, with a ResNet for single
+// frames. A frame's tokens stay on the device, in one of `slots` slots, until another frame is put
+// there.
 CHECKED bool act_new_stream(Device *d, const PolicyConfig *config, Params *params, int slots,
                             const ImageStats *images, Act **out, Error *err);
 // One frame (h, w, 3) of a camera into a slot.
@@ -55,25 +57,26 @@ CHECKED bool act_predict_slots(Act *a, const ActInput *in, const int *slots, flo
 // To be called after the parameters changed (an optimiser step, a load): packs convolution weights.
 void act_load_params(Act *a);
 
-// Forward in evaluation mode (latent zero, no dropout). actions (B, S, A) on the host. With `losses`
-// non-NULL and action given, the l1 loss too (kld 0).
+// Forward in evaluation mode (latent zero, no dropout). actions (B, S, A) on the host. With
+// `losses` non-NULL and action given, the l1 loss too (kld 0).
 CHECKED bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, Error *err);
 
-// Forward and backward in training mode; gradients are added to params->grads. key.seed and key.step
-// drive dropout and the VAE's noise. The losses are computed on the device and read back.
+// Forward and backward in training mode; gradients are added to params->grads. key.seed and
+// key.step drive dropout and the VAE's noise. The losses are computed on the device and read back.
 CHECKED bool act_train(Act *a, const ActInput *in, uint64_t seed, uint32_t step, ActLosses *losses,
                        Error *err);
 
-// The same in two halves, for a loop that does not wait for each step: act_stage copies a batch (images as
-// uint8; its memory is in use until device->staged returns), act_train_ops issues forward, loss and
-// backward on what was staged last, and nothing else, so that it may stand in a recording. The VAE's
-// noise is drawn. act_losses: where the losses (3: total, l1, kld) will be, on the device.
+// The same in two halves, for a loop that does not wait for each step: act_stage copies a batch
+// (images as uint8; its memory is in use until device->staged returns), act_train_ops issues
+// forward, loss and backward on what was staged last, and nothing else, so that it may stand in a
+// recording. The VAE's noise is drawn. act_losses: where the losses (3: total, l1, kld) will be, on
+// the device.
 void act_stage(Act *a, const ActInput *in);
 void act_train_ops(Act *a, uint64_t seed, uint32_t step);
 Tensor act_losses(const Act *a);
 
 // After act_train: the chunk predicted in training mode, and the latent's parameters (tests).
-void act_last_actions(Act *a, float *actions);               // (B, S, A)
+void act_last_actions(Act *a, float *actions);                // (B, S, A)
 void act_last_latent(Act *a, float *mu, float *log_sigma_x2); // (B, Z) each
 
 // Bytes of activations held; floating-point operations of one training step (2 per multiply-add,

@@ -70,8 +70,8 @@ void attention_layer_backward(Net *net, Attention *a, Tensor dxq, Tensor dxk, Te
         dq = net_tensor(net, 3, SHAPE(B, Lq, D));
         dk = net_tensor(net, 3, SHAPE(B, Lk, D));
     }
-    d->attention_backward(d, dq, dk, dv, dout, a->o, a->lse, a->q, a->k, a->v, a->key_pad,
-                          a->heads, a->drop);
+    d->attention_backward(d, dq, dk, dv, dout, a->o, a->lse, a->q, a->k, a->v, a->key_pad, a->heads,
+                          a->drop);
     if (shared_input(a)) {
         d->linear_backward(d, dxq, packed(a->din_w, 0, 2), packed(a->din_b, 0, 2), dqk, a->xq,
                            packed(a->in_w, 0, 2), false);

@@ -25,8 +25,9 @@ static double transformer_flops(const Act *a, bool vae) {
     total += c->n_decoder_layers * (attention_flops(B, S, S, D) + attention_flops(B, S, L, D) +
                                     feed_forward_flops(B, S, D, F));
     double images = (double)(a->tokens - a->image_start);
-    total += 2 * B * D * (images * (double)a->feature_c + c->latent_dim + S * c->action_dim +
-                          (double)c->obs_state_horizon * c->state_dim + c->env_dim);
+    total += 2 * B * D *
+             (images * (double)a->feature_c + c->latent_dim + S * c->action_dim +
+              (double)c->obs_state_horizon * c->state_dim + c->env_dim);
     return total;
 }
 

@@ -41,13 +41,21 @@ static void fill(const Param *q, float *out, RngStream *rng) {
     case INIT_ONE:
         for (int64_t i = 0; i < q->count; i++) out[i] = q->init == INIT_ONE;
         break;
-    case INIT_XAVIER: fill_uniform(out, q->count, sqrt(6.0 / (double)(s[0] + s[1])), rng); break;
-    case INIT_FAN_IN: fill_uniform(out, q->count, 1 / sqrt((double)q->fan), rng); break;
-    case INIT_NORMAL: fill_normal(out, q->count, 1, rng); break;
+    case INIT_XAVIER:
+        fill_uniform(out, q->count, sqrt(6.0 / (double)(s[0] + s[1])), rng);
+        break;
+    case INIT_FAN_IN:
+        fill_uniform(out, q->count, 1 / sqrt((double)q->fan), rng);
+        break;
+    case INIT_NORMAL:
+        fill_normal(out, q->count, 1, rng);
+        break;
     case INIT_KAIMING_CONV:
         fill_normal(out, q->count, sqrt(2.0 / (double)(s[0] * s[2] * s[3])), rng);
         break;
-    case INIT_SINUSOID: fill_sinusoid(out, s[1], s[2]); break;
+    case INIT_SINUSOID:
+        fill_sinusoid(out, s[1], s[2]);
+        break;
     }
 }
 

@@ -25,8 +25,10 @@ Linear linear_of(const Params *p, const char *name) {
 }
 
 Norm norm_of(const Params *p, const char *name) {
-    return (Norm){.gamma = value_of(p, "%s.weight", name), .beta = value_of(p, "%s.bias", name),
-                  .dgamma = grad_of(p, "%s.weight", name), .dbeta = grad_of(p, "%s.bias", name)};
+    return (Norm){.gamma = value_of(p, "%s.weight", name),
+                  .beta = value_of(p, "%s.bias", name),
+                  .dgamma = grad_of(p, "%s.weight", name),
+                  .dbeta = grad_of(p, "%s.bias", name)};
 }
 
 Tensor norm_forward(Net *net, Norm *n, Tensor x) {

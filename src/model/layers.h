@@ -12,10 +12,10 @@
 // What every layer needs to run. One per model.
 typedef struct Net {
     Device *device;
-    TensorArena acts;  // activations of the current step
+    TensorArena acts; // activations of the current step
     bool train;
-    float dropout;     // probability while training
-    RngKey key;        // seed and step; site counts up with every use
+    float dropout; // probability while training
+    RngKey key;    // seed and step; site counts up with every use
 } Net;
 
 // New activation (rank 1 to 3), of the device's activation type.
@@ -42,7 +42,7 @@ void norm_backward(Net *net, Norm *n, Tensor dx, Tensor dy, bool accumulate);
 
 // ---- attention.c: multi-head attention with PyTorch's packed projections ----------------------
 typedef struct Attention {
-    Tensor in_w, in_b, out_w, out_b;     // (3D, D), (3D), (D, D), (D)
+    Tensor in_w, in_b, out_w, out_b; // (3D, D), (3D), (D, D), (D)
     Tensor din_w, din_b, dout_w, dout_b;
     int heads;
     Tensor xq, xk, xv, q, k, v, o, lse, key_pad; // saved
@@ -104,12 +104,13 @@ void encoder_backward(Net *net, Encoder *e, Tensor d, Tensor dpos);
 
 void decoder_init(Decoder *dec, const Params *p, const PolicyConfig *c);
 void decoder_free(Decoder *dec);
-// Queries start as zeros of `shape` (B, S, D); query_pos (S, D), memory (B, L, D) the encoder's output and
-// memory_pos the same with positions added.
-Tensor decoder_forward(Net *net, Decoder *dec, const int64_t *shape, Tensor query_pos, Tensor memory,
-                       Tensor memory_pos);
-// The first layer's self-attention sees the same queries whatever the input: fills dec->kept (allocated by
-// the caller), to be called again when parameters changed. decoder_forward starts there.
+// Queries start as zeros of `shape` (B, S, D); query_pos (S, D), memory (B, L, D) the encoder's
+// output and memory_pos the same with positions added.
+Tensor decoder_forward(Net *net, Decoder *dec, const int64_t *shape, Tensor query_pos,
+                       Tensor memory, Tensor memory_pos);
+// The first layer's self-attention sees the same queries whatever the input: fills dec->kept
+// (allocated by the caller), to be called again when parameters changed. decoder_forward starts
+// there.
 void decoder_keep(Net *net, Decoder *dec, Tensor query_pos);
 // d: in dy, out dx. dquery_pos (S, D), dmemory and dmemory_pos (B, L, D) are added to.
 void decoder_backward(Net *net, Decoder *dec, Tensor d, Tensor dquery_pos, Tensor dmemory,

@@ -43,8 +43,8 @@ error:
     return false;
 }
 
-bool params_borrow(Params *p, Device *d, const PolicyConfig *config, const float *base, int64_t count,
-                   ParamWhere where, const void *user, Error *err) {
+bool params_borrow(Params *p, Device *d, const PolicyConfig *config, const float *base,
+                   int64_t count, ParamWhere where, const void *user, Error *err) {
     *p = (Params){.device = d, .borrowed = true};
     if (!params_list(p, config, err)) {
         params_free(p);

@@ -45,14 +45,15 @@ typedef struct Params {
     int64_t learnable; // elements without padding, as LeRobot's num_learnable_params counts
     Device *device;
     Tensor values, grads, buffer_values; // flat, on the device
-    bool borrowed; // values and buffer_values are someone else's
-    Arena arena;       // names and list
+    bool borrowed;                       // values and buffer_values are someone else's
+    Arena arena;                         // names and list
 } Params;
 
 // Lists the tensors of a configuration and allocates them on the device (grads only if train).
 CHECKED bool params_init(Params *p, Device *d, const PolicyConfig *config, bool train, Error *err);
-// The same over values that lie in host memory already, for a device that computes there: where(user, param)
-// gives a tensor's, all of them within `count` floats from base. Read only; must outlive the Params.
+// The same over values that lie in host memory already, for a device that computes there:
+// where(user, param) gives a tensor's, all of them within `count` floats from base. Read only; must
+// outlive the Params.
 typedef const float *(*ParamWhere)(const void *user, const Param *param);
 CHECKED bool params_borrow(Params *p, Device *d, const PolicyConfig *config, const float *base,
                            int64_t count, ParamWhere where, const void *user, Error *err);

@@ -21,7 +21,9 @@ typedef struct Shape {
 } Shape;
 #define DIMS(...)                                                                                  \
     (Shape) {                                                                                      \
-        sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), { __VA_ARGS__ }                        \
+        sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), {                                      \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
     }
 
 static void add(Lister *l, ParamKind kind, ParamInit init, int64_t fan, Shape shape,
@@ -40,8 +42,12 @@ static void add(Lister *l, ParamKind kind, ParamInit init, int64_t fan, Shape sh
     vsnprintf(name, sizeof name, format, args);
     va_end(args);
     Param *q = &p->list[p->count++];
-    *q = (Param){.name = arena_strdup(&p->arena, name), .kind = kind, .init = init, .fan = fan,
-                 .rank = shape.rank, .count = 1};
+    *q = (Param){.name = arena_strdup(&p->arena, name),
+                 .kind = kind,
+                 .init = init,
+                 .fan = fan,
+                 .rank = shape.rank,
+                 .count = 1};
     for (int i = 0; i < shape.rank; i++) {
         q->shape[i] = shape.size[i];
         q->count *= shape.size[i];
@@ -110,12 +116,12 @@ static void add_projections(Lister *l, const ResNetShape *r) {
     int64_t D = c->dim_model;
     if (c->state_dim)
         add_linear(l, INIT_FAN_IN, "model.encoder_robot_state_input_proj", D, c->state_dim);
-    if (c->env_dim)
-        add_linear(l, INIT_FAN_IN, "model.encoder_env_state_input_proj", D, c->env_dim);
+    if (c->env_dim) add_linear(l, INIT_FAN_IN, "model.encoder_env_state_input_proj", D, c->env_dim);
     add_linear(l, INIT_FAN_IN, "model.encoder_latent_input_proj", D, c->latent_dim);
     if (c->n_cameras) {
         int64_t C = resnet_channels(r);
-        add(l, PARAM_MAIN, INIT_FAN_IN, C, DIMS(D, C, 1, 1), "model.encoder_img_feat_input_proj.weight");
+        add(l, PARAM_MAIN, INIT_FAN_IN, C, DIMS(D, C, 1, 1),
+            "model.encoder_img_feat_input_proj.weight");
         add(l, PARAM_MAIN, INIT_FAN_IN, C, DIMS(D), "model.encoder_img_feat_input_proj.bias");
     }
     int64_t rows = 1 + (c->state_dim > 0) + (c->env_dim > 0);
@@ -123,7 +129,8 @@ static void add_projections(Lister *l, const ResNetShape *r) {
     add(l, PARAM_MAIN, INIT_NORMAL, 0, DIMS(c->chunk_size, D), "model.decoder_pos_embed.weight");
     add_linear(l, INIT_FAN_IN, "model.action_head", c->action_dim, D);
     if (strcmp(c->temporal_pos_embed, "none") != 0)
-        add(l, PARAM_MAIN, INIT_ZERO, 0, DIMS(c->obs_state_horizon, D), "temporal_pos_embed.weight");
+        add(l, PARAM_MAIN, INIT_ZERO, 0, DIMS(c->obs_state_horizon, D),
+            "temporal_pos_embed.weight");
 }
 
 // One pass lists the convolutions' weights, another the frozen norms' buffers.
@@ -131,7 +138,9 @@ static void add_conv(Lister *l, const char *prefix, const BlockConv *b, bool buf
     static const struct {
         const char *name;
         ParamInit init;
-    } norm[] = {{"weight", INIT_ONE}, {"bias", INIT_ZERO}, {"running_mean", INIT_ZERO},
+    } norm[] = {{"weight", INIT_ONE},
+                {"bias", INIT_ZERO},
+                {"running_mean", INIT_ZERO},
                 {"running_var", INIT_ONE}};
     if (!buffers)
         add(l, PARAM_BACKBONE, INIT_KAIMING_CONV, 0, DIMS(b->out_c, b->in_c, b->kernel, b->kernel),

@@ -17,8 +17,8 @@ static void axis_sinusoid(float *out, int64_t half, int64_t p, int64_t n) {
     }
 }
 
-// Rows of the image slots, the same for every timestep and for cameras of one size: y half first, then
-// x half.
+// Rows of the image slots, the same for every timestep and for cameras of one size: y half first,
+// then x half.
 static void fill_image_rows(const Act *a, float *rows) {
     int64_t D = a->config.dim_model, half = D / 2;
     float *row = rows + a->image_start * D;

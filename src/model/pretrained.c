@@ -22,7 +22,8 @@ static bool starts_with(const char *text, const char *start) {
 
 // The backbone as it is, from a training script's wrapper, or out of a whole policy.
 static CHECKED bool find_prefix(Loader *l, Error *err) {
-    static const char *const prefixes[] = {"", "module.", "backbone.", "module.backbone.", BACKBONE};
+    static const char *const prefixes[] = {"", "module.", "backbone.", "module.backbone.",
+                                           BACKBONE};
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
         char name[64];
         snprintf(name, sizeof name, "%sconv1.weight", prefixes[i]);
@@ -39,7 +40,8 @@ static void shape_text(char *out, size_t size, int rank, const int64_t *shape) {
     if (n < size) snprintf(out + n, size - n, ")");
 }
 
-static CHECKED bool check_shape(const Loader *l, const SafetensorsEntry *e, const Param *q, Error *err) {
+static CHECKED bool check_shape(const Loader *l, const SafetensorsEntry *e, const Param *q,
+                                Error *err) {
     bool same = e->rank == q->rank;
     for (int i = 0; same && i < q->rank; i++) same = e->shape[i] == q->shape[i];
     if (same) return true;
@@ -51,8 +53,8 @@ static CHECKED bool check_shape(const Loader *l, const SafetensorsEntry *e, cons
 }
 
 // A frozen norm divides by the root of its variance, and one wrong number in it spoils every image.
-static CHECKED bool check_values(const Loader *l, const char *name, const float *values, int64_t count,
-                                 Error *err) {
+static CHECKED bool check_values(const Loader *l, const char *name, const float *values,
+                                 int64_t count, Error *err) {
     bool variance = strstr(name, "running_var") != NULL;
     for (int64_t i = 0; i < count; i++) {
         if (!isfinite(values[i]))
@@ -97,8 +99,10 @@ static CHECKED bool check_rest(const Loader *l, Error *err) {
         char own[640];
         snprintf(own, sizeof own, BACKBONE "%s", name);
         if (!params_find(l->p, own))
-            return fail(err, "%s: has a tensor %s, which a %s has not: these are another network's "
-                             "weights", l->file, whole, l->vision_backbone);
+            return fail(err,
+                        "%s: has a tensor %s, which a %s has not: these are another network's "
+                        "weights",
+                        l->file, whole, l->vision_backbone);
     }
     return true;
 }
@@ -106,7 +110,8 @@ static CHECKED bool check_rest(const Loader *l, Error *err) {
 static CHECKED bool load(Loader *l, Error *err) {
     int loaded = 0, wanted = 0;
     for (int i = 0; i < l->p->count; i++) wanted += starts_with(l->p->list[i].name, BACKBONE);
-    if (wanted == 0) return fail(err, "%s: the policy has no images, so no backbone to load", l->file);
+    if (wanted == 0)
+        return fail(err, "%s: the policy has no images, so no backbone to load", l->file);
     if (!find_prefix(l, err)) return false;
     for (int i = 0; i < l->p->count; i++) {
         const Param *q = &l->p->list[i];

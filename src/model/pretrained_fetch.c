@@ -31,14 +31,18 @@ static const char *variable(const char *name) {
 static void cache_folder(char *out, size_t size) {
     const char *torch = variable("TORCH_HOME"), *cache = variable("XDG_CACHE_HOME");
     const char *home = variable("HOME");
-    if (torch) snprintf(out, size, "%s/hub/checkpoints", torch);
-    else if (cache) snprintf(out, size, "%s/torch/hub/checkpoints", cache);
-    else snprintf(out, size, "%s/.cache/torch/hub/checkpoints", home ? home : ".");
+    if (torch)
+        snprintf(out, size, "%s/hub/checkpoints", torch);
+    else if (cache)
+        snprintf(out, size, "%s/torch/hub/checkpoints", cache);
+    else
+        snprintf(out, size, "%s/.cache/torch/hub/checkpoints", home ? home : ".");
 }
 
 // Compares a file with the digits in its name ("resnet18-f37072fd.pth"); a name without any fits.
 // found gets what the file has.
-static CHECKED bool digits_fit(const Fetch *w, const char *path, bool *fit, char found[9], Error *err) {
+static CHECKED bool digits_fit(const Fetch *w, const char *path, bool *fit, char found[9],
+                               Error *err) {
     const char *dash = strrchr(w->file, '-');
     size_t n = dash ? strspn(dash + 1, "0123456789abcdef") : 0;
     char hex[65];
@@ -54,8 +58,10 @@ static CHECKED bool check_present(const Fetch *w, Error *err) {
     bool fit = false;
     char found[9] = "";
     if (!digits_fit(w, w->path, &fit, found, err)) return false;
-    return fit || fail(err, "%s: damaged: its SHA-256 begins with %s, not with the digits in its name; "
-                            "remove it and start again", w->path, found);
+    return fit || fail(err,
+                       "%s: damaged: its SHA-256 begins with %s, not with the digits in its name; "
+                       "remove it and start again",
+                       w->path, found);
 }
 
 static bool stopped(const Fetch *w, int64_t done) {
@@ -65,10 +71,12 @@ static bool stopped(const Fetch *w, int64_t done) {
 
 // A home that cannot be written to is no end: the two ways around it.
 static CHECKED bool cannot_store(const Fetch *w, const Error *reason, Error *err) {
-    return fail(err, "%s: the backbone's weights cannot be stored (%.600s); set TORCH_HOME to a folder that "
-                     "can be written to, or name a file that is there with "
-                     "--policy.pretrained_backbone_weights=FILE (null: from scratch)",
-                w->file, reason->text);
+    return fail(
+        err,
+        "%s: the backbone's weights cannot be stored (%.600s); set TORCH_HOME to a folder that "
+        "can be written to, or name a file that is there with "
+        "--policy.pretrained_backbone_weights=FILE (null: from scratch)",
+        w->file, reason->text);
 }
 
 // Opens FILE.part for this process alone, waiting for another one that downloads the same.
@@ -101,8 +109,9 @@ static CHECKED bool explain(const Fetch *w, int64_t done, const Error *reason, E
     if (strcmp(reason->text, "interrupted") == 0)
         return fail(err, "%s: download interrupted at %.0f MB; the next run goes on there", w->file,
                     (double)done / 1e6);
-    return fail(err, "%s: cannot be downloaded from %s (%s); put it into %s, or train from scratch with "
-                     "--policy.pretrained_backbone_weights=null",
+    return fail(err,
+                "%s: cannot be downloaded from %s (%s); put it into %s, or train from scratch with "
+                "--policy.pretrained_backbone_weights=null",
                 w->file, w->url, reason->text, w->folder);
 }
 
@@ -122,10 +131,13 @@ static CHECKED bool complete_part(Fetch *w, Error *err) {
         if (fit) break;
         rewind(w->stream);
         done = 0;
-        if (ftruncate(fileno(w->stream), 0) != 0) return fail_errno(err, "%s: cannot empty", w->part);
+        if (ftruncate(fileno(w->stream), 0) != 0)
+            return fail_errno(err, "%s: cannot empty", w->part);
         if (!again)
-            return fail(err, "%s: what %s sent is another file: its SHA-256 begins with %s; try again "
-                             "later, or put the file into %s", w->file, w->url, found, w->folder);
+            return fail(err,
+                        "%s: what %s sent is another file: its SHA-256 begins with %s; try again "
+                        "later, or put the file into %s",
+                        w->file, w->url, found, w->folder);
     }
     return fsync(fileno(w->stream)) == 0 || fail_errno(err, "%s: cannot write", w->part);
 }

@@ -31,10 +31,10 @@ struct ResNet {
     Pool *pool;
     int n_blocks;
     Block *blocks;
-    int64_t n, h, w;                // input
+    int64_t n, h, w; // input
     int64_t pool_h, pool_w;
-    Tensor x, stem_out, pooled;     // saved
-    Tensor folds;                   // memory of all scales and shifts
+    Tensor x, stem_out, pooled; // saved
+    Tensor folds;               // memory of all scales and shifts
     int64_t folds_used;
 };
 
@@ -54,9 +54,10 @@ static void fold_norm(ResNet *r, const Params *p, FrozenConv *c, const char *nor
         scale[i] = (float)s;
         shift[i] = (float)(host[BIAS * n + i] - host[MEAN * n + i] * s);
         if (!isfinite(scale[i]) || !isfinite(shift[i]))
-            device_fail(r->device, "model.backbone.%s: channel %lld is not finite, its running_var %g: "
-                        "the weights are damaged; take another file", norm, (long long)i,
-                        (double)host[VAR * n + i]);
+            device_fail(r->device,
+                        "model.backbone.%s: channel %lld is not finite, its running_var %g: "
+                        "the weights are damaged; take another file",
+                        norm, (long long)i, (double)host[VAR * n + i]);
     }
     c->scale = tensor_slice(r->folds, 0, r->folds_used, n);
     c->shift = tensor_slice(r->folds, 0, r->folds_used + n, n);
@@ -80,9 +81,18 @@ static void conv_init(ResNet *r, const Params *p, FrozenConv *c, ConvSpec spec, 
 static void block_conv_init(ResNet *r, const Params *p, FrozenConv *c, const BlockConv *b,
                             const char *prefix, int64_t h, int64_t w, bool relu, bool residual,
                             bool train) {
-    ConvSpec spec = {.n = r->n, .in_c = b->in_c, .in_h = h, .in_w = w, .out_c = b->out_c,
-                     .kernel = b->kernel, .stride = b->stride, .padding = b->padding,
-                     .dilation = b->dilation, .relu = relu, .residual = residual, .train = train,
+    ConvSpec spec = {.n = r->n,
+                     .in_c = b->in_c,
+                     .in_h = h,
+                     .in_w = w,
+                     .out_c = b->out_c,
+                     .kernel = b->kernel,
+                     .stride = b->stride,
+                     .padding = b->padding,
+                     .dilation = b->dilation,
+                     .relu = relu,
+                     .residual = residual,
+                     .train = train,
                      .need_dx = true};
     char conv[64], norm[64];
     snprintf(conv, sizeof conv, "%s.%s", prefix, b->conv);
@@ -131,8 +141,17 @@ bool resnet_new(Device *d, const Params *p, const PolicyConfig *c, int64_t n, in
     r->folds = tensor_view(d->alloc(d, (size_t)folds * sizeof(float)), DTYPE_F32, 1, SHAPE(folds));
     if (!device_check(d, err)) goto error;
 
-    ConvSpec stem = {.n = n, .in_c = 3, .in_h = h, .in_w = w, .out_c = 64, .kernel = 7,
-                     .stride = 2, .padding = 3, .dilation = 1, .relu = true, .train = train};
+    ConvSpec stem = {.n = n,
+                     .in_c = 3,
+                     .in_h = h,
+                     .in_w = w,
+                     .out_c = 64,
+                     .kernel = 7,
+                     .stride = 2,
+                     .padding = 3,
+                     .dilation = 1,
+                     .relu = true,
+                     .train = train};
     conv_init(r, p, &r->stem, stem, "conv1", "bn1");
     r->pool = d->pool_new(d, n, 64, r->stem.out_h, r->stem.out_w, train);
     r->pool_h = h = conv_out_size(r->stem.out_h, 3, 2, 1, 1);
@@ -293,7 +312,8 @@ void resnet_backward(Net *net, ResNet *r, Tensor dy) {
     for (int i = 0; i < GRAD_BUFFERS; i++)
         g.data[i] = arena_tensor(&net->acts, DTYPE_U8, 1, SHAPE(largest_activation(r))).data;
     Tensor dmain = dy, dskip = {0};
-    for (int b = r->n_blocks - 1; b >= 0; b--) block_backward(net, &r->blocks[b], &g, &dmain, &dskip);
+    for (int b = r->n_blocks - 1; b >= 0; b--)
+        block_backward(net, &r->blocks[b], &g, &dmain, &dskip);
 
     // The pooled map is not behind a relu: its two gradients are only added.
     Tensor sum = dmain;

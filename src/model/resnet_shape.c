@@ -17,12 +17,16 @@ bool resnet_shape(const char *name, bool dilate_last, ResNetShape *out, Error *e
         *out = known[i].shape;
         out->dilate_last = dilate_last;
         if (dilate_last && !out->bottleneck)
-            return fail(err, "--policy.replace_final_stride_with_dilation=true needs resnet50, "
-                             "resnet101 or resnet152, not %s", name);
+            return fail(err,
+                        "--policy.replace_final_stride_with_dilation=true needs resnet50, "
+                        "resnet101 or resnet152, not %s",
+                        name);
         return true;
     }
-    return fail(err, "--policy.vision_backbone=%s: unknown; use resnet18, resnet34, resnet50, "
-                     "resnet101 or resnet152", name);
+    return fail(err,
+                "--policy.vision_backbone=%s: unknown; use resnet18, resnet34, resnet50, "
+                "resnet101 or resnet152",
+                name);
 }
 
 BlockShape resnet_block(const ResNetShape *r, int s, int b) {

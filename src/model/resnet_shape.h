@@ -9,9 +9,9 @@
 enum { RESNET_STAGES = 4, RESNET_MAX_CONVS = 3 };
 
 typedef struct ResNetShape {
-    bool bottleneck;           // ResNet-50 and up: 1x1, 3x3, 1x1 with four times the width at the end
+    bool bottleneck; // ResNet-50 and up: 1x1, 3x3, 1x1 with four times the width at the end
     int blocks[RESNET_STAGES];
-    bool dilate_last;          // last stage: stride replaced by dilation
+    bool dilate_last; // last stage: stride replaced by dilation
 } ResNetShape;
 
 // One convolution of a block, with the names it has under "model.backbone.layerS.B.".

@@ -13,8 +13,8 @@ static FeedForward feed_forward_of(const Params *p, const PolicyConfig *c, const
     snprintf(up, sizeof up, "%s.linear1", layer);
     snprintf(down, sizeof down, "%s.linear2", layer);
     bool gelu = strcmp(c->feedforward_activation, "gelu") == 0;
-    return (FeedForward){.up = linear_of(p, up), .down = linear_of(p, down),
-                         .act = gelu ? ACT_GELU : ACT_RELU};
+    return (FeedForward){
+        .up = linear_of(p, up), .down = linear_of(p, down), .act = gelu ? ACT_GELU : ACT_RELU};
 }
 
 static Tensor feed_forward_forward(Net *net, FeedForward *f, Tensor x) {
@@ -249,8 +249,8 @@ void decoder_keep(Net *net, Decoder *dec, Tensor query_pos) {
     net->device->copy(net->device, dec->kept, decoder_start(net, dec, dec->kept.shape, query_pos));
 }
 
-Tensor decoder_forward(Net *net, Decoder *dec, const int64_t *shape, Tensor query_pos, Tensor memory,
-                       Tensor memory_pos) {
+Tensor decoder_forward(Net *net, Decoder *dec, const int64_t *shape, Tensor query_pos,
+                       Tensor memory, Tensor memory_pos) {
     Tensor x = dec->kept.data ? dec->kept : decoder_start(net, dec, shape, query_pos);
     for (int i = 0; i < dec->n; i++) {
         DecoderLayer *l = &dec->layers[i];

@@ -55,8 +55,8 @@ bool normalizer_init(Normalizer *n, const char *name, NormMode mode, const Stats
     return normalizer_init_eps(n, name, mode, stats, dim, eps, err);
 }
 
-bool normalizer_init_eps(Normalizer *n, const char *name, NormMode mode, const Stats *stats, int dim,
-                         NormEps eps, Error *err) {
+bool normalizer_init_eps(Normalizer *n, const char *name, NormMode mode, const Stats *stats,
+                         int dim, NormEps eps, Error *err) {
     const double *low = NULL, *high = NULL;
     *n = (Normalizer){.mode = mode, .dim = dim};
     if (mode != NORM_IDENTITY && !check(name, mode, stats, dim, &low, &high, err)) return false;
@@ -64,10 +64,11 @@ bool normalizer_init_eps(Normalizer *n, const char *name, NormMode mode, const S
     n->offset = NEW(double, dim);
     n->inverse_scale = NEW(double, dim);
     n->inverse_offset = NEW(double, dim);
-    for (int i = 0; i < dim; i++) {
-        if (mode == NORM_IDENTITY) n->scale[i] = n->inverse_scale[i] = 1;
-        else set_dim(n, i, low[i], high[i], eps);
-    }
+    for (int i = 0; i < dim; i++)
+        if (mode == NORM_IDENTITY)
+            n->scale[i] = n->inverse_scale[i] = 1;
+        else
+            set_dim(n, i, low[i], high[i], eps);
     return true;
 }
 

@@ -15,7 +15,7 @@ bool ensemble_possible(int chunk, double coeff) {
 
 void ensemble_init(Ensemble *e, int chunk, int width, double coeff) {
     *e = (Ensemble){.chunk = chunk, .width = width, .coeff = coeff};
-    e->mean = NEW(double, (size_t)chunk * (size_t)width);
+    e->mean = NEW(double, (size_t)chunk *(size_t)width);
     e->weight = NEW(double, chunk);
     e->count = NEW(int, chunk);
 }

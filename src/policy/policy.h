@@ -33,10 +33,10 @@ void policy_camera_imagenet(Stats *camera);
 
 // ---- policy_locate.c --------------------------------------------------------------------------
 // Finds the pretrained_model directory that `path` means: itself, its config.json or
-// train_config.json, a checkpoint (holds pretrained_model/) or a run (checkpoints/last). Where `last` is no
-// link to a checkpoint (a folder, a file with the name, dangling, gone), as in a run that was copied without
-// links, it means the checkpoint with the highest step. What is no path but may be a name on the Hub is looked
-// for in its cache on this machine (formats/hub_cache.h).
+// train_config.json, a checkpoint (holds pretrained_model/) or a run (checkpoints/last). Where
+// `last` is no link to a checkpoint (a folder, a file with the name, dangling, gone), as in a run
+// that was copied without links, it means the checkpoint with the highest step. What is no path but
+// may be a name on the Hub is looked for in its cache on this machine (formats/hub_cache.h).
 CHECKED bool policy_locate(const char *path, char out[POLICY_PATH], Error *err);
 // Whether policy_locate would find one.
 bool policy_is_one(const char *path);
@@ -46,19 +46,19 @@ int64_t checkpoint_step(const char *name);
 int64_t checkpoint_step_inside(const char *dir);
 
 // ---- policy_read.c ----------------------------------------------------------------------------
-// config.json, tact.json and the processor pipelines of a pretrained_model directory, over what c holds;
-// without_shapes: what a dataset decides stays open, as in a training that starts from this policy;
-// rename_map too, which is of the other dataset.
+// config.json, tact.json and the processor pipelines of a pretrained_model directory, over what c
+// holds; without_shapes: what a dataset decides stays open, as in a training that starts from this
+// policy; rename_map too, which is of the other dataset.
 CHECKED bool policy_read_config(const char *dir, bool without_shapes, TrainConfig *c, Error *err);
-// One warning that names the settings of a config.json that are passed over, if there are any. Whoever opens
-// a policy for good does it once: policy_load, and policy_read_config without shapes.
+// One warning that names the settings of a config.json that are passed over, if there are any.
+// Whoever opens a policy for good does it once: policy_load, and policy_read_config without shapes.
 void policy_warn_of_keys(const json_t *config, const char *path);
 // tact.json, or NULL where there is none. New reference.
 CHECKED bool policy_read_tact(const char *dir, json_t **out, Error *err);
 
 typedef struct WeightsOptions {
-    // A temporal table that the file lacks keeps its values (fine-tuning plain ACT); one of a single
-    // observation is that of every one.
+    // A temporal table that the file lacks keeps its values (fine-tuning plain ACT); one of a
+    // single observation is that of every one.
     bool new_times;
     bool check_only; // nothing is copied
 } WeightsOptions;
@@ -69,9 +69,9 @@ CHECKED bool policy_read_weights(const char *dir, const Params *params, WeightsO
                                  Error *err);
 
 // All at once, for who runs a policy. dataset: a dataset's directory, whose statistics are used
-// when the checkpoint has none, or NULL. Params have no gradients and are not to be changed: where the
-// device computes in host memory they are the file's bytes as they were read. What becomes of the
-// files afterwards changes nothing.
+// when the checkpoint has none, or NULL. Params have no gradients and are not to be changed: where
+// the device computes in host memory they are the file's bytes as they were read. What becomes of
+// the files afterwards changes nothing.
 typedef struct Policy {
     char dir[POLICY_PATH];
     TrainConfig config; // config.policy is complete
@@ -98,9 +98,10 @@ CHECKED bool policy_write(const char *dir, const PolicyConfig *p, const Params *
 // processors.c: LeRobot's pre- and postprocessor, with all steps under its names.
 CHECKED bool processors_write(const char *dir, const PolicyConfig *p, const PolicyStats *stats,
                               Error *err);
-// processors_read.c: what the pipelines of a pretrained_model directory do goes into p: the modes of
-// normalisation, which outrank those of config.json, p->rename_map and p->pipeline; strings into arena. A directory without
-// them changes nothing. A step that is enabled and none that tact knows is an error that names it.
+// processors_read.c: what the pipelines of a pretrained_model directory do goes into p: the modes
+// of normalisation, which outrank those of config.json, p->rename_map and p->pipeline; strings into
+// arena. A directory without them changes nothing. A step that is enabled and none that tact knows
+// is an error that names it.
 CHECKED bool processors_read(const char *dir, const json_t *config, PolicyConfig *p, Arena *arena,
                              Error *err);
 // Whether the policy, complete now, can have such a pipeline. `where` begins the message.

@@ -23,7 +23,8 @@ bool policy_read_tact(const char *dir, json_t **out, Error *err) {
 void policy_warn_of_keys(const json_t *config, const char *path) {
     char keys[512];
     if (policy_unknown_keys(config, keys, sizeof keys))
-        log_warn("%s: has settings that no LeRobot's ACT has and tact does not know, and passes over: %s",
+        log_warn("%s: has settings that no LeRobot's ACT has and tact does not know, and passes "
+                 "over: %s",
                  path, keys);
 }
 
@@ -80,8 +81,8 @@ CHECKED static bool check_shape(const char *path, const Param *q, const Safetens
                 wants);
 }
 
-CHECKED static bool check_finite(const char *path, const char *name, const float *values, int64_t count,
-                                 Error *err) {
+CHECKED static bool check_finite(const char *path, const char *name, const float *values,
+                                 int64_t count, Error *err) {
     const uint32_t exponent = 0x7f800000; // all ones: infinite or NaN
     int bad = 0;
 #pragma omp parallel for simd reduction(| : bad)
@@ -108,9 +109,11 @@ CHECKED static bool read_param(const char *path, const Params *params, const Par
     if (!check_shape(path, q, e, err)) return false;
     size_t bytes = (size_t)q->count * sizeof(float);
     float *copy = lies_as_floats(e) ? NULL : mem_try_raw(bytes);
-    if (!copy && !lies_as_floats(e)) return fail_memory(err, "%s: tensor \"%s\" of %zu bytes", path, e->name, bytes);
+    if (!copy && !lies_as_floats(e))
+        return fail_memory(err, "%s: tensor \"%s\" of %zu bytes", path, e->name, bytes);
     Error why;
-    bool ok = !copy || safetensors_copy_f32(e, copy, q->count, &why) || fail(err, "%s: %s", path, why.text);
+    bool ok = !copy || safetensors_copy_f32(e, copy, q->count, &why) ||
+              fail(err, "%s: %s", path, why.text);
     const float *values = copy ? copy : e->data;
     ok = ok && check_finite(path, e->name, values, q->count, err);
     if (ok && !check_only) param_set(params, q, values);
@@ -134,7 +137,8 @@ CHECKED static bool read_only_time(const char *path, const Params *params, const
     return ok;
 }
 
-CHECKED static bool check_names(const Safetensors *s, const char *path, const Params *params, Error *err) {
+CHECKED static bool check_names(const Safetensors *s, const char *path, const Params *params,
+                                Error *err) {
     for (int i = 0; i < safetensors_count(s); i++) {
         const char *name = safetensors_entry(s, i)->name;
         if (!params_find(params, name) && !is_no_weight(name))
@@ -163,8 +167,8 @@ CHECKED static bool read_all(const Safetensors *s, const char *path, const Param
         if (!read_param(path, params, q, e, o.check_only, err)) return false;
     }
     if (apart && safetensors_find(s, times))
-        return fail(err, "%s: has a tensor \"%s\", and so has temporal_wrapper.pt; remove one", path,
-                    times);
+        return fail(err, "%s: has a tensor \"%s\", and so has temporal_wrapper.pt; remove one",
+                    path, times);
     return check_names(s, path, params, err);
 }
 
@@ -236,7 +240,8 @@ CHECKED static bool check_size(const char *dir, const PolicyConfig *p, Error *er
 // float32, none apart.
 static bool can_lie(const char *dir, const Device *d, const Safetensors *s) {
     char wrapper[2 * POLICY_PATH];
-    if (!d->backend->host_memory || temporal_wrapper_find(dir, wrapper, sizeof wrapper)) return false;
+    if (!d->backend->host_memory || temporal_wrapper_find(dir, wrapper, sizeof wrapper))
+        return false;
     for (int i = 0; i < safetensors_count(s); i++) {
         const SafetensorsEntry *e = safetensors_entry(s, i);
         if (is_no_weight(e->name)) continue;

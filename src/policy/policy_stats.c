@@ -26,7 +26,10 @@ void policy_stats_free(PolicyStats *s) {
 
 void policy_stats_round(PolicyStats *s) {
     for (int v = -3; v < MAX_CAMERAS; v++) {
-        Stats *vector = v == -3 ? &s->state : v == -2 ? &s->action : v == -1 ? &s->env : &s->cameras[v];
+        Stats *vector = v == -3   ? &s->state
+                        : v == -2 ? &s->action
+                        : v == -1 ? &s->env
+                                  : &s->cameras[v];
         for (int k = 0; k < KINDS; k++) {
             double *values = *array_of(vector, k);
             for (int i = 0; values && i < vector->dim; i++) values[i] = (double)(float)values[i];
@@ -47,9 +50,8 @@ bool policy_normalizers(const PolicyConfig *p, const PolicyStats *s, Normalizer 
     if (p->state_dim && !normalizer_init_eps(state, "observation.state", mode_named(modes->state),
                                              &s->state, p->state_dim, eps, err))
         return false;
-    if (p->env_dim &&
-        !normalizer_init_eps(env, "observation.environment_state", mode_named(modes->env), &s->env,
-                             p->env_dim, eps, err))
+    if (p->env_dim && !normalizer_init_eps(env, "observation.environment_state",
+                                           mode_named(modes->env), &s->env, p->env_dim, eps, err))
         return false;
     return normalizer_init_eps(action, "action", mode_named(modes->action), &s->action,
                                p->action_dim, eps, err);
@@ -82,7 +84,8 @@ CHECKED static bool image_channel(const PolicyConfig *p, const char *camera, con
     out->mean[k] = (float)mean;
     out->std[k] = (float)std;
     return (isfinite(out->mean[k]) && isfinite(out->std[k]) && out->std[k] > 0) ||
-           fail(err, "no usable %s and %s of %s", range ? "min" : "mean", range ? "max" : "std", camera);
+           fail(err, "no usable %s and %s of %s", range ? "min" : "mean", range ? "max" : "std",
+                camera);
 }
 
 bool policy_images(const PolicyConfig *p, PolicyStats *s, Error *err) {
@@ -201,7 +204,8 @@ CHECKED static bool take_all(const void *from, Source source, const char *where,
 
 // ---- layouts ------------------------------------------------------------------------------------
 
-// The state file of the step that normalises, or undoes it, as the pipeline names it. path "": it has none.
+// The state file of the step that normalises, or undoes it, as the pipeline names it. path "": it
+// has none.
 CHECKED static bool find_state_file(const char *dir, const char *pipeline, char *path, size_t size,
                                     Error *err) {
     json_t *root = NULL, *step;
@@ -234,9 +238,11 @@ static bool same_numbers(const double *a, const double *b, int n) {
     return (!a && !b) || (a && b && memcmp(a, b, (size_t)n * sizeof *a) == 0);
 }
 
-// LeRobot undoes the normalisation of actions with numbers of the other pipeline, which somebody may have
-// changed alone. A policy trained with the ones and run with the others is none that tact can be.
-CHECKED static bool check_other(const char *dir, const PolicyConfig *p, const PolicyStats *s, Error *err) {
+// LeRobot undoes the normalisation of actions with numbers of the other pipeline, which somebody
+// may have changed alone. A policy trained with the ones and run with the others is none that tact
+// can be.
+CHECKED static bool check_other(const char *dir, const PolicyConfig *p, const PolicyStats *s,
+                                Error *err) {
     char pipeline[POLICY_PATH + 64], path[POLICY_PATH + 256];
     Safetensors *file = NULL;
     Stats other = {0};
@@ -248,8 +254,8 @@ CHECKED static bool check_other(const char *dir, const PolicyConfig *p, const Po
     bool ok = take_vector(file, from_processor, path, "action", p->action_dim, &other, err);
     bool range = mode_named(p->normalization_mapping.action) == NORM_MIN_MAX;
     bool same = mode_named(p->normalization_mapping.action) == NORM_IDENTITY ||
-                (same_numbers(range ? s->action.min : s->action.mean, range ? other.min : other.mean,
-                              p->action_dim) &&
+                (same_numbers(range ? s->action.min : s->action.mean,
+                              range ? other.min : other.mean, p->action_dim) &&
                  same_numbers(range ? s->action.max : s->action.std, range ? other.max : other.std,
                               p->action_dim));
     if (ok && !same)
@@ -273,9 +279,11 @@ CHECKED static bool read_processor(const char *dir, const char *pipeline, const 
     return ok;
 }
 
-// The plugin for LeRobot keeps the statistics of relative rows in a file of their own: a fine-tuning in
-// LeRobot overwrites the processors' with the dataset's, which are of the absolute poses.
-CHECKED static bool read_rows(const char *path, const PolicyConfig *p, PolicyStats *out, Error *err) {
+// The plugin for LeRobot keeps the statistics of relative rows in a file of their own: a
+// fine-tuning in LeRobot overwrites the processors' with the dataset's, which are of the absolute
+// poses.
+CHECKED static bool read_rows(const char *path, const PolicyConfig *p, PolicyStats *out,
+                              Error *err) {
     Safetensors *s = NULL;
     if (!safetensors_open(path, &s, err)) return false;
     bool ok = take_vectors(s, from_processor, path, p, out, err);

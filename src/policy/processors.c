@@ -76,9 +76,9 @@ static json_t *device_step(const char *device) {
     return step("device_processor", json_pack("{s:s, s:n}", "device", device, "float_dtype"), NULL);
 }
 
-// In LeRobot a policy of type tact makes and normalises rows of relative poses itself: what LeRobot's step
-// sees are the recorded ones, which are not to be scaled with statistics of the others. Plain ACT (type
-// act) is given the 10-value rows, and has them normalised.
+// In LeRobot a policy of type tact makes and normalises rows of relative poses itself: what
+// LeRobot's step sees are the recorded ones, which are not to be scaled with statistics of the
+// others. Plain ACT (type act) is given the 10-value rows, and has them normalised.
 static json_t *normalizer(const char *name, json_t *features, const json_t *policy, bool own_rows,
                           double eps, const char *file) {
     json_t *map = json_deep_copy(json_object_get(policy, "normalization_mapping"));
@@ -114,15 +114,17 @@ static void append_kept(json_t *steps, const char *idle) {
     json_decref(list);
 }
 
-// The steps as LeRobot's own pipelines have them, with what a checkpoint had more in its place: what does
-// nothing before the normalisation and after its inverse, the differences to the state around both.
-static json_t *steps_before(const PolicyConfig *p, const json_t *policy, bool own_rows, StateFiles *names) {
+// The steps as LeRobot's own pipelines have them, with what a checkpoint had more in its place:
+// what does nothing before the normalisation and after its inverse, the differences to the state
+// around both.
+static json_t *steps_before(const PolicyConfig *p, const json_t *policy, bool own_rows,
+                            StateFiles *names) {
     json_t *steps = json_array();
     json_t *features = json_deep_copy(json_object_get(policy, "input_features"));
     json_object_update(features, json_object_get(policy, "output_features"));
     json_t *map = kept(p->rename_map, json_object());
-    json_array_append_new(steps, step("rename_observations_processor",
-                                      json_pack("{s:o}", "rename_map", map), NULL));
+    json_array_append_new(
+        steps, step("rename_observations_processor", json_pack("{s:o}", "rename_map", map), NULL));
     json_array_append_new(steps, step("to_batch_processor", json_object(), NULL));
     append_kept(steps, p->pipeline.idle_before);
     json_array_append_new(steps, device_step(p->device ? p->device : "cpu"));
@@ -130,13 +132,15 @@ static json_t *steps_before(const PolicyConfig *p, const json_t *policy, bool ow
         json_array_append_new(steps, step("relative_actions_processor",
                                           kept(p->pipeline.relative_step, json_object()), NULL));
     snprintf(names->before, sizeof names->before,
-             "policy_preprocessor_step_%zu_normalizer_processor.safetensors", json_array_size(steps));
+             "policy_preprocessor_step_%zu_normalizer_processor.safetensors",
+             json_array_size(steps));
     json_array_append_new(steps, normalizer("normalizer_processor", features, policy, own_rows,
                                             p->pipeline.eps, names->before));
     return steps;
 }
 
-static json_t *steps_after(const PolicyConfig *p, const json_t *policy, bool own_rows, StateFiles *names) {
+static json_t *steps_after(const PolicyConfig *p, const json_t *policy, bool own_rows,
+                           StateFiles *names) {
     json_t *steps = json_array();
     json_t *features = json_deep_copy(json_object_get(policy, "output_features"));
     snprintf(names->after, sizeof names->after,
@@ -144,8 +148,8 @@ static json_t *steps_after(const PolicyConfig *p, const json_t *policy, bool own
     json_array_append_new(steps, normalizer("unnormalizer_processor", features, policy, own_rows,
                                             p->pipeline.inverse_eps, names->after));
     if (p->pipeline.relative)
-        json_array_append_new(steps, step("absolute_actions_processor",
-                                          json_pack("{s:b}", "enabled", 1), NULL));
+        json_array_append_new(
+            steps, step("absolute_actions_processor", json_pack("{s:b}", "enabled", 1), NULL));
     append_kept(steps, p->pipeline.idle_after);
     json_array_append_new(steps, device_step("cpu"));
     return steps;
@@ -155,7 +159,8 @@ bool processors_write(const char *dir, const PolicyConfig *p, const PolicyStats 
                       Error *err) {
     json_t *policy = policy_to_json(p);
     StateFiles names;
-    bool own_rows = p->arms > 0 && strcmp(json_string_value(json_object_get(policy, "type")), "tact") == 0;
+    bool own_rows =
+        p->arms > 0 && strcmp(json_string_value(json_object_get(policy, "type")), "tact") == 0;
     json_t *before = steps_before(p, policy, own_rows, &names);
     json_t *after = steps_after(p, policy, own_rows, &names);
     json_decref(policy);

@@ -130,8 +130,7 @@ bool pipeline_check(const PolicyConfig *p, const char *where, Error *err) {
     if (p->obs_state_horizon != 1)
         return fail(err,
                     "%s: its relative_actions_processor takes the state of one observation off the "
-                    "actions; "
-                    "--policy.obs_state_horizon=%d is not possible with it",
+                    "actions; --policy.obs_state_horizon=%d is not possible with it",
                     where, p->obs_state_horizon);
     if (p->arms)
         return fail(err,

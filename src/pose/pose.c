@@ -25,8 +25,7 @@ Pose pose_from_vector(const double v[6]) {
     double a = t > 1e-4 ? sin(t) / t : 1 - t2 / 6 + t2 * t2 / 120;
     double b = t > 1e-4 ? 2 * half * half / t2 : 0.5 - t2 / 24 + t2 * t2 / 720;
     for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++)
-            p.rotation[i][j] = b * (r[i] * r[j] - (i == j) * t2) + (i == j);
+        for (int j = 0; j < 3; j++) p.rotation[i][j] = b * (r[i] * r[j] - (i == j) * t2) + (i == j);
     double k[3][3] = {{0, -r[2], r[1]}, {r[2], 0, -r[0]}, {-r[1], r[0], 0}};
     for (int i = 0; i < 3; i++)
         for (int j = 0; j < 3; j++) p.rotation[i][j] += a * k[i][j];
@@ -65,7 +64,7 @@ void pose_to_vector(const Pose *p, double v[6]) {
     to_quaternion(p->rotation, q);
     double s = sqrt(dot3(q + 1, q + 1)), angle = 2 * atan2(s, q[0]);
     double scale = s > 1e-12 ? angle / s : 2; // angle / sin(angle/2) -> 2
-    if (q[0] == 0) // exactly pi: both signs are this rotation
+    if (q[0] == 0)                            // exactly pi: both signs are this rotation
         for (int i = 1; i < 4; i++)
             if (q[i] != 0) {
                 if (q[i] < 0) scale = -scale;
@@ -152,7 +151,8 @@ Pose pose_from_9d(const double v[9]) {
     return p;
 }
 
-// One Jacobi rotation in the plane (p, q): makes k[p][q] zero, and keeps the eigenvectors in e's columns.
+// One Jacobi rotation in the plane (p, q): makes k[p][q] zero, and keeps the eigenvectors in e's
+// columns.
 static void jacobi_rotate(double k[4][4], double e[4][4], int p, int q) {
     if (k[p][q] == 0) return;
     double apart = k[q][q] - k[p][p];

@@ -21,9 +21,10 @@ Pose pose_from_vector(const double v[6]);
 // Rotation vector with angle in [0, pi]. At pi the axis' sign is free; it is chosen so that its
 // first non-zero component is positive.
 void pose_to_vector(const Pose *p, double v[6]);
-// Of the two rotation vectors of at most 2 pi that are the same rotation as v, which has at most pi, writes the
-// one nearer to `before` into v: near an angle of pi the shorter one turns round, and a program that goes
-// from the last to this number by number would make a whole turn. Both of equal distance: v stays.
+// Of the two rotation vectors of at most 2 pi that are the same rotation as v, which has at most
+// pi, writes the one nearer to `before` into v: near an angle of pi the shorter one turns round,
+// and a program that goes from the last to this number by number would make a whole turn. Both of
+// equal distance: v stays.
 void pose_vector_near(double v[3], const double before[3]);
 // The longest rotation vector that is taken for one; longer are degrees or something else.
 #define POSE_LONGEST_VECTOR 6.2831853072 // 2 pi
@@ -36,12 +37,14 @@ void pose_to_9d(const Pose *p, double v[9]);
 // The inverse for a network's output, which is not orthonormal: row 0 normalised, row 1 minus its
 // part along row 0 normalised, row 2 their cross product (Gram-Schmidt; Zhou et al., "On the
 // Continuity of Rotation Representations in Neural Networks", CVPR 2019).
-// Degenerate rows (zero, parallel, not finite) give the nearest sensible proper rotation, never NaN.
+// Degenerate rows (zero, parallel, not finite) give the nearest sensible proper rotation, never
+// NaN.
 Pose pose_from_9d(const double v[9]);
 
-// The proper rotation nearest to any 3x3 matrix (Frobenius), in place. Of a weighted mean of rotation
-// matrices it is the mean rotation (Moakher, "Means and Averaging in the Group of Rotations", SIAM
-// J. Matrix Anal. Appl. 24, 2002). Where there are several, as for zeros, one of them.
+// The proper rotation nearest to any 3x3 matrix (Frobenius), in place. Of a weighted mean of
+// rotation matrices it is the mean rotation (Moakher, "Means and Averaging in the Group of
+// Rotations", SIAM J. Matrix Anal. Appl. 24, 2002). Where there are several, as for zeros, one of
+// them.
 void pose_nearest_rotation(double m[3][3]);
 
 // A row of `arms` arms (7 values each) relative to base (7 values each): out has 10 each.

@@ -11,10 +11,13 @@ static Tensor flat(Device *d, int64_t count) {
 bool optimizer_init(Optimizer *o, Params *params, const TrainConfig *config, Error *err) {
     Device *d = params->device;
     const PolicyConfig *p = &config->policy;
-    *o = (Optimizer){.params = params, .lr = p->optimizer_lr,
+    *o = (Optimizer){.params = params,
+                     .lr = p->optimizer_lr,
                      .lr_backbone = p->optimizer_lr_backbone,
-                     .weight_decay = p->optimizer_weight_decay, .beta1 = config->adam_beta1,
-                     .beta2 = config->adam_beta2, .eps = config->adam_eps,
+                     .weight_decay = p->optimizer_weight_decay,
+                     .beta1 = config->adam_beta1,
+                     .beta2 = config->adam_beta2,
+                     .eps = config->adam_eps,
                      .max_norm = config->grad_clip_norm};
     o->m = flat(d, params->trainable);
     o->v = flat(d, params->trainable);
@@ -40,9 +43,14 @@ static void step_group(Optimizer *o, int group, int64_t start, int64_t end, doub
     if (end <= start) return;
     const Params *p = o->params;
     int64_t n = end - start;
-    AdamW a = {.lr = (float)lr, .beta1 = (float)o->beta1, .beta2 = (float)o->beta2,
-               .eps = (float)o->eps, .weight_decay = (float)o->weight_decay,
-               .max_norm = (float)o->max_norm, .step = o->step, .group = group};
+    AdamW a = {.lr = (float)lr,
+               .beta1 = (float)o->beta1,
+               .beta2 = (float)o->beta2,
+               .eps = (float)o->eps,
+               .weight_decay = (float)o->weight_decay,
+               .max_norm = (float)o->max_norm,
+               .step = o->step,
+               .group = group};
     p->device->adamw(p->device, tensor_slice(p->values, 0, start, n),
                      tensor_slice(p->grads, 0, start, n), tensor_slice(o->m, 0, start, n),
                      tensor_slice(o->v, 0, start, n), o->norm, o->halt, a);

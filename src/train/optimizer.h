@@ -10,7 +10,7 @@ typedef struct Optimizer {
     Tensor m, v, norm; // moments (params->trainable) and the last gradient norm (1), on the device
     Tensor halt;       // (1) not 0 after a step whose loss or gradient was not finite
     double lr, lr_backbone, weight_decay, beta1, beta2, eps, max_norm;
-    int64_t step;      // steps taken
+    int64_t step; // steps taken
 } Optimizer;
 
 // Zero moments on the params' device. params are borrowed. Error: no memory.

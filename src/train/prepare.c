@@ -81,12 +81,11 @@ CHECKED static bool split_rows(Run *r, Error *err) {
     r->train_rows = NEW(int64_t, ds->rows);
     r->eval_rows = NEW(int64_t, ds->rows);
     for (int64_t e = 0; e < ds->n_episodes; e++) r->train_episodes += !held_out[e];
-    for (int64_t i = 0; i < ds->rows; i++) {
+    for (int64_t i = 0; i < ds->rows; i++)
         if (held_out[ds->episode_of[i]])
             r->eval_rows[r->n_eval++] = i;
         else
             r->train_rows[r->n_train++] = i;
-    }
     if (r->n_eval) log_held_out(r, held_out);
     mem_free(held_out);
     if (r->config->dataset.eval_split > 0 && r->n_eval == 0)

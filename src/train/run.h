@@ -18,7 +18,7 @@ typedef struct Run {
     const TrainHooks *hooks;
     Dataset *dataset;
     WindowSpec window;
-    int cameras[MAX_CAMERAS]; // positions in the dataset, in the policy's order
+    int cameras[MAX_CAMERAS];     // positions in the dataset, in the policy's order
     FrameSize sizes[MAX_CAMERAS]; // and what the policy sees of each
     int64_t *train_rows, *eval_rows;
     int64_t n_train, n_eval, train_episodes;
@@ -31,14 +31,14 @@ typedef struct Run {
     Optimizer optimizer;
     Ema ema; // empty without --ema.enable
     Step step;
-    int64_t *step_rows[2]; // (batch_size) rows of the steps under way
-    int64_t first_step;    // of this process: 1, or what follows the checkpoint
-    TrainingState resumed; // step 0: a new run
-    bool eval_due;         // a stop came before an evaluation
-    int64_t taken;         // number of the last step that changed the weights
-    double mark, data_s;   // when the last step was finished; waited for data since then
-    FrameCache *cache;             // of the policy's cameras; NULL: none
-    ImageTransforms transforms;    // of the training frames
+    int64_t *step_rows[2];      // (batch_size) rows of the steps under way
+    int64_t first_step;         // of this process: 1, or what follows the checkpoint
+    TrainingState resumed;      // step 0: a new run
+    bool eval_due;              // a stop came before an evaluation
+    int64_t taken;              // number of the last step that changed the weights
+    double mark, data_s;        // when the last step was finished; waited for data since then
+    FrameCache *cache;          // of the policy's cameras; NULL: none
+    ImageTransforms transforms; // of the training frames
     Loader *loader;
     Metrics metrics;
     char metrics_path[4096];
@@ -51,7 +51,8 @@ typedef struct Run {
 
 // prepare.c: everything up to the first step.
 CHECKED bool run_prepare(Run *r, Error *err);
-// other_data.c: a warning where a run goes on from a checkpoint with data of another rate, or of another place.
+// other_data.c: a warning where a run goes on from a checkpoint with data of another rate, or of
+// another place.
 void warn_of_other_data(const TrainConfig *c, const Dataset *ds);
 // Factor of both learning rates at a step, counted from 1.
 double run_lr_factor(const Run *r, int64_t step);
@@ -73,18 +74,19 @@ ActInput run_input(const Batch *b);
 
 // Which evaluations follow a step.
 typedef struct Evaluations {
-    bool held_out; // mean l1 over the held-out rows (at most max_eval_samples of them, evenly spaced)
+    bool held_out; // mean l1 over the held-out rows (at most max_eval_samples of them, evenly
+                   // spaced)
     bool rollouts; // episodes in the task of --env.type
 } Evaluations;
 
 // evaluate.c: those that there are and that are due after a step, or all at the end.
 Evaluations run_evaluations_due(const Run *r, int64_t step, bool end);
-// Evaluates the weights, and with ema.use_for_eval their moving average, tells and writes what comes of
-// it. A stop signal leaves all of it, with eval_due set, to whoever goes on with the run: its lines are
-// written together or not at all.
+// Evaluates the weights, and with ema.use_for_eval their moving average, tells and writes what
+// comes of it. A stop signal leaves all of it, with eval_due set, to whoever goes on with the run:
+// its lines are written together or not at all.
 CHECKED bool run_evaluate(Run *r, int64_t step, Evaluations what, Error *err);
-// rollouts.c: episodes with the weights `params`; suffix: "" or "_ema", of the folder of videos. A stop
-// signal ends it early; *out is not to be read then.
+// rollouts.c: episodes with the weights `params`; suffix: "" or "_ema", of the folder of videos. A
+// stop signal ends it early; *out is not to be read then.
 CHECKED bool run_rollouts(Run *r, int64_t step, const Params *params, const char *suffix,
                           TrainRollouts *out, Error *err);
 // train.c: whether the user asked to stop.

@@ -7,8 +7,11 @@
 #include <string.h>
 
 WindowSpec policy_window(const PolicyConfig *p) {
-    return (WindowSpec){.horizon = p->obs_state_horizon, .down_sample = p->obs_down_sample_steps,
-                        .chunk_size = p->chunk_size, .relative = p->arms > 0, .arms = p->arms,
+    return (WindowSpec){.horizon = p->obs_state_horizon,
+                        .down_sample = p->obs_down_sample_steps,
+                        .chunk_size = p->chunk_size,
+                        .relative = p->arms > 0,
+                        .arms = p->arms,
                         .minus_state = p->pipeline.relative};
 }
 
@@ -50,8 +53,10 @@ static bool check_shape(const Dataset *ds, const Feature *f, const json_t *wante
     const json_t *shape = json_object_get(wanted, "shape");
     int64_t size = json_integer_value(json_array_get(shape, 0));
     if (!shape || (json_array_size(shape) == 1 && (size == f->size || size == seen))) return true;
-    return fail(err, "%s: --policy.input_features wants %s with %lld values, but the dataset's has "
-                     "%lld", ds->root, f->name, (long long)size, (long long)f->size);
+    return fail(err,
+                "%s: --policy.input_features wants %s with %lld values, but the dataset's has "
+                "%lld",
+                ds->root, f->name, (long long)size, (long long)f->size);
 }
 
 // --policy.input_features: names the cameras, in their order, and the vectors.
@@ -67,8 +72,9 @@ static bool choose_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error 
         const Feature *f = find_feature(ds, name);
         if (!ok) break;
         if (!f) {
-            ok = fail(err, "%s: --policy.input_features names %s, which the dataset does not have; if "
-                           "it is there under another name: --rename_map='{\"THAT NAME\": \"%s\"}'",
+            ok = fail(err,
+                      "%s: --policy.input_features names %s, which the dataset does not have; if "
+                      "it is there under another name: --rename_map='{\"THAT NAME\": \"%s\"}'",
                       ds->root, name, name);
         } else if (f->kind == FEATURE_STATE) {
             in->state = true;
@@ -91,7 +97,8 @@ static const Feature *find_camera(const Dataset *ds, const char *name) {
     return f && f->kind == FEATURE_VISUAL && !f->depth ? f : NULL;
 }
 
-// A vector of floats that is neither seen nor one of the columns in which LeRobot counts and rewards.
+// A vector of floats that is neither seen nor one of the columns in which LeRobot counts and
+// rewards.
 static bool is_unused_vector(const Feature *f) {
     bool floats = strcmp(f->dtype, "float32") == 0 || strcmp(f->dtype, "float64") == 0;
     return f->kind == FEATURE_OTHER && floats && f->rank == 1 && f->size > 0 &&
@@ -113,18 +120,20 @@ void policy_warn_unused(const Dataset *ds) {
                  ds->root, names);
 }
 
-// Recorders that split the state, or call it otherwise, would leave the policy blind to the robot's own
-// position: who wants that says so with --policy.input_features.
+// Recorders that split the state, or call it otherwise, would leave the policy blind to the robot's
+// own position: who wants that says so with --policy.input_features.
 static bool check_state(const Dataset *ds, Error *err) {
     for (int i = 0; i < ds->n_features && !ds->state; i++) {
         const Feature *f = &ds->features[i];
-        if (!is_unused_vector(f) || !(strncmp(f->name, "observation", 11) == 0 || strstr(f->name, "state") ||
-                                      strstr(f->name, "qpos")))
+        if (!is_unused_vector(f) || !(strncmp(f->name, "observation", 11) == 0 ||
+                                      strstr(f->name, "state") || strstr(f->name, "qpos")))
             continue;
-        return fail(err,
-                    "%s: there is no observation.state, but %s with %lld values; if that is the state: "
-                    "--rename_map='{\"%s\": \"observation.state\"}', and to train without a state name "
-                    "the inputs with --policy.input_features", ds->root, f->name, (long long)f->size, f->name);
+        return fail(
+            err,
+            "%s: there is no observation.state, but %s with %lld values; if that is the state: "
+            "--rename_map='{\"%s\": \"observation.state\"}', and to train without a state name "
+            "the inputs with --policy.input_features",
+            ds->root, f->name, (long long)f->size, f->name);
     }
     return true;
 }
@@ -147,8 +156,9 @@ static bool resolve_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error
     for (int i = 0; i < p->n_cameras; i++) {
         const Feature *f = find_camera(ds, p->cameras[i].name);
         if (!f)
-            return fail(err, "%s: the policy wants camera %s, which the dataset does not have; if it "
-                             "is there under another name: --rename_map='{\"THAT NAME\": \"%s\"}'",
+            return fail(err,
+                        "%s: the policy wants camera %s, which the dataset does not have; if it "
+                        "is there under another name: --rename_map='{\"THAT NAME\": \"%s\"}'",
                         ds->root, p->cameras[i].name, p->cameras[i].name);
         p->cameras[i].height = f->height;
         p->cameras[i].width = f->width;
@@ -166,8 +176,9 @@ static bool resolve_image_sizes(PolicyConfig *p, const Dataset *ds, Error *err) 
         for (int i = 0; i < p->n_cameras && n < sizeof names; i++)
             n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "",
                                   p->cameras[i].name);
-        return fail(err, "%s: --policy.resize_shape has %lld sizes, but the policy sees %d camera%s "
-                         "(%s); give one size for all, or one for each in this order",
+        return fail(err,
+                    "%s: --policy.resize_shape has %lld sizes, but the policy sees %d camera%s "
+                    "(%s); give one size for all, or one for each in this order",
                     ds->root, (long long)given, p->n_cameras, p->n_cameras == 1 ? "" : "s",
                     p->n_cameras ? names : "none");
     }
@@ -201,8 +212,11 @@ void policy_find_cameras(const PolicyConfig *p, const Dataset *ds, int *cameras,
 }
 
 bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
-    if (!ds->action) return fail(err, "%s: no feature 'action'; there is nothing to learn; if it has "
-                                         "another name: --rename_map='{\"THAT NAME\": \"action\"}'", ds->root);
+    if (!ds->action)
+        return fail(err,
+                    "%s: no feature 'action'; there is nothing to learn; if it has "
+                    "another name: --rename_map='{\"THAT NAME\": \"action\"}'",
+                    ds->root);
     if (!resolve_poses(p, ds, err)) return false;
     Inputs in;
     if (!resolve_inputs(p, ds, &in, err) || !resolve_image_sizes(p, ds, err)) return false;
@@ -213,7 +227,9 @@ bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
     resolve_normalization(p);
     p->fps = ds->fps;
     if (p->n_cameras == 0 && p->env_dim == 0)
-        return fail(err, "%s: neither a camera nor observation.environment_state; ACT needs one of "
-                         "them", ds->root);
+        return fail(err,
+                    "%s: neither a camera nor observation.environment_state; ACT needs one of "
+                    "them",
+                    ds->root);
     return pipeline_check(p, ds->root, err);
 }

@@ -10,9 +10,9 @@
 
 typedef struct Step {
     Device *device;
-    Act *act;             // borrowed, as the optimizer
+    Act *act; // borrowed, as the optimizer
     Optimizer *optimizer;
-    Record *record;       // the device's recording of the ops of a step
+    Record *record;            // the device's recording of the ops of a step
     int64_t started, finished; // steps
 } Step;
 
@@ -29,8 +29,8 @@ void step_free(Step *s); // a zeroed struct is allowed
 // step changes the weights.
 void step_start(Step *s, const ActInput *in, uint64_t seed);
 void step_inputs_free(Step *s);
-// The figures of the oldest step that is under way; waits for it. False, with the device's error, when
-// an op failed.
+// The figures of the oldest step that is under way; waits for it. False, with the device's error,
+// when an op failed.
 CHECKED bool step_finish(Step *s, StepResult *out, Error *err);
 
 #endif

@@ -29,13 +29,14 @@ static bool fail_not_finite(const Run *r, const int64_t *rows, int64_t step, con
     for (; i < n && used + 32 < sizeof frames; i++)
         used += (size_t)snprintf(frames + used, sizeof frames - used, "%s%lld", i ? "," : "",
                                  (long long)r->dataset->index[rows[i]]);
-    return fail(err, "step %lld: the %s is not finite; frames of its batch: [%s%s]; look at them with "
-                     "`tact info`, or lower the learning rate", (long long)step, what, frames,
-                i < n ? ",..." : "");
+    return fail(err,
+                "step %lld: the %s is not finite; frames of its batch: [%s%s]; look at them with "
+                "`tact info`, or lower the learning rate",
+                (long long)step, what, frames, i < n ? ",..." : "");
 }
 
-// Takes the figures of the oldest step under way. Its loss or gradient not finite: an error; the weights
-// are those of the step before.
+// Takes the figures of the oldest step under way. Its loss or gradient not finite: an error; the
+// weights are those of the step before.
 CHECKED static bool finish_step(Run *r, Error *err) {
     StepResult got;
     int64_t step = r->first_step + r->step.finished;
@@ -54,8 +55,8 @@ CHECKED static bool finish_step(Run *r, Error *err) {
     return true;
 }
 
-// Starts a step. With `wait` it is finished too; else, on a device that works beside the host, only the
-// steps before it.
+// Starts a step. With `wait` it is finished too; else, on a device that works beside the host, only
+// the steps before it.
 CHECKED static bool train_step(Run *r, int64_t step, bool wait, Error *err) {
     const Batch *batch;
     double start = clock_seconds();
@@ -104,8 +105,10 @@ CHECKED static bool save_step(Run *r, int64_t step, bool last, Error *err) {
 
 static void show_progress(const Run *r, int64_t step, double seconds) {
     if (!r->hooks->progress) return;
-    TrainProgress p = {.step = step, .steps = r->config->steps,
-                       .loss = metrics_mean_loss(&r->metrics), .seconds_per_step = seconds};
+    TrainProgress p = {.step = step,
+                       .steps = r->config->steps,
+                       .loss = metrics_mean_loss(&r->metrics),
+                       .seconds_per_step = seconds};
     r->hooks->progress(r->hooks->user, &p);
 }
 
@@ -140,7 +143,8 @@ CHECKED static bool do_duties(Run *r, int64_t step, Duties d, TrainResult *resul
     return true;
 }
 
-// Those due at the step of the checkpoint, which may have been the last one of fewer --steps than now.
+// Those due at the step of the checkpoint, which may have been the last one of fewer --steps than
+// now.
 static Evaluations evaluations_missed(const Run *r) {
     Evaluations e = run_evaluations_due(r, r->taken, r->taken == r->config->steps);
     return e.held_out || e.rollouts ? e : run_evaluations_due(r, r->taken, true);
@@ -234,7 +238,8 @@ bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result
     snprintf(result->checkpoint, sizeof result->checkpoint, "%s", r->checkpoint);
     if (ok && result->stopped)
         log_stopped(r);
-    else if (ok) log_info("End of training");
+    else if (ok)
+        log_info("End of training");
     if (r->made_output && result->step == 0) drop_output(r);
     run_free(r);
     mem_free(r);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Known answers: FIPS 180-4's examples, and lengths around the block's padding as sha256sum gives them.
+// Known answers: FIPS 180-4's examples, and lengths around the block's padding as sha256sum gives
+// them.
 #include "base/sha256.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,6 +63,7 @@ static void of_a_file(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers), cmocka_unit_test(of_a_file)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers),
+                                       cmocka_unit_test(of_a_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,9 +22,9 @@ bool case_chance(Case *c, int n) {
 
 bool case_sizes(Case *c, int n, int64_t *size, int real_rows, const int64_t *real,
                 const int64_t *max) {
-    static const int64_t sizes[] = {1,  2,  3,  5,  7,  8,   9,   13,  15,  16,  17,  31,
-                                    32, 33, 47, 63, 64, 65,  97,  127, 128, 129, 211, 255,
-                                    256, 257, 383, 509, 512, 513, 769};
+    static const int64_t sizes[] = {1,   2,   3,   5,   7,   8,   9,   13,  15,  16,  17,
+                                    31,  32,  33,  47,  63,  64,  65,  97,  127, 128, 129,
+                                    211, 255, 256, 257, 383, 509, 512, 513, 769};
     if (c->bench && c->index >= real_rows) return false;
     size_t used = 0;
     for (int i = 0; i < n; i++) {
@@ -98,12 +98,13 @@ static void random_elements(float *to, int64_t n, Role role, DType type, RngKey 
 }
 
 static RngKey element_key(const Case *c) {
-    return (RngKey){.seed = c->random.key.seed, .step = c->random.key.step,
-                    .site = 100 + (uint32_t)c->count};
+    return (RngKey){
+        .seed = c->random.key.seed, .step = c->random.key.step, .site = 100 + (uint32_t)c->count};
 }
 
 // A buffer for the slice [before[i], before[i] + shape[i]) of a tensor with `after` more; its
-// logical elements are copied from data (floats for bfloat16). `shift` moves it off its alignment, in elements.
+// logical elements are copied from data (floats for bfloat16). `shift` moves it off its alignment,
+// in elements.
 static Tensor fill_buffer(Case *c, const char *name, Role role, double reduction, DType dtype,
                           const void *data, int rank, const int64_t *shape, const int64_t *before,
                           const int64_t *after, int64_t shift) {
@@ -221,7 +222,7 @@ static Tensor fill_image(Case *c, const char *name, Role role, double reduction,
 Tensor case_image(Case *c, const char *name, Role role, double reduction, int64_t n, int64_t ch,
                   int64_t h, int64_t w) {
     if (role == ROLE_OUTPUT) return fill_image(c, name, role, reduction, NULL, n, ch, h, w);
-    float *data = NEW(float, n * ch * h * w);
+    float *data = NEW(float, n *ch *h *w);
     random_elements(data, n * ch * h * w, role, c->activations, element_key(c));
     Tensor t = fill_image(c, name, role, reduction, data, n, ch, h, w);
     mem_free(data);
@@ -343,9 +344,9 @@ void case_free(Case *c) {
     c->count = 0;
 }
 
-// What coarser numbers add, relative to an output's size. TF32 rounds the factors of matrix products to
-// 2^-11, bfloat16 to 2^-9, and what is stored in bfloat16 to 2^-9 once more; a product that feeds
-// another (attention and its gradients) passes the error on a few times larger.
+// What coarser numbers add, relative to an output's size. TF32 rounds the factors of matrix
+// products to 2^-11, bfloat16 to 2^-9, and what is stored in bfloat16 to 2^-9 once more; a product
+// that feeds another (attention and its gradients) passes the error on a few times larger.
 static double precision_error(const Case *candidate, const Buffer *b) {
     bool products = candidate->flops > 0;
     if (candidate->precision == PRECISION_TF32) return products ? 0x1p-9 : 0;
@@ -355,7 +356,8 @@ static double precision_error(const Case *candidate, const Buffer *b) {
 
 // Rounding errors of a sum of K terms grow like sqrt(K) units in the last place; 4 of those are
 // allowed over the whole output (2-norm), and twice as much, of the largest value, anywhere.
-// With edges a value of the reference that is not finite asks for the same one, and has no part in the sums.
+// With edges a value of the reference that is not finite asks for the same one, and has no part in
+// the sums.
 static bool compare_values(const Buffer *a, const Buffer *b, double extra, bool edges, Verdict *v) {
     int64_t n = tensor_count(a->tensor), worst = 0;
     double square = 0, difference = 0, scale = 0, largest = 0;
@@ -403,7 +405,8 @@ Verdict case_compare(const Case *reference, const Case *candidate) {
         const Buffer *a = &reference->buffers[i], *b = &candidate->buffers[i];
         if (!a->values) continue;
         compared++;
-        if (!compare_values(a, b, precision_error(candidate, b), reference->edges, &v)) v.passed = false;
+        if (!compare_values(a, b, precision_error(candidate, b), reference->edges, &v))
+            v.passed = false;
     }
     if (compared == 0) {
         snprintf(v.problem, sizeof v.problem, "the check names no output");
@@ -428,7 +431,8 @@ void case_damage(Case *c, Damage damage) {
         while (last > 0 && !isfinite(b->values[last])) last--;
         double largest = 1e-3;
         for (int64_t j = 0; j <= last; j++)
-            if (isfinite(b->values[j]) && fabs(b->values[j]) > largest) largest = fabs(b->values[j]);
+            if (isfinite(b->values[j]) && fabs(b->values[j]) > largest)
+                largest = fabs(b->values[j]);
         if (damage == DAMAGE_NAN) b->values[last] = NAN;
         if (damage == DAMAGE_VALUE) b->values[last] += 1e-3 * largest;
         if (damage == DAMAGE_CANARY) {

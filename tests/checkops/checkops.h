@@ -37,17 +37,17 @@ typedef struct Buffer {
 typedef struct Case {
     Device *device;
     RngStream random;
-    DType activations;   // the candidate's narrowest: both sides start from numbers it can hold
-    Precision precision; // of the candidate
+    DType activations;     // the candidate's narrowest: both sides start from numbers it can hold
+    Precision precision;   // of the candidate
     const char *candidate; // its backend's name
-    int index;  // cases below an op's number of real sizes use those
-    bool bench; // time the op on real sizes; nothing is compared
-    bool edges; // outputs may be NaN or infinite, where the reference's are the same
+    int index;             // cases below an op's number of real sizes use those
+    bool bench;            // time the op on real sizes; nothing is compared
+    bool edges;            // outputs may be NaN or infinite, where the reference's are the same
     Buffer buffers[MAX_BUFFERS];
     int count;
-    char shape[160];      // for messages
-    double flops;         // of one call, for --bench; 0: only bytes count
-    double seconds;       // of one call, for --bench
+    char shape[160];       // for messages
+    double flops;          // of one call, for --bench; 0: only bytes count
+    double seconds;        // of one call, for --bench
     int64_t calls, target; // of the timing loop
     double started;
     char problem[256]; // "" or what is wrong (canary, changed input, device error)
@@ -73,13 +73,13 @@ extern const OpCheck plain_checks[], image_checks[], dense_checks[], edge_checks
 // by 8 (a batch), and false is returned after the last real row: the check then returns at once.
 bool case_sizes(Case *c, int n, int64_t *size, int real_rows, const int64_t *real,
                 const int64_t *max);
-bool case_chance(Case *c, int n);  // true once in n; never in a bench
+bool case_chance(Case *c, int n);       // true once in n; never in a bench
 int64_t case_below(Case *c, int64_t n); // 0 <= result < n; 0 in a bench
 Dropout case_dropout(Case *c);
 
 // ---- buffers ----------------------------------------------------------------------------------
-// All are filled and uploaded. Elements are uniform with mean 0 and variance 1. case_tensor is float32,
-// case_activation and case_strided have the device's activation type.
+// All are filled and uploaded. Elements are uniform with mean 0 and variance 1. case_tensor is
+// float32, case_activation and case_strided have the device's activation type.
 Tensor case_tensor(Case *c, const char *name, Role role, double reduction, int rank,
                    const int64_t *shape);
 Tensor case_activation(Case *c, const char *name, Role role, double reduction, int rank,
@@ -105,7 +105,7 @@ Tensor case_in_place(Case *c, Tensor input, const char *name, double reduction);
 
 // ---- running ----------------------------------------------------------------------------------
 // CALL(c, op(...)): calls the op; under --bench as often as timing needs.
-#define CALL(c, ...) \
+#define CALL(c, ...)                                                                               \
     for (case_start(c); case_again(c);) __VA_ARGS__
 void case_start(Case *c);
 bool case_again(Case *c);

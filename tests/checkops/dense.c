@@ -129,8 +129,8 @@ static void check_layernorm_forward(Case *c) {
     CALL(c, c->device->layernorm_forward(c->device, y, mean, rstd, x, gamma, beta));
 }
 
-// How many times x - mean enlarges the relative error of x, at the worst of the rows: |mean| / deviation, and 1
-// where the mean is the smaller. Rows whose columns are nearly equal are hundreds.
+// How many times x - mean enlarges the relative error of x, at the worst of the rows: |mean| /
+// deviation, and 1 where the mean is the smaller. Rows whose columns are nearly equal are hundreds.
 static double cancellation(Case *c, Tensor mean, Tensor rstd) {
     int64_t n = tensor_count(mean);
     size_t bytes = (size_t)n * sizeof(float);
@@ -148,7 +148,8 @@ static double cancellation(Case *c, Tensor mean, Tensor rstd) {
 static void check_layernorm_backward(Case *c) {
     int64_t s[2];
     if (!case_sizes(c, 2, s, COUNT(rows_real), rows_real[0], rows_max)) return;
-    // Of one element the gradient is 0, of two it is but for the epsilon: only rounding would compare.
+    // Of one element the gradient is 0, of two it is but for the epsilon: only rounding would
+    // compare.
     if (s[1] < 3) s[1] = 3;
     Device *d = c->device;
     double reduction = (double)s[1] + 16;
@@ -162,8 +163,8 @@ static void check_layernorm_backward(Case *c) {
     double lost = cancellation(c, mean, rstd), square = lost * lost; // tolerances go with the root
     reduction *= square;
     Tensor dy = case_activation(c, "dy", ROLE_INPUT, 0, 2, s);
-    Tensor dgamma = case_tensor(c, "dgamma", ROLE_ACCUMULATE, square * ((double)s[0] + 16), 1,
-                                SHAPE(s[1]));
+    Tensor dgamma =
+        case_tensor(c, "dgamma", ROLE_ACCUMULATE, square * ((double)s[0] + 16), 1, SHAPE(s[1]));
     Tensor dbeta = case_tensor(c, "dbeta", ROLE_ACCUMULATE, (double)s[0] + 1, 1, SHAPE(s[1]));
     if (!accumulate && case_chance(c, 2))
         dx = case_in_place(c, dy, "dx in place", reduction);
@@ -231,8 +232,8 @@ static void check_attention_backward(Case *c) {
     Tensor dq = case_strided(c, "dq", role, a.reduction, 3, SHAPE(a.B, a.Lq, a.D));
     Tensor dk = case_strided(c, "dk", role, a.reduction, 3, SHAPE(a.B, a.Lk, a.D));
     c->flops *= 2.5;
-    CALL(c, d->attention_backward(d, dq, dk, dv, dout, o, lse, a.q, a.k, a.v, a.pad, a.heads,
-                                  a.drop));
+    CALL(c,
+         d->attention_backward(d, dq, dk, dv, dout, o, lse, a.q, a.k, a.v, a.pad, a.heads, a.drop));
 }
 
 const OpCheck dense_checks[] = {

@@ -54,21 +54,21 @@ static void check_image_from_tokens(Case *c) {
 // The convolutions of ResNet-18 and -50 at 240 x 320, and one at an odd size.
 // n, in_c, in_h, in_w, out_c, kernel, stride, dilation
 static const int64_t conv_real[][8] = {
-    {1, 3, 240, 320, 64, 7, 2, 1},   // stem
-    {1, 64, 60, 80, 64, 3, 1, 1},    // layer1
-    {1, 64, 60, 80, 128, 3, 2, 1},   // layer2, first
-    {1, 128, 30, 40, 128, 3, 1, 1},  // layer2
-    {1, 64, 60, 80, 128, 1, 2, 1},   // layer2, skip
-    {1, 256, 15, 20, 256, 3, 1, 1},  // layer3
-    {1, 512, 8, 10, 512, 3, 1, 1},   // layer4
-    {1, 512, 15, 20, 512, 3, 1, 2},  // layer4 dilated instead of strided
-    {1, 256, 60, 80, 64, 1, 1, 1},   // ResNet-50
+    {1, 3, 240, 320, 64, 7, 2, 1},  // stem
+    {1, 64, 60, 80, 64, 3, 1, 1},   // layer1
+    {1, 64, 60, 80, 128, 3, 2, 1},  // layer2, first
+    {1, 128, 30, 40, 128, 3, 1, 1}, // layer2
+    {1, 64, 60, 80, 128, 1, 2, 1},  // layer2, skip
+    {1, 256, 15, 20, 256, 3, 1, 1}, // layer3
+    {1, 512, 8, 10, 512, 3, 1, 1},  // layer4
+    {1, 512, 15, 20, 512, 3, 1, 2}, // layer4 dilated instead of strided
+    {1, 256, 60, 80, 64, 1, 1, 1},  // ResNet-50
     {1, 1024, 15, 20, 2048, 1, 2, 1},
     {1, 2048, 8, 10, 512, 1, 1, 1},
     {2, 37, 23, 17, 41, 3, 2, 1},
-    // Maps of a few pixels, as small images leave them in the last layers, and dilated kernels: for most of
-    // them oneDNN has no fast gradient of the weights without AVX-512. The last needs two products on the
-    // cpu device. They are not timed.
+    // Maps of a few pixels, as small images leave them in the last layers, and dilated kernels: for
+    // most of them oneDNN has no fast gradient of the weights without AVX-512. The last needs two
+    // products on the cpu device. They are not timed.
     {4, 64, 1, 1, 64, 3, 1, 1},
     {3, 32, 1, 2, 64, 3, 1, 1},
     {5, 64, 2, 2, 32, 3, 1, 1},
@@ -85,8 +85,7 @@ enum { CONV_SMALL = 9 }; // at the end of conv_real
 static bool conv_spec(Case *c, ConvSpec *spec) {
     int64_t s[8];
     int rows = COUNT(conv_real) - (c->bench ? CONV_SMALL : 0);
-    if (!case_sizes(c, 8, s, rows, conv_real[0],
-                    SHAPE(3, 65, 33, 33, 65, 769, 769, 769)))
+    if (!case_sizes(c, 8, s, rows, conv_real[0], SHAPE(3, 65, 33, 33, 65, 769, 769, 769)))
         return false;
     if (c->index >= COUNT(conv_real)) {
         s[5] = 1 + 2 * (s[5] % 3) + (s[5] % 3 == 2 ? 2 : 0); // 1, 3 or 7
@@ -94,9 +93,19 @@ static bool conv_spec(Case *c, ConvSpec *spec) {
         s[7] = s[5] == 3 ? 1 + s[7] % 2 : 1;
     }
     int padding = (int)(s[7] * (s[5] / 2));
-    *spec = (ConvSpec){s[0], s[1], s[2], s[3], s[4], (int)s[5], (int)s[6], padding, (int)s[7],
-                       .relu = c->bench || case_chance(c, 2), .residual = case_chance(c, 2),
-                       .train = true, .need_dx = s[1] != 3 && !case_chance(c, 4)};
+    *spec = (ConvSpec){s[0],
+                       s[1],
+                       s[2],
+                       s[3],
+                       s[4],
+                       (int)s[5],
+                       (int)s[6],
+                       padding,
+                       (int)s[7],
+                       .relu = c->bench || case_chance(c, 2),
+                       .residual = case_chance(c, 2),
+                       .train = true,
+                       .need_dx = s[1] != 3 && !case_chance(c, 4)};
     return true;
 }
 
@@ -138,8 +147,8 @@ static void check_conv_load(Case *c) {
     CALL(c, d->conv_load(d, conv, w, scale, shift));
     // What was loaded shows in a forward.
     if (!c->bench) c->flops = conv_flops(&s);
-    Tensor y = case_image(c, "y", ROLE_OUTPUT, (double)(s.in_c * s.kernel * s.kernel), s.n,
-                          s.out_c, out_h(&s), out_w(&s));
+    Tensor y = case_image(c, "y", ROLE_OUTPUT, (double)(s.in_c * s.kernel * s.kernel), s.n, s.out_c,
+                          out_h(&s), out_w(&s));
     Tensor x = case_image(c, "x", ROLE_INPUT, 0, s.n, s.in_c, s.in_h, s.in_w), residual = {0};
     if (s.residual)
         residual = case_image(c, "residual", ROLE_INPUT, 0, s.n, s.out_c, out_h(&s), out_w(&s));
@@ -157,8 +166,8 @@ static void check_conv_forward(Case *c) {
     Tensor x = case_image(c, "x", ROLE_INPUT, 0, s.n, s.in_c, s.in_h, s.in_w), residual = {0};
     if (s.residual)
         residual = case_image(c, "residual", ROLE_INPUT, 0, s.n, s.out_c, out_h(&s), out_w(&s));
-    Tensor y = case_image(c, "y", ROLE_OUTPUT, (double)(s.in_c * s.kernel * s.kernel), s.n,
-                          s.out_c, out_h(&s), out_w(&s));
+    Tensor y = case_image(c, "y", ROLE_OUTPUT, (double)(s.in_c * s.kernel * s.kernel), s.n, s.out_c,
+                          out_h(&s), out_w(&s));
     c->flops = conv_flops(&s);
     CALL(c, d->conv_forward(d, conv, y, x, residual));
     d->conv_free(d, conv);
@@ -216,8 +225,8 @@ static void check_pool_forward(Case *c) {
     Device *d = c->device;
     Pool *pool = d->pool_new(d, s[0], s[1], s[2], s[3], case_chance(c, 2));
     Tensor x = pool_input(c, s);
-    Tensor y = case_image(c, "y", ROLE_OUTPUT, 0, s[0], s[1], (s[2] - 1) / 2 + 1,
-                          (s[3] - 1) / 2 + 1);
+    Tensor y =
+        case_image(c, "y", ROLE_OUTPUT, 0, s[0], s[1], (s[2] - 1) / 2 + 1, (s[3] - 1) / 2 + 1);
     CALL(c, d->pool_forward(d, pool, y, x));
     d->pool_free(d, pool);
 }
@@ -238,16 +247,10 @@ static void check_pool_backward(Case *c) {
 }
 
 const OpCheck image_checks[] = {
-    {"image_normalize", check_image_normalize},
-    {"image_from_plain", check_image_from_plain},
-    {"image_to_plain", check_image_to_plain},
-    {"tokens_from_image", check_tokens_from_image},
-    {"image_from_tokens", check_image_from_tokens},
-    {"conv_load", check_conv_load},
-    {"conv_forward", check_conv_forward},
-    {"conv_backward", check_conv_backward},
-    {"relu_backward", check_relu_backward},
-    {"pool_forward", check_pool_forward},
-    {"pool_backward", check_pool_backward},
-    {0},
+    {"image_normalize", check_image_normalize},     {"image_from_plain", check_image_from_plain},
+    {"image_to_plain", check_image_to_plain},       {"tokens_from_image", check_tokens_from_image},
+    {"image_from_tokens", check_image_from_tokens}, {"conv_load", check_conv_load},
+    {"conv_forward", check_conv_forward},           {"conv_backward", check_conv_backward},
+    {"relu_backward", check_relu_backward},         {"pool_forward", check_pool_forward},
+    {"pool_backward", check_pool_backward},         {0},
 };

@@ -11,8 +11,7 @@ static void check_zero(Case *c) {
     if (!case_sizes(c, 3, s, COUNT(real), real[0], SHAPE(70, 33, 129))) return;
     if (c->bench) s[0] /= 8;
     bool bytes = case_chance(c, 4);
-    Tensor y = bytes ? case_bytes(c, "y", 0, 3, s)
-                     : case_tensor(c, "y", ROLE_OUTPUT, 0, 3, s);
+    Tensor y = bytes ? case_bytes(c, "y", 0, 3, s) : case_tensor(c, "y", ROLE_OUTPUT, 0, 3, s);
     if (bytes) case_in_place(c, y, "y", 0);
     CALL(c, c->device->zero(c->device, y));
 }
@@ -135,8 +134,7 @@ static void check_act_loss_forward(Case *c) {
     Tensor target = case_tensor(c, "target", ROLE_INPUT, 0, 3, s);
     Tensor pad = loss_pad(c, s), params = {0};
     int64_t width = c->bench ? 64 : 2 * (1 + case_below(c, 33));
-    if (!case_chance(c, 3))
-        params = case_tensor(c, "params", ROLE_INPUT, 0, 2, SHAPE(s[0], width));
+    if (!case_chance(c, 3)) params = case_tensor(c, "params", ROLE_INPUT, 0, 2, SHAPE(s[0], width));
     Tensor losses = case_tensor(c, "losses", ROLE_OUTPUT, 256, 1, SHAPE(3));
     CALL(c, c->device->act_loss_forward(c->device, losses, prediction, target, pad, params, 10));
 }
@@ -182,8 +180,11 @@ static void check_adamw(Case *c) {
     const float *value = &norms[case_below(c, COUNT(norms))], stop = !isfinite(*value);
     Tensor norm = case_given(c, "norm", DTYPE_F32, value, 1, SHAPE(1));
     Tensor halt = case_given(c, "halt", DTYPE_F32, &stop, 1, SHAPE(1));
-    AdamW a = {.lr = case_chance(c, 3) ? 1e-5f : 0.1f, .beta1 = 0.9f, .beta2 = 0.999f,
-               .eps = 1e-8f, .weight_decay = case_chance(c, 3) ? 0 : 0.1f,
+    AdamW a = {.lr = case_chance(c, 3) ? 1e-5f : 0.1f,
+               .beta1 = 0.9f,
+               .beta2 = 0.999f,
+               .eps = 1e-8f,
+               .weight_decay = case_chance(c, 3) ? 0 : 0.1f,
                .max_norm = case_chance(c, 4) ? 0 : 10,
                .step = case_chance(c, 3) ? 100000 : 1 + case_below(c, 20)};
     CALL(c, c->device->adamw(c->device, p, g, m, v, norm, halt, a));

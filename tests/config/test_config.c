@@ -30,20 +30,15 @@ static bool parse(TrainConfig *c, const char *line, Error *err) {
 
 static void assert_parses(TrainConfig *c, const char *line) {
     Error err;
-    if (!parse(c, line, &err)) {
-        fail_msg("%s: %s", line, err.text);
-    }
+    if (!parse(c, line, &err)) fail_msg("%s: %s", line, err.text);
 }
 
 static void assert_error(const char *line, const char *what) {
     TrainConfig c;
     Error err = {""};
-    if (parse(&c, line, &err)) {
-        fail_msg("%s: was accepted", line);
-    }
-    if (!strstr(err.text, what) || strchr(err.text, '\n')) {
+    if (parse(&c, line, &err)) fail_msg("%s: was accepted", line);
+    if (!strstr(err.text, what) || strchr(err.text, '\n'))
         fail_msg("%s: \"%s\" does not say \"%s\"", line, err.text, what);
-    }
     train_config_free(&c);
 }
 
@@ -54,25 +49,18 @@ static void table_is_sound(void **state) {
         assert_ptr_equal(field_find(f->flag), f); // no flag twice
         assert_true(f->offset < sizeof(TrainConfig));
         assert_true(strlen(f->help) > 10);
-        if (strlen(f->help) > 140 || strchr(f->help, '\n')) {
+        if (strlen(f->help) > 140 || strchr(f->help, '\n'))
             fail_msg("%s: help is too long", f->flag);
-        }
-        for (int k = 0; k < i; k++) {
-            if (train_fields[k].offset == f->offset) {
+        for (int k = 0; k < i; k++)
+            if (train_fields[k].offset == f->offset)
                 fail_msg("%s and %s are stored in one place", train_fields[k].flag, f->flag);
-            }
-        }
         TrainConfig c;
         Error err;
         train_config_default(&c);
-        if (!field_set(&c, f, f->fallback, &err)) {
-            fail_msg("default of %s: %s", f->flag, err.text);
-        }
+        if (!field_set(&c, f, f->fallback, &err)) fail_msg("default of %s: %s", f->flag, err.text);
         train_config_free(&c);
     }
-    for (int i = 0; i < foreign_flag_count; i++) {
-        assert_null(field_find(foreign_flags[i].flag));
-    }
+    for (int i = 0; i < foreign_flag_count; i++) assert_null(field_find(foreign_flags[i].flag));
 }
 
 static void defaults(void **state) {
@@ -117,9 +105,10 @@ static void two_kinds(void **state) {
     assert_parses(&c, "--policy.type=act|--policy.normalization_mapping={STATE: MIN_MAX}");
     assert_string_equal(c.policy.normalization_mapping.state, "MIN_MAX");
     train_config_free(&c);
-    static const char *const temporal[] = {
-        "--policy.type=tact", "--policy.chunk_size=50", "--policy.type=act|--policy.obs_state_horizon=2",
-        "--policy.obs_state_horizon=2|--policy.type=act", "--policy.type=act|--policy.pose_repr=null"};
+    static const char *const temporal[] = {"--policy.type=tact", "--policy.chunk_size=50",
+                                           "--policy.type=act|--policy.obs_state_horizon=2",
+                                           "--policy.obs_state_horizon=2|--policy.type=act",
+                                           "--policy.type=act|--policy.pose_repr=null"};
     for (size_t i = 0; i < sizeof temporal / sizeof temporal[0]; i++) {
         assert_parses(&c, temporal[i]);
         assert_int_equal(c.policy.obs_state_horizon, 2);
@@ -133,7 +122,8 @@ static void two_kinds(void **state) {
     assert_int_equal(c.policy.obs_state_horizon, 2);
     assert_true(field_given(&c, "policy.type") && !field_given(&c, "policy.chunk_size"));
     train_config_free(&c);
-    assert_error("--policy.type=act|--policy.obs_down_sample_steps=3", "add --policy.obs_state_horizon=2");
+    assert_error("--policy.type=act|--policy.obs_down_sample_steps=3",
+                 "add --policy.obs_state_horizon=2");
     assert_error("--policy.type=act|--policy.temporal_pos_embed=all", "one observation");
     assert_parses(&c, "--policy.type=act|--policy.temporal_pos_embed=none");
     train_config_free(&c);
@@ -203,28 +193,41 @@ static void wrong_flags(void **state) {
 static void flags_without_effect(void **state) {
     (void)state;
     TrainConfig c;
-    assert_parses(&c, "--wandb.enable=true|--wandb.project=x|--wandb.entity=me|--job.target=a10g-large|"
-                      "--peft.r=16|--parallelism.dp_shard=4|--eval.batch_size=50|--eval.use_async_envs=true|"
-                      "--env.task=AlohaInsertion-v0|--env.discover_packages_path=mine|--policy.private=true|"
-                      "--policy.push_to_hub=true|--policy.repo_id=me/act|--dataset.streaming=true|--multi_gpu");
+    assert_parses(
+        &c,
+        "--wandb.enable=true|--wandb.project=x|--wandb.entity=me|--job.target=a10g-large|"
+        "--peft.r=16|--parallelism.dp_shard=4|--eval.batch_size=50|--eval.use_async_envs=true|"
+        "--env.task=AlohaInsertion-v0|--env.discover_packages_path=mine|--policy.private=true|"
+        "--policy.push_to_hub=true|--policy.repo_id=me/act|--dataset.streaming=true|--multi_gpu");
     static const char *const said[] = {
-        "--wandb.enable (the curves are in OUTPUT_DIR/metrics.jsonl)", "--wandb.entity", "--job.target",
-        "--peft.r (all weights are trained)", "--parallelism.dp_shard", "--eval.batch_size",
-        "--eval.use_async_envs", "--env.task", "--env.discover_packages_path", "--policy.private",
-        "hf upload me/act OUTPUT_DIR/checkpoints/last/pretrained_model", "--dataset.streaming", "--multi_gpu"};
+        "--wandb.enable (the curves are in OUTPUT_DIR/metrics.jsonl)",
+        "--wandb.entity",
+        "--job.target",
+        "--peft.r (all weights are trained)",
+        "--parallelism.dp_shard",
+        "--eval.batch_size",
+        "--eval.use_async_envs",
+        "--env.task",
+        "--env.discover_packages_path",
+        "--policy.private",
+        "hf upload me/act OUTPUT_DIR/checkpoints/last/pretrained_model",
+        "--dataset.streaming",
+        "--multi_gpu"};
     for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
         if (!strstr(c.ignored, said[i])) fail_msg("\"%s\" lacks %s", c.ignored, said[i]);
     assert_null(strstr(c.ignored, "wandb.project")); // a setting of ours, stored
     assert_true(c.policy.push_to_hub && c.wandb_enable);
     train_config_free(&c);
     // Asking for nothing is not worth a word.
-    assert_parses(&c, "--wandb.enable=false|--wandb.entity=null|--job.target=None|--policy.push_to_hub=False|"
-                      "--peft=null|--dataset.repo_type=dataset|--accelerator.mixed_precision=no|"
-                      "--num_processes=1|--optimizer.type=adamw|--dataset.exclude_episodes=[]|"
-                      "--save_checkpoint_to_hub=false");
+    assert_parses(
+        &c, "--wandb.enable=false|--wandb.entity=null|--job.target=None|--policy.push_to_hub=False|"
+            "--peft=null|--dataset.repo_type=dataset|--accelerator.mixed_precision=no|"
+            "--num_processes=1|--optimizer.type=adamw|--dataset.exclude_episodes=[]|"
+            "--save_checkpoint_to_hub=false");
     assert_string_equal(c.ignored, "");
     train_config_free(&c);
-    // LeRobot's simulations only evaluate; what names none of anybody's is left to whoever looks for it.
+    // LeRobot's simulations only evaluate; what names none of anybody's is left to whoever looks
+    // for it.
     assert_parses(&c, "--env.type=aloha|--env.task=AlohaInsertion-v0");
     assert_non_null(strstr(c.ignored, "--env.type (a simulation of LeRobot's"));
     assert_null(c.env_type);
@@ -241,7 +244,8 @@ static void flags_without_effect(void **state) {
     assert_error("--dataset.exclude_episodes=[3]", "--dataset.episodes=");
     assert_error("--env.typ=strawberry", "did you mean --env.type?");
     assert_error("--eval.n_episode=3", "did you mean --eval.n_episodes?");
-    assert_error("--sample_weighting.type=rabc", "--sample_weighting.type=rabc: tact does not do this");
+    assert_error("--sample_weighting.type=rabc",
+                 "--sample_weighting.type=rabc: tact does not do this");
     assert_error("--robot.type=so101_follower", "libtact");
 }
 
@@ -250,17 +254,20 @@ static void wrong_values(void **state) {
     assert_error("--batch_size=abc", "--batch_size=abc: expected a whole number");
     assert_error("--batch_size=1.5", "expected a whole number");
     assert_error("--batch_size=8x", "expected a whole number");
-    assert_error("--steps=1e5", "--steps=1e5: expected a whole number, as 100000"); // so does LeRobot
+    assert_error("--steps=1e5",
+                 "--steps=1e5: expected a whole number, as 100000"); // so does LeRobot
     assert_error("--steps=_5", "expected a whole number");
     assert_error("--steps=5_", "expected a whole number");
     assert_error("--steps=0x", "expected a whole number");
     assert_error("--policy.dropout=0._1", "expected a number");
     TrainConfig c;
-    assert_parses(&c, "--policy.use_vae=FALSE|--policy.pre_norm=YES|--steps=100_000|--batch_size=0x10|"
-                      "--seed=010|--policy.kl_weight=1_0.5|--policy.optimizer_lr=1e-4|--save_freq=08|"
-                      "--policy.device=Null|--dataset.episodes=[1_0, 2]|--log_freq=0");
+    assert_parses(&c,
+                  "--policy.use_vae=FALSE|--policy.pre_norm=YES|--steps=100_000|--batch_size=0x10|"
+                  "--seed=010|--policy.kl_weight=1_0.5|--policy.optimizer_lr=1e-4|--save_freq=08|"
+                  "--policy.device=Null|--dataset.episodes=[1_0, 2]|--log_freq=0");
     assert_true(!c.policy.use_vae && c.policy.pre_norm && c.steps == 100000 && c.batch_size == 16);
-    assert_true(c.seed == 8 && c.policy.kl_weight == 10.5 && c.policy.optimizer_lr == 1e-4); // as in YAML
+    assert_true(c.seed == 8 && c.policy.kl_weight == 10.5 &&
+                c.policy.optimizer_lr == 1e-4); // as in YAML
     assert_true(c.save_freq == 8 && c.dataset.episodes.values[0] == 10 && c.log_freq == 0);
     assert_null(c.policy.device);
     train_config_free(&c);
@@ -345,7 +352,8 @@ static void cross_checks(void **state) {
          "did you mean ResNet18_Weights.IMAGENET1K_V1?"},
         {"--policy.pretrained_backbone_weights=Resnet50_Weights.DEFAULT", "did you mean ResNet"},
         {"--policy.pretrained_backbone_weights=ResNet50_Weights.DEFAULT",
-         "of a resnet50, but --policy.vision_backbone=resnet18; use ResNet18_Weights.IMAGENET1K_V1"},
+         "of a resnet50, but --policy.vision_backbone=resnet18; use "
+         "ResNet18_Weights.IMAGENET1K_V1"},
         {"--policy.pretrained_backbone_weights=IMAGENET1K_V2|--policy.vision_backbone=resnet50",
          NULL},
         {"--policy.pretrained_backbone_weights=none/such.pth", "there is no such file"},
@@ -359,9 +367,8 @@ static void cross_checks(void **state) {
                  cases[i].line);
         assert_parses(&c, line);
         bool ok = train_config_check(&c, &err);
-        if (ok != !cases[i].what || (!ok && !strstr(err.text, cases[i].what))) {
+        if (ok != !cases[i].what || (!ok && !strstr(err.text, cases[i].what)))
             fail_msg("%s: \"%s\"", line, err.text);
-        }
         train_config_free(&c);
     }
     TrainConfig c; // LeRobot's default starts from pretrained weights
@@ -390,9 +397,12 @@ static void weights_names(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const BackboneWeights *w = NULL;
         Error err = {""};
-        if (!backbone_weights_find(cases[i].spec, cases[i].backbone, &w, &err)) fail_msg("%s", err.text);
-        if (cases[i].file) assert_string_equal(w->file, cases[i].file);
-        else assert_null(w);
+        if (!backbone_weights_find(cases[i].spec, cases[i].backbone, &w, &err))
+            fail_msg("%s", err.text);
+        if (cases[i].file)
+            assert_string_equal(w->file, cases[i].file);
+        else
+            assert_null(w);
     }
 }
 
@@ -451,12 +461,11 @@ static void fill_dataset(PolicyConfig *p) {
 static void json_files(void **state) {
     (void)state;
     TrainConfig c;
-    assert_parses(&c,
-                  "--dataset.repo_id=me/ds|--output_dir=out|--policy.device=cpu|--job_name=act|"
-                  "--policy.pretrained_backbone_weights=null|--policy.obs_state_horizon=1|"
-                  "--policy.normalization_mapping={STATE: MIN_MAX}|"
-                  "--policy.resize_shape=[[240,320],[320,240]]|"
-                  "--dataset.episodes=[4,2]|--policy.pose_repr=relative");
+    assert_parses(&c, "--dataset.repo_id=me/ds|--output_dir=out|--policy.device=cpu|--job_name=act|"
+                      "--policy.pretrained_backbone_weights=null|--policy.obs_state_horizon=1|"
+                      "--policy.normalization_mapping={STATE: MIN_MAX}|"
+                      "--policy.resize_shape=[[240,320],[320,240]]|"
+                      "--dataset.episodes=[4,2]|--policy.pose_repr=relative");
     fill_dataset(&c.policy);
     assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
     // A file of this machine means nothing to LeRobot; torchvision's name does.
@@ -479,7 +488,8 @@ static void json_files(void **state) {
         policy_to_tact_json(&c.policy),
         "{\"version\": 1, \"dtype\": null, \"obs_state_horizon\": 3, \"obs_down_sample_steps\": 1, "
         "\"temporal_pos_embed\": \"all\", \"pose_repr\": \"relative\", \"resize_shape\": [[240, "
-        "320], [320, 240]], \"arms\": 1, \"fps\": 30.0, \"cameras\": [{\"name\": \"observation.images.wrist\", "
+        "320], [320, 240]], \"arms\": 1, \"fps\": 30.0, \"cameras\": [{\"name\": "
+        "\"observation.images.wrist\", "
         "\"height\": 480, \"width\": 640, \"image_size\": [240, 320]}, {\"name\": "
         "\"observation.images.front\", \"height\": 640, \"width\": 480, \"image_size\": "
         "[320, 240]}]}");
@@ -494,13 +504,14 @@ static void json_files(void **state) {
         "\"weight_decay\": 0.0001, \"grad_clip_norm\": 10.0, \"betas\": [0.9, 0.999], "
         "\"eps\": 1e-08}, \"scheduler\": null, \"wandb\": {\"enable\": false, \"project\": "
         "\"lerobot\"}}");
-    assert_json(train_config_to_tact_json(&c),
-                "{\"eval_split\": 0.0, \"frame_cache\": \"auto\", \"frame_cache_gb\": null, "
+    assert_json(
+        train_config_to_tact_json(&c),
+        "{\"eval_split\": 0.0, \"frame_cache\": \"auto\", \"frame_cache_gb\": null, "
         "\"frame_cache_dir\": null, \"keep_last\": 0, \"eval_freq\": 20000, \"eval_steps\": 0, "
-                "\"max_eval_samples\": 0, "
-                "\"num_stat_samples\": 1000, \"prefetch_factor\": 4, \"tolerance_s\": null, "
-                "\"threads\": 0, \"use_policy_training_preset\": true, \"env\": {\"type\": null}, "
-                "\"eval\": {\"n_episodes\": 50, \"max_videos\": 4}}");
+        "\"max_eval_samples\": 0, "
+        "\"num_stat_samples\": 1000, \"prefetch_factor\": 4, \"tolerance_s\": null, "
+        "\"threads\": 0, \"use_policy_training_preset\": true, \"env\": {\"type\": null}, "
+        "\"eval\": {\"n_episodes\": 50, \"max_videos\": 4}}");
     c.policy.env_dim = 5;
     c.policy.state_dim = 0;
     c.policy.normalization_mapping.env = "MEAN_STD";
@@ -519,7 +530,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_is_sound),
         cmocka_unit_test(defaults),
-        cmocka_unit_test(two_kinds), cmocka_unit_test(flags_without_effect), cmocka_unit_test(every_type_both_spellings),
+        cmocka_unit_test(two_kinds),
+        cmocka_unit_test(flags_without_effect),
+        cmocka_unit_test(every_type_both_spellings),
         cmocka_unit_test(wrong_flags),
         cmocka_unit_test(wrong_values),
         cmocka_unit_test(cross_checks),

@@ -67,9 +67,8 @@ static void read_everything(const Dataset *ds, int height, int width) {
     Error err;
     OK(frames_open(ds, height, width, NULL, &r, &err));
     int h = height ? height : HEIGHT, w = width ? width : WIDTH;
-    for (int64_t row = 0; row < ds->rows; row++) {
+    for (int64_t row = 0; row < ds->rows; row++)
         for (int c = 0; c < ds->n_cameras; c++) assert_frame(r, ds, c, row, h, w);
-    }
     RngStream rng = {.key = {.seed = 5}};
     for (int i = 0; i < 120; i++)
         assert_frame(r, ds, i % ds->n_cameras, (int64_t)rng_below(&rng, (uint64_t)ds->rows), h, w);

@@ -34,7 +34,8 @@ static void compare_window(Reference *r, const WindowSpec *w, const char *prefix
     int64_t index = strtoll(strchr(prefix, '.') + 1, NULL, 10), row = dataset_row_of(r->ds, index);
     int64_t T = w->horizon, H = w->chunk_size;
     int64_t *rows = NEW(int64_t, T);
-    double *state = NEW(double, T * 10), *action = NEW(double, H * 10), *number = NEW(double, T + H);
+    double *state = NEW(double, T * 10), *action = NEW(double, H * 10),
+           *number = NEW(double, T + H);
     uint8_t *pad = NEW(uint8_t, H);
     window_rows(r->ds, w, row, rows);
     window_state(r->ds, w, row, state);
@@ -78,7 +79,8 @@ static void windows_are_as_another_program_sees_them(void **state) {
 static void statistics_are_as_another_program_has_them(void **state) {
     const Reference *r = *state;
     if (!r->ds) skip();
-    const WindowSpec w = {.horizon = 2, .down_sample = 1, .chunk_size = 100, .relative = true, .arms = 1};
+    const WindowSpec w = {
+        .horizon = 2, .down_sample = 1, .chunk_size = 100, .relative = true, .arms = 1};
     Stats stats[2];
     Error err;
     OK(window_stats(r->ds, &w, NULL, 0, 0, 1, &stats[0], &stats[1], &err));

@@ -16,8 +16,15 @@ static int set_up(void **state) {
     Error err;
     f->dir = new_folder(&f->arena);
     char *tiny = at(&f->arena, f->dir, "tiny"), *poses = at(&f->arena, f->dir, "poses");
-    const SampleOptions o = {.root = poses, .episodes = 3, .frames = 12, .height = 64, .width = 64,
-                             .cameras = 1, .fps = 10, .seed = 3, .images_in_parquet = true};
+    const SampleOptions o = {.root = poses,
+                             .episodes = 3,
+                             .frames = 12,
+                             .height = 64,
+                             .width = 64,
+                             .cameras = 1,
+                             .fps = 10,
+                             .seed = 3,
+                             .images_in_parquet = true};
     tiny_write(tiny, TINY_GOOD, false);
     OK(sample_dataset_write(&o, &err));
     f->tiny = open_all(tiny);
@@ -95,8 +102,9 @@ static void a_selection_keeps_its_own_edges(void **state) {
     Error err;
     Dataset *ds;
     const int64_t episodes[] = {2, 0};
-    OK(dataset_open(&(DatasetOptions){.root = at(&a, f->dir, "tiny"), .episodes = episodes,
-                                      .n_episodes = 2}, &ds, &err));
+    OK(dataset_open(
+        &(DatasetOptions){.root = at(&a, f->dir, "tiny"), .episodes = episodes, .n_episodes = 2},
+        &ds, &err));
     assert_rows(ds, 3, 1, 6, 6, 6, 6); // rows 6..9 are episode 0, frames 0..3
     assert_rows(ds, 3, 1, 5, 3, 4, 5);
     assert_int_equal(ds->index[6], 0);
@@ -112,7 +120,8 @@ static void recorded(const float *data, int64_t row, double out[POSE_ROW]) {
 
 static void poses_are_relative_to_the_newest_observation(void **state) {
     const Dataset *ds = ((Fixture *)*state)->poses;
-    const WindowSpec w = {.horizon = 3, .down_sample = 2, .chunk_size = 5, .relative = true, .arms = 1};
+    const WindowSpec w = {
+        .horizon = 3, .down_sample = 2, .chunk_size = 5, .relative = true, .arms = 1};
     const double here[POSE_POLICY_ROW] = {0, 0, 0, 1, 0, 0, 0, 1, 0};
     assert_int_equal(window_state_dim(ds, &w), POSE_POLICY_ROW);
     assert_int_equal(window_action_dim(ds, &w), POSE_POLICY_ROW);
@@ -143,7 +152,9 @@ static void poses_are_relative_to_the_newest_observation(void **state) {
 // ---- pose_repr=auto ---------------------------------------------------------------------------
 
 static int detected(const char *const *names, int64_t size, bool with_names) {
-    Feature f = {.name = "observation.state", .size = size, .names = (const char **)(uintptr_t)names,
+    Feature f = {.name = "observation.state",
+                 .size = size,
+                 .names = (const char **)(uintptr_t)names,
                  .n_names = with_names ? (int)size : 0};
     const Dataset ds = {.root = "set", .state = &f, .action = &f};
     int arms = -1;
@@ -156,10 +167,10 @@ static void poses_are_known_by_their_names(void **state) {
     (void)state;
     static const char *const plain[] = {"x", "y", "z", "rx", "ry", "rz", "gripper"};
     static const char *const two[] = {
-        "left_x", "left_y", "left_z", "left_wx", "left_wy", "left_wz", "left_gripper",
+        "left_x",  "left_y",  "left_z",  "left_wx",  "left_wy",  "left_wz",  "left_gripper",
         "right_x", "right_y", "right_z", "right_wx", "right_wy", "right_wz", "right_gripper"};
-    static const char *const spelt[] = {"ee.x", "ee.y", "ee.z", "rotvec_x", "rotvec_y", "rotvec_z",
-                                        "gripper_width"};
+    static const char *const spelt[] = {"ee.x",     "ee.y",     "ee.z",         "rotvec_x",
+                                        "rotvec_y", "rotvec_z", "gripper_width"};
     static const char *const joints[] = {"j1", "j2", "j3", "j4", "j5", "j6", "gripper"};
     static const char *const euler[] = {"x", "y", "z", "roll", "pitch", "yaw", "gripper"};
     static const char *const changes[] = {"delta_x",  "delta_y",  "delta_z", "delta_rx",
@@ -195,16 +206,25 @@ static bool poses_pass(const char *const *names, const float odd[3], Error *err)
     float data[ROWS][POSE_ROW];
     int64_t episode_of[ROWS] = {0, 0, 0, 1, 1, 1};
     Episode episodes[] = {{.index = 5, .length = 3}, {.index = 7, .first_row = 3, .length = 3}};
-    Feature s = {.name = "observation.state", .size = POSE_ROW, .names = (const char **)(uintptr_t)names,
-                 .n_names = POSE_ROW}, a = s;
+    Feature s = {.name = "observation.state",
+                 .size = POSE_ROW,
+                 .names = (const char **)(uintptr_t)names,
+                 .n_names = POSE_ROW},
+            a = s;
     a.name = "action";
     for (int i = 0; i < ROWS; i++)
         for (int k = 0; k < POSE_ROW; k++) data[i][k] = k < 6 ? 0.5f * (float)(k - 3) : 90;
     float good[ROWS][POSE_ROW];
     memcpy(good, data, sizeof data);
     memcpy(&data[5][3], odd, 3 * sizeof *odd);
-    const Dataset ds = {.root = "set", .state = &s, .action = &a, .rows = ROWS, .episodes = episodes,
-                        .n_episodes = 2, .episode_of = episode_of, .state_data = good[0],
+    const Dataset ds = {.root = "set",
+                        .state = &s,
+                        .action = &a,
+                        .rows = ROWS,
+                        .episodes = episodes,
+                        .n_episodes = 2,
+                        .episode_of = episode_of,
+                        .state_data = good[0],
                         .action_data = data[0]};
     return window_check_poses(&ds, 1, err);
 }
@@ -214,12 +234,14 @@ static void angles_that_are_no_rotation_vectors_are_refused(void **state) {
     static const char *const names[] = {"x", "y", "z", "rx", "ry", "rz", "gripper"};
     static const char *const euler[] = {"x", "y", "z", "roll", "pitch", "yaw", "gripper"};
     static const char *const degrees[] = {"x", "y", "z", "rx.deg", "ry.deg", "rz.deg", "gripper"};
-    static const float unwrapped[] = {0, -6.28f, 0}, in_degrees[] = {0, 12.5f, -90}, fine[] = {0, 0, 3.2f};
+    static const float unwrapped[] = {0, -6.28f, 0}, in_degrees[] = {0, 12.5f, -90},
+                       fine[] = {0, 0, 3.2f};
     Error err;
     OK(poses_pass(names, unwrapped, &err));
     OK(poses_pass(names, fine, &err));
     assert_false(poses_pass(names, in_degrees, &err));
-    assert_says(&err, "set: episode 7, frame 2: values 3 to 5 of action are [0, 12.5, -90]", "as_rotvec");
+    assert_says(&err, "set: episode 7, frame 2: values 3 to 5 of action are [0, 12.5, -90]",
+                "as_rotvec");
     assert_says(&err, "2 pi", "--policy.pose_repr=none");
     assert_false(poses_pass(euler, fine, &err));
     assert_says(&err, "value 3 of observation.state is named roll", "as_rotvec");
@@ -254,8 +276,8 @@ static void statistics_are_those_of_the_windows(void **state) {
     stats_free(&a);
 }
 
-// LeRobot's relative_actions_processor takes the newest state r off the actions -r, -(r+1): 0 -1, -2 -3, -4
-// -5, -6 in dimension 0; what is not marked stays.
+// LeRobot's relative_actions_processor takes the newest state r off the actions -r, -(r+1): 0 -1,
+// -2 -3, -4 -5, -6 in dimension 0; what is not marked stays.
 static void actions_less_the_state(void **state) {
     const Dataset *ds = ((Fixture *)*state)->tiny;
     bool marked[2] = {true, false};
@@ -297,7 +319,8 @@ static void samples_are_drawn_without_replacement(void **state) {
 
 static void rotations_keep_their_scale(void **state) {
     const Dataset *ds = ((Fixture *)*state)->poses;
-    const WindowSpec w = {.horizon = 2, .down_sample = 1, .chunk_size = 4, .relative = true, .arms = 1};
+    const WindowSpec w = {
+        .horizon = 2, .down_sample = 1, .chunk_size = 4, .relative = true, .arms = 1};
     Stats s, a;
     Error err;
     OK(window_stats(ds, &w, NULL, 0, 0, 1, &s, &a, &err));

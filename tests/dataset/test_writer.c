@@ -189,18 +189,18 @@ static void lerobot_columns_are_there(void **state) {
                                    "stats/index/count",
                                    "meta/episodes/chunk_index",
                                    "meta/episodes/file_index"};
-    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
         if (parquet_find(p, columns[i], NULL) < 0) fail_msg("no column %s", columns[i]);
-    }
     ParquetColumn c;
     OK(parquet_read(p, parquet_find(p, columns[10], NULL), 0, -1, &c, &err));
     assert_within(c.numbers[1], 7.0 / 20, 1e-9);
     parquet_column_free(&c);
     OK(parquet_read(p, parquet_find(p, "stats/observation.state/mean", NULL), 0, -1, &c, &err));
     assert_int_equal(c.count, 9);
-    assert_within(c.numbers[5], ((double)value(3, 2) + (double)value(4, 2) + (double)value(5, 2) +
-                               (double)value(6, 2)) /
-                                  4, 1e-9);
+    assert_within(
+        c.numbers[5],
+        ((double)value(3, 2) + (double)value(4, 2) + (double)value(5, 2) + (double)value(6, 2)) / 4,
+        1e-9);
     parquet_column_free(&c);
     parquet_close(p);
     // Without this LeRobot takes the task's number for its text.

@@ -266,8 +266,8 @@ EMULATION_ATOMIC_INTEGER(int)
 EMULATION_ATOMIC_INTEGER(unsigned)
 EMULATION_ATOMIC_INTEGER(unsigned long long)
 inline unsigned atomicInc(unsigned *p, unsigned limit) {
-    return emulation::atomic_update(p,
-                                    [limit](unsigned old) { return old >= limit ? 0 : old + 1; });
+    return emulation::atomic_update(
+        p, [limit](unsigned old) { return old >= limit ? 0 : old + 1; });
 }
 
 // ---- memory hints and arithmetic ----------------------------------------------------------------

@@ -25,9 +25,8 @@ static Env *open_env(const char *type) {
     Env *env;
     Error err;
     if (env_open(type, SIZE, SIZE, &env, &err)) return env;
-    if (!strstr(err.text, "simulation needs") && strncmp(err.text, "rendering:", 10) != 0) {
+    if (!strstr(err.text, "simulation needs") && strncmp(err.text, "rendering:", 10) != 0)
         fail_msg("%s", err.text);
-    }
     print_message("skipped: %s\n", err.text);
     skip();
     return NULL;
@@ -99,9 +98,8 @@ static void test_different_seeds_differ(void **unused) {
 // Red pixels of the camera: a berry is in sight.
 static int count_red(const uint8_t *rgb) {
     int n = 0;
-    for (int i = 0; i < SIZE * SIZE; i++) {
+    for (int i = 0; i < SIZE * SIZE; i++)
         n += rgb[3 * i] > 90 && rgb[3 * i] > 2 * rgb[3 * i + 1] && rgb[3 * i] > 2 * rgb[3 * i + 2];
-    }
     return n;
 }
 
@@ -131,9 +129,8 @@ static void test_expert_picks(void **unused) {
             reset(env, seed);
             assert_string_equal(env_outcome(env), "on the stem");
             run_expert(env, 1000);
-            if (!env_success(env)) {
+            if (!env_success(env))
                 fail_msg("%s, seed %d: %s", tasks[t], (int)seed, env_outcome(env));
-            }
             assert_true(env_done(env));
             assert_string_equal(env_outcome(env), "picked");
             assert_in_range(env_steps(env), 25, 60);

@@ -45,9 +45,8 @@ static void numbers_as_python_spells_them(void **state) {
         {1e22, "1e+22"},
         {0.1 + 0.2, "0.30000000000000004"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_text(json_real(cases[i].x), 0, cases[i].text);
-    }
     assert_text(json_integer(9007199254740993), 0, "9007199254740993");
     assert_text(json_integer(-3), 4, "-3");
 }

@@ -51,8 +51,12 @@ static const ParquetField fields[FIELDS] = {
     {.name = "camera/a.b", .type = PARQUET_STRING, .member = "path"},
 };
 
-static int64_t list_length(int64_t row) { return row % (MAX_LIST + 1); }
-static const char *text_of(int64_t row) { return row % 5 == 2 ? NULL : row % 2 ? "" : "t\xc3\xa4xt"; }
+static int64_t list_length(int64_t row) {
+    return row % (MAX_LIST + 1);
+}
+static const char *text_of(int64_t row) {
+    return row % 5 == 2 ? NULL : row % 2 ? "" : "t\xc3\xa4xt";
+}
 
 typedef struct Rows {
     int64_t whole[ROWS], offsets[ROWS + 1];
@@ -91,7 +95,7 @@ static void write_file(void) {
     for (int g = 0; g < GROUPS; g++) {
         make_rows(&r, group_first[g], group_first[g + 1]);
         const ParquetValues values[FIELDS] = {
-            {r.whole, NULL}, {r.single, NULL},      {r.wide, NULL},  {r.flag, NULL},
+            {r.whole, NULL}, {r.single, NULL},    {r.wide, NULL},  {r.flag, NULL},
             {r.text, NULL},  {r.list, r.offsets}, {r.bytes, NULL}, {r.file, NULL}};
         OK(parquet_write_group(w, group_first[g + 1] - group_first[g], values, &err));
     }
@@ -137,7 +141,8 @@ static void round_trip(void **state) {
 
     ParquetColumn whole = read_field(f, "whole", NULL), single = read_field(f, "single", NULL);
     ParquetColumn wide = read_field(f, "double", NULL), flag = read_field(f, "flag", NULL);
-    ParquetColumn text = read_field(f, "text with null", NULL), list = read_field(f, "action", NULL);
+    ParquetColumn text = read_field(f, "text with null", NULL),
+                  list = read_field(f, "action", NULL);
     ParquetColumn bytes = read_field(f, "camera/a.b", "bytes"),
                   file = read_field(f, "camera/a.b", "path");
     parquet_close(f); // columns stand alone
@@ -267,7 +272,8 @@ static int read_damaged(const ParquetColumn whole[FIELDS], const char *what) {
             assert_non_null(strstr(err.text, path));
             continue;
         }
-        if (!same_columns(&c, &whole[i])) fail_msg("%s: %s is silently wrong", what, fields[i].name);
+        if (!same_columns(&c, &whole[i]))
+            fail_msg("%s: %s is silently wrong", what, fields[i].name);
         parquet_column_free(&c);
         read++;
     }
@@ -382,7 +388,8 @@ static void the_schema_comes_once(void **state) {
     thrift_put(&w, "\x09\x04", 2); // field 2 (not counted on from the last one), a list
     size_t before = w.size;
     thrift_put_list(&w, &last, 1, THRIFT_STRUCT, LEAVES + 1);
-    memmove(w.data + before, w.data + before + 1, --w.size - before); // without its own field header
+    memmove(w.data + before, w.data + before + 1,
+            --w.size - before); // without its own field header
     put_leaf(&w, "schema", LEAVES);
     for (int i = 0; i < LEAVES; i++) put_leaf(&w, "x", 0);
     thrift_put_stop(&w);
@@ -400,9 +407,9 @@ static void the_schema_comes_once(void **state) {
 // A field to be skipped that claims 2^63 empty booleans: refused at once.
 static void endless_maps_end(void **state) {
     (void)state;
-    static const uint8_t file[] = {'P',  'A',  'R',  '1',  0xfb, 0xff, 0xff, 0xff, 0xff, 0xff,
-                                   0xff, 0xff, 0xff, 0xff, 0x01, 0x11, 12,   0,    0,    0,
-                                   'P',  'A',  'R',  '1'};
+    static const uint8_t file[] = {'P',  'A',  'R',  '1',  0xfb, 0xff, 0xff, 0xff,
+                                   0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x11,
+                                   12,   0,    0,    0,    'P',  'A',  'R',  '1'};
     Error err;
     ParquetFile *f;
     OK(file_write(path, file, sizeof file, &err));
@@ -426,16 +433,11 @@ static void not_parquet(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),
-        cmocka_unit_test(one_row_group),
-        cmocka_unit_test(many_pages),
-        cmocka_unit_test(nothing_is_left_of_an_aborted_file),
-        cmocka_unit_test(cut_at_every_length),
-        cmocka_unit_test(flip_every_bit),
-        cmocka_unit_test(random_damage),
-        cmocka_unit_test(the_schema_comes_once),
-        cmocka_unit_test(endless_maps_end),
-        cmocka_unit_test(not_parquet),
+        cmocka_unit_test(round_trip),          cmocka_unit_test(one_row_group),
+        cmocka_unit_test(many_pages),          cmocka_unit_test(nothing_is_left_of_an_aborted_file),
+        cmocka_unit_test(cut_at_every_length), cmocka_unit_test(flip_every_bit),
+        cmocka_unit_test(random_damage),       cmocka_unit_test(the_schema_comes_once),
+        cmocka_unit_test(endless_maps_end),    cmocka_unit_test(not_parquet),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);
 }

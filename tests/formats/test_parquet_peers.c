@@ -62,8 +62,7 @@ static void check_list(Table *t) {
     int64_t at = 0;
     for (int k = 0; k < N; k++) {
         assert_int_equal(c->offsets[k], at);
-        for (int j = 0; j < k % 4 && k % 9 != 4; j++)
-            assert_true(c->numbers[at++] == k + j / 4.0);
+        for (int j = 0; j < k % 4 && k % 9 != 4; j++) assert_true(c->numbers[at++] == k + j / 4.0);
     }
     assert_int_equal(c->count, at);
 }
@@ -192,7 +191,8 @@ static void check_empty(void **state) {
     (void)state;
     Error err;
     ParquetFile *f;
-    if (!parquet_open("tests/formats/data/parquet/empty.parquet", &f, &err)) fail_msg("%s", err.text);
+    if (!parquet_open("tests/formats/data/parquet/empty.parquet", &f, &err))
+        fail_msg("%s", err.text);
     assert_int_equal(parquet_rows(f), 0);
     for (int i = 0; i < 2; i++) {
         ParquetColumn c;
@@ -309,7 +309,8 @@ static void flips_are_survived(void **state) {
     assert_true(refused > 100 && read > 100);
 }
 
-// A file without checksums: what a flip makes of a number is seen when it leaves the column's range.
+// A file without checksums: what a flip makes of a number is seen when it leaves the column's
+// range.
 static void numbers_out_of_range_are_refused(void **state) {
     (void)state;
     static const char source[] = "tests/formats/data/parquet/plain_v1.parquet";
@@ -331,7 +332,8 @@ static void numbers_out_of_range_are_refused(void **state) {
     unlink(path);
 }
 
-#define PEER(name) {"check " name, check_file, NULL, NULL, "tests/formats/data/parquet/" name ".parquet"}
+#define PEER(name)                                                                                 \
+    { "check " name, check_file, NULL, NULL, "tests/formats/data/parquet/" name ".parquet" }
 
 int main(void) {
     const struct CMUnitTest tests[] = {

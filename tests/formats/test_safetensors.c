@@ -28,9 +28,7 @@ static int remove_path(void **state) {
 static void write_raw(const char *header, uint64_t claimed, size_t data_bytes) {
     size_t length = strlen(header);
     uint8_t *file = mem_alloc(8 + length + data_bytes);
-    for (int i = 0; i < 8; i++) {
-        file[i] = (uint8_t)(claimed >> (8 * i));
-    }
+    for (int i = 0; i < 8; i++) file[i] = (uint8_t)(claimed >> (8 * i));
     memcpy(file + 8, header, length);
     Error err;
     assert_true(file_write(path, file, 8 + length + data_bytes, &err));
@@ -40,13 +38,10 @@ static void write_raw(const char *header, uint64_t claimed, size_t data_bytes) {
 static void assert_refused(const char *what) {
     Safetensors *s = NULL;
     Error err = {"nothing"};
-    if (safetensors_open(path, &s, &err)) {
-        fail_msg("was read, but should say: %s", what);
-    }
+    if (safetensors_open(path, &s, &err)) fail_msg("was read, but should say: %s", what);
     if (!strstr(err.text, what) || strncmp(err.text, path, strlen(path)) != 0 ||
-        strchr(err.text, '\n')) {
+        strchr(err.text, '\n'))
         fail_msg("\"%s\" does not name the file and say \"%s\"", err.text, what);
-    }
 }
 
 static void round_trip(void **state) {
@@ -148,9 +143,7 @@ static void small_floats(void **state) {
     assert_true(safetensors_open(path, &s, &err));
     const SafetensorsEntry *h = safetensors_find(s, "h"), *b = safetensors_find(s, "b");
     const double expected[5] = {1, -2, ldexp(1, -24), 65504, INFINITY};
-    for (int i = 0; i < 5; i++) {
-        assert_true(safetensors_value(h, i) == expected[i]);
-    }
+    for (int i = 0; i < 5; i++) assert_true(safetensors_value(h, i) == expected[i]);
     float f[2];
     assert_true(safetensors_copy_f32(b, f, 2, &err));
     assert_true(f[0] == 1.0f && f[1] == -3.0f);

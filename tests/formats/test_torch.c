@@ -70,7 +70,8 @@ static void assert_tensors(const Torch *t, const Expected *expected, int count) 
         assert_int_equal(e->bytes, (size_t)n * safetensors_type_size(e->type));
         for (int64_t k = 0; k < n; k++)
             if (!(safetensors_value(e, k) == x->values[k]))
-                fail_msg("%s[%d] is %g, not %g", x->name, (int)k, safetensors_value(e, k), x->values[k]);
+                fail_msg("%s[%d] is %g, not %g", x->name, (int)k, safetensors_value(e, k),
+                         x->values[k]);
     }
 }
 
@@ -116,8 +117,8 @@ static void every_form(void **state) {
 
 static void module_state(void **state) {
     (void)state;
-    const char *const names[] = {"0.weight", "1.weight", "1.bias", "1.running_mean", "1.running_var",
-                                 "1.num_batches_tracked"};
+    const char *const names[] = {"0.weight",       "1.weight",      "1.bias",
+                                 "1.running_mean", "1.running_var", "1.num_batches_tracked"};
     // "wrapped" holds the same under "state_dict", with an optimiser beside it.
     const char *const files[] = {DATA "module.pth", DATA "wrapped.pth"};
     for (int k = 0; k < 2; k++) {
@@ -167,11 +168,14 @@ static void put_int(Bytes *b, int64_t n) {
 }
 
 static void put_preamble(Bytes *b, bool little) {
-    PUT(b, "\x80\x02\x8a\x0al\xfc\x9c" "F\xf9 j\xa8P\x19.");
+    PUT(b, "\x80\x02\x8a\x0al\xfc\x9c"
+           "F\xf9 j\xa8P\x19.");
     PUT(b, "\x80\x02M\xe9\x03.\x80\x02}");
     put_text(b, "little_endian");
-    if (little) PUT(b, "\x88s.\x80\x02");
-    else PUT(b, "\x89s.\x80\x02");
+    if (little)
+        PUT(b, "\x88s.\x80\x02");
+    else
+        PUT(b, "\x89s.\x80\x02");
 }
 
 static void put_storage(Bytes *b, const char *type, const char *key, int64_t count) {
@@ -194,7 +198,8 @@ static void put_tensor(Bytes *b, int64_t offset, int64_t length, int64_t stride)
     put_int(b, length);
     PUT(b, "\x85");
     put_int(b, stride);
-    PUT(b, "\x85\x89" "ccollections\nOrderedDict\n)RtR");
+    PUT(b, "\x85\x89"
+           "ccollections\nOrderedDict\n)RtR");
 }
 
 static void put_storages(Bytes *b, const char *key, int64_t count) {
@@ -232,13 +237,16 @@ static void write_object(const Bytes *object) {
 static void by_hand(void **state) {
     (void)state;
     Bytes o = {.size = 0};
-    // With integers of several widths, and every value a list of pairs as Python 2 wrote OrderedDict.
-    PUT(&o, "ccollections\nOrderedDict\n](](U\x01" "ae");
+    // With integers of several widths, and every value a list of pairs as Python 2 wrote
+    // OrderedDict.
+    PUT(&o, "ccollections\nOrderedDict\n](](U\x01"
+            "ae");
     PUT(&o, "0"); // no such operation among those known
     write_object(&o);
     assert_refused(path, "operation 0x30");
     o.size = 0;
-    PUT(&o, "ccollections\nOrderedDict\n](](U\x01" "a");
+    PUT(&o, "ccollections\nOrderedDict\n](](U\x01"
+            "a");
     put_tensor(&o, 1, 3, 1);
     PUT(&o, "ee\x85R");
     write_object(&o);
@@ -254,12 +262,25 @@ static void views_outside(void **state) {
         int64_t offset, length, stride;
         const char *what; // NULL: fits
     } views[] = {
-        {0, 4, 1, NULL}, {3, 1, 1, NULL}, {0, 2, 3, NULL}, {4, 0, 1, NULL}, {3, 4, 0, NULL},
-        {0, 5, 1, "outside"}, {1, 4, 1, "outside"}, {4, 1, 1, "outside"}, {0, 3, 2, "outside"},
-        {-1, 1, 1, "outside"}, {5, 0, 1, "outside"}, {INT64_MAX, 2, 1, "impossible"},
-        {0, 4, INT64_MAX, "impossible"}, {0, INT64_MAX, INT64_MAX, "impossible"},
-        {0, -1, 1, "impossible"}, {3, 4, -1, "impossible"}, {INT64_MIN, 1, 1, "outside"},
-        {0, INT64_MAX, 0, "unfold"}, {0, 1 << 28, 0, "unfold"},
+        {0, 4, 1, NULL},
+        {3, 1, 1, NULL},
+        {0, 2, 3, NULL},
+        {4, 0, 1, NULL},
+        {3, 4, 0, NULL},
+        {0, 5, 1, "outside"},
+        {1, 4, 1, "outside"},
+        {4, 1, 1, "outside"},
+        {0, 3, 2, "outside"},
+        {-1, 1, 1, "outside"},
+        {5, 0, 1, "outside"},
+        {INT64_MAX, 2, 1, "impossible"},
+        {0, 4, INT64_MAX, "impossible"},
+        {0, INT64_MAX, INT64_MAX, "impossible"},
+        {0, -1, 1, "impossible"},
+        {3, 4, -1, "impossible"},
+        {INT64_MIN, 1, 1, "outside"},
+        {0, INT64_MAX, 0, "unfold"},
+        {0, 1 << 28, 0, "unfold"},
     };
     for (size_t i = 0; i < sizeof views / sizeof views[0]; i++) {
         Bytes o = {.size = 0};
@@ -268,8 +289,10 @@ static void views_outside(void **state) {
         put_tensor(&o, views[i].offset, views[i].length, views[i].stride);
         PUT(&o, "s");
         write_object(&o);
-        if (views[i].what) assert_refused(path, views[i].what);
-        else torch_close(opened(path));
+        if (views[i].what)
+            assert_refused(path, views[i].what);
+        else
+            torch_close(opened(path));
     }
 }
 
@@ -284,8 +307,10 @@ static void storages_that_lie(void **state) {
         const char *key;
         int64_t count;
         const char *what;
-    } cases[] = {{"other", 4, "belongs to no tensor"}, {"k", 3, "has 12 bytes"},
-                 {"k", 5, "cut short"},                {"k", -1, "cut short"},
+    } cases[] = {{"other", 4, "belongs to no tensor"},
+                 {"k", 3, "has 12 bytes"},
+                 {"k", 5, "cut short"},
+                 {"k", -1, "cut short"},
                  {"k", INT64_MAX / 4, "cut short"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         b.size = 0;
@@ -351,9 +376,14 @@ static void pickles_that_act(void **state) {
     assert_refused(DATA "evil_old.pth", "its pickle calls posix.system; only tensors are read");
     assert_int_not_equal(access("/tmp/tact-was-here", F_OK), 0);
     REFUSE("cos\nsystem\nX\x02\0\0\0id\x85R", "its pickle calls os.system; only tensors are read");
-    REFUSE("cbuiltins\neval\nX\x01\0\0\0" "1\x85R", "builtins.eval");
+    REFUSE("cbuiltins\neval\nX\x01\0\0\0"
+           "1\x85R",
+           "builtins.eval");
     REFUSE("\x8c\x02os\x8c\x06system\x93X\x02\0\0\0id\x85R", "calls os.system;");
-    REFUSE("\x8c\x08" "builtins\x8c\x04" "eval)\x81", "calls what is no function"); // two texts are no name
+    REFUSE("\x8c\x08"
+           "builtins\x8c\x04"
+           "eval)\x81",
+           "calls what is no function"); // two texts are no name
     REFUSE("ctorch\nload\n", "calls torch.load;");
     REFUSE("ctorch._utils\n_rebuild_tensor_v2.__globals__\n", "_rebuild_tensor_v2.__globals__");
     REFUSE("ctorch._utils\n\n", "calls torch._utils.;");
@@ -368,7 +398,9 @@ static void pickles_that_act(void **state) {
     REFUSE("ctorch\nSize\nN\x85R", "something that is no tuple");
     REFUSE("ctorch\nFloatStorage\n)R", "storages are only named");
     REFUSE("ccollections\nOrderedDict\nK\x01\x85R", "a list of pairs");
-    REFUSE("ccollections\nOrderedDict\n](K\x01" "e\x85R", "a list of pairs");
+    REFUSE("ccollections\nOrderedDict\n](K\x01"
+           "e\x85R",
+           "a list of pairs");
     REFUSE("X\x02\0\0\0id)R", "calls what is no function");
     REFUSE("ctorch\nFloatStorage\nQ", "names a storage in a form");
     REFUSE("(X\x07\0\0\0storageX\x02\0\0\0osNNNtQ", "names a storage in a form");
@@ -459,8 +491,9 @@ static bool same(const Torch *a, const Torch *b) {
     bool equal = true;
     for (int i = 0; i < torch_count(a); i++) {
         const SafetensorsEntry *x = torch_entry(a, i), *y = torch_entry(b, i);
-        equal = equal && strcmp(x->name, y->name) == 0 && x->rank == y->rank && x->type == y->type &&
-                x->bytes == y->bytes && memcmp(x->data, y->data, x->bytes) == 0;
+        equal = equal && strcmp(x->name, y->name) == 0 && x->rank == y->rank &&
+                x->type == y->type && x->bytes == y->bytes &&
+                memcmp(x->data, y->data, x->bytes) == 0;
     }
     return equal;
 }
@@ -545,18 +578,12 @@ static void by_content(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_form),
-        cmocka_unit_test(module_state),
-        cmocka_unit_test(nested),
-        cmocka_unit_test(by_hand),
-        cmocka_unit_test(views_outside),
-        cmocka_unit_test(storages_that_lie),
-        cmocka_unit_test(pickles_that_act),
-        cmocka_unit_test(pickles_that_break),
-        cmocka_unit_test(names_that_clash),
-        cmocka_unit_test(other_files),
-        cmocka_unit_test(cut_anywhere),
-        cmocka_unit_test(flipped_anywhere),
+        cmocka_unit_test(every_form),       cmocka_unit_test(module_state),
+        cmocka_unit_test(nested),           cmocka_unit_test(by_hand),
+        cmocka_unit_test(views_outside),    cmocka_unit_test(storages_that_lie),
+        cmocka_unit_test(pickles_that_act), cmocka_unit_test(pickles_that_break),
+        cmocka_unit_test(names_that_clash), cmocka_unit_test(other_files),
+        cmocka_unit_test(cut_anywhere),     cmocka_unit_test(flipped_anywhere),
         cmocka_unit_test(by_content),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);

@@ -82,8 +82,8 @@ static void expect_frame(Video *v, int frame, uint8_t *rgb) {
     assert_int_equal(drawn(rgb), frame);
 }
 
-// What is seen of a file without reading it through is what reading it through finds, and stands in the
-// way of no one who reads it later. rgb: room for a frame.
+// What is seen of a file without reading it through is what reading it through finds, and stands in
+// the way of no one who reads it later. rgb: room for a frame.
 static void check_look(const char *path, const Video *v, uint8_t *rgb) {
     Error err;
     Video *looked, *opened;
@@ -342,12 +342,11 @@ static void expect_cut_noticed(const char *path, const char *bytes, size_t size,
         return;
     }
     if (at_open) fail_msg("cut to %zu bytes and opened", size);
-    for (int i = 0; i < video_frames(v); i++) {
+    for (int i = 0; i < video_frames(v); i++)
         if (video_read_index(v, i, rgb, &err))
             assert_int_equal(drawn(rgb), i);
         else
             whole = false;
-    }
     if (whole) fail_msg("cut to %zu bytes and read whole", size);
     video_close(v);
 }

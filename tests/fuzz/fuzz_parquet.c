@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as a Parquet file: it is refused, or every column is refused or can be read whole.
-//   clang -g -fsanitize=fuzzer,address,undefined -std=gnu17 -D_GNU_SOURCE -DTACT_VERSION='"0"' -Isrc \
-//       tests/fuzz/fuzz_parquet.c src/formats/parquet_*.c src/base/*.c -lz -lzstd -lsnappy -llz4 -lbrotlidec -lm
+//   clang -g -fsanitize=fuzzer,address,undefined -std=gnu17 -D_GNU_SOURCE -DTACT_VERSION='"0"'
+//   -Isrc \
+//       tests/fuzz/fuzz_parquet.c src/formats/parquet_*.c src/base/*.c -lz -lzstd -lsnappy -llz4
+//       -lbrotlidec -lm
 // Give it tests/formats/data/parquet as its first corpus.
 #include "formats/parquet.h"
 #include <stdio.h>
@@ -18,11 +20,10 @@ static double touch(const ParquetColumn *c) {
     for (int64_t i = 0; c->offsets && i < c->rows; i++)
         if (c->offsets[i] > c->offsets[i + 1]) abort();
     for (int64_t i = 0; i < c->count; i++) {
-        if (c->kind == PARQUET_NUMBERS) {
+        if (c->kind == PARQUET_NUMBERS)
             sum += c->numbers[i];
-        } else {
+        else
             for (size_t k = 0; k < c->bytes[i].size; k++) sum += c->bytes[i].data[k];
-        }
     }
     return sum;
 }

@@ -3,8 +3,8 @@
 //   clang -g -fsanitize=fuzzer,address,undefined -std=gnu17 -D_GNU_SOURCE -Isrc \
 //       tests/fuzz/fuzz_torch.c src/formats/torch_*.c src/formats/safetensors_*.c src/base/*.c \
 //       -lzip -ljansson -lm
-// Give it tests/formats/data/torch as its first corpus. Checksums keep it out of most of an archive;
-// the older form has none.
+// Give it tests/formats/data/torch as its first corpus. Checksums keep it out of most of an
+// archive; the older form has none.
 #include "formats/torch.h"
 #include <stdio.h>
 #include <stdlib.h>

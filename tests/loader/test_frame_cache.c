@@ -92,7 +92,8 @@ static void the_key_does_not_depend_on_the_place(void **state) {
     frame_cache_close(c);
 }
 
-// Frames of another decoder are another file; where there is no decoder, the file that was used last serves.
+// Frames of another decoder are another file; where there is no decoder, the file that was used
+// last serves.
 static void a_file_is_of_one_decoder(void **state) {
     const Fixture *f = *state;
     uint8_t rgb[FRAME] = {7}, back[FRAME];

@@ -22,8 +22,15 @@ static int set_up(void **state) {
     Error err;
     f->dir = new_folder(&f->arena);
     f->root = at(&f->arena, f->dir, "set");
-    const SampleOptions o = {.root = f->root, .episodes = 3, .frames = 9, .height = SIDE,
-                             .width = SIDE, .cameras = 1, .fps = 10, .seed = 3, .env_dim = 2,
+    const SampleOptions o = {.root = f->root,
+                             .episodes = 3,
+                             .frames = 9,
+                             .height = SIDE,
+                             .width = SIDE,
+                             .cameras = 1,
+                             .fps = 10,
+                             .seed = 3,
+                             .env_dim = 2,
                              .joints = true};
     OK(sample_dataset_write(&o, &err));
     f->ds = open_all(f->root);
@@ -52,11 +59,21 @@ static int tear_down(void **state) {
 static LoaderOptions options(const Fixture *f, int workers) {
     static const int cameras[] = {0};
     static const FrameSize sizes[] = {{SIDE, SIDE}};
-    return (LoaderOptions){.dataset = f->ds, .window = f->window, .state = &f->state, .env = &f->env,
-                           .action = &f->action, .cameras = cameras, .n_cameras = 1, .sizes = sizes,
-                           .rows = f->rows, .n_rows = f->ds->rows,
-                           .batch_size = BATCH, .num_workers = workers, .prefetch = 2,
-                           .shuffle = true, .seed = 11};
+    return (LoaderOptions){.dataset = f->ds,
+                           .window = f->window,
+                           .state = &f->state,
+                           .env = &f->env,
+                           .action = &f->action,
+                           .cameras = cameras,
+                           .n_cameras = 1,
+                           .sizes = sizes,
+                           .rows = f->rows,
+                           .n_rows = f->ds->rows,
+                           .batch_size = BATCH,
+                           .num_workers = workers,
+                           .prefetch = 2,
+                           .shuffle = true,
+                           .seed = 11};
 }
 
 static Loader *open_loader(const LoaderOptions *o) {
@@ -195,8 +212,10 @@ static void an_epoch_has_every_row_once(void **state) {
             for (int i = 0; i < size; i++, at_row++) {
                 seen[(got[i] - 1000) / 3]++;
                 moved += got[i] != rows[at_row];
-                if (epoch == 0) first[at_row] = got[i];
-                else differs += got[i] != first[at_row];
+                if (epoch == 0)
+                    first[at_row] = got[i];
+                else
+                    differs += got[i] != first[at_row];
             }
         }
         for (int i = 0; i < N; i++) assert_int_equal(seen[i], 1);

@@ -62,8 +62,12 @@ static int set_up(void **state) {
         float *values = arena_alloc(&f->arena, (size_t)q->count * sizeof(float));
         for (int64_t k = 0; k < q->count; k++) values[k] = value_at(f->count, k);
         SafetensorsEntry *e = &f->entries[f->count++];
-        *e = (SafetensorsEntry){.name = q->name + strlen(BACKBONE), .type = ST_F32, .rank = q->rank,
-                                .count = q->count, .data = values, .bytes = (size_t)q->count * 4};
+        *e = (SafetensorsEntry){.name = q->name + strlen(BACKBONE),
+                                .type = ST_F32,
+                                .rank = q->rank,
+                                .count = q->count,
+                                .data = values,
+                                .bytes = (size_t)q->count * 4};
         memcpy(e->shape, q->shape, sizeof q->shape);
     }
     *state = f;
@@ -364,7 +368,8 @@ static void specs(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {TEST(values_land),  TEST(wrong_files), TEST(wrong_values),
-                                       TEST(downloads),    TEST(failed_downloads), TEST(specs)};
+    const struct CMUnitTest tests[] = {TEST(values_land),      TEST(wrong_files),
+                                       TEST(wrong_values),     TEST(downloads),
+                                       TEST(failed_downloads), TEST(specs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

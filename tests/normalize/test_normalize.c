@@ -45,17 +45,20 @@ static const double x[2][DIM] = {{-2, 10, 5}, {0, 4, 6}};
 
 static void min_max_maps_onto_one(void **state) {
     (void)state;
-    const double want[2][DIM] = {{-1, 1, -1}, {0, -0.2, 0}}, back[2][DIM] = {{-2, 10, 5}, {0, 4, 5}};
+    const double want[2][DIM] = {{-1, 1, -1}, {0, -0.2, 0}},
+                 back[2][DIM] = {{-2, 10, 5}, {0, 4, 5}};
     assert_maps(NORM_MIN_MAX, x, want, back);
 }
 
 static void mean_std_maps_onto_unit_variance(void **state) {
     (void)state;
-    const double want[2][DIM] = {{-6, 2.75, 0}, {-2, 1.25, 1}}, back[2][DIM] = {{-2, 10, 5}, {0, 4, 5}};
+    const double want[2][DIM] = {{-6, 2.75, 0}, {-2, 1.25, 1}},
+                 back[2][DIM] = {{-2, 10, 5}, {0, 4, 5}};
     assert_maps(NORM_MEAN_STD, x, want, back);
 }
 
-// The epsilon counts where a deviation is about as small, and only on the way in: LeRobot's numbers.
+// The epsilon counts where a deviation is about as small, and only on the way in: LeRobot's
+// numbers.
 static void epsilon_is_lerobots(void **state) {
     (void)state;
     static double middle[] = {1}, small[] = {4e-8};
@@ -126,22 +129,24 @@ static void bad_statistics_are_refused(void **state) {
     std[1] = 4;
 }
 
-// LeRobot's own arithmetic, where a checkpoint has an eps that is more than a guard: added to a deviation and
-// left out of the inverse, in the place of a range of 0.
+// LeRobot's own arithmetic, where a checkpoint has an eps that is more than a guard: added to a
+// deviation and left out of the inverse, in the place of a range of 0.
 static void a_larger_eps_is_meant(void **state) {
     (void)state;
     const double point[DIM] = {2, 4, 5.02};
     const NormEps eps = {0.01, 0.04};
     const double want[2][DIM] = {{(2 - 1) / 0.51, (4 + 1) / 4.01, 0.02 / 0.01},
                                  {1, -0.2, 2 * 0.02 / 0.01 - 1}};
-    const double back[2][DIM] = {{1 / 0.51 * 0.5 + 1, 5 / 4.01 * 4 - 1, 5}, {2, 4, (3 + 1) / 2 * 0.04 + 5}};
+    const double back[2][DIM] = {{1 / 0.51 * 0.5 + 1, 5 / 4.01 * 4 - 1, 5},
+                                 {2, 4, (3 + 1) / 2 * 0.04 + 5}};
     for (int m = 0; m < 2; m++) {
         Normalizer n;
         Error err;
         Stats s = good();
         float y[DIM];
         double inverse[DIM];
-        if (!normalizer_init_eps(&n, "action", m ? NORM_MIN_MAX : NORM_MEAN_STD, &s, DIM, eps, &err))
+        if (!normalizer_init_eps(&n, "action", m ? NORM_MIN_MAX : NORM_MEAN_STD, &s, DIM, eps,
+                                 &err))
             fail_msg("%s", err.text);
         normalizer_apply(&n, point, y, 1);
         normalizer_invert(&n, y, inverse, 1);
@@ -155,12 +160,9 @@ static void a_larger_eps_is_meant(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(min_max_maps_onto_one),
-        cmocka_unit_test(mean_std_maps_onto_unit_variance),
-        cmocka_unit_test(epsilon_is_lerobots),
-        cmocka_unit_test(identity_needs_nothing),
-        cmocka_unit_test(a_larger_eps_is_meant),
-        cmocka_unit_test(bad_statistics_are_refused),
+        cmocka_unit_test(min_max_maps_onto_one), cmocka_unit_test(mean_std_maps_onto_unit_variance),
+        cmocka_unit_test(epsilon_is_lerobots),   cmocka_unit_test(identity_needs_nothing),
+        cmocka_unit_test(a_larger_eps_is_meant), cmocka_unit_test(bad_statistics_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,21 +134,30 @@ static void conv_backward(Check *k) {
 static void test_conv(void **state) {
     (void)state;
     static const int specs[][5] = {// h, kernel, stride, padding, dilation
-        {5, 3, 1, 1, 1}, {6, 3, 2, 1, 1}, {5, 1, 2, 0, 1}, {7, 3, 1, 2, 2}, {9, 7, 2, 3, 1},
-        {1, 3, 2, 1, 1}};
+                                   {5, 3, 1, 1, 1}, {6, 3, 2, 1, 1}, {5, 1, 2, 0, 1},
+                                   {7, 3, 1, 2, 2}, {9, 7, 2, 3, 1}, {1, 3, 2, 1, 1}};
     for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++) {
         const int *s = specs[i];
         Check k = check_new();
-        ConvSpec spec = {.n = 2, .in_c = 2, .in_h = s[0], .in_w = s[0] + 1, .out_c = 3,
-                         .kernel = s[1], .stride = s[2], .padding = s[3], .dilation = s[4],
-                         .train = true, .need_dx = true};
+        ConvSpec spec = {.n = 2,
+                         .in_c = 2,
+                         .in_h = s[0],
+                         .in_w = s[0] + 1,
+                         .out_c = 3,
+                         .kernel = s[1],
+                         .stride = s[2],
+                         .padding = s[3],
+                         .dilation = s[4],
+                         .train = true,
+                         .need_dx = true};
         k.conv = k.d->conv_new(k.d, spec);
         add_input(&k, 4, SHAPE(2, 2, spec.in_h, spec.in_w));
         add_input(&k, 4, SHAPE(3, 2, s[1], s[1]));
         k.other[0] = new_tensor(&k, 1, SHAPE(3));
         k.other[1] = new_tensor(&k, 1, SHAPE(3));
-        set_output(&k, 4, SHAPE(2, 3, conv_out_size(spec.in_h, s[1], s[2], s[3], s[4]),
-                                conv_out_size(spec.in_w, s[1], s[2], s[3], s[4])));
+        set_output(&k, 4,
+                   SHAPE(2, 3, conv_out_size(spec.in_h, s[1], s[2], s[3], s[4]),
+                         conv_out_size(spec.in_w, s[1], s[2], s[3], s[4])));
         k.forward = conv_forward;
         k.backward = conv_backward;
         compare_slopes(&k, 2, linear_step, linear_tolerance);
@@ -160,8 +169,17 @@ static void test_conv(void **state) {
 static void test_conv_values(void **state) {
     (void)state;
     Check k = check_new();
-    ConvSpec spec = {.n = 1, .in_c = 1, .in_h = 2, .in_w = 2, .out_c = 1, .kernel = 3, .stride = 1,
-                     .padding = 1, .dilation = 1, .relu = true, .residual = true};
+    ConvSpec spec = {.n = 1,
+                     .in_c = 1,
+                     .in_h = 2,
+                     .in_w = 2,
+                     .out_c = 1,
+                     .kernel = 3,
+                     .stride = 1,
+                     .padding = 1,
+                     .dilation = 1,
+                     .relu = true,
+                     .residual = true};
     float x[] = {1, 2, 3, 4}, w[] = {0, 0, 0, 0, 1, 10, 0, 100, 0}, scale = 2, shift = -700;
     float residual[] = {1, 0, 700, 692}, y[4];
     const int64_t image[] = {1, 1, 2, 2}, kernel[] = {1, 1, 3, 3}, one[] = {1};
@@ -293,8 +311,8 @@ static void layernorm_forward(Check *k) {
     k->d->layernorm_forward(k->d, k->y, k->other[0], k->other[1], k->in[0], k->in[1], k->in[2]);
 }
 static void layernorm_backward(Check *k) {
-    k->d->layernorm_backward(k->d, k->grad[0], k->grad[1], k->grad[2], k->dy, k->in[0],
-                             k->other[0], k->other[1], k->in[1], false);
+    k->d->layernorm_backward(k->d, k->grad[0], k->grad[1], k->grad[2], k->dy, k->in[0], k->other[0],
+                             k->other[1], k->in[1], false);
 }
 
 static void test_layernorm(void **state) {
@@ -313,8 +331,8 @@ static void test_layernorm(void **state) {
 }
 
 static void attention_forward(Check *k) {
-    k->d->attention_forward(k->d, k->y, k->other[0], k->in[0], k->in[1], k->in[2], k->pad,
-                            k->heads, k->drop);
+    k->d->attention_forward(k->d, k->y, k->other[0], k->in[0], k->in[1], k->in[2], k->pad, k->heads,
+                            k->drop);
 }
 static void attention_backward(Check *k) {
     k->d->attention_backward(k->d, k->grad[0], k->grad[1], k->grad[2], k->dy, k->y, k->other[0],
@@ -510,7 +528,11 @@ static void test_adamw(void **state) {
     Tensor tp = tensor_view(p, DTYPE_F32, 1, two), tg = tensor_view(g, DTYPE_F32, 1, two);
     Tensor tm = tensor_view(m, DTYPE_F32, 1, two), tv = tensor_view(v, DTYPE_F32, 1, two);
     Tensor tn = tensor_view(&norm, DTYPE_F32, 1, one), th = tensor_view(&halt, DTYPE_F32, 1, one);
-    AdamW a = {.lr = 0.1f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 0.5f, .weight_decay = 0.2f,
+    AdamW a = {.lr = 0.1f,
+               .beta1 = 0.9f,
+               .beta2 = 0.999f,
+               .eps = 0.5f,
+               .weight_decay = 0.2f,
                .max_norm = 2.5f};
     double expected[] = {1, -2};
     for (a.step = 1; a.step <= 2; a.step++) {
@@ -590,9 +612,9 @@ int main(void) {
         cmocka_unit_test(test_dropout_mask),  cmocka_unit_test(test_layernorm),
         cmocka_unit_test(test_attention),     cmocka_unit_test(test_attention_mask),
         cmocka_unit_test(test_embed),         cmocka_unit_test(test_add_rows),
-        cmocka_unit_test(test_tokens),
-        cmocka_unit_test(test_vae),           cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_lerp), cmocka_unit_test(test_adamw),         cmocka_unit_test(test_image_normalize),
+        cmocka_unit_test(test_tokens),        cmocka_unit_test(test_vae),
+        cmocka_unit_test(test_loss),          cmocka_unit_test(test_lerp),
+        cmocka_unit_test(test_adamw),         cmocka_unit_test(test_image_normalize),
         cmocka_unit_test(test_random_normal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

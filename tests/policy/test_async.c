@@ -307,8 +307,8 @@ static void whole_chunks_are_predicted_in_between(void **state) {
     tact_close(&p);
 }
 
-// Two threads may meet in the allocator, which then carves one of oneDNN's small blocks anew instead of giving
-// out the last one again: once, not every step.
+// Two threads may meet in the allocator, which then carves one of oneDNN's small blocks anew
+// instead of giving out the last one again: once, not every step.
 static void nothing_grows_after_the_first_step(void **state) {
     enum { STEPS_SEEN = 40, SMALL = 1024 };
     const Tests *t = *state;

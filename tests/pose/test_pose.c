@@ -16,7 +16,7 @@ static void assert_rotation(const Pose *p) {
             for (int k = 0; k < 3; k++) dot += p->rotation[i][k] * p->rotation[j][k];
             assert_true(fabs(dot - (i == j)) <= 1e-12); // false for NaN
         }
-    const double (*R)[3] = p->rotation;
+    const double(*R)[3] = p->rotation;
     double det = R[0][0] * (R[1][1] * R[2][2] - R[1][2] * R[2][1]) -
                  R[0][1] * (R[1][0] * R[2][2] - R[1][2] * R[2][0]) +
                  R[0][2] * (R[1][0] * R[2][1] - R[1][1] * R[2][0]);
@@ -25,10 +25,11 @@ static void assert_rotation(const Pose *p) {
 
 static void any_rows_give_a_rotation(void **state) {
     (void)state;
-    static const double rows[][6] = {
-        {0, 0, 0, 0, 0, 0},         {1, 2, 3, 2, 4, 6},    {1, 0, 0, -5, 0, 0},
-        {NAN, 0, 0, 0, 1, 0},       {0, 1, 0, NAN, 0, 0},  {INFINITY, 0, 0, 0, 1, 0},
-        {1e-200, 0, 0, 0, 1e-200, 0}, {1e200, 1e200, 0, 0, 0, 1e200}, {0.9, 0.1, 0, 0.2, 1.1, -0.1}};
+    static const double rows[][6] = {{0, 0, 0, 0, 0, 0},           {1, 2, 3, 2, 4, 6},
+                                     {1, 0, 0, -5, 0, 0},          {NAN, 0, 0, 0, 1, 0},
+                                     {0, 1, 0, NAN, 0, 0},         {INFINITY, 0, 0, 0, 1, 0},
+                                     {1e-200, 0, 0, 0, 1e-200, 0}, {1e200, 1e200, 0, 0, 0, 1e200},
+                                     {0.9, 0.1, 0, 0.2, 1.1, -0.1}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         double v[9] = {0.1, 0.2, 0.3};
         memcpy(v + 3, rows[i], sizeof rows[i]);
@@ -46,7 +47,8 @@ static void rows_go_there_and_back(void **state) {
     pose_row_to_policy(row, base, 2, policy);
     assert_true(policy[9] == row[6] && policy[19] == row[13]);
     // The second base is not turned: its position is a plain difference.
-    for (int i = 0; i < 3; i++) assert_true(fabs(policy[10 + i] - (row[7 + i] - base[7 + i])) <= 1e-12);
+    for (int i = 0; i < 3; i++)
+        assert_true(fabs(policy[10 + i] - (row[7 + i] - base[7 + i])) <= 1e-12);
     pose_row_from_policy(policy, base, 2, back);
     for (int i = 0; i < 14; i++) assert_true(fabs(back[i] - row[i]) <= 1e-12);
 }
@@ -74,11 +76,12 @@ static void assert_nearest(double m[3][3], const double *v) {
     for (int i = 0; i < 9; i++) assert_true(fabs(m[i / 3][i % 3] - want[i / 3][i % 3]) <= 1e-12);
 }
 
-// A rotation is its own nearest; the mean of two on one axis lies between, by their weights' sine rule.
+// A rotation is its own nearest; the mean of two on one axis lies between, by their weights' sine
+// rule.
 static void the_nearest_rotation_is_the_mean(void **state) {
     (void)state;
-    const double some[][3] = {{0, 0, 0}, {1e-9, 0, 0}, {0.4, -1.1, 2.0}, {0, 3.141592653589793, 0},
-                              {2.2, 0.1, -2.2}};
+    const double some[][3] = {
+        {0, 0, 0}, {1e-9, 0, 0}, {0.4, -1.1, 2.0}, {0, 3.141592653589793, 0}, {2.2, 0.1, -2.2}};
     double m[3][3], a[3][3], b[3][3];
     for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) {
         rotation(some[i], m);
@@ -101,8 +104,11 @@ static void the_nearest_rotation_is_the_mean(void **state) {
 
 static void the_nearest_rotation_is_always_proper(void **state) {
     (void)state;
-    const double odd[][9] = {{0}, {1, 0, 0, 0, -1, 0, 0, 0, 1}, {-1, 0, 0, 0, -1, 0, 0, 0, -1},
-                             {1, 2, 3, 2, 4, 6, 3, 6, 9}, {1e-300, 0, 0, 0, 1e300, 0, 0, 0, 1}};
+    const double odd[][9] = {{0},
+                             {1, 0, 0, 0, -1, 0, 0, 0, 1},
+                             {-1, 0, 0, 0, -1, 0, 0, 0, -1},
+                             {1, 2, 3, 2, 4, 6, 3, 6, 9},
+                             {1e-300, 0, 0, 0, 1e300, 0, 0, 0, 1}};
     for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
         Pose p = {.position = {0}};
         memcpy(p.rotation, odd[i], sizeof odd[i]);
@@ -117,7 +123,8 @@ static double apart(const double *a, const double *b) {
     return sqrt(sum);
 }
 
-// A turn about a fixed axis through pi and on: number by number no step is longer than the turn itself.
+// A turn about a fixed axis through pi and on: number by number no step is longer than the turn
+// itself.
 static void vectors_go_on_through_pi(void **state) {
     (void)state;
     const double axis[3] = {0.6, 0, -0.8}, step = 0.05, first = 2.6;
@@ -138,7 +145,8 @@ static void vectors_go_on_through_pi(void **state) {
 static void the_nearer_vector_is_the_same_rotation(void **state) {
     (void)state;
     static const double befores[][3] = {{0, 0, 0}, {3, 0, 0}, {-2, -2, 1}, {0, 0, 6.2}};
-    static const double vectors[][3] = {{0, 0, 0}, {0, 0, -0.2}, {-3.1, 0.1, 0}, {1.5, 1.5, -1}, {0, 3.14, 0}};
+    static const double vectors[][3] = {
+        {0, 0, 0}, {0, 0, -0.2}, {-3.1, 0.1, 0}, {1.5, 1.5, -1}, {0, 3.14, 0}};
     for (int b = 0; b < 4; b++)
         for (int n = 0; n < 5; n++) {
             double v[6] = {0}, was[6] = {0};
@@ -146,13 +154,15 @@ static void the_nearer_vector_is_the_same_rotation(void **state) {
             memcpy(v, was, sizeof v);
             pose_vector_near(v + 3, befores[b]);
             Pose p = pose_from_vector(v), q = pose_from_vector(was);
-            for (int i = 0; i < 9; i++) assert_true(fabs((&p.rotation[0][0])[i] - (&q.rotation[0][0])[i]) <= 1e-12);
+            for (int i = 0; i < 9; i++)
+                assert_true(fabs((&p.rotation[0][0])[i] - (&q.rotation[0][0])[i]) <= 1e-12);
             assert_true(apart(v + 3, befores[b]) <= apart(was + 3, befores[b]));
             assert_true(apart(v + 3, (double[3]){0}) <= POSE_LONGEST_VECTOR);
         }
     double far[3] = {0, 0, -0.2};
     pose_vector_near(far, befores[3]);
-    assert_true(fabs(far[2] - (2 * acos(-1) - 0.2)) <= 1e-12); // 6.083 rather than -0.2, seen from 6.2
+    assert_true(fabs(far[2] - (2 * acos(-1) - 0.2)) <=
+                1e-12); // 6.083 rather than -0.2, seen from 6.2
 }
 
 int main(void) {

@@ -16,11 +16,13 @@ typedef struct Options {
 } Options;
 
 static const char usage[] =
-    "usage: checkops [--device cpu|cuda|ref] [--dtype float32|tf32|bfloat16|bfloat16-images] [--op NAME]\n"
+    "usage: checkops [--device cpu|cuda|ref] [--dtype float32|tf32|bfloat16|bfloat16-images] [--op "
+    "NAME]\n"
     "                [--seed N] [--first N] [--cases N] [--threads N] [--bench | --self-test]\n"
     "Compares each op of the device with the reference on random and real shapes; --op takes all\n"
     "ops whose name contains NAME. --bench times them on the model's shapes at batch 8 instead.\n"
-    "bfloat16-images: the cpu device's own ops on bfloat16 images, which are plain C, on any processor.\n"
+    "bfloat16-images: the cpu device's own ops on bfloat16 images, which are plain C, on any "
+    "processor.\n"
     "Cases below an op's number of real shapes are those; --first N starts behind the first N.\n"
     "--self-test spoils the results and counts a case as passed when that was noticed.\n";
 
@@ -57,8 +59,12 @@ static bool parse_options(Options *o, int argc, char **argv) {
 // failing case can be run alone.
 static Case case_new(Device *device, const Device *candidate, const Options *o, const OpCheck *op,
                      int index) {
-    Case c = {.device = device, .activations = candidate->images,
-              .precision = candidate->precision, .candidate = candidate->backend->name, .index = index, .bench = o->bench};
+    Case c = {.device = device,
+              .activations = candidate->images,
+              .precision = candidate->precision,
+              .candidate = candidate->backend->name,
+              .index = index,
+              .bench = o->bench};
     uint32_t site = 2166136261u;
     for (const char *s = op->name; *s; s++) site = (site ^ (uint8_t)*s) * 16777619u;
     c.random.key = (RngKey){.seed = o->seed + site, .step = (uint32_t)index, .site = 1};
@@ -128,8 +134,8 @@ static bool bench_op(Device *device, const Options *o, const OpCheck *op) {
     }
 }
 
-// The cpu device's bfloat16 needs a processor that has it for the sake of oneDNN's products. The ops on images
-// beside them do not.
+// The cpu device's bfloat16 needs a processor that has it for the sake of oneDNN's products. The
+// ops on images beside them do not.
 static void make_images_halves(Device *d) {
     d->precision = PRECISION_BFLOAT16;
     d->images = DTYPE_BF16;

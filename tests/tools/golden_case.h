@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The golden cases: their generated weights and inputs, and their configuration. docs/testing.md has the recipe.
+// The golden cases: their generated weights and inputs, and their configuration. docs/testing.md
+// has the recipe.
 #ifndef TACT_TESTS_TOOLS_GOLDEN_CASE_H
 #define TACT_TESTS_TOOLS_GOLDEN_CASE_H
 

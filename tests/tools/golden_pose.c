@@ -74,7 +74,7 @@ static void check_row(const Row *r, double worst[KINDS]) {
 }
 
 static bool check_file(const char *path) {
-    static const char *const kinds[KINDS] = {"mat", "relative_mat", "relative_pose9d",
+    static const char *const kinds[KINDS] = {"mat",          "relative_mat",  "relative_pose9d",
                                              "absolute_mat", "absolute_pose", "round trip"};
     Safetensors *s = NULL;
     Error err;
@@ -103,10 +103,11 @@ static bool check_file(const char *path) {
 
 int main(int argc, char **argv) {
     int passed = 0, failed = 0;
-    for (int i = 1; i < argc; i++) {
-        if (check_file(argv[i])) passed++;
-        else failed++;
-    }
+    for (int i = 1; i < argc; i++)
+        if (check_file(argv[i]))
+            passed++;
+        else
+            failed++;
     if (argc < 2) {
         fprintf(stderr, "golden_pose: give one or more pose.safetensors files\n");
         return 2;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// predict CHECKPOINT INPUTS OUTPUT [EXPECTED]: the action chunks of a checkpoint for given observations, so
-// that another program's can be held against them (tests/interop). CHECKPOINT is a pretrained_model
-// directory; INPUTS a safetensors file: observation.state (N, T, D), observation.environment_state (N, E),
-// each camera (N, T, h, w, 3) uint8. OUTPUT gets action (N, S, A). With EXPECTED, which has action too, the
-// exit code says whether they agree to 1e-5 (relative, L2).
+// predict CHECKPOINT INPUTS OUTPUT [EXPECTED]: the action chunks of a checkpoint for given
+// observations, so that another program's can be held against them (tests/interop). CHECKPOINT is a
+// pretrained_model directory; INPUTS a safetensors file: observation.state (N, T, D),
+// observation.environment_state (N, E), each camera (N, T, h, w, 3) uint8. OUTPUT gets action (N,
+// S, A). With EXPECTED, which has action too, the exit code says whether they agree to 1e-5
+// (relative, L2).
 //
 // Vectors are as a robot has them, and so are the actions; poses that the checkpoint wants relative
-// (tact.json) may come absolute (7 values an arm), then the actions are absolute too. Settings, processor
-// steps and statistics are read as by libtact; without any statistics vectors pass as they are and images get
-// ImageNet's.
+// (tact.json) may come absolute (7 values an arm), then the actions are absolute too. Settings,
+// processor steps and statistics are read as by libtact; without any statistics vectors pass as
+// they are and images get ImageNet's.
 #include "base/file.h"
 #include "base/memory.h"
 #include "formats/safetensors.h"
@@ -101,8 +102,8 @@ static void close_checkpoint(Predict *r) {
 // ---- predicting -------------------------------------------------------------------------------
 
 // The input `name`, which must hold n values of its type for each observation.
-CHECKED static bool input(const Predict *r, const char *name, int64_t n, const SafetensorsEntry **out,
-                          int64_t *count, Error *err) {
+CHECKED static bool input(const Predict *r, const char *name, int64_t n,
+                          const SafetensorsEntry **out, int64_t *count, Error *err) {
     const SafetensorsEntry *e = *out = safetensors_find(r->inputs, name);
     if (!e || e->rank == 0 || e->count != e->shape[0] * n || (*count && *count != e->shape[0]))
         return fail(err, "inputs: %s is missing or has not %lld values an observation", name,
@@ -132,7 +133,8 @@ CHECKED static bool find_inputs(const Predict *r, Inputs *in, Error *err) {
     int64_t width = in->absolute ? POSE_ROW * p->arms : p->state_dim;
     if (p->state_dim && !input(r, "observation.state", T * width, &in->state, &in->count, err))
         return false;
-    if (p->env_dim && !input(r, "observation.environment_state", p->env_dim, &in->env, &in->count, err))
+    if (p->env_dim &&
+        !input(r, "observation.environment_state", p->env_dim, &in->env, &in->count, err))
         return false;
     for (int i = 0; i < p->n_cameras; i++) {
         int64_t n = T * p->cameras[i].image_height * p->cameras[i].image_width * 3;
@@ -162,8 +164,8 @@ static float *states(const Predict *r, const Inputs *in, int64_t observation, do
     return out;
 }
 
-CHECKED static bool predict_one(const Predict *r, const Inputs *in, int64_t i, double *out, int width,
-                                Error *err) {
+CHECKED static bool predict_one(const Predict *r, const Inputs *in, int64_t i, double *out,
+                                int width, Error *err) {
     const PolicyConfig *p = r->policy;
     const uint8_t *images[MAX_CAMERAS];
     double *base = NULL, *env_rows = in->env ? rows_of(in->env, i) : NULL;
@@ -181,8 +183,10 @@ CHECKED static bool predict_one(const Predict *r, const Inputs *in, int64_t i, d
     normalizer_invert(&r->action_norm, chunk, rows, S);
     for (int64_t s = 0; s < S; s++) {
         const double *row = rows + s * p->action_dim;
-        if (in->absolute) pose_row_from_policy(row, base, p->arms, out + s * width);
-        else memcpy(out + s * width, row, (size_t)width * sizeof *out);
+        if (in->absolute)
+            pose_row_from_policy(row, base, p->arms, out + s * width);
+        else
+            memcpy(out + s * width, row, (size_t)width * sizeof *out);
         for (int k = 0; p->pipeline.relative && k < width; k++)
             if (p->pipeline.relative[k]) out[s * width + k] += base[k];
     }
@@ -196,12 +200,16 @@ CHECKED static bool predict(Predict *r, const char *inputs, const char *output, 
     if (!safetensors_open(inputs, &r->inputs, err) || !find_inputs(r, &in, err)) return false;
     int64_t S = r->policy->chunk_size;
     int width = in.absolute ? POSE_ROW * r->policy->arms : r->policy->action_dim;
-    double *actions = NEW(double, in.count * S * width);
+    double *actions = NEW(double, in.count *S *width);
     bool ok = true;
     for (int64_t i = 0; ok && i < in.count; i++)
         ok = predict_one(r, &in, i, actions + i * S * width, width, err);
-    SafetensorsEntry e = {.name = "action", .type = ST_F64, .rank = 3, .shape = {in.count, S, width},
-                          .count = in.count * S * width, .data = actions};
+    SafetensorsEntry e = {.name = "action",
+                          .type = ST_F64,
+                          .rank = 3,
+                          .shape = {in.count, S, width},
+                          .count = in.count * S * width,
+                          .data = actions};
     e.bytes = (size_t)e.count * sizeof *actions;
     ok = ok && safetensors_write(output, &e, 1, false, err);
     mem_free(actions);

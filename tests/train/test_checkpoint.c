@@ -13,8 +13,10 @@ static void assert_last(Saved *f, const char *want) {
 static void assert_holds_params(Saved *f, const char *step) {
     Error err;
     Safetensors *s;
-    OK(safetensors_open(arena_printf(&f->arena, "%s/checkpoints/%s/pretrained_model/model.safetensors",
-                                     f->config.output_dir, step), &s, &err));
+    OK(safetensors_open(arena_printf(&f->arena,
+                                     "%s/checkpoints/%s/pretrained_model/model.safetensors",
+                                     f->config.output_dir, step),
+                        &s, &err));
     assert_int_equal(safetensors_count(s), f->params.count);
     for (int i = 0; i < f->params.count; i++) {
         const Param *q = &f->params.list[i];

@@ -35,7 +35,8 @@ static void big_numbers_are_lerobots(void **state) {
 static Metrics example(void) {
     Metrics m = {.batch_size = 8, .frames = 2238, .episodes = 6};
     metrics_add(&m, (ActLosses){.total = 7, .l1 = 1, .kld = 0.6f}, 150, 1e-5, 0.002, 0.04);
-    metrics_add(&m, (ActLosses){.total = 5.12f, .l1 = 0.5f, .kld = 0.4f}, 156.426, 1e-5, 0.004, 0.06);
+    metrics_add(&m, (ActLosses){.total = 5.12f, .l1 = 0.5f, .kld = 0.4f}, 156.426, 1e-5, 0.004,
+                0.06);
     return m;
 }
 

@@ -87,8 +87,10 @@ static void steps_follow_the_formulas(void **state) {
     assert_true(f.params.main > 0 && f.params.main < n);
     for (int step = 1; step <= 3; step++) {
         double norm = set_gradients(&f, step), clip = step == 1 ? 1 : 10 / (norm + 1e-6);
-        if (step == 1) f.optimizer.max_norm = 1e9; // no clipping, then with
-        else f.optimizer.max_norm = 10;
+        if (step == 1)
+            f.optimizer.max_norm = 1e9; // no clipping, then with
+        else
+            f.optimizer.max_norm = 10;
         assert_true(norm > 10);
         float got;
         optimizer_step(&f.optimizer, &got);

@@ -184,19 +184,17 @@ void env_expert(Env *env, double *action) {
     Pose p = world_command(env);
     double berry[3], opening = env->task.opening;
     world_berry(env, berry);
-    if (e->phase <= STRIKE) {
+    if (e->phase <= STRIKE)
         if (env->task.period > 0)
             approach_swing(env, &p, &opening);
         else
             approach(env, &p, berry);
-    } else if (e->phase == CLOSE) {
+    else if (e->phase == CLOSE)
         close_on_berry(env, &p);
-    } else {
+    else
         pull(env, &p);
-    }
-    if (e->phase >= CLOSE) {
+    if (e->phase >= CLOSE)
         opening = fmax(0, env->opening - (env->task.period > 0 ? quick_closing : closing));
-    }
     pose_to_vector(&p, action);
     action[6] = opening;
 }

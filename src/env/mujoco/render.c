@@ -44,9 +44,8 @@ static CHECKED bool make_context(Renderer *r, Error *err) {
                              EGL_NONE};
     EGLConfig config;
     EGLint found = 0;
-    if (!eglChooseConfig(r->display, wanted, &config, 1, &found) || found < 1) {
+    if (!eglChooseConfig(r->display, wanted, &config, 1, &found) || found < 1)
         return egl_fail(err, "eglChooseConfig");
-    }
     r->context = eglCreateContext(r->display, config, EGL_NO_CONTEXT, NULL);
     if (r->context == EGL_NO_CONTEXT) return egl_fail(err, "eglCreateContext");
     return true;
@@ -55,9 +54,8 @@ static CHECKED bool make_context(Renderer *r, Error *err) {
 static CHECKED bool make_current(Renderer *r, Error *err) {
     if (eglGetCurrentContext() == r->context) return true;
     if (!eglBindAPI(EGL_OPENGL_API) ||
-        !eglMakeCurrent(r->display, EGL_NO_SURFACE, EGL_NO_SURFACE, r->context)) {
+        !eglMakeCurrent(r->display, EGL_NO_SURFACE, EGL_NO_SURFACE, r->context))
         return egl_fail(err, "eglMakeCurrent");
-    }
     return true;
 }
 
@@ -138,8 +136,7 @@ bool renderer_draw(Renderer *r, mjModel *m, mjData *d, int camera, int height, i
     r->scene.flags[mjRND_SHADOW] = canvas == &r->picture;
     mjr_render(all, &r->scene, &canvas->gl);
     mjr_readPixels(r->flipped, NULL, all, &canvas->gl);
-    for (int y = 0; y < height; y++) {
+    for (int y = 0; y < height; y++)
         memcpy(rgb + (size_t)y * row, r->flipped + (size_t)(height - 1 - y) * row, row);
-    }
     return true;
 }

@@ -25,8 +25,7 @@ static void write_head(FILE *x) {
           "  <default class=\"seen\"><geom contype=\"0\" conaffinity=\"0\" group=\"1\" "
           "mass=\"0.001\"/></default>\n"
           "  <default class=\"felt\"><geom group=\"3\" mass=\"0\" condim=\"4\" friction=\"1.6 0.03 "
-          "0.001\" "
-          "solref=\"0.008 1\" solimp=\"0.9 0.98 0.001\"/></default>\n"
+          "0.001\" solref=\"0.008 1\" solimp=\"0.9 0.98 0.001\"/></default>\n"
           "</default>\n",
           x);
 }
@@ -34,8 +33,7 @@ static void write_head(FILE *x) {
 static void write_assets(FILE *x) {
     fputs("<asset>\n"
           "<texture type=\"skybox\" builtin=\"gradient\" rgb1=\"0.93 0.96 0.98\" rgb2=\"0.70 0.80 "
-          "0.86\" "
-          "width=\"64\" height=\"64\"/>\n",
+          "0.86\" width=\"64\" height=\"64\"/>\n",
           x);
     const char *const painted[] = {"berry", "leaf", "soil", "hedge0", "hedge1", "hedge2"};
     const int size[] = {256, 128, 256, 256, 256, 256};
@@ -76,8 +74,7 @@ static void write_surroundings(FILE *x, double pivot_z) {
         "<geom name=\"floor\" type=\"plane\" size=\"4 4 0.1\" pos=\"0 0 -0.25\" material=\"floor\" "
         "contype=\"4\" conaffinity=\"3\"/>\n"
         "<geom class=\"seen\" type=\"plane\" size=\"2.6 1.1 0.1\" pos=\"0 1.25 0.6\" zaxis=\"0 -1 "
-        "0\" "
-        "material=\"wall\"/>\n"
+        "0\" material=\"wall\"/>\n"
         "<body name=\"aim\" pos=\"0 0.38 0.37\"/>\n"
         "<camera name=\"scene\" mode=\"targetbody\" target=\"aim\" pos=\"0.38 0.02 0.50\" "
         "fovy=\"50\"/>\n"
@@ -116,11 +113,9 @@ static void write_berry(FILE *x, const char *name, double stem, double size, con
         x,
         "<body name=\"%s_hanger\" pos=\"%.4f %.4f %.4f\">\n"
         "  <geom class=\"seen\" type=\"capsule\" size=\"0.0017\" fromto=\"0 0.075 0.105 0 0.03 "
-        "0.118\" "
-        "material=\"stem\"/>\n"
+        "0.118\" material=\"stem\"/>\n"
         "  <geom class=\"seen\" type=\"capsule\" size=\"0.0017\" fromto=\"0 0.03 0.118 0 0.004 "
-        "0.085\" "
-        "material=\"stem\"/>\n"
+        "0.085\" material=\"stem\"/>\n"
         "  <geom class=\"seen\" type=\"capsule\" size=\"0.0017\" fromto=\"0 0.004 0.085 0 0 0\" "
         "material=\"stem\"/>\n"
         "  <body name=\"%s_stem\">\n"

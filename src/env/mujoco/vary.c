@@ -61,9 +61,8 @@ static void vary_leaves(Env *env, RngStream *rng, double pivot_z) {
 
 static void tint(mjModel *m, int material, RngStream *rng, double low, double high) {
     double all = vary_between(rng, low, high);
-    for (int c = 0; c < 3; c++) {
+    for (int c = 0; c < 3; c++)
         m->mat_rgba[4 * material + c] *= (float)(all * vary_between(rng, 0.95, 1.05));
-    }
 }
 
 static void vary_looks(Env *env, RngStream *rng) {

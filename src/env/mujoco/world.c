@@ -119,9 +119,8 @@ static CHECKED bool open_locked(Env *env, Error *err) {
 
 bool world_open(const EnvSpec *spec, int height, int width, Env **out, Error *err) {
     *out = NULL;
-    if (height < 16 || width < 16 || height > 2048 || width > 2048) {
+    if (height < 16 || width < 16 || height > 2048 || width > 2048)
         return fail(err, "images of %dx%d: choose 16x16 to 2048x2048", height, width);
-    }
     Env *env = NEW(Env, 1);
     env->spec = spec;
     env->task = *task_of(spec);
@@ -191,11 +190,9 @@ double world_swing_rate(const Env *env) {
 double world_stem_force(const Env *env, int which) {
     const mjData *d = env->d;
     int weld = which ? env->h.neighbour_weld : env->h.berry_weld;
-    for (int i = 0; i < d->ne; i++) {
-        if (d->efc_type[i] == mjCNSTR_EQUALITY && d->efc_id[i] == weld) {
+    for (int i = 0; i < d->ne; i++)
+        if (d->efc_type[i] == mjCNSTR_EQUALITY && d->efc_id[i] == weld)
             return mju_norm3(d->efc_force + i); // a weld's first three rows are the translation
-        }
-    }
     return 0;
 }
 
@@ -207,9 +204,8 @@ bool world_holds_berry(const Env *env) {
             b = env->m->geom_bodyid[d->contact[i].geom2];
         for (int k = 0; k < 2; k++) {
             int finger = env->h.finger_body[k];
-            if ((a == finger && b == env->h.berry) || (b == finger && a == env->h.berry)) {
+            if ((a == finger && b == env->h.berry) || (b == finger && a == env->h.berry))
                 touches[k] = true;
-            }
         }
     }
     return touches[0] && touches[1];
@@ -268,9 +264,8 @@ static void check_stems(Env *env) {
 // The gripper's own weight is carried by the arm.
 static void carry_gripper(Env *env) {
     const int body[3] = {env->h.gripper, env->h.finger_body[0], env->h.finger_body[1]};
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++)
         env->d->xfrc_applied[6 * body[i] + 2] = 9.81 * env->m->body_mass[body[i]];
-    }
 }
 
 // The command's way in one step: at most as fast as the arm is.
@@ -306,9 +301,8 @@ static void judge(Env *env) {
 
 static CHECKED bool step(Env *env, const double *action, Error *err) {
     if (!env->ready) return fail(err, "an environment is stepped before its first reset");
-    for (int i = 0; i < ENV_DIM; i++) {
+    for (int i = 0; i < ENV_DIM; i++)
         if (!isfinite(action[i])) return fail(err, "action %s is not finite", env->spec->names[i]);
-    }
     mjData *d = env->d;
     double seconds = 1.0 / env->spec->fps, from[3], way[3], turn, axis[3], opening;
     limit_command(env, action, seconds, from, way, &turn, axis, &opening);
@@ -362,9 +356,8 @@ static CHECKED bool render(Env *env, const char *view, int height, int width, ui
     if (!env->ready) return fail(err, "an environment is drawn before its first reset");
     int camera = mj_name2id(env->m, mjOBJ_CAMERA, view);
     if (camera < 0) return fail(err, "%s: no such view; there are scene, close and wrist", view);
-    if (height < 16 || width < 16 || height > 2048 || width > 2048) {
+    if (height < 16 || width < 16 || height > 2048 || width > 2048)
         return fail(err, "a picture of %dx%d: choose 16x16 to 2048x2048", height, width);
-    }
     return renderer_draw(env->renderer, env->m, env->d, camera, height, width, rgb, err);
 }
 

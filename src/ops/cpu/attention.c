@@ -8,8 +8,8 @@
 
 #include <omp.h>
 
-// Query rows of a tile: few enough for its scores to stay in a core's cache, many enough for the products to
-// be worth their call.
+// Query rows of a tile: few enough for its scores to stay in a core's cache, many enough for the
+// products to be worth their call.
 static int64_t tile_rows(int64_t Lq, int64_t Lk) {
     enum { SCORES = 48 << 10, LEAST = 64 };
     int64_t rows = SCORES / Lk > LEAST ? SCORES / Lk : LEAST;
@@ -17,21 +17,28 @@ static int64_t tile_rows(int64_t Lq, int64_t Lk) {
 }
 
 typedef struct Head {
-    const float *q, *k, *v;     // (Lq, dh), (Lk, dh), with row strides
+    const float *q, *k, *v; // (Lq, dh), (Lk, dh), with row strides
     int64_t sq, sk, sv;
-    const uint8_t *pad;         // (Lk) or NULL
-    int64_t Lq, Lk, dh, row0;   // row0: dropout row of query 0
+    const uint8_t *pad;       // (Lk) or NULL
+    int64_t Lq, Lk, dh, row0; // row0: dropout row of query 0
     float scale;
 } Head;
 
 static Head head_of(Tensor q, Tensor k, Tensor v, Tensor key_pad, int heads, int64_t b, int64_t h) {
     int64_t dh = q.shape[2] / heads;
     return (Head){
-        .q = f32(q) + b * q.stride[0] + h * dh, .k = f32(k) + b * k.stride[0] + h * dh,
-        .v = f32(v) + b * v.stride[0] + h * dh, .sq = q.stride[1], .sk = k.stride[1],
-        .sv = v.stride[1], .Lq = q.shape[1], .Lk = k.shape[1], .dh = dh,
+        .q = f32(q) + b * q.stride[0] + h * dh,
+        .k = f32(k) + b * k.stride[0] + h * dh,
+        .v = f32(v) + b * v.stride[0] + h * dh,
+        .sq = q.stride[1],
+        .sk = k.stride[1],
+        .sv = v.stride[1],
+        .Lq = q.shape[1],
+        .Lk = k.shape[1],
+        .dh = dh,
         .pad = key_pad.data ? (const uint8_t *)key_pad.data + b * k.shape[1] : NULL,
-        .row0 = (b * heads + h) * q.shape[1], .scale = 1.0f / sqrtf((float)dh),
+        .row0 = (b * heads + h) * q.shape[1],
+        .scale = 1.0f / sqrtf((float)dh),
     };
 }
 
@@ -44,7 +51,8 @@ static void scores(Device *d, const Head *a, int64_t first, int64_t n, float *s)
             if (a->pad[j]) s[i * a->Lk + j] = -INFINITY;
 }
 
-// Row to probabilities in place; returns log-sum-exp. Where every key is padded all are 0, and it is -inf.
+// Row to probabilities in place; returns log-sum-exp. Where every key is padded all are 0, and it
+// is -inf.
 static float softmax_row(float *s, int64_t n) {
     float top = -INFINITY, sum = 0;
 #pragma omp simd reduction(max : top)
@@ -109,8 +117,8 @@ typedef struct HeadGrads {
     int64_t sdq, sdk, sdv, sdout, so;
 } HeadGrads;
 
-// dp (n, Lk) holds dout v^T on entry and becomes the gradient of the scores; p holds scores and becomes the
-// probabilities, dropped (n, Lk) the probabilities after dropout.
+// dp (n, Lk) holds dout v^T on entry and becomes the gradient of the scores; p holds scores and
+// becomes the probabilities, dropped (n, Lk) the probabilities after dropout.
 static void score_gradients(const Head *a, const HeadGrads *g, int64_t first, int64_t n,
                             Dropout drop, float *p, float *dropped, float *dp) {
     for (int64_t i = 0; i < n; i++) {
@@ -120,8 +128,7 @@ static void score_gradients(const Head *a, const HeadGrads *g, int64_t first, in
 #pragma omp simd reduction(+ : delta)
         for (int64_t c = 0; c < a->dh; c++) delta += dr[c] * r[c];
 #pragma omp simd
-        for (int64_t j = 0; j < a->Lk; j++)
-            pr[j] = pr[j] == -INFINITY ? 0 : exp_fast(pr[j] - lse);
+        for (int64_t j = 0; j < a->Lk; j++) pr[j] = pr[j] == -INFINITY ? 0 : exp_fast(pr[j] - lse);
         memcpy(mr, pr, (size_t)a->Lk * sizeof(float));
         if (drop.p > 0) drop_row(mr, gr, a->Lk, drop, a->row0 + first + i);
 #pragma omp simd
@@ -159,11 +166,17 @@ static void attention_backward(Device *d, Tensor dq, Tensor dk, Tensor dv, Tenso
         int64_t b = bh / heads, h = bh % heads, c = h * dh;
         Head a = head_of(q, k, v, key_pad, heads, b, h);
         HeadGrads g = {
-            .dq = f32(dq) + b * dq.stride[0] + c, .sdq = dq.stride[1],
-            .dk = f32(dk) + b * dk.stride[0] + c, .sdk = dk.stride[1],
-            .dv = f32(dv) + b * dv.stride[0] + c, .sdv = dv.stride[1],
-            .dout = f32(dout) + b * dout.stride[0] + c, .sdout = dout.stride[1],
-            .o = f32(o) + b * o.stride[0] + c, .so = o.stride[1], .lse = f32(lse) + bh * Lq,
+            .dq = f32(dq) + b * dq.stride[0] + c,
+            .sdq = dq.stride[1],
+            .dk = f32(dk) + b * dk.stride[0] + c,
+            .sdk = dk.stride[1],
+            .dv = f32(dv) + b * dv.stride[0] + c,
+            .sdv = dv.stride[1],
+            .dout = f32(dout) + b * dout.stride[0] + c,
+            .sdout = dout.stride[1],
+            .o = f32(o) + b * o.stride[0] + c,
+            .so = o.stride[1],
+            .lse = f32(lse) + bh * Lq,
         };
         head_backward(d, &a, &g, drop, scratch[omp_get_thread_num()]);
     }

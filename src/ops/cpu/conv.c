@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolutions through oneDNN, on its own layout from end to end: activations are never reordered, only
-// weights are, once a step.
+// Convolutions through oneDNN, on its own layout from end to end: activations are never reordered,
+// only weights are, once a step.
 #include "ops/cpu/cpu.h"
 
 #include "base/memory.h"
@@ -26,10 +26,10 @@ typedef struct Reorder {
 
 struct Conv {
     ConvSpec spec;
-    int64_t weights;         // elements of w
-    size_t output_bytes;     // of y
+    int64_t weights;     // elements of w
+    size_t output_bytes; // of y
     dnnl_alg_kind_t algorithm;
-    bool residual_as_sum;    // else a binary post-op
+    bool residual_as_sum; // else a binary post-op
     Plan forward, data, dweights;
     bool weights_by_product; // in place of dweights and unpack
     Reorder pack, pack_data, unpack;
@@ -129,21 +129,22 @@ static void reorder_free(Reorder *r) {
     if (r->to) dnnl_memory_destroy(r->to);
 }
 
-// Winograd's F(4x4, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016) takes a
-// quarter of the multiplications and rounds a few times more. It pays from some tens of tiles on; the rule
-// looks at the shape alone, never at a clock, so that a run repeats to the bit.
+// Winograd's F(4x4, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks",
+// 2016) takes a quarter of the multiplications and rounds a few times more. It pays from some tens
+// of tiles on; the rule looks at the shape alone, never at a clock, so that a run repeats to the
+// bit.
 static bool wants_winograd(Device *d, const ConvSpec *s) {
     enum { TILE = 4, FEWEST = 64 };
     int64_t tiles = s->n * ((s->in_h + TILE - 1) / TILE) * ((s->in_w + TILE - 1) / TILE);
-    return !cpu_bf16(d) && s->kernel == 3 && s->stride == 1 && s->dilation == 1 && s->padding == 1 &&
-           cpu_of(d)->block == 16 && cpu_blocked(cpu_of(d), s->in_c) && cpu_blocked(cpu_of(d), s->out_c) &&
-           tiles >= FEWEST;
+    return !cpu_bf16(d) && s->kernel == 3 && s->stride == 1 && s->dilation == 1 &&
+           s->padding == 1 && cpu_of(d)->block == 16 && cpu_blocked(cpu_of(d), s->in_c) &&
+           cpu_blocked(cpu_of(d), s->out_c) && tiles >= FEWEST;
 }
 
 // ---- the three primitives ---------------------------------------------------------------------
 
-// oneDNN's relu makes 0 of NaN, so that a channel gone wrong would look like one that is off. In training the
-// relu is a pass of our own.
+// oneDNN's relu makes 0 of NaN, so that a channel gone wrong would look like one that is off. In
+// training the relu is a pass of our own.
 static bool fuses_relu(const ConvSpec *s) {
     return s->relu && !s->train;
 }
@@ -157,8 +158,11 @@ static dnnl_primitive_desc_t forward_desc(Device *d, const ConvSpec *s, const De
     dnnl_post_ops_t ops = NULL;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_prop_kind_t kind = s->train ? dnnl_forward_training : dnnl_forward_inference;
-    bad(d, s, dnnl_dilated_convolution_forward_desc_init(&cd, kind, algorithm, &m->x,
-            &m->w_any, &m->bias, &m->y, m->strides, m->dilates, m->padding, m->padding), "forward");
+    bad(d, s,
+        dnnl_dilated_convolution_forward_desc_init(&cd, kind, algorithm, &m->x, &m->w_any, &m->bias,
+                                                   &m->y, m->strides, m->dilates, m->padding,
+                                                   m->padding),
+        "forward");
     dnnl_primitive_attr_create(&attr);
     dnnl_post_ops_create(&ops);
     if (s->residual && sum) dnnl_post_ops_append_sum(ops, 1.0f);
@@ -230,8 +234,11 @@ static dnnl_primitive_desc_t backward_desc(Device *d, const ConvSpec *s,
 
 static void plan_backward_data(Device *d, Conv *c, const Descs *m, dnnl_primitive_desc_t hint) {
     dnnl_convolution_desc_t cd;
-    bad(d, &c->spec, dnnl_dilated_convolution_backward_data_desc_init(&cd, c->algorithm,
-            &m->x, &m->w_any, &m->y, m->strides, m->dilates, m->padding, m->padding), "backward data");
+    bad(d, &c->spec,
+        dnnl_dilated_convolution_backward_data_desc_init(&cd, c->algorithm, &m->x, &m->w_any, &m->y,
+                                                         m->strides, m->dilates, m->padding,
+                                                         m->padding),
+        "backward data");
     dnnl_primitive_desc_t pd = backward_desc(d, &c->spec, &cd, hint);
     if (!pd) return;
     Plan *p = &c->data;
@@ -244,9 +251,11 @@ static void plan_backward_data(Device *d, Conv *c, const Descs *m, dnnl_primitiv
 
 static void plan_backward_weights(Device *d, Conv *c, const Descs *m, dnnl_primitive_desc_t hint) {
     dnnl_convolution_desc_t cd;
-    bad(d, &c->spec, dnnl_dilated_convolution_backward_weights_desc_init(&cd,
-            c->algorithm, &m->x, &m->dw_any, NULL, &m->y, m->strides, m->dilates,
-            m->padding, m->padding), "backward weights");
+    bad(d, &c->spec,
+        dnnl_dilated_convolution_backward_weights_desc_init(&cd, c->algorithm, &m->x, &m->dw_any,
+                                                            NULL, &m->y, m->strides, m->dilates,
+                                                            m->padding, m->padding),
+        "backward weights");
     dnnl_primitive_desc_t pd = backward_desc(d, &c->spec, &cd, hint);
     if (!pd) return;
     c->weights_by_product = !cpu_bf16(d) && is_reference(pd);
@@ -337,7 +346,8 @@ static void backward_weights(Device *d, Conv *c, Tensor dw, Tensor dz, Tensor x)
     float *unpacked = cpu_grow(d, &cpu_of(d)->folded, (size_t)c->weights * sizeof *unpacked);
     float *packed = cpu_grow(d, &cpu_of(d)->gradients, c->dpacked_bytes);
     if (!unpacked || !packed) return;
-    plan_run(d, "convolution backward weights", &c->dweights, 3, (void *[]){x.data, packed, dz.data});
+    plan_run(d, "convolution backward weights", &c->dweights, 3,
+             (void *[]){x.data, packed, dz.data});
     reorder_run(d, &c->unpack, packed, unpacked);
     int64_t row = c->weights / c->spec.out_c;
 #pragma omp parallel for num_threads(d->threads)
@@ -353,8 +363,10 @@ static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, T
         void *data[] = {dx.data, c->packed_data, dz.data};
         plan_run(d, "convolution backward data", &c->data, 3, data);
     }
-    if (c->weights_by_product) cpu_conv_dweights(d, &c->spec, dw, c->scale, dz, x);
-    else backward_weights(d, c, dw, dz, x);
+    if (c->weights_by_product)
+        cpu_conv_dweights(d, &c->spec, dw, c->scale, dz, x);
+    else
+        backward_weights(d, c, dw, dz, x);
 }
 
 void cpu_conv_ops(Device *d) {

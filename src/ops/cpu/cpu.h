@@ -24,16 +24,17 @@ typedef struct Cpu {
     // matmul.c
     const float *weights; // the flat parameters of weights_load
     int64_t weights_count;
-    bf16 *halves;         // their copy, at bfloat16; valid when halves_fresh
+    bf16 *halves; // their copy, at bfloat16; valid when halves_fresh
     bool lasting, halves_fresh;
     struct Matmul **plans;
     int n_plans, room;
     Grown factors[2];
-    Grown scratchpad;  // one for all primitives, convolutions too: they run one at a time
+    Grown scratchpad;   // one for all primitives, convolutions too: they run one at a time
     TensorArena packed; // weights that last, in the kernels' order
 
     Grown folded;    // conv.c: weights of one convolution, OIHW
-    Grown gradients; // and their gradients in the kernel's order; conv_product.c: the product's factors
+    Grown gradients; // and their gradients in the kernel's order; conv_product.c: the product's
+                     // factors
 } Cpu;
 
 static inline Cpu *cpu_of(Device *d) {
@@ -47,8 +48,8 @@ static inline bool cpu_bf16(const Device *d) {
 // Memory of at least `bytes`; NULL (and failed) without.
 void *cpu_grow(Device *d, Grown *g, size_t bytes);
 
-// oneDNN's tag of an IMAGE tensor with C channels: blocked when they fill whole blocks, else plain; at
-// bfloat16 always (N, H, W, C), which is what its kernels for matrix units take.
+// oneDNN's tag of an IMAGE tensor with C channels: blocked when they fill whole blocks, else plain;
+// at bfloat16 always (N, H, W, C), which is what its kernels for matrix units take.
 dnnl_format_tag_t cpu_image_tag(Device *d, int64_t channels);
 static inline bool cpu_blocked(const Cpu *cpu, int64_t channels) {
     return channels % cpu->block == 0;
@@ -61,7 +62,8 @@ static inline int64_t cpu_lanes(Device *d, int64_t channels) {
 // False, with the failure recorded, when oneDNN did not do `what`.
 bool cpu_status(Device *d, dnnl_status_t status, const char *what);
 // Executes a primitive whose memory objects are args; records a failure.
-void cpu_execute(Device *d, const char *what, dnnl_primitive_t p, int n, const dnnl_exec_arg_t *args);
+void cpu_execute(Device *d, const char *what, dnnl_primitive_t p, int n,
+                 const dnnl_exec_arg_t *args);
 // Row-major C (m, n) = alpha * op(A) op(B) + beta * C.
 void cpu_gemm(Device *d, char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha,
               const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
@@ -98,14 +100,15 @@ void cpu_layernorm_ops(Device *d);
 void cpu_attention_ops(Device *d);
 void cpu_optimizer_ops(Device *d);
 
-// ---- matmul.c: oneDNN's matrix product, planned once a shape -------------------------------------
-// C (m, n) = A (m, k) B (k, n) + bias (n) + C, the last two where wanted. A and B are both bfloat16 or
-// both float32; C and the bias are float32. Rows are lda, ldb, ldc elements apart as stored.
+// ---- matmul.c: oneDNN's matrix product, planned once a shape
+// ------------------------------------- C (m, n) = A (m, k) B (k, n) + bias (n) + C, the last two
+// where wanted. A and B are both bfloat16 or both float32; C and the bias are float32. Rows are
+// lda, ldb, ldc elements apart as stored.
 typedef struct MatmulSpec {
     int64_t m, n, k, lda, ldb, ldc;
-    bool ta, tb;     // A is stored (k, m), B is stored (n, k)
+    bool ta, tb; // A is stored (k, m), B is stored (n, k)
     bool bias, sum;
-    bool half;       // bfloat16
+    bool half; // bfloat16
     // B, when its contents last: it is kept in the kernel's own order. It is float32 even if half.
     const float *lasting;
 } MatmulSpec;

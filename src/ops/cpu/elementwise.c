@@ -95,8 +95,7 @@ static void relu_backward(Device *d, Tensor dz, Tensor dy, Tensor dskip, Tensor 
     const float *g = f32(dy), *skip = f32(dskip), *v = f32(y);
     if (skip) {
 #pragma omp parallel for simd num_threads(d->threads)
-        for (int64_t i = 0; i < n; i++)
-            out[i] = (v[i] > 0 ? g[i] + skip[i] : 0) + (v[i] - v[i]);
+        for (int64_t i = 0; i < n; i++) out[i] = (v[i] > 0 ? g[i] + skip[i] : 0) + (v[i] - v[i]);
     } else {
 #pragma omp parallel for simd num_threads(d->threads)
         for (int64_t i = 0; i < n; i++) out[i] = (v[i] > 0 ? g[i] : 0) + (v[i] - v[i]);
@@ -116,8 +115,10 @@ static inline float gelu_slope(float x) {
 // The scales of up to 32 columns from `at`; ones without dropout. Returns how many columns.
 static inline int64_t chunk_scales(float *scale, Dropout drop, int64_t row, int64_t at,
                                    int64_t cols) {
-    if (drop.p > 0) dropout_scales(scale, drop, (uint32_t)row, (uint32_t)(at / DROPOUT_CHUNK));
-    else for (int i = 0; i < DROPOUT_CHUNK; i++) scale[i] = 1;
+    if (drop.p > 0)
+        dropout_scales(scale, drop, (uint32_t)row, (uint32_t)(at / DROPOUT_CHUNK));
+    else
+        for (int i = 0; i < DROPOUT_CHUNK; i++) scale[i] = 1;
     return cols - at < DROPOUT_CHUNK ? cols - at : DROPOUT_CHUNK;
 }
 
@@ -127,8 +128,10 @@ static void relu(Device *d, float *out, const float *in, int64_t n) {
 }
 
 void cpu_relu_image(Device *d, void *image, size_t bytes) {
-    if (cpu_bf16(d)) cpu_relu_halves(d, image, (int64_t)(bytes / sizeof(bf16)));
-    else relu(d, image, image, (int64_t)(bytes / sizeof(float)));
+    if (cpu_bf16(d))
+        cpu_relu_halves(d, image, (int64_t)(bytes / sizeof(bf16)));
+    else
+        relu(d, image, image, (int64_t)(bytes / sizeof(float)));
 }
 
 static void activation_forward(Device *d, Tensor y, Tensor x, Activation act, Dropout drop) {
@@ -155,8 +158,8 @@ static void activation_forward(Device *d, Tensor y, Tensor x, Activation act, Dr
     }
 }
 
-static void activation_backward(Device *d, Tensor dx, Tensor dy, Tensor x, Tensor y,
-                                Activation act, Dropout drop) {
+static void activation_backward(Device *d, Tensor dx, Tensor dy, Tensor x, Tensor y, Activation act,
+                                Dropout drop) {
     if (d->failed) return;
     Span s = span_of(dy);
 #pragma omp parallel for num_threads(d->threads)

@@ -37,8 +37,10 @@ static void convert(Device *d, float *blocked, float *other, int64_t N, int64_t 
             for (int64_t i = 0; i < HW; i++)
                 for (int64_t l = 0; l < b; l++) {
                     float *p = out + l * channel_stride + i * pixel_stride;
-                    if (to_blocked) in[i * b + l] = *p;
-                    else *p = in[i * b + l];
+                    if (to_blocked)
+                        in[i * b + l] = *p;
+                    else
+                        *p = in[i * b + l];
                 }
         }
 }
@@ -79,7 +81,10 @@ void cpu_image_ops(Device *d) {
 
 static Pool *pool_new(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, bool train) {
     Pool *p = NEW(Pool, 1);
-    *p = (Pool){.lanes = cpu_lanes(d, c), .h = h, .w = w, .out_h = (h - 1) / 2 + 1,
+    *p = (Pool){.lanes = cpu_lanes(d, c),
+                .h = h,
+                .w = w,
+                .out_h = (h - 1) / 2 + 1,
                 .out_w = (w - 1) / 2 + 1};
     p->planes = n * c / p->lanes;
     if (!train) return p;

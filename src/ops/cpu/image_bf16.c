@@ -12,7 +12,8 @@ static size_t image_bytes(Device *d, int64_t n, int64_t c, int64_t h, int64_t w)
     return (size_t)n * (size_t)c * (size_t)h * (size_t)w * sizeof(bf16);
 }
 
-static void image_normalize(Device *d, Tensor y, Tensor x, const float mean[3], const float std[3]) {
+static void image_normalize(Device *d, Tensor y, Tensor x, const float mean[3],
+                            const float std[3]) {
     if (d->failed) return;
     int64_t pixels = x.shape[0] * x.shape[1] * x.shape[2];
     bf16 table[3][256];
@@ -104,7 +105,8 @@ void cpu_add_halves(Device *d, Tensor y, Tensor a, Tensor b) {
     bf16 *out = halves_of(y);
     const bf16 *p = halves_of(a), *q = halves_of(b);
 #pragma omp parallel for simd num_threads(d->threads)
-    for (int64_t i = 0; i < n; i++) out[i] = bf16_of_float(float_of_bf16(p[i]) + float_of_bf16(q[i]));
+    for (int64_t i = 0; i < n; i++)
+        out[i] = bf16_of_float(float_of_bf16(p[i]) + float_of_bf16(q[i]));
 }
 
 // ---- pooling ------------------------------------------------------------------------------------
@@ -112,8 +114,8 @@ void cpu_add_halves(Device *d, Tensor y, Tensor a, Tensor b) {
 enum { LANES = 32 }; // channels at a time
 
 // One output pixel's channels [0, lanes) of one image.
-static void pool_pixel(const Pool *p, const bf16 *in, int64_t oy, int64_t ox, int64_t lanes, bf16 *out,
-                       uint8_t *from) {
+static void pool_pixel(const Pool *p, const bf16 *in, int64_t oy, int64_t ox, int64_t lanes,
+                       bf16 *out, uint8_t *from) {
     float best[LANES];
     uint8_t at[LANES];
     memset(at, pool_first(oy, ox), sizeof at);
@@ -170,7 +172,8 @@ static void pool_backward(Device *d, Pool *p, Tensor dx, Tensor dy) {
         for (int64_t y = 0; y < p->h; y++)
             for (int64_t x = 0; x < p->w; x++)
                 for (int64_t c = 0; c < p->lanes; c += LANES)
-                    unpool_pixel(p, halves_of(dy), n, y, x, c, p->lanes - c < LANES ? p->lanes - c : LANES,
+                    unpool_pixel(p, halves_of(dy), n, y, x, c,
+                                 p->lanes - c < LANES ? p->lanes - c : LANES,
                                  halves_of(dx) + ((n * p->h + y) * p->w + x) * p->lanes + c);
 }
 

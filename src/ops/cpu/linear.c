@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dense layers. In float32 the products read activations where they lie; at bfloat16 both factors are
-// rounded first, the weights once a step (weights_load), and sums are float32.
+// Dense layers. In float32 the products read activations where they lie; at bfloat16 both factors
+// are rounded first, the weights once a step (weights_load), and sums are float32.
 #include "ops/cpu/cpu.h"
 #include "ops/cpu/vector.h"
 
@@ -36,7 +36,11 @@ static const bf16 *to_halves(Device *d, int which, Rows r, int64_t o) {
 static const bf16 *weight_halves(Device *d, Tensor w) {
     const bf16 *kept = cpu_halves(d, f32(w));
     if (kept || d->failed) return kept;
-    Rows r = {.data = f32(w), .outer = 1, .rows = w.shape[0], .cols = w.shape[1], .row_stride = w.shape[1]};
+    Rows r = {.data = f32(w),
+              .outer = 1,
+              .rows = w.shape[0],
+              .cols = w.shape[1],
+              .row_stride = w.shape[1]};
     return to_halves(d, 1, r, 0);
 }
 
@@ -50,25 +54,41 @@ static bool is_lasting(Device *d, const float *w) {
 static void product_halves(Device *d, Rows y, Rows x, Tensor w, const float *bias, int64_t o) {
     const bf16 *a = to_halves(d, 0, x, o);
     const float *lasting = is_lasting(d, f32(w)) ? f32(w) : NULL;
-    MatmulSpec s = {.m = y.rows, .n = y.cols, .k = x.cols, .lda = x.cols, .ldb = x.cols,
-                    .ldc = y.row_stride, .tb = true, .bias = bias != NULL, .half = true,
+    MatmulSpec s = {.m = y.rows,
+                    .n = y.cols,
+                    .k = x.cols,
+                    .lda = x.cols,
+                    .ldb = x.cols,
+                    .ldc = y.row_stride,
+                    .tb = true,
+                    .bias = bias != NULL,
+                    .half = true,
                     .lasting = lasting};
-    cpu_matmul(d, &s, a, lasting ? (const void *)lasting : weight_halves(d, w), bias, row_at(y, o, 0));
+    cpu_matmul(d, &s, a, lasting ? (const void *)lasting : weight_halves(d, w), bias,
+               row_at(y, o, 0));
 }
 
 // The bias is written first and the product adds to it.
 static void product_floats(Device *d, Rows y, Rows x, Tensor w, const float *bias, int64_t o) {
     if (bias) {
 #pragma omp parallel for num_threads(d->threads)
-        for (int64_t m = 0; m < y.rows; m++) memcpy(row_at(y, o, m), bias, (size_t)y.cols * sizeof *bias);
+        for (int64_t m = 0; m < y.rows; m++)
+            memcpy(row_at(y, o, m), bias, (size_t)y.cols * sizeof *bias);
     }
     cpu_gemm(d, 'N', 'T', y.rows, y.cols, x.cols, 1, row_at(x, o, 0), x.row_stride, f32(w), x.cols,
              bias ? 1 : 0, row_at(y, o, 0), y.row_stride);
 }
 
 static void product_lasting(Device *d, Rows y, Rows x, Tensor w, const float *bias, int64_t o) {
-    MatmulSpec s = {.m = y.rows, .n = y.cols, .k = x.cols, .lda = x.row_stride, .ldb = x.cols,
-                    .ldc = y.row_stride, .tb = true, .bias = bias != NULL, .lasting = f32(w)};
+    MatmulSpec s = {.m = y.rows,
+                    .n = y.cols,
+                    .k = x.cols,
+                    .lda = x.row_stride,
+                    .ldb = x.cols,
+                    .ldc = y.row_stride,
+                    .tb = true,
+                    .bias = bias != NULL,
+                    .lasting = f32(w)};
     cpu_matmul(d, &s, row_at(x, o, 0), w.data, bias, row_at(y, o, 0));
 }
 
@@ -77,11 +97,13 @@ static void linear_forward(Device *d, Tensor yt, Tensor xt, Tensor w, Tensor b) 
     if (d->failed) return;
     Rows y = rows_of(yt), x = rows_of(xt);
     align_outer((Rows *[]){&y, &x}, 2);
-    for (int64_t o = 0; o < y.outer && !d->failed; o++) {
-        if (cpu_bf16(d)) product_halves(d, y, x, w, f32(b), o);
-        else if (is_lasting(d, f32(w))) product_lasting(d, y, x, w, f32(b), o);
-        else product_floats(d, y, x, w, f32(b), o);
-    }
+    for (int64_t o = 0; o < y.outer && !d->failed; o++)
+        if (cpu_bf16(d))
+            product_halves(d, y, x, w, f32(b), o);
+        else if (is_lasting(d, f32(w)))
+            product_lasting(d, y, x, w, f32(b), o);
+        else
+            product_floats(d, y, x, w, f32(b), o);
 }
 
 // ---- backward -----------------------------------------------------------------------------------
@@ -104,8 +126,8 @@ static void add_column_sums(Device *d, float *out, Rows y) {
 }
 
 // The gradients of one sample: dx (M, K) = dy w, dw (N, K) += dy^T x; either may be left out.
-static void gradients_floats(Device *d, float *dw, Tensor w, Rows dx, Rows dy, Rows x, bool accumulate,
-                             int64_t o) {
+static void gradients_floats(Device *d, float *dw, Tensor w, Rows dx, Rows dy, Rows x,
+                             bool accumulate, int64_t o) {
     if (dx.data)
         cpu_gemm(d, 'N', 'N', dy.rows, dx.cols, dy.cols, 1, row_at(dy, o, 0), dy.row_stride, f32(w),
                  dx.cols, accumulate ? 1 : 0, row_at(dx, o, 0), dx.row_stride);
@@ -114,17 +136,30 @@ static void gradients_floats(Device *d, float *dw, Tensor w, Rows dx, Rows dy, R
                  row_at(x, o, 0), x.row_stride, 1, dw, x.cols);
 }
 
-static void gradients_halves(Device *d, float *dw, Tensor w, Rows dx, Rows dy, Rows x, bool accumulate,
-                             int64_t o) {
+static void gradients_halves(Device *d, float *dw, Tensor w, Rows dx, Rows dy, Rows x,
+                             bool accumulate, int64_t o) {
     const bf16 *g = to_halves(d, 0, dy, o);
     if (dx.data) {
-        MatmulSpec s = {.m = dy.rows, .n = dx.cols, .k = dy.cols, .lda = dy.cols, .ldb = dx.cols,
-                        .ldc = dx.row_stride, .sum = accumulate, .half = true};
+        MatmulSpec s = {.m = dy.rows,
+                        .n = dx.cols,
+                        .k = dy.cols,
+                        .lda = dy.cols,
+                        .ldb = dx.cols,
+                        .ldc = dx.row_stride,
+                        .sum = accumulate,
+                        .half = true};
         cpu_matmul(d, &s, g, weight_halves(d, w), NULL, row_at(dx, o, 0));
     }
     if (dw) {
-        MatmulSpec s = {.m = dy.cols, .n = x.cols, .k = dy.rows, .lda = dy.cols, .ldb = x.cols,
-                        .ldc = x.cols, .ta = true, .sum = true, .half = true};
+        MatmulSpec s = {.m = dy.cols,
+                        .n = x.cols,
+                        .k = dy.rows,
+                        .lda = dy.cols,
+                        .ldb = x.cols,
+                        .ldc = x.cols,
+                        .ta = true,
+                        .sum = true,
+                        .half = true};
         cpu_matmul(d, &s, g, to_halves(d, 1, x, o), NULL, dw);
     }
 }
@@ -136,7 +171,8 @@ static void linear_backward(Device *d, Tensor dxt, Tensor dw, Tensor db, Tensor 
     align_outer((Rows *[]){&dy, &dx, &x}, 3);
     if (!dxt.data) dx.data = NULL;
     for (int64_t o = 0; (dxt.data || dw.data) && o < dy.outer && !d->failed; o++)
-        (cpu_bf16(d) ? gradients_halves : gradients_floats)(d, f32(dw), w, dx, dy, x, accumulate, o);
+        (cpu_bf16(d) ? gradients_halves : gradients_floats)(d, f32(dw), w, dx, dy, x, accumulate,
+                                                            o);
     if (db.data) add_column_sums(d, f32(db), dy);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix products through oneDNN's matmul, which has a kernel for the processor's matrix units where it has
-// any. A plan is made the first time a shape comes and kept. Weights that last are kept in the kernel's own
-// order too, one copy for each plan that reads them.
+// Matrix products through oneDNN's matmul, which has a kernel for the processor's matrix units
+// where it has any. A plan is made the first time a shape comes and kept. Weights that last are
+// kept in the kernel's own order too, one copy for each plan that reads them.
 #include "ops/cpu/cpu.h"
 #include "ops/cpu/vector.h"
 
@@ -27,9 +27,15 @@ static bool same(const MatmulSpec *x, const MatmulSpec *y) {
 }
 
 static uint64_t hash(const MatmulSpec *s) {
-    const uint64_t words[] = {(uint64_t)s->m, (uint64_t)s->n, (uint64_t)s->k, (uint64_t)s->lda,
-                              (uint64_t)s->ldb, (uint64_t)s->ldc, (uintptr_t)s->lasting,
-                              (uint64_t)(s->ta | s->tb << 1 | s->bias << 2 | s->sum << 3 | s->half << 4)};
+    const uint64_t words[] = {
+        (uint64_t)s->m,
+        (uint64_t)s->n,
+        (uint64_t)s->k,
+        (uint64_t)s->lda,
+        (uint64_t)s->ldb,
+        (uint64_t)s->ldc,
+        (uintptr_t)s->lasting,
+        (uint64_t)(s->ta | s->tb << 1 | s->bias << 2 | s->sum << 3 | s->half << 4)};
     uint64_t h = 1469598103934665603u;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         h = (h ^ words[i]) * 0x9E3779B97F4A7C15u;
@@ -60,36 +66,41 @@ void cpu_matmul_free(Device *d) {
 static bool bad(Device *d, const MatmulSpec *s, dnnl_status_t status) {
     char what[96];
     if (status == dnnl_success) return false;
-    snprintf(what, sizeof what, "matrix product %ld x %ld x %ld", (long)s->m, (long)s->n, (long)s->k);
+    snprintf(what, sizeof what, "matrix product %ld x %ld x %ld", (long)s->m, (long)s->n,
+             (long)s->k);
     return !cpu_status(d, status, what);
 }
 
-static void add_arg(Device *d, Matmul *p, int which, int name, const dnnl_memory_desc_t *md, void *data) {
-    if (bad(d, &p->spec, dnnl_memory_create(&p->args[p->n].memory, md, cpu_of(d)->engine, data))) return;
+static void add_arg(Device *d, Matmul *p, int which, int name, const dnnl_memory_desc_t *md,
+                    void *data) {
+    if (bad(d, &p->spec, dnnl_memory_create(&p->args[p->n].memory, md, cpu_of(d)->engine, data)))
+        return;
     p->args[p->n].arg = name;
     p->at[which] = p->n++;
 }
 
-static void describe(dnnl_memory_desc_t *md, int64_t rows, int64_t cols, int64_t ld, bool transposed,
-                     dnnl_data_type_t type) {
+static void describe(dnnl_memory_desc_t *md, int64_t rows, int64_t cols, int64_t ld,
+                     bool transposed, dnnl_data_type_t type) {
     const dnnl_dims_t dims = {rows, cols};
     const dnnl_dims_t strides = {transposed ? 1 : ld, transposed ? ld : 1};
     dnnl_memory_desc_init_by_strides(md, 2, dims, type, strides);
 }
 
 // B, as it is stored, into the order that the primitive chose.
-static void pack(Device *d, Matmul *p, const dnnl_memory_desc_t *stored, const dnnl_memory_desc_t *chosen,
-                 const void *b) {
+static void pack(Device *d, Matmul *p, const dnnl_memory_desc_t *stored,
+                 const dnnl_memory_desc_t *chosen, const void *b) {
     dnnl_engine_t e = cpu_of(d)->engine;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t reorder = NULL;
     dnnl_memory_t from = NULL, to = NULL;
     int64_t bytes = (int64_t)dnnl_memory_desc_get_size(chosen);
     p->packed = arena_tensor(&cpu_of(d)->packed, DTYPE_U8, 1, SHAPE(bytes)).data;
-    bool ok = p->packed && !bad(d, &p->spec, dnnl_reorder_primitive_desc_create(&pd, stored, e, chosen, e, NULL)) &&
-              !bad(d, &p->spec, dnnl_primitive_create(&reorder, pd)) &&
-              !bad(d, &p->spec, dnnl_memory_create(&from, stored, e, (void *)(uintptr_t)b)) &&
-              !bad(d, &p->spec, dnnl_memory_create(&to, chosen, e, p->packed));
+    bool ok =
+        p->packed &&
+        !bad(d, &p->spec, dnnl_reorder_primitive_desc_create(&pd, stored, e, chosen, e, NULL)) &&
+        !bad(d, &p->spec, dnnl_primitive_create(&reorder, pd)) &&
+        !bad(d, &p->spec, dnnl_memory_create(&from, stored, e, (void *)(uintptr_t)b)) &&
+        !bad(d, &p->spec, dnnl_memory_create(&to, chosen, e, p->packed));
     if (ok) {
         const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
         cpu_execute(d, "packing of weights", reorder, 2, args);
@@ -127,8 +138,10 @@ static Matmul *plan_new(Device *d, const MatmulSpec *s, const void *b) {
     dnnl_post_ops_destroy(ops);
     dnnl_primitive_attr_destroy(attr);
     if (ok) {
-        const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
-        const dnnl_memory_desc_t *pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+        const dnnl_memory_desc_t *chosen =
+            dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+        const dnnl_memory_desc_t *pad =
+            dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
         size_t bytes = dnnl_memory_desc_get_size(pad);
         if (s->lasting) pack(d, p, &stored, chosen, b);
         add_arg(d, p, A, DNNL_ARG_SRC, &am, DNNL_MEMORY_NONE);
@@ -144,7 +157,8 @@ static Matmul *plan_new(Device *d, const MatmulSpec *s, const void *b) {
     return NULL;
 }
 
-// ---- the table of plans: open addressing, at most half full --------------------------------------
+// ---- the table of plans: open addressing, at most half full
+// --------------------------------------
 
 static Matmul **place_of(Matmul **plans, int room, const MatmulSpec *s) {
     int i = (int)(hash(s) % (uint64_t)room);
@@ -196,7 +210,8 @@ static void set(const Matmul *p, int which, const void *data) {
         dnnl_memory_set_data_handle(p->args[p->at[which]].memory, (void *)(uintptr_t)data);
 }
 
-static void multiply(Device *d, const MatmulSpec *s, const void *a, const void *b, const float *bias, float *c) {
+static void multiply(Device *d, const MatmulSpec *s, const void *a, const void *b,
+                     const float *bias, float *c) {
     if (d->failed) return;
     Matmul *p = plan_of(d, s, b);
     if (!p) return;
@@ -214,9 +229,9 @@ static int largest_divisor(int64_t n, int from, int to) {
     return i; // from - 1: none
 }
 
-// oneDNN's kernel for matrix units works on blocks of rows, as many as the largest divisor of m from 32 to 64,
-// and within a block on as many as the largest divisor of that up to 16: a block of 59 rows goes row by row, at
-// a seventh of the speed (measured for all m to 420, oneDNN 2.6).
+// oneDNN's kernel for matrix units works on blocks of rows, as many as the largest divisor of m
+// from 32 to 64, and within a block on as many as the largest divisor of that up to 16: a block of
+// 59 rows goes row by row, at a seventh of the speed (measured for all m to 420, oneDNN 2.6).
 static bool slow_rows(int64_t m) {
     int block = largest_divisor(m, 32, 64);
     return block > 48 && largest_divisor(block, 1, 16) <= 3;
@@ -229,7 +244,8 @@ static int64_t fast_part(int64_t m) {
     return first;
 }
 
-void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, const float *bias, float *c) {
+void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, const float *bias,
+                float *c) {
     if (!s->half || !slow_rows(s->m)) {
         multiply(d, s, a, b, bias, c);
         return;
@@ -238,7 +254,8 @@ void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, co
     first.m = fast_part(s->m);
     second.m = s->m - first.m;
     multiply(d, &first, a, b, bias, c);
-    multiply(d, &second, (const bf16 *)a + first.m * (s->ta ? 1 : s->lda), b, bias, c + first.m * s->ldc);
+    multiply(d, &second, (const bf16 *)a + first.m * (s->ta ? 1 : s->lda), b, bias,
+             c + first.m * s->ldc);
 }
 
 // ---- parameters ---------------------------------------------------------------------------------

@@ -10,8 +10,8 @@
 #include <immintrin.h>
 #endif
 
-// e^x for x <= 88, to about 1e-7 relative; below -87 it is e^-87; NaN stays NaN. Cody-Waite reduction to
-// |r| <= ln2/2, a degree-6 polynomial, and the exponent put in by bits.
+// e^x for x <= 88, to about 1e-7 relative; below -87 it is e^-87; NaN stays NaN. Cody-Waite
+// reduction to |r| <= ln2/2, a degree-6 polynomial, and the exponent put in by bits.
 static inline float exp_fast(float x) {
     x = x < -87.0f ? -87.0f : x;
     float n = rintf(x * 1.44269504f);
@@ -55,14 +55,16 @@ static inline uint32_t dropout_least(float p) {
 enum { DROPOUT_CHUNK = 32 }; // columns made at a time: eight counters in step
 
 #ifdef __AVX512F__
-// A counter's words stand in the low halves of 64-bit lanes, so that a product's high word is one shift away;
-// the high halves are never read. Lanes hold the counters 0 4 1 5 2 6 3 7: interleaved, they come out in order.
+// A counter's words stand in the low halves of 64-bit lanes, so that a product's high word is one
+// shift away; the high halves are never read. Lanes hold the counters 0 4 1 5 2 6 3 7: interleaved,
+// they come out in order.
 static inline void dropout_scales(float scale[DROPOUT_CHUNK], Dropout drop, uint32_t row,
                                   uint32_t chunk) {
     enum { XOR3 = 0x96 };
     const __m512i m0 = _mm512_set1_epi64(PHILOX_M0), m1 = _mm512_set1_epi64(PHILOX_M1);
     uint32_t k0 = (uint32_t)drop.key.seed, k1 = (uint32_t)(drop.key.seed >> 32);
-    __m512i c0 = _mm512_add_epi64(_mm512_set1_epi64((int64_t)chunk * 8), _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
+    __m512i c0 = _mm512_add_epi64(_mm512_set1_epi64((int64_t)chunk * 8),
+                                  _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
     __m512i c1 = _mm512_set1_epi64(row);
     __m512i c2 = _mm512_set1_epi64(drop.key.site), c3 = _mm512_set1_epi64(drop.key.step);
     for (int round = 0; round < PHILOX_ROUNDS; round++) {

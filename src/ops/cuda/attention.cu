@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention without the score matrix in memory. A block takes 64 (or 32) rows of one head, a warp 16 of
-// them, and walks over the other side in tiles. Forward walks over the keys twice: first for each
-// row's log-sum-exp, then with the probabilities themselves, so that sums never have to be rescaled.
-// Backward is two kernels, one by queries for dq, one by keys for dk and dv, each making scores and
-// probabilities again: no block adds to another's results, and the bits are the same every time.
+// Attention without the score matrix in memory. A block takes 64 (or 32) rows of one head, a warp
+// 16 of them, and walks over the other side in tiles. Forward walks over the keys twice: first for
+// each row's log-sum-exp, then with the probabilities themselves, so that sums never have to be
+// rescaled. Backward is two kernels, one by queries for dq, one by keys for dk and dv, each making
+// scores and probabilities again: no block adds to another's results, and the bits are the same
+// every time.
 //
 // B samples, NH heads, dh width of a head (padded to DH with zeros in shared memory), s scores,
 // p probabilities: s = scale q k^T, p = exp(s - lse), o = (p * mask) v, and with g = do v^T
@@ -43,7 +44,7 @@ template <typename M, int DH_> struct Plan {
         ROWS = DH_ == 128 ? 32 : 64, // of a block
         COLS = 32,                   // of a tile on the other side
         THREADS = ROWS / TILE * WARP,
-        LD = DH_ + 8,       // leading dimensions, off the powers of two
+        LD = DH_ + 8, // leading dimensions, off the powers of two
         LS = COLS + 8,
     };
     static size_t forward_bytes() { // own rows; two tiles; scores; probabilities as factors
@@ -312,7 +313,8 @@ __global__ void __launch_bounds__(P::THREADS) attention_dkv_kernel(BackwardArgs<
     E *grads = queries + P::COLS * P::LD;
     float *scores = reinterpret_cast<float *>(grads + P::COLS * P::LD);
     float *slopes = scores + P::ROWS * P::LS;
-    E *dropped = reinterpret_cast<E *>(slopes + P::ROWS * P::LS), *factors = dropped + P::ROWS * P::LS;
+    E *dropped = reinterpret_cast<E *>(slopes + P::ROWS * P::LS),
+      *factors = dropped + P::ROWS * P::LS;
     const HeadShape s = a.s;
     const Place place = place_of<P>(s.Lk);
     int bh = place.bh, b = bh / s.heads, h = bh % s.heads, first = place.first;
@@ -403,13 +405,16 @@ static void run_backward(Device *d, BackwardArgs<T> a, int64_t B) {
 // Chooses the kernel for the head's width. Narrower heads than 64 are rare and cost what 64 does.
 #define BY_WIDTH(run, M, T, d, a, B)                                                               \
     do {                                                                                           \
-        if ((a).s.dh <= 64) run<M, Plan<M, 64>, T>(d, a, B);                                       \
-        else run<M, Plan<M, 128>, T>(d, a, B);                                                     \
+        if ((a).s.dh <= 64)                                                                        \
+            run<M, Plan<M, 64>, T>(d, a, B);                                                       \
+        else                                                                                       \
+            run<M, Plan<M, 128>, T>(d, a, B);                                                      \
     } while (0)
 
 static bool width_is_taken(Device *d, int dh) {
     if (dh > 128)
-        device_fail(d, "attention: heads %d wide; on cuda 128 is the most: raise --policy.n_heads", dh);
+        device_fail(d, "attention: heads %d wide; on cuda 128 is the most: raise --policy.n_heads",
+                    dh);
     return !d->failed;
 }
 
@@ -417,9 +422,14 @@ template <typename T>
 static ForwardArgs<T> forward_args(Device *d, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
                                    Tensor key_pad, int heads, Dropout drop) {
     HeadShape s = head_shape(q, k, heads);
-    ForwardArgs<T> a = {s, operand_of<T>(o, s.dh), operand_of<const T>(q, s.dh),
-                        operand_of<const T>(k, s.dh), operand_of<const T>(v, s.dh), f32(lse),
-                        (const uint8_t *)key_pad.data, dropout_mask(d, drop)};
+    ForwardArgs<T> a = {s,
+                        operand_of<T>(o, s.dh),
+                        operand_of<const T>(q, s.dh),
+                        operand_of<const T>(k, s.dh),
+                        operand_of<const T>(v, s.dh),
+                        f32(lse),
+                        (const uint8_t *)key_pad.data,
+                        dropout_mask(d, drop)};
     return a;
 }
 
@@ -433,20 +443,30 @@ static void attention_forward(Device *d, Tensor o, Tensor lse, Tensor q, Tensor 
         return;
     }
     auto a = forward_args<float>(d, o, lse, q, k, v, key_pad, heads, drop);
-    if (d->precision == PRECISION_TF32) BY_WIDTH(run_forward, Tf32Tile, float, d, a, B);
-    else BY_WIDTH(run_forward, Float32Tile, float, d, a, B);
+    if (d->precision == PRECISION_TF32)
+        BY_WIDTH(run_forward, Tf32Tile, float, d, a, B);
+    else
+        BY_WIDTH(run_forward, Float32Tile, float, d, a, B);
 }
 
 template <typename T>
-static BackwardArgs<T> backward_args(Device *d, Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor o,
-                                     Tensor lse, Tensor q, Tensor k, Tensor v, Tensor key_pad,
-                                     int heads, Dropout drop, float *delta) {
+static BackwardArgs<T> backward_args(Device *d, Tensor dq, Tensor dk, Tensor dv, Tensor dout,
+                                     Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
+                                     Tensor key_pad, int heads, Dropout drop, float *delta) {
     HeadShape s = head_shape(q, k, heads);
-    BackwardArgs<T> a = {s, operand_of<T>(dq, s.dh), operand_of<T>(dk, s.dh), operand_of<T>(dv, s.dh),
-                         operand_of<const T>(dout, s.dh), operand_of<const T>(o, s.dh),
-                         operand_of<const T>(q, s.dh), operand_of<const T>(k, s.dh),
-                         operand_of<const T>(v, s.dh), f32(lse), delta,
-                         (const uint8_t *)key_pad.data, dropout_mask(d, drop)};
+    BackwardArgs<T> a = {s,
+                         operand_of<T>(dq, s.dh),
+                         operand_of<T>(dk, s.dh),
+                         operand_of<T>(dv, s.dh),
+                         operand_of<const T>(dout, s.dh),
+                         operand_of<const T>(o, s.dh),
+                         operand_of<const T>(q, s.dh),
+                         operand_of<const T>(k, s.dh),
+                         operand_of<const T>(v, s.dh),
+                         f32(lse),
+                         delta,
+                         (const uint8_t *)key_pad.data,
+                         dropout_mask(d, drop)};
     return a;
 }
 
@@ -458,13 +478,17 @@ static void attention_backward(Device *d, Tensor dq, Tensor dk, Tensor dv, Tenso
     float *delta = (float *)cuda_scratch(d, (size_t)(B * heads * q.shape[1]) * sizeof(float));
     if (d->failed) return;
     if (d->precision == PRECISION_BFLOAT16) {
-        auto a = backward_args<bf16>(d, dq, dk, dv, dout, o, lse, q, k, v, key_pad, heads, drop, delta);
+        auto a =
+            backward_args<bf16>(d, dq, dk, dv, dout, o, lse, q, k, v, key_pad, heads, drop, delta);
         BY_WIDTH(run_backward, Bf16Tile, bf16, d, a, B);
         return;
     }
-    auto a = backward_args<float>(d, dq, dk, dv, dout, o, lse, q, k, v, key_pad, heads, drop, delta);
-    if (d->precision == PRECISION_TF32) BY_WIDTH(run_backward, Tf32Tile, float, d, a, B);
-    else BY_WIDTH(run_backward, Float32Tile, float, d, a, B);
+    auto a =
+        backward_args<float>(d, dq, dk, dv, dout, o, lse, q, k, v, key_pad, heads, drop, delta);
+    if (d->precision == PRECISION_TF32)
+        BY_WIDTH(run_backward, Tf32Tile, float, d, a, B);
+    else
+        BY_WIDTH(run_backward, Float32Tile, float, d, a, B);
 }
 
 void cuda_attention_ops(Device *d) {

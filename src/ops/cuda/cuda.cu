@@ -89,11 +89,11 @@ static bool take_memory(Device *d, void **p, size_t bytes) {
     *p = NULL;
     if (status != cudaErrorMemoryAllocation) return cuda_ok(d, status, "memory");
     cudaGetLastError(); // the failure is told; later calls are not to see it
-    device_fail_memory(
-        d,
-        "%s: %.0f MiB more are needed, %.0f MiB are free; use a smaller "
-        "--batch_size or --policy.resize_shape, or --policy.dtype=bfloat16",
-        d->description, (double)bytes / (1 << 20), (double)cuda_memory_free(d) / (1 << 20));
+    device_fail_memory(d,
+                       "%s: %.0f MiB more are needed, %.0f MiB are free; use a smaller "
+                       "--batch_size or --policy.resize_shape, or --policy.dtype=bfloat16",
+                       d->description, (double)bytes / (1 << 20),
+                       (double)cuda_memory_free(d) / (1 << 20));
     return false;
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to ops/cuda: the backend's state, and what its files share. C++, compiled by nvcc; or, for
-// the tests, by the host's compiler against tests/emulation, which runs the kernels on the CPU.
+// Private to ops/cuda: the backend's state, and what its files share. C++, compiled by nvcc; or,
+// for the tests, by the host's compiler against tests/emulation, which runs the kernels on the CPU.
 //
-// Everything runs on one stream, in the order the ops were issued; only staged copies have a stream of
-// their own. Kernels use no atomics and sum in an order that depends on the shapes alone, so that the
-// same step gives the same bits.
+// Everything runs on one stream, in the order the ops were issued; only staged copies have a stream
+// of their own. Kernels use no atomics and sum in an order that depends on the shapes alone, so
+// that the same step gives the same bits.
 //
 // Activations have type T: float, or bf16 where the device was opened with bfloat16. IMAGE tensors
 // are NHWC; the three channels of a picture are stored as four, the last one zero.
@@ -25,7 +25,7 @@ extern const Backend cuda_backend; // open.cu
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 #include <mma.h>
-#define LAUNCH(kernel, grid, block, shared, stream, ...)                                            \
+#define LAUNCH(kernel, grid, block, shared, stream, ...)                                           \
     kernel<<<(grid), (block), (shared), (stream)>>>(__VA_ARGS__)
 #define SHARED_MEMORY(type, name)                                                                  \
     extern __shared__ __align__(128) unsigned char shared_memory[];                                \
@@ -38,7 +38,8 @@ typedef __nv_bfloat16 bf16;
 
 enum { MAX_STAGES = 64, LAST_OPS = 4, WARP = 32 };
 
-// What cuBLASLt may use: what it asks for on Hopper. Always the same, for algorithms are chosen by it.
+// What cuBLASLt may use: what it asks for on Hopper. Always the same, for algorithms are chosen by
+// it.
 static const size_t CUDA_MATMUL_WORKSPACE = (size_t)32 << 20;
 
 // A buffer that is filled while ops still read the one it is for.
@@ -81,8 +82,9 @@ typedef struct Cuda {
     Matmul *matmuls;
     int n_matmuls;
     uint64_t matmul_clock;
-    bool told_fused, told_conv, told_bias, told_product; // what a library refused, which is said once
-    Issued issued[LAST_OPS];                 // the last of them, at n_issued % LAST_OPS
+    bool told_fused, told_conv, told_bias,
+        told_product;        // what a library refused, which is said once
+    Issued issued[LAST_OPS]; // the last of them, at n_issued % LAST_OPS
     uint64_t n_issued;
 } Cuda;
 
@@ -96,9 +98,10 @@ bool cuda_ok(Device *d, cudaError_t status, const char *what);
 void cuda_issued(Device *d, const char *op, int64_t rows, int64_t cols);
 // After a launch: as cuda_issued, and records a failure to start.
 void cuda_launched(Device *d, const char *op, int64_t rows, int64_t cols);
-// Makes the device's card the calling thread's. The runtime's current card belongs to the thread, any
-// thread may call, and others set it too; what is launched, allocated or created lands on the current
-// one, and a launch to a stream of another fails. So every entry of the Device comes here first.
+// Makes the device's card the calling thread's. The runtime's current card belongs to the thread,
+// any thread may call, and others set it too; what is launched, allocated or created lands on the
+// current one, and a launch to a stream of another fails. So every entry of the Device comes here
+// first.
 void cuda_attach(Device *d);
 // As cuda_attach, and gives the stream that ops are issued to.
 cudaStream_t cuda_stream(Device *d);
@@ -132,11 +135,12 @@ typedef struct Matrix {
     int64_t rows, cols, ld, batch_stride;
 } Matrix;
 // D = op(A) op(B) + beta D (+ bias over the columns, of D's type and on 16 bytes).
-void cuda_matmul(Device *d, Matrix a, bool trans_a, Matrix b, bool trans_b, float beta, const void *bias,
-                 void *out, cudaDataType_t type, int64_t ldd, int64_t stride_d, int64_t batch);
+void cuda_matmul(Device *d, Matrix a, bool trans_a, Matrix b, bool trans_b, float beta,
+                 const void *bias, void *out, cudaDataType_t type, int64_t ldd, int64_t stride_d,
+                 int64_t batch);
 void cuda_matmul_free(Cuda *c);
-// linear.cu: the parameters' copy in bfloat16 (Device.weights_load), and a float tensor's elements as
-// bfloat16: within that copy, or converted into `to`.
+// linear.cu: the parameters' copy in bfloat16 (Device.weights_load), and a float tensor's elements
+// as bfloat16: within that copy, or converted into `to`.
 void cuda_weights_load(Device *d, Tensor flat, bool lasting);
 void cuda_to_bf16(Device *d, bf16 *to, const float *from, int64_t count);
 
@@ -170,12 +174,9 @@ struct Quad {
     float v[4];
 };
 
-template <typename T> struct alignas(4 * sizeof(T)) Packed {
-    T v[4];
-};
+template <typename T> struct alignas(4 * sizeof(T)) Packed { T v[4]; };
 
-template <typename T>
-__device__ __forceinline__ Quad load_quad(const T *p, int n, bool fast) {
+template <typename T> __device__ __forceinline__ Quad load_quad(const T *p, int n, bool fast) {
     Quad q;
     if (fast) {
         Packed<T> packed = *reinterpret_cast<const Packed<T> *>(p);
@@ -186,8 +187,7 @@ __device__ __forceinline__ Quad load_quad(const T *p, int n, bool fast) {
     return q;
 }
 
-template <typename T>
-__device__ __forceinline__ void store_quad(T *p, Quad q, int n, bool fast) {
+template <typename T> __device__ __forceinline__ void store_quad(T *p, Quad q, int n, bool fast) {
     if (fast) {
         Packed<T> packed;
         for (int i = 0; i < 4; i++) packed.v[i] = from_float<T>(q.v[i]);
@@ -241,8 +241,7 @@ static inline Tensor rows_view(void *data, DType type, int64_t rows, int64_t col
 }
 
 // f(row, column, n) for every quad of (rows, cols).
-template <typename F>
-__global__ void quads_kernel(F f, uint32_t rows, uint32_t cols) {
+template <typename F> __global__ void quads_kernel(F f, uint32_t rows, uint32_t cols) {
     uint32_t per_row = (cols + 3) / 4;
     uint64_t total = (uint64_t)rows * per_row, step = (uint64_t)gridDim.x * blockDim.x;
     for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < total; i += step) {
@@ -256,8 +255,9 @@ template <typename F>
 static void for_quads(Device *d, const char *name, F f, int64_t rows, int64_t cols) {
     if (d->failed || rows == 0 || cols == 0) return;
     if (rows > UINT32_MAX || cols > UINT32_MAX - 3) {
-        device_fail(d, "cuda: %s: %ld x %ld is more than one call can count; use a smaller --batch_size",
-                    name, (long)rows, (long)cols);
+        device_fail(
+            d, "cuda: %s: %ld x %ld is more than one call can count; use a smaller --batch_size",
+            name, (long)rows, (long)cols);
         return;
     }
     const int threads = 256;
@@ -272,8 +272,10 @@ static void for_quads(Device *d, const char *name, F f, int64_t rows, int64_t co
 // Runs f<float> or f<bf16>, by the type of a tensor.
 #define BY_TYPE(tensor, call_float, call_bf16)                                                     \
     do {                                                                                           \
-        if ((tensor).dtype == DTYPE_BF16) call_bf16;                                               \
-        else call_float;                                                                           \
+        if ((tensor).dtype == DTYPE_BF16)                                                          \
+            call_bf16;                                                                             \
+        else                                                                                       \
+            call_float;                                                                            \
     } while (0)
 
 // ---- dropout ------------------------------------------------------------------------------------
@@ -308,8 +310,9 @@ __device__ __forceinline__ float warp_sum(float x) {
     return x;
 }
 
-// out[c] += sum over rows of f(row, c).a, and out2 likewise of .b where it is given. Each thread sums
-// some rows, a block 32 columns of one part of the rows; a second kernel adds the parts up in order.
+// out[c] += sum over rows of f(row, c).a, and out2 likewise of .b where it is given. Each thread
+// sums some rows, a block 32 columns of one part of the rows; a second kernel adds the parts up in
+// order.
 struct Pair {
     float a, b;
 };
@@ -354,8 +357,8 @@ __global__ static void add_parts_kernel(const Pair *parts, float *out, float *ou
 }
 
 template <typename F>
-static void add_column_sums(Device *d, const char *name, F f, int64_t rows, int64_t cols, float *out,
-                            float *out2) {
+static void add_column_sums(Device *d, const char *name, F f, int64_t rows, int64_t cols,
+                            float *out, float *out2) {
     Pair *parts = (Pair *)cuda_scratch(d, (size_t)(SUM_PARTS * cols) * sizeof(Pair));
     if (d->failed || rows == 0) return;
     auto kernel = column_parts_kernel<F>;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activation functions with dropout, and dropout before a residual sum: one pass over memory each. The
-// masks are made again in backward, from the counters they were made of.
+// Activation functions with dropout, and dropout before a residual sum: one pass over memory each.
+// The masks are made again in backward, from the counters they were made of.
 #include "ops/cuda/cuda.h"
 
 __device__ __forceinline__ float gelu(float x) {
@@ -71,8 +71,8 @@ static void activation_backward_of(Device *d, Tensor dx, Tensor dy, Tensor saved
     for_quads(d, "activation_backward", f, rows_of(dy), columns_of(dy));
 }
 
-static void activation_backward(Device *d, Tensor dx, Tensor dy, Tensor x, Tensor y,
-                                Activation act, Dropout drop) {
+static void activation_backward(Device *d, Tensor dx, Tensor dy, Tensor x, Tensor y, Activation act,
+                                Dropout drop) {
     Tensor saved = act == ACT_RELU ? y : act == ACT_GELU ? x : dy;
     BY_TYPE(dy, activation_backward_of<float>(d, dx, dy, saved, act, drop),
             activation_backward_of<bf16>(d, dx, dy, saved, act, drop));

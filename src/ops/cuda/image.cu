@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Images: NHWC in the activation type, straight from the camera's bytes; tokens are pixels as they lie.
+// Images: NHWC in the activation type, straight from the camera's bytes; tokens are pixels as they
+// lie.
 #include "ops/cuda/cuda.h"
 
 static size_t image_bytes(Device *d, int64_t n, int64_t c, int64_t h, int64_t w) {
@@ -30,7 +31,8 @@ static void normalize_of(Device *d, Tensor y, Tensor x, const float mean[3], con
     for_quads(d, "image_normalize", f, tensor_count(x) / 3, 4);
 }
 
-static void image_normalize(Device *d, Tensor y, Tensor x, const float mean[3], const float std[3]) {
+static void image_normalize(Device *d, Tensor y, Tensor x, const float mean[3],
+                            const float std[3]) {
     BY_TYPE(y, normalize_of<float>(d, y, x, mean, std), normalize_of<bf16>(d, y, x, mean, std));
 }
 
@@ -128,8 +130,8 @@ template <typename T> struct ReluBackward {
 template <typename T>
 static void relu_backward_of(Device *d, Tensor dz, Tensor dy, Tensor dskip, Tensor y) {
     int64_t n = image_count(y);
-    ReluBackward<T> f = {(T *)dz.data, (const T *)dy.data, (const T *)dskip.data,
-                         (const T *)y.data, n % 4 == 0};
+    ReluBackward<T> f = {(T *)dz.data, (const T *)dy.data, (const T *)dskip.data, (const T *)y.data,
+                         n % 4 == 0};
     for_quads(d, "relu_backward", f, 1, n);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dense layers: their operands as matrices. Where activations are bfloat16 all factors are: weights come
-// from the copy that weights_load keeps, float32 inputs are converted on the way.
+// Dense layers: their operands as matrices. Where activations are bfloat16 all factors are: weights
+// come from the copy that weights_load keeps, float32 inputs are converted on the way.
 #include "ops/cuda/cuda.h"
 
 // ---- bfloat16 copies ----------------------------------------------------------------------------
@@ -125,8 +125,10 @@ static const void *as_bias(Device *d, Tensor b, DType type, char **at) {
     if (type == DTYPE_BF16) as = as_factor(d, b, at);
     if ((uintptr_t)as.data % 16 == 0) return as.data;
     char *copy = *at;
-    cuda_ok(d, cudaMemcpyAsync(copy, as.data, (size_t)tensor_count(b) * dtype_size(as.dtype),
-                               cudaMemcpyDeviceToDevice, cuda_stream(d)), "bias");
+    cuda_ok(d,
+            cudaMemcpyAsync(copy, as.data, (size_t)tensor_count(b) * dtype_size(as.dtype),
+                            cudaMemcpyDeviceToDevice, cuda_stream(d)),
+            "bias");
     *at += ((size_t)tensor_count(b) * 4 + 255) / 256 * 256;
     return copy;
 }
@@ -146,8 +148,8 @@ static void linear_forward(Device *d, Tensor y, Tensor x, Tensor w, Tensor b) {
     split_rows(&rx, outer);
     split_rows(&ry, outer);
     Matrix mw = {w.data, blas_type(w.dtype), w.shape[0], w.shape[1], w.shape[1], 0};
-    cuda_matmul(d, matrix_of(rx), false, mw, true, 0, bias, ry.data, blas_type(ry.type), ry.row_stride,
-                ry.outer_stride, outer);
+    cuda_matmul(d, matrix_of(rx), false, mw, true, 0, bias, ry.data, blas_type(ry.type),
+                ry.row_stride, ry.outer_stride, outer);
 }
 
 template <typename T> struct ColumnValue {
@@ -163,10 +165,11 @@ template <typename T> static void add_bias_gradient(Device *d, Tensor db, Tensor
     add_column_sums(d, "linear_backward", f, rows_of(dy), columns_of(dy), f32(db), NULL);
 }
 
-static void linear_backward(Device *d, Tensor dx, Tensor dw, Tensor db, Tensor dy, Tensor x, Tensor w,
-                            bool accumulate) {
+static void linear_backward(Device *d, Tensor dx, Tensor dw, Tensor db, Tensor dy, Tensor x,
+                            Tensor w, bool accumulate) {
     // First, for both this and the factors below use the scratch.
-    if (db.data) BY_TYPE(dy, add_bias_gradient<float>(d, db, dy), add_bias_gradient<bf16>(d, db, dy));
+    if (db.data)
+        BY_TYPE(dy, add_bias_gradient<float>(d, db, dy), add_bias_gradient<bf16>(d, db, dy));
     if (!dx.data) w.data = NULL;
     if (!dw.data) x.data = NULL;
     char *at = (char *)cuda_scratch(d, scratch_for(d, x) + scratch_for(d, w) + scratch_for(d, dy));
@@ -174,7 +177,8 @@ static void linear_backward(Device *d, Tensor dx, Tensor dw, Tensor db, Tensor d
     x = as_factor(d, x, &at);
     w = as_factor(d, w, &at);
     if (dx.data || dw.data) dy = as_factor(d, dy, &at);
-    Rows rdy = matrices_of(dy), rdx = dx.data ? matrices_of(dx) : rdy, rx = x.data ? matrices_of(x) : rdy;
+    Rows rdy = matrices_of(dy), rdx = dx.data ? matrices_of(dx) : rdy,
+         rx = x.data ? matrices_of(x) : rdy;
     int64_t outer = rdy.outer;
     if (rdx.outer > outer) outer = rdx.outer;
     if (rx.outer > outer) outer = rx.outer;
@@ -183,8 +187,8 @@ static void linear_backward(Device *d, Tensor dx, Tensor dw, Tensor db, Tensor d
     split_rows(&rx, outer);
     if (dx.data) {
         Matrix mw = {w.data, blas_type(w.dtype), w.shape[0], w.shape[1], w.shape[1], 0};
-        cuda_matmul(d, matrix_of(rdy), false, mw, false, accumulate, NULL, rdx.data, blas_type(rdx.type),
-                    rdx.row_stride, rdx.outer_stride, outer);
+        cuda_matmul(d, matrix_of(rdy), false, mw, false, accumulate, NULL, rdx.data,
+                    blas_type(rdx.type), rdx.row_stride, rdx.outer_stride, outer);
     }
     size_t size = dtype_size(rdy.type);
     for (int64_t o = 0; dw.data && o < outer; o++) { // one after another: they add to one matrix
@@ -192,7 +196,8 @@ static void linear_backward(Device *d, Tensor dx, Tensor dw, Tensor db, Tensor d
         g.data += (size_t)(o * g.outer_stride) * size;
         v.data += (size_t)(o * v.outer_stride) * size;
         g.outer_stride = v.outer_stride = 0;
-        cuda_matmul(d, matrix_of(g), true, matrix_of(v), false, 1, NULL, dw.data, CUDA_R_32F, v.cols, 0, 1);
+        cuda_matmul(d, matrix_of(g), true, matrix_of(v), false, 1, NULL, dw.data, CUDA_R_32F,
+                    v.cols, 0, 1);
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The VAE's sample and ACT's loss. B samples, S chunk, A actions, Z latent: a few ten thousand numbers,
-// so one block sums them, in one order.
+// The VAE's sample and ACT's loss. B samples, S chunk, A actions, Z latent: a few ten thousand
+// numbers, so one block sums them, in one order.
 #include "ops/cuda/cuda.h"
 
 static const unsigned LOSS_THREADS = 512;
@@ -35,16 +35,20 @@ struct VaeBackward {
         for (int i = 0; i < n; i++) {
             uint64_t at = (uint64_t)b * Z + c + i;
             dmu[c + i] = dz[at] + kl * mu[c + i];
-            dlogvar[c + i] = 0.5f * (dz[at] * eps[at] * expf(0.5f * logvar[c + i]) +
-                                     kl * expm1f(logvar[c + i]));
+            dlogvar[c + i] =
+                0.5f * (dz[at] * eps[at] * expf(0.5f * logvar[c + i]) + kl * expm1f(logvar[c + i]));
         }
     }
 };
 
 static void vae_sample_backward(Device *d, Tensor dparams, Tensor dz, Tensor params, Tensor eps,
                                 float kl_weight) {
-    VaeBackward f = {f32(dparams), f32(dz), f32(params), f32(eps),
-                     kl_weight / (float)dz.shape[0], (uint32_t)columns_of(dz)};
+    VaeBackward f = {f32(dparams),
+                     f32(dz),
+                     f32(params),
+                     f32(eps),
+                     kl_weight / (float)dz.shape[0],
+                     (uint32_t)columns_of(dz)};
     for_quads(d, "vae_sample_backward", f, rows_of(dz), columns_of(dz));
 }
 
@@ -105,7 +109,8 @@ __global__ void loss_backward_kernel(float *dprediction, Chunks k) {
 
 static Chunks chunks_of(Tensor prediction, Tensor target, Tensor pad) {
     Chunks k = {f32(prediction), f32(target), (const uint8_t *)pad.data,
-                (uint32_t)(prediction.shape[0] * prediction.shape[1]), (uint32_t)columns_of(prediction)};
+                (uint32_t)(prediction.shape[0] * prediction.shape[1]),
+                (uint32_t)columns_of(prediction)};
     return k;
 }
 
@@ -122,8 +127,8 @@ static void act_loss_forward(Device *d, Tensor losses, Tensor prediction, Tensor
 static void act_loss_backward(Device *d, Tensor dprediction, Tensor prediction, Tensor target,
                               Tensor pad) {
     if (d->failed) return;
-    LAUNCH(loss_backward_kernel, dim3(1), dim3(LOSS_THREADS), 0, cuda_stream(d),
-           f32(dprediction), chunks_of(prediction, target, pad));
+    LAUNCH(loss_backward_kernel, dim3(1), dim3(LOSS_THREADS), 0, cuda_stream(d), f32(dprediction),
+           chunks_of(prediction, target, pad));
     cuda_launched(d, "act_loss_backward", tensor_count(pad), columns_of(prediction));
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clipping and AdamW: one pass over the gradients for their norm, one over everything for the update.
+// Clipping and AdamW: one pass over the gradients for their norm, one over everything for the
+// update.
 #include "ops/cuda/cuda.h"
 
 static const unsigned NORM_BLOCKS = 1024, NORM_THREADS = 256;
@@ -19,7 +20,8 @@ __global__ void squares_kernel(double *parts, const float *g, uint64_t count, bo
     __shared__ double shared[NORM_THREADS];
     double sum = 0;
     uint64_t step = (uint64_t)NORM_BLOCKS * NORM_THREADS * 4;
-    for (uint64_t i = ((uint64_t)blockIdx.x * NORM_THREADS + threadIdx.x) * 4; i < count; i += step) {
+    for (uint64_t i = ((uint64_t)blockIdx.x * NORM_THREADS + threadIdx.x) * 4; i < count;
+         i += step) {
         int n = count - i < 4 ? (int)(count - i) : 4;
         Quad q = load_quad(g + i, n, fast && n == 4);
         for (int k = 0; k < n; k++) sum += (double)q.v[k] * q.v[k];
@@ -44,8 +46,8 @@ static void grad_norm(Device *d, Tensor norm, Tensor halt, Tensor g, Tensor loss
     if (d->failed) return;
     cudaStream_t s = cuda_stream(d);
     bool fast = (uintptr_t)g.data % 16 == 0;
-    LAUNCH(squares_kernel, dim3(NORM_BLOCKS), dim3(NORM_THREADS), 0, s, parts, (const float *)f32(g),
-           (uint64_t)tensor_count(g), fast);
+    LAUNCH(squares_kernel, dim3(NORM_BLOCKS), dim3(NORM_THREADS), 0, s, parts,
+           (const float *)f32(g), (uint64_t)tensor_count(g), fast);
     LAUNCH(norm_kernel, dim3(1), dim3(NORM_THREADS), 0, s, f32(norm), f32(halt),
            (const double *)parts, (const float *)f32(losses));
     cuda_launched(d, "grad_norm", 1, tensor_count(g));

@@ -4,8 +4,10 @@
 
 static void zero(Device *d, Tensor y) {
     if (d->failed) return;
-    cuda_ok(d, cudaMemsetAsync(y.data, 0, (size_t)tensor_count(y) * dtype_size(y.dtype),
-                               cuda_stream(d)), "zero");
+    cuda_ok(
+        d,
+        cudaMemsetAsync(y.data, 0, (size_t)tensor_count(y) * dtype_size(y.dtype), cuda_stream(d)),
+        "zero");
 }
 
 template <typename T> struct Copy {
@@ -42,8 +44,8 @@ template <typename T> static bool quad_aligned(const void *p) {
 }
 
 template <typename T> static void add_of(Device *d, Tensor y, Tensor a, Tensor b, int64_t n) {
-    bool fast = n % 4 == 0 && quad_aligned<T>(y.data) && quad_aligned<T>(a.data) &&
-                quad_aligned<T>(b.data);
+    bool fast =
+        n % 4 == 0 && quad_aligned<T>(y.data) && quad_aligned<T>(a.data) && quad_aligned<T>(b.data);
     Add<T> f = {(T *)y.data, (const T *)a.data, (const T *)b.data, fast};
     for_quads(d, "add", f, 1, n);
 }
@@ -69,7 +71,8 @@ struct Lerp {
 };
 
 static void lerp(Device *d, Tensor y, Tensor x, Tensor halt, float weight) {
-    Lerp f = {f32(y), f32(x), f32(halt), weight, quad_aligned<float>(y.data) && quad_aligned<float>(x.data)};
+    Lerp f = {f32(y), f32(x), f32(halt), weight,
+              quad_aligned<float>(y.data) && quad_aligned<float>(x.data)};
     for_quads(d, "lerp", f, 1, tensor_count(y));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // 3x3 max pooling, stride 2, padding 1, of NHWC images. Forward keeps which of its nine pixels each
-// output came from; backward lets every pixel look at the windows it lies in, so nothing is added to by
-// two threads.
+// output came from; backward lets every pixel look at the windows it lies in, so nothing is added
+// to by two threads.
 #include "ops/cuda/cuda.h"
 
 struct Pool {

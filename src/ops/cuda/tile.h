@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to ops/cuda: what one warp does with a 16x16 tile of a matrix product, in three arithmetics
-// that attention is written over once: float32 on the ordinary units, TF32 and bfloat16 on the matrix
-// units. Factors lie in shared memory, as Element; sums are float32.
+// Private to ops/cuda: what one warp does with a 16x16 tile of a matrix product, in three
+// arithmetics that attention is written over once: float32 on the ordinary units, TF32 and bfloat16
+// on the matrix units. Factors lie in shared memory, as Element; sums are float32.
 //
 // The element (i, k) of a factor A (16, K) is a[i*lda + k], or a[k*lda + i] with TA; of B (K, 16)
 // b[k*ldb + j], or b[j*ldb + k] with TB. Pointers to tiles are on 32 bytes, leading dimensions are
@@ -40,20 +40,21 @@ struct Float32Tile {
     }
 };
 
-// load_matrix_sync from shared memory. nvcc turns its bf16 and tf32 forms into generic loads, so the
-// instruction is named here (PTX ISA, wmma.load); a fragment's registers are its four words in order,
-// as mma.h has them.
+// load_matrix_sync from shared memory. nvcc turns its bf16 and tf32 forms into generic loads, so
+// the instruction is named here (PTX ISA, wmma.load); a fragment's registers are its four words in
+// order, as mma.h has them.
 #ifdef TACT_CUDA_EMULATION
 template <typename F, typename E> __device__ void load_shared(F &f, const E *p, int ld) {
     nvcuda::wmma::load_matrix_sync(f, p, ld);
 }
 #else
-#define LOAD_SHARED(factor, order, order_type, K, type, name, E)                                    \
+#define LOAD_SHARED(factor, order, order_type, K, type, name, E)                                   \
     __device__ __forceinline__ void load_shared(                                                   \
         nvcuda::wmma::fragment<nvcuda::wmma::matrix_##factor, TILE, TILE, K, type,                 \
-                               nvcuda::wmma::order_type> &f, const E *p, int ld) {                 \
+                               nvcuda::wmma::order_type> &f,                                       \
+        const E *p, int ld) {                                                                      \
         uint32_t *r = reinterpret_cast<uint32_t *>(&f);                                            \
-        asm volatile("wmma.load." #factor ".sync.aligned." order ".m16n16k" #K ".shared." name      \
+        asm volatile("wmma.load." #factor ".sync.aligned." order ".m16n16k" #K ".shared." name     \
                      " {%0, %1, %2, %3}, [%4], %5;"                                                \
                      : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])                              \
                      : "r"((uint32_t)__cvta_generic_to_shared(p)), "r"(ld)                         \
@@ -70,12 +71,8 @@ LOAD_SHARED(b, "col", col_major, 8, nvcuda::wmma::precision::tf32, "tf32", float
 #undef LOAD_SHARED
 #endif
 
-template <bool T> struct Order {
-    typedef nvcuda::wmma::row_major type;
-};
-template <> struct Order<true> {
-    typedef nvcuda::wmma::col_major type;
-};
+template <bool T> struct Order { typedef nvcuda::wmma::row_major type; };
+template <> struct Order<true> { typedef nvcuda::wmma::col_major type; };
 
 struct Tf32Tile {
     typedef float Element;

@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/quantile.h"
+#include "base/stats.h"
 #include "cli/bench.h"
 #include "policy/policy.h"
 #include "policy/runtime.h" // the handle's device, for the table of ops

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/quantile.h"
+#include "base/stats.h"
 #include "cli/bench.h"
 #include "train/step.h"
 #include <math.h>

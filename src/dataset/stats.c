@@ -21,14 +21,6 @@ static void stats_init(Stats *s, int dim) {
     }
 }
 
-void stats_free(Stats *s) {
-    mem_free(s->min);
-    mem_free(s->max);
-    mem_free(s->mean);
-    mem_free(s->std);
-    *s = (Stats){0};
-}
-
 // One vector. mean is the running mean and std the running sum of squared distances from it
 // (Welford, "Note on a method for calculating corrected sums of squares and products", 1962).
 static void stats_add(Stats *s, const double *x) {

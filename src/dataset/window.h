@@ -3,6 +3,7 @@
 #ifndef TACT_DATASET_WINDOW_H
 #define TACT_DATASET_WINDOW_H
 
+#include "base/stats.h"
 #include "dataset/dataset.h"
 
 typedef struct WindowSpec {
@@ -45,13 +46,6 @@ void window_action(const Dataset *ds, const WindowSpec *w, int64_t row, double *
                    uint8_t *is_pad);
 
 // ---- statistics -------------------------------------------------------------------------------
-typedef struct Stats {
-    int dim;
-    double *min, *max, *mean, *std; // (dim) each, std with ddof 0
-    int64_t count;                  // vectors that went in
-} Stats;
-void stats_free(Stats *s);
-
 // Statistics of what training sees: from the windows at `samples` random rows (seeded, without
 // replacement; 0 = all; more than there are = all) out of `rows` (n_rows of them; NULL = all rows
 // of the dataset), all T states, all unpadded actions. No image is decoded. For relative rows the

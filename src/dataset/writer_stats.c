@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataset/writer_internal.h"
 
-#include "base/quantile.h"
+#include "base/stats.h"
 #include <math.h>
 
 const char *const quantile_names[N_QUANTILES] = {"q01", "q10", "q50", "q90", "q99"};

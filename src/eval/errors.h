@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "base/quantile.h"
+#include "base/stats.h"
 #include <stdint.h>
 
 // ---- statistics ---------------------------------------------------------------------------------

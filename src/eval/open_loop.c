@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "dataset/frames.h"
+#include "dataset/window.h"
 #include "eval/accumulate.h"
 #include "pose/pose.h"
 #include "tact.h"

@@ -3,6 +3,7 @@
 
 #include "pose/pose.h"
 #include <math.h>
+#include <stdbool.h>
 
 static const double known_share = 0.1, unknown_share = 1e-3, magnitude_share = 0.01;
 // Of the largest range, whatever the unit: what is below it is noise even around 0.

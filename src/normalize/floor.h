@@ -5,7 +5,7 @@
 #ifndef TACT_NORMALIZE_FLOOR_H
 #define TACT_NORMALIZE_FLOOR_H
 
-#include "dataset/window.h"
+#include "base/stats.h"
 
 // Widens the statistics of one vector: where a value's range or deviation is smaller than its
 // floor, min and max move apart around their middle until they are the floor apart, and std becomes

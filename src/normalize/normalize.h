@@ -4,7 +4,7 @@
 #define TACT_NORMALIZE_NORMALIZE_H
 
 #include "base/error.h"
-#include "dataset/window.h"
+#include "base/stats.h"
 #include <stdint.h>
 
 typedef enum NormMode { NORM_IDENTITY, NORM_MEAN_STD, NORM_MIN_MAX } NormMode;

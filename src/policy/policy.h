@@ -3,8 +3,8 @@
 #ifndef TACT_POLICY_POLICY_H
 #define TACT_POLICY_POLICY_H
 
+#include "base/stats.h"
 #include "config/config.h"
-#include "dataset/window.h"
 #include "model/act.h"
 #include "model/params.h"
 #include "normalize/normalize.h"

@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/quantile.h"
+#include "base/stats.h"
 
+#include "base/memory.h"
 #include <stdlib.h>
+
+void stats_free(Stats *s) {
+    mem_free(s->min);
+    mem_free(s->max);
+    mem_free(s->mean);
+    mem_free(s->std);
+    *s = (Stats){0};
+}
 
 static int ascending(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;

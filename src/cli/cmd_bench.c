@@ -6,6 +6,7 @@
 #include "cli/bench.h"
 #include "cli/cli.h"
 #include "model/memory.h"
+#include "pose/pose.h"
 #include "train/train.h"
 #include <math.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ typedef struct Bench {
     char names[MAX_CAMERAS][40]; // of the cameras
 } Bench;
 
-enum { SITE_BENCH = 0xbe, POSE_WIDTH = 10 };
+enum { SITE_BENCH = 0xbe };
 
 // One size for all cameras, or one for each.
 CHECKED static bool parse_image(Bench *b, Error *err) {
@@ -52,7 +53,7 @@ CHECKED static bool parse_image(Bench *b, Error *err) {
         snprintf(b->names[n], sizeof b->names[n], "observation.images.camera%d", n);
         p->cameras[n] = (CameraConfig){b->names[n], h, w, h, w};
     }
-    p->state_dim = p->action_dim = POSE_WIDTH;
+    p->state_dim = p->action_dim = POSE_POLICY_ROW;
     p->pose_repr = "relative";
     p->arms = 1;
     p->normalization_mapping = (NormMap){"MEAN_STD", "MIN_MAX", "MIN_MAX", "MEAN_STD"};

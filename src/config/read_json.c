@@ -2,6 +2,8 @@
 // The settings of a checkpoint: JSON -> text of a flag -> value, through the same table and checks
 // as the command line.
 #include "config/config_internal.h"
+
+#include "pose/pose.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -182,9 +184,9 @@ static const char *inputs_text(TrainConfig *c, const json_t *features) {
 }
 
 static bool is_arm(const json_t *features, const char *name) {
-    enum { ARM = 10 };
     const json_t *shape = json_object_get(json_object_get(features, name), "shape");
-    return json_array_size(shape) == 1 && json_integer_value(json_array_get(shape, 0)) == ARM;
+    return json_array_size(shape) == 1 &&
+           json_integer_value(json_array_get(shape, 0)) == POSE_POLICY_ROW;
 }
 
 // The relative-pose fork of LeRobot has the horizon in every config.json, also where it trained on
@@ -344,7 +346,6 @@ static CHECKED bool read_recorded(PolicyConfig *p, const json_t *cameras, const 
 
 bool policy_shapes_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
                              const char *path, Error *err) {
-    enum { ARM = 10 }; // values of a relative pose
     PolicyConfig *p = &c->policy;
     const json_t *action = member(policy, "output_features");
     const char *name;
@@ -371,11 +372,12 @@ bool policy_shapes_from_json(TrainConfig *c, const json_t *policy, const json_t 
                     "input_features; ACT needs one of them",
                     path);
     bool relative = p->pose_repr && strcmp(p->pose_repr, "relative") == 0;
-    p->arms = relative ? p->action_dim / ARM : 0;
-    if (relative && (p->action_dim % ARM || (p->state_dim && p->state_dim != p->action_dim)))
+    p->arms = relative ? p->action_dim / POSE_POLICY_ROW : 0;
+    if (relative &&
+        (p->action_dim % POSE_POLICY_ROW || (p->state_dim && p->state_dim != p->action_dim)))
         return fail(err,
                     "%s: its poses are relative, but state and action are not %d values an arm",
-                    path, ARM);
+                    path, POSE_POLICY_ROW);
     p->fps = json_number_value(json_object_get(tact, "fps"));
     return read_recorded(p, json_object_get(tact, "cameras"), path, err);
 }

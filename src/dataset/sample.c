@@ -13,7 +13,7 @@
 
 enum { JOINT_VALUES = 6, MAX_CAMERAS = 16, MAX_ENV = 64 };
 
-static const char *const pose_names[POSE_VALUES] = {"x", "y", "z", "rx", "ry", "rz", "gripper"};
+static const char *const pose_names[POSE_ROW] = {"x", "y", "z", "rx", "ry", "rz", "gripper"};
 static const char *const joint_names[JOINT_VALUES] = {"shoulder_pan.pos", "shoulder_lift.pos",
                                                       "elbow_flex.pos",   "wrist_flex.pos",
                                                       "wrist_roll.pos",   "gripper.pos"};
@@ -23,7 +23,7 @@ static const char *const tasks[2] = {"Move the gripper to the red target and clo
 static const char *const camera_names[3] = {"front", "wrist", "side"};
 
 typedef struct Plan {
-    double start[POSE_VALUES], goal[POSE_VALUES];
+    double start[POSE_ROW], goal[POSE_ROW];
     double target[3];
     int colour;
 } Plan;
@@ -69,7 +69,7 @@ static double minimum_jerk(double u) {
 // Pose at time u, 0 .. 1 (and at rest after).
 static void plan_pose(const Plan *p, double u, double *pose) {
     double reach = minimum_jerk(u / 0.8), grasp = minimum_jerk((u - 0.7) / 0.25);
-    for (int i = 0; i < POSE_VALUES; i++) {
+    for (int i = 0; i < POSE_ROW; i++) {
         double part = i == 6 ? grasp : reach;
         pose[i] = p->start[i] + part * (p->goal[i] - p->start[i]);
     }
@@ -91,7 +91,7 @@ static void to_joints(const double *pose, double *joints) {
 static void to_floats(const SampleOptions *o, const double *pose, float *out) {
     double joints[JOINT_VALUES];
     to_joints(pose, joints);
-    for (int i = 0; i < (o->joints ? JOINT_VALUES : POSE_VALUES); i++)
+    for (int i = 0; i < (o->joints ? JOINT_VALUES : POSE_ROW); i++)
         out[i] = (float)(o->joints ? joints[i] : pose[i]);
 }
 
@@ -117,8 +117,8 @@ static bool write_episode(DatasetWriter *w, const SampleOptions *o, const Plan *
                           int64_t number, Buffers *b, Error *err) {
     for (int k = 0; k < length; k++) {
         Scene scene = {.colour = plan->colour};
-        double next[POSE_VALUES], last = length - 1;
-        float state[POSE_VALUES], action[POSE_VALUES];
+        double next[POSE_ROW], last = length - 1;
+        float state[POSE_ROW], action[POSE_ROW];
         plan_pose(plan, k / last, scene.pose);
         plan_pose(plan, (k + 1) / last, next);
         memcpy(scene.target, plan->target, sizeof scene.target);
@@ -165,8 +165,8 @@ bool sample_dataset_write(const SampleOptions *o, Error *err) {
         .root = o->root,
         .robot_type = "tact_sample",
         .fps = o->fps,
-        .state_dim = o->joints ? JOINT_VALUES : POSE_VALUES,
-        .action_dim = o->joints ? JOINT_VALUES : POSE_VALUES,
+        .state_dim = o->joints ? JOINT_VALUES : POSE_ROW,
+        .action_dim = o->joints ? JOINT_VALUES : POSE_ROW,
         .env_dim = o->env_dim,
         .state_names = o->joints ? joint_names : pose_names,
         .action_names = o->joints ? joint_names : pose_names,

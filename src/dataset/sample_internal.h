@@ -3,15 +3,14 @@
 #ifndef TACT_DATASET_SAMPLE_INTERNAL_H
 #define TACT_DATASET_SAMPLE_INTERNAL_H
 
+#include "pose/pose.h"
 #include <math.h>
 #include <stdint.h>
 
-enum { POSE_VALUES = 7 }; // x y z (metres), rotation vector (radians), gripper 0 closed .. 1 open
-
 typedef struct Scene {
-    double pose[POSE_VALUES]; // of the gripper
-    double target[3];         // x, y (metres), angle of its mark (radians)
-    int colour;               // of the target, see sample_task
+    double pose[POSE_ROW]; // of the gripper, which is 0 closed .. 1 open
+    double target[3];      // x, y (metres), angle of its mark (radians)
+    int colour;            // of the target, see sample_task
 } Scene;
 
 // Draws what camera number `camera` sees of the scene, with `number` coded in the top edge, into

@@ -23,9 +23,10 @@
 #define TACT_ENV_ENV_H
 
 #include "base/error.h"
+#include "pose/pose.h"
 #include <stdint.h>
 
-enum { ENV_DIM = 7, ENV_MAX_CAMERAS = 1 };
+enum { ENV_DIM = POSE_ROW, ENV_MAX_CAMERAS = 1 };
 #define ENV_OPENING 0.09 // metres between the fingers of an open gripper
 
 // What a task is, known without opening it. All strings are static.

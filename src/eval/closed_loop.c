@@ -9,6 +9,7 @@
 #include "formats/video.h"
 #include "ops/ops.h"
 #include "policy/runtime.h"
+#include "pose/pose.h"
 #include <math.h>
 #include <omp.h>
 #include <pthread.h>
@@ -87,11 +88,11 @@ static Wants wants_of_handle(const tact_policy *p, const char *who) {
 }
 
 static Wants wants_of_config(const PolicyConfig *p) {
-    enum { POSE = 7 }; // of an arm, as recorded, whatever a relative pose has
+    // Poses as recorded, whatever the policy makes of them.
     Wants w = {.who = "the policy", .height = 96, .width = 96};
-    w.state = p->arms && p->state_dim ? (size_t)p->arms * POSE : (size_t)p->state_dim;
+    w.state = p->arms && p->state_dim ? (size_t)p->arms * POSE_ROW : (size_t)p->state_dim;
     w.env = (size_t)p->env_dim;
-    w.action = p->arms ? (size_t)p->arms * POSE : (size_t)p->action_dim;
+    w.action = p->arms ? (size_t)p->arms * POSE_ROW : (size_t)p->action_dim;
     w.fps = p->fps;
     for (; w.n_cameras < p->n_cameras; w.n_cameras++)
         w.cameras[w.n_cameras] = p->cameras[w.n_cameras].name;

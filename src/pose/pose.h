@@ -8,7 +8,7 @@
 #ifndef TACT_POSE_POSE_H
 #define TACT_POSE_POSE_H
 
-enum { POSE_ROW = 7, POSE_POLICY_ROW = 10 };
+enum { POSE_ROW = 7, POSE_POLICY_ROW = 10 }; // values an arm
 
 typedef struct Pose {
     double position[3];

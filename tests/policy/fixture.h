@@ -14,8 +14,8 @@
 
 #include "../dataset/fixture.h"
 
-enum { CAMERAS = 2, HEIGHT = 80, WIDTH = 112, FRAMES = 20, CHUNK = 5, STEPS = 3, ACTION = 7 };
-enum { ENV = 2 };
+enum { CAMERAS = 2, HEIGHT = 80, WIDTH = 112, FRAMES = 20, CHUNK = 5, STEPS = 3 };
+enum { ACTION = POSE_ROW, ENV = 2 };
 
 typedef struct Scene {
     Arena arena;

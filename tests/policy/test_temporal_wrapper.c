@@ -5,13 +5,14 @@
 #include "../dataset/fixture.h"
 #include "base/file.h"
 #include "formats/safetensors.h"
+#include "pose/pose.h"
 #include <dirent.h>
 #include <math.h>
 #include <unistd.h>
 
 #define DATA "tests/policy/data/wrapper/"
 
-enum { T = 2, D = 8, CHUNK = 4, POSE = 10, ENV = 3 };
+enum { T = 2, D = 8, CHUNK = 4, ENV = 3 };
 
 static const char times[] = "temporal_pos_embed.weight";
 static const char cls[] = "model.vae_encoder_cls_embed.weight";
@@ -113,7 +114,8 @@ static void its_settings_are_ours(void **state) {
     assert_true(c->obs_state_horizon == T && c->obs_down_sample_steps == 3 && c->arms == 1);
     assert_string_equal(c->temporal_pos_embed, "state");
     assert_string_equal(c->pose_repr, "relative");
-    assert_true(c->state_dim == POSE && c->action_dim == POSE && c->env_dim == ENV);
+    assert_true(c->state_dim == POSE_POLICY_ROW && c->action_dim == POSE_POLICY_ROW &&
+                c->env_dim == ENV);
     assert_string_equal(c->normalization_mapping.state, "MIN_MAX");
     assert_true(fabs(p.stats.state.max[9] - 0.9) < 1e-6 && p.stats.action.min[4] == -1);
     policy_free(&p);
@@ -128,16 +130,17 @@ static void it_acts_as_in_pytorch(void **state) {
     Error err;
     Policy p;
     Act *act;
-    float obs[T * POSE], env[ENV], wanted[CHUNK * POSE], got[CHUNK * POSE];
-    values_of(DATA "expected.safetensors", "state", obs, T * POSE);
+    float obs[T * POSE_POLICY_ROW], env[ENV], wanted[CHUNK * POSE_POLICY_ROW],
+        got[CHUNK * POSE_POLICY_ROW];
+    values_of(DATA "expected.safetensors", "state", obs, T * POSE_POLICY_ROW);
     values_of(DATA "expected.safetensors", "env", env, ENV);
-    values_of(DATA "expected.safetensors", "actions", wanted, CHUNK * POSE);
+    values_of(DATA "expected.safetensors", "actions", wanted, CHUNK * POSE_POLICY_ROW);
     OK(policy_load(f->dir, NULL, f->device, &p, &err));
     OK(act_new(f->device, &p.config.policy, &p.params, 1, false, NULL, &act, &err));
     act_load_params(act);
     const ActInput in = {.batch = 1, .state = obs, .env = env};
     OK(act_predict(act, &in, got, NULL, &err));
-    for (int i = 0; i < CHUNK * POSE; i++)
+    for (int i = 0; i < CHUNK * POSE_POLICY_ROW; i++)
         if (!(fabsf(got[i] - wanted[i]) < 2e-5f))
             fail_msg("value %d: %g, in PyTorch %g", i, (double)got[i], (double)wanted[i]);
     act_free(act);

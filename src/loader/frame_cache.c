@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-// Of a frame. BUSY: one thread writes it, the others do as if it were not there.
+// The state of a frame. BUSY: one thread is writing it, and the others treat it as absent.
 enum { ABSENT, BUSY, PRESENT };
 
 // One camera's frames.
@@ -23,22 +23,22 @@ typedef struct Store {
     size_t frame;           // bytes of one
     uint8_t *memory;        // (rows, frame), touched as it is filled; NULL: in the file
     _Atomic uint8_t *state; // (rows)
-    _Atomic uint64_t *sums; // (rows) of a file: checksums of what is PRESENT
+    _Atomic uint64_t *sums; // (rows) checksums of the frames PRESENT in the file; NULL: in memory
 } Store;
 
 struct FrameCache {
     const Dataset *dataset;
-    int64_t rows; // kept: the first ones
+    int64_t rows; // how many are kept, from the first on
     int n_stores;
     Store *stores;
-    _Atomic int64_t taken; // by frame_cache_take
+    _Atomic int64_t handed_out; // by frame_cache_next_episode
     atomic_bool warned, full;
 };
 
 // ---- limits -----------------------------------------------------------------------------------
 
 // A number from a file that begins with `word` on some line ("" for its first line), or -1.
-static int64_t number_in(const char *path, const char *word) {
+static int64_t number_in_file(const char *path, const char *word) {
     char line[256];
     int64_t number = -1;
     FILE *f = fopen(path, "r");
@@ -55,9 +55,9 @@ static int64_t number_in(const char *path, const char *word) {
 // Bytes of memory this process may still take: the machine's, or its control group's where that has
 // a limit (containers).
 static int64_t memory_available(void) {
-    int64_t machine = number_in("/proc/meminfo", "MemAvailable:");
-    int64_t most = number_in("/sys/fs/cgroup/memory.max", "");
-    int64_t now = number_in("/sys/fs/cgroup/memory.current", "");
+    int64_t machine = number_in_file("/proc/meminfo", "MemAvailable:");
+    int64_t most = number_in_file("/sys/fs/cgroup/memory.max", "");
+    int64_t now = number_in_file("/sys/fs/cgroup/memory.current", "");
     int64_t left = machine < 0 ? 0 : machine * 1024;
     return most >= 0 && now >= 0 && most - now < left ? (most > now ? most - now : 0) : left;
 }
@@ -130,7 +130,7 @@ CHECKED static bool describe_files(FrameCache *c, const FrameCacheOptions *o, in
     return true;
 }
 
-CHECKED static bool open_files(const FrameCacheOptions *o, FrameCache **out, Error *err) {
+CHECKED static bool open_in_files(const FrameCacheOptions *o, FrameCache **out, Error *err) {
     int64_t bytes, used, left;
     *out = NULL;
     if (!o->dir) return fail(err, "no directory for it");
@@ -161,7 +161,7 @@ CHECKED static bool open_files(const FrameCacheOptions *o, FrameCache **out, Err
 }
 
 // As many rows as fit. Memory is reserved here and taken when frames are put in.
-static FrameCache *open_memory(const FrameCacheOptions *o) {
+static FrameCache *open_in_memory(const FrameCacheOptions *o) {
     int64_t row = 0;
     for (int i = 0; i < o->n_cameras; i++) row += (int64_t)size_bytes(o->sizes[i]);
     int64_t limit = limit_bytes(o->limit_gb, memory_available() / 4);
@@ -202,9 +202,9 @@ void frame_cache_open(const FrameCacheOptions *o, FrameCache **out) {
     *out = NULL;
     if (strcmp(o->mode, "none") == 0 || o->n_cameras == 0) return;
     bool file = strcmp(o->mode, "memory") != 0;
-    if (file && !open_files(o, out, &err))
+    if (file && !open_in_files(o, out, &err))
         log_warn("frame cache: %.900s; frames are kept in memory instead", err.text);
-    if (!*out) *out = open_memory(o);
+    if (!*out) *out = open_in_memory(o);
     log_choice(*out, o);
 }
 
@@ -215,7 +215,7 @@ bool frame_cache_holds(const FrameCache *c, int64_t row) {
 }
 
 // Takes over what another process has put into the file.
-static void look_again(Store *s, int64_t row) {
+static void adopt_entry_of_file(Store *s, int64_t row) {
     uint8_t absent = ABSENT;
     uint64_t sum = frame_file_entry(&s->file, row);
     if (!sum || !atomic_compare_exchange_strong(&s->state[row], &absent, BUSY)) return;
@@ -226,11 +226,11 @@ static void look_again(Store *s, int64_t row) {
 bool frame_cache_has(FrameCache *c, int camera, int64_t row) {
     Store *s = &c->stores[camera];
     if (!frame_cache_holds(c, row)) return false;
-    if (!s->memory && atomic_load(&s->state[row]) == ABSENT) look_again(s, row);
+    if (!s->memory && atomic_load(&s->state[row]) == ABSENT) adopt_entry_of_file(s, row);
     return atomic_load(&s->state[row]) == PRESENT;
 }
 
-static void warn_once(FrameCache *c, const char *text) {
+static void cache_warn_once(FrameCache *c, const char *text) {
     if (!atomic_exchange(&c->warned, true)) log_warn("frame cache: %.900s", text);
 }
 
@@ -240,7 +240,7 @@ static void drop_damaged(FrameCache *c, Store *s, int64_t row) {
     uint8_t present = PRESENT;
     snprintf(text, sizeof text, "%s: a frame in it is damaged; such frames are decoded again",
              s->file.path);
-    warn_once(c, text);
+    cache_warn_once(c, text);
     if (!atomic_compare_exchange_strong(&s->state[row], &present, BUSY)) return;
     frame_file_clear(&s->file, row);
     atomic_store(&s->state[row], ABSENT);
@@ -287,8 +287,8 @@ const char *frame_cache_kind(const FrameCache *c) {
     return !c ? "none" : c->stores[0].memory ? "memory" : "file";
 }
 
-bool frame_cache_take(FrameCache *c, int *camera, int64_t *episode) {
-    int64_t n = atomic_fetch_add(&c->taken, 1);
+bool frame_cache_next_episode(FrameCache *c, int *camera, int64_t *episode) {
+    int64_t n = atomic_fetch_add(&c->handed_out, 1);
     *camera = (int)(n / c->dataset->n_episodes);
     *episode = n % c->dataset->n_episodes;
     return n < c->n_stores * c->dataset->n_episodes;

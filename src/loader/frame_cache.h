@@ -43,7 +43,7 @@ void frame_cache_close(FrameCache *c); // NULL allowed
 // The frame of a row into rgb (the camera's height, width, 3). False if it is not there; rgb is
 // then undefined.
 bool frame_cache_get(FrameCache *c, int camera, int64_t row, uint8_t *rgb);
-// Keeps a frame. What cannot be kept is dropped without a word but one warning a cache.
+// Keeps a frame. One that cannot be kept is dropped; a cache warns of that once.
 void frame_cache_put(FrameCache *c, int camera, int64_t row, const uint8_t *rgb);
 // Whether a frame is there (it may still turn out to be damaged).
 bool frame_cache_has(FrameCache *c, int camera, int64_t row);
@@ -55,8 +55,8 @@ int64_t frame_cache_count(FrameCache *c, int camera);
 // "file", "memory" or, for NULL, "none".
 const char *frame_cache_kind(const FrameCache *c);
 
-// For those who fill it: hands out every (camera, episode of the dataset) once. False when all are
-// given.
-bool frame_cache_take(FrameCache *c, int *camera, int64_t *episode);
+// For those who fill the cache: hands out every (camera, episode of the dataset) once. False when
+// all have been handed out.
+bool frame_cache_next_episode(FrameCache *c, int *camera, int64_t *episode);
 
 #endif

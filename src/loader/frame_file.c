@@ -35,7 +35,7 @@ _Static_assert(sizeof(Header) == HEADER_BYTES, "the header is one block of a dis
 
 // A step maps a lane's state one to one, so that any change within eight bytes changes the sum;
 // larger ones pass with a probability of 2^-64.
-static uint64_t mix(uint64_t lane, uint64_t word) {
+static uint64_t checksum_mix(uint64_t lane, uint64_t word) {
     lane = (lane ^ word) * 0x9E3779B97F4A7C15u;
     return lane ^ lane >> 29;
 }
@@ -46,12 +46,12 @@ static uint64_t checksum(const void *data, size_t size, uint64_t seed) {
     uint64_t lane[4] = {seed, ~seed, seed ^ size, seed + 0x632BE59BD9B4E019u}, word[4];
     for (; size >= sizeof word; p += sizeof word, size -= sizeof word) {
         memcpy(word, p, sizeof word);
-        for (int k = 0; k < 4; k++) lane[k] = mix(lane[k], word[k]);
+        for (int k = 0; k < 4; k++) lane[k] = checksum_mix(lane[k], word[k]);
     }
     memset(word, 0, sizeof word);
     memcpy(word, p, size);
     uint64_t sum = seed;
-    for (int k = 0; k < 4; k++) sum = mix(sum, mix(lane[k], word[k]));
+    for (int k = 0; k < 4; k++) sum = checksum_mix(sum, checksum_mix(lane[k], word[k]));
     return sum ? sum : 1;
 }
 
@@ -133,7 +133,7 @@ static bool within_rlimit(int64_t bytes) {
            (uint64_t)bytes <= limit.rlim_cur;
 }
 
-CHECKED static bool make(const FrameFile *f, int fd, Error *err) {
+CHECKED static bool make_file(const FrameFile *f, int fd, Error *err) {
     int64_t bytes = frame_file_bytes(f->height, f->width, f->rows);
     Header h = header_of(f);
     errno = EFBIG;
@@ -147,7 +147,7 @@ CHECKED static bool make(const FrameFile *f, int fd, Error *err) {
     return fail_errno(err, "%s: no space for %.1f GB", f->path, (double)bytes / 1e9);
 }
 
-static bool is_at(int fd, const char *path) {
+static bool is_file_at(int fd, const char *path) {
     struct stat a, b;
     return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
            a.st_ino == b.st_ino;
@@ -158,14 +158,14 @@ static bool is_at(int fd, const char *path) {
 CHECKED static bool lock_and_make(const FrameFile *f, int fd, bool *again, Error *err) {
     bool alone = flock(fd, LOCK_EX | LOCK_NB) == 0;
     if (!alone && errno != EWOULDBLOCK) return fail_errno(err, "%s: cannot lock it", f->path);
-    if (alone && is_at(fd, f->path) && !is_whole(f, fd) && !make(f, fd, err)) {
+    if (alone && is_file_at(fd, f->path) && !is_whole(f, fd) && !make_file(f, fd, err)) {
         unlink(f->path);
         return false;
     }
     // Waits while another process makes it.
     while (flock(fd, LOCK_SH) != 0)
         if (errno != EINTR) return fail_errno(err, "%s: cannot lock it", f->path);
-    *again = !is_at(fd, f->path) || (alone && !is_whole(f, fd));
+    *again = !is_file_at(fd, f->path) || (alone && !is_whole(f, fd));
     return *again || is_whole(f, fd) ||
            fail(err, "%s: damaged, and in use by another process", f->path);
 }
@@ -267,7 +267,7 @@ static bool is_frame_file(const char *name) {
 }
 
 // The files in dir; free with mem_free.
-static Found *list(const char *dir, int64_t *count) {
+static Found *list_frame_files(const char *dir, int64_t *count) {
     int64_t room = 16;
     Found *found = NEW(Found, room);
     DIR *d = opendir(dir);
@@ -298,7 +298,7 @@ static Found *list(const char *dir, int64_t *count) {
 void frame_file_find_decoder(FrameFile *f, const char *dir) {
     struct timespec latest = {0};
     int64_t count;
-    Found *found = list(dir, &count);
+    Found *found = list_frame_files(dir, &count);
     for (int64_t i = 0; i < count; i++) {
         FrameFile look = *f;
         Header h;
@@ -321,14 +321,14 @@ void frame_file_find_decoder(FrameFile *f, const char *dir) {
 static bool remove_unused(const char *path) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     bool removed =
-        fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && is_at(fd, path) && unlink(path) == 0;
+        fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && is_file_at(fd, path) && unlink(path) == 0;
     if (fd >= 0) close(fd);
     return removed;
 }
 
 bool frame_files_evict(const char *dir, int64_t more, int64_t limit) {
     int64_t count, total = more;
-    Found *found = list(dir, &count);
+    Found *found = list_frame_files(dir, &count);
     for (int64_t i = 0; i < count; i++) total += found[i].bytes;
     qsort(found, (size_t)count, sizeof *found, by_age);
     for (int64_t i = 0; i < count && total > limit && more <= limit; i++)
@@ -340,7 +340,7 @@ bool frame_files_evict(const char *dir, int64_t more, int64_t limit) {
 void frame_files_space(const char *dir, int64_t *used, int64_t *left) {
     int64_t count;
     struct statvfs disk;
-    Found *found = list(dir, &count);
+    Found *found = list_frame_files(dir, &count);
     *used = 0;
     for (int64_t i = 0; i < count; i++) *used += found[i].bytes;
     mem_free(found);

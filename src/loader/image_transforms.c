@@ -27,7 +27,7 @@ static double uniform(RngStream *rng, double low, double high) {
 }
 
 // One of those not yet taken, by weight.
-static int choose(const ImageTransforms *t, const bool *taken, RngStream *rng) {
+static int choose_transform(const ImageTransforms *t, const bool *taken, RngStream *rng) {
     double total = 0;
     int last = 0;
     for (int i = 0; i < t->count; i++) total += taken[i] ? 0 : t->list[i].weight;
@@ -41,7 +41,8 @@ static int choose(const ImageTransforms *t, const bool *taken, RngStream *rng) {
     return last;
 }
 
-static DrawnTransform draw_one(const ImageTransform *t, int height, int width, RngStream *rng) {
+static DrawnTransform draw_transform(const ImageTransform *t, int height, int width,
+                                     RngStream *rng) {
     DrawnTransform d = {.kind = t->kind, .factor = uniform(rng, t->low, t->high)};
     if (t->kind != TRANSFORM_AFFINE) return d;
     double dx = t->translate[0] * width, dy = t->translate[1] * height;
@@ -60,12 +61,12 @@ int image_transforms_draw(const ImageTransforms *t, int64_t epoch, int64_t row, 
     int chosen[MAX_IMAGE_TRANSFORMS];
     int n = t->count < t->max_num_transforms ? t->count : t->max_num_transforms;
     for (int i = 0; i < n; i++) {
-        chosen[i] = choose(t, taken, &rng);
+        chosen[i] = choose_transform(t, taken, &rng);
         taken[chosen[i]] = true;
     }
     for (int i = 0, k = 0; !t->random_order && k < t->count; k++)
         if (taken[k]) chosen[i++] = k;
-    for (int i = 0; i < n; i++) out[i] = draw_one(&t->list[chosen[i]], height, width, &rng);
+    for (int i = 0; i < n; i++) out[i] = draw_transform(&t->list[chosen[i]], height, width, &rng);
     return n;
 }
 

@@ -5,7 +5,7 @@
 #include "loader/loader.h"
 
 #include "base/memory.h"
-#include "loader/prepare.h"
+#include "loader/batch_maker.h"
 #include "loader/sampler.h"
 #include <pthread.h>
 
@@ -18,7 +18,7 @@ typedef struct Slot {
 
 typedef struct Worker {
     Loader *loader;
-    Preparer preparer;
+    BatchMaker maker;
     pthread_t thread;
     bool running;
 } Worker;
@@ -38,11 +38,11 @@ struct Loader {
 };
 
 static void fill_slot(Worker *w, Slot *s) {
-    s->failed = !preparer_fill(&w->preparer, &s->batch, &s->error);
+    s->failed = !batch_maker_fill(&w->maker, &s->batch, &s->error);
 }
 
 // Lock held, or no worker there.
-static void choose_rows(Loader *l, int64_t number, Batch *b) {
+static void choose_batch_rows(Loader *l, int64_t number, Batch *b) {
     b->size = sampler_batch(&l->sampler, number, b->rows);
     b->epoch = l->sampler.epoch;
 }
@@ -51,30 +51,30 @@ static Slot *slot_of(const Loader *l, int64_t number) {
     return &l->slots[number % l->n_slots];
 }
 
-// Slot of the batch given out last is still in the caller's hands.
-static bool is_free(const Loader *l, int64_t number) {
+// The slot of the batch that was given out last is still in use by the caller.
+static bool slot_is_free(const Loader *l, int64_t number) {
     return number < l->given + l->n_slots;
 }
 
-static void *work(void *user) {
+static void *worker_run(void *user) {
     Worker *w = user;
     Loader *l = w->loader;
     pthread_mutex_lock(&l->lock);
     for (;;) {
-        while (!l->quit && !is_free(l, l->next)) {
-            if (!preparer_has_leisure(&w->preparer)) {
+        while (!l->quit && !slot_is_free(l, l->next)) {
+            if (!batch_maker_may_fill_cache(&w->maker)) {
                 pthread_cond_wait(&l->has_free, &l->lock);
                 continue;
             }
             pthread_mutex_unlock(&l->lock);
-            preparer_fill_cache(&w->preparer);
+            batch_maker_fill_cache(&w->maker);
             pthread_mutex_lock(&l->lock);
         }
         if (l->quit) break;
         int64_t number = l->next++;
         Slot *s = slot_of(l, number);
         s->ready = -1;
-        choose_rows(l, number, &s->batch);
+        choose_batch_rows(l, number, &s->batch);
         pthread_mutex_unlock(&l->lock);
         fill_slot(w, s);
         pthread_mutex_lock(&l->lock);
@@ -88,7 +88,7 @@ static void *work(void *user) {
 static bool start_workers(Loader *l, Error *err) {
     for (int i = 0; i < l->n_workers; i++) {
         Worker *w = &l->workers[i];
-        w->running = pthread_create(&w->thread, NULL, work, w) == 0;
+        w->running = pthread_create(&w->thread, NULL, worker_run, w) == 0;
         if (!w->running)
             return fail(err, "--num_workers=%d: the system gives no more than %d threads; lower it",
                         l->n_workers, i);
@@ -106,13 +106,13 @@ static bool check_options(const LoaderOptions *o, Error *err) {
     return true;
 }
 
-static bool prepare(Loader *l, Error *err) {
+static bool make_workers_and_slots(Loader *l, Error *err) {
     const LoaderOptions *o = &l->o;
     int workers = l->n_workers ? l->n_workers : 1;
     l->workers = NEW(Worker, workers);
     for (int i = 0; i < workers; i++) {
         l->workers[i].loader = l;
-        if (!preparer_init(&l->workers[i].preparer, o, err)) return false;
+        if (!batch_maker_init(&l->workers[i].maker, o, err)) return false;
     }
     l->slots = NEW(Slot, l->n_slots);
     for (int i = 0; i < l->n_slots; i++) {
@@ -143,7 +143,7 @@ bool loader_open(const LoaderOptions *options, Loader **out, Error *err) {
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->has_ready, NULL);
     pthread_cond_init(&l->has_free, NULL);
-    if (!prepare(l, err)) {
+    if (!make_workers_and_slots(l, err)) {
         loader_close(l);
         return false;
     }
@@ -152,15 +152,15 @@ bool loader_open(const LoaderOptions *options, Loader **out, Error *err) {
 }
 
 // Without workers the batch is made here and now.
-static Slot *next_now(Loader *l) {
+static Slot *make_next_slot(Loader *l) {
     Slot *s = &l->slots[0];
     int64_t number = ++l->given;
-    choose_rows(l, number, &s->batch);
+    choose_batch_rows(l, number, &s->batch);
     fill_slot(&l->workers[0], s);
     return s;
 }
 
-static Slot *next_ready(Loader *l) {
+static Slot *wait_for_next_slot(Loader *l) {
     pthread_mutex_lock(&l->lock);
     int64_t number = ++l->given;
     Slot *s = slot_of(l, number);
@@ -171,7 +171,7 @@ static Slot *next_ready(Loader *l) {
 }
 
 bool loader_next(Loader *l, const Batch **out, Error *err) {
-    Slot *s = l->n_workers ? next_ready(l) : next_now(l);
+    Slot *s = l->n_workers ? wait_for_next_slot(l) : make_next_slot(l);
     if (s->failed) {
         *err = s->error;
         return false;
@@ -193,7 +193,7 @@ void loader_close(Loader *l) {
     int workers = l->n_workers ? l->n_workers : 1;
     for (int i = 0; l->workers && i < workers; i++)
         if (l->workers[i].running) pthread_join(l->workers[i].thread, NULL);
-    for (int i = 0; l->workers && i < workers; i++) preparer_free(&l->workers[i].preparer);
+    for (int i = 0; l->workers && i < workers; i++) batch_maker_free(&l->workers[i].maker);
     for (int i = 0; l->slots && i < l->n_slots; i++) batch_free(&l->slots[i].batch, &l->o);
     pthread_mutex_destroy(&l->lock);
     pthread_cond_destroy(&l->has_ready);

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-static uint8_t cut(float x) {
+static uint8_t clamp_byte(float x) {
     return (uint8_t)(x < 0 ? 0 : x > 255 ? 255 : x);
 }
 
@@ -15,14 +15,14 @@ static float grey(const uint8_t *p) {
     return floorf(0.2989F * (float)p[0] + 0.587F * (float)p[1] + 0.114F * (float)p[2]);
 }
 
-static void use_table(uint8_t *rgb, size_t n, const uint8_t table[256]) {
+static void apply_table(uint8_t *rgb, size_t n, const uint8_t table[256]) {
     for (size_t i = 0; i < n; i++) rgb[i] = table[rgb[i]];
 }
 
 static void brightness(uint8_t *rgb, size_t pixels, float factor) {
     uint8_t table[256];
-    for (int i = 0; i < 256; i++) table[i] = cut((float)i * factor);
-    use_table(rgb, 3 * pixels, table);
+    for (int i = 0; i < 256; i++) table[i] = clamp_byte((float)i * factor);
+    apply_table(rgb, 3 * pixels, table);
 }
 
 // Away from the frame's mean grey.
@@ -31,15 +31,15 @@ static void contrast(uint8_t *rgb, size_t pixels, float factor) {
     double sum = 0;
     for (size_t i = 0; i < pixels; i++) sum += (double)grey(rgb + 3 * i);
     float mean = (float)(sum / (double)pixels);
-    for (int i = 0; i < 256; i++) table[i] = cut((float)i * factor + (1 - factor) * mean);
-    use_table(rgb, 3 * pixels, table);
+    for (int i = 0; i < 256; i++) table[i] = clamp_byte((float)i * factor + (1 - factor) * mean);
+    apply_table(rgb, 3 * pixels, table);
 }
 
 // Away from each pixel's grey.
 static void saturation(uint8_t *rgb, size_t pixels, float factor) {
     for (size_t i = 0; i < pixels; i++, rgb += 3) {
         float base = (1 - factor) * grey(rgb);
-        for (int k = 0; k < 3; k++) rgb[k] = cut((float)rgb[k] * factor + base);
+        for (int k = 0; k < 3; k++) rgb[k] = clamp_byte((float)rgb[k] * factor + base);
     }
 }
 
@@ -82,7 +82,7 @@ static void sharpness(uint8_t *rgb, int height, int width, float factor, uint8_t
             int sum = a[i - 3] + a[i] + a[i + 3] + m[i - 3] + 5 * m[i] + m[i + 3] + b[i - 3] +
                       b[i] + b[i + 3];
             float own = (float)m[i], blurred = (float)((2 * sum + 13) / 26);
-            out[i] = cut(own + (1 - factor) * (blurred - own));
+            out[i] = clamp_byte(own + (1 - factor) * (blurred - own));
         }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The window as training makes it (dataset/window.c and loader/prepare.c), through the model, to
+// The window as training makes it (dataset/window.c and loader/batch_maker.c), through the model, to
 // actions that a robot takes. In two parts, of which the second may run in another thread.
 #include "policy/runtime.h"
 

@@ -6,7 +6,7 @@
 
 #include "tact.h"
 
-#include "loader/prepare.h"
+#include "loader/batch_maker.h"
 #include "policy/policy.h"
 #include "policy/runtime.h"
 #include "pose/pose.h"
@@ -181,7 +181,7 @@ typedef struct Reference {
     Normalizer state, env, action;
     FrameSize sizes[CAMERAS];
     LoaderOptions options;
-    Preparer preparer;
+    BatchMaker maker;
     Batch batch;
 } Reference;
 
@@ -204,13 +204,13 @@ static inline void reference_open(Reference *r, const Scene *s) {
                                  .n_cameras = CAMERAS,
                                  .sizes = r->sizes,
                                  .batch_size = 1};
-    OK(preparer_init(&r->preparer, &r->options, &err));
+    OK(batch_maker_init(&r->maker, &r->options, &err));
     OK(batch_alloc(&r->batch, &r->options, &err));
 }
 
 static inline void reference_close(Reference *r) {
     batch_free(&r->batch, &r->options);
-    preparer_free(&r->preparer);
+    batch_maker_free(&r->maker);
     normalizer_free(&r->state);
     normalizer_free(&r->env);
     normalizer_free(&r->action);
@@ -226,7 +226,7 @@ static inline void reference_chunk(Reference *r, int64_t row, double *out) {
     double rows[POSE_POLICY_ROW], base[ACTION];
     const Dataset *ds = r->options.dataset;
     r->batch.rows[0] = row;
-    OK(preparer_fill(&r->preparer, &r->batch, &err));
+    OK(batch_maker_fill(&r->maker, &r->batch, &err));
     ActInput in = {.batch = 1,
                    .state = r->batch.state,
                    .env = r->batch.env,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Private to the loader: what one thread does to make one batch.
-#ifndef TACT_LOADER_PREPARE_H
-#define TACT_LOADER_PREPARE_H
+#ifndef TACT_LOADER_BATCH_MAKER_H
+#define TACT_LOADER_BATCH_MAKER_H
 
 #include "loader/loader.h"
 
-// A thread's own reader and scratch, made once.
-typedef struct Preparer {
+// A thread's own reader and scratch memory, made once.
+typedef struct BatchMaker {
     const LoaderOptions *o;
     FrameReader *frames; // NULL without cameras
     int state_dim, env_dim, action_dim;
@@ -17,11 +17,11 @@ typedef struct Preparer {
     // The episode being put into the cache: rows fill_row .. fill_end-1 of a camera are left.
     int fill_camera;
     int64_t fill_row, fill_end;
-    bool filled; // there is none left
-} Preparer;
+    bool cache_filled; // no episode is left to be put into the cache
+} BatchMaker;
 
-CHECKED bool preparer_init(Preparer *p, const LoaderOptions *o, Error *err);
-void preparer_free(Preparer *p); // a zeroed struct is allowed
+CHECKED bool batch_maker_init(BatchMaker *m, const LoaderOptions *o, Error *err);
+void batch_maker_free(BatchMaker *m); // a zeroed struct is allowed
 
 // Memory for a whole batch; on failure batch_free what there is.
 CHECKED bool batch_alloc(Batch *b, const LoaderOptions *o, Error *err);
@@ -30,11 +30,12 @@ void batch_free(Batch *b, const LoaderOptions *o);
 // Fills everything from b->rows, b->size and b->epoch. The frames of a camera are read in the order
 // they lie in, each once, whichever samples and timesteps they belong to; where one is missing from
 // the cache, what decodes with it is put into the cache too.
-CHECKED bool preparer_fill(Preparer *p, Batch *b, Error *err);
+CHECKED bool batch_maker_fill(BatchMaker *m, Batch *b, Error *err);
 
-// Whether there is something to do between batches, and a small part of it: the next frames that
-// are not in the cache. Frames that cannot be read are left to the batch that wants them.
-bool preparer_has_leisure(const Preparer *p);
-void preparer_fill_cache(Preparer *p);
+// Whether frames may still be missing from the cache, to be put there between batches.
+bool batch_maker_may_fill_cache(const BatchMaker *m);
+// Puts the next few of them there. Frames that cannot be read are left to the batch that wants
+// them.
+void batch_maker_fill_cache(BatchMaker *m);
 
 #endif

@@ -80,7 +80,7 @@ static CHECKED bool write_images(const Dataset *ds, const PolicyConfig *p, const
     FrameSize sizes[MAX_CAMERAS];
     json_t *cameras = json_object();
     policy_find_cameras(p, ds, positions, sizes);
-    if (!make_dirs(directory, err) || !frames_open(ds, 0, 0, NULL, &reader, err)) goto done;
+    if (!make_dirs(directory, err) || !frames_open(ds, 0, 0, &reader, err)) goto done;
     for (int i = 0; i < p->n_cameras; i++) {
         json_t *grids = json_array();
         Image image = {sizes[i].height, sizes[i].width, NULL};

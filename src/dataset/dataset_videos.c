@@ -196,7 +196,7 @@ static bool check_images(Check *c, int number, Error *err) {
     Dataset *ds = c->source->ds;
     FrameReader *reader = NULL;
     int height, width;
-    bool ok = frames_open(ds, 0, 0, NULL, &reader, err) &&
+    bool ok = frames_open(ds, 0, 0, &reader, err) &&
               frames_image_size(reader, number, 0, &height, &width, err);
     frames_close(reader);
     for (int i = 0; ok && i < ds->n_features; i++)

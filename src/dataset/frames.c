@@ -37,9 +37,8 @@ typedef struct TableSlot {
 
 struct FrameReader {
     const Dataset *ds;
-    VideoTables *tables; // shared, or NULL
-    FrameSize *sizes;    // (cameras) of frames given out; 0x0: as recorded
-    uint64_t clock;      // counts uses
+    FrameSize *sizes; // (cameras) of frames given out; 0x0: as recorded
+    uint64_t clock;   // counts uses
     VideoSlot videos[OPEN_VIDEOS];
     TableSlot files[OPEN_TABLES];
     size_t group_bytes;
@@ -48,12 +47,10 @@ struct FrameReader {
     size_t frame_bytes, scratch_bytes;
 };
 
-bool frames_open(const Dataset *ds, int height, int width, VideoTables *tables, FrameReader **out,
-                 Error *err) {
+bool frames_open(const Dataset *ds, int height, int width, FrameReader **out, Error *err) {
     *out = NULL;
     FrameReader *r = NEW(FrameReader, 1);
     r->ds = ds;
-    r->tables = tables ? tables : ds->tables;
     r->sizes = NEW(FrameSize, ds->n_cameras);
     for (int c = 0; c < ds->n_cameras; c++)
         if (!frames_resize(r, c, (FrameSize){height, width}, err)) {
@@ -134,7 +131,7 @@ static bool find_video(FrameReader *r, const char *path, Video **out, Error *err
     }
     video_close(oldest->video);
     *oldest = (VideoSlot){0};
-    if (!video_open(path, r->tables, &oldest->video, err)) return false;
+    if (!video_open(path, r->ds->tables, &oldest->video, err)) return false;
     oldest->path = path;
     oldest->used = ++r->clock;
     *out = oldest->video;

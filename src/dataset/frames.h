@@ -4,7 +4,6 @@
 #define TACT_DATASET_FRAMES_H
 
 #include "dataset/dataset.h"
-#include "formats/video.h"
 
 typedef struct FrameReader FrameReader;
 
@@ -14,10 +13,8 @@ typedef struct FrameSize {
 } FrameSize;
 
 // height and width 0: as recorded; else frames of all cameras are resized with image_resize, but
-// those that frames_resize gives a size of their own. Readers of one dataset that share `tables`
-// look into each video file once between them; NULL: the dataset's own.
-CHECKED bool frames_open(const Dataset *ds, int height, int width, VideoTables *tables,
-                         FrameReader **out, Error *err);
+// those that frames_resize gives a size of their own.
+CHECKED bool frames_open(const Dataset *ds, int height, int width, FrameReader **out, Error *err);
 void frames_close(FrameReader *r); // NULL allowed
 // The size of one camera's frames (position in ds->cameras) from now on; 0x0: as recorded.
 CHECKED bool frames_resize(FrameReader *r, int camera, FrameSize size, Error *err);

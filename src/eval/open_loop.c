@@ -176,7 +176,7 @@ CHECKED static bool prepare(OpenLoop *l, Error *err) {
     l->action = NEW(double, A);
     l->predicted = NEW(double, S *A);
     return accumulator_init(&l->sums, r, action_names(r), &l->action_norm, err) &&
-           (p->n_cameras == 0 || frames_open(r->dataset, 0, 0, NULL, &l->reader, err));
+           (p->n_cameras == 0 || frames_open(r->dataset, 0, 0, &l->reader, err));
 }
 
 // ---- running ------------------------------------------------------------------------------------

@@ -73,8 +73,8 @@ bool report_write(const char *path, const EvalResult *r, const ReportOptions *o,
     AtomicFile file = {0};
     Report p = {.r = r, .o = o, .fps = r->dataset->fps};
     bool frames = r->config.policy.n_cameras > 0;
-    bool ok = (!frames || frames_open(r->dataset, 0, 0, NULL, &p.frames, err)) &&
-              atomic_open(&file, path, err);
+    bool ok =
+        (!frames || frames_open(r->dataset, 0, 0, &p.frames, err)) && atomic_open(&file, path, err);
     p.out = file.stream;
     ok = ok && write_page(&p, err) && atomic_commit(&file, err);
     atomic_abort(&file);

@@ -19,7 +19,7 @@ CHECKED static bool open_reader(BatchMaker *m, Error *err) {
     const LoaderOptions *o = m->o;
     size_t most = 0;
     if (o->n_cameras == 0) return true;
-    if (!frames_open(o->dataset, 0, 0, NULL, &m->frames, err)) return false;
+    if (!frames_open(o->dataset, 0, 0, &m->frames, err)) return false;
     for (int c = 0; c < o->n_cameras; c++) {
         if (!frames_resize(m->frames, o->cameras[c], o->sizes[c], err)) return false;
         most = frame_bytes(o, c) > most ? frame_bytes(o, c) : most;

@@ -332,7 +332,7 @@ static inline void v21_write(const char *root, const char *v30_root, const Datas
     Error err;
     FrameReader *frames;
     json_t *info;
-    OK(frames_open(ds, 0, 0, NULL, &frames, &err));
+    OK(frames_open(ds, 0, 0, &frames, &err));
     OK(make_dirs(at(&a, root, "meta"), &err));
     FILE *lines = fopen(at(&a, root, "meta/episodes.jsonl"), "w");
     assert_non_null(lines);

@@ -393,7 +393,7 @@ static void videos_are_looked_for(void **state) {
     assert_root_refused(f->root, video, "missing");
     // Who reads no frames of it, or none at all, is not kept from the rest.
     OK(dataset_open(&(DatasetOptions){.root = f->root}, &ds, &err));
-    OK(frames_open(ds, 0, 0, NULL, &frames, &err));
+    OK(frames_open(ds, 0, 0, &frames, &err));
     assert_false(frames_read(frames, 0, ds->rows - 1, rgb, &err));
     assert_says(&err, video, "No such file");
     OK(frames_read(frames, 1, 0, rgb, &err));

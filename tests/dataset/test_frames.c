@@ -65,7 +65,7 @@ static void assert_frame(FrameReader *r, const Dataset *ds, int camera, int64_t 
 static void read_everything(const Dataset *ds, int height, int width) {
     FrameReader *r;
     Error err;
-    OK(frames_open(ds, height, width, NULL, &r, &err));
+    OK(frames_open(ds, height, width, &r, &err));
     int h = height ? height : HEIGHT, w = width ? width : WIDTH;
     for (int64_t row = 0; row < ds->rows; row++)
         for (int c = 0; c < ds->n_cameras; c++) assert_frame(r, ds, c, row, h, w);
@@ -95,7 +95,7 @@ static void each_camera_has_its_own_size(void **state) {
     FrameReader *r;
     Error err;
     for (int i = 0; i < 2; i++) {
-        OK(frames_open(sets[i], HEIGHT / 2, WIDTH / 2, NULL, &r, &err));
+        OK(frames_open(sets[i], HEIGHT / 2, WIDTH / 2, &r, &err));
         OK(frames_resize(r, 1, (FrameSize){HEIGHT, WIDTH - 16}, &err));
         for (int64_t row = 0; row < sets[i]->rows; row += 3) {
             assert_frame(r, sets[i], 0, row, HEIGHT / 2, WIDTH / 2);
@@ -121,8 +121,8 @@ static void both_forms_show_the_same(void **state) {
     FrameReader *videos, *images;
     Error err;
     static uint8_t a[HEIGHT * WIDTH * 3], b[HEIGHT * WIDTH * 3];
-    OK(frames_open(f->video, 0, 0, NULL, &videos, &err));
-    OK(frames_open(f->image, 0, 0, NULL, &images, &err));
+    OK(frames_open(f->video, 0, 0, &videos, &err));
+    OK(frames_open(f->image, 0, 0, &images, &err));
     for (int64_t row = 0; row < f->video->rows; row += 6) {
         OK(frames_read(videos, 1, row, a, &err));
         OK(frames_read(images, 1, row, b, &err));
@@ -167,7 +167,7 @@ static void many_video_files(void **state) {
     v21_write(old, root, new);
     Dataset *ds = open_all(old);
     FrameReader *r;
-    OK(frames_open(ds, 0, 0, NULL, &r, &err));
+    OK(frames_open(ds, 0, 0, &r, &err));
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t row = 0; row < ds->rows; row++) assert_frame(r, ds, 0, row, 64, 64);
         for (int64_t row = ds->rows - 1; row >= 0; row -= 7) assert_frame(r, ds, 0, row, 64, 64);
@@ -182,14 +182,14 @@ static void wrong_sizes_are_put_right_and_wrong_rows_refused(void **state) {
     Error err = {""};
     FrameReader *r = NULL;
     static uint8_t rgb[2 * HEIGHT * WIDTH * 3];
-    assert_false(frames_open(f->video, 10, 0, NULL, &r, &err));
+    assert_false(frames_open(f->video, 10, 0, &r, &err));
     const char *const roots[] = {f->video_root, f->image_root};
     for (int i = 0; i < 2; i++) {
         json_error_t problem;
         edit_feature(roots[i], "observation.images.front", "shape",
                      json_loads("[96, 128, 3]", 0, &problem));
         Dataset *ds = open_all(roots[i]);
-        OK(frames_open(ds, 0, 0, NULL, &r, &err));
+        OK(frames_open(ds, 0, 0, &r, &err));
         // What was recorded counts, whatever info.json says.
         assert_int_equal(ds->cameras[0]->width, WIDTH);
         assert_frame(r, ds, 0, 5, HEIGHT, WIDTH);
@@ -207,7 +207,7 @@ static void times_outside_the_video_are_refused(void **state) {
     Error err = {""};
     FrameReader *r;
     static uint8_t rgb[HEIGHT * WIDTH * 3];
-    OK(frames_open(f->video, 0, 0, NULL, &r, &err));
+    OK(frames_open(f->video, 0, 0, &r, &err));
     f->video->timestamp[3] += 0.4 / 30; // still nearest to its own frame
     assert_frame(r, f->video, 0, 3, HEIGHT, WIDTH);
     f->video->timestamp[3] += 10;

@@ -38,7 +38,7 @@ static void frames_are_as_another_decoder_sees_them(void **state) {
     Dataset *ds = open_all(root);
     assert_int_equal(ds->rows, 2238);
     assert_int_equal(ds->n_episodes, 6);
-    OK(frames_open(ds, 0, 0, NULL, &frames, &err));
+    OK(frames_open(ds, 0, 0, &frames, &err));
     uint8_t *rgb = mem_alloc(HEIGHT * WIDTH * 3);
     int compared = 0;
     // Backwards, so that nearly every frame is a jump.

@@ -84,8 +84,8 @@ static void reads_as_the_usual_one(void **state) {
     assert_memory_equal(other->action_data, usual->action_data,
                         rows * (size_t)usual->action->size * sizeof(float));
     FrameReader *a = NULL, *b = NULL;
-    OK(frames_open(usual, 0, 0, NULL, &a, &err));
-    OK(frames_open(other, 0, 0, NULL, &b, &err));
+    OK(frames_open(usual, 0, 0, &a, &err));
+    OK(frames_open(other, 0, 0, &b, &err));
     enum { PIXELS = 64 * 96 * 3 };
     uint8_t one[PIXELS], two[PIXELS];
     for (int camera = 0; camera < 2; camera++) {

@@ -53,7 +53,7 @@ static void write_video(const Fixture *f, const char *path, int64_t first, int64
     VideoWriter *w;
     Error err;
     char *again = arena_printf((Arena *)&f->arena, "%s.new", path);
-    OK(frames_open(f->good, 0, 0, NULL, &frames, &err));
+    OK(frames_open(f->good, 0, 0, &frames, &err));
     OK(video_writer_open(again, NULL, SIDE, SIDE, fps, 2, 30, &w, &err));
     for (int64_t row = first; row < end; row++) {
         OK(frames_read(frames, 0, row < f->good->rows ? row : f->good->rows - 1, rgb, &err));
@@ -90,7 +90,7 @@ static void assert_frames(const char *root, FrameRule rule) {
     FrameReader *frames;
     Error err;
     Dataset *ds = open_all(root);
-    OK(frames_open(ds, 0, 0, NULL, &frames, &err));
+    OK(frames_open(ds, 0, 0, &frames, &err));
     for (int64_t e = 0; e < ds->n_episodes; e++)
         assert_int_equal(ds->episodes[e].videos[0].rule, rule);
     for (int64_t i = 0; i < 2 * ds->rows; i++) {
@@ -143,7 +143,7 @@ static void a_video_of_another_rate_is_refused(void **state) {
         write_video(f, single_video(f, i), e->first_row, e->first_row + 2 * e->length, 2 * FPS);
     }
     Dataset *ds = open_all(f->single);
-    OK(frames_open(ds, 0, 0, NULL, &frames, &err));
+    OK(frames_open(ds, 0, 0, &frames, &err));
     OK(frames_read(frames, 0, 3, rgb, &err));
     assert_int_equal(sample_frame_number(rgb, SIDE, SIDE), 6);
     frames_close(frames);
@@ -188,7 +188,7 @@ static void tolerance_is_honoured(void **state) {
     assert_int_equal(ds->episodes[0].videos[0].rule, FRAMES_BY_TIME);
     FrameReader *frames;
     static uint8_t rgb[SIDE * SIDE * 3];
-    OK(frames_open(ds, 0, 0, NULL, &frames, &err));
+    OK(frames_open(ds, 0, 0, &frames, &err));
     for (int64_t row = 0; row < 6; row++) {
         OK(frames_read(frames, 0, row, rgb, &err));
         int number = sample_frame_number(rgb, SIDE, SIDE); // half as many a second, so half as far
@@ -274,7 +274,7 @@ static void a_video_that_lacks_is_named(void **state) {
     char *gone = single_video(f, 1);
     assert_int_equal(unlink(gone), 0);
     OK(dataset_open(&(DatasetOptions){.root = f->single}, &ds, &err));
-    OK(frames_open(ds, 0, 0, NULL, &frames, &err));
+    OK(frames_open(ds, 0, 0, &frames, &err));
     assert_false(frames_read(frames, 0, ds->episodes[1].first_row, rgb, &err));
     assert_non_null(strstr(err.text, gone));
     assert_non_null(strstr(err.text, "No such file"));

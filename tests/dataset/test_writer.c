@@ -106,7 +106,7 @@ static void written_is_read_back(void **state) {
     FrameReader *frames;
     Error err;
     uint8_t rgb[HEIGHT * WIDTH * 3];
-    OK(frames_open(ds, 0, 0, NULL, &frames, &err));
+    OK(frames_open(ds, 0, 0, &frames, &err));
     OK(frames_read(frames, 0, 7, rgb, &err));
     assert_memory_equal(rgb, ((uint8_t[]){51, 255, 7}), 3);
     frames_close(frames);

@@ -61,7 +61,7 @@ static inline int set_up(void **state) {
     OK(normalizer_init(&f->state, "state", NORM_IDENTITY, NULL, (int)f->ds->state->size, &err));
     OK(normalizer_init(&f->action, "action", NORM_IDENTITY, NULL, (int)f->ds->action->size, &err));
     f->frames = NEW(uint8_t, CAMERAS * ROWS * FRAME);
-    OK(frames_open(f->ds, SIDE, SIDE, NULL, &reader, &err));
+    OK(frames_open(f->ds, SIDE, SIDE, &reader, &err));
     OK(frames_resize(reader, cameras[1], frame_sizes[1], &err));
     for (int i = 0; i < CAMERAS * ROWS; i++)
         OK(frames_read(reader, cameras[i / ROWS], i % ROWS, f->frames + (size_t)i * FRAME, &err));

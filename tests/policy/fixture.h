@@ -98,7 +98,7 @@ static inline int scene_new(void **state) {
                        .images_in_parquet = true};
     OK(sample_dataset_write(&o, &err));
     OK(dataset_open(&(DatasetOptions){.root = o.root}, &s->ds, &err));
-    OK(frames_open(s->ds, 0, 0, NULL, &s->frames, &err));
+    OK(frames_open(s->ds, 0, 0, &s->frames, &err));
     fill_config(s);
     write_policy(s);
     for (int i = 0; i < CAMERAS; i++) {

@@ -61,11 +61,6 @@ static double normal_of(double u, double v) {
     return sqrt(-2.0 * log(1.0 - u)) * cos(6.283185307179586 * v);
 }
 
-double rng_normal(RngStream *s) {
-    double u = rng_double(s), v = rng_double(s);
-    return normal_of(u, v);
-}
-
 void rng_normals(RngStream *s, double *out, int64_t n) {
     enum { AT_ONCE = 512 };
     double x[2 * AT_ONCE];

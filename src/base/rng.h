@@ -78,12 +78,10 @@ uint32_t rng_next(RngStream *s);
 uint64_t rng_below(RngStream *s, uint64_t n);
 // Uniform in [0, 1) with 53 bits.
 double rng_double(RngStream *s);
-// Standard normal (Box-Muller; two words a number).
-double rng_normal(RngStream *s);
 // The next n of rng_double, faster; s moves on by them. s->next must be even, as it is where only
 // whole numbers of two words were taken before.
 void rng_doubles(RngStream *s, double *out, int64_t n);
-// The next n of rng_normal, likewise.
+// n standard normal numbers (Box-Muller; two of rng_double a number), likewise.
 void rng_normals(RngStream *s, double *out, int64_t n);
 
 #endif

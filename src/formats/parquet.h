@@ -47,15 +47,9 @@ void parquet_close(ParquetFile *f); // NULL allowed
 int64_t parquet_rows(const ParquetFile *f);
 int parquet_row_groups(const ParquetFile *f);
 int64_t parquet_row_group_rows(const ParquetFile *f, int group);
-int parquet_column_count(const ParquetFile *f);
-// Dotted leaf path: "action.list.element" (or whatever the writer named the inner levels),
-// "observation.images.cam.bytes", "timestamp". Names may contain dots and slashes themselves.
-const char *parquet_column_path(const ParquetFile *f, int column);
 // Index of the leaf column of a top-level field; `member` names a struct member (e.g. "bytes") or
 // is NULL for a flat or list field. -1 if there is none.
 int parquet_find(const ParquetFile *f, const char *field, const char *member);
-// Value of a key of the file's key-value metadata, or NULL.
-const char *parquet_metadata(const ParquetFile *f, const char *key);
 
 // Reads one column over row groups [first, first + groups); groups -1 means all that follow. On an
 // error *out is empty.

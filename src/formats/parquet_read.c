@@ -37,24 +37,12 @@ int parquet_row_groups(const ParquetFile *f) {
 int64_t parquet_row_group_rows(const ParquetFile *f, int group) {
     return f->groups[group].rows;
 }
-int parquet_column_count(const ParquetFile *f) {
-    return f->n_leaves;
-}
-const char *parquet_column_path(const ParquetFile *f, int column) {
-    return f->leaves[column].path;
-}
 
 int parquet_find(const ParquetFile *f, const char *field, const char *member) {
     for (int i = 0; i < f->n_leaves; i++)
         if (!strcmp(f->leaves[i].top, field) && (!member || !strcmp(f->leaves[i].last, member)))
             return i;
     return -1;
-}
-
-const char *parquet_metadata(const ParquetFile *f, const char *key) {
-    for (int i = 0; i < f->n_metadata; i++)
-        if (!strcmp(f->metadata[i].key, key)) return f->metadata[i].value;
-    return NULL;
 }
 
 // ---- column -----------------------------------------------------------------------------------

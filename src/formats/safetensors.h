@@ -47,8 +47,6 @@ int safetensors_count(const Safetensors *s);
 const SafetensorsEntry *safetensors_entry(const Safetensors *s, int i);
 // NULL if there is no such tensor.
 const SafetensorsEntry *safetensors_find(const Safetensors *s, const char *name);
-// Value of a `__metadata__` key, or NULL.
-const char *safetensors_metadata(const Safetensors *s, const char *key);
 size_t safetensors_type_size(SafetensorsType type);
 // Converts element i of any numeric entry to double.
 double safetensors_value(const SafetensorsEntry *e, int64_t i);

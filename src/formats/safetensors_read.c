@@ -282,10 +282,6 @@ const SafetensorsEntry *safetensors_find(const Safetensors *s, const char *name)
     return NULL;
 }
 
-const char *safetensors_metadata(const Safetensors *s, const char *key) {
-    return json_string_value(json_object_get(json_object_get(s->header, "__metadata__"), key));
-}
-
 static double half_value(uint16_t bits) {
     int exponent = bits >> 10 & 31, fraction = bits & 1023;
     double value;

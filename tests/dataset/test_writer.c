@@ -3,6 +3,7 @@
 // dataset appears whole or not at all.
 #include "dataset/writer.h"
 
+#include "../formats/parquet_metadata.h"
 #include "fixture.h"
 
 typedef struct Fixture {

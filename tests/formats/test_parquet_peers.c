@@ -3,7 +3,6 @@
 // data/parquet/README.md for what is in them.
 #include "base/file.h"
 #include "base/memory.h"
-#include "formats/parquet.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +14,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "parquet_metadata.h"
 
 enum { N = 40, GROUP = 16 };
 
@@ -269,7 +270,7 @@ static void touch_columns(const char *path, int *refused, int *read) {
     Error err;
     ParquetFile *f;
     if (!parquet_open(path, &f, &err)) return;
-    for (int i = 0; i < parquet_column_count(f); i++) {
+    for (int i = 0; i < f->n_leaves; i++) {
         ParquetColumn c;
         bool ok = parquet_read(f, i, 0, -1, &c, &err);
         size_t sum = 0;

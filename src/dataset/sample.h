@@ -21,7 +21,5 @@ typedef struct SampleOptions {
 } SampleOptions;
 
 CHECKED bool sample_dataset_write(const SampleOptions *options, Error *err);
-// Number coded in a frame's top edge (16 bits, most significant first), or -1 if unreadable.
-int sample_frame_number(const uint8_t *rgb, int height, int width);
 
 #endif

@@ -6,8 +6,6 @@
 
 #include <math.h>
 
-enum { NUMBER_BITS = 16, BAND = 8 }; // the number's blocks take a BAND-th of the height
-
 // From metres to pixels.
 typedef struct View {
     uint8_t *rgb;
@@ -25,7 +23,7 @@ static void to_pixels(const View *v, double x, double y, double *px, double *py)
     double dx = x - v->x, dy = y - v->y;
     *px = v->width / 2.0 + v->scale * (v->cosine * dx - v->sine * dy);
     // The number covers the top, so the scene's centre lies a little lower than the middle.
-    *py = v->height * (0.5 + 0.5 / BAND) + v->scale * (v->sine * dx + v->cosine * dy);
+    *py = v->height * (0.5 + 0.5 / SAMPLE_BAND) + v->scale * (v->sine * dx + v->cosine * dy);
 }
 
 // A shape is blended in by its signed distance, so that edges are smooth.
@@ -108,16 +106,12 @@ static void draw_gripper(const View *v, const Scene *s) {
 
 // ---- the number -------------------------------------------------------------------------------
 
-// Edges of block i of the number along an axis of `size` pixels.
-static int block_edge(int i, int size) {
-    return (int)((int64_t)i * size / NUMBER_BITS);
-}
-
 static void draw_number(const View *v, int64_t number) {
-    for (int i = 0; i < NUMBER_BITS; i++) {
-        uint8_t value = (number >> (NUMBER_BITS - 1 - i)) & 1 ? 255 : 0;
-        for (int y = 0; y < v->height / BAND; y++) {
-            for (int x = block_edge(i, v->width); x < block_edge(i + 1, v->width); x++) {
+    for (int i = 0; i < SAMPLE_NUMBER_BITS; i++) {
+        uint8_t value = (number >> (SAMPLE_NUMBER_BITS - 1 - i)) & 1 ? 255 : 0;
+        for (int y = 0; y < v->height / SAMPLE_BAND; y++) {
+            for (int x = sample_block_edge(i, v->width); x < sample_block_edge(i + 1, v->width);
+                 x++) {
                 uint8_t *pixel = v->rgb + ((int64_t)y * v->width + x) * 3;
                 pixel[0] = pixel[1] = pixel[2] = value;
             }
@@ -125,30 +119,10 @@ static void draw_number(const View *v, int64_t number) {
     }
 }
 
-int sample_frame_number(const uint8_t *rgb, int height, int width) {
-    int number = 0, band = height / BAND;
-    if (band < 2 || width < 4 * NUMBER_BITS) return -1;
-    for (int i = 0; i < NUMBER_BITS; i++) {
-        // The middle of the block: its edges are blurred by compression and resizing.
-        int left = block_edge(i, width), right = block_edge(i + 1, width),
-            inset = (right - left) / 4;
-        int64_t sum = 0, count = 0;
-        for (int y = band / 4; y < band - band / 4; y++) {
-            for (int x = left + inset; x < right - inset; x++, count += 3) {
-                const uint8_t *pixel = rgb + ((int64_t)y * width + x) * 3;
-                sum += pixel[0] + pixel[1] + pixel[2];
-            }
-        }
-        int64_t mean = sum / count;
-        if (mean > 80 && mean < 176) return -1;
-        number = number << 1 | (mean >= 176);
-    }
-    return number;
-}
-
 void scene_draw(const Scene *s, int camera, int64_t number, uint8_t *rgb, int height, int width) {
     const double quarter = 1.5707963267948966;
-    double side = height * (1 - 1.0 / BAND) < width ? height * (1 - 1.0 / BAND) : width;
+    double side =
+        height * (1 - 1.0 / SAMPLE_BAND) < width ? height * (1 - 1.0 / SAMPLE_BAND) : width;
     View v = {.rgb = rgb, .height = height, .width = width, .scale = side / 0.5, .cosine = 1};
     if (camera == 1) {
         v.x = s->pose[0];

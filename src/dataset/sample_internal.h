@@ -13,6 +13,15 @@ typedef struct Scene {
     int colour;            // of the target, see sample_task
 } Scene;
 
+// A frame's number stands in a row of black and white blocks along the top edge, the most
+// significant bit first. The row takes a SAMPLE_BAND-th of the height.
+enum { SAMPLE_NUMBER_BITS = 16, SAMPLE_BAND = 8 };
+
+// Left edge of block i (0 .. SAMPLE_NUMBER_BITS) in a picture that is `width` pixels wide.
+static inline int sample_block_edge(int i, int width) {
+    return (int)((int64_t)i * width / SAMPLE_NUMBER_BITS);
+}
+
 // Draws what camera number `camera` sees of the scene, with `number` coded in the top edge, into
 // rgb (height, width, 3). Camera 0 looks down from above, 1 rides on the gripper, the others look
 // down from other sides.

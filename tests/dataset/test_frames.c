@@ -4,6 +4,7 @@
 #include "base/rng.h"
 
 #include "fixture.h"
+#include "sample_number.h"
 
 enum { HEIGHT = 96, WIDTH = 160, EPISODES = 3, FRAMES = 12 };
 

@@ -2,6 +2,7 @@
 // Rows against the frames of videos: found by time, by count, or refused when the dataset is
 // opened. Every frame carries its number, so a wrong one is seen.
 #include "fixture.h"
+#include "sample_number.h"
 
 enum { SIDE = 64, EPISODES = 3, FPS = 30 };
 

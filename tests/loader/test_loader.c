@@ -5,6 +5,7 @@
 #include "loader/sampler.h"
 
 #include "../dataset/fixture.h"
+#include "../dataset/sample_number.h"
 
 enum { T = 2, H = 3, BATCH = 4, SIDE = 64 };
 

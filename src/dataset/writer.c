@@ -141,7 +141,8 @@ bool dataset_writer_open(const WriterOptions *options, DatasetWriter **out, Erro
 
 // ---- frames -----------------------------------------------------------------------------------
 
-int64_t writer_episode_start(const DatasetWriter *w) {
+// Frames before the episode in progress.
+static int64_t episode_start(const DatasetWriter *w) {
     if (w->n_episodes == 0) return 0;
     const WriterEpisode *last = &w->episodes[w->n_episodes - 1];
     return last->from + last->length;
@@ -291,7 +292,7 @@ static void free_images(DatasetWriter *w, int64_t from) {
 }
 
 bool dataset_writer_episode(DatasetWriter *w, const char *task, Error *err) {
-    int64_t from = writer_episode_start(w);
+    int64_t from = episode_start(w);
     if (w->rows == from)
         return fail(err, "%s: episode %lld has no frames", w->root, (long long)w->n_episodes);
     if (w->n_episodes == w->episodes_room) {
@@ -311,7 +312,7 @@ bool dataset_writer_episode(DatasetWriter *w, const char *task, Error *err) {
 static bool finish(DatasetWriter *w, Error *err) {
     if (w->n_episodes == 0)
         return fail(err, "%s: not written: the dataset has no episodes", w->root);
-    if (w->rows != writer_episode_start(w))
+    if (w->rows != episode_start(w))
         return fail(err, "%s: not written: the last episode was not ended", w->root);
     ParquetWriter *data = w->data;
     w->data = NULL;

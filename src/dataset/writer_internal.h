@@ -49,8 +49,6 @@ struct DatasetWriter {
     const char **tasks;
 };
 
-// Frames before the episode in progress.
-int64_t writer_episode_start(const DatasetWriter *w);
 // Value j of a feature at a row; episode is the one the row lies in.
 double writer_value(const DatasetWriter *w, const WriterFeature *f, int64_t episode, int64_t row,
                     int j);

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-bool parse_numbers(const char *flag, const char *text, int n, double *out, Error *err) {
+// Numbers of a flag: "[1,2.5]" or "1,2.5", exactly n of them, finite. Error: names the flag.
+CHECKED static bool parse_numbers(const char *flag, const char *text, int n, double *out,
+                                  Error *err) {
     char list[512];
     json_error_t problem;
     int used = snprintf(list, sizeof list, *text == '[' ? "%s" : "[%s]", text);

@@ -20,9 +20,6 @@ typedef struct CameraModel {
     double pose[6];  // of the camera in the end effector's frame, or in the base frame
 } CameraModel;
 
-// Numbers of a flag: "[1,2.5]" or "1,2.5", exactly n of them, finite. Error: names the flag.
-CHECKED bool parse_numbers(const char *flag, const char *text, int n, double *out, Error *err);
-
 // What the flags --eval.camera_* say; NULL: not given. None given: a model that is not known. One
 // without the others it needs, or a value that cannot be, is an error.
 typedef struct CameraFlags {

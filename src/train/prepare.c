@@ -282,7 +282,9 @@ static bool is_date(const char *name) {
            strspn(name + 8, "0123456789") == 2;
 }
 
-void train_cache_dir(char *out, size_t size, const TrainConfig *c) {
+// Where the files of the frame cache lie: in dataset.frame_cache_dir, or in tact_frame_cache beside
+// output_dir (beside the folders of dates, where tact has named it).
+static void find_frame_cache_dir(char *out, size_t size, const TrainConfig *c) {
     char run[4000], parent[4000], above[4000];
     if (c->dataset.frame_cache_dir) {
         snprintf(out, size, "%s", c->dataset.frame_cache_dir);
@@ -301,7 +303,7 @@ static void prepare_cache(Run *r) {
     const DatasetConfig *c = &r->config->dataset;
     const PolicyConfig *p = &r->config->policy;
     char dir[4096];
-    train_cache_dir(dir, sizeof dir, r->config);
+    find_frame_cache_dir(dir, sizeof dir, r->config);
     const FrameCacheOptions options = {.dataset = r->dataset,
                                        .cameras = r->cameras,
                                        .n_cameras = p->n_cameras,

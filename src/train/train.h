@@ -99,10 +99,6 @@ CHECKED bool policy_vector_stats(const PolicyConfig *policy, const Dataset *ds, 
 CHECKED bool policy_image_stats(const PolicyConfig *policy, const Dataset *ds, bool imagenet,
                                 PolicyStats *out, Error *err);
 
-// ---- prepare.c: where the files of the frame cache lie: dataset.frame_cache_dir, or
-// tact_frame_cache beside output_dir (beside the folders of dates, where tact has named it).
-void train_cache_dir(char *out, size_t size, const TrainConfig *c);
-
 // ---- start.c ----------------------------------------------------------------------------------
 // The configuration that the flags of `tact train` (argv without program and command) ask for:
 // defaults, then the settings of the checkpoint that --config_path or --policy.path names, then the

@@ -98,10 +98,6 @@ Pose world_command(const Env *env);
 double world_opening(const Env *env);
 // Centre of the berry.
 void world_berry(const Env *env, double centre[3]);
-// Force that the berry's (0) or the neighbour's (1) stem carries, in newtons.
-double world_stem_force(const Env *env, int which);
-// Whether both fingers touch the berry and it is between them.
-bool world_holds_berry(const Env *env);
 // Radians a second of the berry's swing.
 double world_swing_rate(const Env *env);
 

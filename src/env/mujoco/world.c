@@ -187,7 +187,8 @@ double world_swing_rate(const Env *env) {
     return 2 * PI / env->task.period;
 }
 
-double world_stem_force(const Env *env, int which) {
+// Force that the berry's (0) or the neighbour's (1) stem carries, in newtons.
+static double stem_force(const Env *env, int which) {
     const mjData *d = env->d;
     int weld = which ? env->h.neighbour_weld : env->h.berry_weld;
     for (int i = 0; i < d->ne; i++)
@@ -196,7 +197,8 @@ double world_stem_force(const Env *env, int which) {
     return 0;
 }
 
-bool world_holds_berry(const Env *env) {
+// Whether both fingers touch the berry and it is between them.
+static bool fingers_hold_berry(const Env *env) {
     const mjData *d = env->d;
     bool touches[2] = {false, false};
     for (int i = 0; i < d->ncon; i++) {
@@ -253,7 +255,7 @@ bool env_observe(Env *env, double *state, uint8_t *const *rgb, Error *err) {
 static void check_stems(Env *env) {
     for (int i = 0; i < 2; i++) {
         if (env->torn[i]) continue;
-        env->strain[i] = world_stem_force(env, i) > strength[i] ? env->strain[i] + 1 : 0;
+        env->strain[i] = stem_force(env, i) > strength[i] ? env->strain[i] + 1 : 0;
         if (env->strain[i] >= STRAIN) {
             env->torn[i] = true;
             env->m->eq_active[i ? env->h.neighbour_weld : env->h.berry_weld] = 0;
@@ -292,10 +294,10 @@ static void judge(Env *env) {
     double berry[3];
     world_berry(env, berry);
     bool clear = env->torn[0] && mju_dist3(berry, env->hung) > away;
-    env->held = clear && world_holds_berry(env) ? env->held + 1 : 0;
+    env->held = clear && fingers_hold_berry(env) ? env->held + 1 : 0;
     if (env->done) return;
     env->success = env->held >= HELD_STEPS && !env->torn[1];
-    env->dropped = env->torn[0] && berry[2] < env->hung[2] - 0.25 && !world_holds_berry(env);
+    env->dropped = env->torn[0] && berry[2] < env->hung[2] - 0.25 && !fingers_hold_berry(env);
     env->done = env->success || env->dropped || env->torn[1] || env->steps >= env->spec->max_steps;
 }
 

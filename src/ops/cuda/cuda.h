@@ -139,10 +139,8 @@ void cuda_matmul(Device *d, Matrix a, bool trans_a, Matrix b, bool trans_b, floa
                  const void *bias, void *out, cudaDataType_t type, int64_t ldd, int64_t stride_d,
                  int64_t batch);
 void cuda_matmul_free(Cuda *c);
-// linear.cu: the parameters' copy in bfloat16 (Device.weights_load), and a float tensor's elements
-// as bfloat16: within that copy, or converted into `to`.
+// linear.cu: the parameters' copy in bfloat16 (Device.weights_load).
 void cuda_weights_load(Device *d, Tensor flat, bool lasting);
-void cuda_to_bf16(Device *d, bf16 *to, const float *from, int64_t count);
 
 // Channels as stored.
 static inline int64_t image_channels(int64_t c) {

@@ -15,7 +15,7 @@ struct ToBf16 {
     }
 };
 
-void cuda_to_bf16(Device *d, bf16 *to, const float *from, int64_t count) {
+static void convert_to_bf16(Device *d, bf16 *to, const float *from, int64_t count) {
     bool fast = (uintptr_t)to % 8 == 0 && (uintptr_t)from % 16 == 0;
     ToBf16 f = {to, from, fast};
     for_quads(d, "to_bf16", f, 1, count);
@@ -32,7 +32,7 @@ void cuda_weights_load(Device *d, Tensor flat, bool) {
         c->generation++;
     }
     c->weights = f32(flat);
-    if (count) cuda_to_bf16(d, c->weights_bf16, c->weights, count);
+    if (count) convert_to_bf16(d, c->weights_bf16, c->weights, count);
 }
 
 // ---- operands -----------------------------------------------------------------------------------

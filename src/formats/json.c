@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/json.h"
+#include "base/array.h"
 #include "base/file.h"
-#include "base/memory.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,17 +23,12 @@ bool json_read(const char *path, json_t **out, Error *err) {
 // A growing string.
 typedef struct Text {
     char *data;
-    size_t length, room;
+    size_t length; // without the zero at its end
+    int64_t capacity;
 } Text;
 
 static void put(Text *t, const char *s, size_t n) {
-    if (t->length + n + 1 > t->room) {
-        t->room = (t->length + n + 1) * 2;
-        char *grown = mem_alloc(t->room);
-        if (t->data) memcpy(grown, t->data, t->length);
-        mem_free(t->data);
-        t->data = grown;
-    }
+    ARRAY_ROOM(t->data, (int64_t)t->length, t->capacity, (int64_t)n + 1);
     memcpy(t->data + t->length, s, n);
     t->length += n;
     t->data[t->length] = '\0';

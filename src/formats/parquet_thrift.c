@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/parquet_thrift.h"
 
-#include "base/memory.h"
+#include "base/array.h"
 #include <string.h>
 
 enum { MAX_DEPTH = 32 };
@@ -131,14 +131,7 @@ void thrift_skip(ThriftReader *r, int type) {
 // ---- writing ----------------------------------------------------------------------------------
 
 void thrift_put(ThriftWriter *w, const void *bytes, size_t n) {
-    if (w->size + n > w->capacity) {
-        size_t capacity = 2 * w->capacity > w->size + n ? 2 * w->capacity : w->size + n + 256;
-        uint8_t *grown = mem_alloc(capacity);
-        if (w->size) memcpy(grown, w->data, w->size);
-        mem_free(w->data);
-        w->data = grown;
-        w->capacity = capacity;
-    }
+    ARRAY_ROOM(w->data, (int64_t)w->size, w->capacity, (int64_t)n);
     if (n) memcpy(w->data + w->size, bytes, n);
     w->size += n;
 }

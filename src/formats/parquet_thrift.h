@@ -44,7 +44,8 @@ void thrift_skip(ThriftReader *r, int type);
 
 typedef struct ThriftWriter {
     uint8_t *data; // mem_free
-    size_t size, capacity;
+    size_t size;
+    int64_t capacity;
 } ThriftWriter;
 
 void thrift_put(ThriftWriter *w, const void *bytes, size_t n);

@@ -108,8 +108,7 @@ static CHECKED bool ordered_dict(Unpickler *u, const char *name, const ValueList
     if (n > (TORCH_MAX_VALUES - u->values) / 2) return wrong(u, name, "too many pairs", err);
     u->values += 2 * n;
     ValueList *list = &(*out)->list;
-    list->items = arena_alloc(&u->arena, 2 * (size_t)n * sizeof(Value *));
-    list->capacity = 2 * n;
+    ARENA_ARRAY_ROOM(&u->arena, list->items, list->count, list->capacity, 2 * (int64_t)n);
     for (int i = 0; i < n; i++) {
         const Value *pair = pairs->list.items[i];
         if ((pair->kind != VALUE_LIST && pair->kind != VALUE_TUPLE) || pair->list.count != 2)
@@ -162,14 +161,6 @@ bool torch_persistent(Unpickler *u, const Value *id, Value **out, Error *err) {
     TorchStorage *s = arena_alloc(&u->arena, sizeof(TorchStorage));
     *s = (TorchStorage){part[2]->string.text, part[1]->global->type, part[4]->integer, NULL};
     (*out)->storage = s;
-    if (u->n_storages == u->storage_capacity) {
-        int capacity = u->storage_capacity ? 2 * u->storage_capacity : 256;
-        TorchStorage **more = NEW(TorchStorage *, capacity);
-        if (u->n_storages) memcpy(more, u->storages, sizeof *more * (size_t)u->n_storages);
-        mem_free(u->storages);
-        u->storages = more;
-        u->storage_capacity = capacity;
-    }
-    u->storages[u->n_storages++] = s;
+    *ARRAY_ADD(u->storages, u->n_storages, u->storage_capacity) = s;
     return true;
 }

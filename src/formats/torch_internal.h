@@ -5,7 +5,7 @@
 #ifndef TACT_FORMATS_TORCH_INTERNAL_H
 #define TACT_FORMATS_TORCH_INTERNAL_H
 
-#include "base/memory.h"
+#include "base/array.h"
 #include "formats/torch.h"
 
 // What one file may ask of us. A ResNet-152 needs 20 000 values and 100 KB of pickle.
@@ -67,7 +67,8 @@ typedef struct TorchView {
 typedef struct Value Value;
 typedef struct ValueList {
     Value **items; // DICT: key, value, key, value ...
-    int count, capacity;
+    int count;
+    int64_t capacity;
 } ValueList;
 
 struct Value {
@@ -92,7 +93,8 @@ typedef struct Unpickler {
     int values; // made so far
     TorchStorage *
         *storages; // every mention of one; mem_free. Those of one key may stand here twice
-    int n_storages, storage_capacity;
+    int n_storages;
+    int64_t storage_capacity;
 } Unpickler;
 
 // torch_pickle.c ------------------------------------------------------------------------------
@@ -120,10 +122,12 @@ typedef struct TensorList {
     const char *path;
     Arena arena;               // names
     SafetensorsEntry *entries; // mem_free
-    int count, capacity;
+    int count;
+    int64_t capacity;
     int *by_name;  // entries in the order of their names
     void **copies; // (copied) memory of tensors that had to be made contiguous
     int copied;
+    int64_t copies_capacity;
 } TensorList;
 // Entries for all tensors of `root`. file_bytes bounds what copies may take.
 CHECKED bool tensors_collect(TensorList *t, const Value *root, size_t file_bytes, Error *err);

@@ -9,9 +9,11 @@ typedef struct Machine {
     const uint8_t *bytes;
     size_t size, at, op_at;
     Value **stack, **memo;
-    int depth, stack_capacity, memo_capacity, memoized;
+    int depth, memoized;
+    int64_t stack_capacity, memo_capacity;
     int *marks; // stack depths
-    int n_marks, mark_capacity;
+    int n_marks;
+    int64_t mark_capacity;
     Error *err;
 } Machine;
 
@@ -49,18 +51,6 @@ static bool too_big(const Machine *m) {
                 TORCH_MAX_VALUES);
 }
 
-// Doubling from `capacity`; the old block is freed. Never past TORCH_MAX_VALUES entries by callers.
-static void *grown(void *old, size_t element, int used, int *capacity, int wanted) {
-    if (wanted <= *capacity) return old;
-    int next = *capacity ? *capacity : 64;
-    while (next < wanted) next *= 2;
-    void *p = mem_alloc((size_t)next * element);
-    if (used) memcpy(p, old, (size_t)used * element);
-    mem_free(old);
-    *capacity = next;
-    return p;
-}
-
 // ---- bytes ------------------------------------------------------------------------------------
 static CHECKED bool take(Machine *m, size_t n, const uint8_t **out) {
     if (n > m->size - m->at) return damaged(m, "is cut short");
@@ -91,8 +81,7 @@ static CHECKED bool take_line(Machine *m, const char **line, size_t *size) {
 // ---- stack ------------------------------------------------------------------------------------
 static CHECKED bool push(Machine *m, Value *v) {
     if (!v || m->depth >= TORCH_MAX_VALUES) return too_big(m);
-    m->stack = grown(m->stack, sizeof(Value *), m->depth, &m->stack_capacity, m->depth + 1);
-    m->stack[m->depth++] = v;
+    *ARRAY_ADD(m->stack, m->depth, m->stack_capacity) = v;
     return true;
 }
 
@@ -117,8 +106,7 @@ static CHECKED bool top(Machine *m, ValueKind a, ValueKind b, int below, Value *
 
 static CHECKED bool push_mark(Machine *m) {
     if (m->n_marks >= TORCH_MAX_VALUES) return too_big(m);
-    m->marks = grown(m->marks, sizeof(int), m->n_marks, &m->mark_capacity, m->n_marks + 1);
-    m->marks[m->n_marks++] = m->depth;
+    *ARRAY_ADD(m->marks, m->n_marks, m->mark_capacity) = m->depth;
     return true;
 }
 
@@ -142,14 +130,7 @@ static CHECKED bool append(Machine *m, Value *container, int n) {
     // again and again counts as new.
     if (n > TORCH_MAX_VALUES - m->u->values) return too_big(m);
     m->u->values += n;
-    if (list->count + n > list->capacity) {
-        int capacity = list->capacity ? list->capacity : 4;
-        while (capacity < list->count + n) capacity *= 2;
-        Value **items = arena_alloc(&m->u->arena, (size_t)capacity * sizeof(Value *));
-        if (list->count) memcpy(items, list->items, (size_t)list->count * sizeof(Value *));
-        list->items = items;
-        list->capacity = capacity;
-    }
+    ARENA_ARRAY_ROOM(&m->u->arena, list->items, list->count, list->capacity, n);
     if (n) memcpy(list->items + list->count, m->stack + m->depth - n, (size_t)n * sizeof(Value *));
     list->count += n;
     m->depth -= n;
@@ -200,8 +181,8 @@ static CHECKED bool do_memoize(Machine *m, uint64_t number) {
     if (m->depth <= floor_of(m)) return damaged(m, "takes more from its stack than there is");
     v = m->stack[m->depth - 1];
     if (number >= TORCH_MAX_VALUES) return too_big(m);
-    int old = m->memo_capacity;
-    m->memo = grown(m->memo, sizeof(Value *), old, &m->memo_capacity, (int)number + 1);
+    int64_t kept = m->memo_capacity; // every place up to it may be in use
+    ARRAY_ROOM(m->memo, kept, m->memo_capacity, (int64_t)number + 1 - kept);
     m->memo[number] = v;
     m->memoized++;
     return true;

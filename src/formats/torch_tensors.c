@@ -56,30 +56,16 @@ static CHECKED bool copy_view(Walk *w, const TorchView *v, SafetensorsEntry *e) 
     if (!copy)
         return fail(w->err, "%s: no memory for \"%s\" (%zu bytes)", t->path, e->name, e->bytes);
     gather(copy, v, size);
-    t->copies[t->copied++] = copy;
+    *ARRAY_ADD(t->copies, t->copied, t->copies_capacity) = copy;
     e->data = copy;
     return true;
-}
-
-static void make_room(TensorList *t) {
-    if (t->count < t->capacity) return;
-    int capacity = t->capacity ? 2 * t->capacity : 256;
-    SafetensorsEntry *entries = NEW(SafetensorsEntry, capacity);
-    void **copies = NEW(void *, capacity);
-    if (t->count) memcpy(entries, t->entries, sizeof *entries * (size_t)t->count);
-    if (t->copied) memcpy(copies, t->copies, sizeof *copies * (size_t)t->copied);
-    mem_free(t->entries);
-    mem_free(t->copies);
-    t->entries = entries;
-    t->copies = copies;
-    t->capacity = capacity;
 }
 
 static CHECKED bool add_tensor(Walk *w, const TorchView *v) {
     TensorList *t = w->t;
     if (t->count >= MAX_TENSORS)
         return fail(w->err, "%s: more than %d tensors; it is no state dict", t->path, MAX_TENSORS);
-    make_room(t);
+    ARRAY_ROOM(t->entries, t->count, t->capacity, 1);
     SafetensorsEntry *e = &t->entries[t->count];
     *e = (SafetensorsEntry){.name = arena_strdup(&t->arena, w->name),
                             .type = v->storage->type,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loader/frame_file.h"
 
+#include "base/array.h"
 #include "base/memory.h"
 #include "base/sha256.h"
 #include <dirent.h>
@@ -268,19 +269,13 @@ static bool is_frame_file(const char *name) {
 
 // The files in dir; free with mem_free.
 static Found *list_frame_files(const char *dir, int64_t *count) {
-    int64_t room = 16;
-    Found *found = NEW(Found, room);
+    int64_t capacity = 0;
+    Found *found = NULL;
     DIR *d = opendir(dir);
     *count = 0;
     for (struct dirent *e; d && (e = readdir(d));) {
         struct stat st;
-        if (*count == room) {
-            Found *more = NEW(Found, 2 * room);
-            memcpy(more, found, (size_t)room * sizeof *found);
-            mem_free(found);
-            found = more;
-            room *= 2;
-        }
+        ARRAY_ROOM(found, *count, capacity, 1);
         Found *f = &found[*count];
         if (!is_frame_file(e->d_name)) continue;
         int n = snprintf(f->path, sizeof f->path, "%s/%s", dir, e->d_name);
@@ -330,7 +325,7 @@ bool frame_files_evict(const char *dir, int64_t more, int64_t limit) {
     int64_t count, total = more;
     Found *found = list_frame_files(dir, &count);
     for (int64_t i = 0; i < count; i++) total += found[i].bytes;
-    qsort(found, (size_t)count, sizeof *found, by_age);
+    if (count) qsort(found, (size_t)count, sizeof *found, by_age);
     for (int64_t i = 0; i < count && total > limit && more <= limit; i++)
         if (remove_unused(found[i].path)) total -= found[i].bytes;
     mem_free(found);

@@ -2,6 +2,7 @@
 // The tensor table of ACT in LeRobot's registration order: what numbers the optimiser's state.
 #include "model/params_list.h"
 
+#include "base/array.h"
 #include "model/resnet_shape.h"
 #include <math.h>
 #include <stdarg.h>
@@ -11,7 +12,7 @@
 typedef struct Lister {
     Params *p;
     const PolicyConfig *c;
-    int capacity;
+    int64_t capacity;
     ParamInit matrix; // how matrices of the current module start
 } Lister;
 
@@ -29,19 +30,12 @@ typedef struct Shape {
 static void add(Lister *l, ParamKind kind, ParamInit init, int64_t fan, Shape shape,
                 const char *format, ...) {
     Params *p = l->p;
-    if (p->count == l->capacity) {
-        l->capacity = l->capacity ? 2 * l->capacity : 256;
-        Param *grown = NEW(Param, l->capacity);
-        if (p->count) memcpy(grown, p->list, (size_t)p->count * sizeof *grown);
-        mem_free(p->list);
-        p->list = grown;
-    }
     char name[256];
     va_list args;
     va_start(args, format);
     vsnprintf(name, sizeof name, format, args);
     va_end(args);
-    Param *q = &p->list[p->count++];
+    Param *q = ARRAY_ADD(p->list, p->count, l->capacity);
     *q = (Param){.name = arena_strdup(&p->arena, name),
                  .kind = kind,
                  .init = init,

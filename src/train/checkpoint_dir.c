@@ -3,6 +3,7 @@
 // digits is a whole checkpoint; what begins with a dot or ends in .old is rubbish for the next run.
 #include "train/checkpoint.h"
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
 #include <ctype.h>
@@ -119,26 +120,19 @@ static int newest_first(const void *a, const void *b) {
 
 // The checkpoints up to a step, newest first. The caller frees.
 static Found *list_until(const char *checkpoints, int64_t step, int64_t *n) {
-    int64_t room = 16;
-    Found *found = NEW(Found, room);
+    int64_t capacity = 0;
+    Found *found = NULL;
     DIR *dir = opendir(checkpoints);
     *n = 0;
     for (struct dirent *e; dir && (e = readdir(dir));) {
         int64_t at = checkpoint_step(e->d_name);
         if (at < 0 || at > step) continue;
-        if (*n == room) {
-            Found *grown = NEW(Found, 2 * room);
-            memcpy(grown, found, (size_t)room * sizeof *grown);
-            mem_free(found);
-            found = grown;
-            room *= 2;
-        }
-        found[*n].step = at;
-        snprintf(found[*n].name, sizeof found[*n].name, "%.31s", e->d_name);
-        (*n)++;
+        Found *one = ARRAY_ADD(found, *n, capacity);
+        one->step = at;
+        snprintf(one->name, sizeof one->name, "%.31s", e->d_name);
     }
     if (dir) closedir(dir);
-    qsort(found, (size_t)*n, sizeof *found, newest_first);
+    if (*n) qsort(found, (size_t)*n, sizeof *found, newest_first);
     return found;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/ffmpeg/video_table_build.h"
 
+#include "base/array.h"
 #include "base/memory.h"
 #include "formats/ffmpeg/orient.h"
 #include "formats/ffmpeg/rgb.h"
@@ -21,18 +22,6 @@ static int place_order(const void *a, const void *b) {
     const Place *p = a, *q = b;
     if (p->pts != q->pts) return p->pts < q->pts ? -1 : 1;
     return (p->number > q->number) - (p->number < q->number);
-}
-
-static void append(VideoTable *t, int64_t *room, VideoPacket p) {
-    if (t->packets == *room) {
-        int64_t more = *room ? *room * 2 : 1024;
-        VideoPacket *bigger = NEW(VideoPacket, more);
-        if (t->packets) memcpy(bigger, t->packet, (size_t)t->packets * sizeof *bigger);
-        mem_free(t->packet);
-        t->packet = bigger;
-        *room = more;
-    }
-    t->packet[t->packets++] = p;
 }
 
 // An MP4 whose sample table lists all that will be shown: no edits, no fragments.
@@ -63,14 +52,12 @@ static bool rewind_stream(AVFormatContext *format, AVStream *s, const char *name
 // The index holds decoding times; with a first packet whose pts is its dts, these are pts as well.
 // (A packet that breaks this later is noticed when it is decoded: its pts is not in the table.)
 static bool from_index(VideoTable *t, AVStream *s) {
-    int64_t room = 0;
+    int64_t capacity = 0;
     int n = avformat_index_get_entries_count(s);
     for (int i = 0; i < n; i++) {
         const AVIndexEntry *e = avformat_index_get_entry(s, i);
-        append(t, &room,
-               (VideoPacket){.pts = e->timestamp,
-                             .dts = e->timestamp,
-                             .key = (e->flags & AVINDEX_KEYFRAME) != 0});
+        *ARRAY_ADD(t->packet, t->packets, capacity) = (VideoPacket){
+            .pts = e->timestamp, .dts = e->timestamp, .key = (e->flags & AVINDEX_KEYFRAME) != 0};
     }
     return t->packets > 0;
 }
@@ -182,7 +169,7 @@ static bool starts_decoding(const AVPacket *p, const AVCodecParameters *c) {
 
 static bool from_packets(VideoTable *t, AVFormatContext *format, AVStream *s, const char *name,
                          Error *err) {
-    int64_t room = 0;
+    int64_t capacity = 0;
     int code = 0;
     bool ok = false;
     char text[128];
@@ -198,11 +185,11 @@ static bool from_packets(VideoTable *t, AVFormatContext *format, AVStream *s, co
                      (long long)t->packets);
                 goto done;
             }
-            append(t, &room,
-                   (VideoPacket){.pts = p->pts,
-                                 .dts = p->dts,
-                                 .frame = p->flags & AV_PKT_FLAG_DISCARD ? -1 : 0,
-                                 .key = starts_decoding(p, s->codecpar)});
+            *ARRAY_ADD(t->packet, t->packets, capacity) =
+                (VideoPacket){.pts = p->pts,
+                              .dts = p->dts,
+                              .frame = p->flags & AV_PKT_FLAG_DISCARD ? -1 : 0,
+                              .key = starts_decoding(p, s->codecpar)};
         }
         av_packet_unref(p);
     }

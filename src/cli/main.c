@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/processor.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include <poll.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/backbone_weights.h"
 
-#include "config/config.h"
+#include "base/text.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -219,11 +219,6 @@ bool text_whole(const char *text, int64_t *out);
 bool field_given(const TrainConfig *c, const char *flag);
 // The flag closest in spelling to an unknown one (edit distance); NULL: none is near.
 const char *field_nearest(const char *flag);
-// Levenshtein distance of two names (of their first 64 characters).
-int edit_distance(const char *a, const char *b);
-// Whether so few mistakes in a word make a suggestion worth giving: one in three letters, or two
-// letters that changed places.
-bool is_near(int distance, const char *word);
 
 // ---- foreign.c --------------------------------------------------------------------------------
 // Flags of LeRobot that tact knows but has no use for.

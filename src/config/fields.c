@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of settings. Rows of one home are in the order of that home's JSON file.
 #include "config/config.h"
+
+#include "base/text.h"
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -279,25 +281,6 @@ bool field_given(const TrainConfig *c, const char *flag) {
     return f && c->given[f - train_fields];
 }
 
-int edit_distance(const char *a, const char *b) {
-    enum { LONGEST = 64 };
-    int row[LONGEST + 1];
-    int n = (int)strnlen(a, LONGEST), m = (int)strnlen(b, LONGEST);
-    for (int j = 0; j <= m; j++) row[j] = j;
-    for (int i = 1; i <= n; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= m; j++) {
-            int replace = diagonal + (a[i - 1] != b[j - 1]);
-            int insert = row[j - 1] + 1, remove = row[j] + 1;
-            diagonal = row[j];
-            row[j] = replace < insert ? replace : insert;
-            row[j] = remove < row[j] ? remove : row[j];
-        }
-    }
-    return row[m];
-}
-
 // The better of two candidates for `flag`.
 static void consider(const char *flag, const char *name, const char **nearest, int *least) {
     const char *dot = strrchr(name, '.');
@@ -309,11 +292,6 @@ static void consider(const char *flag, const char *name, const char **nearest, i
         *least = distance;
         *nearest = name;
     }
-}
-
-bool is_near(int distance, const char *word) {
-    int length = (int)strlen(word);
-    return 3 * distance <= length || (distance == 2 && length > 3) || (distance == 1 && length > 1);
 }
 
 const char *field_nearest(const char *flag) {

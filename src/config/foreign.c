@@ -3,6 +3,8 @@
 // cannot change the policy that is trained is passed over, and said once; what would is refused,
 // naming what does it here.
 #include "config/config_internal.h"
+
+#include "base/text.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -77,8 +79,7 @@ const int foreign_flag_count = sizeof(foreign_flags) / sizeof(foreign_flags[0]);
 const ForeignFlag *foreign_find(const char *flag) {
     static const ForeignFlag plugins = {"discover_packages_path", "*", NULL};
     const ForeignFlag *found = NULL;
-    const char *dot = strrchr(flag, '.');
-    if (strcmp(dot ? dot + 1 : flag, plugins.flag) == 0) return &plugins;
+    if (strcmp(after_last(flag, '.'), plugins.flag) == 0) return &plugins;
     // Of a simulation LeRobot has many settings, but these are slips.
     if (strncmp(flag, "env.", 4) == 0 && edit_distance(flag, "env.type") <= 2) return NULL;
     size_t longest = 0;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/text.h"
 #include "config/backbone_weights.h"
 #include "config/config_internal.h"
 #include <stddef.h>
@@ -7,13 +8,8 @@
 
 enum { TACT_JSON_VERSION = 1 };
 
-static const char *last_part(const char *flag) {
-    const char *dot = strrchr(flag, '.');
-    return dot ? dot + 1 : flag;
-}
-
 static void set_field(json_t *object, const Field *f, const void *slot) {
-    json_object_set_new(object, last_part(f->flag), field_json(f, slot));
+    json_object_set_new(object, after_last(f->flag, '.'), field_json(f, slot));
 }
 
 // Adds every setting of one home. `base` is the struct the offsets count from once `shift` is taken
@@ -60,7 +56,7 @@ json_t *policy_to_json(const PolicyConfig *p) {
         if (strcmp(f->flag, "policy.pretrained_backbone_weights") == 0 &&
             p->pretrained_backbone_weights &&
             backbone_weights_is_path(p->pretrained_backbone_weights))
-            json_object_set_new(object, last_part(f->flag), json_null());
+            json_object_set_new(object, after_last(f->flag, '.'), json_null());
         if (strcmp(f->flag, "policy.n_obs_steps") == 0) {
             json_object_set_new(object, "input_features", input_features(p));
             json_object_set_new(object, "output_features", outputs);
@@ -105,7 +101,7 @@ static json_t *scheduler_json(const SchedulerConfig *s) {
         const Field *f = &train_fields[i];
         char word[64];
         if (f->home != HOME_SCHEDULER) continue;
-        snprintf(word, sizeof word, " %s ", last_part(f->flag));
+        snprintf(word, sizeof word, " %s ", after_last(f->flag, '.'));
         if (strcmp(f->flag, "scheduler.type") == 0 || strstr(wanted, word))
             set_field(object, f, (const char *)s + f->offset - offsetof(TrainConfig, scheduler));
     }

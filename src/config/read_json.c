@@ -3,6 +3,7 @@
 // as the command line.
 #include "config/config_internal.h"
 
+#include "base/text.h"
 #include "pose/pose.h"
 #include <stdio.h>
 #include <string.h>
@@ -19,11 +20,6 @@ static const json_t *member(const json_t *object, const char *path) {
         path = path[n] ? path + n + 1 : NULL;
     }
     return object;
-}
-
-static const char *last_part(const char *flag) {
-    const char *dot = strrchr(flag, '.');
-    return dot ? dot + 1 : flag;
 }
 
 // A JSON value spelled as on the command line. Free with mem_free.
@@ -251,7 +247,8 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
         const Field *f = &train_fields[i];
         if (strncmp(f->flag, "policy.", 7) != 0 || is_own(f) || f->type == FIELD_NORM_MAP) continue;
         const json_t *home = f->home == HOME_TACT && tact ? tact : policy;
-        if (!set_from(c, f, json_object_get(home, last_part(f->flag)), path, err)) return false;
+        if (!set_from(c, f, json_object_get(home, after_last(f->flag, '.')), path, err))
+            return false;
     }
     if (!tact && !settle_plain(c, policy, path, err)) return false;
     c->policy.type = arena_strdup(&c->arena, type);
@@ -276,7 +273,8 @@ bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *ta
     for (int i = 0; i < train_field_count; i++) {
         const Field *f = &train_fields[i];
         if (strncmp(f->flag, "policy.", 7) == 0 || is_own(f)) continue;
-        const json_t *value = f->home == HOME_TACT_TRAIN ? json_object_get(ours, last_part(f->flag))
+        const json_t *value = f->home == HOME_TACT_TRAIN
+                                  ? json_object_get(ours, after_last(f->flag, '.'))
                               : f->home == HOME_TACT_ENV ? member(ours, f->flag)
                                                          : NULL;
         if (!value) value = member(root, f->flag);

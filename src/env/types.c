@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "config/config.h"
+#include "base/text.h"
 #include "env/env.h"
 #include <stdio.h>
 #include <string.h>

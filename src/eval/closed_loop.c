@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "env/env.h"
 #include "eval/html.h"
 #include "formats/video.h"
@@ -53,11 +54,6 @@ CHECKED static bool open_policy(Loop *l, Error *err) {
     tact_status status = l->first ? policy_open_beside(l->first, &t, &l->policy)
                                   : tact_open(o->policy_path, &t, &l->policy);
     return status == TACT_OK || fail(err, "%s", tact_message(NULL));
-}
-
-static const char *plain_name(const char *camera) {
-    const char *dot = strrchr(camera, '.');
-    return dot ? dot + 1 : camera;
 }
 
 // What a policy wants and gives, as recorded.
@@ -113,10 +109,10 @@ CHECKED static bool check_fit(const EnvSpec *spec, const Wants *w, Error *err) {
                     "%s: wants observation.environment_state, which --env.type=%s does not have",
                     w->who, spec->type);
     for (int i = 0; i < w->n_cameras; i++) {
-        const char *wanted = plain_name(w->cameras[i]);
+        const char *wanted = after_last(w->cameras[i], '.');
         bool found = false;
         for (int c = 0; c < spec->n_cameras; c++)
-            found = found || strcmp(wanted, plain_name(spec->cameras[c])) == 0;
+            found = found || strcmp(wanted, after_last(spec->cameras[c], '.')) == 0;
         if (!found)
             return fail(err, "%s: wants a camera \"%s\", which --env.type=%s does not have", w->who,
                         wanted, spec->type);

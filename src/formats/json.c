@@ -127,3 +127,11 @@ bool json_write(const char *path, const json_t *value, int indent, Error *err) {
     mem_free(text);
     return ok;
 }
+
+bool json_write_new(const char *dir, const char *name, json_t *value, Error *err) {
+    char path[4096 + 128];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    bool ok = json_write(path, value, 4, err);
+    json_decref(value);
+    return ok;
+}

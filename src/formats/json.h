@@ -16,5 +16,8 @@ char *json_text(const json_t *value, int indent);
 
 // Writes json_text(value, indent) whole or not at all, without a trailing newline.
 CHECKED bool json_write(const char *path, const json_t *value, int indent, Error *err);
+// Writes DIR/NAME with 4 spaces a level, as LeRobot does, and takes the reference to value, as
+// jansson's functions of such a name do: for a value that is made for the file.
+CHECKED bool json_write_new(const char *dir, const char *name, json_t *value, Error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include "policy/policy.h"
 
 #include "base/file.h"
+#include "base/text.h"
 #include "formats/hub_cache.h"
 #include "formats/json.h"
 #include <ctype.h>
@@ -15,11 +16,6 @@
 #include <sys/stat.h>
 
 enum { ROOM = 128 }; // for the names below a run
-
-static const char *base_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
 
 static bool holds(const char *dir, const char *name) {
     char path[2 * POLICY_PATH];
@@ -106,7 +102,7 @@ static bool newest_of(const char *checkpoints, char out[ROOM]) {
 // Without the end of a path that names a file, which may not be there, and the slashes after it.
 static void to_directory(char dir[POLICY_PATH]) {
     for (size_t n = strlen(dir); n > 1 && dir[n - 1] == '/';) dir[--n] = 0;
-    const char *name = base_of(dir);
+    const char *name = after_last(dir, '/');
     bool file = file_exists(dir) && strcmp(name, "last") != 0;
     bool settings = strcmp(name, "config.json") == 0 || strcmp(name, "train_config.json") == 0;
     if (!file && !settings) return;
@@ -119,17 +115,17 @@ static void to_directory(char dir[POLICY_PATH]) {
 static bool checkpoints_of(const char *dir, char out[POLICY_PATH]) {
     char parent[POLICY_PATH];
     snprintf(out, POLICY_PATH, "%s", dir);
-    if (strcmp(base_of(out), "pretrained_model") == 0) {
+    if (strcmp(after_last(out, '/'), "pretrained_model") == 0) {
         path_parent(parent, sizeof parent, out);
         snprintf(out, POLICY_PATH, "%s", parent);
-        if (strcmp(base_of(out), "last") != 0) return false;
+        if (strcmp(after_last(out, '/'), "last") != 0) return false;
     }
-    if (strcmp(base_of(out), "last") == 0) {
+    if (strcmp(after_last(out, '/'), "last") == 0) {
         path_parent(parent, sizeof parent, out);
         snprintf(out, POLICY_PATH, "%s", parent);
-        return strcmp(base_of(out), "checkpoints") == 0;
+        return strcmp(after_last(out, '/'), "checkpoints") == 0;
     }
-    if (strcmp(base_of(out), "checkpoints") != 0)
+    if (strcmp(after_last(out, '/'), "checkpoints") != 0)
         snprintf(out, POLICY_PATH, "%.*s/checkpoints", POLICY_PATH - ROOM, dir);
     return dir_exists(out);
 }

@@ -7,14 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-CHECKED static bool write_json(const char *dir, const char *name, json_t *value, Error *err) {
-    char path[POLICY_PATH + 64];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    bool ok = json_write(path, value, 4, err);
-    json_decref(value);
-    return ok;
-}
-
 CHECKED static bool write_model(const char *dir, const Params *p, Error *err) {
     char path[POLICY_PATH + 64];
     snprintf(path, sizeof path, "%s/model.safetensors", dir);
@@ -43,7 +35,7 @@ bool policy_write(const char *dir, const PolicyConfig *p, const Params *params,
                   const PolicyStats *stats, const json_t *training, Error *err) {
     json_t *tact = policy_to_tact_json(p);
     if (training) json_object_set(tact, "train", (json_t *)training);
-    return write_json(dir, "tact.json", tact, err) &&
-           write_json(dir, "config.json", policy_to_json(p), err) &&
+    return json_write_new(dir, "tact.json", tact, err) &&
+           json_write_new(dir, "config.json", policy_to_json(p), err) &&
            processors_write(dir, p, stats, err) && write_model(dir, params, err);
 }

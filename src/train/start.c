@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "formats/hub_cache.h"
 #include "formats/json.h"
 #include "policy/policy.h"
@@ -13,11 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
 
 static bool is_of_last(const char *path) {
     static const char name[] = "last/pretrained_model/train_config.json";
@@ -29,7 +25,7 @@ static bool is_of_last(const char *path) {
 CHECKED static bool find_train_config(const char *path, char out[POLICY_PATH], Error *err) {
     char dir[POLICY_PATH];
     Error ignored;
-    bool file = file_exists(path) && strcmp(base_name(path), "last") != 0;
+    bool file = file_exists(path) && strcmp(after_last(path, '/'), "last") != 0;
     // The file is what is meant, except that one in a copied `last` may be that of an older
     // checkpoint.
     if (file && (!is_of_last(path) || !policy_locate(path, dir, &ignored))) {
@@ -71,8 +67,8 @@ CHECKED static bool settle_resume(TrainConfig *c, const char *file, const char *
     path_parent(step, sizeof step, model);
     path_parent(checkpoints, sizeof checkpoints, step);
     path_parent(run, sizeof run, checkpoints);
-    if (strcmp(base_name(model), "pretrained_model") != 0 ||
-        strcmp(base_name(checkpoints), "checkpoints") != 0)
+    if (strcmp(after_last(model, '/'), "pretrained_model") != 0 ||
+        strcmp(after_last(checkpoints, '/'), "checkpoints") != 0)
         return fail(
             err,
             "--config_path=%s: not RUN/checkpoints/STEP/pretrained_model, so there is no run "

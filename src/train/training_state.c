@@ -9,14 +9,6 @@
 
 enum { PATH_SIZE = 4096, TACT_STATE_VERSION = 1 };
 
-CHECKED static bool write_json(const char *dir, const char *name, json_t *value, Error *err) {
-    char path[PATH_SIZE + 128];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    bool ok = json_write(path, value, 4, err);
-    json_decref(value);
-    return ok;
-}
-
 static bool trained(const Param *p) {
     return p->kind != PARAM_BUFFER;
 }
@@ -92,14 +84,14 @@ CHECKED static bool write_groups(const char *dir, const TrainConfig *c, const Op
     bool schedule = c->scheduler.type != NULL;
     json_t *groups = json_pack("[o,o]", group_json(o, PARAM_MAIN, base[0], factor, schedule),
                                group_json(o, PARAM_BACKBONE, base[1], factor, schedule));
-    if (!write_json(dir, "optimizer_param_groups.json", groups, err)) return false;
+    if (!json_write_new(dir, "optimizer_param_groups.json", groups, err)) return false;
     if (!schedule) return true;
     // The state of PyTorch's LambdaLR (2.8 and later).
     json_t *state = json_pack("{s:[f,f], s:I, s:I, s:b, s:b, s:[f,f], s:[n,n]}", "base_lrs",
                               base[0], base[1], "last_epoch", (json_int_t)taken, "_step_count",
                               (json_int_t)taken + 1, "_is_initial", 0, "_get_lr_called_within_step",
                               0, "_last_lr", base[0] * factor, base[1] * factor, "lr_lambdas");
-    return write_json(dir, "scheduler_state.json", state, err);
+    return json_write_new(dir, "scheduler_state.json", state, err);
 }
 
 static json_t *state_json(const TrainingState *s) {
@@ -119,8 +111,8 @@ bool training_state_write(const char *dir, const TrainConfig *config, const Opti
     json_t *step =
         json_pack("{s:I, s:i, s:I, s:i}", "step", (json_int_t)state->step, "dp_world_size", 1,
                   "batch_size", (json_int_t)state->batch_size, "grad_accum_steps", 1);
-    return write_json(dir, "training_step.json", step, err) &&
-           write_json(dir, "tact_state.json", state_json(state), err) &&
+    return json_write_new(dir, "training_step.json", step, err) &&
+           json_write_new(dir, "tact_state.json", state_json(state), err) &&
            rng_state_write(dir, (uint64_t)config->seed, err) &&
            write_groups(dir, config, o, state->step, err) &&
            write_moments(dir, o, state->step, err);

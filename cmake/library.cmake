@@ -2,7 +2,7 @@
 # libtact: the runtime of include/tact.h. Both libraries are made of one object, into which the linker
 # takes what the runtime needs of our folders, and in which everything but tact_* is then made local: a
 # program that links libtact.a may have functions of the same names.
-set(RUNTIME policy model normalize pose config ops formats base)
+set(RUNTIME policy model normalize pose config ops formats image base)
 set(wanted)
 foreach(part ${RUNTIME})
   list(APPEND wanted $<TARGET_FILE:${part}>)

@@ -2,7 +2,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "dataset/frames.h"
-#include "formats/image.h"
+#include "formats/image_codec.h"
 #include "train/train.h"
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 // least-recently-used order.
 #include "dataset/frames.h"
 
-#include "formats/image.h"
+#include "formats/image_codec.h"
 #include "formats/parquet.h"
 #include "formats/video.h"
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include "dataset/writer_internal.h"
 
 #include "base/file.h"
-#include "formats/image.h"
+#include "formats/image_codec.h"
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 // A camera's frame with the path of the end effector drawn on it.
 #include "eval/html.h"
 #include "eval/report_internal.h"
-#include "formats/image.h"
+#include "formats/image_codec.h"
 #include <string.h>
 
 // The frame as JPEG, at most REPORT_FRAME wide.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What tact_video, the module made of ffmpeg/, gives to video.c and image.c: functions of video.h
-// and image.h under their names there, with the same arguments and errors.
+// What tact_video, the module made of ffmpeg/, gives to video.c and image_codec.c: functions of
+// video.h and image_codec.h under their names there, with the same arguments and errors.
 #ifndef TACT_FORMATS_VIDEO_MODULE_H
 #define TACT_FORMATS_VIDEO_MODULE_H
 
-#include "formats/image.h"
+#include "formats/image_codec.h"
 #include "formats/video.h"
 
 typedef struct VideoModule {

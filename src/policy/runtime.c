@@ -2,7 +2,7 @@
 // The public interface: an observation in, an action out. runtime_open.c has the rest of it.
 #include "policy/runtime.h"
 
-#include "formats/image.h"
+#include "image/image.h"
 #include "pose/pose.h"
 #include <math.h>
 #include <stdio.h>

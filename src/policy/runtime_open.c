@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/processor.h"
-#include "formats/image.h"
+#include "image/image.h"
 #include "model/memory.h"
 #include "pose/pose.h"
 #include <math.h>

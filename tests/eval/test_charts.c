@@ -3,7 +3,7 @@
 #include "eval/html.h"
 #include "eval/open_loop.h"
 #include "eval/svg.h"
-#include "formats/image.h"
+#include "formats/image_codec.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/rng.h"
-#include "formats/image.h"
+#include "formats/image_codec.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -370,90 +370,6 @@ static void test_png_file(void **state) {
     assert_false(image_write_png(path, &in, &err));
 }
 
-// The definition in image.h, in floating point and pixel by pixel.
-static double weight(int in, int out, int i, int j) {
-    if (in == out) return i == j;
-    if (out < in) {
-        double from = fmax((double)i * in / out, j), to = fmin((double)(i + 1) * in / out, j + 1);
-        return fmax(to - from, 0) * out / in;
-    }
-    double x = (i + 0.5) * in / out - 0.5;
-    x = fmin(fmax(x, 0), in - 1);
-    return fmax(0, 1 - fabs(x - j));
-}
-
-static void test_resize_definition(void **state) {
-    (void)state;
-    static const int cases[][4] = {{4, 6, 2, 3},  {7, 9, 3, 5},  {5, 4, 11, 9},
-                                   {8, 5, 3, 12}, {6, 6, 6, 3},  {9, 1, 4, 6},
-                                   {1, 1, 3, 4},  {12, 9, 4, 3}, {6, 5, 6, 5}};
-    RngStream rng = {.key = {.seed = 9}};
-    for (int n = 0; n < 9; n++) {
-        int h = cases[n][0], w = cases[n][1], oh = cases[n][2], ow = cases[n][3];
-        uint8_t *in = malloc((size_t)(h * w * 3)), *out = malloc((size_t)(oh * ow * 3));
-        void *scratch = malloc(image_resize_scratch(h, w, oh, ow));
-        for (int i = 0; i < h * w * 3; i++) in[i] = (uint8_t)rng_next(&rng);
-        size_t row = (size_t)w * 3, stride = row + 5; // nothing behind the last row
-        uint8_t *apart = malloc(stride * (size_t)(h - 1) + row);
-        memset(apart, 0xff, stride * (size_t)(h - 1) + row);
-        for (int y = 0; y < h; y++) memcpy(apart + (size_t)y * stride, in + (size_t)y * row, row);
-        for (int way = 0; way < 3; way++) {
-            memset(out, 0xee, (size_t)(oh * ow * 3));
-            if (way == 2)
-                image_resize_rows(out, oh, ow, apart, stride, h, w, scratch);
-            else
-                image_resize(out, oh, ow, in, h, w, way ? NULL : scratch);
-            for (int i = 0; i < oh * ow * 3; i++) {
-                int y = i / (ow * 3), x = i / 3 % ow, c = i % 3;
-                double sum = 0;
-                for (int j = 0; j < h; j++)
-                    for (int k = 0; k < w; k++)
-                        sum += weight(h, oh, y, j) * weight(w, ow, x, k) * in[(j * w + k) * 3 + c];
-                if (!(fabs(out[i] - sum) <= 0.5 + 1e-9))
-                    fail_msg("case %d, (%d,%d,%d): %d, not %.4f", n, y, x, c, out[i], sum);
-            }
-        }
-        free(in);
-        free(apart);
-        free(out);
-        free(scratch);
-    }
-}
-
-static void test_resize_known(void **state) {
-    (void)state;
-    // Two rows of two pixels to one: the mean, halves upwards.
-    const uint8_t four[12] = {0, 10, 1, 0, 20, 1, 1, 30, 1, 1, 41, 2};
-    uint8_t one[3];
-    image_resize(one, 1, 1, four, 2, 2, NULL);
-    assert_int_equal(one[0], 1);  // 0.5
-    assert_int_equal(one[1], 25); // 25.25
-    assert_int_equal(one[2], 1);  // 1.25
-    // Two pixels to four: centres at -0.25, 0.25, 0.75, 1.25 of the input.
-    const uint8_t two[6] = {0, 100, 7, 80, 0, 7};
-    const uint8_t expected[12] = {0, 100, 7, 20, 75, 7, 60, 25, 7, 80, 0, 7};
-    uint8_t wide[12];
-    image_resize(wide, 1, 4, two, 1, 2, NULL);
-    assert_memory_equal(wide, expected, 12);
-}
-
-static void test_resize_constant(void **state) {
-    (void)state;
-    enum { IN_H = 96, IN_W = 128 };
-    static const int sizes[][2] = {{224, 224}, {31, 57}, {95, 129}, {1, 1}, {48, 64}};
-    uint8_t *in = malloc(IN_H * IN_W * 3), *out = malloc(224 * 224 * 3);
-    for (int value = 0; value < 256; value += 51) {
-        memset(in, value, IN_H * IN_W * 3);
-        for (int n = 0; n < 5; n++) {
-            image_resize(out, sizes[n][0], sizes[n][1], in, IN_H, IN_W, NULL);
-            for (int i = 0; i < sizes[n][0] * sizes[n][1] * 3; i++)
-                if (out[i] != value) fail_msg("%d became %d", value, out[i]);
-        }
-    }
-    free(in);
-    free(out);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kinds),
@@ -466,9 +382,6 @@ int main(void) {
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_png_round_trip),
         cmocka_unit_test(test_png_file),
-        cmocka_unit_test(test_resize_definition),
-        cmocka_unit_test(test_resize_known),
-        cmocka_unit_test(test_resize_constant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

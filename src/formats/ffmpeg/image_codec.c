@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "formats/image_codec.h"
 #include "base/memory.h"
 #include "formats/ffmpeg/image_file.h"
 #include "formats/ffmpeg/rgb.h"
-#include "formats/image.h"
 #include <libavcodec/avcodec.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resizing as tact does it (src/formats/image.h): per axis, averaging over boxes where it shrinks and
+"""Resizing as tact does it (src/image/image.h): per axis, averaging over boxes where it shrinks and
 bilinear between pixel centres where it grows."""
 
 from functools import lru_cache

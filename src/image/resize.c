@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resizing in whole numbers: per axis the weights are integers over a common divisor, so the result
 // is the exactly rounded weighted mean, whatever the machine.
+#include "image/image.h"
+
 #include "base/memory.h"
-#include "formats/image.h"
 #include <string.h>
 
 // The input samples that make up one output sample: weights of input `first`, `first` + 1, ...

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "formats/image.h"
+#include "formats/image_codec.h"
 
 #include "base/file.h"
 #include "base/memory.h"
 #include "formats/video_module.h"
-
-void image_free(Image *image) {
-    mem_free(image->rgb);
-    *image = (Image){0};
-}
 
 bool image_decode(const void *bytes, size_t size, const char *name, Image *out, Error *err) {
     const VideoModule *m;

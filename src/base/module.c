@@ -5,20 +5,17 @@
 #include <limits.h>
 #include <link.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_MODULES = 16, TRIED = 640 };
+enum { TRIED = 640 };
 
-// What is loaded is loaded for the process, as the dynamic linker has it: once, and never let go.
+// Of loading: two threads that ask at once get the same.
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct Loaded {
-    const char *name;
-    const void *table;
-} loaded[MAX_MODULES];
 
 typedef struct Search {
     const Module *module;
@@ -111,7 +108,7 @@ CHECKED static bool wrong_version(const Search *s, const char *version, Error *e
 
 // ---- loading ------------------------------------------------------------------------------------
 
-CHECKED static bool load(Search *s, const void **table, Error *err) {
+CHECKED static bool open_module(Search *s, const void **table, Error *err) {
     if (!find_file(s)) return not_found(s, err);
     // All of its symbols now: what is missing is said here, and not in the middle of a run.
     s->handle = dlopen(s->file, RTLD_NOW | RTLD_LOCAL);
@@ -128,20 +125,21 @@ CHECKED static bool load(Search *s, const void **table, Error *err) {
     return true;
 }
 
-bool module_load(const Module *m, const void **table, Error *err) {
-    bool ok = true;
-    int i = 0;
-    *table = NULL;
+bool module_load(Module *m, Error *err) {
+    if (module_table(m)) return true;
     pthread_mutex_lock(&lock);
-    while (i < MAX_MODULES && loaded[i].name && strcmp(loaded[i].name, m->name) != 0) i++;
-    if (i < MAX_MODULES && loaded[i].name) {
-        *table = loaded[i].table;
-    } else {
+    bool ok = module_table(m) != NULL;
+    if (!ok) {
         Search s = {.module = m};
-        ok = load(&s, table, err);
-        if (ok && i < MAX_MODULES) loaded[i] = (struct Loaded){m->name, *table};
+        const void *table = NULL;
+        ok = open_module(&s, &table, err);
+        if (ok) atomic_store(&m->table, table);
         if (!ok && s.handle) dlclose(s.handle);
     }
     pthread_mutex_unlock(&lock);
     return ok;
+}
+
+const void *module_table(const Module *m) {
+    return atomic_load(&m->table);
 }

@@ -28,7 +28,8 @@ typedef struct ModuleEntry {
         return &entry;                                                                             \
     }
 
-// How a module is called and what its users must have, for messages. All strings are static.
+// How a module is called and what its users must have, for messages; and its table, once it is
+// loaded. A static of the file that calls it; all strings are static.
 typedef struct Module {
     const char *name;  // "tact_video"
     const char *what;  // what it is for, the subject of a sentence: "reading and writing video"
@@ -36,12 +37,16 @@ typedef struct Module {
     // Libraries it may lack when it is loaded, by how their names begin ("libEGL.so"), and the
     // packages that have them; the rest are NULL.
     const char *needs[MODULE_NEEDS][2];
+    _Atomic(const void *) table; // module_table's
 } Module;
 
-// The module's table, which stays to the end of the process. Any thread. The file is looked for in
-// the folders of $TACT_MODULE_PATH (separated by colons); then, seen from the program or the
-// libtact.so that asks, in tact/, lib/tact/, ../lib/tact/ and ../LIBDIR/tact/; then where tact is
-// installed. Errors are one sentence that begins with m->what and says what to install or set.
-CHECKED bool module_load(const Module *m, const void **table, Error *err);
+// Loads the module, unless it is: once loaded it stays to the end of the process. Any thread. The
+// file is looked for in the folders of $TACT_MODULE_PATH (separated by colons); then, seen from the
+// program or the libtact.so that asks, in tact/, lib/tact/, ../lib/tact/ and ../LIBDIR/tact/; then
+// where tact is installed. Errors are one sentence that begins with m->what and says what to
+// install or set.
+CHECKED bool module_load(Module *m, Error *err);
+// The table of a module that was loaded; NULL before.
+const void *module_table(const Module *m);
 
 #endif

@@ -3,10 +3,9 @@
 #include "env/env_module.h"
 
 #include "base/module.h"
-#include <stdatomic.h>
 #include <stddef.h>
 
-static const Module module = {
+static Module module = {
     .name = "tact_sim",
     .what = "simulation",
     .built = "MuJoCo and EGL (libmujoco-dev, libegl-dev)",
@@ -14,29 +13,18 @@ static const Module module = {
               {"libmujoco.so", "libmujoco-dev"}},
 };
 
-static _Atomic(const EnvModule *) loaded;
-
-CHECKED static bool sim_module(const EnvModule **out, Error *err) {
-    const void *table = *out = atomic_load(&loaded);
-    if (table) return true;
-    if (!module_load(&module, &table, err)) return false;
-    atomic_store(&loaded, *out = table);
-    return true;
-}
-
 // For whoever has an Env, which only the module can have made.
 static const EnvModule *sim(void) {
-    return atomic_load(&loaded);
+    return module_table(&module);
 }
 
 bool env_open(const char *type, int height, int width, Env **out, Error *err) {
     const EnvSpec *spec;
-    const EnvModule *m;
     Error why;
     *out = NULL;
     if (!env_find(type, &spec, err)) return false;
-    if (!sim_module(&m, &why)) return fail(err, "--env.type=%s: %.900s", type, why.text);
-    return m->open(spec, height, width, out, err);
+    if (!module_load(&module, &why)) return fail(err, "--env.type=%s: %.900s", type, why.text);
+    return sim()->open(spec, height, width, out, err);
 }
 
 void env_close(Env **env) {

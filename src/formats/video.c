@@ -4,40 +4,35 @@
 
 #include "base/file.h"
 #include "base/module.h"
-#include <stdatomic.h>
 
-static const Module module = {
+static Module module = {
     .name = "tact_video",
     .what = "reading and writing video and images",
     .built = "FFmpeg (libavformat-dev, libavcodec-dev, libswscale-dev)",
     .needs = {{"libav", "ffmpeg"}, {"libsw", "ffmpeg"}},
 };
 
-static _Atomic(const VideoModule *) loaded;
-
 bool video_module(const VideoModule **out, Error *err) {
-    const void *table = *out = atomic_load(&loaded);
-    if (table) return true;
-    if (!module_load(&module, &table, err)) return false;
-    atomic_store(&loaded, *out = table);
-    return true;
+    bool ok = module_load(&module, err);
+    *out = module_table(&module);
+    return ok;
 }
 
 // For whoever has a Video or a VideoWriter, which only the module can have made.
 static const VideoModule *video(void) {
-    return atomic_load(&loaded);
+    return module_table(&module);
 }
 
 bool video_open(const char *path, VideoTables *tables, Video **out, Error *err) {
-    const VideoModule *m;
     *out = NULL;
-    return file_check(path, err) && video_module(&m, err) && m->open(path, tables, out, err);
+    return file_check(path, err) && module_load(&module, err) &&
+           video()->open(path, tables, out, err);
 }
 
 bool video_look(const char *path, VideoTables *tables, Video **out, Error *err) {
-    const VideoModule *m;
     *out = NULL;
-    return file_check(path, err) && video_module(&m, err) && m->look(path, tables, out, err);
+    return file_check(path, err) && module_load(&module, err) &&
+           video()->look(path, tables, out, err);
 }
 
 void video_close(Video *v) {
@@ -81,17 +76,15 @@ void video_segment(const Video *v, int64_t frame, int64_t *first, int64_t *last)
 }
 
 bool video_decoder_name(char *out, size_t size) {
-    const VideoModule *m;
     Error missing; // whoever wants a frame is told
-    return video_module(&m, &missing) && m->decoder_name(out, size);
+    return module_load(&module, &missing) && video()->decoder_name(out, size);
 }
 
 bool video_writer_open(const char *path, const char *codec, int height, int width, int fps, int gop,
                        int crf, VideoWriter **out, Error *err) {
-    const VideoModule *m;
     *out = NULL;
-    return video_module(&m, err) &&
-           m->writer_open(path, codec, height, width, fps, gop, crf, out, err);
+    return module_load(&module, err) &&
+           video()->writer_open(path, codec, height, width, fps, gop, crf, out, err);
 }
 
 bool video_writer_add(VideoWriter *w, const uint8_t *rgb, Error *err) {

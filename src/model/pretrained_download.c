@@ -3,7 +3,7 @@
 
 #include "base/module.h"
 
-static const Module module = {
+static Module module = {
     .name = "tact_download",
     .what = "downloading",
     .built = "libcurl (libcurl4-openssl-dev)",
@@ -12,7 +12,7 @@ static const Module module = {
 
 bool download(const char *url, const char *file, FILE *f, int64_t *done,
               const PretrainedProgress *progress, Error *err) {
-    const void *table;
-    if (!module_load(&module, &table, err)) return false;
-    return ((const DownloadModule *)table)->download(url, file, f, done, progress, err);
+    if (!module_load(&module, err)) return false;
+    const DownloadModule *m = module_table(&module);
+    return m->download(url, file, f, done, progress, err);
 }

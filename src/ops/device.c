@@ -10,7 +10,7 @@
 static const Backend *const built_in[] = {&ref_backend, &cpu_backend};
 
 // Modules whose table is a Backend, and the name it goes by.
-static const struct {
+static struct {
     const char *name;
     Module module;
 } in_modules[] = {
@@ -35,7 +35,6 @@ static bool is_kind(const char *name, const char *kind) {
 
 bool backend_find(const char *name, const Backend **out, const char **argument, Error *err) {
     const char *colon = strchr(name, ':');
-    const void *table = NULL;
     Error why;
     *out = NULL;
     if (argument) *argument = colon ? colon + 1 : NULL;
@@ -43,10 +42,10 @@ bool backend_find(const char *name, const Backend **out, const char **argument, 
         if (strcmp(name, built_in[i]->name) == 0) *out = built_in[i];
     for (size_t i = 0; i < sizeof in_modules / sizeof in_modules[0]; i++) {
         if (!is_kind(name, in_modules[i].name)) continue;
-        if (!module_load(&in_modules[i].module, &table, &why))
+        if (!module_load(&in_modules[i].module, &why))
             return fail(err, "--policy.device=%s: %.800s; or use --policy.device=cpu", name,
                         why.text);
-        *out = table;
+        *out = module_table(&in_modules[i].module);
     }
     return *out || fail(err, "--policy.device=%s: unknown device; use cpu or cuda", name);
 }

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "download/backbone_file.h"
 #include "model/memory.h"
 #include "model/pretrained.h"
 #include "train/schedule.h"
@@ -170,11 +171,11 @@ static bool report_download(void *user, const char *file, int64_t done, int64_t 
 CHECKED static bool prepare_backbone(Run *r, Error *err) {
     const PolicyConfig *p = &r->config->policy;
     Download download = {.run = r};
-    const PretrainedProgress progress = {report_download, &download};
+    const DownloadProgress progress = {report_download, &download};
     if (!p->pretrained_backbone_weights || p->n_cameras == 0) return true;
     if (start_dir(r->config)) return true; // a checkpoint brings its own
-    return pretrained_find(p->pretrained_backbone_weights, p->vision_backbone, &progress,
-                           r->backbone_file, sizeof r->backbone_file, err);
+    return backbone_file_find(p->pretrained_backbone_weights, p->vision_backbone, &progress,
+                              r->backbone_file, sizeof r->backbone_file, err);
 }
 
 // What the run will take, told before it is taken; refused where the device has less.

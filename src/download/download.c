@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model/pretrained_internal.h"
+#include "download/download.h"
 
 #include "base/module.h"
 
@@ -11,7 +11,7 @@ static Module module = {
 };
 
 bool download(const char *url, const char *file, FILE *f, int64_t *done,
-              const PretrainedProgress *progress, Error *err) {
+              const DownloadProgress *progress, Error *err) {
     if (!module_load(&module, err)) return false;
     const DownloadModule *m = module_table(&module);
     return m->download(url, file, f, done, progress, err);

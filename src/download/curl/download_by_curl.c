@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The module tact_download: the one place that fetches something from a network, through libcurl.
 #include "base/module.h"
-#include "model/pretrained_internal.h"
+#include "download/download.h"
 
 #include <curl/curl.h>
 #include <string.h>
@@ -15,7 +15,7 @@ typedef struct Transfer {
     FILE *f;
     int64_t start, done; // bytes of the file: before this transfer, and now
     bool stopped;
-    const PretrainedProgress *progress;
+    const DownloadProgress *progress;
 } Transfer;
 
 static size_t take(char *data, size_t one, size_t n, void *user) {
@@ -73,7 +73,7 @@ static void one_line(char *text) {
 }
 
 CHECKED static bool download_by_curl(const char *url, const char *file, FILE *f, int64_t *done,
-                                     const PretrainedProgress *progress, Error *err) {
+                                     const DownloadProgress *progress, Error *err) {
     char reason[CURL_ERROR_SIZE] = "";
     CURL *curl = curl_easy_init();
     if (!curl) return fail(err, "libcurl cannot start");

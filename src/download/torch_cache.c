@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finds the file of a set of weights in PyTorch's cache, or puts it there.
+#include "download/torch_cache.h"
+
 #include "base/file.h"
 #include "base/sha256.h"
-#include "config/backbone_weights.h"
-#include "model/pretrained_internal.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -17,7 +16,7 @@
 
 typedef struct Fetch {
     const char *file;
-    const PretrainedProgress *progress;
+    const DownloadProgress *progress;
     char folder[3072], path[3584], part[3600], url[4096];
     FILE *stream; // of part, locked as long as it is open
 } Fetch;
@@ -65,7 +64,7 @@ static CHECKED bool check_present(const Fetch *w, Error *err) {
 }
 
 static bool stopped(const Fetch *w, int64_t done) {
-    const PretrainedProgress *p = w->progress;
+    const DownloadProgress *p = w->progress;
     return p && !p->report(p->user, w->file, done, 0);
 }
 
@@ -162,8 +161,8 @@ static CHECKED bool fetch(Fetch *w, Error *err) {
     return move_into_place(w, err);
 }
 
-bool pretrained_fetch(const char *file, const PretrainedProgress *progress, char *path, size_t size,
-                      Error *err) {
+bool torch_cache_fetch(const char *file, const DownloadProgress *progress, char *path, size_t size,
+                       Error *err) {
     Fetch w = {.file = file, .progress = progress};
     const char *base = variable("TACT_WEIGHTS_URL");
     if (!base) base = PUBLISHED_AT;
@@ -177,16 +176,4 @@ bool pretrained_fetch(const char *file, const PretrainedProgress *progress, char
     if (ok && (size_t)snprintf(path, size, "%s", w.path) >= size)
         return fail(err, "%s: the path is too long", w.path);
     return ok;
-}
-
-bool pretrained_find(const char *spec, const char *vision_backbone,
-                     const PretrainedProgress *progress, char *path, size_t size, Error *err) {
-    const BackboneWeights *weights = NULL;
-    if (!backbone_weights_find(spec, vision_backbone, &weights, err)) return false;
-    if (weights) return pretrained_fetch(weights->file, progress, path, size, err);
-    if (!file_exists(spec))
-        return fail(err, "--policy.pretrained_backbone_weights=%s: there is no such file", spec);
-    if ((size_t)snprintf(path, size, "%s", spec) >= size)
-        return fail(err, "%s: the path is too long", spec);
-    return true;
 }

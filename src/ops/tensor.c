@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+// Tensors and their memory, and what else every backend needs. Modules have a copy of this file.
 #include "base/memory.h"
 #include "ops/ops.h"
 
 size_t dtype_size(DType dtype) {
     return dtype == DTYPE_U8 ? 1 : dtype == DTYPE_BF16 ? 2 : 4;
+}
+
+const char *precision_name(Precision precision) {
+    static const char *const names[] = {"float32", "tf32", "bfloat16"};
+    return names[precision];
 }
 
 Tensor tensor_view(void *data, DType dtype, int rank, const int64_t *shape) {
@@ -39,6 +45,10 @@ bool tensor_contiguous(Tensor t) {
 int64_t conv_out_size(int64_t in, int kernel, int stride, int padding, int dilation) {
     int64_t room = in + 2 * padding - (int64_t)dilation * (kernel - 1) - 1; // to move the kernel in
     return room < 0 ? 0 : room / stride + 1;
+}
+
+int64_t pool_out_size(int64_t in) {
+    return conv_out_size(in, 3, 2, 1, 1);
 }
 
 typedef struct TensorBlock {

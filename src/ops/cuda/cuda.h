@@ -38,8 +38,8 @@ typedef __nv_bfloat16 bf16;
 
 enum { MAX_STAGES = 64, LAST_OPS = 4, WARP = 32 };
 
-// What cuBLASLt may use: what it asks for on Hopper. Always the same, for algorithms are chosen by
-// it.
+// The memory that cuBLASLt may use, as much as it asks for on Hopper. It is always the same,
+// because cuBLASLt chooses algorithms by it.
 static const size_t CUDA_MATMUL_WORKSPACE = (size_t)32 << 20;
 
 // A buffer that is filled while ops still read the one it is for.
@@ -82,8 +82,8 @@ typedef struct Cuda {
     Matmul *matmuls;
     int n_matmuls;
     uint64_t matmul_clock;
-    bool told_fused, told_conv, told_bias,
-        told_product;        // what a library refused, which is said once
+    // What was logged already: each is logged once for a device.
+    bool unfused_logged, own_conv_logged, bias_refusal_logged, product_refusal_logged;
     Issued issued[LAST_OPS]; // the last of them, at n_issued % LAST_OPS
     uint64_t n_issued;
 } Cuda;
@@ -98,10 +98,10 @@ bool cuda_ok(Device *d, cudaError_t status, const char *what);
 void cuda_issued(Device *d, const char *op, int64_t rows, int64_t cols);
 // After a launch: as cuda_issued, and records a failure to start.
 void cuda_launched(Device *d, const char *op, int64_t rows, int64_t cols);
-// Makes the device's card the calling thread's. The runtime's current card belongs to the thread,
-// any thread may call, and others set it too; what is launched, allocated or created lands on the
-// current one, and a launch to a stream of another fails. So every entry of the Device comes here
-// first.
+// Makes the device's card the current one of the calling thread. Each thread has a current card of
+// its own, any thread may call, and other code changes it too; memory, streams and launches go to
+// the current card, and a launch to another card's stream fails. So every function of the Device
+// calls this first.
 void cuda_attach(Device *d);
 // As cuda_attach, and gives the stream that ops are issued to.
 cudaStream_t cuda_stream(Device *d);
@@ -208,7 +208,7 @@ template <typename T> struct View {
 };
 
 template <typename T> static View<T> view_of(Tensor t) {
-    int64_t cols = t.shape[t.rank - 1];
+    int64_t cols = tensor_columns(t);
     View<T> v;
     v.data = (T *)t.data;
     v.outer_stride = 0;
@@ -223,13 +223,6 @@ template <typename T> static View<T> view_of(Tensor t) {
     v.fast = cols % 4 == 0 && (uintptr_t)t.data % (4 * sizeof(T)) == 0 && v.outer_stride % 4 == 0 &&
              v.row_stride % 4 == 0;
     return v;
-}
-
-static inline int64_t columns_of(Tensor t) {
-    return t.shape[t.rank - 1];
-}
-static inline int64_t rows_of(Tensor t) {
-    return tensor_count(t) / columns_of(t);
 }
 
 // Contiguous memory as (rows, cols).
@@ -267,13 +260,13 @@ static void for_quads(Device *d, const char *name, F f, int64_t rows, int64_t co
     cuda_launched(d, name, rows, cols);
 }
 
-// Runs f<float> or f<bf16>, by the type of a tensor.
-#define BY_TYPE(tensor, call_float, call_bf16)                                                     \
+// Calls f<float> or f<bf16>, by the type of the elements.
+#define BY_TYPE(dtype, f, ...)                                                                     \
     do {                                                                                           \
-        if ((tensor).dtype == DTYPE_BF16)                                                          \
-            call_bf16;                                                                             \
+        if ((dtype) == DTYPE_BF16)                                                                 \
+            f<bf16>(__VA_ARGS__);                                                                  \
         else                                                                                       \
-            call_float;                                                                            \
+            f<float>(__VA_ARGS__);                                                                 \
     } while (0)
 
 // ---- dropout ------------------------------------------------------------------------------------
@@ -302,10 +295,24 @@ static inline DropoutMask dropout_mask(Device *d, Dropout drop) {
     return m;
 }
 
-// ---- sums over a warp ---------------------------------------------------------------------------
+// ---- sums ---------------------------------------------------------------------------------------
 __device__ __forceinline__ float warp_sum(float x) {
     for (int i = WARP / 2; i > 0; i /= 2) x += __shfl_xor_sync(0xffffffffu, x, i);
     return x;
+}
+
+// The sum of x over a block of THREADS threads, a power of two, the same in every thread; `shared`
+// has THREADS values.
+template <unsigned THREADS> __device__ double block_sum(double x, double *shared) {
+    shared[threadIdx.x] = x;
+    __syncthreads();
+    for (unsigned n = THREADS / 2; n > 0; n /= 2) {
+        if (threadIdx.x < n) shared[threadIdx.x] += shared[threadIdx.x + n];
+        __syncthreads();
+    }
+    double sum = shared[0];
+    __syncthreads(); // before the next one writes there
+    return sum;
 }
 
 // out[c] += sum over rows of f(row, c).a, and out2 likewise of .b where it is given. Each thread

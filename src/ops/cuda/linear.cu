@@ -45,7 +45,7 @@ typedef struct Rows {
 } Rows;
 
 static Rows matrices_of(Tensor t) {
-    Rows r = {(char *)t.data, t.dtype, 1, 1, columns_of(t), 0, 0};
+    Rows r = {(char *)t.data, t.dtype, 1, 1, tensor_columns(t), 0, 0};
     if (t.rank == 2 && !tensor_contiguous(t)) {
         r.rows = t.shape[0];
         r.row_stride = t.stride[0];
@@ -66,7 +66,7 @@ static Rows matrices_of(Tensor t) {
         r.rows = t.shape[1];
         r.row_stride = t.stride[1];
     } else {
-        r.rows = rows_of(t);
+        r.rows = tensor_rows(t);
         r.row_stride = r.cols;
     }
     return r;
@@ -89,8 +89,7 @@ static Matrix matrix_of(Rows r) {
     return m;
 }
 
-// Rows as the factors of a product must be: in the activation type. What is not is converted into
-// scratch at *at, contiguous, and *at moves on.
+// Rows in another type, contiguous.
 template <typename From, typename To> struct Convert {
     View<From> x;
     To *y;
@@ -105,6 +104,8 @@ static size_t scratch_for(Device *d, Tensor t) {
     return ((size_t)tensor_count(t) * sizeof(bf16) + 255) / 256 * 256;
 }
 
+// t as a factor of a product, which has to be of the activation type: t itself, its place in the
+// parameters' bfloat16 copy, or a copy in the scratch at *at, which moves on.
 static Tensor as_factor(Device *d, Tensor t, char **at) {
     if (scratch_for(d, t) == 0 || d->failed) return t;
     Cuda *c = cuda_of(d);
@@ -112,13 +113,14 @@ static Tensor as_factor(Device *d, Tensor t, char **at) {
         tensor_contiguous(t))
         return tensor_view(c->weights_bf16 + (f32(t) - c->weights), DTYPE_BF16, t.rank, t.shape);
     Tensor y = tensor_view(*at, DTYPE_BF16, t.rank, t.shape);
-    Convert<float, bf16> f = {view_of<float>(t), (bf16 *)*at, (uint32_t)columns_of(t)};
-    for_quads(d, "to_bf16", f, rows_of(t), columns_of(t));
+    Convert<float, bf16> f = {view_of<float>(t), (bf16 *)*at, (uint32_t)tensor_columns(t)};
+    for_quads(d, "to_bf16", f, tensor_rows(t), tensor_columns(t));
     *at += scratch_for(d, t);
     return y;
 }
 
-// The bias as the epilogue wants it: of y's type, on 16 bytes.
+// The bias as the epilogue needs it: of y's type and aligned to 16 bytes; copied like a factor
+// where it is not.
 static const void *as_bias(Device *d, Tensor b, DType type, char **at) {
     if (!b.data) return NULL;
     Tensor as = b;
@@ -162,14 +164,13 @@ template <typename T> struct ColumnValue {
 
 template <typename T> static void add_bias_gradient(Device *d, Tensor db, Tensor dy) {
     ColumnValue<T> f = {view_of<T>(dy)};
-    add_column_sums(d, "linear_backward", f, rows_of(dy), columns_of(dy), f32(db), NULL);
+    add_column_sums(d, "linear_backward", f, tensor_rows(dy), tensor_columns(dy), f32(db), NULL);
 }
 
 static void linear_backward(Device *d, Tensor dx, Tensor dw, Tensor db, Tensor dy, Tensor x,
                             Tensor w, bool accumulate) {
     // First, for both this and the factors below use the scratch.
-    if (db.data)
-        BY_TYPE(dy, add_bias_gradient<float>(d, db, dy), add_bias_gradient<bf16>(d, db, dy));
+    if (db.data) BY_TYPE(dy.dtype, add_bias_gradient, d, db, dy);
     if (!dx.data) w.data = NULL;
     if (!dw.data) x.data = NULL;
     char *at = (char *)cuda_scratch(d, scratch_for(d, x) + scratch_for(d, w) + scratch_for(d, dy));

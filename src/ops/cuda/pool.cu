@@ -17,8 +17,8 @@ static Pool *pool_new(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, boo
     p->c = image_channels(c);
     p->h = h;
     p->w = w;
-    p->out_h = (h - 1) / 2 + 1;
-    p->out_w = (w - 1) / 2 + 1;
+    p->out_h = pool_out_size(h);
+    p->out_w = pool_out_size(w);
     if (train) p->from = (uint8_t *)d->alloc(d, (size_t)(n * p->c * p->out_h * p->out_w));
     return p;
 }
@@ -74,7 +74,7 @@ template <typename T> static void pool_forward_of(Device *d, Pool *p, Tensor y, 
 
 static void pool_forward(Device *d, Pool *p, Tensor y, Tensor x) {
     if (!p) return;
-    BY_TYPE(x, pool_forward_of<float>(d, p, y, x), pool_forward_of<bf16>(d, p, y, x));
+    BY_TYPE(x.dtype, pool_forward_of, d, p, y, x);
 }
 
 // Row: an input pixel. Of the windows (oy, ox) it lies in, it adds up those it won.
@@ -107,7 +107,7 @@ template <typename T> static void pool_backward_of(Device *d, Pool *p, Tensor dx
 
 static void pool_backward(Device *d, Pool *p, Tensor dx, Tensor dy) {
     if (!p) return;
-    BY_TYPE(dy, pool_backward_of<float>(d, p, dx, dy), pool_backward_of<bf16>(d, p, dx, dy));
+    BY_TYPE(dy.dtype, pool_backward_of, d, p, dx, dy);
 }
 
 void cuda_pool_ops(Device *d) {

@@ -7,6 +7,7 @@
 
 enum { ALIGNMENT = 256 };
 
+// p, with a failure recorded if it is NULL.
 static void *or_failed(Device *d, void *p, size_t bytes) {
     if (!p)
         device_fail_memory(d, "%.1f MiB more are needed; use a smaller --batch_size",
@@ -56,6 +57,10 @@ void ref_pin(Device *d, void *host, size_t bytes, bool pinned) {
     (void)d, (void)host, (void)bytes, (void)pinned;
 }
 
+void ref_stage(Device *d, void *device_dst, const void *host_src, size_t bytes) {
+    ref_upload(d, device_dst, host_src, bytes);
+}
+
 void ref_staged(Device *d) {
     (void)d;
 }
@@ -82,8 +87,7 @@ void ref_record_free(Device *d, Record *r) {
 }
 
 void ref_weights_load(Device *d, Tensor flat, bool lasting) {
-    (void)lasting;
-    (void)d, (void)flat;
+    (void)d, (void)flat, (void)lasting;
 }
 
 void ref_close(Device *d) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The columns of the selected episodes, file by file. Rows are addressed by position and checked
 // against the index columns.
-#include "dataset/dataset_internal.h"
+#include "dataset/reader/rows.h"
 
+#include "formats/parquet.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

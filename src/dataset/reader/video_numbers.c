@@ -3,10 +3,11 @@
 // leave them: episodes that would show the same frames, while other files of the camera belong to
 // none. Unlike rows, frames carry no number. But times begin at 0 again in every file, so where the
 // episodes' times begin as often as there are files, the k-th beginning is the k-th file.
-#include "dataset/dataset_internal.h"
+#include "dataset/reader/videos.h"
 
 #include "base/file.h"
 #include "base/log.h"
+#include "dataset/reader/paths.h"
 #include <math.h>
 
 typedef struct VideoFile {
@@ -49,7 +50,7 @@ static int64_t list_files(Source *s, int camera, int64_t room, VideoFile *out, E
     return n;
 }
 
-bool video_numbers_mend(Source *s, Error *err) {
+bool video_numbers_correct(Source *s, Error *err) {
     for (int c = 0; c < s->ds->n_cameras && s->n_listed > 0; c++) {
         if (!s->ds->cameras[c]->video) continue;
         Told t = read_told(s, c);

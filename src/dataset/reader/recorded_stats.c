@@ -2,10 +2,11 @@
 // The dataset's own statistics, in the form of v3.0's meta/stats.json whatever the version:
 // {FEATURE: {"min": [...], "max": [...], "mean": [...], "std": [...], "count": [n]}}. v2.1 keeps
 // them by episode; they are put together as LeRobot 0.3.3 does, over all episodes that meta/ lists.
-#include "dataset/dataset_internal.h"
+#include "dataset/reader/meta.h"
 
 #include "base/file.h"
 #include "base/log.h"
+#include "dataset/reader/json_lines.h"
 #include <math.h>
 #include <string.h>
 
@@ -191,11 +192,6 @@ static bool read_lines(const char *path, json_t *lines, Error *err) {
     }
     mem_free(l.data);
     return ok;
-}
-
-const char *dataset_stats_name(const Dataset *ds) {
-    const char *major = ds->version + (ds->version[0] == 'v');
-    return *major == '2' ? "meta/episodes_stats.jsonl" : "meta/stats.json";
 }
 
 void stats_load(Source *s) {

@@ -2,7 +2,7 @@
 // Rows against the frames that cameras recorded: whether each row has a frame of its own, and how
 // it is found. A row that shows the wrong picture is seen by nobody, so this is settled when a
 // dataset is opened, from the tables of the videos and without decoding anything.
-#include "dataset/dataset_internal.h"
+#include "dataset/reader/videos.h"
 
 #include "base/file.h"
 #include "base/log.h"

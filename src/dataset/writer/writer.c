@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames go straight to the data file (one row group an episode) and the video files; what the
 // metadata needs is kept. All of it is below a temporary folder beside the root until the end.
-#include "dataset/writer.h"
-#include "dataset/writer_internal.h"
+#include "dataset/writer/writer_state.h"
 
 #include "base/file.h"
 #include "formats/image_codec.h"

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // meta/info.json: version, frame rate, path templates, features.
-#include "dataset/dataset_internal.h"
+#include "dataset/reader/meta.h"
 
+#include "base/file.h"
 #include "base/log.h"
+#include "dataset/reader/rename.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,4 +258,23 @@ bool info_load(Source *s, Error *err) {
 done:
     json_decref(root);
     return ok;
+}
+
+// The label in info.json against the files in meta/: conversions that stopped half way, and labels
+// set by hand, leave one version's label on the other's files.
+bool info_check_label(Source *s, Error *err) {
+    const Dataset *ds = s->ds;
+    const char *old = arena_printf(&s->scratch, "%s/meta/episodes.jsonl", ds->root);
+    const char *new = arena_printf(&s->scratch, "%s/meta/episodes", ds->root);
+    const char *wanted = s->v30 ? new : old, *other = s->v30 ? old : new;
+    if (s->v30 ? dir_exists(wanted) : file_exists(wanted)) return true;
+    if (!(s->v30 ? file_exists(other) : dir_exists(other)))
+        return true; // neither: said where it is read
+    return fail(
+        err,
+        "%s/meta/info.json: says %s, but the files are %s: %s is there and %s is not; write "
+        "\"codebase_version\": \"%s\" there if only the label is wrong, else copy or convert "
+        "the dataset again",
+        ds->root, ds->version, s->v30 ? "v2.1's" : "v3.0's", other, wanted,
+        s->v30 ? "v2.1" : "v3.0");
 }

@@ -132,13 +132,13 @@ void window_rows(const Dataset *ds, const WindowSpec *w, int64_t row, int64_t *r
     }
 }
 
-static void load_row(const float *data, int64_t size, int64_t row, double *out) {
+static void row_to_doubles(const float *data, int64_t size, int64_t row, double *out) {
     for (int64_t i = 0; i < size; i++) out[i] = data[row * size + i];
 }
 
 // One recorded row in the policy's form.
-static void transform(const WindowSpec *w, const double *base, const double *recorded, int64_t size,
-                      double *out) {
+static void row_to_policy_form(const WindowSpec *w, const double *base, const double *recorded,
+                               int64_t size, double *out) {
     if (w->relative)
         pose_row_to_policy(recorded, base, w->arms, out);
     else
@@ -150,11 +150,11 @@ void window_state(const Dataset *ds, const WindowSpec *w, int64_t row, double *s
     double base[MAX_VECTOR], recorded[MAX_VECTOR];
     int64_t size = ds->state->size, dim = window_state_dim(ds, w);
     int64_t first = ds->episodes[ds->episode_of[row]].first_row;
-    load_row(ds->state_data, size, row, base);
+    row_to_doubles(ds->state_data, size, row, base);
     for (int t = 0; t < w->horizon; t++) {
         int64_t r = row - (int64_t)(w->horizon - 1 - t) * w->down_sample;
-        load_row(ds->state_data, size, r < first ? first : r, recorded);
-        transform(w, base, recorded, size, state + t * dim);
+        row_to_doubles(ds->state_data, size, r < first ? first : r, recorded);
+        row_to_policy_form(w, base, recorded, size, state + t * dim);
     }
 }
 
@@ -164,13 +164,13 @@ void window_action(const Dataset *ds, const WindowSpec *w, int64_t row, double *
     int64_t size = ds->action->size, dim = window_action_dim(ds, w);
     const Episode *e = &ds->episodes[ds->episode_of[row]];
     int64_t last = e->first_row + e->length - 1;
-    if (w->relative || w->minus_state) load_row(ds->state_data, ds->state->size, row, base);
+    if (w->relative || w->minus_state) row_to_doubles(ds->state_data, ds->state->size, row, base);
     for (int i = 0; i < w->chunk_size; i++) {
         int64_t r = row + i;
         if (is_pad) is_pad[i] = r > last;
         if (!action) continue;
-        load_row(ds->action_data, size, r > last ? last : r, recorded);
-        transform(w, base, recorded, size, action + i * dim);
+        row_to_doubles(ds->action_data, size, r > last ? last : r, recorded);
+        row_to_policy_form(w, base, recorded, size, action + i * dim);
         for (int64_t k = 0; w->minus_state && k < size; k++)
             if (w->minus_state[k]) action[i * dim + k] -= base[k];
     }

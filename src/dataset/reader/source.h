@@ -41,8 +41,9 @@ typedef struct Source {
     bool need_videos;
     DataFile *scanned; // every data file with rows, once they were looked for; in ds->arena
     int64_t n_scanned;
-    const char **tasks;
-    int n_tasks, tasks_room;
+    const char **tasks; // (n_tasks) each text once, in ds->arena
+    int n_tasks;
+    int64_t tasks_room;
 } Source;
 
 // The one pointer for a task text of `size` bytes, added to s->tasks when new.

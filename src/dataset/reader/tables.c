@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataset/reader/tables.h"
 
+#include "base/array.h"
 #include "base/file.h"
 #include <dirent.h>
 #include <math.h>
@@ -18,17 +19,6 @@ static int by_bytes(const struct dirent **a, const struct dirent **b) {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static void add_path(Arena *arena, Paths *p, const char *path) {
-    if (p->n == p->room) {
-        int room = p->room ? 2 * p->room : 16;
-        const char **items = arena_alloc(arena, sizeof *items * (size_t)room);
-        if (p->n) memcpy(items, p->items, sizeof *items * (size_t)p->n);
-        p->items = items;
-        p->room = room;
-    }
-    p->items[p->n++] = path;
-}
-
 static void find_tables(Arena *arena, const char *dir, bool deeper, Paths *out) {
     struct dirent **entries = NULL;
     int n = scandir(dir, &entries, not_hidden, by_bytes);
@@ -38,7 +28,7 @@ static void find_tables(Arena *arena, const char *dir, bool deeper, Paths *out) 
         if (deeper) {
             if (dir_exists(path)) find_tables(arena, path, false, out);
         } else if (length > 8 && strcmp(path + length - 8, ".parquet") == 0) {
-            add_path(arena, out, path);
+            *ARENA_ARRAY_ADD(arena, out->items, out->n, out->room) = path;
         }
         free(entries[i]);
     }

@@ -9,7 +9,8 @@
 // Paths of files, in order.
 typedef struct Paths {
     const char **items;
-    int n, room;
+    int n;
+    int64_t room;
 } Paths;
 
 // Adds the Parquet files in the folders of a folder, in the order of their names' bytes. Paths are

@@ -45,7 +45,8 @@ struct DatasetWriter {
     PixelCounts *pixels;         // (n_cameras)
     int64_t n_episodes, episodes_room;
     WriterEpisode *episodes;
-    int n_tasks, tasks_room;
+    int n_tasks;
+    int64_t tasks_room;
     const char **tasks;
 };
 

@@ -160,7 +160,7 @@ static bool read_video(FrameReader *r, int camera, const Episode *e, int64_t row
                        Error *err) {
     const EpisodeVideo *place = &e->videos[camera];
     Video *video = NULL;
-    if (!video_slot_open(r, place->path, &video, err)) return false; // says what lacks
+    if (!video_slot_open(r, place->path, &video, err)) return false; // and says what is missing
     if (place->rule == FRAMES_UNKNOWN)
         return fail(err, "%s: was not there when the dataset was opened; open it again",
                     place->path);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows against the frames that cameras recorded: whether each row has a frame of its own, and how
-// it is found. A row that shows the wrong picture is seen by nobody, so this is settled when a
+// it is found. Nobody would see that a row shows the wrong picture, so this is decided when a
 // dataset is opened, from the tables of the videos and without decoding anything.
 #include "dataset/reader/videos.h"
 
@@ -253,7 +253,7 @@ bool videos_check(Source *s, double tolerance, Error *err) {
     char name[256];
     VideoCheck c = {.source = s, .tolerance = tolerance};
     ds->tolerance_s = tolerance;
-    if (!video_decoder_name(name, sizeof name)) return true; // whoever wants a frame is told
+    if (!video_decoder_name(name, sizeof name)) return true; // reading a frame is an error then
     c.bad = arena_alloc(&s->scratch, (size_t)ds->n_episodes);
     int64_t *order = files_in_order(s);
     for (int i = 0; i < ds->n_cameras; i++)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/file.h"
 #include "cli/cli.h"
+#include "dataset/arms.h"
 #include "dataset/window.h"
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +33,7 @@ static CHECKED bool summarise(const Dataset *ds, Summary *s, Error *err) {
         }
     }
     s->bytes = tree_bytes(ds->root);
-    return window_detect_arms(ds, false, &s->arms, err);
+    return arms_detect(ds, false, &s->arms, err);
 }
 
 static void print_size(int64_t bytes) {

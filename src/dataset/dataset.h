@@ -41,7 +41,7 @@ typedef struct Feature {
 
 // How the frame of a row is found in a video.
 typedef enum FrameRule {
-    FRAMES_UNKNOWN,  // the file was not looked into: it lacks, or nothing here reads videos
+    FRAMES_UNKNOWN,  // the file is missing, or nothing on this machine reads videos
     FRAMES_BY_TIME,  // the frame nearest to from + timestamp
     FRAMES_BY_COUNT, // row k of the episode shows frame first_frame + k, whatever its timestamp
 } FrameRule;
@@ -49,8 +49,9 @@ typedef enum FrameRule {
 // Where an episode's frames of one camera lie.
 typedef struct EpisodeVideo {
     const char *path; // absolute or relative to the working directory, not to the root
-    double from,
-        to; // times of its first frame and of the end of its last, seconds; INFINITY: end of file
+    // Times of its first frame and of the end of its last, seconds; to INFINITY: the end of the
+    // file.
+    double from, to;
     FrameRule rule;
     int64_t first_frame; // FRAMES_BY_COUNT
 } EpisodeVideo;
@@ -67,7 +68,7 @@ typedef struct Episode {
     int64_t length;       // frames
     const char *task;     // first task, or NULL
     int64_t data_file;    // position in data_files of the file with its first row
-    int64_t data_row;     // that row within the file; what the file lacks the next ones hold
+    int64_t data_row;     // that row within the file; an episode may go on in the next ones
     EpisodeVideo *videos; // one per camera of the dataset (image cameras: path NULL)
 } Episode;
 
@@ -107,11 +108,12 @@ typedef struct DatasetOptions {
     const int64_t *episodes; // selection in this order, or NULL for all
     int64_t n_episodes;
     // LeRobot's rename_map, {"name in the dataset": "name for the policy"} as JSON, or NULL.
-    // Everything but the files' own columns and folders goes by the new names. A name that the
-    // dataset lacks is refused, or passed over with rename_if_there.
+    // Everything but the files' own columns and folders goes by the new names. A name that is not
+    // in the dataset is refused, or with rename_if_there passed over.
     const char *rename;
     bool rename_if_there;
-    bool need_videos; // every video file of the selection must exist (training), else it may lack
+    // Every video file of the selection must exist, as for a training; else some may be missing.
+    bool need_videos;
     // Most seconds between a row and its video frame, as LeRobot's tolerance_s; 0: a quarter of a
     // frame.
     double tolerance_s;

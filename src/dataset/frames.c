@@ -62,7 +62,7 @@ bool frames_open(const Dataset *ds, int height, int width, FrameReader **out, Er
 }
 
 // Makes a buffer at least that large; what was in it is lost.
-static bool grow(void **buffer, size_t *has, size_t wanted) {
+static bool buffer_reserve(void **buffer, size_t *has, size_t wanted) {
     if (wanted <= *has) return true;
     mem_free(*buffer);
     *buffer = mem_try(wanted);
@@ -79,10 +79,11 @@ bool frames_resize(FrameReader *r, int camera, FrameSize size, Error *err) {
     if (!size.height) return true;
     void *frame = r->frame;
     size_t bytes = (size_t)f->height * (size_t)f->width * 3;
-    bool there = grow(&frame, &r->frame_bytes, bytes);
+    bool there = buffer_reserve(&frame, &r->frame_bytes, bytes);
     r->frame = frame;
-    return (there && grow(&r->scratch, &r->scratch_bytes,
-                          image_resize_scratch(f->height, f->width, size.height, size.width))) ||
+    return (there &&
+            buffer_reserve(&r->scratch, &r->scratch_bytes,
+                           image_resize_scratch(f->height, f->width, size.height, size.width))) ||
            fail(err, "%s: no memory for a camera's frame", r->ds->root);
 }
 
@@ -118,7 +119,7 @@ static bool same_path(const char *a, const char *b) {
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static bool find_video(FrameReader *r, const char *path, Video **out, Error *err) {
+static bool video_slot_open(FrameReader *r, const char *path, Video **out, Error *err) {
     VideoSlot *oldest = &r->videos[0];
     for (int i = 0; i < OPEN_VIDEOS; i++) {
         VideoSlot *s = &r->videos[i];
@@ -139,7 +140,8 @@ static bool find_video(FrameReader *r, const char *path, Video **out, Error *err
 }
 
 // Number of a row's frame in its video.
-static int64_t frame_of(const FrameReader *r, const Video *video, int camera, int64_t row) {
+static int64_t frame_number_of_row(const FrameReader *r, const Video *video, int camera,
+                                   int64_t row) {
     const Episode *e = &r->ds->episodes[r->ds->episode_of[row]];
     const EpisodeVideo *place = &e->videos[camera];
     if (place->rule == FRAMES_BY_COUNT) return place->first_frame + (row - e->first_row);
@@ -158,7 +160,7 @@ static bool read_video(FrameReader *r, int camera, const Episode *e, int64_t row
                        Error *err) {
     const EpisodeVideo *place = &e->videos[camera];
     Video *video = NULL;
-    if (!find_video(r, place->path, &video, err)) return false; // says what lacks
+    if (!video_slot_open(r, place->path, &video, err)) return false; // and says what is missing
     if (place->rule == FRAMES_UNKNOWN)
         return fail(err, "%s: was not there when the dataset was opened; open it again",
                     place->path);
@@ -166,13 +168,13 @@ static bool read_video(FrameReader *r, int camera, const Episode *e, int64_t row
                       err) &&
            // With a tolerance of the user's own a frame may be farther than video_read allows.
            (place->rule == FRAMES_BY_COUNT || r->ds->tolerance_s > 0
-                ? video_read_index(video, frame_of(r, video, camera, row), rgb, err)
+                ? video_read_index(video, frame_number_of_row(r, video, camera, row), rgb, err)
                 : video_read(video, place->from + r->ds->timestamp[row], rgb, err));
 }
 
 // ---- image columns ----------------------------------------------------------------------------
 
-static bool find_table(FrameReader *r, const char *path, TableSlot **out, Error *err) {
+static bool table_slot_open(FrameReader *r, const char *path, TableSlot **out, Error *err) {
     TableSlot *oldest = &r->files[0];
     for (int i = 0; i < OPEN_TABLES; i++) {
         TableSlot *t = &r->files[i];
@@ -192,7 +194,7 @@ static bool find_table(FrameReader *r, const char *path, TableSlot **out, Error 
 }
 
 // Drops the row group used longest ago, but not `keep`. False if there is no other.
-static bool drop_oldest(FrameReader *r, const Group *keep) {
+static bool drop_oldest_group(FrameReader *r, const Group *keep) {
     Group **oldest = NULL;
     for (int i = 0; i < OPEN_TABLES; i++) {
         for (Group **g = &r->files[i].groups; *g; g = &(*g)->next)
@@ -205,8 +207,8 @@ static bool drop_oldest(FrameReader *r, const Group *keep) {
     return true;
 }
 
-static bool find_group(FrameReader *r, TableSlot *t, int camera, int group, Group **out,
-                       Error *err) {
+static bool table_slot_read_group(FrameReader *r, TableSlot *t, int camera, int group, Group **out,
+                                  Error *err) {
     for (Group *g = t->groups; g; g = g->next) {
         if (g->camera != camera || g->group != group) continue;
         g->used = ++r->clock;
@@ -238,7 +240,7 @@ static bool find_group(FrameReader *r, TableSlot *t, int camera, int group, Grou
     r->group_bytes += g->bytes;
     g->next = t->groups;
     t->groups = g;
-    while (r->group_bytes > GROUP_CACHE_BYTES && drop_oldest(r, g)) continue;
+    while (r->group_bytes > GROUP_CACHE_BYTES && drop_oldest_group(r, g)) continue;
     *out = g;
     return true;
 }
@@ -251,7 +253,7 @@ static bool decode_image(FrameReader *r, int camera, int64_t row, char *name, si
     TableSlot *t = NULL;
     int64_t at;
     const DataFile *file = dataset_file_of(r->ds, row, &at);
-    if (!find_table(r, file->path, &t, err)) return false;
+    if (!table_slot_open(r, file->path, &t, err)) return false;
     int64_t within = at;
     int group = 0, groups = parquet_row_groups(t->file);
     while (group < groups && within >= parquet_row_group_rows(t->file, group))
@@ -260,7 +262,7 @@ static bool decode_image(FrameReader *r, int camera, int64_t row, char *name, si
     if (group == groups)
         return fail(err, "%s: row %lld is not there; the file changed while it was in use", t->path,
                     (long long)at);
-    if (!find_group(r, t, camera, group, &g, err)) return false;
+    if (!table_slot_read_group(r, t, camera, group, &g, err)) return false;
     if (within >= g->column.rows || !g->column.bytes[within].data) {
         return fail(err,
                     "%s: row %lld has no image in column '%s'; leave episode %lld out with "
@@ -295,7 +297,7 @@ bool frames_image_size(FrameReader *r, int camera, int64_t row, int *height, int
 
 // ---- both -------------------------------------------------------------------------------------
 
-CHECKED static bool check_place(const FrameReader *r, int camera, int64_t row, Error *err) {
+CHECKED static bool check_row(const FrameReader *r, int camera, int64_t row, Error *err) {
     const Dataset *ds = r->ds;
     return (camera >= 0 && camera < ds->n_cameras && row >= 0 && row < ds->rows) ||
            fail(err, "%s: no frame at row %lld of camera %d", ds->root, (long long)row, camera);
@@ -304,24 +306,25 @@ CHECKED static bool check_place(const FrameReader *r, int camera, int64_t row, E
 bool frames_segment(FrameReader *r, int camera, int64_t row, int64_t *first, int64_t *end,
                     Error *err) {
     const Dataset *ds = r->ds;
-    if (!check_place(r, camera, row, err)) return false;
+    if (!check_row(r, camera, row, err)) return false;
     *first = row;
     *end = row + 1;
     if (!ds->cameras[camera]->video) return true;
     const Episode *e = &ds->episodes[ds->episode_of[row]];
     const EpisodeVideo *place = &e->videos[camera];
     Video *video = NULL;
-    if (!find_video(r, place->path, &video, err)) return false;
+    if (!video_slot_open(r, place->path, &video, err)) return false;
     int64_t from, to, last_row = e->first_row + e->length - 1;
-    video_segment(video, frame_of(r, video, camera, row), &from, &to);
-    while (*first > e->first_row && frame_of(r, video, camera, *first - 1) >= from) --*first;
-    while (*end <= last_row && frame_of(r, video, camera, *end) <= to) ++*end;
+    video_segment(video, frame_number_of_row(r, video, camera, row), &from, &to);
+    while (*first > e->first_row && frame_number_of_row(r, video, camera, *first - 1) >= from)
+        --*first;
+    while (*end <= last_row && frame_number_of_row(r, video, camera, *end) <= to) ++*end;
     return true;
 }
 
 bool frames_read(FrameReader *r, int camera, int64_t row, uint8_t *rgb, Error *err) {
     const Dataset *ds = r->ds;
-    if (!check_place(r, camera, row, err)) return false;
+    if (!check_row(r, camera, row, err)) return false;
     const Feature *f = ds->cameras[camera];
     const Episode *e = &ds->episodes[ds->episode_of[row]];
     const FrameSize size = r->sizes[camera];

@@ -21,19 +21,6 @@ typedef struct WindowSpec {
 int window_state_dim(const Dataset *ds, const WindowSpec *w); // 0 without a state
 int window_action_dim(const Dataset *ds, const WindowSpec *w);
 
-// Decides pose_repr=auto: relative when state and action both have 7k values whose names are, arm
-// by arm, x y z, a rotation vector (rx ry rz; also roll-free spellings such as wx wy wz,
-// rotvec_x ..., axis_angle ...), gripper, with any prefix/suffix around (left_x, ee.x, x.pos).
-// Gives k in *arms, 0 when it does not apply. `explicit_relative`: only the sizes are checked
-// (7k), and a mismatch is an error. Names of Euler angles (roll, pitch, yaw) or degrees are no
-// poses.
-CHECKED bool window_detect_arms(const Dataset *ds, bool explicit_relative, int *arms, Error *err);
-
-// Refuses rotation vectors that cannot be any: longer than 2 pi (degrees), or whose names say Euler
-// angles. Of state and action with 7 values an arm; the error names the value's place and says how
-// to convert.
-CHECKED bool window_check_poses(const Dataset *ds, int arms, Error *err);
-
 // rows (T): the frames seen at `row`, oldest first: row - (T-1)s ... row - s, row, each clamped to
 // the first row of its own episode.
 void window_rows(const Dataset *ds, const WindowSpec *w, int64_t row, int64_t *rows);

@@ -2,6 +2,7 @@
 #include "eval/open_loop.h"
 
 #include "base/log.h"
+#include "dataset/arms.h"
 #include "dataset/frames.h"
 #include "dataset/window.h"
 #include "eval/accumulate.h"
@@ -118,7 +119,7 @@ CHECKED static bool check_fit(OpenLoop *l, Error *err) {
         !check_vector(ds, "observation.state", ds->state, (int64_t)tact_state_size(l->policy),
                       err) ||
         !check_vector(ds, "observation.environment_state", ds->env, p->env_dim, err) ||
-        (p->arms && !window_check_poses(ds, p->arms, err)) || !find_cameras(l, err))
+        (p->arms && !arms_check_poses(ds, p->arms, err)) || !find_cameras(l, err))
         return false;
     if (p->fps > 0 && fabs(p->fps - ds->fps) > 1e-3 * p->fps)
         log_warn("%s: %g frames a second, but the policy was trained at %g; its actions are spaced "

@@ -234,7 +234,7 @@ static void cache_warn_once(FrameCache *c, const char *text) {
     if (!atomic_exchange(&c->warned, true)) log_warn("frame cache: %.900s", text);
 }
 
-// A frame that does not match its checksum is made again, by whoever asked for it.
+// A frame that does not match its checksum is dropped, and decoded again by the caller.
 static void drop_damaged(FrameCache *c, Store *s, int64_t row) {
     char text[4400];
     uint8_t present = PRESENT;

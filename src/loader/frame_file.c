@@ -154,8 +154,8 @@ static bool is_file_at(int fd, const char *path) {
            a.st_ino == b.st_ino;
 }
 
-// Locks what is open for use, made first where nobody else has it. *again: the file was removed
-// meanwhile.
+// Locks an open file for use. Where nobody else uses it and it is not whole, makes it first.
+// *again: the file was removed meanwhile.
 CHECKED static bool lock_and_make(const FrameFile *f, int fd, bool *again, Error *err) {
     bool alone = flock(fd, LOCK_EX | LOCK_NB) == 0;
     if (!alone && errno != EWOULDBLOCK) return fail_errno(err, "%s: cannot lock it", f->path);

@@ -3,6 +3,7 @@
 #include "train/train.h"
 
 #include "base/log.h"
+#include "dataset/arms.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -19,8 +20,8 @@ static bool resolve_poses(PolicyConfig *p, const Dataset *ds, Error *err) {
     bool wanted = p->pose_repr && strcmp(p->pose_repr, "relative") == 0;
     bool refused = p->pose_repr && strcmp(p->pose_repr, "none") == 0;
     p->arms = 0;
-    if (!refused && !window_detect_arms(ds, wanted, &p->arms, err)) return false;
-    if (p->arms && !window_check_poses(ds, p->arms, err)) return false;
+    if (!refused && !arms_detect(ds, wanted, &p->arms, err)) return false;
+    if (p->arms && !arms_check_poses(ds, p->arms, err)) return false;
     p->pose_repr = p->arms > 0 ? "relative" : "none";
     return true;
 }

@@ -3,7 +3,7 @@
 #ifndef TACT_TESTS_DATASET_SAMPLE_NUMBER_H
 #define TACT_TESTS_DATASET_SAMPLE_NUMBER_H
 
-#include "dataset/sample_internal.h"
+#include "dataset/sample/scene.h"
 
 // The number that scene_draw wrote into the top edge of rgb (height, width, 3), or -1 where it
 // cannot be read.

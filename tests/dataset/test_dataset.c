@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening datasets: what is read, what is selected, what is refused and how clearly.
-#include "dataset/dataset_internal.h"
+#include "dataset/reader/paths.h"
 
 #include "folder_fixture.h"
 

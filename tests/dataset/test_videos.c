@@ -252,7 +252,7 @@ static void stale_numbers_of_video_files_are_put_right(void **state) {
     write_video(f, second, e[2].first_row, e[2].first_row + e[2].length, FPS);
     write_table(f, (const int64_t[]){0, 0, 0}, (const double[]){0, later, 0});
     assert_frames(f->joined, FRAMES_BY_TIME);
-    // Without a file to spare, who shares frames does so on purpose.
+    // Where no file is left over, frames are shared on purpose.
     assert_int_equal(unlink(second), 0);
     write_table(f, (const int64_t[]){0, 0, 0}, (const double[]){0, later, 0});
     Dataset *ds = open_all(f->joined);

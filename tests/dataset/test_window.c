@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a policy sees at one frame: which rows, in which form, and the statistics of it.
+#include "dataset/arms.h"
 #include "dataset/window.h"
 #include "pose/pose.h"
 
@@ -159,7 +160,7 @@ static int detected(const char *const *names, int64_t size, bool with_names) {
     const Dataset ds = {.root = "set", .state = &f, .action = &f};
     int arms = -1;
     Error err;
-    OK(window_detect_arms(&ds, false, &arms, &err));
+    OK(arms_detect(&ds, false, &arms, &err));
     return arms;
 }
 
@@ -194,9 +195,9 @@ static void asked_for_poses_need_seven_values(void **state) {
     const Fixture *f = *state;
     int arms;
     Error err;
-    assert_false(window_detect_arms(f->tiny, true, &arms, &err));
+    assert_false(arms_detect(f->tiny, true, &arms, &err));
     assert_says(&err, "--policy.pose_repr=relative", "2 and 1");
-    OK(window_detect_arms(f->poses, true, &arms, &err));
+    OK(arms_detect(f->poses, true, &arms, &err));
     assert_int_equal(arms, 1);
 }
 
@@ -226,7 +227,7 @@ static bool poses_pass(const char *const *names, const float odd[3], Error *err)
                         .episode_of = episode_of,
                         .state_data = good[0],
                         .action_data = data[0]};
-    return window_check_poses(&ds, 1, err);
+    return arms_check_poses(&ds, 1, err);
 }
 
 static void angles_that_are_no_rotation_vectors_are_refused(void **state) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // meta/info.json: version, frame rate, path templates, features.
-#include "dataset/dataset_internal.h"
+#include "dataset/reader/meta.h"
 
+#include "base/file.h"
 #include "base/log.h"
+#include "dataset/reader/rename.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,8 +50,8 @@ static bool check_version(Source *s, const char *info, const json_t *root, Error
 }
 
 // A count at a key of info.json: `missing` where there is none.
-static bool read_count(const char *info, const json_t *root, const char *key, int64_t missing,
-                       int64_t *out, Error *err) {
+static bool read_count_at(const char *info, const json_t *root, const char *key, int64_t missing,
+                          int64_t *out, Error *err) {
     const json_t *value = json_object_get(root, key);
     *out = missing;
     if (!value) return true;
@@ -72,7 +74,8 @@ static bool holds_lists(const json_t *object) {
 }
 
 // Walks names in whatever nesting, in order. Writes into out when it is not NULL.
-static int walk_names(const json_t *names, const char **out, int count, int depth, Arena *arena) {
+static int flatten_names(const json_t *names, const char **out, int count, int depth,
+                         Arena *arena) {
     if (depth > MAX_NESTING) return count;
     if (json_is_string(names)) {
         if (out) out[count] = arena_strdup(arena, json_string_value(names));
@@ -80,7 +83,7 @@ static int walk_names(const json_t *names, const char **out, int count, int dept
     }
     if (json_is_array(names)) {
         for (size_t i = 0; i < json_array_size(names); i++)
-            count = walk_names(json_array_get(names, i), out, count, depth + 1, arena);
+            count = flatten_names(json_array_get(names, i), out, count, depth + 1, arena);
         return count;
     }
     if (!json_is_object(names)) return count;
@@ -89,7 +92,7 @@ static int walk_names(const json_t *names, const char **out, int count, int dept
     json_t *value;
     json_object_foreach((json_t *)names, key, value) {
         if (lists) {
-            count = walk_names(value, out, count, depth + 1, arena);
+            count = flatten_names(value, out, count, depth + 1, arena);
         } else {
             if (out) out[count] = arena_strdup(arena, key);
             count++;
@@ -99,10 +102,10 @@ static int walk_names(const json_t *names, const char **out, int count, int dept
 }
 
 static void read_names(Feature *f, const json_t *names, Arena *arena) {
-    int n = walk_names(names, NULL, 0, 0, arena);
+    int n = flatten_names(names, NULL, 0, 0, arena);
     if (n == 0) return;
     f->names = arena_alloc(arena, sizeof *f->names * (size_t)n);
-    f->n_names = walk_names(names, f->names, 0, 0, arena);
+    f->n_names = flatten_names(names, f->names, 0, 0, arena);
 }
 
 // ---- features ---------------------------------------------------------------------------------
@@ -230,7 +233,7 @@ static bool read_templates(Source *s, const char *info, const json_t *root, Erro
     }
     s->data_template = arena_strdup(&s->scratch, data);
     s->video_template = arena_strdup(&s->scratch, video);
-    if (!read_count(info, root, "chunks_size", 1000, &s->chunks_size, err)) return false;
+    if (!read_count_at(info, root, "chunks_size", 1000, &s->chunks_size, err)) return false;
     return s->chunks_size > 0 || fail(err, "%s: \"chunks_size\" is 0; it must be positive", info);
 }
 
@@ -249,11 +252,30 @@ bool info_load(Source *s, Error *err) {
     }
     const char *robot = json_string_value(json_object_get(root, "robot_type"));
     if (robot) ds->robot_type = arena_strdup(&ds->arena, robot);
-    ok = read_count(info, root, "total_episodes", -1, &ds->total_episodes, err) &&
-         read_count(info, root, "total_frames", -1, &ds->total_frames, err) &&
+    ok = read_count_at(info, root, "total_episodes", -1, &ds->total_episodes, err) &&
+         read_count_at(info, root, "total_frames", -1, &ds->total_frames, err) &&
          read_templates(s, info, root, err) &&
          read_features(s, info, json_object_get(root, "features"), err);
 done:
     json_decref(root);
     return ok;
+}
+
+// The label in info.json against the files in meta/: conversions that stopped half way, and labels
+// set by hand, leave one version's label on the other's files.
+bool info_check_label(Source *s, Error *err) {
+    const Dataset *ds = s->ds;
+    const char *old = arena_printf(&s->scratch, "%s/meta/episodes.jsonl", ds->root);
+    const char *new = arena_printf(&s->scratch, "%s/meta/episodes", ds->root);
+    const char *wanted = s->v30 ? new : old, *other = s->v30 ? old : new;
+    if (s->v30 ? dir_exists(wanted) : file_exists(wanted)) return true;
+    if (!(s->v30 ? file_exists(other) : dir_exists(other)))
+        return true; // neither: said where it is read
+    return fail(
+        err,
+        "%s/meta/info.json: says %s, but the files are %s: %s is there and %s is not; write "
+        "\"codebase_version\": \"%s\" there if only the label is wrong, else copy or convert "
+        "the dataset again",
+        ds->root, ds->version, s->v30 ? "v2.1's" : "v3.0's", other, wanted,
+        s->v30 ? "v2.1" : "v3.0");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // meta/tasks.parquet, meta/stats.json, meta/info.json.
-#include "dataset/writer_internal.h"
+#include "dataset/writer/writer_state.h"
 
 #include "formats/json.h"
 #include <string.h>

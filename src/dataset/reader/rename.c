@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// LeRobot's rename_map: other names for the features of a dataset.
-#include "dataset/dataset_internal.h"
+#include "dataset/reader/rename.h"
 
 #include <stdio.h>
 #include <string.h>

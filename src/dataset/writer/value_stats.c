@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dataset/writer_internal.h"
+#include "dataset/writer/writer_state.h"
 
 #include "base/stats.h"
 #include <math.h>

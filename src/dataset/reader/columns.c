@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The columns of the selected episodes, file by file. Rows are addressed by position and checked
 // against the index columns.
-#include "dataset/dataset_internal.h"
+#include "dataset/reader/rows.h"
 
+#include "base/array.h"
+#include "formats/parquet.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +16,7 @@ typedef struct Piece {
     int64_t count;
 } Piece;
 
-// One data file and the pieces of it that are wanted.
+// One data file, and the pieces of it that are wanted.
 typedef struct FileReader {
     Dataset *ds;
     const Source *source;
@@ -150,7 +152,7 @@ static bool check_counter(FileReader *d, Counter which, Error *err) {
 
 // ---- one file ---------------------------------------------------------------------------------
 
-static bool open_file(FileReader *d, Error *err) {
+static bool open_row_groups(FileReader *d, Error *err) {
     if (!parquet_open(d->path, &d->file, err)) return false;
     const Piece *first = &d->pieces[0], *last = &d->pieces[d->n - 1];
     int64_t row = 0, end = last->at + last->count;
@@ -173,7 +175,7 @@ static bool open_file(FileReader *d, Error *err) {
 }
 
 // Image columns are only looked for here: their bytes are read frame by frame.
-static bool check_images(const FileReader *d, Error *err) {
+static bool check_image_columns(const FileReader *d, Error *err) {
     for (int c = 0; c < d->ds->n_cameras; c++) {
         const Feature *f = d->ds->cameras[c];
         if (!f->video && parquet_find(d->file, f->disk_name, "bytes") < 0) {
@@ -186,11 +188,11 @@ static bool check_images(const FileReader *d, Error *err) {
     return true;
 }
 
-static bool load_file(FileReader *d, Error *err) {
+static bool read_columns_of_file(FileReader *d, Error *err) {
     Dataset *ds = d->ds;
     // In v2.1 `index` counts for nothing: recorders have begun it anew, or twice at the same
     // number.
-    bool ok = open_file(d, err) && check_images(d, err) &&
+    bool ok = open_row_groups(d, err) && check_image_columns(d, err) &&
               (!d->source->v30 || check_counter(d, COUNT_INDEX, err)) &&
               check_counter(d, COUNT_EPISODE, err) && check_counter(d, COUNT_FRAME, err) &&
               read_timestamps(d, err) && read_vectors(d, ds->state, ds->state_data, err) &&
@@ -212,29 +214,23 @@ static int by_place(const void *a, const void *b) {
 // The pieces of all episodes, in the order of files and rows. The caller frees.
 static Piece *find_pieces(const Dataset *ds, int64_t *n) {
     int64_t room = 0;
-    Piece *pieces;
-    for (int pass = 0;; pass++) {
-        pieces = pass ? NEW(Piece, room) : NULL;
-        *n = 0;
-        for (int64_t i = 0; i < ds->n_episodes; i++) {
-            const Episode *e = &ds->episodes[i];
-            int64_t file = e->data_file, at = e->data_row;
-            for (int64_t frame = 0; frame < e->length; file++, at = 0) {
-                int64_t count = ds->data_files[file].rows - at;
-                if (count > e->length - frame) count = e->length - frame;
-                if (pass) pieces[*n] = (Piece){file, at, i, frame, count};
-                ++*n;
-                frame += count;
-            }
+    Piece *pieces = NULL;
+    *n = 0;
+    for (int64_t i = 0; i < ds->n_episodes; i++) {
+        const Episode *e = &ds->episodes[i];
+        int64_t file = e->data_file, at = e->data_row;
+        for (int64_t frame = 0; frame < e->length; file++, at = 0) {
+            int64_t count = ds->data_files[file].rows - at;
+            if (count > e->length - frame) count = e->length - frame;
+            *ARRAY_ADD(pieces, *n, room) = (Piece){file, at, i, frame, count};
+            frame += count;
         }
-        if (pass) break;
-        room = *n;
     }
     qsort(pieces, (size_t)*n, sizeof *pieces, by_place);
     return pieces;
 }
 
-static bool allocate(Dataset *ds, Error *err) {
+static bool allocate_columns(Dataset *ds, Error *err) {
     const struct {
         const Feature *feature;
         float **out;
@@ -261,7 +257,7 @@ static bool allocate(Dataset *ds, Error *err) {
 
 bool columns_load(Source *s, Error *err) {
     Dataset *ds = s->ds;
-    if (!allocate(ds, err)) return false;
+    if (!allocate_columns(ds, err)) return false;
     for (int64_t i = 0; i < ds->n_episodes; i++) {
         const Episode *e = &ds->episodes[i];
         for (int64_t k = 0; k < e->length; k++) {
@@ -279,7 +275,7 @@ bool columns_load(Source *s, Error *err) {
                         .path = ds->data_files[pieces[i].file].path,
                         .pieces = pieces + i,
                         .n = n};
-        ok = load_file(&d, err);
+        ok = read_columns_of_file(&d, err);
         parquet_close(d.file);
     }
     mem_free(pieces);

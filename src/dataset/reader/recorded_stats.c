@@ -2,10 +2,11 @@
 // The dataset's own statistics, in the form of v3.0's meta/stats.json whatever the version:
 // {FEATURE: {"min": [...], "max": [...], "mean": [...], "std": [...], "count": [n]}}. v2.1 keeps
 // them by episode; they are put together as LeRobot 0.3.3 does, over all episodes that meta/ lists.
-#include "dataset/dataset_internal.h"
+#include "dataset/reader/meta.h"
 
 #include "base/file.h"
 #include "base/log.h"
+#include "dataset/reader/json_lines.h"
 #include <math.h>
 #include <string.h>
 
@@ -51,10 +52,10 @@ static bool read_stats_json(const char *path, json_t **out, Error *err) {
 
 // The numbers of an array, whatever its nesting, in order. Writes into out when it is not NULL.
 // What is no number counts as NaN.
-static int64_t flatten(const json_t *value, double *out, int64_t count, int depth) {
+static int64_t flatten_numbers(const json_t *value, double *out, int64_t count, int depth) {
     if (json_is_array(value) && depth < MAX_DEPTH) {
         for (size_t i = 0; i < json_array_size(value); i++)
-            count = flatten(json_array_get(value, i), out, count, depth + 1);
+            count = flatten_numbers(json_array_get(value, i), out, count, depth + 1);
         return count;
     }
     if (out) out[count] = json_is_number(value) ? json_number_value(value) : (double)NAN;
@@ -62,35 +63,35 @@ static int64_t flatten(const json_t *value, double *out, int64_t count, int dept
 }
 
 // An array of the shape of `like` with the numbers from values on.
-static json_t *shaped(const json_t *like, const double **values, int depth) {
+static json_t *numbers_in_shape(const json_t *like, const double **values, int depth) {
     if (!json_is_array(like) || depth >= MAX_DEPTH) {
         double x = *(*values)++;
         return isfinite(x) ? json_real(x) : json_null();
     }
     json_t *array = json_array();
     for (size_t i = 0; i < json_array_size(like); i++)
-        json_array_append_new(array, shaped(json_array_get(like, i), values, depth + 1));
+        json_array_append_new(array, numbers_in_shape(json_array_get(like, i), values, depth + 1));
     return array;
 }
 
 // ---- over all episodes ------------------------------------------------------------------------
 
-// What of a feature's statistics is put together, in the order of `kinds`.
-enum { MEAN, STD, MIN, MAX, KINDS };
-static const char *const kinds[KINDS] = {"mean", "std", "min", "max"};
+// What of a feature's statistics is put together, in the order of `stat_names`.
+enum { MEAN, STD, MIN, MAX, STATS };
+static const char *const stat_names[STATS] = {"mean", "std", "min", "max"};
 
 // One feature over several lines.
-typedef struct Sum {
+typedef struct JoinedStats {
     int64_t n;
     double count;
-    double *values[KINDS]; // (n); mean: sum of count * mean until it is divided
-} Sum;
+    double *values[STATS]; // (n); mean: sum of count * mean until it is divided
+} JoinedStats;
 
 // Numbers of one line's feature, or false where they have another length than n.
 static bool line_values(const json_t *stats, int kind, int64_t n, double *out) {
-    const json_t *array = json_object_get(stats, kinds[kind]);
-    if (!array || flatten(array, NULL, 0, 0) != n) return false;
-    flatten(array, out, 0, 0);
+    const json_t *array = json_object_get(stats, stat_names[kind]);
+    if (!array || flatten_numbers(array, NULL, 0, 0) != n) return false;
+    flatten_numbers(array, out, 0, 0);
     return true;
 }
 
@@ -101,7 +102,7 @@ static double line_count(const json_t *stats) {
 }
 
 // Adds lines' means, extremes and counts (pass 0), then their variances about the mean (pass 1).
-static bool add_line(Sum *s, const json_t *stats, int pass, double *scratch) {
+static bool add_line(JoinedStats *s, const json_t *stats, int pass, double *scratch) {
     double count = line_count(stats);
     if (!(count > 0)) return false;
     double *mean = scratch, *other = scratch + s->n;
@@ -129,9 +130,9 @@ static bool add_line(Sum *s, const json_t *stats, int pass, double *scratch) {
 
 // One feature's statistics over the lines that have it; NULL where they do not go together.
 static json_t *join_feature(const json_t *lines, const char *name, const json_t *first) {
-    Sum s = {.n = flatten(json_object_get(first, "mean"), NULL, 0, 0)};
+    JoinedStats s = {.n = flatten_numbers(json_object_get(first, "mean"), NULL, 0, 0)};
     double *scratch = NEW(double, 2 * s.n + 1);
-    for (int k = 0; k < KINDS; k++) s.values[k] = NEW(double, s.n + 1);
+    for (int k = 0; k < STATS; k++) s.values[k] = NEW(double, s.n + 1);
     for (int64_t i = 0; i < s.n; i++) {
         s.values[MIN][i] = INFINITY;
         s.values[MAX][i] = -INFINITY;
@@ -149,12 +150,13 @@ static json_t *join_feature(const json_t *lines, const char *name, const json_t 
                 s.values[STD][i] = sqrt(s.values[STD][i] / s.count);
     }
     json_t *joined = ok ? json_object() : NULL;
-    for (int k = 0; ok && k < KINDS; k++) {
+    for (int k = 0; ok && k < STATS; k++) {
         const double *values = s.values[k];
-        json_object_set_new(joined, kinds[k], shaped(json_object_get(first, kinds[k]), &values, 0));
+        json_object_set_new(joined, stat_names[k],
+                            numbers_in_shape(json_object_get(first, stat_names[k]), &values, 0));
     }
     if (ok) json_object_set_new(joined, "count", json_pack("[f]", s.count));
-    for (int k = 0; k < KINDS; k++) mem_free(s.values[k]);
+    for (int k = 0; k < STATS; k++) mem_free(s.values[k]);
     mem_free(scratch);
     return joined;
 }
@@ -191,11 +193,6 @@ static bool read_lines(const char *path, json_t *lines, Error *err) {
     }
     mem_free(l.data);
     return ok;
-}
-
-const char *dataset_stats_name(const Dataset *ds) {
-    const char *major = ds->version + (ds->version[0] == 'v');
-    return *major == '2' ? "meta/episodes_stats.jsonl" : "meta/stats.json";
 }
 
 void stats_load(Source *s) {

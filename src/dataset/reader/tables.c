@@ -1,8 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dataset/dataset_internal.h"
+#include "dataset/reader/tables.h"
 
+#include "base/array.h"
+#include "base/file.h"
+#include <dirent.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+// ---- files ------------------------------------------------------------------------------------
+
+static int not_hidden(const struct dirent *d) {
+    return d->d_name[0] != '.';
+}
+
+// Byte order, whatever the locale.
+static int by_bytes(const struct dirent **a, const struct dirent **b) {
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void find_tables(Arena *arena, const char *dir, bool deeper, Paths *out) {
+    struct dirent **entries = NULL;
+    int n = scandir(dir, &entries, not_hidden, by_bytes);
+    for (int i = 0; i < n; i++) {
+        const char *path = arena_printf(arena, "%s/%s", dir, entries[i]->d_name);
+        size_t length = strlen(path);
+        if (deeper) {
+            if (dir_exists(path)) find_tables(arena, path, false, out);
+        } else if (length > 8 && strcmp(path + length - 8, ".parquet") == 0) {
+            *ARENA_ARRAY_ADD(arena, out->items, out->n, out->room) = path;
+        }
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+void tables_find(Arena *arena, const char *dir, Paths *out) {
+    find_tables(arena, dir, true, out);
+}
+
+// ---- columns ----------------------------------------------------------------------------------
 
 bool number_index(double x, int64_t *out) {
     if (!(x >= 0 && x <= 9007199254740992.0) || x != floor(x)) return false;

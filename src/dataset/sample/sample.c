@@ -2,7 +2,7 @@
 // Plans of the synthetic episodes: from a random pose along a minimum-jerk path to a target,
 // turning and tilting to fit it, then closing the gripper.
 #include "dataset/sample.h"
-#include "dataset/sample_internal.h"
+#include "dataset/sample/scene.h"
 #include "dataset/writer.h"
 
 #include "base/memory.h"

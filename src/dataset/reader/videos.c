@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows against the frames that cameras recorded: whether each row has a frame of its own, and how
-// it is found. A row that shows the wrong picture is seen by nobody, so this is settled when a
+// it is found. Nobody would see that a row shows the wrong picture, so this is decided when a
 // dataset is opened, from the tables of the videos and without decoding anything.
-#include "dataset/dataset_internal.h"
+#include "dataset/reader/videos.h"
 
 #include "base/file.h"
 #include "base/log.h"
@@ -17,24 +17,24 @@
 static const double default_tolerance = 0.25;
 
 // What is found out, over all cameras.
-typedef struct Check {
+typedef struct VideoCheck {
     Source *source;
     double tolerance;       // seconds; 0: default_tolerance
     uint8_t *bad;           // (n_episodes)
     Error first;            // what is wrong with the first bad one
     int64_t n_bad, counted; // episodes; pairs of episode and camera whose frames are counted
     char example[400];      // of those
-} Check;
+} VideoCheck;
 
 // The episode of a check and the file that is open for it.
-typedef struct Pair {
+typedef struct EpisodeInVideo {
     const Episode *e;
     EpisodeVideo *place;
     const Feature *camera;
     const Video *video;
-} Pair;
+} EpisodeInVideo;
 
-static bool mark_bad(Check *c, int64_t episode) {
+static bool mark_bad(VideoCheck *c, int64_t episode) {
     bool first = c->n_bad == 0;
     if (!c->bad[episode]) c->n_bad++;
     c->bad[episode] = 1;
@@ -44,15 +44,15 @@ static bool mark_bad(Check *c, int64_t episode) {
 // ---- one episode ------------------------------------------------------------------------------
 
 // How an episode's rows lie to the frames nearest to them in time.
-typedef struct Fit {
+typedef struct TimeFit {
     double off;       // seconds between a row and its frame, of the row where it is most
     int64_t row;      // that row
     int64_t repeated; // a row whose frame is that of the row before it, or an earlier one; -1: none
-} Fit;
+} TimeFit;
 
-static Fit fit_times(const Dataset *ds, const Pair *p) {
+static TimeFit measure_time_fit(const Dataset *ds, const EpisodeInVideo *p) {
     const double *t = ds->timestamp + p->e->first_row;
-    Fit fit = {.off = -1, .repeated = -1};
+    TimeFit fit = {.off = -1, .repeated = -1};
     int64_t last = -1;
     for (int64_t k = 0; k < p->e->length; k++) {
         double wanted = p->place->from + t[k];
@@ -69,7 +69,7 @@ static Fit fit_times(const Dataset *ds, const Pair *p) {
 
 // First frame of the episode and how many it has, by where it begins and ends in the file; false if
 // no frame lies at its beginning.
-static bool own_frames(const Pair *p, int64_t *first, int64_t *count) {
+static bool find_own_frames(const EpisodeInVideo *p, int64_t *first, int64_t *count) {
     double half = 0.5 / video_rate(p->video);
     *first = video_frame_at(p->video, p->place->from);
     if (!(fabs(video_time(p->video, *first) - p->place->from) < half)) return false;
@@ -83,13 +83,14 @@ static bool own_frames(const Pair *p, int64_t *first, int64_t *count) {
 }
 
 // Rows a second.
-static double row_rate(const Dataset *ds, const Pair *p) {
+static double row_rate(const Dataset *ds, const EpisodeInVideo *p) {
     const double *t = ds->timestamp + p->e->first_row;
     int64_t last = p->e->length - 1;
     return last > 0 && t[last] > t[0] ? (double)last / (t[last] - t[0]) : ds->fps;
 }
 
-static void describe_misfit(Check *c, const Pair *p, const Fit *fit, double allowed) {
+static void describe_misfit(VideoCheck *c, const EpisodeInVideo *p, const TimeFit *fit,
+                            double allowed) {
     const Dataset *ds = c->source->ds;
     const double *t = ds->timestamp + p->e->first_row;
     char why[160];
@@ -109,7 +110,7 @@ static void describe_misfit(Check *c, const Pair *p, const Fit *fit, double allo
          video_time(p->video, 0), video_time(p->video, video_frames(p->video) - 1), why);
 }
 
-static void describe_count(Check *c, const Pair *p) {
+static void describe_count(VideoCheck *c, const EpisodeInVideo *p) {
     if (c->counted++) return;
     snprintf(c->example, sizeof c->example,
              "rows of %.2f Hz beside frames of %.2f Hz in %.200s, exactly one frame a row",
@@ -117,15 +118,15 @@ static void describe_count(Check *c, const Pair *p) {
 }
 
 // Settles the rule, or marks the episode.
-static void check_pair(Check *c, const Pair *p, int64_t episode) {
+static void check_episode(VideoCheck *c, const EpisodeInVideo *p, int64_t episode) {
     const Dataset *ds = c->source->ds;
     int64_t first, count;
     double frame = fmin(1 / ds->fps, 1 / video_rate(p->video));
     double allowed = c->tolerance > 0 ? c->tolerance : default_tolerance * frame;
-    Fit fit = fit_times(ds, p);
+    TimeFit fit = measure_time_fit(ds, p);
     if (fit.off < allowed && (fit.repeated < 0 || c->tolerance > 0)) {
         p->place->rule = FRAMES_BY_TIME;
-    } else if (own_frames(p, &first, &count) && count == p->e->length) {
+    } else if (find_own_frames(p, &first, &count) && count == p->e->length) {
         p->place->rule = FRAMES_BY_COUNT;
         p->place->first_frame = first;
         describe_count(c, p);
@@ -137,7 +138,8 @@ static void check_pair(Check *c, const Pair *p, int64_t episode) {
 // ---- one camera -------------------------------------------------------------------------------
 
 // What frames measure counts: info.json is written by hand too often.
-static void take_size(Check *c, Feature *camera, const char *path, int height, int width) {
+static void use_recorded_size(VideoCheck *c, Feature *camera, const char *path, int height,
+                              int width) {
     if (height == camera->height && width == camera->width) return;
     log_warn(
         "%s/meta/info.json: gives camera '%s' %dx%d (height x width), its frames are %dx%d (%s); "
@@ -148,7 +150,7 @@ static void take_size(Check *c, Feature *camera, const char *path, int height, i
 }
 
 // Opens the file of an episode, unless it is open already. False where it cannot be used.
-static bool open_video(Check *c, Feature *camera, const char *path, const char **opened,
+static bool open_video(VideoCheck *c, Feature *camera, const char *path, const char **opened,
                        Video **video, bool *sized, Error *err) {
     if (*opened && strcmp(*opened, path) == 0) {
         if (!*video) *err = c->first; // said already
@@ -159,7 +161,7 @@ static bool open_video(Check *c, Feature *camera, const char *path, const char *
     *opened = path;
     if (!video_look(path, c->source->ds->tables, video, err)) return false;
     int height = video_height(*video), width = video_width(*video);
-    if (!*sized) take_size(c, camera, path, height, width);
+    if (!*sized) use_recorded_size(c, camera, path, height, width);
     *sized = true;
     if (height == camera->height && width == camera->width) return true;
     video_close(*video);
@@ -170,7 +172,7 @@ static bool open_video(Check *c, Feature *camera, const char *path, const char *
                 path, height, width, camera->name, camera->height, camera->width);
 }
 
-static void check_camera(Check *c, int number, const int64_t *order) {
+static void check_camera(VideoCheck *c, int number, const int64_t *order) {
     Dataset *ds = c->source->ds;
     Feature *camera = NULL;
     for (int i = 0; i < ds->n_features; i++)
@@ -184,7 +186,7 @@ static void check_camera(Check *c, int number, const int64_t *order) {
         EpisodeVideo *place = &e->videos[number];
         if (!file_exists(place->path)) continue; // paths_check_videos has said so where it matters
         if (open_video(c, camera, place->path, &opened, &video, &sized, &err))
-            check_pair(c, &(Pair){e, place, camera, video}, order[i]);
+            check_episode(c, &(EpisodeInVideo){e, place, camera, video}, order[i]);
         else if (mark_bad(c, order[i]))
             c->first = err;
     }
@@ -192,7 +194,7 @@ static void check_camera(Check *c, int number, const int64_t *order) {
 }
 
 // An image column's first image says how large they are.
-static bool check_images(Check *c, int number, Error *err) {
+static bool check_images(VideoCheck *c, int number, Error *err) {
     Dataset *ds = c->source->ds;
     FrameReader *reader = NULL;
     int height, width;
@@ -201,15 +203,15 @@ static bool check_images(Check *c, int number, Error *err) {
     frames_close(reader);
     for (int i = 0; ok && i < ds->n_features; i++)
         if (&ds->features[i] == ds->cameras[number])
-            take_size(c, &ds->features[i], dataset_file_of(ds, 0, &(int64_t){0})->path, height,
-                      width);
+            use_recorded_size(c, &ds->features[i], dataset_file_of(ds, 0, &(int64_t){0})->path,
+                              height, width);
     return ok;
 }
 
 // ---- all --------------------------------------------------------------------------------------
 
 // The dataset without the bad ones.
-static bool refuse(const Check *c, Error *err) {
+static bool refuse_bad_episodes(const VideoCheck *c, Error *err) {
     const Dataset *ds = c->source->ds;
     int64_t n = 0, *good = NEW(int64_t, ds->n_episodes);
     char list[300], bad[64] = "";
@@ -227,31 +229,31 @@ static bool refuse(const Check *c, Error *err) {
 }
 
 // A selected episode as it is sorted, so that those of one file follow each other.
-typedef struct Pick {
+typedef struct SelectedEpisode {
     int64_t listed, position;
-} Pick;
+} SelectedEpisode;
 
 static int by_listed(const void *a, const void *b) {
-    int64_t x = ((const Pick *)a)->listed, y = ((const Pick *)b)->listed;
+    int64_t x = ((const SelectedEpisode *)a)->listed, y = ((const SelectedEpisode *)b)->listed;
     return (x > y) - (x < y);
 }
 
 static int64_t *files_in_order(Source *s) {
     int64_t n = s->ds->n_episodes;
-    Pick *picks = arena_alloc(&s->scratch, sizeof *picks * (size_t)n);
+    SelectedEpisode *sorted = arena_alloc(&s->scratch, sizeof *sorted * (size_t)n);
     int64_t *order = arena_alloc(&s->scratch, sizeof *order * (size_t)n);
-    for (int64_t i = 0; i < n; i++) picks[i] = (Pick){s->selected[i], i};
-    qsort(picks, (size_t)n, sizeof *picks, by_listed);
-    for (int64_t i = 0; i < n; i++) order[i] = picks[i].position;
+    for (int64_t i = 0; i < n; i++) sorted[i] = (SelectedEpisode){s->selected[i], i};
+    qsort(sorted, (size_t)n, sizeof *sorted, by_listed);
+    for (int64_t i = 0; i < n; i++) order[i] = sorted[i].position;
     return order;
 }
 
 bool videos_check(Source *s, double tolerance, Error *err) {
     Dataset *ds = s->ds;
     char name[256];
-    Check c = {.source = s, .tolerance = tolerance};
+    VideoCheck c = {.source = s, .tolerance = tolerance};
     ds->tolerance_s = tolerance;
-    if (!video_decoder_name(name, sizeof name)) return true; // whoever wants a frame is told
+    if (!video_decoder_name(name, sizeof name)) return true; // reading a frame is an error then
     c.bad = arena_alloc(&s->scratch, (size_t)ds->n_episodes);
     int64_t *order = files_in_order(s);
     for (int i = 0; i < ds->n_cameras; i++)
@@ -259,7 +261,7 @@ bool videos_check(Source *s, double tolerance, Error *err) {
             check_camera(&c, i, order);
         else if (!check_images(&c, i, err))
             return false;
-    if (c.n_bad) return refuse(&c, err);
+    if (c.n_bad) return refuse_bad_episodes(&c, err);
     if (c.counted)
         log_info(
             "%s: %s (%lld episodes of a camera): row k of an episode is shown frame k, whatever "

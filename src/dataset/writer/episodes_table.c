@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // meta/episodes: one row an episode, with its place in the files and its statistics.
-#include "dataset/writer_internal.h"
+#include "dataset/writer/writer_state.h"
 
 #include "base/file.h"
 #include <stdio.h>

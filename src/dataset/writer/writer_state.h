@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of the dataset writer share. Not for other folders.
-#ifndef TACT_DATASET_WRITER_INTERNAL_H
-#define TACT_DATASET_WRITER_INTERNAL_H
+// A dataset being written, as the files of this folder share it. Private to it.
+#ifndef TACT_DATASET_WRITER_STATE_H
+#define TACT_DATASET_WRITER_STATE_H
 
 #include "base/memory.h"
 #include "dataset/writer.h"
@@ -45,7 +45,8 @@ struct DatasetWriter {
     PixelCounts *pixels;         // (n_cameras)
     int64_t n_episodes, episodes_room;
     WriterEpisode *episodes;
-    int n_tasks, tasks_room;
+    int n_tasks;
+    int64_t tasks_room;
     const char **tasks;
 };
 
@@ -60,16 +61,16 @@ extern const char *const quantile_names[N_QUANTILES]; // "q01" ...
 typedef struct ValueStats {
     double min, max, mean, std, quantiles[N_QUANTILES];
 } ValueStats;
-// writer_stats.c: of n values, which get sorted.
+// value_stats.c: of n values, which get sorted.
 ValueStats value_stats(double *values, int64_t n);
 // Adds a frame (h, w, 3) to the counts.
 void pixels_add(PixelCounts *p, const uint8_t *rgb, int height, int width);
 // Statistics of one channel, as fractions of 255.
 ValueStats pixel_stats(const PixelCounts *p, int channel);
 
-// writer_meta.c: writes stats.json, tasks.parquet and info.json (last) below w->temporary.
+// meta_files.c: writes stats.json, tasks.parquet and info.json (last) below w->temporary.
 CHECKED bool writer_write_meta(DatasetWriter *w, Error *err);
-// writer_episodes.c: writes meta/episodes.
+// episodes_table.c: writes meta/episodes.
 CHECKED bool writer_write_episodes(DatasetWriter *w, Error *err);
 
 #endif

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Metadata of LeRobot v3.0: meta/episodes/*/*.parquet and meta/tasks.parquet.
-#include "dataset/dataset_internal.h"
+#include "dataset/reader/meta.h"
 
 #include "base/file.h"
-#include <dirent.h>
+#include "dataset/reader/tables.h"
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 // ---- tasks ------------------------------------------------------------------------------------
 
@@ -20,7 +18,7 @@ static bool add_tasks(Source *s, ParquetFile *f, int column, Error *err) {
     return true;
 }
 
-// The file may lack: the episodes name their tasks too.
+// The file may be missing, since the episodes name their tasks too.
 static bool list_tasks(Source *s, Error *err) {
     const char *path = arena_printf(&s->scratch, "%s/meta/tasks.parquet", s->ds->root);
     if (!file_exists(path)) return true;
@@ -35,42 +33,6 @@ static bool list_tasks(Source *s, Error *err) {
 
 // ---- episodes ---------------------------------------------------------------------------------
 
-static int not_hidden(const struct dirent *d) {
-    return d->d_name[0] != '.';
-}
-
-// Byte order, whatever the locale.
-static int by_bytes(const struct dirent **a, const struct dirent **b) {
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static void add_path(Source *s, Paths *p, const char *path) {
-    if (p->n == p->room) {
-        int room = p->room ? 2 * p->room : 16;
-        const char **items = arena_alloc(&s->scratch, sizeof *items * (size_t)room);
-        if (p->n) memcpy(items, p->items, sizeof *items * (size_t)p->n);
-        p->items = items;
-        p->room = room;
-    }
-    p->items[p->n++] = path;
-}
-
-void source_find_parquet(Source *s, const char *dir, bool deeper, Paths *out) {
-    struct dirent **entries = NULL;
-    int n = scandir(dir, &entries, not_hidden, by_bytes);
-    for (int i = 0; i < n; i++) {
-        const char *path = arena_printf(&s->scratch, "%s/%s", dir, entries[i]->d_name);
-        size_t length = strlen(path);
-        if (deeper) {
-            if (dir_exists(path)) source_find_parquet(s, path, false, out);
-        } else if (length > 8 && strcmp(path + length - 8, ".parquet") == 0) {
-            add_path(s, out, path);
-        }
-        free(entries[i]);
-    }
-    free(entries);
-}
-
 // Columns of one metadata file while its episodes are read.
 typedef struct EpisodeTable {
     const char *path;
@@ -81,7 +43,7 @@ typedef struct EpisodeTable {
     ParquetColumn tasks;
 } EpisodeTable;
 
-static void table_free(EpisodeTable *t, int n_cameras) {
+static void episode_table_free(EpisodeTable *t, int n_cameras) {
     double *columns[] = {t->index, t->from, t->to, t->length, t->chunk, t->file};
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) mem_free(columns[i]);
     for (int c = 0; t->video_to && c < n_cameras; c++) {
@@ -105,7 +67,7 @@ static bool read_video_columns(Source *s, ParquetFile *f, EpisodeTable *t, int c
            numbers_read(f, t->path, from, true, &t->video_from[c], err);
 }
 
-static bool read_table(Source *s, ParquetFile *f, EpisodeTable *t, Error *err) {
+static bool episode_table_read(Source *s, ParquetFile *f, EpisodeTable *t, Error *err) {
     const Dataset *ds = s->ds;
     t->rows = parquet_rows(f);
     if (!numbers_read(f, t->path, "episode_index", true, &t->index, err) ||
@@ -139,7 +101,7 @@ static const char *first_task(Source *s, const ParquetColumn *c, int64_t r) {
 }
 
 // Checks row r of the table and makes it the next listed episode.
-static bool list_row(Source *s, const EpisodeTable *t, int64_t r, Error *err) {
+static bool list_episode_of_row(Source *s, const EpisodeTable *t, int64_t r, Error *err) {
     int64_t number = s->n_listed, index, to, length;
     Listed *e = &s->listed[number];
     int64_t expected = number > 0 ? e[-1].from + e[-1].length : 0;
@@ -184,13 +146,13 @@ static bool list_row(Source *s, const EpisodeTable *t, int64_t r, Error *err) {
     return true;
 }
 
-static bool list_file(Source *s, const char *path, Error *err) {
+static bool list_episodes_of_file(Source *s, const char *path, Error *err) {
     EpisodeTable t = {.path = path};
     ParquetFile *f = NULL;
-    bool ok = parquet_open(path, &f, err) && read_table(s, f, &t, err);
+    bool ok = parquet_open(path, &f, err) && episode_table_read(s, f, &t, err);
     if (ok) source_make_listed(s, t.rows);
-    for (int64_t r = 0; ok && r < t.rows; r++) ok = list_row(s, &t, r, err);
-    table_free(&t, s->ds->n_cameras);
+    for (int64_t r = 0; ok && r < t.rows; r++) ok = list_episode_of_row(s, &t, r, err);
+    episode_table_free(&t, s->ds->n_cameras);
     parquet_close(f);
     return ok;
 }
@@ -199,10 +161,10 @@ bool v30_list(Source *s, Error *err) {
     if (!list_tasks(s, err)) return false;
     const char *dir = arena_printf(&s->scratch, "%s/meta/episodes", s->ds->root);
     Paths paths = {0};
-    source_find_parquet(s, dir, true, &paths);
+    tables_find(&s->scratch, dir, &paths);
     if (paths.n == 0)
         return fail(err, "%s: no parquet file in there; copy the dataset's meta folder again", dir);
     for (int i = 0; i < paths.n; i++)
-        if (!list_file(s, paths.items[i], err)) return false;
+        if (!list_episodes_of_file(s, paths.items[i], err)) return false;
     return true;
 }

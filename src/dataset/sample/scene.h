@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The scene of the synthetic dataset and its picture. Not for other folders.
-#ifndef TACT_DATASET_SAMPLE_INTERNAL_H
-#define TACT_DATASET_SAMPLE_INTERNAL_H
+// The scene of the synthetic dataset and its picture. Private to this folder and to tests.
+#ifndef TACT_DATASET_SAMPLE_SCENE_H
+#define TACT_DATASET_SAMPLE_SCENE_H
 
 #include "pose/pose.h"
 #include <math.h>

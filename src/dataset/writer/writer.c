@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames go straight to the data file (one row group an episode) and the video files; what the
 // metadata needs is kept. All of it is below a temporary folder beside the root until the end.
-#include "dataset/writer.h"
-#include "dataset/writer_internal.h"
+#include "dataset/writer/writer_state.h"
 
+#include "base/array.h"
 #include "base/file.h"
 #include "formats/image_codec.h"
 #include <errno.h>
@@ -148,26 +148,19 @@ static int64_t episode_start(const DatasetWriter *w) {
     return last->from + last->length;
 }
 
-// A larger copy of an array of `used` bytes.
-static void *grow(void *old, size_t used, size_t bytes) {
-    void *grown = mem_alloc(bytes);
-    if (used) memcpy(grown, old, used);
-    mem_free(old);
-    return grown;
-}
-
-static void make_room(DatasetWriter *w) {
-    if (w->rows < w->room) return;
-    int64_t room = w->room ? 2 * w->room : 256;
-    size_t rows = (size_t)w->rows;
+// Makes room for one more row in all that is kept of rows.
+static void reserve_row(DatasetWriter *w) {
+    int64_t room = w->room;
     for (int i = 0; i < w->n_features; i++) {
         const WriterFeature *f = &w->features[i];
-        size_t row = sizeof(float) * (size_t)f->dim;
-        if (f->data) *f->data = grow(*f->data, rows * row, (size_t)room * row);
+        if (!f->data) continue;
+        room = w->room;
+        *f->data = array_grow(NULL, *f->data, sizeof(float) * (size_t)f->dim, w->rows, &room, 1);
     }
-    for (int c = 0; c < w->o.n_cameras && w->o.images_in_parquet; c++)
-        w->png[c] =
-            grow(w->png[c], rows * sizeof(ParquetBytes), (size_t)room * sizeof(ParquetBytes));
+    for (int c = 0; c < w->o.n_cameras && w->o.images_in_parquet; c++) {
+        room = w->room;
+        ARRAY_ROOM(w->png[c], w->rows, room, 1);
+    }
     w->room = room;
 }
 
@@ -198,7 +191,7 @@ static bool add_image(DatasetWriter *w, int c, const uint8_t *rgb, Error *err) {
 
 bool dataset_writer_frame(DatasetWriter *w, const float *state, const float *env,
                           const float *action, const uint8_t *const *images, Error *err) {
-    make_room(w);
+    reserve_row(w);
     if (!copy_row(w, "observation.state", w->state, state, w->o.state_dim, err) ||
         !copy_row(w, "observation.environment_state", w->env, env, w->o.env_dim, err) ||
         !copy_row(w, "action", w->action, action, w->o.action_dim, err))
@@ -226,14 +219,8 @@ static int find_task(DatasetWriter *w, const char *task) {
     if (!task) task = "";
     for (int i = 0; i < w->n_tasks; i++)
         if (strcmp(w->tasks[i], task) == 0) return i;
-    if (w->n_tasks == w->tasks_room) {
-        int room = w->tasks_room ? 2 * w->tasks_room : 8;
-        w->tasks =
-            grow(w->tasks, sizeof(char *) * (size_t)w->n_tasks, sizeof(char *) * (size_t)room);
-        w->tasks_room = room;
-    }
-    w->tasks[w->n_tasks] = arena_strdup(&w->arena, task);
-    return w->n_tasks++;
+    *ARRAY_ADD(w->tasks, w->n_tasks, w->tasks_room) = arena_strdup(&w->arena, task);
+    return w->n_tasks - 1;
 }
 
 // Values of one feature over the newest episode, as the data file wants them.
@@ -295,13 +282,9 @@ bool dataset_writer_episode(DatasetWriter *w, const char *task, Error *err) {
     int64_t from = episode_start(w);
     if (w->rows == from)
         return fail(err, "%s: episode %lld has no frames", w->root, (long long)w->n_episodes);
-    if (w->n_episodes == w->episodes_room) {
-        int64_t room = w->episodes_room ? 2 * w->episodes_room : 16;
-        w->episodes = grow(w->episodes, sizeof *w->episodes * (size_t)w->n_episodes,
-                           sizeof *w->episodes * (size_t)room);
-        w->episodes_room = room;
-    }
-    w->episodes[w->n_episodes++] = (WriterEpisode){from, w->rows - from, find_task(w, task)};
+    const int task_number = find_task(w, task);
+    *ARRAY_ADD(w->episodes, w->n_episodes, w->episodes_room) =
+        (WriterEpisode){from, w->rows - from, task_number};
     bool ok = write_rows(w, err);
     free_images(w, from);
     return ok;
@@ -309,7 +292,7 @@ bool dataset_writer_episode(DatasetWriter *w, const char *task, Error *err) {
 
 // ---- the end ----------------------------------------------------------------------------------
 
-static bool finish(DatasetWriter *w, Error *err) {
+static bool write_rest_and_move(DatasetWriter *w, Error *err) {
     if (w->n_episodes == 0)
         return fail(err, "%s: not written: the dataset has no episodes", w->root);
     if (w->rows != episode_start(w))
@@ -335,7 +318,7 @@ static bool finish(DatasetWriter *w, Error *err) {
 }
 
 bool dataset_writer_close(DatasetWriter *w, Error *err) {
-    bool ok = finish(w, err);
+    bool ok = write_rest_and_move(w, err);
     dataset_writer_abort(w);
     return ok;
 }

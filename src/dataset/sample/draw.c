@@ -2,7 +2,7 @@
 // The picture of the synthetic scene: a background gradient, the target disc with a mark, the
 // gripper's palm and two fingers, and the frame number.
 #include "dataset/sample.h"
-#include "dataset/sample_internal.h"
+#include "dataset/sample/scene.h"
 
 #include <math.h>
 

@@ -1,48 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Metadata of LeRobot v2.1: one JSON document a line.
-#include "dataset/dataset_internal.h"
+#include "dataset/reader/meta.h"
 
 #include "base/file.h"
+#include "dataset/reader/json_lines.h"
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-bool json_lines_next(JsonLines *l, json_t **out, Error *err) {
-    *out = NULL;
-    while (l->at < l->size) {
-        const char *start = l->data + l->at;
-        const char *newline = memchr(start, '\n', l->size - l->at);
-        size_t n = newline ? (size_t)(newline - start) : l->size - l->at;
-        l->at += n + (newline != NULL);
-        l->number++;
-        size_t text = n;
-        while (text && strchr(" \t\r", start[text - 1])) text--;
-        if (text == 0) continue;
-        json_error_t problem;
-        *out = json_loadb(start, text, 0, &problem);
-        if (json_is_object(*out)) return true;
-        json_decref(*out);
-        *out = NULL;
-        return fail(err, "%s: line %lld is not a JSON object; copy the file again", l->path,
-                    (long long)l->number);
-    }
-    return true;
-}
-
-// Lines with something on them.
-static int64_t count_lines(const JsonLines *l) {
-    int64_t n = 0;
-    bool empty = true;
-    for (size_t i = 0; i < l->size; i++) {
-        if (l->data[i] == '\n') {
-            empty = true;
-        } else if (empty && !strchr(" \t\r", l->data[i])) {
-            empty = false;
-            n++;
-        }
-    }
-    return n;
-}
 
 // One line's episode, at the place its number says; lines may come in any order.
 static bool list_episode(Source *s, const JsonLines *l, const json_t *line, uint8_t *seen,
@@ -79,7 +41,7 @@ static bool list_episode(Source *s, const JsonLines *l, const json_t *line, uint
     return true;
 }
 
-// tasks.jsonl may lack: the episodes name their tasks too.
+// tasks.jsonl may be missing, since the episodes name their tasks too.
 static bool list_tasks(Source *s, Error *err) {
     JsonLines l = {.path = arena_printf(&s->scratch, "%s/meta/tasks.jsonl", s->ds->root)};
     if (!file_exists(l.path)) return true;
@@ -99,7 +61,7 @@ bool v21_list(Source *s, Error *err) {
     if (!list_tasks(s, err)) return false;
     JsonLines l = {.path = arena_printf(&s->scratch, "%s/meta/episodes.jsonl", s->ds->root)};
     if (!file_read(l.path, &l.data, &l.size, err)) return false;
-    int64_t lines = count_lines(&l);
+    int64_t lines = json_lines_count(&l);
     source_make_listed(s, lines);
     s->n_listed = lines;
     uint8_t *seen = arena_alloc(&s->scratch, (size_t)lines);

@@ -3,10 +3,11 @@
 // leave them: episodes that would show the same frames, while other files of the camera belong to
 // none. Unlike rows, frames carry no number. But times begin at 0 again in every file, so where the
 // episodes' times begin as often as there are files, the k-th beginning is the k-th file.
-#include "dataset/dataset_internal.h"
+#include "dataset/reader/videos.h"
 
 #include "base/file.h"
 #include "base/log.h"
+#include "dataset/reader/paths.h"
 #include <math.h>
 
 typedef struct VideoFile {
@@ -34,8 +35,8 @@ static Told read_told(const Source *s, int camera) {
     return t;
 }
 
-// The camera's files in the order in which LeRobot numbers them, until one lacks. How many there
-// are.
+// The camera's files in the order in which LeRobot numbers them, up to the first that is missing.
+// Returns how many there are, or -1 on an error.
 static int64_t list_files(Source *s, int camera, int64_t room, VideoFile *out, Error *err) {
     int64_t n = 0;
     const ListedVideo *first = &s->listed[0].videos[camera];
@@ -49,7 +50,7 @@ static int64_t list_files(Source *s, int camera, int64_t room, VideoFile *out, E
     return n;
 }
 
-bool video_numbers_mend(Source *s, Error *err) {
+bool video_numbers_correct(Source *s, Error *err) {
     for (int c = 0; c < s->ds->n_cameras && s->n_listed > 0; c++) {
         if (!s->ds->cameras[c]->video) continue;
         Told t = read_told(s, c);
@@ -57,7 +58,7 @@ bool video_numbers_mend(Source *s, Error *err) {
         VideoFile *files = arena_alloc(&s->scratch, sizeof *files * (size_t)(t.beginnings + 1));
         int64_t n = list_files(s, c, t.beginnings + 1, files, err), k = 0;
         if (n < 0) return false;
-        if (n != t.beginnings) { // who shares frames on purpose has no file to spare
+        if (n != t.beginnings) { // where frames are shared on purpose, no file is left over
             log_warn("%s/meta/episodes: by its file numbers and times episodes show each other's "
                      "frames of "
                      "camera '%s'; if that is not meant, copy all videos and that folder again",

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// A JSON-lines file, read whole (file_read into data and size) and walked line by line.
+#ifndef TACT_DATASET_READER_JSON_LINES_H
+#define TACT_DATASET_READER_JSON_LINES_H
+
+#include "base/error.h"
+#include "formats/json.h"
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct JsonLines {
+    const char *path;
+    char *data;
+    size_t size, at;
+    int64_t number; // of the line last given
+} JsonLines;
+
+// Lines with something on them.
+int64_t json_lines_count(const JsonLines *l);
+// The next of them as an object (json_decref it), or *out NULL at the end.
+CHECKED bool json_lines_next(JsonLines *l, json_t **out, Error *err);
+
+#endif

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one dataset_open knows while it is under way: the dataset, and the episodes that its
+// metadata lists. Headers in this folder are private to src/dataset.
+#ifndef TACT_DATASET_READER_SOURCE_H
+#define TACT_DATASET_READER_SOURCE_H
+
+#include "dataset/dataset.h"
+
+// Where one camera's frames of a listed episode lie (v3.0; v2.1 has one file an episode).
+typedef struct ListedVideo {
+    int64_t chunk, file;
+    double from, to; // seconds; INFINITY: to the end of the file
+} ListedVideo;
+
+// An episode as meta/ lists it, selected or not.
+typedef struct Listed {
+    int64_t from, length; // global number of its first frame; frames
+    int64_t chunk, file;  // numbers in the path of its data file
+    const char *task;     // first task or NULL, in ds->arena, one pointer per text
+    ListedVideo *videos;  // (n_cameras)
+} Listed;
+
+// Where a listed episode's first row lies.
+typedef struct Place {
+    int64_t file, row; // position in ds->data_files; row of that file
+} Place;
+
+typedef struct Source {
+    Dataset *ds;
+    Arena scratch;              // freed when the dataset is open
+    bool v30;                   // else v2.1
+    const char *data_template;  // path templates in Python's format syntax
+    const char *video_template; // NULL without videos
+    int64_t chunks_size;        // v2.1: episodes per chunk
+    json_t *rename;             // DatasetOptions.rename, or NULL
+    bool rename_if_there;
+    int64_t n_listed, listed_room;
+    Listed *listed;    // (n_listed), position == episode_index; mem_free
+    int64_t *selected; // (ds->n_episodes) positions in listed
+    Place *places;     // (n_listed), of the selected ones
+    bool need_videos;
+    DataFile *scanned; // every data file with rows, once they were looked for; in ds->arena
+    int64_t n_scanned;
+    const char **tasks; // (n_tasks) each text once, in ds->arena
+    int n_tasks;
+    int64_t tasks_room;
+} Source;
+
+// The one pointer for a task text of `size` bytes, added to s->tasks when new.
+const char *source_task(Source *s, const char *text, size_t size);
+// Makes room for n more episodes with their videos in s->listed.
+void source_make_listed(Source *s, int64_t n);
+
+#endif

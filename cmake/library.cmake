@@ -2,7 +2,7 @@
 # libtact: the runtime of include/tact.h. Both libraries are made of one object, into which the linker
 # takes what the runtime needs of our folders, and in which everything but tact_* is then made local: a
 # program that links libtact.a may have functions of the same names.
-set(RUNTIME policy model normalize pose config ops formats image base)
+set(RUNTIME runtime policy model normalize pose config ops formats image base)
 set(wanted)
 foreach(part ${RUNTIME})
   list(APPEND wanted $<TARGET_FILE:${part}>)
@@ -10,14 +10,14 @@ endforeach()
 set(object ${CMAKE_CURRENT_BINARY_DIR}/tact_object.o)
 add_custom_command(OUTPUT ${object}
     COMMAND ${CMAKE_LINKER} -r -o ${object}.all
-        $<TARGET_OBJECTS:policy> --start-group ${wanted} --end-group
+        $<TARGET_OBJECTS:runtime> --start-group ${wanted} --end-group
     COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=tact_* ${object}.all ${object}
     COMMAND ${CMAKE_COMMAND} -E rm ${object}.all
-    DEPENDS ${RUNTIME} $<TARGET_OBJECTS:policy>
+    DEPENDS ${RUNTIME} $<TARGET_OBJECTS:runtime>
     COMMENT "Joining libtact's objects" COMMAND_EXPAND_LISTS VERBATIM)
 
 # What that object needs of the system. Names for tact.pc and the CMake package, for the build files that
-# were found. tests/policy/test_install.sh links a program with libtact.a and these.
+# were found. tests/runtime/test_install.sh links a program with libtact.a and these.
 set(TACT_LINK_NAMES dnnl ${OpenMP_C_LIB_NAMES} ${JANSSON_LIBRARIES} ${ZIP_LIBRARIES} ${CMAKE_DL_LIBS} m)
 set(TACT_LINK_TARGETS ${DNNL_LIBRARY} OpenMP::OpenMP_C PkgConfig::JANSSON PkgConfig::ZIP ${CMAKE_DL_LIBS} m)
 

@@ -6,7 +6,7 @@
 #include "base/stats.h"
 #include "cli/bench.h"
 #include "policy/policy.h"
-#include "policy/runtime.h" // the handle's device, for the table of ops
+#include "runtime/handle.h" // the handle's device, for the table of ops
 #include "tact.h"
 #include <math.h>
 #include <stdio.h>

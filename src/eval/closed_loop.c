@@ -9,8 +9,8 @@
 #include "eval/html.h"
 #include "formats/video.h"
 #include "ops/ops.h"
-#include "policy/runtime.h"
 #include "pose/pose.h"
+#include "runtime/handle.h"
 #include <math.h>
 #include <omp.h>
 #include <pthread.h>

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What tests of the runtime share: a policy of random weights on a small dataset, and what
 // training's side predicts with it.
-#ifndef TACT_TESTS_POLICY_FIXTURE_H
-#define TACT_TESTS_POLICY_FIXTURE_H
+#ifndef TACT_TESTS_RUNTIME_FIXTURE_H
+#define TACT_TESTS_RUNTIME_FIXTURE_H
 
 #include "tact.h"
 
 #include "loader/batch_maker.h"
 #include "policy/policy.h"
-#include "policy/runtime.h"
 #include "pose/pose.h"
+#include "runtime/handle.h"
 #include "train/train.h"
 
 #include "../dataset/fixture.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Public structs of programs that were compiled with another version of the header. A struct begins
 // with its size, and grows at its end.
-#include "policy/runtime.h"
+#include "runtime/versions.h"
 
 #include <string.h>
 

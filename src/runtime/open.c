@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The public interface: opening, closing and describing a policy.
-#include "policy/runtime.h"
-
 #include "base/log.h"
 #include "base/processor.h"
 #include "image/image.h"
 #include "model/memory.h"
 #include "pose/pose.h"
+#include "runtime/actions.h"
+#include "runtime/handle.h"
+#include "runtime/versions.h"
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 // Temporal ensembling (Zhao et al., "Learning Fine-Grained Bimanual Manipulation with Low-Cost
 // Hardware", 2023), as a running mean: of the predictions of one moment the i-th has weight
 // exp(-coeff * i), the oldest being i = 0.
-#include "policy/runtime.h"
+#include "runtime/ensemble.h"
 
 #include "base/memory.h"
 #include <math.h>

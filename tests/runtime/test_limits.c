@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include "formats/safetensors.h"
+#include "runtime/actions.h"
 
 // ---- poses --------------------------------------------------------------------------------------
 

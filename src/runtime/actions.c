@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "policy/runtime.h"
+#include "runtime/actions.h"
 
 #include "pose/pose.h"
 #include <math.h>

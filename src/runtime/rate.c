@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "policy/runtime.h"
+#include "runtime/rate.h"
 
 #include "base/log.h"
 #include <math.h>

@@ -11,7 +11,7 @@
 #include "../tools/golden_case.h"
 #include "formats/safetensors.h"
 #include "policy/policy.h"
-#include "policy/runtime.h"
+#include "runtime/handle.h"
 
 #include "../dataset/fixture.h"
 

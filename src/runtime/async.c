@@ -5,9 +5,10 @@
 // the model) comes back with `answered`. The caller waits for an answer only where it has no action
 // at all. Time is counted in actions given out: a prediction asked for before action k begins with
 // action k, so when it arrives before action k+d, its first d are past.
-#include "policy/runtime.h"
+#include "runtime/async.h"
 
 #include "base/memory.h"
+#include "runtime/handle.h"
 #include <errno.h>
 #include <signal.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/policy/valgrind.sh: libtact's whole life under valgrind: a policy with cameras, one without that
+# tests/runtime/valgrind.sh: libtact's whole life under valgrind: a policy with cameras, one without that
 # averages its chunks, and one that cannot be opened. Not part of scripts/test: it needs a build of its own
 # (in build/valgrind, without what valgrind 3.19 does not know of this processor) and takes a minute or two.
 # test_runtime would take the better part of an hour under valgrind; the asan build covers it.
@@ -21,7 +21,7 @@ accepts "a policy that averages" "$TACT" train --dataset.repo_id=t/t --dataset.r
 export DNNL_MAX_CPU_ISA=SSE41
 # check NAME CODE POLICY STEPS: the program ends with that code; valgrind's would be 9.
 check() {
-    valgrind --quiet --leak-check=full --error-exitcode=9 --suppressions="$root/tests/policy/valgrind.supp" \
+    valgrind --quiet --leak-check=full --error-exitcode=9 --suppressions="$root/tests/runtime/valgrind.supp" \
         "$tree/tests/consumer" "$3" "$4" >"$WORK/out" 2>"$WORK/err"
     local code=$?
     if [ $code -eq "$2" ]; then ok; else

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The window as training makes it (dataset/window.c and loader/batch_maker.c), through the model, to
-// actions that a robot takes. In two parts, of which the second may run in another thread.
-#include "policy/runtime.h"
+// The window as training makes it (dataset/window.c and loader/batch_maker.c), through the model,
+// to actions that a robot takes. In two parts, of which the second may run in another thread.
+#include "runtime/predict.h"
 
 #include "base/memory.h"
 #include "pose/pose.h"
+#include "runtime/actions.h"
+#include "runtime/handle.h"
 #include <math.h>
 #include <omp.h>
 #include <string.h>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The public interface: an observation in, an action out. runtime_open.c has the rest of it.
-#include "policy/runtime.h"
-
+// The public interface: an observation in, an action out. open.c has the rest of it.
 #include "image/image.h"
 #include "pose/pose.h"
+#include "runtime/actions.h"
+#include "runtime/handle.h"
+#include "runtime/versions.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a prediction to what the robot takes.
+//
+// A values of an action as the robot takes it, D as the policy gives it.
+#ifndef TACT_RUNTIME_ACTIONS_H
+#define TACT_RUNTIME_ACTIONS_H
+
+#include "base/error.h"
+#include "normalize/normalize.h"
+#include "tact.h"
+
+// y (rows, D) normalised -> out (rows, A). arms 0: as recorded; else relative poses (10 an arm),
+// made absolute with base (7 an arm), their rotation vectors each nearest to the row before, the
+// first to base. plus_state (A): values that base is added to, or NULL. base may be NULL where
+// neither needs it. scratch (D).
+void actions_from_prediction(const Normalizer *n, const float *y, int rows, const double *base,
+                             int arms, const bool *plus_state, double *scratch, double *out);
+// Writes each rotation vector of an action (A) as the one nearest to that of `before`.
+void actions_continue(double *action, const double *before, int arms);
+// The last look at actions (count values in all) before they leave: an observation or a chunk may
+// be finite and their sum, composition or mean not.
+tact_status actions_check(const double *actions, size_t count, Error *err);
+// The form in which actions can be averaged, and back: per arm 13 values, the rotation as its
+// matrix. arms 0: copies of width values.
+enum { LINEAR_ARM = 13 };
+void action_to_linear(const double *action, int width, int arms, double *out);
+void action_from_linear(const double *linear, int width, int arms, double *out);
+
+#endif

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The asynchronous mode: predictions in a thread of their own.
+//
+// S actions of a chunk, A values of an action.
+#ifndef TACT_RUNTIME_ASYNC_H
+#define TACT_RUNTIME_ASYNC_H
+
+#include "base/error.h"
+#include "tact.h"
+#include <pthread.h>
+#include <semaphore.h>
+
+// While `busy` the snapshot, the model, its scratch and the first group below are the worker's;
+// everything else is always the caller's.
+typedef struct Worker {
+    double *actions; // (S, A) the prediction
+    tact_status status;
+    Error error;
+
+    bool started, quit;
+    pthread_t thread;
+    sem_t asked, answered;
+    bool busy;      // asked, and the answer is not taken yet
+    bool ready;     // the answer is there; `busy` still
+    bool cancelled; // the answer is of no use: an episode began
+    int64_t step;   // number within the episode of the action that the prediction begins with
+    bool playing;   // a chunk of this episode is there
+    int64_t given;  // actions given out in this episode, repeated ones not counted
+    double threshold;
+    int64_t predictions, stalls; // of tact_async_counts
+    int delay, longest_delay;
+    void (*before)(void *context); // tests: called by the worker before it computes, unless NULL
+    void *context;
+} Worker;
+CHECKED bool worker_start(tact_policy *p, Error *err);
+void worker_stop(tact_policy *p); // where none was started too
+// Waits until the worker has an answer; only when busy. It stays to be taken.
+void worker_wait(Worker *w);
+void async_reset(tact_policy *p);
+// After an observation: takes a chunk that is there, and asks for the next when it is time.
+void async_observed(tact_policy *p);
+tact_status async_next(tact_policy *p, double *out);
+tact_status async_chunk(tact_policy *p, double *out);
+
+#endif

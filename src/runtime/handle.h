@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a tact_policy is made of. Each member's own header says what may be done with it.
+//
+// T observations, S actions of a chunk, A values of an action as the robot takes it, D as the
+// policy gives it, E of the environment state.
+#ifndef TACT_RUNTIME_HANDLE_H
+#define TACT_RUNTIME_HANDLE_H
+
+#include "base/log.h"
+#include "model/act.h"
+#include "policy/policy.h"
+#include "runtime/async.h"
+#include "runtime/ensemble.h"
+#include "runtime/history.h"
+#include "runtime/limits.h"
+#include "runtime/predict.h"
+#include "runtime/rate.h"
+#include "tact.h"
+#include <stdatomic.h>
+
+// A policy as it was read, for all handles that were opened beside the one that read it. Nobody
+// changes it.
+typedef struct SharedPolicy {
+    Policy policy;
+    Device *device; // of that handle: its parameters are this device's, which is closed with them
+    atomic_int users;
+} SharedPolicy;
+
+struct tact_policy {
+    SharedPolicy *shared;
+    const Policy *policy;       // shared->policy
+    const PolicyConfig *config; // policy->config.policy
+    Device *device;
+    Act *act;
+    Normalizer state_norm, env_norm, action_norm;
+    size_t state_size, action_size; // as recorded
+    int n_action_steps;
+    bool cache, ensembles;
+
+    // What the preprocessor renames: names of the robot's cameras, and the policy's for them.
+    int n_renamed;
+    const char **robot_names, **policy_names; // (n_renamed)
+    Arena names;                              // they lie in
+    History history;
+    double *env_row; // (E) newest
+    double *queue;   // (S, A) the chunk that actions are given from
+    int queue_at, queue_left;
+    Ensemble ensemble;
+    bool fresh; // observed since the ensemble's last prediction
+    Limits limits;
+    double *last; // (A) given out before; in use when has_last
+    bool has_last;
+    Snapshot snapshot;
+    Worker worker; // in use when started
+    Rate rate;
+    size_t first_bytes; // that the first prediction will allocate, where that is in host memory
+    bool settled;       // it has been made: nothing is allocated any more
+
+    // Scratch.
+    double *rows;     // (T, D) of the state
+    double *action;   // (A)
+    double *linear;   // (S, width of the ensemble)
+    float *predicted; // (S, D) normalised
+    double *row;      // (D) one action
+    void *resize;
+    tact_log log; // the caller's, or NULL
+    void *log_user;
+    Error error;
+};
+
+// As tact_open of the same policy, whose files are not looked at again and whose weights the
+// handles share, where both compute in host memory. first may be in use by another thread
+// meanwhile, but not be closed; afterwards they are closed in any order. Statistics are first's,
+// whatever options->dataset says.
+tact_status policy_open_beside(const tact_policy *first, const tact_options *options,
+                               tact_policy **policy);
+// Before a prediction: whether the first one's memory can be had.
+CHECKED bool memory_for_first(const tact_policy *p, Error *err);
+// Until the end of the call this thread's log lines are the handle's. Returns where they went
+// before, for log_to.
+LogSink log_to_handle(tact_policy *p);
+
+// A failure's status: lack of memory is told from the rest.
+static inline tact_status status_of(const Error *err, tact_status otherwise) {
+    return error_is_memory(err) ? TACT_ERROR_MEMORY : otherwise;
+}
+
+#endif

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Public structs of programs that were compiled with another version of include/tact.h. A struct
+// begins with its size, and grows at its end.
+#ifndef TACT_RUNTIME_VERSIONS_H
+#define TACT_RUNTIME_VERSIONS_H
+
+#include "base/error.h"
+#include "tact.h"
+
+// The size that a struct had when it was first in the header: the least that is accepted.
+enum {
+    OPTIONS_LEAST = sizeof(size_t),
+    OBSERVATION_LEAST = sizeof(tact_observation),
+    IMAGE_LEAST = sizeof(tact_image),
+};
+// given, whose size its first member says, into known (known_size bytes), which holds what is to be
+// where given has nothing. name: the type's, for messages.
+CHECKED bool struct_take(void *known, size_t known_size, size_t least, const void *given,
+                         const char *name, Error *err);
+// known into given, as much as that has room for. given's size stays.
+void struct_give(void *given, const void *known, size_t known_size);
+
+#endif

@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "cli/bench.h"
 #include "cli/cli.h"
-#include "train/train.h"
+#include "train/policy_from_dataset.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 #include "model/memory.h"
 #include "pose/pose.h"
-#include "train/train.h"
+#include "train/policy_from_dataset.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

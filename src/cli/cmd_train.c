@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "eval/closed_loop.h"
+#include "train/settings.h"
 #include "train/train.h"
 #include <signal.h>
 #include <stdatomic.h>
@@ -80,7 +81,7 @@ int cmd_train(int argc, char **argv) {
     TrainConfig config;
     TrainResult result = {0};
     int code = EXIT_OK;
-    if (!train_start(&config, argc, argv, time(NULL), &err)) {
+    if (!train_settings(&config, argc, argv, time(NULL), &err)) {
         code = cli_error(&err, EXIT_USAGE);
         goto done;
     }

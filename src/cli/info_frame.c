@@ -3,7 +3,8 @@
 #include "cli/cli.h"
 #include "dataset/frames.h"
 #include "formats/image_codec.h"
-#include "train/train.h"
+#include "train/policy_from_dataset.h"
+#include "train/statistics.h"
 #include <stdio.h>
 #include <string.h>
 

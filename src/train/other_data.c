@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run that goes on from a checkpoint may do so on data of another rate or from another place,
 // which is allowed and easily not meant.
-#include "train/run.h"
+#include "train/run_data.h"
 
 #include "base/file.h"
 #include "base/log.h"
 #include "formats/json.h"
+#include "train/settings.h"
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -53,7 +54,7 @@ static void compare_data(const TrainConfig *c, const Dataset *ds, const json_t *
 }
 
 void warn_of_other_data(const TrainConfig *c, const Dataset *ds) {
-    const char *dir = c->resume ? c->resume_from : c->policy.path;
+    const char *dir = train_first_policy(c);
     if (!dir) return;
     json_t *tact = read_optional(dir, "tact.json"),
            *training = read_optional(dir, "train_config.json");

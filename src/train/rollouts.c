@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The policy of the moment in the task of --env.type: written out as a checkpoint's would be, and
 // given to whoever can run one.
-#include "train/run.h"
+#include "train/checkpoint.h"
+#include "train/evaluate.h"
 
 #include "base/file.h"
 #include <stdio.h>
@@ -9,8 +10,8 @@
 enum { PATH_SIZE = 4096 };
 
 // OUTPUT_DIR/eval/videos_step_NNNNNN, LeRobot's place.
-CHECKED static bool make_videos(const Run *r, int64_t step, const char *suffix, char *out,
-                                size_t size, Error *err) {
+CHECKED static bool make_video_dir(const Run *r, int64_t step, const char *suffix, char *out,
+                                   size_t size, Error *err) {
     const TrainConfig *c = r->config;
     char name[32];
     checkpoint_step_name(name, sizeof name, step, c->steps);
@@ -21,12 +22,12 @@ CHECKED static bool make_videos(const Run *r, int64_t step, const char *suffix, 
 bool run_rollouts(Run *r, int64_t step, const Params *params, const char *suffix,
                   TrainRollouts *out, Error *err) {
     const TrainConfig *c = r->config;
-    const CheckpointParts parts = {.config = c, .stats = &r->stats};
+    const CheckpointParts parts = {.config = c, .stats = &r->statistics.policy};
     char policy[PATH_SIZE + 32], videos[PATH_SIZE + 96];
     Error ignored;
     snprintf(policy, sizeof policy, "%s/" RUN_ROLLOUT_POLICY, c->output_dir);
     bool filmed = c->eval_max_videos > 0;
-    bool ok = (!filmed || make_videos(r, step, suffix, videos, sizeof videos, err)) &&
+    bool ok = (!filmed || make_video_dir(r, step, suffix, videos, sizeof videos, err)) &&
               remove_tree(policy, err) && checkpoint_write_policy(policy, &parts, params, err) &&
               r->hooks->env_rollouts(r->hooks->user, c, policy, filmed ? videos : NULL, out, err);
     return remove_tree(policy, ok ? err : &ignored) && ok;

@@ -2,6 +2,7 @@
 #include "train/settings_file.h"
 
 #include "base/file.h"
+#include "base/text.h"
 #include "config/config.h"
 #include "formats/json.h"
 #include "formats/yaml.h"
@@ -15,7 +16,7 @@ static bool ends_with(const char *path, const char *end) {
 }
 
 bool settings_file_is_one(const char *path) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *name = after_last(path, '/');
     bool of_checkpoint = strcmp(name, "train_config.json") == 0 || strcmp(name, "config.json") == 0;
     return file_exists(path) && !of_checkpoint;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a policy's inputs and outputs are normalised with.
-#include "train/train.h"
+#include "train/statistics.h"
 
 #include "base/log.h"
 #include "normalize/floor.h"
+#include "train/policy_from_dataset.h"
 #include <math.h>
 
 // Of the frames that windows are drawn from, or of the whole dataset.

@@ -4,21 +4,10 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "train/run.h"
+#include "train/evaluate.h"
+#include "train/save.h"
 #include <math.h>
 #include <string.h>
-
-bool run_due(int64_t step, int64_t every) {
-    return every > 0 && step % every == 0;
-}
-
-void run_clear_progress(const Run *r) {
-    if (r->hooks->clear) r->hooks->clear(r->hooks->user);
-}
-
-bool run_stopping(const Run *r) {
-    return r->hooks->stop && *r->hooks->stop;
-}
 
 // Names the batch that brought NaN or infinity.
 static bool fail_not_finite(const Run *r, const int64_t *rows, int64_t step, const char *what,
@@ -28,7 +17,7 @@ static bool fail_not_finite(const Run *r, const int64_t *rows, int64_t step, con
     int i = 0, n = r->config->batch_size;
     for (; i < n && used + 32 < sizeof frames; i++)
         used += (size_t)snprintf(frames + used, sizeof frames - used, "%s%lld", i ? "," : "",
-                                 (long long)r->dataset->index[rows[i]]);
+                                 (long long)r->data.dataset->index[rows[i]]);
     return fail(err,
                 "step %lld: the %s is not finite; frames of its batch: [%s%s]; look at them with "
                 "`tact info`, or lower the learning rate",
@@ -39,14 +28,14 @@ static bool fail_not_finite(const Run *r, const int64_t *rows, int64_t step, con
 // weights are those of the step before.
 CHECKED static bool finish_step(Run *r, Error *err) {
     StepResult got;
-    int64_t step = r->first_step + r->step.finished;
-    r->sound = step_finish(&r->step, &got, err);
+    int64_t step = r->first_step + r->model.step.finished;
+    r->sound = step_finish(&r->model.step, &got, err);
     if (!r->sound) return false;
     const int64_t *rows = r->step_rows[step % 2];
     if (!isfinite(got.losses.total)) return fail_not_finite(r, rows, step, "loss", err);
     if (!isfinite(got.grad_norm)) return fail_not_finite(r, rows, step, "gradient norm", err);
     double now = clock_seconds();
-    metrics_add(&r->metrics, got.losses, got.grad_norm,
+    metrics_add(&r->output.metrics, got.losses, got.grad_norm,
                 r->config->policy.optimizer_lr * run_lr_factor(r, step), r->data_s,
                 now - r->mark - r->data_s);
     r->mark = now;
@@ -60,18 +49,19 @@ CHECKED static bool finish_step(Run *r, Error *err) {
 CHECKED static bool train_step(Run *r, int64_t step, bool wait, Error *err) {
     const Batch *batch;
     double start = clock_seconds();
-    if (!loader_next(r->loader, &batch, err)) return false;
+    if (!loader_next(r->batches.loader, &batch, err)) return false;
     r->data_s += clock_seconds() - start;
     memcpy(r->step_rows[step % 2], batch->rows, (size_t)batch->size * sizeof(int64_t));
-    ActInput in = run_input(batch);
-    r->optimizer.lr = r->config->policy.optimizer_lr * run_lr_factor(r, step);
-    r->optimizer.lr_backbone = r->config->policy.optimizer_lr_backbone * run_lr_factor(r, step);
-    step_start(&r->step, &in, (uint64_t)r->config->seed);
-    ema_update(&r->ema, r->optimizer.halt);
+    ActInput in = run_batches_input(batch);
+    r->model.optimizer.lr = r->config->policy.optimizer_lr * run_lr_factor(r, step);
+    r->model.optimizer.lr_backbone =
+        r->config->policy.optimizer_lr_backbone * run_lr_factor(r, step);
+    step_start(&r->model.step, &in, (uint64_t)r->config->seed);
+    ema_update(&r->model.ema, r->model.optimizer.halt);
     int64_t left = wait || !r->device->backend->asynchronous ? 0 : 1;
-    while (r->step.started - r->step.finished > left)
+    while (r->model.step.started - r->model.step.finished > left)
         if (!finish_step(r, err)) return false;
-    step_inputs_free(&r->step);
+    step_inputs_free(&r->model.step);
     return true;
 }
 
@@ -80,26 +70,26 @@ CHECKED static bool train_step(Run *r, int64_t step, bool wait, Error *err) {
 static void log_step(Run *r, int64_t step, bool show_only, TrainResult *result) {
     char line[512];
     Error err;
-    double loss = metrics_mean_loss(&r->metrics);
-    if (!r->metrics.sums.count) return;
-    metrics_line(&r->metrics, step, line, sizeof line);
-    run_clear_progress(r);
+    double loss = metrics_mean_loss(&r->output.metrics);
+    if (!r->output.metrics.sums.count) return;
+    metrics_line(&r->output.metrics, step, line, sizeof line);
+    hooks_clear_progress(r->hooks);
     log_info("%s", line);
     if (result->first_loss == 0) result->first_loss = loss;
     result->last_loss = loss;
     if (show_only) return;
-    if (!metrics_write(&r->metrics, step, &err)) log_warn("%s", err.text);
-    metrics_reset(&r->metrics);
+    if (!metrics_write(&r->output.metrics, step, &err)) log_warn("%s", err.text);
+    metrics_reset(&r->output.metrics);
 }
 
 // A failed save is told and the run goes on, the checkpoint before intact; the last one must work.
 CHECKED static bool save_step(Run *r, int64_t step, bool last, Error *err) {
     Error why;
-    run_clear_progress(r);
+    hooks_clear_progress(r->hooks);
     if (run_save(r, step, &why)) return true;
     if (last) return fail(err, "%.900s; no checkpoint of step %lld", why.text, (long long)step);
     log_warn("%s; the run goes on, last good checkpoint: %s", why.text,
-             r->checkpoint[0] ? r->checkpoint : "none");
+             r->output.checkpoint[0] ? r->output.checkpoint : "none");
     return true;
 }
 
@@ -107,7 +97,7 @@ static void show_progress(const Run *r, int64_t step, double seconds) {
     if (!r->hooks->progress) return;
     TrainProgress p = {.step = step,
                        .steps = r->config->steps,
-                       .loss = metrics_mean_loss(&r->metrics),
+                       .loss = metrics_mean_loss(&r->output.metrics),
                        .seconds_per_step = seconds};
     r->hooks->progress(r->hooks->user, &p);
 }
@@ -120,7 +110,7 @@ typedef struct Duties {
 
 static Duties duties_after(const Run *r, int64_t step) {
     const TrainConfig *c = r->config;
-    Duties d = {.end = step == c->steps, .stopping = run_stopping(r)};
+    Duties d = {.end = step == c->steps, .stopping = hooks_stopping(r->hooks)};
     bool last = d.end || d.stopping;
     d.log = run_due(step, c->log_freq) || d.end;
     d.evaluations = run_evaluations_due(r, step, d.end);
@@ -133,7 +123,7 @@ CHECKED static bool do_duties(Run *r, int64_t step, Duties d, TrainResult *resul
     if (d.log || d.stopping) log_step(r, step, !d.log, result);
     r->eval_due = d.evaluate && d.stopping;
     if (d.evaluate && !d.stopping && !run_evaluate(r, step, d.evaluations, err)) return false;
-    if (run_stopping(r)) { // asked for during the evaluation
+    if (hooks_stopping(r->hooks)) { // asked for during the evaluation
         d.stopping = true;
         d.save = r->config->save_checkpoint;
     }
@@ -168,11 +158,11 @@ CHECKED static bool train_loop(Run *r, TrainResult *result, Error *err) {
         seconds = first ? took : 0.9 * seconds + 0.1 * took;
         if (first)
             log_info("first step took %.2f s; activations take %.0f MB", took,
-                     (double)act_activation_bytes(r->act) / 1e6);
+                     (double)act_activation_bytes(r->model.act) / 1e6);
         show_progress(r, step, seconds);
-        if (run_stopping(r) && !duties.stopping) { // since the step was started
+        if (hooks_stopping(r->hooks) && !duties.stopping) { // since the step was started
             duties = duties_after(r, step);
-            while (r->step.finished < r->step.started)
+            while (r->model.step.finished < r->model.step.started)
                 if (!finish_step(r, err)) return false;
         }
         if (!do_duties(r, step, duties, result, err)) return false;
@@ -181,67 +171,65 @@ CHECKED static bool train_loop(Run *r, TrainResult *result, Error *err) {
 }
 
 // Steps that were under way when the data failed are still good.
-static void finish_quietly(Run *r) {
+static void finish_steps_under_way(Run *r) {
     Error ignored;
-    while (r->sound && r->step.finished < r->step.started && finish_step(r, &ignored)) {
+    while (r->sound && r->model.step.finished < r->model.step.started && finish_step(r, &ignored)) {
     }
 }
 
 // A run that ends in an error keeps what it has learnt, unless the error came from the device.
 static void keep_weights(Run *r, int64_t step, Error *err) {
     Error ignored, first = *err;
-    bool kept = r->sound && step > 0 && r->config->save_checkpoint && r->saved_step != step &&
-                save_step(r, step, true, &ignored);
+    bool kept = r->sound && step > 0 && r->config->save_checkpoint &&
+                r->output.saved_step != step && save_step(r, step, true, &ignored);
     const char *what = kept ? "the weights so far are in" : "last good checkpoint:";
     if (step > 0)
         snprintf(err->text, sizeof err->text, "%.500s; %s %.450s", first.text, what,
-                 r->checkpoint[0] ? r->checkpoint : "none");
+                 r->output.checkpoint[0] ? r->output.checkpoint : "none");
 }
 
 // A run that never took a step leaves nothing behind, so that the same command can be given again.
-static void drop_output(Run *r) {
+static void remove_output(Run *r) {
     Error ignored;
-    run_close_output(r);
+    run_output_close(&r->output);
     if (!remove_tree(r->config->output_dir, &ignored)) log_warn("%s", ignored.text);
 }
 
 // Says the command that goes on.
 static void log_stopped(const Run *r) {
     log_info("Stopped after step %lld of %lld", (long long)r->taken, (long long)r->config->steps);
-    if (r->saved_step == r->taken)
+    if (r->output.saved_step == r->taken)
         log_info("To go on: tact train --config_path=%s/pretrained_model/train_config.json "
                  "--resume=true",
-                 r->checkpoint);
+                 r->output.checkpoint);
     else
         log_info("Nothing was saved (--save_checkpoint=false); last checkpoint: %s",
-                 r->checkpoint[0] ? r->checkpoint : "none");
+                 r->output.checkpoint[0] ? r->output.checkpoint : "none");
 }
 
 bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result, Error *err) {
     Run *r = NEW(Run, 1);
-    r->config = config;
-    r->hooks = hooks;
     *result = (TrainResult){0};
-    bool ok = run_prepare(r, err);
+    bool ok = run_open(r, config, hooks, err);
     if (ok && r->resumed.step)
         log_info("Resume offline training on a fixed dataset after step %lld, from %s",
-                 (long long)r->resumed.step, r->checkpoint);
+                 (long long)r->resumed.step, r->output.checkpoint);
     else if (ok)
         log_info("Start offline training on a fixed dataset");
     if (ok && !train_loop(r, result, err)) {
-        finish_quietly(r);
+        finish_steps_under_way(r);
         keep_weights(r, r->taken, err);
         ok = false;
     }
     result->step = r->taken;
-    run_clear_progress(r);
-    snprintf(result->checkpoint, sizeof result->checkpoint, "%s", r->checkpoint);
+    hooks_clear_progress(r->hooks);
+    snprintf(result->checkpoint, sizeof result->checkpoint, "%s", r->output.checkpoint);
     if (ok && result->stopped)
         log_stopped(r);
     else if (ok)
         log_info("End of training");
-    if (r->made_output && result->step == 0) drop_output(r);
-    run_free(r);
+    if (r->output.made && result->step == 0) remove_output(r);
+    run_close(r);
     mem_free(r);
     return ok;
 }

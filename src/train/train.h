@@ -4,10 +4,6 @@
 #define TACT_TRAIN_TRAIN_H
 
 #include "config/config.h"
-#include "dataset/window.h"
-#include "loader/loader.h"
-#include "model/act.h"
-#include "policy/policy.h"
 #include <stdatomic.h>
 
 // What train_run reports to whoever called it (the command line draws a progress bar from it).
@@ -58,52 +54,5 @@ typedef struct TrainResult {
 // it), and fewer training frames than batch_size are an error.
 CHECKED bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result,
                        Error *err);
-
-// ---- setup.c: what training and `tact info` share --------------------------------------------
-// Fills in policy->state_dim ... fps from the dataset: resolves pose_repr, normalization_mapping,
-// inputs (all of the dataset's, or exactly those of input_features, or, when policy->n_cameras > 0
-// already, those cameras: one that is absent is an error), and each camera's image size (as
-// recorded, or resize_shape: one size for all, or one for each in the policy's order). Names of
-// cameras that come from the dataset stay borrowed from it. Errors: no action, neither camera nor
-// environment state, and what is said above.
-CHECKED bool policy_from_dataset(PolicyConfig *policy, const Dataset *ds, Error *err);
-// Warns of the vectors that no policy sees, naming each: nothing is lost without a word.
-void policy_warn_unused(const Dataset *ds);
-WindowSpec policy_window(const PolicyConfig *policy);
-// For the loader: where the policy's cameras stand in ds->cameras, and the size each is seen at.
-// Both have policy->n_cameras. Of cameras that policy_from_dataset has found.
-void policy_find_cameras(const PolicyConfig *policy, const Dataset *ds, int *cameras,
-                         FrameSize *sizes);
-// "240x320" where all cameras are seen at one size, else "240x320, 320x240": what to print.
-enum { IMAGE_SIZES_TEXT = 14 * MAX_CAMERAS };
-void policy_image_sizes(const PolicyConfig *policy, char *out, size_t size);
-
-// ---- statistics.c: what training normalises with, and `tact info` shows
-// -------------------------- Frames that relative poses' statistics are drawn from.
-typedef struct StatsRows {
-    const int64_t *rows; // those of the training part
-    int64_t count;
-    int64_t samples; // at most so many of them, drawn by seed; 0: all
-    uint64_t seed;
-} StatsRows;
-// Statistics of the policy's vectors, rounded to float32. Of relative poses those of the windows at
-// `from`; of everything else the dataset's own (meta/stats.json), as LeRobot's: of all episodes,
-// whichever are selected or held out. Where that file has none that can be used they are computed
-// over the frames that are loaded, which is logged. Except for plain ACT (one observation, nothing
-// relative) values that hardly vary are widened (normalize/floor.h). out: empty vectors before,
-// policy_stats_free after.
-CHECKED bool policy_vector_stats(const PolicyConfig *policy, const Dataset *ds, StatsRows from,
-                                 PolicyStats *out, Error *err);
-// What each of the policy's cameras is normalised with: ImageNet's, or the dataset's own of that
-// camera (meta/stats.json; an error where it has none). out has policy->n_cameras.
-CHECKED bool policy_image_stats(const PolicyConfig *policy, const Dataset *ds, bool imagenet,
-                                PolicyStats *out, Error *err);
-
-// ---- start.c ----------------------------------------------------------------------------------
-// The configuration that the flags of `tact train` (argv without program and command) ask for:
-// defaults, then the settings of the checkpoint that --config_path or --policy.path names, then the
-// flags. Filled in and checked. With --resume=true output_dir is the run that the checkpoint lies
-// in.
-CHECKED bool train_start(TrainConfig *config, int argc, char **argv, time_t now, Error *err);
 
 #endif

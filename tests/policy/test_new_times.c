@@ -3,6 +3,7 @@
 // must be part of what the policy sees, or a history is worth nothing.
 #include "dataset/sample.h"
 #include "tact.h"
+#include "train/settings.h"
 #include "train/train.h"
 #include <math.h>
 
@@ -26,7 +27,7 @@ static void train(Runs *f, const char *flags) {
     TrainHooks hooks = {0};
     TrainResult result = {0};
     Error err = {""};
-    bool ok = train_start(&c, argc, argv, 0, &err) && train_run(&c, &hooks, &result, &err);
+    bool ok = train_settings(&c, argc, argv, 0, &err) && train_run(&c, &hooks, &result, &err);
     train_config_free(&c);
     if (!ok) fail_msg("%s", err.text);
 }

@@ -10,7 +10,7 @@
 #include "policy/policy.h"
 #include "pose/pose.h"
 #include "runtime/handle.h"
-#include "train/train.h"
+#include "train/policy_from_dataset.h"
 
 #include "../dataset/fixture.h"
 

@@ -6,7 +6,7 @@
 #include "normalize/floor.h"
 #include "normalize/normalize.h"
 #include "pose/pose.h"
-#include "train/train.h"
+#include "train/statistics.h"
 
 typedef struct Fixture {
     Arena arena;

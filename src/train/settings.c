@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run starts from: defaults, a checkpoint's settings, flags.
-#include "train/train.h"
+#include "train/settings.h"
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "formats/hub_cache.h"
 #include "formats/json.h"
+#include "loader/image_transforms.h"
 #include "policy/policy.h"
 #include "policy/temporal_wrapper.h"
 #include "train/settings_file.h"
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_of_last(const char *path) {
+static bool is_config_of_last(const char *path) {
     static const char name[] = "last/pretrained_model/train_config.json";
     size_t n = strlen(path), m = sizeof name - 1;
     return n >= m && strcmp(path + n - m, name) == 0 && (n == m || path[n - m - 1] == '/');
@@ -28,7 +28,7 @@ CHECKED static bool find_train_config(const char *path, char out[POLICY_PATH], E
     bool file = file_exists(path) && strcmp(after_last(path, '/'), "last") != 0;
     // The file is what is meant, except that one in a copied `last` may be that of an older
     // checkpoint.
-    if (file && (!is_of_last(path) || !policy_locate(path, dir, &ignored))) {
+    if (file && (!is_config_of_last(path) || !policy_locate(path, dir, &ignored))) {
         snprintf(out, POLICY_PATH, "%s", path);
         return true;
     }
@@ -58,8 +58,8 @@ static bool same_place(const char *a, const char *b) {
 }
 
 // A resumed run is the one that its checkpoint lies in, wherever that was moved to since.
-CHECKED static bool settle_resume(TrainConfig *c, const char *file, const char *flag_output,
-                                  Error *err) {
+CHECKED static bool find_resumed_run(TrainConfig *c, const char *file, const char *flag_output,
+                                     Error *err) {
     char dir[POLICY_PATH], model[PATH_MAX], step[PATH_MAX], checkpoints[PATH_MAX], run[PATH_MAX];
     char wrapper[PATH_MAX + 64];
     path_parent(dir, sizeof dir, file);
@@ -89,7 +89,7 @@ CHECKED static bool settle_resume(TrainConfig *c, const char *file, const char *
 
 // The checkpoint says what the policy is. LeRobot takes no --policy.type beside --policy.path; here
 // it may repeat what is so, or come with the flags that make it temporal.
-CHECKED static bool check_kind(const TrainConfig *c, Error *err) {
+CHECKED static bool check_policy_type(const TrainConfig *c, Error *err) {
     const PolicyConfig *p = &c->policy;
     bool temporal = p->obs_state_horizon > 1 || strcmp(p->temporal_pos_embed, "none") != 0 ||
                     (p->pose_repr && strcmp(p->pose_repr, "relative") == 0);
@@ -109,23 +109,24 @@ CHECKED static bool check_kind(const TrainConfig *c, Error *err) {
                 from);
 }
 
-// Where a policy was trained, and where it was sent to, is no wish for this run.
-static void forget_place(TrainConfig *c) {
+// The device that a policy was trained on, and whether it went to the Hub, are no wishes for this
+// run.
+static void forget_device(TrainConfig *c) {
     c->trained_on = c->policy.device;
     c->policy.device = NULL;
     c->policy.use_amp = c->policy.push_to_hub = false;
 }
 
-// Plain ACT has no table of times, which is no reason to leave the frames of several observations
-// without: then their order would be unknown to the policy.
-static void settle_times(TrainConfig *c, int stored_horizon) {
+// Plain ACT has no table of times. A policy of several observations that starts from it gets a new
+// one, for without it their order would be unknown to the policy.
+static void decide_time_table(TrainConfig *c, int stored_horizon) {
     c->new_times = stored_horizon == 1 && c->policy.obs_state_horizon > 1;
     if (c->new_times && !field_given(c, "policy.temporal_pos_embed"))
         c->policy.temporal_pos_embed = "all";
 }
 
-// Takes the settings of the checkpoint under those of the flags.
-CHECKED static bool merge(TrainConfig *c, int argc, char **argv, Error *err) {
+// Puts the settings of the checkpoint that the flags name beneath those of the flags.
+CHECKED static bool merge_checkpoint(TrainConfig *c, int argc, char **argv, Error *err) {
     TrainConfig merged;
     char place[POLICY_PATH];
     bool resume = c->config_path != NULL;
@@ -142,21 +143,22 @@ CHECKED static bool merge(TrainConfig *c, int argc, char **argv, Error *err) {
                      : policy_locate(c->policy.path, place, err) &&
                            policy_read_config(place, true, &merged, err);
     int horizon = merged.policy.obs_state_horizon;
-    if (ok) forget_place(&merged);
+    if (ok) forget_device(&merged);
     ok = ok && train_config_parse(&merged, argc, argv, err);
-    if (ok) settle_times(&merged, horizon);
+    if (ok) decide_time_table(&merged, horizon);
     if (field_given(&merged, "policy.device")) merged.trained_on = NULL;
-    if (ok && merged.resume) ok = settle_resume(&merged, place, c->output_dir, err);
+    if (ok && merged.resume) ok = find_resumed_run(&merged, place, c->output_dir, err);
     if (ok && !resume) merged.policy.path = arena_strdup(&merged.arena, place);
-    ok = ok && check_kind(&merged, err);
+    ok = ok && check_policy_type(&merged, err);
     train_config_free(c);
     *c = merged;
     return ok;
 }
 
-// A file that somebody wrote is as good as flags, of which those on the command line count more.
-CHECKED static bool take_settings_file(TrainConfig *c, int *argc, char ***argv, Arena *arena,
-                                       Error *err) {
+// Puts the settings of a file that somebody wrote beneath those of the flags. *argc and *argv
+// become both together.
+CHECKED static bool merge_settings_file(TrainConfig *c, int *argc, char ***argv, Arena *arena,
+                                        Error *err) {
     int of_file = 0;
     const char *path = arena_strdup(arena, c->config_path);
     if (c->resume)
@@ -174,15 +176,16 @@ CHECKED static bool take_settings_file(TrainConfig *c, int *argc, char ***argv, 
     return train_config_parse(c, *argc, *argv, err);
 }
 
-CHECKED static bool start(TrainConfig *c, int argc, char **argv, Arena *arena, time_t now,
-                          Error *err) {
+CHECKED static bool read_settings(TrainConfig *c, int argc, char **argv, Arena *arena, time_t now,
+                                  Error *err) {
     train_config_default(c);
     if (!train_config_parse(c, argc, argv, err)) return false;
     if (c->config_path && settings_file_is_one(c->config_path) &&
-        !take_settings_file(c, &argc, &argv, arena, err))
+        !merge_settings_file(c, &argc, &argv, arena, err))
         return false;
     bool both = c->config_path && c->policy.path; // train_config_check says what is wrong with that
-    if ((c->config_path || c->policy.path) && !both && !merge(c, argc, argv, err)) return false;
+    if ((c->config_path || c->policy.path) && !both && !merge_checkpoint(c, argc, argv, err))
+        return false;
     train_config_fill(c, now);
     if (c->ignored[0]) log_warn("without effect in tact: %s", c->ignored);
     ImageTransforms ignored;
@@ -191,9 +194,13 @@ CHECKED static bool start(TrainConfig *c, int argc, char **argv, Arena *arena, t
            (!t->enable || image_transforms_parse(&ignored, t->tfs, err));
 }
 
-bool train_start(TrainConfig *c, int argc, char **argv, time_t now, Error *err) {
+bool train_settings(TrainConfig *c, int argc, char **argv, time_t now, Error *err) {
     Arena arena = {0};
-    bool ok = start(c, argc, argv, &arena, now, err);
+    bool ok = read_settings(c, argc, argv, &arena, now, err);
     arena_free(&arena);
     return ok;
+}
+
+const char *train_first_policy(const TrainConfig *c) {
+    return c->resume ? c->resume_from : c->policy.path;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a dataset and the user's wishes to a policy that fits the data.
-#include "train/train.h"
+#include "train/policy_from_dataset.h"
 
 #include "base/log.h"
 #include "dataset/arms.h"
+#include "policy/policy.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a dataset and the user's wishes to a policy that fits the data. Training and `tact info`
+// share it.
+#ifndef TACT_TRAIN_POLICY_FROM_DATASET_H
+#define TACT_TRAIN_POLICY_FROM_DATASET_H
+
+#include "config/config.h"
+#include "dataset/window.h"
+#include "loader/loader.h"
+
+// Fills in policy->state_dim ... fps from the dataset: resolves pose_repr, normalization_mapping,
+// inputs (all of the dataset's, or exactly those of input_features, or, when policy->n_cameras > 0
+// already, those cameras: one that is absent is an error), and each camera's image size (as
+// recorded, or resize_shape: one size for all, or one for each in the policy's order). Names of
+// cameras that come from the dataset stay borrowed from it. Errors: no action, neither camera nor
+// environment state, and what is said above.
+CHECKED bool policy_from_dataset(PolicyConfig *policy, const Dataset *ds, Error *err);
+// Warns of the vectors that no policy sees, naming each: nothing is lost without a word.
+void policy_warn_unused(const Dataset *ds);
+WindowSpec policy_window(const PolicyConfig *policy);
+// For the loader: where the policy's cameras stand in ds->cameras, and the size each is seen at.
+// Both have policy->n_cameras. Only for cameras that policy_from_dataset has found.
+void policy_find_cameras(const PolicyConfig *policy, const Dataset *ds, int *cameras,
+                         FrameSize *sizes);
+// "240x320" where all cameras are seen at one size, else "240x320, 320x240": what to print.
+enum { IMAGE_SIZES_TEXT = 14 * MAX_CAMERAS };
+void policy_image_sizes(const PolicyConfig *policy, char *out, size_t size);
+
+#endif

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to train/: the batches of a run, from its dataset to what the model is given.
+#ifndef TACT_TRAIN_RUN_BATCHES_H
+#define TACT_TRAIN_RUN_BATCHES_H
+
+#include "model/act.h"
+#include "train/policy_from_dataset.h"
+#include "train/run_data.h"
+#include "train/run_statistics.h"
+
+typedef struct RunBatches {
+    int cameras[MAX_CAMERAS];     // positions in the dataset, in the policy's order
+    FrameSize sizes[MAX_CAMERAS]; // and what the policy sees of each
+    ImageTransforms transforms;   // of the training frames
+    FrameCache *cache;            // of the policy's cameras; NULL: none
+    LoaderOptions options;        // of the training
+    Loader *loader;               // of the training
+} RunBatches;
+
+// Reads the transforms of --dataset.image_transforms.
+CHECKED bool run_batches_transforms(RunBatches *b, const TrainConfig *config, Error *err);
+// Opens the frame cache and starts the training's loader at batch number first_batch. Everything is
+// borrowed.
+CHECKED bool run_batches_open(RunBatches *b, const TrainConfig *config, const RunData *data,
+                              const RunStatistics *statistics, Device *d, int64_t first_batch,
+                              Error *err);
+void run_batches_close(RunBatches *b); // a zeroed struct is allowed
+// Of a loader that goes over some rows once, in order, with their frames as they are.
+LoaderOptions run_batches_in_order(const RunBatches *b, const int64_t *rows, int64_t n_rows);
+// A batch as the model's input.
+ActInput run_batches_input(const Batch *b);
+
+#endif

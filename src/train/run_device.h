@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to train/: the device that a run computes on.
+#ifndef TACT_TRAIN_RUN_DEVICE_H
+#define TACT_TRAIN_RUN_DEVICE_H
+
+#include "config/config.h"
+#include "ops/ops.h"
+
+// That of --policy.device; else the one the checkpoint was trained on, where it is there; else the
+// CPU. Writes the choice into config->policy.
+CHECKED bool run_device_open(TrainConfig *config, Device **out, Error *err);
+// What the run will take, told before it is taken; refused where the device has less. The policy's
+// shapes are filled in.
+CHECKED bool run_device_check_memory(const TrainConfig *config, Device *d, Error *err);
+
+#endif

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to train/: the model of a run with all that changes it.
+#ifndef TACT_TRAIN_RUN_MODEL_H
+#define TACT_TRAIN_RUN_MODEL_H
+
+#include "policy/policy.h"
+#include "train/ema.h"
+#include "train/hooks.h"
+#include "train/optimizer.h"
+#include "train/step.h"
+
+typedef struct RunModel {
+    char backbone_file[4096]; // pretrained weights, or ""
+    Params params;
+    Act *act;
+    Optimizer optimizer;
+    Ema ema; // empty without --ema.enable
+    Step step;
+} RunModel;
+
+// Finds the file of the pretrained backbone, which may be a download of minutes: weights that
+// cannot be had end the run before anything else is done.
+CHECKED bool run_model_find_backbone(RunModel *m, const TrainConfig *config,
+                                     const TrainHooks *hooks, Error *err);
+// Weights as they are initialised, then what the backbone's file and the checkpoint hold of them;
+// no steps are behind the optimiser yet. images: what each camera is normalised with.
+CHECKED bool run_model_open(RunModel *m, Device *d, const TrainConfig *config,
+                            const ImageStats *images, Error *err);
+void run_model_close(RunModel *m); // a zeroed struct is allowed
+
+#endif

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/run_output.h"
+
+#include "base/file.h"
+#include "train/checkpoint.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATH_SIZE = 4096 };
+
+// As LeRobot: a new run never writes into an old one.
+CHECKED static bool make_output(RunOutput *out, const char *dir, Error *err) {
+    char parent[PATH_SIZE];
+    path_parent(parent, sizeof parent, dir);
+    if (!make_dirs(parent, err)) return false;
+    if (mkdir(dir, 0777) != 0) {
+        if (errno != EEXIST) return fail_errno(err, "--output_dir=%s: cannot make it", dir);
+        return fail(err, "--output_dir=%s: exists already; choose another one or remove it", dir);
+    }
+    out->made = true;
+    return true;
+}
+
+// A lock that ends with the process, however it ends. On a file system without locks there is none.
+CHECKED static bool lock_output(RunOutput *out, const char *dir, Error *err) {
+    out->lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (out->lock < 0) return fail_errno(err, "--output_dir=%s: cannot open it", dir);
+    if (flock(out->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return fail(err, "--output_dir=%s: another process trains in it", dir);
+    return true;
+}
+
+// What a process that was killed left beside the checkpoints.
+CHECKED static bool clean_output(const char *dir, Error *err) {
+    DIR *d = opendir(dir);
+    bool ok = true;
+    for (struct dirent *e; ok && d && (e = readdir(d));) {
+        char path[PATH_SIZE + 512];
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        if (strncmp(e->d_name, "metrics.jsonl.tmp.", 18) == 0 ||
+            strcmp(e->d_name, RUN_ROLLOUT_POLICY) == 0)
+            ok = remove_tree(path, err);
+    }
+    if (d) closedir(d);
+    return ok;
+}
+
+bool run_output_open(RunOutput *out, const char *dir, int64_t resumed_step, bool eval_due,
+                     Error *err) {
+    char checkpoints[PATH_SIZE + 64];
+    bool resume = resumed_step > 0;
+    if (!resume && !make_output(out, dir, err)) return false;
+    if (!lock_output(out, dir, err)) return false;
+    snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", dir);
+    snprintf(out->metrics_path, sizeof out->metrics_path, "%s/metrics.jsonl", dir);
+    if (resume && (!clean_output(dir, err) || !checkpoints_clean(checkpoints, err) ||
+                   !metrics_cut(out->metrics_path, resumed_step, eval_due, err)))
+        return false;
+    return metrics_open(&out->metrics, out->metrics_path, err);
+}
+
+void run_output_close(RunOutput *out) {
+    metrics_close(&out->metrics);
+    if (out->lock >= 0) close(out->lock);
+    out->lock = -1;
+}

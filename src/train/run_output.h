@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to train/: the run's directory, and who owns it.
+#ifndef TACT_TRAIN_RUN_OUTPUT_H
+#define TACT_TRAIN_RUN_OUTPUT_H
+
+#include "train/metrics.h"
+
+// In OUTPUT_DIR while an evaluation in a simulation lasts: the policy that acts.
+#define RUN_ROLLOUT_POLICY ".policy.tmp"
+
+typedef struct RunOutput {
+    Metrics metrics;
+    char metrics_path[4096];
+    int lock;              // descriptor of the directory while this run owns it, or -1
+    bool made;             // the directory was made by this process
+    int64_t saved_step;    // of the last checkpoint, 0 none
+    char checkpoint[4096]; // the last good one, or ""
+} RunOutput;
+
+// Makes the directory, or, for a run that goes on after resumed_step (0: a new run), cleans it of
+// what a killed run left; metrics.jsonl is then ready for the next line (metrics_cut). Of two
+// processes that want one directory the second is refused. out->lock is -1 before.
+CHECKED bool run_output_open(RunOutput *out, const char *dir, int64_t resumed_step, bool eval_due,
+                             Error *err);
+void run_output_close(RunOutput *out);
+
+#endif

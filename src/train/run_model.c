@@ -2,6 +2,7 @@
 #include "train/run_model.h"
 
 #include "base/log.h"
+#include "download/backbone_file.h"
 #include "model/pretrained.h"
 #include "train/run_device.h"
 #include "train/settings.h"

@@ -58,11 +58,14 @@ CHECKED bool closed_loop_check(const char *env_type, const PolicyConfig *policy,
 // is called from any of them, one at a time. Error: what the environment or the policy says; a
 // policy whose camera or vectors are not the environment's is refused.
 CHECKED bool eval_closed_loop(const ClosedLoopOptions *options, ClosedLoopResult *out, Error *err);
-void closed_loop_free(ClosedLoopResult *r);             // a zeroed struct is allowed
-json_t *closed_loop_to_json(const ClosedLoopResult *r); // new reference
+void closed_loop_free(ClosedLoopResult *r); // a zeroed struct is allowed
+
+// ---- closed_loop_result.c -----------------------------------------------------------------------
+// Rate, interval and every episode; new reference.
+json_t *closed_loop_to_json(const ClosedLoopResult *r);
+// Adds to that object what acted, and how: the task's steps a second, the policy as in an open-loop
+// evaluation, and the settings that were in force.
+CHECKED bool closed_loop_describe(const ClosedLoopOptions *options, json_t *out, Error *err);
 void closed_loop_print(const ClosedLoopResult *r, FILE *out);
-// One HTML page that needs nothing beside it but the videos. Whole or not at all.
-CHECKED bool closed_loop_report(const char *path, const ClosedLoopResult *r, const char *policy,
-                                Error *err);
 
 #endif

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-// The first episode's seed where nobody says another, in `tact eval` and during a training: far
+// The first episode's seed where no other is given, in `tact eval` and during a training: far
 // from those of any recording.
 enum { CLOSED_LOOP_SEED = 100000 };
 
@@ -51,8 +51,9 @@ typedef struct ClosedLoopResult {
 // and statistical inference", 1927). n of at least 1.
 void wilson_interval(int64_t successes, int64_t n, double *low, double *high);
 
-// Before a training: opens the task for a moment, so that what it lacks is told, and holds it
-// against the policy's cameras and vectors, whose shapes are filled in.
+// For a training, before its first step: opens the task for a moment, so that a missing package is
+// reported, and checks that the policy's cameras and vectors, whose shapes are filled in, are the
+// task's.
 CHECKED bool closed_loop_check(const char *env_type, const PolicyConfig *policy, Error *err);
 // Each episode is computed by one thread, and comes out the same on any number of them. `progress`
 // is called from any of them, one at a time. Error: what the environment or the policy says; a

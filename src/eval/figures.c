@@ -21,7 +21,7 @@ static json_t *drawn_number(double x) {
     return isfinite(x) ? json_real(strtod(text, NULL)) : json_null();
 }
 
-// One value of n actions (n, A), every so manieth.
+// One value of n actions (n, A), of every `every`-th.
 static json_t *line_json(const double *actions, int64_t n, int A, int value, int64_t every) {
     json_t *line = json_array();
     for (int64_t s = 0; s < n; s += every)

@@ -7,8 +7,8 @@
 //                 predicted}]}; paths, [{predicted, points}], only where the camera's place is
 //                 known: pixels of each step, null behind the camera
 //   curves        the worst episodes: {episode, steps, every, frames, values: [{name, unit,
-//                 recorded, predicted}]}; recorded is of every so manieth step, predicted has one
-//                 list for each of frames
+//                 recorded, predicted}]}; recorded has every k-th step (k is `every`), predicted
+//                 one list for each of frames
 //   most_curves   predictions of one episode that are among them, at most
 //   training_log  training_log.h
 #ifndef TACT_EVAL_FIGURES_H

@@ -40,7 +40,7 @@ static void add_line(const char *line, size_t length, json_t *curves[KEYS]) {
     json_decref(object);
 }
 
-// Every so manieth point and the last.
+// Few enough of its points, evenly spaced, and the last.
 static json_t *thinned(const json_t *curve) {
     size_t n = json_array_size(curve), every = n / MOST_POINTS + 1;
     json_t *out = json_array();

@@ -3,7 +3,10 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "eval/closed_loop.h"
+#include "eval/describe.h"
+#include "eval/figures.h"
 #include "eval/report.h"
+#include "eval/training_log.h"
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +19,11 @@ typedef struct Eval {
     int64_t stride, threads, arm;
     int64_t n_episodes, max_videos, seed, n_action_steps; // of a simulation
     bool all, json;
-    CameraFlags camera;
-    TrainConfig config; // holds the parsed dataset.* flags
-    char directory[4096];
+    CameraFlags camera_flags;
+    CameraModel camera;
+    TrainConfig config;   // holds the parsed dataset.* flags
+    char directory[4096]; // where report.html and eval.json go
+    time_t now;           // when the evaluation began
 } Eval;
 
 static void print_help(const Option *options, int count) {
@@ -51,7 +56,7 @@ static void print_help(const Option *options, int count) {
 }
 
 // "outputs/eval/2026-11-25_10-15-42_hist2_000600".
-CHECKED static bool name_output(Eval *e, time_t now, Error *err) {
+CHECKED static bool name_output(Eval *e, Error *err) {
     char found[POLICY_PATH], dir[PATH_MAX], parent[PATH_MAX], all[PATH_MAX], run[PATH_MAX];
     char date[32];
     struct tm local;
@@ -61,7 +66,7 @@ CHECKED static bool name_output(Eval *e, time_t now, Error *err) {
     }
     if (!policy_locate(e->policy, found, err)) return false;
     if (!realpath(found, dir)) return fail_errno(err, "%s: not there", found); // "last" is a link
-    strftime(date, sizeof date, "%Y-%m-%d_%H-%M-%S", localtime_r(&now, &local));
+    strftime(date, sizeof date, "%Y-%m-%d_%H-%M-%S", localtime_r(&e->now, &local));
     path_parent(parent, sizeof parent, dir); // RUN/checkpoints/STEP
     path_parent(all, sizeof all, parent);
     path_parent(run, sizeof run, all);
@@ -74,9 +79,10 @@ CHECKED static bool name_output(Eval *e, time_t now, Error *err) {
     return true;
 }
 
-// Of a training's settings, those that say nothing about an evaluation are passed over; the
-// policy's are the checkpoint's.
-CHECKED static bool take_settings(int *argc, char **argv, char *notes, size_t size, Error *err) {
+// Takes a training's settings out of the arguments. Those that say nothing about an evaluation are
+// passed over and noted; the policy's are the checkpoint's, and an error.
+CHECKED static bool drop_training_settings(int *argc, char **argv, char *notes, size_t size,
+                                           Error *err) {
     static const char *const harmless[] = {"policy.use_amp", "policy.push_to_hub", "policy.repo_id",
                                            "policy.license", "policy.type"};
     int kept = 0;
@@ -107,11 +113,11 @@ CHECKED static bool take_settings(int *argc, char **argv, char *notes, size_t si
     return true;
 }
 
-CHECKED static bool settle(Eval *e, int argc, char **argv, const Option *options, int count,
-                           Error *err) {
+CHECKED static bool check_options(Eval *e, int argc, char **argv, const Option *options, int count,
+                                  Error *err) {
     char notes[800] = "";
     if (!options_take_foreign(&argc, argv, notes, sizeof notes, err) ||
-        !take_settings(&argc, argv, notes, sizeof notes, err))
+        !drop_training_settings(&argc, argv, notes, sizeof notes, err))
         return false;
     if (notes[0]) log_warn("without effect in tact eval: %s", notes);
     if (!options_none_left(options, count, argc, argv, err)) return false;
@@ -137,7 +143,7 @@ CHECKED static bool settle(Eval *e, int argc, char **argv, const Option *options
         return false;
     if (e->config.dataset.episodes.values && e->all)
         return fail(err, "--eval.all and --dataset.episodes: give one of them");
-    e->camera.arm = (int)e->arm - 1;
+    e->camera_flags.arm = (int)e->arm - 1;
     return true;
 }
 
@@ -148,12 +154,12 @@ CHECKED static bool make_output(const Eval *e, Error *err) {
            fail_errno(err, "%s: cannot write into it", e->directory);
 }
 
-CHECKED static bool check_camera(const Eval *e, CameraModel *camera, Error *err) {
+CHECKED static bool check_camera(Eval *e, Error *err) {
     char dir[POLICY_PATH];
     TrainConfig config;
     train_config_default(&config);
     bool ok = policy_locate(e->policy, dir, err) && policy_read_config(dir, false, &config, err) &&
-              report_check(&config.policy, camera, err);
+              camera_check(&e->camera, &config.policy, err);
     train_config_free(&config);
     return ok;
 }
@@ -163,20 +169,45 @@ static const char *path_of(const Eval *e, const char *name, char out[4096 + 32])
     return out;
 }
 
-// eval.json, and its text to stdout with --json. Takes over numbers.
-CHECKED static bool write_numbers(const Eval *e, json_t *numbers, Error *err) {
+static json_t *text_or_null(const char *text) {
+    return text ? describe_path(text) : json_null();
+}
+
+static json_t *camera_json(const CameraModel *m) {
+    const double *p = m->pose;
+    return json_pack("{s:f, s:f, s:f, s:f, s:[f,f,f,f,f,f], s:s}", "fx", m->fx, "fy", m->fy, "cx",
+                     m->cx, "cy", m->cy, "pose", p[0], p[1], p[2], p[3], p[4], p[5], "mount",
+                     m->on_gripper ? "gripper" : "base");
+}
+
+// Adds when it was and what the flags said.
+static void describe_run(const Eval *e, json_t *numbers) {
+    json_t *settings =
+        json_pack("{s:s, s:o, s:I}", "policy.device", e->device ? e->device : "cpu", "policy.dtype",
+                  text_or_null(e->dtype), "threads", (json_int_t)e->threads);
+    if (e->camera.known) json_object_set_new(settings, "camera_model", camera_json(&e->camera));
+    if (e->env) json_object_set_new(settings, "seed", json_integer(e->seed));
+    json_object_set_new(numbers, "evaluated", describe_time(e->now));
+    json_object_set_new(numbers, "settings", settings);
+}
+
+// report.html and eval.json, whose text goes to stdout with --json. Writes the page's path.
+CHECKED static bool write_results(const Eval *e, json_t *numbers, json_t *figures,
+                                  char page[4096 + 32], Error *err) {
     char path[4096 + 32];
-    bool ok = json_write(path_of(e, "eval.json", path), numbers, 1, err);
-    if (ok && e->json) {
+    describe_run(e, numbers);
+    if (!report_write(path_of(e, "report.html", page), numbers, figures, err) ||
+        !json_write(path_of(e, "eval.json", path), numbers, 1, err))
+        return false;
+    if (e->json) {
         char *text = json_text(numbers, 1);
         puts(text);
         mem_free(text);
     }
-    json_decref(numbers);
-    return ok;
+    return true;
 }
 
-CHECKED static bool run(Eval *e, ReportOptions *report, Error *err) {
+CHECKED static bool run_open_loop(Eval *e, Error *err) {
     Progress bar = progress_new();
     const EvalOptions options = {
         .policy_path = e->policy,
@@ -196,26 +227,32 @@ CHECKED static bool run(Eval *e, ReportOptions *report, Error *err) {
         .user = &bar,
     };
     EvalResult result = {0};
-    bool ok = name_output(e, report->now, err) && check_camera(e, &report->camera, err) &&
-              make_output(e, err) && eval_open_loop(&options, &result, err);
-    progress_clear(&bar);
     char page[4096 + 32];
-    ok = ok && report_write(path_of(e, "report.html", page), &result, report, err) &&
-         write_numbers(e, eval_to_json(&result), err);
+    json_t *numbers = NULL, *figures = NULL;
+    bool ok = name_output(e, err) && check_camera(e, err) && make_output(e, err) &&
+              eval_open_loop(&options, &result, err);
+    progress_clear(&bar);
+    ok = ok && figures_open_loop(&result, &e->camera, &figures, err);
+    if (ok) numbers = eval_to_json(&result);
+    ok = ok && write_results(e, numbers, figures, page, err);
     if (ok && !e->json) {
         eval_print(&result, stdout);
         printf("\n%s\n", page);
     }
+    json_decref(numbers);
+    json_decref(figures);
     eval_free(&result);
     return ok;
 }
 
 // ---- in a simulation ----------------------------------------------------------------------------
 
-CHECKED static bool run_closed_loop(Eval *e, time_t now, Error *err) {
+CHECKED static bool run_closed_loop(Eval *e, Error *err) {
     Progress bar = progress_new();
     ClosedLoopResult result = {0};
-    bool ok = name_output(e, now, err) && make_output(e, err);
+    char page[4096 + 32];
+    double start = clock_seconds();
+    bool ok = name_output(e, err) && make_output(e, err);
     const ClosedLoopOptions options = {.policy_path = e->policy,
                                        .env_type = e->env,
                                        .device = e->device,
@@ -233,81 +270,97 @@ CHECKED static bool run_closed_loop(Eval *e, time_t now, Error *err) {
                                        .user = &bar};
     ok = ok && eval_closed_loop(&options, &result, err);
     progress_clear(&bar);
-    char page[4096 + 32];
-    ok = ok && closed_loop_report(path_of(e, "report.html", page), &result, e->policy, err) &&
-         write_numbers(e, closed_loop_to_json(&result), err);
+    json_t *numbers = ok ? closed_loop_to_json(&result) : NULL, *figures = json_object();
+    ok = ok && closed_loop_describe(&options, numbers, err);
+    if (ok) {
+        const json_t *policy = json_object_get(numbers, "policy");
+        json_object_set_new(numbers, "seconds", json_real(clock_seconds() - start));
+        training_log_add(json_string_value(json_object_get(policy, "path")), figures);
+    }
+    ok = ok && write_results(e, numbers, figures, page, err);
     if (ok && !e->json) {
         closed_loop_print(&result, stdout);
         printf("\n%s\n", page);
     }
+    json_decref(numbers);
+    json_decref(figures);
     closed_loop_free(&result);
     return ok;
 }
 
-int cmd_eval(int argc, char **argv) {
-    Eval e = {.n_episodes = 50, .max_videos = 3, .seed = CLOSED_LOOP_SEED};
-    const Option options[] = {
-        {"policy.path", OPTION_TEXT, &e.policy, 0, 0,
+enum { MOST_OPTIONS = 32 };
+
+// The flags, which write into *e; gives how many.
+static int list_options(Eval *e, Option options[MOST_OPTIONS]) {
+    const Option all[] = {
+        {"policy.path", OPTION_TEXT, &e->policy, 0, 0,
          "training run, checkpoint or pretrained_model"},
-        {"dataset.root", OPTION_TEXT, &e.root, 0, 0, "folder of the LeRobot dataset"},
-        {"dataset.repo_id", OPTION_TEXT, &e.repo_id, 0, 0,
+        {"dataset.root", OPTION_TEXT, &e->root, 0, 0, "folder of the LeRobot dataset"},
+        {"dataset.repo_id", OPTION_TEXT, &e->repo_id, 0, 0,
          "its name; without --dataset.root looked for where LeRobot and `hf download` put it"},
-        {"dataset.revision", OPTION_TEXT, &e.revision, 0, 0,
+        {"dataset.revision", OPTION_TEXT, &e->revision, 0, 0,
          "with its name: branch, tag or commit"},
-        {"rename_map", OPTION_TEXT, &e.rename, 0, 0,
+        {"rename_map", OPTION_TEXT, &e->rename, 0, 0,
          "other names for what the dataset has, {\"OLD\": \"NEW\"}; else those of the training"},
-        {"dataset.episodes", OPTION_TEXT, &e.episodes, 0, 0, "episodes to evaluate, as [4,5]"},
-        {"tolerance_s", OPTION_TEXT, &e.tolerance, 0, 0,
+        {"dataset.episodes", OPTION_TEXT, &e->episodes, 0, 0, "episodes to evaluate, as [4,5]"},
+        {"tolerance_s", OPTION_TEXT, &e->tolerance, 0, 0,
          "most seconds between a row and its video frame; else a quarter of a frame"},
-        {"eval.all", OPTION_BOOL, &e.all, 0, 0,
+        {"eval.all", OPTION_BOOL, &e->all, 0, 0,
          "all episodes, also where the checkpoint says which were held out"},
-        {"eval.stride", OPTION_INT, &e.stride, 0, 1000000,
+        {"eval.stride", OPTION_INT, &e->stride, 0, 1000000,
          "frames from one prediction to the next; 0: half a second, less for short runs"},
-        {"policy.device", OPTION_TEXT, &e.device, 0, 0, "cpu or cuda"},
-        {"policy.dtype", OPTION_TEXT, &e.dtype, 0, 0, "float32, tf32 or bfloat16"},
-        {"threads", OPTION_INT, &e.threads, 0, 4096,
+        {"policy.device", OPTION_TEXT, &e->device, 0, 0, "cpu or cuda"},
+        {"policy.dtype", OPTION_TEXT, &e->dtype, 0, 0, "float32, tf32 or bfloat16"},
+        {"threads", OPTION_INT, &e->threads, 0, 4096,
          "compute threads, or with --env.type episodes at a time; 0: all processors"},
-        {"output_dir", OPTION_TEXT, &e.output, 0, 0,
+        {"output_dir", OPTION_TEXT, &e->output, 0, 0,
          "for report.html and eval.json; else outputs/eval/DATE_POLICY"},
-        {"json", OPTION_BOOL, &e.json, 0, 0, "print eval.json's text instead of the table"},
-        {"eval.camera", OPTION_TEXT, &e.camera.camera, 0, 0,
+        {"json", OPTION_BOOL, &e->json, 0, 0, "print eval.json's text instead of the table"},
+        {"eval.camera", OPTION_TEXT, &e->camera_flags.camera, 0, 0,
          "which camera the model below is of; else the policy's first"},
-        {"eval.camera_fov", OPTION_TEXT, &e.camera.fov, 0, 0,
+        {"eval.camera_fov", OPTION_TEXT, &e->camera_flags.fov, 0, 0,
          "horizontal field of view in degrees, of a lens without distortion"},
-        {"eval.camera_intrinsics", OPTION_TEXT, &e.camera.intrinsics, 0, 0,
+        {"eval.camera_intrinsics", OPTION_TEXT, &e->camera_flags.intrinsics, 0, 0,
          "[fx,fy,cx,cy] in pixels of a recorded frame, instead of the field of view"},
-        {"eval.camera_pose", OPTION_TEXT, &e.camera.pose, 0, 0,
+        {"eval.camera_pose", OPTION_TEXT, &e->camera_flags.pose, 0, 0,
          "[x,y,z,rx,ry,rz] of the camera in the frame it is mounted to"},
-        {"eval.camera_mount", OPTION_TEXT, &e.camera.mount, 0, 0,
+        {"eval.camera_mount", OPTION_TEXT, &e->camera_flags.mount, 0, 0,
          "gripper (default): moves with the end effector; base: stands still"},
-        {"eval.camera_arm", OPTION_INT, &e.arm, 1, 64, "the arm a gripper's camera is on, from 1"},
-        {"env.type", OPTION_TEXT, &e.env, 0, 0,
+        {"eval.camera_arm", OPTION_INT, &e->arm, 1, 64, "the arm a gripper's camera is on, from 1"},
+        {"env.type", OPTION_TEXT, &e->env, 0, 0,
          "the simulated task to act in (tact sim lists them)"},
-        {"eval.n_episodes", OPTION_INT, &e.n_episodes, 1, 1000000, "episodes in the simulation"},
-        {"eval.max_videos", OPTION_INT, &e.max_videos, 0, 1000,
+        {"eval.n_episodes", OPTION_INT, &e->n_episodes, 1, 1000000, "episodes in the simulation"},
+        {"eval.max_videos", OPTION_INT, &e->max_videos, 0, 1000,
          "of the first episodes, and as many more of failures"},
-        {"seed", OPTION_INT, &e.seed, 0, INT64_MAX, "of the first episode; the next has one more"},
-        {"policy.n_action_steps", OPTION_INT, &e.n_action_steps, 0, 100000,
+        {"seed", OPTION_INT, &e->seed, 0, INT64_MAX, "of the first episode; the next has one more"},
+        {"policy.n_action_steps", OPTION_INT, &e->n_action_steps, 0, 100000,
          "actions of a chunk that are executed in the simulation; 0: as the policy was configured"},
-        {"policy.temporal_ensemble_coeff", OPTION_TEXT, &e.coeff, 0, 0,
+        {"policy.temporal_ensemble_coeff", OPTION_TEXT, &e->coeff, 0, 0,
          "execute the mean of all predictions there, the i-th oldest weighted exp(-coeff * i); "
          "with --policy.n_action_steps left out or 1"},
     };
-    const int count = sizeof options / sizeof options[0];
-    e.arm = 1;
+    _Static_assert(sizeof all / sizeof all[0] <= MOST_OPTIONS, "room for the flags");
+    memcpy(options, all, sizeof all);
+    return sizeof all / sizeof all[0];
+}
+
+int cmd_eval(int argc, char **argv) {
+    Eval e = {
+        .n_episodes = 50, .max_videos = 3, .seed = CLOSED_LOOP_SEED, .arm = 1, .now = time(NULL)};
+    Option options[MOST_OPTIONS];
+    const int count = list_options(&e, options);
     if (cli_wants_help(argc, argv)) {
         print_help(options, count);
         return EXIT_OK;
     }
     Error err;
-    ReportOptions report = {.now = time(NULL)};
     train_config_default(&e.config);
     int code = EXIT_OK;
     if (!options_take(options, count, &argc, argv, &err) ||
-        !settle(&e, argc, argv, options, count, &err) ||
-        !camera_from_flags(&e.camera, &report.camera, &err))
+        !check_options(&e, argc, argv, options, count, &err) ||
+        !camera_from_flags(&e.camera_flags, &e.camera, &err))
         code = cli_error(&err, EXIT_USAGE);
-    else if (!(e.env ? run_closed_loop(&e, report.now, &err) : run(&e, &report, &err)))
+    else if (!(e.env ? run_closed_loop(&e, &err) : run_open_loop(&e, &err)))
         code = cli_error(&err, EXIT_ERROR);
     train_config_free(&e.config);
     return code;

@@ -3,16 +3,7 @@
 
 #include "pose/pose.h"
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-
-static int64_t windows_of(int64_t frames, int64_t stride) {
-    return (frames + stride - 1) / stride;
-}
-
-static double *arena_doubles(Arena *a, int64_t n) {
-    return arena_alloc(a, sizeof(double) * (size_t)n);
-}
 
 static void alloc_scratch(Accumulator *a) {
     EvalResult *r = a->result;
@@ -20,26 +11,13 @@ static void alloc_scratch(Accumulator *a) {
     double **of_action[] = {&a->recorded, &a->held, &a->nearest, &a->base};
     double **of_measures[] = {&a->one, &a->other, &a->sum, &a->stay_sum};
     for (size_t i = 0; i < 4; i++) {
-        *of_action[i] = arena_doubles(&r->arena, r->A);
-        *of_measures[i] = arena_doubles(&r->arena, M);
+        *of_action[i] = eval_doubles(&r->arena, r->A);
+        *of_measures[i] = eval_doubles(&r->arena, M);
     }
-    a->row = arena_doubles(&r->arena, D);
-    a->other_row = arena_doubles(&r->arena, D);
+    a->row = eval_doubles(&r->arena, D);
+    a->other_row = eval_doubles(&r->arena, D);
     a->seen = arena_alloc(&r->arena, sizeof(float) * (size_t)D);
     a->wanted = arena_alloc(&r->arena, sizeof(float) * (size_t)D);
-}
-
-static void window_room(Accumulator *a, EvalWindow *w) {
-    EvalResult *r = a->result;
-    w->error = arena_doubles(&r->arena, r->measures.count);
-    w->stay = arena_doubles(&r->arena, r->measures.count);
-    w->predicted = arena_alloc(&r->arena, sizeof(float) * (size_t)(r->S * r->A));
-}
-
-static void curves_room(Accumulator *a, EvalCurves *c) {
-    EvalResult *r = a->result;
-    c->frames = arena_alloc(&r->arena, sizeof(int64_t) * EVAL_CURVE_WINDOWS);
-    c->chunks = arena_alloc(&r->arena, sizeof(float) * EVAL_CURVE_WINDOWS * (size_t)(r->S * r->A));
 }
 
 static void alloc_result(EvalResult *r, const char *const *names) {
@@ -55,10 +33,10 @@ static void alloc_result(EvalResult *r, const char *const *names) {
         const Episode *e = &r->dataset->episodes[i];
         r->episodes[i] = (EvalEpisode){e->index,
                                        e->length,
-                                       windows_of(e->length, r->stride),
+                                       eval_windows_of(e->length, r->stride),
                                        eval_seen(&r->training, e->index),
-                                       arena_doubles(&r->arena, r->measures.count),
-                                       arena_doubles(&r->arena, r->measures.count)};
+                                       eval_doubles(&r->arena, r->measures.count),
+                                       eval_doubles(&r->arena, r->measures.count)};
     }
 }
 
@@ -67,7 +45,7 @@ bool accumulator_init(Accumulator *a, EvalResult *r, const char *const *names,
     const Dataset *ds = r->dataset;
     *a = (Accumulator){.result = r, .action_norm = action_norm};
     for (int64_t i = 0; i < ds->n_episodes; i++)
-        a->room += windows_of(ds->episodes[i].length, r->stride);
+        a->room += eval_windows_of(ds->episodes[i].length, r->stride);
     size_t bytes = (size_t)r->measures.count * (size_t)r->S * (size_t)a->room * sizeof(float);
     a->error = mem_try(bytes);
     a->stay = mem_try(bytes);
@@ -82,8 +60,7 @@ bool accumulator_init(Accumulator *a, EvalResult *r, const char *const *names,
     r->stays = held ? "observed state" : "action before";
     alloc_result(r, names);
     alloc_scratch(a);
-    window_room(a, &a->window);
-    curves_room(a, &a->curves);
+    kept_init(a);
     return true;
 }
 
@@ -96,20 +73,20 @@ void accumulator_free(Accumulator *a) {
 
 // ---- one prediction -----------------------------------------------------------------------------
 
-static void load(const float *data, int64_t row, int A, double *out) {
+static void copy_action(const float *data, int64_t row, int A, double *out) {
     for (int i = 0; i < A; i++) out[i] = data[row * A + i];
 }
 
-// The action that the baseline repeats: what was observed, or, where a state is something else than
-// an action, the action before (at an episode's first frame: its first).
-static void hold(Accumulator *a, const Episode *e, int64_t row) {
+// Sets the action that the baseline repeats: the observed state, or, where a state is something
+// else than an action, the action before (at an episode's first frame: its first).
+static void set_held_action(Accumulator *a, const Episode *e, int64_t row) {
     const EvalResult *r = a->result;
     bool observed = strcmp(r->stays, "observed state") == 0;
     int64_t before = row > e->first_row ? row - 1 : row;
     if (observed)
-        load(r->dataset->state_data, row, r->A, a->held);
+        copy_action(r->dataset->state_data, row, r->A, a->held);
     else
-        load(r->dataset->action_data, before, r->A, a->held);
+        copy_action(r->dataset->action_data, before, r->A, a->held);
     if (r->arms > 0) memcpy(a->base, a->held, (size_t)r->A * sizeof(double));
 }
 
@@ -131,9 +108,9 @@ static double normalized_l1(Accumulator *a, const double *action, const double *
     return sum / D;
 }
 
-static void take(Accumulator *a, const double *action, double *out) {
+static void measure_action(Accumulator *a, const double *action, double *out) {
     const Measures *m = &a->result->measures;
-    measures_take(m, action, a->recorded, out);
+    measures_compute(m, action, a->recorded, out);
     out[m->count - 1] = normalized_l1(a, action, a->recorded);
 }
 
@@ -155,8 +132,8 @@ static void add_dimensions(Accumulator *a, const double *predicted) {
 
 static void add_step(Accumulator *a, int step, const double *predicted) {
     EvalResult *r = a->result;
-    take(a, predicted, a->one);
-    take(a, a->held, a->other);
+    measure_action(a, predicted, a->one);
+    measure_action(a, a->held, a->other);
     for (int m = 0; m < r->measures.count; m++) {
         int64_t at = ((int64_t)m * r->S + step) * a->room + r->windows;
         a->error[at] = (float)a->one[m];
@@ -165,49 +142,6 @@ static void add_step(Accumulator *a, int step, const double *predicted) {
         a->window.stay[m] += a->other[m];
     }
     add_dimensions(a, predicted);
-}
-
-// ---- what is kept whole -------------------------------------------------------------------------
-
-static void remove_worst(EvalResult *r, int at) {
-    EvalWindow gone = r->worst[at];
-    for (int i = at; i + 1 < r->n_worst; i++) r->worst[i] = r->worst[i + 1];
-    r->worst[--r->n_worst] = gone; // its memory
-}
-
-// Of windows within a second of each other only the worst is kept: they show the same.
-static void keep_worst(Accumulator *a) {
-    EvalResult *r = a->result;
-    const int by = r->measures.headline;
-    EvalWindow *w = &a->window;
-    int64_t near = (int64_t)(r->dataset->fps + 0.5);
-    for (int i = r->n_worst - 1; i >= 0; i--) {
-        const EvalWindow *other = &r->worst[i];
-        if (other->episode != w->episode || llabs(other->frame - w->frame) >= near) continue;
-        if (other->error[by] >= w->error[by]) return;
-        remove_worst(r, i);
-    }
-    int at = r->n_worst;
-    while (at > 0 && r->worst[at - 1].error[by] < w->error[by]) at--;
-    if (at == EVAL_WORST) return;
-    bool full = r->n_worst == EVAL_WORST;
-    EvalWindow spare = r->worst[full ? EVAL_WORST - 1 : r->n_worst];
-    for (int i = full ? EVAL_WORST - 1 : r->n_worst; i > at; i--) r->worst[i] = r->worst[i - 1];
-    r->worst[at] = *w;
-    r->n_worst += !full;
-    *w = spare;
-    if (!w->predicted) window_room(a, w);
-}
-
-static void keep_chunk(Accumulator *a, const EvalEpisode *e, int64_t frame,
-                       const double *predicted) {
-    EvalResult *r = a->result;
-    EvalCurves *c = &a->curves;
-    int64_t every = windows_of(e->windows, EVAL_CURVE_WINDOWS);
-    if (frame / r->stride % every != 0) return;
-    size_t n = (size_t)(r->S * r->A);
-    for (size_t i = 0; i < n; i++) c->chunks[(size_t)c->count * n + i] = (float)predicted[i];
-    c->frames[c->count++] = frame;
 }
 
 void accumulator_add(Accumulator *a, int64_t episode, int64_t frame, const double *predicted,
@@ -223,9 +157,9 @@ void accumulator_add(Accumulator *a, int64_t episode, int64_t frame, const doubl
     w->valid = (int)(left < r->S ? left : r->S);
     memset(w->error, 0, (size_t)M * sizeof(double));
     memset(w->stay, 0, (size_t)M * sizeof(double));
-    hold(a, e, row);
+    set_held_action(a, e, row);
     for (int s = 0; s < w->valid; s++) {
-        load(r->dataset->action_data, row + s, r->A, a->recorded);
+        copy_action(r->dataset->action_data, row + s, r->A, a->recorded);
         add_step(a, s, predicted + (int64_t)s * r->A);
     }
     for (int m = 0; m < M; m++) {
@@ -237,14 +171,13 @@ void accumulator_add(Accumulator *a, int64_t episode, int64_t frame, const doubl
     a->episode_steps += w->valid;
     for (int i = 0; i < r->S * r->A; i++) w->predicted[i] = (float)predicted[i];
     a->latencies[r->windows++] = milliseconds;
-    keep_chunk(a, &r->episodes[episode], frame, predicted);
-    keep_worst(a);
+    kept_add_chunk(a, &r->episodes[episode], frame, predicted);
+    kept_add_window(a);
 }
 
 void accumulator_end_episode(Accumulator *a, int64_t episode) {
     EvalResult *r = a->result;
     EvalEpisode *e = &r->episodes[episode];
-    const int by = r->measures.headline;
     for (int m = 0; m < r->measures.count; m++) {
         e->error[m] = a->sum[m] / (double)a->episode_steps;
         e->stay[m] = a->stay_sum[m] / (double)a->episode_steps;
@@ -252,20 +185,7 @@ void accumulator_end_episode(Accumulator *a, int64_t episode) {
     }
     a->steps += a->episode_steps;
     a->episode_steps = 0;
-    a->curves.episode = episode;
-    int at = r->n_curves;
-    while (at > 0 && r->episodes[r->curves[at - 1].episode].error[by] < e->error[by]) at--;
-    if (at < EVAL_CURVES) {
-        bool full = r->n_curves == EVAL_CURVES;
-        int last = full ? EVAL_CURVES - 1 : r->n_curves;
-        EvalCurves spare = r->curves[last];
-        for (int i = last; i > at; i--) r->curves[i] = r->curves[i - 1];
-        r->curves[at] = a->curves;
-        r->n_curves += !full;
-        a->curves = spare;
-        if (!a->curves.frames) curves_room(a, &a->curves);
-    }
-    a->curves.count = 0;
+    kept_end_episode(a, episode);
 }
 
 // ---- statistics ---------------------------------------------------------------------------------
@@ -296,7 +216,7 @@ void accumulator_finish(Accumulator *a) {
     }
     r->first_latency = a->latencies[0];
     int64_t n = r->windows - 1;
-    r->latencies = arena_doubles(&r->arena, n + 1);
+    r->latencies = eval_doubles(&r->arena, n + 1);
     memcpy(r->latencies, a->latencies + 1, (size_t)n * sizeof(double));
     r->latency = summarize(r->latencies, n);
 }

@@ -35,4 +35,24 @@ void accumulator_end_episode(Accumulator *a, int64_t episode);
 // Makes the statistics of result.
 void accumulator_finish(Accumulator *a);
 
+// ---- accumulate_kept.c: the predictions that are kept whole -------------------------------------
+// Room for the window and the curves that are being looked at.
+void kept_init(Accumulator *a);
+// a->window goes among the worst of the result if it is one of them; its memory is another's then.
+void kept_add_window(Accumulator *a);
+// A prediction (S, A) joins the curves of the running episode, if it is one of those that are
+// drawn.
+void kept_add_chunk(Accumulator *a, const EvalEpisode *e, int64_t frame, const double *predicted);
+// The running episode's curves stay if its mean error is among the worst.
+void kept_end_episode(Accumulator *a, int64_t episode);
+
+// Predictions in so many frames, one every `stride`.
+static inline int64_t eval_windows_of(int64_t frames, int64_t stride) {
+    return (frames + stride - 1) / stride;
+}
+
+static inline double *eval_doubles(Arena *arena, int64_t n) {
+    return arena_alloc(arena, sizeof(double) * (size_t)n);
+}
+
 #endif

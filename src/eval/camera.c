@@ -60,6 +60,35 @@ bool camera_from_flags(const CameraFlags *flags, CameraModel *c, Error *err) {
            parse_numbers("eval.camera_pose", flags->pose, 6, c->pose, err);
 }
 
+// "wrist" or "observation.images.wrist".
+static bool names_camera(const char *given, const char *name) {
+    static const char prefix[] = "observation.images.";
+    const size_t n = sizeof prefix - 1;
+    return strcmp(given, name) == 0 ||
+           (strncmp(name, prefix, n) == 0 && strcmp(given, name + n) == 0);
+}
+
+bool camera_check(CameraModel *camera, const PolicyConfig *policy, Error *err) {
+    if (!camera->known) return true;
+    if (policy->arms == 0)
+        return fail(err,
+                    "--eval.camera_pose: this policy's actions are no poses, so there is no path "
+                    "to draw");
+    if (camera->arm >= policy->arms)
+        return fail(err, "--eval.camera_arm=%d: the policy has %d arm%s", camera->arm + 1,
+                    policy->arms, policy->arms == 1 ? "" : "s");
+    if (policy->n_cameras == 0) return fail(err, "--eval.camera_pose: this policy sees no camera");
+    for (int i = 0; i < policy->n_cameras; i++) {
+        const CameraConfig *c = &policy->cameras[i];
+        if (camera->name && !names_camera(camera->name, c->name)) continue;
+        camera->position = i;
+        camera_for_frame(camera, c->width, c->height);
+        return true;
+    }
+    return fail(err, "--eval.camera=%s: the policy has no such camera; its first is %s",
+                camera->name, policy->cameras[0].name);
+}
+
 void camera_for_frame(CameraModel *c, int width, int height) {
     if (c->fov == 0) return;
     c->fx = c->fy = width / 2.0 / tan(c->fov * M_PI / 360);

@@ -7,12 +7,13 @@
 #define TACT_EVAL_CAMERA_H
 
 #include "base/error.h"
+#include "config/config.h"
 #include "pose/pose.h"
 
 typedef struct CameraModel {
     bool known;            // else nothing below is set
     const char *name;      // of the camera, as the flag says; NULL: the first
-    int position;          // in the policy; report_check finds it
+    int position;          // in the policy; camera_check finds it
     double fov;            // horizontal, degrees; 0: intrinsics are given
     double fx, fy, cx, cy; // pixels of a recorded frame
     bool on_gripper; // moves with the arm's end effector; else it stands still in the base frame
@@ -27,6 +28,9 @@ typedef struct CameraFlags {
     int arm;
 } CameraFlags;
 CHECKED bool camera_from_flags(const CameraFlags *flags, CameraModel *out, Error *err);
+// Before a run, checks that a model that is known fits the policy: a camera of that name, an arm of
+// that number, poses to draw. Sets position, and the lens for frames of that camera.
+CHECKED bool camera_check(CameraModel *c, const PolicyConfig *policy, Error *err);
 // Sets fx ... cy from fov for frames of width x height, where fov is given.
 void camera_for_frame(CameraModel *c, int width, int height);
 

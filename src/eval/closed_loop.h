@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-// The first episode's seed where nobody says another, in `tact eval` and during a training: far
+// The first episode's seed where no other is given, in `tact eval` and during a training: far
 // from those of any recording.
 enum { CLOSED_LOOP_SEED = 100000 };
 
@@ -51,18 +51,22 @@ typedef struct ClosedLoopResult {
 // and statistical inference", 1927). n of at least 1.
 void wilson_interval(int64_t successes, int64_t n, double *low, double *high);
 
-// Before a training: opens the task for a moment, so that what it lacks is told, and holds it
-// against the policy's cameras and vectors, whose shapes are filled in.
+// For a training, before its first step: opens the task for a moment, so that a missing package is
+// reported, and checks that the policy's cameras and vectors, whose shapes are filled in, are the
+// task's.
 CHECKED bool closed_loop_check(const char *env_type, const PolicyConfig *policy, Error *err);
 // Each episode is computed by one thread, and comes out the same on any number of them. `progress`
 // is called from any of them, one at a time. Error: what the environment or the policy says; a
 // policy whose camera or vectors are not the environment's is refused.
 CHECKED bool eval_closed_loop(const ClosedLoopOptions *options, ClosedLoopResult *out, Error *err);
-void closed_loop_free(ClosedLoopResult *r);             // a zeroed struct is allowed
-json_t *closed_loop_to_json(const ClosedLoopResult *r); // new reference
+void closed_loop_free(ClosedLoopResult *r); // a zeroed struct is allowed
+
+// ---- closed_loop_result.c -----------------------------------------------------------------------
+// Rate, interval and every episode; new reference.
+json_t *closed_loop_to_json(const ClosedLoopResult *r);
+// Adds to that object what acted, and how: the task's steps a second, the policy as in an open-loop
+// evaluation, and the settings that were in force.
+CHECKED bool closed_loop_describe(const ClosedLoopOptions *options, json_t *out, Error *err);
 void closed_loop_print(const ClosedLoopResult *r, FILE *out);
-// One HTML page that needs nothing beside it but the videos. Whole or not at all.
-CHECKED bool closed_loop_report(const char *path, const ClosedLoopResult *r, const char *policy,
-                                Error *err);
 
 #endif

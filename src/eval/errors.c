@@ -62,8 +62,8 @@ double rotation_between(const double a[3], const double b[3]) {
     return sqrt(v[3] * v[3] + v[4] * v[4] + v[5] * v[5]);
 }
 
-void measures_take(const Measures *m, const double *predicted, const double *recorded,
-                   double *out) {
+void measures_compute(const Measures *m, const double *predicted, const double *recorded,
+                      double *out) {
     const double mm = 1000, degrees = 180 / M_PI;
     for (int i = 0; i < m->count - 1; i++) {
         const double *p = predicted + m->of[i].at, *r = recorded + m->of[i].at;

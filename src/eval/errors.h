@@ -45,7 +45,8 @@ typedef struct Measures {
 // arms 0: one measure a value, named by names (A), which are borrowed. Strings are in the arena.
 Measures measures_new(Arena *arena, int arms, int A, const char *const *names);
 // All but the normalised one: out (M - 1), of two actions (A).
-void measures_take(const Measures *m, const double *predicted, const double *recorded, double *out);
+void measures_compute(const Measures *m, const double *predicted, const double *recorded,
+                      double *out);
 
 // The angle in radians, 0 to pi, between two rotation vectors as rotations.
 double rotation_between(const double a[3], const double b[3]);

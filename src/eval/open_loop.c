@@ -156,7 +156,7 @@ static const char *const *action_names(EvalResult *r) {
     return names;
 }
 
-CHECKED static bool prepare(OpenLoop *l, Error *err) {
+CHECKED static bool open_loop_prepare(OpenLoop *l, Error *err) {
     const EvalOptions *o = l->options;
     EvalResult *r = l->result;
     const PolicyConfig *p = &r->config.policy;
@@ -187,8 +187,8 @@ CHECKED static bool policy_failed(const OpenLoop *l, const Episode *e, int64_t f
                 (long long)frame, tact_message(l->policy));
 }
 
-CHECKED static bool observe(OpenLoop *l, const Episode *e, int64_t frame, double *seconds,
-                            Error *err) {
+CHECKED static bool observe_frame(OpenLoop *l, const Episode *e, int64_t frame, double *seconds,
+                                  Error *err) {
     const Dataset *ds = l->result->dataset;
     const PolicyConfig *p = &l->result->config.policy;
     int64_t row = e->first_row + frame;
@@ -210,8 +210,8 @@ CHECKED static bool observe(OpenLoop *l, const Episode *e, int64_t frame, double
     return ok || policy_failed(l, e, frame, err);
 }
 
-CHECKED static bool predict(OpenLoop *l, int64_t episode, int64_t frame, double observing,
-                            Error *err) {
+CHECKED static bool predict_chunk(OpenLoop *l, int64_t episode, int64_t frame, double observing,
+                                  Error *err) {
     EvalResult *r = l->result;
     const Episode *e = &r->dataset->episodes[episode];
     double start = clock_seconds();
@@ -230,8 +230,9 @@ CHECKED static bool run_episode(OpenLoop *l, int64_t episode, Error *err) {
     l->budget = 0;
     for (int64_t frame = 0; frame < e->length; frame++) {
         double observing;
-        if (!observe(l, e, frame, &observing, err)) return false;
-        if (frame % r->stride == 0 && !predict(l, episode, frame, observing, err)) return false;
+        if (!observe_frame(l, e, frame, &observing, err)) return false;
+        if (frame % r->stride == 0 && !predict_chunk(l, episode, frame, observing, err))
+            return false;
         // The robot takes its action, which tells the runtime which frames the next chunk will see.
         if (l->budget > 0 && tact_act(l->policy, l->action) != TACT_OK)
             return policy_failed(l, e, frame, err);
@@ -247,7 +248,7 @@ bool eval_open_loop(const EvalOptions *options, EvalResult *out, Error *err) {
     *out = (EvalResult){0};
     OpenLoop l = {.options = options, .result = out};
     double start = clock_seconds();
-    bool ok = prepare(&l, err);
+    bool ok = open_loop_prepare(&l, err);
     for (int64_t i = 0; ok && i < out->dataset->n_episodes; i++) ok = run_episode(&l, i, err);
     if (ok) accumulator_finish(&l.sums);
     out->seconds = clock_seconds() - start;

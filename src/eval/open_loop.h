@@ -100,10 +100,12 @@ void eval_free(EvalResult *r); // a zeroed struct is allowed
 // Stride of a run over `frames` frames at fps when none is given.
 int64_t eval_default_stride(int64_t frames, double fps);
 
-// ---- json.c -------------------------------------------------------------------------------------
+// ---- open_loop_json.c ---------------------------------------------------------------------------
 // Everything but curves and pictures. Numbers that there are none of (no window reaches so far) are
 // null. New reference.
 json_t *eval_to_json(const EvalResult *r);
+// The unit of a value of an action: "m" or "rad" of a pose's, else "".
+const char *eval_unit(const EvalResult *r, int dimension);
 
 // ---- table.c ------------------------------------------------------------------------------------
 // Steps of a horizon of S at fps that tables show: 0.1, 0.2, 0.5, 1, 2, 5 ... seconds where the

@@ -1,83 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "eval/report_internal.h"
+#include "eval/report.h"
 
 #include "base/file.h"
-#include "eval/html.h"
-#include "pose/pose.h"
+#include "base/memory.h"
 #include <string.h>
 
-// "wrist" or "observation.images.wrist".
-static bool names_camera(const char *given, const char *name) {
-    static const char prefix[] = "observation.images.";
-    const size_t n = sizeof prefix - 1;
-    return strcmp(given, name) == 0 ||
-           (strncmp(name, prefix, n) == 0 && strcmp(given, name + n) == 0);
+// report/report.html and a zero; the build makes it (cmake/report.cmake).
+extern const unsigned char report_template[];
+
+char *report_json(const json_t *value) {
+    static const char escaped[] = "\\u003c"; // "<" stands in strings only
+    char *text = json_text(value, 0);
+    size_t length = strlen(text), found = 0;
+    for (const char *c = text; *c; c++) found += *c == '<';
+    char *out = mem_alloc(length + found * (sizeof escaped - 2) + 1), *to = out;
+    for (const char *c = text; *c; c++)
+        if (*c == '<')
+            to = stpcpy(to, escaped);
+        else
+            *to++ = *c;
+    *to = 0;
+    mem_free(text);
+    return out;
 }
 
-bool report_check(const PolicyConfig *policy, CameraModel *camera, Error *err) {
-    if (!camera->known) return true;
-    if (policy->arms == 0)
-        return fail(err,
-                    "--eval.camera_pose: this policy's actions are no poses, so there is no path "
-                    "to draw");
-    if (camera->arm >= policy->arms)
-        return fail(err, "--eval.camera_arm=%d: the policy has %d arm%s", camera->arm + 1,
-                    policy->arms, policy->arms == 1 ? "" : "s");
-    if (policy->n_cameras == 0) return fail(err, "--eval.camera_pose: this policy sees no camera");
-    for (int i = 0; i < policy->n_cameras; i++) {
-        const CameraConfig *c = &policy->cameras[i];
-        if (camera->name && !names_camera(camera->name, c->name)) continue;
-        camera->position = i;
-        camera_for_frame(camera, c->width, c->height);
-        return true;
+bool report_write(const char *path, const json_t *eval, json_t *figures, Error *err) {
+    static const char mark[] = "@EVAL@";
+    const char *page = (const char *)report_template, *at = strstr(page, mark);
+    json_t *all = json_copy((json_t *)eval); // its values are shared
+    if (figures) json_object_set(all, "figures", figures);
+    char *text = report_json(all);
+    AtomicFile file;
+    bool ok = atomic_open(&file, path, err);
+    if (ok) { // what cannot be written is seen when the file is committed
+        fwrite(page, 1, (size_t)(at - page), file.stream);
+        fputs(text, file.stream);
+        fputs(at + strlen(mark), file.stream);
+        ok = atomic_commit(&file, err);
     }
-    return fail(err, "--eval.camera=%s: the policy has no such camera; its first is %s",
-                camera->name, policy->cameras[0].name);
-}
-
-const char *report_unit(const EvalResult *r, int dimension) {
-    int at = dimension % POSE_ROW;
-    return r->arms == 0 || at == 6 ? "" : at < 3 ? "m" : "rad";
-}
-
-void report_time(FILE *out, double seconds) {
-    fprintf(out, "%.3g s", seconds);
-}
-
-static void begin(const Report *p) {
-    fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-          "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-          "<meta name=\"generator\" content=\"tact " TACT_VERSION "\"><title>tact eval: ",
-          p->out);
-    html_text(p->out, p->r->policy_dir);
-    fprintf(p->out, "</title><style>%s</style></head><body>\n", report_style);
-}
-
-CHECKED static bool write_page(const Report *p, Error *err) {
-    begin(p);
-    report_head(p);
-    report_horizon(p);
-    if (!report_windows(p, err)) return false;
-    report_curves(p);
-    report_episodes(p);
-    report_dimensions(p);
-    report_latency(p);
-    report_settings(p);
-    fputs("<footer>tact " TACT_VERSION
-          ". Every number of this page, unrounded: eval.json beside it.</footer></body></html>\n",
-          p->out);
-    return true;
-}
-
-bool report_write(const char *path, const EvalResult *r, const ReportOptions *o, Error *err) {
-    AtomicFile file = {0};
-    Report p = {.r = r, .o = o, .fps = r->dataset->fps};
-    bool frames = r->config.policy.n_cameras > 0;
-    bool ok =
-        (!frames || frames_open(r->dataset, 0, 0, &p.frames, err)) && atomic_open(&file, path, err);
-    p.out = file.stream;
-    ok = ok && write_page(&p, err) && atomic_commit(&file, err);
-    atomic_abort(&file);
-    frames_close(p.frames);
+    mem_free(text);
+    json_decref(all);
     return ok;
 }

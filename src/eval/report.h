@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The report of an evaluation: one HTML file that needs nothing else, for a screen, a phone or
-// paper. Style, charts (SVG) and frames (JPEG, base64) are inside; there is no script in it.
+// The report of an evaluation: one HTML file that needs nothing from a network. It is
+// report/report.html with the run's numbers in it; its script draws the page from them. Videos lie
+// beside it.
 #ifndef TACT_EVAL_REPORT_H
 #define TACT_EVAL_REPORT_H
 
-#include "eval/camera.h"
-#include "eval/open_loop.h"
+#include "base/error.h"
+#include "formats/json.h"
 
-typedef struct ReportOptions {
-    CameraModel camera;  // with one that is known, paths are drawn on its frames
-    time_t now;          // when the evaluation ran
-    const char *command; // that made it, or NULL
-} ReportOptions;
+// Writes the report, whole or not at all. eval: what eval.json has. figures: what the page shows
+// beside it (figures.h), under the key "figures" of the page's copy; NULL: nothing. Both stay the
+// caller's.
+CHECKED bool report_write(const char *path, const json_t *eval, json_t *figures, Error *err);
 
-// Checks what can be checked before the run: a camera of that name, an arm of that number, poses to
-// draw. Sets camera.position, and its lens for frames of that camera.
-CHECKED bool report_check(const PolicyConfig *policy, CameraModel *camera, Error *err);
-
-// Writes the report, whole or not at all. Frames are read from the dataset again.
-CHECKED bool report_write(const char *path, const EvalResult *r, const ReportOptions *o,
-                          Error *err);
+// JSON for an element <script type="application/json">: as json_text(value, 0), but without a "<",
+// so that no name in it can end the element. Free with mem_free.
+char *report_json(const json_t *value);
 
 #endif

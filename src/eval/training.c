@@ -27,7 +27,7 @@ static const char *text_of(EvalTraining *t, const json_t *object, const char *ke
 }
 
 // "000600", the checkpoint's directory, is its step; a file beside the weights says it as well.
-static int64_t read_step(const char *dir) {
+int64_t eval_policy_step(const char *dir) {
     char state[PATH_MAX + 32];
     snprintf(state, sizeof state, "%s/../training_state", dir);
     json_t *root = read_optional(state, "training_step.json");
@@ -66,7 +66,7 @@ CHECKED static bool read_split(EvalTraining *t, const char *root, const char *re
     return true;
 }
 
-static void take_episodes(EvalTraining *t, const json_t *list) {
+static void read_chosen(EvalTraining *t, const json_t *list) {
     if (!json_is_array(list)) return;
     size_t n = json_array_size(list);
     t->chosen.values = arena_alloc(&t->arena, sizeof(int64_t) * (n + 1));
@@ -75,7 +75,7 @@ static void take_episodes(EvalTraining *t, const json_t *list) {
 }
 
 void eval_training_read(const char *dir, const char *root, const char *repo_id, EvalTraining *t) {
-    *t = (EvalTraining){.step = read_step(dir)};
+    *t = (EvalTraining){.step = eval_policy_step(dir)};
     json_t *config = read_optional(dir, "train_config.json");
     json_t *tact = read_optional(dir, "tact.json");
     const json_t *dataset = json_object_get(config, "dataset");
@@ -88,7 +88,7 @@ void eval_training_read(const char *dir, const char *root, const char *repo_id, 
         t->repo_id = text_of(t, dataset, "repo_id");
         const json_t *found = json_object_get(json_object_get(tact, "train"), "dataset_root");
         t->same_dataset = is_same_dataset(t, json_string_value(found), root, repo_id);
-        take_episodes(t, json_object_get(dataset, "episodes"));
+        read_chosen(t, json_object_get(dataset, "episodes"));
         if (t->same_dataset && json_number_value(split) > 0)
             t->known = read_split(t, root, repo_id, json_number_value(split), &ignored);
     }
@@ -101,7 +101,7 @@ void eval_training_free(EvalTraining *t) {
     *t = (EvalTraining){0};
 }
 
-static bool has(const IntList *list, int64_t value) {
+static bool list_has(const IntList *list, int64_t value) {
     for (int64_t i = 0; i < list->count; i++)
         if (list->values[i] == value) return true;
     return false;
@@ -109,6 +109,6 @@ static bool has(const IntList *list, int64_t value) {
 
 EvalSeen eval_seen(const EvalTraining *t, int64_t episode) {
     if (!t->known || !t->same_dataset) return SEEN_UNKNOWN;
-    bool chosen = !t->chosen.values || has(&t->chosen, episode);
-    return chosen && !has(&t->split, episode) ? SEEN_TRAINED : SEEN_HELD_OUT;
+    bool chosen = !t->chosen.values || list_has(&t->chosen, episode);
+    return chosen && !list_has(&t->split, episode) ? SEEN_TRAINED : SEEN_HELD_OUT;
 }

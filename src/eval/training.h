@@ -26,11 +26,13 @@ typedef struct EvalTraining {
 } EvalTraining;
 
 // Reads train_config.json, tact.json and ../training_state of a checkpoint's pretrained_model
-// directory. One that lacks them, or whose split cannot be worked out because the episodes are not
+// directory. One without them, or whose split cannot be worked out because the episodes are not
 // all there, is not known; that is no error. The dataset at hand is the training's when it is in
 // the same directory or, where the training's is not there any more, has the same repo_id.
 void eval_training_read(const char *dir, const char *root, const char *repo_id, EvalTraining *out);
 void eval_training_free(EvalTraining *t); // a zeroed struct is allowed
+// The step of a checkpoint's pretrained_model directory; -1: not known.
+int64_t eval_policy_step(const char *dir);
 EvalSeen eval_seen(const EvalTraining *t, int64_t episode);
 
 #endif

@@ -72,7 +72,7 @@ static void test_measures_of_poses(void **state) {
     b[7 + 2] = -0.010;             // 10 mm of the second arm
     b[5] = M_PI / 6;               // 30 degrees
     a[7 + 6] = 0.25, b[7 + 6] = 1; // gripper of the second arm
-    measures_take(&m, a, b, out);
+    measures_compute(&m, a, b, out);
     near(out[0], 5, 1e-12);
     near(out[1], 30, 1e-9);
     near(out[2], 0, 0);
@@ -92,7 +92,7 @@ static void test_measures_of_values(void **state) {
     assert_int_equal(m.count, 3);
     assert_int_equal(m.headline, 2);
     assert_string_equal(m.of[1].name, "elbow");
-    measures_take(&m, a, b, out);
+    measures_compute(&m, a, b, out);
     near(out[0], 0.5, 0);
     near(out[1], 4, 0);
     arena_free(&arena);

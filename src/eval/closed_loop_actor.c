@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// One thread's simulation and policy, and the episodes it acts in.
+#include "eval/closed_loop_internal.h"
+
+#include "base/memory.h"
+#include "runtime/handle.h"
+#include <string.h>
+
+enum { VIDEO_HEIGHT = 240, VIDEO_WIDTH = 320, VIDEO_GOP = 10, VIDEO_CRF = 32 };
+
+CHECKED static bool actor_open_policy(Actor *a, Error *err) {
+    const ClosedLoopOptions *o = a->options;
+    tact_options t;
+    tact_options_default(&t, sizeof t);
+    t.device = o->device;
+    t.dtype = o->dtype;
+    t.threads = 1;
+    t.n_action_steps = o->n_action_steps;
+    if (o->temporal_ensemble_coeff != CONFIG_NULL_NUMBER)
+        t.temporal_ensemble_coeff = o->temporal_ensemble_coeff;
+    t.rate_check = 0; // the simulation waits for the policy
+    tact_status status = a->first ? policy_open_beside(a->first, &t, &a->policy)
+                                  : tact_open(o->policy_path, &t, &a->policy);
+    return status == TACT_OK || fail(err, "%s", tact_message(NULL));
+}
+
+bool actor_open(Actor *a, Error *err) {
+    const ClosedLoopOptions *o = a->options;
+    if (!env_find(o->env_type, &a->spec, err) || !actor_open_policy(a, err)) return false;
+    Wants wants = wants_of_handle(a->policy, o->policy_path);
+    const int height = wants.height, width = wants.width;
+    if (!wants_check(a->spec, &wants, err) || !env_open(o->env_type, height, width, &a->env, err))
+        return false;
+    for (int c = 0; c < a->spec->n_cameras; c++) {
+        a->frames[c] = NEW(uint8_t, (int64_t)height * width * 3);
+        a->images[c] =
+            (tact_image){sizeof(tact_image), a->spec->cameras[c], a->frames[c], height, width, 0};
+    }
+    a->picture = NEW(uint8_t, VIDEO_HEIGHT * VIDEO_WIDTH * 3);
+    return true;
+}
+
+void actor_close(Actor *a) {
+    env_close(&a->env);
+    tact_close(&a->policy);
+    for (int c = 0; c < ENV_MAX_CAMERAS; c++) mem_free(a->frames[c]);
+    mem_free(a->picture);
+}
+
+// ---- episodes -----------------------------------------------------------------------------------
+
+CHECKED static bool film_scene(Actor *a, VideoWriter *video, Error *err) {
+    return !video || (env_render(a->env, "scene", VIDEO_HEIGHT, VIDEO_WIDTH, a->picture, err) &&
+                      video_writer_add(video, a->picture, err));
+}
+
+CHECKED static bool act_one_step(Actor *a, Error *err) {
+    double state[ENV_DIM], action[ENV_DIM];
+    tact_observation seen = {.size = sizeof seen,
+                             .state = state,
+                             .state_size = tact_state_size(a->policy) ? ENV_DIM : 0,
+                             .images = a->images,
+                             .n_images = (size_t)a->spec->n_cameras};
+    if (!env_observe(a->env, state, a->frames, err)) return false;
+    if (tact_step(a->policy, &seen, action) != TACT_OK)
+        return fail(err, "%s", tact_message(a->policy));
+    return env_step(a->env, action, err);
+}
+
+bool actor_stopping(const Actor *a) {
+    return a->options->stop && *a->options->stop;
+}
+
+bool actor_run_episode(Actor *a, ClosedLoopEpisode *e, VideoWriter *video, Error *err) {
+    if (!env_reset(a->env, e->seed, err)) return false;
+    if (tact_reset(a->policy) != TACT_OK) return fail(err, "%s", tact_message(a->policy));
+    bool ok = film_scene(a, video, err);
+    while (ok && !env_done(a->env) && !actor_stopping(a))
+        ok = act_one_step(a, err) && film_scene(a, video, err);
+    e->success = env_success(a->env);
+    e->outcome = env_outcome(a->env);
+    e->steps = env_steps(a->env);
+    return ok;
+}
+
+bool actor_film_episode(Actor *a, ClosedLoopEpisode *e, Error *err) {
+    char path[4096];
+    VideoWriter *video;
+    snprintf(e->video, sizeof e->video, "episode_%06llu.mp4", (unsigned long long)e->seed);
+    snprintf(path, sizeof path, "%s/%s", a->options->videos, e->video);
+    if (!video_writer_open(path, NULL, VIDEO_HEIGHT, VIDEO_WIDTH, a->spec->fps, VIDEO_GOP,
+                           VIDEO_CRF, &video, err))
+        return false;
+    bool ok = actor_run_episode(a, e, video, err);
+    if (ok && !actor_stopping(a)) return video_writer_close(video, err);
+    video_writer_abort(video);
+    return ok;
+}

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Reports in a browser: the script runs to the end of the page, shows eval.json's numbers, and makes no markup of
+# hostile names. Skipped where there is no chromium.
+. "$(dirname "$0")/../cli/common.sh"
+
+browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || {
+    echo "skipped: no chromium here"
+    exit 77
+}
+# shows PAGE: its elements once the script has run into $WORK/dom, complaints into $WORK/console.
+shows() {
+    timeout 60 "$browser" --headless --no-sandbox --disable-gpu --user-data-dir="$WORK/browser" --enable-logging=stderr \
+        --virtual-time-budget=5000 --dump-dom "file://$1" 2>"$WORK/log" | sed 's/<script type="application\/json".*<\/script>//' >"$WORK/all"
+    sed '/^"use strict";$/,/<\/script>/d' "$WORK/all" >"$WORK/dom" # the script itself has every heading
+    grep -E 'CONSOLE' "$WORK/log" >"$WORK/console"
+}
+has() { holds "$1" grep -qF -e "$2" "$WORK/dom"; }
+no_complaint() {
+    holds "$1: no error" test ! -s "$WORK/console"
+    has "$1: to the end" 'Every number of this page, unrounded'
+}
+
+name="<img src=x onerror=alert(1)>&\"grün" # a folder's name is the dataset's
+"$TACT" sample --root="$WORK/$name" --episodes=3 --frames=20 --height=64 --width=96 >/dev/null 2>&1
+accepts train "$TACT" train "${TINY[@]}" --steps=2 --dataset.root="$WORK/$name" --output_dir="$WORK/run"
+accepts eval "$TACT" eval --threads=1 --policy.path="$WORK/run" --dataset.root="$WORK/$name" --eval.stride=5 \
+    --output_dir="$WORK/e" --eval.camera_fov=90 --eval.camera_pose=[0,0,-0.2,0,0,0]
+shows "$WORK/e/report.html"
+no_complaint "open loop"
+for title in "Error by time ahead" "The worst predictions" "Predicted against recorded" "Error by episode" \
+    "Error by value of the action" "Latency" "Its training" "Settings"; do
+    has "$title" "<h2>$title</h2>"
+done
+has "the policy" '<dd>run, step 2</dd>'
+has "the name as text" '<h1>&lt;img src=x onerror=alert(1)&gt;&amp;"grün</h1>'
+holds "no element of it" test "$(grep -c '<img' "$WORK/dom")" -eq 0
+windows=$(grep -oE '^ "windows": [0-9]+' "$WORK/e/eval.json" | grep -oE '[0-9]+')
+has "predictions" "<p>$windows predictions in 3 episodes"
+has "frames" 'href="data:image/jpeg;base64,'
+has "paths" 'class="will"'
+holds "no number that is none" test "$(grep -cE 'NaN|undefined|Infinity|\[object' "$WORK/dom")" -eq 0
+
+# A closed-loop page, whose numbers are written here: a simulation may be missing.
+cat >"$WORK/numbers" <<'END'
+{"env_type": "strawberry", "n_episodes": 3, "successes": 2, "pc_success": 66.6667, "pc_success_95": [20.8, 93.9],
+ "mean_steps": 40.5, "episodes": [{"seed": 7, "success": true, "outcome": "picked", "steps": 30, "video": "episode 7.mp4"},
+ {"seed": 8, "success": false, "outcome": "\u003cb>dropped", "steps": 48}, {"seed": 9, "success": true, "outcome": "picked", "steps": 43}],
+ "version": 1, "kind": "closed_loop", "tact": "0", "fps": 10.0, "n_action_steps": 8, "temporal_ensemble_coeff": null,
+ "policy": {"path": "/x/swing/checkpoints/000600/pretrained_model_ema", "step": 600, "obs_state_horizon": 2, "chunk_size": 8,
+ "pose_repr": "relative"}, "seconds": 3.5, "evaluated": "2026-11-25T10:15:42+0100", "settings": {"policy.device": "cpu"}}
+END
+sed -E "s/^(.*id=\"eval\">).*(<\/script>)\$/\1$(tr -d '\n' <"$WORK/numbers" | sed 's/[\&/]/\\&/g')\2/" "$WORK/e/report.html" >"$WORK/closed.html"
+shows "$WORK/closed.html"
+no_complaint "closed loop"
+for title in "How episodes ended" "Videos" "Episodes" "Settings"; do has "$title" "<h2>$title</h2>"; done
+has "the policy" '<dd>swing, step 600, moving average</dd>'
+has "the date" '<dd>2026-11-25 10:15:42</dd>'
+has "the rate" '66.7<small>%</small>'
+has "its interval" '2 of 3; 95 % confidence: 20.8 to 93.9 %'
+has "the video" 'src="episode%207.mp4#t=0.05"'
+has "the outcome as text" '&lt;b&gt;dropped'
+holds "no number that is none" test "$(grep -cE 'NaN|undefined|Infinity|\[object' "$WORK/dom")" -eq 0
+finish

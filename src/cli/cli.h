@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "config/config.h"
 
+struct json_t;
+
 // Exit codes of the program and of every command.
 enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2 };
 
@@ -21,6 +23,8 @@ int cmd_bench(int argc, char **argv);
 
 // Prints an error's line to stderr, control characters replaced, and returns `code`.
 int cli_error(const Error *err, int code);
+// Prints a value and a line end to stdout, `indent` spaces a level (0: on one line).
+void cli_print_json(const struct json_t *value, int indent);
 // Whether --help or -h is among the arguments.
 bool cli_wants_help(int argc, char **argv);
 
@@ -44,6 +48,9 @@ CHECKED bool options_none_left(const Option *options, int count, int argc, char 
 // naming the nearest one.
 CHECKED bool options_rest_known(const Option *options, int count, int argc, char **argv,
                                 Error *err);
+// Takes the first argument that is neither a flag nor, after `--flag`, its value out of argv: what
+// the command is about. NULL if there is none.
+const char *options_take_name(int *argc, char **argv);
 // Takes the flags of LeRobot that tact has no use for out of argv; notes as of foreign_take.
 CHECKED bool options_take_foreign(int *argc, char **argv, char *notes, size_t size, Error *err);
 // Prints the options with type, default and meaning.

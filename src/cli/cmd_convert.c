@@ -17,20 +17,8 @@ static void print_help(const Option *options, int count) {
     options_print(options, count);
 }
 
-// The first argument that is no flag, taken out of argv; NULL if there is none.
-static const char *take_path(int *argc, char **argv) {
-    for (int i = 0; i < *argc; i++) {
-        if (strncmp(argv[i], "--", 2) == 0) continue;
-        const char *path = argv[i];
-        (*argc)--;
-        memmove(argv + i, argv + i + 1, (size_t)(*argc - i) * sizeof(char *));
-        return path;
-    }
-    return NULL;
-}
-
-static CHECKED bool convert(const char *path, bool to_act, const char *output, const char *dataset,
-                            Error *err) {
+static CHECKED bool convert_checkpoint(const char *path, bool to_act, const char *output,
+                                       const char *dataset, Error *err) {
     Device *device = NULL;
     Policy policy = {0};
     PolicyConfig config;
@@ -60,14 +48,15 @@ int cmd_convert(int argc, char **argv) {
         return EXIT_OK;
     }
     if (!options_take(options, count, &argc, argv, &err)) return cli_error(&err, EXIT_USAGE);
-    const char *path = take_path(&argc, argv);
+    const char *path = options_take_name(&argc, argv);
     if (!options_none_left(options, count, argc, argv, &err)) return cli_error(&err, EXIT_USAGE);
     bool to_act = to && strcmp(to, "act") == 0;
     if (!path || !output || !to || (!to_act && strcmp(to, "tact") != 0)) {
         (void)fail(&err, "usage: tact convert CHECKPOINT --to=act|tact --output=DIR");
         return cli_error(&err, EXIT_USAGE);
     }
-    if (!convert(path, to_act, output, dataset, &err)) return cli_error(&err, EXIT_ERROR);
+    if (!convert_checkpoint(path, to_act, output, dataset, &err))
+        return cli_error(&err, EXIT_ERROR);
     printf("%s\n", output);
     return EXIT_OK;
 }

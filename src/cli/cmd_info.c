@@ -35,33 +35,17 @@ static void print_help(const Option *options, int count) {
           stdout);
 }
 
-// Takes DATASET or CHECKPOINT out of the arguments: the first one that is neither a flag nor, after
-// `--flag`, a value. NULL if there is none.
-static const char *take_name(int *argc, char **argv) {
-    bool value = false; // whether argv[at] belongs to the flag before it
-    for (int at = 0; at < *argc; at++) {
-        bool flag = strncmp(argv[at], "--", 2) == 0;
-        if (!flag && !value) {
-            const char *name = argv[at];
-            (*argc)--;
-            memmove(argv + at, argv + at + 1, (size_t)(*argc - at) * sizeof(char *));
-            return name;
-        }
-        value = flag && !strchr(argv[at], '=');
-    }
-    return NULL;
-}
-
-// A directory is a root, anything else a name.
+// Takes the name for --dataset.root where it is a directory, else for --dataset.repo_id.
 static CHECKED bool set_dataset(TrainConfig *c, const char *name, Error *err) {
     bool directory = dir_exists(name);
-    // A path that is not there is not the name of a dataset.
+    // What looks like a path is not the name of a dataset, even where nothing lies there.
     if (!directory && (*name == '/' || *name == '.'))
         return fail(err, "%s: no such directory", name);
     return field_set(c, field_find(directory ? "dataset.root" : "dataset.repo_id"), name, err);
 }
 
-// Of a name that both a dataset and a policy have on the Hub, the dataset is meant.
+// Whether the name stands for a policy. Where both a dataset and a policy on the Hub have this
+// name, the dataset is meant.
 static bool is_checkpoint(const char *name) {
     char ignored[4096];
     Error none;
@@ -72,14 +56,14 @@ static bool is_checkpoint(const char *name) {
 
 enum { NO_FRAME = -1 };
 
-// What info is asked for.
-typedef struct Asked {
+// What the flags ask for.
+typedef struct InfoFlags {
     bool json, stats;
     int64_t frame;
     const char *images;
-} Asked;
+} InfoFlags;
 
-static CHECKED bool info_dataset(TrainConfig *c, const Asked *asked, Error *err) {
+static CHECKED bool open_and_print_dataset(TrainConfig *c, const InfoFlags *asked, Error *err) {
     Dataset *ds = NULL;
     const DatasetOptions open = {
         .repo_id = c->dataset.repo_id,
@@ -99,9 +83,10 @@ static CHECKED bool info_dataset(TrainConfig *c, const Asked *asked, Error *err)
     return ok;
 }
 
-// Which of the two the name stands for, and whether the options go with it.
-static CHECKED bool settle(TrainConfig *c, int argc, char **argv, const char *name, bool checkpoint,
-                           const Asked *asked, Error *err) {
+// Reads the settings among the flags, and refuses flags that do not go with each other or with what
+// the name stands for.
+static CHECKED bool parse_info_flags(TrainConfig *c, int argc, char **argv, const char *name,
+                                     bool checkpoint, const InfoFlags *asked, Error *err) {
     if (name && !checkpoint && !set_dataset(c, name, err)) return false;
     if (!train_config_parse(c, argc, argv, err) ||
         (!checkpoint && !train_config_check_data(c, err)))
@@ -116,7 +101,7 @@ static CHECKED bool settle(TrainConfig *c, int argc, char **argv, const char *na
 }
 
 int cmd_info(int argc, char **argv) {
-    Asked asked = {.frame = NO_FRAME};
+    InfoFlags asked = {.frame = NO_FRAME};
     const Option options[] = {
         {"json", OPTION_BOOL, &asked.json, 0, 0, "the overview as JSON"},
         {"frame", OPTION_INT, &asked.frame, 0, INT64_MAX,
@@ -140,11 +125,11 @@ int cmd_info(int argc, char **argv) {
     if (!options_take(options, count, &argc, argv, &err) ||
         !options_rest_known(options, count, argc, argv, &err))
         goto done;
-    const char *name = take_name(&argc, argv);
+    const char *name = options_take_name(&argc, argv);
     bool checkpoint = name && is_checkpoint(name);
-    if (!settle(&config, argc, argv, name, checkpoint, &asked, &err)) goto done;
+    if (!parse_info_flags(&config, argc, argv, name, checkpoint, &asked, &err)) goto done;
     bool ok = checkpoint ? info_print_checkpoint(name, config.dataset.root, asked.json, &err)
-                         : info_dataset(&config, &asked, &err);
+                         : open_and_print_dataset(&config, &asked, &err);
     code = ok ? EXIT_OK : EXIT_ERROR;
 done:
     train_config_free(&config);

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-typedef struct Sim {
+typedef struct SimFlags {
     const char *type, *root, *image;
     int64_t episodes, seed, threads;
-} Sim;
+} SimFlags;
 
 static void print_help(const Option *options, int count) {
     int types;
@@ -33,7 +33,7 @@ static void print_help(const Option *options, int count) {
 }
 
 // "96x128": height, width.
-CHECKED static bool parse_image(const char *text, RecordOptions *r, Error *err) {
+CHECKED static bool parse_image_size(const char *text, RecordOptions *r, Error *err) {
     int end = 0;
     if (sscanf(text, "%4dx%4d%n", &r->height, &r->width, &end) != 2 || text[end])
         return fail(err, "--image=%s: expected HEIGHTxWIDTH, as in 96x96", text);
@@ -43,7 +43,8 @@ CHECKED static bool parse_image(const char *text, RecordOptions *r, Error *err) 
     return true;
 }
 
-CHECKED static bool settle(const Sim *s, bool record, RecordOptions *r, Error *err) {
+// Checks the flags and makes the options of a recording from them.
+CHECKED static bool check_sim_flags(const SimFlags *s, bool record, RecordOptions *r, Error *err) {
     const EnvSpec *spec;
     if (!s->type) return fail(err, "no --env.type given: which task (tact sim --help lists them)");
     if (!env_find(s->type, &spec, err)) return false;
@@ -55,14 +56,14 @@ CHECKED static bool settle(const Sim *s, bool record, RecordOptions *r, Error *e
     r->seed = (uint64_t)s->seed;
     r->threads = s->threads > 0 ? (int)s->threads : processors > 0 ? (int)processors : 1;
     if (r->threads > s->episodes) r->threads = (int)s->episodes;
-    return parse_image(s->image, r, err);
+    return parse_image_size(s->image, r, err);
 }
 
-static int run(const Sim *s, bool record) {
+static int run_sim(const SimFlags *s, bool record) {
     Error err;
     RecordOptions options;
     RecordResult result;
-    if (!settle(s, record, &options, &err)) return cli_error(&err, EXIT_USAGE);
+    if (!check_sim_flags(s, record, &options, &err)) return cli_error(&err, EXIT_USAGE);
     Progress bar = progress_new();
     options.progress = progress_count;
     options.user = &bar;
@@ -78,8 +79,7 @@ static int run(const Sim *s, bool record) {
         double low, high;
         wilson_interval(result.succeeded, result.tried, &low, &high);
         printf("%s: the expert succeeded in %lld of %lld episodes, %.1f %% (95 %%: %.1f to %.1f), "
-               "seeds "
-               "%lld to %lld\n",
+               "seeds %lld to %lld\n",
                s->type, (long long)result.succeeded, (long long)result.tried,
                100.0 * (double)result.succeeded / (double)result.tried, 100 * low, 100 * high,
                (long long)s->seed, (long long)(s->seed + result.tried - 1));
@@ -88,7 +88,7 @@ static int run(const Sim *s, bool record) {
 }
 
 int cmd_sim(int argc, char **argv) {
-    Sim s = {.image = "96x96", .episodes = 50};
+    SimFlags s = {.image = "96x96", .episodes = 50};
     const Option options[] = {
         {"env.type", OPTION_TEXT, &s.type, 0, 0, "the task"},
         {"root", OPTION_TEXT, &s.root, 0, 0, "directory to write (record); must not exist"},
@@ -115,5 +115,5 @@ int cmd_sim(int argc, char **argv) {
     if (!options_take(options, count, &argc, argv, &err) ||
         !options_none_left(options, count, argc, argv, &err))
         return cli_error(&err, EXIT_USAGE);
-    return run(&s, record);
+    return run_sim(&s, record);
 }

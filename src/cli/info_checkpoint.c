@@ -13,9 +13,9 @@ enum { PARTS = 5 };
 static const char *const part_names[PARTS] = {"vae_encoder", "backbone", "encoder", "decoder",
                                               "projections and embeddings"};
 
-typedef struct Count {
+typedef struct ParamCounts {
     int64_t trained, buffers, parts[PARTS];
-} Count;
+} ParamCounts;
 
 static int part_of(const char *name) {
     static const char *const prefixes[PARTS - 1] = {"model.vae_encoder", "model.backbone.",
@@ -25,8 +25,8 @@ static int part_of(const char *name) {
     return PARTS - 1;
 }
 
-static Count count_params(const Params *p) {
-    Count c = {0};
+static ParamCounts count_params(const Params *p) {
+    ParamCounts c = {0};
     for (int i = 0; i < p->count; i++) {
         const Param *q = &p->list[i];
         if (q->kind == PARAM_BUFFER)
@@ -78,7 +78,7 @@ static int vectors_of(const Policy *p, Vector out[3]) {
     return n;
 }
 
-static json_t *numbers(const double *values, int n) {
+static json_t *numbers_json(const double *values, int n) {
     json_t *array = json_array();
     for (int i = 0; i < n; i++) json_array_append_new(array, json_real(values[i]));
     return array;
@@ -94,7 +94,7 @@ static json_t *stats_json(const Policy *p) {
         json_t *one = json_object();
         json_object_set_new(one, "mode", json_string(v[i].mode ? v[i].mode : "IDENTITY"));
         for (int k = 0; k < 4; k++)
-            if (arrays[k]) json_object_set_new(one, names[k], numbers(arrays[k], s->dim));
+            if (arrays[k]) json_object_set_new(one, names[k], numbers_json(arrays[k], s->dim));
         json_object_set_new(object, v[i].name, one);
     }
     for (int i = 0; i < p->config.policy.n_cameras; i++) {
@@ -104,7 +104,7 @@ static json_t *stats_json(const Policy *p) {
         json_object_set_new(object, p->config.policy.cameras[i].name,
                             json_pack("{s:s, s:o, s:o}", "mode",
                                       p->config.policy.normalization_mapping.visual, "mean",
-                                      numbers(mean, 3), "std", numbers(std, 3)));
+                                      numbers_json(mean, 3), "std", numbers_json(std, 3)));
     }
     return object;
 }
@@ -122,7 +122,7 @@ static json_t *training_json(const Training *t) {
     return o;
 }
 
-static void print_json(const Policy *p, const Count *c, const Training *t) {
+static void print_json(const Policy *p, const ParamCounts *c, const Training *t) {
     json_t *parts = json_object();
     for (int i = 0; i < PARTS; i++)
         json_object_set_new(parts, part_names[i], json_integer(c->parts[i]));
@@ -131,9 +131,7 @@ static void print_json(const Policy *p, const Count *c, const Training *t) {
                                policy_to_tact_json(&p->config.policy), "parameters", "trained",
                                (json_int_t)c->trained, "buffers", (json_int_t)c->buffers, "parts",
                                parts, "statistics", stats_json(p), "training", training_json(t));
-    char *text = json_text(object, 2);
-    puts(text);
-    mem_free(text);
+    cli_print_json(object, 2);
     json_decref(object);
 }
 
@@ -179,7 +177,7 @@ static void print_policy(const Policy *p) {
            c->n_decoder_layers, c->use_vae ? ", VAE" : "");
 }
 
-static void print_text(const Policy *p, const Count *c, const Training *t) {
+static void print_text(const Policy *p, const ParamCounts *c, const Training *t) {
     print_policy(p);
     printf("parameters  %lld trained, %lld in buffers\n", (long long)c->trained,
            (long long)c->buffers);
@@ -206,7 +204,7 @@ bool info_print_checkpoint(const char *path, const char *dataset, bool json, Err
               policy_load(path, dataset, device, &policy, err) &&
               read_training(policy.dir, &training, err);
     if (ok) {
-        Count c = count_params(&policy.params);
+        ParamCounts c = count_params(&policy.params);
         if (json)
             print_json(&policy, &c, &training);
         else

@@ -54,9 +54,9 @@ static json_t *grid_json(const Image *image) {
 }
 
 // Writes one camera's frames and appends their grids to `grids`.
-static CHECKED bool write_camera(FrameReader *reader, int camera, const char *name,
-                                 const int64_t *rows, int horizon, Image *image,
-                                 const char *directory, json_t *grids, Error *err) {
+static CHECKED bool write_camera_pngs(FrameReader *reader, int camera, const char *name,
+                                      const int64_t *rows, int horizon, Image *image,
+                                      const char *directory, json_t *grids, Error *err) {
     static const char prefix[] = "observation.images.";
     const char *label =
         strncmp(name, prefix, sizeof prefix - 1) == 0 ? name + sizeof prefix - 1 : name;
@@ -73,8 +73,9 @@ static CHECKED bool write_camera(FrameReader *reader, int camera, const char *na
     return true;
 }
 
-static CHECKED bool write_images(const Dataset *ds, const PolicyConfig *p, const int64_t *rows,
-                                 const char *directory, json_t *object, Error *err) {
+static CHECKED bool write_window_images(const Dataset *ds, const PolicyConfig *p,
+                                        const int64_t *rows, const char *directory, json_t *object,
+                                        Error *err) {
     bool ok = false;
     FrameReader *reader = NULL;
     int positions[MAX_CAMERAS];
@@ -88,8 +89,8 @@ static CHECKED bool write_images(const Dataset *ds, const PolicyConfig *p, const
         json_object_set_new(cameras, p->cameras[i].name, grids);
         image.rgb = mem_alloc((size_t)image.height * (size_t)image.width * 3);
         bool written = frames_resize(reader, positions[i], sizes[i], err) &&
-                       write_camera(reader, positions[i], p->cameras[i].name, rows,
-                                    p->obs_state_horizon, &image, directory, grids, err);
+                       write_camera_pngs(reader, positions[i], p->cameras[i].name, rows,
+                                         p->obs_state_horizon, &image, directory, grids, err);
         mem_free(image.rgb);
         if (!written) goto done;
     }
@@ -100,12 +101,6 @@ done:
     frames_close(reader);
     json_decref(cameras);
     return ok;
-}
-
-static void print_line(const json_t *value) {
-    char *text = json_text(value, 0);
-    puts(text);
-    mem_free(text);
 }
 
 bool info_print_frame(const Dataset *ds, TrainConfig *c, int64_t index, const char *images,
@@ -138,8 +133,8 @@ bool info_print_frame(const Dataset *ds, TrainConfig *c, int64_t index, const ch
     for (int t = 0; t < w.horizon; t++)
         json_array_append_new(frames, json_integer(ds->index[rows[t]]));
     json_object_set_new(object, "frames", frames);
-    bool ok = !images || write_images(ds, p, rows, images, object, err);
-    if (ok) print_line(object);
+    bool ok = !images || write_window_images(ds, p, rows, images, object, err);
+    if (ok) cli_print_json(object, 0);
     json_decref(object);
     mem_free(state);
     mem_free(action);
@@ -206,7 +201,7 @@ bool info_print_stats(const Dataset *ds, TrainConfig *c, Error *err) {
                         json_integer(drawn         ? samples
                                      : p->arms > 0 ? n_rows
                                                    : stats.action.count));
-    print_line(object);
+    cli_print_json(object, 0);
     ok = true;
 done:
     policy_stats_free(&stats);

@@ -147,9 +147,7 @@ static void print_json(const Dataset *ds, const Summary *s) {
     json_object_set_new(object, "tasks", tasks);
     json_object_set_new(object, "features", features);
     json_object_set_new(object, "episodes", episodes);
-    char *text = json_text(object, 2);
-    puts(text);
-    mem_free(text);
+    cli_print_json(object, 2);
     json_decref(object);
 }
 

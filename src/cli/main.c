@@ -59,7 +59,7 @@ static int unknown_command(const char *name) {
     return cli_error(&err, EXIT_USAGE);
 }
 
-static int run(int argc, char **argv) {
+static int run_command(int argc, char **argv) {
     if (argc < 2) {
         help_overview(false);
         return EXIT_USAGE;
@@ -83,14 +83,16 @@ static int run(int argc, char **argv) {
     return command->run(argc - 2, argv + 2);
 }
 
-// What libraries read from the environment, set while there is one thread. Mesa's llvmpipe: its own
-// threads would fight with those that simulate. SVT-AV1 writes to stderr by itself.
+// Sets what libraries read from the environment, while there is only one thread. Without
+// LP_NUM_THREADS Mesa's llvmpipe starts threads that would fight with those that simulate; without
+// SVT_LOG SVT-AV1 writes to stderr.
 static void set_library_defaults(void) {
     setenv("LP_NUM_THREADS", "0", 0);
     setenv("SVT_LOG", "0", 0);
 }
 
-// Whether stdout is a pipe that nobody reads any more, as after `| head`: nothing to speak of.
+// Whether stdout is a pipe that nobody reads any more, as after `| head`. That is no error to
+// report.
 static bool reader_left(void) {
     struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
     return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
@@ -102,9 +104,9 @@ int main(int argc, char **argv) {
         return EXIT_ERROR;
     }
     set_library_defaults();
-    // A training does not die of a reader that went away.
+    // A training goes on where the reader of its output has gone away.
     signal(SIGPIPE, SIG_IGN);
-    int code = run(argc, argv);
+    int code = run_command(argc, argv);
     bool lost = fflush(stdout) != 0 || ferror(stdout);
     if (lost && reader_left()) return 128 + SIGPIPE;
     if (lost && code == EXIT_OK) {

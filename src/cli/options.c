@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The option an argument names; *value is what follows its '=', or NULL.
-static const Option *match(const Option *options, int count, const char *argument,
-                           const char **value) {
+// The option that an argument names, or NULL; *value is what follows its '=', or NULL.
+static const Option *find_option(const Option *options, int count, const char *argument,
+                                 const char **value) {
     if (strncmp(argument, "--", 2) != 0) return NULL;
     const char *name = argument + 2;
     size_t n = strcspn(name, "=");
@@ -44,7 +44,7 @@ bool options_take(const Option *options, int count, int *argc, char **argv, Erro
     int kept = 0;
     for (int i = 0; i < *argc; i++) {
         const char *value = NULL;
-        const Option *o = match(options, count, argv[i], &value);
+        const Option *o = find_option(options, count, argv[i], &value);
         if (!o) {
             argv[kept++] = argv[i];
             continue;
@@ -62,7 +62,7 @@ bool options_take(const Option *options, int count, int *argc, char **argv, Erro
     return true;
 }
 
-// NULL: none is near.
+// The option whose name is most like `name`, or NULL where none is near.
 static const char *nearest_option(const Option *options, int count, const char *name) {
     const char *nearest = options[0].name;
     for (int i = 1; i < count; i++)
@@ -71,12 +71,13 @@ static const char *nearest_option(const Option *options, int count, const char *
     return is_near(edit_distance(name, nearest), name) ? nearest : NULL;
 }
 
-static CHECKED bool no_such_flag(const char *name, const char *near, Error *err) {
+static CHECKED bool fail_no_such_flag(const char *name, const char *near, Error *err) {
     return fail(err, "--%s: no such flag%s%s%s", name, near ? "; did you mean --" : "",
                 near ? near : "", near ? "?" : "");
 }
 
-static void flag_name(const char *argument, char out[128]) {
+// The name of a flag, "--name" or "--name=value".
+static void copy_flag_name(const char *argument, char out[128]) {
     snprintf(out, 128, "%s", argument + 2);
     out[strcspn(out, "=")] = '\0';
 }
@@ -85,11 +86,11 @@ bool options_rest_known(const Option *options, int count, int argc, char **argv,
     for (int i = 0; i < argc; i++) {
         char name[128];
         if (strncmp(argv[i], "--", 2) != 0) continue;
-        flag_name(argv[i], name);
+        copy_flag_name(argv[i], name);
         if (field_find(name) || foreign_find(name)) continue;
         const char *own = nearest_option(options, count, name), *train = field_nearest(name);
         bool mine = own && (!train || edit_distance(name, own) <= edit_distance(name, train));
-        return no_such_flag(name, mine ? own : train, err);
+        return fail_no_such_flag(name, mine ? own : train, err);
     }
     return true;
 }
@@ -99,15 +100,30 @@ bool options_none_left(const Option *options, int count, int argc, char **argv, 
     if (strncmp(argv[0], "--", 2) != 0)
         return fail(err, "%s: not a flag; flags are written --name=value", argv[0]);
     char name[128];
-    flag_name(argv[0], name);
-    return no_such_flag(name, nearest_option(options, count, name), err);
+    copy_flag_name(argv[0], name);
+    return fail_no_such_flag(name, nearest_option(options, count, name), err);
+}
+
+const char *options_take_name(int *argc, char **argv) {
+    bool value = false; // whether argv[at] belongs to the flag before it
+    for (int at = 0; at < *argc; at++) {
+        bool flag = strncmp(argv[at], "--", 2) == 0;
+        if (!flag && !value) {
+            const char *name = argv[at];
+            (*argc)--;
+            memmove(argv + at, argv + at + 1, (size_t)(*argc - at) * sizeof(char *));
+            return name;
+        }
+        value = flag && !strchr(argv[at], '=');
+    }
+    return NULL;
 }
 
 bool options_take_foreign(int *argc, char **argv, char *notes, size_t size, Error *err) {
     int kept = 0;
     for (int i = 0; i < *argc; i++) {
         char name[128] = "";
-        if (strncmp(argv[i], "--", 2) == 0) flag_name(argv[i], name);
+        if (strncmp(argv[i], "--", 2) == 0) copy_flag_name(argv[i], name);
         if (!name[0] || field_find(name) || !foreign_find(name)) {
             argv[kept++] = argv[i];
             continue;

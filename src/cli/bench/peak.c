@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cli/bench/peak.h"
+
 #include "base/log.h"
 #include "base/memory.h"
-#include "cli/bench.h"
+#include "base/rng.h"
 #include <string.h>
 
-// A device beside the host is faster, and is given more calls between two looks at the clock, so
-// that what it takes to start one does not count.
+// A device that works beside the host is faster. It is given several calls between two readings of
+// the clock, so that the time to start a call does not count.
 enum { HOST_SIZE = 2048, CARD_SIZE = 8192, RUNS = 5, CARD_CALLS = 4, TILE = 1 << 18 };
 
 typedef struct Peak {
@@ -15,7 +17,8 @@ typedef struct Peak {
     int calls;
 } Peak;
 
-static void fill(Device *d, Tensor t, uint32_t site) {
+// Random numbers from -1 to 1; site tells the tensors' numbers apart.
+static void fill_random(Device *d, Tensor t, uint32_t site) {
     if (d->failed) return;
     RngStream rng = {.key = {.seed = 1, .site = site}};
     size_t element = dtype_size(t.dtype), bytes = (size_t)tensor_count(t) * element;
@@ -37,21 +40,21 @@ static void fill(Device *d, Tensor t, uint32_t site) {
     mem_free(tile);
 }
 
-static void forward(Peak *p) {
+static void call_forward(Peak *p) {
     p->device->linear_forward(p->device, p->y, p->x, p->w, (Tensor){0});
 }
 
-static void input_gradient(Peak *p) {
+static void call_input_gradient(Peak *p) {
     Tensor none = {0};
     p->device->linear_backward(p->device, p->y, none, none, p->x, none, p->w, false);
 }
 
-static void weight_gradient(Peak *p) {
+static void call_weight_gradient(Peak *p) {
     Tensor none = {0};
     p->device->linear_backward(p->device, none, p->dw, none, p->y, p->x, none, false);
 }
 
-static void copy(Peak *p) {
+static void call_copy(Peak *p) {
     p->device->copy(p->device, p->to, p->from);
 }
 
@@ -78,22 +81,22 @@ bool bench_peak(Device *d, BenchPeak *out, Error *err) {
     p.y = arena_tensor(&p.arena, d->activations, 2, SHAPE(n, n));
     p.w = arena_tensor(&p.arena, DTYPE_F32, 2, SHAPE(n, n));
     p.dw = arena_tensor(&p.arena, DTYPE_F32, 2, SHAPE(n, n));
-    fill(d, p.x, 1);
-    fill(d, p.y, 2);
-    fill(d, p.w, 3);
-    // Larger than a processor's caches.
+    fill_random(d, p.x, 1);
+    fill_random(d, p.y, 2);
+    fill_random(d, p.w, 3);
+    // What is copied is larger than a processor's caches.
     int64_t rows = d->backend->asynchronous ? n : 4 * n;
     p.from = arena_tensor(&p.arena, DTYPE_F32, 2, SHAPE(rows, n));
     p.to = arena_tensor(&p.arena, DTYPE_F32, 2, SHAPE(rows, n));
-    fill(d, p.from, 4);
+    fill_random(d, p.from, 4);
     if (!d->failed) d->weights_load(d, tensor_view(p.w.data, DTYPE_F32, 1, SHAPE(n * n)), false);
     double flops = 2.0 * (double)n * (double)n * (double)n;
-    // The weight gradient first: the other two write their result over its input.
+    // The weight gradient comes first: the other two write their result over its input.
     *out = (BenchPeak){.size = n};
-    out->dw = flops / best_time(&p, weight_gradient) / 1e9;
-    out->forward = flops / best_time(&p, forward) / 1e9;
-    out->dx = flops / best_time(&p, input_gradient) / 1e9;
-    out->copy_gbps = 2.0 * sizeof(float) * (double)(rows * n) / best_time(&p, copy) / 1e9;
+    out->dw = flops / best_time(&p, call_weight_gradient) / 1e9;
+    out->forward = flops / best_time(&p, call_forward) / 1e9;
+    out->dx = flops / best_time(&p, call_input_gradient) / 1e9;
+    out->copy_gbps = 2.0 * sizeof(float) * (double)(rows * n) / best_time(&p, call_copy) / 1e9;
     bool ok = device_check(d, err);
     if (ok) d->weights_load(d, tensor_view(p.w.data, DTYPE_F32, 1, SHAPE(0)), false);
     tensor_arena_free(&p.arena);

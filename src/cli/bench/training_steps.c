@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cli/bench/training_steps.h"
+
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/stats.h"
-#include "cli/bench.h"
 #include "train/step.h"
 #include <math.h>
 
-// On a device that works beside the host: steps before the first that counts, while it tries out
-// algorithms, records the step and raises its clock, and steps of the split.
+// On a device that works beside the host: how many steps pass before the first that counts, while
+// the device tries out algorithms, records the step and raises its clock; and how many steps are
+// timed part by part.
 enum { CARD_WARM_UP = 10, CARD_SPLIT_STEPS = 20 };
 
-// Sorts the steps.
-static void summarize(double *step, int64_t n, BenchTimings *out) {
+// The figures of n steps, in milliseconds; sorts them.
+static void summarize_steps(double *step, int64_t n, StepTimings *out) {
     double sum = 0;
     for (int64_t i = 0; i < n; i++) sum += step[i];
     sort_doubles(step, n);
@@ -25,9 +27,9 @@ CHECKED static bool check_loss(float loss, Error *err) {
     return isfinite(loss) || fail(err, "the loss is not finite: the times would mean nothing");
 }
 
-// Each part of a step by itself, the device waited for in between; one step to warm up.
-CHECKED static bool run_serial(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed,
-                               int64_t steps, BenchTimings *out, Error *err) {
+// Times each part of a step by itself: the device is waited for after each. One step warms up.
+CHECKED static bool time_serial_steps(Act *act, Optimizer *optimizer, const ActInput *in,
+                                      uint64_t seed, int64_t steps, StepTimings *out, Error *err) {
     Device *d = optimizer->params->device;
     double *all = NEW(double, 4 * steps);
     double *step = all, *forward = all + steps, *backward = forward + steps;
@@ -52,7 +54,7 @@ CHECKED static bool run_serial(Act *act, Optimizer *optimizer, const ActInput *i
         update[i] = 1e3 * (end - trained);
     }
     if (ok) {
-        summarize(step, steps, out);
+        summarize_steps(step, steps, out);
         out->serial_ms = out->step_ms;
         double *parts[] = {forward, backward, update};
         for (int i = 0; i < 3; i++) sort_doubles(parts[i], steps);
@@ -64,11 +66,13 @@ CHECKED static bool run_serial(Act *act, Optimizer *optimizer, const ActInput *i
     return ok && device_check(d, err) && check_loss(out->loss, err);
 }
 
-// The training loop's way on a device that works beside the host (train/train.c): the next step is
-// started before the figures of the last are taken. A step's time is that from one step's figures
-// to the next's; the last, which has none behind it, does not count.
-CHECKED static bool run_pipelined(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed,
-                                  int64_t steps, BenchTimings *out, Error *err) {
+// Times steps as the training loop runs them on a device that works beside the host
+// (train/train.c): the next step is started before the figures of the last one are taken. A step's
+// time runs from one step's figures to the next one's. The last step, which has none behind it,
+// does not count.
+CHECKED static bool time_pipelined_steps(Act *act, Optimizer *optimizer, const ActInput *in,
+                                         uint64_t seed, int64_t steps, StepTimings *out,
+                                         Error *err) {
     int64_t n = CARD_WARM_UP + steps + 1;
     double *finished = NEW(double, n), *step = NEW(double, steps);
     Step s;
@@ -86,7 +90,7 @@ CHECKED static bool run_pipelined(Act *act, Optimizer *optimizer, const ActInput
     }
     for (int64_t i = 0; ok && i < steps; i++)
         step[i] = 1e3 * (finished[CARD_WARM_UP + i] - finished[CARD_WARM_UP + i - 1]);
-    if (ok) summarize(step, steps, out);
+    if (ok) summarize_steps(step, steps, out);
     out->loss = got.losses.total;
     step_free(&s);
     mem_free(step);
@@ -94,17 +98,17 @@ CHECKED static bool run_pipelined(Act *act, Optimizer *optimizer, const ActInput
     return ok && check_loss(out->loss, err);
 }
 
-bool bench_steps(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed, int64_t steps,
-                 BenchTimings *out, Error *err) {
+bool time_training_steps(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed,
+                         int64_t steps, StepTimings *out, Error *err) {
     if (!optimizer->params->device->backend->asynchronous) {
-        bool ok = run_serial(act, optimizer, in, seed, steps, out, err);
+        bool ok = time_serial_steps(act, optimizer, in, seed, steps, out, err);
         out->resident_mb = (double)mem_most_resident() / 1e6;
         return ok;
     }
     int64_t few = steps < CARD_SPLIT_STEPS ? steps : CARD_SPLIT_STEPS;
-    BenchTimings split;
-    if (!run_pipelined(act, optimizer, in, seed, steps, out, err) ||
-        !run_serial(act, optimizer, in, seed, few, &split, err))
+    StepTimings split;
+    if (!time_pipelined_steps(act, optimizer, in, seed, steps, out, err) ||
+        !time_serial_steps(act, optimizer, in, seed, few, &split, err))
         return false;
     out->resident_mb = (double)mem_most_resident() / 1e6;
     out->serial_ms = split.serial_ms;

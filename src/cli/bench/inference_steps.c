@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The latency of a policy through the public interface, as a robot's control loop sees it.
-#include "base/file.h"
+#include "cli/bench/inference_steps.h"
+
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/rng.h"
 #include "base/stats.h"
-#include "cli/bench.h"
-#include "policy/policy.h"
 #include "runtime/handle.h" // the handle's device, for the table of ops
 #include "tact.h"
 #include <math.h>
@@ -14,43 +13,6 @@
 #include <unistd.h>
 
 enum { WARM_UP = 3, SITE_FRAMES = 0xbf };
-
-// ---- a policy of random weights -----------------------------------------------------------------
-
-static Stats unit_stats(int dim) {
-    Stats s = {.dim = dim,
-               .min = NEW(double, dim),
-               .max = NEW(double, dim),
-               .mean = NEW(double, dim),
-               .std = NEW(double, dim)};
-    for (int i = 0; i < dim; i++) {
-        s.min[i] = -1;
-        s.max[i] = s.std[i] = 1;
-    }
-    return s;
-}
-
-CHECKED static bool write_random(const TrainConfig *config, const char *dir, Error *err) {
-    const PolicyConfig *p = &config->policy;
-    Device *d = NULL;
-    Params params = {0};
-    PolicyStats stats = {.state = unit_stats(p->state_dim), .action = unit_stats(p->action_dim)};
-    for (int i = 0; i < p->n_cameras; i++) policy_camera_imagenet(&stats.cameras[i]);
-    bool ok =
-        device_open("ref", PRECISION_FLOAT32, 1, &d, err) && params_init(&params, d, p, false, err);
-    if (ok) params_initialize(&params, (uint64_t)config->seed);
-    ok = ok && policy_write(dir, p, &params, &stats, NULL, err);
-    params_free(&params);
-    policy_stats_free(&stats);
-    device_close(d);
-    return ok;
-}
-
-CHECKED static bool random_policy(const TrainConfig *config, char dir[POLICY_PATH], Error *err) {
-    return make_temporary_dir(dir, POLICY_PATH, NULL, err) && write_random(config, dir, err);
-}
-
-// ---- steps --------------------------------------------------------------------------------------
 
 typedef struct Scene {
     double *state, *env, *action;
@@ -93,18 +55,18 @@ static void scene_free(Scene *s) {
     mem_free(s->action);
 }
 
-CHECKED static bool step(tact_policy *p, Scene *s, Error *err) {
+CHECKED static bool control_step(tact_policy *p, Scene *s, Error *err) {
     s->seen.images = s->images;
     return tact_step(p, &s->seen, s->action) == TACT_OK || fail(err, "%s", tact_message(p));
 }
 
-CHECKED static bool time_steps(tact_policy *p, Scene *s, int64_t steps, BenchLatency *out,
-                               Error *err) {
+CHECKED static bool time_control_steps(tact_policy *p, Scene *s, int64_t steps, Latency *out,
+                                       Error *err) {
     double *ms = NEW(double, steps);
     bool ok = true;
     for (int64_t i = -WARM_UP; ok && i < steps; i++) {
         double start = clock_seconds();
-        ok = step(p, s, err);
+        ok = control_step(p, s, err);
         if (i >= 0) ms[i] = 1e3 * (clock_seconds() - start);
     }
     if (ok) {
@@ -147,70 +109,36 @@ static double process_age(void) {
            (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
-typedef struct StepCall {
+typedef struct ControlStep {
     tact_policy *policy;
     Scene *scene;
-} StepCall;
+} ControlStep;
 
-CHECKED static bool call_step(void *user, Error *err) {
-    StepCall *c = user;
-    return step(c->policy, c->scene, err);
+CHECKED static bool call_control_step(void *user, Error *err) {
+    ControlStep *c = user;
+    return control_step(c->policy, c->scene, err);
 }
 
-// cache: with it also load_ms, first_ms and start_ms.
-CHECKED static bool run(const TrainConfig *c, const char *path, bool cache, int64_t steps, bool ops,
-                        BenchInfer *out, Error *err) {
+bool time_inference(const TrainConfig *c, const char *path, bool cache, int64_t steps, bool ops,
+                    InferenceTimings *out, Error *err) {
     tact_policy *p = NULL;
     double start = clock_seconds();
     if (!open_policy(c, path, cache, &p, err)) return false;
     double loaded = clock_seconds();
     Scene s = scene_new(p, (uint64_t)c->seed);
     double ready = clock_seconds();
-    bool ok = step(p, &s, err);
+    bool ok = control_step(p, &s, err);
     if (ok && cache) {
         out->load_ms = 1e3 * (loaded - start);
         out->first_ms = 1e3 * (clock_seconds() - ready);
         out->start_ms = 1e3 * (process_age() - (ready - loaded));
     }
-    ok = ok && time_steps(p, &s, steps, cache ? &out->cached : &out->uncached, err);
+    ok = ok && time_control_steps(p, &s, steps, cache ? &out->cached : &out->uncached, err);
     if (ok && cache && ops)
-        ok = bench_ops(p->device, call_step, &(StepCall){p, &s}, steps, out->ops, &out->n_ops, err);
+        ok = op_times_measure(p->device, call_control_step, &(ControlStep){p, &s}, steps, &out->ops,
+                              err);
     if (cache) out->resident_mb = (double)mem_most_resident() / 1e6;
     scene_free(&s);
     tact_close(&p);
-    return ok;
-}
-
-// Counted on a device that computes nothing.
-CHECKED static bool count_flops(const PolicyConfig *p, BenchInfer *out, Error *err) {
-    Device *d = plan_device(&cpu_backend, PRECISION_FLOAT32);
-    Params params = {0};
-    Act *all = NULL;
-    ImageStats images[MAX_CAMERAS];
-    for (int i = 0; i < MAX_CAMERAS; i++) images[i] = image_stats_imagenet;
-    bool ok = params_init(&params, d, p, false, err) &&
-              act_new(d, p, &params, 1, false, images, &all, err);
-    if (ok) {
-        out->uncached.gflop = act_forward_flops(all) / 1e9;
-        out->cached.gflop = act_cached_flops(all) / 1e9;
-    }
-    act_free(all);
-    params_free(&params);
-    device_close(d);
-    return ok;
-}
-
-bool bench_infer(const TrainConfig *config, const char *path, int64_t steps, bool ops,
-                 BenchInfer *out, TrainConfig *shape, Error *err) {
-    char made[POLICY_PATH] = "", found[POLICY_PATH];
-    *out = (BenchInfer){0};
-    bool ok = path || random_policy(config, made, err);
-    const char *from = path ? path : made;
-    ok = ok && run(config, from, true, steps, ops, out, err) &&
-         run(config, from, false, steps, false, out, err) && policy_locate(from, found, err) &&
-         policy_read_config(found, false, shape, err) && count_flops(&shape->policy, out, err);
-    if (!path) out->start_ms = NAN; // the policy had to be made first
-    Error ignored;
-    if (made[0] && !remove_tree(made, &ignored)) log_warn("%s", ignored.text);
     return ok;
 }

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/bench/random_policy.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+
+static Stats unit_stats(int dim) {
+    Stats s = {.dim = dim,
+               .min = NEW(double, dim),
+               .max = NEW(double, dim),
+               .mean = NEW(double, dim),
+               .std = NEW(double, dim)};
+    for (int i = 0; i < dim; i++) {
+        s.min[i] = -1;
+        s.max[i] = s.std[i] = 1;
+    }
+    return s;
+}
+
+CHECKED static bool write_policy(const TrainConfig *config, const char *dir, Error *err) {
+    const PolicyConfig *p = &config->policy;
+    Device *d = NULL;
+    Params params = {0};
+    PolicyStats stats = {.state = unit_stats(p->state_dim), .action = unit_stats(p->action_dim)};
+    for (int i = 0; i < p->n_cameras; i++) policy_camera_imagenet(&stats.cameras[i]);
+    bool ok =
+        device_open("ref", PRECISION_FLOAT32, 1, &d, err) && params_init(&params, d, p, false, err);
+    if (ok) params_initialize(&params, (uint64_t)config->seed);
+    ok = ok && policy_write(dir, p, &params, &stats, NULL, err);
+    params_free(&params);
+    policy_stats_free(&stats);
+    device_close(d);
+    return ok;
+}
+
+bool random_policy_write(const TrainConfig *config, char dir[POLICY_PATH], Error *err) {
+    return make_temporary_dir(dir, POLICY_PATH, NULL, err) && write_policy(config, dir, err);
+}

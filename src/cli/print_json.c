@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/memory.h"
+#include "cli/cli.h"
+#include "formats/json.h"
+#include <stdio.h>
+
+void cli_print_json(const json_t *value, int indent) {
+    char *text = json_text(value, indent);
+    puts(text);
+    mem_free(text);
+}

@@ -3,7 +3,7 @@
 
 # The release, and a digest of the headers that say how the tables of modules and what they take look: files
 # that do not belong together are told apart by it.
-file(GLOB interfaces CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/base/*.h ${CMAKE_SOURCE_DIR}/src/ops/ops.h
+file(GLOB interfaces CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/base/*.h ${CMAKE_SOURCE_DIR}/src/ops/ops.h ${CMAKE_SOURCE_DIR}/src/ops/ops.def
     ${CMAKE_SOURCE_DIR}/src/image/image.h
     ${CMAKE_SOURCE_DIR}/src/formats/image_codec.h ${CMAKE_SOURCE_DIR}/src/formats/video*.h ${CMAKE_SOURCE_DIR}/src/env/env*.h
     ${CMAKE_SOURCE_DIR}/src/model/pretrained*.h)

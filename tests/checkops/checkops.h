@@ -64,8 +64,12 @@ typedef struct OpCheck {
     const char *name;
     void (*run)(Case *c);
 } OpCheck;
-// Each ends with a NULL name.
-extern const OpCheck plain_checks[], image_checks[], dense_checks[], edge_checks[];
+// Each OP of ops/ops.def has its case, check_NAME: one that is missing does not link.
+#define OP(name, params, args) void check_##name(Case *c);
+#define TRANSFER(name, params, args)
+#include "ops/ops.def"
+// Further cases, of ops at the edges; ends with a NULL name.
+extern const OpCheck edge_checks[];
 
 // ---- shapes and choices -----------------------------------------------------------------------
 // Fills size[0..n) from row `index` of the real sizes (rows of n), or, when those are used up, at

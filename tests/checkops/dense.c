@@ -13,7 +13,7 @@ static const int64_t linear_real[][3] = {
 };
 static const int64_t linear_max[] = {129, 513, 513};
 
-static void check_linear_forward(Case *c) {
+void check_linear_forward(Case *c) {
     int64_t s[3];
     if (!case_sizes(c, 3, s, COUNT(linear_real), linear_real[0], linear_max)) return;
     Tensor x = case_strided(c, "x", ROLE_INPUT, 0, 2, s);
@@ -28,7 +28,7 @@ static void check_linear_forward(Case *c) {
     CALL(c, c->device->linear_forward(c->device, y, x, w, b));
 }
 
-static void check_linear_backward(Case *c) {
+void check_linear_backward(Case *c) {
     int64_t s[3];
     if (!case_sizes(c, 3, s, COUNT(linear_real), linear_real[0], linear_max)) return;
     bool accumulate = case_chance(c, 2);
@@ -63,7 +63,7 @@ static Activation any_activation(Case *c) {
     return all[case_below(c, COUNT(all))];
 }
 
-static void check_activation_forward(Case *c) {
+void check_activation_forward(Case *c) {
     int64_t s[2];
     if (!case_sizes(c, 2, s, COUNT(rows_real), rows_real[0], rows_max)) return;
     Activation act = any_activation(c);
@@ -75,7 +75,7 @@ static void check_activation_forward(Case *c) {
     CALL(c, c->device->activation_forward(c->device, y, x, act, drop));
 }
 
-static void check_activation_backward(Case *c) {
+void check_activation_backward(Case *c) {
     int64_t s[2];
     if (!case_sizes(c, 2, s, COUNT(rows_real), rows_real[0], rows_max)) return;
     Device *d = c->device;
@@ -93,7 +93,7 @@ static void check_activation_backward(Case *c) {
     CALL(c, d->activation_backward(d, dx, dy, x, y, act, drop));
 }
 
-static void check_dropout_add_forward(Case *c) {
+void check_dropout_add_forward(Case *c) {
     int64_t s[2];
     if (!case_sizes(c, 2, s, COUNT(rows_real), rows_real[0], rows_max)) return;
     Dropout drop = case_dropout(c);
@@ -106,7 +106,7 @@ static void check_dropout_add_forward(Case *c) {
     CALL(c, c->device->dropout_add_forward(c->device, r, x, branch, drop));
 }
 
-static void check_dropout_add_backward(Case *c) {
+void check_dropout_add_backward(Case *c) {
     int64_t s[2];
     if (!case_sizes(c, 2, s, COUNT(rows_real), rows_real[0], rows_max)) return;
     Dropout drop = case_dropout(c);
@@ -116,7 +116,7 @@ static void check_dropout_add_backward(Case *c) {
     CALL(c, c->device->dropout_add_backward(c->device, ds, dr, drop));
 }
 
-static void check_layernorm_forward(Case *c) {
+void check_layernorm_forward(Case *c) {
     int64_t s[2];
     if (!case_sizes(c, 2, s, COUNT(rows_real), rows_real[0], rows_max)) return;
     double reduction = (double)s[1] + 16;
@@ -145,7 +145,7 @@ static double cancellation(Case *c, Tensor mean, Tensor rstd) {
     return worst;
 }
 
-static void check_layernorm_backward(Case *c) {
+void check_layernorm_backward(Case *c) {
     int64_t s[2];
     if (!case_sizes(c, 2, s, COUNT(rows_real), rows_real[0], rows_max)) return;
     // Of one element the gradient is 0, of two it is but for the epsilon: only rounding would
@@ -210,7 +210,7 @@ static bool attention_case(Case *c, AttentionCase *a) {
     return true;
 }
 
-static void check_attention_forward(Case *c) {
+void check_attention_forward(Case *c) {
     AttentionCase a;
     if (!attention_case(c, &a)) return;
     Tensor o = case_strided(c, "o", ROLE_OUTPUT, a.reduction, 3, SHAPE(a.B, a.Lq, a.D));
@@ -218,7 +218,7 @@ static void check_attention_forward(Case *c) {
     CALL(c, c->device->attention_forward(c->device, o, lse, a.q, a.k, a.v, a.pad, a.heads, a.drop));
 }
 
-static void check_attention_backward(Case *c) {
+void check_attention_backward(Case *c) {
     AttentionCase a;
     if (!attention_case(c, &a)) return;
     Device *d = c->device;
@@ -235,17 +235,3 @@ static void check_attention_backward(Case *c) {
     CALL(c,
          d->attention_backward(d, dq, dk, dv, dout, o, lse, a.q, a.k, a.v, a.pad, a.heads, a.drop));
 }
-
-const OpCheck dense_checks[] = {
-    {"linear_forward", check_linear_forward},
-    {"linear_backward", check_linear_backward},
-    {"activation_forward", check_activation_forward},
-    {"activation_backward", check_activation_backward},
-    {"dropout_add_forward", check_dropout_add_forward},
-    {"dropout_add_backward", check_dropout_add_backward},
-    {"layernorm_forward", check_layernorm_forward},
-    {"layernorm_backward", check_layernorm_backward},
-    {"attention_forward", check_attention_forward},
-    {"attention_backward", check_attention_backward},
-    {0},
-};

@@ -59,7 +59,7 @@ static Tensor pool_edges(Case *c, const int64_t *s) {
     return t;
 }
 
-static void check_pool_forward(Case *c) {
+static void edge_pool_forward(Case *c) {
     int64_t s[4];
     if (!edge_image_sizes(c, s)) return;
     Device *d = c->device;
@@ -71,7 +71,7 @@ static void check_pool_forward(Case *c) {
     d->pool_free(d, pool);
 }
 
-static void check_pool_backward(Case *c) {
+static void edge_pool_backward(Case *c) {
     int64_t s[4];
     if (!edge_image_sizes(c, s)) return;
     Device *d = c->device;
@@ -86,7 +86,7 @@ static void check_pool_backward(Case *c) {
     d->pool_free(d, pool);
 }
 
-static void check_relu_backward(Case *c) {
+static void edge_relu_backward(Case *c) {
     int64_t s[4];
     if (!edge_image_sizes(c, s)) return;
     Tensor y = edge_image(c, "y", s, 5, COUNT(odd)), dskip = {0};
@@ -98,7 +98,7 @@ static void check_relu_backward(Case *c) {
 
 // A channel's shift, some of the residual, or the first channel's weights are NaN: in training the
 // relu must not make it 0. n, in_c, h, w, out_c, kernel; the first is one for Winograd's algorithm.
-static void check_conv_forward(Case *c) {
+static void edge_conv_forward(Case *c) {
     static const int64_t real[][6] = {
         {1, 64, 32, 32, 64, 3}, {2, 3, 16, 16, 64, 7}, {1, 64, 8, 8, 128, 1}};
     int64_t s[6];
@@ -140,7 +140,7 @@ static void check_conv_forward(Case *c) {
     mem_free(shift);
 }
 
-static void check_activation_forward(Case *c) {
+static void edge_activation_forward(Case *c) {
     static const int64_t real[][2] = {{3, 512}};
     static const Activation all[] = {ACT_RELU, ACT_GELU, ACT_NONE};
     int64_t s[2];
@@ -192,14 +192,14 @@ static bool edge_attention(Case *c, EdgeAttention *a, Role results) {
     return true;
 }
 
-static void check_attention_forward(Case *c) {
+static void edge_attention_forward(Case *c) {
     EdgeAttention a;
     if (!edge_attention(c, &a, ROLE_OUTPUT)) return;
     CALL(c, c->device->attention_forward(c->device, a.o, a.lse, a.q, a.k, a.v, a.pad, a.heads,
                                          a.drop));
 }
 
-static void check_attention_backward(Case *c) {
+static void edge_attention_backward(Case *c) {
     EdgeAttention a;
     if (!edge_attention(c, &a, ROLE_SCRATCH)) return;
     Device *d = c->device;
@@ -215,12 +215,12 @@ static void check_attention_backward(Case *c) {
 }
 
 const OpCheck edge_checks[] = {
-    {"edge_pool_forward", check_pool_forward},
-    {"edge_pool_backward", check_pool_backward},
-    {"edge_relu_backward", check_relu_backward},
-    {"edge_conv_forward", check_conv_forward},
-    {"edge_activation_forward", check_activation_forward},
-    {"edge_attention_forward", check_attention_forward},
-    {"edge_attention_backward", check_attention_backward},
+    {"edge_pool_forward", edge_pool_forward},
+    {"edge_pool_backward", edge_pool_backward},
+    {"edge_relu_backward", edge_relu_backward},
+    {"edge_conv_forward", edge_conv_forward},
+    {"edge_activation_forward", edge_activation_forward},
+    {"edge_attention_forward", edge_attention_forward},
+    {"edge_attention_backward", edge_attention_backward},
     {0},
 };

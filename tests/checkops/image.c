@@ -8,7 +8,7 @@
 static const int64_t image_real[][4] = {{1, 512, 8, 10}, {1, 64, 60, 80}};
 static const int64_t image_max[] = {3, 129, 33, 65};
 
-static void check_image_normalize(Case *c) {
+void check_image_normalize(Case *c) {
     static const int64_t real[][3] = {{1, 240, 320}, {1, 120, 160}};
     int64_t s[3];
     if (!case_sizes(c, 3, s, COUNT(real), real[0], SHAPE(5, 129, 129))) return;
@@ -19,7 +19,7 @@ static void check_image_normalize(Case *c) {
     CALL(c, c->device->image_normalize(c->device, y, x, mean, std));
 }
 
-static void check_image_from_plain(Case *c) {
+void check_image_from_plain(Case *c) {
     int64_t s[4];
     if (!case_sizes(c, 4, s, COUNT(image_real), image_real[0], image_max)) return;
     Tensor x = case_tensor(c, "x", ROLE_INPUT, 0, 4, s);
@@ -27,7 +27,7 @@ static void check_image_from_plain(Case *c) {
     CALL(c, c->device->image_from_plain(c->device, y, x));
 }
 
-static void check_image_to_plain(Case *c) {
+void check_image_to_plain(Case *c) {
     int64_t s[4];
     if (!case_sizes(c, 4, s, COUNT(image_real), image_real[0], image_max)) return;
     Tensor x = case_image(c, "x", ROLE_INPUT, 0, s[0], s[1], s[2], s[3]);
@@ -35,7 +35,7 @@ static void check_image_to_plain(Case *c) {
     CALL(c, c->device->image_to_plain(c->device, y, x));
 }
 
-static void check_tokens_from_image(Case *c) {
+void check_tokens_from_image(Case *c) {
     int64_t s[4];
     if (!case_sizes(c, 4, s, COUNT(image_real), image_real[0], image_max)) return;
     Tensor x = case_image(c, "x", ROLE_INPUT, 0, s[0], s[1], s[2], s[3]);
@@ -43,7 +43,7 @@ static void check_tokens_from_image(Case *c) {
     CALL(c, c->device->tokens_from_image(c->device, y, x));
 }
 
-static void check_image_from_tokens(Case *c) {
+void check_image_from_tokens(Case *c) {
     int64_t s[4];
     if (!case_sizes(c, 4, s, COUNT(image_real), image_real[0], image_max)) return;
     Tensor dy = case_activation(c, "dy", ROLE_INPUT, 0, 3, SHAPE(s[0], s[2] * s[3], s[1]));
@@ -135,7 +135,7 @@ static Conv *loaded_conv(Case *c, ConvSpec spec) {
     return conv;
 }
 
-static void check_conv_load(Case *c) {
+void check_conv_load(Case *c) {
     ConvSpec s;
     if (!conv_spec(c, &s)) return;
     int64_t shape[] = {s.out_c, s.in_c, s.kernel, s.kernel};
@@ -156,7 +156,7 @@ static void check_conv_load(Case *c) {
     d->conv_free(d, conv);
 }
 
-static void check_conv_forward(Case *c) {
+void check_conv_forward(Case *c) {
     ConvSpec s;
     if (!conv_spec(c, &s)) return;
     s.train = case_chance(c, 2);
@@ -173,7 +173,7 @@ static void check_conv_forward(Case *c) {
     d->conv_free(d, conv);
 }
 
-static void check_conv_backward(Case *c) {
+void check_conv_backward(Case *c) {
     ConvSpec s;
     if (!conv_spec(c, &s)) return;
     Device *d = c->device;
@@ -190,7 +190,7 @@ static void check_conv_backward(Case *c) {
     d->conv_free(d, conv);
 }
 
-static void check_relu_backward(Case *c) {
+void check_relu_backward(Case *c) {
     int64_t s[4];
     if (!case_sizes(c, 4, s, COUNT(image_real), image_real[0], image_max)) return;
     Tensor y = case_image(c, "y", ROLE_INPUT, 0, s[0], s[1], s[2], s[3]), dskip = {0}, dz;
@@ -219,7 +219,7 @@ static Tensor pool_input(Case *c, const int64_t *s) {
 
 static const int64_t pool_real[][4] = {{1, 64, 120, 160}, {1, 64, 60, 80}};
 
-static void check_pool_forward(Case *c) {
+void check_pool_forward(Case *c) {
     int64_t s[4];
     if (!case_sizes(c, 4, s, COUNT(pool_real), pool_real[0], image_max)) return;
     Device *d = c->device;
@@ -231,7 +231,7 @@ static void check_pool_forward(Case *c) {
     d->pool_free(d, pool);
 }
 
-static void check_pool_backward(Case *c) {
+void check_pool_backward(Case *c) {
     int64_t s[4];
     if (!case_sizes(c, 4, s, COUNT(pool_real), pool_real[0], image_max)) return;
     Device *d = c->device;
@@ -245,12 +245,3 @@ static void check_pool_backward(Case *c) {
     CALL(c, d->pool_backward(d, pool, dx, dy));
     d->pool_free(d, pool);
 }
-
-const OpCheck image_checks[] = {
-    {"image_normalize", check_image_normalize},     {"image_from_plain", check_image_from_plain},
-    {"image_to_plain", check_image_to_plain},       {"tokens_from_image", check_tokens_from_image},
-    {"image_from_tokens", check_image_from_tokens}, {"conv_load", check_conv_load},
-    {"conv_forward", check_conv_forward},           {"conv_backward", check_conv_backward},
-    {"relu_backward", check_relu_backward},         {"pool_forward", check_pool_forward},
-    {"pool_backward", check_pool_backward},         {0},
-};

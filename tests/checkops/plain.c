@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include <math.h>
 
-static void check_zero(Case *c) {
+void check_zero(Case *c) {
     static const int64_t real[][3] = {{52, 1000, 1000}};
     int64_t s[3];
     if (!case_sizes(c, 3, s, COUNT(real), real[0], SHAPE(70, 33, 129))) return;
@@ -16,7 +16,7 @@ static void check_zero(Case *c) {
     CALL(c, c->device->zero(c->device, y));
 }
 
-static void check_copy(Case *c) {
+void check_copy(Case *c) {
     static const int64_t real[][3] = {{1, 602, 512}, {1, 100, 512}, {1, 1, 512}};
     int64_t s[3];
     if (!case_sizes(c, 3, s, COUNT(real), real[0], SHAPE(33, 129, 257))) return;
@@ -26,7 +26,7 @@ static void check_copy(Case *c) {
     CALL(c, c->device->copy(c->device, y, x));
 }
 
-static void check_add(Case *c) {
+void check_add(Case *c) {
     static const int64_t real[][2] = {{602, 512}, {100, 512}};
     int64_t s[2];
     if (!case_sizes(c, 2, s, COUNT(real), real[0], SHAPE(257, 513))) return;
@@ -40,7 +40,7 @@ static void check_add(Case *c) {
     CALL(c, c->device->add(c->device, y, a, b));
 }
 
-static void check_add_rows(Case *c) {
+void check_add_rows(Case *c) {
     static const int64_t real[][3] = {{1, 602, 512}, {1, 100, 512}, {2, 102, 512}};
     int64_t s[3];
     if (!case_sizes(c, 3, s, COUNT(real), real[0], SHAPE(17, 65, 257))) return;
@@ -51,7 +51,7 @@ static void check_add_rows(Case *c) {
     CALL(c, c->device->add_rows(c->device, y, x, row));
 }
 
-static void check_sum_rows(Case *c) {
+void check_sum_rows(Case *c) {
     static const int64_t real[][3] = {{1, 602, 512}, {8, 100, 512}};
     int64_t s[3];
     if (!case_sizes(c, 3, s, COUNT(real), real[0], SHAPE(129, 33, 257))) return;
@@ -63,7 +63,7 @@ static void check_sum_rows(Case *c) {
 // s = tokens, width, rows of the table
 static const int64_t embed_real[][3] = {{602, 512, 2}, {302, 512, 100}};
 
-static void check_embed_forward(Case *c) {
+void check_embed_forward(Case *c) {
     int64_t s[3];
     if (!case_sizes(c, 3, s, COUNT(embed_real), embed_real[0], SHAPE(129, 257, 33))) return;
     Tensor table = case_tensor(c, "table", ROLE_INPUT, 0, 2, SHAPE(s[2], s[1]));
@@ -77,7 +77,7 @@ static void check_embed_forward(Case *c) {
     CALL(c, c->device->embed_forward(c->device, y, base, table, index));
 }
 
-static void check_embed_backward(Case *c) {
+void check_embed_backward(Case *c) {
     int64_t s[3];
     if (!case_sizes(c, 3, s, COUNT(embed_real), embed_real[0], SHAPE(129, 257, 33))) return;
     Tensor dy = case_tensor(c, "dy", ROLE_INPUT, 0, 2, s);
@@ -86,7 +86,7 @@ static void check_embed_backward(Case *c) {
     CALL(c, c->device->embed_backward(c->device, dtable, dy, index));
 }
 
-static void check_random_normal(Case *c) {
+void check_random_normal(Case *c) {
     static const int64_t real[][2] = {{8, 32}};
     int64_t s[2];
     if (!case_sizes(c, 2, s, COUNT(real), real[0], SHAPE(129, 129))) return;
@@ -98,7 +98,7 @@ static void check_random_normal(Case *c) {
 // s = batch, width of the latent
 static const int64_t vae_real[][2] = {{8, 32}};
 
-static void check_vae_sample_forward(Case *c) {
+void check_vae_sample_forward(Case *c) {
     int64_t s[2];
     if (!case_sizes(c, 2, s, COUNT(vae_real), vae_real[0], SHAPE(65, 129))) return;
     Tensor params = case_tensor(c, "params", ROLE_INPUT, 0, 2, SHAPE(s[0], 2 * s[1]));
@@ -107,7 +107,7 @@ static void check_vae_sample_forward(Case *c) {
     CALL(c, c->device->vae_sample_forward(c->device, z, params, eps));
 }
 
-static void check_vae_sample_backward(Case *c) {
+void check_vae_sample_backward(Case *c) {
     int64_t s[2];
     if (!case_sizes(c, 2, s, COUNT(vae_real), vae_real[0], SHAPE(65, 129))) return;
     Tensor params = case_tensor(c, "params", ROLE_INPUT, 0, 2, SHAPE(s[0], 2 * s[1]));
@@ -127,7 +127,7 @@ static Tensor loss_pad(Case *c, const int64_t *s) {
     return case_bytes(c, "pad", once[case_below(c, COUNT(once))], 2, s);
 }
 
-static void check_act_loss_forward(Case *c) {
+void check_act_loss_forward(Case *c) {
     int64_t s[3];
     if (!case_sizes(c, 3, s, COUNT(loss_real), loss_real[0], SHAPE(17, 129, 33))) return;
     Tensor prediction = case_tensor(c, "prediction", ROLE_INPUT, 0, 3, s);
@@ -139,7 +139,7 @@ static void check_act_loss_forward(Case *c) {
     CALL(c, c->device->act_loss_forward(c->device, losses, prediction, target, pad, params, 10));
 }
 
-static void check_act_loss_backward(Case *c) {
+void check_act_loss_backward(Case *c) {
     int64_t s[3];
     if (!case_sizes(c, 3, s, COUNT(loss_real), loss_real[0], SHAPE(17, 129, 33))) return;
     Tensor prediction = case_tensor(c, "prediction", ROLE_INPUT, 0, 3, s), target;
@@ -154,7 +154,7 @@ static void check_act_loss_backward(Case *c) {
 
 static const int64_t flat_real[][1] = {{6500000}};
 
-static void check_grad_norm(Case *c) {
+void check_grad_norm(Case *c) {
     int64_t s[1];
     if (!case_sizes(c, 1, s, COUNT(flat_real), flat_real[0], SHAPE(769))) return;
     Tensor g = case_tensor(c, "g", ROLE_INPUT, 0, 1, s);
@@ -165,7 +165,7 @@ static void check_grad_norm(Case *c) {
     CALL(c, c->device->grad_norm(c->device, norm, halt, g, losses));
 }
 
-static void check_adamw(Case *c) {
+void check_adamw(Case *c) {
     static const float norms[] = {100, 3, 1e-3f, INFINITY, NAN, 0};
     int64_t s[1];
     if (!case_sizes(c, 1, s, COUNT(flat_real), flat_real[0], SHAPE(769))) return;
@@ -190,7 +190,7 @@ static void check_adamw(Case *c) {
     CALL(c, c->device->adamw(c->device, p, g, m, v, norm, halt, a));
 }
 
-static void check_lerp(Case *c) {
+void check_lerp(Case *c) {
     int64_t s[1];
     if (!case_sizes(c, 1, s, COUNT(flat_real), flat_real[0], SHAPE(769))) return;
     Tensor y = case_tensor(c, "y", ROLE_ACCUMULATE, 4, 1, s);
@@ -201,22 +201,3 @@ static void check_lerp(Case *c) {
     if (case_chance(c, 2)) halt = case_given(c, "halt", DTYPE_F32, &stop, 1, SHAPE(1));
     CALL(c, c->device->lerp(c->device, y, x, halt, weight));
 }
-
-const OpCheck plain_checks[] = {
-    {"zero", check_zero},
-    {"copy", check_copy},
-    {"add", check_add},
-    {"add_rows", check_add_rows},
-    {"sum_rows", check_sum_rows},
-    {"embed_forward", check_embed_forward},
-    {"embed_backward", check_embed_backward},
-    {"random_normal", check_random_normal},
-    {"vae_sample_forward", check_vae_sample_forward},
-    {"vae_sample_backward", check_vae_sample_backward},
-    {"act_loss_forward", check_act_loss_forward},
-    {"act_loss_backward", check_act_loss_backward},
-    {"grad_norm", check_grad_norm},
-    {"adamw", check_adamw},
-    {"lerp", check_lerp},
-    {0},
-};

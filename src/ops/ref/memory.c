@@ -56,6 +56,10 @@ void ref_pin(Device *d, void *host, size_t bytes, bool pinned) {
     (void)d, (void)host, (void)bytes, (void)pinned;
 }
 
+void ref_stage(Device *d, void *device_dst, const void *host_src, size_t bytes) {
+    ref_upload(d, device_dst, host_src, bytes);
+}
+
 void ref_staged(Device *d) {
     (void)d;
 }

@@ -52,87 +52,9 @@ static inline double ref_dropout_factor(Dropout drop, int64_t row, int64_t colum
     return rng_unit(words[column % 4]) >= drop.p ? 1 / (1 - (double)drop.p) : 0;
 }
 
-// ---- memory.c ---------------------------------------------------------------------------------
-void ref_attach(Device *d);
-void *ref_alloc(Device *d, size_t bytes);
-void *ref_alloc_raw(Device *d, size_t bytes);
-void ref_release(Device *d, void *p);
-void ref_upload(Device *d, void *device_dst, const void *host_src, size_t bytes);
-void ref_download(Device *d, void *host_dst, const void *device_src, size_t bytes);
-void ref_synchronize(Device *d);
-void ref_close(Device *d);
-size_t ref_memory_free(Device *d);
-void ref_pin(Device *d, void *host, size_t bytes, bool pinned);
-void ref_staged(Device *d);
-void ref_download_begin(Device *d, int slot, const void *device_src, size_t bytes);
-void ref_download_end(Device *d, int slot, void *host_dst, size_t bytes);
-bool ref_record_begin(Device *d, Record **r, StepNumbers numbers);
-void ref_record_end(Device *d, Record **r);
-void ref_record_free(Device *d, Record *r);
-void ref_weights_load(Device *d, Tensor flat, bool lasting);
-
-// ---- elementwise.c ----------------------------------------------------------------------------
-void ref_zero(Device *d, Tensor y);
-void ref_copy(Device *d, Tensor y, Tensor x);
-void ref_add(Device *d, Tensor y, Tensor a, Tensor b);
-void ref_lerp(Device *d, Tensor y, Tensor x, Tensor halt, float weight);
-void ref_add_rows(Device *d, Tensor y, Tensor x, Tensor row);
-void ref_sum_rows(Device *d, Tensor drow, Tensor dy);
-
-// ---- embed.c, random.c ------------------------------------------------------------------------
-void ref_embed_forward(Device *d, Tensor y, Tensor base, Tensor table, Tensor index);
-void ref_embed_backward(Device *d, Tensor dtable, Tensor dy, Tensor index);
-void ref_random_normal(Device *d, Tensor y, RngKey key);
-
-// ---- image.c ----------------------------------------------------------------------------------
-size_t ref_image_bytes(Device *d, int64_t n, int64_t c, int64_t h, int64_t w);
-void ref_image_normalize(Device *d, Tensor y, Tensor x, const float mean[3], const float std[3]);
-void ref_image_from_plain(Device *d, Tensor y, Tensor x);
-void ref_image_to_plain(Device *d, Tensor y, Tensor x);
-void ref_tokens_from_image(Device *d, Tensor y, Tensor x);
-void ref_image_from_tokens(Device *d, Tensor dx, Tensor dy);
-
-// ---- conv.c, pool.c ---------------------------------------------------------------------------
-Conv *ref_conv_new(Device *d, ConvSpec spec);
-void ref_conv_free(Device *d, Conv *c);
-void ref_conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift);
-void ref_conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual);
-void ref_conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, Tensor x);
-void ref_relu_backward(Device *d, Tensor dz, Tensor dy, Tensor dskip, Tensor y);
-Pool *ref_pool_new(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, bool train);
-void ref_pool_free(Device *d, Pool *p);
-void ref_pool_forward(Device *d, Pool *p, Tensor y, Tensor x);
-void ref_pool_backward(Device *d, Pool *p, Tensor dx, Tensor dy);
-
-// ---- linear.c, activation.c, layernorm.c, attention.c -----------------------------------------
-void ref_linear_forward(Device *d, Tensor y, Tensor x, Tensor w, Tensor b);
-void ref_linear_backward(Device *d, Tensor dx, Tensor dw, Tensor db, Tensor dy, Tensor x, Tensor w,
-                         bool accumulate);
-void ref_activation_forward(Device *d, Tensor y, Tensor x, Activation act, Dropout drop);
-void ref_activation_backward(Device *d, Tensor dx, Tensor dy, Tensor x, Tensor y, Activation act,
-                             Dropout drop);
-void ref_dropout_add_forward(Device *d, Tensor r, Tensor x, Tensor s, Dropout drop);
-void ref_dropout_add_backward(Device *d, Tensor ds, Tensor dr, Dropout drop);
-void ref_layernorm_forward(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor gamma,
-                           Tensor beta);
-void ref_layernorm_backward(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, Tensor dy, Tensor x,
-                            Tensor mean, Tensor rstd, Tensor gamma, bool accumulate);
-void ref_attention_forward(Device *d, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
-                           Tensor key_pad, int heads, Dropout drop);
-void ref_attention_backward(Device *d, Tensor dq, Tensor dk, Tensor dv, Tensor dout, Tensor o,
-                            Tensor lse, Tensor q, Tensor k, Tensor v, Tensor key_pad, int heads,
-                            Dropout drop);
-
-// ---- vae.c, loss.c, optimizer.c ---------------------------------------------------------------
-void ref_vae_sample_forward(Device *d, Tensor z, Tensor params, Tensor eps);
-void ref_vae_sample_backward(Device *d, Tensor dparams, Tensor dz, Tensor params, Tensor eps,
-                             float kl_weight);
-void ref_act_loss_forward(Device *d, Tensor losses, Tensor prediction, Tensor target, Tensor pad,
-                          Tensor params, float kl_weight);
-void ref_act_loss_backward(Device *d, Tensor dprediction, Tensor prediction, Tensor target,
-                           Tensor pad);
-void ref_grad_norm(Device *d, Tensor norm, Tensor halt, Tensor g, Tensor losses);
-void ref_adamw(Device *d, Tensor p, Tensor g, Tensor m, Tensor v, Tensor norm, Tensor halt,
-               AdamW a);
+// ---- the functions themselves: ref_zero, ref_copy, ... -----------------------------------------
+#define OP(name, params, args) void ref_##name params;
+#define SERVICE(type, name, params) type ref_##name params;
+#include "ops/ops.def"
 
 #endif

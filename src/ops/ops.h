@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The op layer: tensors, devices, and every operation of the model as forward + backward.
 //
-// A Device is a struct of function pointers. `ops/ref` fills all of it with plain readable C;
-// `ops/cpu` (and `ops/cuda`) start from that table and overwrite what they have. `model/` calls
-// through the Device and never names a variant.
+// A Device is a struct of function pointers, which are listed in ops.def with the contract of each.
+// `ops/ref` fills all of it with plain readable C; `ops/cpu` and `ops/cuda` start from that table
+// and overwrite what they have, on cuda all of it. `model/` calls through the Device and never
+// names a variant.
 //
 // Letters: B batch, T timesteps, N images (B*T), C channels, H W pixels, L tokens, D width,
 //          M rows, K inputs, S chunk length, A action width, NH heads.
@@ -64,6 +65,15 @@ static inline int64_t tensor_count(Tensor t) {
     for (int i = 0; i < t.rank; i++) n *= t.shape[i];
     return n;
 }
+// A tensor seen as rows: how many (the product of the leading dimensions), and how long they are.
+static inline int64_t tensor_rows(Tensor t) {
+    int64_t n = 1;
+    for (int i = 0; i < t.rank - 1; i++) n *= t.shape[i];
+    return n;
+}
+static inline int64_t tensor_columns(Tensor t) {
+    return t.shape[t.rank - 1];
+}
 size_t dtype_size(DType dtype);
 // A contiguous view of `data`.
 Tensor tensor_view(void *data, DType dtype, int rank, const int64_t *shape);
@@ -97,7 +107,9 @@ typedef struct ConvSpec {
     bool train;    // backward will be called
     bool need_dx;  // backward gives dx (not for the first convolution)
 } ConvSpec;
+// Height or width of what a convolution, and the max pooling, makes of `in`.
 int64_t conv_out_size(int64_t in, int kernel, int stride, int padding, int dilation);
+int64_t pool_out_size(int64_t in);
 
 typedef struct Conv Conv; // a device's plan for one ConvSpec, with its packed weights
 typedef struct Pool Pool; // a device's plan for one 3x3 stride 2 padding 1 max pooling
@@ -130,14 +142,15 @@ typedef struct Device Device;
 typedef struct Backend {
     const char *name;      // "ref", "cpu", "cuda"
     unsigned precisions;   // PRECISION_BIT of each that it has, if the machine at hand does
-    Precision trains_best; // what training takes unless it is told
+    Precision trains_best; // what training takes unless another is asked for
     DType activations[3], images[3]; // their types at each precision, see above
     bool asynchronous;               // ops return before they are done
     bool host_memory;                // its memory is the host's
-    bool side_by_side; // several devices, each with a thread of its own, share the work of one well
-    int picture_channels; // that a picture's three channels are stored as
-    bool packs_weights; // a convolution keeps its weights, and when it trains their gradient, once
-                        // more
+    // Several devices, each with a thread of its own, share the work of one well.
+    bool side_by_side;
+    int picture_channels; // how many channels a picture's three are stored as
+    // A convolution keeps a second copy of its weights, and in training of their gradient.
+    bool packs_weights;
     // Bytes that its libraries and workspaces take beside what is asked for, with so many trainable
     // parameters.
     size_t (*keeps)(Precision precision, size_t parameters);
@@ -157,21 +170,23 @@ struct Device {
     struct Profile *profile; // ops/profile.h, or NULL
     bool failed;             // an op failed since the last device_check
     Error error;
-    // Where a module, which has a copy of its own of base/log.h, sends its lines: the program's
+    // A module has a copy of base/log.h of its own: it sends its lines here, to the program's
     // log_line.
     void (*log)(void *unused, LogLevel level, const char *line);
-    uint8_t slots[DOWNLOAD_SLOTS][DOWNLOAD_BYTES]; // for backends that copy at once
+    uint8_t slots[DOWNLOAD_SLOTS]
+                 [DOWNLOAD_BYTES]; // of download_begin, for backends that copy at once
 
+    // What it does, entry by entry of ops.def.
 #define OP(name, params, args) void(*name) params;
 #define SERVICE(type, name, params) type(*name) params;
 #include "ops/ops.def"
 };
 
 // The backend of "ref", "cpu", "cuda" or "cuda:N"; *argument (may be NULL) is N or NULL. That of
-// cuda is in a module (base/module.h): the error says what it lacks.
+// cuda is in a module (base/module.h): the error says what is missing.
 CHECKED bool backend_find(const char *name, const Backend **out, const char **argument, Error *err);
-// Opens a device by such a name. threads 0: all processors. A device or precision this machine
-// lacks is refused with what to do about it.
+// Opens a device by such a name. threads 0: all processors. A device or precision that this machine
+// does not have is refused, with what to do about it.
 CHECKED bool device_open(const char *name, Precision precision, int threads, Device **out,
                          Error *err);
 // "float32", "tf32" or "bfloat16"; NULL: what the device is best trained in (tf32 on cuda, as
@@ -183,12 +198,12 @@ void device_close(Device *d); // NULL allowed
 CHECKED bool device_check(Device *d, Error *err);
 // For backends: records a failure (the first one is kept).
 void device_fail(Device *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
-// The same where memory is what was lacking (Error.memory).
+// The same where there was not enough memory (Error.memory).
 void device_fail_memory(Device *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-// Those of the program itself.
+// The backends that are in the program itself.
 extern const Backend ref_backend, cpu_backend;
-// For the others to start from: all ops in plain C.
+// Fills in everything of ops.def with ref's plain C, for the other backends to start from.
 void ref_device(Device *d);
 
 // A device that computes nothing and counts what is asked of its alloc, as it would be on a device

@@ -28,7 +28,7 @@ static Conv *plan_conv_new(Device *d, ConvSpec s) {
     return NULL;
 }
 static Pool *plan_pool_new(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, bool train) {
-    if (train) plan_alloc(d, (size_t)(n * c * ((h - 1) / 2 + 1) * ((w - 1) / 2 + 1)));
+    if (train) plan_alloc(d, (size_t)(n * c * pool_out_size(h) * pool_out_size(w)));
     return NULL;
 }
 

@@ -41,6 +41,10 @@ int64_t conv_out_size(int64_t in, int kernel, int stride, int padding, int dilat
     return room < 0 ? 0 : room / stride + 1;
 }
 
+int64_t pool_out_size(int64_t in) {
+    return conv_out_size(in, 3, 2, 1, 1);
+}
+
 typedef struct TensorBlock {
     struct TensorBlock *next;
     char *data;

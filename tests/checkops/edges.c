@@ -66,7 +66,7 @@ static void edge_pool_forward(Case *c) {
     Pool *pool = d->pool_new(d, s[0], s[1], s[2], s[3], case_chance(c, 2));
     Tensor x = pool_edges(c, s);
     Tensor y =
-        case_image(c, "y", ROLE_OUTPUT, 0, s[0], s[1], (s[2] - 1) / 2 + 1, (s[3] - 1) / 2 + 1);
+        case_image(c, "y", ROLE_OUTPUT, 0, s[0], s[1], pool_out_size(s[2]), pool_out_size(s[3]));
     CALL(c, d->pool_forward(d, pool, y, x));
     d->pool_free(d, pool);
 }
@@ -76,7 +76,7 @@ static void edge_pool_backward(Case *c) {
     if (!edge_image_sizes(c, s)) return;
     Device *d = c->device;
     Pool *pool = d->pool_new(d, s[0], s[1], s[2], s[3], true);
-    int64_t h = (s[2] - 1) / 2 + 1, w = (s[3] - 1) / 2 + 1;
+    int64_t h = pool_out_size(s[2]), w = pool_out_size(s[3]);
     Tensor x = pool_edges(c, s);
     Tensor y = case_image(c, "y", ROLE_SCRATCH, 0, s[0], s[1], h, w);
     d->pool_forward(d, pool, y, x);

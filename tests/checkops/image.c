@@ -226,7 +226,7 @@ void check_pool_forward(Case *c) {
     Pool *pool = d->pool_new(d, s[0], s[1], s[2], s[3], case_chance(c, 2));
     Tensor x = pool_input(c, s);
     Tensor y =
-        case_image(c, "y", ROLE_OUTPUT, 0, s[0], s[1], (s[2] - 1) / 2 + 1, (s[3] - 1) / 2 + 1);
+        case_image(c, "y", ROLE_OUTPUT, 0, s[0], s[1], pool_out_size(s[2]), pool_out_size(s[3]));
     CALL(c, d->pool_forward(d, pool, y, x));
     d->pool_free(d, pool);
 }
@@ -236,7 +236,7 @@ void check_pool_backward(Case *c) {
     if (!case_sizes(c, 4, s, COUNT(pool_real), pool_real[0], image_max)) return;
     Device *d = c->device;
     Pool *pool = d->pool_new(d, s[0], s[1], s[2], s[3], true);
-    int64_t h = (s[2] - 1) / 2 + 1, w = (s[3] - 1) / 2 + 1;
+    int64_t h = pool_out_size(s[2]), w = pool_out_size(s[3]);
     Tensor x = pool_input(c, s);
     Tensor y = case_image(c, "y", ROLE_OUTPUT, 0, s[0], s[1], h, w);
     d->pool_forward(d, pool, y, x);

@@ -152,7 +152,7 @@ bool cpu_scratch(Device *d, size_t floats) {
 }
 
 Rows rows_of(Tensor t) {
-    Rows r = {.data = f32(t), .outer = 1, .rows = 1, .cols = t.shape[t.rank - 1]};
+    Rows r = {.data = f32(t), .outer = 1, .rows = 1, .cols = tensor_columns(t)};
     if (t.rank > 3 || tensor_contiguous(t)) {
         r.rows = tensor_count(t) / r.cols;
         r.row_stride = r.cols;

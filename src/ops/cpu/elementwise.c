@@ -3,15 +3,6 @@
 #include "ops/cpu/cpu.h"
 #include "ops/cpu/vector.h"
 
-typedef struct Span {
-    int64_t rows, cols;
-} Span;
-
-static Span span_of(Tensor t) {
-    int64_t cols = t.shape[t.rank - 1];
-    return (Span){tensor_count(t) / cols, cols};
-}
-
 static void zero(Device *d, Tensor y) {
     if (d->failed) return;
     enum { CHUNK = 1 << 20 };
@@ -136,17 +127,17 @@ void cpu_relu_image(Device *d, void *image, size_t bytes) {
 
 static void activation_forward(Device *d, Tensor y, Tensor x, Activation act, Dropout drop) {
     if (d->failed) return;
-    Span s = span_of(x);
+    int64_t rows = tensor_rows(x), cols = tensor_columns(x);
     if (act == ACT_RELU && drop.p == 0) {
-        relu(d, f32(y), f32(x), s.rows * s.cols);
+        relu(d, f32(y), f32(x), rows * cols);
         return;
     }
 #pragma omp parallel for num_threads(d->threads)
-    for (int64_t m = 0; m < s.rows; m++) {
-        const float *in = f32(x) + m * s.cols;
-        float *out = f32(y) + m * s.cols, scale[DROPOUT_CHUNK];
-        for (int64_t at = 0; at < s.cols; at += DROPOUT_CHUNK) {
-            int64_t n = chunk_scales(scale, drop, m, at, s.cols);
+    for (int64_t m = 0; m < rows; m++) {
+        const float *in = f32(x) + m * cols;
+        float *out = f32(y) + m * cols, scale[DROPOUT_CHUNK];
+        for (int64_t at = 0; at < cols; at += DROPOUT_CHUNK) {
+            int64_t n = chunk_scales(scale, drop, m, at, cols);
             if (act == ACT_GELU)
                 for (int64_t i = 0; i < n; i++) out[at + i] = gelu(in[at + i]) * scale[i];
             else if (act == ACT_RELU)
@@ -161,20 +152,20 @@ static void activation_forward(Device *d, Tensor y, Tensor x, Activation act, Dr
 static void activation_backward(Device *d, Tensor dx, Tensor dy, Tensor x, Tensor y, Activation act,
                                 Dropout drop) {
     if (d->failed) return;
-    Span s = span_of(dy);
+    int64_t rows = tensor_rows(dy), cols = tensor_columns(dy);
 #pragma omp parallel for num_threads(d->threads)
-    for (int64_t m = 0; m < s.rows; m++) {
-        const float *g = f32(dy) + m * s.cols;
-        float *out = f32(dx) + m * s.cols, scale[DROPOUT_CHUNK];
+    for (int64_t m = 0; m < rows; m++) {
+        const float *g = f32(dy) + m * cols;
+        float *out = f32(dx) + m * cols, scale[DROPOUT_CHUNK];
         if (act == ACT_RELU) { // what was dropped is zero in y, so y tells both
-            const float *v = f32(y) + m * s.cols;
+            const float *v = f32(y) + m * cols;
             float keep = 1.0f / (1.0f - drop.p);
-            for (int64_t i = 0; i < s.cols; i++) out[i] = v[i] > 0 ? g[i] * keep : 0;
+            for (int64_t i = 0; i < cols; i++) out[i] = v[i] > 0 ? g[i] * keep : 0;
             continue;
         }
-        for (int64_t at = 0; at < s.cols; at += DROPOUT_CHUNK) {
-            int64_t n = chunk_scales(scale, drop, m, at, s.cols);
-            const float *v = act == ACT_GELU ? f32(x) + m * s.cols + at : NULL;
+        for (int64_t at = 0; at < cols; at += DROPOUT_CHUNK) {
+            int64_t n = chunk_scales(scale, drop, m, at, cols);
+            const float *v = act == ACT_GELU ? f32(x) + m * cols + at : NULL;
             for (int64_t i = 0; i < n; i++)
                 out[at + i] = g[at + i] * scale[i] * (v ? gelu_slope(v[i]) : 1.0f);
         }
@@ -183,13 +174,13 @@ static void activation_backward(Device *d, Tensor dx, Tensor dy, Tensor x, Tenso
 
 static void dropout_add_forward(Device *d, Tensor r, Tensor x, Tensor st, Dropout drop) {
     if (d->failed) return;
-    Span s = span_of(x);
+    int64_t rows = tensor_rows(x), cols = tensor_columns(x);
 #pragma omp parallel for num_threads(d->threads)
-    for (int64_t m = 0; m < s.rows; m++) {
-        const float *in = f32(x) + m * s.cols, *add_in = f32(st) + m * s.cols;
-        float *out = f32(r) + m * s.cols, scale[DROPOUT_CHUNK];
-        for (int64_t at = 0; at < s.cols; at += DROPOUT_CHUNK) {
-            int64_t n = chunk_scales(scale, drop, m, at, s.cols);
+    for (int64_t m = 0; m < rows; m++) {
+        const float *in = f32(x) + m * cols, *add_in = f32(st) + m * cols;
+        float *out = f32(r) + m * cols, scale[DROPOUT_CHUNK];
+        for (int64_t at = 0; at < cols; at += DROPOUT_CHUNK) {
+            int64_t n = chunk_scales(scale, drop, m, at, cols);
             for (int64_t i = 0; i < n; i++) out[at + i] = in[at + i] + add_in[at + i] * scale[i];
         }
     }

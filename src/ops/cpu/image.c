@@ -84,8 +84,8 @@ static Pool *pool_new(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, boo
     *p = (Pool){.lanes = cpu_lanes(d, c),
                 .h = h,
                 .w = w,
-                .out_h = (h - 1) / 2 + 1,
-                .out_w = (w - 1) / 2 + 1};
+                .out_h = pool_out_size(h),
+                .out_w = pool_out_size(w)};
     p->planes = n * c / p->lanes;
     if (!train) return p;
     p->from = mem_try((size_t)(n * c * p->out_h * p->out_w));

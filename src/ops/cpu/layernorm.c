@@ -8,7 +8,7 @@ static const float layernorm_eps = 1e-5f;
 static void layernorm_forward(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor gamma,
                               Tensor beta) {
     if (d->failed) return;
-    int64_t D = x.shape[x.rank - 1], M = tensor_count(x) / D;
+    int64_t D = tensor_columns(x), M = tensor_rows(x);
     const float *g = f32(gamma), *b = f32(beta);
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t m = 0; m < M; m++) {
@@ -30,7 +30,7 @@ static void layernorm_forward(Device *d, Tensor y, Tensor mean, Tensor rstd, Ten
 static void parameter_gradients(Device *d, Tensor dgamma, Tensor dbeta, Tensor dy, Tensor x,
                                 Tensor mean, Tensor rstd) {
     enum { COLUMNS = 64 };
-    int64_t D = x.shape[x.rank - 1], M = tensor_count(x) / D;
+    int64_t D = tensor_columns(x), M = tensor_rows(x);
 #pragma omp parallel for num_threads(d->threads) schedule(static)
     for (int64_t at = 0; at < D; at += COLUMNS) {
         float dg[COLUMNS] = {0}, db[COLUMNS] = {0};
@@ -53,7 +53,7 @@ static void parameter_gradients(Device *d, Tensor dgamma, Tensor dbeta, Tensor d
 static void layernorm_backward(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, Tensor dy,
                                Tensor x, Tensor mean, Tensor rstd, Tensor gamma, bool accumulate) {
     if (d->failed) return;
-    int64_t D = x.shape[x.rank - 1], M = tensor_count(x) / D;
+    int64_t D = tensor_columns(x), M = tensor_rows(x);
     const float *w = f32(gamma);
     parameter_gradients(d, dgamma, dbeta, dy, x, mean, rstd); // first: dx may be dy
 #pragma omp parallel for num_threads(d->threads)

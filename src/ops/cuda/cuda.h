@@ -208,7 +208,7 @@ template <typename T> struct View {
 };
 
 template <typename T> static View<T> view_of(Tensor t) {
-    int64_t cols = t.shape[t.rank - 1];
+    int64_t cols = tensor_columns(t);
     View<T> v;
     v.data = (T *)t.data;
     v.outer_stride = 0;
@@ -223,13 +223,6 @@ template <typename T> static View<T> view_of(Tensor t) {
     v.fast = cols % 4 == 0 && (uintptr_t)t.data % (4 * sizeof(T)) == 0 && v.outer_stride % 4 == 0 &&
              v.row_stride % 4 == 0;
     return v;
-}
-
-static inline int64_t columns_of(Tensor t) {
-    return t.shape[t.rank - 1];
-}
-static inline int64_t rows_of(Tensor t) {
-    return tensor_count(t) / columns_of(t);
 }
 
 // Contiguous memory as (rows, cols).

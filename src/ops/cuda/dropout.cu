@@ -29,14 +29,14 @@ template <typename T> struct ActivationForward {
 
 // A contiguous tensor as (rows, columns), whatever its rank.
 static Tensor flat_rows(Tensor t) {
-    return rows_view(t.data, t.dtype, rows_of(t), columns_of(t));
+    return rows_view(t.data, t.dtype, tensor_rows(t), tensor_columns(t));
 }
 
 template <typename T>
 static void activation_forward_of(Device *d, Tensor y, Tensor x, Activation act, Dropout drop) {
     ActivationForward<T> f = {view_of<T>(flat_rows(y)), view_of<T>(flat_rows(x)), act,
                               dropout_mask(d, drop)};
-    for_quads(d, "activation_forward", f, rows_of(x), columns_of(x));
+    for_quads(d, "activation_forward", f, tensor_rows(x), tensor_columns(x));
 }
 
 static void activation_forward(Device *d, Tensor y, Tensor x, Activation act, Dropout drop) {
@@ -68,7 +68,7 @@ static void activation_backward_of(Device *d, Tensor dx, Tensor dy, Tensor saved
                                    Dropout drop) {
     ActivationBackward<T> f = {view_of<T>(flat_rows(dx)), view_of<T>(flat_rows(dy)),
                                view_of<T>(flat_rows(saved)), act, dropout_mask(d, drop)};
-    for_quads(d, "activation_backward", f, rows_of(dy), columns_of(dy));
+    for_quads(d, "activation_backward", f, tensor_rows(dy), tensor_columns(dy));
 }
 
 static void activation_backward(Device *d, Tensor dx, Tensor dy, Tensor x, Tensor y, Activation act,
@@ -93,7 +93,7 @@ template <typename T>
 static void dropout_add_of(Device *d, Tensor r, Tensor x, Tensor s, Dropout drop) {
     DropoutAdd<T> f = {view_of<T>(flat_rows(r)), view_of<T>(flat_rows(x)), view_of<T>(flat_rows(s)),
                        dropout_mask(d, drop)};
-    for_quads(d, "dropout_add_forward", f, rows_of(x), columns_of(x));
+    for_quads(d, "dropout_add_forward", f, tensor_rows(x), tensor_columns(x));
 }
 
 static void dropout_add_forward(Device *d, Tensor r, Tensor x, Tensor s, Dropout drop) {

@@ -48,9 +48,9 @@ __global__ void layernorm_forward_kernel(NormRows s, T *y, float *mean, float *r
 template <typename T>
 static void forward_of(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor gamma,
                        Tensor beta) {
-    bool fast = columns_of(x) % 4 == 0 && (uintptr_t)x.data % (4 * sizeof(T)) == 0 &&
+    bool fast = tensor_columns(x) % 4 == 0 && (uintptr_t)x.data % (4 * sizeof(T)) == 0 &&
                 (uintptr_t)y.data % (4 * sizeof(T)) == 0;
-    NormRows s = {(uint32_t)rows_of(x), (uint32_t)columns_of(x), fast};
+    NormRows s = {(uint32_t)tensor_rows(x), (uint32_t)tensor_columns(x), fast};
     auto kernel = layernorm_forward_kernel<T>;
     LAUNCH(kernel, dim3((s.rows + ROWS_PER_BLOCK - 1) / ROWS_PER_BLOCK), dim3(WARP, ROWS_PER_BLOCK),
            0, cuda_stream(d), s, (T *)y.data, f32(mean), f32(rstd), (const T *)x.data, f32(gamma),
@@ -112,10 +112,10 @@ template <typename T> struct NormGradients {
 template <typename T>
 static void backward_of(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, Tensor dy, Tensor x,
                         Tensor mean, Tensor rstd, Tensor gamma, bool accumulate) {
-    bool fast = columns_of(x) % 4 == 0;
+    bool fast = tensor_columns(x) % 4 == 0;
     const void *all[] = {x.data, dy.data, dx.data};
     for (int i = 0; i < 3; i++) fast = fast && (uintptr_t)all[i] % (4 * sizeof(T)) == 0;
-    NormRows s = {(uint32_t)rows_of(x), (uint32_t)columns_of(x), fast};
+    NormRows s = {(uint32_t)tensor_rows(x), (uint32_t)tensor_columns(x), fast};
     // First: dx may be dy.
     NormGradients<T> f = {(const T *)dy.data, (const T *)x.data, f32(mean), f32(rstd), s.D};
     add_column_sums(d, "layernorm_backward", f, s.rows, s.D, f32(dgamma), f32(dbeta));

@@ -45,7 +45,7 @@ typedef struct Rows {
 } Rows;
 
 static Rows matrices_of(Tensor t) {
-    Rows r = {(char *)t.data, t.dtype, 1, 1, columns_of(t), 0, 0};
+    Rows r = {(char *)t.data, t.dtype, 1, 1, tensor_columns(t), 0, 0};
     if (t.rank == 2 && !tensor_contiguous(t)) {
         r.rows = t.shape[0];
         r.row_stride = t.stride[0];
@@ -66,7 +66,7 @@ static Rows matrices_of(Tensor t) {
         r.rows = t.shape[1];
         r.row_stride = t.stride[1];
     } else {
-        r.rows = rows_of(t);
+        r.rows = tensor_rows(t);
         r.row_stride = r.cols;
     }
     return r;
@@ -112,8 +112,8 @@ static Tensor as_factor(Device *d, Tensor t, char **at) {
         tensor_contiguous(t))
         return tensor_view(c->weights_bf16 + (f32(t) - c->weights), DTYPE_BF16, t.rank, t.shape);
     Tensor y = tensor_view(*at, DTYPE_BF16, t.rank, t.shape);
-    Convert<float, bf16> f = {view_of<float>(t), (bf16 *)*at, (uint32_t)columns_of(t)};
-    for_quads(d, "to_bf16", f, rows_of(t), columns_of(t));
+    Convert<float, bf16> f = {view_of<float>(t), (bf16 *)*at, (uint32_t)tensor_columns(t)};
+    for_quads(d, "to_bf16", f, tensor_rows(t), tensor_columns(t));
     *at += scratch_for(d, t);
     return y;
 }
@@ -162,7 +162,7 @@ template <typename T> struct ColumnValue {
 
 template <typename T> static void add_bias_gradient(Device *d, Tensor db, Tensor dy) {
     ColumnValue<T> f = {view_of<T>(dy)};
-    add_column_sums(d, "linear_backward", f, rows_of(dy), columns_of(dy), f32(db), NULL);
+    add_column_sums(d, "linear_backward", f, tensor_rows(dy), tensor_columns(dy), f32(db), NULL);
 }
 
 static void linear_backward(Device *d, Tensor dx, Tensor dw, Tensor db, Tensor dy, Tensor x,

@@ -19,8 +19,8 @@ struct VaeForward {
 };
 
 static void vae_sample_forward(Device *d, Tensor z, Tensor params, Tensor eps) {
-    VaeForward f = {f32(z), f32(params), f32(eps), (uint32_t)columns_of(z)};
-    for_quads(d, "vae_sample_forward", f, rows_of(z), columns_of(z));
+    VaeForward f = {f32(z), f32(params), f32(eps), (uint32_t)tensor_columns(z)};
+    for_quads(d, "vae_sample_forward", f, tensor_rows(z), tensor_columns(z));
 }
 
 // KL's gradient: mu and (exp(logvar) - 1) / 2, each over B.
@@ -48,8 +48,8 @@ static void vae_sample_backward(Device *d, Tensor dparams, Tensor dz, Tensor par
                      f32(params),
                      f32(eps),
                      kl_weight / (float)dz.shape[0],
-                     (uint32_t)columns_of(dz)};
-    for_quads(d, "vae_sample_backward", f, rows_of(dz), columns_of(dz));
+                     (uint32_t)tensor_columns(dz)};
+    for_quads(d, "vae_sample_backward", f, tensor_rows(dz), tensor_columns(dz));
 }
 
 // ---- the loss -----------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ __global__ void loss_backward_kernel(float *dprediction, Chunks k) {
 static Chunks chunks_of(Tensor prediction, Tensor target, Tensor pad) {
     Chunks k = {f32(prediction), f32(target), (const uint8_t *)pad.data,
                 (uint32_t)(prediction.shape[0] * prediction.shape[1]),
-                (uint32_t)columns_of(prediction)};
+                (uint32_t)tensor_columns(prediction)};
     return k;
 }
 
@@ -121,7 +121,7 @@ static void act_loss_forward(Device *d, Tensor losses, Tensor prediction, Tensor
     LAUNCH(loss_forward_kernel, dim3(1), dim3(LOSS_THREADS), 0, cuda_stream(d), f32(losses),
            chunks_of(prediction, target, pad), (const float *)f32(params),
            (uint32_t)prediction.shape[0], Z, kl_weight);
-    cuda_launched(d, "act_loss_forward", tensor_count(pad), columns_of(prediction));
+    cuda_launched(d, "act_loss_forward", tensor_count(pad), tensor_columns(prediction));
 }
 
 static void act_loss_backward(Device *d, Tensor dprediction, Tensor prediction, Tensor target,
@@ -129,7 +129,7 @@ static void act_loss_backward(Device *d, Tensor dprediction, Tensor prediction, 
     if (d->failed) return;
     LAUNCH(loss_backward_kernel, dim3(1), dim3(LOSS_THREADS), 0, cuda_stream(d), f32(dprediction),
            chunks_of(prediction, target, pad));
-    cuda_launched(d, "act_loss_backward", tensor_count(pad), columns_of(prediction));
+    cuda_launched(d, "act_loss_backward", tensor_count(pad), tensor_columns(prediction));
 }
 
 void cuda_loss_ops(Device *d) {

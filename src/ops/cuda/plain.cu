@@ -19,7 +19,7 @@ template <typename T> struct Copy {
 
 template <typename T> static void copy_of(Device *d, Tensor y, Tensor x) {
     Copy<T> f = {view_of<T>(y), view_of<T>(x)};
-    for_quads(d, "copy", f, rows_of(y), columns_of(y));
+    for_quads(d, "copy", f, tensor_rows(y), tensor_columns(y));
 }
 
 static void copy(Device *d, Tensor y, Tensor x) {
@@ -94,7 +94,7 @@ template <typename T> struct AddRows {
 template <typename T> static void add_rows_of(Device *d, Tensor y, Tensor x, Tensor row) {
     AddRows<T> f = {view_of<T>(y), view_of<T>(x.data ? x : y), view_of<float>(row), x.data != NULL,
                     (uint32_t)y.shape[1]};
-    for_quads(d, "add_rows", f, rows_of(y), columns_of(y));
+    for_quads(d, "add_rows", f, tensor_rows(y), tensor_columns(y));
 }
 
 static void add_rows(Device *d, Tensor y, Tensor x, Tensor row) {
@@ -118,7 +118,7 @@ template <typename T> struct SumRows {
 template <typename T> static void sum_rows_of(Device *d, Tensor drow, Tensor dy) {
     SumRows<T> f = {view_of<float>(drow), view_of<T>(dy), (uint32_t)dy.shape[0],
                     (uint32_t)dy.shape[1]};
-    for_quads(d, "sum_rows", f, dy.shape[1], columns_of(dy));
+    for_quads(d, "sum_rows", f, dy.shape[1], tensor_columns(dy));
 }
 
 static void sum_rows(Device *d, Tensor drow, Tensor dy) {
@@ -143,8 +143,9 @@ struct Embed {
 };
 
 static void embed_forward(Device *d, Tensor y, Tensor base, Tensor table, Tensor index) {
-    Embed f = {f32(y), f32(base), f32(table), (const int32_t *)index.data, (uint32_t)columns_of(y)};
-    for_quads(d, "embed_forward", f, rows_of(y), columns_of(y));
+    Embed f = {f32(y), f32(base), f32(table), (const int32_t *)index.data,
+               (uint32_t)tensor_columns(y)};
+    for_quads(d, "embed_forward", f, tensor_rows(y), tensor_columns(y));
 }
 
 // What token l adds to one row of the table.
@@ -161,7 +162,7 @@ struct EmbedBackward {
 
 // A sum over the tokens for each of the table's few rows.
 static void embed_backward(Device *d, Tensor dtable, Tensor dy, Tensor index) {
-    int64_t D = columns_of(dy);
+    int64_t D = tensor_columns(dy);
     for (int64_t r = 0; r < dtable.shape[0] && !d->failed; r++) {
         EmbedBackward f = {f32(dy), (const int32_t *)index.data, (int32_t)r, (uint32_t)D};
         add_column_sums(d, "embed_backward", f, dy.shape[0], D, f32(dtable) + r * D, NULL);
@@ -192,7 +193,7 @@ struct Normal {
 
 static void random_normal(Device *d, Tensor y, RngKey key) {
     Normal f = {view_of<float>(y), key, cuda_numbers(d)};
-    for_quads(d, "random_normal", f, rows_of(y), columns_of(y));
+    for_quads(d, "random_normal", f, tensor_rows(y), tensor_columns(y));
 }
 
 void cuda_plain_ops(Device *d) {

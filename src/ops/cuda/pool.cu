@@ -17,8 +17,8 @@ static Pool *pool_new(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, boo
     p->c = image_channels(c);
     p->h = h;
     p->w = w;
-    p->out_h = (h - 1) / 2 + 1;
-    p->out_w = (w - 1) / 2 + 1;
+    p->out_h = pool_out_size(h);
+    p->out_w = pool_out_size(w);
     if (train) p->from = (uint8_t *)d->alloc(d, (size_t)(n * p->c * p->out_h * p->out_w));
     return p;
 }

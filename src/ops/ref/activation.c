@@ -16,7 +16,7 @@ static double normal_density(double x) {
 
 void ref_activation_forward(Device *d, Tensor y, Tensor x, Activation act, Dropout drop) {
     if (d->failed) return;
-    int64_t M = ref_rows(x), D = ref_columns(x);
+    int64_t M = tensor_rows(x), D = tensor_columns(x);
     assert(tensor_contiguous(x) && tensor_contiguous(y));
     for (int64_t row = 0; row < M; row++)
         for (int64_t c = 0; c < D; c++) {
@@ -31,7 +31,7 @@ void ref_activation_forward(Device *d, Tensor y, Tensor x, Activation act, Dropo
 void ref_activation_backward(Device *d, Tensor dx, Tensor dy, Tensor x, Tensor y, Activation act,
                              Dropout drop) {
     if (d->failed) return;
-    int64_t M = ref_rows(dy), D = ref_columns(dy);
+    int64_t M = tensor_rows(dy), D = tensor_columns(dy);
     for (int64_t row = 0; row < M; row++)
         for (int64_t c = 0; c < D; c++) {
             int64_t i = row * D + c;
@@ -47,7 +47,7 @@ void ref_activation_backward(Device *d, Tensor dx, Tensor dy, Tensor x, Tensor y
 
 void ref_dropout_add_forward(Device *d, Tensor r, Tensor x, Tensor s, Dropout drop) {
     if (d->failed) return;
-    int64_t M = ref_rows(r), D = ref_columns(r);
+    int64_t M = tensor_rows(r), D = tensor_columns(r);
     for (int64_t row = 0; row < M; row++)
         for (int64_t c = 0; c < D; c++) {
             int64_t i = row * D + c;
@@ -57,7 +57,7 @@ void ref_dropout_add_forward(Device *d, Tensor r, Tensor x, Tensor s, Dropout dr
 
 void ref_dropout_add_backward(Device *d, Tensor ds, Tensor dr, Dropout drop) {
     if (d->failed) return;
-    int64_t M = ref_rows(dr), D = ref_columns(dr);
+    int64_t M = tensor_rows(dr), D = tensor_columns(dr);
     for (int64_t row = 0; row < M; row++)
         for (int64_t c = 0; c < D; c++) {
             int64_t i = row * D + c;

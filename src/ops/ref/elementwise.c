@@ -12,9 +12,9 @@ void ref_zero(Device *d, Tensor y) {
 
 void ref_copy(Device *d, Tensor y, Tensor x) {
     if (d->failed) return;
-    assert(tensor_count(y) == tensor_count(x) && ref_columns(y) == ref_columns(x));
-    for (int64_t i = 0; i < ref_rows(y); i++)
-        memmove(ref_row(y, i), ref_row(x, i), (size_t)ref_columns(y) * sizeof(float));
+    assert(tensor_count(y) == tensor_count(x) && tensor_columns(y) == tensor_columns(x));
+    for (int64_t i = 0; i < tensor_rows(y); i++)
+        memmove(ref_row(y, i), ref_row(x, i), (size_t)tensor_columns(y) * sizeof(float));
 }
 
 void ref_add(Device *d, Tensor y, Tensor a, Tensor b) {
@@ -34,7 +34,7 @@ void ref_add_rows(Device *d, Tensor y, Tensor x, Tensor row) {
     if (d->failed) return;
     int64_t L = y.shape[1], D = y.shape[2];
     assert(row.shape[0] == L && row.shape[1] == D);
-    for (int64_t i = 0; i < ref_rows(y); i++) {
+    for (int64_t i = 0; i < tensor_rows(y); i++) {
         float *to = ref_row(y, i);
         const float *from = x.data ? ref_row(x, i) : NULL;
         const float *added = ref_row(row, i % L);

@@ -9,7 +9,7 @@ static const double epsilon = 1e-5;
 void ref_layernorm_forward(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor gamma,
                            Tensor beta) {
     if (d->failed) return;
-    int64_t M = ref_rows(x), D = ref_columns(x);
+    int64_t M = tensor_rows(x), D = tensor_columns(x);
     for (int64_t row = 0; row < M; row++) {
         const float *in = f32(x) + row * D;
         double sum = 0, squares = 0;
@@ -29,7 +29,7 @@ void ref_layernorm_forward(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor
 void ref_layernorm_backward(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, Tensor dy, Tensor x,
                             Tensor mean, Tensor rstd, Tensor gamma, bool accumulate) {
     if (d->failed) return;
-    int64_t M = ref_rows(x), D = ref_columns(x);
+    int64_t M = tensor_rows(x), D = tensor_columns(x);
     double *sum_gamma = NEW(double, D), *sum_beta = NEW(double, D);
     for (int64_t row = 0; row < M; row++) {
         const float *in = f32(x) + row * D, *grad = f32(dy) + row * D;

@@ -8,8 +8,8 @@
 // y[m, n] = b[n] + sum over k of x[m, k] w[n, k]
 void ref_linear_forward(Device *d, Tensor y, Tensor x, Tensor w, Tensor b) {
     if (d->failed) return;
-    int64_t M = ref_rows(y), N = ref_columns(y), K = ref_columns(x);
-    assert(ref_rows(x) == M && w.shape[0] == N && w.shape[1] == K);
+    int64_t M = tensor_rows(y), N = tensor_columns(y), K = tensor_columns(x);
+    assert(tensor_rows(x) == M && w.shape[0] == N && w.shape[1] == K);
     for (int64_t m = 0; m < M; m++)
         for (int64_t n = 0; n < N; n++) {
             double bias = b.data ? f32(b)[n] : 0;
@@ -23,7 +23,7 @@ static void add_or_store(float *to, const double *sum, int64_t n, bool accumulat
 
 // dx[m, k] = sum over n of dy[m, n] w[n, k]
 static void linear_backward_x(Tensor dx, Tensor dy, Tensor w, bool accumulate) {
-    int64_t M = ref_rows(dy), N = ref_columns(dy), K = ref_columns(dx);
+    int64_t M = tensor_rows(dy), N = tensor_columns(dy), K = tensor_columns(dx);
     double *sum = NEW(double, K);
     for (int64_t m = 0; m < M; m++) {
         memset(sum, 0, (size_t)K * sizeof *sum);
@@ -35,7 +35,7 @@ static void linear_backward_x(Tensor dx, Tensor dy, Tensor w, bool accumulate) {
 
 // dw[n, k] += sum over m of dy[m, n] x[m, k]
 static void linear_backward_w(Tensor dw, Tensor dy, Tensor x) {
-    int64_t M = ref_rows(dy), N = ref_columns(dy), K = ref_columns(x);
+    int64_t M = tensor_rows(dy), N = tensor_columns(dy), K = tensor_columns(x);
     double *sum = NEW(double, K);
     for (int64_t n = 0; n < N; n++) {
         memset(sum, 0, (size_t)K * sizeof *sum);
@@ -47,7 +47,7 @@ static void linear_backward_w(Tensor dw, Tensor dy, Tensor x) {
 
 // db[n] += sum over m of dy[m, n]
 static void linear_backward_b(Tensor db, Tensor dy) {
-    int64_t M = ref_rows(dy), N = ref_columns(dy);
+    int64_t M = tensor_rows(dy), N = tensor_columns(dy);
     double *sum = NEW(double, N);
     for (int64_t m = 0; m < M; m++) ref_axpy(sum, 1, ref_row(dy, m), N);
     add_or_store(f32(db), sum, N, true);

@@ -16,8 +16,8 @@ Pool *ref_pool_new(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, bool t
     if (d->failed) return NULL;
     Pool *p = NEW(Pool, 1);
     *p = (Pool){.planes = n * c, .h = h, .w = w};
-    p->out_h = (h - 1) / 2 + 1;
-    p->out_w = (w - 1) / 2 + 1;
+    p->out_h = pool_out_size(h);
+    p->out_w = pool_out_size(w);
     if (train) p->from = NEW(int32_t, p->planes * p->out_h * p->out_w);
     return p;
 }

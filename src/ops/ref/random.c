@@ -7,9 +7,9 @@
 
 void ref_random_normal(Device *d, Tensor y, RngKey key) {
     if (d->failed) return;
-    for (int64_t row = 0; row < ref_rows(y); row++) {
+    for (int64_t row = 0; row < tensor_rows(y); row++) {
         float *to = ref_row(y, row);
-        for (int64_t c = 0; c < ref_columns(y); c++) {
+        for (int64_t c = 0; c < tensor_columns(y); c++) {
             uint32_t words[4];
             rng_words(words, key, (uint32_t)row, (uint32_t)(c / 4));
             const uint32_t *pair = words + (c % 4 < 2 ? 0 : 2);

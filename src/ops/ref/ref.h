@@ -10,16 +10,7 @@
 #include "ops/ops.h"
 
 // ---- helpers ----------------------------------------------------------------------------------
-// A tensor seen as rows: the product of the leading dimensions, and the last one.
-static inline int64_t ref_columns(Tensor t) {
-    return t.shape[t.rank - 1];
-}
-static inline int64_t ref_rows(Tensor t) {
-    int64_t n = 1;
-    for (int i = 0; i < t.rank - 1; i++) n *= t.shape[i];
-    return n;
-}
-// Offset in elements of row i of those rows, whatever the strides.
+// Offset in elements of row i of tensor_rows, whatever the strides.
 static inline int64_t ref_row_offset(Tensor t, int64_t i) {
     int64_t offset = 0;
     for (int dim = t.rank - 2; dim >= 0; dim--) {

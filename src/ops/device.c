@@ -20,12 +20,7 @@ static struct {
       .built = "the CUDA toolkit with cuDNN (nvcc, cublasLt.h, cudnn.h)"}},
 };
 
-static const char *const precision_names[] = {"float32", "tf32", "bfloat16"};
-enum { PRECISIONS = sizeof precision_names / sizeof precision_names[0] };
-
-const char *precision_name(Precision precision) {
-    return precision_names[precision];
-}
+enum { PRECISIONS = PRECISION_BFLOAT16 + 1 };
 
 // Whether `name` is `kind` or begins with "kind:".
 static bool is_kind(const char *name, const char *kind) {
@@ -56,7 +51,7 @@ bool precision_named(const char *dtype, const char *device, Precision *out, Erro
     *out = backend->trains_best;
     if (!dtype) return true;
     for (int i = 0; i < PRECISIONS; i++)
-        if (strcmp(dtype, precision_names[i]) == 0) {
+        if (strcmp(dtype, precision_name((Precision)i)) == 0) {
             *out = (Precision)i;
             return true;
         }
@@ -69,9 +64,9 @@ CHECKED static bool check_precision(const Backend *b, Precision precision, Error
     for (int i = 0; i < PRECISIONS; i++)
         if (b->precisions & PRECISION_BIT(i))
             snprintf(has + strlen(has), sizeof has - strlen(has), "%s%s", has[0] ? " or " : "",
-                     precision_names[i]);
+                     precision_name((Precision)i));
     return fail(err, "--policy.dtype=%s: --policy.device=%s has no such arithmetic; use %s",
-                precision_names[precision], b->name, has);
+                precision_name(precision), b->name, has);
 }
 
 bool device_open(const char *name, Precision precision, int threads, Device **out, Error *err) {

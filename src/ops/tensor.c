@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+// Tensors and their memory, and what else every backend needs. Modules have a copy of this file.
 #include "base/memory.h"
 #include "ops/ops.h"
 
 size_t dtype_size(DType dtype) {
     return dtype == DTYPE_U8 ? 1 : dtype == DTYPE_BF16 ? 2 : 4;
+}
+
+const char *precision_name(Precision precision) {
+    static const char *const names[] = {"float32", "tf32", "bfloat16"};
+    return names[precision];
 }
 
 Tensor tensor_view(void *data, DType dtype, int rank, const int64_t *shape) {

@@ -189,10 +189,7 @@ template <typename T> static void pack(Device *d, Conv *c, Tensor w, Tensor scal
 static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) {
     if (!c) return;
     c->scale = scale;
-    if (c->type == DTYPE_BF16)
-        pack<bf16>(d, c, w, scale, shift);
-    else
-        pack<float>(d, c, w, scale, shift);
+    BY_TYPE(c->type, pack, d, c, w, scale, shift);
 }
 
 // dw += scale * dpacked, back in (O, I, k, k). Row: an output channel; columns: (input channel,
@@ -255,7 +252,7 @@ static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual
     }
     if (!dnn_ok(d, &c->spec, conv_run_forward(d, c, y.data, x.data), conv_pass_name(FORWARD)))
         return;
-    BY_TYPE(y, finish<float>(d, c, y, residual), finish<bf16>(d, c, y, residual));
+    BY_TYPE(y.dtype, finish, d, c, y, residual);
 }
 
 static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, Tensor x) {
@@ -268,10 +265,7 @@ static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, T
     }
     cuda_issued(d, conv_pass_name(FILTER), rows, c->out_c);
     dnn_ok(d, &c->spec, conv_run_filter(d, c, x.data, dz.data), conv_pass_name(FILTER));
-    if (c->type == DTYPE_BF16)
-        unpack<bf16>(d, c, dw);
-    else
-        unpack<float>(d, c, dw);
+    BY_TYPE(c->type, unpack, d, c, dw);
 }
 
 void cuda_conv_ops(Device *d) {

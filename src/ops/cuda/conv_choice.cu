@@ -35,10 +35,7 @@ const char *conv_pass_name(int pass) {
 static const char *shape_text(const Device *d, const ConvSpec *s, char *text, size_t size) {
     snprintf(text, size, "%ld x %ldx%ldx%ld -> %ld, kernel %d, stride %d, padding %d, %s",
              (long)s->n, (long)s->in_c, (long)s->in_h, (long)s->in_w, (long)s->out_c, s->kernel,
-             s->stride, s->padding,
-             d->precision == PRECISION_BFLOAT16 ? "bfloat16"
-             : d->precision == PRECISION_TF32   ? "tf32"
-                                                : "float32");
+             s->stride, s->padding, precision_name(d->precision));
     return text;
 }
 

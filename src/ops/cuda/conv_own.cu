@@ -91,40 +91,32 @@ template <typename T> struct OwnFilter {
     }
 };
 
-template <typename T> static void forward(Device *d, const Conv *c, void *y, const void *x) {
+template <typename T> static void own_forward(Device *d, const Conv *c, void *y, const void *x) {
     OwnForward<T> f = {(T *)y, (const T *)x, (const T *)c->packed, shape_of(c)};
     for_quads(d, "own convolution", f, c->spec.n * c->out_h * c->out_w, c->out_c);
 }
 
-template <typename T> static void data(Device *d, const Conv *c, void *dx, const void *dz) {
+template <typename T> static void own_data(Device *d, const Conv *c, void *dx, const void *dz) {
     OwnData<T> f = {(T *)dx, (const T *)dz, (const T *)c->packed, shape_of(c)};
     for_quads(d, "own convolution, gradient of its input", f,
               c->spec.n * c->spec.in_h * c->spec.in_w, c->in_c);
 }
 
-template <typename T> static void filter(Device *d, const Conv *c, const void *x, const void *dz) {
+template <typename T>
+static void own_filter(Device *d, const Conv *c, const void *x, const void *dz) {
     OwnFilter<T> f = {(T *)c->dpacked, (const T *)dz, (const T *)x, shape_of(c)};
     for_quads(d, "own convolution, gradient of its weights", f,
               c->out_c * c->spec.kernel * c->spec.kernel, c->in_c);
 }
 
 void conv_own_forward(Device *d, const Conv *c, void *y, const void *x) {
-    if (c->type == DTYPE_BF16)
-        forward<bf16>(d, c, y, x);
-    else
-        forward<float>(d, c, y, x);
+    BY_TYPE(c->type, own_forward, d, c, y, x);
 }
 
 void conv_own_data(Device *d, const Conv *c, void *dx, const void *dz) {
-    if (c->type == DTYPE_BF16)
-        data<bf16>(d, c, dx, dz);
-    else
-        data<float>(d, c, dx, dz);
+    BY_TYPE(c->type, own_data, d, c, dx, dz);
 }
 
 void conv_own_filter(Device *d, const Conv *c, const void *x, const void *dz) {
-    if (c->type == DTYPE_BF16)
-        filter<bf16>(d, c, x, dz);
-    else
-        filter<float>(d, c, x, dz);
+    BY_TYPE(c->type, own_filter, d, c, x, dz);
 }

@@ -15,12 +15,6 @@ struct Record {
 
 // ---- failures -----------------------------------------------------------------------------------
 
-static const char *type_name(const Device *d) {
-    return d->precision == PRECISION_FLOAT32 ? "float32"
-           : d->precision == PRECISION_TF32  ? "tf32"
-                                             : "bfloat16";
-}
-
 void cuda_issued(Device *d, const char *op, int64_t rows, int64_t cols) {
     Cuda *c = cuda_of(d);
     Issued *at = &c->issued[c->n_issued++ % LAST_OPS];
@@ -36,7 +30,9 @@ static void list_issued(Device *d, char *text, size_t size) {
     size_t used = 0;
     for (uint64_t i = 0; i < LAST_OPS && i < c->n_issued && used < size; i++) {
         const Issued *op = &c->issued[(c->n_issued - 1 - i) % LAST_OPS];
-        if (i == 0) used += (size_t)snprintf(text, size, "; issued last, in %s:", type_name(d));
+        if (i == 0)
+            used +=
+                (size_t)snprintf(text, size, "; issued last, in %s:", precision_name(d->precision));
         if (used < size)
             used += (size_t)snprintf(text + used, size - used, "%s %s %ld x %ld", i ? "," : "",
                                      op->op, (long)op->rows, (long)op->cols);

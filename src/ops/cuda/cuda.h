@@ -260,13 +260,13 @@ static void for_quads(Device *d, const char *name, F f, int64_t rows, int64_t co
     cuda_launched(d, name, rows, cols);
 }
 
-// Runs f<float> or f<bf16>, by the type of a tensor.
-#define BY_TYPE(tensor, call_float, call_bf16)                                                     \
+// Calls f<float> or f<bf16>, by the type of the elements.
+#define BY_TYPE(dtype, f, ...)                                                                     \
     do {                                                                                           \
-        if ((tensor).dtype == DTYPE_BF16)                                                          \
-            call_bf16;                                                                             \
+        if ((dtype) == DTYPE_BF16)                                                                 \
+            f<bf16>(__VA_ARGS__);                                                                  \
         else                                                                                       \
-            call_float;                                                                            \
+            f<float>(__VA_ARGS__);                                                                 \
     } while (0)
 
 // ---- dropout ------------------------------------------------------------------------------------
@@ -295,10 +295,24 @@ static inline DropoutMask dropout_mask(Device *d, Dropout drop) {
     return m;
 }
 
-// ---- sums over a warp ---------------------------------------------------------------------------
+// ---- sums ---------------------------------------------------------------------------------------
 __device__ __forceinline__ float warp_sum(float x) {
     for (int i = WARP / 2; i > 0; i /= 2) x += __shfl_xor_sync(0xffffffffu, x, i);
     return x;
+}
+
+// The sum of x over a block of THREADS threads, a power of two, the same in every thread; `shared`
+// has THREADS values.
+template <unsigned THREADS> __device__ double block_sum(double x, double *shared) {
+    shared[threadIdx.x] = x;
+    __syncthreads();
+    for (unsigned n = THREADS / 2; n > 0; n /= 2) {
+        if (threadIdx.x < n) shared[threadIdx.x] += shared[threadIdx.x + n];
+        __syncthreads();
+    }
+    double sum = shared[0];
+    __syncthreads(); // before the next one writes there
+    return sum;
 }
 
 // out[c] += sum over rows of f(row, c).a, and out2 likewise of .b where it is given. Each thread

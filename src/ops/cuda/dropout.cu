@@ -40,8 +40,7 @@ static void activation_forward_of(Device *d, Tensor y, Tensor x, Activation act,
 }
 
 static void activation_forward(Device *d, Tensor y, Tensor x, Activation act, Dropout drop) {
-    BY_TYPE(x, activation_forward_of<float>(d, y, x, act, drop),
-            activation_forward_of<bf16>(d, y, x, act, drop));
+    BY_TYPE(x.dtype, activation_forward_of, d, y, x, act, drop);
 }
 
 template <typename T> struct ActivationBackward {
@@ -74,8 +73,7 @@ static void activation_backward_of(Device *d, Tensor dx, Tensor dy, Tensor saved
 static void activation_backward(Device *d, Tensor dx, Tensor dy, Tensor x, Tensor y, Activation act,
                                 Dropout drop) {
     Tensor saved = act == ACT_RELU ? y : act == ACT_GELU ? x : dy;
-    BY_TYPE(dy, activation_backward_of<float>(d, dx, dy, saved, act, drop),
-            activation_backward_of<bf16>(d, dx, dy, saved, act, drop));
+    BY_TYPE(dy.dtype, activation_backward_of, d, dx, dy, saved, act, drop);
 }
 
 template <typename T> struct DropoutAdd {
@@ -97,7 +95,7 @@ static void dropout_add_of(Device *d, Tensor r, Tensor x, Tensor s, Dropout drop
 }
 
 static void dropout_add_forward(Device *d, Tensor r, Tensor x, Tensor s, Dropout drop) {
-    BY_TYPE(x, dropout_add_of<float>(d, r, x, s, drop), dropout_add_of<bf16>(d, r, x, s, drop));
+    BY_TYPE(x.dtype, dropout_add_of, d, r, x, s, drop);
 }
 
 static void dropout_add_backward(Device *d, Tensor ds, Tensor dr, Dropout drop) {

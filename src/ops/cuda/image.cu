@@ -33,7 +33,7 @@ static void normalize_of(Device *d, Tensor y, Tensor x, const float mean[3], con
 
 static void image_normalize(Device *d, Tensor y, Tensor x, const float mean[3],
                             const float std[3]) {
-    BY_TYPE(y, normalize_of<float>(d, y, x, mean, std), normalize_of<bf16>(d, y, x, mean, std));
+    BY_TYPE(y.dtype, normalize_of, d, y, x, mean, std);
 }
 
 struct Shape {
@@ -80,7 +80,7 @@ template <typename T> static void from_plain_of(Device *d, Tensor y, Tensor x) {
 }
 
 static void image_from_plain(Device *d, Tensor y, Tensor x) {
-    BY_TYPE(y, from_plain_of<float>(d, y, x), from_plain_of<bf16>(d, y, x));
+    BY_TYPE(y.dtype, from_plain_of, d, y, x);
 }
 
 template <typename T> static void to_plain_of(Device *d, Tensor y, Tensor x) {
@@ -89,7 +89,7 @@ template <typename T> static void to_plain_of(Device *d, Tensor y, Tensor x) {
 }
 
 static void image_to_plain(Device *d, Tensor y, Tensor x) {
-    BY_TYPE(x, to_plain_of<float>(d, y, x), to_plain_of<bf16>(d, y, x));
+    BY_TYPE(x.dtype, to_plain_of, d, y, x);
 }
 
 // (N, H, W, C) is (N, H*W, C): only a picture's fourth channel stands between them.
@@ -136,8 +136,7 @@ static void relu_backward_of(Device *d, Tensor dz, Tensor dy, Tensor dskip, Tens
 }
 
 static void relu_backward(Device *d, Tensor dz, Tensor dy, Tensor dskip, Tensor y) {
-    BY_TYPE(y, relu_backward_of<float>(d, dz, dy, dskip, y),
-            relu_backward_of<bf16>(d, dz, dy, dskip, y));
+    BY_TYPE(y.dtype, relu_backward_of, d, dz, dy, dskip, y);
 }
 
 void cuda_image_ops(Device *d) {

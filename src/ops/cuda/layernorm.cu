@@ -61,8 +61,7 @@ static void forward_of(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x, 
 static void layernorm_forward(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor gamma,
                               Tensor beta) {
     if (d->failed) return;
-    BY_TYPE(x, forward_of<float>(d, y, mean, rstd, x, gamma, beta),
-            forward_of<bf16>(d, y, mean, rstd, x, gamma, beta));
+    BY_TYPE(x.dtype, forward_of, d, y, mean, rstd, x, gamma, beta);
 }
 
 // With h = (x - mean) rstd and q = dy gamma: dx = rstd (q - mean(q) - h mean(q h)).
@@ -129,8 +128,7 @@ static void backward_of(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, Tenso
 static void layernorm_backward(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, Tensor dy,
                                Tensor x, Tensor mean, Tensor rstd, Tensor gamma, bool accumulate) {
     if (d->failed) return;
-    BY_TYPE(x, backward_of<float>(d, dx, dgamma, dbeta, dy, x, mean, rstd, gamma, accumulate),
-            backward_of<bf16>(d, dx, dgamma, dbeta, dy, x, mean, rstd, gamma, accumulate));
+    BY_TYPE(x.dtype, backward_of, d, dx, dgamma, dbeta, dy, x, mean, rstd, gamma, accumulate);
 }
 
 void cuda_layernorm_ops(Device *d) {

@@ -168,8 +168,7 @@ template <typename T> static void add_bias_gradient(Device *d, Tensor db, Tensor
 static void linear_backward(Device *d, Tensor dx, Tensor dw, Tensor db, Tensor dy, Tensor x,
                             Tensor w, bool accumulate) {
     // First, for both this and the factors below use the scratch.
-    if (db.data)
-        BY_TYPE(dy, add_bias_gradient<float>(d, db, dy), add_bias_gradient<bf16>(d, db, dy));
+    if (db.data) BY_TYPE(dy.dtype, add_bias_gradient, d, db, dy);
     if (!dx.data) w.data = NULL;
     if (!dw.data) x.data = NULL;
     char *at = (char *)cuda_scratch(d, scratch_for(d, x) + scratch_for(d, w) + scratch_for(d, dy));

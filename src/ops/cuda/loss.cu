@@ -60,24 +60,11 @@ struct Chunks {
     uint32_t steps, A; // steps: B * S
 };
 
-// Sum over the block, the same in every thread.
-__device__ double block_sum(double x, double *shared) {
-    shared[threadIdx.x] = x;
-    __syncthreads();
-    for (unsigned n = LOSS_THREADS / 2; n > 0; n /= 2) {
-        if (threadIdx.x < n) shared[threadIdx.x] += shared[threadIdx.x + n];
-        __syncthreads();
-    }
-    double sum = shared[0];
-    __syncthreads();
-    return sum;
-}
-
 // What the sum of absolute errors is divided by.
 __device__ double valid_count(Chunks k, double *shared) {
     double count = 0;
     for (uint32_t s = threadIdx.x; s < k.steps; s += LOSS_THREADS) count += k.pad[s] == 0;
-    count = block_sum(count, shared) * k.A;
+    count = block_sum<LOSS_THREADS>(count, shared) * k.A;
     return count > 0 ? count : 1;
 }
 
@@ -91,7 +78,8 @@ __global__ void loss_forward_kernel(float *losses, Chunks k, const float *params
         float mu = params[(i / Z) * 2 * Z + i % Z], logvar = params[(i / Z) * 2 * Z + Z + i % Z];
         kl += 0.5 * ((double)mu * mu + expm1((double)logvar) - logvar);
     }
-    double l1 = block_sum(error, shared) / count, kld = block_sum(kl, shared) / B;
+    double l1 = block_sum<LOSS_THREADS>(error, shared) / count,
+           kld = block_sum<LOSS_THREADS>(kl, shared) / B;
     if (threadIdx.x != 0) return;
     losses[0] = (float)(l1 + kl_weight * kld);
     losses[1] = (float)l1;

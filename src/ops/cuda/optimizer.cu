@@ -5,17 +5,6 @@
 
 static const unsigned NORM_BLOCKS = 1024, NORM_THREADS = 256;
 
-// The sum of a block's doubles, in thread 0.
-__device__ double norm_block_sum(double x, double *shared) {
-    shared[threadIdx.x] = x;
-    __syncthreads();
-    for (unsigned n = NORM_THREADS / 2; n > 0; n /= 2) {
-        if (threadIdx.x < n) shared[threadIdx.x] += shared[threadIdx.x + n];
-        __syncthreads();
-    }
-    return shared[0];
-}
-
 __global__ void squares_kernel(double *parts, const float *g, uint64_t count, bool fast) {
     __shared__ double shared[NORM_THREADS];
     double sum = 0;
@@ -26,7 +15,7 @@ __global__ void squares_kernel(double *parts, const float *g, uint64_t count, bo
         Quad q = load_quad(g + i, n, fast && n == 4);
         for (int k = 0; k < n; k++) sum += (double)q.v[k] * q.v[k];
     }
-    sum = norm_block_sum(sum, shared);
+    sum = block_sum<NORM_THREADS>(sum, shared);
     if (threadIdx.x == 0) parts[blockIdx.x] = sum;
 }
 
@@ -34,7 +23,7 @@ __global__ void norm_kernel(float *norm, float *halt, const double *parts, const
     __shared__ double shared[NORM_THREADS];
     double sum = 0;
     for (unsigned i = threadIdx.x; i < NORM_BLOCKS; i += NORM_THREADS) sum += parts[i];
-    sum = norm_block_sum(sum, shared);
+    sum = block_sum<NORM_THREADS>(sum, shared);
     if (threadIdx.x != 0) return;
     float root = (float)sqrt(sum);
     *norm = root;

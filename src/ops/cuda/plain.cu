@@ -23,7 +23,7 @@ template <typename T> static void copy_of(Device *d, Tensor y, Tensor x) {
 }
 
 static void copy(Device *d, Tensor y, Tensor x) {
-    BY_TYPE(y, copy_of<float>(d, y, x), copy_of<bf16>(d, y, x));
+    BY_TYPE(y.dtype, copy_of, d, y, x);
 }
 
 // ---- sums ---------------------------------------------------------------------------------------
@@ -52,7 +52,7 @@ template <typename T> static void add_of(Device *d, Tensor y, Tensor a, Tensor b
 
 static void add(Device *d, Tensor y, Tensor a, Tensor b) {
     int64_t n = tensor_count(y);
-    BY_TYPE(y, add_of<float>(d, y, a, b, n), add_of<bf16>(d, y, a, b, n));
+    BY_TYPE(y.dtype, add_of, d, y, a, b, n);
 }
 
 struct Lerp {
@@ -98,7 +98,7 @@ template <typename T> static void add_rows_of(Device *d, Tensor y, Tensor x, Ten
 }
 
 static void add_rows(Device *d, Tensor y, Tensor x, Tensor row) {
-    BY_TYPE(y, add_rows_of<float>(d, y, x, row), add_rows_of<bf16>(d, y, x, row));
+    BY_TYPE(y.dtype, add_rows_of, d, y, x, row);
 }
 
 template <typename T> struct SumRows {
@@ -122,7 +122,7 @@ template <typename T> static void sum_rows_of(Device *d, Tensor drow, Tensor dy)
 }
 
 static void sum_rows(Device *d, Tensor drow, Tensor dy) {
-    BY_TYPE(dy, sum_rows_of<float>(d, drow, dy), sum_rows_of<bf16>(d, drow, dy));
+    BY_TYPE(dy.dtype, sum_rows_of, d, drow, dy);
 }
 
 // ---- embeddings ---------------------------------------------------------------------------------

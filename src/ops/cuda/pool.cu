@@ -74,7 +74,7 @@ template <typename T> static void pool_forward_of(Device *d, Pool *p, Tensor y, 
 
 static void pool_forward(Device *d, Pool *p, Tensor y, Tensor x) {
     if (!p) return;
-    BY_TYPE(x, pool_forward_of<float>(d, p, y, x), pool_forward_of<bf16>(d, p, y, x));
+    BY_TYPE(x.dtype, pool_forward_of, d, p, y, x);
 }
 
 // Row: an input pixel. Of the windows (oy, ox) it lies in, it adds up those it won.
@@ -107,7 +107,7 @@ template <typename T> static void pool_backward_of(Device *d, Pool *p, Tensor dx
 
 static void pool_backward(Device *d, Pool *p, Tensor dx, Tensor dy) {
     if (!p) return;
-    BY_TYPE(dy, pool_backward_of<float>(d, p, dx, dy), pool_backward_of<bf16>(d, p, dx, dy));
+    BY_TYPE(dy.dtype, pool_backward_of, d, p, dx, dy);
 }
 
 void cuda_pool_ops(Device *d) {

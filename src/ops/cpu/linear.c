@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-// Sees all of them sample by sample, as the one with the most samples apart does.
+// Splits the rows of all of them into as many samples as the one with the most has.
 static void align_outer(Rows *const *all, int n) {
     int64_t outer = 1;
     for (int i = 0; i < n; i++) outer = all[i]->outer > outer ? all[i]->outer : outer;
@@ -51,18 +51,20 @@ static bool is_lasting(Device *d, const float *w) {
 
 // ---- forward ------------------------------------------------------------------------------------
 
-static void product_halves(Device *d, Rows y, Rows x, Tensor w, const float *bias, int64_t o) {
-    const bf16 *a = to_halves(d, 0, x, o);
+// Of bfloat16, or of weights that last.
+static void product_planned(Device *d, Rows y, Rows x, Tensor w, const float *bias, int64_t o) {
+    bool half = cpu_bf16(d);
+    const void *a = half ? (const void *)to_halves(d, 0, x, o) : row_at(x, o, 0);
     const float *lasting = is_lasting(d, f32(w)) ? f32(w) : NULL;
     MatmulSpec s = {.m = y.rows,
                     .n = y.cols,
                     .k = x.cols,
-                    .lda = x.cols,
+                    .lda = half ? x.cols : x.row_stride,
                     .ldb = x.cols,
                     .ldc = y.row_stride,
                     .tb = true,
                     .bias = bias != NULL,
-                    .half = true,
+                    .half = half,
                     .lasting = lasting};
     cpu_matmul(d, &s, a, lasting ? (const void *)lasting : weight_halves(d, w), bias,
                row_at(y, o, 0));
@@ -79,29 +81,14 @@ static void product_floats(Device *d, Rows y, Rows x, Tensor w, const float *bia
              bias ? 1 : 0, row_at(y, o, 0), y.row_stride);
 }
 
-static void product_lasting(Device *d, Rows y, Rows x, Tensor w, const float *bias, int64_t o) {
-    MatmulSpec s = {.m = y.rows,
-                    .n = y.cols,
-                    .k = x.cols,
-                    .lda = x.row_stride,
-                    .ldb = x.cols,
-                    .ldc = y.row_stride,
-                    .tb = true,
-                    .bias = bias != NULL,
-                    .lasting = f32(w)};
-    cpu_matmul(d, &s, row_at(x, o, 0), w.data, bias, row_at(y, o, 0));
-}
-
 // y (M, N) = x (M, K) w^T + b.
 static void linear_forward(Device *d, Tensor yt, Tensor xt, Tensor w, Tensor b) {
     if (d->failed) return;
     Rows y = rows_of(yt), x = rows_of(xt);
     align_outer((Rows *[]){&y, &x}, 2);
     for (int64_t o = 0; o < y.outer && !d->failed; o++)
-        if (cpu_bf16(d))
-            product_halves(d, y, x, w, f32(b), o);
-        else if (is_lasting(d, f32(w)))
-            product_lasting(d, y, x, w, f32(b), o);
+        if (cpu_bf16(d) || is_lasting(d, f32(w)))
+            product_planned(d, y, x, w, f32(b), o);
         else
             product_floats(d, y, x, w, f32(b), o);
 }

@@ -70,20 +70,32 @@ static void line_range(int64_t *first, int64_t *end, int64_t offset, int stride,
     if (*first > *end) *first = *end;
 }
 
+// The output pixels [y0, y1) x [x0, x1) that tap (ky, kx) gives something, and the input row and
+// column (top, left) that it takes for output pixel (0, 0).
+typedef struct Tap {
+    int64_t top, left, y0, y1, x0, x1;
+} Tap;
+
+static Tap tap_of(const Conv *c, int ky, int kx) {
+    const ConvSpec *s = &c->spec;
+    Tap t = {.top = tap_offset(s, ky), .left = tap_offset(s, kx)};
+    line_range(&t.y0, &t.y1, t.top, s->stride, s->in_h, c->out_h);
+    line_range(&t.x0, &t.x1, t.left, s->stride, s->in_w, c->out_w);
+    return t;
+}
+
 // z (out_h, out_w) += w * x (in_h, in_w) for tap (ky, kx).
 static void tap_forward(const Conv *c, double *restrict z, double w, const float *restrict x,
                         int ky, int kx) {
     const ConvSpec *s = &c->spec;
-    int64_t y0, y1, x0, x1, top = tap_offset(s, ky), left = tap_offset(s, kx);
-    line_range(&y0, &y1, top, s->stride, s->in_h, c->out_h);
-    line_range(&x0, &x1, left, s->stride, s->in_w, c->out_w);
-    for (int64_t oy = y0; oy < y1; oy++) {
+    const Tap t = tap_of(c, ky, kx);
+    for (int64_t oy = t.y0; oy < t.y1; oy++) {
         double *to = z + oy * c->out_w;
-        const float *from = x + (oy * s->stride + top) * s->in_w;
+        const float *from = x + (oy * s->stride + t.top) * s->in_w;
         if (s->stride == 1)
-            ref_axpy(to + x0, w, from + x0 + left, x1 - x0);
+            ref_axpy(to + t.x0, w, from + t.x0 + t.left, t.x1 - t.x0);
         else
-            for (int64_t ox = x0; ox < x1; ox++) to[ox] += w * from[ox * s->stride + left];
+            for (int64_t ox = t.x0; ox < t.x1; ox++) to[ox] += w * from[ox * s->stride + t.left];
     }
 }
 
@@ -91,34 +103,30 @@ static void tap_forward(const Conv *c, double *restrict z, double w, const float
 static void tap_backward_x(const Conv *c, double *restrict dx, double w, const float *restrict dz,
                            int ky, int kx) {
     const ConvSpec *s = &c->spec;
-    int64_t y0, y1, x0, x1, top = tap_offset(s, ky), left = tap_offset(s, kx);
-    line_range(&y0, &y1, top, s->stride, s->in_h, c->out_h);
-    line_range(&x0, &x1, left, s->stride, s->in_w, c->out_w);
-    for (int64_t oy = y0; oy < y1; oy++) {
-        double *to = dx + (oy * s->stride + top) * s->in_w;
+    const Tap t = tap_of(c, ky, kx);
+    for (int64_t oy = t.y0; oy < t.y1; oy++) {
+        double *to = dx + (oy * s->stride + t.top) * s->in_w;
         const float *from = dz + oy * c->out_w;
         if (s->stride == 1)
-            ref_axpy(to + x0 + left, w, from + x0, x1 - x0);
+            ref_axpy(to + t.x0 + t.left, w, from + t.x0, t.x1 - t.x0);
         else
-            for (int64_t ox = x0; ox < x1; ox++) to[ox * s->stride + left] += w * from[ox];
+            for (int64_t ox = t.x0; ox < t.x1; ox++) to[ox * s->stride + t.left] += w * from[ox];
     }
 }
 
 // The sum of dz (out_h, out_w) * x (in_h, in_w) for tap (ky, kx).
 static double tap_backward_w(const Conv *c, const float *dz, const float *x, int ky, int kx) {
     const ConvSpec *s = &c->spec;
-    int64_t y0, y1, x0, x1, top = tap_offset(s, ky), left = tap_offset(s, kx);
-    line_range(&y0, &y1, top, s->stride, s->in_h, c->out_h);
-    line_range(&x0, &x1, left, s->stride, s->in_w, c->out_w);
+    const Tap t = tap_of(c, ky, kx);
     double sum = 0;
-    for (int64_t oy = y0; oy < y1; oy++) {
+    for (int64_t oy = t.y0; oy < t.y1; oy++) {
         const float *grad = dz + oy * c->out_w;
-        const float *from = x + (oy * s->stride + top) * s->in_w;
+        const float *from = x + (oy * s->stride + t.top) * s->in_w;
         if (s->stride == 1)
-            sum += ref_dot(grad + x0, from + x0 + left, x1 - x0);
+            sum += ref_dot(grad + t.x0, from + t.x0 + t.left, t.x1 - t.x0);
         else
-            for (int64_t ox = x0; ox < x1; ox++)
-                sum += (double)grad[ox] * from[ox * s->stride + left];
+            for (int64_t ox = t.x0; ox < t.x1; ox++)
+                sum += (double)grad[ox] * from[ox * s->stride + t.left];
     }
     return sum;
 }

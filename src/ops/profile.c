@@ -17,7 +17,7 @@ typedef struct Profile {
     ProfileEntry entries[OP_COUNT];
 } Profile;
 
-static void count(Device *d, int op, double start) {
+static void count_call(Device *d, int op, double start) {
     d->profile->inner.synchronize(d); // a device that works beside the host is waited for
     ProfileEntry *e = &d->profile->entries[op];
     e->seconds += clock_seconds() - start;
@@ -29,7 +29,7 @@ static void count(Device *d, int op, double start) {
     static void timed_##name params {                                                              \
         double start = clock_seconds();                                                            \
         d->profile->inner.name args;                                                               \
-        count(d, NUMBER_##name, start);                                                            \
+        count_call(d, NUMBER_##name, start);                                                       \
     }
 #include "ops/ops.def"
 

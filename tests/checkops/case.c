@@ -270,7 +270,7 @@ bool case_again(Case *c) {
     return true;
 }
 
-static void problem(Case *c, const Buffer *b, const char *what, size_t at) {
+static void note_problem(Case *c, const Buffer *b, const char *what, size_t at) {
     if (!c->problem[0])
         snprintf(c->problem, sizeof c->problem, "%s: %s at byte %lld of %zu", b->name, what,
                  (long long)at - CANARY_BYTES, b->bytes - 2 * CANARY_BYTES);
@@ -282,9 +282,9 @@ static void check_bytes(Case *c, const Buffer *b, const uint8_t *after) {
         if (after[i] == b->start[i]) continue;
         bool inside = b->inside ? b->inside[i] : i >= CANARY_BYTES && i < image_end;
         if (!inside)
-            problem(c, b, "the op wrote outside the tensor", i);
+            note_problem(c, b, "the op wrote outside the tensor", i);
         else if (b->role == ROLE_INPUT)
-            problem(c, b, "the op changed its input", i);
+            note_problem(c, b, "the op changed its input", i);
     }
 }
 

@@ -94,7 +94,7 @@ static void test_refused_devices(void **state) {
     }
 }
 
-// What training takes when it is not told, by the backend; and a dtype by its name.
+// The precision that training takes by default on each backend, and precisions by their names.
 static void test_precisions(void **state) {
     (void)state;
     Precision p;

@@ -43,7 +43,7 @@ static Head head_of(Tensor q, Tensor k, Tensor v, Tensor key_pad, int heads, int
 }
 
 // s (n, Lk) = scale * q[first ...] k^T, padded keys at -inf.
-static void scores(Device *d, const Head *a, int64_t first, int64_t n, float *s) {
+static void tile_scores(Device *d, const Head *a, int64_t first, int64_t n, float *s) {
     cpu_gemm(d, 'N', 'T', n, a->Lk, a->dh, a->scale, a->q + first * a->sq, a->sq, a->k, a->sk, 0, s,
              a->Lk);
     for (int64_t i = 0; a->pad && i < n; i++)
@@ -85,7 +85,7 @@ static void head_forward(Device *d, const Head *a, float *o, int64_t so, float *
     int64_t tile = tile_rows(a->Lq, a->Lk);
     for (int64_t first = 0; first < a->Lq; first += tile) {
         int64_t n = a->Lq - first < tile ? a->Lq - first : tile;
-        scores(d, a, first, n, s);
+        tile_scores(d, a, first, n, s);
         for (int64_t i = 0; i < n; i++) {
             float *row = s + i * a->Lk;
             lse[first + i] = softmax_row(row, a->Lk);
@@ -143,7 +143,7 @@ static void head_backward(Device *d, const Head *a, const HeadGrads *g, Dropout 
         int64_t n = a->Lq - first < tile ? a->Lq - first : tile, Lk = a->Lk, dh = a->dh;
         const float *dout = g->dout + first * g->sdout;
         float beta = first > 0;
-        scores(d, a, first, n, p);
+        tile_scores(d, a, first, n, p);
         cpu_gemm(d, 'N', 'T', n, Lk, dh, 1, dout, g->sdout, a->v, a->sv, 0, dp, Lk);
         score_gradients(a, g, first, n, drop, p, dropped, dp);
         cpu_gemm(d, 'T', 'N', Lk, dh, n, 1, dropped, Lk, dout, g->sdout, beta, g->dv, g->sdv);

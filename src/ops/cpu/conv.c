@@ -38,7 +38,7 @@ struct Conv {
     Tensor scale, shift;
 };
 
-static bool bad(Device *d, const ConvSpec *s, dnnl_status_t status, const char *what) {
+static bool conv_refused(Device *d, const ConvSpec *s, dnnl_status_t status, const char *what) {
     char text[160];
     if (status == dnnl_success) return false;
     snprintf(text, sizeof text, "convolution %ld x %ldx%ldx%ld -> %ld, kernel %d, stride %d: %s",
@@ -54,7 +54,7 @@ typedef struct Descs {
     dnnl_dims_t strides, dilates, padding;
 } Descs;
 
-static void describe(Device *d, const ConvSpec *s, Descs *m) {
+static void describe_tensors(Device *d, const ConvSpec *s, Descs *m) {
     int64_t oh = conv_out_size(s->in_h, s->kernel, s->stride, s->padding, s->dilation);
     int64_t ow = conv_out_size(s->in_w, s->kernel, s->stride, s->padding, s->dilation);
     const dnnl_dims_t x = {s->n, s->in_c, s->in_h, s->in_w}, y = {s->n, s->out_c, oh, ow};
@@ -86,7 +86,7 @@ static void plan_finish(Device *d, const ConvSpec *s, Plan *p, dnnl_primitive_de
     p->weights = *dnnl_primitive_desc_query_md(pd, weights_query, 0);
     const dnnl_memory_desc_t *pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
     size_t bytes = dnnl_memory_desc_get_size(pad);
-    bad(d, s, dnnl_primitive_create(&p->primitive, pd), "create");
+    conv_refused(d, s, dnnl_primitive_create(&p->primitive, pd), "create");
     if (bytes && cpu_grow(d, &cpu_of(d)->scratchpad, bytes)) {
         p->scratchpad = p->n;
         plan_arg(d, p, DNNL_ARG_SCRATCHPAD, pad);
@@ -109,11 +109,13 @@ static void reorder_new(Device *d, const ConvSpec *s, Reorder *r, const dnnl_mem
                         const dnnl_memory_desc_t *to) {
     dnnl_engine_t e = cpu_of(d)->engine;
     dnnl_primitive_desc_t pd = NULL;
-    if (bad(d, s, dnnl_reorder_primitive_desc_create(&pd, from, e, to, e, NULL), "reorder")) return;
-    bad(d, s, dnnl_primitive_create(&r->primitive, pd), "reorder");
+    if (conv_refused(d, s, dnnl_reorder_primitive_desc_create(&pd, from, e, to, e, NULL),
+                     "reorder"))
+        return;
+    conv_refused(d, s, dnnl_primitive_create(&r->primitive, pd), "reorder");
     dnnl_primitive_desc_destroy(pd);
-    bad(d, s, dnnl_memory_create(&r->from, from, e, DNNL_MEMORY_NONE), "reorder");
-    bad(d, s, dnnl_memory_create(&r->to, to, e, DNNL_MEMORY_NONE), "reorder");
+    conv_refused(d, s, dnnl_memory_create(&r->from, from, e, DNNL_MEMORY_NONE), "reorder");
+    conv_refused(d, s, dnnl_memory_create(&r->to, to, e, DNNL_MEMORY_NONE), "reorder");
 }
 
 static void reorder_run(Device *d, Reorder *r, void *from, void *to) {
@@ -158,11 +160,11 @@ static dnnl_primitive_desc_t forward_desc(Device *d, const ConvSpec *s, const De
     dnnl_post_ops_t ops = NULL;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_prop_kind_t kind = s->train ? dnnl_forward_training : dnnl_forward_inference;
-    bad(d, s,
-        dnnl_dilated_convolution_forward_desc_init(&cd, kind, algorithm, &m->x, &m->w_any, &m->bias,
-                                                   &m->y, m->strides, m->dilates, m->padding,
-                                                   m->padding),
-        "forward");
+    conv_refused(d, s,
+                 dnnl_dilated_convolution_forward_desc_init(&cd, kind, algorithm, &m->x, &m->w_any,
+                                                            &m->bias, &m->y, m->strides, m->dilates,
+                                                            m->padding, m->padding),
+                 "forward");
     dnnl_primitive_attr_create(&attr);
     dnnl_post_ops_create(&ops);
     if (s->residual && sum) dnnl_post_ops_append_sum(ops, 1.0f);
@@ -206,7 +208,7 @@ static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m) {
         pd = forward_desc(d, s, m, true, c->algorithm);
     }
     if (!pd) {
-        bad(d, s, dnnl_unimplemented, "forward");
+        conv_refused(d, s, dnnl_unimplemented, "forward");
         return NULL;
     }
     Plan *p = &c->forward;
@@ -227,18 +229,19 @@ static dnnl_primitive_desc_t backward_desc(Device *d, const ConvSpec *s,
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_attr_create(&attr);
     dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    bad(d, s, dnnl_primitive_desc_create(&pd, cd, attr, cpu_of(d)->engine, hint), "backward");
+    conv_refused(d, s, dnnl_primitive_desc_create(&pd, cd, attr, cpu_of(d)->engine, hint),
+                 "backward");
     dnnl_primitive_attr_destroy(attr);
     return pd;
 }
 
 static void plan_backward_data(Device *d, Conv *c, const Descs *m, dnnl_primitive_desc_t hint) {
     dnnl_convolution_desc_t cd;
-    bad(d, &c->spec,
-        dnnl_dilated_convolution_backward_data_desc_init(&cd, c->algorithm, &m->x, &m->w_any, &m->y,
-                                                         m->strides, m->dilates, m->padding,
-                                                         m->padding),
-        "backward data");
+    conv_refused(d, &c->spec,
+                 dnnl_dilated_convolution_backward_data_desc_init(
+                     &cd, c->algorithm, &m->x, &m->w_any, &m->y, m->strides, m->dilates, m->padding,
+                     m->padding),
+                 "backward data");
     dnnl_primitive_desc_t pd = backward_desc(d, &c->spec, &cd, hint);
     if (!pd) return;
     Plan *p = &c->data;
@@ -251,11 +254,11 @@ static void plan_backward_data(Device *d, Conv *c, const Descs *m, dnnl_primitiv
 
 static void plan_backward_weights(Device *d, Conv *c, const Descs *m, dnnl_primitive_desc_t hint) {
     dnnl_convolution_desc_t cd;
-    bad(d, &c->spec,
-        dnnl_dilated_convolution_backward_weights_desc_init(&cd, c->algorithm, &m->x, &m->dw_any,
-                                                            NULL, &m->y, m->strides, m->dilates,
-                                                            m->padding, m->padding),
-        "backward weights");
+    conv_refused(d, &c->spec,
+                 dnnl_dilated_convolution_backward_weights_desc_init(
+                     &cd, c->algorithm, &m->x, &m->dw_any, NULL, &m->y, m->strides, m->dilates,
+                     m->padding, m->padding),
+                 "backward weights");
     dnnl_primitive_desc_t pd = backward_desc(d, &c->spec, &cd, hint);
     if (!pd) return;
     c->weights_by_product = !cpu_bf16(d) && is_reference(pd);
@@ -291,7 +294,7 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
     Descs m;
     c->spec = spec;
     c->weights = spec.out_c * spec.in_c * spec.kernel * spec.kernel;
-    describe(d, &spec, &m);
+    describe_tensors(d, &spec, &m);
     c->output_bytes = dnnl_memory_desc_get_size(&m.y);
     dnnl_primitive_desc_t hint = plan_forward(d, c, &m);
     if (hint && spec.train) {

@@ -19,7 +19,7 @@ static void cpu_close(Device *d) {
     mem_free(d);
 }
 
-// The block that oneDNN's own choice of layout for a typical convolution has.
+// The size of the blocks of channels that oneDNN chooses for a typical convolution.
 static int preferred_block(dnnl_engine_t engine) {
     const dnnl_dims_t x = {8, 64, 24, 32}, w = {64, 64, 3, 3}, one = {1, 1};
     dnnl_memory_desc_t xd, wd;
@@ -40,7 +40,8 @@ static int preferred_block(dnnl_engine_t engine) {
     return block;
 }
 
-// Without such instructions oneDNN would emulate bfloat16, more slowly than it computes in float32.
+// Where the processor has no bfloat16 instructions oneDNN would emulate them, and be slower than in
+// float32.
 CHECKED static bool check_precision(Precision precision, Error *err) {
     bool has = dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core_bf16;
     if (precision == PRECISION_BFLOAT16 && !has)
@@ -50,7 +51,7 @@ CHECKED static bool check_precision(Precision precision, Error *err) {
 }
 
 CHECKED static bool cpu_open(Device *d, const char *argument, Error *err) {
-    (void)argument; // "cpu:0" is no name
+    (void)argument; // always NULL: "cpu:0" names no device
     if (!check_precision(d->precision, err)) return false;
     Cpu *cpu = NEW(Cpu, 1);
     // oneDNN takes its thread count from OpenMP's; our own loops name theirs.

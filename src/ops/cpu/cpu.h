@@ -100,10 +100,9 @@ void cpu_layernorm_ops(Device *d);
 void cpu_attention_ops(Device *d);
 void cpu_optimizer_ops(Device *d);
 
-// ---- matmul.c: oneDNN's matrix product, planned once a shape
-// ------------------------------------- C (m, n) = A (m, k) B (k, n) + bias (n) + C, the last two
-// where wanted. A and B are both bfloat16 or both float32; C and the bias are float32. Rows are
-// lda, ldb, ldc elements apart as stored.
+// ---- matmul.c: oneDNN's matrix product, planned once a shape ------------------------------------
+// C (m, n) = A (m, k) B (k, n) + bias (n) + C, the last two where wanted. A and B are both bfloat16
+// or both float32; C and the bias are float32. Rows are lda, ldb, ldc elements apart as stored.
 typedef struct MatmulSpec {
     int64_t m, n, k, lda, ldb, ldc;
     bool ta, tb; // A is stored (k, m), B is stored (n, k)

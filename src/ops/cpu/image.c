@@ -24,10 +24,11 @@ static void image_normalize(Device *d, Tensor y, Tensor x, const float mean[3],
     }
 }
 
-// Calls for every (image, block) with its plane of HW pixels of b lanes: plain side offset by
-// `plain` (channel stride HW) or tokens side (pixel stride C).
-static void convert(Device *d, float *blocked, float *other, int64_t N, int64_t C, int64_t HW,
-                    int64_t channel_stride, int64_t pixel_stride, bool to_blocked) {
+// Copies between the blocked layout and another, in which a channel and a pixel lie so many
+// elements apart: plain images (HW and 1), or tokens (1 and C).
+static void convert_layout(Device *d, float *blocked, float *other, int64_t N, int64_t C,
+                           int64_t HW, int64_t channel_stride, int64_t pixel_stride,
+                           bool to_blocked) {
     int64_t b = cpu_lanes(d, C), blocks = C / b;
 #pragma omp parallel for collapse(2) num_threads(d->threads)
     for (int64_t n = 0; n < N; n++)
@@ -48,25 +49,25 @@ static void convert(Device *d, float *blocked, float *other, int64_t N, int64_t 
 static void image_from_plain(Device *d, Tensor y, Tensor x) {
     if (d->failed) return;
     int64_t HW = y.shape[2] * y.shape[3];
-    convert(d, f32(y), f32(x), y.shape[0], y.shape[1], HW, HW, 1, true);
+    convert_layout(d, f32(y), f32(x), y.shape[0], y.shape[1], HW, HW, 1, true);
 }
 
 static void image_to_plain(Device *d, Tensor y, Tensor x) {
     if (d->failed) return;
     int64_t HW = x.shape[2] * x.shape[3];
-    convert(d, f32(x), f32(y), x.shape[0], x.shape[1], HW, HW, 1, false);
+    convert_layout(d, f32(x), f32(y), x.shape[0], x.shape[1], HW, HW, 1, false);
 }
 
 static void tokens_from_image(Device *d, Tensor y, Tensor x) {
     if (d->failed) return;
-    convert(d, f32(x), f32(y), x.shape[0], x.shape[1], x.shape[2] * x.shape[3], 1, x.shape[1],
-            false);
+    convert_layout(d, f32(x), f32(y), x.shape[0], x.shape[1], x.shape[2] * x.shape[3], 1,
+                   x.shape[1], false);
 }
 
 static void image_from_tokens(Device *d, Tensor dx, Tensor dy) {
     if (d->failed) return;
-    convert(d, f32(dx), f32(dy), dx.shape[0], dx.shape[1], dx.shape[2] * dx.shape[3], 1,
-            dx.shape[1], true);
+    convert_layout(d, f32(dx), f32(dy), dx.shape[0], dx.shape[1], dx.shape[2] * dx.shape[3], 1,
+                   dx.shape[1], true);
 }
 
 void cpu_image_ops(Device *d) {

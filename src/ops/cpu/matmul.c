@@ -20,13 +20,13 @@ typedef struct Matmul {
     void *packed;     // B in the kernel's own order, within Cpu.packed
 } Matmul;
 
-static bool same(const MatmulSpec *x, const MatmulSpec *y) {
+static bool same_spec(const MatmulSpec *x, const MatmulSpec *y) {
     return x->m == y->m && x->n == y->n && x->k == y->k && x->lda == y->lda && x->ldb == y->ldb &&
            x->ldc == y->ldc && x->ta == y->ta && x->tb == y->tb && x->bias == y->bias &&
            x->sum == y->sum && x->half == y->half && x->lasting == y->lasting;
 }
 
-static uint64_t hash(const MatmulSpec *s) {
+static uint64_t hash_spec(const MatmulSpec *s) {
     const uint64_t words[] = {
         (uint64_t)s->m,
         (uint64_t)s->n,
@@ -44,7 +44,7 @@ static uint64_t hash(const MatmulSpec *s) {
     return h;
 }
 
-static void plan_free(Matmul *p) {
+static void matmul_plan_free(Matmul *p) {
     if (!p) return;
     for (int i = 0; i < p->n; i++) dnnl_memory_destroy(p->args[i].memory);
     if (p->primitive) dnnl_primitive_destroy(p->primitive);
@@ -53,7 +53,7 @@ static void plan_free(Matmul *p) {
 
 void cpu_matmul_free(Device *d) {
     Cpu *cpu = cpu_of(d);
-    for (int i = 0; i < cpu->room; i++) plan_free(cpu->plans[i]);
+    for (int i = 0; i < cpu->room; i++) matmul_plan_free(cpu->plans[i]);
     mem_free(cpu->plans);
     tensor_arena_free(&cpu->packed);
     mem_free(cpu->halves);
@@ -63,7 +63,7 @@ void cpu_matmul_free(Device *d) {
 
 // ---- planning -----------------------------------------------------------------------------------
 
-static bool bad(Device *d, const MatmulSpec *s, dnnl_status_t status) {
+static bool matmul_refused(Device *d, const MatmulSpec *s, dnnl_status_t status) {
     char what[96];
     if (status == dnnl_success) return false;
     snprintf(what, sizeof what, "matrix product %ld x %ld x %ld", (long)s->m, (long)s->n,
@@ -73,22 +73,23 @@ static bool bad(Device *d, const MatmulSpec *s, dnnl_status_t status) {
 
 static void add_arg(Device *d, Matmul *p, int which, int name, const dnnl_memory_desc_t *md,
                     void *data) {
-    if (bad(d, &p->spec, dnnl_memory_create(&p->args[p->n].memory, md, cpu_of(d)->engine, data)))
+    if (matmul_refused(d, &p->spec,
+                       dnnl_memory_create(&p->args[p->n].memory, md, cpu_of(d)->engine, data)))
         return;
     p->args[p->n].arg = name;
     p->at[which] = p->n++;
 }
 
-static void describe(dnnl_memory_desc_t *md, int64_t rows, int64_t cols, int64_t ld,
-                     bool transposed, dnnl_data_type_t type) {
+static void describe_matrix(dnnl_memory_desc_t *md, int64_t rows, int64_t cols, int64_t ld,
+                            bool transposed, dnnl_data_type_t type) {
     const dnnl_dims_t dims = {rows, cols};
     const dnnl_dims_t strides = {transposed ? 1 : ld, transposed ? ld : 1};
     dnnl_memory_desc_init_by_strides(md, 2, dims, type, strides);
 }
 
-// B, as it is stored, into the order that the primitive chose.
-static void pack(Device *d, Matmul *p, const dnnl_memory_desc_t *stored,
-                 const dnnl_memory_desc_t *chosen, const void *b) {
+// Copies B, as it is stored, into the order that the primitive chose.
+static void pack_weights(Device *d, Matmul *p, const dnnl_memory_desc_t *stored,
+                         const dnnl_memory_desc_t *chosen, const void *b) {
     dnnl_engine_t e = cpu_of(d)->engine;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t reorder = NULL;
@@ -97,10 +98,11 @@ static void pack(Device *d, Matmul *p, const dnnl_memory_desc_t *stored,
     p->packed = arena_tensor(&cpu_of(d)->packed, DTYPE_U8, 1, SHAPE(bytes)).data;
     bool ok =
         p->packed &&
-        !bad(d, &p->spec, dnnl_reorder_primitive_desc_create(&pd, stored, e, chosen, e, NULL)) &&
-        !bad(d, &p->spec, dnnl_primitive_create(&reorder, pd)) &&
-        !bad(d, &p->spec, dnnl_memory_create(&from, stored, e, (void *)(uintptr_t)b)) &&
-        !bad(d, &p->spec, dnnl_memory_create(&to, chosen, e, p->packed));
+        !matmul_refused(d, &p->spec,
+                        dnnl_reorder_primitive_desc_create(&pd, stored, e, chosen, e, NULL)) &&
+        !matmul_refused(d, &p->spec, dnnl_primitive_create(&reorder, pd)) &&
+        !matmul_refused(d, &p->spec, dnnl_memory_create(&from, stored, e, (void *)(uintptr_t)b)) &&
+        !matmul_refused(d, &p->spec, dnnl_memory_create(&to, chosen, e, p->packed));
     if (ok) {
         const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
         cpu_execute(d, "packing of weights", reorder, 2, args);
@@ -111,15 +113,15 @@ static void pack(Device *d, Matmul *p, const dnnl_memory_desc_t *stored,
     dnnl_primitive_desc_destroy(pd);
 }
 
-static Matmul *plan_new(Device *d, const MatmulSpec *s, const void *b) {
+static Matmul *matmul_plan_new(Device *d, const MatmulSpec *s, const void *b) {
     Matmul *p = NEW(Matmul, 1);
     *p = (Matmul){.spec = *s, .at = {-1, -1, -1, -1, -1}};
     dnnl_data_type_t type = s->half ? dnnl_bf16 : dnnl_f32;
     dnnl_memory_desc_t am, bm, stored, cm, bias;
-    describe(&am, s->m, s->k, s->lda, s->ta, type);
-    describe(&stored, s->k, s->n, s->ldb, s->tb, s->lasting ? dnnl_f32 : type);
-    describe(&cm, s->m, s->n, s->ldc, false, dnnl_f32);
-    describe(&bias, 1, s->n, s->n, false, dnnl_f32);
+    describe_matrix(&am, s->m, s->k, s->lda, s->ta, type);
+    describe_matrix(&stored, s->k, s->n, s->ldb, s->tb, s->lasting ? dnnl_f32 : type);
+    describe_matrix(&cm, s->m, s->n, s->ldc, false, dnnl_f32);
+    describe_matrix(&bias, 1, s->n, s->n, false, dnnl_f32);
     bm = stored;
     if (s->lasting) dnnl_memory_desc_init_by_tag(&bm, 2, stored.dims, type, dnnl_format_tag_any);
 
@@ -132,9 +134,11 @@ static Matmul *plan_new(Device *d, const MatmulSpec *s, const void *b) {
     if (s->sum) dnnl_post_ops_append_sum(ops, 1.0f);
     dnnl_primitive_attr_set_post_ops(attr, ops);
     dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    bool ok = !bad(d, s, dnnl_matmul_desc_init(&md, &am, &bm, s->bias ? &bias : NULL, &cm)) &&
-              !bad(d, s, dnnl_primitive_desc_create(&pd, &md, attr, cpu_of(d)->engine, NULL)) &&
-              !bad(d, s, dnnl_primitive_create(&p->primitive, pd));
+    bool ok =
+        !matmul_refused(d, s, dnnl_matmul_desc_init(&md, &am, &bm, s->bias ? &bias : NULL, &cm)) &&
+        !matmul_refused(d, s,
+                        dnnl_primitive_desc_create(&pd, &md, attr, cpu_of(d)->engine, NULL)) &&
+        !matmul_refused(d, s, dnnl_primitive_create(&p->primitive, pd));
     dnnl_post_ops_destroy(ops);
     dnnl_primitive_attr_destroy(attr);
     if (ok) {
@@ -143,7 +147,7 @@ static Matmul *plan_new(Device *d, const MatmulSpec *s, const void *b) {
         const dnnl_memory_desc_t *pad =
             dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
         size_t bytes = dnnl_memory_desc_get_size(pad);
-        if (s->lasting) pack(d, p, &stored, chosen, b);
+        if (s->lasting) pack_weights(d, p, &stored, chosen, b);
         add_arg(d, p, A, DNNL_ARG_SRC, &am, DNNL_MEMORY_NONE);
         add_arg(d, p, B, DNNL_ARG_WEIGHTS, chosen, p->packed);
         add_arg(d, p, C, DNNL_ARG_DST, &cm, DNNL_MEMORY_NONE);
@@ -153,38 +157,37 @@ static Matmul *plan_new(Device *d, const MatmulSpec *s, const void *b) {
     }
     dnnl_primitive_desc_destroy(pd);
     if (!d->failed) return p;
-    plan_free(p);
+    matmul_plan_free(p);
     return NULL;
 }
 
-// ---- the table of plans: open addressing, at most half full
-// --------------------------------------
+// ---- the table of plans: open addressing, at most half full -------------------------------------
 
-static Matmul **place_of(Matmul **plans, int room, const MatmulSpec *s) {
-    int i = (int)(hash(s) % (uint64_t)room);
-    while (plans[i] && !same(&plans[i]->spec, s)) i = (i + 1) % room;
+static Matmul **plan_place(Matmul **plans, int room, const MatmulSpec *s) {
+    int i = (int)(hash_spec(s) % (uint64_t)room);
+    while (plans[i] && !same_spec(&plans[i]->spec, s)) i = (i + 1) % room;
     return &plans[i];
 }
 
-static void resize(Cpu *cpu, int room) {
+static void resize_plans(Cpu *cpu, int room) {
     Matmul **plans = NEW(Matmul *, room);
     for (int i = 0; i < cpu->room; i++)
-        if (cpu->plans[i]) *place_of(plans, room, &cpu->plans[i]->spec) = cpu->plans[i];
+        if (cpu->plans[i]) *plan_place(plans, room, &cpu->plans[i]->spec) = cpu->plans[i];
     mem_free(cpu->plans);
     cpu->plans = plans;
     cpu->room = room;
 }
 
-static Matmul *plan_of(Device *d, const MatmulSpec *s, const void *b) {
+static Matmul *matmul_plan_of(Device *d, const MatmulSpec *s, const void *b) {
     enum { FIRST_ROOM = 256 };
     Cpu *cpu = cpu_of(d);
-    if (2 * cpu->n_plans >= cpu->room) resize(cpu, cpu->room ? 2 * cpu->room : FIRST_ROOM);
-    Matmul **place = place_of(cpu->plans, cpu->room, s);
-    if (!*place && (*place = plan_new(d, s, b))) cpu->n_plans++;
+    if (2 * cpu->n_plans >= cpu->room) resize_plans(cpu, cpu->room ? 2 * cpu->room : FIRST_ROOM);
+    Matmul **place = plan_place(cpu->plans, cpu->room, s);
+    if (!*place && (*place = matmul_plan_new(d, s, b))) cpu->n_plans++;
     return *place;
 }
 
-// What was kept of weights that have changed.
+// Frees the plans of weights that last, because those weights have changed.
 static void forget_lasting(Cpu *cpu) {
     Matmul **old = cpu->plans;
     int room = cpu->room;
@@ -192,34 +195,34 @@ static void forget_lasting(Cpu *cpu) {
     cpu->plans = NULL;
     cpu->n_plans = cpu->room = 0;
     if (!room) return;
-    resize(cpu, room);
+    resize_plans(cpu, room);
     for (int i = 0; i < room; i++) {
         if (!old[i]) continue;
         if (old[i]->spec.lasting) {
-            plan_free(old[i]);
+            matmul_plan_free(old[i]);
             continue;
         }
-        *place_of(cpu->plans, room, &old[i]->spec) = old[i];
+        *plan_place(cpu->plans, room, &old[i]->spec) = old[i];
         cpu->n_plans++;
     }
     mem_free(old);
 }
 
-static void set(const Matmul *p, int which, const void *data) {
+static void set_data(const Matmul *p, int which, const void *data) {
     if (p->at[which] >= 0)
         dnnl_memory_set_data_handle(p->args[p->at[which]].memory, (void *)(uintptr_t)data);
 }
 
-static void multiply(Device *d, const MatmulSpec *s, const void *a, const void *b,
-                     const float *bias, float *c) {
+static void run_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b,
+                       const float *bias, float *c) {
     if (d->failed) return;
-    Matmul *p = plan_of(d, s, b);
+    Matmul *p = matmul_plan_of(d, s, b);
     if (!p) return;
-    set(p, A, a);
-    if (!p->packed) set(p, B, b);
-    set(p, BIAS, bias);
-    set(p, C, c);
-    set(p, SCRATCH, cpu_of(d)->scratchpad.data);
+    set_data(p, A, a);
+    if (!p->packed) set_data(p, B, b);
+    set_data(p, BIAS, bias);
+    set_data(p, C, c);
+    set_data(p, SCRATCH, cpu_of(d)->scratchpad.data);
     cpu_execute(d, "matrix product", p->primitive, p->n, p->args);
 }
 
@@ -247,15 +250,15 @@ static int64_t fast_part(int64_t m) {
 void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, const float *bias,
                 float *c) {
     if (!s->half || !slow_rows(s->m)) {
-        multiply(d, s, a, b, bias, c);
+        run_matmul(d, s, a, b, bias, c);
         return;
     }
     MatmulSpec first = *s, second = *s;
     first.m = fast_part(s->m);
     second.m = s->m - first.m;
-    multiply(d, &first, a, b, bias, c);
-    multiply(d, &second, (const bf16 *)a + first.m * (s->ta ? 1 : s->lda), b, bias,
-             c + first.m * s->ldc);
+    run_matmul(d, &first, a, b, bias, c);
+    run_matmul(d, &second, (const bf16 *)a + first.m * (s->ta ? 1 : s->lda), b, bias,
+               c + first.m * s->ldc);
 }
 
 // ---- parameters ---------------------------------------------------------------------------------
@@ -273,7 +276,8 @@ void cpu_weights_load(Device *d, Tensor flat, bool lasting) {
     cpu->halves_fresh = false;
 }
 
-// Made when the first product asks: the moment of a step when that pays is not known before.
+// Rounds the parameters to bfloat16 when the first product asks for them: whether any product of a
+// step will is not known before.
 static bool make_halves(Device *d) {
     Cpu *cpu = cpu_of(d);
     int64_t n = cpu->weights_count;

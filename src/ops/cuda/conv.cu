@@ -21,7 +21,7 @@ static void describe_pass(Device *d, const ConvSpec *s, Pass *p) {
     dnn_ok(d, s, cuda_lib.cudnnSetConvolutionMathType(p->conv, conv_math(d)), "describe");
 }
 
-static void describe(Device *d, Conv *c) {
+static void describe_convolution(Device *d, Conv *c) {
     const ConvSpec *s = &c->spec;
     cudnnDataType_t type = c->type == DTYPE_BF16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
     const cudnnTensorFormat_t nhwc = CUDNN_TENSOR_NHWC;
@@ -52,8 +52,8 @@ static void describe(Device *d, Conv *c) {
 }
 
 // ---- the calls ----------------------------------------------------------------------------------
-// All with the workspace that was asked for when the algorithm was chosen, not with what has grown
-// since: the same call computes alike.
+// Each gets the size of workspace that was asked for when its algorithm was chosen, even where the
+// buffer has grown since, so that the same call computes the same bits.
 
 cudnnStatus_t conv_run_forward(Device *d, const Conv *c, void *y, const void *x) {
     const Choice *a = &c->passes[FORWARD].choice;
@@ -142,7 +142,7 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
         mem_free(c);
         return NULL;
     }
-    describe(d, c);
+    describe_convolution(d, c);
     c->packed = d->alloc(d, (size_t)weight_count(c) * size);
     c->shift = d->alloc(d, (size_t)c->out_c * size);
     if (spec.train) c->dpacked = d->alloc(d, (size_t)weight_count(c) * size);
@@ -181,7 +181,8 @@ template <typename T> struct Pack {
     }
 };
 
-template <typename T> static void pack(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) {
+template <typename T>
+static void pack_weights(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) {
     Pack<T> f = {(T *)c->packed, (T *)c->shift, f32(w), f32(scale), f32(shift), weight_shape(c)};
     for_quads(d, "conv_load", f, c->out_c, c->in_c * c->spec.kernel * c->spec.kernel);
 }
@@ -189,7 +190,7 @@ template <typename T> static void pack(Device *d, Conv *c, Tensor w, Tensor scal
 static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) {
     if (!c) return;
     c->scale = scale;
-    BY_TYPE(c->type, pack, d, c, w, scale, shift);
+    BY_TYPE(c->type, pack_weights, d, c, w, scale, shift);
 }
 
 // dw += scale * dpacked, back in (O, I, k, k). Row: an output channel; columns: (input channel,
@@ -208,7 +209,7 @@ template <typename T> struct Unpack {
     }
 };
 
-template <typename T> static void unpack(Device *d, Conv *c, Tensor dw) {
+template <typename T> static void add_weight_gradients(Device *d, Conv *c, Tensor dw) {
     Unpack<T> f = {f32(dw), (const T *)c->dpacked, f32(c->scale), weight_shape(c)};
     for_quads(d, "conv_backward", f, c->spec.out_c, c->spec.in_c * c->spec.kernel * c->spec.kernel);
 }
@@ -234,7 +235,7 @@ template <typename T> struct Finish {
     }
 };
 
-template <typename T> static void finish(Device *d, Conv *c, Tensor y, Tensor residual) {
+template <typename T> static void finish_forward(Device *d, Conv *c, Tensor y, Tensor residual) {
     Finish<T> f = {(T *)y.data,  (const T *)residual.data, (const T *)c->shift, (uint32_t)c->out_c,
                    c->spec.relu, c->out_c % 4 == 0};
     for_quads(d, "conv_forward", f, c->spec.n * c->out_h * c->out_w, c->out_c);
@@ -252,7 +253,7 @@ static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual
     }
     if (!dnn_ok(d, &c->spec, conv_run_forward(d, c, y.data, x.data), conv_pass_name(FORWARD)))
         return;
-    BY_TYPE(y.dtype, finish, d, c, y, residual);
+    BY_TYPE(y.dtype, finish_forward, d, c, y, residual);
 }
 
 static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, Tensor x) {
@@ -265,7 +266,7 @@ static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, T
     }
     cuda_issued(d, conv_pass_name(FILTER), rows, c->out_c);
     dnn_ok(d, &c->spec, conv_run_filter(d, c, x.data, dz.data), conv_pass_name(FILTER));
-    BY_TYPE(c->type, unpack, d, c, dw);
+    BY_TYPE(c->type, add_weight_gradients, d, c, dw);
 }
 
 void cuda_conv_ops(Device *d) {

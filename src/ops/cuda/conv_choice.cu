@@ -64,10 +64,11 @@ typedef struct Candidates {
     Choice list[MAX_ALGORITHMS];
 } Candidates;
 
-// Takes over those that may be used: they repeat their bits, fit, and keep the precision. float32's
-// descriptor says FMA, and stays so whatever the list calls it; what needs tensor cores is not for
-// it.
-template <typename Perf> static void take(Device *d, Candidates *to, const Perf *found, int n) {
+// Adds those of cuDNN's proposals that may be used: they give the same bits every time, fit into
+// the workspace, and keep the precision. At float32 that is FMA, whatever arithmetic the proposal
+// names, and no algorithm that needs tensor cores.
+template <typename Perf>
+static void keep_usable(Device *d, Candidates *to, const Perf *found, int n) {
     bool whole = d->precision == PRECISION_FLOAT32;
     for (int i = 0; i < n && to->n < MAX_ALGORITHMS; i++) {
         cudnnMathType_t math = found[i].mathType;
@@ -81,10 +82,10 @@ template <typename Perf> static void take(Device *d, Candidates *to, const Perf 
     }
 }
 
-// By cuDNN's heuristics, the fastest first: no clock, so that every run takes the same. Behind them
-// the deterministic ones that cuDNN documents for NHWC, should the heuristics have nothing that
-// runs.
-static Candidates propose(Device *d, const Conv *c, int pass) {
+// The candidates for a pass: first those of cuDNN's heuristics, the fastest first (no clock
+// decides, so that every run takes the same), then the deterministic ones that cuDNN documents for
+// NHWC, in case none of the heuristics' runs.
+static Candidates list_candidates(Device *d, const Conv *c, int pass) {
     cudnnHandle_t dnn = cuda_of(d)->dnn;
     cudnnConvolutionDescriptor_t conv = c->passes[pass].conv;
     Candidates all = {0, {}};
@@ -93,7 +94,7 @@ static Candidates propose(Device *d, const Conv *c, int pass) {
         cudnnConvolutionFwdAlgoPerf_t found[MAX_FOUND];
         if (cuda_lib.cudnnGetConvolutionForwardAlgorithm_v7(dnn, c->x, c->w, conv, c->y, MAX_FOUND,
                                                             &n, found) == CUDNN_STATUS_SUCCESS)
-            take(d, &all, found, n);
+            keep_usable(d, &all, found, n);
         all.list[all.n++] =
             Choice{CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, conv_math(d), 0};
         all.list[all.n++] = Choice{CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM, conv_math(d), 0};
@@ -101,13 +102,13 @@ static Candidates propose(Device *d, const Conv *c, int pass) {
         cudnnConvolutionBwdDataAlgoPerf_t found[MAX_FOUND];
         if (cuda_lib.cudnnGetConvolutionBackwardDataAlgorithm_v7(
                 dnn, c->w, c->y, conv, c->x, MAX_FOUND, &n, found) == CUDNN_STATUS_SUCCESS)
-            take(d, &all, found, n);
+            keep_usable(d, &all, found, n);
         all.list[all.n++] = Choice{CUDNN_CONVOLUTION_BWD_DATA_ALGO_1, conv_math(d), 0};
     } else {
         cudnnConvolutionBwdFilterAlgoPerf_t found[MAX_FOUND];
         if (cuda_lib.cudnnGetConvolutionBackwardFilterAlgorithm_v7(
                 dnn, c->x, c->y, conv, c->w, MAX_FOUND, &n, found) == CUDNN_STATUS_SUCCESS)
-            take(d, &all, found, n);
+            keep_usable(d, &all, found, n);
         all.list[all.n++] = Choice{CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1, conv_math(d), 0};
     }
     return all;
@@ -133,8 +134,9 @@ typedef struct Trial {
     void *x, *y;
 } Trial;
 
-// Runs a candidate once, as it would run. The arithmetic first: it decides what there is to run.
-static cudnnStatus_t try_once(Device *d, Conv *c, int pass, Choice candidate, Trial t) {
+// Runs a candidate once, as it would run later. The arithmetic is set first, because the workspace
+// depends on it.
+static cudnnStatus_t try_candidate(Device *d, Conv *c, int pass, Choice candidate, Trial t) {
     Pass *p = &c->passes[pass];
     size_t bytes = 0;
     p->choice = candidate;
@@ -150,8 +152,8 @@ static cudnnStatus_t try_once(Device *d, Conv *c, int pass, Choice candidate, Tr
                            : conv_run_filter(d, c, t.x, t.y);
 }
 
-// Said once for each device; TACT_LOG_CONV tells of the others.
-static void tell_own(Device *d, const ConvSpec *s, cudnnStatus_t status, const char *pass) {
+// Warns once for each device; TACT_LOG_CONV lists the other cases.
+static void warn_own_kernel(Device *d, const ConvSpec *s, cudnnStatus_t status, const char *pass) {
     if (cuda_of(d)->told_conv) return;
     cuda_of(d)->told_conv = true;
     char text[256];
@@ -162,11 +164,11 @@ static void tell_own(Device *d, const ConvSpec *s, cudnnStatus_t status, const c
 }
 
 // The first candidate that runs; where none does, our own kernels.
-static void choose(Device *d, Conv *c, int pass, Trial t) {
-    Candidates all = propose(d, c, pass);
+static void choose_algorithm(Device *d, Conv *c, int pass, Trial t) {
+    Candidates all = list_candidates(d, c, pass);
     cudnnStatus_t status = CUDNN_STATUS_NOT_SUPPORTED;
     for (int i = 0; i < all.n && !d->failed; i++) {
-        status = try_once(d, c, pass, all.list[i], t);
+        status = try_candidate(d, c, pass, all.list[i], t);
         cudaError_t launched =
             cudaGetLastError(); // a refusal is not to be blamed on a later launch
         if (status != CUDNN_STATUS_SUCCESS || launched != cudaSuccess) continue;
@@ -176,7 +178,7 @@ static void choose(Device *d, Conv *c, int pass, Trial t) {
     }
     if (d->failed) return;
     c->passes[pass].choice = Choice{OWN_KERNEL, conv_math(d), 0};
-    tell_own(d, &c->spec, status, pass_names[pass]);
+    warn_own_kernel(d, &c->spec, status, pass_names[pass]);
 }
 
 // Without an activation cuDNN fuses the bias with one algorithm only.
@@ -186,8 +188,8 @@ static bool may_fuse(const Conv *c) {
            c->passes[FORWARD].choice.algorithm == CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
 }
 
-// Said once for each device.
-static void tell_unfused(Device *d, const ConvSpec *s, cudnnStatus_t status) {
+// Logged once for each device.
+static void log_unfused(Device *d, const ConvSpec *s, cudnnStatus_t status) {
     if (cuda_of(d)->told_fused) return;
     cuda_of(d)->told_fused = true;
     char text[256];
@@ -201,17 +203,17 @@ static void try_fused(Device *d, Conv *c, Trial t) {
     cudnnStatus_t status = conv_run_fused(d, c, t.y, t.x, c->spec.residual ? t.y : NULL);
     cudaError_t launched = cudaGetLastError();
     c->fused = status == CUDNN_STATUS_SUCCESS && launched == cudaSuccess;
-    if (!c->fused) tell_unfused(d, &c->spec, status);
+    if (!c->fused) log_unfused(d, &c->spec, status);
     cuda_ok(d, cudaStreamSynchronize(cuda_stream(d)), "trying a convolution");
 }
 
-static void find_algorithms(Device *d, Conv *c) {
+static void choose_algorithms(Device *d, Conv *c) {
     const ConvSpec *s = &c->spec;
     size_t size = dtype_size(c->type);
     Trial t = {d->alloc(d, (size_t)(s->n * c->in_c * s->in_h * s->in_w) * size),
                d->alloc(d, (size_t)(s->n * c->out_c * c->out_h * c->out_w) * size)};
     for (int i = 0; i < PASSES && !d->failed; i++)
-        if (conv_uses(s, i)) choose(d, c, i, t);
+        if (conv_uses(s, i)) choose_algorithm(d, c, i, t);
     if (!d->failed && may_fuse(c)) try_fused(d, c, t);
     d->release(d, t.x);
     d->release(d, t.y);
@@ -244,7 +246,7 @@ static ConvChoice *known_choice(Device *d, const ConvSpec *spec) {
     return NULL;
 }
 
-static void take_over(Device *d, Conv *c, const ConvChoice *known) {
+static void apply_choice(Device *d, Conv *c, const ConvChoice *known) {
     c->fused = known->fused;
     for (int i = 0; i < PASSES; i++) {
         c->passes[i].choice = known->choices[i];
@@ -260,10 +262,10 @@ static void take_over(Device *d, Conv *c, const ConvChoice *known) {
 void conv_choose(Device *d, Conv *c) {
     const ConvChoice *known = known_choice(d, &c->spec);
     if (known) {
-        take_over(d, c, known);
+        apply_choice(d, c, known);
         return;
     }
-    find_algorithms(d, c);
+    choose_algorithms(d, c);
     if (d->failed) return;
     log_choice(d, c);
     ConvChoices *all = cuda_of(d)->conv_choices;
@@ -276,7 +278,7 @@ void conv_choose(Device *d, Conv *c) {
 
 void conv_give_up_fused(Device *d, Conv *c, cudnnStatus_t status) {
     cudaGetLastError(); // not to be blamed on a later launch
-    tell_unfused(d, &c->spec, status);
+    log_unfused(d, &c->spec, status);
     c->fused = false;
     ConvChoice *known = known_choice(d, &c->spec);
     if (known) known->fused = false;

@@ -46,7 +46,7 @@ bool cuda_ok(Device *d, cudaError_t status, const char *what) {
     (status == cudaErrorMemoryAllocation ? device_fail_memory : device_fail)(
         d, "cuda: %s: %s (%s)%s", what, cudaGetErrorString(status), cudaGetErrorName(status),
         issued);
-    cudaGetLastError(); // told; a later launch is not to be blamed for it
+    cudaGetLastError(); // cleared: it is reported here, and no later launch is to be blamed for it
     return false;
 }
 
@@ -78,13 +78,13 @@ static size_t cuda_memory_free(Device *d) {
     return cudaMemGetInfo(&left, &total) == cudaSuccess ? left : 0;
 }
 
-// cudaMalloc, with what it cannot give told: there is no memory, or the card failed before.
-static bool take_memory(Device *d, void **p, size_t bytes) {
+// cudaMalloc. Records a failure when there is no memory, or when the card has failed before.
+static bool card_alloc(Device *d, void **p, size_t bytes) {
     cudaError_t status = cudaMalloc(p, bytes);
     if (status == cudaSuccess) return true;
     *p = NULL;
     if (status != cudaErrorMemoryAllocation) return cuda_ok(d, status, "memory");
-    cudaGetLastError(); // the failure is told; later calls are not to see it
+    cudaGetLastError(); // cleared: it is reported below, and later calls are not to see it
     device_fail_memory(d,
                        "%s: %.0f MiB more are needed, %.0f MiB are free; use a smaller "
                        "--batch_size or --policy.resize_shape, or --policy.dtype=bfloat16",
@@ -97,7 +97,7 @@ static void *cuda_alloc(Device *d, size_t bytes) {
     void *p = NULL;
     if (d->failed) return NULL;
     cudaStream_t s = cuda_stream(d);
-    if (!take_memory(d, &p, bytes ? bytes : 1)) return NULL;
+    if (!card_alloc(d, &p, bytes ? bytes : 1)) return NULL;
     cuda_ok(d, cudaMemsetAsync(p, 0, bytes, s), "clearing memory");
     return p;
 }
@@ -109,7 +109,7 @@ static void cuda_release(Device *d, void *p) {
 }
 
 // One buffer that only grows. A recording made with the old address is made again.
-static bool grow(Device *d, void **p, size_t *size, size_t bytes) {
+static bool grow_buffer(Device *d, void **p, size_t *size, size_t bytes) {
     Cuda *c = cuda_of(d);
     if (bytes <= *size) return true;
     if (d->failed) return false;
@@ -122,19 +122,19 @@ static bool grow(Device *d, void **p, size_t *size, size_t bytes) {
     *size = 0;
     c->generation++;
     cuda_attach(d);
-    if (!take_memory(d, p, bytes)) return false;
+    if (!card_alloc(d, p, bytes)) return false;
     *size = bytes;
     return true;
 }
 
 void *cuda_scratch(Device *d, size_t bytes) {
     Cuda *c = cuda_of(d);
-    return grow(d, &c->scratch, &c->scratch_bytes, bytes) ? c->scratch : NULL;
+    return grow_buffer(d, &c->scratch, &c->scratch_bytes, bytes) ? c->scratch : NULL;
 }
 
 bool cuda_workspace(Device *d, size_t bytes) {
     Cuda *c = cuda_of(d);
-    return grow(d, &c->workspace, &c->workspace_bytes, bytes);
+    return grow_buffer(d, &c->workspace, &c->workspace_bytes, bytes);
 }
 
 bool cuda_shared_memory(Device *d, const void *kernel, size_t bytes) {
@@ -180,7 +180,7 @@ static Stage *stage_for(Device *d, void *target, size_t bytes) {
         if (c->stages[i].target == target && c->stages[i].bytes >= bytes) return &c->stages[i];
     if (c->n_stages == MAX_STAGES) return NULL;
     Stage s = {target, NULL, bytes, NULL, NULL};
-    if (!take_memory(d, &s.twin, bytes)) return NULL;
+    if (!card_alloc(d, &s.twin, bytes)) return NULL;
     cuda_ok(d, cudaEventCreateWithFlags(&s.arrived, cudaEventDisableTiming), "event");
     cuda_ok(d, cudaEventCreateWithFlags(&s.consumed, cudaEventDisableTiming), "event");
     c->stages[c->n_stages] = s;

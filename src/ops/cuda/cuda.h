@@ -38,8 +38,8 @@ typedef __nv_bfloat16 bf16;
 
 enum { MAX_STAGES = 64, LAST_OPS = 4, WARP = 32 };
 
-// What cuBLASLt may use: what it asks for on Hopper. Always the same, for algorithms are chosen by
-// it.
+// The memory that cuBLASLt may use, as much as it asks for on Hopper. It is always the same,
+// because cuBLASLt chooses algorithms by it.
 static const size_t CUDA_MATMUL_WORKSPACE = (size_t)32 << 20;
 
 // A buffer that is filled while ops still read the one it is for.
@@ -82,8 +82,8 @@ typedef struct Cuda {
     Matmul *matmuls;
     int n_matmuls;
     uint64_t matmul_clock;
-    bool told_fused, told_conv, told_bias,
-        told_product;        // what a library refused, which is said once
+    // What a library refused and was logged for: each is logged once.
+    bool told_fused, told_conv, told_bias, told_product;
     Issued issued[LAST_OPS]; // the last of them, at n_issued % LAST_OPS
     uint64_t n_issued;
 } Cuda;
@@ -98,10 +98,10 @@ bool cuda_ok(Device *d, cudaError_t status, const char *what);
 void cuda_issued(Device *d, const char *op, int64_t rows, int64_t cols);
 // After a launch: as cuda_issued, and records a failure to start.
 void cuda_launched(Device *d, const char *op, int64_t rows, int64_t cols);
-// Makes the device's card the calling thread's. The runtime's current card belongs to the thread,
-// any thread may call, and others set it too; what is launched, allocated or created lands on the
-// current one, and a launch to a stream of another fails. So every entry of the Device comes here
-// first.
+// Makes the device's card the current one of the calling thread. Each thread has a current card of
+// its own, any thread may call, and other code changes it too; memory, streams and launches go to
+// the current card, and a launch to another card's stream fails. So every function of the Device
+// calls this first.
 void cuda_attach(Device *d);
 // As cuda_attach, and gives the stream that ops are issued to.
 cudaStream_t cuda_stream(Device *d);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layer normalisation over the last dimension. One warp a row; a row is read from memory once and
-// again from the cache.
+// Layer normalisation over the last dimension. A warp takes one row, which it reads from memory
+// once and from the cache after that.
 #include "ops/cuda/cuda.h"
 
 enum { ROWS_PER_BLOCK = 8 };

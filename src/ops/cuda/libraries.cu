@@ -9,15 +9,15 @@
 #include <string.h>
 
 CudaLibraries cuda_lib;
-static std::mutex loading;
+static std::mutex load_mutex;
 static bool loaded;
 
 #ifdef TACT_CUDA_EMULATION
 
-#define TAKE(name) cuda_lib.name = name;
-static bool load_all(const char *, Error *) {
-    FOR_BLAS_FUNCTIONS(TAKE)
-    FOR_DNN_FUNCTIONS(TAKE)
+#define FIND_FUNCTION(name) cuda_lib.name = name;
+static bool load_libraries(const char *, Error *) {
+    FOR_BLAS_FUNCTIONS(FIND_FUNCTION)
+    FOR_DNN_FUNCTIONS(FIND_FUNCTION)
     snprintf(cuda_lib.blas_path, sizeof cuda_lib.blas_path, "emulated");
     snprintf(cuda_lib.dnn_path, sizeof cuda_lib.dnn_path, "emulated");
     return true;
@@ -45,7 +45,8 @@ typedef struct Search {
 static bool try_file(Search *s, const char *path) {
     s->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     const char *why = s->handle ? NULL : dlerror();
-    // By its bare name it may not be there at all; what is there may lack a library of its own.
+    // A bare name may not be found at all. A file that is found may need another library that is
+    // not.
     bool absent = why && strncmp(why, path, strlen(path)) == 0 && strstr(why, "cannot open shared");
     if (why && !absent && !s->refusal[0]) snprintf(s->refusal, sizeof s->refusal, "%s", why);
     return s->handle != NULL;
@@ -53,16 +54,16 @@ static bool try_file(Search *s, const char *path) {
 
 // Where the file lies below a folder of its own, a toolkit, a Python environment or its
 // site-packages.
-static const char *const below[] = {"",
-                                    "lib64/",
-                                    "lib/",
-                                    "targets/*-linux/lib/",
-                                    "nvidia/cudnn/lib/",
-                                    "nvidia/cu" CUDA_NUMBER "/lib/",
-                                    "nvidia/cublas/lib/",
-                                    "lib/python3*/site-packages/nvidia/cudnn/lib/",
-                                    "lib/python3*/site-packages/nvidia/cu" CUDA_NUMBER "/lib/",
-                                    "lib/python3*/site-packages/nvidia/cublas/lib/"};
+static const char *const subfolders[] = {"",
+                                         "lib64/",
+                                         "lib/",
+                                         "targets/*-linux/lib/",
+                                         "nvidia/cudnn/lib/",
+                                         "nvidia/cu" CUDA_NUMBER "/lib/",
+                                         "nvidia/cublas/lib/",
+                                         "lib/python3*/site-packages/nvidia/cudnn/lib/",
+                                         "lib/python3*/site-packages/nvidia/cu" CUDA_NUMBER "/lib/",
+                                         "lib/python3*/site-packages/nvidia/cublas/lib/"};
 
 static bool try_folder(Search *s, const char *folder, size_t length) {
     char pattern[1024], escaped[768];
@@ -72,9 +73,9 @@ static bool try_folder(Search *s, const char *folder, size_t length) {
         escaped[n++] = folder[i];
     }
     escaped[n] = '\0';
-    for (size_t i = 0; i < sizeof below / sizeof *below && length && !s->handle; i++) {
+    for (size_t i = 0; i < sizeof subfolders / sizeof *subfolders && length && !s->handle; i++) {
         glob_t found;
-        snprintf(pattern, sizeof pattern, "%s/%s%s", escaped, below[i], s->name);
+        snprintf(pattern, sizeof pattern, "%s/%s%s", escaped, subfolders[i], s->name);
         if (glob(pattern, 0, NULL, &found) != 0) continue;
         for (size_t k = 0; k < found.gl_pathc && !s->handle; k++) try_file(s, found.gl_pathv[k]);
         globfree(&found);
@@ -93,9 +94,9 @@ static bool try_variable(Search *s, const char *variable) {
     return s->handle != NULL;
 }
 
-static bool find(Search *s) {
-    // What the process has already, PyTorch's say: cuDNN is many files, which two copies would mix
-    // up.
+static bool find_library(Search *s) {
+    // First what the process has loaded already, PyTorch's for instance: cuDNN is many files, and
+    // two copies of it would get mixed up.
     s->handle = dlopen(s->name, RTLD_NOW | RTLD_NOLOAD);
     if (s->handle) return true;
     return try_variable(s, "TACT_CUDA_PATH") || try_file(s, s->name) ||
@@ -104,7 +105,7 @@ static bool find(Search *s) {
            try_variable(s, "VIRTUAL_ENV") || try_variable(s, "CONDA_PREFIX");
 }
 
-static bool missing(const Search *s, const char *library, const char *option, Error *err) {
+static bool fail_missing(const Search *s, const char *library, const char *option, Error *err) {
     const char *path = getenv("TACT_CUDA_PATH");
     if (s->refusal[0])
         return fail(err,
@@ -130,7 +131,8 @@ static void path_of(void *function, char *path, size_t size) {
     snprintf(path, size, "%s", known ? info.dli_fname : "?");
 }
 
-template <typename F> static bool take(const Search *s, F *to, const char *name, Error *err) {
+template <typename F>
+static bool find_function(const Search *s, F *to, const char *name, Error *err) {
     void *at = dlsym(s->handle, name);
     memcpy(to, &at, sizeof at);
     if (at) return true;
@@ -141,8 +143,8 @@ template <typename F> static bool take(const Search *s, F *to, const char *name,
         s->name, name);
 }
 
-// cuDNN asks the loader for these by name. Beside a cuBLASLt outside of the loader's path they are
-// found by nobody else; those that are missing are no loss yet.
+// cuDNN asks the loader for these by name, and the loader does not find them beside a cuBLASLt that
+// is outside of its path. So they are loaded from there first. One that is missing is no error yet.
 static void load_beside(const char *blas_path) {
     static const char *const names[] = {"libcublas.so." CUDA_NUMBER, "libnvrtc.so." CUDA_NUMBER,
                                         "libnvrtc.so.11.2"};
@@ -155,26 +157,26 @@ static void load_beside(const char *blas_path) {
     }
 }
 
-#define TAKE(name) ok = ok && take(&s, &cuda_lib.name, #name, err);
+#define FIND_FUNCTION(name) ok = ok && find_function(&s, &cuda_lib.name, #name, err);
 static bool load_blas(const char *option, Error *err) {
     Search s = {blas_name, NULL, ""};
-    if (!find(&s)) return missing(&s, "cuBLASLt", option, err);
+    if (!find_library(&s)) return fail_missing(&s, "cuBLASLt", option, err);
     bool ok = true;
-    FOR_BLAS_FUNCTIONS(TAKE)
+    FOR_BLAS_FUNCTIONS(FIND_FUNCTION)
     path_of((void *)cuda_lib.cublasLtMatmul, cuda_lib.blas_path, sizeof cuda_lib.blas_path);
     return ok;
 }
 
 static bool load_dnn(const char *option, Error *err) {
     Search s = {dnn_name, NULL, ""};
-    if (!find(&s)) return missing(&s, "cuDNN", option, err);
+    if (!find_library(&s)) return fail_missing(&s, "cuDNN", option, err);
     bool ok = true;
-    FOR_DNN_FUNCTIONS(TAKE)
+    FOR_DNN_FUNCTIONS(FIND_FUNCTION)
     path_of((void *)cuda_lib.cudnnGetVersion, cuda_lib.dnn_path, sizeof cuda_lib.dnn_path);
     return ok;
 }
 
-static bool load_all(const char *option, Error *err) {
+static bool load_libraries(const char *option, Error *err) {
     if (!load_blas(option, err)) return false;
     load_beside(cuda_lib.blas_path);
     return load_dnn(option, err);
@@ -183,7 +185,7 @@ static bool load_all(const char *option, Error *err) {
 #endif
 
 bool cuda_libraries_load(const char *option, Error *err) {
-    std::lock_guard<std::mutex> lock(loading);
-    if (!loaded) loaded = load_all(option, err);
+    std::lock_guard<std::mutex> lock(load_mutex);
+    if (!loaded) loaded = load_libraries(option, err);
     return loaded;
 }

@@ -89,8 +89,7 @@ static Matrix matrix_of(Rows r) {
     return m;
 }
 
-// Rows as the factors of a product must be: in the activation type. What is not is converted into
-// scratch at *at, contiguous, and *at moves on.
+// Rows in another type, contiguous.
 template <typename From, typename To> struct Convert {
     View<From> x;
     To *y;
@@ -105,6 +104,8 @@ static size_t scratch_for(Device *d, Tensor t) {
     return ((size_t)tensor_count(t) * sizeof(bf16) + 255) / 256 * 256;
 }
 
+// t as a factor of a product, which has to be of the activation type: t itself, its place in the
+// parameters' bfloat16 copy, or a copy in the scratch at *at, which moves on.
 static Tensor as_factor(Device *d, Tensor t, char **at) {
     if (scratch_for(d, t) == 0 || d->failed) return t;
     Cuda *c = cuda_of(d);
@@ -118,7 +119,8 @@ static Tensor as_factor(Device *d, Tensor t, char **at) {
     return y;
 }
 
-// The bias as the epilogue wants it: of y's type, on 16 bytes.
+// The bias as the epilogue needs it: of y's type and aligned to 16 bytes; copied like a factor
+// where it is not.
 static const void *as_bias(Device *d, Tensor b, DType type, char **at) {
     if (!b.data) return NULL;
     Tensor as = b;

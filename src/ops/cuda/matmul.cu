@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix products through cuBLASLt, with a bias as its epilogue. A product is planned when its
 // shape is first met. What cuBLASLt refuses, then or when it runs, is done in the next best way,
-// and said once for each device: the bias in a pass of our own, and at last the whole product,
+// and logged once for each device: the bias in a pass of our own, and in the end the whole product,
 // slowly.
 //
 // Which algorithm is taken depends on shapes, alignments, library and card alone: heuristics, no
@@ -41,7 +41,7 @@ typedef struct Operands {
 
 // ---- planning -----------------------------------------------------------------------------------
 
-static void plan_free(Matmul *p) {
+static void matmul_plan_free(Matmul *p) {
     if (p->desc) cuda_lib.cublasLtMatmulDescDestroy(p->desc);
     if (p->a) cuda_lib.cublasLtMatrixLayoutDestroy(p->a);
     if (p->b) cuda_lib.cublasLtMatrixLayoutDestroy(p->b);
@@ -50,7 +50,7 @@ static void plan_free(Matmul *p) {
 }
 
 void cuda_matmul_free(Cuda *c) {
-    for (int i = 0; i < c->n_matmuls; i++) plan_free(&c->matmuls[i]);
+    for (int i = 0; i < c->n_matmuls; i++) matmul_plan_free(&c->matmuls[i]);
     mem_free(c->matmuls);
 }
 
@@ -81,7 +81,7 @@ static bool make_layout(Matmul *p, cublasLtMatrixLayout_t *out, int type, int64_
 }
 
 template <typename T>
-static bool set(Matmul *p, cublasLtMatmulDescAttributes_t attribute, T value) {
+static bool set_desc(Matmul *p, cublasLtMatmulDescAttributes_t attribute, T value) {
     return blas_ok(
         p, cuda_lib.cublasLtMatmulDescSetAttribute(p->desc, attribute, &value, sizeof value));
 }
@@ -93,12 +93,12 @@ static bool make_desc(Device *d, Matmul *p) {
     if (k->type_ab == CUDA_R_32F && d->precision != PRECISION_FLOAT32)
         compute = CUBLAS_COMPUTE_32F_FAST_TF32;
     return blas_ok(p, cuda_lib.cublasLtMatmulDescCreate(&p->desc, compute, CUDA_R_32F)) &&
-           set(p, CUBLASLT_MATMUL_DESC_TRANSA, k->trans_b ? CUBLAS_OP_T : CUBLAS_OP_N) &&
-           set(p, CUBLASLT_MATMUL_DESC_TRANSB, k->trans_a ? CUBLAS_OP_T : CUBLAS_OP_N);
+           set_desc(p, CUBLASLT_MATMUL_DESC_TRANSA, k->trans_b ? CUBLAS_OP_T : CUBLAS_OP_N) &&
+           set_desc(p, CUBLASLT_MATMUL_DESC_TRANSB, k->trans_a ? CUBLAS_OP_T : CUBLAS_OP_N);
 }
 
-static bool want(Matmul *p, cublasLtMatmulPreference_t preference,
-                 cublasLtMatmulPreferenceAttributes_t attribute, uint32_t alignment) {
+static bool prefer_alignment(Matmul *p, cublasLtMatmulPreference_t preference,
+                             cublasLtMatmulPreferenceAttributes_t attribute, uint32_t alignment) {
     return blas_ok(p, cuda_lib.cublasLtMatmulPreferenceSetAttribute(preference, attribute,
                                                                     &alignment, sizeof alignment));
 }
@@ -115,10 +115,10 @@ static void list_algorithms(Device *d, Matmul *p) {
     if (blas_ok(p,
                 cuda_lib.cublasLtMatmulPreferenceSetAttribute(
                     preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof bytes)) &&
-        want(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, k->align_b) &&
-        want(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, k->align_a) &&
-        want(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, k->align_d) &&
-        want(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, k->align_d) &&
+        prefer_alignment(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, k->align_b) &&
+        prefer_alignment(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, k->align_a) &&
+        prefer_alignment(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, k->align_d) &&
+        prefer_alignment(p, preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, k->align_d) &&
         blas_ok(p, cuda_lib.cublasLtMatmulAlgoGetHeuristic(cuda_of(d)->blas, p->desc, p->b, p->a,
                                                            p->d, p->d, preference, MAX_ALGORITHMS,
                                                            found, &n)))
@@ -128,7 +128,7 @@ static void list_algorithms(Device *d, Matmul *p) {
     cuda_lib.cublasLtMatmulPreferenceDestroy(preference);
 }
 
-static bool describe(Device *d, Matmul *p) {
+static bool describe_product(Device *d, Matmul *p) {
     const MatmulKey *k = &p->key;
     int64_t a_rows = k->trans_a ? k->k : k->m, a_cols = k->trans_a ? k->m : k->k;
     int64_t b_rows = k->trans_b ? k->n : k->k, b_cols = k->trans_b ? k->k : k->n;
@@ -140,7 +140,7 @@ static bool describe(Device *d, Matmul *p) {
 }
 
 // The plan for a key, made when it is first met.
-static Matmul *plan_for(Device *d, const MatmulKey *key, const void *bias) {
+static Matmul *matmul_plan_for(Device *d, const MatmulKey *key, const void *bias) {
     Cuda *c = cuda_of(d);
     if (!c->matmuls) c->matmuls = NEW(Matmul, MAX_MATMULS);
     Matmul *oldest = &c->matmuls[0];
@@ -152,19 +152,18 @@ static Matmul *plan_for(Device *d, const MatmulKey *key, const void *bias) {
         return p;
     }
     Matmul *p = c->n_matmuls < MAX_MATMULS ? &c->matmuls[c->n_matmuls++] : oldest;
-    plan_free(p);
+    matmul_plan_free(p);
     p->key = *key;
     p->used = ++c->matmul_clock;
-    if (!describe(d, p)) return p; // without algorithms
+    if (!describe_product(d, p)) return p; // without algorithms
     // The pointer too: its alignment counts.
-    if (!bias || (set(p, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS) &&
-                  set(p, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias)))
+    if (!bias || (set_desc(p, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS) &&
+                  set_desc(p, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias)))
         list_algorithms(d, p);
     return p;
 }
 
-// ---- what cuBLASLt does not do
-// --------------------------------------------------------------------
+// ---- what cuBLASLt does not do ------------------------------------------------------------------
 
 template <typename U> struct AddBias {
     U *d;
@@ -223,7 +222,7 @@ static void add_own_bias(Device *d, const MatmulKey *k, Operands o) {
         add_bias<bf16>(d, k, o);
 }
 
-static void own_everything(Device *d, const MatmulKey *k, Operands o) {
+static void own_product_and_bias(Device *d, const MatmulKey *k, Operands o) {
     if (k->type_ab == CUDA_R_32F)
         own_product<float, float>(d, k, o);
     else if (k->type_d == CUDA_R_32F)
@@ -233,8 +232,8 @@ static void own_everything(Device *d, const MatmulKey *k, Operands o) {
     add_own_bias(d, k, o);
 }
 
-// Says once for each device what cuBLASLt refused.
-static void tell(const Matmul *p, bool *told, const char *refused, const char *instead) {
+// Logs what cuBLASLt refused, once for each device.
+static void log_refusal(const Matmul *p, bool *told, const char *refused, const char *instead) {
     if (*told) return;
     *told = true;
     const MatmulKey *k = &p->key;
@@ -249,7 +248,8 @@ static void tell(const Matmul *p, bool *told, const char *refused, const char *i
 static bool run_planned(Device *d, Matmul *p, Operands o) {
     Cuda *c = cuda_of(d);
     const float one = 1;
-    if (o.bias && !p->own_bias && !set(p, CUBLASLT_MATMUL_DESC_BIAS_POINTER, o.bias)) return false;
+    if (o.bias && !p->own_bias && !set_desc(p, CUBLASLT_MATMUL_DESC_BIAS_POINTER, o.bias))
+        return false;
     for (; p->next < p->n_algorithms; p->next++) {
         if (blas_ok(p,
                     cuda_lib.cublasLtMatmul(c->blas, p->desc, &one, o.b, p->b, o.a, p->a, &o.beta,
@@ -261,11 +261,11 @@ static bool run_planned(Device *d, Matmul *p, Operands o) {
     return false;
 }
 
-// Plans once more, without the epilogue.
+// Plans the product once more, without the epilogue.
 static void give_up_epilogue(Device *d, Matmul *p) {
     p->own_bias = true;
     p->n_algorithms = p->next = 0;
-    if (p->desc && set(p, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_DEFAULT))
+    if (p->desc && set_desc(p, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_DEFAULT))
         list_algorithms(d, p);
 }
 
@@ -289,17 +289,18 @@ void cuda_matmul(Device *d, Matrix a, bool trans_a, Matrix b, bool trans_b, floa
     cuda_attach(d);
     Cuda *c = cuda_of(d);
     Operands o = {a.data, b.data, bias, out, beta};
-    Matmul *p = plan_for(d, &key, bias);
+    Matmul *p = matmul_plan_for(d, &key, bias);
     cuda_issued(d, "matrix product", key.batch * key.m, key.n);
     bool done = run_planned(d, p, o);
     if (!done && bias && !p->own_bias) {
-        tell(p, &c->told_bias, "a bias with the product", "tact adds it in a pass of its own");
+        log_refusal(p, &c->told_bias, "a bias with the product",
+                    "tact adds it in a pass of its own");
         give_up_epilogue(d, p);
         done = run_planned(d, p, o);
     }
     if (!done) {
-        tell(p, &c->told_product, "a product", "tact computes it itself, which is slow");
-        own_everything(d, &key, o);
+        log_refusal(p, &c->told_product, "a product", "tact computes it itself, which is slow");
+        own_product_and_bias(d, &key, o);
     } else if (p->own_bias) {
         add_own_bias(d, &key, o);
     }

@@ -7,6 +7,7 @@
 
 enum { ALIGNMENT = 256 };
 
+// p, with a failure recorded if it is NULL.
 static void *or_failed(Device *d, void *p, size_t bytes) {
     if (!p)
         device_fail_memory(d, "%.1f MiB more are needed; use a smaller --batch_size",
@@ -86,8 +87,7 @@ void ref_record_free(Device *d, Record *r) {
 }
 
 void ref_weights_load(Device *d, Tensor flat, bool lasting) {
-    (void)lasting;
-    (void)d, (void)flat;
+    (void)d, (void)flat, (void)lasting;
 }
 
 void ref_close(Device *d) {

@@ -154,8 +154,8 @@ static cudnnStatus_t try_candidate(Device *d, Conv *c, int pass, Choice candidat
 
 // Warns once for each device; TACT_LOG_CONV lists the other cases.
 static void warn_own_kernel(Device *d, const ConvSpec *s, cudnnStatus_t status, const char *pass) {
-    if (cuda_of(d)->told_conv) return;
-    cuda_of(d)->told_conv = true;
+    if (cuda_of(d)->own_conv_logged) return;
+    cuda_of(d)->own_conv_logged = true;
     char text[256];
     log_warn("cuda: %s (%s): cuDNN has no algorithm that runs, repeats its bits and keeps the "
              "precision (%s); "
@@ -190,8 +190,8 @@ static bool may_fuse(const Conv *c) {
 
 // Logged once for each device.
 static void log_unfused(Device *d, const ConvSpec *s, cudnnStatus_t status) {
-    if (cuda_of(d)->told_fused) return;
-    cuda_of(d)->told_fused = true;
+    if (cuda_of(d)->unfused_logged) return;
+    cuda_of(d)->unfused_logged = true;
     char text[256];
     log_info("cuda: cuDNN refuses bias and activation with the convolution (%s): %s; tact does "
              "them in a pass "

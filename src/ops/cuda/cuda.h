@@ -82,8 +82,8 @@ typedef struct Cuda {
     Matmul *matmuls;
     int n_matmuls;
     uint64_t matmul_clock;
-    // What a library refused and was logged for: each is logged once.
-    bool told_fused, told_conv, told_bias, told_product;
+    // What was logged already: each is logged once for a device.
+    bool unfused_logged, own_conv_logged, bias_refusal_logged, product_refusal_logged;
     Issued issued[LAST_OPS]; // the last of them, at n_issued % LAST_OPS
     uint64_t n_issued;
 } Cuda;

@@ -233,9 +233,9 @@ static void own_product_and_bias(Device *d, const MatmulKey *k, Operands o) {
 }
 
 // Logs what cuBLASLt refused, once for each device.
-static void log_refusal(const Matmul *p, bool *told, const char *refused, const char *instead) {
-    if (*told) return;
-    *told = true;
+static void log_refusal(const Matmul *p, bool *logged, const char *refused, const char *instead) {
+    if (*logged) return;
+    *logged = true;
     const MatmulKey *k = &p->key;
     log_info("cuda: cuBLASLt refuses %s of %ld x %ld x %ld (%s): %s; %s", refused, (long)k->m,
              (long)k->n, (long)k->k, k->type_ab == CUDA_R_32F ? "float32" : "bfloat16",
@@ -293,13 +293,14 @@ void cuda_matmul(Device *d, Matrix a, bool trans_a, Matrix b, bool trans_b, floa
     cuda_issued(d, "matrix product", key.batch * key.m, key.n);
     bool done = run_planned(d, p, o);
     if (!done && bias && !p->own_bias) {
-        log_refusal(p, &c->told_bias, "a bias with the product",
+        log_refusal(p, &c->bias_refusal_logged, "a bias with the product",
                     "tact adds it in a pass of its own");
         give_up_epilogue(d, p);
         done = run_planned(d, p, o);
     }
     if (!done) {
-        log_refusal(p, &c->told_product, "a product", "tact computes it itself, which is slow");
+        log_refusal(p, &c->product_refusal_logged, "a product",
+                    "tact computes it itself, which is slow");
         own_product_and_bias(d, &key, o);
     } else if (p->own_bias) {
         add_own_bias(d, &key, o);

@@ -2,7 +2,7 @@
 // Flags of LeRobot, and of the launchers it is started with, that tact has no setting for. What
 // cannot change the policy that is trained is passed over, and said once; what would is refused,
 // naming what does it here.
-#include "config/config_internal.h"
+#include "config/foreign.h"
 
 #include "base/text.h"
 #include <stdio.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "config/config_internal.h"
+#include "config/config.h"
+
+#include "config/fields.h"
+#include "config/foreign.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +96,7 @@ static void note_ignored(TrainConfig *c) {
 
 // With LeRobot's flags alone one gets LeRobot's policy. What only makes sense of a temporal one is
 // refused then rather than dropped.
-static CHECKED bool settle_kind(TrainConfig *c, Error *err) {
+static CHECKED bool choose_plain_act(TrainConfig *c, Error *err) {
     PolicyConfig *p = &c->policy;
     bool temporal = strcmp(p->type, "act") != 0 || field_given(c, "policy.obs_state_horizon") ||
                     field_given(c, "policy.pose_repr");
@@ -130,7 +133,7 @@ bool train_config_take(TrainConfig *c, int argc, char **argv, Error *err) {
 bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *err) {
     if (!train_config_take(c, argc, argv, err)) return false;
     note_ignored(c);
-    return settle_kind(c, err);
+    return choose_plain_act(c, err);
 }
 
 void train_config_fill(TrainConfig *c, time_t now) {

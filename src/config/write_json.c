@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// The settings -> JSON, through the table.
 #include "base/text.h"
 #include "config/backbone_weights.h"
-#include "config/config_internal.h"
+#include "config/config_json.h"
+#include "config/fields.h"
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>

@@ -46,7 +46,7 @@ static void own_folder(char *out, size_t size) {
 }
 
 // Whether folder/SUB/NAME.so is there; if so s->file is it.
-static bool is_in(Search *s, const char *folder, const char *sub) {
+static bool find_in(Search *s, const char *folder, const char *sub) {
     char place[PATH_MAX], whole[PATH_MAX];
     int n = snprintf(place, sizeof place, "%s%s%s", folder, *sub ? "/" : "", sub);
     if (*folder == '\0' || n >= (int)sizeof place) return false;
@@ -67,14 +67,15 @@ static bool find_file(Search *s) {
     for (const char *at = folders; at && *at;) {
         size_t n = strcspn(at, ":");
         snprintf(one, sizeof one, "%.*s", (int)n, at);
-        if (is_in(s, one, "")) return true;
+        if (find_in(s, one, "")) return true;
         at += n + (at[n] == ':');
     }
     own_folder(own, sizeof own);
     bool elsewhere = strcmp(TACT_LIBDIR, "lib") != 0; // lib64, lib/x86_64-linux-gnu
-    return is_in(s, own, "tact") || is_in(s, own, "lib/tact") || is_in(s, own, "../lib/tact") ||
-           (elsewhere && is_in(s, own, "../" TACT_LIBDIR "/tact")) ||
-           is_in(s, TACT_INSTALLED_LIBDIR, "tact");
+    return find_in(s, own, "tact") || find_in(s, own, "lib/tact") ||
+           find_in(s, own, "../lib/tact") ||
+           (elsewhere && find_in(s, own, "../" TACT_LIBDIR "/tact")) ||
+           find_in(s, TACT_INSTALLED_LIBDIR, "tact");
 }
 
 // ---- messages -----------------------------------------------------------------------------------

@@ -175,7 +175,7 @@ static bool parse_norm_map(const char *text, NormMap *out, const char **what) {
     return *skip_space(skip_space(s) + 1) == '\0';
 }
 
-static bool refuse(const Field *f, const char *text, const char *expected, Error *err) {
+static bool refuse_value(const Field *f, const char *text, const char *expected, Error *err) {
     return fail(err, "--%s=%s: expected %s; see `tact help train`", f->flag, text, expected);
 }
 
@@ -210,7 +210,7 @@ static void set_null(const Field *f, void *slot) {
 static CHECKED bool set_whole(const Field *f, const char *text, void *slot, Error *err) {
     int64_t value;
     if (!text_whole(text, &value))
-        return refuse(f, text, "a whole number, as 100000 or 100_000", err);
+        return refuse_value(f, text, "a whole number, as 100000 or 100_000", err);
     if (!in_range(f, (double)value)) return out_of_range(f, text, err);
     if (f->type == FIELD_INT)
         *(int *)slot = (int)value;
@@ -222,7 +222,7 @@ static CHECKED bool set_whole(const Field *f, const char *text, void *slot, Erro
 static CHECKED bool set_number(const Field *f, const char *text, double *slot, Error *err) {
     double value;
     const char *end = text;
-    if (!scan_number(text, &end, &value) || *end) return refuse(f, text, "a number", err);
+    if (!scan_number(text, &end, &value) || *end) return refuse_value(f, text, "a number", err);
     if (!in_range(f, value)) return out_of_range(f, text, err);
     *slot = value;
     return true;
@@ -231,7 +231,7 @@ static CHECKED bool set_number(const Field *f, const char *text, double *slot, E
 static CHECKED bool set_pair(const Field *f, const char *text, double *slot, Error *err) {
     double pair[2];
     if (parse_list(text, false, NULL, pair, 2) != 2)
-        return refuse(f, text, "two numbers, as [0.9, 0.999]", err);
+        return refuse_value(f, text, "two numbers, as [0.9, 0.999]", err);
     if (!in_range(f, pair[0]) || !in_range(f, pair[1])) return out_of_range(f, text, err);
     slot[0] = pair[0];
     slot[1] = pair[1];
@@ -246,10 +246,10 @@ static CHECKED bool set_list(TrainConfig *c, const Field *f, const char *text, I
     int64_t count =
         sizes ? parse_sizes(text, values, room) : parse_list(text, true, values, NULL, room);
     if (count < 0 && sizes) {
-        return refuse(f, text, "[HEIGHT,WIDTH], or one of these a camera, as [[240,320],[320,240]]",
-                      err);
+        return refuse_value(
+            f, text, "[HEIGHT,WIDTH], or one of these a camera, as [[240,320],[320,240]]", err);
     }
-    if (count < 0) return refuse(f, text, "a list of whole numbers, as [0,1,5]", err);
+    if (count < 0) return refuse_value(f, text, "a list of whole numbers, as [0,1,5]", err);
     *slot = (IntList){values, count};
     return true;
 }
@@ -272,7 +272,7 @@ static CHECKED bool set_names(TrainConfig *c, const Field *f, const char *text, 
     json_object_foreach(object, name, value) ok = ok && *name && json_string_length(value) > 0;
     *slot = ok && json_object_size(object) ? arena_strdup(&c->arena, text) : NULL;
     json_decref(object);
-    return ok || refuse(f, text, "an object of names, as {\"OLD\": \"NEW\"}", err);
+    return ok || refuse_value(f, text, "an object of names, as {\"OLD\": \"NEW\"}", err);
 }
 
 bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err) {
@@ -291,7 +291,7 @@ bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err) {
     }
     switch (f->type) {
     case FIELD_BOOL:
-        return text_bool(text, slot) || refuse(f, text, "true or false", err);
+        return text_bool(text, slot) || refuse_value(f, text, "true or false", err);
     case FIELD_INT:
     case FIELD_INT64:
         return set_whole(f, text, slot, err);

@@ -42,7 +42,7 @@ static CHECKED bool set_from_json(TrainConfig *c, const Field *f, const json_t *
 }
 
 // What only this run's own command line says.
-static bool is_own(const Field *f) {
+static bool is_flag_only(const Field *f) {
     static const char *const own[] = {"policy.type",           "policy.path", "policy.stats_from",
                                       "policy.input_features", "resume",      "config_path",
                                       "dataset.video_backend"};
@@ -245,7 +245,8 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
     if (!tact) assume_no_tact_json(c, policy);
     for (int i = 0; i < train_field_count; i++) {
         const Field *f = &train_fields[i];
-        if (strncmp(f->flag, "policy.", 7) != 0 || is_own(f) || f->type == FIELD_NORM_MAP) continue;
+        if (strncmp(f->flag, "policy.", 7) != 0 || is_flag_only(f) || f->type == FIELD_NORM_MAP)
+            continue;
         const json_t *home = f->home == HOME_TACT && tact ? tact : policy;
         if (!set_from_json(c, f, json_object_get(home, after_last(f->flag, '.')), path, err))
             return false;
@@ -272,7 +273,7 @@ bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *ta
         return false;
     for (int i = 0; i < train_field_count; i++) {
         const Field *f = &train_fields[i];
-        if (strncmp(f->flag, "policy.", 7) == 0 || is_own(f)) continue;
+        if (strncmp(f->flag, "policy.", 7) == 0 || is_flag_only(f)) continue;
         const json_t *value = f->home == HOME_TACT_TRAIN
                                   ? json_object_get(ours, after_last(f->flag, '.'))
                               : f->home == HOME_TACT_ENV ? member(ours, f->flag)

@@ -57,7 +57,8 @@ static void find_places(Places *p) {
 }
 
 // "FOLDER/datasets--A--B".
-static void repository(const char *folder, HubKind kind, const char *name, char *out, size_t size) {
+static void repository_folder(const char *folder, HubKind kind, const char *name, char *out,
+                              size_t size) {
     int n = snprintf(out, size, "%s/%s--", folder, kind == HUB_DATASET ? "datasets" : "models");
     for (; *name && (size_t)n + 3 < size; name++)
         n += snprintf(out + n, size - (size_t)n, *name == '/' ? "--" : "%c", *name);
@@ -140,8 +141,8 @@ bool hub_find(HubKind kind, const char *name, const char *revision, char *out, s
     snprintf(plain, sizeof plain, "%s/%s", p.lerobot, name);
     snprintf(marker, sizeof marker, "%s/meta/info.json", plain);
     snprintf(own, sizeof own, "%.*s/hub", PLACE - 8, p.lerobot);
-    repository(own, kind, name, caches[0], sizeof caches[0]);
-    repository(p.cache, kind, name, caches[1], sizeof caches[1]);
+    repository_folder(own, kind, name, caches[0], sizeof caches[0]);
+    repository_folder(p.cache, kind, name, caches[1], sizeof caches[1]);
     bool local = dataset && file_exists(marker), found = false;
     if (local && !revision) {
         snprintf(out, size, "%s", plain);

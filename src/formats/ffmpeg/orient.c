@@ -14,7 +14,7 @@ typedef struct Walk {
     ptrdiff_t first, right, down;
 } Walk;
 
-static Walk walk_of(int height, int width, Orientation o) {
+static Walk walk_of_orientation(int height, int width, Orientation o) {
     ptrdiff_t w = width, end_of_row = w - 1, last_row = (height - 1) * w, last = last_row + w - 1;
     switch (o) {
     case ORIENT_MIRRORED:
@@ -38,7 +38,7 @@ static Walk walk_of(int height, int width, Orientation o) {
 
 void orient_rgb(uint8_t *out, const uint8_t *in, int height, int width, Orientation o) {
     enum { TILE = 32 }; // a turn by 90 degrees jumps a row a pixel: in tiles those rows stay near
-    Walk step = walk_of(height, width, o);
+    Walk step = walk_of_orientation(height, width, o);
     int out_h = orient_swaps(o) ? width : height, out_w = orient_swaps(o) ? height : width;
     for (int top = 0; top < out_h; top += TILE) {
         for (int left = 0; left < out_w; left += TILE) {
@@ -88,7 +88,7 @@ typedef struct Tiff {
 } Tiff;
 
 // Beyond the end everything is zero.
-static uint32_t number(const Tiff *t, size_t at, int bytes) {
+static uint32_t tiff_number(const Tiff *t, size_t at, int bytes) {
     uint32_t v = 0;
     if (at > t->size || t->size - at < (size_t)bytes) return 0;
     for (int i = 0; i < bytes; i++)
@@ -101,13 +101,13 @@ Orientation orient_from_exif(const uint8_t *tiff, size_t size) {
     if (size < 8 || (memcmp(tiff, "II*\0", 4) != 0 && memcmp(tiff, "MM\0*", 4) != 0))
         return ORIENT_UPRIGHT;
     Tiff t = {tiff, size, tiff[0] == 'M'};
-    size_t directory = number(&t, 4, 4);
-    for (uint32_t i = 0, n = number(&t, directory, 2); i < n; i++) {
+    size_t directory = tiff_number(&t, 4, 4);
+    for (uint32_t i = 0, n = tiff_number(&t, directory, 2); i < n; i++) {
         size_t entry = directory + 2 + (size_t)i * ENTRY;
-        if (number(&t, entry, 2) != ORIENTATION) continue;
-        uint32_t kind = number(&t, entry + 2, 2);
-        uint32_t value = number(&t, entry + 8, kind == LONG ? 4 : 2);
-        bool known = (kind == SHORT || kind == LONG) && number(&t, entry + 4, 4) == 1 &&
+        if (tiff_number(&t, entry, 2) != ORIENTATION) continue;
+        uint32_t kind = tiff_number(&t, entry + 2, 2);
+        uint32_t value = tiff_number(&t, entry + 8, kind == LONG ? 4 : 2);
+        bool known = (kind == SHORT || kind == LONG) && tiff_number(&t, entry + 4, 4) == 1 &&
                      value >= ORIENT_UPRIGHT && value <= ORIENT_TURN_270;
         return known ? (Orientation)value : ORIENT_UPRIGHT;
     }

@@ -12,7 +12,8 @@ bool error_is_memory(const Error *err) {
     return err->text[TEXT] != 0;
 }
 
-// Formatted aside first: an argument may be the text of this very Error.
+// The message is made in a buffer of its own first, because an argument may be the text of this
+// same Error.
 static bool error_write(Error *err, bool memory, const char *format, va_list args) {
     Error next;
     vsnprintf(next.text, TEXT, format, args);

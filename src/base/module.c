@@ -14,7 +14,7 @@
 
 enum { TRIED = 640 };
 
-// Of loading: two threads that ask at once get the same.
+// Held while a module is loaded, so that two threads that ask at once get the same table.
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 typedef struct Search {
@@ -53,7 +53,7 @@ static bool find_in(Search *s, const char *folder, const char *sub) {
     n = snprintf(s->file, sizeof s->file, "%s/%s.so", place, s->module->name);
     if (n < (int)sizeof s->file && access(s->file, F_OK) == 0) return true;
     struct stat st;
-    // A folder that is not there says nothing to anyone.
+    // A folder that does not exist is not worth naming in the message.
     if (!realpath(place, whole) || stat(whole, &st) != 0 || !S_ISDIR(st.st_mode)) return false;
     size_t used = strlen(s->tried);
     if (strstr(s->tried, whole)) return false;
@@ -111,7 +111,8 @@ CHECKED static bool wrong_version(const Search *s, const char *version, Error *e
 
 CHECKED static bool open_module(Search *s, const void **table, Error *err) {
     if (!find_file(s)) return not_found(s, err);
-    // All of its symbols now: what is missing is said here, and not in the middle of a run.
+    // All symbols are bound now, so that a missing one is reported here and not in the
+    // middle of a run.
     s->handle = dlopen(s->file, RTLD_NOW | RTLD_LOCAL);
     if (!s->handle) {
         const char *why = dlerror();

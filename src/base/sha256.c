@@ -46,7 +46,7 @@ static void sha256_add_block(uint32_t state[8], const uint8_t *block) {
 }
 
 void sha256_init(Sha256 *s) {
-    // The same of the square roots of the first 8 primes.
+    // The same for the square roots of the first 8 primes.
     *s = (Sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c,
                             0x1f83d9ab, 0x5be0cd19}};
 }

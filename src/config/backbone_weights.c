@@ -7,7 +7,7 @@
 
 #define FLAG "--policy.pretrained_backbone_weights"
 
-// Of one network the newest stands last.
+// The newest weights of a network stand last.
 const BackboneWeights backbone_weights[] = {
     {"ResNet18_Weights.IMAGENET1K_V1", "resnet18", "resnet18-f37072fd.pth"},
     {"ResNet34_Weights.IMAGENET1K_V1", "resnet34", "resnet34-b627a593.pth"},
@@ -49,7 +49,7 @@ static const BackboneWeights *find_weights(const char *spec, const char *vision_
     return found;
 }
 
-// One that is spelled nearly so, or one of the network's.
+// The name whose spelling is nearest, or else one of the network's own.
 static const char *nearest_weights_name(const char *spec, const char *vision_backbone) {
     static const char network[] = "ResNet";
     int best = 0;

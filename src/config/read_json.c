@@ -41,7 +41,7 @@ static CHECKED bool set_from_json(TrainConfig *c, const Field *f, const json_t *
     return ok || fail(err, "%s: %.900s", path, why.text);
 }
 
-// What only this run's own command line says.
+// Settings that only the command line of this run decides, not the checkpoint.
 static bool is_flag_only(const Field *f) {
     static const char *const own[] = {"policy.type",           "policy.path", "policy.stats_from",
                                       "policy.input_features", "resume",      "config_path",
@@ -51,8 +51,9 @@ static bool is_flag_only(const Field *f) {
     return false;
 }
 
-// What asks LeRobot for something that tact does not do, by the same list as for flags. Where a
-// policy was once fine-tuned from does not matter any more, nor how it stands on the Hub.
+// Refuses settings that ask LeRobot for something that tact does not do, by the same list as for
+// flags. It does not matter any more where a policy was once fine-tuned from, nor how it is kept
+// on the Hub.
 static CHECKED bool check_foreign(const json_t *root, bool policy, const char *path, Error *err) {
     static const char *const harmless[] = {"policy.pretrained_path", "policy.pretrained_revision",
                                            "policy.private", "policy.tags",
@@ -83,7 +84,8 @@ static CHECKED bool check_foreign(const json_t *root, bool policy, const char *p
 
 // ---- keys ---------------------------------------------------------------------------------------
 
-// In some version or fork of LeRobot's, or a plugin's, and nothing that tact would have to act on.
+// Whether a key is one of some version, fork or plugin of LeRobot's, and nothing that tact would
+// have to act on.
 static bool is_passed(const char *key) {
     static const char *const passed[] = {
         "type", "input_features", "output_features",      "arms",           "cameras", "image_size",
@@ -137,8 +139,9 @@ static CHECKED bool check_model(const json_t *policy, const char *path, Error *e
     return true;
 }
 
-// The mode of each type of feature. A mapping that is there leaves as it is what it does not name;
-// types that ACT has not are passed over. Without one: LeRobot's default.
+// The mode of each type of feature. Where there is a mapping, types that it does not name are
+// not normalised, and types that ACT does not have are passed over. Where there is none:
+// LeRobot's default.
 static CHECKED bool read_norm_map(TrainConfig *c, const json_t *policy, const char *path,
                                   Error *err) {
     static const char *const types[] = {"VISUAL", "STATE", "ACTION", "ENV"};
@@ -207,8 +210,8 @@ static void assume_no_tact_json(TrainConfig *c, const json_t *policy) {
     p->resize_shape = (IntList){0};
 }
 
-// Without its wrapper the fork's policy is plain ACT, whatever horizon stands beside the key; of
-// relative poses that horizon would be real, and plain ACT does not run on it.
+// Without its wrapper the fork's policy is plain ACT, whatever horizon stands beside the key.
+// With relative poses that horizon would be real, and plain ACT does not run with it.
 static CHECKED bool undo_wrapper(TrainConfig *c, const json_t *policy, const char *path,
                                  Error *err) {
     PolicyConfig *p = &c->policy;
@@ -258,8 +261,8 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
     return true;
 }
 
-// LeRobot writes its default of tolerance_s into every file, and tact 0.1 did the same: nobody
-// asked for it, and videos joined from several break it.
+// LeRobot writes its default of tolerance_s into every file, and tact 0.1 did the same. Nobody
+// asked for that value, and videos that were joined from several do not keep to it.
 static bool is_no_wish(const Field *f, const json_t *value) {
     return strcmp(f->flag, "tolerance_s") == 0 && json_number_value(value) == 1e-4;
 }

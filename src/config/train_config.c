@@ -68,7 +68,7 @@ static CHECKED bool apply_flag(TrainConfig *c, const Given *g, Error *err) {
     return field_set(c, f, value, err);
 }
 
-// What is asked for by a setting that is only stored.
+// Notes what settings ask for that are only stored.
 static void note_ignored(TrainConfig *c) {
     const char *repo = c->policy.repo_id;
     char upload[256];
@@ -86,7 +86,7 @@ static void note_ignored(TrainConfig *c) {
         foreign_note(c->ignored, sizeof c->ignored, "dataset.streaming",
                      "the copy on this machine is read");
     }
-    // It evaluates and changes nothing that is trained.
+    // It only evaluates, and changes nothing that is trained.
     if (c->env_type && foreign_simulation(c->env_type)) {
         foreign_note(c->ignored, sizeof c->ignored, "env.type",
                      "a simulation of LeRobot's: the policy is trained without acting in it");
@@ -94,8 +94,8 @@ static void note_ignored(TrainConfig *c) {
     }
 }
 
-// With LeRobot's flags alone one gets LeRobot's policy. What only makes sense of a temporal one is
-// refused then rather than dropped.
+// With LeRobot's flags alone one gets LeRobot's policy. Settings that only make sense for a
+// temporal policy are then refused, rather than dropped.
 static CHECKED bool choose_plain_act(TrainConfig *c, Error *err) {
     PolicyConfig *p = &c->policy;
     bool temporal = strcmp(p->type, "act") != 0 || field_given(c, "policy.obs_state_horizon") ||
@@ -113,7 +113,8 @@ static CHECKED bool choose_plain_act(TrainConfig *c, Error *err) {
     p->obs_state_horizon = p->obs_down_sample_steps = 1;
     p->temporal_pos_embed = "none";
     p->pose_repr = "none";
-    // LeRobot's mapping, in which the environment state is not, so that it stays as it is.
+    // LeRobot's mapping, which does not have the environment state, so that this is not
+    // normalised.
     NormMap *n = &p->normalization_mapping;
     if (!n->visual && !n->state && !n->action && !n->env)
         *n = (NormMap){.visual = "MEAN_STD", .state = "MEAN_STD", .action = "MEAN_STD"};

@@ -69,7 +69,8 @@ static bool user_stopped(const Fetch *w, int64_t done) {
     return p && !p->report(p->user, w->file, done, 0);
 }
 
-// A home that cannot be written to is no end: the two ways around it.
+// A home folder that cannot be written to need not be the end: the message names two ways around
+// it.
 static CHECKED bool cannot_store(const Fetch *w, const Error *reason, Error *err) {
     return fail(
         err,
@@ -89,10 +90,10 @@ static CHECKED bool open_part(Fetch *w, Error *err) {
             return cannot_store(w, &reason, err);
         }
         struct stat held, there;
-        // A file system without locks must do without.
+        // On a file system without locks the file is used without one.
         bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
         if (fstat(fd, &held) != 0) held.st_size = 0;
-        // Whoever had it before may have moved or removed it in the meantime.
+        // The process that had it before may have moved or removed it in the meantime.
         if (locked && stat(w->part, &there) == 0 && there.st_ino == held.st_ino) {
             w->stream = fdopen(fd, "r+b");
             return true;
@@ -116,8 +117,8 @@ static CHECKED bool explain_failed_download(const Fetch *w, int64_t done, const 
                 w->file, w->url, reason->text, w->folder);
 }
 
-// Brings FILE.part to the whole file. What is there already may be of another download, and is only
-// found to be wrong at the end; then it starts over, once.
+// Completes FILE.part. What it holds already may be part of another file, which shows only at
+// the end; then the download starts over, once.
 static CHECKED bool complete_part(Fetch *w, Error *err) {
     char found[9] = "";
     bool fit = false;

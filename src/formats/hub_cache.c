@@ -64,7 +64,7 @@ static void repository_folder(const char *folder, HubKind kind, const char *name
         n += snprintf(out + n, size - (size_t)n, *name == '/' ? "--" : "%c", *name);
 }
 
-// A snapshot whose name begins with `commit`; none where two do.
+// The snapshot whose name begins with `commit`; none where two names do.
 static bool find_snapshot(const char *repository, const char *commit, char *out, size_t size) {
     char folder[PLACE + 512];
     int found = 0;
@@ -108,7 +108,7 @@ static bool find_revision(const char *repository, const char *revision, bool of_
     return find_snapshot(repository, "", out, size);
 }
 
-// The revisions that there are of it, for the error.
+// The revisions of it that are here, for the error.
 static void list_revisions(const char *repository, char *out, size_t size) {
     static const char *const folders[] = {"refs", "snapshots"};
     size_t used = strlen(out);
@@ -124,7 +124,7 @@ static void list_revisions(const char *repository, char *out, size_t size) {
     }
 }
 
-// Programs that only look at a dataset's description leave snapshots of its meta/ alone.
+// Programs that only look at a dataset's description leave snapshots with nothing but its meta/.
 static bool has_data(const char *snapshot) {
     char path[PLACE + 800];
     snprintf(path, sizeof path, "%s/data", snapshot);

@@ -50,7 +50,7 @@ static int read_scale(ThriftReader *r) {
     return scale;
 }
 
-// A union: one field that is a struct, with the kind for its number.
+// A union: one field, which is a struct, and whose number is the kind.
 static void read_logical_type(ThriftReader *r, Element *e) {
     enum { DECIMAL = 5, INTEGER = 10, FLOAT16 = 15 };
     int id = 0, type;
@@ -69,7 +69,7 @@ static void read_logical_type(ThriftReader *r, Element *e) {
     }
 }
 
-// The older way to say what an element means, which writers give besides.
+// The older way to say what an element means, which writers still give as well.
 static void read_converted_type(ThriftReader *r, Element *e) {
     enum { DECIMAL = 5, UINT_8 = 11, UINT_64 = 14 };
     int64_t v = thrift_int(r);
@@ -185,9 +185,9 @@ static bool decode_bound(const Leaf *leaf, Bound b, double *out) {
     return true;
 }
 
-// Many writers store no checksums, but nearly all the least and the greatest value of a column:
-// what a damaged page can be caught by. Older writers compared unsigned numbers as signed ones: no
-// bounds where min > max.
+// Many writers store no checksums, but nearly all store the least and the greatest value of a
+// column, by which a damaged page can be caught. Older writers compared unsigned numbers as if
+// they were signed: there are no bounds where min > max.
 static void read_statistics(ThriftReader *r, const Leaf *leaf, Chunk *c) {
     int id = 0, type;
     Bound bounds[7] = {{0}}; // by field: 1 max, 2 min (older writers), 5 max, 6 min

@@ -163,7 +163,8 @@ static bool is_present(const Read *r, const Levels *l, int64_t i) {
     return !l->def || l->def[i] == (uint32_t)r->leaf->max_def;
 }
 
-// The present values stand packed at the tail; moves them to their places, nulls between them.
+// The values that are present stand packed at the tail: this moves them to their places, with
+// nulls between them.
 static void spread_present(const Read *r, const Levels *l, int64_t entries, int64_t leaves,
                            int64_t present) {
     Values v = values_tail(r);
@@ -231,7 +232,8 @@ static bool read_data_page(Read *r, Page *page, Error *err) {
 
 static bool read_dictionary(Read *r, const Page *page, Error *err) {
     int64_t n = page->values;
-    // Each value takes a bit at least, a byte array four bytes; no page is believed to have more.
+    // Each value takes at least a bit, a byte array at least four bytes: a page that claims
+    // more values than that is not believed.
     if (n > 8 * (int64_t)page->bytes)
         return column_damaged(r, "its dictionary does not hold together", err);
     r->dictionary = (Values){0};

@@ -85,7 +85,7 @@ static CHECKED bool push(Machine *m, Value *v) {
     return true;
 }
 
-// What lies below the last mark belongs to whoever set it.
+// What lies below the last mark belongs to the operation that set it.
 static int floor_of(const Machine *m) {
     return m->n_marks ? m->marks[m->n_marks - 1] : 0;
 }
@@ -128,8 +128,8 @@ static CHECKED bool push_kind(Machine *m, ValueKind kind, int64_t integer) {
 // Moves the top n values to the end of a container.
 static CHECKED bool append_to_container(Machine *m, Value *container, int n) {
     ValueList *list = &container->list;
-    // Each item was on the stack, so this counts what the pickle made; what is taken from the memo
-    // again and again counts as new.
+    // Each item was on the stack, so this counts what the pickle made. An item that is taken
+    // from the memo again and again counts each time.
     if (n > TORCH_MAX_VALUES - m->u->values) return too_big(m);
     m->u->values += n;
     ARENA_ARRAY_ROOM(&m->u->arena, list->items, list->count, list->capacity, n);
@@ -204,7 +204,8 @@ static CHECKED bool push_global(Machine *m, const char *module, size_t module_si
                                 const char *name, size_t name_size) {
     const TorchGlobal *global = torch_global(module, module_size, name, name_size);
     if (!global) {
-        // The name comes from the file: what is not plain text stays out of the line.
+        // The name comes from the file, so whatever is not plain text is left out of the
+        // message.
         char shown[161];
         size_t n = 0;
         for (size_t i = 0; i < module_size + 1 + name_size && n + 1 < sizeof shown; i++) {
@@ -254,7 +255,7 @@ static CHECKED bool do_persistent(Machine *m) {
     return pop(m, &id) && torch_persistent(m->u, id, &storage, m->err) && push(m, storage);
 }
 
-// Attributes of a state dict (its _metadata) and of parameters: nothing a tensor depends on.
+// Sets attributes of a state dict (its _metadata) and of parameters, on which no tensor depends.
 static CHECKED bool do_build(Machine *m) {
     Value *state = NULL, *object = NULL;
     return pop(m, &state) && top(m, VALUE_DICT, VALUE_TENSOR, 0, &object);
@@ -382,7 +383,7 @@ static CHECKED bool run_machine(Machine *m, const Value **out) {
 bool unpickle(Unpickler *u, const uint8_t *bytes, size_t size, size_t *at, const Value **out,
               Error *err) {
     Machine m = {.u = u, .bytes = bytes, .size = size, .at = *at, .err = err};
-    // What is longer than any state dict's pickle is cut there, so that work and memory are
+    // A pickle is cut where it is longer than any state dict's, so that work and memory are
     // bounded.
     if (m.size - m.at > TORCH_MAX_PICKLE) m.size = m.at + TORCH_MAX_PICKLE;
     bool ok = run_machine(&m, out);

@@ -101,7 +101,7 @@ static CHECKED bool read_stream(zip_file_t *file, uint8_t *data, uint64_t size) 
         if (n <= 0) return false;
         done += (uint64_t)n;
     }
-    // The checksum is looked at where the end is met.
+    // libzip checks the checksum when the end is reached.
     return zip_fread(file, data + size, 1) == 0;
 }
 

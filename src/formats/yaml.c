@@ -71,7 +71,7 @@ static json_t *refuse_node(const Reader *r, const yaml_node_t *node, const char 
     return NULL;
 }
 
-// "<<": what the mapping itself says counts more.
+// "<<": the mapping's own keys win over those that are merged into it.
 static bool merge_mapping(Reader *r, json_t *into, const yaml_node_t *node, json_t *from) {
     size_t i;
     json_t *one;
@@ -87,7 +87,7 @@ static bool merge_mapping(Reader *r, json_t *into, const yaml_node_t *node, json
 
 static json_t *mapping_value(Reader *r, const yaml_node_t *node, int depth) {
     json_t *object = json_object();
-    // Twice, so that what "<<" brings stands behind.
+    // In two passes, so that the keys that "<<" brings stand behind the mapping's own.
     for (int merges = 0; merges < 2; merges++) {
         yaml_node_pair_t *pair = node->data.mapping.pairs.start;
         for (; pair < node->data.mapping.pairs.top; pair++) {

@@ -58,7 +58,8 @@ static CURLcode transfer_run(CURL *curl, const char *url, Transfer *t, char *rea
     return curl_easy_perform(curl);
 }
 
-// A server that does not serve the rest of a file, or has less of it than we do: then all of it.
+// Whether the server does not serve the rest of a file, or has less of it than is here: then all
+// of it has to be fetched.
 static bool cannot_go_on(CURL *curl, CURLcode code) {
     enum { RANGE_NOT_SATISFIABLE = 416 };
     long status = 0;

@@ -25,8 +25,9 @@ static int marked_row(const AVFrame *f) {
     return bytes >= MARK ? bytes : 0;
 }
 
-// FFmpeg's PNG decoder accepts image data that ends early and leaves the rows below as they were.
-// So the last row gets a mark, and a mark that is still there means that.
+// FFmpeg's PNG decoder accepts image data that ends early, and leaves the rows below as they
+// were. So the last row gets a mark first: if the mark is still there afterwards, the data ended
+// early.
 static int get_marked_buffer(AVCodecContext *c, AVFrame *f, int flags) {
     int code = avcodec_default_get_buffer2(c, f, flags);
     if (code < 0 || f->height <= 0) return code;
@@ -141,7 +142,7 @@ bool image_decode(const void *bytes, size_t size, const char *name, Image *out, 
     return ok;
 }
 
-// An empty frame of an encoder's.
+// An empty frame for an encoder.
 static AVFrame *new_frame(const Image *image, enum AVPixelFormat format) {
     AVFrame *f = av_frame_alloc();
     if (!f) return NULL;
@@ -177,7 +178,7 @@ static AVFrame *jpeg_frame(const Image *image) {
     return f;
 }
 
-// The one packet of the frame. quality 0: of a codec that loses nothing; else libavcodec's scale
+// Encodes the frame into one packet. quality: 0 for a lossless codec, else on libavcodec's scale
 // from 1, the best, to 31.
 static bool encode_frame(const Image *image, AVFrame *frame, enum AVCodecID id, int quality,
                          uint8_t **out, size_t *size, Error *err) {

@@ -8,8 +8,9 @@ bool orient_swaps(Orientation o) {
     return o >= ORIENT_TRANSPOSED;
 }
 
-// Of the picture that is stored, the pixel that comes first in the upright one, and the steps from
-// there to the pixel right of it and to the one below, in pixels.
+// How to walk over the stored picture in the order of the upright one: the stored pixel that
+// comes first, and the steps from a pixel to the one right of it and to the one below, in
+// pixels.
 typedef struct Walk {
     ptrdiff_t first, right, down;
 } Walk;
@@ -62,7 +63,8 @@ bool orient_from_matrix(const int32_t m[9], Orientation *out) {
     double a = m[0], b = m[1], c = m[3], d = m[4];
     *out = ORIENT_UPRIGHT;
     if (a == 0 && b == 0 && c == 0 && d == 0) return true; // some writers leave it empty
-    // How far off a quarter turn it may be, as a part of the step: less than a third of a degree.
+    // How far it may be off a quarter turn, as a part of the step: less than a third of a
+    // degree.
     const double slack = 0.005;
     double right = slack * hypot(a, b), down = slack * hypot(c, d);
     bool along = fabs(b) <= right && fabs(c) <= down, across = fabs(a) <= right && fabs(d) <= down;

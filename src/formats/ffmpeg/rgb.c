@@ -46,9 +46,9 @@ static bool prepare_conversion(Rgb *c, const AVFrame *f, const AVPixFmtDescripto
         return fail(err, "%s: pixel format %s cannot be converted; encode as yuv420p or RGB", name,
                     d->name);
     if (c->sws == before && c->range == range && c->matrix == matrix) return true;
-    // Unspecified and RGB give BT.601 here.
+    // A frame that does not say its matrix, or says RGB, gets BT.601 here.
     const int *k = sws_getCoefficients(matrix);
-    // Fails for RGB to RGB, where there is no matrix to set.
+    // This fails from RGB to RGB, where there is no matrix to set.
     (void)sws_setColorspaceDetails(c->sws, k, range, k, 1, 0, 1 << 16, 1 << 16);
     c->range = range;
     c->matrix = matrix;

@@ -15,8 +15,9 @@
 
 #define DAMAGED "the file is damaged; copy or record it again"
 
-// Coded pictures look like random bytes: this many zeros in a row are a hole that a crash left in
-// the file. AV1 has no checksum, and its decoder makes a grey picture of them without a word.
+// Coded pictures look like random bytes, so this many zeros in a row are a hole that a crash
+// left in the file. AV1 has no checksum, and its decoder makes a grey picture of such a hole
+// without a word.
 enum { HOLE = 32 };
 
 // How far a segment goes on after the frame asked for where no keyframe ends it.
@@ -126,13 +127,15 @@ static bool open_decoder(Video *v, Error *err) {
                     v->path, avcodec_get_name(id));
     v->decoder = avcodec_alloc_context3(codec);
     if (!v->decoder) return fail(err, "%s: out of memory", v->path);
-    // The decoder then knows how long to wait for frames that come later but are shown earlier.
+    // From this the decoder knows how long to wait for frames that come later but are shown
+    // earlier.
     s->codecpar->video_delay = v->table->reorder;
     int code = avcodec_parameters_to_context(v->decoder, s->codecpar);
     v->decoder->pkt_timebase = s->time_base;
     v->decoder->thread_count = 1;
     v->decoder->err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_EXPLODE;
-    // dav1d then returns each frame at once, and a jump decodes nothing beyond its target.
+    // With this dav1d returns each frame at once, and a jump decodes nothing beyond its
+    // target.
     if (id == AV_CODEC_ID_AV1) v->decoder->flags |= AV_CODEC_FLAG_LOW_DELAY;
     if (code >= 0) code = avcodec_open2(v->decoder, codec, NULL);
     if (code < 0)
@@ -286,7 +289,8 @@ static bool seek_to_key(Video *v, int64_t key, Error *err) {
     const VideoPacket *k = &v->table->packet[key], *first = &v->table->packet[0];
     avcodec_flush_buffers(v->decoder);
     v->running = v->drained = false;
-    // Containers index by either clock; where neither lands at or before the frame, from the start.
+    // Containers index by decoding or by display times. Where neither lands at or before the
+    // frame, reading begins at the start.
     if (!demuxer_land_on(v, key, k->pts, err) &&
         (k->dts == k->pts || k->dts == AV_NOPTS_VALUE || !demuxer_land_on(v, key, k->dts, err)) &&
         !demuxer_land_on(v, key, first->dts == AV_NOPTS_VALUE ? first->pts : first->dts, err))
@@ -337,7 +341,7 @@ static bool next_frame(Video *v, Error *err) {
     } while (number >= 0 && v->table->packet[number].frame < 0);
     const AVFrame *f = v->picture;
     double t = video_time(v, expected);
-    // One that is missing would leave those after it without what they refer to.
+    // A missing packet would leave those after it without what they refer to.
     if (number < 0 || v->table->packet[number].frame != expected)
         return fail(err, "%s: the frame at %g s cannot be decoded; " DAMAGED, v->path, t);
     v->at = expected;
@@ -380,7 +384,7 @@ bool video_read_index(Video *v, int64_t frame, uint8_t *rgb, Error *err) {
         if (v->stored) orient_rgb(rgb, v->stored, v->height, v->width, orientation(v->table));
         return true;
     }
-    // What the decoder holds now is anyone's guess: the next read seeks.
+    // It is not known what the decoder holds now, so the next read seeks.
     v->running = false;
     return false;
 }

@@ -112,7 +112,7 @@ static bool times_from_index(VideoTable *t, AVFormatContext *format, AVStream *s
     return true;
 }
 
-// A cut file ends before the last byte that its index speaks of.
+// A file that was cut short ends before the last byte that its index names.
 static bool index_fits_file(AVFormatContext *format, AVStream *s, const char *name, Error *err) {
     int64_t size = avio_size(format->pb), end = 0;
     for (int i = 0; i < avformat_index_get_entries_count(s); i++) {

@@ -33,7 +33,8 @@ typedef struct Encoder {
     const char *option[3][2];
 } Encoder;
 
-// Fast presets: a recording is encoded while the robot waits. SVT's 12 is LeRobot's own.
+// The presets are fast ones, because a recording is encoded while the robot waits. SVT's 12 is
+// LeRobot's.
 static const Encoder encoders[] = {
     {"av1", "libsvtav1", {{"preset", "12"}}},
     {"av1", "libaom-av1", {{"cpu-used", "8"}, {"row-mt", "1"}}},
@@ -62,7 +63,8 @@ static int64_t io_seek(void *opaque, int64_t offset, int whence) {
     return AVERROR(w->error);
 }
 
-// SVT-AV1 waits for ever when it is freed before it was told the end, or without a frame.
+// SVT-AV1 waits for ever when it is freed before it was told that this is the end, or without a
+// frame.
 static void drain_encoder(VideoWriter *w) {
     if (!w->encoder || !avcodec_is_open(w->encoder) || w->drained) return;
     if (!w->frames && w->frame->buf[0]) {

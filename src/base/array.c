@@ -10,7 +10,8 @@ void *array_grow(Arena *arena, void *items, size_t size, int64_t count, int64_t 
     if (more <= *capacity - count) return items;
     int64_t wanted, grown;
     size_t bytes;
-    // What overflows is more than any machine has, and is asked for in vain.
+    // A size that overflows is more than any machine has: asking for so much ends the
+    // process.
     if (__builtin_add_overflow(count, more, &wanted)) wanted = INT64_MAX;
     if (__builtin_mul_overflow(2, *capacity, &grown)) grown = INT64_MAX;
     if (grown < FIRST_CAPACITY) grown = FIRST_CAPACITY;

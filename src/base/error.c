@@ -12,8 +12,9 @@ bool error_is_memory(const Error *err) {
     return err->text[TEXT] != 0;
 }
 
-// Formatted aside first: an argument may be the text of this very Error.
-static bool keep(Error *err, bool memory, const char *format, va_list args) {
+// The message is made in a buffer of its own first, because an argument may be the text of this
+// same Error.
+static bool error_write(Error *err, bool memory, const char *format, va_list args) {
     Error next;
     vsnprintf(next.text, TEXT, format, args);
     next.text[TEXT] = memory;
@@ -24,7 +25,7 @@ static bool keep(Error *err, bool memory, const char *format, va_list args) {
 bool fail(Error *err, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    keep(err, false, format, args);
+    error_write(err, false, format, args);
     va_end(args);
     return false;
 }
@@ -32,7 +33,7 @@ bool fail(Error *err, const char *format, ...) {
 bool fail_because(Error *err, const Error *why, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    keep(err, error_is_memory(why), format, args);
+    error_write(err, error_is_memory(why), format, args);
     va_end(args);
     return false;
 }
@@ -41,7 +42,7 @@ bool fail_errno(Error *err, const char *format, ...) {
     int code = errno;
     va_list args;
     va_start(args, format);
-    keep(err, code == ENOMEM, format, args);
+    error_write(err, code == ENOMEM, format, args);
     va_end(args);
     size_t used = strlen(err->text);
     snprintf(err->text + used, TEXT - used, ": %s", strerror(code));
@@ -52,7 +53,7 @@ bool fail_memory(Error *err, const char *format, ...) {
     Error what;
     va_list args;
     va_start(args, format);
-    keep(&what, true, format, args);
+    error_write(&what, true, format, args);
     va_end(args);
     return fail_because(err, &what, "out of memory: %s", what.text);
 }

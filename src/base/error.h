@@ -29,7 +29,7 @@ bool fail_memory(Error *err, const char *format, ...) __attribute__((format(prin
 bool fail_because(Error *err, const Error *why, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-// Whether the machine had no memory for it: more of that, or less asked for, would help.
+// Whether it failed for want of memory, so that more memory or a smaller request would help.
 bool error_is_memory(const Error *err);
 
 #endif

@@ -28,8 +28,8 @@ typedef struct InputFile {
 CHECKED bool input_open(InputFile *f, const char *path, Error *err);
 // `bytes` from place `at` on, all of them.
 CHECKED bool input_read(const InputFile *f, size_t at, void *to, size_t bytes, Error *err);
-// False when the file has changed since it was opened: then what was read belongs to no one state
-// of it.
+// False when the file has changed since it was opened: then what was read is a mixture of two
+// versions.
 CHECKED bool input_unchanged(const InputFile *f, Error *err);
 void input_close(InputFile *f); // twice is once
 

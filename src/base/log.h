@@ -9,15 +9,16 @@ typedef enum LogLevel { LOG_LEVEL_INFO, LOG_LEVEL_WARNING } LogLevel;
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-// Who gets a thread's lines (no newline); write NULL: stderr.
+// Where a thread's lines go (they come without a newline). write NULL: to stderr.
 typedef struct LogSink {
     void (*write)(void *user, LogLevel level, const char *line);
     void *user;
 } LogSink;
-// Of the calling thread, from now on. Returns what was before.
+// Sets where the calling thread's lines go from now on. Returns where they went before.
 LogSink log_to(LogSink sink);
-// A line for the calling thread's sink. As a LogSink's write it hands on what a module, which has a
-// copy of all this, has to say.
+// Gives a line to the calling thread's sink. Modules have their own copy of this file: with this
+// function of the program's as the write of its sink, a module's lines go where the program's
+// go.
 void log_line(void *unused, LogLevel level, const char *line);
 
 // Seconds of a clock that never runs backwards.

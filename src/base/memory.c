@@ -20,10 +20,11 @@ bool mem_could(size_t bytes) {
     return true;
 }
 
-// Large blocks are made of huge pages where the system gives any: with small ones, weights and
-// activations are mostly waited for while addresses are looked up, in virtual machines above all.
-// They never take the last memory: what is left after them is for small blocks, ours and those of
-// libraries, whose lack nobody can report. last: this one may, for without it the process ends.
+// Large blocks are made of huge pages where the system gives any: with small pages, much of the
+// time spent on weights and activations goes into looking up addresses, above all in virtual
+// machines. Large blocks never take the last memory. What is left after them is for small
+// blocks, ours and those of libraries, and nobody can report that these are missing. last: this
+// block may take it, because the process ends without it.
 static void *try_rounded(size_t bytes, size_t alignment, bool last, size_t *rounded) {
     bool huge = bytes >= HUGE_PAGE;
     if (huge) alignment = HUGE_PAGE;

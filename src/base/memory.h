@@ -17,8 +17,8 @@ void *mem_alloc(size_t bytes);
 // As mem_alloc, or NULL. From a megabyte on it is NULL too where hardly any memory would be left
 // for small blocks.
 void *mem_try(size_t bytes);
-// As mem_try, but the bytes are whatever they were: for what is filled at once, and for blocks that
-// are used in part, of which then only that part takes memory.
+// As mem_try, but the bytes are not set: for a block that is filled at once, and for one of
+// which only a part is used, so that only that part takes memory.
 void *mem_try_raw(size_t bytes);
 // The same, aligned to a power of two of at least 64.
 void *mem_try_raw_aligned(size_t bytes, size_t alignment);

@@ -14,7 +14,7 @@
 
 enum { TRIED = 640 };
 
-// Of loading: two threads that ask at once get the same.
+// Held while a module is loaded, so that two threads that ask at once get the same table.
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 typedef struct Search {
@@ -46,14 +46,14 @@ static void own_folder(char *out, size_t size) {
 }
 
 // Whether folder/SUB/NAME.so is there; if so s->file is it.
-static bool is_in(Search *s, const char *folder, const char *sub) {
+static bool find_in(Search *s, const char *folder, const char *sub) {
     char place[PATH_MAX], whole[PATH_MAX];
     int n = snprintf(place, sizeof place, "%s%s%s", folder, *sub ? "/" : "", sub);
     if (*folder == '\0' || n >= (int)sizeof place) return false;
     n = snprintf(s->file, sizeof s->file, "%s/%s.so", place, s->module->name);
     if (n < (int)sizeof s->file && access(s->file, F_OK) == 0) return true;
     struct stat st;
-    // A folder that is not there says nothing to anyone.
+    // A folder that does not exist is not worth naming in the message.
     if (!realpath(place, whole) || stat(whole, &st) != 0 || !S_ISDIR(st.st_mode)) return false;
     size_t used = strlen(s->tried);
     if (strstr(s->tried, whole)) return false;
@@ -67,14 +67,15 @@ static bool find_file(Search *s) {
     for (const char *at = folders; at && *at;) {
         size_t n = strcspn(at, ":");
         snprintf(one, sizeof one, "%.*s", (int)n, at);
-        if (is_in(s, one, "")) return true;
+        if (find_in(s, one, "")) return true;
         at += n + (at[n] == ':');
     }
     own_folder(own, sizeof own);
     bool elsewhere = strcmp(TACT_LIBDIR, "lib") != 0; // lib64, lib/x86_64-linux-gnu
-    return is_in(s, own, "tact") || is_in(s, own, "lib/tact") || is_in(s, own, "../lib/tact") ||
-           (elsewhere && is_in(s, own, "../" TACT_LIBDIR "/tact")) ||
-           is_in(s, TACT_INSTALLED_LIBDIR, "tact");
+    return find_in(s, own, "tact") || find_in(s, own, "lib/tact") ||
+           find_in(s, own, "../lib/tact") ||
+           (elsewhere && find_in(s, own, "../" TACT_LIBDIR "/tact")) ||
+           find_in(s, TACT_INSTALLED_LIBDIR, "tact");
 }
 
 // ---- messages -----------------------------------------------------------------------------------
@@ -110,7 +111,8 @@ CHECKED static bool wrong_version(const Search *s, const char *version, Error *e
 
 CHECKED static bool open_module(Search *s, const void **table, Error *err) {
     if (!find_file(s)) return not_found(s, err);
-    // All of its symbols now: what is missing is said here, and not in the middle of a run.
+    // All symbols are bound now, so that a missing one is reported here and not in the
+    // middle of a run.
     s->handle = dlopen(s->file, RTLD_NOW | RTLD_LOCAL);
     if (!s->handle) {
         const char *why = dlerror();

@@ -28,14 +28,14 @@ typedef struct ModuleEntry {
         return &entry;                                                                             \
     }
 
-// How a module is called and what its users must have, for messages; and its table, once it is
-// loaded. A static of the file that calls it; all strings are static.
+// What a module is called and what its users must have installed, for messages; and its table,
+// once it is loaded. The file that calls the module has it as a static; all strings are static.
 typedef struct Module {
     const char *name;  // "tact_video"
     const char *what;  // what it is for, the subject of a sentence: "reading and writing video"
     const char *built; // Debian's packages with which it is built
-    // Libraries it may lack when it is loaded, by how their names begin ("libEGL.so"), and the
-    // packages that have them; the rest are NULL.
+    // Libraries that may be missing when it is loaded: how their names begin ("libEGL.so"),
+    // and the packages that have them. Unused places are NULL.
     const char *needs[MODULE_NEEDS][2];
     _Atomic(const void *) table; // module_table's
 } Module;

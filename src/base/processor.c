@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// This file is compiled for any x86-64, as whoever calls it first should be: it must run to say its
-// sentence.
+// This file is compiled for any x86-64 processor, and its first caller should be too: they have
+// to run on a processor that is too old in order to say so.
 #include "base/processor.h"
 #include <stddef.h>
 

@@ -57,7 +57,7 @@ double rng_double(RngStream *s) {
 }
 
 // u in [0, 1), so that the logarithm is finite.
-static double normal_of(double u, double v) {
+static double normal_from_uniforms(double u, double v) {
     return sqrt(-2.0 * log(1.0 - u)) * cos(6.283185307179586 * v);
 }
 
@@ -67,6 +67,7 @@ void rng_normals(RngStream *s, double *out, int64_t n) {
     for (int64_t i = 0; i < n; i += AT_ONCE) {
         int64_t some = n - i < AT_ONCE ? n - i : AT_ONCE;
         rng_doubles(s, x, 2 * some);
-        for (int64_t k = 0; k < some; k++) out[i + k] = normal_of(x[2 * k], x[2 * k + 1]);
+        for (int64_t k = 0; k < some; k++)
+            out[i + k] = normal_from_uniforms(x[2 * k], x[2 * k + 1]);
     }
 }

@@ -78,8 +78,8 @@ uint32_t rng_next(RngStream *s);
 uint64_t rng_below(RngStream *s, uint64_t n);
 // Uniform in [0, 1) with 53 bits.
 double rng_double(RngStream *s);
-// The next n of rng_double, faster; s moves on by them. s->next must be even, as it is where only
-// whole numbers of two words were taken before.
+// The n numbers that rng_double would give next, made faster; s moves on past them. s->next must
+// be even, as it is when only numbers of two words have been taken before.
 void rng_doubles(RngStream *s, double *out, int64_t n);
 // n standard normal numbers (Box-Muller; two of rng_double a number), likewise.
 void rng_normals(RngStream *s, double *out, int64_t n);

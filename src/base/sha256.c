@@ -17,26 +17,26 @@ static const uint32_t constants[64] = {
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 };
 
-static uint32_t rotated(uint32_t x, int n) {
+static uint32_t rotated_right(uint32_t x, int n) {
     return x >> n | x << (32 - n);
 }
 
-static void add_block(uint32_t state[8], const uint8_t *block) {
+static void sha256_add_block(uint32_t state[8], const uint8_t *block) {
     uint32_t w[64], v[8];
     for (int i = 0; i < 16; i++)
         w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
                (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
     for (int i = 16; i < 64; i++) {
         uint32_t a = w[i - 15], b = w[i - 2];
-        w[i] = w[i - 16] + (rotated(a, 7) ^ rotated(a, 18) ^ a >> 3) + w[i - 7] +
-               (rotated(b, 17) ^ rotated(b, 19) ^ b >> 10);
+        w[i] = w[i - 16] + (rotated_right(a, 7) ^ rotated_right(a, 18) ^ a >> 3) + w[i - 7] +
+               (rotated_right(b, 17) ^ rotated_right(b, 19) ^ b >> 10);
     }
     memcpy(v, state, sizeof v);
     for (int i = 0; i < 64; i++) {
         uint32_t choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
         uint32_t majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
-        uint32_t e = rotated(v[4], 6) ^ rotated(v[4], 11) ^ rotated(v[4], 25);
-        uint32_t a = rotated(v[0], 2) ^ rotated(v[0], 13) ^ rotated(v[0], 22);
+        uint32_t e = rotated_right(v[4], 6) ^ rotated_right(v[4], 11) ^ rotated_right(v[4], 25);
+        uint32_t a = rotated_right(v[0], 2) ^ rotated_right(v[0], 13) ^ rotated_right(v[0], 22);
         uint32_t one = v[7] + e + choice + constants[i] + w[i];
         memmove(v + 1, v, 7 * sizeof v[0]);
         v[4] += one;
@@ -46,7 +46,7 @@ static void add_block(uint32_t state[8], const uint8_t *block) {
 }
 
 void sha256_init(Sha256 *s) {
-    // The same of the square roots of the first 8 primes.
+    // The same for the square roots of the first 8 primes.
     *s = (Sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c,
                             0x1f83d9ab, 0x5be0cd19}};
 }
@@ -57,10 +57,10 @@ void sha256_add(Sha256 *s, const void *data, size_t size) {
         size_t used = s->bytes % 64;
         size_t n = 64 - used < size ? 64 - used : size;
         if (n == 64) {
-            add_block(s->state, p);
+            sha256_add_block(s->state, p);
         } else {
             memcpy(s->block + used, p, n);
-            if (used + n == 64) add_block(s->state, s->block);
+            if (used + n == 64) sha256_add_block(s->state, s->block);
         }
         s->bytes += n;
         p += n;

@@ -17,7 +17,7 @@ void sha256_init(Sha256 *s);
 void sha256_add(Sha256 *s, const void *data, size_t size);
 // The digest as 64 hexadecimal digits and a zero. s must be initialised again before more is added.
 void sha256_hex(Sha256 *s, char out[65]);
-// That of a whole file.
+// The digest of a whole file.
 CHECKED bool sha256_file(const char *path, char out[65], Error *err);
 
 #endif

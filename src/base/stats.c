@@ -12,13 +12,13 @@ void stats_free(Stats *s) {
     *s = (Stats){0};
 }
 
-static int ascending(const void *a, const void *b) {
+static int ascending_doubles(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
 void sort_doubles(double *values, int64_t n) {
-    qsort(values, (size_t)n, sizeof *values, ascending);
+    qsort(values, (size_t)n, sizeof *values, ascending_doubles);
 }
 
 double quantile(const double *sorted, int64_t n, double q) {

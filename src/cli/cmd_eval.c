@@ -2,6 +2,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "config/fields.h"
+#include "config/foreign.h"
 #include "eval/closed_loop.h"
 #include "eval/describe.h"
 #include "eval/figures.h"

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cli.h"
+#include "config/fields.h"
+#include "config/foreign.h"
 #include <stdio.h>
 #include <string.h>
 

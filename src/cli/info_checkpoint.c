@@ -2,6 +2,7 @@
 // tact info CHECKPOINT: what a policy on disk is, and how far its training got.
 #include "base/file.h"
 #include "cli/cli.h"
+#include "config/config_json.h"
 #include "formats/json.h"
 #include "policy/policy.h"
 #include "train/training_state.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
 #include "cli/cli.h"
+#include "config/fields.h"
+#include "config/foreign.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

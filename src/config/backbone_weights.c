@@ -7,7 +7,7 @@
 
 #define FLAG "--policy.pretrained_backbone_weights"
 
-// Of one network the newest stands last.
+// The newest weights of a network stand last.
 const BackboneWeights backbone_weights[] = {
     {"ResNet18_Weights.IMAGENET1K_V1", "resnet18", "resnet18-f37072fd.pth"},
     {"ResNet34_Weights.IMAGENET1K_V1", "resnet34", "resnet34-b627a593.pth"},
@@ -35,7 +35,7 @@ static bool class_is(const BackboneWeights *w, const char *text, size_t size) {
     return strncmp(w->name, text, size) == 0 && w->name[size] == '.';
 }
 
-static const BackboneWeights *find(const char *spec, const char *vision_backbone) {
+static const BackboneWeights *find_weights(const char *spec, const char *vision_backbone) {
     const BackboneWeights *found = NULL;
     const char *dot = strchr(spec, '.'), *member = dot ? dot + 1 : spec;
     for (int i = 0; i < backbone_weights_count; i++) {
@@ -49,8 +49,8 @@ static const BackboneWeights *find(const char *spec, const char *vision_backbone
     return found;
 }
 
-// One that is spelled nearly so, or one of the network's.
-static const char *nearest(const char *spec, const char *vision_backbone) {
+// The name whose spelling is nearest, or else one of the network's own.
+static const char *nearest_weights_name(const char *spec, const char *vision_backbone) {
     static const char network[] = "ResNet";
     int best = 0;
     for (int i = 1; i < backbone_weights_count; i++)
@@ -59,7 +59,7 @@ static const char *nearest(const char *spec, const char *vision_backbone) {
             best = i;
     const char *name = backbone_weights[best].name;
     if (is_near(edit_distance(spec, name), spec) || strncasecmp(spec, network, 6) == 0) return name;
-    const BackboneWeights *own = find("DEFAULT", vision_backbone);
+    const BackboneWeights *own = find_weights("DEFAULT", vision_backbone);
     return own ? own->name : name;
 }
 
@@ -67,14 +67,14 @@ bool backbone_weights_find(const char *spec, const char *vision_backbone,
                            const BackboneWeights **out, Error *err) {
     *out = NULL;
     if (backbone_weights_is_path(spec)) return true;
-    const BackboneWeights *w = find(spec, vision_backbone);
+    const BackboneWeights *w = find_weights(spec, vision_backbone);
     if (!w)
         return fail(err,
                     FLAG "=%s: not known; did you mean %s? A file of your own needs its ending "
                          "(.pth, .safetensors), and null trains from scratch",
-                    spec, nearest(spec, vision_backbone));
+                    spec, nearest_weights_name(spec, vision_backbone));
     if (strcmp(w->backbone, vision_backbone) != 0) {
-        const BackboneWeights *own = find("DEFAULT", vision_backbone);
+        const BackboneWeights *own = find_weights("DEFAULT", vision_backbone);
         return fail(err, FLAG "=%s: weights of a %s, but --policy.vision_backbone=%s; use %s", spec,
                     w->backbone, vision_backbone, own ? own->name : "null");
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The typed configuration of a run. One table (fields.c) lists every setting with its flag, type,
-// default and meaning; flags, help, config.json and train_config.json are all made from it.
+// The typed configuration of a run: what it holds, how flags and defaults fill it in, and what is
+// checked. One table (fields.h) lists every setting with its flag, type, default and meaning;
+// flags, help and the JSON files (config_json.h) are all made from it.
 #ifndef TACT_CONFIG_CONFIG_H
 #define TACT_CONFIG_CONFIG_H
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "formats/json.h"
 #include <stdint.h>
 #include <time.h>
 
@@ -59,8 +59,9 @@ typedef struct PolicyConfig {
     const char *input_features; // JSON as in config.json: the inputs to use; NULL: all there are
     int n_obs_steps;            // always 1 for ACT; our horizon is obs_state_horizon
     int chunk_size, n_action_steps;
-    NormMap normalization_mapping; // NULL members: decided from the data (DESIGN.md, section 5)
-    const char *vision_backbone;   // resnet18, 34, 50, 101, 152
+    // NULL members: decided from the data (docs/architecture.md, "Windows, poses, statistics").
+    NormMap normalization_mapping;
+    const char *vision_backbone; // resnet18, 34, 50, 101, 152
     const char *pretrained_backbone_weights;
     bool replace_final_stride_with_dilation;
     bool pre_norm;
@@ -162,86 +163,6 @@ typedef struct TrainConfig {
     Arena arena;            // owns strings and lists
 } TrainConfig;
 
-// ---- fields.c ---------------------------------------------------------------------------------
-typedef enum FieldType {
-    FIELD_BOOL,
-    FIELD_INT,
-    FIELD_INT64,
-    FIELD_NUMBER,
-    FIELD_STRING,
-    FIELD_INT_LIST,
-    FIELD_SIZES, // an IntList: [H,W], or [[H,W],[H,W]] one after the other
-    FIELD_NORM_MAP,
-    FIELD_NAMES,       // text of a JSON object of strings; stored as that object
-    FIELD_NUMBER_PAIR, // two doubles one after the other
-} FieldType;
-
-// Where a setting is written.
-typedef enum FieldHome {
-    HOME_NONE,       // a flag only
-    HOME_POLICY,     // config.json and train_config.json's policy: a key every LeRobot knows
-    HOME_TACT,       // tact.json
-    HOME_DATASET,    // train_config.json: dataset
-    HOME_TRANSFORMS, // train_config.json: dataset.image_transforms, where enabled
-    HOME_TRAIN,      // train_config.json: top level
-    HOME_OPTIMIZER,  // train_config.json: optimizer
-    HOME_SCHEDULER,  // train_config.json: scheduler, where there is one
-    HOME_EMA,        // train_config.json: ema, where it is enabled
-    HOME_WANDB,      // train_config.json: wandb
-    HOME_TACT_TRAIN, // tact.json: train
-    HOME_TACT_ENV,   // tact.json: train.env and train.eval
-} FieldHome;
-
-typedef struct Field {
-    const char *flag; // "policy.chunk_size", as in --policy.chunk_size
-    FieldType type;
-    FieldHome home;
-    bool nullable;
-    size_t offset;        // in TrainConfig
-    const char *fallback; // default, spelled as on the command line
-    double low, high;     // allowed range of numbers, inclusive
-    const char *choices;  // "relu|gelu", or NULL
-    const char *help;     // one line
-} Field;
-
-extern const Field train_fields[];
-extern const int train_field_count;
-// Other spellings: LeRobot's of other versions (env_eval_freq -> eval_freq). NULL if there is none.
-const Field *field_find(const char *flag);
-// Sets one field from text (a flag's value). The error names the flag, the value and what is
-// expected.
-CHECKED bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err);
-// What YAML 1.1, in which LeRobot reads its flags, takes for a boolean (true, TRUE, yes, on, ...)
-// and a whole number (100000, 100_000, 0x10).
-bool text_bool(const char *text, bool *out);
-bool text_whole(const char *text, int64_t *out);
-// Whether a flag set it, rather than a default or a checkpoint.
-bool field_given(const TrainConfig *c, const char *flag);
-// The flag closest in spelling to an unknown one (edit distance); NULL: none is near.
-const char *field_nearest(const char *flag);
-
-// ---- foreign.c --------------------------------------------------------------------------------
-// Flags of LeRobot that tact knows but has no use for.
-typedef struct ForeignFlag {
-    const char *flag;     // or the group: "job" stands for job.target as well
-    const char *accepted; // values that ask for nothing: "false|null"; "*": any
-    const char *advice;   // others are refused with this; NULL: passed over
-} ForeignFlag;
-extern const ForeignFlag foreign_flags[];
-extern const int foreign_flag_count;
-// NULL: none of them.
-const ForeignFlag *foreign_find(const char *flag);
-// Takes a flag that foreign_find knows: refuses it, or adds it to notes (size bytes, a text that
-// begins empty) where it asked for something that does not happen. value NULL: a bare flag.
-CHECKED bool foreign_take(const char *flag, const char *value, char *notes, size_t size,
-                          Error *err);
-// Whether a value asks for nothing: null, false, [], {}, no.
-bool foreign_asks_nothing(const char *value);
-// Whether --env.type names a simulation that LeRobot (0.6.1, and before: xarm, hil) evaluates in.
-bool foreign_simulation(const char *env_type);
-// Adds "--flag (how)" to notes; how may be NULL.
-void foreign_note(char *notes, size_t size, const char *flag, const char *how);
-
 // ---- train_config.c ---------------------------------------------------------------------------
 // Every default, from the table.
 void train_config_default(TrainConfig *c);
@@ -259,6 +180,8 @@ CHECKED bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *er
 // and the policy is plain ACT, parameter for parameter; what goes on from a checkpoint keeps that
 // one's.
 void train_config_fill(TrainConfig *c, time_t now);
+// Whether a flag set it, rather than a default or a checkpoint.
+bool field_given(const TrainConfig *c, const char *flag);
 // What DatasetOptions.tolerance_s takes: 0 where none was asked for.
 double train_config_tolerance(const TrainConfig *c);
 // Cross-field checks that need no data: batch_size > 0, n_action_steps <= chunk_size, dim_model
@@ -271,38 +194,5 @@ CHECKED bool train_config_check(const TrainConfig *c, Error *err);
 CHECKED bool policy_config_check(const PolicyConfig *p, Error *err);
 // The part of it that concerns what a policy sees: windows, image size, pose_repr, episodes.
 CHECKED bool train_config_check_data(const TrainConfig *c, Error *err);
-
-// ---- policy_json.c ----------------------------------------------------------------------------
-// LeRobot's config.json: type "act" and only the keys every version knows when horizon is 1 and
-// nothing of ours changes the model, else type "tact" with the same keys (facts 2.4).
-json_t *policy_to_json(const PolicyConfig *p);
-// Our own settings: tact.json (version, horizon, ..., cameras, fps, image size).
-json_t *policy_to_tact_json(const PolicyConfig *p);
-// Minimal train_config.json (facts 5.2: keys common to all versions; our own keys not in it).
-json_t *train_config_to_json(const TrainConfig *c);
-// Our own training settings, stored in tact.json under "train".
-json_t *train_config_to_tact_json(const TrainConfig *c);
-
-// ---- read_json.c ------------------------------------------------------------------------------
-// The settings of a checkpoint, over what c holds. A key that is missing leaves a setting as it is,
-// except for normalization_mapping, which is LeRobot's default then; one that is unknown is passed
-// over (policy_unknown_keys); a value that is wrong, or a setting of LeRobot or a fork that changes
-// the model and that tact cannot act on, is an error that names the file and the key. `tact` is
-// tact.json, or NULL where there is none: then the policy is one of LeRobot's, which sees one
-// observation, and poses as the dataset has them.
-//
-// config.json or the policy of train_config.json. input_features gets the inputs as a flag would.
-CHECKED bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
-                              const char *path, Error *err);
-// The keys of a config.json that no version of LeRobot's ACT has and tact does not know, as "a, b".
-// False: none.
-bool policy_unknown_keys(const json_t *policy, char *out, size_t size);
-// train_config.json, its policy too.
-CHECKED bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *tact,
-                                    const char *path, Error *err);
-// What a dataset fills in otherwise: dimensions, cameras, image size, fps, of a policy that
-// policy_from_json read. A configuration that does not say is an error.
-CHECKED bool policy_shapes_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
-                                     const char *path, Error *err);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text of a flag -> value of the configuration -> JSON.
-#include "config/config_internal.h"
+// Text of a flag -> value of the configuration.
+#include "config/fields.h"
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -175,7 +175,7 @@ static bool parse_norm_map(const char *text, NormMap *out, const char **what) {
     return *skip_space(skip_space(s) + 1) == '\0';
 }
 
-static bool refuse(const Field *f, const char *text, const char *expected, Error *err) {
+static bool refuse_value(const Field *f, const char *text, const char *expected, Error *err) {
     return fail(err, "--%s=%s: expected %s; see `tact help train`", f->flag, text, expected);
 }
 
@@ -210,7 +210,7 @@ static void set_null(const Field *f, void *slot) {
 static CHECKED bool set_whole(const Field *f, const char *text, void *slot, Error *err) {
     int64_t value;
     if (!text_whole(text, &value))
-        return refuse(f, text, "a whole number, as 100000 or 100_000", err);
+        return refuse_value(f, text, "a whole number, as 100000 or 100_000", err);
     if (!in_range(f, (double)value)) return out_of_range(f, text, err);
     if (f->type == FIELD_INT)
         *(int *)slot = (int)value;
@@ -222,7 +222,7 @@ static CHECKED bool set_whole(const Field *f, const char *text, void *slot, Erro
 static CHECKED bool set_number(const Field *f, const char *text, double *slot, Error *err) {
     double value;
     const char *end = text;
-    if (!scan_number(text, &end, &value) || *end) return refuse(f, text, "a number", err);
+    if (!scan_number(text, &end, &value) || *end) return refuse_value(f, text, "a number", err);
     if (!in_range(f, value)) return out_of_range(f, text, err);
     *slot = value;
     return true;
@@ -231,7 +231,7 @@ static CHECKED bool set_number(const Field *f, const char *text, double *slot, E
 static CHECKED bool set_pair(const Field *f, const char *text, double *slot, Error *err) {
     double pair[2];
     if (parse_list(text, false, NULL, pair, 2) != 2)
-        return refuse(f, text, "two numbers, as [0.9, 0.999]", err);
+        return refuse_value(f, text, "two numbers, as [0.9, 0.999]", err);
     if (!in_range(f, pair[0]) || !in_range(f, pair[1])) return out_of_range(f, text, err);
     slot[0] = pair[0];
     slot[1] = pair[1];
@@ -246,10 +246,10 @@ static CHECKED bool set_list(TrainConfig *c, const Field *f, const char *text, I
     int64_t count =
         sizes ? parse_sizes(text, values, room) : parse_list(text, true, values, NULL, room);
     if (count < 0 && sizes) {
-        return refuse(f, text, "[HEIGHT,WIDTH], or one of these a camera, as [[240,320],[320,240]]",
-                      err);
+        return refuse_value(
+            f, text, "[HEIGHT,WIDTH], or one of these a camera, as [[240,320],[320,240]]", err);
     }
-    if (count < 0) return refuse(f, text, "a list of whole numbers, as [0,1,5]", err);
+    if (count < 0) return refuse_value(f, text, "a list of whole numbers, as [0,1,5]", err);
     *slot = (IntList){values, count};
     return true;
 }
@@ -272,7 +272,7 @@ static CHECKED bool set_names(TrainConfig *c, const Field *f, const char *text, 
     json_object_foreach(object, name, value) ok = ok && *name && json_string_length(value) > 0;
     *slot = ok && json_object_size(object) ? arena_strdup(&c->arena, text) : NULL;
     json_decref(object);
-    return ok || refuse(f, text, "an object of names, as {\"OLD\": \"NEW\"}", err);
+    return ok || refuse_value(f, text, "an object of names, as {\"OLD\": \"NEW\"}", err);
 }
 
 bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err) {
@@ -291,7 +291,7 @@ bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err) {
     }
     switch (f->type) {
     case FIELD_BOOL:
-        return text_bool(text, slot) || refuse(f, text, "true or false", err);
+        return text_bool(text, slot) || refuse_value(f, text, "true or false", err);
     case FIELD_INT:
     case FIELD_INT64:
         return set_whole(f, text, slot, err);
@@ -310,69 +310,4 @@ bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err) {
         return set_names(c, f, text, slot, err);
     }
     return fail(err, "--%s: a setting of unknown type", f->flag);
-}
-
-static json_t *string_json(const char *s) {
-    return s ? json_string(s) : json_null();
-}
-
-static json_t *names_json(const char *text) {
-    json_t *object = text ? json_loads(text, 0, NULL) : NULL;
-    return object ? object : json_object();
-}
-
-static json_t *list_json(const IntList *list) {
-    if (!list->values) return json_null();
-    json_t *array = json_array();
-    for (int64_t i = 0; i < list->count; i++)
-        json_array_append_new(array, json_integer(list->values[i]));
-    return array;
-}
-
-static json_t *sizes_json(const IntList *list) {
-    if (!list->values || list->count == 2) return list_json(list);
-    json_t *array = json_array();
-    for (int64_t i = 0; i + 1 < list->count; i += 2) {
-        json_array_append_new(array, json_pack("[I,I]", (json_int_t)list->values[i],
-                                               (json_int_t)list->values[i + 1]));
-    }
-    return array;
-}
-
-// A mode that was neither given nor decided from data is LeRobot's default; ENV is only there when
-// it has a mode, since LeRobot's mapping does not have it.
-static json_t *norm_map_json(const NormMap *map) {
-    json_t *object = json_object();
-    json_object_set_new(object, "VISUAL", json_string(map->visual ? map->visual : "MEAN_STD"));
-    json_object_set_new(object, "STATE", json_string(map->state ? map->state : "MEAN_STD"));
-    json_object_set_new(object, "ACTION", json_string(map->action ? map->action : "MEAN_STD"));
-    if (map->env) json_object_set_new(object, "ENV", json_string(map->env));
-    return object;
-}
-
-json_t *field_json(const Field *f, const void *slot) {
-    const double *number = slot;
-    switch (f->type) {
-    case FIELD_BOOL:
-        return json_boolean(*(const bool *)slot);
-    case FIELD_INT:
-        return json_integer(*(const int *)slot);
-    case FIELD_INT64:
-        return json_integer(*(const int64_t *)slot);
-    case FIELD_NUMBER:
-        return *number == CONFIG_NULL_NUMBER ? json_null() : json_real(*number);
-    case FIELD_NUMBER_PAIR:
-        return json_pack("[f,f]", number[0], number[1]);
-    case FIELD_STRING:
-        return string_json(*(const char *const *)slot);
-    case FIELD_NAMES:
-        return names_json(*(const char *const *)slot);
-    case FIELD_INT_LIST:
-        return list_json(slot);
-    case FIELD_SIZES:
-        return sizes_json(slot);
-    case FIELD_NORM_MAP:
-        return norm_map_json(slot);
-    }
-    return json_null();
 }

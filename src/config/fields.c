@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of settings. Rows of one home are in the order of that home's JSON file.
-#include "config/config.h"
+#include "config/fields.h"
 
 #include "base/text.h"
+#include "config/foreign.h"
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -282,7 +283,7 @@ bool field_given(const TrainConfig *c, const char *flag) {
 }
 
 // The better of two candidates for `flag`.
-static void consider(const char *flag, const char *name, const char **nearest, int *least) {
+static void consider_name(const char *flag, const char *name, const char **nearest, int *least) {
     const char *dot = strrchr(name, '.');
     int whole = edit_distance(flag, name);
     // A forgotten prefix ("chunk_size") counts as one mistake.
@@ -298,10 +299,10 @@ const char *field_nearest(const char *flag) {
     const char *nearest = NULL;
     int least = 1 << 30;
     for (int i = 0; i < train_field_count; i++)
-        consider(flag, train_fields[i].flag, &nearest, &least);
+        consider_name(flag, train_fields[i].flag, &nearest, &least);
     for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++)
-        consider(flag, spellings[i].other, &nearest, &least);
+        consider_name(flag, spellings[i].other, &nearest, &least);
     for (int i = 0; i < foreign_flag_count; i++)
-        consider(flag, foreign_flags[i].flag, &nearest, &least);
+        consider_name(flag, foreign_flags[i].flag, &nearest, &least);
     return is_near(least, flag) ? nearest : NULL;
 }

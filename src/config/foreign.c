@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flags of LeRobot, and of the launchers it is started with, that tact has no setting for. What
-// cannot change the policy that is trained is passed over, and said once; what would is refused,
-// naming what does it here.
-#include "config/config_internal.h"
+// Flags of LeRobot, and of the launchers it is started with, that tact has no setting for. A
+// flag that cannot change the policy that is trained is passed over, which is said once; a flag
+// that would is refused, and the message names what does the same in tact.
+#include "config/foreign.h"
 
 #include "base/text.h"
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #define PRECISION "--policy.dtype=bfloat16 trains in mixed precision"
 
 const ForeignFlag foreign_flags[] = {
-    // Of the policy and the data.
+    // The policy and the data.
     {"policy.use_peft", "false", "merge the adapter into the weights first"},
     {"policy.disable_temporal_wrapper", "false", "--policy.type=act alone is plain ACT"},
     {"policy.pretrained_path", "null", "--policy.path=CHECKPOINT starts from its weights"},
@@ -35,7 +35,7 @@ const ForeignFlag foreign_flags[] = {
     {"rabc_epsilon", "*", NULL},
     {"rabc_head_mode", "*", NULL},
     {"reward_model", "null", "tact trains policies only"},
-    // Of the run.
+    // The run.
     {"optimizer.type", "adamw", "AdamW is what ACT is trained with"},
     {"scheduler", "null", "--scheduler.type names a schedule"},
     {"accelerator.mixed_precision", "no", PRECISION},
@@ -60,7 +60,7 @@ const ForeignFlag foreign_flags[] = {
     {"peft", "*", NULL},
     {"job", "*", NULL},
     {"wandb", "*", NULL},
-    // Of an evaluation.
+    // An evaluation.
     {"env", "*", NULL},
     {"eval.batch_size", "*", NULL},
     {"eval.use_async_envs", "*", NULL},
@@ -80,7 +80,8 @@ const ForeignFlag *foreign_find(const char *flag) {
     static const ForeignFlag plugins = {"discover_packages_path", "*", NULL};
     const ForeignFlag *found = NULL;
     if (strcmp(after_last(flag, '.'), plugins.flag) == 0) return &plugins;
-    // Of a simulation LeRobot has many settings, but these are slips.
+    // LeRobot has many settings for a simulation, but names so close to env.type are
+    // misspelled.
     if (strncmp(flag, "env.", 4) == 0 && edit_distance(flag, "env.type") <= 2) return NULL;
     size_t longest = 0;
     for (int i = 0; i < foreign_flag_count; i++) { // the longest, for a group may have exceptions
@@ -130,7 +131,7 @@ void foreign_note(char *notes, size_t size, const char *flag, const char *how) {
 bool foreign_take(const char *flag, const char *value, char *notes, size_t size, Error *err) {
     const ForeignFlag *f = foreign_find(flag);
     if (!value) value = "true"; // a bare flag
-    // By its own name, where a group stands for many.
+    // Messages name the flag itself, even where the row is a group's.
     const ForeignFlag named = {flag, f->accepted, f->advice};
     if (!foreign_check(&named, value, err)) return false;
     if (f->advice || foreign_asks_nothing(value)) return true;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The settings of a checkpoint: JSON -> text of a flag -> value, through the same table and checks
 // as the command line.
-#include "config/config_internal.h"
+#include "config/config_json.h"
 
 #include "base/text.h"
+#include "config/fields.h"
+#include "config/foreign.h"
 #include "pose/pose.h"
 #include <stdio.h>
 #include <string.h>
-
-enum { LARGEST_VECTOR = 65536, LARGEST_IMAGE = 8192 };
 
 // The member a dotted path names, or NULL.
 static const json_t *member(const json_t *object, const char *path) {
@@ -31,8 +31,8 @@ static char *flag_text(const Field *f, const json_t *value) {
     return json_text(value, 0);
 }
 
-static CHECKED bool set_from(TrainConfig *c, const Field *f, const json_t *value, const char *path,
-                             Error *err) {
+static CHECKED bool set_from_json(TrainConfig *c, const Field *f, const json_t *value,
+                                  const char *path, Error *err) {
     if (!value || (json_is_null(value) && !f->nullable)) return true;
     char *text = flag_text(f, value);
     Error why;
@@ -41,8 +41,8 @@ static CHECKED bool set_from(TrainConfig *c, const Field *f, const json_t *value
     return ok || fail(err, "%s: %.900s", path, why.text);
 }
 
-// What only this run's own command line says.
-static bool is_own(const Field *f) {
+// Settings that only the command line of this run decides, not the checkpoint.
+static bool is_flag_only(const Field *f) {
     static const char *const own[] = {"policy.type",           "policy.path", "policy.stats_from",
                                       "policy.input_features", "resume",      "config_path",
                                       "dataset.video_backend"};
@@ -51,8 +51,9 @@ static bool is_own(const Field *f) {
     return false;
 }
 
-// What asks LeRobot for something that tact does not do, by the same list as for flags. Where a
-// policy was once fine-tuned from does not matter any more, nor how it stands on the Hub.
+// Refuses settings that ask LeRobot for something that tact does not do, by the same list as for
+// flags. It does not matter any more where a policy was once fine-tuned from, nor how it is kept
+// on the Hub.
 static CHECKED bool check_foreign(const json_t *root, bool policy, const char *path, Error *err) {
     static const char *const harmless[] = {"policy.pretrained_path", "policy.pretrained_revision",
                                            "policy.private", "policy.tags",
@@ -83,7 +84,8 @@ static CHECKED bool check_foreign(const json_t *root, bool policy, const char *p
 
 // ---- keys ---------------------------------------------------------------------------------------
 
-// In some version or fork of LeRobot's, or a plugin's, and nothing that tact would have to act on.
+// Whether a key is one of some version, fork or plugin of LeRobot's, and nothing that tact would
+// have to act on.
 static bool is_passed(const char *key) {
     static const char *const passed[] = {
         "type", "input_features", "output_features",      "arms",           "cameras", "image_size",
@@ -137,8 +139,9 @@ static CHECKED bool check_model(const json_t *policy, const char *path, Error *e
     return true;
 }
 
-// The mode of each type of feature. A mapping that is there leaves as it is what it does not name;
-// types that ACT has not are passed over. Without one: LeRobot's default.
+// The mode of each type of feature. Where there is a mapping, types that it does not name are
+// not normalised, and types that ACT does not have are passed over. Where there is none:
+// LeRobot's default.
 static CHECKED bool read_norm_map(TrainConfig *c, const json_t *policy, const char *path,
                                   Error *err) {
     static const char *const types[] = {"VISUAL", "STATE", "ACTION", "ENV"};
@@ -152,8 +155,8 @@ static CHECKED bool read_norm_map(TrainConfig *c, const json_t *policy, const ch
         if (mode) json_object_set(ours, types[i], mode);
     }
     bool object = json_is_object(map);
-    bool ok =
-        set_from(c, field_find("policy.normalization_mapping"), object ? ours : map, path, err);
+    bool ok = set_from_json(c, field_find("policy.normalization_mapping"), object ? ours : map,
+                            path, err);
     json_decref(ours);
     if (!n->visual) n->visual = "IDENTITY";
     if (!n->state) n->state = "IDENTITY";
@@ -198,7 +201,7 @@ static bool is_relative(const json_t *policy) {
 }
 
 // A policy without tact.json is plain ACT, or one of the relative-pose fork.
-static void assume_plain(TrainConfig *c, const json_t *policy) {
+static void assume_no_tact_json(TrainConfig *c, const json_t *policy) {
     PolicyConfig *p = &c->policy;
     const json_t *horizon = json_object_get(policy, "obs_state_horizon");
     p->obs_state_horizon = p->obs_down_sample_steps = 1;
@@ -207,9 +210,9 @@ static void assume_plain(TrainConfig *c, const json_t *policy) {
     p->resize_shape = (IntList){0};
 }
 
-// Without its wrapper the fork's policy is plain ACT, whatever horizon stands beside the key; of
-// relative poses that horizon would be real, and plain ACT does not run on it.
-static CHECKED bool settle_plain(TrainConfig *c, const json_t *policy, const char *path,
+// Without its wrapper the fork's policy is plain ACT, whatever horizon stands beside the key.
+// With relative poses that horizon would be real, and plain ACT does not run with it.
+static CHECKED bool undo_wrapper(TrainConfig *c, const json_t *policy, const char *path,
                                  Error *err) {
     PolicyConfig *p = &c->policy;
     if (!json_is_true(json_object_get(policy, "disable_temporal_wrapper"))) return true;
@@ -242,23 +245,24 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
     if (!check_foreign(policy, true, path, err) || !check_model(policy, path, err) ||
         !read_norm_map(c, policy, path, err))
         return false;
-    if (!tact) assume_plain(c, policy);
+    if (!tact) assume_no_tact_json(c, policy);
     for (int i = 0; i < train_field_count; i++) {
         const Field *f = &train_fields[i];
-        if (strncmp(f->flag, "policy.", 7) != 0 || is_own(f) || f->type == FIELD_NORM_MAP) continue;
+        if (strncmp(f->flag, "policy.", 7) != 0 || is_flag_only(f) || f->type == FIELD_NORM_MAP)
+            continue;
         const json_t *home = f->home == HOME_TACT && tact ? tact : policy;
-        if (!set_from(c, f, json_object_get(home, after_last(f->flag, '.')), path, err))
+        if (!set_from_json(c, f, json_object_get(home, after_last(f->flag, '.')), path, err))
             return false;
     }
-    if (!tact && !settle_plain(c, policy, path, err)) return false;
+    if (!tact && !undo_wrapper(c, policy, path, err)) return false;
     c->policy.type = arena_strdup(&c->arena, type);
     const json_t *features = json_object_get(policy, "input_features");
     if (json_object_size(features)) c->policy.input_features = inputs_text(c, features);
     return true;
 }
 
-// LeRobot writes its default of tolerance_s into every file, and tact 0.1 did the same: nobody
-// asked for it, and videos joined from several break it.
+// LeRobot writes its default of tolerance_s into every file, and tact 0.1 did the same. Nobody
+// asked for that value, and videos that were joined from several do not keep to it.
 static bool is_no_wish(const Field *f, const json_t *value) {
     return strcmp(f->flag, "tolerance_s") == 0 && json_number_value(value) == 1e-4;
 }
@@ -272,14 +276,14 @@ bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *ta
         return false;
     for (int i = 0; i < train_field_count; i++) {
         const Field *f = &train_fields[i];
-        if (strncmp(f->flag, "policy.", 7) == 0 || is_own(f)) continue;
+        if (strncmp(f->flag, "policy.", 7) == 0 || is_flag_only(f)) continue;
         const json_t *value = f->home == HOME_TACT_TRAIN
                                   ? json_object_get(ours, after_last(f->flag, '.'))
                               : f->home == HOME_TACT_ENV ? member(ours, f->flag)
                                                          : NULL;
         if (!value) value = member(root, f->flag);
         if (is_no_wish(f, value)) continue;
-        if (!set_from(c, f, value, path, err)) return false;
+        if (!set_from_json(c, f, value, path, err)) return false;
     }
     // Without the policy's preset LeRobot's optimiser has one group, with its own numbers for
     // everything.
@@ -289,93 +293,10 @@ bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *ta
         {"policy.optimizer_lr_backbone", "optimizer.lr"},
         {"policy.optimizer_weight_decay", "optimizer.weight_decay"}};
     for (size_t i = 0; json_is_false(preset) && !ours && i < sizeof rates / sizeof rates[0]; i++)
-        if (!set_from(c, field_find(rates[i][0]), member(root, rates[i][1]), path, err))
+        if (!set_from_json(c, field_find(rates[i][0]), member(root, rates[i][1]), path, err))
             return false;
     // Its names in the newest LeRobot.
     const json_t *eval = member(root, "env_eval_freq");
     return json_object_get(ours, "eval_freq") ||
-           set_from(c, field_find("eval_freq"), eval, path, err);
-}
-
-static CHECKED bool read_size(const json_t *value, int most, int *out, const char *path,
-                              const char *what, Error *err) {
-    json_int_t n = json_integer_value(value);
-    if (!json_is_integer(value) || n < 1 || n > most)
-        return fail(err, "%s: %s has no size between 1 and %d", path, what, most);
-    *out = (int)n;
-    return true;
-}
-
-static CHECKED bool read_camera(PolicyConfig *p, Arena *arena, const char *name,
-                                const json_t *shape, const char *path, Error *err) {
-    if (p->n_cameras == MAX_CAMERAS)
-        return fail(err, "%s: more than %d cameras", path, MAX_CAMERAS);
-    CameraConfig *camera = &p->cameras[p->n_cameras++];
-    camera->name = arena_strdup(arena, name);
-    if (json_array_size(shape) != 3 || json_integer_value(json_array_get(shape, 0)) != 3)
-        return fail(err, "%s: the shape of %s is not [3, HEIGHT, WIDTH]", path, name);
-    if (!read_size(json_array_get(shape, 1), LARGEST_IMAGE, &camera->height, path, name, err) ||
-        !read_size(json_array_get(shape, 2), LARGEST_IMAGE, &camera->width, path, name, err))
-        return false;
-    camera->image_height = camera->height;
-    camera->image_width = camera->width;
-    return true;
-}
-
-// Sizes that the cameras recorded; the model's may be smaller.
-static CHECKED bool read_recorded(PolicyConfig *p, const json_t *cameras, const char *path,
-                                  Error *err) {
-    const json_t *camera;
-    size_t i;
-    json_array_foreach((json_t *)cameras, i, camera) {
-        const char *name = json_string_value(json_object_get(camera, "name"));
-        for (int k = 0; name && k < p->n_cameras; k++) {
-            CameraConfig *c = &p->cameras[k];
-            if (strcmp(c->name, name) != 0) continue;
-            if (!read_size(json_object_get(camera, "height"), LARGEST_IMAGE, &c->height, path, name,
-                           err) ||
-                !read_size(json_object_get(camera, "width"), LARGEST_IMAGE, &c->width, path, name,
-                           err))
-                return false;
-        }
-    }
-    return true;
-}
-
-bool policy_shapes_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
-                             const char *path, Error *err) {
-    PolicyConfig *p = &c->policy;
-    const json_t *action = member(policy, "output_features");
-    const char *name;
-    json_t *feature;
-    action = json_object_get(json_object_get(action, "action"), "shape");
-    p->state_dim = p->env_dim = p->n_cameras = 0;
-    if (!read_size(json_array_get(action, 0), LARGEST_VECTOR, &p->action_dim, path, "action", err))
-        return false;
-    json_object_foreach(json_object_get(policy, "input_features"), name, feature) {
-        const json_t *shape = json_object_get(feature, "shape");
-        const char *type = json_string_value(json_object_get(feature, "type"));
-        bool state = strcmp(name, "observation.state") == 0;
-        bool env = strcmp(name, "observation.environment_state") == 0;
-        bool camera = type && strcmp(type, "VISUAL") == 0;
-        int *dim = state ? &p->state_dim : &p->env_dim;
-        if ((state || env) &&
-            !read_size(json_array_get(shape, 0), LARGEST_VECTOR, dim, path, name, err))
-            return false;
-        if (camera && !read_camera(p, &c->arena, name, shape, path, err)) return false;
-    }
-    if (p->n_cameras == 0 && p->env_dim == 0)
-        return fail(err,
-                    "%s: neither a camera nor observation.environment_state among its "
-                    "input_features; ACT needs one of them",
-                    path);
-    bool relative = p->pose_repr && strcmp(p->pose_repr, "relative") == 0;
-    p->arms = relative ? p->action_dim / POSE_POLICY_ROW : 0;
-    if (relative &&
-        (p->action_dim % POSE_POLICY_ROW || (p->state_dim && p->state_dim != p->action_dim)))
-        return fail(err,
-                    "%s: its poses are relative, but state and action are not %d values an arm",
-                    path, POSE_POLICY_ROW);
-    p->fps = json_number_value(json_object_get(tact, "fps"));
-    return read_recorded(p, json_object_get(tact, "cameras"), path, err);
+           set_from_json(c, field_find("eval_freq"), eval, path, err);
 }

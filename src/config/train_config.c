@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "config/config_internal.h"
+#include "config/config.h"
+
+#include "config/fields.h"
+#include "config/foreign.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +68,7 @@ static CHECKED bool apply_flag(TrainConfig *c, const Given *g, Error *err) {
     return field_set(c, f, value, err);
 }
 
-// What is asked for by a setting that is only stored.
+// Notes what settings ask for that are only stored.
 static void note_ignored(TrainConfig *c) {
     const char *repo = c->policy.repo_id;
     char upload[256];
@@ -83,7 +86,7 @@ static void note_ignored(TrainConfig *c) {
         foreign_note(c->ignored, sizeof c->ignored, "dataset.streaming",
                      "the copy on this machine is read");
     }
-    // It evaluates and changes nothing that is trained.
+    // It only evaluates, and changes nothing that is trained.
     if (c->env_type && foreign_simulation(c->env_type)) {
         foreign_note(c->ignored, sizeof c->ignored, "env.type",
                      "a simulation of LeRobot's: the policy is trained without acting in it");
@@ -91,9 +94,9 @@ static void note_ignored(TrainConfig *c) {
     }
 }
 
-// With LeRobot's flags alone one gets LeRobot's policy. What only makes sense of a temporal one is
-// refused then rather than dropped.
-static CHECKED bool settle_kind(TrainConfig *c, Error *err) {
+// With LeRobot's flags alone one gets LeRobot's policy. Settings that only make sense for a
+// temporal policy are then refused, rather than dropped.
+static CHECKED bool choose_plain_act(TrainConfig *c, Error *err) {
     PolicyConfig *p = &c->policy;
     bool temporal = strcmp(p->type, "act") != 0 || field_given(c, "policy.obs_state_horizon") ||
                     field_given(c, "policy.pose_repr");
@@ -110,7 +113,8 @@ static CHECKED bool settle_kind(TrainConfig *c, Error *err) {
     p->obs_state_horizon = p->obs_down_sample_steps = 1;
     p->temporal_pos_embed = "none";
     p->pose_repr = "none";
-    // LeRobot's mapping, in which the environment state is not, so that it stays as it is.
+    // LeRobot's mapping, which does not have the environment state, so that this is not
+    // normalised.
     NormMap *n = &p->normalization_mapping;
     if (!n->visual && !n->state && !n->action && !n->env)
         *n = (NormMap){.visual = "MEAN_STD", .state = "MEAN_STD", .action = "MEAN_STD"};
@@ -130,7 +134,7 @@ bool train_config_take(TrainConfig *c, int argc, char **argv, Error *err) {
 bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *err) {
     if (!train_config_take(c, argc, argv, err)) return false;
     note_ignored(c);
-    return settle_kind(c, err);
+    return choose_plain_act(c, err);
 }
 
 void train_config_fill(TrainConfig *c, time_t now) {

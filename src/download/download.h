@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network: one function, which a module (base/module.h) has through libcurl.
+// The network: one function, which is libcurl's work and lies in a module (base/module.h).
 #ifndef TACT_DOWNLOAD_DOWNLOAD_H
 #define TACT_DOWNLOAD_DOWNLOAD_H
 

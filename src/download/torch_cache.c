@@ -21,15 +21,16 @@ typedef struct Fetch {
     FILE *stream; // of part, locked as long as it is open
 } Fetch;
 
-static const char *variable(const char *name) {
+static const char *environment_variable(const char *name) {
     const char *value = getenv(name);
     return value && *value ? value : NULL;
 }
 
 // Where PyTorch itself looks, so that one copy serves both.
 static void cache_folder(char *out, size_t size) {
-    const char *torch = variable("TORCH_HOME"), *cache = variable("XDG_CACHE_HOME");
-    const char *home = variable("HOME");
+    const char *torch = environment_variable("TORCH_HOME"),
+               *cache = environment_variable("XDG_CACHE_HOME");
+    const char *home = environment_variable("HOME");
     if (torch)
         snprintf(out, size, "%s/hub/checkpoints", torch);
     else if (cache)
@@ -63,12 +64,13 @@ static CHECKED bool check_present(const Fetch *w, Error *err) {
                        w->path, found);
 }
 
-static bool stopped(const Fetch *w, int64_t done) {
+static bool user_stopped(const Fetch *w, int64_t done) {
     const DownloadProgress *p = w->progress;
     return p && !p->report(p->user, w->file, done, 0);
 }
 
-// A home that cannot be written to is no end: the two ways around it.
+// A home folder that cannot be written to need not be the end: the message names two ways around
+// it.
 static CHECKED bool cannot_store(const Fetch *w, const Error *reason, Error *err) {
     return fail(
         err,
@@ -88,23 +90,24 @@ static CHECKED bool open_part(Fetch *w, Error *err) {
             return cannot_store(w, &reason, err);
         }
         struct stat held, there;
-        // A file system without locks must do without.
+        // On a file system without locks the file is used without one.
         bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
         if (fstat(fd, &held) != 0) held.st_size = 0;
-        // Whoever had it before may have moved or removed it in the meantime.
+        // The process that had it before may have moved or removed it in the meantime.
         if (locked && stat(w->part, &there) == 0 && there.st_ino == held.st_ino) {
             w->stream = fdopen(fd, "r+b");
             return true;
         }
         close(fd);
-        if (stopped(w, held.st_size)) return fail(err, "%s: interrupted", w->file);
+        if (user_stopped(w, held.st_size)) return fail(err, "%s: interrupted", w->file);
         const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
         if (!locked) nanosleep(&pause, NULL);
         if (file_exists(w->path)) return true;
     }
 }
 
-static CHECKED bool explain(const Fetch *w, int64_t done, const Error *reason, Error *err) {
+static CHECKED bool explain_failed_download(const Fetch *w, int64_t done, const Error *reason,
+                                            Error *err) {
     if (strcmp(reason->text, "interrupted") == 0)
         return fail(err, "%s: download interrupted at %.0f MB; the next run goes on there", w->file,
                     (double)done / 1e6);
@@ -114,8 +117,8 @@ static CHECKED bool explain(const Fetch *w, int64_t done, const Error *reason, E
                 w->file, w->url, reason->text, w->folder);
 }
 
-// Brings FILE.part to the whole file. What is there already may be of another download, and is only
-// found to be wrong at the end; then it starts over, once.
+// Completes FILE.part. What it holds already may be part of another file, which shows only at
+// the end; then the download starts over, once.
 static CHECKED bool complete_part(Fetch *w, Error *err) {
     char found[9] = "";
     bool fit = false;
@@ -125,7 +128,7 @@ static CHECKED bool complete_part(Fetch *w, Error *err) {
     if (done > 0 && !digits_fit(w, w->part, &fit, found, err)) return false;
     for (bool again = done > 0; !fit; again = false) {
         if (!download(w->url, w->file, w->stream, &done, w->progress, &reason))
-            return explain(w, done, &reason, err);
+            return explain_failed_download(w, done, &reason, err);
         if (!digits_fit(w, w->part, &fit, found, err)) return false;
         if (fit) break;
         rewind(w->stream);
@@ -146,7 +149,7 @@ static CHECKED bool move_into_place(const Fetch *w, Error *err) {
     return sync_dir(w->folder, err);
 }
 
-static CHECKED bool fetch(Fetch *w, Error *err) {
+static CHECKED bool fetch_into_place(Fetch *w, Error *err) {
     if (file_exists(w->path)) return check_present(w, err);
     Error reason;
     if (!make_dirs(w->folder, &reason)) return cannot_store(w, &reason, err);
@@ -164,14 +167,14 @@ static CHECKED bool fetch(Fetch *w, Error *err) {
 bool torch_cache_fetch(const char *file, const DownloadProgress *progress, char *path, size_t size,
                        Error *err) {
     Fetch w = {.file = file, .progress = progress};
-    const char *base = variable("TACT_WEIGHTS_URL");
+    const char *base = environment_variable("TACT_WEIGHTS_URL");
     if (!base) base = PUBLISHED_AT;
     const char *slash = base[strlen(base) - 1] == '/' ? "" : "/";
     cache_folder(w.folder, sizeof w.folder);
     snprintf(w.path, sizeof w.path, "%s/%s", w.folder, file);
     snprintf(w.part, sizeof w.part, "%s.part", w.path);
     snprintf(w.url, sizeof w.url, "%s%s%s", base, slash, file);
-    bool ok = fetch(&w, err);
+    bool ok = fetch_into_place(&w, err);
     if (w.stream) fclose(w.stream);
     if (ok && (size_t)snprintf(path, size, "%s", w.path) >= size)
         return fail(err, "%s: the path is too long", w.path);

@@ -57,13 +57,14 @@ static void find_places(Places *p) {
 }
 
 // "FOLDER/datasets--A--B".
-static void repository(const char *folder, HubKind kind, const char *name, char *out, size_t size) {
+static void repository_folder(const char *folder, HubKind kind, const char *name, char *out,
+                              size_t size) {
     int n = snprintf(out, size, "%s/%s--", folder, kind == HUB_DATASET ? "datasets" : "models");
     for (; *name && (size_t)n + 3 < size; name++)
         n += snprintf(out + n, size - (size_t)n, *name == '/' ? "--" : "%c", *name);
 }
 
-// A snapshot whose name begins with `commit`; none where two do.
+// The snapshot whose name begins with `commit`; none where two names do.
 static bool find_snapshot(const char *repository, const char *commit, char *out, size_t size) {
     char folder[PLACE + 512];
     int found = 0;
@@ -107,7 +108,7 @@ static bool find_revision(const char *repository, const char *revision, bool of_
     return find_snapshot(repository, "", out, size);
 }
 
-// The revisions that there are of it, for the error.
+// The revisions of it that are here, for the error.
 static void list_revisions(const char *repository, char *out, size_t size) {
     static const char *const folders[] = {"refs", "snapshots"};
     size_t used = strlen(out);
@@ -123,7 +124,7 @@ static void list_revisions(const char *repository, char *out, size_t size) {
     }
 }
 
-// Programs that only look at a dataset's description leave snapshots of its meta/ alone.
+// Programs that only look at a dataset's description leave snapshots with nothing but its meta/.
 static bool has_data(const char *snapshot) {
     char path[PLACE + 800];
     snprintf(path, sizeof path, "%s/data", snapshot);
@@ -140,8 +141,8 @@ bool hub_find(HubKind kind, const char *name, const char *revision, char *out, s
     snprintf(plain, sizeof plain, "%s/%s", p.lerobot, name);
     snprintf(marker, sizeof marker, "%s/meta/info.json", plain);
     snprintf(own, sizeof own, "%.*s/hub", PLACE - 8, p.lerobot);
-    repository(own, kind, name, caches[0], sizeof caches[0]);
-    repository(p.cache, kind, name, caches[1], sizeof caches[1]);
+    repository_folder(own, kind, name, caches[0], sizeof caches[0]);
+    repository_folder(p.cache, kind, name, caches[1], sizeof caches[1]);
     bool local = dataset && file_exists(marker), found = false;
     if (local && !revision) {
         snprintf(out, size, "%s", plain);

@@ -27,20 +27,20 @@ typedef struct Text {
     int64_t capacity;
 } Text;
 
-static void put(Text *t, const char *s, size_t n) {
+static void text_put(Text *t, const char *s, size_t n) {
     ARRAY_ROOM(t->data, (int64_t)t->length, t->capacity, (int64_t)n + 1);
     memcpy(t->data + t->length, s, n);
     t->length += n;
     t->data[t->length] = '\0';
 }
 
-static void put_string(Text *t, const char *s) {
-    put(t, s, strlen(s));
+static void text_put_string(Text *t, const char *s) {
+    text_put(t, s, strlen(s));
 }
 
 // Python's repr of a float: the fewest digits that read back the same, without an exponent for
 // 1e-4 <= |x| < 1e16.
-static void put_real(Text *t, double x) {
+static void text_put_real(Text *t, double x) {
     char digits[40], out[48];
     for (int precision = 0; precision <= 16; precision++) {
         snprintf(digits, sizeof digits, "%.*e", precision, x);
@@ -49,75 +49,75 @@ static void put_real(Text *t, double x) {
     char *e = strchr(digits, 'e');
     int exponent = e ? atoi(e + 1) : 0;
     if (!e || exponent < -4 || exponent >= 16) {
-        put_string(t, digits);
+        text_put_string(t, digits);
         return;
     }
     char *point = strchr(digits, '.');
     int significant = point ? (int)(e - point) : 1;
     int decimals = significant - 1 - exponent;
     snprintf(out, sizeof out, "%.*f", decimals > 0 ? decimals : 1, x);
-    put_string(t, out);
+    text_put_string(t, out);
 }
 
 // A new line and the indentation of a level, or nothing.
-static void put_break(Text *t, int indent, int level) {
+static void text_put_break(Text *t, int indent, int level) {
     if (indent > 0) {
-        put(t, "\n", 1);
-        for (int i = 0; i < indent * level; i++) put(t, " ", 1);
+        text_put(t, "\n", 1);
+        for (int i = 0; i < indent * level; i++) text_put(t, " ", 1);
     }
 }
 
-static void put_leaf(Text *t, const json_t *value) {
+static void text_put_leaf(Text *t, const json_t *value) {
     char *text = json_dumps(value, JSON_ENCODE_ANY);
-    put_string(t, text ? text : "null");
+    text_put_string(t, text ? text : "null");
     free(text);
 }
 
-static void put_value(Text *t, const json_t *value, int indent, int level);
+static void text_put_value(Text *t, const json_t *value, int indent, int level);
 
-static void put_object(Text *t, const json_t *value, int indent, int level) {
+static void text_put_object(Text *t, const json_t *value, int indent, int level) {
     const char *key, *separator = "";
     json_t *member;
-    put(t, "{", 1);
+    text_put(t, "{", 1);
     json_object_foreach((json_t *)value, key, member) {
-        put_string(t, separator);
-        put_break(t, indent, level + 1);
+        text_put_string(t, separator);
+        text_put_break(t, indent, level + 1);
         json_t *name = json_string(key);
-        put_leaf(t, name);
+        text_put_leaf(t, name);
         json_decref(name);
-        put(t, ": ", 2);
-        put_value(t, member, indent, level + 1);
+        text_put(t, ": ", 2);
+        text_put_value(t, member, indent, level + 1);
         separator = indent > 0 ? "," : ", ";
     }
-    if (json_object_size(value) > 0) put_break(t, indent, level);
-    put(t, "}", 1);
+    if (json_object_size(value) > 0) text_put_break(t, indent, level);
+    text_put(t, "}", 1);
 }
 
-static void put_array(Text *t, const json_t *value, int indent, int level) {
-    put(t, "[", 1);
+static void text_put_array(Text *t, const json_t *value, int indent, int level) {
+    text_put(t, "[", 1);
     for (size_t i = 0; i < json_array_size(value); i++) {
-        if (i > 0) put_string(t, indent > 0 ? "," : ", ");
-        put_break(t, indent, level + 1);
-        put_value(t, json_array_get(value, i), indent, level + 1);
+        if (i > 0) text_put_string(t, indent > 0 ? "," : ", ");
+        text_put_break(t, indent, level + 1);
+        text_put_value(t, json_array_get(value, i), indent, level + 1);
     }
-    if (json_array_size(value) > 0) put_break(t, indent, level);
-    put(t, "]", 1);
+    if (json_array_size(value) > 0) text_put_break(t, indent, level);
+    text_put(t, "]", 1);
 }
 
-static void put_value(Text *t, const json_t *value, int indent, int level) {
+static void text_put_value(Text *t, const json_t *value, int indent, int level) {
     if (json_is_object(value))
-        put_object(t, value, indent, level);
+        text_put_object(t, value, indent, level);
     else if (json_is_array(value))
-        put_array(t, value, indent, level);
+        text_put_array(t, value, indent, level);
     else if (json_is_real(value))
-        put_real(t, json_real_value(value));
+        text_put_real(t, json_real_value(value));
     else
-        put_leaf(t, value);
+        text_put_leaf(t, value);
 }
 
 char *json_text(const json_t *value, int indent) {
     Text t = {0};
-    put_value(&t, value, indent, 0);
+    text_put_value(&t, value, indent, 0);
     return t.data;
 }
 

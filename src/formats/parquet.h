@@ -88,7 +88,7 @@ CHECKED bool parquet_writer_open(const char *path, const ParquetField *fields, i
                                  ParquetWriter **out, Error *err);
 CHECKED bool parquet_write_group(ParquetWriter *w, int64_t rows, const ParquetValues *values,
                                  Error *err);
-// Writes the footer, syncs and moves the file into place. The writer is freed either way.
+// Writes the footer, syncs and moves the file into place. The writer is freed, also on failure.
 CHECKED bool parquet_writer_close(ParquetWriter *w, Error *err);
 // Drops the file. NULL allowed.
 void parquet_writer_abort(ParquetWriter *w);

@@ -42,8 +42,8 @@ static bool unbrotli(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
            length == size;
 }
 
-// A page and its unpacked bytes are of at most INT32_MAX (MAX_PAGE_BYTES and the header's own
-// int32).
+// A page and its unpacked bytes have at most INT32_MAX bytes (MAX_PAGE_BYTES, and the header's
+// own int32).
 static bool unlz4(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
     return n <= LZ4_MAX_INPUT_SIZE && size <= LZ4_MAX_INPUT_SIZE &&
            LZ4_decompress_safe((const char *)in, (char *)out, (int)n, (int)size) == (int)size;

@@ -50,7 +50,7 @@ static int read_scale(ThriftReader *r) {
     return scale;
 }
 
-// A union: one field that is a struct, with the kind for its number.
+// A union: one field, which is a struct, and whose number is the kind.
 static void read_logical_type(ThriftReader *r, Element *e) {
     enum { DECIMAL = 5, INTEGER = 10, FLOAT16 = 15 };
     int id = 0, type;
@@ -69,7 +69,7 @@ static void read_logical_type(ThriftReader *r, Element *e) {
     }
 }
 
-// The older way to say what an element means, which writers give besides.
+// The older way to say what an element means, which writers still give as well.
 static void read_converted_type(ThriftReader *r, Element *e) {
     enum { DECIMAL = 5, UINT_8 = 11, UINT_64 = 14 };
     int64_t v = thrift_int(r);
@@ -129,8 +129,8 @@ static void add_leaf(Walk *w, const Element *e, const char *path, const char *to
                    .scale = e->decimal && integer ? e->scale : 0};
 }
 
-static bool walk(Walk *w, const char *prefix, const char *top, int depth, int def, int rep,
-                 int element_def) {
+static bool walk_schema(Walk *w, const char *prefix, const char *top, int depth, int def, int rep,
+                        int element_def) {
     if (w->at >= w->count || depth > MAX_NESTING) return false;
     const Element *e = &w->elements[w->at++];
     char path[1024];
@@ -150,7 +150,7 @@ static bool walk(Walk *w, const char *prefix, const char *top, int depth, int de
         return true;
     }
     for (int i = 0; i < e->children; i++)
-        if (!walk(w, path, top, depth + 1, def, rep, element_def)) return false;
+        if (!walk_schema(w, path, top, depth + 1, def, rep, element_def)) return false;
     return true;
 }
 
@@ -163,7 +163,7 @@ static bool read_schema(ParquetFile *f, ThriftReader *r) {
     f->leaves = arena_alloc(&f->arena, (size_t)n * sizeof *f->leaves);
     Walk w = {.f = f, .elements = elements, .count = n, .at = 1};
     bool ok = !r->bad;
-    for (int i = 0; ok && i < elements[0].children; i++) ok = walk(&w, "", "", 0, 0, 0, 0);
+    for (int i = 0; ok && i < elements[0].children; i++) ok = walk_schema(&w, "", "", 0, 0, 0, 0);
     ok = ok && w.at == n;
     f->n_leaves = w.leaves;
     mem_free(elements);
@@ -185,9 +185,9 @@ static bool decode_bound(const Leaf *leaf, Bound b, double *out) {
     return true;
 }
 
-// Many writers store no checksums, but nearly all the least and the greatest value of a column:
-// what a damaged page can be caught by. Older writers compared unsigned numbers as signed ones: no
-// bounds where min > max.
+// Many writers store no checksums, but nearly all store the least and the greatest value of a
+// column, by which a damaged page can be caught. Older writers compared unsigned numbers as if
+// they were signed: there are no bounds where min > max.
 static void read_statistics(ThriftReader *r, const Leaf *leaf, Chunk *c) {
     int id = 0, type;
     Bound bounds[7] = {{0}}; // by field: 1 max, 2 min (older writers), 5 max, 6 min
@@ -307,7 +307,7 @@ static bool read_key_values(ParquetFile *f, ThriftReader *r) {
     return !r->bad;
 }
 
-static bool damaged(const ParquetFile *f, const char *what, Error *err) {
+static bool footer_damaged(const ParquetFile *f, const char *what, Error *err) {
     return fail(err, "%s: damaged Parquet file: %s; copy it again", f->path, what);
 }
 
@@ -315,29 +315,32 @@ bool parquet_footer(ParquetFile *f, Error *err) {
     if (f->size < 12 || memcmp(f->data, "PAR1", 4) != 0)
         return fail(err, "%s: not a Parquet file", f->path);
     if (memcmp(f->data + f->size - 4, "PAR1", 4) != 0)
-        return damaged(f, "its end is missing (cut short?)", err);
+        return footer_damaged(f, "its end is missing (cut short?)", err);
     uint32_t length;
     memcpy(&length, f->data + f->size - 8, 4);
-    if (length > f->size - 12) return damaged(f, "its footer is longer than the file", err);
+    if (length > f->size - 12) return footer_damaged(f, "its footer is longer than the file", err);
     ThriftReader r = {f->data + f->size - 8 - length, f->data + f->size - 8, false, 0};
     int id = 0, type;
     bool schema = false, groups = false;
     while ((type = thrift_field(&r, &id)) != THRIFT_STOP) {
         if (id == 2 && type == THRIFT_LIST && !schema) { // the row groups are read by it: once only
-            if (!read_schema(f, &r)) return damaged(f, "its schema does not hold together", err);
+            if (!read_schema(f, &r))
+                return footer_damaged(f, "its schema does not hold together", err);
             schema = true;
         } else if (id == 3 && type == THRIFT_I64 && !groups) {
             f->rows = thrift_int(&r);
         } else if (id == 4 && type == THRIFT_LIST && schema && !groups) {
-            if (!read_groups(f, &r)) return damaged(f, "its row groups do not hold together", err);
+            if (!read_groups(f, &r))
+                return footer_damaged(f, "its row groups do not hold together", err);
             groups = true;
         } else if (id == 5 && type == THRIFT_LIST && !f->metadata) {
             if (!read_key_values(f, &r))
-                return damaged(f, "its metadata does not hold together", err);
+                return footer_damaged(f, "its metadata does not hold together", err);
         } else {
             thrift_skip(&r, type);
         }
     }
-    if (r.bad || !schema || !groups) return damaged(f, "its footer does not hold together", err);
+    if (r.bad || !schema || !groups)
+        return footer_damaged(f, "its footer does not hold together", err);
     return true;
 }

@@ -127,8 +127,8 @@ size_t parquet_number_width(const Leaf *leaf);
 double parquet_number(const Leaf *leaf, const uint8_t *p);
 // An INT32 or INT64 leaf's number, from the sign-extended integer that is stored.
 double parquet_integer(const Leaf *leaf, int64_t stored);
-// Some writers end a page with up to eight zero bytes more than its values take; any other rest is
-// a sign of damage.
+// Some writers end a page with up to eight zero bytes more than its values take; any other bytes
+// left over are a sign of damage.
 bool parquet_only_padding(const uint8_t *p, const uint8_t *end);
 
 // parquet_values.c and parquet_delta.c: `count` values of a page, at least one; false when the

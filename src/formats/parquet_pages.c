@@ -60,7 +60,7 @@ static Header read_header(ThriftReader *r) {
     return h;
 }
 
-static bool damaged(const ParquetFile *f, const uint8_t *at, const char *what, Error *err) {
+static bool page_damaged(const ParquetFile *f, const uint8_t *at, const char *what, Error *err) {
     return fail(err, "%s: damaged Parquet page at byte %zu: %s; copy the file again", f->path,
                 (size_t)(at - f->data), what);
 }
@@ -89,11 +89,11 @@ bool parquet_page(const ParquetFile *f, const Chunk *c, const uint8_t **at, cons
         return true;
     }
     if (r.bad || !header_is_sane(&h, c, r.end - r.at))
-        return damaged(f, start, "its header does not hold together", err);
+        return page_damaged(f, start, "its header does not hold together", err);
     const uint8_t *body = r.at;
     *at = body + h.packed;
     if (h.has_crc && (uint32_t)crc32(0, body, (uInt)h.packed) != h.crc)
-        return damaged(f, start, "its checksum does not match", err);
+        return page_damaged(f, start, "its checksum does not match", err);
 
     size_t levels = (size_t)(h.def_bytes + h.rep_bytes); // v2 leaves them unpacked
     page->levels_rep = h.type == PAGE_DATA_V2 ? body : NULL;
@@ -102,7 +102,7 @@ bool parquet_page(const ParquetFile *f, const Chunk *c, const uint8_t **at, cons
     page->def_bytes = (size_t)h.def_bytes;
     page->bytes = (size_t)h.unpacked - levels;
     if (c->codec == CODEC_NONE || !h.compressed) {
-        if (h.packed != h.unpacked) return damaged(f, start, "its sizes do not match", err);
+        if (h.packed != h.unpacked) return page_damaged(f, start, "its sizes do not match", err);
         page->data = body + levels;
         return true;
     }
@@ -116,7 +116,7 @@ bool parquet_page(const ParquetFile *f, const Chunk *c, const uint8_t **at, cons
     page->data = out;
     if (page->bytes == 0 && (size_t)h.packed == levels) return true;
     if (!parquet_unpack(c->codec, body + levels, (size_t)h.packed - levels, out, page->bytes))
-        return damaged(f, start, "it does not decompress", err);
+        return page_damaged(f, start, "it does not decompress", err);
     return true;
 }
 

@@ -66,7 +66,7 @@ typedef struct Levels {
     uint32_t *rep, *def;
 } Levels;
 
-static bool damaged(const Read *r, const char *what, Error *err) {
+static bool column_damaged(const Read *r, const char *what, Error *err) {
     return fail(err, "%s: column %s: damaged Parquet data: %s; copy the file again", r->f->path,
                 r->leaf->path, what);
 }
@@ -109,14 +109,14 @@ static bool read_levels(const Leaf *leaf, Page *page, Levels *l) {
 }
 
 // Room for the column's next leaves.
-static Values tail(const Read *r) {
+static Values values_tail(const Read *r) {
     const ParquetColumn *c = r->out;
     return c->kind == PARQUET_BYTES ? (Values){.bytes = c->bytes + c->count}
                                     : (Values){.numbers = c->numbers + c->count};
 }
 
 static bool decode_values(Read *r, const Page *page, int64_t count, Error *err) {
-    Values out = tail(r);
+    Values out = values_tail(r);
     bool ok = true;
     if (count == 0) return true;
     switch (page->encoding) {
@@ -125,13 +125,13 @@ static bool decode_values(Read *r, const Page *page, int64_t count, Error *err) 
         break;
     case ENCODING_PLAIN_DICTIONARY:
     case ENCODING_RLE_DICTIONARY:
-        if (!r->has_dictionary) return damaged(r, "its dictionary is missing", err);
+        if (!r->has_dictionary) return column_damaged(r, "its dictionary is missing", err);
         ok = parquet_from_dictionary(r->dictionary, r->dictionary_size, page->data, page->bytes,
                                      count, out);
         break;
     case ENCODING_RLE:
         if (r->leaf->type != TYPE_BOOLEAN)
-            return damaged(r, "RLE values that are no booleans", err);
+            return column_damaged(r, "RLE values that are no booleans", err);
         ok = parquet_rle_booleans(page->data, page->bytes, count, out.numbers);
         break;
     case ENCODING_DELTA_BINARY_PACKED:
@@ -152,7 +152,7 @@ static bool decode_values(Read *r, const Page *page, int64_t count, Error *err) 
                     "pyarrow's defaults",
                     r->f->path, r->leaf->path, page->encoding);
     }
-    return ok || damaged(r, "a page does not hold the values it announces", err);
+    return ok || column_damaged(r, "a page does not hold the values it announces", err);
 }
 
 static bool is_leaf(const Read *r, const Levels *l, int64_t i) {
@@ -163,10 +163,11 @@ static bool is_present(const Read *r, const Levels *l, int64_t i) {
     return !l->def || l->def[i] == (uint32_t)r->leaf->max_def;
 }
 
-// The present values stand packed at the tail; moves them to their places, nulls between them.
-static void spread(const Read *r, const Levels *l, int64_t entries, int64_t leaves,
-                   int64_t present) {
-    Values v = tail(r);
+// The values that are present stand packed at the tail: this moves them to their places, with
+// nulls between them.
+static void spread_present(const Read *r, const Levels *l, int64_t entries, int64_t leaves,
+                           int64_t present) {
+    Values v = values_tail(r);
     if (leaves == present) return;
     for (int64_t i = entries - 1; i >= 0; i--) {
         if (!is_leaf(r, l, i)) continue;
@@ -215,12 +216,13 @@ static bool read_data_page(Read *r, Page *page, Error *err) {
     Levels l = {0};
     int64_t leaves, present;
     if (!levels_are_rle(r, page, err)) return false;
-    bool ok = read_levels(r->leaf, page, &l) || damaged(r, "its levels do not hold together", err);
+    bool ok =
+        read_levels(r->leaf, page, &l) || column_damaged(r, "its levels do not hold together", err);
     ok = ok && (place_rows(r, &l, page->values, &leaves, &present) ||
-                damaged(r, "it has other rows than its row group", err));
+                column_damaged(r, "it has other rows than its row group", err));
     ok = ok && decode_values(r, page, present, err);
     if (ok) {
-        spread(r, &l, page->values, leaves, present);
+        spread_present(r, &l, page->values, leaves, present);
         r->out->count += leaves;
     }
     mem_free(l.rep);
@@ -230,9 +232,10 @@ static bool read_data_page(Read *r, Page *page, Error *err) {
 
 static bool read_dictionary(Read *r, const Page *page, Error *err) {
     int64_t n = page->values;
-    // Each value takes a bit at least, a byte array four bytes; no page is believed to have more.
+    // Each value takes at least a bit, a byte array at least four bytes: a page that claims
+    // more values than that is not believed.
     if (n > 8 * (int64_t)page->bytes)
-        return damaged(r, "its dictionary does not hold together", err);
+        return column_damaged(r, "its dictionary does not hold together", err);
     r->dictionary = (Values){0};
     if (r->out->kind == PARQUET_BYTES)
         r->dictionary.bytes = arena_alloc(r->arena, (size_t)(n + 1) * sizeof(ParquetBytes));
@@ -244,12 +247,12 @@ static bool read_dictionary(Read *r, const Page *page, Error *err) {
         return fail(err, "%s: column %s has a dictionary in encoding %d; only PLAIN is supported",
                     r->f->path, r->leaf->path, page->encoding);
     return parquet_plain(r->leaf, page->data, page->bytes, n, r->dictionary) ||
-           damaged(r, "its dictionary does not hold together", err);
+           column_damaged(r, "its dictionary does not hold together", err);
 }
 
 // Byte values point into their page: one that lies in the mapping is copied, so that the column
 // stands alone.
-static void own_page(const Read *r, Page *page) {
+static void copy_mapped_page(const Read *r, Page *page) {
     const uint8_t *start = r->f->data;
     if (r->out->kind != PARQUET_BYTES || !page->data || page->data < start ||
         page->data >= start + r->f->size)
@@ -275,31 +278,31 @@ static bool read_chunk(Read *r, const RowGroup *g, Arena *scratch, Error *err) {
     for (int64_t seen = 0; seen < c->values;) {
         Page page;
         bool bytes = r->out->kind == PARQUET_BYTES;
-        if (at >= end) return damaged(r, "its pages end early", err);
+        if (at >= end) return column_damaged(r, "its pages end early", err);
         if (!parquet_page(r->f, c, &at, end, bytes ? r->arena : scratch, &page, err)) return false;
-        own_page(r, &page);
+        copy_mapped_page(r, &page);
         if (page.type == PAGE_DICTIONARY) {
             if (!read_dictionary(r, &page, err)) return false;
         } else if (page.type == PAGE_DATA || page.type == PAGE_DATA_V2) {
             if (page.values > c->values - seen)
-                return damaged(r, "its pages hold more values than it announces", err);
+                return column_damaged(r, "its pages hold more values than it announces", err);
             if (!read_data_page(r, &page, err)) return false;
             seen += page.values;
         }
     }
-    if (r->row != r->row_end) return damaged(r, "it has other rows than its row group", err);
+    if (r->row != r->row_end) return column_damaged(r, "it has other rows than its row group", err);
     return within_bounds(r->out, first, c) ||
-           damaged(r, "a value lies outside the range that its footer gives", err);
+           column_damaged(r, "a value lies outside the range that its footer gives", err);
 }
 
 // Sizes of the whole read, from the footer.
-static bool plan(Read *r, int first, int groups, Error *err) {
+static bool plan_read(Read *r, int first, int groups, Error *err) {
     ParquetColumn *out = r->out;
     for (int g = first; g < first + groups; g++) {
         const RowGroup *group = &r->f->groups[g];
         int64_t values = group->chunks[r->leaf - r->f->leaves].values;
         if (values > MAX_READ_VALUES - r->capacity || group->rows > values)
-            return damaged(r, "it announces an impossible number of values", err);
+            return column_damaged(r, "it announces an impossible number of values", err);
         r->capacity += values;
         out->rows += group->rows;
     }
@@ -317,7 +320,7 @@ static bool plan(Read *r, int first, int groups, Error *err) {
 }
 
 static bool read_groups(Read *r, int first, int groups, Error *err) {
-    if (!plan(r, first, groups, err)) return false;
+    if (!plan_read(r, first, groups, err)) return false;
     for (int g = first; g < first + groups; g++) {
         Arena scratch = {0};
         bool ok = read_chunk(r, &r->f->groups[g], &scratch, err);

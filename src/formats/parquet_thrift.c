@@ -46,7 +46,7 @@ int64_t thrift_list(ThriftReader *r, int *type) {
     uint64_t n = b >> 4;
     *type = b & 15;
     if (n == 15) n = thrift_varint(r);
-    // Every element takes a byte at least.
+    // Every element takes at least a byte.
     if (n > (uint64_t)(r->end - r->at)) r->bad = true;
     return r->bad ? 0 : (int64_t)n;
 }
@@ -74,7 +74,7 @@ static void skip_map(ThriftReader *r) {
     uint64_t n = thrift_varint(r);
     if (n == 0 || r->bad) return;
     uint8_t types = next_byte(r);
-    // Every key and every value takes a byte at least.
+    // Every key and every value takes at least a byte.
     if (n > (uint64_t)(r->end - r->at) / 2) r->bad = true;
     for (uint64_t i = 0; i < n && !r->bad; i++) {
         thrift_skip(r, element_type(types >> 4));

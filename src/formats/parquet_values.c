@@ -122,14 +122,14 @@ bool parquet_split(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t cou
 
 // ---- dictionary, RLE --------------------------------------------------------------------------
 
-static bool indices(const uint8_t *p, size_t bytes, int64_t count, uint32_t *out) {
+static bool read_indices(const uint8_t *p, size_t bytes, int64_t count, uint32_t *out) {
     return bytes > 0 && parquet_hybrid(p + 1, bytes - 1, p[0], count, out);
 }
 
 bool parquet_from_dictionary(Values dictionary, int64_t size, const uint8_t *p, size_t bytes,
                              int64_t count, Values out) {
     uint32_t *index = NEW(uint32_t, count + 1);
-    bool ok = indices(p, bytes, count, index);
+    bool ok = read_indices(p, bytes, count, index);
     for (int64_t i = 0; ok && i < count; i++) {
         ok = index[i] < size;
         if (!ok) break;

@@ -125,7 +125,7 @@ bool parquet_write_group(ParquetWriter *w, int64_t rows, const ParquetValues *va
 
 // ---- footer -----------------------------------------------------------------------------------
 
-static int physical(ParquetType type) {
+static int physical_type(ParquetType type) {
     static const int types[] = {[PARQUET_I64] = TYPE_INT64,
                                 [PARQUET_F32] = TYPE_FLOAT,
                                 [PARQUET_F64] = TYPE_DOUBLE,
@@ -151,7 +151,7 @@ static void put_element(ThriftWriter *t, int type, int repetition, const char *n
 }
 
 // Columns of one struct stand next to each other.
-static int members(const ParquetWriter *w, int i) {
+static int struct_members(const ParquetWriter *w, int i) {
     int n = 1;
     const Column *c = &w->columns[i];
     while (c->member && i + n < w->n_columns && c[n].member && !strcmp(c[n].name, c->name)) n++;
@@ -160,26 +160,26 @@ static int members(const ParquetWriter *w, int i) {
 
 static void put_schema(ThriftWriter *t, const ParquetWriter *w) {
     int fields = 0, elements = 1;
-    for (int i = 0; i < w->n_columns; i += members(w, i)) {
+    for (int i = 0; i < w->n_columns; i += struct_members(w, i)) {
         fields++;
-        elements += w->columns[i].list ? 3 : w->columns[i].member ? 1 + members(w, i) : 1;
+        elements += w->columns[i].list ? 3 : w->columns[i].member ? 1 + struct_members(w, i) : 1;
     }
     int list = 1; // field 2 of FileMetaData follows field 1
     thrift_put_list(t, &list, 2, THRIFT_STRUCT, (size_t)elements);
     put_element(t, -1, -1, "schema", fields, -1);
-    for (int i = 0; i < w->n_columns; i += members(w, i)) {
+    for (int i = 0; i < w->n_columns; i += struct_members(w, i)) {
         const Column *c = &w->columns[i];
-        int type = physical(c->type), text = c->type == PARQUET_STRING ? CONVERTED_UTF8 : -1;
+        int type = physical_type(c->type), text = c->type == PARQUET_STRING ? CONVERTED_UTF8 : -1;
         if (c->list) {
             put_element(t, -1, REPEAT_OPTIONAL, c->name, 1, CONVERTED_LIST);
             put_element(t, -1, REPEAT_REPEATED, "list", 1, -1);
             put_element(t, type, REPEAT_OPTIONAL, "element", 0, text);
         } else if (c->member) {
-            put_element(t, -1, REPEAT_OPTIONAL, c->name, members(w, i), -1);
-            for (int k = 0; k < members(w, i); k++) {
+            put_element(t, -1, REPEAT_OPTIONAL, c->name, struct_members(w, i), -1);
+            for (int k = 0; k < struct_members(w, i); k++) {
                 // An image's path is text, its bytes are not.
                 bool is_text = c[k].type == PARQUET_STRING && strcmp(c[k].member, "bytes") != 0;
-                put_element(t, physical(c[k].type), REPEAT_OPTIONAL, c[k].member, 0,
+                put_element(t, physical_type(c[k].type), REPEAT_OPTIONAL, c[k].member, 0,
                             is_text ? CONVERTED_UTF8 : -1);
             }
         } else {
@@ -202,7 +202,7 @@ static void put_chunk(ThriftWriter *t, const Column *c, const WrittenChunk *chun
     int last = 0, inner = 0;
     thrift_put_int(t, &last, 2, THRIFT_I64, chunk->start);
     thrift_put_field(t, &last, 3, THRIFT_STRUCT);
-    thrift_put_int(t, &inner, 1, THRIFT_I32, physical(c->type));
+    thrift_put_int(t, &inner, 1, THRIFT_I32, physical_type(c->type));
     thrift_put_list(t, &inner, 2, THRIFT_I32, 2);
     thrift_put_zigzag(t, ENCODING_PLAIN);
     thrift_put_zigzag(t, ENCODING_RLE);

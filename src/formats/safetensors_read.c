@@ -174,7 +174,7 @@ static int by_position(const void *a, const void *b) {
     return x->entry.bytes < y->entry.bytes ? -1 : x->entry.bytes > y->entry.bytes;
 }
 
-// Sorted by position, the tensors must cover the data exactly: no overlap, no hole.
+// Sorted by position, the tensors must cover the data exactly, without overlaps and holes.
 static CHECKED bool check_cover(const Safetensors *s, const Placed *placed, size_t size,
                                 Error *err) {
     size_t end = 0;

@@ -34,7 +34,7 @@ const TorchGlobal *torch_global(const char *module, size_t module_size, const ch
     return NULL;
 }
 
-static bool wrong(const Unpickler *u, const char *name, const char *what, Error *err) {
+static bool refuse_arguments(const Unpickler *u, const char *name, const char *what, Error *err) {
     return fail(err, "%s: its pickle calls %s with %s; the file is damaged", u->path, name, what);
 }
 
@@ -49,7 +49,7 @@ static CHECKED bool read_extents(const Unpickler *u, const char *name, const Val
                                  const Value *stride, TorchView *v, Error *err) {
     if (shape->kind != VALUE_TUPLE || stride->kind != VALUE_TUPLE ||
         shape->list.count != stride->list.count)
-        return wrong(u, name, "sizes and strides that do not belong together", err);
+        return refuse_arguments(u, name, "sizes and strides that do not belong together", err);
     if (shape->list.count > SAFETENSORS_MAX_RANK)
         return fail(err, "%s: a tensor has %d dimensions, at most %d are read", u->path,
                     shape->list.count, SAFETENSORS_MAX_RANK);
@@ -59,7 +59,7 @@ static CHECKED bool read_extents(const Unpickler *u, const char *name, const Val
         const Value *n = shape->list.items[i], *s = stride->list.items[i];
         if (n->kind != VALUE_INT || s->kind != VALUE_INT || n->integer < 0 || s->integer < 0 ||
             __builtin_mul_overflow(v->count, n->integer, &v->count))
-            return wrong(u, name, "impossible sizes or strides", err);
+            return refuse_arguments(u, name, "impossible sizes or strides", err);
         v->shape[i] = n->integer;
         v->stride[i] = s->integer;
     }
@@ -75,10 +75,10 @@ static CHECKED bool check_view(const Unpickler *u, const char *name, const Torch
         int64_t reach;
         if (__builtin_mul_overflow(v->shape[i] - 1, v->stride[i], &reach) ||
             __builtin_add_overflow(last, reach, &last))
-            return wrong(u, name, "impossible sizes or strides", err);
+            return refuse_arguments(u, name, "impossible sizes or strides", err);
     }
     if (v->offset < 0 || last >= v->storage->count + (v->count == 0))
-        return wrong(u, name, "a view outside of its storage", err);
+        return refuse_arguments(u, name, "a view outside of its storage", err);
     return true;
 }
 
@@ -86,7 +86,8 @@ static CHECKED bool rebuild_tensor(Unpickler *u, const char *name, const ValueLi
                                    Value **out, Error *err) {
     if (args->count < 4 || args->items[0]->kind != VALUE_STORAGE ||
         args->items[1]->kind != VALUE_INT)
-        return wrong(u, name, "other arguments than a storage, an offset, sizes and strides", err);
+        return refuse_arguments(
+            u, name, "other arguments than a storage, an offset, sizes and strides", err);
     TorchView *v = arena_alloc(&u->arena, sizeof(TorchView));
     v->storage = args->items[0]->storage;
     v->offset = args->items[1]->integer;
@@ -102,17 +103,18 @@ static CHECKED bool ordered_dict(Unpickler *u, const char *name, const ValueList
                                  Error *err) {
     const Value *pairs = args->count ? args->items[0] : NULL;
     if (args->count > 1 || (pairs && pairs->kind != VALUE_LIST))
-        return wrong(u, name, "other arguments than a list of pairs", err);
+        return refuse_arguments(u, name, "other arguments than a list of pairs", err);
     if (!new_value(u, VALUE_DICT, out, err)) return false;
     int n = pairs ? pairs->list.count : 0;
-    if (n > (TORCH_MAX_VALUES - u->values) / 2) return wrong(u, name, "too many pairs", err);
+    if (n > (TORCH_MAX_VALUES - u->values) / 2)
+        return refuse_arguments(u, name, "too many pairs", err);
     u->values += 2 * n;
     ValueList *list = &(*out)->list;
     ARENA_ARRAY_ROOM(&u->arena, list->items, list->count, list->capacity, 2 * (int64_t)n);
     for (int i = 0; i < n; i++) {
         const Value *pair = pairs->list.items[i];
         if ((pair->kind != VALUE_LIST && pair->kind != VALUE_TUPLE) || pair->list.count != 2)
-            return wrong(u, name, "other arguments than a list of pairs", err);
+            return refuse_arguments(u, name, "other arguments than a list of pairs", err);
         list->items[list->count++] = pair->list.items[0];
         list->items[list->count++] = pair->list.items[1];
     }
@@ -128,12 +130,12 @@ bool torch_call(Unpickler *u, const TorchGlobal *global, const ValueList *args, 
         return rebuild_tensor(u, global->name, args, out, err);
     case GLOBAL_PARAMETER:
         if (args->count < 1 || args->items[0]->kind != VALUE_TENSOR)
-            return wrong(u, global->name, "something that is no tensor", err);
+            return refuse_arguments(u, global->name, "something that is no tensor", err);
         *out = args->items[0];
         return true;
     case GLOBAL_SIZE:
         if (args->count != 1 || args->items[0]->kind != VALUE_TUPLE)
-            return wrong(u, global->name, "something that is no tuple", err);
+            return refuse_arguments(u, global->name, "something that is no tuple", err);
         *out = args->items[0];
         return true;
     case GLOBAL_DEVICE:
@@ -141,7 +143,7 @@ bool torch_call(Unpickler *u, const TorchGlobal *global, const ValueList *args, 
     case GLOBAL_STORAGE:
         break;
     }
-    return wrong(u, global->name, "arguments, though storages are only named", err);
+    return refuse_arguments(u, global->name, "arguments, though storages are only named", err);
 }
 
 bool torch_persistent(Unpickler *u, const Value *id, Value **out, Error *err) {

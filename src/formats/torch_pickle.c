@@ -41,7 +41,7 @@ void unpickler_free(Unpickler *u) {
     *u = (Unpickler){0};
 }
 
-static bool damaged(const Machine *m, const char *what) {
+static bool pickle_damaged(const Machine *m, const char *what) {
     return fail(m->err, "%s: its pickle %s (at byte %zu); the file is damaged", m->u->path, what,
                 m->op_at);
 }
@@ -52,8 +52,8 @@ static bool too_big(const Machine *m) {
 }
 
 // ---- bytes ------------------------------------------------------------------------------------
-static CHECKED bool take(Machine *m, size_t n, const uint8_t **out) {
-    if (n > m->size - m->at) return damaged(m, "is cut short");
+static CHECKED bool take_bytes(Machine *m, size_t n, const uint8_t **out) {
+    if (n > m->size - m->at) return pickle_damaged(m, "is cut short");
     *out = m->bytes + m->at;
     m->at += n;
     return true;
@@ -61,7 +61,7 @@ static CHECKED bool take(Machine *m, size_t n, const uint8_t **out) {
 
 static CHECKED bool take_number(Machine *m, size_t width, uint64_t *out) {
     const uint8_t *p = NULL;
-    if (!take(m, width, &p)) return false;
+    if (!take_bytes(m, width, &p)) return false;
     *out = 0;
     for (size_t i = width; i-- > 0;) *out = *out << 8 | p[i];
     return true;
@@ -71,7 +71,7 @@ static CHECKED bool take_number(Machine *m, size_t width, uint64_t *out) {
 static CHECKED bool take_line(Machine *m, const char **line, size_t *size) {
     const uint8_t *start = m->bytes + m->at;
     const uint8_t *end = memchr(start, '\n', m->size - m->at);
-    if (!end) return damaged(m, "is cut short");
+    if (!end) return pickle_damaged(m, "is cut short");
     *line = (const char *)start;
     *size = (size_t)(end - start);
     m->at += *size + 1;
@@ -85,22 +85,24 @@ static CHECKED bool push(Machine *m, Value *v) {
     return true;
 }
 
-// What lies below the last mark belongs to whoever set it.
+// What lies below the last mark belongs to the operation that set it.
 static int floor_of(const Machine *m) {
     return m->n_marks ? m->marks[m->n_marks - 1] : 0;
 }
 
 static CHECKED bool pop(Machine *m, Value **out) {
-    if (m->depth <= floor_of(m)) return damaged(m, "takes more from its stack than there is");
+    if (m->depth <= floor_of(m))
+        return pickle_damaged(m, "takes more from its stack than there is");
     *out = m->stack[--m->depth];
     return true;
 }
 
 static CHECKED bool top(Machine *m, ValueKind a, ValueKind b, int below, Value **out) {
     if (m->depth - below <= floor_of(m))
-        return damaged(m, "takes more from its stack than there is");
+        return pickle_damaged(m, "takes more from its stack than there is");
     *out = m->stack[m->depth - below - 1];
-    if ((*out)->kind != a && (*out)->kind != b) return damaged(m, "fills a value that holds none");
+    if ((*out)->kind != a && (*out)->kind != b)
+        return pickle_damaged(m, "fills a value that holds none");
     return true;
 }
 
@@ -112,7 +114,7 @@ static CHECKED bool push_mark(Machine *m) {
 
 // Forgets the last mark; *count values lie above where it was.
 static CHECKED bool pop_mark(Machine *m, int *count) {
-    if (m->n_marks == 0) return damaged(m, "ends a group that never began");
+    if (m->n_marks == 0) return pickle_damaged(m, "ends a group that never began");
     *count = m->depth - m->marks[--m->n_marks];
     return true;
 }
@@ -124,10 +126,10 @@ static CHECKED bool push_kind(Machine *m, ValueKind kind, int64_t integer) {
 }
 
 // Moves the top n values to the end of a container.
-static CHECKED bool append(Machine *m, Value *container, int n) {
+static CHECKED bool append_to_container(Machine *m, Value *container, int n) {
     ValueList *list = &container->list;
-    // Each item was on the stack, so this counts what the pickle made; what is taken from the memo
-    // again and again counts as new.
+    // Each item was on the stack, so this counts what the pickle made. An item that is taken
+    // from the memo again and again counts each time.
     if (n > TORCH_MAX_VALUES - m->u->values) return too_big(m);
     m->u->values += n;
     ARENA_ARRAY_ROOM(&m->u->arena, list->items, list->count, list->capacity, n);
@@ -141,9 +143,9 @@ static CHECKED bool append(Machine *m, Value *container, int n) {
 static CHECKED bool do_string(Machine *m, size_t width, ValueKind kind) {
     uint64_t size = 0;
     const uint8_t *p = NULL;
-    if (!take_number(m, width, &size) || !take(m, size, &p)) return false;
+    if (!take_number(m, width, &size) || !take_bytes(m, size, &p)) return false;
     if (kind == VALUE_STRING && memchr(p, 0, size))
-        return damaged(m, "has a name with a zero byte");
+        return pickle_damaged(m, "has a name with a zero byte");
     Value *v = value_new(m->u, kind);
     if (!v) return too_big(m);
     char *copy = arena_alloc(&m->u->arena, size + 1);
@@ -170,15 +172,17 @@ static CHECKED bool do_long(Machine *m) {
 }
 
 static CHECKED bool do_tuple(Machine *m, int n) {
-    if (n > m->depth - floor_of(m)) return damaged(m, "takes more from its stack than there is");
+    if (n > m->depth - floor_of(m))
+        return pickle_damaged(m, "takes more from its stack than there is");
     Value *v = value_new(m->u, VALUE_TUPLE);
     if (!v) return too_big(m);
-    return append(m, v, n) && push(m, v);
+    return append_to_container(m, v, n) && push(m, v);
 }
 
 static CHECKED bool do_memoize(Machine *m, uint64_t number) {
     Value *v;
-    if (m->depth <= floor_of(m)) return damaged(m, "takes more from its stack than there is");
+    if (m->depth <= floor_of(m))
+        return pickle_damaged(m, "takes more from its stack than there is");
     v = m->stack[m->depth - 1];
     if (number >= TORCH_MAX_VALUES) return too_big(m);
     int64_t kept = m->memo_capacity; // every place up to it may be in use
@@ -192,7 +196,7 @@ static CHECKED bool do_remember(Machine *m, size_t width) {
     uint64_t number = 0;
     if (!take_number(m, width, &number)) return false;
     if (number >= (uint64_t)m->memo_capacity || !m->memo[number])
-        return damaged(m, "recalls what it never kept");
+        return pickle_damaged(m, "recalls what it never kept");
     return push(m, m->memo[number]);
 }
 
@@ -200,7 +204,8 @@ static CHECKED bool push_global(Machine *m, const char *module, size_t module_si
                                 const char *name, size_t name_size) {
     const TorchGlobal *global = torch_global(module, module_size, name, name_size);
     if (!global) {
-        // The name comes from the file: what is not plain text stays out of the line.
+        // The name comes from the file, so whatever is not plain text is left out of the
+        // message.
         char shown[161];
         size_t n = 0;
         for (size_t i = 0; i < module_size + 1 + name_size && n + 1 < sizeof shown; i++) {
@@ -232,7 +237,7 @@ static CHECKED bool do_stack_global(Machine *m) {
     Value *name = NULL, *module = NULL;
     if (!pop(m, &name) || !pop(m, &module)) return false;
     if (name->kind != VALUE_STRING || module->kind != VALUE_STRING)
-        return damaged(m, "calls something without a name");
+        return pickle_damaged(m, "calls something without a name");
     return push_global(m, module->string.text, module->string.size, name->string.text,
                        name->string.size);
 }
@@ -241,7 +246,7 @@ static CHECKED bool do_call(Machine *m) {
     Value *args = NULL, *callee = NULL, *result = NULL;
     if (!pop(m, &args) || !pop(m, &callee)) return false;
     if (callee->kind != VALUE_GLOBAL || args->kind != VALUE_TUPLE)
-        return damaged(m, "calls what is no function");
+        return pickle_damaged(m, "calls what is no function");
     return torch_call(m->u, callee->global, &args->list, &result, m->err) && push(m, result);
 }
 
@@ -250,7 +255,7 @@ static CHECKED bool do_persistent(Machine *m) {
     return pop(m, &id) && torch_persistent(m->u, id, &storage, m->err) && push(m, storage);
 }
 
-// Attributes of a state dict (its _metadata) and of parameters: nothing a tensor depends on.
+// Sets attributes of a state dict (its _metadata) and of parameters, on which no tensor depends.
 static CHECKED bool do_build(Machine *m) {
     Value *state = NULL, *object = NULL;
     return pop(m, &state) && top(m, VALUE_DICT, VALUE_TENSOR, 0, &object);
@@ -260,8 +265,8 @@ static CHECKED bool do_fill(Machine *m, ValueKind kind, bool marked) {
     Value *container = NULL;
     int n = kind == VALUE_DICT ? 2 : 1;
     if (marked && !pop_mark(m, &n)) return false;
-    if (kind == VALUE_DICT && n % 2 != 0) return damaged(m, "has a key without a value");
-    return top(m, kind, kind, n, &container) && append(m, container, n);
+    if (kind == VALUE_DICT && n % 2 != 0) return pickle_damaged(m, "has a key without a value");
+    return top(m, kind, kind, n, &container) && append_to_container(m, container, n);
 }
 
 static CHECKED bool do_operation(Machine *m, uint8_t op) {
@@ -271,9 +276,9 @@ static CHECKED bool do_operation(Machine *m, uint8_t op) {
     switch (op) {
     case 0x80: // PROTO
         return take_number(m, 1, &number) &&
-               (number <= 5 || damaged(m, "is of an unknown protocol"));
+               (number <= 5 || pickle_damaged(m, "is of an unknown protocol"));
     case 0x95: // FRAME: a hint for readers of streams
-        return take(m, 8, &skipped);
+        return take_bytes(m, 8, &skipped);
     case '(':
         return push_mark(m);
     case 'N':
@@ -291,7 +296,7 @@ static CHECKED bool do_operation(Machine *m, uint8_t op) {
     case 0x8a:
         return do_long(m);
     case 'G':
-        return take(m, 8, &skipped) && push_kind(m, VALUE_FLOAT, 0);
+        return take_bytes(m, 8, &skipped) && push_kind(m, VALUE_FLOAT, 0);
     case 'X':
         return do_string(m, 4, VALUE_STRING);
     case 0x8c:
@@ -359,14 +364,14 @@ static CHECKED bool do_operation(Machine *m, uint8_t op) {
     }
 }
 
-static CHECKED bool run(Machine *m, const Value **out) {
+static CHECKED bool run_machine(Machine *m, const Value **out) {
     for (;;) {
         const uint8_t *op = NULL;
         Value *v = NULL;
         m->op_at = m->at;
-        if (!take(m, 1, &op)) return false;
+        if (!take_bytes(m, 1, &op)) return false;
         if (*op == '.') {
-            if (m->n_marks) return damaged(m, "ends within a group");
+            if (m->n_marks) return pickle_damaged(m, "ends within a group");
             if (!pop(m, &v)) return false;
             *out = v;
             return true;
@@ -378,10 +383,10 @@ static CHECKED bool run(Machine *m, const Value **out) {
 bool unpickle(Unpickler *u, const uint8_t *bytes, size_t size, size_t *at, const Value **out,
               Error *err) {
     Machine m = {.u = u, .bytes = bytes, .size = size, .at = *at, .err = err};
-    // What is longer than any state dict's pickle is cut there, so that work and memory are
+    // A pickle is cut where it is longer than any state dict's, so that work and memory are
     // bounded.
     if (m.size - m.at > TORCH_MAX_PICKLE) m.size = m.at + TORCH_MAX_PICKLE;
-    bool ok = run(&m, out);
+    bool ok = run_machine(&m, out);
     mem_free(m.stack);
     mem_free(m.memo);
     mem_free(m.marks);

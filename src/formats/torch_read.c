@@ -38,7 +38,8 @@ static CHECKED bool sort_storages(Torch *t, Error *err) {
 
 // Gives all mentions of the storage at *first their data, and moves *first behind them. `bytes` is
 // what the file has of it.
-static CHECKED bool settle(Torch *t, int *first, const uint8_t *data, uint64_t bytes, Error *err) {
+static CHECKED bool settle_storage(Torch *t, int *first, const uint8_t *data, uint64_t bytes,
+                                   Error *err) {
     const TorchStorage *s = t->u.storages[*first];
     int64_t wanted;
     if (__builtin_mul_overflow(s->count, (int64_t)safetensors_type_size(s->type), &wanted) ||
@@ -100,7 +101,7 @@ static CHECKED bool read_stream(zip_file_t *file, uint8_t *data, uint64_t size) 
         if (n <= 0) return false;
         done += (uint64_t)n;
     }
-    // The checksum is looked at where the end is met.
+    // libzip checks the checksum when the end is reached.
     return zip_fread(file, data + size, 1) == 0;
 }
 
@@ -167,7 +168,7 @@ static CHECKED bool read_zip_storages(Torch *t, Archive *a, Error *err) {
         uint64_t size = 0;
         bool ok = read_member(a, (zip_uint64_t)index, &data, &size, err);
         t->blobs[t->n_blobs++] = data;
-        if (!ok || !settle(t, &i, data, size, err)) return false;
+        if (!ok || !settle_storage(t, &i, data, size, err)) return false;
     }
     return true;
 }
@@ -224,7 +225,7 @@ static CHECKED bool read_raw_storage(Torch *t, const char *key, size_t *at, Erro
     if (left >= 8) memcpy(&count, t->bytes + *at, 8);
     if (left < 8 || count > (left - 8) / size)
         return fail(err, "%s: storage %.100s is cut short; copy the file again", t->path, key);
-    if (!settle(t, &first, t->bytes + *at + 8, count * size, err)) return false;
+    if (!settle_storage(t, &first, t->bytes + *at + 8, count * size, err)) return false;
     *at += 8 + count * size;
     return true;
 }

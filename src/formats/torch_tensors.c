@@ -25,7 +25,7 @@ static bool contiguous(const TorchView *v) {
 }
 
 // Row by row of the last dimension; the others count like an odometer.
-static void gather(uint8_t *out, const TorchView *v, size_t size) {
+static void gather_contiguous(uint8_t *out, const TorchView *v, size_t size) {
     int64_t index[SAFETENSORS_MAX_RANK] = {0};
     int last = v->rank - 1; // rank 0 is always contiguous
     int64_t at = v->offset;
@@ -55,7 +55,7 @@ static CHECKED bool copy_view(Walk *w, const TorchView *v, SafetensorsEntry *e) 
     uint8_t *copy = mem_try(e->bytes);
     if (!copy)
         return fail(w->err, "%s: no memory for \"%s\" (%zu bytes)", t->path, e->name, e->bytes);
-    gather(copy, v, size);
+    gather_contiguous(copy, v, size);
     *ARRAY_ADD(t->copies, t->copied, t->copies_capacity) = copy;
     e->data = copy;
     return true;
@@ -84,7 +84,8 @@ static CHECKED bool add_tensor(Walk *w, const TorchView *v) {
 }
 
 // Appends ".KEY" (or "KEY" at the start) to w->name. *known is false for keys that are no names.
-static CHECKED bool enter(Walk *w, size_t length, const Value *key, int64_t index, bool *known) {
+static CHECKED bool append_key(Walk *w, size_t length, const Value *key, int64_t index,
+                               bool *known) {
     char number[32];
     const char *text = number;
     *known = !key || key->kind == VALUE_STRING || key->kind == VALUE_INT;
@@ -102,7 +103,7 @@ static CHECKED bool enter(Walk *w, size_t length, const Value *key, int64_t inde
 
 // Values form a graph, not a tree: a list may hold itself, and dicts may share what they hold, so
 // both the depth and the number of visits are bounded.
-static CHECKED bool walk(Walk *w, const Value *v, size_t length, int depth) {
+static CHECKED bool walk_value(Walk *w, const Value *v, size_t length, int depth) {
     if (v->kind == VALUE_TENSOR) return add_tensor(w, v->view);
     if (v->kind != VALUE_DICT && v->kind != VALUE_LIST && v->kind != VALUE_TUPLE) return true;
     if (depth >= TORCH_MAX_DEPTH)
@@ -116,8 +117,8 @@ static CHECKED bool walk(Walk *w, const Value *v, size_t length, int depth) {
         if (++w->visited > TORCH_MAX_VALUES)
             return fail(w->err, "%s: its dicts unfold to more than %d values; it is no state dict",
                         w->t->path, TORCH_MAX_VALUES);
-        if (!enter(w, length, step == 2 ? v->list.items[i] : NULL, i, &known)) return false;
-        if (known && !walk(w, v->list.items[i + step - 1], strlen(w->name), depth + 1))
+        if (!append_key(w, length, step == 2 ? v->list.items[i] : NULL, i, &known)) return false;
+        if (known && !walk_value(w, v->list.items[i + step - 1], strlen(w->name), depth + 1))
             return false;
         w->name[length] = 0;
     }
@@ -143,7 +144,7 @@ static CHECKED bool sort_names(TensorList *t, Error *err) {
 }
 
 // Training scripts put the state dict of the model under one of these, the optimiser's beside it.
-static const Value *unwrapped(const Value *root) {
+static const Value *unwrapped_state_dict(const Value *root) {
     static const char *const wrappers[] = {"state_dict", "model_state_dict", "model"};
     for (size_t i = 0; i < sizeof wrappers / sizeof wrappers[0]; i++) {
         const Value *inner = value_get(root, wrappers[i]);
@@ -158,7 +159,7 @@ bool tensors_collect(TensorList *t, const Value *root, size_t file_bytes, Error 
     // Weights laid out in another order need one copy; the rest is for expanded views in small
     // files.
     Walk w = {.t = t, .copy_budget = 2 * file_bytes + (1 << 20), .err = err};
-    return walk(&w, unwrapped(root), 0, 0) && sort_names(t, err);
+    return walk_value(&w, unwrapped_state_dict(root), 0, 0) && sort_names(t, err);
 }
 
 void tensors_free(TensorList *t) {

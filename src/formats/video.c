@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Videos and images are FFmpeg's work, which is in a module: here it is found, and called.
+// Videos and images are read and written by FFmpeg, in a module: this file finds and calls it.
 #include "formats/video_module.h"
 
 #include "base/file.h"
@@ -18,7 +18,7 @@ bool video_module(const VideoModule **out, Error *err) {
     return ok;
 }
 
-// For whoever has a Video or a VideoWriter, which only the module can have made.
+// For functions that are given a Video or a VideoWriter, which only the module can have made.
 static const VideoModule *video(void) {
     return module_table(&module);
 }

@@ -24,12 +24,13 @@ void video_tables_free(VideoTables *t); // after every Video opened with it is c
 // be mirrored, or turned by anything but quarter turns, is refused.
 CHECKED bool video_open(const char *path, VideoTables *tables, Video **out, Error *err);
 void video_close(Video *v); // NULL allowed
-// Opens a file for what follows down to video_time, and video_frame_at, but not for reading:
-// without a decoder, and without reading through it where the container's index tells when its
-// frames are shown.
+// Opens a file for the functions from here to video_time and for video_frame_at, but not for
+// reading frames: there is no decoder, and the file is not read through where the container's
+// index tells when its frames are shown.
 CHECKED bool video_look(const char *path, VideoTables *tables, Video **out, Error *err);
-// Of the frames that are given out: the file's display matrix (phones and action cameras store what
-// they saw by the side or upside down and say how to turn it) has been applied.
+// The size of the frames that are given out, to which the file's display matrix has been
+// applied: phones and action cameras store pictures lying on their side or upside down, and say
+// how to turn them.
 int video_height(const Video *v);
 int video_width(const Video *v);
 int64_t video_frames(const Video *v);
@@ -57,8 +58,8 @@ int64_t video_frame_at(const Video *v, double t);
 // frame.
 void video_segment(const Video *v, int64_t frame, int64_t *first, int64_t *last);
 
-// Names what turns a file's bits into pixels here: frames decoded under another name may differ in
-// their last bits. False where nothing does, for want of the module.
+// The name of what turns a file's bits into pixels here: frames that were decoded under another
+// name may differ in their last bits. False where the module cannot be loaded.
 bool video_decoder_name(char *out, size_t size);
 
 typedef struct VideoWriter VideoWriter;
@@ -70,7 +71,7 @@ typedef struct VideoWriter VideoWriter;
 CHECKED bool video_writer_open(const char *path, const char *codec, int height, int width, int fps,
                                int gop, int crf, VideoWriter **out, Error *err);
 CHECKED bool video_writer_add(VideoWriter *w, const uint8_t *rgb, Error *err);
-// Flushes, closes, syncs and moves into place; frees the writer either way.
+// Flushes, closes, syncs and moves the file into place. The writer is freed, also on failure.
 CHECKED bool video_writer_close(VideoWriter *w, Error *err);
 void video_writer_abort(VideoWriter *w); // NULL allowed
 

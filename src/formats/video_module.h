@@ -33,7 +33,7 @@ typedef struct VideoModule {
     bool (*image_encode_jpeg)(const Image *image, uint8_t **out, size_t *size, Error *err);
 } VideoModule;
 
-// The module, loaded when it is first asked for. Any thread.
+// The module, which is loaded when it is first asked for. Any thread may call.
 CHECKED bool video_module(const VideoModule **out, Error *err);
 
 #endif

@@ -17,14 +17,14 @@ struct VideoTables {
     size_t count, room;
 };
 
-static size_t hash(const char *s) {
+static size_t path_hash(const char *s) {
     uint64_t h = 0xcbf29ce484222325u; // FNV-1a
     for (; *s; s++) h = (h ^ (uint8_t)*s) * 0x100000001b3u;
     return (size_t)h;
 }
 
 static Entry *entry_of(Entry *entries, size_t room, const char *path) {
-    size_t at = hash(path) & (room - 1);
+    size_t at = path_hash(path) & (room - 1);
     while (entries[at].path && strcmp(entries[at].path, path) != 0) at = (at + 1) & (room - 1);
     return &entries[at];
 }
@@ -56,7 +56,7 @@ const VideoTable *video_tables_find(VideoTables *t, const char *path) {
     return found;
 }
 
-static void grow(VideoTables *t) {
+static void tables_grow(VideoTables *t) {
     size_t room = 2 * t->room;
     Entry *entries = NEW(Entry, room);
     for (size_t i = 0; i < t->room; i++)
@@ -68,7 +68,7 @@ static void grow(VideoTables *t) {
 
 const VideoTable *video_tables_add(VideoTables *t, const char *path, VideoTable *table) {
     pthread_mutex_lock(&t->lock);
-    if (2 * (t->count + 1) > t->room) grow(t);
+    if (2 * (t->count + 1) > t->room) tables_grow(t);
     Entry *e = entry_of(t->entries, t->room, path);
     if (e->path) {
         video_table_free(table); // another thread was first

@@ -7,7 +7,7 @@
 
 typedef struct Weights Weights;
 
-// What safetensors_open and torch_open say of a file holds here too.
+// A file is copied and checked as safetensors_open and torch_open say.
 CHECKED bool weights_open(const char *path, Weights **out, Error *err);
 void weights_close(Weights *w); // NULL allowed
 int weights_count(const Weights *w);

@@ -21,10 +21,10 @@ typedef struct Reader {
 } Reader;
 
 static json_t *read_file(const char *path, int includes, Error *err);
-static json_t *value_of(Reader *r, yaml_node_t *node, int depth);
+static json_t *node_value(Reader *r, yaml_node_t *node, int depth);
 
 // "[-+]?[0-9][0-9_]*": PyYAML's whole number, in base 10, 16, 8 or 2.
-static bool whole(const char *text, json_int_t *out) {
+static bool parse_whole(const char *text, json_int_t *out) {
     char digits[64], *end;
     size_t n = 0;
     const char *c = text;
@@ -45,7 +45,7 @@ static bool whole(const char *text, json_int_t *out) {
 }
 
 // A number has a point in YAML 1.1, and its exponent a sign.
-static bool real(const char *text, double *out) {
+static bool parse_real(const char *text, double *out) {
     const char *e = strpbrk(text, "eE");
     char *end;
     if (!strchr(text, '.') || strspn(text, "0123456789.eE+-") != strlen(text)) return false;
@@ -54,7 +54,7 @@ static bool real(const char *text, double *out) {
     return *end == 0 && end > text;
 }
 
-static json_t *scalar(const yaml_node_t *node) {
+static json_t *scalar_value(const yaml_node_t *node) {
     static const char *const words[] = {"null", "~", "", "true", "yes", "on", "no", "false", "off"};
     const char *text = (const char *)node->data.scalar.value;
     json_int_t n;
@@ -62,17 +62,17 @@ static json_t *scalar(const yaml_node_t *node) {
     if (node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE) return json_string(text);
     for (int i = 0; i < 9; i++)
         if (strcasecmp(text, words[i]) == 0) return i < 3 ? json_null() : json_boolean(i < 6);
-    if (whole(text, &n)) return json_integer(n);
-    return real(text, &x) ? json_real(x) : json_string(text);
+    if (parse_whole(text, &n)) return json_integer(n);
+    return parse_real(text, &x) ? json_real(x) : json_string(text);
 }
 
-static json_t *refuse(const Reader *r, const yaml_node_t *node, const char *what) {
+static json_t *refuse_node(const Reader *r, const yaml_node_t *node, const char *what) {
     (void)!fail(r->err, "%s: line %d: %s", r->path, (int)node->start_mark.line + 1, what);
     return NULL;
 }
 
-// "<<": what the mapping itself says counts more.
-static bool merge(Reader *r, json_t *into, const yaml_node_t *node, json_t *from) {
+// "<<": the mapping's own keys win over those that are merged into it.
+static bool merge_mapping(Reader *r, json_t *into, const yaml_node_t *node, json_t *from) {
     size_t i;
     json_t *one;
     bool ok = json_is_object(from);
@@ -82,12 +82,12 @@ static bool merge(Reader *r, json_t *into, const yaml_node_t *node, json_t *from
         json_array_foreach(from, i, one) ok = ok && json_object_update_missing(into, one) == 0;
     }
     json_decref(from);
-    return ok || refuse(r, node, "<< takes mappings") != NULL;
+    return ok || refuse_node(r, node, "<< takes mappings") != NULL;
 }
 
-static json_t *mapping(Reader *r, const yaml_node_t *node, int depth) {
+static json_t *mapping_value(Reader *r, const yaml_node_t *node, int depth) {
     json_t *object = json_object();
-    // Twice, so that what "<<" brings stands behind.
+    // In two passes, so that the keys that "<<" brings stand behind the mapping's own.
     for (int merges = 0; merges < 2; merges++) {
         yaml_node_pair_t *pair = node->data.mapping.pairs.start;
         for (; pair < node->data.mapping.pairs.top; pair++) {
@@ -96,12 +96,12 @@ static json_t *mapping(Reader *r, const yaml_node_t *node, int depth) {
             const char *name = plain ? (const char *)key->data.scalar.value : "";
             if ((strcmp(name, "<<") == 0) != (merges == 1)) continue;
             json_t *value =
-                plain ? value_of(r, yaml_document_get_node(r->document, pair->value), depth)
-                      : refuse(r, node, "a key that is no text");
-            bool ok = value && (merges ? merge(r, object, node, value)
+                plain ? node_value(r, yaml_document_get_node(r->document, pair->value), depth)
+                      : refuse_node(r, node, "a key that is no text");
+            bool ok = value && (merges ? merge_mapping(r, object, node, value)
                                        : json_object_set_new(object, name, value) == 0);
             if (!ok) {
-                if (value && !merges) (void)refuse(r, node, "a key that is not UTF-8");
+                if (value && !merges) (void)refuse_node(r, node, "a key that is not UTF-8");
                 json_decref(object);
                 return NULL;
             }
@@ -110,11 +110,11 @@ static json_t *mapping(Reader *r, const yaml_node_t *node, int depth) {
     return object;
 }
 
-static json_t *sequence(Reader *r, const yaml_node_t *node, int depth) {
+static json_t *sequence_value(Reader *r, const yaml_node_t *node, int depth) {
     json_t *array = json_array();
     yaml_node_item_t *item = node->data.sequence.items.start;
     for (; item < node->data.sequence.items.top; item++) {
-        json_t *value = value_of(r, yaml_document_get_node(r->document, *item), depth);
+        json_t *value = node_value(r, yaml_document_get_node(r->document, *item), depth);
         if (!value || json_array_append_new(array, value) != 0) {
             json_decref(array);
             return NULL;
@@ -123,19 +123,19 @@ static json_t *sequence(Reader *r, const yaml_node_t *node, int depth) {
     return array;
 }
 
-static json_t *value_of(Reader *r, yaml_node_t *node, int depth) {
+static json_t *node_value(Reader *r, yaml_node_t *node, int depth) {
     if (!node) return json_null();
     if (depth == MAX_DEPTH || ++r->values > MAX_VALUES)
-        return refuse(r, node, "too deep, or too many values");
+        return refuse_node(r, node, "too deep, or too many values");
     bool include = node->tag && strcmp((const char *)node->tag, "!include") == 0;
     if (include && node->type == YAML_SCALAR_NODE && r->includes == MAX_INCLUDES)
-        return refuse(r, node, "too many files that include each other");
+        return refuse_node(r, node, "too many files that include each other");
     if (include && node->type == YAML_SCALAR_NODE)
         return read_file((const char *)node->data.scalar.value, r->includes + 1, r->err);
-    if (node->type == YAML_MAPPING_NODE) return mapping(r, node, depth + 1);
-    if (node->type == YAML_SEQUENCE_NODE) return sequence(r, node, depth + 1);
-    json_t *value = scalar(node);
-    return value ? value : refuse(r, node, "text that is not UTF-8");
+    if (node->type == YAML_MAPPING_NODE) return mapping_value(r, node, depth + 1);
+    if (node->type == YAML_SEQUENCE_NODE) return sequence_value(r, node, depth + 1);
+    json_t *value = scalar_value(node);
+    return value ? value : refuse_node(r, node, "text that is not UTF-8");
 }
 
 static json_t *read_file(const char *path, int includes, Error *err) {
@@ -153,7 +153,7 @@ static json_t *read_file(const char *path, int includes, Error *err) {
     yaml_parser_set_input_string(&parser, (const unsigned char *)data, size);
     if (yaml_parser_load(&parser, &document)) {
         Reader r = {.path = path, .document = &document, .includes = includes, .err = err};
-        value = value_of(&r, yaml_document_get_root_node(&document), 0);
+        value = node_value(&r, yaml_document_get_root_node(&document), 0);
         yaml_document_delete(&document);
     } else {
         (void)!fail(err, "%s: not valid YAML: line %d: %s; repair the file", path,

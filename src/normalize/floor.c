@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 static const double known_share = 0.1, unknown_share = 1e-3, magnitude_share = 0.01;
-// Of the largest range, whatever the unit: what is below it is noise even around 0.
+// A share of the largest range, whatever the unit: what is below it is noise even around 0.
 static const double noise_share = 1e-5;
 static const double least_metres = 1e-4;
 // Deviation of values spread evenly over a range of one.
@@ -34,7 +34,7 @@ static void extent_add(Extent *e, const Stats *s, int arms, Unit unit) {
     }
 }
 
-// What a value of the unit is at least said to span, and to deviate.
+// The least range and deviation that a value of the unit is given.
 static Extent floor_of(const Stats *s, const Stats *beside, int arms, Unit unit) {
     Extent e = {0};
     double least = 0;
@@ -49,8 +49,8 @@ static Extent floor_of(const Stats *s, const Stats *beside, int arms, Unit unit)
                     .deviation = fmax(share * e.deviation, least * even_deviation)};
 }
 
-// The range of another unit says nothing about a value that uses its own: what varies by more than
-// a small share of itself is no noise.
+// The range of another unit says nothing about a value that has a unit of its own: a value that
+// varies by more than a small share of itself is no noise.
 static double own_floor(const Stats *s, int i, double least) {
     double own = magnitude_share * fmax(fabs(s->min[i]), fabs(s->max[i]));
     return fmin(least, fmax(own, least * noise_share / unknown_share));

@@ -7,8 +7,8 @@
 static const double constant_std = 1e-8; // less is no deviation
 
 // The statistics one mode needs: (low, high) are (min, max) or (mean, std).
-static bool check(const char *name, NormMode mode, const Stats *stats, int dim, const double **low,
-                  const double **high, Error *err) {
+static bool check_stats(const char *name, NormMode mode, const Stats *stats, int dim,
+                        const double **low, const double **high, Error *err) {
     bool min_max = mode == NORM_MIN_MAX;
     *low = stats ? (min_max ? stats->min : stats->mean) : NULL;
     *high = stats ? (min_max ? stats->max : stats->std) : NULL;
@@ -31,7 +31,7 @@ static bool check(const char *name, NormMode mode, const Stats *stats, int dim, 
 }
 
 // Writes dimension i so that low..high maps onto -1..1 (MIN_MAX) or low±high onto ±1 (MEAN_STD).
-static void set_dim(Normalizer *n, int i, double low, double high, NormEps eps) {
+static void set_dimension(Normalizer *n, int i, double low, double high, NormEps eps) {
     bool meant = eps.forward > NORM_EPS_DEFAULT, undone = eps.inverse > NORM_EPS_DEFAULT;
     if (n->mode == NORM_MIN_MAX) {
         double range = high - low;
@@ -59,7 +59,8 @@ bool normalizer_init_eps(Normalizer *n, const char *name, NormMode mode, const S
                          int dim, NormEps eps, Error *err) {
     const double *low = NULL, *high = NULL;
     *n = (Normalizer){.mode = mode, .dim = dim};
-    if (mode != NORM_IDENTITY && !check(name, mode, stats, dim, &low, &high, err)) return false;
+    if (mode != NORM_IDENTITY && !check_stats(name, mode, stats, dim, &low, &high, err))
+        return false;
     n->scale = NEW(double, dim);
     n->offset = NEW(double, dim);
     n->inverse_scale = NEW(double, dim);
@@ -68,7 +69,7 @@ bool normalizer_init_eps(Normalizer *n, const char *name, NormMode mode, const S
         if (mode == NORM_IDENTITY)
             n->scale[i] = n->inverse_scale[i] = 1;
         else
-            set_dim(n, i, low[i], high[i], eps);
+            set_dimension(n, i, low[i], high[i], eps);
     return true;
 }
 

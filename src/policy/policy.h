@@ -5,6 +5,7 @@
 
 #include "base/stats.h"
 #include "config/config.h"
+#include "formats/json.h"
 #include "model/act.h"
 #include "model/params.h"
 #include "normalize/normalize.h"

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "config/config_json.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "model/params_list.h"

@@ -2,6 +2,7 @@
 #include "policy/policy.h"
 
 #include "base/file.h"
+#include "config/config_json.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include <stdio.h>

@@ -2,6 +2,7 @@
 #include "train/checkpoint.h"
 
 #include "base/file.h"
+#include "config/config_json.h"
 #include "formats/json.h"
 #include <stdio.h>
 #include <string.h>

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "config/config_json.h"
 #include "formats/hub_cache.h"
 #include "formats/json.h"
 #include "loader/image_transforms.h"

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "config/fields.h"
 #include "formats/json.h"
 #include "formats/yaml.h"
 #include <string.h>

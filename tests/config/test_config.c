@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/backbone_weights.h"
 #include "config/config.h"
+#include "config/config_json.h"
+#include "config/fields.h"
+#include "config/foreign.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Settings come back from the files they are written to, and from LeRobot's.
 #include "config/config.h"
+#include "config/config_json.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

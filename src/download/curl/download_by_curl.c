@@ -18,7 +18,7 @@ typedef struct Transfer {
     const DownloadProgress *progress;
 } Transfer;
 
-static size_t take(char *data, size_t one, size_t n, void *user) {
+static size_t transfer_write(char *data, size_t one, size_t n, void *user) {
     Transfer *t = user;
     size_t bytes = one * n;
     if (t->done + (int64_t)bytes > LARGEST || fwrite(data, 1, bytes, t->f) != bytes) return 0;
@@ -26,7 +26,8 @@ static size_t take(char *data, size_t one, size_t n, void *user) {
     return bytes;
 }
 
-static int report(void *user, curl_off_t total, curl_off_t now, curl_off_t a, curl_off_t b) {
+static int transfer_report(void *user, curl_off_t total, curl_off_t now, curl_off_t a,
+                           curl_off_t b) {
     Transfer *t = user;
     (void)a, (void)b, (void)now;
     if (t->progress &&
@@ -35,11 +36,11 @@ static int report(void *user, curl_off_t total, curl_off_t now, curl_off_t a, cu
     return t->stopped;
 }
 
-static CURLcode transfer(CURL *curl, const char *url, Transfer *t, char *reason) {
+static CURLcode transfer_run(CURL *curl, const char *url, Transfer *t, char *reason) {
     curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, transfer_write);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, report);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, transfer_report);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
@@ -57,7 +58,8 @@ static CURLcode transfer(CURL *curl, const char *url, Transfer *t, char *reason)
     return curl_easy_perform(curl);
 }
 
-// A server that does not serve the rest of a file, or has less of it than we do: then all of it.
+// Whether the server does not serve the rest of a file, or has less of it than is here: then all
+// of it has to be fetched.
 static bool cannot_go_on(CURL *curl, CURLcode code) {
     enum { RANGE_NOT_SATISFIABLE = 416 };
     long status = 0;
@@ -67,7 +69,7 @@ static bool cannot_go_on(CURL *curl, CURLcode code) {
 }
 
 // curl's reasons may hold line breaks and closing newlines.
-static void one_line(char *text) {
+static void make_one_line(char *text) {
     for (char *p = text; *p; p++)
         if (*p == '\n' || *p == '\r') *p = ' ';
 }
@@ -78,12 +80,12 @@ CHECKED static bool download_by_curl(const char *url, const char *file, FILE *f,
     CURL *curl = curl_easy_init();
     if (!curl) return fail(err, "libcurl cannot start");
     Transfer t = {.file = file, .f = f, .start = *done, .done = *done, .progress = progress};
-    CURLcode code = transfer(curl, url, &t, reason);
+    CURLcode code = transfer_run(curl, url, &t, reason);
     if (t.start > 0 && cannot_go_on(curl, code)) {
         rewind(f);
         if (ftruncate(fileno(f), 0) == 0) {
             t.start = t.done = 0;
-            code = transfer(curl, url, &t, reason);
+            code = transfer_run(curl, url, &t, reason);
         }
     }
     curl_easy_cleanup(curl);
@@ -91,7 +93,7 @@ CHECKED static bool download_by_curl(const char *url, const char *file, FILE *f,
     if (fflush(f) != 0 || ferror(f)) return fail_errno(err, "cannot write");
     if (code == CURLE_OK) return true;
     if (t.stopped) return fail(err, "interrupted");
-    one_line(reason);
+    make_one_line(reason);
     return fail(err, "%s", reason[0] ? reason : curl_easy_strerror(code));
 }
 

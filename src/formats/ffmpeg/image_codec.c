@@ -16,7 +16,7 @@ enum {
 
 #define DAMAGED "the image is cut short or damaged; copy or record it again"
 
-static uint8_t mark(int x) {
+static uint8_t row_mark(int x) {
     return (uint8_t)((unsigned)x * 2654435761u >> 23);
 }
 
@@ -25,21 +25,22 @@ static int marked_row(const AVFrame *f) {
     return bytes >= MARK ? bytes : 0;
 }
 
-// FFmpeg's PNG decoder accepts image data that ends early and leaves the rows below as they were.
-// So the last row gets a mark, and a mark that is still there means that.
+// FFmpeg's PNG decoder accepts image data that ends early, and leaves the rows below as they
+// were. So the last row gets a mark first: if the mark is still there afterwards, the data ended
+// early.
 static int get_marked_buffer(AVCodecContext *c, AVFrame *f, int flags) {
     int code = avcodec_default_get_buffer2(c, f, flags);
     if (code < 0 || f->height <= 0) return code;
     uint8_t *row = f->data[0] + (ptrdiff_t)(f->height - 1) * f->linesize[0];
-    for (int x = 0; x < marked_row(f); x++) row[x] = mark(x);
+    for (int x = 0; x < marked_row(f); x++) row[x] = row_mark(x);
     return code;
 }
 
-static bool still_marked(const AVFrame *f) {
+static bool any_row_still_marked(const AVFrame *f) {
     const uint8_t *row = f->data[0] + (ptrdiff_t)(f->height - 1) * f->linesize[0];
     int n = marked_row(f);
     for (int x = 0; x < n; x++)
-        if (row[x] != mark(x)) return false;
+        if (row[x] != row_mark(x)) return false;
     return n > 0;
 }
 
@@ -70,7 +71,7 @@ static bool decode_frame(AVFrame *frame, enum AVCodecID id, const void *bytes, s
         goto done;
     }
     if ((frame->flags & AV_FRAME_FLAG_CORRUPT) || frame->decode_error_flags ||
-        still_marked(frame)) {
+        any_row_still_marked(frame)) {
         fail(err, "%s: " DAMAGED, name);
         goto done;
     }
@@ -141,7 +142,7 @@ bool image_decode(const void *bytes, size_t size, const char *name, Image *out, 
     return ok;
 }
 
-// An empty frame of an encoder's.
+// An empty frame for an encoder.
 static AVFrame *new_frame(const Image *image, enum AVPixelFormat format) {
     AVFrame *f = av_frame_alloc();
     if (!f) return NULL;
@@ -177,10 +178,10 @@ static AVFrame *jpeg_frame(const Image *image) {
     return f;
 }
 
-// The one packet of the frame. quality 0: of a codec that loses nothing; else libavcodec's scale
+// Encodes the frame into one packet. quality: 0 for a lossless codec, else on libavcodec's scale
 // from 1, the best, to 31.
-static bool encode(const Image *image, AVFrame *frame, enum AVCodecID id, int quality,
-                   uint8_t **out, size_t *size, Error *err) {
+static bool encode_frame(const Image *image, AVFrame *frame, enum AVCodecID id, int quality,
+                         uint8_t **out, size_t *size, Error *err) {
     bool ok = false;
     char text[128];
     AVCodecContext *c = NULL;
@@ -236,7 +237,7 @@ static bool begin_encoding(const Image *image, const char *what, uint8_t **out, 
 bool image_encode_png(const Image *image, uint8_t **out, size_t *size, Error *err) {
     if (!begin_encoding(image, "PNG", out, size, err)) return false;
     AVFrame *frame = rgb_frame(image);
-    bool ok = encode(image, frame, AV_CODEC_ID_PNG, 0, out, size, err);
+    bool ok = encode_frame(image, frame, AV_CODEC_ID_PNG, 0, out, size, err);
     av_frame_free(&frame);
     return ok;
 }
@@ -245,7 +246,7 @@ bool image_encode_jpeg(const Image *image, uint8_t **out, size_t *size, Error *e
     const int good = 4;
     if (!begin_encoding(image, "JPEG", out, size, err)) return false;
     AVFrame *frame = jpeg_frame(image);
-    bool ok = encode(image, frame, AV_CODEC_ID_MJPEG, good, out, size, err);
+    bool ok = encode_frame(image, frame, AV_CODEC_ID_MJPEG, good, out, size, err);
     av_frame_free(&frame);
     return ok;
 }

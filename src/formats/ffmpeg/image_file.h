@@ -13,8 +13,8 @@ typedef struct ImageFile {
 } ImageFile;
 
 // Looks at a PNG, JPEG or WebP file without decoding it. Refused are other files, files that end
-// early, and what has no one picture of a camera's in it: animations, and 16-bit grey images, which
-// hold depths. name stands in messages.
+// early, and files that do not hold one picture of a camera: animations, and 16-bit grey images,
+// which hold depths. name stands in messages.
 CHECKED bool image_file_look(const uint8_t *bytes, size_t size, const char *name, ImageFile *out,
                              Error *err);
 

@@ -8,13 +8,14 @@ bool orient_swaps(Orientation o) {
     return o >= ORIENT_TRANSPOSED;
 }
 
-// Of the picture that is stored, the pixel that comes first in the upright one, and the steps from
-// there to the pixel right of it and to the one below, in pixels.
+// How to walk over the stored picture in the order of the upright one: the stored pixel that
+// comes first, and the steps from a pixel to the one right of it and to the one below, in
+// pixels.
 typedef struct Walk {
     ptrdiff_t first, right, down;
 } Walk;
 
-static Walk walk_of(int height, int width, Orientation o) {
+static Walk walk_of_orientation(int height, int width, Orientation o) {
     ptrdiff_t w = width, end_of_row = w - 1, last_row = (height - 1) * w, last = last_row + w - 1;
     switch (o) {
     case ORIENT_MIRRORED:
@@ -38,7 +39,7 @@ static Walk walk_of(int height, int width, Orientation o) {
 
 void orient_rgb(uint8_t *out, const uint8_t *in, int height, int width, Orientation o) {
     enum { TILE = 32 }; // a turn by 90 degrees jumps a row a pixel: in tiles those rows stay near
-    Walk step = walk_of(height, width, o);
+    Walk step = walk_of_orientation(height, width, o);
     int out_h = orient_swaps(o) ? width : height, out_w = orient_swaps(o) ? height : width;
     for (int top = 0; top < out_h; top += TILE) {
         for (int left = 0; left < out_w; left += TILE) {
@@ -62,7 +63,8 @@ bool orient_from_matrix(const int32_t m[9], Orientation *out) {
     double a = m[0], b = m[1], c = m[3], d = m[4];
     *out = ORIENT_UPRIGHT;
     if (a == 0 && b == 0 && c == 0 && d == 0) return true; // some writers leave it empty
-    // How far off a quarter turn it may be, as a part of the step: less than a third of a degree.
+    // How far it may be off a quarter turn, as a part of the step: less than a third of a
+    // degree.
     const double slack = 0.005;
     double right = slack * hypot(a, b), down = slack * hypot(c, d);
     bool along = fabs(b) <= right && fabs(c) <= down, across = fabs(a) <= right && fabs(d) <= down;
@@ -88,7 +90,7 @@ typedef struct Tiff {
 } Tiff;
 
 // Beyond the end everything is zero.
-static uint32_t number(const Tiff *t, size_t at, int bytes) {
+static uint32_t tiff_number(const Tiff *t, size_t at, int bytes) {
     uint32_t v = 0;
     if (at > t->size || t->size - at < (size_t)bytes) return 0;
     for (int i = 0; i < bytes; i++)
@@ -101,13 +103,13 @@ Orientation orient_from_exif(const uint8_t *tiff, size_t size) {
     if (size < 8 || (memcmp(tiff, "II*\0", 4) != 0 && memcmp(tiff, "MM\0*", 4) != 0))
         return ORIENT_UPRIGHT;
     Tiff t = {tiff, size, tiff[0] == 'M'};
-    size_t directory = number(&t, 4, 4);
-    for (uint32_t i = 0, n = number(&t, directory, 2); i < n; i++) {
+    size_t directory = tiff_number(&t, 4, 4);
+    for (uint32_t i = 0, n = tiff_number(&t, directory, 2); i < n; i++) {
         size_t entry = directory + 2 + (size_t)i * ENTRY;
-        if (number(&t, entry, 2) != ORIENTATION) continue;
-        uint32_t kind = number(&t, entry + 2, 2);
-        uint32_t value = number(&t, entry + 8, kind == LONG ? 4 : 2);
-        bool known = (kind == SHORT || kind == LONG) && number(&t, entry + 4, 4) == 1 &&
+        if (tiff_number(&t, entry, 2) != ORIENTATION) continue;
+        uint32_t kind = tiff_number(&t, entry + 2, 2);
+        uint32_t value = tiff_number(&t, entry + 8, kind == LONG ? 4 : 2);
+        bool known = (kind == SHORT || kind == LONG) && tiff_number(&t, entry + 4, 4) == 1 &&
                      value >= ORIENT_UPRIGHT && value <= ORIENT_TURN_270;
         return known ? (Orientation)value : ORIENT_UPRIGHT;
     }

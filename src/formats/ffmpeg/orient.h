@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to src/formats/ffmpeg: pictures that are stored lying on their side, and how to set them
-// upright. Videos say it in a display matrix, still images in EXIF.
+// Private to src/formats/ffmpeg: setting pictures upright that are stored lying on their side.
+// Videos say how in a display matrix, still images in EXIF data.
 #ifndef TACT_FORMATS_FFMPEG_ORIENT_H
 #define TACT_FORMATS_FFMPEG_ORIENT_H
 

@@ -8,13 +8,13 @@
 #include <pthread.h>
 #include <string.h>
 
-static void silence(void) {
+static void silence_ffmpeg(void) {
     av_log_set_level(AV_LOG_QUIET);
 }
 
 void ffmpeg_quiet(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, silence);
+    pthread_once(&once, silence_ffmpeg);
 }
 
 const char *ffmpeg_text(int code, char buffer[128]) {
@@ -33,8 +33,8 @@ static bool is_full_range(const AVFrame *f, const AVPixFmtDescriptor *d) {
            d->nb_components < 3 || (d->flags & AV_PIX_FMT_FLAG_RGB);
 }
 
-static bool prepare(Rgb *c, const AVFrame *f, const AVPixFmtDescriptor *d, const char *name,
-                    Error *err) {
+static bool prepare_conversion(Rgb *c, const AVFrame *f, const AVPixFmtDescriptor *d,
+                               const char *name, Error *err) {
     struct SwsContext *before = c->sws;
     // Bilinear chroma of 4:2:0 would be bilinear along rows only: between rows swscale then takes
     // the nearer one or the mean of both.
@@ -46,9 +46,9 @@ static bool prepare(Rgb *c, const AVFrame *f, const AVPixFmtDescriptor *d, const
         return fail(err, "%s: pixel format %s cannot be converted; encode as yuv420p or RGB", name,
                     d->name);
     if (c->sws == before && c->range == range && c->matrix == matrix) return true;
-    // Unspecified and RGB give BT.601 here.
+    // A frame that does not say its matrix, or says RGB, gets BT.601 here.
     const int *k = sws_getCoefficients(matrix);
-    // Fails for RGB to RGB, where there is no matrix to set.
+    // This fails from RGB to RGB, where there is no matrix to set.
     (void)sws_setColorspaceDetails(c->sws, k, range, k, 1, 0, 1 << 16, 1 << 16);
     c->range = range;
     c->matrix = matrix;
@@ -58,7 +58,7 @@ static bool prepare(Rgb *c, const AVFrame *f, const AVPixFmtDescriptor *d, const
 bool rgb_convert(Rgb *c, const AVFrame *f, uint8_t *rgb, const char *name, Error *err) {
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(f->format);
     if (!d) return fail(err, "%s: unknown pixel format; encode as yuv420p or RGB", name);
-    if (!prepare(c, f, d, name, err)) return false;
+    if (!prepare_conversion(c, f, d, name, err)) return false;
     size_t row = (size_t)f->width * 3, stride = (row + 127) / 64 * 64;
     bool direct = f->width % 16 == 0 && (uintptr_t)rgb % 16 == 0;
     if (!direct && c->rows_size < stride * (size_t)f->height + 64) {

@@ -15,8 +15,9 @@
 
 #define DAMAGED "the file is damaged; copy or record it again"
 
-// Coded pictures look like random bytes: this many zeros in a row are a hole that a crash left in
-// the file. AV1 has no checksum, and its decoder makes a grey picture of them without a word.
+// Coded pictures look like random bytes, so this many zeros in a row are a hole that a crash
+// left in the file. AV1 has no checksum, and its decoder makes a grey picture of such a hole
+// without a word.
 enum { HOLE = 32 };
 
 // How far a segment goes on after the frame asked for where no keyframe ends it.
@@ -126,13 +127,15 @@ static bool open_decoder(Video *v, Error *err) {
                     v->path, avcodec_get_name(id));
     v->decoder = avcodec_alloc_context3(codec);
     if (!v->decoder) return fail(err, "%s: out of memory", v->path);
-    // The decoder then knows how long to wait for frames that come later but are shown earlier.
+    // From this the decoder knows how long to wait for frames that come later but are shown
+    // earlier.
     s->codecpar->video_delay = v->table->reorder;
     int code = avcodec_parameters_to_context(v->decoder, s->codecpar);
     v->decoder->pkt_timebase = s->time_base;
     v->decoder->thread_count = 1;
     v->decoder->err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_EXPLODE;
-    // dav1d then returns each frame at once, and a jump decodes nothing beyond its target.
+    // With this dav1d returns each frame at once, and a jump decodes nothing beyond its
+    // target.
     if (id == AV_CODEC_ID_AV1) v->decoder->flags |= AV_CODEC_FLAG_LOW_DELAY;
     if (code >= 0) code = avcodec_open2(v->decoder, codec, NULL);
     if (code < 0)
@@ -218,7 +221,7 @@ static int checked_size(const AVPacket *p, enum AVCodecID codec) {
     return size;
 }
 
-static bool has_hole(const AVPacket *p, enum AVCodecID codec) {
+static bool packet_has_hole(const AVPacket *p, enum AVCodecID codec) {
     static const uint8_t zeros[HOLE];
     if (codec != AV_CODEC_ID_AV1 && codec != AV_CODEC_ID_VP9 && codec != AV_CODEC_ID_H264 &&
         codec != AV_CODEC_ID_HEVC)
@@ -254,7 +257,7 @@ static bool next_packet(Video *v, bool *end, Error *err) {
     }
     int64_t number = video_table_packet(v->table, v->packet->pts);
     if (number < 0 || (v->packet->flags & AV_PKT_FLAG_CORRUPT) ||
-        has_hole(v->packet, v->decoder->codec_id))
+        packet_has_hole(v->packet, v->decoder->codec_id))
         return fail(err, "%s: the packet at %g s is damaged or not in the index; " DAMAGED, v->path,
                     (double)v->packet->pts * v->unit);
     if (v->running && number != v->sent + 1)
@@ -265,7 +268,7 @@ static bool next_packet(Video *v, bool *end, Error *err) {
 }
 
 // Moves the demuxer so that packet `key` is in v->packet, from a place at or before it.
-static bool land_on(Video *v, int64_t key, int64_t target, Error *err) {
+static bool demuxer_land_on(Video *v, int64_t key, int64_t target, Error *err) {
     int code = av_seek_frame(v->format, v->stream, target, AVSEEK_FLAG_BACKWARD);
     char text[128];
     v->sent = -1;
@@ -282,14 +285,15 @@ static bool land_on(Video *v, int64_t key, int64_t target, Error *err) {
 }
 
 // Moves demuxer and decoder to a keyframe, which is left in v->packet.
-static bool seek(Video *v, int64_t key, Error *err) {
+static bool seek_to_key(Video *v, int64_t key, Error *err) {
     const VideoPacket *k = &v->table->packet[key], *first = &v->table->packet[0];
     avcodec_flush_buffers(v->decoder);
     v->running = v->drained = false;
-    // Containers index by either clock; where neither lands at or before the frame, from the start.
-    if (!land_on(v, key, k->pts, err) &&
-        (k->dts == k->pts || k->dts == AV_NOPTS_VALUE || !land_on(v, key, k->dts, err)) &&
-        !land_on(v, key, first->dts == AV_NOPTS_VALUE ? first->pts : first->dts, err))
+    // Containers index by decoding or by display times. Where neither lands at or before the
+    // frame, reading begins at the start.
+    if (!demuxer_land_on(v, key, k->pts, err) &&
+        (k->dts == k->pts || k->dts == AV_NOPTS_VALUE || !demuxer_land_on(v, key, k->dts, err)) &&
+        !demuxer_land_on(v, key, first->dts == AV_NOPTS_VALUE ? first->pts : first->dts, err))
         return false;
     v->from = key;
     v->at = video_table_frames_before(v->table, k->pts) - 1;
@@ -337,7 +341,7 @@ static bool next_frame(Video *v, Error *err) {
     } while (number >= 0 && v->table->packet[number].frame < 0);
     const AVFrame *f = v->picture;
     double t = video_time(v, expected);
-    // One that is missing would leave those after it without what they refer to.
+    // A missing packet would leave those after it without what they refer to.
     if (number < 0 || v->table->packet[number].frame != expected)
         return fail(err, "%s: the frame at %g s cannot be decoded; " DAMAGED, v->path, t);
     v->at = expected;
@@ -349,14 +353,14 @@ static bool next_frame(Video *v, Error *err) {
     return true;
 }
 
-static bool go_onward(Video *v, int64_t frame, Error *err) {
+static bool decode_onward(Video *v, int64_t frame, Error *err) {
     while (v->at < frame)
         if (!next_frame(v, err)) return false;
     return true;
 }
 
 // Makes v->picture the frame wanted.
-static bool go_to(Video *v, int64_t frame, Error *err) {
+static bool go_to_frame(Video *v, int64_t frame, Error *err) {
     if (v->running && v->at == frame) return true;
     const VideoTable *t = v->table;
     int64_t number = t->shown[frame], key = video_table_keyframe(t, number);
@@ -366,8 +370,8 @@ static bool go_to(Video *v, int64_t frame, Error *err) {
     bool onward = v->running && frame > v->at &&
                   (key <= v->sent || number - v->sent <= number - key + SEEK_COST);
     // Damage between here and the frame's own keyframe does not concern it.
-    if (onward && go_onward(v, frame, err)) return true;
-    return seek(v, key, err) && send_packet(v, err) && go_onward(v, frame, err);
+    if (onward && decode_onward(v, frame, err)) return true;
+    return seek_to_key(v, key, err) && send_packet(v, err) && decode_onward(v, frame, err);
 }
 
 bool video_read_index(Video *v, int64_t frame, uint8_t *rgb, Error *err) {
@@ -376,11 +380,11 @@ bool video_read_index(Video *v, int64_t frame, uint8_t *rgb, Error *err) {
         return fail(err, "%s: frame %lld asked for, it has %lld", v->path, (long long)frame,
                     (long long)v->table->frames);
     uint8_t *target = v->stored ? v->stored : rgb;
-    if (go_to(v, frame, err) && rgb_convert(&v->rgb, v->picture, target, v->path, err)) {
+    if (go_to_frame(v, frame, err) && rgb_convert(&v->rgb, v->picture, target, v->path, err)) {
         if (v->stored) orient_rgb(rgb, v->stored, v->height, v->width, orientation(v->table));
         return true;
     }
-    // What the decoder holds now is anyone's guess: the next read seeks.
+    // It is not known what the decoder holds now, so the next read seeks.
     v->running = false;
     return false;
 }

@@ -112,7 +112,7 @@ static bool times_from_index(VideoTable *t, AVFormatContext *format, AVStream *s
     return true;
 }
 
-// A cut file ends before the last byte that its index speaks of.
+// A file that was cut short ends before the last byte that its index names.
 static bool index_fits_file(AVFormatContext *format, AVStream *s, const char *name, Error *err) {
     int64_t size = avio_size(format->pb), end = 0;
     for (int i = 0; i < avformat_index_get_entries_count(s); i++) {
@@ -243,7 +243,7 @@ static bool find_size(VideoTable *t, const AVStream *s, const char *name, Error 
 }
 
 // Sorts, numbers the shown frames, and measures reordering and the period.
-static bool finish(VideoTable *t, AVStream *s, const char *name, Error *err) {
+static bool table_finish(VideoTable *t, AVStream *s, const char *name, Error *err) {
     bool ok = false;
     Place *place = NEW(Place, t->packets);
     t->by_pts = NEW(int64_t, t->packets);
@@ -321,7 +321,7 @@ bool video_table_build(VideoTable *t, AVFormatContext *format, int stream, bool 
         goto error;
     }
     t->unit = av_q2d(s->time_base);
-    if (!find_size(t, s, name, err) || !finish(t, s, name, err)) goto error;
+    if (!find_size(t, s, name, err) || !table_finish(t, s, name, err)) goto error;
     if (!s->nb_frames && !lasts_as_declared(t, format, name, err)) goto error;
     if (!rewind_stream(format, s, name, err)) goto error;
     return true;

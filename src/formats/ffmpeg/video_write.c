@@ -33,7 +33,8 @@ typedef struct Encoder {
     const char *option[3][2];
 } Encoder;
 
-// Fast presets: a recording is encoded while the robot waits. SVT's 12 is LeRobot's own.
+// The presets are fast ones, because a recording is encoded while the robot waits. SVT's 12 is
+// LeRobot's.
 static const Encoder encoders[] = {
     {"av1", "libsvtav1", {{"preset", "12"}}},
     {"av1", "libaom-av1", {{"cpu-used", "8"}, {"row-mt", "1"}}},
@@ -62,8 +63,9 @@ static int64_t io_seek(void *opaque, int64_t offset, int whence) {
     return AVERROR(w->error);
 }
 
-// SVT-AV1 waits for ever when it is freed before it was told the end, or without a frame.
-static void drain(VideoWriter *w) {
+// SVT-AV1 waits for ever when it is freed before it was told that this is the end, or without a
+// frame.
+static void drain_encoder(VideoWriter *w) {
     if (!w->encoder || !avcodec_is_open(w->encoder) || w->drained) return;
     if (!w->frames && w->frame->buf[0]) {
         w->frame->pts = 0;
@@ -75,7 +77,7 @@ static void drain(VideoWriter *w) {
 
 void video_writer_abort(VideoWriter *w) {
     if (!w) return;
-    drain(w);
+    drain_encoder(w);
     avcodec_free_context(&w->encoder);
     avformat_free_context(w->format);
     if (w->io) av_freep(&w->io->buffer);
@@ -89,7 +91,7 @@ void video_writer_abort(VideoWriter *w) {
 }
 
 // Marks the writer as broken. A failed write is the cause of whatever the library says after it.
-static bool broken(VideoWriter *w, const char *what, int code, Error *err) {
+static bool writer_broken(VideoWriter *w, const char *what, int code, Error *err) {
     char text[128];
     w->broken = true;
     if (w->error) {
@@ -152,7 +154,7 @@ static bool write_header(VideoWriter *w, Error *err) {
     s->avg_frame_rate = w->encoder->framerate;
     int code = avcodec_parameters_from_context(s->codecpar, w->encoder);
     if (code >= 0) code = avformat_write_header(w->format, NULL);
-    return code >= 0 || broken(w, "cannot write the MP4 header", code, err);
+    return code >= 0 || writer_broken(w, "cannot write the MP4 header", code, err);
 }
 
 bool video_writer_open(const char *path, const char *codec, int height, int width, int fps, int gop,
@@ -198,31 +200,31 @@ error:
 }
 
 // Encodes a frame, or what the encoder still holds for NULL, and writes what comes out.
-static bool encode(VideoWriter *w, const AVFrame *frame, Error *err) {
+static bool encode_frame(VideoWriter *w, const AVFrame *frame, Error *err) {
     int code = avcodec_send_frame(w->encoder, frame);
-    if (code < 0) return broken(w, "encoding failed", code, err);
+    if (code < 0) return writer_broken(w, "encoding failed", code, err);
     while ((code = avcodec_receive_packet(w->encoder, w->packet)) >= 0) {
         if (!w->packet->duration) w->packet->duration = 1;
         av_packet_rescale_ts(w->packet, w->encoder->time_base, w->format->streams[0]->time_base);
         w->packet->stream_index = 0;
         code = av_interleaved_write_frame(w->format, w->packet);
-        if (code < 0) return broken(w, "cannot write a frame", code, err);
+        if (code < 0) return writer_broken(w, "cannot write a frame", code, err);
     }
     w->drained = code == AVERROR_EOF;
     if (code == AVERROR(EAGAIN) || code == AVERROR_EOF) return true;
-    return broken(w, "encoding failed", code, err);
+    return writer_broken(w, "encoding failed", code, err);
 }
 
 bool video_writer_add(VideoWriter *w, const uint8_t *rgb, Error *err) {
     if (w->broken) return fail(err, "%s: writing failed before", w->path);
     // The encoder may still hold the frame before: then this copies into a new buffer.
     int code = av_frame_make_writable(w->frame);
-    if (code < 0) return broken(w, "no memory for a frame", code, err);
+    if (code < 0) return writer_broken(w, "no memory for a frame", code, err);
     const uint8_t *in[4] = {rgb};
     int strides[4] = {3 * w->frame->width};
     sws_scale(w->sws, in, strides, 0, w->frame->height, w->frame->data, w->frame->linesize);
     w->frame->pts = w->frames++;
-    return encode(w, w->frame, err);
+    return encode_frame(w, w->frame, err);
 }
 
 bool video_writer_close(VideoWriter *w, Error *err) {
@@ -235,12 +237,12 @@ bool video_writer_close(VideoWriter *w, Error *err) {
         fail(err, "%s: a video without frames cannot be written", w->path);
         goto done;
     }
-    if (!encode(w, NULL, err)) goto done;
+    if (!encode_frame(w, NULL, err)) goto done;
     int code = av_write_trailer(w->format);
     avio_flush(w->io);
     if (code >= 0 && w->io->error < 0) code = w->io->error;
     if (code < 0) {
-        broken(w, "cannot finish the MP4", code, err);
+        writer_broken(w, "cannot finish the MP4", code, err);
         goto done;
     }
     ok = atomic_commit(&w->file, err);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+// The settings -> JSON, through the table.
 #include "base/text.h"
 #include "config/backbone_weights.h"
-#include "config/config_internal.h"
+#include "config/config_json.h"
+#include "config/fields.h"
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,8 +46,9 @@ json_t *policy_to_json(const PolicyConfig *p) {
     json_t *object = json_object();
     json_t *outputs = json_object();
     set_vector(outputs, "action", "ACTION", p->action_dim);
-    // One observation is plain ACT, which LeRobot runs as it is. Anything else would load there
-    // too, without a word, and run another model; an unknown type makes it stop.
+    // With one observation the policy is plain ACT, which LeRobot runs as it is. LeRobot
+    // would load any other as "act" without a word, and run another model; a type that it
+    // does not know makes it stop.
     bool plain = p->obs_state_horizon == 1 && strcmp(p->temporal_pos_embed, "none") == 0;
     json_object_set_new(object, "type", json_string(plain ? "act" : "tact"));
     for (int i = 0; i < train_field_count; i++) {
@@ -108,7 +111,7 @@ static json_t *scheduler_json(const SchedulerConfig *s) {
     return object;
 }
 
-// The list only where it is not LeRobot's own, and as an object.
+// The list of transforms stands in it as an object, and only where it is not LeRobot's own.
 static json_t *transforms_json(const TrainConfig *c) {
     json_t *object = json_object();
     set_home(object, HOME_TRANSFORMS, c, 0);
@@ -146,8 +149,8 @@ json_t *train_config_to_json(const TrainConfig *c) {
     return object;
 }
 
-// "env.type" -> {"env": {"type": ...}}. Not in train_config.json, whose env LeRobot would want to
-// know.
+// "env.type" -> {"env": {"type": ...}}. It is not in train_config.json, because LeRobot would
+// have to know the simulation that its env names.
 static void set_env(json_t *object, const TrainConfig *c) {
     for (int i = 0; i < train_field_count; i++) {
         const Field *f = &train_fields[i];
@@ -163,7 +166,7 @@ json_t *train_config_to_tact_json(const TrainConfig *c) {
     json_t *object = json_object();
     set_home(object, HOME_TACT_TRAIN, c, 0);
     set_env(object, c);
-    // Wherever `tact eval` is called from, it knows the training's own data.
+    // So `tact eval` finds the training's own data, wherever it is called from.
     if (c->dataset.found)
         json_object_set_new(object, "dataset_root", json_string(c->dataset.found));
     return object;

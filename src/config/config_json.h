@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration as LeRobot's config.json and train_config.json and our tact.json have it.
+#ifndef TACT_CONFIG_CONFIG_JSON_H
+#define TACT_CONFIG_CONFIG_JSON_H
+
+#include "config/config.h"
+#include "formats/json.h"
+
+// ---- write_json.c -----------------------------------------------------------------------------
+// LeRobot's config.json: type "act" and only the keys every version knows when horizon is 1 and
+// nothing of ours changes the model, else type "tact" with the same keys.
+json_t *policy_to_json(const PolicyConfig *p);
+// Our own settings: tact.json (version, horizon, ..., cameras, fps, image size).
+json_t *policy_to_tact_json(const PolicyConfig *p);
+// train_config.json: the keys that all versions of LeRobot have; our own are not in it.
+json_t *train_config_to_json(const TrainConfig *c);
+// Our own training settings, stored in tact.json under "train".
+json_t *train_config_to_tact_json(const TrainConfig *c);
+
+// ---- read_json.c, read_shapes.c ---------------------------------------------------------------
+// The settings of a checkpoint, over what c holds. A key that is missing leaves a setting as it is,
+// except for normalization_mapping, which is LeRobot's default then; one that is unknown is passed
+// over (policy_unknown_keys); a value that is wrong, or a setting of LeRobot or a fork that changes
+// the model and that tact cannot act on, is an error that names the file and the key. `tact` is
+// tact.json, or NULL where there is none: then the policy is one of LeRobot's, which sees one
+// observation, and poses as the dataset has them.
+//
+// config.json or the policy of train_config.json. input_features gets the inputs as a flag would.
+CHECKED bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
+                              const char *path, Error *err);
+// The keys of a config.json that no version of LeRobot's ACT has and tact does not know, as "a, b".
+// False: none.
+bool policy_unknown_keys(const json_t *policy, char *out, size_t size);
+// train_config.json, its policy too.
+CHECKED bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *tact,
+                                    const char *path, Error *err);
+// What a dataset fills in otherwise: dimensions, cameras, image size, fps, of a policy that
+// policy_from_json read. A configuration that does not say is an error.
+CHECKED bool policy_shapes_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
+                                     const char *path, Error *err);
+
+#endif

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a policy sees and gives, as a checkpoint's JSON says: dimensions, cameras, sizes of images.
+#include "config/config_json.h"
+
+#include "pose/pose.h"
+#include <string.h>
+
+enum { LARGEST_VECTOR = 65536, LARGEST_IMAGE = 8192 };
+
+static CHECKED bool read_size(const json_t *value, int most, int *out, const char *path,
+                              const char *what, Error *err) {
+    json_int_t n = json_integer_value(value);
+    if (!json_is_integer(value) || n < 1 || n > most)
+        return fail(err, "%s: %s has no size between 1 and %d", path, what, most);
+    *out = (int)n;
+    return true;
+}
+
+static CHECKED bool read_camera(PolicyConfig *p, Arena *arena, const char *name,
+                                const json_t *shape, const char *path, Error *err) {
+    if (p->n_cameras == MAX_CAMERAS)
+        return fail(err, "%s: more than %d cameras", path, MAX_CAMERAS);
+    CameraConfig *camera = &p->cameras[p->n_cameras++];
+    camera->name = arena_strdup(arena, name);
+    if (json_array_size(shape) != 3 || json_integer_value(json_array_get(shape, 0)) != 3)
+        return fail(err, "%s: the shape of %s is not [3, HEIGHT, WIDTH]", path, name);
+    if (!read_size(json_array_get(shape, 1), LARGEST_IMAGE, &camera->height, path, name, err) ||
+        !read_size(json_array_get(shape, 2), LARGEST_IMAGE, &camera->width, path, name, err))
+        return false;
+    camera->image_height = camera->height;
+    camera->image_width = camera->width;
+    return true;
+}
+
+// Sizes that the cameras recorded; the model's may be smaller.
+static CHECKED bool read_recorded(PolicyConfig *p, const json_t *cameras, const char *path,
+                                  Error *err) {
+    const json_t *camera;
+    size_t i;
+    json_array_foreach((json_t *)cameras, i, camera) {
+        const char *name = json_string_value(json_object_get(camera, "name"));
+        for (int k = 0; name && k < p->n_cameras; k++) {
+            CameraConfig *c = &p->cameras[k];
+            if (strcmp(c->name, name) != 0) continue;
+            if (!read_size(json_object_get(camera, "height"), LARGEST_IMAGE, &c->height, path, name,
+                           err) ||
+                !read_size(json_object_get(camera, "width"), LARGEST_IMAGE, &c->width, path, name,
+                           err))
+                return false;
+        }
+    }
+    return true;
+}
+
+bool policy_shapes_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
+                             const char *path, Error *err) {
+    PolicyConfig *p = &c->policy;
+    const json_t *outputs = json_object_get(policy, "output_features");
+    const json_t *action = json_object_get(json_object_get(outputs, "action"), "shape");
+    const char *name;
+    json_t *feature;
+    p->state_dim = p->env_dim = p->n_cameras = 0;
+    if (!read_size(json_array_get(action, 0), LARGEST_VECTOR, &p->action_dim, path, "action", err))
+        return false;
+    json_object_foreach(json_object_get(policy, "input_features"), name, feature) {
+        const json_t *shape = json_object_get(feature, "shape");
+        const char *type = json_string_value(json_object_get(feature, "type"));
+        bool state = strcmp(name, "observation.state") == 0;
+        bool env = strcmp(name, "observation.environment_state") == 0;
+        bool camera = type && strcmp(type, "VISUAL") == 0;
+        int *dim = state ? &p->state_dim : &p->env_dim;
+        if ((state || env) &&
+            !read_size(json_array_get(shape, 0), LARGEST_VECTOR, dim, path, name, err))
+            return false;
+        if (camera && !read_camera(p, &c->arena, name, shape, path, err)) return false;
+    }
+    if (p->n_cameras == 0 && p->env_dim == 0)
+        return fail(err,
+                    "%s: neither a camera nor observation.environment_state among its "
+                    "input_features; ACT needs one of them",
+                    path);
+    bool relative = p->pose_repr && strcmp(p->pose_repr, "relative") == 0;
+    p->arms = relative ? p->action_dim / POSE_POLICY_ROW : 0;
+    if (relative &&
+        (p->action_dim % POSE_POLICY_ROW || (p->state_dim && p->state_dim != p->action_dim)))
+        return fail(err,
+                    "%s: its poses are relative, but state and action are not %d values an arm",
+                    path, POSE_POLICY_ROW);
+    p->fps = json_number_value(json_object_get(tact, "fps"));
+    return read_recorded(p, json_object_get(tact, "cameras"), path, err);
+}

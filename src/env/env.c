@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Simulation is MuJoCo's work, which is in a module: here it is found, and called.
+// Simulation is the work of MuJoCo, in a module that is loaded here and called.
 #include "env/env_module.h"
 
 #include "base/module.h"
@@ -13,7 +13,7 @@ static Module module = {
               {"libmujoco.so", "libmujoco-dev"}},
 };
 
-// For whoever has an Env, which only the module can have made.
+// The module of an Env that is open: only it can have made one.
 static const EnvModule *sim(void) {
     return module_table(&module);
 }

@@ -22,16 +22,12 @@ void image_transforms_default(ImageTransforms *t) {
 
 // ---- drawing ----------------------------------------------------------------------------------
 
-static double uniform(RngStream *rng, double low, double high) {
-    return low + (high - low) * rng_double(rng);
-}
-
 // One of those not yet taken, by weight.
 static int choose_transform(const ImageTransforms *t, const bool *taken, RngStream *rng) {
     double total = 0;
     int last = 0;
     for (int i = 0; i < t->count; i++) total += taken[i] ? 0 : t->list[i].weight;
-    double at = uniform(rng, 0, total);
+    double at = rng_between(rng, 0, total);
     for (int i = 0; i < t->count; i++) {
         if (taken[i]) continue;
         last = i;
@@ -43,11 +39,11 @@ static int choose_transform(const ImageTransforms *t, const bool *taken, RngStre
 
 static DrawnTransform draw_transform(const ImageTransform *t, int height, int width,
                                      RngStream *rng) {
-    DrawnTransform d = {.kind = t->kind, .factor = uniform(rng, t->low, t->high)};
+    DrawnTransform d = {.kind = t->kind, .factor = rng_between(rng, t->low, t->high)};
     if (t->kind != TRANSFORM_AFFINE) return d;
     double dx = t->translate[0] * width, dy = t->translate[1] * height;
-    d.dx = (int)nearbyint(uniform(rng, -dx, dx));
-    d.dy = (int)nearbyint(uniform(rng, -dy, dy));
+    d.dx = (int)nearbyint(rng_between(rng, -dx, dx));
+    d.dy = (int)nearbyint(rng_between(rng, -dy, dy));
     return d;
 }
 

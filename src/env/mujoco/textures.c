@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Textures made of formulas, painted over the flat ones that the model was compiled with.
-#include "base/rng.h"
-#include "env/mujoco/internal.h"
+#include "env/mujoco/model.h"
 
+#include "base/rng.h"
 #include <math.h>
 #include <string.h>
-
-#define PI 3.14159265358979323846
 
 typedef struct Colour {
     double r, g, b;

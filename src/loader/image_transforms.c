@@ -7,7 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-// Keeps the stream apart from all others; the words one sample and camera may use.
+// The site keeps these random numbers apart from all others; a sample and camera use at most so
+// many words of the stream.
 enum { SITE_TRANSFORMS = 0x54524600, WORDS_A_DRAW = 1024 };
 
 void image_transforms_default(ImageTransforms *t) {
@@ -22,7 +23,7 @@ void image_transforms_default(ImageTransforms *t) {
 
 // ---- drawing ----------------------------------------------------------------------------------
 
-// One of those not yet taken, by weight.
+// Draws one of the transforms that are not taken yet, by weight.
 static int choose_transform(const ImageTransforms *t, const bool *taken, RngStream *rng) {
     double total = 0;
     int last = 0;

@@ -3,7 +3,7 @@
 //
 // The world (metres, z up): a gutter of plants runs along x; the berry hangs from its front edge on
 // a stem, and the gripper comes along +y. The berry's frame has its origin where the stem ends and
-// hangs down its -z; the tool's is env.h's. Leaves are to be seen, not felt.
+// hangs down its -z; the tool's is env.h's. Leaves are seen, but nothing touches them.
 #ifndef TACT_ENV_MUJOCO_SCENE_H
 #define TACT_ENV_MUJOCO_SCENE_H
 

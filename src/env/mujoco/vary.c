@@ -53,7 +53,7 @@ static void vary_leaves(Env *env, RngStream *rng, double pivot_z) {
     }
 }
 
-static void tint(mjModel *m, int material, RngStream *rng, double low, double high) {
+static void tint_material(mjModel *m, int material, RngStream *rng, double low, double high) {
     double all = rng_between(rng, low, high);
     for (int c = 0; c < 3; c++)
         m->mat_rgba[4 * material + c] *= (float)(all * rng_between(rng, 0.95, 1.05));
@@ -63,11 +63,11 @@ static void vary_looks(Env *env, RngStream *rng) {
     mjModel *m = env->m;
     const Handles *h = &env->h;
     m->mat_texid[h->wall_material] = h->wall_texture[rng_below(rng, BACKGROUNDS)];
-    tint(m, h->wall_material, rng, 0.75, 1.05);
-    tint(m, h->floor_material, rng, 0.7, 1.05);
-    tint(m, h->leaf_material[0], rng, 0.75, 1.1);
-    tint(m, h->leaf_material[1], rng, 0.75, 1.1);
-    tint(m, h->berry_material, rng, 0.88, 1.02);
+    tint_material(m, h->wall_material, rng, 0.75, 1.05);
+    tint_material(m, h->floor_material, rng, 0.7, 1.05);
+    tint_material(m, h->leaf_material[0], rng, 0.75, 1.1);
+    tint_material(m, h->leaf_material[1], rng, 0.75, 1.1);
+    tint_material(m, h->berry_material, rng, 0.88, 1.02);
     mjtNum *sun = m->light_dir + 3 * h->light;
     sun[0] = rng_between(rng, -0.6, 0.6);
     sun[1] = rng_between(rng, 0.2, 0.7);

@@ -91,7 +91,7 @@ static void carry_gripper(Env *env) {
         env->d->xfrc_applied[6 * body[i] + 2] = 9.81 * env->m->body_mass[body[i]];
 }
 
-// The command's way in one step: at most as fast as the arm is.
+// How the command moves in one step, at most as fast as the arm can.
 static void limit_command(const Env *env, const double *action, double seconds, double from[3],
                           double way[3], double *turn, double axis[3], double *opening) {
     memcpy(from, env->d->mocap_pos, 3 * sizeof *from);

@@ -56,6 +56,10 @@ double rng_double(RngStream *s) {
     return (double)(next64(s) >> 11) * 0x1p-53;
 }
 
+double rng_between(RngStream *s, double low, double high) {
+    return low + (high - low) * rng_double(s);
+}
+
 // u in [0, 1), so that the logarithm is finite.
 static double normal_from_uniforms(double u, double v) {
     return sqrt(-2.0 * log(1.0 - u)) * cos(6.283185307179586 * v);

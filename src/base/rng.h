@@ -78,6 +78,8 @@ uint32_t rng_next(RngStream *s);
 uint64_t rng_below(RngStream *s, uint64_t n);
 // Uniform in [0, 1) with 53 bits.
 double rng_double(RngStream *s);
+// Uniform in [low, high).
+double rng_between(RngStream *s, double low, double high);
 // The n numbers that rng_double would give next, made faster; s moves on past them. s->next must
 // be even, as it is when only numbers of two words have been taken before.
 void rng_doubles(RngStream *s, double *out, int64_t n);

@@ -40,8 +40,8 @@ static CHECKED bool write_roll(DatasetWriter *w, const RecordOptions *o, const E
 }
 
 // w: NULL where nothing is recorded.
-static CHECKED bool take_rolls(Rolls *rolls, DatasetWriter *w, const RecordOptions *o,
-                               const EnvSpec *spec, RecordResult *r, Error *err) {
+static CHECKED bool record_rolls(Rolls *rolls, DatasetWriter *w, const RecordOptions *o,
+                                 const EnvSpec *spec, RecordResult *r, Error *err) {
     while ((w ? r->succeeded : r->tried) < o->episodes) {
         Roll roll;
         if (!rolls_next(rolls, &roll, err)) return false;
@@ -80,7 +80,7 @@ bool env_record(const RecordOptions *o, RecordResult *out, Error *err) {
         dataset_writer_abort(w);
         return false;
     }
-    bool ok = take_rolls(rolls, w, o, spec, out, err);
+    bool ok = record_rolls(rolls, w, o, spec, out, err);
     rolls_close(rolls);
     if (w && ok) return dataset_writer_close(w, err);
     dataset_writer_abort(w);

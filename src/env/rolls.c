@@ -14,7 +14,7 @@ struct Rolls {
     pthread_cond_t changed;
     pthread_t *threads;
     int started;
-    int64_t slots, taken, read; // next number to be made; next to be read
+    int64_t slots, begun, read; // next number to be made; next to be read
     Roll *ring;
     bool *filled;
     bool stop, failed;
@@ -29,7 +29,7 @@ void roll_free(Roll *roll) {
 }
 
 // Row k of the episode: what is seen, what the expert does there.
-static CHECKED bool take_frame(Env *env, const RollsOptions *o, Roll *roll, double *action,
+static CHECKED bool record_row(Env *env, const RollsOptions *o, Roll *roll, double *action,
                                Error *err) {
     const EnvSpec *spec = env_spec(env);
     double state[ENV_DIM];
@@ -62,7 +62,7 @@ static CHECKED bool run_episode(Env *env, const RollsOptions *o, uint64_t seed, 
     if (!env_reset(env, seed, err)) return false;
     while (!env_done(env)) {
         double action[ENV_DIM];
-        if (!take_frame(env, o, roll, action, err) || !env_step(env, action, err)) return false;
+        if (!record_row(env, o, roll, action, err) || !env_step(env, action, err)) return false;
     }
     roll->success = env_success(env);
     roll->outcome = env_outcome(env);
@@ -70,15 +70,15 @@ static CHECKED bool run_episode(Env *env, const RollsOptions *o, uint64_t seed, 
 }
 
 // The number of the next episode to be made, or -1 to stop; waits while the ring is full.
-static int64_t take_number(Rolls *r) {
+static int64_t next_episode_number(Rolls *r) {
     pthread_mutex_lock(&r->lock);
-    while (!r->stop && r->taken >= r->read + r->slots) pthread_cond_wait(&r->changed, &r->lock);
-    int64_t number = r->stop ? -1 : r->taken++;
+    while (!r->stop && r->begun >= r->read + r->slots) pthread_cond_wait(&r->changed, &r->lock);
+    int64_t number = r->stop ? -1 : r->begun++;
     pthread_mutex_unlock(&r->lock);
     return number;
 }
 
-static void give_up(Rolls *r, const Error *err) {
+static void stop_with_error(Rolls *r, const Error *err) {
     pthread_mutex_lock(&r->lock);
     if (!r->failed) r->err = *err;
     r->failed = r->stop = true;
@@ -86,20 +86,20 @@ static void give_up(Rolls *r, const Error *err) {
     pthread_mutex_unlock(&r->lock);
 }
 
-static void *work(void *user) {
+static void *run_episodes(void *user) {
     Rolls *r = user;
     Env *env;
     Error err;
     int64_t number;
     if (!env_open(r->options.type, r->options.height, r->options.width, &env, &err)) {
-        give_up(r, &err);
+        stop_with_error(r, &err);
         return NULL;
     }
-    while ((number = take_number(r)) >= 0) {
+    while ((number = next_episode_number(r)) >= 0) {
         Roll roll;
         if (!run_episode(env, &r->options, r->options.seed + (uint64_t)number, &roll, &err)) {
             roll_free(&roll);
-            give_up(r, &err);
+            stop_with_error(r, &err);
             break;
         }
         pthread_mutex_lock(&r->lock);
@@ -122,7 +122,7 @@ bool rolls_open(const RollsOptions *options, Rolls **out, Error *err) {
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->changed, NULL);
     for (int i = 0; i < options->threads; i++) {
-        if (pthread_create(&r->threads[i], NULL, work, r) != 0) {
+        if (pthread_create(&r->threads[i], NULL, run_episodes, r) != 0) {
             rolls_close(r);
             return fail(err, "cannot start thread %d of %d", i + 1, options->threads);
         }

@@ -10,10 +10,6 @@ typedef struct Wanted {
     int64_t row, place; // place: sample * T + timestep
 } Wanted;
 
-static size_t frame_bytes(const LoaderOptions *o, int camera) {
-    return (size_t)o->sizes[camera].height * (size_t)o->sizes[camera].width * 3;
-}
-
 // Opens this thread's reader, and allocates a frame as large as that of any camera.
 CHECKED static bool open_reader(BatchMaker *m, Error *err) {
     const LoaderOptions *o = m->o;
@@ -22,7 +18,7 @@ CHECKED static bool open_reader(BatchMaker *m, Error *err) {
     if (!frames_open(o->dataset, 0, 0, &m->frames, err)) return false;
     for (int c = 0; c < o->n_cameras; c++) {
         if (!frames_resize(m->frames, o->cameras[c], o->sizes[c], err)) return false;
-        most = frame_bytes(o, c) > most ? frame_bytes(o, c) : most;
+        most = frame_size_bytes(o->sizes[c]) > most ? frame_size_bytes(o->sizes[c]) : most;
     }
     m->frame = NEW(uint8_t, most);
     return true;
@@ -64,7 +60,7 @@ bool batch_alloc(Batch *b, const LoaderOptions *o, Error *err) {
     b->action_is_pad = NEW(uint8_t, n * H);
     b->images = NEW(uint8_t *, o->n_cameras);
     for (int c = 0; c < o->n_cameras; c++) {
-        const size_t bytes = n * T * frame_bytes(o, c);
+        const size_t bytes = n * T * frame_size_bytes(o->sizes[c]);
         b->images[c] = mem_try(bytes);
         if (!b->images[c])
             return fail(err,
@@ -79,7 +75,7 @@ bool batch_alloc(Batch *b, const LoaderOptions *o, Error *err) {
 void batch_free(Batch *b, const LoaderOptions *o) {
     const size_t frames = (size_t)o->batch_size * (size_t)o->window.horizon;
     for (int c = 0; b->images && c < o->n_cameras; c++) {
-        const size_t bytes = frames * frame_bytes(o, c);
+        const size_t bytes = frames * frame_size_bytes(o->sizes[c]);
         if (o->image_memory && b->images[c]) o->image_memory(o->user, b->images[c], bytes, false);
         mem_free(b->images[c]);
     }
@@ -152,7 +148,7 @@ CHECKED static bool read_frame(BatchMaker *m, int camera, int64_t row, uint8_t *
 }
 
 static uint8_t *place_of(const LoaderOptions *o, const Batch *b, int camera, int64_t place) {
-    return b->images[camera] + (size_t)place * frame_bytes(o, camera);
+    return b->images[camera] + (size_t)place * frame_size_bytes(o->sizes[camera]);
 }
 
 CHECKED static bool read_images(BatchMaker *m, Batch *b, int camera, Error *err) {
@@ -163,7 +159,7 @@ CHECKED static bool read_images(BatchMaker *m, Batch *b, int camera, Error *err)
         const Wanted *w = &m->wanted[i];
         uint8_t *rgb = place_of(o, b, camera, w->place);
         if (i > 0 && w->row == w[-1].row)
-            memcpy(rgb, before, frame_bytes(o, camera));
+            memcpy(rgb, before, frame_size_bytes(o->sizes[camera]));
         else if (!read_frame(m, camera, w->row, rgb, err))
             return false;
         before = rgb;

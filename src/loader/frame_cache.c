@@ -68,10 +68,6 @@ static int64_t limit_bytes(double gb, int64_t otherwise) {
 
 // ---- opening ----------------------------------------------------------------------------------
 
-static size_t size_bytes(FrameSize s) {
-    return (size_t)s.height * (size_t)s.width * 3;
-}
-
 static FrameCache *cache_new(const FrameCacheOptions *o, int64_t rows) {
     FrameCache *c = NEW(FrameCache, 1);
     c->dataset = o->dataset;
@@ -80,7 +76,7 @@ static FrameCache *cache_new(const FrameCacheOptions *o, int64_t rows) {
     c->stores = NEW(Store, o->n_cameras);
     for (int i = 0; i < o->n_cameras; i++) {
         c->stores[i].file.fd = -1;
-        c->stores[i].frame = size_bytes(o->sizes[i]);
+        c->stores[i].frame = frame_size_bytes(o->sizes[i]);
         c->stores[i].state = NEW(_Atomic uint8_t, rows);
     }
     return c;
@@ -163,7 +159,7 @@ CHECKED static bool open_in_files(const FrameCacheOptions *o, FrameCache **out, 
 // As many rows as fit. Memory is reserved here and taken when frames are put in.
 static FrameCache *open_in_memory(const FrameCacheOptions *o) {
     int64_t row = 0;
-    for (int i = 0; i < o->n_cameras; i++) row += (int64_t)size_bytes(o->sizes[i]);
+    for (int i = 0; i < o->n_cameras; i++) row += (int64_t)frame_size_bytes(o->sizes[i]);
     int64_t limit = limit_bytes(o->limit_gb, memory_available() / 4);
     int64_t rows = limit / row < o->dataset->rows ? limit / row : o->dataset->rows;
     if (rows < 1) return NULL;

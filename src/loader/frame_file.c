@@ -134,7 +134,7 @@ static bool within_rlimit(int64_t bytes) {
            (uint64_t)bytes <= limit.rlim_cur;
 }
 
-CHECKED static bool make_file(const FrameFile *f, int fd, Error *err) {
+CHECKED static bool make_frame_file(const FrameFile *f, int fd, Error *err) {
     int64_t bytes = frame_file_bytes(f->height, f->width, f->rows);
     Header h = header_of(f);
     errno = EFBIG;
@@ -159,7 +159,7 @@ static bool is_file_at(int fd, const char *path) {
 CHECKED static bool lock_and_make(const FrameFile *f, int fd, bool *again, Error *err) {
     bool alone = flock(fd, LOCK_EX | LOCK_NB) == 0;
     if (!alone && errno != EWOULDBLOCK) return fail_errno(err, "%s: cannot lock it", f->path);
-    if (alone && is_file_at(fd, f->path) && !is_whole(f, fd) && !make_file(f, fd, err)) {
+    if (alone && is_file_at(fd, f->path) && !is_whole(f, fd) && !make_frame_file(f, fd, err)) {
         unlink(f->path);
         return false;
     }
@@ -171,7 +171,7 @@ CHECKED static bool lock_and_make(const FrameFile *f, int fd, bool *again, Error
            fail(err, "%s: damaged, and in use by another process", f->path);
 }
 
-static bool set_path(FrameFile *f, const char *dir) {
+static bool set_file_path(FrameFile *f, const char *dir) {
     char name[65];
     Sha256 s;
     sha256_init(&s);
@@ -185,7 +185,7 @@ static bool set_path(FrameFile *f, const char *dir) {
 
 bool frame_file_exists(const FrameFile *f, const char *dir) {
     FrameFile look = *f;
-    int fd = set_path(&look, dir) ? open(look.path, O_RDONLY | O_CLOEXEC) : -1;
+    int fd = set_file_path(&look, dir) ? open(look.path, O_RDONLY | O_CLOEXEC) : -1;
     bool whole = fd >= 0 && is_whole(&look, fd);
     if (fd >= 0) close(fd);
     return whole;
@@ -193,7 +193,7 @@ bool frame_file_exists(const FrameFile *f, const char *dir) {
 
 bool frame_file_open(FrameFile *f, const char *dir, Error *err) {
     f->fd = -1;
-    if (!set_path(f, dir)) return fail(err, "%.200s: the path is too long", dir);
+    if (!set_file_path(f, dir)) return fail(err, "%.200s: the path is too long", dir);
     for (int i = 0; i < OPEN_TRIES; i++) {
         bool again = false;
         int fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -313,7 +313,7 @@ void frame_file_find_decoder(FrameFile *f, const char *dir) {
 }
 
 // Removes a file unless someone has it open. Whoever opens it at this moment sees that it is gone.
-static bool remove_unused(const char *path) {
+static bool remove_unused_file(const char *path) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     bool removed =
         fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && is_file_at(fd, path) && unlink(path) == 0;
@@ -327,7 +327,7 @@ bool frame_files_evict(const char *dir, int64_t more, int64_t limit) {
     for (int64_t i = 0; i < count; i++) total += found[i].bytes;
     if (count) qsort(found, (size_t)count, sizeof *found, by_age);
     for (int64_t i = 0; i < count && total > limit && more <= limit; i++)
-        if (remove_unused(found[i].path)) total -= found[i].bytes;
+        if (remove_unused_file(found[i].path)) total -= found[i].bytes;
     mem_free(found);
     return total <= limit;
 }

@@ -7,7 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-// Keeps the stream apart from all others; the words one sample and camera may use.
+// The site keeps these random numbers apart from all others; a sample and camera use at most so
+// many words of the stream.
 enum { SITE_TRANSFORMS = 0x54524600, WORDS_A_DRAW = 1024 };
 
 void image_transforms_default(ImageTransforms *t) {
@@ -22,16 +23,12 @@ void image_transforms_default(ImageTransforms *t) {
 
 // ---- drawing ----------------------------------------------------------------------------------
 
-static double uniform(RngStream *rng, double low, double high) {
-    return low + (high - low) * rng_double(rng);
-}
-
-// One of those not yet taken, by weight.
+// Draws one of the transforms that are not taken yet, by weight.
 static int choose_transform(const ImageTransforms *t, const bool *taken, RngStream *rng) {
     double total = 0;
     int last = 0;
     for (int i = 0; i < t->count; i++) total += taken[i] ? 0 : t->list[i].weight;
-    double at = uniform(rng, 0, total);
+    double at = rng_between(rng, 0, total);
     for (int i = 0; i < t->count; i++) {
         if (taken[i]) continue;
         last = i;
@@ -43,11 +40,11 @@ static int choose_transform(const ImageTransforms *t, const bool *taken, RngStre
 
 static DrawnTransform draw_transform(const ImageTransform *t, int height, int width,
                                      RngStream *rng) {
-    DrawnTransform d = {.kind = t->kind, .factor = uniform(rng, t->low, t->high)};
+    DrawnTransform d = {.kind = t->kind, .factor = rng_between(rng, t->low, t->high)};
     if (t->kind != TRANSFORM_AFFINE) return d;
     double dx = t->translate[0] * width, dy = t->translate[1] * height;
-    d.dx = (int)nearbyint(uniform(rng, -dx, dx));
-    d.dy = (int)nearbyint(uniform(rng, -dy, dy));
+    d.dx = (int)nearbyint(rng_between(rng, -dx, dx));
+    d.dy = (int)nearbyint(rng_between(rng, -dy, dy));
     return d;
 }
 

@@ -23,7 +23,7 @@ int64_t sampler_batches_per_epoch(const Sampler *s) {
 }
 
 // Fisher-Yates.
-static void shuffle(Sampler *s, int64_t epoch) {
+static void shuffle_order(Sampler *s, int64_t epoch) {
     RngStream stream = {.key = {.seed = s->seed, .step = (uint32_t)epoch, .site = SITE_SHUFFLE}};
     for (int64_t i = s->n_rows - 1; i > 0; i--) {
         int64_t j = (int64_t)rng_below(&stream, (uint64_t)i + 1);
@@ -35,7 +35,7 @@ static void shuffle(Sampler *s, int64_t epoch) {
 
 static void begin_epoch(Sampler *s, int64_t epoch) {
     memcpy(s->order, s->rows, (size_t)s->n_rows * sizeof *s->order);
-    if (s->shuffle) shuffle(s, epoch);
+    if (s->shuffle) shuffle_order(s, epoch);
     s->epoch = epoch;
 }
 

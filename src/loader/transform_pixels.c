@@ -19,14 +19,14 @@ static void apply_table(uint8_t *rgb, size_t n, const uint8_t table[256]) {
     for (size_t i = 0; i < n; i++) rgb[i] = table[rgb[i]];
 }
 
-static void brightness(uint8_t *rgb, size_t pixels, float factor) {
+static void apply_brightness(uint8_t *rgb, size_t pixels, float factor) {
     uint8_t table[256];
     for (int i = 0; i < 256; i++) table[i] = clamp_byte((float)i * factor);
     apply_table(rgb, 3 * pixels, table);
 }
 
 // Away from the frame's mean grey.
-static void contrast(uint8_t *rgb, size_t pixels, float factor) {
+static void apply_contrast(uint8_t *rgb, size_t pixels, float factor) {
     uint8_t table[256];
     double sum = 0;
     for (size_t i = 0; i < pixels; i++) sum += (double)grey(rgb + 3 * i);
@@ -36,7 +36,7 @@ static void contrast(uint8_t *rgb, size_t pixels, float factor) {
 }
 
 // Away from each pixel's grey.
-static void saturation(uint8_t *rgb, size_t pixels, float factor) {
+static void apply_saturation(uint8_t *rgb, size_t pixels, float factor) {
     for (size_t i = 0; i < pixels; i++, rgb += 3) {
         float base = (1 - factor) * grey(rgb);
         for (int k = 0; k < 3; k++) rgb[k] = clamp_byte((float)rgb[k] * factor + base);
@@ -66,12 +66,12 @@ static void turn_hue(uint8_t *p, float turn) {
     for (int k = 0; k < 3; k++) p[k] = (uint8_t)(fminf(fmaxf(to[k], 0), 1) * back);
 }
 
-static void hue(uint8_t *rgb, size_t pixels, float turn) {
+static void apply_hue(uint8_t *rgb, size_t pixels, float turn) {
     for (size_t i = 0; i < pixels; i++) turn_hue(rgb + 3 * i, turn);
 }
 
 // Away from the mean of a pixel and its neighbours, itself counted five times. The border stays.
-static void sharpness(uint8_t *rgb, int height, int width, float factor, uint8_t *before) {
+static void apply_sharpness(uint8_t *rgb, int height, int width, float factor, uint8_t *before) {
     size_t row = (size_t)width * 3;
     if (height <= 2 || width <= 2) return;
     memcpy(before, rgb, (size_t)height * row);
@@ -89,7 +89,8 @@ static void sharpness(uint8_t *rgb, int height, int width, float factor, uint8_t
 
 // Rotates about the frame's middle by `degrees` clockwise, then shifts; the nearest pixel is taken,
 // and black where there is none.
-static void affine(uint8_t *rgb, int height, int width, const DrawnTransform *t, uint8_t *before) {
+static void apply_affine(uint8_t *rgb, int height, int width, const DrawnTransform *t,
+                         uint8_t *before) {
     double turn = t->factor * 3.14159265358979323846 / 180, c = cos(turn), s = sin(turn);
     double middle_x = 0.5 * (width - 1), middle_y = 0.5 * (height - 1);
     size_t bytes = (size_t)height * (size_t)width * 3;
@@ -115,22 +116,22 @@ void image_transform_apply(const DrawnTransform *t, uint8_t *rgb, int height, in
     case TRANSFORM_IDENTITY:
         return;
     case TRANSFORM_BRIGHTNESS:
-        brightness(rgb, pixels, factor);
+        apply_brightness(rgb, pixels, factor);
         return;
     case TRANSFORM_CONTRAST:
-        contrast(rgb, pixels, factor);
+        apply_contrast(rgb, pixels, factor);
         return;
     case TRANSFORM_SATURATION:
-        saturation(rgb, pixels, factor);
+        apply_saturation(rgb, pixels, factor);
         return;
     case TRANSFORM_HUE:
-        hue(rgb, pixels, factor);
+        apply_hue(rgb, pixels, factor);
         return;
     case TRANSFORM_SHARPNESS:
-        sharpness(rgb, height, width, factor, scratch);
+        apply_sharpness(rgb, height, width, factor, scratch);
         return;
     case TRANSFORM_AFFINE:
-        affine(rgb, height, width, t, scratch);
+        apply_affine(rgb, height, width, t, scratch);
         return;
     }
 }

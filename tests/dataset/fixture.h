@@ -47,6 +47,15 @@ static inline char *new_folder(Arena *a) {
     return dir;
 }
 
+// Ends a test: removes its folder, and frees its fixture and what lies in the fixture's arena.
+static inline int remove_fixture(void *fixture, Arena *arena, const char *dir) {
+    Error err;
+    bool removed = remove_tree(dir, &err);
+    arena_free(arena);
+    mem_free(fixture);
+    return removed ? 0 : -1;
+}
+
 // A file or folder of the shared data, or the test is skipped.
 static inline char *shared(Arena *a, const char *name) {
     const char *dir = getenv("TACT_SHARED");
@@ -137,6 +146,18 @@ static inline void edit_feature(const char *root, const char *feature, const cha
     arena_free(&a);
 }
 
+// ---- tables -----------------------------------------------------------------------------------
+
+// A Parquet file of one row group.
+static inline void write_parquet(const char *path, const ParquetField *fields, int n,
+                                 const ParquetValues *values, int64_t rows) {
+    Error err;
+    ParquetWriter *w;
+    OK(parquet_writer_open(path, fields, n, NULL, 0, &w, &err));
+    OK(parquet_write_group(w, rows, values, &err));
+    OK(parquet_writer_close(w, &err));
+}
+
 // ---- a tiny v3.0 dataset without cameras ------------------------------------------------------
 
 // Three episodes of 4, 5 and 6 frames: 0 and 1 in data file 0, 2 in file 1; one file of episode
@@ -211,11 +232,7 @@ static inline void tiny_data(const char *path, int64_t first, int64_t last, Tiny
         {index, NULL},
         {task, NULL},
     };
-    Error err;
-    ParquetWriter *w;
-    OK(parquet_writer_open(path, fields, 7, NULL, 0, &w, &err));
-    OK(parquet_write_group(w, n, values, &err));
-    OK(parquet_writer_close(w, &err));
+    write_parquet(path, fields, 7, values, n);
 }
 
 static inline void tiny_episodes(const char *path, int64_t first, int64_t last, TinyFault fault) {
@@ -246,11 +263,7 @@ static inline void tiny_episodes(const char *path, int64_t first, int64_t last, 
         {tasks, offsets}, {length, NULL}, {index, NULL}, {from, NULL},
         {to, NULL},       {zero, NULL},   {file, NULL},
     };
-    Error err;
-    ParquetWriter *w;
-    OK(parquet_writer_open(path, fields, 7, NULL, 0, &w, &err));
-    OK(parquet_write_group(w, n, values, &err));
-    OK(parquet_writer_close(w, &err));
+    write_parquet(path, fields, 7, values, n);
 }
 
 static inline void tiny_write(const char *root, TinyFault fault, bool f64) {
@@ -303,11 +316,7 @@ static inline void v21_data(const char *path, const Dataset *ds, const Episode *
         {ds->index + e->first_row, NULL},
         {episode, NULL},
     };
-    Error err;
-    ParquetWriter *w;
-    OK(parquet_writer_open(path, fields, 7, NULL, 0, &w, &err));
-    OK(parquet_write_group(w, n, values, &err));
-    OK(parquet_writer_close(w, &err));
+    write_parquet(path, fields, 7, values, n);
     mem_free(frame), mem_free(episode), mem_free(states), mem_free(actions), mem_free(time);
 }
 

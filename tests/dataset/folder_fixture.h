@@ -20,11 +20,16 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     Fixture *f = *state;
+    return remove_fixture(f, &f->arena, f->dir);
+}
+
+static const SampleOptions small_sample = {
+    .episodes = 3, .frames = 5, .height = 64, .width = 96, .cameras = 2, .fps = 10, .seed = 7};
+
+static inline void write_sample(const Fixture *f, SampleOptions o) {
     Error err;
-    if (!remove_tree(f->dir, &err)) return -1;
-    arena_free(&f->arena);
-    mem_free(f);
-    return 0;
+    o.root = f->root;
+    OK(sample_dataset_write(&o, &err));
 }
 
 #endif

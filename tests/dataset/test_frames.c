@@ -40,13 +40,9 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     Fixture *f = *state;
-    Error err;
     dataset_close(f->video);
     dataset_close(f->image);
-    if (!remove_tree(f->dir, &err)) return -1;
-    arena_free(&f->arena);
-    mem_free(f);
-    return 0;
+    return remove_fixture(f, &f->arena, f->dir);
 }
 
 static void assert_frame(FrameReader *r, const Dataset *ds, int camera, int64_t row, int height,

@@ -95,11 +95,10 @@ static void labels_of_another_version_are_named(void **state) {
 
 // ---- v2.1 -------------------------------------------------------------------------------------
 
-static void v21_order_and_index_do_not_matter(void **state) {
-    Fixture *f = *state;
+static void write_joints_sample(const Fixture *f, int episodes) {
     Error err;
     const SampleOptions o = {.root = f->root,
-                             .episodes = 3,
+                             .episodes = episodes,
                              .frames = 5,
                              .height = 64,
                              .width = 64,
@@ -107,6 +106,12 @@ static void v21_order_and_index_do_not_matter(void **state) {
                              .fps = 10,
                              .joints = true};
     OK(sample_dataset_write(&o, &err));
+}
+
+static void v21_order_and_index_do_not_matter(void **state) {
+    Fixture *f = *state;
+    Error err;
+    write_joints_sample(f, 3);
     char *old = at(&f->arena, f->dir, "old"), *lines = at(&f->arena, old, "meta/episodes.jsonl");
     Dataset *new = open_all(f->root);
     // Every episode's `index` begins at 0, as some recorders write it.
@@ -145,15 +150,7 @@ static double number_at(const json_t *stats, const char *feature, const char *ki
 static void v21_statistics_are_put_together(void **state) {
     Fixture *f = *state;
     Error err;
-    const SampleOptions o = {.root = f->root,
-                             .episodes = 2,
-                             .frames = 5,
-                             .height = 64,
-                             .width = 64,
-                             .cameras = 1,
-                             .fps = 10,
-                             .joints = true};
-    OK(sample_dataset_write(&o, &err));
+    write_joints_sample(f, 2);
     char *old = at(&f->arena, f->dir, "old");
     Dataset *ds = open_all(f->root);
     v21_write(old, f->root, ds);

@@ -2,7 +2,7 @@
 // DatasetOptions.rename: a dataset with other names reads as one with LeRobot's.
 #include <ftw.h>
 
-#include "fixture.h"
+#include "folder_fixture.h"
 
 static const struct {
     const char *usual, *other; // of one length, so that they can change places within a file
@@ -12,11 +12,6 @@ static const struct {
 
 static const char map[] = "{\"observation.joint\": \"observation.state\", \"target\": \"action\", "
                           "\"observation.images.above\": \"observation.images.front\"}";
-
-typedef struct Fixture {
-    Arena arena;
-    char *dir, *usual, *other;
-} Fixture;
 
 static void replace_in_file(const char *path) {
     char *data;
@@ -40,41 +35,32 @@ static int replace_names(const char *path, const struct stat *st, int type, stru
     return 0;
 }
 
-static int set_up(void **state) {
-    Fixture *f = NEW(Fixture, 1);
-    Error err;
-    f->dir = new_folder(&f->arena);
-    f->usual = at(&f->arena, f->dir, "usual");
-    f->other = at(&f->arena, f->dir, "other");
-    SampleOptions o = {
-        .episodes = 2, .frames = 4, .height = 64, .width = 96, .cameras = 2, .fps = 10};
-    o.root = f->usual;
-    OK(sample_dataset_write(&o, &err));
-    o.root = f->other;
-    OK(sample_dataset_write(&o, &err));
-    nftw(f->other, replace_names, 16, FTW_PHYS);
-    const char *videos = at(&f->arena, f->other, "videos");
-    if (rename(at(&f->arena, videos, names[2].usual), at(&f->arena, videos, names[2].other)) != 0)
-        return -1;
-    *state = f;
-    return 0;
+// The same dataset as the one in f->root, with the other names.
+static char *other_root(Fixture *f) {
+    return at(&f->arena, f->dir, "other");
 }
 
-static int tear_down(void **state) {
-    Fixture *f = *state;
+static int set_up_both(void **state) {
     Error err;
-    if (!remove_tree(f->dir, &err)) return -1;
-    arena_free(&f->arena);
-    mem_free(f);
-    return 0;
+    if (set_up(state) != 0) return -1;
+    Fixture *f = *state;
+    const char *other = other_root(f), *videos = at(&f->arena, other, "videos");
+    SampleOptions o = {
+        .episodes = 2, .frames = 4, .height = 64, .width = 96, .cameras = 2, .fps = 10};
+    o.root = f->root;
+    OK(sample_dataset_write(&o, &err));
+    o.root = other;
+    OK(sample_dataset_write(&o, &err));
+    nftw(other, replace_names, 16, FTW_PHYS);
+    return rename(at(&f->arena, videos, names[2].usual), at(&f->arena, videos, names[2].other));
 }
 
 static void reads_as_the_usual_one(void **state) {
     Fixture *f = *state;
     Error err;
-    Dataset *usual = open_all(f->usual), *other;
-    OK(dataset_open(&(DatasetOptions){.root = f->other, .rename = map, .need_videos = true}, &other,
-                    &err));
+    Dataset *usual = open_all(f->root), *other;
+    OK(dataset_open(&(DatasetOptions){.root = other_root(f), .rename = map, .need_videos = true},
+                    &other, &err));
     assert_int_equal(other->rows, usual->rows);
     assert_string_equal(other->state->name, "observation.state");
     assert_string_equal(other->state->disk_name, "observation.joint");
@@ -104,8 +90,8 @@ static void reads_as_the_usual_one(void **state) {
 static void names_change_places(void **state) {
     Fixture *f = *state;
     Error err;
-    Dataset *usual = open_all(f->usual), *swapped;
-    const DatasetOptions o = {.root = f->usual,
+    Dataset *usual = open_all(f->root), *swapped;
+    const DatasetOptions o = {.root = f->root,
                               .rename =
                                   "{\"observation.images.front\": \"observation.images.wrist\", "
                                   "\"observation.images.wrist\": \"observation.images.front\"}"};
@@ -123,18 +109,18 @@ static void names_change_places(void **state) {
 
 static void what_does_not_fit_is_refused(void **state) {
     Fixture *f = *state;
-    assert_refused(&(DatasetOptions){.root = f->usual, .rename = map}, "has no 'observation.joint'",
+    assert_refused(&(DatasetOptions){.root = f->root, .rename = map}, "has no 'observation.joint'",
                    "it has observation.state, action, observation.images.front");
     assert_refused(
-        &(DatasetOptions){.root = f->other, .rename = "{\"target\": \"observation.joint\"}"},
+        &(DatasetOptions){.root = other_root(f), .rename = "{\"target\": \"observation.joint\"}"},
         "'target'", "would both be 'observation.joint'");
-    assert_refused(&(DatasetOptions){.root = f->other, .rename = "{\"target\": \"a/b\"}"},
+    assert_refused(&(DatasetOptions){.root = other_root(f), .rename = "{\"target\": \"a/b\"}"},
                    "contains '/'", "a/b");
-    assert_refused(&(DatasetOptions){.root = f->other, .rename = "{\"target\": 3}"}, "--rename_map",
-                   "OLD");
+    assert_refused(&(DatasetOptions){.root = other_root(f), .rename = "{\"target\": 3}"},
+                   "--rename_map", "OLD");
     Error err;
     Dataset *ds; // the names of the training, on data that has the usual ones
-    const DatasetOptions o = {.root = f->usual, .rename = map, .rename_if_there = true};
+    const DatasetOptions o = {.root = f->root, .rename = map, .rename_if_there = true};
     OK(dataset_open(&o, &ds, &err));
     assert_non_null(ds->action);
     dataset_close(ds);
@@ -142,9 +128,9 @@ static void what_does_not_fit_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(reads_as_the_usual_one, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(names_change_places, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_does_not_fit_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(reads_as_the_usual_one, set_up_both, tear_down),
+        cmocka_unit_test_setup_teardown(names_change_places, set_up_both, tear_down),
+        cmocka_unit_test_setup_teardown(what_does_not_fit_is_refused, set_up_both, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,12 +38,8 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     Fixture *f = *state;
-    Error err;
     dataset_close(f->good);
-    if (!remove_tree(f->dir, &err)) return -1;
-    arena_free(&f->arena);
-    mem_free(f);
-    return 0;
+    return remove_fixture(f, &f->arena, f->dir);
 }
 
 // Writes the frames of rows first .. end-1 (the last one again, where there are no more) at another
@@ -235,12 +231,8 @@ static void write_table(Fixture *f, const int64_t *file, const double *from) {
         {tasks, offsets}, {length, NULL}, {index, NULL}, {first, NULL}, {end, NULL}, {zero, NULL},
         {zero, NULL},     {zero, NULL},   {file, NULL},  {from, NULL},  {to, NULL},
     };
-    Error err;
-    ParquetWriter *w;
-    OK(parquet_writer_open(at(&f->arena, f->joined, "meta/episodes/chunk-000/file-000.parquet"),
-                           fields, 11, NULL, 0, &w, &err));
-    OK(parquet_write_group(w, N, values, &err));
-    OK(parquet_writer_close(w, &err));
+    write_parquet(at(&f->arena, f->joined, "meta/episodes/chunk-000/file-000.parquet"), fields, 11,
+                  values, N);
 }
 
 static void stale_numbers_of_video_files_are_put_right(void **state) {

@@ -36,13 +36,9 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     Fixture *f = *state;
-    Error err;
     dataset_close(f->tiny);
     dataset_close(f->poses);
-    if (!remove_tree(f->dir, &err)) return -1;
-    arena_free(&f->arena);
-    mem_free(f);
-    return 0;
+    return remove_fixture(f, &f->arena, f->dir);
 }
 
 // ---- rows -------------------------------------------------------------------------------------

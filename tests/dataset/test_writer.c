@@ -4,28 +4,14 @@
 #include "dataset/writer.h"
 
 #include "../formats/parquet_metadata.h"
-#include "fixture.h"
+#include "folder_fixture.h"
+#include "pose/pose.h"
 
-typedef struct Fixture {
-    Arena arena;
-    char *dir, *root;
-} Fixture;
-
-static int set_up(void **state) {
-    Fixture *f = NEW(Fixture, 1);
-    f->dir = new_folder(&f->arena);
-    f->root = at(&f->arena, f->dir, "new/set"); // its parent has to be made too
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state) {
+static int set_up_below(void **state) {
+    int result = set_up(state);
     Fixture *f = *state;
-    Error err;
-    if (!remove_tree(f->dir, &err)) return -1;
-    arena_free(&f->arena);
-    mem_free(f);
-    return 0;
+    f->root = at(&f->arena, f->dir, "new/set"); // its parent has to be made too
+    return result;
 }
 
 enum { HEIGHT = 64, WIDTH = 64 };
@@ -286,17 +272,18 @@ static void samples_are_repeatable(void **state) {
     o.seed = 2;
     OK(sample_dataset_write(&o, &err));
     Dataset *a = open_all(f->root), *b = open_all(again), *c = open_all(other);
-    size_t bytes = sizeof(float) * 7 * (size_t)a->rows;
+    size_t bytes = sizeof(float) * POSE_ROW * (size_t)a->rows;
     assert_int_equal(a->rows, 20 + 21 + 22 + 23);
     assert_memory_equal(a->state_data, b->state_data, bytes);
     assert_memory_not_equal(a->state_data, c->state_data, bytes);
     for (int64_t i = 0; i < a->n_episodes; i++) {
         const Episode *e = &a->episodes[i];
-        const float *state_data = a->state_data + e->first_row * 7;
-        const float *action = a->action_data + e->first_row * 7;
+        const float *state_data = a->state_data + e->first_row * POSE_ROW;
+        const float *action = a->action_data + e->first_row * POSE_ROW;
         // The action is the pose of the next frame, and the gripper ends closed, low and turned.
-        assert_memory_equal(action, state_data + 7, sizeof(float) * 7 * (size_t)(e->length - 1));
-        const float *last = state_data + (e->length - 1) * 7;
+        assert_memory_equal(action, state_data + POSE_ROW,
+                            sizeof(float) * POSE_ROW * (size_t)(e->length - 1));
+        const float *last = state_data + (e->length - 1) * POSE_ROW;
         assert_true(last[6] < 0.2f && state_data[6] > 0.8f && last[2] < 0.03f);
         assert_true(fabsf(last[5] - state_data[5]) > 1e-4f);
     }
@@ -308,7 +295,7 @@ static void samples_are_repeatable(void **state) {
     assert_false(sample_dataset_write(&o, &err));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_below, tear_down)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

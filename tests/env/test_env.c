@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #ifdef TACT_MUJOCO
-#include "env/mujoco/internal.h"
+#include "env/mujoco/world.h"
 #endif
 
 enum { SIZE = 64, PIXELS = SIZE * SIZE * 3 };

@@ -47,14 +47,10 @@ static int set_up(void **state) {
 
 static int tear_down(void **state) {
     Fixture *f = *state;
-    Error err;
     normalizer_free(&f->state), normalizer_free(&f->env), normalizer_free(&f->action);
     dataset_close(f->ds);
     mem_free(f->rows);
-    if (!remove_tree(f->dir, &err)) return -1;
-    arena_free(&f->arena);
-    mem_free(f);
-    return 0;
+    return remove_fixture(f, &f->arena, f->dir);
 }
 
 static LoaderOptions options(const Fixture *f, int workers) {

@@ -41,11 +41,7 @@ static int copied_new(void **state) {
 
 static int copied_free(void **state) {
     Copied *f = *state;
-    Error err;
-    if (!remove_tree(f->dir, &err)) return -1;
-    arena_free(&f->arena);
-    mem_free(f);
-    return 0;
+    return remove_fixture(f, &f->arena, f->dir);
 }
 
 // By every name that people give.

@@ -42,11 +42,7 @@ static int runs_new(void **state) {
 
 static int runs_free(void **state) {
     Runs *f = *state;
-    Error err;
-    if (!remove_tree(f->dir, &err)) return -1;
-    arena_free(&f->arena);
-    mem_free(f);
-    return 0;
+    return remove_fixture(f, &f->arena, f->dir);
 }
 
 // The chunk after two frames, the states alike.

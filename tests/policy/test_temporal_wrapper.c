@@ -53,12 +53,8 @@ static int fork_new(void **state) {
 
 static int fork_free(void **state) {
     Fork *f = *state;
-    Error err;
     device_close(f->device);
-    if (!remove_tree(f->dir, &err)) return -1;
-    arena_free(&f->arena);
-    mem_free(f);
-    return 0;
+    return remove_fixture(f, &f->arena, f->dir);
 }
 
 static char *wrapper(Fork *f) {

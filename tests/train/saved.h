@@ -94,17 +94,13 @@ static inline int saved_new(void **state) {
 
 static inline int saved_free(void **state) {
     Saved *f = *state;
-    Error err;
     optimizer_free(&f->optimizer);
     params_free(&f->params);
     params_free(&f->average);
     policy_stats_free(&f->stats);
     device_close(f->device);
     train_config_free(&f->config);
-    if (!remove_tree(f->dir, &err)) return -1;
-    arena_free(&f->arena);
-    mem_free(f);
-    return 0;
+    return remove_fixture(f, &f->arena, f->dir);
 }
 
 static inline char *checkpoint_file(Saved *f, const char *name) {

@@ -18,7 +18,7 @@ static int first_group_with_rows(const ParquetFile *f) {
 }
 
 // Number of the first row of a file that has rows, from its column `index`.
-static bool first_number(ParquetFile *f, const char *path, int64_t *out, Error *err) {
+static bool first_row_number(ParquetFile *f, const char *path, int64_t *out, Error *err) {
     int column = parquet_find(f, "index", NULL);
     if (column < 0) {
         return fail(err,
@@ -40,7 +40,7 @@ bool data_file_describe(Source *s, const char *path, DataFile *out, Error *err) 
     ParquetFile *f = NULL;
     if (!parquet_open(path, &f, err)) return false;
     *out = (DataFile){.path = path, .rows = parquet_rows(f)};
-    bool ok = !s->v30 || out->rows == 0 || first_number(f, path, &out->first, err);
+    bool ok = !s->v30 || out->rows == 0 || first_row_number(f, path, &out->first, err);
     parquet_close(f);
     if (ok && out->rows > MOST_ROWS)
         return fail(err, "%s: %lld rows cannot be; the file is damaged, copy it again", path,

@@ -130,7 +130,7 @@ static bool read_shape(const char *info, Feature *f, const json_t *shape, Arena 
     return true;
 }
 
-static bool flag_at(const json_t *feature, const char *key) {
+static bool visual_flag(const json_t *feature, const char *key) {
     return json_is_true(json_object_get(json_object_get(feature, "info"), key)) ||
            json_is_true(json_object_get(json_object_get(feature, "video_info"), key));
 }
@@ -138,7 +138,7 @@ static bool flag_at(const json_t *feature, const char *key) {
 static bool read_visual(const char *info, Feature *f, const json_t *feature, Error *err) {
     f->kind = FEATURE_VISUAL;
     f->video = strcmp(f->dtype, "video") == 0;
-    f->depth = flag_at(feature, "is_depth_map") || flag_at(feature, "video.is_depth_map");
+    f->depth = visual_flag(feature, "is_depth_map") || visual_flag(feature, "video.is_depth_map");
     if (f->rank == 3) {
         bool first = f->shape[0] <= 4 && f->shape[2] > 4;
         // Names decide where they say which side is the channels.

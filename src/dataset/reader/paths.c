@@ -54,7 +54,7 @@ static bool path_append_field(PathText *t, const char *field, size_t n, const Pa
 }
 
 // Whether a path leaves the folder it is relative to.
-static bool escapes(const char *path) {
+static bool path_escapes(const char *path) {
     if (path[0] == '/') return true;
     for (const char *p = path; p; p = strchr(p, '/')) {
         if (*p == '/') p++;
@@ -86,7 +86,7 @@ bool path_expand(const char *info, const char *pattern, const PathValue *values,
     }
     if (t.overflow) return fail(err, "%s: path template '%.200s' is too long", info, pattern);
     t.data[t.size] = 0;
-    if (t.size == 0 || escapes(t.data)) {
+    if (t.size == 0 || path_escapes(t.data)) {
         return fail(err,
                     "%s: path template '%.200s' leads out of the dataset; correct the template",
                     info, pattern);
@@ -95,8 +95,8 @@ bool path_expand(const char *info, const char *pattern, const PathValue *values,
     return true;
 }
 
-static bool full_path(Source *s, const char *pattern, const char *key, int64_t chunk, int64_t file,
-                      Arena *arena, const char **out, Error *err) {
+static bool expand_full_path(Source *s, const char *pattern, const char *key, int64_t chunk,
+                             int64_t file, Arena *arena, const char **out, Error *err) {
     const Dataset *ds = s->ds;
     const PathValue values[] = {
         {s->v30 ? "chunk_index" : "episode_chunk", NULL, chunk},
@@ -111,11 +111,11 @@ static bool full_path(Source *s, const char *pattern, const char *key, int64_t c
 }
 
 bool source_data_path(Source *s, const Listed *e, Arena *arena, const char **out, Error *err) {
-    return full_path(s, s->data_template, NULL, e->chunk, e->file, arena, out, err);
+    return expand_full_path(s, s->data_template, NULL, e->chunk, e->file, arena, out, err);
 }
 
 bool source_video_path(Source *s, int camera, int64_t chunk, int64_t file, Arena *arena,
                        const char **out, Error *err) {
-    return full_path(s, s->video_template, s->ds->cameras[camera]->disk_name, chunk, file, arena,
-                     out, err);
+    return expand_full_path(s, s->video_template, s->ds->cameras[camera]->disk_name, chunk, file,
+                            arena, out, err);
 }

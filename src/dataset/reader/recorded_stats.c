@@ -88,28 +88,28 @@ typedef struct JoinedStats {
 } JoinedStats;
 
 // Numbers of one line's feature, or false where they have another length than n.
-static bool line_values(const json_t *stats, int kind, int64_t n, double *out) {
+static bool numbers_of_line(const json_t *stats, int kind, int64_t n, double *out) {
     const json_t *array = json_object_get(stats, stat_names[kind]);
     if (!array || flatten_numbers(array, NULL, 0, 0) != n) return false;
     flatten_numbers(array, out, 0, 0);
     return true;
 }
 
-static double line_count(const json_t *stats) {
+static double count_of_line(const json_t *stats) {
     const json_t *count = json_object_get(stats, "count");
     while (json_is_array(count)) count = json_array_get(count, 0);
     return json_is_number(count) ? json_number_value(count) : (double)NAN;
 }
 
 // Adds lines' means, extremes and counts (pass 0), then their variances about the mean (pass 1).
-static bool add_line(JoinedStats *s, const json_t *stats, int pass, double *scratch) {
-    double count = line_count(stats);
+static bool joined_add_line(JoinedStats *s, const json_t *stats, int pass, double *scratch) {
+    double count = count_of_line(stats);
     if (!(count > 0)) return false;
     double *mean = scratch, *other = scratch + s->n;
-    if (!line_values(stats, MEAN, s->n, mean)) return false;
+    if (!numbers_of_line(stats, MEAN, s->n, mean)) return false;
     for (int64_t i = 0; i < s->n && pass == 0; i++) s->values[MEAN][i] += mean[i] * count;
     if (pass == 1) {
-        if (!line_values(stats, STD, s->n, other)) return false;
+        if (!numbers_of_line(stats, STD, s->n, other)) return false;
         for (int64_t i = 0; i < s->n; i++) {
             double off = mean[i] - s->values[MEAN][i];
             s->values[STD][i] += (other[i] * other[i] + off * off) * count;
@@ -118,7 +118,7 @@ static bool add_line(JoinedStats *s, const json_t *stats, int pass, double *scra
     }
     s->count += count;
     for (int kind = MIN; kind <= MAX; kind++) {
-        if (!line_values(stats, kind, s->n, other)) return false;
+        if (!numbers_of_line(stats, kind, s->n, other)) return false;
         for (int64_t i = 0; i < s->n; i++) {
             double *kept = &s->values[kind][i];
             bool better = kind == MIN ? other[i] < *kept : other[i] > *kept;
@@ -141,7 +141,7 @@ static json_t *join_feature(const json_t *lines, const char *name, const json_t 
     for (int pass = 0; pass < 2 && ok; pass++) {
         for (size_t i = 0; ok && i < json_array_size(lines); i++) {
             const json_t *stats = json_object_get(json_array_get(lines, i), name);
-            ok = !stats || add_line(&s, stats, pass, scratch);
+            ok = !stats || joined_add_line(&s, stats, pass, scratch);
         }
         for (int64_t i = 0; ok && i < s.n; i++)
             if (pass == 0)
@@ -161,7 +161,7 @@ static json_t *join_feature(const json_t *lines, const char *name, const json_t 
     return joined;
 }
 
-static json_t *join_lines(const char *path, const json_t *lines) {
+static json_t *join_stats_lines(const char *path, const json_t *lines) {
     json_t *joined = json_object();
     for (size_t i = 0; i < json_array_size(lines); i++) {
         const char *name;
@@ -180,7 +180,7 @@ static json_t *join_lines(const char *path, const json_t *lines) {
 }
 
 // Collects the "stats" of every line of meta/episodes_stats.jsonl.
-static bool read_lines(const char *path, json_t *lines, Error *err) {
+static bool read_stats_lines(const char *path, json_t *lines, Error *err) {
     JsonLines l = {.path = path};
     if (!file_read(path, &l.data, &l.size, err)) return false;
     hide_odd_numbers(l.data);
@@ -205,8 +205,8 @@ void stats_load(Source *s) {
         ok = read_stats_json(path, &ds->stats, &err);
     } else {
         json_t *lines = json_array();
-        ok = read_lines(path, lines, &err);
-        if (ok) ds->stats = join_lines(path, lines);
+        ok = read_stats_lines(path, lines, &err);
+        if (ok) ds->stats = join_stats_lines(path, lines);
         json_decref(lines);
     }
     if (ok) return;

@@ -16,7 +16,7 @@
 // may share one.
 static const double default_tolerance = 0.25;
 
-// What is found out, over all cameras.
+// What a check has found so far, over all cameras.
 typedef struct VideoCheck {
     Source *source;
     double tolerance;       // seconds; 0: default_tolerance
@@ -34,7 +34,7 @@ typedef struct EpisodeInVideo {
     const Video *video;
 } EpisodeInVideo;
 
-static bool mark_bad(VideoCheck *c, int64_t episode) {
+static bool mark_episode_bad(VideoCheck *c, int64_t episode) {
     bool first = c->n_bad == 0;
     if (!c->bad[episode]) c->n_bad++;
     c->bad[episode] = 1;
@@ -43,7 +43,7 @@ static bool mark_bad(VideoCheck *c, int64_t episode) {
 
 // ---- one episode ------------------------------------------------------------------------------
 
-// How an episode's rows lie to the frames nearest to them in time.
+// How far an episode's rows are from the frames nearest to them in time.
 typedef struct TimeFit {
     double off;       // seconds between a row and its frame, of the row where it is most
     int64_t row;      // that row
@@ -83,7 +83,7 @@ static bool find_own_frames(const EpisodeInVideo *p, int64_t *first, int64_t *co
 }
 
 // Rows a second.
-static double row_rate(const Dataset *ds, const EpisodeInVideo *p) {
+static double rows_per_second(const Dataset *ds, const EpisodeInVideo *p) {
     const double *t = ds->timestamp + p->e->first_row;
     int64_t last = p->e->length - 1;
     return last > 0 && t[last] > t[0] ? (double)last / (t[last] - t[0]) : ds->fps;
@@ -105,7 +105,7 @@ static void describe_misfit(VideoCheck *c, const EpisodeInVideo *p, const TimeFi
     fail(&c->first,
          "%.300s: does not fit episode %lld: its %lld rows of %.2f Hz want frames from %.3f to "
          "%.3f s, but the video has frames of %.2f Hz from %.3f to %.3f s: %s",
-         p->place->path, (long long)p->e->index, (long long)p->e->length, row_rate(ds, p),
+         p->place->path, (long long)p->e->index, (long long)p->e->length, rows_per_second(ds, p),
          p->place->from + t[0], p->place->from + t[p->e->length - 1], video_rate(p->video),
          video_time(p->video, 0), video_time(p->video, video_frames(p->video) - 1), why);
 }
@@ -114,10 +114,10 @@ static void describe_count(VideoCheck *c, const EpisodeInVideo *p) {
     if (c->counted++) return;
     snprintf(c->example, sizeof c->example,
              "rows of %.2f Hz beside frames of %.2f Hz in %.200s, exactly one frame a row",
-             row_rate(c->source->ds, p), video_rate(p->video), p->place->path);
+             rows_per_second(c->source->ds, p), video_rate(p->video), p->place->path);
 }
 
-// Settles the rule, or marks the episode.
+// Decides how the frames of an episode are found, or marks it as bad.
 static void check_episode(VideoCheck *c, const EpisodeInVideo *p, int64_t episode) {
     const Dataset *ds = c->source->ds;
     int64_t first, count;
@@ -130,14 +130,14 @@ static void check_episode(VideoCheck *c, const EpisodeInVideo *p, int64_t episod
         p->place->rule = FRAMES_BY_COUNT;
         p->place->first_frame = first;
         describe_count(c, p);
-    } else if (mark_bad(c, episode)) {
+    } else if (mark_episode_bad(c, episode)) {
         describe_misfit(c, p, &fit, allowed);
     }
 }
 
 // ---- one camera -------------------------------------------------------------------------------
 
-// What frames measure counts: info.json is written by hand too often.
+// The size of the frames counts, since info.json is often written by hand.
 static void use_recorded_size(VideoCheck *c, Feature *camera, const char *path, int height,
                               int width) {
     if (height == camera->height && width == camera->width) return;
@@ -150,8 +150,8 @@ static void use_recorded_size(VideoCheck *c, Feature *camera, const char *path, 
 }
 
 // Opens the file of an episode, unless it is open already. False where it cannot be used.
-static bool open_video(VideoCheck *c, Feature *camera, const char *path, const char **opened,
-                       Video **video, bool *sized, Error *err) {
+static bool open_video_of_episode(VideoCheck *c, Feature *camera, const char *path,
+                                  const char **opened, Video **video, bool *sized, Error *err) {
     if (*opened && strcmp(*opened, path) == 0) {
         if (!*video) *err = c->first; // said already
         return *video != NULL;
@@ -172,7 +172,7 @@ static bool open_video(VideoCheck *c, Feature *camera, const char *path, const c
                 path, height, width, camera->name, camera->height, camera->width);
 }
 
-static void check_camera(VideoCheck *c, int number, const int64_t *order) {
+static void check_video_camera(VideoCheck *c, int number, const int64_t *order) {
     Dataset *ds = c->source->ds;
     Feature *camera = NULL;
     for (int i = 0; i < ds->n_features; i++)
@@ -185,16 +185,16 @@ static void check_camera(VideoCheck *c, int number, const int64_t *order) {
         const Episode *e = &ds->episodes[order[i]];
         EpisodeVideo *place = &e->videos[number];
         if (!file_exists(place->path)) continue; // paths_check_videos has said so where it matters
-        if (open_video(c, camera, place->path, &opened, &video, &sized, &err))
+        if (open_video_of_episode(c, camera, place->path, &opened, &video, &sized, &err))
             check_episode(c, &(EpisodeInVideo){e, place, camera, video}, order[i]);
-        else if (mark_bad(c, order[i]))
+        else if (mark_episode_bad(c, order[i]))
             c->first = err;
     }
     video_close(video);
 }
 
 // An image column's first image says how large they are.
-static bool check_images(VideoCheck *c, int number, Error *err) {
+static bool check_image_camera(VideoCheck *c, int number, Error *err) {
     Dataset *ds = c->source->ds;
     FrameReader *reader = NULL;
     int height, width;
@@ -210,7 +210,7 @@ static bool check_images(VideoCheck *c, int number, Error *err) {
 
 // ---- all --------------------------------------------------------------------------------------
 
-// The dataset without the bad ones.
+// Refuses the dataset, and names the episodes that can be used without the bad ones.
 static bool refuse_bad_episodes(const VideoCheck *c, Error *err) {
     const Dataset *ds = c->source->ds;
     int64_t n = 0, *good = NEW(int64_t, ds->n_episodes);
@@ -258,8 +258,8 @@ bool videos_check(Source *s, double tolerance, Error *err) {
     int64_t *order = files_in_order(s);
     for (int i = 0; i < ds->n_cameras; i++)
         if (ds->cameras[i]->video)
-            check_camera(&c, i, order);
-        else if (!check_images(&c, i, err))
+            check_video_camera(&c, i, order);
+        else if (!check_image_camera(&c, i, err))
             return false;
     if (c.n_bad) return refuse_bad_episodes(&c, err);
     if (c.counted)

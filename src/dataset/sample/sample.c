@@ -28,30 +28,26 @@ typedef struct Plan {
     int colour;
 } Plan;
 
-static double between(RngStream *rng, double low, double high) {
-    return low + (high - low) * rng_double(rng);
-}
-
 static Plan make_plan(RngStream *rng, int colour) {
     Plan p = {.colour = colour};
     double *s = p.start, *g = p.goal;
-    s[0] = between(rng, -0.17, 0.17);
-    s[1] = between(rng, -0.15, 0.15);
-    s[2] = between(rng, 0.12, 0.20);
-    for (int i = 3; i < 5; i++) s[i] = between(rng, -0.25, 0.25);
-    s[5] = between(rng, -0.9, 0.9);
-    s[6] = between(rng, 0.85, 1.0);
+    s[0] = rng_between(rng, -0.17, 0.17);
+    s[1] = rng_between(rng, -0.15, 0.15);
+    s[2] = rng_between(rng, 0.12, 0.20);
+    for (int i = 3; i < 5; i++) s[i] = rng_between(rng, -0.25, 0.25);
+    s[5] = rng_between(rng, -0.9, 0.9);
+    s[6] = rng_between(rng, 0.85, 1.0);
     // Far enough from the start that there is a way to go.
     for (int tries = 0; tries < 100; tries++) {
-        g[0] = between(rng, -0.15, 0.15);
-        g[1] = between(rng, -0.13, 0.13);
+        g[0] = rng_between(rng, -0.15, 0.15);
+        g[1] = rng_between(rng, -0.13, 0.13);
         if (length_2d(g[0] - s[0], g[1] - s[1]) > 0.1) break;
     }
     g[2] = 0.02;
     // The tilt follows from the place, so that it can be learnt from the picture.
     g[3] = 1.2 * g[1];
     g[4] = -1.2 * g[0];
-    g[5] = between(rng, -0.9, 0.9);
+    g[5] = rng_between(rng, -0.9, 0.9);
     g[6] = 0.15;
     p.target[0] = g[0];
     p.target[1] = g[1];

@@ -21,34 +21,34 @@ static void add_column(Table *t, const char *name, ParquetType type, bool list, 
     t->values[t->n++] = (ParquetValues){data, offsets};
 }
 
-static size_t rows(const Table *t) {
+static size_t table_rows(const Table *t) {
     return (size_t)t->w->n_episodes;
 }
 
 // A column of one integer an episode; zeros to begin with.
 static int64_t *add_integers(Table *t, const char *name) {
-    int64_t *data = arena_alloc(&t->arena, sizeof *data * rows(t));
+    int64_t *data = arena_alloc(&t->arena, sizeof *data * table_rows(t));
     add_column(t, name, PARQUET_I64, false, data, NULL);
     return data;
 }
 
 static double *add_reals(Table *t, const char *name) {
-    double *data = arena_alloc(&t->arena, sizeof *data * rows(t));
+    double *data = arena_alloc(&t->arena, sizeof *data * table_rows(t));
     add_column(t, name, PARQUET_F64, false, data, NULL);
     return data;
 }
 
 // 0, width, 2 width, ...: offsets of a list column with equally long lists.
 static const int64_t *even_offsets(Table *t, int width) {
-    int64_t *offsets = arena_alloc(&t->arena, sizeof *offsets * (rows(t) + 1));
-    for (size_t i = 0; i <= rows(t); i++) offsets[i] = (int64_t)i * width;
+    int64_t *offsets = arena_alloc(&t->arena, sizeof *offsets * (table_rows(t) + 1));
+    for (size_t i = 0; i <= table_rows(t); i++) offsets[i] = (int64_t)i * width;
     return offsets;
 }
 
-static void add_places(Table *t) {
+static void add_place_columns(Table *t) {
     const DatasetWriter *w = t->w;
     int64_t *index = add_integers(t, "episode_index");
-    ParquetBytes *tasks = arena_alloc(&t->arena, sizeof *tasks * rows(t));
+    ParquetBytes *tasks = arena_alloc(&t->arena, sizeof *tasks * table_rows(t));
     add_column(t, "tasks", PARQUET_STRING, true, tasks, even_offsets(t, 1));
     int64_t *length = add_integers(t, "length");
     add_integers(t, "data/chunk_index"); // everything lies in file 0 of chunk 0
@@ -66,7 +66,7 @@ static void add_places(Table *t) {
     }
 }
 
-static void add_video(Table *t, const char *key) {
+static void add_video_columns(Table *t, const char *key) {
     const DatasetWriter *w = t->w;
     Arena *a = &t->arena;
     add_integers(t, arena_printf(a, "videos/%s/chunk_index", key));
@@ -81,7 +81,7 @@ static void add_video(Table *t, const char *key) {
 }
 
 // stats/FEATURE/STAT columns of one feature.
-static void add_stats(Table *t, const WriterFeature *f) {
+static void add_stats_columns(Table *t, const WriterFeature *f) {
     enum { FIXED = 4, COLUMNS = FIXED + N_QUANTILES };
     static const char *const fixed[FIXED] = {"min", "max", "mean", "std"};
     const DatasetWriter *w = t->w;
@@ -89,11 +89,11 @@ static void add_stats(Table *t, const WriterFeature *f) {
     const int64_t *offsets = even_offsets(t, f->dim);
     for (int s = 0; s < COLUMNS; s++) {
         const char *stat = s < FIXED ? fixed[s] : quantile_names[s - FIXED];
-        columns[s] = arena_alloc(&t->arena, sizeof(double) * rows(t) * (size_t)f->dim);
+        columns[s] = arena_alloc(&t->arena, sizeof(double) * table_rows(t) * (size_t)f->dim);
         add_column(t, arena_printf(&t->arena, "stats/%s/%s", f->name, stat), PARQUET_F64, true,
                    columns[s], offsets);
     }
-    int64_t *count = arena_alloc(&t->arena, sizeof *count * rows(t));
+    int64_t *count = arena_alloc(&t->arena, sizeof *count * table_rows(t));
     add_column(t, arena_printf(&t->arena, "stats/%s/count", f->name), PARQUET_I64, true, count,
                even_offsets(t, 1));
     for (int64_t i = 0; i < w->n_episodes; i++) {
@@ -118,9 +118,9 @@ bool writer_write_episodes(DatasetWriter *w, Error *err) {
     size_t room = (size_t)(7 + 4 * cameras + 10 * w->n_features + 2);
     t.fields = arena_alloc(&t.arena, sizeof *t.fields * room);
     t.values = arena_alloc(&t.arena, sizeof *t.values * room);
-    add_places(&t);
-    for (int c = 0; c < cameras; c++) add_video(&t, w->o.cameras[c].name);
-    for (int i = 0; i < w->n_features; i++) add_stats(&t, &w->features[i]);
+    add_place_columns(&t);
+    for (int c = 0; c < cameras; c++) add_video_columns(&t, w->o.cameras[c].name);
+    for (int i = 0; i < w->n_features; i++) add_stats_columns(&t, &w->features[i]);
     add_integers(&t, "meta/episodes/chunk_index");
     add_integers(&t, "meta/episodes/file_index");
     const char *dir = arena_printf(&t.arena, "%s/meta/episodes/chunk-000", w->temporary);

@@ -65,7 +65,7 @@ static void append_stats(json_t *feature, const ValueStats *s, int nesting) {
         append_value(feature, quantile_names[q], s->quantiles[q], nesting);
 }
 
-static void set_count(json_t *feature, int64_t count) {
+static void set_stats_count(json_t *feature, int64_t count) {
     json_t *list = json_array();
     json_array_append_new(list, json_integer(count));
     json_object_set_new(feature, "count", list);
@@ -87,7 +87,7 @@ static bool write_stats(DatasetWriter *w, Error *err) {
             ValueStats s = value_stats(values, w->rows);
             append_stats(feature, &s, 0);
         }
-        set_count(feature, w->rows);
+        set_stats_count(feature, w->rows);
         json_object_set_new(root, f->name, feature);
     }
     mem_free(values);
@@ -97,7 +97,7 @@ static bool write_stats(DatasetWriter *w, Error *err) {
             ValueStats s = pixel_stats(&w->pixels[c], channel);
             append_stats(feature, &s, 2);
         }
-        set_count(feature, w->pixels[c].frames);
+        set_stats_count(feature, w->pixels[c].frames);
         json_object_set_new(root, w->o.cameras[c].name, feature);
     }
     const char *path = arena_printf(&w->arena, "%s/meta/stats.json", w->temporary);
@@ -108,13 +108,13 @@ static bool write_stats(DatasetWriter *w, Error *err) {
 
 // ---- info.json --------------------------------------------------------------------------------
 
-static json_t *string_list(const char *const *items, int n) {
+static json_t *strings_json(const char *const *items, int n) {
     json_t *list = json_array();
     for (int i = 0; i < n; i++) json_array_append_new(list, json_string(items[i]));
     return list;
 }
 
-static json_t *camera_feature(const DatasetWriter *w, const WriterCamera *camera) {
+static json_t *camera_json(const DatasetWriter *w, const WriterCamera *camera) {
     static const char *const axes[] = {"height", "width", "channels"};
     json_t *feature = json_object(), *shape = json_array();
     json_array_append_new(shape, json_integer(camera->height));
@@ -122,7 +122,7 @@ static json_t *camera_feature(const DatasetWriter *w, const WriterCamera *camera
     json_array_append_new(shape, json_integer(3));
     json_object_set_new(feature, "dtype", json_string(w->o.images_in_parquet ? "image" : "video"));
     json_object_set_new(feature, "shape", shape);
-    json_object_set_new(feature, "names", string_list(axes, 3));
+    json_object_set_new(feature, "names", strings_json(axes, 3));
     if (w->o.images_in_parquet) return feature;
     json_t *info = json_object();
     json_object_set_new(info, "video.height", json_integer(camera->height));
@@ -139,7 +139,7 @@ static json_t *camera_feature(const DatasetWriter *w, const WriterCamera *camera
     return feature;
 }
 
-static json_t *list_features(const DatasetWriter *w) {
+static json_t *features_json(const DatasetWriter *w) {
     json_t *features = json_object();
     for (int i = 0; i < w->n_features; i++) {
         const WriterFeature *f = &w->features[i];
@@ -148,12 +148,12 @@ static json_t *list_features(const DatasetWriter *w) {
         json_object_set_new(feature, "dtype", json_string(f->dtype));
         json_object_set_new(feature, "shape", shape);
         json_object_set_new(feature, "names",
-                            f->names ? string_list(f->names, f->dim) : json_null());
+                            f->names ? strings_json(f->names, f->dim) : json_null());
         json_object_set_new(features, f->name, feature);
     }
     for (int c = 0; c < w->o.n_cameras; c++) {
         const WriterCamera *camera = &w->o.cameras[c];
-        json_object_set_new(features, camera->name, camera_feature(w, camera));
+        json_object_set_new(features, camera->name, camera_json(w, camera));
     }
     return features;
 }
@@ -166,7 +166,7 @@ static bool write_info(DatasetWriter *w, Error *err) {
     json_object_set_new(splits, "train", json_string(train));
     json_object_set_new(root, "codebase_version", json_string("v3.0"));
     json_object_set_new(root, "fps", json_integer(w->o.fps));
-    json_object_set_new(root, "features", list_features(w));
+    json_object_set_new(root, "features", features_json(w));
     json_object_set_new(root, "total_episodes", json_integer(w->n_episodes));
     json_object_set_new(root, "total_frames", json_integer(w->rows));
     json_object_set_new(root, "total_tasks", json_integer(w->n_tasks));

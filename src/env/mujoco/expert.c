@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scripted expert. It steers by what it sees: every command is a step from the last one towards
 // where the berry is (or, when it swings, will be), so a path that strays is led back.
-#include "env/mujoco/internal.h"
+#include "env/mujoco/expert.h"
 
 #include <math.h>
 #include <string.h>
-
-#define PI 3.14159265358979323846
 
 // Of a step of 1/fps seconds, metres, radians.
 static const double full_speed = 0.011, quicker = 0.003; // top speed and its growth
@@ -22,9 +20,9 @@ void expert_reset(Env *env, RngStream *rng) {
     memset(e, 0, sizeof *e);
     double size = env->task.period > 0 ? 0.004 : 0.018;
     for (int i = 0; i < 2; i++) {
-        e->wave[i][0] = vary_between(rng, -size, size);
-        e->wave[i][1] = vary_between(rng, 0.12, 0.30);
-        e->wave[i][2] = vary_between(rng, 0, 2 * PI);
+        e->wave[i][0] = rng_between(rng, -size, size);
+        e->wave[i][1] = rng_between(rng, 0.12, 0.30);
+        e->wave[i][2] = rng_between(rng, 0, 2 * PI);
     }
 }
 
@@ -33,7 +31,7 @@ static double clamp(double x, double low, double high) {
 }
 
 // The natural variation: slow waves across the way and along z that die out near the berry.
-static double wave(const Env *env, int i, double distance) {
+static double wave_offset(const Env *env, int i, double distance) {
     const double *w = env->expert.wave[i];
     double fade = clamp((distance - 0.05) / 0.10, 0, 1);
     return w[0] * sin(w[1] * env->steps + w[2]) * fade * fade * (3 - 2 * fade);
@@ -84,11 +82,11 @@ static void next_phase(Expert *e, Phase phase) {
     e->speed = 0;
 }
 
-static void approach(Env *env, Pose *p, const double berry[3]) {
+static void phase_approach(Env *env, Pose *p, const double berry[3]) {
     double goal[3], distance = mju_dist3(p->position, berry);
     memcpy(goal, berry, sizeof goal);
-    goal[0] += wave(env, 0, distance);
-    goal[2] += wave(env, 1, distance);
+    goal[0] += wave_offset(env, 0, distance);
+    goal[2] += wave_offset(env, 1, distance);
     step_towards(&env->expert, p, goal);
     look_at(p, berry);
     Pose now = world_tool(env);
@@ -96,7 +94,7 @@ static void approach(Env *env, Pose *p, const double berry[3]) {
 }
 
 // Where the berry's centre will be `seconds` from now, as a pendulum of small swings.
-static void foresee(const Env *env, double seconds, double at[3]) {
+static void foresee_berry(const Env *env, double seconds, double at[3]) {
     const mjModel *m = env->m;
     double w = world_swing_rate(env), length = env->task.stem + BERRY_CENTRE;
     double a = env->d->qpos[m->jnt_qposadr[env->h.swing_joint]];
@@ -109,13 +107,13 @@ static void foresee(const Env *env, double seconds, double at[3]) {
 
 // The command across and along z for the end of this step of the strike: the curve of least jerk
 // from rest to the berry's place and speed where they meet, then with it.
-static void strike(Env *env, Pose *p) {
+static void strike_step(Env *env, Pose *p) {
     Expert *e = &env->expert;
     double step = 1.0 / env->spec->fps, at[3], later[3];
     int left = MEET_STEPS - ++e->steps; // to the meeting, after this step
     double until = (left > 0 ? left + 1 : 1) * step;
-    foresee(env, until, at);
-    foresee(env, until + 0.01, later);
+    foresee_berry(env, until, at);
+    foresee_berry(env, until + 0.01, later);
     double u = left > 0 ? (double)e->steps / MEET_STEPS : 1, u3 = u * u * u;
     for (int i = 0; i < 2; i++) {
         double goal = at[2 * i], speed = (later[2 * i] - goal) / 0.01 * MEET_STEPS * step;
@@ -127,7 +125,7 @@ static void strike(Env *env, Pose *p) {
 // Forward at a steady speed along the middle of the swing; so near that STRIKE_STEPS are left, the
 // strike. The fingers open on the way, so much a step, and are open where they meet the berry: how
 // far they are tells the time.
-static void approach_swing(Env *env, Pose *p, double *opening) {
+static void phase_approach_swing(Env *env, Pose *p, double *opening) {
     Expert *e = &env->expert;
     double lowest[3];
     memcpy(lowest, env->d->xpos + 3 * env->h.stem, sizeof lowest);
@@ -139,7 +137,8 @@ static void approach_swing(Env *env, Pose *p, double *opening) {
     *opening = ENV_OPENING - opening_step * fmax(0, before);
     if (left > (STRIKE_STEPS + 0.5) * strike_speed) {
         double ahead = left - STRIKE_STEPS * strike_speed;
-        double x = lowest[0] + wave(env, 0, ahead), z = lowest[2] + wave(env, 1, ahead);
+        double x = lowest[0] + wave_offset(env, 0, ahead),
+               z = lowest[2] + wave_offset(env, 1, ahead);
         p->position[0] += clamp(0.25 * (x - p->position[0]), -0.01, 0.01);
         p->position[2] += clamp(0.25 * (z - p->position[2]), -0.01, 0.01);
         look_at(p, (const double[3]){lowest[0], lowest[1] + 1.0, lowest[2]});
@@ -151,16 +150,16 @@ static void approach_swing(Env *env, Pose *p, double *opening) {
         e->from[0] = p->position[0];
         e->from[1] = p->position[2];
     }
-    strike(env, p);
+    strike_step(env, p);
     if (e->steps >= STRIKE_STEPS) next_phase(e, CLOSE);
 }
 
-static void close_on_berry(Env *env, Pose *p) {
+static void phase_close(Env *env, Pose *p) {
     Expert *e = &env->expert;
     e->steps++;
     if (env->task.period > 0 && e->steps <= 2) { // still with it
         double at[3];
-        foresee(env, 1.0 / env->spec->fps, at);
+        foresee_berry(env, 1.0 / env->spec->fps, at);
         p->position[0] = at[0];
         p->position[2] = at[2];
     }
@@ -172,7 +171,7 @@ static void close_on_berry(Env *env, Pose *p) {
     }
 }
 
-static void pull(Env *env, Pose *p) {
+static void phase_pull(Env *env, Pose *p) {
     Expert *e = &env->expert;
     double goal[3];
     mju_addScl3(goal, e->grasp, e->pull, 0.12);
@@ -186,13 +185,13 @@ void env_expert(Env *env, double *action) {
     world_berry(env, berry);
     if (e->phase <= STRIKE)
         if (env->task.period > 0)
-            approach_swing(env, &p, &opening);
+            phase_approach_swing(env, &p, &opening);
         else
-            approach(env, &p, berry);
+            phase_approach(env, &p, berry);
     else if (e->phase == CLOSE)
-        close_on_berry(env, &p);
+        phase_close(env, &p);
     else
-        pull(env, &p);
+        phase_pull(env, &p);
     if (e->phase >= CLOSE)
         opening = fmax(0, env->opening - (env->task.period > 0 ? quick_closing : closing));
     pose_to_vector(&p, action);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Errors that MuJoCo cannot go on from become errors of ours.
 #ifndef TACT_ENV_MUJOCO_GUARD_H
 #define TACT_ENV_MUJOCO_GUARD_H
 
@@ -7,12 +8,12 @@
 #include <setjmp.h>
 #include <string.h>
 
-// MuJoCo's handlers, which are the whole process's; under the lock of opening.
+// Sets MuJoCo's handlers, which are those of the whole process; call it under the lock of opening.
 void guard_install(void);
 // An error of MuJoCo's in this thread, from here to guard_end, jumps to `back`. Not nested.
 void guard_begin(jmp_buf *back);
 void guard_end(void);
-// What the jump was for.
+// Says what MuJoCo said before it jumped.
 CHECKED bool guard_fail(Error *err);
 
 // *ok = call, an expression that calls MuJoCo and gives a bool; an error of MuJoCo's is a failure

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Surfaces made of formulas, written as MJCF meshes.
-#include "env/mujoco/internal.h"
+#include "env/mujoco/scene.h"
 
 #include <math.h>
-
-#define PI 3.14159265358979323846
 
 enum { AROUND = 18, ALONG = 10 };
 

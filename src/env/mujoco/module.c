@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The module tact_sim. Functions have the names by which the rest of the program calls them.
+// The module tact_sim. Its functions have the names of env.h, by which the program calls them
+// through env.c.
 #include "base/module.h"
 #include "env/env_module.h"
-#include "env/mujoco/internal.h"
+#include "env/mujoco/episode.h"
 
 static const EnvModule table = {
-    .open = world_open,
+    .open = episode_open,
     .close = env_close,
     .spec = env_spec,
     .reset = env_reset,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rendering without a display: an EGL context on Mesa's surfaceless platform for every environment.
-#include "base/memory.h"
-#include "env/mujoco/internal.h"
+#include "env/mujoco/render.h"
 
+#include "base/memory.h"
 #include <EGL/egl.h>
 #include <EGL/eglext.h>
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The model as MJCF. Only what is the same for every seed is fixed here; vary.c moves the rest.
-#include "env/mujoco/internal.h"
+#include "env/mujoco/scene.h"
 
+#include "env/env.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The simulated tasks, known without the module.
 #include "base/text.h"
 #include "env/env.h"
 #include <stdio.h>

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The simulated world of an environment: how it stands, and a step of it.
+#ifndef TACT_ENV_MUJOCO_WORLD_H
+#define TACT_ENV_MUJOCO_WORLD_H
+
+#include "base/rng.h"
+#include "env/env.h"
+#include "env/mujoco/model.h"
+#include "env/mujoco/render.h"
+#include "pose/pose.h"
+
+typedef enum Phase { APPROACH, STRIKE, CLOSE, PULL } Phase;
+
+typedef struct Expert {
+    Phase phase;
+    int steps;         // in this phase
+    double speed;      // of the last command, metres a step
+    double wave[2][3]; // variation across and along z: amplitude, frequency, phase
+    double grasp[3];   // where it closed
+    double from[2];    // x and z where the strike began
+    double pull[3];    // direction
+} Expert;
+
+struct Env {
+    const EnvSpec *spec;
+    Task task;
+    Handles h;
+    mjModel *original, *m; // as compiled; as varied by the seed
+    mjData *d;
+    Renderer *renderer;
+    int height, width;
+    int steps, held; // taken; successive ones with the berry held
+    int strain[2];   // successive substeps above a stem's strength: berry, neighbour
+    bool torn[2];    // off its stem: berry, neighbour
+    bool ready, done, success, dropped;
+    double hung[3]; // where the berry's centre hung at the start
+    double opening; // commanded
+    Expert expert;
+    uint64_t seed;
+};
+
+// vary.c: makes the world of a seed from the compiled one: env->m and env->d as at the start of the
+// episode.
+void vary_world(Env *env, uint64_t seed);
+
+// Moves the world by one step of 1/fps seconds towards an action, which is finite.
+void world_step(Env *env, const double *action);
+// Pose of the tool as it is; of the command it follows.
+Pose world_tool(const Env *env);
+Pose world_command(const Env *env);
+double world_opening(const Env *env);
+// Centre of the berry.
+void world_berry(const Env *env, double centre[3]);
+// Whether both fingers touch the berry.
+bool world_berry_is_held(const Env *env);
+// Radians a second of the berry's swing.
+double world_swing_rate(const Env *env);
+
+#endif

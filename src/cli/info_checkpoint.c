@@ -3,7 +3,9 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "formats/json.h"
-#include "policy/policy.h"
+#include "policy/policy_config.h"
+#include "policy/policy_load.h"
+#include "policy/policy_locate.h"
 #include "train/training_state.h"
 #include <stdio.h>
 #include <string.h>

@@ -4,6 +4,8 @@
 #include "base/processor.h"
 #include "image/image.h"
 #include "model/memory.h"
+#include "policy/policy_load.h"
+#include "policy/policy_stats.h"
 #include "pose/pose.h"
 #include "runtime/actions.h"
 #include "runtime/handle.h"

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "formats/json.h"
+#include "policy/policy_write.h"
 #include <stdio.h>
 #include <string.h>
 

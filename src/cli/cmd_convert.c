@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cli.h"
 #include "policy/convert.h"
+#include "policy/policy_load.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -9,6 +9,8 @@
 #include "eval/figures.h"
 #include "eval/report.h"
 #include "eval/training_log.h"
+#include "policy/policy_config.h"
+#include "policy/policy_locate.h"
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>

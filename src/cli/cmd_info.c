@@ -4,7 +4,7 @@
 #include "config/fields.h"
 #include "dataset/dataset.h"
 #include "formats/hub_cache.h"
-#include "policy/policy.h"
+#include "policy/policy_locate.h"
 #include "train/policy_from_dataset.h"
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,9 @@
 #include "cli/cli.h"
 #include "config/config_json.h"
 #include "formats/json.h"
-#include "policy/policy.h"
+#include "policy/policy_config.h"
+#include "policy/policy_load.h"
+#include "policy/policy_locate.h"
 #include "train/training_state.h"
 #include <stdio.h>
 #include <string.h>

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "dataset/frames.h"
 #include "formats/image_codec.h"
+#include "policy/policy_stats.h"
 #include "train/policy_from_dataset.h"
 #include "train/statistics.h"
 #include <stdio.h>

@@ -6,7 +6,8 @@
 #include "env/env.h"
 #include "eval/describe.h"
 #include "eval/training.h"
-#include "policy/policy.h"
+#include "policy/policy_config.h"
+#include "policy/policy_locate.h"
 #include <math.h>
 
 void wilson_interval(int64_t successes, int64_t n, double *low, double *high) {

@@ -6,6 +6,10 @@
 #include "dataset/frames.h"
 #include "dataset/window.h"
 #include "eval/accumulate.h"
+#include "policy/policy_config.h"
+#include "policy/policy_locate.h"
+#include "policy/policy_stats.h"
+#include "policy/policy_stats_read.h"
 #include "pose/pose.h"
 #include "tact.h"
 #include <math.h>

@@ -12,7 +12,7 @@
 #include "dataset/dataset.h"
 #include "eval/errors.h"
 #include "eval/training.h"
-#include "policy/policy.h"
+#include "policy/policy_locate.h"
 #include <stdio.h>
 
 // What is reported of long runs: sizes stay bounded.

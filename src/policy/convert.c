@@ -2,12 +2,15 @@
 #include "policy/convert.h"
 
 #include "base/file.h"
+#include "policy/policy_locate.h"
+#include "policy/policy_stats.h"
+#include "policy/policy_write.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char times[] = "temporal_pos_embed.weight";
-static const char positions[] = "model.encoder_1d_feature_pos_embed.weight";
+static const char temporal_table[] = "temporal_pos_embed.weight";
+static const char position_table[] = "model.encoder_1d_feature_pos_embed.weight";
 
 // Copies every tensor that both have.
 static void copy_common(const Params *to, const Params *from) {
@@ -21,7 +24,7 @@ static void copy_common(const Params *to, const Params *from) {
     }
 }
 
-static float *values_of(const Params *p, const char *name) {
+static float *param_values(const Params *p, const char *name) {
     const Param *q = params_find(p, name);
     float *values = NEW(float, q->count);
     param_get(p, q, values);
@@ -29,11 +32,11 @@ static float *values_of(const Params *p, const char *name) {
 }
 
 // Adds the embedding of the only timestep to what the state's token has anyway.
-CHECKED static bool fold_times(const Policy *in, const Params *out, Error *err) {
+CHECKED static bool fold_temporal_table(const Policy *in, const Params *out, Error *err) {
     const PolicyConfig *p = &in->config.policy;
     const int64_t D = p->dim_model;
-    if (!params_find(&in->params, times)) return true;
-    float *row = values_of(&in->params, times);
+    if (!params_find(&in->params, temporal_table)) return true;
+    float *row = param_values(&in->params, temporal_table);
     bool zero = true, images = strcmp(p->temporal_pos_embed, "all") == 0 && p->n_cameras > 0;
     for (int64_t i = 0; i < D; i++) zero = zero && row[i] == 0;
     if (!zero && images) {
@@ -45,9 +48,9 @@ CHECKED static bool fold_times(const Policy *in, const Params *out, Error *err) 
             in->dir);
     }
     if (!zero && p->state_dim) {
-        float *table = values_of(out, positions);
+        float *table = param_values(out, position_table);
         for (int64_t i = 0; i < D; i++) table[D + i] += row[i]; // row 1 is the state's
-        param_set(out, params_find(out, positions), table);
+        param_set(out, params_find(out, position_table), table);
         mem_free(table);
     }
     mem_free(row);
@@ -68,7 +71,7 @@ bool policy_convert(const Policy *in, bool to_act, PolicyConfig *config, Params 
     Device *d = in->params.device;
     if (!params_init(out, d, config, false, err)) return false;
     copy_common(out, &in->params); // an embedding that is new stays zero
-    if (to_act && !fold_times(in, out, err)) {
+    if (to_act && !fold_temporal_table(in, out, err)) {
         params_free(out);
         return false;
     }

@@ -3,7 +3,8 @@
 #ifndef TACT_POLICY_CONVERT_H
 #define TACT_POLICY_CONVERT_H
 
-#include "policy/policy.h"
+#include "policy/policy_load.h"
+#include "policy/policy_stats.h"
 
 // Makes `out` from `in`: the same function in the other form. To act: only with one observation;
 // the embedding of its one timestep is added to the state's position, and where images have one too

@@ -2,9 +2,10 @@
 // Which directory a user means by the name of a run, a checkpoint or a file in one. Runs are copied
 // by tools that know no links: then `last` is a folder, a small file with the name in it, a link
 // into nowhere, or gone, and the newest checkpoint is the one with the highest step.
-#include "policy/policy.h"
+#include "policy/policy_locate.h"
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "formats/hub_cache.h"
 #include "formats/json.h"
@@ -15,9 +16,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { ROOM = 128 }; // for the names below a run
+enum { NAME_ROOM = 128 }; // for the names below a run
 
-static bool holds(const char *dir, const char *name) {
+static bool dir_holds(const char *dir, const char *name) {
     char path[2 * POLICY_PATH];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     return file_exists(path);
@@ -26,7 +27,7 @@ static bool holds(const char *dir, const char *name) {
 static bool is_checkpoint(const char *checkpoints, const char *name) {
     char path[2 * POLICY_PATH];
     snprintf(path, sizeof path, "%s/%s/pretrained_model", checkpoints, name);
-    return holds(path, "config.json");
+    return dir_holds(path, "config.json");
 }
 
 int64_t checkpoint_step(const char *name) {
@@ -51,7 +52,7 @@ int64_t checkpoint_step_inside(const char *dir) {
 
 // The complete checkpoint with the highest step; out stays "" where there is none. Returns its
 // step.
-static int64_t find_highest(const char *checkpoints, char out[ROOM]) {
+static int64_t find_highest_checkpoint(const char *checkpoints, char out[NAME_ROOM]) {
     int64_t highest = -1;
     DIR *dir = opendir(checkpoints);
     out[0] = 0;
@@ -59,48 +60,49 @@ static int64_t find_highest(const char *checkpoints, char out[ROOM]) {
         int64_t step = checkpoint_step(e->d_name);
         if (step <= highest || !is_checkpoint(checkpoints, e->d_name)) continue;
         highest = step;
-        snprintf(out, ROOM, "%.*s", ROOM - 1, e->d_name);
+        snprintf(out, NAME_ROOM, "%.*s", NAME_ROOM - 1, e->d_name);
     }
     if (dir) closedir(dir);
     return highest;
 }
 
 // What a file in the place of the link names: the link's text, as Git and some tools store it.
-static bool read_name(const char *path, char out[ROOM]) {
+static bool read_checkpoint_name(const char *path, char out[NAME_ROOM]) {
     char *text = NULL;
     size_t size;
     Error ignored;
     out[0] = 0;
     if (!file_read(path, &text, &size, &ignored)) return false;
-    size_t end = size < ROOM ? size : 0;
+    size_t end = size < NAME_ROOM ? size : 0;
     while (end > 0 && (isspace((unsigned char)text[end - 1]) || text[end - 1] == '/')) end--;
     size_t start = end;
     while (start > 0 && text[start - 1] != '/' && text[start - 1] != '\\') start--;
-    snprintf(out, ROOM, "%.*s", (int)(end - start), text + start);
+    snprintf(out, NAME_ROOM, "%.*s", (int)(end - start), text + start);
     mem_free(text);
     return checkpoint_step(out) >= 0;
 }
 
 // The name of the newest checkpoint in a run's `checkpoints`.
-static bool newest_of(const char *checkpoints, char out[ROOM]) {
+static bool find_newest_checkpoint(const char *checkpoints, char out[NAME_ROOM]) {
     char last[2 * POLICY_PATH];
     struct stat what;
     snprintf(last, sizeof last, "%s/last", checkpoints);
     bool there = lstat(last, &what) == 0;
-    snprintf(out, ROOM, "last");
+    snprintf(out, NAME_ROOM, "last");
     if (there && S_ISLNK(what.st_mode) && is_checkpoint(checkpoints, "last")) return true;
-    if (there && S_ISREG(what.st_mode) && read_name(last, out) && is_checkpoint(checkpoints, out))
+    if (there && S_ISREG(what.st_mode) && read_checkpoint_name(last, out) &&
+        is_checkpoint(checkpoints, out))
         return true;
-    int64_t step = find_highest(checkpoints, out);
+    int64_t step = find_highest_checkpoint(checkpoints, out);
     // A folder is a copy of some checkpoint, maybe of the only one that was copied.
     if (there && is_checkpoint(checkpoints, "last") &&
         (step < 0 || checkpoint_step_inside(last) > step))
-        snprintf(out, ROOM, "last");
+        snprintf(out, NAME_ROOM, "last");
     return out[0] != 0;
 }
 
 // Without the end of a path that names a file, which may not be there, and the slashes after it.
-static void to_directory(char dir[POLICY_PATH]) {
+static void strip_file_name(char dir[POLICY_PATH]) {
     for (size_t n = strlen(dir); n > 1 && dir[n - 1] == '/';) dir[--n] = 0;
     const char *name = after_last(dir, '/');
     bool file = file_exists(dir) && strcmp(name, "last") != 0;
@@ -112,7 +114,7 @@ static void to_directory(char dir[POLICY_PATH]) {
 }
 
 // RUN/checkpoints, when dir is that, RUN/checkpoints/last or its pretrained_model, or RUN.
-static bool checkpoints_of(const char *dir, char out[POLICY_PATH]) {
+static bool find_checkpoints_dir(const char *dir, char out[POLICY_PATH]) {
     char parent[POLICY_PATH];
     snprintf(out, POLICY_PATH, "%s", dir);
     if (strcmp(after_last(out, '/'), "pretrained_model") == 0) {
@@ -126,34 +128,34 @@ static bool checkpoints_of(const char *dir, char out[POLICY_PATH]) {
         return strcmp(after_last(out, '/'), "checkpoints") == 0;
     }
     if (strcmp(after_last(out, '/'), "checkpoints") != 0)
-        snprintf(out, POLICY_PATH, "%.*s/checkpoints", POLICY_PATH - ROOM, dir);
+        snprintf(out, POLICY_PATH, "%.*s/checkpoints", POLICY_PATH - NAME_ROOM, dir);
     return dir_exists(out);
 }
 
 bool policy_locate(const char *path, char out[POLICY_PATH], Error *err) {
     static const char *const below[] = {"", "/pretrained_model"};
-    char dir[POLICY_PATH], checkpoints[POLICY_PATH], name[ROOM];
-    if (strlen(path) > POLICY_PATH - 2 * ROOM)
+    char dir[POLICY_PATH], checkpoints[POLICY_PATH], name[NAME_ROOM];
+    if (strlen(path) > POLICY_PATH - 2 * NAME_ROOM)
         return fail(err, "%.80s...: the path is too long", path);
     hub_expand_home(path, dir, sizeof dir);
-    to_directory(dir);
-    if (!dir_exists(dir) && !checkpoints_of(dir, checkpoints) && hub_is_name(HUB_MODEL, path) &&
-        !hub_find(HUB_MODEL, path, NULL, dir, sizeof dir, err))
+    strip_file_name(dir);
+    if (!dir_exists(dir) && !find_checkpoints_dir(dir, checkpoints) &&
+        hub_is_name(HUB_MODEL, path) && !hub_find(HUB_MODEL, path, NULL, dir, sizeof dir, err))
         return false;
     bool last = strstr(dir, "checkpoints/last") != NULL;
     for (size_t i = 0; !last && i < sizeof below / sizeof below[0]; i++) {
-        snprintf(out, POLICY_PATH, "%.*s%s", POLICY_PATH - ROOM, dir, below[i]);
-        if (holds(out, "config.json")) return true;
+        snprintf(out, POLICY_PATH, "%.*s%s", POLICY_PATH - NAME_ROOM, dir, below[i]);
+        if (dir_holds(out, "config.json")) return true;
     }
-    if (checkpoints_of(dir, checkpoints) && newest_of(checkpoints, name)) {
-        snprintf(out, POLICY_PATH, "%.*s/%s/pretrained_model", POLICY_PATH - 2 * ROOM, checkpoints,
-                 name);
+    if (find_checkpoints_dir(dir, checkpoints) && find_newest_checkpoint(checkpoints, name)) {
+        snprintf(out, POLICY_PATH, "%.*s/%s/pretrained_model", POLICY_PATH - 2 * NAME_ROOM,
+                 checkpoints, name);
         return true;
     }
     // Something else that goes by that name.
     for (size_t i = 0; last && i < sizeof below / sizeof below[0]; i++) {
-        snprintf(out, POLICY_PATH, "%.*s%s", POLICY_PATH - ROOM, dir, below[i]);
-        if (holds(out, "config.json")) return true;
+        snprintf(out, POLICY_PATH, "%.*s%s", POLICY_PATH - NAME_ROOM, dir, below[i]);
+        if (dir_holds(out, "config.json")) return true;
     }
     return fail(err,
                 "%s: no checkpoint here; give a run's directory, a checkpoint's or its "

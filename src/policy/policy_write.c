@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "policy/policy.h"
+#include "policy/policy_write.h"
 
 #include "base/file.h"
 #include "config/config_json.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
+#include "policy/policy_locate.h"
+#include "policy/processors_write.h"
 #include <stdio.h>
 #include <string.h>
 

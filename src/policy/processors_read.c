@@ -2,15 +2,16 @@
 // LeRobot's policy_preprocessor.json and policy_postprocessor.json, step by step. What such a
 // pipeline does is part of the policy, so each step is known here, idle, or refused by its name:
 // none is passed over.
-#include "policy/policy.h"
+#include "policy/processors_read.h"
 
 #include "base/file.h"
 #include "formats/json.h"
+#include "policy/policy_locate.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-typedef struct Reader {
+typedef struct PipelineReader {
     PolicyConfig *policy;
     Arena *arena; // of the policy
     const json_t *config;
@@ -19,27 +20,26 @@ typedef struct Reader {
     bool before;                                    // of the two pipelines
     const json_t *normalizer, *relative, *absolute; // configurations of the steps, or NULL
     json_t *idle;                                   // steps that do nothing for ACT
-} Reader;
+} PipelineReader;
 
-static const char *name_of(const json_t *step) {
+static const char *step_name(const json_t *step) {
     const char *name = json_string_value(json_object_get(step, "registry_name"));
     if (!name) name = json_string_value(json_object_get(step, "class"));
     return name ? name : "a step without a name";
 }
 
-static bool is(const json_t *step, const char *name) {
-    return strcmp(name_of(step), name) == 0;
+static bool step_is(const json_t *step, const char *name) {
+    return strcmp(step_name(step), name) == 0;
 }
 
-// ---- steps that change nothing
-// -------------------------------------------------------------------
+// ---- steps that change nothing ------------------------------------------------------------------
 
 // Words for the task, which ACT does not see.
-static bool is_words(const json_t *step) {
-    return is(step, "tokenizer_processor") || is(step, "smolvla_new_line_processor");
+static bool step_is_for_words(const json_t *step) {
+    return step_is(step, "tokenizer_processor") || step_is(step, "smolvla_new_line_processor");
 }
 
-CHECKED static bool take_device(const Reader *r, const json_t *step, Error *err) {
+CHECKED static bool read_device_step(const PipelineReader *r, const json_t *step, Error *err) {
     const json_t *type = json_object_get(json_object_get(step, "config"), "float_dtype");
     const char *name = json_string_value(type);
     bool single = name && (strcmp(name, "float32") == 0 || strcmp(name, "float") == 0);
@@ -51,19 +51,18 @@ CHECKED static bool take_device(const Reader *r, const json_t *step, Error *err)
         r->path, name ? name : "of another kind");
 }
 
-CHECKED static bool take_idle(Reader *r, const json_t *step, Error *err) {
+CHECKED static bool keep_idle_step(PipelineReader *r, const json_t *step, Error *err) {
     // Its numbers would have to be kept as well.
     if (json_string_value(json_object_get(step, "state_file")))
         return fail(err, "%s: its step %s has a file of its own, which tact does not read", r->path,
-                    name_of(step));
+                    step_name(step));
     json_array_append(r->idle, (json_t *)step);
     return true;
 }
 
-// ---- names
-// ---------------------------------------------------------------------------------------
+// ---- names --------------------------------------------------------------------------------------
 
-CHECKED static bool take_rename(Reader *r, const json_t *step, Error *err) {
+CHECKED static bool read_rename_step(PipelineReader *r, const json_t *step, Error *err) {
     json_t *map = json_object_get(json_object_get(step, "config"), "rename_map"), *to;
     const char *from;
     json_object_foreach(map, from, to) {
@@ -77,12 +76,11 @@ CHECKED static bool take_rename(Reader *r, const json_t *step, Error *err) {
     return true;
 }
 
-// ---- actions that are differences to the state
-// ---------------------------------------------------
+// ---- actions that are differences to the state --------------------------------------------------
 
 // A joint is left absolute when its name has one of the excluded words in it, in any case of
 // letters; without names, or beyond them, all are relative.
-static bool is_relative(const json_t *config, size_t joint) {
+static bool joint_is_relative(const json_t *config, size_t joint) {
     const json_t *excluded = json_object_get(config, "exclude_joints"), *word;
     const char *name =
         json_string_value(json_array_get(json_object_get(config, "action_names"), joint));
@@ -94,7 +92,7 @@ static bool is_relative(const json_t *config, size_t joint) {
     return true;
 }
 
-CHECKED static bool settle_relative(Reader *r, Error *err) {
+CHECKED static bool apply_relative_steps(PipelineReader *r, Error *err) {
     PipelineConfig *p = &r->policy->pipeline;
     const json_t *outputs = json_object_get(r->config, "output_features");
     const json_t *shape = json_object_get(json_object_get(outputs, "action"), "shape");
@@ -115,7 +113,7 @@ CHECKED static bool settle_relative(Reader *r, Error *err) {
             r->absolute ? "enabled" : "not enabled");
     if (dims < 1 || dims > 65536) return fail(err, "%s: action has no size", r->path);
     bool *relative = arena_alloc(r->arena, (size_t)dims * sizeof *relative);
-    for (json_int_t i = 0; i < dims; i++) relative[i] = is_relative(r->relative, (size_t)i);
+    for (json_int_t i = 0; i < dims; i++) relative[i] = joint_is_relative(r->relative, (size_t)i);
     char *text = json_text(r->relative, 0);
     p->relative_step = arena_strdup(r->arena, text);
     p->relative = relative;
@@ -146,10 +144,9 @@ bool pipeline_check(const PolicyConfig *p, const char *where, Error *err) {
     return true;
 }
 
-// ---- normalisation
-// -------------------------------------------------------------------------------
+// ---- normalisation ------------------------------------------------------------------------------
 
-CHECKED static bool read_eps(const Reader *r, double *out, Error *err) {
+CHECKED static bool read_eps(const PipelineReader *r, double *out, Error *err) {
     const json_t *eps = json_object_get(r->normalizer, "eps");
     if (!eps) return true;
     *out = json_number_value(eps);
@@ -158,7 +155,8 @@ CHECKED static bool read_eps(const Reader *r, double *out, Error *err) {
 }
 
 // The mode of a type of feature; what the step does not name it leaves as it is.
-CHECKED static bool mode_of(const Reader *r, const char *type, const char **out, Error *err) {
+CHECKED static bool mode_of(const PipelineReader *r, const char *type, const char **out,
+                            Error *err) {
     static const char *const modes[] = {"IDENTITY", "MEAN_STD", "MIN_MAX"};
     const json_t *value = json_object_get(json_object_get(r->normalizer, "norm_map"), type);
     const char *mode = value ? json_string_value(value) : modes[0];
@@ -171,7 +169,7 @@ CHECKED static bool mode_of(const Reader *r, const char *type, const char **out,
                 type, mode ? mode : "something else");
 }
 
-static bool lists(const json_t *names, const char *name) {
+static bool list_has(const json_t *names, const char *name) {
     const json_t *one;
     size_t i;
     json_array_foreach((json_t *)names, i, one) {
@@ -182,17 +180,17 @@ static bool lists(const json_t *names, const char *name) {
 }
 
 // Of an observation: only features that the step lists, and of those only the chosen ones.
-CHECKED static bool mode_of_feature(const Reader *r, const char *name, const char **out,
+CHECKED static bool mode_of_feature(const PipelineReader *r, const char *name, const char **out,
                                     Error *err) {
     const json_t *feature = json_object_get(json_object_get(r->normalizer, "features"), name);
     const json_t *chosen = json_object_get(r->normalizer, "normalize_observation_keys");
     const char *type = json_string_value(json_object_get(feature, "type"));
     *out = "IDENTITY";
-    if (!type || (json_is_array(chosen) && !lists(chosen, name))) return true;
+    if (!type || (json_is_array(chosen) && !list_has(chosen, name))) return true;
     return mode_of(r, type, out, err);
 }
 
-CHECKED static bool settle_cameras(const Reader *r, Error *err) {
+CHECKED static bool apply_camera_mode(const PipelineReader *r, Error *err) {
     const char **visual = &r->policy->normalization_mapping.visual, *first = NULL, *name;
     json_t *feature;
     json_object_foreach(json_object_get(r->config, "input_features"), name, feature) {
@@ -208,18 +206,18 @@ CHECKED static bool settle_cameras(const Reader *r, Error *err) {
     return true;
 }
 
-CHECKED static bool settle_before(const Reader *r, Error *err) {
+CHECKED static bool apply_normalizer(const PipelineReader *r, Error *err) {
     NormMap *m = &r->policy->normalization_mapping;
     const json_t *inputs = json_object_get(r->config, "input_features");
     if (!r->normalizer) return fail(err, "%s: no step in it normalises with statistics", r->path);
-    if (!read_eps(r, &r->policy->pipeline.eps, err) || !settle_cameras(r, err)) return false;
+    if (!read_eps(r, &r->policy->pipeline.eps, err) || !apply_camera_mode(r, err)) return false;
     bool env = json_object_get(inputs, "observation.environment_state") != NULL;
     if (env && !mode_of_feature(r, "observation.environment_state", &m->env, err)) return false;
     return r->own_rows || (mode_of_feature(r, "observation.state", &m->state, err) &&
                            mode_of(r, "ACTION", &m->action, err));
 }
 
-CHECKED static bool settle_after(const Reader *r, Error *err) {
+CHECKED static bool apply_inverse_normalizer(const PipelineReader *r, Error *err) {
     const char *mode = NULL, *before = r->policy->normalization_mapping.action;
     if (!r->normalizer)
         return fail(err, "%s: no step in it undoes the normalisation of actions", r->path);
@@ -231,59 +229,62 @@ CHECKED static bool settle_after(const Reader *r, Error *err) {
                 before);
 }
 
-// ---- a pipeline
-// ----------------------------------------------------------------------------------
+// ---- a pipeline ---------------------------------------------------------------------------------
 
-CHECKED static bool take_normalizer(Reader *r, const json_t *step, Error *err) {
+CHECKED static bool read_normalizer_step(PipelineReader *r, const json_t *step, Error *err) {
     if (r->normalizer) return fail(err, "%s: normalises twice", r->path);
     r->normalizer = json_object_get(step, "config");
     return json_is_object(r->normalizer) ||
-           fail(err, "%s: its %s has no configuration", r->path, name_of(step));
+           fail(err, "%s: its %s has no configuration", r->path, step_name(step));
 }
 
-CHECKED static bool take_step(Reader *r, const json_t *step, Error *err) {
+// One of the two steps of actions that are differences to the state.
+CHECKED static bool read_relative_step(PipelineReader *r, const json_t *step, Error *err) {
     const json_t *config = json_object_get(step, "config");
-    bool normalizes =
-        r->before ? is(step, "normalizer_processor") || is(step, "temporal_normalize_processor")
-                  : is(step, "unnormalizer_processor");
-    if (json_is_false(json_object_get(config, "enabled"))) return take_idle(r, step, err);
-    if (normalizes) return take_normalizer(r, step, err);
-    if (is(step, "rename_observations_processor")) return take_rename(r, step, err);
-    if (is(step, "to_batch_processor")) return true;
-    if (is(step, "device_processor")) return take_device(r, step, err);
-    if (r->before && is_words(step)) return take_idle(r, step, err);
     bool enabled = json_is_true(json_object_get(config, "enabled"));
-    if (is(step, "relative_actions_processor") || is(step, "absolute_actions_processor")) {
-        if (!enabled) return take_idle(r, step, err); // LeRobot's default
-        bool here = r->before
-                        ? is(step, "relative_actions_processor") && !r->normalizer && !r->relative
-                        : is(step, "absolute_actions_processor") && r->normalizer && !r->absolute;
-        if (r->before)
-            r->relative = config;
-        else
-            r->absolute = config;
-        return here || fail(err,
-                            "%s: %s stands where tact does not know it: LeRobot has "
-                            "relative_actions_processor "
-                            "once, before the normaliser, and absolute_actions_processor once, "
-                            "after its inverse",
-                            r->path, name_of(step));
-    }
+    if (!enabled) return keep_idle_step(r, step, err); // LeRobot's default
+    bool here = r->before
+                    ? step_is(step, "relative_actions_processor") && !r->normalizer && !r->relative
+                    : step_is(step, "absolute_actions_processor") && r->normalizer && !r->absolute;
+    if (r->before)
+        r->relative = config;
+    else
+        r->absolute = config;
+    return here || fail(err,
+                        "%s: %s stands where tact does not know it: LeRobot has "
+                        "relative_actions_processor once, before the normaliser, and "
+                        "absolute_actions_processor once, after its inverse",
+                        r->path, step_name(step));
+}
+
+CHECKED static bool read_step(PipelineReader *r, const json_t *step, Error *err) {
+    const json_t *config = json_object_get(step, "config");
+    bool normalizes = r->before ? step_is(step, "normalizer_processor") ||
+                                      step_is(step, "temporal_normalize_processor")
+                                : step_is(step, "unnormalizer_processor");
+    if (json_is_false(json_object_get(config, "enabled"))) return keep_idle_step(r, step, err);
+    if (normalizes) return read_normalizer_step(r, step, err);
+    if (step_is(step, "rename_observations_processor")) return read_rename_step(r, step, err);
+    if (step_is(step, "to_batch_processor")) return true;
+    if (step_is(step, "device_processor")) return read_device_step(r, step, err);
+    if (r->before && step_is_for_words(step)) return keep_idle_step(r, step, err);
+    if (step_is(step, "relative_actions_processor") || step_is(step, "absolute_actions_processor"))
+        return read_relative_step(r, step, err);
     return fail(
         err,
         "%s: its step %s is none that tact knows, and would be left out; disable it (\"enabled\": "
         "false) or take it away if the policy does not need it",
-        r->path, name_of(step));
+        r->path, step_name(step));
 }
 
-static const char *kept_text(Reader *r) {
+static const char *idle_steps_text(PipelineReader *r) {
     char *text = json_array_size(r->idle) ? json_text(r->idle, 0) : NULL;
     const char *kept = text ? arena_strdup(r->arena, text) : NULL;
     mem_free(text);
     return kept;
 }
 
-CHECKED static bool read_pipeline(Reader *r, const char *dir, bool before, json_t **root,
+CHECKED static bool read_pipeline(PipelineReader *r, const char *dir, bool before, json_t **root,
                                   Error *err) {
     const json_t *step;
     size_t i;
@@ -291,28 +292,29 @@ CHECKED static bool read_pipeline(Reader *r, const char *dir, bool before, json_
     r->normalizer = NULL;
     snprintf(r->path, sizeof r->path, "%s/policy_%sprocessor.json", dir, before ? "pre" : "post");
     // LeRobot opens none without it, but there is nothing that it alone would say.
-    if (!before && !file_exists(r->path)) return settle_relative(r, err);
+    if (!before && !file_exists(r->path)) return apply_relative_steps(r, err);
     if (!json_read(r->path, root, err)) return false;
     const json_t *steps = json_object_get(*root, "steps");
     if (!json_is_array(steps)) return fail(err, "%s: no list of steps in it", r->path);
     r->idle = json_array();
     bool ok = true;
     json_array_foreach((json_t *)steps, i, step) {
-        ok = ok && take_step(r, step, err);
+        ok = ok && read_step(r, step, err);
     }
     const char **kept = before ? &r->policy->pipeline.idle_before : &r->policy->pipeline.idle_after;
-    *kept = kept_text(r);
+    *kept = idle_steps_text(r);
     json_decref(r->idle);
-    return ok && (before ? settle_before(r, err) : settle_after(r, err) && settle_relative(r, err));
+    return ok && (before ? apply_normalizer(r, err)
+                         : apply_inverse_normalizer(r, err) && apply_relative_steps(r, err));
 }
 
 bool processors_read(const char *dir, const json_t *config, PolicyConfig *p, Arena *arena,
                      Error *err) {
     const char *type = json_string_value(json_object_get(config, "type"));
     json_t *before = NULL, *after = NULL;
-    Reader r = {.policy = p, .arena = arena, .config = config};
+    PipelineReader r = {.policy = p, .arena = arena, .config = config};
     // A policy of type tact with relative poses makes and normalises its rows itself
-    // (processors.c).
+    // (processors_write.c).
     r.own_rows =
         type && strcmp(type, "tact") == 0 && p->pose_repr && strcmp(p->pose_repr, "relative") == 0;
     snprintf(r.path, sizeof r.path, "%s/policy_preprocessor.json", dir);

@@ -7,10 +7,11 @@
 
 #include "base/file.h"
 #include "formats/weights.h"
+#include "policy/policy_locate.h"
 #include <stdio.h>
 #include <string.h>
 
-static const char table[] = "state_temporal_pos_embed.weight";
+static const char table_name[] = "state_temporal_pos_embed.weight";
 
 bool temporal_wrapper_find(const char *dir, char *out, size_t size) {
     // The fork saves it beside pretrained_model and looks for it in both places.
@@ -57,16 +58,16 @@ bool temporal_wrapper_open(const char *file, Weights **out, const SafetensorsEnt
     Weights *w = NULL;
     if (!weights_open(file, &w, err)) return false;
     bool ok = true;
-    *e = weights_find(w, table);
+    *e = weights_find(w, table_name);
     for (int i = 0; ok && i < weights_count(w); i++) {
         const char *name = weights_entry(w, i)->name;
-        if (strcmp(name, table) != 0)
+        if (strcmp(name, table_name) != 0)
             ok = fail(err,
                       "%s: tensor \"%s\" is of a form of the wrapper that tact does not know; it "
                       "reads the one with %s alone",
-                      file, name, table);
+                      file, name, table_name);
     }
-    ok = ok && (*e || fail(err, "%s: tensor \"%s\" is missing", file, table));
+    ok = ok && (*e || fail(err, "%s: tensor \"%s\" is missing", file, table_name));
     if (!ok)
         weights_close(w);
     else

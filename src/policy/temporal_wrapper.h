@@ -3,8 +3,9 @@
 #ifndef TACT_POLICY_TEMPORAL_WRAPPER_H
 #define TACT_POLICY_TEMPORAL_WRAPPER_H
 
+#include "config/config.h"
+#include "formats/json.h"
 #include "formats/weights.h"
-#include "policy/policy.h"
 
 // Whether the pretrained_model directory has one; out: its path.
 bool temporal_wrapper_find(const char *dir, char *out, size_t size);

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "model/act.h"
-#include "policy/policy.h"
+#include "policy/policy_load.h"
 #include "runtime/async.h"
 #include "runtime/ensemble.h"
 #include "runtime/history.h"

@@ -2,8 +2,11 @@
 // The public interface: opening, closing and describing a policy.
 #include "base/log.h"
 #include "base/processor.h"
+#include "formats/json.h"
 #include "image/image.h"
 #include "model/memory.h"
+#include "policy/policy_load.h"
+#include "policy/policy_stats.h"
 #include "pose/pose.h"
 #include "runtime/actions.h"
 #include "runtime/handle.h"

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "config/config_json.h"
 #include "formats/json.h"
+#include "policy/policy_write.h"
 #include <stdio.h>
 #include <string.h>
 

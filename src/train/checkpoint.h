@@ -3,7 +3,7 @@
 #ifndef TACT_TRAIN_CHECKPOINT_H
 #define TACT_TRAIN_CHECKPOINT_H
 
-#include "policy/policy.h"
+#include "policy/policy_stats.h"
 #include "train/training_state.h"
 
 // What is saved. Everything borrowed.

@@ -6,6 +6,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "policy/policy_locate.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "dataset/arms.h"
-#include "policy/policy.h"
+#include "policy/processors_read.h"
 #include <stdio.h>
 #include <string.h>
 

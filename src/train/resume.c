@@ -3,6 +3,8 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "policy/policy_locate.h"
+#include "policy/policy_weights.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "download/backbone_file.h"
 #include "model/pretrained.h"
+#include "policy/policy_weights.h"
 #include "train/run_device.h"
 #include "train/settings.h"
 

@@ -3,7 +3,6 @@
 #ifndef TACT_TRAIN_RUN_MODEL_H
 #define TACT_TRAIN_RUN_MODEL_H
 
-#include "policy/policy.h"
 #include "train/ema.h"
 #include "train/hooks.h"
 #include "train/optimizer.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/run_statistics.h"
 
+#include "policy/policy_stats.h"
+#include "policy/policy_stats_read.h"
 #include "train/settings.h"
 #include "train/statistics.h"
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef TACT_TRAIN_RUN_STATISTICS_H
 #define TACT_TRAIN_RUN_STATISTICS_H
 
-#include "policy/policy.h"
+#include "policy/policy_stats.h"
 #include "train/run_data.h"
 
 typedef struct RunStatistics {

@@ -8,7 +8,9 @@
 #include "formats/hub_cache.h"
 #include "formats/json.h"
 #include "loader/image_transforms.h"
-#include "policy/policy.h"
+#include "policy/policy_config.h"
+#include "policy/policy_locate.h"
+#include "policy/processors_read.h"
 #include "policy/temporal_wrapper.h"
 #include "train/settings_file.h"
 #include <limits.h>

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "normalize/floor.h"
+#include "policy/policy_stats.h"
 #include "train/policy_from_dataset.h"
 #include <math.h>
 

@@ -4,7 +4,7 @@
 #define TACT_TRAIN_STATISTICS_H
 
 #include "dataset/dataset.h"
-#include "policy/policy.h"
+#include "policy/policy_stats.h"
 
 // Frames that relative poses' statistics are drawn from.
 typedef struct StatsRows {

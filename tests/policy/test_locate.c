@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which checkpoint is meant by the name of a run, however it was copied.
-#include "policy/policy.h"
+#include "policy/policy_locate.h"
 
 #include "../dataset/fixture.h"
 #include <unistd.h>

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Policies on disk: today's layout, LeRobot's older ones, and everything that must be refused.
 #include "policy/convert.h"
+#include "policy/policy_load.h"
+#include "policy/policy_stats.h"
+#include "policy/policy_stats_read.h"
+#include "policy/processors_write.h"
 
 #include "../train/saved.h"
 

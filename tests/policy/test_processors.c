@@ -2,6 +2,12 @@
 // The processor files beside a policy, as LeRobot and its users write them: each step does what it
 // does there, or is refused by its name, and what is written again keeps it.
 #include "policy/convert.h"
+#include "policy/policy_config.h"
+#include "policy/policy_load.h"
+#include "policy/policy_stats.h"
+#include "policy/policy_write.h"
+#include "policy/processors_read.h"
+#include "policy/processors_write.h"
 #include "tact.h"
 #include <math.h>
 

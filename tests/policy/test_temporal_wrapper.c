@@ -5,6 +5,7 @@
 #include "../dataset/fixture.h"
 #include "base/file.h"
 #include "formats/safetensors.h"
+#include "policy/policy_load.h"
 #include "pose/pose.h"
 #include <dirent.h>
 #include <math.h>

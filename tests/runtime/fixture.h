@@ -7,7 +7,9 @@
 #include "tact.h"
 
 #include "loader/batch_maker.h"
-#include "policy/policy.h"
+#include "policy/policy_load.h"
+#include "policy/policy_stats.h"
+#include "policy/policy_write.h"
 #include "pose/pose.h"
 #include "runtime/handle.h"
 #include "train/policy_from_dataset.h"

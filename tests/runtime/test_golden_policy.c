@@ -10,7 +10,8 @@
 
 #include "../tools/golden_case.h"
 #include "formats/safetensors.h"
-#include "policy/policy.h"
+#include "policy/policy_stats.h"
+#include "policy/policy_write.h"
 #include "runtime/handle.h"
 
 #include "../dataset/fixture.h"

@@ -3,6 +3,8 @@
 #include "fixture.h"
 
 #include "formats/safetensors.h"
+#include "policy/policy_stats.h"
+#include "policy/policy_write.h"
 #include <malloc.h>
 
 // ---- tests --------------------------------------------------------------------------------------

@@ -13,7 +13,9 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "formats/safetensors.h"
-#include "policy/policy.h"
+#include "policy/policy_config.h"
+#include "policy/policy_stats.h"
+#include "policy/policy_stats_read.h"
 #include "pose/pose.h"
 #include <math.h>
 #include <stdio.h>

@@ -4,6 +4,7 @@
 #define TACT_TESTS_TRAIN_SAVED_H
 
 #include "formats/safetensors.h"
+#include "policy/policy_stats.h"
 #include "train/checkpoint.h"
 
 #include "../dataset/fixture.h"

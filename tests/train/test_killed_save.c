@@ -4,6 +4,10 @@
 // directory must hold what it held before or what it should hold after. The same places then fail
 // instead, as on a full disk.
 #include "saved.h"
+
+#include "policy/policy_stats.h"
+#include "policy/policy_stats_read.h"
+#include "policy/policy_weights.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -5,6 +5,7 @@
 
 #include "normalize/floor.h"
 #include "normalize/normalize.h"
+#include "policy/policy_stats.h"
 #include "pose/pose.h"
 #include "train/statistics.h"
 

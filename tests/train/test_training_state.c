@@ -3,6 +3,10 @@
 // when damaged.
 #include "saved.h"
 
+#include "policy/policy_stats.h"
+#include "policy/policy_stats_read.h"
+#include "policy/policy_weights.h"
+
 static const char moments[] = "optimizer_state.safetensors";
 
 static char *state_dir(Saved *f) {

@@ -7,7 +7,8 @@
 #include "cli/bench/inference_report.h"
 #include "cli/bench/random_policy.h"
 #include "model/act.h"
-#include "policy/policy.h"
+#include "policy/policy_config.h"
+#include "policy/policy_locate.h"
 #include <math.h>
 
 // Counted on a device that computes nothing.

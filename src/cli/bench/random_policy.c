@@ -3,6 +3,9 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "policy/policy_locate.h"
+#include "policy/policy_stats.h"
+#include "policy/policy_write.h"
 
 static Stats unit_stats(int dim) {
     Stats s = {.dim = dim,

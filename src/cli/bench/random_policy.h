@@ -4,7 +4,7 @@
 #define TACT_CLI_BENCH_RANDOM_POLICY_H
 
 #include "config/config.h"
-#include "policy/policy.h"
+#include "policy/policy_locate.h"
 
 // Writes a policy with the configuration's shapes and seed into a new temporary directory, which is
 // the caller's to remove; dir gets its path, also where the policy could not be written. Error:

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // LeRobot's policy_preprocessor and policy_postprocessor: what it does to a batch before and after
 // the policy, and the statistics it does it with.
-#include "policy/policy.h"
+#include "policy/processors_write.h"
 
 #include "base/file.h"
 #include "config/config_json.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
+#include "policy/policy_locate.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -24,8 +25,8 @@ typedef struct Tensors {
 } Tensors;
 
 // LeRobot keeps everything as float32.
-static void add(Tensors *t, const char *feature, const char *kind, const double *values, int count,
-                bool image) {
+static void add_tensor(Tensors *t, const char *feature, const char *kind, const double *values,
+                       int count, bool image) {
     if (!values || count == 0) return;
     float *data = arena_alloc(&t->arena, (size_t)count * sizeof *data);
     for (int i = 0; i < count; i++) data[i] = (float)values[i];
@@ -40,11 +41,11 @@ static void add(Tensors *t, const char *feature, const char *kind, const double 
 
 static void add_stats(Tensors *t, const char *feature, const Stats *s, bool image) {
     double count = (double)s->count;
-    add(t, feature, "min", s->min, s->dim, image);
-    add(t, feature, "max", s->max, s->dim, image);
-    add(t, feature, "mean", s->mean, s->dim, image);
-    add(t, feature, "std", s->std, s->dim, image);
-    add(t, feature, "count", s->dim && s->count ? &count : NULL, 1, false);
+    add_tensor(t, feature, "min", s->min, s->dim, image);
+    add_tensor(t, feature, "max", s->max, s->dim, image);
+    add_tensor(t, feature, "mean", s->mean, s->dim, image);
+    add_tensor(t, feature, "std", s->std, s->dim, image);
+    add_tensor(t, feature, "count", s->dim && s->count ? &count : NULL, 1, false);
 }
 
 // Both processors hold the statistics of everything.
@@ -67,29 +68,30 @@ CHECKED static bool write_states(const char *dir, const PolicyConfig *p, const P
     return ok;
 }
 
-static json_t *step(const char *name, json_t *config, const char *state_file) {
+static json_t *new_step(const char *name, json_t *config, const char *state_file) {
     json_t *object = json_pack("{s:s, s:o}", "registry_name", name, "config", config);
     if (state_file) json_object_set_new(object, "state_file", json_string(state_file));
     return object;
 }
 
-static json_t *device_step(const char *device) {
-    return step("device_processor", json_pack("{s:s, s:n}", "device", device, "float_dtype"), NULL);
+static json_t *new_device_step(const char *device) {
+    return new_step("device_processor", json_pack("{s:s, s:n}", "device", device, "float_dtype"),
+                    NULL);
 }
 
 // In LeRobot a policy of type tact makes and normalises rows of relative poses itself: what
 // LeRobot's step sees are the recorded ones, which are not to be scaled with statistics of the
 // others. Plain ACT (type act) is given the 10-value rows, and has them normalised.
-static json_t *normalizer(const char *name, json_t *features, const json_t *policy, bool own_rows,
-                          double eps, const char *file) {
+static json_t *new_normalizer_step(const char *name, json_t *features, const json_t *policy,
+                                   bool own_rows, double eps, const char *file) {
     json_t *map = json_deep_copy(json_object_get(policy, "normalization_mapping"));
     if (own_rows) {
         json_object_set_new(map, "STATE", json_string("IDENTITY"));
         json_object_set_new(map, "ACTION", json_string("IDENTITY"));
     }
-    return step(name,
-                json_pack("{s:f, s:o, s:o}", "eps", eps, "features", features, "norm_map", map),
-                file);
+    return new_step(name,
+                    json_pack("{s:f, s:o, s:o}", "eps", eps, "features", features, "norm_map", map),
+                    file);
 }
 
 CHECKED static bool write_pipeline(const char *dir, const char *name, json_t *steps, Error *err) {
@@ -102,15 +104,15 @@ CHECKED static bool write_pipeline(const char *dir, const char *name, json_t *st
 }
 
 // JSON that was kept as text; `or_else` where there was none.
-static json_t *kept(const char *text, json_t *or_else) {
+static json_t *parse_kept(const char *text, json_t *or_else) {
     json_t *value = text ? json_loads(text, 0, NULL) : NULL;
     if (!value) return or_else;
     json_decref(or_else);
     return value;
 }
 
-static void append_kept(json_t *steps, const char *idle) {
-    json_t *list = kept(idle, json_array());
+static void append_kept_steps(json_t *steps, const char *idle) {
+    json_t *list = parse_kept(idle, json_array());
     json_array_extend(steps, list);
     json_decref(list);
 }
@@ -123,20 +125,21 @@ static json_t *steps_before(const PolicyConfig *p, const json_t *policy, bool ow
     json_t *steps = json_array();
     json_t *features = json_deep_copy(json_object_get(policy, "input_features"));
     json_object_update(features, json_object_get(policy, "output_features"));
-    json_t *map = kept(p->rename_map, json_object());
-    json_array_append_new(
-        steps, step("rename_observations_processor", json_pack("{s:o}", "rename_map", map), NULL));
-    json_array_append_new(steps, step("to_batch_processor", json_object(), NULL));
-    append_kept(steps, p->pipeline.idle_before);
-    json_array_append_new(steps, device_step(p->device ? p->device : "cpu"));
+    json_t *map = parse_kept(p->rename_map, json_object());
+    json_array_append_new(steps, new_step("rename_observations_processor",
+                                          json_pack("{s:o}", "rename_map", map), NULL));
+    json_array_append_new(steps, new_step("to_batch_processor", json_object(), NULL));
+    append_kept_steps(steps, p->pipeline.idle_before);
+    json_array_append_new(steps, new_device_step(p->device ? p->device : "cpu"));
     if (p->pipeline.relative)
-        json_array_append_new(steps, step("relative_actions_processor",
-                                          kept(p->pipeline.relative_step, json_object()), NULL));
+        json_array_append_new(steps,
+                              new_step("relative_actions_processor",
+                                       parse_kept(p->pipeline.relative_step, json_object()), NULL));
     snprintf(names->before, sizeof names->before,
              "policy_preprocessor_step_%zu_normalizer_processor.safetensors",
              json_array_size(steps));
-    json_array_append_new(steps, normalizer("normalizer_processor", features, policy, own_rows,
-                                            p->pipeline.eps, names->before));
+    json_array_append_new(steps, new_normalizer_step("normalizer_processor", features, policy,
+                                                     own_rows, p->pipeline.eps, names->before));
     return steps;
 }
 
@@ -146,13 +149,14 @@ static json_t *steps_after(const PolicyConfig *p, const json_t *policy, bool own
     json_t *features = json_deep_copy(json_object_get(policy, "output_features"));
     snprintf(names->after, sizeof names->after,
              "policy_postprocessor_step_0_unnormalizer_processor.safetensors");
-    json_array_append_new(steps, normalizer("unnormalizer_processor", features, policy, own_rows,
-                                            p->pipeline.inverse_eps, names->after));
+    json_array_append_new(steps,
+                          new_normalizer_step("unnormalizer_processor", features, policy, own_rows,
+                                              p->pipeline.inverse_eps, names->after));
     if (p->pipeline.relative)
         json_array_append_new(
-            steps, step("absolute_actions_processor", json_pack("{s:b}", "enabled", 1), NULL));
-    append_kept(steps, p->pipeline.idle_after);
-    json_array_append_new(steps, device_step("cpu"));
+            steps, new_step("absolute_actions_processor", json_pack("{s:b}", "enabled", 1), NULL));
+    append_kept_steps(steps, p->pipeline.idle_after);
+    json_array_append_new(steps, new_device_step("cpu"));
     return steps;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nothing that a checkpoint says is believed before it is checked.
-#include "policy/policy.h"
+#include "policy/policy_weights.h"
 
 #include "base/file.h"
 #include "base/log.h"
@@ -8,50 +8,16 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "model/params_list.h"
+#include "policy/policy_locate.h"
 #include "policy/temporal_wrapper.h"
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-bool policy_read_tact(const char *dir, json_t **out, Error *err) {
-    char path[2 * POLICY_PATH];
-    *out = NULL;
-    snprintf(path, sizeof path, "%s/tact.json", dir);
-    return !file_exists(path) || json_read(path, out, err);
-}
-
-void policy_warn_of_keys(const json_t *config, const char *path) {
-    char keys[512];
-    if (policy_unknown_keys(config, keys, sizeof keys))
-        log_warn("%s: has settings that no LeRobot's ACT has and tact does not know, and passes "
-                 "over: %s",
-                 path, keys);
-}
-
-bool policy_read_config(const char *dir, bool without_shapes, TrainConfig *c, Error *err) {
-    char path[2 * POLICY_PATH];
-    json_t *config = NULL, *tact = NULL;
-    const char *rename_map = c->policy.rename_map;
-    snprintf(path, sizeof path, "%s/config.json", dir);
-    bool ok = json_read(path, &config, err) && policy_read_tact(dir, &tact, err) &&
-              policy_from_json(c, config, tact, path, err) &&
-              (tact || temporal_wrapper_settle(dir, config, path, &c->policy, err)) &&
-              processors_read(dir, config, &c->policy, &c->arena, err) &&
-              (without_shapes || (policy_shapes_from_json(c, config, tact, path, err) &&
-                                  pipeline_check(&c->policy, dir, err)));
-    if (ok && without_shapes) policy_warn_of_keys(config, path);
-    json_decref(config);
-    json_decref(tact);
-    if (without_shapes) c->policy.rename_map = rename_map;
-    return ok;
-}
-
-// ---- weights ------------------------------------------------------------------------------------
-static const char times[] = "temporal_pos_embed.weight";
+static const char temporal_table[] = "temporal_pos_embed.weight";
 static const char vae_cls[] = "model.vae_encoder_cls_embed.weight";
 
-// What may stand among the weights without being one: normalisation buffers of LeRobot before 0.4,
+// What may be among the weights without being one: normalisation buffers of LeRobot before 0.4,
 // which policy_read_stats reads, and a counter of batch norms that nothing uses.
 static bool is_no_weight(const char *name) {
     static const char *const prefixes[] = {"normalize_inputs.", "normalize_targets.",
@@ -101,7 +67,7 @@ CHECKED static bool check_finite(const char *path, const char *name, const float
 }
 
 // Float32 values can be read where they lie in the file.
-static bool lies_as_floats(const SafetensorsEntry *e) {
+static bool can_be_read_in_place(const SafetensorsEntry *e) {
     return e->type == ST_F32 && (uintptr_t)e->data % sizeof(float) == 0;
 }
 
@@ -109,8 +75,8 @@ CHECKED static bool read_param(const char *path, const Params *params, const Par
                                const SafetensorsEntry *e, bool check_only, Error *err) {
     if (!check_shape(path, q, e, err)) return false;
     size_t bytes = (size_t)q->count * sizeof(float);
-    float *copy = lies_as_floats(e) ? NULL : mem_try_raw(bytes);
-    if (!copy && !lies_as_floats(e))
+    float *copy = can_be_read_in_place(e) ? NULL : mem_try_raw(bytes);
+    if (!copy && !can_be_read_in_place(e))
         return fail_memory(err, "%s: tensor \"%s\" of %zu bytes", path, e->name, bytes);
     Error why;
     bool ok = !copy || safetensors_copy_f32(e, copy, q->count, &why) ||
@@ -149,12 +115,12 @@ CHECKED static bool check_names(const Safetensors *s, const char *path, const Pa
 }
 
 // apart: the table of the timesteps is in another file.
-CHECKED static bool read_all(const Safetensors *s, const char *path, const Params *params,
-                             bool apart, WeightsOptions o, Error *err) {
+CHECKED static bool read_tensors(const Safetensors *s, const char *path, const Params *params,
+                                 bool apart, WeightsOptions o, Error *err) {
     for (int i = 0; i < params->count; i++) {
         const Param *q = &params->list[i];
         const SafetensorsEntry *e = safetensors_find(s, q->name);
-        bool timed = strcmp(q->name, times) == 0;
+        bool timed = strcmp(q->name, temporal_table) == 0;
         if (timed && apart) continue;
         if (!e && o.new_times && timed) {
             log_info("%s starts as it is initialised: the checkpoint has no such tensor", q->name);
@@ -167,9 +133,9 @@ CHECKED static bool read_all(const Safetensors *s, const char *path, const Param
         }
         if (!read_param(path, params, q, e, o.check_only, err)) return false;
     }
-    if (apart && safetensors_find(s, times))
+    if (apart && safetensors_find(s, temporal_table))
         return fail(err, "%s: has a tensor \"%s\", and so has temporal_wrapper.pt; remove one",
-                    path, times);
+                    path, temporal_table);
     return check_names(s, path, params, err);
 }
 
@@ -190,7 +156,7 @@ CHECKED static bool read_wrapper(const char *file, const Params *params, Weights
     Weights *w = NULL;
     const SafetensorsEntry *e = NULL;
     if (!temporal_wrapper_open(file, &w, &e, err)) return false;
-    const Param *q = params_find(params, times);
+    const Param *q = params_find(params, temporal_table);
     bool ok = q ? read_param(file, params, q, e, o.check_only, err)
                 : fail(err,
                        "%s: tensor \"%s\" is none of this policy's; it needs "
@@ -207,14 +173,12 @@ bool policy_read_weights(const char *dir, const Params *params, WeightsOptions o
     bool wrapped = temporal_wrapper_find(dir, wrapper, sizeof wrapper);
     snprintf(path, sizeof path, "%s/model.safetensors", dir);
     if (!safetensors_open(path, &s, err)) return false;
-    bool ok = read_all(s, path, params, wrapped, o, err);
+    bool ok = read_tensors(s, path, params, wrapped, o, err);
     safetensors_close(s);
     return ok && (!wrapped || read_wrapper(wrapper, params, o, err));
 }
 
-// Before memory is asked for: a configuration that describes far more numbers than the file holds
-// is damaged, or made to exhaust the machine.
-CHECKED static bool check_size(const char *dir, const PolicyConfig *p, Error *err) {
+bool policy_check_size(const char *dir, const PolicyConfig *p, Error *err) {
     enum { NARROWEST = 2 }; // bytes of a bfloat16
     char path[2 * POLICY_PATH];
     Safetensors *s = NULL;
@@ -225,7 +189,8 @@ CHECKED static bool check_size(const char *dir, const PolicyConfig *p, Error *er
     if (!safetensors_look(path, &s, err)) return false;
     bool ok = params_list(&list, p, err);
     for (int i = 0; ok && i < list.count; i++)
-        if (!apart || strcmp(list.list[i].name, times) != 0) wanted += (double)list.list[i].count;
+        if (!apart || strcmp(list.list[i].name, temporal_table) != 0)
+            wanted += (double)list.list[i].count;
     for (int i = 0; i < safetensors_count(s); i++) bytes += (double)safetensors_entry(s, i)->bytes;
     if (ok && bytes < NARROWEST * wanted)
         ok = fail(err, "%s: holds %.0f bytes, too few for the %.0f values of its config.json", path,
@@ -237,29 +202,31 @@ CHECKED static bool check_size(const char *dir, const PolicyConfig *p, Error *er
 }
 
 // ---- a policy that runs -------------------------------------------------------------------------
+
 // Whether the parameters can be used where they lie in what was read of the file: all of them
 // float32, none apart.
-static bool can_lie(const char *dir, const Device *d, const Safetensors *s) {
+static bool can_be_borrowed(const char *dir, const Device *d, const Safetensors *s) {
     char wrapper[2 * POLICY_PATH];
     if (!d->backend->host_memory || temporal_wrapper_find(dir, wrapper, sizeof wrapper))
         return false;
     for (int i = 0; i < safetensors_count(s); i++) {
         const SafetensorsEntry *e = safetensors_entry(s, i);
         if (is_no_weight(e->name)) continue;
-        if (!lies_as_floats(e)) return false;
+        if (!can_be_read_in_place(e)) return false;
     }
     return true;
 }
 
-static const float *where_read(const void *user, const Param *q) {
+static const float *tensor_data(const void *user, const Param *q) {
     return safetensors_find(user, q->name)->data;
 }
 
-CHECKED static bool borrow_params(Policy *p, const char *path, Device *d, Error *err) {
-    const Safetensors *s = p->file;
+CHECKED static bool borrow_params(const Safetensors *s, const char *path,
+                                  const PolicyConfig *config, Device *d, Params *params,
+                                  Error *err) {
     Params list = {0};
-    bool ok = params_list(&list, &p->config.policy, err) &&
-              read_all(s, path, &list, false, (WeightsOptions){.check_only = true}, err);
+    bool ok = params_list(&list, config, err) &&
+              read_tensors(s, path, &list, false, (WeightsOptions){.check_only = true}, err);
     const char *first = NULL, *end = NULL;
     for (int i = 0; ok && i < list.count; i++) {
         const SafetensorsEntry *e = safetensors_find(s, list.list[i].name);
@@ -269,48 +236,19 @@ CHECKED static bool borrow_params(Policy *p, const char *path, Device *d, Error 
     }
     mem_free(list.list);
     arena_free(&list.arena);
-    return ok && params_borrow(&p->params, d, &p->config.policy, (const float *)first,
-                               (end - first) / (ptrdiff_t)sizeof(float), where_read, s, err);
+    return ok && params_borrow(params, d, config, (const float *)first,
+                               (end - first) / (ptrdiff_t)sizeof(float), tensor_data, s, err);
 }
 
-CHECKED static bool load_params(Policy *p, Device *d, Error *err) {
+bool policy_load_weights(const char *dir, const PolicyConfig *p, Device *device, Params *params,
+                         Safetensors **file, Error *err) {
     char path[2 * POLICY_PATH];
-    snprintf(path, sizeof path, "%s/model.safetensors", p->dir);
-    if (!safetensors_open(path, &p->file, err)) return false;
-    if (can_lie(p->dir, d, p->file)) return borrow_params(p, path, d, err);
-    safetensors_close(p->file);
-    p->file = NULL;
-    return params_init(&p->params, d, &p->config.policy, false, err) &&
-           policy_read_weights(p->dir, &p->params, (WeightsOptions){0}, err);
-}
-
-static void warn_of_keys_in(const char *dir) {
-    char path[POLICY_PATH + 64];
-    json_t *config = NULL;
-    Error ignored;
-    snprintf(path, sizeof path, "%s/config.json", dir);
-    if (json_read(path, &config, &ignored)) policy_warn_of_keys(config, path);
-    json_decref(config);
-}
-
-bool policy_load(const char *path, const char *dataset, Device *device, Policy *out, Error *err) {
-    *out = (Policy){0};
-    train_config_default(&out->config);
-    const PolicyConfig *p = &out->config.policy;
-    bool ok = policy_locate(path, out->dir, err) &&
-              policy_read_config(out->dir, false, &out->config, err) &&
-              policy_config_check(p, err) &&
-              policy_read_stats(out->dir, dataset, p, &out->stats, err) &&
-              check_size(out->dir, p, err) && load_params(out, device, err);
-    if (ok) warn_of_keys_in(out->dir);
-    if (!ok) policy_free(out);
-    return ok;
-}
-
-void policy_free(Policy *p) {
-    params_free(&p->params);
-    safetensors_close(p->file);
-    policy_stats_free(&p->stats);
-    train_config_free(&p->config);
-    *p = (Policy){0};
+    snprintf(path, sizeof path, "%s/model.safetensors", dir);
+    if (!safetensors_open(path, file, err)) return false;
+    if (can_be_borrowed(dir, device, *file))
+        return borrow_params(*file, path, p, device, params, err);
+    safetensors_close(*file);
+    *file = NULL;
+    return params_init(params, device, p, false, err) &&
+           policy_read_weights(dir, params, (WeightsOptions){0}, err);
 }

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The weights of a policy on disk.
+#ifndef TACT_POLICY_POLICY_WEIGHTS_H
+#define TACT_POLICY_POLICY_WEIGHTS_H
+
+#include "base/error.h"
+#include "config/config.h"
+#include "model/params.h"
+
+struct Safetensors;
+
+typedef struct WeightsOptions {
+    // A temporal table that the file lacks keeps its values (fine-tuning plain ACT); one of a
+    // single observation is that of every one.
+    bool new_times;
+    bool check_only; // nothing is copied
+} WeightsOptions;
+// Weights of model.safetensors into params. Strict: a tensor that is missing, of another shape or
+// not finite is an error that names it, as is one that the policy does not have, except for the
+// normalisation buffers of LeRobot before 0.4. Other floating types are converted.
+CHECKED bool policy_read_weights(const char *dir, const Params *params, WeightsOptions o,
+                                 Error *err);
+
+// Before memory is asked for: a configuration that describes far more numbers than the file holds
+// is damaged, or made to exhaust the machine.
+CHECKED bool policy_check_size(const char *dir, const PolicyConfig *p, Error *err);
+// Makes params (zeroed before) for a policy that runs and is not changed. Where the device computes
+// in host memory and the file's values can be used as they were read, params lie in *file, which is
+// the caller's to close after it has freed params; else *file is NULL. After a failure, too.
+CHECKED bool policy_load_weights(const char *dir, const PolicyConfig *p, Device *device,
+                                 Params *params, struct Safetensors **file, Error *err);
+
+#endif

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// LeRobot's policy_preprocessor and policy_postprocessor, read.
+#ifndef TACT_POLICY_PROCESSORS_READ_H
+#define TACT_POLICY_PROCESSORS_READ_H
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "config/config.h"
+#include "formats/json.h"
+
+// What the pipelines of a pretrained_model directory do goes into p: the modes of normalisation,
+// which outrank those of config.json, p->rename_map and p->pipeline; strings into arena. A
+// directory without them changes nothing. A step that is enabled and that tact does not know is an
+// error that names it.
+CHECKED bool processors_read(const char *dir, const json_t *config, PolicyConfig *p, Arena *arena,
+                             Error *err);
+// Whether the policy, complete now, can have such a pipeline. `where` begins the message.
+CHECKED bool pipeline_check(const PolicyConfig *p, const char *where, Error *err);
+
+#endif

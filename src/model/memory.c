@@ -6,7 +6,8 @@
 
 CHECKED static bool run_once(Act *a, bool train, Error *err) {
     if (train) {
-        act_train_ops(a, 0, 0);
+        act_train_forward(a, NULL, 0, 0);
+        act_train_backward(a);
         return true;
     }
     const ActInput none = {.images = (const uint8_t *const[MAX_CAMERAS]){0}};

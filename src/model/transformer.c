@@ -21,13 +21,13 @@ static Tensor feed_forward_forward(Net *net, FeedForward *f, Tensor x) {
     Device *d = net->device;
     f->x = x;
     f->pre = net_tensor(net, 3, SHAPE(x.shape[0], x.shape[1], f->up.w.shape[0]));
-    d->linear_forward(d, f->pre, x, f->up.w, f->up.b);
+    linear_forward(net, &f->up, f->pre, x);
     // relu's backward reads its output only, so it may overwrite its input.
     f->hidden = f->act == ACT_GELU && net->train ? net_like(net, f->pre) : f->pre;
     f->drop = net_dropout(net);
     d->activation_forward(d, f->hidden, f->pre, f->act, f->drop);
     Tensor y = net_like(net, x);
-    d->linear_forward(d, y, f->hidden, f->down.w, f->down.b);
+    linear_forward(net, &f->down, y, f->hidden);
     return y;
 }
 
@@ -36,9 +36,9 @@ static void feed_forward_backward(Net *net, FeedForward *f, Tensor dx, Tensor dy
     Device *d = net->device;
     ArenaMark mark = arena_mark(&net->acts);
     Tensor dhidden = net_like(net, f->hidden);
-    d->linear_backward(d, dhidden, f->down.dw, f->down.db, dy, f->hidden, f->down.w, false);
+    linear_backward(net, &f->down, dhidden, dy, f->hidden, false);
     d->activation_backward(d, dhidden, dhidden, f->pre, f->hidden, f->act, f->drop);
-    d->linear_backward(d, dx, f->up.dw, f->up.db, dhidden, f->x, f->up.w, accumulate);
+    linear_backward(net, &f->up, dx, dhidden, f->x, accumulate);
     arena_rewind(&net->acts, mark);
 }
 

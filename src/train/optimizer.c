@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/optimizer.h"
 
-#include <math.h>
-
 static Tensor flat(Device *d, int64_t count) {
     void *data = d->alloc(d, (size_t)count * sizeof(float));
     return tensor_view(data, DTYPE_F32, 1, SHAPE(count));
@@ -66,14 +64,4 @@ void optimizer_ops(Optimizer *o, Tensor losses) {
     p->device->grad_norm(p->device, o->norm, o->halt, p->grads, losses);
     step_group(o, 0, 0, p->main, o->lr);
     step_group(o, 1, p->main, p->trainable, o->lr_backbone);
-}
-
-void optimizer_step(Optimizer *o, float *grad_norm) {
-    Device *d = o->params->device;
-    optimizer_begin(o);
-    optimizer_ops(o, (Tensor){0});
-    d->download(d, grad_norm, o->norm.data, sizeof *grad_norm);
-    if (isfinite(*grad_norm)) return;
-    o->step--; // the step was not taken
-    d->zero(d, o->halt);
 }

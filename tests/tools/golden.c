@@ -6,8 +6,8 @@
 // name; docs/testing.md has the recipe.
 #include "formats/safetensors.h"
 #include "golden_case.h"
-#include "model/act.h"
-#include "train/optimizer.h"
+
+#include "../train/one_step.h"
 
 // Tolerances for float32: relative, on outputs and losses; on gradients (see digest_error); on the
 // losses of the 20-step curve; on parameters after it. The last is wide because a key's bias has no
@@ -258,7 +258,7 @@ static bool off_the_kink(Case *c, double *error, const char **where, Error *err)
         float norm;
         const char *at = "";
         c->device->zero(c->device, c->params.grads);
-        ok = act_train(c->act, &c->in, 0, 0, &l, err);
+        ok = train_once(c->device, c->act, &c->in, 0, 0, &l, err);
         double e = ok ? gradient_error(c, &norm, &at) : INFINITY;
         printf("  %-22s %.2e  nudged by %.1e, worst %s\n", "", e, size, at);
         if (e < *error) *error = e, *where = at;
@@ -277,7 +277,7 @@ static bool check_train(Case *c, Error *err) {
     int64_t z = (int64_t)c->batch * p->latent_dim;
     ActLosses l;
     c->device->zero(c->device, c->params.grads);
-    if (!act_train(c->act, &c->in, 0, 0, &l, err)) return false;
+    if (!train_once(c->device, c->act, &c->in, 0, 0, &l, err)) return false;
     float *actions = NEW(float, n), *mu = NEW(float, z), *logvar = NEW(float, z);
     act_last_actions(c->act, actions);
     report(c, "train_action", "", relative_error(c->expected, "train_action", actions, n),
@@ -326,14 +326,13 @@ static bool check_curve(Case *c, Error *err) {
     bool ok = true;
     for (int64_t k = 0; ok && k < curve->shape[0]; k++) {
         ActLosses l;
-        float grad_norm = NAN;
         float *eps = generate_input("input.eps", c->salt + 1000 * (uint64_t)(k + 1),
                                     (int64_t)c->batch * c->config.latent_dim);
         ActInput in = c->in;
         in.eps = eps;
-        ok = act_train(c->act, &in, 0, (uint32_t)k, &l, err);
+        ok = train_once(c->device, c->act, &in, 0, (uint32_t)k, &l, err);
         mem_free(eps);
-        optimizer_step(&o, &grad_norm);
+        float grad_norm = optimizer_once(&o);
         act_load_params(c->act);
         double want = safetensors_value(curve, 4 * k), norm = safetensors_value(curve, 4 * k + 3);
         last = fabs(l.total - want) / fabs(want);

@@ -133,18 +133,18 @@ void act_load_params(Act *a) {
 
 // ---- inputs -----------------------------------------------------------------------------------
 
-static void stage(Act *a, Tensor t, const void *host) {
+static void stage_input(Act *a, Tensor t, const void *host) {
     a->device->stage(a->device, t.data, host, (size_t)tensor_count(t) * dtype_size(t.dtype));
 }
 
 void act_stage(Act *a, const ActInput *in) {
     const PolicyConfig *c = &a->config;
-    if (c->state_dim) stage(a, a->state, in->state);
-    if (c->env_dim) stage(a, a->env, in->env);
+    if (c->state_dim) stage_input(a, a->state, in->state);
+    if (c->env_dim) stage_input(a, a->env, in->env);
     if (in->images) image_tokens_stage(&a->images, in->images);
     if (!in->action) return;
-    stage(a, a->action, in->action);
-    stage(a, a->pad, in->action_is_pad);
+    stage_input(a, a->action, in->action);
+    stage_input(a, a->pad, in->action_is_pad);
     if (a->vae.pad.data) vae_stage(&a->vae, a->device, in->action_is_pad);
 }
 
@@ -171,7 +171,7 @@ static Tensor as_token(Tensor t) { // (B, K) as one token a sample
 
 // ---- the whole --------------------------------------------------------------------------------
 
-static void forward(Act *a, const ActInput *in) {
+static void act_forward(Act *a, const ActInput *in) {
     Device *d = a->device;
     Net *net = &a->net;
     const PolicyConfig *c = &a->config;
@@ -203,7 +203,7 @@ static void forward(Act *a, const ActInput *in) {
     linear_forward(net, &a->head, a->prediction, a->decoded);
 }
 
-static void backward(Act *a) {
+static void act_backward(Act *a) {
     Device *d = a->device;
     Net *net = &a->net;
     const PolicyConfig *c = &a->config;
@@ -245,20 +245,14 @@ Tensor act_losses(const Act *a) {
     return a->losses;
 }
 
-static void read_losses(Act *a, ActLosses *losses) {
-    float host[3];
-    a->device->download(a->device, host, a->losses.data, sizeof host);
-    *losses = (ActLosses){.total = host[0], .l1 = host[1], .kld = host[2]};
-}
-
 bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, Error *err) {
     begin_step(a, false, 0, 0);
     act_stage(a, in);
     a->device->staged(a->device);
-    forward(a, in);
+    act_forward(a, in);
     if (losses) {
         loss_forward(a);
-        read_losses(a, losses);
+        a->device->download(a->device, losses, a->losses.data, sizeof *losses);
     }
     if (actions) act_last_actions(a, actions);
     return device_check(a->device, err);
@@ -278,26 +272,26 @@ bool act_encode_frame(Act *a, int camera, const uint8_t *frame, int slot, Error 
 
 void act_train_forward(Act *a, const ActInput *in, uint64_t seed, uint32_t step) {
     begin_step(a, true, seed, step);
-    forward(a, in);
+    act_forward(a, in);
     loss_forward(a);
 }
 
 void act_train_backward(Act *a) {
-    backward(a);
+    act_backward(a);
 }
 
-static void read_back(Act *a, float *host, Tensor t) {
+static void download_floats(Act *a, float *host, Tensor t) {
     a->device->download(a->device, host, t.data, (size_t)tensor_count(t) * sizeof(float));
 }
 
 void act_last_actions(Act *a, float *actions) {
-    read_back(a, actions, a->prediction);
+    download_floats(a, actions, a->prediction);
 }
 
 void act_last_latent(Act *a, float *mu, float *log_sigma_x2) {
     int64_t Z = a->config.latent_dim;
     float *both = NEW(float, 2 * Z * a->batch);
-    read_back(a, both, a->latent_params);
+    download_floats(a, both, a->latent_params);
     for (int64_t b = 0; b < a->batch; b++) {
         memcpy(mu + b * Z, both + 2 * b * Z, (size_t)Z * sizeof(float));
         memcpy(log_sigma_x2 + b * Z, both + (2 * b + 1) * Z, (size_t)Z * sizeof(float));

@@ -71,9 +71,9 @@ double image_tokens_flops(const ImageTokens *t, bool backward) {
 
 // ---- inputs -----------------------------------------------------------------------------------
 
-typedef void Transfer(Device *d, void *to, const void *host, size_t bytes);
+typedef void CopyIn(Device *d, void *to, const void *host, size_t bytes);
 
-static void transfer(Device *d, Transfer *how, Tensor t, const void *host) {
+static void copy_in(Device *d, CopyIn *how, Tensor t, const void *host) {
     how(d, t.data, host, (size_t)tensor_count(t) * dtype_size(t.dtype));
 }
 
@@ -88,7 +88,7 @@ void image_tokens_stage(ImageTokens *t, const uint8_t *const *images) {
     Device *d = t->net->device;
     for (int i = 0; i < t->config->n_cameras; i++) {
         Tensor frames = t->groups[t->group_of[i]].frames;
-        transfer(d, d->stage, of_camera(t, frames, t->place_of[i]), images[i]);
+        copy_in(d, d->stage, of_camera(t, frames, t->place_of[i]), images[i]);
     }
 }
 
@@ -106,7 +106,7 @@ static Tensor group_images(ImageTokens *t, const ImageGroup *g, const ActInput *
     }
     Tensor plain = net_float(t->net, 4, SHAPE(g->images, 3, g->height, g->width));
     for (int i = 0; i < g->n_cameras; i++)
-        transfer(d, d->upload, of_camera(t, plain, i), in->image_floats[g->cameras[i]]);
+        copy_in(d, d->upload, of_camera(t, plain, i), in->image_floats[g->cameras[i]]);
     d->image_from_plain(d, x, plain);
     return x;
 }
@@ -175,7 +175,7 @@ Tensor image_tokens_of_frame(ImageTokens *t, int camera, const uint8_t *frame) {
     Device *d = t->net->device;
     ImageGroup *g = &t->groups[t->group_of[camera]];
     const ImageStats *stats = &t->stats[camera];
-    transfer(d, d->stage, g->frames, frame);
+    copy_in(d, d->stage, g->frames, frame);
     d->staged(d);
     Tensor x = arena_image(&t->net->acts, 1, 3, g->height, g->width);
     d->image_normalize(d, x, g->frames, stats->mean, stats->std);

@@ -122,7 +122,7 @@ void policy_warn_unused(const Dataset *ds) {
 }
 
 // Recorders that split the state, or call it otherwise, would leave the policy blind to the robot's
-// own position: who wants that says so with --policy.input_features.
+// own position: whoever wants that says so with --policy.input_features.
 static bool check_state(const Dataset *ds, Error *err) {
     for (int i = 0; i < ds->n_features && !ds->state; i++) {
         const Feature *f = &ds->features[i];

@@ -60,8 +60,8 @@ static bool set_params(Case *c, Error *err) {
         if (!same) return fail(err, "%s: %s is not there, or has another shape", c->dir, q->name);
         found += q->kind != PARAM_BUFFER;
         float *values = NEW(float, q->count);
-        uint64_t s = stream(q->name, c->salt);
-        for (int64_t k = 0; k < q->count; k++) values[k] = param_element(q, unit(s, k));
+        uint64_t s = stream_start(q->name, c->salt);
+        for (int64_t k = 0; k < q->count; k++) values[k] = param_element(q, stream_value(s, k));
         param_set(&c->params, q, values);
         mem_free(values);
     }
@@ -131,11 +131,11 @@ static double digest_error(const SafetensorsEntry *e, const Param *q, const floa
     double norm = 0, sum = 0, projection = 0, first = 0;
     char name[300];
     snprintf(name, sizeof name, "proj.%s", q->name);
-    uint64_t s = stream(name, 0);
+    uint64_t s = stream_start(name, 0);
     for (int64_t i = 0; i < q->count; i++) {
         norm += (double)values[i] * values[i];
         sum += values[i];
-        projection += values[i] * unit(s, i);
+        projection += values[i] * stream_value(s, i);
     }
     norm = sqrt(norm);
     int at = 0;
@@ -249,10 +249,11 @@ static bool off_the_kink(Case *c, double *error, const char **where, Error *err)
     for (uint64_t nudge = 1; ok && nudge <= MAX_NUDGES && !(*error <= c->tol.gradient); nudge++) {
         double size = 3e-7 * (double)(1 << (nudge - 1) % 4);
         for (int k = 0; k < n; k++) {
-            uint64_t s = stream("nudge", nudge * MAX_CAMERAS + nudged[k].stream);
+            uint64_t s = stream_start("nudge", nudge * MAX_CAMERAS + nudged[k].stream);
             double part = k < c->config.n_cameras || nudge > IMAGE_NUDGES ? size : 0;
             for (int64_t i = 0; i < nudged[k].count; i++)
-                (*nudged[k].place)[i] = (float)(nudged[k].plain[i] * (1 + part * unit(s, i)));
+                (*nudged[k].place)[i] =
+                    (float)(nudged[k].plain[i] * (1 + part * stream_value(s, i)));
         }
         ActLosses l;
         float norm;

@@ -10,7 +10,6 @@
 #include "model/act.h"
 
 #include "model/act_parts.h"
-#include <string.h>
 
 const ImageStats image_stats_imagenet = {{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
 
@@ -157,7 +156,7 @@ static void project_forward(Act *a, Tensor x, int64_t start, Linear *l, Tensor v
     a->device->copy(a->device, tensor_slice(x, 1, start, value.shape[1]), y);
 }
 
-// Its gradient's way back; dvalue: empty where nobody wants it.
+// The gradient of that: dvalue (empty: it is not wanted) from dx.
 static void project_backward(Act *a, Tensor dvalue, Tensor dx, int64_t start, Linear *l,
                              Tensor value) {
     Tensor dy = net_tensor(&a->net, 3, SHAPE(value.shape[0], value.shape[1], dx.shape[2]));
@@ -169,7 +168,8 @@ static Tensor as_token(Tensor t) { // (B, K) as one token a sample
     return tensor_reshape(t, 3, SHAPE(t.shape[0], 1, t.shape[1]));
 }
 
-// ---- the whole --------------------------------------------------------------------------------
+// ---- the whole model
+// ------------------------------------------------------------------------------
 
 static void act_forward(Act *a, const ActInput *in) {
     Device *d = a->device;
@@ -254,7 +254,9 @@ bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, 
         loss_forward(a);
         a->device->download(a->device, losses, a->losses.data, sizeof *losses);
     }
-    if (actions) act_last_actions(a, actions);
+    if (actions)
+        a->device->download(a->device, actions, a->prediction.data,
+                            (size_t)tensor_count(a->prediction) * sizeof *actions);
     return device_check(a->device, err);
 }
 
@@ -278,25 +280,6 @@ void act_train_forward(Act *a, const ActInput *in, uint64_t seed, uint32_t step)
 
 void act_train_backward(Act *a) {
     act_backward(a);
-}
-
-static void download_floats(Act *a, float *host, Tensor t) {
-    a->device->download(a->device, host, t.data, (size_t)tensor_count(t) * sizeof(float));
-}
-
-void act_last_actions(Act *a, float *actions) {
-    download_floats(a, actions, a->prediction);
-}
-
-void act_last_latent(Act *a, float *mu, float *log_sigma_x2) {
-    int64_t Z = a->config.latent_dim;
-    float *both = NEW(float, 2 * Z * a->batch);
-    download_floats(a, both, a->latent_params);
-    for (int64_t b = 0; b < a->batch; b++) {
-        memcpy(mu + b * Z, both + 2 * b * Z, (size_t)Z * sizeof(float));
-        memcpy(log_sigma_x2 + b * Z, both + (2 * b + 1) * Z, (size_t)Z * sizeof(float));
-    }
-    mem_free(both);
 }
 
 size_t act_activation_bytes(const Act *a) {

@@ -15,8 +15,7 @@ typedef struct ActInput {
     int batch;
     const float *state; // (B, T, D) normalised, or NULL without a state
     const float *env;   // (B, E), or NULL
-    // Of the camera's own size h x w. Per camera (B, T, h, w, 3) uint8; NULL when image_floats is
-    // given
+    // Per camera, of its own size h x w: (B, T, h, w, 3) uint8. NULL when image_floats is given.
     const uint8_t *const *images;
     const float *const *image_floats; // per camera (B, T, 3, h, w), already normalised (tests)
     const float *action;              // (B, S, A) normalised; training only
@@ -72,10 +71,6 @@ void act_train_forward(Act *a, const ActInput *in, uint64_t seed, uint32_t step)
 void act_train_backward(Act *a);
 // Where the losses (3: total, l1, kld) of a step are on the device, laid out as ActLosses.
 Tensor act_losses(const Act *a);
-
-// After a step: the chunk predicted in training mode, and the latent's parameters (tests).
-void act_last_actions(Act *a, float *actions);                // (B, S, A)
-void act_last_latent(Act *a, float *mu, float *log_sigma_x2); // (B, Z) each
 
 // Bytes of activations held.
 size_t act_activation_bytes(const Act *a);

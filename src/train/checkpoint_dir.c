@@ -76,7 +76,8 @@ bool checkpoint_point_last(const char *checkpoints, const char *name, Error *err
     return sync_dir(checkpoints, err);
 }
 
-// "000050.old" -> whether 000050 is gone, so that this is the checkpoint itself.
+// Whether a name is that of a checkpoint that was moved aside ("000050.old") and nothing came in
+// its place, so that it is the checkpoint itself. path gets where it belongs.
 static bool is_displaced(const char *checkpoints, const char *name, char *path, size_t size) {
     size_t n = strlen(name);
     if (n < 5 || !isdigit((unsigned char)name[0]) || strcmp(name + n - 4, ".old") != 0)
@@ -136,7 +137,7 @@ static NamedStep *list_until(const char *checkpoints, int64_t step, int64_t *n) 
     return found;
 }
 
-// Renamed first, so that a half-removed checkpoint never has a checkpoint's name.
+// The checkpoint is renamed first, so that a half-removed one never has a checkpoint's name.
 CHECKED static bool remove_checkpoint(const char *checkpoints, const char *name, Error *err) {
     char path[PATH_SIZE + 64], doomed[PATH_SIZE + 64];
     snprintf(path, sizeof path, "%s/%s", checkpoints, name);

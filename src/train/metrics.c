@@ -24,7 +24,7 @@ void metrics_close(Metrics *m) {
     m->file = NULL;
 }
 
-// Whether a line belongs to what was done until `step`.
+// Whether a line of the file tells of what was done until `step`.
 static bool line_stays(const char *line, size_t length, int64_t step, bool eval_due) {
     json_t *object = json_loadb(line, length, 0, NULL);
     const json_t *at = json_object_get(object, "step");
@@ -93,7 +93,7 @@ void big_number(char *out, size_t size, double value) {
     snprintf(out, size, "%.0f%s", value, suffixes[i]);
 }
 
-// What a step count means in data.
+// How much data a number of steps is.
 typedef struct Seen {
     double samples, episodes, epochs;
 } Seen;

@@ -31,7 +31,7 @@ void optimizer_free(Optimizer *o) {
     *o = (Optimizer){0};
 }
 
-// One group: elements [start, end) of the flat arrays.
+// Issues the update of one group, which is elements [start, end) of the flat arrays.
 static void adamw_of_group(Optimizer *o, int group, int64_t start, int64_t end, double lr) {
     if (end <= start) return;
     const Params *p = o->params;

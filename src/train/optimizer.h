@@ -13,7 +13,7 @@ typedef struct Optimizer {
     int64_t step; // steps taken
 } Optimizer;
 
-// Zero moments on the params' device. params are borrowed. Error: no memory.
+// The moments start at zero, on the params' device. params are borrowed. Error: no memory.
 CHECKED bool optimizer_init(Optimizer *o, Params *params, const TrainConfig *config, Error *err);
 void optimizer_free(Optimizer *o); // a zeroed struct is allowed
 // What the next step's ops depend on; counts the step as taken.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A run that goes on from a checkpoint may do so on data of another rate or from another place,
-// which is allowed and easily not meant.
+// A run that goes on from a checkpoint may do so with data of another rate or from another place.
+// That is allowed, but it is often a mistake.
 #include "train/run_data.h"
 
 #include "base/file.h"
@@ -20,7 +20,8 @@ static void warn_of_other_rate(const Dataset *ds, const json_t *tact) {
                  ds->root, ds->fps, trained);
 }
 
-// By place, where the old one is still there, else by name.
+// Whether a dataset is not the one of before: told by its place, if that one is still there, or
+// else by its name.
 static bool is_other_dataset(const Dataset *ds, const char *root, const char *repo_id) {
     char a[PATH_MAX], b[PATH_MAX];
     if (root && realpath(root, a)) return !realpath(ds->root, b) || strcmp(a, b) != 0;

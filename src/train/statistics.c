@@ -6,7 +6,7 @@
 #include "train/policy_from_dataset.h"
 #include <math.h>
 
-// Of the frames that windows are drawn from, or of the whole dataset.
+// Relative vectors get statistics of the windows at `from`, all others those of the whole dataset.
 CHECKED static bool find_vector_stats(const PolicyConfig *p, const Dataset *ds, StatsRows from,
                                       PolicyStats *out, Error *err) {
     const WindowSpec w = policy_window(p);
@@ -64,7 +64,8 @@ static double channel_number(const json_t *stats, const char *kind, size_t chann
     return json_is_number(v) ? json_number_value(v) : (double)NAN;
 }
 
-// Those of one kind, where all three channels have one.
+// The numbers of one kind ("min", "mean" ...), or NULL where one of the three channels has none.
+// The caller frees.
 static double *channel_numbers(const json_t *stats, const char *kind) {
     double *out = NEW(double, 3);
     for (size_t k = 0; k < 3; k++) {

@@ -13,7 +13,7 @@ static bool is_trained(const Param *p) {
     return p->kind != PARAM_BUFFER;
 }
 
-// Number i of the optimiser is the i-th trained tensor of the table.
+// The optimiser numbers the trained tensors in the order of the table.
 CHECKED static bool write_moments(const char *dir, const Optimizer *o, int64_t taken, Error *err) {
     static const char *const names[] = {"exp_avg", "exp_avg_sq"};
     const Params *p = o->params;

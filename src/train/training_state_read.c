@@ -10,7 +10,7 @@
 
 enum { PATH_SIZE = 4096 };
 
-// A whole number of at least `least`.
+// Reads a whole number of at least `least`.
 CHECKED static bool read_whole_number(const json_t *object, const char *path, const char *key,
                                       int64_t least, int64_t *out, Error *err) {
     const json_t *value = json_object_get(object, key);
@@ -164,8 +164,8 @@ static bool is_time_table(const Param *q) {
     return strcmp(q->name, "temporal_pos_embed.weight") == 0;
 }
 
-// A table of times that starts now has no moments yet, whether the checkpoint had one of its own or
-// not.
+// Reads the moments of all tensors in `order`. With new_times the temporal table has none yet,
+// whether the checkpoint had such a table or not.
 CHECKED static bool read_moments(const Safetensors *s, const char *path, int64_t step,
                                  const Param *const *order, int n, bool new_times, float *m,
                                  float *v, Error *err) {

@@ -6,6 +6,7 @@
 // name; docs/testing.md has the recipe.
 #include "formats/safetensors.h"
 #include "golden_case.h"
+#include "model/act_parts.h"
 
 #include "../train/one_step.h"
 
@@ -272,6 +273,22 @@ static bool off_the_kink(Case *c, double *error, const char **where, Error *err)
     return ok;
 }
 
+static void download_floats(Device *d, float *host, Tensor t) {
+    d->download(d, host, t.data, (size_t)tensor_count(t) * sizeof(float));
+}
+
+// The latent's parameters in the last training step, (B, Z) each.
+static void last_latent(Case *c, float *mu, float *log_sigma_x2) {
+    int64_t Z = c->config.latent_dim;
+    float *both = NEW(float, 2 * Z * c->batch);
+    download_floats(c->device, both, c->act->latent_params);
+    for (int64_t b = 0; b < c->batch; b++) {
+        memcpy(mu + b * Z, both + 2 * b * Z, (size_t)Z * sizeof(float));
+        memcpy(log_sigma_x2 + b * Z, both + (2 * b + 1) * Z, (size_t)Z * sizeof(float));
+    }
+    mem_free(both);
+}
+
 static bool check_train(Case *c, Error *err) {
     const PolicyConfig *p = &c->config;
     int64_t n = (int64_t)c->batch * p->chunk_size * p->action_dim;
@@ -280,11 +297,11 @@ static bool check_train(Case *c, Error *err) {
     c->device->zero(c->device, c->params.grads);
     if (!train_once(c->device, c->act, &c->in, 0, 0, &l, err)) return false;
     float *actions = NEW(float, n), *mu = NEW(float, z), *logvar = NEW(float, z);
-    act_last_actions(c->act, actions);
+    download_floats(c->device, actions, c->act->prediction);
     report(c, "train_action", "", relative_error(c->expected, "train_action", actions, n),
            c->tol.output);
     if (p->use_vae) {
-        act_last_latent(c->act, mu, logvar);
+        last_latent(c, mu, logvar);
         report(c, "mu", "", relative_error(c->expected, "mu", mu, z), c->tol.output);
         report(c, "log_sigma_x2", "", relative_error(c->expected, "log_sigma_x2", logvar, z),
                c->tol.output);

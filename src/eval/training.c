@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/training.h"
 
-#include "base/file.h"
 #include "formats/json.h"
 #include <limits.h>
 #include <stdio.h>

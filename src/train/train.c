@@ -53,9 +53,9 @@ CHECKED static bool train_step(Run *r, int64_t step, bool wait, Error *err) {
     r->data_s += clock_seconds() - start;
     memcpy(r->step_rows[step % 2], batch->rows, (size_t)batch->size * sizeof(int64_t));
     ActInput in = run_batches_input(batch);
-    r->model.optimizer.lr = r->config->policy.optimizer_lr * run_lr_factor(r, step);
-    r->model.optimizer.lr_backbone =
-        r->config->policy.optimizer_lr_backbone * run_lr_factor(r, step);
+    double factor = run_lr_factor(r, step);
+    r->model.optimizer.lr = r->config->policy.optimizer_lr * factor;
+    r->model.optimizer.lr_backbone = r->config->policy.optimizer_lr_backbone * factor;
     step_start(&r->model.step, &in, (uint64_t)r->config->seed);
     ema_update(&r->model.ema, r->model.optimizer.halt);
     int64_t left = wait || !r->device->backend->asynchronous ? 0 : 1;

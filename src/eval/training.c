@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/training.h"
 
-#include "base/file.h"
 #include "formats/json.h"
 #include <limits.h>
 #include <stdio.h>
@@ -10,15 +9,6 @@
 
 const char *eval_seen_name(EvalSeen seen) {
     return seen == SEEN_TRAINED ? "trained on" : seen == SEEN_HELD_OUT ? "held out" : "unknown";
-}
-
-// A JSON file of the checkpoint, or NULL.
-static json_t *read_optional(const char *dir, const char *name) {
-    char path[PATH_MAX];
-    Error ignored;
-    json_t *value = NULL;
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    return file_exists(path) && json_read(path, &value, &ignored) ? value : NULL;
 }
 
 static const char *text_of(EvalTraining *t, const json_t *object, const char *key) {
@@ -30,7 +20,7 @@ static const char *text_of(EvalTraining *t, const json_t *object, const char *ke
 int64_t eval_policy_step(const char *dir) {
     char state[PATH_MAX + 32];
     snprintf(state, sizeof state, "%s/../training_state", dir);
-    json_t *root = read_optional(state, "training_step.json");
+    json_t *root = json_read_optional(state, "training_step.json");
     const json_t *step = json_object_get(root, "step");
     int64_t value = json_is_integer(step) ? json_integer_value(step) : -1;
     json_decref(root);
@@ -76,8 +66,8 @@ static void read_chosen(EvalTraining *t, const json_t *list) {
 
 void eval_training_read(const char *dir, const char *root, const char *repo_id, EvalTraining *t) {
     *t = (EvalTraining){.step = eval_policy_step(dir)};
-    json_t *config = read_optional(dir, "train_config.json");
-    json_t *tact = read_optional(dir, "tact.json");
+    json_t *config = json_read_optional(dir, "train_config.json");
+    json_t *tact = json_read_optional(dir, "tact.json");
     const json_t *dataset = json_object_get(config, "dataset");
     if (json_is_object(dataset)) {
         const json_t *ours = json_object_get(json_object_get(tact, "train"), "eval_split");

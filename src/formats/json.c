@@ -20,6 +20,14 @@ bool json_read(const char *path, json_t **out, Error *err) {
     return true;
 }
 
+json_t *json_read_optional(const char *dir, const char *name) {
+    char path[4096 + 128];
+    Error ignored;
+    json_t *value = NULL;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return file_exists(path) && json_read(path, &value, &ignored) ? value : NULL;
+}
+
 // A growing string.
 typedef struct Text {
     char *data;

@@ -8,6 +8,8 @@
 
 // Reads one JSON document. The caller owns *out (json_decref). Objects keep their key order.
 CHECKED bool json_read(const char *path, json_t **out, Error *err);
+// DIR/NAME, or NULL where it is not there or cannot be read. New reference.
+json_t *json_read_optional(const char *dir, const char *name);
 
 // Text of a value in LeRobot's style: indent spaces per level, keys in insertion order, floats in
 // their shortest form that reads back the same, spelled as Python does (1e-05, 10.0). indent 0

@@ -15,8 +15,7 @@ typedef struct ActInput {
     int batch;
     const float *state; // (B, T, D) normalised, or NULL without a state
     const float *env;   // (B, E), or NULL
-    // Of the camera's own size h x w. Per camera (B, T, h, w, 3) uint8; NULL when image_floats is
-    // given
+    // Per camera, of its own size h x w: (B, T, h, w, 3) uint8. NULL when image_floats is given.
     const uint8_t *const *images;
     const float *const *image_floats; // per camera (B, T, 3, h, w), already normalised (tests)
     const float *action;              // (B, S, A) normalised; training only
@@ -43,7 +42,7 @@ CHECKED bool act_new(Device *d, const PolicyConfig *config, Params *params, int 
                      const ImageStats *images, Act **out, Error *err);
 void act_free(Act *a); // NULL allowed
 
-// For who sees an episode frame by frame: a batch of 1 in evaluation, with a ResNet for single
+// For those who see an episode frame by frame: a batch of 1 in evaluation, with a ResNet for single
 // frames. A frame's tokens stay on the device, in one of `slots` slots, until another frame is put
 // there.
 CHECKED bool act_new_stream(Device *d, const PolicyConfig *config, Params *params, int slots,
@@ -61,39 +60,30 @@ void act_load_params(Act *a);
 // `losses` non-NULL and action given, the l1 loss too (kld 0).
 CHECKED bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, Error *err);
 
-// Forward and backward in training mode; gradients are added to params->grads. key.seed and
-// key.step drive dropout and the VAE's noise. The losses are computed on the device and read back.
-CHECKED bool act_train(Act *a, const ActInput *in, uint64_t seed, uint32_t step, ActLosses *losses,
-                       Error *err);
-
-// The same in two halves, for a loop that does not wait for each step: act_stage copies a batch
-// (images as uint8; its memory is in use until device->staged returns), act_train_ops issues
-// forward, loss and backward on what was staged last, and nothing else, so that it may stand in a
-// recording. The VAE's noise is drawn. act_losses: where the losses (3: total, l1, kld) will be, on
-// the device.
+// A training step in parts, for a loop that does not wait for each step: act_stage copies a batch
+// (images as uint8; its memory is in use until device->staged returns), act_train_forward issues
+// forward and loss on what was staged last, act_train_backward the rest, which adds gradients to
+// params->grads. Nothing else is issued, so that both may stand in a recording. seed and step drive
+// dropout and the VAE's noise. in: NULL, or where the step reads eps and image_floats, which are
+// not staged (tests).
 void act_stage(Act *a, const ActInput *in);
-void act_train_ops(Act *a, uint64_t seed, uint32_t step);
+void act_train_forward(Act *a, const ActInput *in, uint64_t seed, uint32_t step);
+void act_train_backward(Act *a);
+// Where the losses (3: total, l1, kld) of a step are on the device, laid out as ActLosses.
 Tensor act_losses(const Act *a);
 
-// After act_train: the chunk predicted in training mode, and the latent's parameters (tests).
-void act_last_actions(Act *a, float *actions);                // (B, S, A)
-void act_last_latent(Act *a, float *mu, float *log_sigma_x2); // (B, Z) each
-
-// Bytes of activations held; floating-point operations of one training step (2 per multiply-add,
-// convolutions, matrix products and attention; backward counted as twice forward, except for the
-// first convolution).
+// Bytes of activations held.
 size_t act_activation_bytes(const Act *a);
 // How many sizes its images have: for each the ResNet is planned, and its weights packed, once.
 int act_image_sizes(const Act *a);
+
+// ---- flops.c ----------------------------------------------------------------------------------
+// Floating-point operations of one training step (2 per multiply-add, convolutions, matrix products
+// and attention; backward counted as twice forward, except for the first convolution).
 double act_step_flops(const Act *a);
+// Of a prediction.
 double act_forward_flops(const Act *a);
 // A prediction when of the T frames of each camera only the newest goes through the ResNet.
 double act_cached_flops(const Act *a);
-
-// Seconds of the parts of the last act_train, for tact bench.
-typedef struct ActTimes {
-    double upload, forward, backward;
-} ActTimes;
-ActTimes act_last_times(const Act *a);
 
 #endif

@@ -16,7 +16,7 @@ Attention attention_of(const Params *p, const char *name, int heads) {
 }
 
 // Rows [first, first + n) x D of the packed projection: 0 queries, 1 keys, 2 values.
-static Tensor packed(Tensor t, int first, int n) {
+static Tensor packed_rows(Tensor t, int first, int n) {
     if (!t.data) return t;
     int64_t D = t.shape[0] / 3;
     return tensor_slice(t, 0, first * D, n * D);
@@ -33,17 +33,17 @@ Tensor attention_layer_forward(Net *net, Attention *a, Tensor xq, Tensor xk, Ten
     a->xq = xq, a->xk = xk, a->xv = xv, a->key_pad = key_pad;
     if (shared_input(a)) {
         Tensor qk = net_tensor(net, 3, SHAPE(B, Lq, 2 * D));
-        d->linear_forward(d, qk, xq, packed(a->in_w, 0, 2), packed(a->in_b, 0, 2));
+        d->linear_forward(d, qk, xq, packed_rows(a->in_w, 0, 2), packed_rows(a->in_b, 0, 2));
         a->q = tensor_slice(qk, 2, 0, D);
         a->k = tensor_slice(qk, 2, D, D);
     } else {
         a->q = net_tensor(net, 3, SHAPE(B, Lq, D));
         a->k = net_tensor(net, 3, SHAPE(B, Lk, D));
-        d->linear_forward(d, a->q, xq, packed(a->in_w, 0, 1), packed(a->in_b, 0, 1));
-        d->linear_forward(d, a->k, xk, packed(a->in_w, 1, 1), packed(a->in_b, 1, 1));
+        d->linear_forward(d, a->q, xq, packed_rows(a->in_w, 0, 1), packed_rows(a->in_b, 0, 1));
+        d->linear_forward(d, a->k, xk, packed_rows(a->in_w, 1, 1), packed_rows(a->in_b, 1, 1));
     }
     a->v = net_tensor(net, 3, SHAPE(B, Lk, D));
-    d->linear_forward(d, a->v, xv, packed(a->in_w, 2, 1), packed(a->in_b, 2, 1));
+    d->linear_forward(d, a->v, xv, packed_rows(a->in_w, 2, 1), packed_rows(a->in_b, 2, 1));
     a->o = net_tensor(net, 3, SHAPE(B, Lq, D));
     a->lse = net_float(net, 3, SHAPE(B, a->heads, Lq));
     a->drop = net_dropout(net);
@@ -73,15 +73,15 @@ void attention_layer_backward(Net *net, Attention *a, Tensor dxq, Tensor dxk, Te
     d->attention_backward(d, dq, dk, dv, dout, a->o, a->lse, a->q, a->k, a->v, a->key_pad, a->heads,
                           a->drop);
     if (shared_input(a)) {
-        d->linear_backward(d, dxq, packed(a->din_w, 0, 2), packed(a->din_b, 0, 2), dqk, a->xq,
-                           packed(a->in_w, 0, 2), false);
+        d->linear_backward(d, dxq, packed_rows(a->din_w, 0, 2), packed_rows(a->din_b, 0, 2), dqk,
+                           a->xq, packed_rows(a->in_w, 0, 2), false);
     } else {
-        d->linear_backward(d, dxq, packed(a->din_w, 0, 1), packed(a->din_b, 0, 1), dq, a->xq,
-                           packed(a->in_w, 0, 1), false);
-        d->linear_backward(d, dxk, packed(a->din_w, 1, 1), packed(a->din_b, 1, 1), dk, a->xk,
-                           packed(a->in_w, 1, 1), false);
+        d->linear_backward(d, dxq, packed_rows(a->din_w, 0, 1), packed_rows(a->din_b, 0, 1), dq,
+                           a->xq, packed_rows(a->in_w, 0, 1), false);
+        d->linear_backward(d, dxk, packed_rows(a->din_w, 1, 1), packed_rows(a->din_b, 1, 1), dk,
+                           a->xk, packed_rows(a->in_w, 1, 1), false);
     }
-    d->linear_backward(d, dxv, packed(a->din_w, 2, 1), packed(a->din_b, 2, 1), dv, a->xv,
-                       packed(a->in_w, 2, 1), false);
+    d->linear_backward(d, dxv, packed_rows(a->din_w, 2, 1), packed_rows(a->din_b, 2, 1), dv, a->xv,
+                       packed_rows(a->in_w, 2, 1), false);
     arena_rewind(&net->acts, mark);
 }

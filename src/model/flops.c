@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arithmetic of a step, counted from shapes: 2 operations a multiply-add.
-#include "model/act_internal.h"
+#include "model/act_parts.h"
 
 static double attention_flops(double B, double Lq, double Lk, double D) {
     double projections = 2 * B * D * D * (2 * Lq + 2 * Lk); // q and out, k and v
@@ -15,7 +15,7 @@ static double feed_forward_flops(double B, double L, double D, double F) {
 static double transformer_flops(const Act *a, bool vae) {
     const PolicyConfig *c = &a->config;
     double B = a->batch, D = c->dim_model, F = c->dim_feedforward, S = c->chunk_size;
-    double L = (double)a->tokens, V = (double)a->vae_tokens, total = 0;
+    double L = (double)a->layout.tokens, V = (double)a->vae.tokens, total = 0;
     if (vae) {
         total += c->n_vae_encoder_layers *
                  (attention_flops(B, V, V, D) + feed_forward_flops(B, V, D, F));
@@ -24,28 +24,22 @@ static double transformer_flops(const Act *a, bool vae) {
     total += c->n_encoder_layers * (attention_flops(B, L, L, D) + feed_forward_flops(B, L, D, F));
     total += c->n_decoder_layers * (attention_flops(B, S, S, D) + attention_flops(B, S, L, D) +
                                     feed_forward_flops(B, S, D, F));
-    double images = (double)(a->tokens - a->image_start);
+    double images = (double)(a->layout.tokens - a->layout.image_start);
     total += 2 * B * D *
-             (images * (double)a->feature_c + c->latent_dim + S * c->action_dim +
+             (images * (double)a->images.feature_c + c->latent_dim + S * c->action_dim +
               (double)c->obs_state_horizon * c->state_dim + c->env_dim);
     return total;
 }
 
-// The ResNets of all sizes.
-static double backbone_flops(const Act *a, bool backward) {
-    double total = 0;
-    for (int i = 0; i < a->n_groups; i++) total += resnet_flops(a->groups[i].resnet, backward);
-    return total;
-}
-
 double act_forward_flops(const Act *a) {
-    return transformer_flops(a, false) + backbone_flops(a, false);
+    return transformer_flops(a, false) + image_tokens_flops(&a->images, false);
 }
 
 double act_cached_flops(const Act *a) {
-    return transformer_flops(a, false) + backbone_flops(a, false) / a->config.obs_state_horizon;
+    return transformer_flops(a, false) +
+           image_tokens_flops(&a->images, false) / a->config.obs_state_horizon;
 }
 
 double act_step_flops(const Act *a) {
-    return 3 * transformer_flops(a, a->config.use_vae) + backbone_flops(a, true);
+    return 3 * transformer_flops(a, a->config.use_vae) + image_tokens_flops(&a->images, true);
 }

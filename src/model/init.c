@@ -34,7 +34,7 @@ static void fill_sinusoid(float *out, int64_t L, int64_t D) {
         }
 }
 
-static void fill(const Param *q, float *out, RngStream *rng) {
+static void fill_initial(const Param *q, float *out, RngStream *rng) {
     const int64_t *s = q->shape;
     switch (q->init) {
     case INIT_ZERO:
@@ -71,7 +71,7 @@ void params_initialize(Params *p, uint64_t seed) {
             const Param *q = &p->list[i];
             // A stream per tensor: adding one tensor does not change the others.
             RngStream rng = {.key = {.seed = seed, .step = (uint32_t)i, .site = SITE_INIT}};
-            fill(q, values, &rng);
+            fill_initial(q, values, &rng);
 #pragma omp critical(params_initialize)
             param_set(p, q, values); // a device takes one copy at a time
         }

@@ -24,6 +24,14 @@ Linear linear_of(const Params *p, const char *name) {
                     grad_of(p, "%s.weight", name), grad_of(p, "%s.bias", name)};
 }
 
+void linear_forward(Net *net, const Linear *l, Tensor y, Tensor x) {
+    net->device->linear_forward(net->device, y, x, l->w, l->b);
+}
+
+void linear_backward(Net *net, const Linear *l, Tensor dx, Tensor dy, Tensor x, bool accumulate) {
+    net->device->linear_backward(net->device, dx, l->dw, l->db, dy, x, l->w, accumulate);
+}
+
 Norm norm_of(const Params *p, const char *name) {
     return (Norm){.gamma = value_of(p, "%s.weight", name),
                   .beta = value_of(p, "%s.bias", name),

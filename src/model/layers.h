@@ -30,6 +30,10 @@ typedef struct Linear {
     Tensor w, b, dw, db; // (out, in), (out)
 } Linear;
 Linear linear_of(const Params *p, const char *name);
+// x (..., in) -> y (..., out).
+void linear_forward(Net *net, const Linear *l, Tensor y, Tensor x);
+// dx is overwritten or added to; empty: it is not wanted.
+void linear_backward(Net *net, const Linear *l, Tensor dx, Tensor dy, Tensor x, bool accumulate);
 
 typedef struct Norm {
     Tensor gamma, beta, dgamma, dbeta; // (D)

@@ -18,10 +18,10 @@ typedef struct MemoryEstimate {
 CHECKED bool estimate_memory(const PolicyConfig *config, int batch, bool train,
                              const Backend *backend, Precision precision, MemoryEstimate *out,
                              Error *err);
-// What a policy takes that sees an episode frame by frame (act_new_stream), beside its weights: as
-// it is made, and more with its first prediction.
+// What a policy that sees an episode frame by frame (act_new_stream) takes beside its weights.
 typedef struct StreamEstimate {
-    size_t made, first;
+    size_t made;  // when it is made
+    size_t first; // more with its first prediction
 } StreamEstimate;
 CHECKED bool estimate_stream(const PolicyConfig *config, int slots, const Backend *backend,
                              Precision precision, StreamEstimate *out, Error *err);

@@ -9,7 +9,7 @@
 
 enum { PARAM_ALIGNMENT = 64 }; // elements, so that every tensor starts on 256 bytes
 
-static int64_t aligned(int64_t n) {
+static int64_t padded_count(int64_t n) {
     return (n + PARAM_ALIGNMENT - 1) / PARAM_ALIGNMENT * PARAM_ALIGNMENT;
 }
 
@@ -18,25 +18,25 @@ static void assign_offsets(Params *p) {
         Param *q = &p->list[i];
         int64_t *end = q->kind == PARAM_BUFFER ? &p->buffers : &p->trainable;
         q->offset = *end;
-        *end += aligned(q->count);
+        *end += padded_count(q->count);
         if (q->kind == PARAM_MAIN) p->main = p->trainable;
         if (q->kind != PARAM_BUFFER) p->learnable += q->count;
     }
 }
 
-static bool allocate(Device *d, Tensor *t, int64_t count, Error *err) {
+Tensor params_flat(Device *d, int64_t count) {
     void *data = d->alloc(d, (size_t)(count ? count : 1) * sizeof(float));
-    *t = tensor_view(data, DTYPE_F32, 1, SHAPE(count));
-    return device_check(d, err);
+    return tensor_view(data, DTYPE_F32, 1, SHAPE(count));
 }
 
 bool params_init(Params *p, Device *d, const PolicyConfig *config, bool train, Error *err) {
     *p = (Params){.device = d};
     if (!params_list(p, config, err)) goto error;
     assign_offsets(p);
-    if (!allocate(d, &p->values, p->trainable, err)) goto error;
-    if (!allocate(d, &p->buffer_values, p->buffers, err)) goto error;
-    if (train && !allocate(d, &p->grads, p->trainable, err)) goto error;
+    p->values = params_flat(d, p->trainable);
+    p->buffer_values = params_flat(d, p->buffers);
+    if (train) p->grads = params_flat(d, p->trainable);
+    if (!device_check(d, err)) goto error;
     return true;
 error:
     params_free(p);
@@ -75,6 +75,12 @@ const Param *params_find(const Params *p, const char *name) {
     return NULL;
 }
 
+bool param_has_shape(const Param *q, int rank, const int64_t *shape) {
+    bool same = rank == q->rank;
+    for (int i = 0; same && i < rank; i++) same = shape[i] == q->shape[i];
+    return same;
+}
+
 static Tensor view_of(const Param *q, Tensor flat) {
     return tensor_view(f32(flat) + q->offset, DTYPE_F32, q->rank, q->shape);
 }
@@ -88,7 +94,7 @@ Tensor param_grad(const Params *p, const Param *q) {
     return view_of(q, p->grads);
 }
 
-static const Param *named(const Params *p, const char *format, va_list args) {
+static const Param *param_named(const Params *p, const char *format, va_list args) {
     char name[256];
     vsnprintf(name, sizeof name, format, args);
     const Param *q = params_find(p, name);
@@ -99,7 +105,7 @@ static const Param *named(const Params *p, const char *format, va_list args) {
 Tensor value_of(const Params *p, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    const Param *q = named(p, format, args);
+    const Param *q = param_named(p, format, args);
     va_end(args);
     return param_value(p, q);
 }
@@ -107,7 +113,7 @@ Tensor value_of(const Params *p, const char *format, ...) {
 Tensor grad_of(const Params *p, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    const Param *q = named(p, format, args);
+    const Param *q = param_named(p, format, args);
     va_end(args);
     return param_grad(p, q);
 }

@@ -58,6 +58,11 @@ typedef const float *(*ParamWhere)(const void *user, const Param *param);
 CHECKED bool params_borrow(Params *p, Device *d, const PolicyConfig *config, const float *base,
                            int64_t count, ParamWhere where, const void *user, Error *err);
 void params_free(Params *p);
+// A flat float32 tensor of zeros on the device, as those of Params are; released by its owner. A
+// failure is the device's.
+Tensor params_flat(Device *d, int64_t count);
+// Whether a tensor of a file has the parameter's shape.
+bool param_has_shape(const Param *param, int rank, const int64_t *shape);
 // NULL if there is no such name.
 const Param *params_find(const Params *p, const char *name);
 // Device views with the parameter's shape.

@@ -27,8 +27,8 @@ typedef struct Shape {
         }                                                                                          \
     }
 
-static void add(Lister *l, ParamKind kind, ParamInit init, int64_t fan, Shape shape,
-                const char *format, ...) {
+static void add_param(Lister *l, ParamKind kind, ParamInit init, int64_t fan, Shape shape,
+                      const char *format, ...) {
     Params *p = l->p;
     char name[256];
     va_list args;
@@ -49,22 +49,22 @@ static void add(Lister *l, ParamKind kind, ParamInit init, int64_t fan, Shape sh
 }
 
 static void add_linear(Lister *l, ParamInit init, const char *name, int64_t out, int64_t in) {
-    add(l, PARAM_MAIN, init, in, DIMS(out, in), "%s.weight", name);
-    add(l, PARAM_MAIN, INIT_FAN_IN, in, DIMS(out), "%s.bias", name);
+    add_param(l, PARAM_MAIN, init, in, DIMS(out, in), "%s.weight", name);
+    add_param(l, PARAM_MAIN, INIT_FAN_IN, in, DIMS(out), "%s.bias", name);
 }
 
 static void add_norm(Lister *l, const char *name) {
     int64_t D = l->c->dim_model;
-    add(l, PARAM_MAIN, INIT_ONE, 0, DIMS(D), "%s.weight", name);
-    add(l, PARAM_MAIN, INIT_ZERO, 0, DIMS(D), "%s.bias", name);
+    add_param(l, PARAM_MAIN, INIT_ONE, 0, DIMS(D), "%s.weight", name);
+    add_param(l, PARAM_MAIN, INIT_ZERO, 0, DIMS(D), "%s.bias", name);
 }
 
 static void add_attention(Lister *l, const char *layer, const char *which) {
     int64_t D = l->c->dim_model;
-    add(l, PARAM_MAIN, INIT_XAVIER, 0, DIMS(3 * D, D), "%s.%s.in_proj_weight", layer, which);
-    add(l, PARAM_MAIN, INIT_ZERO, 0, DIMS(3 * D), "%s.%s.in_proj_bias", layer, which);
-    add(l, PARAM_MAIN, l->matrix, D, DIMS(D, D), "%s.%s.out_proj.weight", layer, which);
-    add(l, PARAM_MAIN, INIT_ZERO, 0, DIMS(D), "%s.%s.out_proj.bias", layer, which);
+    add_param(l, PARAM_MAIN, INIT_XAVIER, 0, DIMS(3 * D, D), "%s.%s.in_proj_weight", layer, which);
+    add_param(l, PARAM_MAIN, INIT_ZERO, 0, DIMS(3 * D), "%s.%s.in_proj_bias", layer, which);
+    add_param(l, PARAM_MAIN, l->matrix, D, DIMS(D, D), "%s.%s.out_proj.weight", layer, which);
+    add_param(l, PARAM_MAIN, INIT_ZERO, 0, DIMS(D), "%s.%s.out_proj.bias", layer, which);
 }
 
 static void add_layer(Lister *l, const char *stack, int i, bool decoder) {
@@ -89,7 +89,7 @@ static void add_vae(Lister *l) {
     l->matrix = INIT_FAN_IN; // LeRobot leaves the VAE encoder at PyTorch's defaults
     for (int i = 0; i < c->n_vae_encoder_layers; i++) add_layer(l, "vae_encoder", i, false);
     if (c->pre_norm) add_norm(l, "model.vae_encoder.norm");
-    add(l, PARAM_MAIN, INIT_NORMAL, 0, DIMS(1, D), "model.vae_encoder_cls_embed.weight");
+    add_param(l, PARAM_MAIN, INIT_NORMAL, 0, DIMS(1, D), "model.vae_encoder_cls_embed.weight");
     if (c->state_dim)
         add_linear(l, INIT_FAN_IN, "model.vae_encoder_robot_state_input_proj", D, c->state_dim);
     add_linear(l, INIT_FAN_IN, "model.vae_encoder_action_input_proj", D, c->action_dim);
@@ -114,17 +114,19 @@ static void add_projections(Lister *l, const ResNetShape *r) {
     add_linear(l, INIT_FAN_IN, "model.encoder_latent_input_proj", D, c->latent_dim);
     if (c->n_cameras) {
         int64_t C = resnet_channels(r);
-        add(l, PARAM_MAIN, INIT_FAN_IN, C, DIMS(D, C, 1, 1),
-            "model.encoder_img_feat_input_proj.weight");
-        add(l, PARAM_MAIN, INIT_FAN_IN, C, DIMS(D), "model.encoder_img_feat_input_proj.bias");
+        add_param(l, PARAM_MAIN, INIT_FAN_IN, C, DIMS(D, C, 1, 1),
+                  "model.encoder_img_feat_input_proj.weight");
+        add_param(l, PARAM_MAIN, INIT_FAN_IN, C, DIMS(D), "model.encoder_img_feat_input_proj.bias");
     }
     int64_t rows = 1 + (c->state_dim > 0) + (c->env_dim > 0);
-    add(l, PARAM_MAIN, INIT_NORMAL, 0, DIMS(rows, D), "model.encoder_1d_feature_pos_embed.weight");
-    add(l, PARAM_MAIN, INIT_NORMAL, 0, DIMS(c->chunk_size, D), "model.decoder_pos_embed.weight");
+    add_param(l, PARAM_MAIN, INIT_NORMAL, 0, DIMS(rows, D),
+              "model.encoder_1d_feature_pos_embed.weight");
+    add_param(l, PARAM_MAIN, INIT_NORMAL, 0, DIMS(c->chunk_size, D),
+              "model.decoder_pos_embed.weight");
     add_linear(l, INIT_FAN_IN, "model.action_head", c->action_dim, D);
     if (strcmp(c->temporal_pos_embed, "none") != 0)
-        add(l, PARAM_MAIN, INIT_ZERO, 0, DIMS(c->obs_state_horizon, D),
-            "temporal_pos_embed.weight");
+        add_param(l, PARAM_MAIN, INIT_ZERO, 0, DIMS(c->obs_state_horizon, D),
+                  "temporal_pos_embed.weight");
 }
 
 // One pass lists the convolutions' weights, another the frozen norms' buffers.
@@ -137,11 +139,11 @@ static void add_conv(Lister *l, const char *prefix, const BlockConv *b, bool buf
                 {"running_mean", INIT_ZERO},
                 {"running_var", INIT_ONE}};
     if (!buffers)
-        add(l, PARAM_BACKBONE, INIT_KAIMING_CONV, 0, DIMS(b->out_c, b->in_c, b->kernel, b->kernel),
-            "%s%s.weight", prefix, b->conv);
+        add_param(l, PARAM_BACKBONE, INIT_KAIMING_CONV, 0,
+                  DIMS(b->out_c, b->in_c, b->kernel, b->kernel), "%s%s.weight", prefix, b->conv);
     for (int i = 0; buffers && i < 4; i++)
-        add(l, PARAM_BUFFER, norm[i].init, 0, DIMS(b->out_c), "%s%s.%s", prefix, b->norm,
-            norm[i].name);
+        add_param(l, PARAM_BUFFER, norm[i].init, 0, DIMS(b->out_c), "%s%s.%s", prefix, b->norm,
+                  norm[i].name);
 }
 
 static void add_backbone(Lister *l, const ResNetShape *r, bool buffers) {
@@ -167,9 +169,9 @@ bool params_list(Params *p, const PolicyConfig *c, Error *err) {
     add_projections(&l, &r);
     if (c->n_cameras) add_backbone(&l, &r, false);
     if (c->use_vae)
-        add(&l, PARAM_BUFFER, INIT_SINUSOID, 0,
-            DIMS(1, c->chunk_size + 1 + (c->state_dim > 0), c->dim_model),
-            "model.vae_encoder_pos_enc");
+        add_param(&l, PARAM_BUFFER, INIT_SINUSOID, 0,
+                  DIMS(1, c->chunk_size + 1 + (c->state_dim > 0), c->dim_model),
+                  "model.vae_encoder_pos_enc");
     if (c->n_cameras) add_backbone(&l, &r, true);
     return true;
 }

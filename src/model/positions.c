@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The encoder's positions: a learned row per kind of token, a fixed 2-D sinusoid for image tokens,
-// and the learned temporal table that lets attention tell timesteps apart.
-#include "model/act_internal.h"
+#include "model/positions.h"
 
 #include <math.h>
 #include <string.h>
@@ -19,13 +17,12 @@ static void axis_sinusoid(float *out, int64_t half, int64_t p, int64_t n) {
 
 // Rows of the image slots, the same for every timestep and for cameras of one size: y half first,
 // then x half.
-static void fill_image_rows(const Act *a, float *rows) {
-    int64_t D = a->config.dim_model, half = D / 2;
-    float *row = rows + a->image_start * D;
-    for (int i = 0; i < a->config.n_cameras; i++) {
-        const ImageGroup *g = &a->groups[a->camera_tokens[i].group];
-        int64_t h = g->feature_h, w = g->feature_w;
-        for (int t = 0; t < a->config.obs_state_horizon; t++)
+static void fill_image_rows(const PolicyConfig *c, const TokenLayout *layout, float *rows) {
+    int64_t D = c->dim_model, half = D / 2;
+    float *row = rows + layout->image_start * D;
+    for (int i = 0; i < c->n_cameras; i++) {
+        int64_t h = layout->cameras[i].height, w = layout->cameras[i].width;
+        for (int t = 0; t < c->obs_state_horizon; t++)
             for (int64_t y = 0; y < h; y++)
                 for (int64_t x = 0; x < w; x++, row += D) {
                     axis_sinusoid(row, half, y, h);
@@ -34,31 +31,28 @@ static void fill_image_rows(const Act *a, float *rows) {
     }
 }
 
-static void fill_indices(const Act *a, int32_t *kind, int32_t *time) {
-    const PolicyConfig *c = &a->config;
+static void fill_indices(const PolicyConfig *c, const TokenLayout *layout, int32_t *kind,
+                         int32_t *time) {
     bool on_state = strcmp(c->temporal_pos_embed, "none") != 0;
     bool on_images = strcmp(c->temporal_pos_embed, "all") == 0;
     int64_t T = c->obs_state_horizon;
-    for (int64_t l = 0; l < a->tokens; l++) kind[l] = time[l] = -1;
+    for (int64_t l = 0; l < layout->tokens; l++) kind[l] = time[l] = -1;
     kind[0] = 0;
     for (int64_t t = 0; c->state_dim && t < T; t++) {
-        kind[a->state_start + t] = 1;
-        if (on_state) time[a->state_start + t] = (int32_t)t;
+        kind[layout->state_start + t] = 1;
+        if (on_state) time[layout->state_start + t] = (int32_t)t;
     }
-    if (c->env_dim) kind[a->env_start] = c->state_dim ? 2 : 1;
+    if (c->env_dim) kind[layout->env_start] = c->state_dim ? 2 : 1;
     for (int i = 0; on_images && i < c->n_cameras; i++) {
-        const CameraTokens *tokens = &a->camera_tokens[i];
-        for (int64_t l = 0; l < T * tokens->cells; l++)
-            time[tokens->start + l] = (int32_t)(l / tokens->cells);
+        const CameraTokens *camera = &layout->cameras[i];
+        for (int64_t l = 0; l < T * camera->cells; l++)
+            time[camera->start + l] = (int32_t)(l / camera->cells);
     }
 }
 
-void act_init_positions(Act *a) {
-    Device *d = a->device;
-    int64_t L = a->tokens, D = a->config.dim_model;
-    a->image_sinusoid = arena_tensor(&a->fixed, DTYPE_F32, 2, SHAPE(L, D));
-    a->token_index = arena_tensor(&a->fixed, DTYPE_I32, 1, SHAPE(L));
-    a->time_index = arena_tensor(&a->fixed, DTYPE_I32, 1, SHAPE(L));
+static void upload_constants(Positions *p, Device *d, const PolicyConfig *c,
+                             const TokenLayout *layout) {
+    int64_t L = layout->tokens, D = c->dim_model;
     if (d->failed) return;
     float *rows = mem_try((size_t)(L * D) * sizeof *rows);
     if (!rows) {
@@ -66,24 +60,53 @@ void act_init_positions(Act *a) {
         return;
     }
     int32_t *kind = NEW(int32_t, L), *time = NEW(int32_t, L);
-    if (a->config.n_cameras) fill_image_rows(a, rows);
-    fill_indices(a, kind, time);
-    d->upload(d, a->image_sinusoid.data, rows, (size_t)(L * D) * sizeof(float));
-    d->upload(d, a->token_index.data, kind, (size_t)L * sizeof *kind);
-    d->upload(d, a->time_index.data, time, (size_t)L * sizeof *time);
+    if (c->n_cameras) fill_image_rows(c, layout, rows);
+    fill_indices(c, layout, kind, time);
+    d->upload(d, p->image_sinusoid.data, rows, (size_t)(L * D) * sizeof(float));
+    d->upload(d, p->token_index.data, kind, (size_t)L * sizeof *kind);
+    d->upload(d, p->time_index.data, time, (size_t)L * sizeof *time);
     mem_free(rows);
     mem_free(kind);
     mem_free(time);
 }
 
-void act_positions(Act *a, Tensor pos) {
-    Device *d = a->device;
-    d->embed_forward(d, pos, a->image_sinusoid, a->token_table, a->token_index);
-    if (a->temporal_table.data) d->embed_forward(d, pos, pos, a->temporal_table, a->time_index);
+void positions_init(Positions *p, const Params *params, const PolicyConfig *c,
+                    const TokenLayout *layout, bool train, TensorArena *fixed) {
+    int64_t L = layout->tokens, D = c->dim_model;
+    *p = (Positions){
+        .token_table = value_of(params, "model.encoder_1d_feature_pos_embed.weight"),
+        .dtoken_table = grad_of(params, "model.encoder_1d_feature_pos_embed.weight"),
+    };
+    p->image_sinusoid = arena_tensor(fixed, DTYPE_F32, 2, SHAPE(L, D));
+    p->token_index = arena_tensor(fixed, DTYPE_I32, 1, SHAPE(L));
+    p->time_index = arena_tensor(fixed, DTYPE_I32, 1, SHAPE(L));
+    if (strcmp(c->temporal_pos_embed, "none") != 0) {
+        p->temporal_table = value_of(params, "temporal_pos_embed.weight");
+        p->dtemporal_table = grad_of(params, "temporal_pos_embed.weight");
+    }
+    upload_constants(p, params->device, c, layout);
+    if (!train) p->kept = arena_tensor(fixed, DTYPE_F32, 2, SHAPE(L, D));
 }
 
-void act_positions_backward(Act *a, Tensor dpos) {
-    Device *d = a->device;
-    d->embed_backward(d, a->dtoken_table, dpos, a->token_index);
-    if (a->temporal_table.data) d->embed_backward(d, a->dtemporal_table, dpos, a->time_index);
+// The positions into pos, (tokens, D).
+static void positions_make(Device *d, const Positions *p, Tensor pos) {
+    d->embed_forward(d, pos, p->image_sinusoid, p->token_table, p->token_index);
+    if (p->temporal_table.data) d->embed_forward(d, pos, pos, p->temporal_table, p->time_index);
+}
+
+void positions_keep(Net *net, Positions *p) {
+    if (p->kept.data) positions_make(net->device, p, p->kept);
+}
+
+Tensor positions_forward(Net *net, const Positions *p) {
+    if (p->kept.data) return p->kept;
+    Tensor pos = net_like(net, p->image_sinusoid);
+    positions_make(net->device, p, pos);
+    return pos;
+}
+
+void positions_backward(Net *net, Positions *p, Tensor dpos) {
+    Device *d = net->device;
+    d->embed_backward(d, p->dtoken_table, dpos, p->token_index);
+    if (p->temporal_table.data) d->embed_backward(d, p->dtemporal_table, dpos, p->time_index);
 }

@@ -9,19 +9,19 @@
 
 #define BACKBONE "model.backbone."
 
-typedef struct Loader {
+typedef struct BackboneLoader {
     Params *p;
     const char *file, *vision_backbone;
     Weights *weights;
     const char *prefix; // of the backbone's tensors in the file
-} Loader;
+} BackboneLoader;
 
 static bool starts_with(const char *text, const char *start) {
     return strncmp(text, start, strlen(start)) == 0;
 }
 
 // The backbone as it is, from a training script's wrapper, or out of a whole policy.
-static CHECKED bool find_prefix(Loader *l, Error *err) {
+static CHECKED bool find_backbone_prefix(BackboneLoader *l, Error *err) {
     static const char *const prefixes[] = {"", "module.", "backbone.", "module.backbone.",
                                            BACKBONE};
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
@@ -40,11 +40,9 @@ static void shape_text(char *out, size_t size, int rank, const int64_t *shape) {
     if (n < size) snprintf(out + n, size - n, ")");
 }
 
-static CHECKED bool check_shape(const Loader *l, const SafetensorsEntry *e, const Param *q,
+static CHECKED bool check_shape(const BackboneLoader *l, const SafetensorsEntry *e, const Param *q,
                                 Error *err) {
-    bool same = e->rank == q->rank;
-    for (int i = 0; same && i < q->rank; i++) same = e->shape[i] == q->shape[i];
-    if (same) return true;
+    if (param_has_shape(q, e->rank, e->shape)) return true;
     char has[128], wants[128];
     shape_text(has, sizeof has, e->rank, e->shape);
     shape_text(wants, sizeof wants, q->rank, q->shape);
@@ -53,7 +51,7 @@ static CHECKED bool check_shape(const Loader *l, const SafetensorsEntry *e, cons
 }
 
 // A frozen norm divides by the root of its variance, and one wrong number in it spoils every image.
-static CHECKED bool check_values(const Loader *l, const char *name, const float *values,
+static CHECKED bool check_values(const BackboneLoader *l, const char *name, const float *values,
                                  int64_t count, Error *err) {
     bool variance = strstr(name, "running_var") != NULL;
     for (int64_t i = 0; i < count; i++) {
@@ -67,7 +65,7 @@ static CHECKED bool check_values(const Loader *l, const char *name, const float 
     return true;
 }
 
-static CHECKED bool load_tensor(const Loader *l, const Param *q, Error *err) {
+static CHECKED bool load_backbone_tensor(const BackboneLoader *l, const Param *q, Error *err) {
     char name[256];
     Error problem;
     snprintf(name, sizeof name, "%s%s", l->prefix, q->name + strlen(BACKBONE));
@@ -87,7 +85,7 @@ static CHECKED bool load_tensor(const Loader *l, const Param *q, Error *err) {
 }
 
 // A smaller network's tensors are all in a larger one's file, so what is too much counts as well.
-static CHECKED bool check_rest(const Loader *l, Error *err) {
+static CHECKED bool check_no_other_tensors(const BackboneLoader *l, Error *err) {
     static const char tracked[] = "num_batches_tracked";
     for (int i = 0; i < weights_count(l->weights); i++) {
         const char *whole = weights_entry(l->weights, i)->name;
@@ -107,27 +105,27 @@ static CHECKED bool check_rest(const Loader *l, Error *err) {
     return true;
 }
 
-static CHECKED bool load(Loader *l, Error *err) {
+static CHECKED bool load_backbone(BackboneLoader *l, Error *err) {
     int loaded = 0, wanted = 0;
     for (int i = 0; i < l->p->count; i++) wanted += starts_with(l->p->list[i].name, BACKBONE);
     if (wanted == 0)
         return fail(err, "%s: the policy has no images, so no backbone to load", l->file);
-    if (!find_prefix(l, err)) return false;
+    if (!find_backbone_prefix(l, err)) return false;
     for (int i = 0; i < l->p->count; i++) {
         const Param *q = &l->p->list[i];
         if (!starts_with(q->name, BACKBONE)) continue;
-        if (!load_tensor(l, q, err)) return false;
+        if (!load_backbone_tensor(l, q, err)) return false;
         loaded++;
     }
-    if (!check_rest(l, err)) return false;
+    if (!check_no_other_tensors(l, err)) return false;
     log_info("pretrained backbone: %d of %d tensors from %s", loaded, wanted, l->file);
     return device_check(l->p->device, err);
 }
 
 bool pretrained_load(Params *p, const char *file, const char *vision_backbone, Error *err) {
-    Loader l = {.p = p, .file = file, .vision_backbone = vision_backbone};
+    BackboneLoader l = {.p = p, .file = file, .vision_backbone = vision_backbone};
     if (!weights_open(file, &l.weights, err)) return false;
-    bool ok = load(&l, err);
+    bool ok = load_backbone(&l, err);
     weights_close(l.weights);
     return ok;
 }

@@ -138,7 +138,7 @@ bool resnet_new(Device *d, const Params *p, const PolicyConfig *c, int64_t n, in
     ResNet *r = NEW(ResNet, 1);
     *r = (ResNet){.device = d, .n = n, .h = h, .w = w};
     int64_t folds = fold_count(&shape);
-    r->folds = tensor_view(d->alloc(d, (size_t)folds * sizeof(float)), DTYPE_F32, 1, SHAPE(folds));
+    r->folds = params_flat(d, folds);
     if (!device_check(d, err)) goto error;
 
     ConvSpec stem = {.n = n,
@@ -246,15 +246,16 @@ Tensor resnet_forward(Net *net, ResNet *r, Tensor x) {
 
 // ---- backward ---------------------------------------------------------------------------------
 
-// Gradient buffers, each as large as the largest activation behind the pooling; four are enough for
-// a block: its two incoming gradients become dz and one free, and two more hold the chain.
+// Gradient buffers, each as large as the largest activation behind the pooling. Four are enough for
+// a block: its two incoming gradients become dz and a free buffer, and two more hold the gradients
+// along its chain of convolutions.
 enum { GRAD_BUFFERS = 4 };
-typedef struct GradPool {
+typedef struct GradBuffers {
     void *data[GRAD_BUFFERS];
     bool taken[GRAD_BUFFERS];
-} GradPool;
+} GradBuffers;
 
-static Tensor grad_take(GradPool *g, Tensor like) {
+static Tensor grad_buffer_take(GradBuffers *g, Tensor like) {
     for (int i = 0; i < GRAD_BUFFERS; i++)
         if (!g->taken[i]) {
             g->taken[i] = true;
@@ -264,7 +265,7 @@ static Tensor grad_take(GradPool *g, Tensor like) {
     return (Tensor){0};
 }
 
-static void grad_give(GradPool *g, Tensor t) {
+static void grad_buffer_return(GradBuffers *g, Tensor t) {
     for (int i = 0; i < GRAD_BUFFERS; i++)
         if (t.data && g->data[i] == t.data) g->taken[i] = false;
 }
@@ -282,33 +283,33 @@ static int64_t largest_activation(const ResNet *r) {
 }
 
 // dy and dskip together are the gradient of the block's output; they become those of its input.
-static void block_backward(Net *net, Block *b, GradPool *g, Tensor *dy, Tensor *dskip) {
+static void block_backward(Net *net, Block *b, GradBuffers *g, Tensor *dy, Tensor *dskip) {
     Device *d = net->device;
     Tensor dz = *dy, x = b->in[0];
     d->relu_backward(d, dz, *dy, *dskip, b->out);
-    grad_give(g, *dskip);
+    grad_buffer_return(g, *dskip);
     Tensor chain = dz;
     for (int i = b->n - 1; i >= 0; i--) {
         FrozenConv *c = &b->convs[i];
-        Tensor dx = grad_take(g, b->in[i]);
+        Tensor dx = grad_buffer_take(g, b->in[i]);
         d->conv_backward(d, c->plan, dx, c->dw, chain, b->in[i]);
-        if (chain.data != dz.data) grad_give(g, chain);
+        if (chain.data != dz.data) grad_buffer_return(g, chain);
         if (i > 0) d->relu_backward(d, dx, dx, (Tensor){0}, b->in[i]);
         chain = dx;
     }
     *dy = chain;
     *dskip = dz; // identity: the skip's gradient is dz itself
     if (b->downsample) {
-        *dskip = grad_take(g, x);
+        *dskip = grad_buffer_take(g, x);
         d->conv_backward(d, b->down.plan, *dskip, b->down.dw, dz, x);
-        grad_give(g, dz);
+        grad_buffer_return(g, dz);
     }
 }
 
 void resnet_backward(Net *net, ResNet *r, Tensor dy) {
     Device *d = net->device;
     ArenaMark mark = arena_mark(&net->acts);
-    GradPool g = {0};
+    GradBuffers g = {0};
     for (int i = 0; i < GRAD_BUFFERS; i++)
         g.data[i] = arena_tensor(&net->acts, DTYPE_U8, 1, SHAPE(largest_activation(r))).data;
     Tensor dmain = dy, dskip = {0};

@@ -21,13 +21,13 @@ static Tensor feed_forward_forward(Net *net, FeedForward *f, Tensor x) {
     Device *d = net->device;
     f->x = x;
     f->pre = net_tensor(net, 3, SHAPE(x.shape[0], x.shape[1], f->up.w.shape[0]));
-    d->linear_forward(d, f->pre, x, f->up.w, f->up.b);
+    linear_forward(net, &f->up, f->pre, x);
     // relu's backward reads its output only, so it may overwrite its input.
     f->hidden = f->act == ACT_GELU && net->train ? net_like(net, f->pre) : f->pre;
     f->drop = net_dropout(net);
     d->activation_forward(d, f->hidden, f->pre, f->act, f->drop);
     Tensor y = net_like(net, x);
-    d->linear_forward(d, y, f->hidden, f->down.w, f->down.b);
+    linear_forward(net, &f->down, y, f->hidden);
     return y;
 }
 
@@ -36,9 +36,9 @@ static void feed_forward_backward(Net *net, FeedForward *f, Tensor dx, Tensor dy
     Device *d = net->device;
     ArenaMark mark = arena_mark(&net->acts);
     Tensor dhidden = net_like(net, f->hidden);
-    d->linear_backward(d, dhidden, f->down.dw, f->down.db, dy, f->hidden, f->down.w, false);
+    linear_backward(net, &f->down, dhidden, dy, f->hidden, false);
     d->activation_backward(d, dhidden, dhidden, f->pre, f->hidden, f->act, f->drop);
-    d->linear_backward(d, dx, f->up.dw, f->up.db, dhidden, f->x, f->up.w, accumulate);
+    linear_backward(net, &f->up, dx, dhidden, f->x, accumulate);
     arena_rewind(&net->acts, mark);
 }
 
@@ -52,7 +52,7 @@ static Tensor with_positions(Net *net, Tensor x, Tensor pos) {
 }
 
 // skip + dropout(s), into s.
-static Tensor join(Net *net, Tensor skip, Tensor s, Dropout *drop) {
+static Tensor residual_forward(Net *net, Tensor skip, Tensor s, Dropout *drop) {
     *drop = net_dropout(net);
     net->device->dropout_add_forward(net->device, s, skip, s, *drop);
     return s;
@@ -71,7 +71,7 @@ static void self_attention_backward(Net *net, Attention *a, Tensor dx, Tensor dp
 
 // The residual stream's gradient through one sub-layer: d is the gradient after the join; ds is
 // what reaches the sub-layer's output.
-static Tensor split_join(Net *net, Tensor d, Dropout drop) {
+static Tensor residual_backward(Net *net, Tensor d, Dropout drop) {
     Tensor ds = net_like(net, d);
     net->device->dropout_add_backward(net->device, ds, d, drop);
     return ds;
@@ -84,11 +84,12 @@ static Tensor encoder_layer_forward(Net *net, EncoderLayer *e, Tensor x, Tensor 
     Tensor skip = x;
     if (e->pre_norm) x = norm_forward(net, &e->norm1, x);
     Tensor xp = with_positions(net, x, pos);
-    x = join(net, skip, attention_layer_forward(net, &e->attention, xp, xp, x, key_pad), &e->drop1);
+    x = residual_forward(net, skip, attention_layer_forward(net, &e->attention, xp, xp, x, key_pad),
+                         &e->drop1);
     skip = x;
     x = norm_forward(net, e->pre_norm ? &e->norm2 : &e->norm1, x);
     if (!e->pre_norm) skip = x;
-    x = join(net, skip, feed_forward_forward(net, &e->ff, x), &e->drop2);
+    x = residual_forward(net, skip, feed_forward_forward(net, &e->ff, x), &e->drop2);
     return e->pre_norm ? x : norm_forward(net, &e->norm2, x);
 }
 
@@ -97,15 +98,15 @@ static void encoder_layer_backward(Net *net, EncoderLayer *e, Tensor d, Tensor d
     ArenaMark mark = arena_mark(&net->acts);
     Tensor t = net_like(net, d);
     if (e->pre_norm) {
-        feed_forward_backward(net, &e->ff, t, split_join(net, d, e->drop2), false);
+        feed_forward_backward(net, &e->ff, t, residual_backward(net, d, e->drop2), false);
         norm_backward(net, &e->norm2, d, t, true);
-        self_attention_backward(net, &e->attention, t, dpos, split_join(net, d, e->drop1));
+        self_attention_backward(net, &e->attention, t, dpos, residual_backward(net, d, e->drop1));
         norm_backward(net, &e->norm1, d, t, true);
     } else {
         norm_backward(net, &e->norm2, d, d, false);
-        feed_forward_backward(net, &e->ff, d, split_join(net, d, e->drop2), true);
+        feed_forward_backward(net, &e->ff, d, residual_backward(net, d, e->drop2), true);
         norm_backward(net, &e->norm1, d, d, false);
-        self_attention_backward(net, &e->attention, t, dpos, split_join(net, d, e->drop1));
+        self_attention_backward(net, &e->attention, t, dpos, residual_backward(net, d, e->drop1));
         net->device->add(net->device, d, d, t);
     }
     arena_rewind(&net->acts, mark);
@@ -153,7 +154,8 @@ static Tensor decoder_self_forward(Net *net, DecoderLayer *l, Tensor x, Tensor q
     Tensor none = {0}, skip = x;
     if (l->pre_norm) x = norm_forward(net, &l->norm1, x);
     Tensor xp = with_positions(net, x, query_pos);
-    return join(net, skip, attention_layer_forward(net, &l->self, xp, xp, x, none), &l->drop1);
+    return residual_forward(net, skip, attention_layer_forward(net, &l->self, xp, xp, x, none),
+                            &l->drop1);
 }
 
 // The rest of the layer.
@@ -164,11 +166,11 @@ static Tensor decoder_cross_forward(Net *net, DecoderLayer *l, Tensor x, Tensor 
     if (!l->pre_norm) skip = x;
     Tensor xp = with_positions(net, x, query_pos);
     x = attention_layer_forward(net, &l->cross, xp, memory_pos, memory, none);
-    x = join(net, skip, x, &l->drop2);
+    x = residual_forward(net, skip, x, &l->drop2);
     skip = x;
     x = norm_forward(net, l->pre_norm ? &l->norm3 : &l->norm2, x);
     if (!l->pre_norm) skip = x;
-    x = join(net, skip, feed_forward_forward(net, &l->ff, x), &l->drop3);
+    x = residual_forward(net, skip, feed_forward_forward(net, &l->ff, x), &l->drop3);
     return l->pre_norm ? x : norm_forward(net, &l->norm3, x);
 }
 
@@ -190,23 +192,23 @@ static void decoder_layer_backward(Net *net, DecoderLayer *l, Tensor d, Tensor d
     ArenaMark mark = arena_mark(&net->acts);
     Tensor t = net_like(net, d);
     if (l->pre_norm) {
-        feed_forward_backward(net, &l->ff, t, split_join(net, d, l->drop3), false);
+        feed_forward_backward(net, &l->ff, t, residual_backward(net, d, l->drop3), false);
         norm_backward(net, &l->norm3, d, t, true);
         cross_attention_backward(net, &l->cross, t, dquery_pos, dmemory, dmemory_pos,
-                                 split_join(net, d, l->drop2));
+                                 residual_backward(net, d, l->drop2));
         norm_backward(net, &l->norm2, d, t, true);
-        self_attention_backward(net, &l->self, t, dquery_pos, split_join(net, d, l->drop1));
+        self_attention_backward(net, &l->self, t, dquery_pos, residual_backward(net, d, l->drop1));
         norm_backward(net, &l->norm1, d, t, true);
     } else {
         Device *dev = net->device;
         norm_backward(net, &l->norm3, d, d, false);
-        feed_forward_backward(net, &l->ff, d, split_join(net, d, l->drop3), true);
+        feed_forward_backward(net, &l->ff, d, residual_backward(net, d, l->drop3), true);
         norm_backward(net, &l->norm2, d, d, false);
         cross_attention_backward(net, &l->cross, t, dquery_pos, dmemory, dmemory_pos,
-                                 split_join(net, d, l->drop2));
+                                 residual_backward(net, d, l->drop2));
         dev->add(dev, d, d, t);
         norm_backward(net, &l->norm1, d, d, false);
-        self_attention_backward(net, &l->self, t, dquery_pos, split_join(net, d, l->drop1));
+        self_attention_backward(net, &l->self, t, dquery_pos, residual_backward(net, d, l->drop1));
         dev->add(dev, d, d, t);
     }
     arena_rewind(&net->acts, mark);

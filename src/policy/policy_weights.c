@@ -38,9 +38,7 @@ static void shape_text(char *out, size_t size, int rank, const int64_t *shape) {
 
 CHECKED static bool check_shape(const char *path, const Param *q, const SafetensorsEntry *e,
                                 Error *err) {
-    bool same = e->rank == q->rank;
-    for (int i = 0; same && i < q->rank; i++) same = e->shape[i] == q->shape[i];
-    if (same) return true;
+    if (param_has_shape(q, e->rank, e->shape)) return true;
     char has[128], wants[128];
     shape_text(has, sizeof has, e->rank, e->shape);
     shape_text(wants, sizeof wants, q->rank, q->shape);

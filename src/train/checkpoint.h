@@ -6,7 +6,7 @@
 #include "policy/policy_stats.h"
 #include "train/training_state.h"
 
-// What is saved. Everything borrowed.
+// What is saved. Everything is borrowed.
 typedef struct CheckpointParts {
     const TrainConfig *config;
     const Params *params;
@@ -23,14 +23,14 @@ typedef struct CheckpointParts {
 // the new one there, and path says so.
 CHECKED bool checkpoint_write(const CheckpointParts *what, char *path, size_t path_size,
                               Error *err);
-// One pretrained_model directory at `dir`, which is made: the policy with `params` for weights.
-// What an error leaves there is the caller's to remove.
+// Makes the directory `dir` and writes the policy into it as a pretrained_model, with `params` for
+// weights. After an error the caller removes what is there.
 CHECKED bool checkpoint_write_policy(const char *dir, const CheckpointParts *what,
                                      const Params *params, Error *err);
-// NNNNNN: at least six digits, more when `steps` has more.
+// The name of a step's checkpoint, NNNNNN: at least six digits, and more when `steps` has more.
 void checkpoint_step_name(char *out, size_t size, int64_t step, int64_t steps);
 
-// ---- checkpoint_dir.c: the directory that holds them --------------------------------------------
+// ---- checkpoint_dir.c: the directory that holds the checkpoints -------------------------------
 // Moves a finished temporary directory to its name, in one step where the file system can swap
 // names.
 CHECKED bool checkpoint_publish(const char *temporary, const char *path, Error *err);
@@ -39,7 +39,7 @@ CHECKED bool checkpoint_point_last(const char *checkpoints, const char *name, Er
 // Removes what a run that was killed left behind: temporary directories, half-removed checkpoints.
 CHECKED bool checkpoints_clean(const char *checkpoints, Error *err);
 // Removes all but the last `keep` of the checkpoints up to `step`, and never the one that `last`
-// is.
+// points to.
 CHECKED bool checkpoints_prune(const char *checkpoints, int64_t step, int64_t keep, Error *err);
 
 #endif

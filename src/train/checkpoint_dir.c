@@ -21,7 +21,7 @@ enum { PATH_SIZE = 4096 };
 
 // For file systems that cannot swap two names: the old one steps aside first. A process killed in
 // between leaves it as PATH.old, which checkpoints_clean puts back.
-CHECKED static bool replace(const char *temporary, const char *path, Error *err) {
+CHECKED static bool replace_without_swap(const char *temporary, const char *path, Error *err) {
     char aside[PATH_SIZE + 128];
     snprintf(aside, sizeof aside, "%s.old", path);
     if (!remove_tree(aside, err)) return false;
@@ -40,14 +40,14 @@ bool checkpoint_publish(const char *temporary, const char *path, Error *err) {
         return fail_errno(err, "%s: cannot move into place", path);
     }
     if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_EXCHANGE) != 0)
-        return replace(temporary, path, err);
+        return replace_without_swap(temporary, path, err);
     return remove_tree(temporary, err); // the old one now
 }
 
 // A run that was copied without links has a folder in the link's place. It may be all there is of
 // its checkpoint, so it is kept: under the name of its step, or, where that is there, as
 // last_copied.
-CHECKED static bool move_aside(const char *checkpoints, const char *link, Error *err) {
+CHECKED static bool keep_copied_last(const char *checkpoints, const char *link, Error *err) {
     char kept[PATH_SIZE + 64];
     struct stat what;
     if (lstat(link, &what) != 0 || !S_ISDIR(what.st_mode)) return true;
@@ -67,7 +67,7 @@ bool checkpoint_point_last(const char *checkpoints, const char *name, Error *err
     char link[PATH_SIZE + 64], fresh[PATH_SIZE + 64];
     snprintf(link, sizeof link, "%s/last", checkpoints);
     snprintf(fresh, sizeof fresh, "%s/.last.tmp", checkpoints);
-    if (!move_aside(checkpoints, link, err)) return false;
+    if (!keep_copied_last(checkpoints, link, err)) return false;
     unlink(fresh);
     if (symlink(name, fresh) != 0 || rename(fresh, link) != 0) {
         fail_errno(err, "%s: cannot make the link", link);
@@ -77,7 +77,8 @@ bool checkpoint_point_last(const char *checkpoints, const char *name, Error *err
     return sync_dir(checkpoints, err);
 }
 
-// "000050.old" -> whether 000050 is gone, so that this is the checkpoint itself.
+// Whether a name is that of a checkpoint that was moved aside ("000050.old") and nothing came in
+// its place, so that it is the checkpoint itself. path gets where it belongs.
 static bool is_displaced(const char *checkpoints, const char *name, char *path, size_t size) {
     size_t n = strlen(name);
     if (n < 5 || !isdigit((unsigned char)name[0]) || strcmp(name + n - 4, ".old") != 0)
@@ -109,26 +110,26 @@ bool checkpoints_clean(const char *checkpoints, Error *err) {
     return ok;
 }
 
-typedef struct Found {
+typedef struct NamedStep {
     int64_t step;
     char name[32];
-} Found;
+} NamedStep;
 
 static int newest_first(const void *a, const void *b) {
-    const Found *x = a, *y = b;
+    const NamedStep *x = a, *y = b;
     return (x->step < y->step) - (x->step > y->step);
 }
 
 // The checkpoints up to a step, newest first. The caller frees.
-static Found *list_until(const char *checkpoints, int64_t step, int64_t *n) {
+static NamedStep *list_until(const char *checkpoints, int64_t step, int64_t *n) {
     int64_t capacity = 0;
-    Found *found = NULL;
+    NamedStep *found = NULL;
     DIR *dir = opendir(checkpoints);
     *n = 0;
     for (struct dirent *e; dir && (e = readdir(dir));) {
         int64_t at = checkpoint_step(e->d_name);
         if (at < 0 || at > step) continue;
-        Found *one = ARRAY_ADD(found, *n, capacity);
+        NamedStep *one = ARRAY_ADD(found, *n, capacity);
         one->step = at;
         snprintf(one->name, sizeof one->name, "%.31s", e->d_name);
     }
@@ -137,8 +138,8 @@ static Found *list_until(const char *checkpoints, int64_t step, int64_t *n) {
     return found;
 }
 
-// Renamed first, so that a half-removed checkpoint never has a checkpoint's name.
-CHECKED static bool drop(const char *checkpoints, const char *name, Error *err) {
+// The checkpoint is renamed first, so that a half-removed one never has a checkpoint's name.
+CHECKED static bool remove_checkpoint(const char *checkpoints, const char *name, Error *err) {
     char path[PATH_SIZE + 64], doomed[PATH_SIZE + 64];
     snprintf(path, sizeof path, "%s/%s", checkpoints, name);
     snprintf(doomed, sizeof doomed, "%s/.%s.tmp", checkpoints, name);
@@ -154,10 +155,11 @@ bool checkpoints_prune(const char *checkpoints, int64_t step, int64_t keep, Erro
     snprintf(link, sizeof link, "%s/last", checkpoints);
     ssize_t length = readlink(link, last, sizeof last - 1);
     if (length < 0) last[0] = 0;
-    Found *found = list_until(checkpoints, step, &n);
+    NamedStep *found = list_until(checkpoints, step, &n);
     bool ok = true;
     for (int64_t i = keep; ok && i < n; i++)
-        if (strcmp(found[i].name, last) != 0) ok = drop(checkpoints, found[i].name, err);
+        if (strcmp(found[i].name, last) != 0)
+            ok = remove_checkpoint(checkpoints, found[i].name, err);
     mem_free(found);
     return ok;
 }

@@ -6,8 +6,7 @@
 bool ema_init(Ema *e, const EmaConfig *config, Params *params, Error *err) {
     Device *d = params->device;
     *e = (Ema){.config = config, .params = params};
-    void *data = d->alloc(d, (size_t)params->trainable * sizeof(float));
-    e->average = tensor_view(data, DTYPE_F32, 1, SHAPE(params->trainable));
+    e->average = params_flat(d, params->trainable);
     if (!device_check(d, err)) {
         ema_free(e);
         return false;

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-// Rows to evaluate, filled up with the last one to whole batches. The caller frees.
+// The rows to evaluate, filled up to whole batches with copies of the last one. The caller frees.
 static int64_t *rows_to_evaluate(const Run *r, int64_t *wanted, int64_t *padded) {
     int64_t most = r->config->max_eval_samples, B = r->config->batch_size;
     int64_t n = most > 0 && most < r->data.n_eval ? most : r->data.n_eval;
@@ -18,7 +18,7 @@ static int64_t *rows_to_evaluate(const Run *r, int64_t *wanted, int64_t *padded)
     return rows;
 }
 
-// A stop ends it early, with a loss of NaN.
+// The mean l1 loss of the held-out rows. A stop signal ends it early, with a loss of NaN.
 CHECKED static bool held_out_loss(Run *r, double *loss, Error *err) {
     const int64_t B = r->config->batch_size, S = r->config->policy.chunk_size;
     Loader *loader = NULL;

@@ -12,11 +12,11 @@ typedef struct Evaluations {
     bool rollouts; // episodes in the task of --env.type
 } Evaluations;
 
-// Those that there are and that are due after a step, or all at the end.
+// The evaluations that the run has and that are due after a step; at the end all it has.
 Evaluations run_evaluations_due(const Run *r, int64_t step, bool end);
-// Evaluates the weights, and with ema.use_for_eval their moving average, tells and writes what
-// comes of it. A stop signal leaves all of it, with eval_due set, to whoever goes on with the run:
-// its lines are written together or not at all.
+// Evaluates the weights, and with ema.use_for_eval their moving average, and logs and writes what
+// it finds. A stop signal leaves all of it, with eval_due set, to the process that goes on with the
+// run: the lines of an evaluation are written together or not at all.
 CHECKED bool run_evaluate(Run *r, int64_t step, Evaluations what, Error *err);
 
 // rollouts.c: episodes with the weights `params`; suffix: "" or "_ema", of the folder of videos. A

@@ -24,7 +24,7 @@ void metrics_close(Metrics *m) {
     m->file = NULL;
 }
 
-// Whether a line belongs to what was done until `step`.
+// Whether a line of the file tells of what was done until `step`.
 static bool line_stays(const char *line, size_t length, int64_t step, bool eval_due) {
     json_t *object = json_loadb(line, length, 0, NULL);
     const json_t *at = json_object_get(object, "step");
@@ -69,8 +69,21 @@ void metrics_reset(Metrics *m) {
     m->sums = (MetricSums){0};
 }
 
+// Means over the steps since the last line.
+static MetricSums metric_means(const MetricSums *s) {
+    double n = s->count ? (double)s->count : 1;
+    return (MetricSums){.count = s->count,
+                        .loss = s->loss / n,
+                        .l1 = s->l1 / n,
+                        .kld = s->kld / n,
+                        .grad_norm = s->grad_norm / n,
+                        .update_s = s->update_s / n,
+                        .data_s = s->data_s / n,
+                        .lr = s->lr / n};
+}
+
 double metrics_mean_loss(const Metrics *m) {
-    return m->sums.count ? m->sums.loss / (double)m->sums.count : 0;
+    return metric_means(&m->sums).loss;
 }
 
 void big_number(char *out, size_t size, double value) {
@@ -80,7 +93,7 @@ void big_number(char *out, size_t size, double value) {
     snprintf(out, size, "%.0f%s", value, suffixes[i]);
 }
 
-// What a step count means in data.
+// How much data a number of steps is.
 typedef struct Seen {
     double samples, episodes, epochs;
 } Seen;
@@ -93,16 +106,15 @@ static Seen seen_after(const Metrics *m, int64_t step) {
 void metrics_line(const Metrics *m, int64_t step, char *out, size_t size) {
     char steps[32], samples[32], episodes[32];
     Seen seen = seen_after(m, step);
-    const MetricSums *s = &m->sums;
-    double n = s->count ? (double)s->count : 1;
+    const MetricSums mean = metric_means(&m->sums);
     big_number(steps, sizeof steps, (double)step);
     big_number(samples, sizeof samples, seen.samples);
     big_number(episodes, sizeof episodes, seen.episodes);
     snprintf(out, size,
              "step:%s smpl:%s ep:%s epch:%.2f loss:%.3f grdn:%.3f lr:%.1e updt_s:%.3f data_s:%.3f "
              "l1_loss:%.3f kld_loss:%.3f",
-             steps, samples, episodes, seen.epochs, s->loss / n, s->grad_norm / n, s->lr / n,
-             s->update_s / n, s->data_s / n, s->l1 / n, s->kld / n);
+             steps, samples, episodes, seen.epochs, mean.loss, mean.grad_norm, mean.lr,
+             mean.update_s, mean.data_s, mean.l1, mean.kld);
 }
 
 static bool write_line(Metrics *m, json_t *line, Error *err) {
@@ -119,13 +131,12 @@ static bool write_line(Metrics *m, json_t *line, Error *err) {
 
 bool metrics_write(Metrics *m, int64_t step, Error *err) {
     Seen seen = seen_after(m, step);
-    const MetricSums *s = &m->sums;
-    double n = s->count ? (double)s->count : 1;
-    json_t *line = json_pack(
-        "{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "step", (json_int_t)step,
-        "samples", seen.samples, "episodes", seen.episodes, "epochs", seen.epochs, "loss",
-        s->loss / n, "grad_norm", s->grad_norm / n, "lr", s->lr / n, "update_s", s->update_s / n,
-        "dataloading_s", s->data_s / n, "l1_loss", s->l1 / n, "kld_loss", s->kld / n);
+    const MetricSums mean = metric_means(&m->sums);
+    json_t *line = json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "step",
+                             (json_int_t)step, "samples", seen.samples, "episodes", seen.episodes,
+                             "epochs", seen.epochs, "loss", mean.loss, "grad_norm", mean.grad_norm,
+                             "lr", mean.lr, "update_s", mean.update_s, "dataloading_s", mean.data_s,
+                             "l1_loss", mean.l1, "kld_loss", mean.kld);
     return write_line(m, line, err);
 }
 

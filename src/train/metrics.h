@@ -15,7 +15,7 @@ typedef struct MetricSums {
 } MetricSums;
 
 typedef struct Metrics {
-    // Of the run.
+    // What the run is made of.
     int64_t batch_size, frames, episodes; // frames and episodes of the training part
     FILE *file;                           // metrics.jsonl, or NULL
     const char *path;
@@ -24,11 +24,11 @@ typedef struct Metrics {
 
 // Opens OUTPUT_DIR/metrics.jsonl for appending; path is borrowed.
 CHECKED bool metrics_open(Metrics *m, const char *path, Error *err);
-// Before a run goes on after `step`: takes the lines of later steps out of the file, and a half one
-// at its end. eval_due: the evaluations of that very step too, as they will be computed again.
-// Whole or not at all; a file that is not there is no error.
+// To be called before a run goes on after `step`: takes the lines of later steps out of the file,
+// and a half line at its end. eval_due: the evaluations of that very step go too, for they will be
+// computed again. The file is changed whole or not at all; one that is not there is no error.
 CHECKED bool metrics_cut(const char *path, int64_t step, bool eval_due, Error *err);
-// What was written is on the disk when this returns.
+// Waits until what was written is on the disk.
 CHECKED bool metrics_sync(Metrics *m, Error *err);
 void metrics_close(Metrics *m);
 void metrics_add(Metrics *m, ActLosses losses, double grad_norm, double lr, double data_s,
@@ -37,16 +37,19 @@ void metrics_add(Metrics *m, ActLosses losses, double grad_norm, double lr, doub
 void metrics_line(const Metrics *m, int64_t step, char *out, size_t size);
 // Appends the same figures as one JSON line. A full disk is reported, not fatal.
 CHECKED bool metrics_write(Metrics *m, int64_t step, Error *err);
-// key: "eval_loss", or "ema_eval_loss" for the moving average's.
+// Appends a loss on the held-out rows. key: "eval_loss", or "ema_eval_loss" for the moving
+// average's.
 CHECKED bool metrics_write_eval(Metrics *m, int64_t step, const char *key, double eval_loss,
                                 Error *err);
-// Episodes in a simulation: {"step", "pc_success" (percent), "pc_success_95": [low, high],
-// "n_episodes", "mean_steps"}, as in eval.json. average: of the moving average, "ema_pc_success".
+// Appends what episodes in a simulation came to: {"step", "pc_success" (percent), "pc_success_95":
+// [low, high], "n_episodes", "mean_steps"}, as in eval.json. average: they are the moving
+// average's, and the key is "ema_pc_success".
 CHECKED bool metrics_write_rollouts(Metrics *m, int64_t step, bool average, const TrainRollouts *r,
                                     Error *err);
 double metrics_mean_loss(const Metrics *m);
 void metrics_reset(Metrics *m);
-// 1600 -> "2K", 51605386 -> "52M": LeRobot's big numbers, no decimals, halves to even.
+// Writes a number as LeRobot's log does, without decimals and with halves rounded to even: 1600 is
+// "2K", 51605386 is "52M".
 void big_number(char *out, size_t size, double value);
 
 #endif

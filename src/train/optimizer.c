@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/optimizer.h"
 
-#include <math.h>
-
-static Tensor flat(Device *d, int64_t count) {
-    void *data = d->alloc(d, (size_t)count * sizeof(float));
-    return tensor_view(data, DTYPE_F32, 1, SHAPE(count));
-}
-
 bool optimizer_init(Optimizer *o, Params *params, const TrainConfig *config, Error *err) {
     Device *d = params->device;
     const PolicyConfig *p = &config->policy;
@@ -19,10 +12,10 @@ bool optimizer_init(Optimizer *o, Params *params, const TrainConfig *config, Err
                      .beta2 = config->adam_beta2,
                      .eps = config->adam_eps,
                      .max_norm = config->grad_clip_norm};
-    o->m = flat(d, params->trainable);
-    o->v = flat(d, params->trainable);
-    o->norm = flat(d, 1);
-    o->halt = flat(d, 1);
+    o->m = params_flat(d, params->trainable);
+    o->v = params_flat(d, params->trainable);
+    o->norm = params_flat(d, 1);
+    o->halt = params_flat(d, 1);
     if (device_check(d, err)) return true;
     optimizer_free(o);
     return false;
@@ -38,8 +31,8 @@ void optimizer_free(Optimizer *o) {
     *o = (Optimizer){0};
 }
 
-// One group: elements [start, end) of the flat arrays.
-static void step_group(Optimizer *o, int group, int64_t start, int64_t end, double lr) {
+// Issues the update of one group, which is elements [start, end) of the flat arrays.
+static void adamw_of_group(Optimizer *o, int group, int64_t start, int64_t end, double lr) {
     if (end <= start) return;
     const Params *p = o->params;
     int64_t n = end - start;
@@ -64,16 +57,6 @@ StepNumbers optimizer_begin(Optimizer *o) {
 void optimizer_ops(Optimizer *o, Tensor losses) {
     Params *p = o->params;
     p->device->grad_norm(p->device, o->norm, o->halt, p->grads, losses);
-    step_group(o, 0, 0, p->main, o->lr);
-    step_group(o, 1, p->main, p->trainable, o->lr_backbone);
-}
-
-void optimizer_step(Optimizer *o, float *grad_norm) {
-    Device *d = o->params->device;
-    optimizer_begin(o);
-    optimizer_ops(o, (Tensor){0});
-    d->download(d, grad_norm, o->norm.data, sizeof *grad_norm);
-    if (isfinite(*grad_norm)) return;
-    o->step--; // the step was not taken
-    d->zero(d, o->halt);
+    adamw_of_group(o, 0, 0, p->main, o->lr);
+    adamw_of_group(o, 1, p->main, p->trainable, o->lr_backbone);
 }

@@ -13,7 +13,7 @@ typedef struct Optimizer {
     int64_t step; // steps taken
 } Optimizer;
 
-// Zero moments on the params' device. params are borrowed. Error: no memory.
+// The moments start at zero, on the params' device. params are borrowed. Error: no memory.
 CHECKED bool optimizer_init(Optimizer *o, Params *params, const TrainConfig *config, Error *err);
 void optimizer_free(Optimizer *o); // a zeroed struct is allowed
 // What the next step's ops depend on; counts the step as taken.
@@ -21,8 +21,5 @@ StepNumbers optimizer_begin(Optimizer *o);
 // Issues the ops of that step from params->grads, and nothing else. With losses (the first of which
 // is looked at): nothing is updated, now or later, once a loss or norm was not finite.
 void optimizer_ops(Optimizer *o, Tensor losses);
-// One step from params->grads, which are cleared. *grad_norm: the norm before clipping; when it is
-// not finite nothing was updated.
-void optimizer_step(Optimizer *o, float *grad_norm);
 
 #endif

@@ -26,7 +26,8 @@ static bool resolve_poses(PolicyConfig *p, const Dataset *ds, Error *err) {
     return true;
 }
 
-// What the user's own mapping leaves out is not normalised, as in LeRobot.
+// Fills in the modes that the user has not given. As in LeRobot, what the user's own mapping leaves
+// out is not normalised.
 static void resolve_normalization(PolicyConfig *p) {
     NormMap *n = &p->normalization_mapping;
     bool given = n->visual || n->state || n->action || n->env;
@@ -60,7 +61,7 @@ static bool check_shape(const Dataset *ds, const Feature *f, const json_t *wante
                 ds->root, f->name, (long long)size, (long long)f->size);
 }
 
-// --policy.input_features: names the cameras, in their order, and the vectors.
+// Follows --policy.input_features, which names the cameras, in their order, and the vectors.
 static bool choose_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error *err) {
     json_error_t problem;
     json_t *features = json_loads(p->input_features, 0, &problem);
@@ -98,8 +99,8 @@ static const Feature *find_camera(const Dataset *ds, const char *name) {
     return f && f->kind == FEATURE_VISUAL && !f->depth ? f : NULL;
 }
 
-// A vector of floats that is neither seen nor one of the columns in which LeRobot counts and
-// rewards.
+// Whether a feature is a vector of floats that no policy sees, and not one of the columns in which
+// LeRobot keeps times and rewards.
 static bool is_unused_vector(const Feature *f) {
     bool floats = strcmp(f->dtype, "float32") == 0 || strcmp(f->dtype, "float64") == 0;
     return f->kind == FEATURE_OTHER && floats && f->rank == 1 && f->size > 0 &&
@@ -121,8 +122,8 @@ void policy_warn_unused(const Dataset *ds) {
                  ds->root, names);
 }
 
-// Recorders that split the state, or call it otherwise, would leave the policy blind to the robot's
-// own position: who wants that says so with --policy.input_features.
+// A recorder that splits the state, or gives it another name, would leave the policy blind to the
+// robot's own position. That is refused unless --policy.input_features asks for it.
 static bool check_state(const Dataset *ds, Error *err) {
     for (int i = 0; i < ds->n_features && !ds->state; i++) {
         const Feature *f = &ds->features[i];
@@ -139,7 +140,7 @@ static bool check_state(const Dataset *ds, Error *err) {
     return true;
 }
 
-// All that the dataset has, or exactly what the policy names.
+// Finds the inputs: all that the dataset has, or exactly those that the policy names.
 static bool resolve_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error *err) {
     *in = (Inputs){.state = ds->state && !p->input_features, .env = ds->env && !p->input_features};
     if (p->input_features) {
@@ -167,7 +168,7 @@ static bool resolve_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error
     return true;
 }
 
-// As recorded, all cameras at one size, or each at its own.
+// Finds the size of each camera's images: as recorded, one size for all, or one for each.
 static bool resolve_image_sizes(PolicyConfig *p, const Dataset *ds, Error *err) {
     const IntList *resize = &p->resize_shape;
     const int64_t given = resize->values ? resize->count / 2 : 0;

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-// The average that was saved, or, for a run that gets one now, the weights as they are.
+// The moving average becomes the one that was saved, or, in a run that has one only from now on, a
+// copy of the weights.
 CHECKED static bool restore_average(Run *r, const char *checkpoint, Error *err) {
     char dir[POLICY_PATH + 64];
     if (!r->model.ema.params) return true;

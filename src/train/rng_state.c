@@ -19,7 +19,8 @@ bool rng_state_write(const char *dir, uint64_t seed, Error *err) {
     float gauss = 0;
     uint32_t word = (uint32_t)seed;
     put_u64(torch, seed);
-    put_u64(torch + 8, 1 | (uint64_t)1 << 32); // 1 number left before the next block; seeded
+    put_u64(torch + 8,
+            1 | (uint64_t)1 << 32); // one number is left before the next block; it is seeded
     for (int i = 0; i < WORDS; i++) {
         if (i) word = 1812433253u * (word ^ word >> 30) + (uint32_t)i;
         python[i] = numpy[i] = word;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The policy of the moment in the task of --env.type: written out as a checkpoint's would be, and
-// given to whoever can run one.
+// Tries the present weights in the task of --env.type: writes the policy as a checkpoint's is
+// written and gives it to the caller's hook, which can run one.
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 
@@ -9,7 +9,7 @@
 
 enum { PATH_SIZE = 4096 };
 
-// OUTPUT_DIR/eval/videos_step_NNNNNN, LeRobot's place.
+// Makes OUTPUT_DIR/eval/videos_step_NNNNNN, where LeRobot puts them.
 CHECKED static bool make_video_dir(const Run *r, int64_t step, const char *suffix, char *out,
                                    size_t size, Error *err) {
     const TrainConfig *c = r->config;

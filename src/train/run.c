@@ -35,8 +35,8 @@ CHECKED static bool open_output(Run *r, Error *err) {
     return run_output_open(&r->output, r->config->output_dir, r->resumed.step, r->eval_due, err);
 }
 
-// What can be refused at once comes before what takes long: a device that is not there is no reason
-// to read a dataset, and weights that cannot be had are none to compute statistics.
+// What can be refused at once comes before what takes long: without its device a run need not read
+// the dataset, and without its weights it need not compute statistics.
 bool run_open(Run *r, TrainConfig *c, const TrainHooks *hooks, Error *err) {
     *r = (Run){.config = c, .hooks = hooks, .sound = true, .first_step = 1, .output = {.lock = -1}};
     for (int i = 0; i < 2; i++) r->step_rows[i] = NEW(int64_t, c->batch_size);

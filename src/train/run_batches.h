@@ -25,7 +25,7 @@ CHECKED bool run_batches_open(RunBatches *b, const TrainConfig *config, const Ru
                               const RunStatistics *statistics, Device *d, int64_t first_batch,
                               Error *err);
 void run_batches_close(RunBatches *b); // a zeroed struct is allowed
-// Of a loader that goes over some rows once, in order, with their frames as they are.
+// The options of a loader that goes over some rows in order, with their frames as they are.
 LoaderOptions run_batches_in_order(const RunBatches *b, const int64_t *rows, int64_t n_rows);
 // A batch as the model's input.
 ActInput run_batches_input(const Batch *b);

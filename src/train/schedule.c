@@ -16,7 +16,7 @@ static double cosine(double progress, double cycles) {
     return value > 0 ? value : 0;
 }
 
-// The schedules of Hugging Face's diffusers that need nothing but a name.
+// The schedules of Hugging Face's diffusers library that have no settings of their own.
 static double diffuser(const SchedulerConfig *s, int64_t taken, int64_t steps) {
     if (strcmp(s->name, "constant") == 0) return 1;
     if (taken < s->num_warmup_steps) return (double)taken / at_least_one(s->num_warmup_steps);

@@ -22,19 +22,20 @@ bool settings_file_is_one(const char *path) {
     return file_exists(path) && !of_checkpoint;
 }
 
-typedef struct Flags {
+typedef struct FlagList {
     Arena *arena;
     char **list;
     int count;
     const char *path;
-} Flags;
+} FlagList;
 
 // A value as it would be typed. Free with mem_free.
-static char *typed(const json_t *value) {
+static char *text_as_typed(const json_t *value) {
     return json_is_string(value) ? mem_strdup(json_string_value(value)) : json_text(value, 0);
 }
 
-CHECKED static bool add(Flags *f, const char *name, const json_t *value, int depth, Error *err) {
+CHECKED static bool add_as_flags(FlagList *f, const char *name, const json_t *value, int depth,
+                                 Error *err) {
     const Field *field = name ? field_find(name) : NULL;
     if (json_is_object(value) && !field) {
         const char *key;
@@ -42,7 +43,7 @@ CHECKED static bool add(Flags *f, const char *name, const json_t *value, int dep
         if (depth == MAX_NESTING) return fail(err, "%s: nested too deep", f->path);
         json_object_foreach((json_t *)value, key, member) {
             const char *below = name ? arena_printf(f->arena, "%s.%s", name, key) : key;
-            if (!add(f, below, member, depth + 1, err)) return false;
+            if (!add_as_flags(f, below, member, depth + 1, err)) return false;
         }
         return true;
     }
@@ -52,7 +53,7 @@ CHECKED static bool add(Flags *f, const char *name, const json_t *value, int dep
     bool empty = json_is_string(value) && json_string_length(value) == 0;
     if (empty || (json_is_null(value) && !(field && field->nullable))) return true;
     if (f->count == MAX_FLAGS) return fail(err, "%s: more settings than there are", f->path);
-    char *text = typed(value);
+    char *text = text_as_typed(value);
     f->list[f->count++] = arena_printf(f->arena, "--%s=%s", name, text);
     mem_free(text);
     return true;
@@ -64,11 +65,11 @@ bool settings_file_flags(const char *path, int argc, char **argv, Arena *arena, 
     json_t *root = NULL;
     if (ends_with(path, ".toml"))
         return fail(err, "--config_path=%s: write the settings as YAML or JSON", path);
-    Flags f = {.arena = arena, .path = path};
+    FlagList f = {.arena = arena, .path = path};
     f.list = arena_alloc(arena, sizeof *f.list * (size_t)(MAX_FLAGS + argc));
     bool json = ends_with(path, ".json");
     bool ok = (json ? json_read(path, &root, err) : yaml_read(path, &root, err)) &&
-              add(&f, NULL, root, 0, err);
+              add_as_flags(&f, NULL, root, 0, err);
     json_decref(root);
     *from_file = f.count;
     for (int i = 0; ok && i < argc; i++) {

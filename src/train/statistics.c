@@ -7,9 +7,9 @@
 #include "train/policy_from_dataset.h"
 #include <math.h>
 
-// Of the frames that windows are drawn from, or of the whole dataset.
-CHECKED static bool find_vectors(const PolicyConfig *p, const Dataset *ds, StatsRows from,
-                                 PolicyStats *out, Error *err) {
+// Relative vectors get statistics of the windows at `from`, all others those of the whole dataset.
+CHECKED static bool find_vector_stats(const PolicyConfig *p, const Dataset *ds, StatsRows from,
+                                      PolicyStats *out, Error *err) {
     const WindowSpec w = policy_window(p);
     bool computed[3] = {false};
     if (w.relative && !window_stats(ds, &w, from.rows, from.count, from.samples, from.seed,
@@ -33,7 +33,7 @@ CHECKED static bool find_vectors(const PolicyConfig *p, const Dataset *ds, Stats
     return true;
 }
 
-static void widen(const char *name, Stats *s, const Stats *beside, int arms) {
+static void widen_to_floor(const char *name, Stats *s, const Stats *beside, int arms) {
     int widened = stats_floor(s, beside, arms);
     if (widened)
         log_info(
@@ -45,14 +45,14 @@ static void widen(const char *name, Stats *s, const Stats *beside, int arms) {
 // Plain ACT keeps LeRobot's numbers.
 static void widen_all(const PolicyConfig *p, PolicyStats *s) {
     if (p->obs_state_horizon == 1 && p->arms == 0) return;
-    if (s->state.dim) widen("observation.state", &s->state, &s->action, p->arms);
-    widen("action", &s->action, s->state.dim ? &s->state : NULL, p->arms);
-    if (s->env.dim) widen("observation.environment_state", &s->env, NULL, 0);
+    if (s->state.dim) widen_to_floor("observation.state", &s->state, &s->action, p->arms);
+    widen_to_floor("action", &s->action, s->state.dim ? &s->state : NULL, p->arms);
+    if (s->env.dim) widen_to_floor("observation.environment_state", &s->env, NULL, 0);
 }
 
 bool policy_vector_stats(const PolicyConfig *p, const Dataset *ds, StatsRows from, PolicyStats *out,
                          Error *err) {
-    if (!find_vectors(p, ds, from, out, err)) return false;
+    if (!find_vector_stats(p, ds, from, out, err)) return false;
     widen_all(p, out);
     policy_stats_round(out);
     return true;
@@ -65,7 +65,8 @@ static double channel_number(const json_t *stats, const char *kind, size_t chann
     return json_is_number(v) ? json_number_value(v) : (double)NAN;
 }
 
-// Those of one kind, where all three channels have one.
+// The numbers of one kind ("min", "mean" ...), or NULL where one of the three channels has none.
+// The caller frees.
 static double *channel_numbers(const json_t *stats, const char *kind) {
     double *out = NEW(double, 3);
     for (size_t k = 0; k < 3; k++) {

@@ -26,7 +26,8 @@ void step_start(Step *s, const ActInput *in, uint64_t seed) {
     act_stage(s->act, in);
     StepNumbers numbers = optimizer_begin(s->optimizer);
     if (d->record_begin(d, &s->record, numbers)) {
-        act_train_ops(s->act, seed, numbers.step);
+        act_train_forward(s->act, NULL, seed, numbers.step);
+        act_train_backward(s->act);
         optimizer_ops(s->optimizer, act_losses(s->act));
         act_load_params(s->act);
     }

@@ -24,8 +24,8 @@ static bool fail_not_finite(const Run *r, const int64_t *rows, int64_t step, con
                 (long long)step, what, frames, i < n ? ",..." : "");
 }
 
-// Takes the figures of the oldest step under way. Its loss or gradient not finite: an error; the
-// weights are those of the step before.
+// Takes the figures of the oldest step under way. If its loss or gradient is not finite that is an
+// error, and the weights are those of the step before.
 CHECKED static bool finish_step(Run *r, Error *err) {
     StepResult got;
     int64_t step = r->first_step + r->model.step.finished;
@@ -44,8 +44,8 @@ CHECKED static bool finish_step(Run *r, Error *err) {
     return true;
 }
 
-// Starts a step. With `wait` it is finished too; else, on a device that works beside the host, only
-// the steps before it.
+// Starts a step and finishes those before it. With `wait`, and on every device that does not work
+// beside the host, the step itself is finished too.
 CHECKED static bool train_step(Run *r, int64_t step, bool wait, Error *err) {
     const Batch *batch;
     double start = clock_seconds();
@@ -53,9 +53,9 @@ CHECKED static bool train_step(Run *r, int64_t step, bool wait, Error *err) {
     r->data_s += clock_seconds() - start;
     memcpy(r->step_rows[step % 2], batch->rows, (size_t)batch->size * sizeof(int64_t));
     ActInput in = run_batches_input(batch);
-    r->model.optimizer.lr = r->config->policy.optimizer_lr * run_lr_factor(r, step);
-    r->model.optimizer.lr_backbone =
-        r->config->policy.optimizer_lr_backbone * run_lr_factor(r, step);
+    double factor = run_lr_factor(r, step);
+    r->model.optimizer.lr = r->config->policy.optimizer_lr * factor;
+    r->model.optimizer.lr_backbone = r->config->policy.optimizer_lr_backbone * factor;
     step_start(&r->model.step, &in, (uint64_t)r->config->seed);
     ema_update(&r->model.ema, r->model.optimizer.halt);
     int64_t left = wait || !r->device->backend->asynchronous ? 0 : 1;
@@ -65,7 +65,7 @@ CHECKED static bool train_step(Run *r, int64_t step, bool wait, Error *err) {
     return true;
 }
 
-// The figures since the last line. A stop shows them without ending their window, so that
+// Logs the figures since the last line. show_only: a stop shows them and keeps them, so that
 // metrics.jsonl becomes what it would be without the stop.
 static void log_step(Run *r, int64_t step, bool show_only, TrainResult *result) {
     char line[512];
@@ -82,7 +82,8 @@ static void log_step(Run *r, int64_t step, bool show_only, TrainResult *result) 
     metrics_reset(&r->output.metrics);
 }
 
-// A failed save is told and the run goes on, the checkpoint before intact; the last one must work.
+// A failed save is logged and the run goes on, with the checkpoint before intact; only the last
+// save must succeed.
 CHECKED static bool save_step(Run *r, int64_t step, bool last, Error *err) {
     Error why;
     hooks_clear_progress(r->hooks);
@@ -102,7 +103,7 @@ static void show_progress(const Run *r, int64_t step, double seconds) {
     r->hooks->progress(r->hooks->user, &p);
 }
 
-// What a step is followed by, beside the next one.
+// What there is to do between a step and the next one.
 typedef struct Duties {
     bool end, stopping, log, evaluate, save;
     Evaluations evaluations;
@@ -133,8 +134,8 @@ CHECKED static bool do_duties(Run *r, int64_t step, Duties d, TrainResult *resul
     return true;
 }
 
-// Those due at the step of the checkpoint, which may have been the last one of fewer --steps than
-// now.
+// The evaluations that were due at the step of the checkpoint. That may have been the last step of
+// a run with fewer --steps, at which all are due.
 static Evaluations evaluations_missed(const Run *r) {
     Evaluations e = run_evaluations_due(r, r->taken, r->taken == r->config->steps);
     return e.held_out || e.rollouts ? e : run_evaluations_due(r, r->taken, true);
@@ -195,7 +196,7 @@ static void remove_output(Run *r) {
     if (!remove_tree(r->config->output_dir, &ignored)) log_warn("%s", ignored.text);
 }
 
-// Says the command that goes on.
+// Logs where the run stopped and the command that goes on from there.
 static void log_stopped(const Run *r) {
     log_info("Stopped after step %lld of %lld", (long long)r->taken, (long long)r->config->steps);
     if (r->output.saved_step == r->taken)

@@ -9,11 +9,11 @@
 
 enum { PATH_SIZE = 4096, TACT_STATE_VERSION = 1 };
 
-static bool trained(const Param *p) {
+static bool is_trained(const Param *p) {
     return p->kind != PARAM_BUFFER;
 }
 
-// Number i of the optimiser is the i-th trained tensor of the table.
+// The optimiser numbers the trained tensors in the order of the table.
 CHECKED static bool write_moments(const char *dir, const Optimizer *o, int64_t taken, Error *err) {
     static const char *const names[] = {"exp_avg", "exp_avg_sq"};
     const Params *p = o->params;
@@ -27,7 +27,7 @@ CHECKED static bool write_moments(const char *dir, const Optimizer *o, int64_t t
     int n = 0, number = 0;
     for (int i = 0; i < p->count; i++) {
         const Param *q = &p->list[i];
-        if (!trained(q)) continue;
+        if (!is_trained(q)) continue;
         entries[n++] = (SafetensorsEntry){.name = arena_printf(&arena, "state/%d/step", number),
                                           .type = ST_F32,
                                           .rank = 0,
@@ -65,7 +65,7 @@ static json_t *group_json(const Optimizer *o, ParamKind kind, double base, doubl
     for (int i = 0; i < o->params->count; i++) {
         const Param *q = &o->params->list[i];
         if (q->kind == kind) json_array_append_new(numbers, json_integer(number));
-        number += trained(q);
+        number += is_trained(q);
     }
     json_t *group =
         json_pack("{s:f, s:[f,f], s:f, s:f, s:b, s:b, s:n, s:b, s:b, s:n, s:b}", "lr",
@@ -77,8 +77,8 @@ static json_t *group_json(const Optimizer *o, ParamKind kind, double base, doubl
     return group;
 }
 
-CHECKED static bool write_groups(const char *dir, const TrainConfig *c, const Optimizer *o,
-                                 int64_t taken, Error *err) {
+CHECKED static bool write_param_groups(const char *dir, const TrainConfig *c, const Optimizer *o,
+                                       int64_t taken, Error *err) {
     double factor = schedule_factor(&c->scheduler, taken, c->steps);
     double base[] = {c->policy.optimizer_lr, c->policy.optimizer_lr_backbone};
     bool schedule = c->scheduler.type != NULL;
@@ -114,6 +114,6 @@ bool training_state_write(const char *dir, const TrainConfig *config, const Opti
     return json_write_new(dir, "training_step.json", step, err) &&
            json_write_new(dir, "tact_state.json", state_json(state), err) &&
            rng_state_write(dir, (uint64_t)config->seed, err) &&
-           write_groups(dir, config, o, state->step, err) &&
+           write_param_groups(dir, config, o, state->step, err) &&
            write_moments(dir, o, state->step, err);
 }

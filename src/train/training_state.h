@@ -27,11 +27,12 @@ CHECKED bool training_state_write(const char *dir, const TrainConfig *config, co
 // rng_state.c
 CHECKED bool rng_state_write(const char *dir, uint64_t seed, Error *err);
 
-// Reads what says where the run stood. dir: training_state.
+// Reads where the run stood from the directory training_state.
 CHECKED bool training_state_read(const char *dir, TrainingState *state, Error *err);
-// Moments and number of steps into the optimizer. A tensor that is missing, of another shape,
+// Reads moments and number of steps into the optimizer. A tensor that is missing, of another shape,
 // negative where it cannot be or not finite is an error that names it. LeRobot optimisers of one
-// group are read too. new_times: the temporal table starts now, without moments.
+// group are read too. new_times: the temporal table is new, and
+// has no moments yet.
 CHECKED bool optimizer_state_read(const char *dir, int64_t step, bool new_times, Optimizer *o,
                                   Error *err);
 

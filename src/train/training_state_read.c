@@ -10,9 +10,9 @@
 
 enum { PATH_SIZE = 4096 };
 
-// A whole number of at least `least`.
-CHECKED static bool take_int(const json_t *object, const char *path, const char *key, int64_t least,
-                             int64_t *out, Error *err) {
+// Reads a whole number of at least `least`.
+CHECKED static bool read_whole_number(const json_t *object, const char *path, const char *key,
+                                      int64_t least, int64_t *out, Error *err) {
     const json_t *value = json_object_get(object, key);
     *out = json_integer_value(value);
     if (!json_is_integer(value) || *out < least)
@@ -22,7 +22,7 @@ CHECKED static bool take_int(const json_t *object, const char *path, const char 
     return true;
 }
 
-CHECKED static bool take_number(const json_t *object, const char *path, const char *key,
+CHECKED static bool read_number(const json_t *object, const char *path, const char *key,
                                 double *out, Error *err) {
     const json_t *value = json_object_get(object, key);
     *out = json_number_value(value);
@@ -30,31 +30,32 @@ CHECKED static bool take_number(const json_t *object, const char *path, const ch
            fail(err, "%s: \"%s\" is not a number; the checkpoint is damaged", path, key);
 }
 
-CHECKED static bool take_sums(const json_t *root, const char *path, MetricSums *m, Error *err) {
+CHECKED static bool read_sums(const json_t *root, const char *path, MetricSums *m, Error *err) {
     const json_t *o = json_object_get(root, "since_last_log");
-    return take_int(o, path, "count", 0, &m->count, err) &&
-           take_number(o, path, "loss", &m->loss, err) && take_number(o, path, "l1", &m->l1, err) &&
-           take_number(o, path, "kld", &m->kld, err) &&
-           take_number(o, path, "grad_norm", &m->grad_norm, err) &&
-           take_number(o, path, "update_s", &m->update_s, err) &&
-           take_number(o, path, "data_s", &m->data_s, err) &&
-           take_number(o, path, "lr", &m->lr, err);
+    return read_whole_number(o, path, "count", 0, &m->count, err) &&
+           read_number(o, path, "loss", &m->loss, err) && read_number(o, path, "l1", &m->l1, err) &&
+           read_number(o, path, "kld", &m->kld, err) &&
+           read_number(o, path, "grad_norm", &m->grad_norm, err) &&
+           read_number(o, path, "update_s", &m->update_s, err) &&
+           read_number(o, path, "data_s", &m->data_s, err) &&
+           read_number(o, path, "lr", &m->lr, err);
 }
 
-CHECKED static bool take_state(const json_t *root, const char *path, TrainingState *s, Error *err) {
+CHECKED static bool read_tact_state(const json_t *root, const char *path, TrainingState *s,
+                                    Error *err) {
     int64_t version, step = s->step;
-    if (!take_int(root, path, "version", 1, &version, err)) return false;
+    if (!read_whole_number(root, path, "version", 1, &version, err)) return false;
     if (version != 1)
         return fail(err, "%s: of version %lld; use the tact that wrote it", path,
                     (long long)version);
-    if (!take_int(root, path, "step", 1, &s->step, err) ||
-        !take_int(root, path, "next_batch", 0, &s->next_batch, err) ||
-        !take_int(root, path, "batch_size", 1, &s->batch_size, err) ||
-        !take_int(root, path, "frames", 1, &s->frames, err) ||
-        !take_int(root, path, "seed", 0, &s->seed, err) ||
-        !take_int(root, path, "threads", 1, &s->threads, err) ||
-        !take_int(root, path, "ema_updates", -1, &s->ema_updates, err) ||
-        !take_sums(root, path, &s->sums, err))
+    if (!read_whole_number(root, path, "step", 1, &s->step, err) ||
+        !read_whole_number(root, path, "next_batch", 0, &s->next_batch, err) ||
+        !read_whole_number(root, path, "batch_size", 1, &s->batch_size, err) ||
+        !read_whole_number(root, path, "frames", 1, &s->frames, err) ||
+        !read_whole_number(root, path, "seed", 0, &s->seed, err) ||
+        !read_whole_number(root, path, "threads", 1, &s->threads, err) ||
+        !read_whole_number(root, path, "ema_updates", -1, &s->ema_updates, err) ||
+        !read_sums(root, path, &s->sums, err))
         return false;
     s->eval_due = json_is_true(json_object_get(root, "eval_due"));
     if (s->step != step)
@@ -75,40 +76,39 @@ bool training_state_read(const char *dir, TrainingState *state, Error *err) {
                     "weights (--policy.path)",
                     dir);
     snprintf(path, sizeof path, "%s/training_step.json", dir);
-    bool ok = json_read(path, &root, err) && take_int(root, path, "step", 1, &state->step, err);
+    bool ok =
+        json_read(path, &root, err) && read_whole_number(root, path, "step", 1, &state->step, err);
     json_decref(root);
     if (!ok) return false;
     root = NULL;
     state->next_batch = state->step;
     snprintf(path, sizeof path, "%s/tact_state.json", dir);
     if (!file_exists(path)) return true; // LeRobot's own
-    ok = json_read(path, &root, err) && take_state(root, path, state, err);
+    ok = json_read(path, &root, err) && read_tact_state(root, path, state, err);
     json_decref(root);
     return ok;
 }
 
-typedef struct Reading {
+typedef struct StateReader {
     const Safetensors *file;
     const char *path;
     int number; // of the optimiser's tensor
-} Reading;
+} StateReader;
 
-CHECKED static bool find(const Reading *r, const char *kind, const SafetensorsEntry **out,
-                         Error *err) {
+CHECKED static bool find_state_tensor(const StateReader *r, const char *kind,
+                                      const SafetensorsEntry **out, Error *err) {
     char name[64];
     snprintf(name, sizeof name, "state/%d/%s", r->number, kind);
     *out = safetensors_find(r->file, name);
     return *out || fail(err, "%s: tensor \"%s\" is missing", r->path, name);
 }
 
-CHECKED static bool read_moment(const Reading *r, const char *kind, bool square, const Param *q,
+CHECKED static bool read_moment(const StateReader *r, const char *kind, bool square, const Param *q,
                                 float *out, Error *err) {
     const SafetensorsEntry *e;
     Error why;
-    if (!find(r, kind, &e, err)) return false;
-    bool same = e->rank == q->rank;
-    for (int i = 0; same && i < q->rank; i++) same = e->shape[i] == q->shape[i];
-    if (!same)
+    if (!find_state_tensor(r, kind, &e, err)) return false;
+    if (!param_has_shape(q, e->rank, e->shape))
         return fail(err, "%s: tensor \"%s\" has not the shape of %s", r->path, e->name, q->name);
     if (!safetensors_copy_f32(e, out, q->count, &why))
         return fail(err, "%s: %s", r->path, why.text);
@@ -119,9 +119,9 @@ CHECKED static bool read_moment(const Reading *r, const char *kind, bool square,
     return true;
 }
 
-CHECKED static bool check_step(const Reading *r, int64_t step, Error *err) {
+CHECKED static bool check_step(const StateReader *r, int64_t step, Error *err) {
     const SafetensorsEntry *e;
-    if (!find(r, "step", &e, err)) return false;
+    if (!find_state_tensor(r, "step", &e, err)) return false;
     if (e->count == 1 && safetensors_value(e, 0) == (double)(float)step) return true;
     return fail(err, "%s: tensor \"%s\" is not %lld, the step of the checkpoint", r->path, e->name,
                 (long long)step);
@@ -160,21 +160,21 @@ CHECKED static bool count_groups(const char *dir, int64_t *out, Error *err) {
                 (long long)*out);
 }
 
-static bool is_times(const Param *q) {
+static bool is_time_table(const Param *q) {
     return strcmp(q->name, "temporal_pos_embed.weight") == 0;
 }
 
-// A table of times that starts now has no moments yet, whether the checkpoint had one of its own or
-// not.
-CHECKED static bool read_flat(const Safetensors *s, const char *path, int64_t step,
-                              const Param *const *order, int n, bool new_times, float *m, float *v,
-                              Error *err) {
-    Reading r = {.file = s, .path = path};
-    bool lacks = safetensors_count(s) == 3 * (n - 1);
+// Reads the moments of all tensors in `order`. With new_times the temporal table has none yet,
+// whether the checkpoint had such a table or not.
+CHECKED static bool read_moments(const Safetensors *s, const char *path, int64_t step,
+                                 const Param *const *order, int n, bool new_times, float *m,
+                                 float *v, Error *err) {
+    StateReader r = {.file = s, .path = path};
+    bool without_times = safetensors_count(s) == 3 * (n - 1);
     for (int i = 0; i < n; i++) {
         const Param *q = order[i];
-        if (new_times && is_times(q)) {
-            r.number += !lacks;
+        if (new_times && is_time_table(q)) {
+            r.number += !without_times;
             continue;
         }
         if (!check_step(&r, step, err) ||
@@ -201,7 +201,7 @@ bool optimizer_state_read(const char *dir, int64_t step, bool new_times, Optimiz
     float *m = mem_alloc(bytes), *v = mem_alloc(bytes);
     const Param **order = NEW(const Param *, p->count);
     int n = order_of(p, groups == 1, order);
-    bool ok = read_flat(s, path, step, order, n, new_times, m, v, err);
+    bool ok = read_moments(s, path, step, order, n, new_times, m, v, err);
     mem_free(order);
     if (ok) {
         d->upload(d, o->m.data, m, bytes);

@@ -3,12 +3,14 @@
 // and frame by frame the same bits as at once. What comes out is held to LeRobot's by the golden
 // cases.
 #include "base/memory.h"
-#include "model/act_internal.h"
+#include "model/act_parts.h"
 #include "model/memory.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+
+#include "../train/one_step.h"
 
 #include <cmocka.h>
 
@@ -72,8 +74,8 @@ static void cameras_of_one_size_are_one_batch(void **state) {
     small_policy(&m.policy, &m.config);
     for (int i = 0; i < 3; i++) add_camera(&m.policy, 64, 96);
     model_open(&m, 2, true, 0);
-    assert_int_equal(m.act->n_groups, 1);
-    assert_int_equal(m.act->groups[0].images, 3 * 2 * TIMES);
+    assert_int_equal(m.act->images.n_groups, 1);
+    assert_int_equal(m.act->images.groups[0].images, 3 * 2 * TIMES);
     model_close(&m);
 
     m = (Model){0};
@@ -82,15 +84,15 @@ static void cameras_of_one_size_are_one_batch(void **state) {
     add_camera(&m.policy, 96, 32);
     add_camera(&m.policy, 64, 96);
     model_open(&m, 2, true, 0);
-    assert_int_equal(m.act->n_groups, 2);
-    assert_int_equal(m.act->groups[0].images, 2 * 2 * TIMES);
-    assert_int_equal(m.act->groups[1].images, 2 * TIMES);
+    assert_int_equal(m.act->images.n_groups, 2);
+    assert_int_equal(m.act->images.groups[0].images, 2 * 2 * TIMES);
+    assert_int_equal(m.act->images.groups[1].images, 2 * TIMES);
     // Tokens stand in the cameras' order: 2 x 3 of a frame, 3 x 1, 2 x 3.
-    const CameraTokens *tokens = m.act->camera_tokens;
+    const CameraTokens *tokens = m.act->layout.cameras;
     assert_int_equal(tokens[0].start, 1 + TIMES);
     assert_int_equal(tokens[1].start, 1 + TIMES + 6 * TIMES);
     assert_int_equal(tokens[2].start, 1 + TIMES + (6 + 3) * TIMES);
-    assert_int_equal(m.act->tokens, 1 + TIMES + (6 + 3 + 6) * TIMES);
+    assert_int_equal(m.act->layout.tokens, 1 + TIMES + (6 + 3 + 6) * TIMES);
     model_close(&m);
 }
 
@@ -114,7 +116,7 @@ static void later_steps_allocate_nothing(void **state) {
     size_t first = 0;
     for (uint32_t step = 0; step < 4; step++) {
         ActLosses losses;
-        if (!act_train(m.act, &in, 1, step, &losses, &err)) fail_msg("%s", err.text);
+        if (!train_once(m.device, m.act, &in, 1, step, &losses, &err)) fail_msg("%s", err.text);
         if (step == 0) first = act_activation_bytes(m.act);
         assert_int_equal(act_activation_bytes(m.act), first);
     }

@@ -33,11 +33,11 @@ typedef struct Golden {
 static Stats vector_stats(Golden *g, const char *feature, int n, double from, double by, double std,
                           double std_by) {
     Stats s = {.dim = n, .mean = NEW(double, n), .std = NEW(double, n), .count = 9};
-    uint64_t mean = stream(arena_printf(&g->arena, "stats.%s.mean", feature), g->salt);
-    uint64_t deviation = stream(arena_printf(&g->arena, "stats.%s.std", feature), g->salt);
+    uint64_t mean = stream_start(arena_printf(&g->arena, "stats.%s.mean", feature), g->salt);
+    uint64_t deviation = stream_start(arena_printf(&g->arena, "stats.%s.std", feature), g->salt);
     for (int i = 0; i < n; i++) {
-        s.mean[i] = (float)(from + by * unit(mean, i));
-        s.std[i] = (float)(std + std_by * unit(deviation, i));
+        s.mean[i] = (float)(from + by * stream_value(mean, i));
+        s.std[i] = (float)(std + std_by * stream_value(deviation, i));
     }
     return s;
 }
@@ -80,7 +80,7 @@ static void write_checkpoint(Golden *g) {
         if (q->init == INIT_SINUSOID) continue; // not of use here
         float *values = NEW(float, q->count);
         for (int64_t k = 0; k < q->count; k++)
-            values[k] = param_element(q, unit(stream(q->name, g->salt), k));
+            values[k] = param_element(q, stream_value(stream_start(q->name, g->salt), k));
         param_set(&params, q, values);
         mem_free(values);
     }
@@ -141,15 +141,17 @@ static void check_floats(const Golden *g, tact_policy *opened, const Safetensors
 
 // Row `row` of an input as recorded.
 static void recorded(const Golden *g, const char *name, int64_t row, int n, double *out) {
-    for (int i = 0; i < n; i++) out[i] = (float)unit(stream(name, g->salt), row * n + i);
+    for (int i = 0; i < n; i++)
+        out[i] = (float)stream_value(stream_start(name, g->salt), row * n + i);
 }
 
 static void bytes(const Golden *g, int camera, int64_t frame, uint8_t *out) {
     char name[32];
     int64_t n = golden_frame(g->policy, camera);
     snprintf(name, sizeof name, "input.pixels%d", camera);
-    uint64_t start = stream(name, g->salt);
-    for (int64_t i = 0; i < n; i++) out[i] = (uint8_t)((unit(start, frame * n + i) + 1) * 128);
+    uint64_t start = stream_start(name, g->salt);
+    for (int64_t i = 0; i < n; i++)
+        out[i] = (uint8_t)((stream_value(start, frame * n + i) + 1) * 128);
 }
 
 // What a robot's program does.

@@ -6,8 +6,9 @@
 // name; docs/testing.md has the recipe.
 #include "formats/safetensors.h"
 #include "golden_case.h"
-#include "model/act.h"
-#include "train/optimizer.h"
+#include "model/act_parts.h"
+
+#include "../train/one_step.h"
 
 // Tolerances for float32: relative, on outputs and losses; on gradients (see digest_error); on the
 // losses of the 20-step curve; on parameters after it. The last is wide because a key's bias has no
@@ -60,8 +61,8 @@ static bool set_params(Case *c, Error *err) {
         if (!same) return fail(err, "%s: %s is not there, or has another shape", c->dir, q->name);
         found += q->kind != PARAM_BUFFER;
         float *values = NEW(float, q->count);
-        uint64_t s = stream(q->name, c->salt);
-        for (int64_t k = 0; k < q->count; k++) values[k] = param_element(q, unit(s, k));
+        uint64_t s = stream_start(q->name, c->salt);
+        for (int64_t k = 0; k < q->count; k++) values[k] = param_element(q, stream_value(s, k));
         param_set(&c->params, q, values);
         mem_free(values);
     }
@@ -131,11 +132,11 @@ static double digest_error(const SafetensorsEntry *e, const Param *q, const floa
     double norm = 0, sum = 0, projection = 0, first = 0;
     char name[300];
     snprintf(name, sizeof name, "proj.%s", q->name);
-    uint64_t s = stream(name, 0);
+    uint64_t s = stream_start(name, 0);
     for (int64_t i = 0; i < q->count; i++) {
         norm += (double)values[i] * values[i];
         sum += values[i];
-        projection += values[i] * unit(s, i);
+        projection += values[i] * stream_value(s, i);
     }
     norm = sqrt(norm);
     int at = 0;
@@ -249,16 +250,17 @@ static bool off_the_kink(Case *c, double *error, const char **where, Error *err)
     for (uint64_t nudge = 1; ok && nudge <= MAX_NUDGES && !(*error <= c->tol.gradient); nudge++) {
         double size = 3e-7 * (double)(1 << (nudge - 1) % 4);
         for (int k = 0; k < n; k++) {
-            uint64_t s = stream("nudge", nudge * MAX_CAMERAS + nudged[k].stream);
+            uint64_t s = stream_start("nudge", nudge * MAX_CAMERAS + nudged[k].stream);
             double part = k < c->config.n_cameras || nudge > IMAGE_NUDGES ? size : 0;
             for (int64_t i = 0; i < nudged[k].count; i++)
-                (*nudged[k].place)[i] = (float)(nudged[k].plain[i] * (1 + part * unit(s, i)));
+                (*nudged[k].place)[i] =
+                    (float)(nudged[k].plain[i] * (1 + part * stream_value(s, i)));
         }
         ActLosses l;
         float norm;
         const char *at = "";
         c->device->zero(c->device, c->params.grads);
-        ok = act_train(c->act, &c->in, 0, 0, &l, err);
+        ok = train_once(c->device, c->act, &c->in, 0, 0, &l, err);
         double e = ok ? gradient_error(c, &norm, &at) : INFINITY;
         printf("  %-22s %.2e  nudged by %.1e, worst %s\n", "", e, size, at);
         if (e < *error) *error = e, *where = at;
@@ -271,19 +273,35 @@ static bool off_the_kink(Case *c, double *error, const char **where, Error *err)
     return ok;
 }
 
+static void download_floats(Device *d, float *host, Tensor t) {
+    d->download(d, host, t.data, (size_t)tensor_count(t) * sizeof(float));
+}
+
+// The latent's parameters in the last training step, (B, Z) each.
+static void last_latent(Case *c, float *mu, float *log_sigma_x2) {
+    int64_t Z = c->config.latent_dim;
+    float *both = NEW(float, 2 * Z * c->batch);
+    download_floats(c->device, both, c->act->latent_params);
+    for (int64_t b = 0; b < c->batch; b++) {
+        memcpy(mu + b * Z, both + 2 * b * Z, (size_t)Z * sizeof(float));
+        memcpy(log_sigma_x2 + b * Z, both + (2 * b + 1) * Z, (size_t)Z * sizeof(float));
+    }
+    mem_free(both);
+}
+
 static bool check_train(Case *c, Error *err) {
     const PolicyConfig *p = &c->config;
     int64_t n = (int64_t)c->batch * p->chunk_size * p->action_dim;
     int64_t z = (int64_t)c->batch * p->latent_dim;
     ActLosses l;
     c->device->zero(c->device, c->params.grads);
-    if (!act_train(c->act, &c->in, 0, 0, &l, err)) return false;
+    if (!train_once(c->device, c->act, &c->in, 0, 0, &l, err)) return false;
     float *actions = NEW(float, n), *mu = NEW(float, z), *logvar = NEW(float, z);
-    act_last_actions(c->act, actions);
+    download_floats(c->device, actions, c->act->prediction);
     report(c, "train_action", "", relative_error(c->expected, "train_action", actions, n),
            c->tol.output);
     if (p->use_vae) {
-        act_last_latent(c->act, mu, logvar);
+        last_latent(c, mu, logvar);
         report(c, "mu", "", relative_error(c->expected, "mu", mu, z), c->tol.output);
         report(c, "log_sigma_x2", "", relative_error(c->expected, "log_sigma_x2", logvar, z),
                c->tol.output);
@@ -326,14 +344,13 @@ static bool check_curve(Case *c, Error *err) {
     bool ok = true;
     for (int64_t k = 0; ok && k < curve->shape[0]; k++) {
         ActLosses l;
-        float grad_norm = NAN;
         float *eps = generate_input("input.eps", c->salt + 1000 * (uint64_t)(k + 1),
                                     (int64_t)c->batch * c->config.latent_dim);
         ActInput in = c->in;
         in.eps = eps;
-        ok = act_train(c->act, &in, 0, (uint32_t)k, &l, err);
+        ok = train_once(c->device, c->act, &in, 0, (uint32_t)k, &l, err);
         mem_free(eps);
-        optimizer_step(&o, &grad_norm);
+        float grad_norm = optimizer_once(&o);
         act_load_params(c->act);
         double want = safetensors_value(curve, 4 * k), norm = safetensors_value(curve, 4 * k + 3);
         last = fabs(l.total - want) / fabs(want);

@@ -21,7 +21,7 @@ static inline uint64_t fnv1a(const char *s) {
 }
 
 // Element i of the stream of a name, in [-1, 1).
-static inline double unit(uint64_t start, int64_t i) {
+static inline double stream_value(uint64_t start, int64_t i) {
     uint64_t x = start + (uint64_t)i + 0x9e3779b97f4a7c15u;
     x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
     x = (x ^ x >> 27) * 0x94d049bb133111ebu;
@@ -29,13 +29,13 @@ static inline double unit(uint64_t start, int64_t i) {
     return (double)(x >> 40) / 8388608.0 - 1.0;
 }
 
-static inline uint64_t stream(const char *name, uint64_t salt) {
+static inline uint64_t stream_start(const char *name, uint64_t salt) {
     return fnv1a(name) + (salt << 32);
 }
 
 static inline float *generate_input(const char *name, uint64_t salt, int64_t count) {
     float *out = NEW(float, count);
-    for (int64_t i = 0; i < count; i++) out[i] = (float)unit(stream(name, salt), i);
+    for (int64_t i = 0; i < count; i++) out[i] = (float)stream_value(stream_start(name, salt), i);
     return out;
 }
 

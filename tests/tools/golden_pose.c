@@ -15,7 +15,7 @@ typedef struct Row {
     double mat[16], relative_mat[16], relative_9d[9], absolute_mat[16], absolute_pose[6];
 } Row;
 
-static bool get(const Safetensors *s, const char *name, int64_t i, int width, double *out) {
+static bool read_values(const Safetensors *s, const char *name, int64_t i, int width, double *out) {
     const SafetensorsEntry *e = safetensors_find(s, name);
     if (!e || e->shape[0] <= i || e->count != e->shape[0] * width) return false;
     for (int k = 0; k < width; k++) out[k] = safetensors_value(e, i * width + k);
@@ -23,12 +23,12 @@ static bool get(const Safetensors *s, const char *name, int64_t i, int width, do
 }
 
 static bool read_row(const Safetensors *s, int64_t i, Row *r) {
-    return get(s, "pose", i, 6, r->pose) && get(s, "base", i, 6, r->base) &&
-           get(s, "noisy_pose9d", i, 9, r->noisy) && get(s, "mat", i, 16, r->mat) &&
-           get(s, "relative_mat", i, 16, r->relative_mat) &&
-           get(s, "relative_pose9d", i, 9, r->relative_9d) &&
-           get(s, "absolute_mat", i, 16, r->absolute_mat) &&
-           get(s, "absolute_pose", i, 6, r->absolute_pose);
+    return read_values(s, "pose", i, 6, r->pose) && read_values(s, "base", i, 6, r->base) &&
+           read_values(s, "noisy_pose9d", i, 9, r->noisy) && read_values(s, "mat", i, 16, r->mat) &&
+           read_values(s, "relative_mat", i, 16, r->relative_mat) &&
+           read_values(s, "relative_pose9d", i, 9, r->relative_9d) &&
+           read_values(s, "absolute_mat", i, 16, r->absolute_mat) &&
+           read_values(s, "absolute_pose", i, 6, r->absolute_pose);
 }
 
 static void keep_worst(double *worst, double error) {

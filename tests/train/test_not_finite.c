@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A NaN or an infinity anywhere in the weights stops a run: the loss or the gradient's norm is not
 // finite, whatever stands between, and the step changes nothing.
-#include "model/act.h"
-#include "train/optimizer.h"
+#include "one_step.h"
 
 #include "../dataset/fixture.h"
 
@@ -71,7 +70,7 @@ static bool halts(Fixture *f) {
                          .action_is_pad = f->pad};
     Device *d = f->device;
     act_load_params(f->act);
-    OK(act_train(f->act, &in, 1, (uint32_t)optimizer_begin(&f->optimizer).step, &losses, &err));
+    OK(train_once(d, f->act, &in, 1, optimizer_begin(&f->optimizer).step, &losses, &err));
     optimizer_ops(&f->optimizer, act_losses(f->act));
     d->download(d, &halt, f->optimizer.halt.data, sizeof halt);
     d->upload(d, f->optimizer.halt.data, &zero, sizeof zero);

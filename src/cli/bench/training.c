@@ -92,12 +92,8 @@ static void free_training(TrainingBench *b) {
 
 CHECKED static bool training_step(void *user, Error *err) {
     TrainingBench *b = user;
-    ActLosses losses;
-    float norm;
-    bool ok = act_train(b->act, &b->in, (uint64_t)b->config->seed, 1, &losses, err);
-    optimizer_step(&b->optimizer, &norm);
-    act_load_params(b->act);
-    return ok;
+    StepParts parts;
+    return time_step_parts(b->act, &b->optimizer, &b->in, (uint64_t)b->config->seed, &parts, err);
 }
 
 bool bench_training(TrainConfig *c, const BenchOptions *options, Error *err) {

@@ -27,31 +27,49 @@ CHECKED static bool check_loss(float loss, Error *err) {
     return isfinite(loss) || fail(err, "the loss is not finite: the times would mean nothing");
 }
 
-// Times each part of a step by itself: the device is waited for after each. One step warms up.
+bool time_step_parts(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed,
+                     StepParts *out, Error *err) {
+    Device *d = optimizer->params->device;
+    ActLosses losses;
+    float grad_norm;
+    double start = clock_seconds();
+    const uint32_t step = optimizer_begin(optimizer).step;
+    act_stage(act, in);
+    d->staged(d);
+    d->synchronize(d);
+    act_train_forward(act, NULL, seed, step);
+    d->download(d, &losses, act_losses(act).data, sizeof losses);
+    double forward = clock_seconds();
+    act_train_backward(act);
+    d->synchronize(d);
+    double trained = clock_seconds();
+    optimizer_ops(optimizer, act_losses(act));
+    d->download(d, &grad_norm, optimizer->norm.data, sizeof grad_norm);
+    act_load_params(act);
+    d->synchronize(d);
+    *out = (StepParts){.forward = forward - start,
+                       .backward = trained - forward,
+                       .update = clock_seconds() - trained,
+                       .loss = losses.total};
+    return device_check(d, err);
+}
+
+// Times the parts of each step. One step warms up.
 CHECKED static bool time_serial_steps(Act *act, Optimizer *optimizer, const ActInput *in,
                                       uint64_t seed, int64_t steps, StepTimings *out, Error *err) {
-    Device *d = optimizer->params->device;
     double *all = NEW(double, 4 * steps);
     double *step = all, *forward = all + steps, *backward = forward + steps;
     double *update = backward + steps;
     bool ok = true;
     for (int64_t i = -1; ok && i < steps; i++) {
-        ActLosses losses;
-        float grad_norm;
-        double start = clock_seconds();
-        ok = act_train(act, in, seed, (uint32_t)(i + 2), &losses, err);
-        double trained = clock_seconds();
-        optimizer_step(optimizer, &grad_norm);
-        act_load_params(act);
-        d->synchronize(d);
-        double end = clock_seconds();
-        out->loss = losses.total;
+        StepParts parts;
+        ok = time_step_parts(act, optimizer, in, seed, &parts, err);
+        out->loss = parts.loss;
         if (i < 0) continue;
-        ActTimes t = act_last_times(act);
-        step[i] = 1e3 * (end - start);
-        forward[i] = 1e3 * (t.upload + t.forward);
-        backward[i] = 1e3 * t.backward;
-        update[i] = 1e3 * (end - trained);
+        step[i] = 1e3 * (parts.forward + parts.backward + parts.update);
+        forward[i] = 1e3 * parts.forward;
+        backward[i] = 1e3 * parts.backward;
+        update[i] = 1e3 * parts.update;
     }
     if (ok) {
         summarize_steps(step, steps, out);
@@ -63,7 +81,7 @@ CHECKED static bool time_serial_steps(Act *act, Optimizer *optimizer, const ActI
         out->optimizer_ms = quantile(update, steps, 0.5);
     }
     mem_free(all);
-    return ok && device_check(d, err) && check_loss(out->loss, err);
+    return ok && check_loss(out->loss, err);
 }
 
 // Times steps as the training loop runs them on a device that works beside the host

@@ -19,4 +19,12 @@ typedef struct StepTimings {
 CHECKED bool time_training_steps(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed,
                                  int64_t steps, StepTimings *out, Error *err);
 
+// Seconds of the parts of one training step, the device waited for after each.
+typedef struct StepParts {
+    double forward, backward, update; // forward: with the upload of the batch
+    float loss;
+} StepParts;
+CHECKED bool time_step_parts(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed,
+                             StepParts *out, Error *err);
+
 #endif

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to model/: the parts that an Act is put together from.
+#ifndef TACT_MODEL_ACT_PARTS_H
+#define TACT_MODEL_ACT_PARTS_H
+
+#include "model/frame_slots.h"
+#include "model/image_tokens.h"
+#include "model/positions.h"
+#include "model/vae.h"
+
+struct Act {
+    Device *device;
+    PolicyConfig config;
+    Params *params; // borrowed
+    int batch;
+    bool train;
+    Net net;
+    TensorArena fixed; // inputs and constants: live as long as the Act
+
+    TokenLayout layout;
+    ImageTokens images;
+    FrameSlots slots; // of an act_new_stream
+    Positions positions;
+    Vae vae;
+    Linear state_proj, env_proj, latent_proj;
+    Encoder encoder;
+    Decoder decoder;
+    Tensor query_pos, dquery_pos; // (S, D)
+    Linear head;
+
+    Tensor state, env, action, pad, losses; // inputs; losses (3)
+    Tensor latent_params, z;                // saved; latent_params empty without the VAE
+    Tensor decoded, prediction;             // saved
+};
+
+#endif

@@ -184,7 +184,7 @@ static json_t *camera_json(const CameraModel *m) {
                      m->on_gripper ? "gripper" : "base");
 }
 
-// Adds when it was and what the flags said.
+// Adds the time of the run and the settings that were given by flags.
 static void describe_run(const Eval *e, json_t *numbers) {
     json_t *settings =
         json_pack("{s:s, s:o, s:I}", "policy.device", e->device ? e->device : "cpu", "policy.dtype",
@@ -195,7 +195,8 @@ static void describe_run(const Eval *e, json_t *numbers) {
     json_object_set_new(numbers, "settings", settings);
 }
 
-// report.html and eval.json, whose text goes to stdout with --json. Writes the page's path.
+// Writes report.html and eval.json, whose text goes to stdout with --json. page: gets the path of
+// the report.
 CHECKED static bool write_results(const Eval *e, json_t *numbers, json_t *figures,
                                   char page[4096 + 32], Error *err) {
     char path[4096 + 32];
@@ -294,7 +295,7 @@ CHECKED static bool run_closed_loop(Eval *e, Error *err) {
 
 enum { MOST_OPTIONS = 32 };
 
-// The flags, which write into *e; gives how many.
+// The flags, whose values go into *e; returns how many there are.
 static int list_options(Eval *e, Option options[MOST_OPTIONS]) {
     const Option all[] = {
         {"policy.path", OPTION_TEXT, &e->policy, 0, 0,

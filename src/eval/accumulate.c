@@ -90,7 +90,7 @@ static void set_held_action(Accumulator *a, const Episode *e, int64_t row) {
     if (r->arms > 0) memcpy(a->base, a->held, (size_t)r->A * sizeof(double));
 }
 
-// Mean |difference| of two actions as the loss sees them.
+// The mean |difference| of two actions, normalised as the loss sees them.
 static double normalized_l1(Accumulator *a, const double *action, const double *recorded) {
     const EvalResult *r = a->result;
     const int D = a->action_norm->dim;

@@ -24,29 +24,32 @@ typedef struct Accumulator {
     float *seen, *wanted;                     // (D) normalised
 } Accumulator;
 
-// r: dataset, S, A, arms, stride and measures are set. names (A) are borrowed.
+// Of r, dataset, S, A, arms, stride and measures are set already. names (A) are borrowed. Error: no
+// memory for the errors.
 CHECKED bool accumulator_init(Accumulator *a, EvalResult *r, const char *const *names,
                               const Normalizer *action_norm, Error *err);
 void accumulator_free(Accumulator *a); // a zeroed struct is allowed
-// A prediction (S, A) at a frame of an episode (its position), which took some milliseconds.
+// Adds a prediction (S, A), made at a frame of an episode (its position in the dataset), and the
+// milliseconds that it took.
 void accumulator_add(Accumulator *a, int64_t episode, int64_t frame, const double *predicted,
                      double milliseconds);
 void accumulator_end_episode(Accumulator *a, int64_t episode);
-// Makes the statistics of result.
+// Computes the statistics of result.
 void accumulator_finish(Accumulator *a);
 
 // ---- accumulate_kept.c: the predictions that are kept whole -------------------------------------
 // Room for the window and the curves that are being looked at.
 void kept_init(Accumulator *a);
-// a->window goes among the worst of the result if it is one of them; its memory is another's then.
+// Keeps a->window among the worst of the result if it is one of them; a->window then has the memory
+// of a window that is kept no longer.
 void kept_add_window(Accumulator *a);
-// A prediction (S, A) joins the curves of the running episode, if it is one of those that are
+// Adds a prediction (S, A) to the curves of the running episode if it is one of those that will be
 // drawn.
 void kept_add_chunk(Accumulator *a, const EvalEpisode *e, int64_t frame, const double *predicted);
-// The running episode's curves stay if its mean error is among the worst.
+// Keeps the running episode's curves if its mean error is among the worst.
 void kept_end_episode(Accumulator *a, int64_t episode);
 
-// Predictions in so many frames, one every `stride`.
+// How many predictions there are in `frames` frames, with one every `stride` frames.
 static inline int64_t eval_windows_of(int64_t frames, int64_t stride) {
     return (frames + stride - 1) / stride;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The predictions that are kept whole: the worst windows, and some of the worst episodes. Memory
-// goes round: what is pushed out gives its own to what comes next.
+// The predictions that are kept whole: the worst windows, and some predictions of the worst
+// episodes. A window or episode that is pushed out hands its memory on to the next one.
 #include "eval/accumulate.h"
 
 #include <stdlib.h>

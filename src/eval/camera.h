@@ -21,8 +21,9 @@ typedef struct CameraModel {
     double pose[6];  // of the camera in the end effector's frame, or in the base frame
 } CameraModel;
 
-// What the flags --eval.camera_* say; NULL: not given. None given: a model that is not known. One
-// without the others it needs, or a value that cannot be, is an error.
+// The values of the flags --eval.camera_*; NULL where one is not given. When none is given, the
+// model is not known. Error: a flag is given without the others that it needs, or its value is
+// impossible.
 typedef struct CameraFlags {
     const char *camera, *fov, *intrinsics, *pose, *mount;
     int arm;
@@ -37,7 +38,8 @@ void camera_for_frame(CameraModel *c, int width, int height);
 // The camera's pose in the base frame while the end effector is at `gripper` (x y z, rotation
 // vector).
 Pose camera_place(const CameraModel *c, const double gripper[6]);
-// The pixel of a point in the base frame. false: less than a centimetre in front of the camera.
+// The pixel at which a point of the base frame is seen. false: the point is behind the camera or
+// less than a centimetre in front of it.
 bool camera_project(const CameraModel *c, const Pose *place, const double point[3],
                     double pixel[2]);
 

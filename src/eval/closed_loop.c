@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The episodes of an evaluation, several at a time.
+// Runs the episodes of an evaluation, several at a time.
 #include "eval/closed_loop_internal.h"
 
 #include "base/memory.h"
@@ -7,8 +7,8 @@
 #include <omp.h>
 #include <pthread.h>
 
-// Every thread has a simulation and a policy of its own, which computes in that thread alone: what
-// comes of an episode does not depend on how many there are.
+// Every thread has its own simulation and its own policy, which computes in that thread alone: so
+// the result of an episode does not depend on how many threads there are.
 typedef struct Round {
     const ClosedLoopOptions *options;
     const tact_policy *policy; // of the thread that began it; the others share its weights
@@ -71,8 +71,8 @@ static void *worker_main(void *round) {
     return NULL;
 }
 
-// This thread with `own`, and as many others as there is use for. A thread that cannot be started
-// is done without.
+// Runs the episodes in this thread with `own`, and in as many others as are useful. If a thread
+// cannot be started, the others do its work.
 static void round_run(Round *r, Actor *own) {
     const ClosedLoopOptions *o = r->options;
     const Backend *backend;
@@ -90,8 +90,8 @@ static void round_run(Round *r, Actor *own) {
     mem_free(threads);
 }
 
-// A failure is only known when it is over; the same seed is the same episode, so it is run once
-// more.
+// That an episode fails is known only at its end. The same seed is the same episode, so it is run
+// once more for its video.
 CHECKED static bool round_film_failures(Round *r, Actor *a, Error *err) {
     const ClosedLoopOptions *o = r->options;
     int64_t left = o->videos ? o->max_failures : 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A policy in a simulated task: episodes from seeds it has not seen, through include/tact.h,
-// counted.
+// Closed-loop evaluation: a policy acts in a simulated task, through include/tact.h, in episodes of
+// seeds that it has not seen, and its successes are counted.
 #ifndef TACT_EVAL_CLOSED_LOOP_H
 #define TACT_EVAL_CLOSED_LOOP_H
 
@@ -25,7 +25,7 @@ typedef struct ClosedLoopOptions {
     double temporal_ensemble_coeff; // CONFIG_NULL_NUMBER: likewise
     const char *videos;             // existing directory for MP4 files, or NULL
     int64_t max_videos;             // of the first episodes
-    int64_t max_failures;           // and of failures after them
+    int64_t max_failures;           // and of as many failures after them
     const atomic_int *stop; // becomes non-zero: return soon, with the episodes so far; or NULL
     void (*progress)(void *user, int64_t done, int64_t total); // NULL allowed
     void *user;
@@ -55,17 +55,17 @@ void wilson_interval(int64_t successes, int64_t n, double *low, double *high);
 // reported, and checks that the policy's cameras and vectors, whose shapes are filled in, are the
 // task's.
 CHECKED bool closed_loop_check(const char *env_type, const PolicyConfig *policy, Error *err);
-// Each episode is computed by one thread, and comes out the same on any number of them. `progress`
-// is called from any of them, one at a time. Error: what the environment or the policy says; a
-// policy whose camera or vectors are not the environment's is refused.
+// Runs the episodes. Each is computed by one thread and ends the same way on any number of threads.
+// `progress` is called from any of them, one at a time. Errors: those of the environment and of the
+// policy; a policy whose cameras or vectors are not the environment's.
 CHECKED bool eval_closed_loop(const ClosedLoopOptions *options, ClosedLoopResult *out, Error *err);
 void closed_loop_free(ClosedLoopResult *r); // a zeroed struct is allowed
 
 // ---- closed_loop_result.c -----------------------------------------------------------------------
-// Rate, interval and every episode; new reference.
+// The success rate with its interval, and every episode. New reference.
 json_t *closed_loop_to_json(const ClosedLoopResult *r);
-// Adds to that object what acted, and how: the task's steps a second, the policy as in an open-loop
-// evaluation, and the settings that were in force.
+// Adds to that object the task's steps a second, the policy as an open-loop evaluation describes
+// it, and the settings that were in force. Error: the policy cannot be read.
 CHECKED bool closed_loop_describe(const ClosedLoopOptions *options, json_t *out, Error *err);
 void closed_loop_print(const ClosedLoopResult *r, FILE *out);
 

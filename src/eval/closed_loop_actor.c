@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One thread's simulation and policy, and the episodes it acts in.
+// One thread's simulation and policy, and how they run an episode.
 #include "eval/closed_loop_internal.h"
 
 #include "base/memory.h"

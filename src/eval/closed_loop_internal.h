@@ -19,11 +19,11 @@ typedef struct Wants {
     int height, width; // of the first camera; the environment's images are made that large
 } Wants;
 
-// who is borrowed.
+// `who` is borrowed.
 Wants wants_of_handle(const tact_policy *p, const char *who);
-// Error: names what the policy wants or gives and the environment has not.
+// Error: names what the policy wants or gives and the environment does not have.
 CHECKED bool wants_check(const EnvSpec *spec, const Wants *w, Error *err);
-// Warns where the environment takes another number of steps a second than the policy learnt.
+// Warns when the environment takes more or fewer steps a second than the policy was trained at.
 void wants_warn_rate(const EnvSpec *spec, const Wants *w);
 
 // ---- closed_loop_actor.c ------------------------------------------------------------------------
@@ -38,14 +38,16 @@ typedef struct Actor {
     uint8_t *picture; // of a video
 } Actor;
 
-// options and first are set. After a failure too, actor_close.
+// `options` and `first` are set already. The caller calls actor_close, after a failure too.
 CHECKED bool actor_open(Actor *a, Error *err);
 void actor_close(Actor *a);
-// Whether options->stop says to return soon.
+// Whether options->stop asks to return soon.
 bool actor_stopping(const Actor *a);
-// The episode of e->seed, into the rest of *e; video may be NULL. A stop leaves it unfinished.
+// Runs the episode of e->seed and fills in the rest of *e; video may be NULL. After a stop the
+// episode is unfinished.
 CHECKED bool actor_run_episode(Actor *a, ClosedLoopEpisode *e, VideoWriter *video, Error *err);
-// The same, with a video in options->videos, whose name is set. A stop leaves no video.
+// The same, with a video in options->videos, whose file name is put into *e. After a stop there is
+// no video.
 CHECKED bool actor_film_episode(Actor *a, ClosedLoopEpisode *e, Error *err);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What comes of an evaluation in a simulation: its rate, as text and as JSON.
+// The result of a closed-loop evaluation as text and as JSON.
 #include "eval/closed_loop.h"
 
 #include "base/memory.h"

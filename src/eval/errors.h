@@ -16,7 +16,8 @@ typedef struct Summary {
     double mean, median, p95, p99, max;
 } Summary;
 
-// Of the values that are not NaN. Puts them in order, in place, to the front.
+// Summarizes the values that are not NaN. Moves those to the front of the array, in ascending
+// order.
 Summary summarize(double *values, int64_t n);
 
 // ---- measures -----------------------------------------------------------------------------------
@@ -42,9 +43,10 @@ typedef struct Measures {
                   // last
 } Measures;
 
-// arms 0: one measure a value, named by names (A), which are borrowed. Strings are in the arena.
+// With arms 0 there is one measure for each value, named by names (A), which are borrowed. Strings
+// are in the arena.
 Measures measures_new(Arena *arena, int arms, int A, const char *const *names);
-// All but the normalised one: out (M - 1), of two actions (A).
+// Computes all measures but the normalised one, out (M - 1), of two actions (A).
 void measures_compute(const Measures *m, const double *predicted, const double *recorded,
                       double *out);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Single predictions and single episodes: what was predicted beside what was recorded.
+// The data of the report's curves: what was predicted beside what was recorded.
 #include "eval/figures.h"
 
 #include "eval/training_log.h"
@@ -14,14 +14,14 @@ enum {
     MOST_POINTS = 600, // of a line
 };
 
-// Six digits are enough for a picture and a third of the text.
+// Six digits are enough for a picture, and take a third of the space.
 static json_t *drawn_number(double x) {
     char text[32];
     snprintf(text, sizeof text, "%.6g", x);
     return isfinite(x) ? json_real(strtod(text, NULL)) : json_null();
 }
 
-// One value of n actions (n, A), of every `every`-th.
+// One value of every k-th of n actions (n, A), k = every.
 static json_t *line_json(const double *actions, int64_t n, int A, int value, int64_t every) {
     json_t *line = json_array();
     for (int64_t s = 0; s < n; s += every)

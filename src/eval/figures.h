@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a report shows beside the numbers of eval.json, and is too large for that file. The script
-// in report/report.html reads these keys:
+// What a report shows beside the numbers of eval.json and is too large for that file. The script in
+// report/report.html reads these keys:
 //
 //   windows       the worst predictions, in the order of eval.json's "worst":
 //                 {frames: [{camera, width, height, jpeg, paths}], values: [{name, unit, recorded,
@@ -9,8 +9,8 @@
 //   curves        the worst episodes: {episode, steps, every, frames, values: [{name, unit,
 //                 recorded, predicted}]}; recorded has every k-th step (k is `every`), predicted
 //                 one list for each of frames
-//   most_curves   predictions of one episode that are among them, at most
-//   training_log  training_log.h
+//   most_curves   how many predictions of one episode are among them at most
+//   training_log  see training_log.h
 #ifndef TACT_EVAL_FIGURES_H
 #define TACT_EVAL_FIGURES_H
 

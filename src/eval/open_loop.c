@@ -15,7 +15,7 @@
 #include <math.h>
 #include <string.h>
 
-// What a run holds besides its result.
+// What a run needs besides its result.
 typedef struct OpenLoop {
     const EvalOptions *options;
     EvalResult *result;
@@ -43,8 +43,8 @@ int64_t eval_default_stride(int64_t frames, double fps) {
     return stride < least ? least : stride;
 }
 
-// The dataset, or the part of it that was held out, when that is known and nothing else was asked
-// for.
+// Opens the dataset, or only the part of it that was held out from training where that is known and
+// nothing else was asked for.
 CHECKED static bool open_dataset(const EvalOptions *o, EvalResult *r, Error *err) {
     DatasetOptions open = o->dataset;
     open.need_videos = r->config.policy.n_cameras > 0;
@@ -52,7 +52,7 @@ CHECKED static bool open_dataset(const EvalOptions *o, EvalResult *r, Error *err
         open.rename = r->config.policy.rename_map;
         open.rename_if_there = true;
     }
-    // Frames are only looked into of what will be evaluated.
+    // Video files are opened only for episodes that will be evaluated.
     bool choose = !open.episodes && !o->all;
     open.skip_videos = choose || !open.need_videos;
     if (!dataset_open(&open, &r->dataset, err)) return false;
@@ -142,7 +142,8 @@ CHECKED static bool open_policy(OpenLoop *l, Error *err) {
     options.threads = o->threads;
     options.dataset = r->dataset->root;
     options.rate_check = 0; // frames come as fast as they can be read
-    // As a robot that asks for a new chunk every `stride` frames: no other frames are encoded.
+    // Like a robot that asks for a new chunk every `stride` frames, so that no other frames are
+    // encoded.
     options.n_action_steps = (int)(r->stride < r->S ? r->stride : r->S);
     if (tact_open(r->policy_dir, &options, &l->policy) != TACT_OK)
         return fail(err, "%s", tact_message(NULL));

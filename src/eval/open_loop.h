@@ -15,7 +15,7 @@
 #include "policy/policy_locate.h"
 #include <stdio.h>
 
-// What is reported of long runs: sizes stay bounded.
+// Limits that keep the report of a long run small.
 enum {
     EVAL_CURVES = 4,         // episodes whose predictions are drawn, the worst first
     EVAL_CURVE_WINDOWS = 24, // predictions drawn in one of them
@@ -91,29 +91,29 @@ typedef struct EvalResult {
     Arena arena;
 } EvalResult;
 
-// out is the caller's, for eval_free, which it may call after a failure too. Errors: a policy or
-// dataset that cannot be read, that do not fit each other, a prediction that is not finite (naming
-// episode and frame), no memory for the errors.
+// The caller frees *out with eval_free, after a failure too. Errors: a policy or a dataset cannot
+// be read, or they do not fit each other; a prediction is not finite (the message names episode and
+// frame); there is no memory for the errors.
 CHECKED bool eval_open_loop(const EvalOptions *options, EvalResult *out, Error *err);
 void eval_free(EvalResult *r); // a zeroed struct is allowed
 
-// Stride of a run over `frames` frames at fps when none is given.
+// The stride of a run over `frames` frames at fps where none is given.
 int64_t eval_default_stride(int64_t frames, double fps);
 
 // ---- open_loop_json.c ---------------------------------------------------------------------------
-// Everything but curves and pictures. Numbers that there are none of (no window reaches so far) are
+// Everything but curves and pictures. A number that does not exist (no window reaches so far) is
 // null. New reference.
 json_t *eval_to_json(const EvalResult *r);
 // The unit of a value of an action: "m" or "rad" of a pose's, else "".
 const char *eval_unit(const EvalResult *r, int dimension);
 
 // ---- table.c ------------------------------------------------------------------------------------
-// Steps of a horizon of S at fps that tables show: 0.1, 0.2, 0.5, 1, 2, 5 ... seconds where the
-// horizon reaches, its last step always. Step 0 is the action of the observed frame itself. Gives
-// how many, at most EVAL_COLUMNS.
+// The steps of a horizon of S at fps that tables show: those 0.1, 0.2, 0.5, 1, 2, 5 ... seconds
+// ahead, as far as the horizon reaches, and always its last step. Step 0 is the action of the
+// observed frame itself. Returns how many there are, at most EVAL_COLUMNS.
 enum { EVAL_COLUMNS = 6 };
 int eval_columns(int S, double fps, int steps[EVAL_COLUMNS]);
-// A few lines for a terminal.
+// Writes a few lines for a terminal.
 void eval_print(const EvalResult *r, FILE *out);
 
 #endif

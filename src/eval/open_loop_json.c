@@ -51,7 +51,7 @@ static json_t *measure_json(const EvalResult *r, int m) {
                      horizon_json(r->stay + m * r->S, r->S));
 }
 
-// One mean a measure, by its name.
+// The mean of each measure, by the measure's name.
 static json_t *means_json(const Measures *m, const double *means) {
     json_t *o = json_object();
     for (int i = 0; i < m->count; i++)
@@ -86,7 +86,7 @@ static json_t *dimensions_json(const EvalResult *r) {
     return list;
 }
 
-// How many of the kept latencies fall where, but for the slowest hundredth.
+// How many latencies fall into which interval; the slowest hundredth is left out.
 static json_t *histogram_json(const EvalResult *r) {
     enum { BINS = 24 };
     double low = r->latencies[0], high = r->latency.p99;

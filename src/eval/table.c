@@ -10,7 +10,7 @@ int eval_columns(int S, double fps, int steps[EVAL_COLUMNS]) {
         double at = floor(seconds[i] * fps + 0.5);
         if (at < 1 || at >= last) continue;
         if (n > 0 && steps[n - 1] == (int)at) continue;
-        // The last column is the last step: none right before it.
+        // The last column is the last step, so no column stands right before it.
         if (at > 0.85 * last) continue;
         steps[n++] = (int)at;
     }
@@ -29,8 +29,8 @@ static void print_row(FILE *out, const char *name, const char *unit, const Summa
     fprintf(out, " %8.4g\n", all);
 }
 
-// The measures to print: all where they are few, else the first ones and the normalised, which is
-// last.
+// Whether a measure is printed: all are where there are few, else the first ones and the last,
+// which is the normalised one.
 static bool is_printed(const Measures *m, int i) {
     return m->count <= MOST_ROWS || i < MOST_ROWS - 1 || i == m->count - 1;
 }

@@ -16,7 +16,7 @@ static const char *text_of(EvalTraining *t, const json_t *object, const char *ke
     return text ? arena_strdup(&t->arena, text) : NULL;
 }
 
-// "000600", the checkpoint's directory, is its step; a file beside the weights says it as well.
+// The name of the checkpoint's directory ("000600") is its step too, but a user may rename it.
 int64_t eval_policy_step(const char *dir) {
     char state[PATH_MAX + 32];
     snprintf(state, sizeof state, "%s/../training_state", dir);
@@ -27,7 +27,7 @@ int64_t eval_policy_step(const char *dir) {
     return value;
 }
 
-// found: the absolute path that tact keeps; LeRobot has the root only as it was given.
+// found: the absolute path that tact stores; LeRobot stores the root only as it was given.
 static bool is_same_dataset(const EvalTraining *t, const char *found, const char *root,
                             const char *repo_id) {
     char a[PATH_MAX], b[PATH_MAX];
@@ -36,7 +36,7 @@ static bool is_same_dataset(const EvalTraining *t, const char *found, const char
     return t->repo_id && repo_id && strcmp(t->repo_id, repo_id) == 0;
 }
 
-// The episodes that the training's split held out, worked out as it did.
+// Works out which episodes the training's split held out, as the training did.
 CHECKED static bool read_split(EvalTraining *t, const char *root, const char *repo_id, double split,
                                Error *err) {
     Dataset *ds = NULL;

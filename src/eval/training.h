@@ -16,7 +16,7 @@ typedef enum EvalSeen {
 const char *eval_seen_name(EvalSeen seen);
 
 typedef struct EvalTraining {
-    bool known;                 // the checkpoint says what it was trained on
+    bool known;                 // the checkpoint says which episodes it was trained on
     bool same_dataset;          // and that is the dataset at hand
     const char *root, *repo_id; // of the training's dataset; may be NULL
     int64_t step;               // of the checkpoint; -1: not known
@@ -26,9 +26,10 @@ typedef struct EvalTraining {
 } EvalTraining;
 
 // Reads train_config.json, tact.json and ../training_state of a checkpoint's pretrained_model
-// directory. One without them, or whose split cannot be worked out because the episodes are not
-// all there, is not known; that is no error. The dataset at hand is the training's when it is in
-// the same directory or, where the training's is not there any more, has the same repo_id.
+// directory. Where these files are missing, or the split cannot be worked out because some episodes
+// are missing, `known` stays false; that is no error. The dataset at hand is the training's when it
+// is in the same directory or, where the training's directory no longer exists, has the same
+// repo_id.
 void eval_training_read(const char *dir, const char *root, const char *repo_id, EvalTraining *out);
 void eval_training_free(EvalTraining *t); // a zeroed struct is allowed
 // The step of a checkpoint's pretrained_model directory; -1: not known.

@@ -27,7 +27,7 @@ static void find_log(const char *dir, char path[PATH_MAX + 32]) {
         snprintf(path, PATH_MAX + 32, "%s/metrics.jsonl", run);
 }
 
-// A run that is going on may be writing its last line: what is no JSON is passed over.
+// A line that is not JSON is passed over: a running training may still be writing its last one.
 static void add_line(const char *line, size_t length, json_t *curves[KEYS]) {
     json_t *object = json_loadb(line, length, 0, NULL);
     const json_t *step = json_object_get(object, "step");
@@ -40,7 +40,7 @@ static void add_line(const char *line, size_t length, json_t *curves[KEYS]) {
     json_decref(object);
 }
 
-// Few enough of its points, evenly spaced, and the last.
+// A curve with few enough points: evenly spaced ones and the last.
 static json_t *thinned(const json_t *curve) {
     size_t n = json_array_size(curve), every = n / MOST_POINTS + 1;
     json_t *out = json_array();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a policy's training wrote down about itself.
+// The curves of a policy's training, for its report.
 #ifndef TACT_EVAL_TRAINING_LOG_H
 #define TACT_EVAL_TRAINING_LOG_H
 

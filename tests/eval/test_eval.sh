@@ -106,7 +106,7 @@ holds "six windows" grep -q '^ "windows": 6,' "$WORK/e5/eval.json"
 (cd "$WORK" && eval_ --policy.path=run --dataset.root=more --eval.stride=13 >/dev/null 2>&1)
 holds "default directory" test -s "$(echo "$WORK"/outputs/eval/*_run_000004/report.html)"
 
-# What cannot be done, in one line.
+# Refusals, each in one line.
 sample --root="$WORK/large" --width=128
 sample --root="$WORK/blind" --cameras=0 --env_dim=3
 on=(eval_ --policy.path="$WORK/run" --dataset.root="$WORK/poses" --output_dir="$WORK/no")

@@ -51,7 +51,8 @@ static json_t *hostile_json(void) {
     return json_pack("{s:o, s:o, s:n}", "names", names, "numbers", object, "none");
 }
 
-// What stands in a page's element of the data, as the browser finds its end; end: what follows it.
+// The text of the element that holds a page's numbers, which ends where a browser finds its end;
+// *end is what follows.
 static char *page_data(const char *page, const char **end) {
     static const char head[] = "<script type=\"application/json\" id=\"eval\">";
     const char *from = strstr(page, head);
@@ -62,7 +63,7 @@ static char *page_data(const char *page, const char **end) {
     return strndup(from, (size_t)(*end - from));
 }
 
-// The page has the numbers, whatever the names in them, and figures beside them.
+// The page holds the numbers, whatever names are in them, and the figures beside them.
 static void test_page_has_the_numbers(void **state) {
     (void)state;
     Error err;
@@ -81,7 +82,7 @@ static void test_page_has_the_numbers(void **state) {
     assert_true(json_equal(beside, figures));
     json_object_del(got, "figures");
     assert_true(json_equal(got, eval));
-    // The script of the page follows, whole, and nothing asks for anything from elsewhere.
+    // The rest of the page follows.
     assert_non_null(strstr(end, "<script>\n\"use strict\";"));
     assert_string_equal(page + size - 15, "</body></html>\n");
     free(text);
@@ -166,7 +167,7 @@ static void test_training_log(void **state) {
     assert_true(json_equal(figures, wanted));
     json_decref(figures);
     json_decref(wanted);
-    // Long ones are thinned; the last point stays.
+    // A long curve is thinned, and its last point stays.
     enum { LINES = 5000 };
     char *text = mem_alloc(LINES * 40), *to = text;
     for (int i = 1; i <= LINES; i++) to += sprintf(to, "{\"step\": %d, \"l1_loss\": 1.5}\n", i);
@@ -177,7 +178,7 @@ static void test_training_log(void **state) {
     assert_int_equal(json_integer_value(json_array_get(json_array_get(curve, n - 1), 0)), LINES);
     json_decref(figures);
     mem_free(text);
-    // A policy that lies elsewhere has none.
+    // A policy that lies outside of a run has none.
     figures = json_object();
     training_log_add(folder, figures);
     assert_int_equal(json_object_size(figures), 0);
@@ -205,7 +206,7 @@ static void test_strides(void **state) {
     assert_int_equal(eval_default_stride(1000, 0), 1);
 }
 
-// JPEG gives back about the same picture.
+// A JPEG gives back nearly the same picture.
 static void test_jpeg(void **state) {
     (void)state;
     Error err;

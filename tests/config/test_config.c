@@ -120,7 +120,7 @@ static void two_kinds(void **state) {
         assert_null(c.policy.normalization_mapping.state);
         train_config_free(&c);
     }
-    // What a checkpoint is, it says itself.
+    // A checkpoint says itself which kind of policy it is.
     assert_parses(&c, "--policy.type=act|--policy.path=run");
     assert_int_equal(c.policy.obs_state_horizon, 2);
     assert_true(field_given(&c, "policy.type") && !field_given(&c, "policy.chunk_size"));
@@ -192,7 +192,7 @@ static void wrong_flags(void **state) {
     train_config_free(&c);
 }
 
-// What cannot change the policy that is trained is said once and stops nothing.
+// A flag of LeRobot that cannot change the trained policy is named once and stops nothing.
 static void flags_without_effect(void **state) {
     (void)state;
     TrainConfig c;
@@ -221,7 +221,7 @@ static void flags_without_effect(void **state) {
     assert_null(strstr(c.ignored, "wandb.project")); // a setting of ours, stored
     assert_true(c.policy.push_to_hub && c.wandb_enable);
     train_config_free(&c);
-    // Asking for nothing is not worth a word.
+    // A flag that asks for nothing is not mentioned.
     assert_parses(
         &c, "--wandb.enable=false|--wandb.entity=null|--job.target=None|--policy.push_to_hub=False|"
             "--peft=null|--dataset.repo_type=dataset|--accelerator.mixed_precision=no|"
@@ -229,8 +229,8 @@ static void flags_without_effect(void **state) {
             "--save_checkpoint_to_hub=false");
     assert_string_equal(c.ignored, "");
     train_config_free(&c);
-    // LeRobot's simulations only evaluate; what names none of anybody's is left to whoever looks
-    // for it.
+    // LeRobot's simulations only evaluate, so their flags are passed over. A name that no program
+    // knows is left to the code that looks for the simulation.
     assert_parses(&c, "--env.type=aloha|--env.task=AlohaInsertion-v0");
     assert_non_null(strstr(c.ignored, "--env.type (a simulation of LeRobot's"));
     assert_null(c.env_type);
@@ -238,7 +238,7 @@ static void flags_without_effect(void **state) {
     assert_parses(&c, "--env.type=strawbery");
     assert_string_equal(c.env_type, "strawbery");
     train_config_free(&c);
-    // What would change it is not passed over.
+    // A flag that would change the policy is not passed over.
     assert_error("--accelerator.mixed_precision=bf16", "--policy.dtype=bfloat16");
     assert_error("--mixed_precision=fp16", "--policy.dtype=bfloat16");
     assert_error("--accelerator.gradient_accumulation.steps=4", "--batch_size");
@@ -471,7 +471,8 @@ static void json_files(void **state) {
                       "--dataset.episodes=[4,2]|--policy.pose_repr=relative");
     fill_dataset(&c.policy);
     assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
-    // A file of this machine means nothing to LeRobot; torchvision's name does.
+    // The path of a file on this machine means nothing to LeRobot; torchvision's name for the
+    // weights does.
     c.policy.pretrained_backbone_weights = "my/weights.pth";
     assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
     c.policy.pretrained_backbone_weights = "ResNet18_Weights.IMAGENET1K_V1";

@@ -347,7 +347,7 @@ static void random_damage(void **state) {
     for (int round = 0; round < 3000; round++) {
         ParquetFile *f;
         memcpy(copy, data, size);
-        // Half of the rounds keep to the footer, where the structure is.
+        // Half of the rounds damage only the footer, which holds the structure.
         size_t from = round % 2 ? size * 3 / 5 : 4;
         for (uint64_t n = 1 + rng_below(&rng, 6); n > 0; n--)
             copy[from + rng_below(&rng, size - from)] = (char)rng_next(&rng);

@@ -119,7 +119,7 @@ static void module_state(void **state) {
     (void)state;
     const char *const names[] = {"0.weight",       "1.weight",      "1.bias",
                                  "1.running_mean", "1.running_var", "1.num_batches_tracked"};
-    // "wrapped" holds the same under "state_dict", with an optimiser beside it.
+    // The file "wrapped" holds the same tensors under "state_dict", with an optimiser beside them.
     const char *const files[] = {DATA "module.pth", DATA "wrapped.pth"};
     for (int k = 0; k < 2; k++) {
         Torch *t = opened(files[k]);
@@ -237,7 +237,7 @@ static void write_object(const Bytes *object) {
 static void by_hand(void **state) {
     (void)state;
     Bytes o = {.size = 0};
-    // With integers of several widths, and every value a list of pairs as Python 2 wrote
+    // Here are integers of several widths, and every value is a list of pairs, as Python 2 wrote an
     // OrderedDict.
     PUT(&o, "ccollections\nOrderedDict\n](](U\x01"
             "ae");
@@ -429,7 +429,7 @@ static void pickles_that_break(void **state) {
     REFUSE("N", "no dict of tensors");
     REFUSE("]q\0h\0a", "no dict of tensors");
     REFUSE("}q\0X\x01\0\0\0ah\0s", "more than 32 deep"); // a dict in itself
-    // Thirty dicts, each twice in the next: a billion paths.
+    // Thirty dicts, each of which stands twice in the next: a billion paths.
     Bytes o = {.size = 0};
     PUT(&o, "}");
     for (int i = 0; i < 30; i++) PUT(&o, "q\x01}(K\x01h\x01K\x02h\x01u");
@@ -534,7 +534,7 @@ static void flipped_anywhere(void **state) {
                 write_file(data, size);
                 data[n] ^= (char)flips[f];
                 if (!torch_open(path, &t, &err)) continue;
-                // An archive's checksums leave nothing of a tensor unseen.
+                // The checksums of an archive cover every byte of a tensor.
                 if (!same(whole, t) && k == 0)
                     fail_msg("%s, byte %zu ^ %02x is read", files[k], n, flips[f]);
                 torch_close(t);

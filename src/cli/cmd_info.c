@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/file.h"
 #include "cli/cli.h"
+#include "cli/info.h"
 #include "config/fields.h"
 #include "dataset/dataset.h"
 #include "formats/hub_cache.h"

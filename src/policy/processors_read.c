@@ -31,8 +31,7 @@ static bool is(const json_t *step, const char *name) {
     return strcmp(name_of(step), name) == 0;
 }
 
-// ---- steps that change nothing
-// -------------------------------------------------------------------
+// ---- steps that change nothing ------------------------------------------------------------------
 
 // Words for the task, which ACT does not see.
 static bool is_words(const json_t *step) {
@@ -60,8 +59,7 @@ CHECKED static bool take_idle(Reader *r, const json_t *step, Error *err) {
     return true;
 }
 
-// ---- names
-// ---------------------------------------------------------------------------------------
+// ---- names --------------------------------------------------------------------------------------
 
 CHECKED static bool take_rename(Reader *r, const json_t *step, Error *err) {
     json_t *map = json_object_get(json_object_get(step, "config"), "rename_map"), *to;
@@ -77,8 +75,7 @@ CHECKED static bool take_rename(Reader *r, const json_t *step, Error *err) {
     return true;
 }
 
-// ---- actions that are differences to the state
-// ---------------------------------------------------
+// ---- actions that are differences to the state --------------------------------------------------
 
 // A joint is left absolute when its name has one of the excluded words in it, in any case of
 // letters; without names, or beyond them, all are relative.
@@ -146,8 +143,7 @@ bool pipeline_check(const PolicyConfig *p, const char *where, Error *err) {
     return true;
 }
 
-// ---- normalisation
-// -------------------------------------------------------------------------------
+// ---- normalisation ------------------------------------------------------------------------------
 
 CHECKED static bool read_eps(const Reader *r, double *out, Error *err) {
     const json_t *eps = json_object_get(r->normalizer, "eps");
@@ -231,8 +227,7 @@ CHECKED static bool settle_after(const Reader *r, Error *err) {
                 before);
 }
 
-// ---- a pipeline
-// ----------------------------------------------------------------------------------
+// ---- a pipeline ---------------------------------------------------------------------------------
 
 CHECKED static bool take_normalizer(Reader *r, const json_t *step, Error *err) {
     if (r->normalizer) return fail(err, "%s: normalises twice", r->path);

@@ -9,7 +9,7 @@
 #include "tact.h"
 
 // ---- closed_loop_fit.c --------------------------------------------------------------------------
-// What a policy wants and gives, as recorded.
+// What a policy wants and gives, in recorded numbers.
 typedef struct Wants {
     const char *who; // of messages
     size_t state, env, action;
@@ -21,7 +21,7 @@ typedef struct Wants {
 
 // who is borrowed.
 Wants wants_of_handle(const tact_policy *p, const char *who);
-// Error: names what the policy wants or gives and the environment has not.
+// Error: names what the policy wants or gives and the environment does not have.
 CHECKED bool wants_check(const EnvSpec *spec, const Wants *w, Error *err);
 // Warns where the environment takes another number of steps a second than the policy learnt.
 void wants_warn_rate(const EnvSpec *spec, const Wants *w);

@@ -5,8 +5,6 @@
 #include "base/rng.h"
 #include "formats/image_codec.h"
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,14 +12,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include <cmocka.h>
+#include "../ok.h"
 
 #define DATA "tests/formats/data/image/"
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if (!(call)) fail_msg("%s", err.text);                                                     \
-    } while (0)
 
 enum { W = 20, H = 12 }; // of the vectors
 

@@ -6,21 +6,14 @@
 #include "formats/parquet_thrift.h"
 #include <fcntl.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "../ok.h"
 
 #include "parquet_metadata.h"
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if (!(call)) fail_msg("%s", err.text);                                                     \
-    } while (0)
 
 static char path[64];
 

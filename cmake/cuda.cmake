@@ -49,7 +49,7 @@ set_target_properties(ops_cuda PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRE
 target_include_directories(ops_cuda SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${CUDNN_INCLUDE_DIR})
 # Without the loop unrolling of -O3 there is nothing to see in a debug build either.
 target_compile_options(ops_cuda PRIVATE -O3 --Werror all-warnings -Xcompiler=-Wall,-Wextra,-Werror)
-# For the sentence about a card that the module holds no code for.
+# For the sentence about a card it holds no code for.
 string(REPLACE ";" ", " code "${TACT_CUDA_ARCHITECTURES}")
 set_source_files_properties(src/ops/cuda/open.cu PROPERTIES COMPILE_DEFINITIONS "TACT_CUDA_CODE=\"${code}\"")
 # Neither cuBLASLt nor cuDNN: src/ops/cuda/libraries.cu looks for them when a card is opened. The C++ library stays

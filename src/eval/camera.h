@@ -37,8 +37,7 @@ void camera_for_frame(CameraModel *c, int width, int height);
 // The camera's pose in the base frame while the end effector is at `gripper` (x y z, rotation
 // vector).
 Pose camera_place(const CameraModel *c, const double gripper[6]);
-// Gives the pixel of a point in the base frame; false where the point is less than a centimetre in
-// front of the camera.
+// The pixel of a point in the base frame. false: less than a centimetre in front of the camera.
 bool camera_project(const CameraModel *c, const Pose *place, const double point[3],
                     double pixel[2]);
 

@@ -113,7 +113,7 @@ const char *eval_unit(const EvalResult *r, int dimension);
 // how many, at most EVAL_COLUMNS.
 enum { EVAL_COLUMNS = 6 };
 int eval_columns(int S, double fps, int steps[EVAL_COLUMNS]);
-// Prints a few lines for a terminal.
+// A few lines for a terminal.
 void eval_print(const EvalResult *r, FILE *out);
 
 #endif

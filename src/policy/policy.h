@@ -58,7 +58,7 @@ void policy_warn_of_keys(const json_t *config, const char *path);
 CHECKED bool policy_read_tact(const char *dir, json_t **out, Error *err);
 
 typedef struct WeightsOptions {
-    // A temporal table that is not in the file keeps its values (fine-tuning plain ACT); one of a
+    // A temporal table that the file lacks keeps its values (fine-tuning plain ACT); one of a
     // single observation is that of every one.
     bool new_times;
     bool check_only; // nothing is copied

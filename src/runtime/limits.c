@@ -41,7 +41,7 @@ static bool shorten(const double *from, double most, double *to) {
     return true;
 }
 
-// Moves along the shortest way from one rotation to the other.
+// On the shortest way from one rotation to the other.
 static bool turn_less(const double *from, double most, double *to) {
     Pose a = pose_from_vector(from), b = pose_from_vector(to), step = pose_relative(&a, &b);
     double v[6];

@@ -38,7 +38,7 @@ void tact_options_default(tact_options *options, size_t size) {
     if (size >= sizeof o.size) options->size = size;
 }
 
-// A member that the caller's version of the struct does not have keeps its default.
+// What the caller's version of the struct lacks keeps its default.
 CHECKED static bool take_options(const tact_options *given, tact_options *o, Error *err) {
     *o = default_options();
     return !given || struct_take(o, sizeof *o, OPTIONS_LEAST, given, "tact_options", err);
@@ -57,7 +57,7 @@ LogSink log_to_handle(tact_policy *p) {
 CHECKED static bool choose_actions(tact_policy *p, const tact_options *o, Error *err) {
     const PolicyConfig *c = p->config;
     double coeff = o->temporal_ensemble_coeff;
-    // With temporal_ensemble_coeff LeRobot demands that n_action_steps is 1.
+    // LeRobot demands both together, the first as 1.
     if (o->n_action_steps > 1 && !isnan(coeff))
         return fail(
             err,

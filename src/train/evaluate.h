@@ -14,9 +14,9 @@ typedef struct Evaluations {
 
 // Those that there are and that are due after a step, or all at the end.
 Evaluations run_evaluations_due(const Run *r, int64_t step, bool end);
-// Evaluates the weights, and with ema.use_for_eval their moving average, logs and writes the
-// results. A stop signal leaves the whole evaluation to the run that goes on (eval_due is set): its
-// lines are written together or not at all.
+// Evaluates the weights, and with ema.use_for_eval their moving average, tells and writes what
+// comes of it. A stop signal leaves all of it, with eval_due set, to whoever goes on with the run:
+// its lines are written together or not at all.
 CHECKED bool run_evaluate(Run *r, int64_t step, Evaluations what, Error *err);
 
 // rollouts.c: episodes with the weights `params`; suffix: "" or "_ema", of the folder of videos. A

@@ -122,7 +122,7 @@ void policy_warn_unused(const Dataset *ds) {
 }
 
 // Recorders that split the state, or call it otherwise, would leave the policy blind to the robot's
-// own position; a user who wants that says so with --policy.input_features.
+// own position: who wants that says so with --policy.input_features.
 static bool check_state(const Dataset *ds, Error *err) {
     for (int i = 0; i < ds->n_features && !ds->state; i++) {
         const Feature *f = &ds->features[i];
@@ -167,7 +167,7 @@ static bool resolve_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error
     return true;
 }
 
-// Cameras are seen as recorded, all at one size, or each at a size of its own.
+// As recorded, all cameras at one size, or each at its own.
 static bool resolve_image_sizes(PolicyConfig *p, const Dataset *ds, Error *err) {
     const IntList *resize = &p->resize_shape;
     const int64_t given = resize->values ? resize->count / 2 : 0;

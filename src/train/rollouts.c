@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The policy of the moment in the task of --env.type: written out as a checkpoint's would be, and
-// given to a hook of the caller that can run one.
+// given to whoever can run one.
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 

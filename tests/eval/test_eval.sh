@@ -97,7 +97,7 @@ if command -v python3 >/dev/null; then
     for folder in "$WORK"/e[123]; do holds "the page has eval.json" same_numbers "$folder"; done
 fi
 
-# A policy is evaluated on another dataset: there it is not known which episodes it was trained on.
+# A policy on another dataset: what it was trained on is not known here.
 sample --root="$WORK/more" --seed=5
 accepts "another dataset" eval_ --policy.path="$WORK/run" --dataset.root="$WORK/more" --output_dir="$WORK/e4"
 holds "unknown" test "$(grep -c '"training": "unknown"' "$WORK/e4/eval.json")" -eq 3
@@ -106,7 +106,7 @@ holds "six windows" grep -q '^ "windows": 6,' "$WORK/e5/eval.json"
 (cd "$WORK" && eval_ --policy.path=run --dataset.root=more --eval.stride=13 >/dev/null 2>&1)
 holds "default directory" test -s "$(echo "$WORK"/outputs/eval/*_run_000004/report.html)"
 
-# What cannot be done is refused in one line.
+# What cannot be done, in one line.
 sample --root="$WORK/large" --width=128
 sample --root="$WORK/blind" --cameras=0 --env_dim=3
 on=(eval_ --policy.path="$WORK/run" --dataset.root="$WORK/poses" --output_dir="$WORK/no")
@@ -134,8 +134,7 @@ full() { (trap '' XFSZ; ulimit -f 4; "${on[@]}" --eval.stride=9); }
 refuses "full disk" 'cannot write' full
 holds "no half of a file" test -z "$(ls -A "$WORK/no")"
 
-# Finite weights that give actions which are not finite: the largest float32 in the first row of the action
-# head.
+# Weights that are finite and give what is not: the largest float32 in the first row of the action head.
 cp -r "$WORK/run/checkpoints/000004/pretrained_model" "$WORK/sick"
 weights=$WORK/sick/model.safetensors
 header=$(od -An -tu8 -N8 "$weights" | tr -d ' ')

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# tact eval --env.type: successes are counted, the same seeds give the same result, videos are written, and what
-# cannot be done is refused.
+# tact eval --env.type: episodes counted, the same seeds the same result, videos, what cannot be.
 . "$(dirname "$0")/../cli/common.sh"
 
 if ! "$TACT" sim expert --env.type=strawberry_swing --episodes=1 >/dev/null 2>"$WORK/why"; then

@@ -59,7 +59,7 @@ function number(s, key, found) {
     sub(/.*: */, "", found)
     return found + 0
 }
-# Runs that broke off are not taken.
+# Runs that broke off do not count.
 function whole(s, opened, closed) {
     if (s !~ /^[{].*[}]$/) return 0
     opened = gsub(/[{]/, "", s)
@@ -112,7 +112,7 @@ function head(i) {
     if (under_way != "") say(cut("under way at " seconds " s: " under_way, 300))
 }
 
-# What decides, at each precision: a line of the table.
+# Prints the line of the table that decides, for each precision.
 function right_row(title, prefix, suffix, i, row, name, word, found) {
     row = sprintf("%-22s", title)
     for (i = 1; i <= dtype_count; i++) {
@@ -158,7 +158,7 @@ function steps(c, i, k, v, row, n, column) {
     say("")
 }
 
-# A line for the table and one for the JSON.
+# Adds a line to the table and one to the JSON.
 function goal(what, value, sign, limit, met) {
     met = value == "" ? "null" : (sign == "<=" ? value + 0 <= limit : value + 0 >= limit) ? "true" : "false"
     say(sprintf("  %-46s %8s   goal %s %-4s %s", what, given(value, "-"), sign, limit,
@@ -213,7 +213,7 @@ function print_ops(i, k, best, copy, matrix, most, printed) {
     }
 }
 
-# What failed, in the order of the phases, with its first lines: fewer of them the more there is.
+# Lists what failed in the order of the phases, with its first lines; the more failed, the fewer lines of each.
 function failures(i, k, n, most, left, s, unsaid) {
     for (i = 1; i <= checks; i++) n += outcome[i] == "FAIL" || outcome[i] == "TIMEOUT"
     if (!n) return

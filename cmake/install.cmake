@@ -18,7 +18,7 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/tactConfigVersion.cmake COM
 install(FILES ${CMAKE_BINARY_DIR}/tactConfig.cmake ${CMAKE_BINARY_DIR}/tactConfigVersion.cmake
     DESTINATION ${package})
 
-# tact.pc finds its files from where it lies itself, whatever --prefix was.
+# tact.pc finds its files from its own place, whatever --prefix was.
 file(RELATIVE_PATH up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 set(PC_LIBS_PRIVATE)
 foreach(name ${TACT_LINK_NAMES})

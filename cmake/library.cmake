@@ -16,8 +16,8 @@ add_custom_command(OUTPUT ${object}
     DEPENDS ${RUNTIME} $<TARGET_OBJECTS:runtime>
     COMMENT "Joining libtact's objects" COMMAND_EXPAND_LISTS VERBATIM)
 
-# What that object needs of the system. Names for tact.pc and the CMake package, for the build files that
-# were found. tests/runtime/test_install.sh links a program with libtact.a and these.
+# What that object needs of the system: once as names, for tact.pc and the CMake package, and once as the files
+# that were found here, for this build. tests/runtime/test_install.sh links a program with libtact.a and these.
 set(TACT_LINK_NAMES dnnl ${OpenMP_C_LIB_NAMES} ${JANSSON_LIBRARIES} ${ZIP_LIBRARIES} ${CMAKE_DL_LIBS} m)
 set(TACT_LINK_TARGETS ${DNNL_LIBRARY} OpenMP::OpenMP_C PkgConfig::JANSSON PkgConfig::ZIP ${CMAKE_DL_LIBS} m)
 

@@ -31,7 +31,7 @@ function(tact_module name)
       -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/module.map -Wl,-z,defs)
   set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/tact
       LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/module.map)
-  # Whoever builds the program or a test wants what it will load to be of the same build.
+  # A program or a test must load modules of its own build, so building it builds them.
   add_dependencies(modules ${name})
   install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/tact)
 endfunction()

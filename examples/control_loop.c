@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// control_loop POLICY [STEPS]: lets a policy drive a robot at the rate it was trained at. There is
-// a make-believe robot in it, so that it runs anywhere: its cameras see moving stripes, and it is
-// at once where it is told to be. Yours goes into read_robot and move_robot; the rest can stay.
+// control_loop POLICY [STEPS]: lets a policy drive a robot at the rate it was trained at. It has a
+// simulated robot in it, so that it runs anywhere: its cameras see moving stripes, and it is at
+// once where it is told to be. Put your robot into read_robot and move_robot; the rest can stay.
 #include <tact.h>
 
 #include <stdio.h>

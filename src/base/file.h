@@ -26,7 +26,7 @@ typedef struct InputFile {
     char path[4096];         // for messages
 } InputFile;
 CHECKED bool input_open(InputFile *f, const char *path, Error *err);
-// `bytes` from place `at` on, all of them.
+// Reads `bytes` bytes from place `at` on; it is an error where there are fewer.
 CHECKED bool input_read(const InputFile *f, size_t at, void *to, size_t bytes, Error *err);
 // False when the file has changed since it was opened: then what was read is a mixture of two
 // versions.

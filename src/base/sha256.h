@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SHA-256 (FIPS 180-4): for files that are named after their digest.
+// SHA-256 (FIPS 180-4), for files that are named after their digest.
 #ifndef TACT_BASE_SHA256_H
 #define TACT_BASE_SHA256_H
 

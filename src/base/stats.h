@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Statistics of vectors, and quantiles as numpy's and LeRobot's default: linear between neighbours.
+// Statistics of vectors, and quantiles by the default of numpy and LeRobot: linear between
+// neighbours.
 #ifndef TACT_BASE_STATS_H
 #define TACT_BASE_STATS_H
 
@@ -13,7 +14,7 @@ typedef struct Stats {
 } Stats;
 void stats_free(Stats *s); // zeroed afterwards; a zeroed struct is allowed
 
-// Ascending; none of the n values may be NaN.
+// Sorts n values in ascending order; none may be NaN.
 void sort_doubles(double *values, int64_t n);
 // The q-quantile (0 to 1) of n >= 1 values in ascending order: the position of q is (n - 1) q.
 double quantile(const double *sorted, int64_t n, double q);

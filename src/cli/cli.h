@@ -25,6 +25,8 @@ int cmd_bench(int argc, char **argv);
 int cli_error(const Error *err, int code);
 // Prints a value and a line end to stdout, `indent` spaces a level (0: on one line).
 void cli_print_json(const struct json_t *value, int indent);
+// An array of n numbers; a new reference.
+struct json_t *cli_numbers_json(const double *values, int n);
 // Whether --help or -h is among the arguments.
 bool cli_wants_help(int argc, char **argv);
 
@@ -44,8 +46,8 @@ typedef struct Option {
 CHECKED bool options_take(const Option *options, int count, int *argc, char **argv, Error *err);
 // Fails on the first argument that options_take left, naming the nearest option.
 CHECKED bool options_none_left(const Option *options, int count, int argc, char **argv, Error *err);
-// For commands that take the flags of a training as well: fails on the first flag that is neither,
-// naming the nearest one.
+// For commands that take the flags of a training as well: fails on the first flag that is neither
+// one of those nor an option, naming the nearest one.
 CHECKED bool options_rest_known(const Option *options, int count, int argc, char **argv,
                                 Error *err);
 // Takes the first argument that is neither a flag nor, after `--flag`, its value out of argv: what
@@ -86,26 +88,12 @@ Progress progress_new(void);
 bool progress_due(const Progress *bar, int64_t done, int64_t total);
 // Draws `done` of `total` with a text behind it.
 void progress_draw(Progress *bar, int64_t done, int64_t total, const char *text);
-// Of a run that only counts: with the time that is left. user is the Progress.
+// Draws the bar of a run that only counts, with the time that is left. user is the Progress.
 void progress_count(void *user, int64_t done, int64_t total);
 // TrainHooks.progress and TrainHooks.clear; user is the Progress.
 void progress_show(void *user, const struct TrainProgress *p);
 void progress_clear(void *user);
 // Writes "1:02:03" for seconds into out.
 void progress_duration(char *out, size_t size, double seconds);
-
-// ---- info ---------------------------------------------------------------------------------------
-struct Dataset;
-// info_table.c: the overview of a dataset as text or JSON.
-CHECKED bool info_print_dataset(const struct Dataset *ds, bool json, Error *err);
-// info_frame.c: what the policy sees at the dataset's frame number `index`; PNGs into `images`
-// unless that is NULL.
-CHECKED bool info_print_frame(const struct Dataset *ds, TrainConfig *c, int64_t index,
-                              const char *images, Error *err);
-// info_frame.c: the statistics a training would use.
-CHECKED bool info_print_stats(const struct Dataset *ds, TrainConfig *c, Error *err);
-
-// info_checkpoint.c: a policy on disk; dataset: whose statistics it has, or NULL.
-CHECKED bool info_print_checkpoint(const char *path, const char *dataset, bool json, Error *err);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/file.h"
 #include "cli/cli.h"
+#include "cli/info.h"
 #include "config/fields.h"
 #include "dataset/dataset.h"
 #include "formats/hub_cache.h"
@@ -66,15 +67,7 @@ typedef struct InfoFlags {
 
 static CHECKED bool open_and_print_dataset(TrainConfig *c, const InfoFlags *asked, Error *err) {
     Dataset *ds = NULL;
-    const DatasetOptions open = {
-        .repo_id = c->dataset.repo_id,
-        .root = c->dataset.root,
-        .revision = c->dataset.revision,
-        .episodes = c->dataset.episodes.values,
-        .n_episodes = c->dataset.episodes.count,
-        .rename = c->policy.rename_map,
-        .tolerance_s = train_config_tolerance(c),
-    };
+    const DatasetOptions open = dataset_options_of(c, false);
     if (!dataset_open(&open, &ds, err)) return false;
     policy_warn_unused(ds);
     bool ok = asked->stats               ? info_print_stats(ds, c, err)

@@ -48,7 +48,7 @@ static void show_rollouts(void *user, int64_t done, int64_t total) {
         progress_draw(bar, done, total, "episodes in the simulation");
 }
 
-// With the device and the threads of the training.
+// Evaluates the policy with the device and the number of threads of the training.
 static bool roll_out(void *user, const TrainConfig *c, const char *policy, const char *videos,
                      TrainRollouts *out, Error *err) {
     const ClosedLoopOptions options = {.policy_path = policy,
@@ -94,7 +94,8 @@ int cmd_train(int argc, char **argv) {
         code = cli_error(&err, EXIT_ERROR);
         goto done;
     }
-    // As a shell sees a program that the signal ended: what waits for the training does not go on.
+    // A shell must see a program that a signal ended, so that a script that waits for the training
+    // stops.
     if (result.stopped) code = 128 + stop;
     if (result.checkpoint[0]) printf("%s\n", result.checkpoint);
 done:

@@ -2,6 +2,7 @@
 // tact info CHECKPOINT: what a policy on disk is, and how far its training got.
 #include "base/file.h"
 #include "cli/cli.h"
+#include "cli/info.h"
 #include "config/config_json.h"
 #include "formats/json.h"
 #include "policy/policy_config.h"
@@ -11,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// Trained elements by part of the network.
+// Trained elements are counted for each part of the network.
 enum { PARTS = 5 };
 static const char *const part_names[PARTS] = {"vae_encoder", "backbone", "encoder", "decoder",
                                               "projections and embeddings"};
@@ -40,7 +41,7 @@ static ParamCounts count_params(const Params *p) {
     return c;
 }
 
-// How far the training got; step 0: the checkpoint does not say.
+// How far the training got; step 0 where the checkpoint does not say.
 typedef struct Training {
     TrainingState state;
     TrainConfig config; // of train_config.json
@@ -81,12 +82,6 @@ static int vectors_of(const Policy *p, Vector out[3]) {
     return n;
 }
 
-static json_t *numbers_json(const double *values, int n) {
-    json_t *array = json_array();
-    for (int i = 0; i < n; i++) json_array_append_new(array, json_real(values[i]));
-    return array;
-}
-
 static json_t *stats_json(const Policy *p) {
     json_t *object = json_object();
     Vector v[3];
@@ -97,7 +92,7 @@ static json_t *stats_json(const Policy *p) {
         json_t *one = json_object();
         json_object_set_new(one, "mode", json_string(v[i].mode ? v[i].mode : "IDENTITY"));
         for (int k = 0; k < 4; k++)
-            if (arrays[k]) json_object_set_new(one, names[k], numbers_json(arrays[k], s->dim));
+            if (arrays[k]) json_object_set_new(one, names[k], cli_numbers_json(arrays[k], s->dim));
         json_object_set_new(object, v[i].name, one);
     }
     for (int i = 0; i < p->config.policy.n_cameras; i++) {
@@ -107,7 +102,7 @@ static json_t *stats_json(const Policy *p) {
         json_object_set_new(object, p->config.policy.cameras[i].name,
                             json_pack("{s:s, s:o, s:o}", "mode",
                                       p->config.policy.normalization_mapping.visual, "mean",
-                                      numbers_json(mean, 3), "std", numbers_json(std, 3)));
+                                      cli_numbers_json(mean, 3), "std", cli_numbers_json(std, 3)));
     }
     return object;
 }

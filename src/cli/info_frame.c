@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+// tact info DATASET --frame: what a policy sees at one frame.
 #include "base/file.h"
 #include "cli/cli.h"
+#include "cli/info.h"
 #include "dataset/frames.h"
 #include "formats/image_codec.h"
 #include "policy/policy_stats.h"
 #include "train/policy_from_dataset.h"
-#include "train/statistics.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -13,12 +14,8 @@ enum { GRID_ROWS = 12, GRID_COLUMNS = 16 };
 
 static json_t *matrix_json(const double *values, int rows, int columns) {
     json_t *matrix = json_array();
-    for (int i = 0; i < rows; i++) {
-        json_t *row = json_array();
-        for (int k = 0; k < columns; k++)
-            json_array_append_new(row, json_real(values[i * columns + k]));
-        json_array_append_new(matrix, row);
-    }
+    for (int i = 0; i < rows; i++)
+        json_array_append_new(matrix, cli_numbers_json(values + i * columns, columns));
     return matrix;
 }
 
@@ -117,8 +114,8 @@ bool info_print_frame(const Dataset *ds, TrainConfig *c, int64_t index, const ch
     if (!policy_from_dataset(p, ds, err)) return false;
     const WindowSpec w = policy_window(p);
     const int state_dim = window_state_dim(ds, &w), action_dim = window_action_dim(ds, &w);
-    double *state = NEW(double, w.horizon *state_dim + 1);
-    double *action = NEW(double, w.chunk_size *action_dim + 1);
+    double *state = NEW(double, (w.horizon * state_dim) + 1);
+    double *action = NEW(double, (w.chunk_size * action_dim) + 1);
     uint8_t *is_pad = NEW(uint8_t, w.chunk_size);
     int64_t *rows = NEW(int64_t, w.horizon);
     json_t *object = json_object(), *pads = json_array(), *frames = json_array();
@@ -140,73 +137,6 @@ bool info_print_frame(const Dataset *ds, TrainConfig *c, int64_t index, const ch
     mem_free(state);
     mem_free(action);
     mem_free(is_pad);
-    mem_free(rows);
-    return ok;
-}
-
-static void set_stats(json_t *object, const char *name, const Stats *s) {
-    if (s->dim > 0) {
-        json_t *values = json_object();
-        const double *const columns[] = {s->min, s->max, s->mean, s->std};
-        static const char *const names[] = {"min", "max", "mean", "std"};
-        for (int i = 0; i < 4; i++) {
-            json_t *column = json_array();
-            for (int k = 0; k < s->dim; k++)
-                json_array_append_new(column, json_real(columns[i][k]));
-            json_object_set_new(values, names[i], column);
-        }
-        json_object_set_new(object, name, values);
-    }
-}
-
-static void set_image_stats(json_t *object, const PolicyConfig *p, const ImageStats *stats) {
-    for (int i = 0; i < p->n_cameras; i++) {
-        const float *m = stats[i].mean, *s = stats[i].std;
-        json_object_set_new(object, p->cameras[i].name,
-                            json_pack("{s:[f,f,f], s:[f,f,f]}", "mean", (double)m[0], (double)m[1],
-                                      (double)m[2], "std", (double)s[0], (double)s[1],
-                                      (double)s[2]));
-    }
-}
-
-// The rows a training draws from: all but those of the held-out episodes.
-static int64_t *training_rows(const Dataset *ds, double eval_split, int64_t *count) {
-    int64_t *rows = NEW(int64_t, ds->rows);
-    uint8_t *held_out = NEW(uint8_t, ds->n_episodes);
-    *count = 0;
-    if (eval_split > 0) dataset_split(ds, eval_split, held_out);
-    for (int64_t row = 0; row < ds->rows; row++)
-        if (!held_out[ds->episode_of[row]]) rows[(*count)++] = row;
-    mem_free(held_out);
-    return rows;
-}
-
-bool info_print_stats(const Dataset *ds, TrainConfig *c, Error *err) {
-    const PolicyConfig *p = &c->policy;
-    PolicyStats stats = {0};
-    json_t *object = json_object();
-    bool ok = false;
-    int64_t n_rows, samples = c->num_stat_samples;
-    int64_t *rows = training_rows(ds, c->dataset.eval_split, &n_rows);
-    const StatsRows from = {rows, n_rows, samples, (uint64_t)c->seed};
-    if (!policy_from_dataset(&c->policy, ds, err) ||
-        !policy_image_stats(p, ds, c->dataset.use_imagenet_stats, &stats, err) ||
-        !policy_vector_stats(p, ds, from, &stats, err))
-        goto done;
-    set_stats(object, "state", &stats.state);
-    set_stats(object, "env", &stats.env);
-    set_stats(object, "action", &stats.action);
-    set_image_stats(object, p, stats.images);
-    bool drawn = p->arms > 0 && samples > 0 && samples < n_rows;
-    json_object_set_new(object, "samples",
-                        json_integer(drawn         ? samples
-                                     : p->arms > 0 ? n_rows
-                                                   : stats.action.count));
-    cli_print_json(object, 0);
-    ok = true;
-done:
-    policy_stats_free(&stats);
-    json_decref(object);
     mem_free(rows);
     return ok;
 }

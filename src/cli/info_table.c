@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/file.h"
 #include "cli/cli.h"
+#include "cli/info.h"
 #include "dataset/arms.h"
 #include "dataset/window.h"
 #include <stdio.h>

@@ -164,14 +164,14 @@ typedef struct TrainConfig {
 } TrainConfig;
 
 // ---- train_config.c ---------------------------------------------------------------------------
-// Every default, from the table.
+// Sets every setting to its default in the table.
 void train_config_default(TrainConfig *c);
 void train_config_free(TrainConfig *c);
 // Flags: --a=b, --a b, and a bare --a for a boolean that becomes true. argv without the program and
 // the command. --policy.type=act without --policy.obs_state_horizon and --policy.pose_repr is
 // LeRobot's own ACT: one observation, poses as recorded, its normalisation; where a checkpoint or a
 // file of settings is named (policy.path, config_path), that says what the policy is.
-// train_config_take: each flag for itself, when more are to come.
+// train_config_take checks each flag by itself only, for when more flags are to come.
 CHECKED bool train_config_take(TrainConfig *c, int argc, char **argv, Error *err);
 CHECKED bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *err);
 // Fills in what was not given and follows from the rest: job_name (the policy's type), output_dir
@@ -190,9 +190,10 @@ double train_config_tolerance(const TrainConfig *c);
 // known, dilation only with resnet50 and up, output_dir not existing, ... Settings this version
 // cannot act on are refused here, with what to do instead.
 CHECKED bool train_config_check(const TrainConfig *c, Error *err);
-// The part of it that concerns the network alone.
+// The part of these checks that concerns the network alone.
 CHECKED bool policy_config_check(const PolicyConfig *p, Error *err);
-// The part of it that concerns what a policy sees: windows, image size, pose_repr, episodes.
+// The part of these checks that concerns what a policy sees: windows, image size, pose_repr,
+// episodes.
 CHECKED bool train_config_check_data(const TrainConfig *c, Error *err);
 
 #endif

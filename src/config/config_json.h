@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The configuration as LeRobot's config.json and train_config.json and our tact.json have it.
+// The configuration in the form of LeRobot's config.json and train_config.json and of our
+// tact.json.
 #ifndef TACT_CONFIG_CONFIG_JSON_H
 #define TACT_CONFIG_CONFIG_JSON_H
 
@@ -25,13 +26,14 @@ json_t *train_config_to_tact_json(const TrainConfig *c);
 // tact.json, or NULL where there is none: then the policy is one of LeRobot's, which sees one
 // observation, and poses as the dataset has them.
 //
-// config.json or the policy of train_config.json. input_features gets the inputs as a flag would.
+// Reads config.json, or the policy in train_config.json. input_features gets the inputs as a flag
+// would give them.
 CHECKED bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
                               const char *path, Error *err);
 // The keys of a config.json that no version of LeRobot's ACT has and tact does not know, as "a, b".
-// False: none.
+// Returns false where there are none.
 bool policy_unknown_keys(const json_t *policy, char *out, size_t size);
-// train_config.json, its policy too.
+// Reads train_config.json, with the policy in it.
 CHECKED bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *tact,
                                     const char *path, Error *err);
 // What a dataset fills in otherwise: dimensions, cameras, image size, fps, of a policy that

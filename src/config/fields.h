@@ -50,7 +50,8 @@ typedef struct Field {
 
 extern const Field train_fields[];
 extern const int train_field_count;
-// Other spellings: LeRobot's of other versions (env_eval_freq -> eval_freq). NULL if there is none.
+// The setting of a flag, also under the spellings that other versions of LeRobot have
+// (env_eval_freq -> eval_freq). NULL if there is none.
 const Field *field_find(const char *flag);
 // Sets one field from text (a flag's value). The error names the flag, the value and what is
 // expected.

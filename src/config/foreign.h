@@ -12,7 +12,7 @@ typedef struct ForeignFlag {
 } ForeignFlag;
 extern const ForeignFlag foreign_flags[];
 extern const int foreign_flag_count;
-// NULL: none of them.
+// The flag of LeRobot with this name, or NULL.
 const ForeignFlag *foreign_find(const char *flag);
 // Takes a flag that foreign_find knows: refuses it, or adds it to notes (size bytes, a text that
 // begins empty) where it asked for something that does not happen. value NULL: a bare flag.

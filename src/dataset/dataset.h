@@ -114,8 +114,8 @@ typedef struct DatasetOptions {
     bool rename_if_there;
     // Every video file of the selection must exist, as for a training; else some may be missing.
     bool need_videos;
-    // Most seconds between a row and its video frame, as LeRobot's tolerance_s; 0: a quarter of a
-    // frame.
+    // At most so many seconds may lie between a row and its video frame, as with LeRobot's
+    // tolerance_s; 0: a quarter of a frame.
     double tolerance_s;
     bool skip_videos; // no frame will be read: videos and images are not looked into
 } DatasetOptions;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network: one function, which is libcurl's work and lies in a module (base/module.h).
+// The network is one function, which libcurl does and which lies in a module (base/module.h).
 #ifndef TACT_DOWNLOAD_DOWNLOAD_H
 #define TACT_DOWNLOAD_DOWNLOAD_H
 

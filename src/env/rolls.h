@@ -28,7 +28,7 @@ typedef struct RollsOptions {
 } RollsOptions;
 
 CHECKED bool rolls_open(const RollsOptions *options, Rolls **out, Error *err);
-// The next episode; the caller's, for roll_free.
+// Gives the next episode, which the caller frees with roll_free.
 CHECKED bool rolls_next(Rolls *rolls, Roll *out, Error *err);
 void rolls_close(Rolls *rolls); // NULL allowed; stops the threads
 

@@ -9,7 +9,7 @@
 #include "tact.h"
 
 // ---- closed_loop_fit.c --------------------------------------------------------------------------
-// What a policy wants and gives, as recorded.
+// What a policy wants and gives, in recorded numbers.
 typedef struct Wants {
     const char *who; // of messages
     size_t state, env, action;

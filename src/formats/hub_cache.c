@@ -158,7 +158,7 @@ bool hub_find(HubKind kind, const char *name, const char *revision, char *out, s
         }
         list_revisions(caches[i], there, sizeof there);
     }
-    if (found) return true; // what it lacks is said by who opens it
+    if (found) return true; // what is missing in it is said when it is opened
     if (local) {
         log_warn("%s: taken as it is; whether it is revision %s is not known", plain, revision);
         snprintf(out, size, "%s", plain);

@@ -10,8 +10,7 @@
 typedef enum HubKind { HUB_DATASET, HUB_MODEL } HubKind;
 
 // Whether a text may be a name on the Hub: OWNER/NAME, of a dataset also NAME, of letters, digits,
-// '-',
-// '_' and '.', with neither part beginning with a dot. So may a relative path.
+// '-', '_' and '.', with neither part beginning with a dot. So may a relative path.
 bool hub_is_name(HubKind kind, const char *text);
 
 // The folder of a dataset (the one that holds meta/) or of a model, into out (size bytes). Looked

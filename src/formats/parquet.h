@@ -18,8 +18,7 @@ typedef struct ParquetFile ParquetFile;
 
 typedef enum ParquetKind {
     // INT32 and INT64 (unsigned ones and decimals too), FLOAT, DOUBLE, BOOLEAN and float16 leaves,
-    // read
-    // as double
+    // read as double
     PARQUET_NUMBERS,
     PARQUET_BYTES, // other BYTE_ARRAY and FIXED_LEN_BYTE_ARRAY leaves
 } ParquetKind;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // safetensors files: u64 header length, JSON header, data. The reader checks every name, shape,
-// offset and overlap before anything is handed out. It keeps a copy of the file: what becomes of
-// that afterwards (overwritten, cut short, deleted) changes nothing.
+// offset and overlap before anything is handed out. It keeps a copy of the file, so nothing changes
+// when the file is overwritten, cut short or deleted afterwards.
 #ifndef TACT_FORMATS_SAFETENSORS_H
 #define TACT_FORMATS_SAFETENSORS_H
 

@@ -76,7 +76,7 @@ void video_segment(const Video *v, int64_t frame, int64_t *first, int64_t *last)
 }
 
 bool video_decoder_name(char *out, size_t size) {
-    Error missing; // whoever wants a frame is told
+    Error missing; // the caller learns it when it wants a frame
     return module_load(&module, &missing) && video()->decoder_name(out, size);
 }
 

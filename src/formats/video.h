@@ -65,9 +65,9 @@ bool video_decoder_name(char *out, size_t size);
 typedef struct VideoWriter VideoWriter;
 
 // Writes MP4 with libsvtav1 (libaom-av1 where that is missing): yuv420p, `fps` constant frame rate,
-// keyframe every `gop` frames (LeRobot: 2), quality `crf` (LeRobot: 30). Even sizes only.
-// The file appears under its name at video_writer_close. codec NULL means AV1; "h264" and "hevc"
-// are for tests and may be refused if FFmpeg lacks an encoder.
+// keyframe every `gop` frames (LeRobot: 2), quality `crf` (LeRobot: 30). Even sizes only. The file
+// appears under its name at video_writer_close. codec NULL means AV1; "h264" and "hevc" are for
+// tests and are refused where FFmpeg has no such encoder.
 CHECKED bool video_writer_open(const char *path, const char *codec, int height, int width, int fps,
                                int gop, int crf, VideoWriter **out, Error *err);
 CHECKED bool video_writer_add(VideoWriter *w, const uint8_t *rgb, Error *err);

@@ -8,8 +8,8 @@
 
 // The table of a path, valid until video_tables_free, or NULL. Any thread.
 const VideoTable *video_tables_find(VideoTables *t, const char *path);
-// Takes what *table holds, unless there is one for the path already, and returns the one kept.
-// *table is empty afterwards. Any thread.
+// Keeps what *table holds, unless there is a table for the path already, and returns the one that
+// is kept. *table is empty afterwards. Any thread may call.
 const VideoTable *video_tables_add(VideoTables *t, const char *path, VideoTable *table);
 
 #endif

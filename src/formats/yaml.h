@@ -6,10 +6,10 @@
 #include "base/error.h"
 #include <jansson.h>
 
-// Reads one YAML document (or JSON, which is YAML). Scalars without quotes are what YAML 1.1, and
-// so PyYAML, takes them for: null, booleans, whole numbers, numbers with a point (1e-4 is text
-// there), else text. Keys become text. `!include FILE` stands for that file's document, relative to
-// the working directory as in LeRobot, and `<<` merges mappings into the one it stands in. The
+// Reads one YAML document (or JSON, which is YAML). Scalars without quotes become what YAML 1.1,
+// and so PyYAML, takes them for: null, booleans, whole numbers, numbers with a point (1e-4 is text
+// there), or else text. Keys become text. `!include FILE` stands for that file's document, relative
+// to the working directory as in LeRobot, and `<<` merges mappings into the one it stands in. The
 // caller owns *out. Errors name the file and the line.
 CHECKED bool yaml_read(const char *path, json_t **out, Error *err);
 

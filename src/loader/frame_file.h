@@ -32,7 +32,7 @@ typedef struct FrameFile {
     uint64_t seed; // of checksums, so that a frame of another file or row does not pass
 } FrameFile;
 
-// Bytes of a whole file.
+// The size of a whole file, in bytes.
 int64_t frame_file_bytes(int height, int width, int64_t rows);
 // Fills in an empty f->decoder: the one of the whole file in dir for f's key, height, width and
 // rows that was used last. It stays empty where there is none.
@@ -46,15 +46,15 @@ bool frame_file_exists(const FrameFile *f, const char *dir);
 CHECKED bool frame_file_open(FrameFile *f, const char *dir, Error *err);
 void frame_file_close(FrameFile *f);
 
-// All checksums into sums (rows).
+// Reads all checksums into sums (rows).
 CHECKED bool frame_file_table(const FrameFile *f, uint64_t *sums, Error *err);
 uint64_t frame_file_entry(const FrameFile *f, int64_t row);
 // False where the frame does not match `sum` or cannot be read.
 bool frame_file_read(const FrameFile *f, int64_t row, uint64_t sum, uint8_t *rgb);
-// The frame, then its checksum, which is also returned in *sum.
+// Writes the frame, then its checksum, which is also returned in *sum.
 CHECKED bool frame_file_write(const FrameFile *f, int64_t row, const uint8_t *rgb, uint64_t *sum,
                               Error *err);
-// Forgets a frame.
+// Marks a frame as not there.
 void frame_file_clear(const FrameFile *f, int64_t row);
 
 // Removes files of dir that nobody uses, those used longest ago first, until all of them and `more`

@@ -41,7 +41,7 @@ static void fill_slot(Worker *w, Slot *s) {
     s->failed = !batch_maker_fill(&w->maker, &s->batch, &s->error);
 }
 
-// Lock held, or no worker there.
+// Called with the lock held, or while there are no workers.
 static void choose_batch_rows(Loader *l, int64_t number, Batch *b) {
     b->size = sampler_batch(&l->sampler, number, b->rows);
     b->epoch = l->sampler.epoch;

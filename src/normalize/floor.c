@@ -9,7 +9,7 @@ static const double known_share = 0.1, unknown_share = 1e-3, magnitude_share = 0
 // A share of the largest range, whatever the unit: what is below it is noise even around 0.
 static const double noise_share = 1e-5;
 static const double least_metres = 1e-4;
-// Deviation of values spread evenly over a range of one.
+// The deviation of values that are spread evenly over a range of one.
 static const double even_deviation = 0.28867513459481287;
 
 typedef enum Unit { UNIT_METRE, UNIT_GRIPPER, UNIT_UNKNOWN, UNIT_NONE } Unit;

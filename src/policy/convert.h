@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Between plain ACT, which LeRobot runs, and the temporal policy, where both compute the same.
+// Converts between plain ACT, which LeRobot runs, and the temporal policy, where both compute the
+// same.
 #ifndef TACT_POLICY_CONVERT_H
 #define TACT_POLICY_CONVERT_H
 

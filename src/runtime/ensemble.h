@@ -17,7 +17,7 @@ typedef struct Ensemble {
 bool ensemble_possible(int chunk, double coeff);
 void ensemble_init(Ensemble *e, int chunk, int width, double coeff);
 void ensemble_free(Ensemble *e); // a zeroed struct is allowed
-// A prediction of the moments from now on, (chunk, width).
+// Adds a prediction of the moments from now on, (chunk, width).
 void ensemble_add(Ensemble *e, const double *chunk);
 // The mean for now; time goes on. left must not be 0.
 void ensemble_take(Ensemble *e, double *out);

@@ -213,6 +213,17 @@ void policy_find_cameras(const PolicyConfig *p, const Dataset *ds, int *cameras,
     }
 }
 
+DatasetOptions dataset_options_of(const TrainConfig *c, bool need_videos) {
+    return (DatasetOptions){.repo_id = c->dataset.repo_id,
+                            .root = c->dataset.root,
+                            .revision = c->dataset.revision,
+                            .need_videos = need_videos,
+                            .episodes = c->dataset.episodes.values,
+                            .n_episodes = c->dataset.episodes.count,
+                            .rename = c->policy.rename_map,
+                            .tolerance_s = train_config_tolerance(c)};
+}
+
 bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
     if (!ds->action)
         return fail(err,

@@ -8,6 +8,9 @@
 #include "dataset/window.h"
 #include "loader/loader.h"
 
+// The dataset that a configuration names, with its episodes, renamed features and tolerance.
+DatasetOptions dataset_options_of(const TrainConfig *config, bool need_videos);
+
 // Fills in policy->state_dim ... fps from the dataset: resolves pose_repr, normalization_mapping,
 // inputs (all of the dataset's, or exactly those of input_features, or, when policy->n_cameras > 0
 // already, those cameras: one that is absent is an error), and each camera's image size (as

@@ -7,15 +7,7 @@
 #include <stdlib.h>
 
 bool run_data_open(RunData *data, TrainConfig *config, Error *err) {
-    const DatasetConfig *c = &config->dataset;
-    DatasetOptions options = {.repo_id = c->repo_id,
-                              .root = c->root,
-                              .revision = c->revision,
-                              .episodes = c->episodes.values,
-                              .n_episodes = c->episodes.count,
-                              .rename = config->policy.rename_map,
-                              .tolerance_s = train_config_tolerance(config),
-                              .need_videos = true};
+    const DatasetOptions options = dataset_options_of(config, true);
     if (!dataset_open(&options, &data->dataset, err) ||
         !policy_from_dataset(&config->policy, data->dataset, err))
         return false;

@@ -79,7 +79,7 @@ static void test_in_an_arena(void **state) {
     arena_free(&arena);
 }
 
-// Ends as mem_alloc does, and takes no small block for a large one.
+// Growing fails as mem_alloc does, and no small block is taken for a large one.
 static void assert_ends(Arena *arena, size_t size, int64_t count, int64_t capacity, int64_t more) {
     pid_t child = fork();
     assert_true(child >= 0);

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-// As dirname(3): slashes at the end belong to the name before them.
+// path_parent works as dirname(3): slashes at the end belong to the name before them.
 static void test_path_parent(void **state) {
     (void)state;
     const char *const cases[][2] = {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Modules: found beside the program and by $TACT_MODULE_PATH, and what is said when one is not
-// there, is of another build, is no module, or lacks a library.
+// Modules are found beside the program and through $TACT_MODULE_PATH. One sentence says so when a
+// module is not there, comes from another build, is no module, or needs a library that is missing.
 #include "base/module.h"
 
 #include "formats/video.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Known answers: FIPS 180-4's examples, and lengths around the block's padding as sha256sum gives
-// them.
+// Known answers: the examples of FIPS 180-4, and sha256sum's answers for lengths around the padding
+// of a block.
 #include "base/sha256.h"
 #include <setjmp.h>
 #include <stdarg.h>

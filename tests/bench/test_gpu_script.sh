@@ -18,14 +18,14 @@ bundle() {
     cp -r bench "$at/"
     cp -r tests/golden "$at/tests/"
 }
-# program PATH: stdin becomes that script.
+# program PATH: writes stdin there as an executable script.
 program() { { echo '#!/usr/bin/env bash'; cat; } >"$1" && chmod +x "$1"; }
-# parses FILE: whether it is JSON.
+# parses FILE: succeeds where the file is JSON.
 parses() {
     if command -v python3 >/dev/null; then python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$1"
     else [ "$(head -c 1 "$1")" = '{' ] && [ "$(tail -n 1 "$1")" = '}' ]; fi
 }
-# end_leftovers: the process groups that a killed bench/gpu left, by what it wrote down of them.
+# end_leftovers: ends the process groups that a killed bench/gpu left behind, which it had written down.
 end_leftovers() {
     local file
     for file in "$WORK"/tmp/*/running/*; do [ ! -s "$file" ] || kill -KILL -- "-$(cat "$file")" 2>/dev/null; done

@@ -117,7 +117,7 @@ static void edge_conv_forward(Case *c) {
         .padding = (int)s[5] / 2,
         .dilation = 1,
         .residual = true,
-        // cuDNN's relu makes 0 of NaN; there the gradient (edge_relu_backward) has to tell.
+        // cuDNN's relu makes 0 of NaN; there the gradient has to show it (edge_relu_backward).
         .relu = strcmp(c->candidate, "cuda") != 0,
         .train = true,
         .need_dx = true};

@@ -12,8 +12,8 @@ bad() {
     echo "FAILED: $*"
 }
 
-# refuses NAME PATTERN COMMAND...: exit code 1 or 2, last line of stderr one clear `tact: ` line that
-# matches PATTERN, and nothing after it.
+# refuses NAME PATTERN COMMAND...: the exit code is 1 or 2, and the last line of stderr is one clear `tact: `
+# line that matches PATTERN.
 refuses() {
     local name=$1 pattern=$2
     shift 2

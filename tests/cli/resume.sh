@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Shared by what interrupts runs: a policy without images, so that hundreds of steps take a second, and
-# everything a checkpoint has to keep (a schedule, a moving average, held-out losses, odd periods).
+# Shared by the tests that interrupt runs. The policy has no images, so that hundreds of steps take a second;
+# the run has everything that a checkpoint has to keep (a schedule, a moving average, held-out losses, odd
+# periods).
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 data=$WORK/data
@@ -12,7 +13,7 @@ train=("$TACT" train --dataset.repo_id=t/t --dataset.root="$data" "${TINY[@]}" -
 kept=("${train[@]}" --ema.enable=true --scheduler.type=diffuser --scheduler.num_warmup_steps=20
     --dataset.eval_split=0.3 --eval_freq=45)
 
-# Everything but the clock's figures.
+# Prints all figures but those of the clock.
 figures() { sed -E 's/, "(update_s|dataloading_s)": [^,}]*//g' "$1/metrics.jsonl"; }
 
 # same_run NAME A B STEP: two runs ended with the same bytes.

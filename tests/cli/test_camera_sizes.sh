@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Cameras of two sizes, from the dataset to a robot: train, go on to the same bits, evaluate, run, convert. usage:
-# test_camera_sizes.sh
+# Cameras of two sizes, from the dataset to a robot: train, go on to the same bits, evaluate, run, convert.
 . "$(dirname "$0")/common.sh"
 
 data=$WORK/data
@@ -18,7 +17,7 @@ shapes() {
 }
 last() { echo "$WORK/$1/checkpoints/last/pretrained_model"; }
 
-# As recorded: three cameras, the second one turned.
+# Three cameras at their recorded sizes, the second one turned.
 accepts "as recorded" "${train[@]}" --policy.resize_shape=null --output_dir="$WORK/a" --steps=6 --save_freq=3
 holds "as recorded: the banner" grep -q "3 cameras 64x96, 96x64, 64x96" "$WORK/err"
 holds "as recorded: config.json" test "$(shapes "$(last a)")" = "64 96 ,96 64 ,64 96 ,"
@@ -30,7 +29,7 @@ for file in pretrained_model/model.safetensors training_state/optimizer_state.sa
     holds "gone on: $file" cmp -s "$WORK/a/checkpoints/000006/$file" "$WORK/b/checkpoints/000006/$file"
 done
 
-# A size each. Evaluation goes through include/tact.h, as a robot's program does.
+# Every camera gets a size of its own. Evaluation uses include/tact.h, as a robot's program does.
 accepts "a size each" "${train[@]}" "--policy.resize_shape=[[32,48],[64,40],[32,48]]" --output_dir="$WORK/c" --steps=2
 holds "a size each: config.json" test "$(shapes "$(last c)")" = "32 48 ,64 40 ,32 48 ,"
 accepts "a size for all" "${train[@]}" --output_dir="$WORK/d" --steps=2

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Checkpoints with the properties that people's have, through every command that opens one.
+# Checkpoints with the properties that users' checkpoints have, through every command that opens one.
 . "$(dirname "$0")/common.sh"
 
 data=$WORK/data
 sample=("$TACT" sample --episodes=2 --frames=12 --height=64 --width=96 --joints=true --env_dim=3)
 accepts "sample" "${sample[@]}" --root="$data"
 train=("$TACT" train --dataset.root="$data" --threads=1)
-# Without a camera there is no backbone, whose 44 MB every copy would have.
+# There is no camera, so that no copy has the 44 MB of a backbone.
 blind='{"observation.state":{"type":"STATE","shape":[6]},"observation.environment_state":{"type":"ENV","shape":[3]}}'
 accepts "plain ACT" "${train[@]}" "${TINY[@]}" --policy.type=act --policy.input_features="$blind" \
     --policy.normalization_mapping='{STATE: MEAN_STD, ACTION: MEAN_STD, ENV: MEAN_STD}' --steps=2 --save_freq=1 --output_dir="$WORK/run"
@@ -16,7 +16,8 @@ copy() { rm -rf "$2"; mkdir -p "$(dirname "$2")"; cp -rL "$1" "$2"; }
 warned() { grep -cE "^WARNING.*$1" "$WORK/err"; }
 tune=("${train[@]}" --batch_size=2 --num_workers=1 --steps=1)
 
-# Where it was trained is no wish: LeRobot's own advice on a Mac, and what it writes by default.
+# The device that a checkpoint was trained on is no setting of the new run: not the one that LeRobot advises on
+# a Mac, and not the one that it writes by default.
 for device in mps xpu hpu npu:0; do
     copy "$WORK/run/checkpoints/last" "$WORK/far/checkpoints/000002"
     far=$WORK/far/checkpoints/000002/$model
@@ -36,7 +37,7 @@ for device in mps xpu hpu npu:0; do
 done
 refuses "asked for it" 'device=mps' "${tune[@]}" --policy.path="$WORK/far" --policy.device=mps --output_dir="$WORK/no"
 
-# Keys: one warning names all that tact does not know; those that change the model are refused.
+# One warning names all keys that tact does not know; keys that change the model are refused.
 copy "$WORK/run/checkpoints/last" "$WORK/keys"
 sed -i 's/"use_amp": false/"use_amp": false, "my_key": 1, "other_key": null/' "$WORK/keys/$model/config.json"
 accepts "unknown keys" "$TACT" eval --policy.path="$WORK/keys" --dataset.root="$data" --output_dir="$WORK/keys_eval"
@@ -50,7 +51,7 @@ for change in 's/"n_obs_steps": 1/"n_obs_steps": 2/' 's/"use_amp": false/"use_am
     refuses "another model" 'config.json: (n_obs_steps is 2|use_relative_ee is set)' "$TACT" convert "$WORK/keys" --to=act --output="$WORK/no"
 done
 
-# Images as they are, or by their range; what a mapping leaves out is left as it is.
+# Images that are not normalised, or by their range; what a mapping leaves out is not normalised.
 for mode in IDENTITY MIN_MAX; do
     accepts "VISUAL $mode" "${train[@]}" "${TINY[@]}" --policy.type=act --steps=1 --output_dir="$WORK/$mode" \
         --policy.normalization_mapping="{VISUAL: $mode, STATE: MEAN_STD, ACTION: MEAN_STD}"
@@ -64,7 +65,7 @@ accepts "VISUAL left out" "${train[@]}" "${TINY[@]}" --policy.type=act --steps=1
     --policy.normalization_mapping='{STATE: MEAN_STD, ACTION: MEAN_STD}'
 holds "is IDENTITY" grep -q 'STATE MEAN_STD, ACTION MEAN_STD, VISUAL IDENTITY' "$WORK/err"
 
-# A copy without links goes on at its highest step, and what it writes next has the link again.
+# A copy without links goes on at its highest step, and its next checkpoint makes the link again.
 for last in gone file folder dangling; do
     copy "$WORK/run" "$WORK/copied"
     rm -r "$WORK/copied/checkpoints/last"
@@ -82,7 +83,7 @@ for last in gone file folder dangling; do
     holds "nothing lost" test $last != folder -o -e "$WORK/copied/checkpoints/last_copied/$model/config.json"
 done
 
-# Data of another rate or another place.
+# The dataset has another rate or lies at another place.
 accepts "sample at another rate" "${sample[@]}" --root="$WORK/fast" --fps=20
 fast=(--batch_size=2 --num_workers=1 --threads=1 --dataset.root="$WORK/fast" --dataset.repo_id=fast)
 accepts "another rate" "$TACT" train "${fast[@]}" --policy.path="$WORK/run" --steps=1 --output_dir="$WORK/faster"
@@ -93,7 +94,7 @@ holds "another dataset" test "$(warned 'was trained on .*data and goes on with .
 accepts "the same" "${tune[@]}" --policy.path="$WORK/faster/checkpoints/last" --dataset.root="$WORK/fast" --output_dir="$WORK/same"
 holds "no word" test "$(warned 'trained (on|at)')" -eq 0
 
-# Steps of a processor: kept through training, evaluation and conversion, or refused by name.
+# Steps of a processor are kept through training, evaluation and conversion, or refused by name.
 step() { # FILE STEP CONFIG BESIDE before|after
     python3 - "$@" <<'EOF'
 import json, sys
@@ -115,7 +116,7 @@ if command -v python3 >/dev/null; then
     accepts "relative: train" "${tune[@]}" --policy.path="$relative" --output_dir="$WORK/relative_tuned"
     holds "says so" grep -q 'actions are differences to the state' "$WORK/err"
     holds "both steps" test "$(cat "$WORK"/relative_tuned/checkpoints/last/$model/policy_*.json | grep -cE 'relative_actions_processor|absolute_actions_processor')" -eq 2
-    # Differences vary about zero, positions do not: the statistics are of what the network sees.
+    # Differences vary about zero, and positions do not. The statistics are those of what the network sees.
     mean() { "$TACT" info "$1" --json | tr -d ' \n' | grep -o '"action":{"mode":"MEAN_STD",[^}]*"std":\[[^]]*\]'; }
     tuned=$(mean "$WORK/relative_tuned") its_own=$(mean "$relative")
     holds "statistics of differences" test -n "$tuned" -a -n "$its_own" -a "$tuned" != "$its_own"

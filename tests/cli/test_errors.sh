@@ -57,7 +57,7 @@ accepts "to look at it" "$TACT" info "$WORK/split"
 holds "what no policy sees is named" grep -q 'no policy sees observation.state.joints (7)' "$WORK/err"
 refuses "existing output" "$WORK/data" "${train[@]}" --dataset.root="$data" --output_dir="$WORK/data"
 
-# The backbone of a trained policy starts another one.
+# The backbone of a trained policy can start another policy.
 accepts "train once" "${train[@]}" --dataset.root="$data" "$(fresh)"
 cp "$WORK/run/checkpoints/last/pretrained_model/model.safetensors" "$WORK/first.safetensors"
 accepts "weights of a policy" "${train[@]}" --dataset.root="$data" $weights="$WORK/first.safetensors" "$(fresh)"
@@ -71,7 +71,7 @@ copy cut_video && video=$(find "$WORK/cut_video/videos" -name '*.mp4' | head -n 
 truncate -s $(($(stat -c %s "$video") / 2)) "$video"
 refuses "truncated video" "file-000.mp4" "${train[@]}" --dataset.root="$WORK/cut_video" "$(fresh)"
 
-# Damage that is met on the way: the weights learnt until then are kept.
+# Damage is found in the middle of a run: the weights learnt until then are kept.
 copy hole && video=$(find "$WORK/hole/videos" -name '*.mp4' | head -n 1)
 at=$(grep -abo mdat "$video" | head -n 1 | cut -d: -f1)
 size=$((16#$(od -An -tx1 -j $((at - 4)) -N 4 "$video" | tr -d ' ')))
@@ -95,7 +95,7 @@ refuses "state size" "observation.state" "${train[@]}" --dataset.root="$WORK/wro
 copy broken_json && truncate -s 100 "$WORK/broken_json/meta/info.json"
 refuses "info.json cut short" "info.json" "${train[@]}" --dataset.root="$WORK/broken_json" "$(fresh)"
 
-# A camera the data table lacks: info.json names a second one.
+# info.json names a second camera, which the data table does not have.
 copy no_camera
 sed -i 's/"observation.images.[a-z0-9_]*": {/&/; 0,/"observation.images.\([a-z0-9_]*\)"/ s//"observation.images.absent"/' "$WORK/no_camera/meta/info.json"
 refuses "camera without data" "absent" "${train[@]}" --dataset.root="$WORK/no_camera" "$(fresh)"
@@ -114,7 +114,7 @@ fi
 
 shared=${TACT_SHARED:-../shared}
 if [ -d "$shared/data/g1_bottle_v21" ]; then
-    # The copy's info.json was cut at 4096 bytes; here with its last features written out again.
+    # The info.json of the shared copy was cut at 4096 bytes; here its last features are written out again.
     cp -rs "$(realpath "$shared/data/g1_bottle_v21")" "$WORK/v21"
     info=$WORK/v21/meta/info.json
     text=$(cat "$info") && rm "$info"

@@ -24,7 +24,7 @@ accepts "with its statistics" "${train[@]}" --policy.path="$fork" --policy.stats
 accepts "stats of the run" "$TACT" info "$WORK/stats"
 holds "the fork's" grep -qE '0  min +-0.3  max +0.3' "$WORK/out"
 
-# What would be another model.
+# What would be another model is refused.
 refuses "another horizon" 'temporal_wrapper.pt: tensor "state_temporal_pos_embed.weight" has shape \[2, 8\]' \
     "${train[@]}" --policy.path="$fork" --policy.obs_state_horizon=3 --output_dir="$WORK/no"
 refuses "no table" 'it needs temporal_pos_embed=state' \

@@ -19,12 +19,12 @@ accepts "a full cache" "${train[@]}" --output_dir="$WORK/warm"
 holds "not empty any more" grep -qE " [1-9][0-9]* of 126 frames are there" "$WORK/err"
 same "warm" "$WORK/none" "$WORK/warm"
 
-# Disks that take no file, or not a whole one.
+# Disks on which no file fits, or no whole one.
 accepts "file size limit" bash -c 'ulimit -f 200; trap "" XFSZ; exec "$@"' _ "${train[@]}" \
     --output_dir="$WORK/limit" --steps=1 --dataset.frame_cache_dir="$WORK/other" --save_checkpoint=false
 holds "one warning" test "$(grep -c 'WARNING.*kept in memory instead' "$WORK/err")" -eq 1
 
-# Killed while the cache is filled, and two runs that fill it together.
+# A run is killed while it fills the cache, and two runs fill it together.
 rm -rf "$WORK/tact_frame_cache"
 "${train[@]}" --output_dir="$WORK/killed" --steps=100000 --save_checkpoint=false 2>"$WORK/err" &
 pid=$!

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What LeRobot's users bring: other names in the data, names on the Hub, LeRobot's flags and files of settings.
+# What users of LeRobot bring along: other names in the data, names on the Hub, LeRobot's flags and files of
+# settings.
 . "$(dirname "$0")/common.sh"
 
 data=$WORK/data
@@ -51,7 +52,7 @@ accepts "info of a dataset" "$TACT" info me/pick
 refuses "a policy that is not there" "me/act_place: no model .*hf download me/act_place" "$TACT" eval --policy.path=me/act_place --dataset.repo_id=me/pick
 refuses "going on in the cache" "config_path=me/act_pick: .*hf download me/act_pick --local-dir" "$TACT" train --config_path=me/act_pick --resume=true
 accepts "a path with ~" env HOME="$WORK" "${by_name[@]}" "--dataset.root=~/data" --output_dir="$WORK/home"
-# What a checkpoint is outranks no flag without a word, and a file that is named is the one that is read.
+# A checkpoint does not override a flag in silence, and the file that is named is the one that is read.
 accepts "a plain run" "${train[@]}" "${here[@]}" --policy.type=act --policy.obs_state_horizon=1 --policy.pose_repr=none --output_dir="$WORK/plain"
 temporal=$WORK/above
 refuses "another kind" "type=act: .*above.* is a temporal policy" "$TACT" train --config_path="$temporal/checkpoints/last" --policy.type=act --output_dir="$WORK/no"
@@ -61,7 +62,7 @@ accepts "made temporal" "$TACT" train "${here[@]}" --policy.path="$WORK/plain" -
 sed 's/"batch_size": [0-9]*/"batch_size": 3/' "$WORK/plain/checkpoints/last/pretrained_model/train_config.json" >"$WORK/plain/train_config.json"
 accepts "an edited file" "$TACT" train --config_path="$WORK/plain/train_config.json" --output_dir="$WORK/edited"
 holds "was read" grep -q '"batch_size": 3' "$WORK/edited/checkpoints/last/pretrained_model/train_config.json"
-# What cannot change the policy is said once and stops nothing, in training and in evaluation.
+# Flags that cannot change the policy are named once and stop nothing, in training and in evaluation.
 idle=(--wandb.enable=true --wandb.project=x --wandb.entity=me --job.target=a10g-large --eval.batch_size=10
     --eval.use_async_envs=true --env.task=AlohaInsertion-v0 --policy.discover_packages_path=mine)
 accepts "flags without effect" "${train[@]}" "${here[@]}" "${idle[@]}" --policy.push_to_hub=true --policy.repo_id=me/act --output_dir="$WORK/idle"
@@ -74,7 +75,7 @@ refuses "nothing is near" 'frobnicate: no such flag .`tact help train` lists the
 refuses "a policy's setting in an evaluation" "chunk_size: .*the checkpoint as it is" "$TACT" eval --policy.path="$WORK/idle" "${here[@]}" --policy.chunk_size=3
 refuses "another simulation" "env.type=aloha: not among.*strawberry" "$TACT" eval --policy.path="$WORK/idle" --env.type=aloha
 
-# A file of settings that somebody wrote: the same as flags, which count more.
+# A file of settings that somebody wrote does the same as flags; flags count more.
 cat >"$WORK/base.yaml" <<'END'
 dim_model: 32
 n_heads: 4
@@ -121,17 +122,17 @@ echo 'a: !include bad.yaml' >"$WORK/bad.yaml"
 refuses "a file in itself" "include each other" env -C "$WORK" "$(realpath "$TACT")" train --config_path=bad.yaml
 refuses "going on with a file" "resume=true: .*is no checkpoint's" "$TACT" train --config_path="$WORK/settings.yaml" --resume=true
 
-# A reader that goes away is nothing to speak of.
+# A reader that goes away is no error.
 { "$TACT" help train 2>"$WORK/err"; echo $? >"$WORK/code"; } | head -n 1 >/dev/null
 holds "a broken pipe is silence" test ! -s "$WORK/err"
 
-# The training's own data are known again from elsewhere.
+# The data of the training are recognised when they lie at another place.
 tact=$(realpath "$TACT")
 (cd "$WORK" && "$tact" train --dataset.root=data "${TINY[@]}" --steps=1 --dataset.eval_split=0.4 --output_dir="$WORK/relative") >"$WORK/out" 2>"$WORK/err" || bad "train: $(tail -n 1 "$WORK/err")"
 (cd / && "$tact" eval --policy.path="$WORK/relative" --dataset.root="$WORK/data" --output_dir="$WORK/eval_relative" --json) >"$WORK/out" 2>"$WORK/err"
 holds "the held-out episode: $(tail -n 1 "$WORK/err")" grep -q '"held out"' "$WORK/out"
 
-# A home that cannot be written to. (Root writes anywhere but where something is in the way.)
+# A home that cannot be written to. (Root may write anywhere, so a file stands in the way.)
 touch "$WORK/file"
 refuses "no place for weights" "cannot be stored .*TORCH_HOME.*pretrained_backbone_weights=FILE" env TORCH_HOME="$WORK/file" \
     "${train[@]}" "${here[@]}" --policy.pretrained_backbone_weights=ResNet18_Weights.IMAGENET1K_V1 --output_dir="$WORK/no"

@@ -14,7 +14,7 @@ accepts "a policy" "$TACT" train --dataset.root="$WORK/data" --policy.type=act "
 model=$WORK/outputs/train/act_so101_test/checkpoints/last/pretrained_model
 run=(--policy.device=cpu --steps=1 --batch_size=2 --num_workers=1 --log_freq=1)
 
-# present KIND NAME: whatever a line names is the sample, or the policy, in the cache.
+# present KIND NAME: puts the sample dataset, or the policy, into the cache under the name that a line gives.
 present() {
     case $1 in
     dataset) mkdir -p "$HF_HOME/lerobot/$(dirname "$2")" && ln -sfn "$WORK/data" "$HF_HOME/lerobot/$2" ;;

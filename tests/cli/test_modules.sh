@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The program without its modules: what it starts with, what goes on, and what is said of the rest.
+# The program without its modules: which libraries it needs to start, what still works, and what is said of the
+# rest.
 . "$(dirname "$0")/common.sh"
 
 # needed FILE: the libraries it names that a bare Debian does not have.

@@ -16,7 +16,7 @@ accepts "with it" "${kept[@]}" --output_dir="$WORK/with" --steps=60 --save_freq=
 holds "same weights" cmp -s "$WORK/with/checkpoints/last/pretrained_model/model.safetensors" \
     "$WORK/without/checkpoints/last/pretrained_model/model.safetensors"
 
-# wait_for FILE LINES: until a run has written so much.
+# wait_for FILE LINES: waits until a run has written so many lines.
 wait_for() { for _ in $(seq 200); do [ "$(cat "$1" 2>/dev/null | wc -l)" -ge "$2" ] && return; sleep 0.02; done; }
 
 # Ctrl-C and SIGTERM save, and say how to go on.
@@ -38,7 +38,7 @@ holds "says from where it resumes" grep -q 'Resume offline training on a fixed d
 accepts "resumed" "$TACT" train "$(resume "$WORK/stopped")" --resume=true --num_workers=3
 same_run "stopped twice" "$WORK/straight" "$WORK/stopped" 000400
 
-# Killed where it stands, again and again.
+# A run is killed where it stands, again and again.
 go=("${kept[@]}" --output_dir="$WORK/killed" --steps=400 --save_freq=40)
 for delay in 0.31 0.17 0.47 0.23 0.38; do
     "${go[@]}" >"$WORK/out" 2>"$WORK/err" & pid=$!
@@ -53,7 +53,7 @@ done
 "${go[@]}" >"$WORK/out" 2>"$WORK/err" || holds "killed runs end at last, or had ended" grep -q "all 400 steps" "$WORK/err"
 same_run "killed" "$WORK/straight" "$WORK/killed" 000400
 
-# A stop that came in the last evaluation: it is made up for, and its lines are there once.
+# A stop came in the last evaluation: it is made up for, and its lines are there once.
 cp -r "$WORK/straight" "$WORK/pending"
 sed -i 's/"eval_due": false/"eval_due": true/' "$WORK/pending/checkpoints/000400/training_state/tact_state.json"
 accepts "last evaluation" "$TACT" train "$(resume "$WORK/pending")" --resume=true
@@ -67,7 +67,7 @@ holds "keeps two until here, and later ones" test "$(cd "$WORK/moved/checkpoints
 holds "metrics cut" test "$(tail -n 3 "$WORK/moved/metrics.jsonl" | grep -o '"step": [0-9]*' | tr -d '\n')" = '"step": 200"step": 200"step": 200'
 holds "settings stay" grep -q '"ema_updates": 200' "$WORK/moved/checkpoints/last/training_state/tact_state.json"
 
-# What cannot be.
+# What cannot be done is refused.
 again=("$TACT" train "$(resume "$WORK/straight")" --resume=true)
 refuses "nothing left to do" "all 400 steps.*--steps" "${again[@]}"
 refuses "another directory" "goes on in its own directory" "${again[@]}" --steps=500 --output_dir="$WORK/else"
@@ -103,7 +103,7 @@ holds "old checkpoint" test "$(readlink "$WORK/damaged/checkpoints/last")" = 000
     "$(cksum <"$damaged/pretrained_model/model.safetensors")" = "$before"
 accepts "and it goes on from there" "$TACT" train "$(resume "$WORK/damaged")" --resume=true --steps=410
 
-# Fine-tuning: another run's weights, the dataset's statistics or the checkpoint's.
+# Fine-tuning takes the weights of another run, and the statistics of the dataset or of the checkpoint.
 stats() { cksum <"$1/checkpoints/last/pretrained_model/policy_preprocessor_step_3_normalizer_processor.safetensors"; }
 tune=("$TACT" train --policy.path="$WORK/straight" --dataset.repo_id=t/t --dataset.root="$data" --threads=1 --batch_size=2)
 accepts "fine-tune" "${tune[@]}" --dataset.episodes=[0] --output_dir="$WORK/tuned" --steps=2 --num_stat_samples=0 --log_freq=1

@@ -27,7 +27,7 @@ holds "same weights" cmp -s "$run/000006/pretrained_model/model.safetensors" \
 accepts "another seed" "${train[@]}" --output_dir="$WORK/other" --steps=6 --seed=5
 holds "another seed, other losses" test "$(losses "$WORK/run")" != "$(losses "$WORK/other")"
 
-# At bfloat16 the same run takes nearly the same way: 2 % of each loss, and not the same digits.
+# At bfloat16 the same run takes nearly the same way: each loss is within 2 %, but has other digits.
 accepts "float32" "${train[@]}" --output_dir="$WORK/whole" --steps=6
 if "${train[@]}" --output_dir="$WORK/half" --steps=6 --policy.dtype=bfloat16 >/dev/null 2>"$WORK/err"; then
     holds "bfloat16 as float32" awk 'NR == FNR { want[NR] = $2; next } { d = $2 - want[FNR]; d = d < 0 ? -d : d
@@ -82,7 +82,7 @@ wait $pid
 holds "exit code of an interrupt" test $? -eq 130
 holds "a checkpoint after Ctrl-C" test -s "$WORK/stopped/checkpoints/last/pretrained_model/model.safetensors"
 
-# Of two runs into one directory, one is refused and the other is whole.
+# Of two runs into one directory one is refused, and the other one is whole.
 both=("${train[@]}" --output_dir="$WORK/both" --steps=3)
 "${both[@]}" 2>"$WORK/first" & first=$!
 "${both[@]}" 2>"$WORK/second"

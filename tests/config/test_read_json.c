@@ -101,7 +101,8 @@ static void what_is_written_is_read(void **state) {
     train_config_free(&b);
 }
 
-// The keys of LeRobot 0.6: what tact does not know is passed over, what it cannot do is refused.
+// The keys of LeRobot 0.6: a key that tact does not know is passed over, a setting that it cannot
+// follow is refused.
 static const char lerobot[] =
     "{\"dataset\": {\"repo_id\": \"me/ds\", \"repo_type\": \"dataset\", \"root\": null, "
     "\"episodes\": null,"
@@ -219,7 +220,7 @@ static void assert_modes(const char *mapping, const char *visual, const char *st
     train_config_free(&c);
 }
 
-// What a mapping leaves out LeRobot leaves as it is; without a mapping it is the default.
+// LeRobot does not normalise what a mapping leaves out; without a mapping the default counts.
 static void modes_are_lerobots(void **state) {
     (void)state;
     assert_modes("{\"STATE\": \"MIN_MAX\", \"ACTION\": \"MEAN_STD\"}", "IDENTITY", "MIN_MAX",
@@ -240,7 +241,7 @@ static void unknown_keys_are_named(void **state) {
     json_object_set_new(policy, "my_key", json_integer(1));
     assert_true(policy_unknown_keys(policy, keys, sizeof keys));
     assert_string_equal(keys, "my_key");
-    // More than there is room for.
+    // More names than there is room for.
     for (char name[8] = "key_a"; name[4] <= 'z'; name[4]++)
         json_object_set_new(policy, name, json_null());
     assert_true(policy_unknown_keys(policy, keys, sizeof keys));
@@ -248,7 +249,7 @@ static void unknown_keys_are_named(void **state) {
     json_decref(root);
 }
 
-// Without the preset one rate is everything's.
+// Without the preset all parameters have one rate.
 static void lerobots_own_optimizer(void **state) {
     (void)state;
     TrainConfig c;

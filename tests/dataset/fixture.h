@@ -4,8 +4,6 @@
 #define TACT_TESTS_DATASET_FIXTURE_H
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,13 +20,7 @@
 #include "formats/parquet.h"
 #include "formats/video.h"
 
-#include <cmocka.h> // last: it defines `fail` as a macro
-
-// Fails the test with the error's text.
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if (!(call)) fail_msg("%s", err.text);                                                     \
-    } while (0)
+#include "../ok.h" // last: cmocka defines `fail` as a macro
 
 static inline void assert_within(double got, double want, double tolerance) {
     if (!(fabs(got - want) <= tolerance)) fail_msg("%.12g is not %.12g", got, want);

@@ -103,7 +103,7 @@ static void v21_reads_as_v30_does(void **state) {
         fail_msg("video start times");
     dataset_close(old);
     dataset_close(new);
-    // A partial copy: the first missing file is named, and what can be done.
+    // Of a partial copy the first missing file is named, and the sentence says what can be done.
     assert_int_equal(unlink(at(&f->arena, root, "data/chunk-000/episode_000000.parquet")), 0);
     assert_root_refused(root, "episode_000000.parquet: the file is missing",
                         "--dataset.episodes=[1,2]");
@@ -144,7 +144,7 @@ static void features_are_described(void **state) {
     }
     assert_memory_not_equal(ds->env_data, ds->env_data + e->first_row * 4, 16);
     dataset_close(ds);
-    // Channels first, as some writers have it.
+    // The shape has channels first, as some writers store it.
     edit_feature(f->root, "observation.images.front", "shape",
                  json_loads("[3, 64, 96]", 0, &problem));
     edit_feature(f->root, "observation.images.front", "names",
@@ -153,7 +153,7 @@ static void features_are_described(void **state) {
     assert_int_equal(ds->cameras[0]->height, 64);
     assert_int_equal(ds->cameras[0]->width, 96);
     dataset_close(ds);
-    // Names that say nothing about the order leave it to the shape.
+    // Where the names say nothing about the order of the axes, the shape decides.
     edit_feature(f->root, "observation.images.front", "names",
                  json_loads("[\"c\", \"h\", \"w\"]", 0, &problem));
     ds = open_all(f->root);
@@ -162,8 +162,8 @@ static void features_are_described(void **state) {
     dataset_close(ds);
 }
 
-// What is not used is listed, whatever its form, and Python's NaN in the statistics is no reason to
-// refuse a dataset.
+// A feature that is not used is listed, whatever its form. A NaN in the statistics, as Python
+// writes it, is no reason to refuse a dataset.
 static void odd_things_beside_the_data_are_no_error(void **state) {
     Fixture *f = *state;
     Error err;
@@ -182,7 +182,7 @@ static void odd_things_beside_the_data_are_no_error(void **state) {
     assert_int_equal(ds->features[2].rank, 5);
     assert_int_equal(ds->features[2].shape[4], 6);
     assert_int_equal(ds->features[2].size, 720);
-    // The numbers that are none are no numbers; the rest could be read.
+    // What is not a number is read as NaN; the other numbers are read.
     json_t *other = json_object_get(ds->stats, "other");
     assert_int_equal(json_array_size(json_object_get(other, "mean")), 1);
     assert_false(json_is_number(json_array_get(json_object_get(other, "mean"), 0)));
@@ -201,7 +201,7 @@ static void split_holds_out_the_last_of_every_task(void **state) {
     assert_memory_equal(held, ((uint8_t[]){0, 0, 0, 1, 1, 1, 1, 0}), 8);
     dataset_split(&ds, 0.1, held);
     assert_memory_equal(held, ((uint8_t[]){0, 0, 0, 0, 0, 1, 1, 0}), 8);
-    // However much is asked for, each task keeps its first one.
+    // However many are asked for, each task keeps its first episode.
     dataset_split(&ds, 0.99, held);
     assert_memory_equal(held, ((uint8_t[]){0, 0, 1, 1, 1, 1, 1, 0}), 8);
     dataset_split(&ds, 0, held);
@@ -250,7 +250,7 @@ static void videos_are_looked_for(void **state) {
     uint8_t rgb[64 * 96 * 3];
     assert_int_equal(unlink(video), 0);
     assert_root_refused(f->root, video, "missing");
-    // Who reads no frames of it, or none at all, is not kept from the rest.
+    // A reader that wants no frames of this video, or no frames at all, can read the rest.
     OK(dataset_open(&(DatasetOptions){.root = f->root}, &ds, &err));
     OK(frames_open(ds, 0, 0, &frames, &err));
     assert_false(frames_read(frames, 0, ds->rows - 1, rgb, &err));

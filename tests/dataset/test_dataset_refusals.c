@@ -32,7 +32,7 @@ static void missing_datasets_say_where(void **state) {
     OK(dataset_open(&(DatasetOptions){.repo_id = "set"}, &ds, &err));
     assert_string_equal(ds->root, f->root);
     dataset_close(ds);
-    // The folder above, as people give it.
+    // People often give the folder above the dataset.
     assert_refused(&(DatasetOptions){.root = f->dir, .repo_id = "set"}, "there is one in", f->root);
     unsetenv("HF_LEROBOT_HOME");
     assert_refused(&(DatasetOptions){.repo_id = "some/where"}, "lerobot/some/where,",

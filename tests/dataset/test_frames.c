@@ -58,7 +58,7 @@ static void assert_frame(FrameReader *r, const Dataset *ds, int camera, int64_t 
         fail_msg("camera %d row %d shows frame %d", camera, (int)row, number);
 }
 
-// All rows in order, then many at random, cameras taking turns.
+// Reads all rows in order, then many at random; the cameras take turns.
 static void read_everything(const Dataset *ds, int height, int width) {
     FrameReader *r;
     Error err;
@@ -147,7 +147,7 @@ static void selections_read_their_own_frames(void **state) {
     }
 }
 
-// One file an episode, more of them than are kept open.
+// Every episode has a file of its own, and there are more files than are kept open.
 static void many_video_files(void **state) {
     Fixture *f = *state;
     Error err;
@@ -187,7 +187,7 @@ static void wrong_sizes_are_put_right_and_wrong_rows_refused(void **state) {
                      json_loads("[96, 128, 3]", 0, &problem));
         Dataset *ds = open_all(roots[i]);
         OK(frames_open(ds, 0, 0, &r, &err));
-        // What was recorded counts, whatever info.json says.
+        // The size of the recorded frames counts, whatever info.json says.
         assert_int_equal(ds->cameras[0]->width, WIDTH);
         assert_frame(r, ds, 0, 5, HEIGHT, WIDTH);
         assert_false(frames_read(r, 1, ds->rows, rgb, &err));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which rows are an episode's: by their numbers, whatever the tables of files say; recordings that
-// broke off; v2.1's order and statistics.
+// Which rows belong to an episode: their numbers decide, whatever the tables of files say. Also
+// recordings that broke off, and the order and the statistics of v2.1.
 #include "folder_fixture.h"
 
 static char *data_file(Fixture *f, int number) {
@@ -37,7 +37,7 @@ static void stale_file_numbers_do_not_matter(void **state) {
     if (!(ds->action_data[0] == tiny_action(9) && ds->action_data[6] == tiny_action(0)))
         fail_msg("selected rows");
     dataset_close(ds);
-    // Files that the table never heard of, an episode across three of them.
+    // An episode lies across three files, which the table does not know.
     split_data(f, (const int64_t[]){0, 6, 10, 11, 15}, 4);
     assert_all_rows(f->root);
     assert_int_equal(unlink(data_file(f, 2)), 0);
@@ -58,7 +58,7 @@ static void rows_that_no_episode_lists_do_not_matter(void **state) {
     assert_int_equal(last->data_row, 0);
     dataset_close(ds);
     assert_all_rows(f->root);
-    // Rows in the way that are numbered otherwise are no one's either.
+    // Rows in between with other numbers belong to no episode.
     tiny_write(f->root, TINY_INDEX, false);
     assert_root_refused(f->root, "row 6 has index 7", "6 must be");
 }
@@ -145,8 +145,8 @@ static double number_at(const json_t *stats, const char *feature, const char *ki
     return json_is_number(v) ? json_number_value(v) : (double)NAN;
 }
 
-// Weighted by the counts: mean (10 * 1 + 30 * 4) / 40, variance the mean of each one's own and of
-// its mean's distance from that.
+// Weighted by the counts: the mean is (10 * 1 + 30 * 4) / 40. The variance is the mean of the
+// episodes' own variances and of the squared distances of their means from that mean.
 static void v21_statistics_are_put_together(void **state) {
     Fixture *f = *state;
     Error err;
@@ -179,7 +179,7 @@ static void v21_statistics_are_put_together(void **state) {
     assert_true(isnan(number_at(s, "action", "max", 1)));
     assert_within(number_at(s, "camera", "mean", 0), 0.5, 1e-12);
     assert_within(number_at(s, "camera", "std", 0), sqrt(0.125 + 0.0625), 1e-12);
-    // The nesting of v3.0's stays, and what does not go together is left out.
+    // The nesting stays that of v3.0, and statistics that do not go together are left out.
     const json_t *mean = json_object_get(json_object_get(s, "camera"), "mean");
     assert_true(json_is_array(json_array_get(json_array_get(mean, 0), 0)));
     assert_true(isnan(number_at(s, "odd", "mean", 0)));

@@ -134,7 +134,7 @@ static void a_video_of_another_rate_is_refused(void **state) {
     FrameReader *frames;
     Error err;
     static uint8_t rgb[SIDE * SIDE * 3];
-    // Twice as fast is no fault where every row finds its frame.
+    // A video that runs twice as fast is no fault where every row finds its frame.
     for (int i = 0; i < EPISODES; i++) {
         const Episode *e = &f->good->episodes[i];
         write_video(f, single_video(f, i), e->first_row, e->first_row + 2 * e->length, 2 * FPS);
@@ -145,7 +145,7 @@ static void a_video_of_another_rate_is_refused(void **state) {
     assert_int_equal(sample_frame_number(rgb, SIDE, SIDE), 6);
     frames_close(frames);
     dataset_close(ds);
-    // As many frames as rows in the whole file, but not in any episode.
+    // The whole file has as many frames as rows, but no episode has.
     write_video(f, f->video, 0, f->good->rows, FPS / 2);
     assert_root_refused(f->joined, "rows of 30.00 Hz", "frames of 15.00 Hz");
     assert_root_refused(f->joined, "episode 0", "3 episodes are like that");
@@ -179,7 +179,7 @@ static void tolerance_is_honoured(void **state) {
     assert_refused(&(DatasetOptions){.root = f->single, .tolerance_s = 1e-4},
                    "does not fit episode 1",
                    "is 1.0 ms from the nearest, more than 0.1 ms (--tolerance_s)");
-    // A wide one takes the nearest frame, as LeRobot does.
+    // With a wide tolerance a row takes the nearest frame, as in LeRobot.
     write_video(f, f->video, 0, f->good->rows, FPS / 2);
     OK(dataset_open(&(DatasetOptions){.root = f->joined, .tolerance_s = 0.05}, &ds, &err));
     assert_int_equal(ds->episodes[0].videos[0].rule, FRAMES_BY_TIME);
@@ -250,7 +250,7 @@ static void stale_numbers_of_video_files_are_put_right(void **state) {
     Dataset *ds = open_all(f->joined);
     assert_string_equal(ds->episodes[2].videos[0].path, f->video);
     dataset_close(ds);
-    // A file an episode: every one begins at 0.
+    // Every episode has a file of its own, and begins there at time 0.
     char *third = arena_printf(&f->arena, "%.*s2.mp4", (int)strlen(f->video) - 5, f->video);
     write_video(f, second, e[1].first_row, e[1].first_row + e[1].length, FPS);
     write_video(f, third, e[2].first_row, e[2].first_row + e[2].length, FPS);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a policy sees at one frame: which rows, in which form, and the statistics of it.
+// What a policy sees at one frame: which rows, in which form, and their statistics.
 #include "dataset/arms.h"
 #include "dataset/window.h"
 #include "pose/pose.h"
@@ -92,7 +92,7 @@ static void nothing_is_seen_of_another_episode(void **state) {
     }
 }
 
-// A selection in another order than the recording's: an episode's neighbours are others.
+// Episodes selected in another order than that of the recording have other neighbours.
 static void a_selection_keeps_its_own_edges(void **state) {
     const Fixture *f = *state;
     Arena a = {0};
@@ -306,7 +306,7 @@ static void samples_are_drawn_without_replacement(void **state) {
     assert_int_equal(some.count, TINY_ROWS - 1);
     assert_true(some.mean[0] == same.mean[0]);
     assert_true(some.mean[0] != other.mean[0]);
-    // 14 different numbers of 0..14: what is missing is one of them.
+    // 14 different numbers of 0..14 are drawn, so exactly one of them is missing.
     double missing = -105 - some.mean[0] * (TINY_ROWS - 1);
     assert_within(missing, round(missing), 1e-9);
     Stats *done[] = {&all, &some, &same, &other};

@@ -190,7 +190,7 @@ static void lerobot_columns_are_there(void **state) {
         1e-9);
     parquet_column_free(&c);
     parquet_close(p);
-    // Without this LeRobot takes the task's number for its text.
+    // Without this entry LeRobot takes the task's number for its text.
     OK(parquet_open(at(&f->arena, f->root, "meta/tasks.parquet"), &p, &err));
     json_error_t problem;
     json_t *pandas = json_loads(parquet_metadata(p, "pandas"), 0, &problem);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Downloads into PyTorch's cache (from file:// URLs): whole, broken off, gone on with, damaged; and
-// what a setting means.
+// Downloads into PyTorch's cache, from file:// URLs: whole ones, ones that broke off and are
+// continued, and damaged ones; and which file a setting means.
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/sha256.h"
@@ -107,18 +107,19 @@ static void downloads(void **state) {
     assert_false(file_exists(part));
     assert_int_equal(w.done, CONTENT);
     assert_true(w.calls > 0);
-    // It is there now, and is not asked for again.
+    // The file is there now and is not downloaded again.
     w.calls = 0;
     setenv("TACT_WEIGHTS_URL", "file:///nonexistent", 1);
     assert_true(torch_cache_fetch(name, &progress, path, sizeof path, &err));
     assert_int_equal(w.calls, 0);
-    // Damage is seen there, too.
+    // Damage to the file in the cache is found, too.
     assert_int_equal(truncate(path, CONTENT - 1), 0);
     assert_false(torch_cache_fetch(name, NULL, path, sizeof path, &err));
     assert_non_null(strstr(err.text, "damaged"));
     unlink(path);
 
-    // A beginning is gone on with; one that another file left is found out and dropped.
+    // A download that broke off is continued. The beginning of another file is recognised by its
+    // digest and dropped.
     for (int good = 1; good >= 0; good--) {
         char *begun;
         size_t size;
@@ -133,13 +134,14 @@ static void downloads(void **state) {
         assert_whole(path);
         unlink(path);
     }
-    // More than the server has: starts over.
+    // More is there than the server has: the download starts over.
     char *rest = NEW(char, CONTENT + 5);
     assert_true(file_write(part, rest, CONTENT + 5, &err));
     mem_free(rest);
     if (!torch_cache_fetch(name, NULL, path, sizeof path, &err)) fail_msg("%s", err.text);
     assert_whole(path);
-    // All of it, by a process that ended before it moved the file: nothing is downloaded.
+    // A process downloaded all of it and ended before it moved the file: nothing is downloaded
+    // again.
     assert_int_equal(rename(path, part), 0);
     setenv("TACT_WEIGHTS_URL", "file:///nonexistent", 1);
     if (!torch_cache_fetch(name, NULL, path, sizeof path, &err)) fail_msg("%s", err.text);
@@ -161,7 +163,7 @@ static void failed_downloads(void **state) {
     assert_null(strchr(err.text, '\n'));
     snprintf(part, sizeof part, "%s/hub/checkpoints/resnet18-f37072fd.pth.part", f->dir);
     assert_false(file_exists(part));
-    // A beginning outlives a try without a network.
+    // What was downloaded so far survives an attempt without a network.
     assert_true(file_write(part, "begun", 5, &err));
     assert_false(torch_cache_fetch("resnet18-f37072fd.pth", NULL, path, sizeof path, &err));
     assert_true(file_exists(part));
@@ -169,7 +171,7 @@ static void failed_downloads(void **state) {
         assert_non_null(strstr(err.text, "downloading needs tact_download.so"));
         return;
     }
-    // Stopped by the user; then another file than the name says.
+    // First a download that the user stops, then a file whose digest is not the one in its name.
     Watch w = {.stop_after = 1};
     const DownloadProgress progress = {watch, &w};
     serve(f, name, sizeof name, true);
@@ -197,7 +199,7 @@ static void specs(void **state) {
     assert_false(backbone_file_find("ResNet34_Weights.IMAGENET1K_V1", "resnet18", NULL, path,
                                     sizeof path, &err));
     assert_non_null(strstr(err.text, "weights of a resnet34"));
-    // PyTorch's other places for its cache.
+    // The other places where PyTorch may keep its cache.
     setenv("TACT_WEIGHTS_URL", "file:///nonexistent/", 1);
     unsetenv("TORCH_HOME");
     setenv("XDG_CACHE_HOME", arena_printf(&f->arena, "%s/cache", f->dir), 1);

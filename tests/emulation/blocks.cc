@@ -62,7 +62,7 @@ struct Warp {
     unsigned arrived, exist;
 };
 
-// What one processor needs to run blocks, one after another.
+// What one processor needs in order to run blocks, one after another.
 struct Engine {
     const char *kernel = "?";
     const std::function<void()> *body = nullptr;
@@ -263,7 +263,7 @@ std::string describe(const Thread &t) {
     return text;
 }
 
-// Nobody can go on: one thread that waits, and one it may be waiting for.
+// No thread can go on: finds one that waits, and one that it may be waiting for.
 [[noreturn]] void deadlock() {
     Engine *e = engine;
     int waits = 0;

@@ -376,7 +376,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t h, cublasLtMatmul
                                   *handle<Layout>(c, LAYOUT, "matrix layout"),
                                   *handle<Layout>(d, LAYOUT, "matrix layout"));
     if (status != CUBLAS_STATUS_SUCCESS) return status;
-    // No results: the real one says success or NOT_SUPPORTED, as it pleases.
+    // Where there are no results, the real library says either success or NOT_SUPPORTED.
     if (refused("products")) return CUBLAS_STATUS_SUCCESS;
     if (has_bias(o->epilogue) && refused("epilogue")) return CUBLAS_STATUS_NOT_SUPPORTED;
     Algorithm algorithm = {};

@@ -227,7 +227,7 @@ float scalar(const void *p) {
     return *static_cast<const float *>(p);
 }
 
-// One line of what the heuristics know.
+// One line of the table that the heuristics answer from.
 template <class Algorithm> struct Known {
     Algorithm algorithm;
     bool repeats, runs;

@@ -2,8 +2,8 @@
 // Kernels on the CPU: what a .cu file sees instead of the CUDA compiler when it is compiled as
 // C++17 with TACT_CUDA_EMULATION. Launches run each block's threads as fibers that switch only at
 // barriers and warp collectives; a warp is 32 consecutive threads. Wrong use ends the program with
-// one line that names kernel, block and thread. README.md in this folder says what is and is not
-// checked.
+// one line that names kernel, block and thread. README.md in this folder says what is checked and
+// what is not.
 //
 //   LAUNCH(kernel, grid, block, shared_bytes, stream, arguments...)   instead of <<<>>>
 //   SHARED_MEMORY(type, name);                      type *name at the block's dynamic shared memory

@@ -5,12 +5,12 @@
 . "$(dirname "$0")/../cli/common.sh"
 unset TACT_CUDA_PATH CUDA_HOME CUDA_PATH VIRTUAL_ENV CONDA_PREFIX LD_LIBRARY_PATH
 
-# put FILE FOLDER: as the library of that name.
+# put FILE FOLDER: copies the stand-in to that folder under the name of that library.
 put() {
     mkdir -p "$WORK/$2"
     cp "$1" "$WORK/$2/"
 }
-# found NAME FILE VARIABLE=VALUE...: both are found, one of them as FILE.
+# found NAME FILE VARIABLE=VALUE...: both libraries must be found, one of them as FILE.
 found() {
     local name=$1 file=$2
     shift 2

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A library that has the functions that are looked for, with nothing in them: cuBLASLt's, cuDNN's,
-// or of cuDNN's the version only, as an old one may lack what is newer.
+// A library with the functions that are looked for, which do nothing: those of cuBLASLt, those of
+// cuDNN, or of cuDNN only the one that gives its version, as an old cuDNN may not have newer
+// functions.
 #include "ops/cuda/libraries.h"
 
 #define FUNCTION(name)                                                                             \

@@ -4,7 +4,7 @@
 # Either the next best way is taken, said once and right, or one sentence says what is wrong.
 . "$(dirname "$0")/../cli/common.sh"
 
-# right NAME REFUSED SAYS OPS...: the ops are right all the same, and SAYS is said once.
+# right NAME REFUSED SAYS OPS...: the ops must be right all the same, and SAYS must be said once.
 right() {
     local name=$1 refused=$2 says=$3 dtype op
     shift 3
@@ -16,7 +16,7 @@ right() {
         done
     done
 }
-# no NAME SAYS VARIABLE...: with these variables it fails and says why.
+# no NAME SAYS VARIABLE...: with these variables the program must fail and say why.
 no() {
     local name=$1 says=$2
     shift 2

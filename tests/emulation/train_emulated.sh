@@ -5,12 +5,12 @@
 . "$(dirname "$0")/../cli/common.sh"
 
 data=$WORK/data
-# Half of them held out: at bfloat16 the loss of one episode alone may be 3 % off.
+# Half of the episodes are held out: at bfloat16 the loss of a single episode may be 3 % off.
 accepts "sample" "$TACT" sample --root="$data" --episodes=8 --frames=12 --height=64 --width=96
 train=("$TACT" train --dataset.repo_id=t/t --dataset.root="$data" "${TINY[@]}" --steps=6 --log_freq=2
     --policy.optimizer_lr=1e-3 --dataset.eval_split=0.5 --eval_freq=3)
 
-# close NAME RUN TOLERANCE: every logged loss and norm within the tolerance of the CPU's.
+# close NAME RUN TOLERANCE: every logged loss and norm must be within the tolerance of the CPU's.
 close() {
     paste <(grep -oE '"(loss|grad_norm|eval_loss)": *[0-9.e+-]+' "$WORK/cpu/metrics.jsonl") \
         <(grep -oE '"(loss|grad_norm|eval_loss)": *[0-9.e+-]+' "$2/metrics.jsonl") >"$WORK/both"

@@ -95,7 +95,7 @@ static void test_different_seeds_differ(void **unused) {
     }
 }
 
-// Red pixels of the camera: a berry is in sight.
+// The camera has red pixels: a berry is in sight.
 static int count_red(const uint8_t *rgb) {
     int n = 0;
     for (int i = 0; i < SIZE * SIZE; i++)
@@ -185,7 +185,7 @@ static void test_strength_of_the_stem(void **unused) {
     env_close(&env);
 }
 
-// Held but not pulled, the stem stays whole; pulled, it tears.
+// While the berry is held but not pulled, the stem stays whole; when it is pulled, the stem tears.
 static void test_stem_tears_under_force_only(void **unused) {
     (void)unused;
     Env *env = open_env("strawberry");
@@ -207,7 +207,7 @@ static void test_stem_tears_under_force_only(void **unused) {
         step(env, action);
     }
     assert_string_not_equal(env_outcome(env), "on the stem");
-    // Let go, it falls.
+    // A berry that is let go falls.
     action[6] = ENV_OPENING;
     for (int i = 0; i < 15 && !env_done(env); i++) step(env, action);
     assert_string_equal(env_outcome(env), "berry dropped");
@@ -246,7 +246,7 @@ static void test_limits_and_refusals(void **unused) {
     assert_false(env_open("strawberry", 8, SIZE, &env, &err));
 }
 
-// A policy may be shown pictures of other sizes in between: the camera's stay the same.
+// Pictures of other sizes may be rendered in between; those of the camera stay the same.
 static void test_pictures_leave_the_camera_alone(void **unused) {
     (void)unused;
     static uint8_t first[PIXELS], again[PIXELS], picture[120 * 160 * 3];

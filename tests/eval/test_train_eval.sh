@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# tact train --env.type: the policy is counted in closed loop along the way, the training does not notice, a
-# stop leaves it to whoever goes on; what cannot be evaluated is refused before the first step.
+# tact train --env.type: the successes of the policy are counted along the way, which changes nothing in the
+# training. An evaluation that a stop cut short is done by the run that goes on. What cannot be evaluated is
+# refused before the first step.
 . "$(dirname "$0")/../cli/common.sh"
 
 tiny=("${TINY[@]}" --policy.resize_shape=[32,32] --policy.obs_state_horizon=2 --threads=1)
@@ -35,20 +36,20 @@ holds "the losses are those of a run without" test "$(figures "$run" | grep -v p
 holds "the weights too" cmp "$run/checkpoints/000004/pretrained_model/model.safetensors" \
     "$WORK/without/checkpoints/000004/pretrained_model/model.safetensors"
 
-# The weights of that moment act, as tact eval lets them: the videos are the same.
+# The weights of that moment act, just as in tact eval: the videos are the same.
 eval=("$TACT" eval --env.type=strawberry_swing --eval.n_episodes=1 --eval.max_videos=1 --threads=1)
 accepts eval "${eval[@]}" --policy.path="$run/checkpoints/000002" --output_dir="$WORK/again"
 holds "the policy of step 2" cmp "$WORK/again/episode_100000.mp4" "$run/eval/videos_step_000002/episode_100000.mp4"
 holds "not that of step 4" test -n "$(cmp "$run"/eval/videos_step_00000[24]/episode_100000.mp4 2>&1)"
 
-# A run that is killed in an evaluation leaves the policy; one that goes on does the same again.
+# A run that is killed in an evaluation leaves the temporary policy behind; the run that goes on evaluates anew.
 cp -r "$run" "$WORK/gone"
 mkdir "$WORK/gone/.policy.tmp"
 accepts resume "$TACT" train --config_path="$WORK/gone/checkpoints/000002/pretrained_model/train_config.json" --resume=true
 holds "a resumed run evaluates" test "$(figures "$WORK/gone")" = "$(figures "$run")"
 holds "nothing left over" test -z "$(find "$run" "$WORK/gone" -name '*.tmp*')"
 
-# Both evaluations, of the weights and of their average.
+# There are two evaluations, one of the weights and one of their average.
 accepts both "${train[@]}" --steps=4 "${looked[@]}" --eval_freq=0 --eval.n_episodes=1 --dataset.eval_split=0.5 \
     --ema.enable=true --ema.decay=0.5 --output_dir="$WORK/both"
 holds "four figures" test "$(tail -n 4 "$WORK/both/metrics.jsonl" | grep -oE '"(ema_)?(eval_loss|pc_success)"' | tr -d '\n')" = \
@@ -56,7 +57,7 @@ holds "four figures" test "$(tail -n 4 "$WORK/both/metrics.jsonl" | grep -oE '"(
 accepts "eval of the average" "${eval[@]}" --policy.path="$WORK/both/checkpoints/last/pretrained_model_ema" --output_dir="$WORK/average"
 holds "the average acted" cmp "$WORK/average/episode_100000.mp4" "$WORK/both/eval/videos_step_000004_ema/episode_100000.mp4"
 
-# Ctrl-C in the middle of it.
+# Ctrl-C comes in the middle of an evaluation.
 "${train[@]}" --steps=2 "${looked[@]}" --eval.n_episodes=1000000 --eval.max_videos=0 --output_dir="$WORK/stopped" \
     >"$WORK/log" 2>&1 & pid=$!
 for _ in $(seq 600); do [ -e "$WORK/stopped/.policy.tmp/model.safetensors" ] && break; sleep 0.05; done

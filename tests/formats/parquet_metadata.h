@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a test looks up in an open Parquet file and the program never asks for.
+// Looks up what only tests ask of an open Parquet file.
 #ifndef TACT_TESTS_FORMATS_PARQUET_METADATA_H
 #define TACT_TESTS_FORMATS_PARQUET_METADATA_H
 

@@ -85,15 +85,15 @@ static void datasets(void **state) {
     assert_missing(HUB_DATASET, "a/b", "v2.0", "only main, ", "--revision v2.0");
     assert_missing(HUB_DATASET, "a/b", "../main", "revision ../main", "");
     assert_missing(HUB_MODEL, "a/b", NULL, "models--a--b", "hf download a/b");
-    // LeRobot's own cache, by the tag of the format, goes first.
+    // LeRobot's own cache, under the tag of the format, comes first.
     put(f, CACHE "lerobot/hub/datasets--a--b/refs/v3.0", OTHER "\n");
     put(f, CACHE "lerobot/hub/datasets--a--b/snapshots/" OTHER "/meta/info.json", "{}");
     assert_found(f, HUB_DATASET, "a/b", NULL, CACHE "lerobot/hub/datasets--a--b/snapshots/" OTHER);
     assert_found(f, HUB_DATASET, "a/b", "main", CACHE "hub/datasets--a--b/snapshots/" COMMIT);
-    // But not where it only has the description.
+    // It does not come first where it only holds the description.
     put(f, CACHE "hub/datasets--a--b/snapshots/" COMMIT "/data/chunk-000/file-000.parquet", "");
     assert_found(f, HUB_DATASET, "a/b", NULL, CACHE "hub/datasets--a--b/snapshots/" COMMIT);
-    // What was recorded here before either.
+    // What was recorded on this machine comes before both.
     put(f, CACHE "lerobot/a/b/meta/info.json", "{}");
     assert_found(f, HUB_DATASET, "a/b", NULL, CACHE "lerobot/a/b");
     assert_found(f, HUB_DATASET, "a/b", "main", CACHE "hub/datasets--a--b/snapshots/" COMMIT);

@@ -5,8 +5,6 @@
 #include "base/rng.h"
 #include "formats/image_codec.h"
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,14 +12,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include <cmocka.h>
+#include "../ok.h"
 
 #define DATA "tests/formats/data/image/"
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if (!(call)) fail_msg("%s", err.text);                                                     \
-    } while (0)
 
 enum { W = 20, H = 12 }; // of the vectors
 
@@ -108,8 +101,8 @@ static void test_lossy(void **state) {
     image_free(&grey);
 }
 
-// Colours that change slowly: of 4:2:0 they come back only where chroma is interpolated along rows
-// and between them, from the middle of the four pixels that it stands for.
+// Colours that change slowly. From 4:2:0 they come back only if chroma is interpolated along and
+// between rows, from the middle of the four pixels that it stands for.
 static void test_smooth_colours(void **state) {
     (void)state;
     enum { SIDE_H = 48, SIDE_W = 64 };
@@ -143,7 +136,8 @@ static void test_cut_anywhere(void **state) {
         size_t size;
         assert_true(file_read(names[n], &bytes, &size, &err));
         for (size_t cut = 0; cut < size; cut++) {
-            // The last four bytes of a PNG are the checksum of its empty end chunk: needed as well.
+            // The last four bytes of a PNG, the checksum of its empty end chunk, are needed as
+            // well.
             char *part = malloc(cut ? cut : 1); // exact size, so that ASan sees a read beyond it
             memcpy(part, bytes, cut);
             assert_refused(part, cut);
@@ -153,8 +147,8 @@ static void test_cut_anywhere(void **state) {
     }
 }
 
-// A 16-bit grey PNG holds depths: millimetres as brightness are a dark picture. An animation is not
-// one picture.
+// A 16-bit grey PNG holds depths in millimetres, which as brightness would be a dark picture. An
+// animation is more than one picture. Both are refused.
 static void test_no_camera_picture(void **state) {
     (void)state;
     static const char *const cases[][2] = {{DATA "grey16.png", "depth"},
@@ -211,8 +205,8 @@ static uint8_t *with_exif(const uint8_t *file, size_t *size, bool png, const uin
     return out;
 }
 
-// What EXIF 2.3 says of the tag's values: at which side of the visible picture the first row and
-// the first column of the stored one are.
+// What the values of the tag mean by EXIF 2.3: at which side of the visible picture the first row
+// and the first column of the stored picture are.
 static const char *const sides[9] = {NULL,           "top left",     "top right",
                                      "bottom right", "bottom left",  "left top",
                                      "right top",    "right bottom", "left bottom"};
@@ -287,7 +281,8 @@ static void test_exif(void **state) {
     image_free(&webp);
 }
 
-// What is no orientation leaves the picture as it is, and nothing is read beyond the data's end.
+// A value that is no orientation leaves the picture as it is, and nothing is read beyond the end of
+// the data.
 static void test_odd_exif(void **state) {
     (void)state;
     Error err;
@@ -322,7 +317,7 @@ static void test_damaged(void **state) {
         bytes[at] ^= 0x10;
     }
     mem_free(bytes);
-    // Right chunks around too few rows.
+    // The chunks are right, but the image data has too few rows.
     assert_true(file_read(DATA "short.png", &bytes, &size, &err));
     assert_refused(bytes, size);
     mem_free(bytes);

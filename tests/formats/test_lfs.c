@@ -82,7 +82,7 @@ static void test_pointer(void **state) {
     }
 }
 
-// A text about Git LFS is a text.
+// A text that only mentions Git LFS is no pointer.
 static void test_no_pointer(void **state) {
     (void)state;
     char *data, text[2000];

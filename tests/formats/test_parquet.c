@@ -6,21 +6,14 @@
 #include "formats/parquet_thrift.h"
 #include <fcntl.h>
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "../ok.h"
 
 #include "parquet_metadata.h"
-
-#define OK(call)                                                                                   \
-    do {                                                                                           \
-        if (!(call)) fail_msg("%s", err.text);                                                     \
-    } while (0)
 
 static char path[64];
 
@@ -347,7 +340,7 @@ static void random_damage(void **state) {
     for (int round = 0; round < 3000; round++) {
         ParquetFile *f;
         memcpy(copy, data, size);
-        // Half of the rounds keep to the footer, where the structure is.
+        // Half of the rounds damage only the footer, which holds the structure.
         size_t from = round % 2 ? size * 3 / 5 : 4;
         for (uint64_t n = 1 + rng_below(&rng, 6); n > 0; n--)
             copy[from + rng_below(&rng, size - from)] = (char)rng_next(&rng);

@@ -134,7 +134,7 @@ static void check_file(void **state) {
     close_table(&t);
 }
 
-// Names another encoding for levels that are not there, and pads its pages.
+// This file names another encoding for levels that are not there, and pads its pages.
 static void check_fastparquet(void **state) {
     (void)state;
     Table t = open_table("tests/formats/data/parquet/fastparquet.parquet");
@@ -209,8 +209,8 @@ static double half(int k) {
     return k < 38 ? k / 8.0 : k == 38 ? -1365 / 4096.0 : 3 * 0x1p-24;
 }
 
-// Numbers whose bytes alone do not say what they are: float16, unsigned, decimal; and differences
-// that leave the range of their type.
+// Numbers whose bytes alone do not say what they are: float16, unsigned integers and decimals. Also
+// differences that leave the range of their type.
 static void check_kinds(void **state) {
     (void)state;
     static const char *const halves[] = {"plain", "dictionary", "split", "delta"};

@@ -5,8 +5,8 @@
 #include "video_fixture.h"
 #include <math.h>
 
-// What is seen of a file without reading it through is what reading it through finds, and stands in
-// the way of no one who reads it later. rgb: room for a frame.
+// Looking at a file without reading it through finds the same as reading it through, and does not
+// disturb a later reader. rgb: room for a frame.
 static void check_look(const char *path, const Video *v, uint8_t *rgb) {
     Error err;
     Video *looked, *opened;
@@ -47,7 +47,8 @@ static void check_codec(const char *codec, int gop) {
         expect_frame(v, i, all + (size_t)i * BYTES);
         assert_true(fabs(video_time(v, i) - (double)i / FPS) <= 1e-4);
     }
-    // In any order, with repeats and short and long jumps, to the same bytes.
+    // Frames are read in any order, with repeats and with short and long jumps, and have the same
+    // bytes each time.
     RngStream rng = {.key = {.seed = 3}};
     for (int i = 0; i < 300; i++) {
         int frame = (int)rng_below(&rng, FRAMES);
@@ -138,7 +139,8 @@ static void set_display(const char *path, const double step[4]) {
     mem_free(file);
 }
 
-// Frames come as they are to be seen, of the size that then has, by whatever table.
+// Frames are given out as they are meant to be seen, turned and of the turned size, whichever table
+// found them.
 static void test_turned(void **state) {
     (void)state;
     static const double steps[4][4] = {
@@ -182,7 +184,8 @@ static void test_turned(void **state) {
     mem_free(rgb);
 }
 
-// Nobody's camera sees mirrored, and a frame by 10 degrees would need pixels that are not there.
+// Refused are mirrored frames, which no camera records, and frames turned by 10 degrees, which
+// would need pixels that are not there.
 static void test_other_matrices(void **state) {
     (void)state;
     static const double steps[][4] = {
@@ -199,7 +202,7 @@ static void test_other_matrices(void **state) {
         assert_false(video_open(path, NULL, &v, &err));
         if (!strstr(err.text, path) || !strstr(err.text, "mirrored")) fail_msg("%s", err.text);
     }
-    // The scale is the player's business.
+    // The scale of the matrix is left to players.
     unlink(path);
     write_video(path, NULL, 2, 2);
     set_display(path, (const double[4]){-2, 0, 0, -0.5});

@@ -79,7 +79,7 @@ static void test_truncated(void **state) {
     }
 }
 
-// Cut while it is open: reads fail, and none gives a wrong frame.
+// The file is cut while it is open: reads fail, and none gives a wrong frame.
 static void test_cut_while_open(void **state) {
     (void)state;
     char path[NAME], moved[NAME];
@@ -130,7 +130,8 @@ static void test_hole(void **state) {
         RngStream rng = {.key = {.seed = 4}};
         int good = 0, bad = 0, known[FRAMES] = {0}, frame = 0; // known: 1 readable, -1 not
         for (int i = 0; i < 600; i++) {
-            // Each once, then neighbours of the frame before or another place.
+            // Reads each frame once, then neighbours of the frame before or frames at another
+            // place.
             int step =
                 rng_next(&rng) % 6 ? (int)rng_below(&rng, 3) - 1 : (int)rng_below(&rng, FRAMES);
             frame = i < FRAMES ? i : (frame + step + FRAMES) % FRAMES;

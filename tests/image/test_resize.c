@@ -63,14 +63,14 @@ static void test_resize_definition(void **state) {
 
 static void test_resize_known(void **state) {
     (void)state;
-    // Two rows of two pixels to one: the mean, halves upwards.
+    // Two rows of two pixels become one pixel: their mean, where halves are rounded up.
     const uint8_t four[12] = {0, 10, 1, 0, 20, 1, 1, 30, 1, 1, 41, 2};
     uint8_t one[3];
     image_resize(one, 1, 1, four, 2, 2, NULL);
     assert_int_equal(one[0], 1);  // 0.5
     assert_int_equal(one[1], 25); // 25.25
     assert_int_equal(one[2], 1);  // 1.25
-    // Two pixels to four: centres at -0.25, 0.25, 0.75, 1.25 of the input.
+    // Two pixels become four, whose centres lie at -0.25, 0.25, 0.75 and 1.25 of the input.
     const uint8_t two[6] = {0, 100, 7, 80, 0, 7};
     const uint8_t expected[12] = {0, 100, 7, 20, 75, 7, 60, 25, 7, 80, 0, 7};
     uint8_t wide[12];

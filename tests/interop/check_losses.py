@@ -16,7 +16,8 @@ from safetensors.numpy import load_file
 SEEDS = (1, 2, 3)
 STEPS, EVERY, BATCH = 60, 20, 8
 FIGURES = ("loss", "l1_loss", "kld_loss")
-# Small enough for minutes, and long enough a chunk that windows' statistics are not the dataset's.
+# Small enough to take minutes, with chunks so long that the statistics of windows differ from those of the
+# dataset.
 POLICY = {"type": "act", "dim_model": 64, "n_heads": 4, "dim_feedforward": 128, "n_encoder_layers": 2,
           "n_vae_encoder_layers": 1, "latent_dim": 8, "chunk_size": 16, "n_action_steps": 16, "device": "cpu",
           "pretrained_backbone_weights": "null", "optimizer_lr": 1e-4, "optimizer_lr_backbone": 1e-4}

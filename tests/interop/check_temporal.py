@@ -62,7 +62,7 @@ def windows(report: Report, name: str, policy: TactPolicy, checkpoint: Path, wor
     report.close(f"tact -> TactPolicy, {name}: windows", predict(checkpoint, seen, work), theirs)
     if policy.config.temporal_pos_embed != "all":
         return
-    # Frames in another order must be another observation, or nothing here says that the order is right.
+    # Frames in another order must give other actions, or this check could not tell that the order is right.
     turned = {k: v[:, ::-1] if k.startswith("observation.images.") else v for k, v in seen.items()}
     error = np.linalg.norm(predict(checkpoint, turned, work) - theirs) / np.linalg.norm(theirs)
     report.hold(f"{name}: the order of frames matters", error >= 10 * TOLERANCE, f"by {error:.1e}")

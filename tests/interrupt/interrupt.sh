@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# A run of 300 steps is ended at ten random moments, by kill -9, SIGTERM or Ctrl-C, and goes on each time;
-# it must leave the bytes of a run that was left alone. Not among ctest's, since it takes a while:
+# A run of 300 steps is ended at ten random moments, by kill -9, SIGTERM or Ctrl-C, and goes on each time; it
+# must leave the bytes of a run that was left alone. It is not among ctest's tests, since it takes a while:
 #     TACT=build/tact tests/interrupt/interrupt.sh [ROUNDS] [SEED]
 . "$(dirname "$0")/../cli/resume.sh"
 rounds=${1:-3}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A dataset with two cameras, seen at two sizes of as many bytes, its frames as a decoder gives
-// them, and a place for cache files.
+// A dataset with two cameras, which are seen at two sizes of equally many bytes; its frames as a
+// decoder gives them; and a place for cache files.
 #ifndef TACT_TESTS_LOADER_CACHE_FIXTURE_H
 #define TACT_TESTS_LOADER_CACHE_FIXTURE_H
 
@@ -113,7 +113,7 @@ static inline void put_all(const Fixture *f, FrameCache *c) {
         for (int64_t row = 0; row < ROWS; row++) frame_cache_put(c, k, row, frame(f, k, row));
 }
 
-// Frames that come out; each must be right.
+// Counts the frames that come out of the cache; each must be right.
 static inline int right_ones(const Fixture *f, FrameCache *c) {
     uint8_t rgb[FRAME];
     int n = 0;

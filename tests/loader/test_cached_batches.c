@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batches from the frame cache, augmented or not: the same as without it.
+// Batches from the frame cache, augmented or not, are the same as without it.
 #include "cache_fixture.h"
 
 static LoaderOptions loader_options(const Fixture *f, int workers, FrameCache *c,
@@ -99,7 +99,8 @@ static void workers_fill_while_they_wait(void **state) {
     frame_cache_close(c);
 }
 
-// What the T frames of a sample get is the same; what samples and cameras get is not.
+// All T frames of a sample get the same augmentation; different samples and cameras get different
+// ones.
 static void frames_of_a_window_are_alike(void **state) {
     Fixture *f = *state;
     ImageTransforms t = {.count = 1,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The frame cache: what comes out is what a decoder gives, whatever happened to its files.
+// The frame cache gives out what a decoder gives, whatever happened to its files.
 #include "cache_fixture.h"
 
 // ---- keeping ----------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ static void the_key_does_not_depend_on_the_place(void **state) {
     frame_cache_close(c);
 }
 
-// Frames of another decoder are another file; where there is no decoder, the file that was used
+// Frames of another decoder lie in another file. Where there is no decoder, the file that was used
 // last serves.
 static void a_file_is_of_one_decoder(void **state) {
     const Fixture *f = *state;
@@ -135,7 +135,8 @@ static void filled_files(const Fixture *f) {
     frame_cache_close(c);
 }
 
-// One bit of a frame, and one of a checksum: those frames are not given out, and can be put again.
+// One bit of a frame and one bit of a checksum are flipped: those two frames are not given out, and
+// can be stored again.
 static void a_flipped_bit_is_seen(void **state) {
     const Fixture *f = *state;
     const int64_t entries = 4096, data = 8192;
@@ -153,7 +154,7 @@ static void a_flipped_bit_is_seen(void **state) {
     frame_cache_close(c);
 }
 
-// A frame that stands where another one's should.
+// A frame stands in the place of another one.
 static void a_frame_in_the_wrong_place_is_seen(void **state) {
     const Fixture *f = *state;
     const int64_t entries = 4096, data = 8192;
@@ -170,8 +171,8 @@ static void a_frame_in_the_wrong_place_is_seen(void **state) {
     frame_cache_close(c);
 }
 
-// A header of another version, size or key, or one that is damaged, and files cut short or grown:
-// made anew.
+// A file is made anew where its header is of another version, size or key or is damaged, and where
+// the file was cut short or has grown.
 static void a_file_that_does_not_fit_is_made_anew(void **state) {
     const Fixture *f = *state;
     for (int64_t place = 0; place < 4096; place += place < 104 ? 4 : 499) {
@@ -194,7 +195,7 @@ static void a_file_that_does_not_fit_is_made_anew(void **state) {
     }
 }
 
-// Cut short while it is in use: no signal, no wrong frame.
+// A file that is cut short while it is in use causes no signal and gives no wrong frame.
 static void a_file_that_shrinks_in_use_is_survived(void **state) {
     const Fixture *f = *state;
     filled_files(f);
@@ -236,7 +237,8 @@ static void set_age(const char *path, time_t used) {
     assert_int_equal(utime(path, &(struct utimbuf){used, used}), 0);
 }
 
-// The file used longest ago goes, one in use never, and others' files not at all.
+// The file that was used longest ago is removed; a file in use never is, and neither are files of
+// other programs.
 static void the_oldest_unused_files_make_room(void **state) {
     const Fixture *f = *state;
     static const char names[3][40] = {"11111111111111111111111111111111.frames",
@@ -266,7 +268,7 @@ static void the_oldest_unused_files_make_room(void **state) {
     assert_true(file_exists(at(a, f->cache, names[2])));
 }
 
-// A cache of its own never evicts itself, and opening an old one makes it new.
+// A cache never evicts its own files, and opening an old file makes it the newest.
 static void use_keeps_a_file(void **state) {
     const Fixture *f = *state;
     char paths[8][4096];
@@ -307,7 +309,7 @@ static void processes_share_what_they_decode(void **state) {
     frame_cache_close(c);
 }
 
-// Many at once, filling and reading the same files from nothing.
+// Many processes at once make, fill and read the same files.
 static void processes_fill_at_once(void **state) {
     const Fixture *f = *state;
     enum { CHILDREN = 4 };

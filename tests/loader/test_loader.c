@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batches: every frame once an epoch, the same whatever the workers and after a resume, and what is
-// in them is what was recorded.
+// Batches hold every frame once an epoch and what was recorded; they are the same for any number of
+// workers and after a resume.
 #include "loader/loader.h"
 #include "loader/sampler.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cameras of several sizes in one model: one batch a size, nothing allocated after the first step,
-// and frame by frame the same bits as at once. What comes out is held to LeRobot's by the golden
-// cases.
+// Cameras of several sizes in one model: each size is one batch, nothing is allocated after the
+// first step, and frames encoded one by one give the same bits as all at once. The golden cases
+// compare the results with LeRobot's.
 #include "base/memory.h"
 #include "model/act_parts.h"
 #include "model/memory.h"

@@ -25,7 +25,7 @@ typedef struct Fixture {
     int count;
 } Fixture;
 
-// What tensor i of a file holds at k.
+// The number at place k of tensor i in a file.
 static float value_at(int i, int64_t k) {
     return 0.25f + (float)((i * 31 + k * 7) % 101) / 64;
 }
@@ -156,7 +156,7 @@ static void wrong_files(void **state) {
     write_weights(f, "");
     assert_refused(f, "no tensor layer2.0.downsample.0.weight");
     e->name = "layer2.0.downsample.0.weight";
-    // A network of the same blocks, but more of them.
+    // A network that has the same blocks, but more of them, is refused.
     static const float more[2] = {1, 2};
     f->entries[f->count++] = (SafetensorsEntry){"layer1.2.bn1.bias", ST_F32, 1, {2}, 2, more, 8};
     write_weights(f, "module.");

@@ -57,8 +57,8 @@ static void mean_std_maps_onto_unit_variance(void **state) {
     assert_maps(NORM_MEAN_STD, x, want, back);
 }
 
-// The epsilon counts where a deviation is about as small, and only on the way in: LeRobot's
-// numbers.
+// The epsilon makes a difference where a deviation is about as small, and only when a value is
+// normalised, not in the inverse. The numbers are LeRobot's.
 static void epsilon_is_lerobots(void **state) {
     (void)state;
     static double middle[] = {1}, small[] = {4e-8};
@@ -129,8 +129,8 @@ static void bad_statistics_are_refused(void **state) {
     std[1] = 4;
 }
 
-// LeRobot's own arithmetic, where a checkpoint has an eps that is more than a guard: added to a
-// deviation and left out of the inverse, in the place of a range of 0.
+// A checkpoint may have an eps that is more than a guard against 0. As in LeRobot it is added to a
+// deviation and left out of the inverse, and it stands in for a range of 0.
 static void a_larger_eps_is_meant(void **state) {
     (void)state;
     const double point[DIM] = {2, 4, 5.02};

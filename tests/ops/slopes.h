@@ -29,7 +29,7 @@ typedef struct Check {
     int inputs;
     void (*forward)(struct Check *k); // writes y from in
     void (*backward)(struct Check *k);
-    // What the op has beside tensors:
+    // Arguments of the op that are no inputs:
     Conv *conv;
     Pool *pool;
     Tensor other[3];

@@ -65,7 +65,7 @@ static void ops_after_a_failure_touch_nothing(void **state) {
         for (int k = 0; k < 2; k++) {
             Device *d;
             Error err;
-            // Not every machine has bfloat16, nor ref.
+            // Not every machine has bfloat16, and the reference device has none.
             if (!device_open(names[i], precisions[k], 1, &d, &err)) continue;
             device_fail_memory(d, "none is left");
             run_all(d);

@@ -69,7 +69,7 @@ static void test_failure(void **state) {
     device_close(d);
 }
 
-// Names, and what a backend does not have, are refused before anything of a device is made.
+// Unknown names, and precisions that a backend does not have, are refused before a device is made.
 static void test_refused_devices(void **state) {
     (void)state;
     const struct {

@@ -14,7 +14,7 @@ static char *in_run(Copied *f, const char *name) {
     return arena_printf(&f->arena, "%s/checkpoints/%s", f->run, name);
 }
 
-// A checkpoint's directory, as far as its name and its settings go.
+// Makes a checkpoint's directory with its name and its settings, but without weights.
 static void make(Copied *f, const char *name, int step) {
     Error err;
     char *model = arena_printf(&f->arena, "%s/pretrained_model", in_run(f, name));
@@ -44,7 +44,7 @@ static int copied_free(void **state) {
     return remove_fixture(f, &f->arena, f->dir);
 }
 
-// By every name that people give.
+// Finds the checkpoint by every name that people give it.
 static void means(Copied *f, const char *name) {
     static const char *const forms[] = {"",
                                         "/",
@@ -102,7 +102,8 @@ static void a_folder_in_its_place(void **state) {
     means(f, "last");
 }
 
-// The highest that is whole: a step whose settings are not there is no checkpoint yet.
+// The checkpoint with the highest step that is whole counts: a step whose settings are missing is
+// no checkpoint yet.
 static void half_copied(void **state) {
     Copied *f = *state;
     Error err;

@@ -16,7 +16,7 @@ typedef struct Runs {
     char *dir, *data;
 } Runs;
 
-// `tact train` with these flags after the usual ones; words apart.
+// Runs `tact train` with these flags, which spaces separate, after the usual ones.
 static void train(Runs *f, const char *flags) {
     static const char usual[] = "--batch_size=2 --num_workers=0 --threads=1 --log_freq=0 ";
     char *text = arena_printf(&f->arena, "%s--dataset.root=%s %s", usual, f->data, flags);
@@ -45,7 +45,7 @@ static int runs_free(void **state) {
     return remove_fixture(f, &f->arena, f->dir);
 }
 
-// The chunk after two frames, the states alike.
+// The chunk that is predicted after two frames with equal states.
 static void chunk_after(tact_policy *p, const uint8_t *first, const uint8_t *second, double *out) {
     double joints[STATE] = {0.1, -0.2, 0.3, 0, 0.2, 0.5};
     assert_int_equal(tact_state_size(p), STATE);
@@ -65,7 +65,7 @@ static void chunk_after(tact_policy *p, const uint8_t *first, const uint8_t *sec
     assert_int_equal(tact_predict_chunk(p, out), TACT_OK);
 }
 
-// How much another order of two frames changes the chunk, relative.
+// How much the chunk changes, relative to its size, when two frames change places.
 static double order_matters(const char *run) {
     static uint8_t a[PIXELS], b[PIXELS];
     double one[CHUNK * STATE], other[CHUNK * STATE], diff = 0, size = 0;

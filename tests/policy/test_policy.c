@@ -71,7 +71,7 @@ static void a_policy_comes_back_whole(void **state) {
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         assert_same_file(model_file(f, files[i]), at(&f->arena, again, files[i]));
     policy_free(&p);
-    // By the names a user may give.
+    // Loads a policy by the names that a user may give it.
     assert_loads_params(f, model_file(f, "config.json"), NULL);
     assert_loads_params(f, model_file(f, "train_config.json"), NULL);
     assert_loads_params(f, checkpoint_file(f, "000050"), NULL);
@@ -111,7 +111,7 @@ static void processors_are_lerobots(void **state) {
 
 // ---- changed files ------------------------------------------------------------------------------
 
-// Writes a file anew: without `drop`, and with `extra` (n of them).
+// Writes a file of weights anew, without the tensor `drop` and with the n tensors `extra`.
 static void rewrite(const char *path, const char *drop, const SafetensorsEntry *extra, int n) {
     Error err;
     Safetensors *s;
@@ -194,7 +194,7 @@ static void other_float_types_are_converted(void **state) {
     policy_free(&p);
 }
 
-// Bytes of the file replaced by the caller's, cut to `size` when that is positive.
+// Replaces bytes of the file, and cuts it to `size` when that is positive.
 static void damage(const char *path, size_t at_byte, const void *bytes, size_t n, int64_t size) {
     Error err;
     char *text;
@@ -248,7 +248,7 @@ static void damaged_files_are_refused(void **state) {
     refuse(f, NULL, "config.json", "tact.json");
 }
 
-// config.json with one text in place of another.
+// Puts one text in the place of another in config.json.
 static void edit(Saved *f, const char *file, const char *from, const char *to) {
     Error err;
     char *text;
@@ -311,7 +311,8 @@ static void bad_statistics_are_refused(void **state) {
     refuse(f, NULL, state_file, "");
 }
 
-// As LeRobot before 0.4 wrote them: no processor files, buffers among the weights, no key of ours.
+// A policy as LeRobot before 0.4 wrote it: no processor files, statistics as buffers among the
+// weights, and none of our keys.
 static void make_old(Saved *f, bool with_buffers) {
     Error err;
     static const float low[] = {1, 2, 3}, high[] = {4, 5, 6};
@@ -457,7 +458,7 @@ static void one_timestep_folds_into_plain_act(void **state) {
     for (int i = 0; i < 48; i++)
         assert_true(after[i] == before[i] + (i >= 16 && i < 32 ? 0.5f * (float)(i - 15) : 0));
     params_free(&out);
-    // Back again: an embedding that is zero.
+    // Converted back, the temporal embedding is zero.
     Policy plain = one_observation(f, "none", 0);
     OK(policy_convert(&plain, false, &config, &out, &err));
     const Param *q = params_find(&out, "temporal_pos_embed.weight");

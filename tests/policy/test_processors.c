@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The processor files beside a policy, as LeRobot and its users write them: each step does what it
-// does there, or is refused by its name, and what is written again keeps it.
+// does in LeRobot, or is refused by its name, and a policy that is written again keeps it.
 #include "policy/convert.h"
 #include "policy/policy_config.h"
 #include "policy/policy_load.h"
@@ -102,14 +102,14 @@ static void save_pipeline(Plain *f, const char *name, json_t *root) {
     json_decref(root);
 }
 
-// A value of a step's configuration. Takes value.
+// Sets a value in a step's configuration, and takes over the reference to it.
 static void set(Plain *f, const char *name, const char *step, const char *key, json_t *value) {
     json_t *root = read_pipeline(f, f->model, name);
     json_object_set_new(config_of(root, step), key, value);
     save_pipeline(f, name, root);
 }
 
-// A step before or after the one called `beside`, from its JSON.
+// Inserts a step, given as JSON, before or after the step called `beside`.
 static void add(Plain *f, const char *name, const char *beside, bool before, const char *text) {
     json_t *root = read_pipeline(f, f->model, name), *step = json_loads(text, 0, NULL);
     assert_non_null(step);
@@ -173,7 +173,7 @@ static void refused(Plain *f, const char *a, const char *b) {
     assert_says(&err, a, b);
 }
 
-// `tact convert`, in whose output the policy must be the same.
+// Runs `tact convert`; the policy in its output must be the same.
 static char *converted(Plain *f, bool to_act, const char *name) {
     Error err;
     Policy in;
@@ -199,8 +199,8 @@ static void converts(Plain *f) {
 
 // ---- the tests ----------------------------------------------------------------------------------
 
-// With another eps the network sees what it would see, with the usual one, of a state nearer to the
-// mean.
+// With a larger eps the network sees what it would see, with the usual eps, of a state nearer to
+// the mean.
 static void eps_is_the_steps(void **state) {
     Plain *f = *state;
     const double eps = 0.05;
@@ -210,7 +210,7 @@ static void eps_is_the_steps(void **state) {
         nearer[i] = mean + (state_now[i] - mean) * (std + 1e-8) / (std + eps);
     }
     json_t *root = read_pipeline(f, f->model, "pre");
-    // The environment state stays out of it.
+    // The environment state is not changed.
     json_object_set_new(config_of(root, "normalizer_processor"), "normalize_observation_keys",
                         json_pack("[s]", "observation.state"));
     save_pipeline(f, "pre", root);
@@ -251,7 +251,7 @@ static void modes_are_the_steps(void **state) {
     refused(f, "policy_preprocessor.json", "ACTION by QUANTILES");
 }
 
-// What the step does not list it leaves alone, whatever its mapping says.
+// The step leaves alone the features that it does not list, whatever its mapping says.
 static void features_are_the_steps(void **state) {
     Plain *f = *state;
     double wanted[COUNT], got[COUNT], usual[COUNT];
@@ -310,7 +310,8 @@ static void half_a_relative_pair(void **state) {
     add(f, "post", "unnormalizer_processor", false,
         "{\"registry_name\": \"absolute_actions_processor\", \"config\": {\"enabled\": true}}");
     refused(f, "relative_actions_processor", "not enabled");
-    // Before the inverse of the normalisation it would add a state to something else.
+    // Before the inverse of the normalisation this step would add a state to numbers that are no
+    // actions yet.
     json_t *root = read_pipeline(f, f->model, "post");
     json_array_remove(json_object_get(root, "steps"), position(root, "absolute_actions_processor"));
     save_pipeline(f, "post", root);
@@ -387,7 +388,8 @@ static void names_are_kept(void **state) {
     json_decref(root);
 }
 
-// Actions are undone with the numbers of the postprocessor. Others than in training are no policy.
+// Actions are brought back with the statistics of the postprocessor. Where they differ from those
+// of the training, this is not the policy that was trained.
 static void both_have_the_same_statistics(void **state) {
     Plain *f = *state;
     Error err;
@@ -400,7 +402,7 @@ static void both_have_the_same_statistics(void **state) {
     refused(f, file, "not those of the preprocessor");
 }
 
-// Nothing is normalised, so nothing is needed.
+// Nothing is normalised, so no statistics are needed.
 static void identity_needs_no_statistics(void **state) {
     Plain *f = *state;
     double got[COUNT];

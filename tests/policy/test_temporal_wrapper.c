@@ -144,7 +144,7 @@ static void it_acts_as_in_pytorch(void **state) {
     policy_free(&p);
 }
 
-// Its VAE encoder takes the positive part of that token.
+// The VAE encoder of the fork takes the positive part of that token.
 static void the_vaes_first_token_is_positive(void **state) {
     Fork *f = *state;
     Error err;
@@ -191,7 +191,7 @@ static void one_observation_folds_into_plain_act(void **state) {
     policy_free(&p);
 }
 
-// What we write of it is a checkpoint of ours, which the fork's file beside it does not concern.
+// What we write of it is a checkpoint of our own; a file of the fork beside it has no effect.
 static void it_becomes_ours(void **state) {
     Fork *f = *state;
     Error err;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the reference vectors do not reach: rows no rotation has, and two arms.
+// What the reference vectors do not cover: rows that belong to no rotation, and two arms.
 #include "pose/pose.h"
 #include <math.h>
 #include <setjmp.h>
@@ -123,8 +123,8 @@ static double apart(const double *a, const double *b) {
     return sqrt(sum);
 }
 
-// A turn about a fixed axis through pi and on: number by number no step is longer than the turn
-// itself.
+// A turn about a fixed axis goes through pi and on: no number changes by more in a step than the
+// angle does.
 static void vectors_go_on_through_pi(void **state) {
     (void)state;
     const double axis[3] = {0.6, 0, -0.8}, step = 0.05, first = 2.6;

@@ -51,7 +51,7 @@ static inline void fill_config(Scene *s) {
     p->pretrained_backbone_weights = NULL;
     p->fps = s->ds->fps;
     p->n_cameras = s->ds->n_cameras;
-    // Not as recorded: frames are resized, each camera's to its own size.
+    // Frames are not used as recorded but resized, those of each camera to its own size.
     p->cameras[0] = (CameraConfig){s->ds->cameras[0]->name, HEIGHT, WIDTH, 64, 96};
     p->cameras[1] = (CameraConfig){s->ds->cameras[1]->name, HEIGHT, WIDTH, 96, 72};
 }

@@ -63,7 +63,7 @@ wrong(E, "is in 0 .. 1, not 0 .. 255", "front", np.eye(96)[:64, :, None] * np.fu
 wrong(E, "is in 0 .. 1", "front", np.full((64, 96, 3), np.nan, np.float32))
 wrong(E, "is in 0 .. 1", "front", np.full((64, 96, 3), -0.003))
 
-# Half a level is rounded to an even one, and what is next to 0 and 1 to them.
+# Half a level is rounded to the even one, and values next to 0 and 1 to these.
 levels = np.array([-0.001, 0.5 / 255, 1.5 / 255, 2.5 / 255, 0.999, 1.001]).reshape(2, 1, 3)
 assert tact._pixels("", levels)[0].ravel().tolist() == [0, 0, 2, 2, 255, 255]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The asynchronous mode against the synchronous predictions of the same windows, bit for bit. The
-// worker stands at a gate before it computes, so a test says in which step an answer is there.
+// worker stands at a gate before it computes, so a test decides in which step an answer is there.
 #include "fixture.h"
 
 #include <malloc.h>
@@ -56,7 +56,7 @@ static void open_gate(Gate *g) {
     sem_post(&g->open);
 }
 
-// The prediction under way is there, to be taken by the next call that looks for it.
+// Waits until the prediction under way is done; the next call that looks for it takes it.
 static void let_finish(Gate *g) {
     assert_true(g->policy->worker.busy);
     open_gate(g);
@@ -145,7 +145,7 @@ static void the_threshold_says_when_to_ask(void **state) {
     }
 }
 
-// Asked for when all are given out, and there at once.
+// A chunk is asked for when all actions are given out, and is there at once.
 static void without_threshold_and_delay_it_is_the_synchronous_mode(void **state) {
     const Tests *t = *state;
     Gate *g = NEW(Gate, 1);
@@ -286,7 +286,8 @@ static void bad_observations_pass_by_a_prediction(void **state) {
     close_gated(g);
 }
 
-// Asked for in between, it changes nothing of what is played, and is what training evaluates.
+// A chunk that is asked for in between changes nothing of what is played, and is the one that
+// training evaluates.
 static void whole_chunks_are_predicted_in_between(void **state) {
     const Tests *t = *state;
     tact_options o = asynchronous();
@@ -354,7 +355,7 @@ typedef struct Episode1 {
     bool ok;
 } Episode1;
 
-// Resets and closes at whatever the worker is doing.
+// Resets and closes come at any moment of the worker's work.
 static void *run_freely(void *argument) {
     Episode1 *e = argument;
     double action[ACTION];

@@ -20,7 +20,7 @@ static const char *weights_file(Scene *s) {
     return at(&s->arena, s->model, "model.safetensors");
 }
 
-// As cp does it: the file stays the same one, with other bytes.
+// Writes as cp does: the file stays the same one, with other bytes.
 static void overwrite(const char *path, const char *bytes, size_t size) {
     int fd = open(path, O_WRONLY | O_TRUNC);
     assert_true(fd >= 0);
@@ -104,7 +104,7 @@ static void handles_share_one_reading(void **state) {
     assert_int_equal(rename(at(&s->arena, s->dir, "aside"), weights_file(s)), 0);
 }
 
-// A file that is written to while it is read is of no one state; neither is read.
+// A file that is written to while it is read has no single state, so it is refused.
 static void what_changes_while_it_is_read_is_refused(void **state) {
     Scene *s = *state;
     InputFile f;

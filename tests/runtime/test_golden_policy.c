@@ -139,7 +139,7 @@ static void check_floats(const Golden *g, tact_policy *opened, const Safetensors
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) mem_free(owned[i]);
 }
 
-// Row `row` of an input as recorded.
+// Row `row` of an input, in recorded numbers.
 static void recorded(const Golden *g, const char *name, int64_t row, int n, double *out) {
     for (int i = 0; i < n; i++)
         out[i] = (float)stream_value(stream_start(name, g->salt), row * n + i);
@@ -154,7 +154,7 @@ static void bytes(const Golden *g, int camera, int64_t frame, uint8_t *out) {
         out[i] = (uint8_t)((stream_value(start, frame * n + i) + 1) * 128);
 }
 
-// What a robot's program does.
+// What the program of a robot does.
 static void check_bytes(const Golden *g, tact_policy *p, const Safetensors *expected,
                         const char *name) {
     const PolicyConfig *c = g->policy;

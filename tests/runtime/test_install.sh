@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What `cmake --install` gives: a program that uses it, built in four ways, drives a policy.
+# What `cmake --install` gives: a program that uses it is built in four ways and drives a policy.
 . "$(dirname "$0")/common.sh"
 tiny_policy
 root=$(cd "$(dirname "$0")/../.." && pwd) prefix=$WORK/prefix
@@ -27,7 +27,7 @@ runs "the tree's" "$BUILD/examples/control_loop"
 
 export PKG_CONFIG_PATH=$prefix/$libdir/pkgconfig
 source=$prefix/share/tact/examples/control_loop.c
-# Names as our own files have them must not be in the program's way.
+# A program may have functions of the same names as our own.
 printf 'int fail(void); int fail(void) { return 1; } int arena_alloc, log_info, mem_free, act_new;\n' >"$WORK/names.c"
 build() { "$cc" $flags -D_POSIX_C_SOURCE=200809L "$source" "$WORK/names.c" "$@"; }
 # shellcheck disable=SC2046

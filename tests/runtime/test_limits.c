@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Poses that come out of the runtime, and how far they may go.
+// Poses that the runtime gives out, and how far they may go.
 #include "fixture.h"
 
 #include "formats/safetensors.h"
@@ -196,7 +196,7 @@ static void actions_near_pi_follow_each_other(void **state) {
     assert_true(longer[QUEUE] > 0 && longer[ENSEMBLE] > 0 && longer[LIMITS] > 0);
 }
 
-// Degrees are no observation either.
+// Rotations in degrees are refused in an observation, too.
 static void a_state_in_degrees_is_refused(void **state) {
     Scene *s = *state;
     tact_policy *p = open_policy(s, NULL);
@@ -210,7 +210,7 @@ static void a_state_in_degrees_is_refused(void **state) {
     tact_close(&p);
 }
 
-// The last look before actions leave.
+// The last check before actions are given out.
 static void what_is_not_finite_is_told(void **state) {
     (void)state;
     Error err = {""};

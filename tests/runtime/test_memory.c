@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A machine with too little memory: an error, and nothing worse, at opening and at the first step.
+// On a machine with too little memory opening and the first step fail with an error, and nothing
+// worse happens.
 #include "fixture.h"
 
 #include <signal.h>
@@ -8,7 +9,7 @@
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1 // whose own memory is not to be limited
+#define SANITIZED 1 // the sanitizer's own memory must not be limited
 #else
 #define SANITIZED 0
 #endif
@@ -23,7 +24,7 @@ static size_t address_space(void) {
     return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-// From here on so many bytes more than now, and no others.
+// From here on the process may have so many bytes more than now, and no others.
 static void allow(size_t more) {
     struct rlimit limit;
     getrlimit(RLIMIT_AS, &limit);
@@ -56,7 +57,7 @@ static int opening(Scene *s, size_t more) {
     return (int)status;
 }
 
-// After a first step that failed the next one is made all the same, when there is memory.
+// After a first step that failed the next one succeeds, when there is memory again.
 static int first_step(Scene *s, size_t more) {
     double want[ACTION], got[ACTION];
     tact_policy *p = open_policy(s, NULL), *q = open_policy(s, NULL);
@@ -72,7 +73,7 @@ static int first_step(Scene *s, size_t more) {
     return (int)status;
 }
 
-// With more and more memory: an error, until it is enough.
+// There is more and more memory: an error comes until it is enough.
 static void check(Scene *s, int (*call)(Scene *s, size_t more)) {
     int refused = 0, worked = 0;
     look(s, 0);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# python/tact.py: its structs are the library's, its actions are the C interface's to the last bit, whatever
-# form images come in, and what it refuses.
+# python/tact.py: its structs are those of the library, its actions equal those of the C interface to the last
+# bit in whatever form images come, and it refuses what it should.
 . "$(dirname "$0")/common.sh"
 find_python
 tiny_policy

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A policy that is stepped at another rate than in training says so, by a clock of the test's.
+// A policy that is stepped at another rate than in training says so. The clock is the test's.
 #include "fixture.h"
 
 #include "base/log.h"

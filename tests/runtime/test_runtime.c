@@ -58,7 +58,7 @@ static void a_chunk_is_used_up_before_the_next(void **state) {
         if (row % STEPS == 0) reference_chunk(&r, row, want);
         assert_within(distance(action, want + row % STEPS * ACTION), 0, 1e-6);
     }
-    // A reset throws the rest away.
+    // A reset discards the rest of the chunk.
     WORKS(p, tact_reset(p));
     assert_int_equal(tact_act(p, action), TACT_ERROR_NOTHING_SEEN);
     WORKS(p, tact_step(p, look(s, 0), action));
@@ -135,7 +135,8 @@ static void ensembles_are_lerobots(void **state) {
     safetensors_close(file);
 }
 
-// The mean of one moment's absolute poses; of two rotations it lies on the way between them.
+// An ensemble is the mean of the absolute poses of one moment; the mean of two rotations lies on
+// the way between them.
 static void ensembles_average_absolute_poses(void **state) {
     Scene *s = *state;
     Reference r;
@@ -390,7 +391,7 @@ static void what_cannot_be_opened_says_why(void **state) {
     not_opened(s->model, &o, TACT_ERROR_ARGUMENT, "chunks have 5 actions");
     o = options(), o.n_action_steps = 2, o.temporal_ensemble_coeff = 0.01;
     not_opened(s->model, &o, TACT_ERROR_ARGUMENT, "n_action_steps 2");
-    // exp(-coeff * i) of the last prediction of a chunk is no number any more.
+    // exp(-coeff * i) for the last prediction of a chunk is not finite any more.
     static const double too_far[] = {-1e300, -200, INFINITY, -INFINITY};
     for (size_t i = 0; i < sizeof too_far / sizeof too_far[0]; i++) {
         o = options(), o.temporal_ensemble_coeff = too_far[i];
@@ -400,7 +401,7 @@ static void what_cannot_be_opened_says_why(void **state) {
     not_opened(s->model, &o, TACT_ERROR_ARGUMENT, "workspace");
     o = options(), o.max_rotation = NAN;
     not_opened(s->model, &o, TACT_ERROR_ARGUMENT, "max_rotation");
-    // A newer caller's, with something set that this library does not know.
+    // Options of a newer caller, with a member set that this library does not know.
     struct {
         tact_options o;
         char more[8];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The public structs as another version's header has them, and where log lines go.
+// The public structs as the header of another version has them, and where log lines go.
 #include "fixture.h"
 
 #include <fcntl.h>
@@ -7,7 +7,7 @@
 
 // ---- sizes --------------------------------------------------------------------------------------
 
-// A later version's structs: what they have more stands at the end.
+// Structs of a later version have further members at the end.
 typedef struct LaterImage {
     tact_image known;
     double exposure;
@@ -178,7 +178,7 @@ static void lines_go_to_the_handles_own_log(void **state) {
     assert_true(stderr_of(s, plain, text, sizeof text) > 0);
     assert_int_equal(strncmp(text, "WARNING ", 8), 0);
     assert_true(one.count == 1 && other.count == 0);
-    // What this thread says beside is the program's.
+    // Lines that this thread logs outside of libtact belong to the program.
     log_warn("not the library's");
     assert_true(one.count == 1 && other.count == 0);
     tact_close(&p);

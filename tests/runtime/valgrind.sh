@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/runtime/valgrind.sh: libtact's whole life under valgrind: a policy with cameras, one without that
-# averages its chunks, and one that cannot be opened. Not part of scripts/test: it needs a build of its own
+# tests/runtime/valgrind.sh: libtact's whole life under valgrind: a policy with cameras, one without cameras
+# that averages its chunks, and one that cannot be opened. Not part of scripts/test: it needs a build of its own
 # (in build/valgrind, without what valgrind 3.19 does not know of this processor) and takes a minute or two.
 # test_runtime would take the better part of an hour under valgrind; the asan build covers it.
 command -v valgrind >/dev/null || { echo "skipped: no valgrind"; exit 77; }

@@ -52,7 +52,8 @@ static bool set_params(Case *c, Error *err) {
         const char *group = q->kind == PARAM_BUFFER ? "buffers" : "parameters";
         json_t *shape = json_object_get(json_object_get(c->json, group), q->name);
         if (!shape && q->init == INIT_SINUSOID) {
-            // The VAE's table is not part of every case's lists; it has its own formula.
+            // The table of the VAE's positions is not in every case's lists; it has a formula of
+            // its own.
             continue;
         }
         bool same = shape && (int)json_array_size(shape) == q->rank;
@@ -213,7 +214,7 @@ static double gradient_error(Case *c, float *grad_norm, const char **where) {
 // and no image. Tries nudges of several sizes and keeps the first that passes, or the best.
 enum { IMAGE_NUDGES = 8, MAX_NUDGES = 32 };
 
-// What of a case is nudged: values as they are and, in the case's own place, as they are tried.
+// The values of a case that are nudged: the originals, and the copies in the case that are tried.
 typedef struct Nudged {
     float *plain, **place;
     int64_t count;

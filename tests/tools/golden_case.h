@@ -67,7 +67,7 @@ static inline int golden_integer(const json_t *json, const char *key) {
     return (int)json_integer_value(json_object_get(json, key));
 }
 
-// Strings stay the JSON's.
+// Strings are still owned by the JSON.
 static inline void golden_config(const json_t *j, PolicyConfig *p) {
     p->chunk_size = p->n_action_steps = golden_integer(j, "chunk_size");
     p->obs_state_horizon = golden_integer(j, "obs_state_horizon");

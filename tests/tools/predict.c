@@ -6,10 +6,10 @@
 // S, A). With EXPECTED, which has action too, the exit code says whether they agree to 1e-5
 // (relative, L2).
 //
-// Vectors are as a robot has them, and so are the actions; poses that the checkpoint wants relative
-// (tact.json) may come absolute (7 values an arm), then the actions are absolute too. Settings,
-// processor steps and statistics are read as by libtact; without any statistics vectors pass as
-// they are and images get ImageNet's.
+// Vectors and actions are those of the robot, not normalised. Where the checkpoint wants relative
+// poses (tact.json) they may come as absolute ones (7 values an arm); then the actions are absolute
+// too. Settings, processor steps and statistics are read as libtact reads them. Where there are no
+// statistics, vectors pass as they are and images get ImageNet's.
 #include "base/file.h"
 #include "base/memory.h"
 #include "formats/safetensors.h"
@@ -64,7 +64,7 @@ CHECKED static bool set_statistics(Predict *r, Error *err) {
 
 // ---- weights ----------------------------------------------------------------------------------
 
-// Strict in what is missing; normalisation buffers of old LeRobots may stand beside the weights.
+// Every weight has to be there; normalisation buffers of old LeRobots may stand beside the weights.
 CHECKED static bool load_weights(Predict *r, Error *err) {
     bool ok = true;
     for (int i = 0; ok && i < r->params.count; i++) {

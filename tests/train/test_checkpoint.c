@@ -9,7 +9,7 @@ static void assert_last(Saved *f, const char *want) {
     assert_string_equal(target, want);
 }
 
-// The weights of a step's model file are those of the params now.
+// The model file of a step holds the weights that the params have now.
 static void assert_holds_params(Saved *f, const char *step) {
     Error err;
     Safetensors *s;
@@ -78,7 +78,7 @@ static void the_link_moves_on_and_a_step_can_be_written_again(void **state) {
     assert_false(dir_exists(at(&f->arena, f->config.output_dir, "checkpoints/.000050.tmp")));
 }
 
-// A file stands where the folder should come: the write fails, the earlier checkpoint stays.
+// A file stands where the folder should be: writing fails, and the earlier checkpoint stays.
 static void a_failed_write_leaves_what_was_there(void **state) {
     Saved *f = *state;
     Error err;

@@ -32,7 +32,7 @@ static void it_follows_the_weights(void **state) {
     ema_update(&ema, running); // a run without one
 }
 
-// A step whose loss or gradient was not finite changes no weights, and the average not either.
+// A step whose loss or gradient was not finite changes neither the weights nor the average.
 static void a_step_not_taken_does_not_count(void **state) {
     Saved *f = *state;
     Error err;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that is killed at any moment of a save. The system calls a save is made of are counted
-// here, in front of the C library's; a child process dies at the n-th, for every n, and the
-// directory must hold what it held before or what it should hold after. The same places then fail
-// instead, as on a full disk.
+// A process that is killed at any moment of a save. The system calls of a save are counted here, in
+// functions that stand before those of the C library. For every n a child process dies at the n-th
+// call, and the directory must hold what it held before or what it should hold afterwards. Then the
+// same calls fail instead, as on a full disk.
 #include "saved.h"
 
 #include "policy/policy_stats.h"
@@ -15,7 +15,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-// Calls left until the process dies or, with `failing`, every later call fails; -1: never.
+// How many calls are left until the process dies or, with `failing`, until every call fails; -1:
+// never.
 static int left = -1;
 static bool failing;
 
@@ -115,7 +116,7 @@ static void a_kill_leaves_a_whole_checkpoint(void **state) {
     static const uint64_t seeds[] = {11, 12};
     params_initialize(&f->params, 11);
     save_at(f, 50);
-    // A new step, then the same step again, which replaces a checkpoint.
+    // Saves a new step, then the same step again, which replaces a checkpoint.
     for (int64_t step = 60; step >= 50; step -= 10) {
         int n = 0;
         while (!killed_at(f, n, step, 12)) {
@@ -128,7 +129,7 @@ static void a_kill_leaves_a_whole_checkpoint(void **state) {
     }
 }
 
-// The disk is full from the n-th call on: the save says so, and what was there is still there.
+// The disk is full from the n-th call on: the save says so, and what was there before stays.
 static void a_full_disk_leaves_what_was_there(void **state) {
     Saved *f = *state;
     static const uint64_t seeds[] = {11, 12};

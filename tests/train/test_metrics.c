@@ -110,8 +110,8 @@ static void assert_holds(const char *path, const char *want) {
     mem_free(text);
 }
 
-// A run that goes on after step 6 writes what follows anew: later lines go, and what a killed
-// process left half written.
+// A run that goes on after step 6 writes what follows anew: later lines are removed, and so is what
+// a killed process left half written.
 static void later_lines_are_cut_off(void **state) {
     (void)state;
     char path[] = "/tmp/tact-metrics-XXXXXX";
@@ -126,7 +126,7 @@ static void later_lines_are_cut_off(void **state) {
     close(fd);
     if (!metrics_cut(path, 6, false, &err)) fail_msg("%s", err.text);
     assert_holds(path, kept);
-    // The evaluation after step 6 is still to come, whoever wrote it before.
+    // The evaluation after step 6 is still to come, although a line of it was there.
     if (!metrics_cut(path, 6, true, &err)) fail_msg("%s", err.text);
     assert_holds(path, "{\"step\": 3, \"loss\": 1.5}\n{\"step\": 6, \"loss\": 1}\n");
     if (!file_write(path, damaged, strlen(damaged), &err)) fail_msg("%s", err.text);

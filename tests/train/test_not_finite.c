@@ -57,7 +57,7 @@ static int tear_down(void **state) {
     return 0;
 }
 
-// One step with the weights as they are. Whether it was halted.
+// Takes one step with the weights as they are. Returns whether it was halted.
 static bool halts(Fixture *f) {
     Error err;
     ActLosses losses;
@@ -77,7 +77,7 @@ static bool halts(Fixture *f) {
     return halt != 0;
 }
 
-// With value `at` of a tensor replaced the step halts and leaves every weight as it is.
+// Replaces the value `at` of a tensor: the step then halts and leaves every weight as it is.
 static void assert_stops(Fixture *f, const Param *p, int64_t at, float bad) {
     float *values = NEW(float, p->count), *after = NEW(float, p->count);
     param_get(&f->params, p, values);
@@ -100,7 +100,7 @@ static void a_nan_in_any_weight_stops_a_run(void **state) {
     for (int i = 0; i < f->params.count; i++) {
         const Param *p = &f->params.list[i];
         if (p->kind == PARAM_BUFFER) continue;
-        // A kernel's middle: its border may only ever meet the padding.
+        // The middle of a kernel, since its border may meet nothing but the padding.
         assert_stops(f, p, p->rank == 4 ? p->shape[2] / 2 * p->shape[3] + p->shape[3] / 2 : 0, NAN);
         tried++;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What training normalises with: LeRobot's numbers for plain ACT, the windows' for relative poses,
-// and values that carry only noise.
+// The statistics that training normalises with: LeRobot's for plain ACT, those of the windows for
+// relative poses, and those of values that carry only noise.
 #include "../dataset/fixture.h"
 
 #include "normalize/floor.h"
@@ -52,7 +52,8 @@ static PolicyConfig policy(int horizon) {
                           .action_dim = 1};
 }
 
-// Of the first rows: what is selected or held out must not matter.
+// Statistics with only the first rows selected: which rows are selected or held out must not
+// matter.
 static PolicyStats statistics(const Fixture *f, const PolicyConfig *p, const int64_t *episodes,
                               int64_t n) {
     Error err;
@@ -70,8 +71,8 @@ static PolicyStats statistics(const Fixture *f, const PolicyConfig *p, const int
     "\"observation.state\": {\"min\": [-1, -2], \"max\": [3, 4], \"mean\": [0.5, 0.1], "           \
     "\"std\": [0.25, 1e-6], \"count\": [77]}"
 
-// The sentence of the file, not of the rows, whatever is selected; and LeRobot's numbers as they
-// are.
+// Statistics come from the file and not from the selected rows, and are LeRobot's numbers
+// unchanged.
 static void plain_act_has_the_datasets_own(void **state) {
     const Fixture *f = *state;
     const PolicyConfig plain = policy(1);
@@ -95,7 +96,8 @@ static void plain_act_has_the_datasets_own(void **state) {
     policy_stats_free(&one);
 }
 
-// Over frames, each once: windows would count the middle of an episode more often than its ends.
+// Computed over frames, each counted once: windows would count the middle of an episode more often
+// than its ends.
 static void without_them_frames_count(void **state) {
     const Fixture *f = *state;
     const PolicyConfig plain = policy(1);
@@ -131,7 +133,8 @@ static void each_vector_for_itself(void **state) {
     policy_stats_free(&s);
 }
 
-// With more than one observation, units unknown: a thousandth of the largest in the vector.
+// With more than one observation and unknown units the least range is a thousandth of the largest
+// in the vector.
 static void a_temporal_policy_has_a_floor(void **state) {
     const Fixture *f = *state;
     const PolicyConfig temporal = policy(2);
@@ -168,8 +171,7 @@ static void set(Bounds *b, int i, double low, double high) {
     b->std[i] = (high - low) / 4;
 }
 
-// A working arm that moves 40 mm between observations, and one that stands still but for a
-// micrometre.
+// One arm works and moves 40 mm between observations; the other stands still but for a micrometre.
 static void an_idle_arm_is_not_blown_up(void **state) {
     (void)state;
     Bounds b, beside;
@@ -190,7 +192,7 @@ static void an_idle_arm_is_not_blown_up(void **state) {
     assert_within(s.std[2], 0, 0);
     assert_within(s.max[19] - s.min[19], 0.004, 1e-12);
     assert_within(s.min[3], -1, 0); // rotations are as they are
-    // What a millimetre there does: less than the working arm's own moves.
+    // What a millimetre of the idle arm does to the input: less than the moves of the working arm.
     Normalizer n;
     Error err;
     double x[DIM] = {0};
@@ -202,8 +204,8 @@ static void an_idle_arm_is_not_blown_up(void **state) {
     normalizer_free(&n);
 }
 
-// Where all stand still there is no arm to measure by: a tenth of a millimetre, and of a gripper a
-// hundredth of its value.
+// Where all arms stand still there is none to measure by: the least range is a tenth of a
+// millimetre, and for a gripper a hundredth of its value.
 static void all_arms_idle(void **state) {
     (void)state;
     Bounds b, beside;
@@ -228,7 +230,8 @@ static void grippers_are_measured_by_both_vectors(void **state) {
     assert_within(s.max[9] - s.min[9], 10, 1e-9);
 }
 
-// Joints beside wheel ticks use their range, however large the other's is; noise around 0 is noise.
+// Joints beside wheel ticks keep their own range, however large that of the ticks is; noise around
+// 0 stays noise.
 static void another_unit_is_no_measure(void **state) {
     (void)state;
     double min[] = {0, -1, -1e-6, 0.5 - 1e-6}, max[] = {20000, 1, 1e-6, 0.5 + 1e-6};

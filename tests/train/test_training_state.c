@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a run goes on from: written under LeRobot's names and types, read back bit for bit, refused
-// when damaged.
+// The state from which a run goes on: it is written under LeRobot's names and types, read back bit
+// for bit, and refused when it is damaged.
 #include "saved.h"
 
 #include "policy/policy_stats.h"
@@ -121,7 +121,7 @@ static void make_deep(Saved *f) {
     OK(make_dirs(state_dir(f), &err));
 }
 
-// 153 tensors, in the order of LeRobot's registration, the backbone last.
+// There are 153 tensors, in the order in which LeRobot registers them, the backbone last.
 static void tensors_are_numbered_as_in_lerobot(void **state) {
     Saved *f = *state;
     Error err;
@@ -182,7 +182,7 @@ static void one_group_is_read(void **state) {
     assert_int_equal(rename(renamed, path), 0);
     fill_flat(f, f->optimizer.m, 7);
     fill_flat(f, f->optimizer.v, 7);
-    // As two groups the tensors have not the shapes that they should.
+    // Read as two groups the tensors do not have the shapes that they should have.
     assert_false(optimizer_state_read(state_dir(f), 50, false, &f->optimizer, &err));
     assert_says(&err, "shape", "");
     char *groups = at(&f->arena, state_dir(f), "optimizer_param_groups.json");

@@ -6,7 +6,7 @@
 # what CMake links name no folder that the map does not.
 set -u -o pipefail
 
-# What is wrong with the tree at $1, a line each.
+# Prints what is wrong with the tree at $1, one line for each fault.
 look() {
     (
         cd "$1" || exit
@@ -65,7 +65,7 @@ look() {
             if (f[2] != "base" && !(pair in used))
                 wrong("src/" f[1] "/: its row names " f[2] "/, of which it includes nothing")
         }
-        # What each reaches over others.
+        # What each folder reaches through others.
         for (pair in used) reach[pair] = 1
         for (k in here) for (a in here) for (b in here)
             if ((a, k) in reach && (k, b) in reach) reach[a, b] = 1
@@ -109,7 +109,7 @@ if [ -n "$found" ]; then
     failed=1
 fi
 
-# And the look sees what is wrong: in a small tree of three folders.
+# The check finds what is wrong in a small tree of three folders.
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 mkdir -p "$tree"/{docs,cmake,src/{base,low,high/in}}

@@ -11,7 +11,7 @@
 #include "policy/policy_locate.h"
 #include <math.h>
 
-// Counted on a device that computes nothing.
+// The operations of one step, counted on a device that computes nothing.
 CHECKED static bool count_flops(const PolicyConfig *p, InferenceReport *out, Error *err) {
     Device *d = plan_device(&cpu_backend, PRECISION_FLOAT32);
     Params params = {0};

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "base/stats.h"
-#include "runtime/handle.h" // the handle's device, for the table of ops
+#include "runtime/handle.h" // for the handle's device, whose ops are timed
 #include "tact.h"
 #include <math.h>
 #include <stdio.h>
@@ -92,7 +92,7 @@ CHECKED static bool open_policy(const TrainConfig *c, const char *path, bool cac
     return tact_open(path, &o, out) == TACT_OK || fail(err, "%s", tact_message(NULL));
 }
 
-// Seconds since this process was started, to the kernel's hundredth of a second.
+// Seconds since this process was started, as exactly as the kernel counts them (hundredths).
 static double process_age(void) {
     unsigned long long ticks = 0;
     FILE *f = fopen("/proc/self/stat", "r");

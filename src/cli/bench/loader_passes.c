@@ -10,14 +10,7 @@ CHECKED static bool open_loader_data(LoaderPasses *b, Error *err) {
     TrainConfig *c = &b->config;
     PolicyConfig *p = &c->policy;
     const DatasetConfig *d = &c->dataset;
-    const DatasetOptions options = {.repo_id = d->repo_id,
-                                    .root = d->root,
-                                    .revision = d->revision,
-                                    .need_videos = true,
-                                    .episodes = d->episodes.values,
-                                    .n_episodes = d->episodes.count,
-                                    .rename = p->rename_map,
-                                    .tolerance_s = train_config_tolerance(c)};
+    const DatasetOptions options = dataset_options_of(c, true);
     if (!dataset_open(&options, &b->dataset, err) || !policy_from_dataset(p, b->dataset, err))
         return false;
     policy_find_cameras(p, b->dataset, b->cameras, b->sizes);

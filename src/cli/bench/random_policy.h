@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A policy of random weights, to time one of which no checkpoint is there.
+// A policy of random weights, to time where there is no checkpoint.
 #ifndef TACT_CLI_BENCH_RANDOM_POLICY_H
 #define TACT_CLI_BENCH_RANDOM_POLICY_H
 

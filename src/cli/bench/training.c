@@ -51,7 +51,7 @@ static void make_batch(TrainingBench *b) {
         .batch = (int)B, .state = state, .images = images, .action = action, .action_is_pad = pad};
 }
 
-// Frames are copied to a device from where they lie, as the loader's are.
+// Frames are copied to a device from where they lie, as those of the loader are.
 static void pin_frames(TrainingBench *b, bool pinned) {
     const PolicyConfig *p = &b->config->policy;
     const size_t pixels = (size_t)b->config->batch_size * (size_t)p->obs_state_horizon * 3;

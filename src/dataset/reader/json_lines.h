@@ -15,9 +15,9 @@ typedef struct JsonLines {
     int64_t number; // of the line last given
 } JsonLines;
 
-// Lines with something on them.
+// The number of lines that are not empty.
 int64_t json_lines_count(const JsonLines *l);
-// The next of them as an object (json_decref it), or *out NULL at the end.
+// Gives the next line as an object (json_decref it), or *out NULL at the end.
 CHECKED bool json_lines_next(JsonLines *l, json_t **out, Error *err);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one dataset_open knows while it is under way: the dataset, and the episodes that its
-// metadata lists. Headers in this folder are private to src/dataset.
+// What is known while a dataset is being opened: the dataset, and the episodes that its metadata
+// lists. Headers in this folder are private to src/dataset.
 #ifndef TACT_DATASET_READER_SOURCE_H
 #define TACT_DATASET_READER_SOURCE_H
 

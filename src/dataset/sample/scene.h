@@ -28,8 +28,8 @@ static inline int sample_block_edge(int i, int width) {
 void scene_draw(const Scene *scene, int camera, int64_t number, uint8_t *rgb, int height,
                 int width);
 
-// As hypot, for lengths of things on a table; hypot itself would ask for a newer C library (2.35)
-// than all else.
+// As hypot, for lengths of things on a table. hypot itself would need a newer C library (2.35) than
+// everything else does.
 static inline double length_2d(double x, double y) {
     return sqrt(x * x + y * y);
 }

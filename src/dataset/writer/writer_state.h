@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A dataset being written, as the files of this folder share it. Private to it.
+// A dataset that is being written, which the files of this folder share. Private to this folder.
 #ifndef TACT_DATASET_WRITER_STATE_H
 #define TACT_DATASET_WRITER_STATE_H
 

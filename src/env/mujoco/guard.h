@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Errors that MuJoCo cannot go on from become errors of ours.
+// Turns errors after which MuJoCo cannot go on into errors of ours.
 #ifndef TACT_ENV_MUJOCO_GUARD_H
 #define TACT_ENV_MUJOCO_GUARD_H
 
@@ -10,14 +10,14 @@
 
 // Sets MuJoCo's handlers, which are those of the whole process; call it under the lock of opening.
 void guard_install(void);
-// An error of MuJoCo's in this thread, from here to guard_end, jumps to `back`. Not nested.
+// From here to guard_end an error of MuJoCo in this thread jumps to `back`. Guards do not nest.
 void guard_begin(jmp_buf *back);
 void guard_end(void);
 // Says what MuJoCo said before it jumped.
 CHECKED bool guard_fail(Error *err);
 
-// *ok = call, an expression that calls MuJoCo and gives a bool; an error of MuJoCo's is a failure
-// of it. What the call has locked or allocated is not given back then.
+// Sets *ok to `call`, an expression that calls MuJoCo and gives a bool, or to false after an error
+// of MuJoCo. What the call has locked or allocated is not given back then.
 #define GUARDED(ok, call, err)                                                                     \
     do {                                                                                           \
         jmp_buf back;                                                                              \

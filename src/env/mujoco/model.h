@@ -20,7 +20,7 @@ typedef struct Handles {
 
 // Compiles and paints the scene of a task, and finds things in it. *out is the caller's.
 CHECKED bool model_make(const Task *task, mjModel **out, Handles *handles, Error *err);
-// Gives the swing of a task that has one its period. d: any data of the model.
+// Sets the period of the swing, in a task that has one. d: any data of the model.
 void model_tune_swing(mjModel *m, mjData *d, const Task *task, const Handles *h);
 
 // textures.c: paints over the flat textures that the model was compiled with.

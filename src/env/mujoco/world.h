@@ -45,7 +45,7 @@ void vary_world(Env *env, uint64_t seed);
 
 // Moves the world by one step of 1/fps seconds towards an action, which is finite.
 void world_step(Env *env, const double *action);
-// Pose of the tool as it is; of the command it follows.
+// The pose of the tool, and the pose that it is commanded to.
 Pose world_tool(const Env *env);
 Pose world_command(const Env *env);
 double world_opening(const Env *env);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to src/formats/ffmpeg: the files around coded still images.
+// Private to src/formats/ffmpeg: the file formats around coded still images.
 #ifndef TACT_FORMATS_FFMPEG_IMAGE_FILE_H
 #define TACT_FORMATS_FFMPEG_IMAGE_FILE_H
 

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Silences the libraries' own lines on stderr; ours is the one the user sees. Call before anything
-// of FFmpeg. Any thread, any number of times.
+// Keeps FFmpeg's libraries from writing to stderr, so that the user sees our line alone. To be
+// called before anything of FFmpeg, from any thread and any number of times.
 void ffmpeg_quiet(void);
 
 // Text of an FFmpeg error code, written into buffer, which is returned.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Three files that are no modules of this build: of another version, without the entry, and one
-// that needs a library which is nowhere (tests/CMakeLists.txt makes them of this one file).
+// Three files that are no modules of this build: one of another version, one without the function
+// tact_module, and one that needs a library which is nowhere. tests/CMakeLists.txt makes all three
+// from this file.
 #include "base/module.h"
 
 #if defined STRANGE_VERSION

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Every C, C++ and CUDA file of the tree is as clang-format 14 leaves it: another version has other opinions.
+set -uo pipefail
+formatter=
+for name in clang-format-14 clang-format; do
+    "$name" --version 2>/dev/null | grep -q ' 14\.' && { formatter=$name; break; }
+done
+[ -n "$formatter" ] || { echo "skipped: no clang-format 14 here"; exit 77; }
+mapfile -t files < <(git ls-files '*.c' '*.h' '*.cc' '*.cu')
+[ ${#files[@]} -gt 0 ] || { echo "skipped: not a git tree, so which files are tact's is not known"; exit 77; }
+"$formatter" --dry-run -Werror "${files[@]}" 2>&1 | grep -E 'error:' | cut -d: -f1 | sort -u |
+    { bad=0; while read -r file; do echo "not formatted: $file (run: $formatter -i $file)"; bad=1; done; exit $bad; }

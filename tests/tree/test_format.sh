@@ -9,5 +9,7 @@ done
 [ -n "$formatter" ] || { echo "skipped: no clang-format 14 here"; exit 77; }
 mapfile -t files < <(git ls-files '*.c' '*.h' '*.cc' '*.cu')
 [ ${#files[@]} -gt 0 ] || { echo "skipped: not a git tree, so which files are tact's is not known"; exit 77; }
-"$formatter" --dry-run -Werror "${files[@]}" 2>&1 | grep -E 'error:' | cut -d: -f1 | sort -u |
-    { bad=0; while read -r file; do echo "not formatted: $file (run: $formatter -i $file)"; bad=1; done; exit $bad; }
+bad=$("$formatter" --dry-run -Werror "${files[@]}" 2>&1 | sed -n 's/^\([^:]*\):.* error: .*/\1/p' | sort -u)
+[ -z "$bad" ] && exit 0
+echo "not formatted (run: $formatter -i FILE):" $bad
+exit 1

@@ -22,5 +22,5 @@ holds examples/CMakeLists.txt "$(sed -n 's/.*find_package(tact \([0-9.]*\) .*/\1
 # The library's soname, wherever it is written down.
 while IFS=: read -r file name; do
     holds "$file" "$name" "so.$minor"
-done < <(grep -oE '\bso\.[0-9]+\.[0-9]+' python/tact.py tests/policy/*.sh | sort -u)
+done < <(grep -oE '\bso\.[0-9]+\.[0-9]+' python/tact.py tests/*/*.sh | sort -u)
 exit $failed

@@ -420,10 +420,12 @@ cudaError_t cudaMemcpy2D(void *dst, size_t dst_pitch, const void *src, size_t sr
     return e == cudaSuccess ? cudaStreamSynchronize(nullptr) : e;
 }
 cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t stream) {
-    return keep(emulation_enqueue(stream, [=] {
-        require_device(p, bytes, "cudaMemsetAsync");
-        if (bytes) memset(p, value, bytes);
-    }));
+    return keep(emulation_enqueue(
+        stream,
+        [=] {
+            require_device(p, bytes, "cudaMemsetAsync");
+            if (bytes) memset(p, value, bytes);
+        }));
 }
 cudaError_t cudaMemset(void *p, int value, size_t bytes) {
     if (refuse_in_capture()) return keep(cudaErrorStreamCaptureUnsupported);
@@ -431,9 +433,9 @@ cudaError_t cudaMemset(void *p, int value, size_t bytes) {
 }
 cudaError_t cudaMemcpyToSymbolAsync(const void *symbol, const void *src, size_t bytes,
                                     size_t offset, cudaMemcpyKind, cudaStream_t stream) {
-    return keep(emulation_enqueue(stream, [=] {
-        memcpy(static_cast<char *>(const_cast<void *>(symbol)) + offset, src, bytes);
-    }));
+    return keep(emulation_enqueue(
+        stream,
+        [=] { memcpy(static_cast<char *>(const_cast<void *>(symbol)) + offset, src, bytes); }));
 }
 cudaError_t cudaMemcpyToSymbol(const void *symbol, const void *src, size_t bytes, size_t offset,
                                cudaMemcpyKind kind) {

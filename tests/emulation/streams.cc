@@ -241,7 +241,8 @@ cudaError_t cudaDeviceSynchronize(void) {
     return cudaSuccess;
 }
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void *data) {
-    return keep(emulation_enqueue(stream, [=] { function(data); }));
+    return keep(emulation_enqueue(
+        stream, [=] { function(data); }));
 }
 
 // ---- events -------------------------------------------------------------------------------------

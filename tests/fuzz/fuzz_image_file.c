@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as an image's file: it is refused, or has one of the eight orientations. FFmpeg, which
 // decodes what is in it, is not called.
-//   clang -g -fsanitize=fuzzer,address,undefined -std=gnu17 -D_GNU_SOURCE -DTACT_VERSION='"0"' \
-//       -Isrc tests/fuzz/fuzz_image_file.c src/formats/ffmpeg/image_file.c \
-//       src/formats/ffmpeg/orient.c src/base/error.c -lm
-// Give it tests/formats/data/image as its first corpus.
 #include "formats/ffmpeg/image_file.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,33 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention without the score matrix in memory. A block takes 64 (or 32) rows of one head, a warp
-// 16 of them, and walks over the other side in tiles. Forward walks over the keys twice: first for
-// each row's log-sum-exp, then with the probabilities themselves, so that sums never have to be
-// rescaled. Backward is two kernels, one by queries for dq, one by keys for dk and dv, each making
-// scores and probabilities again: no block adds to another's results, and the bits are the same
-// every time.
-//
-// B samples, NH heads, dh width of a head (padded to DH with zeros in shared memory), s scores,
-// p probabilities: s = scale q k^T, p = exp(s - lse), o = (p * mask) v, and with g = do v^T
-// ds = p (g mask - delta), delta = sum over dh of do o, dq = scale ds k, dk = scale ds^T q,
-// dv = (p mask)^T do (Dao et al., "FlashAttention", 2022, without its online rescaling).
-#include "ops/cuda/tile.h"
+// The attention ops: their tensors as the kernels of attention_kernels.h take them, and the
+// precision that is asked for.
+#include "ops/cuda/attention.h"
 
 #include <math.h>
-
-struct HeadShape {
-    int Lq, Lk, dh, heads;
-    float scale;
-};
-
-// Rows of one operand: (B, L, D) with strides; head h starts at column h * dh.
-template <typename T> struct Operand {
-    T *data;
-    int64_t sample_stride, row_stride;
-    bool fast; // quads of a head are aligned
-    __device__ __forceinline__ T *head(int b, int h, int dh) const {
-        return data + b * sample_stride + (int64_t)h * dh;
-    }
-};
 
 template <typename T> static Operand<T> operand_of(Tensor t, int64_t dh) {
     Operand<T> o = {(T *)t.data, t.stride[0], t.stride[1], false};
@@ -36,208 +12,11 @@ template <typename T> static Operand<T> operand_of(Tensor t, int64_t dh) {
     return o;
 }
 
-// How a kernel divides its work, for heads up to DH wide.
-template <typename M, int DH_> struct Plan {
-    typedef typename M::Element E;
-    enum {
-        DH = DH_,
-        ROWS = DH_ == 128 ? 32 : 64, // of a block
-        COLS = 32,                   // of a tile on the other side
-        THREADS = ROWS / TILE * WARP,
-        LD = DH_ + 8, // leading dimensions, off the powers of two
-        LS = COLS + 8,
-    };
-    static size_t forward_bytes() { // own rows; two tiles; scores; probabilities as factors
-        return (ROWS + 2 * COLS) * LD * sizeof(E) + ROWS * LS * (sizeof(float) + sizeof(E));
-    }
-    static size_t backward_bytes() { // two of own rows; two tiles; s and g; two factors
-        return (2 * ROWS + 2 * COLS) * LD * sizeof(E) + ROWS * LS * 2 * (sizeof(float) + sizeof(E));
-    }
-};
-
-// Which rows of which sample's head a block has. All in blockIdx.x: the other two end at 65535.
-struct Place {
-    int bh, first;
-};
-
-template <typename P> __device__ __forceinline__ Place place_of(int length) {
-    int tiles = (length + P::ROWS - 1) / P::ROWS;
-    Place place = {(int)(blockIdx.x / tiles), (int)(blockIdx.x % tiles) * P::ROWS};
-    return place;
+static HeadShape head_shape(Tensor q, Tensor k, int heads) {
+    int dh = (int)(q.shape[2] / heads);
+    HeadShape s = {(int)q.shape[1], (int)k.shape[1], dh, heads, 1.0f / sqrtf((float)dh)};
+    return s;
 }
-
-// rows [first, first + n) of an operand's head into shared memory, zeros where there are none.
-template <typename P, typename T>
-__device__ void load_rows(typename P::E *to, Operand<const T> from, int b, int h, int dh, int first,
-                          int n, int length) {
-    const T *head = from.head(b, h, dh);
-    for (int i = threadIdx.x; i < n * (P::DH / 4); i += P::THREADS) {
-        int r = i / (P::DH / 4), c = i % (P::DH / 4) * 4, left = dh - c;
-        Quad q = {{0, 0, 0, 0}};
-        if (first + r < length && left > 0)
-            q = load_quad(head + (int64_t)(first + r) * from.row_stride + c, left < 4 ? left : 4,
-                          from.fast && left >= 4);
-        store_quad(to + r * P::LD + c, q, 4, true);
-    }
-}
-
-// This warp's 16 rows of a (16, COLS) = a (16, DH) b (COLS, DH)^T, into to.
-template <typename M, typename P>
-__device__ void warp_scores(float *to, const typename P::E *a, const typename P::E *b) {
-    UNROLL
-    for (int t = 0; t < P::COLS / TILE; t++) {
-        M tile;
-        tile.clear();
-        tile.template add_product<false, true>(a, P::LD, b + t * TILE * P::LD, P::LD, P::DH);
-        tile.store(to + t * TILE, P::LS);
-    }
-}
-
-// sums[0 .. DH/16) += a (16, COLS) b (COLS, DH).
-template <typename M, typename P>
-__device__ void warp_accumulate(M *sums, const typename P::E *a, const typename P::E *b) {
-    UNROLL
-    for (int t = 0; t < P::DH / TILE; t++)
-        sums[t].template add_product<false, false>(a, P::LS, b + t * TILE, P::LD, P::COLS);
-}
-
-// This warp's (16, DH) sums to rows [first, ...) of an operand, through 16 rows of scratch.
-template <typename M, typename P, typename T>
-__device__ void store_rows(const M *sums, float *scratch, Operand<T> to, int b, int h, int dh,
-                           int first, int length, float scale) {
-    int lane = threadIdx.x % WARP;
-    T *head = to.head(b, h, dh);
-    UNROLL
-    for (int t = 0; t < P::DH / TILE; t++) {
-        __syncwarp();
-        sums[t].store(scratch, P::LS);
-        __syncwarp();
-        for (int i = lane; i < TILE * TILE; i += WARP) {
-            int r = i / TILE, c = t * TILE + i % TILE;
-            if (first + r < length && c < dh)
-                head[(int64_t)(first + r) * to.row_stride + c] =
-                    from_float<T>(scratch[r * P::LS + i % TILE] * scale);
-        }
-    }
-}
-
-// ---- forward ------------------------------------------------------------------------------------
-
-template <typename T> struct ForwardArgs {
-    HeadShape s;
-    Operand<T> o;
-    Operand<const T> q, k, v;
-    float *lse;
-    const uint8_t *pad;
-    DropoutMask mask;
-};
-
-// Half a row of scores (COLS / 2 of them, from column c0 of the tile at key0) belongs to a lane.
-template <typename P>
-__device__ __forceinline__ bool key_is_there(const HeadShape &s, const uint8_t *pad, int key) {
-    return key < s.Lk && !(pad && pad[key]);
-}
-
-// A row's log-sum-exp so far, over the lane's half of each tile.
-template <typename P>
-__device__ void update_lse(const HeadShape &s, const uint8_t *pad, const float *row, int key0,
-                           float *top, float *sum) {
-    float most = *top, score[P::COLS / 2];
-    UNROLL
-    for (int c = 0; c < P::COLS / 2; c += 4) {
-        Quad q = load_quad(row + c, 4, true);
-        UNROLL
-        for (int i = 0; i < 4; i++) {
-            bool there = key_is_there<P>(s, pad, key0 + c + i);
-            score[c + i] = there ? q.v[i] * s.scale : -INFINITY;
-            most = fmaxf(most, score[c + i]);
-        }
-    }
-    if (most == -INFINITY) return;
-    float total = *sum * expf(*top - most);
-    UNROLL
-    for (int c = 0; c < P::COLS / 2; c++) total += expf(score[c] - most);
-    *top = most;
-    *sum = total;
-}
-
-// The two lanes of a row put their halves together.
-__device__ __forceinline__ float join_lse(float top, float sum) {
-    float other_top = __shfl_xor_sync(0xffffffffu, top, 1);
-    float other_sum = __shfl_xor_sync(0xffffffffu, sum, 1);
-    float most = fmaxf(top, other_top);
-    if (most == -INFINITY) return -INFINITY;
-    return most + logf(sum * expf(top - most) + other_sum * expf(other_top - most));
-}
-
-template <typename M, typename P, typename T>
-__global__ void __launch_bounds__(P::THREADS) attention_forward_kernel(ForwardArgs<T> a) {
-    typedef typename P::E E;
-    SHARED_MEMORY(E, own);
-    E *keys = own + P::ROWS * P::LD, *values = keys + P::COLS * P::LD;
-    float *scores = reinterpret_cast<float *>(values + P::COLS * P::LD);
-    E *factors = reinterpret_cast<E *>(scores + P::ROWS * P::LS);
-    const HeadShape s = a.s;
-    const Place place = place_of<P>(s.Lq);
-    int bh = place.bh, b = bh / s.heads, h = bh % s.heads, first = place.first;
-    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, r = lane / 2;
-    int c0 = lane % 2 * (P::COLS / 2), row = first + warp * TILE + r;
-    const E *mine = own + warp * TILE * P::LD;
-    float *my_scores = scores + warp * TILE * P::LS, *my_row = my_scores + r * P::LS + c0;
-    E *my_factors = factors + warp * TILE * P::LS;
-    const uint8_t *pad = a.pad ? a.pad + (int64_t)b * s.Lk : NULL;
-
-    load_rows<P, T>(own, a.q, b, h, s.dh, first, P::ROWS, s.Lq);
-    float top = -INFINITY, sum = 0;
-    for (int key0 = 0; key0 < s.Lk; key0 += P::COLS) {
-        __syncthreads();
-        load_rows<P, T>(keys, a.k, b, h, s.dh, key0, P::COLS, s.Lk);
-        __syncthreads();
-        warp_scores<M, P>(my_scores, mine, keys);
-        __syncwarp();
-        update_lse<P>(s, pad, my_row, key0 + c0, &top, &sum);
-        __syncwarp();
-    }
-    float lse = join_lse(top, sum);
-    int64_t lse_row = (int64_t)bh * s.Lq + row;
-    if (row < s.Lq && lane % 2 == 0) a.lse[lse_row] = lse;
-
-    M out[P::DH / TILE];
-    UNROLL
-    for (int t = 0; t < P::DH / TILE; t++) out[t].clear();
-    for (int key0 = 0; key0 < s.Lk; key0 += P::COLS) {
-        __syncthreads();
-        load_rows<P, T>(keys, a.k, b, h, s.dh, key0, P::COLS, s.Lk);
-        load_rows<P, T>(values, a.v, b, h, s.dh, key0, P::COLS, s.Lk);
-        __syncthreads();
-        warp_scores<M, P>(my_scores, mine, keys);
-        __syncwarp();
-        for (int c = 0; c < P::COLS / 2; c += 4) {
-            Quad m = a.mask.factors((uint32_t)lse_row, (uint32_t)(key0 + c0 + c));
-            Quad q = load_quad(my_row + c, 4, true);
-            for (int i = 0; i < 4; i++) {
-                bool there = key_is_there<P>(s, pad, key0 + c0 + c + i);
-                q.v[i] = there ? expf(q.v[i] * s.scale - lse) * m.v[i] : 0.0f;
-            }
-            store_quad(my_factors + r * P::LS + c0 + c, q, 4, true);
-        }
-        __syncwarp();
-        warp_accumulate<M, P>(out, my_factors, values);
-    }
-    store_rows<M, P, T>(out, my_scores, a.o, b, h, s.dh, first + warp * TILE, s.Lq, 1);
-}
-
-// ---- backward -----------------------------------------------------------------------------------
-
-template <typename T> struct BackwardArgs {
-    HeadShape s;
-    Operand<T> dq, dk, dv;
-    Operand<const T> dout, o, q, k, v;
-    const float *lse;
-    float *delta; // (B, NH, Lq)
-    const uint8_t *pad;
-    DropoutMask mask;
-};
 
 // One warp a row: delta = sum of do o.
 template <typename T> __global__ void attention_delta_kernel(BackwardArgs<T> a, int rows) {
@@ -252,164 +31,20 @@ template <typename T> __global__ void attention_delta_kernel(BackwardArgs<T> a, 
     if (threadIdx.x == 0) a.delta[row] = sum;
 }
 
-// dq of ROWS queries.
-template <typename M, typename P, typename T>
-__global__ void __launch_bounds__(P::THREADS) attention_dq_kernel(BackwardArgs<T> a) {
-    typedef typename P::E E;
-    SHARED_MEMORY(E, own);
-    E *own_g = own + P::ROWS * P::LD, *keys = own_g + P::ROWS * P::LD;
-    E *values = keys + P::COLS * P::LD;
-    float *scores = reinterpret_cast<float *>(values + P::COLS * P::LD);
-    float *slopes = scores + P::ROWS * P::LS;
-    E *factors = reinterpret_cast<E *>(slopes + P::ROWS * P::LS);
-    const HeadShape s = a.s;
-    const Place place = place_of<P>(s.Lq);
-    int bh = place.bh, b = bh / s.heads, h = bh % s.heads, first = place.first;
-    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, r = lane / 2;
-    int c0 = lane % 2 * (P::COLS / 2), row = first + warp * TILE + r;
-    const E *mine = own + warp * TILE * P::LD, *my_g = own_g + warp * TILE * P::LD;
-    float *my_scores = scores + warp * TILE * P::LS, *my_slopes = slopes + warp * TILE * P::LS;
-    E *my_factors = factors + warp * TILE * P::LS;
-    const uint8_t *pad = a.pad ? a.pad + (int64_t)b * s.Lk : NULL;
-    int64_t at = (int64_t)bh * s.Lq + row;
-    float lse = row < s.Lq ? a.lse[at] : 0, delta = row < s.Lq ? a.delta[at] : 0;
-
-    load_rows<P, T>(own, a.q, b, h, s.dh, first, P::ROWS, s.Lq);
-    load_rows<P, T>(own_g, a.dout, b, h, s.dh, first, P::ROWS, s.Lq);
-    M out[P::DH / TILE];
-    UNROLL
-    for (int t = 0; t < P::DH / TILE; t++) out[t].clear();
-    for (int key0 = 0; key0 < s.Lk; key0 += P::COLS) {
-        __syncthreads();
-        load_rows<P, T>(keys, a.k, b, h, s.dh, key0, P::COLS, s.Lk);
-        load_rows<P, T>(values, a.v, b, h, s.dh, key0, P::COLS, s.Lk);
-        __syncthreads();
-        warp_scores<M, P>(my_scores, mine, keys);
-        warp_scores<M, P>(my_slopes, my_g, values);
-        __syncwarp();
-        for (int c = 0; c < P::COLS / 2; c += 4) {
-            int k = r * P::LS + c0 + c;
-            Quad m = a.mask.factors((uint32_t)at, (uint32_t)(key0 + c0 + c));
-            Quad q = load_quad(my_scores + k, 4, true), g = load_quad(my_slopes + k, 4, true);
-            for (int i = 0; i < 4; i++) {
-                bool there = row < s.Lq && key_is_there<P>(s, pad, key0 + c0 + c + i);
-                float p = there ? expf(q.v[i] * s.scale - lse) : 0.0f;
-                q.v[i] = p * (g.v[i] * m.v[i] - delta);
-            }
-            store_quad(my_factors + k, q, 4, true);
-        }
-        __syncwarp();
-        warp_accumulate<M, P>(out, my_factors, keys);
-    }
-    store_rows<M, P, T>(out, my_scores, a.dq, b, h, s.dh, first + warp * TILE, s.Lq, s.scale);
-}
-
-// dk and dv of ROWS keys: the same with the sides changed, a lane to each query of the tile.
-template <typename M, typename P, typename T>
-__global__ void __launch_bounds__(P::THREADS) attention_dkv_kernel(BackwardArgs<T> a) {
-    typedef typename P::E E;
-    SHARED_MEMORY(E, own);
-    E *own_v = own + P::ROWS * P::LD, *queries = own_v + P::ROWS * P::LD;
-    E *grads = queries + P::COLS * P::LD;
-    float *scores = reinterpret_cast<float *>(grads + P::COLS * P::LD);
-    float *slopes = scores + P::ROWS * P::LS;
-    E *dropped = reinterpret_cast<E *>(slopes + P::ROWS * P::LS),
-      *factors = dropped + P::ROWS * P::LS;
-    const HeadShape s = a.s;
-    const Place place = place_of<P>(s.Lk);
-    int bh = place.bh, b = bh / s.heads, h = bh % s.heads, first = place.first;
-    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, key0 = first + warp * TILE;
-    const E *mine = own + warp * TILE * P::LD, *my_v = own_v + warp * TILE * P::LD;
-    float *my_scores = scores + warp * TILE * P::LS, *my_slopes = slopes + warp * TILE * P::LS;
-    E *my_dropped = dropped + warp * TILE * P::LS, *my_factors = factors + warp * TILE * P::LS;
-    const uint8_t *pad = a.pad ? a.pad + (int64_t)b * s.Lk : NULL;
-
-    load_rows<P, T>(own, a.k, b, h, s.dh, first, P::ROWS, s.Lk);
-    load_rows<P, T>(own_v, a.v, b, h, s.dh, first, P::ROWS, s.Lk);
-    M dk[P::DH / TILE], dv[P::DH / TILE];
-    UNROLL
-    for (int t = 0; t < P::DH / TILE; t++) {
-        dk[t].clear();
-        dv[t].clear();
-    }
-    for (int query0 = 0; query0 < s.Lq; query0 += P::COLS) {
-        __syncthreads();
-        load_rows<P, T>(queries, a.q, b, h, s.dh, query0, P::COLS, s.Lq);
-        load_rows<P, T>(grads, a.dout, b, h, s.dh, query0, P::COLS, s.Lq);
-        __syncthreads();
-        warp_scores<M, P>(my_scores, mine, queries);
-        warp_scores<M, P>(my_slopes, my_v, grads);
-        __syncwarp();
-        int query = query0 + lane;
-        int64_t at = (int64_t)bh * s.Lq + query;
-        float lse = query < s.Lq ? a.lse[at] : 0, delta = query < s.Lq ? a.delta[at] : 0;
-        for (int r = 0; r < TILE; r += 4) {
-            Quad m = a.mask.factors((uint32_t)at, (uint32_t)(key0 + r));
-            for (int i = 0; i < 4; i++) {
-                int k = (r + i) * P::LS + lane;
-                bool there = query < s.Lq && key_is_there<P>(s, pad, key0 + r + i);
-                float p = there ? expf(my_scores[k] * s.scale - lse) : 0.0f;
-                my_dropped[k] = from_float<E>(p * m.v[i]);
-                my_factors[k] = from_float<E>(p * (my_slopes[k] * m.v[i] - delta));
-            }
-        }
-        __syncwarp();
-        warp_accumulate<M, P>(dv, my_dropped, grads);
-        warp_accumulate<M, P>(dk, my_factors, queries);
-    }
-    store_rows<M, P, T>(dk, my_scores, a.dk, b, h, s.dh, key0, s.Lk, s.scale);
-    store_rows<M, P, T>(dv, my_scores, a.dv, b, h, s.dh, key0, s.Lk, 1);
-}
-
-// ---- launching ----------------------------------------------------------------------------------
-
-static HeadShape head_shape(Tensor q, Tensor k, int heads) {
-    int dh = (int)(q.shape[2] / heads);
-    HeadShape s = {(int)q.shape[1], (int)k.shape[1], dh, heads, 1.0f / sqrtf((float)dh)};
-    return s;
-}
-
-static dim3 grid_of(int length, int rows, int64_t heads) {
-    return dim3((unsigned)((length + rows - 1) / rows * heads));
-}
-
-template <typename M, typename P, typename T>
-static void run_forward(Device *d, ForwardArgs<T> a, int64_t B) {
-    auto kernel = attention_forward_kernel<M, P, T>;
-    if (!cuda_shared_memory(d, (const void *)kernel, P::forward_bytes())) return;
-    LAUNCH(kernel, grid_of(a.s.Lq, P::ROWS, B * a.s.heads), dim3(P::THREADS), P::forward_bytes(),
-           cuda_stream(d), a);
-    cuda_launched(d, "attention_forward", B * a.s.heads * a.s.Lq, a.s.Lk);
-}
-
-template <typename M, typename P, typename T>
-static void run_backward(Device *d, BackwardArgs<T> a, int64_t B) {
+template <typename T> static void launch_delta(Device *d, const BackwardArgs<T> &a, int rows) {
     enum { DELTA_ROWS = 8 };
-    int rows = (int)(B * a.s.heads * a.s.Lq);
-    cudaStream_t stream = cuda_stream(d);
     auto delta = attention_delta_kernel<T>;
-    auto by_query = attention_dq_kernel<M, P, T>;
-    auto by_key = attention_dkv_kernel<M, P, T>;
-    if (!cuda_shared_memory(d, (const void *)by_query, P::backward_bytes()) ||
-        !cuda_shared_memory(d, (const void *)by_key, P::backward_bytes()))
-        return;
     LAUNCH(delta, dim3((unsigned)((rows + DELTA_ROWS - 1) / DELTA_ROWS)), dim3(WARP, DELTA_ROWS), 0,
-           stream, a, rows);
-    LAUNCH(by_query, grid_of(a.s.Lq, P::ROWS, B * a.s.heads), dim3(P::THREADS), P::backward_bytes(),
-           stream, a);
-    LAUNCH(by_key, grid_of(a.s.Lk, P::ROWS, B * a.s.heads), dim3(P::THREADS), P::backward_bytes(),
-           stream, a);
-    cuda_launched(d, "attention_backward", rows, a.s.Lk);
+           cuda_stream(d), a, rows);
 }
 
-// Chooses the kernel for the head's width. Narrower heads than 64 are rare and cost what 64 does.
-#define BY_WIDTH(run, M, T, d, a, B)                                                               \
-    do {                                                                                           \
-        if ((a).s.dh <= 64)                                                                        \
-            run<M, Plan<M, 64>, T>(d, a, B);                                                       \
-        else                                                                                       \
-            run<M, Plan<M, 128>, T>(d, a, B);                                                      \
-    } while (0)
+void attention_delta(Device *d, const BackwardArgs<float> &a, int rows) {
+    launch_delta(d, a, rows);
+}
+
+void attention_delta(Device *d, const BackwardArgs<bf16> &a, int rows) {
+    launch_delta(d, a, rows);
+}
 
 static bool width_is_taken(Device *d, int dh) {
     if (dh > 128)
@@ -439,14 +74,14 @@ static void attention_forward(Device *d, Tensor o, Tensor lse, Tensor q, Tensor 
     if (!width_is_taken(d, (int)(q.shape[2] / heads))) return;
     if (d->precision == PRECISION_BFLOAT16) {
         auto a = forward_args<bf16>(d, o, lse, q, k, v, key_pad, heads, drop);
-        BY_WIDTH(run_forward, Bf16Tile, bf16, d, a, B);
+        attention_forward_bfloat16(d, a, B);
         return;
     }
     auto a = forward_args<float>(d, o, lse, q, k, v, key_pad, heads, drop);
     if (d->precision == PRECISION_TF32)
-        BY_WIDTH(run_forward, Tf32Tile, float, d, a, B);
+        attention_forward_tf32(d, a, B);
     else
-        BY_WIDTH(run_forward, Float32Tile, float, d, a, B);
+        attention_forward_float32(d, a, B);
 }
 
 template <typename T>
@@ -480,15 +115,15 @@ static void attention_backward(Device *d, Tensor dq, Tensor dk, Tensor dv, Tenso
     if (d->precision == PRECISION_BFLOAT16) {
         auto a =
             backward_args<bf16>(d, dq, dk, dv, dout, o, lse, q, k, v, key_pad, heads, drop, delta);
-        BY_WIDTH(run_backward, Bf16Tile, bf16, d, a, B);
+        attention_backward_bfloat16(d, a, B);
         return;
     }
     auto a =
         backward_args<float>(d, dq, dk, dv, dout, o, lse, q, k, v, key_pad, heads, drop, delta);
     if (d->precision == PRECISION_TF32)
-        BY_WIDTH(run_backward, Tf32Tile, float, d, a, B);
+        attention_backward_tf32(d, a, B);
     else
-        BY_WIDTH(run_backward, Float32Tile, float, d, a, B);
+        attention_backward_float32(d, a, B);
 }
 
 void cuda_attention_ops(Device *d) {

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+# Labels of the tests, for ctest -L and -LE (docs/testing.md has what they are for):
+#   unit, cli, golden, checkops, cuda-emulation, fuzz   what kind of test it is
+#   base, formats, ...                                  the folder of tests/ that it lies in
+#   fast, slow                                          all fast ones together take less than 30 s
+#   memory                                              what CI also runs under AddressSanitizer
+#   threads                                             what CI runs under ThreadSanitizer
+
+# Seconds of all tests that take longer than 2.5 s, in a release build on two cores. They are started first,
+# the longest at the head, so that none of them is alone at the end.
+set(SLOW
+    cli_test_train_eval 65 test_golden_policy 44 cli_test_lerobot_lines 42 train_emulated 41 cli_test_train 40
+    checkops 38 cli_test_gpu_script 33 cli_test_camera_sizes 33 golden_full 33 cli_test_sim_eval 29
+    checkops_self_test 29 checkops_emulated_float32 25 test_env 24 checkops_emulated_tf32 24 cli_test_lerobot 24
+    checkops_emulated_bfloat16 21 cli_test_frame_cache 21 test_async 20 test_runtime 19 cli_test_checkpoints 16
+    golden_two_sizes_all 14 golden_all 13 test_optimizer 12 cli_test_errors 12 cli_test_sim 11 cli_test_eval 10
+    golden_bfloat16 10 checkops_bfloat16 10 test_memory 9 test_pretrained 9 cli_test_resume 9 test_new_times 8
+    test_not_finite 8 golden_two_sizes 8 test_killed_save 7 test_rate 7 golden_seed 6 golden_emulated_tf32 6
+    refusals_emulated 6 golden_emulated_bfloat16 6 cli_test_install 6 golden_single 5 golden_emulated_float32 5
+    cli_test_modules 5 test_files 5 test_camera_sizes 5 test_video 4 golden_dilated 4 golden_emulated_prenorm 4
+    test_limits 4 test_versions 3 test_parquet 3 golden_resnet34 3)
+
+# Not run under AddressSanitizer. Their numbers are what they test, and smaller tests go through the same code
+# there; or they are shell scripts and simulations whose time is spent elsewhere.
+set(RELEASE_ONLY
+    test_golden_policy test_optimizer test_env golden_full golden_all golden_two_sizes golden_two_sizes_all
+    golden_seed golden_dilated golden_resnet34 golden_bfloat16 checkops_bfloat16 golden_emulated_float32
+    cli_test_train cli_test_lerobot cli_test_lerobot_lines cli_test_camera_sizes cli_test_frame_cache
+    cli_test_sim_eval cli_test_train_eval cli_test_eval cli_test_install cli_test_gpu_script)
+
+# label(TEST KIND SOURCE): the kind, and the folder that the source lies in.
+function(label test kind source)
+  get_filename_component(folder ${source} DIRECTORY)
+  get_filename_component(folder ${folder} NAME)
+  set_property(TEST ${test} APPEND PROPERTY LABELS ${kind} ${folder})
+endfunction()
+
+# The labels that the two lists above give to each test of a directory, and its place in the order.
+macro(label_rest)
+  get_property(tests DIRECTORY PROPERTY TESTS)
+  foreach(test ${tests})
+    if(test MATCHES "^(golden|checkops)_?")
+      set_property(TEST ${test} APPEND PROPERTY LABELS ${CMAKE_MATCH_1})
+    endif()
+    list(FIND SLOW ${test} at)
+    if(at EQUAL -1)
+      set_property(TEST ${test} APPEND PROPERTY LABELS fast)
+    else()
+      math(EXPR at "${at} + 1")
+      list(GET SLOW ${at} seconds)
+      set_property(TEST ${test} APPEND PROPERTY LABELS slow)
+      set_property(TEST ${test} PROPERTY COST ${seconds})
+    endif()
+    if(NOT test IN_LIST RELEASE_ONLY)
+      set_property(TEST ${test} APPEND PROPERTY LABELS memory)
+    endif()
+  endforeach()
+endmacro()

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The buffers of a case, how it is run and timed, and how two of them are compared.
 #include "checkops.h"
 
 #include "base/log.h"

@@ -73,6 +73,7 @@ CHECKED static bool cpu_open(Device *d, const char *argument, Error *err) {
     cpu_image_ops(d);
     cpu_linear_ops(d);
     cpu_elementwise_ops(d);
+    cpu_activation_ops(d);
     cpu_layernorm_ops(d);
     cpu_attention_ops(d);
     cpu_optimizer_ops(d);

@@ -71,7 +71,7 @@ void cpu_gemm(Device *d, char ta, char tb, int64_t m, int64_t n, int64_t k, floa
 // Per-thread scratch of at least `floats`; false (and failed) without memory.
 bool cpu_scratch(Device *d, size_t floats);
 
-// image.c: planes of h x w pixels with `lanes` channels each.
+// pool.c: planes of h x w pixels with `lanes` channels each.
 struct Pool {
     int64_t planes, lanes, h, w, out_h, out_w;
     uint8_t *from; // which of the nine positions gave the maximum; NULL when not training
@@ -93,9 +93,10 @@ void cpu_linear_ops(Device *d);
 void cpu_bf16_image_ops(Device *d);
 void cpu_add_halves(Device *d, Tensor y, Tensor a, Tensor b);
 void cpu_relu_halves(Device *d, bf16 *image, int64_t n);
-// elementwise.c: the relu of an image in place, of either type; NaN stays NaN.
+// activation.c: the relu of an image in place, of either type; NaN stays NaN.
 void cpu_relu_image(Device *d, void *image, size_t bytes);
 void cpu_elementwise_ops(Device *d);
+void cpu_activation_ops(Device *d);
 void cpu_layernorm_ops(Device *d);
 void cpu_attention_ops(Device *d);
 void cpu_optimizer_ops(Device *d);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Layer normalisation over the last dimension: threads split the rows, and the columns for the
+// gradients of gamma and beta.
 #include "ops/cpu/cpu.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The gradient's norm and AdamW. Each thread sums one part of the squares; the parts are added in
+// order.
 #include "ops/cpu/cpu.h"
 
 #include <math.h>

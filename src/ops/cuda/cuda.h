@@ -119,7 +119,7 @@ static inline const StepNumbers *cuda_numbers(Device *d) {
 
 void cuda_core_ops(Device *d);
 void cuda_plain_ops(Device *d);
-void cuda_dropout_ops(Device *d);
+void cuda_activation_ops(Device *d);
 void cuda_image_ops(Device *d);
 void cuda_pool_ops(Device *d);
 void cuda_conv_ops(Device *d);

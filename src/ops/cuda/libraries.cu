@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Where cuBLASLt and cuDNN are looked for, in which order, and what is said when they are missing.
 #include "ops/cuda/libraries.h"
 
 #include <dlfcn.h>

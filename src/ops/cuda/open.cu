@@ -218,7 +218,7 @@ CHECKED static bool cuda_open(Device *d, const char *argument, Error *err) {
     d->close = cuda_close_device;
     cuda_core_ops(d);
     cuda_plain_ops(d);
-    cuda_dropout_ops(d);
+    cuda_activation_ops(d);
     cuda_image_ops(d);
     cuda_pool_ops(d);
     cuda_conv_ops(d);

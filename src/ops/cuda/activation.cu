@@ -102,7 +102,7 @@ static void dropout_add_backward(Device *d, Tensor ds, Tensor dr, Dropout drop) 
     activation_forward(d, ds, dr, ACT_NONE, drop);
 }
 
-void cuda_dropout_ops(Device *d) {
+void cuda_activation_ops(Device *d) {
     d->activation_forward = activation_forward;
     d->activation_backward = activation_backward;
     d->dropout_add_forward = dropout_add_forward;

@@ -48,7 +48,6 @@ const SafetensorsEntry *safetensors_entry(const Safetensors *s, int i);
 // NULL if there is no such tensor.
 const SafetensorsEntry *safetensors_find(const Safetensors *s, const char *name);
 size_t safetensors_type_size(SafetensorsType type);
-bool safetensors_has_shape(const SafetensorsEntry *e, int rank, const int64_t *shape);
 // Converts element i of any numeric entry to double.
 double safetensors_value(const SafetensorsEntry *e, int64_t i);
 // Copies any floating entry into float32; false when the entry's element count is not `count`.

@@ -30,12 +30,6 @@ size_t safetensors_type_size(SafetensorsType type) {
     return safetensors_types[type].size;
 }
 
-bool safetensors_has_shape(const SafetensorsEntry *e, int rank, const int64_t *shape) {
-    bool same = e->rank == rank;
-    for (int i = 0; same && i < rank; i++) same = e->shape[i] == shape[i];
-    return same;
-}
-
 bool safetensors_multiply(int64_t a, int64_t b, int64_t *out) {
     return !__builtin_mul_overflow(a, b, out);
 }

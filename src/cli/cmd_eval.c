@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "config/fields.h"
 #include "config/foreign.h"
@@ -74,12 +75,9 @@ CHECKED static bool name_output(Eval *e, Error *err) {
     path_parent(parent, sizeof parent, dir); // RUN/checkpoints/STEP
     path_parent(all, sizeof all, parent);
     path_parent(run, sizeof run, all);
-    const char *step = strrchr(parent, '/'), *name = strrchr(run, '/');
-    step = step ? step + 1 : parent;
-    name = name ? name + 1 : run;
-    bool of_run = strcmp(strrchr(all, '/') ? strrchr(all, '/') : "", "/checkpoints") == 0;
+    bool of_run = strcmp(after_last(all, '/'), "checkpoints") == 0;
     snprintf(e->directory, sizeof e->directory, "outputs/eval/%s_%.100s%s%.100s", date,
-             of_run ? name : "", of_run ? "_" : "", step);
+             of_run ? after_last(run, '/') : "", of_run ? "_" : "", after_last(parent, '/'));
     return true;
 }
 

@@ -284,10 +284,9 @@ bool field_given(const TrainConfig *c, const char *flag) {
 
 // The better of two candidates for `flag`.
 static void consider_name(const char *flag, const char *name, const char **nearest, int *least) {
-    const char *dot = strrchr(name, '.');
     int whole = edit_distance(flag, name);
     // A forgotten prefix ("chunk_size") counts as one mistake.
-    int last = dot ? edit_distance(flag, dot + 1) + 1 : whole;
+    int last = edit_distance(flag, after_last(name, '.')) + 1;
     int distance = whole < last ? whole : last;
     if (distance < *least) {
         *least = distance;

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -22,8 +23,7 @@ static void find_log(const char *dir, char path[PATH_MAX + 32]) {
     path_parent(step, sizeof step, real);
     path_parent(all, sizeof all, step);
     path_parent(run, sizeof run, all);
-    const char *name = strrchr(all, '/');
-    if (name && strcmp(name, "/checkpoints") == 0)
+    if (strcmp(after_last(all, '/'), "checkpoints") == 0)
         snprintf(path, PATH_MAX + 32, "%s/metrics.jsonl", run);
 }
 

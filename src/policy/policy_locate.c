@@ -39,11 +39,7 @@ int64_t checkpoint_step(const char *name) {
 }
 
 int64_t checkpoint_step_inside(const char *dir) {
-    char path[2 * POLICY_PATH];
-    json_t *root = NULL;
-    Error ignored;
-    snprintf(path, sizeof path, "%s/training_state/training_step.json", dir);
-    if (!file_exists(path) || !json_read(path, &root, &ignored)) return -1;
+    json_t *root = json_read_optional(dir, "training_state/training_step.json");
     const json_t *step = json_object_get(root, "step");
     int64_t value = json_is_integer(step) ? json_integer_value(step) : -1;
     json_decref(root);

@@ -91,11 +91,34 @@ static void files(void **state) {
     assert_non_null(strstr(err.text, path));
 }
 
+static void files_of_a_folder(void **state) {
+    (void)state;
+    char dir[] = "/tmp/tact-json-XXXXXX", path[64];
+    Error err;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/a.json", dir);
+    assert_null(json_read_optional(dir, "a.json"));
+    assert_true(json_write_new(dir, "a.json", json_pack("{s:i}", "a", 1), &err));
+    json_t *value = json_read_optional(dir, "a.json");
+    assert_int_equal(json_integer_value(json_object_get(value, "a")), 1);
+    json_decref(value);
+    char *text;
+    size_t size;
+    assert_true(file_read(path, &text, &size, &err));
+    assert_string_equal(text, "{\n    \"a\": 1\n}");
+    mem_free(text);
+    assert_true(file_write(path, "{", 1, &err));
+    assert_null(json_read_optional(dir, "a.json"));
+    assert_true(remove_tree(dir, &err));
+    assert_false(json_write_new(dir, "a.json", json_object(), &err)); // and frees the value
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_as_python_spells_them),
         cmocka_unit_test(layout),
         cmocka_unit_test(files),
+        cmocka_unit_test(files_of_a_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "dataset/reader/meta.h"
 #include "dataset/reader/missing.h"
 #include "dataset/reader/rename.h"
@@ -29,10 +30,8 @@ static bool resolve_root(Dataset *ds, const DatasetOptions *o, Error *err) {
         return false;
     }
     ds->root = arena_strdup(a, found);
-    const char *slash = strrchr(ds->root, '/');
-    ds->repo_id = arena_strdup(a, o->repo_id && *o->repo_id ? o->repo_id
-                                  : slash                   ? slash + 1
-                                                            : ds->root);
+    ds->repo_id =
+        arena_strdup(a, o->repo_id && *o->repo_id ? o->repo_id : after_last(ds->root, '/'));
     const char *info = arena_printf(a, "%s/meta/info.json", ds->root);
     if (file_exists(info)) return true;
     // A common slip: the folder above the dataset, as LeRobot's home is.

@@ -33,38 +33,43 @@ static bool list_tasks(Source *s, Error *err) {
 
 // ---- episodes ---------------------------------------------------------------------------------
 
+// Where the frames of one camera lie, by columns; all NULL where it has no video, and `to` also
+// where the table has none.
+typedef struct VideoColumns {
+    double *chunk, *file, *from, *to;
+} VideoColumns;
+
 // Columns of one metadata file while its episodes are read.
 typedef struct EpisodeTable {
     const char *path;
     int64_t rows;
     double *index, *from, *to, *length, *chunk, *file;
-    // By camera, NULL where it has no video; video_to also where the table has none.
-    double **video_chunk, **video_file, **video_from, **video_to;
+    VideoColumns *videos; // (n_cameras)
     ParquetColumn tasks;
 } EpisodeTable;
 
 static void episode_table_free(EpisodeTable *t, int n_cameras) {
     double *columns[] = {t->index, t->from, t->to, t->length, t->chunk, t->file};
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) mem_free(columns[i]);
-    for (int c = 0; t->video_to && c < n_cameras; c++) {
-        mem_free(t->video_chunk[c]);
-        mem_free(t->video_file[c]);
-        mem_free(t->video_from[c]);
-        mem_free(t->video_to[c]);
+    for (int c = 0; t->videos && c < n_cameras; c++) {
+        mem_free(t->videos[c].chunk);
+        mem_free(t->videos[c].file);
+        mem_free(t->videos[c].from);
+        mem_free(t->videos[c].to);
     }
     parquet_column_free(&t->tasks);
 }
 
-static bool read_video_columns(Source *s, ParquetFile *f, EpisodeTable *t, int c, Error *err) {
-    const char *key = s->ds->cameras[c]->disk_name;
-    const char *chunk = arena_printf(&s->scratch, "videos/%s/chunk_index", key);
-    const char *file = arena_printf(&s->scratch, "videos/%s/file_index", key);
-    const char *from = arena_printf(&s->scratch, "videos/%s/from_timestamp", key);
-    const char *to = arena_printf(&s->scratch, "videos/%s/to_timestamp", key);
-    return numbers_read(f, t->path, to, false, &t->video_to[c], err) &&
-           numbers_read(f, t->path, chunk, true, &t->video_chunk[c], err) &&
-           numbers_read(f, t->path, file, true, &t->video_file[c], err) &&
-           numbers_read(f, t->path, from, true, &t->video_from[c], err);
+static bool read_video_columns(Source *s, ParquetFile *f, const char *path, const char *key,
+                               VideoColumns *v, Error *err) {
+    return numbers_read(f, path, arena_printf(&s->scratch, "videos/%s/to_timestamp", key), false,
+                        &v->to, err) &&
+           numbers_read(f, path, arena_printf(&s->scratch, "videos/%s/chunk_index", key), true,
+                        &v->chunk, err) &&
+           numbers_read(f, path, arena_printf(&s->scratch, "videos/%s/file_index", key), true,
+                        &v->file, err) &&
+           numbers_read(f, path, arena_printf(&s->scratch, "videos/%s/from_timestamp", key), true,
+                        &v->from, err);
 }
 
 static bool episode_table_read(Source *s, ParquetFile *f, EpisodeTable *t, Error *err) {
@@ -77,13 +82,11 @@ static bool episode_table_read(Source *s, ParquetFile *f, EpisodeTable *t, Error
         !numbers_read(f, t->path, "data/chunk_index", true, &t->chunk, err) ||
         !numbers_read(f, t->path, "data/file_index", true, &t->file, err))
         return false;
-    size_t pointers = sizeof(double *) * (size_t)ds->n_cameras;
-    t->video_chunk = arena_alloc(&s->scratch, pointers);
-    t->video_file = arena_alloc(&s->scratch, pointers);
-    t->video_from = arena_alloc(&s->scratch, pointers);
-    t->video_to = arena_alloc(&s->scratch, pointers);
+    t->videos = arena_alloc(&s->scratch, sizeof *t->videos * (size_t)ds->n_cameras);
     for (int c = 0; c < ds->n_cameras; c++)
-        if (ds->cameras[c]->video && !read_video_columns(s, f, t, c, err)) return false;
+        if (ds->cameras[c]->video &&
+            !read_video_columns(s, f, t->path, ds->cameras[c]->disk_name, &t->videos[c], err))
+            return false;
     int tasks = parquet_find(f, "tasks", NULL);
     return tasks < 0 || parquet_read(f, tasks, 0, -1, &t->tasks, err);
 }
@@ -127,13 +130,13 @@ static bool list_episode_of_row(Source *s, const EpisodeTable *t, int64_t r, Err
     }
     bool ok = number_index(t->chunk[r], &e->chunk) && number_index(t->file[r], &e->file);
     for (int c = 0; ok && c < s->ds->n_cameras; c++) {
-        if (!t->video_from[c]) continue;
+        const VideoColumns *columns = &t->videos[c];
+        if (!columns->from) continue;
         ListedVideo *v = &e->videos[c];
-        v->from = t->video_from[c][r];
-        v->to =
-            t->video_to[c] && t->video_to[c][r] > v->from ? t->video_to[c][r] : (double)INFINITY;
-        ok = number_index(t->video_chunk[c][r], &v->chunk) &&
-             number_index(t->video_file[c][r], &v->file) && isfinite(v->from);
+        v->from = columns->from[r];
+        v->to = columns->to && columns->to[r] > v->from ? columns->to[r] : (double)INFINITY;
+        ok = number_index(columns->chunk[r], &v->chunk) &&
+             number_index(columns->file[r], &v->file) && isfinite(v->from);
     }
     if (!ok) {
         return fail(err,

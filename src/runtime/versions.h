@@ -15,9 +15,9 @@ enum {
 };
 // given, whose size its first member says, into known (known_size bytes), which holds what is to be
 // where given has nothing. name: the type's, for messages.
-CHECKED bool struct_take(void *known, size_t known_size, size_t least, const void *given,
-                         const char *name, Error *err);
+CHECKED bool struct_from_caller(void *known, size_t known_size, size_t least, const void *given,
+                                const char *name, Error *err);
 // known into given, as much as that has room for. given's size stays.
-void struct_give(void *given, const void *known, size_t known_size);
+void struct_to_caller(void *given, const void *known, size_t known_size);
 
 #endif

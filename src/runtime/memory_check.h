@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether there is memory for what is to come. Nobody keeps it for us; but who has too little is
-// told in time.
+// Whether there is memory for what is to come. Nothing reserves it; but a program that has too
+// little is told in time.
 #ifndef TACT_RUNTIME_MEMORY_CHECK_H
 #define TACT_RUNTIME_MEMORY_CHECK_H
 

@@ -3,7 +3,7 @@
 #include "eval/closed_loop_internal.h"
 
 #include "base/memory.h"
-#include "runtime/handle.h"
+#include "runtime/open.h"
 #include <string.h>
 
 enum { VIDEO_HEIGHT = 240, VIDEO_WIDTH = 320, VIDEO_GOP = 10, VIDEO_CRF = 32 };

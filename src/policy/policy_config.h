@@ -7,9 +7,9 @@
 #include "config/config.h"
 #include "formats/json.h"
 
-// config.json, tact.json and the processor pipelines of a pretrained_model directory, over what c
-// holds; without_shapes: what a dataset decides stays open, as in a training that starts from this
-// policy; rename_map too, which is of the other dataset.
+// Reads config.json, tact.json and the processor pipelines of a pretrained_model directory over
+// what c holds. without_shapes: what a dataset decides is left as it is, as in a training that
+// starts from this policy; so is rename_map, which belongs to the other dataset.
 CHECKED bool policy_read_config(const char *dir, bool without_shapes, TrainConfig *c, Error *err);
 // One warning that names the settings of a config.json that are passed over, if there are any.
 // Whoever opens a policy for good does it once: policy_load, and policy_read_config without shapes.

@@ -21,8 +21,8 @@ typedef struct PolicyStats {
     ImageStats images[MAX_CAMERAS]; // what that makes of frames: policy_images
 } PolicyStats;
 void policy_stats_free(PolicyStats *s); // a zeroed struct is allowed
-// Rounds to float32, which is what checkpoints hold: who trains with the rounded ones gets the same
-// numbers after a resume.
+// Rounds to float32, which is what checkpoints hold: a training that uses the rounded numbers has
+// the same ones after a resume.
 void policy_stats_round(PolicyStats *s);
 // By the name in a configuration; NULL, and what is no mode: identity.
 NormMode norm_mode_named(const char *name);

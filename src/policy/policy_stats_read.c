@@ -143,9 +143,8 @@ static bool same_numbers(const double *a, const double *b, int n) {
     return (!a && !b) || (a && b && memcmp(a, b, (size_t)n * sizeof *a) == 0);
 }
 
-// LeRobot undoes the normalisation of actions with numbers of the other pipeline, which somebody
-// may have changed alone. A policy trained with the ones and run with the others is none that tact
-// can be.
+// LeRobot undoes the normalisation of actions with the numbers of the postprocessor, which somebody
+// may have changed there alone. tact has one set of numbers for both, so it refuses such a policy.
 CHECKED static bool check_postprocessor(const char *dir, const PolicyConfig *p,
                                         const PolicyStats *s, Error *err) {
     char pipeline[POLICY_PATH + 64], path[POLICY_PATH + 256];

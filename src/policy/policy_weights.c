@@ -4,8 +4,6 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "config/config_json.h"
-#include "formats/json.h"
 #include "formats/safetensors.h"
 #include "model/params_list.h"
 #include "policy/policy_locate.h"

@@ -10,8 +10,8 @@
 struct Safetensors;
 
 typedef struct WeightsOptions {
-    // A temporal table that the file lacks keeps its values (fine-tuning plain ACT); one of a
-    // single observation is that of every one.
+    // A temporal table that the file does not have keeps its values (fine-tuning plain ACT); the
+    // row of a table with a single observation is taken for every observation.
     bool new_times;
     bool check_only; // nothing is copied
 } WeightsOptions;

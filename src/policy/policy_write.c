@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/policy_write.h"
 
-#include "base/file.h"
 #include "config/config_json.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"

@@ -14,7 +14,8 @@
 // error that names it.
 CHECKED bool processors_read(const char *dir, const json_t *config, PolicyConfig *p, Arena *arena,
                              Error *err);
-// Whether the policy, complete now, can have such a pipeline. `where` begins the message.
+// Whether a policy, whose settings are complete now, can have the pipeline that p->pipeline
+// describes. The message begins with `where`.
 CHECKED bool pipeline_check(const PolicyConfig *p, const char *where, Error *err);
 
 #endif

@@ -17,8 +17,8 @@ void actions_from_prediction(const Normalizer *n, const float *y, int rows, cons
                              int arms, const bool *plus_state, double *scratch, double *out);
 // Writes each rotation vector of an action (A) as the one nearest to that of `before`.
 void actions_continue(double *action, const double *before, int arms);
-// The last look at actions (count values in all) before they leave: an observation or a chunk may
-// be finite and their sum, composition or mean not.
+// The last check of actions (count values in all) before they are given out: where observation and
+// chunk are finite, their sum, composition or mean may still not be.
 tact_status actions_check(const double *actions, size_t count, Error *err);
 // The form in which actions can be averaged, and back: per arm 13 values, the rotation as its
 // matrix. arms 0: copies of width values.

@@ -15,17 +15,17 @@
 
 // ---- the worker ---------------------------------------------------------------------------------
 
-static void await(sem_t *s) {
+static void semaphore_await(sem_t *s) {
     while (sem_wait(s) && errno == EINTR) {
     }
 }
 
-static void *work(void *argument) {
+static void *worker_main(void *argument) {
     tact_policy *p = argument;
     Worker *w = &p->worker;
     log_to_handle(p);
     compute_begin(p);
-    for (await(&w->asked); !w->quit; await(&w->asked)) {
+    for (semaphore_await(&w->asked); !w->quit; semaphore_await(&w->asked)) {
         if (w->before) w->before(w->context);
         w->status = snapshot_predict(p, w->actions, &w->error);
         sem_post(&w->answered);
@@ -42,7 +42,7 @@ bool worker_start(tact_policy *p, Error *err) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&w->thread, NULL, work, p);
+    int failed = pthread_create(&w->thread, NULL, worker_main, p);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) return fail(err, "no thread for the asynchronous mode: %s", strerror(failed));
     w->started = true;
@@ -63,16 +63,16 @@ void worker_stop(tact_policy *p) {
 }
 
 void worker_wait(Worker *w) {
-    if (!w->ready) await(&w->answered);
+    if (!w->ready) semaphore_await(&w->answered);
     w->ready = true;
 }
 
-static bool is_ready(Worker *w) {
+static bool worker_is_ready(Worker *w) {
     if (w->busy && !w->ready) w->ready = sem_trywait(&w->answered) == 0;
     return w->ready;
 }
 
-static void ask(tact_policy *p) {
+static void worker_ask(tact_policy *p) {
     Worker *w = &p->worker;
     snapshot_take(p);
     w->busy = true;
@@ -81,9 +81,9 @@ static void ask(tact_policy *p) {
     sem_post(&w->asked);
 }
 
-// The answer that is ready: a chunk takes over from the action that is due. Else the answer's
-// status, and its message in the handle.
-static tact_status take(tact_policy *p) {
+// Takes the answer that is ready: its chunk takes over from the action that is due. Where there is
+// none, returns the answer's status, and its message is in the handle.
+static tact_status worker_take_answer(tact_policy *p) {
     Worker *w = &p->worker;
     w->busy = w->ready = false;
     if (w->status != TACT_OK) history_forget_tokens(&p->history);
@@ -115,27 +115,27 @@ void async_reset(tact_policy *p) {
     w->given = 0;
 }
 
-static bool is_time(const tact_policy *p) {
+static bool chunk_is_due(const tact_policy *p) {
     int left = p->n_action_steps - p->queue_at;
     return !p->worker.playing || left <= p->worker.threshold * p->n_action_steps;
 }
 
 void async_observed(tact_policy *p) {
     Worker *w = &p->worker;
-    if (is_ready(w)) {
+    if (worker_is_ready(w)) {
         if (w->status != TACT_OK && !w->cancelled) return; // for the next tact_act to tell
-        (void)take(p);
+        (void)worker_take_answer(p);
     }
-    if (!w->busy && is_time(p)) ask(p);
+    if (!w->busy && chunk_is_due(p)) worker_ask(p);
 }
 
 tact_status async_next(tact_policy *p, double *out) {
     Worker *w = &p->worker;
-    tact_status status = is_ready(w) ? take(p) : TACT_OK;
+    tact_status status = worker_is_ready(w) ? worker_take_answer(p) : TACT_OK;
     while (status == TACT_OK && !w->playing) {
-        if (!w->busy) ask(p);
+        if (!w->busy) worker_ask(p);
         worker_wait(w);
-        status = take(p);
+        status = worker_take_answer(p);
     }
     if (status != TACT_OK) return status;
     if (p->queue_left == 0) {
@@ -154,10 +154,10 @@ tact_status async_chunk(tact_policy *p, double *out) {
     Worker *w = &p->worker;
     if (w->busy) {
         worker_wait(w);
-        tact_status status = take(p);
+        tact_status status = worker_take_answer(p);
         if (status != TACT_OK) return status;
     }
-    ask(p);
+    worker_ask(p);
     worker_wait(w);
     w->cancelled = true; // it is for out, not for playing
     if (w->status == TACT_OK)
@@ -165,6 +165,6 @@ tact_status async_chunk(tact_policy *p, double *out) {
     else
         p->error = w->error;
     tact_status status = w->status;
-    (void)take(p);
+    (void)worker_take_answer(p);
     return status;
 }

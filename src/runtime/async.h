@@ -33,7 +33,7 @@ typedef struct Worker {
     void *context;
 } Worker;
 CHECKED bool worker_start(tact_policy *p, Error *err);
-void worker_stop(tact_policy *p); // where none was started too
+void worker_stop(tact_policy *p); // also where none was started
 // Waits until the worker has an answer; only when busy. It stays to be taken.
 void worker_wait(Worker *w);
 void async_reset(tact_policy *p);

@@ -8,23 +8,14 @@
 
 #include "base/log.h"
 #include "model/act.h"
-#include "policy/policy_load.h"
 #include "runtime/async.h"
 #include "runtime/ensemble.h"
 #include "runtime/history.h"
 #include "runtime/limits.h"
 #include "runtime/predict.h"
 #include "runtime/rate.h"
+#include "runtime/shared_policy.h"
 #include "tact.h"
-#include <stdatomic.h>
-
-// A policy as it was read, for all handles that were opened beside the one that read it. Nobody
-// changes it.
-typedef struct SharedPolicy {
-    Policy policy;
-    Device *device; // of that handle: its parameters are this device's, which is closed with them
-    atomic_int users;
-} SharedPolicy;
 
 struct tact_policy {
     SharedPolicy *shared;
@@ -54,7 +45,7 @@ struct tact_policy {
     Worker worker; // in use when started
     Rate rate;
     size_t first_bytes; // that the first prediction will allocate, where that is in host memory
-    bool settled;       // it has been made: nothing is allocated any more
+    bool first_made;    // it has been made: nothing is allocated any more
 
     // Scratch.
     double *rows;     // (T, D) of the state
@@ -68,14 +59,6 @@ struct tact_policy {
     Error error;
 };
 
-// As tact_open of the same policy, whose files are not looked at again and whose weights the
-// handles share, where both compute in host memory. first may be in use by another thread
-// meanwhile, but not be closed; afterwards they are closed in any order. Statistics are first's,
-// whatever options->dataset says.
-tact_status policy_open_beside(const tact_policy *first, const tact_options *options,
-                               tact_policy **policy);
-// Before a prediction: whether the first one's memory can be had.
-CHECKED bool memory_for_first(const tact_policy *p, Error *err);
 // Until the end of the call this thread's log lines are the handle's. Returns where they went
 // before, for log_to.
 LogSink log_to_handle(tact_policy *p);

@@ -53,7 +53,7 @@ int history_place(const History *h, int t) {
 }
 
 bool history_wanted(const History *h, int first, int period) {
-    if (h->count == 1) return true; // stands in for all before it
+    if (h->count == 1) return true; // it is also taken for all before the episode
     for (int t = 0; t < h->horizon; t++) {
         int later = t * h->down_sample - first;
         if (later >= 0 && later % period == 0) return true;

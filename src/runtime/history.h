@@ -25,8 +25,8 @@ void history_free(History *h); // a zeroed struct is allowed
 // Where the next observation will stand; to be filled in before history_add.
 int history_next(const History *h);
 void history_add(History *h);
-// Where observation t of the window stands, t = T-1 being the newest. As window_rows: what would
-// lie before the episode is its first observation.
+// Where observation t of the window is kept, t = T-1 being the newest. As in window_rows, the first
+// observation of the episode is taken for what would lie before it.
 int history_place(const History *h, int t);
 // Whether predictions at every period-th observation, the first of them `first` observations from
 // the newest, will look at the newest.

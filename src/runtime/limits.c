@@ -19,7 +19,7 @@ bool limits_check(const Limits *l, int arms, Error *err) {
     return true;
 }
 
-static bool into_box(const Limits *l, double *position) {
+static bool move_into_box(const Limits *l, double *position) {
     bool changed = false;
     for (int i = 0; i < 3; i++) {
         double inside = fmin(fmax(position[i], l->low[i]), l->high[i]);
@@ -29,7 +29,7 @@ static bool into_box(const Limits *l, double *position) {
     return changed;
 }
 
-static bool shorten(const double *from, double most, double *to) {
+static bool shorten_way(const double *from, double most, double *to) {
     double d[3], length = 0;
     for (int i = 0; i < 3; i++) {
         d[i] = to[i] - from[i];
@@ -42,7 +42,7 @@ static bool shorten(const double *from, double most, double *to) {
 }
 
 // On the shortest way from one rotation to the other.
-static bool turn_less(const double *from, double most, double *to) {
+static bool shorten_turn(const double *from, double most, double *to) {
     Pose a = pose_from_vector(from), b = pose_from_vector(to), step = pose_relative(&a, &b);
     double v[6];
     pose_to_vector(&step, v);
@@ -59,9 +59,9 @@ static bool turn_less(const double *from, double most, double *to) {
 void limits_apply(Limits *l, const double *previous, int arms, double *action) {
     bool outside = false, far = false, turned = false;
     for (int k = 0; k < arms; k++, previous += POSE_ROW, action += POSE_ROW) {
-        outside |= into_box(l, action);
-        far |= shorten(previous, l->translation, action);
-        turned |= turn_less(previous, l->rotation, action);
+        outside |= move_into_box(l, action);
+        far |= shorten_way(previous, l->translation, action);
+        turned |= shorten_turn(previous, l->rotation, action);
     }
     l->outside += outside;
     l->far += far;

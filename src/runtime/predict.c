@@ -7,6 +7,7 @@
 #include "pose/pose.h"
 #include "runtime/actions.h"
 #include "runtime/handle.h"
+#include "runtime/memory_check.h"
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -31,7 +32,7 @@ void snapshot_free(Snapshot *s) {
     *s = (Snapshot){0};
 }
 
-static void take_frame(Snapshot *s, History *h, int slot, int camera) {
+static void snapshot_take_frame(Snapshot *s, History *h, int slot, int camera) {
     if (h->encoded[slot]) return;
     const uint8_t *rgb = history_frame(h, slot);
     if (s->copies) {
@@ -56,7 +57,7 @@ void snapshot_take(tact_policy *p) {
         const double *recorded = history_state(h, place);
         for (int i = 0; i < h->cameras; i++) {
             s->slots[i * T + t] = history_slot(h, place, i);
-            take_frame(s, h, s->slots[i * T + t], i);
+            snapshot_take_frame(s, h, s->slots[i * T + t], i);
         }
         if (!c->state_dim) continue;
         if (c->arms)
@@ -92,7 +93,7 @@ tact_status snapshot_predict(tact_policy *p, double *out, Error *err) {
     ActInput in = {.batch = 1, .state = s->state, .env = s->env};
     if (!act_predict_slots(p->act, &in, s->slots, p->predicted, err))
         return status_of(err, TACT_ERROR_DEVICE);
-    p->settled = true;
+    p->first_made = true;
     for (int i = 0; i < c->chunk_size * c->action_dim; i++)
         if (!isfinite(p->predicted[i])) {
             (void)!fail(err, "the policy's output is not finite");

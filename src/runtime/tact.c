@@ -1,162 +1,131 @@
 // SPDX-License-Identifier: Apache-2.0
-// The public interface: an observation in, an action out. open.c has the rest of it.
-#include "image/image.h"
-#include "pose/pose.h"
-#include "runtime/actions.h"
+// The functions of include/tact.h: what a program may not give is refused here, and log lines go
+// where the handle's go; the rest of the folder does the work.
+#include "tact.h"
+
+#include "base/log.h"
+#include "base/processor.h"
 #include "runtime/handle.h"
+#include "runtime/next_action.h"
+#include "runtime/observe.h"
+#include "runtime/open.h"
+#include "runtime/options.h"
 #include "runtime/versions.h"
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-// ---- observing ----------------------------------------------------------------------------------
+// ---- opening -----------------------------------------------------------------------------------
 
-CHECKED static bool check_vector(const char *name, const double *values, size_t size, size_t wanted,
-                                 Error *err) {
-    if (wanted == 0) return true;
-    if (!values || size != wanted)
-        return fail(err, "%s has %zu values; the policy wants %zu", name, values ? size : 0,
-                    wanted);
-    for (size_t i = 0; i < size; i++)
-        if (!isfinite(values[i])) return fail(err, "value %zu of %s is not finite", i, name);
-    return true;
+void tact_options_default(tact_options *options, size_t size) {
+    tact_options o = options_default();
+    if (!options) return;
+    memset(options, 0, size);
+    memcpy(options, &o, size < sizeof o ? size : sizeof o);
+    if (size >= sizeof o.size) options->size = size;
 }
 
-// Relative poses of degrees would be nonsense that looks like numbers.
-CHECKED static bool check_poses(const double *state, int arms, Error *err) {
-    for (int k = 0; k < arms; k++) {
-        const double *v = state + POSE_ROW * k + 3;
-        double length = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
-        if (!(length <= POSE_LONGEST_VECTOR * (1 + 1e-6)))
-            return fail(
-                err,
-                "values %d to %d of observation.state are [%g, %g, %g], no rotation vector, "
-                "for it is longer than 2 pi; give axis times angle in radians",
-                POSE_ROW * k + 3, POSE_ROW * k + 5, v[0], v[1], v[2]);
+tact_status tact_open(const char *path, const tact_options *options, tact_policy **policy) {
+    if (policy) *policy = NULL;
+    if (!path || !policy) {
+        snprintf(open_error()->text, sizeof open_error()->text,
+                 "tact_open: path and policy may not be NULL");
+        return TACT_ERROR_ARGUMENT;
     }
-    return true;
-}
-
-static bool is_camera(const char *given, const char *name) {
-    static const char prefix[] = "observation.images.";
-    const size_t n = sizeof prefix - 1;
-    return strcmp(given, name) == 0 ||
-           (strncmp(name, prefix, n) == 0 && strcmp(given, name + n) == 0);
-}
-
-// They lie as far apart as the caller's version of the struct is large.
-static const void *image_at(const tact_observation *o, int i) {
-    return (const char *)o->images + (size_t)i * o->images->size;
-}
-
-CHECKED static bool check_image_sizes(const tact_observation *o, Error *err) {
-    tact_image image;
-    enum { MOST = 1024 }; // beyond that it is no number of images
-    if (o->n_images > MOST || (o->n_images > 0 && !o->images))
-        return fail(err, "%zu images, but %s", o->n_images,
-                    o->images ? "at most 1024 can be" : "none given");
-    for (int i = 0; i < (int)o->n_images; i++) {
-        const void *given = image_at(o, i);
-        if (!struct_take(&image, sizeof image, IMAGE_LEAST, given, "tact_image", err)) return false;
-        if (((const tact_image *)given)->size != o->images->size)
-            return fail(err, "images 0 and %d: tact_image has two sizes, %zu and %zu", i,
-                        o->images->size, ((const tact_image *)given)->size);
+    if (processor_lacks()) {
+        snprintf(open_error()->text, sizeof open_error()->text, "%s", processor_lacks());
+        return TACT_ERROR_DEVICE;
     }
-    return true;
+    return handle_open(path, options, NULL, policy);
 }
 
-// The policy's name for a camera of the robot's: what LeRobot's rename_observations_processor makes
-// of it.
-static const char *renamed(const tact_policy *p, const char *given) {
-    for (int i = 0; i < p->n_renamed; i++)
-        if (is_camera(given, p->robot_names[i])) return p->policy_names[i];
-    return given;
+void tact_close(tact_policy **policy) {
+    tact_policy *p = policy ? *policy : NULL;
+    if (!p) return;
+    *policy = NULL;
+    handle_close(p);
 }
 
-// False, and an empty image, where there is none of that name. The sizes have been checked.
-static bool find_image(const tact_policy *p, const tact_observation *o, int camera,
-                       tact_image *out) {
-    Error none;
-    *out = (tact_image){0};
-    for (int i = 0; i < (int)o->n_images; i++) {
-        const tact_image *image = image_at(o, i);
-        const char *given = image->camera;
-        if (given ? is_camera(renamed(p, given), p->config->cameras[camera].name) : i == camera)
-            return struct_take(out, sizeof *out, IMAGE_LEAST, image, "tact_image", &none);
+// ---- describing ---------------------------------------------------------------------------------
+
+const char *tact_message(const tact_policy *p) {
+    return p ? p->error.text : open_error()->text;
+}
+
+const char *tact_version(void) {
+    return TACT_VERSION;
+}
+
+size_t tact_state_size(const tact_policy *p) {
+    return p->state_size;
+}
+
+size_t tact_env_size(const tact_policy *p) {
+    return (size_t)p->config->env_dim;
+}
+
+size_t tact_action_size(const tact_policy *p) {
+    return p->action_size;
+}
+
+int tact_camera_count(const tact_policy *p) {
+    return p->config->n_cameras;
+}
+
+void tact_camera_at(const tact_policy *p, int i, tact_camera *camera) {
+    tact_camera known = {0};
+    if (i >= 0 && i < p->config->n_cameras) {
+        const CameraConfig *c = &p->config->cameras[i];
+        known = (tact_camera){.name = c->name, .height = c->height, .width = c->width};
     }
-    return false;
+    struct_to_caller(camera, &known, sizeof known);
 }
 
-static size_t row_bytes(const CameraConfig *c) {
-    return (size_t)c->width * 3;
+double tact_fps(const tact_policy *p) {
+    return p->config->fps;
 }
 
-CHECKED static bool check_image(const tact_policy *p, const tact_observation *o, int camera,
-                                Error *err) {
-    const CameraConfig *c = &p->config->cameras[camera];
-    tact_image image;
-    if (!find_image(p, o, camera, &image) || !image.rgb)
-        return fail(err, "no image of camera %s", c->name);
-    if (image.height != c->height || image.width != c->width)
-        return fail(err, "the image of camera %s is %dx%d; the policy wants %dx%d as recorded",
-                    c->name, image.width, image.height, c->width, c->height);
-    if (image.stride && image.stride < row_bytes(c))
-        return fail(err, "the image of camera %s: stride %zu, but a row has %zu bytes", c->name,
-                    image.stride, row_bytes(c));
-    return true;
+int tact_chunk_size(const tact_policy *p) {
+    return p->config->chunk_size;
 }
 
-CHECKED static bool check_observation(const tact_policy *p, const tact_observation *o, Error *err) {
-    const PolicyConfig *c = p->config;
-    if (!check_image_sizes(o, err)) return false;
-    if (!check_vector("observation.state", o->state, o->state_size, p->state_size, err) ||
-        !check_poses(o->state, c->arms, err) ||
-        !check_vector("observation.environment_state", o->env, o->env_size, (size_t)c->env_dim,
-                      err))
-        return false;
-    for (int i = 0; i < c->n_cameras; i++)
-        if (!check_image(p, o, i, err)) return false;
-    return true;
+int tact_n_action_steps(const tact_policy *p) {
+    return p->n_action_steps;
 }
 
-// The newest frames now rather than at the prediction that needs them, which then is as quick as
-// others.
-CHECKED static bool encode_newest(tact_policy *p, Error *err) {
-    History *h = &p->history;
-    if (!p->cache || !history_wanted(h, p->queue_left, p->n_action_steps)) return true;
-    if (!memory_for_first(p, err)) return false;
-    for (int c = 0; c < h->cameras; c++) {
-        int slot = history_slot(h, history_place(h, h->horizon - 1), c);
-        if (h->encoded[slot]) continue;
-        if (!act_encode_frame(p->act, c, history_frame(h, slot), slot, err)) return false;
-        h->encoded[slot] = true;
-    }
-    return true;
+int tact_horizon(const tact_policy *p) {
+    return p->config->obs_state_horizon;
 }
 
-static void remember(tact_policy *p, const tact_observation *o) {
-    const PolicyConfig *c = p->config;
-    int place = history_next(&p->history);
-    if (p->state_size)
-        memcpy(history_state(&p->history, place), o->state, p->state_size * sizeof *o->state);
-    if (c->env_dim) memcpy(p->env_row, o->env, (size_t)c->env_dim * sizeof *o->env);
-    for (int i = 0; i < c->n_cameras; i++) {
-        const CameraConfig *camera = &c->cameras[i];
-        tact_image image;
-        (void)find_image(p, o, i, &image); // it was checked
-        uint8_t *frame = history_frame(&p->history, history_slot(&p->history, place, i));
-        image_resize_rows(frame, camera->image_height, camera->image_width, image.rgb,
-                          image.stride ? image.stride : row_bytes(camera), camera->height,
-                          camera->width, p->resize);
-    }
-    history_add(&p->history);
-    rate_observed(&p->rate);
-    p->fresh = true;
+void tact_limits(const tact_policy *p, tact_limit_counts *counts) {
+    const Limits *l = &p->limits;
+    tact_limit_counts known = {
+        .workspace = l->outside, .translation = l->far, .rotation = l->turned};
+    struct_to_caller(counts, &known, sizeof known);
 }
 
-static tact_status refuse(tact_policy *p, tact_status status, const char *text) {
+void tact_async(const tact_policy *p, tact_async_counts *counts) {
+    const Worker *w = &p->worker;
+    tact_async_counts known = {.predictions = w->predictions,
+                               .stalls = w->stalls,
+                               .delay = w->delay,
+                               .longest_delay = w->longest_delay};
+    struct_to_caller(counts, &known, sizeof known);
+}
+
+double tact_step_rate(const tact_policy *p) {
+    return rate_now(&p->rate);
+}
+
+// ---- an episode --------------------------------------------------------------------------------
+
+static tact_status refuse_call(tact_policy *p, tact_status status, const char *text) {
     snprintf(p->error.text, sizeof p->error.text, "%s", text);
     return status;
+}
+
+static tact_status refuse_unseen(tact_policy *p) {
+    return refuse_call(p, TACT_ERROR_NOTHING_SEEN,
+                       "no observation yet; give one before asking for an action");
 }
 
 tact_status tact_reset(tact_policy *p) {
@@ -169,19 +138,20 @@ tact_status tact_reset(tact_policy *p) {
     return TACT_OK;
 }
 
-static tact_status observe(tact_policy *p, const tact_observation *given) {
+static tact_status observe_checked(tact_policy *p, const tact_observation *given) {
     tact_observation o = {0};
-    if (!given) return refuse(p, TACT_ERROR_ARGUMENT, "observation may not be NULL");
-    if (!struct_take(&o, sizeof o, OBSERVATION_LEAST, given, "tact_observation", &p->error) ||
-        !check_observation(p, &o, &p->error))
+    if (!given) return refuse_call(p, TACT_ERROR_ARGUMENT, "observation may not be NULL");
+    if (!struct_from_caller(&o, sizeof o, OBSERVATION_LEAST, given, "tact_observation",
+                            &p->error) ||
+        !observation_check(p, &o, &p->error))
         return TACT_ERROR_OBSERVATION;
-    remember(p, &o);
+    observation_remember(p, &o);
     if (p->worker.started) {
         async_observed(p);
         return TACT_OK;
     }
     int threads = compute_begin(p);
-    bool ok = encode_newest(p, &p->error);
+    bool ok = observation_encode(p, &p->error);
     compute_end(threads);
     return ok ? TACT_OK : status_of(&p->error, TACT_ERROR_DEVICE);
 }
@@ -189,91 +159,27 @@ static tact_status observe(tact_policy *p, const tact_observation *given) {
 tact_status tact_observe(tact_policy *p, const tact_observation *observation) {
     if (!p) return TACT_ERROR_ARGUMENT;
     LogSink before = log_to_handle(p);
-    tact_status status = observe(p, observation);
+    tact_status status = observe_checked(p, observation);
     log_to(before);
     return status;
-}
-
-// ---- predicting ---------------------------------------------------------------------------------
-
-// out (S, A)
-static tact_status predict(tact_policy *p, double *out) {
-    snapshot_take(p);
-    int threads = compute_begin(p);
-    tact_status status = snapshot_predict(p, out, &p->error);
-    compute_end(threads);
-    if (status != TACT_OK) history_forget_tokens(&p->history);
-    return status;
-}
-
-static tact_status nothing_seen(tact_policy *p) {
-    return refuse(p, TACT_ERROR_NOTHING_SEEN,
-                  "no observation yet; give one before asking for an action");
 }
 
 tact_status tact_predict_chunk(tact_policy *p, double *actions) {
     if (!p) return TACT_ERROR_ARGUMENT;
-    if (!actions) return refuse(p, TACT_ERROR_ARGUMENT, "actions may not be NULL");
-    if (p->history.count == 0) return nothing_seen(p);
+    if (!actions) return refuse_call(p, TACT_ERROR_ARGUMENT, "actions may not be NULL");
+    if (p->history.count == 0) return refuse_unseen(p);
     LogSink before = log_to_handle(p);
-    tact_status status = p->worker.started ? async_chunk(p, actions) : predict(p, actions);
+    tact_status status = p->worker.started ? async_chunk(p, actions) : predict_now(p, actions);
     log_to(before);
     return status;
 }
 
-static tact_status next_of_queue(tact_policy *p, double *out) {
-    if (p->queue_left == 0) {
-        tact_status status = predict(p, p->queue);
-        if (status != TACT_OK) return status;
-        p->queue_at = 0;
-        p->queue_left = p->n_action_steps;
-    }
-    memcpy(out, p->queue + (size_t)p->queue_at * p->action_size, p->action_size * sizeof *out);
-    p->queue_at++;
-    p->queue_left--;
-    return TACT_OK;
-}
-
-static tact_status next_of_ensemble(tact_policy *p, double *out) {
-    const int width = (int)p->action_size, arms = p->config->arms;
-    Ensemble *e = &p->ensemble;
-    if (p->fresh || e->left == 0) {
-        tact_status status = predict(p, p->queue);
-        if (status != TACT_OK) return status;
-        for (int i = 0; i < e->chunk; i++)
-            action_to_linear(p->queue + i * width, width, arms, p->linear + i * e->width);
-        ensemble_add(e, p->linear);
-        p->fresh = false;
-    }
-    ensemble_take(e, p->linear);
-    action_from_linear(p->linear, width, arms, out);
-    return TACT_OK;
-}
-
-static tact_status act(tact_policy *p, double *action) {
-    if (!action) return refuse(p, TACT_ERROR_ARGUMENT, "action may not be NULL");
-    if (p->history.count == 0) return nothing_seen(p);
-    tact_status status = p->worker.started ? async_next(p, p->action)
-                         : p->ensembles    ? next_of_ensemble(p, p->action)
-                                           : next_of_queue(p, p->action);
-    // Before the limits, which would make a corner of the box of a NaN, and after them.
-    if (status == TACT_OK) status = actions_check(p->action, p->action_size, &p->error);
-    if (status != TACT_OK) return status;
-    const double *before = p->has_last ? p->last : history_newest(&p->history);
-    limits_apply(&p->limits, before, p->config->arms, p->action);
-    actions_continue(p->action, before, p->config->arms);
-    status = actions_check(p->action, p->action_size, &p->error);
-    if (status != TACT_OK) return status;
-    memcpy(p->last, p->action, p->action_size * sizeof *action);
-    memcpy(action, p->action, p->action_size * sizeof *action);
-    p->has_last = true;
-    return TACT_OK;
-}
-
 tact_status tact_act(tact_policy *p, double *action) {
     if (!p) return TACT_ERROR_ARGUMENT;
+    if (!action) return refuse_call(p, TACT_ERROR_ARGUMENT, "action may not be NULL");
+    if (p->history.count == 0) return refuse_unseen(p);
     LogSink before = log_to_handle(p);
-    tact_status status = act(p, action);
+    tact_status status = next_action(p, action);
     log_to(before);
     return status;
 }

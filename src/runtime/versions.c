@@ -5,15 +5,15 @@
 
 #include <string.h>
 
-static size_t size_of(const void *given) {
+static size_t given_size(const void *given) {
     size_t size;
     memcpy(&size, given, sizeof size);
     return size;
 }
 
-bool struct_take(void *known, size_t known_size, size_t least, const void *given, const char *name,
-                 Error *err) {
-    size_t size = size_of(given);
+bool struct_from_caller(void *known, size_t known_size, size_t least, const void *given,
+                        const char *name, Error *err) {
+    size_t size = given_size(given);
     enum { MOST = 4096 }; // beyond that it is no size
     if (size < least || size > MOST)
         return fail(err, "%s: size %zu; set it to sizeof(%s)", name, size, name);
@@ -28,8 +28,8 @@ bool struct_take(void *known, size_t known_size, size_t least, const void *given
     return true;
 }
 
-void struct_give(void *given, const void *known, size_t known_size) {
-    size_t size = size_of(given), both = size < known_size ? size : known_size;
+void struct_to_caller(void *given, const void *known, size_t known_size) {
+    size_t size = given_size(given), both = size < known_size ? size : known_size;
     if (size <= sizeof size) return;
     memcpy((char *)given + sizeof size, (const char *)known + sizeof size, both - sizeof size);
     memset((char *)given + both, 0, size - both);

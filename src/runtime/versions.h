@@ -13,11 +13,12 @@ enum {
     OBSERVATION_LEAST = sizeof(tact_observation),
     IMAGE_LEAST = sizeof(tact_image),
 };
-// given, whose size its first member says, into known (known_size bytes), which holds what is to be
-// where given has nothing. name: the type's, for messages.
-CHECKED bool struct_take(void *known, size_t known_size, size_t least, const void *given,
-                         const char *name, Error *err);
-// known into given, as much as that has room for. given's size stays.
-void struct_give(void *given, const void *known, size_t known_size);
+// Copies a caller's struct, `given`, whose first member is its size, into `known` (known_size
+// bytes). Members that `given` is too short for keep what `known` held. A size below `least` and a
+// setting that this version does not have are errors. name: the type's, for messages.
+CHECKED bool struct_from_caller(void *known, size_t known_size, size_t least, const void *given,
+                                const char *name, Error *err);
+// Copies `known` into a caller's struct, `given`, as much as that has room for. Its size stays.
+void struct_to_caller(void *given, const void *known, size_t known_size);
 
 #endif

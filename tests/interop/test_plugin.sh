@@ -1,9 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The pytest suite of python/lerobot_policy_tact, by $TACT_PYTHON (python3), where that has what it imports.
+# python/lerobot_policy_tact's own tests, in a Python that has LeRobot and pytest: the one that
+# TACT_LEROBOT_PYTHON names, else python3. Where nothing is named and python3 has none: skipped.
 set -u
-python=${TACT_PYTHON:-python3}
-"$python" -c 'import lerobot, pytest, safetensors, torch' 2>/dev/null ||
-    { echo "skipped: $python has not all of lerobot, pytest, safetensors and torch"; exit 77; }
-cd python/lerobot_policy_tact || exit 1
-PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1 "$python" -m pytest -q -p no:cacheprovider
+python=${TACT_LEROBOT_PYTHON:-python3}
+cd "$(dirname "$0")/../../python/lerobot_policy_tact" || exit 1
+export PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1
+if ! lacks=$("$python" -c '
+from importlib.util import find_spec
+print(*(m for m in ("lerobot", "torch", "torchvision", "safetensors", "pytest") if not find_spec(m)))' 2>&1) || [ -n "$lacks" ]; then
+    echo "$python cannot run the plugin's tests; it lacks: $lacks"
+    [ -n "${TACT_LEROBOT_PYTHON:-}" ] && exit 1
+    echo "SKIPPED: name a Python with LeRobot and pytest in TACT_LEROBOT_PYTHON"
+    exit 77
+fi
+exec "$python" -m pytest -q -p no:cacheprovider

@@ -12,6 +12,7 @@
 #include "policy/policy_write.h"
 #include "pose/pose.h"
 #include "runtime/handle.h"
+#include "runtime/open.h"
 #include "train/policy_from_dataset.h"
 
 #include "../dataset/fixture.h"

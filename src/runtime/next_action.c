@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/next_action.h"
+
+#include "runtime/actions.h"
+#include "runtime/handle.h"
+#include <string.h>
+
+tact_status predict_now(tact_policy *p, double *out) {
+    snapshot_take(p);
+    int threads = compute_begin(p);
+    tact_status status = snapshot_predict(p, out, &p->error);
+    compute_end(threads);
+    if (status != TACT_OK) history_forget_tokens(&p->history);
+    return status;
+}
+
+static tact_status next_of_queue(tact_policy *p, double *out) {
+    if (p->queue_left == 0) {
+        tact_status status = predict_now(p, p->queue);
+        if (status != TACT_OK) return status;
+        p->queue_at = 0;
+        p->queue_left = p->n_action_steps;
+    }
+    memcpy(out, p->queue + (size_t)p->queue_at * p->action_size, p->action_size * sizeof *out);
+    p->queue_at++;
+    p->queue_left--;
+    return TACT_OK;
+}
+
+static tact_status next_of_ensemble(tact_policy *p, double *out) {
+    const int width = (int)p->action_size, arms = p->config->arms;
+    Ensemble *e = &p->ensemble;
+    if (p->fresh || e->left == 0) {
+        tact_status status = predict_now(p, p->queue);
+        if (status != TACT_OK) return status;
+        for (int i = 0; i < e->chunk; i++)
+            action_to_linear(p->queue + i * width, width, arms, p->linear + i * e->width);
+        ensemble_add(e, p->linear);
+        p->fresh = false;
+    }
+    ensemble_take(e, p->linear);
+    action_from_linear(p->linear, width, arms, out);
+    return TACT_OK;
+}
+
+tact_status next_action(tact_policy *p, double *action) {
+    tact_status status = p->worker.started ? async_next(p, p->action)
+                         : p->ensembles    ? next_of_ensemble(p, p->action)
+                                           : next_of_queue(p, p->action);
+    // Before the limits, which would make a corner of the box of a NaN, and after them.
+    if (status == TACT_OK) status = actions_check(p->action, p->action_size, &p->error);
+    if (status != TACT_OK) return status;
+    const double *before = p->has_last ? p->last : history_newest(&p->history);
+    limits_apply(&p->limits, before, p->config->arms, p->action);
+    actions_continue(p->action, before, p->config->arms);
+    status = actions_check(p->action, p->action_size, &p->error);
+    if (status != TACT_OK) return status;
+    memcpy(p->last, p->action, p->action_size * sizeof *action);
+    memcpy(action, p->action, p->action_size * sizeof *action);
+    p->has_last = true;
+    return TACT_OK;
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/options.h"
+
+#include "base/memory.h"
+#include "runtime/actions.h"
+#include "runtime/handle.h"
+#include "runtime/versions.h"
+#include <math.h>
+
+tact_options options_default(void) {
+    return (tact_options){.size = sizeof(tact_options),
+                          .temporal_ensemble_coeff = NAN,
+                          .frame_cache = 1,
+                          .chunk_size_threshold = 0.5,
+                          .rate_check = 1,
+                          .workspace_min = {-INFINITY, -INFINITY, -INFINITY},
+                          .workspace_max = {INFINITY, INFINITY, INFINITY},
+                          .max_translation = INFINITY,
+                          .max_rotation = INFINITY};
+}
+
+bool options_from_caller(const tact_options *given, tact_options *o, Error *err) {
+    *o = options_default();
+    return !given || struct_from_caller(o, sizeof *o, OPTIONS_LEAST, given, "tact_options", err);
+}
+
+bool options_choose_actions(tact_policy *p, const tact_options *o, Error *err) {
+    const PolicyConfig *c = p->config;
+    double coeff = o->temporal_ensemble_coeff;
+    // LeRobot demands both together, the first as 1.
+    if (o->n_action_steps > 1 && !isnan(coeff))
+        return fail(
+            err,
+            "n_action_steps %d: temporal_ensemble_coeff asks for a new chunk every step; leave "
+            "n_action_steps out, or set it to 1",
+            o->n_action_steps);
+    if (o->n_action_steps < 0 || o->n_action_steps > c->chunk_size)
+        return fail(err, "n_action_steps %d: the policy's chunks have %d actions",
+                    o->n_action_steps, c->chunk_size);
+    bool as_trained = isnan(coeff) && o->n_action_steps == 0;
+    if (as_trained && c->temporal_ensemble_coeff != CONFIG_NULL_NUMBER)
+        coeff = c->temporal_ensemble_coeff;
+    p->ensembles = !isnan(coeff);
+    if (p->ensembles && !ensemble_possible(c->chunk_size, coeff))
+        return fail(
+            err,
+            "temporal_ensemble_coeff %g: the weights exp(-coeff * i) of %d predictions are beyond "
+            "all numbers; LeRobot's is 0.01",
+            coeff, c->chunk_size);
+    p->n_action_steps = p->ensembles        ? 1
+                        : o->n_action_steps ? o->n_action_steps
+                                            : c->n_action_steps;
+    if (p->n_action_steps < 1 || p->n_action_steps > c->chunk_size)
+        return fail(err, "%s: n_action_steps %d, but chunks have %d actions", p->policy->dir,
+                    p->n_action_steps, c->chunk_size);
+    if (o->asynchronous && p->ensembles)
+        return fail(err, "asynchronous: temporal ensembling needs a prediction every step; leave "
+                         "temporal_ensemble_coeff out and set n_action_steps");
+    if (!(o->chunk_size_threshold >= 0 && o->chunk_size_threshold <= 1))
+        return fail(err, "chunk_size_threshold %g: must be from 0 to 1", o->chunk_size_threshold);
+    p->worker.threshold = o->chunk_size_threshold;
+    int width = c->arms ? LINEAR_ARM * c->arms : c->action_dim;
+    if (!p->ensembles) return true;
+    p->linear = NEW(double, (size_t)c->chunk_size *(size_t)width);
+    ensemble_init(&p->ensemble, c->chunk_size, width, coeff);
+    return true;
+}

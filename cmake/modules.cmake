@@ -15,10 +15,11 @@ foreach(file ${interfaces})
 endforeach()
 string(SHA256 digest "${digests}")
 string(SUBSTRING ${digest} 0 12 digest)
-add_compile_definitions(TACT_MODULE_VERSION="${PROJECT_VERSION}-${digest}")
+# Only who compares it or is of it: else every edit of those headers would compile the whole tree again.
+set(TACT_MODULE_VERSION TACT_MODULE_VERSION="${PROJECT_VERSION}-${digest}")
 
 set_source_files_properties(src/base/module.c PROPERTIES COMPILE_DEFINITIONS
-    "TACT_LIBDIR=\"${CMAKE_INSTALL_LIBDIR}\";TACT_INSTALLED_LIBDIR=\"${CMAKE_INSTALL_FULL_LIBDIR}\"")
+    "${TACT_MODULE_VERSION};TACT_LIBDIR=\"${CMAKE_INSTALL_LIBDIR}\";TACT_INSTALLED_LIBDIR=\"${CMAKE_INSTALL_FULL_LIBDIR}\"")
 
 add_custom_target(modules)
 
@@ -27,6 +28,7 @@ add_custom_target(modules)
 function(tact_module name)
   cmake_parse_arguments(PARSE_ARGV 1 M "" "" "SOURCES;LIBRARIES")
   add_library(${name} MODULE ${M_SOURCES})
+  target_compile_definitions(${name} PRIVATE ${TACT_MODULE_VERSION})
   target_link_libraries(${name} PRIVATE ${M_LIBRARIES} base m
       -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/module.map -Wl,-z,defs)
   set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/tact

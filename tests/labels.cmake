@@ -31,6 +31,12 @@ set(RELEASE_ONLY
     cli_test_map cli_test_format cli_test_plugin cli_test_report_browser
     test_async) # which ThreadSanitizer watches
 
+# What computes with as many threads as there are cores. Every other test has one (OMP_NUM_THREADS), unless a flag of
+# its own says more: several tests run at once, and threads that wait for each other then cost more than they bring.
+set(THREADED
+    checkops checkops_bfloat16 checkops_bfloat16_images checkops_emulated_float32 golden_full golden_two_sizes_all
+    test_async test_runtime test_loader test_frame_cache test_cached_batches cli_test_resume cli_test_install)
+
 # label(TEST KIND SOURCE): the kind, and the folder that the source lies in.
 function(label test kind source)
   get_filename_component(folder ${source} DIRECTORY)
@@ -53,6 +59,9 @@ macro(label_rest)
       list(GET SLOW ${at} seconds)
       set_property(TEST ${test} APPEND PROPERTY LABELS slow)
       set_property(TEST ${test} PROPERTY COST ${seconds})
+    endif()
+    if(NOT test IN_LIST THREADED)
+      set_property(TEST ${test} APPEND PROPERTY ENVIRONMENT_MODIFICATION OMP_NUM_THREADS=set:1)
     endif()
     if(NOT test IN_LIST RELEASE_ONLY)
       set_property(TEST ${test} APPEND PROPERTY LABELS memory)

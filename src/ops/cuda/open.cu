@@ -25,8 +25,9 @@ extern "C" {
 
 // ---- what is needed -----------------------------------------------------------------------------
 
-// The first driver of a CUDA version. Within a major version each driver runs what any of its
-// toolkits compiled ("minor version compatibility"), so the minor does not matter.
+// The first driver of a CUDA version. Within a major version each driver runs the code that any of
+// its toolkits compiled for a card ("minor version compatibility"), so the minor does not matter;
+// PTX it translates only when it is as new as the toolkit, which cuda_code_for_card finds out.
 static int first_driver(int major) {
     return major >= 13 ? 580 : major == 12 ? 525 : 450;
 }
@@ -72,14 +73,15 @@ static bool find_card(const char *asked, int ordinal, cudaDeviceProp *card, Erro
                     "(Ampere and later)",
                     asked, card->name, card->major, card->minor);
     status = cuda_code_for_card();
-    if (status == cudaErrorNoKernelImageForDevice || status == cudaErrorInvalidDeviceFunction)
+    if (status == cudaErrorNoKernelImageForDevice || status == cudaErrorInvalidDeviceFunction ||
+        status == cudaErrorUnsupportedPtxVersion)
         return fail(err,
                     "%s: this build of tact has no code for %s, compute "
                     "capability %d.%d (it has: %s); build it with -DTACT_CUDA_ARCHITECTURES=%d%d",
                     asked, card->name, card->major, card->minor, TACT_CUDA_CODE, card->major,
                     card->minor);
-    if (status !=
-        cudaSuccess) // out of memory, a card in an exclusive mode that somebody else has, ...
+    // Out of memory, a card in an exclusive mode that somebody else has, ...
+    if (status != cudaSuccess)
         return fail(err, "%s: %s cannot be used: %s (%s)", asked, card->name,
                     cudaGetErrorString(status), cudaGetErrorName(status));
     return true;

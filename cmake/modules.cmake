@@ -15,7 +15,8 @@ foreach(file ${interfaces})
 endforeach()
 string(SHA256 digest "${digests}")
 string(SUBSTRING ${digest} 0 12 digest)
-# Only who compares it or is of it: else every edit of those headers would compile the whole tree again.
+# Only sources that compare it or hand it out are compiled with it: else every edit of those headers would compile
+# the whole tree again.
 set(TACT_MODULE_VERSION TACT_MODULE_VERSION="${PROJECT_VERSION}-${digest}")
 
 set_source_files_properties(src/base/module.c PROPERTIES COMPILE_DEFINITIONS

@@ -9,9 +9,9 @@ export PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1
 if ! lacks=$("$python" -c '
 from importlib.util import find_spec
 print(*(m for m in ("lerobot", "torch", "torchvision", "safetensors", "pytest") if not find_spec(m)))' 2>&1) || [ -n "$lacks" ]; then
-    echo "$python cannot run the plugin's tests; it lacks: $lacks"
+    echo "$python cannot run the plugin's tests; missing there: $lacks"
     [ -n "${TACT_LEROBOT_PYTHON:-}" ] && exit 1
-    echo "SKIPPED: name a Python with LeRobot and pytest in TACT_LEROBOT_PYTHON"
+    echo "skipped: name a Python with LeRobot and pytest in TACT_LEROBOT_PYTHON"
     exit 77
 fi
 exec "$python" -m pytest -q -p no:cacheprovider

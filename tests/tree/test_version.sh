@@ -20,7 +20,10 @@ holds "$plugin" "$(sed -n 's/^version = "\(.*\)"/\1/p' $plugin)" "$version"
 holds "CHANGELOG.md's first numbered heading" "$(sed -n 's/^## \[\([0-9.]*\)\].*/\1/p' CHANGELOG.md | head -n 1)" "$version"
 holds examples/CMakeLists.txt "$(sed -n 's/.*find_package(tact \([0-9.]*\) .*/\1/p' examples/CMakeLists.txt)" "$minor"
 # The library's soname, wherever it is written down.
+found=0
 while IFS=: read -r file name; do
     holds "$file" "$name" "so.$minor"
+    found=$((found + 1))
 done < <(grep -oE '\bso\.[0-9]+\.[0-9]+' python/tact.py tests/*/*.sh | sort -u)
+[ "$found" -gt 1 ] || { echo "FAILED: the soname is written down in $found files, which are two at least"; failed=1; }
 exit $failed

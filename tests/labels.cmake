@@ -26,7 +26,7 @@ set(SLOW
 # there; or they are scripts, simulations and waits whose time is not spent in our code.
 set(RELEASE_ONLY
     test_golden_policy test_optimizer test_env golden_full golden_all golden_two_sizes golden_two_sizes_all
-    golden_seed golden_dilated golden_resnet34 golden_bfloat16 checkops_bfloat16 golden_emulated_float32
+    golden_seed golden_dilated golden_resnet34 golden_bfloat16 checkops_bfloat16
     cli_test_train cli_test_lerobot cli_test_lerobot_lines cli_test_camera_sizes cli_test_frame_cache
     cli_test_sim_eval cli_test_train_eval cli_test_eval cli_test_install cli_test_gpu_script
     cli_test_sim test_not_finite test_new_times test_rate golden_single

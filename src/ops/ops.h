@@ -107,7 +107,7 @@ typedef struct ConvSpec {
     bool train;    // backward will be called
     bool need_dx;  // backward gives dx (not for the first convolution)
 } ConvSpec;
-// Height or width of what a convolution, and the max pooling, makes of `in`.
+// Height or width of what a convolution, and the max pooling, makes of `in`, which is at least 1.
 int64_t conv_out_size(int64_t in, int kernel, int stride, int padding, int dilation);
 int64_t pool_out_size(int64_t in);
 

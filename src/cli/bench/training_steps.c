@@ -23,8 +23,11 @@ static void summarize_steps(double *step, int64_t n, StepTimings *out) {
     out->mean_ms = sum / (double)n;
 }
 
-CHECKED static bool check_loss(float loss, Error *err) {
-    return isfinite(loss) || fail(err, "the loss is not finite: the times would mean nothing");
+// Refuses a step after which the optimiser halts: those behind it would not update anything.
+CHECKED static bool check_figures(float loss, float grad_norm, Error *err) {
+    if (isfinite(loss) && isfinite(grad_norm)) return true;
+    return fail(err, "the %s is not finite: the times would mean nothing",
+                isfinite(loss) ? "gradient's norm" : "loss");
 }
 
 bool time_step_parts(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed,
@@ -51,7 +54,7 @@ bool time_step_parts(Act *act, Optimizer *optimizer, const ActInput *in, uint64_
                        .backward = trained - forward,
                        .update = clock_seconds() - trained,
                        .loss = losses.total};
-    return device_check(d, err);
+    return device_check(d, err) && check_figures(losses.total, grad_norm, err);
 }
 
 // Times the parts of each step. One step warms up.
@@ -81,7 +84,7 @@ CHECKED static bool time_serial_steps(Act *act, Optimizer *optimizer, const ActI
         out->optimizer_ms = quantile(update, steps, 0.5);
     }
     mem_free(all);
-    return ok && check_loss(out->loss, err);
+    return ok;
 }
 
 // Times steps as the training loop runs them on a device that works beside the host
@@ -101,7 +104,7 @@ CHECKED static bool time_pipelined_steps(Act *act, Optimizer *optimizer, const A
         bool start = s.started < n;
         if (start) step_start(&s, in, seed);
         if (s.started - s.finished > 1 || !start) {
-            ok = step_finish(&s, &got, err);
+            ok = step_finish(&s, &got, err) && check_figures(got.losses.total, got.grad_norm, err);
             finished[s.finished - 1] = clock_seconds();
         }
         if (start) step_inputs_free(&s);
@@ -113,7 +116,7 @@ CHECKED static bool time_pipelined_steps(Act *act, Optimizer *optimizer, const A
     step_free(&s);
     mem_free(step);
     mem_free(finished);
-    return ok && check_loss(out->loss, err);
+    return ok;
 }
 
 bool time_training_steps(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed,

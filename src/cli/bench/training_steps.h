@@ -15,7 +15,8 @@ typedef struct StepTimings {
     float loss;         // of the last step
 } StepTimings;
 
-// Times `steps` steps, after some to warm up. Error: an op failed, or the loss is not finite.
+// Times `steps` steps, after some to warm up. Error: an op failed, or a step's loss or
+// gradient norm is not finite.
 CHECKED bool time_training_steps(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed,
                                  int64_t steps, StepTimings *out, Error *err);
 
@@ -24,6 +25,7 @@ typedef struct StepParts {
     double forward, backward, update; // forward: with the upload of the batch
     float loss;
 } StepParts;
+// The errors of time_training_steps.
 CHECKED bool time_step_parts(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed,
                              StepParts *out, Error *err);
 

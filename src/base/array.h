@@ -7,8 +7,9 @@
 //     mem_free(found);
 //
 // items is a pointer to the elements, NULL at first; count any integer; capacity an int64_t, 0 at
-// first. Each argument is evaluated more than once. Elements move when the array grows; new ones
-// are zero. A machine without the memory ends the process, as with mem_alloc.
+// first. Each argument is evaluated more than once. Elements move when the array grows;
+// memory that no element has used before is zero. A machine without the memory ends the process, as
+// with mem_alloc.
 #ifndef TACT_BASE_ARRAY_H
 #define TACT_BASE_ARRAY_H
 

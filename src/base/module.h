@@ -40,10 +40,10 @@ typedef struct Module {
     _Atomic(const void *) table; // module_table's
 } Module;
 
-// Loads the module, unless it is: once loaded it stays to the end of the process. Any thread. The
-// file is looked for in the folders of $TACT_MODULE_PATH (separated by colons); then, seen from the
-// program or the libtact.so that asks, in tact/, lib/tact/, ../lib/tact/ and ../LIBDIR/tact/; then
-// where tact is installed. Errors are one sentence that begins with m->what and says what to
+// Loads the module, unless it is loaded already: it stays to the end of the process. Any thread.
+// The file is looked for in the folders of $TACT_MODULE_PATH (separated by colons); then, seen from
+// the program or the libtact.so that asks, in tact/, lib/tact/, ../lib/tact/ and ../LIBDIR/tact/;
+// then where tact is installed. Errors are one sentence that begins with m->what and says what to
 // install or set.
 CHECKED bool module_load(Module *m, Error *err);
 // The table of a module that was loaded; NULL before.

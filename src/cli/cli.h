@@ -30,7 +30,7 @@ struct json_t *cli_numbers_json(const double *values, int n);
 // Whether --help or -h is among the arguments.
 bool cli_wants_help(int argc, char **argv);
 
-// ---- options.c: flags of a command that are not settings of a training --------------------------
+// ---- options.c: flags of a command that are not settings of a training ------------------------
 typedef enum OptionType { OPTION_BOOL, OPTION_INT, OPTION_TEXT } OptionType;
 
 typedef struct Option {

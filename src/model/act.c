@@ -168,8 +168,7 @@ static Tensor as_token(Tensor t) { // (B, K) as one token a sample
     return tensor_reshape(t, 3, SHAPE(t.shape[0], 1, t.shape[1]));
 }
 
-// ---- the whole model
-// ------------------------------------------------------------------------------
+// ---- the whole model --------------------------------------------------------------------------
 
 static void act_forward(Act *a, const ActInput *in) {
     Device *d = a->device;

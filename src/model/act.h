@@ -81,7 +81,7 @@ int act_image_sizes(const Act *a);
 // Floating-point operations of one training step (2 per multiply-add, convolutions, matrix products
 // and attention; backward counted as twice forward, except for the first convolution).
 double act_step_flops(const Act *a);
-// Of a prediction.
+// The operations of a prediction.
 double act_forward_flops(const Act *a);
 // A prediction when of the T frames of each camera only the newest goes through the ResNet.
 double act_cached_flops(const Act *a);

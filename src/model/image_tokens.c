@@ -77,8 +77,8 @@ static void copy_in(Device *d, CopyIn *how, Tensor t, const void *host) {
     how(d, t.data, host, (size_t)tensor_count(t) * dtype_size(t.dtype));
 }
 
-// Of a group's images, or of what is made of them, one camera's: (B * T, ...) of (cameras * B * T,
-// ...).
+// One camera's part (B * T, ...) of a group's images, or of what is made of them, which is
+// (cameras * B * T, ...).
 static Tensor of_camera(const ImageTokens *t, Tensor all, int place) {
     int64_t n = (int64_t)t->batch * t->config->obs_state_horizon;
     return tensor_slice(all, 0, place * n, n);

@@ -49,7 +49,7 @@ void image_tokens_forward(ImageTokens *t, const ActInput *in, Tensor x);
 void image_tokens_backward(ImageTokens *t, Tensor dx);
 // With `one`: the tokens (1, h'*w', D) of one frame (h, w, 3) of a camera.
 Tensor image_tokens_of_frame(ImageTokens *t, int camera, const uint8_t *frame);
-// Of all ResNets: one forward, or one forward and backward.
+// Floating-point operations of all ResNets: of one forward, or of one forward and backward.
 double image_tokens_flops(const ImageTokens *t, bool backward);
 
 #endif

@@ -173,8 +173,8 @@ struct Device {
     // A module has a copy of base/log.h of its own: it sends its lines here, to the program's
     // log_line.
     void (*log)(void *unused, LogLevel level, const char *line);
-    uint8_t slots[DOWNLOAD_SLOTS]
-                 [DOWNLOAD_BYTES]; // of download_begin, for backends that copy at once
+    // Of download_begin, for backends that copy at once.
+    uint8_t slots[DOWNLOAD_SLOTS][DOWNLOAD_BYTES];
 
     // What it does, entry by entry of ops.def.
 #define OP(name, params, args) void(*name) params;

@@ -63,7 +63,7 @@ struct tact_policy {
 // before, for log_to.
 LogSink log_to_handle(tact_policy *p);
 
-// A failure's status: lack of memory is told from the rest.
+// The status of a failure: TACT_ERROR_MEMORY where memory was lacking, else `otherwise`.
 static inline tact_status status_of(const Error *err, tact_status otherwise) {
     return error_is_memory(err) ? TACT_ERROR_MEMORY : otherwise;
 }

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "tact.h"
 
-// Whether there are so many bytes, and the small blocks, whose lack would end the process.
+// Whether `bytes` can be had, and beside them the small blocks without which the process would end.
 CHECKED bool memory_check(size_t bytes, const char *for_what, Error *err);
 // Before a prediction: whether the first one's memory can be had.
 CHECKED bool memory_for_first(const tact_policy *p, Error *err);

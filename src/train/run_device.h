@@ -9,8 +9,8 @@
 // That of --policy.device; else the one the checkpoint was trained on, where it is there; else the
 // CPU. Writes the choice into config->policy.
 CHECKED bool run_device_open(TrainConfig *config, Device **out, Error *err);
-// What the run will take, told before it is taken; refused where the device has less. The policy's
-// shapes are filled in.
+// Logs how much memory the run will take, before it is taken. The policy's shapes are filled in.
+// Error: the device has less.
 CHECKED bool run_device_check_memory(const TrainConfig *config, Device *d, Error *err);
 
 #endif

@@ -18,7 +18,7 @@ typedef struct RunModel {
 } RunModel;
 
 // Finds the file of the pretrained backbone, which may be a download of minutes: weights that
-// cannot be had end the run before anything else is done.
+// cannot be had end the run before statistics are computed.
 CHECKED bool run_model_find_backbone(RunModel *m, const TrainConfig *config,
                                      const TrainHooks *hooks, Error *err);
 // Weights as they are initialised, then what the backbone's file and the checkpoint hold of them;

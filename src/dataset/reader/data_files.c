@@ -52,7 +52,7 @@ bool data_file_holds_start(const DataFile *f, const Listed *e) {
     return e->from >= f->first && e->from < f->first + f->rows;
 }
 
-// ---- all files ---------------------------------------------------------------
+// ---- all files --------------------------------------------------------------------------------
 
 bool data_files_scan(Source *s, Error *err) {
     const char *first = s->data_template, *slash = strchr(first, '/');

@@ -270,7 +270,7 @@ bool info_check_label(Source *s, Error *err) {
     const char *wanted = s->v30 ? new : old, *other = s->v30 ? old : new;
     if (s->v30 ? dir_exists(wanted) : file_exists(wanted)) return true;
     if (!(s->v30 ? file_exists(other) : dir_exists(other)))
-        return true; // neither: said where it is read
+        return true; // neither is there: what reads the episodes says so
     return fail(
         err,
         "%s/meta/info.json: says %s, but the files are %s: %s is there and %s is not; write "

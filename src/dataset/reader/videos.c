@@ -153,7 +153,7 @@ static void use_recorded_size(VideoCheck *c, Feature *camera, const char *path, 
 static bool open_video_of_episode(VideoCheck *c, Feature *camera, const char *path,
                                   const char **opened, Video **video, bool *sized, Error *err) {
     if (*opened && strcmp(*opened, path) == 0) {
-        if (!*video) *err = c->first; // said already
+        if (!*video) *err = c->first; // this file was refused for another episode
         return *video != NULL;
     }
     video_close(*video);
@@ -184,7 +184,8 @@ static void check_video_camera(VideoCheck *c, int number, const int64_t *order) 
         Error err;
         const Episode *e = &ds->episodes[order[i]];
         EpisodeVideo *place = &e->videos[number];
-        if (!file_exists(place->path)) continue; // paths_check_videos has said so where it matters
+        if (!file_exists(place->path))
+            continue; // missing_check_videos has said so where it matters
         if (open_video_of_episode(c, camera, place->path, &opened, &video, &sized, &err))
             check_episode(c, &(EpisodeInVideo){e, place, camera, video}, order[i]);
         else if (mark_episode_bad(c, order[i]))

@@ -17,7 +17,7 @@ static const char *const pose_names[POSE_ROW] = {"x", "y", "z", "rx", "ry", "rz"
 static const char *const joint_names[JOINT_VALUES] = {"shoulder_pan.pos", "shoulder_lift.pos",
                                                       "elbow_flex.pos",   "wrist_flex.pos",
                                                       "wrist_roll.pos",   "gripper.pos"};
-// By colour of the target.
+// The task of an episode, by the colour of its target.
 static const char *const tasks[2] = {"Move the gripper to the red target and close it.",
                                      "Move the gripper to the blue target and close it."};
 static const char *const camera_names[3] = {"front", "wrist", "side"};

@@ -10,7 +10,7 @@
 typedef struct Scene {
     double pose[POSE_ROW]; // of the gripper, which is 0 closed .. 1 open
     double target[3];      // x, y (metres), angle of its mark (radians)
-    int colour;            // of the target, see sample_task
+    int colour;            // of the target, see tasks in sample.c
 } Scene;
 
 // A frame's number stands in a row of black and white blocks along the top edge, the most

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-// Of a step of 1/fps seconds, metres, radians.
+// In metres and radians, of a step of 1/fps seconds.
 static const double full_speed = 0.011, quicker = 0.003; // top speed and its growth
 static const double strike_speed = 0.012; // steady, so that the distance tells the time
 static const double opening_step = 0.002, closing = 0.016, quick_closing = 0.025;

@@ -51,7 +51,7 @@ static bool is_lasting(Device *d, const float *w) {
 
 // ---- forward ------------------------------------------------------------------------------------
 
-// Of bfloat16, or of weights that last.
+// The product by a planned multiplication: of bfloat16, or with weights that last.
 static void product_planned(Device *d, Rows y, Rows x, Tensor w, const float *bias, int64_t o) {
     bool half = cpu_bf16(d);
     const void *a = half ? (const void *)to_halves(d, 0, x, o) : row_at(x, o, 0);

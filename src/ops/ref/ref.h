@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reference backend, for reading and for comparing with: every function has the contract of
-// the Device member of the same name in ops/ops.h. Plain loops, one thread, sums in double.
+// the entry of the same name in ops/ops.def. Plain loops, one thread, sums in double.
 // The IMAGE layout here is plain contiguous (N, C, H, W).
 //
 // Every op returns at once when the device has failed: its tensors may then have no memory.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/resume.h"
+#include "train/run.h"
 
 #include "base/file.h"
 #include "base/log.h"

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/run.h"
 
-#include "train/resume.h"
-#include "train/run_device.h"
-#include "train/run_log.h"
 #include "train/schedule.h"
 
 CHECKED static bool check_env(const Run *r, Error *err) {

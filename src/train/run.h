@@ -3,12 +3,10 @@
 #ifndef TACT_TRAIN_RUN_H
 #define TACT_TRAIN_RUN_H
 
-#include "train/hooks.h"
 #include "train/run_batches.h"
 #include "train/run_data.h"
 #include "train/run_model.h"
 #include "train/run_output.h"
-#include "train/run_statistics.h"
 #include "train/training_state.h"
 
 typedef struct Run {
@@ -38,5 +36,16 @@ void run_close(Run *r);
 double run_lr_factor(const Run *r, int64_t step);
 // Whether a step is one of every so many; never with 0.
 bool run_due(int64_t step, int64_t every);
+
+// save.c: saves a checkpoint of the step last taken and removes old ones; fails only when the
+// checkpoint is not there.
+CHECKED bool run_save(Run *r, int64_t step, Error *err);
+// resume.c: brings the open model of a run, its optimiser and its counters to where the checkpoint
+// of config->resume_from left them. The weights are the checkpoint's already.
+CHECKED bool run_resume(Run *r, Error *err);
+// run_log.c: which of the two kinds of policy it is, and how to get the other.
+void log_policy_kind(const TrainConfig *config);
+// Everything a reader of the log wants to know of an open run, in LeRobot's lines and in ours.
+void log_run(const Run *r);
 
 #endif

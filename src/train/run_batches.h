@@ -6,7 +6,6 @@
 #include "model/act.h"
 #include "train/policy_from_dataset.h"
 #include "train/run_data.h"
-#include "train/run_statistics.h"
 
 typedef struct RunBatches {
     int cameras[MAX_CAMERAS];     // positions in the dataset, in the policy's order

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/run_device.h"
+#include "train/run_model.h"
 
 #include "base/log.h"
 #include "model/memory.h"

@@ -5,7 +5,6 @@
 #include "download/backbone_file.h"
 #include "model/pretrained.h"
 #include "policy/policy_weights.h"
-#include "train/run_device.h"
 #include "train/settings.h"
 
 typedef struct DownloadReport {

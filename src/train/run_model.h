@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to train/: the model of a run with all that changes it.
+// Private to train/: the device of a run, and the model on it with all that changes it.
 #ifndef TACT_TRAIN_RUN_MODEL_H
 #define TACT_TRAIN_RUN_MODEL_H
 
+#include "ops/ops.h"
 #include "train/ema.h"
-#include "train/hooks.h"
 #include "train/optimizer.h"
 #include "train/step.h"
+#include "train/train.h"
+
+// run_device.c: opens the device of --policy.device; else the one the checkpoint was trained on,
+// where it is there; else the CPU. Writes the choice into config->policy.
+CHECKED bool run_device_open(TrainConfig *config, Device **out, Error *err);
+// Logs how much memory the run will take, before it is taken. The policy's shapes are filled in.
+// Error: the device has less.
+CHECKED bool run_device_check_memory(const TrainConfig *config, Device *d, Error *err);
 
 typedef struct RunModel {
     char backbone_file[4096]; // pretrained weights, or ""

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/run_statistics.h"
+#include "train/run_data.h"
 
 #include "policy/policy_stats.h"
 #include "policy/policy_stats_read.h"

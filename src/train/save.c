@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/save.h"
+#include "train/run.h"
 
 #include "base/log.h"
 #include "train/checkpoint.h"

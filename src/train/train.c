@@ -5,7 +5,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "train/evaluate.h"
-#include "train/save.h"
 #include <math.h>
 #include <string.h>
 

@@ -37,6 +37,16 @@ typedef struct TrainHooks {
                          TrainRollouts *out, Error *err);
 } TrainHooks;
 
+// Whether the user asked to stop.
+static inline bool hooks_stopping(const TrainHooks *h) {
+    return h->stop && *h->stop;
+}
+
+// Takes the progress bar away before a line is printed.
+static inline void hooks_clear_progress(const TrainHooks *h) {
+    if (h->clear) h->clear(h->user);
+}
+
 typedef struct TrainResult {
     bool stopped;                 // by *stop, before the last step
     int64_t step;                 // steps taken

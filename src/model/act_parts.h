@@ -3,7 +3,6 @@
 #ifndef TACT_MODEL_ACT_PARTS_H
 #define TACT_MODEL_ACT_PARTS_H
 
-#include "model/frame_slots.h"
 #include "model/image_tokens.h"
 #include "model/positions.h"
 #include "model/vae.h"

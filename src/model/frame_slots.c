@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model/frame_slots.h"
+#include "model/token_layout.h"
 
 Tensor frame_slot(const FrameSlots *s, const TokenLayout *layout, int slot, int camera) {
     Tensor t = tensor_slice(s->tokens, 0, slot, 1);

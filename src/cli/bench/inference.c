@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "cli/bench.h"
 #include "cli/bench/cameras.h"
-#include "cli/bench/inference_report.h"
+#include "cli/bench/inference_steps.h"
 #include "cli/bench/random_policy.h"
 #include "model/act.h"
 #include "policy/policy_config.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/bench/inference_report.h"
+#include "cli/bench/inference_steps.h"
 
 #include "cli/bench/cameras.h"
 #include "cli/cli.h"

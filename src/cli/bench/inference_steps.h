@@ -3,7 +3,9 @@
 #ifndef TACT_CLI_BENCH_INFERENCE_STEPS_H
 #define TACT_CLI_BENCH_INFERENCE_STEPS_H
 
+#include "cli/bench.h"
 #include "cli/bench/op_times.h"
+#include "cli/bench/peak.h"
 #include "config/config.h"
 
 // Milliseconds of control steps that each predict.
@@ -25,5 +27,18 @@ typedef struct InferenceTimings {
 // all of `out` but uncached, without it only that. Error: what tact_open or a step says.
 CHECKED bool time_inference(const TrainConfig *config, const char *path, bool cache, int64_t steps,
                             bool ops, InferenceTimings *out, Error *err);
+
+// inference_report.c: what tact bench --infer says of a policy.
+typedef struct InferenceReport {
+    const BenchOptions *options;
+    const PolicyConfig *policy;
+    const Device *device; // one of the kind and precision that the policy ran on
+    InferenceTimings timings;
+    double cached_gflop, uncached_gflop; // arithmetic of one step, with the frame cache and without
+    BenchPeak peak;
+} InferenceReport;
+
+// Prints it to stdout, as text or with options->json as JSON.
+void inference_report_print(const InferenceReport *report);
 
 #endif

@@ -4,7 +4,7 @@
 #include "base/rng.h"
 #include "cli/bench.h"
 #include "cli/bench/cameras.h"
-#include "cli/bench/training_report.h"
+#include "cli/bench/training_steps.h"
 #include "model/memory.h"
 
 enum { SITE_BENCH = 0xbe };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/bench/training_report.h"
+#include "cli/bench/training_steps.h"
 
 #include "cli/cli.h"
 #include "formats/json.h"

@@ -3,6 +3,9 @@
 #ifndef TACT_CLI_BENCH_TRAINING_STEPS_H
 #define TACT_CLI_BENCH_TRAINING_STEPS_H
 
+#include "cli/bench.h"
+#include "cli/bench/op_times.h"
+#include "cli/bench/peak.h"
 #include "model/act.h"
 #include "train/optimizer.h"
 
@@ -28,5 +31,20 @@ typedef struct StepParts {
 // The errors of time_training_steps.
 CHECKED bool time_step_parts(Act *act, Optimizer *optimizer, const ActInput *in, uint64_t seed,
                              StepParts *out, Error *err);
+
+// training_report.c: what tact bench says of a training step.
+typedef struct TrainingReport {
+    const BenchOptions *options;
+    const TrainConfig *config;
+    const Device *device;
+    double flops;        // arithmetic operations of one step
+    double estimated_mb; // of memory, reckoned before the run
+    StepTimings timings;
+    BenchPeak peak;
+    OpTimes ops; // with options->ops
+} TrainingReport;
+
+// Prints it to stdout, as text or with options->json as JSON.
+void training_report_print(const TrainingReport *report);
 
 #endif

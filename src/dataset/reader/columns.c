@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The columns of the selected episodes, file by file. Rows are addressed by position and checked
 // against the index columns.
-#include "dataset/reader/rows.h"
+#include "dataset/reader/steps.h"
 
 #include "base/array.h"
 #include "formats/parquet.h"

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // meta/info.json: version, frame rate, path templates, features.
-#include "dataset/reader/meta.h"
+#include "dataset/reader/steps.h"
 
 #include "base/file.h"
 #include "base/log.h"
-#include "dataset/reader/rename.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

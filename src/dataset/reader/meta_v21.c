@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Metadata of LeRobot v2.1: one JSON document a line.
-#include "dataset/reader/meta.h"
+#include "dataset/reader/steps.h"
 
 #include "base/file.h"
 #include "dataset/reader/json_lines.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Metadata of LeRobot v3.0: meta/episodes/*/*.parquet and meta/tasks.parquet.
-#include "dataset/reader/meta.h"
+#include "dataset/reader/steps.h"
 
 #include "base/file.h"
 #include "dataset/reader/tables.h"

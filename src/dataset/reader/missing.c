@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dataset/reader/missing.h"
+#include "dataset/reader/steps.h"
 
 #include "base/file.h"
 #include "dataset/reader/data_files.h"

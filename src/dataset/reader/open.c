@@ -5,12 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "dataset/reader/meta.h"
-#include "dataset/reader/missing.h"
-#include "dataset/reader/rename.h"
-#include "dataset/reader/rows.h"
-#include "dataset/reader/selection.h"
-#include "dataset/reader/videos.h"
+#include "dataset/reader/steps.h"
 #include "formats/hub_cache.h"
 #include <string.h>
 

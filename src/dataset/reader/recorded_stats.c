@@ -2,7 +2,7 @@
 // The dataset's own statistics, in the form of v3.0's meta/stats.json whatever the version:
 // {FEATURE: {"min": [...], "max": [...], "mean": [...], "std": [...], "count": [n]}}. v2.1 keeps
 // them by episode; they are put together as LeRobot 0.3.3 does, over all episodes that meta/ lists.
-#include "dataset/reader/meta.h"
+#include "dataset/reader/steps.h"
 
 #include "base/file.h"
 #include "base/log.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dataset/reader/rename.h"
+#include "dataset/reader/steps.h"
 
 #include <stdio.h>
 #include <string.h>

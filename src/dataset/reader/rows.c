@@ -4,11 +4,10 @@
 // stopped, and an episode is the rows from its first number on. The file number in the table of
 // episodes is only a hint: converters and merge tools have left wrong ones. It is tried first,
 // because then no other file has to be there. In v2.1 each episode has its own file.
-#include "dataset/reader/rows.h"
+#include "dataset/reader/steps.h"
 
 #include "base/file.h"
 #include "dataset/reader/data_files.h"
-#include "dataset/reader/missing.h"
 #include "dataset/reader/paths.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dataset/reader/selection.h"
+#include "dataset/reader/steps.h"
 
 #include "base/log.h"
-#include "dataset/reader/missing.h"
 #include "dataset/reader/paths.h"
 #include <math.h>
 

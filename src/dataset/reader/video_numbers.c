@@ -3,7 +3,7 @@
 // leave them: episodes that would show the same frames, while other files of the camera belong to
 // none. Unlike rows, frames carry no number. But times begin at 0 again in every file, so where the
 // episodes' times begin as often as there are files, the k-th beginning is the k-th file.
-#include "dataset/reader/videos.h"
+#include "dataset/reader/steps.h"
 
 #include "base/file.h"
 #include "base/log.h"

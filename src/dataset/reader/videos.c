@@ -2,7 +2,7 @@
 // Rows against the frames that cameras recorded: whether each row has a frame of its own, and how
 // it is found. Nobody would see that a row shows the wrong picture, so this is decided when a
 // dataset is opened, from the tables of the videos and without decoding anything.
-#include "dataset/reader/videos.h"
+#include "dataset/reader/steps.h"
 
 #include "base/file.h"
 #include "base/log.h"

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // An environment from its opening to its closing: what is seen, and when an episode ends.
-#include "env/mujoco/episode.h"
+#include "env/mujoco/world.h"
 
 #include "base/memory.h"
-#include "env/mujoco/expert.h"
 #include "env/mujoco/guard.h"
-#include "env/mujoco/world.h"
 #include <math.h>
 #include <pthread.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scripted expert. It steers by what it sees: every command is a step from the last one towards
 // where the berry is (or, when it swings, will be), so a path that strays is led back.
-#include "env/mujoco/expert.h"
+#include "env/mujoco/world.h"
 
 #include <math.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 // through env.c.
 #include "base/module.h"
 #include "env/env_module.h"
-#include "env/mujoco/episode.h"
+#include "env/mujoco/world.h"
 
 static const EnvModule table = {
     .open = episode_open,

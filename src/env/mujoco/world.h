@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The simulated world of an environment: how it stands, and a step of it.
+// The simulated world of an environment: how it stands, a step of it, and those who act in it.
 #ifndef TACT_ENV_MUJOCO_WORLD_H
 #define TACT_ENV_MUJOCO_WORLD_H
 
@@ -55,5 +55,12 @@ void world_berry(const Env *env, double centre[3]);
 bool world_berry_is_held(const Env *env);
 // Radians a second of the berry's swing.
 double world_swing_rate(const Env *env);
+
+// expert.c: begins an episode; the natural variation is drawn from rng.
+void expert_reset(Env *env, RngStream *rng);
+
+// episode.c: what env_open does when the type is known. episode.c and expert.c also define the
+// functions of env.h under their own names, for the table of the module.
+CHECKED bool episode_open(const EnvSpec *spec, int height, int width, Env **out, Error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include "cli/info.h"
 #include "dataset/frames.h"
 #include "formats/image_codec.h"
+#include "image/image.h"
 #include "policy/policy_stats.h"
 #include "train/policy_from_dataset.h"
 #include <stdio.h>
@@ -85,7 +86,7 @@ static CHECKED bool write_window_images(const Dataset *ds, const PolicyConfig *p
         json_t *grids = json_array();
         Image image = {sizes[i].height, sizes[i].width, NULL};
         json_object_set_new(cameras, p->cameras[i].name, grids);
-        image.rgb = mem_alloc((size_t)image.height * (size_t)image.width * 3);
+        image.rgb = mem_alloc(image_rgb_bytes(image.height, image.width));
         bool written = frames_resize(reader, positions[i], sizes[i], err) &&
                        write_camera_pngs(reader, positions[i], p->cameras[i].name, rows,
                                          p->obs_state_horizon, &image, directory, grids, err);

@@ -6,6 +6,7 @@
 #include "formats/image_codec.h"
 #include "formats/parquet.h"
 #include "formats/video.h"
+#include "image/image.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -78,7 +79,7 @@ bool frames_resize(FrameReader *r, int camera, FrameSize size, Error *err) {
     r->sizes[camera] = size;
     if (!size.height) return true;
     void *frame = r->frame;
-    size_t bytes = (size_t)f->height * (size_t)f->width * 3;
+    size_t bytes = image_rgb_bytes(f->height, f->width);
     bool there = buffer_reserve(&frame, &r->frame_bytes, bytes);
     r->frame = frame;
     return (there &&
@@ -279,7 +280,7 @@ static bool read_image(FrameReader *r, int camera, int64_t row, uint8_t *rgb, Er
     Image image = {0};
     if (!decode_image(r, camera, row, name, sizeof name, &image, err)) return false;
     bool ok = check_size(r->ds->cameras[camera], name, image.height, image.width, err);
-    if (ok) memcpy(rgb, image.rgb, (size_t)image.height * (size_t)image.width * 3);
+    if (ok) memcpy(rgb, image.rgb, image_rgb_bytes(image.height, image.width));
     image_free(&image);
     return ok;
 }

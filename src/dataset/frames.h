@@ -12,11 +12,6 @@ typedef struct FrameSize {
     int height, width;
 } FrameSize;
 
-// Bytes of a frame (height, width, 3).
-static inline size_t frame_size_bytes(FrameSize s) {
-    return (size_t)s.height * (size_t)s.width * 3;
-}
-
 // height and width 0: as recorded; else frames of all cameras are resized with image_resize, but
 // those that frames_resize gives a size of their own.
 CHECKED bool frames_open(const Dataset *ds, int height, int width, FrameReader **out, Error *err);

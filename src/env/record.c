@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "dataset/writer.h"
 #include "env/rolls.h"
+#include "image/image.h"
 #include <stddef.h>
 
 static CHECKED bool open_writer(const RecordOptions *o, const EnvSpec *spec, DatasetWriter **out,
@@ -27,7 +28,7 @@ static CHECKED bool open_writer(const RecordOptions *o, const EnvSpec *spec, Dat
 
 static CHECKED bool write_roll(DatasetWriter *w, const RecordOptions *o, const EnvSpec *spec,
                                const Roll *roll, Error *err) {
-    size_t one = (size_t)o->height * (size_t)o->width * 3;
+    size_t one = image_rgb_bytes(o->height, o->width);
     for (int k = 0; k < roll->frames; k++) {
         const uint8_t *images[ENV_MAX_CAMERAS];
         for (int c = 0; c < spec->n_cameras; c++)

@@ -2,6 +2,7 @@
 #include "env/rolls.h"
 
 #include "base/memory.h"
+#include "image/image.h"
 #include <pthread.h>
 #include <string.h>
 
@@ -34,7 +35,7 @@ static CHECKED bool record_row(Env *env, const RollsOptions *o, Roll *roll, doub
     const EnvSpec *spec = env_spec(env);
     double state[ENV_DIM];
     uint8_t *images[ENV_MAX_CAMERAS];
-    size_t one = (size_t)o->height * (size_t)o->width * 3;
+    size_t one = image_rgb_bytes(o->height, o->width);
     for (int c = 0; o->images && c < spec->n_cameras; c++)
         images[c] = roll->rgb + ((size_t)roll->frames * (size_t)spec->n_cameras + (size_t)c) * one;
     if (!env_observe(env, state, o->images ? images : NULL, err)) return false;
@@ -55,8 +56,7 @@ static CHECKED bool run_episode(Env *env, const RollsOptions *o, uint64_t seed, 
     roll->state = NEW(float, rows *ENV_DIM);
     roll->action = NEW(float, rows *ENV_DIM);
     if (o->images) {
-        roll->rgb =
-            mem_try(rows * (size_t)spec->n_cameras * (size_t)o->height * (size_t)o->width * 3);
+        roll->rgb = mem_try(rows * (size_t)spec->n_cameras * image_rgb_bytes(o->height, o->width));
         if (!roll->rgb) return fail(err, "not enough memory for the images of an episode");
     }
     if (!env_reset(env, seed, err)) return false;

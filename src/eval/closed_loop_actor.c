@@ -3,6 +3,7 @@
 #include "eval/closed_loop_internal.h"
 
 #include "base/memory.h"
+#include "image/image.h"
 #include "runtime/open.h"
 #include <string.h>
 
@@ -32,11 +33,11 @@ bool actor_open(Actor *a, Error *err) {
     if (!wants_check(a->spec, &wants, err) || !env_open(o->env_type, height, width, &a->env, err))
         return false;
     for (int c = 0; c < a->spec->n_cameras; c++) {
-        a->frames[c] = NEW(uint8_t, (int64_t)height * width * 3);
+        a->frames[c] = NEW(uint8_t, image_rgb_bytes(height, width));
         a->images[c] =
             (tact_image){sizeof(tact_image), a->spec->cameras[c], a->frames[c], height, width, 0};
     }
-    a->picture = NEW(uint8_t, VIDEO_HEIGHT * VIDEO_WIDTH * 3);
+    a->picture = NEW(uint8_t, image_rgb_bytes(VIDEO_HEIGHT, VIDEO_WIDTH));
     return true;
 }
 

@@ -3,6 +3,7 @@
 #include "eval/figures.h"
 
 #include "formats/image_codec.h"
+#include "image/image.h"
 #include <string.h>
 
 enum { FRAME_WIDTH = 640 }; // pixels, the widest a frame is stored
@@ -28,13 +29,13 @@ char *figures_jpeg_url(const uint8_t *bytes, size_t size) {
 CHECKED static bool encode_frame(const Dataset *ds, FrameReader *reader, int camera, int64_t row,
                                  uint8_t **jpeg, size_t *size, Error *err) {
     const Feature *f = ds->cameras[camera];
-    Image image = {f->height, f->width, mem_alloc((size_t)f->height * (size_t)f->width * 3)};
+    Image image = {f->height, f->width, mem_alloc(image_rgb_bytes(f->height, f->width))};
     Image small = {0};
     bool ok = frames_read(reader, camera, row, image.rgb, err);
     if (ok && f->width > FRAME_WIDTH) {
         int height = (int)((int64_t)f->height * FRAME_WIDTH / f->width);
         small = (Image){height > 0 ? height : 1, FRAME_WIDTH, NULL};
-        small.rgb = mem_alloc((size_t)small.height * (size_t)small.width * 3);
+        small.rgb = mem_alloc(image_rgb_bytes(small.height, small.width));
         image_resize(small.rgb, small.height, small.width, image.rgb, image.height, image.width,
                      NULL);
     }

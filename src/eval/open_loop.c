@@ -6,6 +6,7 @@
 #include "dataset/frames.h"
 #include "dataset/window.h"
 #include "eval/accumulate.h"
+#include "image/image.h"
 #include "policy/policy_config.h"
 #include "policy/policy_locate.h"
 #include "policy/policy_stats.h"
@@ -110,7 +111,7 @@ CHECKED static bool find_cameras(OpenLoop *l, Error *err) {
             return fail(err, "%s: frames of %s are %dx%d, but the policy was trained on %dx%d",
                         ds->root, c->name, f->width, f->height, wanted.width, wanted.height);
         l->cameras[i] = at;
-        l->images[i] = mem_alloc((size_t)f->height * (size_t)f->width * 3);
+        l->images[i] = mem_alloc(image_rgb_bytes(f->height, f->width));
     }
     return true;
 }

@@ -13,6 +13,10 @@ typedef struct Image {
 } Image;
 
 void image_free(Image *image);
+// Bytes of an image (height, width, 3).
+static inline size_t image_rgb_bytes(int height, int width) {
+    return (size_t)height * (size_t)width * 3;
+}
 
 // Resizes (h, w, 3) to (out_h, out_w, 3): per axis, box (area) averaging where the axis shrinks and
 // bilinear interpolation with pixel centres at half integers where it grows; equal sizes copy.

@@ -2,6 +2,7 @@
 #include "loader/batch_maker.h"
 
 #include "base/memory.h"
+#include "image/image.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,10 @@
 typedef struct Wanted {
     int64_t row, place; // place: sample * T + timestep
 } Wanted;
+
+static size_t camera_frame_bytes(const LoaderOptions *o, int camera) {
+    return image_rgb_bytes(o->sizes[camera].height, o->sizes[camera].width);
+}
 
 // Opens this thread's reader, and allocates a frame as large as that of any camera.
 CHECKED static bool open_reader(BatchMaker *m, Error *err) {
@@ -18,7 +23,7 @@ CHECKED static bool open_reader(BatchMaker *m, Error *err) {
     if (!frames_open(o->dataset, 0, 0, &m->frames, err)) return false;
     for (int c = 0; c < o->n_cameras; c++) {
         if (!frames_resize(m->frames, o->cameras[c], o->sizes[c], err)) return false;
-        most = frame_size_bytes(o->sizes[c]) > most ? frame_size_bytes(o->sizes[c]) : most;
+        most = camera_frame_bytes(o, c) > most ? camera_frame_bytes(o, c) : most;
     }
     m->frame = NEW(uint8_t, most);
     return true;
@@ -60,7 +65,7 @@ bool batch_alloc(Batch *b, const LoaderOptions *o, Error *err) {
     b->action_is_pad = NEW(uint8_t, n * H);
     b->images = NEW(uint8_t *, o->n_cameras);
     for (int c = 0; c < o->n_cameras; c++) {
-        const size_t bytes = n * T * frame_size_bytes(o->sizes[c]);
+        const size_t bytes = n * T * camera_frame_bytes(o, c);
         b->images[c] = mem_try(bytes);
         if (!b->images[c])
             return fail(err,
@@ -75,7 +80,7 @@ bool batch_alloc(Batch *b, const LoaderOptions *o, Error *err) {
 void batch_free(Batch *b, const LoaderOptions *o) {
     const size_t frames = (size_t)o->batch_size * (size_t)o->window.horizon;
     for (int c = 0; b->images && c < o->n_cameras; c++) {
-        const size_t bytes = frames * frame_size_bytes(o->sizes[c]);
+        const size_t bytes = frames * camera_frame_bytes(o, c);
         if (o->image_memory && b->images[c]) o->image_memory(o->user, b->images[c], bytes, false);
         mem_free(b->images[c]);
     }
@@ -148,7 +153,7 @@ CHECKED static bool read_frame(BatchMaker *m, int camera, int64_t row, uint8_t *
 }
 
 static uint8_t *place_of(const LoaderOptions *o, const Batch *b, int camera, int64_t place) {
-    return b->images[camera] + (size_t)place * frame_size_bytes(o->sizes[camera]);
+    return b->images[camera] + (size_t)place * camera_frame_bytes(o, camera);
 }
 
 CHECKED static bool read_images(BatchMaker *m, Batch *b, int camera, Error *err) {
@@ -159,7 +164,7 @@ CHECKED static bool read_images(BatchMaker *m, Batch *b, int camera, Error *err)
         const Wanted *w = &m->wanted[i];
         uint8_t *rgb = place_of(o, b, camera, w->place);
         if (i > 0 && w->row == w[-1].row)
-            memcpy(rgb, before, frame_size_bytes(o->sizes[camera]));
+            memcpy(rgb, before, camera_frame_bytes(o, camera));
         else if (!read_frame(m, camera, w->row, rgb, err))
             return false;
         before = rgb;

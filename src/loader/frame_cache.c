@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "formats/video.h"
+#include "image/image.h"
 #include "loader/frame_file.h"
 #include "loader/frame_key.h"
 #include <limits.h>
@@ -76,7 +77,7 @@ static FrameCache *cache_new(const FrameCacheOptions *o, int64_t rows) {
     c->stores = NEW(Store, o->n_cameras);
     for (int i = 0; i < o->n_cameras; i++) {
         c->stores[i].file.fd = -1;
-        c->stores[i].frame = frame_size_bytes(o->sizes[i]);
+        c->stores[i].frame = image_rgb_bytes(o->sizes[i].height, o->sizes[i].width);
         c->stores[i].state = NEW(_Atomic uint8_t, rows);
     }
     return c;
@@ -159,7 +160,8 @@ CHECKED static bool open_in_files(const FrameCacheOptions *o, FrameCache **out, 
 // As many rows as fit. Memory is reserved here and taken when frames are put in.
 static FrameCache *open_in_memory(const FrameCacheOptions *o) {
     int64_t row = 0;
-    for (int i = 0; i < o->n_cameras; i++) row += (int64_t)frame_size_bytes(o->sizes[i]);
+    for (int i = 0; i < o->n_cameras; i++)
+        row += (int64_t)image_rgb_bytes(o->sizes[i].height, o->sizes[i].width);
     int64_t limit = limit_bytes(o->limit_gb, memory_available() / 4);
     int64_t rows = limit / row < o->dataset->rows ? limit / row : o->dataset->rows;
     if (rows < 1) return NULL;

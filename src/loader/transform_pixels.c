@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The transforms themselves, on uint8 frames. Where torchvision rounds down or in float32, so does
 // this.
+#include "image/image.h"
 #include "loader/image_transforms.h"
 
 #include <math.h>
@@ -93,7 +94,7 @@ static void apply_affine(uint8_t *rgb, int height, int width, const DrawnTransfo
                          uint8_t *before) {
     double turn = t->factor * 3.14159265358979323846 / 180, c = cos(turn), s = sin(turn);
     double middle_x = 0.5 * (width - 1), middle_y = 0.5 * (height - 1);
-    size_t bytes = (size_t)height * (size_t)width * 3;
+    size_t bytes = image_rgb_bytes(height, width);
     memcpy(before, rgb, bytes);
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++, rgb += 3) {

@@ -2,6 +2,7 @@
 #include "runtime/history.h"
 
 #include "base/memory.h"
+#include "image/image.h"
 #include <string.h>
 
 bool history_init(History *h, const PolicyConfig *c, size_t state_size, Error *err) {
@@ -15,7 +16,7 @@ bool history_init(History *h, const PolicyConfig *c, size_t state_size, Error *e
                    .state_size = state_size};
     for (int i = 0; i < cameras; i++) {
         const CameraConfig *camera = &c->cameras[i];
-        size_t bytes = (size_t)camera->image_height * (size_t)camera->image_width * 3;
+        size_t bytes = image_rgb_bytes(camera->image_height, camera->image_width);
         h->frame_bytes[i] = bytes;
         h->frame_at[i] = h->image_bytes;
         h->image_bytes += bytes;

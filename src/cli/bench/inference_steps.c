@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "base/stats.h"
+#include "image/image.h"
 #include "runtime/handle.h" // for the handle's device, whose ops are timed
 #include "tact.h"
 #include <math.h>
@@ -30,7 +31,7 @@ static Scene scene_new(const tact_policy *p, uint64_t seed) {
     for (int i = 0; i < n; i++) {
         tact_camera c = {.size = sizeof c};
         tact_camera_at(p, i, &c);
-        size_t bytes = (size_t)c.height * (size_t)c.width * 3;
+        size_t bytes = image_rgb_bytes(c.height, c.width);
         s.frames[i] = NEW(uint8_t, bytes);
         for (size_t k = 0; k < bytes; k++) s.frames[i][k] = (uint8_t)rng_next(&rng);
         s.images[i] = (tact_image){.size = sizeof(tact_image),

@@ -5,6 +5,7 @@
 #include "cli/bench.h"
 #include "cli/bench/cameras.h"
 #include "cli/bench/training_steps.h"
+#include "image/image.h"
 #include "model/memory.h"
 
 enum { SITE_BENCH = 0xbe };
@@ -41,7 +42,8 @@ static void make_batch(TrainingBench *b) {
     b->owned[n++] = images;
     b->owned[n++] = pad;
     for (int i = 0; i < p->n_cameras; i++) {
-        int64_t pixels = B * T * p->cameras[i].image_height * p->cameras[i].image_width * 3;
+        int64_t pixels =
+            B * T * (int64_t)image_rgb_bytes(p->cameras[i].image_height, p->cameras[i].image_width);
         uint8_t *frames = NEW(uint8_t, pixels);
         for (int64_t k = 0; k < pixels; k++) frames[k] = (uint8_t)rng_next(&rng);
         images[i] = frames;
@@ -54,11 +56,11 @@ static void make_batch(TrainingBench *b) {
 // Frames are copied to a device from where they lie, as those of the loader are.
 static void pin_frames(TrainingBench *b, bool pinned) {
     const PolicyConfig *p = &b->config->policy;
-    const size_t pixels = (size_t)b->config->batch_size * (size_t)p->obs_state_horizon * 3;
+    const size_t frames = (size_t)b->config->batch_size * (size_t)p->obs_state_horizon;
     for (int i = 0; b->in.images && i < p->n_cameras; i++)
         b->device->pin(b->device, (void *)(uintptr_t)b->in.images[i],
-                       pixels * (size_t)p->cameras[i].image_height *
-                           (size_t)p->cameras[i].image_width,
+                       frames *
+                           image_rgb_bytes(p->cameras[i].image_height, p->cameras[i].image_width),
                        pinned);
 }
 

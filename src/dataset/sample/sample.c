@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
+#include "image/image.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -175,7 +176,7 @@ bool sample_dataset_write(const SampleOptions *o, Error *err) {
     RngStream rng = {.key = {.seed = o->seed}};
     Buffers buffers = {0};
     for (int c = 0; c < o->cameras; c++)
-        buffers.images[c] = mem_alloc((size_t)o->height * (size_t)o->width * 3);
+        buffers.images[c] = mem_alloc(image_rgb_bytes(o->height, o->width));
     int64_t number = 0;
     bool ok = true;
     for (int i = 0; ok && i < o->episodes; i++) {

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "formats/ffmpeg/image_file.h"
 #include "formats/ffmpeg/rgb.h"
+#include "image/image.h"
 #include <libavcodec/avcodec.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
@@ -108,7 +109,7 @@ static bool take_pixels(const AVFrame *frame, Orientation orientation, const cha
                         Error *err) {
     Rgb rgb = {.exact = true};
     bool swapped = orient_swaps(orientation), turned = orientation != ORIENT_UPRIGHT, ok = false;
-    size_t bytes = (size_t)frame->height * (size_t)frame->width * 3;
+    size_t bytes = image_rgb_bytes(frame->height, frame->width);
     out->height = swapped ? frame->width : frame->height;
     out->width = swapped ? frame->height : frame->width;
     out->rgb = mem_try(bytes);

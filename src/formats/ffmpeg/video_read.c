@@ -5,6 +5,7 @@
 #include "formats/ffmpeg/video_table_build.h"
 #include "formats/video.h"
 #include "formats/video_tables.h"
+#include "image/image.h"
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/cpu.h>
@@ -165,7 +166,7 @@ static bool prepare_turning(Video *v, Error *err) {
     v->width = swapped ? t->height : t->width;
     v->height = swapped ? t->width : t->height;
     if (!t->turn) return true;
-    v->stored = mem_try((size_t)v->height * (size_t)v->width * 3);
+    v->stored = mem_try(image_rgb_bytes(v->height, v->width));
     return v->stored ||
            fail(err, "%s: no memory for a frame of %d x %d", v->path, v->width, v->height);
 }

@@ -62,7 +62,7 @@ double rng_between(RngStream *s, double low, double high) {
 
 // u in [0, 1), so that the logarithm is finite.
 static double normal_from_uniforms(double u, double v) {
-    return sqrt(-2.0 * log(1.0 - u)) * cos(6.283185307179586 * v);
+    return sqrt(-2.0 * log(1.0 - u)) * cos(2 * M_PI * v);
 }
 
 void rng_normals(RngStream *s, double *out, int64_t n) {

@@ -8,7 +8,9 @@
 // report/report.html and a zero; the build makes it (cmake/report.cmake).
 extern const unsigned char report_template[];
 
-char *report_json(const json_t *value) {
+// JSON for an element <script type="application/json">: as json_text(value, 0), but without a "<",
+// so that no name in it can end the element. Free with mem_free.
+static char *report_json(const json_t *value) {
     static const char escaped[] = "\\u003c"; // "<" stands in strings only
     char *text = json_text(value, 0);
     size_t length = strlen(text), found = 0;

@@ -13,8 +13,4 @@
 // caller's.
 CHECKED bool report_write(const char *path, const json_t *eval, json_t *figures, Error *err);
 
-// JSON for an element <script type="application/json">: as json_text(value, 0), but without a "<",
-// so that no name in it can end the element. Free with mem_free.
-char *report_json(const json_t *value);
-
 #endif

@@ -92,7 +92,7 @@ static void apply_sharpness(uint8_t *rgb, int height, int width, float factor, u
 // and black where there is none.
 static void apply_affine(uint8_t *rgb, int height, int width, const DrawnTransform *t,
                          uint8_t *before) {
-    double turn = t->factor * 3.14159265358979323846 / 180, c = cos(turn), s = sin(turn);
+    double turn = t->factor * M_PI / 180, c = cos(turn), s = sin(turn);
     double middle_x = 0.5 * (width - 1), middle_y = 0.5 * (height - 1);
     size_t bytes = image_rgb_bytes(height, width);
     memcpy(before, rgb, bytes);

@@ -40,7 +40,7 @@ Norm norm_of(const Params *p, const char *name) {
 }
 
 Tensor norm_forward(Net *net, Norm *n, Tensor x) {
-    int64_t rows = tensor_count(x) / x.shape[x.rank - 1];
+    int64_t rows = tensor_rows(x);
     n->x = x;
     n->mean = net_float(net, 1, SHAPE(rows));
     n->rstd = net_float(net, 1, SHAPE(rows));

@@ -25,6 +25,9 @@ typedef enum ParamInit {
     INIT_SINUSOID,     // the VAE's fixed table
 } ParamInit;
 
+// The table that tells the timesteps apart; a model has it unless temporal_pos_embed is "none".
+#define TEMPORAL_TABLE "temporal_pos_embed.weight"
+
 typedef struct Param {
     const char *name; // as in model.safetensors: "model.encoder.layers.0.linear1.weight"
     ParamKind kind;

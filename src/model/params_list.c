@@ -125,8 +125,7 @@ static void add_projections(Lister *l, const ResNetShape *r) {
               "model.decoder_pos_embed.weight");
     add_linear(l, INIT_FAN_IN, "model.action_head", c->action_dim, D);
     if (strcmp(c->temporal_pos_embed, "none") != 0)
-        add_param(l, PARAM_MAIN, INIT_ZERO, 0, DIMS(c->obs_state_horizon, D),
-                  "temporal_pos_embed.weight");
+        add_param(l, PARAM_MAIN, INIT_ZERO, 0, DIMS(c->obs_state_horizon, D), TEMPORAL_TABLE);
 }
 
 // One pass lists the convolutions' weights, another the frozen norms' buffers.

@@ -8,7 +8,7 @@
 // 10000^(2 floor(i/2) / half); sin on even channels, cos on odd ones. This is the image embedding
 // of DETR (Carion et al., 2020) in LeRobot's arithmetic.
 static void axis_sinusoid(float *out, int64_t half, int64_t p, int64_t n) {
-    double position = (double)(p + 1) / ((double)n + 1e-6) * 6.283185307179586;
+    double position = (double)(p + 1) / ((double)n + 1e-6) * (2 * M_PI);
     for (int64_t i = 0; i < half; i++) {
         double angle = position / pow(10000.0, (double)(2 * (i / 2)) / (double)half);
         out[i] = (float)(i % 2 ? cos(angle) : sin(angle));
@@ -81,8 +81,8 @@ void positions_init(Positions *p, const Params *params, const PolicyConfig *c,
     p->token_index = arena_tensor(fixed, DTYPE_I32, 1, SHAPE(L));
     p->time_index = arena_tensor(fixed, DTYPE_I32, 1, SHAPE(L));
     if (strcmp(c->temporal_pos_embed, "none") != 0) {
-        p->temporal_table = value_of(params, "temporal_pos_embed.weight");
-        p->dtemporal_table = grad_of(params, "temporal_pos_embed.weight");
+        p->temporal_table = value_of(params, TEMPORAL_TABLE);
+        p->dtemporal_table = grad_of(params, TEMPORAL_TABLE);
     }
     upload_constants(p, params->device, c, layout);
     if (!train) p->kept = arena_tensor(fixed, DTYPE_F32, 2, SHAPE(L, D));

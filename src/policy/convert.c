@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char temporal_table[] = "temporal_pos_embed.weight";
 static const char position_table[] = "model.encoder_1d_feature_pos_embed.weight";
 
 // Copies every tensor that both have.
@@ -35,8 +34,8 @@ static float *param_values(const Params *p, const char *name) {
 CHECKED static bool fold_temporal_table(const Policy *in, const Params *out, Error *err) {
     const PolicyConfig *p = &in->config.policy;
     const int64_t D = p->dim_model;
-    if (!params_find(&in->params, temporal_table)) return true;
-    float *row = param_values(&in->params, temporal_table);
+    if (!params_find(&in->params, TEMPORAL_TABLE)) return true;
+    float *row = param_values(&in->params, TEMPORAL_TABLE);
     bool zero = true, images = strcmp(p->temporal_pos_embed, "all") == 0 && p->n_cameras > 0;
     for (int64_t i = 0; i < D; i++) zero = zero && row[i] == 0;
     if (!zero && images) {

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char temporal_table[] = "temporal_pos_embed.weight";
 static const char vae_cls[] = "model.vae_encoder_cls_embed.weight";
 
 // What may be among the weights without being one: normalisation buffers of LeRobot before 0.4,
@@ -116,7 +115,7 @@ CHECKED static bool read_tensors(const Safetensors *s, const char *path, const P
     for (int i = 0; i < params->count; i++) {
         const Param *q = &params->list[i];
         const SafetensorsEntry *e = safetensors_find(s, q->name);
-        bool timed = strcmp(q->name, temporal_table) == 0;
+        bool timed = strcmp(q->name, TEMPORAL_TABLE) == 0;
         if (timed && apart) continue;
         if (!e && o.new_times && timed) {
             log_info("%s starts as it is initialised: the checkpoint has no such tensor", q->name);
@@ -129,9 +128,9 @@ CHECKED static bool read_tensors(const Safetensors *s, const char *path, const P
         }
         if (!read_param(path, params, q, e, o.check_only, err)) return false;
     }
-    if (apart && safetensors_find(s, temporal_table))
+    if (apart && safetensors_find(s, TEMPORAL_TABLE))
         return fail(err, "%s: has a tensor \"%s\", and so has temporal_wrapper.pt; remove one",
-                    path, temporal_table);
+                    path, TEMPORAL_TABLE);
     return check_names(s, path, params, err);
 }
 
@@ -152,7 +151,7 @@ CHECKED static bool read_wrapper(const char *file, const Params *params, Weights
     Weights *w = NULL;
     const SafetensorsEntry *e = NULL;
     if (!temporal_wrapper_open(file, &w, &e, err)) return false;
-    const Param *q = params_find(params, temporal_table);
+    const Param *q = params_find(params, TEMPORAL_TABLE);
     bool ok = q ? read_param(file, params, q, e, o.check_only, err)
                 : fail(err,
                        "%s: tensor \"%s\" is none of this policy's; it needs "
@@ -185,7 +184,7 @@ bool policy_check_size(const char *dir, const PolicyConfig *p, Error *err) {
     if (!safetensors_look(path, &s, err)) return false;
     bool ok = params_list(&list, p, err);
     for (int i = 0; ok && i < list.count; i++)
-        if (!apart || strcmp(list.list[i].name, temporal_table) != 0)
+        if (!apart || strcmp(list.list[i].name, TEMPORAL_TABLE) != 0)
             wanted += (double)list.list[i].count;
     for (int i = 0; i < safetensors_count(s); i++) bytes += (double)safetensors_entry(s, i)->bytes;
     if (ok && bytes < NARROWEST * wanted)

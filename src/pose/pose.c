@@ -75,7 +75,7 @@ void pose_to_vector(const Pose *p, double v[6]) {
 }
 
 void pose_vector_near(double v[3], const double before[3]) {
-    const double turn = 6.283185307179586;
+    const double turn = 2 * M_PI;
     double angle = sqrt(dot3(v, v)), other[3], here = 0, there = 0;
     if (angle == 0) return; // the other one has no axis
     for (int i = 0; i < 3; i++) {

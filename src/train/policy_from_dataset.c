@@ -213,6 +213,31 @@ void policy_find_cameras(const PolicyConfig *p, const Dataset *ds, int *cameras,
     }
 }
 
+LoaderOptions loader_options_of(const TrainConfig *c, const Normalizer *state,
+                                const Normalizer *env, const Normalizer *action) {
+    const PolicyConfig *p = &c->policy;
+    return (LoaderOptions){.window = policy_window(p),
+                           .state = p->state_dim ? state : NULL,
+                           .env = p->env_dim ? env : NULL,
+                           .action = action,
+                           .n_cameras = p->n_cameras,
+                           .batch_size = c->batch_size,
+                           .num_workers = c->num_workers,
+                           .prefetch = c->prefetch_factor,
+                           .shuffle = true,
+                           .drop_last = true,
+                           .seed = (uint64_t)c->seed};
+}
+
+bool image_transforms_of(const TrainConfig *config, ImageTransforms *out, Error *err) {
+    const TransformsConfig *c = &config->dataset.image_transforms;
+    if (!image_transforms_parse(out, c->tfs, err)) return false;
+    out->max_num_transforms = c->max_num_transforms;
+    out->random_order = c->random_order;
+    out->seed = (uint64_t)config->seed;
+    return true;
+}
+
 DatasetOptions dataset_options_of(const TrainConfig *c, bool need_videos) {
     return (DatasetOptions){.repo_id = c->dataset.repo_id,
                             .root = c->dataset.root,

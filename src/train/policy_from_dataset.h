@@ -25,6 +25,15 @@ WindowSpec policy_window(const PolicyConfig *policy);
 // Both have policy->n_cameras. Only for cameras that policy_from_dataset has found.
 void policy_find_cameras(const PolicyConfig *policy, const Dataset *ds, int *cameras,
                          FrameSize *sizes);
+// Of the loader's options what the configuration says of a training with shuffled whole batches,
+// with a policy whose shapes are filled in, and of the normalisers those whose vectors the policy
+// has. They are borrowed. The dataset, rows, cameras, sizes, cache and transforms are the caller's
+// to fill in.
+LoaderOptions loader_options_of(const TrainConfig *config, const Normalizer *state,
+                                const Normalizer *env, const Normalizer *action);
+// The transforms of --dataset.image_transforms, whether they are enabled or not. Error: tfs that
+// cannot be read.
+CHECKED bool image_transforms_of(const TrainConfig *config, ImageTransforms *out, Error *err);
 // "240x320" where all cameras are seen at one size, else "240x320, 320x240": what to print.
 enum { IMAGE_SIZES_TEXT = 14 * MAX_CAMERAS };
 void policy_image_sizes(const PolicyConfig *policy, char *out, size_t size);

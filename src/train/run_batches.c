@@ -7,13 +7,8 @@
 #include <string.h>
 
 bool run_batches_transforms(RunBatches *b, const TrainConfig *config, Error *err) {
-    const TransformsConfig *c = &config->dataset.image_transforms;
-    if (!c->enable) return true;
-    if (!image_transforms_parse(&b->transforms, c->tfs, err)) return false;
-    b->transforms.max_num_transforms = c->max_num_transforms;
-    b->transforms.random_order = c->random_order;
-    b->transforms.seed = (uint64_t)config->seed;
-    return true;
+    return !config->dataset.image_transforms.enable ||
+           image_transforms_of(config, &b->transforms, err);
 }
 
 // ---- the frame cache --------------------------------------------------------------------------
@@ -63,32 +58,19 @@ static void pin_images(void *user, void *memory, size_t bytes, bool made) {
 
 bool run_batches_open(RunBatches *b, const TrainConfig *c, const RunData *data,
                       const RunStatistics *statistics, Device *d, int64_t first_batch, Error *err) {
-    const PolicyConfig *p = &c->policy;
-    policy_find_cameras(p, data->dataset, b->cameras, b->sizes);
+    policy_find_cameras(&c->policy, data->dataset, b->cameras, b->sizes);
     open_cache(b, c, data->dataset);
-    b->options = (LoaderOptions){
-        .dataset = data->dataset,
-        .window = policy_window(p),
-        .state = p->state_dim ? &statistics->state : NULL,
-        .env = p->env_dim ? &statistics->env : NULL,
-        .action = &statistics->action,
-        .cameras = b->cameras,
-        .n_cameras = p->n_cameras,
-        .sizes = b->sizes,
-        .rows = data->train_rows,
-        .n_rows = data->n_train,
-        .batch_size = c->batch_size,
-        .num_workers = c->num_workers,
-        .prefetch = c->prefetch_factor,
-        .shuffle = true,
-        .drop_last = true,
-        .seed = (uint64_t)c->seed,
-        .cache = b->cache,
-        .transforms = c->dataset.image_transforms.enable ? &b->transforms : NULL,
-        .first_batch = first_batch,
-        .image_memory = pin_images,
-        .user = d,
-    };
+    b->options = loader_options_of(c, &statistics->state, &statistics->env, &statistics->action);
+    b->options.dataset = data->dataset;
+    b->options.cameras = b->cameras;
+    b->options.sizes = b->sizes;
+    b->options.rows = data->train_rows;
+    b->options.n_rows = data->n_train;
+    b->options.cache = b->cache;
+    b->options.transforms = c->dataset.image_transforms.enable ? &b->transforms : NULL;
+    b->options.first_batch = first_batch;
+    b->options.image_memory = pin_images;
+    b->options.user = d;
     return loader_open(&b->options, &b->loader, err);
 }
 

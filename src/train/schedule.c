@@ -4,15 +4,13 @@
 #include <math.h>
 #include <string.h>
 
-static const double pi = 3.14159265358979323846;
-
 static double at_least_one(int64_t n) {
     return n > 1 ? (double)n : 1;
 }
 
 // 1 at progress 0, 0 after `cycles` periods at progress 1.
 static double cosine(double progress, double cycles) {
-    double value = 0.5 * (1 + cos(pi * cycles * 2 * progress));
+    double value = 0.5 * (1 + cos(M_PI * cycles * 2 * progress));
     return value > 0 ? value : 0;
 }
 
@@ -49,7 +47,7 @@ static double cosine_decay(const SchedulerConfig *s, int64_t taken, int64_t step
         return taken <= 0 ? first : 1 + (first - 1) * (1 - (double)taken / (double)warmup);
     double lowest = s->decay_lr / s->peak_lr;
     double progress = taken < decay ? (double)taken / (double)decay : 1;
-    return (1 - lowest) * 0.5 * (1 + cos(pi * progress)) + lowest;
+    return (1 - lowest) * 0.5 * (1 + cos(M_PI * progress)) + lowest;
 }
 
 double schedule_factor(const SchedulerConfig *s, int64_t taken, int64_t steps) {

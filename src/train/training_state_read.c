@@ -161,7 +161,7 @@ CHECKED static bool count_groups(const char *dir, int64_t *out, Error *err) {
 }
 
 static bool is_time_table(const Param *q) {
-    return strcmp(q->name, "temporal_pos_embed.weight") == 0;
+    return strcmp(q->name, TEMPORAL_TABLE) == 0;
 }
 
 // Reads the moments of all tensors in `order`. With new_times the temporal table has none yet,

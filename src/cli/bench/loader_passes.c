@@ -9,44 +9,28 @@
 CHECKED static bool open_loader_data(LoaderPasses *b, Error *err) {
     TrainConfig *c = &b->config;
     PolicyConfig *p = &c->policy;
-    const DatasetConfig *d = &c->dataset;
     const DatasetOptions options = dataset_options_of(c, true);
     if (!dataset_open(&options, &b->dataset, err) || !policy_from_dataset(p, b->dataset, err))
         return false;
     policy_find_cameras(p, b->dataset, b->cameras, b->sizes);
     b->rows = NEW(int64_t, b->dataset->rows);
     for (int64_t i = 0; i < b->dataset->rows; i++) b->rows[i] = i;
-    if (!image_transforms_parse(&b->transforms, d->image_transforms.tfs, err)) return false;
-    b->transforms.max_num_transforms = d->image_transforms.max_num_transforms;
-    b->transforms.random_order = d->image_transforms.random_order;
-    b->transforms.seed = (uint64_t)c->seed;
+    if (!image_transforms_of(c, &b->transforms, err)) return false;
     return normalizer_init(&b->state, "state", NORM_IDENTITY, NULL, p->state_dim, err) &&
            normalizer_init(&b->env, "env", NORM_IDENTITY, NULL, p->env_dim, err) &&
            normalizer_init(&b->action, "action", NORM_IDENTITY, NULL, p->action_dim, err);
 }
 
 static LoaderOptions loader_options(const LoaderPasses *b) {
-    const TrainConfig *c = &b->config;
-    const PolicyConfig *p = &c->policy;
-    return (LoaderOptions){.dataset = b->dataset,
-                           .window = policy_window(p),
-                           .state = p->state_dim ? &b->state : NULL,
-                           .env = p->env_dim ? &b->env : NULL,
-                           .action = &b->action,
-                           .cameras = b->cameras,
-                           .n_cameras = p->n_cameras,
-                           .sizes = b->sizes,
-                           .rows = b->rows,
-                           .n_rows = b->dataset->rows,
-                           .batch_size = c->batch_size,
-                           .num_workers = c->num_workers,
-                           .prefetch = c->prefetch_factor,
-                           .shuffle = true,
-                           .drop_last = true,
-                           .seed = (uint64_t)c->seed,
-                           .cache = b->cache,
-                           .transforms =
-                               c->dataset.image_transforms.enable ? &b->transforms : NULL};
+    LoaderOptions o = loader_options_of(&b->config, &b->state, &b->env, &b->action);
+    o.dataset = b->dataset;
+    o.cameras = b->cameras;
+    o.sizes = b->sizes;
+    o.rows = b->rows;
+    o.n_rows = b->dataset->rows;
+    o.cache = b->cache;
+    o.transforms = b->config.dataset.image_transforms.enable ? &b->transforms : NULL;
+    return o;
 }
 
 static void open_cache(LoaderPasses *b) {

@@ -70,7 +70,7 @@ static void plan_pose(const Plan *p, double u, double *pose) {
         double part = i == 6 ? grasp : reach;
         pose[i] = p->start[i] + part * (p->goal[i] - p->start[i]);
     }
-    pose[2] += 0.03 * sin(3.141592653589793 * reach);
+    pose[2] += 0.03 * sin(M_PI * reach);
 }
 
 // Values like those of a small arm, in degrees and percent, as a smooth function of the pose.

@@ -22,7 +22,7 @@ void expert_reset(Env *env, RngStream *rng) {
     for (int i = 0; i < 2; i++) {
         e->wave[i][0] = rng_between(rng, -size, size);
         e->wave[i][1] = rng_between(rng, 0.12, 0.30);
-        e->wave[i][2] = rng_between(rng, 0, 2 * PI);
+        e->wave[i][2] = rng_between(rng, 0, 2 * M_PI);
     }
 }
 

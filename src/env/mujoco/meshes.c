@@ -25,16 +25,16 @@ static void write_quad(FILE *xml, int a, int b, int c, int d) {
 
 // Radius of a strawberry at s = 0 (its top) to 1 (its tip): broad shoulders, a blunt cone.
 static double berry_radius(double s) {
-    return BERRY_RADIUS * 1.32 * pow(sin(PI * pow(s, 0.62)), 0.62) * (1 - 0.38 * s);
+    return BERRY_RADIUS * 1.32 * pow(sin(M_PI * pow(s, 0.62)), 0.62) * (1 - 0.38 * s);
 }
 
 void mesh_berry(FILE *xml, const char *name, double size) {
     Point p[(ALONG + 1) * (AROUND + 1)];
     for (int i = 0; i <= ALONG; i++) {
-        double s = 0.5 - 0.5 * cos(PI * i / ALONG);
+        double s = 0.5 - 0.5 * cos(M_PI * i / ALONG);
         double r = i == 0 || i == ALONG ? 1e-4 : berry_radius(s);
         for (int j = 0; j <= AROUND; j++) {
-            double a = 2 * PI * j / AROUND;
+            double a = 2 * M_PI * j / AROUND;
             p[i * (AROUND + 1) + j] = (Point){size * r * cos(a), size * r * sin(a),
                                               -size * BERRY_LENGTH * s, (double)j / AROUND, s};
         }
@@ -85,7 +85,7 @@ void mesh_leaf(FILE *xml) {
     Point p[2 * ROWS * COLUMNS];
     for (int i = 0; i < ROWS; i++) {
         double s = (double)i / (ROWS - 1);
-        double half = 0.030 * pow(sin(PI * pow(s, 0.8)), 0.75) + 0.0006;
+        double half = 0.030 * pow(sin(M_PI * pow(s, 0.8)), 0.75) + 0.0006;
         if (i % 2 && i < ROWS - 1) half *= 1.10; // teeth
         for (int j = 0; j < COLUMNS; j++) {
             double t = 2.0 * j / (COLUMNS - 1) - 1;
@@ -104,7 +104,7 @@ void mesh_calyx(FILE *xml) {
     for (int i = 0; i < ROWS; i++) {
         double s = (double)i / (ROWS - 1);
         for (int j = 0; j < COLUMNS; j++) {
-            double a = -2 * PI * j / (COLUMNS - 1); // so that it is seen from above
+            double a = -2 * M_PI * j / (COLUMNS - 1); // so that it is seen from above
             double star = 0.35 + 0.65 * pow(fabs(cos(3 * a)), 0.8);
             double r = 0.0015 + 0.0185 * s * (1 - s * (1 - star));
             p[i * COLUMNS + j] = (Point){r * cos(a), r * sin(a), 0.0035 - 0.006 * s * star, s,

@@ -2,6 +2,7 @@
 #include "env/mujoco/model.h"
 
 #include "base/memory.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,7 +81,7 @@ void model_tune_swing(mjModel *m, mjData *d, const Task *task, const Handles *h)
         torque += 9.81 * mass * below;
         inertia += mass * below * below + m->body_inertia[3 * body[i]];
     }
-    double omega = 2 * PI / task->period;
+    double omega = 2 * M_PI / task->period;
     m->dof_armature[dof] = torque / (omega * omega) - inertia;
     m->dof_damping[dof] = 0;
     mj_setConst(m, d);

@@ -9,8 +9,6 @@
 
 #include <stdio.h>
 
-#define PI 3.14159265358979323846
-
 enum { LEAVES = 30, BACKGROUNDS = 3, LEAFLETS = 3 };
 
 // Sizes of things, in metres.

@@ -32,7 +32,7 @@ static void place_leaf(mjModel *m, int body, const double at[3], double heading,
 static void vary_leaves(Env *env, RngStream *rng, double pivot_z) {
     for (int i = 0; i < LEAVES; i++) {
         double x = -0.40 + 0.80 * (i / 3 + rng_between(rng, 0.1, 0.9)) / (LEAVES / 3);
-        double at[3] = {x, 0, 0}, heading = -PI / 2 + rng_between(rng, -0.7, 0.7), droop = 0;
+        double at[3] = {x, 0, 0}, heading = -M_PI / 2 + rng_between(rng, -0.7, 0.7), droop = 0;
         double roll = rng_between(rng, -0.4, 0.4);
         if (i % 3 == 0) {
             if (fabs(x) < 0.09) at[0] = x < 0 ? x - 0.09 : x + 0.09;
@@ -111,9 +111,9 @@ static void vary_berries(Env *env, RngStream *rng, double pivot[3]) {
     pivot[2] += rng_between(rng, -high, high);
     move_body(m, hanger, pivot[0], pivot[1], pivot[2]);
     double angle = 0, rate = 0;
-    double size = rng_between(rng, 0.065, 0.085), phase = rng_between(rng, 0, 2 * PI);
+    double size = rng_between(rng, 0.065, 0.085), phase = rng_between(rng, 0, 2 * M_PI);
     if (swings) {
-        double omega = 2 * PI / task->period, amplitude = size / (task->stem + BERRY_CENTRE);
+        double omega = 2 * M_PI / task->period, amplitude = size / (task->stem + BERRY_CENTRE);
         angle = amplitude * cos(phase);
         rate = -amplitude * omega * sin(phase);
     }
@@ -143,7 +143,7 @@ static void vary_gripper(Env *env, RngStream *rng, const double pivot[3]) {
     q[2] = hangs + rng_between(rng, -high, high);
     mjtNum level[4], one[4], two[4];
     const mjtNum x[3] = {1, 0, 0}, y[3] = {0, 1, 0}, z[3] = {0, 0, 1};
-    mju_axisAngle2Quat(level, x, -PI / 2 + rng_between(rng, -turn, turn));
+    mju_axisAngle2Quat(level, x, -M_PI / 2 + rng_between(rng, -turn, turn));
     mju_axisAngle2Quat(one, y, rng_between(rng, -turn, turn));
     mju_mulQuat(two, level, one);
     mju_axisAngle2Quat(one, z, rng_between(rng, -turn, turn));

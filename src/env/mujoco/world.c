@@ -42,7 +42,7 @@ void world_berry(const Env *env, double centre[3]) {
 }
 
 double world_swing_rate(const Env *env) {
-    return 2 * PI / env->task.period;
+    return 2 * M_PI / env->task.period;
 }
 
 // Force that the berry's (0) or the neighbour's (1) stem carries, in newtons.

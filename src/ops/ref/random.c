@@ -15,7 +15,7 @@ void ref_random_normal(Device *d, Tensor y, RngKey key) {
             const uint32_t *pair = words + (c % 4 < 2 ? 0 : 2);
             // 1 - u is in (0, 1]: the logarithm is finite.
             double r = sqrt(-2 * log(1 - (double)rng_unit(pair[0])));
-            double angle = 6.283185307179586 * rng_unit(pair[1]);
+            double angle = 2 * M_PI * rng_unit(pair[1]);
             to[c] = (float)(r * (c % 2 == 0 ? cos(angle) : sin(angle)));
         }
     }

@@ -15,7 +15,7 @@
 enum { TRIED = 640 };
 
 // Held while a module is loaded, so that two threads that ask at once get the same table.
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t module_load_lock = PTHREAD_MUTEX_INITIALIZER;
 
 typedef struct Search {
     const Module *module;
@@ -129,7 +129,7 @@ CHECKED static bool open_module(Search *s, const void **table, Error *err) {
 
 bool module_load(Module *m, Error *err) {
     if (module_table(m)) return true;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&module_load_lock);
     bool ok = module_table(m) != NULL;
     if (!ok) {
         Search s = {.module = m};
@@ -138,7 +138,7 @@ bool module_load(Module *m, Error *err) {
         if (ok) atomic_store(&m->table, table);
         if (!ok && s.handle) dlclose(s.handle);
     }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&module_load_lock);
     return ok;
 }
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 // The member a dotted path names, or NULL.
-static const json_t *member(const json_t *object, const char *path) {
+static const json_t *config_member(const json_t *object, const char *path) {
     char key[128];
     while (object && path) {
         size_t n = strcspn(path, ".");
@@ -64,7 +64,7 @@ static CHECKED bool check_foreign(const json_t *root, bool policy, const char *p
         for (size_t k = 0; k < sizeof harmless / sizeof harmless[0]; k++)
             passed = passed || strcmp(harmless[k], f->flag) == 0;
         if (of_policy != policy || passed || strcmp(f->flag, "scheduler") == 0) continue;
-        const json_t *value = member(root, policy ? f->flag + 7 : f->flag);
+        const json_t *value = config_member(root, policy ? f->flag + 7 : f->flag);
         if (!value) continue;
         char *text =
             json_is_string(value) ? mem_strdup(json_string_value(value)) : json_text(value, 0);
@@ -73,7 +73,7 @@ static CHECKED bool check_foreign(const json_t *root, bool policy, const char *p
         mem_free(text);
         if (!ok) return fail(err, "%s: %.900s", path, why.text);
     }
-    const json_t *adapter = policy ? NULL : member(root, "peft");
+    const json_t *adapter = policy ? NULL : config_member(root, "peft");
     if (adapter && !json_is_null(adapter))
         return fail(err,
                     "%s: peft: the run trained an adapter, not the policy itself; merge the two in "
@@ -279,9 +279,9 @@ bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *ta
         if (strncmp(f->flag, "policy.", 7) == 0 || is_flag_only(f)) continue;
         const json_t *value = f->home == HOME_TACT_TRAIN
                                   ? json_object_get(ours, after_last(f->flag, '.'))
-                              : f->home == HOME_TACT_ENV ? member(ours, f->flag)
+                              : f->home == HOME_TACT_ENV ? config_member(ours, f->flag)
                                                          : NULL;
-        if (!value) value = member(root, f->flag);
+        if (!value) value = config_member(root, f->flag);
         if (is_no_wish(f, value)) continue;
         if (!set_from_json(c, f, value, path, err)) return false;
     }
@@ -293,10 +293,10 @@ bool train_config_from_json(TrainConfig *c, const json_t *root, const json_t *ta
         {"policy.optimizer_lr_backbone", "optimizer.lr"},
         {"policy.optimizer_weight_decay", "optimizer.weight_decay"}};
     for (size_t i = 0; json_is_false(preset) && !ours && i < sizeof rates / sizeof rates[0]; i++)
-        if (!set_from_json(c, field_find(rates[i][0]), member(root, rates[i][1]), path, err))
+        if (!set_from_json(c, field_find(rates[i][0]), config_member(root, rates[i][1]), path, err))
             return false;
     // Its names in the newest LeRobot.
-    const json_t *eval = member(root, "env_eval_freq");
+    const json_t *eval = config_member(root, "env_eval_freq");
     return json_object_get(ours, "eval_freq") ||
            set_from_json(c, field_find("eval_freq"), eval, path, err);
 }

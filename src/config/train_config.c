@@ -27,13 +27,13 @@ void train_config_free(TrainConfig *c) {
 }
 
 // One flag as given: its name, its value, and how many arguments it took.
-typedef struct Given {
+typedef struct GivenFlag {
     char name[128];
     const char *value; // NULL: none
     int taken;
-} Given;
+} GivenFlag;
 
-static CHECKED bool read_flag(Given *g, int argc, char **argv, Error *err) {
+static CHECKED bool read_flag(GivenFlag *g, int argc, char **argv, Error *err) {
     const char *argument = argv[0];
     if (strncmp(argument, "--", 2) != 0 || argument[2] == '\0' || argument[2] == '=')
         return fail(err, "%s: not a flag; flags are written --name=value", argument);
@@ -52,7 +52,7 @@ static CHECKED bool read_flag(Given *g, int argc, char **argv, Error *err) {
     return true;
 }
 
-static CHECKED bool apply_flag(TrainConfig *c, const Given *g, Error *err) {
+static CHECKED bool apply_flag(TrainConfig *c, const GivenFlag *g, Error *err) {
     const Field *f = field_find(g->name);
     const char *value = g->value;
     if (!f && foreign_find(g->name))
@@ -123,7 +123,7 @@ static CHECKED bool choose_plain_act(TrainConfig *c, Error *err) {
 
 bool train_config_take(TrainConfig *c, int argc, char **argv, Error *err) {
     for (int i = 0; i < argc;) {
-        Given given;
+        GivenFlag given;
         if (!read_flag(&given, argc - i, argv + i, err) || !apply_flag(c, &given, err))
             return false;
         i += given.taken;

@@ -107,13 +107,13 @@ bool window_stats(const Dataset *ds, const WindowSpec *w, const int64_t *rows, i
 
 // The numbers of a list, lists in it included, into out (at most `room`). How many there are; a
 // value that is no number counts as NaN.
-static int64_t flatten(const json_t *list, double *out, int64_t room) {
+static int64_t recorded_numbers(const json_t *list, double *out, int64_t room) {
     int64_t n = 0;
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *v = json_array_get(list, i);
         int64_t left = n < room ? room - n : 0;
         if (json_is_array(v)) {
-            n += flatten(v, out + room - left, left);
+            n += recorded_numbers(v, out + room - left, left);
         } else {
             if (left) out[n] = json_is_number(v) ? json_number_value(v) : (double)NAN;
             n++;
@@ -131,14 +131,15 @@ static bool read_recorded(const json_t *stats, const Feature *f, Stats *out) {
     bool usable = true;
     for (int k = 0; k < 4; k++) {
         const json_t *values = json_object_get(recorded, kinds[k]);
-        usable = usable && flatten(values, columns[k], f->size) == f->size;
+        usable = usable && recorded_numbers(values, columns[k], f->size) == f->size;
     }
     for (int64_t i = 0; usable && i < f->size; i++) {
         usable = isfinite(out->min[i]) && isfinite(out->max[i]) && isfinite(out->mean[i]) &&
                  isfinite(out->std[i]) && out->min[i] <= out->max[i] && out->std[i] >= 0;
     }
     double count = 0;
-    if (flatten(json_object_get(recorded, "count"), &count, 1) == 1 && count > 0 && count < 9e15)
+    if (recorded_numbers(json_object_get(recorded, "count"), &count, 1) == 1 && count > 0 &&
+        count < 9e15)
         out->count = (int64_t)count;
     if (!usable) stats_free(out);
     return usable;

@@ -41,7 +41,7 @@ static void add_line(const char *line, size_t length, json_t *curves[KEYS]) {
 }
 
 // A curve with few enough points: evenly spaced ones and the last.
-static json_t *thinned(const json_t *curve) {
+static json_t *curve_thinned(const json_t *curve) {
     size_t n = json_array_size(curve), every = n / MOST_POINTS + 1;
     json_t *out = json_array();
     for (size_t i = 0; i < n; i++)
@@ -63,7 +63,8 @@ void training_log_add(const char *dir, json_t *object) {
         line += length + (line[length] == '\n');
     }
     for (int i = 0; i < KEYS; i++) {
-        if (json_array_size(curves[i]) > 0) json_object_set_new(log, keys[i], thinned(curves[i]));
+        if (json_array_size(curves[i]) > 0)
+            json_object_set_new(log, keys[i], curve_thinned(curves[i]));
         json_decref(curves[i]);
     }
     json_object_set_new(object, "training_log", log);

@@ -34,7 +34,8 @@ void hub_expand_home(const char *path, char *out, size_t size) {
 }
 
 // The folder that a variable names, or what follows from another one.
-static void place(const char *variable, const char *else_in, const char *below, char out[PLACE]) {
+static void hub_folder_of(const char *variable, const char *else_in, const char *below,
+                          char out[PLACE]) {
     const char *value = getenv(variable);
     if (value && *value)
         hub_expand_home(value, out, PLACE);
@@ -49,11 +50,11 @@ typedef struct Places {
 static void find_places(Places *p) {
     char home[PLACE], xdg[PLACE], hf[PLACE], hub[PLACE];
     hub_expand_home("~/.cache", home, sizeof home);
-    place("XDG_CACHE_HOME", home, "", xdg);
-    place("HF_HOME", xdg, "/huggingface", hf);
-    place("HF_LEROBOT_HOME", hf, "/lerobot", p->lerobot);
-    place("HUGGINGFACE_HUB_CACHE", hf, "/hub", hub);
-    place("HF_HUB_CACHE", hub, "", p->cache);
+    hub_folder_of("XDG_CACHE_HOME", home, "", xdg);
+    hub_folder_of("HF_HOME", xdg, "/huggingface", hf);
+    hub_folder_of("HF_LEROBOT_HOME", hf, "/lerobot", p->lerobot);
+    hub_folder_of("HUGGINGFACE_HUB_CACHE", hf, "/hub", hub);
+    hub_folder_of("HF_HUB_CACHE", hub, "", p->cache);
 }
 
 // "FOLDER/datasets--A--B".

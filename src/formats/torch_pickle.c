@@ -68,7 +68,7 @@ static CHECKED bool take_number(Machine *m, size_t width, uint64_t *out) {
 }
 
 // Up to a newline, which is not part of it.
-static CHECKED bool take_line(Machine *m, const char **line, size_t *size) {
+static CHECKED bool take_text_line(Machine *m, const char **line, size_t *size) {
     const uint8_t *start = m->bytes + m->at;
     const uint8_t *end = memchr(start, '\n', m->size - m->at);
     if (!end) return pickle_damaged(m, "is cut short");
@@ -79,7 +79,7 @@ static CHECKED bool take_line(Machine *m, const char **line, size_t *size) {
 }
 
 // ---- stack ------------------------------------------------------------------------------------
-static CHECKED bool push(Machine *m, Value *v) {
+static CHECKED bool stack_push(Machine *m, Value *v) {
     if (!v || m->depth >= TORCH_MAX_VALUES) return too_big(m);
     *ARRAY_ADD(m->stack, m->depth, m->stack_capacity) = v;
     return true;
@@ -90,14 +90,14 @@ static int floor_of(const Machine *m) {
     return m->n_marks ? m->marks[m->n_marks - 1] : 0;
 }
 
-static CHECKED bool pop(Machine *m, Value **out) {
+static CHECKED bool stack_pop(Machine *m, Value **out) {
     if (m->depth <= floor_of(m))
         return pickle_damaged(m, "takes more from its stack than there is");
     *out = m->stack[--m->depth];
     return true;
 }
 
-static CHECKED bool top(Machine *m, ValueKind a, ValueKind b, int below, Value **out) {
+static CHECKED bool stack_top(Machine *m, ValueKind a, ValueKind b, int below, Value **out) {
     if (m->depth - below <= floor_of(m))
         return pickle_damaged(m, "takes more from its stack than there is");
     *out = m->stack[m->depth - below - 1];
@@ -122,7 +122,7 @@ static CHECKED bool pop_mark(Machine *m, int *count) {
 static CHECKED bool push_kind(Machine *m, ValueKind kind, int64_t integer) {
     Value *v = value_new(m->u, kind);
     if (v && (kind == VALUE_INT || kind == VALUE_BOOL)) v->integer = integer;
-    return push(m, v);
+    return stack_push(m, v);
 }
 
 // Moves the top n values to the end of a container.
@@ -152,7 +152,7 @@ static CHECKED bool do_string(Machine *m, size_t width, ValueKind kind) {
     memcpy(copy, p, size);
     v->string.text = copy;
     v->string.size = size;
-    return push(m, v);
+    return stack_push(m, v);
 }
 
 static CHECKED bool do_integer(Machine *m, size_t width) {
@@ -176,7 +176,7 @@ static CHECKED bool do_tuple(Machine *m, int n) {
         return pickle_damaged(m, "takes more from its stack than there is");
     Value *v = value_new(m->u, VALUE_TUPLE);
     if (!v) return too_big(m);
-    return append_to_container(m, v, n) && push(m, v);
+    return append_to_container(m, v, n) && stack_push(m, v);
 }
 
 static CHECKED bool do_memoize(Machine *m, uint64_t number) {
@@ -197,7 +197,7 @@ static CHECKED bool do_remember(Machine *m, size_t width) {
     if (!take_number(m, width, &number)) return false;
     if (number >= (uint64_t)m->memo_capacity || !m->memo[number])
         return pickle_damaged(m, "recalls what it never kept");
-    return push(m, m->memo[number]);
+    return stack_push(m, m->memo[number]);
 }
 
 static CHECKED bool push_global(Machine *m, const char *module, size_t module_size,
@@ -223,19 +223,19 @@ static CHECKED bool push_global(Machine *m, const char *module, size_t module_si
     Value *v = value_new(m->u, VALUE_GLOBAL);
     if (!v) return too_big(m);
     v->global = global;
-    return push(m, v);
+    return stack_push(m, v);
 }
 
 static CHECKED bool do_global(Machine *m) {
     const char *module = NULL, *name = NULL;
     size_t module_size = 0, name_size = 0;
-    return take_line(m, &module, &module_size) && take_line(m, &name, &name_size) &&
+    return take_text_line(m, &module, &module_size) && take_text_line(m, &name, &name_size) &&
            push_global(m, module, module_size, name, name_size);
 }
 
 static CHECKED bool do_stack_global(Machine *m) {
     Value *name = NULL, *module = NULL;
-    if (!pop(m, &name) || !pop(m, &module)) return false;
+    if (!stack_pop(m, &name) || !stack_pop(m, &module)) return false;
     if (name->kind != VALUE_STRING || module->kind != VALUE_STRING)
         return pickle_damaged(m, "calls something without a name");
     return push_global(m, module->string.text, module->string.size, name->string.text,
@@ -244,21 +244,22 @@ static CHECKED bool do_stack_global(Machine *m) {
 
 static CHECKED bool do_call(Machine *m) {
     Value *args = NULL, *callee = NULL, *result = NULL;
-    if (!pop(m, &args) || !pop(m, &callee)) return false;
+    if (!stack_pop(m, &args) || !stack_pop(m, &callee)) return false;
     if (callee->kind != VALUE_GLOBAL || args->kind != VALUE_TUPLE)
         return pickle_damaged(m, "calls what is no function");
-    return torch_call(m->u, callee->global, &args->list, &result, m->err) && push(m, result);
+    return torch_call(m->u, callee->global, &args->list, &result, m->err) && stack_push(m, result);
 }
 
 static CHECKED bool do_persistent(Machine *m) {
     Value *id = NULL, *storage = NULL;
-    return pop(m, &id) && torch_persistent(m->u, id, &storage, m->err) && push(m, storage);
+    return stack_pop(m, &id) && torch_persistent(m->u, id, &storage, m->err) &&
+           stack_push(m, storage);
 }
 
 // Sets attributes of a state dict (its _metadata) and of parameters, on which no tensor depends.
 static CHECKED bool do_build(Machine *m) {
     Value *state = NULL, *object = NULL;
-    return pop(m, &state) && top(m, VALUE_DICT, VALUE_TENSOR, 0, &object);
+    return stack_pop(m, &state) && stack_top(m, VALUE_DICT, VALUE_TENSOR, 0, &object);
 }
 
 static CHECKED bool do_fill(Machine *m, ValueKind kind, bool marked) {
@@ -266,7 +267,7 @@ static CHECKED bool do_fill(Machine *m, ValueKind kind, bool marked) {
     int n = kind == VALUE_DICT ? 2 : 1;
     if (marked && !pop_mark(m, &n)) return false;
     if (kind == VALUE_DICT && n % 2 != 0) return pickle_damaged(m, "has a key without a value");
-    return top(m, kind, kind, n, &container) && append_to_container(m, container, n);
+    return stack_top(m, kind, kind, n, &container) && append_to_container(m, container, n);
 }
 
 static CHECKED bool do_operation(Machine *m, uint8_t op) {
@@ -372,7 +373,7 @@ static CHECKED bool run_machine(Machine *m, const Value **out) {
         if (!take_bytes(m, 1, &op)) return false;
         if (*op == '.') {
             if (m->n_marks) return pickle_damaged(m, "ends within a group");
-            if (!pop(m, &v)) return false;
+            if (!stack_pop(m, &v)) return false;
             *out = v;
             return true;
         }

@@ -19,82 +19,82 @@ bool video_module(const VideoModule **out, Error *err) {
 }
 
 // For functions that are given a Video or a VideoWriter, which only the module can have made.
-static const VideoModule *video(void) {
+static const VideoModule *video_functions(void) {
     return module_table(&module);
 }
 
 bool video_open(const char *path, VideoTables *tables, Video **out, Error *err) {
     *out = NULL;
     return file_check(path, err) && module_load(&module, err) &&
-           video()->open(path, tables, out, err);
+           video_functions()->open(path, tables, out, err);
 }
 
 bool video_look(const char *path, VideoTables *tables, Video **out, Error *err) {
     *out = NULL;
     return file_check(path, err) && module_load(&module, err) &&
-           video()->look(path, tables, out, err);
+           video_functions()->look(path, tables, out, err);
 }
 
 void video_close(Video *v) {
-    if (v) video()->close(v);
+    if (v) video_functions()->close(v);
 }
 
 int video_height(const Video *v) {
-    return video()->height(v);
+    return video_functions()->height(v);
 }
 
 int video_width(const Video *v) {
-    return video()->width(v);
+    return video_functions()->width(v);
 }
 
 int64_t video_frames(const Video *v) {
-    return video()->frames(v);
+    return video_functions()->frames(v);
 }
 
 double video_rate(const Video *v) {
-    return video()->rate(v);
+    return video_functions()->rate(v);
 }
 
 double video_time(const Video *v, int64_t frame) {
-    return video()->time(v, frame);
+    return video_functions()->time(v, frame);
 }
 
 bool video_read(Video *v, double t, uint8_t *rgb, Error *err) {
-    return video()->read(v, t, rgb, err);
+    return video_functions()->read(v, t, rgb, err);
 }
 
 bool video_read_index(Video *v, int64_t frame, uint8_t *rgb, Error *err) {
-    return video()->read_index(v, frame, rgb, err);
+    return video_functions()->read_index(v, frame, rgb, err);
 }
 
 int64_t video_frame_at(const Video *v, double t) {
-    return video()->frame_at(v, t);
+    return video_functions()->frame_at(v, t);
 }
 
 void video_segment(const Video *v, int64_t frame, int64_t *first, int64_t *last) {
-    video()->segment(v, frame, first, last);
+    video_functions()->segment(v, frame, first, last);
 }
 
 bool video_decoder_name(char *out, size_t size) {
     Error missing; // the caller learns it when it wants a frame
-    return module_load(&module, &missing) && video()->decoder_name(out, size);
+    return module_load(&module, &missing) && video_functions()->decoder_name(out, size);
 }
 
 bool video_writer_open(const char *path, const char *codec, int height, int width, int fps, int gop,
                        int crf, VideoWriter **out, Error *err) {
     *out = NULL;
     return module_load(&module, err) &&
-           video()->writer_open(path, codec, height, width, fps, gop, crf, out, err);
+           video_functions()->writer_open(path, codec, height, width, fps, gop, crf, out, err);
 }
 
 bool video_writer_add(VideoWriter *w, const uint8_t *rgb, Error *err) {
-    return video()->writer_add(w, rgb, err);
+    return video_functions()->writer_add(w, rgb, err);
 }
 
 bool video_writer_close(VideoWriter *w, Error *err) {
-    return video()->writer_close(w, err);
+    return video_functions()->writer_close(w, err);
 }
 
 void video_writer_abort(VideoWriter *w) {
-    if (w) video()->writer_abort(w);
+    if (w) video_functions()->writer_abort(w);
 }

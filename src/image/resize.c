@@ -53,14 +53,15 @@ static Taps axis_taps(int in, int out, int i, int32_t *w) {
     return t;
 }
 
-static size_t aligned(size_t bytes) {
+static size_t scratch_aligned(size_t bytes) {
     return (bytes + 63) / 64 * 64;
 }
 
 size_t image_resize_scratch(int h, int w, int out_h, int out_w) {
-    return aligned((size_t)w * 3 * sizeof(uint32_t)) + aligned((size_t)out_w * sizeof(Taps)) +
-           aligned(axis_weights(w, out_w) * sizeof(int32_t)) +
-           aligned(axis_weights(h, out_h) * sizeof(int32_t));
+    return scratch_aligned((size_t)w * 3 * sizeof(uint32_t)) +
+           scratch_aligned((size_t)out_w * sizeof(Taps)) +
+           scratch_aligned(axis_weights(w, out_w) * sizeof(int32_t)) +
+           scratch_aligned(axis_weights(h, out_h) * sizeof(int32_t));
 }
 
 // sums (n): weighted sum of rows. in is the first row of the taps.
@@ -116,11 +117,11 @@ void image_resize_rows(uint8_t *out, int out_h, int out_w, const uint8_t *in, si
     void *own = scratch ? NULL : mem_alloc(image_resize_scratch(h, w, out_h, out_w));
     uint8_t *at = scratch ? scratch : own;
     uint32_t *sums = (uint32_t *)at;
-    at += aligned(row * sizeof *sums);
+    at += scratch_aligned(row * sizeof *sums);
     Taps *columns = (Taps *)at;
-    at += aligned((size_t)out_w * sizeof *columns);
+    at += scratch_aligned((size_t)out_w * sizeof *columns);
     int32_t *column_weights = (int32_t *)at;
-    at += aligned(axis_weights(w, out_w) * sizeof *column_weights);
+    at += scratch_aligned(axis_weights(w, out_w) * sizeof *column_weights);
     int32_t *row_weights = (int32_t *)at;
 
     int64_t used = 0;

@@ -7,9 +7,9 @@
 #include <string.h>
 
 // A frame of the batch, and where in the batch it goes.
-typedef struct Wanted {
+typedef struct WantedFrame {
     int64_t row, place; // place: sample * T + timestep
-} Wanted;
+} WantedFrame;
 
 static size_t camera_frame_bytes(const LoaderOptions *o, int camera) {
     return image_rgb_bytes(o->sizes[camera].height, o->sizes[camera].width);
@@ -38,7 +38,7 @@ bool batch_maker_init(BatchMaker *m, const LoaderOptions *o, Error *err) {
     m->state = NEW(double, o->window.horizon * m->state_dim);
     m->env = NEW(double, m->env_dim);
     m->action = NEW(double, o->window.chunk_size * m->action_dim);
-    m->wanted = NEW(Wanted, (int64_t)o->batch_size * o->window.horizon);
+    m->wanted = NEW(WantedFrame, (int64_t)o->batch_size * o->window.horizon);
     m->cache_filled = o->n_cameras == 0;
     return open_reader(m, err);
 }
@@ -112,7 +112,7 @@ static void fill_vectors(BatchMaker *m, Batch *b, int i) {
 // ---- frames -----------------------------------------------------------------------------------
 
 static int by_row(const void *a, const void *b) {
-    const Wanted *x = a, *y = b;
+    const WantedFrame *x = a, *y = b;
     if (x->row != y->row) return x->row < y->row ? -1 : 1;
     return (x->place > y->place) - (x->place < y->place);
 }
@@ -161,7 +161,7 @@ CHECKED static bool read_images(BatchMaker *m, Batch *b, int camera, Error *err)
     int64_t n = (int64_t)b->size * o->window.horizon;
     const uint8_t *before = NULL;
     for (int64_t i = 0; i < n; i++) {
-        const Wanted *w = &m->wanted[i];
+        const WantedFrame *w = &m->wanted[i];
         uint8_t *rgb = place_of(o, b, camera, w->place);
         if (i > 0 && w->row == w[-1].row)
             memcpy(rgb, before, camera_frame_bytes(o, camera));
@@ -193,7 +193,8 @@ CHECKED static bool fill_images(BatchMaker *m, Batch *b, Error *err) {
     int64_t T = o->window.horizon, n = b->size * T;
     for (int i = 0; i < b->size; i++) {
         window_rows(o->dataset, &o->window, b->rows[i], m->window);
-        for (int64_t t = 0; t < T; t++) m->wanted[i * T + t] = (Wanted){m->window[t], i * T + t};
+        for (int64_t t = 0; t < T; t++)
+            m->wanted[i * T + t] = (WantedFrame){m->window[t], i * T + t};
     }
     qsort(m->wanted, (size_t)n, sizeof *m->wanted, by_row);
     for (int c = 0; c < o->n_cameras; c++) {

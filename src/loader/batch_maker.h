@@ -12,8 +12,8 @@ typedef struct BatchMaker {
     int state_dim, env_dim, action_dim;
     int64_t *window; // (T)
     double *state, *env, *action;
-    struct Wanted *wanted; // (B T) frames of a batch
-    uint8_t *frame;        // one frame: read for the cache, and scratch of the transforms
+    struct WantedFrame *wanted; // (B T) frames of a batch
+    uint8_t *frame;             // one frame: read for the cache, and scratch of the transforms
     // The episode being put into the cache: rows fill_row .. fill_end-1 of a camera are left.
     int fill_camera;
     int64_t fill_row, fill_end;

@@ -249,14 +249,15 @@ void frame_file_clear(const FrameFile *f, int64_t row) {
 
 // ---- eviction ---------------------------------------------------------------------------------
 
-typedef struct Found {
+typedef struct FrameFileFound {
     char path[4096];
     int64_t bytes;
     struct timespec used;
-} Found;
+} FrameFileFound;
 
 static int by_age(const void *a, const void *b) {
-    const struct timespec *x = &((const Found *)a)->used, *y = &((const Found *)b)->used;
+    const struct timespec *x = &((const FrameFileFound *)a)->used,
+                          *y = &((const FrameFileFound *)b)->used;
     if (x->tv_sec != y->tv_sec) return x->tv_sec < y->tv_sec ? -1 : 1;
     return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
 }
@@ -268,15 +269,15 @@ static bool is_frame_file(const char *name) {
 }
 
 // The files in dir; free with mem_free.
-static Found *list_frame_files(const char *dir, int64_t *count) {
+static FrameFileFound *list_frame_files(const char *dir, int64_t *count) {
     int64_t capacity = 0;
-    Found *found = NULL;
+    FrameFileFound *found = NULL;
     DIR *d = opendir(dir);
     *count = 0;
     for (struct dirent *e; d && (e = readdir(d));) {
         struct stat st;
         ARRAY_ROOM(found, *count, capacity, 1);
-        Found *f = &found[*count];
+        FrameFileFound *f = &found[*count];
         if (!is_frame_file(e->d_name)) continue;
         int n = snprintf(f->path, sizeof f->path, "%s/%s", dir, e->d_name);
         if (n < 0 || (size_t)n >= sizeof f->path || lstat(f->path, &st) != 0 ||
@@ -293,7 +294,7 @@ static Found *list_frame_files(const char *dir, int64_t *count) {
 void frame_file_find_decoder(FrameFile *f, const char *dir) {
     struct timespec latest = {0};
     int64_t count;
-    Found *found = list_frame_files(dir, &count);
+    FrameFileFound *found = list_frame_files(dir, &count);
     for (int64_t i = 0; i < count; i++) {
         FrameFile look = *f;
         Header h;
@@ -323,7 +324,7 @@ static bool remove_unused_file(const char *path) {
 
 bool frame_files_evict(const char *dir, int64_t more, int64_t limit) {
     int64_t count, total = more;
-    Found *found = list_frame_files(dir, &count);
+    FrameFileFound *found = list_frame_files(dir, &count);
     for (int64_t i = 0; i < count; i++) total += found[i].bytes;
     if (count) qsort(found, (size_t)count, sizeof *found, by_age);
     for (int64_t i = 0; i < count && total > limit && more <= limit; i++)
@@ -335,7 +336,7 @@ bool frame_files_evict(const char *dir, int64_t more, int64_t limit) {
 void frame_files_space(const char *dir, int64_t *used, int64_t *left) {
     int64_t count;
     struct statvfs disk;
-    Found *found = list_frame_files(dir, &count);
+    FrameFileFound *found = list_frame_files(dir, &count);
     *used = 0;
     for (int64_t i = 0; i < count; i++) *used += found[i].bytes;
     mem_free(found);

@@ -19,31 +19,31 @@ static int by_number(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-// One entry a file, in the order of the episodes. *hold is false as soon as one episode does not
-// lie wholly where the table says.
+// One entry a file, in the order of the episodes. *as_listed is false as soon as one episode does
+// not lie wholly where the table says.
 static bool place_by_hints(Source *s, const int64_t *sorted, DataFile *files, int64_t *n_files,
-                           bool *hold, Error *err) {
+                           bool *as_listed, Error *err) {
     const Dataset *ds = s->ds;
     const Listed *last = NULL;
     *n_files = 0;
-    *hold = true;
+    *as_listed = true;
     for (int64_t i = 0; i < ds->n_episodes; i++) {
         const Listed *e = &s->listed[sorted[i]];
         if (!last || e->chunk != last->chunk || e->file != last->file) {
             const char *path;
             if (!source_data_path(s, e, &s->ds->arena, &path, err)) return false;
-            *hold = file_exists(path);
-            if (!*hold) return true;
+            *as_listed = file_exists(path);
+            if (!*as_listed) return true;
             if (!data_file_describe(s, path, &files[*n_files], err)) return false;
             if (!s->v30) files[*n_files].first = e->from;
             ++*n_files;
         }
         last = e;
         const DataFile *f = &files[*n_files - 1];
-        *hold = data_file_holds_start(f, e) && e->from + e->length <= f->first + f->rows &&
-                (s->v30 || f->rows == e->length);
-        if (!*hold) return true;
-        s->places[sorted[i]] = (Place){*n_files - 1, e->from - f->first};
+        *as_listed = data_file_holds_start(f, e) && e->from + e->length <= f->first + f->rows &&
+                     (s->v30 || f->rows == e->length);
+        if (!*as_listed) return true;
+        s->places[sorted[i]] = (RowPlace){*n_files - 1, e->from - f->first};
     }
     return true;
 }
@@ -75,21 +75,21 @@ static bool rows_missing(Source *s, int64_t listed, Error *err) {
 
 bool rows_find(Source *s, Error *err) {
     Dataset *ds = s->ds;
-    bool hold;
+    bool as_listed;
     int64_t *sorted = arena_alloc(&s->scratch, sizeof *sorted * (size_t)ds->n_episodes);
     memcpy(sorted, s->selected, sizeof *sorted * (size_t)ds->n_episodes);
     qsort(sorted, (size_t)ds->n_episodes, sizeof *sorted, by_number);
     s->places = arena_alloc(&s->scratch, sizeof *s->places * (size_t)s->n_listed);
     DataFile *files = arena_alloc(&ds->arena, sizeof *files * (size_t)ds->n_episodes);
-    if (!place_by_hints(s, sorted, files, &ds->n_data_files, &hold, err)) return false;
+    if (!place_by_hints(s, sorted, files, &ds->n_data_files, &as_listed, err)) return false;
     ds->data_files = files;
-    if (hold) return true;
+    if (as_listed) return true;
     if (s->v30 && !data_files_scan(s, err)) return false;
     for (int64_t i = 0; i < ds->n_episodes; i++) {
         const Listed *e = &s->listed[sorted[i]];
         int64_t at = s->v30 ? data_files_find(s, e) : source_rows_there(s, sorted[i]) ? 0 : -1;
         if (at < 0) return rows_missing(s, sorted[i], err);
-        if (s->v30) s->places[sorted[i]] = (Place){at, e->from - s->scanned[at].first};
+        if (s->v30) s->places[sorted[i]] = (RowPlace){at, e->from - s->scanned[at].first};
     }
     if (!s->v30) return fail(err, "%s: its files change while they are read", ds->root);
     ds->data_files = s->scanned;

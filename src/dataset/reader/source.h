@@ -21,9 +21,9 @@ typedef struct Listed {
 } Listed;
 
 // Where a listed episode's first row lies.
-typedef struct Place {
+typedef struct RowPlace {
     int64_t file, row; // position in ds->data_files; row of that file
-} Place;
+} RowPlace;
 
 typedef struct Source {
     Dataset *ds;
@@ -37,7 +37,7 @@ typedef struct Source {
     int64_t n_listed, listed_room;
     Listed *listed;    // (n_listed), position == episode_index; mem_free
     int64_t *selected; // (ds->n_episodes) positions in listed
-    Place *places;     // (n_listed), of the selected ones
+    RowPlace *places;  // (n_listed), of the selected ones
     bool need_videos;
     DataFile *scanned; // every data file with rows, once they were looked for; in ds->arena
     int64_t n_scanned;

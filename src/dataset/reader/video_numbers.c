@@ -15,15 +15,15 @@ typedef struct VideoFile {
 } VideoFile;
 
 // What the table says of one camera.
-typedef struct Told {
+typedef struct TableOfVideos {
     int64_t beginnings; // how often times begin again
     int64_t files;      // how often the file's number changes, plus one
     bool shared;        // an episode begins before the one before it ends, in the same file
-} Told;
+} TableOfVideos;
 
-static Told read_told(const Source *s, int camera) {
+static TableOfVideos read_table_of_videos(const Source *s, int camera) {
     const double slack = 0.5 / s->ds->fps;
-    Told t = {.beginnings = 1, .files = 1};
+    TableOfVideos t = {.beginnings = 1, .files = 1};
     for (int64_t i = 1; i < s->n_listed; i++) {
         const ListedVideo *v = &s->listed[i].videos[camera];
         const ListedVideo *last = &s->listed[i - 1].videos[camera];
@@ -53,7 +53,7 @@ static int64_t list_files(Source *s, int camera, int64_t room, VideoFile *out, E
 bool video_numbers_correct(Source *s, Error *err) {
     for (int c = 0; c < s->ds->n_cameras && s->n_listed > 0; c++) {
         if (!s->ds->cameras[c]->video) continue;
-        Told t = read_told(s, c);
+        TableOfVideos t = read_table_of_videos(s, c);
         if (!t.shared || t.beginnings <= t.files) continue;
         VideoFile *files = arena_alloc(&s->scratch, sizeof *files * (size_t)(t.beginnings + 1));
         int64_t n = list_files(s, c, t.beginnings + 1, files, err), k = 0;

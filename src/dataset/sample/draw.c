@@ -27,7 +27,7 @@ static void to_pixels(const View *v, double x, double y, double *px, double *py)
 }
 
 // A shape is blended in by its signed distance, so that edges are smooth.
-static void blend(uint8_t *pixel, Colour c, double distance) {
+static void blend_pixel(uint8_t *pixel, Colour c, double distance) {
     double cover = 0.5 - distance;
     if (cover <= 0) return;
     if (cover > 1) cover = 1;
@@ -36,7 +36,7 @@ static void blend(uint8_t *pixel, Colour c, double distance) {
     pixel[2] = (uint8_t)lround(pixel[2] + cover * (c.b - pixel[2]));
 }
 
-static int clamp(double x, int low, int high) {
+static int pixel_clamp(double x, int low, int high) {
     return x < low ? low : x > high ? high : (int)x;
 }
 
@@ -49,9 +49,10 @@ static void draw_shape(const View *v, double x, double y, double angle, double a
     // The turn of the shape in the picture.
     double cosine = cos(angle) * v->cosine - sin(angle) * v->sine;
     double sine = sin(angle) * v->cosine + cos(angle) * v->sine;
-    int top = clamp(floor(cy - reach), 0, v->height),
-        bottom = clamp(ceil(cy + reach), 0, v->height);
-    int left = clamp(floor(cx - reach), 0, v->width), right = clamp(ceil(cx + reach), 0, v->width);
+    int top = pixel_clamp(floor(cy - reach), 0, v->height),
+        bottom = pixel_clamp(ceil(cy + reach), 0, v->height);
+    int left = pixel_clamp(floor(cx - reach), 0, v->width),
+        right = pixel_clamp(ceil(cx + reach), 0, v->width);
     for (int py = top; py < bottom; py++) {
         for (int px = left; px < right; px++) {
             double dx = px + 0.5 - cx, dy = py + 0.5 - cy;
@@ -59,7 +60,7 @@ static void draw_shape(const View *v, double x, double y, double angle, double a
             double w = fabs(-sine * dx + cosine * dy) - b * v->scale;
             double outside = length_2d(u > 0 ? u : 0, w > 0 ? w : 0), inside = u > w ? u : w;
             double distance = outside + (inside < 0 ? inside : 0) - round * v->scale;
-            blend(v->rgb + ((int64_t)py * v->width + px) * 3, c, distance);
+            blend_pixel(v->rgb + ((int64_t)py * v->width + px) * 3, c, distance);
         }
     }
 }

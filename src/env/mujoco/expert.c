@@ -26,14 +26,14 @@ void expert_reset(Env *env, RngStream *rng) {
     }
 }
 
-static double clamp(double x, double low, double high) {
+static double expert_clamp(double x, double low, double high) {
     return x < low ? low : x > high ? high : x;
 }
 
 // The natural variation: slow waves across the way and along z that die out near the berry.
 static double wave_offset(const Env *env, int i, double distance) {
     const double *w = env->expert.wave[i];
-    double fade = clamp((distance - 0.05) / 0.10, 0, 1);
+    double fade = expert_clamp((distance - 0.05) / 0.10, 0, 1);
     return w[0] * sin(w[1] * env->steps + w[2]) * fade * fade * (3 - 2 * fade);
 }
 
@@ -139,8 +139,8 @@ static void phase_approach_swing(Env *env, Pose *p, double *opening) {
         double ahead = left - STRIKE_STEPS * strike_speed;
         double x = lowest[0] + wave_offset(env, 0, ahead),
                z = lowest[2] + wave_offset(env, 1, ahead);
-        p->position[0] += clamp(0.25 * (x - p->position[0]), -0.01, 0.01);
-        p->position[2] += clamp(0.25 * (z - p->position[2]), -0.01, 0.01);
+        p->position[0] += expert_clamp(0.25 * (x - p->position[0]), -0.01, 0.01);
+        p->position[2] += expert_clamp(0.25 * (z - p->position[2]), -0.01, 0.01);
         look_at(p, (const double[3]){lowest[0], lowest[1] + 1.0, lowest[2]});
         return;
     }

@@ -14,12 +14,12 @@
 enum { MOST_REORDERED = 32 };
 
 // A packet's place while sorting.
-typedef struct Place {
+typedef struct PacketPlace {
     int64_t pts, number;
-} Place;
+} PacketPlace;
 
 static int place_order(const void *a, const void *b) {
-    const Place *p = a, *q = b;
+    const PacketPlace *p = a, *q = b;
     if (p->pts != q->pts) return p->pts < q->pts ? -1 : 1;
     return (p->number > q->number) - (p->number < q->number);
 }
@@ -245,10 +245,10 @@ static bool find_size(VideoTable *t, const AVStream *s, const char *name, Error 
 // Sorts, numbers the shown frames, and measures reordering and the period.
 static bool table_finish(VideoTable *t, AVStream *s, const char *name, Error *err) {
     bool ok = false;
-    Place *place = NEW(Place, t->packets);
+    PacketPlace *place = NEW(PacketPlace, t->packets);
     t->by_pts = NEW(int64_t, t->packets);
     t->shown = NEW(int64_t, t->packets);
-    for (int64_t i = 0; i < t->packets; i++) place[i] = (Place){t->packet[i].pts, i};
+    for (int64_t i = 0; i < t->packets; i++) place[i] = (PacketPlace){t->packet[i].pts, i};
     qsort(place, (size_t)t->packets, sizeof *place, place_order);
     for (int64_t i = 0; i < t->packets; i++) {
         VideoPacket *p = &t->packet[place[i].number];

@@ -27,12 +27,12 @@ static void image_normalize(Device *d, Tensor y, Tensor x, const float mean[3],
         for (int c = 0; c < 3; c++) out[3 * i + c] = table[c][in[3 * i + c]];
 }
 
-static void widen(Device *d, float *out, const bf16 *in, int64_t n) {
+static void halves_to_floats(Device *d, float *out, const bf16 *in, int64_t n) {
 #pragma omp parallel for simd num_threads(d->threads)
     for (int64_t i = 0; i < n; i++) out[i] = float_of_bf16(in[i]);
 }
 
-static void narrow(Device *d, bf16 *out, const float *in, int64_t n) {
+static void floats_to_halves(Device *d, bf16 *out, const float *in, int64_t n) {
 #pragma omp parallel for simd num_threads(d->threads)
     for (int64_t i = 0; i < n; i++) out[i] = bf16_of_float(in[i]);
 }
@@ -60,12 +60,12 @@ static void image_to_plain(Device *d, Tensor y, Tensor x) {
 // A pixel is a token: only the type differs.
 static void tokens_from_image(Device *d, Tensor y, Tensor x) {
     if (d->failed) return;
-    widen(d, f32(y), halves_of(x), tensor_count(x));
+    halves_to_floats(d, f32(y), halves_of(x), tensor_count(x));
 }
 
 static void image_from_tokens(Device *d, Tensor dx, Tensor dy) {
     if (d->failed) return;
-    narrow(d, halves_of(dx), f32(dy), tensor_count(dx));
+    floats_to_halves(d, halves_of(dx), f32(dy), tensor_count(dx));
 }
 
 // ---- passes over images -------------------------------------------------------------------------

@@ -40,13 +40,13 @@ template <typename M, int DH_> struct Plan {
 };
 
 // Which rows of which sample's head a block has. All in blockIdx.x: the other two end at 65535.
-struct Place {
+struct BlockPlace {
     int bh, first;
 };
 
-template <typename P> __device__ __forceinline__ Place place_of(int length) {
+template <typename P> __device__ __forceinline__ BlockPlace place_of(int length) {
     int tiles = (length + P::ROWS - 1) / P::ROWS;
-    Place place = {(int)(blockIdx.x / tiles), (int)(blockIdx.x % tiles) * P::ROWS};
+    BlockPlace place = {(int)(blockIdx.x / tiles), (int)(blockIdx.x % tiles) * P::ROWS};
     return place;
 }
 
@@ -153,7 +153,7 @@ __global__ void __launch_bounds__(P::THREADS) attention_forward_kernel(ForwardAr
     float *scores = reinterpret_cast<float *>(values + P::COLS * P::LD);
     E *factors = reinterpret_cast<E *>(scores + P::ROWS * P::LS);
     const HeadShape s = a.s;
-    const Place place = place_of<P>(s.Lq);
+    const BlockPlace place = place_of<P>(s.Lq);
     int bh = place.bh, b = bh / s.heads, h = bh % s.heads, first = place.first;
     int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, r = lane / 2;
     int c0 = lane % 2 * (P::COLS / 2), row = first + warp * TILE + r;
@@ -215,7 +215,7 @@ __global__ void __launch_bounds__(P::THREADS) attention_dq_kernel(BackwardArgs<T
     float *slopes = scores + P::ROWS * P::LS;
     E *factors = reinterpret_cast<E *>(slopes + P::ROWS * P::LS);
     const HeadShape s = a.s;
-    const Place place = place_of<P>(s.Lq);
+    const BlockPlace place = place_of<P>(s.Lq);
     int bh = place.bh, b = bh / s.heads, h = bh % s.heads, first = place.first;
     int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, r = lane / 2;
     int c0 = lane % 2 * (P::COLS / 2), row = first + warp * TILE + r;
@@ -268,7 +268,7 @@ __global__ void __launch_bounds__(P::THREADS) attention_dkv_kernel(BackwardArgs<
     E *dropped = reinterpret_cast<E *>(slopes + P::ROWS * P::LS),
       *factors = dropped + P::ROWS * P::LS;
     const HeadShape s = a.s;
-    const Place place = place_of<P>(s.Lk);
+    const BlockPlace place = place_of<P>(s.Lk);
     int bh = place.bh, b = bh / s.heads, h = bh % s.heads, first = place.first;
     int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, key0 = first + warp * TILE;
     const E *mine = own + warp * TILE * P::LD, *my_v = own_v + warp * TILE * P::LD;

@@ -46,8 +46,8 @@ __global__ void layernorm_forward_kernel(NormRows s, T *y, float *mean, float *r
 
 // y may be x: a lane reads its own elements before it writes them.
 template <typename T>
-static void forward_of(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor gamma,
-                       Tensor beta) {
+static void layernorm_forward_of(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x,
+                                 Tensor gamma, Tensor beta) {
     bool fast = tensor_columns(x) % 4 == 0 && (uintptr_t)x.data % (4 * sizeof(T)) == 0 &&
                 (uintptr_t)y.data % (4 * sizeof(T)) == 0;
     NormRows s = {(uint32_t)tensor_rows(x), (uint32_t)tensor_columns(x), fast};
@@ -61,7 +61,7 @@ static void forward_of(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x, 
 static void layernorm_forward(Device *d, Tensor y, Tensor mean, Tensor rstd, Tensor x, Tensor gamma,
                               Tensor beta) {
     if (d->failed) return;
-    BY_TYPE(x.dtype, forward_of, d, y, mean, rstd, x, gamma, beta);
+    BY_TYPE(x.dtype, layernorm_forward_of, d, y, mean, rstd, x, gamma, beta);
 }
 
 // With h = (x - mean) rstd and q = dy gamma: dx = rstd (q - mean(q) - h mean(q h)).
@@ -109,8 +109,9 @@ template <typename T> struct NormGradients {
 };
 
 template <typename T>
-static void backward_of(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, Tensor dy, Tensor x,
-                        Tensor mean, Tensor rstd, Tensor gamma, bool accumulate) {
+static void layernorm_backward_of(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, Tensor dy,
+                                  Tensor x, Tensor mean, Tensor rstd, Tensor gamma,
+                                  bool accumulate) {
     bool fast = tensor_columns(x) % 4 == 0;
     const void *all[] = {x.data, dy.data, dx.data};
     for (int i = 0; i < 3; i++) fast = fast && (uintptr_t)all[i] % (4 * sizeof(T)) == 0;
@@ -128,7 +129,8 @@ static void backward_of(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, Tenso
 static void layernorm_backward(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, Tensor dy,
                                Tensor x, Tensor mean, Tensor rstd, Tensor gamma, bool accumulate) {
     if (d->failed) return;
-    BY_TYPE(x.dtype, backward_of, d, dx, dgamma, dbeta, dy, x, mean, rstd, gamma, accumulate);
+    BY_TYPE(x.dtype, layernorm_backward_of, d, dx, dgamma, dbeta, dy, x, mean, rstd, gamma,
+            accumulate);
 }
 
 void cuda_layernorm_ops(Device *d) {

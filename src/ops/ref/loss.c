@@ -3,7 +3,7 @@
 #include "ops/ref/ref.h"
 #include <math.h>
 
-static bool padded(Tensor pad, int64_t b, int64_t s) {
+static bool action_is_padding(Tensor pad, int64_t b, int64_t s) {
     return ((const uint8_t *)pad.data)[b * pad.stride[0] + s] != 0;
 }
 
@@ -12,7 +12,7 @@ static double valid_count(Tensor prediction, Tensor pad) {
     int64_t count = 0;
     for (int64_t b = 0; b < prediction.shape[0]; b++)
         for (int64_t s = 0; s < prediction.shape[1]; s++)
-            if (!padded(pad, b, s)) count += prediction.shape[2];
+            if (!action_is_padding(pad, b, s)) count += prediction.shape[2];
     return count > 0 ? (double)count : 1;
 }
 
@@ -34,7 +34,7 @@ void ref_act_loss_forward(Device *d, Tensor losses, Tensor prediction, Tensor ta
     double sum = 0;
     for (int64_t b = 0; b < B; b++)
         for (int64_t s = 0; s < S; s++) {
-            if (padded(pad, b, s)) continue;
+            if (action_is_padding(pad, b, s)) continue;
             const float *p = ref_row(prediction, b * S + s), *t = ref_row(target, b * S + s);
             for (int64_t a = 0; a < A; a++) sum += fabs((double)p[a] - t[a]);
         }
@@ -55,7 +55,7 @@ void ref_act_loss_backward(Device *d, Tensor dprediction, Tensor prediction, Ten
             const float *p = ref_row(prediction, b * S + s), *t = ref_row(target, b * S + s);
             float *dp = ref_row(dprediction, b * S + s);
             for (int64_t a = 0; a < A; a++) {
-                int sign = padded(pad, b, s) ? 0 : (p[a] > t[a]) - (p[a] < t[a]);
+                int sign = action_is_padding(pad, b, s) ? 0 : (p[a] > t[a]) - (p[a] < t[a]);
                 dp[a] = (float)(sign / count);
             }
         }

@@ -26,9 +26,10 @@ typedef struct Eval {
     bool all, json;
     CameraFlags camera_flags;
     CameraModel camera;
-    TrainConfig config;   // holds the parsed dataset.* flags
-    char directory[4096]; // where report.html and eval.json go
-    time_t now;           // when the evaluation began
+    TrainConfig config;           // holds the parsed dataset.* flags
+    char policy_dir[POLICY_PATH]; // the checkpoint, found once: `last` may move on meanwhile
+    char directory[4096];         // where report.html and eval.json go
+    time_t now;                   // when the evaluation began
 } Eval;
 
 static void print_help(const Option *options, int count) {
@@ -62,17 +63,15 @@ static void print_help(const Option *options, int count) {
 
 // "outputs/eval/2026-11-25_10-15-42_hist2_000600".
 CHECKED static bool name_output(Eval *e, Error *err) {
-    char found[POLICY_PATH], dir[PATH_MAX], parent[PATH_MAX], all[PATH_MAX], run[PATH_MAX];
+    char parent[PATH_MAX], all[PATH_MAX], run[PATH_MAX];
     char date[32];
     struct tm local;
     if (e->output) {
         int n = snprintf(e->directory, sizeof e->directory, "%s", e->output);
         return n < (int)sizeof e->directory || fail(err, "--output_dir: the path is too long");
     }
-    if (!policy_locate(e->policy, found, err)) return false;
-    if (!realpath(found, dir)) return fail_errno(err, "%s: not there", found); // "last" is a link
     strftime(date, sizeof date, "%Y-%m-%d_%H-%M-%S", localtime_r(&e->now, &local));
-    path_parent(parent, sizeof parent, dir); // RUN/checkpoints/STEP
+    path_parent(parent, sizeof parent, e->policy_dir); // RUN/checkpoints/STEP
     path_parent(all, sizeof all, parent);
     path_parent(run, sizeof run, all);
     bool of_run = strcmp(after_last(all, '/'), "checkpoints") == 0;
@@ -150,17 +149,16 @@ CHECKED static bool check_options(Eval *e, int argc, char **argv, const Option *
 }
 
 // A directory that cannot be written to is better found before the run than after it.
-CHECKED static bool make_output(const Eval *e, Error *err) {
-    if (!make_dirs(e->directory, err)) return false;
+CHECKED static bool make_output(Eval *e, Error *err) {
+    if (!name_output(e, err) || !make_dirs(e->directory, err)) return false;
     return access(e->directory, W_OK) == 0 ||
            fail_errno(err, "%s: cannot write into it", e->directory);
 }
 
 CHECKED static bool check_camera(Eval *e, Error *err) {
-    char dir[POLICY_PATH];
     TrainConfig config;
     train_config_default(&config);
-    bool ok = policy_locate(e->policy, dir, err) && policy_read_config(dir, false, &config, err) &&
+    bool ok = policy_read_config(e->policy_dir, false, &config, err) &&
               camera_check(&e->camera, &config.policy, err);
     train_config_free(&config);
     return ok;
@@ -213,7 +211,7 @@ CHECKED static bool write_results(const Eval *e, json_t *numbers, json_t *figure
 CHECKED static bool run_open_loop(Eval *e, Error *err) {
     Progress bar = progress_new();
     const EvalOptions options = {
-        .policy_path = e->policy,
+        .policy_path = e->policy_dir,
         .dataset = {.repo_id = e->repo_id,
                     .root = e->root,
                     .revision = e->revision,
@@ -232,8 +230,8 @@ CHECKED static bool run_open_loop(Eval *e, Error *err) {
     EvalResult result = {0};
     char page[4096 + 32];
     json_t *numbers = NULL, *figures = NULL;
-    bool ok = name_output(e, err) && check_camera(e, err) && make_output(e, err) &&
-              eval_open_loop(&options, &result, err);
+    bool ok = policy_resolve(e->policy, e->policy_dir, err) && check_camera(e, err) &&
+              make_output(e, err) && eval_open_loop(&options, &result, err);
     progress_clear(&bar);
     ok = ok && figures_open_loop(&result, &e->camera, &figures, err);
     if (ok) numbers = eval_to_json(&result);
@@ -255,8 +253,7 @@ CHECKED static bool run_closed_loop(Eval *e, Error *err) {
     ClosedLoopResult result = {0};
     char page[4096 + 32];
     double start = clock_seconds();
-    bool ok = name_output(e, err) && make_output(e, err);
-    const ClosedLoopOptions options = {.policy_path = e->policy,
+    const ClosedLoopOptions options = {.policy_path = e->policy_dir,
                                        .env_type = e->env,
                                        .device = e->device,
                                        .dtype = e->dtype,
@@ -271,20 +268,24 @@ CHECKED static bool run_closed_loop(Eval *e, Error *err) {
                                        .max_failures = e->max_videos,
                                        .progress = progress_count,
                                        .user = &bar};
+    json_t *described = json_object(), *numbers = NULL, *figures = json_object();
+    // A training may remove the checkpoint while the episodes run: it is described before them.
+    bool ok = policy_resolve(e->policy, e->policy_dir, err) && make_output(e, err) &&
+              closed_loop_describe(&options, described, err);
+    if (ok) training_log_add(e->policy_dir, figures);
     ok = ok && eval_closed_loop(&options, &result, err);
     progress_clear(&bar);
-    json_t *numbers = ok ? closed_loop_to_json(&result) : NULL, *figures = json_object();
-    ok = ok && closed_loop_describe(&options, numbers, err);
     if (ok) {
-        const json_t *policy = json_object_get(numbers, "policy");
+        numbers = closed_loop_to_json(&result);
+        json_object_update(numbers, described);
         json_object_set_new(numbers, "seconds", json_real(clock_seconds() - start));
-        training_log_add(json_string_value(json_object_get(policy, "path")), figures);
     }
     ok = ok && write_results(e, numbers, figures, page, err);
     if (ok && !e->json) {
         closed_loop_print(&result, stdout);
         printf("\n%s\n", page);
     }
+    json_decref(described);
     json_decref(numbers);
     json_decref(figures);
     closed_loop_free(&result);

@@ -46,7 +46,7 @@ bool closed_loop_describe(const ClosedLoopOptions *o, json_t *out, Error *err) {
     const EnvSpec *spec;
     TrainConfig config;
     train_config_default(&config);
-    bool ok = env_find(o->env_type, &spec, err) && policy_locate(o->policy_path, dir, err) &&
+    bool ok = env_find(o->env_type, &spec, err) && policy_resolve(o->policy_path, dir, err) &&
               policy_read_config(dir, false, &config, err);
     if (ok) {
         const PolicyConfig *p = &config.policy;

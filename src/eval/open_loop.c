@@ -166,7 +166,7 @@ CHECKED static bool open_loop_prepare(OpenLoop *l, Error *err) {
     EvalResult *r = l->result;
     const PolicyConfig *p = &r->config.policy;
     train_config_default(&r->config);
-    if (!policy_locate(o->policy_path, r->policy_dir, err) ||
+    if (!policy_resolve(o->policy_path, r->policy_dir, err) ||
         !policy_read_config(r->policy_dir, false, &r->config, err) || !open_dataset(o, r, err))
         return false;
     r->arms = p->arms;

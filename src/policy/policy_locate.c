@@ -11,6 +11,7 @@
 #include "formats/json.h"
 #include <ctype.h>
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +158,13 @@ bool policy_locate(const char *path, char out[POLICY_PATH], Error *err) {
                 "%s: no checkpoint here; give a run's directory, a checkpoint's or its "
                 "pretrained_model (the one with config.json)",
                 path);
+}
+
+bool policy_resolve(const char *path, char out[POLICY_PATH], Error *err) {
+    _Static_assert(POLICY_PATH >= PATH_MAX, "room for realpath");
+    char found[POLICY_PATH];
+    return policy_locate(path, found, err) &&
+           (realpath(found, out) || fail_errno(err, "%s: not there", found));
 }
 
 bool policy_is_one(const char *path) {

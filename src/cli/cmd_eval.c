@@ -13,6 +13,7 @@
 #include "policy/policy_config.h"
 #include "policy/policy_locate.h"
 #include <limits.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,23 +181,23 @@ static json_t *camera_json(const CameraModel *m) {
                      m->on_gripper ? "gripper" : "base");
 }
 
-// Adds the time of the run and the settings that were given by flags.
-static void describe_run(const Eval *e, json_t *numbers) {
+// Adds the time of the run and its settings. threads: those that were used.
+static void describe_run(const Eval *e, int threads, json_t *numbers) {
     json_t *settings =
         json_pack("{s:s, s:o, s:I}", "policy.device", e->device ? e->device : "cpu", "policy.dtype",
-                  text_or_null(e->dtype), "threads", (json_int_t)e->threads);
+                  text_or_null(e->dtype), "threads", (json_int_t)threads);
     if (e->camera.known) json_object_set_new(settings, "camera_model", camera_json(&e->camera));
     if (e->env) json_object_set_new(settings, "seed", json_integer(e->seed));
     json_object_set_new(numbers, "evaluated", describe_time(e->now));
     json_object_set_new(numbers, "settings", settings);
 }
 
-// Writes report.html and eval.json, whose text goes to stdout with --json. page: gets the path of
-// the report.
-CHECKED static bool write_results(const Eval *e, json_t *numbers, json_t *figures,
+// Writes report.html and eval.json, whose text goes to stdout with --json. threads: those that were
+// used. page: gets the path of the report.
+CHECKED static bool write_results(const Eval *e, int threads, json_t *numbers, json_t *figures,
                                   char page[4096 + 32], Error *err) {
     char path[4096 + 32];
-    describe_run(e, numbers);
+    describe_run(e, threads, numbers);
     if (!report_write(path_of(e, "report.html", page), numbers, figures, err) ||
         !json_write(path_of(e, "eval.json", path), numbers, 1, err))
         return false;
@@ -235,7 +236,8 @@ CHECKED static bool run_open_loop(Eval *e, Error *err) {
     progress_clear(&bar);
     ok = ok && figures_open_loop(&result, &e->camera, &figures, err);
     if (ok) numbers = eval_to_json(&result);
-    ok = ok && write_results(e, numbers, figures, page, err);
+    int threads = e->threads > 0 ? (int)e->threads : omp_get_num_procs(); // as device_open
+    ok = ok && write_results(e, threads, numbers, figures, page, err);
     if (ok && !e->json) {
         eval_print(&result, stdout);
         printf("\n%s\n", page);
@@ -280,7 +282,7 @@ CHECKED static bool run_closed_loop(Eval *e, Error *err) {
         json_object_update(numbers, described);
         json_object_set_new(numbers, "seconds", json_real(clock_seconds() - start));
     }
-    ok = ok && write_results(e, numbers, figures, page, err);
+    ok = ok && write_results(e, result.threads, numbers, figures, page, err);
     if (ok && !e->json) {
         closed_loop_print(&result, stdout);
         printf("\n%s\n", page);

@@ -44,6 +44,7 @@ typedef struct ClosedLoopResult {
     int64_t count, succeeded;    // count: fewer than asked for after a stop, maybe none
     double low, high;            // of the success rate: 95 %, Wilson's interval; 0 of no episode
     double mean_steps;           // of all episodes
+    int threads;                 // that ran episodes at the same time
     ClosedLoopEpisode *episodes; // (count)
 } ClosedLoopResult;
 

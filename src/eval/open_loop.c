@@ -9,7 +9,6 @@
 #include "policy/policy_config.h"
 #include "policy/policy_locate.h"
 #include "policy/policy_stats.h"
-#include "policy/policy_stats_read.h"
 #include "pose/pose.h"
 #include "tact.h"
 #include <math.h>

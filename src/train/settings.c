@@ -10,7 +10,7 @@
 #include "loader/image_transforms.h"
 #include "policy/policy_config.h"
 #include "policy/policy_locate.h"
-#include "policy/processors_read.h"
+#include "policy/processors.h"
 #include "policy/temporal_wrapper.h"
 #include "train/settings_file.h"
 #include <limits.h>

@@ -12,7 +12,6 @@
 #include "eval/training_log.h"
 #include "policy/policy_config.h"
 #include "policy/policy_locate.h"
-#include <limits.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +63,7 @@ static void print_help(const Option *options, int count) {
 
 // "outputs/eval/2026-11-25_10-15-42_hist2_000600".
 CHECKED static bool name_output(Eval *e, Error *err) {
-    char parent[PATH_MAX], all[PATH_MAX], run[PATH_MAX];
+    char checkpoint[POLICY_PATH], run[POLICY_PATH];
     char date[32];
     struct tm local;
     if (e->output) {
@@ -72,12 +71,10 @@ CHECKED static bool name_output(Eval *e, Error *err) {
         return n < (int)sizeof e->directory || fail(err, "--output_dir: the path is too long");
     }
     strftime(date, sizeof date, "%Y-%m-%d_%H-%M-%S", localtime_r(&e->now, &local));
-    path_parent(parent, sizeof parent, e->policy_dir); // RUN/checkpoints/STEP
-    path_parent(all, sizeof all, parent);
-    path_parent(run, sizeof run, all);
-    bool of_run = strcmp(after_last(all, '/'), "checkpoints") == 0;
+    path_parent(checkpoint, sizeof checkpoint, e->policy_dir);
+    bool of_run = policy_run(e->policy_dir, run);
     snprintf(e->directory, sizeof e->directory, "outputs/eval/%s_%.100s%s%.100s", date,
-             of_run ? after_last(run, '/') : "", of_run ? "_" : "", after_last(parent, '/'));
+             of_run ? after_last(run, '/') : "", of_run ? "_" : "", after_last(checkpoint, '/'));
     return true;
 }
 

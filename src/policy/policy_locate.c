@@ -47,6 +47,12 @@ int64_t checkpoint_step_inside(const char *dir) {
     return value;
 }
 
+int64_t policy_step(const char *dir) {
+    char checkpoint[POLICY_PATH + 4];
+    snprintf(checkpoint, sizeof checkpoint, "%s/..", dir); // dir may be a link
+    return checkpoint_step_inside(checkpoint);
+}
+
 // The complete checkpoint with the highest step; out stays "" where there is none. Returns its
 // step.
 static int64_t find_highest_checkpoint(const char *checkpoints, char out[NAME_ROOM]) {
@@ -165,6 +171,15 @@ bool policy_resolve(const char *path, char out[POLICY_PATH], Error *err) {
     char found[POLICY_PATH];
     return policy_locate(path, found, err) &&
            (realpath(found, out) || fail_errno(err, "%s: not there", found));
+}
+
+bool policy_run(const char *dir, char run[POLICY_PATH]) {
+    char real[POLICY_PATH], step[POLICY_PATH], checkpoints[POLICY_PATH];
+    if (!realpath(dir, real)) snprintf(real, sizeof real, "%s", dir); // it may be removed by now
+    path_parent(step, sizeof step, real);
+    path_parent(checkpoints, sizeof checkpoints, step);
+    path_parent(run, POLICY_PATH, checkpoints);
+    return strcmp(after_last(checkpoints, '/'), "checkpoints") == 0;
 }
 
 bool policy_is_one(const char *path) {

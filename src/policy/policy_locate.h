@@ -19,9 +19,14 @@ CHECKED bool policy_locate(const char *path, char out[POLICY_PATH], Error *err);
 CHECKED bool policy_resolve(const char *path, char out[POLICY_PATH], Error *err);
 // Whether policy_locate would find one.
 bool policy_is_one(const char *path);
+// The RUN of RUN/checkpoints/STEP/pretrained_model, links followed where the directory is there;
+// false: it lies somewhere else.
+bool policy_run(const char *dir, char run[POLICY_PATH]);
 // The step that a checkpoint's name stands for, made of digits; -1: another name.
 int64_t checkpoint_step(const char *name);
 // The step that a checkpoint's directory says it is of; -1: it does not.
 int64_t checkpoint_step_inside(const char *dir);
+// The same of the checkpoint that a pretrained_model directory lies in.
+int64_t policy_step(const char *dir);
 
 #endif

@@ -12,7 +12,7 @@
 #include "eval/training_log.h"
 #include "policy/policy_config.h"
 #include "policy/policy_locate.h"
-#include <limits.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +26,10 @@ typedef struct Eval {
     bool all, json;
     CameraFlags camera_flags;
     CameraModel camera;
-    TrainConfig config;   // holds the parsed dataset.* flags
-    char directory[4096]; // where report.html and eval.json go
-    time_t now;           // when the evaluation began
+    TrainConfig config;           // holds the parsed dataset.* flags
+    char policy_dir[POLICY_PATH]; // the checkpoint, found once: `last` may move on meanwhile
+    char directory[4096];         // where report.html and eval.json go
+    time_t now;                   // when the evaluation began
 } Eval;
 
 static void print_help(const Option *options, int count) {
@@ -62,22 +63,18 @@ static void print_help(const Option *options, int count) {
 
 // "outputs/eval/2026-11-25_10-15-42_hist2_000600".
 CHECKED static bool name_output(Eval *e, Error *err) {
-    char found[POLICY_PATH], dir[PATH_MAX], parent[PATH_MAX], all[PATH_MAX], run[PATH_MAX];
+    char checkpoint[POLICY_PATH], run[POLICY_PATH];
     char date[32];
     struct tm local;
     if (e->output) {
         int n = snprintf(e->directory, sizeof e->directory, "%s", e->output);
         return n < (int)sizeof e->directory || fail(err, "--output_dir: the path is too long");
     }
-    if (!policy_locate(e->policy, found, err)) return false;
-    if (!realpath(found, dir)) return fail_errno(err, "%s: not there", found); // "last" is a link
     strftime(date, sizeof date, "%Y-%m-%d_%H-%M-%S", localtime_r(&e->now, &local));
-    path_parent(parent, sizeof parent, dir); // RUN/checkpoints/STEP
-    path_parent(all, sizeof all, parent);
-    path_parent(run, sizeof run, all);
-    bool of_run = strcmp(after_last(all, '/'), "checkpoints") == 0;
+    path_parent(checkpoint, sizeof checkpoint, e->policy_dir);
+    bool of_run = policy_run(e->policy_dir, run);
     snprintf(e->directory, sizeof e->directory, "outputs/eval/%s_%.100s%s%.100s", date,
-             of_run ? after_last(run, '/') : "", of_run ? "_" : "", after_last(parent, '/'));
+             of_run ? after_last(run, '/') : "", of_run ? "_" : "", after_last(checkpoint, '/'));
     return true;
 }
 
@@ -150,17 +147,16 @@ CHECKED static bool check_options(Eval *e, int argc, char **argv, const Option *
 }
 
 // A directory that cannot be written to is better found before the run than after it.
-CHECKED static bool make_output(const Eval *e, Error *err) {
-    if (!make_dirs(e->directory, err)) return false;
+CHECKED static bool make_output(Eval *e, Error *err) {
+    if (!name_output(e, err) || !make_dirs(e->directory, err)) return false;
     return access(e->directory, W_OK) == 0 ||
            fail_errno(err, "%s: cannot write into it", e->directory);
 }
 
 CHECKED static bool check_camera(Eval *e, Error *err) {
-    char dir[POLICY_PATH];
     TrainConfig config;
     train_config_default(&config);
-    bool ok = policy_locate(e->policy, dir, err) && policy_read_config(dir, false, &config, err) &&
+    bool ok = policy_read_config(e->policy_dir, false, &config, err) &&
               camera_check(&e->camera, &config.policy, err);
     train_config_free(&config);
     return ok;
@@ -182,23 +178,23 @@ static json_t *camera_json(const CameraModel *m) {
                      m->on_gripper ? "gripper" : "base");
 }
 
-// Adds the time of the run and the settings that were given by flags.
-static void describe_run(const Eval *e, json_t *numbers) {
+// Adds the time of the run and its settings. threads: those that were used.
+static void describe_run(const Eval *e, int threads, json_t *numbers) {
     json_t *settings =
         json_pack("{s:s, s:o, s:I}", "policy.device", e->device ? e->device : "cpu", "policy.dtype",
-                  text_or_null(e->dtype), "threads", (json_int_t)e->threads);
+                  text_or_null(e->dtype), "threads", (json_int_t)threads);
     if (e->camera.known) json_object_set_new(settings, "camera_model", camera_json(&e->camera));
     if (e->env) json_object_set_new(settings, "seed", json_integer(e->seed));
     json_object_set_new(numbers, "evaluated", describe_time(e->now));
     json_object_set_new(numbers, "settings", settings);
 }
 
-// Writes report.html and eval.json, whose text goes to stdout with --json. page: gets the path of
-// the report.
-CHECKED static bool write_results(const Eval *e, json_t *numbers, json_t *figures,
+// Writes report.html and eval.json, whose text goes to stdout with --json. threads: those that were
+// used. page: gets the path of the report.
+CHECKED static bool write_results(const Eval *e, int threads, json_t *numbers, json_t *figures,
                                   char page[4096 + 32], Error *err) {
     char path[4096 + 32];
-    describe_run(e, numbers);
+    describe_run(e, threads, numbers);
     if (!report_write(path_of(e, "report.html", page), numbers, figures, err) ||
         !json_write(path_of(e, "eval.json", path), numbers, 1, err))
         return false;
@@ -213,7 +209,7 @@ CHECKED static bool write_results(const Eval *e, json_t *numbers, json_t *figure
 CHECKED static bool run_open_loop(Eval *e, Error *err) {
     Progress bar = progress_new();
     const EvalOptions options = {
-        .policy_path = e->policy,
+        .policy_path = e->policy_dir,
         .dataset = {.repo_id = e->repo_id,
                     .root = e->root,
                     .revision = e->revision,
@@ -232,12 +228,13 @@ CHECKED static bool run_open_loop(Eval *e, Error *err) {
     EvalResult result = {0};
     char page[4096 + 32];
     json_t *numbers = NULL, *figures = NULL;
-    bool ok = name_output(e, err) && check_camera(e, err) && make_output(e, err) &&
-              eval_open_loop(&options, &result, err);
+    bool ok = policy_resolve(e->policy, e->policy_dir, err) && check_camera(e, err) &&
+              make_output(e, err) && eval_open_loop(&options, &result, err);
     progress_clear(&bar);
     ok = ok && figures_open_loop(&result, &e->camera, &figures, err);
     if (ok) numbers = eval_to_json(&result);
-    ok = ok && write_results(e, numbers, figures, page, err);
+    int threads = e->threads > 0 ? (int)e->threads : omp_get_num_procs(); // as device_open
+    ok = ok && write_results(e, threads, numbers, figures, page, err);
     if (ok && !e->json) {
         eval_print(&result, stdout);
         printf("\n%s\n", page);
@@ -255,8 +252,7 @@ CHECKED static bool run_closed_loop(Eval *e, Error *err) {
     ClosedLoopResult result = {0};
     char page[4096 + 32];
     double start = clock_seconds();
-    bool ok = name_output(e, err) && make_output(e, err);
-    const ClosedLoopOptions options = {.policy_path = e->policy,
+    const ClosedLoopOptions options = {.policy_path = e->policy_dir,
                                        .env_type = e->env,
                                        .device = e->device,
                                        .dtype = e->dtype,
@@ -271,20 +267,24 @@ CHECKED static bool run_closed_loop(Eval *e, Error *err) {
                                        .max_failures = e->max_videos,
                                        .progress = progress_count,
                                        .user = &bar};
+    json_t *described = json_object(), *numbers = NULL, *figures = json_object();
+    // A training may remove the checkpoint while the episodes run: it is described before them.
+    bool ok = policy_resolve(e->policy, e->policy_dir, err) && make_output(e, err) &&
+              closed_loop_describe(&options, described, err);
+    if (ok) training_log_add(e->policy_dir, figures);
     ok = ok && eval_closed_loop(&options, &result, err);
     progress_clear(&bar);
-    json_t *numbers = ok ? closed_loop_to_json(&result) : NULL, *figures = json_object();
-    ok = ok && closed_loop_describe(&options, numbers, err);
     if (ok) {
-        const json_t *policy = json_object_get(numbers, "policy");
+        numbers = closed_loop_to_json(&result);
+        json_object_update(numbers, described);
         json_object_set_new(numbers, "seconds", json_real(clock_seconds() - start));
-        training_log_add(json_string_value(json_object_get(policy, "path")), figures);
     }
-    ok = ok && write_results(e, numbers, figures, page, err);
+    ok = ok && write_results(e, result.threads, numbers, figures, page, err);
     if (ok && !e->json) {
         closed_loop_print(&result, stdout);
         printf("\n%s\n", page);
     }
+    json_decref(described);
     json_decref(numbers);
     json_decref(figures);
     closed_loop_free(&result);

@@ -3,7 +3,6 @@
 
 #include "base/file.h"
 #include "config/backbone_weights.h"
-#include "download/torch_cache.h"
 
 bool backbone_file_find(const char *spec, const char *vision_backbone,
                         const DownloadProgress *progress, char *path, size_t size, Error *err) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "download/torch_cache.h"
+// The folder where PyTorch keeps the weights it downloads: looked into, and filled.
+#include "download/backbone_file.h"
 
 #include "base/file.h"
 #include "base/sha256.h"

@@ -72,8 +72,8 @@ static void *worker_main(void *round) {
 }
 
 // Runs the episodes in this thread with `own`, and in as many others as are useful. If a thread
-// cannot be started, the others do its work.
-static void round_run(Round *r, Actor *own) {
+// cannot be started, the others do its work. Returns how many threads there were.
+static int round_run(Round *r, Actor *own) {
     const ClosedLoopOptions *o = r->options;
     const Backend *backend;
     Error none; // the policy of `own` runs on it already
@@ -88,6 +88,7 @@ static void round_run(Round *r, Actor *own) {
     round_run_episodes(r, own);
     for (int64_t i = 0; i < others; i++) pthread_join(threads[i], NULL);
     mem_free(threads);
+    return (int)others + 1;
 }
 
 // That an episode fails is known only at its end. The same seed is the same episode, so it is run
@@ -130,7 +131,7 @@ bool eval_closed_loop(const ClosedLoopOptions *o, ClosedLoopResult *out, Error *
     if (ok) {
         const Wants wants = wants_of_handle(own.policy, o->policy_path);
         wants_warn_rate(own.spec, &wants);
-        round_run(&r, &own);
+        out->threads = round_run(&r, &own);
         if (r.failed) *err = r.err;
         ok = !r.failed && round_film_failures(&r, &own, err);
     }

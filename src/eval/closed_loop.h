@@ -44,6 +44,7 @@ typedef struct ClosedLoopResult {
     int64_t count, succeeded;    // count: fewer than asked for after a stop, maybe none
     double low, high;            // of the success rate: 95 %, Wilson's interval; 0 of no episode
     double mean_steps;           // of all episodes
+    int threads;                 // that ran episodes at the same time
     ClosedLoopEpisode *episodes; // (count)
 } ClosedLoopResult;
 
@@ -64,8 +65,9 @@ void closed_loop_free(ClosedLoopResult *r); // a zeroed struct is allowed
 // ---- closed_loop_result.c -----------------------------------------------------------------------
 // The success rate with its interval, and every episode. New reference.
 json_t *closed_loop_to_json(const ClosedLoopResult *r);
-// Adds to that object the task's steps a second, the policy as an open-loop evaluation describes
-// it, and the settings that were in force. Error: the policy cannot be read.
+// Adds to an object the task's steps a second, the policy as an open-loop evaluation describes it,
+// and the settings in force. Reads the checkpoint, which a training may remove while episodes run.
+// Errors: the policy cannot be read; there is no such task.
 CHECKED bool closed_loop_describe(const ClosedLoopOptions *options, json_t *out, Error *err);
 void closed_loop_print(const ClosedLoopResult *r, FILE *out);
 

@@ -5,7 +5,6 @@
 #include "base/memory.h"
 #include "env/env.h"
 #include "eval/describe.h"
-#include "eval/training.h"
 #include "policy/policy_config.h"
 #include "policy/policy_locate.h"
 #include <math.h>
@@ -46,7 +45,7 @@ bool closed_loop_describe(const ClosedLoopOptions *o, json_t *out, Error *err) {
     const EnvSpec *spec;
     TrainConfig config;
     train_config_default(&config);
-    bool ok = env_find(o->env_type, &spec, err) && policy_locate(o->policy_path, dir, err) &&
+    bool ok = env_find(o->env_type, &spec, err) && policy_resolve(o->policy_path, dir, err) &&
               policy_read_config(dir, false, &config, err);
     if (ok) {
         const PolicyConfig *p = &config.policy;
@@ -56,7 +55,7 @@ bool closed_loop_describe(const ClosedLoopOptions *o, json_t *out, Error *err) {
         json_object_set_new(out, "kind", json_string("closed_loop"));
         json_object_set_new(out, "tact", json_string(TACT_VERSION));
         json_object_set_new(out, "fps", json_real(spec->fps));
-        json_object_set_new(out, "policy", describe_policy(dir, eval_policy_step(dir), p));
+        json_object_set_new(out, "policy", describe_policy(dir, policy_step(dir), p));
         json_object_set_new(out, "n_action_steps",
                             json_integer(o->n_action_steps > 0 ? o->n_action_steps
                                          : given               ? 1

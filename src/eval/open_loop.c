@@ -10,7 +10,6 @@
 #include "policy/policy_config.h"
 #include "policy/policy_locate.h"
 #include "policy/policy_stats.h"
-#include "policy/policy_stats_read.h"
 #include "pose/pose.h"
 #include "tact.h"
 #include <math.h>
@@ -167,7 +166,7 @@ CHECKED static bool open_loop_prepare(OpenLoop *l, Error *err) {
     EvalResult *r = l->result;
     const PolicyConfig *p = &r->config.policy;
     train_config_default(&r->config);
-    if (!policy_locate(o->policy_path, r->policy_dir, err) ||
+    if (!policy_resolve(o->policy_path, r->policy_dir, err) ||
         !policy_read_config(r->policy_dir, false, &r->config, err) || !open_dataset(o, r, err))
         return false;
     r->arms = p->arms;

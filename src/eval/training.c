@@ -2,8 +2,8 @@
 #include "eval/training.h"
 
 #include "formats/json.h"
+#include "policy/policy_locate.h"
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,17 +14,6 @@ const char *eval_seen_name(EvalSeen seen) {
 static const char *text_of(EvalTraining *t, const json_t *object, const char *key) {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? arena_strdup(&t->arena, text) : NULL;
-}
-
-// The name of the checkpoint's directory ("000600") is its step too, but a user may rename it.
-int64_t eval_policy_step(const char *dir) {
-    char state[PATH_MAX + 32];
-    snprintf(state, sizeof state, "%s/../training_state", dir);
-    json_t *root = json_read_optional(state, "training_step.json");
-    const json_t *step = json_object_get(root, "step");
-    int64_t value = json_is_integer(step) ? json_integer_value(step) : -1;
-    json_decref(root);
-    return value;
 }
 
 // found: the absolute path that tact stores; LeRobot stores the root only as it was given.
@@ -65,7 +54,7 @@ static void read_chosen(EvalTraining *t, const json_t *list) {
 }
 
 void eval_training_read(const char *dir, const char *root, const char *repo_id, EvalTraining *t) {
-    *t = (EvalTraining){.step = eval_policy_step(dir)};
+    *t = (EvalTraining){.step = policy_step(dir)};
     json_t *config = json_read_optional(dir, "train_config.json");
     json_t *tact = json_read_optional(dir, "tact.json");
     const json_t *dataset = json_object_get(config, "dataset");

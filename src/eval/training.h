@@ -32,8 +32,6 @@ typedef struct EvalTraining {
 // repo_id.
 void eval_training_read(const char *dir, const char *root, const char *repo_id, EvalTraining *out);
 void eval_training_free(EvalTraining *t); // a zeroed struct is allowed
-// The step of a checkpoint's pretrained_model directory; -1: not known.
-int64_t eval_policy_step(const char *dir);
 EvalSeen eval_seen(const EvalTraining *t, int64_t episode);
 
 #endif

@@ -3,10 +3,9 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/text.h"
-#include <limits.h>
+#include "policy/policy_locate.h"
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { MOST_POINTS = 600 }; // of a curve
@@ -14,18 +13,6 @@ enum { MOST_POINTS = 600 }; // of a curve
 static const char *const keys[] = {"l1_loss", "eval_loss", "ema_eval_loss", "pc_success",
                                    "ema_pc_success"};
 enum { KEYS = sizeof keys / sizeof keys[0] };
-
-// RUN/metrics.jsonl of RUN/checkpoints/STEP/pretrained_model; "" for another place.
-static void find_log(const char *dir, char path[PATH_MAX + 32]) {
-    char real[PATH_MAX], step[PATH_MAX], all[PATH_MAX], run[PATH_MAX];
-    path[0] = 0;
-    if (!realpath(dir, real)) return; // "last" is a link
-    path_parent(step, sizeof step, real);
-    path_parent(all, sizeof all, step);
-    path_parent(run, sizeof run, all);
-    if (strcmp(after_last(all, '/'), "checkpoints") == 0)
-        snprintf(path, PATH_MAX + 32, "%s/metrics.jsonl", run);
-}
 
 // A line that is not JSON is passed over: a running training may still be writing its last one.
 static void add_line(const char *line, size_t length, json_t *curves[KEYS]) {
@@ -50,11 +37,12 @@ static json_t *curve_thinned(const json_t *curve) {
 }
 
 void training_log_add(const char *dir, json_t *object) {
-    char path[PATH_MAX + 32], *text;
+    char run[POLICY_PATH], path[POLICY_PATH + 32], *text;
     size_t size;
     Error ignored;
-    find_log(dir, path);
-    if (!path[0] || !file_exists(path) || !file_read(path, &text, &size, &ignored)) return;
+    if (!policy_run(dir, run)) return;
+    snprintf(path, sizeof path, "%s/metrics.jsonl", run);
+    if (!file_exists(path) || !file_read(path, &text, &size, &ignored)) return;
     json_t *curves[KEYS], *log = json_object();
     for (int i = 0; i < KEYS; i++) curves[i] = json_array();
     for (const char *line = text; *line;) {

@@ -6,7 +6,7 @@
 #include "config/config_json.h"
 #include "formats/json.h"
 #include "policy/policy_locate.h"
-#include "policy/processors_read.h"
+#include "policy/processors.h"
 #include "policy/temporal_wrapper.h"
 #include <stdio.h>
 

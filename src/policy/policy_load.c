@@ -4,7 +4,7 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "policy/policy_config.h"
-#include "policy/policy_stats_read.h"
+#include "policy/policy_stats.h"
 #include "policy/policy_weights.h"
 #include <stdio.h>
 

@@ -11,6 +11,7 @@
 #include "formats/json.h"
 #include <ctype.h>
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,12 @@ int64_t checkpoint_step_inside(const char *dir) {
     int64_t value = json_is_integer(step) ? json_integer_value(step) : -1;
     json_decref(root);
     return value;
+}
+
+int64_t policy_step(const char *dir) {
+    char checkpoint[POLICY_PATH + 4];
+    snprintf(checkpoint, sizeof checkpoint, "%s/..", dir); // dir may be a link
+    return checkpoint_step_inside(checkpoint);
 }
 
 // The complete checkpoint with the highest step; out stays "" where there is none. Returns its
@@ -157,6 +164,22 @@ bool policy_locate(const char *path, char out[POLICY_PATH], Error *err) {
                 "%s: no checkpoint here; give a run's directory, a checkpoint's or its "
                 "pretrained_model (the one with config.json)",
                 path);
+}
+
+bool policy_resolve(const char *path, char out[POLICY_PATH], Error *err) {
+    _Static_assert(POLICY_PATH >= PATH_MAX, "room for realpath");
+    char found[POLICY_PATH];
+    return policy_locate(path, found, err) &&
+           (realpath(found, out) || fail_errno(err, "%s: not there", found));
+}
+
+bool policy_run(const char *dir, char run[POLICY_PATH]) {
+    char real[POLICY_PATH], step[POLICY_PATH], checkpoints[POLICY_PATH];
+    if (!realpath(dir, real)) snprintf(real, sizeof real, "%s", dir); // it may be removed by now
+    path_parent(step, sizeof step, real);
+    path_parent(checkpoints, sizeof checkpoints, step);
+    path_parent(run, POLICY_PATH, checkpoints);
+    return strcmp(after_last(checkpoints, '/'), "checkpoints") == 0;
 }
 
 bool policy_is_one(const char *path) {

@@ -35,4 +35,11 @@ CHECKED bool policy_images(const PolicyConfig *p, PolicyStats *s, Error *err);
 // ImageNet's mean and deviation of a camera, in place of what it had; the rest stays.
 void policy_camera_imagenet(Stats *camera);
 
+// ---- policy_stats_read.c ------------------------------------------------------------------------
+// Statistics of a checkpoint of any age: its processor files; else the buffers that LeRobot before
+// 0.4 kept among the weights; else meta/stats.json of `dataset`, unless that is NULL. Checked as
+// policy_normalizers does.
+CHECKED bool policy_read_stats(const char *dir, const char *dataset, const PolicyConfig *p,
+                               PolicyStats *out, Error *err);
+
 #endif

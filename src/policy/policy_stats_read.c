@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a checkpoint is normalised with, from wherever its age put it.
-#include "policy/policy_stats_read.h"
+#include "policy/policy_stats.h"
 
 #include "base/file.h"
 #include "formats/json.h"

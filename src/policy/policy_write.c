@@ -5,7 +5,7 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "policy/policy_locate.h"
-#include "policy/processors_write.h"
+#include "policy/processors.h"
 #include <stdio.h>
 #include <string.h>
 

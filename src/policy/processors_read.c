@@ -2,7 +2,7 @@
 // LeRobot's policy_preprocessor.json and policy_postprocessor.json, step by step. What such a
 // pipeline does is part of the policy, so each step is known here, idle, or refused by its name:
 // none is passed over.
-#include "policy/processors_read.h"
+#include "policy/processors.h"
 
 #include "base/file.h"
 #include "formats/json.h"

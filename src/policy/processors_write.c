@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // LeRobot's policy_preprocessor and policy_postprocessor: what it does to a batch before and after
 // the policy, and the statistics it does it with.
-#include "policy/processors_write.h"
+#include "policy/processors.h"
 
 #include "base/file.h"
 #include "config/config_json.h"

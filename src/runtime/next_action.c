@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/next_action.h"
+// The next action, from the queue of a chunk, from the means of chunks, or from the worker.
+#include "runtime/calls.h"
 
 #include "runtime/actions.h"
 #include "runtime/handle.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/observe.h"
+// From an observation that a program gives to the history.
+#include "runtime/calls.h"
 
 #include "image/image.h"
 #include "pose/pose.h"

@@ -8,9 +8,9 @@
 #include "policy/policy_load.h"
 #include "policy/policy_stats.h"
 #include "pose/pose.h"
+#include "runtime/calls.h"
 #include "runtime/handle.h"
 #include "runtime/memory_check.h"
-#include "runtime/options.h"
 #include <omp.h>
 #include <string.h>
 

@@ -11,7 +11,7 @@
 tact_status handle_open(const char *path, const tact_options *options, const tact_policy *first,
                         tact_policy **policy);
 void handle_close(tact_policy *p);
-// Of this thread's last failed opening, which has no handle to keep it in.
+// The message of this thread's last failed opening, which has no handle to keep it in.
 Error *open_error(void);
 
 // As tact_open of the same policy, whose files are not looked at again and whose weights the

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runtime/options.h"
+// The settings of tact_open.
+#include "runtime/calls.h"
 
 #include "base/memory.h"
 #include "runtime/actions.h"

@@ -5,11 +5,9 @@
 
 #include "base/log.h"
 #include "base/processor.h"
+#include "runtime/calls.h"
 #include "runtime/handle.h"
-#include "runtime/next_action.h"
-#include "runtime/observe.h"
 #include "runtime/open.h"
-#include "runtime/options.h"
 #include "runtime/versions.h"
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "dataset/arms.h"
-#include "policy/processors_read.h"
+#include "policy/processors.h"
 #include <stdio.h>
 #include <string.h>
 

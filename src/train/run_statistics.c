@@ -2,7 +2,6 @@
 #include "train/run_data.h"
 
 #include "policy/policy_stats.h"
-#include "policy/policy_stats_read.h"
 #include "train/settings.h"
 #include "train/statistics.h"
 #include <string.h>

@@ -10,7 +10,7 @@
 #include "loader/image_transforms.h"
 #include "policy/policy_config.h"
 #include "policy/policy_locate.h"
-#include "policy/processors_read.h"
+#include "policy/processors.h"
 #include "policy/temporal_wrapper.h"
 #include "train/settings_file.h"
 #include <limits.h>
@@ -63,15 +63,11 @@ static bool same_place(const char *a, const char *b) {
 // A resumed run is the one that its checkpoint lies in, wherever that was moved to since.
 CHECKED static bool find_resumed_run(TrainConfig *c, const char *file, const char *flag_output,
                                      Error *err) {
-    char dir[POLICY_PATH], model[PATH_MAX], step[PATH_MAX], checkpoints[PATH_MAX], run[PATH_MAX];
+    char dir[POLICY_PATH], model[PATH_MAX], run[POLICY_PATH];
     char wrapper[PATH_MAX + 64];
     path_parent(dir, sizeof dir, file);
     if (!realpath(dir, model)) return fail_errno(err, "%s: not there", dir);
-    path_parent(step, sizeof step, model);
-    path_parent(checkpoints, sizeof checkpoints, step);
-    path_parent(run, sizeof run, checkpoints);
-    if (strcmp(after_last(model, '/'), "pretrained_model") != 0 ||
-        strcmp(after_last(checkpoints, '/'), "checkpoints") != 0)
+    if (!policy_run(model, run) || strcmp(after_last(model, '/'), "pretrained_model") != 0)
         return fail(
             err,
             "--config_path=%s: not RUN/checkpoints/STEP/pretrained_model, so there is no run "

@@ -5,7 +5,6 @@
 #include "base/memory.h"
 #include "base/sha256.h"
 #include "download/backbone_file.h"
-#include "download/torch_cache.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -37,9 +37,13 @@ holds "table" grep -q 'normalised L1' "$WORK/out"
 
 # The baseline, from the observations and actions that `tact info` prints.
 accepts "one episode" eval_ --policy.path="$WORK/plain" --dataset.root="$plain" --dataset.episodes=[1] --eval.stride=7 \
-    --json --output_dir="$WORK/e2"
+    --threads=0 --json --output_dir="$WORK/e2"
 cp "$WORK/out" "$WORK/e2.json"
 holds "--json prints eval.json" cmp -s <(cat "$WORK/e2/eval.json"; echo) "$WORK/e2.json"
+holds "says how many threads there were" grep -qE '"threads": [1-9]' "$WORK/e2.json"
+for key in $(sed -n 's/^ "\([a-z_0-9]*\)":.*/\1/p' "$WORK/e2.json"); do
+    holds "docs/eval.md names $key" grep -q "^| .*\`$key\`.* | " docs/eval.md
+done
 holds "three windows" grep -q '^ "windows": 3,' "$WORK/e2.json"
 for frame in 20 27 34; do # episode 1 begins at 20 and has 21 frames
     "$TACT" info "$plain" --frame=$frame --policy.chunk_size=8 --policy.n_action_steps=8 --policy.obs_state_horizon=1

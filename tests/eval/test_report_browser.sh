@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Reports in a browser: the script runs to the end of the page, shows eval.json's numbers, and makes no markup of
-# hostile names. Skipped where there is no chromium.
+# Reports in a browser: the script runs to the end of the page, however long it is, shows eval.json's numbers, and
+# makes no markup of hostile names. Skipped where there is no chromium.
 . "$(dirname "$0")/../cli/common.sh"
 
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || {
@@ -50,7 +50,15 @@ cat >"$WORK/numbers" <<'END'
  "policy": {"path": "/x/swing/checkpoints/000600/pretrained_model_ema", "step": 600, "obs_state_horizon": 2, "chunk_size": 8,
  "pose_repr": "relative"}, "seconds": 3.5, "evaluated": "2026-11-25T10:15:42+0100", "settings": {"policy.device": "cpu"}}
 END
-sed -E "s/^(.*id=\"eval\">).*(<\/script>)\$/\1$(tr -d '\n' <"$WORK/numbers" | sed 's/[\&/]/\\&/g')\2/" "$WORK/e/report.html" >"$WORK/closed.html"
+# page_of NUMBERS PAGE: a page of those.
+page_of() {
+    sed '/id="eval">/,$d' "$WORK/e/report.html"
+    printf '<script type="application/json" id="eval">'
+    tr -d '\n' <"$1"
+    echo '</script>'
+    sed '1,/id="eval">/d' "$WORK/e/report.html"
+} >"$2"
+page_of "$WORK/numbers" "$WORK/closed.html"
 shows "$WORK/closed.html"
 no_complaint "closed loop"
 for title in "How episodes ended" "Videos" "Episodes" "Settings"; do has "$title" "<h2>$title</h2>"; done
@@ -61,4 +69,28 @@ has "its interval" '2 of 3; 95 % confidence: 20.8 to 93.9 %'
 has "the video" 'src="episode%207.mp4#t=0.05"'
 has "the outcome as text" '&lt;b&gt;dropped'
 holds "no number that is none" test "$(grep -cE 'NaN|undefined|Infinity|\[object' "$WORK/dom")" -eq 0
+
+# Very many episodes, more than a call can have arguments.
+many=250000
+awk -v n=$many '{ at = index($0, "{\"seed\": 8") } !at { print; next } {
+    printf "%s", substr($0, 1, at - 1)
+    for (i = 0; i < n; i++) printf "{\"seed\": %d, \"success\": false, \"outcome\": \"dropped\", \"steps\": 48}, ", 100 + i
+    print substr($0, at) }' "$WORK/numbers" >"$WORK/many"
+page_of "$WORK/many" "$WORK/closed.html"
+shows "$WORK/closed.html"
+no_complaint "many episodes of a simulation"
+has "a part of them is marked" 'One of every 126 episodes is drawn.'
+# Recorded ones too, and a step without a median: the band begins at the next one, above and beneath.
+awk -v n=$many '/id="eval">/ {
+    sub(/"median": \[[^,]*/, "\"median\": [null")
+    match($0, /"episodes": \[\{[^}]*\}[^}]*\}\}/)
+    one = substr($0, RSTART + 13, RLENGTH - 13)
+    printf "%s", substr($0, 1, RSTART + 12)
+    for (i = 0; i < n; i++) printf "%s, ", one
+    $0 = substr($0, RSTART + 13) } { print }' "$WORK/e/report.html" >"$WORK/open.html"
+shows "$WORK/open.html"
+no_complaint "many recorded episodes"
+has "all of them counted" "in $((many + 3)) episodes"
+band=$(grep -o '<path class="band" d="[^"]*' "$WORK/dom" | head -n 1 | sed 's/.* d="//' | tr -cd 'ML')
+holds "seven points above and beneath" test "$band" = MLLLLLLLLLLLLL
 finish

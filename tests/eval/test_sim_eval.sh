@@ -19,7 +19,10 @@ plain() { grep -vE '"(video|evaluated|seconds|threads)"' "$1" | tr -d ', \n'; }
 holds "the same seeds end alike on any number of threads" test "$(plain "$WORK/one/eval.json")" = "$(plain "$WORK/two/eval.json")"
 holds "the page has the numbers" grep -qF "\"pc_success\": $(grep -oE '"pc_success": [^,]*' "$WORK/one/eval.json" | cut -d' ' -f2)," "$WORK/one/report.html"
 holds "and plays the videos" grep -q '"video": "episode_000007.mp4"' "$WORK/one/report.html"
-holds "names the policy" grep -q '"path": ".*/run/checkpoints/last/pretrained_model"' "$WORK/one/eval.json"
+holds "names the policy" grep -q '"path": ".*/run/checkpoints/000002/pretrained_model"' "$WORK/one/eval.json"
+for key in $(sed -n 's/^ "\([a-z_0-9]*\)":.*/\1/p' "$WORK/one/eval.json"); do
+    holds "docs/eval.md names $key" grep -q "^| .*\`$key\`.* | " docs/eval.md
+done
 holds "counts the episodes" grep -q '"n_episodes": 3' "$WORK/two/eval.json"
 refuses unknown 'did you mean strawberry' "$TACT" eval --policy.path="$WORK/run" --env.type=strawbery
 refuses both 'give one of them' "${eval[@]}" --dataset.root="$WORK/data"
@@ -30,5 +33,19 @@ refuses camera 'wants a camera' "$TACT" eval --policy.path="$WORK/other" --env.t
 cp -r "$WORK/run/checkpoints/000002" "$WORK/slow"
 sed -i 's/"fps": 10.0/"fps": 30.0/' "$WORK/slow/pretrained_model/tact.json"
 accepts "another rate" "${eval[@]}" --policy.path="$WORK/slow" --eval.max_videos=0 --output_dir="$WORK/three"
+holds "says how many threads there were" grep -qE '"threads": [1-9]' "$WORK/three/eval.json"
 holds "is said" grep -q 'trained at 30 steps a second, but --env.type=strawberry_swing takes 10' "$WORK/err"
+
+# A training goes on while its checkpoint is evaluated: `last` moves on and the checkpoint is removed. The first
+# episode's video says that the policy is open.
+cp -r "$WORK/run" "$WORK/going"
+"${eval[@]}" --policy.path="$WORK/going" --eval.n_episodes=8 --eval.max_videos=1 --threads=1 --output_dir="$WORK/four" \
+    >"$WORK/out" 2>"$WORK/err" &
+evaluation=$!
+while [ ! -e "$WORK/four/episode_000007.mp4" ] && kill -0 $evaluation 2>/dev/null; do sleep 0.02; done
+mv "$WORK/going/checkpoints/000002" "$WORK/going/checkpoints/000004"
+ln -sfn 000004 "$WORK/going/checkpoints/last"
+wait $evaluation
+holds "the checkpoint may be removed meanwhile" test $? -eq 0
+holds "the one that was opened is named" grep -q '"path": ".*/going/checkpoints/000002/pretrained_model"' "$WORK/four/eval.json"
 finish

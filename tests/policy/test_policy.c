@@ -3,8 +3,7 @@
 #include "policy/convert.h"
 #include "policy/policy_load.h"
 #include "policy/policy_stats.h"
-#include "policy/policy_stats_read.h"
-#include "policy/processors_write.h"
+#include "policy/processors.h"
 
 #include "../train/saved.h"
 

@@ -6,8 +6,7 @@
 #include "policy/policy_load.h"
 #include "policy/policy_stats.h"
 #include "policy/policy_write.h"
-#include "policy/processors_read.h"
-#include "policy/processors_write.h"
+#include "policy/processors.h"
 #include "tact.h"
 #include <math.h>
 

@@ -15,7 +15,6 @@
 #include "formats/safetensors.h"
 #include "policy/policy_config.h"
 #include "policy/policy_stats.h"
-#include "policy/policy_stats_read.h"
 #include "pose/pose.h"
 #include <math.h>
 #include <stdio.h>

@@ -6,7 +6,6 @@
 #include "saved.h"
 
 #include "policy/policy_stats.h"
-#include "policy/policy_stats_read.h"
 #include "policy/policy_weights.h"
 #include <dlfcn.h>
 #include <errno.h>

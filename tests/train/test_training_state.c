@@ -4,7 +4,6 @@
 #include "saved.h"
 
 #include "policy/policy_stats.h"
-#include "policy/policy_stats_read.h"
 #include "policy/policy_weights.h"
 
 static const char moments[] = "optimizer_state.safetensors";

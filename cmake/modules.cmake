@@ -31,7 +31,11 @@ function(tact_module name)
   add_library(${name} MODULE ${M_SOURCES})
   target_compile_definitions(${name} PRIVATE ${TACT_MODULE_VERSION})
   target_link_libraries(${name} PRIVATE ${M_LIBRARIES} base m
-      -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/module.map -Wl,-z,defs)
+      -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/module.map)
+  # clang leaves the functions of its sanitizers to the program that loads the module.
+  if(NOT (CMAKE_C_COMPILER_ID MATCHES "Clang" AND CMAKE_C_FLAGS MATCHES "sanitize"))
+    target_link_options(${name} PRIVATE -Wl,-z,defs)
+  endif()
   set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/tact
       LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/module.map)
   # A program or a test must load modules of its own build, so building it builds them.

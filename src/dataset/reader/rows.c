@@ -68,7 +68,7 @@ static bool rows_missing(Source *s, int64_t listed, Error *err) {
                     path, (long long)f.rows, (long long)listed, (long long)e->length, advice);
     return fail(err,
                 "%s: no data file here holds frames %lld to %lld, which episode %lld has by the "
-                "meta folder (a recording that broke off, or files that lack); %s",
+                "meta folder (a recording that broke off, or files that are missing); %s",
                 s->ds->root, (long long)e->from, (long long)(e->from + e->length - 1),
                 (long long)listed, advice);
 }

@@ -4,13 +4,16 @@
 #include "ops/cpu/cpu.h"
 
 #include "base/memory.h"
+#include "ops/cpu/blas.h"
 #include <omp.h>
+#include <string.h>
 
 static void cpu_close(Device *d) {
     Cpu *cpu = cpu_of(d);
     cpu_matmul_free(d);
     mem_free(cpu->folded.data);
     mem_free(cpu->gradients.data);
+    mem_free(cpu->blocks.data);
     if (cpu->stream) dnnl_stream_destroy(cpu->stream);
     if (cpu->engine) dnnl_engine_destroy(cpu->engine);
     for (int i = 0; cpu->scratch && i < d->threads; i++) mem_free(cpu->scratch[i]);
@@ -51,8 +54,11 @@ CHECKED static bool check_precision(Precision precision, Error *err) {
 }
 
 CHECKED static bool cpu_open(Device *d, const char *argument, Error *err) {
-    (void)argument; // always NULL: "cpu:0" names no device
+    bool blas = argument && strcmp(argument, "blas") == 0;
+    if (argument && !blas && strcmp(argument, "onednn") != 0)
+        return fail(err, "--policy.device=cpu:%s: use cpu, cpu:onednn or cpu:blas", argument);
     if (!check_precision(d->precision, err)) return false;
+    if (blas && !blas_open(err)) return false;
     Cpu *cpu = NEW(Cpu, 1);
     // oneDNN takes its thread count from OpenMP's; our own loops name theirs.
     omp_set_num_threads(d->threads);
@@ -63,6 +69,7 @@ CHECKED static bool cpu_open(Device *d, const char *argument, Error *err) {
         return fail(err, "oneDNN cannot start its CPU engine on this machine");
     }
     cpu->block = preferred_block(cpu->engine);
+    cpu->blas = cpu->products = blas;
     cpu->scratch = NEW(float *, d->threads);
     cpu->packed.device = d;
     d->impl = cpu;
@@ -101,7 +108,7 @@ const Backend cpu_backend = {
 };
 
 dnnl_format_tag_t cpu_image_tag(Device *d, int64_t channels) {
-    if (cpu_bf16(d)) return dnnl_nhwc;
+    if (cpu_bf16(d) || cpu_of(d)->products) return dnnl_nhwc;
     if (!cpu_blocked(cpu_of(d), channels)) return dnnl_nchw;
     return cpu_of(d)->block == 16 ? dnnl_nChw16c : dnnl_nChw8c;
 }
@@ -133,7 +140,9 @@ void cpu_execute(Device *d, const char *what, dnnl_primitive_t p, int n,
 void cpu_gemm(Device *d, char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha,
               const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
               int64_t ldc) {
-    if (dnnl_sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) != dnnl_success)
+    if (cpu_of(d)->blas)
+        blas_gemm(d->threads, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    else if (dnnl_sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) != dnnl_success)
         device_fail(d, "matrix product %ld x %ld x %ld failed", (long)m, (long)n, (long)k);
 }
 

@@ -181,16 +181,23 @@ static dnnl_primitive_desc_t forward_desc(Device *d, const ConvSpec *s, const De
 static bool is_generated(dnnl_primitive_desc_t pd) {
     const char *name = "";
     dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
-    return (strstr(name, "jit") && !strstr(name, "gemm")) || strstr(name, "brg") != NULL;
+    return strstr(name, "jit") != NULL || strstr(name, "brg") != NULL;
 }
 
-// What oneDNN would do by loops meant for tests, by products image by image, or without Winograd's
-// algorithm where that pays, is a product of our own.
+// oneDNN's plain loops, which exist for every shape and are meant for tests.
+static bool is_reference(dnnl_primitive_desc_t pd) {
+    const char *name = "";
+    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
+    return strncmp(name, "ref", 3) == 0 || strncmp(name, "simple", 6) == 0;
+}
+
+// What oneDNN would do by plain loops, or without Winograd's algorithm where that pays, is a
+// product of our own.
 static bool better_by_product(Device *d, const ConvSpec *s, Direction way,
                               dnnl_primitive_desc_t pd) {
     if (cpu_bf16(d)) return false;
     bool onednn_has_winograd = cpu_of(d)->block == 16;
-    return !pd || !is_generated(pd) || (!onednn_has_winograd && cpu_winograd_pays(s, way));
+    return is_reference(pd) || (!onednn_has_winograd && cpu_winograd_pays(s, way));
 }
 
 static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m,

@@ -29,7 +29,8 @@ struct Conv {
     int64_t weights;     // elements of w
     size_t output_bytes; // of y
     dnnl_alg_kind_t algorithm;
-    bool residual_as_sum; // else a binary post-op
+    char names[DIRECTIONS][24]; // of the code that does each, for people
+    bool residual_as_sum;       // else a binary post-op
     Plan forward, data, dweights;
     ConvProduct *product; // in place of some of the three, or of all; or NULL
     Reorder pack, pack_data, unpack;
@@ -217,6 +218,7 @@ static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m,
         conv_refused(d, s, dnnl_unimplemented, "forward");
         return NULL;
     }
+    snprintf(c->names[FORWARD], sizeof c->names[0], "%s", onednn_implementation(pd));
     used[FORWARD] = better_by_product(d, s, FORWARD, pd);
     if (used[FORWARD]) {
         c->residual_as_sum = false;
@@ -253,6 +255,7 @@ static void plan_backward_data(Device *d, Conv *c, const Descs *m, dnnl_primitiv
                                bool used[DIRECTIONS]) {
     dnnl_primitive_desc_t pd = backward_desc(d, c, m, m->w_any, onednn_conv_backward_data, hint);
     if (!pd) return;
+    snprintf(c->names[BACKWARD_DATA], sizeof c->names[0], "%s", onednn_implementation(pd));
     used[BACKWARD_DATA] = better_by_product(d, &c->spec, BACKWARD_DATA, pd);
     if (used[BACKWARD_DATA]) {
         dnnl_primitive_desc_destroy(pd);
@@ -271,6 +274,7 @@ static void plan_backward_weights(Device *d, Conv *c, const Descs *m, dnnl_primi
     dnnl_primitive_desc_t pd =
         backward_desc(d, c, m, m->dw_any, onednn_conv_backward_weights, hint);
     if (!pd) return;
+    snprintf(c->names[BACKWARD_WEIGHTS], sizeof c->names[0], "%s", onednn_implementation(pd));
     used[BACKWARD_WEIGHTS] = better_by_product(d, &c->spec, BACKWARD_WEIGHTS, pd);
     if (used[BACKWARD_WEIGHTS]) {
         dnnl_primitive_desc_destroy(pd);
@@ -407,6 +411,15 @@ static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, T
         cpu_product_weights(d, c->product, f32(dw), f32(c->scale), f32(dz), f32(x));
     else
         backward_weights(d, c, dw, dz, x);
+}
+
+void cpu_conv_ways(const Conv *c, char *out, size_t room) {
+    size_t used = 0;
+    for (int i = 0; i < DIRECTIONS && used < room; i++) {
+        Direction way = (Direction)i;
+        const char *name = by_product(c, way) ? cpu_product_name(c->product, way) : c->names[i];
+        if (*name) used += (size_t)snprintf(out + used, room - used, "%s%s", i ? ", " : "", name);
+    }
 }
 
 void cpu_conv_ops(Device *d) {

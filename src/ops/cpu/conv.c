@@ -188,13 +188,25 @@ static dnnl_primitive_desc_t forward_desc(Device *d, const ConvSpec *s, const De
     return pd;
 }
 
-// What oneDNN would do by plain loops, or without Winograd's algorithm where that pays, is a
-// product of our own.
+// oneDNN's kernels for 3x3 convolutions without AVX-512 work on runs of pixels in a row, and are
+// slow where rows are short or a stride takes them apart; with many channels a product is as fast
+// there as anywhere (measured with checkops --rate).
+static bool product_pays(const ConvSpec *s) {
+    enum { DEEP = 128, SHORT_ROW = 8 };
+    int64_t w = conv_out_size(s->in_w, s->kernel, s->stride, s->padding, s->dilation);
+    return s->kernel == 3 && s->in_c >= DEEP && s->out_c >= DEEP &&
+           (s->stride > 1 || w <= SHORT_ROW);
+}
+
+// What oneDNN would do by plain loops, or at AVX2 slower than Winograd's algorithm or a product of
+// our own, is that.
 static bool better_by_product(Device *d, const ConvSpec *s, Direction way,
                               dnnl_primitive_desc_t pd) {
     if (cpu_bf16(d)) return false;
-    bool onednn_has_winograd = cpu_of(d)->block == 16;
-    return onednn_is_reference(pd) || (!onednn_has_winograd && cpu_winograd_pays(s, way));
+    bool avx512 = cpu_of(d)->block == 16,
+         blocked = cpu_lanes(d, s->in_c) > 1 && cpu_lanes(d, s->out_c) > 1;
+    return onednn_is_reference(pd) ||
+           (!avx512 && blocked && (cpu_winograd_pays(s, way) || product_pays(s)));
 }
 
 static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m,

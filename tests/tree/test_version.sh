@@ -13,7 +13,7 @@ holds() {
     failed=1
 }
 
-holds "tact --version" "$("$TACT" --version)" "tact $version"
+holds "the first line of tact --version" "$("$TACT" --version | head -n 1)" "tact $version"
 holds "python/tact.py" "$(sed -n 's/^__version__ = "\([^"]*\)".*/\1/p' python/tact.py)" "$version"
 plugin=python/lerobot_policy_tact/pyproject.toml
 holds "$plugin" "$(sed -n 's/^version = "\(.*\)"/\1/p' $plugin)" "$version"

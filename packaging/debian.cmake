@@ -68,7 +68,11 @@ if(time)
   set(ENV{SOURCE_DATE_EPOCH} ${time})
 endif()
 string(TIMESTAMP date "%a, %d %b %Y %H:%M:%S +0000" UTC)
-set(ENV{SOURCE_DATE_EPOCH} "${before}")
+if(before)
+  set(ENV{SOURCE_DATE_EPOCH} ${before})
+else()
+  unset(ENV{SOURCE_DATE_EPOCH})
+endif()
 
 # Who makes a package answers for it: as Debian's tools have it, else as git does.
 set(name "$ENV{DEBFULLNAME}")

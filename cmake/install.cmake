@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# cmake --install: the program, both libraries, the header, tact.pc, the CMake package, tact.py, examples; and
-# the modules (cmake/modules.cmake).
+# cmake --install: the program, both libraries, the header, tact.pc, the CMake package, the Python package,
+# examples; and the modules (cmake/modules.cmake).
 include(CMakePackageConfigHelpers)
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/tact)
 
@@ -8,7 +8,8 @@ install(TARGETS tact RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS tact_shared tact_static EXPORT tact LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
     ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES include/tact.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(FILES python/tact.py DESTINATION ${CMAKE_INSTALL_DATADIR}/tact/python)
+install(DIRECTORY python/libtact DESTINATION ${CMAKE_INSTALL_DATADIR}/tact/python
+    FILES_MATCHING PATTERN *.py PATTERN py.typed PATTERN __pycache__ EXCLUDE)
 install(DIRECTORY examples/ DESTINATION ${CMAKE_INSTALL_DATADIR}/tact/examples)
 
 install(EXPORT tact NAMESPACE tact:: FILE tactTargets.cmake DESTINATION ${package})

@@ -154,6 +154,9 @@ typedef struct Backend {
     // Bytes that its libraries and workspaces take beside what is asked for, with so many trainable
     // parameters.
     size_t (*keeps)(Precision precision, size_t parameters);
+    // Writes what computes on this machine, in a few words: libraries and their versions, the level
+    // of the processor. NULL where that is known of an open device only (its description).
+    void (*describe)(char *out, size_t room);
     // Fills in impl, description and what the device overwrites of ref's ops; the rest of d is set.
     // argument is what follows "NAME:", or NULL. On failure nothing is left to free.
     bool (*open)(Device *d, const char *argument, Error *err);

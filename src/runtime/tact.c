@@ -4,7 +4,6 @@
 #include "tact.h"
 
 #include "base/log.h"
-#include "base/processor.h"
 #include "runtime/calls.h"
 #include "runtime/handle.h"
 #include "runtime/open.h"
@@ -28,10 +27,6 @@ tact_status tact_open(const char *path, const tact_options *options, tact_policy
         snprintf(open_error()->text, sizeof open_error()->text,
                  "tact_open: path and policy may not be NULL");
         return TACT_ERROR_ARGUMENT;
-    }
-    if (processor_lacks()) {
-        snprintf(open_error()->text, sizeof open_error()->text, "%s", processor_lacks());
-        return TACT_ERROR_DEVICE;
     }
     return handle_open(path, options, NULL, policy);
 }

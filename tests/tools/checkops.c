@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // checkops: compares every op of a device with the reference device, or times it.
 #include "../checkops/checkops.h"
-#include "ops/cpu/cpu.h"
+#include "ops/cpu/backend.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -146,7 +146,7 @@ static bool bench_op(Device *device, const Options *o, const OpCheck *op) {
 static void make_images_halves(Device *d) {
     d->precision = PRECISION_BFLOAT16;
     d->images = DTYPE_BF16;
-    cpu_bf16_image_ops(d);
+    cpu_images_in_bfloat16(d);
 }
 
 static bool is_image_op(const char *name) {

@@ -55,6 +55,7 @@ static void print_text(const InferenceReport *r) {
            p->obs_state_horizon, p->n_cameras, p->n_cameras == 1 ? "" : "s", sizes,
            d->backend->name, precision_name(d->precision), d->threads,
            (long long)r->options->steps);
+    if (d->description[0]) printf("  %s\n", d->description);
     printf("  %-22s %8s %8s %8s %8s %8s %8s\n", "ms", "p50", "p95", "p99", "GFLOP", "GFLOP/s",
            "of peak");
     print_latency("with the frame cache", &t->cached, r->cached_gflop, r->peak.forward);

@@ -60,6 +60,7 @@ static void print_text(const TrainingReport *r) {
     printf("training step, batch %d, T=%d, %d camera%s %s, %s %s with %d threads\n", c->batch_size,
            c->policy.obs_state_horizon, c->policy.n_cameras, c->policy.n_cameras == 1 ? "" : "s",
            r->options->image, d->backend->name, precision_name(d->precision), d->threads);
+    if (d->description[0]) printf("  %s\n", d->description);
     printf("  step       %8.1f ms   (median of %lld)\n", t->step_ms, (long long)r->options->steps);
     if (d->backend->asynchronous) printf("  one part after another, %.1f ms:\n", t->serial_ms);
     printf("  forward    %8.1f ms\n  backward   %8.1f ms\n  optimizer  %8.1f ms\n", t->forward_ms,

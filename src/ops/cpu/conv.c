@@ -14,8 +14,8 @@ typedef struct Plan {
     dnnl_primitive_t primitive;
     int n;
     dnnl_exec_arg_t args[MAX_ARGS];
-    dnnl_memory_desc_t weights; // layout the primitive chose
-    int scratchpad;             // its argument, or 0: none
+    DnnlLayout weights; // the layout that the primitive chose
+    int scratchpad;     // its argument, or 0: none
 } Plan;
 
 // A reorder between OIHW and a primitive's own layout.
@@ -50,7 +50,7 @@ static bool conv_refused(Device *d, const ConvSpec *s, dnnl_status_t status, con
 // ---- building blocks --------------------------------------------------------------------------
 
 typedef struct Descs {
-    dnnl_memory_desc_t x, w_any, dw_any, w_plain, bias, y;
+    DnnlLayout x, w_any, dw_any, w_plain, bias, y;
     dnnl_dims_t strides, dilates, padding;
 } Descs;
 
@@ -60,12 +60,12 @@ static void describe_tensors(Device *d, const ConvSpec *s, Descs *m) {
     const dnnl_dims_t x = {s->n, s->in_c, s->in_h, s->in_w}, y = {s->n, s->out_c, oh, ow};
     const dnnl_dims_t w = {s->out_c, s->in_c, s->kernel, s->kernel}, b = {s->out_c};
     dnnl_data_type_t type = cpu_bf16(d) ? dnnl_bf16 : dnnl_f32;
-    dnnl_memory_desc_init_by_tag(&m->x, 4, x, type, cpu_image_tag(d, s->in_c));
-    dnnl_memory_desc_init_by_tag(&m->y, 4, y, type, cpu_image_tag(d, s->out_c));
-    dnnl_memory_desc_init_by_tag(&m->w_any, 4, w, type, dnnl_format_tag_any);
-    dnnl_memory_desc_init_by_tag(&m->dw_any, 4, w, dnnl_f32, dnnl_format_tag_any);
-    dnnl_memory_desc_init_by_tag(&m->w_plain, 4, w, dnnl_f32, dnnl_oihw);
-    dnnl_memory_desc_init_by_tag(&m->bias, 1, b, dnnl_f32, dnnl_a);
+    m->x = onednn_layout(4, x, type, cpu_image_tag(d, s->in_c));
+    m->y = onednn_layout(4, y, type, cpu_image_tag(d, s->out_c));
+    m->w_any = onednn_layout(4, w, type, dnnl_format_tag_any);
+    m->dw_any = onednn_layout(4, w, dnnl_f32, dnnl_format_tag_any);
+    m->w_plain = onednn_layout(4, w, dnnl_f32, dnnl_oihw);
+    m->bias = onednn_layout(1, b, dnnl_f32, dnnl_a);
     for (int i = 0; i < 2; i++) {
         m->strides[i] = s->stride;
         m->dilates[i] = s->dilation - 1;
@@ -73,7 +73,21 @@ static void describe_tensors(Device *d, const ConvSpec *s, Descs *m) {
     }
 }
 
-static void plan_arg(Device *d, Plan *p, int arg, const dnnl_memory_desc_t *md) {
+static void free_descs(Descs *m) {
+    DnnlLayout owned[] = {m->x, m->w_any, m->dw_any, m->w_plain, m->bias, m->y};
+    for (int i = 0; i < 6; i++) onednn_layout_free(owned[i]);
+}
+
+static OneDnnConv describe_conv(const Descs *m, ConstDnnlLayout weights,
+                                dnnl_alg_kind_t algorithm) {
+    OneDnnConv conv = {.algorithm = algorithm, .x = m->x, .w = weights, .bias = m->bias, .y = m->y};
+    memcpy(conv.strides, m->strides, sizeof conv.strides);
+    memcpy(conv.dilates, m->dilates, sizeof conv.dilates);
+    memcpy(conv.pad, m->padding, sizeof conv.pad);
+    return conv;
+}
+
+static void plan_arg(Device *d, Plan *p, int arg, ConstDnnlLayout md) {
     dnnl_memory_t memory = NULL;
     if (dnnl_memory_create(&memory, md, cpu_of(d)->engine, DNNL_MEMORY_NONE) != dnnl_success)
         device_fail(d, "oneDNN cannot create a memory object");
@@ -83,8 +97,8 @@ static void plan_arg(Device *d, Plan *p, int arg, const dnnl_memory_desc_t *md) 
 // Takes over pd: makes the primitive and its scratchpad, and notes the weights' layout.
 static void plan_finish(Device *d, const ConvSpec *s, Plan *p, dnnl_primitive_desc_t pd,
                         dnnl_query_t weights_query) {
-    p->weights = *dnnl_primitive_desc_query_md(pd, weights_query, 0);
-    const dnnl_memory_desc_t *pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    p->weights = onednn_layout_copy(dnnl_primitive_desc_query_md(pd, weights_query, 0));
+    ConstDnnlLayout pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
     size_t bytes = dnnl_memory_desc_get_size(pad);
     conv_refused(d, s, dnnl_primitive_create(&p->primitive, pd), "create");
     if (bytes && cpu_grow(d, &cpu_of(d)->scratchpad, bytes)) {
@@ -96,6 +110,7 @@ static void plan_finish(Device *d, const ConvSpec *s, Plan *p, dnnl_primitive_de
 static void plan_free(Plan *p) {
     for (int i = 0; i < p->n; i++) dnnl_memory_destroy(p->args[i].memory);
     if (p->primitive) dnnl_primitive_destroy(p->primitive);
+    onednn_layout_free(p->weights);
 }
 
 static void plan_run(Device *d, const char *what, Plan *p, int n, void *const *data) {
@@ -105,8 +120,8 @@ static void plan_run(Device *d, const char *what, Plan *p, int n, void *const *d
     cpu_execute(d, what, p->primitive, p->n, p->args);
 }
 
-static void reorder_new(Device *d, const ConvSpec *s, Reorder *r, const dnnl_memory_desc_t *from,
-                        const dnnl_memory_desc_t *to) {
+static void reorder_new(Device *d, const ConvSpec *s, Reorder *r, ConstDnnlLayout from,
+                        ConstDnnlLayout to) {
     dnnl_engine_t e = cpu_of(d)->engine;
     dnnl_primitive_desc_t pd = NULL;
     if (conv_refused(d, s, dnnl_reorder_primitive_desc_create(&pd, from, e, to, e, NULL),
@@ -155,40 +170,21 @@ static bool fuses_relu(const ConvSpec *s) {
 // it, else it is copied into y first and summed (a slow generic kernel would cost far more).
 static dnnl_primitive_desc_t forward_desc(Device *d, const ConvSpec *s, const Descs *m, bool sum,
                                           dnnl_alg_kind_t algorithm) {
-    dnnl_convolution_desc_t cd;
+    OneDnnConv conv = describe_conv(m, m->w_any, algorithm);
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t ops = NULL;
     dnnl_primitive_desc_t pd = NULL;
-    dnnl_prop_kind_t kind = s->train ? dnnl_forward_training : dnnl_forward_inference;
-    conv_refused(d, s,
-                 dnnl_dilated_convolution_forward_desc_init(&cd, kind, algorithm, &m->x, &m->w_any,
-                                                            &m->bias, &m->y, m->strides, m->dilates,
-                                                            m->padding, m->padding),
-                 "forward");
     dnnl_primitive_attr_create(&attr);
     dnnl_post_ops_create(&ops);
-    if (s->residual && sum) dnnl_post_ops_append_sum(ops, 1.0f);
-    if (s->residual && !sum) dnnl_post_ops_append_binary(ops, dnnl_binary_add, &m->y);
-    if (fuses_relu(s)) dnnl_post_ops_append_eltwise(ops, 1.0f, dnnl_eltwise_relu, 0, 0);
+    if (s->residual && sum) onednn_append_sum(ops);
+    if (s->residual && !sum) dnnl_post_ops_append_binary(ops, dnnl_binary_add, m->y);
+    if (fuses_relu(s)) onednn_append_relu(ops);
     dnnl_primitive_attr_set_post_ops(attr, ops);
     dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    dnnl_primitive_desc_create(&pd, &cd, attr, cpu_of(d)->engine, NULL);
+    onednn_conv_forward(&pd, cpu_of(d)->engine, &conv, s->train, attr);
     dnnl_post_ops_destroy(ops);
     dnnl_primitive_attr_destroy(attr);
     return pd;
-}
-
-static bool is_generated(dnnl_primitive_desc_t pd) {
-    const char *name = "";
-    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
-    return strstr(name, "jit") != NULL || strstr(name, "brg") != NULL;
-}
-
-// oneDNN's plain loops, which exist for every shape and are meant for tests.
-static bool is_reference(dnnl_primitive_desc_t pd) {
-    const char *name = "";
-    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
-    return strncmp(name, "ref", 3) == 0;
 }
 
 static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m) {
@@ -202,7 +198,7 @@ static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m) {
         c->residual_as_sum = false;
         pd = forward_desc(d, s, m, false, c->algorithm);
     }
-    if (s->residual && !c->residual_as_sum && (!pd || !is_generated(pd))) {
+    if (s->residual && !c->residual_as_sum && (!pd || !onednn_is_generated(pd))) {
         if (pd) dnnl_primitive_desc_destroy(pd);
         c->residual_as_sum = true;
         pd = forward_desc(d, s, m, true, c->algorithm);
@@ -212,65 +208,57 @@ static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m) {
         return NULL;
     }
     Plan *p = &c->forward;
-    plan_arg(d, p, DNNL_ARG_SRC, &m->x);
+    plan_arg(d, p, DNNL_ARG_SRC, m->x);
     plan_arg(d, p, DNNL_ARG_WEIGHTS, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
-    plan_arg(d, p, DNNL_ARG_BIAS, &m->bias);
-    plan_arg(d, p, DNNL_ARG_DST, &m->y);
+    plan_arg(d, p, DNNL_ARG_BIAS, m->bias);
+    plan_arg(d, p, DNNL_ARG_DST, m->y);
     if (s->residual && !c->residual_as_sum)
-        plan_arg(d, p, DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, &m->y);
+        plan_arg(d, p, DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, m->y);
     plan_finish(d, s, p, pd, dnnl_query_weights_md);
     return pd;
 }
 
-static dnnl_primitive_desc_t backward_desc(Device *d, const ConvSpec *s,
-                                           const dnnl_convolution_desc_t *cd,
+typedef dnnl_status_t (*BackwardOf)(dnnl_primitive_desc_t *, dnnl_engine_t, const OneDnnConv *,
+                                    const_dnnl_primitive_desc_t, const_dnnl_primitive_attr_t);
+
+static dnnl_primitive_desc_t backward_desc(Device *d, const Conv *c, const Descs *m,
+                                           ConstDnnlLayout weights, BackwardOf create,
                                            dnnl_primitive_desc_t hint) {
+    OneDnnConv conv = describe_conv(m, weights, c->algorithm);
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_attr_create(&attr);
     dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    conv_refused(d, s, dnnl_primitive_desc_create(&pd, cd, attr, cpu_of(d)->engine, hint),
-                 "backward");
+    conv_refused(d, &c->spec, create(&pd, cpu_of(d)->engine, &conv, hint, attr), "backward");
     dnnl_primitive_attr_destroy(attr);
     return pd;
 }
 
 static void plan_backward_data(Device *d, Conv *c, const Descs *m, dnnl_primitive_desc_t hint) {
-    dnnl_convolution_desc_t cd;
-    conv_refused(d, &c->spec,
-                 dnnl_dilated_convolution_backward_data_desc_init(
-                     &cd, c->algorithm, &m->x, &m->w_any, &m->y, m->strides, m->dilates, m->padding,
-                     m->padding),
-                 "backward data");
-    dnnl_primitive_desc_t pd = backward_desc(d, &c->spec, &cd, hint);
+    dnnl_primitive_desc_t pd = backward_desc(d, c, m, m->w_any, onednn_conv_backward_data, hint);
     if (!pd) return;
     Plan *p = &c->data;
-    plan_arg(d, p, DNNL_ARG_DIFF_SRC, &m->x);
+    plan_arg(d, p, DNNL_ARG_DIFF_SRC, m->x);
     plan_arg(d, p, DNNL_ARG_WEIGHTS, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
-    plan_arg(d, p, DNNL_ARG_DIFF_DST, &m->y);
+    plan_arg(d, p, DNNL_ARG_DIFF_DST, m->y);
     plan_finish(d, &c->spec, p, pd, dnnl_query_weights_md);
     dnnl_primitive_desc_destroy(pd);
 }
 
 static void plan_backward_weights(Device *d, Conv *c, const Descs *m, dnnl_primitive_desc_t hint) {
-    dnnl_convolution_desc_t cd;
-    conv_refused(d, &c->spec,
-                 dnnl_dilated_convolution_backward_weights_desc_init(
-                     &cd, c->algorithm, &m->x, &m->dw_any, NULL, &m->y, m->strides, m->dilates,
-                     m->padding, m->padding),
-                 "backward weights");
-    dnnl_primitive_desc_t pd = backward_desc(d, &c->spec, &cd, hint);
+    dnnl_primitive_desc_t pd =
+        backward_desc(d, c, m, m->dw_any, onednn_conv_backward_weights, hint);
     if (!pd) return;
-    c->weights_by_product = !cpu_bf16(d) && is_reference(pd);
+    c->weights_by_product = !cpu_bf16(d) && onednn_is_reference(pd);
     if (c->weights_by_product) {
         dnnl_primitive_desc_destroy(pd);
         return;
     }
     Plan *p = &c->dweights;
-    plan_arg(d, p, DNNL_ARG_SRC, &m->x);
+    plan_arg(d, p, DNNL_ARG_SRC, m->x);
     plan_arg(d, p, DNNL_ARG_DIFF_WEIGHTS,
              dnnl_primitive_desc_query_md(pd, dnnl_query_diff_weights_md, 0));
-    plan_arg(d, p, DNNL_ARG_DIFF_DST, &m->y);
+    plan_arg(d, p, DNNL_ARG_DIFF_DST, m->y);
     plan_finish(d, &c->spec, p, pd, dnnl_query_diff_weights_md);
     dnnl_primitive_desc_destroy(pd);
 }
@@ -295,28 +283,28 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
     c->spec = spec;
     c->weights = spec.out_c * spec.in_c * spec.kernel * spec.kernel;
     describe_tensors(d, &spec, &m);
-    c->output_bytes = dnnl_memory_desc_get_size(&m.y);
+    c->output_bytes = dnnl_memory_desc_get_size(m.y);
     dnnl_primitive_desc_t hint = plan_forward(d, c, &m);
     if (hint && spec.train) {
         plan_backward_weights(d, c, &m, hint);
         if (spec.need_dx) plan_backward_data(d, c, &m, hint);
     }
     if (hint) dnnl_primitive_desc_destroy(hint);
-    if (d->failed) goto error;
+    if (d->failed) goto done;
 
-    c->packed = d->alloc(d, dnnl_memory_desc_get_size(&c->forward.weights));
-    reorder_new(d, &spec, &c->pack, &m.w_plain, &c->forward.weights);
+    c->packed = d->alloc(d, dnnl_memory_desc_get_size(c->forward.weights));
+    reorder_new(d, &spec, &c->pack, m.w_plain, c->forward.weights);
     if (spec.train && !c->weights_by_product) {
-        c->dpacked_bytes = dnnl_memory_desc_get_size(&c->dweights.weights);
-        reorder_new(d, &spec, &c->unpack, &c->dweights.weights, &m.w_plain);
+        c->dpacked_bytes = dnnl_memory_desc_get_size(c->dweights.weights);
+        reorder_new(d, &spec, &c->unpack, c->dweights.weights, m.w_plain);
     }
     if (spec.train && spec.need_dx) {
-        c->packed_data = d->alloc(d, dnnl_memory_desc_get_size(&c->data.weights));
-        reorder_new(d, &spec, &c->pack_data, &m.w_plain, &c->data.weights);
+        c->packed_data = d->alloc(d, dnnl_memory_desc_get_size(c->data.weights));
+        reorder_new(d, &spec, &c->pack_data, m.w_plain, c->data.weights);
     }
-    if (d->failed) goto error;
-    return c;
-error:
+done:
+    free_descs(&m);
+    if (!d->failed) return c;
     conv_free(d, c);
     return NULL;
 }

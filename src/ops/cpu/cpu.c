@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CPU backend: oneDNN's convolutions and matrix products, OpenMP loops for the rest. Reductions
+// A CPU device: oneDNN's convolutions and matrix products, OpenMP loops for the rest. Reductions
 // are split by rows and columns, never by arrival, so that one thread count gives one result.
 #include "ops/cpu/cpu.h"
 
@@ -21,38 +21,31 @@ static void cpu_close(Device *d) {
 
 // The size of the blocks of channels that oneDNN chooses for a typical convolution.
 static int preferred_block(dnnl_engine_t engine) {
-    const dnnl_dims_t x = {8, 64, 24, 32}, w = {64, 64, 3, 3}, one = {1, 1};
-    dnnl_memory_desc_t xd, wd;
-    dnnl_convolution_desc_t cd;
+    const dnnl_dims_t x = {8, 64, 24, 32}, w = {64, 64, 3, 3}, b = {64};
+    DnnlLayout any = onednn_layout(4, x, dnnl_f32, dnnl_format_tag_any);
+    DnnlLayout weights = onednn_layout(4, w, dnnl_f32, dnnl_format_tag_any);
+    DnnlLayout bias = onednn_layout(1, b, dnnl_f32, dnnl_a);
+    DnnlLayout wide = onednn_layout(4, x, dnnl_f32, dnnl_nChw16c);
+    const OneDnnConv conv = {.algorithm = dnnl_convolution_direct,
+                             .x = any,
+                             .w = weights,
+                             .bias = bias,
+                             .y = any,
+                             .strides = {1, 1},
+                             .pad = {1, 1}};
     dnnl_primitive_desc_t pd = NULL;
     int block = 8;
-    if (dnnl_memory_desc_init_by_tag(&xd, 4, x, dnnl_f32, dnnl_format_tag_any) == dnnl_success &&
-        dnnl_memory_desc_init_by_tag(&wd, 4, w, dnnl_f32, dnnl_format_tag_any) == dnnl_success &&
-        dnnl_convolution_forward_desc_init(&cd, dnnl_forward_training, dnnl_convolution_direct, &xd,
-                                           &wd, NULL, &xd, one, one, one) == dnnl_success &&
-        dnnl_primitive_desc_create(&pd, &cd, NULL, engine, NULL) == dnnl_success) {
-        const dnnl_memory_desc_t *dst = dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0);
-        dnnl_memory_desc_t wide;
-        dnnl_memory_desc_init_by_tag(&wide, 4, x, dnnl_f32, dnnl_nChw16c);
-        if (dnnl_memory_desc_equal(dst, &wide)) block = 16;
-    }
-    dnnl_primitive_desc_destroy(pd);
+    if (onednn_conv_forward(&pd, engine, &conv, true, NULL) == dnnl_success &&
+        dnnl_memory_desc_equal(dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), wide))
+        block = 16;
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    DnnlLayout owned[] = {any, weights, bias, wide};
+    for (int i = 0; i < 4; i++) onednn_layout_free(owned[i]);
     return block;
 }
 
-// Where the processor has no bfloat16 instructions oneDNN would emulate them, and be slower than in
-// float32.
-CHECKED static bool check_precision(Precision precision, Error *err) {
-    bool has = dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core_bf16;
-    if (precision == PRECISION_BFLOAT16 && !has)
-        return fail(err, "--policy.dtype=bfloat16: this processor has no bfloat16 instructions "
-                         "(AVX-512 BF16 or AMX); use float32");
-    return true;
-}
-
-CHECKED static bool cpu_open(Device *d, const char *argument, Error *err) {
+bool cpu_open(Device *d, const char *argument, Error *err) {
     (void)argument; // always NULL: "cpu:0" names no device
-    if (!check_precision(d->precision, err)) return false;
     Cpu *cpu = NEW(Cpu, 1);
     // oneDNN takes its thread count from OpenMP's; our own loops name theirs.
     omp_set_num_threads(d->threads);
@@ -80,25 +73,6 @@ CHECKED static bool cpu_open(Device *d, const char *argument, Error *err) {
     if (cpu_bf16(d)) cpu_bf16_image_ops(d);
     return true;
 }
-
-// oneDNN, its scratch and its copies of weights: 310 to 430 MB in trainings of a ResNet-18
-// (docs/benchmarks.md).
-static size_t cpu_keeps(Precision precision, size_t parameters) {
-    (void)precision, (void)parameters;
-    return (size_t)350 << 20;
-}
-
-const Backend cpu_backend = {
-    .name = "cpu",
-    .precisions = PRECISION_BIT(PRECISION_FLOAT32) | PRECISION_BIT(PRECISION_BFLOAT16),
-    .trains_best = PRECISION_FLOAT32,
-    .images = {[PRECISION_BFLOAT16] = DTYPE_BF16},
-    .host_memory = true,
-    .side_by_side = true,
-    .picture_channels = 3,
-    .keeps = cpu_keeps,
-    .open = cpu_open,
-};
 
 dnnl_format_tag_t cpu_image_tag(Device *d, int64_t channels) {
     if (cpu_bf16(d)) return dnnl_nhwc;

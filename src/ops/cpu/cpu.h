@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to ops/cpu: the backend's state and its ops.
+// Private to ops/cpu: the device's state and its ops, of the level that a file is compiled for.
 #ifndef TACT_OPS_CPU_CPU_H
 #define TACT_OPS_CPU_CPU_H
 
+#include "ops/cpu/level.h"
+#include "ops/cpu/onednn.h"
 #include "ops/ops.h"
-#include <dnnl.h>
 
 typedef uint16_t bf16; // the upper half of a float
 
@@ -47,6 +48,9 @@ static inline bool cpu_bf16(const Device *d) {
 }
 // Memory of at least `bytes`; NULL (and failed) without.
 void *cpu_grow(Device *d, Grown *g, size_t bytes);
+
+// Backend.open. Every level's is declared in backend.h.
+CHECKED bool cpu_open(Device *d, const char *argument, Error *err);
 
 // oneDNN's tag of an IMAGE tensor with C channels: blocked when they fill whole blocks, else plain;
 // at bfloat16 always (N, H, W, C), which is what its kernels for matrix units take.

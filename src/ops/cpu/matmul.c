@@ -71,8 +71,7 @@ static bool matmul_refused(Device *d, const MatmulSpec *s, dnnl_status_t status)
     return !cpu_status(d, status, what);
 }
 
-static void add_arg(Device *d, Matmul *p, int which, int name, const dnnl_memory_desc_t *md,
-                    void *data) {
+static void add_arg(Device *d, Matmul *p, int which, int name, ConstDnnlLayout md, void *data) {
     if (matmul_refused(d, &p->spec,
                        dnnl_memory_create(&p->args[p->n].memory, md, cpu_of(d)->engine, data)))
         return;
@@ -80,16 +79,16 @@ static void add_arg(Device *d, Matmul *p, int which, int name, const dnnl_memory
     p->at[which] = p->n++;
 }
 
-static void describe_matrix(dnnl_memory_desc_t *md, int64_t rows, int64_t cols, int64_t ld,
-                            bool transposed, dnnl_data_type_t type) {
+static DnnlLayout matrix_layout(int64_t rows, int64_t cols, int64_t ld, bool transposed,
+                                dnnl_data_type_t type) {
     const dnnl_dims_t dims = {rows, cols};
     const dnnl_dims_t strides = {transposed ? 1 : ld, transposed ? ld : 1};
-    dnnl_memory_desc_init_by_strides(md, 2, dims, type, strides);
+    return onednn_layout_strided(2, dims, type, strides);
 }
 
 // Copies B, as it is stored, into the order that the primitive chose.
-static void pack_weights(Device *d, Matmul *p, const dnnl_memory_desc_t *stored,
-                         const dnnl_memory_desc_t *chosen, const void *b) {
+static void pack_weights(Device *d, Matmul *p, ConstDnnlLayout stored, ConstDnnlLayout chosen,
+                         const void *b) {
     dnnl_engine_t e = cpu_of(d)->engine;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t reorder = NULL;
@@ -113,49 +112,64 @@ static void pack_weights(Device *d, Matmul *p, const dnnl_memory_desc_t *stored,
     dnnl_primitive_desc_destroy(pd);
 }
 
-static Matmul *matmul_plan_new(Device *d, const MatmulSpec *s, const void *b) {
-    Matmul *p = NEW(Matmul, 1);
-    *p = (Matmul){.spec = *s, .at = {-1, -1, -1, -1, -1}};
-    dnnl_data_type_t type = s->half ? dnnl_bf16 : dnnl_f32;
-    dnnl_memory_desc_t am, bm, stored, cm, bias;
-    describe_matrix(&am, s->m, s->k, s->lda, s->ta, type);
-    describe_matrix(&stored, s->k, s->n, s->ldb, s->tb, s->lasting ? dnnl_f32 : type);
-    describe_matrix(&cm, s->m, s->n, s->ldc, false, dnnl_f32);
-    describe_matrix(&bias, 1, s->n, s->n, false, dnnl_f32);
-    bm = stored;
-    if (s->lasting) dnnl_memory_desc_init_by_tag(&bm, 2, stored.dims, type, dnnl_format_tag_any);
+typedef struct MatmulLayouts {
+    DnnlLayout a, stored, b, c,
+        bias; // stored: B as it lies in memory; b: as the primitive is to take it
+} MatmulLayouts;
 
-    dnnl_matmul_desc_t md;
+static MatmulLayouts matmul_layouts(const MatmulSpec *s) {
+    dnnl_data_type_t type = s->half ? dnnl_bf16 : dnnl_f32;
+    const dnnl_dims_t b = {s->k, s->n};
+    return (MatmulLayouts){
+        .a = matrix_layout(s->m, s->k, s->lda, s->ta, type),
+        .stored = matrix_layout(s->k, s->n, s->ldb, s->tb, s->lasting ? dnnl_f32 : type),
+        .b = s->lasting ? onednn_layout(2, b, type, dnnl_format_tag_any)
+                        : matrix_layout(s->k, s->n, s->ldb, s->tb, type),
+        .c = matrix_layout(s->m, s->n, s->ldc, false, dnnl_f32),
+        .bias = s->bias ? matrix_layout(1, s->n, s->n, false, dnnl_f32) : NULL,
+    };
+}
+
+static void free_matmul_layouts(MatmulLayouts *l) {
+    DnnlLayout owned[] = {l->a, l->stored, l->b, l->c, l->bias};
+    for (int i = 0; i < 5; i++) onednn_layout_free(owned[i]);
+}
+
+// NULL, with the failure recorded, when oneDNN refuses.
+static dnnl_primitive_desc_t matmul_desc(Device *d, const MatmulSpec *s, const MatmulLayouts *l) {
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t ops = NULL;
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_attr_create(&attr);
     dnnl_post_ops_create(&ops);
-    if (s->sum) dnnl_post_ops_append_sum(ops, 1.0f);
+    if (s->sum) onednn_append_sum(ops);
     dnnl_primitive_attr_set_post_ops(attr, ops);
     dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    bool ok =
-        !matmul_refused(d, s, dnnl_matmul_desc_init(&md, &am, &bm, s->bias ? &bias : NULL, &cm)) &&
-        !matmul_refused(d, s,
-                        dnnl_primitive_desc_create(&pd, &md, attr, cpu_of(d)->engine, NULL)) &&
-        !matmul_refused(d, s, dnnl_primitive_create(&p->primitive, pd));
+    matmul_refused(d, s, onednn_matmul(&pd, cpu_of(d)->engine, l->a, l->b, l->bias, l->c, attr));
     dnnl_post_ops_destroy(ops);
     dnnl_primitive_attr_destroy(attr);
-    if (ok) {
-        const dnnl_memory_desc_t *chosen =
-            dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
-        const dnnl_memory_desc_t *pad =
-            dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
+    return pd;
+}
+
+static Matmul *matmul_plan_new(Device *d, const MatmulSpec *s, const void *b) {
+    Matmul *p = NEW(Matmul, 1);
+    *p = (Matmul){.spec = *s, .at = {-1, -1, -1, -1, -1}};
+    MatmulLayouts l = matmul_layouts(s);
+    dnnl_primitive_desc_t pd = matmul_desc(d, s, &l);
+    if (pd && !matmul_refused(d, s, dnnl_primitive_create(&p->primitive, pd))) {
+        ConstDnnlLayout chosen = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+        ConstDnnlLayout pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
         size_t bytes = dnnl_memory_desc_get_size(pad);
-        if (s->lasting) pack_weights(d, p, &stored, chosen, b);
-        add_arg(d, p, A, DNNL_ARG_SRC, &am, DNNL_MEMORY_NONE);
+        if (s->lasting) pack_weights(d, p, l.stored, chosen, b);
+        add_arg(d, p, A, DNNL_ARG_SRC, l.a, DNNL_MEMORY_NONE);
         add_arg(d, p, B, DNNL_ARG_WEIGHTS, chosen, p->packed);
-        add_arg(d, p, C, DNNL_ARG_DST, &cm, DNNL_MEMORY_NONE);
-        if (s->bias) add_arg(d, p, BIAS, DNNL_ARG_BIAS, &bias, DNNL_MEMORY_NONE);
+        add_arg(d, p, C, DNNL_ARG_DST, l.c, DNNL_MEMORY_NONE);
+        if (s->bias) add_arg(d, p, BIAS, DNNL_ARG_BIAS, l.bias, DNNL_MEMORY_NONE);
         if (bytes && cpu_grow(d, &cpu_of(d)->scratchpad, bytes))
             add_arg(d, p, SCRATCH, DNNL_ARG_SCRATCHPAD, pad, DNNL_MEMORY_NONE);
     }
-    dnnl_primitive_desc_destroy(pd);
+    if (pd) dnnl_primitive_desc_destroy(pd);
+    free_matmul_layouts(&l);
     if (!d->failed) return p;
     matmul_plan_free(p);
     return NULL;

@@ -22,8 +22,8 @@ set(TACT_LINK_NAMES dnnl ${OpenMP_C_LIB_NAMES} ${JANSSON_LIBRARIES} ${ZIP_LIBRAR
 set(TACT_LINK_TARGETS ${DNNL_LIBRARY} OpenMP::OpenMP_C PkgConfig::JANSSON PkgConfig::ZIP ${CMAKE_DL_LIBS} m)
 
 add_library(tact_shared SHARED ${object})
-target_link_libraries(tact_shared PRIVATE ${TACT_LINK_TARGETS}
-    -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/tact.map)
+target_link_libraries(tact_shared PRIVATE ${TACT_LINK_TARGETS})
+target_link_options(tact_shared PRIVATE LINKER:--version-script=${CMAKE_SOURCE_DIR}/cmake/tact.map)
 # Before 1.0 a minor version may break programs of the one before.
 set_target_properties(tact_shared PROPERTIES OUTPUT_NAME tact EXPORT_NAME tact LINKER_LANGUAGE C
     VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}

@@ -30,8 +30,8 @@ function(tact_module name)
   cmake_parse_arguments(PARSE_ARGV 1 M "" "" "SOURCES;LIBRARIES")
   add_library(${name} MODULE ${M_SOURCES})
   target_compile_definitions(${name} PRIVATE ${TACT_MODULE_VERSION})
-  target_link_libraries(${name} PRIVATE ${M_LIBRARIES} base m
-      -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/module.map)
+  target_link_libraries(${name} PRIVATE ${M_LIBRARIES} base m)
+  target_link_options(${name} PRIVATE LINKER:--version-script=${CMAKE_SOURCE_DIR}/cmake/module.map)
   # clang leaves the functions of its sanitizers to the program that loads the module.
   if(NOT (CMAKE_C_COMPILER_ID MATCHES "Clang" AND CMAKE_C_FLAGS MATCHES "sanitize"))
     target_link_options(${name} PRIVATE -Wl,-z,defs)
@@ -40,5 +40,10 @@ function(tact_module name)
       LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/module.map)
   # A program or a test must load modules of its own build, so building it builds them.
   add_dependencies(modules ${name})
-  install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/tact)
+  # Those whose libraries not everybody wants are packages of their own (packaging/debian.cmake).
+  set(component tact)
+  if(name MATCHES "^tact_(cuda|sim)$")
+    set(component ${name})
+  endif()
+  install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/tact COMPONENT ${component})
 endfunction()

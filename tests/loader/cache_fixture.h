@@ -153,7 +153,7 @@ static inline void overwrite(const char *path, int64_t place, const void *bytes,
 }
 
 static inline uint8_t byte_at(const char *path, int64_t place) {
-    uint8_t byte;
+    uint8_t byte = 0;
     int fd = open(path, O_RDONLY);
     assert_true(fd >= 0 && pread(fd, &byte, 1, place) == 1);
     close(fd);

@@ -285,10 +285,18 @@ static bool demuxer_land_on(Video *v, int64_t key, int64_t target, Error *err) {
     return fail(err, "%s: cannot seek to %g s; " DAMAGED, v->path, t);
 }
 
+// Has the decoder forget all it was sent. The HEVC decoder of FFmpeg 7.1 keeps the finished
+// pictures that nobody has taken yet: they would come out first after the seek, as if they belonged
+// there.
+static void forget_pictures(Video *v) {
+    avcodec_flush_buffers(v->decoder);
+    while (avcodec_receive_frame(v->decoder, v->picture) >= 0) continue;
+}
+
 // Moves demuxer and decoder to a keyframe, which is left in v->packet.
 static bool seek_to_key(Video *v, int64_t key, Error *err) {
     const VideoPacket *k = &v->table->packet[key], *first = &v->table->packet[0];
-    avcodec_flush_buffers(v->decoder);
+    forget_pictures(v);
     v->running = v->drained = false;
     // Containers index by decoding or by display times. Where neither lands at or before the
     // frame, reading begins at the start.

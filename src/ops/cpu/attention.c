@@ -51,12 +51,26 @@ static void tile_scores(Device *d, const Head *a, int64_t first, int64_t n, floa
             if (a->pad[j]) s[i * a->Lk + j] = -INFINITY;
 }
 
+// The greatest of n values; -inf for none, and NaN is passed over. As many maxima side by side as
+// the widest registers hold: a single one waits for itself, and clang makes no vector code of it.
+static float row_top(const float *s, int64_t n) {
+    enum { LANES = 16 };
+    float lane[LANES], top = -INFINITY;
+    for (int i = 0; i < LANES; i++) lane[i] = -INFINITY;
+    int64_t j = 0;
+    for (; j + LANES <= n; j += LANES) {
+#pragma omp simd
+        for (int i = 0; i < LANES; i++) lane[i] = s[j + i] > lane[i] ? s[j + i] : lane[i];
+    }
+    for (; j < n; j++) top = s[j] > top ? s[j] : top;
+    for (int i = 0; i < LANES; i++) top = lane[i] > top ? lane[i] : top;
+    return top;
+}
+
 // Row to probabilities in place; returns log-sum-exp. Where every key is padded all are 0, and it
 // is -inf.
 static float softmax_row(float *s, int64_t n) {
-    float top = -INFINITY, sum = 0;
-#pragma omp simd reduction(max : top)
-    for (int64_t j = 0; j < n; j++) top = s[j] > top ? s[j] : top;
+    float top = row_top(s, n), sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t j = 0; j < n; j++) {
         float e = s[j] == -INFINITY ? 0 : exp_fast(s[j] - top);

@@ -94,8 +94,7 @@ static void store_pixel(const Sink *s, int64_t n, int64_t y, int64_t x, int64_t 
     }
 }
 
-// ---- products of patches and weights
-// --------------------------------------------------------------
+// ---- products of patches and weights ------------------------------------------------------------
 
 // How a product is cut: blocks of pixels, and where those are fewer than threads, of outputs too.
 typedef struct Cut {
@@ -164,8 +163,7 @@ static void multiply_window(Device *d, const Window *v, const float *x, const fl
         }
 }
 
-// ---- the gradient of weights
-// ----------------------------------------------------------------------
+// ---- the gradient of weights --------------------------------------------------------------------
 
 // dw from `slices` partial sums (out_c, taps, in_c), added in order.
 static void add_slices(Device *d, const ConvProduct *p, float *dw, const float *scale,
@@ -233,8 +231,7 @@ static void unfolded_weights(Device *d, const ConvProduct *p, float *dw, const f
     add_slices(d, p, dw, scale, partial, slices);
 }
 
-// ---- plans
-// ----------------------------------------------------------------------------------------
+// ---- plans --------------------------------------------------------------------------------------
 
 // Whether a tap reads pixels at all: with small maps many read nothing but padding.
 static bool reads(const Tap *tap, const Window *v) {
@@ -363,8 +360,7 @@ const char *cpu_product_name(const ConvProduct *p, Direction way) {
     return p->winograd[way] ? "winograd" : "product";
 }
 
-// ---- loading and running
-// --------------------------------------------------------------------------
+// ---- loading and running ------------------------------------------------------------------------
 
 static void load_forward(Device *d, ConvProduct *p, const float *w) {
     int64_t in_c = p->spec.in_c, all = p->spec.kernel * p->spec.kernel;

@@ -28,8 +28,7 @@ static int64_t rounded_up(int64_t a, int64_t b) {
     return (a + b - 1) / b;
 }
 
-// ---- transforms along one direction; steps are in vectors
-// -----------------------------------------
+// ---- transforms along one direction; steps are in vectors ---------------------------------------
 
 // Of six inputs.
 static inline void transform_inputs(Wide *out, int to, const Wide *in, int by) {
@@ -88,8 +87,7 @@ static inline void transform_points(Wide *out, int to, const Wide *in, int by) {
     out[2 * to] = (r - p) * (1.0f / 6) + in[5 * by];
 }
 
-// ---- tiles
-// ------------------------------------------------------------------------------------------
+// ---- tiles --------------------------------------------------------------------------------------
 
 // The tiles of n images, counted through all of them.
 typedef struct Tiles {
@@ -134,8 +132,8 @@ static inline const float *source_plane(const Source *s, const Tiles *t, int64_t
 // One tile's inputs at all points: out is (point, channel), points `step` apart.
 static void inputs_of_tile(const Tiles *t, const Source *x, int64_t tile, float *out,
                            int64_t step) {
-    int64_t top = tile % t->all / t->across * TILE - 1, left = tile % t->across;
-    left = tile % t->all % t->across * TILE - 1;
+    int64_t top = tile % t->all / t->across * TILE - 1;
+    int64_t left = tile % t->all % t->across * TILE - 1;
     for (int64_t c = 0; c < x->channels; c += WIDE) {
         Wide d[POINTS], half[POINTS];
         read_tile(d, PATCH, t, source_plane(x, t, tile, c), x->lanes, top, left);
@@ -181,8 +179,7 @@ static void store_tile(const Tiles *t, const Sink *s, int64_t tile, int64_t c, i
     }
 }
 
-// ---- forward and backward data
-// --------------------------------------------------------------------
+// ---- forward and backward data ------------------------------------------------------------------
 
 int64_t winograd_filter_floats(int64_t rows, int64_t columns) {
     return POINTS * rows * product_ld(columns);
@@ -253,8 +250,7 @@ void winograd_convolve(Device *d, const Sink *y, const float *x, const float *fi
         }
 }
 
-// ---- backward weights
-// -----------------------------------------------------------------------------
+// ---- backward weights ---------------------------------------------------------------------------
 
 // dw (out_c, in_c, 3, 3) += scale * what the sums at all points (point, out_c, in_c) stand for.
 static void add_points(Device *d, float *dw, const float *scale, const float *sums, int64_t out_c,

@@ -252,5 +252,6 @@ const Backend cuda_backend = {
     .picture_channels = 4,
     .packs_weights = true,
     .keeps = cuda_keeps,
+    .describe = NULL, // a card is known when it is open
     .open = cuda_open,
 };

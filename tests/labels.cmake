@@ -10,7 +10,7 @@
 # the longest at the head, so that none of them is alone at the end.
 set(SLOW
     cli_test_train_eval 65 test_golden_policy 44 cli_test_lerobot_lines 42 train_emulated 41 cli_test_train 40
-    checkops 38 cli_test_gpu_script 33 cli_test_camera_sizes 33 golden_full 33 cli_test_sim_eval 29
+    checkops 38 checkops_blas 38 checkops_sse41 20 checkops_avx2 15 golden_blas 5 cli_test_gpu_script 33 cli_test_camera_sizes 33 golden_full 33 cli_test_sim_eval 29
     checkops_self_test 29 checkops_emulated_float32 25 test_env 24 checkops_emulated_tf32 24 cli_test_lerobot 24
     checkops_emulated_bfloat16 21 cli_test_frame_cache 21 test_async 20 test_runtime 19 cli_test_checkpoints 16
     golden_two_sizes_all 14 golden_all 13 test_optimizer 12 cli_test_errors 12 cli_test_sim 11 cli_test_eval 10
@@ -26,7 +26,7 @@ set(SLOW
 # there; or they are scripts, simulations and waits whose time is not spent in our code.
 set(RELEASE_ONLY
     test_golden_policy test_optimizer test_env golden_full golden_all golden_two_sizes golden_two_sizes_all
-    golden_seed golden_dilated golden_resnet34 golden_bfloat16 checkops_bfloat16
+    golden_seed golden_dilated golden_resnet34 golden_bfloat16 checkops_bfloat16 checkops_sse41 checkops_avx2 golden_blas
     cli_test_train cli_test_lerobot cli_test_lerobot_lines cli_test_camera_sizes cli_test_frame_cache
     cli_test_sim_eval cli_test_train_eval cli_test_eval cli_test_install cli_test_gpu_script
     cli_test_sim test_not_finite test_new_times test_rate golden_single
@@ -36,7 +36,7 @@ set(RELEASE_ONLY
 # What computes with as many threads as there are cores. Every other test has one (OMP_NUM_THREADS), unless a flag of
 # its own says more: several tests run at once, and threads that wait for each other then cost more than they bring.
 set(THREADED
-    checkops checkops_bfloat16 checkops_bfloat16_images checkops_emulated_float32 golden_full golden_two_sizes_all
+    checkops checkops_blas checkops_bfloat16 checkops_bfloat16_images checkops_emulated_float32 golden_full golden_two_sizes_all
     test_async test_runtime test_loader test_frame_cache test_cached_batches cli_test_resume cli_test_install)
 
 # label(TEST KIND SOURCE): the kind, and the folder that the source lies in.

@@ -121,6 +121,10 @@ void case_free(Case *c);
 Verdict case_compare(const Case *reference, const Case *candidate);
 double case_bytes_moved(const Case *c);
 
+// Prints the device's convolutions and dense layers of the whole model, by how much longer each
+// takes than its arithmetic would at the rate of a large matrix product.
+void rate_table(Device *d);
+
 // To check the checker: damages what the candidate left behind, so that its comparison must fail.
 typedef enum Damage { DAMAGE_NONE, DAMAGE_NAN, DAMAGE_VALUE, DAMAGE_CANARY } Damage;
 void case_damage(Case *c, Damage damage);

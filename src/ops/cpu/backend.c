@@ -10,9 +10,10 @@ typedef struct Level {
     const char *name; // of the processors that have it
     bool (*open)(Device *d, const char *argument, Error *err);
     void (*bf16_image_ops)(Device *d);
+    void (*conv_ways)(const Conv *c, char *out, size_t room);
 } Level;
 #define LEVEL(name, level)                                                                         \
-    { name, cpu_open_##level, cpu_bf16_image_ops_##level }
+    { name, cpu_open_##level, cpu_bf16_image_ops_##level, cpu_conv_ways_##level }
 
 #ifdef __x86_64__
 
@@ -86,6 +87,10 @@ CHECKED static bool open_at_level(Device *d, const char *argument, Error *err) {
 
 void cpu_images_in_bfloat16(Device *d) {
     level_here()->bf16_image_ops(d);
+}
+
+void cpu_conv_name(const Conv *c, char *out, size_t room) {
+    level_here()->conv_ways(c, out, room);
 }
 
 // oneDNN, its scratch and its copies of weights: 310 to 430 MB in trainings of a ResNet-18

@@ -29,7 +29,8 @@ struct Conv {
     int64_t weights;     // elements of w
     size_t output_bytes; // of y
     dnnl_alg_kind_t algorithm;
-    bool residual_as_sum; // else a binary post-op
+    char names[DIRECTIONS][24]; // of the code that does each, for people
+    bool residual_as_sum;       // else a binary post-op
     Plan forward, data, dweights;
     ConvProduct *product; // in place of some of the three, or of all; or NULL
     Reorder pack, pack_data, unpack;
@@ -187,13 +188,25 @@ static dnnl_primitive_desc_t forward_desc(Device *d, const ConvSpec *s, const De
     return pd;
 }
 
-// What oneDNN would do by plain loops, or without Winograd's algorithm where that pays, is a
-// product of our own.
+// oneDNN's kernels for 3x3 convolutions without AVX-512 work on runs of pixels in a row, and are
+// slow where rows are short or a stride takes them apart; with many channels a product is as fast
+// there as anywhere (measured with checkops --rate).
+static bool product_pays(const ConvSpec *s) {
+    enum { DEEP = 128, SHORT_ROW = 8 };
+    int64_t w = conv_out_size(s->in_w, s->kernel, s->stride, s->padding, s->dilation);
+    return s->kernel == 3 && s->in_c >= DEEP && s->out_c >= DEEP &&
+           (s->stride > 1 || w <= SHORT_ROW);
+}
+
+// What oneDNN would do by plain loops, or at AVX2 slower than Winograd's algorithm or a product of
+// our own, is that.
 static bool better_by_product(Device *d, const ConvSpec *s, Direction way,
                               dnnl_primitive_desc_t pd) {
     if (cpu_bf16(d)) return false;
-    bool onednn_has_winograd = cpu_of(d)->block == 16;
-    return onednn_is_reference(pd) || (!onednn_has_winograd && cpu_winograd_pays(s, way));
+    bool avx512 = cpu_of(d)->block == 16,
+         blocked = cpu_lanes(d, s->in_c) > 1 && cpu_lanes(d, s->out_c) > 1;
+    return onednn_is_reference(pd) ||
+           (!avx512 && blocked && (cpu_winograd_pays(s, way) || product_pays(s)));
 }
 
 static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m,
@@ -217,6 +230,7 @@ static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m,
         conv_refused(d, s, dnnl_unimplemented, "forward");
         return NULL;
     }
+    snprintf(c->names[FORWARD], sizeof c->names[0], "%s", onednn_implementation(pd));
     used[FORWARD] = better_by_product(d, s, FORWARD, pd);
     if (used[FORWARD]) {
         c->residual_as_sum = false;
@@ -253,6 +267,7 @@ static void plan_backward_data(Device *d, Conv *c, const Descs *m, dnnl_primitiv
                                bool used[DIRECTIONS]) {
     dnnl_primitive_desc_t pd = backward_desc(d, c, m, m->w_any, onednn_conv_backward_data, hint);
     if (!pd) return;
+    snprintf(c->names[BACKWARD_DATA], sizeof c->names[0], "%s", onednn_implementation(pd));
     used[BACKWARD_DATA] = better_by_product(d, &c->spec, BACKWARD_DATA, pd);
     if (used[BACKWARD_DATA]) {
         dnnl_primitive_desc_destroy(pd);
@@ -271,6 +286,7 @@ static void plan_backward_weights(Device *d, Conv *c, const Descs *m, dnnl_primi
     dnnl_primitive_desc_t pd =
         backward_desc(d, c, m, m->dw_any, onednn_conv_backward_weights, hint);
     if (!pd) return;
+    snprintf(c->names[BACKWARD_WEIGHTS], sizeof c->names[0], "%s", onednn_implementation(pd));
     used[BACKWARD_WEIGHTS] = better_by_product(d, &c->spec, BACKWARD_WEIGHTS, pd);
     if (used[BACKWARD_WEIGHTS]) {
         dnnl_primitive_desc_destroy(pd);
@@ -407,6 +423,15 @@ static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, T
         cpu_product_weights(d, c->product, f32(dw), f32(c->scale), f32(dz), f32(x));
     else
         backward_weights(d, c, dw, dz, x);
+}
+
+void cpu_conv_ways(const Conv *c, char *out, size_t room) {
+    size_t used = 0;
+    for (int i = 0; i < DIRECTIONS && used < room; i++) {
+        Direction way = (Direction)i;
+        const char *name = by_product(c, way) ? cpu_product_name(c->product, way) : c->names[i];
+        if (*name) used += (size_t)snprintf(out + used, room - used, "%s%s", i ? ", " : "", name);
+    }
 }
 
 void cpu_conv_ops(Device *d) {

@@ -168,16 +168,16 @@ static void multiply_window(Device *d, const Window *v, const float *x, const fl
 // dw from `slices` partial sums (out_c, taps, in_c), added in order.
 static void add_slices(Device *d, const ConvProduct *p, float *dw, const float *scale,
                        const float *sums, int64_t slices) {
-    int64_t in_c = p->spec.in_c, taps = p->window.taps;
+    int64_t in_c = p->spec.in_c, all = p->spec.kernel * p->spec.kernel;
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t o = 0; o < p->spec.out_c; o++)
-        for (int64_t t = 0; t < taps; t++) {
+        for (int64_t t = 0; t < p->window.taps; t++) {
             const float *row = sums + o * p->ld + t * in_c;
-            float *out = dw + o * in_c * taps + p->window.tap[t].at;
+            float *out = dw + o * in_c * all + p->window.tap[t].at;
             for (int64_t i = 0; i < in_c; i++) {
                 float sum = 0;
                 for (int64_t s = 0; s < slices; s++) sum += row[s * p->spec.out_c * p->ld + i];
-                out[i * taps] += scale[o] * sum;
+                out[i * all] += scale[o] * sum;
             }
         }
 }
@@ -233,6 +233,20 @@ static void unfolded_weights(Device *d, const ConvProduct *p, float *dw, const f
 
 // ---- plans --------------------------------------------------------------------------------------
 
+// Whether a tap reads pixels at all: with small maps many read nothing but padding.
+static bool reads(const Tap *tap, const Window *v) {
+    bool row = false, column = false;
+    for (int64_t y = 0; y < v->grid_h && !row; y++)
+        row = y * v->stride + tap->dy >= 0 && y * v->stride + tap->dy < v->h;
+    for (int64_t x = 0; x < v->grid_w && !column; x++)
+        column = x * v->stride + tap->dx >= 0 && x * v->stride + tap->dx < v->w;
+    return row && column;
+}
+
+static void add_tap(Window *v, Tap tap) {
+    if (reads(&tap, v)) v->tap[v->taps++] = tap;
+}
+
 static void plan_window(ConvProduct *p) {
     const ConvSpec *s = &p->spec;
     p->window = (Window){.n = s->n,
@@ -243,12 +257,11 @@ static void plan_window(ConvProduct *p) {
                          .grid_h = p->out_h,
                          .grid_w = p->out_w,
                          .stride = s->stride,
-                         .taps = s->kernel * s->kernel,
                          .tap = NEW(Tap, s->kernel * s->kernel)};
-    for (int t = 0; t < p->window.taps; t++)
-        p->window.tap[t] = (Tap){.dy = t / s->kernel * s->dilation - s->padding,
-                                 .dx = t % s->kernel * s->dilation - s->padding,
-                                 .at = t};
+    for (int t = 0; t < s->kernel * s->kernel; t++)
+        add_tap(&p->window, (Tap){.dy = t / s->kernel * s->dilation - s->padding,
+                                  .dx = t % s->kernel * s->dilation - s->padding,
+                                  .at = t});
     note_runs(&p->window);
     p->ld = product_ld(p->window.taps * s->in_c);
 }
@@ -273,7 +286,7 @@ static void plan_phase(ConvProduct *p, Phase *phase, int top, int left) {
         int64_t y = top + s->padding - t / s->kernel * s->dilation;
         int64_t x = left + s->padding - t % s->kernel * s->dilation;
         if (y % s->stride == 0 && x % s->stride == 0)
-            v->tap[v->taps++] = (Tap){.dy = y / s->stride, .dx = x / s->stride, .at = t};
+            add_tap(v, (Tap){.dy = y / s->stride, .dx = x / s->stride, .at = t});
     }
     note_runs(v);
     phase->ld = product_ld(v->taps * s->out_c);
@@ -350,22 +363,24 @@ const char *cpu_product_name(const ConvProduct *p, Direction way) {
 // ---- loading and running ------------------------------------------------------------------------
 
 static void load_forward(Device *d, ConvProduct *p, const float *w) {
-    int64_t in_c = p->spec.in_c, taps = p->window.taps;
+    int64_t in_c = p->spec.in_c, all = p->spec.kernel * p->spec.kernel;
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t o = 0; o < p->spec.out_c; o++)
-        for (int64_t t = 0; t < taps; t++)
+        for (int64_t t = 0; t < p->window.taps; t++)
             for (int64_t i = 0; i < in_c; i++)
-                p->weights[o * p->ld + t * in_c + i] = w[(o * in_c + i) * taps + t];
+                p->weights[o * p->ld + t * in_c + i] =
+                    w[(o * in_c + i) * all + p->window.tap[t].at];
 }
 
 static void load_phase(Device *d, const ConvProduct *p, Phase *phase, const float *w) {
-    int64_t in_c = p->spec.in_c, out_c = p->spec.out_c, taps = p->window.taps;
+    int64_t in_c = p->spec.in_c, out_c = p->spec.out_c;
+    int64_t all = p->spec.kernel * p->spec.kernel;
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t i = 0; i < in_c; i++)
         for (int t = 0; t < phase->window.taps; t++)
             for (int64_t o = 0; o < out_c; o++)
                 phase->weights[i * phase->ld + t * out_c + o] =
-                    w[(o * in_c + i) * taps + phase->window.tap[t].at];
+                    w[(o * in_c + i) * all + phase->window.tap[t].at];
 }
 
 void cpu_product_load(Device *d, ConvProduct *p, const float *w) {

@@ -93,6 +93,9 @@ static inline uint8_t pool_first(int64_t oy, int64_t ox) {
 // choice.c: sets block, products and blas; argument: what followed "cpu:", or NULL.
 void cpu_choose(Device *d, const char *argument);
 
+// conv.c: "FORWARD, DATA, WEIGHTS", what does each; forward's alone if not for training.
+void cpu_conv_ways(const Conv *c, char *out, size_t room);
+
 void cpu_conv_ops(Device *d);
 void cpu_pool_ops(Device *d);
 void cpu_image_ops(Device *d);

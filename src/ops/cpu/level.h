@@ -33,6 +33,7 @@
 #define winograd_filters CPU_LEVELLED(winograd_filters)
 #define winograd_convolve CPU_LEVELLED(winograd_convolve)
 #define winograd_weights CPU_LEVELLED(winograd_weights)
+#define cpu_conv_ways CPU_LEVELLED(cpu_conv_ways)
 #define cpu_conv_ops CPU_LEVELLED(cpu_conv_ops)
 #define cpu_pool_ops CPU_LEVELLED(cpu_pool_ops)
 #define cpu_image_ops CPU_LEVELLED(cpu_image_ops)

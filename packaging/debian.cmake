@@ -132,6 +132,15 @@ This package has the program and what it needs to read and write videos and to
 download pretrained backbones.")
 set(CPACK_DEBIAN_TACT_PACKAGE_RECOMMENDS ca-certificates)
 set(CPACK_DEBIAN_TACT_PACKAGE_SUGGESTS "tact-sim, tact-cuda")
+# OpenBLAS is loaded while tact runs, so that dpkg-shlibdeps does not see it. Where oneDNN has no kernels of its own
+# (Debian builds it for Arm without any), tact computes with it.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|i.86)$")
+  string(APPEND CPACK_DEBIAN_TACT_PACKAGE_SUGGESTS ", libopenblas0")
+  set(blas SUGGESTS "tact-cuda, libopenblas0")
+else()
+  string(APPEND CPACK_DEBIAN_TACT_PACKAGE_RECOMMENDS ", libopenblas0")
+  set(blas RECOMMENDS libopenblas0)
+endif()
 
 describe(libtact ${library_package} libs "run temporal ACT robot policies - shared library"
 "libtact runs policies that tact has trained, on a robot: one call a control
@@ -140,6 +149,9 @@ of actions, temporal ensembling and safety limits inside.
 .
 This package has the shared library.")
 set(CPACK_DEBIAN_LIBTACT_PACKAGE_SUGGESTS tact-cuda)
+list(GET blas 0 kind)
+list(GET blas 1 those)
+set(CPACK_DEBIAN_LIBTACT_PACKAGE_${kind} "${those}")
 # Not CPack's, which has no setting for one package and would ask for modules' sonames.
 set(soversion ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 file(WRITE ${CMAKE_BINARY_DIR}/debian/shlibs "libtact ${soversion} ${library_package} (>= ${PROJECT_VERSION})\n")

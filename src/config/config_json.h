@@ -11,6 +11,9 @@
 // LeRobot's config.json: type "act" and only the keys every version knows when horizon is 1 and
 // nothing of ours changes the model, else type "tact" with the same keys.
 json_t *policy_to_json(const PolicyConfig *p);
+// The policy's device under a name that PyTorch has, which is what LeRobot takes: "cpu" for
+// cpu:blas and none. Lives as long as p's texts.
+const char *policy_torch_device(const PolicyConfig *p);
 // Our own settings: tact.json (version, horizon, ..., cameras, fps, image size).
 json_t *policy_to_tact_json(const PolicyConfig *p);
 // train_config.json: the keys that all versions of LeRobot have; our own are not in it.

@@ -67,7 +67,7 @@ const Field train_fields[] = {
     {"policy.n_obs_steps", FIELD_INT, HOME_POLICY, false, AT(policy.n_obs_steps), "1", 0, INT_TOP,
      NULL, "always 1 for ACT; the number of observations is policy.obs_state_horizon"},
     {"policy.device", FIELD_STRING, HOME_POLICY, true, AT(policy.device), "null", 0, 0,
-     "cpu|cuda|...", "what computes; null: cpu"},
+     "cpu|cpu:blas|cuda|...", "what computes; null: cpu"},
     {"policy.use_amp", FIELD_BOOL, HOME_POLICY, false, AT(policy.use_amp), "false", ANY,
      "accepted; no effect on training, as in LeRobot"},
     {"policy.push_to_hub", FIELD_BOOL, HOME_POLICY, false, AT(policy.push_to_hub), "false", ANY,

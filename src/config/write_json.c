@@ -41,6 +41,10 @@ static json_t *input_features(const PolicyConfig *p) {
     return features;
 }
 
+const char *policy_torch_device(const PolicyConfig *p) {
+    return !p->device || strncmp(p->device, "cpu:", 4) == 0 ? "cpu" : p->device;
+}
+
 json_t *policy_to_json(const PolicyConfig *p) {
     const size_t shift = offsetof(TrainConfig, policy);
     json_t *object = json_object();
@@ -60,6 +64,8 @@ json_t *policy_to_json(const PolicyConfig *p) {
             p->pretrained_backbone_weights &&
             backbone_weights_is_path(p->pretrained_backbone_weights))
             json_object_set_new(object, after_last(f->flag, '.'), json_null());
+        if (strcmp(f->flag, "policy.device") == 0 && p->device)
+            json_object_set_new(object, "device", json_string(policy_torch_device(p)));
         if (strcmp(f->flag, "policy.n_obs_steps") == 0) {
             json_object_set_new(object, "input_features", input_features(p));
             json_object_set_new(object, "output_features", outputs);

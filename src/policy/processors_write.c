@@ -130,7 +130,7 @@ static json_t *steps_before(const PolicyConfig *p, const json_t *policy, bool ow
                                           json_pack("{s:o}", "rename_map", map), NULL));
     json_array_append_new(steps, new_step("to_batch_processor", json_object(), NULL));
     append_kept_steps(steps, p->pipeline.idle_before);
-    json_array_append_new(steps, new_device_step(p->device ? p->device : "cpu"));
+    json_array_append_new(steps, new_device_step(policy_torch_device(p)));
     if (p->pipeline.relative)
         json_array_append_new(steps,
                               new_step("relative_actions_processor",

@@ -218,6 +218,10 @@ static void json_files(void **state) {
                       "--dataset.episodes=[4,2]|--policy.pose_repr=relative");
     fill_dataset(&c.policy);
     assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
+    // Which library computes means nothing to PyTorch, which refuses the name.
+    c.policy.device = "cpu:blas";
+    assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
+    c.policy.device = "cpu";
     // The path of a file on this machine means nothing to LeRobot; torchvision's name for the
     // weights does.
     c.policy.pretrained_backbone_weights = "my/weights.pth";

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-# cmake --install: the program, both libraries, the header, tact.pc, the CMake package, tact.py, examples; and
-# the modules (cmake/modules.cmake).
+# cmake --install: the program, both libraries, the header, tact.pc, the CMake package, the Python package, examples;
+# and the modules (cmake/modules.cmake), man pages and completion (cmake/shell.cmake). A component is a package of
+# packaging/debian.cmake; what names none is for those who write programs with libtact.
 include(CMakePackageConfigHelpers)
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME libtact_dev)
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/tact)
 
-install(TARGETS tact RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS tact_shared tact_static EXPORT tact LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS tact RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tact)
+install(TARGETS tact_shared tact_static EXPORT tact
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT libtact NAMELINK_COMPONENT libtact_dev
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT libtact_dev)
 install(FILES include/tact.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(FILES python/tact.py DESTINATION ${CMAKE_INSTALL_DATADIR}/tact/python)
+install(DIRECTORY python/libtact DESTINATION ${CMAKE_INSTALL_DATADIR}/tact/python
+    FILES_MATCHING PATTERN *.py PATTERN py.typed PATTERN __pycache__ EXCLUDE)
 install(DIRECTORY examples/ DESTINATION ${CMAKE_INSTALL_DATADIR}/tact/examples)
 
 install(EXPORT tact NAMESPACE tact:: FILE tactTargets.cmake DESTINATION ${package})

@@ -40,5 +40,10 @@ function(tact_module name)
       LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/module.map)
   # A program or a test must load modules of its own build, so building it builds them.
   add_dependencies(modules ${name})
-  install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/tact)
+  # Those whose libraries not everybody wants are packages of their own (packaging/debian.cmake).
+  set(component tact)
+  if(name MATCHES "^tact_(cuda|sim)$")
+    set(component ${name})
+  endif()
+  install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/tact COMPONENT ${component})
 endfunction()

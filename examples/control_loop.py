@@ -7,7 +7,7 @@ import sys
 import time
 
 import numpy as np
-import tact
+import libtact
 
 
 class Robot:
@@ -47,7 +47,7 @@ def run(policy, robot, steps):
         try:
             action = policy.select_action(robot.read(step))
             robot.move(action)
-        except tact.TactError as e:  # the robot stays where it is
+        except libtact.TactError as e:  # the robot stays where it is
             print(f"step {step}: {e}", file=sys.stderr)
             held += 1
         end = time.monotonic()
@@ -66,12 +66,12 @@ def main():
     if len(sys.argv) not in (2, 3):
         sys.exit("usage: control_loop.py POLICY [STEPS]")
     # Where it matters, say how far an action may lie from the one before: max_translation=0.02
-    with tact.Policy.from_pretrained(sys.argv[1]) as policy:
+    with libtact.Policy.from_pretrained(sys.argv[1]) as policy:
         return run(policy, Robot(policy), int(sys.argv[2]) if len(sys.argv) > 2 else 50)
 
 
 if __name__ == "__main__":
     try:
         sys.exit(0 if main() else 1)
-    except tact.TactError as e:
+    except libtact.TactError as e:
         sys.exit(str(e))

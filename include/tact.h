@@ -176,6 +176,8 @@ TACT_API int tact_chunk_size(const tact_policy *policy);
 TACT_API int tact_n_action_steps(const tact_policy *policy);
 // Observations the policy looks at, T.
 TACT_API int tact_horizon(const tact_policy *policy);
+// The pretrained_model directory that tact_open found; lives as long as the handle.
+TACT_API const char *tact_path(const tact_policy *policy);
 
 // ---- an episode --------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 #ifndef TACT_CLI_BENCH_H
 #define TACT_CLI_BENCH_H
 
+#include "cli/page.h"
 #include "config/config.h"
 
 // What the flags of tact bench ask for, beside the settings of a training.
@@ -27,6 +28,7 @@ CHECKED bool bench_inference(TrainConfig *config, const BenchOptions *options, E
 // bench/loader.c: `tact bench --loader`: whether the arguments ask for it, and the command itself
 // (argv and the exit code are those of cmd_bench).
 bool bench_loader_wanted(int argc, char **argv);
+void describe_bench_loader(const PageWriter *w);
 int bench_loader(int argc, char **argv);
 
 #endif

@@ -5,6 +5,7 @@
 #define TACT_CLI_CLI_H
 
 #include "base/error.h"
+#include "cli/page.h"
 #include "config/config.h"
 
 struct json_t;
@@ -12,7 +13,7 @@ struct json_t;
 // Exit codes of the program and of every command.
 enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2 };
 
-// A command: argv without the program and the command's name. "--help" prints its help to stdout.
+// A command: argv without the program and the command's name.
 int cmd_train(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_info(int argc, char **argv);
@@ -21,23 +22,33 @@ int cmd_sample(int argc, char **argv);
 int cmd_sim(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 
+// Each says what the command is for, and its flags (page.h).
+void describe_train(const PageWriter *w);
+void describe_eval(const PageWriter *w);
+void describe_info(const PageWriter *w);
+void describe_convert(const PageWriter *w);
+void describe_sample(const PageWriter *w);
+void describe_sim(const PageWriter *w);
+void describe_bench(const PageWriter *w);
+
 // Prints an error's line to stderr, control characters replaced, and returns `code`.
 int cli_error(const Error *err, int code);
 // Prints a value and a line end to stdout, `indent` spaces a level (0: on one line).
 void cli_print_json(const struct json_t *value, int indent);
 // An array of n numbers; a new reference.
 struct json_t *cli_numbers_json(const double *values, int n);
-// Whether --help or -h is among the arguments.
-bool cli_wants_help(int argc, char **argv);
 
 // ---- options.c: flags of a command that are not settings of a training ------------------------
-typedef enum OptionType { OPTION_BOOL, OPTION_INT, OPTION_TEXT } OptionType;
+// OPTION_FOLDER is an OPTION_TEXT that names a folder. One with the name of a setting of a training
+// is of that one's kind anyway (dataset.root).
+typedef enum OptionType { OPTION_BOOL, OPTION_INT, OPTION_TEXT, OPTION_FOLDER } OptionType;
 
 typedef struct Option {
     const char *name; // without dashes
     OptionType type;
-    void *value;       // bool, int64_t or const char * (borrowed from argv); holds the default
-    int64_t low, high; // of OPTION_INT, inclusive
+    void *value;         // bool, int64_t or const char * (borrowed from argv); holds the default
+    int64_t low, high;   // of OPTION_INT, inclusive
+    const char *choices; // of OPTION_TEXT, as a Field's
     const char *help;
 } Option;
 
@@ -55,13 +66,12 @@ CHECKED bool options_rest_known(const Option *options, int count, int argc, char
 const char *options_take_name(int *argc, char **argv);
 // Takes the flags of LeRobot that tact has no use for out of argv; notes as of foreign_take.
 CHECKED bool options_take_foreign(int *argc, char **argv, char *notes, size_t size, Error *err);
-// Prints the options with type, default and meaning.
-void options_print(const Option *options, int count);
 
 // ---- help.c -------------------------------------------------------------------------------------
 typedef struct Command {
     const char *name;
     int (*run)(int argc, char **argv);
+    void (*describe)(const PageWriter *w);
     const char *help; // one line
 } Command;
 
@@ -70,9 +80,7 @@ extern const int command_count;
 
 // The overview; stdout when it was asked for, stderr when it is a hint.
 void help_overview(bool asked);
-void help_train(void);
-// Prints text to stdout, wrapped at 100 columns, every line indented.
-void help_wrapped(int indent, const char *text);
+extern const char *const help_examples[]; // command lines, NULL behind the last
 
 // ---- progress.c ---------------------------------------------------------------------------------
 // A progress bar on stderr; does nothing where that is no terminal.

@@ -5,17 +5,38 @@
 #include <stdio.h>
 #include <string.h>
 
-static void print_help(const Option *options, int count) {
-    fputs("usage: tact convert CHECKPOINT --to=act|tact --output=DIR\n\n", stdout);
-    help_wrapped(
-        0,
+enum { MOST_OPTIONS = 4 };
+
+typedef struct ConvertFlags {
+    const char *to, *output, *dataset;
+} ConvertFlags;
+
+// The flags, whose values go into *f; returns how many there are.
+static int list_options(ConvertFlags *f, Option options[MOST_OPTIONS]) {
+    const Option all[] = {
+        {"to", OPTION_TEXT, &f->to, 0, 0, "act|tact", "act: for LeRobot; tact: the temporal form"},
+        {"output", OPTION_FOLDER, &f->output, 0, 0, NULL, "directory to write; must not exist"},
+        {"dataset.root", OPTION_TEXT, &f->dataset, 0, 0, NULL,
+         "the dataset it was trained on, for a checkpoint without statistics"},
+    };
+    _Static_assert(sizeof all / sizeof all[0] <= MOST_OPTIONS, "room for the flags");
+    memcpy(options, all, sizeof all);
+    return sizeof all / sizeof all[0];
+}
+
+void describe_convert(const PageWriter *w) {
+    ConvertFlags f = {0};
+    Option options[MOST_OPTIONS];
+    page_usage(w, "convert CHECKPOINT --to=act|tact --output=DIR");
+    page_argument(w, NULL);
+    page_text(
+        w,
         "Writes a checkpoint's policy anew as a pretrained_model directory, in today's layout: an "
         "old LeRobot checkpoint gets its processor files, a temporal policy with one observation "
         "becomes plain ACT, plain ACT a temporal policy with one observation. CHECKPOINT is a "
         "run's directory, a checkpoint's or its pretrained_model. Both compute the same; what "
         "has no equal in the other form is refused.");
-    putchar('\n');
-    options_print(options, count);
+    page_options(w, options, list_options(&f, options));
 }
 
 static CHECKED bool convert_checkpoint(const char *path, bool to_act, const char *output,
@@ -35,29 +56,19 @@ static CHECKED bool convert_checkpoint(const char *path, bool to_act, const char
 }
 
 int cmd_convert(int argc, char **argv) {
-    const char *to = NULL, *output = NULL, *dataset = NULL;
-    const Option options[] = {
-        {"to", OPTION_TEXT, &to, 0, 0, "act: for LeRobot; tact: the temporal form"},
-        {"output", OPTION_TEXT, &output, 0, 0, "directory to write; must not exist"},
-        {"dataset.root", OPTION_TEXT, &dataset, 0, 0,
-         "the dataset it was trained on, for a checkpoint without statistics"},
-    };
-    const int count = sizeof options / sizeof options[0];
+    ConvertFlags f = {0};
+    Option options[MOST_OPTIONS];
+    const int count = list_options(&f, options);
     Error err;
-    if (cli_wants_help(argc, argv)) {
-        print_help(options, count);
-        return EXIT_OK;
-    }
     if (!options_take(options, count, &argc, argv, &err)) return cli_error(&err, EXIT_USAGE);
     const char *path = options_take_name(&argc, argv);
     if (!options_none_left(options, count, argc, argv, &err)) return cli_error(&err, EXIT_USAGE);
-    bool to_act = to && strcmp(to, "act") == 0;
-    if (!path || !output || !to || (!to_act && strcmp(to, "tact") != 0)) {
+    if (!path || !f.output || !f.to) {
         (void)fail(&err, "usage: tact convert CHECKPOINT --to=act|tact --output=DIR");
         return cli_error(&err, EXIT_USAGE);
     }
-    if (!convert_checkpoint(path, to_act, output, dataset, &err))
+    if (!convert_checkpoint(path, strcmp(f.to, "act") == 0, f.output, f.dataset, &err))
         return cli_error(&err, EXIT_ERROR);
-    printf("%s\n", output);
+    printf("%s\n", f.output);
     return EXIT_OK;
 }

@@ -32,35 +32,6 @@ typedef struct Eval {
     time_t now;                   // when the evaluation began
 } Eval;
 
-static void print_help(const Option *options, int count) {
-    fputs("usage: tact eval --policy.path=CHECKPOINT --dataset.root=DIR [--flag=value ...]\n"
-          "       tact eval --policy.path=CHECKPOINT --env.type=TASK [--flag=value ...]\n\n",
-          stdout);
-    help_wrapped(
-        0, "With --env.type: lets a policy act in a simulated task, in episodes of seeds that no "
-           "recording has seen if --seed is not among its own. Prints the success rate with its "
-           "95 % interval and writes report.html, eval.json and videos of the first episodes and "
-           "of failures. With --dataset.root:");
-    putchar('\n');
-    help_wrapped(
-        0,
-        "Shows a policy recorded episodes as a robot would, frame by frame, and holds what it "
-        "predicts against what was recorded next: position error in mm, rotation error in degrees "
-        "and gripper error by time ahead, errors of every value, latency; beside them those of a "
-        "robot that stays where it is. Prints a table and writes report.html, to be looked at in a "
-        "browser, and eval.json, with every number. CHECKPOINT is a run's directory, a "
-        "checkpoint's or its pretrained_model. Without --dataset.episodes: the episodes that the "
-        "training held "
-        "out, where the checkpoint says which, else all.");
-    putchar('\n');
-    options_print(options, count);
-    putchar('\n');
-    help_wrapped(0, "A camera model draws the predicted and the recorded path on the frames: "
-                    "--eval.camera_fov or --eval.camera_intrinsics, and --eval.camera_pose. The "
-                    "camera's axes are OpenCV's: x to the right of the image, y down, z forward. A "
-                    "pose is x y z in metres and a rotation vector in radians.");
-}
-
 // "outputs/eval/2026-11-25_10-15-42_hist2_000600".
 CHECKED static bool name_output(Eval *e, Error *err) {
     char checkpoint[POLICY_PATH], run[POLICY_PATH];
@@ -296,49 +267,54 @@ enum { MOST_OPTIONS = 32 };
 // The flags, whose values go into *e; returns how many there are.
 static int list_options(Eval *e, Option options[MOST_OPTIONS]) {
     const Option all[] = {
-        {"policy.path", OPTION_TEXT, &e->policy, 0, 0,
+        {"policy.path", OPTION_TEXT, &e->policy, 0, 0, NULL,
          "training run, checkpoint or pretrained_model"},
-        {"dataset.root", OPTION_TEXT, &e->root, 0, 0, "folder of the LeRobot dataset"},
-        {"dataset.repo_id", OPTION_TEXT, &e->repo_id, 0, 0,
+        {"dataset.root", OPTION_TEXT, &e->root, 0, 0, NULL, "folder of the LeRobot dataset"},
+        {"dataset.repo_id", OPTION_TEXT, &e->repo_id, 0, 0, NULL,
          "its name; without --dataset.root looked for where LeRobot and `hf download` put it"},
-        {"dataset.revision", OPTION_TEXT, &e->revision, 0, 0,
+        {"dataset.revision", OPTION_TEXT, &e->revision, 0, 0, NULL,
          "with its name: branch, tag or commit"},
-        {"rename_map", OPTION_TEXT, &e->rename, 0, 0,
+        {"rename_map", OPTION_TEXT, &e->rename, 0, 0, NULL,
          "other names for what the dataset has, {\"OLD\": \"NEW\"}; else those of the training"},
-        {"dataset.episodes", OPTION_TEXT, &e->episodes, 0, 0, "episodes to evaluate, as [4,5]"},
-        {"tolerance_s", OPTION_TEXT, &e->tolerance, 0, 0,
+        {"dataset.episodes", OPTION_TEXT, &e->episodes, 0, 0, NULL,
+         "episodes to evaluate, as [4,5]"},
+        {"tolerance_s", OPTION_TEXT, &e->tolerance, 0, 0, NULL,
          "most seconds between a row and its video frame; else a quarter of a frame"},
-        {"eval.all", OPTION_BOOL, &e->all, 0, 0,
+        {"eval.all", OPTION_BOOL, &e->all, 0, 0, NULL,
          "all episodes, also where the checkpoint says which were held out"},
-        {"eval.stride", OPTION_INT, &e->stride, 0, 1000000,
+        {"eval.stride", OPTION_INT, &e->stride, 0, 1000000, NULL,
          "frames from one prediction to the next; 0: half a second, less for short runs"},
-        {"policy.device", OPTION_TEXT, &e->device, 0, 0, "cpu or cuda"},
-        {"policy.dtype", OPTION_TEXT, &e->dtype, 0, 0, "float32, tf32 or bfloat16"},
-        {"threads", OPTION_INT, &e->threads, 0, 4096,
+        {"policy.device", OPTION_TEXT, &e->device, 0, 0, NULL,
+         "what computes; cpu where it is left out"},
+        {"policy.dtype", OPTION_TEXT, &e->dtype, 0, 0, NULL, "its arithmetic"},
+        {"threads", OPTION_INT, &e->threads, 0, 4096, NULL,
          "compute threads, or with --env.type episodes at a time; 0: all processors"},
-        {"output_dir", OPTION_TEXT, &e->output, 0, 0,
+        {"output_dir", OPTION_TEXT, &e->output, 0, 0, NULL,
          "for report.html and eval.json; else outputs/eval/DATE_POLICY"},
-        {"json", OPTION_BOOL, &e->json, 0, 0, "print eval.json's text instead of the table"},
-        {"eval.camera", OPTION_TEXT, &e->camera_flags.camera, 0, 0,
+        {"json", OPTION_BOOL, &e->json, 0, 0, NULL, "print eval.json's text instead of the table"},
+        {"eval.camera", OPTION_TEXT, &e->camera_flags.camera, 0, 0, NULL,
          "which camera the model below is of; else the policy's first"},
-        {"eval.camera_fov", OPTION_TEXT, &e->camera_flags.fov, 0, 0,
+        {"eval.camera_fov", OPTION_TEXT, &e->camera_flags.fov, 0, 0, NULL,
          "horizontal field of view in degrees, of a lens without distortion"},
-        {"eval.camera_intrinsics", OPTION_TEXT, &e->camera_flags.intrinsics, 0, 0,
+        {"eval.camera_intrinsics", OPTION_TEXT, &e->camera_flags.intrinsics, 0, 0, NULL,
          "[fx,fy,cx,cy] in pixels of a recorded frame, instead of the field of view"},
-        {"eval.camera_pose", OPTION_TEXT, &e->camera_flags.pose, 0, 0,
+        {"eval.camera_pose", OPTION_TEXT, &e->camera_flags.pose, 0, 0, NULL,
          "[x,y,z,rx,ry,rz] of the camera in the frame it is mounted to"},
-        {"eval.camera_mount", OPTION_TEXT, &e->camera_flags.mount, 0, 0,
+        {"eval.camera_mount", OPTION_TEXT, &e->camera_flags.mount, 0, 0, "gripper|base",
          "gripper (default): moves with the end effector; base: stands still"},
-        {"eval.camera_arm", OPTION_INT, &e->arm, 1, 64, "the arm a gripper's camera is on, from 1"},
-        {"env.type", OPTION_TEXT, &e->env, 0, 0,
+        {"eval.camera_arm", OPTION_INT, &e->arm, 1, 64, NULL,
+         "the arm a gripper's camera is on, from 1"},
+        {"env.type", OPTION_TEXT, &e->env, 0, 0, NULL,
          "the simulated task to act in (tact sim lists them)"},
-        {"eval.n_episodes", OPTION_INT, &e->n_episodes, 1, 1000000, "episodes in the simulation"},
-        {"eval.max_videos", OPTION_INT, &e->max_videos, 0, 1000,
+        {"eval.n_episodes", OPTION_INT, &e->n_episodes, 1, 1000000, NULL,
+         "episodes in the simulation"},
+        {"eval.max_videos", OPTION_INT, &e->max_videos, 0, 1000, NULL,
          "of the first episodes, and as many more of failures"},
-        {"seed", OPTION_INT, &e->seed, 0, INT64_MAX, "of the first episode; the next has one more"},
-        {"policy.n_action_steps", OPTION_INT, &e->n_action_steps, 0, 100000,
+        {"seed", OPTION_INT, &e->seed, 0, INT64_MAX, NULL,
+         "of the first episode; the next has one more"},
+        {"policy.n_action_steps", OPTION_INT, &e->n_action_steps, 0, 100000, NULL,
          "actions of a chunk that are executed in the simulation; 0: as the policy was configured"},
-        {"policy.temporal_ensemble_coeff", OPTION_TEXT, &e->coeff, 0, 0,
+        {"policy.temporal_ensemble_coeff", OPTION_TEXT, &e->coeff, 0, 0, NULL,
          "execute the mean of all predictions there, the i-th oldest weighted exp(-coeff * i); "
          "with --policy.n_action_steps left out or 1"},
     };
@@ -347,15 +323,40 @@ static int list_options(Eval *e, Option options[MOST_OPTIONS]) {
     return sizeof all / sizeof all[0];
 }
 
+static const Eval defaults = {
+    .n_episodes = 50, .max_videos = 3, .seed = CLOSED_LOOP_SEED, .arm = 1};
+
+void describe_eval(const PageWriter *w) {
+    Eval e = defaults;
+    Option options[MOST_OPTIONS];
+    page_usage(w, "eval --policy.path=CHECKPOINT --dataset.root=DIR [--flag=value ...]");
+    page_usage(w, "eval --policy.path=CHECKPOINT --env.type=TASK [--flag=value ...]");
+    page_text(
+        w, "With --env.type: lets a policy act in a simulated task, in episodes of seeds that no "
+           "recording has seen if --seed is not among its own. Prints the success rate with its "
+           "95 % interval and writes report.html, eval.json and videos of the first episodes and "
+           "of failures. With --dataset.root:");
+    page_text(
+        w,
+        "Shows a policy recorded episodes as a robot would, frame by frame, and holds what it "
+        "predicts against what was recorded next: position error in mm, rotation error in degrees "
+        "and gripper error by time ahead, errors of every value, latency; beside them those of a "
+        "robot that stays where it is. Prints a table and writes report.html, to be looked at in a "
+        "browser, and eval.json, with every number. CHECKPOINT is a run's directory, a "
+        "checkpoint's or its pretrained_model. Without --dataset.episodes: the episodes that the "
+        "training held out, where the checkpoint says which, else all.");
+    page_options(w, options, list_options(&e, options));
+    page_text(w, "A camera model draws the predicted and the recorded path on the frames: "
+                 "--eval.camera_fov or --eval.camera_intrinsics, and --eval.camera_pose. The "
+                 "camera's axes are OpenCV's: x to the right of the image, y down, z forward. A "
+                 "pose is x y z in metres and a rotation vector in radians.");
+}
+
 int cmd_eval(int argc, char **argv) {
-    Eval e = {
-        .n_episodes = 50, .max_videos = 3, .seed = CLOSED_LOOP_SEED, .arm = 1, .now = time(NULL)};
+    Eval e = defaults;
     Option options[MOST_OPTIONS];
     const int count = list_options(&e, options);
-    if (cli_wants_help(argc, argv)) {
-        print_help(options, count);
-        return EXIT_OK;
-    }
+    e.now = time(NULL);
     Error err;
     train_config_default(&e.config);
     int code = EXIT_OK;

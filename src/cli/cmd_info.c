@@ -10,33 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void print_help(const Option *options, int count) {
-    fputs("usage: tact info DATASET [--flag=value ...]\n"
-          "       tact info CHECKPOINT [--json] [--dataset.root=DIR]\n\n",
-          stdout);
-    help_wrapped(0,
-                 "CHECKPOINT is a run's directory, a checkpoint's or its pretrained_model: "
-                 "settings, parameters, "
-                 "statistics and how far the training got. --dataset.root: whose statistics it "
-                 "has, where it "
-                 "holds none itself. Both are a directory or a name on the Hub, looked for where "
-                 "LeRobot and `hf download` put it. Without "
-                 "--frame or --stats: an overview of the dataset. All --policy.* and --dataset.* "
-                 "flags of `tact train` apply.");
-    putchar('\n');
-    options_print(options, count);
-    fputs("\n--frame prints {\"index\": I, \"state\": [T][D], \"action\": [H][A], "
-          "\"action_is_pad\": [H],\n"
-          "\"frames\": [T]}: what the policy sees before normalisation; frames are global numbers, "
-          "oldest\n"
-          "first. With --images also \"image_mean\": the mean RGB over a grid of every chosen "
-          "frame,\n"
-          "[T][12][16][3] for one camera, an object of those by camera name for several.\n"
-          "--stats prints {\"state\": {\"min\", \"max\", \"mean\", \"std\"}, \"action\": {...}, "
-          "CAMERA: {\"mean\",\n\"std\"}, \"samples\": N}.\n",
-          stdout);
-}
-
 // Takes the name for --dataset.root where it is a directory, else for --dataset.repo_id.
 static CHECKED bool set_dataset(TrainConfig *c, const char *name, Error *err) {
     bool directory = dir_exists(name);
@@ -94,24 +67,53 @@ static CHECKED bool parse_info_flags(TrainConfig *c, int argc, char **argv, cons
     return true;
 }
 
-int cmd_info(int argc, char **argv) {
-    InfoFlags asked = {.frame = NO_FRAME};
-    const Option options[] = {
-        {"json", OPTION_BOOL, &asked.json, 0, 0, "the overview as JSON"},
-        {"frame", OPTION_INT, &asked.frame, 0, INT64_MAX,
+enum { MOST_OPTIONS = 8 };
+
+// The flags, whose values go into *f; returns how many there are.
+static int list_options(InfoFlags *f, Option options[MOST_OPTIONS]) {
+    const Option all[] = {
+        {"json", OPTION_BOOL, &f->json, 0, 0, NULL, "the overview as JSON"},
+        {"frame", OPTION_INT, &f->frame, 0, INT64_MAX, NULL,
          "show what the policy sees at this global frame"},
-        {"images", OPTION_TEXT, &asked.images, 0, 0,
+        {"images", OPTION_FOLDER, &f->images, 0, 0, NULL,
          "with --frame: directory for the chosen frames as PNG, CAMERA_tK.png, K counting from the "
          "oldest"},
-        {"stats", OPTION_BOOL, &asked.stats, 0, 0,
+        {"stats", OPTION_BOOL, &f->stats, 0, 0, NULL,
          "the statistics a training would use (of relative poses over --num_stat_samples windows, "
          "0: all)"},
     };
-    const int count = sizeof options / sizeof options[0];
-    if (cli_wants_help(argc, argv)) {
-        print_help(options, count);
-        return EXIT_OK;
-    }
+    _Static_assert(sizeof all / sizeof all[0] <= MOST_OPTIONS, "room for the flags");
+    memcpy(options, all, sizeof all);
+    return sizeof all / sizeof all[0];
+}
+
+void describe_info(const PageWriter *w) {
+    InfoFlags f = {.frame = NO_FRAME};
+    Option options[MOST_OPTIONS];
+    page_usage(w, "info DATASET [--flag=value ...]");
+    page_usage(w, "info CHECKPOINT [--json] [--dataset.root=DIR]");
+    page_argument(w, NULL);
+    page_text(w, "CHECKPOINT is a run's directory, a checkpoint's or its pretrained_model: "
+                 "settings, parameters, statistics and how far the training got. --dataset.root: "
+                 "whose statistics it has, where it holds none itself. Both are a directory or a "
+                 "name on the Hub, looked for where LeRobot and `hf download` put it. Without "
+                 "--frame or --stats: an overview of the dataset. All --policy.* and --dataset.* "
+                 "flags of `tact train` apply.");
+    page_options(w, options, list_options(&f, options));
+    page_borrowed(w, "policy.|dataset.|rename_map|tolerance_s|num_stat_samples|seed");
+    page_text(w, "--frame prints {\"index\": I, \"state\": [T][D], \"action\": [H][A], "
+                 "\"action_is_pad\": [H], \"frames\": [T]}: what the policy sees before "
+                 "normalisation; frames are global numbers, oldest first. With --images also "
+                 "\"image_mean\": the mean RGB over a grid of every chosen frame, [T][12][16][3] "
+                 "for one camera, an object of those by camera name for several. --stats prints "
+                 "{\"state\": {\"min\", \"max\", \"mean\", \"std\"}, \"action\": {...}, CAMERA: "
+                 "{\"mean\", \"std\"}, \"samples\": N}.");
+}
+
+int cmd_info(int argc, char **argv) {
+    InfoFlags asked = {.frame = NO_FRAME};
+    Option options[MOST_OPTIONS];
+    const int count = list_options(&asked, options);
     Error err;
     TrainConfig config;
     int code = EXIT_USAGE;

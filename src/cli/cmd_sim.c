@@ -12,24 +12,43 @@ typedef struct SimFlags {
     int64_t episodes, seed, threads;
 } SimFlags;
 
-static void print_help(const Option *options, int count) {
+static const SimFlags defaults = {.image = "96x96", .episodes = 50};
+enum { MOST_OPTIONS = 8 };
+
+// The flags, whose values go into *s; returns how many there are.
+static int list_options(SimFlags *s, Option options[MOST_OPTIONS]) {
+    const Option all[] = {
+        {"env.type", OPTION_TEXT, &s->type, 0, 0, NULL, "the task"},
+        {"root", OPTION_FOLDER, &s->root, 0, 0, NULL,
+         "directory to write (record); must not exist"},
+        {"episodes", OPTION_INT, &s->episodes, 1, 100000, NULL, "to record, or to try"},
+        {"seed", OPTION_INT, &s->seed, 0, INT64_MAX / 2, NULL,
+         "of the first episode; the next has one more"},
+        {"image", OPTION_TEXT, &s->image, 0, 0, NULL, "HEIGHTxWIDTH of the camera's images, even"},
+        {"threads", OPTION_INT, &s->threads, 0, 256, NULL,
+         "simulations at a time; 0: one a processor"},
+    };
+    _Static_assert(sizeof all / sizeof all[0] <= MOST_OPTIONS, "room for the flags");
+    memcpy(options, all, sizeof all);
+    return sizeof all / sizeof all[0];
+}
+
+void describe_sim(const PageWriter *w) {
     int types;
     const EnvSpec *spec = env_types(&types);
-    fputs("usage: tact sim record --env.type=TYPE --root=DIR [--flag=value ...]\n"
-          "       tact sim expert --env.type=TYPE [--flag=value ...]\n\n",
-          stdout);
-    help_wrapped(
-        0, "Simulated tasks with a scripted expert (MuJoCo; no display is needed). `record` "
-           "writes the expert's successful episodes as a LeRobot v3.0 dataset with poses and a "
-           "wrist camera; `expert` counts how often it succeeds. The same seed gives the same "
-           "episode, on any number of threads.");
-    fputs("\ntasks:\n", stdout);
-    for (int i = 0; i < types; i++) {
-        printf("  %s\n", spec[i].type);
-        help_wrapped(6, spec[i].help);
-    }
-    putchar('\n');
-    options_print(options, count);
+    SimFlags s = defaults;
+    Option options[MOST_OPTIONS];
+    page_usage(w, "sim record --env.type=TYPE --root=DIR [--flag=value ...]");
+    page_usage(w, "sim expert --env.type=TYPE [--flag=value ...]");
+    page_argument(w, "record|expert");
+    page_text(w, "Simulated tasks with a scripted expert (MuJoCo; no display is needed). `record` "
+                 "writes the expert's successful episodes as a LeRobot v3.0 dataset with poses and "
+                 "a wrist camera; `expert` counts how often it succeeds. The same seed gives the "
+                 "same episode, on any number of threads.");
+    page_heading(w, "Tasks");
+    for (int i = 0; i < types; i++) page_item(w, spec[i].type, spec[i].help);
+    page_heading(w, "Flags");
+    page_options(w, options, list_options(&s, options));
 }
 
 // "96x128": height, width.
@@ -88,27 +107,15 @@ static int run_sim(const SimFlags *s, bool record) {
 }
 
 int cmd_sim(int argc, char **argv) {
-    SimFlags s = {.image = "96x96", .episodes = 50};
-    const Option options[] = {
-        {"env.type", OPTION_TEXT, &s.type, 0, 0, "the task"},
-        {"root", OPTION_TEXT, &s.root, 0, 0, "directory to write (record); must not exist"},
-        {"episodes", OPTION_INT, &s.episodes, 1, 100000, "to record, or to try"},
-        {"seed", OPTION_INT, &s.seed, 0, INT64_MAX / 2,
-         "of the first episode; the next has one more"},
-        {"image", OPTION_TEXT, &s.image, 0, 0, "HEIGHTxWIDTH of the camera's images, even"},
-        {"threads", OPTION_INT, &s.threads, 0, 256, "simulations at a time; 0: one a processor"},
-    };
-    const int count = sizeof options / sizeof options[0];
+    SimFlags s = defaults;
+    Option options[MOST_OPTIONS];
+    const int count = list_options(&s, options);
     Error err;
-    if (argc == 0 || cli_wants_help(argc, argv)) {
-        print_help(options, count);
-        return argc == 0 ? EXIT_USAGE : EXIT_OK;
-    }
-    bool record = strcmp(argv[0], "record") == 0;
-    if (!record && strcmp(argv[0], "expert") != 0) {
+    bool record = argc > 0 && strcmp(argv[0], "record") == 0;
+    if (!record && (argc == 0 || strcmp(argv[0], "expert") != 0)) {
         (void)fail(&err,
-                   "sim %s: no such command; there are `tact sim record` and `tact sim expert`",
-                   argv[0]);
+                   "sim%s%s: no such command; there are `tact sim record` and `tact sim expert`",
+                   argc ? " " : "", argc ? argv[0] : "");
         return cli_error(&err, EXIT_USAGE);
     }
     argc--, argv++;

@@ -73,10 +73,6 @@ static bool roll_out(void *user, const TrainConfig *c, const char *policy, const
 }
 
 int cmd_train(int argc, char **argv) {
-    if (cli_wants_help(argc, argv)) {
-        help_train();
-        return EXIT_OK;
-    }
     Error err;
     TrainConfig config;
     TrainResult result = {0};

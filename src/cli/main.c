@@ -10,14 +10,17 @@
 #include <unistd.h>
 
 const Command commands[] = {
-    {"train", cmd_train, "train a policy on a LeRobot dataset"},
-    {"eval", cmd_eval, "hold a policy's predictions against recorded episodes; writes a report"},
-    {"info", cmd_info,
+    {"train", cmd_train, describe_train, "train a policy on a LeRobot dataset"},
+    {"eval", cmd_eval, describe_eval,
+     "hold a policy's predictions against recorded episodes; writes a report"},
+    {"info", cmd_info, describe_info,
      "show a dataset, what a policy sees at a frame, statistics, or a checkpoint"},
-    {"convert", cmd_convert, "write a checkpoint as plain ACT for LeRobot, or as tact"},
-    {"sample", cmd_sample, "write a small synthetic dataset to try things with"},
-    {"sim", cmd_sim, "record a scripted expert in a simulated task, or count its successes"},
-    {"bench", cmd_bench, "measure the speed of training on this machine"},
+    {"convert", cmd_convert, describe_convert,
+     "write a checkpoint as plain ACT for LeRobot, or as tact"},
+    {"sample", cmd_sample, describe_sample, "write a small synthetic dataset to try things with"},
+    {"sim", cmd_sim, describe_sim,
+     "record a scripted expert in a simulated task, or count its successes"},
+    {"bench", cmd_bench, describe_bench, "measure the speed of training on this machine"},
 };
 const int command_count = sizeof(commands) / sizeof(commands[0]);
 
@@ -30,7 +33,7 @@ int cli_error(const Error *err, int code) {
     return code;
 }
 
-bool cli_wants_help(int argc, char **argv) {
+static bool wants_help(int argc, char **argv) {
     for (int i = 0; i < argc; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return true;
     return false;
@@ -59,6 +62,31 @@ static int unknown_command(const char *name) {
     return cli_error(&err, EXIT_USAGE);
 }
 
+// `tact help`, its argument or NULL: the overview, a command's page, or what is made of all of
+// them.
+static int run_help(const char *what) {
+    static const char completion[] = "--completion", man[] = "--man";
+    const char *value = what ? strchr(what, '=') : NULL;
+    size_t n = what ? strcspn(what, "=") : 0;
+    Error err;
+    if (!what || strcmp(what, "help") == 0) {
+        help_overview(true);
+        return EXIT_OK;
+    }
+    if (n == strlen(completion) && strncmp(what, completion, n) == 0)
+        return completion_script(value ? value + 1 : "", &err) ? EXIT_OK
+                                                               : cli_error(&err, EXIT_USAGE);
+    bool page = n == strlen(man) && strncmp(what, man, n) == 0;
+    const char *name = page && value ? value + 1 : page ? "tact" : what;
+    const Command *command = find_command(name);
+    if (!command && !(page && strcmp(name, "tact") == 0)) return unknown_command(name);
+    if (page)
+        man_page(command);
+    else
+        help_page(command);
+    return EXIT_OK;
+}
+
 // The first line is for programs; the second says what computes on this machine.
 static void print_version(void) {
     char engine[96];
@@ -77,16 +105,10 @@ static int run_command(int argc, char **argv) {
         print_version();
         return EXIT_OK;
     }
-    if (help && (argc == 2 || strcmp(argv[2], "help") == 0)) {
-        help_overview(true);
-        return EXIT_OK;
-    }
-    const Command *command = find_command(help ? argv[2] : name);
-    if (!command) return unknown_command(help ? argv[2] : name);
-    if (help) {
-        char flag[] = "--help", *arguments[] = {flag, NULL};
-        return command->run(1, arguments);
-    }
+    if (help) return run_help(argv[2]);
+    const Command *command = find_command(name);
+    if (!command) return unknown_command(name);
+    if (wants_help(argc - 2, argv + 2)) return run_help(name);
     return command->run(argc - 2, argv + 2);
 }
 

@@ -34,7 +34,9 @@ static CHECKED bool set_int(const Option *o, const char *text, Error *err) {
 
 static CHECKED bool set_option(const Option *o, const char *text, Error *err) {
     if (*text == '\0') return fail(err, "--%s: no value given; write --%s=VALUE", o->name, o->name);
-    if (o->type == OPTION_TEXT) {
+    if (o->type == OPTION_TEXT || o->type == OPTION_FOLDER) {
+        if (!text_is_choice(o->choices, text))
+            return fail(err, "--%s=%s: must be one of %s", o->name, text, o->choices);
         *(const char **)o->value = text;
         return true;
     }
@@ -139,20 +141,4 @@ bool options_take_foreign(int *argc, char **argv, char *notes, size_t size, Erro
     }
     *argc = kept;
     return true;
-}
-
-void options_print(const Option *options, int count) {
-    for (int i = 0; i < count; i++) {
-        const Option *o = &options[i];
-        const char *text = o->type == OPTION_TEXT ? *(const char **)o->value : NULL;
-        if (o->type == OPTION_BOOL)
-            printf("  --%s\n", o->name);
-        else if (o->type == OPTION_INT && *(int64_t *)o->value >= o->low)
-            printf("  --%s=INT  (default %lld)\n", o->name, (long long)*(int64_t *)o->value);
-        else if (text)
-            printf("  --%s=TEXT  (default %s)\n", o->name, text);
-        else
-            printf("  --%s=%s\n", o->name, o->type == OPTION_INT ? "INT" : "TEXT");
-        help_wrapped(6, o->help);
-    }
 }

@@ -54,6 +54,8 @@ json_t *field_json(const Field *f, const void *slot) {
     case FIELD_NUMBER_PAIR:
         return json_pack("[f,f]", number[0], number[1]);
     case FIELD_STRING:
+    case FIELD_FOLDER:
+    case FIELD_FILE:
         return string_json(*(const char *const *)slot);
     case FIELD_NAMES:
         return names_json(*(const char *const *)slot);

@@ -16,8 +16,9 @@ static bool is_null(const char *text) {
     return false;
 }
 
-static bool is_choice(const char *choices, const char *text) {
+bool text_is_choice(const char *choices, const char *text) {
     size_t n = strcspn(text, "|");
+    if (!choices || strstr(choices, "|...")) return true;
     if (text[n]) return false;
     for (const char *c = choices; c; c = strchr(c, '|') ? strchr(c, '|') + 1 : NULL)
         if (n > 0 && strncmp(c, text, n) == 0 && (c[n] == '|' || c[n] == '\0')) return true;
@@ -256,7 +257,7 @@ static CHECKED bool set_list(TrainConfig *c, const Field *f, const char *text, I
 
 static CHECKED bool set_string(TrainConfig *c, const Field *f, const char *text, const char **slot,
                                Error *err) {
-    if (f->choices && !is_choice(f->choices, text))
+    if (!text_is_choice(f->choices, text))
         return fail(err, "--%s=%s: must be one of %s", f->flag, text, f->choices);
     *slot = arena_strdup(&c->arena, text);
     return true;
@@ -305,6 +306,8 @@ bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err) {
     case FIELD_NORM_MAP:
         return parse_norm_map(text, slot, &what) || fail(err, "--%s=%s: %s", f->flag, text, what);
     case FIELD_STRING:
+    case FIELD_FOLDER:
+    case FIELD_FILE:
         return set_string(c, f, text, slot, err);
     case FIELD_NAMES:
         return set_names(c, f, text, slot, err);

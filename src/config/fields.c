@@ -19,7 +19,7 @@ const Field train_fields[] = {
     // dataset
     {"dataset.repo_id", FIELD_STRING, HOME_DATASET, true, AT(dataset.repo_id), "null", ANY,
      "its name; without dataset.root looked for where LeRobot and `hf download` put it"},
-    {"dataset.root", FIELD_STRING, HOME_DATASET, true, AT(dataset.root), "null", ANY,
+    {"dataset.root", FIELD_FOLDER, HOME_DATASET, true, AT(dataset.root), "null", ANY,
      "directory of the dataset (the one that holds meta/)"},
     {"dataset.episodes", FIELD_INT_LIST, HOME_DATASET, true, AT(dataset.episodes), "null", ANY,
      "episodes to use, as [0,1,5]; null: all"},
@@ -54,20 +54,20 @@ const Field train_fields[] = {
     {"dataset.frame_cache_gb", FIELD_NUMBER, HOME_TACT_TRAIN, true, AT(dataset.frame_cache_gb),
      "null", 0, 1e6, NULL,
      "most GB of all cache files, or of memory; null: half the free disk, a quarter of the memory"},
-    {"dataset.frame_cache_dir", FIELD_STRING, HOME_TACT_TRAIN, true, AT(dataset.frame_cache_dir),
+    {"dataset.frame_cache_dir", FIELD_FOLDER, HOME_TACT_TRAIN, true, AT(dataset.frame_cache_dir),
      "null", ANY, "where the files lie; null: tact_frame_cache beside output_dir"},
     // policy: the order of config.json
     {"policy.type", FIELD_STRING, HOME_NONE, false, AT(policy.type), "tact", 0, 0, "act|tact",
      "tact: temporal, as below; act without obs_state_horizon and pose_repr: LeRobot's plain ACT"},
-    {"policy.path", FIELD_STRING, HOME_NONE, true, AT(policy.path), "null", ANY,
+    {"policy.path", FIELD_FOLDER, HOME_NONE, true, AT(policy.path), "null", ANY,
      "checkpoint to fine-tune: its settings and weights are the start, other flags override"},
     {"policy.stats_from", FIELD_STRING, HOME_NONE, false, AT(policy.stats_from), "dataset", 0, 0,
      "dataset|checkpoint",
      "with --policy.path: whose statistics normalise; dataset is what LeRobot does"},
     {"policy.n_obs_steps", FIELD_INT, HOME_POLICY, false, AT(policy.n_obs_steps), "1", 0, INT_TOP,
      NULL, "always 1 for ACT; the number of observations is policy.obs_state_horizon"},
-    {"policy.device", FIELD_STRING, HOME_POLICY, true, AT(policy.device), "null", ANY,
-     "cpu or cuda; null: cpu"},
+    {"policy.device", FIELD_STRING, HOME_POLICY, true, AT(policy.device), "null", 0, 0,
+     "cpu|cuda|...", "what computes; null: cpu"},
     {"policy.use_amp", FIELD_BOOL, HOME_POLICY, false, AT(policy.use_amp), "false", ANY,
      "accepted; no effect on training, as in LeRobot"},
     {"policy.push_to_hub", FIELD_BOOL, HOME_POLICY, false, AT(policy.push_to_hub), "false", ANY,
@@ -89,7 +89,7 @@ const Field train_fields[] = {
      "null: MIN_MAX for relative poses, else MEAN_STD"},
     {"policy.vision_backbone", FIELD_STRING, HOME_POLICY, false, AT(policy.vision_backbone),
      "resnet18", 0, 0, "resnet18|resnet34|resnet50|resnet101|resnet152", "network for the images"},
-    {"policy.pretrained_backbone_weights", FIELD_STRING, HOME_POLICY, true,
+    {"policy.pretrained_backbone_weights", FIELD_FILE, HOME_POLICY, true,
      AT(policy.pretrained_backbone_weights), "ResNet18_Weights.IMAGENET1K_V1", ANY,
      "weights to start the backbone from: torchvision's name, or a .pth or .safetensors file; "
      "null: from scratch"},
@@ -151,7 +151,7 @@ const Field train_fields[] = {
     {"policy.resize_shape", FIELD_SIZES, HOME_TACT, true, AT(policy.resize_shape), "null", ANY,
      "size to resize frames to: [H,W], or [[H,W],[H,W]] with one a camera; null: as recorded"},
     // training: the order of train_config.json
-    {"output_dir", FIELD_STRING, HOME_TRAIN, true, AT(output_dir), "null", ANY,
+    {"output_dir", FIELD_FOLDER, HOME_TRAIN, true, AT(output_dir), "null", ANY,
      "directory of the run, must not exist; null: outputs/train/DATE/TIME_JOB; a resumed run has "
      "its own"},
     {"job_name", FIELD_STRING, HOME_TRAIN, true, AT(job_name), "null", ANY,
@@ -198,7 +198,7 @@ const Field train_fields[] = {
     {"resume", FIELD_BOOL, HOME_NONE, false, AT(resume), "false", ANY,
      "continue the run of --config_path from its checkpoint; other flags override (steps, "
      "log_freq, ...)"},
-    {"config_path", FIELD_STRING, HOME_NONE, true, AT(config_path), "null", ANY,
+    {"config_path", FIELD_FILE, HOME_NONE, true, AT(config_path), "null", ANY,
      "YAML or JSON file of settings, or a checkpoint to take them from; with --resume=true: goes "
      "on there"},
     {"env.type", FIELD_STRING, HOME_TACT_ENV, true, AT(env_type), "null", ANY,

@@ -13,6 +13,8 @@ typedef enum FieldType {
     FIELD_INT64,
     FIELD_NUMBER,
     FIELD_STRING,
+    FIELD_FOLDER, // a FIELD_STRING that names a folder
+    FIELD_FILE,   // or a file
     FIELD_INT_LIST,
     FIELD_SIZES, // an IntList: [H,W], or [[H,W],[H,W]] one after the other
     FIELD_NORM_MAP,
@@ -44,7 +46,7 @@ typedef struct Field {
     size_t offset;        // in TrainConfig
     const char *fallback; // default, spelled as on the command line
     double low, high;     // allowed range of numbers, inclusive
-    const char *choices;  // "relu|gelu", or NULL
+    const char *choices;  // "relu|gelu"; "cpu|cuda|...": these and others; NULL: any
     const char *help;     // one line
 } Field;
 
@@ -56,6 +58,8 @@ const Field *field_find(const char *flag);
 // Sets one field from text (a flag's value). The error names the flag, the value and what is
 // expected.
 CHECKED bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err);
+// Whether text is one of choices, as a field has them; NULL allows any.
+bool text_is_choice(const char *choices, const char *text);
 // What YAML 1.1, in which LeRobot reads its flags, takes for a boolean (true, TRUE, yes, on, ...)
 // and a whole number (100000, 100_000, 0x10).
 bool text_bool(const char *text, bool *out);

@@ -34,7 +34,7 @@ bool backend_find(const char *name, const Backend **out, const char **argument, 
     *out = NULL;
     if (argument) *argument = colon ? colon + 1 : NULL;
     for (size_t i = 0; i < sizeof built_in / sizeof built_in[0]; i++)
-        if (strcmp(name, built_in[i]->name) == 0) *out = built_in[i];
+        if (is_kind(name, built_in[i]->name)) *out = built_in[i];
     for (size_t i = 0; i < sizeof in_modules / sizeof in_modules[0]; i++) {
         if (!is_kind(name, in_modules[i].name)) continue;
         if (!module_load(&in_modules[i].module, &why))

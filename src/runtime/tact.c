@@ -89,6 +89,10 @@ int tact_horizon(const tact_policy *p) {
     return p->config->obs_state_horizon;
 }
 
+const char *tact_path(const tact_policy *p) {
+    return p->policy->dir;
+}
+
 void tact_limits(const tact_policy *p, tact_limit_counts *counts) {
     const Limits *l = &p->limits;
     tact_limit_counts known = {

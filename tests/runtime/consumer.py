@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""consumer.py POLICY STEPS FORM: consumer.c through python/tact.py, the images given in one of its forms."""
+"""consumer.py POLICY STEPS FORM: consumer.c through python/libtact, the images given in one of its forms."""
 import sys
 
 import numpy as np
-import tact
+import libtact
+from libtact._arrays import as_pixels
 
 
 class Tensor:
@@ -21,11 +22,23 @@ class Tensor:
         return self.a
 
 
+class Bfloat16(Tensor):
+    """One of a type that NumPy has not."""
+
+    dtype = "torch.bfloat16"
+
+    def float(self):
+        return Tensor(self.a)
+
+    def numpy(self):
+        raise TypeError("Got unsupported ScalarType BFloat16")
+
+
 def crop(a):  # rows with other pixels between them
     wide = np.full((a.shape[0] + 2, a.shape[1] + 5, 3), 255, np.uint8)
     view = wide[1:-1, 2:-3]
     view[:] = a
-    assert np.shares_memory(tact._pixels("", view)[0], wide), "a crop is not copied"
+    assert np.shares_memory(as_pixels("", view)[0], wide), "a crop is not copied"
     return view
 
 
@@ -41,6 +54,7 @@ FORMS = {
     "lerobot": lerobot,
     "batch": lambda a: lerobot(a)[None].copy(),
     "tensor": lambda a: Tensor(lerobot(a)),
+    "bfloat16": lambda a: Bfloat16(lerobot(a)),
     "half": lambda a: lerobot(a).astype(np.float16),
     "double": lambda a: a / 255,
 }
@@ -56,8 +70,8 @@ def look(policy, step, form):
     o = {"task": "pick", "observation.images.unknown": None}
     o["observation.state"] = 0.01 * (step + 1) * np.arange(1, policy.state_size + 1)
     o["observation.environment_state"] = [0.02 * (step + 1) * (i + 1) for i in range(policy.env_size)]
-    if form == "tensor":
-        o["observation.state"] = Tensor(o["observation.state"][None])
+    if form in ("tensor", "bfloat16"):
+        o["observation.state"] = (Tensor if form == "tensor" else Bfloat16)(o["observation.state"][None])
     for c, camera in enumerate(policy.cameras):
         i = np.arange(camera.height * camera.width * 3)
         a = (7 * i + 31 * step + 17 * c).astype(np.uint8).reshape(camera.height, camera.width, 3)
@@ -65,7 +79,7 @@ def look(policy, step, form):
     return o
 
 
-with tact.Policy.from_pretrained(sys.argv[1]) as policy:
+with libtact.Policy.from_pretrained(sys.argv[1]) as policy:
     policy.reset()
     for step in range(int(sys.argv[2])):
         show(policy.select_action(look(policy, step, sys.argv[3])))

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prints what layout.c prints, of the structs in python/tact.py."""
+"""Prints what layout.c prints, of the structs in python/libtact."""
 import ctypes
 
-import tact
+from libtact import _interface
 
-STRUCTS = {"options": tact._Options, "camera": tact._Camera, "image": tact._Image,
-           "observation": tact._Observation, "limit_counts": tact._LimitCounts,
-           "async_counts": tact._AsyncCounts}
+STRUCTS = {"options": _interface.Options, "camera": _interface.CameraStruct, "image": _interface.Image,
+           "observation": _interface.Observation, "limit_counts": _interface.LimitCountsStruct,
+           "async_counts": _interface.AsyncCountsStruct}
 for name, struct in STRUCTS.items():
     print(f"tact_{name} {ctypes.sizeof(struct)}")
     for field, *_ in struct._fields_:

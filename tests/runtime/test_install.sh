@@ -9,7 +9,9 @@ cc=$(setting CMAKE_C_COMPILER) generator=$(setting CMAKE_GENERATOR) libdir=$(set
 flags=$(setting CMAKE_C_FLAGS) # a sanitizer's, which its programs need as well
 accepts "install" cmake --install "$BUILD" --prefix "$prefix"
 for file in bin/tact include/tact.h "$libdir"/libtact.{a,so,so.0.2} "$libdir/pkgconfig/tact.pc" \
-    "$libdir/cmake/tact/tactConfig.cmake" share/tact/python/tact.py share/tact/examples/control_loop.c; do
+    "$libdir/cmake/tact/tactConfig.cmake" share/tact/python/libtact/policy.py share/tact/examples/control_loop.c \
+    share/man/man1/tact{,-train,-sim}.1 share/bash-completion/completions/tact share/zsh/site-functions/_tact \
+    share/fish/vendor_completions.d/tact.fish; do
     holds "$file is there" test -s "$prefix/$file"
 done
 accepts "the installed program" "$prefix/bin/tact" info "$POLICY"
@@ -48,7 +50,7 @@ done
 holds "libtact.so by default" uses_shared "$WORK/cmake-OFF/control_loop"
 if uses_shared "$WORK/cmake-ON/control_loop"; then bad "libtact.so with TACT_STATIC"; fi
 
-# tact.py finds the library where it was installed, and drives the policy as C does.
+# The package finds the library where it was installed, and drives the policy as C does.
 if (find_python) >/dev/null; then
     find_python
     # shellcheck disable=SC2046

@@ -21,6 +21,7 @@ static void it_says_what_it_wants(void **state) {
     assert_true(c.height == HEIGHT && c.width == WIDTH && !camera_at(p, CAMERAS).name);
     assert_true(tact_fps(p) == 10 && tact_chunk_size(p) == CHUNK && tact_horizon(p) == 4);
     assert_int_equal(tact_n_action_steps(p), STEPS);
+    assert_string_equal(tact_path(p), s->model);
     tact_close(&p);
     assert_null(p);
     tact_close(&p);

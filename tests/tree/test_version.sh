@@ -13,8 +13,9 @@ holds() {
     failed=1
 }
 
-holds "tact --version" "$("$TACT" --version)" "tact $version"
-holds "python/tact.py" "$(sed -n 's/^__version__ = "\([^"]*\)".*/\1/p' python/tact.py)" "$version"
+holds "the first line of tact --version" "$("$TACT" --version | head -n 1)" "tact $version"
+interface=python/libtact/_interface.py
+holds $interface "$(sed -n 's/^VERSION = "\([^"]*\)".*/\1/p' $interface)" "$version"
 plugin=python/lerobot_policy_tact/pyproject.toml
 holds "$plugin" "$(sed -n 's/^version = "\(.*\)"/\1/p' $plugin)" "$version"
 holds "CHANGELOG.md's first numbered heading" "$(sed -n 's/^## \[\([0-9.]*\)\].*/\1/p' CHANGELOG.md | head -n 1)" "$version"
@@ -24,6 +25,6 @@ found=0
 while IFS=: read -r file name; do
     holds "$file" "$name" "so.$minor"
     found=$((found + 1))
-done < <(grep -oE '\bso\.[0-9]+\.[0-9]+' python/tact.py tests/*/*.sh | sort -u)
+done < <(grep -oE '\bso\.[0-9]+\.[0-9]+' python/libtact/*.py tests/*/*.sh | sort -u)
 [ "$found" -gt 1 ] || { echo "FAILED: the soname is written down in $found files, which are two at least"; failed=1; }
 exit $failed

@@ -66,7 +66,8 @@ bool orient_from_matrix(const int32_t m[9], Orientation *out) {
     // How far it may be off a quarter turn, as a part of the step: less than a third of a
     // degree.
     const double slack = 0.005;
-    double right = slack * hypot(a, b), down = slack * hypot(c, d);
+    // Not hypot, which would need a newer C library (2.35) than everything else does.
+    double right = slack * sqrt(a * a + b * b), down = slack * sqrt(c * c + d * d);
     bool along = fabs(b) <= right && fabs(c) <= down, across = fabs(a) <= right && fabs(d) <= down;
     if (along && a > 0 && d > 0)
         *out = ORIENT_UPRIGHT;

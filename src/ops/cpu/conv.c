@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutions through oneDNN, on its own layout from end to end: activations are never reordered,
 // only weights are, once a step.
-#include "ops/cpu/cpu.h"
+#include "ops/cpu/products.h"
 
 #include "base/memory.h"
 #include <stdio.h>
@@ -31,7 +31,7 @@ struct Conv {
     dnnl_alg_kind_t algorithm;
     bool residual_as_sum; // else a binary post-op
     Plan forward, data, dweights;
-    bool weights_by_product; // in place of dweights and unpack
+    ConvProduct *product; // in place of some of the three, or of all; or NULL
     Reorder pack, pack_data, unpack;
     void *packed, *packed_data; // in the images' type
     size_t dpacked_bytes;       // of the weights' gradients as backward makes them
@@ -187,7 +187,17 @@ static dnnl_primitive_desc_t forward_desc(Device *d, const ConvSpec *s, const De
     return pd;
 }
 
-static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m) {
+// What oneDNN would do by plain loops, or without Winograd's algorithm where that pays, is a
+// product of our own.
+static bool better_by_product(Device *d, const ConvSpec *s, Direction way,
+                              dnnl_primitive_desc_t pd) {
+    if (cpu_bf16(d)) return false;
+    bool onednn_has_winograd = cpu_of(d)->block == 16;
+    return onednn_is_reference(pd) || (!onednn_has_winograd && cpu_winograd_pays(s, way));
+}
+
+static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m,
+                                          bool used[DIRECTIONS]) {
     const ConvSpec *s = &c->spec;
     dnnl_primitive_desc_t pd = NULL;
     c->algorithm = dnnl_convolution_winograd;
@@ -206,6 +216,11 @@ static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m) {
     if (!pd) {
         conv_refused(d, s, dnnl_unimplemented, "forward");
         return NULL;
+    }
+    used[FORWARD] = better_by_product(d, s, FORWARD, pd);
+    if (used[FORWARD]) {
+        c->residual_as_sum = false;
+        return pd;
     }
     Plan *p = &c->forward;
     plan_arg(d, p, DNNL_ARG_SRC, m->x);
@@ -234,9 +249,15 @@ static dnnl_primitive_desc_t backward_desc(Device *d, const Conv *c, const Descs
     return pd;
 }
 
-static void plan_backward_data(Device *d, Conv *c, const Descs *m, dnnl_primitive_desc_t hint) {
+static void plan_backward_data(Device *d, Conv *c, const Descs *m, dnnl_primitive_desc_t hint,
+                               bool used[DIRECTIONS]) {
     dnnl_primitive_desc_t pd = backward_desc(d, c, m, m->w_any, onednn_conv_backward_data, hint);
     if (!pd) return;
+    used[BACKWARD_DATA] = better_by_product(d, &c->spec, BACKWARD_DATA, pd);
+    if (used[BACKWARD_DATA]) {
+        dnnl_primitive_desc_destroy(pd);
+        return;
+    }
     Plan *p = &c->data;
     plan_arg(d, p, DNNL_ARG_DIFF_SRC, m->x);
     plan_arg(d, p, DNNL_ARG_WEIGHTS, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
@@ -245,12 +266,13 @@ static void plan_backward_data(Device *d, Conv *c, const Descs *m, dnnl_primitiv
     dnnl_primitive_desc_destroy(pd);
 }
 
-static void plan_backward_weights(Device *d, Conv *c, const Descs *m, dnnl_primitive_desc_t hint) {
+static void plan_backward_weights(Device *d, Conv *c, const Descs *m, dnnl_primitive_desc_t hint,
+                                  bool used[DIRECTIONS]) {
     dnnl_primitive_desc_t pd =
         backward_desc(d, c, m, m->dw_any, onednn_conv_backward_weights, hint);
     if (!pd) return;
-    c->weights_by_product = !cpu_bf16(d) && onednn_is_reference(pd);
-    if (c->weights_by_product) {
+    used[BACKWARD_WEIGHTS] = better_by_product(d, &c->spec, BACKWARD_WEIGHTS, pd);
+    if (used[BACKWARD_WEIGHTS]) {
         dnnl_primitive_desc_destroy(pd);
         return;
     }
@@ -265,6 +287,10 @@ static void plan_backward_weights(Device *d, Conv *c, const Descs *m, dnnl_primi
 
 // ---- ops --------------------------------------------------------------------------------------
 
+static bool by_product(const Conv *c, Direction way) {
+    return c->product && c->product->used[way];
+}
+
 static void conv_free(Device *d, Conv *c) {
     (void)d;
     if (!c) return;
@@ -274,36 +300,52 @@ static void conv_free(Device *d, Conv *c) {
     for (int i = 0; i < 3; i++) plan_free(plans[i]);
     for (int i = 0; i < 3; i++) reorder_free(reorders[i]);
     for (int i = 0; i < 2; i++) mem_free(owned[i]);
+    cpu_product_free(c->product);
     mem_free(c);
+}
+
+static void plan_onednn(Device *d, Conv *c, bool used[DIRECTIONS]) {
+    const ConvSpec *s = &c->spec;
+    Descs m;
+    describe_tensors(d, s, &m);
+    dnnl_primitive_desc_t hint = plan_forward(d, c, &m, used);
+    if (hint && s->train) {
+        plan_backward_weights(d, c, &m, hint, used);
+        if (s->need_dx) plan_backward_data(d, c, &m, hint, used);
+    }
+    if (hint) dnnl_primitive_desc_destroy(hint);
+    if (!d->failed && !used[FORWARD]) {
+        c->packed = d->alloc(d, dnnl_memory_desc_get_size(c->forward.weights));
+        reorder_new(d, s, &c->pack, m.w_plain, c->forward.weights);
+    }
+    if (!d->failed && s->train && !used[BACKWARD_WEIGHTS]) {
+        c->dpacked_bytes = dnnl_memory_desc_get_size(c->dweights.weights);
+        reorder_new(d, s, &c->unpack, c->dweights.weights, m.w_plain);
+    }
+    if (!d->failed && s->train && s->need_dx && !used[BACKWARD_DATA]) {
+        c->packed_data = d->alloc(d, dnnl_memory_desc_get_size(c->data.weights));
+        reorder_new(d, s, &c->pack_data, m.w_plain, c->data.weights);
+    }
+    free_descs(&m);
 }
 
 static Conv *conv_new(Device *d, ConvSpec spec) {
     Conv *c = NEW(Conv, 1);
-    Descs m;
+    const ConvSpec *s = &spec;
+    bool used[DIRECTIONS] = {true, s->train && s->need_dx, s->train};
     c->spec = spec;
-    c->weights = spec.out_c * spec.in_c * spec.kernel * spec.kernel;
-    describe_tensors(d, &spec, &m);
-    c->output_bytes = dnnl_memory_desc_get_size(m.y);
-    dnnl_primitive_desc_t hint = plan_forward(d, c, &m);
-    if (hint && spec.train) {
-        plan_backward_weights(d, c, &m, hint);
-        if (spec.need_dx) plan_backward_data(d, c, &m, hint);
+    c->weights = s->out_c * s->in_c * s->kernel * s->kernel;
+    c->output_bytes =
+        (size_t)(s->n * s->out_c) *
+        (size_t)conv_out_size(s->in_h, s->kernel, s->stride, s->padding, s->dilation) *
+        (size_t)conv_out_size(s->in_w, s->kernel, s->stride, s->padding, s->dilation) *
+        (cpu_bf16(d) ? sizeof(bf16) : sizeof(float));
+    if (!cpu_of(d)->products) {
+        memset(used, 0, sizeof used);
+        plan_onednn(d, c, used);
     }
-    if (hint) dnnl_primitive_desc_destroy(hint);
-    if (d->failed) goto done;
-
-    c->packed = d->alloc(d, dnnl_memory_desc_get_size(c->forward.weights));
-    reorder_new(d, &spec, &c->pack, m.w_plain, c->forward.weights);
-    if (spec.train && !c->weights_by_product) {
-        c->dpacked_bytes = dnnl_memory_desc_get_size(c->dweights.weights);
-        reorder_new(d, &spec, &c->unpack, c->dweights.weights, m.w_plain);
-    }
-    if (spec.train && spec.need_dx) {
-        c->packed_data = d->alloc(d, dnnl_memory_desc_get_size(c->data.weights));
-        reorder_new(d, &spec, &c->pack_data, m.w_plain, c->data.weights);
-    }
-done:
-    free_descs(&m);
+    if (!d->failed && (used[FORWARD] || used[BACKWARD_DATA] || used[BACKWARD_WEIGHTS]))
+        c->product = cpu_product_new(d, s, used);
     if (!d->failed) return c;
     conv_free(d, c);
     return NULL;
@@ -321,12 +363,18 @@ static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) 
         float s = f32(scale)[o];
         for (int64_t i = 0; i < row; i++) folded[o * row + i] = f32(w)[o * row + i] * s;
     }
-    reorder_run(d, &c->pack, folded, c->packed);
+    if (c->packed) reorder_run(d, &c->pack, folded, c->packed);
     if (c->packed_data) reorder_run(d, &c->pack_data, folded, c->packed_data);
+    if (c->product) cpu_product_load(d, c->product, folded);
 }
 
 static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {
     if (!c || d->failed) return;
+    if (by_product(c, FORWARD)) {
+        cpu_product_forward(d, c->product, f32(y), f32(x), f32(c->shift),
+                            c->spec.residual ? f32(residual) : NULL);
+        return;
+    }
     if (c->residual_as_sum) memcpy(y.data, residual.data, c->output_bytes);
     void *data[] = {x.data, c->packed, c->shift.data, y.data, residual.data};
     plan_run(d, "convolution", &c->forward, c->spec.residual && !c->residual_as_sum ? 5 : 4, data);
@@ -350,12 +398,13 @@ static void backward_weights(Device *d, Conv *c, Tensor dw, Tensor dz, Tensor x)
 
 static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, Tensor x) {
     if (!c || d->failed) return;
-    if (c->spec.need_dx) {
-        void *data[] = {dx.data, c->packed_data, dz.data};
+    void *data[] = {dx.data, c->packed_data, dz.data};
+    if (by_product(c, BACKWARD_DATA))
+        cpu_product_data(d, c->product, f32(dx), f32(dz));
+    else if (c->spec.need_dx)
         plan_run(d, "convolution backward data", &c->data, 3, data);
-    }
-    if (c->weights_by_product)
-        cpu_conv_dweights(d, &c->spec, dw, c->scale, dz, x);
+    if (by_product(c, BACKWARD_WEIGHTS))
+        cpu_product_weights(d, c->product, f32(dw), f32(c->scale), f32(dz), f32(x));
     else
         backward_weights(d, c, dw, dz, x);
 }

@@ -1,78 +1,425 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gradient of a convolution's weights as a matrix product, for shapes where oneDNN has only its
-// reference implementation, which takes some hundred times as long. On processors with AVX2 and
-// without AVX-512 these are maps with fewer rows than the kernel, and dilated kernels. oneDNN's own
-// way by products needs plain layouts and multiplies image by image: with a few pixels an image
-// that takes several times as long as one product of all.
-#include "ops/cpu/cpu.h"
+// Convolutions as matrix products over unfolded patches, in blocks of pixels whose patches stay in
+// a core's cache. Backward data gathers as forward does, from the gradients around each pixel: a
+// stride divides the pixels into phases, each of which sees its own part of the kernel.
+#include "ops/cpu/products.h"
 
-// Inputs gathered for one product: 16 MB, so that large maps and batches do not fill the memory.
-enum { MOST_GATHERED = 1 << 22 };
+#include "base/memory.h"
+#include <omp.h>
+#include <string.h>
 
-typedef struct Product {
-    const ConvSpec *spec;
-    int64_t out_h, out_w;
-    int64_t taps;             // inputs under the kernel at one place, of all channels
-    int64_t lanes, out_lanes; // of x and dz
-} Product;
+enum {
+    BLOCK_PIXELS = 128,     // of one product: enough to be worth packing its other factor
+    BLOCK_FLOATS = 3 << 15, // of unfolded patches
+    LEAST_OUTPUTS = 32,     // channels of one product, where one block is shared by threads
+};
 
-// For each pixel of one row of output pixels (rows are counted through all images) its inputs in
-// the order of a filter's weights; 0 where the padding lies.
-static void gather_inputs(const Product *p, int64_t row, const float *x, float *to) {
-    const ConvSpec *s = p->spec;
-    int64_t plane = s->in_h * s->in_w * p->lanes;
-    int64_t top = row % p->out_h * s->stride - s->padding;
-    x += row / p->out_h * (s->in_c / p->lanes) * plane;
-    for (int64_t ox = 0; ox < p->out_w; ox++) {
-        int64_t left = ox * s->stride - s->padding;
-        for (int64_t c = 0; c < s->in_c; c++) {
-            const float *in = x + c / p->lanes * plane + c % p->lanes;
-            for (int64_t i = top; i < top + s->kernel * s->dilation; i += s->dilation)
-                for (int64_t j = left; j < left + s->kernel * s->dilation; j += s->dilation) {
-                    bool inside = i >= 0 && i < s->in_h && j >= 0 && j < s->in_w;
-                    *to++ = inside ? in[(i * s->in_w + j) * p->lanes] : 0.0f;
-                }
-        }
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+static int64_t rounded_up(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
+float *product_scratch(Device *d, int64_t floats) {
+    return cpu_grow(d, &cpu_of(d)->blocks, (size_t)(floats * d->threads) * sizeof(float));
+}
+
+// ---- reading and writing images -----------------------------------------------------------------
+
+// Taps from the top left on, as forward's are, so that neighbours read neighbours.
+static void note_runs(Window *v) {
+    for (int t = v->taps - 1; t >= 0; t--) {
+        const Tap *next = &v->tap[t + 1];
+        bool beside = t + 1 < v->taps && next->dy == v->tap[t].dy && next->dx == v->tap[t].dx + 1;
+        v->tap[t].run = beside ? next->run + 1 : 1;
     }
 }
 
-// dz of such a row by pixels, channels side by side. The norm's scale goes in here, where it costs
-// least.
-static void gather_gradients(const Product *p, int64_t row, const float *dz, const float *scale,
-                             float *to) {
-    int64_t channels = p->spec->out_c, plane = p->out_h * p->out_w * p->out_lanes;
-    dz += row / p->out_h * (channels / p->out_lanes) * plane +
-          row % p->out_h * p->out_w * p->out_lanes;
-    for (int64_t ox = 0; ox < p->out_w; ox++)
-        for (int64_t o = 0; o < channels; o++)
-            *to++ = scale[o] * dz[o / p->out_lanes * plane + ox * p->out_lanes + o % p->out_lanes];
+// Where all channels of a pixel lie side by side, so do those of a run of pixels.
+static float *gather_runs(const Window *v, const float *image, int64_t y, int64_t x, int from,
+                          int to, float *out) {
+    int64_t c = v->channels;
+    for (int t = from, run; t < to; t += run) {
+        int64_t sy = y * v->stride + v->tap[t].dy, sx = x * v->stride + v->tap[t].dx;
+        run = v->tap[t].run < to - t ? v->tap[t].run : to - t;
+        int64_t left = sx < 0 ? least(-sx, run) : 0;
+        int64_t right = sx + run > v->w ? (sx > v->w ? 0 : v->w - sx) : run;
+        if (sy < 0 || sy >= v->h || left >= right) left = right = run;
+        for (int64_t i = 0; i < left * c; i++) out[i] = 0;
+        if (right > left)
+            memcpy(out + left * c, image + (sy * v->w + sx + left) * c,
+                   (size_t)((right - left) * c) * sizeof *out);
+        for (int64_t i = right * c; i < run * c; i++) out[i] = 0;
+        out += run * c;
+    }
+    return out;
 }
 
-void cpu_conv_dweights(Device *d, const ConvSpec *s, Tensor dw, Tensor scale, Tensor dz, Tensor x) {
-    const Product p = {
-        .spec = s,
+static float *gather_blocks(const Window *v, const float *image, int64_t y, int64_t x, int from,
+                            int to, float *out) {
+    int64_t lanes = v->lanes, plane = v->h * v->w * lanes;
+    for (int t = from; t < to; t++) {
+        int64_t sy = y * v->stride + v->tap[t].dy, sx = x * v->stride + v->tap[t].dx;
+        bool inside = sy >= 0 && sy < v->h && sx >= 0 && sx < v->w;
+        const float *in = image + (inside ? (sy * v->w + sx) * lanes : 0);
+        for (int64_t b = 0; b < v->channels / lanes; b++, in += plane, out += lanes)
+            for (int64_t l = 0; l < lanes; l++) out[l] = inside ? in[l] : 0;
+    }
+    return out;
+}
+
+// The patches of `count` pixels from `first` on, counted through all images, under the taps from ..
+// to: rows of (tap, channel), ld apart.
+static void gather(const Window *v, const float *x, int64_t first, int64_t count, int from, int to,
+                   float *out, int64_t ld) {
+    int64_t grid = v->grid_h * v->grid_w, image = v->h * v->w * v->channels;
+    bool runs = v->lanes == v->channels;
+    for (int64_t i = first; i < first + count; i++, out += ld)
+        (runs ? gather_runs : gather_blocks)(v, x + i / grid * image, i % grid / v->grid_w,
+                                             i % v->grid_w, from, to, out);
+}
+
+// Stores `count` channels from c on of one pixel.
+static void store_pixel(const Sink *s, int64_t n, int64_t y, int64_t x, int64_t c, int64_t count,
+                        const float *sums) {
+    for (int64_t end = c + count, run; c < end; c += run, sums += run) {
+        run = least(s->lanes - c % s->lanes, end - c);
+        int64_t at = image_at(s->channels, s->lanes, s->h, s->w, n, c, y, x);
+        float *out = s->y + at;
+        memcpy(out, sums, (size_t)run * sizeof *out);
+        for (int64_t i = 0; s->shift && i < run; i++) out[i] += s->shift[c + i];
+        for (int64_t i = 0; s->residual && i < run; i++) out[i] += s->residual[at + i];
+        for (int64_t i = 0; s->relu && i < run; i++) out[i] = out[i] < 0 ? 0 : out[i];
+    }
+}
+
+// ---- products of patches and weights
+// --------------------------------------------------------------
+
+// How a product is cut: blocks of pixels, and where those are fewer than threads, of outputs too.
+typedef struct Cut {
+    int64_t pixels, block, blocks, outputs, parts;
+    int taps; // of one product: their patches are BLOCK_FLOATS at most
+} Cut;
+
+static Cut cut_of(const Device *d, const Window *v, int64_t outputs) {
+    Cut c = {.pixels = v->n * v->grid_h * v->grid_w};
+    c.block = least(BLOCK_PIXELS, c.pixels);
+    c.blocks = rounded_up(c.pixels, c.block);
+    c.block = rounded_up(c.pixels, c.blocks);
+    int64_t parts = rounded_up(d->threads, c.blocks), most = rounded_up(outputs, LEAST_OUTPUTS);
+    c.parts = parts < most ? parts : most;
+    c.outputs = rounded_up(rounded_up(outputs, c.parts), 16) * 16;
+    c.parts = rounded_up(outputs, c.outputs);
+    c.taps = (int)(BLOCK_FLOATS / (c.block * v->channels));
+    c.taps = c.taps < 1 ? 1 : (c.taps < v->taps ? c.taps : v->taps);
+    return c;
+}
+
+// Whether the image itself is its patches.
+static bool is_unfolded(const Window *v) {
+    return v->taps == 1 && v->stride == 1 && v->lanes == v->channels && v->tap[0].dy == 0 &&
+           v->tap[0].dx == 0 && v->grid_h == v->h && v->grid_w == v->w;
+}
+
+// sums (count, outputs) of the pixels' patches times `outputs` rows of weights.
+static void multiply_block(Device *d, const Window *v, const Cut *c, const float *x,
+                           const float *weights, int64_t ld, int64_t first, int64_t count,
+                           int64_t outputs, float *patches, float *sums) {
+    int64_t patch = product_ld(c->taps * v->channels), wide = product_ld(c->outputs);
+    if (v->taps == 0) memset(sums, 0, (size_t)(count * wide) * sizeof *sums);
+    for (int t = 0, to; t < v->taps; t = to) {
+        const float *a = x + first * v->channels;
+        int64_t lda = v->channels;
+        to = t + c->taps < v->taps ? t + c->taps : v->taps;
+        if (!is_unfolded(v)) {
+            gather(v, x, first, count, t, to, patches, patch);
+            a = patches;
+            lda = patch;
+        }
+        cpu_gemm(d, 'N', 'T', count, outputs, (to - t) * v->channels, 1, a, lda,
+                 weights + t * v->channels, ld, t > 0, sums, wide);
+    }
+}
+
+static void multiply_window(Device *d, const Window *v, const float *x, const float *weights,
+                            int64_t ld, const Sink *sink) {
+    Cut c = cut_of(d, v, sink->channels);
+    int64_t patches = c.block * product_ld(c.taps * v->channels);
+    int64_t floats = patches + c.block * product_ld(c.outputs), grid = v->grid_h * v->grid_w;
+    float *scratch = product_scratch(d, floats);
+    if (!scratch) return;
+#pragma omp parallel for num_threads(d->threads) collapse(2) schedule(dynamic)
+    for (int64_t b = 0; b < c.blocks; b++)
+        for (int64_t part = 0; part < c.parts; part++) {
+            float *mine = scratch + omp_get_thread_num() * floats, *sums = mine + patches;
+            int64_t first = b * c.block, count = least(c.block, c.pixels - first);
+            int64_t o = part * c.outputs, outputs = least(c.outputs, sink->channels - o);
+            if (count <= 0) continue;
+            multiply_block(d, v, &c, x, weights + o * ld, ld, first, count, outputs, mine, sums);
+            for (int64_t i = first; i < first + count; i++, sums += product_ld(c.outputs))
+                store_pixel(sink, i / grid, i % grid / v->grid_w * sink->step + sink->top,
+                            i % v->grid_w * sink->step + sink->left, o, outputs, sums);
+        }
+}
+
+// ---- the gradient of weights
+// ----------------------------------------------------------------------
+
+// dw from `slices` partial sums (out_c, taps, in_c), added in order.
+static void add_slices(Device *d, const ConvProduct *p, float *dw, const float *scale,
+                       const float *sums, int64_t slices) {
+    int64_t in_c = p->spec.in_c, taps = p->window.taps;
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t o = 0; o < p->spec.out_c; o++)
+        for (int64_t t = 0; t < taps; t++) {
+            const float *row = sums + o * p->ld + t * in_c;
+            float *out = dw + o * in_c * taps + p->window.tap[t].at;
+            for (int64_t i = 0; i < in_c; i++) {
+                float sum = 0;
+                for (int64_t s = 0; s < slices; s++) sum += row[s * p->spec.out_c * p->ld + i];
+                out[i * taps] += scale[o] * sum;
+            }
+        }
+}
+
+// A thread's work is the gradient of some taps over a slice of the pixels: dz^T times patches,
+// block by block. Slices are few, and only as many as keep the threads busy.
+static void unfolded_weights(Device *d, const ConvProduct *p, float *dw, const float *scale,
+                             const float *dz, const float *x) {
+    enum { COLUMNS = 640, BLOCK = 256, TASKS = 4 };
+    Tap self = {.run = 1};
+    const Window *v = &p->window, gradients = {.n = v->n,
+                                               .h = p->out_h,
+                                               .w = p->out_w,
+                                               .channels = p->spec.out_c,
+                                               .lanes = p->out_lanes,
+                                               .grid_h = p->out_h,
+                                               .grid_w = p->out_w,
+                                               .stride = 1,
+                                               .taps = 1,
+                                               .tap = &self};
+    int64_t pixels = v->n * p->out_h * p->out_w, block = least(BLOCK, pixels);
+    int taps = (int)(COLUMNS / v->channels);
+    taps = taps < 1 ? 1 : (taps < v->taps ? taps : v->taps);
+    int64_t groups = rounded_up(v->taps, taps), blocks = rounded_up(pixels, block);
+    int64_t slices = least(rounded_up((int64_t)TASKS * d->threads, groups), blocks);
+    if (groups >= TASKS * d->threads || d->threads == 1) slices = 1;
+    int64_t slice = rounded_up(blocks, slices), outputs = p->spec.out_c;
+    int64_t wide = product_ld(outputs), patch = product_ld(taps * v->channels);
+    int64_t floats = block * (wide + patch), sums = slices * outputs * p->ld;
+    float *scratch = product_scratch(d, floats + rounded_up(sums, d->threads));
+    if (!scratch) return;
+    float *partial = scratch + floats * d->threads;
+#pragma omp parallel for num_threads(d->threads) collapse(2) schedule(dynamic)
+    for (int64_t g = 0; g < groups; g++)
+        for (int64_t s = 0; s < slices; s++) {
+            int from = (int)g * taps, to = from + taps < v->taps ? from + taps : v->taps;
+            float *z = scratch + omp_get_thread_num() * floats, *patches = z + block * wide;
+            float *out = partial + s * outputs * p->ld + from * v->channels;
+            int64_t columns = (to - from) * v->channels, end = least((s + 1) * slice, blocks);
+            if (s * slice >= end)
+                for (int64_t o = 0; o < outputs; o++)
+                    memset(out + o * p->ld, 0, (size_t)columns * sizeof *out);
+            for (int64_t b = s * slice; b < end; b++) {
+                int64_t first = b * block, count = least(block, pixels - first);
+                gather(&gradients, dz, first, count, 0, 1, z, wide);
+                gather(v, x, first, count, from, to, patches, patch);
+                cpu_gemm(d, 'T', 'N', outputs, columns, count, 1, z, wide, patches, patch,
+                         b > s * slice, out, p->ld);
+            }
+        }
+    add_slices(d, p, dw, scale, partial, slices);
+}
+
+// ---- plans
+// ----------------------------------------------------------------------------------------
+
+static void plan_window(ConvProduct *p) {
+    const ConvSpec *s = &p->spec;
+    p->window = (Window){.n = s->n,
+                         .h = s->in_h,
+                         .w = s->in_w,
+                         .channels = s->in_c,
+                         .lanes = p->lanes,
+                         .grid_h = p->out_h,
+                         .grid_w = p->out_w,
+                         .stride = s->stride,
+                         .taps = s->kernel * s->kernel,
+                         .tap = NEW(Tap, s->kernel * s->kernel)};
+    for (int t = 0; t < p->window.taps; t++)
+        p->window.tap[t] = (Tap){.dy = t / s->kernel * s->dilation - s->padding,
+                                 .dx = t % s->kernel * s->dilation - s->padding,
+                                 .at = t};
+    note_runs(&p->window);
+    p->ld = product_ld(p->window.taps * s->in_c);
+}
+
+// dx at (stride * y + top) takes dz at y + (top + padding - ky * dilation) / stride, where that
+// divides.
+static void plan_phase(ConvProduct *p, Phase *phase, int top, int left) {
+    const ConvSpec *s = &p->spec;
+    Window *v = &phase->window;
+    phase->top = top;
+    phase->left = left;
+    *v = (Window){.n = s->n,
+                  .h = p->out_h,
+                  .w = p->out_w,
+                  .channels = s->out_c,
+                  .lanes = p->out_lanes,
+                  .grid_h = rounded_up(s->in_h - top, s->stride),
+                  .grid_w = rounded_up(s->in_w - left, s->stride),
+                  .stride = 1,
+                  .tap = NEW(Tap, s->kernel * s->kernel)};
+    for (int t = s->kernel * s->kernel - 1; t >= 0; t--) {
+        int64_t y = top + s->padding - t / s->kernel * s->dilation;
+        int64_t x = left + s->padding - t % s->kernel * s->dilation;
+        if (y % s->stride == 0 && x % s->stride == 0)
+            v->tap[v->taps++] = (Tap){.dy = y / s->stride, .dx = x / s->stride, .at = t};
+    }
+    note_runs(v);
+    phase->ld = product_ld(v->taps * s->out_c);
+}
+
+static void plan_phases(Device *d, ConvProduct *p) {
+    int stride = p->spec.stride;
+    p->n_phases = stride * stride;
+    p->phases = NEW(Phase, p->n_phases);
+    for (int i = 0; i < p->n_phases; i++) {
+        Phase *phase = &p->phases[i];
+        plan_phase(p, phase, i / stride, i % stride);
+        if (phase->window.taps)
+            phase->weights = d->alloc(d, (size_t)(p->spec.in_c * phase->ld) * sizeof(float));
+    }
+}
+
+bool cpu_winograd_pays(const ConvSpec *s, Direction way) {
+    enum { TILE = 4 };
+    int64_t tiles = s->n * rounded_up(s->in_h, TILE) * rounded_up(s->in_w, TILE);
+    int64_t pixels = s->n * s->in_h * s->in_w;
+    if (s->kernel != 3 || s->stride != 1 || s->dilation != 1 || s->padding != 1 || s->in_c % 8 ||
+        s->out_c % 8 || s->in_c < 16 || s->out_c < 16)
+        return false;
+    return tiles >= (way == BACKWARD_WEIGHTS ? 96 : 48) && 6 * tiles <= pixels;
+}
+
+ConvProduct *cpu_product_new(Device *d, const ConvSpec *s, const bool used[DIRECTIONS]) {
+    ConvProduct *p = NEW(ConvProduct, 1);
+    *p = (ConvProduct){
+        .spec = *s,
         .out_h = conv_out_size(s->in_h, s->kernel, s->stride, s->padding, s->dilation),
         .out_w = conv_out_size(s->in_w, s->kernel, s->stride, s->padding, s->dilation),
-        .taps = s->in_c * s->kernel * s->kernel,
         .lanes = cpu_lanes(d, s->in_c),
         .out_lanes = cpu_lanes(d, s->out_c),
     };
-    int64_t rows = s->n * p.out_h, group = MOST_GATHERED / (p.out_w * p.taps);
-    if (group < 1) group = 1;
-    if (group > rows) group = rows;
-    size_t floats = (size_t)(group * p.out_w * (p.taps + s->out_c));
-    float *inputs = cpu_grow(d, &cpu_of(d)->gradients, floats * sizeof *inputs);
-    if (!inputs) return;
-    float *gradients = inputs + group * p.out_w * p.taps;
-    for (int64_t first = 0; first < rows && !d->failed; first += group) {
-        int64_t count = first + group < rows ? group : rows - first;
-#pragma omp parallel for num_threads(d->threads)
-        for (int64_t r = 0; r < count; r++) {
-            gather_inputs(&p, first + r, f32(x), inputs + r * p.out_w * p.taps);
-            gather_gradients(&p, first + r, f32(dz), f32(scale),
-                             gradients + r * p.out_w * s->out_c);
-        }
-        cpu_gemm(d, 'T', 'N', s->out_c, p.taps, count * p.out_w, 1.0f, gradients, s->out_c, inputs,
-                 p.taps, 1.0f, f32(dw), p.taps);
+    for (int i = 0; i < DIRECTIONS; i++) {
+        p->used[i] = used[i];
+        p->winograd[i] = used[i] && cpu_winograd_pays(s, (Direction)i);
     }
+    plan_window(p);
+    if (p->winograd[FORWARD])
+        p->filters = d->alloc(d, (size_t)winograd_filter_floats(s->out_c, s->in_c) * sizeof(float));
+    else if (p->used[FORWARD])
+        p->weights = d->alloc(d, (size_t)(s->out_c * p->ld) * sizeof(float));
+    if (p->winograd[BACKWARD_DATA])
+        p->filters_of =
+            d->alloc(d, (size_t)winograd_filter_floats(s->in_c, s->out_c) * sizeof(float));
+    else if (p->used[BACKWARD_DATA])
+        plan_phases(d, p);
+    if (!d->failed) return p;
+    cpu_product_free(p);
+    return NULL;
+}
+
+void cpu_product_free(ConvProduct *p) {
+    if (!p) return;
+    for (int i = 0; i < p->n_phases; i++) {
+        mem_free(p->phases[i].window.tap);
+        mem_free(p->phases[i].weights);
+    }
+    mem_free(p->phases);
+    mem_free(p->window.tap);
+    mem_free(p->weights);
+    mem_free(p->filters);
+    mem_free(p->filters_of);
+    mem_free(p);
+}
+
+const char *cpu_product_name(const ConvProduct *p, Direction way) {
+    return p->winograd[way] ? "winograd" : "product";
+}
+
+// ---- loading and running
+// --------------------------------------------------------------------------
+
+static void load_forward(Device *d, ConvProduct *p, const float *w) {
+    int64_t in_c = p->spec.in_c, taps = p->window.taps;
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t o = 0; o < p->spec.out_c; o++)
+        for (int64_t t = 0; t < taps; t++)
+            for (int64_t i = 0; i < in_c; i++)
+                p->weights[o * p->ld + t * in_c + i] = w[(o * in_c + i) * taps + t];
+}
+
+static void load_phase(Device *d, const ConvProduct *p, Phase *phase, const float *w) {
+    int64_t in_c = p->spec.in_c, out_c = p->spec.out_c, taps = p->window.taps;
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t i = 0; i < in_c; i++)
+        for (int t = 0; t < phase->window.taps; t++)
+            for (int64_t o = 0; o < out_c; o++)
+                phase->weights[i * phase->ld + t * out_c + o] =
+                    w[(o * in_c + i) * taps + phase->window.tap[t].at];
+}
+
+void cpu_product_load(Device *d, ConvProduct *p, const float *w) {
+    const ConvSpec *s = &p->spec;
+    if (p->weights) load_forward(d, p, w);
+    if (p->filters) winograd_filters(d, p->filters, w, s->out_c, s->in_c, false);
+    if (p->filters_of) winograd_filters(d, p->filters_of, w, s->out_c, s->in_c, true);
+    for (int i = 0; i < p->n_phases; i++) load_phase(d, p, &p->phases[i], w);
+}
+
+void cpu_product_forward(Device *d, const ConvProduct *p, float *y, const float *x,
+                         const float *shift, const float *residual) {
+    const ConvSpec *s = &p->spec;
+    Sink sink = {.h = p->out_h,
+                 .w = p->out_w,
+                 .channels = s->out_c,
+                 .lanes = p->out_lanes,
+                 .step = 1,
+                 .relu = s->relu,
+                 .y = y,
+                 .shift = shift,
+                 .residual = residual};
+    if (p->filters)
+        winograd_convolve(d, &sink, x, p->filters, s->n, s->in_c, p->lanes);
+    else
+        multiply_window(d, &p->window, x, p->weights, p->ld, &sink);
+}
+
+void cpu_product_data(Device *d, const ConvProduct *p, float *dx, const float *dz) {
+    const ConvSpec *s = &p->spec;
+    Sink sink = {.h = s->in_h,
+                 .w = s->in_w,
+                 .channels = s->in_c,
+                 .lanes = p->lanes,
+                 .step = s->stride,
+                 .y = dx};
+    if (p->filters_of) {
+        winograd_convolve(d, &sink, dz, p->filters_of, s->n, s->out_c, p->out_lanes);
+        return;
+    }
+    for (int i = 0; i < p->n_phases && !d->failed; i++) {
+        const Phase *phase = &p->phases[i];
+        sink.top = phase->top;
+        sink.left = phase->left;
+        if (phase->window.grid_h > 0 && phase->window.grid_w > 0)
+            multiply_window(d, &phase->window, dz, phase->weights, phase->ld, &sink);
+    }
+}
+
+void cpu_product_weights(Device *d, const ConvProduct *p, float *dw, const float *scale,
+                         const float *dz, const float *x) {
+    (p->winograd[BACKWARD_WEIGHTS] ? winograd_weights : unfolded_weights)(d, p, dw, scale, dz, x);
 }

@@ -2,15 +2,18 @@
 // A CPU device: oneDNN's convolutions and matrix products, OpenMP loops for the rest. Reductions
 // are split by rows and columns, never by arrival, so that one thread count gives one result.
 #include "ops/cpu/cpu.h"
+#include "ops/cpu/blas.h"
 
 #include "base/memory.h"
 #include <omp.h>
+#include <string.h>
 
 static void cpu_close(Device *d) {
     Cpu *cpu = cpu_of(d);
     cpu_matmul_free(d);
     mem_free(cpu->folded.data);
     mem_free(cpu->gradients.data);
+    mem_free(cpu->blocks.data);
     if (cpu->stream) dnnl_stream_destroy(cpu->stream);
     if (cpu->engine) dnnl_engine_destroy(cpu->engine);
     for (int i = 0; cpu->scratch && i < d->threads; i++) mem_free(cpu->scratch[i]);
@@ -19,33 +22,19 @@ static void cpu_close(Device *d) {
     mem_free(d);
 }
 
-// The size of the blocks of channels that oneDNN chooses for a typical convolution.
-static int preferred_block(dnnl_engine_t engine) {
-    const dnnl_dims_t x = {8, 64, 24, 32}, w = {64, 64, 3, 3}, b = {64};
-    DnnlLayout any = onednn_layout(4, x, dnnl_f32, dnnl_format_tag_any);
-    DnnlLayout weights = onednn_layout(4, w, dnnl_f32, dnnl_format_tag_any);
-    DnnlLayout bias = onednn_layout(1, b, dnnl_f32, dnnl_a);
-    DnnlLayout wide = onednn_layout(4, x, dnnl_f32, dnnl_nChw16c);
-    const OneDnnConv conv = {.algorithm = dnnl_convolution_direct,
-                             .x = any,
-                             .w = weights,
-                             .bias = bias,
-                             .y = any,
-                             .strides = {1, 1},
-                             .pad = {1, 1}};
-    dnnl_primitive_desc_t pd = NULL;
-    int block = 8;
-    if (onednn_conv_forward(&pd, engine, &conv, true, NULL) == dnnl_success &&
-        dnnl_memory_desc_equal(dnnl_primitive_desc_query_md(pd, dnnl_query_dst_md, 0), wide))
-        block = 16;
-    if (pd) dnnl_primitive_desc_destroy(pd);
-    DnnlLayout owned[] = {any, weights, bias, wide};
-    for (int i = 0; i < 4; i++) onednn_layout_free(owned[i]);
-    return block;
+// What may follow "cpu:".
+CHECKED static bool check_argument(const Device *d, const char *argument, Error *err) {
+    if (!argument || strcmp(argument, "onednn") == 0) return true;
+    if (strcmp(argument, "blas") != 0)
+        return fail(err, "--policy.device=cpu:%s: use cpu, cpu:onednn or cpu:blas", argument);
+    if (cpu_bf16(d))
+        return fail(err, "--policy.device=cpu:blas computes in float32; leave out "
+                         "--policy.dtype=bfloat16, or use cpu");
+    return blas_open(err);
 }
 
 bool cpu_open(Device *d, const char *argument, Error *err) {
-    (void)argument; // always NULL: "cpu:0" names no device
+    if (!check_argument(d, argument, err)) return false;
     Cpu *cpu = NEW(Cpu, 1);
     // oneDNN takes its thread count from OpenMP's; our own loops name theirs.
     omp_set_num_threads(d->threads);
@@ -55,10 +44,10 @@ bool cpu_open(Device *d, const char *argument, Error *err) {
         mem_free(cpu);
         return fail(err, "oneDNN cannot start its CPU engine on this machine");
     }
-    cpu->block = preferred_block(cpu->engine);
+    d->impl = cpu;
+    cpu_choose(d, argument);
     cpu->scratch = NEW(float *, d->threads);
     cpu->packed.device = d;
-    d->impl = cpu;
     d->close = cpu_close;
     d->weights_load = cpu_weights_load;
     cpu_conv_ops(d);
@@ -75,7 +64,7 @@ bool cpu_open(Device *d, const char *argument, Error *err) {
 }
 
 dnnl_format_tag_t cpu_image_tag(Device *d, int64_t channels) {
-    if (cpu_bf16(d)) return dnnl_nhwc;
+    if (cpu_bf16(d) || cpu_of(d)->products) return dnnl_nhwc;
     if (!cpu_blocked(cpu_of(d), channels)) return dnnl_nchw;
     return cpu_of(d)->block == 16 ? dnnl_nChw16c : dnnl_nChw8c;
 }
@@ -107,7 +96,9 @@ void cpu_execute(Device *d, const char *what, dnnl_primitive_t p, int n,
 void cpu_gemm(Device *d, char ta, char tb, int64_t m, int64_t n, int64_t k, float alpha,
               const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
               int64_t ldc) {
-    if (dnnl_sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) != dnnl_success)
+    if (cpu_of(d)->blas)
+        blas_gemm(d->threads, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    else if (dnnl_sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) != dnnl_success)
         device_fail(d, "matrix product %ld x %ld x %ld failed", (long)m, (long)n, (long)k);
 }
 

@@ -33,9 +33,13 @@ typedef struct Cpu {
     Grown scratchpad;   // one for all primitives, convolutions too: they run one at a time
     TensorArena packed; // weights that last, in the kernels' order
 
+    // Convolutions are matrix products on (N, H, W, C), for oneDNN has no generated kernels.
+    bool products;
+    bool blas;    // matrix products are OpenBLAS's
+    Grown blocks; // products.h: the threads' scratch
+
     Grown folded;    // conv.c: weights of one convolution, OIHW
-    Grown gradients; // and their gradients in the kernel's order; conv_product.c: the product's
-                     // factors
+    Grown gradients; // and their gradients in the kernel's order
 } Cpu;
 
 static inline Cpu *cpu_of(Device *d) {
@@ -60,7 +64,7 @@ static inline bool cpu_blocked(const Cpu *cpu, int64_t channels) {
 }
 // Channels that lie side by side in an IMAGE tensor of that many channels.
 static inline int64_t cpu_lanes(Device *d, int64_t channels) {
-    if (cpu_bf16(d)) return channels;
+    if (cpu_bf16(d) || cpu_of(d)->products) return channels;
     return cpu_blocked(cpu_of(d), channels) ? cpu_of(d)->block : 1;
 }
 // False, with the failure recorded, when oneDNN did not do `what`.
@@ -86,8 +90,8 @@ static inline uint8_t pool_first(int64_t oy, int64_t ox) {
     return (uint8_t)((oy == 0) * 3 + (ox == 0));
 }
 
-// conv_product.c: dw of conv_backward; float32 only.
-void cpu_conv_dweights(Device *d, const ConvSpec *s, Tensor dw, Tensor scale, Tensor dz, Tensor x);
+// choice.c: sets block, products and blas; argument: what followed "cpu:", or NULL.
+void cpu_choose(Device *d, const char *argument);
 
 void cpu_conv_ops(Device *d);
 void cpu_pool_ops(Device *d);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Images on the blocked layout (N, C/b, H, W, b); where channels do not fill blocks (the camera
-// image itself) it is plain (N, C, H, W), which is the same with b = 1.
+// image itself) it is plain (N, C, H, W), which is the same with b = 1; and where convolutions are
+// matrix products it is (N, H, W, C), the same with b = C.
 #include "ops/cpu/cpu.h"
 
 static void image_normalize(Device *d, Tensor y, Tensor x, const float mean[3],
                             const float std[3]) {
     if (d->failed) return;
     int64_t N = x.shape[0], HW = x.shape[1] * x.shape[2];
+    int64_t pixel = cpu_lanes(d, 3), channel = pixel == 1 ? HW : 1;
     float table[3][256];
     for (int c = 0; c < 3; c++)
         for (int v = 0; v < 256; v++)
@@ -16,7 +18,7 @@ static void image_normalize(Device *d, Tensor y, Tensor x, const float mean[3],
         const uint8_t *in = (const uint8_t *)x.data + n * HW * 3;
         float *out = f32(y) + n * HW * 3;
         for (int64_t i = 0; i < HW; i++)
-            for (int c = 0; c < 3; c++) out[c * HW + i] = table[c][in[3 * i + c]];
+            for (int c = 0; c < 3; c++) out[c * channel + i * pixel] = table[c][in[3 * i + c]];
     }
 }
 
@@ -26,20 +28,18 @@ static void convert_layout(Device *d, float *blocked, float *other, int64_t N, i
                            int64_t HW, int64_t channel_stride, int64_t pixel_stride,
                            bool to_blocked) {
     int64_t b = cpu_lanes(d, C), blocks = C / b;
-#pragma omp parallel for collapse(2) num_threads(d->threads)
+#pragma omp parallel for collapse(3) num_threads(d->threads)
     for (int64_t n = 0; n < N; n++)
-        for (int64_t k = 0; k < blocks; k++) {
-            float *in = blocked + (n * blocks + k) * HW * b;
-            float *out = other + n * C * HW + k * b * channel_stride;
-            for (int64_t i = 0; i < HW; i++)
-                for (int64_t l = 0; l < b; l++) {
-                    float *p = out + l * channel_stride + i * pixel_stride;
+        for (int64_t k = 0; k < blocks; k++)
+            for (int64_t i = 0; i < HW; i++) {
+                float *in = blocked + ((n * blocks + k) * HW + i) * b;
+                float *out = other + n * C * HW + k * b * channel_stride + i * pixel_stride;
+                for (int64_t l = 0; l < b; l++)
                     if (to_blocked)
-                        in[i * b + l] = *p;
+                        in[l] = out[l * channel_stride];
                     else
-                        *p = in[i * b + l];
-                }
-        }
+                        out[l * channel_stride] = in[l];
+            }
 }
 
 static void image_from_plain(Device *d, Tensor y, Tensor x) {

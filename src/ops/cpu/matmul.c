@@ -286,7 +286,7 @@ void cpu_weights_load(Device *d, Tensor flat, bool lasting) {
     }
     cpu->weights = f32(flat);
     cpu->weights_count = tensor_count(flat);
-    cpu->lasting = lasting;
+    cpu->lasting = lasting && !cpu->blas;
     cpu->halves_fresh = false;
 }
 

@@ -10,8 +10,8 @@ void ref_device(Device *d) {
 
 // The table is all there is to it.
 CHECKED static bool ref_open(Device *d, const char *argument, Error *err) {
-    (void)d, (void)argument, (void)err;
-    return true;
+    (void)d;
+    return !argument || fail(err, "--policy.device=ref:%s: use ref", argument);
 }
 
 static size_t ref_keeps(Precision precision, size_t parameters) {

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the device computes with: oneDNN's convolutions where it generates code for them, else
+// matrix products (products.h); and whose matrix products. Decided once, when the device opens, by
+// oneDNN's names for the code that it would run.
+#include "ops/cpu/blas.h"
+#include "ops/cpu/cpu.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// A 3x3 convolution, typical for the model, and its gradients as oneDNN would like to make them.
+typedef struct Typical {
+    DnnlLayout any, weights, bias;
+    dnnl_primitive_desc_t forward, data, dweights; // NULL: it has none
+} Typical;
+
+static void typical_new(Typical *t, dnnl_engine_t engine) {
+    const dnnl_dims_t x = {8, 64, 24, 32}, w = {64, 64, 3, 3}, b = {64};
+    *t = (Typical){.any = onednn_layout(4, x, dnnl_f32, dnnl_format_tag_any),
+                   .weights = onednn_layout(4, w, dnnl_f32, dnnl_format_tag_any),
+                   .bias = onednn_layout(1, b, dnnl_f32, dnnl_a)};
+    const OneDnnConv conv = {.algorithm = dnnl_convolution_direct,
+                             .x = t->any,
+                             .w = t->weights,
+                             .bias = t->bias,
+                             .y = t->any,
+                             .strides = {1, 1},
+                             .pad = {1, 1}};
+    if (onednn_conv_forward(&t->forward, engine, &conv, true, NULL) != dnnl_success) return;
+    onednn_conv_backward_data(&t->data, engine, &conv, t->forward, NULL);
+    onednn_conv_backward_weights(&t->dweights, engine, &conv, t->forward, NULL);
+}
+
+static void typical_free(Typical *t) {
+    dnnl_primitive_desc_t made[] = {t->forward, t->data, t->dweights};
+    DnnlLayout layouts[] = {t->any, t->weights, t->bias};
+    for (int i = 0; i < 3; i++) {
+        if (made[i]) dnnl_primitive_desc_destroy(made[i]);
+        onednn_layout_free(layouts[i]);
+    }
+}
+
+// Code for this processor that convolves, and does not unfold image by image for a matrix product.
+static bool convolves(const_dnnl_primitive_desc_t pd) {
+    if (!pd) return false;
+    const char *name = onednn_implementation(pd);
+    return (onednn_is_generated(pd) || strstr(name, "acl")) && !strstr(name, "gemm");
+}
+
+// The channels of a block of the IMAGE layout that oneDNN prefers.
+static int preferred_block(const Typical *t) {
+    enum { NARROW = 8, WIDE = 16 };
+    const dnnl_dims_t x = {8, 64, 24, 32};
+    if (!t->forward) return NARROW;
+    DnnlLayout wide = onednn_layout(4, x, dnnl_f32, dnnl_nChw16c);
+    bool is_wide = dnnl_memory_desc_equal(
+        dnnl_primitive_desc_query_md(t->forward, dnnl_query_dst_md, 0), wide);
+    onednn_layout_free(wide);
+    return is_wide ? WIDE : NARROW;
+}
+
+// Whether oneDNN has matrix products for this architecture: for x86-64 it always has, elsewhere
+// only where it was built with a library, or knows the processor's vectors.
+static bool multiplies(dnnl_engine_t engine) {
+#ifdef __x86_64__
+    (void)engine;
+    return true;
+#else
+    const dnnl_dims_t side = {256, 256};
+    DnnlLayout square = onednn_layout(2, side, dnnl_f32, dnnl_ab);
+    DnnlLayout any = onednn_layout(2, side, dnnl_f32, dnnl_format_tag_any);
+    dnnl_primitive_desc_t pd = NULL;
+    bool has = false;
+    if (onednn_matmul(&pd, engine, square, any, NULL, square, NULL) == dnnl_success) {
+        const char *name = onednn_implementation(pd);
+        has = strstr(name, "acl") || strstr(name, "brg") || strstr(name, "sve");
+        dnnl_primitive_desc_destroy(pd);
+    }
+    onednn_layout_free(square);
+    onednn_layout_free(any);
+    return has;
+#endif
+}
+
+static void describe(Device *d) {
+    const Cpu *cpu = cpu_of(d);
+    size_t used = strlen(d->description);
+    snprintf(d->description + used, sizeof d->description - used, "%s%s%.40s",
+             cpu->products ? ", convolutions as matrix products" : "", cpu->blas ? ", " : "",
+             cpu->blas ? blas_description() : "");
+}
+
+void cpu_choose(Device *d, const char *argument) {
+    Cpu *cpu = cpu_of(d);
+    Typical t;
+    typical_new(&t, cpu->engine);
+    cpu->block = preferred_block(&t);
+    cpu->blas = argument && strcmp(argument, "blas") == 0;
+    cpu->products = cpu->blas;
+    if (!argument && !cpu_bf16(d)) {
+        Error why;
+        cpu->products = !convolves(t.forward) || !convolves(t.data) || !convolves(t.dweights);
+        cpu->blas = !multiplies(cpu->engine) && blas_open(&why);
+        if (!cpu->blas && !multiplies(cpu->engine))
+            log_warn("oneDNN has only plain loops for this processor, which are slow. %s",
+                     why.text);
+    }
+    typical_free(&t);
+    describe(d);
+}

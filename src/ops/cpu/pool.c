@@ -45,25 +45,52 @@ static Part part_at(const Pool *p, int64_t i) {
     return part;
 }
 
-// One output pixel of all lanes of a part.
-static void pool_pixel(const Pool *p, const float *in, int64_t wide, int64_t oy, int64_t ox,
-                       float *out, uint8_t *from) {
-    float best[MAX_LANES];
-    uint8_t at[MAX_LANES];
-    memset(at, pool_first(oy, ox), sizeof at);
-    for (int64_t l = 0; l < wide; l++) best[l] = -INFINITY;
+// Lanes that are compared at once. As vectors, for of the choice between values and positions the
+// compiler makes none itself.
+enum { EIGHT = 8 };
+typedef float Eight __attribute__((vector_size(EIGHT * sizeof(float)), aligned(4)));
+typedef int32_t EightInts __attribute__((vector_size(EIGHT * sizeof(int32_t)), aligned(4)));
+
+// One output pixel of eight lanes; `in` and `out` are at the first of them, from may be NULL.
+static inline void pool_eight(const Pool *p, const float *in, int64_t oy, int64_t ox, float *out,
+                              uint8_t *from) {
+    Eight best = (Eight){0} - INFINITY;
+    EightInts at = (EightInts){0} + pool_first(oy, ox);
     for (int i = 0; i < 9; i++) {
         int64_t y = 2 * oy - 1 + i / 3, x = 2 * ox - 1 + i % 3;
         if (y < 0 || y >= p->h || x < 0 || x >= p->w) continue;
-        const float *v = in + (y * p->w + x) * p->lanes;
-        for (int64_t l = 0; l < wide; l++) {
-            bool wins = v[l] > best[l] || v[l] != v[l]; // a NaN wins
-            at[l] = wins ? (uint8_t)i : at[l];
-            best[l] = wins ? v[l] : best[l];
-        }
+        const Eight v = *(const Eight *)(in + (y * p->w + x) * p->lanes);
+        const EightInts wins = (v > best) | (v != v); // a NaN wins
+        best = (Eight)(((EightInts)v & wins) | ((EightInts)best & ~wins));
+        at = (wins & i) | (at & ~wins);
     }
-    memcpy(out, best, (size_t)wide * sizeof(float));
-    if (from) memcpy(from, at, (size_t)wide);
+    *(Eight *)out = best;
+    for (int l = 0; from && l < EIGHT; l++) from[l] = (uint8_t)at[l];
+}
+
+static void pool_lane(const Pool *p, const float *in, int64_t oy, int64_t ox, float *out,
+                      uint8_t *from) {
+    float best = -INFINITY;
+    uint8_t at = pool_first(oy, ox);
+    for (int i = 0; i < 9; i++) {
+        int64_t y = 2 * oy - 1 + i / 3, x = 2 * ox - 1 + i % 3;
+        if (y < 0 || y >= p->h || x < 0 || x >= p->w) continue;
+        float v = in[(y * p->w + x) * p->lanes];
+        bool wins = v > best || v != v;
+        at = wins ? (uint8_t)i : at;
+        best = wins ? v : best;
+    }
+    *out = best;
+    if (from) *from = at;
+}
+
+// One output pixel of all lanes of a part.
+static void pool_pixel(const Pool *p, const float *in, int64_t wide, int64_t oy, int64_t ox,
+                       float *out, uint8_t *from) {
+    int64_t l = 0;
+    for (; l + EIGHT <= wide; l += EIGHT)
+        pool_eight(p, in + l, oy, ox, out + l, from ? from + l : NULL);
+    for (; l < wide; l++) pool_lane(p, in + l, oy, ox, out + l, from ? from + l : NULL);
 }
 
 static void pool_forward(Device *d, Pool *p, Tensor y, Tensor x) {

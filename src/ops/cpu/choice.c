@@ -86,13 +86,9 @@ void cpu_choose(Device *d, const char *argument) {
     cpu->blas = argument && strcmp(argument, "blas") == 0;
     cpu->products = cpu->blas;
     if (!argument && !cpu_bf16(d)) {
-        Error why;
-        cpu->blas = !trusts_onednn() && blas_open(&why);
+        cpu->blas = !trusts_onednn();
         cpu->products =
             cpu->blas || !convolves(t.forward) || !convolves(t.data) || !convolves(t.dweights);
-        if (!cpu->blas && !trusts_onednn())
-            log_warn("oneDNN's code for this processor is slow, or not known to be right. %s",
-                     why.text);
     }
     typical_free(&t);
     describe(d);

@@ -35,6 +35,9 @@ CHECKED static bool check_argument(const Device *d, const char *argument, Error 
 
 bool cpu_open(Device *d, const char *argument, Error *err) {
     if (!check_argument(d, argument, err)) return false;
+#ifndef __x86_64__
+    if (!argument && !blas_open(err)) return false; // choice.c says why
+#endif
     Cpu *cpu = NEW(Cpu, 1);
     // oneDNN takes its thread count from OpenMP's; our own loops name theirs.
     omp_set_num_threads(d->threads);

@@ -14,13 +14,6 @@ enum {
     LEAST_OUTPUTS = 32,     // channels of one product, where one block is shared by threads
 };
 
-static int64_t least(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-static int64_t rounded_up(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
 float *product_scratch(Device *d, int64_t floats) {
     return cpu_grow(d, &cpu_of(d)->blocks, (size_t)(floats * d->threads) * sizeof(float));
 }

@@ -11,6 +11,14 @@
 
 #include "ops/cpu/cpu.h"
 
+static inline int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+// a / b, rounded up.
+static inline int64_t rounded_up(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
 typedef enum Direction { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS, DIRECTIONS } Direction;
 
 // One weight of a kernel, and where it reads beside the pixel it is centred on.

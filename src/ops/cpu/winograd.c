@@ -21,13 +21,6 @@ typedef int32_t Mask __attribute__((vector_size(WIDE * sizeof(int32_t)), aligned
 #define AT(pointer) (*(Wide *)(pointer))
 #define READ(pointer) (*(const Wide *)(pointer))
 
-static int64_t least(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-static int64_t rounded_up(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
-
 // ---- transforms along one direction; steps are in vectors ---------------------------------------
 
 // Of six inputs.

@@ -29,3 +29,5 @@ else()
 endif()
 set_source_files_properties(${CMAKE_SOURCE_DIR}/src/ops/cpu/backend.c PROPERTIES COMPILE_DEFINITIONS
     TACT_ARCHITECTURE="${CMAKE_SYSTEM_PROCESSOR}")
+# Its loops are a policy's time: in a debug build, or under a sanitizer, tests would take minutes.
+set_source_files_properties(${CMAKE_SOURCE_DIR}/src/ops/cpu/panels.c PROPERTIES COMPILE_OPTIONS $<$<CONFIG:Debug>:-O2>)

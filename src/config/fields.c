@@ -141,6 +141,10 @@ const Field train_fields[] = {
      "--policy.type=act alone"},
     {"policy.obs_down_sample_steps", FIELD_INT, HOME_TACT, false, AT(policy.obs_down_sample_steps),
      "1", 1, 100000, NULL, "frames of the dataset between two observations"},
+    {"policy.action_down_sample_steps", FIELD_INT, HOME_TACT, false,
+     AT(policy.action_down_sample_steps), "1", 1, 1000, NULL,
+     "frames of the dataset from one action of a chunk to the next (UMI: 3); the runtime fills in "
+     "the steps between them"},
     {"policy.temporal_pos_embed", FIELD_STRING, HOME_TACT, false, AT(policy.temporal_pos_embed),
      "all", 0, 0, "none|state|all",
      "tokens that get a learned embedding of their timestep; none where the horizon is 1"},

@@ -45,7 +45,8 @@ static int tear_down(void **state) {
 
 static void assert_rows(const Dataset *ds, int horizon, int down_sample, int64_t row, int64_t a,
                         int64_t b, int64_t c) {
-    const WindowSpec w = {.horizon = horizon, .down_sample = down_sample, .chunk_size = 1};
+    const WindowSpec w = {
+        .horizon = horizon, .down_sample = down_sample, .chunk_size = 1, .action_down_sample = 1};
     int64_t rows[3] = {-1, -1, -1};
     window_rows(ds, &w, row, rows);
     assert_int_equal(rows[0], a);
@@ -68,7 +69,8 @@ static void old_observations_clamp_to_their_episode(void **state) {
 static void nothing_is_seen_of_another_episode(void **state) {
     const Dataset *ds = ((Fixture *)*state)->tiny;
     for (int down = 1; down < 5; down++) {
-        const WindowSpec w = {.horizon = 4, .down_sample = down, .chunk_size = 6};
+        const WindowSpec w = {
+            .horizon = 4, .down_sample = down, .chunk_size = 6, .action_down_sample = 1};
         for (int64_t row = 0; row < ds->rows; row++) {
             const Episode *e = &ds->episodes[ds->episode_of[row]];
             int64_t rows[4];
@@ -117,8 +119,12 @@ static void recorded(const float *data, int64_t row, double out[POSE_ROW]) {
 
 static void poses_are_relative_to_the_newest_observation(void **state) {
     const Dataset *ds = ((Fixture *)*state)->poses;
-    const WindowSpec w = {
-        .horizon = 3, .down_sample = 2, .chunk_size = 5, .relative = true, .arms = 1};
+    const WindowSpec w = {.horizon = 3,
+                          .down_sample = 2,
+                          .chunk_size = 5,
+                          .action_down_sample = 1,
+                          .relative = true,
+                          .arms = 1};
     const double here[POSE_POLICY_ROW] = {0, 0, 0, 1, 0, 0, 0, 1, 0};
     assert_int_equal(window_state_dim(ds, &w), POSE_POLICY_ROW);
     assert_int_equal(window_action_dim(ds, &w), POSE_POLICY_ROW);
@@ -259,7 +265,7 @@ static void assert_stats(const Stats *s, int i, double min, double max, double m
 // out: 0 -1, -1 -2, -2 -3, -3.
 static void statistics_are_those_of_the_windows(void **state) {
     const Dataset *ds = ((Fixture *)*state)->tiny;
-    const WindowSpec w = {.horizon = 2, .down_sample = 1, .chunk_size = 2};
+    const WindowSpec w = {.horizon = 2, .down_sample = 1, .chunk_size = 2, .action_down_sample = 1};
     const int64_t rows[] = {0, 1, 2, 3};
     Stats s, a;
     Error err;
@@ -278,7 +284,11 @@ static void statistics_are_those_of_the_windows(void **state) {
 static void actions_less_the_state(void **state) {
     const Dataset *ds = ((Fixture *)*state)->tiny;
     bool marked[2] = {true, false};
-    WindowSpec w = {.horizon = 1, .down_sample = 1, .chunk_size = 2, .minus_state = marked};
+    WindowSpec w = {.horizon = 1,
+                    .down_sample = 1,
+                    .chunk_size = 2,
+                    .action_down_sample = 1,
+                    .minus_state = marked};
     const int64_t rows[] = {0, 1, 2, 3};
     Stats a, plain;
     Error err;
@@ -294,7 +304,7 @@ static void actions_less_the_state(void **state) {
 
 static void samples_are_drawn_without_replacement(void **state) {
     const Dataset *ds = ((Fixture *)*state)->tiny;
-    const WindowSpec w = {.horizon = 1, .down_sample = 1, .chunk_size = 1};
+    const WindowSpec w = {.horizon = 1, .down_sample = 1, .chunk_size = 1, .action_down_sample = 1};
     Stats all, some, same, other;
     Error err;
     OK(window_stats(ds, &w, NULL, 0, 1000, 1, NULL, &all, &err)); // more than there are: all
@@ -316,8 +326,12 @@ static void samples_are_drawn_without_replacement(void **state) {
 
 static void rotations_keep_their_scale(void **state) {
     const Dataset *ds = ((Fixture *)*state)->poses;
-    const WindowSpec w = {
-        .horizon = 2, .down_sample = 1, .chunk_size = 4, .relative = true, .arms = 1};
+    const WindowSpec w = {.horizon = 2,
+                          .down_sample = 1,
+                          .chunk_size = 4,
+                          .action_down_sample = 1,
+                          .relative = true,
+                          .arms = 1};
     Stats s, a;
     Error err;
     OK(window_stats(ds, &w, NULL, 0, 0, 1, &s, &a, &err));

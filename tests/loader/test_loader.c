@@ -35,7 +35,8 @@ static int set_up(void **state) {
                              .joints = true};
     OK(sample_dataset_write(&o, &err));
     f->ds = open_all(f->root);
-    f->window = (WindowSpec){.horizon = T, .down_sample = 3, .chunk_size = H};
+    f->window =
+        (WindowSpec){.horizon = T, .down_sample = 3, .chunk_size = H, .action_down_sample = 1};
     OK(normalizer_init(&f->state, "state", NORM_IDENTITY, NULL, (int)f->ds->state->size, &err));
     OK(normalizer_init(&f->env, "env", NORM_IDENTITY, NULL, 2, &err));
     OK(normalizer_init(&f->action, "action", NORM_IDENTITY, NULL, (int)f->ds->action->size, &err));

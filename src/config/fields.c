@@ -48,6 +48,10 @@ const Field train_fields[] = {
      AT(dataset.image_transforms.tfs), "null", ANY,
      "the list, as LeRobot's: {\"NAME\": {\"weight\": 1, \"type\": ..., \"kwargs\": {...}}}; null: "
      "its six"},
+    {"dataset.repeat_frame_prob", FIELD_NUMBER, HOME_TACT_TRAIN, false,
+     AT(dataset.repeat_frame_prob), "0.0", 0, 1, NULL,
+     "UMI's: of samples before an episode's first grasp (gripper below 0.08), the part that sees "
+     "its newest observation in place of the earlier ones"},
     {"dataset.frame_cache", FIELD_STRING, HOME_TACT_TRAIN, false, AT(dataset.frame_cache), "auto",
      0, 0, "auto|file|memory|none",
      "keep decoded frames: in files that later runs reuse, or in memory; auto: files if they fit"},

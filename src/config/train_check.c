@@ -135,6 +135,12 @@ static CHECKED bool check_episodes(const IntList *episodes, Error *err) {
 }
 
 static CHECKED bool check_run(const TrainConfig *c, Error *err) {
+    if (c->dataset.repeat_frame_prob > 0 && c->policy.obs_state_horizon == 1) {
+        return fail(err,
+                    "--dataset.repeat_frame_prob=%g: with one observation there is none to repeat; "
+                    "add --policy.obs_state_horizon=2 or leave it out",
+                    c->dataset.repeat_frame_prob);
+    }
     if (c->eval_steps > 0 && c->dataset.eval_split == 0) {
         return fail(err,
                     "--eval_steps=%lld: needs held-out episodes; pass --dataset.eval_split=0.1",

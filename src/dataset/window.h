@@ -7,9 +7,9 @@
 #include "dataset/dataset.h"
 
 typedef struct WindowSpec {
-    int horizon;            // T, obs_state_horizon
-    int down_sample;        // s, obs_down_sample_steps: frames between two observations
-    int chunk_size;         // H
+    int horizon;     // T, obs_state_horizon
+    int down_sample; // s, obs_down_sample_steps: frames between two observations; 0: all the newest
+    int chunk_size;  // H
     int action_down_sample; // K, action_down_sample_steps: frames from one action to the next
     bool relative;          // poses relative to the newest observation's (pose_repr=relative)
     int arms;               // k when relative: state and action have 7k values

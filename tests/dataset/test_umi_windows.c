@@ -192,6 +192,7 @@ static void frames_are_umis_but_near_the_start(void **state) {
         const bool near = row - first < STRIDE && row != first;
         window_rows(&r.ds, &w, row, seen);
         assert_int_equal(whole(entry(&r, "frames"), i * HORIZON), near ? row : seen[0]);
+        assert_int_equal(seen[0], row - first < STRIDE ? first : row - STRIDE);
         assert_int_equal(whole(entry(&r, "frames"), i * HORIZON + 1), seen[1]);
         differ += near;
     }

@@ -50,8 +50,8 @@ const Field train_fields[] = {
      "its six"},
     {"dataset.repeat_frame_prob", FIELD_NUMBER, HOME_TACT_TRAIN, false,
      AT(dataset.repeat_frame_prob), "0.0", 0, 1, NULL,
-     "UMI's: of samples before an episode's first grasp (gripper below 0.08), the part that sees "
-     "its newest observation in place of the earlier ones"},
+     "UMI's: part of the samples before an episode's first grasp (gripper below 0.08) that see the "
+     "newest observation T times"},
     {"dataset.frame_cache", FIELD_STRING, HOME_TACT_TRAIN, false, AT(dataset.frame_cache), "auto",
      0, 0, "auto|file|memory|none",
      "keep decoded frames: in files that later runs reuse, or in memory; auto: files if they fit"},

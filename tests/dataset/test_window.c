@@ -279,6 +279,32 @@ static void statistics_are_those_of_the_windows(void **state) {
     stats_free(&a);
 }
 
+// Episode 2 (rows 9..14) with an action every other row, H = 3: its rows have the actions of 9 11
+// 13, 10 12 14, 11 13, 12 14, 13 and 14.
+static void actions_some_rows_apart(void **state) {
+    const Dataset *ds = ((Fixture *)*state)->tiny;
+    const WindowSpec w = {.horizon = 1, .down_sample = 1, .chunk_size = 3, .action_down_sample = 2};
+    static const int64_t rows[] = {9, 10, 11, 12, 13, 14};
+    static const int want[][3] = {{9, 11, 13},  {10, 12, 14}, {11, 13, 13},
+                                  {12, 14, 14}, {13, 13, 13}, {14, 14, 14}};
+    double action[3];
+    uint8_t pad[3];
+    for (int i = 0; i < 6; i++) {
+        window_action(ds, &w, rows[i], action, pad);
+        for (int h = 0; h < 3; h++) {
+            assert_true(action[h] == (double)tiny_action(want[i][h]));
+            assert_int_equal(pad[h], rows[i] + 2 * h > 14);
+        }
+    }
+    Stats a;
+    Error err;
+    OK(window_stats(ds, &w, rows, 6, 0, 1, NULL, &a, &err));
+    assert_int_equal(a.count, 12);
+    const double squares = 81 + 100 + 2 * (121 + 144) + 3 * (169 + 196), mean = -146.0 / 12;
+    assert_stats(&a, 0, -14, -9, mean, sqrt(squares / 12 - mean * mean));
+    stats_free(&a);
+}
+
 // LeRobot's relative_actions_processor takes the newest state r off the actions -r, -(r+1): 0 -1,
 // -2 -3, -4 -5, -6 in dimension 0; what is not marked stays.
 static void actions_less_the_state(void **state) {
@@ -354,6 +380,7 @@ int main(void) {
         cmocka_unit_test(asked_for_poses_need_seven_values),
         cmocka_unit_test(angles_that_are_no_rotation_vectors_are_refused),
         cmocka_unit_test(statistics_are_those_of_the_windows),
+        cmocka_unit_test(actions_some_rows_apart),
         cmocka_unit_test(actions_less_the_state),
         cmocka_unit_test(samples_are_drawn_without_replacement),
         cmocka_unit_test(rotations_keep_their_scale),

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes tests/dataset/umi_windows.safetensors: a small recording, and what UMI's own UmiDataset makes of it
+"""Writes, beside itself, umi_replay_buffer.zarr.zip, a small recording of one arm as UMI keeps it, and
+umi_windows.safetensors, this recording and one of two arms, and what UMI's own UmiDataset makes of them
 (observations of two steps three frames apart, 16 actions every third frame, relative poses). Nothing of UMI is
 in this repository; the script imports it from a checkout:
 
@@ -16,6 +17,7 @@ and NAME.frames, the rows of its images. NAME.before is 1 where repeat_frame_pro
 NAME.repeated.* are the windows with a probability of 1.
 """
 import os
+import shutil
 import sys
 import tempfile
 
@@ -26,7 +28,8 @@ sys.path.insert(0, sys.argv[1])
 import zarr  # noqa: E402
 from diffusion_policy.dataset.umi_dataset import UmiDataset  # noqa: E402
 
-LENGTHS, HORIZON, STRIDE, ACTIONS = (58, 7), 2, 3, 16
+LENGTHS, HORIZON, STRIDE, ACTIONS, HEIGHT, WIDTH = (58, 7), 2, 3, 16, 32, 48
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def recording(arms: int) -> np.ndarray:
@@ -55,13 +58,14 @@ def write_zarr(path: str, poses: np.ndarray, arms: int) -> None:
             data.array(f"robot{k}_eef_rot_axis_angle", arm[:, 3:6])
             data.array(f"robot{k}_gripper_width", arm[:, 6:])
         rows = np.arange(len(poses), dtype=np.uint8)[:, None, None, None]
-        data.array("camera0_rgb", np.broadcast_to(rows, (len(poses), 2, 2, 3)).copy(), chunks=(1, 2, 2, 3))
+        images = np.broadcast_to(rows, (len(poses), HEIGHT, WIDTH, 3)).copy()
+        data.array("camera0_rgb", images, chunks=(1, HEIGHT, WIDTH, 3))
         meta.array("episode_ends", np.cumsum(LENGTHS))
 
 
 def shape_meta(arms: int) -> dict:
     seen = {"horizon": HORIZON, "latency_steps": 0, "down_sample_steps": STRIDE}
-    obs = {"camera0_rgb": {"type": "rgb", "shape": [3, 2, 2], **seen}}
+    obs = {"camera0_rgb": {"type": "rgb", "shape": [3, HEIGHT, WIDTH], **seen}}
     for k in range(arms):
         for key, size in (("eef_pos", 3), ("eef_rot_axis_angle", 6), ("gripper_width", 1)):
             obs[f"robot{k}_{key}"] = {"type": "low_dim", "shape": [size], **seen}
@@ -102,6 +106,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "replay_buffer.zarr.zip")
             write_zarr(path, poses, arms)
+            if arms == 1:
+                shutil.copy(path, os.path.join(HERE, "umi_replay_buffer.zarr.zip"))
             repeat = open_dataset(path, arms, action_padding=True)
             drop = open_dataset(path, arms, action_padding=False)
             always = open_dataset(path, arms, action_padding=True, repeat_frame_prob=1.0)
@@ -115,7 +121,7 @@ def main() -> None:
                 if key != "action" or not prefix:
                     out[f"{name}.{prefix}{key}"] = value[kept]
     save_file({k: np.ascontiguousarray(v) for k, v in out.items()},
-              os.path.join(os.path.dirname(__file__), "umi_windows.safetensors"))
+              os.path.join(HERE, "umi_windows.safetensors"))
 
 
 main()

@@ -88,9 +88,10 @@ CHECKED bool dataset_writer_rows(DatasetWriter *w, int64_t length, const double 
                                  const char *task, Error *err);
 // Where a file of a camera's video (its position), or of data (camera -1), is to lie, into out.
 void dataset_writer_path(const DatasetWriter *w, int camera, int64_t file, char *out, size_t size);
-// In which file an episode's video of a camera lies, and from which time of it; camera -1: in which
-// data file its rows lie, which dataset_writer_data_rows writes.
-void dataset_writer_place(DatasetWriter *w, int64_t episode, int camera, int64_t file, double from);
+// In which file an episode's video of a camera lies, and the number of its first frame there;
+// camera -1: in which data file its rows lie, which dataset_writer_data_rows writes.
+void dataset_writer_place(DatasetWriter *w, int64_t episode, int camera, int64_t file,
+                          int64_t frame);
 // Begins a data file.
 CHECKED bool dataset_writer_data_open(DatasetWriter *w, int64_t file, Error *err);
 // Adds rows first .. first+n-1 of an episode as one row group; images: for each camera the files

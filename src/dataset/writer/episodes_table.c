@@ -81,8 +81,8 @@ static void add_video_columns(Table *t, int camera) {
         const WriterPlace *place = &e->places[1 + camera];
         chunk[i] = place->file / WRITER_CHUNK;
         file[i] = place->file % WRITER_CHUNK;
-        from[i] = place->from;
-        to[i] = place->from + (double)e->length / w->o.fps;
+        from[i] = (double)place->frame / w->o.fps;
+        to[i] = (double)(place->frame + e->length) / w->o.fps;
     }
 }
 

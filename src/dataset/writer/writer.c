@@ -271,7 +271,7 @@ static void add_episode(DatasetWriter *w, int64_t from, const char *task) {
     size_t n = 1 + (size_t)w->o.n_cameras;
     WriterPlace *places = arena_alloc(&w->arena, sizeof *places * n);
     // Of frames that come one by one everything lies in file 0.
-    for (size_t i = 0; i < n; i++) places[i].from = (double)from / w->o.fps;
+    for (size_t i = 0; i < n; i++) places[i].frame = from;
     const int task_number = find_task(w, task);
     *ARRAY_ADD(w->episodes, w->n_episodes, w->episodes_room) =
         (WriterEpisode){from, w->rows - from, task_number, places};
@@ -317,8 +317,8 @@ bool dataset_writer_rows(DatasetWriter *w, int64_t length, const double *const *
 }
 
 void dataset_writer_place(DatasetWriter *w, int64_t episode, int camera, int64_t file,
-                          double from) {
-    w->episodes[episode].places[1 + camera] = (WriterPlace){file, from};
+                          int64_t frame) {
+    w->episodes[episode].places[1 + camera] = (WriterPlace){file, frame};
 }
 
 void dataset_writer_pixels(DatasetWriter *w, int camera, const PixelCounts *p) {

@@ -20,7 +20,7 @@ typedef struct WriterFeature {
 // Where an episode lies in the files of a camera, or of data.
 typedef struct WriterPlace {
     int64_t file;
-    double from; // seconds, in a video
+    int64_t frame; // the number of its first frame in a video
 } WriterPlace;
 
 typedef struct WriterEpisode {

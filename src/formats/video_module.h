@@ -42,6 +42,7 @@ typedef struct VideoModule {
     bool (*image_decode)(const void *bytes, size_t size, const char *name, Image *out, Error *err);
     bool (*image_encode_png)(const Image *image, uint8_t **out, size_t *size, Error *err);
     bool (*image_encode_jpeg)(const Image *image, uint8_t **out, size_t *size, Error *err);
+    bool (*image_encode_jpeg_fine)(const Image *image, uint8_t **out, size_t *size, Error *err);
 } VideoModule;
 
 // The module, which is loaded when it is first asked for. Any thread may call.

@@ -28,6 +28,7 @@ static const VideoModule table = {
     .image_decode = image_decode,
     .image_encode_png = image_encode_png,
     .image_encode_jpeg = image_encode_jpeg,
+    .image_encode_jpeg_fine = image_encode_jpeg_fine,
 };
 
 MODULE_ENTRY(&table)

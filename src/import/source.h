@@ -63,6 +63,10 @@ typedef struct ImportSource {
     const ImportVector *vectors;
     int n_cameras;
     const ImportCamera *cameras;
+    // What is there and nothing is made of, with the reason, for people: "data/depth has frames of
+    // one colour".
+    int n_left_out;
+    const char *const *left_out;
     const struct ImportForm *reader;
     // image_decode of formats/image_codec.h, for frames that are image files: a form in the module
     // cannot call it by its name. Set before open.

@@ -75,12 +75,15 @@ static bool add_vectors(Hdf5Layout *l, Error *err) {
 static bool add_cameras(Hdf5Layout *l, Error *err) {
     static const char group[] = "observations/images";
     const char **names;
-    int64_t n;
+    int64_t n = 0;
     if (hdf5_kind(l->file, group) == HDF5_MISSING) return true;
     if (!hdf5_children(l->file, group, l->arena, &names, &n, err)) return false;
     for (int64_t i = 0; i < n; i++) {
         const char *array = arena_printf(l->arena, "%s/%s", group, names[i]);
-        if (strstr(names[i], "depth")) continue;
+        if (strstr(names[i], "depth")) {
+            layout_leave_out(l, array);
+            continue;
+        }
         if (!layout_add_camera(l, array, names[i],
                                arena_printf(l->arena, "observation.images.%s", names[i]), err))
             return false;

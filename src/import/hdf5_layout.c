@@ -112,3 +112,15 @@ bool layout_add_camera(Hdf5Layout *l, const char *array, const char *name, const
         (Hdf5Camera){array, !raw};
     return true;
 }
+
+void layout_leave_out(Hdf5Layout *l, const char *array) {
+    Hdf5Shape s;
+    Error why;
+    const char *path = layout_path(l, array);
+    const char *reason =
+        hdf5_kind(l->file, path) != HDF5_ARRAY ? arena_printf(l->arena, "%s is no array", array)
+        : hdf5_shape(l->file, path, &s, &why)
+            ? arena_printf(l->arena, "%s is of %s with %d dimensions", array, s.dtype, s.rank)
+            : arena_strdup(l->arena, why.text);
+    *ARENA_ARRAY_ADD(l->arena, l->left_out, l->n_left_out, l->left_room) = reason;
+}

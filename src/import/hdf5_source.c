@@ -66,6 +66,8 @@ void hdf5_source_fill(ImportSource *source, Hdf5Source *h) {
     source->vectors = h->layout.vectors;
     source->n_cameras = h->layout.n_cameras;
     source->cameras = h->layout.cameras;
+    source->n_left_out = h->layout.n_left_out;
+    source->left_out = h->layout.left_out;
     source->data = h;
 }
 

@@ -20,11 +20,12 @@ typedef struct Hdf5Layout {
     const char *where; // of messages: "FILE", "FILE: data/demo_0"
     const char *first; // the array that said how long the episode is
     int64_t length;
-    int n_vectors, n_cameras;
-    int64_t vector_room, camera_room, source_room;
+    int n_vectors, n_cameras, n_left_out;
+    int64_t vector_room, camera_room, source_room, left_room;
     ImportVector *vectors; // name: the array below the group
     ImportCamera *cameras;
     Hdf5Camera *camera_arrays; // (n_cameras)
+    const char **left_out;     // (n_left_out) as in ImportSource
 } Hdf5Layout;
 
 // Begins the layout of an episode. file and group must last as long as the layout is added to.
@@ -37,6 +38,8 @@ CHECKED bool layout_add_vector(Hdf5Layout *l, ImportVector vector, Error *err);
 // Adds a camera: height, width and codec are found out.
 CHECKED bool layout_add_camera(Hdf5Layout *l, const char *array, const char *name,
                                const char *feature, Error *err);
+// Adds what nothing is made of, with the reason: "obs/x is of float32 with 4 dimensions".
+void layout_leave_out(Hdf5Layout *l, const char *array);
 
 // The reader's data of an ImportSource.
 typedef struct Hdf5Source {

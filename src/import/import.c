@@ -5,12 +5,12 @@
 #include "base/memory.h"
 #include "base/module.h"
 #include "formats/image_codec.h"
+#include "import/archive.h"
 #include "import/source.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <zip.h>
 
 // Of a folder at most so many files are looked into before it is taken for something else.
 enum { MOST_LOOKED_AT = 1000 };
@@ -55,24 +55,24 @@ static bool is_hdf5(FILE *f) {
     return false;
 }
 
-// A file's name within a folder or zip: its last part.
-static bool is_named(const char *path, const char *name) {
-    const char *slash = strrchr(path, '/');
-    return strcmp(slash ? slash + 1 : path, name) == 0;
+// Whether the last part of a member's name is this.
+static bool is_named(const ArchiveMember *m, const char *name) {
+    size_t n = strlen(name);
+    return archive_ends(m, name) && (m->n_name == n || m->name[m->n_name - n - 1] == '/');
 }
 
 static const char *look_into_zip(const char *path) {
-    zip_t *zip = zip_open(path, ZIP_RDONLY, NULL);
-    if (!zip) return damaged;
+    Archive zip;
+    Error err; // said where the path is refused
     const char *what = NULL;
-    zip_int64_t n = zip_get_num_entries(zip, 0);
-    for (zip_int64_t i = 0; i < n && !what; i++) {
-        const char *name = zip_get_name(zip, (zip_uint64_t)i, ZIP_FL_ENC_RAW);
-        if (name && is_named(name, ".zgroup")) what = "a zarr group in a zip file";
-        if (name && is_named(name, "zarr.json")) what = v3;
+    bool ok = archive_open(&zip, path, &err);
+    for (int64_t i = 0; ok && i < zip.n_members && !what; i++) {
+        const ArchiveMember *m = &zip.members[i];
+        if (is_named(m, ".zgroup")) what = "a zarr group in a zip file";
+        if (is_named(m, "zarr.json")) what = v3;
     }
-    zip_discard(zip);
-    return what;
+    archive_close(&zip);
+    return ok ? what : damaged;
 }
 
 static const char *look_at_file(const char *path) {

@@ -63,15 +63,15 @@ static const char *const *name_values(const char *key, int dim, Arena *arena) {
 // What is done with an observation.
 typedef enum Use { USE_VECTOR, USE_CAMERA, USE_NOTHING } Use;
 
-static bool use_of(const Hdf5Layout *l, const char *array, Use *use, Hdf5Shape *shape, Error *err) {
+static bool use_of(const Hdf5Layout *l, const char *array, Use *use, Error *err) {
+    Hdf5Shape shape;
     const char *path = layout_path(l, array);
     *use = USE_NOTHING;
-    *shape = (Hdf5Shape){0};
     if (hdf5_kind(l->file, path) != HDF5_ARRAY) return true;
-    if (!hdf5_shape(l->file, path, shape, err)) return false;
-    if (shape->bytes && shape->numbers && shape->rank == 4 && shape->dims[3] == 3)
+    if (!hdf5_shape(l->file, path, &shape, err)) return false;
+    if (shape.bytes && shape.numbers && shape.rank == 4 && shape.dims[3] == 3)
         *use = USE_CAMERA;
-    else if (shape->numbers && (shape->rank == 1 || shape->rank == 2))
+    else if (shape.numbers && (shape.rank == 1 || shape.rank == 2))
         *use = USE_VECTOR;
     return true;
 }
@@ -139,27 +139,19 @@ static bool add_state(Hdf5Layout *l, const char *const *keys, int64_t n, Error *
     return !has_key(keys, n, object) || add_named_vector(l, object, IMPORT_ENVIRONMENT, err);
 }
 
-// All other observations. `first`: those that are left out are named.
-static bool add_others(Hdf5Layout *l, const char *const *keys, int64_t n, bool first, Error *err) {
+static bool add_others(Hdf5Layout *l, const char *const *keys, int64_t n, Error *err) {
     const StateNames *state = state_of(keys, n);
-    char left[512] = "";
     for (int64_t i = 0; i < n; i++) {
         const char *array = arena_printf(l->arena, "obs/%s", keys[i]);
-        Hdf5Shape shape;
         Use use;
         if (part_of(state, keys[i]) >= 0 || is_object(keys[i])) continue;
-        if (!use_of(l, array, &use, &shape, err)) return false;
+        if (!use_of(l, array, &use, err)) return false;
         if (use == USE_VECTOR && !add_named_vector(l, keys[i], IMPORT_EXTRA, err)) return false;
         if (use == USE_CAMERA &&
             !layout_add_camera(l, array, keys[i], camera_feature(keys[i], keys, n, l->arena), err))
             return false;
-        size_t used = strlen(left);
-        if (use == USE_NOTHING)
-            snprintf(left + used, sizeof left - used, "%s%s (%s, %d dimensions)", used ? ", " : "",
-                     array, shape.dtype[0] ? shape.dtype : "no array", shape.rank);
+        if (use == USE_NOTHING) layout_leave_out(l, array);
     }
-    if (first && left[0])
-        log_info("%s: left out, for it is neither a vector nor an image: %s", l->where, left);
     return true;
 }
 
@@ -175,7 +167,7 @@ static bool check_length(const Hdf5Layout *l, Error *err) {
                 l->where, samples, (long long)l->length);
 }
 
-static bool add_arrays(Hdf5Layout *l, bool first, Error *err) {
+static bool add_arrays(Hdf5Layout *l, Error *err) {
     static const ImportVector actions = {.name = "actions", .role = IMPORT_ACTION};
     const char **keys = NULL, *group = layout_path(l, "obs");
     int64_t n = 0;
@@ -186,7 +178,7 @@ static bool add_arrays(Hdf5Layout *l, bool first, Error *err) {
                     "dataset_states_to_obs.py makes them",
                     l->where);
     return hdf5_children(l->file, group, l->arena, &keys, &n, err) && check_length(l, err) &&
-           add_state(l, keys, n, err) && add_others(l, keys, n, first, err);
+           add_state(l, keys, n, err) && add_others(l, keys, n, err);
 }
 
 // ---- what stands beside the demonstrations ------------------------------------------------------
@@ -262,11 +254,10 @@ static const char *task_of(const Hdf5 *f, const char *group, Arena *arena) {
 static bool add_demo(Hdf5Source *h, const Hdf5 *f, const char *group, ImportEpisode episode,
                      Error *err) {
     Arena scratch = {0};
-    bool first = h->n == 0;
     const char *task = task_of(f, group, &h->arena);
     if (task) episode.task = task;
-    Hdf5Layout l = layout_begin(first ? &h->arena : &scratch, f, group);
-    bool ok = add_arrays(&l, first, err) && hdf5_source_add(h, &l, episode, err);
+    Hdf5Layout l = layout_begin(h->n == 0 ? &h->arena : &scratch, f, group);
+    bool ok = add_arrays(&l, err) && hdf5_source_add(h, &l, episode, err);
     arena_free(&scratch);
     return ok;
 }

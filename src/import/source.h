@@ -68,6 +68,10 @@ typedef struct ImportSource {
     // where the form's recorder does that; who knows better may set it otherwise before the first
     // frame.
     bool red_is_blue;
+    // What is there and nothing is made of, with the reason, for people: "data/depth has frames of
+    // one colour".
+    int n_left_out;
+    const char *const *left_out;
     const struct ImportForm *reader;
     // image_decode of formats/image_codec.h, for frames that are image files: a form in the module
     // cannot call it by its name. Set before open.

@@ -112,7 +112,7 @@ bool begun_open(Begun *b, const Plan *plan, Error *err) {
         b->dir[0] = '\0';
         return false;
     }
-    b->new = !file_exists(path);
+    b->fresh = b->drop = !file_exists(path);
     (void)nftw(dir, remove_half, 16, FTW_PHYS);
     return true;
 }
@@ -156,13 +156,13 @@ bool begun_check(Begun *b, const Plan *plan, Digest *source, Error *err) {
     sha256_hex(source, digest);
     json_t *options = options_json(plan), *there = NULL;
     bool ok;
-    if (b->new) {
+    if (b->fresh) {
         json_t *root = json_object();
         json_object_set_new(root, "tact_import", json_string(TACT_VERSION));
         json_object_set_new(root, "source", json_string(digest));
         json_object_set(root, "options", options);
         ok = json_write_new(b->dir, said, root, err);
-        b->new = !ok;
+        b->drop = !ok;
     } else if ((ok = json_read(path, &there, err))) {
         const char *then = json_string_value(json_object_get(there, "source"));
         const char *version = json_string_value(json_object_get(there, "tact_import"));
@@ -194,8 +194,7 @@ void begun_close(Begun *b) {
         if (b->lock > 0) close(b->lock);
         return;
     }
-    // Refused before anything was done: nothing is to be left.
-    if (b->new && !remove_tree(b->dir, &none)) b->new = false;
+    if (b->drop && !remove_tree(b->dir, &none)) b->drop = false;
     if (b->lock >= 0) close(b->lock);
     *b = (Begun){.lock = -1};
 }

@@ -17,7 +17,8 @@ void digest_add(Digest *d, const void *data, size_t size);
 typedef struct Begun {
     char dir[4096]; // "": not open
     int lock;       // of it; -1: none
-    bool new;       // begun by this call, and not checked yet: dropped with nothing in it
+    bool fresh;     // begun by this call
+    bool drop;      // there is nothing in it that is worth keeping: begun_close removes it
 } Begun;
 
 // Makes the folder, or takes the one that is there, and locks it; removes what a killed process

@@ -119,6 +119,8 @@ bool convert_source(ImportSource *source, const ConvertOptions *options, Convert
     *out = (ConvertResult){0};
     if (!plan_make(source, options, &c.plan, err)) return false;
     bool ok = run_conversion(&c, source, out, err);
+    // What was begun now, and has come to nothing, need not be kept.
+    if (!ok && c.begun.fresh && !parts_any(&c.parts)) c.begun.drop = true;
     parts_end(&c.parts);
     assembly_free(&c.assembly);
     dataset_writer_abort(c.writer);

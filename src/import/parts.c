@@ -159,10 +159,22 @@ bool parts_wait(Parts *parts, int64_t episode, Error *err) {
     return ok;
 }
 
-void parts_end(Parts *parts) {
-    if (!parts->part) return;
+static void join_threads(Parts *parts) {
     atomic_store(&parts->drop, true);
     for (int i = 0; i < parts->n_threads; i++) pthread_join(parts->threads[i], NULL);
+    parts->n_threads = 0;
+}
+
+bool parts_any(Parts *parts) {
+    join_threads(parts);
+    for (int64_t i = 0; i < parts->n; i++)
+        if (parts->part[i].noted) return true;
+    return false;
+}
+
+void parts_end(Parts *parts) {
+    if (!parts->part) return;
+    join_threads(parts);
     for (int64_t i = 0; i < parts->n; i++) mem_free(parts->part[i].pixels);
     mem_free(parts->threads);
     mem_free(parts->part);

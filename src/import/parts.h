@@ -46,6 +46,8 @@ void part_path(const Parts *parts, const Part *part, const char *ending, char *o
 CHECKED bool parts_start(Parts *parts, int64_t *found, Error *err);
 // Waits until all parts of an episode are done.
 CHECKED bool parts_wait(Parts *parts, int64_t episode, Error *err);
+// Ends the threads; whether any part is done, of this or an earlier run.
+bool parts_any(Parts *parts);
 // Ends the threads and frees; what was listed and not started too.
 void parts_end(Parts *parts);
 

@@ -25,6 +25,15 @@ static bool any_name(const ImportSource *s, const PlanVector *v) {
     return false;
 }
 
+// Whether float32 holds every value of a type.
+static bool fits_float32(const char *dtype) {
+    static const char *const types[] = {"float32", "float16", "bool",  "int8",
+                                        "uint8",   "int16",   "uint16"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i], dtype) == 0) return true;
+    return false;
+}
+
 // The name of value j of a part. prefix: with the part's name before it.
 static const char *value_name(Arena *a, const ImportVector *part, int j, bool prefix) {
     if (!part->names && part->dim == 1) return part->name;
@@ -58,7 +67,7 @@ static PlanVector join_vectors(Plan *p, const char *name, ImportRole role, int o
         if (only >= 0 ? i != only : s->vectors[i].role != role) continue;
         parts[v.n_parts++] = i;
         v.dim += s->vectors[i].dim;
-        if (strcmp(s->vectors[i].dtype, "float32") != 0) v.dtype = "float64";
+        if (!fits_float32(s->vectors[i].dtype)) v.dtype = "float64";
     }
     if (any_name(s, &v)) {
         const char **names = arena_alloc(a, sizeof *names * (size_t)v.dim);
@@ -189,16 +198,24 @@ static bool fail_no_fps(const ImportSource *s, Error *err) {
                     : "--fps=N");
 }
 
+// Whether a camera's frames can become a video: even sizes for yuv420p, and what SVT-AV1 takes.
+static bool check_size(const ImportSource *s, const ImportCamera *camera, Error *err) {
+    enum { LEAST_SIDE = 64 };
+    bool small = camera->height < LEAST_SIDE || camera->width < LEAST_SIDE;
+    if (!small && camera->height % 2 == 0 && camera->width % 2 == 0) return true;
+    return fail(err,
+                "%s: camera %s has frames of %dx%d, and videos need %s: give --images=png, which "
+                "keeps them in the data files",
+                s->path, camera->name, camera->width, camera->height,
+                small ? "at least 64x64" : "even sizes");
+}
+
 bool plan_check(const Plan *plan, Error *err) {
     const ImportSource *s = plan->source;
     if (!(plan->fps > 0)) return fail_no_fps(s, err);
     for (int c = 0; c < s->n_cameras; c++) {
         const ImportCamera *camera = &s->cameras[c];
-        if (plan->o.images == CONVERT_VIDEO && (camera->height % 2 || camera->width % 2))
-            return fail(err,
-                        "%s: camera %s has frames of %dx%d, and videos need even sizes: give "
-                        "--images=png, which keeps them in the data files",
-                        s->path, camera->name, camera->width, camera->height);
+        if (plan->o.images == CONVERT_VIDEO && !check_size(s, camera, err)) return false;
         if (plan->o.images == CONVERT_COPY && !s->reader->stored)
             return fail(
                 err,

@@ -12,7 +12,7 @@
 // A vector of the dataset, put together from the source's.
 typedef struct PlanVector {
     const char *name;  // "observation.state"
-    const char *dtype; // "float64" where one part is, else "float32"
+    const char *dtype; // "float32" where that holds every value of all parts, else "float64"
     int dim;
     const char *const *names; // (dim), or NULL where the source has none
     int n_parts;

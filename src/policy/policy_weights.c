@@ -43,17 +43,28 @@ CHECKED static bool check_shape(const char *path, const Param *q, const Safetens
                 wants);
 }
 
-CHECKED static bool check_finite(const char *path, const char *name, const float *values,
-                                 int64_t count, Error *err) {
+static bool all_finite(const float *values, int64_t count) {
     const uint32_t exponent = 0x7f800000; // all ones: infinite or NaN
-    int bad = 0;
-    // A pointer of each thread's own: one that all share keeps clang 14 from vector code.
-#pragma omp parallel for simd reduction(| : bad) firstprivate(values)
+    uint32_t bad = 0;
     for (int64_t i = 0; i < count; i++) {
         uint32_t bits;
         memcpy(&bits, &values[i], sizeof bits);
         bad |= (bits & exponent) == exponent;
     }
+    return !bad;
+}
+
+CHECKED static bool check_finite(const char *path, const char *name, const float *values,
+                                 int64_t count, Error *err) {
+    enum { BLOCK = 1 << 14 };
+    bool bad = false;
+    // Not OpenMP's reduction: clang's needs a lock that the static library would show to everybody.
+#pragma omp parallel for
+    for (int64_t from = 0; from < count; from += BLOCK)
+        if (!all_finite(values + from, count - from < BLOCK ? count - from : BLOCK)) {
+#pragma omp atomic write
+            bad = true;
+        }
     int64_t at = 0;
     while (bad && isfinite(values[at])) at++;
     return !bad || fail(err,

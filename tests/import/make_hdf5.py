@@ -54,6 +54,17 @@ def pictures(rows, height, width, seed):
     return out
 
 
+def soft_pictures(rows, height, width, seed):
+    """A blurred red spot on blue: what a JPEG with chroma of half the size can hold."""
+    y, x = np.mgrid[0:height, 0:width]
+    out = np.empty((rows, height, width, 3))
+    for row in range(rows):
+        spot = np.exp(-((y - height / 2 - row) ** 2 + (x - width / 3 - seed % 5) ** 2) / (2 * (height / 3) ** 2))
+        for c, (on, off) in enumerate(((230, 30), (60, 60 + 3 * seed % 40), (40, 180))):
+            out[row, :, :, c] = off + (on - off) * spot
+    return out.astype(np.uint8)
+
+
 def values(rows, dim, seed):
     """Not representable in float32, so that a reader that loses bits is seen."""
     return np.random.default_rng(seed).normal(0, 1, (rows, dim))
@@ -130,7 +141,7 @@ def jpeg(folder):
     cameras = "cam_high", "cam_low", "cam_left_wrist", "cam_right_wrist"
     for number, rows in ((0, 3), (1, 2)):
         path = f"{folder}/episode_{number}.hdf5"
-        files = {c: encoded(pictures(rows, 16, 24, 5 * k + number)) for k, c in enumerate(cameras)}
+        files = {c: encoded(soft_pictures(rows, 24, 32, 5 * k + number)) for k, c in enumerate(cameras)}
         size = max(len(f) for camera in files.values() for f in camera)
         images = {c: np.stack([np.pad(f, (0, size - len(f))) for f in camera]) for c, camera in files.items()}
         write_aloha(path, rows, 40 + number, images, more=("qvel", "effort", "base_action"), dtype="f4", sim=False)
@@ -143,7 +154,7 @@ def jpeg(folder):
 def other(folder):
     """Seven values an arm, and image files in the ways of other recorders."""
     images = {
-        "bytes": np.array([bytes(f) for f in encoded(pictures(3, 16, 16, 1))]),
+        "bytes": np.array([bytes(f) for f in encoded(soft_pictures(3, 24, 32, 1))]),
         "png": padded(encoded(pictures(3, 10, 12, 2), ".png")),
     }
     path = f"{folder}/episode_000007.hdf5"
@@ -152,7 +163,7 @@ def other(folder):
         root.attrs["fps"] = 20
         root.attrs["task"] = "pick up the cup"
         pieces = root["observations/images"].create_dataset("pieces", (3,), h5py.vlen_dtype(np.uint8))
-        for row, file in enumerate(encoded(pictures(3, 16, 24, 3))):
+        for row, file in enumerate(encoded(soft_pictures(3, 24, 36, 3))):
             pieces[row] = file
 
 

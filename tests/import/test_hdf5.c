@@ -65,41 +65,58 @@ static void vectors_are_equal_to_the_bit(void **state) {
 
 // ---- frames -------------------------------------------------------------------------------------
 
-// FFmpeg and OpenCV bring the chroma of a JPEG, stored at half the size, back in different ways;
-// all else is equal.
-static int tolerance(const ImportCamera *c) {
-    enum { CHROMA = 0 };
-    return strcmp(c->codec, "JPEG") == 0 ? CHROMA : 0;
-}
+// FFmpeg and OpenCV bring the chroma of a JPEG, stored at half the size, back in different ways:
+// measured 7 at most, 0.85 in the mean. All else is equal.
+enum { JPEG_AT_MOST = 8 };
+static const double jpeg_in_the_mean = 1;
 
-static void compare_frame(const ImportCamera *c, const Image *image, const SafetensorsEntry *want,
-                          int64_t row) {
+// Whether a frame is the expected one. Nothing is asserted, for threads cannot.
+static bool is_equal(const ImportCamera *c, const Image *image, const SafetensorsEntry *want,
+                     int64_t row) {
     size_t bytes = image_rgb_bytes(c->height, c->width);
     const uint8_t *pixels = (const uint8_t *)want->data + (size_t)row * bytes;
-    assert_int_equal(want->shape[1], c->height);
-    assert_int_equal(want->shape[2], c->width);
-    assert_int_equal(image->height, c->height);
-    assert_int_equal(image->width, c->width);
-    for (size_t i = 0; i < bytes; i++)
-        if (abs(image->rgb[i] - pixels[i]) > tolerance(c))
-            fail_msg("%s, row %d, value %zu: %d is not %d", c->name, (int)row, i, image->rgb[i],
-                     pixels[i]);
+    int most = 0;
+    double sum = 0;
+    if (want->shape[1] != c->height || want->shape[2] != c->width || image->height != c->height ||
+        image->width != c->width)
+        return false;
+    for (size_t i = 0; i < bytes; i++) {
+        int d = abs(image->rgb[i] - pixels[i]);
+        if (d > most) most = d;
+        sum += d;
+    }
+    if (strcmp(c->codec, "JPEG") != 0) return most == 0;
+    return most <= JPEG_AT_MOST && sum <= jpeg_in_the_mean * (double)bytes;
+}
+
+// A frame that is too far from what is expected.
+typedef struct Wrong {
+    char text[1200]; // "": none
+} Wrong;
+
+static void compare_frame(ImportSource *s, const Safetensors *t, void **cursor, int64_t episode,
+                          int camera, int64_t row, Wrong *wrong) {
+    Error err;
+    Image image;
+    const ImportCamera *c = &s->cameras[camera];
+    char key[256];
+    snprintf(key, sizeof key, "%d/%s", (int)episode, c->name);
+    const SafetensorsEntry *want = safetensors_find(t, key);
+    bool read = s->reader->frame(s, cursor, episode, camera, row, &image, &err);
+    if (!want || !read || !is_equal(c, &image, want, row))
+        snprintf(wrong->text, sizeof wrong->text, "%s, row %d: %s", key, (int)row,
+                 read ? "another picture" : err.text);
+    if (read) image_free(&image);
 }
 
 // Every frame of a source, from the last to the first where `back`.
-static void compare_frames(ImportSource *s, const Safetensors *t, bool back) {
-    Error err;
+static void compare_frames(ImportSource *s, const Safetensors *t, bool back, Wrong *wrong) {
     void *cursor = NULL;
     for (int64_t k = 0; k < s->n_episodes; k++) {
         int64_t e = back ? s->n_episodes - 1 - k : k, length = s->episodes[e].length;
         for (int64_t i = 0; i < length; i++)
-            for (int c = 0; c < s->n_cameras; c++) {
-                int64_t row = back ? length - 1 - i : i;
-                Image image;
-                OK(s->reader->frame(s, &cursor, e, c, row, &image, &err));
-                compare_frame(&s->cameras[c], &image, expected(t, e, s->cameras[c].name), row);
-                image_free(&image);
-            }
+            for (int c = 0; c < s->n_cameras; c++)
+                compare_frame(s, t, &cursor, e, c, back ? length - 1 - i : i, wrong);
     }
     s->reader->cursor_free(cursor);
 }
@@ -110,8 +127,10 @@ static void frames_are_equal(void **state) {
     for (int i = 0; i < SOURCES; i++) {
         ImportSource *s = open_source(at(f, sources[i]));
         Safetensors *t = expected_of(f, sources[i]);
-        compare_frames(s, t, false);
-        compare_frames(s, t, true);
+        Wrong wrong = {""};
+        compare_frames(s, t, false, &wrong);
+        compare_frames(s, t, true, &wrong);
+        if (wrong.text[0]) fail_msg("%s", wrong.text);
         safetensors_close(t);
         import_close(s);
     }
@@ -121,11 +140,13 @@ typedef struct Reader {
     ImportSource *source;
     const Safetensors *expected;
     int number;
+    Wrong wrong;
 } Reader;
 
 static void *read_all(void *user) {
-    const Reader *r = user;
-    for (int i = 0; i < 4; i++) compare_frames(r->source, r->expected, (i + r->number) % 2 == 0);
+    Reader *r = user;
+    for (int i = 0; i < 4; i++)
+        compare_frames(r->source, r->expected, (i + r->number) % 2 == 0, &r->wrong);
     return NULL;
 }
 
@@ -139,10 +160,12 @@ static void threads_read_at_once(void **state) {
         pthread_t threads[THREADS];
         Reader readers[THREADS];
         for (int k = 0; k < THREADS; k++) {
-            readers[k] = (Reader){s, t, k};
+            readers[k] = (Reader){.source = s, .expected = t, .number = k};
             assert_int_equal(pthread_create(&threads[k], NULL, read_all, &readers[k]), 0);
         }
         for (int k = 0; k < THREADS; k++) pthread_join(threads[k], NULL);
+        for (int k = 0; k < THREADS; k++)
+            if (readers[k].wrong.text[0]) fail_msg("thread %d: %s", k, readers[k].wrong.text);
         safetensors_close(t);
         import_close(s);
     }
@@ -150,13 +173,13 @@ static void threads_read_at_once(void **state) {
 
 // ---- colours, and image files as they are stored ------------------------------------------------
 
-// The middle of the square that make_hdf5.py draws into row 0 of the first episode's cam_high.
-static void read_square(ImportSource *s, uint8_t rgb[3]) {
+// The middle of the red spot that make_hdf5.py draws into row 0 of the first episode's cam_high.
+static void read_spot(ImportSource *s, uint8_t rgb[3]) {
     Error err;
     Image image;
     void *cursor = NULL;
     OK(s->reader->frame(s, &cursor, 0, 0, 0, &image, &err));
-    memcpy(rgb, image.rgb + (1 * image.width + 1) * 3, 3);
+    memcpy(rgb, image.rgb + (image.height / 2 * image.width + image.width / 3) * 3, 3);
     image_free(&image);
     s->reader->cursor_free(cursor);
 }
@@ -170,13 +193,13 @@ static void colours_of_a_recorder_are_right(void **state) {
     size_t size;
     void *cursor = NULL;
     assert_true(s->red_is_blue);
-    read_square(s, rgb);
+    read_spot(s, rgb);
     if (!(rgb[0] > 150 && rgb[2] < 100)) fail_msg("red is %d, blue %d", rgb[0], rgb[2]);
     // Where the stored files show other colours they are not to be taken over.
     OK(s->reader->stored(s, &cursor, 0, 0, 1, &bytes, &size, &err));
     assert_null(bytes);
     s->red_is_blue = false;
-    read_square(s, other);
+    read_spot(s, other);
     for (int c = 0; c < 3; c++) assert_int_equal(other[c], rgb[2 - c]);
     OK(s->reader->stored(s, &cursor, 0, 0, 1, &bytes, &size, &err));
     assert_non_null(bytes);

@@ -40,7 +40,7 @@ static void faults_are_named(void **state) {
         {"another_width.hdf5", "data/demo_1: actions has 7 values a row, but 14", "data/demo_0"},
         {"mask.hdf5", "mask/train", "no list of names"},
         {"neither.hdf5", "an HDF5 file, but none of the forms", "/data/demo_N"},
-        {"camera", "episode_1.hdf5: camera side is in only one", "episode_0.hdf5"},
+        {"camera", "episode_1.hdf5: camera top is in only one", "episode_0.hdf5"},
         {"size", "episode_1.hdf5: images of top are 8 x 6, but 8 x 8", "episode_0.hdf5"},
         {"files", "images of top are stored as JPEG, but as none", "import them apart"},
         {"width", "episode_1.hdf5: observations/qpos has 3 values a row, but 2", "episode_0.hdf5"},

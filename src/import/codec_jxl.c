@@ -10,10 +10,14 @@ struct CodecState {
 
 static const JxlPixelFormat rgb = {.num_channels = 3, .data_type = JXL_TYPE_UINT8};
 
-// Gives the decoder the bytes and lets it look as far as the image's size.
+// Gives the decoder the bytes and lets it look as far as the image's size. That no more will come
+// is not said: libjxl then waits where bytes are missing, and else would print a line of its own.
 CHECKED static bool start(CodecState **state, const uint8_t *in, size_t n, int events, int height,
                           int width, Error *err) {
     JxlBasicInfo info;
+    JxlSignature signature = JxlSignatureCheck(in, n);
+    if (signature != JXL_SIG_CODESTREAM && signature != JXL_SIG_CONTAINER)
+        return fail(err, "holds no JPEG XL image: the file is damaged");
     if (!*state) *state = NEW(CodecState, 1);
     CodecState *s = *state;
     if (!s->decoder) s->decoder = JxlDecoderCreate(NULL);
@@ -22,7 +26,6 @@ CHECKED static bool start(CodecState **state, const uint8_t *in, size_t n, int e
     if (JxlDecoderSubscribeEvents(s->decoder, JXL_DEC_BASIC_INFO | events) != JXL_DEC_SUCCESS ||
         JxlDecoderSetInput(s->decoder, in, n) != JXL_DEC_SUCCESS)
         return fail(err, "cannot be given to libjxl");
-    JxlDecoderCloseInput(s->decoder);
     if (JxlDecoderProcessInput(s->decoder) != JXL_DEC_BASIC_INFO ||
         JxlDecoderGetBasicInfo(s->decoder, &info) != JXL_DEC_SUCCESS)
         return fail(err, "holds no readable JPEG XL image: the file is cut short or damaged");

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes tests/import/data/hdf5.zip: HDF5 files and, beside each, what h5py and OpenCV read of it.
 
-    python3 -m venv VENV && VENV/bin/pip install h5py numpy opencv-python-headless
+    python3 -m venv VENV && VENV/bin/pip install h5py hdf5plugin numpy opencv-python-headless
     VENV/bin/python tests/import/make_hdf5.py [FILE.zip]
 
 NAME.safetensors has, under EPISODE/ARRAY, the vectors as float64 and under EPISODE/CAMERA the frames as uint8; JPEG and
@@ -19,6 +19,7 @@ import zipfile
 
 import cv2
 import h5py
+import hdf5plugin
 import numpy as np
 
 OLD = dict(libver=("earliest", "v110"))  # what every libhdf5 from 1.10 on reads
@@ -167,6 +168,23 @@ def other(folder):
             pieces[row] = file
 
 
+def filters(folder):
+    """Compressors that libhdf5 does not bring, on chunks of several rows; repetitions of any length for lzf."""
+    path = f"{folder}/episode_0.hdf5"
+    write_aloha(path, 24, 60, {}, dim=3)
+    smooth = np.round(np.cumsum(values(24, 3, 61), 0), 1)
+    blosc = hdf5plugin.Blosc(cname="lz4", shuffle=hdf5plugin.Blosc.SHUFFLE)
+    with h5py.File(path, "a", **OLD) as root:
+        for name in ("observations/qpos", "action"):
+            del root[name]
+        root.create_dataset("observations/qpos", data=smooth, chunks=(16, 2), compression="lzf", shuffle=True)
+        root.create_dataset("action", data=smooth + 1, chunks=(9, 3), **blosc)
+        root.create_dataset("observations/qvel", data=smooth + 2, chunks=(9, 3), **hdf5plugin.Zstd())
+        images = root["observations/images"]
+        images.create_dataset("lzf", data=np.repeat(pictures(12, 8, 8, 3), 2, 0), chunks=(7, 8, 8, 3), compression="lzf")
+        images.create_dataset("blosc", data=pictures(24, 8, 8, 4), chunks=(1, 8, 8, 3), **hdf5plugin.Blosc(cname="zstd"))
+
+
 def add_demo(data, name, rows, seed, observations, actions=7, **options):
     demo = data.create_group(name)
     demo.create_dataset("actions", data=values(rows, actions, seed))
@@ -295,7 +313,7 @@ def bad(folder):
 
     edit("half_written", half)
     edit("huge", lambda root: (root.pop("action"), root.create_dataset("action", (1 << 40, 2), "f4", chunks=(1 << 20, 2), compression="gzip")))
-    edit("lzf", replace("action", np.zeros((3, 2)), compression="lzf", chunks=(3, 2)))
+    edit("lz4", replace("action", np.zeros((3, 2)), chunks=(3, 2), **hdf5plugin.LZ4()))
     edit("other_files", lambda root: (root.pop("action"), root.create_dataset("action", (3, 2), "f8", external=[("elsewhere.raw", 0, 48)])))
 
     start = lambda file: two_robots(file, NEW)
@@ -322,7 +340,7 @@ def bad(folder):
 
 
 def make(folder):
-    for name, fill in (("raw", raw), ("jpeg", jpeg), ("other", other)):
+    for name, fill in (("raw", raw), ("jpeg", jpeg), ("other", other), ("filters", filters)):
         os.makedirs(f"{folder}/{name}")
         fill(f"{folder}/{name}")
         safetensors(f"{folder}/{name}.safetensors", read_aloha(f"{folder}/{name}"))

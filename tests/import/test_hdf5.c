@@ -7,7 +7,7 @@
 #include <pthread.h>
 
 static const char *const sources[] = {
-    "raw", "jpeg", "other", "robomimic.hdf5", "two_robots.hdf5", "libero.hdf5"};
+    "raw", "jpeg", "other", "filters", "robomimic.hdf5", "two_robots.hdf5", "libero.hdf5"};
 enum { SOURCES = sizeof sources / sizeof sources[0] };
 
 static Safetensors *expected_of(Fixture *f, const char *name) {
@@ -284,6 +284,10 @@ static void a_mobile_robots_episodes_are_described(void **state) {
     assert_vector(s, 4, "observations/effort", IMPORT_EXTRA, 14, "float32");
     assert_string_equal(s->vectors[4].feature, "observation.effort");
     assert_camera(s, 1, "cam_left_wrist", "observation.images.cam_left_wrist", "JPEG");
+    import_close(s);
+    s = open_source(at(f, "filters"));
+    assert_camera(s, 0, "blosc", "observation.images.blosc", "blosc");
+    assert_camera(s, 1, "lzf", "observation.images.lzf", "lzf");
     import_close(s);
     // A single file of another robot, which says more of itself.
     s = open_source(at(f, "other/episode_000007.hdf5"));

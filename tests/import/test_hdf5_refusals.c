@@ -29,6 +29,7 @@ static void faults_are_named(void **state) {
          "nothing was written"},
         {"half_written.hdf5", "only 50 of its 100 chunks", "record it again"},
         {"huge.hdf5", "only 0 of its 1048576 chunks", "record it again"},
+        {"lz4.hdf5", "action: compressed with filter 32004 (lz4)", "h5repack -f GZIP=4"},
         {"other_files.hdf5", "its rows lie in other files", "h5repack"},
         {"no_demo.hdf5", "there is no demonstration in /data", "demo_0"},
         {"no_obs.hdf5", "data/demo_0: there are no observations", "dataset_states_to_obs.py"},

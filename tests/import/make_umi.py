@@ -159,7 +159,10 @@ def codecs(path):
     rng = np.random.default_rng(2)
     for order in "<>":
         for kind in ("f2", "f4", "f8", "i2", "i4", "i8", "u2", "u4", "u8"):
-            numbers = (rng.normal(0, 100, (rows, 3))).astype(kind) if kind[0] != "u" else rng.integers(0, 60000, (rows, 3)).astype(kind)
+            numbers = rng.integers(0, 60000, (rows, 3)) if kind[0] == "u" else rng.normal(0, 100, (rows, 3))
+            if kind[0] == "f":
+                numbers[0] = 6e-8, -0.0, 2e-5  # of halves the smallest, and one of few digits
+            numbers = numbers.astype(kind)
             put(data, ("little_" if order == "<" else "big_") + kind, numbers.astype(order + kind), (2, 2), compressor=Blosc("lz4"))
     put(data, "byte_i1", rng.integers(-128, 128, (rows, 2)).astype("i1"), (rows, 2))
     put(data, "byte_u1", rng.integers(0, 256, (rows,)).astype("u1"), (3,))

@@ -17,7 +17,7 @@ CHECKED static bool start(CodecState **state, const uint8_t *in, size_t n, int e
     JxlBasicInfo info;
     JxlSignature signature = JxlSignatureCheck(in, n);
     if (signature != JXL_SIG_CODESTREAM && signature != JXL_SIG_CONTAINER)
-        return fail(err, "holds no JPEG XL image: the file is damaged");
+        return fail(err, "holds no JPEG XL image: the file is cut short or damaged");
     if (!*state) *state = NEW(CodecState, 1);
     CodecState *s = *state;
     if (!s->decoder) s->decoder = JxlDecoderCreate(NULL);

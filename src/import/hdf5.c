@@ -56,6 +56,7 @@ bool hdf5_open(const char *path, Hdf5 **out, Error *err) {
     if (!file_check(path, err)) return false;
     if (stat(path, &st) != 0) return fail_errno(err, "%s: cannot open", path);
     hdf5_enter();
+    hdf5_add_filters();
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     // Some file systems have no locks.
     H5Pset_file_locking(access, true, true);

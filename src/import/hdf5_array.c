@@ -5,9 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-// The numbers by which h5py and the HDF Group's list know filters that libhdf5 does not bring.
-enum { FILTER_LZF = 32000, FILTER_BLOSC = 32001, FILTER_LZ4 = 32004, FILTER_ZSTD = 32015 };
-
 // ---- number types -------------------------------------------------------------------------------
 
 static void name_number(hid_t type, H5T_class_t class, Hdf5Shape *out) {
@@ -79,11 +76,12 @@ static bool describe_filters(hid_t made, const char *path, const char *array, Hd
             H5Pget_filter2(made, (unsigned)i, &flags, &values, NULL, 0, NULL, &config);
         const char *name = filter_name(filter);
         if (H5Zfilter_avail(filter) <= 0)
-            return fail(err,
-                        "%s: %s: compressed with filter %d (%s), which this libhdf5 does not have; "
-                        "install its plugin (HDF5_PLUGIN_PATH), or write the file again with "
-                        "h5repack -f GZIP=4 IN OUT where it can be read",
-                        path, array, (int)filter, name ? name : "without a name");
+            return fail(
+                err,
+                "%s: %s: compressed with filter %d (%s), which is not read here; install its "
+                "plugin for libhdf5 (HDF5_PLUGIN_PATH), or write the file again with "
+                "h5repack -f GZIP=4 IN OUT where it can be read",
+                path, array, (int)filter, name ? name : "without a name");
         if (!name) continue;
         out->codec = name;
         *most = filter == H5Z_FILTER_DEFLATE ? GZIP_AT_MOST : OTHERS_AT_MOST;

@@ -13,6 +13,11 @@ struct Hdf5 {
     char *path;
 };
 
+// The numbers by which h5py and the HDF Group's list know filters that libhdf5 does not bring.
+enum { FILTER_LZF = 32000, FILTER_BLOSC = 32001, FILTER_LZ4 = 32004, FILTER_ZSTD = 32015 };
+// hdf5_filters.c: adds those that are read; any number of times. After hdf5_enter.
+void hdf5_add_filters(void);
+
 // Around every call of libhdf5. hdf5_enter also silences it for the calling thread: builds for
 // several threads keep their stack of errors by thread.
 void hdf5_enter(void);

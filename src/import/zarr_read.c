@@ -25,11 +25,6 @@ static void swap_bytes(uint8_t *p, size_t bytes, int item) {
         }
 }
 
-static void fill_chunk(const ZarrArray *a, uint8_t *out) {
-    for (size_t i = 0; i < a->chunk_bytes; i += (size_t)a->item)
-        memcpy(out + i, a->fill, (size_t)a->item);
-}
-
 static CodecWish wish_of(const ZarrGroup *g, const ZarrArray *a) {
     CodecWish wish = {.bytes = a->chunk_bytes, .decode = g->decode};
     if (codec_is_image(&a->codec)) {
@@ -56,28 +51,28 @@ CHECKED static bool unpack(const ZarrGroup *g, const ZarrArray *a, ZarrCursor *c
     return true;
 }
 
-// The chunk at[] (in chunks) into `out`, or, with NULL, into the cursor, where it stays.
+// The chunk at[] (in chunks) into `out`, or, with NULL, into the cursor, where it stays. *there is
+// false where it is missing and the array's fill value stands for it: nothing is made of that, for
+// it may be much larger than what is wanted of it.
 CHECKED static bool read_chunk(const ZarrGroup *g, const ZarrArray *a, ZarrCursor *c,
-                               const int64_t *at, uint8_t *out, Error *err) {
+                               const int64_t *at, uint8_t *out, bool *there, Error *err) {
     char name[512];
     size_t n = 0, index = sizeof *at * (size_t)a->rank;
-    bool there = false;
+    *there = true;
     if (!out && c->of == a && memcmp(c->at, at, index) == 0) return true;
     if (!out) c->of = NULL;
     zarr_chunk_name(a, at, name, sizeof name);
-    if (!zarr_file(g, name, &c->packed, &c->packed_room, &n, &there, err)) return false;
-    if (!there && !a->has_fill)
-        return fail(err, "%s: %s is missing, and the array has no fill_value to stand for it",
+    if (!zarr_file(g, name, &c->packed, &c->packed_room, &n, there, err)) return false;
+    if (!*there)
+        return a->has_fill ||
+               fail(err, "%s: %s is missing, and the array has no fill_value to stand for it",
                     g->path, name);
     CodecWish wish = wish_of(g, a);
     Error why;
-    if (there && !codec_check(&a->codec, &c->codec, c->packed, n, &wish, &why))
+    if (!codec_check(&a->codec, &c->codec, c->packed, n, &wish, &why))
         return fail_because(err, &why, "%s: %s %.800s", g->path, name, why.text);
     if (!out && !make_room(c, a->chunk_bytes, g, err)) return false;
-    uint8_t *to = out ? out : c->chunk;
-    if (!there)
-        fill_chunk(a, to);
-    else if (!unpack(g, a, c, n, to, &why))
+    if (!unpack(g, a, c, n, out ? out : c->chunk, &why))
         return fail_because(err, &why, "%s: %s %.800s", g->path, name, why.text);
     if (!out) {
         c->of = a;
@@ -104,8 +99,12 @@ static Part part_of(const ZarrArray *a, const int64_t *at, int64_t first, int64_
     return p;
 }
 
+static void fill_run(const ZarrArray *a, uint8_t *out, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += (size_t)a->item) memcpy(out + i, a->fill, (size_t)a->item);
+}
+
 // Copies a part of the chunk to its place in out, whose row `first` is the first: runs along the
-// last dimension, which lie together in both.
+// last dimension, which lie together in both. chunk NULL: fills that place.
 static void copy_part(const ZarrArray *a, const int64_t *at, const Part *p, int64_t first,
                       const uint8_t *chunk, uint8_t *out) {
     int last = a->rank - 1;
@@ -118,7 +117,10 @@ static void copy_part(const ZarrArray *a, const int64_t *at, const Part *p, int6
             from = from * a->chunk[i] + (place - at[i] * a->chunk[i]);
             to = i ? to * a->shape[i] + place : place - first;
         }
-        memcpy(out + (size_t)to * item, chunk + (size_t)from * item, run);
+        if (chunk)
+            memcpy(out + (size_t)to * item, chunk + (size_t)from * item, run);
+        else
+            fill_run(a, out + (size_t)to * item, run);
         int i = last - 1;
         while (i >= 0 && ++k[i] == p->size[i]) k[i--] = 0;
         if (i < 0) return;
@@ -144,8 +146,9 @@ bool zarr_rows(const ZarrGroup *g, const ZarrArray *a, ZarrCursor *c, int64_t fi
         uint8_t *direct = NULL;
         if (is_whole(a, &p))
             direct = (uint8_t *)out + (size_t)((p.from[0] - first) * a->row) * (size_t)a->item;
-        if (!read_chunk(g, a, c, at, direct, err)) return false;
-        if (!direct) copy_part(a, at, &p, first, c->chunk, out);
+        bool there;
+        if (!read_chunk(g, a, c, at, direct, &there, err)) return false;
+        if (!direct || !there) copy_part(a, at, &p, first, there ? c->chunk : NULL, out);
         int i = a->rank - 1;
         for (; i >= 0; i--) {
             int64_t end = i ? a->shape[i] : first + count;

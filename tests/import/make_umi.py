@@ -133,11 +133,7 @@ def two_arms(path):
     shutil.rmtree(made)
 
 
-def codecs(path):
-    """A camera for each codec, and a vector for each type of number."""
-    rows, shape = 5, (5, 12, 16, 3)
-    store = zarr.ZipStore(path, mode="w", compression=zipfile.ZIP_DEFLATED)
-    data = group_at(store, [2, 5], compressor=None)
+def all_codecs():
     ways = {
         "none": None,
         "zlib": numcodecs.Zlib(1),
@@ -152,6 +148,15 @@ def codecs(path):
     }
     for name, shuffle in (("blosclz", 0), ("lz4", 1), ("lz4hc", 2), ("zlib", 1), ("zstd", 2)):
         ways["blosc_" + name] = Blosc(name, 5, shuffle)
+    return ways
+
+
+def codecs(path):
+    """A camera for each codec, and a vector for each type of number."""
+    rows, shape = 5, (5, 12, 16, 3)
+    store = zarr.ZipStore(path, mode="w", compression=zipfile.ZIP_DEFLATED)
+    data = group_at(store, [2, 5], compressor=None)
+    ways = all_codecs()
     pictures = frames(rows, 12, 16, 3)
     for name, compressor in ways.items():
         chunk = (1,) + shape[1:] if "g" in name or name == "png" else (2, 7, 16, 3)
@@ -159,7 +164,10 @@ def codecs(path):
     rng = np.random.default_rng(2)
     for order in "<>":
         for kind in ("f2", "f4", "f8", "i2", "i4", "i8", "u2", "u4", "u8"):
-            numbers = (rng.normal(0, 100, (rows, 3))).astype(kind) if kind[0] != "u" else rng.integers(0, 60000, (rows, 3)).astype(kind)
+            numbers = rng.integers(0, 60000, (rows, 3)) if kind[0] == "u" else rng.normal(0, 100, (rows, 3))
+            if kind[0] == "f":
+                numbers[0] = 6e-8, -0.0, 2e-5  # of halves the smallest, and one of few digits
+            numbers = numbers.astype(kind)
             put(data, ("little_" if order == "<" else "big_") + kind, numbers.astype(order + kind), (2, 2), compressor=Blosc("lz4"))
     put(data, "byte_i1", rng.integers(-128, 128, (rows, 2)).astype("i1"), (rows, 2))
     put(data, "byte_u1", rng.integers(0, 256, (rows,)).astype("u1"), (3,))
@@ -183,10 +191,33 @@ def pusht(path):
     store.close()
 
 
+def seeds(folder):
+    """Small recordings in the form of fuzz_zarr.c: names of files, their lengths, their bytes; one as a zip file."""
+    os.makedirs(folder, exist_ok=True)
+    for name, compressor in all_codecs().items():
+        if name in ("jpeg", "webp"):  # which the target does not decode
+            continue
+        store = zarr.MemoryStore()
+        data = group_at(store, [1, 2])
+        put(data, "robot0_eef_pos", np.ones((2, 3), "<f4"), (2, 3), compressor=Blosc("lz4"))
+        put(data, "robot0_eef_rot_axis_angle", np.ones((2, 3), ">f8"), (1, 2), compressor=numcodecs.Zstd(1))
+        put(data, "robot0_gripper_width", np.ones((2, 1), "<f2"), (2, 1))
+        put(data, "camera0_rgb", frames(2, 5, 5, 1), (1, 5, 5, 3), compressor=compressor)
+        with open(os.path.join(folder, name), "wb") as f:
+            for key in sorted(store.keys()):
+                value = bytes(store[key])
+                f.write(key.encode() + b"\n" + struct.pack("<H", len(value)) + value)
+        if name == "zlib":
+            with zipfile.ZipFile(os.path.join(folder, "zip"), "w", zipfile.ZIP_DEFLATED) as out:
+                for key in sorted(store.keys()):
+                    out.writestr(key, bytes(store[key]))
+
+
 def main():
     here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
     folder = sys.argv[1] if len(sys.argv) > 1 else here
     os.makedirs(folder, exist_ok=True)
+    seeds(os.path.join(folder, "..", "..", "fuzz", "seeds", "zarr"))
     for make in (umi, two_arms, codecs, pusht):
         path = os.path.join(folder, make.__name__ + ".zarr.zip")
         if os.path.exists(path):

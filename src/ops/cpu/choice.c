@@ -47,9 +47,10 @@ static bool convolves(const_dnnl_primitive_desc_t pd) {
     return (onednn_is_generated(pd) || strstr(name, "acl")) && !strstr(name, "gemm");
 }
 
-// The channels of a block of the IMAGE layout that oneDNN prefers.
+enum { NARROW = 8, WIDE = 16 }; // channels of a block of the IMAGE layout
+
+// What oneDNN prefers.
 static int preferred_block(const Typical *t) {
-    enum { NARROW = 8, WIDE = 16 };
     const dnnl_dims_t x = {8, 64, 24, 32};
     if (!t->forward) return NARROW;
     DnnlLayout wide = onednn_layout(4, x, dnnl_f32, dnnl_nChw16c);
@@ -90,6 +91,8 @@ void cpu_choose(Device *d, const char *argument) {
         cpu->products =
             cpu->blas || !convolves(t.forward) || !convolves(t.data) || !convolves(t.dweights);
     }
+    // With AVX-512 oneDNN's own kernels are for it; at AVX2 ours are faster (checkops --bench).
+    cpu->panels = !cpu_bf16(d) && (cpu->blas || cpu->block == NARROW);
     typical_free(&t);
     describe(d);
 }

@@ -206,7 +206,7 @@ static bool better_by_product(Device *d, const ConvSpec *s, Direction way,
     bool avx512 = cpu_of(d)->block == 16,
          blocked = cpu_lanes(d, s->in_c) > 1 && cpu_lanes(d, s->out_c) > 1;
     return onednn_is_reference(pd) ||
-           (!avx512 && blocked && (cpu_winograd_pays(s, way) || product_pays(s)));
+           (!avx512 && blocked && (cpu_winograd_tile(s, way) || product_pays(s)));
 }
 
 static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m,

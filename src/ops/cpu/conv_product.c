@@ -2,6 +2,7 @@
 // Convolutions as matrix products over unfolded patches, in blocks of pixels whose patches stay in
 // a core's cache. Backward data gathers as forward does, from the gradients around each pixel: a
 // stride divides the pixels into phases, each of which sees its own part of the kernel.
+#include "ops/cpu/panels.h"
 #include "ops/cpu/products.h"
 
 #include "base/memory.h"
@@ -102,7 +103,7 @@ static Cut cut_of(const Device *d, const Window *v, int64_t outputs) {
     c.block = rounded_up(c.pixels, c.blocks);
     int64_t parts = rounded_up(d->threads, c.blocks), most = rounded_up(outputs, LEAST_OUTPUTS);
     c.parts = parts < most ? parts : most;
-    c.outputs = rounded_up(rounded_up(outputs, c.parts), 16) * 16;
+    c.outputs = rounded_up(rounded_up(outputs, c.parts), panel_columns()) * panel_columns();
     c.parts = rounded_up(outputs, c.outputs);
     c.taps = (int)(BLOCK_FLOATS / (c.block * v->channels));
     c.taps = c.taps < 1 ? 1 : (c.taps < v->taps ? c.taps : v->taps);
@@ -115,28 +116,33 @@ static bool is_unfolded(const Window *v) {
            v->tap[0].dx == 0 && v->grid_h == v->h && v->grid_w == v->w;
 }
 
-// sums (count, outputs) of the pixels' patches times `outputs` rows of weights.
-static void multiply_block(Device *d, const Window *v, const Cut *c, const float *x,
-                           const float *weights, int64_t ld, int64_t first, int64_t count,
+// sums (count, outputs) of the pixels' patches times the weights of `outputs` channels from o on.
+static void multiply_block(const Window *v, const Cut *c, const float *x, const float *weights,
+                           int64_t channels, int64_t first, int64_t count, int64_t o,
                            int64_t outputs, float *patches, float *sums) {
     int64_t patch = product_ld(c->taps * v->channels), wide = product_ld(c->outputs);
     if (v->taps == 0) memset(sums, 0, (size_t)(count * wide) * sizeof *sums);
     for (int t = 0, to; t < v->taps; t = to) {
-        const float *a = x + first * v->channels;
-        int64_t lda = v->channels;
+        const bool unfolded = is_unfolded(v);
         to = t + c->taps < v->taps ? t + c->taps : v->taps;
-        if (!is_unfolded(v)) {
-            gather(v, x, first, count, t, to, patches, patch);
-            a = patches;
-            lda = patch;
-        }
-        cpu_gemm(d, 'N', 'T', count, outputs, (to - t) * v->channels, 1, a, lda,
-                 weights + t * v->channels, ld, t > 0, sums, wide);
+        if (!unfolded) gather(v, x, first, count, t, to, patches, patch);
+        const PanelProduct p = {.m = count,
+                                .n = channels,
+                                .k = (to - t) * v->channels,
+                                .lda = unfolded ? v->channels : patch,
+                                .ldc = wide,
+                                .depth = v->taps * v->channels,
+                                .first = t * v->channels,
+                                .a = unfolded ? x + first * v->channels : patches,
+                                .panels = weights,
+                                .c = sums,
+                                .sum = t > 0};
+        panels_multiply(&p, o, o + outputs);
     }
 }
 
 static void multiply_window(Device *d, const Window *v, const float *x, const float *weights,
-                            int64_t ld, const Sink *sink) {
+                            const Sink *sink) {
     Cut c = cut_of(d, v, sink->channels);
     int64_t patches = c.block * product_ld(c.taps * v->channels);
     int64_t floats = patches + c.block * product_ld(c.outputs), grid = v->grid_h * v->grid_w;
@@ -149,7 +155,7 @@ static void multiply_window(Device *d, const Window *v, const float *x, const fl
             int64_t first = b * c.block, count = least(c.block, c.pixels - first);
             int64_t o = part * c.outputs, outputs = least(c.outputs, sink->channels - o);
             if (count <= 0) continue;
-            multiply_block(d, v, &c, x, weights + o * ld, ld, first, count, outputs, mine, sums);
+            multiply_block(v, &c, x, weights, sink->channels, first, count, o, outputs, mine, sums);
             for (int64_t i = first; i < first + count; i++, sums += product_ld(c.outputs))
                 store_pixel(sink, i / grid, i % grid / v->grid_w * sink->step + sink->top,
                             i % v->grid_w * sink->step + sink->left, o, outputs, sums);
@@ -282,7 +288,15 @@ static void plan_phase(ConvProduct *p, Phase *phase, int top, int left) {
             add_tap(v, (Tap){.dy = y / s->stride, .dx = x / s->stride, .at = t});
     }
     note_runs(v);
-    phase->ld = product_ld(v->taps * s->out_c);
+}
+
+// Panels for B (k, n), all zeros: those that fill the last one up stay so.
+static float *panels_new(Device *d, int64_t k, int64_t n) {
+    return d->alloc(d, (size_t)panels_floats(k, n) * sizeof(float));
+}
+
+static float *filters_new(Device *d, int tile, int64_t rows, int64_t columns) {
+    return d->alloc(d, (size_t)winograd_filter_floats(tile, rows, columns) * sizeof(float));
 }
 
 static void plan_phases(Device *d, ConvProduct *p) {
@@ -293,18 +307,21 @@ static void plan_phases(Device *d, ConvProduct *p) {
         Phase *phase = &p->phases[i];
         plan_phase(p, phase, i / stride, i % stride);
         if (phase->window.taps)
-            phase->weights = d->alloc(d, (size_t)(p->spec.in_c * phase->ld) * sizeof(float));
+            phase->weights = panels_new(d, phase->window.taps * p->spec.out_c, p->spec.in_c);
     }
 }
 
-bool cpu_winograd_pays(const ConvSpec *s, Direction way) {
-    enum { TILE = 4 };
-    int64_t tiles = s->n * rounded_up(s->in_h, TILE) * rounded_up(s->in_w, TILE);
+int cpu_winograd_tile(const ConvSpec *s, Direction way) {
+    enum { LARGE = 4, SMALL = 2, FEWEST = 16 };
+    int64_t large = s->n * rounded_up(s->in_h, LARGE) * rounded_up(s->in_w, LARGE);
+    int64_t small = s->n * rounded_up(s->in_h, SMALL) * rounded_up(s->in_w, SMALL);
     int64_t pixels = s->n * s->in_h * s->in_w;
     if (s->kernel != 3 || s->stride != 1 || s->dilation != 1 || s->padding != 1 || s->in_c % 8 ||
         s->out_c % 8 || s->in_c < 16 || s->out_c < 16)
-        return false;
-    return tiles >= (way == BACKWARD_WEIGHTS ? 96 : 48) && 6 * tiles <= pixels;
+        return 0;
+    if (way == BACKWARD_WEIGHTS) return large >= 96 && 6 * large <= pixels ? LARGE : 0;
+    if (large >= FEWEST && 6 * large <= pixels) return LARGE;
+    return small >= FEWEST && 2 * small <= pixels ? SMALL : 0;
 }
 
 ConvProduct *cpu_product_new(Device *d, const ConvSpec *s, const bool used[DIRECTIONS]) {
@@ -318,16 +335,15 @@ ConvProduct *cpu_product_new(Device *d, const ConvSpec *s, const bool used[DIREC
     };
     for (int i = 0; i < DIRECTIONS; i++) {
         p->used[i] = used[i];
-        p->winograd[i] = used[i] && cpu_winograd_pays(s, (Direction)i);
+        p->winograd[i] = used[i] ? cpu_winograd_tile(s, (Direction)i) : 0;
     }
     plan_window(p);
     if (p->winograd[FORWARD])
-        p->filters = d->alloc(d, (size_t)winograd_filter_floats(s->out_c, s->in_c) * sizeof(float));
+        p->filters = filters_new(d, p->winograd[FORWARD], s->out_c, s->in_c);
     else if (p->used[FORWARD])
-        p->weights = d->alloc(d, (size_t)(s->out_c * p->ld) * sizeof(float));
+        p->weights = panels_new(d, p->window.taps * s->in_c, s->out_c);
     if (p->winograd[BACKWARD_DATA])
-        p->filters_of =
-            d->alloc(d, (size_t)winograd_filter_floats(s->in_c, s->out_c) * sizeof(float));
+        p->filters_of = filters_new(d, p->winograd[BACKWARD_DATA], s->in_c, s->out_c);
     else if (p->used[BACKWARD_DATA])
         plan_phases(d, p);
     if (!d->failed) return p;
@@ -355,33 +371,31 @@ const char *cpu_product_name(const ConvProduct *p, Direction way) {
 
 // ---- loading and running ------------------------------------------------------------------------
 
-static void load_forward(Device *d, ConvProduct *p, const float *w) {
-    int64_t in_c = p->spec.in_c, all = p->spec.kernel * p->spec.kernel;
+// Weights (outputs, inputs, taps), `down` and `across` apart, into panels of (taps, inputs) rows,
+// tap t from `at` of the kernel's.
+static void load_panels(Device *d, float *panels, const float *w, const Window *v, int64_t down,
+                        int64_t across, int64_t outputs) {
+    int64_t inputs = v->channels, depth = v->taps * inputs, panel = panel_columns();
 #pragma omp parallel for num_threads(d->threads)
-    for (int64_t o = 0; o < p->spec.out_c; o++)
-        for (int64_t t = 0; t < p->window.taps; t++)
-            for (int64_t i = 0; i < in_c; i++)
-                p->weights[o * p->ld + t * in_c + i] =
-                    w[(o * in_c + i) * all + p->window.tap[t].at];
-}
-
-static void load_phase(Device *d, const ConvProduct *p, Phase *phase, const float *w) {
-    int64_t in_c = p->spec.in_c, out_c = p->spec.out_c;
-    int64_t all = p->spec.kernel * p->spec.kernel;
-#pragma omp parallel for num_threads(d->threads)
-    for (int64_t i = 0; i < in_c; i++)
-        for (int t = 0; t < phase->window.taps; t++)
-            for (int64_t o = 0; o < out_c; o++)
-                phase->weights[i * phase->ld + t * out_c + o] =
-                    w[(o * in_c + i) * all + phase->window.tap[t].at];
+    for (int64_t o = 0; o < outputs; o += panel)
+        for (int64_t i = 0; i < inputs; i++)
+            for (int t = 0; t < v->taps; t++) {
+                float *to = panels + panel_at(depth, t * inputs + i, o);
+                const float *in = w + o * down + i * across + v->tap[t].at;
+                for (int64_t l = 0; l < least(panel, outputs - o); l++) to[l] = in[l * down];
+            }
 }
 
 void cpu_product_load(Device *d, ConvProduct *p, const float *w) {
     const ConvSpec *s = &p->spec;
-    if (p->weights) load_forward(d, p, w);
-    if (p->filters) winograd_filters(d, p->filters, w, s->out_c, s->in_c, false);
-    if (p->filters_of) winograd_filters(d, p->filters_of, w, s->out_c, s->in_c, true);
-    for (int i = 0; i < p->n_phases; i++) load_phase(d, p, &p->phases[i], w);
+    int64_t taps = s->kernel * s->kernel, row = s->in_c * taps;
+    if (p->weights) load_panels(d, p->weights, w, &p->window, row, taps, s->out_c);
+    if (p->filters)
+        winograd_filters(d, p->winograd[FORWARD], p->filters, w, s->out_c, s->in_c, false);
+    if (p->filters_of)
+        winograd_filters(d, p->winograd[BACKWARD_DATA], p->filters_of, w, s->out_c, s->in_c, true);
+    for (int i = 0; i < p->n_phases; i++)
+        load_panels(d, p->phases[i].weights, w, &p->phases[i].window, taps, row, s->in_c);
 }
 
 void cpu_product_forward(Device *d, const ConvProduct *p, float *y, const float *x,
@@ -397,9 +411,9 @@ void cpu_product_forward(Device *d, const ConvProduct *p, float *y, const float 
                  .shift = shift,
                  .residual = residual};
     if (p->filters)
-        winograd_convolve(d, &sink, x, p->filters, s->n, s->in_c, p->lanes);
+        winograd_convolve(d, p->winograd[FORWARD], &sink, x, p->filters, s->n, s->in_c, p->lanes);
     else
-        multiply_window(d, &p->window, x, p->weights, p->ld, &sink);
+        multiply_window(d, &p->window, x, p->weights, &sink);
 }
 
 void cpu_product_data(Device *d, const ConvProduct *p, float *dx, const float *dz) {
@@ -411,7 +425,8 @@ void cpu_product_data(Device *d, const ConvProduct *p, float *dx, const float *d
                  .step = s->stride,
                  .y = dx};
     if (p->filters_of) {
-        winograd_convolve(d, &sink, dz, p->filters_of, s->n, s->out_c, p->out_lanes);
+        winograd_convolve(d, p->winograd[BACKWARD_DATA], &sink, dz, p->filters_of, s->n, s->out_c,
+                          p->out_lanes);
         return;
     }
     for (int i = 0; i < p->n_phases && !d->failed; i++) {
@@ -419,7 +434,7 @@ void cpu_product_data(Device *d, const ConvProduct *p, float *dx, const float *d
         sink.top = phase->top;
         sink.left = phase->left;
         if (phase->window.grid_h > 0 && phase->window.grid_w > 0)
-            multiply_window(d, &phase->window, dz, phase->weights, phase->ld, &sink);
+            multiply_window(d, &phase->window, dz, phase->weights, &sink);
     }
 }
 

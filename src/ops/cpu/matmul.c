@@ -3,6 +3,7 @@
 // where it has any. A plan is made the first time a shape comes and kept. Weights that last are
 // kept in the kernel's own order too, one copy for each plan that reads them.
 #include "ops/cpu/cpu.h"
+#include "ops/cpu/panels.h"
 #include "ops/cpu/vector.h"
 
 #include "base/memory.h"
@@ -151,9 +152,32 @@ static dnnl_primitive_desc_t matmul_desc(Device *d, const MatmulSpec *s, const M
     return pd;
 }
 
+// For our own product: no primitive, and one plan whatever it is multiplied with.
+static bool plan_panels(Device *d, Matmul *p, const float *b) {
+    const MatmulSpec *s = &p->spec;
+    int64_t bytes = panels_floats(s->k, s->n) * (int64_t)sizeof(float);
+    p->packed = arena_tensor(&cpu_of(d)->packed, DTYPE_U8, 1, SHAPE(bytes)).data;
+    if (!p->packed) return false;
+    int64_t step = panel_columns();
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t j = 0; j < s->n; j += step)
+        panels_pack(p->packed, b, s->tb ? 1 : s->ldb, s->tb ? s->ldb : 1, s->k, s->n, j,
+                    j + step < s->n ? j + step : s->n);
+    return true;
+}
+
+static bool by_panels(Device *d, const MatmulSpec *s) {
+    return cpu_of(d)->panels && s->lasting && !s->half && !s->ta;
+}
+
 static Matmul *matmul_plan_new(Device *d, const MatmulSpec *s, const void *b) {
     Matmul *p = NEW(Matmul, 1);
     *p = (Matmul){.spec = *s, .at = {-1, -1, -1, -1, -1}};
+    if (by_panels(d, s)) {
+        if (plan_panels(d, p, b)) return p;
+        matmul_plan_free(p);
+        return NULL;
+    }
     MatmulLayouts l = matmul_layouts(s);
     dnnl_primitive_desc_t pd = matmul_desc(d, s, &l);
     if (pd && !matmul_refused(d, s, dnnl_primitive_create(&p->primitive, pd))) {
@@ -227,9 +251,33 @@ static void set_data(const Matmul *p, int which, const void *data) {
         dnnl_memory_set_data_handle(p->args[p->at[which]].memory, (void *)(uintptr_t)data);
 }
 
+static void run_panels(Device *d, const MatmulSpec *s, const float *a, const float *b,
+                       const float *bias, float *c) {
+    const MatmulSpec key = {
+        .n = s->n, .k = s->k, .ldb = s->ldb, .tb = s->tb, .lasting = s->lasting};
+    const Matmul *plan = matmul_plan_of(d, &key, b);
+    if (!plan) return;
+    const PanelProduct p = {.m = s->m,
+                            .n = s->n,
+                            .k = s->k,
+                            .lda = s->lda,
+                            .ldc = s->ldc,
+                            .depth = s->k,
+                            .a = a,
+                            .panels = plan->packed,
+                            .bias = bias,
+                            .c = c,
+                            .sum = s->sum};
+    panels_share(d, &p);
+}
+
 static void run_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b,
                        const float *bias, float *c) {
     if (d->failed) return;
+    if (by_panels(d, s)) {
+        run_panels(d, s, a, b, bias, c);
+        return;
+    }
     Matmul *p = matmul_plan_of(d, s, b);
     if (!p) return;
     set_data(p, A, a);
@@ -286,7 +334,7 @@ void cpu_weights_load(Device *d, Tensor flat, bool lasting) {
     }
     cpu->weights = f32(flat);
     cpu->weights_count = tensor_count(flat);
-    cpu->lasting = lasting && !cpu->blas;
+    cpu->lasting = lasting && (cpu->panels || !cpu->blas);
     cpu->halves_fresh = false;
 }
 

@@ -50,17 +50,17 @@ typedef struct Sink {
 typedef struct Phase {
     Window window;
     int top, left;
-    float *weights; // (in_c, taps, out_c), rows `ld` apart
-    int64_t ld;
+    float *weights; // in panels, of (taps, out_c) rows and in_c columns
 } Phase;
 
 typedef struct ConvProduct {
     ConvSpec spec;
     int64_t out_h, out_w, lanes, out_lanes;
-    bool used[DIRECTIONS], winograd[DIRECTIONS];
-    Window window;  // forward's, over x
-    float *weights; // (out_c, taps, in_c), rows ld apart
-    int64_t ld;
+    bool used[DIRECTIONS];
+    int winograd[DIRECTIONS]; // the tiles' size, 0: not by that algorithm
+    Window window;            // forward's, over x
+    float *weights;           // in panels, of (taps, in_c) rows and out_c columns
+    int64_t ld;               // of rows of (taps, in_c), the weights' gradients
     int n_phases;
     Phase *phases;               // backward data
     float *filters, *filters_of; // Winograd's, forward and backward data
@@ -80,9 +80,9 @@ void cpu_product_weights(Device *d, const ConvProduct *p, float *dw, const float
                          const float *dz, const float *x);
 // The way that a direction would take, for people.
 const char *cpu_product_name(const ConvProduct *p, Direction way);
-// Whether Winograd's algorithm takes less time than a direct convolution: a rule over the shape
-// alone, so that a run repeats to the bit.
-bool cpu_winograd_pays(const ConvSpec *s, Direction way);
+// The tiles' size with which Winograd's algorithm takes less time than a direct convolution, or 0:
+// a rule over the shape alone, so that a run repeats to the bit.
+int cpu_winograd_tile(const ConvSpec *s, Direction way);
 
 // ---- shared by the two files --------------------------------------------------------------------
 
@@ -99,14 +99,15 @@ static inline int64_t image_at(int64_t channels, int64_t lanes, int64_t h, int64
     return ((n * (channels / lanes) + c / lanes) * h * w + y * w + x) * lanes + c % lanes;
 }
 
-// winograd.c: filters of a 3x3 convolution in (36, rows, columns), rows product_ld(columns) apart.
-// turned: of backward data, where rows are the inputs' channels.
-int64_t winograd_filter_floats(int64_t rows, int64_t columns);
-void winograd_filters(Device *d, float *out, const float *w, int64_t out_c, int64_t in_c,
+// winograd.c, for tiles of 4 x 4 or 2 x 2 outputs: filters of a 3x3 convolution at 36 or 16 points,
+// panels (panels.h) of `columns` rows each. turned: of backward data, where rows are the inputs'
+// channels.
+int64_t winograd_filter_floats(int tile, int64_t rows, int64_t columns);
+void winograd_filters(Device *d, int tile, float *out, const float *w, int64_t out_c, int64_t in_c,
                       bool turned);
 // y = x convolved with the filters, of the same height and width.
-void winograd_convolve(Device *d, const Sink *y, const float *x, const float *filters, int64_t n,
-                       int64_t channels, int64_t lanes);
+void winograd_convolve(Device *d, int tile, const Sink *y, const float *x, const float *filters,
+                       int64_t n, int64_t channels, int64_t lanes);
 void winograd_weights(Device *d, const ConvProduct *p, float *dw, const float *scale,
                       const float *dz, const float *x);
 

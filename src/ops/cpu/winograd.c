@@ -1,98 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// Winograd's F(4x4, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks",
-// 2016): 36 products where a direct convolution has 144, for a few more roundings. A tile is 4 x 4
-// outputs, and the 6 x 6 inputs that they need; at each of 36 points the tiles of a block are one
-// product with that point's filters.
+// Winograd's F(4x4, 3x3) and F(2x2, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural
+// Networks", 2016): 36 products where a direct convolution has 144, or 16 where it has 36, for a
+// few more roundings. A tile is 4 x 4 outputs, and the 6 x 6 inputs that they need; at each of 36
+// points the tiles of a block are one product with that point's filters. Tiles of 2 x 2 outputs
+// have less than half the filters to read, which is what takes the time where tiles are few.
+#include "ops/cpu/panels.h"
 #include "ops/cpu/products.h"
+#include "ops/cpu/winograd_transforms.h"
 
 #include <omp.h>
 #include <string.h>
 
-enum { TILE = 4, PATCH = 6, POINTS = PATCH * PATCH };
-
-// Channels that one instruction works on.
-#ifdef __AVX__
-enum { WIDE = 8 };
-#else
-enum { WIDE = 4 };
-#endif
-typedef float Wide __attribute__((vector_size(WIDE * sizeof(float)), aligned(4)));
-typedef int32_t Mask __attribute__((vector_size(WIDE * sizeof(int32_t)), aligned(4)));
-#define AT(pointer) (*(Wide *)(pointer))
-#define READ(pointer) (*(const Wide *)(pointer))
-
-// ---- transforms along one direction; steps are in vectors ---------------------------------------
-
-// Of six inputs.
-static inline void transform_inputs(Wide *out, int to, const Wide *in, int by) {
-    const Wide a = in[0], b = in[by], c = in[2 * by], d = in[3 * by], e = in[4 * by],
-               f = in[5 * by];
-    const Wide even = e - 4 * c, odd = d - 4 * b, near = e - c, twice = 2 * (d - b);
-    out[0] = 4 * a - 5 * c + e;
-    out[to] = even + odd;
-    out[2 * to] = even - odd;
-    out[3 * to] = near + twice;
-    out[4 * to] = near - twice;
-    out[5 * to] = 4 * b - 5 * d + f;
-}
-
-// Of six points to four outputs.
-static inline void transform_sums(Wide *out, int to, const Wide *in, int by) {
-    const Wide p = in[by] + in[2 * by], q = in[by] - in[2 * by];
-    const Wide r = in[3 * by] + in[4 * by], s = in[3 * by] - in[4 * by];
-    out[0] = in[0] + p + r;
-    out[to] = q + 2 * s;
-    out[2 * to] = p + 4 * r;
-    out[3 * to] = q + 8 * s + in[5 * by];
-}
-
-// The transpose of transform_sums: of four gradients to six points.
-static inline void transform_gradients(Wide *out, int to, const Wide *in, int by) {
-    const Wide a = in[0], b = in[by], c = in[2 * by], d = in[3 * by];
-    const Wide even = a + c, odd = b + d, even2 = a + 4 * c, odd2 = 2 * b + 8 * d;
-    out[0] = a;
-    out[to] = even + odd;
-    out[2 * to] = even - odd;
-    out[3 * to] = even2 + odd2;
-    out[4 * to] = even2 - odd2;
-    out[5 * to] = d;
-}
-
-// Of three weights.
-static inline void transform_weights(Wide *out, int to, const Wide *in, int by) {
-    const Wide a = in[0], b = in[by], c = in[2 * by];
-    const Wide even = (a + c) * (1.0f / 6), odd = b * (1.0f / 6);
-    const Wide even2 = a * (1.0f / 24) + c * (1.0f / 6), odd2 = b * (1.0f / 12);
-    out[0] = a * 0.25f;
-    out[to] = -even - odd;
-    out[2 * to] = odd - even;
-    out[3 * to] = even2 + odd2;
-    out[4 * to] = even2 - odd2;
-    out[5 * to] = c;
-}
-
-// The transpose of transform_weights: of six points to three gradients.
-static inline void transform_points(Wide *out, int to, const Wide *in, int by) {
-    const Wide p = in[by] + in[2 * by], q = in[2 * by] - in[by];
-    const Wide r = in[3 * by] + in[4 * by], s = in[3 * by] - in[4 * by];
-    out[0] = in[0] * 0.25f - p * (1.0f / 6) + r * (1.0f / 24);
-    out[to] = q * (1.0f / 6) + s * (1.0f / 12);
-    out[2 * to] = (r - p) * (1.0f / 6) + in[5 * by];
-}
-
 // ---- tiles --------------------------------------------------------------------------------------
+
+// A tile's size is a constant wherever these functions are inlined.
+#define INLINE static inline __attribute__((always_inline))
+
+enum { TILE = 4, PATCH = TILE + 2, POINTS = PATCH * PATCH }; // the most, which arrays have room for
 
 // The tiles of n images, counted through all of them.
 typedef struct Tiles {
     int64_t n, h, w, across, all; // of one image: down * across
     int64_t count;
+    int size;
 } Tiles;
 
-static Tiles tiles_of(int64_t n, int64_t h, int64_t w) {
-    Tiles t = {.n = n, .h = h, .w = w, .across = rounded_up(w, TILE)};
-    t.all = rounded_up(h, TILE) * t.across;
+static Tiles tiles_of(int size, int64_t n, int64_t h, int64_t w) {
+    Tiles t = {.n = n, .h = h, .w = w, .across = rounded_up(w, size), .size = size};
+    t.all = rounded_up(h, size) * t.across;
     t.count = n * t.all;
     return t;
+}
+
+static int points_of(int tile) {
+    return (tile + 2) * (tile + 2);
 }
 
 // WIDE channels of `size` x `size` pixels from (y, x) on; 0 outside the image.
@@ -123,16 +64,20 @@ static inline const float *source_plane(const Source *s, const Tiles *t, int64_t
 }
 
 // One tile's inputs at all points: out is (point, channel), points `step` apart.
-static void inputs_of_tile(const Tiles *t, const Source *x, int64_t tile, float *out,
-                           int64_t step) {
-    int64_t top = tile % t->all / t->across * TILE - 1;
-    int64_t left = tile % t->all % t->across * TILE - 1;
+INLINE void inputs_of_tile(const int tile, const Tiles *t, const Source *x, int64_t number,
+                           float *out, int64_t step) {
+    const int patch = tile + 2;
+    int64_t top = number % t->all / t->across * tile - 1;
+    int64_t left = number % t->all % t->across * tile - 1;
     for (int64_t c = 0; c < x->channels; c += WIDE) {
         Wide d[POINTS], half[POINTS];
-        read_tile(d, PATCH, t, source_plane(x, t, tile, c), x->lanes, top, left);
-        for (int j = 0; j < PATCH; j++) transform_inputs(half + j, PATCH, d + j, PATCH);
-        for (int i = 0; i < PATCH; i++) transform_inputs(d + i * PATCH, 1, half + i * PATCH, 1);
-        for (int p = 0; p < POINTS; p++) AT(out + p * step + c) = d[p];
+        read_tile(d, patch, t, source_plane(x, t, number, c), x->lanes, top, left);
+        for (int j = 0; j < patch; j++)
+            (tile == TILE ? transform_inputs : transform_inputs2)(half + j, patch, d + j, patch);
+        for (int i = 0; i < patch; i++)
+            (tile == TILE ? transform_inputs : transform_inputs2)(d + i * patch, 1,
+                                                                  half + i * patch, 1);
+        for (int p = 0; p < patch * patch; p++) AT(out + p * step + c) = d[p];
     }
 }
 
@@ -150,21 +95,24 @@ static void gradients_of_tile(const Tiles *t, const Source *z, int64_t tile, flo
 }
 
 // One tile's outputs of `count` channels from c on, from sums as inputs_of_tile writes them.
-static void store_tile(const Tiles *t, const Sink *s, int64_t tile, int64_t c, int64_t count,
-                       const float *sums, int64_t step) {
-    int64_t top = tile % t->all / t->across * TILE, left = tile % t->all % t->across * TILE;
-    int64_t down = least(TILE, t->h - top), across = least(TILE, t->w - left);
+INLINE void store_tile(const int tile, const Tiles *t, const Sink *s, int64_t number, int64_t c,
+                       int64_t count, const float *sums, int64_t step) {
+    const int patch = tile + 2;
+    int64_t top = number % t->all / t->across * tile, left = number % t->all % t->across * tile;
+    int64_t down = least(tile, t->h - top), across = least(tile, t->w - left);
     for (int64_t end = c + count; c < end; c += WIDE, sums += WIDE) {
         Wide m[POINTS], half[TILE * PATCH], y[TILE * TILE];
-        for (int p = 0; p < POINTS; p++) m[p] = READ(sums + p * step);
-        for (int j = 0; j < PATCH; j++) transform_sums(half + j, PATCH, m + j, PATCH);
-        for (int i = 0; i < TILE; i++) transform_sums(y + i * TILE, 1, half + i * PATCH, 1);
+        for (int p = 0; p < patch * patch; p++) m[p] = READ(sums + p * step);
+        for (int j = 0; j < patch; j++)
+            (tile == TILE ? transform_sums : transform_sums2)(half + j, patch, m + j, patch);
+        for (int i = 0; i < tile; i++)
+            (tile == TILE ? transform_sums : transform_sums2)(y + i * tile, 1, half + i * patch, 1);
         const Wide shift = s->shift ? READ(s->shift + c) : (Wide){0};
-        int64_t at = image_at(s->channels, s->lanes, t->h, t->w, tile / t->all, c, top, left);
+        int64_t at = image_at(s->channels, s->lanes, t->h, t->w, number / t->all, c, top, left);
         for (int64_t i = 0; i < down; i++)
             for (int64_t j = 0; j < across; j++) {
                 int64_t pixel = at + (i * t->w + j) * s->lanes;
-                Wide v = y[i * TILE + j] + shift;
+                Wide v = y[i * tile + j] + shift;
                 if (s->residual) v += READ(s->residual + pixel);
                 if (s->relu) v = (Wide)((Mask)v & ~(Mask)(v < 0)); // NaN stays NaN
                 AT(s->y + pixel) = v;
@@ -174,28 +122,49 @@ static void store_tile(const Tiles *t, const Sink *s, int64_t tile, int64_t c, i
 
 // ---- forward and backward data ------------------------------------------------------------------
 
-int64_t winograd_filter_floats(int64_t rows, int64_t columns) {
-    return POINTS * rows * product_ld(columns);
+// The filters of a point, and a row more: points that are a power of two apart would all fall on
+// the same lines of cache.
+static int64_t point_floats(int64_t rows, int64_t columns) {
+    return panels_floats(columns, rows) + panel_columns();
 }
 
-void winograd_filters(Device *d, float *out, const float *w, int64_t out_c, int64_t in_c,
+int64_t winograd_filter_floats(int tile, int64_t rows, int64_t columns) {
+    return points_of(tile) * point_floats(rows, columns);
+}
+
+// WIDE filters at all points, from weights that lie `down` apart.
+INLINE void filters_of(const int tile, float *out, int64_t point, const float *w, int64_t down,
+                       bool turned) {
+    enum { TAPS = 9 };
+    const int patch = tile + 2;
+    Wide g[TAPS], half[PATCH * 3], points[POINTS];
+    for (int t = 0; t < TAPS; t++)
+        for (int l = 0; l < WIDE; l++) g[t][l] = w[l * down + (turned ? 8 - t : t)];
+    for (int j = 0; j < 3; j++)
+        (tile == TILE ? transform_weights : transform_weights2)(half + j, 3, g + j, 3);
+    for (int i = 0; i < patch; i++)
+        (tile == TILE ? transform_weights : transform_weights2)(points + i * patch, 1, half + i * 3,
+                                                                1);
+    for (int p = 0; p < patch * patch; p++) AT(out + p * point) = points[p];
+}
+
+void winograd_filters(Device *d, int tile, float *out, const float *w, int64_t out_c, int64_t in_c,
                       bool turned) {
     enum { TAPS = 9 };
     int64_t rows = turned ? in_c : out_c, columns = turned ? out_c : in_c;
-    int64_t ld = product_ld(columns), down = turned ? TAPS : in_c * TAPS;
-    int64_t across = turned ? in_c * TAPS : TAPS;
+    int64_t down = turned ? TAPS : in_c * TAPS, across = turned ? in_c * TAPS : TAPS;
+    int64_t point = point_floats(rows, columns), panel = panel_columns();
 #pragma omp parallel for num_threads(d->threads)
-    for (int64_t c = 0; c < columns; c += WIDE)
-        for (int64_t r = 0; r < rows; r++) {
-            const float *in = w + r * down + c * across;
-            Wide g[TAPS], half[PATCH * 3], points[POINTS];
-            for (int t = 0; t < TAPS; t++)
-                for (int l = 0; l < WIDE; l++) g[t][l] = in[l * across + (turned ? 8 - t : t)];
-            for (int j = 0; j < 3; j++) transform_weights(half + j, 3, g + j, 3);
-            for (int i = 0; i < PATCH; i++)
-                transform_weights(points + i * PATCH, 1, half + i * 3, 1);
-            for (int p = 0; p < POINTS; p++) AT(out + (p * rows + r) * ld + c) = points[p];
-        }
+    for (int64_t first = 0; first < rows; first += panel)
+        for (int64_t c = 0; c < columns; c++)
+            for (int64_t r = first; r < least(first + panel, rows); r += WIDE) {
+                const float *in = w + r * down + c * across;
+                float *to = out + panel_at(columns, c, r);
+                if (tile == TILE)
+                    filters_of(TILE, to, point, in, down, turned);
+                else
+                    filters_of(TILE / 2, to, point, in, down, turned);
+            }
 }
 
 // How the tiles are cut: blocks of tiles, and where those are fewer than threads, of outputs too.
@@ -211,35 +180,69 @@ static Cut cut_of(const Device *d, const Tiles *t, int64_t outputs) {
     c.blocks = rounded_up(t->count, c.block);
     c.block = rounded_up(t->count, c.blocks);
     c.parts = least(rounded_up(d->threads, c.blocks), rounded_up(outputs, LEAST_OUTPUTS));
-    c.outputs = rounded_up(rounded_up(outputs, c.parts), 16) * 16;
+    c.outputs = rounded_up(rounded_up(outputs, c.parts), panel_columns()) * panel_columns();
     c.parts = rounded_up(outputs, c.outputs);
     return c;
 }
 
-void winograd_convolve(Device *d, const Sink *y, const float *x, const float *filters, int64_t n,
-                       int64_t channels, int64_t lanes) {
-    const Tiles t = tiles_of(n, y->h, y->w);
-    const Source source = {x, channels, lanes};
-    const Cut c = cut_of(d, &t, y->channels);
-    int64_t in_ld = product_ld(channels), out_ld = product_ld(c.outputs);
-    int64_t in_step = c.block * in_ld, out_step = c.block * out_ld;
-    int64_t floats = POINTS * (in_step + out_step);
+// What winograd_convolve's threads share.
+typedef struct Convolution {
+    Tiles tiles;
+    Cut cut;
+    const Sink *y;
+    Source x;
+    const float *filters;
+    int64_t point, in_ld, out_ld; // floats from filter to filter, of a tile's inputs and sums
+} Convolution;
+
+// Block b of the tiles, part `part` of the outputs.
+INLINE void convolve_block(const int tile, const Convolution *v, int64_t b, int64_t part,
+                           float *in) {
+    const Cut *c = &v->cut;
+    const int points = (tile + 2) * (tile + 2);
+    int64_t in_step = c->block * v->in_ld, out_step = c->block * v->out_ld;
+    int64_t first = b * c->block, count = least(c->block, v->tiles.count - first);
+    int64_t o = part * c->outputs, outputs = least(c->outputs, v->y->channels - o);
+    float *sums = in + points * in_step;
+    for (int64_t i = 0; i < count; i++)
+        inputs_of_tile(tile, &v->tiles, &v->x, first + i, in + i * v->in_ld, in_step);
+    for (int64_t p = 0; p < points; p++) {
+        const PanelProduct product = {.m = count,
+                                      .n = v->y->channels,
+                                      .k = v->x.channels,
+                                      .lda = v->in_ld,
+                                      .ldc = v->out_ld,
+                                      .depth = v->x.channels,
+                                      .a = in + p * in_step,
+                                      .panels = v->filters + p * v->point,
+                                      .c = sums + p * out_step};
+        panels_multiply(&product, o, o + outputs);
+    }
+    for (int64_t i = 0; i < count; i++)
+        store_tile(tile, &v->tiles, v->y, first + i, o, outputs, sums + i * v->out_ld, out_step);
+}
+
+void winograd_convolve(Device *d, int tile, const Sink *y, const float *x, const float *filters,
+                       int64_t n, int64_t channels, int64_t lanes) {
+    Convolution v = {.tiles = tiles_of(tile, n, y->h, y->w),
+                     .y = y,
+                     .x = {x, channels, lanes},
+                     .filters = filters,
+                     .point = point_floats(y->channels, channels),
+                     .in_ld = product_ld(channels)};
+    v.cut = cut_of(d, &v.tiles, y->channels);
+    v.out_ld = product_ld(v.cut.outputs);
+    int64_t floats = points_of(tile) * v.cut.block * (v.in_ld + v.out_ld);
     float *scratch = product_scratch(d, floats);
     if (!scratch) return;
 #pragma omp parallel for num_threads(d->threads) collapse(2) schedule(dynamic)
-    for (int64_t b = 0; b < c.blocks; b++)
-        for (int64_t part = 0; part < c.parts; part++) {
-            float *in = scratch + omp_get_thread_num() * floats, *sums = in + POINTS * in_step;
-            int64_t first = b * c.block, count = least(c.block, t.count - first);
-            int64_t o = part * c.outputs, outputs = least(c.outputs, y->channels - o);
-            for (int64_t i = 0; i < count; i++)
-                inputs_of_tile(&t, &source, first + i, in + i * in_ld, in_step);
-            for (int64_t p = 0; p < POINTS; p++)
-                cpu_gemm(d, 'N', 'T', count, outputs, channels, 1, in + p * in_step, in_ld,
-                         filters + (p * y->channels + o) * in_ld, in_ld, 0, sums + p * out_step,
-                         out_ld);
-            for (int64_t i = 0; i < count; i++)
-                store_tile(&t, y, first + i, o, outputs, sums + i * out_ld, out_step);
+    for (int64_t b = 0; b < v.cut.blocks; b++)
+        for (int64_t part = 0; part < v.cut.parts; part++) {
+            float *mine = scratch + omp_get_thread_num() * floats;
+            if (tile == TILE)
+                convolve_block(TILE, &v, b, part, mine);
+            else
+                convolve_block(TILE / 2, &v, b, part, mine);
         }
 }
 
@@ -268,7 +271,7 @@ void winograd_weights(Device *d, const ConvProduct *p, float *dw, const float *s
                       const float *dz, const float *x) {
     enum { FLOATS = 1 << 21, LEAST_BLOCK = 96 };
     const ConvSpec *s = &p->spec;
-    const Tiles t = tiles_of(s->n, s->in_h, s->in_w);
+    const Tiles t = tiles_of(TILE, s->n, s->in_h, s->in_w);
     const Source inputs = {x, s->in_c, p->lanes}, gradients = {dz, s->out_c, p->out_lanes};
     int64_t in_ld = product_ld(s->in_c), out_ld = product_ld(s->out_c);
     int64_t block = FLOATS / (POINTS * (in_ld + out_ld));
@@ -284,7 +287,7 @@ void winograd_weights(Device *d, const ConvProduct *p, float *dw, const float *s
         {
 #pragma omp for
             for (int64_t i = 0; i < count; i++) {
-                inputs_of_tile(&t, &inputs, first + i, in + i * in_ld, in_step);
+                inputs_of_tile(TILE, &t, &inputs, first + i, in + i * in_ld, in_step);
                 gradients_of_tile(&t, &gradients, first + i, z + i * out_ld, out_step);
             }
 #pragma omp for schedule(dynamic)

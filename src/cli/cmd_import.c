@@ -111,8 +111,9 @@ static int convert(ImportSource *source, ConvertOptions *o) {
     }
     if (r.found)
         log_info("%lld of %lld frames were there already", (long long)r.found, (long long)r.frames);
-    printf("%s: %lld episodes, %lld rows, %lld frames of %d cameras\n", o->root,
-           (long long)r.episodes, (long long)r.rows, (long long)r.frames, source->n_cameras);
+    printf("%s: %lld episodes, %lld rows, %lld frames of %d camera%s\n", o->root,
+           (long long)r.episodes, (long long)r.rows, (long long)r.frames, source->n_cameras,
+           source->n_cameras == 1 ? "" : "s");
     return EXIT_OK;
 }
 

@@ -147,6 +147,10 @@ static void print_source_text(const ImportSource *s, const Plan *p) {
     print_tasks(s);
     print_vectors(s, width);
     if (s->n_cameras) print_cameras(s, width);
+    if (s->red_is_blue)
+        puts("colors    red and blue of its image files are exchanged, as OpenCV wrote them from "
+             "RGB "
+             "(--colors=rgb: they are not)");
     for (int i = 0; i < s->n_left_out; i++)
         printf("%s%s\n", i ? "          " : "left out  ", s->left_out[i]);
     print_made(p);

@@ -42,7 +42,8 @@ typedef struct WriterOptions {
     double fps;
     int state_dim, action_dim, env_dim;                   // 0: none
     const char *const *state_names, *const *action_names; // NULL: none
-    const char *state_dtype, *action_dtype, *env_dtype;   // NULL: "float32"
+    const char *const *env_names;
+    const char *state_dtype, *action_dtype, *env_dtype; // NULL: "float32"
     const WriterVector *extras;
     int n_extras;
     const WriterCamera *cameras;
@@ -83,7 +84,8 @@ void pixels_add(PixelCounts *p, const uint8_t *rgb, int height, int width);
 void dataset_writer_pixels(DatasetWriter *w, int camera, const PixelCounts *p);
 
 // A whole episode: values (length, dim) of state, environment state, action and the extras, as far
-// as the dataset has them.
+// as the dataset has them. All rows come before the first data file: a feature of type float32
+// becomes one of float64 where a value asks for it.
 CHECKED bool dataset_writer_rows(DatasetWriter *w, int64_t length, const double *const *values,
                                  const char *task, Error *err);
 // Where a file of a camera's video (its position), or of data (camera -1), is to lie, into out.

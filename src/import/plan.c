@@ -216,6 +216,12 @@ bool plan_check(const Plan *plan, Error *err) {
     for (int c = 0; c < s->n_cameras; c++) {
         const ImportCamera *camera = &s->cameras[c];
         if (plan->o.images == CONVERT_VIDEO && !check_size(s, camera, err)) return false;
+        if (plan->o.images == CONVERT_COPY && s->red_is_blue)
+            return fail(
+                err,
+                "--images=copy: the image files of %s show red as blue, as OpenCV wrote them "
+                "from RGB: give --images=png, or --colors=rgb if their colors are right",
+                s->path);
         if (plan->o.images == CONVERT_COPY && !s->reader->stored)
             return fail(
                 err,
@@ -248,6 +254,7 @@ WriterOptions plan_writer_options(Plan *plan, const char *root, const char *fold
         .state_dtype = plan->state.dtype,
         .env_dim = plan->env.dim,
         .env_dtype = plan->env.dtype,
+        .env_names = plan->env.names,
         .action_dim = plan->action.dim,
         .action_names = plan->action.names,
         .action_dtype = plan->action.dtype,

@@ -137,6 +137,27 @@ static void columns_are_the_sources(void **state) {
     dataset_close(ds);
 }
 
+// Files of one recording may have other types than the first, whose type is the one that is known.
+static void a_type_grows_with_its_values(void **state) {
+    Fixture *f = *state;
+    Fake *fake = fake_new(&f->arena);
+    fake->wide = true;
+    ConvertOptions o = options(f, CONVERT_PNG);
+    convert(fake, &o);
+    Error err;
+    ParquetFile *file;
+    ParquetColumn values;
+    OK(parquet_open(at(&f->arena, f->root, "data/chunk-000/file-000.parquet"), &file, &err));
+    OK(parquet_read(file, parquet_find(file, "observation.state", NULL), 0, -1, &values, &err));
+    assert_true(values.numbers[68 * 4] == 0.1); // the first row of the last episode
+    assert_true(values.numbers[1] == fake_value(fake, 0, 0, 0, 1));
+    parquet_column_free(&values);
+    parquet_close(file);
+    Dataset *ds = open_all(f->root);
+    assert_string_equal(ds->state->dtype, "float64");
+    dataset_close(ds);
+}
+
 static void action_may_be_the_state(void **state) {
     Fixture *f = *state;
     for (int next = 0; next < 2; next++) {
@@ -291,6 +312,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(video_keeps_the_picture, set_up, tear_down),
         cmocka_unit_test_setup_teardown(jpeg_keeps_the_picture, set_up, tear_down),
         cmocka_unit_test_setup_teardown(columns_are_the_sources, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_type_grows_with_its_values, set_up, tear_down),
         cmocka_unit_test_setup_teardown(action_may_be_the_state, set_up, tear_down),
         cmocka_unit_test_setup_teardown(splits_lie_together, set_up, tear_down),
         cmocka_unit_test_setup_teardown(some_episodes, set_up, tear_down),

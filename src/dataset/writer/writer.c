@@ -66,7 +66,7 @@ static void list_features(DatasetWriter *w) {
     size_t room = (size_t)(3 + o->n_extras + COUNTERS);
     w->features = arena_alloc(&w->arena, sizeof *w->features * room);
     add_feature(w, "observation.state", o->state_dtype, o->state_dim, o->state_names);
-    add_feature(w, "observation.environment_state", o->env_dtype, o->env_dim, NULL);
+    add_feature(w, "observation.environment_state", o->env_dtype, o->env_dim, o->env_names);
     add_feature(w, "action", o->action_dtype, o->action_dim, o->action_names);
     for (int i = 0; i < o->n_extras; i++) {
         const WriterVector *v = &o->extras[i];
@@ -300,16 +300,23 @@ bool dataset_writer_episode(DatasetWriter *w, const char *task, Error *err) {
     return ok;
 }
 
+static bool all_float32(const double *values, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        if ((double)(float)values[i] != values[i]) return false;
+    return true;
+}
+
 bool dataset_writer_rows(DatasetWriter *w, int64_t length, const double *const *values,
                          const char *task, Error *err) {
     if (length < 1)
         return fail(err, "%s: episode %lld has no frames", w->root, (long long)w->n_episodes);
     reserve_rows(w, length);
     for (int i = 0; i < w->n_vectors; i++) {
-        const WriterFeature *f = &w->features[i];
+        WriterFeature *f = &w->features[i];
         memcpy(f->values + w->rows * f->dim, values[i], sizeof(double) * (size_t)(length * f->dim));
         for (int64_t k = 0; k < length * f->dim; k++)
             if (!check_value(w, f, w->rows + k / f->dim, (int)(k % f->dim), err)) return false;
+        if (!all_float32(values[i], length * f->dim)) f->dtype = "float64";
     }
     w->rows += length;
     add_episode(w, w->rows - length, task);

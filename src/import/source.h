@@ -63,7 +63,19 @@ typedef struct ImportSource {
     const ImportVector *vectors;
     int n_cameras;
     const ImportCamera *cameras;
+    // Frames that are image files (JPEG, PNG) show red as blue and blue as red, as OpenCV's
+    // imencode makes them of RGB: frame changes them back, and stored gives none. open sets it
+    // where the form's recorder does that; who knows better may set it otherwise before the first
+    // frame.
+    bool red_is_blue;
+    // What is there and nothing is made of, with the reason, for people: "data/depth has frames of
+    // one colour".
+    int n_left_out;
+    const char *const *left_out;
     const struct ImportForm *reader;
+    // image_decode of formats/image_codec.h, for frames that are image files: a form in the module
+    // cannot call it by its name. Set before open.
+    bool (*decode)(const void *bytes, size_t size, const char *name, Image *out, Error *err);
     void *data; // the reader's
 } ImportSource;
 
@@ -75,8 +87,8 @@ typedef struct ImportForm {
     // Whether path holds this form; cheap, and without an error for what is something else.
     bool (*recognise)(const char *path);
     // Checks everything that can be seen without decoding frames: shapes, number types, that
-    // episodes lie in the data, that every vector and camera is as long. Fills *source but for path
-    // and reader, which are set. After a failure nothing is left open.
+    // episodes lie in the data, that every vector and camera is as long. Fills *source but for
+    // path, reader and decode, which are set. After a failure nothing is left open.
     bool (*open)(ImportSource *source, Error *err);
     // Rows of a vector in an episode, all of them: out (length, dim), as doubles, which hold
     // float32 and float64 to the bit. A NaN or an infinity is refused, naming file, vector, episode
@@ -105,6 +117,10 @@ typedef struct ImportModule {
 CHECKED bool import_open(const char *path, ImportSource **out, Error *err);
 // The form's name of what lies there, NULL: none, or the module that knows it cannot be loaded.
 const char *import_recognise(const char *path);
+// What a file or folder looks like, as far as it can be seen without the module: "a zarr group (a
+// zip file)", "an HDF5 file". Static; NULL where nothing of it can be imported. So a command can
+// say which package is missing, with import_open's error.
+const char *import_look(const char *path);
 void import_close(ImportSource *source); // NULL allowed
 
 #endif

@@ -30,6 +30,12 @@
 // number; a state may be given as either. The history that the policy looks back on is kept inside
 // as well: give every frame, once.
 //
+// Everything here is in steps, of which there are tact_fps a second, and an action is one step's,
+// also of a policy that was trained to predict only every K-th (action_down_sample_steps, which
+// `tact info` shows). Its action k is then that of the step k * K after the observation; the steps
+// between two of them are filled in, positions and numbers on a straight line, rotations by the
+// shorter turn, and the last one is held for K steps.
+//
 // Every struct begins with `size`, its sizeof as the caller compiled it, for structs grow at their
 // ends (none ends in padding, where a new member would hide). From a program made with an older
 // header the library takes what is missing as 0, NULL, or the option's default; from one made with
@@ -97,7 +103,8 @@ typedef struct tact_options {
     // How chunks become actions. Default: as the policy was configured in training.
     //
     // n_action_steps > 0: a chunk is predicted, its first n_action_steps actions are given out one
-    // by one, then the next is predicted; at most the chunk's size.
+    // by one, then the next is predicted; at most tact_chunk_size. (In training the setting of that
+    // name counts predicted actions, of which one may stand for several steps.)
     //
     // temporal_ensemble_coeff not NaN: a chunk is predicted every step, and an action is the mean
     // of all predictions of it, the i-th oldest (from 0) with weight exp(-coeff * i). Absolute
@@ -171,7 +178,8 @@ TACT_API int tact_camera_count(const tact_policy *policy);
 TACT_API void tact_camera_at(const tact_policy *policy, int i, tact_camera *camera);
 // Steps a second in training; 0: unknown.
 TACT_API double tact_fps(const tact_policy *policy);
-// Actions of one prediction, and how many of them are given out; the latter 1 with an ensemble.
+// Actions of one prediction, one a step, and how many of them are given out; the latter 1 with an
+// ensemble.
 TACT_API int tact_chunk_size(const tact_policy *policy);
 TACT_API int tact_n_action_steps(const tact_policy *policy);
 // Observations the policy looks at, T.

@@ -154,9 +154,9 @@ static void print_stats(const Policy *p) {
 
 static void print_policy(const Policy *p) {
     const PolicyConfig *c = &p->config.policy;
-    bool plain = c->obs_state_horizon == 1 && strcmp(c->temporal_pos_embed, "none") == 0;
     printf("checkpoint  %s\n", p->dir);
-    printf("policy      %s\n", plain ? "act (plain ACT: LeRobot runs it too)" : "tact");
+    printf("policy      %s\n",
+           policy_is_plain(c) ? "act (plain ACT: LeRobot runs it too)" : "tact");
     printf("sees        %d observation%s, %d frame%s apart; temporal_pos_embed %s; poses %s\n",
            c->obs_state_horizon, c->obs_state_horizon == 1 ? "" : "s", c->obs_down_sample_steps,
            c->obs_down_sample_steps == 1 ? "" : "s", c->temporal_pos_embed,
@@ -169,6 +169,8 @@ static void print_policy(const Policy *p) {
                c->cameras[i].height);
     printf("acts        %d values, chunks of %d, %d carried out", c->action_dim, c->chunk_size,
            c->n_action_steps);
+    if (c->action_down_sample_steps > 1)
+        printf(", an action every %d steps", c->action_down_sample_steps);
     if (c->fps > 0) printf(", %.15g a second", c->fps);
     printf("\nnetwork     %s, width %d, %d heads, feed-forward %d, layers %d + %d%s\n",
            c->vision_backbone, c->dim_model, c->n_heads, c->dim_feedforward, c->n_encoder_layers,

@@ -76,6 +76,7 @@ typedef struct PolicyConfig {
     // tact
     int obs_state_horizon;          // T
     int obs_down_sample_steps;      // s
+    int action_down_sample_steps;   // K: frames from one action of a chunk to the next
     const char *temporal_pos_embed; // none, state, all
     const char *pose_repr;          // NULL (auto), none, relative; resolved to none or relative
     IntList resize_shape;           // null, H and W of all cameras, or H and W of each in order
@@ -87,6 +88,11 @@ typedef struct PolicyConfig {
     double fps;
     PipelineConfig pipeline;
 } PolicyConfig;
+
+// Frames of the dataset that a chunk is for, each of its actions standing for K of them.
+static inline int policy_chunk_steps(const PolicyConfig *p) {
+    return p->chunk_size * p->action_down_sample_steps;
+}
 
 // --dataset.image_transforms.*: LeRobot's augmentation (loader/image_transforms.h).
 typedef struct TransformsConfig {
@@ -107,7 +113,8 @@ typedef struct DatasetConfig {
     TransformsConfig image_transforms;
     // tact: loader/frame_cache.h
     const char *frame_cache, *frame_cache_dir;
-    double frame_cache_gb; // or CONFIG_NULL_NUMBER
+    double frame_cache_gb;    // or CONFIG_NULL_NUMBER
+    double repeat_frame_prob; // tact: loader/repeat_frames.h
 } DatasetConfig;
 
 // --scheduler.*: LeRobot's learning-rate schedules (train/schedule.h).

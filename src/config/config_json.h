@@ -7,9 +7,17 @@
 #include "config/config.h"
 #include "formats/json.h"
 
+// Versions of tact.json: without action_down_sample_steps, and with it. A tact that does not know
+// the key would play such a policy too fast, so it has to stop.
+enum { TACT_JSON_VERSION = 1, TACT_JSON_VERSION_STEPS = 2 };
+
 // ---- write_json.c -----------------------------------------------------------------------------
-// LeRobot's config.json: type "act" and only the keys every version knows when horizon is 1 and
-// nothing of ours changes the model, else type "tact" with the same keys.
+// Whether LeRobot runs the policy as it is: one observation, no table of times, an action a frame.
+// It would load any other as "act" without a word, and run another model or play its actions too
+// fast; a type that it does not know makes it stop.
+bool policy_is_plain(const PolicyConfig *p);
+// LeRobot's config.json: type "act" and only the keys every version knows where it is plain, else
+// type "tact" with the same keys.
 json_t *policy_to_json(const PolicyConfig *p);
 // The policy's device under a name that PyTorch has, which is what LeRobot takes: "cpu" for
 // cpu:blas and none. Lives as long as p's texts.

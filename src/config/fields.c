@@ -48,6 +48,10 @@ const Field train_fields[] = {
      AT(dataset.image_transforms.tfs), "null", ANY,
      "the list, as LeRobot's: {\"NAME\": {\"weight\": 1, \"type\": ..., \"kwargs\": {...}}}; null: "
      "its six"},
+    {"dataset.repeat_frame_prob", FIELD_NUMBER, HOME_TACT_TRAIN, false,
+     AT(dataset.repeat_frame_prob), "0.0", 0, 1, NULL,
+     "UMI's: part of the samples before an episode's first grasp (gripper below 0.08) that see the "
+     "newest observation T times"},
     {"dataset.frame_cache", FIELD_STRING, HOME_TACT_TRAIN, false, AT(dataset.frame_cache), "auto",
      0, 0, "auto|file|memory|none",
      "keep decoded frames: in files that later runs reuse, or in memory; auto: files if they fit"},
@@ -141,6 +145,10 @@ const Field train_fields[] = {
      "--policy.type=act alone"},
     {"policy.obs_down_sample_steps", FIELD_INT, HOME_TACT, false, AT(policy.obs_down_sample_steps),
      "1", 1, 100000, NULL, "frames of the dataset between two observations"},
+    {"policy.action_down_sample_steps", FIELD_INT, HOME_TACT, false,
+     AT(policy.action_down_sample_steps), "1", 1, 1000, NULL,
+     "frames of the dataset from one action of a chunk to the next (UMI: 3); the runtime fills in "
+     "the steps between them"},
     {"policy.temporal_pos_embed", FIELD_STRING, HOME_TACT, false, AT(policy.temporal_pos_embed),
      "all", 0, 0, "none|state|all",
      "tokens that get a learned embedding of their timestep; none where the horizon is 1"},

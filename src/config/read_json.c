@@ -204,7 +204,7 @@ static bool is_relative(const json_t *policy) {
 static void assume_no_tact_json(TrainConfig *c, const json_t *policy) {
     PolicyConfig *p = &c->policy;
     const json_t *horizon = json_object_get(policy, "obs_state_horizon");
-    p->obs_state_horizon = p->obs_down_sample_steps = 1;
+    p->obs_state_horizon = p->obs_down_sample_steps = p->action_down_sample_steps = 1;
     p->temporal_pos_embed = json_integer_value(horizon) > 1 ? "state" : "none";
     p->pose_repr = is_relative(policy) ? "relative" : "none";
     p->resize_shape = (IntList){0};
@@ -237,7 +237,8 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
                     "%s: its tact.json, with what the policy sees, is missing; copy the whole "
                     "directory",
                     path);
-    if (tact && json_integer_value(json_object_get(tact, "version")) != 1)
+    json_int_t version = json_integer_value(json_object_get(tact, "version"));
+    if (tact && version != TACT_JSON_VERSION && version != TACT_JSON_VERSION_STEPS)
         return fail(err,
                     "%s: its tact.json is of a version that this tact does not know; use the tact "
                     "that wrote it",

@@ -48,6 +48,14 @@ static CHECKED bool check_ema(const EmaConfig *e, Error *err) {
 }
 
 bool policy_config_check(const PolicyConfig *p, Error *err) {
+    enum { LONGEST_CHUNK = 100000 }; // frames: the runtime fills them all in
+    if ((int64_t)p->chunk_size * p->action_down_sample_steps > LONGEST_CHUNK) {
+        return fail(err,
+                    "--policy.action_down_sample_steps=%d: with --policy.chunk_size=%d a chunk "
+                    "reaches over %lld frames; at most %d are possible",
+                    p->action_down_sample_steps, p->chunk_size,
+                    (long long)p->chunk_size * p->action_down_sample_steps, LONGEST_CHUNK);
+    }
     if (p->dim_model % 4 != 0) {
         return fail(err,
                     "--policy.dim_model=%d: must be divisible by 4 (the image positions need it)",
@@ -94,15 +102,16 @@ static CHECKED bool check_actions(const PolicyConfig *p, Error *err) {
                     "since every step asks for a new chunk",
                     p->n_action_steps);
     }
-    // The weight of the last of a chunk's predictions, which must be a number, and so must the sum
-    // of all.
-    double weight = exp(-p->temporal_ensemble_coeff * (p->chunk_size - 1));
-    if (p->temporal_ensemble_coeff != CONFIG_NULL_NUMBER && !isfinite(weight * p->chunk_size)) {
+    // The weight of the last of the predictions of a moment, of which every frame of a chunk brings
+    // one, must be a number, and so must the sum of all.
+    const int predictions = policy_chunk_steps(p);
+    double weight = exp(-p->temporal_ensemble_coeff * (predictions - 1));
+    if (p->temporal_ensemble_coeff != CONFIG_NULL_NUMBER && !isfinite(weight * predictions)) {
         return fail(
             err,
             "--policy.temporal_ensemble_coeff=%g: the weights exp(-coeff * i) of %d predictions "
             "are beyond all numbers; LeRobot's is 0.01",
-            p->temporal_ensemble_coeff, p->chunk_size);
+            p->temporal_ensemble_coeff, predictions);
     }
     return true;
 }
@@ -126,6 +135,12 @@ static CHECKED bool check_episodes(const IntList *episodes, Error *err) {
 }
 
 static CHECKED bool check_run(const TrainConfig *c, Error *err) {
+    if (c->dataset.repeat_frame_prob > 0 && c->policy.obs_state_horizon == 1) {
+        return fail(err,
+                    "--dataset.repeat_frame_prob=%g: with one observation there is none to repeat; "
+                    "add --policy.obs_state_horizon=2 or leave it out",
+                    c->dataset.repeat_frame_prob);
+    }
     if (c->eval_steps > 0 && c->dataset.eval_split == 0) {
         return fail(err,
                     "--eval_steps=%lld: needs held-out episodes; pass --dataset.eval_split=0.1",

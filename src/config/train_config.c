@@ -104,11 +104,15 @@ static CHECKED bool choose_plain_act(TrainConfig *c, Error *err) {
     bool steps = field_given(c, "policy.obs_down_sample_steps") && p->obs_down_sample_steps != 1;
     bool times =
         field_given(c, "policy.temporal_pos_embed") && strcmp(p->temporal_pos_embed, "none") != 0;
-    if (steps || times) {
+    bool rare = p->action_down_sample_steps != 1; // 1 is the default
+    if (steps || times || rare) {
         return fail(err,
                     "--policy.%s: --policy.type=act alone is LeRobot's ACT, which sees one "
-                    "observation; add --policy.obs_state_horizon=2 or leave out --policy.type",
-                    steps ? "obs_down_sample_steps" : "temporal_pos_embed");
+                    "observation and gives an action a frame; add --policy.obs_state_horizon=2 or "
+                    "leave out --policy.type",
+                    steps   ? "obs_down_sample_steps"
+                    : times ? "temporal_pos_embed"
+                            : "action_down_sample_steps");
     }
     p->obs_state_horizon = p->obs_down_sample_steps = 1;
     p->temporal_pos_embed = "none";

@@ -8,10 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TACT_JSON_VERSION = 1 };
-
 static void set_field(json_t *object, const Field *f, const void *slot) {
     json_object_set_new(object, after_last(f->flag, '.'), field_json(f, slot));
+}
+
+// Whether a setting is at its default and came after the first release of tact.json. Such a one is
+// left out, so that a checkpoint which does without it is the same to the byte, and an older tact,
+// for which it is an unknown key, reads it.
+static bool is_later_default(const Field *f, const void *slot) {
+    if (strcmp(f->flag, "policy.action_down_sample_steps") == 0) return *(const int *)slot == 1;
+    return strcmp(f->flag, "dataset.repeat_frame_prob") == 0 && *(const double *)slot == 0;
 }
 
 // Adds every setting of one home. `base` is the struct the offsets count from once `shift` is taken
@@ -19,7 +25,8 @@ static void set_field(json_t *object, const Field *f, const void *slot) {
 static void set_home(json_t *object, FieldHome home, const void *base, size_t shift) {
     for (int i = 0; i < train_field_count; i++) {
         const Field *f = &train_fields[i];
-        if (f->home == home) set_field(object, f, (const char *)base + f->offset - shift);
+        const char *slot = (const char *)base + f->offset - shift;
+        if (f->home == home && !is_later_default(f, slot)) set_field(object, f, slot);
     }
 }
 
@@ -41,6 +48,11 @@ static json_t *input_features(const PolicyConfig *p) {
     return features;
 }
 
+bool policy_is_plain(const PolicyConfig *p) {
+    return p->obs_state_horizon == 1 && strcmp(p->temporal_pos_embed, "none") == 0 &&
+           p->action_down_sample_steps == 1;
+}
+
 const char *policy_torch_device(const PolicyConfig *p) {
     return !p->device || strncmp(p->device, "cpu:", 4) == 0 ? "cpu" : p->device;
 }
@@ -50,11 +62,7 @@ json_t *policy_to_json(const PolicyConfig *p) {
     json_t *object = json_object();
     json_t *outputs = json_object();
     set_vector(outputs, "action", "ACTION", p->action_dim);
-    // With one observation the policy is plain ACT, which LeRobot runs as it is. LeRobot
-    // would load any other as "act" without a word, and run another model; a type that it
-    // does not know makes it stop.
-    bool plain = p->obs_state_horizon == 1 && strcmp(p->temporal_pos_embed, "none") == 0;
-    json_object_set_new(object, "type", json_string(plain ? "act" : "tact"));
+    json_object_set_new(object, "type", json_string(policy_is_plain(p) ? "act" : "tact"));
     for (int i = 0; i < train_field_count; i++) {
         const Field *f = &train_fields[i];
         if (f->home != HOME_POLICY) continue;
@@ -79,7 +87,8 @@ json_t *policy_to_json(const PolicyConfig *p) {
 
 json_t *policy_to_tact_json(const PolicyConfig *p) {
     json_t *object = json_object(), *cameras = json_array();
-    json_object_set_new(object, "version", json_integer(TACT_JSON_VERSION));
+    int version = p->action_down_sample_steps == 1 ? TACT_JSON_VERSION : TACT_JSON_VERSION_STEPS;
+    json_object_set_new(object, "version", json_integer(version));
     set_home(object, HOME_TACT, p, offsetof(TrainConfig, policy));
     json_object_set_new(object, "arms", json_integer(p->arms));
     json_object_set_new(object, "fps", json_real(p->fps));

@@ -57,12 +57,13 @@ void window_action(const Dataset *ds, const WindowSpec *w, int64_t row, double *
     int64_t size = ds->action->size, dim = window_action_dim(ds, w);
     const Episode *e = &ds->episodes[ds->episode_of[row]];
     int64_t last = e->first_row + e->length - 1;
+    int64_t last_taken = last - (last - row) % w->action_down_sample;
     if (w->relative || w->minus_state) row_to_doubles(ds->state_data, ds->state->size, row, base);
     for (int i = 0; i < w->chunk_size; i++) {
-        int64_t r = row + i;
+        int64_t r = row + (int64_t)i * w->action_down_sample;
         if (is_pad) is_pad[i] = r > last;
         if (!action) continue;
-        row_to_doubles(ds->action_data, size, r > last ? last : r, recorded);
+        row_to_doubles(ds->action_data, size, r > last ? last_taken : r, recorded);
         row_to_policy_form(w, base, recorded, size, action + i * dim);
         for (int64_t k = 0; w->minus_state && k < size; k++)
             if (w->minus_state[k]) action[i * dim + k] -= base[k];

@@ -8,10 +8,11 @@
 
 typedef struct WindowSpec {
     int horizon;     // T, obs_state_horizon
-    int down_sample; // s, obs_down_sample_steps: frames between two observations
+    int down_sample; // s, obs_down_sample_steps: frames between two observations; 0: all the newest
     int chunk_size;  // H
-    bool relative;   // poses relative to the newest observation's (pose_repr=relative)
-    int arms;        // k when relative: state and action have 7k values
+    int action_down_sample; // K, action_down_sample_steps: frames from one action to the next
+    bool relative;          // poses relative to the newest observation's (pose_repr=relative)
+    int arms;               // k when relative: state and action have 7k values
     // (action's size) Actions that become differences to the newest state, LeRobot's
     // relative_actions_processor; NULL: none. Not together with relative.
     const bool *minus_state;
@@ -26,8 +27,9 @@ int window_action_dim(const Dataset *ds, const WindowSpec *w);
 void window_rows(const Dataset *ds, const WindowSpec *w, int64_t row, int64_t *rows);
 
 // The samples of one frame, before normalisation. state (T, state_dim), action (H, action_dim),
-// is_pad (H), each may be NULL. Actions run row, row+1, ..., clamped to the episode's last row,
-// is_pad 1 where clamped. Padded actions are transformed like the others.
+// is_pad (H), each may be NULL. Actions are those of row, row+K, row+2K, ...; where the episode has
+// ended the last of these that it has is repeated, and is_pad is 1. Padded actions are transformed
+// like the others.
 void window_state(const Dataset *ds, const WindowSpec *w, int64_t row, double *state);
 void window_action(const Dataset *ds, const WindowSpec *w, int64_t row, double *action,
                    uint8_t *is_pad);

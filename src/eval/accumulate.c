@@ -154,12 +154,13 @@ void accumulator_add(Accumulator *a, int64_t episode, int64_t frame, const doubl
     w->episode = episode;
     w->row = row;
     w->frame = frame;
+    left = (left - 1) / r->K + 1; // actions
     w->valid = (int)(left < r->S ? left : r->S);
     memset(w->error, 0, (size_t)M * sizeof(double));
     memset(w->stay, 0, (size_t)M * sizeof(double));
     set_held_action(a, e, row);
     for (int s = 0; s < w->valid; s++) {
-        copy_action(r->dataset->action_data, row + s, r->A, a->recorded);
+        copy_action(r->dataset->action_data, row + (int64_t)s * r->K, r->A, a->recorded);
         add_step(a, s, predicted + (int64_t)s * r->A);
     }
     for (int m = 0; m < M; m++) {

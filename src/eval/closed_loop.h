@@ -21,7 +21,7 @@ typedef struct ClosedLoopOptions {
     int threads;                // episodes at a time on a CPU; 0: as many as processors
     int64_t episodes;
     uint64_t seed;                  // of the first episode; the next has seed + 1
-    int n_action_steps;             // 0: as the policy was configured
+    int n_action_steps;             // of a chunk's; 0: as the policy was configured
     double temporal_ensemble_coeff; // CONFIG_NULL_NUMBER: likewise
     const char *videos;             // existing directory for MP4 files, or NULL
     int64_t max_videos;             // of the first episodes

@@ -4,10 +4,27 @@
 
 #include "base/memory.h"
 #include "image/image.h"
+#include "policy/policy_config.h"
+#include "policy/policy_locate.h"
 #include "runtime/open.h"
 #include <string.h>
 
 enum { VIDEO_HEIGHT = 240, VIDEO_WIDTH = 320, VIDEO_GOP = 10, VIDEO_CRF = 32 };
+
+// tact_options counts steps, and an action of a chunk may stand for several. With an ensemble both
+// are 1.
+CHECKED static bool action_steps(const ClosedLoopOptions *o, int *steps, Error *err) {
+    char dir[POLICY_PATH];
+    TrainConfig config;
+    *steps = o->n_action_steps;
+    if (*steps == 0 || o->temporal_ensemble_coeff != CONFIG_NULL_NUMBER) return true;
+    train_config_default(&config);
+    bool ok =
+        policy_resolve(o->policy_path, dir, err) && policy_read_config(dir, false, &config, err);
+    *steps *= config.policy.action_down_sample_steps;
+    train_config_free(&config);
+    return ok;
+}
 
 CHECKED static bool actor_open_policy(Actor *a, Error *err) {
     const ClosedLoopOptions *o = a->options;
@@ -16,7 +33,7 @@ CHECKED static bool actor_open_policy(Actor *a, Error *err) {
     t.device = o->device;
     t.dtype = o->dtype;
     t.threads = 1;
-    t.n_action_steps = o->n_action_steps;
+    if (!action_steps(o, &t.n_action_steps, err)) return false;
     if (o->temporal_ensemble_coeff != CONFIG_NULL_NUMBER)
         t.temporal_ensemble_coeff = o->temporal_ensemble_coeff;
     t.rate_check = 0; // the simulation waits for the policy

@@ -34,11 +34,12 @@ static json_t *value_json(const EvalResult *r, int value, json_t *recorded, json
                      eval_unit(r, value), "recorded", recorded, "predicted", predicted);
 }
 
-// n recorded actions (n, A) from a row on, rotation vectors without jumps.
-static double *recorded_actions(const EvalResult *r, int64_t row, int64_t n) {
+// n recorded actions (n, A) of every so many rows from one on, rotation vectors without jumps.
+static double *recorded_actions(const EvalResult *r, int64_t row, int64_t n, int every) {
     const float *data = r->dataset->action_data + row * r->A;
     double *out = NEW(double, n * r->A);
-    for (int64_t i = 0; i < n * r->A; i++) out[i] = data[i];
+    for (int64_t s = 0; s < n; s++)
+        for (int i = 0; i < r->A; i++) out[s * r->A + i] = data[s * every * r->A + i];
     for (int64_t s = 1; s < n; s++) {
         double *action = out + s * r->A;
         action_nearest(action, action - r->A, r->A, r->arms, action);
@@ -46,13 +47,14 @@ static double *recorded_actions(const EvalResult *r, int64_t row, int64_t n) {
     return out;
 }
 
-// n predicted actions (n, A), each as near to the recorded one as its rotation can be.
+// n predicted actions (n, A), each as near to the recorded one as its rotation can be; of
+// `recorded` every so many are theirs.
 static double *predicted_actions(const EvalResult *r, const float *chunk, const double *recorded,
-                                 int64_t n) {
+                                 int64_t n, int every) {
     double *out = NEW(double, n * r->A);
     for (int64_t i = 0; i < n * r->A; i++) out[i] = chunk[i];
     for (int64_t s = 0; s < n; s++)
-        action_nearest(out + s * r->A, recorded + s * r->A, r->A, r->arms, out + s * r->A);
+        action_nearest(out + s * r->A, recorded + s * every * r->A, r->A, r->arms, out + s * r->A);
     return out;
 }
 
@@ -83,8 +85,8 @@ static int choose_thumbnails(const EvalResult *r, const EvalWindow *w, int chose
 
 static json_t *window_values(const EvalResult *r, const EvalWindow *w) {
     int chosen[MOST_THUMBS], n = choose_thumbnails(r, w, chosen);
-    double *recorded = recorded_actions(r, w->row, w->valid);
-    double *predicted = predicted_actions(r, w->predicted, recorded, w->valid);
+    double *recorded = recorded_actions(r, w->row, w->valid, r->K);
+    double *predicted = predicted_actions(r, w->predicted, recorded, w->valid, 1);
     json_t *values = json_array();
     for (int k = 0; k < n; k++)
         json_array_append_new(
@@ -132,7 +134,7 @@ CHECKED static bool add_windows(const EvalResult *r, const CameraModel *model, j
 static json_t *episode_json(const EvalResult *r, const EvalCurves *c) {
     const Episode *e = &r->dataset->episodes[c->episode];
     const int64_t every = e->length / MOST_POINTS + 1;
-    double *recorded = recorded_actions(r, e->first_row, e->length);
+    double *recorded = recorded_actions(r, e->first_row, e->length, 1);
     json_t *frames = json_array(), *values = json_array(), *chunks[MOST_VALUES];
     int n = r->A < MOST_VALUES ? r->A : MOST_VALUES;
     for (int v = 0; v < n; v++) {
@@ -141,9 +143,10 @@ static json_t *episode_json(const EvalResult *r, const EvalCurves *c) {
             values, value_json(r, v, line_json(recorded, e->length, r->A, v, every), chunks[v]));
     }
     for (int64_t k = 0; k < c->count; k++) {
-        int64_t left = e->length - c->frames[k], steps = left < r->S ? left : r->S;
+        int64_t left = (e->length - c->frames[k] - 1) / r->K + 1;
+        int64_t steps = left < r->S ? left : r->S;
         double *predicted = predicted_actions(r, c->chunks + k * r->S * r->A,
-                                              recorded + c->frames[k] * r->A, steps);
+                                              recorded + c->frames[k] * r->A, steps, r->K);
         json_array_append_new(frames, json_integer(c->frames[k]));
         for (int v = 0; v < n; v++)
             json_array_append_new(chunks[v], line_json(predicted, steps, r->A, v, 1));

@@ -50,8 +50,9 @@ static json_t *path_json(const EvalResult *r, const CameraModel *m, const EvalWi
                          const Pose *place, int arm, bool predicted) {
     const float *actions = predicted ? w->predicted : r->dataset->action_data + w->row * r->A;
     json_t *points = json_array();
+    const int every = predicted ? 1 : r->K;
     for (int s = 0; s < w->valid; s++) {
-        const float *a = actions + s * r->A + POSE_ROW * arm;
+        const float *a = actions + (int64_t)s * every * r->A + POSE_ROW * arm;
         const double point[3] = {a[0], a[1], a[2]};
         double pixel[2];
         bool seen = camera_project(m, place, point, pixel);

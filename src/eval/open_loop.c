@@ -27,7 +27,7 @@ typedef struct OpenLoop {
     uint8_t *images[MAX_CAMERAS]; // as recorded
     Accumulator sums;
     double *state, *env, *action; // of one frame
-    double *predicted;            // (S, A)
+    double *predicted;            // (S, A), and room for all steps of a chunk
     int64_t frames_done;
     int budget; // actions of the last prediction that can still be stepped through
 } OpenLoop;
@@ -144,7 +144,8 @@ CHECKED static bool open_policy(OpenLoop *l, Error *err) {
     options.rate_check = 0; // frames come as fast as they can be read
     // Like a robot that asks for a new chunk every `stride` frames, so that no other frames are
     // encoded.
-    options.n_action_steps = (int)(r->stride < r->S ? r->stride : r->S);
+    int steps = r->S * r->K;
+    options.n_action_steps = (int)(r->stride < steps ? r->stride : steps);
     if (tact_open(r->policy_dir, &options, &l->policy) != TACT_OK)
         return fail(err, "%s", tact_message(NULL));
     return policy_read_stats(r->policy_dir, r->dataset->root, &r->config.policy, &l->stats, err) &&
@@ -171,6 +172,7 @@ CHECKED static bool open_loop_prepare(OpenLoop *l, Error *err) {
         return false;
     r->arms = p->arms;
     r->S = p->chunk_size;
+    r->K = p->action_down_sample_steps;
     r->A = p->arms > 0 ? POSE_ROW * p->arms : p->action_dim;
     r->frames = r->dataset->rows;
     r->stride = o->stride > 0 ? o->stride : eval_default_stride(r->frames, r->dataset->fps);
@@ -180,7 +182,7 @@ CHECKED static bool open_loop_prepare(OpenLoop *l, Error *err) {
     l->state = NEW(double, tact_state_size(l->policy));
     l->env = NEW(double, p->env_dim);
     l->action = NEW(double, A);
-    l->predicted = NEW(double, S *A);
+    l->predicted = NEW(double, S *(size_t)r->K *A);
     return accumulator_init(&l->sums, r, action_names(r), &l->action_norm, err) &&
            (p->n_cameras == 0 || frames_open(r->dataset, 0, 0, &l->reader, err));
 }
@@ -223,6 +225,10 @@ CHECKED static bool predict_chunk(OpenLoop *l, int64_t episode, int64_t frame, d
     if (tact_predict_chunk(l->policy, l->predicted) != TACT_OK)
         return policy_failed(l, e, frame, err);
     double taken = 1000 * (observing + clock_seconds() - start);
+    // What was predicted; the steps between are made of it.
+    for (int s = 1; s < r->S; s++)
+        memmove(l->predicted + s * r->A, l->predicted + (int64_t)s * r->K * r->A,
+                (size_t)r->A * sizeof *l->predicted);
     accumulator_add(&l->sums, episode, frame, l->predicted, taken);
     l->budget = tact_n_action_steps(l->policy);
     return true;

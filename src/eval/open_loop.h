@@ -4,8 +4,8 @@
 // motion does not depend on the prediction, so small errors do not add up as they would when it
 // moves.
 //
-// A window is one prediction: S actions of A values from a frame on; those beyond the episode's end
-// do not count. M measures (errors.h).
+// A window is one prediction: S actions of A values from a frame on, one every K frames; those
+// beyond the episode's end do not count. M measures (errors.h).
 #ifndef TACT_EVAL_OPEN_LOOP_H
 #define TACT_EVAL_OPEN_LOOP_H
 
@@ -41,7 +41,7 @@ typedef struct EvalOptions {
 typedef struct EvalWindow {
     int64_t episode;      // position in EvalResult.episodes
     int64_t row, frame;   // in the dataset, in the episode
-    int valid;            // steps before the episode's end
+    int valid;            // actions before the episode's end
     double *error, *stay; // (M) means over them, of the policy and of staying
     float *predicted;     // (S, A)
 } EvalWindow;
@@ -73,6 +73,7 @@ typedef struct EvalResult {
     Dataset *dataset;   // the evaluated episodes of it
     EvalTraining training;
     int arms, S, A;
+    int K;             // frames from one action of a chunk to the next (action_down_sample_steps)
     const char *stays; // what the baseline holds: "observed state", "action before"
     int64_t stride, windows, frames;
     Measures measures;
@@ -108,11 +109,11 @@ json_t *eval_to_json(const EvalResult *r);
 const char *eval_unit(const EvalResult *r, int dimension);
 
 // ---- table.c ------------------------------------------------------------------------------------
-// The steps of a horizon of S at fps that tables show: those 0.1, 0.2, 0.5, 1, 2, 5 ... seconds
-// ahead, as far as the horizon reaches, and always its last step. Step 0 is the action of the
-// observed frame itself. Returns how many there are, at most EVAL_COLUMNS.
+// The actions of a horizon of S, so many a second, that tables show: those 0.1, 0.2, 0.5, 1, 2, 5
+// ... seconds ahead, as far as the horizon reaches, and always its last step. Step 0 is the action
+// of the observed frame itself. Returns how many there are, at most EVAL_COLUMNS.
 enum { EVAL_COLUMNS = 6 };
-int eval_columns(int S, double fps, int steps[EVAL_COLUMNS]);
+int eval_columns(int S, double rate, int steps[EVAL_COLUMNS]);
 // Writes a few lines for a terminal.
 void eval_print(const EvalResult *r, FILE *out);
 

@@ -3,11 +3,11 @@
 
 #include <math.h>
 
-int eval_columns(int S, double fps, int steps[EVAL_COLUMNS]) {
+int eval_columns(int S, double rate, int steps[EVAL_COLUMNS]) {
     static const double seconds[] = {0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100};
     int n = 0, last = S - 1;
     for (size_t i = 0; i < sizeof seconds / sizeof seconds[0] && n < EVAL_COLUMNS - 1; i++) {
-        double at = floor(seconds[i] * fps + 0.5);
+        double at = floor(seconds[i] * rate + 0.5);
         if (at < 1 || at >= last) continue;
         if (n > 0 && steps[n - 1] == (int)at) continue;
         // The last column is the last step, so no column stands right before it.
@@ -37,7 +37,8 @@ static bool is_printed(const Measures *m, int i) {
 
 void eval_print(const EvalResult *r, FILE *out) {
     int steps[EVAL_COLUMNS];
-    int n = eval_columns(r->S, r->dataset->fps, steps);
+    const double rate = r->dataset->fps / r->K;
+    int n = eval_columns(r->S, rate, steps);
     fprintf(
         out,
         "%lld predictions in %lld episodes, one every %lld frames; mean errors by time ahead\n\n",
@@ -45,7 +46,7 @@ void eval_print(const EvalResult *r, FILE *out) {
     fprintf(out, "  %-22s %-4s", "", "");
     for (int i = 0; i < n; i++) {
         char when[16];
-        snprintf(when, sizeof when, "%.3g s", steps[i] / r->dataset->fps);
+        snprintf(when, sizeof when, "%.3g s", steps[i] / rate);
         fprintf(out, " %8s", when);
     }
     fprintf(out, " %8s\n", "all");

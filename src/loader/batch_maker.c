@@ -93,19 +93,28 @@ void batch_free(Batch *b, const LoaderOptions *o) {
     *b = (Batch){0};
 }
 
+// The window of sample i of the batch. With no frames between them all its observations are the
+// newest.
+static WindowSpec window_of(const LoaderOptions *o, const Batch *b, int i) {
+    WindowSpec w = o->window;
+    if (o->repeat && repeat_frames_at(o->repeat, b->epoch, b->rows[i])) w.down_sample = 0;
+    return w;
+}
+
 static void fill_vectors(BatchMaker *m, Batch *b, int i) {
     const LoaderOptions *o = m->o;
+    const WindowSpec w = window_of(o, b, i);
     int T = o->window.horizon, H = o->window.chunk_size;
     int64_t row = b->rows[i];
     if (o->state) {
-        window_state(o->dataset, &o->window, row, m->state);
+        window_state(o->dataset, &w, row, m->state);
         normalizer_apply(o->state, m->state, b->state + (int64_t)i * T * m->state_dim, T);
     }
     if (o->env) {
         for (int k = 0; k < m->env_dim; k++) m->env[k] = o->dataset->env_data[row * m->env_dim + k];
         normalizer_apply(o->env, m->env, b->env + (int64_t)i * m->env_dim, 1);
     }
-    window_action(o->dataset, &o->window, row, m->action, b->action_is_pad + (int64_t)i * H);
+    window_action(o->dataset, &w, row, m->action, b->action_is_pad + (int64_t)i * H);
     normalizer_apply(o->action, m->action, b->action + (int64_t)i * H * m->action_dim, H);
 }
 
@@ -192,7 +201,8 @@ CHECKED static bool fill_images(BatchMaker *m, Batch *b, Error *err) {
     const LoaderOptions *o = m->o;
     int64_t T = o->window.horizon, n = b->size * T;
     for (int i = 0; i < b->size; i++) {
-        window_rows(o->dataset, &o->window, b->rows[i], m->window);
+        const WindowSpec w = window_of(o, b, i);
+        window_rows(o->dataset, &w, b->rows[i], m->window);
         for (int64_t t = 0; t < T; t++)
             m->wanted[i * T + t] = (WantedFrame){m->window[t], i * T + t};
     }

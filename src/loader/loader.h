@@ -7,6 +7,7 @@
 #include "dataset/window.h"
 #include "loader/frame_cache.h"
 #include "loader/image_transforms.h"
+#include "loader/repeat_frames.h"
 #include "normalize/normalize.h"
 
 // One ready batch. B samples, T observations, H actions.
@@ -38,6 +39,7 @@ typedef struct LoaderOptions {
     uint64_t seed;
     FrameCache *cache; // of these cameras in this order, and these sizes; NULL: none. Borrowed
     const ImageTransforms *transforms; // of the frames; NULL: none. Borrowed
+    const RepeatFrames *repeat;        // of observations before a grasp; NULL: none. Borrowed
     int64_t first_batch; // number of the first batch to give (resume); counts over epochs
     // Told of the memory of a batch's images, when it was made and before it is freed: a device may
     // want it page-locked. NULL: nobody is told.

@@ -63,6 +63,11 @@ bool policy_convert(const Policy *in, bool to_act, PolicyConfig *config, Params 
         return fail(err,
                     "%s: sees %d observations; LeRobot's ACT sees one and would run another model",
                     in->dir, config->obs_state_horizon);
+    if (to_act && config->action_down_sample_steps != 1)
+        return fail(err,
+                    "%s: its actions are %d frames apart (action_down_sample_steps); LeRobot's ACT "
+                    "would play one a frame",
+                    in->dir, config->action_down_sample_steps);
     if (to_act)
         config->temporal_pos_embed = "none";
     else if (config->obs_state_horizon == 1)

@@ -130,6 +130,12 @@ bool pipeline_check(const PolicyConfig *p, const char *where, Error *err) {
                     "%s: its relative_actions_processor takes the state of one observation off the "
                     "actions; --policy.obs_state_horizon=%d is not possible with it",
                     where, p->obs_state_horizon);
+    if (p->action_down_sample_steps != 1)
+        return fail(err,
+                    "%s: its relative_actions_processor belongs to a policy of LeRobot's, which "
+                    "gives an action a frame; --policy.action_down_sample_steps=%d is not possible "
+                    "with it",
+                    where, p->action_down_sample_steps);
     if (p->arms)
         return fail(err,
                     "%s: its relative_actions_processor makes actions relative already; pass "

@@ -115,6 +115,15 @@ Pose pose_compose(const Pose *base, const Pose *p) {
     return out;
 }
 
+Pose pose_between(const Pose *from, const Pose *to, double share) {
+    double v[6];
+    Pose whole = pose_relative(from, to);
+    pose_to_vector(&whole, v);
+    for (int i = 0; i < 6; i++) v[i] *= share;
+    Pose part = pose_from_vector(v);
+    return pose_compose(from, &part);
+}
+
 void pose_to_9d(const Pose *p, double v[9]) {
     memcpy(v, p->position, sizeof p->position);
     memcpy(v + 3, p->rotation[0], sizeof p->rotation[0]);

@@ -32,6 +32,9 @@ void pose_vector_near(double v[3], const double before[3]);
 Pose pose_relative(const Pose *base, const Pose *p);
 // base * p
 Pose pose_compose(const Pose *base, const Pose *p);
+// A share (0 to 1) of the way from one pose to another: on a straight line, the rotation by the
+// shorter turn at an even rate.
+Pose pose_between(const Pose *from, const Pose *to, double share);
 // Position, then rows 0 and 1 of the rotation.
 void pose_to_9d(const Pose *p, double v[9]);
 // The inverse for a network's output, which is not orthonormal: row 0 normalised, row 1 minus its

@@ -3,6 +3,7 @@
 
 #include "pose/pose.h"
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 void actions_continue(double *action, const double *before, int arms) {
@@ -24,6 +25,34 @@ void actions_from_prediction(const Normalizer *n, const float *y, int rows, cons
         }
         for (int k = 0; plus_state && k < width; k++)
             if (plus_state[k]) action[k] += base[k];
+    }
+}
+
+// `out` (width): a share of the way from one action to another. It is neither of them.
+static void action_between(const double *from, const double *to, double share, int width, int arms,
+                           double *out) {
+    for (int i = 0; i < width; i++) out[i] = from[i] + share * (to[i] - from[i]);
+    for (int k = 0; k < arms; k++) {
+        Pose a = pose_from_vector(from + POSE_ROW * k), b = pose_from_vector(to + POSE_ROW * k);
+        Pose between = pose_between(&a, &b, share);
+        pose_to_vector(&between, out + POSE_ROW * k);
+    }
+}
+
+void actions_fill_in(double *actions, int rows, int every, int width, int arms) {
+    const size_t A = (size_t)width, K = (size_t)every;
+    if (every == 1) return;
+    for (size_t k = (size_t)rows; k-- > 1;)
+        memcpy(actions + k * K * A, actions + k * A, A * sizeof *actions);
+    for (size_t step = 1; step < (size_t)rows * K; step++) {
+        double *action = actions + step * A;
+        const double *from = actions + step / K * K * A, *to = from + K * A;
+        bool last = step / K == (size_t)rows - 1;
+        if (step % K && last)
+            memcpy(action, from, A * sizeof *action);
+        else if (step % K)
+            action_between(from, to, (double)(step % K) / every, width, arms, action);
+        actions_continue(action, action - A, arms);
     }
 }
 

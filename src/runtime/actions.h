@@ -17,6 +17,10 @@ void actions_from_prediction(const Normalizer *n, const float *y, int rows, cons
                              int arms, const bool *plus_state, double *scratch, double *out);
 // Writes each rotation vector of an action (A) as the one nearest to that of `before`.
 void actions_continue(double *action, const double *before, int arms);
+// Actions that stand for `every` steps each become one a step, in place: (rows, A) -> (rows *
+// every, A), A being width. Those between two of them are on the way from one to the other
+// (pose_between; numbers on a straight line), and the last one is held.
+void actions_fill_in(double *actions, int rows, int every, int width, int arms);
 // The last check of actions (count values in all) before they are given out: where observation and
 // chunk are finite, their sum, composition or mean may still not be.
 tact_status actions_check(const double *actions, size_t count, Error *err);

@@ -35,7 +35,7 @@ static void *worker_main(void *argument) {
 
 bool worker_start(tact_policy *p, Error *err) {
     Worker *w = &p->worker;
-    w->actions = NEW(double, (size_t)p->config->chunk_size * p->action_size);
+    w->actions = NEW(double, (size_t)policy_chunk_steps(p->config) * p->action_size);
     sem_init(&w->asked, 0, 0);
     sem_init(&w->answered, 0, 0);
     // The program's signals are for its own threads; the worker's OpenMP threads inherit this.
@@ -92,7 +92,7 @@ static tact_status worker_take_answer(tact_policy *p) {
         p->error = w->error;
         return w->status;
     }
-    int chunk = p->config->chunk_size;
+    int chunk = policy_chunk_steps(p->config);
     int late = (int)(w->given - w->step); // at most a chunk: nothing else was given out since
     double *played = p->queue;
     p->queue = w->actions;
@@ -161,7 +161,8 @@ tact_status async_chunk(tact_policy *p, double *out) {
     worker_wait(w);
     w->cancelled = true; // it is for out, not for playing
     if (w->status == TACT_OK)
-        memcpy(out, w->actions, (size_t)p->config->chunk_size * p->action_size * sizeof *out);
+        memcpy(out, w->actions,
+               (size_t)policy_chunk_steps(p->config) * p->action_size * sizeof *out);
     else
         p->error = w->error;
     tact_status status = w->status;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The asynchronous mode: predictions in a thread of their own.
 //
-// S actions of a chunk, A values of an action.
+// N steps of a chunk, A values of an action.
 #ifndef TACT_RUNTIME_ASYNC_H
 #define TACT_RUNTIME_ASYNC_H
 
@@ -13,7 +13,7 @@
 // While `busy` the snapshot, the model, its scratch and the first group below are the worker's;
 // everything else is always the caller's.
 typedef struct Worker {
-    double *actions; // (S, A) the prediction
+    double *actions; // (N, A) the prediction
     tact_status status;
     Error error;
 

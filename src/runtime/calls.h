@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Private to runtime/: what the calls of include/tact.h do, in the order of a policy's life.
 //
-// S actions of a chunk, A values of an action.
+// N steps of a chunk, A values of an action.
 #ifndef TACT_RUNTIME_CALLS_H
 #define TACT_RUNTIME_CALLS_H
 
@@ -27,7 +27,7 @@ void observation_remember(tact_policy *p, const tact_observation *o);
 CHECKED bool observation_encode(tact_policy *p, Error *err);
 
 // ---- next_action.c: from the queue of a chunk, from the means of chunks, or from the worker -----
-// A new prediction from the history into out (S, A), in the calling thread.
+// A new prediction from the history into out (N, A), in the calling thread.
 tact_status predict_now(tact_policy *p, double *out);
 // The action (A) that is due, continued and limited; there must have been an observation. action is
 // untouched after a failure, whose message is the handle's.

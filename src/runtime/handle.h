@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a tact_policy is made of. Each member's own header says what may be done with it.
 //
-// T observations, S actions of a chunk, A values of an action as the robot takes it, D as the
-// policy gives it, E of the environment state.
+// T observations, S actions of a chunk for N steps (policy_chunk_steps), A values of an action as
+// the robot takes it, D as the policy gives it, E of the environment state.
 #ifndef TACT_RUNTIME_HANDLE_H
 #define TACT_RUNTIME_HANDLE_H
 
@@ -25,7 +25,7 @@ struct tact_policy {
     Act *act;
     Normalizer state_norm, env_norm, action_norm;
     size_t state_size, action_size; // as recorded
-    int n_action_steps;
+    int n_action_steps;             // from one prediction to the next
     bool cache, ensembles;
 
     // What the preprocessor renames: names of the robot's cameras, and the policy's for them.
@@ -34,7 +34,7 @@ struct tact_policy {
     Arena names;                              // they lie in
     History history;
     double *env_row; // (E) newest
-    double *queue;   // (S, A) the chunk that actions are given from
+    double *queue;   // (N, A) the chunk that actions are given from
     int queue_at, queue_left;
     Ensemble ensemble;
     bool fresh; // observed since the ensemble's last prediction
@@ -50,7 +50,7 @@ struct tact_policy {
     // Scratch.
     double *rows;     // (T, D) of the state
     double *action;   // (A)
-    double *linear;   // (S, width of the ensemble)
+    double *linear;   // (N, width of the ensemble)
     float *predicted; // (S, D) normalised
     double *row;      // (D) one action
     void *resize;

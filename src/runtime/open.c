@@ -23,7 +23,7 @@ CHECKED static bool handle_allocate(tact_policy *p, bool asynchronous, Error *er
     const PolicyConfig *c = p->config;
     size_t T = (size_t)c->obs_state_horizon, S = (size_t)c->chunk_size, scratch = 0;
     p->env_row = NEW(double, c->env_dim);
-    p->queue = NEW(double, S * p->action_size);
+    p->queue = NEW(double, (size_t)policy_chunk_steps(c) * p->action_size);
     p->last = NEW(double, p->action_size);
     p->action = NEW(double, p->action_size);
     p->rows = NEW(double, T *(size_t)c->state_dim);

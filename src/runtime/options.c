@@ -27,6 +27,9 @@ bool options_from_caller(const tact_options *given, tact_options *o, Error *err)
 
 bool options_choose_actions(tact_policy *p, const tact_options *o, Error *err) {
     const PolicyConfig *c = p->config;
+    const int every = c->action_down_sample_steps, steps = policy_chunk_steps(c);
+    // Every step has a prediction, and none is made for those after the chunk's last action.
+    const int foreseen = steps - every + 1;
     double coeff = o->temporal_ensemble_coeff;
     // LeRobot demands both together, the first as 1.
     if (o->n_action_steps > 1 && !isnan(coeff))
@@ -35,25 +38,25 @@ bool options_choose_actions(tact_policy *p, const tact_options *o, Error *err) {
             "n_action_steps %d: temporal_ensemble_coeff asks for a new chunk every step; leave "
             "n_action_steps out, or set it to 1",
             o->n_action_steps);
-    if (o->n_action_steps < 0 || o->n_action_steps > c->chunk_size)
+    if (o->n_action_steps < 0 || o->n_action_steps > steps)
         return fail(err, "n_action_steps %d: the policy's chunks have %d actions",
-                    o->n_action_steps, c->chunk_size);
+                    o->n_action_steps, steps);
     bool as_trained = isnan(coeff) && o->n_action_steps == 0;
     if (as_trained && c->temporal_ensemble_coeff != CONFIG_NULL_NUMBER)
         coeff = c->temporal_ensemble_coeff;
     p->ensembles = !isnan(coeff);
-    if (p->ensembles && !ensemble_possible(c->chunk_size, coeff))
+    if (p->ensembles && !ensemble_possible(foreseen, coeff))
         return fail(
             err,
             "temporal_ensemble_coeff %g: the weights exp(-coeff * i) of %d predictions are beyond "
             "all numbers; LeRobot's is 0.01",
-            coeff, c->chunk_size);
+            coeff, foreseen);
     p->n_action_steps = p->ensembles        ? 1
                         : o->n_action_steps ? o->n_action_steps
-                                            : c->n_action_steps;
-    if (p->n_action_steps < 1 || p->n_action_steps > c->chunk_size)
+                                            : c->n_action_steps * every;
+    if (p->n_action_steps < 1 || p->n_action_steps > steps)
         return fail(err, "%s: n_action_steps %d, but chunks have %d actions", p->policy->dir,
-                    p->n_action_steps, c->chunk_size);
+                    c->n_action_steps, c->chunk_size);
     if (o->asynchronous && p->ensembles)
         return fail(err, "asynchronous: temporal ensembling needs a prediction every step; leave "
                          "temporal_ensemble_coeff out and set n_action_steps");
@@ -62,7 +65,7 @@ bool options_choose_actions(tact_policy *p, const tact_options *o, Error *err) {
     p->worker.threshold = o->chunk_size_threshold;
     int width = c->arms ? LINEAR_ARM * c->arms : c->action_dim;
     if (!p->ensembles) return true;
-    p->linear = NEW(double, (size_t)c->chunk_size *(size_t)width);
-    ensemble_init(&p->ensemble, c->chunk_size, width, coeff);
+    p->linear = NEW(double, (size_t)steps *(size_t)width);
+    ensemble_init(&p->ensemble, foreseen, width, coeff);
     return true;
 }

@@ -101,5 +101,6 @@ tact_status snapshot_predict(tact_policy *p, double *out, Error *err) {
         }
     actions_from_prediction(&p->action_norm, p->predicted, c->chunk_size, s->base, c->arms,
                             c->pipeline.relative, p->row, out);
-    return actions_check(out, (size_t)c->chunk_size * p->action_size, err);
+    actions_fill_in(out, c->chunk_size, c->action_down_sample_steps, (int)p->action_size, c->arms);
+    return actions_check(out, (size_t)policy_chunk_steps(c) * p->action_size, err);
 }

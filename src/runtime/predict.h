@@ -2,8 +2,8 @@
 // From the history to a chunk of actions, in two halves of which the second may run in a thread of
 // its own.
 //
-// T observations, S actions of a chunk, A values of an action as the robot takes it, D as the
-// policy gives it, E of the environment state.
+// T observations, S actions of a chunk for N steps, A values of an action as the robot takes it, D
+// as the policy gives it, E of the environment state.
 #ifndef TACT_RUNTIME_PREDICT_H
 #define TACT_RUNTIME_PREDICT_H
 
@@ -27,7 +27,7 @@ void snapshot_free(Snapshot *s); // a zeroed struct is allowed
 // The window that ends at the newest observation, of which there must be one. Its frames count as
 // encoded from now on; after a snapshot_predict that failed they are to be forgotten.
 void snapshot_take(tact_policy *p);
-// out (S, A). Touches the snapshot, the model and its own scratch, and nothing else of the handle.
+// out (N, A). Touches the snapshot, the model and its own scratch, and nothing else of the handle.
 tact_status snapshot_predict(tact_policy *p, double *out, Error *err);
 // Before computing: the calling thread takes the handle's device and number of threads. Returns the
 // number it had, for compute_end.

@@ -78,7 +78,7 @@ double tact_fps(const tact_policy *p) {
 }
 
 int tact_chunk_size(const tact_policy *p) {
-    return p->config->chunk_size;
+    return policy_chunk_steps(p->config);
 }
 
 int tact_n_action_steps(const tact_policy *p) {

@@ -11,6 +11,7 @@ WindowSpec policy_window(const PolicyConfig *p) {
     return (WindowSpec){.horizon = p->obs_state_horizon,
                         .down_sample = p->obs_down_sample_steps,
                         .chunk_size = p->chunk_size,
+                        .action_down_sample = p->action_down_sample_steps,
                         .relative = p->arms > 0,
                         .arms = p->arms,
                         .minus_state = p->pipeline.relative};

@@ -2,6 +2,7 @@
 #include "train/run_batches.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
 #include <stdio.h>
 #include <string.h>
@@ -56,6 +57,30 @@ static void pin_images(void *user, void *memory, size_t bytes, bool made) {
     d->pin(d, memory, bytes, made);
 }
 
+// What --dataset.repeat_frame_prob asks of the loader, or NULL where it is 0.
+CHECKED static bool open_repeat(RunBatches *b, const TrainConfig *c, const Dataset *ds,
+                                const RepeatFrames **out, Error *err) {
+    const double probability = c->dataset.repeat_frame_prob;
+    *out = NULL;
+    if (probability == 0) return true;
+    if (!c->policy.arms)
+        return fail(err,
+                    "%s: --dataset.repeat_frame_prob=%g looks for the first grasp, and so needs "
+                    "state and action to be poses with a gripper (--policy.pose_repr=relative)",
+                    ds->root, probability);
+    repeat_frames_init(&b->repeat, ds, probability, (uint64_t)c->seed);
+    *out = &b->repeat;
+    log_info("repeat_frame_prob=%g: %lld of %lld frames lie before a first grasp (gripper below "
+             "%g)",
+             probability, (long long)b->repeat.count, (long long)ds->rows,
+             (double)REPEAT_FRAMES_GRASP);
+    if (b->repeat.count == 0 || b->repeat.count == ds->rows)
+        log_warn("%s: the gripper is %s below %g, which is UMI's width in metres of a grasp; "
+                 "--dataset.repeat_frame_prob is made for such grippers",
+                 ds->root, b->repeat.count ? "never" : "always", (double)REPEAT_FRAMES_GRASP);
+    return true;
+}
+
 bool run_batches_open(RunBatches *b, const TrainConfig *c, const RunData *data,
                       const RunStatistics *statistics, Device *d, int64_t first_batch, Error *err) {
     policy_find_cameras(&c->policy, data->dataset, b->cameras, b->sizes);
@@ -68,6 +93,7 @@ bool run_batches_open(RunBatches *b, const TrainConfig *c, const RunData *data,
     b->options.n_rows = data->n_train;
     b->options.cache = b->cache;
     b->options.transforms = c->dataset.image_transforms.enable ? &b->transforms : NULL;
+    if (!open_repeat(b, c, data->dataset, &b->options.repeat, err)) return false;
     b->options.first_batch = first_batch;
     b->options.image_memory = pin_images;
     b->options.user = d;
@@ -77,6 +103,7 @@ bool run_batches_open(RunBatches *b, const TrainConfig *c, const RunData *data,
 void run_batches_close(RunBatches *b) {
     loader_close(b->loader);
     frame_cache_close(b->cache);
+    repeat_frames_free(&b->repeat);
 }
 
 LoaderOptions run_batches_in_order(const RunBatches *b, const int64_t *rows, int64_t n_rows) {
@@ -85,6 +112,7 @@ LoaderOptions run_batches_in_order(const RunBatches *b, const int64_t *rows, int
     options.n_rows = n_rows;
     options.shuffle = false;
     options.transforms = NULL;
+    options.repeat = NULL;
     options.first_batch = 0;
     return options;
 }

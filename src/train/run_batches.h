@@ -11,6 +11,7 @@ typedef struct RunBatches {
     int cameras[MAX_CAMERAS];     // positions in the dataset, in the policy's order
     FrameSize sizes[MAX_CAMERAS]; // and what the policy sees of each
     ImageTransforms transforms;   // of the training frames
+    RepeatFrames repeat;          // of the training frames, likewise
     FrameCache *cache;            // of the policy's cameras; NULL: none
     LoaderOptions options;        // of the training
     Loader *loader;               // of the training

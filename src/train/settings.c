@@ -91,6 +91,7 @@ CHECKED static bool find_resumed_run(TrainConfig *c, const char *file, const cha
 CHECKED static bool check_policy_type(const TrainConfig *c, Error *err) {
     const PolicyConfig *p = &c->policy;
     bool temporal = p->obs_state_horizon > 1 || strcmp(p->temporal_pos_embed, "none") != 0 ||
+                    p->action_down_sample_steps > 1 ||
                     (p->pose_repr && strcmp(p->pose_repr, "relative") == 0);
     const char *from = p->path ? p->path : c->config_path;
     if (!field_given(c, "policy.type") || temporal == (strcmp(p->type, "tact") == 0)) return true;

@@ -40,6 +40,8 @@ static void defaults(void **state) {
     assert_false(c.policy.push_to_hub);
     assert_int_equal(c.policy.obs_state_horizon, 2);
     assert_int_equal(c.policy.obs_down_sample_steps, 1);
+    assert_int_equal(c.policy.action_down_sample_steps, 1);
+    assert_true(c.dataset.repeat_frame_prob == 0);
     assert_string_equal(c.policy.temporal_pos_embed, "all");
     assert_null(c.policy.pose_repr);
     assert_null(c.policy.resize_shape.values);
@@ -90,6 +92,8 @@ static void two_kinds(void **state) {
     assert_error("--policy.type=act|--policy.obs_down_sample_steps=3",
                  "add --policy.obs_state_horizon=2");
     assert_error("--policy.type=act|--policy.temporal_pos_embed=all", "one observation");
+    assert_error("--policy.type=act|--policy.action_down_sample_steps=3",
+                 "--policy.action_down_sample_steps: --policy.type=act alone is LeRobot's ACT");
     assert_parses(&c, "--policy.type=act|--policy.temporal_pos_embed=none");
     train_config_free(&c);
 }
@@ -267,6 +271,21 @@ static void json_files(void **state) {
         "\"num_stat_samples\": 1000, \"prefetch_factor\": 4, \"tolerance_s\": null, "
         "\"threads\": 0, \"use_policy_training_preset\": true, \"env\": {\"type\": null}, "
         "\"eval\": {\"n_episodes\": 50, \"max_videos\": 4}}");
+    // Keys of their own that a tact without them would not miss, and a version that it refuses.
+    c.policy.action_down_sample_steps = 3;
+    c.dataset.repeat_frame_prob = 0.5;
+    json_t *tact = policy_to_tact_json(&c.policy), *train = train_config_to_tact_json(&c);
+    assert_int_equal(json_integer_value(json_object_get(tact, "version")), 2);
+    assert_int_equal(json_integer_value(json_object_get(tact, "action_down_sample_steps")), 3);
+    assert_true(json_number_value(json_object_get(train, "repeat_frame_prob")) == 0.5);
+    json_decref(tact);
+    json_decref(train);
+    // LeRobot's ACT would play these actions too fast.
+    c.policy.obs_state_horizon = 1;
+    c.policy.temporal_pos_embed = "none";
+    assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
+    c.policy.action_down_sample_steps = 1;
+    assert_json(policy_to_json(&c.policy), "{\"type\": \"act\", " CONFIG_AFTER_TYPE);
     c.policy.env_dim = 5;
     c.policy.state_dim = 0;
     c.policy.normalization_mapping.env = "MEAN_STD";

@@ -160,6 +160,17 @@ static void cross_checks(void **state) {
         {"--policy.temporal_ensemble_coeff=0.01", "needs --policy.n_action_steps=1"},
         {"--policy.temporal_ensemble_coeff=0.01|--policy.n_action_steps=1", NULL},
         {"--policy.dim_model=510", "divisible by 4"},
+        {"--policy.action_down_sample_steps=1000", NULL},
+        {"--policy.action_down_sample_steps=1000|--policy.chunk_size=101",
+         "--policy.action_down_sample_steps=1000: with --policy.chunk_size=101 a chunk reaches "
+         "over 101000 frames"},
+        {"--policy.temporal_ensemble_coeff=-2|--policy.n_action_steps=1", NULL},
+        {"--policy.temporal_ensemble_coeff=-2|--policy.n_action_steps=1|"
+         "--policy.action_down_sample_steps=4",
+         "of 400 predictions"},
+        {"--dataset.repeat_frame_prob=1", NULL},
+        {"--dataset.repeat_frame_prob=0.5|--policy.obs_state_horizon=1",
+         "there is none to repeat; add --policy.obs_state_horizon=2"},
         {"--policy.dim_model=500", "divisible by --policy.n_heads=8"},
         {"--policy.n_obs_steps=2", "--policy.obs_state_horizon"},
         {"--policy.replace_final_stride_with_dilation=true", "resnet50"},

@@ -58,9 +58,18 @@ static void compare_window(Reference *r, const WindowSpec *w, const char *prefix
 static void windows_are_as_another_program_sees_them(void **state) {
     Reference *r = *state;
     if (!r->ds) skip();
-    static const WindowSpec specs[] = {
-        {.horizon = 2, .down_sample = 1, .chunk_size = 100, .relative = true, .arms = 1},
-        {.horizon = 3, .down_sample = 2, .chunk_size = 30, .relative = true, .arms = 1}};
+    static const WindowSpec specs[] = {{.horizon = 2,
+                                        .down_sample = 1,
+                                        .chunk_size = 100,
+                                        .action_down_sample = 1,
+                                        .relative = true,
+                                        .arms = 1},
+                                       {.horizon = 3,
+                                        .down_sample = 2,
+                                        .chunk_size = 30,
+                                        .action_down_sample = 1,
+                                        .relative = true,
+                                        .arms = 1}};
     for (int k = 0; k < 2; k++) {
         const WindowSpec *w = &specs[k];
         char prefix[64];
@@ -79,8 +88,12 @@ static void windows_are_as_another_program_sees_them(void **state) {
 static void statistics_are_as_another_program_has_them(void **state) {
     const Reference *r = *state;
     if (!r->ds) skip();
-    const WindowSpec w = {
-        .horizon = 2, .down_sample = 1, .chunk_size = 100, .relative = true, .arms = 1};
+    const WindowSpec w = {.horizon = 2,
+                          .down_sample = 1,
+                          .chunk_size = 100,
+                          .action_down_sample = 1,
+                          .relative = true,
+                          .arms = 1};
     Stats stats[2];
     Error err;
     OK(window_stats(r->ds, &w, NULL, 0, 0, 1, &stats[0], &stats[1], &err));

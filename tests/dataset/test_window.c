@@ -45,7 +45,8 @@ static int tear_down(void **state) {
 
 static void assert_rows(const Dataset *ds, int horizon, int down_sample, int64_t row, int64_t a,
                         int64_t b, int64_t c) {
-    const WindowSpec w = {.horizon = horizon, .down_sample = down_sample, .chunk_size = 1};
+    const WindowSpec w = {
+        .horizon = horizon, .down_sample = down_sample, .chunk_size = 1, .action_down_sample = 1};
     int64_t rows[3] = {-1, -1, -1};
     window_rows(ds, &w, row, rows);
     assert_int_equal(rows[0], a);
@@ -68,7 +69,8 @@ static void old_observations_clamp_to_their_episode(void **state) {
 static void nothing_is_seen_of_another_episode(void **state) {
     const Dataset *ds = ((Fixture *)*state)->tiny;
     for (int down = 1; down < 5; down++) {
-        const WindowSpec w = {.horizon = 4, .down_sample = down, .chunk_size = 6};
+        const WindowSpec w = {
+            .horizon = 4, .down_sample = down, .chunk_size = 6, .action_down_sample = 1};
         for (int64_t row = 0; row < ds->rows; row++) {
             const Episode *e = &ds->episodes[ds->episode_of[row]];
             int64_t rows[4];
@@ -117,8 +119,12 @@ static void recorded(const float *data, int64_t row, double out[POSE_ROW]) {
 
 static void poses_are_relative_to_the_newest_observation(void **state) {
     const Dataset *ds = ((Fixture *)*state)->poses;
-    const WindowSpec w = {
-        .horizon = 3, .down_sample = 2, .chunk_size = 5, .relative = true, .arms = 1};
+    const WindowSpec w = {.horizon = 3,
+                          .down_sample = 2,
+                          .chunk_size = 5,
+                          .action_down_sample = 1,
+                          .relative = true,
+                          .arms = 1};
     const double here[POSE_POLICY_ROW] = {0, 0, 0, 1, 0, 0, 0, 1, 0};
     assert_int_equal(window_state_dim(ds, &w), POSE_POLICY_ROW);
     assert_int_equal(window_action_dim(ds, &w), POSE_POLICY_ROW);
@@ -259,7 +265,7 @@ static void assert_stats(const Stats *s, int i, double min, double max, double m
 // out: 0 -1, -1 -2, -2 -3, -3.
 static void statistics_are_those_of_the_windows(void **state) {
     const Dataset *ds = ((Fixture *)*state)->tiny;
-    const WindowSpec w = {.horizon = 2, .down_sample = 1, .chunk_size = 2};
+    const WindowSpec w = {.horizon = 2, .down_sample = 1, .chunk_size = 2, .action_down_sample = 1};
     const int64_t rows[] = {0, 1, 2, 3};
     Stats s, a;
     Error err;
@@ -273,12 +279,42 @@ static void statistics_are_those_of_the_windows(void **state) {
     stats_free(&a);
 }
 
+// Episode 2 (rows 9..14) with an action every other row, H = 3: its rows have the actions of 9 11
+// 13, 10 12 14, 11 13, 12 14, 13 and 14.
+static void actions_some_rows_apart(void **state) {
+    const Dataset *ds = ((Fixture *)*state)->tiny;
+    const WindowSpec w = {.horizon = 1, .down_sample = 1, .chunk_size = 3, .action_down_sample = 2};
+    static const int64_t rows[] = {9, 10, 11, 12, 13, 14};
+    static const int want[][3] = {{9, 11, 13},  {10, 12, 14}, {11, 13, 13},
+                                  {12, 14, 14}, {13, 13, 13}, {14, 14, 14}};
+    double action[3];
+    uint8_t pad[3];
+    for (int i = 0; i < 6; i++) {
+        window_action(ds, &w, rows[i], action, pad);
+        for (int h = 0; h < 3; h++) {
+            assert_true(action[h] == (double)tiny_action(want[i][h]));
+            assert_int_equal(pad[h], rows[i] + 2 * h > 14);
+        }
+    }
+    Stats a;
+    Error err;
+    OK(window_stats(ds, &w, rows, 6, 0, 1, NULL, &a, &err));
+    assert_int_equal(a.count, 12);
+    const double squares = 81 + 100 + 2 * (121 + 144) + 3 * (169 + 196), mean = -146.0 / 12;
+    assert_stats(&a, 0, -14, -9, mean, sqrt(squares / 12 - mean * mean));
+    stats_free(&a);
+}
+
 // LeRobot's relative_actions_processor takes the newest state r off the actions -r, -(r+1): 0 -1,
 // -2 -3, -4 -5, -6 in dimension 0; what is not marked stays.
 static void actions_less_the_state(void **state) {
     const Dataset *ds = ((Fixture *)*state)->tiny;
     bool marked[2] = {true, false};
-    WindowSpec w = {.horizon = 1, .down_sample = 1, .chunk_size = 2, .minus_state = marked};
+    WindowSpec w = {.horizon = 1,
+                    .down_sample = 1,
+                    .chunk_size = 2,
+                    .action_down_sample = 1,
+                    .minus_state = marked};
     const int64_t rows[] = {0, 1, 2, 3};
     Stats a, plain;
     Error err;
@@ -294,7 +330,7 @@ static void actions_less_the_state(void **state) {
 
 static void samples_are_drawn_without_replacement(void **state) {
     const Dataset *ds = ((Fixture *)*state)->tiny;
-    const WindowSpec w = {.horizon = 1, .down_sample = 1, .chunk_size = 1};
+    const WindowSpec w = {.horizon = 1, .down_sample = 1, .chunk_size = 1, .action_down_sample = 1};
     Stats all, some, same, other;
     Error err;
     OK(window_stats(ds, &w, NULL, 0, 1000, 1, NULL, &all, &err)); // more than there are: all
@@ -316,8 +352,12 @@ static void samples_are_drawn_without_replacement(void **state) {
 
 static void rotations_keep_their_scale(void **state) {
     const Dataset *ds = ((Fixture *)*state)->poses;
-    const WindowSpec w = {
-        .horizon = 2, .down_sample = 1, .chunk_size = 4, .relative = true, .arms = 1};
+    const WindowSpec w = {.horizon = 2,
+                          .down_sample = 1,
+                          .chunk_size = 4,
+                          .action_down_sample = 1,
+                          .relative = true,
+                          .arms = 1};
     Stats s, a;
     Error err;
     OK(window_stats(ds, &w, NULL, 0, 0, 1, &s, &a, &err));
@@ -340,6 +380,7 @@ int main(void) {
         cmocka_unit_test(asked_for_poses_need_seven_values),
         cmocka_unit_test(angles_that_are_no_rotation_vectors_are_refused),
         cmocka_unit_test(statistics_are_those_of_the_windows),
+        cmocka_unit_test(actions_some_rows_apart),
         cmocka_unit_test(actions_less_the_state),
         cmocka_unit_test(samples_are_drawn_without_replacement),
         cmocka_unit_test(rotations_keep_their_scale),

@@ -41,6 +41,20 @@ has "frames" 'href="data:image/jpeg;base64,'
 has "paths" 'class="will"'
 holds "no number that is none" test "$(grep -cE 'NaN|undefined|Infinity|\[object' "$WORK/dom")" -eq 0
 
+has "the length of a chunk" 'predicts 8 actions, 0.8 s at 10 frames a second'
+
+# Actions three frames apart lie on a longer time axis.
+cp -r "$WORK/run/checkpoints/000002" "$WORK/rare"
+sed -i 's/"version": 1/"version": 2, "action_down_sample_steps": 3/' "$WORK/rare/pretrained_model/tact.json"
+accepts "eval of rare actions" "$TACT" eval --threads=1 --policy.path="$WORK/rare" --dataset.root="$WORK/$name" --eval.stride=5 \
+    --output_dir="$WORK/r"
+shows "$WORK/r/report.html"
+no_complaint "rare actions"
+has "the length of such a chunk" 'predicts 8 actions, 2.4 s at 10 frames a second'
+has "its last action" '>2.1 s<'
+has "the setting" '<dt>action_down_sample_steps</dt><dd><code>3</code></dd>'
+holds "no number that is none in it" test "$(grep -cE 'NaN|undefined|Infinity|\[object' "$WORK/dom")" -eq 0
+
 # A closed-loop page, whose numbers are written here: a simulation may be missing.
 cat >"$WORK/numbers" <<'END'
 {"env_type": "strawberry", "n_episodes": 3, "successes": 2, "pc_success": 66.6667, "pc_success_95": [20.8, 93.9],

@@ -36,6 +36,14 @@ accepts "another rate" "${eval[@]}" --policy.path="$WORK/slow" --eval.max_videos
 holds "says how many threads there were" grep -qE '"threads": [1-9]' "$WORK/three/eval.json"
 holds "is said" grep -q 'trained at 30 steps a second, but --env.type=strawberry_swing takes 10' "$WORK/err"
 
+# Actions several steps apart: the flag counts them, and a chunk of 8 lasts 24 steps.
+cp -r "$WORK/run/checkpoints/000002" "$WORK/rare"
+sed -i 's/"version": 1/"version": 2, "action_down_sample_steps": 3/' "$WORK/rare/pretrained_model/tact.json"
+accepts "rare actions" "${eval[@]}" --policy.path="$WORK/rare" --policy.n_action_steps=2 --eval.max_videos=0 --output_dir="$WORK/four"
+holds "two of a chunk" grep -q '"n_action_steps": 2' "$WORK/four/eval.json"
+refuses "more than a chunk has" 'n_action_steps 27: the policy.s chunks have 24 actions' "${eval[@]}" --policy.path="$WORK/rare" \
+    --policy.n_action_steps=9
+
 # A training goes on while its checkpoint is evaluated: `last` moves on and the checkpoint is removed. The first
 # episode's video says that the policy is open.
 cp -r "$WORK/run" "$WORK/going"

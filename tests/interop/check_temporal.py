@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several observations: what LeRobot does without lerobot_policy_tact, and tact's checkpoints with it."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from common import TOLERANCE, Report, as_batch, images, predict, python, rows, run, sample, train
 from lerobot.configs.policies import PreTrainedConfig
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
 from lerobot.policies.factory import get_policy_class
 from lerobot.utils.import_utils import register_third_party_plugins
 from lerobot_policy_tact.images import resize
-from lerobot_policy_tact.modeling_tact import TactPolicy
+from lerobot_policy_tact.modeling_tact import ACTION, TactPolicy
+from lerobot_policy_tact.poses import relative_rows
 from lerobot_policy_tact.statistics import read_stats
 from lerobot_side import ENV, STATE, processors
 from PIL import Image
@@ -59,6 +62,7 @@ def windows(report: Report, name: str, policy: TactPolicy, checkpoint: Path, wor
     T = policy.config.obs_state_horizon
     seen = observations(policy.config, checkpoint, OBSERVATIONS, T, np.random.default_rng(3))
     theirs = after(policy.predict_action_chunk(before(as_batch(seen, one=False)))).double().numpy()
+    theirs = theirs[:, :: policy.config.action_down_sample_steps]  # what was predicted, not filled in
     report.close(f"tact -> TactPolicy, {name}: windows", predict(checkpoint, seen, work), theirs)
     if policy.config.temporal_pos_embed != "all":
         return
@@ -68,11 +72,34 @@ def windows(report: Report, name: str, policy: TactPolicy, checkpoint: Path, wor
     report.hold(f"{name}: the order of frames matters", error >= 10 * TOLERANCE, f"by {error:.1e}")
 
 
+def dataset_rows(report: Report, name: str, policy: TactPolicy, checkpoint: Path, root: Path) -> None:
+    """What LeRobot's dataset gives for the policy's delta indices is tact's window of the same frame, but for
+    padded actions, whose value counts for nothing: LeRobot repeats the episode's last, tact the last it takes."""
+    c = policy.config
+    data = LeRobotDataset("me/sample", root=root, video_backend="pyav", delta_timestamps={
+        STATE: [i / policy.config.fps for i in c.observation_delta_indices],
+        ACTION: [i / policy.config.fps for i in c.action_delta_indices]})
+    worst, pads = 0.0, 0
+    for frame in (0, 1, 5, 10, 11, 12, 23):
+        flags = [f"--policy.{key}={getattr(c, key)}" for key in
+                 ("obs_state_horizon", "obs_down_sample_steps", "action_down_sample_steps", "chunk_size",
+                  "n_action_steps", "pose_repr")]
+        ours, theirs = json.loads(run("build/tact", "info", root, f"--frame={frame}", *flags).stdout), data[frame]
+        state, action, pad = theirs[STATE], theirs[ACTION], theirs["action_is_pad"]
+        if c.arms:
+            base = state[None, -1]
+            state, action = relative_rows(state[None], base)[0], relative_rows(action[None], base)[0]
+        seen = torch.cat([state.double(), action.double()[~pad]])
+        tact = torch.tensor(ours["state"] + [a for a, p in zip(ours["action"], pad, strict=True) if not p]).double()
+        worst, pads = max(worst, float((seen - tact).abs().max())), pads + (ours["action_is_pad"] != pad.tolist())
+    report.hold(f"LeRobot's rows, {name}: as tact's", worst <= 1e-6 and pads == 0, f"at most {worst:.1e} off")
+
+
 def episode(report: Report, name: str, policy: TactPolicy, checkpoint: Path, work: Path) -> None:
     """Frame by frame through select_action, against tact on windows put together here: the first frames
     repeat the first one, a chunk is relative to the pose it was predicted at."""
     (before, after), _ = processors(policy.config, checkpoint)
-    c, n = policy.config, 11
+    c, n, every = policy.config, 11, policy.config.action_down_sample_steps
     frames = observations(c, checkpoint, n, 1, np.random.default_rng(4))
     policy.config.n_action_steps = 3
     policy.reset()
@@ -80,13 +107,13 @@ def episode(report: Report, name: str, policy: TactPolicy, checkpoint: Path, wor
     for i in range(n):
         one = {k: v[i: i + 1] for k, v in frames.items()}
         acted.append(after(policy.select_action(before(as_batch(one, one=True)))).double().numpy())
-    starts = list(range(0, n, 3))
+    starts = list(range(0, n, 3 * every))
     back = [(c.obs_state_horizon - 1 - t) * c.obs_down_sample_steps for t in range(c.obs_state_horizon)]
     index = np.array([[max(0, i - b) for b in back] for i in starts])
     seen = {k: v[index][:, :, 0] if k != ENV else v[starts] for k, v in frames.items()}
     chunks = predict(checkpoint, seen, work)
-    wanted = np.concatenate([chunk[: min(3, n - i)] for i, chunk in zip(starts, chunks, strict=True)])
-    report.close(f"tact -> TactPolicy, {name}: an episode of select_action", np.stack(acted), wanted[:, None])
+    wanted = np.concatenate([chunk[: min(3, -(-(n - i) // every))] for i, chunk in zip(starts, chunks, strict=True)])
+    report.close(f"tact -> TactPolicy, {name}: an episode of select_action", np.stack(acted)[::every], wanted[:, None])
     policy.config.n_action_steps = c.chunk_size
 
 
@@ -143,6 +170,9 @@ def check(report: Report, work: Path) -> None:
         "relative poses, temporal table on states, T=2 every 3": (
             {}, ("--policy.obs_state_horizon=2", "--policy.obs_down_sample_steps=3",
                  "--policy.temporal_pos_embed=state")),
+        "relative poses, T=2 every 3, actions every 3": (
+            {}, ("--policy.obs_state_horizon=2", "--policy.obs_down_sample_steps=3",
+                 "--policy.action_down_sample_steps=3")),
         "joints, three cameras of two sizes, T=2": (
             {"joints": "true", "cameras": 3, "turned": "true"},
             ("--policy.obs_state_horizon=2", "--policy.resize_shape=[[48,64],[96,64],[48,64]]")),
@@ -156,6 +186,7 @@ def check(report: Report, work: Path) -> None:
             discovered(report, checkpoint)
             strict(report, checkpoint, work)
         policy = TactPolicy.from_pretrained(checkpoint)
+        dataset_rows(report, name, policy, checkpoint, root)
         windows(report, name, policy, checkpoint, work)
         episode(report, name, policy, checkpoint, work)
         saved_again(report, name, policy, checkpoint, work)

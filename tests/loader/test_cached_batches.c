@@ -4,22 +4,23 @@
 
 static LoaderOptions loader_options(const Fixture *f, int workers, FrameCache *c,
                                     const ImageTransforms *t) {
-    return (LoaderOptions){.dataset = f->ds,
-                           .window = {.horizon = T, .down_sample = 3, .chunk_size = 3},
-                           .state = &f->state,
-                           .action = &f->action,
-                           .cameras = cameras,
-                           .n_cameras = CAMERAS,
-                           .sizes = frame_sizes,
-                           .rows = f->rows,
-                           .n_rows = ROWS,
-                           .batch_size = BATCH,
-                           .num_workers = workers,
-                           .prefetch = 2,
-                           .shuffle = true,
-                           .seed = 11,
-                           .cache = c,
-                           .transforms = t};
+    return (LoaderOptions){
+        .dataset = f->ds,
+        .window = {.horizon = T, .down_sample = 3, .chunk_size = 3, .action_down_sample = 1},
+        .state = &f->state,
+        .action = &f->action,
+        .cameras = cameras,
+        .n_cameras = CAMERAS,
+        .sizes = frame_sizes,
+        .rows = f->rows,
+        .n_rows = ROWS,
+        .batch_size = BATCH,
+        .num_workers = workers,
+        .prefetch = 2,
+        .shuffle = true,
+        .seed = 11,
+        .cache = c,
+        .transforms = t};
 }
 
 // All images of some batches, one after the other. The caller frees.

@@ -35,7 +35,8 @@ static int set_up(void **state) {
                              .joints = true};
     OK(sample_dataset_write(&o, &err));
     f->ds = open_all(f->root);
-    f->window = (WindowSpec){.horizon = T, .down_sample = 3, .chunk_size = H};
+    f->window =
+        (WindowSpec){.horizon = T, .down_sample = 3, .chunk_size = H, .action_down_sample = 1};
     OK(normalizer_init(&f->state, "state", NORM_IDENTITY, NULL, (int)f->ds->state->size, &err));
     OK(normalizer_init(&f->env, "env", NORM_IDENTITY, NULL, 2, &err));
     OK(normalizer_init(&f->action, "action", NORM_IDENTITY, NULL, (int)f->ds->action->size, &err));
@@ -176,6 +177,46 @@ static void batches_do_not_depend_on_the_workers(void **state) {
     assert_true(follow(f, &other, BATCHES) != want);
 }
 
+// Of the rows before a grasp (here: all even ones) a part has its newest observation T times, and
+// the actions it has anyway.
+static void frames_before_a_grasp_are_repeated(void **state) {
+    const Fixture *f = *state;
+    enum { EPOCHS = 12 };
+    bool before[30];
+    RepeatFrames repeat = {.probability = 0.5, .seed = 3, .before = before};
+    LoaderOptions o = options(f, 0);
+    WindowSpec still = f->window;
+    Fixture stands = *f;
+    int64_t repeated = 0, again = 0;
+    bool first[30] = {false};
+    still.down_sample = 0;
+    stands.window = still;
+    assert_int_equal(f->ds->rows, 30);
+    for (int i = 0; i < 30; i++) before[i] = i % 2 == 0;
+    o.repeat = &repeat;
+    Loader *l = open_loader(&o);
+    for (int64_t n = 0; n < EPOCHS * loader_batches_per_epoch(l); n++) {
+        const Batch *b = next(l);
+        for (int i = 0; i < b->size; i++) {
+            const int64_t row = b->rows[i];
+            const bool stood = repeat_frames_at(&repeat, b->epoch, row);
+            assert_true(before[row] || !stood);
+            assert_sample(stood ? &stands : f, b, i);
+            repeated += stood;
+            if (b->epoch == 0) first[row] = stood;
+            again += stood && first[row];
+        }
+    }
+    loader_close(l);
+    assert_true(repeated > 60 && repeated < 120); // of 12 * 15
+    assert_true(again > 10 && again < repeated);  // not the same ones in every epoch
+    const uint64_t want = follow(f, &o, 20);
+    o.num_workers = 3;
+    assert_true(follow(f, &o, 20) == want);
+    o.repeat = NULL;
+    assert_true(follow(f, &o, 20) != want);
+}
+
 static void a_resumed_loader_goes_on(void **state) {
     const Fixture *f = *state;
     LoaderOptions o = options(f, 2);
@@ -292,6 +333,7 @@ int main(void) {
         cmocka_unit_test(batches_hold_what_was_recorded),
         cmocka_unit_test(batches_are_normalised),
         cmocka_unit_test(batches_do_not_depend_on_the_workers),
+        cmocka_unit_test(frames_before_a_grasp_are_repeated),
         cmocka_unit_test(a_resumed_loader_goes_on),
         cmocka_unit_test(an_epoch_has_every_row_once),
         cmocka_unit_test(partial_batches_can_be_left_out),

@@ -281,7 +281,7 @@ static void impossible_settings_are_refused(void **state) {
     edit(f, "config.json", "\"dim_feedforward\": 16", "\"dim_feedforward\": 1048576");
     refuse(f, NULL, "too few", "model.safetensors");
     save_at(f, 50);
-    edit(f, "tact.json", "\"version\": 1", "\"version\": 2");
+    edit(f, "tact.json", "\"version\": 1", "\"version\": 3");
     refuse(f, NULL, "tact.json", "version");
     save_at(f, 50);
     edit(f, "config.json", "\"chunk_size\": 4", "\"chunk_size\": 5, \"of_the_future\": [1]");
@@ -481,6 +481,9 @@ static void what_has_no_equal_is_refused(void **state) {
     set_times(&p.params, 1);
     assert_false(policy_convert(&p, true, &config, &out, &err));
     assert_says(&err, "image tokens", "temporal_pos_embed=state");
+    p.config.policy.action_down_sample_steps = 3;
+    assert_false(policy_convert(&p, true, &config, &out, &err));
+    assert_says(&err, "its actions are 3 frames apart", "one a frame");
     params_free(&p.params);
     p = (Policy){.config = f->config, .params = f->params};
     assert_false(policy_convert(&p, true, &config, &out, &err));

@@ -48,6 +48,7 @@ static PolicyConfig policy(int horizon) {
     return (PolicyConfig){.obs_state_horizon = horizon,
                           .obs_down_sample_steps = 1,
                           .chunk_size = 8,
+                          .action_down_sample_steps = 1,
                           .state_dim = 2,
                           .action_dim = 1};
 }

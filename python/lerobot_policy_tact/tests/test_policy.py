@@ -9,7 +9,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("lerobot", reason="LeRobot is not installed")
 from lerobot.configs.types import FeatureType, PolicyFeature  # noqa: E402
 from lerobot_policy_tact import TactConfig  # noqa: E402
-from lerobot_policy_tact.modeling_tact import Ensembler, TactPolicy  # noqa: E402
+from lerobot_policy_tact.modeling_tact import Ensembler, TactPolicy, fill_in  # noqa: E402
+from lerobot_policy_tact.poses import matrix_from_vector, vector_from_matrix  # noqa: E402
 from lerobot_policy_tact.processor_tact import make_tact_pre_post_processors  # noqa: E402
 from lerobot_policy_tact.statistics import RowNormalizer  # noqa: E402
 
@@ -71,6 +72,37 @@ def test_a_window_of_its_own_leaves_the_history_alone():
     policy._queue.clear()
     action = policy.select_action(seen[1])
     assert torch.allclose(action, policy.predict_action_chunk(window(seen[:2]))[:, 0], atol=1e-6)
+
+
+def test_actions_several_frames_apart():
+    policy, seen = relative(obs_state_horizon=2, action_down_sample_steps=3), frames(8)
+    assert policy.config.action_delta_indices == [0, 3, 6, 9, 12, 15]
+    acted = torch.stack([policy.select_action(f) for f in seen], 1)
+    chunks = [policy.predict_action_chunk(window(seen[i - 1 : i + 1] if i else [seen[0]] * 2))
+              for i in (0, 6)]
+    assert chunks[0].shape == (1, 18, 7)
+    assert torch.allclose(acted, torch.cat([chunks[0][:, :6], chunks[1][:, :2]], 1), atol=1e-6)
+    # Between two predicted actions, and held after the last.
+    a, b, got = chunks[0][0, 3].double(), chunks[0][0, 6].double(), chunks[0][0, 4].double()
+    assert torch.allclose(got[[0, 1, 2, 6]], (a + (b - a) / 3)[[0, 1, 2, 6]], atol=1e-6)
+    start, end, between = (matrix_from_vector(v[3:6]) for v in (a, b, got))
+    angle = [vector_from_matrix(start.T @ m).norm() for m in (between, end)]
+    assert torch.allclose(angle[0], angle[1] / 3, atol=1e-5)
+    assert torch.equal(chunks[0][0, 16], chunks[0][0, 15])
+    values = torch.tensor([[[0.0, 3.0], [3.0, 0.0]]])
+    assert torch.allclose(fill_in(values, 3, 0), torch.tensor([[[0.0, 3], [1, 2], [2, 1], [3, 0], [3, 0], [3, 0]]]))
+
+
+def test_actions_several_frames_apart_are_saved(tmp_path):
+    for every, version in ((1, 1), (3, 2)):
+        relative(obs_state_horizon=2, action_down_sample_steps=every).save_pretrained(tmp_path / str(every))
+        tact = json.loads((tmp_path / str(every) / "tact.json").read_text())
+        assert tact["version"] == version and tact.get("action_down_sample_steps", 1) == every
+        assert TactPolicy.from_pretrained(tmp_path / str(every)).config.action_down_sample_steps == every
+    tact["version"] = 3
+    (tmp_path / "3" / "tact.json").write_text(json.dumps(tact))
+    with pytest.raises(ValueError, match="version 3"):
+        TactPolicy.from_pretrained(tmp_path / "3")
 
 
 def test_loss_is_of_relative_rows_and_has_gradients():

@@ -11,12 +11,14 @@ from lerobot.optim.optimizers import AdamWConfig
 
 from .poses import RECORDED, SEEN
 
-TACT_JSON, TACT_JSON_VERSION = "tact.json", 1
+# Versions: without action_down_sample_steps, which is then left out, and with it.
+TACT_JSON, TACT_JSON_VERSION, TACT_JSON_VERSION_STEPS = "tact.json", 1, 2
 
 # Settings of tact.json that change what the policy computes, with what holds where it has none.
 TACT_DEFAULTS = {
     "obs_state_horizon": 2,
     "obs_down_sample_steps": 1,
+    "action_down_sample_steps": 1,
     "temporal_pos_embed": "all",
     "pose_repr": "none",
     "resize_shape": None,
@@ -30,9 +32,9 @@ def read_tact_json(directory: str | Path | None) -> dict | None:
     if path is None or not path.is_file():
         return None
     tact = json.loads(path.read_text())
-    if tact.get("version") != TACT_JSON_VERSION:
-        raise ValueError(f"{path}: version {tact.get('version')}; this package reads version "
-                         f"{TACT_JSON_VERSION}")
+    if tact.get("version") not in (TACT_JSON_VERSION, TACT_JSON_VERSION_STEPS):
+        raise ValueError(f"{path}: version {tact.get('version')}; this package reads versions "
+                         f"{TACT_JSON_VERSION} and {TACT_JSON_VERSION_STEPS}")
     return tact
 
 
@@ -72,6 +74,7 @@ class TactConfig(PreTrainedConfig):
     # tact
     obs_state_horizon: int | None = None
     obs_down_sample_steps: int | None = None
+    action_down_sample_steps: int | None = None
     temporal_pos_embed: str | None = None
     pose_repr: str | None = None
     resize_shape: list[list[int]] | list[int] | None = None  # one size, or one a camera
@@ -120,8 +123,8 @@ class TactConfig(PreTrainedConfig):
         return self
 
     def _check(self) -> None:
-        if self.obs_state_horizon < 1 or self.obs_down_sample_steps < 1:
-            raise ValueError("obs_state_horizon and obs_down_sample_steps must be at least 1")
+        if min(self.obs_state_horizon, self.obs_down_sample_steps, self.action_down_sample_steps) < 1:
+            raise ValueError("obs_state_horizon, obs_down_sample_steps and action_down_sample_steps must be at least 1")
         if self.temporal_pos_embed not in ("none", "state", "all"):
             raise ValueError(f"temporal_pos_embed {self.temporal_pos_embed!r} is none of none, state, all")
         if (self.pose_repr == "relative") != bool(self.arms):
@@ -143,8 +146,11 @@ class TactConfig(PreTrainedConfig):
         for side, shapes in (("input_features", self.model_inputs), ("output_features", self.model_outputs)):
             config[side] = {k: {"type": f.type.value, "shape": list(f.shape)} for k, f in shapes.items()}
         path.write_text(json.dumps(config, indent=4))
-        tact = {"version": TACT_JSON_VERSION, **self._tact}
-        tact.update({name: getattr(self, name) for name in TACT_DEFAULTS})
+        rare = self.action_down_sample_steps != 1
+        tact = {"version": None, **self._tact, **{name: getattr(self, name) for name in TACT_DEFAULTS}}
+        tact["version"] = TACT_JSON_VERSION_STEPS if rare else TACT_JSON_VERSION
+        if not rare:
+            del tact["action_down_sample_steps"]
         if self.image_features and "cameras" not in tact:
             sizes = {key: f.shape[-2:] for key, f in self.image_features.items()}
             tact["cameras"] = [
@@ -206,7 +212,8 @@ class TactConfig(PreTrainedConfig):
 
     @property
     def action_delta_indices(self) -> list[int]:
-        return list(range(self.chunk_size))
+        self.settle()
+        return list(range(0, self.chunk_size * self.action_down_sample_steps, self.action_down_sample_steps))
 
     @property
     def reward_delta_indices(self) -> None:

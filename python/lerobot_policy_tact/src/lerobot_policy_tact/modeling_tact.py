@@ -18,10 +18,24 @@ from torch import Tensor, nn
 from .configuration_tact import TactConfig
 from .images import resize
 from .network import TemporalACT, act_loss
-from .poses import RECORDED, absolute_rows, relative_rows
+from .poses import RECORDED, absolute_rows, relative_rows, rows_between
 from .statistics import RowNormalizer, Stats, read_stats, write_stats
 
 STATE, ENV, ACTION = "observation.state", "observation.environment_state", "action"
+
+
+def fill_in(chunk: Tensor, every: int, arms: int) -> Tensor:
+    """chunk (B, S, A), an action every so many frames -> (B, S * every, A), an action a frame: those between
+    two are on the way from one to the other, and the last one is held."""
+    if every == 1:
+        return chunk
+    start, end = chunk[:, :, None], torch.cat([chunk[:, 1:], chunk[:, -1:]], 1)[:, :, None]
+    share = torch.arange(every, dtype=torch.float64, device=chunk.device) / every
+    if arms:
+        between = rows_between(start, end, share).to(chunk.dtype)
+    else:
+        between = start + share.to(chunk.dtype)[:, None] * (end - start)
+    return torch.cat([start, between[:, :, 1:]], 2).flatten(1, 2)
 
 
 class Ensembler:
@@ -195,24 +209,26 @@ class TactPolicy(PreTrainedPolicy):
 
     @torch.no_grad()
     def _chunk(self, window: dict[str, Tensor]) -> Tensor:
+        """(B, S * K, A): one a frame, whatever the frames from one predicted action to the next."""
         self.eval()
-        chunk = self._network(window)[0]
-        if not self.config.arms:
-            return chunk
-        return absolute_rows(self.action_rows.invert(chunk), self._base(window)).to(window[STATE].dtype)
+        c, chunk = self.config, self._network(window)[0]
+        if c.arms:
+            chunk = absolute_rows(self.action_rows.invert(chunk), self._base(window)).to(window[STATE].dtype)
+        return fill_in(chunk, c.action_down_sample_steps, c.arms)
 
     @torch.no_grad()
     def predict_action_chunk(self, batch: dict[str, Tensor], **unused) -> Tensor:
-        """(B, S, A). A batch with a time axis is a window of its own; one without is the next frame of the
+        """(B, S * K, A), one a frame. A batch with a time axis is a window of its own; one without is the next frame of the
         episode, and goes into the history."""
         return self._chunk(self._window(batch) if self._is_window(batch) else self._observe(batch))
 
     @torch.no_grad()
     def select_action(self, batch: dict[str, Tensor], **unused) -> Tensor:
         """(B, A). To be called once a frame: the history takes in every one."""
-        window = self._observe(batch)
+        window, every = self._observe(batch), self.config.action_down_sample_steps
         if self._ensembler is not None:
-            return self._ensembler.update(self._chunk(window))
+            foreseen = (self.config.chunk_size - 1) * every + 1  # no held ones
+            return self._ensembler.update(self._chunk(window)[:, :foreseen])
         if not self._queue:
-            self._queue.extend(self._chunk(window)[:, : self.config.n_action_steps].unbind(1))
+            self._queue.extend(self._chunk(window)[:, : self.config.n_action_steps * every].unbind(1))
         return self._queue.popleft()

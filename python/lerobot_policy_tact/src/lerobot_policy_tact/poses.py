@@ -77,6 +77,17 @@ def matrix_from_rows(rows: Tensor) -> Tensor:
     return torch.stack([a, b, torch.linalg.cross(a, b)], -2)
 
 
+def rows_between(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+    """A share (0 to 1, which broadcasts) of the way between rows (..., 7 arms): positions and grippers on a
+    straight line, rotations by the shorter turn at an even rate."""
+    a, b, share = _split(start, RECORDED), _split(end, RECORDED), share[..., None, None]
+    line = a + share * (b - a)
+    first = matrix_from_vector(a[..., 3:6])
+    turn = vector_from_matrix(first.transpose(-1, -2) @ matrix_from_vector(b[..., 3:6]))
+    rotation = vector_from_matrix(first @ matrix_from_vector(share * turn))
+    return torch.cat([line[..., :3], rotation, line[..., 6:]], -1).flatten(-2)
+
+
 def _split(row: Tensor, width: int) -> Tensor:
     return row.double().unflatten(-1, (-1, width))
 

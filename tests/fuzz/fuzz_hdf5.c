@@ -340,8 +340,8 @@ static volatile double sum;
 
 // In place of the decoder, which has a target of its own: an image of the size that the file says.
 static bool decode(const void *bytes, size_t size, const char *name, Image *out, Error *err) {
-    ImageFile file;
-    if (!image_file_look(bytes, size, &file) || file.size != size) abort();
+    EncodedImage file;
+    if (!encoded_image_look(bytes, size, &file) || file.size != size) abort();
     sum += ((const uint8_t *)bytes)[size - 1] + name[0];
     if (file.height > 64 || file.width > 64) return fail(err, "too large for this target");
     *out = (Image){file.height, file.width, mem_alloc(image_rgb_bytes(file.height, file.width))};

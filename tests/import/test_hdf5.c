@@ -291,6 +291,10 @@ static void a_mobile_robots_episodes_are_described(void **state) {
     assert_camera(s, 0, "blosc", "observation.images.blosc", "blosc");
     assert_camera(s, 1, "lzf", "observation.images.lzf", "lzf");
     import_close(s);
+    // A task that is no text cannot be told from none.
+    s = open_source(at(f, "bad/odd_task.hdf5"));
+    assert_null(s->episodes[0].task);
+    import_close(s);
     // A single file of another robot, which says more of itself.
     s = open_source(at(f, "other/episode_000007.hdf5"));
     assert_int_equal(s->n_episodes, 1);

@@ -4,8 +4,8 @@
 // groups where arrays belong). It is refused in one line, or everything in it can be read. Bytes
 // that begin as a JPEG or PNG are looked at as one.
 //
-// Damaged files are left out, since libhdf5 itself does not survive them: bytes that are an HDF5
-// file are only read as one where FUZZ_HDF5_RAW is set.
+// Damaged files are mostly libhdf5's to refuse, which is compiled without sanitizers and forgets
+// memory over them: bytes that are an HDF5 file are read as one only where FUZZ_HDF5_RAW is set.
 #include "base/log.h"
 #include "base/memory.h"
 #include "import/forms.h"

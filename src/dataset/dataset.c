@@ -7,8 +7,9 @@
 #include <string.h>
 
 const char *dataset_stats_name(const Dataset *ds) {
-    const char *major = ds->version + (ds->version[0] == 'v');
-    return *major == '2' ? "meta/episodes_stats.jsonl" : "meta/stats.json";
+    const char *digits = ds->version + (ds->version[0] == 'v');
+    bool by_episode = *digits == '2' && strcmp(digits, "2.0") != 0;
+    return by_episode ? "meta/episodes_stats.jsonl" : "meta/stats.json";
 }
 
 int64_t dataset_row_of(const Dataset *ds, int64_t index) {

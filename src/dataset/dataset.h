@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// LeRobot datasets v3.0 and v2.1 as they lie on disk, behind one struct.
+// LeRobot datasets v3.0, v2.1 and v2.0 as they lie on disk, behind one struct.
 //
 // A "row" is a position in the selected episodes, 0 .. rows-1; the dataset's own global number of
 // that frame is index[row]. With all episodes selected the two are the same.
@@ -95,8 +95,9 @@ typedef struct Dataset {
     double *timestamp;   // (rows) seconds since the episode's start
     int64_t *index;      // (rows) global frame number
     int64_t *episode_of; // (rows) position in episodes[]
-    json_t *stats; // meta/stats.json, v2.1's put together in the same form; NULL: none. Over all
-                   // episodes; a value that is not finite is no number there
+    json_t
+        *stats; // meta/stats.json, v2.1's put together in the same form; NULL: none. Over all
+                // episodes, v2.0's without "count"; a value that is not finite is no number there
     VideoTables *tables; // where the frames of its videos lie, shared by all who read them
     Arena arena;         // owns every string and array above
 } Dataset;
@@ -121,7 +122,7 @@ typedef struct DatasetOptions {
 } DatasetOptions;
 
 // Opens and checks: version, feature shapes, every selected data file, that columns are as long and
-// as wide as info.json says, that index and episode_index run as they must (v2.1: episode_index and
+// as wide as info.json says, that index and episode_index run as they must (v2.x: episode_index and
 // frame_index), no NaN or infinity in state and action. A partial copy or a recording that broke
 // off is refused without a matching selection, naming what is missing and --dataset.episodes.
 //

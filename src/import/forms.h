@@ -5,6 +5,9 @@
 
 #include "import/source.h"
 
-extern const ImportForm umi_form; // umi.c
+extern const ImportForm umi_form;       // umi.c
+extern const ImportForm robomimic_form; // robomimic.c
+// aloha.c. It stands behind the other forms in HDF5, since it takes damaged files, to say so.
+extern const ImportForm aloha_form;
 
 #endif

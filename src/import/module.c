@@ -3,7 +3,7 @@
 #include "base/module.h"
 #include "import/forms.h"
 
-static const ImportForm *const forms[] = {&umi_form, NULL};
+static const ImportForm *const forms[] = {&umi_form, &robomimic_form, &aloha_form, NULL};
 
 static const ImportModule functions = {forms};
 

@@ -63,6 +63,11 @@ typedef struct ImportSource {
     const ImportVector *vectors;
     int n_cameras;
     const ImportCamera *cameras;
+    // Frames that are image files (JPEG, PNG) show red as blue and blue as red, as OpenCV's
+    // imencode makes them of RGB: frame changes them back, and stored gives none. open sets it
+    // where the form's recorder does that; who knows better may set it otherwise before the first
+    // frame.
+    bool red_is_blue;
     // What is there and nothing is made of, with the reason, for people: "data/depth has frames of
     // one colour".
     int n_left_out;

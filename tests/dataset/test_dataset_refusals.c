@@ -42,8 +42,8 @@ static void missing_datasets_say_where(void **state) {
 static void other_versions_are_refused(void **state) {
     Fixture *f = *state;
     tiny_write(f->root, TINY_GOOD, false);
-    const char *const cases[][2] = {{"v2.0", "convert_dataset_v20_to_v21"},
-                                    {"v1.6", "convert_dataset_v1_to_v2"},
+    const char *const cases[][2] = {{"v1.6", "convert_dataset_v1_to_v2 of LeRobot 0.3.3"},
+                                    {"v2.2", "not supported"},
                                     {"v4.0", "newer"},
                                     {"three", "not a version"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which rows belong to an episode: their numbers decide, whatever the tables of files say. Also
-// recordings that broke off, and the order and the statistics of v2.1.
+// recordings that broke off, and the order and the statistics of v2.1 and v2.0.
 #include "folder_fixture.h"
 
 static char *data_file(Fixture *f, int number) {
@@ -186,6 +186,46 @@ static void v21_statistics_are_put_together(void **state) {
     dataset_close(ds);
 }
 
+// v2.0 is v2.1 with the statistics of v3.0's file, without counts: rows and frames are the same,
+// and what stands in v2.1's file is not looked at.
+static void v20_has_the_statistics_of_all_episodes(void **state) {
+    Fixture *f = *state;
+    Error err;
+    write_joints_sample(f, 3);
+    char *old = at(&f->arena, f->dir, "old");
+    Dataset *new = open_all(f->root);
+    v21_write(old, f->root, new);
+    edit_info(old, "codebase_version", json_string("v2.0"));
+    static const char stats[] =
+        "{\"action\": {\"max\": [6, NaN], \"min\": [-1, 2], \"mean\": [3.25, 2], \"std\": [2, 0]}, "
+        "\"camera\": {\"max\": [[[1.0]]], \"min\": [[[0.25]]], \"mean\": [[[0.5]]], "
+        "\"std\": [[[0.5]]]}}";
+    OK(file_write(at(&f->arena, old, "meta/stats.json"), stats, sizeof stats - 1, &err));
+    static const char line[] =
+        "{\"episode_index\": 0, \"stats\": {\"action\": {\"min\": [9, 9], \"max\": [9, 9], "
+        "\"mean\": [9, 9], \"std\": [9, 9], \"count\": [1]}}}\n";
+    OK(file_write(at(&f->arena, old, "meta/episodes_stats.jsonl"), line, sizeof line - 1, &err));
+    Dataset *ds = open_all(old);
+    assert_string_equal(ds->version, "v2.0");
+    assert_string_equal(dataset_stats_name(ds), "meta/stats.json");
+    assert_within(number_at(ds->stats, "action", "mean", 0), 3.25, 0);
+    assert_within(number_at(ds->stats, "action", "min", 1), 2, 0);
+    assert_true(isnan(number_at(ds->stats, "action", "max", 1)));
+    assert_within(number_at(ds->stats, "camera", "mean", 0), 0.5, 0);
+    assert_int_equal(ds->rows, new->rows);
+    assert_int_equal(ds->n_cameras, new->n_cameras);
+    assert_memory_equal(ds->state_data, new->state_data, sizeof(float) * 6 * (size_t)ds->rows);
+    assert_memory_equal(ds->action_data, new->action_data, sizeof(float) * 6 * (size_t)ds->rows);
+    assert_string_equal(ds->episodes[2].task, new->episodes[2].task);
+    if (!(ds->episodes[2].videos[0].from == 0)) fail_msg("a video an episode");
+    dataset_close(ds);
+    dataset_close(new);
+    OK(remove_tree(at(&f->arena, old, "meta/stats.json"), &err));
+    ds = open_all(old);
+    assert_null(ds->stats);
+    dataset_close(ds);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -196,6 +236,7 @@ int main(void) {
         TEST(labels_of_another_version_are_named),
         TEST(v21_order_and_index_do_not_matter),
         TEST(v21_statistics_are_put_together),
+        TEST(v20_has_the_statistics_of_all_episodes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,27 +25,20 @@ static bool check_version(Source *s, const char *info, const json_t *root, Error
         return fail(err, "%s: codebase_version '%.40s' is not a version", info, text);
     if (major > 3) {
         return fail(err,
-                    "%s: dataset version %.40s is newer than this program (v2.1 and v3.x); "
+                    "%s: dataset version %.40s is newer than this program (v2.0, v2.1 and v3.x); "
                     "update tact",
                     info, text);
     }
     s->v30 = major == 3;
     s->ds->version = arena_strdup(&s->ds->arena, text);
-    if (s->v30 || (major == 2 && minor == 1)) {
+    if (s->v30 || (major == 2 && minor <= 1)) {
         if (s->v30 && minor > 0)
             log_warn("%s: dataset version %s is newer than v3.0, reading it as v3.0", info, text);
         return true;
     }
-    if (major == 2 && minor == 0) {
-        return fail(err,
-                    "%s: dataset version %.40s is not supported (v2.1 and v3.x are); convert it "
-                    "with LeRobot's convert_dataset_v20_to_v21",
-                    info, text);
-    }
-    return fail(err,
-                "%s: dataset version %.40s is not supported (v2.1 and v3.x are); convert it with"
-                " LeRobot's convert_dataset_v1_to_v2, then convert_dataset_v20_to_v21",
-                info, text);
+    return fail(err, "%s: dataset version %.40s is not supported (v2.0, v2.1 and v3.x are)%s", info,
+                text,
+                major < 2 ? "; convert it with convert_dataset_v1_to_v2 of LeRobot 0.3.3" : "");
 }
 
 // A count at a key of info.json: `missing` where there is none.

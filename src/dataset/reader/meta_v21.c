@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Metadata of LeRobot v2.1: one JSON document a line.
+// Metadata of LeRobot v2.1 and v2.0: one JSON document a line.
 #include "dataset/reader/steps.h"
 
 #include "base/file.h"

@@ -2,10 +2,12 @@
 // The dataset's own statistics, in the form of v3.0's meta/stats.json whatever the version:
 // {FEATURE: {"min": [...], "max": [...], "mean": [...], "std": [...], "count": [n]}}. v2.1 keeps
 // them by episode; they are put together as LeRobot 0.3.3 does, over all episodes that meta/ lists.
+// v2.0 has that file already, without "count".
 #include "dataset/reader/steps.h"
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "dataset/reader/json_lines.h"
 #include <math.h>
 #include <string.h>
@@ -201,7 +203,7 @@ void stats_load(Source *s) {
     const char *path = arena_printf(&s->scratch, "%s/%s", ds->root, dataset_stats_name(ds));
     if (!file_exists(path)) return;
     bool ok;
-    if (s->v30) {
+    if (strcmp(after_last(path, '.'), "json") == 0) {
         ok = read_stats_json(path, &ds->stats, &err);
     } else {
         json_t *lines = json_array();

@@ -28,10 +28,10 @@ typedef struct RowPlace {
 typedef struct Source {
     Dataset *ds;
     Arena scratch;              // freed when the dataset is open
-    bool v30;                   // else v2.1
+    bool v30;                   // else v2.1 or v2.0, which have the same files but for statistics
     const char *data_template;  // path templates in Python's format syntax
     const char *video_template; // NULL without videos
-    int64_t chunks_size;        // v2.1: episodes per chunk
+    int64_t chunks_size;        // v2.x: episodes per chunk
     json_t *rename;             // DatasetOptions.rename, or NULL
     bool rename_if_there;
     int64_t n_listed, listed_room;

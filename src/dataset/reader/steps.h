@@ -22,7 +22,7 @@ CHECKED bool info_load(Source *s, Error *err);
 // Refuses the label of one version on the files of another.
 CHECKED bool info_check_label(Source *s, Error *err);
 
-// meta_v30.c, meta_v21.c: fill s->listed and s->tasks.
+// meta_v30.c, meta_v21.c (v2.0 too): fill s->listed and s->tasks.
 CHECKED bool v30_list(Source *s, Error *err);
 CHECKED bool v21_list(Source *s, Error *err);
 

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/source.h"
 #include "config/fields.h"
 #include "config/foreign.h"
 #include "eval/closed_loop.h"
@@ -107,6 +108,7 @@ CHECKED static bool check_options(Eval *e, int argc, char **argv, const Option *
             err,
             "nothing to evaluate on given; name a dataset's folder with --dataset.root=DIR or a "
             "simulated task with --env.type=TASK");
+    if (!source_refuse_as_dataset(e->root, err)) return false;
     if (e->episodes && !field_set(&e->config, field_find("dataset.episodes"), e->episodes, err))
         return false;
     if (e->tolerance && !field_set(&e->config, field_find("tolerance_s"), e->tolerance, err))

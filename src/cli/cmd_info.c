@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cli/info.h"
+#include "cli/source.h"
 #include "config/fields.h"
 #include "dataset/dataset.h"
 #include "formats/hub_cache.h"
@@ -92,13 +93,18 @@ void describe_info(const PageWriter *w) {
     Option options[MOST_OPTIONS];
     page_usage(w, "info DATASET [--flag=value ...]");
     page_usage(w, "info CHECKPOINT [--json] [--dataset.root=DIR]");
+    page_usage(w, "info SOURCE [--json]");
     page_argument(w, NULL);
-    page_text(w, "CHECKPOINT is a run's directory, a checkpoint's or its pretrained_model: "
-                 "settings, parameters, statistics and how far the training got. --dataset.root: "
-                 "whose statistics it has, where it holds none itself. Both are a directory or a "
-                 "name on the Hub, looked for where LeRobot and `hf download` put it. Without "
-                 "--frame or --stats: an overview of the dataset. All --policy.* and --dataset.* "
-                 "flags of `tact train` apply.");
+    page_text(
+        w,
+        "CHECKPOINT is a run's directory, a checkpoint's or its pretrained_model: "
+        "settings, parameters, statistics and how far the training got. --dataset.root: "
+        "whose statistics it has, where it holds none itself. Both are a directory or a "
+        "name on the Hub, looked for where LeRobot and `hf download` put it. Without "
+        "--frame or --stats: an overview of the dataset. SOURCE is what `tact import` reads: its "
+        "episodes, vectors and cameras, and what would be made of them. All --policy.* and "
+        "--dataset.* "
+        "flags of `tact train` apply.");
     page_options(w, options, list_options(&f, options));
     page_borrowed(w, "policy.|dataset.|rename_map|tolerance_s|num_stat_samples|seed");
     page_text(w, "--frame prints {\"index\": I, \"state\": [T][D], \"action\": [H][A], "
@@ -108,6 +114,18 @@ void describe_info(const PageWriter *w) {
                  "for one camera, an object of those by camera name for several. --stats prints "
                  "{\"state\": {\"min\", \"max\", \"mean\", \"std\"}, \"action\": {...}, CAMERA: "
                  "{\"mean\", \"std\"}, \"samples\": N}.");
+}
+
+// What is neither a dataset nor a checkpoint: what it is, or why it is none of these.
+static int print_source(const char *name, int argc, char **argv, const InfoFlags *asked,
+                        Error *err) {
+    if (argc > 0 || asked->stats || asked->images || asked->frame != NO_FRAME) {
+        const char *form = import_look(name), *flag = argc > 0 ? argv[0] : "--frame and --stats";
+        (void)fail(err, "%s: %s; %s: for LeRobot datasets, which `tact import` makes", name,
+                   form ? form : "no LeRobot dataset", flag);
+        return EXIT_USAGE;
+    }
+    return info_print_source(name, asked->json, err) ? EXIT_OK : EXIT_ERROR;
 }
 
 int cmd_info(int argc, char **argv) {
@@ -122,6 +140,10 @@ int cmd_info(int argc, char **argv) {
         !options_rest_known(options, count, argc, argv, &err))
         goto done;
     const char *name = options_take_name(&argc, argv);
+    if (name && source_is_one(name)) {
+        code = print_source(name, argc, argv, &asked, &err);
+        goto done;
+    }
     bool checkpoint = name && is_checkpoint(name);
     if (!parse_info_flags(&config, argc, argv, name, checkpoint, &asked, &err)) goto done;
     bool ok = checkpoint ? info_print_checkpoint(name, config.dataset.root, asked.json, &err)

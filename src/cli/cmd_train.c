@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/source.h"
 #include "eval/closed_loop.h"
 #include "train/settings.h"
 #include "train/train.h"
@@ -77,7 +78,8 @@ int cmd_train(int argc, char **argv) {
     TrainConfig config;
     TrainResult result = {0};
     int code = EXIT_OK;
-    if (!train_settings(&config, argc, argv, time(NULL), &err)) {
+    if (!train_settings(&config, argc, argv, time(NULL), &err) ||
+        !source_refuse_as_dataset(config.dataset.root, &err)) {
         code = cli_error(&err, EXIT_USAGE);
         goto done;
     }

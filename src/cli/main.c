@@ -14,7 +14,10 @@ const Command commands[] = {
     {"eval", cmd_eval, describe_eval,
      "hold a policy's predictions against recorded episodes; writes a report"},
     {"info", cmd_info, describe_info,
-     "show a dataset, what a policy sees at a frame, statistics, or a checkpoint"},
+     "show a dataset, what a policy sees at a frame, statistics, a checkpoint, or a source to "
+     "import"},
+    {"import", cmd_import, describe_import,
+     "make a LeRobot dataset of demonstrations of UMI, ACT or robomimic"},
     {"convert", cmd_convert, describe_convert,
      "write a checkpoint as plain ACT for LeRobot, or as tact"},
     {"sample", cmd_sample, describe_sample, "write a small synthetic dataset to try things with"},

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes a LeRobot v3.0 dataset: data parquet, AV1 video, episodes/tasks/stats/info, so that
 // LeRobot and tact both read it.
+//
+// Frames come one by one (dataset_writer_frame, dataset_writer_episode), or somebody else makes
+// their files (import/convert.c): then rows come by the episode (dataset_writer_rows), and the
+// writer is told in which files they lie.
 #ifndef TACT_DATASET_WRITER_H
 #define TACT_DATASET_WRITER_H
 
 #include "base/error.h"
+#include "formats/parquet.h"
 #include <stdint.h>
+
+enum { WRITER_GOP = 2, WRITER_CRF = 30 };             // LeRobot's
+enum { WRITER_DATA_MB = 100, WRITER_VIDEO_MB = 200 }; // LeRobot's: a file takes no more episodes
 
 typedef struct DatasetWriter DatasetWriter;
 
@@ -14,15 +22,39 @@ typedef struct WriterCamera {
     int height, width;
 } WriterCamera;
 
+// A feature beside state, environment state and action.
+typedef struct WriterVector {
+    const char *name;  // "observation.velocity"
+    const char *dtype; // "float32" or "float64"
+    int dim;
+    const char *const *names; // (dim), or NULL
+} WriterVector;
+
+// Episodes first .. end-1, for info.json.
+typedef struct WriterSplit {
+    const char *name; // "train"
+    int64_t first, end;
+} WriterSplit;
+
 typedef struct WriterOptions {
     const char *root; // must not exist yet
     const char *robot_type;
-    int fps;
+    double fps;
     int state_dim, action_dim, env_dim;                   // 0: none
     const char *const *state_names, *const *action_names; // NULL: none
+    const char *const *env_names;
+    const char *state_dtype, *action_dtype, *env_dtype; // NULL: "float32"
+    const WriterVector *extras;
+    int n_extras;
     const WriterCamera *cameras;
     int n_cameras;
-    bool images_in_parquet; // PNG bytes in the data files instead of video
+    bool images_in_parquet; // image files in the data files instead of video
+    // Where the dataset lies until it is whole; it is not removed when the writer is dropped. What
+    // is there of it already (videos, data files) belongs to it. NULL: a folder of the writer's
+    // own, and frames come one by one.
+    const char *folder;
+    const WriterSplit *splits; // NULL: all episodes are "train"
+    int n_splits;
 } WriterOptions;
 
 CHECKED bool dataset_writer_open(const WriterOptions *options, DatasetWriter **out, Error *err);
@@ -34,5 +66,40 @@ CHECKED bool dataset_writer_episode(DatasetWriter *w, const char *task, Error *e
 // Writes the metadata (info.json last), frees the writer either way.
 CHECKED bool dataset_writer_close(DatasetWriter *w, Error *err);
 void dataset_writer_abort(DatasetWriter *w); // NULL allowed; leaves no dataset behind
+
+// ---- with WriterOptions.folder ------------------------------------------------------------------
+
+// Counts of pixel values of a camera, by channel, over sampled frames.
+typedef struct PixelCounts {
+    uint64_t values[3][256];
+    int64_t frames;
+} PixelCounts;
+
+// Of so many frames of an episode one goes into a camera's statistics, the first among them.
+enum { WRITER_PIXEL_STEP = 4 };
+
+// Adds a frame (h, w, 3) to the counts.
+void pixels_add(PixelCounts *p, const uint8_t *rgb, int height, int width);
+// Adds counts to a camera's.
+void dataset_writer_pixels(DatasetWriter *w, int camera, const PixelCounts *p);
+
+// A whole episode: values (length, dim) of state, environment state, action and the extras, as far
+// as the dataset has them. All rows come before the first data file: a feature of type float32
+// becomes one of float64 where a value asks for it.
+CHECKED bool dataset_writer_rows(DatasetWriter *w, int64_t length, const double *const *values,
+                                 const char *task, Error *err);
+// Where a file of a camera's video (its position), or of data (camera -1), is to lie, into out.
+void dataset_writer_path(const DatasetWriter *w, int camera, int64_t file, char *out, size_t size);
+// In which file an episode's video of a camera lies, and the number of its first frame there;
+// camera -1: in which data file its rows lie, which dataset_writer_data_rows writes.
+void dataset_writer_place(DatasetWriter *w, int64_t episode, int camera, int64_t file,
+                          int64_t frame);
+// Begins a data file.
+CHECKED bool dataset_writer_data_open(DatasetWriter *w, int64_t file, Error *err);
+// Adds rows first .. first+n-1 of an episode as one row group; images: for each camera the files
+// of the n frames, NULL without images_in_parquet.
+CHECKED bool dataset_writer_data_rows(DatasetWriter *w, int64_t episode, int64_t first, int64_t n,
+                                      const ParquetBytes *const *images, Error *err);
+CHECKED bool dataset_writer_data_close(DatasetWriter *w, Error *err);
 
 #endif

@@ -25,6 +25,13 @@ bool image_encode_jpeg(const Image *image, uint8_t **out, size_t *size, Error *e
     return video_module(&m, err) && m->image_encode_jpeg(image, out, size, err);
 }
 
+bool image_encode_jpeg_fine(const Image *image, uint8_t **out, size_t *size, Error *err) {
+    const VideoModule *m;
+    *out = NULL;
+    *size = 0;
+    return video_module(&m, err) && m->image_encode_jpeg_fine(image, out, size, err);
+}
+
 bool image_write_png(const char *path, const Image *image, Error *err) {
     uint8_t *bytes;
     size_t size;

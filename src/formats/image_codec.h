@@ -20,5 +20,7 @@ CHECKED bool image_encode_png(const Image *image, uint8_t **out, size_t *size, E
 CHECKED bool image_write_png(const char *path, const Image *image, Error *err);
 // JPEG bytes of an image (4:2:0, full range, for looking at); *out is freed with mem_free.
 CHECKED bool image_encode_jpeg(const Image *image, uint8_t **out, size_t *size, Error *err);
+// The same for keeping: 4:4:4, of the highest quality but one that libavcodec has.
+CHECKED bool image_encode_jpeg_fine(const Image *image, uint8_t **out, size_t *size, Error *err);
 
 #endif

@@ -80,11 +80,18 @@ bool video_decoder_name(char *out, size_t size) {
     return module_load(&module, &missing) && video_functions()->decoder_name(out, size);
 }
 
-bool video_writer_open(const char *path, const char *codec, int height, int width, int fps, int gop,
-                       int crf, VideoWriter **out, Error *err) {
+bool video_writer_open(const char *path, const char *codec, int height, int width, double fps,
+                       int gop, int crf, VideoWriter **out, Error *err) {
     *out = NULL;
     return module_load(&module, err) &&
-           video_functions()->writer_open(path, codec, height, width, fps, gop, crf, out, err);
+           video_functions()->writer_start(path, codec, height, width, fps, gop, crf, 0, out, err);
+}
+
+bool video_writer_open_part(const char *path, int height, int width, double fps, int gop, int crf,
+                            VideoWriter **out, Error *err) {
+    *out = NULL;
+    return module_load(&module, err) &&
+           video_functions()->writer_start(path, NULL, height, width, fps, gop, crf, 1, out, err);
 }
 
 bool video_writer_add(VideoWriter *w, const uint8_t *rgb, Error *err) {
@@ -97,4 +104,21 @@ bool video_writer_close(VideoWriter *w, Error *err) {
 
 void video_writer_abort(VideoWriter *w) {
     if (w) video_functions()->writer_abort(w);
+}
+
+bool video_join_open(const char *path, double fps, VideoJoin **out, Error *err) {
+    *out = NULL;
+    return module_load(&module, err) && video_functions()->join_open(path, fps, out, err);
+}
+
+bool video_join_add(VideoJoin *j, const char *part, int64_t *frames, Error *err) {
+    return file_check(part, err) && video_functions()->join_add(j, part, frames, err);
+}
+
+bool video_join_close(VideoJoin *j, Error *err) {
+    return video_functions()->join_close(j, err);
+}
+
+void video_join_abort(VideoJoin *j) {
+    if (j) video_functions()->join_abort(j);
 }

@@ -64,15 +64,33 @@ bool video_decoder_name(char *out, size_t size);
 
 typedef struct VideoWriter VideoWriter;
 
-// Writes MP4 with libsvtav1 (libaom-av1 where that is missing): yuv420p, `fps` constant frame rate,
-// keyframe every `gop` frames (LeRobot: 2), quality `crf` (LeRobot: 30). Even sizes only. The file
-// appears under its name at video_writer_close. codec NULL means AV1; "h264" and "hevc" are for
-// tests and are refused where FFmpeg has no such encoder.
-CHECKED bool video_writer_open(const char *path, const char *codec, int height, int width, int fps,
-                               int gop, int crf, VideoWriter **out, Error *err);
+enum { VIDEO_MAX_FPS = 100000 };
+
+// Writes MP4 with libsvtav1 (libaom-av1 where that is missing): yuv420p, `fps` constant frame rate
+// (a fraction such as 60000/1001 is kept exactly: frame k stands at k / fps), keyframe every `gop`
+// frames (LeRobot: 2), quality `crf` (LeRobot: 30). Even sizes only. The file appears under its
+// name at video_writer_close. codec NULL means AV1; "h264" and "hevc" are for tests and are refused
+// where FFmpeg has no such encoder.
+CHECKED bool video_writer_open(const char *path, const char *codec, int height, int width,
+                               double fps, int gop, int crf, VideoWriter **out, Error *err);
+// The same in AV1 for one of several files that are written at once: the encoder keeps to one
+// thread, as far as it can. The same frames make the same bytes.
+CHECKED bool video_writer_open_part(const char *path, int height, int width, double fps, int gop,
+                                    int crf, VideoWriter **out, Error *err);
 CHECKED bool video_writer_add(VideoWriter *w, const uint8_t *rgb, Error *err);
 // Flushes, closes, syncs and moves the file into place. The writer is freed, also on failure.
 CHECKED bool video_writer_close(VideoWriter *w, Error *err);
 void video_writer_abort(VideoWriter *w); // NULL allowed
+
+typedef struct VideoJoin VideoJoin;
+
+// Puts files of video_writer_open_part one behind the other without encoding anew, as LeRobot
+// joins those of its episodes: all of one size and quality. Frame k of the whole stands at k / fps.
+CHECKED bool video_join_open(const char *path, double fps, VideoJoin **out, Error *err);
+// Adds a file; *frames is how many it had.
+CHECKED bool video_join_add(VideoJoin *j, const char *part, int64_t *frames, Error *err);
+// As video_writer_close.
+CHECKED bool video_join_close(VideoJoin *j, Error *err);
+void video_join_abort(VideoJoin *j); // NULL allowed
 
 #endif

@@ -7,6 +7,11 @@
 #include "formats/image_codec.h"
 #include "formats/video.h"
 
+// What the module has under writer_start.
+CHECKED bool video_writer_start(const char *path, const char *codec, int height, int width,
+                                double fps, int gop, int crf, int threads, VideoWriter **out,
+                                Error *err);
+
 typedef struct VideoModule {
     bool (*open)(const char *path, VideoTables *tables, Video **out, Error *err);
     bool (*look)(const char *path, VideoTables *tables, Video **out, Error *err);
@@ -22,15 +27,22 @@ typedef struct VideoModule {
     void (*segment)(const Video *v, int64_t frame, int64_t *first, int64_t *last);
     bool (*decoder_name)(char *out, size_t size);
 
-    bool (*writer_open)(const char *path, const char *codec, int height, int width, int fps,
-                        int gop, int crf, VideoWriter **out, Error *err);
+    // video_writer_open with a number of threads, 0: the encoder's own choice.
+    bool (*writer_start)(const char *path, const char *codec, int height, int width, double fps,
+                         int gop, int crf, int threads, VideoWriter **out, Error *err);
     bool (*writer_add)(VideoWriter *w, const uint8_t *rgb, Error *err);
     bool (*writer_close)(VideoWriter *w, Error *err);
     void (*writer_abort)(VideoWriter *w);
 
+    bool (*join_open)(const char *path, double fps, VideoJoin **out, Error *err);
+    bool (*join_add)(VideoJoin *j, const char *part, int64_t *frames, Error *err);
+    bool (*join_close)(VideoJoin *j, Error *err);
+    void (*join_abort)(VideoJoin *j);
+
     bool (*image_decode)(const void *bytes, size_t size, const char *name, Image *out, Error *err);
     bool (*image_encode_png)(const Image *image, uint8_t **out, size_t *size, Error *err);
     bool (*image_encode_jpeg)(const Image *image, uint8_t **out, size_t *size, Error *err);
+    bool (*image_encode_jpeg_fine)(const Image *image, uint8_t **out, size_t *size, Error *err);
 } VideoModule;
 
 // The module, which is loaded when it is first asked for. Any thread may call.

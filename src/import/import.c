@@ -6,6 +6,7 @@
 #include "base/module.h"
 #include "formats/image_codec.h"
 #include "import/archive.h"
+#include "import/kinds.h"
 #include "import/source.h"
 #include <dirent.h>
 #include <stdio.h>
@@ -150,7 +151,8 @@ CHECKED static bool refuse(const char *path, const char *what, Error *err) {
                     path);
     if (find_inside(path, inside, sizeof inside))
         return fail(err, "%s: nothing to import itself, but it holds %s: give that", path, inside);
-    return fail(err, "%s: a folder with nothing that can be imported: %s", path, known);
+    return kind_refuse(path, err) &&
+           fail(err, "%s: a folder with nothing that can be imported: %s", path, known);
 }
 
 // ---- the forms ----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common import Report
 
-CHECKS = ("act", "temporal", "training", "losses")
+CHECKS = ("act", "temporal", "import", "training", "losses")
 
 
 def versions() -> str:

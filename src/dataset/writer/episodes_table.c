@@ -51,8 +51,8 @@ static void add_place_columns(Table *t) {
     ParquetBytes *tasks = arena_alloc(&t->arena, sizeof *tasks * table_rows(t));
     add_column(t, "tasks", PARQUET_STRING, true, tasks, even_offsets(t, 1));
     int64_t *length = add_integers(t, "length");
-    add_integers(t, "data/chunk_index"); // everything lies in file 0 of chunk 0
-    add_integers(t, "data/file_index");
+    int64_t *chunk = add_integers(t, "data/chunk_index"),
+            *file = add_integers(t, "data/file_index");
     int64_t *from = add_integers(t, "dataset_from_index");
     int64_t *to = add_integers(t, "dataset_to_index");
     for (int64_t i = 0; i < w->n_episodes; i++) {
@@ -61,22 +61,28 @@ static void add_place_columns(Table *t) {
         index[i] = i;
         tasks[i] = (ParquetBytes){(const uint8_t *)task, strlen(task)};
         length[i] = e->length;
+        chunk[i] = e->places[0].file / WRITER_CHUNK;
+        file[i] = e->places[0].file % WRITER_CHUNK;
         from[i] = e->from;
         to[i] = e->from + e->length;
     }
 }
 
-static void add_video_columns(Table *t, const char *key) {
+static void add_video_columns(Table *t, int camera) {
     const DatasetWriter *w = t->w;
+    const char *key = w->o.cameras[camera].name;
     Arena *a = &t->arena;
-    add_integers(t, arena_printf(a, "videos/%s/chunk_index", key));
-    add_integers(t, arena_printf(a, "videos/%s/file_index", key));
+    int64_t *chunk = add_integers(t, arena_printf(a, "videos/%s/chunk_index", key));
+    int64_t *file = add_integers(t, arena_printf(a, "videos/%s/file_index", key));
     double *from = add_reals(t, arena_printf(a, "videos/%s/from_timestamp", key));
     double *to = add_reals(t, arena_printf(a, "videos/%s/to_timestamp", key));
     for (int64_t i = 0; i < w->n_episodes; i++) {
         const WriterEpisode *e = &w->episodes[i];
-        from[i] = (double)e->from / w->o.fps;
-        to[i] = (double)(e->from + e->length) / w->o.fps;
+        const WriterPlace *place = &e->places[1 + camera];
+        chunk[i] = place->file / WRITER_CHUNK;
+        file[i] = place->file % WRITER_CHUNK;
+        from[i] = (double)place->frame / w->o.fps;
+        to[i] = (double)(place->frame + e->length) / w->o.fps;
     }
 }
 
@@ -119,7 +125,7 @@ bool writer_write_episodes(DatasetWriter *w, Error *err) {
     t.fields = arena_alloc(&t.arena, sizeof *t.fields * room);
     t.values = arena_alloc(&t.arena, sizeof *t.values * room);
     add_place_columns(&t);
-    for (int c = 0; c < cameras; c++) add_video_columns(&t, w->o.cameras[c].name);
+    for (int c = 0; c < cameras; c++) add_video_columns(&t, c);
     for (int i = 0; i < w->n_features; i++) add_stats_columns(&t, &w->features[i]);
     add_integers(&t, "meta/episodes/chunk_index");
     add_integers(&t, "meta/episodes/file_index");

@@ -114,6 +114,12 @@ static json_t *strings_json(const char *const *items, int n) {
     return list;
 }
 
+// LeRobot writes whole numbers of frames a second as integers.
+static json_t *fps_json(const DatasetWriter *w) {
+    int64_t whole = (int64_t)w->o.fps;
+    return (double)whole == w->o.fps ? json_integer(whole) : json_real(w->o.fps);
+}
+
 static json_t *camera_json(const DatasetWriter *w, const WriterCamera *camera) {
     static const char *const axes[] = {"height", "width", "channels"};
     json_t *feature = json_object(), *shape = json_array();
@@ -130,7 +136,7 @@ static json_t *camera_json(const DatasetWriter *w, const WriterCamera *camera) {
     json_object_set_new(info, "video.codec", json_string("av1"));
     json_object_set_new(info, "video.pix_fmt", json_string("yuv420p"));
     json_object_set_new(info, "video.is_depth_map", json_false());
-    json_object_set_new(info, "video.fps", json_integer(w->o.fps));
+    json_object_set_new(info, "video.fps", fps_json(w));
     json_object_set_new(info, "video.channels", json_integer(3));
     json_object_set_new(info, "has_audio", json_false());
     json_object_set_new(info, "video.g", json_integer(WRITER_GOP));
@@ -158,21 +164,31 @@ static json_t *features_json(const DatasetWriter *w) {
     return features;
 }
 
+static json_t *splits_json(DatasetWriter *w) {
+    const WriterSplit all = {"train", 0, w->n_episodes};
+    const WriterSplit *splits = w->o.n_splits ? w->o.splits : &all;
+    json_t *list = json_object();
+    for (int i = 0; i < (w->o.n_splits ? w->o.n_splits : 1); i++) {
+        const char *range = arena_printf(&w->arena, "%lld:%lld", (long long)splits[i].first,
+                                         (long long)splits[i].end);
+        json_object_set_new(list, splits[i].name, json_string(range));
+    }
+    return list;
+}
+
 static bool write_info(DatasetWriter *w, Error *err) {
-    json_t *root = json_object(), *splits = json_object();
+    json_t *root = json_object();
     bool videos = w->o.n_cameras > 0 && !w->o.images_in_parquet;
     const char *robot = w->o.robot_type;
-    const char *train = arena_printf(&w->arena, "0:%lld", (long long)w->n_episodes);
-    json_object_set_new(splits, "train", json_string(train));
     json_object_set_new(root, "codebase_version", json_string("v3.0"));
-    json_object_set_new(root, "fps", json_integer(w->o.fps));
+    json_object_set_new(root, "fps", fps_json(w));
     json_object_set_new(root, "features", features_json(w));
     json_object_set_new(root, "total_episodes", json_integer(w->n_episodes));
     json_object_set_new(root, "total_frames", json_integer(w->rows));
     json_object_set_new(root, "total_tasks", json_integer(w->n_tasks));
-    json_object_set_new(root, "chunks_size", json_integer(1000));
-    json_object_set_new(root, "data_files_size_in_mb", json_integer(100));
-    json_object_set_new(root, "video_files_size_in_mb", json_integer(200));
+    json_object_set_new(root, "chunks_size", json_integer(WRITER_CHUNK));
+    json_object_set_new(root, "data_files_size_in_mb", json_integer(WRITER_DATA_MB));
+    json_object_set_new(root, "video_files_size_in_mb", json_integer(WRITER_VIDEO_MB));
     json_object_set_new(root, "data_path",
                         json_string("data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"));
     json_object_set_new(
@@ -180,7 +196,7 @@ static bool write_info(DatasetWriter *w, Error *err) {
         videos ? json_string("videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4")
                : json_null());
     json_object_set_new(root, "robot_type", robot ? json_string(robot) : json_null());
-    json_object_set_new(root, "splits", splits);
+    json_object_set_new(root, "splits", splits_json(w));
     const char *path = arena_printf(&w->arena, "%s/meta/info.json", w->temporary);
     bool ok = json_write(path, root, 4, err);
     json_decref(root);

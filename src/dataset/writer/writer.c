@@ -12,8 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PIXEL_SAMPLE_STEP = 4 }; // every so many frames go into a camera's statistics
-
 // ---- opening ----------------------------------------------------------------------------------
 
 static const char *const *copy_names(Arena *a, const char *const *names, int n) {
@@ -27,39 +25,95 @@ static void copy_options(DatasetWriter *w, const WriterOptions *o) {
     Arena *a = &w->arena;
     w->o = *o;
     if (o->robot_type) w->o.robot_type = arena_strdup(a, o->robot_type);
-    w->o.state_names = copy_names(a, o->state_names, o->state_dim);
-    w->o.action_names = copy_names(a, o->action_names, o->action_dim);
     WriterCamera *cameras = arena_alloc(a, sizeof *cameras * (size_t)o->n_cameras);
     for (int c = 0; c < o->n_cameras; c++) {
         cameras[c] = o->cameras[c];
         cameras[c].name = arena_strdup(a, o->cameras[c].name);
     }
     w->o.cameras = cameras;
+    WriterSplit *splits = arena_alloc(a, sizeof *splits * (size_t)(o->n_splits + 1));
+    for (int i = 0; i < o->n_splits; i++) {
+        splits[i] = o->splits[i];
+        splits[i].name = arena_strdup(a, o->splits[i].name);
+    }
+    w->o.splits = splits;
     char *root = arena_strdup(a, o->root);
     for (size_t n = strlen(root); n > 1 && root[n - 1] == '/'; n--) root[n - 1] = 0;
     w->root = w->o.root = root;
-    w->temporary = arena_printf(a, "%s.tmp.%ld", root, (long)getpid());
+    w->temporary = o->folder ? arena_strdup(a, o->folder)
+                             : arena_printf(a, "%s.tmp.%ld", root, (long)getpid());
 }
 
-static void add_feature(DatasetWriter *w, const char *name, int dim, const char *const *names,
-                        float **data) {
+static void add_feature(DatasetWriter *w, const char *name, const char *dtype, int dim,
+                        const char *const *names) {
     if (dim <= 0) return;
-    w->features[w->n_features++] = (WriterFeature){name, "float32", dim, names, data};
+    w->features[w->n_features++] =
+        (WriterFeature){arena_strdup(&w->arena, name),
+                        arena_strdup(&w->arena, dtype ? dtype : "float32"),
+                        dim,
+                        copy_names(&w->arena, names, dim),
+                        false,
+                        NULL};
+    w->n_vectors++;
 }
+
+static const char *const counters[] = {"timestamp", "frame_index", "episode_index", "index",
+                                       "task_index"};
+enum { COUNTERS = sizeof counters / sizeof *counters };
 
 static void list_features(DatasetWriter *w) {
-    add_feature(w, "observation.state", w->o.state_dim, w->o.state_names, &w->state);
-    add_feature(w, "observation.environment_state", w->o.env_dim, NULL, &w->env);
-    add_feature(w, "action", w->o.action_dim, w->o.action_names, &w->action);
-    add_feature(w, "timestamp", 1, NULL, NULL);
-    static const char *const counters[] = {"frame_index", "episode_index", "index", "task_index"};
-    for (int i = 0; i < 4; i++)
-        w->features[w->n_features++] = (WriterFeature){counters[i], "int64", 1, NULL, NULL};
+    const WriterOptions *o = &w->o;
+    size_t room = (size_t)(3 + o->n_extras + COUNTERS);
+    w->features = arena_alloc(&w->arena, sizeof *w->features * room);
+    add_feature(w, "observation.state", o->state_dtype, o->state_dim, o->state_names);
+    add_feature(w, "observation.environment_state", o->env_dtype, o->env_dim, o->env_names);
+    add_feature(w, "action", o->action_dtype, o->action_dim, o->action_names);
+    for (int i = 0; i < o->n_extras; i++) {
+        const WriterVector *v = &o->extras[i];
+        add_feature(w, v->name, v->dtype, v->dim, v->names);
+    }
+    for (int i = 0; i < COUNTERS; i++) {
+        const char *dtype = i == 0 ? "float32" : "int64";
+        w->features[w->n_features++] = (WriterFeature){counters[i], dtype, 1, NULL, true, NULL};
+    }
+}
+
+static bool is_float(const char *dtype) {
+    return !dtype || strcmp(dtype, "float32") == 0 || strcmp(dtype, "float64") == 0;
+}
+
+static bool is_taken(const WriterOptions *o, const char *name, int extras) {
+    static const char *const own[] = {"observation.state", "observation.environment_state",
+                                      "action", "task"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strcmp(own[i], name) == 0) return true;
+    for (int i = 0; i < COUNTERS; i++)
+        if (strcmp(counters[i], name) == 0) return true;
+    for (int i = 0; i < extras; i++)
+        if (strcmp(o->extras[i].name, name) == 0) return true;
+    return false;
+}
+
+static bool check_extras(const WriterOptions *o, Error *err) {
+    if (!is_float(o->state_dtype) || !is_float(o->action_dtype) || !is_float(o->env_dtype))
+        return fail(err, "%s: vectors are written as float32 or float64", o->root);
+    for (int i = 0; i < o->n_extras; i++) {
+        const WriterVector *v = &o->extras[i];
+        if (v->dim <= 0 || !v->dtype || !is_float(v->dtype) || strchr(v->name, '/') ||
+            is_taken(o, v->name, i)) {
+            return fail(err,
+                        "%s: feature '%.100s' cannot be written; it needs a name of its own "
+                        "without '/', values, and type float32 or float64",
+                        o->root, v->name);
+        }
+    }
+    return true;
 }
 
 static bool check_options(const WriterOptions *o, Error *err) {
     if (!o->root || !*o->root) return fail(err, "no folder given for the new dataset");
-    if (o->fps <= 0) return fail(err, "%s: a dataset needs a frame rate above 0", o->root);
+    if (!(o->fps > 0 && o->fps <= VIDEO_MAX_FPS))
+        return fail(err, "%s: a dataset needs a frame rate above 0", o->root);
     if (o->state_dim < 0 || o->action_dim <= 0 || o->env_dim < 0 || o->n_cameras < 0)
         return fail(err, "%s: a dataset needs an action, and no size may be negative", o->root);
     for (int c = 0; c < o->n_cameras; c++) {
@@ -72,32 +126,10 @@ static bool check_options(const WriterOptions *o, Error *err) {
                         o->root, camera->name, camera->height, camera->width);
         }
     }
+    if (!check_extras(o, err)) return false;
     if (file_exists(o->root) || dir_exists(o->root))
         return fail(err, "%s: already exists; remove it or choose another folder", o->root);
     return true;
-}
-
-// The columns of the data file: features, then image structs.
-static bool open_data(DatasetWriter *w, Error *err) {
-    int images = w->o.images_in_parquet ? w->o.n_cameras : 0;
-    ParquetField *fields = NEW(ParquetField, w->n_features + 2 * images);
-    int n = 0;
-    for (int i = 0; i < w->n_features; i++) {
-        const WriterFeature *f = &w->features[i];
-        ParquetType type = strcmp(f->dtype, "int64") == 0 ? PARQUET_I64 : PARQUET_F32;
-        fields[n++] = (ParquetField){.name = f->name, .type = type, .list = f->dim > 1};
-    }
-    for (int c = 0; c < images; c++) {
-        const char *name = w->o.cameras[c].name;
-        fields[n++] = (ParquetField){.name = name, .type = PARQUET_STRING, .member = "bytes"};
-        fields[n++] = (ParquetField){.name = name, .type = PARQUET_STRING, .member = "path"};
-    }
-    char dir[4096], path[4200];
-    snprintf(dir, sizeof dir, "%s/data/chunk-000", w->temporary);
-    snprintf(path, sizeof path, "%s/file-000.parquet", dir);
-    bool ok = make_dirs(dir, err) && parquet_writer_open(path, fields, n, NULL, 0, &w->data, err);
-    mem_free(fields);
-    return ok;
 }
 
 static bool open_videos(DatasetWriter *w, Error *err) {
@@ -128,10 +160,11 @@ bool dataset_writer_open(const WriterOptions *options, DatasetWriter **out, Erro
     snprintf(meta, sizeof meta, "%s/meta", w->temporary);
     if (strlen(w->temporary) > 3000) {
         fail(err, "%s: the path is too long", w->root);
-    } else if (dir_exists(w->temporary)) {
+    } else if (!options->folder && dir_exists(w->temporary)) {
         fail(err, "%s: left behind by another run; remove it", w->temporary);
         w->temporary = NULL; // not ours to remove
-    } else if (make_dirs(meta, err) && open_data(w, err) && open_videos(w, err)) {
+    } else if (make_dirs(meta, err) &&
+               (options->folder || (dataset_writer_data_open(w, 0, err) && open_videos(w, err)))) {
         *out = w;
         return true;
     }
@@ -148,29 +181,37 @@ static int64_t episode_start(const DatasetWriter *w) {
     return last->from + last->length;
 }
 
-// Makes room for one more row in all that is kept of rows.
-static void reserve_row(DatasetWriter *w) {
+// Makes room for more rows in all that is kept of rows.
+static void reserve_rows(DatasetWriter *w, int64_t more) {
     int64_t room = w->room;
-    for (int i = 0; i < w->n_features; i++) {
-        const WriterFeature *f = &w->features[i];
-        if (!f->data) continue;
+    for (int i = 0; i < w->n_vectors; i++) {
+        WriterFeature *f = &w->features[i];
         room = w->room;
-        *f->data = array_grow(NULL, *f->data, sizeof(float) * (size_t)f->dim, w->rows, &room, 1);
+        f->values =
+            array_grow(NULL, f->values, sizeof(double) * (size_t)f->dim, w->rows, &room, more);
     }
-    for (int c = 0; c < w->o.n_cameras && w->o.images_in_parquet; c++) {
+    for (int c = 0; c < w->o.n_cameras && w->o.images_in_parquet && !w->o.folder; c++) {
         room = w->room;
-        ARRAY_ROOM(w->png[c], w->rows, room, 1);
+        ARRAY_ROOM(w->png[c], w->rows, room, more);
     }
     w->room = room;
 }
 
-static bool copy_row(DatasetWriter *w, const char *name, float *column, const float *values,
-                     int dim, Error *err) {
-    for (int j = 0; j < dim; j++) {
-        column[w->rows * dim + j] = values[j];
-        if (!isfinite(values[j])) {
-            return fail(err, "%s: frame %lld: value %d of '%s' is %f and cannot be recorded",
-                        w->root, (long long)w->rows, j, name, (double)values[j]);
+static bool check_value(const DatasetWriter *w, const WriterFeature *f, int64_t row, int j,
+                        Error *err) {
+    double value = f->values[row * f->dim + j];
+    return isfinite(value) ||
+           fail(err, "%s: frame %lld: value %d of '%s' is %f and cannot be recorded", w->root,
+                (long long)row, j, f->name, value);
+}
+
+static bool copy_row(DatasetWriter *w, const char *name, const float *values, Error *err) {
+    for (int i = 0; i < w->n_vectors; i++) {
+        const WriterFeature *f = &w->features[i];
+        if (strcmp(f->name, name) != 0) continue;
+        for (int j = 0; j < f->dim; j++) {
+            f->values[w->rows * f->dim + j] = (double)values[j];
+            if (!check_value(w, f, w->rows, j, err)) return false;
         }
     }
     return true;
@@ -178,7 +219,7 @@ static bool copy_row(DatasetWriter *w, const char *name, float *column, const fl
 
 static bool add_image(DatasetWriter *w, int c, const uint8_t *rgb, Error *err) {
     const WriterCamera *camera = &w->o.cameras[c];
-    if (w->rows % PIXEL_SAMPLE_STEP == 0)
+    if (w->rows % WRITER_PIXEL_STEP == 0)
         pixels_add(&w->pixels[c], rgb, camera->height, camera->width);
     if (!w->o.images_in_parquet) return video_writer_add(w->videos[c], rgb, err);
     Image image = {camera->height, camera->width, (uint8_t *)rgb};
@@ -191,10 +232,10 @@ static bool add_image(DatasetWriter *w, int c, const uint8_t *rgb, Error *err) {
 
 bool dataset_writer_frame(DatasetWriter *w, const float *state, const float *env,
                           const float *action, const uint8_t *const *images, Error *err) {
-    reserve_row(w);
-    if (!copy_row(w, "observation.state", w->state, state, w->o.state_dim, err) ||
-        !copy_row(w, "observation.environment_state", w->env, env, w->o.env_dim, err) ||
-        !copy_row(w, "action", w->action, action, w->o.action_dim, err))
+    reserve_rows(w, 1);
+    if (!copy_row(w, "observation.state", state, err) ||
+        !copy_row(w, "observation.environment_state", env, err) ||
+        !copy_row(w, "action", action, err))
         return false;
     for (int c = 0; c < w->o.n_cameras; c++)
         if (!add_image(w, c, images[c], err)) return false;
@@ -206,7 +247,10 @@ bool dataset_writer_frame(DatasetWriter *w, const float *state, const float *env
 
 double writer_value(const DatasetWriter *w, const WriterFeature *f, int64_t episode, int64_t row,
                     int j) {
-    if (f->data) return (double)(*f->data)[row * f->dim + j];
+    if (f->values) {
+        double value = f->values[row * f->dim + j];
+        return strcmp(f->dtype, "float32") == 0 ? (double)(float)value : value;
+    }
     int64_t frame = row - w->episodes[episode].from;
     if (strcmp(f->name, "timestamp") == 0) return (double)(float)((double)frame / w->o.fps);
     if (strcmp(f->name, "frame_index") == 0) return (double)frame;
@@ -223,53 +267,18 @@ static int find_task(DatasetWriter *w, const char *task) {
     return w->n_tasks - 1;
 }
 
-// Values of one feature over the newest episode, as the data file wants them.
-static void feature_values(const DatasetWriter *w, const WriterFeature *f, Arena *a,
-                           ParquetValues *out) {
-    int64_t episode = w->n_episodes - 1;
-    const WriterEpisode *e = &w->episodes[episode];
-    if (f->data) {
-        int64_t *offsets = arena_alloc(a, sizeof *offsets * (size_t)(e->length + 1));
-        for (int64_t k = 0; k <= e->length; k++) offsets[k] = k * f->dim;
-        *out = (ParquetValues){*f->data + e->from * f->dim, f->dim > 1 ? offsets : NULL};
-        return;
-    }
-    bool integer = strcmp(f->dtype, "int64") == 0;
-    int64_t *integers = arena_alloc(a, sizeof *integers * (size_t)e->length);
-    float *reals = arena_alloc(a, sizeof *reals * (size_t)e->length);
-    for (int64_t k = 0; k < e->length; k++) {
-        double value = writer_value(w, f, episode, e->from + k, 0);
-        if (integer)
-            integers[k] = (int64_t)value;
-        else
-            reals[k] = (float)value;
-    }
-    *out = (ParquetValues){integer ? (const void *)integers : reals, NULL};
-}
-
-static bool write_rows(DatasetWriter *w, Error *err) {
-    const WriterEpisode *e = &w->episodes[w->n_episodes - 1];
-    int images = w->o.images_in_parquet ? w->o.n_cameras : 0;
-    Arena a = {0};
-    ParquetValues *values = arena_alloc(&a, sizeof *values * (size_t)(w->n_features + 2 * images));
-    int n = 0;
-    for (int i = 0; i < w->n_features; i++) feature_values(w, &w->features[i], &a, &values[n++]);
-    for (int c = 0; c < images; c++) {
-        ParquetBytes *paths = arena_alloc(&a, sizeof *paths * (size_t)e->length);
-        for (int64_t k = 0; k < e->length; k++) {
-            const char *path = arena_printf(&a, "frame-%06lld.png", (long long)k);
-            paths[k] = (ParquetBytes){(const uint8_t *)path, strlen(path)};
-        }
-        values[n++] = (ParquetValues){w->png[c] + e->from, NULL};
-        values[n++] = (ParquetValues){paths, NULL};
-    }
-    bool ok = parquet_write_group(w->data, e->length, values, err);
-    arena_free(&a);
-    return ok;
+static void add_episode(DatasetWriter *w, int64_t from, const char *task) {
+    size_t n = 1 + (size_t)w->o.n_cameras;
+    WriterPlace *places = arena_alloc(&w->arena, sizeof *places * n);
+    // Of frames that come one by one everything lies in file 0.
+    for (size_t i = 0; i < n; i++) places[i].frame = from;
+    const int task_number = find_task(w, task);
+    *ARRAY_ADD(w->episodes, w->n_episodes, w->episodes_room) =
+        (WriterEpisode){from, w->rows - from, task_number, places};
 }
 
 static void free_images(DatasetWriter *w, int64_t from) {
-    for (int c = 0; c < w->o.n_cameras && w->o.images_in_parquet; c++) {
+    for (int c = 0; c < w->o.n_cameras && w->o.images_in_parquet && !w->o.folder; c++) {
         // One past the last row: a frame that failed midway left its image there.
         for (int64_t r = from; r <= w->rows && r < w->room; r++) {
             mem_free((void *)w->png[c][r].data);
@@ -282,12 +291,48 @@ bool dataset_writer_episode(DatasetWriter *w, const char *task, Error *err) {
     int64_t from = episode_start(w);
     if (w->rows == from)
         return fail(err, "%s: episode %lld has no frames", w->root, (long long)w->n_episodes);
-    const int task_number = find_task(w, task);
-    *ARRAY_ADD(w->episodes, w->n_episodes, w->episodes_room) =
-        (WriterEpisode){from, w->rows - from, task_number};
-    bool ok = write_rows(w, err);
+    add_episode(w, from, task);
+    const ParquetBytes **images = NEW(const ParquetBytes *, w->o.n_cameras + 1);
+    for (int c = 0; c < w->o.n_cameras && w->o.images_in_parquet; c++) images[c] = w->png[c] + from;
+    bool ok = dataset_writer_data_rows(w, w->n_episodes - 1, 0, w->rows - from, images, err);
+    mem_free(images);
     free_images(w, from);
     return ok;
+}
+
+static bool all_float32(const double *values, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        if ((double)(float)values[i] != values[i]) return false;
+    return true;
+}
+
+bool dataset_writer_rows(DatasetWriter *w, int64_t length, const double *const *values,
+                         const char *task, Error *err) {
+    if (length < 1)
+        return fail(err, "%s: episode %lld has no frames", w->root, (long long)w->n_episodes);
+    reserve_rows(w, length);
+    for (int i = 0; i < w->n_vectors; i++) {
+        WriterFeature *f = &w->features[i];
+        memcpy(f->values + w->rows * f->dim, values[i], sizeof(double) * (size_t)(length * f->dim));
+        for (int64_t k = 0; k < length * f->dim; k++)
+            if (!check_value(w, f, w->rows + k / f->dim, (int)(k % f->dim), err)) return false;
+        if (!all_float32(values[i], length * f->dim)) f->dtype = "float64";
+    }
+    w->rows += length;
+    add_episode(w, w->rows - length, task);
+    return true;
+}
+
+void dataset_writer_place(DatasetWriter *w, int64_t episode, int camera, int64_t file,
+                          int64_t frame) {
+    w->episodes[episode].places[1 + camera] = (WriterPlace){file, frame};
+}
+
+void dataset_writer_pixels(DatasetWriter *w, int camera, const PixelCounts *p) {
+    PixelCounts *sum = &w->pixels[camera];
+    sum->frames += p->frames;
+    for (int c = 0; c < 3; c++)
+        for (int v = 0; v < 256; v++) sum->values[c][v] += p->values[c][v];
 }
 
 // ---- the end ----------------------------------------------------------------------------------
@@ -297,9 +342,7 @@ static bool write_rest_and_move(DatasetWriter *w, Error *err) {
         return fail(err, "%s: not written: the dataset has no episodes", w->root);
     if (w->rows != episode_start(w))
         return fail(err, "%s: not written: the last episode was not ended", w->root);
-    ParquetWriter *data = w->data;
-    w->data = NULL;
-    if (!parquet_writer_close(data, err)) return false;
+    if (w->data && !dataset_writer_data_close(w, err)) return false;
     for (int c = 0; c < w->o.n_cameras; c++) {
         VideoWriter *video = w->videos[c];
         w->videos[c] = NULL;
@@ -329,13 +372,11 @@ void dataset_writer_abort(DatasetWriter *w) {
     for (int c = 0; c < w->o.n_cameras; c++) video_writer_abort(w->videos[c]);
     free_images(w, 0);
     for (int c = 0; c < w->o.n_cameras; c++) mem_free(w->png[c]);
-    mem_free(w->state);
-    mem_free(w->env);
-    mem_free(w->action);
+    for (int i = 0; i < w->n_vectors; i++) mem_free(w->features[i].values);
     mem_free(w->episodes);
     mem_free(w->tasks);
     Error ignored; // nothing more can be done about a folder that will not go
-    if (w->temporary && !remove_tree(w->temporary, &ignored)) w->temporary = NULL;
+    if (w->temporary && !w->o.folder && !remove_tree(w->temporary, &ignored)) w->temporary = NULL;
     arena_free(&w->arena);
     mem_free(w);
 }

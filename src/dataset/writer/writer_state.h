@@ -8,41 +8,40 @@
 #include "formats/parquet.h"
 #include "formats/video.h"
 
-enum { WRITER_GOP = 2, WRITER_CRF = 30 }; // LeRobot's
-
 // A numeric feature of the dataset, in the order of info.json and of the data columns.
 typedef struct WriterFeature {
-    const char *name, *dtype; // "float32" or "int64"
+    const char *name, *dtype; // "float32", "float64" or "int64"
     int dim;
     const char *const *names; // (dim) or NULL
-    float **data;             // (rows, dim) of the writer's; NULL: a bookkeeping column
+    bool counter;             // timestamp, index, ...: follows from the row
+    double *values;           // (rows, dim); NULL for a counter
 } WriterFeature;
 
-enum { MAX_FEATURES = 8 };
+// Where an episode lies in the files of a camera, or of data.
+typedef struct WriterPlace {
+    int64_t file;
+    int64_t frame; // the number of its first frame in a video
+} WriterPlace;
 
 typedef struct WriterEpisode {
     int64_t from, length; // rows
     int task;             // position in tasks
+    WriterPlace *places;  // (1 + n_cameras): of data, then of each camera's video
 } WriterEpisode;
 
-// Counts of pixel values of one camera, by channel, over sampled frames.
-typedef struct PixelCounts {
-    uint64_t values[3][256];
-    int64_t frames;
-} PixelCounts;
+enum { WRITER_CHUNK = 1000 }; // files of a folder
 
 struct DatasetWriter {
     Arena arena;     // strings and tables
     WriterOptions o; // copied into the arena
     const char *root, *temporary;
     ParquetWriter *data;
-    VideoWriter **videos; // (n_cameras), NULL with images_in_parquet
-    int n_features;
-    WriterFeature features[MAX_FEATURES];
-    int64_t rows, room;          // frames so far
-    float *state, *env, *action; // (rows, dim)
-    ParquetBytes **png;          // (n_cameras)(room): PNG bytes of the episode in progress
-    PixelCounts *pixels;         // (n_cameras)
+    VideoWriter **videos;      // (n_cameras), NULL with images_in_parquet or a folder
+    int n_features, n_vectors; // the vectors come first, then the counters
+    WriterFeature *features;
+    int64_t rows, room;  // frames so far
+    ParquetBytes **png;  // (n_cameras)(room): PNG bytes of the episode in progress
+    PixelCounts *pixels; // (n_cameras)
     int64_t n_episodes, episodes_room;
     WriterEpisode *episodes;
     int n_tasks;
@@ -63,8 +62,6 @@ typedef struct ValueStats {
 } ValueStats;
 // value_stats.c: of n values, which get sorted.
 ValueStats value_stats(double *values, int64_t n);
-// Adds a frame (h, w, 3) to the counts.
-void pixels_add(PixelCounts *p, const uint8_t *rgb, int height, int width);
 // Statistics of one channel, as fractions of 255.
 ValueStats pixel_stats(const PixelCounts *p, int channel);
 

@@ -163,12 +163,12 @@ static AVFrame *rgb_frame(const Image *image) {
     return f;
 }
 
-// A frame with the pixels as JPEG (JFIF) means them: BT.601, full range, 4:2:0.
-static AVFrame *jpeg_frame(const Image *image) {
-    AVFrame *rgb = rgb_frame(image), *f = new_frame(image, AV_PIX_FMT_YUVJ420P);
+// A frame with the pixels as JPEG (JFIF) means them: BT.601, full range, in the given format.
+static AVFrame *jpeg_frame(const Image *image, enum AVPixelFormat to) {
+    AVFrame *rgb = rgb_frame(image), *f = new_frame(image, to);
     int w = image->width, h = image->height;
     struct SwsContext *sws =
-        sws_getContext(w, h, AV_PIX_FMT_RGB24, w, h, AV_PIX_FMT_YUVJ420P,
+        sws_getContext(w, h, AV_PIX_FMT_RGB24, w, h, to,
                        SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP, NULL, NULL, NULL);
     bool ok = rgb && f && sws &&
               sws_scale(sws, (const uint8_t *const *)rgb->data, rgb->linesize, 0, h, f->data,
@@ -243,11 +243,21 @@ bool image_encode_png(const Image *image, uint8_t **out, size_t *size, Error *er
     return ok;
 }
 
-bool image_encode_jpeg(const Image *image, uint8_t **out, size_t *size, Error *err) {
-    const int good = 4;
+static bool encode_jpeg(const Image *image, enum AVPixelFormat format, int quality, uint8_t **out,
+                        size_t *size, Error *err) {
     if (!begin_encoding(image, "JPEG", out, size, err)) return false;
-    AVFrame *frame = jpeg_frame(image);
-    bool ok = encode_frame(image, frame, AV_CODEC_ID_MJPEG, good, out, size, err);
+    AVFrame *frame = jpeg_frame(image, format);
+    bool ok = encode_frame(image, frame, AV_CODEC_ID_MJPEG, quality, out, size, err);
     av_frame_free(&frame);
     return ok;
+}
+
+bool image_encode_jpeg(const Image *image, uint8_t **out, size_t *size, Error *err) {
+    const int good = 4;
+    return encode_jpeg(image, AV_PIX_FMT_YUVJ420P, good, out, size, err);
+}
+
+bool image_encode_jpeg_fine(const Image *image, uint8_t **out, size_t *size, Error *err) {
+    const int fine = 2;
+    return encode_jpeg(image, AV_PIX_FMT_YUVJ444P, fine, out, size, err);
 }

@@ -17,13 +17,18 @@ static const VideoModule table = {
     .frame_at = video_frame_at,
     .segment = video_segment,
     .decoder_name = video_decoder_name,
-    .writer_open = video_writer_open,
+    .writer_start = video_writer_start,
     .writer_add = video_writer_add,
     .writer_close = video_writer_close,
     .writer_abort = video_writer_abort,
+    .join_open = video_join_open,
+    .join_add = video_join_add,
+    .join_close = video_join_close,
+    .join_abort = video_join_abort,
     .image_decode = image_decode,
     .image_encode_png = image_encode_png,
     .image_encode_jpeg = image_encode_jpeg,
+    .image_encode_jpeg_fine = image_encode_jpeg_fine,
 };
 
 MODULE_ENTRY(&table)

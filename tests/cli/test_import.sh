@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# tact import: a source becomes a dataset that can be trained on; what is shown before; what is refused, and how a
+# folder is called that is none of the forms.
+. "$(dirname "$0")/common.sh"
+data=tests/import/data
+
+if ! "$TACT" info $data/umi.zarr.zip >"$WORK/out" 2>"$WORK/err"; then
+    holds "the reason names what to install" grep -qE "apt-get install|is not installed|built" "$WORK/err"
+    holds "and what it is" grep -q "a zarr group in a zip file" "$WORK/err"
+    echo "skipped: $(tail -n 1 "$WORK/err")"
+    finish && exit 77
+    exit 1
+fi
+
+holds "the form" grep -q "^form      UMI replay buffer (zarr)" "$WORK/out"
+holds "its rows" grep -q "^rows      12; how many a second the source does not say" "$WORK/out"
+holds "a vector, its unit and names" grep -q "robot0_eef_pos .*float32 \[3\]  -> observation.state, in m: x y z" "$WORK/out"
+holds "a camera" grep -q "camera0_rgb .*24x16 JPEG XL  -> observation.images.camera0" "$WORK/out"
+holds "the command that imports it" grep -q "^import    tact import $data/umi.zarr.zip --root=DIR --fps=59.94 --images=png" "$WORK/out"
+accepts "as JSON" "$TACT" info $data/umi.zarr.zip --json
+holds "which is JSON" python3 -c "import json; d = json.load(open('$WORK/out')); assert d['rows'] == 12 and d['action_is_state']"
+refuses "a frame of a source" "tact import.*makes" "$TACT" info $data/umi.zarr.zip --frame=3
+
+import=("$TACT" import $data/umi.zarr.zip --root="$WORK/set" --images=png)
+refuses "no root" "no --root" "$TACT" import $data/umi.zarr.zip
+refuses "no source" "no source" "$TACT" import --root="$WORK/set"
+refuses "no rate" "--fps=59.94 where the cameras were GoPros" "${import[@]}"
+refuses "no rate that makes sense" "--fps=fast: expected" "${import[@]}" --fps=fast
+refuses "small frames" "24x16.*at least 64x64.*--images=png" "$TACT" import $data/umi.zarr.zip --root="$WORK/set" --fps=60
+refuses "copying JPEG XL" "--images=copy.*JPEG XL" "$TACT" import $data/umi.zarr.zip --root="$WORK/set" --fps=60 --images=copy
+refuses "an episode that is not there" "--episodes=\[0,2\].*0 to 1" "${import[@]}" --fps=60 --episodes=[0,2]
+refuses "episodes that are none" "--episodes=first" "${import[@]}" --fps=60 --episodes=first
+refuses "an unknown way" "--images=gif.*video" "${import[@]}" --fps=60 --images=gif
+refuses "an unknown flag" "--frames.*no such flag" "${import[@]}" --frames=60
+holds "nothing is left" test -z "$(ls "$WORK" | grep set)"
+
+accepts "an import" "${import[@]}" --fps=59.94 --task="fold the cloth"
+holds "says what it wrote" grep -q "set: 2 episodes, 12 rows, 12 frames of 1 camera$" "$WORK/out"
+"$TACT" info "$WORK/set" >"$WORK/info" 2>/dev/null
+holds "the rate" grep -q "at 59.94" "$WORK/info"
+holds "poses" grep -q "poses     1 arm" "$WORK/info"
+holds "the task" grep -q "fold the cloth" "$WORK/info"
+refuses "a root that is there" "already exists" "${import[@]}" --fps=59.94
+accepts "one thread makes the same files" "${import[@]}" --fps=60000/1001 --task="fold the cloth" --threads=1 --root="$WORK/one"
+holds "the same" diff -r "$WORK/set" "$WORK/one"
+accepts "some episodes, next actions" "${import[@]}" --fps=60 --episodes=1:2 --action=next --root="$WORK/some"
+holds "one episode" grep -q "some: 1 episodes, 5 rows" "$WORK/out"
+accepts "a step of training on it" "$TACT" train --dataset.repo_id=t/t --dataset.root="$WORK/set" --steps=1 \
+    "${TINY[@]}" --output_dir="$WORK/run"
+
+refuses "training on the source" "UMI.*not a LeRobot dataset.*tact import $data/umi.zarr.zip --root=DIR" \
+    "$TACT" train --dataset.repo_id=t/t --dataset.root=$data/umi.zarr.zip --steps=1 "${TINY[@]}" --output_dir="$WORK/none"
+refuses "evaluating on the source" "tact import $data/umi.zarr.zip" \
+    "$TACT" eval --policy.path="$WORK/run" --dataset.root=$data/umi.zarr.zip
+
+# What a folder looks like that is none of the forms.
+kind() { # NAME PATTERN: $WORK/kind
+    refuses "$1" "$2" "$TACT" info "$WORK/kind"
+    refuses "$1, to import" "$2" "$TACT" import "$WORK/kind" --root="$WORK/none"
+    rm -rf "$WORK/kind"
+}
+mkdir -p "$WORK/kind"
+kind "an empty folder" "empty"
+mkdir -p "$WORK/kind" && touch "$WORK/kind/a.jpg" "$WORK/kind/b.PNG"
+kind "a folder of images" "images.*no states and actions"
+mkdir -p "$WORK/kind/bags" && touch "$WORK/kind/bags/run_0.mcap"
+kind "a folder of bags" "ROS.*run_0.mcap"
+mkdir -p "$WORK/kind" && touch "$WORK/kind/run.bag"
+kind "a folder with a bag" "ROS.*run.bag"
+mkdir -p "$WORK/kind/data/chunk-000" "$WORK/kind/videos" && touch "$WORK/kind/data/chunk-000/file-000.parquet"
+kind "a dataset without info.json" "meta/info.json.*missing"
+mkdir -p "$WORK/kind/meta_data" "$WORK/kind/train" && touch "$WORK/kind/meta_data/info.json" "$WORK/kind/train/data.arrow"
+kind "a dataset of version 1" "v1.*LeRobot"
+mkdir -p "$WORK/kind" && cp -r "$WORK/set" "$WORK/kind/inner"
+kind "a folder above a dataset" "LeRobot dataset in .*kind/inner"
+mkdir -p "$WORK/kind" && echo '{"zarr_format": 3, "node_type": "group"}' >"$WORK/kind/zarr.json"
+kind "zarr of version 3" "version 3"
+mkdir -p "$WORK/kind" && touch "$WORK/kind/a.tfrecord-00000-of-00001"
+kind "RLDS" "TFRecord|RLDS"
+mkdir -p "$WORK/kind" && touch "$WORK/kind/notes.txt"
+kind "another folder" "nothing that can be imported"
+refuses "a source that is not there" "nowhere" "$TACT" import "$WORK/nowhere" --root="$WORK/none"
+finish

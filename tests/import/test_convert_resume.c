@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+// A conversion that is killed, stopped, or runs out of room at whatever moment leaves no dataset,
+// goes on when it is asked for again, and ends with the bytes of one that was left alone. What it
+// cannot go on with, and what cannot be converted, is refused in a sentence.
+#include "fake_source.h"
+#include <ftw.h>
+
+// Of 64 x 96 frames of two cameras a part of images has 512 rows: more than one part an episode.
+static Fake *long_fake(Arena *a) {
+    Fake *f = fake_new(a);
+    f->episodes[0].length = 560;
+    return f;
+}
+
+static ConvertOptions options(const char *root, ConvertImages images) {
+    return (ConvertOptions){.root = root, .images = images, .threads = 2};
+}
+
+static void convert(Fake *fake, const ConvertOptions *o, ConvertResult *result) {
+    Error err;
+    if (convert_source(&fake->source, o, result, &err)) return;
+    if (no_encoder(&err)) skip();
+    fail_msg("%s", err.text);
+}
+
+static const char *partial_of(Arena *a, const char *root) {
+    return arena_printf(a, "%s.partial", root);
+}
+
+static const char *compared_with, *compared;
+
+static int compare_file(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+    (void)st, (void)ftw;
+    if (flag != FTW_F) return 0;
+    char other[4096], *one, *two;
+    size_t n, m;
+    Error err;
+    snprintf(other, sizeof other, "%s%s", compared_with, path + strlen(compared));
+    OK(file_read(path, &one, &n, &err));
+    OK(file_read(other, &two, &m, &err));
+    if (n != m || memcmp(one, two, n) != 0) fail_msg("%s and %s differ", path, other);
+    mem_free(one);
+    mem_free(two);
+    return 0;
+}
+
+static void assert_same_trees(const char *a, const char *b) {
+    assert_true(tree_bytes(a) > 0 && tree_bytes(a) == tree_bytes(b));
+    compared = a;
+    compared_with = b;
+    assert_int_equal(nftw(a, compare_file, 16, FTW_PHYS), 0);
+}
+
+static void check_killed(Fixture *f, ConvertImages images) {
+    ConvertResult result;
+    const char *whole = at(&f->arena, f->dir, "whole");
+    ConvertOptions o = options(whole, images);
+    convert(long_fake(&f->arena), &o, &result);
+    assert_int_equal(result.frames, 2 * 601);
+    assert_int_equal(result.found, 0);
+    static const int moments[] = {1, 300, 1150};
+    for (size_t i = 0; i < sizeof moments / sizeof *moments; i++) {
+        o.root = arena_printf(&f->arena, "%s/again%zu", f->dir, i);
+        Fake *killed = long_fake(&f->arena);
+        killed->kill_at = moments[i];
+        int status = convert_apart(killed, &o);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+        assert_false(dir_exists(o.root));
+        killed->kill_at = moments[i] < 300 ? 300 : 50; // and soon after it went on
+        if (moments[i] < 1000) (void)convert_apart(killed, &o);
+        Fake *fake = long_fake(&f->arena);
+        convert(fake, &o, &result);
+        assert_int_equal(result.frames, 2 * 601);
+        if (moments[i] >= 1150) assert_true(result.found > 0);
+        assert_int_equal(fake->asked + result.found, result.frames);
+        assert_false(dir_exists(partial_of(&f->arena, o.root)));
+        assert_same_trees(whole, o.root);
+    }
+}
+
+static void killed_videos_go_on(void **state) {
+    check_killed(*state, CONVERT_VIDEO);
+}
+
+static void killed_images_go_on(void **state) {
+    check_killed(*state, CONVERT_PNG);
+}
+
+// Files that were ended before the kill are neither made again nor lost, and their parts are gone.
+static void ended_files_stay(void **state) {
+    Fixture *f = *state;
+    ConvertResult result;
+    const char *whole = at(&f->arena, f->dir, "whole");
+    ConvertOptions o = options(whole, CONVERT_VIDEO);
+    o.fps = 0.05; // 50 frames a file: 60 | 7 1 33, of each camera
+    o.threads = 1;
+    convert(fake_new(&f->arena), &o, &result);
+    o.root = f->root;
+    Fake *fake = fake_new(&f->arena);
+    fake->kill_at = 2 * (60 + 7 + 1) + 40; // in the last episode
+    assert_true(WIFSIGNALED(convert_apart(fake, &o)));
+    const char *first =
+        arena_printf(&f->arena, "%s/dataset/videos/observation.images.top/chunk-000/file-000.mp4",
+                     partial_of(&f->arena, f->root));
+    assert_true(file_exists(first));
+    assert_false(file_exists(arena_printf(&f->arena, "%s/parts/e000000-r000000000-c01.mp4",
+                                          partial_of(&f->arena, f->root))));
+    fake = fake_new(&f->arena);
+    convert(fake, &o, &result);
+    assert_int_equal(fake->asked, result.frames - result.found);
+    assert_int_equal(result.found, 2 * (60 + 7 + 1) + 33);
+    assert_same_trees(whole, f->root);
+}
+
+static void stopped_goes_on(void **state) {
+    Fixture *f = *state;
+    Error err;
+    ConvertResult result;
+    atomic_int stop = 0;
+    ConvertOptions o = options(f->root, CONVERT_PNG);
+    o.stop = &stop;
+    Fake *fake = long_fake(&f->arena);
+    fake->fail_at = 1150;
+    fake->stop_at = &stop;
+    assert_false(convert_source(&fake->source, &o, &result, &err));
+    assert_string_equal(err.text, "stopped");
+    assert_int_equal(fake->cursors, 0);
+    assert_false(dir_exists(f->root));
+    stop = 0;
+    fake->stop_at = NULL;
+    convert(fake, &o, &result);
+    assert_true(result.found > 0);
+    dataset_close(open_all(f->root));
+}
+
+static void a_damaged_frame_is_named(void **state) {
+    Fixture *f = *state;
+    Error err;
+    ConvertResult result;
+    ConvertOptions o = options(f->root, CONVERT_PNG);
+    Fake *fake = fake_new(&f->arena);
+    fake->fail_at = 30;
+    assert_false(convert_source(&fake->source, &o, &result, &err));
+    assert_non_null(strstr(err.text, "is damaged"));
+    assert_false(dir_exists(f->root));
+    convert(fake, &o, &result); // the counter has gone past it
+    dataset_close(open_all(f->root));
+}
+
+// Files may have so few bytes that writing fails, as on a full disk.
+static void a_full_disk_is_said(void **state) {
+    Fixture *f = *state;
+    Fake *fake = long_fake(&f->arena);
+    ConvertOptions o = options(f->root, CONVERT_PNG);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        Error err;
+        ConvertResult result;
+        struct rlimit small = {30000, 30000};
+        signal(SIGXFSZ, SIG_IGN);
+        if (setrlimit(RLIMIT_FSIZE, &small) != 0) _exit(2);
+        if (convert_source(&fake->source, &o, &result, &err)) _exit(3);
+        _exit(strstr(err.text, "cannot write") ? 0 : 4);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_false(dir_exists(f->root));
+    ConvertResult result;
+    convert(fake, &o, &result);
+    dataset_close(open_all(f->root));
+}
+
+static void refuse(Fake *fake, const ConvertOptions *o, const char *why) {
+    Error err;
+    ConvertResult result;
+    if (convert_source(&fake->source, o, &result, &err)) fail_msg("not refused: %s", why);
+    if (no_encoder(&err)) skip();
+    if (!strstr(err.text, why)) fail_msg("'%s' does not say '%s'", err.text, why);
+    assert_false(dir_exists(o->root));
+}
+
+static void another_begun_is_refused(void **state) {
+    Fixture *f = *state;
+    ConvertOptions o = options(f->root, CONVERT_PNG);
+    Fake *fake = fake_new(&f->arena);
+    fake->fail_at = 150;
+    refuse(fake, &o, "is damaged");
+    fake->fail_at = 0;
+    ConvertOptions other = o;
+    other.images = CONVERT_VIDEO;
+    refuse(fake, &other, "another --images (\"png\", now \"video\")");
+    other = o;
+    other.fps = 15;
+    refuse(fake, &other, "another --fps (20.0, now 15.0)");
+    other = o;
+    other.task = "pick";
+    refuse(fake, &other, "another --task (null, now \"pick\")");
+    other = o;
+    other.episodes = (const int64_t[]){0, 1};
+    other.n_episodes = 2;
+    refuse(fake, &other, "another --episodes");
+    fake->vectors[1].dtype = "float64"; // other values
+    refuse(fake, &o, "another source");
+    fake->vectors[1].dtype = "float32";
+    fake->episodes[2].name = "other";
+    refuse(fake, &o, "another source");
+    fake->episodes[2].name = "demo_2";
+    ConvertResult result;
+    o.threads = 1; // is no part of it
+    convert(fake, &o, &result);
+    assert_true(result.found > 0);
+    Error err;
+    assert_false(convert_source(&fake->source, &o, &result, &err));
+    assert_non_null(strstr(err.text, "already exists"));
+}
+
+static void refusals_leave_nothing(void **state) {
+    Fixture *f = *state;
+    Error err;
+    ConvertOptions o = options(f->root, CONVERT_VIDEO);
+    Fake *fake = fake_new(&f->arena);
+    fake->cameras[1].width = 63;
+    refuse(fake, &o, "63x64");
+    refuse(fake, &o, "--images=png");
+    fake->cameras[1].width = 64;
+    fake->source.fps = 0;
+    refuse(fake, &o, "--fps=N");
+    fake->source.robot_type = "umi";
+    refuse(fake, &o, "--fps=59.94");
+    fake->source.fps = 20;
+    o.next_action = true;
+    refuse(fake, &o, "--action=next");
+    o.next_action = false;
+    o.episodes = (const int64_t[]){4};
+    o.n_episodes = 1;
+    refuse(fake, &o, "--episodes: 4");
+    o.episodes = NULL;
+    o.images = CONVERT_COPY;
+    fake->source.reader = &fake_form_not_stored;
+    refuse(fake, &o, "--images=copy");
+    fake->source.reader = &fake_form;
+    fake->nan = true;
+    refuse(fake, &o, "not a number");
+    fake->nan = false;
+    fake->vectors[3].feature = "timestamp";
+    refuse(fake, &o, "'timestamp' cannot be written");
+    fake->vectors[3].feature = "observation.velocity";
+    assert_false(dir_exists(partial_of(&f->arena, f->root)));
+    char *mine = arena_printf(&f->arena, "%s/mine", partial_of(&f->arena, f->root));
+    OK(make_dirs(mine, &err));
+    refuse(fake, &o, "not begun by `tact import`");
+    assert_true(dir_exists(mine));
+}
+
+int main(void) {
+    setenv("SVT_LOG", "0", 0);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(killed_videos_go_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(killed_images_go_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(ended_files_stay, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(stopped_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_frame_is_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_disk_is_said, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(another_begun_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refusals_leave_nothing, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -108,8 +108,9 @@ static bool add_file(ImportSource *source, Hdf5Source *h, const char *path, Erro
     Hdf5 *f;
     if (!hdf5_open(path, &f, err)) return false;
     Hdf5Layout l = layout_begin(arena, f, "");
-    const ImportEpisode episode = {.name = arena_strdup(&h->arena, after_last(path, '/')),
-                                   .task = hdf5_attribute_text(f, "", "task", &h->arena)};
+    ImportEpisode episode = {.name = arena_strdup(&h->arena, after_last(path, '/')),
+                             .task = hdf5_attribute_text(f, "", "task", &h->arena)};
+    if (episode.task && !hdf5_is_clean(episode.task)) episode.task = NULL;
     bool ok = add_vectors(&l, err) && add_cameras(&l, err);
     if (ok && h->n == 0) describe(source, f, &l);
     ok = ok && hdf5_source_add(h, &l, episode, err);

@@ -109,9 +109,8 @@ typedef struct Names {
     bool bad;
 } Names;
 
-// UTF-8 without control characters: names go into JSON and onto terminals.
-static bool is_clean(const char *name) {
-    const unsigned char *p = (const unsigned char *)name;
+bool hdf5_is_clean(const char *text) {
+    const unsigned char *p = (const unsigned char *)text;
     while (*p) {
         int more = *p < 0x80 ? 0 : *p >= 0xC2 && *p < 0xE0 ? 1 : *p >= 0xE0 && *p < 0xF0 ? 2 : -1;
         if (*p >= 0xF0 && *p < 0xF5) more = 3;
@@ -123,13 +122,13 @@ static bool is_clean(const char *name) {
         for (p++; more > 0; more--, p++)
             if ((*p & 0xC0) != 0x80) return false;
     }
-    return name[0] != '\0';
+    return text[0] != '\0';
 }
 
 static herr_t add_name(hid_t group, const char *name, const H5L_info_t *info, void *user) {
     Names *names = user;
     (void)group, (void)info;
-    names->bad = names->bad || !is_clean(name);
+    names->bad = names->bad || !hdf5_is_clean(name);
     *ARENA_ARRAY_ADD(names->arena, names->names, names->n, names->room) =
         arena_strdup(names->arena, name);
     return 0;

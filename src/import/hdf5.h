@@ -36,6 +36,10 @@ bool hdf5_attribute_number(const Hdf5 *f, const char *object, const char *name, 
 // The same for a string, in the arena; NULL where there is none.
 const char *hdf5_attribute_text(const Hdf5 *f, const char *object, const char *name, Arena *arena);
 
+// Whether a text is UTF-8 without control characters, as what goes into JSON and onto terminals
+// must be; "" is not.
+bool hdf5_is_clean(const char *text);
+
 // How an array looks.
 typedef struct Hdf5Shape {
     int rank;

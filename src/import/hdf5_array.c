@@ -290,7 +290,7 @@ bool hdf5_read_strings(const Hdf5 *f, const char *array, Arena *arena, const cha
 // How an array is opened to be read row by row: the chunks that a row lies in stay in memory while
 // the rows after it are read, so that each is decompressed once.
 static hid_t row_access(const Hdf5 *f, const char *array) {
-    enum { LEAST = 1 << 20, MOST = 64 << 20, SLOTS = 4093 };
+    enum { LEAST = 1 << 20, MOST = 256 << 20, SLOTS = 4093 };
     hid_t access = H5Pcreate(H5P_DATASET_ACCESS), data = H5Dopen2(f->file, array, H5P_DEFAULT);
     hid_t made = data < 0 ? -1 : H5Dget_create_plist(data),
           type = data < 0 ? -1 : H5Dget_type(data);

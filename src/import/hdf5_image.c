@@ -25,7 +25,7 @@ static size_t skip_scan(const uint8_t *bytes, size_t size, size_t at) {
     return size;
 }
 
-static bool look_jpeg(const uint8_t *bytes, size_t size, ImageFile *out) {
+static bool look_jpeg(const uint8_t *bytes, size_t size, EncodedImage *out) {
     size_t at = 2;
     while (at + 1 < size && bytes[at] == 0xFF) {
         int code = bytes[at + 1];
@@ -59,7 +59,7 @@ static uint32_t big_endian(const uint8_t *p) {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-static bool look_png(const uint8_t *bytes, size_t size, ImageFile *out) {
+static bool look_png(const uint8_t *bytes, size_t size, EncodedImage *out) {
     enum { AROUND = 12, MOST = 1 << 24 };
     for (size_t at = sizeof png_signature; size - at >= AROUND;) {
         uint32_t length = big_endian(bytes + at);
@@ -78,8 +78,8 @@ static bool look_png(const uint8_t *bytes, size_t size, ImageFile *out) {
     return false;
 }
 
-bool image_file_look(const uint8_t *bytes, size_t size, ImageFile *out) {
-    *out = (ImageFile){0};
+bool encoded_image_look(const uint8_t *bytes, size_t size, EncodedImage *out) {
+    *out = (EncodedImage){0};
     if (size > 4 && bytes[0] == 0xFF && bytes[1] == SOI) {
         out->codec = "JPEG";
         return look_jpeg(bytes, size, out);

@@ -7,13 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct ImageFile {
+typedef struct EncodedImage {
     const char *codec; // "JPEG", "PNG"; static
     int height, width;
     size_t size; // bytes up to the end of the image; behind it a row may be filled up
-} ImageFile;
+} EncodedImage;
 
 // False where the bytes are neither, or break off before the image ends.
-bool image_file_look(const uint8_t *bytes, size_t size, ImageFile *out);
+bool encoded_image_look(const uint8_t *bytes, size_t size, EncodedImage *out);
 
 #endif

@@ -65,14 +65,14 @@ bool layout_add_vector(Hdf5Layout *l, ImportVector vector, Error *err) {
 // Height, width and codec of a camera whose rows are image files, from the first.
 static bool look_at_file(Hdf5Layout *l, const char *array, ImportCamera *camera, Error *err) {
     Hdf5Rows *rows;
-    ImageFile file;
+    EncodedImage file;
     uint8_t *bytes;
     size_t size;
     if (!hdf5_rows_open(l->file, layout_path(l, array), &rows, err)) return false;
     bool ok = hdf5_rows_read(rows, 0, &bytes, &size, err);
     hdf5_rows_close(rows);
     if (!ok) return false;
-    ok = image_file_look(bytes, size, &file);
+    ok = encoded_image_look(bytes, size, &file);
     mem_free(bytes);
     if (!ok)
         return fail(err,

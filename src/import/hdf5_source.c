@@ -190,9 +190,9 @@ static void swap_red_and_blue(Image *image) {
 
 static bool decode_file(ImportSource *source, int64_t episode, int camera, int64_t row,
                         const uint8_t *bytes, size_t size, Image *out, Error *err) {
-    ImageFile file;
+    EncodedImage file;
     Error why;
-    if (!image_file_look(bytes, size, &file))
+    if (!encoded_image_look(bytes, size, &file))
         return fail_frame(source, episode, camera, row, "no whole JPEG or PNG file", err);
     if (!source->decode(bytes, file.size, source->cameras[camera].name, out, &why))
         return fail_frame(source, episode, camera, row, why.text, err);
@@ -227,12 +227,12 @@ bool hdf5_source_frame(ImportSource *source, void **cursor, int64_t episode, int
 bool hdf5_source_stored(ImportSource *source, void **cursor, int64_t episode, int camera,
                         int64_t row, uint8_t **bytes, size_t *size, Error *err) {
     const Hdf5Source *h = source->data;
-    ImageFile file;
+    EncodedImage file;
     *bytes = NULL;
     *size = 0;
     if (!h->layout.camera_arrays[camera].files || source->red_is_blue) return true;
     if (!read_row(source, cursor, episode, camera, row, bytes, size, err)) return false;
-    if (image_file_look(*bytes, *size, &file)) {
+    if (encoded_image_look(*bytes, *size, &file)) {
         *size = file.size;
         return true;
     }

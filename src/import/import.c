@@ -19,7 +19,7 @@ enum { MOST_LOOKED_AT = 1000 };
 static Module module = {
     .name = "tact_import",
     .what = "importing demonstrations",
-    .built = "libhdf5, libblosc and libjxl (libhdf5-dev, libblosc-dev, libjxl-dev)",
+    .built = "what reads zarr and HDF5 (libhdf5-dev, libblosc-dev, libjxl-dev)",
     .needs = {{"libhdf5", "libhdf5-103-1, or libhdf5-310 from Debian 13 on"},
               {"libblosc", "libblosc1"},
               {"libjxl", "libjxl0.7, or libjxl0.11 from Debian 13 on"},

@@ -230,6 +230,18 @@ static void leave_out(Listing *l, const char *name, const char *why) {
         arena_printf(arena, "data/%s %s", name, why);
 }
 
+// An array of a shape of which nothing can be made.
+static void leave_out_shape(Listing *l, const char *name, const ZarrArray *a) {
+    char text[400], shape[200], why[100];
+    shape_text(a, shape, sizeof shape);
+    if (a->shape[0] != l->u->rows)
+        snprintf(why, sizeof why, "has not the %" PRId64 " rows of the recording", l->u->rows);
+    else
+        snprintf(why, sizeof why, "is neither 1 to %d numbers a row nor RGB frames", ROW_MOST);
+    snprintf(text, sizeof text, "%s of %s %s", shape, a->dtype, why);
+    leave_out(l, name, text);
+}
+
 // Names that a LeRobot dataset has a meaning for already.
 static const char *feature_name(Listing *l, const char *name) {
     static const char *const taken[] = {"timestamp", "frame_index", "episode_index",
@@ -266,17 +278,10 @@ CHECKED static bool add_other(Listing *l, const char *name, Error *err) {
     }
     if (camera || (is_camera_shape(&a) && a.shape[0] == l->u->rows))
         return add_camera(l, name, &a, err);
-    char text[300], shape[200];
-    shape_text(&a, shape, sizeof shape);
-    snprintf(text, sizeof text, "(%s of %s) is as long as the recording in no way", shape, a.dtype);
-    if (a.shape[0] != l->u->rows)
-        leave_out(l, name, text);
-    else if (a.row < 1 || a.row > ROW_MOST) {
-        snprintf(text, sizeof text, "(%s of %s) is no vector and no camera's", shape, a.dtype);
-        leave_out(l, name, text);
-    } else {
+    if (a.shape[0] == l->u->rows && a.row >= 1 && a.row <= ROW_MOST)
         add_extra(l, name, &a);
-    }
+    else
+        leave_out_shape(l, name, &a);
     return true;
 }
 

@@ -24,6 +24,8 @@ accepts "help" "$bare" help train
 refuses "a dataset with videos" "needs tact_video.so, which is not here.*libavformat-dev" "$bare" sample --root="$data" --episodes=2 --frames=12
 holds "nothing is left of it" test ! -e "$data"
 refuses "a simulation" "env.type=strawberry: simulation needs tact_sim.so.*libmujoco-dev" "$bare" sim expert --env.type=strawberry --episodes=1
+refuses "a recording in zarr" "umi.zarr.zip: a zarr group in a zip file: importing demonstrations needs tact_import.so.*libjxl-dev" \
+    "$bare" import tests/import/data/umi.zarr.zip --root="$WORK/imported" --fps=10
 refuses "a card" "policy.device=cuda: CUDA needs tact_cuda.so.*policy.device=cpu" "$bare" bench --policy.device=cuda
 
 # A training whose frames are all in the cache needs no FFmpeg, and is the same to the digit.

@@ -135,6 +135,8 @@ static void read_frames(ImportSource *s) {
                     for (int64_t i = 0; i < a->row; i++) sum += image.rgb[i];
                     image_free(&image);
                 }
+                // Blocks of an old cursor may be larger than what was read into them.
+                if (row % 2 == 0) umi_form.cursor_free(cursor), cursor = NULL;
                 if (umi_form.stored(s, &cursor, e, c, row, &bytes, &size, &err)) mem_free(bytes);
             }
     (void)sum;

@@ -17,4 +17,17 @@ static inline const char *at(Fixture *f, const char *name) {
     return arena_printf(&f->arena, "%s/%s", f->dir, name);
 }
 
+// Image files are FFmpeg's to read, in the module tact_video.
+#ifdef TACT_VIDEO
+enum { HAS_VIDEO = 1 };
+#else
+enum { HAS_VIDEO = 0 };
+#endif
+
+static inline void need_video(void) {
+    if (HAS_VIDEO) return;
+    print_message("skipped: tact_video, for want of FFmpeg, was not built\n");
+    skip();
+}
+
 #endif

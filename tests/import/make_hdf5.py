@@ -316,6 +316,8 @@ def bad(folder):
     edit("lz4", replace("action", np.zeros((3, 2)), chunks=(3, 2), **hdf5plugin.LZ4()))
     edit("other_files", lambda root: (root.pop("action"), root.create_dataset("action", (3, 2), "f8", external=[("elsewhere.raw", 0, 48)])))
 
+    edit("odd_task", lambda root: root.attrs.create("task", np.bytes_(b"pick \xff up")))
+
     start = lambda file: two_robots(file, NEW)
     demo = "data/demo_0/"
     edit("no_demo", lambda root: (root["data"].pop("demo_0"), root["data"].attrs.create("env_args", "{}")), start)

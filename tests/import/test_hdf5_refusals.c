@@ -91,6 +91,7 @@ static void assert_row_refused(Fixture *f, const char *file, int64_t row, const 
 static void damaged_frames_are_refused(void **state) {
     Fixture *f = *state;
     need_module();
+    need_video();
     assert_row_refused(f, "bad/cut_jpeg.hdf5", 1, "images/top: row 1: no whole JPEG");
     assert_row_refused(f, "bad/two_sizes.hdf5", 2,
                        "images/top: row 2: another size than the first");

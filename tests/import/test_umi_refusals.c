@@ -226,6 +226,7 @@ static void forms_of_others_are_refused(void **state) {
     assert_refused(f->root, "a zarr group of version 3", "zarr_format=2");
     assert_null(import_look(f->root));
     forget(f, "zarr.json");
+    write_text(f, "notes", "nothing");
     assert_refused(f->root, "nothing that can be imported", "replay_buffer.zarr");
     write_text(f, "meta/info.json", "{}");
     assert_refused(f->root, "a LeRobot dataset already", "--dataset.root");

@@ -25,7 +25,12 @@ void check_linear_forward(Case *c) {
         y = tensor_reshape(y, 3, SHAPE(s[0], 1, s[2]));
     }
     c->flops = 2.0 * (double)(s[0] * s[1] * s[2]);
+    // Weights that last may be kept in an order of the device's own.
+    bool lasting = case_chance(c, 2);
+    if (lasting) c->device->weights_load(c->device, w, true);
     CALL(c, c->device->linear_forward(c->device, y, x, w, b));
+    if (lasting)
+        c->device->weights_load(c->device, tensor_view(w.data, DTYPE_F32, 1, SHAPE(0)), false);
 }
 
 void check_linear_backward(Case *c) {

@@ -2,7 +2,6 @@
 // Convolutions as matrix products over unfolded patches, in blocks of pixels whose patches stay in
 // a core's cache. Backward data gathers as forward does, from the gradients around each pixel: a
 // stride divides the pixels into phases, each of which sees its own part of the kernel.
-#include "ops/cpu/panels.h"
 #include "ops/cpu/products.h"
 
 #include "base/memory.h"

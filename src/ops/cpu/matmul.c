@@ -162,7 +162,7 @@ static bool plan_panels(Device *d, Matmul *p, const float *b) {
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t j = 0; j < s->n; j += step)
         panels_pack(p->packed, b, s->tb ? 1 : s->ldb, s->tb ? s->ldb : 1, s->k, s->n, j,
-                    j + step < s->n ? j + step : s->n);
+                    least(j + step, s->n));
     return true;
 }
 

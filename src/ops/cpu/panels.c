@@ -26,7 +26,7 @@ int64_t panel_columns(void) {
 }
 
 static int64_t panels_of(int64_t n) {
-    return (n + PANEL - 1) / PANEL;
+    return rounded_up(n, PANEL);
 }
 
 int64_t panels_floats(int64_t k, int64_t n) {
@@ -41,7 +41,7 @@ void panels_pack(float *panels, const float *b, int64_t row, int64_t column, int
                  int64_t from, int64_t to) {
     for (int64_t j = from; j < to; j += PANEL) {
         float *out = panels + j * k;
-        int64_t columns = n - j < PANEL ? n - j : PANEL;
+        int64_t columns = least(PANEL, n - j);
         for (int64_t i = 0; i < k; i++, out += PANEL)
             for (int64_t l = 0; l < PANEL; l++)
                 out[l] = l < columns ? b[i * row + (j + l) * column] : 0;
@@ -119,12 +119,12 @@ static inline void fetch(const float *slab, int64_t floats, int64_t part, int64_
 // The rows first .. last of C in the panel of column j, from its slab that begins at row s of B.
 static void multiply_slab(const PanelProduct *p, int64_t s, int64_t j, float *out, int64_t first,
                           int64_t last, const float *next) {
-    int64_t k = p->k - s < SLAB ? p->k - s : SLAB, columns = p->n - j < PANEL ? p->n - j : PANEL;
+    int64_t k = least(SLAB, p->k - s), columns = least(PANEL, p->n - j);
     const float *b = p->panels + panel_at(p->depth, p->first + s, j);
     const Start start = {s == 0 && p->bias ? p->bias + j : NULL, s > 0 || p->sum};
     int64_t parts = (last - first + ROWS - 1) / ROWS;
     for (int64_t i = first, part = 0; i < last; i += ROWS, part++) {
-        int64_t rows = last - i < ROWS ? last - i : ROWS;
+        int64_t rows = least(ROWS, last - i);
         const float *a = p->a + i * p->lda + s;
         float *c = out + i * p->ldc;
         if (next) fetch(next, k * PANEL, part, parts);
@@ -137,7 +137,7 @@ static void multiply_slab(const PanelProduct *p, int64_t s, int64_t j, float *ou
 
 void panels_multiply(const PanelProduct *p, int64_t from, int64_t to) {
     for (int64_t first = 0; first < p->m; first += BLOCK) {
-        int64_t last = p->m - first < BLOCK ? p->m : first + BLOCK;
+        int64_t last = least(p->m, first + BLOCK);
         for (int64_t s = 0; s < p->k; s += SLAB)
             for (int64_t j = from; j < to; j += PANEL) {
                 // The same slab of the next panel, or the next slab of the first one.
@@ -156,17 +156,15 @@ void panels_share(const Device *d, const PanelProduct *p) {
     int64_t step = panels / ((int64_t)SHARES * d->threads);
     step = (step ? step : 1) * PANEL;
     // Where there are few panels the rows are shared too.
-    if (panels < 2 * d->threads) {
-        int64_t parts = (2 * d->threads + panels - 1) / panels;
-        rows = ((p->m + parts - 1) / parts + ROWS - 1) / ROWS * ROWS;
-    }
+    if (panels < 2 * d->threads)
+        rows = rounded_up(rounded_up(p->m, rounded_up(2 * d->threads, panels)), ROWS) * ROWS;
 #pragma omp parallel for num_threads(d->threads) collapse(2) schedule(dynamic)
     for (int64_t i = 0; i < p->m; i += rows)
         for (int64_t j = 0; j < p->n; j += step) {
             PanelProduct part = *p;
-            part.m = p->m - i < rows ? p->m - i : rows;
+            part.m = least(rows, p->m - i);
             part.a += i * p->lda;
             part.c += i * p->ldc + j;
-            panels_multiply(&part, j, j + step < p->n ? j + step : p->n);
+            panels_multiply(&part, j, least(j + step, p->n));
         }
 }

@@ -8,6 +8,14 @@
 #include "ops/cpu/level.h"
 #include "ops/ops.h"
 
+static inline int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+// a / b, rounded up.
+static inline int64_t rounded_up(int64_t a, int64_t b) {
+    return (a + b - 1) / b;
+}
+
 // Columns of a panel; a share of a product begins at a multiple of it.
 int64_t panel_columns(void);
 // Floats that B (k, n) takes in panels: the last one is filled up with zeros.

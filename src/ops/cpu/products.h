@@ -4,20 +4,13 @@
 // three directions can be used alone, in place of a oneDNN primitive. float32 only. Images have any
 // number of lanes that divides the channels (cpu_lanes).
 //
-// Every block of the work is one thread's: it gathers its factors into scratch of its own, calls
-// one product and stores the result. No sum depends on which thread comes first.
+// Every block of the work is one thread's: it gathers a factor into scratch of its own, multiplies
+// it and stores the result. No sum depends on which thread comes first.
 #ifndef TACT_OPS_CPU_PRODUCTS_H
 #define TACT_OPS_CPU_PRODUCTS_H
 
 #include "ops/cpu/cpu.h"
-
-static inline int64_t least(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-// a / b, rounded up.
-static inline int64_t rounded_up(int64_t a, int64_t b) {
-    return (a + b - 1) / b;
-}
+#include "ops/cpu/panels.h"
 
 typedef enum Direction { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS, DIRECTIONS } Direction;
 

@@ -4,7 +4,6 @@
 // few more roundings. A tile is 4 x 4 outputs, and the 6 x 6 inputs that they need; at each of 36
 // points the tiles of a block are one product with that point's filters. Tiles of 2 x 2 outputs
 // have less than half the filters to read, which is what takes the time where tiles are few.
-#include "ops/cpu/panels.h"
 #include "ops/cpu/products.h"
 #include "ops/cpu/winograd_transforms.h"
 

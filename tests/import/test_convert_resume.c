@@ -98,10 +98,11 @@ static void ended_files_stay(void **state) {
     o.root = f->root;
     Fake *fake = fake_new(&f->arena);
     fake->kill_at = 2 * (60 + 7 + 1) + 40; // in the last episode
-    assert_true(WIFSIGNALED(convert_apart(fake, &o)));
     const char *first =
         arena_printf(&f->arena, "%s/dataset/videos/observation.images.top/chunk-000/file-000.mp4",
                      partial_of(&f->arena, f->root));
+    fake->kill_after = first;
+    assert_true(WIFSIGNALED(convert_apart(fake, &o)));
     assert_true(file_exists(first));
     assert_false(file_exists(arena_printf(&f->arena, "%s/parts/e000000-r000000000-c01.mp4",
                                           partial_of(&f->arena, f->root))));

@@ -158,7 +158,8 @@ bool atomic_open(AtomicFile *f, const char *path, Error *err) {
 }
 
 bool atomic_commit(AtomicFile *f, Error *err) {
-    if (fflush(f->stream) != 0 || ferror(f->stream) || fsync(fileno(f->stream)) != 0) {
+    if (fflush(f->stream) != 0 || ferror(f->stream) ||
+        (!f->unsynced && fsync(fileno(f->stream)) != 0)) {
         fail_errno(err, "%s: cannot write", f->path);
         atomic_abort(f);
         return false;
@@ -174,8 +175,9 @@ bool atomic_commit(AtomicFile *f, Error *err) {
     path_parent(parent, sizeof parent, f->path);
     mem_free(f->path);
     mem_free(f->temporary);
+    bool synced = !f->unsynced;
     *f = (AtomicFile){0};
-    return sync_dir(parent, err);
+    return !synced || sync_dir(parent, err);
 }
 
 void atomic_abort(AtomicFile *f) {

@@ -50,6 +50,9 @@ CHECKED bool file_write(const char *path, const void *data, size_t size, Error *
 typedef struct AtomicFile {
     FILE *stream; // write here with stdio
     char *path, *temporary;
+    // Set after atomic_open: nothing waits for the disk, so a power cut may leave a file that is
+    // not whole under its name. For one that is checked when it is read, and can be made again.
+    bool unsynced;
 } AtomicFile;
 CHECKED bool atomic_open(AtomicFile *f, const char *path, Error *err);
 CHECKED bool atomic_commit(AtomicFile *f, Error *err);

@@ -84,14 +84,16 @@ bool video_writer_open(const char *path, const char *codec, int height, int widt
                        int gop, int crf, VideoWriter **out, Error *err) {
     *out = NULL;
     return module_load(&module, err) &&
-           video_functions()->writer_start(path, codec, height, width, fps, gop, crf, 0, out, err);
+           video_functions()->writer_start(path, codec, height, width, fps, gop, crf, false, out,
+                                           err);
 }
 
 bool video_writer_open_part(const char *path, int height, int width, double fps, int gop, int crf,
                             VideoWriter **out, Error *err) {
     *out = NULL;
     return module_load(&module, err) &&
-           video_functions()->writer_start(path, NULL, height, width, fps, gop, crf, 1, out, err);
+           video_functions()->writer_start(path, NULL, height, width, fps, gop, crf, true, out,
+                                           err);
 }
 
 bool video_writer_add(VideoWriter *w, const uint8_t *rgb, Error *err) {

@@ -74,7 +74,8 @@ enum { VIDEO_MAX_FPS = 100000 };
 CHECKED bool video_writer_open(const char *path, const char *codec, int height, int width,
                                double fps, int gop, int crf, VideoWriter **out, Error *err);
 // The same in AV1 for one of several files that are written at once: the encoder keeps to one
-// thread, as far as it can. The same frames make the same bytes.
+// thread, as far as it can, and closing does not wait for the disk (AtomicFile.unsynced). The same
+// frames make the same bytes.
 CHECKED bool video_writer_open_part(const char *path, int height, int width, double fps, int gop,
                                     int crf, VideoWriter **out, Error *err);
 CHECKED bool video_writer_add(VideoWriter *w, const uint8_t *rgb, Error *err);

@@ -9,7 +9,7 @@
 
 // What the module has under writer_start.
 CHECKED bool video_writer_start(const char *path, const char *codec, int height, int width,
-                                double fps, int gop, int crf, int threads, VideoWriter **out,
+                                double fps, int gop, int crf, bool part, VideoWriter **out,
                                 Error *err);
 
 typedef struct VideoModule {
@@ -27,9 +27,9 @@ typedef struct VideoModule {
     void (*segment)(const Video *v, int64_t frame, int64_t *first, int64_t *last);
     bool (*decoder_name)(char *out, size_t size);
 
-    // video_writer_open with a number of threads, 0: the encoder's own choice.
+    // video_writer_open, and with part video_writer_open_part.
     bool (*writer_start)(const char *path, const char *codec, int height, int width, double fps,
-                         int gop, int crf, int threads, VideoWriter **out, Error *err);
+                         int gop, int crf, bool part, VideoWriter **out, Error *err);
     bool (*writer_add)(VideoWriter *w, const uint8_t *rgb, Error *err);
     bool (*writer_close)(VideoWriter *w, Error *err);
     void (*writer_abort)(VideoWriter *w);

@@ -5,7 +5,7 @@
 #include "formats/image_codec.h"
 #include "formats/video.h"
 #include <string.h>
-#include <sys/stat.h>
+#include <zlib.h>
 
 struct PartMaker {
     const Plan *plan;
@@ -145,8 +145,9 @@ static bool write_images(PartMaker *m, Part *part, AtomicFile *f, int64_t *sizes
 static bool make_images(PartMaker *m, Part *part, const char *path, Error *err) {
     AtomicFile f = {0};
     int64_t *sizes = NEW(int64_t, part->n);
-    bool ok = atomic_open(&f, path, err) && write_images(m, part, &f, sizes, err) &&
-              atomic_commit(&f, err);
+    bool ok = atomic_open(&f, path, err);
+    f.unsynced = true;
+    ok = ok && write_images(m, part, &f, sizes, err) && atomic_commit(&f, err);
     atomic_abort(&f);
     mem_free(sizes);
     return ok;
@@ -169,11 +170,18 @@ bool part_images_read(const char *path, int64_t n, char **data, ParquetBytes *im
 }
 
 bool part_make(PartMaker *m, Part *part, const char *path, Error *err) {
-    struct stat st;
     bool video = m->plan->o.images == CONVERT_VIDEO;
     if (!(video ? make_video(m, part, path, err) : make_images(m, part, path, err))) return false;
-    if (stat(path, &st) != 0) return fail_errno(err, "%s", path);
-    part->bytes = st.st_size;
+    return part_look(path, &part->bytes, &part->sum, err);
+}
+
+bool part_look(const char *path, int64_t *bytes, uint32_t *sum, Error *err) {
+    char *data;
+    size_t size;
+    if (!file_read(path, &data, &size, err)) return false;
+    *bytes = (int64_t)size;
+    *sum = (uint32_t)crc32_z(0, (const Bytef *)data, size);
+    mem_free(data);
     return true;
 }
 
@@ -182,12 +190,18 @@ bool part_make(PartMaker *m, Part *part, const char *path, Error *err) {
 typedef struct PartNote {
     char magic[8];
     int64_t n, bytes;
+    uint64_t part_sum, note_sum; // crc32 of the part; of the note with 0 in this place
     PixelCounts pixels;
 } PartNote;
 
 static const char magic[8] = "tactpart";
 
-bool part_note_read(const char *path, int64_t n, int64_t *bytes, PixelCounts *pixels) {
+static uint64_t note_sum(PartNote note) {
+    note.note_sum = 0;
+    return crc32_z(0, (const Bytef *)&note, sizeof note);
+}
+
+bool part_note_read(const char *path, Part *part) {
     char *data;
     size_t size;
     Error none; // without a note the part is made anew
@@ -196,16 +210,26 @@ bool part_note_read(const char *path, int64_t n, int64_t *bytes, PixelCounts *pi
     bool ok = size == sizeof note;
     if (ok) memcpy(&note, data, sizeof note);
     mem_free(data);
-    ok = ok && memcmp(note.magic, magic, sizeof magic) == 0 && note.n == n;
+    ok = ok && memcmp(note.magic, magic, sizeof magic) == 0 && note.n == part->n &&
+         note.note_sum == note_sum(note);
     if (!ok) return false;
-    *bytes = note.bytes;
-    *pixels = note.pixels;
+    part->bytes = note.bytes;
+    part->sum = (uint32_t)note.part_sum;
+    *part->pixels = note.pixels;
     return true;
 }
 
-bool part_note_write(const char *path, int64_t n, int64_t bytes, const PixelCounts *pixels,
-                     Error *err) {
-    PartNote note = {.n = n, .bytes = bytes, .pixels = *pixels};
+bool part_note_write(const char *path, const Part *part, Error *err) {
+    PartNote note = {
+        .n = part->n, .bytes = part->bytes, .part_sum = part->sum, .pixels = *part->pixels};
     memcpy(note.magic, magic, sizeof magic);
-    return file_write(path, &note, sizeof note, err);
+    note.note_sum = note_sum(note);
+    AtomicFile f = {0};
+    if (!atomic_open(&f, path, err)) return false;
+    f.unsynced = true;
+    bool ok = fwrite(&note, 1, sizeof note, f.stream) == sizeof note ||
+              fail_errno(err, "%s: cannot write", path);
+    ok = ok && atomic_commit(&f, err);
+    atomic_abort(&f);
+    return ok;
 }

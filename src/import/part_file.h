@@ -14,10 +14,14 @@ void part_maker_free(PartMaker *m);
 // Makes a part's file, whole or not at all, and fills its bytes and pixels.
 CHECKED bool part_make(PartMaker *m, Part *part, const char *path, Error *err);
 
-// False where there is no note that is whole and of n frames.
-bool part_note_read(const char *path, int64_t n, int64_t *bytes, PixelCounts *pixels);
-CHECKED bool part_note_write(const char *path, int64_t n, int64_t bytes, const PixelCounts *pixels,
-                             Error *err);
+// The size of a part's file and the sum of its bytes: nothing waited for the disk when it was made,
+// so after a power cut it may hold anything.
+CHECKED bool part_look(const char *path, int64_t *bytes, uint32_t *sum, Error *err);
+
+// Fills a part's bytes, sum and pixels; false where there is no note that is whole and of its
+// frames.
+bool part_note_read(const char *path, Part *part);
+CHECKED bool part_note_write(const char *path, const Part *part, Error *err);
 
 // Reads a file of image files: images (n) point into *data, which is freed with mem_free.
 CHECKED bool part_images_read(const char *path, int64_t n, char **data, ParquetBytes *images,

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { VIDEO_ROWS = 512 };           // of a part: GOPs end with it, and pixel statistics begin anew
@@ -37,10 +36,13 @@ static void look_for_part(Parts *parts, Part *part) {
     char path[4300];
     part->pixels = NEW(PixelCounts, 1);
     part_path(parts, part, "note", path, sizeof path);
-    part->noted = part_note_read(path, part->n, &part->bytes, part->pixels);
+    part->noted = part_note_read(path, part);
     part_path(parts, part, part_ending(parts), path, sizeof path);
-    struct stat st;
-    part->done = part->noted && stat(path, &st) == 0 && st.st_size == part->bytes;
+    if (!part->noted || !file_exists(path)) return;
+    int64_t bytes;
+    uint32_t sum;
+    Error none; // what cannot be read is made anew
+    part->done = part_look(path, &bytes, &sum, &none) && bytes == part->bytes && sum == part->sum;
 }
 
 void parts_list(Parts *parts, const Plan *plan, ImportSource *source, const char *dir) {
@@ -104,8 +106,7 @@ static void *run_thread(void *user) {
         part_path(parts, part, part_ending(parts), path, sizeof path);
         part_path(parts, part, "note", note, sizeof note);
         *part->pixels = (PixelCounts){0};
-        bool ok = part_make(maker, part, path, &err) &&
-                  part_note_write(note, part->n, part->bytes, part->pixels, &err);
+        bool ok = part_make(maker, part, path, &err) && part_note_write(note, part, &err);
         give_part(parts, part, ok, &err);
     }
     part_maker_free(maker);

@@ -15,6 +15,7 @@ typedef struct Part {
     bool done;
     bool noted;          // its note is there, though the part may not be
     int64_t bytes;       // of it, known where it is noted
+    uint32_t sum;        // likewise: crc32
     PixelCounts *pixels; // likewise
 } Part;
 

@@ -15,6 +15,7 @@
 enum { FAKE_EPISODES = 4, FAKE_CAMERAS = 2, FAKE_VECTORS = 4 };
 
 typedef struct Fake {
+    const char *kill_after; // a file that must be there before kill_at kills; NULL: none
     ImportSource source;
     ImportEpisode episodes[FAKE_EPISODES];
     ImportCamera cameras[FAKE_CAMERAS];
@@ -74,7 +75,12 @@ static bool fake_frame(ImportSource *s, void **cursor, int64_t episode, int came
         f->cursors++;
     }
     int asked = ++f->asked;
-    if (asked == f->kill_at) raise(SIGKILL);
+    if (asked == f->kill_at) {
+        // The files of the dataset are another thread's, which may be waiting for the disk.
+        for (int i = 0; f->kill_after && !file_exists(f->kill_after) && i < 60000; i++)
+            usleep(1000);
+        raise(SIGKILL);
+    }
     if (asked == f->fail_at && f->stop_at)
         *f->stop_at = 1;
     else if (asked == f->fail_at)

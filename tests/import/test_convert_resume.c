@@ -98,10 +98,11 @@ static void ended_files_stay(void **state) {
     o.root = f->root;
     Fake *fake = fake_new(&f->arena);
     fake->kill_at = 2 * (60 + 7 + 1) + 40; // in the last episode
-    assert_true(WIFSIGNALED(convert_apart(fake, &o)));
     const char *first =
         arena_printf(&f->arena, "%s/dataset/videos/observation.images.top/chunk-000/file-000.mp4",
                      partial_of(&f->arena, f->root));
+    fake->kill_after = first;
+    assert_true(WIFSIGNALED(convert_apart(fake, &o)));
     assert_true(file_exists(first));
     assert_false(file_exists(arena_printf(&f->arena, "%s/parts/e000000-r000000000-c01.mp4",
                                           partial_of(&f->arena, f->root))));
@@ -110,6 +111,41 @@ static void ended_files_stay(void **state) {
     assert_int_equal(fake->asked, result.frames - result.found);
     assert_int_equal(result.found, 2 * (60 + 7 + 1) + 33);
     assert_same_trees(whole, f->root);
+}
+
+// What a child says of the memory that a conversion of so many frames took, in bytes.
+static double memory_of(Fixture *f, int64_t rows) {
+    int ends[2], status;
+    double bytes = 0;
+    assert_int_equal(pipe(ends), 0);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        Fake *fake = fake_new(&f->arena);
+        fake->source.n_episodes = fake->source.n_cameras = 1;
+        fake->episodes[0].length = rows;
+        ConvertOptions o =
+            options(arena_printf(&f->arena, "%s/%lld", f->dir, (long long)rows), CONVERT_PNG);
+        Error err;
+        ConvertResult result;
+        bool ok = convert_source(&fake->source, &o, &result, &err);
+        bytes = ok ? (double)mem_most_resident() : -1;
+        _exit(write(ends[1], &bytes, sizeof bytes) != sizeof bytes);
+    }
+    assert_int_equal(read(ends[0], &bytes, sizeof bytes), sizeof bytes);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    close(ends[0]);
+    close(ends[1]);
+    if (bytes < 0) skip(); // no FFmpeg
+    return bytes;
+}
+
+// Frames do not pile up in memory: ten times as many take a few hundred bytes a row more, which
+// are the rows' numbers, where one frame alone has 18432.
+static void memory_is_flat(void **state) {
+    Fixture *f = *state;
+    double few = memory_of(f, 1000), many = memory_of(f, 10000);
+    assert_true(many - few < 9000 * 1500.0);
 }
 
 static void stopped_goes_on(void **state) {
@@ -260,6 +296,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(killed_videos_go_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(killed_images_go_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ended_files_stay, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(memory_is_flat, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stopped_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_frame_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_disk_is_said, set_up, tear_down),

@@ -110,7 +110,7 @@ static bool write_header(VideoWriter *w, Error *err) {
 }
 
 bool video_writer_start(const char *path, const char *codec, int height, int width, double fps,
-                        int gop, int crf, int threads, VideoWriter **out, Error *err) {
+                        int gop, int crf, bool part, VideoWriter **out, Error *err) {
     ffmpeg_quiet();
     *out = NULL;
     if (height < 2 || width < 2 || height % 2 || width % 2 || height > MAX_SIDE || width > MAX_SIDE)
@@ -127,6 +127,7 @@ bool video_writer_start(const char *path, const char *codec, int height, int wid
     w->sws = sws_getContext(width, height, AV_PIX_FMT_RGB24, width, height, AV_PIX_FMT_YUV420P,
                             SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP, NULL, NULL, NULL);
     if (!mp4_open(&w->mp4, path, err)) goto error;
+    w->mp4.file.unsynced = part;
     if (!w->packet || !w->frame || !w->sws) {
         fail(err, "%s: out of memory", path);
         goto error;
@@ -139,7 +140,7 @@ bool video_writer_start(const char *path, const char *codec, int height, int wid
         fail(err, "%s: no memory for a frame of %d x %d", path, width, height);
         goto error;
     }
-    if (!open_encoder(w, codec ? codec : "av1", height, width, fps, gop, crf, threads, err) ||
+    if (!open_encoder(w, codec ? codec : "av1", height, width, fps, gop, crf, part ? 1 : 0, err) ||
         !write_header(w, err))
         goto error;
     *out = w;

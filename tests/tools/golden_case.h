@@ -44,15 +44,25 @@ static inline bool ends_with(const char *s, const char *end) {
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-static inline float param_element(const Param *q, double u) {
+// An element of a parameter is offset + scale * u, with u from its stream.
+typedef struct ParamRange {
+    double offset, scale;
+} ParamRange;
+
+static inline ParamRange param_range(const Param *q) {
     const int64_t *s = q->shape;
-    if (ends_with(q->name, ".running_var")) return (float)(1 + 0.25 * u);
-    if (ends_with(q->name, ".running_mean")) return (float)(0.1 * u);
-    if (ends_with(q->name, ".bias") || ends_with(q->name, "in_proj_bias")) return (float)(0.1 * u);
-    if (q->rank == 1) return (float)(1 + 0.1 * u);
-    if (strstr(q->name, "embed")) return (float)(0.5 * u);
-    if (q->rank == 4) return (float)(u * sqrt(3.0 / (double)(s[1] * s[2] * s[3])));
-    return (float)(u * sqrt(3.0 / (double)s[1]));
+    if (ends_with(q->name, ".running_var")) return (ParamRange){1, 0.25};
+    if (ends_with(q->name, ".running_mean")) return (ParamRange){0, 0.1};
+    if (ends_with(q->name, ".bias") || ends_with(q->name, "in_proj_bias"))
+        return (ParamRange){0, 0.1};
+    if (q->rank == 1) return (ParamRange){1, 0.1};
+    if (strstr(q->name, "embed")) return (ParamRange){0, 0.5};
+    if (q->rank == 4) return (ParamRange){0, sqrt(3.0 / (double)(s[1] * s[2] * s[3]))};
+    return (ParamRange){0, sqrt(3.0 / (double)s[1])};
+}
+
+static inline float param_element(ParamRange range, double u) {
+    return (float)(range.offset + range.scale * u);
 }
 
 // ---- configuration ----------------------------------------------------------------------------

@@ -113,6 +113,34 @@ static void ended_files_stay(void **state) {
     assert_same_trees(whole, f->root);
 }
 
+// A part that lay on a bad disk, or whose end was not written before the power went, is made anew.
+static void a_damaged_part_is_made_anew(void **state) {
+    Fixture *f = *state;
+    ConvertResult result;
+    const char *whole = at(&f->arena, f->dir, "whole");
+    ConvertOptions o = options(whole, CONVERT_PNG);
+    o.threads = 1;
+    convert(long_fake(&f->arena), &o, &result);
+    o.root = f->root;
+    for (int damage = 0; damage < 2; damage++) {
+        Fake *fake = long_fake(&f->arena);
+        fake->kill_at = 600; // in the second part
+        assert_true(WIFSIGNALED(convert_apart(fake, &o)));
+        const char *part = arena_printf(&f->arena, "%s/parts/e000000-r000000000-c00.images",
+                                        partial_of(&f->arena, o.root));
+        FILE *file = fopen(part, "r+b");
+        assert_non_null(file);
+        assert_int_equal(fseek(file, 20000, SEEK_SET), 0);
+        int byte = fgetc(file);
+        assert_int_equal(fseek(file, 20000, SEEK_SET), 0);
+        assert_true(fputc(damage ? byte ^ 1 : byte, file) != EOF && fclose(file) == 0);
+        convert(long_fake(&f->arena), &o, &result);
+        assert_int_equal(result.found, damage ? 0 : 512);
+        assert_same_trees(whole, o.root);
+        o.root = at(&f->arena, f->dir, "again");
+    }
+}
+
 // What a child says of the memory that a conversion of so many frames took, in bytes.
 static double memory_of(Fixture *f, int64_t rows) {
     int ends[2], status;
@@ -296,6 +324,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(killed_videos_go_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(killed_images_go_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ended_files_stay, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_part_is_made_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(memory_is_flat, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stopped_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_frame_is_named, set_up, tear_down),

@@ -143,8 +143,7 @@ bool file_write(const char *path, const void *data, size_t size, Error *err) {
 
 bool atomic_open(AtomicFile *f, const char *path, Error *err) {
     size_t n = strlen(path) + 32;
-    f->path = mem_strdup(path);
-    f->temporary = mem_alloc(n);
+    *f = (AtomicFile){.path = mem_strdup(path), .temporary = mem_alloc(n)};
     snprintf(f->temporary, n, "%s.tmp.%ld", path, (long)getpid());
     f->stream = fopen(f->temporary, "wb");
     if (!f->stream) {

@@ -22,8 +22,7 @@ static int list_options(ImportFlags *f, Option options[MOST_OPTIONS]) {
         {"root", OPTION_FOLDER, &f->root, 0, 0, NULL, "the dataset's folder; must not exist"},
         {"fps", OPTION_TEXT, &f->fps, 0, 0, NULL,
          "frames a second, where the source does not say or says it wrongly; 59.94 and its like "
-         "are "
-         "60000/1001, and fractions may be written so"},
+         "are 60000/1001, and fractions may be written so"},
         {"task", OPTION_TEXT, &f->task, 0, 0, NULL,
          "what the robot does, in words, for the episodes of which the source does not say it"},
         {"images", OPTION_TEXT, &f->images, 0, 0, images_choices,
@@ -36,8 +35,7 @@ static int list_options(ImportFlags *f, Option options[MOST_OPTIONS]) {
          "of the source, as [0,1,5] or 0:50 (0 to 49); all by default"},
         {"colors", OPTION_TEXT, &f->colors, 0, 0, "auto|rgb|bgr",
          "of stored JPEG and PNG files: bgr where red shows as blue, because OpenCV wrote them "
-         "from "
-         "RGB; auto: as the recorder of that form does"},
+         "from RGB; auto: as the recorder of that form does"},
         {"threads", OPTION_INT, &f->threads, 0, 1024, NULL,
          "that decode and encode; 0: one a processor"},
     };

@@ -91,7 +91,7 @@ void cpu_choose(Device *d, const char *argument) {
         cpu->products =
             cpu->blas || !convolves(t.forward) || !convolves(t.data) || !convolves(t.dweights);
     }
-    // With AVX-512 oneDNN's own kernels are for it; at AVX2 ours are faster (checkops --bench).
+    // With AVX-512 oneDNN's own kernels are for it; at AVX2 ours are faster (tact bench --infer).
     cpu->panels = !cpu_bf16(d) && (cpu->blas || cpu->block == NARROW);
     typical_free(&t);
     describe(d);

@@ -105,7 +105,7 @@ static UNCHECKED void tile_of(int64_t rows, const float *a, int64_t lda, const f
 // The last panel, of which only some columns are C's.
 static void narrow_tile(int64_t rows, const float *a, int64_t lda, const float *b, int64_t k,
                         float *c, int64_t ldc, int64_t columns, Start start) {
-    float whole[ROWS * PANEL], bias[PANEL] = {0};
+    float whole[ROWS * PANEL] = {0}, bias[PANEL] = {0};
     size_t bytes = (size_t)columns * sizeof *c;
     for (int64_t r = 0; start.sum && r < rows; r++) memcpy(whole + r * PANEL, c + r * ldc, bytes);
     if (start.bias) memcpy(bias, start.bias, bytes);

@@ -197,6 +197,18 @@ def test_tact_in_a_batch_and_with_a_window_of_its_own(made, monkeypatch):
     assert served._tact.active
 
 
+@pytest.mark.parametrize("sizes", [[16, 24], [[16, 16], [64, 40]]])
+def test_images_that_are_resized(sizes, tmp_path, monkeypatch):
+    """Held against PyTorch on images of whole grey levels; PyTorch alone has fractions of them."""
+    before, after = tact(tmp_path, resize_shape=sizes)
+    served, alone = both(TactPolicy, tmp_path, monkeypatch)
+    for frame in frames(3):
+        seen = before(dict(frame))
+        got, wanted = served.predict_action_chunk(dict(seen)), alone.predict_action_chunk(dict(seen))
+        assert 1e-5 < (after(got) - after(wanted)).abs().max() < 0.05
+    assert served._tact.active
+
+
 def test_libtact_is_what_predicts(made, on):
     """A chunk that is no longer held against PyTorch's comes from the library."""
     path, before, _ = made(act)

@@ -21,6 +21,7 @@ from .network import TemporalACT, act_loss
 from .poses import RECORDED, absolute_rows, relative_rows, rows_between
 from .serving import Frame, Serving, serve
 from .statistics import RowNormalizer, Stats, read_stats, write_stats
+from .units import Units
 
 STATE, ENV, ACTION = "observation.state", "observation.environment_state", "action"
 
@@ -230,10 +231,14 @@ class TactPolicy(PreTrainedPolicy):
         def by_torch() -> Tensor:
             return self._chunk_by_torch(self._together(frames))
 
+        def as_resized(units: Units) -> Tensor:
+            return self._chunk_by_torch(self._together([units.resized(frame, self.config) for frame in frames]))
+
         if self._tact is None:
             return by_torch()
-        stream = (self._history, self._seen) if of_history else None
-        return self._tact.chunk(self, by_torch, frames, stream, lambda chunk: self._comparable(chunk, frames))
+        return self._tact.chunk(self, by_torch, frames, (self._history, self._seen) if of_history else None,
+                                lambda chunk: self._comparable(chunk, frames),
+                                as_resized if self.config.resize_shape else None)
 
     def _comparable(self, chunk: Tensor, frames: list[Frame]) -> Tensor:
         """A chunk as normalised rows."""

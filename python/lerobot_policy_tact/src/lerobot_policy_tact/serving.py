@@ -146,12 +146,13 @@ class Serving:
 
     def chunk(self, policy: nn.Module, by_torch: Callable[[], Tensor], window: Sequence[Frame],
               stream: tuple[Sequence[Frame], int] | None = None,
-              comparable: Callable[[Tensor], Tensor] = lambda chunk: chunk) -> Tensor:
+              comparable: Callable[[Tensor], Tensor] = lambda chunk: chunk,
+              yardstick: Callable[[Units], Tensor] | None = None) -> Tensor:
         """The chunk (B, S, A) for a window of T frames, oldest first, or PyTorch's.
 
         stream: the last frames of the episode, without a gap, and how many there have been, where the window is the
         newest of these: then libtact need not encode those again that it has seen. comparable: makes a chunk into
-        normalised numbers."""
+        normalised numbers. yardstick: PyTorch's chunk of just what libtact sees, where by_torch's is of another."""
         if policy.training or self._over:
             return by_torch()
         if self._handle is None:
@@ -159,10 +160,10 @@ class Serving:
         try:
             if self._over:
                 return by_torch()
-            chunk = self._predict(policy, window, stream)
+            chunk = self._predict(window, stream)
             if self._held:
                 return chunk
-            return self._hold(chunk, by_torch, comparable)
+            return self._hold(chunk, (lambda: yardstick(self._units)) if yardstick else by_torch, comparable)
         except _TorchFailed as e:
             raise e.error from None
         except Exception as e:
@@ -182,25 +183,29 @@ class Serving:
         if _hooked(policy):
             raise Unservable("its modules have forward hooks, which would not be called")
         libtact = import_libtact()
-        own_rows = bool(getattr(policy.config, "arms", 0))
-        self._units = Units(self._directory, policy.config, own_rows)
+        c = policy.config
+        self._units = Units(self._directory, c, own_rows=bool(getattr(c, "arms", 0)))
+        self._every = getattr(c, "obs_down_sample_steps", None) or 1
+        # Where the next prediction looks at frames that this one has looked at. The cache encodes every frame as it
+        # comes, which is wasted on those that are not looked at again.
+        period = c.n_action_steps * (getattr(c, "action_down_sample_steps", None) or 1)
+        again = period <= ((getattr(c, "obs_state_horizon", None) or 1) - 1) * self._every
         self._handle = libtact.Policy(
             self._directory, dtype=self._dtype, device=None if device.type == "cpu" else str(device),
-            threads=torch.get_num_threads(), rate_check=False,
+            threads=torch.get_num_threads(), rate_check=False, frame_cache=again,
             log=lambda warning, line: log.log(logging.WARNING if warning else logging.INFO, "libtact: %s", line))
         self._version = libtact.version()
 
-    def _predict(self, policy: nn.Module, window: Sequence[Frame], stream) -> Tensor:
+    def _predict(self, window: Sequence[Frame], stream) -> Tensor:
         if self._weights.written_to():
             raise Unservable("its weights are no more those that were loaded")
         like = next(iter(window[-1].values()))
-        rows, every = len(like), getattr(policy.config, "obs_down_sample_steps", 1) or 1
-        if stream is not None and rows == 1:
+        if stream is not None and len(like) == 1:
             self._feed(*stream)
             chunks = [self._handle.predict_action_chunk()]
         else:
             self._fed = None
-            chunks = [self._of_window(window, row, every) for row in range(rows)]
+            chunks = [self._of_window(window, row) for row in range(len(like))]
         chunk = np.stack([self._units.chunk(c) for c in chunks])
         return torch.from_numpy(chunk).to(device=like.device, dtype=torch.float32)
 
@@ -214,12 +219,12 @@ class Serving:
             self._handle.observe(self._units.observation(frames[k], 0))
         self._fed = seen
 
-    def _of_window(self, window: Sequence[Frame], row: int, every: int) -> np.ndarray:
+    def _of_window(self, window: Sequence[Frame], row: int) -> np.ndarray:
         """Frames between those of the window are not looked at; each stands in for those that follow it."""
         self._handle.reset()
         for k, frame in enumerate(window):
             observation = self._units.observation(frame, row)
-            for _ in range(every if k + 1 < len(window) else 1):
+            for _ in range(self._every if k + 1 < len(window) else 1):
                 self._handle.observe(observation)
         return self._handle.predict_action_chunk()
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .images import resize
 from .statistics import RowNormalizer, read_stats, require
 
 STATE, ENV, ACTION = "observation.state", "observation.environment_state", "action"
@@ -76,6 +77,10 @@ class Camera:
         return level.permute(1, 2, 0).contiguous().numpy()
 
 
+    def normalised(self, level: Tensor) -> Tensor:
+        return (level.float() + 0.5 - self.base) / self.gain
+
+
 def _steps(directory: Path) -> list[dict]:
     file = directory / "policy_preprocessor.json"
     return json.loads(file.read_text())["steps"] if file.is_file() else []
@@ -111,6 +116,18 @@ class Units:
             out[STATE] = self.state.raw(frame[STATE][row])
         if self.env:
             out[ENV] = self.env.raw(frame[ENV][row])
+        return out
+
+    def resized(self, frame: dict[str, Tensor], config) -> dict[str, Tensor]:
+        """A frame whose images are resized as libtact and tact's training do it, to whole grey levels (halves up);
+        the policy by itself resizes what is normalised, and does not round."""
+        out = dict(frame)
+        for key, camera in self.cameras.items():
+            size = config.resized_to(key)
+            if size:
+                levels = np.stack([camera.levels(image) for image in frame[key]])
+                wanted = resize(torch.from_numpy(levels).permute(0, 3, 1, 2).double(), *size)
+                out[key] = camera.normalised((wanted + 0.5 + 1e-9).floor())
         return out
 
     def chunk(self, actions: np.ndarray) -> np.ndarray:

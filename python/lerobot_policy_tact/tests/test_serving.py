@@ -2,6 +2,7 @@
 """libtact in the place of PyTorch: the same actions, and every way back to PyTorch."""
 
 import copy
+import gc
 import logging
 import pickle
 import shutil
@@ -45,14 +46,21 @@ def features(width: int, env: bool) -> dict:
     return {"input_features": inputs, "output_features": {ACTION: PolicyFeature(FeatureType.ACTION, (width,))}}
 
 
+def of_vector(n: int) -> tuple:
+    """Mean and deviation of a vector's values; the last never moved."""
+    i = torch.arange(n, dtype=torch.float32)
+    std = 0.2 + 0.3 * i
+    std[-1] = 0
+    return 10 * (i + 1) * (-1) ** i, std
+
+
 def statistics(config, g: torch.Generator) -> dict:
     def vector(n: int) -> dict:
-        mean, std = 50 * torch.randn(n, generator=g), torch.rand(n, generator=g) + 0.1
-        std[-1] = 0  # a joint that never moved
+        mean, std = of_vector(n)
         return {"mean": mean, "std": std, "min": mean - 2 * std, "max": mean + 3 * std}
 
     def colours() -> dict:
-        mean, std = torch.rand(3, 1, 1, generator=g), torch.rand(3, 1, 1, generator=g) / 3 + 0.05
+        mean, std = torch.rand(3, 1, 1, generator=g), torch.rand(3, 1, 1, generator=g) / 3 + 0.2
         return {"mean": mean, "std": std, "min": mean * 0, "max": mean * 0 + 1}
 
     both = {**config.input_features, **config.output_features}
@@ -60,11 +68,20 @@ def statistics(config, g: torch.Generator) -> dict:
 
 
 def shaken(policy):
-    """Weights that make something of every input; as they are first drawn, many parts give next to nothing."""
+    """With weights that let every input count: as they are first drawn, images drown all else."""
+    project, sizes = policy.model.encoder_img_feat_input_proj, []
+    policy.eval()
     with torch.no_grad():
         for p in policy.parameters():
-            p.add_(torch.randn_like(p) * (0.3 if p.dim() == 1 else 0.02))
-    return policy.eval()
+            if p.dim() == 1:
+                p.add_(torch.randn_like(p) * 0.1)
+        hook = project.register_forward_hook(lambda module, given, out: sizes.append(out.std()))
+        arms = getattr(policy.config, "arms", 0) or 0
+        policy.predict_action_chunk(frames(1, width=7 * arms or 4)[0])
+        hook.remove()
+        project.weight.div_(sizes[0])
+    policy.reset()
+    return policy
 
 
 def act(directory, env: bool = False, mode: str = "MEAN_STD", **options):
@@ -103,9 +120,14 @@ def frames(n: int, batch: int = 1, width: int = 4, seed: int = 7) -> list[dict]:
     def image(h: int, w: int):
         return torch.randint(0, 256, (batch, 3, h, w), generator=g, dtype=torch.uint8).float() / 255
 
-    scale = 20 if width == 4 else 1
-    return [{STATE: scale * torch.randn(batch, width, generator=g), ENV: torch.randn(batch, 3, generator=g),
-             LEFT: image(32, 48), TOP: image(48, 32)} for _ in range(n)]
+    def vector(n: int):
+        mean, std = of_vector(n)
+        return mean + std * torch.randn(batch, n, generator=g)
+
+    def state():
+        return vector(width) if width == 4 else 0.4 * torch.randn(batch, width, generator=g)
+
+    return [{STATE: state(), ENV: vector(3), LEFT: image(32, 48), TOP: image(48, 32)} for _ in range(n)]
 
 
 @pytest.fixture
@@ -131,6 +153,7 @@ def made(tmp_path_factory):
 
 def both(kind, directory, monkeypatch):
     """(served, by PyTorch), of one checkpoint."""
+    gc.collect()  # policies of other tests, which have PyTorch's threads
     monkeypatch.setenv("TACT_LEROBOT", "float32")
     served = kind.from_pretrained(directory)
     monkeypatch.setenv("TACT_LEROBOT", "off")
@@ -147,6 +170,22 @@ def compare(served, alone, before, after, given: list[dict]) -> None:
         with torch.inference_mode():
             got, wanted = served.select_action(dict(seen)), alone.select_action(dict(seen))
         assert got.dtype == wanted.dtype and torch.allclose(after(got.clone()), after(wanted.clone()), **CLOSE)
+        moving = slice(None if got.shape[-1] % 7 == 0 else -1)
+        assert torch.allclose(got[:, moving], wanted[:, moving], **CLOSE)
+
+
+@pytest.mark.parametrize("kind, policy", [(act, ACTPolicy), (tact, TactPolicy)])
+def test_everything_counts(kind, policy, made):
+    """Else the comparisons below would show nothing."""
+    path, before, _ = made(kind)
+    loaded, (one, other) = policy.from_pretrained(path), (before(f) for f in frames(2))
+
+    def chunk(frame):
+        loaded.reset()
+        return loaded.predict_action_chunk(frame)
+
+    for key in (STATE, LEFT, TOP):
+        assert (chunk({**one, key: other[key]}) - chunk(one)).abs().max() > 0.01, key
 
 
 # ---- the same actions ---------------------------------------------------------------------------
@@ -205,7 +244,7 @@ def test_images_that_are_resized(sizes, tmp_path, monkeypatch):
     for frame in frames(3):
         seen = before(dict(frame))
         got, wanted = served.predict_action_chunk(dict(seen)), alone.predict_action_chunk(dict(seen))
-        assert 1e-5 < (after(got) - after(wanted)).abs().max() < 0.05
+        assert 1e-6 < (got - wanted)[..., :-1].abs().max() < 0.05
     assert served._tact.active
 
 
@@ -217,6 +256,24 @@ def test_libtact_is_what_predicts(made, on):
     policy.predict_action_chunk(first)
     on.setattr(policy._tact._handle, "predict_action_chunk", lambda: np.zeros((6, 4)))
     assert policy.predict_action_chunk(second).std(1).max() == 0
+
+
+def test_two_policies_share_pytorchs_threads(made, monkeypatch):
+    path, before, _ = made(act)
+    threads, seen = torch.get_num_threads(), before(frames(1)[0])
+    torch.set_num_threads(2)
+    try:
+        first, second = both(ACTPolicy, path, monkeypatch)[0], both(ACTPolicy, path, monkeypatch)[0]
+        for policy in (first, second):
+            policy.select_action(dict(seen))
+            assert policy._tact.active and torch.get_num_threads() == 1 and serving.torch_threads.count() == 2
+        first._tact._leave(Unservable("enough"))
+        assert torch.get_num_threads() == 1
+        del policy, second
+        gc.collect()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
 
 
 # ---- back to PyTorch ----------------------------------------------------------------------------

@@ -104,6 +104,8 @@ class TactConfig(PreTrainedConfig):
             if getattr(self, name) is None:
                 value = self._tact.get(name)
                 setattr(self, name, default if value is None else value)
+        if self.resize_shape and not isinstance(self.resize_shape[0], (list, tuple)):
+            self.resize_shape = [list(self.resize_shape)]  # LeRobot cannot write a field of two forms, but this one
         if self.obs_state_horizon == 1 and "temporal_pos_embed" not in self._tact:
             self.temporal_pos_embed = "none"
         self._check()
@@ -148,6 +150,8 @@ class TactConfig(PreTrainedConfig):
         path.write_text(json.dumps(config, indent=4))
         rare = self.action_down_sample_steps != 1
         tact = {"version": None, **self._tact, **{name: getattr(self, name) for name in TACT_DEFAULTS}}
+        if self.resize_shape and len(self.resize_shape) == 1:
+            tact["resize_shape"] = self.resize_shape[0]
         tact["version"] = TACT_JSON_VERSION_STEPS if rare else TACT_JSON_VERSION
         if not rare:
             del tact["action_down_sample_steps"]

@@ -10,6 +10,7 @@ import importlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,36 @@ def wanted() -> str | None:
     if value not in ("off", *TOLERANCE):
         log.warning("%s=%s is none of off, float32, bfloat16: PyTorch runs the policy", SETTING, value)
     return value if value in TOLERANCE else None
+
+
+class Elsewhere(Unservable):
+    """PyTorch has the policy on a device that libtact was not asked to take: no cause for a warning."""
+
+
+class TorchThreads:
+    """PyTorch's threads wait busily for some milliseconds after each of their steps, the preprocessor's too, on the
+    processors that libtact is to compute with. So PyTorch has one while libtact runs any policy."""
+
+    def __init__(self):
+        self._users, self._own = 0, 0
+
+    def count(self) -> int:
+        """What PyTorch has by itself."""
+        return self._own if self._users else torch.get_num_threads()
+
+    def take(self) -> None:
+        if not self._users:
+            self._own = torch.get_num_threads()
+            torch.set_num_threads(1)
+        self._users += 1
+
+    def give_back(self) -> None:
+        self._users -= 1
+        if not self._users and torch.get_num_threads() == 1:  # else somebody has chosen since
+            torch.set_num_threads(self._own)
+
+
+torch_threads = TorchThreads()
 
 
 def import_libtact():
@@ -99,8 +130,8 @@ class Serving:
         """directory: the checkpoint that the policy has just been loaded from. tolerance: for tests."""
         self._directory, self._dtype = Path(directory), dtype
         self._tolerance = TOLERANCE[dtype] if tolerance is None else tolerance
-        self._handle = self._units = self._fed = self._torch_threads = None
-        self._over, self._held = False, False
+        self._handle = self._units = self._fed = None
+        self._over, self._held, self._has_threads, self._lock = False, False, False, threading.Lock()
         try:
             self._weights = Weights(policy)
         except Exception as e:  # as of tensors made under torch.inference_mode
@@ -116,8 +147,8 @@ class Serving:
     @staticmethod
     def _ended() -> "Serving":
         out = object.__new__(Serving)
-        out._handle = out._torch_threads = out._fed = None
-        out._over, out._held = True, False
+        out._handle = out._units = out._fed = None
+        out._over, out._held, out._has_threads, out._lock = True, False, False, threading.Lock()
         return out
 
     def __del__(self):
@@ -160,7 +191,8 @@ class Serving:
         try:
             if self._over:
                 return by_torch()
-            chunk = self._predict(window, stream)
+            with self._lock:  # of one prediction all calls belong together
+                chunk = self._predict(window, stream)
             if self._held:
                 return chunk
             return self._hold(chunk, (lambda: yardstick(self._units)) if yardstick else by_torch, comparable)
@@ -175,9 +207,9 @@ class Serving:
     def _open(self, policy: nn.Module) -> None:
         device = next(policy.parameters()).device
         if device.type == "cuda" and SETTING not in os.environ:
-            raise Unservable(f"it is on {device} (TACT_LEROBOT=float32 would have libtact try it there)")
+            raise Elsewhere(f"it is on {device} (TACT_LEROBOT=float32 has libtact try it there)")
         if device.type not in ("cpu", "cuda"):
-            raise Unservable(f"it is on {device}")
+            raise Elsewhere(f"it is on {device}")
         if any(p.dtype != torch.float32 for p in policy.parameters()):
             raise Unservable("not all of its weights are float32")
         if _hooked(policy):
@@ -192,7 +224,7 @@ class Serving:
         again = period <= ((getattr(c, "obs_state_horizon", None) or 1) - 1) * self._every
         self._handle = libtact.Policy(
             self._directory, dtype=self._dtype, device=None if device.type == "cpu" else str(device),
-            threads=torch.get_num_threads(), rate_check=False, frame_cache=again,
+            threads=torch_threads.count(), rate_check=False, frame_cache=again,
             log=lambda warning, line: log.log(logging.WARNING if warning else logging.INFO, "libtact: %s", line))
         self._version = libtact.version()
 
@@ -240,13 +272,10 @@ class Serving:
         if not apart <= self._tolerance:  # also of NaN
             raise Unservable(f"its first chunk is {apart:.2g} from PyTorch's in normalised units; "
                              f"{self._tolerance:g} is allowed at {self._dtype}")
-        self._held = True
-        # PyTorch's threads wait busily for some milliseconds after each of their steps, the preprocessor's too, on
-        # the processors that libtact is to compute with.
-        self._torch_threads = torch.get_num_threads()
-        torch.set_num_threads(1)
+        self._held = self._has_threads = True
+        torch_threads.take()
         log.info("libtact %s runs the policy in %s (%s): %d threads, first chunk %.1g from PyTorch's", self._version,
-                 self._directory, self._dtype, self._torch_threads, apart)
+                 self._directory, self._dtype, torch_threads.count(), apart)
         return chunk.to(wanted.dtype)
 
     def _leave(self, why: Exception) -> None:
@@ -258,12 +287,13 @@ class Serving:
             text = " ".join(str(why).split()) or type(why).__name__
             if not isinstance(why, Unservable):
                 text = f"{type(why).__name__}: {text}"
-            log.warning("PyTorch runs the policy in %s, and not libtact: %s", self._directory, text)
+            level = logging.INFO if isinstance(why, Elsewhere) else logging.WARNING
+            log.log(level, "PyTorch runs the policy in %s, and not libtact: %s", self._directory, text)
 
     def _give_back_threads(self) -> None:
-        if self._torch_threads is not None:
-            torch.set_num_threads(self._torch_threads)
-            self._torch_threads = None
+        if self._has_threads:
+            self._has_threads = False
+            torch_threads.give_back()
 
 
 class _TorchFailed(Exception):

@@ -111,6 +111,7 @@ static void every_type_both_spellings(void **state) {
     assert_false(c.policy.use_vae);
     assert_true(c.policy.pre_norm); // a bare boolean flag
     assert_int_equal(c.batch_size, 16);
+    assert_int_equal(train_step_samples(&c), 16);
     assert_int_equal(c.steps, 200000);
     assert_true(c.policy.optimizer_lr == 2e-4); // the last one counts
     assert_string_equal(c.dataset.root, "/data/set");
@@ -124,6 +125,9 @@ static void every_type_both_spellings(void **state) {
     assert_true(c.adam_beta1 == 0.95 && c.adam_beta2 == 0.99);
     assert_int_equal(c.eval_freq, 7);
     assert_null(c.policy.pretrained_backbone_weights);
+    train_config_free(&c);
+    assert_parses(&c, "--batch_size=3|--accelerator.gradient_accumulation.steps=4");
+    assert_int_equal(train_step_samples(&c), 12);
     train_config_free(&c);
     assert_parses(&c,
                   "--policy.pre_norm|--batch_size=1|--dataset.episodes|[]|--policy.use_vae|true");

@@ -12,7 +12,7 @@ double convert_exact_fps(double fps) {
     static const int over_1001[] = {24000, 30000, 48000, 60000, 120000, 240000};
     for (size_t i = 0; i < sizeof over_1001 / sizeof *over_1001; i++) {
         double exact = over_1001[i] / 1001.0;
-        if (fps != floor(fps) && fabs(fps - exact) <= 0.005) return exact;
+        if (fabs(fps - exact) <= 0.005) return exact;
     }
     return fps;
 }

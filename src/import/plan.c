@@ -25,15 +25,6 @@ static bool any_name(const ImportSource *s, const PlanVector *v) {
     return false;
 }
 
-// Whether float32 holds every value of a type.
-static bool fits_float32(const char *dtype) {
-    static const char *const types[] = {"float32", "float16", "bool",  "int8",
-                                        "uint8",   "int16",   "uint16"};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (strcmp(types[i], dtype) == 0) return true;
-    return false;
-}
-
 // The name of value j of a part. prefix: with the part's name before it.
 static const char *value_name(Arena *a, const ImportVector *part, int j, bool prefix) {
     if (!part->names && part->dim == 1) return part->name;
@@ -67,7 +58,7 @@ static PlanVector join_vectors(Plan *p, const char *name, ImportRole role, int o
         if (only >= 0 ? i != only : s->vectors[i].role != role) continue;
         parts[v.n_parts++] = i;
         v.dim += s->vectors[i].dim;
-        if (!fits_float32(s->vectors[i].dtype)) v.dtype = "float64";
+        if (!import_fits_float32(s->vectors[i].dtype)) v.dtype = "float64";
     }
     if (any_name(s, &v)) {
         const char **names = arena_alloc(a, sizeof *names * (size_t)v.dim);

@@ -98,6 +98,8 @@ mkdir -p "$WORK/kind" && echo '{}' >"$WORK/kind/.zarray"
 kind "an array alone" "a single zarr array"
 mkdir -p "$WORK/kind" && cp $data/umi.zarr.zip "$WORK/kind/.hidden.zip" && cp $data/umi.zarr.zip "$WORK/kind/a.zip"
 kind "a folder with a recording" "it holds .*kind/a.zip: give that"
+mkdir -p "$WORK/kind" && python3 -c "import zipfile; zipfile.ZipFile('$data/hdf5.zip').extract('libero.hdf5', '$WORK/kind')"
+kind "a folder of files that are imported by themselves" "give $WORK/kind/libero.hdf5 .robomimic"
 mkdir -p "$WORK/kind" && touch "$WORK/kind/notes.txt"
 kind "another folder" "nothing that can be imported"
 # Files.

@@ -145,7 +145,7 @@ static void episodes(void **state) {
     chosen[1] = FAKE_EPISODES;
     refuse(&c, "--episodes: 4 is not in made-up, which has episodes 0 to 3");
     chosen[0] = -1;
-    refuse(&c, "--episodes: -1");
+    refuse(&c, "--episodes: -1 is not in made-up");
     c.o.n_episodes = 0;
     refuse(&c, "no episodes to import");
 }
@@ -285,6 +285,22 @@ static void notes(void **state) {
     note[0] ^= 1;
     mem_free(note);
     assert_false(part_note_read(at(&f->arena, f->dir, "none"), &got));
+}
+
+// What is left of a part after a power cut may be an empty file; without a note it is no part.
+static void an_empty_part_is_none(void **state) {
+    Case c = begin(state);
+    Parts parts;
+    char path[4300];
+    c.o.images = CONVERT_PNG;
+    parts_list(&parts, make(&c), &c.fake->source, c.f->dir);
+    part_path(&parts, &parts.part[0], "images", path, sizeof path);
+    parts_end(&parts);
+    write_bytes(path, "", 0);
+    parts_list(&parts, make(&c), &c.fake->source, c.f->dir);
+    assert_false(parts.part[0].done);
+    parts_end(&parts);
+    plan_free(&c.plan);
 }
 
 static void damaged_images(void **state) {
@@ -445,6 +461,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(copies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rows_of_parts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(notes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_empty_part_is_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damaged_images, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ended_files_are_found, set_up, tear_down),
         cmocka_unit_test_setup_teardown(numbers_count, set_up, tear_down),

@@ -6,6 +6,7 @@
 #include "runtime/actions.h"
 #include <stdatomic.h>
 
+enum { ROWS = 10 }; // of an episode: three borders
 static double now;
 
 static double test_clock(void) {
@@ -31,7 +32,7 @@ static void it_passes_through_the_actions(void **state) {
     Scene *s = *state;
     tact_policy *p = open_timed(s, NULL);
     double action[ACTION], chunk[CHUNK * ACTION], got[ACTION];
-    for (int row = 0; row < FRAMES; row++, now += 0.1) {
+    for (int row = 0; row < ROWS; row++, now += 0.1) {
         WORKS(p, tact_observe(p, look(s, row)));
         if (row % STEPS == 0) WORKS(p, tact_predict_chunk(p, chunk));
         WORKS(p, tact_act(p, action));
@@ -59,7 +60,7 @@ static Sharpest follow(Scene *s, const tact_options *o, int calls_a_step) {
     Sharpest most = {0};
     double action[ACTION], at[3][ACTION] = {{0}}, dt = 0.1 / calls_a_step;
     int n = 0;
-    for (int row = 0; row < FRAMES; row++) {
+    for (int row = 0; row < ROWS; row++) {
         now = 1000 + 0.1 * row;
         WORKS(p, tact_step(p, look(s, row), action));
         for (int i = 0; i < calls_a_step; i++, n++) {
@@ -172,7 +173,7 @@ static void what_is_foreseen_is_limited_too(void **state) {
     o.max_translation = 0.002;
     tact_policy *p = open_timed(s, &o);
     double action[ACTION], got[ACTION], before[ACTION];
-    for (int row = 0; row < FRAMES; row++, now += 0.1) {
+    for (int row = 0; row < ROWS; row++, now += 0.1) {
         WORKS(p, tact_step(p, look(s, row), action));
         memcpy(before, action, sizeof before);
         double way = 0;
@@ -346,7 +347,8 @@ typedef struct Controller {
 static void *control(void *context) {
     Controller *c = context;
     double action[ACTION];
-    for (; !c->stop; c->calls++) {
+    const struct timespec pause = {.tv_nsec = 50000};
+    for (; !c->stop; c->calls++, nanosleep(&pause, NULL)) {
         tact_status status = tact_at(c->policy, clock_seconds(), action);
         bool known = status == TACT_OK || status == TACT_HOLDING;
         if (!known && status != TACT_ERROR_NOTHING_SEEN) c->bad++;
@@ -366,8 +368,8 @@ static void a_controller_runs_beside_the_policy(void **state) {
         double action[ACTION];
         pthread_t thread;
         assert_int_equal(pthread_create(&thread, NULL, control, &c), 0);
-        for (int row = 0; row < FRAMES; row++) {
-            if (row == FRAMES / 2) WORKS(c.policy, tact_reset(c.policy));
+        for (int row = 0; row < ROWS; row++) {
+            if (row == ROWS / 2) WORKS(c.policy, tact_reset(c.policy));
             WORKS(c.policy, tact_step(c.policy, look(s, row), action));
         }
         c.stop = true;

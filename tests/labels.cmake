@@ -14,7 +14,7 @@ set(SLOW
     checkops_self_test 29 checkops_emulated_float32 25 test_env 24 checkops_emulated_tf32 24 cli_test_lerobot 24
     checkops_emulated_bfloat16 21 cli_test_frame_cache 21 test_async 20 test_runtime 19 cli_test_checkpoints 16
     golden_two_sizes_all 14 golden_all 13 test_optimizer 12 cli_test_errors 12 cli_test_sim 11 cli_test_eval 10
-    golden_bfloat16 10 checkops_bfloat16 10 test_memory 9 test_pretrained 9 cli_test_resume 9 test_new_times 8
+    golden_bfloat16 10 checkops_bfloat16 10 test_memory 9 test_pretrained 9 cli_test_resume 9 test_new_times 8 test_blend 5 test_times 4 test_at 4
     test_not_finite 8 golden_two_sizes 8 cli_test_umi_path 3 test_killed_save 7 test_rate 7 golden_seed 6 golden_emulated_tf32 6
     refusals_emulated 6 golden_emulated_bfloat16 6 cli_test_install 6 golden_single 5 golden_emulated_float32 5
     cli_test_modules 5 test_files 5 test_camera_sizes 5 test_video 4 golden_dilated 4 golden_emulated_prenorm 4
@@ -31,7 +31,7 @@ set(RELEASE_ONLY
     cli_test_sim_eval cli_test_train_eval cli_test_eval cli_test_install cli_test_gpu_script
     cli_test_python cli_test_ros cli_test_levels cli_test_accumulation cli_test_sim test_not_finite test_new_times test_rate golden_single
     cli_test_import cli_test_import_stopped cli_test_umi_path test_convert_resume test_video_join cli_test_map cli_test_format cli_test_plugin cli_test_report_browser
-    test_async) # which ThreadSanitizer watches
+    test_async test_at) # which ThreadSanitizer watches
 
 # What computes with as many threads as there are cores. Every other test has one (OMP_NUM_THREADS), unless a flag of
 # its own says more: several tests run at once, and threads that wait for each other then cost more than they bring.

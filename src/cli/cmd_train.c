@@ -24,6 +24,7 @@ static void show_rollouts(void *user, int64_t done, int64_t total) {
 static bool roll_out(void *user, const TrainConfig *c, const char *policy, const char *videos,
                      TrainRollouts *out, Error *err) {
     const ClosedLoopOptions options = {.policy_path = policy,
+                                       .inference_delay = -1,
                                        .env_type = c->env_type,
                                        .device = c->policy.device,
                                        .dtype = c->policy.dtype,

@@ -13,7 +13,7 @@ static Module module = {
     .name = "tact_serve",
     .what = "serving a policy",
     .built = "libwebsockets and msgpack-c (libwebsockets-dev, libmsgpack-dev)",
-    .needs = {{"libwebsockets", "libwebsockets17, or libwebsockets19 from Debian 13 on"},
+    .needs = {{"libwebsockets", "libwebsockets17, or libwebsockets19t64 from Debian 13 on"},
               {"libmsgpack", "libmsgpackc2, or libmsgpack-c2 from Debian 13 on"}},
 };
 

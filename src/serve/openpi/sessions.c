@@ -132,7 +132,7 @@ static void *worker_main(void *argument) {
         while (!(s = queue_take(all)) && !all->quit) pthread_cond_wait(&all->asked, &all->lock);
         if (!s) break;
         bool runs = !s->gone && !all->stopped;
-        s->state = runs ? SESSION_RUNS : SESSION_IDLE;
+        s->state = SESSION_RUNS; // nobody else puts it into the queue
         pthread_mutex_unlock(&all->lock);
         if (runs) run_session(s);
         pthread_mutex_lock(&all->lock);
@@ -143,8 +143,8 @@ static void *worker_main(void *argument) {
             pthread_mutex_unlock(&all->lock);
             free_session(s);
             pthread_mutex_lock(&all->lock);
-        } else if (runs) {
-            s->state = SESSION_ANSWERED;
+        } else {
+            s->state = runs ? SESSION_ANSWERED : SESSION_IDLE;
         }
         if (runs && !all->stopped_waking) all->options.wake(all->options.user);
     }

@@ -14,6 +14,7 @@
 #include <string.h>
 
 enum { READ_SIZE = 256 << 10, MOST_WAITING = 256 }; // connections beside the sessions
+#define TRY_AGAIN_LATER ((enum lws_close_status)1013)
 #define TICK_US ((lws_usec_t)100 * LWS_US_PER_MS)
 // When the server ends: seconds for the prediction that is made and for closing.
 #define STOP_SECONDS 10.0
@@ -78,7 +79,7 @@ static int on_upgrade(struct lws *wsi) {
     // Browsers name the page that connects, and let any page connect to this machine.
     if (!token && lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0)
         return respond(wsi, HTTP_STATUS_FORBIDDEN, "pages in a browser need a token\n") ? -1 : 1;
-    if (server->stopping || server->count >= server->options->max_sessions)
+    if (sessions_full(server->sessions))
         return respond(wsi, HTTP_STATUS_SERVICE_UNAVAILABLE,
                        "as many sessions as may be are open; try again later\n")
                    ? -1
@@ -100,8 +101,8 @@ static void restart_idle_timer(struct lws *wsi) {
 static int on_connected(struct lws *wsi, Client *client) {
     Server *server = server_of(wsi);
     client->session = session_open(server->sessions);
-    if (!client->session)
-        return close_with(wsi, LWS_CLOSE_STATUS_UNEXPECTED_CONDITION, "no more sessions");
+    if (!client->session) // another one was faster
+        return close_with(wsi, TRY_AGAIN_LATER, "as many sessions as may be are open");
     while (server->clients[client->place]) client->place++; // there is one: there was a session
     server->clients[client->place] = wsi;
     server->count++;

@@ -215,9 +215,21 @@ void sessions_free(Sessions *all) {
 
 // ---- one session --------------------------------------------------------------------------------
 
+// The lock is held.
+static bool has_room(const Sessions *all) {
+    return all->count < all->options.most && !all->stopped;
+}
+
+bool sessions_full(Sessions *all) {
+    pthread_mutex_lock(&all->lock);
+    bool room = has_room(all);
+    pthread_mutex_unlock(&all->lock);
+    return !room;
+}
+
 Session *session_open(Sessions *all) {
     pthread_mutex_lock(&all->lock);
-    bool room = all->count < all->options.most && !all->stopped;
+    bool room = has_room(all);
     all->count += room;
     pthread_mutex_unlock(&all->lock);
     if (!room) return NULL;

@@ -30,7 +30,9 @@ void sessions_stop(Sessions *all);
 // Once this returns wake is not called any more: what it reaches may go.
 void sessions_stop_waking(Sessions *all);
 
-// NULL: there are as many as may be.
+// Whether there are as many as may be; those count whose worker has not let go of them yet.
+bool sessions_full(Sessions *all);
+// NULL: so it is.
 Session *session_open(Sessions *all);
 // Not to be used any more; its memory is freed when the worker has let go of it.
 void session_close(Session *s);

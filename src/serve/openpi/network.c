@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { READ_SIZE = 256 << 10, MOST_WAITING = 256 }; // connections beside the sessions
+enum { READ_SIZE = 64 << 10, MOST_WAITING = 256 }; // connections beside the sessions
 #define TRY_AGAIN_LATER ((enum lws_close_status)1013)
 #define TICK_US ((lws_usec_t)100 * LWS_US_PER_MS)
 // When the server ends: seconds for the prediction that is made and for closing.

@@ -122,6 +122,17 @@ static void the_nearest_name_counts(void **state) {
     sees_everything(&m);
     packed_free(&p);
 
+    packed_begin(&p, 6); // in another order
+    put_state(&p, "observation.state", some_state);
+    put_image(&p, "wrist", wrist);
+    put_image(&p, "front", front);
+    put_image(&p, "left.front", wrist);
+    put_state(&p, "state", other);
+    put_state(&p, "leader.state", other);
+    reads(*state, &p, &m);
+    sees_everything(&m);
+    packed_free(&p);
+
     packed_begin(&p, 4);
     put_image(&p, "front", front);
     put_image(&p, "wrist", wrist);

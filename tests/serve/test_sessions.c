@@ -302,8 +302,8 @@ static void a_client_goes_at_any_moment(void **state) {
     wait_for(&t->at_gate);
     show(queued, 3, NULL);
     session_close(runs);
-    session_close(queued); // before its turn: it never gets an episode
     session_close(idle);   // with a reply that nobody takes
+    session_close(queued); // before its turn: it never gets an episode
     sem_post(&t->gate);
     wait_for(&t->woken);
     t->gated = false;

@@ -28,9 +28,12 @@ struct Act {
     Tensor query_pos, dquery_pos; // (S, D)
     Linear head;
 
-    Tensor state, env, action, pad, losses; // inputs; losses (3)
-    Tensor latent_params, z;                // saved; latent_params empty without the VAE
-    Tensor decoded, prediction;             // saved
+    Tensor state, env, action, pad; // inputs
+    Tensor count, losses;           // (1) numbers that the step's l1 sums; (3)
+    float host_count;               // what is staged into count
+    float share;                    // of the batch's samples in the step's
+    Tensor latent_params, z;        // saved; latent_params empty without the VAE
+    Tensor decoded, prediction;     // saved
 };
 
 #endif

@@ -241,11 +241,13 @@ static void on_tick(lws_sorted_usec_list_t *tick) {
     lws_sul_schedule(server->context, 0, tick, on_tick, TICK_US);
 }
 
-// libwebsockets' last complaint, for the error that it leads to.
+// libwebsockets' first complaint, for the error that it leads to: later ones only say what failed
+// because of it.
 static char complaint[256];
 
 static void on_log(int level, const char *line) {
     (void)level;
+    if (complaint[0]) return;
     const char *text = strstr(line, ": "); // behind the time and the level
     snprintf(complaint, sizeof complaint, "%s", text ? text + 2 : line);
     complaint[strcspn(complaint, "\n")] = '\0';

@@ -25,9 +25,14 @@ start_server() {
     exit 1
 }
 
-# Ends it, unless it has been told to already; it must end with 0.
+# Tells it to end, and waits; it must end with 0.
 end_server() {
-    kill -TERM $SERVER 2>/dev/null
+    kill -TERM $SERVER
+    await_server
+}
+
+# Waits for one that has been told to end: told twice, it would end at once.
+await_server() {
     wait $SERVER
     local code=$?
     [ $code -eq 0 ] || { bad "the server ends with $code:"; tail -5 "$WORK/server.log"; }

@@ -20,13 +20,14 @@ refuses "every address" "host=0.0.0.0: others can reach it, so a token is needed
 refuses "a name" "host=robot: no address" "${serve[@]}" --host=robot
 refuses "half of TLS" "TLS needs both" "${serve[@]}" --tls_cert="$here/server.sh"
 refuses "a certificate that is not there" "tls_key=none.pem: No such file" "${serve[@]}" --tls_cert="$here/server.sh" --tls_key=none.pem
+refuses "a certificate that is none" "are --tls_cert and --tls_key PEM files" "${serve[@]}" --port=0 --tls_cert="$here/server.sh" --tls_key="$here/server.sh"
 refuses "no policy" "no policy given" "$TACT" serve
 refuses "a policy that is not there" "none" "$TACT" serve --policy.path=none
 refuses "another flag" "max_sesions.*max_sessions" "${serve[@]}" --max_sesions=3
 
 # ---- clients
 start_server --max_sessions=6
-refuses "a port that is taken" "cannot listen on 127.0.0.1, port $PORT" "${serve[@]}" --port="$PORT"
+refuses "a port that is taken" "cannot listen on 127.0.0.1, --port=$PORT: Address already in use" "${serve[@]}" --port="$PORT"
 "$BUILD/tests/consumer" "$POLICY" 5 | tail -n 8 >"$WORK/c.txt"
 accepts "a chunk" client "$here/chunk.py" "$PORT" 5
 holds "eight actions" test "$(sort -u "$WORK/c.txt" | wc -l)" -eq 8
@@ -45,7 +46,7 @@ try:
 except websocket.Closed as e:
     sys.exit(e.code != 1001)
 sys.exit(1)" 2>"$WORK/err" || bad "a session is not closed at the end: $(cat "$WORK/err")"
-end_server
+await_server
 
 # ---- tokens, TLS, idle sessions
 tls=()

@@ -9,9 +9,12 @@
 #include "serve/openpi/access.h"
 #include "serve/openpi/message.h"
 #include "serve/openpi/sessions.h"
+#include <arpa/inet.h>
 #include <libwebsockets.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum { READ_SIZE = 64 << 10, MOST_WAITING = 256 }; // connections beside the sessions
 #define TRY_AGAIN_LATER ((enum lws_close_status)1013)
@@ -253,6 +256,25 @@ static void on_log(int level, const char *line) {
     complaint[strcspn(complaint, "\n")] = '\0';
 }
 
+// Why nothing listens: what the system says of the address, else libwebsockets' complaint.
+CHECKED static bool explain(const ServeOptions *o, const char *host, Error *err) {
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((uint16_t)o->port)};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)o->port)};
+    const bool is_four = inet_pton(AF_INET, host, &four.sin_addr) == 1;
+    if (!is_four) (void)inet_pton(AF_INET6, host, &six.sin6_addr);
+    const struct sockaddr *address = is_four ? (struct sockaddr *)&four : (struct sockaddr *)&six;
+    int fd = socket(is_four ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    bool fits = fd >= 0 && bind(fd, address, is_four ? sizeof four : sizeof six) == 0;
+    if (!fits) (void)fail_errno(err, "cannot listen on %s, --port=%d", o->host, o->port);
+    if (fd >= 0) close(fd);
+    return fits &&
+           fail(err, "cannot serve on %s, --port=%d: %s%s", o->host, o->port,
+                complaint[0] ? complaint : "libwebsockets does not say why",
+                o->tls_cert ? "; are --tls_cert and --tls_key PEM files that belong together?"
+                            : "");
+}
+
 CHECKED static bool start(Server *server, Error *err) {
     const ServeOptions *o = server->options;
     static const struct lws_protocols protocols[] = {{.name = "openpi",
@@ -284,10 +306,7 @@ CHECKED static bool start(Server *server, Error *err) {
     complaint[0] = '\0';
     lws_set_log_level(LLL_ERR, on_log);
     server->context = lws_create_context(&info);
-    return server->context ||
-           fail(err,
-                "cannot listen on %s, port %d%s%s; --host, --port and --tls_cert say where and how",
-                o->host, o->port, complaint[0] ? ": " : "", complaint);
+    return server->context || explain(o, host, err);
 }
 
 static void log_start(const Server *server) {

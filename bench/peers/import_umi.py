@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A replay buffer as UMI's scripts write it, made up; and the loop over zarr, imagecodecs and PyAV that
-turns its frames into AV1: beside `tact import`.
+"""A replay buffer as UMI's scripts write it, made up; and two Python programs that turn it into AV1, beside
+`tact import`: a loop over zarr, imagecodecs and PyAV, and LeRobot's own writer of datasets.
 
-    import_umi.py make FILE --frames=N       zarr in a zip file, 224x224, JPEG XL of level 99
-    import_umi.py convert FILE --out=MP4     prints one JSON line
+    import_umi.py make FILE --frames=N       zarr in a zip file, 224x224, JPEG XL of level 99 as UMI's codec
+                                             writes it (not lossless, effort 3; imagecodecs alone is lossless)
+    import_umi.py convert FILE --out=MP4     the loop; prints one JSON line
+    import_umi.py lerobot FILE --out=DIR     LeRobot's writer; prints one JSON line
 
 The loop opens what it needs before the clock starts, and does nothing but read a frame, decode it and
 give it to the encoder, which has LeRobot's settings (libsvtav1, GOP 2, crf 30, preset 12) and as many
-threads as it likes. Neither rows nor statistics are made.
+threads as it likes. Neither rows nor statistics are made. LeRobot's writer makes what `tact import` makes,
+a dataset; it encodes while it is given frames (streaming_encoding), which is its fastest way.
 """
 import argparse
 import json
@@ -52,7 +55,7 @@ def make(path, n, episode):
         values = np.cumsum(rng.normal(0, 1e-3, (n, width)), 0).astype(np.float32)
         data.create_dataset(f"robot0_{name}", data=values, chunks=values.shape, compressor=None)
     camera = data.create_dataset("camera0_rgb", shape=(n, SIDE, SIDE, 3), chunks=(1, SIDE, SIDE, 3), dtype=np.uint8,
-                                 compressor=Jpegxl(level=99, numthreads=1))
+                                 compressor=Jpegxl(level=99, effort=3, lossless=False, numthreads=1))
     for k, picture in enumerate(frames(n)):
         camera[k] = picture
     store.close()
@@ -71,13 +74,37 @@ def convert(path, out):
         for k in range(camera.shape[0]):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(camera[k], format="rgb24")))
         container.mux(stream.encode())
-    seconds = time.perf_counter() - start
-    print(json.dumps({"frames": camera.shape[0], "seconds": seconds, "frames_per_s": camera.shape[0] / seconds}))
+    report(camera.shape[0], time.perf_counter() - start)
+
+
+def convert_with_lerobot(path, out):
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    source = zarr.open_group(zarr.ZipStore(path, mode="r"), mode="r")
+    names = ("eef_pos", "eef_rot_axis_angle", "gripper_width")
+    state = np.concatenate([source[f"data/robot0_{name}"][:] for name in names], 1)
+    camera, ends = source["data/camera0_rgb"], source["meta/episode_ends"][:]
+    vector = {"dtype": "float32", "shape": (state.shape[1],), "names": None}
+    video = {"dtype": "video", "shape": (SIDE, SIDE, 3), "names": ["height", "width", "channels"]}
+    features = {"observation.state": vector, "action": vector, "observation.images.camera0": video}
+    start = time.perf_counter()
+    dataset = LeRobotDataset.create("tact/umi", 60, features, root=out, streaming_encoding=True)
+    for first, end in zip([0, *ends], ends):
+        for row in range(first, end):
+            frame = {"observation.state": state[row], "action": state[row], "task": "umi"}
+            dataset.add_frame(frame | {"observation.images.camera0": camera[row]})
+        dataset.save_episode()
+    dataset.finalize()
+    report(camera.shape[0], time.perf_counter() - start)
+
+
+def report(frames, seconds):
+    print(json.dumps({"frames": frames, "seconds": seconds, "frames_per_s": frames / seconds}))
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("make", "convert"))
+    parser.add_argument("what", choices=("make", "convert", "lerobot"))
     parser.add_argument("path")
     parser.add_argument("--frames", type=int, default=3000)
     parser.add_argument("--episode", type=int, default=600)
@@ -87,8 +114,10 @@ def main():
         make(a.path, a.frames, a.episode)
         with zipfile.ZipFile(a.path) as z:
             print(f"{a.path}: {a.frames} frames, {sum(i.file_size for i in z.infolist()) / a.frames / 1000:.1f} kB each")
-    else:
+    elif a.what == "convert":
         convert(a.path, a.out)
+    else:
+        convert_with_lerobot(a.path, a.out)
 
 
 if __name__ == "__main__":

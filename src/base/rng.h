@@ -20,6 +20,8 @@ typedef struct RngKey {
     uint64_t seed; // of the run
     uint32_t step; // training step
     uint32_t site; // which use within the step; every use has its own
+    // What is added to every row: a step that is done in pieces makes the numbers of the whole.
+    uint32_t first_row;
 } RngKey;
 
 enum { PHILOX_ROUNDS = 10 };
@@ -59,7 +61,7 @@ RNG_INLINE void philox4x32(uint32_t out[4], uint32_t c0, uint32_t c1, uint32_t c
 
 // The four 32-bit words for columns 4*block .. 4*block+3 of a row.
 RNG_INLINE void rng_words(uint32_t out[4], RngKey key, uint32_t row, uint32_t block) {
-    philox4x32(out, block, row, key.site, key.step, key.seed);
+    philox4x32(out, block, key.first_row + row, key.site, key.step, key.seed);
 }
 
 // Uniform in [0, 1) with 24 bits.

@@ -144,6 +144,7 @@ typedef struct TrainConfig {
     int64_t seed;
     int num_workers, prefetch_factor;
     int batch_size;
+    int gradient_accumulation_steps; // batches of a training step
     int64_t steps;
     int64_t eval_freq; // also --env_eval_freq
     int64_t log_freq;
@@ -189,6 +190,8 @@ CHECKED bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *er
 void train_config_fill(TrainConfig *c, time_t now);
 // Whether a flag set it, rather than a default or a checkpoint.
 bool field_given(const TrainConfig *c, const char *flag);
+// Samples of a training step.
+int64_t train_step_samples(const TrainConfig *c);
 // What DatasetOptions.tolerance_s takes: 0 where none was asked for.
 double train_config_tolerance(const TrainConfig *c);
 // Cross-field checks that need no data: batch_size > 0, n_action_steps <= chunk_size, dim_model

@@ -169,7 +169,10 @@ const Field train_fields[] = {
     {"num_workers", FIELD_INT, HOME_TRAIN, false, AT(num_workers), "4", 0, 1024, NULL,
      "threads that prepare batches; 0: prepared between the steps"},
     {"batch_size", FIELD_INT, HOME_TRAIN, false, AT(batch_size), "8", 1, 1048576, NULL,
-     "samples of a training step"},
+     "samples of a batch, and of a training step unless gradients are accumulated"},
+    {"gradient_accumulation_steps", FIELD_INT, HOME_TACT_TRAIN, false,
+     AT(gradient_accumulation_steps), "1", 1, 1048576, NULL,
+     "batches of a training step, which is as one of so many times --batch_size samples"},
     {"steps", FIELD_INT64, HOME_TRAIN, false, AT(steps), "100000", 1, LONG_TOP, NULL,
      "training steps"},
     {"log_freq", FIELD_INT64, HOME_TRAIN, false, AT(log_freq), "200", 0, LONG_TOP, NULL,
@@ -273,6 +276,7 @@ static const struct {
     const char *other, *flag;
 } spellings[] = {
     {"env_eval_freq", "eval_freq"}, // LeRobot 0.6.0 and later
+    {"accelerator.gradient_accumulation.steps", "gradient_accumulation_steps"}, // after LeRobot 0.6
     {"optimizer.lr", "policy.optimizer_lr"},
     {"optimizer.weight_decay", "policy.optimizer_weight_decay"},
 };

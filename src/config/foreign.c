@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define LAUNCHER                                                                                   \
-    "a run is one process on one device; as many times the --batch_size is the same batch"
+    "a run is one process on one device; as many --gradient_accumulation_steps are the same step"
 #define PRECISION "--policy.dtype=bfloat16 trains in mixed precision"
 
 const ForeignFlag foreign_flags[] = {
@@ -40,9 +40,6 @@ const ForeignFlag foreign_flags[] = {
     {"scheduler", "null", "--scheduler.type names a schedule"},
     {"accelerator.mixed_precision", "no", PRECISION},
     {"mixed_precision", "no", PRECISION},
-    {"accelerator.gradient_accumulation.steps", "1",
-     "as many times the --batch_size is the same batch"},
-    {"gradient_accumulation_steps", "1", "as many times the --batch_size is the same batch"},
     {"num_processes", "1", LAUNCHER},
     {"nproc_per_node", "1", LAUNCHER},
     {"nproc-per-node", "1", LAUNCHER},

@@ -17,6 +17,10 @@ void train_config_default(TrainConfig *c) {
     c->policy.pipeline.eps = c->policy.pipeline.inverse_eps = 1e-8; // LeRobot's
 }
 
+int64_t train_step_samples(const TrainConfig *c) {
+    return (int64_t)c->batch_size * c->gradient_accumulation_steps;
+}
+
 double train_config_tolerance(const TrainConfig *c) {
     return c->tolerance_s == CONFIG_NULL_NUMBER ? 0 : c->tolerance_s;
 }

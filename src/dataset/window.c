@@ -51,6 +51,13 @@ void window_state(const Dataset *ds, const WindowSpec *w, int64_t row, double *s
     }
 }
 
+int window_actions(const Dataset *ds, const WindowSpec *w, int64_t row) {
+    const Episode *e = &ds->episodes[ds->episode_of[row]];
+    int64_t after = e->first_row + e->length - 1 - row;
+    int64_t n = after / w->action_down_sample + 1;
+    return n < w->chunk_size ? (int)n : w->chunk_size;
+}
+
 void window_action(const Dataset *ds, const WindowSpec *w, int64_t row, double *action,
                    uint8_t *is_pad) {
     double base[MAX_VECTOR], recorded[MAX_VECTOR];

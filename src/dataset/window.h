@@ -30,6 +30,8 @@ void window_rows(const Dataset *ds, const WindowSpec *w, int64_t row, int64_t *r
 // is_pad (H), each may be NULL. Actions are those of row, row+K, row+2K, ...; where the episode has
 // ended the last of these that it has is repeated, and is_pad is 1. Padded actions are transformed
 // like the others.
+// window_actions says how many of them are not padded, at least 1.
+int window_actions(const Dataset *ds, const WindowSpec *w, int64_t row);
 void window_state(const Dataset *ds, const WindowSpec *w, int64_t row, double *state);
 void window_action(const Dataset *ds, const WindowSpec *w, int64_t row, double *action,
                    uint8_t *is_pad);

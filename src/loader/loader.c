@@ -45,6 +45,12 @@ static void fill_slot(Worker *w, Slot *s) {
 static void choose_batch_rows(Loader *l, int64_t number, Batch *b) {
     b->size = sampler_batch(&l->sampler, number, b->rows);
     b->epoch = l->sampler.epoch;
+    if (!l->o.drop_last) return;
+    b->first_sample = sampler_first_sample(&l->sampler, number);
+    b->step_actions = 0;
+    const int64_t *rows = sampler_step_rows(&l->sampler, &b->step_samples);
+    for (int64_t i = 0; i < b->step_samples; i++)
+        b->step_actions += window_actions(l->o.dataset, &l->o.window, rows[i]);
 }
 
 static Slot *slot_of(const Loader *l, int64_t number) {
@@ -136,6 +142,9 @@ bool loader_open(const LoaderOptions *options, Loader **out, Error *err) {
     l->sampler = (Sampler){.rows = options->rows,
                            .n_rows = options->n_rows,
                            .batch_size = options->batch_size,
+                           .pieces = options->pieces,
+                           .processes = options->processes,
+                           .process = options->process,
                            .shuffle = options->shuffle,
                            .drop_last = options->drop_last,
                            .seed = options->seed};
@@ -180,8 +189,8 @@ bool loader_next(Loader *l, const Batch **out, Error *err) {
     return true;
 }
 
-int64_t loader_batches_per_epoch(const Loader *l) {
-    return sampler_batches_per_epoch(&l->sampler);
+int64_t loader_steps_per_epoch(const Loader *l) {
+    return sampler_steps_per_epoch(&l->sampler);
 }
 
 void loader_close(Loader *l) {

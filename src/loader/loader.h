@@ -19,7 +19,11 @@ typedef struct Batch {
     float *env;             // (B, E) normalised, at the current frame, or NULL
     float *action;          // (B, H, A) normalised
     uint8_t *action_is_pad; // (B, H)
-    uint8_t **images;       // per camera, of its own size: (B, T, h, w, 3), not normalised
+    // With drop_last, of the step that the batch is a piece of: number of the first sample here
+    // among its samples, how many it has, and how many actions of theirs are not padded.
+    int first_sample;
+    int64_t step_samples, step_actions;
+    uint8_t **images; // per camera, of its own size: (B, T, h, w, 3), not normalised
 } Batch;
 
 typedef struct LoaderOptions {
@@ -32,10 +36,11 @@ typedef struct LoaderOptions {
     const int64_t *rows;    // rows to draw from (training part); borrowed
     int64_t n_rows;
     int batch_size;
-    int num_workers; // 0: prepared inside loader_next
-    int prefetch;    // ready batches ahead (at least 1 with workers)
-    bool shuffle;    // else rows in order
-    bool drop_last;  // leave out an epoch's partial batch, so that every batch has batch_size
+    int pieces, processes, process; // batches of a step (sampler.h); 0: a batch is a step
+    int num_workers;                // 0: prepared inside loader_next
+    int prefetch;                   // ready batches ahead (at least 1 with workers)
+    bool shuffle;                   // else rows in order
+    bool drop_last; // leave out an epoch's partial batch, so that every batch has batch_size
     uint64_t seed;
     FrameCache *cache; // of these cameras in this order, and these sizes; NULL: none. Borrowed
     const ImageTransforms *transforms; // of the frames; NULL: none. Borrowed
@@ -56,7 +61,7 @@ CHECKED bool loader_open(const LoaderOptions *options, Loader **out, Error *err)
 // The next batch, in order; valid until the next call. Waits when it is not ready. A worker's error
 // (a truncated video, say) comes out here, at the batch that hit it.
 CHECKED bool loader_next(Loader *l, const Batch **out, Error *err);
-int64_t loader_batches_per_epoch(const Loader *l);
+int64_t loader_steps_per_epoch(const Loader *l);
 // Stops and joins the workers. NULL allowed.
 void loader_close(Loader *l);
 

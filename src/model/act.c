@@ -56,6 +56,7 @@ static void init_inputs(Act *a) {
     // Evaluation with a loss reads actions too.
     a->action = arena_tensor(&a->fixed, DTYPE_F32, 3, SHAPE(B, S, c->action_dim));
     a->pad = arena_tensor(&a->fixed, DTYPE_U8, 2, SHAPE(B, S));
+    a->count = arena_tensor(&a->fixed, DTYPE_F32, 1, SHAPE(1));
     a->losses = arena_tensor(&a->fixed, DTYPE_F32, 1, SHAPE(3));
 }
 
@@ -77,7 +78,7 @@ CHECKED static bool new_act(Device *d, const PolicyConfig *config, Params *param
     init_inputs(a);
     if (c->use_vae) vae_init(&a->vae, params, c, batch, train, &a->fixed);
     if (slots && c->n_cameras)
-        a->slots.tokens =
+        a->slots.tokens = a->own_slots =
             arena_tensor(&a->fixed, d->activations, 3, SHAPE(slots, cells, c->dim_model));
     positions_init(&a->positions, params, c, &a->layout, train, &a->fixed);
     if (!train)
@@ -136,6 +137,18 @@ static void stage_input(Act *a, Tensor t, const void *host) {
     a->device->stage(a->device, t.data, host, (size_t)tensor_count(t) * dtype_size(t.dtype));
 }
 
+// What part of its step the batch is.
+static void stage_place(Act *a, const ActInput *in) {
+    const int64_t S = a->config.chunk_size;
+    int64_t actions = in->step_actions;
+    for (int64_t i = 0; !in->step_samples && i < a->batch * S; i++)
+        actions += !in->action_is_pad[i];
+    a->net.first_sample = in->first_sample;
+    a->share = in->step_samples ? (float)a->batch / (float)in->step_samples : 1;
+    a->host_count = actions ? (float)(actions * a->config.action_dim) : 1;
+    stage_input(a, a->count, &a->host_count);
+}
+
 void act_stage(Act *a, const ActInput *in) {
     const PolicyConfig *c = &a->config;
     if (c->state_dim) stage_input(a, a->state, in->state);
@@ -144,6 +157,7 @@ void act_stage(Act *a, const ActInput *in) {
     if (!in->action) return;
     stage_input(a, a->action, in->action);
     stage_input(a, a->pad, in->action_is_pad);
+    stage_place(a, in);
     if (a->vae.pad.data) vae_stage(&a->vae, a->device, in->action_is_pad);
 }
 
@@ -209,7 +223,7 @@ static void act_backward(Act *a) {
     int64_t B = a->batch, L = a->layout.tokens, D = c->dim_model;
     Tensor none = {0};
     Tensor dprediction = net_like(net, a->prediction), dqueries = net_like(net, a->decoded);
-    d->act_loss_backward(d, dprediction, a->prediction, a->action, a->pad);
+    d->act_loss_backward(d, dprediction, a->prediction, a->action, a->pad, a->count);
     linear_backward(net, &a->head, dqueries, dprediction, a->decoded, false);
 
     Tensor dx = net_tensor(net, 3, SHAPE(B, L, D)), dmemory_pos = net_like(net, dx);
@@ -230,18 +244,22 @@ static void act_backward(Act *a) {
     if (c->env_dim)
         project_backward(a, none, dx, a->layout.env_start, &a->env_proj, as_token(a->env));
     image_tokens_backward(&a->images, dx);
-    if (c->use_vae) vae_backward(net, &a->vae, dz);
+    if (c->use_vae) vae_backward(net, &a->vae, dz, a->share);
 }
 
 // ---- entry points -----------------------------------------------------------------------------
 
 static void loss_forward(Act *a) {
-    a->device->act_loss_forward(a->device, a->losses, a->prediction, a->action, a->pad,
-                                a->latent_params, (float)a->config.kl_weight);
+    a->device->act_loss_forward(a->device, a->losses, a->prediction, a->action, a->pad, a->count,
+                                a->latent_params, a->share, (float)a->config.kl_weight);
 }
 
 Tensor act_losses(const Act *a) {
     return a->losses;
+}
+
+void act_train_begin(Act *a) {
+    a->device->zero(a->device, a->losses);
 }
 
 bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, Error *err) {
@@ -250,6 +268,7 @@ bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, 
     a->device->staged(a->device);
     act_forward(a, in);
     if (losses) {
+        act_train_begin(a);
         loss_forward(a);
         a->device->download(a->device, losses, a->losses.data, sizeof *losses);
     }

@@ -21,6 +21,12 @@ typedef struct ActInput {
     const float *action;              // (B, S, A) normalised; training only
     const uint8_t *action_is_pad;     // (B, S); training only
     const float *eps;                 // (B, Z) noise of the VAE, or NULL to draw it
+    // Of a step that is more than this batch, in pieces or in several processes: number of the
+    // first sample here among those of the step; how many samples and unpadded actions that has.
+    // The sums of the pieces' losses and gradients are then those of one large batch, and so are
+    // its dropout and noise. All 0: the batch is the step.
+    int first_sample, step_samples;
+    int64_t step_actions;
 } ActInput;
 
 typedef struct ActLosses {
@@ -53,6 +59,15 @@ CHECKED bool act_encode_frame(Act *a, int camera, const uint8_t *frame, int slot
 CHECKED bool act_predict_slots(Act *a, const ActInput *in, const int *slots, float *actions,
                                Error *err);
 
+// Further slots for a model of act_new_stream, so that several episodes go through one model in
+// turn and each keeps its tokens. They are freed before the model.
+typedef struct ActSlots ActSlots;
+CHECKED bool act_slots_new(const Act *a, int slots, ActSlots **out, Error *err);
+void act_slots_free(ActSlots *s); // NULL allowed
+// From now on act_encode_frame and act_predict_slots mean the slots of s; NULL: those that the
+// model was made with.
+void act_use_slots(Act *a, const ActSlots *s);
+
 // To be called after the parameters changed (an optimiser step, a load): packs convolution weights.
 void act_load_params(Act *a);
 
@@ -65,8 +80,9 @@ CHECKED bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *
 // forward and loss on what was staged last, act_train_backward the rest, which adds gradients to
 // params->grads. Nothing else is issued, so that both may stand in a recording. seed and step drive
 // dropout and the VAE's noise. in: NULL, or where the step reads eps and image_floats, which are
-// not staged (tests).
+// not staged (tests). Losses add up from piece to piece of a step; act_train_begin makes them 0.
 void act_stage(Act *a, const ActInput *in);
+void act_train_begin(Act *a); // before a step's first piece; act_predict does it itself
 void act_train_forward(Act *a, const ActInput *in, uint64_t seed, uint32_t step);
 void act_train_backward(Act *a);
 // Where the losses (3: total, l1, kld) of a step are on the device, laid out as ActLosses.

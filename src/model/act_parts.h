@@ -18,7 +18,8 @@ struct Act {
 
     TokenLayout layout;
     ImageTokens images;
-    FrameSlots slots; // of an act_new_stream
+    FrameSlots slots; // of an act_new_stream: those in use
+    Tensor own_slots; // those that it was made with
     Positions positions;
     Vae vae;
     Linear state_proj, env_proj, latent_proj;
@@ -27,9 +28,12 @@ struct Act {
     Tensor query_pos, dquery_pos; // (S, D)
     Linear head;
 
-    Tensor state, env, action, pad, losses; // inputs; losses (3)
-    Tensor latent_params, z;                // saved; latent_params empty without the VAE
-    Tensor decoded, prediction;             // saved
+    Tensor state, env, action, pad; // inputs
+    Tensor count, losses;           // (1) numbers that the step's l1 sums; (3)
+    float host_count;               // what is staged into count
+    float share;                    // of the batch's samples in the step's
+    Tensor latent_params, z;        // saved; latent_params empty without the VAE
+    Tensor decoded, prediction;     // saved
 };
 
 #endif

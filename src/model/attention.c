@@ -46,7 +46,7 @@ Tensor attention_layer_forward(Net *net, Attention *a, Tensor xq, Tensor xk, Ten
     d->linear_forward(d, a->v, xv, packed_rows(a->in_w, 2, 1), packed_rows(a->in_b, 2, 1));
     a->o = net_tensor(net, 3, SHAPE(B, Lq, D));
     a->lse = net_float(net, 3, SHAPE(B, a->heads, Lq));
-    a->drop = net_dropout(net);
+    a->drop = net_dropout(net, a->heads * Lq);
     d->attention_forward(d, a->o, a->lse, a->q, a->k, a->v, key_pad, a->heads, a->drop);
     Tensor y = net_tensor(net, 3, SHAPE(B, Lq, D));
     d->linear_forward(d, y, a->o, a->out_w, a->out_b);

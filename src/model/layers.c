@@ -13,10 +13,15 @@ Tensor net_like(Net *net, Tensor t) {
     return arena_tensor(&net->acts, t.dtype, t.rank, t.shape);
 }
 
-Dropout net_dropout(Net *net) {
-    Dropout drop = {.p = net->train ? net->dropout : 0, .key = net->key};
+RngKey net_key(Net *net, int64_t rows) {
+    RngKey key = net->key;
+    key.first_row = (uint32_t)(net->first_sample * rows);
     net->key.site++;
-    return drop;
+    return key;
+}
+
+Dropout net_dropout(Net *net, int64_t rows) {
+    return (Dropout){.p = net->train ? net->dropout : 0, .key = net_key(net, rows)};
 }
 
 Linear linear_of(const Params *p, const char *name) {

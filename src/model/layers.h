@@ -14,8 +14,9 @@ typedef struct Net {
     Device *device;
     TensorArena acts; // activations of the current step
     bool train;
-    float dropout; // probability while training
-    RngKey key;    // seed and step; site counts up with every use
+    float dropout;        // probability while training
+    RngKey key;           // seed and step; site counts up with every use
+    int64_t first_sample; // number of the batch's first sample in the step's batch
 } Net;
 
 // New activation (rank 1 to 3), of the device's activation type.
@@ -23,8 +24,10 @@ Tensor net_tensor(Net *net, int rank, const int64_t *shape);
 // The same in float32, whatever the device: positions, statistics, the latent, the prediction.
 Tensor net_float(Net *net, int rank, const int64_t *shape);
 Tensor net_like(Net *net, Tensor t); // contiguous, same shape and type
+// The key of the next site, for an op with so many rows a sample.
+RngKey net_key(Net *net, int64_t rows);
 // Dropout of the next site; none in evaluation.
-Dropout net_dropout(Net *net);
+Dropout net_dropout(Net *net, int64_t rows);
 
 typedef struct Linear {
     Tensor w, b, dw, db; // (out, in), (out)

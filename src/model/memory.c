@@ -6,6 +6,7 @@
 
 CHECKED static bool run_once(Act *a, bool train, Error *err) {
     if (train) {
+        act_train_begin(a);
         act_train_forward(a, NULL, 0, 0);
         act_train_backward(a);
         return true;

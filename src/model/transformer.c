@@ -24,7 +24,7 @@ static Tensor feed_forward_forward(Net *net, FeedForward *f, Tensor x) {
     linear_forward(net, &f->up, f->pre, x);
     // relu's backward reads its output only, so it may overwrite its input.
     f->hidden = f->act == ACT_GELU && net->train ? net_like(net, f->pre) : f->pre;
-    f->drop = net_dropout(net);
+    f->drop = net_dropout(net, x.shape[1]);
     d->activation_forward(d, f->hidden, f->pre, f->act, f->drop);
     Tensor y = net_like(net, x);
     linear_forward(net, &f->down, y, f->hidden);
@@ -53,7 +53,7 @@ static Tensor with_positions(Net *net, Tensor x, Tensor pos) {
 
 // skip + dropout(s), into s.
 static Tensor residual_forward(Net *net, Tensor skip, Tensor s, Dropout *drop) {
-    *drop = net_dropout(net);
+    *drop = net_dropout(net, s.shape[1]);
     net->device->dropout_add_forward(net->device, s, skip, s, *drop);
     return s;
 }

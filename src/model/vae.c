@@ -56,22 +56,22 @@ Tensor vae_forward(Net *net, Vae *v, Tensor state, Tensor action, const float *e
     v->latent_params = net_float(net, 2, SHAPE(B, 2 * c->latent_dim));
     linear_forward(net, &v->latent_proj, v->latent_params,
                    tensor_reshape(v->cls_out, 2, SHAPE(B, D)));
+    RngKey key = net_key(net, 1);
     if (eps)
         d->upload(d, v->eps.data, eps, (size_t)tensor_count(v->eps) * sizeof *eps);
     else
-        d->random_normal(d, v->eps, net->key);
-    net->key.site++;
+        d->random_normal(d, v->eps, key);
     Tensor z = net_float(net, 2, SHAPE(B, c->latent_dim));
     d->vae_sample_forward(d, z, v->latent_params, v->eps);
     return z;
 }
 
-void vae_backward(Net *net, Vae *v, Tensor dz) {
+void vae_backward(Net *net, Vae *v, Tensor dz, float share) {
     Device *d = net->device;
     const PolicyConfig *c = v->config;
     int64_t B = v->batch, D = c->dim_model, S = c->chunk_size;
     Tensor dparams = net_like(net, v->latent_params), none = {0};
-    d->vae_sample_backward(d, dparams, dz, v->latent_params, v->eps, (float)c->kl_weight);
+    d->vae_sample_backward(d, dparams, dz, v->latent_params, v->eps, share * (float)c->kl_weight);
     Tensor dcls = net_tensor(net, 3, SHAPE(B, 1, D));
     linear_backward(net, &v->latent_proj, tensor_reshape(dcls, 2, SHAPE(B, D)), dparams,
                     tensor_reshape(v->cls_out, 2, SHAPE(B, D)), false);

@@ -30,6 +30,7 @@ void vae_stage(Vae *v, Device *d, const uint8_t *action_is_pad);
 // state (B, T, ds) or empty, action (B, S, A); eps (B, Z) on the host, or NULL to draw it. Returns
 // z (B, Z).
 Tensor vae_forward(Net *net, Vae *v, Tensor state, Tensor action, const float *eps);
-void vae_backward(Net *net, Vae *v, Tensor dz);
+// share: of the batch's samples in the step's.
+void vae_backward(Net *net, Vae *v, Tensor dz, float share);
 
 #endif

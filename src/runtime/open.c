@@ -19,12 +19,27 @@ Error *open_error(void) {
     return &error;
 }
 
+// What tact_at needs. A plan has the two last actions and all that a chunk foresees.
+static void handle_plan_actions(tact_policy *p) {
+    const Schedule *s = &p->schedule;
+    const double ahead[FOLLOW_GROUPS] = {s->robot_action,
+                                         p->config->arms ? s->gripper_action : s->robot_action};
+    plan_board_init(&p->plans, policy_chunk_steps(p->config) + 2, (int)p->action_size);
+    follower_init(&p->follower, (int)p->action_size, p->config->arms, ahead, p->limits.low,
+                  p->limits.high);
+}
+
 CHECKED static bool handle_allocate(tact_policy *p, bool asynchronous, Error *err) {
     const PolicyConfig *c = p->config;
     size_t T = (size_t)c->obs_state_horizon, S = (size_t)c->chunk_size, scratch = 0;
     p->env_row = NEW(double, c->env_dim);
     p->queue = NEW(double, (size_t)policy_chunk_steps(c) * p->action_size);
     p->last = NEW(double, p->action_size);
+    p->before = NEW(double, p->action_size);
+    handle_plan_actions(p);
+    p->blended = NEW(double, 2 * p->action_size);
+    if (p->blend_steps && !asynchronous)
+        p->spare = NEW(double, (size_t)policy_chunk_steps(c) * p->action_size);
     p->action = NEW(double, p->action_size);
     p->rows = NEW(double, T *(size_t)c->state_dim);
     p->predicted = NEW(float, S *(size_t)c->action_dim);
@@ -59,6 +74,7 @@ CHECKED static bool handle_open_device(tact_policy *p, const tact_options *o, Er
     const char *name = o->device ? o->device : "cpu";
     Precision precision;
     int threads = o->threads;
+    if (p->borrows) return true;
     if (o->asynchronous && threads <= 0) threads = omp_get_num_procs() - 1; // one for the caller
     if (o->asynchronous && threads < 1) threads = 1;
     return precision_named(o->dtype, name, &precision, err) &&
@@ -69,6 +85,7 @@ CHECKED static bool handle_open_device(tact_policy *p, const tact_options *o, Er
 CHECKED static bool handle_plan_model(tact_policy *p, bool asynchronous, Error *err) {
     int slots = p->history.length * p->history.cameras;
     if (slots < 1) slots = 1;
+    if (p->borrows) return act_slots_new(p->act, slots, &p->slots, err);
     StreamEstimate e;
     const Device *d = p->device;
     if (d->backend->host_memory) {
@@ -95,10 +112,24 @@ CHECKED static bool handle_load_policy(tact_policy *p, const char *path, const c
                               err);
 }
 
+// The handle computes as first does, whose first prediction is every handle's.
+CHECKED static bool handle_borrow_model(tact_policy *p, const tact_policy *first,
+                                        const tact_options *o, Error *err) {
+    if (o->asynchronous || first->worker.started)
+        return fail(err, "asynchronous: handles that share a model take turns");
+    p->borrows = true;
+    p->device = first->device;
+    p->act = first->act;
+    p->first_bytes = first->first_made ? 0 : first->first_bytes;
+    return true;
+}
+
 static tact_status handle_set_up(tact_policy *p, const char *path, const tact_options *given,
-                                 const tact_policy *first, Error *err) {
+                                 const tact_policy *first, Sharing sharing, Error *err) {
     tact_options o;
     if (!options_from_caller(given, &o, err)) return TACT_ERROR_ARGUMENT;
+    if (sharing == SHARE_MODEL && !handle_borrow_model(p, first, &o, err))
+        return TACT_ERROR_ARGUMENT;
     p->log = o.log;
     p->log_user = o.log_user;
     log_to_handle(p);
@@ -106,13 +137,13 @@ static tact_status handle_set_up(tact_policy *p, const char *path, const tact_op
     p->limits = (Limits){.translation = o.max_translation, .rotation = o.max_rotation};
     memcpy(p->limits.low, o.workspace_min, sizeof p->limits.low);
     memcpy(p->limits.high, o.workspace_max, sizeof p->limits.high);
-    if (!memory_check(thread_stack_bytes(o.threads > 0 ? o.threads : omp_get_num_procs()), path,
-                      err))
-        return TACT_ERROR_MEMORY;
+    int threads = p->borrows ? 0 : o.threads > 0 ? o.threads : omp_get_num_procs();
+    if (!memory_check(thread_stack_bytes(threads), path, err)) return TACT_ERROR_MEMORY;
     if (!handle_open_device(p, &o, err)) return status_of(err, TACT_ERROR_DEVICE);
     if (!handle_load_policy(p, path, o.dataset, first, err))
         return status_of(err, TACT_ERROR_POLICY);
-    if (!options_choose_actions(p, &o, err) || !limits_check(&p->limits, p->config->arms, err))
+    if (!options_choose_actions(p, &o, err) || !limits_check(&p->limits, p->config->arms, err) ||
+        !schedule_init(p, &o, err))
         return TACT_ERROR_ARGUMENT;
     p->rate = (Rate){.clock = clock_seconds, .fps = p->config->fps, .check = o.rate_check != 0};
     bool ok = handle_allocate(p, o.asynchronous != 0, err) &&
@@ -122,7 +153,7 @@ static tact_status handle_set_up(tact_policy *p, const char *path, const tact_op
 }
 
 tact_status handle_open(const char *path, const tact_options *options, const tact_policy *first,
-                        tact_policy **policy) {
+                        Sharing sharing, tact_policy **policy) {
     int threads = omp_get_max_threads();
     tact_policy *p = mem_try(sizeof *p);
     if (!p) {
@@ -130,7 +161,7 @@ tact_status handle_open(const char *path, const tact_options *options, const tac
         return TACT_ERROR_MEMORY;
     }
     LogSink before = log_to((LogSink){0});
-    tact_status status = handle_set_up(p, path, options, first, open_error());
+    tact_status status = handle_set_up(p, path, options, first, sharing, open_error());
     log_to(before);
     omp_set_num_threads(threads); // the caller's
     if (status == TACT_OK)
@@ -142,15 +173,19 @@ tact_status handle_open(const char *path, const tact_options *options, const tac
 
 void handle_close(tact_policy *p) {
     worker_stop(p);
-    act_free(p->act);
+    act_slots_free(p->slots);
+    if (!p->borrows) act_free(p->act);
     normalizer_free(&p->state_norm);
     normalizer_free(&p->env_norm);
     normalizer_free(&p->action_norm);
     history_free(&p->history);
     ensemble_free(&p->ensemble);
+    schedule_free(&p->schedule);
+    plan_board_free(&p->plans);
+    follower_free(&p->follower);
     snapshot_free(&p->snapshot);
-    void *owned[] = {p->env_row, p->queue,     p->last, p->rows,  p->action,
-                     p->linear,  p->predicted, p->row,  p->resize};
+    void *owned[] = {p->env_row,   p->queue, p->last,   p->rows,  p->action, p->linear,
+                     p->predicted, p->row,   p->resize, p->spare, p->before, p->blended};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) mem_free(owned[i]);
     arena_free(&p->names);
     shared_policy_leave(p);
@@ -160,5 +195,11 @@ void handle_close(tact_policy *p) {
 tact_status policy_open_beside(const tact_policy *first, const tact_options *options,
                                tact_policy **policy) {
     *policy = NULL;
-    return handle_open(first->policy->dir, options, first, policy);
+    return handle_open(first->policy->dir, options, first, SHARE_WEIGHTS, policy);
+}
+
+tact_status policy_open_episode(const tact_policy *first, const tact_options *options,
+                                tact_policy **policy) {
+    *policy = NULL;
+    return handle_open(first->policy->dir, options, first, SHARE_MODEL, policy);
 }

@@ -35,10 +35,11 @@ static void warn_of_other_settings(const Run *r) {
     if (s->threads != r->device->threads)
         log_warn("The run had %lld threads and has %d now: sums may differ in their last digits",
                  (long long)s->threads, r->device->threads);
-    if (s->frames != r->data.n_train || s->seed != c->seed || s->batch_size != c->batch_size)
-        log_warn(
-            "Frames, seed or batch size are not those of the checkpoint: the order of the data "
-            "changes");
+    if (s->frames != r->data.n_train || s->seed != c->seed ||
+        s->step_samples != train_step_samples(c))
+        log_warn("Frames, seed or the samples of a step are not those of the checkpoint: the order "
+                 "of the data "
+                 "changes");
 }
 
 bool run_resume(Run *r, Error *err) {
@@ -56,8 +57,8 @@ bool run_resume(Run *r, Error *err) {
         !restore_average(r, checkpoint, err))
         return false;
     warn_of_other_settings(r);
-    // With another batch size the run goes on behind as many samples as before.
-    if (s->ours) s->next_batch = s->next_batch * s->batch_size / c->batch_size;
+    // With another number of samples a step the run goes on behind as many samples as before.
+    if (s->ours) s->next_step = s->next_step * s->step_samples / train_step_samples(c);
     r->first_step = s->step + 1;
     r->taken = r->output.saved_step = s->step;
     snprintf(r->output.checkpoint, sizeof r->output.checkpoint, "%s/checkpoints/%s", c->output_dir,

@@ -25,7 +25,7 @@ CHECKED static bool open_model(Run *r, Error *err) {
 
 CHECKED static bool open_output(Run *r, Error *err) {
     Metrics *m = &r->output.metrics;
-    m->batch_size = r->config->batch_size;
+    m->batch_size = train_step_samples(r->config);
     m->frames = r->data.n_train;
     m->episodes = r->data.train_episodes;
     m->sums = r->resumed.sums;
@@ -36,12 +36,12 @@ CHECKED static bool open_output(Run *r, Error *err) {
 // the dataset, and without its weights it need not compute statistics.
 bool run_open(Run *r, TrainConfig *c, const TrainHooks *hooks, Error *err) {
     *r = (Run){.config = c, .hooks = hooks, .sound = true, .first_step = 1, .output = {.lock = -1}};
-    for (int i = 0; i < 2; i++) r->step_rows[i] = NEW(int64_t, c->batch_size);
+    for (int i = 0; i < 2; i++) r->step_rows[i] = NEW(int64_t, train_step_samples(c));
     if (!run_device_open(c, &r->device, err) || !run_batches_transforms(&r->batches, c, err) ||
         !open_data(r, err) || !run_model_find_backbone(&r->model, c, hooks, err) ||
         !run_statistics_find(&r->statistics, c, &r->data, err) || !open_model(r, err) ||
         !run_batches_open(&r->batches, c, &r->data, &r->statistics, r->device,
-                          r->resumed.next_batch, err) ||
+                          r->resumed.next_step * c->gradient_accumulation_steps, err) ||
         !open_output(r, err))
         return false;
     log_run(r);

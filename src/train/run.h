@@ -22,7 +22,7 @@ typedef struct Run {
 
     int64_t first_step;    // of this process: 1, or what follows the checkpoint
     int64_t taken;         // number of the last step that changed the weights
-    int64_t *step_rows[2]; // (batch_size) rows of the steps under way
+    int64_t *step_rows[2]; // (samples) rows of the steps under way
     double mark, data_s;   // when the last step was finished; seconds of waiting for data since
     bool sound;            // no op failed: the weights are those after the last step taken
     bool eval_due;         // a stop came before an evaluation

@@ -114,6 +114,8 @@ LoaderOptions run_batches_in_order(const RunBatches *b, const int64_t *rows, int
     options.transforms = NULL;
     options.repeat = NULL;
     options.first_batch = 0;
+    options.pieces = options.processes = 1;
+    options.process = 0;
     return options;
 }
 
@@ -123,5 +125,8 @@ ActInput run_batches_input(const Batch *b) {
                       .env = b->env,
                       .images = (const uint8_t *const *)b->images,
                       .action = b->action,
-                      .action_is_pad = b->action_is_pad};
+                      .action_is_pad = b->action_is_pad,
+                      .first_sample = b->first_sample,
+                      .step_samples = (int)b->step_samples,
+                      .step_actions = b->step_actions};
 }

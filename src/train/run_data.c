@@ -54,10 +54,14 @@ bool run_data_split(RunData *data, const TrainConfig *c, Error *err) {
             "episodes with `tact eval`",
             c->dataset.eval_split, (long long)ds->n_episodes);
     // The model is planned for one batch size, so partial batches are left out.
-    if (data->n_train < c->batch_size)
+    const int64_t samples = train_step_samples(c);
+    if (data->n_train < samples)
         return fail(err,
-                    "--batch_size=%d: more than the %lld frames there are to train on; lower it",
-                    c->batch_size, (long long)data->n_train);
+                    "--batch_size=%d%s: a step of %lld samples is more than the %lld frames there "
+                    "are to train on; lower it",
+                    c->batch_size,
+                    c->gradient_accumulation_steps > 1 ? " and --gradient_accumulation_steps" : "",
+                    (long long)samples, (long long)data->n_train);
     return true;
 }
 

@@ -52,7 +52,7 @@ bool run_model_open(RunModel *m, Device *d, const TrainConfig *c, const ImageSta
         !optimizer_init(&m->optimizer, &m->params, c, err) ||
         (c->ema.enable && !ema_init(&m->ema, &c->ema, &m->params, err)))
         return false;
-    step_init(&m->step, m->act, &m->optimizer);
+    step_init(&m->step, m->act, &m->optimizer, c->gradient_accumulation_steps);
     return true;
 }
 

@@ -11,8 +11,8 @@ static TrainingState state_after(const Run *r, int64_t step) {
     int64_t untaken =
         r->model.step.started - (step - first); // begun, and halted by what was not finite
     return (TrainingState){.step = step,
-                           .next_batch = r->resumed.next_batch + step - first,
-                           .batch_size = c->batch_size,
+                           .next_step = r->resumed.next_step + step - first,
+                           .step_samples = train_step_samples(c),
                            .frames = r->data.n_train,
                            .seed = c->seed,
                            .threads = r->device->threads,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One training step on a device: inputs, forward, loss, backward, optimiser. Starting a step and
+// One training step on a device: inputs, forward, loss, backward, optimiser. A step is done in one
+// piece or in several, whose gradients add up (--gradient_accumulation_steps). Starting a step and
 // fetching its figures are two calls, so that a device that works beside the host is never waited
 // for: step n+1 may be started before step n is finished. Two steps may be under way.
 #ifndef TACT_TRAIN_STEP_H
@@ -12,7 +13,9 @@ typedef struct Step {
     Device *device;
     Act *act; // borrowed, as the optimizer
     Optimizer *optimizer;
-    Record *record;            // the device's recording of the ops of a step
+    int pieces, piece;         // of a step; issued of the one that is being started
+    Record **records;          // (pieces) the device's recordings of their ops
+    StepNumbers numbers;       // of the step that is being started
     int64_t started, finished; // steps
 } Step;
 
@@ -21,13 +24,14 @@ typedef struct StepResult {
     float grad_norm; // before clipping
 } StepResult;
 
-void step_init(Step *s, Act *act, Optimizer *optimizer);
+// pieces: batches of a step, at least 1.
+void step_init(Step *s, Act *act, Optimizer *optimizer, int pieces);
 void step_free(Step *s); // a zeroed struct is allowed
 
-// Issues optimizer step number optimizer->step + 1 on the batch. Its memory stays in use until
-// step_inputs_free or the next step_start. Once a step's loss or gradient was not finite, no later
-// step changes the weights.
-void step_start(Step *s, const ActInput *in, uint64_t seed);
+// Issues the next piece of optimizer step number optimizer->step + 1; the last one starts the step.
+// The batch's memory stays in use until step_inputs_free or the next step_piece. Once a step's loss
+// or gradient was not finite, no later step changes the weights.
+void step_piece(Step *s, const ActInput *in, uint64_t seed);
 void step_inputs_free(Step *s);
 // The figures of the oldest step that is under way; waits for it. False, with the device's error,
 // when an op failed.

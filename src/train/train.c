@@ -13,7 +13,7 @@ static bool fail_not_finite(const Run *r, const int64_t *rows, int64_t step, con
                             Error *err) {
     char frames[512] = "";
     size_t used = 0;
-    int i = 0, n = r->config->batch_size;
+    int i = 0, n = (int)train_step_samples(r->config);
     for (; i < n && used + 32 < sizeof frames; i++)
         used += (size_t)snprintf(frames + used, sizeof frames - used, "%s%lld", i ? "," : "",
                                  (long long)r->data.dataset->index[rows[i]]);
@@ -43,19 +43,30 @@ CHECKED static bool finish_step(Run *r, Error *err) {
     return true;
 }
 
+// Issues the pieces of a step.
+CHECKED static bool start_step(Run *r, int64_t step, Error *err) {
+    const int B = r->config->batch_size;
+    for (int piece = 0; piece < r->config->gradient_accumulation_steps; piece++) {
+        const Batch *batch;
+        double start = clock_seconds();
+        if (piece) step_inputs_free(&r->model.step); // the loader takes the batch before back
+        if (!loader_next(r->batches.loader, &batch, err)) return false;
+        r->data_s += clock_seconds() - start;
+        memcpy(r->step_rows[step % 2] + (int64_t)piece * B, batch->rows,
+               (size_t)batch->size * sizeof(int64_t));
+        ActInput in = run_batches_input(batch);
+        step_piece(&r->model.step, &in, (uint64_t)r->config->seed);
+    }
+    return true;
+}
+
 // Starts a step and finishes those before it. With `wait`, and on every device that does not work
 // beside the host, the step itself is finished too.
 CHECKED static bool train_step(Run *r, int64_t step, bool wait, Error *err) {
-    const Batch *batch;
-    double start = clock_seconds();
-    if (!loader_next(r->batches.loader, &batch, err)) return false;
-    r->data_s += clock_seconds() - start;
-    memcpy(r->step_rows[step % 2], batch->rows, (size_t)batch->size * sizeof(int64_t));
-    ActInput in = run_batches_input(batch);
     double factor = run_lr_factor(r, step);
     r->model.optimizer.lr = r->config->policy.optimizer_lr * factor;
     r->model.optimizer.lr_backbone = r->config->policy.optimizer_lr_backbone * factor;
-    step_start(&r->model.step, &in, (uint64_t)r->config->seed);
+    if (!start_step(r, step, err)) return false;
     ema_update(&r->model.ema, r->model.optimizer.halt);
     int64_t left = wait || !r->device->backend->asynchronous ? 0 : 1;
     while (r->model.step.started - r->model.step.finished > left)

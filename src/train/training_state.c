@@ -99,7 +99,7 @@ static json_t *state_json(const TrainingState *s) {
     return json_pack(
         "{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}}",
         "version", TACT_STATE_VERSION, "step", (json_int_t)s->step, "next_batch",
-        (json_int_t)s->next_batch, "batch_size", (json_int_t)s->batch_size, "frames",
+        (json_int_t)s->next_step, "batch_size", (json_int_t)s->step_samples, "frames",
         (json_int_t)s->frames, "seed", (json_int_t)s->seed, "threads", (json_int_t)s->threads,
         "ema_updates", (json_int_t)s->ema_updates, "eval_due", s->eval_due, "since_last_log",
         "count", (json_int_t)m->count, "loss", m->loss, "l1", m->l1, "kld", m->kld, "grad_norm",
@@ -108,9 +108,9 @@ static json_t *state_json(const TrainingState *s) {
 
 bool training_state_write(const char *dir, const TrainConfig *config, const Optimizer *o,
                           const TrainingState *state, Error *err) {
-    json_t *step =
-        json_pack("{s:I, s:i, s:I, s:i}", "step", (json_int_t)state->step, "dp_world_size", 1,
-                  "batch_size", (json_int_t)state->batch_size, "grad_accum_steps", 1);
+    json_t *step = json_pack("{s:I, s:i, s:I, s:i}", "step", (json_int_t)state->step,
+                             "dp_world_size", 1, "batch_size", (json_int_t)config->batch_size,
+                             "grad_accum_steps", config->gradient_accumulation_steps);
     return json_write_new(dir, "training_step.json", step, err) &&
            json_write_new(dir, "tact_state.json", state_json(state), err) &&
            rng_state_write(dir, (uint64_t)config->seed, err) &&

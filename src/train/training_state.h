@@ -9,12 +9,13 @@
 
 // Our own part, tact_state.json.
 typedef struct TrainingState {
-    int64_t step;       // steps taken; the random numbers of a step follow from it and the seed
-    int64_t next_batch; // number of the next batch, counted over epochs
-    int64_t batch_size, frames, seed, threads; // of the run that saved it
-    bool eval_due;                             // an evaluation after this step was still to come
-    int64_t ema_updates;                       // steps in the moving average; -1: there is none
-    MetricSums sums;                           // since the last log line
+    int64_t step;         // steps taken; the random numbers of a step follow from it and the seed
+    int64_t next_step;    // of the data, counted over epochs; what a halted step saw counts
+    int64_t step_samples; // samples of a step, of the run that saved it
+    int64_t frames, seed, threads; // likewise
+    bool eval_due;                 // an evaluation after this step was still to come
+    int64_t ema_updates;           // steps in the moving average; -1: there is none
+    MetricSums sums;               // since the last log line
     bool ours; // reading: false for a checkpoint of LeRobot's, which has step alone
 } TrainingState;
 

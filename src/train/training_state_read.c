@@ -49,8 +49,8 @@ CHECKED static bool read_tact_state(const json_t *root, const char *path, Traini
         return fail(err, "%s: of version %lld; use the tact that wrote it", path,
                     (long long)version);
     if (!read_whole_number(root, path, "step", 1, &s->step, err) ||
-        !read_whole_number(root, path, "next_batch", 0, &s->next_batch, err) ||
-        !read_whole_number(root, path, "batch_size", 1, &s->batch_size, err) ||
+        !read_whole_number(root, path, "next_batch", 0, &s->next_step, err) ||
+        !read_whole_number(root, path, "batch_size", 1, &s->step_samples, err) ||
         !read_whole_number(root, path, "frames", 1, &s->frames, err) ||
         !read_whole_number(root, path, "seed", 0, &s->seed, err) ||
         !read_whole_number(root, path, "threads", 1, &s->threads, err) ||
@@ -81,7 +81,7 @@ bool training_state_read(const char *dir, TrainingState *state, Error *err) {
     json_decref(root);
     if (!ok) return false;
     root = NULL;
-    state->next_batch = state->step;
+    state->next_step = state->step;
     snprintf(path, sizeof path, "%s/tact_state.json", dir);
     if (!file_exists(path)) return true; // LeRobot's own
     ok = json_read(path, &root, err) && read_tact_state(root, path, state, err);

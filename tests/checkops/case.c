@@ -43,6 +43,7 @@ bool case_sizes(Case *c, int n, int64_t *size, int real_rows, const int64_t *rea
 Dropout case_dropout(Case *c) {
     static const float rates[] = {0.1f, 0.0f, 0.5f};
     RngKey key = {.seed = rng_next(&c->random), .step = rng_next(&c->random), .site = 3};
+    if (case_chance(c, 2)) key.first_row = rng_next(&c->random);
     return (Dropout){.p = rates[case_below(c, COUNT(rates))], .key = key};
 }
 

@@ -127,6 +127,12 @@ static Tensor loss_pad(Case *c, const int64_t *s) {
     return case_bytes(c, "pad", once[case_below(c, COUNT(once))], 2, s);
 }
 
+// What the sum of a loss is divided by: all of the batch, or more.
+static Tensor loss_count(Case *c, const int64_t *s) {
+    float count = (float)(s[0] * s[1] * s[2] * (1 + case_below(c, 3)));
+    return case_given(c, "count", DTYPE_F32, &count, 1, SHAPE(1));
+}
+
 void check_act_loss_forward(Case *c) {
     int64_t s[3];
     if (!case_sizes(c, 3, s, COUNT(loss_real), loss_real[0], SHAPE(17, 129, 33))) return;
@@ -135,8 +141,11 @@ void check_act_loss_forward(Case *c) {
     Tensor pad = loss_pad(c, s), params = {0};
     int64_t width = c->bench ? 64 : 2 * (1 + case_below(c, 33));
     if (!case_chance(c, 3)) params = case_tensor(c, "params", ROLE_INPUT, 0, 2, SHAPE(s[0], width));
-    Tensor losses = case_tensor(c, "losses", ROLE_OUTPUT, 256, 1, SHAPE(3));
-    CALL(c, c->device->act_loss_forward(c->device, losses, prediction, target, pad, params, 10));
+    Tensor count = loss_count(c, s);
+    Tensor losses = case_tensor(c, "losses", ROLE_ACCUMULATE, 256, 1, SHAPE(3));
+    float share = case_chance(c, 2) ? 1 : 0.25f;
+    CALL(c, c->device->act_loss_forward(c->device, losses, prediction, target, pad, count, params,
+                                        share, 10));
 }
 
 void check_act_loss_backward(Case *c) {
@@ -147,9 +156,9 @@ void check_act_loss_backward(Case *c) {
         target = prediction;
     else
         target = case_tensor(c, "target", ROLE_INPUT, 0, 3, s);
-    Tensor pad = loss_pad(c, s);
+    Tensor pad = loss_pad(c, s), count = loss_count(c, s);
     Tensor dprediction = case_tensor(c, "dprediction", ROLE_OUTPUT, 1, 3, s);
-    CALL(c, c->device->act_loss_backward(c->device, dprediction, prediction, target, pad));
+    CALL(c, c->device->act_loss_backward(c->device, dprediction, prediction, target, pad, count));
 }
 
 static const int64_t flat_real[][1] = {{6500000}};

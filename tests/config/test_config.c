@@ -111,6 +111,7 @@ static void every_type_both_spellings(void **state) {
     assert_false(c.policy.use_vae);
     assert_true(c.policy.pre_norm); // a bare boolean flag
     assert_int_equal(c.batch_size, 16);
+    assert_int_equal(train_step_samples(&c), 16);
     assert_int_equal(c.steps, 200000);
     assert_true(c.policy.optimizer_lr == 2e-4); // the last one counts
     assert_string_equal(c.dataset.root, "/data/set");
@@ -124,6 +125,9 @@ static void every_type_both_spellings(void **state) {
     assert_true(c.adam_beta1 == 0.95 && c.adam_beta2 == 0.99);
     assert_int_equal(c.eval_freq, 7);
     assert_null(c.policy.pretrained_backbone_weights);
+    train_config_free(&c);
+    assert_parses(&c, "--batch_size=3|--accelerator.gradient_accumulation.steps=4");
+    assert_int_equal(train_step_samples(&c), 12);
     train_config_free(&c);
     assert_parses(&c,
                   "--policy.pre_norm|--batch_size=1|--dataset.episodes|[]|--policy.use_vae|true");
@@ -263,14 +267,14 @@ static void json_files(void **state) {
         "\"weight_decay\": 0.0001, \"grad_clip_norm\": 10.0, \"betas\": [0.9, 0.999], "
         "\"eps\": 1e-08}, \"scheduler\": null, \"wandb\": {\"enable\": false, \"project\": "
         "\"lerobot\"}}");
-    assert_json(
-        train_config_to_tact_json(&c),
-        "{\"eval_split\": 0.0, \"frame_cache\": \"auto\", \"frame_cache_gb\": null, "
-        "\"frame_cache_dir\": null, \"keep_last\": 0, \"eval_freq\": 20000, \"eval_steps\": 0, "
-        "\"max_eval_samples\": 0, "
-        "\"num_stat_samples\": 1000, \"prefetch_factor\": 4, \"tolerance_s\": null, "
-        "\"threads\": 0, \"use_policy_training_preset\": true, \"env\": {\"type\": null}, "
-        "\"eval\": {\"n_episodes\": 50, \"max_videos\": 4}}");
+    assert_json(train_config_to_tact_json(&c),
+                "{\"eval_split\": 0.0, \"frame_cache\": \"auto\", \"frame_cache_gb\": null, "
+                "\"frame_cache_dir\": null, \"gradient_accumulation_steps\": 1, \"keep_last\": 0, "
+                "\"eval_freq\": 20000, \"eval_steps\": 0, "
+                "\"max_eval_samples\": 0, "
+                "\"num_stat_samples\": 1000, \"prefetch_factor\": 4, \"tolerance_s\": null, "
+                "\"threads\": 0, \"use_policy_training_preset\": true, \"env\": {\"type\": null}, "
+                "\"eval\": {\"n_episodes\": 50, \"max_videos\": 4}}");
     // Keys of their own that a tact without them would not miss, and a version that it refuses.
     c.policy.action_down_sample_steps = 3;
     c.dataset.repeat_frame_prob = 0.5;

@@ -113,7 +113,7 @@ static void batches_hold_what_was_recorded(void **state) {
     const Fixture *f = *state;
     LoaderOptions o = options(f, 2);
     Loader *l = open_loader(&o);
-    assert_int_equal(loader_batches_per_epoch(l), (30 + BATCH - 1) / BATCH);
+    assert_int_equal(loader_steps_per_epoch(l), (30 + BATCH - 1) / BATCH);
     for (int n = 0; n < 8; n++) {
         const Batch *b = next(l);
         assert_int_equal(b->size, n == 7 ? 2 : BATCH);
@@ -195,7 +195,7 @@ static void frames_before_a_grasp_are_repeated(void **state) {
     for (int i = 0; i < 30; i++) before[i] = i % 2 == 0;
     o.repeat = &repeat;
     Loader *l = open_loader(&o);
-    for (int64_t n = 0; n < EPOCHS * loader_batches_per_epoch(l); n++) {
+    for (int64_t n = 0; n < EPOCHS * loader_steps_per_epoch(l); n++) {
         const Batch *b = next(l);
         for (int i = 0; i < b->size; i++) {
             const int64_t row = b->rows[i];
@@ -240,7 +240,7 @@ static void an_epoch_has_every_row_once(void **state) {
     for (int i = 0; i < N; i++) rows[i] = 1000 + 3 * i;
     Sampler s = {.rows = rows, .n_rows = N, .batch_size = 8, .shuffle = true, .seed = 5};
     sampler_init(&s);
-    int64_t batches = sampler_batches_per_epoch(&s), moved = 0, differs = 0;
+    int64_t batches = sampler_steps_per_epoch(&s), moved = 0, differs = 0;
     assert_int_equal(batches, 13);
     for (int64_t epoch = 0; epoch < 3; epoch++) {
         int seen[N] = {0}, at_row = 0;
@@ -268,12 +268,49 @@ static void partial_batches_can_be_left_out(void **state) {
     int64_t got[2];
     Sampler s = {.rows = rows, .n_rows = 5, .batch_size = 2, .drop_last = true};
     sampler_init(&s);
-    assert_int_equal(sampler_batches_per_epoch(&s), 2);
+    assert_int_equal(sampler_steps_per_epoch(&s), 2);
     assert_int_equal(sampler_batch(&s, 1, got), 2);
     assert_int_equal(got[0], 6);
     assert_int_equal(sampler_batch(&s, 2, got), 2);
     assert_int_equal(got[0], 4);
     sampler_free(&s);
+}
+
+// Three processes of two pieces of four samples take the rows of one process of 24 samples.
+static void pieces_and_processes_share_a_large_batch(void **state) {
+    (void)state;
+    enum { N = 77, B = 4, PIECES = 2, PROCESSES = 3, STEP = B * PIECES * PROCESSES };
+    int64_t rows[N], whole[STEP], got[B], n;
+    for (int i = 0; i < N; i++) rows[i] = 5 * i;
+    Sampler one = {
+        .rows = rows, .n_rows = N, .batch_size = STEP, .shuffle = true, .drop_last = true};
+    sampler_init(&one);
+    assert_int_equal(sampler_steps_per_epoch(&one), 3);
+    for (int process = 0; process < PROCESSES; process++) {
+        Sampler s = {.rows = rows,
+                     .n_rows = N,
+                     .batch_size = B,
+                     .pieces = PIECES,
+                     .processes = PROCESSES,
+                     .process = process,
+                     .shuffle = true,
+                     .drop_last = true};
+        sampler_init(&s);
+        assert_int_equal(sampler_steps_per_epoch(&s), 3);
+        for (int64_t step = 0; step < 7; step++) { // into the third epoch
+            assert_int_equal(sampler_batch(&one, step, whole), STEP);
+            for (int piece = 0; piece < PIECES; piece++) {
+                assert_int_equal(sampler_batch(&s, step * PIECES + piece, got), B);
+                int first = sampler_first_sample(&s, step * PIECES + piece);
+                assert_int_equal(first, (piece * PROCESSES + process) * B);
+                assert_memory_equal(got, whole + first, sizeof got);
+                assert_memory_equal(sampler_step_rows(&s, &n), whole, sizeof whole);
+                assert_int_equal(n, STEP);
+            }
+        }
+        sampler_free(&s);
+    }
+    sampler_free(&one);
 }
 
 // ---- errors -----------------------------------------------------------------------------------
@@ -337,6 +374,7 @@ int main(void) {
         cmocka_unit_test(a_resumed_loader_goes_on),
         cmocka_unit_test(an_epoch_has_every_row_once),
         cmocka_unit_test(partial_batches_can_be_left_out),
+        cmocka_unit_test(pieces_and_processes_share_a_large_batch),
         cmocka_unit_test(a_workers_error_comes_out_at_its_batch),
         cmocka_unit_test(impossible_options_are_refused),
         cmocka_unit_test(closing_early_joins_the_workers),

@@ -67,11 +67,13 @@ static void test_tokens(void **state) {
 
 // y = [z | KL as the third loss]: the KL weight of backward is the r of that last element.
 static void vae_forward(Check *k) {
-    float losses[3];
+    float losses[3] = {0};
     Tensor empty = tensor_view(losses, DTYPE_F32, 3, SHAPE(0, 1, 1));
     k->d->vae_sample_forward(k->d, tensor_reshape(k->y, 2, SHAPE(3, 4)), k->in[0], k->other[0]);
+    float one = 1;
     k->d->act_loss_forward(k->d, tensor_view(losses, DTYPE_F32, 1, SHAPE(3)), empty, empty,
-                           tensor_view(losses, DTYPE_U8, 2, SHAPE(0, 1)), k->in[0], 2);
+                           tensor_view(losses, DTYPE_U8, 2, SHAPE(0, 1)),
+                           tensor_view(&one, DTYPE_F32, 1, SHAPE(1)), k->in[0], 1, 2);
     assert_float_equal(losses[0], 2 * losses[2], 1e-5);
     f32(k->y)[12] = losses[2];
 }
@@ -92,11 +94,16 @@ static void test_vae(void **state) {
     check_free(&k);
 }
 
+// count: of the numbers that are not padding.
+static float loss_count = 12;
 static void loss_forward(Check *k) {
-    k->d->act_loss_forward(k->d, k->y, k->in[0], k->other[0], k->pad, (Tensor){0}, 10);
+    k->d->zero(k->d, k->y);
+    k->d->act_loss_forward(k->d, k->y, k->in[0], k->other[0], k->pad,
+                           tensor_view(&loss_count, DTYPE_F32, 1, SHAPE(1)), (Tensor){0}, 1, 10);
 }
 static void loss_backward(Check *k) {
-    k->d->act_loss_backward(k->d, k->grad[0], k->in[0], k->other[0], k->pad);
+    k->d->act_loss_backward(k->d, k->grad[0], k->in[0], k->other[0], k->pad,
+                            tensor_view(&loss_count, DTYPE_F32, 1, SHAPE(1)));
 }
 
 static void test_loss(void **state) {
@@ -203,9 +210,9 @@ static void test_random_normal(void **state) {
     enum { M = 400, D = 33 };
     static float x[M * D];
     Check k = check_new();
-    k.d->random_normal(k.d, tensor_view(x, DTYPE_F32, 2, SHAPE(M, D)), (RngKey){1, 2, 3});
+    k.d->random_normal(k.d, tensor_view(x, DTYPE_F32, 2, SHAPE(M, D)), (RngKey){1, 2, 3, 0});
     uint32_t w[4]; // the last whole block of row 5, as the header describes
-    rng_words(w, (RngKey){1, 2, 3}, 5, 7);
+    rng_words(w, (RngKey){1, 2, 3, 0}, 5, 7);
     for (int i = 0; i < 4; i++) {
         double r = sqrt(-2 * log(1 - rng_unit(w[i / 2 * 2]))), u = rng_unit(w[i / 2 * 2 + 1]);
         double turn = 2 * 3.141592653589793 * u;

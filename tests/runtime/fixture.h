@@ -53,8 +53,8 @@ static inline void fill_config(Scene *s) {
     p->fps = s->ds->fps;
     p->n_cameras = s->ds->n_cameras;
     // Frames are not used as recorded but resized, those of each camera to its own size.
-    p->cameras[0] = (CameraConfig){s->ds->cameras[0]->name, HEIGHT, WIDTH, 64, 96};
-    p->cameras[1] = (CameraConfig){s->ds->cameras[1]->name, HEIGHT, WIDTH, 96, 72};
+    p->cameras[0] = (CameraConfig){s->ds->cameras[0]->name, HEIGHT, WIDTH, 48, 64};
+    p->cameras[1] = (CameraConfig){s->ds->cameras[1]->name, HEIGHT, WIDTH, 64, 40};
 }
 
 static inline void write_policy(Scene *s) {
@@ -109,7 +109,8 @@ static inline int scene_new(void **state) {
         s->images[i] =
             (tact_image){sizeof(tact_image), s->ds->cameras[i]->name, s->rgb[i], HEIGHT, WIDTH, 0};
     }
-    s->seen = (tact_observation){sizeof s->seen, s->state, ACTION, s->env, ENV, s->images, CAMERAS};
+    s->seen =
+        (tact_observation){sizeof s->seen, s->state, ACTION, s->env, ENV, s->images, CAMERAS, 0, 0};
     *state = s;
     return 0;
 }

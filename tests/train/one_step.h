@@ -12,6 +12,7 @@ CHECKED static inline bool train_once(Device *d, Act *act, const ActInput *in, u
                                       uint32_t step, ActLosses *losses, Error *err) {
     act_stage(act, in);
     d->staged(d);
+    act_train_begin(act);
     act_train_forward(act, in, seed, step);
     d->download(d, losses, act_losses(act).data, sizeof *losses);
     act_train_backward(act);

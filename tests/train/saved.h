@@ -75,8 +75,8 @@ static inline int saved_new(void **state) {
         .state = example_stats(3), .action = example_stats(3), .env = example_stats(2)};
     policy_stats_round(&f->stats);
     f->state = (TrainingState){.step = 50,
-                               .next_batch = 50,
-                               .batch_size = 8,
+                               .next_step = 50,
+                               .step_samples = 8,
                                .frames = 400,
                                .seed = 1000,
                                .threads = 1,

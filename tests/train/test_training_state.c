@@ -354,7 +354,7 @@ static void lerobots_state_is_enough(void **state) {
     save_at(f, 50);
     unlink(at(&f->arena, state_dir(f), "tact_state.json"));
     OK(training_state_read(state_dir(f), &s, &err));
-    assert_true(s.step == 50 && s.next_batch == 50 && !s.ours && s.ema_updates == -1);
+    assert_true(s.step == 50 && s.next_step == 50 && !s.ours && s.ema_updates == -1);
 }
 
 int main(void) {

@@ -55,7 +55,7 @@ CHECKED static bool run_pass(LoaderPasses *b, int64_t steps, bool fill, LoaderPa
     double start = clock_seconds();
     *out = (LoaderPass){0};
     if (!loader_open(&options, &l, err)) return false;
-    int64_t epoch = loader_batches_per_epoch(l), wanted = steps > 0 ? steps : epoch;
+    int64_t epoch = loader_steps_per_epoch(l), wanted = steps > 0 ? steps : epoch;
     bool ok = true;
     for (int64_t n = 0; ok && n < (fill && epoch > wanted ? epoch : wanted); n++) {
         const Batch *batch;

@@ -40,6 +40,7 @@ bool time_step_parts(Act *act, Optimizer *optimizer, const ActInput *in, uint64_
     act_stage(act, in);
     d->staged(d);
     d->synchronize(d);
+    act_train_begin(act);
     act_train_forward(act, NULL, seed, step);
     d->download(d, &losses, act_losses(act).data, sizeof losses);
     double forward = clock_seconds();
@@ -99,10 +100,10 @@ CHECKED static bool time_pipelined_steps(Act *act, Optimizer *optimizer, const A
     Step s;
     StepResult got = {0};
     bool ok = true;
-    step_init(&s, act, optimizer);
+    step_init(&s, act, optimizer, 1);
     while (ok && s.finished < n) {
         bool start = s.started < n;
-        if (start) step_start(&s, in, seed);
+        if (start) step_piece(&s, in, seed);
         if (s.started - s.finished > 1 || !start) {
             ok = step_finish(&s, &got, err) && check_figures(got.losses.total, got.grad_norm, err);
             finished[s.finished - 1] = clock_seconds();

@@ -65,7 +65,7 @@ static inline void dropout_scales(float scale[DROPOUT_CHUNK], Dropout drop, uint
     uint32_t k0 = (uint32_t)drop.key.seed, k1 = (uint32_t)(drop.key.seed >> 32);
     __m512i c0 = _mm512_add_epi64(_mm512_set1_epi64((int64_t)chunk * 8),
                                   _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7));
-    __m512i c1 = _mm512_set1_epi64(row);
+    __m512i c1 = _mm512_set1_epi64((uint32_t)(drop.key.first_row + row));
     __m512i c2 = _mm512_set1_epi64(drop.key.site), c3 = _mm512_set1_epi64(drop.key.step);
     for (int round = 0; round < PHILOX_ROUNDS; round++) {
         __m512i p0 = _mm512_mul_epu32(c0, m0), p1 = _mm512_mul_epu32(c2, m1);
@@ -91,7 +91,7 @@ static inline void dropout_sixteen(float scale[DROPOUT_CHUNK / 2], Dropout drop,
     const __m256i m0 = _mm256_set1_epi64x(PHILOX_M0), m1 = _mm256_set1_epi64x(PHILOX_M1);
     uint32_t k0 = (uint32_t)drop.key.seed, k1 = (uint32_t)(drop.key.seed >> 32);
     __m256i c0 = _mm256_add_epi64(_mm256_set1_epi64x(first), _mm256_setr_epi64x(0, 2, 1, 3));
-    __m256i c1 = _mm256_set1_epi64x(row);
+    __m256i c1 = _mm256_set1_epi64x((uint32_t)(drop.key.first_row + row));
     __m256i c2 = _mm256_set1_epi64x(drop.key.site), c3 = _mm256_set1_epi64x(drop.key.step);
     for (int round = 0; round < PHILOX_ROUNDS; round++) {
         __m256i p0 = _mm256_mul_epu32(c0, m0), p1 = _mm256_mul_epu32(c2, m1);
@@ -128,7 +128,7 @@ static inline void dropout_scales(float scale[DROPOUT_CHUNK], Dropout drop, uint
     uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
     for (int i = 0; i < LANES; i++) {
         c0[i] = chunk * LANES + (uint32_t)i;
-        c1[i] = row;
+        c1[i] = drop.key.first_row + row;
         c2[i] = drop.key.site;
         c3[i] = drop.key.step;
     }

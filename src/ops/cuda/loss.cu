@@ -60,35 +60,27 @@ struct Chunks {
     uint32_t steps, A; // steps: B * S
 };
 
-// What the sum of absolute errors is divided by.
-__device__ double valid_count(Chunks k, double *shared) {
-    double count = 0;
-    for (uint32_t s = threadIdx.x; s < k.steps; s += LOSS_THREADS) count += k.pad[s] == 0;
-    count = block_sum<LOSS_THREADS>(count, shared) * k.A;
-    return count > 0 ? count : 1;
-}
-
-__global__ void loss_forward_kernel(float *losses, Chunks k, const float *params, uint32_t B,
-                                    uint32_t Z, float kl_weight) {
+__global__ void loss_forward_kernel(float *losses, Chunks k, const float *count,
+                                    const float *params, uint32_t B, uint32_t Z, float share,
+                                    float kl_weight) {
     __shared__ double shared[LOSS_THREADS];
-    double count = valid_count(k, shared), error = 0, kl = 0;
+    double error = 0, kl = 0;
     for (uint32_t i = threadIdx.x; i < k.steps * k.A; i += LOSS_THREADS)
         if (!k.pad[i / k.A]) error += fabsf(k.prediction[i] - k.target[i]);
     for (uint32_t i = threadIdx.x; params && i < B * Z; i += LOSS_THREADS) {
         float mu = params[(i / Z) * 2 * Z + i % Z], logvar = params[(i / Z) * 2 * Z + Z + i % Z];
         kl += 0.5 * ((double)mu * mu + expm1((double)logvar) - logvar);
     }
-    double l1 = block_sum<LOSS_THREADS>(error, shared) / count,
-           kld = block_sum<LOSS_THREADS>(kl, shared) / B;
+    double l1 = block_sum<LOSS_THREADS>(error, shared) / count[0],
+           kld = share * (block_sum<LOSS_THREADS>(kl, shared) / B);
     if (threadIdx.x != 0) return;
-    losses[0] = (float)(l1 + kl_weight * kld);
-    losses[1] = (float)l1;
-    losses[2] = (float)kld;
+    losses[0] += (float)(l1 + kl_weight * kld);
+    losses[1] += (float)l1;
+    losses[2] += (float)kld;
 }
 
-__global__ void loss_backward_kernel(float *dprediction, Chunks k) {
-    __shared__ double shared[LOSS_THREADS];
-    float slope = (float)(1 / valid_count(k, shared));
+__global__ void loss_backward_kernel(float *dprediction, Chunks k, const float *count) {
+    float slope = (float)(1 / (double)count[0]);
     for (uint32_t i = threadIdx.x; i < k.steps * k.A; i += LOSS_THREADS) {
         float p = k.prediction[i], t = k.target[i];
         dprediction[i] = k.pad[i / k.A] || p == t ? 0.0f : p > t ? slope : p < t ? -slope : 0.0f;
@@ -103,20 +95,20 @@ static Chunks chunks_of(Tensor prediction, Tensor target, Tensor pad) {
 }
 
 static void act_loss_forward(Device *d, Tensor losses, Tensor prediction, Tensor target, Tensor pad,
-                             Tensor params, float kl_weight) {
+                             Tensor count, Tensor params, float share, float kl_weight) {
     if (d->failed) return;
     uint32_t Z = params.data ? (uint32_t)(params.shape[1] / 2) : 0;
     LAUNCH(loss_forward_kernel, dim3(1), dim3(LOSS_THREADS), 0, cuda_stream(d), f32(losses),
-           chunks_of(prediction, target, pad), (const float *)f32(params),
-           (uint32_t)prediction.shape[0], Z, kl_weight);
+           chunks_of(prediction, target, pad), (const float *)f32(count),
+           (const float *)f32(params), (uint32_t)prediction.shape[0], Z, share, kl_weight);
     cuda_launched(d, "act_loss_forward", tensor_count(pad), tensor_columns(prediction));
 }
 
 static void act_loss_backward(Device *d, Tensor dprediction, Tensor prediction, Tensor target,
-                              Tensor pad) {
+                              Tensor pad, Tensor count) {
     if (d->failed) return;
     LAUNCH(loss_backward_kernel, dim3(1), dim3(LOSS_THREADS), 0, cuda_stream(d), f32(dprediction),
-           chunks_of(prediction, target, pad));
+           chunks_of(prediction, target, pad), (const float *)f32(count));
     cuda_launched(d, "act_loss_backward", tensor_count(pad), tensor_columns(prediction));
 }
 

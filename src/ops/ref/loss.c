@@ -7,15 +7,6 @@ static bool action_is_padding(Tensor pad, int64_t b, int64_t s) {
     return ((const uint8_t *)pad.data)[b * pad.stride[0] + s] != 0;
 }
 
-// What the sum of absolute errors is divided by.
-static double valid_count(Tensor prediction, Tensor pad) {
-    int64_t count = 0;
-    for (int64_t b = 0; b < prediction.shape[0]; b++)
-        for (int64_t s = 0; s < prediction.shape[1]; s++)
-            if (!action_is_padding(pad, b, s)) count += prediction.shape[2];
-    return count > 0 ? (double)count : 1;
-}
-
 static double kl_divergence(Tensor params) {
     int64_t B = params.shape[0], Z = params.shape[1] / 2;
     double sum = 0;
@@ -28,7 +19,7 @@ static double kl_divergence(Tensor params) {
 }
 
 void ref_act_loss_forward(Device *d, Tensor losses, Tensor prediction, Tensor target, Tensor pad,
-                          Tensor params, float kl_weight) {
+                          Tensor count, Tensor params, float share, float kl_weight) {
     if (d->failed) return;
     int64_t B = prediction.shape[0], S = prediction.shape[1], A = prediction.shape[2];
     double sum = 0;
@@ -38,25 +29,24 @@ void ref_act_loss_forward(Device *d, Tensor losses, Tensor prediction, Tensor ta
             const float *p = ref_row(prediction, b * S + s), *t = ref_row(target, b * S + s);
             for (int64_t a = 0; a < A; a++) sum += fabs((double)p[a] - t[a]);
         }
-    double l1 = sum / valid_count(prediction, pad);
-    double kld = params.data ? kl_divergence(params) : 0;
-    f32(losses)[0] = (float)(l1 + kl_weight * kld);
-    f32(losses)[1] = (float)l1;
-    f32(losses)[2] = (float)kld;
+    double l1 = sum / f32(count)[0];
+    double kld = params.data ? (double)share * kl_divergence(params) : 0;
+    f32(losses)[0] += (float)(l1 + kl_weight * kld);
+    f32(losses)[1] += (float)l1;
+    f32(losses)[2] += (float)kld;
 }
 
 void ref_act_loss_backward(Device *d, Tensor dprediction, Tensor prediction, Tensor target,
-                           Tensor pad) {
+                           Tensor pad, Tensor count) {
     if (d->failed) return;
     int64_t B = prediction.shape[0], S = prediction.shape[1], A = prediction.shape[2];
-    double count = valid_count(prediction, pad);
     for (int64_t b = 0; b < B; b++)
         for (int64_t s = 0; s < S; s++) {
             const float *p = ref_row(prediction, b * S + s), *t = ref_row(target, b * S + s);
             float *dp = ref_row(dprediction, b * S + s);
             for (int64_t a = 0; a < A; a++) {
                 int sign = action_is_padding(pad, b, s) ? 0 : (p[a] > t[a]) - (p[a] < t[a]);
-                dp[a] = (float)(sign / count);
+                dp[a] = (float)(sign / (double)f32(count)[0]);
             }
         }
 }

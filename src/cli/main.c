@@ -23,6 +23,8 @@ const Command commands[] = {
     {"sample", cmd_sample, describe_sample, "write a small synthetic dataset to try things with"},
     {"sim", cmd_sim, describe_sim,
      "record a scripted expert in a simulated task, or count its successes"},
+    {"serve", cmd_serve, describe_serve,
+     "let programs ask a policy for actions over a network, in openpi's protocol"},
     {"bench", cmd_bench, describe_bench, "measure the speed of training on this machine"},
 };
 const int command_count = sizeof(commands) / sizeof(commands[0]);

@@ -78,7 +78,7 @@ CHECKED static bool new_act(Device *d, const PolicyConfig *config, Params *param
     init_inputs(a);
     if (c->use_vae) vae_init(&a->vae, params, c, batch, train, &a->fixed);
     if (slots && c->n_cameras)
-        a->slots.tokens =
+        a->slots.tokens = a->own_slots =
             arena_tensor(&a->fixed, d->activations, 3, SHAPE(slots, cells, c->dim_model));
     positions_init(&a->positions, params, c, &a->layout, train, &a->fixed);
     if (!train)

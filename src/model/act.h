@@ -59,6 +59,15 @@ CHECKED bool act_encode_frame(Act *a, int camera, const uint8_t *frame, int slot
 CHECKED bool act_predict_slots(Act *a, const ActInput *in, const int *slots, float *actions,
                                Error *err);
 
+// Further slots for a model of act_new_stream, so that several episodes go through one model in
+// turn and each keeps its tokens. They are freed before the model.
+typedef struct ActSlots ActSlots;
+CHECKED bool act_slots_new(const Act *a, int slots, ActSlots **out, Error *err);
+void act_slots_free(ActSlots *s); // NULL allowed
+// From now on act_encode_frame and act_predict_slots mean the slots of s; NULL: those that the
+// model was made with.
+void act_use_slots(Act *a, const ActSlots *s);
+
 // To be called after the parameters changed (an optimiser step, a load): packs convolution weights.
 void act_load_params(Act *a);
 

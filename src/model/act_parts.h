@@ -18,7 +18,8 @@ struct Act {
 
     TokenLayout layout;
     ImageTokens images;
-    FrameSlots slots; // of an act_new_stream
+    FrameSlots slots; // of an act_new_stream: those in use
+    Tensor own_slots; // those that it was made with
     Positions positions;
     Vae vae;
     Linear state_proj, env_proj, latent_proj;

@@ -26,6 +26,8 @@ struct tact_policy {
     const PolicyConfig *config; // policy->config.policy
     Device *device;
     Act *act;
+    bool borrows;    // device and act are those of the handle that this one was opened beside
+    ActSlots *slots; // of the act for this handle's frames; NULL: the act's own
     Normalizer state_norm, env_norm, action_norm;
     size_t state_size, action_size; // as recorded
     int n_action_steps;             // from one prediction to the next

@@ -74,6 +74,7 @@ CHECKED static bool handle_open_device(tact_policy *p, const tact_options *o, Er
     const char *name = o->device ? o->device : "cpu";
     Precision precision;
     int threads = o->threads;
+    if (p->borrows) return true;
     if (o->asynchronous && threads <= 0) threads = omp_get_num_procs() - 1; // one for the caller
     if (o->asynchronous && threads < 1) threads = 1;
     return precision_named(o->dtype, name, &precision, err) &&
@@ -84,6 +85,7 @@ CHECKED static bool handle_open_device(tact_policy *p, const tact_options *o, Er
 CHECKED static bool handle_plan_model(tact_policy *p, bool asynchronous, Error *err) {
     int slots = p->history.length * p->history.cameras;
     if (slots < 1) slots = 1;
+    if (p->borrows) return act_slots_new(p->act, slots, &p->slots, err);
     StreamEstimate e;
     const Device *d = p->device;
     if (d->backend->host_memory) {
@@ -110,10 +112,24 @@ CHECKED static bool handle_load_policy(tact_policy *p, const char *path, const c
                               err);
 }
 
+// The handle computes as first does, whose first prediction is every handle's.
+CHECKED static bool handle_borrow_model(tact_policy *p, const tact_policy *first,
+                                        const tact_options *o, Error *err) {
+    if (o->asynchronous || first->worker.started)
+        return fail(err, "asynchronous: handles that share a model take turns");
+    p->borrows = true;
+    p->device = first->device;
+    p->act = first->act;
+    p->first_bytes = first->first_made ? 0 : first->first_bytes;
+    return true;
+}
+
 static tact_status handle_set_up(tact_policy *p, const char *path, const tact_options *given,
-                                 const tact_policy *first, Error *err) {
+                                 const tact_policy *first, Sharing sharing, Error *err) {
     tact_options o;
     if (!options_from_caller(given, &o, err)) return TACT_ERROR_ARGUMENT;
+    if (sharing == SHARE_MODEL && !handle_borrow_model(p, first, &o, err))
+        return TACT_ERROR_ARGUMENT;
     p->log = o.log;
     p->log_user = o.log_user;
     log_to_handle(p);
@@ -121,9 +137,8 @@ static tact_status handle_set_up(tact_policy *p, const char *path, const tact_op
     p->limits = (Limits){.translation = o.max_translation, .rotation = o.max_rotation};
     memcpy(p->limits.low, o.workspace_min, sizeof p->limits.low);
     memcpy(p->limits.high, o.workspace_max, sizeof p->limits.high);
-    if (!memory_check(thread_stack_bytes(o.threads > 0 ? o.threads : omp_get_num_procs()), path,
-                      err))
-        return TACT_ERROR_MEMORY;
+    int threads = p->borrows ? 0 : o.threads > 0 ? o.threads : omp_get_num_procs();
+    if (!memory_check(thread_stack_bytes(threads), path, err)) return TACT_ERROR_MEMORY;
     if (!handle_open_device(p, &o, err)) return status_of(err, TACT_ERROR_DEVICE);
     if (!handle_load_policy(p, path, o.dataset, first, err))
         return status_of(err, TACT_ERROR_POLICY);
@@ -138,7 +153,7 @@ static tact_status handle_set_up(tact_policy *p, const char *path, const tact_op
 }
 
 tact_status handle_open(const char *path, const tact_options *options, const tact_policy *first,
-                        tact_policy **policy) {
+                        Sharing sharing, tact_policy **policy) {
     int threads = omp_get_max_threads();
     tact_policy *p = mem_try(sizeof *p);
     if (!p) {
@@ -146,7 +161,7 @@ tact_status handle_open(const char *path, const tact_options *options, const tac
         return TACT_ERROR_MEMORY;
     }
     LogSink before = log_to((LogSink){0});
-    tact_status status = handle_set_up(p, path, options, first, open_error());
+    tact_status status = handle_set_up(p, path, options, first, sharing, open_error());
     log_to(before);
     omp_set_num_threads(threads); // the caller's
     if (status == TACT_OK)
@@ -158,7 +173,8 @@ tact_status handle_open(const char *path, const tact_options *options, const tac
 
 void handle_close(tact_policy *p) {
     worker_stop(p);
-    act_free(p->act);
+    act_slots_free(p->slots);
+    if (!p->borrows) act_free(p->act);
     normalizer_free(&p->state_norm);
     normalizer_free(&p->env_norm);
     normalizer_free(&p->action_norm);
@@ -179,5 +195,11 @@ void handle_close(tact_policy *p) {
 tact_status policy_open_beside(const tact_policy *first, const tact_options *options,
                                tact_policy **policy) {
     *policy = NULL;
-    return handle_open(first->policy->dir, options, first, policy);
+    return handle_open(first->policy->dir, options, first, SHARE_WEIGHTS, policy);
+}
+
+tact_status policy_open_episode(const tact_policy *first, const tact_options *options,
+                                tact_policy **policy) {
+    *policy = NULL;
+    return handle_open(first->policy->dir, options, first, SHARE_MODEL, policy);
 }

@@ -76,6 +76,7 @@ int compute_begin(const tact_policy *p) {
     int threads = omp_get_max_threads();
     omp_set_num_threads(p->device->threads);
     p->device->attach(p->device);
+    act_use_slots(p->act, p->slots);
     return threads;
 }
 

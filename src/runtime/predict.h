@@ -29,8 +29,8 @@ void snapshot_free(Snapshot *s); // a zeroed struct is allowed
 void snapshot_take(tact_policy *p);
 // out (N, A). Touches the snapshot, the model and its own scratch, and nothing else of the handle.
 tact_status snapshot_predict(tact_policy *p, double *out, Error *err);
-// Before computing: the calling thread takes the handle's device and number of threads. Returns the
-// number it had, for compute_end.
+// Before computing: the calling thread takes the handle's device and number of threads, and the
+// model the handle's slots. Returns the number it had, for compute_end.
 int compute_begin(const tact_policy *p);
 void compute_end(int threads);
 

@@ -7,7 +7,7 @@
 bool shared_policy_join(tact_policy *p, const char *path, const char *dataset,
                         const tact_policy *first, Error *err) {
     bool host = p->device->backend->host_memory;
-    if (first && host && first->device->backend->host_memory) {
+    if (p->borrows || (first && host && first->device->backend->host_memory)) {
         p->shared = first->shared;
         atomic_fetch_add(&p->shared->users, 1);
         return true;
@@ -20,7 +20,7 @@ bool shared_policy_join(tact_policy *p, const char *path, const char *dataset,
 
 void shared_policy_leave(tact_policy *p) {
     SharedPolicy *s = p->shared;
-    if (p->device && (!s || s->device != p->device)) device_close(p->device);
+    if (p->device && !p->borrows && (!s || s->device != p->device)) device_close(p->device);
     if (!s || atomic_fetch_sub(&s->users, 1) != 1) return;
     policy_free(&s->policy);
     device_close(s->device);

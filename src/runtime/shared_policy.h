@@ -17,7 +17,8 @@ typedef struct SharedPolicy {
 } SharedPolicy;
 
 // Gives the handle, whose device is open, a policy: that of `first`, a handle to share with, where
-// both compute in host memory; else, or where first is NULL, one that is read (policy_load).
+// the device is first's or both compute in host memory; else, or where first is NULL, one that is
+// read (policy_load).
 CHECKED bool shared_policy_join(tact_policy *p, const char *path, const char *dataset,
                                 const tact_policy *first, Error *err);
 // For a handle that closes, its device too. With the last user's handle the device that the

@@ -29,7 +29,7 @@ tact_status tact_open(const char *path, const tact_options *options, tact_policy
                  "tact_open: path and policy may not be NULL");
         return TACT_ERROR_ARGUMENT;
     }
-    return handle_open(path, options, NULL, policy);
+    return handle_open(path, options, NULL, SHARE_WEIGHTS, policy);
 }
 
 void tact_close(tact_policy **policy) {

@@ -26,6 +26,7 @@ holds "nothing is left of it" test ! -e "$data"
 refuses "a simulation" "env.type=strawberry: simulation needs tact_sim.so.*libmujoco-dev" "$bare" sim expert --env.type=strawberry --episodes=1
 refuses "a recording in zarr" "umi.zarr.zip: a zarr group in a zip file: importing demonstrations needs tact_import.so.*libjxl-dev" \
     "$bare" import tests/import/data/umi.zarr.zip --root="$WORK/imported" --fps=10
+refuses "a server" "serving a policy needs tact_serve.so.*libwebsockets-dev, libmsgpack-dev" "$bare" serve --policy.path="$PWD/tests/policy/data/wrapper"
 refuses "a card" "policy.device=cuda: CUDA needs tact_cuda.so.*policy.device=cpu" "$bare" bench --policy.device=cuda
 
 # A training whose frames are all in the cache needs no FFmpeg, and is the same to the digit.

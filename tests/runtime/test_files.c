@@ -104,6 +104,39 @@ static void handles_share_one_reading(void **state) {
     assert_int_equal(rename(at(&s->arena, s->dir, "aside"), weights_file(s)), 0);
 }
 
+// Handles that share a model, each with an episode of its own: in turn they give what each gives
+// alone, of a policy that looks back over several frames.
+static void episodes_share_one_model(void **state) {
+    Scene *s = *state;
+    enum { LOOKS = 8 };
+    Chunk want[2][LOOKS], got;
+    tact_policy *p = open_policy(s, NULL), *episode[2];
+    tact_options o = options();
+    for (int k = 0; k < 2; k++) {
+        WORKS(p, tact_reset(p));
+        for (int i = 0; i < LOOKS; i++) {
+            WORKS(p, tact_observe(p, look(s, k * FRAMES + i)));
+            WORKS(p, tact_predict_chunk(p, want[k][i]));
+        }
+        assert_int_equal(policy_open_episode(p, &o, &episode[k]), TACT_OK);
+        assert_true(episode[k]->act == p->act);
+    }
+    for (int i = 0; i < LOOKS; i++)
+        for (int k = 0; k < 2; k++) {
+            WORKS(episode[k], tact_observe(episode[k], look(s, k * FRAMES + i)));
+            WORKS(episode[k], tact_predict_chunk(episode[k], got));
+            assert_memory_equal(got, want[k][i], sizeof got);
+        }
+    tact_close(&episode[0]);
+    WORKS(p, tact_predict_chunk(p, got)); // with the first handle's own frames
+    assert_memory_equal(got, want[1][LOOKS - 1], sizeof got);
+    o.asynchronous = 1;
+    assert_int_equal(policy_open_episode(p, &o, &episode[0]), TACT_ERROR_ARGUMENT);
+    assert_non_null(strstr(tact_message(NULL), "take turns"));
+    tact_close(&episode[1]);
+    tact_close(&p);
+}
+
 // A file that is written to while it is read has no single state, so it is refused.
 static void what_changes_while_it_is_read_is_refused(void **state) {
     Scene *s = *state;
@@ -127,6 +160,7 @@ int main(void) {
         cmocka_unit_test(touched_files_change_nothing),
         cmocka_unit_test(nor_before_the_first_step),
         cmocka_unit_test(handles_share_one_reading),
+        cmocka_unit_test(episodes_share_one_model),
         cmocka_unit_test(what_changes_while_it_is_read_is_refused),
     };
     return cmocka_run_group_tests(tests, scene_new, scene_free);

@@ -11,7 +11,7 @@
 //   double *state = malloc(tact_state_size(policy) * sizeof *state);
 //   double *action = malloc(tact_action_size(policy) * sizeof *action);
 //   tact_image front = {sizeof front, "front", pixels, 480, 640, 0};
-//   tact_observation now = {sizeof now, state, tact_state_size(policy), NULL, 0, &front, 1};
+//   tact_observation now = {sizeof now, state, tact_state_size(policy), NULL, 0, &front, 1, 0, 0};
 //   tact_reset(policy);                         // an episode begins
 //   while (running) {                           // tact_fps(policy) times a second
 //       read_robot(state);
@@ -42,16 +42,16 @@
 // a newer header it takes all it knows, as long as the rest is 0. Of what it fills in it leaves out
 // what there is no room for. A size below the first version's is refused.
 //
-// A handle may be used from any thread, by one at a time; several handles are independent. What the
-// policy's files become after tact_open, overwritten, cut short or deleted, changes nothing. All
-// memory is allocated by tact_open and the first prediction (oneDNN takes small blocks for the time
-// of a call), and where there is too little for the policy that is TACT_ERROR_MEMORY; a machine
-// that has none even for small blocks ends the process with a line on stderr. Computes with
-// OpenMP's threads, of which every thread that computes has its own: the caller's, or, with
-// `asynchronous`, that of a worker, which tact_open starts with the priority of its caller (raise
-// yours afterwards). After a prediction they wait busily for a moment; OMP_WAIT_POLICY=passive in
-// the environment spares that. A policy argument is a handle from tact_open; NULL only where that
-// is said.
+// A handle may be used from any thread, by one at a time, but for tact_at, which has a thread of
+// its own; several handles are independent. What the policy's files become after tact_open,
+// overwritten, cut short or deleted, changes nothing. All memory is allocated by tact_open and the
+// first prediction (oneDNN takes small blocks for the time of a call), and where there is too
+// little for the policy that is TACT_ERROR_MEMORY; a machine that has none even for small blocks
+// ends the process with a line on stderr. Computes with OpenMP's threads, of which every thread
+// that computes has its own: the caller's, or, with `asynchronous`, that of a worker, which
+// tact_open starts with the priority of its caller (raise yours afterwards). After a prediction
+// they wait busily for a moment; OMP_WAIT_POLICY=passive in the environment spares that. A policy
+// argument is a handle from tact_open; NULL only where that is said.
 #ifndef TACT_H
 #define TACT_H
 
@@ -80,7 +80,8 @@ typedef enum tact_status {
     TACT_ERROR_OBSERVATION = 4,  // a missing camera, a wrong size, a value that is not finite
     TACT_ERROR_NOTHING_SEEN = 5, // an action is asked for before the first observation
     TACT_ERROR_PREDICTION = 6,   // the policy's output, or an action made of it, is not finite
-    TACT_ERROR_MEMORY = 7        // the machine, or the device, has too little memory
+    TACT_ERROR_MEMORY = 7,       // the machine, or the device, has too little memory
+    TACT_HOLDING = 8             // no failure: tact_at has reached the last action that is known
 } tact_status;
 
 // What the library has to say beside errors.
@@ -142,6 +143,32 @@ typedef struct tact_options {
     // their level and the time before them.
     tact_log log;
     void *log_user; // first argument of log
+    // > 0: where a new chunk takes over, its first blend_steps actions (at most tact_chunk_size)
+    // are blended with those that the chunk before would have gone on with, so that the border is
+    // no leap: the i-th, from 0, lies a share w of the way from the old chunk's action for that
+    // step to the new one's, positions and numbers on a straight line, rotations by the shorter
+    // turn; w = u * u * (3 - 2 * u), u = (i + 1) / (blend_steps + 1). Beyond the old chunk's end
+    // its last step is repeated, while the grippers of poses stay. An episode's first chunk is not
+    // blended. Not together with temporal ensembling. 0 (default): off.
+    int64_t blend_steps;
+    // Delays in seconds, from 0 (default) to 60; the names are UMI's.
+    //
+    // What is observed: of an observation that comes at its `time`, the frames were captured
+    // camera_obs_latency earlier. Its state was measured robot_obs_latency before its `state_time`,
+    // the grippers of poses gripper_obs_latency before. Where a state is newer than the frames, the
+    // policy sees, and starts relative poses from, the state at the time of the frames: between the
+    // last 32 that were given.
+    //
+    // What is commanded has its effect robot_action_latency after the command (a gripper:
+    // gripper_action_latency, which tact_at knows to tell apart). A chunk's first action is for the
+    // time when the newest frames were captured, the others follow a step apart. Where frames have
+    // a time of their own (tact_observation.time, or one of camera_obs_latency and
+    // robot_action_latency is not 0), tact_act gives the action whose time is nearest to now +
+    // robot_action_latency: a chunk's actions before that are past and left out, also those that
+    // passed while it was predicted, and those that a late loop has missed. Else, and with temporal
+    // ensembling, actions are counted and none is left out but those that `asynchronous` names.
+    double camera_obs_latency, robot_obs_latency, gripper_obs_latency;
+    double robot_action_latency, gripper_action_latency;
 } tact_options;
 
 // size: sizeof(tact_options), as the caller compiled it.
@@ -209,6 +236,10 @@ typedef struct tact_observation {
     size_t env_size;
     const tact_image *images; // (n_images)
     size_t n_images;
+    // Seconds of the monotonic clock (CLOCK_MONOTONIC). time: when the frames came, or, without
+    // camera_obs_latency, were captured; 0: now. state_time: the same of the state; 0: as `time`.
+    // One that is more than a second ahead is refused, and one so old that all of a chunk is past.
+    double time, state_time;
 } tact_observation;
 
 // Forgets the history, the queue, the ensemble and the limits' last action: an episode begins. Does
@@ -228,6 +259,29 @@ TACT_API tact_status tact_act(tact_policy *policy, double *action);
 // gives is not changed. After a failure the contents of actions are not to be used. With
 // `asynchronous` it waits for the worker, whose failure it tells in place of tact_act.
 TACT_API tact_status tact_predict_chunk(tact_policy *policy, double *actions);
+
+// Between the actions, for a controller that runs faster than the policy: what to command at a time
+// (seconds of the monotonic clock; rising from call to call), (action_size), the caller's memory.
+// The curve passes through the actions at their times to the last bit, and its speed makes no jump:
+// per number a cubic that, while actions are as foreseen, does not leave the range of the two
+// around it, rotations on one of rotation vectors. The workspace's box holds everywhere on it, the
+// greatest step from action to action. It goes through the actions that tact_act has given out and
+// on to those that the chunk foresees, limited alike. An action's time is that of the observation
+// it was the first action after, and its chunk's next ones follow a step apart; where frames have a
+// time of their own (tact_options.robot_action_latency), theirs and the steps after it, and what is
+// commanded at `time` is what the curve has robot_action_latency (gripper_action_latency) later.
+// Where a new action is another than was foreseen, the curve goes on from where the last call was,
+// with the speed it had, to the next action that is at least half a step ahead.
+//
+// TACT_HOLDING: the last known action is reached, where the curve comes to rest, and holds; action
+// is filled in. It stays so until tact_act gives the next. TACT_ERROR_NOTHING_SEEN: there was no
+// action in this episode. TACT_ERROR_ARGUMENT: a NULL, or a time that is not finite. After a
+// failure action is untouched, and tact_message says nothing of it.
+//
+// This is the one function that may be called while another thread is in a call with the handle, a
+// prediction included: by one thread at a time, and not during tact_close. It waits for nothing,
+// allocates nothing, and costs a few microseconds.
+TACT_API tact_status tact_at(tact_policy *policy, double time, double *action);
 
 // How many actions of this handle the limits have changed, since tact_open.
 typedef struct tact_limit_counts {

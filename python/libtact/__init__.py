@@ -30,8 +30,8 @@ from ._interface import VERSION as __version__
 from ._library import version
 from .errors import (ArgumentError, DeviceError, NothingSeenError, ObservationError, OutOfMemoryError, PolicyError,
                      PredictionError, TactError)
-from .policy import AsyncCounts, Camera, LimitCounts, Policy
+from .policy import AsyncCounts, Camera, Command, LimitCounts, Policy
 
-__all__ = ["ArgumentError", "AsyncCounts", "Camera", "DeviceError", "LimitCounts", "NothingSeenError",
-           "ObservationError", "OutOfMemoryError", "Policy", "PolicyError", "PredictionError", "TactError",
+__all__ = ["ArgumentError", "AsyncCounts", "Camera", "Command", "DeviceError", "LimitCounts",
+           "NothingSeenError", "ObservationError", "OutOfMemoryError", "Policy", "PolicyError", "PredictionError", "TactError",
            "__version__", "version"]

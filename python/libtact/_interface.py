@@ -8,6 +8,7 @@ from typing import Any
 
 VERSION = "0.2.0"  # of the library that the structs below are of
 WARNING = 2  # a tact_log_level
+HOLDING = 8  # of tact_at
 Log = ctypes.CFUNCTYPE(None, c_void_p, c_int, c_char_p)
 Handle = c_void_p
 
@@ -17,7 +18,9 @@ class Options(ctypes.Structure):
                 ("dataset", c_char_p), ("n_action_steps", c_int), ("temporal_ensemble_coeff", c_double),
                 ("frame_cache", c_int), ("workspace_min", c_double * 3), ("workspace_max", c_double * 3),
                 ("max_translation", c_double), ("max_rotation", c_double), ("asynchronous", c_int),
-                ("rate_check", c_int), ("chunk_size_threshold", c_double), ("log", Log), ("log_user", c_void_p)]
+                ("rate_check", c_int), ("chunk_size_threshold", c_double), ("log", Log), ("log_user", c_void_p), ("blend_steps", c_int64),
+                ("camera_obs_latency", c_double), ("robot_obs_latency", c_double), ("gripper_obs_latency", c_double),
+                ("robot_action_latency", c_double), ("gripper_action_latency", c_double)]
 
 
 class CameraStruct(ctypes.Structure):
@@ -34,7 +37,7 @@ class Observation(ctypes.Structure):
 
     _fields_ = [("size", c_size_t), ("state", POINTER(c_double)), ("state_size", c_size_t),
                 ("env", POINTER(c_double)), ("env_size", c_size_t), ("images", POINTER(Image)),
-                ("n_images", c_size_t)]
+                ("n_images", c_size_t), ("time", c_double), ("state_time", c_double)]
 
 
 class LimitCountsStruct(ctypes.Structure):
@@ -71,6 +74,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {  # name without tact_: (result, 
     "limits": (None, [Handle, POINTER(LimitCountsStruct)]),
     "async": (None, [Handle, POINTER(AsyncCountsStruct)]),
     "step_rate": (c_double, [Handle]),
+    "at": (c_int, [Handle, c_double, _Doubles]),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from ctypes import byref, c_double
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from . import _checkpoint, _interface
 from ._arrays import Doubles, as_pixels, as_vector, is_picture, pointer
 from ._library import library
-from .errors import error_of
+from .errors import NothingSeenError, error_of
 
 _PREFIX = "observation.images."
 _Path = Union[str, "os.PathLike[str]"]
@@ -49,8 +50,16 @@ class AsyncCounts(NamedTuple):
     longest_delay: int
 
 
+class Command(NamedTuple):
+    """What to command between two actions; holding: the last known action is reached and held."""
+
+    action: Doubles
+    holding: bool
+
+
 class Policy:
-    """A trained policy. Several are independent; calls of one from several threads wait for each other."""
+    """A trained policy. Several are independent; calls of one from several threads wait for each other, but for
+    at(), which waits for none but its like."""
 
     def __init__(self, path: _Path, *, device: Optional[str] = None, dtype: Optional[str] = None,
                  threads: int = 0, n_action_steps: Optional[int] = None,
@@ -60,16 +69,23 @@ class Policy:
                  workspace_max: Optional[Sequence[float]] = None,
                  max_translation: Optional[float] = None, max_rotation: Optional[float] = None,
                  asynchronous: bool = False, rate_check: bool = True,
-                 chunk_size_threshold: Optional[float] = None,
+                 chunk_size_threshold: Optional[float] = None, blend_steps: int = 0,
+                 camera_obs_latency: float = 0.0, robot_obs_latency: float = 0.0, gripper_obs_latency: float = 0.0,
+                 robot_action_latency: float = 0.0, gripper_action_latency: float = 0.0,
                  log: Optional[Callable[[bool, str], None]] = None) -> None:
         """path: a training run, a checkpoint, or a pretrained_model directory, of tact or of LeRobot's ACT; or the
         name on the Hub, "OWNER/NAME", of one that `hf download` has brought to this machine (nothing is downloaded).
         The settings are those of tact_options in include/tact.h; None: its default. log: takes what the library
         has to say beside errors, as log(is_warning, line); None: it goes to stderr."""
         self._handle, self._lib, self._lock = _interface.Handle(), library(), threading.RLock()
+        self._at_lock = threading.Lock()
         o = _interface.Options()
         self._lib.tact_options_default(byref(o), ctypes.sizeof(o))
         o.threads, o.frame_cache = threads, int(frame_cache)
+        o.blend_steps = blend_steps
+        o.camera_obs_latency, o.robot_obs_latency = camera_obs_latency, robot_obs_latency
+        o.gripper_obs_latency = gripper_obs_latency
+        o.robot_action_latency, o.gripper_action_latency = robot_action_latency, gripper_action_latency
         o.asynchronous, o.rate_check = int(asynchronous), int(rate_check)
         given = {"device": _text(device), "dtype": _text(dtype), "dataset": _text(dataset),
                  "n_action_steps": n_action_steps, "temporal_ensemble_coeff": temporal_ensemble_coeff,
@@ -89,6 +105,7 @@ class Policy:
         self._path = Path(os.fsdecode(self._get("path")))
         self._type, self._step = _checkpoint.policy_type(self._path), _checkpoint.training_step(self._path)
         self._horizon = int(self._get("horizon"))
+        self._action_size = int(self._get("action_size"))
 
     @classmethod
     def from_pretrained(cls, path: _Path, **settings: Any) -> Policy:
@@ -97,7 +114,7 @@ class Policy:
 
     def close(self) -> None:
         """Frees everything; the policy cannot be used any more. Twice is once."""
-        with self._lock:
+        with self._lock, self._at_lock:
             self._lib.tact_close(byref(self._handle))
 
     def __enter__(self) -> Policy:
@@ -123,21 +140,38 @@ class Policy:
         """An episode begins: forgets history, queue, ensemble, and the limits' last action."""
         self._call("reset")
 
-    def select_action(self, observation: Mapping[str, Any]) -> Doubles:
-        """Takes the newest observation; returns the action for it, float64 (action_size,)."""
+    def select_action(self, observation: Mapping[str, Any], *, time: Optional[float] = None,
+                      state_time: Optional[float] = None) -> Doubles:
+        """Takes the newest observation; returns the action for it, float64 (action_size,). time: when its images were
+        captured (with camera_obs_latency: came), in seconds of time.monotonic(); None: now. state_time: the same of
+        observation.state; None: as time."""
         action = np.empty(self.action_size)
-        self._call("step", byref(self._observation(observation)), pointer(action))
+        self._call("step", byref(self._observation(observation, time, state_time)), pointer(action))
         return action
 
-    def observe(self, observation: Mapping[str, Any]) -> None:
+    def observe(self, observation: Mapping[str, Any], *, time: Optional[float] = None,
+                state_time: Optional[float] = None) -> None:
         """Takes the newest observation. One that is refused leaves everything as it was."""
-        self._call("observe", byref(self._observation(observation)))
+        self._call("observe", byref(self._observation(observation, time, state_time)))
 
     def act(self) -> Doubles:
         """The next action, float64 (action_size,)."""
         action = np.empty(self.action_size)
         self._call("act", pointer(action))
         return action
+
+    def at(self, time: Optional[float] = None) -> Command:
+        """Between the actions, for a controller that runs faster in a thread of its own: what to command at a time, in
+        seconds of time.monotonic() (None: now). Waits for no prediction."""
+        with self._at_lock:
+            if not self._handle:
+                raise ValueError("the policy is closed")
+            action = np.empty(self._action_size)
+            status = self._lib.tact_at(self._handle, clock.monotonic() if time is None else time, pointer(action))
+        if status not in (0, _interface.HOLDING):
+            raise error_of(status, "no action yet; observe and act before asking for what lies between actions"
+                           if status == NothingSeenError.status else f"at({time}): the time is not finite")
+        return Command(action, status == _interface.HOLDING)
 
     def predict_action_chunk(self, observation: Optional[Mapping[str, Any]] = None) -> Doubles:
         """Takes the newest observation, unless it is None; returns a whole new prediction, float64
@@ -188,7 +222,7 @@ class Policy:
     @property
     def action_size(self) -> int:
         """Values of an action."""
-        return int(self._get("action_size"))
+        return self._action_size
 
     @property
     def fps(self) -> float:
@@ -251,8 +285,10 @@ class Policy:
                 raise ValueError("the policy is closed")
             self._check(getattr(self._lib, "tact_" + name)(self._handle, *arguments))
 
-    def _observation(self, given: Mapping[str, Any]) -> _interface.Observation:
-        o = _interface.Observation(size=ctypes.sizeof(_interface.Observation))
+    def _observation(self, given: Mapping[str, Any], time: Optional[float] = None,
+                     state_time: Optional[float] = None) -> _interface.Observation:
+        o = _interface.Observation(size=ctypes.sizeof(_interface.Observation), time=time or 0.0,
+                                   state_time=state_time or 0.0)
         images: list[_interface.Image] = []
         o.keep = []
         for field, size, key in (("state", self.state_size, "observation.state"),

@@ -23,7 +23,9 @@ typedef struct Eval {
     const char *policy, *env, *root, *repo_id, *revision, *episodes, *rename, *tolerance;
     const char *device, *dtype, *output, *coeff;
     int64_t stride, threads, arm;
-    int64_t n_episodes, max_videos, seed, n_action_steps; // of a simulation
+    int64_t n_episodes, max_videos, seed, n_action_steps, blend_steps; // of a simulation
+    const char *delay_text;
+    double delay; // in its seconds; negative: none
     bool all, json;
     CameraFlags camera_flags;
     CameraModel camera;
@@ -84,6 +86,16 @@ CHECKED static bool drop_training_settings(int *argc, char **argv, char *notes, 
     return true;
 }
 
+CHECKED static bool read_delay(Eval *e, Error *err) {
+    enum { MOST = 3600 };
+    char *end;
+    if (!e->delay_text) return true;
+    e->delay = strtod(e->delay_text, &end);
+    if (end != e->delay_text && !*end && e->delay >= 0 && e->delay <= MOST) return true;
+    return fail(err, "--eval.inference_delay_s=%s: expected seconds, from 0 to %d", e->delay_text,
+                MOST);
+}
+
 CHECKED static bool check_options(Eval *e, int argc, char **argv, const Option *options, int count,
                                   Error *err) {
     char notes[800] = "";
@@ -98,7 +110,11 @@ CHECKED static bool check_options(Eval *e, int argc, char **argv, const Option *
         return fail(err, "--env.type and --dataset.root: give one of them");
     const Field *coeff = field_find("policy.temporal_ensemble_coeff");
     if (e->coeff && !field_set(&e->config, coeff, e->coeff, err)) return false;
+    if (!read_delay(e, err)) return false;
     if (e->env) return true;
+    if (e->blend_steps || e->delay_text)
+        return fail(err, "--policy.blend_steps and --eval.inference_delay_s: are for --env.type, "
+                         "where actions are executed");
     if (e->coeff)
         return fail(
             err, "--policy.temporal_ensemble_coeff: averages what is executed, in --env.type; on "
@@ -235,6 +251,8 @@ CHECKED static bool run_closed_loop(Eval *e, Error *err) {
                                        .n_action_steps = (int)e->n_action_steps,
                                        .temporal_ensemble_coeff =
                                            e->config.policy.temporal_ensemble_coeff,
+                                       .blend_steps = (int)e->blend_steps,
+                                       .inference_delay = e->delay,
                                        .videos = e->max_videos ? e->directory : NULL,
                                        .max_videos = e->max_videos,
                                        .max_failures = e->max_videos,
@@ -319,6 +337,11 @@ static int list_options(Eval *e, Option options[MOST_OPTIONS]) {
         {"policy.temporal_ensemble_coeff", OPTION_TEXT, &e->coeff, 0, 0, NULL,
          "execute the mean of all predictions there, the i-th oldest weighted exp(-coeff * i); "
          "with --policy.n_action_steps left out or 1"},
+        {"policy.blend_steps", OPTION_INT, &e->blend_steps, 0, 100000, NULL,
+         "actions of a new chunk that are blended there with the rest of the one before; 0: none"},
+        {"eval.inference_delay_s", OPTION_TEXT, &e->delay_text, 0, 0, NULL,
+         "the next chunk is predicted there while one is played, and takes so many seconds; else "
+         "the simulation waits for it"},
     };
     _Static_assert(sizeof all / sizeof all[0] <= MOST_OPTIONS, "room for the flags");
     memcpy(options, all, sizeof all);
@@ -326,7 +349,7 @@ static int list_options(Eval *e, Option options[MOST_OPTIONS]) {
 }
 
 static const Eval defaults = {
-    .n_episodes = 50, .max_videos = 3, .seed = CLOSED_LOOP_SEED, .arm = 1};
+    .n_episodes = 50, .delay = -1, .max_videos = 3, .seed = CLOSED_LOOP_SEED, .arm = 1};
 
 void describe_eval(const PageWriter *w) {
     Eval e = defaults;

@@ -3,15 +3,11 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/source.h"
+#include "cli/stop.h"
 #include "config/fields.h"
 #include "import/convert.h"
-#include <math.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char images_choices[] = "video|png|jpeg|copy";
 enum { MOST_OPTIONS = 8 };
@@ -59,28 +55,6 @@ void describe_import(const PageWriter *w) {
     page_options(w, options, list_options(&f, options));
 }
 
-// ---- stopping -----------------------------------------------------------------------------------
-
-// The signal that asked to stop, or 0: the one thing a signal handler can reach.
-static atomic_int stop;
-
-static void on_signal(int number) {
-    if (stop) {
-        signal(number, SIG_DFL);
-        raise(number);
-    }
-    stop = number;
-}
-
-static void catch_signals(void) {
-    struct sigaction action = {0};
-    action.sa_handler = on_signal;
-    action.sa_flags = SA_RESTART;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 // ---- the command --------------------------------------------------------------------------------
 
 static void log_what_is_kept(const ConvertOptions *o) {
@@ -96,16 +70,16 @@ static int convert(ImportSource *source, ConvertOptions *o) {
     Error err;
     ConvertResult r;
     Progress bar = progress_new();
-    o->stop = &stop;
+    o->stop = stop_signal;
     o->progress = progress_count;
     o->user = &bar;
-    catch_signals();
+    stop_catch(NULL);
     bool ok = convert_source(source, o, &r, &err);
     progress_clear(&bar);
     if (!ok) {
         log_what_is_kept(o);
         cli_error(&err, EXIT_ERROR);
-        return stop ? 128 + stop : EXIT_ERROR;
+        return *stop_signal ? stop_code() : EXIT_ERROR;
     }
     if (r.found)
         log_info("%lld of %lld frames were there already", (long long)r.found, (long long)r.frames);

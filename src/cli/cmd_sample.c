@@ -22,7 +22,7 @@ static int list_options(SampleFlags *f, Option options[MOST_OPTIONS]) {
         {"episodes", OPTION_INT, &f->episodes, 1, 100000, NULL, "number of episodes"},
         {"frames", OPTION_INT, &f->frames, 2, 100000, NULL,
          "frames of episode 0; episode n has n more"},
-        {"height", OPTION_INT, &f->height, 16, 4096, NULL, "of the images, even"},
+        {"height", OPTION_INT, &f->height, 64, 4096, NULL, "of the images, even"},
         {"width", OPTION_INT, &f->width, 64, 4096, NULL, "of the images, even"},
         {"cameras", OPTION_INT, &f->cameras, 0, MAX_CAMERAS, NULL, "number of cameras"},
         {"turned", OPTION_BOOL, &f->turned, 0, 0, NULL,

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cli.h"
+#include "cli/stop.h"
 #include "policy/policy_locate.h"
 #include "serve/serve.h"
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,27 +68,6 @@ void describe_serve(const PageWriter *w) {
                  "answered.");
 }
 
-// ---- stopping -----------------------------------------------------------------------------------
-
-// The signal that asked to stop, or 0: the one thing a signal handler can reach.
-static atomic_int stop;
-
-static void on_signal(int number) {
-    if (stop) {
-        signal(number, SIG_DFL);
-        raise(number);
-    }
-    stop = number;
-}
-
-static void catch_signals(void) {
-    struct sigaction action = {0};
-    action.sa_handler = on_signal;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
 // ---- the command --------------------------------------------------------------------------------
 
 static int serve(Serve *s) {
@@ -100,11 +78,11 @@ static int serve(Serve *s) {
     o->threads = (int)s->threads;
     o->idle_timeout = (double)s->idle_timeout;
     o->max_sessions = (int)s->max_sessions;
-    o->stop = &stop;
+    o->stop = stop_signal;
     if (!serve_check(o, &err)) return cli_error(&err, EXIT_USAGE);
     if (!policy_resolve(o->policy_path, dir, &err)) return cli_error(&err, EXIT_ERROR);
     o->policy_path = dir;
-    if (!s->dry_run) catch_signals();
+    if (!s->dry_run) stop_catch(NULL);
     bool ok = s->dry_run ? serve_describe(o, stdout, &err) : serve_run(o, &err);
     return ok ? EXIT_OK : cli_error(&err, EXIT_ERROR);
 }

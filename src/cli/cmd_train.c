@@ -2,41 +2,12 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "cli/source.h"
+#include "cli/stop.h"
 #include "eval/closed_loop.h"
 #include "train/settings.h"
 #include "train/train.h"
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-// The one thing a signal handler can reach: the signal that asked to stop, or 0. Other threads read
-// it.
-static atomic_int stop;
-_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a signal handler may only touch atomics without locks");
-
-static void on_signal(int number) {
-    static const char message[] =
-        "\ntact: finishing this step and saving; once more to stop at once\n";
-    if (stop) {
-        signal(number, SIG_DFL);
-        raise(number);
-        return;
-    }
-    stop = number;
-    ssize_t written = write(STDERR_FILENO, message, sizeof message - 1);
-    (void)written;
-}
-
-static void catch_signals(void) {
-    struct sigaction action = {0};
-    action.sa_handler = on_signal;
-    action.sa_flags = SA_RESTART;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
 
 static bool check_env(void *user, const TrainConfig *c, Error *err) {
     (void)user;
@@ -53,6 +24,7 @@ static void show_rollouts(void *user, int64_t done, int64_t total) {
 static bool roll_out(void *user, const TrainConfig *c, const char *policy, const char *videos,
                      TrainRollouts *out, Error *err) {
     const ClosedLoopOptions options = {.policy_path = policy,
+                                       .inference_delay = -1,
                                        .env_type = c->env_type,
                                        .device = c->policy.device,
                                        .dtype = c->policy.dtype,
@@ -62,7 +34,7 @@ static bool roll_out(void *user, const TrainConfig *c, const char *policy, const
                                        .seed = CLOSED_LOOP_SEED,
                                        .videos = videos,
                                        .max_videos = c->eval_max_videos,
-                                       .stop = &stop,
+                                       .stop = stop_signal,
                                        .progress = show_rollouts,
                                        .user = user};
     ClosedLoopResult result;
@@ -84,17 +56,16 @@ int cmd_train(int argc, char **argv) {
         goto done;
     }
     Progress progress = progress_new();
-    const TrainHooks hooks = {progress_show, progress_clear, &stop, &progress, check_env, roll_out};
-    catch_signals();
+    const TrainHooks hooks = {progress_show, progress_clear, stop_signal,
+                              &progress,     check_env,      roll_out};
+    stop_catch("\ntact: finishing this step and saving; once more to stop at once\n");
     bool ok = train_run(&config, &hooks, &result, &err);
     progress_clear(&progress);
     if (!ok) {
         code = cli_error(&err, EXIT_ERROR);
         goto done;
     }
-    // A shell must see a program that a signal ended, so that a script that waits for the training
-    // stops.
-    if (result.stopped) code = 128 + stop;
+    if (result.stopped) code = stop_code();
     if (result.checkpoint[0]) printf("%s\n", result.checkpoint);
 done:
     train_config_free(&config);

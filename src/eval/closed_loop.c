@@ -6,6 +6,7 @@
 #include "ops/ops.h"
 #include <omp.h>
 #include <pthread.h>
+#include <string.h>
 
 // Every thread has its own simulation and its own policy, which computes in that thread alone: so
 // the result of an episode does not depend on how many threads there are.
@@ -109,7 +110,10 @@ CHECKED static bool round_film_failures(Round *r, Actor *a, Error *err) {
 static void round_sum_up(const Round *r, ClosedLoopResult *out) {
     double steps = 0;
     for (int64_t i = 0; i < r->options->episodes; i++) {
-        if (!r->finished[i]) continue;
+        if (!r->finished[i]) {
+            mem_free(r->episodes[i].moves);
+            continue;
+        }
         const ClosedLoopEpisode *e = &r->episodes[i];
         out->succeeded += e->success;
         steps += e->steps;
@@ -117,6 +121,15 @@ static void round_sum_up(const Round *r, ClosedLoopResult *out) {
     }
     if (!out->count) return;
     out->mean_steps = steps / (double)out->count;
+    SeamStep *moves = NEW(SeamStep, steps);
+    int64_t n = 0;
+    for (int64_t i = 0; i < out->count; i++) {
+        const ClosedLoopEpisode *e = &out->episodes[i];
+        memcpy(moves + n, e->moves, (size_t)e->n_moves * sizeof *moves);
+        n += e->n_moves;
+    }
+    out->seam = seam_measure(moves, n, r->options->blend_steps);
+    mem_free(moves);
     wilson_interval(out->succeeded, out->count, &out->low, &out->high);
 }
 
@@ -141,6 +154,7 @@ bool eval_closed_loop(const ClosedLoopOptions *o, ClosedLoopResult *out, Error *
     }
     actor_close(&own);
     mem_free(r.finished);
+    for (int64_t i = 0; !ok && i < o->episodes; i++) mem_free(r.episodes[i].moves);
     if (!ok) closed_loop_free(out);
     return ok;
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "config/config.h"
+#include "eval/seam.h"
 #include "formats/json.h"
 #include <stdatomic.h>
 #include <stdint.h>
@@ -23,9 +24,13 @@ typedef struct ClosedLoopOptions {
     uint64_t seed;                  // of the first episode; the next has seed + 1
     int n_action_steps;             // of a chunk's; 0: as the policy was configured
     double temporal_ensemble_coeff; // CONFIG_NULL_NUMBER: likewise
-    const char *videos;             // existing directory for MP4 files, or NULL
-    int64_t max_videos;             // of the first episodes
-    int64_t max_failures;           // and of as many failures after them
+    int blend_steps;                // of tact_options
+    // >= 0: libtact's asynchronous mode, in which a chunk is there so many seconds of simulated
+    // time after it was asked for, rounded up to steps. Negative: the simulation waits for chunks.
+    double inference_delay;
+    const char *videos;     // existing directory for MP4 files, or NULL
+    int64_t max_videos;     // of the first episodes
+    int64_t max_failures;   // and of as many failures after them
     const atomic_int *stop; // becomes non-zero: return soon, with the episodes so far; or NULL
     void (*progress)(void *user, int64_t done, int64_t total); // NULL allowed
     void *user;
@@ -36,14 +41,17 @@ typedef struct ClosedLoopEpisode {
     bool success;
     const char *outcome; // env_outcome, static
     int steps;
-    char video[64]; // file name below options.videos, or ""
+    char video[64];  // file name below options.videos, or ""
+    SeamStep *moves; // (n_moves) from each action to the next; owned
+    int n_moves;
 } ClosedLoopEpisode;
 
 typedef struct ClosedLoopResult {
-    const char *env_type;        // static
-    int64_t count, succeeded;    // count: fewer than asked for after a stop, maybe none
-    double low, high;            // of the success rate: 95 %, Wilson's interval; 0 of no episode
-    double mean_steps;           // of all episodes
+    const char *env_type;     // static
+    int64_t count, succeeded; // count: fewer than asked for after a stop, maybe none
+    double low, high;         // of the success rate: 95 %, Wilson's interval; 0 of no episode
+    double mean_steps;        // of all episodes
+    Seam seam;
     int threads;                 // that ran episodes at the same time
     ClosedLoopEpisode *episodes; // (count)
 } ClosedLoopResult;

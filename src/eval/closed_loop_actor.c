@@ -6,7 +6,9 @@
 #include "image/image.h"
 #include "policy/policy_config.h"
 #include "policy/policy_locate.h"
+#include "runtime/handle.h"
 #include "runtime/open.h"
+#include <math.h>
 #include <string.h>
 
 enum { VIDEO_HEIGHT = 240, VIDEO_WIDTH = 320, VIDEO_GOP = 10, VIDEO_CRF = 32 };
@@ -36,10 +38,15 @@ CHECKED static bool actor_open_policy(Actor *a, Error *err) {
     if (!action_steps(o, &t.n_action_steps, err)) return false;
     if (o->temporal_ensemble_coeff != CONFIG_NULL_NUMBER)
         t.temporal_ensemble_coeff = o->temporal_ensemble_coeff;
+    t.blend_steps = o->blend_steps;
+    t.asynchronous = o->inference_delay >= 0;
     t.rate_check = 0; // the simulation waits for the policy
     tact_status status = a->first ? policy_open_beside(a->first, &t, &a->policy)
                                   : tact_open(o->policy_path, &t, &a->policy);
-    return status == TACT_OK || fail(err, "%s", tact_message(NULL));
+    if (status != TACT_OK) return fail(err, "%s", tact_message(NULL));
+    if (t.asynchronous)
+        async_simulate_delay(a->policy, (int)ceil(o->inference_delay * a->spec->fps - 1e-9));
+    return true;
 }
 
 bool actor_open(Actor *a, Error *err) {
@@ -72,7 +79,21 @@ CHECKED static bool film_scene(Actor *a, VideoWriter *video, Error *err) {
                       video_writer_add(video, a->picture, err));
 }
 
-CHECKED static bool act_one_step(Actor *a, Error *err) {
+// Notes how far the newest action is from the one before.
+static void note_move(Actor *a, ClosedLoopEpisode *e, const double *action) {
+    const int64_t chunks = a->policy->chunks;
+    if (e->n_moves < 0) // the first action
+        a->first_chunk = chunks;
+    a->place = chunks == a->chunks ? a->place + 1 : 0;
+    a->chunks = chunks;
+    if (e->n_moves >= 0)
+        e->moves[e->n_moves] =
+            seam_step(a->action, action, 1, chunks == a->first_chunk ? -1 : a->place);
+    e->n_moves++;
+    memcpy(a->action, action, sizeof a->action);
+}
+
+CHECKED static bool act_one_step(Actor *a, ClosedLoopEpisode *e, Error *err) {
     double state[ENV_DIM], action[ENV_DIM];
     tact_observation seen = {.size = sizeof seen,
                              .state = state,
@@ -82,6 +103,7 @@ CHECKED static bool act_one_step(Actor *a, Error *err) {
     if (!env_observe(a->env, state, a->frames, err)) return false;
     if (tact_step(a->policy, &seen, action) != TACT_OK)
         return fail(err, "%s", tact_message(a->policy));
+    note_move(a, e, action);
     return env_step(a->env, action, err);
 }
 
@@ -92,9 +114,12 @@ bool actor_stopping(const Actor *a) {
 bool actor_run_episode(Actor *a, ClosedLoopEpisode *e, VideoWriter *video, Error *err) {
     if (!env_reset(a->env, e->seed, err)) return false;
     if (tact_reset(a->policy) != TACT_OK) return fail(err, "%s", tact_message(a->policy));
+    if (!e->moves) e->moves = NEW(SeamStep, a->spec->max_steps);
+    e->n_moves = -1; // one less than actions
     bool ok = film_scene(a, video, err);
     while (ok && !env_done(a->env) && !actor_stopping(a))
-        ok = act_one_step(a, err) && film_scene(a, video, err);
+        ok = act_one_step(a, e, err) && film_scene(a, video, err);
+    if (e->n_moves < 0) e->n_moves = 0;
     e->success = env_success(a->env);
     e->outcome = env_outcome(a->env);
     e->steps = env_steps(a->env);

@@ -35,7 +35,10 @@ typedef struct Actor {
     tact_policy *policy;
     uint8_t *frames[ENV_MAX_CAMERAS];
     tact_image images[ENV_MAX_CAMERAS];
-    uint8_t *picture; // of a video
+    uint8_t *picture;            // of a video
+    double action[ENV_DIM];      // the one before
+    int64_t first_chunk, chunks; // of the policy's: the episode's first, and the one played
+    int place;                   // in that
 } Actor;
 
 // `options` and `first` are set already. The caller calls actor_close, after a failure too.

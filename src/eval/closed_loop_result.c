@@ -19,6 +19,7 @@ void wilson_interval(int64_t successes, int64_t n, double *low, double *high) {
 }
 
 void closed_loop_free(ClosedLoopResult *r) {
+    for (int64_t i = 0; i < r->count; i++) mem_free(r->episodes[i].moves);
     mem_free(r->episodes);
     *r = (ClosedLoopResult){0};
 }
@@ -33,11 +34,11 @@ json_t *closed_loop_to_json(const ClosedLoopResult *r) {
         json_array_append_new(episodes, one);
     }
     // pc_success is LeRobot's name and unit.
-    return json_pack("{s:s, s:I, s:I, s:f, s:[f, f], s:f, s:o}", "env_type", r->env_type,
+    return json_pack("{s:s, s:I, s:I, s:f, s:[f, f], s:f, s:o, s:o}", "env_type", r->env_type,
                      "n_episodes", (json_int_t)r->count, "successes", (json_int_t)r->succeeded,
                      "pc_success", 100.0 * (double)r->succeeded / (double)r->count, "pc_success_95",
-                     100 * r->low, 100 * r->high, "mean_steps", r->mean_steps, "episodes",
-                     episodes);
+                     100 * r->low, 100 * r->high, "mean_steps", r->mean_steps, "seam",
+                     seam_to_json(&r->seam), "episodes", episodes);
 }
 
 bool closed_loop_describe(const ClosedLoopOptions *o, json_t *out, Error *err) {
@@ -62,6 +63,8 @@ bool closed_loop_describe(const ClosedLoopOptions *o, json_t *out, Error *err) {
                                                                : p->n_action_steps));
         json_object_set_new(out, "temporal_ensemble_coeff",
                             coeff != CONFIG_NULL_NUMBER ? json_real(coeff) : json_null());
+        json_object_set_new(out, "inference_delay_s",
+                            o->inference_delay >= 0 ? json_real(o->inference_delay) : json_null());
     }
     train_config_free(&config);
     return ok;
@@ -74,6 +77,7 @@ void closed_loop_print(const ClosedLoopResult *r, FILE *out) {
             r->env_type, (long long)r->succeeded, (long long)r->count,
             100.0 * (double)r->succeeded / (double)r->count, 100 * r->low, 100 * r->high,
             r->mean_steps);
+    seam_print(&r->seam, out);
     for (int64_t i = 0; i < r->count; i++)
         if (!r->episodes[i].success)
             fprintf(out, "  seed %llu: %s after %d steps\n",

@@ -209,8 +209,13 @@ CHECKED static bool observe_frame(OpenLoop *l, const Episode *e, int64_t frame, 
         // In the policy's order.
         images[i] = (tact_image){sizeof(tact_image), NULL, l->images[i], f->height, f->width, 0};
     }
-    const tact_observation now = {sizeof now, l->state, n_state,     l->env,
-                                  n_env,      images,   p->n_cameras};
+    const tact_observation now = {.size = sizeof now,
+                                  .state = l->state,
+                                  .state_size = n_state,
+                                  .env = l->env,
+                                  .env_size = n_env,
+                                  .images = images,
+                                  .n_images = p->n_cameras};
     double start = clock_seconds();
     bool ok = tact_observe(l->policy, &now) == TACT_OK;
     *seconds = clock_seconds() - start;

@@ -93,7 +93,8 @@ bool begun_open(Begun *b, const Plan *plan, Error *err) {
     size_t n = strlen(root);
     while (n > 1 && root[n - 1] == '/') n--;
     b->lock = -1;
-    if (n > 3000) return fail(err, "%s: the path is too long", root);
+    if (n > 3000)
+        return fail(err, "--root=%.60s...: %zu bytes long, and at most 3000 are possible", root, n);
     if (file_exists(root) || dir_exists(root))
         return fail(err, "%s: already exists; remove it or choose another folder with --root",
                     root);
@@ -112,7 +113,7 @@ bool begun_open(Begun *b, const Plan *plan, Error *err) {
         b->dir[0] = '\0';
         return false;
     }
-    b->fresh = b->drop = !file_exists(path);
+    b->fresh = !file_exists(path);
     (void)nftw(dir, remove_half, 16, FTW_PHYS);
     return true;
 }
@@ -162,7 +163,6 @@ bool begun_check(Begun *b, const Plan *plan, Digest *source, Error *err) {
         json_object_set_new(root, "source", json_string(digest));
         json_object_set(root, "options", options);
         ok = json_write_new(b->dir, said, root, err);
-        b->drop = !ok;
     } else if ((ok = json_read(path, &there, err))) {
         const char *then = json_string_value(json_object_get(there, "source"));
         const char *version = json_string_value(json_object_get(there, "tact_import"));

@@ -46,11 +46,21 @@ static bool is_like_first(const Hdf5Layout *first, const Hdf5Layout *l, Error *e
     return true;
 }
 
+// Files may have a vector in other types: its type is then the first that float32 does not hold.
+static void widen(Hdf5Source *h, const Hdf5Layout *l) {
+    for (int i = 0; i < l->n_vectors; i++) {
+        ImportVector *v = &h->layout.vectors[i];
+        if (!import_fits_float32(v->dtype) || import_fits_float32(l->vectors[i].dtype)) continue;
+        v->dtype = arena_strdup(&h->arena, l->vectors[i].dtype);
+    }
+}
+
 bool hdf5_source_add(Hdf5Source *h, const Hdf5Layout *layout, ImportEpisode episode, Error *err) {
     if (h->n == 0)
         h->layout = *layout;
     else if (!is_like_first(&h->layout, layout, err))
         return false;
+    widen(h, layout);
     int64_t places = h->n;
     episode.length = layout->length;
     *ARENA_ARRAY_ADD(&h->arena, h->places, places, h->place_room) = (Hdf5Place){

@@ -163,9 +163,26 @@ static const ImportForm *find_form(const ImportModule *m, const char *path) {
     return NULL;
 }
 
+// The first entry of a folder that is one of the forms, into out; NULL: none.
+static const ImportForm *find_form_inside(const ImportModule *m, const char *path, char *out,
+                                          size_t size) {
+    DIR *dir = opendir(path);
+    const struct dirent *entry;
+    const ImportForm *form = NULL;
+    for (int i = 0; dir && !form && i < MOST_LOOKED_AT && (entry = readdir(dir)); i++)
+        if (entry->d_name[0] != '.' && join(out, size, path, entry->d_name) && file_exists(out))
+            form = find_form(m, out);
+    if (dir) closedir(dir);
+    return form;
+}
+
 CHECKED static bool refuse_form(const ImportModule *m, const char *path, const char *what,
                                 Error *err) {
-    char forms[768] = "";
+    char forms[768] = "", inside[4096];
+    const ImportForm *form_inside = find_form_inside(m, path, inside, sizeof inside);
+    if (form_inside)
+        return fail(err, "%s: %s, each of which is imported by itself: give %s (%s)", path, what,
+                    inside, form_inside->name);
     for (const ImportForm *const *form = m->forms; *form; form++) {
         size_t used = strlen(forms);
         snprintf(forms + used, sizeof forms - used, "%s%s (%s)", used ? ", " : "", (*form)->name,

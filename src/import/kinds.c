@@ -69,6 +69,11 @@ bool kind_refuse(const char *folder, Error *err) {
     see_folder(&s, folder, DEPTH);
     if (s.entries == 0)
         return fail(err, "%s: an empty folder; copy the recording into it again", folder);
+    if (has(folder, "import.json") && has(folder, "parts"))
+        return fail(err,
+                    "%s: a conversion that is not finished; give the `tact import` that began it "
+                    "again, which goes on with it",
+                    folder);
     if (s.dataset[0])
         return fail(err, "%s: no dataset itself, but it holds a LeRobot dataset in %s: give that",
                     folder, s.dataset);

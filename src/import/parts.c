@@ -19,7 +19,7 @@ static int64_t rows_of_part(const Plan *plan) {
     for (int c = 0; c < plan->source->n_cameras; c++)
         bytes += (int64_t)image_rgb_bytes(plan->source->cameras[c].height,
                                           plan->source->cameras[c].width);
-    int64_t rows = IMAGE_BYTES / bytes / WRITER_PIXEL_STEP * WRITER_PIXEL_STEP;
+    int64_t rows = IMAGE_BYTES / bytes;
     return rows < 8 ? 8 : rows > VIDEO_ROWS ? VIDEO_ROWS : rows;
 }
 
@@ -38,11 +38,11 @@ static void look_for_part(Parts *parts, Part *part) {
     part_path(parts, part, "note", path, sizeof path);
     part->noted = part_note_read(path, part);
     part_path(parts, part, part_ending(parts), path, sizeof path);
-    if (!part->noted || !file_exists(path)) return;
     int64_t bytes;
     uint32_t sum;
-    Error none; // what cannot be read is made anew
-    part->done = part_look(path, &bytes, &sum, &none) && bytes == part->bytes && sum == part->sum;
+    Error none; // what is not there, or cannot be read, is made anew
+    part->done = part->noted && part_look(path, &bytes, &sum, &none) && bytes == part->bytes &&
+                 sum == part->sum;
 }
 
 void parts_list(Parts *parts, const Plan *plan, ImportSource *source, const char *dir) {

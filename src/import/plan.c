@@ -12,7 +12,7 @@ double convert_exact_fps(double fps) {
     static const int over_1001[] = {24000, 30000, 48000, 60000, 120000, 240000};
     for (size_t i = 0; i < sizeof over_1001 / sizeof *over_1001; i++) {
         double exact = over_1001[i] / 1001.0;
-        if (fps != floor(fps) && fabs(fps - exact) <= 0.005) return exact;
+        if (fabs(fps - exact) <= 0.005) return exact;
     }
     return fps;
 }
@@ -22,15 +22,6 @@ double convert_exact_fps(double fps) {
 static bool any_name(const ImportSource *s, const PlanVector *v) {
     for (int i = 0; i < v->n_parts; i++)
         if (s->vectors[v->parts[i]].names) return true;
-    return false;
-}
-
-// Whether float32 holds every value of a type.
-static bool fits_float32(const char *dtype) {
-    static const char *const types[] = {"float32", "float16", "bool",  "int8",
-                                        "uint8",   "int16",   "uint16"};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (strcmp(types[i], dtype) == 0) return true;
     return false;
 }
 
@@ -67,7 +58,7 @@ static PlanVector join_vectors(Plan *p, const char *name, ImportRole role, int o
         if (only >= 0 ? i != only : s->vectors[i].role != role) continue;
         parts[v.n_parts++] = i;
         v.dim += s->vectors[i].dim;
-        if (!fits_float32(s->vectors[i].dtype)) v.dtype = "float64";
+        if (!import_fits_float32(s->vectors[i].dtype)) v.dtype = "float64";
     }
     if (any_name(s, &v)) {
         const char **names = arena_alloc(a, sizeof *names * (size_t)v.dim);

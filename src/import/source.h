@@ -14,6 +14,7 @@
 #include "image/image.h"
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 // What a vector becomes in a LeRobot dataset.
 typedef enum ImportRole {
@@ -33,6 +34,15 @@ typedef struct ImportVector {
     const char *const *names; // (dim) of its values: "x", "left_waist"; NULL: none known
     const char *unit;         // for people: "m", "rad", "m, rad"; NULL: not known
 } ImportVector;
+
+// Whether float32 holds every value of a vector's type.
+static inline bool import_fits_float32(const char *dtype) {
+    static const char *const types[] = {"float32", "float16", "bool",  "int8",
+                                        "uint8",   "int16",   "uint16"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i], dtype) == 0) return true;
+    return false;
+}
 
 typedef struct ImportCamera {
     const char *name;    // in the source: "camera0_rgb", "cam_high"

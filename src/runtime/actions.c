@@ -28,9 +28,8 @@ void actions_from_prediction(const Normalizer *n, const float *y, int rows, cons
     }
 }
 
-// `out` (width): a share of the way from one action to another. It is neither of them.
-static void action_between(const double *from, const double *to, double share, int width, int arms,
-                           double *out) {
+void actions_between(const double *from, const double *to, double share, int width, int arms,
+                     double *out) {
     for (int i = 0; i < width; i++) out[i] = from[i] + share * (to[i] - from[i]);
     for (int k = 0; k < arms; k++) {
         Pose a = pose_from_vector(from + POSE_ROW * k), b = pose_from_vector(to + POSE_ROW * k);
@@ -51,7 +50,7 @@ void actions_fill_in(double *actions, int rows, int every, int width, int arms) 
         if (step % K && last)
             memcpy(action, from, A * sizeof *action);
         else if (step % K)
-            action_between(from, to, (double)(step % K) / every, width, arms, action);
+            actions_between(from, to, (double)(step % K) / every, width, arms, action);
         actions_continue(action, action - A, arms);
     }
 }

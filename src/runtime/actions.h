@@ -17,6 +17,10 @@ void actions_from_prediction(const Normalizer *n, const float *y, int rows, cons
                              int arms, const bool *plus_state, double *scratch, double *out);
 // Writes each rotation vector of an action (A) as the one nearest to that of `before`.
 void actions_continue(double *action, const double *before, int arms);
+// out (A): a share of the way from one action to another, positions and numbers on a straight line,
+// rotations by the shorter turn (pose_between); above 1 it goes on beyond. out is neither of them.
+void actions_between(const double *from, const double *to, double share, int width, int arms,
+                     double *out);
 // Actions that stand for `every` steps each become one a step, in place: (rows, A) -> (rows *
 // every, A), A being width. Those between two of them are on the way from one to the other
 // (pose_between; numbers on a straight line), and the last one is held.

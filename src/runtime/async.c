@@ -8,6 +8,7 @@
 #include "runtime/async.h"
 
 #include "base/memory.h"
+#include "runtime/calls.h"
 #include "runtime/handle.h"
 #include <errno.h>
 #include <signal.h>
@@ -35,6 +36,7 @@ static void *worker_main(void *argument) {
 
 bool worker_start(tact_policy *p, Error *err) {
     Worker *w = &p->worker;
+    w->simulated_delay = -1;
     w->actions = NEW(double, (size_t)policy_chunk_steps(p->config) * p->action_size);
     sem_init(&w->asked, 0, 0);
     sem_init(&w->answered, 0, 0);
@@ -68,6 +70,10 @@ void worker_wait(Worker *w) {
 }
 
 static bool worker_is_ready(Worker *w) {
+    if (w->busy && w->simulated_delay >= 0) {
+        if (w->steps - w->asked_at < w->simulated_delay) return false;
+        worker_wait(w);
+    }
     if (w->busy && !w->ready) w->ready = sem_trywait(&w->answered) == 0;
     return w->ready;
 }
@@ -78,6 +84,7 @@ static void worker_ask(tact_policy *p) {
     w->busy = true;
     w->cancelled = false;
     w->step = w->given;
+    w->asked_at = w->steps;
     sem_post(&w->asked);
 }
 
@@ -93,11 +100,9 @@ static tact_status worker_take_answer(tact_policy *p) {
         return w->status;
     }
     int chunk = policy_chunk_steps(p->config);
-    int late = (int)(w->given - w->step); // at most a chunk: nothing else was given out since
-    double *played = p->queue;
-    p->queue = w->actions;
-    w->actions = played;
-    p->queue_at = late;
+    // At most a chunk: nothing else was given out since.
+    int late = schedule_first(p, (int)(w->given - w->step));
+    w->actions = play_chunk(p, w->actions, late);
     p->queue_left = chunk - late;
     w->playing = true;
     w->predictions++;
@@ -112,7 +117,11 @@ void async_reset(tact_policy *p) {
     Worker *w = &p->worker;
     w->cancelled = true;
     w->playing = false;
-    w->given = 0;
+    w->given = w->steps = 0;
+}
+
+void async_simulate_delay(tact_policy *p, int steps) {
+    p->worker.simulated_delay = steps;
 }
 
 static bool chunk_is_due(const tact_policy *p) {
@@ -138,11 +147,13 @@ tact_status async_next(tact_policy *p, double *out) {
         status = worker_take_answer(p);
     }
     if (status != TACT_OK) return status;
+    w->steps++;
     if (p->queue_left == 0) {
         w->stalls++;
         memcpy(out, p->last, p->action_size * sizeof *out);
         return TACT_OK;
     }
+    skip_past(p);
     memcpy(out, p->queue + (size_t)p->queue_at * p->action_size, p->action_size * sizeof *out);
     p->queue_at++;
     p->queue_left--;

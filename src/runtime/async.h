@@ -27,6 +27,10 @@ typedef struct Worker {
     bool playing;   // a chunk of this episode is there
     int64_t given;  // actions given out in this episode, repeated ones not counted
     double threshold;
+    // In a simulation, whose steps take no time: an answer is there when so many steps were taken
+    // since it was asked for, neither before nor later. -1: when the worker has it.
+    int simulated_delay;
+    int64_t steps, asked_at;     // of this episode, repeated actions too; when the worker was asked
     int64_t predictions, stalls; // of tact_async_counts
     int delay, longest_delay;
     void (*before)(void *context); // tests: called by the worker before it computes, unless NULL
@@ -37,6 +41,8 @@ void worker_stop(tact_policy *p); // also where none was started
 // Waits until the worker has an answer; only when busy. It stays to be taken.
 void worker_wait(Worker *w);
 void async_reset(tact_policy *p);
+// For evaluations: from now on predictions take `steps` steps, however long they take.
+void async_simulate_delay(tact_policy *p, int steps);
 // After an observation: takes a chunk that is there, and asks for the next when it is time.
 void async_observed(tact_policy *p);
 tact_status async_next(tact_policy *p, double *out);

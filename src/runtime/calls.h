@@ -29,6 +29,11 @@ CHECKED bool observation_encode(tact_policy *p, Error *err);
 // ---- next_action.c: from the queue of a chunk, from the means of chunks, or from the worker -----
 // A new prediction from the history into out (N, A), in the calling thread.
 tact_status predict_now(tact_policy *p, double *out);
+// Makes `chunk` (N, A) the one that is played, from its action `from` on, blended with the one that
+// was. Returns that one's memory.
+double *play_chunk(tact_policy *p, double *chunk, int from);
+// Leaves out what is past of the chunk that is played.
+void skip_past(tact_policy *p);
 // The action (A) that is due, continued and limited; there must have been an observation. action is
 // untouched after a failure, whose message is the handle's.
 tact_status next_action(tact_policy *p, double *action);

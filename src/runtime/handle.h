@@ -10,10 +10,13 @@
 #include "model/act.h"
 #include "runtime/async.h"
 #include "runtime/ensemble.h"
+#include "runtime/follow.h"
 #include "runtime/history.h"
 #include "runtime/limits.h"
+#include "runtime/plan.h"
 #include "runtime/predict.h"
 #include "runtime/rate.h"
+#include "runtime/schedule.h"
 #include "runtime/shared_policy.h"
 #include "tact.h"
 
@@ -37,12 +40,19 @@ struct tact_policy {
     History history;
     double *env_row; // (E) newest
     double *queue;   // (N, A) the chunk that actions are given from
+    double *spare;   // (N, A) where a prediction goes before it is blended, or NULL
     int queue_at, queue_left;
     Ensemble ensemble;
     bool fresh; // observed since the ensemble's last prediction
     Limits limits;
-    double *last; // (A) given out before; in use when has_last
-    bool has_last;
+    double *last, *before;     // (A) given out last, and before that
+    bool has_last, has_before; // whether they are in use
+    int blend_steps;
+    int64_t chunks; // that began to be played, in all episodes; none with an ensemble
+    Schedule schedule;
+    int64_t episode;   // number of tact_reset's calls
+    PlanBoard plans;   // from the thread of the policy to that of tact_at,
+    Follower follower; // which has this to itself
     Snapshot snapshot;
     Worker worker; // in use when started
     Rate rate;
@@ -55,6 +65,7 @@ struct tact_policy {
     double *linear;   // (N, width of the ensemble)
     float *predicted; // (S, D) normalised
     double *row;      // (D) one action
+    double *blended;  // (2, A)
     void *resize;
     tact_log log; // the caller's, or NULL
     void *log_user;

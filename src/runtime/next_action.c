@@ -3,6 +3,7 @@
 #include "runtime/calls.h"
 
 #include "runtime/actions.h"
+#include "runtime/blend.h"
 #include "runtime/handle.h"
 #include <string.h>
 
@@ -15,13 +16,41 @@ tact_status predict_now(tact_policy *p, double *out) {
     return status;
 }
 
+double *play_chunk(tact_policy *p, double *chunk, int from) {
+    const int steps = policy_chunk_steps(p->config), width = (int)p->action_size;
+    double *played = p->queue;
+    if (p->blend_steps && p->has_last) {
+        Played old = {.rest = played + p->queue_at * width,
+                      .n_rest = steps - p->queue_at,
+                      .last = p->last,
+                      .before = p->has_before ? p->before : NULL};
+        blend_chunks(&old, chunk + from * width, steps - from, p->blend_steps, width,
+                     p->config->arms, p->blended);
+    }
+    p->queue = chunk;
+    p->queue_at = from;
+    p->chunks++;
+    schedule_took_over(p);
+    return played;
+}
+
+void skip_past(tact_policy *p) {
+    int past = schedule_past(p);
+    p->queue_at += past;
+    p->queue_left -= past;
+}
+
 static tact_status next_of_queue(tact_policy *p, double *out) {
     if (p->queue_left == 0) {
-        tact_status status = predict_now(p, p->queue);
+        double *chunk = p->spare ? p->spare : p->queue;
+        tact_status status = predict_now(p, chunk);
         if (status != TACT_OK) return status;
-        p->queue_at = 0;
-        p->queue_left = p->n_action_steps;
+        int first = schedule_first(p, 0), left = policy_chunk_steps(p->config) - first;
+        double *played = play_chunk(p, chunk, first);
+        if (p->spare) p->spare = played;
+        p->queue_left = left < p->n_action_steps ? left : p->n_action_steps;
     }
+    skip_past(p);
     memcpy(out, p->queue + (size_t)p->queue_at * p->action_size, p->action_size * sizeof *out);
     p->queue_at++;
     p->queue_left--;
@@ -45,6 +74,7 @@ static tact_status next_of_ensemble(tact_policy *p, double *out) {
 }
 
 tact_status next_action(tact_policy *p, double *action) {
+    const int64_t stalls = p->worker.stalls;
     tact_status status = p->worker.started ? async_next(p, p->action)
                          : p->ensembles    ? next_of_ensemble(p, p->action)
                                            : next_of_queue(p, p->action);
@@ -56,8 +86,11 @@ tact_status next_action(tact_policy *p, double *action) {
     actions_continue(p->action, before, p->config->arms);
     status = actions_check(p->action, p->action_size, &p->error);
     if (status != TACT_OK) return status;
+    memcpy(p->before, p->last, p->action_size * sizeof *action);
+    p->has_before = p->has_last;
     memcpy(p->last, p->action, p->action_size * sizeof *action);
     memcpy(action, p->action, p->action_size * sizeof *action);
     p->has_last = true;
+    if (p->worker.stalls == stalls) schedule_given(p); // else the plan stays
     return TACT_OK;
 }

@@ -19,12 +19,27 @@ Error *open_error(void) {
     return &error;
 }
 
+// What tact_at needs. A plan has the two last actions and all that a chunk foresees.
+static void handle_plan_actions(tact_policy *p) {
+    const Schedule *s = &p->schedule;
+    const double ahead[FOLLOW_GROUPS] = {s->robot_action,
+                                         p->config->arms ? s->gripper_action : s->robot_action};
+    plan_board_init(&p->plans, policy_chunk_steps(p->config) + 2, (int)p->action_size);
+    follower_init(&p->follower, (int)p->action_size, p->config->arms, ahead, p->limits.low,
+                  p->limits.high);
+}
+
 CHECKED static bool handle_allocate(tact_policy *p, bool asynchronous, Error *err) {
     const PolicyConfig *c = p->config;
     size_t T = (size_t)c->obs_state_horizon, S = (size_t)c->chunk_size, scratch = 0;
     p->env_row = NEW(double, c->env_dim);
     p->queue = NEW(double, (size_t)policy_chunk_steps(c) * p->action_size);
     p->last = NEW(double, p->action_size);
+    p->before = NEW(double, p->action_size);
+    handle_plan_actions(p);
+    p->blended = NEW(double, 2 * p->action_size);
+    if (p->blend_steps && !asynchronous)
+        p->spare = NEW(double, (size_t)policy_chunk_steps(c) * p->action_size);
     p->action = NEW(double, p->action_size);
     p->rows = NEW(double, T *(size_t)c->state_dim);
     p->predicted = NEW(float, S *(size_t)c->action_dim);
@@ -127,7 +142,8 @@ static tact_status handle_set_up(tact_policy *p, const char *path, const tact_op
     if (!handle_open_device(p, &o, err)) return status_of(err, TACT_ERROR_DEVICE);
     if (!handle_load_policy(p, path, o.dataset, first, err))
         return status_of(err, TACT_ERROR_POLICY);
-    if (!options_choose_actions(p, &o, err) || !limits_check(&p->limits, p->config->arms, err))
+    if (!options_choose_actions(p, &o, err) || !limits_check(&p->limits, p->config->arms, err) ||
+        !schedule_init(p, &o, err))
         return TACT_ERROR_ARGUMENT;
     p->rate = (Rate){.clock = clock_seconds, .fps = p->config->fps, .check = o.rate_check != 0};
     bool ok = handle_allocate(p, o.asynchronous != 0, err) &&
@@ -164,9 +180,12 @@ void handle_close(tact_policy *p) {
     normalizer_free(&p->action_norm);
     history_free(&p->history);
     ensemble_free(&p->ensemble);
+    schedule_free(&p->schedule);
+    plan_board_free(&p->plans);
+    follower_free(&p->follower);
     snapshot_free(&p->snapshot);
-    void *owned[] = {p->env_row, p->queue,     p->last, p->rows,  p->action,
-                     p->linear,  p->predicted, p->row,  p->resize};
+    void *owned[] = {p->env_row,   p->queue, p->last,   p->rows,  p->action, p->linear,
+                     p->predicted, p->row,   p->resize, p->spare, p->before, p->blended};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) mem_free(owned[i]);
     arena_free(&p->names);
     shared_policy_leave(p);

@@ -62,6 +62,13 @@ bool options_choose_actions(tact_policy *p, const tact_options *o, Error *err) {
                          "temporal_ensemble_coeff out and set n_action_steps");
     if (!(o->chunk_size_threshold >= 0 && o->chunk_size_threshold <= 1))
         return fail(err, "chunk_size_threshold %g: must be from 0 to 1", o->chunk_size_threshold);
+    if (o->blend_steps < 0 || o->blend_steps > steps)
+        return fail(err, "blend_steps %lld: must be from 0 to the chunk's %d actions",
+                    (long long)o->blend_steps, steps);
+    if (o->blend_steps && p->ensembles)
+        return fail(err, "blend_steps: temporal ensembling has no borders between chunks to blend "
+                         "over; leave one of the two out");
+    p->blend_steps = (int)o->blend_steps;
     p->worker.threshold = o->chunk_size_threshold;
     int width = c->arms ? LINEAR_ARM * c->arms : c->action_dim;
     if (!p->ensembles) return true;

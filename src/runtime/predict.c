@@ -51,6 +51,8 @@ void snapshot_take(tact_policy *p) {
     const double *newest = history_newest(h);
     if (!p->cache) history_forget_tokens(h);
     s->n_frames = 0;
+    p->schedule.asked_captured = p->schedule.captured;
+    p->schedule.asked_by_clock = p->schedule.by_clock;
     for (int t = 0; t < T; t++) {
         int place = history_place(h, t);
         double *row = p->rows + (size_t)t * (size_t)c->state_dim;

@@ -8,6 +8,7 @@
 #include "runtime/handle.h"
 #include "runtime/open.h"
 #include "runtime/versions.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -129,9 +130,10 @@ tact_status tact_reset(tact_policy *p) {
     if (!p) return TACT_ERROR_ARGUMENT;
     p->history.count = 0;
     p->queue_left = p->ensemble.left = 0;
-    p->fresh = p->has_last = false;
+    p->fresh = p->has_last = p->has_before = false;
     p->rate.count = 0;
     async_reset(p);
+    schedule_reset(p);
     return TACT_OK;
 }
 
@@ -140,8 +142,9 @@ static tact_status observe_checked(tact_policy *p, const tact_observation *given
     if (!given) return refuse_call(p, TACT_ERROR_ARGUMENT, "observation may not be NULL");
     if (!struct_from_caller(&o, sizeof o, OBSERVATION_LEAST, given, "tact_observation",
                             &p->error) ||
-        !observation_check(p, &o, &p->error))
+        !observation_check(p, &o, &p->error) || !schedule_check(p, &o, &p->error))
         return TACT_ERROR_OBSERVATION;
+    o.state = schedule_observed(p, &o);
     observation_remember(p, &o);
     if (p->worker.started) {
         async_observed(p);
@@ -184,4 +187,10 @@ tact_status tact_act(tact_policy *p, double *action) {
 tact_status tact_step(tact_policy *p, const tact_observation *observation, double *action) {
     tact_status status = tact_observe(p, observation);
     return status == TACT_OK ? tact_act(p, action) : status;
+}
+
+// Not a word into p->error, which is the other thread's.
+tact_status tact_at(tact_policy *p, double time, double *action) {
+    if (!p || !action || !isfinite(time)) return TACT_ERROR_ARGUMENT;
+    return follower_at(&p->follower, &p->plans, time, action);
 }

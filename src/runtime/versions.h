@@ -10,7 +10,7 @@
 // The size that a struct had when it was first in the header: the least that is accepted.
 enum {
     OPTIONS_LEAST = sizeof(size_t),
-    OBSERVATION_LEAST = sizeof(tact_observation),
+    OBSERVATION_LEAST = offsetof(tact_observation, n_images) + sizeof(size_t),
     IMAGE_LEAST = sizeof(tact_image),
 };
 // Copies a caller's struct, `given`, whose first member is its size, into `known` (known_size

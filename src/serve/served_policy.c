@@ -62,8 +62,13 @@ static void policy_prepare(void *user) {
     for (int i = 0; i < w->n_cameras; i++)
         images[i] = (tact_image){sizeof *images,       w->cameras[i].name,  black,
                                  w->cameras[i].height, w->cameras[i].width, 0};
-    const tact_observation o = {sizeof o,    zeros,  w->state_size,       zeros,
-                                w->env_size, images, (size_t)w->n_cameras};
+    const tact_observation o = {.size = sizeof o,
+                                .state = zeros,
+                                .state_size = w->state_size,
+                                .env = zeros,
+                                .env_size = w->env_size,
+                                .images = images,
+                                .n_images = (size_t)w->n_cameras};
     if (tact_observe(p->first, &o) != TACT_OK || tact_predict_chunk(p->first, actions) != TACT_OK)
         log_warn("a prediction from black frames failed: %s", tact_message(p->first));
     mem_free(images);

@@ -24,6 +24,20 @@ for key in $(sed -n 's/^ "\([a-z_0-9]*\)":.*/\1/p' "$WORK/one/eval.json"); do
     holds "docs/eval.md names $key" grep -q "^| .*\`$key\`.* | " docs/eval.md
 done
 holds "counts the episodes" grep -q '"n_episodes": 3' "$WORK/two/eval.json"
+
+# Asynchronously, in simulated time: episodes end alike whatever the threads do, and borders are measured.
+late=("${eval[@]}" --policy.n_action_steps=4 --eval.inference_delay_s=0.25 --policy.blend_steps=2 --eval.max_videos=0)
+accepts late "${late[@]}" --threads=1 --output_dir="$WORK/late"
+holds "says the seam" grep -q '^seam: the largest step at [0-9]* borders' "$WORK/out"
+holds "with its settings" grep -q '"inference_delay_s": 0.25' "$WORK/late/eval.json"
+accepts "late again" "${late[@]}" --threads=3 --output_dir="$WORK/late2"
+holds "late ones end alike too" test "$(plain "$WORK/late/eval.json")" = "$(plain "$WORK/late2/eval.json")"
+accepts "no blend" "${late[@]}" --policy.blend_steps=0 --threads=3 --output_dir="$WORK/late3"
+largest() { grep -A99 '"translation_m"' "$1" | grep -A4 '"border"' | sed -n 's/.*"max": //p' | head -n 1; }
+holds "a blend makes the border smaller" awk "BEGIN { exit !($(largest "$WORK/late/eval.json") < $(largest "$WORK/late3/eval.json")) }"
+refuses "a negative delay" 'inference_delay_s=-1: expected seconds' "${eval[@]}" --eval.inference_delay_s=-1
+refuses "blended ensembles" 'temporal ensembling has no borders' "${eval[@]}" --policy.temporal_ensemble_coeff=0.01 --policy.blend_steps=2
+refuses "a delay of recordings" 'are for --env.type' "$TACT" eval --policy.path="$WORK/run" --dataset.root="$WORK/data" --policy.blend_steps=2
 refuses unknown 'did you mean strawberry' "$TACT" eval --policy.path="$WORK/run" --env.type=strawbery
 refuses both 'give one of them' "${eval[@]}" --dataset.root="$WORK/data"
 refuses nothing 'nothing to evaluate on' "$TACT" eval --policy.path="$WORK/run"

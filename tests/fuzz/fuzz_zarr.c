@@ -3,6 +3,7 @@
 // read. Bytes that begin as a zip file are one; of others (name, line end, length in two bytes, the
 // bytes; and so on) a zip file is made whose checksums are right, so that they keep the fuzzer out
 // of nothing.
+#include "formats/ffmpeg/image_file.h"
 #include "import/umi.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,10 +98,15 @@ static Out zip_of(const uint8_t *data, size_t size) {
 
 // ---- reading all of it --------------------------------------------------------------------------
 
-// FFmpeg, which decodes image files, is not called.
-static bool no_image(const void *bytes, size_t size, const char *name, Image *out, Error *err) {
-    (void)bytes, (void)out;
-    return fail(err, "%s of %zu bytes", name, size);
+// Image files are looked at as they are before FFmpeg decodes them, which is not called: in its
+// place comes an image of the size that the seeds have.
+static bool look_at_image(const void *bytes, size_t size, const char *name, Image *out,
+                          Error *err) {
+    enum { SIDE = 5 };
+    ImageFile file;
+    if (!image_file_look(bytes, size, name, &file, err)) return false;
+    *out = (Image){SIDE, SIDE, mem_alloc(image_rgb_bytes(SIDE, SIDE))};
+    return true;
 }
 
 static void read_vectors(ImportSource *s) {
@@ -152,7 +158,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (fd < 0 || write(fd, zip ? data : made.bytes, n) != (ssize_t)n) abort();
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     free(made.bytes);
-    ImportSource s = {.path = path, .reader = &umi_form, .decode = no_image};
+    ImportSource s = {.path = path, .reader = &umi_form, .decode = look_at_image};
     Error err;
     if (umi_form.recognise(path) && umi_form.open(&s, &err)) {
         read_vectors(&s);

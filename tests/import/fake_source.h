@@ -15,7 +15,7 @@
 enum { FAKE_EPISODES = 4, FAKE_CAMERAS = 2, FAKE_VECTORS = 4 };
 
 typedef struct Fake {
-    const char *kill_after; // a file that must be there before kill_at kills; NULL: none
+    const char *kill_after; // a file that must be gone before kill_at kills; NULL: none
     ImportSource source;
     ImportEpisode episodes[FAKE_EPISODES];
     ImportCamera cameras[FAKE_CAMERAS];
@@ -27,8 +27,14 @@ typedef struct Fake {
     atomic_int cursors;   // that are not freed
     const uint8_t *fixed; // the stored bytes of every frame; NULL: a PNG of the frame
     size_t fixed_size;
-    bool nan;  // a value is none
-    bool wide; // a value of the last episode needs float64, whatever the type says
+    bool nan;             // a value is none
+    bool wide;            // a value of the last episode needs float64, whatever the type says
+    bool other_end;       // the last value of a vector is another
+    int larger_at;        // frame, counted over all, that is larger than the camera says; 0: none
+    int grows[2];         // by so much in height and width
+    bool slow;            // a frame takes a few milliseconds
+    bool some_not_stored; // row 5 is no image file
+    atomic_int inside, most_inside; // frames that are read at once
 } Fake;
 
 static const char *const fake_names[] = {"x", "y", "z"};
@@ -46,6 +52,8 @@ static bool fake_vector(ImportSource *s, int64_t episode, int vector, double *ou
         return (fail)(err, "%s: vector b, episode 1, row 3: not a number", s->path);
     for (int64_t k = 0; k < s->episodes[episode].length; k++)
         for (int j = 0; j < dim; j++) out[k * dim + j] = fake_value(f, episode, vector, k, j);
+    if (f->other_end && episode == FAKE_EPISODES - 1 && vector == 1)
+        out[s->episodes[episode].length - 1] = 3;
     if (f->wide && episode == FAKE_EPISODES - 1 && vector == 0) out[0] = 0.1;
     return true;
 }
@@ -77,15 +85,23 @@ static bool fake_frame(ImportSource *s, void **cursor, int64_t episode, int came
     int asked = ++f->asked;
     if (asked == f->kill_at) {
         // The files of the dataset are another thread's, which may be waiting for the disk.
-        for (int i = 0; f->kill_after && !file_exists(f->kill_after) && i < 60000; i++)
-            usleep(1000);
+        for (int i = 0; f->kill_after && file_exists(f->kill_after) && i < 60000; i++) usleep(1000);
         raise(SIGKILL);
     }
     if (asked == f->fail_at && f->stop_at)
         *f->stop_at = 1;
     else if (asked == f->fail_at)
         return (fail)(err, "%s: frame %lld is damaged", s->path, (long long)row);
-    *out = fake_image(&s->cameras[camera], episode, camera, row);
+    int inside = ++f->inside;
+    if (inside > f->most_inside) f->most_inside = inside;
+    if (f->slow) usleep(2000);
+    ImportCamera size = s->cameras[camera];
+    if (asked == f->larger_at) {
+        size.height += f->grows[0];
+        size.width += f->grows[1];
+    }
+    *out = fake_image(&size, episode, camera, row);
+    f->inside--;
     return true;
 }
 
@@ -93,6 +109,7 @@ static bool fake_stored(ImportSource *s, void **cursor, int64_t episode, int cam
                         uint8_t **bytes, size_t *size, Error *err) {
     const Fake *f = s->data;
     (void)cursor;
+    if (f->some_not_stored && row == 5) return true;
     if (f->fixed) {
         *bytes = mem_alloc(f->fixed_size);
         *size = f->fixed_size;

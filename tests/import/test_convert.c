@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A source becomes a dataset that has its rows and frames; a conversion that is stopped, at
 // whatever moment, goes on and ends with the same bytes; what cannot be converted is refused.
+#include "dataset/writer.h"
 #include "fake_source.h"
 
 static ConvertOptions options(const Fixture *f, ConvertImages images) {
@@ -235,9 +236,131 @@ static void rates_may_be_fractions(void **state) {
     Dataset *ds = open_all(f->root);
     assert_true(ds->fps == 60000.0 / 1001);
     dataset_close(ds);
-    assert_true(convert_exact_fps(30) == 30 && convert_exact_fps(60) == 60);
-    assert_true(convert_exact_fps(29.97) == 30000.0 / 1001);
-    assert_true(convert_exact_fps(12.5) == 12.5);
+}
+
+static const char *env_names[] = {"u", "v", "w"};
+
+static void an_environment_is_kept(void **state) {
+    Fixture *f = *state;
+    Fake *fake = fake_new(&f->arena);
+    fake->vectors[3].role = IMPORT_ENVIRONMENT;
+    fake->vectors[3].names = env_names;
+    ConvertOptions o = options(f, CONVERT_PNG);
+    convert(fake, &o);
+    Dataset *ds = open_all(f->root);
+    check_rows(fake, ds, 3, 3);
+    assert_int_equal(ds->env->size, 3);
+    assert_string_equal(ds->env->names[2], "w");
+    for (int64_t k = 0; k < 60; k++)
+        assert_true(ds->env_data[k * 3 + 2] == (float)fake_value(fake, 0, 3, k, 2));
+    dataset_close(ds);
+}
+
+// Of every camera, over the first of each four frames of an episode.
+static void check_statistics(const Fake *fake, const char *root) {
+    Error err;
+    json_t *stats;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/meta/stats.json", root);
+    OK(json_read(path, &stats, &err));
+    for (int c = 0; c < FAKE_CAMERAS; c++) {
+        double sum[3] = {0}, n = 0;
+        int frames = 0;
+        for (int e = 0; e < FAKE_EPISODES; e++) {
+            for (int64_t k = 0; k < fake->episodes[e].length; k += WRITER_PIXEL_STEP, frames++) {
+                Image image = fake_image(&fake->cameras[c], e, c, k);
+                size_t bytes = image_rgb_bytes(image.height, image.width);
+                for (size_t i = 0; i < bytes; i++) sum[i % 3] += image.rgb[i];
+                n += (double)(bytes / 3);
+                image_free(&image);
+            }
+        }
+        const json_t *said = json_object_get(stats, fake->cameras[c].feature);
+        const json_t *mean = json_object_get(said, "mean");
+        for (size_t i = 0; i < 3; i++) {
+            const json_t *value = json_array_get(json_array_get(json_array_get(mean, i), 0), 0);
+            assert_within(json_number_value(value), sum[i] / n / 255, 1e-9);
+        }
+        assert_int_equal(json_integer_value(json_array_get(json_object_get(said, "count"), 0)),
+                         frames);
+    }
+    json_decref(stats);
+}
+
+static void statistics_are_of_sampled_frames(void **state) {
+    Fixture *f = *state;
+    Fake *fake = fake_new(&f->arena);
+    static const ConvertImages ways[] = {CONVERT_PNG, CONVERT_COPY};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        ConvertOptions o = options(f, ways[i]);
+        o.root = at(&f->arena, f->dir, convert_images_names[ways[i]]);
+        fake->asked = 0;
+        convert(fake, &o);
+        check_statistics(fake, o.root);
+    }
+    assert_int_equal(fake->asked, 2 * (15 + 2 + 1 + 9)); // copied files are not all decoded
+}
+
+typedef struct Seen {
+    int64_t calls, most, total;
+} Seen;
+
+static void see_progress(void *user, int64_t done, int64_t total) {
+    Seen *seen = user;
+    seen->calls++;
+    if (done > seen->most) seen->most = done;
+    seen->total = total;
+}
+
+static void progress_and_threads(void **state) {
+    Fixture *f = *state;
+    for (int threads = 1; threads <= 2; threads++) {
+        Fake *fake = fake_new(&f->arena);
+        fake->slow = true;
+        Seen seen = {0};
+        ConvertOptions o = options(f, CONVERT_PNG);
+        o.root = at(&f->arena, f->dir, threads == 1 ? "one" : "two");
+        o.threads = threads;
+        o.progress = see_progress;
+        o.user = &seen;
+        convert(fake, &o);
+        assert_int_equal(fake->most_inside, threads);
+        assert_true(seen.calls > 0 && seen.most > 0);
+        assert_true(seen.most <= 202);
+        assert_int_equal(seen.total, 202);
+    }
+}
+
+static void refuse(Fake *fake, const ConvertOptions *o, const char *why) {
+    Error err;
+    ConvertResult result;
+    if (convert_source(&fake->source, o, &result, &err)) fail_msg("not refused: %s", why);
+    if (no_encoder(&err)) skip();
+    if (!strstr(err.text, why)) fail_msg("'%s' does not say '%s'", err.text, why);
+    assert_false(dir_exists(o->root));
+}
+
+static void another_size_is_refused(void **state) {
+    Fixture *f = *state;
+    static const char *const why[] = {
+        "camera wrist: the frame at row 9 of episode 0 is 98x64, the others 96x64",
+        "camera wrist: the frame at row 9 of episode 0 is 96x66, the others 96x64"};
+    for (int i = 0; i < 4; i++) {
+        Fake *fake = fake_new(&f->arena);
+        fake->larger_at = 10;
+        fake->grows[i % 2 ? 0 : 1] = 2;
+        ConvertOptions o = options(f, i < 2 ? CONVERT_PNG : CONVERT_VIDEO);
+        o.threads = 1;
+        refuse(fake, &o, why[i % 2]);
+    }
+}
+
+static void what_is_no_file_is_not_copied(void **state) {
+    Fixture *f = *state;
+    Fake *fake = fake_new(&f->arena);
+    fake->some_not_stored = true;
+    ConvertOptions o = options(f, CONVERT_COPY);
+    refuse(fake, &o, "--images=copy: made-up stores the frames of camera ");
 }
 
 // ---- files --------------------------------------------------------------------------------------
@@ -268,6 +391,14 @@ static void long_videos_are_several(void **state) {
         assert_int_equal(video_file(f->root, "videos/observation.images.top/file_index", e),
                          files[e]);
     check_dataset(fake, f->root, 3);
+    for (int e = 0; e < FAKE_EPISODES; e++) // times in data files have no such limit
+        assert_int_equal(video_file(f->root, "data/file_index", e), 0);
+    static const int lengths[] = {17, 33, 1, 7}; // exactly 50, then one more
+    for (int e = 0; e < FAKE_EPISODES; e++) fake->episodes[e].length = lengths[e];
+    o.root = at(&f->arena, f->dir, "exact");
+    convert(fake, &o);
+    for (int e = 0; e < FAKE_EPISODES; e++)
+        assert_int_equal(video_file(o.root, "videos/observation.images.top/file_index", e), e > 1);
 }
 
 // Data files end before they have 100 MiB.
@@ -317,6 +448,11 @@ int main(void) {
         cmocka_unit_test_setup_teardown(splits_lie_together, set_up, tear_down),
         cmocka_unit_test_setup_teardown(some_episodes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rates_may_be_fractions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_environment_is_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(statistics_are_of_sampled_frames, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(progress_and_threads, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(another_size_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_no_file_is_not_copied, set_up, tear_down),
         cmocka_unit_test_setup_teardown(long_videos_are_several, set_up, tear_down),
         cmocka_unit_test_setup_teardown(large_data_are_several_files, set_up, tear_down),
     };

@@ -260,9 +260,10 @@ static void acts_episodes_are_described(void **state) {
         assert_null(s->episodes[i].split);
     }
     assert_int_equal(s->n_vectors, 3);
-    assert_vector(s, 0, "observations/qpos", IMPORT_STATE, 14, "float32");
-    assert_vector(s, 1, "action", IMPORT_ACTION, 14, "float32");
-    assert_vector(s, 2, "observations/qvel", IMPORT_EXTRA, 14, "float32");
+    // Of the third file; the others have float32.
+    assert_vector(s, 0, "observations/qpos", IMPORT_STATE, 14, "float64");
+    assert_vector(s, 1, "action", IMPORT_ACTION, 14, "float64");
+    assert_vector(s, 2, "observations/qvel", IMPORT_EXTRA, 14, "float64");
     assert_string_equal(s->vectors[2].feature, "observation.velocity");
     assert_string_equal(s->vectors[1].names[0], "left_waist");
     assert_string_equal(s->vectors[0].names[13], "right_gripper");

@@ -50,7 +50,7 @@ int main(int argc, char **argv) {
         images[i].camera = c.name, images[i].rgb = pixels[i];
         images[i].height = c.height, images[i].width = c.width;
     }
-    tact_observation now = {sizeof now, state, n, env, m, images, cameras};
+    tact_observation now = {sizeof now, state, n, env, m, images, cameras, 0, 0};
     for (int step = 0; step < atoi(argv[2]) && !failed; step++) {
         look(step, state, n, env, m, images, pixels, cameras);
         failed = tact_step(policy, &now, action) != TACT_OK;

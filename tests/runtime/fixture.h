@@ -109,7 +109,8 @@ static inline int scene_new(void **state) {
         s->images[i] =
             (tact_image){sizeof(tact_image), s->ds->cameras[i]->name, s->rgb[i], HEIGHT, WIDTH, 0};
     }
-    s->seen = (tact_observation){sizeof s->seen, s->state, ACTION, s->env, ENV, s->images, CAMERAS};
+    s->seen =
+        (tact_observation){sizeof s->seen, s->state, ACTION, s->env, ENV, s->images, CAMERAS, 0, 0};
     *state = s;
     return 0;
 }

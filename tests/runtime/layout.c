@@ -16,6 +16,10 @@ int main(void) {
     AT(tact_options, max_translation), AT(tact_options, max_rotation);
     AT(tact_options, asynchronous), AT(tact_options, rate_check);
     AT(tact_options, chunk_size_threshold), AT(tact_options, log), AT(tact_options, log_user);
+    AT(tact_options, blend_steps);
+    AT(tact_options, camera_obs_latency), AT(tact_options, robot_obs_latency);
+    AT(tact_options, gripper_obs_latency), AT(tact_options, robot_action_latency);
+    AT(tact_options, gripper_action_latency);
     SIZE(tact_camera);
     AT(tact_camera, size), AT(tact_camera, name), AT(tact_camera, height), AT(tact_camera, width);
     SIZE(tact_image);
@@ -26,6 +30,7 @@ int main(void) {
     AT(tact_observation, size), AT(tact_observation, state), AT(tact_observation, state_size),
         AT(tact_observation, env);
     AT(tact_observation, env_size), AT(tact_observation, images), AT(tact_observation, n_images);
+    AT(tact_observation, time), AT(tact_observation, state_time);
     SIZE(tact_limit_counts);
     AT(tact_limit_counts, size), AT(tact_limit_counts, workspace),
         AT(tact_limit_counts, translation);

@@ -170,8 +170,8 @@ static void check_bytes(const Golden *g, tact_policy *p, const Safetensors *expe
         images[i] = (tact_image){sizeof(tact_image), camera->name,  rgb[i],
                                  camera->height,     camera->width, 0};
     }
-    tact_observation o = {sizeof o,         state,  tact_state_size(p), env,
-                          tact_env_size(p), images, c->n_cameras};
+    tact_observation o = {
+        sizeof o, state, tact_state_size(p), env, tact_env_size(p), images, c->n_cameras, 0, 0};
     for (int b = 0; b < g->batch; b++) {
         assert_int_equal(tact_reset(p), TACT_OK);
         recorded(g, "input.env", b, c->env_dim, env);

@@ -50,14 +50,26 @@ done
 holds "libtact.so by default" uses_shared "$WORK/cmake-OFF/control_loop"
 if uses_shared "$WORK/cmake-ON/control_loop"; then bad "libtact.so with TACT_STATIC"; fi
 
-# The package finds the library where it was installed, and drives the policy as C does.
-if (find_python) >/dev/null; then
-    find_python
+# A policy of an arm with LeRobot's joints.
+accepts "joints" "$TACT" sample --root="$WORK/joints" --episodes=1 --frames=12 --joints --images_in_parquet=true
+accepts "a policy of joints" "$TACT" train --dataset.repo_id=t/j --dataset.root="$WORK/joints" "${TINY[@]}" \
+    --output_dir="$WORK/arm" --steps=2
+accepts "joints are moved" "$BUILD/examples/control_loop" "$WORK/arm" 3
+holds "by their names" test "$(grep -cE 'shoulder_pan.pos [-0-9.]+  shoulder_lift.pos .* gripper.pos [-0-9.]+$' "$WORK/out")" -eq 3
+sed 's/ *[0-9.]* ms / /; /deadlines/d' "$WORK/out" >"$WORK/arm.txt"
+
+# The package finds the library where it was installed, and drives both policies as C does.
+python_loop() { # POLICY EXPECTED
     # shellcheck disable=SC2046
     accepts "the Python example" env -u TACT_LIBRARY $(preload) PYTHONPATH="$prefix/share/tact/python" PYTHONDONTWRITEBYTECODE=1 \
-        "$python" "$prefix/share/tact/examples/control_loop.py" "$POLICY" 3
+        "$python" "$prefix/share/tact/examples/control_loop.py" "$1" 3
     sed 's/ *[0-9.]* ms / /; /deadlines/d' "$WORK/out" >"$WORK/actions"
-    holds "the same actions in Python" diff -b "$WORK/actions" "$WORK/first"
+    holds "the same actions in Python" diff -b "$WORK/actions" "$2"
+}
+if (find_python) >/dev/null; then
+    find_python
+    python_loop "$POLICY" "$WORK/first"
+    python_loop "$WORK/arm" "$WORK/arm.txt"
 else
     echo "skipped: the Python example (no python3 with numpy)"
 fi

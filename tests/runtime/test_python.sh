@@ -27,6 +27,7 @@ mkdir -p "$snapshot" "$WORK/hub/models--me--pick/refs"
 cp "$POLICY"/checkpoints/last/pretrained_model/* "$snapshot"
 printf 1234567 >"$WORK/hub/models--me--pick/refs/main"
 HF_HUB_CACHE=$WORK/hub accepts "descriptions" run "$here/describe.py" "$POLICY" me/pick
+accepts "smooth" run "$here/smooth.py" "$POLICY"
 accepts "refusals" run "$here/refusals.py" "$POLICY"
 TACT_LIBRARY=$WORK/none.so run -c 'import libtact; libtact.version()' 2>"$WORK/err"
 holds "a library that is not there" grep -q "^ImportError: libtact: .*none.so.*name it in TACT_LIBRARY" "$WORK/err"

@@ -230,7 +230,7 @@ static void a_plain_policy_runs(void **state) {
         OK(act_predict(act, &in, said[n][0], NULL, &err));
         WORKS(policy, tact_step(policy,
                                 &(tact_observation){sizeof(tact_observation), seen[n], D, around,
-                                                    ENV, NULL, 0},
+                                                    ENV, NULL, 0, 0, 0},
                                 got));
     }
     for (int i = 0; i < D; i++) {

@@ -74,14 +74,33 @@ static void earlier_options_keep_the_defaults_of_the_rest(void **state) {
     Scene *s = *state;
     tact_options o;
     tact_policy *p;
-    memset(&o, 0xff, sizeof o);
+    memset(&o, 0xff, sizeof o); // of blend_steps and the delays as well
     tact_options_default(&o, offsetof(tact_options, log));
     assert_int_equal(o.size, offsetof(tact_options, log));
     o.threads = 1, o.n_action_steps = 2, o.rate_check = 0;
     if (tact_open(s->model, &o, &p) != TACT_OK) fail_msg("%s", tact_message(NULL));
     assert_int_equal(tact_n_action_steps(p), 2);
     assert_null(p->log);
+    assert_true(p->blend_steps == 0 && p->schedule.robot_action == 0);
     tact_close(&p);
+}
+
+// An observation of 0.1.0 ended with n_images: it has no times, whatever lies behind it.
+static void earlier_observations_are_of_now(void **state) {
+    Scene *s = *state;
+    tact_policy *p = open_policy(s, NULL), *q = open_policy(s, NULL);
+    double a[ACTION], b[ACTION];
+    WORKS(p, tact_step(p, look(s, 5), a));
+    tact_observation earlier = s->seen;
+    earlier.size = offsetof(tact_observation, time);
+    earlier.time = earlier.state_time = NAN;
+    WORKS(q, tact_step(q, &earlier, b));
+    assert_memory_equal(a, b, sizeof a);
+    assert_false(q->schedule.by_clock);
+    earlier.size -= sizeof(size_t); // no version had it so
+    assert_int_equal(tact_observe(q, &earlier), TACT_ERROR_OBSERVATION);
+    tact_close(&p);
+    tact_close(&q);
 }
 
 static void what_is_filled_in_fits(void **state) {
@@ -191,6 +210,7 @@ int main(void) {
         cmocka_unit_test(a_later_program_is_taken_while_it_asks_for_nothing_new),
         cmocka_unit_test(later_options_are_taken_too),
         cmocka_unit_test(earlier_options_keep_the_defaults_of_the_rest),
+        cmocka_unit_test(earlier_observations_are_of_now),
         cmocka_unit_test(what_is_filled_in_fits),
         cmocka_unit_test(a_size_that_was_not_set_is_refused),
         cmocka_unit_test(lines_go_to_the_handles_own_log),

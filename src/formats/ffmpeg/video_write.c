@@ -7,6 +7,7 @@
 #include <libavcodec/avcodec.h>
 #include <libavutil/opt.h>
 #include <libswscale/swscale.h>
+#include <pthread.h>
 #include <string.h>
 
 enum { MAX_SIDE = 16384 };
@@ -36,6 +37,10 @@ static const Encoder encoders[] = {
     {"hevc", "libx265", {{"preset", "veryfast"}, {"x265-params", "log-level=none"}}},
 };
 
+// SVT-AV1 (1.4) has memory that all its encoders share, and which each of them makes when it begins
+// and frees when it ends: where two threads did so at once, the process crashed now and then.
+static pthread_mutex_t begins_or_ends = PTHREAD_MUTEX_INITIALIZER;
+
 // SVT-AV1 waits for ever when it is freed before it was told that this is the end, or without a
 // frame.
 static void drain_encoder(VideoWriter *w) {
@@ -51,7 +56,9 @@ static void drain_encoder(VideoWriter *w) {
 void video_writer_abort(VideoWriter *w) {
     if (!w) return;
     drain_encoder(w);
+    pthread_mutex_lock(&begins_or_ends);
     avcodec_free_context(&w->encoder);
+    pthread_mutex_unlock(&begins_or_ends);
     av_frame_free(&w->frame);
     av_packet_free(&w->packet);
     sws_freeContext(w->sws);
@@ -93,7 +100,9 @@ static bool open_encoder(VideoWriter *w, const char *name, int height, int width
     snprintf(quality, sizeof quality, "%d", crf);
     if (av_opt_set(c->priv_data, "crf", quality, 0) < 0)
         return fail(err, "%s: quality %d is out of range for %s", w->mp4.path, crf, e->library);
+    pthread_mutex_lock(&begins_or_ends);
     int code = avcodec_open2(c, codec, NULL);
+    pthread_mutex_unlock(&begins_or_ends);
     if (code >= 0) return true;
     char text[128];
     return fail(err, "%s: cannot start the %s encoder for %d x %d: %s", w->mp4.path, e->library,

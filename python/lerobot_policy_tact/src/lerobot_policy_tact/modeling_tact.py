@@ -19,7 +19,9 @@ from .configuration_tact import TactConfig
 from .images import resize
 from .network import TemporalACT, act_loss
 from .poses import RECORDED, absolute_rows, relative_rows, rows_between
+from .serving import Frame, Serving, serve
 from .statistics import RowNormalizer, Stats, read_stats, write_stats
+from .units import Units
 
 STATE, ENV, ACTION = "observation.state", "observation.environment_state", "action"
 
@@ -87,6 +89,7 @@ class TactPolicy(PreTrainedPolicy):
             modes = {key: mode.value for key, mode in config.row_normalization.items()}
             self.state_rows = RowNormalizer(STATE, modes["STATE"], self.row_stats, self.state_dim)
             self.action_rows = RowNormalizer(ACTION, modes["ACTION"], self.row_stats, self.action_dim)
+        self._tact: Serving | None = None
         self.reset()
 
     @staticmethod
@@ -114,7 +117,9 @@ class TactPolicy(PreTrainedPolicy):
         config.settle(directory)
         kwargs["strict"] = True
         kwargs["stats"] = read_stats(directory)
-        return super().from_pretrained(directory, config=config, **kwargs)
+        policy = super().from_pretrained(directory, config=config, **kwargs)
+        policy._tact = serve(policy, directory)
+        return policy
 
     def _save_pretrained(self, save_directory: Path, **kwargs) -> None:
         super()._save_pretrained(save_directory, **kwargs)
@@ -189,27 +194,59 @@ class TactPolicy(PreTrainedPolicy):
         """To be called at the start of every episode."""
         c = self.config
         self._history = deque(maxlen=(c.obs_state_horizon - 1) * c.obs_down_sample_steps + 1)
+        self._seen = 0  # frames of this episode
         self._queue = deque()
         m = c.temporal_ensemble_coeff
         self._ensembler = None if m is None else Ensembler(m)
+        if self._tact is not None:
+            self._tact.begin(self)
 
-    def _observe(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Takes in one frame (B, ...) and returns the window: now, s frames ago, 2 s frames ago, ... as
-        far as the episode goes; before its first frame, that one."""
+    def _observe(self, batch: Frame) -> list[Frame]:
+        """Takes in one frame (B, ...) and returns those that the policy looks at, oldest first: now, s frames ago,
+        2 s frames ago, ... as far as the episode goes; before its first frame, that one."""
         c = self.config
         keys = [*([STATE] if self.state_dim else []), *self.cameras, *([ENV] if self.model.env_dim else [])]
         self._history.append({key: batch[key] for key in keys})
+        self._seen += 1
         newest = len(self._history) - 1
-        rows = [self._history[max(0, newest - (c.obs_state_horizon - 1 - t) * c.obs_down_sample_steps)]
+        return [self._history[max(0, newest - (c.obs_state_horizon - 1 - t) * c.obs_down_sample_steps)]
                 for t in range(c.obs_state_horizon)]
-        window = {key: torch.stack([row[key] for row in rows], 1) for key in keys if key != ENV}
-        if self.model.env_dim:
-            window[ENV] = batch[ENV]
+
+    @staticmethod
+    def _together(frames: list[Frame]) -> dict[str, Tensor]:
+        """Frames as a window (B, T, ...), and the environment state as of now."""
+        window = {key: torch.stack([frame[key] for frame in frames], 1) for key in frames[0] if key != ENV}
+        if ENV in frames[-1]:
+            window[ENV] = frames[-1][ENV]
         return window
 
-    @torch.no_grad()
-    def _chunk(self, window: dict[str, Tensor]) -> Tensor:
-        """(B, S * K, A): one a frame, whatever the frames from one predicted action to the next."""
+    def _apart(self, window: dict[str, Tensor]) -> list[Frame]:
+        """The other way round."""
+        return [{key: value if key == ENV else value[:, t] for key, value in window.items()}
+                for t in range(self.config.obs_state_horizon)]
+
+    def _chunk(self, frames: list[Frame], of_history: bool) -> Tensor:
+        """(B, S * K, A): one a frame, whatever the frames from one predicted action to the next. By libtact where it
+        serves this policy, with the history that it keeps itself where the frames are this episode's newest."""
+        def by_torch() -> Tensor:
+            return self._chunk_by_torch(self._together(frames))
+
+        def as_resized(units: Units) -> Tensor:
+            return self._chunk_by_torch(self._together([units.resized(frame, self.config) for frame in frames]))
+
+        if self._tact is None:
+            return by_torch()
+        return self._tact.chunk(self, by_torch, frames, (self._history, self._seen) if of_history else None,
+                                lambda chunk: self._comparable(chunk, frames),
+                                as_resized if self.config.resize_shape else None)
+
+    def _comparable(self, chunk: Tensor, frames: list[Frame]) -> Tensor:
+        """A chunk as normalised rows."""
+        if not self.config.arms:
+            return chunk
+        return self.action_rows(relative_rows(chunk, frames[-1][STATE]))
+
+    def _chunk_by_torch(self, window: dict[str, Tensor]) -> Tensor:
         self.eval()
         c, chunk = self.config, self._network(window)[0]
         if c.arms:
@@ -220,15 +257,17 @@ class TactPolicy(PreTrainedPolicy):
     def predict_action_chunk(self, batch: dict[str, Tensor], **unused) -> Tensor:
         """(B, S * K, A), one a frame. A batch with a time axis is a window of its own; one without is the next frame of the
         episode, and goes into the history."""
-        return self._chunk(self._window(batch) if self._is_window(batch) else self._observe(batch))
+        if self._is_window(batch):
+            return self._chunk(self._apart(self._window(batch)), False)
+        return self._chunk(self._observe(batch), True)
 
     @torch.no_grad()
     def select_action(self, batch: dict[str, Tensor], **unused) -> Tensor:
         """(B, A). To be called once a frame: the history takes in every one."""
-        window, every = self._observe(batch), self.config.action_down_sample_steps
+        frames, every = self._observe(batch), self.config.action_down_sample_steps
         if self._ensembler is not None:
             foreseen = (self.config.chunk_size - 1) * every + 1  # no held ones
-            return self._ensembler.update(self._chunk(window)[:, :foreseen])
+            return self._ensembler.update(self._chunk(frames, True)[:, :foreseen])
         if not self._queue:
-            self._queue.extend(self._chunk(window)[:, : self.config.n_action_steps * every].unbind(1))
+            self._queue.extend(self._chunk(frames, True)[:, : self.config.n_action_steps * every].unbind(1))
         return self._queue.popleft()

@@ -17,6 +17,8 @@ static const ServeWants wants = {.cameras = cameras,
                                  .chunk_size = 5,
                                  .horizon = 1};
 
+static volatile double kept; // so that what is read is not left out
+
 static double sum(const double *values, size_t n) {
     double total = 0;
     for (size_t i = 0; i < n; i++) total += values[i];
@@ -25,7 +27,6 @@ static double sum(const double *values, size_t n) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static MessageReader *reader;
-    static volatile double kept; // so that what is read is not left out
     Message m;
     Error err;
     if (!reader) reader = message_reader_new(&wants);

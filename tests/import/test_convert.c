@@ -240,6 +240,19 @@ static void rates_may_be_fractions(void **state) {
 
 static const char *env_names[] = {"u", "v", "w"};
 
+// An episode that is longer than a part of 512 frames.
+static void parts_follow_each_other(void **state) {
+    Fixture *f = *state;
+    Fake *fake = fake_new(&f->arena);
+    fake->episodes[0].length = 530;
+    ConvertOptions o = options(f, CONVERT_PNG);
+    convert(fake, &o);
+    Dataset *ds = open_all(f->root);
+    check_rows(fake, ds, 0, 0);
+    assert_true(frame_error(fake, ds, 0, 0) <= 0);
+    dataset_close(ds);
+}
+
 static void an_environment_is_kept(void **state) {
     Fixture *f = *state;
     Fake *fake = fake_new(&f->arena);
@@ -448,6 +461,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(splits_lie_together, set_up, tear_down),
         cmocka_unit_test_setup_teardown(some_episodes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rates_may_be_fractions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(parts_follow_each_other, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_environment_is_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(statistics_are_of_sampled_frames, set_up, tear_down),
         cmocka_unit_test_setup_teardown(progress_and_threads, set_up, tear_down),

@@ -10,6 +10,7 @@ need_server() {
 
 # Sets $SERVER and $PORT; the log is $WORK/server.log.
 start_server() {
+    : >"$WORK/server.log" # before the server's shell does it: an earlier server's port is no port
     "$TACT" serve --policy.path="$POLICY" --port=0 --threads=1 "$@" 2>"$WORK/server.log" &
     SERVER=$!
     PORT=

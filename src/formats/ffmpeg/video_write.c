@@ -11,11 +11,13 @@
 #include <string.h>
 
 enum { MAX_SIDE = 16384 };
+enum { READ_BEYOND = 64 }; // bytes behind a picture that swscale's vector code may read
 
 struct VideoWriter {
     Mp4File mp4;
     AVCodecContext *encoder;
     AVFrame *frame; // yuv420p
+    uint8_t *rgb;   // the frame that is being added, with room behind it
     AVPacket *packet;
     struct SwsContext *sws;
     int64_t frames; // added so far
@@ -62,6 +64,7 @@ void video_writer_abort(VideoWriter *w) {
     av_frame_free(&w->frame);
     av_packet_free(&w->packet);
     sws_freeContext(w->sws);
+    mem_free(w->rgb);
     mp4_abort(&w->mp4);
     mem_free(w);
 }
@@ -133,6 +136,7 @@ bool video_writer_start(const char *path, const char *codec, int height, int wid
     VideoWriter *w = NEW(VideoWriter, 1);
     w->packet = av_packet_alloc();
     w->frame = av_frame_alloc();
+    w->rgb = mem_try(image_rgb_bytes(height, width) + READ_BEYOND);
     w->sws = sws_getContext(width, height, AV_PIX_FMT_RGB24, width, height, AV_PIX_FMT_YUV420P,
                             SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP, NULL, NULL, NULL);
     if (!mp4_open(&w->mp4, path, err)) goto error;
@@ -145,7 +149,7 @@ bool video_writer_start(const char *path, const char *codec, int height, int wid
     w->frame->color_range = AVCOL_RANGE_MPEG;
     w->frame->width = width;
     w->frame->height = height;
-    if (av_frame_get_buffer(w->frame, 0) < 0) {
+    if (!w->rgb || av_frame_get_buffer(w->frame, 0) < 0) {
         fail(err, "%s: no memory for a frame of %d x %d", path, width, height);
         goto error;
     }
@@ -177,8 +181,9 @@ bool video_writer_add(VideoWriter *w, const uint8_t *rgb, Error *err) {
     // The encoder may still hold the frame before: then this copies into a new buffer.
     int code = av_frame_make_writable(w->frame);
     if (code < 0) return mp4_broken(&w->mp4, "no memory for a frame", code, err);
-    const uint8_t *in[4] = {rgb};
+    const uint8_t *in[4] = {w->rgb};
     int strides[4] = {3 * w->frame->width};
+    memcpy(w->rgb, rgb, image_rgb_bytes(w->frame->height, w->frame->width));
     sws_scale(w->sws, in, strides, 0, w->frame->height, w->frame->data, w->frame->linesize);
     w->frame->pts = w->frames++;
     return encode_frame(w, w->frame, err);

@@ -296,7 +296,9 @@ CHECKED static bool start(Server *server, Error *err) {
     info.alpn = "http/1.1";
     info.pt_serv_buf_size = READ_SIZE;
     info.fd_limit_per_thread = (unsigned int)(o->max_sessions + MOST_WAITING);
-    info.options = LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND;
+    // What listens is made apart, for libwebsockets leaks a context that fails because of it.
+    info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND;
+    info.vhost_name = "default";
     if (!six) info.options |= LWS_SERVER_OPTION_DISABLE_IPV6;
     if (o->tls_cert) {
         info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
@@ -306,7 +308,8 @@ CHECKED static bool start(Server *server, Error *err) {
     complaint[0] = '\0';
     lws_set_log_level(LLL_ERR, on_log);
     server->context = lws_create_context(&info);
-    return server->context || explain(o, host, err);
+    if (!server->context) return fail(err, "libwebsockets does not start: %s", complaint);
+    return lws_create_vhost(server->context, &info) || explain(o, host, err);
 }
 
 static void log_start(const Server *server) {

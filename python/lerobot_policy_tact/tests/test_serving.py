@@ -2,7 +2,6 @@
 """libtact in the place of PyTorch: the same actions, and every way back to PyTorch."""
 
 import copy
-import gc
 import logging
 import pickle
 import shutil
@@ -153,7 +152,6 @@ def made(tmp_path_factory):
 
 def both(kind, directory, monkeypatch):
     """(served, by PyTorch), of one checkpoint."""
-    gc.collect()  # policies of other tests, which have PyTorch's threads
     monkeypatch.setenv("TACT_LEROBOT", "float32")
     served = kind.from_pretrained(directory)
     monkeypatch.setenv("TACT_LEROBOT", "off")
@@ -256,24 +254,6 @@ def test_libtact_is_what_predicts(made, on):
     policy.predict_action_chunk(first)
     on.setattr(policy._tact._handle, "predict_action_chunk", lambda: np.zeros((6, 4)))
     assert policy.predict_action_chunk(second).std(1).max() == 0
-
-
-def test_two_policies_share_pytorchs_threads(made, monkeypatch):
-    path, before, _ = made(act)
-    threads, seen = torch.get_num_threads(), before(frames(1)[0])
-    torch.set_num_threads(2)
-    try:
-        first, second = both(ACTPolicy, path, monkeypatch)[0], both(ACTPolicy, path, monkeypatch)[0]
-        for policy in (first, second):
-            policy.select_action(dict(seen))
-            assert policy._tact.active and torch.get_num_threads() == 1 and serving.torch_threads.count() == 2
-        first._tact._leave(Unservable("enough"))
-        assert torch.get_num_threads() == 1
-        del policy, second
-        gc.collect()
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(threads)
 
 
 # ---- back to PyTorch ----------------------------------------------------------------------------

@@ -43,32 +43,6 @@ class Elsewhere(Unservable):
     """PyTorch has the policy on a device that libtact was not asked to take: no cause for a warning."""
 
 
-class TorchThreads:
-    """PyTorch's threads wait busily for some milliseconds after each of their steps, the preprocessor's too, on the
-    processors that libtact is to compute with. So PyTorch has one while libtact runs any policy."""
-
-    def __init__(self):
-        self._users, self._own = 0, 0
-
-    def count(self) -> int:
-        """What PyTorch has by itself."""
-        return self._own if self._users else torch.get_num_threads()
-
-    def take(self) -> None:
-        if not self._users:
-            self._own = torch.get_num_threads()
-            torch.set_num_threads(1)
-        self._users += 1
-
-    def give_back(self) -> None:
-        self._users -= 1
-        if not self._users and torch.get_num_threads() == 1:  # else somebody has chosen since
-            torch.set_num_threads(self._own)
-
-
-torch_threads = TorchThreads()
-
-
 def import_libtact():
     """The module: installed, or beside the built library that TACT_LIBRARY names (in tact's source tree, or below
     the prefix of `cmake --install`)."""
@@ -131,7 +105,7 @@ class Serving:
         self._directory, self._dtype = Path(directory), dtype
         self._tolerance = TOLERANCE[dtype] if tolerance is None else tolerance
         self._handle = self._units = self._fed = None
-        self._over, self._held, self._has_threads, self._lock = False, False, False, threading.Lock()
+        self._over, self._held, self._lock = False, False, threading.Lock()
         try:
             self._weights = Weights(policy)
         except Exception as e:  # as of tensors made under torch.inference_mode
@@ -148,12 +122,8 @@ class Serving:
     def _ended() -> "Serving":
         out = object.__new__(Serving)
         out._handle = out._units = out._fed = None
-        out._over, out._held, out._has_threads, out._lock = True, False, False, threading.Lock()
+        out._over, out._held, out._lock = True, False, threading.Lock()
         return out
-
-    def __del__(self):
-        if sys is not None and not sys.is_finalizing():  # of a program that ends nothing may be left
-            self._give_back_threads()
 
     @property
     def active(self) -> bool:
@@ -224,7 +194,7 @@ class Serving:
         again = period <= ((getattr(c, "obs_state_horizon", None) or 1) - 1) * self._every
         self._handle = libtact.Policy(
             self._directory, dtype=self._dtype, device=None if device.type == "cpu" else str(device),
-            threads=torch_threads.count(), rate_check=False, frame_cache=again,
+            threads=torch.get_num_threads(), rate_check=False, frame_cache=again,
             log=lambda warning, line: log.log(logging.WARNING if warning else logging.INFO, "libtact: %s", line))
         self._version = libtact.version()
 
@@ -272,28 +242,21 @@ class Serving:
         if not apart <= self._tolerance:  # also of NaN
             raise Unservable(f"its first chunk is {apart:.2g} from PyTorch's in normalised units; "
                              f"{self._tolerance:g} is allowed at {self._dtype}")
-        self._held = self._has_threads = True
-        torch_threads.take()
+        self._held = True
         log.info("libtact %s runs the policy in %s (%s): %d threads, first chunk %.1g from PyTorch's", self._version,
-                 self._directory, self._dtype, torch_threads.count(), apart)
+                 self._directory, self._dtype, torch.get_num_threads(), apart)
         return chunk.to(wanted.dtype)
 
     def _leave(self, why: Exception) -> None:
         """To PyTorch, for good."""
         first = not self._over
         self._over, self._handle, self._units = True, None, None
-        self._give_back_threads()
         if first:
             text = " ".join(str(why).split()) or type(why).__name__
             if not isinstance(why, Unservable):
                 text = f"{type(why).__name__}: {text}"
             level = logging.INFO if isinstance(why, Elsewhere) else logging.WARNING
             log.log(level, "PyTorch runs the policy in %s, and not libtact: %s", self._directory, text)
-
-    def _give_back_threads(self) -> None:
-        if self._has_threads:
-            self._has_threads = False
-            torch_threads.give_back()
 
 
 class _TorchFailed(Exception):

@@ -167,6 +167,30 @@ static inline bool no_encoder(const Error *err) {
     return strstr(err->text, "apt-get") || strstr(err->text, "no encoder");
 }
 
+static inline ConvertOptions fake_options(const char *root, ConvertImages images) {
+    return (ConvertOptions){.root = root, .images = images, .threads = 2};
+}
+
+static inline void fake_convert(Fake *fake, const ConvertOptions *o, ConvertResult *result) {
+    Error err;
+    if (convert_source(&fake->source, o, result, &err)) return;
+    if (no_encoder(&err)) skip();
+    fail_msg("%s", err.text);
+}
+
+static inline const char *partial_of(Arena *a, const char *root) {
+    return arena_printf(a, "%s.partial", root);
+}
+
+static inline void fake_refuse(Fake *fake, const ConvertOptions *o, const char *why) {
+    Error err;
+    ConvertResult result;
+    if (convert_source(&fake->source, o, &result, &err)) fail_msg("not refused: %s", why);
+    if (no_encoder(&err)) skip();
+    if (!strstr(err.text, why)) fail_msg("'%s' does not say '%s'", err.text, why);
+    assert_false(dir_exists(o->root));
+}
+
 // Converts in a process of its own, which may be killed; returns its exit status as waitpid has
 // it.
 static inline int convert_apart(Fake *f, const ConvertOptions *o) {

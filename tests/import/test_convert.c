@@ -344,15 +344,6 @@ static void progress_and_threads(void **state) {
     }
 }
 
-static void refuse(Fake *fake, const ConvertOptions *o, const char *why) {
-    Error err;
-    ConvertResult result;
-    if (convert_source(&fake->source, o, &result, &err)) fail_msg("not refused: %s", why);
-    if (no_encoder(&err)) skip();
-    if (!strstr(err.text, why)) fail_msg("'%s' does not say '%s'", err.text, why);
-    assert_false(dir_exists(o->root));
-}
-
 static void another_size_is_refused(void **state) {
     Fixture *f = *state;
     static const char *const why[] = {
@@ -364,7 +355,7 @@ static void another_size_is_refused(void **state) {
         fake->grows[i % 2 ? 0 : 1] = 2;
         ConvertOptions o = options(f, i < 2 ? CONVERT_PNG : CONVERT_VIDEO);
         o.threads = 1;
-        refuse(fake, &o, why[i % 2]);
+        fake_refuse(fake, &o, why[i % 2]);
     }
 }
 
@@ -373,7 +364,7 @@ static void what_is_no_file_is_not_copied(void **state) {
     Fake *fake = fake_new(&f->arena);
     fake->some_not_stored = true;
     ConvertOptions o = options(f, CONVERT_COPY);
-    refuse(fake, &o, "--images=copy: made-up stores the frames of camera ");
+    fake_refuse(fake, &o, "--images=copy: made-up stores the frames of camera ");
 }
 
 // ---- files --------------------------------------------------------------------------------------

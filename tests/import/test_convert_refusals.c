@@ -7,56 +7,32 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
-static ConvertOptions options(const char *root, ConvertImages images) {
-    return (ConvertOptions){.root = root, .images = images, .threads = 2};
-}
-
-static void convert(Fake *fake, const ConvertOptions *o, ConvertResult *result) {
-    Error err;
-    if (convert_source(&fake->source, o, result, &err)) return;
-    if (no_encoder(&err)) skip();
-    fail_msg("%s", err.text);
-}
-
-static const char *partial_of(Arena *a, const char *root) {
-    return arena_printf(a, "%s.partial", root);
-}
-
-static void refuse(Fake *fake, const ConvertOptions *o, const char *why) {
-    Error err;
-    ConvertResult result;
-    if (convert_source(&fake->source, o, &result, &err)) fail_msg("not refused: %s", why);
-    if (no_encoder(&err)) skip();
-    if (!strstr(err.text, why)) fail_msg("'%s' does not say '%s'", err.text, why);
-    assert_false(dir_exists(o->root));
-}
-
 static void another_begun_is_refused(void **state) {
     Fixture *f = *state;
-    ConvertOptions o = options(f->root, CONVERT_PNG);
+    ConvertOptions o = fake_options(f->root, CONVERT_PNG);
     Fake *fake = fake_new(&f->arena);
     fake->fail_at = 150;
-    refuse(fake, &o, "is damaged");
+    fake_refuse(fake, &o, "is damaged");
     fake->fail_at = 0;
     ConvertOptions other = o;
     other.images = CONVERT_VIDEO;
-    refuse(fake, &other, "another --images (\"png\", now \"video\")");
+    fake_refuse(fake, &other, "another --images (\"png\", now \"video\")");
     other = o;
     other.fps = 15;
-    refuse(fake, &other, "another --fps (20.0, now 15.0)");
+    fake_refuse(fake, &other, "another --fps (20.0, now 15.0)");
     other = o;
     other.task = "pick";
-    refuse(fake, &other, "another --task (null, now \"pick\")");
+    fake_refuse(fake, &other, "another --task (null, now \"pick\")");
     other = o;
     other.episodes = (const int64_t[]){0, 1};
     other.n_episodes = 2;
-    refuse(fake, &other, "another --episodes");
+    fake_refuse(fake, &other, "another --episodes");
     fake->source.red_is_blue = true;
-    refuse(fake, &o, "another --colors (\"rgb\", now \"bgr\")");
+    fake_refuse(fake, &o, "another --colors (\"rgb\", now \"bgr\")");
     fake->source.red_is_blue = false;
     ConvertResult result;
     o.threads = 1; // is no part of it
-    convert(fake, &o, &result);
+    fake_convert(fake, &o, &result);
     assert_true(result.found > 0);
     Error err;
     assert_false(convert_source(&fake->source, &o, &result, &err));
@@ -65,20 +41,20 @@ static void another_begun_is_refused(void **state) {
 
 static void another_action_is_refused(void **state) {
     Fixture *f = *state;
-    ConvertOptions o = options(f->root, CONVERT_PNG);
+    ConvertOptions o = fake_options(f->root, CONVERT_PNG);
     Fake *fake = fake_new(&f->arena);
     fake->source.n_vectors = 2;
     fake->source.action_is_state = true;
     fake->fail_at = 150;
-    refuse(fake, &o, "is damaged");
+    fake_refuse(fake, &o, "is damaged");
     o.next_action = true;
-    refuse(fake, &o, "another --action (\"same\", now \"next\")");
+    fake_refuse(fake, &o, "another --action (\"same\", now \"next\")");
 }
 
 // Whatever differs in a source is seen: what it says of itself, its values, its bytes.
 static void another_source_is_refused(void **state) {
     Fixture *f = *state;
-    ConvertOptions o = options(f->root, CONVERT_PNG);
+    ConvertOptions o = fake_options(f->root, CONVERT_PNG);
     Fake *fake = fake_new(&f->arena);
     const char *path = at(&f->arena, f->dir, "source"), *longer = at(&f->arena, f->dir, "longer");
     char *folder = at(&f->arena, f->dir, "folder");
@@ -93,7 +69,7 @@ static void another_source_is_refused(void **state) {
     }
     fake->source.path = path;
     fake->fail_at = 150;
-    refuse(fake, &o, "is damaged");
+    fake_refuse(fake, &o, "is damaged");
     fake->fail_at = 0;
     const struct {
         const char **text, *now;
@@ -105,31 +81,31 @@ static void another_source_is_refused(void **state) {
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         const char *before = *texts[i].text;
         *texts[i].text = texts[i].now;
-        refuse(fake, &o, "another source");
+        fake_refuse(fake, &o, "another source");
         *texts[i].text = before;
     }
     int *const sizes[] = {&fake->cameras[1].height, &fake->cameras[1].width};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         *sizes[i] += 2;
-        refuse(fake, &o, "another source");
+        fake_refuse(fake, &o, "another source");
         *sizes[i] -= 2;
     }
     fake->other_end = true; // one value, the last
-    refuse(fake, &o, "another source");
+    fake_refuse(fake, &o, "another source");
     fake->other_end = false;
     ConvertResult result;
     fake->source.path = at(&f->arena, f->dir, "folder"); // as many bytes
-    convert(fake, &o, &result);
+    fake_convert(fake, &o, &result);
     assert_true(result.found > 0);
 }
 
 // What was written when a conversion began is looked at key by key.
 static void an_older_beginning_is_refused(void **state) {
     Fixture *f = *state;
-    ConvertOptions o = options(f->root, CONVERT_PNG);
+    ConvertOptions o = fake_options(f->root, CONVERT_PNG);
     Fake *fake = fake_new(&f->arena);
     fake->fail_at = 150;
-    refuse(fake, &o, "is damaged");
+    fake_refuse(fake, &o, "is damaged");
     Error err;
     const char *path = arena_printf(&f->arena, "%s/import.json", partial_of(&f->arena, f->root));
     json_t *begun;
@@ -137,18 +113,18 @@ static void an_older_beginning_is_refused(void **state) {
     json_t *source = json_incref(json_object_get(begun, "source"));
     json_object_del(begun, "source");
     OK(json_write(path, begun, 4, &err));
-    refuse(fake, &o, "another source");
+    fake_refuse(fake, &o, "another source");
     json_object_set_new(begun, "source", source);
     json_object_del(json_object_get(begun, "options"), "colors");
     OK(json_write(path, begun, 4, &err));
-    refuse(fake, &o, "another --colors (null, now \"rgb\")");
+    fake_refuse(fake, &o, "another --colors (null, now \"rgb\")");
     json_decref(begun);
 }
 
 // A folder that another program has locked is left alone; one that was begun and not used is taken.
 static void one_at_a_time(void **state) {
     Fixture *f = *state;
-    ConvertOptions o = options(at(&f->arena, f->dir, "set//"), CONVERT_PNG);
+    ConvertOptions o = fake_options(at(&f->arena, f->dir, "set//"), CONVERT_PNG);
     Fake *fake = fake_new(&f->arena);
     const char *partial = partial_of(&f->arena, f->root);
     Error err;
@@ -159,11 +135,11 @@ static void one_at_a_time(void **state) {
                          0);
     int lock = open(arena_printf(&f->arena, "%s/lock", partial), O_RDWR | O_CREAT, 0666);
     assert_int_equal(flock(lock, LOCK_EX), 0);
-    refuse(fake, &o, "another `tact import` is working on it");
+    fake_refuse(fake, &o, "another `tact import` is working on it");
     assert_true(dir_exists(partial));
     close(lock);
     ConvertResult result;
-    convert(fake, &o, &result);
+    fake_convert(fake, &o, &result);
     assert_false(dir_exists(partial));
     assert_false(file_exists(arena_printf(&f->arena, "%s/data/file.parquet.tmp.7", f->root)));
     dataset_close(open_all(f->root));
@@ -173,7 +149,7 @@ static void roots_in_the_way(void **state) {
     Fixture *f = *state;
     Error err;
     ConvertResult result;
-    ConvertOptions o = options(f->root, CONVERT_PNG);
+    ConvertOptions o = fake_options(f->root, CONVERT_PNG);
     Fake *fake = fake_new(&f->arena);
     assert_int_equal(close(creat(f->root, 0666)), 0);
     assert_false(convert_source(&fake->source, &o, &result, &err));
@@ -181,18 +157,18 @@ static void roots_in_the_way(void **state) {
     char *name = arena_alloc(&f->arena, 3100);
     memset(name, 'a', 3099);
     o.root = name;
-    refuse(fake, &o, "3099 bytes long, and at most 3000 are possible");
+    fake_refuse(fake, &o, "3099 bytes long, and at most 3000 are possible");
 }
 
 // A part that has other frames than its note says, whatever made it so, comes into no file.
 static void a_part_of_other_frames_is_refused(void **state) {
     Fixture *f = *state;
     Error err;
-    ConvertOptions o = options(f->root, CONVERT_VIDEO);
+    ConvertOptions o = fake_options(f->root, CONVERT_VIDEO);
     o.threads = 1;
     Fake *fake = fake_new(&f->arena);
     fake->fail_at = 150;
-    refuse(fake, &o, "is damaged");
+    fake_refuse(fake, &o, "is damaged");
     PixelCounts pixels = {0};
     Part part = {.n = 60, .pixels = &pixels};
     const char *path =
@@ -207,47 +183,47 @@ static void a_part_of_other_frames_is_refused(void **state) {
     OK(part_look(mp4, &part.bytes, &part.sum, &err));
     OK(part_note_write(arena_printf(&f->arena, "%s.note", path), &part, &err));
     fake->fail_at = 0;
-    refuse(fake, &o, "3 frames instead of 60; remove it");
+    fake_refuse(fake, &o, "3 frames instead of 60; remove it");
 }
 
 static void refusals_leave_nothing(void **state) {
     Fixture *f = *state;
     Error err;
-    ConvertOptions o = options(f->root, CONVERT_VIDEO);
+    ConvertOptions o = fake_options(f->root, CONVERT_VIDEO);
     Fake *fake = fake_new(&f->arena);
     fake->cameras[1].width = 63;
-    refuse(fake, &o, "63x64");
-    refuse(fake, &o, "--images=png");
+    fake_refuse(fake, &o, "63x64");
+    fake_refuse(fake, &o, "--images=png");
     fake->cameras[1].width = 64;
     fake->source.fps = 0;
-    refuse(fake, &o, "--fps=N");
+    fake_refuse(fake, &o, "--fps=N");
     fake->source.robot_type = "umi";
-    refuse(fake, &o, "--fps=59.94");
+    fake_refuse(fake, &o, "--fps=59.94");
     fake->source.fps = 20;
     o.next_action = true;
-    refuse(fake, &o, "--action=next");
+    fake_refuse(fake, &o, "--action=next");
     o.next_action = false;
     o.episodes = (const int64_t[]){4};
     o.n_episodes = 1;
-    refuse(fake, &o, "--episodes: 4");
+    fake_refuse(fake, &o, "--episodes: 4");
     o.episodes = NULL;
     o.images = CONVERT_COPY;
     fake->source.reader = &fake_form_not_stored;
-    refuse(fake, &o, "--images=copy");
+    fake_refuse(fake, &o, "--images=copy");
     fake->source.reader = &fake_form;
     fake->nan = true;
-    refuse(fake, &o, "not a number");
+    fake_refuse(fake, &o, "not a number");
     fake->nan = false;
     fake->vectors[3].feature = "timestamp";
-    refuse(fake, &o, "'timestamp' cannot be written");
+    fake_refuse(fake, &o, "'timestamp' cannot be written");
     fake->vectors[3].feature = "observation.velocity";
     fake->fail_at = fake->asked + 1;
-    refuse(fake, &o, "is damaged");
+    fake_refuse(fake, &o, "is damaged");
     fake->fail_at = 0;
     assert_false(dir_exists(partial_of(&f->arena, f->root)));
     char *mine = arena_printf(&f->arena, "%s/mine", partial_of(&f->arena, f->root));
     OK(make_dirs(mine, &err));
-    refuse(fake, &o, "not begun by `tact import`");
+    fake_refuse(fake, &o, "not begun by `tact import`");
     assert_true(dir_exists(mine));
 }
 

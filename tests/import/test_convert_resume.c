@@ -11,21 +11,6 @@ static Fake *long_fake(Arena *a) {
     return f;
 }
 
-static ConvertOptions options(const char *root, ConvertImages images) {
-    return (ConvertOptions){.root = root, .images = images, .threads = 2};
-}
-
-static void convert(Fake *fake, const ConvertOptions *o, ConvertResult *result) {
-    Error err;
-    if (convert_source(&fake->source, o, result, &err)) return;
-    if (no_encoder(&err)) skip();
-    fail_msg("%s", err.text);
-}
-
-static const char *partial_of(Arena *a, const char *root) {
-    return arena_printf(a, "%s.partial", root);
-}
-
 static const char *compared_with, *compared;
 
 static int compare_file(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
@@ -53,8 +38,8 @@ static void assert_same_trees(const char *a, const char *b) {
 static void check_killed(Fixture *f, ConvertImages images) {
     ConvertResult result;
     const char *whole = at(&f->arena, f->dir, "whole");
-    ConvertOptions o = options(whole, images);
-    convert(long_fake(&f->arena), &o, &result);
+    ConvertOptions o = fake_options(whole, images);
+    fake_convert(long_fake(&f->arena), &o, &result);
     assert_int_equal(result.frames, 2 * 601);
     assert_int_equal(result.found, 0);
     static const int moments[] = {1, 300, 1150};
@@ -68,7 +53,7 @@ static void check_killed(Fixture *f, ConvertImages images) {
         killed->kill_at = moments[i] < 300 ? 300 : 50; // and soon after it went on
         if (moments[i] < 1000) (void)convert_apart(killed, &o);
         Fake *fake = long_fake(&f->arena);
-        convert(fake, &o, &result);
+        fake_convert(fake, &o, &result);
         assert_int_equal(result.frames, 2 * 601);
         if (moments[i] >= 1150) assert_true(result.found > 0);
         assert_int_equal(fake->asked + result.found, result.frames);
@@ -90,10 +75,10 @@ static void ended_files_stay(void **state) {
     Fixture *f = *state;
     ConvertResult result;
     const char *whole = at(&f->arena, f->dir, "whole");
-    ConvertOptions o = options(whole, CONVERT_VIDEO);
+    ConvertOptions o = fake_options(whole, CONVERT_VIDEO);
     o.fps = 0.05; // 50 frames a file: 60 | 7 1 33, of each camera
     o.threads = 1;
-    convert(fake_new(&f->arena), &o, &result);
+    fake_convert(fake_new(&f->arena), &o, &result);
     o.root = f->root;
     Fake *fake = fake_new(&f->arena);
     fake->kill_at = 2 * (60 + 7 + 1) + 40; // in the last episode
@@ -107,7 +92,7 @@ static void ended_files_stay(void **state) {
     assert_true(file_exists(first));
     assert_false(file_exists(gone));
     fake = fake_new(&f->arena);
-    convert(fake, &o, &result);
+    fake_convert(fake, &o, &result);
     assert_int_equal(fake->asked, result.frames - result.found);
     assert_int_equal(result.found, 2 * (60 + 7 + 1) + 33);
     assert_same_trees(whole, f->root);
@@ -118,9 +103,9 @@ static void a_damaged_part_is_made_anew(void **state) {
     Fixture *f = *state;
     ConvertResult result;
     const char *whole = at(&f->arena, f->dir, "whole");
-    ConvertOptions o = options(whole, CONVERT_PNG);
+    ConvertOptions o = fake_options(whole, CONVERT_PNG);
     o.threads = 1;
-    convert(long_fake(&f->arena), &o, &result);
+    fake_convert(long_fake(&f->arena), &o, &result);
     o.root = f->root;
     for (int damage = 0; damage < 2; damage++) {
         Fake *fake = long_fake(&f->arena);
@@ -134,7 +119,7 @@ static void a_damaged_part_is_made_anew(void **state) {
         int byte = fgetc(file);
         assert_int_equal(fseek(file, 20000, SEEK_SET), 0);
         assert_true(fputc(damage ? byte ^ 1 : byte, file) != EOF && fclose(file) == 0);
-        convert(long_fake(&f->arena), &o, &result);
+        fake_convert(long_fake(&f->arena), &o, &result);
         assert_int_equal(result.found, damage ? 0 : 512);
         assert_same_trees(whole, o.root);
         o.root = at(&f->arena, f->dir, "again");
@@ -153,7 +138,7 @@ static double memory_of(Fixture *f, int64_t rows) {
         fake->source.n_episodes = fake->source.n_cameras = 1;
         fake->episodes[0].length = rows;
         ConvertOptions o =
-            options(arena_printf(&f->arena, "%s/%lld", f->dir, (long long)rows), CONVERT_PNG);
+            fake_options(arena_printf(&f->arena, "%s/%lld", f->dir, (long long)rows), CONVERT_PNG);
         Error err;
         ConvertResult result;
         bool ok = convert_source(&fake->source, &o, &result, &err);
@@ -181,7 +166,7 @@ static void stopped_goes_on(void **state) {
     Error err;
     ConvertResult result;
     atomic_int stop = 0;
-    ConvertOptions o = options(f->root, CONVERT_PNG);
+    ConvertOptions o = fake_options(f->root, CONVERT_PNG);
     o.stop = &stop;
     Fake *fake = long_fake(&f->arena);
     fake->fail_at = 1150;
@@ -192,7 +177,7 @@ static void stopped_goes_on(void **state) {
     assert_false(dir_exists(f->root));
     stop = 0;
     fake->stop_at = NULL;
-    convert(fake, &o, &result);
+    fake_convert(fake, &o, &result);
     assert_true(result.found > 0);
     dataset_close(open_all(f->root));
 }
@@ -203,7 +188,7 @@ static void stopping_is_soon(void **state) {
     Error err;
     ConvertResult result;
     atomic_int stop = 0;
-    ConvertOptions o = options(f->root, CONVERT_PNG);
+    ConvertOptions o = fake_options(f->root, CONVERT_PNG);
     o.stop = &stop;
     Fake *fake = long_fake(&f->arena);
     fake->slow = true;
@@ -218,13 +203,13 @@ static void a_damaged_frame_is_named(void **state) {
     Fixture *f = *state;
     Error err;
     ConvertResult result;
-    ConvertOptions o = options(f->root, CONVERT_PNG);
+    ConvertOptions o = fake_options(f->root, CONVERT_PNG);
     Fake *fake = fake_new(&f->arena);
     fake->fail_at = 30;
     assert_false(convert_source(&fake->source, &o, &result, &err));
     assert_non_null(strstr(err.text, "is damaged"));
     assert_false(dir_exists(f->root));
-    convert(fake, &o, &result); // the counter has gone past it
+    fake_convert(fake, &o, &result); // the counter has gone past it
     dataset_close(open_all(f->root));
 }
 
@@ -232,7 +217,7 @@ static void a_damaged_frame_is_named(void **state) {
 static void a_full_disk_is_said(void **state) {
     Fixture *f = *state;
     Fake *fake = long_fake(&f->arena);
-    ConvertOptions o = options(f->root, CONVERT_PNG);
+    ConvertOptions o = fake_options(f->root, CONVERT_PNG);
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
@@ -249,7 +234,7 @@ static void a_full_disk_is_said(void **state) {
     assert_int_equal(status, 0);
     assert_false(dir_exists(f->root));
     ConvertResult result;
-    convert(fake, &o, &result);
+    fake_convert(fake, &o, &result);
     dataset_close(open_all(f->root));
 }
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Union
 
 ALIGN = ("hold", "asof", "drop")
 TIMELINE = ("header", "receive")
@@ -86,7 +86,7 @@ class Contract:
 
 def _yaml(text: str) -> Any:
     try:
-        import yaml
+        import yaml  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError:
         raise ValueError("reading YAML needs PyYAML: pip install pyyaml, or write the contract as .json") from None
     try:
@@ -159,7 +159,7 @@ def _alignment(given: Any, fps: float, where: str) -> tuple[str, str, float]:
     if not isinstance(given, Mapping):
         raise ContractError(f"{where}: one of {', '.join(ALIGN)} is wanted, not {given!r}")
     _known(given, ("strategy", "timeline", "stamp", "tol_ms"), where)
-    tolerance: Optional[Any] = given.get("tol_ms", 1000 / fps)
+    tolerance: Any = given.get("tol_ms", 1000 / fps)
     if not _is_number(tolerance) or not tolerance >= 0:
         raise ContractError(f"{where}: tol_ms: milliseconds are wanted, not {tolerance!r}")
     return (_one_of(given.get("strategy", "hold"), ALIGN, where),

@@ -135,9 +135,11 @@ class PolicyLoop:
     def _make_safe(self) -> None:
         """What `safety` says, for each stream by itself: the last action once more, or nought in the message's own
         unit. Nothing, where no action was published yet."""
-        at = 0
-        for stream, make, publisher in self._outputs if self._last is not None else ():
-            message, taken = encode(stream, make, self._last[at:], self._stamp())
+        last, at = self._last, 0
+        if last is None:
+            return
+        for stream, make, publisher in self._outputs:
+            message, taken = encode(stream, make, last[at:], self._stamp())
             if stream.safety == "zeros":
                 message, _ = encode(replace(stream, apply=()), make, np.zeros(taken), self._stamp())
             if stream.safety != "none":

@@ -76,7 +76,7 @@ def decode(message: Any, stream: Stream) -> Any:
 
 def _step(name: str, numbers: tuple[float, ...], v: Doubles) -> Doubles:
     if name == "clamp":
-        return np.clip(v, *numbers)
+        return np.clip(v, numbers[0], numbers[1])
     if name == "offset":
         return v + numbers[0]
     factor: float = numbers[0] if name == "scale" else np.rad2deg(1.0) if name == "rad2deg" else np.deg2rad(1.0)
@@ -97,7 +97,7 @@ def _image(message: Any) -> Pixels:
 
 def _decompress(data: bytes) -> Pixels:
     try:
-        import cv2
+        import cv2  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         return _decompress_with_pillow(data)
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -109,7 +109,7 @@ def _decompress(data: bytes) -> Pixels:
 def _decompress_with_pillow(data: bytes) -> Pixels:
     import io
     try:
-        from PIL import Image
+        from PIL import Image  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         raise MessageError("compressed images need OpenCV or Pillow: pip install pillow") from None
     try:
@@ -192,7 +192,7 @@ def _undo(stream: Stream, values: Doubles) -> Doubles:
     """From the feature's unit to the message's: the steps backwards, each undone; a clamp holds either way."""
     for name, numbers in reversed(stream.apply):
         if name == "clamp":
-            values = np.clip(values, *numbers)
+            values = np.clip(values, numbers[0], numbers[1])
         elif name == "offset":
             values = values - numbers[0]
         else:

@@ -200,6 +200,7 @@ static void sizes(void **state) {
         c.o.images = CONVERT_PNG;
         accept(&c);
     }
+    plan_free(&c.plan);
 }
 
 static void copies(void **state) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# A training on an emulated card goes as the one on the CPU: recorded steps and pieces of steps, staged batches, figures read
-# one step late, evaluation and checkpoints in between, and memory that does not suffice.
+# A training on an emulated card goes as the one on the CPU: recorded steps and pieces of steps, staged batches,
+# figures read one step late, evaluation and checkpoints in between, and memory that does not suffice.
 . "$(dirname "$0")/../cli/common.sh"
 
 data=$WORK/data

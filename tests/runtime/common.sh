@@ -25,3 +25,10 @@ preload() {
     grep -q '^CMAKE_C_FLAGS:.*-fsanitize=address' "$BUILD/CMakeCache.txt" 2>/dev/null || return 0
     echo "LD_PRELOAD=$(cc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0"
 }
+
+# run ARGUMENT...: $python with python/libtact and the built library, or $LIBRARY.
+run() {
+    # shellcheck disable=SC2046
+    env $(preload) TACT_LIBRARY="${LIBRARY:-$BUILD/libtact.so.0.2}" PYTHONPATH="$(dirname "${BASH_SOURCE[0]}")/../../python" \
+        PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=passive "$python" "$@"
+}

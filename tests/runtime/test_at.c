@@ -3,23 +3,12 @@
 // that it does not wait for a prediction. The clock is the test's.
 #include "fixture.h"
 
+#include "clock.h"
+
 #include "runtime/actions.h"
 #include <stdatomic.h>
 
 enum { ROWS = 10 }; // of an episode: three borders
-static double now;
-
-static double test_clock(void) {
-    return now;
-}
-
-static tact_policy *open_timed(const Scene *s, const tact_options *o) {
-    tact_policy *p = open_policy(s, o);
-    p->rate.clock = test_clock;
-    now = 1000;
-    return p;
-}
-
 static void is_at(tact_policy *p, double time, const double *want) {
     double got[ACTION];
     assert_int_equal(tact_at(p, time, got), TACT_OK);

@@ -6,9 +6,6 @@
 find_python
 tiny_policy
 here=$(cd "$(dirname "$0")" && pwd)
-export TACT_LIBRARY=$BUILD/libtact.so.0.2 PYTHONPATH=$here/../../python PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=passive
-# shellcheck disable=SC2046
-run() { env $(preload) "$python" "$@"; }
 
 "$BUILD/tests/layout" >"$WORK/layout.c.txt"
 accepts "layout" run "$here/layout.py"
@@ -29,6 +26,6 @@ printf 1234567 >"$WORK/hub/models--me--pick/refs/main"
 HF_HUB_CACHE=$WORK/hub accepts "descriptions" run "$here/describe.py" "$POLICY" me/pick
 accepts "smooth" run "$here/smooth.py" "$POLICY"
 accepts "refusals" run "$here/refusals.py" "$POLICY"
-TACT_LIBRARY=$WORK/none.so run -c 'import libtact; libtact.version()' 2>"$WORK/err"
+LIBRARY=$WORK/none.so run -c 'import libtact; libtact.version()' 2>"$WORK/err"
 holds "a library that is not there" grep -q "^ImportError: libtact: .*none.so.*name it in TACT_LIBRARY" "$WORK/err"
 finish

@@ -3,18 +3,7 @@
 // clock is the test's.
 #include "fixture.h"
 
-static double now;
-
-static double test_clock(void) {
-    return now;
-}
-
-static tact_policy *open_timed(const Scene *s, const tact_options *o) {
-    tact_policy *p = open_policy(s, o);
-    p->rate.clock = test_clock;
-    now = 1000;
-    return p;
-}
+#include "clock.h"
 
 static tact_observation seen_at(Scene *s, int row, double time, double state_time) {
     tact_observation o = *look(s, row);

@@ -16,6 +16,7 @@ enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2 };
 // A command: argv without the program and the command's name.
 int cmd_train(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_import(int argc, char **argv);
@@ -27,6 +28,7 @@ int cmd_bench(int argc, char **argv);
 // Each says what the command is for, and its flags (page.h).
 void describe_train(const PageWriter *w);
 void describe_eval(const PageWriter *w);
+void describe_report(const PageWriter *w);
 void describe_info(const PageWriter *w);
 void describe_convert(const PageWriter *w);
 void describe_import(const PageWriter *w);

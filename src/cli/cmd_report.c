@@ -36,31 +36,41 @@ void describe_report(const PageWriter *w) {
               "settings that are not the defaults, dataset. Several runs are drawn over each "
               "other, with a table that holds them side by side and the settings in which they "
               "differ. RUN is the --output_dir of a training, also of one that is going on, or a "
-              "checkpoint in it. The page needs nothing from a network; the videos that it shows "
+              "checkpoint in it; of several names those that are no runs are left out, so that "
+              "outputs/train/* may be given. The page needs nothing from a network; the videos "
+              "that it shows "
               "lie in the runs, in or above which it has to stay for that.");
     page_options(w, options, list_options(&f, options));
 }
 
-CHECKED static bool report(const ReportFlags *f, const char *const *runs, int count, Error *err) {
+// Where the page goes, and in which directory that is.
+CHECKED static bool name_page(const ReportFlags *f, const RunList *runs, char dir[POLICY_PATH],
+                              char path[POLICY_PATH + 32], Error *err) {
+    if (!f->output) {
+        runs_page_dir(runs, dir);
+        snprintf(path, POLICY_PATH + 32, "%s/report.html", dir);
+        return true;
+    }
+    if (dir_exists(f->output))
+        return fail(err, "--output_file=%s: a folder; name a file in it, as %s/report.html",
+                    f->output, f->output);
+    path_parent(dir, POLICY_PATH, f->output);
+    snprintf(path, POLICY_PATH + 32, "%s", f->output);
+    return f->json || make_dirs(dir, err);
+}
+
+CHECKED static bool report(const ReportFlags *f, const char *const *names, int count, Error *err) {
     char dir[POLICY_PATH], path[POLICY_PATH + 32];
     json_t *description = NULL;
-    if (f->output) {
-        path_parent(dir, sizeof dir, f->output);
-        snprintf(path, sizeof path, "%.*s", POLICY_PATH, f->output);
-        if (dir_exists(path))
-            return fail(err, "--output_file=%s: a folder; name the file, as %s/report.html", path,
-                        path);
-        if (!f->json && !make_dirs(dir, err)) return false;
-    } else if (!runs_page_dir(runs, count, dir, err)) {
-        return false;
-    }
-    if (!f->output) snprintf(path, sizeof path, "%s/report.html", dir);
-    bool ok = runs_describe(runs, count, dir_exists(dir) ? dir : ".", &description, err);
+    RunList runs = {0};
+    bool ok = runs_find(names, count, &runs, err) && name_page(f, &runs, dir, path, err) &&
+              runs_describe(&runs, dir_exists(dir) ? dir : ".", &description, err);
     if (ok && f->json)
-        cli_print_json(description, 1);
+        cli_print_json(description, 0);
     else if (ok && (ok = runs_write(path, description, err)))
         puts(path);
     json_decref(description);
+    runs_free(&runs);
     return ok;
 }
 

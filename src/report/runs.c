@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 extern const unsigned char runs_page[]; // page/runs.html, by cmake/report.cmake
 
@@ -55,18 +56,42 @@ static void tell_apart(json_t *runs) {
     }
 }
 
-CHECKED static bool add_run(json_t *runs, const char *path, const char *page_dir, Error *err) {
-    char run[POLICY_PATH];
+static bool is_listed(const RunList *list, const char *run) {
+    for (int i = 0; i < list->count; i++)
+        if (strcmp(list->dirs[i], run) == 0) return true;
+    return false;
+}
+
+static bool is_page(const char *path) {
+    const size_t n = strlen(path);
+    return n > 5 && strcmp(path + n - 5, ".html") == 0 && !dir_exists(path);
+}
+
+bool runs_find(const char *const *paths, int count, RunList *out, Error *err) {
+    Error why;
+    *out = (RunList){.dirs = mem_alloc((size_t)count * sizeof *out->dirs)};
+    for (int i = 0; i < count; i++) {
+        char *run = out->dirs[out->count];
+        if (run_find(paths[i], run, &why)) {
+            if (!is_listed(out, run)) out->count++;
+            continue;
+        }
+        if (count == 1 || access(paths[i], F_OK) != 0) goto failed;
+        if (!is_page(paths[i])) log_warn("%s; left out", why.text);
+    }
+    if (out->count > 0) return true;
+failed:
+    runs_free(out);
+    return fail_because(err, &why, "%s", why.text);
+}
+
+void runs_free(RunList *list) {
+    mem_free(list->dirs);
+    *list = (RunList){0};
+}
+
+CHECKED static bool add_run(json_t *runs, const char *run, const char *page_dir, Error *err) {
     RunLog log;
-    size_t i;
-    json_t *other;
-    if (!run_find(path, run, err)) return false;
-    json_t *name = describe_path(run);
-    bool twice = false;
-    json_array_foreach(runs, i, other) twice =
-        twice || json_equal(json_object_get(other, "path"), name);
-    json_decref(name);
-    if (twice) return true;
     if (!read_log(run, &log, err)) return false;
     json_t *one = run_json(run, &log);
     const char *base = below(run, page_dir);
@@ -76,42 +101,35 @@ CHECKED static bool add_run(json_t *runs, const char *path, const char *page_dir
     return true;
 }
 
-bool runs_describe(const char *const *paths, int count, const char *page_dir, json_t **out,
-                   Error *err) {
+bool runs_describe(const RunList *list, const char *page_dir, json_t **out, Error *err) {
     char dir[POLICY_PATH];
     if (!realpath(page_dir, dir)) return fail_errno(err, "%s: not there", page_dir);
     json_t *runs = json_array();
-    for (int i = 0; i < count; i++)
-        if (!add_run(runs, paths[i], dir, err)) {
-            json_decref(runs);
-            return false;
-        }
+    for (int i = 0; i < list->count; i++)
+        if (!add_run(runs, list->dirs[i], dir, err) && list->count > 1)
+            log_warn("%s; left out", err->text);
+    if (json_array_size(runs) == 0) {
+        json_decref(runs);
+        return false;
+    }
     tell_apart(runs);
     *out = json_pack("{s:s, s:o, s:o}", "tact", TACT_VERSION, "made", describe_time(time(NULL)),
                      "runs", runs);
     return true;
 }
 
-bool runs_page_dir(const char *const *paths, int count, char out[POLICY_PATH], Error *err) {
-    char run[POLICY_PATH], parent[POLICY_PATH];
-    bool several = false;
-    if (!run_find(paths[0], out, err)) return false;
-    char first[POLICY_PATH];
-    snprintf(first, sizeof first, "%s", out);
-    for (int i = 1; i < count; i++) {
-        if (!run_find(paths[i], run, err)) return false;
-        several = several || strcmp(run, first) != 0;
-        while (!below(run, out)) {
-            path_parent(parent, sizeof parent, out);
-            snprintf(out, POLICY_PATH, "%s", parent);
-        }
-    }
-    // Beside the first run where the others lie in it, so that its own page stays.
-    if (several && strcmp(out, first) == 0) {
-        path_parent(parent, sizeof parent, out);
-        snprintf(out, POLICY_PATH, "%s", parent);
-    }
-    return true;
+static void go_up(char path[POLICY_PATH]) {
+    char parent[POLICY_PATH];
+    path_parent(parent, sizeof parent, path);
+    snprintf(path, POLICY_PATH, "%s", parent);
+}
+
+void runs_page_dir(const RunList *list, char out[POLICY_PATH]) {
+    snprintf(out, POLICY_PATH, "%s", list->dirs[0]);
+    for (int i = 1; i < list->count; i++)
+        while (!below(list->dirs[i], out)) go_up(out);
+    // Above a run that the others lie in, so that its own page stays.
+    if (list->count > 1 && is_listed(list, out)) go_up(out);
 }
 
 bool runs_write(const char *path, const json_t *description, Error *err) {

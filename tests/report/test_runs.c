@@ -64,7 +64,10 @@ static json_t *described(const char *page_dir, Error *err, const char *const *na
     for (; names[n]; n++) list[n] = in_folder(names[n], paths[n]);
     warned[0] = 0;
     const LogSink before = log_to((LogSink){keep_warning, NULL});
-    const bool ok = runs_describe(list, n, in_folder(page_dir, dir), &out, err);
+    RunList runs = {0};
+    const bool ok =
+        runs_find(list, n, &runs, err) && runs_describe(&runs, in_folder(page_dir, dir), &out, err);
+    runs_free(&runs);
     (void)log_to(before);
     return ok ? out : NULL;
 }
@@ -300,7 +303,6 @@ static void test_not_finite(void **state) {
 static void test_several(void **state) {
     (void)state;
     Error err;
-    char path[512], other[512], dir[POLICY_PATH], wanted[512];
     put("d/x/run/metrics.jsonl", LINE(10, 2.5));
     put("d/y/run/metrics.jsonl", LINE(10, 3.5));
     put("d/y/last/metrics.jsonl", LINE(10, 4.5));
@@ -316,20 +318,29 @@ static void test_several(void **state) {
     holds(run_of(page, 0), "base", "null");
     holds(run_of(page, 1), "base", "'run'");
     json_decref(page);
-    // Where the page goes.
-    const char *two[] = {in_folder("d/x/run", path), in_folder("d/y/run", other)};
-    assert_true(runs_page_dir(two, 1, dir, &err));
-    assert_non_null(realpath(path, wanted));
-    assert_string_equal(dir, wanted);
-    assert_true(runs_page_dir(two, 2, dir, &err));
-    in_folder("d", path);
-    assert_non_null(realpath(path, wanted));
-    assert_string_equal(dir, wanted);
-    put("d/y/run/below/metrics.jsonl", LINE(10, 4.5));
-    const char *nested[] = {other, in_folder("d/y/run/below", path)};
-    assert_true(runs_page_dir(nested, 2, dir, &err));
-    assert_non_null(realpath(in_folder("d/y", path), wanted));
-    assert_string_equal(dir, wanted);
+}
+
+// Where the page of runs goes, by names below the folder.
+static void goes_to(const char *a, const char *b, const char *wanted) {
+    Error err;
+    char one[512], two[512], path[512], dir[POLICY_PATH], real[POLICY_PATH];
+    const char *list[] = {in_folder(a, one), in_folder(b, two)};
+    RunList runs;
+    assert_true(runs_find(list, 2, &runs, &err));
+    runs_page_dir(&runs, dir);
+    runs_free(&runs);
+    assert_non_null(realpath(in_folder(wanted, path), real));
+    assert_string_equal(dir, real);
+}
+
+static void test_place(void **state) {
+    (void)state;
+    put("p/x/run/metrics.jsonl", LINE(10, 2.5));
+    put("p/xy/metrics.jsonl", LINE(10, 3.5));
+    put("p/x/run/below/metrics.jsonl", LINE(10, 4.5));
+    goes_to("p/x/run", "p/x/run/", "p/x/run"); // one run
+    goes_to("p/x/run", "p/xy", "p");
+    goes_to("p/x/run", "p/x/run/below", "p/x");
 }
 
 static void test_hostile_names(void **state) {
@@ -386,14 +397,32 @@ static void test_bad_input(void **state) {
     holds(run_of(page, 0), "first_bad_line", "2");
     holds(run_of(page, 0), "curves/loss/steps", "[10, 30]");
     json_decref(page);
+    // Beside others what is no run is left out, but not what is not there.
+    static const char *const extra[][2] = {{"e/none", "has no metrics.jsonl"},
+                                           {"e/empty", "no line yet"}};
+    put("e/good/metrics.jsonl", LINE(10, 2.5));
+    put("e/report.html", "");
+    for (size_t i = 0; i < sizeof extra / sizeof extra[0]; i++) {
+        page = described("", &err,
+                         (const char *const[]){"e/good", extra[i][0], "e/report.html", NULL});
+        assert_non_null(page);
+        assert_says(warned, extra[i][1]);
+        assert_says(warned, "; left out");
+        assert_int_equal(json_array_size(at(page, "runs")), 1);
+        json_decref(page);
+    }
+    assert_null(described("", &err, (const char *const[]){"e/good", "e/nowhere", NULL}));
+    assert_says(err.text, "no such run");
+    assert_null(described("", &err, (const char *const[]){"e/none", "e/empty", NULL}));
+    assert_says(err.text, "no line yet");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),    cmocka_unit_test(test_checkpoints),
-        cmocka_unit_test(test_thinning),  cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_several),   cmocka_unit_test(test_hostile_names),
-        cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_values),        cmocka_unit_test(test_checkpoints),
+        cmocka_unit_test(test_thinning),      cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_several),       cmocka_unit_test(test_place),
+        cmocka_unit_test(test_hostile_names), cmocka_unit_test(test_bad_input),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

@@ -49,7 +49,8 @@ function ticks([low, high], most) {
     const step = factor * power, first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
     if (last - first + 1 > most) continue;
     const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-    const text = v => digits > 4 || Math.abs(v) >= 1e5 ? String(Number(v.toPrecision(3))) : v.toFixed(digits);
+    const tiny = v => v !== 0 && Math.abs(v) < 1e-3 ? Number(v.toPrecision(3)).toExponential() : String(Number(v.toPrecision(3)));
+    const text = v => digits > 3 || Math.abs(v) >= 1e5 ? tiny(v) : v.toFixed(digits);
     return Array.from({length: last - first + 1}, (_, i) => [(first + i) * step || 0, text((first + i) * step || 0)]);
   }
   return [];

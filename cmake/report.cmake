@@ -4,10 +4,10 @@
 set(PAGE_PARTS ${CMAKE_CURRENT_LIST_DIR}/../src/report/page)
 if(CMAKE_SCRIPT_MODE_FILE)
   file(READ ${HTML} page)
-  file(READ ${PAGE_PARTS}/style.css style)
-  file(READ ${PAGE_PARTS}/page.js script)
-  string(REPLACE "@STYLE@" "${style}" page "${page}")
-  string(REPLACE "@SCRIPT@" "${script}" page "${page}")
+  foreach(name style.css page.js curves.js) # where a page has its name between two @
+    file(READ ${PAGE_PARTS}/${name} part)
+    string(REPLACE "@${name}@" "${part}" page "${page}")
+  endforeach()
   file(WRITE ${OUT}.html "${page}")
   file(READ ${OUT}.html bytes HEX)
   string(REGEX REPLACE "(................................)" "\\1\n" bytes "${bytes}")
@@ -22,7 +22,7 @@ function(page folder name html)
   set(out ${CMAKE_BINARY_DIR}/generated/${name}.c)
   add_custom_command(OUTPUT ${out}
       COMMAND ${CMAKE_COMMAND} -DHTML=${html} -DOUT=${out} -DNAME=${name} -P ${CMAKE_CURRENT_FUNCTION_LIST_FILE}
-      DEPENDS ${html} ${PAGE_PARTS}/style.css ${PAGE_PARTS}/page.js ${CMAKE_CURRENT_FUNCTION_LIST_FILE}
+      DEPENDS ${html} ${PAGE_PARTS}/style.css ${PAGE_PARTS}/page.js ${PAGE_PARTS}/curves.js ${CMAKE_CURRENT_FUNCTION_LIST_FILE}
       COMMENT "The page ${name} as a C array" VERBATIM)
   target_sources(${folder} PRIVATE ${out})
 endfunction()

@@ -45,9 +45,15 @@ void cli_print_json(const struct json_t *value, int indent);
 struct json_t *cli_numbers_json(const double *values, int n);
 
 // ---- options.c: flags of a command that are not settings of a training ------------------------
-// OPTION_FOLDER is an OPTION_TEXT that names a folder. One with the name of a setting of a training
-// is of that one's kind anyway (dataset.root).
-typedef enum OptionType { OPTION_BOOL, OPTION_INT, OPTION_TEXT, OPTION_FOLDER } OptionType;
+// OPTION_FOLDER and OPTION_FILE are an OPTION_TEXT that names a folder, or a file. One with the
+// name of a setting of a training is of that one's kind anyway (dataset.root).
+typedef enum OptionType {
+    OPTION_BOOL,
+    OPTION_INT,
+    OPTION_TEXT,
+    OPTION_FOLDER,
+    OPTION_FILE,
+} OptionType;
 
 typedef struct Option {
     const char *name; // without dashes

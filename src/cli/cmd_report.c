@@ -15,7 +15,7 @@ typedef struct ReportFlags {
 // The flags, whose values go into *f; returns how many there are.
 static int list_options(ReportFlags *f, Option options[MOST_OPTIONS]) {
     const Option all[] = {
-        {"output_file", OPTION_TEXT, &f->output, 0, 0, NULL,
+        {"output_file", OPTION_FILE, &f->output, 0, 0, NULL,
          "the page; else report.html in RUN or, of several, in the folder that they all lie in"},
         {"json", OPTION_BOOL, &f->json, 0, 0, NULL,
          "print what the page shows as JSON, and write no page"},
@@ -59,6 +59,17 @@ CHECKED static bool name_page(const ReportFlags *f, const RunList *runs, char di
     return f->json || make_dirs(dir, err);
 }
 
+CHECKED static bool write_page(const ReportFlags *f, const char *path, const json_t *description,
+                               Error *err) {
+    Error why;
+    if (runs_write(path, description, &why)) {
+        puts(path);
+        return true;
+    }
+    return fail_because(err, &why, "%s%s", why.text,
+                        f->output ? "" : "; --output_file=FILE puts the page elsewhere");
+}
+
 CHECKED static bool report(const ReportFlags *f, const char *const *names, int count, Error *err) {
     char dir[POLICY_PATH], path[POLICY_PATH + 32];
     json_t *description = NULL;
@@ -67,8 +78,8 @@ CHECKED static bool report(const ReportFlags *f, const char *const *names, int c
               runs_describe(&runs, dir_exists(dir) ? dir : ".", &description, err);
     if (ok && f->json)
         cli_print_json(description, 0);
-    else if (ok && (ok = runs_write(path, description, err)))
-        puts(path);
+    else if (ok)
+        ok = write_page(f, path, description, err);
     json_decref(description);
     runs_free(&runs);
     return ok;

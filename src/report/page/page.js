@@ -49,7 +49,8 @@ function ticks([low, high], most) {
     const step = factor * power, first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
     if (last - first + 1 > most) continue;
     const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-    const tiny = v => v !== 0 && Math.abs(v) < 1e-3 ? Number(v.toPrecision(3)).toExponential() : String(Number(v.toPrecision(3)));
+    const rounded = v => Number(v.toPrecision(3));
+    const tiny = v => v !== 0 && Math.abs(v) < 1e-3 ? rounded(v).toExponential() : String(rounded(v));
     const text = v => digits > 3 || Math.abs(v) >= 1e5 ? tiny(v) : v.toFixed(digits);
     return Array.from({length: last - first + 1}, (_, i) => [(first + i) * step || 0, text((first + i) * step || 0)]);
   }
@@ -91,7 +92,9 @@ class Chart {
     this.picture.addEventListener("keydown", e => this.step(e));
     if (options.zoom) this.picture.addEventListener("pointerdown", e => this.drag(e));
   }
-  atX(v) { return this.left + (this.scaleX(v) - this.endsX[0]) / (this.endsX[1] - this.endsX[0]) * (this.right - this.left); }
+  atX(v) {
+    return this.left + (this.scaleX(v) - this.endsX[0]) / (this.endsX[1] - this.endsX[0]) * (this.right - this.left);
+  }
   atY(v) {
     return this.bottom - (this.scaleY(v) - this.endsY[0]) / (this.endsY[1] - this.endsY[0]) * (this.bottom - this.top);
   }
@@ -188,7 +191,8 @@ class Chart {
       html("b", null, number(l.point[1]))));
     const side = this.atX(x) < (this.left + this.right) / 2 ? "left" : "right";
     const width = this.picture.viewBox.baseVal.width, place = side === "left" ? this.atX(x) : width - this.atX(x);
-    this.tip = html("div", {class: "tip", role: "status", style: `${side}:calc(${(100 * place / width).toFixed(2)}% + 10px)`},
+    const style = `${side}:calc(${(100 * place / width).toFixed(2)}% + 10px)`;
+    this.tip = html("div", {class: "tip", role: "status", style},
       html("small", null, this.options.place(x) + (unit && ", in " + unit)), rows);
     this.figure.append(this.tip);
   }

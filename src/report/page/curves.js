@@ -128,8 +128,10 @@ function drawLine(c, d, intervals) {
             svg("title", null, `${d.name}: not a finite number at ${c.options.place(px)}`));
 }
 
-// 95 % intervals: upright lines or, where they are many, the field between their ends.
+// 95 % intervals: upright lines or, where they are many, the field between their ends. Those of the moving average would
+// lie over the others.
 function interval(c, d, within) {
+  if (d.form === "average" && curve(d.run, "pc_success").count) return;
   const [low, high] = ["low", "high"].map(end => within(points(d.run, curve(d.run, `${d.key}_95.${end}`))));
   if (low.length !== high.length || !low.length) return;
   const ends = low.map((p, i) => [p, high[i]]).filter(([p, q]) => p[1] != null && q[1] != null);
@@ -172,8 +174,8 @@ const others = [...new Set(runs.flatMap(r => Object.keys(r.curves)))]
   .filter(k => !KNOWN.includes(k) && !/_95\.(low|high)$/.test(k));
 // A time of a step in ms where that is what it takes.
 const inMilliseconds = key => runs.every(r => (lastOf(curve(r, key)) || {value: 0}).value < 1);
-const time = (title, key) => inMilliseconds(key) ? [{title, unit: "ms", key, factor: 1000}, [[key, "train", title]]]
-  : [{title, unit: "s", key}, [[key, "train", title]]];
+const time = (title, key) => inMilliseconds(key) ? [{title, unit: "ms", key, factor: 1000, log: true}, [[key, "train", title]]]
+  : [{title, unit: "s", key, log: true}, [[key, "train", title]]];
 const clips = [...new Set(runs.map(r => setting(r, "optimizer.grad_clip_norm")))];
 
 const groups = [
@@ -203,7 +205,7 @@ const keyOf = {
     runs.some(r => r.checkpoints.length) && ["saved", "a checkpoint"],
     runs.some(r => Object.values(r.curves).some(c => c.values.includes(null))) && ["cross", "not a finite number"]),
   "In simulation": () => key(["held", "success"], has("ema_pc_success") && ["average", "the moving average's weights"],
-    ["interval", "95 % interval (Wilson's)"]),
+    [ONE ? "interval" : "between", "95 % interval (Wilson's)"]),
 };
 const places = [];
 function sections() {

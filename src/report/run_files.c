@@ -12,12 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static void go_up(char path[POLICY_PATH]) {
-    char parent[POLICY_PATH];
-    path_parent(parent, sizeof parent, path);
-    snprintf(path, POLICY_PATH, "%s", parent);
-}
-
 static bool has_name(const char *path, const char *name) {
     return strncmp(after_last(path, '/'), name, strlen(name)) == 0;
 }
@@ -35,12 +29,13 @@ bool run_find(const char *path, char out[POLICY_PATH], Error *err) {
         return fail(err,
                     "%s: no such run; give the --output_dir of a training, or a checkpoint in it",
                     path);
-    if (!dir_exists(out)) go_up(out);
+    if (!dir_exists(out)) path_go_up(out, POLICY_PATH);
     if (has_log(out)) return true;
-    if (has_name(out, "pretrained_model") || has_name(out, "training_state")) go_up(out);
+    if (has_name(out, "pretrained_model") || has_name(out, "training_state"))
+        path_go_up(out, POLICY_PATH);
     path_parent(parent, sizeof parent, out);
-    if (strcmp(after_last(parent, '/'), "checkpoints") == 0) go_up(out);
-    if (strcmp(after_last(out, '/'), "checkpoints") == 0) go_up(out);
+    if (strcmp(after_last(parent, '/'), "checkpoints") == 0) path_go_up(out, POLICY_PATH);
+    if (strcmp(after_last(out, '/'), "checkpoints") == 0) path_go_up(out, POLICY_PATH);
     return has_log(out) || fail(err,
                                 "%s: not of a training: %s has no metrics.jsonl; give the "
                                 "--output_dir of one, or a checkpoint in it",

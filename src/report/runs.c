@@ -118,18 +118,12 @@ bool runs_describe(const RunList *list, const char *page_dir, json_t **out, Erro
     return true;
 }
 
-static void go_up(char path[POLICY_PATH]) {
-    char parent[POLICY_PATH];
-    path_parent(parent, sizeof parent, path);
-    snprintf(path, POLICY_PATH, "%s", parent);
-}
-
 void runs_page_dir(const RunList *list, char out[POLICY_PATH]) {
     snprintf(out, POLICY_PATH, "%s", list->dirs[0]);
     for (int i = 1; i < list->count; i++)
-        while (!below(list->dirs[i], out)) go_up(out);
+        while (!below(list->dirs[i], out)) path_go_up(out, POLICY_PATH);
     // Above a run that the others lie in, so that its own page stays.
-    if (list->count > 1 && is_listed(list, out)) go_up(out);
+    if (list->count > 1 && is_listed(list, out)) path_go_up(out, POLICY_PATH);
 }
 
 bool runs_write(const char *path, const json_t *description, Error *err) {

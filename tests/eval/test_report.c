@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/file.h"
+#include "../scratch.h"
 #include "base/memory.h"
 #include "eval/describe.h"
 #include "eval/figures.h"
@@ -14,21 +14,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-// A folder for this test's files.
-static char folder[256];
-
-static int folder_make(void **state) {
-    (void)state;
-    Error err;
-    return make_temporary_dir(folder, sizeof folder, NULL, &err) ? 0 : 1;
-}
-
-static int folder_remove(void **state) {
-    (void)state;
-    Error err;
-    return remove_tree(folder, &err) ? 0 : 1;
-}
 
 static const char *const hostile[] = {
     "</script><script>alert(1)</script>",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The report of trainings, made of logs that are written here.
-#include "base/file.h"
+#include "../scratch.h"
 #include "base/log.h"
 #include "report/curve.h"
 #include "report/run_files.h"
@@ -15,21 +15,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-// A folder for this test's files.
-static char folder[256];
-
-static int folder_make(void **state) {
-    (void)state;
-    Error err;
-    return make_temporary_dir(folder, sizeof folder, NULL, &err) ? 0 : 1;
-}
-
-static int folder_remove(void **state) {
-    (void)state;
-    Error err;
-    return remove_tree(folder, &err) ? 0 : 1;
-}
 
 // Writes a file below the folder, with the folders that it lies in.
 static void put(const char *name, const char *text) {

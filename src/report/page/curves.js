@@ -242,6 +242,12 @@ for (const [event, screen] of [["beforeprint", false], ["afterprint", true]])
 
 // ---- how curves are drawn ----
 
+// While a run's name is pointed at, the others step back.
+function light(run) {
+  for (const e of document.querySelectorAll(".wide svg [class*=' r']"))
+    e.style.opacity = run && !e.getAttribute("class").endsWith(" " + run.css) ? .08 : "";
+}
+
 const controls = {};
 function zoom(from, to) {
   const digits = x => x == null ? "" : String(state.along === "step" ? Math.round(x) : Number(x.toPrecision(4)));
@@ -281,10 +287,15 @@ function tools() {
   const label = (text, ...inputs) => html("label", null, html("span", null, text), ...inputs);
   const range = html("div", null, html("span", null, "from "), end("from"), html("span", null, " to "), end("to"), " ",
     controls.whole);
-  const choose = !ONE && html("fieldset", {class: "runs", "aria-label": "runs that are drawn"}, runs.map(run =>
-    html("label", {class: run.css}, on(html("input", {type: "checkbox", checked: ""}), "change", e => {
+  const choose = !ONE && html("fieldset", {class: "runs", "aria-label": "runs that are drawn"}, runs.map(run => {
+    const box = on(html("input", {type: "checkbox", checked: ""}), "change", e => {
       if (e.checked) state.hidden.delete(run.index); else state.hidden.add(run.index);
-    }), run.name)));
+    });
+    const name = html("label", {class: run.css}, box, run.name);
+    for (const event of ["pointerenter", "focusin"]) name.addEventListener(event, () => light(run));
+    for (const event of ["pointerleave", "focusout"]) name.addEventListener(event, () => light(null));
+    return name;
+  }));
   page.append(html("div", {class: "tools", role: "group", "aria-label": "how curves are drawn"}, label("along", along),
     label("logarithmic", logX), label("values", values), label("smoothing", smooth, told), range, choose));
 }

@@ -29,13 +29,17 @@ CHECKED static bool open_output(Run *r, Error *err) {
     m->frames = r->data.n_train;
     m->episodes = r->data.train_episodes;
     m->sums = r->resumed.sums;
-    return run_output_open(&r->output, r->config->output_dir, r->resumed.step, r->eval_due, err);
+    return run_output_open(&r->output, r->config, r->resumed.step, r->eval_due, err);
 }
 
 // What can be refused at once comes before what takes long: without its device a run need not read
 // the dataset, and without its weights it need not compute statistics.
 bool run_open(Run *r, TrainConfig *c, const TrainHooks *hooks, Error *err) {
-    *r = (Run){.config = c, .hooks = hooks, .sound = true, .first_step = 1, .output = {.lock = -1}};
+    *r = (Run){.config = c,
+               .hooks = hooks,
+               .sound = true,
+               .first_step = 1,
+               .output = {.lock = -1, .curves = run_curves_none()}};
     for (int i = 0; i < 2; i++) r->step_rows[i] = NEW(int64_t, train_step_samples(c));
     if (!run_device_open(c, &r->device, err) || !run_batches_transforms(&r->batches, c, err) ||
         !open_data(r, err) || !run_model_find_backbone(&r->model, c, hooks, err) ||

@@ -43,6 +43,20 @@ go_on "evaluations made up for" last $((10#$last))
 curves "evaluations made up for"
 holds "once" test "$(steps_of_table "$run" | grep -c "^$((10#$last)) eval")" -eq 2
 
+# libtact.track with stand-ins for the services.
+python=
+for name in "${TACT_TENSORBOARD_PYTHON:-python3}" python3 /usr/bin/python3; do
+    "$name" -c 'import numpy' 2>/dev/null && { python=$name; break; }
+done
+if [ -n "$python" ]; then
+    mkdir "$WORK/track"
+    accepts "libtact.track" env PYTHONPATH="$here/../../python" PYTHONDONTWRITEBYTECODE=1 "$python" "$here/track.py" "$run" "$WORK/track"
+    said=$(env PYTHONPATH="$here/../../python" PYTHONDONTWRITEBYTECODE=1 "$python" -m libtact.track "$WORK/nowhere" 2>&1)
+    holds "no such run, in one line" test "${said%%: no *}" = "libtact.track: $WORK/nowhere" -a "$(wc -l <<<"$said")" -eq 1
+else
+    echo "skipped: no python3 with numpy (Debian's python3-numpy): libtact.track"
+fi
+
 accepts "without any" "${kept[@]}" --steps=2 --output_dir="$WORK/none"
 holds "no event files" test ! -e "$WORK/none/tensorboard" -a ! -e "$WORK/none/track.json"
 grep '^skipped' "$WORK/read"

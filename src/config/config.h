@@ -172,6 +172,9 @@ typedef struct TrainConfig {
         *trained_on; // the device that the checkpoint was trained on, where no flag gives one
     bool new_times;  // more observations than the checkpoint's one: its temporal table starts here
     int threads;     // compute threads, 0: all processors (tact)
+    const char *dist_backend; // --dist.*: of a training in several processes (ranks/)
+    double dist_timeout_s;
+    int processes, process; // that train together, and which of them this is; 1, 0: it is alone
     char ignored[800]; // flags that ask for what tact does not do and need not: for one warning
     bool given[MAX_FIELDS]; // which settings flags have set, by their place in train_fields
     Arena arena;            // owns strings and lists

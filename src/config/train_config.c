@@ -14,11 +14,12 @@ void train_config_default(TrainConfig *c) {
         if (!field_set(c, &train_fields[i], train_fields[i].fallback, &err))
             abort(); // a wrong row of the table; the tests parse them all
     }
+    c->processes = 1;
     c->policy.pipeline.eps = c->policy.pipeline.inverse_eps = 1e-8; // LeRobot's
 }
 
 int64_t train_step_samples(const TrainConfig *c) {
-    return (int64_t)c->batch_size * c->gradient_accumulation_steps;
+    return (int64_t)c->batch_size * c->gradient_accumulation_steps * c->processes;
 }
 
 double train_config_tolerance(const TrainConfig *c) {

@@ -296,6 +296,10 @@ void act_train_forward(Act *a, const ActInput *in, uint64_t seed, uint32_t step)
     loss_forward(a);
 }
 
+void act_on_gradients(Act *a, void (*call)(void *user, ParamRange grads), void *user) {
+    a->net.ready = (GradsReady){call, user};
+}
+
 void act_train_backward(Act *a) {
     act_backward(a);
 }

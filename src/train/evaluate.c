@@ -18,36 +18,66 @@ static int64_t *rows_to_evaluate(const Run *r, int64_t *wanted, int64_t *padded)
     return rows;
 }
 
-// The mean l1 loss of the held-out rows. A stop signal ends it early, with a loss of NaN.
-CHECKED static bool held_out_loss(Run *r, double *loss, Error *err) {
+// What a batch of held-out rows adds to the mean.
+typedef struct BatchLoss {
+    double sum, entries;
+} BatchLoss;
+
+// The l1 losses of batches [first, end) of `rows`, of which `wanted` count, into their places of
+// losses. A stop signal ends it early.
+CHECKED static bool batch_losses(Run *r, const int64_t *rows, int64_t wanted, int64_t first,
+                                 int64_t end, BatchLoss *losses, Error *err) {
     const int64_t B = r->config->batch_size, S = r->config->policy.chunk_size;
     Loader *loader = NULL;
-    int64_t wanted, padded;
-    int64_t *rows = rows_to_evaluate(r, &wanted, &padded);
+    if (first == end) return true;
     uint8_t *pad = NEW(uint8_t, B * S);
-    double sum = 0, valid = 0;
-    LoaderOptions options = run_batches_in_order(&r->batches, rows, padded);
+    LoaderOptions options = run_batches_in_order(&r->batches, rows + first * B, (end - first) * B);
     bool ok = loader_open(&options, &loader, err);
-    for (int64_t at = 0; ok && at < padded && !hooks_stopping(r->hooks); at += B) {
+    for (int64_t b = first; ok && b < end && !hooks_stopping(r->hooks); b++) {
         const Batch *batch;
         ActLosses l;
         ok = loader_next(loader, &batch, err);
         if (!ok) break;
         // Samples beyond the last count as padding, and so do not count.
         memcpy(pad, batch->action_is_pad, (size_t)(B * S));
-        for (int64_t i = wanted - at; i < B; i++) memset(pad + i * S, 1, (size_t)S);
+        for (int64_t i = wanted - b * B; i < B; i++) memset(pad + i * S, 1, (size_t)S);
         ActInput in = run_batches_input(batch);
         in.action_is_pad = pad;
         ok = act_predict(r->model.act, &in, NULL, &l, err);
-        double entries = 0;
-        for (int64_t i = 0; i < B * S; i++) entries += !pad[i];
-        sum += ok ? l.l1 * entries : 0;
-        valid += entries;
+        for (int64_t i = 0; i < B * S; i++) losses[b].entries += !pad[i];
+        losses[b].sum = ok ? l.l1 * losses[b].entries : 0;
     }
-    *loss = hooks_stopping(r->hooks) ? (double)NAN : valid > 0 ? sum / valid : 0;
     loader_close(loader);
-    mem_free(rows);
     mem_free(pad);
+    return ok;
+}
+
+// The first of the n batches that are a process's.
+static int64_t first_batch_of(const Run *r, int rank, int64_t n) {
+    return n * rank / ranks_count(r->ranks);
+}
+
+// The mean l1 loss of the held-out rows, which the processes share out. It is added up in the order
+// of the batches, so that it is the same whatever their number. After a stop signal: NaN.
+CHECKED static bool held_out_loss(Run *r, double *loss, Error *err) {
+    const int own = ranks_rank(r->ranks), count = ranks_count(r->ranks);
+    int64_t wanted, padded;
+    int64_t *rows = rows_to_evaluate(r, &wanted, &padded);
+    const int64_t n = padded / r->config->batch_size;
+    BatchLoss *mine = NEW(BatchLoss, n), *all = NEW(BatchLoss, n * count), total = {0};
+    bool ok = batch_losses(r, rows, wanted, first_batch_of(r, own, n),
+                           first_batch_of(r, own + 1, n), mine, err) &&
+              ranks_gather(r->ranks, mine, (size_t)n * sizeof *mine, all, err) &&
+              run_agree_to_stop(r, err);
+    for (int rank = 0; ok && rank < count; rank++)
+        for (int64_t b = first_batch_of(r, rank, n); b < first_batch_of(r, rank + 1, n); b++) {
+            total.sum += all[rank * n + b].sum;
+            total.entries += all[rank * n + b].entries;
+        }
+    *loss = r->stopping ? (double)NAN : total.entries > 0 ? total.sum / total.entries : 0;
+    mem_free(rows);
+    mem_free(mine);
+    mem_free(all);
     return ok;
 }
 
@@ -77,7 +107,8 @@ CHECKED static bool evaluate_losses(Run *r, WeightsFound found[2], bool average,
 CHECKED static bool evaluate_rollouts(Run *r, int64_t step, const Params *params,
                                       const char *suffix, WeightsFound *f, Error *err) {
     double start = clock_seconds();
-    if (hooks_stopping(r->hooks)) return true;
+    if (!run_agree_to_stop(r, err)) return false;
+    if (r->stopping) return true;
     bool ok = run_rollouts(r, step, params, suffix, &f->rollouts, err);
     f->seconds = clock_seconds() - start;
     return ok;
@@ -122,8 +153,10 @@ bool run_evaluate(Run *r, int64_t step, Evaluations what, Error *err) {
             (average && !evaluate_rollouts(r, step, &averaged, "_ema", &found[1], err)))
             return false;
     }
-    if (hooks_stopping(r->hooks)) return true;
+    if (!run_agree_to_stop(r, err)) return false;
+    if (r->stopping) return true;
     r->eval_due = false;
+    if (ranks_rank(r->ranks)) return true; // process 0 tells
     hooks_clear_progress(r->hooks);
     for (int i = 0; i <= average; i++) {
         if (what.held_out) report_loss(r, step, i, found[i].loss);

@@ -23,10 +23,12 @@ bool run_rollouts(Run *r, int64_t step, const Params *params, const char *suffix
     char policy[PATH_SIZE + 32], videos[PATH_SIZE + 96];
     Error ignored;
     snprintf(policy, sizeof policy, "%s/" RUN_ROLLOUT_POLICY, c->output_dir);
-    bool filmed = c->eval_max_videos > 0;
+    const bool filmed = c->eval_max_videos > 0, writes = ranks_rank(r->ranks) == 0;
     rollouts_video_dir(c, step, suffix, videos, sizeof videos);
-    bool ok = (!filmed || make_dirs(videos, err)) && remove_tree(policy, err) &&
-              checkpoint_write_policy(policy, &parts, params, err) &&
+    bool ok = (!filmed || make_dirs(videos, err)) &&
+              (!writes || (remove_tree(policy, err) &&
+                           checkpoint_write_policy(policy, &parts, params, err))) &&
+              ranks_gather(r->ranks, NULL, 0, NULL, err) && // the others have to find it
               r->hooks->env_rollouts(r->hooks->user, c, policy, filmed ? videos : NULL, out, err);
-    return remove_tree(policy, ok ? err : &ignored) && ok;
+    return !writes || (remove_tree(policy, ok ? err : &ignored) && ok);
 }

@@ -295,6 +295,22 @@ static void cuda_record_free(Device *d, Record *r) {
     mem_free(r);
 }
 
+// ---- several processes --------------------------------------------------------------------------
+
+static void cuda_join(Device *d, const Peers *peers) {
+    (void)peers;
+    device_fail(d, "cards do not train in several processes yet; train on one, with as many "
+                   "--gradient_accumulation_steps");
+}
+
+static void cuda_sum_begin(Device *d, Tensor t) {
+    (void)d, (void)t;
+}
+
+static bool cuda_sums_end(Device *d, Error *err) {
+    return device_check(d, err);
+}
+
 void cuda_core_ops(Device *d) {
     d->alloc = d->alloc_raw = cuda_alloc;
     d->release = cuda_release;
@@ -312,4 +328,7 @@ void cuda_core_ops(Device *d) {
     d->record_end = cuda_record_end;
     d->record_free = cuda_record_free;
     d->weights_load = cuda_weights_load;
+    d->join = cuda_join;
+    d->sum_begin = cuda_sum_begin;
+    d->sums_end = cuda_sums_end;
 }

@@ -203,8 +203,7 @@ const Field train_fields[] = {
     {"threads", FIELD_INT, HOME_TACT_TRAIN, false, AT(threads), "0", 0, 1024, NULL,
      "threads that compute; 0: all processors"},
     {"dist.backend", FIELD_STRING, HOME_NONE, false, AT(dist_backend), "auto", 0, 0, "auto|mpi|tcp",
-     "of a training in several processes (mpirun, srun, torchrun): what adds up the gradients of "
-     "CPUs; auto: MPI where it started them. Those of cards go by NCCL"},
+     "what adds up the gradients of several processes on CPUs; auto: MPI where it started them"},
     {"dist.timeout_s", FIELD_NUMBER, HOME_NONE, false, AT(dist_timeout_s), "600", 0.1, 1e6, NULL,
      "seconds that processes wait for one that does not come, before the run ends everywhere"},
     {"use_policy_training_preset", FIELD_BOOL, HOME_TACT_TRAIN, false,

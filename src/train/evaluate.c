@@ -43,6 +43,9 @@ CHECKED static bool batch_losses(Run *r, const int64_t *rows, int64_t wanted, in
         for (int64_t i = wanted - b * B; i < B; i++) memset(pad + i * S, 1, (size_t)S);
         ActInput in = run_batches_input(batch);
         in.action_is_pad = pad;
+        // The batch is no piece of a step: its own pad counts.
+        in.step_samples = in.first_sample = 0;
+        in.step_actions = 0;
         ok = act_predict(r->model.act, &in, NULL, &l, err);
         for (int64_t i = 0; i < B * S; i++) losses[b].entries += !pad[i];
         losses[b].sum = ok ? l.l1 * losses[b].entries : 0;

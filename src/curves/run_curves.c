@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "config/fields.h"
-#include "curves/strip.h"
+#include "curves/sheet.h"
 #include "curves/track_file.h"
 #include "formats/image_codec.h"
 #include "formats/json.h"
@@ -158,19 +158,19 @@ static int is_episode(const struct dirent *e) {
 // What keeps a picture from being made is warned of; an error is what keeps it from being written.
 CHECKED static bool write_picture(RunCurves *r, int64_t step, const char *path, const char *tag,
                                   Error *err) {
-    Image strip = {0};
+    Image sheet = {0};
     uint8_t *png = NULL;
     size_t size;
     Error why;
-    bool made = video_strip(path, &strip, &why) && image_encode_png(&strip, &png, &size, &why);
+    bool made = video_sheet(path, &sheet, &why) && image_encode_png(&sheet, &png, &size, &why);
     bool ok =
-        !made || event_image(&r->events, step, tag, strip.height, strip.width, png, size, err);
+        !made || event_image(&r->events, step, tag, sheet.height, sheet.width, png, size, err);
     if (!made) {
         log_warn("%.900s; TensorBoard gets no pictures", why.text);
         r->no_images = true;
     }
     mem_free(png);
-    image_free(&strip);
+    image_free(&sheet);
     return ok;
 }
 

@@ -31,7 +31,7 @@ CHECKED bool run_curves_log(RunCurves *r, int64_t step, const CurvePoint *points
 CHECKED bool run_curves_evaluation(RunCurves *r, int64_t step, const CurvePoint *points, int n,
                                    Error *err);
 // Adds to the event file one picture of every video episode_SEED.mp4 in the folder `videos`: some
-// of its frames side by side, called eval/episode_SEED with `prefix` before the name. Where videos
+// of its frames, called eval/episode_SEED with `prefix` before the name. Where videos
 // cannot be read here that is said once, and no error.
 CHECKED bool run_curves_videos(RunCurves *r, int64_t step, const char *prefix, const char *videos,
                                Error *err);

@@ -44,7 +44,7 @@ static void sum_begin(void *user, float *data, int64_t n) {
 }
 
 static bool sums_end(void *user, Error *err) {
-    return ranks_sums_end(user, NULL, err);
+    return ranks_sums_end(user, err);
 }
 
 static bool share(void *user, void *data, size_t bytes, Error *err) {

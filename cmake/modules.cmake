@@ -44,7 +44,7 @@ function(tact_module name)
   add_dependencies(modules ${name})
   # Those whose libraries not everybody wants are packages of their own (packaging/debian.cmake).
   set(component tact)
-  if(name MATCHES "^tact_(cuda|sim)$")
+  if(name MATCHES "^tact_(cuda|sim|mpi_openmpi|mpi_mpich)$")
     set(component ${name})
   endif()
   install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/tact COMPONENT ${component})

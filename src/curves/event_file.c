@@ -232,13 +232,13 @@ static long long time_of_name(const char *dir) {
     return at;
 }
 
-// TensorBoard takes a file of version 2 for one in which steps only grow, until a session starts
-// anew: then it drops what it has of that event's step and later ones.
+// In files of version 2 steps only grow, until a session starts anew: then TensorBoard drops what
+// it has of that event's step and later ones. The first session has to be started too, for the
+// program TensorBoard drops nothing at the first start that it sees; its Python library does.
 CHECKED static bool write_start(EventFile *f, int64_t first_step, Error *err) {
     size_t end = begin_event(f, 0);
     put_text(f, EVENT_FILE_VERSION, "brain.Event:2");
     if (!end_event(f, 0, end, err)) return false;
-    if (first_step == 0) return true;
     end = begin_event(f, 0);
     put_whole(f, SESSION_STATUS, SESSION_START);
     put_message(f, EVENT_SESSION_LOG, end);

@@ -167,6 +167,9 @@ static void records_hold_what_was_given(void **state) {
 
     assert_text(part(record(&s), 3, 0), "brain.Event:2");
     Span event = record(&s);
+    assert_step(event, 0);
+    assert_int_equal(part(part(event, 7, 0).bytes, 1, 0).value, 1);
+    event = record(&s);
     assert_step(event, 200);
     for (int i = 0; i < 3; i++) {
         Span value = part(part(event, 5, 0).bytes, 1, i).bytes;

@@ -35,7 +35,7 @@ bool ranks_open(const RanksOptions *o, Ranks **out, Error *err) {
     r->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (r->wake < 0 || pthread_create(&r->thread, NULL, ranks_talk, r) != 0) {
         ranks_free(r);
-        return fail_errno(err, "the system gives no thread to talk to the other processes");
+        return fail(err, "the system gives no thread to talk to the other processes");
     }
     pthread_mutex_lock(&r->lock);
     while (!r->opened) pthread_cond_wait(&r->news, &r->lock);
@@ -95,16 +95,17 @@ void ranks_set_failure(Ranks *r, bool here, const char *text) {
 }
 
 // Gives a call to the thread and waits for its end.
+// What is done is done, though one of the others be gone right after it.
 CHECKED static bool make_call(Ranks *r, Call call, Error *err) {
+    bool ok = false;
     pthread_mutex_lock(&r->lock);
     call.number = r->call.number + 1;
-    call.since = clock_seconds();
     if (!r->failed) {
         r->call = call;
         ranks_wake(r);
         while (!r->call.done && !r->failed) pthread_cond_wait(&r->news, &r->lock);
+        ok = r->call.done;
     }
-    bool ok = !r->failed;
     if (!ok) *err = r->error;
     r->noticed = r->noticed || !ok;
     if (call.kind != CALL_LEAVE) r->call.kind = CALL_NONE; // who has left may see others leave
@@ -119,11 +120,13 @@ bool ranks_share(Ranks *r, void *data, size_t bytes, Error *err) {
 }
 
 bool ranks_gather(Ranks *r, const void *mine, size_t bytes, void *all, Error *err) {
-    assert(bytes * (size_t)ranks_count(r) < MESSAGE_BYTES);
     if (!r) {
         if (bytes) memcpy(all, mine, bytes);
         return true;
     }
+    if (bytes > MESSAGE_BYTES / (size_t)r->count) // found alike by all
+        return fail(err, "%zu bytes of each of %d processes are more than a message takes", bytes,
+                    r->count);
     return make_call(r, (Call){.kind = CALL_GATHER, .mine = mine, .out = all, .bytes = bytes}, err);
 }
 
@@ -148,8 +151,9 @@ void ranks_fail(Ranks *r, const char *line) {
     pthread_mutex_lock(&r->lock);
     ranks_set_failure(r, true, text);
     r->noticed = true;
-    pthread_mutex_unlock(&r->lock);
     ranks_wake(r);
+    while (!r->quiet) pthread_cond_wait(&r->news, &r->lock);
+    pthread_mutex_unlock(&r->lock);
 }
 
 bool ranks_tells(Ranks *r) {

@@ -59,6 +59,7 @@ CHECKED static bool join_ranks(Run *r, Error *err) {
     if (!r->ranks) return true;
     r->peers = (Peers){.count = ranks_count(r->ranks),
                        .rank = ranks_rank(r->ranks),
+                       .timeout_s = r->config->dist_timeout_s,
                        .user = r->ranks,
                        .sum_begin = sum_begin,
                        .sums_end = sums_end,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 // ---- opening and closing ------------------------------------------------------------------------
@@ -136,12 +137,8 @@ void ranks_sum_begin(Ranks *r, float *data, int64_t n) {
     ranks_wake(r);
 }
 
-bool ranks_sums_end(Ranks *r, double *waited, Error *err) {
-    if (!r) return true;
-    double start = clock_seconds();
-    bool ok = make_call(r, (Call){.kind = CALL_SUMS}, err);
-    if (waited) *waited += clock_seconds() - start;
-    return ok;
+bool ranks_sums_end(Ranks *r, Error *err) {
+    return !r || make_call(r, (Call){.kind = CALL_SUMS}, err);
 }
 
 void ranks_fail(Ranks *r, const char *line) {
@@ -157,9 +154,16 @@ void ranks_fail(Ranks *r, const char *line) {
 }
 
 bool ranks_tells(Ranks *r) {
+    enum { WORD_S = 2 };
+    struct timespec until;
     if (!r || r->rank == 0) return true;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += WORD_S;
     pthread_mutex_lock(&r->lock);
-    bool tells = !r->failed || r->failed_here || r->root_lost;
+    while (r->failed && !r->root_lost && !r->root_knows &&
+           pthread_cond_timedwait(&r->news, &r->lock, &until) == 0) {
+    }
+    bool tells = r->root_lost || !r->root_knows;
     pthread_mutex_unlock(&r->lock);
     return tells;
 }

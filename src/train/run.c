@@ -44,7 +44,7 @@ static void sum_begin(void *user, float *data, int64_t n) {
 }
 
 static bool sums_end(void *user, Error *err) {
-    return ranks_sums_end(user, NULL, err);
+    return ranks_sums_end(user, err);
 }
 
 static bool share(void *user, void *data, size_t bytes, Error *err) {
@@ -59,6 +59,7 @@ CHECKED static bool join_ranks(Run *r, Error *err) {
     if (!r->ranks) return true;
     r->peers = (Peers){.count = ranks_count(r->ranks),
                        .rank = ranks_rank(r->ranks),
+                       .timeout_s = r->config->dist_timeout_s,
                        .user = r->ranks,
                        .sum_begin = sum_begin,
                        .sums_end = sums_end,

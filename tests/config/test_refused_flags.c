@@ -79,7 +79,7 @@ static void flags_without_effect(void **state) {
     // A flag that would change the policy is not passed over.
     assert_error("--accelerator.mixed_precision=bf16", "--policy.dtype=bfloat16");
     assert_error("--mixed_precision=fp16", "--policy.dtype=bfloat16");
-    assert_error("--num_processes=2", "--gradient_accumulation_steps");
+    assert_error("--num_processes=2", "mpirun -np N");
     assert_error("--policy.pretrained_path=me/act", "--policy.path=CHECKPOINT");
     assert_error("--dataset.exclude_episodes=[3]", "--dataset.episodes=");
     assert_error("--env.typ=strawberry", "did you mean --env.type?");

@@ -64,7 +64,7 @@ function logTicks([low, high], most) {
   for (let power = first; power <= last; power++)
     for (const factor of (power - first) % every === 0 ? factors : []) {
       const v = Number(`${factor}e${power}`);
-      if (v >= low && v <= high) found.push([v, v >= 1e-4 && v < 1e5 ? String(v) : v.toExponential(0)]);
+      if (v >= low && v <= high) found.push([v, v >= 1e-3 && v < 1e5 ? String(v) : v.toExponential(0)]);
     }
   return found.length > 1 ? found : ticks([low, high], most);
 }

@@ -100,12 +100,13 @@ CHECKED static bool make_call(Ranks *r, Call call, Error *err) {
     pthread_mutex_lock(&r->lock);
     call.number = r->call.number + 1;
     call.since = clock_seconds();
+    bool ok = false;
     if (!r->failed) {
         r->call = call;
         ranks_wake(r);
         while (!r->call.done && !r->failed) pthread_cond_wait(&r->news, &r->lock);
+        ok = r->call.done; // what fails afterwards is the next call's
     }
-    bool ok = !r->failed;
     if (!ok) *err = r->error;
     r->noticed = r->noticed || !ok;
     if (call.kind != CALL_LEAVE) r->call.kind = CALL_NONE; // who has left may see others leave

@@ -132,7 +132,7 @@ CHECKED static bool gather_members(Meeting *m, int listener, double timeout_s, E
         double now = clock_seconds();
         name_missing(m, missing, sizeof missing);
         if (ok && here < m->count && now - start > timeout_s)
-            ok = fail(err, "%d of %d processes are here after %.0f s; missing: rank %s", here,
+            ok = fail(err, "%d of %d processes are here after %g s; missing: rank %s", here,
                       m->count, timeout_s, missing);
         if (ok && here < m->count && now - told > 15) {
             log_info("waiting for rank %s", missing);
@@ -223,7 +223,8 @@ CHECKED static bool try_root(Meeting *m, int fd, double until, Error *err) {
     return false;
 }
 
-CHECKED static bool meet_as_other(Meeting *m, const Addresses *root, double timeout_s, Error *err) {
+CHECKED static bool meet_as_other(Meeting *m, const RanksPlace *place, const Addresses *root,
+                                  double timeout_s, Error *err) {
     double start = clock_seconds(), until = start + timeout_s;
     m->links = NEW(Link, 1);
     m->links[0].fd = -1;
@@ -238,7 +239,10 @@ CHECKED static bool meet_as_other(Meeting *m, const Addresses *root, double time
     }
     char where[TEXT];
     addresses_text(root, where, sizeof where);
-    return fail(err, "rank %d does not find rank 0 after %.0f s; it was looked for at %s", m->rank,
+    if (place->master[0])
+        snprintf(where, sizeof where, "%s, ports %d to %d", place->master, place->port,
+                 place->port + RANKS_PORTS - 1);
+    return fail(err, "rank %d does not find rank 0 after %g s; it was looked for at %s", m->rank,
                 timeout_s, where);
 }
 
@@ -289,7 +293,7 @@ bool meet(const RanksPlace *p, const MpiModule *mpi, double timeout_s, Meeting *
     if (ok) m->members[m->rank].port = (uint16_t)socket_port(m->listener);
     ok = ok && light_beacon(m, p, mpi, timeout_s, &listener, root, err) &&
          (m->rank == 0 ? meet_as_root(m, listener, timeout_s, err)
-                       : meet_as_other(m, root, timeout_s, err));
+                       : meet_as_other(m, p, root, timeout_s, err));
     if (listener >= 0) close(listener);
     mem_free(root);
     return ok;
@@ -334,7 +338,7 @@ bool meet_neighbours(Meeting *m, double timeout_s, int *next, int *previous, Err
     if (*previous >= 0) return true;
     close(*next);
     *next = -1;
-    return fail(err, "rank %d (%s) has not connected to rank %d within %.0f s", from,
+    return fail(err, "rank %d (%s) has not connected to rank %d within %g s", from,
                 m->members[from].host, m->rank, timeout_s);
 }
 

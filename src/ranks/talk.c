@@ -265,7 +265,7 @@ static void look_for_stalled(Ranks *r, double now) {
     if (missing && now - first > r->options.timeout_s) {
         name_ranks(r, names, sizeof names);
         snprintf(text, sizeof text,
-                 "%s has not come for %.0f s, and the others wait; is it stopped, or its disk or "
+                 "%s has not come for %g s, and the others wait; is it stopped, or its disk or "
                  "dataset slow? (--dist.timeout_s)",
                  names, r->options.timeout_s);
         set_failure(r, r->named[0], text);
@@ -291,7 +291,7 @@ static void look_for_silent(Ranks *r, const Call *c, double now) {
     for (int i = 1; i < r->count; i++) silent += r->named[i] = !r->parts[i].alive;
     name_ranks(r, names, sizeof names);
     snprintf(text, sizeof text,
-             "%s for %.0f s while gradients were added; look at %s (--dist.timeout_s)",
+             "%s for %g s while gradients were added; look at %s (--dist.timeout_s)",
              silent ? names : "nothing has moved", r->options.timeout_s,
              silent ? "that process: it does not answer" : "the network between the hosts");
     set_failure(r, false, text);
@@ -308,7 +308,7 @@ static void check_deadlines(Ranks *r, const Call *c) {
     } else if (c->kind != CALL_NONE && !c->done &&
                now - c->since > r->options.timeout_s + PING_S + PATIENCE_S) {
         snprintf(text, sizeof text,
-                 "rank 0 (%s) has not answered for %.0f s; is it stopped? (--dist.timeout_s)",
+                 "rank 0 (%s) has not answered for %g s; is it stopped? (--dist.timeout_s)",
                  r->meeting.members[0].host, now - c->since);
         pthread_mutex_lock(&r->lock);
         ranks_set_failure(r, false, text);

@@ -43,6 +43,9 @@ CHECKED static bool batch_losses(Run *r, const int64_t *rows, int64_t wanted, in
         for (int64_t i = wanted - b * B; i < B; i++) memset(pad + i * S, 1, (size_t)S);
         ActInput in = run_batches_input(batch);
         in.action_is_pad = pad;
+        // The batch is no piece of a step: its own pad counts.
+        in.step_samples = in.first_sample = 0;
+        in.step_actions = 0;
         ok = act_predict(r->model.act, &in, NULL, &l, err);
         for (int64_t i = 0; i < B * S; i++) losses[b].entries += !pad[i];
         losses[b].sum = ok ? l.l1 * losses[b].entries : 0;
@@ -134,6 +137,11 @@ static void report_rollouts(Run *r, int64_t step, bool average, const WeightsFou
         (long long)step, average ? "ema_" : "", 100.0 * (double)t->succeeded / (double)t->episodes,
         (long long)t->succeeded, (long long)t->episodes, 100 * t->low, 100 * t->high, f->seconds);
     if (!metrics_write_rollouts(&r->output.metrics, step, average, t, &err))
+        log_warn("%s", err.text);
+    char videos[4096 + 96];
+    rollouts_video_dir(r->config, step, average ? "_ema" : "", videos, sizeof videos);
+    if (r->config->eval_max_videos > 0 &&
+        !run_curves_videos(&r->output.curves, step, average ? "ema_" : "", videos, &err))
         log_warn("%s", err.text);
 }
 

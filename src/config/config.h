@@ -134,6 +134,12 @@ typedef struct EmaConfig {
     bool use_for_eval;
 } EmaConfig;
 
+// --wandb.*: what python/libtact/track.py does with a run.
+typedef struct WandbConfig {
+    bool enable, disable_artifact, add_tags;
+    const char *project, *entity, *notes, *run_id, *mode; // or NULL
+} WandbConfig;
+
 typedef struct TrainConfig {
     DatasetConfig dataset;
     PolicyConfig policy;
@@ -158,8 +164,8 @@ typedef struct TrainConfig {
     double grad_clip_norm, adam_beta1, adam_beta2, adam_eps; // --optimizer.*
     SchedulerConfig scheduler;
     EmaConfig ema;
-    bool wandb_enable;
-    const char *wandb_project;
+    WandbConfig wandb;
+    bool tensorboard; // event files for it (tact)
     // With resume: the checkpoint's pretrained_model and the run it belongs to, both resolved.
     const char *resume_from;
     const char

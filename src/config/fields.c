@@ -177,6 +177,8 @@ const Field train_fields[] = {
      "training steps"},
     {"log_freq", FIELD_INT64, HOME_TRAIN, false, AT(log_freq), "200", 0, LONG_TOP, NULL,
      "steps between two log lines; 0: none"},
+    {"tensorboard", FIELD_BOOL, HOME_TACT_TRAIN, false, AT(tensorboard), "false", ANY,
+     "write event files for TensorBoard into OUTPUT_DIR/tensorboard"},
     {"save_checkpoint", FIELD_BOOL, HOME_TRAIN, false, AT(save_checkpoint), "true", ANY,
      "write checkpoints"},
     {"save_freq", FIELD_INT64, HOME_TRAIN, false, AT(save_freq), "20000", 0, LONG_TOP, NULL,
@@ -268,10 +270,26 @@ const Field train_fields[] = {
      "upper bound of the share that grows"},
     {"ema.use_for_eval", FIELD_BOOL, HOME_EMA, false, AT(ema.use_for_eval), "true", ANY,
      "also evaluate the average (ema_eval_loss, ema_pc_success)"},
-    {"wandb.enable", FIELD_BOOL, HOME_WANDB, false, AT(wandb_enable), "false", ANY,
-     "accepted and stored; the curves are in OUTPUT_DIR/metrics.jsonl"},
-    {"wandb.project", FIELD_STRING, HOME_WANDB, true, AT(wandb_project), "lerobot", ANY,
-     "stored in train_config.json only"},
+    {"wandb.enable", FIELD_BOOL, HOME_WANDB, false, AT(wandb.enable), "false", ANY,
+     "write OUTPUT_DIR/track.json, with which `python -m libtact.track OUTPUT_DIR` sends the run "
+     "to "
+     "Weights & Biases, along with it or afterwards"},
+    {"wandb.disable_artifact", FIELD_BOOL, HOME_WANDB, false, AT(wandb.disable_artifact), "false",
+     ANY, "do not send checkpoints"},
+    {"wandb.project", FIELD_STRING, HOME_WANDB, true, AT(wandb.project), "lerobot", ANY,
+     "project that the run goes to"},
+    {"wandb.entity", FIELD_STRING, HOME_WANDB, true, AT(wandb.entity), "null", ANY,
+     "user or team whose project it is; null: the account's own"},
+    {"wandb.notes", FIELD_STRING, HOME_WANDB, true, AT(wandb.notes), "null", ANY,
+     "text that goes with the run"},
+    {"wandb.run_id", FIELD_STRING, HOME_WANDB, true, AT(wandb.run_id), "null", ANY,
+     "run there to go on with; null: a new one, and the same again when this run goes on"},
+    {"wandb.mode", FIELD_STRING, HOME_WANDB, true, AT(wandb.mode), "null", 0, 0,
+     "online|offline|disabled",
+     "offline: for `wandb sync` later; disabled: nothing is sent; null: "
+     "online"},
+    {"wandb.add_tags", FIELD_BOOL, HOME_WANDB, false, AT(wandb.add_tags), "true", ANY,
+     "tags of the run: policy, seed, dataset, simulation"},
 };
 const int train_field_count = sizeof(train_fields) / sizeof(train_fields[0]);
 _Static_assert(sizeof(train_fields) / sizeof(train_fields[0]) <= MAX_FIELDS, "TrainConfig.given");

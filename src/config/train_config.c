@@ -77,10 +77,6 @@ static CHECKED bool apply_flag(TrainConfig *c, const GivenFlag *g, Error *err) {
 static void note_ignored(TrainConfig *c) {
     const char *repo = c->policy.repo_id;
     char upload[256];
-    if (field_given(c, "wandb.enable") && c->wandb_enable) {
-        foreign_note(c->ignored, sizeof c->ignored, "wandb.enable",
-                     "the curves are in OUTPUT_DIR/metrics.jsonl");
-    }
     if (field_given(c, "policy.push_to_hub") && c->policy.push_to_hub) {
         snprintf(upload, sizeof upload,
                  "when done: hf upload %.120s OUTPUT_DIR/checkpoints/last/pretrained_model",

@@ -137,13 +137,14 @@ typedef struct StepNumbers {
 // make the same calls in the same order.
 typedef struct Peers {
     int count, rank;
+    double timeout_s; // how long one waits for another that does not come
     void *user;
     // Begins to add up n floats in host memory, in place; waits until all that were begun are done.
     void (*sum_begin)(void *user, float *data, int64_t n);
     bool (*sums_end)(void *user, Error *err);
     // Process 0's bytes become everyone's.
     bool (*share)(void *user, void *data, size_t bytes, Error *err);
-    // Whether a process is lost, so that sums will not end.
+    // Whether a process is lost, so that sums will not end. Any thread may ask.
     bool (*lost)(void *user, Error *err);
 } Peers;
 

@@ -53,8 +53,8 @@ CHECKED bool ranks_gather(Ranks *r, const void *mine, size_t bytes, void *all, E
 // Begins to add up data (n floats) of all processes in place, beside whatever the caller does next;
 // data stays theirs until ranks_sums_end. At most SUMS_UNDER_WAY at once.
 void ranks_sum_begin(Ranks *r, float *data, int64_t n);
-// Waits for all sums that were begun. Seconds that this took are added to *waited, if given.
-CHECKED bool ranks_sums_end(Ranks *r, double *waited, Error *err);
+// Waits for all sums that were begun.
+CHECKED bool ranks_sums_end(Ranks *r, Error *err);
 
 // Tells all other processes that this one ends, and why: their calls fail with this line.
 void ranks_fail(Ranks *r, const char *line);

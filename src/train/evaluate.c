@@ -138,6 +138,11 @@ static void report_rollouts(Run *r, int64_t step, bool average, const WeightsFou
         (long long)t->succeeded, (long long)t->episodes, 100 * t->low, 100 * t->high, f->seconds);
     if (!metrics_write_rollouts(&r->output.metrics, step, average, t, &err))
         log_warn("%s", err.text);
+    char videos[4096 + 96];
+    rollouts_video_dir(r->config, step, average ? "_ema" : "", videos, sizeof videos);
+    if (r->config->eval_max_videos > 0 &&
+        !run_curves_videos(&r->output.curves, step, average ? "ema_" : "", videos, &err))
+        log_warn("%s", err.text);
 }
 
 bool run_evaluate(Run *r, int64_t step, Evaluations what, Error *err) {

@@ -30,7 +30,7 @@ CHECKED static bool open_output(Run *r, Error *err) {
     m->episodes = r->data.train_episodes;
     m->sums = r->resumed.sums;
     if (ranks_rank(r->ranks)) return true;
-    return run_output_open(&r->output, r->config->output_dir, r->resumed.step, r->eval_due, err);
+    return run_output_open(&r->output, r->config, r->resumed.step, r->eval_due, err);
 }
 
 CHECKED static bool find_backbone(Run *r, Error *err) {
@@ -44,7 +44,7 @@ static void sum_begin(void *user, float *data, int64_t n) {
 }
 
 static bool sums_end(void *user, Error *err) {
-    return ranks_sums_end(user, NULL, err);
+    return ranks_sums_end(user, err);
 }
 
 static bool share(void *user, void *data, size_t bytes, Error *err) {
@@ -59,6 +59,7 @@ CHECKED static bool join_ranks(Run *r, Error *err) {
     if (!r->ranks) return true;
     r->peers = (Peers){.count = ranks_count(r->ranks),
                        .rank = ranks_rank(r->ranks),
+                       .timeout_s = r->config->dist_timeout_s,
                        .user = r->ranks,
                        .sum_begin = sum_begin,
                        .sums_end = sums_end,
@@ -76,7 +77,7 @@ bool run_open(Run *r, TrainConfig *c, const TrainHooks *hooks, Error *err) {
                .ranks = hooks->ranks,
                .sound = true,
                .first_step = 1,
-               .output = {.lock = -1}};
+               .output = {.lock = -1, .curves = run_curves_none()}};
     if (!run_ranks_begin(r, err) || !run_device_open(c, r->ranks, &r->device, err) ||
         !run_batches_transforms(&r->batches, c, err) || !open_data(r, err) ||
         !run_ranks_in_turn(r, find_backbone, err) ||

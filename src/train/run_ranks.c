@@ -58,7 +58,8 @@ static bool may_differ(const char *flag) {
                                       "dist.timeout_s",
                                       "save_checkpoint",
                                       "save_freq",
-                                      "keep_last"};
+                                      "keep_last",
+                                      "tensorboard"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         if (strcmp(flag, own[i]) == 0) return true;
     return strncmp(flag, "dataset.frame_cache", 19) == 0 || strncmp(flag, "wandb.", 6) == 0;

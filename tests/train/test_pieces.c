@@ -12,6 +12,8 @@
 #include <cmocka.h>
 
 enum { SAMPLES = 6, T = 2, S = 4, A = 3, SIDE = 32, FRAME = SIDE * SIDE * 3 };
+// Sides of the images: ref's loops take a second for one frame of SIDE there and back.
+enum { SIDE_REF = SIDE / 2 };
 
 typedef struct Data {
     float state[SAMPLES * T * A], action[SAMPLES * S * A];
@@ -21,6 +23,7 @@ typedef struct Data {
 
 typedef struct Fixture {
     TrainConfig config;
+    int side; // of the images
     Device *device;
     Params params;
     Data data;
@@ -48,7 +51,8 @@ static int open_all(void **state) {
     p->state_dim = p->action_dim = A;
     p->dropout = 0.3;
     p->n_cameras = 1;
-    p->cameras[0] = (CameraConfig){"observation.images.cam", SIDE, SIDE, SIDE, SIDE};
+    f->side = strcmp(*state, "ref") == 0 ? SIDE_REF : SIDE;
+    p->cameras[0] = (CameraConfig){"observation.images.cam", f->side, f->side, f->side, f->side};
     if (!device_open(*state, PRECISION_FLOAT32, 1, &f->device, &err) ||
         !params_init(&f->params, f->device, p, true, &err))
         fail_msg("%s", err.text);
@@ -80,7 +84,7 @@ static float *step_in_pieces(Fixture *f, int piece, bool placed, ActLosses *loss
     d->zero(d, f->params.grads);
     act_train_begin(act);
     for (int first = 0; first < SAMPLES; first += piece) {
-        const uint8_t *images = in->images + (size_t)first * T * FRAME;
+        const uint8_t *images = in->images + (size_t)(first * T * f->side * f->side * 3);
         ActInput a = {.batch = piece,
                       .state = in->state + first * T * A,
                       .images = &images,

@@ -13,48 +13,20 @@
 #include <math.h>
 #include <string.h>
 
+// The output pixels [y0, y1) x [x0, x1) that tap (ky, kx) gives something, and the input row and
+// column (top, left) that it takes for output pixel (0, 0).
+typedef struct Tap {
+    int64_t top, left, y0, y1, x0, x1;
+} Tap;
+
 struct Conv {
     ConvSpec spec;
     int64_t out_h, out_w;
+    Tap *taps;          // (k, k)
     float *packed;      // (O, I, k, k) = w * scale
     const float *scale; // (O), borrowed
     const float *shift; // (O), borrowed
 };
-
-Conv *ref_conv_new(Device *d, ConvSpec spec) {
-    if (d->failed) return NULL;
-    int64_t h = conv_out_size(spec.in_h, spec.kernel, spec.stride, spec.padding, spec.dilation);
-    int64_t w = conv_out_size(spec.in_w, spec.kernel, spec.stride, spec.padding, spec.dilation);
-    if (h < 1 || w < 1) {
-        device_fail(d, "images of %lld x %lld are too small for this network; use larger ones",
-                    (long long)spec.in_w, (long long)spec.in_h);
-        return NULL;
-    }
-    Conv *c = NEW(Conv, 1);
-    c->spec = spec;
-    c->out_h = h;
-    c->out_w = w;
-    c->packed = NEW(float, spec.out_c *spec.in_c *spec.kernel *spec.kernel);
-    return c;
-}
-
-void ref_conv_free(Device *d, Conv *c) {
-    (void)d;
-    if (!c) return;
-    mem_free(c->packed);
-    mem_free(c);
-}
-
-void ref_conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) {
-    if (d->failed) return;
-    int64_t filter = c->spec.in_c * c->spec.kernel * c->spec.kernel;
-    assert(tensor_count(w) == c->spec.out_c * filter);
-    c->scale = f32(scale);
-    c->shift = f32(shift);
-    for (int64_t o = 0; o < c->spec.out_c; o++)
-        for (int64_t j = 0; j < filter; j++)
-            c->packed[o * filter + j] = f32(w)[o * filter + j] * c->scale[o];
-}
 
 // The input coordinate of output coordinate 0 for tap t of the kernel (it may lie in the padding).
 static int64_t tap_offset(const ConvSpec *s, int t) {
@@ -70,12 +42,6 @@ static void line_range(int64_t *first, int64_t *end, int64_t offset, int stride,
     if (*first > *end) *first = *end;
 }
 
-// The output pixels [y0, y1) x [x0, x1) that tap (ky, kx) gives something, and the input row and
-// column (top, left) that it takes for output pixel (0, 0).
-typedef struct Tap {
-    int64_t top, left, y0, y1, x0, x1;
-} Tap;
-
 static Tap tap_of(const Conv *c, int ky, int kx) {
     const ConvSpec *s = &c->spec;
     Tap t = {.top = tap_offset(s, ky), .left = tap_offset(s, kx)};
@@ -84,11 +50,49 @@ static Tap tap_of(const Conv *c, int ky, int kx) {
     return t;
 }
 
-// z (out_h, out_w) += w * x (in_h, in_w) for tap (ky, kx).
+Conv *ref_conv_new(Device *d, ConvSpec spec) {
+    if (d->failed) return NULL;
+    int64_t h = conv_out_size(spec.in_h, spec.kernel, spec.stride, spec.padding, spec.dilation);
+    int64_t w = conv_out_size(spec.in_w, spec.kernel, spec.stride, spec.padding, spec.dilation);
+    if (h < 1 || w < 1) {
+        device_fail(d, "images of %lld x %lld are too small for this network; use larger ones",
+                    (long long)spec.in_w, (long long)spec.in_h);
+        return NULL;
+    }
+    Conv *c = NEW(Conv, 1);
+    c->spec = spec;
+    c->out_h = h;
+    c->out_w = w;
+    c->packed = NEW(float, spec.out_c *spec.in_c *spec.kernel *spec.kernel);
+    c->taps = NEW(Tap, spec.kernel * spec.kernel);
+    for (int t = 0; t < spec.kernel * spec.kernel; t++)
+        c->taps[t] = tap_of(c, t / spec.kernel, t % spec.kernel);
+    return c;
+}
+
+void ref_conv_free(Device *d, Conv *c) {
+    (void)d;
+    if (!c) return;
+    mem_free(c->packed);
+    mem_free(c->taps);
+    mem_free(c);
+}
+
+void ref_conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) {
+    if (d->failed) return;
+    int64_t filter = c->spec.in_c * c->spec.kernel * c->spec.kernel;
+    assert(tensor_count(w) == c->spec.out_c * filter);
+    c->scale = f32(scale);
+    c->shift = f32(shift);
+    for (int64_t o = 0; o < c->spec.out_c; o++)
+        for (int64_t j = 0; j < filter; j++)
+            c->packed[o * filter + j] = f32(w)[o * filter + j] * c->scale[o];
+}
+
+// z (out_h, out_w) += w * x (in_h, in_w) for a tap.
 static void tap_forward(const Conv *c, double *restrict z, double w, const float *restrict x,
-                        int ky, int kx) {
+                        Tap t) {
     const ConvSpec *s = &c->spec;
-    const Tap t = tap_of(c, ky, kx);
     for (int64_t oy = t.y0; oy < t.y1; oy++) {
         double *to = z + oy * c->out_w;
         const float *from = x + (oy * s->stride + t.top) * s->in_w;
@@ -99,11 +103,10 @@ static void tap_forward(const Conv *c, double *restrict z, double w, const float
     }
 }
 
-// dx (in_h, in_w) += w * dz (out_h, out_w) for tap (ky, kx).
+// dx (in_h, in_w) += w * dz (out_h, out_w) for a tap.
 static void tap_backward_x(const Conv *c, double *restrict dx, double w, const float *restrict dz,
-                           int ky, int kx) {
+                           Tap t) {
     const ConvSpec *s = &c->spec;
-    const Tap t = tap_of(c, ky, kx);
     for (int64_t oy = t.y0; oy < t.y1; oy++) {
         double *to = dx + (oy * s->stride + t.top) * s->in_w;
         const float *from = dz + oy * c->out_w;
@@ -114,10 +117,9 @@ static void tap_backward_x(const Conv *c, double *restrict dx, double w, const f
     }
 }
 
-// The sum of dz (out_h, out_w) * x (in_h, in_w) for tap (ky, kx).
-static double tap_backward_w(const Conv *c, const float *dz, const float *x, int ky, int kx) {
+// The sum of dz (out_h, out_w) * x (in_h, in_w) for a tap.
+static double tap_backward_w(const Conv *c, const float *dz, const float *x, Tap t) {
     const ConvSpec *s = &c->spec;
-    const Tap t = tap_of(c, ky, kx);
     double sum = 0;
     for (int64_t oy = t.y0; oy < t.y1; oy++) {
         const float *grad = dz + oy * c->out_w;
@@ -142,9 +144,8 @@ void ref_conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {
             const float *w = c->packed + o * s->in_c * s->kernel * s->kernel;
             for (int64_t j = 0; j < out; j++) z[j] = c->shift[o];
             for (int64_t i = 0; i < s->in_c; i++)
-                for (int ky = 0; ky < s->kernel; ky++)
-                    for (int kx = 0; kx < s->kernel; kx++)
-                        tap_forward(c, z, *w++, f32(x) + (n * s->in_c + i) * in, ky, kx);
+                for (int t = 0; t < s->kernel * s->kernel; t++)
+                    tap_forward(c, z, *w++, f32(x) + (n * s->in_c + i) * in, c->taps[t]);
             int64_t at = (n * s->out_c + o) * out;
             for (int64_t j = 0; j < out; j++) {
                 if (s->residual) z[j] += f32(residual)[at + j];
@@ -164,9 +165,8 @@ static void conv_backward_x(const Conv *c, Tensor dx, Tensor dz) {
             memset(sum, 0, (size_t)in * sizeof *sum);
             for (int64_t o = 0; o < s->out_c; o++) {
                 const float *w = c->packed + (o * s->in_c + i) * s->kernel * s->kernel;
-                for (int ky = 0; ky < s->kernel; ky++)
-                    for (int kx = 0; kx < s->kernel; kx++)
-                        tap_backward_x(c, sum, *w++, f32(dz) + (n * s->out_c + o) * out, ky, kx);
+                for (int t = 0; t < s->kernel * s->kernel; t++)
+                    tap_backward_x(c, sum, *w++, f32(dz) + (n * s->out_c + o) * out, c->taps[t]);
             }
             for (int64_t j = 0; j < in; j++) f32(dx)[(n * s->in_c + i) * in + j] = (float)sum[j];
         }
@@ -180,14 +180,13 @@ static void conv_backward_w(const Conv *c, Tensor dw, Tensor dz, Tensor x) {
     float *to = f32(dw);
     for (int64_t o = 0; o < s->out_c; o++)
         for (int64_t i = 0; i < s->in_c; i++)
-            for (int ky = 0; ky < s->kernel; ky++)
-                for (int kx = 0; kx < s->kernel; kx++) {
-                    double sum = 0;
-                    for (int64_t n = 0; n < s->n; n++)
-                        sum += tap_backward_w(c, f32(dz) + (n * s->out_c + o) * out,
-                                              f32(x) + (n * s->in_c + i) * in, ky, kx);
-                    *to++ += (float)(sum * c->scale[o]);
-                }
+            for (int t = 0; t < s->kernel * s->kernel; t++) {
+                double sum = 0;
+                for (int64_t n = 0; n < s->n; n++)
+                    sum += tap_backward_w(c, f32(dz) + (n * s->out_c + o) * out,
+                                          f32(x) + (n * s->in_c + i) * in, c->taps[t]);
+                *to++ += (float)(sum * c->scale[o]);
+            }
 }
 
 void ref_conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, Tensor x) {

@@ -150,8 +150,9 @@ void ranks_fail(Ranks *r, const char *line) {
     pthread_mutex_lock(&r->lock);
     ranks_set_failure(r, true, text);
     r->noticed = true;
-    pthread_mutex_unlock(&r->lock);
     ranks_wake(r);
+    while (!r->quiet) pthread_cond_wait(&r->news, &r->lock);
+    pthread_mutex_unlock(&r->lock);
 }
 
 bool ranks_tells(Ranks *r) {

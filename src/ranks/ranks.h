@@ -56,7 +56,8 @@ void ranks_sum_begin(Ranks *r, float *data, int64_t n);
 // Waits for all sums that were begun.
 CHECKED bool ranks_sums_end(Ranks *r, Error *err);
 
-// Tells all other processes that this one ends, and why: their calls fail with this line.
+// Tells all other processes that this one ends, and why: their calls fail with this line. From here
+// on the arrays of sums that were under way are the caller's again.
 void ranks_fail(Ranks *r, const char *line);
 // After a failure: whether it is for this process to tell of it. Process 0 does, so that one line
 // is seen and not one a process; others where it cannot, for which they wait a moment.

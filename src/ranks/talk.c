@@ -91,11 +91,15 @@ static bool all_arrived(Ranks *r, const Call *c) {
     return true;
 }
 
+// A caller whose call has failed, as when one of the others is found gone while it is answered, may
+// have given back the memory of its call.
 static void finish_call(Ranks *r, const Call *c, const void *data, size_t bytes) {
     pthread_mutex_lock(&r->lock);
-    if (bytes && data != c->out) memcpy(c->out, data, bytes);
-    r->call.done = true;
-    pthread_cond_broadcast(&r->news);
+    if (!r->failed) {
+        if (bytes && data != c->out) memcpy(c->out, data, bytes);
+        r->call.done = true;
+        pthread_cond_broadcast(&r->news);
+    }
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -490,6 +494,10 @@ void *ranks_talk(void *user) {
     pthread_cond_broadcast(&r->news);
     pthread_mutex_unlock(&r->lock);
     if (ok) talk_until_closed(r, fds);
+    pthread_mutex_lock(&r->lock);
+    r->quiet = true;
+    pthread_cond_broadcast(&r->news);
+    pthread_mutex_unlock(&r->lock);
     bool failed = has_failed(r);
     if (r->meeting.links && failed) spread_failure(r);
     if (r->meeting.links) say_last_words(r);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 // ---- opening and closing ------------------------------------------------------------------------
@@ -95,7 +96,6 @@ void ranks_set_failure(Ranks *r, bool here, const char *text) {
 }
 
 // Gives a call to the thread and waits for its end.
-// What is done is done, though one of the others be gone right after it.
 CHECKED static bool make_call(Ranks *r, Call call, Error *err) {
     bool ok = false;
     pthread_mutex_lock(&r->lock);
@@ -104,7 +104,7 @@ CHECKED static bool make_call(Ranks *r, Call call, Error *err) {
         r->call = call;
         ranks_wake(r);
         while (!r->call.done && !r->failed) pthread_cond_wait(&r->news, &r->lock);
-        ok = r->call.done;
+        ok = r->call.done; // what fails afterwards is the next call's
     }
     if (!ok) *err = r->error;
     r->noticed = r->noticed || !ok;
@@ -157,9 +157,16 @@ void ranks_fail(Ranks *r, const char *line) {
 }
 
 bool ranks_tells(Ranks *r) {
+    enum { WORD_S = 2 };
+    struct timespec until;
     if (!r || r->rank == 0) return true;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += WORD_S;
     pthread_mutex_lock(&r->lock);
-    bool tells = !r->failed || r->failed_here || r->root_lost;
+    while (r->failed && !r->root_lost && !r->root_knows &&
+           pthread_cond_timedwait(&r->news, &r->lock, &until) == 0) {
+    }
+    bool tells = r->root_lost || !r->root_knows;
     pthread_mutex_unlock(&r->lock);
     return tells;
 }

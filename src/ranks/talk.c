@@ -140,7 +140,11 @@ static void failed_elsewhere(Ranks *r, const Message *m) {
     char text[TEXT];
     snprintf(text, sizeof text, "%.*s", (int)(m->bytes < 1000 ? m->bytes : 1000),
              (const char *)m->data);
-    set_failure(r, false, text);
+    pthread_mutex_lock(&r->lock);
+    ranks_set_failure(r, false, text);
+    r->root_knows = r->root_knows || r->rank;
+    pthread_cond_broadcast(&r->news);
+    pthread_mutex_unlock(&r->lock);
 }
 
 // Of process 0, or in process 0 of another: `from`.
@@ -401,11 +405,22 @@ static double notice_seconds(const Ranks *r) {
     return r->options.timeout_s > NOTICE_S ? r->options.timeout_s : NOTICE_S;
 }
 
+// After a failure: whether process 0 has heard of it, or is gone.
+static void hear_root(Ranks *r) {
+    Link *l = &r->meeting.links[0];
+    Message m;
+    LinkNews news = LINK_NOTHING;
+    while (r->rank && l->fd >= 0 && (news = link_receive(l, &m)) == LINK_MESSAGE)
+        if (m.kind == MESSAGE_FAILED) failed_elsewhere(r, &m);
+    if (news == LINK_ENDED) link_close(l);
+}
+
 // After a failure: until the caller closes. A caller that does not hear of it, since it hangs
 // elsewhere, must not keep the others' machines.
 static void wait_for_caller(Ranks *r) {
     const double patience = notice_seconds(r);
     for (;;) {
+        hear_root(r);
         pthread_mutex_lock(&r->lock);
         bool closing = r->closing;
         bool hangs = !r->noticed && clock_seconds() - r->failed_at > patience;
@@ -416,8 +431,9 @@ static void wait_for_caller(Ranks *r) {
                     r->error.text, r->rank, (int)patience);
             _exit(EXIT_FAILURE);
         }
-        struct pollfd fd = {.fd = r->wake, .events = POLLIN};
-        poll(&fd, 1, 250);
+        struct pollfd fds[2] = {{.fd = r->wake, .events = POLLIN},
+                                {.fd = r->rank ? r->meeting.links[0].fd : -1, .events = POLLIN}};
+        poll(fds, 2, 250);
         uint64_t ignored;
         ssize_t got = read(r->wake, &ignored, sizeof ignored);
         (void)got;

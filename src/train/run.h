@@ -58,9 +58,6 @@ CHECKED bool run_ranks_in_turn(const Run *r, bool (*work)(Run *r, Error *err), E
 CHECKED bool run_ranks_same_start(Run *r, Error *err);
 // Weights that differ are not sound: nothing saves them.
 CHECKED bool run_ranks_same_weights(Run *r, Error *err);
-// For an error that all processes find alike: process 0 tells of it, and the others wait for its
-// word. Returns false.
-bool run_ranks_all_fail(const Run *r, Error *err);
 // r->stopping becomes whether any of them was asked to stop.
 CHECKED bool run_agree_to_stop(Run *r, Error *err);
 void run_log_ranks(const Run *r);

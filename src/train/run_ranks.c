@@ -36,12 +36,6 @@ bool run_ranks_in_turn(const Run *r, bool (*work)(Run *r, Error *err), Error *er
            (first || work((Run *)r, err));
 }
 
-bool run_ranks_all_fail(const Run *r, Error *err) {
-    Error word;
-    if (ranks_rank(r->ranks) && !ranks_gather(r->ranks, NULL, 0, NULL, &word)) *err = word;
-    return false;
-}
-
 // ---- settings -----------------------------------------------------------------------------------
 
 // Settings that processes may have each its own: where things are on a host, and how much works
@@ -96,7 +90,7 @@ CHECKED static bool same_settings(const Run *r, Error *err) {
                             train_fields[i].flag, rank, ranks_host(r->ranks, rank));
     mem_free(mine);
     mem_free(all);
-    return ok && (same || run_ranks_all_fail(r, err));
+    return ok && same;
 }
 
 // ---- data and weights ---------------------------------------------------------------------------
@@ -148,7 +142,7 @@ CHECKED static bool same_digest(const Run *r, const char mine[DIGEST], const cha
             *same = fail(err, "rank %d (%s) has other %s than rank 0 (%s)", rank,
                          ranks_host(r->ranks, rank), what, ranks_host(r->ranks, 0));
     mem_free(all);
-    return ok && (*same || run_ranks_all_fail(r, err));
+    return ok && *same;
 }
 
 bool run_ranks_same_weights(Run *r, Error *err) {

@@ -19,11 +19,10 @@ static bool fail_not_finite(const Run *r, int64_t step, const char *what, Error 
         used += (size_t)snprintf(frames + used, sizeof frames - used, "%s%lld", i ? "," : "",
                                  (long long)r->data.dataset->index[rows[i]]);
     sampler_free(&sampler);
-    (void)fail(err,
-               "step %lld: the %s is not finite; frames of its batch: [%s%s]; look at them with "
-               "`tact info`, or lower the learning rate",
-               (long long)step, what, frames, i < n ? ",..." : "");
-    return run_ranks_all_fail(r, err);
+    return fail(err,
+                "step %lld: the %s is not finite; frames of its batch: [%s%s]; look at them with "
+                "`tact info`, or lower the learning rate",
+                (long long)step, what, frames, i < n ? ",..." : "");
 }
 
 // Takes the figures of the oldest step under way. If its loss or gradient is not finite that is an

@@ -111,7 +111,7 @@ other=(env WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$port)
 "${other[@]}" RANK=1 "${train[@]}" --steps=4 --output_dir="$WORK/other" >"$WORK/out.1" 2>"$WORK/err.1" &
 refuses "other flags" '--steps is not the same for rank 1' "${other[@]}" RANK=0 "${train[@]}" --steps=3 --output_dir="$WORK/other"
 wait
-holds "it is told once" test ! -s "$WORK/err.1"
+holds "told once" test ! -s "$WORK/err.1"
 port=$((port + 20))
 other=(env WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$port)
 "${other[@]}" RANK=1 "${train[@]}" --steps=3 --save_freq=1 --output_dir="$WORK/other" >"$WORK/out.1" 2>"$WORK/err.1" &

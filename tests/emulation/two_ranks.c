@@ -246,8 +246,8 @@ static bool small_sums(const Job *j, Result *r, Error *err) {
         ok = sum_once(j, d, &record, x, y, i, r, err);
         peers.timeout_s = j->timeout_s; // which counts when all are there
     }
-    Error again; // nothing may be tried a second time
-    if (!ok && j->count > 1 && r->steps) {
+    Error again; // where a process is lost there are no sums any more
+    if (!ok && r->steps && strncmp(err->text, "cuda: ", 6) != 0) {
         d->sum_begin(d, y);
         if (device_check(d, &again)) refuse(err, "a sum was begun after a failure");
     }

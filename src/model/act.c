@@ -243,7 +243,8 @@ static void act_backward(Act *a) {
         project_backward(a, none, dx, a->layout.state_start, &a->state_proj, a->state);
     if (c->env_dim)
         project_backward(a, none, dx, a->layout.env_start, &a->env_proj, as_token(a->env));
-    // The VAE's many gradients are ready while the ResNet's backward, which takes longest, still runs.
+    // The VAE's many gradients are ready while the ResNet's backward, which takes longest, still
+    // runs.
     if (c->use_vae) vae_backward(net, &a->vae, dz, a->share);
     image_tokens_backward(&a->images, dx);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 // ---- opening and closing ------------------------------------------------------------------------
@@ -99,12 +100,13 @@ CHECKED static bool make_call(Ranks *r, Call call, Error *err) {
     pthread_mutex_lock(&r->lock);
     call.number = r->call.number + 1;
     call.since = clock_seconds();
+    bool ok = false;
     if (!r->failed) {
         r->call = call;
         ranks_wake(r);
         while (!r->call.done && !r->failed) pthread_cond_wait(&r->news, &r->lock);
+        ok = r->call.done; // what fails afterwards is the next call's
     }
-    bool ok = !r->failed;
     if (!ok) *err = r->error;
     r->noticed = r->noticed || !ok;
     if (call.kind != CALL_LEAVE) r->call.kind = CALL_NONE; // who has left may see others leave
@@ -148,14 +150,22 @@ void ranks_fail(Ranks *r, const char *line) {
     pthread_mutex_lock(&r->lock);
     ranks_set_failure(r, true, text);
     r->noticed = true;
-    pthread_mutex_unlock(&r->lock);
     ranks_wake(r);
+    while (!r->quiet) pthread_cond_wait(&r->news, &r->lock);
+    pthread_mutex_unlock(&r->lock);
 }
 
 bool ranks_tells(Ranks *r) {
+    enum { WORD_S = 2 };
+    struct timespec until;
     if (!r || r->rank == 0) return true;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += WORD_S;
     pthread_mutex_lock(&r->lock);
-    bool tells = !r->failed || r->failed_here || r->root_lost;
+    while (r->failed && !r->root_lost && !r->root_knows &&
+           pthread_cond_timedwait(&r->news, &r->lock, &until) == 0) {
+    }
+    bool tells = r->root_lost || !r->root_knows;
     pthread_mutex_unlock(&r->lock);
     return tells;
 }

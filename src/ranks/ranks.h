@@ -56,10 +56,11 @@ void ranks_sum_begin(Ranks *r, float *data, int64_t n);
 // Waits for all sums that were begun.
 CHECKED bool ranks_sums_end(Ranks *r, Error *err);
 
-// Tells all other processes that this one ends, and why: their calls fail with this line.
+// Tells all other processes that this one ends, and why: their calls fail with this line. From here
+// on the arrays of sums that were under way are the caller's again.
 void ranks_fail(Ranks *r, const char *line);
-// Whether it is for this process to tell of an error: its own, or in process 0 any, unless that is
-// the one that is lost.
+// After a failure: whether it is for this process to tell of it. Process 0 does, so that one line
+// is seen and not one a process; others where it cannot, for which they wait a moment.
 bool ranks_tells(Ranks *r);
 // Whether the run has failed, and why, without waiting. Any thread.
 bool ranks_lost(Ranks *r, Error *err);

@@ -64,8 +64,10 @@ struct Ranks {
     pthread_mutex_t lock; // guards what follows
     pthread_cond_t news;
     bool opened, closing;
+    bool quiet; // after a failure: the thread touches no memory of the caller's any more
     // noticed: a call has told the caller. root_lost: process 0 is, which tells of nothing then.
-    bool failed, failed_here, noticed, root_lost;
+    // root_knows: it has said that the run has failed, so it tells.
+    bool failed, failed_here, noticed, root_lost, root_knows;
     double failed_at;
     Error error;
     Call call;

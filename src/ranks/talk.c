@@ -91,11 +91,15 @@ static bool all_arrived(Ranks *r, const Call *c) {
     return true;
 }
 
+// A caller whose call has failed, as when one of the others is found gone while it is answered, may
+// have given back the memory of its call.
 static void finish_call(Ranks *r, const Call *c, const void *data, size_t bytes) {
     pthread_mutex_lock(&r->lock);
-    if (bytes && data != c->out) memcpy(c->out, data, bytes);
-    r->call.done = true;
-    pthread_cond_broadcast(&r->news);
+    if (!r->failed) {
+        if (bytes && data != c->out) memcpy(c->out, data, bytes);
+        r->call.done = true;
+        pthread_cond_broadcast(&r->news);
+    }
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -122,7 +126,11 @@ static void failed_elsewhere(Ranks *r, const Message *m) {
     char text[TEXT];
     snprintf(text, sizeof text, "%.*s", (int)(m->bytes < 1000 ? m->bytes : 1000),
              (const char *)m->data);
-    set_failure(r, false, text);
+    pthread_mutex_lock(&r->lock);
+    ranks_set_failure(r, false, text);
+    r->root_knows = r->root_knows || r->rank;
+    pthread_cond_broadcast(&r->news);
+    pthread_mutex_unlock(&r->lock);
 }
 
 // Of process 0, or in process 0 of another: `from`.
@@ -376,10 +384,21 @@ static void say_last_words(Ranks *r) {
     }
 }
 
+// After a failure: whether process 0 has heard of it, or is gone.
+static void hear_root(Ranks *r) {
+    Link *l = &r->meeting.links[0];
+    Message m;
+    LinkNews news = LINK_NOTHING;
+    while (r->rank && l->fd >= 0 && (news = link_receive(l, &m)) == LINK_MESSAGE)
+        if (m.kind == MESSAGE_FAILED) failed_elsewhere(r, &m);
+    if (news == LINK_ENDED) link_close(l);
+}
+
 // After a failure: until the caller closes. A caller that does not hear of it, since it hangs
 // elsewhere, must not keep the others' machines.
 static void wait_for_caller(Ranks *r) {
     for (;;) {
+        hear_root(r);
         pthread_mutex_lock(&r->lock);
         bool closing = r->closing;
         bool hangs = !r->noticed && clock_seconds() - r->failed_at > NOTICE_S;
@@ -390,8 +409,9 @@ static void wait_for_caller(Ranks *r) {
                     r->error.text, r->rank, NOTICE_S);
             _exit(EXIT_FAILURE);
         }
-        struct pollfd fd = {.fd = r->wake, .events = POLLIN};
-        poll(&fd, 1, 250);
+        struct pollfd fds[2] = {{.fd = r->wake, .events = POLLIN},
+                                {.fd = r->rank ? r->meeting.links[0].fd : -1, .events = POLLIN}};
+        poll(fds, 2, 250);
         uint64_t ignored;
         ssize_t got = read(r->wake, &ignored, sizeof ignored);
         (void)got;
@@ -474,6 +494,10 @@ void *ranks_talk(void *user) {
     pthread_cond_broadcast(&r->news);
     pthread_mutex_unlock(&r->lock);
     if (ok) talk_until_closed(r, fds);
+    pthread_mutex_lock(&r->lock);
+    r->quiet = true;
+    pthread_cond_broadcast(&r->news);
+    pthread_mutex_unlock(&r->lock);
     bool failed = has_failed(r);
     if (r->meeting.links && failed) spread_failure(r);
     if (r->meeting.links) say_last_words(r);

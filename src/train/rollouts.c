@@ -30,5 +30,5 @@ bool run_rollouts(Run *r, int64_t step, const Params *params, const char *suffix
                            checkpoint_write_policy(policy, &parts, params, err))) &&
               ranks_gather(r->ranks, NULL, 0, NULL, err) && // the others have to find it
               r->hooks->env_rollouts(r->hooks->user, c, policy, filmed ? videos : NULL, out, err);
-    return !writes || (remove_tree(policy, ok ? err : &ignored) && ok);
+    return (!writes || remove_tree(policy, ok ? err : &ignored)) && ok;
 }

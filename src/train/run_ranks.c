@@ -56,8 +56,6 @@ static bool may_differ(const char *flag) {
                                       "config_path",
                                       "resume",
                                       "dist.timeout_s",
-                                      "save_checkpoint",
-                                      "save_freq",
                                       "keep_last",
                                       "tensorboard"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)

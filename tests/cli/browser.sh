@@ -6,7 +6,7 @@ browser=$(command -v chromium || command -v chromium-browser || command -v googl
 }
 # shows PAGE: its elements once the script has run into $WORK/dom, complaints into $WORK/console.
 shows() {
-    timeout 60 "$browser" --headless --no-sandbox --disable-gpu --user-data-dir="$WORK/browser" --enable-logging=stderr \
+    timeout 300 "$browser" --headless --no-sandbox --disable-gpu --user-data-dir="$WORK/browser" --enable-logging=stderr \
         --virtual-time-budget=5000 --dump-dom "file://$1" 2>"$WORK/log" | sed 's/<script type="application\/json".*<\/script>//' >"$WORK/all"
     sed '/^"use strict";$/,/<\/script>/d' "$WORK/all" >"$WORK/dom" # the script itself has every heading
     grep -E 'CONSOLE' "$WORK/log" >"$WORK/console"

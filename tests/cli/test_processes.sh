@@ -107,6 +107,7 @@ other=(env WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$port)
 "${other[@]}" RANK=1 "${train[@]}" --steps=4 --output_dir="$WORK/other" >"$WORK/out.1" 2>"$WORK/err.1" &
 refuses "other flags" '--steps is not the same for rank 1' "${other[@]}" RANK=0 "${train[@]}" --steps=3 --output_dir="$WORK/other"
 wait
+holds "told once" test ! -s "$WORK/err.1"
 holds "nothing is left" test ! -e "$WORK/other"
 refuses "two sources" 'the environment says two things: .*WORLD_SIZE=2, but .*SIZE=4' env RANK=0 WORLD_SIZE=2 MASTER_ADDR=localhost \
     OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=4 "${train[@]}" --output_dir="$WORK/other"

@@ -20,8 +20,10 @@ log() {
 }
 # checkpoint FOLDER STEP BATCH
 checkpoint() {
-    local to=$1/checkpoints/$2/pretrained_model
-    mkdir -p "$to"
+    local to=$1/checkpoints/$2/pretrained_model state=$1/checkpoints/$2/training_state
+    mkdir -p "$to" "$state"
+    echo '{"threads": 3}' >"$state/tact_state.json"
+    echo '{"step": 1, "dp_world_size": 2}' >"$state/training_step.json"
     echo "{\"dataset\": {\"repo_id\": \"me/<b>berries\", \"root\": \"gone\"}, \"policy\": {\"type\": \"act\", \"chunk_size\": 16,
         \"n_action_steps\": 16, \"device\": \"cpu\"}, \"steps\": 4000, \"save_freq\": 1000, \"batch_size\": $3}" |
         tee "$to/config.json" >"$to/train_config.json"
@@ -70,6 +72,7 @@ has "speed" '4.00<small>steps/s</small>'
 has "waiting" '20&nbsp;% of it waiting for data'
 has "the video" 'src="eval/videos_step_001000/episode%207.mp4#t=0.05"'
 has "what is no number" '<title>training: not a finite number at step 70</title>'
+has "what computed" '<dd>cpu, 3 threads, 2 processes</dd>'
 has "a stop" '<title>stopped after step 1,500</title>'
 has "a changed setting" '<dt>before step 1,500</dt><dd>batch_size: <code>8</code> → <code>16</code></dd>'
 has "a setting" '<dt>batch_size</dt><dd><code>16</code><span class="unit">default 8</span></dd>'

@@ -16,6 +16,7 @@ FNR == 1 {
 }
 base == "facts" {
     if ($1 == "version") version[++versions] = $2
+    else if ($1 == "cards") scaling = scaling (scaling == "" ? "" : "; ") $2
     else if ($1 == "clocks") clocks = clocks (clocks == "" ? "" : "; ") $2
     else fact[$1] = $2
     next
@@ -268,6 +269,8 @@ function write_json(i, k, s, keys, n) {
     put("  \"rehearsal\": " given(fact["rehearsal"], "null") ",")
     put("  \"quick\": " given(fact["quick"], "null") ",")
     put("  \"seconds\": " seconds ",")
+    put("  \"card_count\": " given(fact["card_count"], "null") ",")
+    put("  \"cards\": " quoted(scaling) ",")
     put("  \"clocks\": " quoted(clocks) ",")
     put("  \"under_way\": " quoted(under_way) ",")
     put("  \"checks\": [")
@@ -300,6 +303,7 @@ END {
     head()
     right()
     if (fact["measured"] != "") figures()
+    if (scaling != "") say("\ncards, each with batch " batch[1] " at " dtypes[dtype_count] ": " cut(scaling, 300))
     print_ops()
     failures()
     say("")

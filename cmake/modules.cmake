@@ -7,7 +7,8 @@ file(GLOB interfaces CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/base/*.h ${CMAKE_
     ${CMAKE_SOURCE_DIR}/src/ops/ops.def ${CMAKE_SOURCE_DIR}/src/image/image.h
     ${CMAKE_SOURCE_DIR}/src/formats/image_codec.h ${CMAKE_SOURCE_DIR}/src/formats/video*.h ${CMAKE_SOURCE_DIR}/src/env/env*.h
     ${CMAKE_SOURCE_DIR}/src/pose/pose.h ${CMAKE_SOURCE_DIR}/src/download/download.h
-    ${CMAKE_SOURCE_DIR}/src/import/source.h ${CMAKE_SOURCE_DIR}/src/serve/serve.h ${CMAKE_SOURCE_DIR}/include/tact.h)
+    ${CMAKE_SOURCE_DIR}/src/import/source.h ${CMAKE_SOURCE_DIR}/src/serve/serve.h
+    ${CMAKE_SOURCE_DIR}/src/ranks/mpi.h ${CMAKE_SOURCE_DIR}/src/ranks/sums.h ${CMAKE_SOURCE_DIR}/include/tact.h)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${interfaces})
 set(digests)
 foreach(file ${interfaces})
@@ -43,7 +44,7 @@ function(tact_module name)
   add_dependencies(modules ${name})
   # Those whose libraries not everybody wants are packages of their own (packaging/debian.cmake).
   set(component tact)
-  if(name MATCHES "^tact_(cuda|sim)$")
+  if(name MATCHES "^tact_(cuda|sim|mpi_openmpi|mpi_mpich)$")
     set(component ${name})
   endif()
   install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/tact COMPONENT ${component})

@@ -5,7 +5,7 @@
 # interface can be installed beside it.
 set(library_package libtact${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
 set(packages tact libtact libtact_dev)
-foreach(module tact_cuda tact_sim)
+foreach(module tact_cuda tact_sim tact_mpi_openmpi tact_mpi_mpich)
   if(TARGET ${module})
     list(APPEND packages ${module})
   endif()
@@ -129,7 +129,8 @@ them on recordings and in simulated tasks, and converts checkpoints from and
 to LeRobot's.
 .
 This package has the program and what it needs to read and write videos, to
-import demonstrations from zarr and HDF5, to serve policies on a network, and to download pretrained backbones.")
+import demonstrations from zarr and HDF5, to serve policies on a network, and
+to download pretrained backbones.")
 set(CPACK_DEBIAN_TACT_PACKAGE_RECOMMENDS ca-certificates)
 set(CPACK_DEBIAN_TACT_PACKAGE_SUGGESTS "tact-sim, tact-cuda")
 # OpenBLAS is loaded while tact runs, so that dpkg-shlibdeps does not see it. Where oneDNN has no kernels of its own
@@ -185,5 +186,21 @@ if(TARGET tact_cuda)
 cards, for the program and for libtact. The card's driver, cuBLASLt and cuDNN
 are not in it: they are taken from the system or from an installed PyTorch.")
   set(CPACK_DEBIAN_TACT_CUDA_PACKAGE_DEPENDS "${of_this_build}")
+endif()
+# describe_mpi(FLAVOR NAME STARTER): STARTER is the package that has its mpirun.
+macro(describe_mpi flavor name starter)
+  describe(tact_mpi_${flavor} tact-mpi-${flavor} science "temporal ACT robot policies trained in processes of ${name}"
+"tact trains and runs robot policies. This package has what a training needs
+whose processes, on one machine or many, are started by ${name}, which then
+adds up their gradients.")
+  string(TOUPPER tact_mpi_${flavor} component)
+  set(CPACK_DEBIAN_${component}_PACKAGE_DEPENDS "tact (= ${debian_version})")
+  set(CPACK_DEBIAN_${component}_PACKAGE_RECOMMENDS ${starter})
+endmacro()
+if(TARGET tact_mpi_openmpi)
+  describe_mpi(openmpi "Open MPI" openmpi-bin)
+endif()
+if(TARGET tact_mpi_mpich)
+  describe_mpi(mpich MPICH mpich)
 endif()
 include(CPack)

@@ -247,16 +247,20 @@ bool sync_dir(const char *path, Error *err) {
     return !bad;
 }
 
-void path_parent(char *out, size_t size, const char *path) {
-    snprintf(out, size, "%s", path);
-    for (size_t n = strlen(out); n > 1 && out[n - 1] == '/';) out[--n] = 0;
-    char *slash = strrchr(out, '/');
+void path_go_up(char *path, size_t size) {
+    for (size_t n = strlen(path); n > 1 && path[n - 1] == '/';) path[--n] = 0;
+    char *slash = strrchr(path, '/');
     if (!slash)
-        snprintf(out, size, ".");
-    else if (slash == out)
-        out[1] = 0;
+        snprintf(path, size, ".");
+    else if (slash == path)
+        path[1] = 0;
     else
         *slash = 0;
+}
+
+void path_parent(char *out, size_t size, const char *path) {
+    snprintf(out, size, "%s", path);
+    path_go_up(out, size);
 }
 
 bool make_temporary_dir(char *out, size_t size, const char *place, Error *err) {

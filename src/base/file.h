@@ -72,5 +72,7 @@ CHECKED bool sync_dir(const char *path, Error *err);
 // Writes the parent of path into out (size bytes); "." when there is none. Slashes at the end of
 // path do not count.
 void path_parent(char *out, size_t size, const char *path);
+// The same in the place of the path (size bytes).
+void path_go_up(char *path, size_t size);
 
 #endif

@@ -13,7 +13,16 @@ LogSink log_to(LogSink sink) {
     return before;
 }
 
+static const char *stderr_prefix = "";
+static LogLevel stderr_least = LOG_LEVEL_INFO;
+
+void log_as(const char *prefix, LogLevel least) {
+    stderr_prefix = prefix;
+    stderr_least = least;
+}
+
 static void write_stderr(LogLevel level, const char *line) {
+    if (level < stderr_least) return;
     static const char *const names[] = {"INFO", "WARNING"};
     time_t now = time(NULL);
     struct tm tm;
@@ -21,7 +30,7 @@ static void write_stderr(LogLevel level, const char *line) {
     char stamp[32];
     strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S", &tm);
     // One write per line, so that lines of several threads do not mix.
-    fprintf(stderr, "%s %s %s\n", names[level], stamp, line);
+    fprintf(stderr, "%s %s %s%s\n", names[level], stamp, stderr_prefix, line);
 }
 
 void log_line(void *unused, LogLevel level, const char *line) {

@@ -4,7 +4,7 @@
 #ifndef TACT_BASE_LOG_H
 #define TACT_BASE_LOG_H
 
-typedef enum LogLevel { LOG_LEVEL_INFO, LOG_LEVEL_WARNING } LogLevel;
+typedef enum LogLevel { LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_NONE } LogLevel;
 
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -16,6 +16,10 @@ typedef struct LogSink {
 } LogSink;
 // Sets where the calling thread's lines go from now on. Returns where they went before.
 LogSink log_to(LogSink sink);
+// For one of several processes that share a stderr: from now on its lines there below `least` are
+// left out, and the others begin with `prefix`, which is static. To be called while there is one
+// thread.
+void log_as(const char *prefix, LogLevel least);
 // Gives a line to the calling thread's sink. Modules have their own copy of this file: with this
 // function of the program's as the write of its sink, a module's lines go where the program's
 // go.

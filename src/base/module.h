@@ -5,9 +5,9 @@
 //
 // A module's file is NAME.so. It exports one function, tact_module, and brings its own copy of the
 // few functions of base/ that it calls; what it gives is a table of functions, whose type its user
-// knows (VideoModule, EnvModule, DownloadModule, ImportModule, ServeModule, Backend). Files and
-// tables belong together by TACT_MODULE_VERSION, the release and a digest of the headers that say
-// how those tables look; others are refused.
+// knows (VideoModule, EnvModule, DownloadModule, ImportModule, ServeModule, MpiModule, Backend).
+// Files and tables belong together by TACT_MODULE_VERSION, the release and a digest of the headers
+// that say how those tables look; others are refused.
 #ifndef TACT_BASE_MODULE_H
 #define TACT_BASE_MODULE_H
 

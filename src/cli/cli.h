@@ -16,6 +16,7 @@ enum { EXIT_OK = 0, EXIT_ERROR = 1, EXIT_USAGE = 2 };
 // A command: argv without the program and the command's name.
 int cmd_train(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_import(int argc, char **argv);
@@ -27,6 +28,7 @@ int cmd_bench(int argc, char **argv);
 // Each says what the command is for, and its flags (page.h).
 void describe_train(const PageWriter *w);
 void describe_eval(const PageWriter *w);
+void describe_report(const PageWriter *w);
 void describe_info(const PageWriter *w);
 void describe_convert(const PageWriter *w);
 void describe_import(const PageWriter *w);
@@ -43,9 +45,15 @@ void cli_print_json(const struct json_t *value, int indent);
 struct json_t *cli_numbers_json(const double *values, int n);
 
 // ---- options.c: flags of a command that are not settings of a training ------------------------
-// OPTION_FOLDER is an OPTION_TEXT that names a folder. One with the name of a setting of a training
-// is of that one's kind anyway (dataset.root).
-typedef enum OptionType { OPTION_BOOL, OPTION_INT, OPTION_TEXT, OPTION_FOLDER } OptionType;
+// OPTION_FOLDER and OPTION_FILE are an OPTION_TEXT that names a folder, or a file. One with the
+// name of a setting of a training is of that one's kind anyway (dataset.root).
+typedef enum OptionType {
+    OPTION_BOOL,
+    OPTION_INT,
+    OPTION_TEXT,
+    OPTION_FOLDER,
+    OPTION_FILE,
+} OptionType;
 
 typedef struct Option {
     const char *name; // without dashes

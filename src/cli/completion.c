@@ -182,15 +182,15 @@ static void zsh_flag(const char *command, const Flag *flag) {
     puts("' \\");
 }
 
+// Folders may be several, as bash and fish have it too.
 static void zsh_argument(const char *argument) {
     if (!argument) return;
-    fputs("                '1:", stdout);
     if (*argument) {
-        fputs("what to do:(", stdout);
+        fputs("                '1:what to do:(", stdout);
         print_words(argument);
         puts(")' \\");
     } else {
-        puts("folder:_files -/' \\");
+        puts("                '*:folder:_files -/' \\");
     }
 }
 

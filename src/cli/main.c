@@ -16,6 +16,8 @@ const Command commands[] = {
     {"info", cmd_info, describe_info,
      "show a dataset, what a policy sees at a frame, statistics, a checkpoint, or a source to "
      "import"},
+    {"report", cmd_report, describe_report,
+     "write a page about a training, or about several side by side"},
     {"import", cmd_import, describe_import,
      "make a LeRobot dataset of demonstrations of UMI, ACT or robomimic"},
     {"convert", cmd_convert, describe_convert,

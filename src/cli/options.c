@@ -34,7 +34,7 @@ static CHECKED bool set_int(const Option *o, const char *text, Error *err) {
 
 static CHECKED bool set_option(const Option *o, const char *text, Error *err) {
     if (*text == '\0') return fail(err, "--%s: no value given; write --%s=VALUE", o->name, o->name);
-    if (o->type == OPTION_TEXT || o->type == OPTION_FOLDER) {
+    if (o->type != OPTION_BOOL && o->type != OPTION_INT) {
         if (!text_is_choice(o->choices, text))
             return fail(err, "--%s=%s: must be one of %s", o->name, text, o->choices);
         *(const char **)o->value = text;

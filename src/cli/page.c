@@ -92,6 +92,7 @@ static void flag_of_field(const Field *f, Flag *out) {
 static void complete_option(const Option *o, Flag *out) {
     const Field *same = field_find(o->name);
     if (o->type == OPTION_FOLDER) out->path = PATH_FOLDER;
+    if (o->type == OPTION_FILE) out->path = PATH_FILE;
     if (o->choices) add_choices(o->choices, out->words, sizeof out->words);
     if (!same || o->type != OPTION_TEXT || o->choices) return;
     complete_field(same, out);
@@ -102,7 +103,10 @@ static void flag_of_option(const Option *o, Flag *out) {
     bool integer = o->type == OPTION_INT;
     *out = (Flag){.name = o->name, .help = o->help};
     if (o->type == OPTION_BOOL) return;
-    out->value = integer ? "INT" : o->type == OPTION_FOLDER ? "DIR" : "TEXT";
+    out->value = integer                    ? "INT"
+                 : o->type == OPTION_FOLDER ? "DIR"
+                 : o->type == OPTION_FILE   ? "FILE"
+                                            : "TEXT";
     if (o->choices) out->value = o->choices;
     if (!integer) {
         out->fallback = *(const char **)o->value;

@@ -32,8 +32,9 @@ void stop_catch(const char *message) {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
 }
 
 int stop_code(void) {
-    return 128 + caught;
+    return 128 + (caught ? caught : SIGTERM); // 0: another process of the run was asked
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGINT and SIGTERM ask a command that takes long to end in an orderly way.
+// SIGINT, SIGTERM and SIGUSR1, which Slurm's --signal=USR1@60 sends before a job's time is over,
+// ask a command that takes long to end in an orderly way.
 #ifndef TACT_CLI_STOP_H
 #define TACT_CLI_STOP_H
 

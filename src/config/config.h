@@ -134,6 +134,12 @@ typedef struct EmaConfig {
     bool use_for_eval;
 } EmaConfig;
 
+// --wandb.*: what python/libtact/track.py does with a run.
+typedef struct WandbConfig {
+    bool enable, disable_artifact, add_tags;
+    const char *project, *entity, *notes, *run_id, *mode; // or NULL
+} WandbConfig;
+
 typedef struct TrainConfig {
     DatasetConfig dataset;
     PolicyConfig policy;
@@ -158,14 +164,17 @@ typedef struct TrainConfig {
     double grad_clip_norm, adam_beta1, adam_beta2, adam_eps; // --optimizer.*
     SchedulerConfig scheduler;
     EmaConfig ema;
-    bool wandb_enable;
-    const char *wandb_project;
+    WandbConfig wandb;
+    bool tensorboard; // event files for it (tact)
     // With resume: the checkpoint's pretrained_model and the run it belongs to, both resolved.
     const char *resume_from;
     const char
         *trained_on; // the device that the checkpoint was trained on, where no flag gives one
     bool new_times;  // more observations than the checkpoint's one: its temporal table starts here
     int threads;     // compute threads, 0: all processors (tact)
+    const char *dist_backend; // --dist.*: of a training in several processes (ranks/)
+    double dist_timeout_s;
+    int processes, process; // that train together, and which of them this is; 1, 0: it is alone
     char ignored[800]; // flags that ask for what tact does not do and need not: for one warning
     bool given[MAX_FIELDS]; // which settings flags have set, by their place in train_fields
     Arena arena;            // owns strings and lists

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define LAUNCHER                                                                                   \
-    "a run is one process on one device; as many --gradient_accumulation_steps are the same step"
+    "`mpirun -np N tact train ...` starts several processes, srun and `torchrun --no-python` too"
 #define PRECISION "--policy.dtype=bfloat16 trains in mixed precision"
 
 const ForeignFlag foreign_flags[] = {

@@ -14,11 +14,12 @@ void train_config_default(TrainConfig *c) {
         if (!field_set(c, &train_fields[i], train_fields[i].fallback, &err))
             abort(); // a wrong row of the table; the tests parse them all
     }
+    c->processes = 1;
     c->policy.pipeline.eps = c->policy.pipeline.inverse_eps = 1e-8; // LeRobot's
 }
 
 int64_t train_step_samples(const TrainConfig *c) {
-    return (int64_t)c->batch_size * c->gradient_accumulation_steps;
+    return (int64_t)c->batch_size * c->gradient_accumulation_steps * c->processes;
 }
 
 double train_config_tolerance(const TrainConfig *c) {
@@ -76,10 +77,6 @@ static CHECKED bool apply_flag(TrainConfig *c, const GivenFlag *g, Error *err) {
 static void note_ignored(TrainConfig *c) {
     const char *repo = c->policy.repo_id;
     char upload[256];
-    if (field_given(c, "wandb.enable") && c->wandb_enable) {
-        foreign_note(c->ignored, sizeof c->ignored, "wandb.enable",
-                     "the curves are in OUTPUT_DIR/metrics.jsonl");
-    }
     if (field_given(c, "policy.push_to_hub") && c->policy.push_to_hub) {
         snprintf(upload, sizeof upload,
                  "when done: hf upload %.120s OUTPUT_DIR/checkpoints/last/pretrained_model",

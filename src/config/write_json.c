@@ -12,11 +12,19 @@ static void set_field(json_t *object, const Field *f, const void *slot) {
     json_object_set_new(object, after_last(f->flag, '.'), field_json(f, slot));
 }
 
-// Whether a setting is at its default and came after the first release of tact.json. Such a one is
-// left out, so that a checkpoint which does without it is the same to the byte, and an older tact,
-// for which it is an unknown key, reads it.
+// Whether a setting is at its default and came after the first release of tact.json, or is not in
+// every LeRobot's train_config.json. Such a one is left out, so that a checkpoint which does
+// without it is the same to the byte, and an older program, for which it is an unknown key, reads
+// it.
 static bool is_later_default(const Field *f, const void *slot) {
+    static const char *const wandb[] = {"wandb.entity", "wandb.notes", "wandb.run_id",
+                                        "wandb.mode"};
     if (strcmp(f->flag, "policy.action_down_sample_steps") == 0) return *(const int *)slot == 1;
+    if (strcmp(f->flag, "tensorboard") == 0 || strcmp(f->flag, "wandb.disable_artifact") == 0)
+        return !*(const bool *)slot;
+    if (strcmp(f->flag, "wandb.add_tags") == 0) return *(const bool *)slot;
+    for (size_t i = 0; i < sizeof wandb / sizeof wandb[0]; i++)
+        if (strcmp(f->flag, wandb[i]) == 0) return !*(const char *const *)slot;
     return strcmp(f->flag, "dataset.repeat_frame_prob") == 0 && *(const double *)slot == 0;
 }
 

@@ -1,31 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/describe.h"
 
-#include "base/memory.h"
-#include <math.h>
-
-json_t *describe_number(double x) {
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
-json_t *describe_path(const char *path) {
-    json_t *text = json_string(path);
-    if (text) return text;
-    char *copy = mem_strdup(path);
-    for (char *c = copy; *c; c++)
-        if ((unsigned char)*c >= 0x80) *c = '?';
-    text = json_string(copy);
-    mem_free(copy);
-    return text;
-}
-
-json_t *describe_time(time_t moment) {
-    char text[64];
-    struct tm local;
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S%z", localtime_r(&moment, &local));
-    return json_string(text);
-}
-
 json_t *describe_policy(const char *dir, int64_t step, const PolicyConfig *p) {
     json_t *cameras = json_array();
     for (int i = 0; i < p->n_cameras; i++) {

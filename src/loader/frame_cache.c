@@ -32,6 +32,7 @@ struct FrameCache {
     int64_t rows; // how many are kept, from the first on
     int n_stores;
     Store *stores;
+    int64_t sharers, share;     // of the options, at least 1
     _Atomic int64_t handed_out; // by frame_cache_next_episode
     atomic_bool warned, full;
 };
@@ -74,6 +75,8 @@ static FrameCache *cache_new(const FrameCacheOptions *o, int64_t rows) {
     c->dataset = o->dataset;
     c->rows = rows;
     c->n_stores = o->n_cameras;
+    c->sharers = o->sharers > 1 ? o->sharers : 1;
+    c->share = o->share;
     c->stores = NEW(Store, o->n_cameras);
     for (int i = 0; i < o->n_cameras; i++) {
         c->stores[i].file.fd = -1;
@@ -162,7 +165,8 @@ static FrameCache *open_in_memory(const FrameCacheOptions *o) {
     int64_t row = 0;
     for (int i = 0; i < o->n_cameras; i++)
         row += (int64_t)image_rgb_bytes(o->sizes[i].height, o->sizes[i].width);
-    int64_t limit = limit_bytes(o->limit_gb, memory_available() / 4);
+    int64_t limit =
+        limit_bytes(o->limit_gb, memory_available() / 4 / (o->sharers > 1 ? o->sharers : 1));
     int64_t rows = limit / row < o->dataset->rows ? limit / row : o->dataset->rows;
     if (rows < 1) return NULL;
     FrameCache *c = cache_new(o, rows);
@@ -286,8 +290,12 @@ const char *frame_cache_kind(const FrameCache *c) {
 }
 
 bool frame_cache_next_episode(FrameCache *c, int *camera, int64_t *episode) {
+    const int64_t all = c->n_stores * c->dataset->n_episodes;
     int64_t n = atomic_fetch_add(&c->handed_out, 1);
-    *camera = (int)(n / c->dataset->n_episodes);
-    *episode = n % c->dataset->n_episodes;
-    return n < c->n_stores * c->dataset->n_episodes;
+    // Each sharer begins elsewhere on the ring of all episodes, and finds what the others have done
+    // when it comes there.
+    int64_t at = (n + all * c->share / c->sharers) % all;
+    *camera = (int)(at / c->dataset->n_episodes);
+    *episode = at % c->dataset->n_episodes;
+    return n < all;
 }

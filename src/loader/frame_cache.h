@@ -17,6 +17,7 @@ typedef struct FrameCacheOptions {
     const char *mode;       // auto, file, memory, none
     const char *dir;        // of the files, made when missing; NULL: there are none
     double limit_gb;        // GB (1e9 bytes) of all files in dir, or of memory; below 0: see below
+    int sharers, share;     // processes of this machine that do the same, and which this is; 0: one
 } FrameCacheOptions;
 
 // Chooses and opens: a file a camera in `dir` (auto, file), else memory. auto takes files where all
@@ -34,7 +35,8 @@ typedef struct FrameCacheOptions {
 //
 // Limits: files together take at most limit_gb; by default half of what the disk has free (with
 // what the files take already). To make room for a new file, those used longest ago are removed,
-// never one that is in use. Memory: by default a quarter of what is available.
+// never one that is in use. Memory: by default a quarter of what is available, divided by the
+// sharers.
 void frame_cache_open(const FrameCacheOptions *options, FrameCache **out);
 void frame_cache_close(FrameCache *c); // NULL allowed
 
@@ -55,8 +57,8 @@ int64_t frame_cache_count(FrameCache *c, int camera);
 // "file", "memory" or, for NULL, "none".
 const char *frame_cache_kind(const FrameCache *c);
 
-// For those who fill the cache: hands out every (camera, episode of the dataset) once. False when
-// all have been handed out.
+// For those who fill the cache: hands out every (camera, episode of the dataset) once, first those
+// that the other sharers come to last. False when all have been handed out.
 bool frame_cache_next_episode(FrameCache *c, int *camera, int64_t *episode);
 
 #endif

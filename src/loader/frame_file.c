@@ -2,6 +2,7 @@
 #include "loader/frame_file.h"
 
 #include "base/array.h"
+#include "base/checksum.h"
 #include "base/memory.h"
 #include "base/sha256.h"
 #include <dirent.h>
@@ -31,30 +32,6 @@ typedef struct Header {
     uint64_t checksum;
 } Header;
 _Static_assert(sizeof(Header) == HEADER_BYTES, "the header is one block of a disk");
-
-// ---- checksums --------------------------------------------------------------------------------
-
-// A step maps a lane's state one to one, so that any change within eight bytes changes the sum;
-// larger ones pass with a probability of 2^-64.
-static uint64_t checksum_mix(uint64_t lane, uint64_t word) {
-    lane = (lane ^ word) * 0x9E3779B97F4A7C15u;
-    return lane ^ lane >> 29;
-}
-
-// Never 0. Four lanes, because a multiplication takes as long as three others can be started in.
-static uint64_t checksum(const void *data, size_t size, uint64_t seed) {
-    const uint8_t *p = data;
-    uint64_t lane[4] = {seed, ~seed, seed ^ size, seed + 0x632BE59BD9B4E019u}, word[4];
-    for (; size >= sizeof word; p += sizeof word, size -= sizeof word) {
-        memcpy(word, p, sizeof word);
-        for (int k = 0; k < 4; k++) lane[k] = checksum_mix(lane[k], word[k]);
-    }
-    memset(word, 0, sizeof word);
-    memcpy(word, p, size);
-    uint64_t sum = seed;
-    for (int k = 0; k < 4; k++) sum = checksum_mix(sum, checksum_mix(lane[k], word[k]));
-    return sum ? sum : 1;
-}
 
 static uint64_t row_seed(const FrameFile *f, int64_t row) {
     return f->seed + (uint64_t)row * 0xD1B54A32D192ED03u;

@@ -6,7 +6,6 @@
 
 #include "base/memory.h"
 #include "loader/batch_maker.h"
-#include "loader/sampler.h"
 #include <pthread.h>
 
 typedef struct Slot {
@@ -128,6 +127,18 @@ static bool make_workers_and_slots(Loader *l, Error *err) {
     return start_workers(l, err);
 }
 
+Sampler loader_sampler(const LoaderOptions *o) {
+    return (Sampler){.rows = o->rows,
+                     .n_rows = o->n_rows,
+                     .batch_size = o->batch_size,
+                     .pieces = o->pieces,
+                     .processes = o->processes,
+                     .process = o->process,
+                     .shuffle = o->shuffle,
+                     .drop_last = o->drop_last,
+                     .seed = o->seed};
+}
+
 bool loader_open(const LoaderOptions *options, Loader **out, Error *err) {
     *out = NULL;
     if (!check_options(options, err)) return false;
@@ -139,15 +150,7 @@ bool loader_open(const LoaderOptions *options, Loader **out, Error *err) {
     l->n_slots = l->n_workers ? 1 + l->n_workers * ahead : 1;
     l->given = options->first_batch - 1;
     l->next = options->first_batch;
-    l->sampler = (Sampler){.rows = options->rows,
-                           .n_rows = options->n_rows,
-                           .batch_size = options->batch_size,
-                           .pieces = options->pieces,
-                           .processes = options->processes,
-                           .process = options->process,
-                           .shuffle = options->shuffle,
-                           .drop_last = options->drop_last,
-                           .seed = options->seed};
+    l->sampler = loader_sampler(options);
     sampler_init(&l->sampler);
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->has_ready, NULL);

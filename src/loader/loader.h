@@ -8,6 +8,7 @@
 #include "loader/frame_cache.h"
 #include "loader/image_transforms.h"
 #include "loader/repeat_frames.h"
+#include "loader/sampler.h"
 #include "normalize/normalize.h"
 
 // One ready batch. B samples, T observations, H actions.
@@ -53,6 +54,9 @@ typedef struct LoaderOptions {
 } LoaderOptions;
 
 typedef struct Loader Loader;
+
+// The sampler of a loader of these options, before sampler_init.
+Sampler loader_sampler(const LoaderOptions *options);
 
 // Starts the workers, which fill the cache while they have no batch to prepare. Order: epoch e
 // visits every row once; the permutation is a function of (seed, e) alone, so batch n is the same

@@ -243,8 +243,10 @@ static void act_backward(Act *a) {
         project_backward(a, none, dx, a->layout.state_start, &a->state_proj, a->state);
     if (c->env_dim)
         project_backward(a, none, dx, a->layout.env_start, &a->env_proj, as_token(a->env));
-    image_tokens_backward(&a->images, dx);
+    // The VAE's many gradients are ready while the ResNet's backward, which takes longest, still
+    // runs.
     if (c->use_vae) vae_backward(net, &a->vae, dz, a->share);
+    image_tokens_backward(&a->images, dx);
 }
 
 // ---- entry points -----------------------------------------------------------------------------
@@ -294,6 +296,10 @@ void act_train_forward(Act *a, const ActInput *in, uint64_t seed, uint32_t step)
     begin_step(a, true, seed, step);
     act_forward(a, in);
     loss_forward(a);
+}
+
+void act_on_gradients(Act *a, void (*call)(void *user, ParamRange grads), void *user) {
+    a->net.ready = (GradsReady){call, user};
 }
 
 void act_train_backward(Act *a) {

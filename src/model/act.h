@@ -85,6 +85,9 @@ void act_stage(Act *a, const ActInput *in);
 void act_train_begin(Act *a); // before a step's first piece; act_predict does it itself
 void act_train_forward(Act *a, const ActInput *in, uint64_t seed, uint32_t step);
 void act_train_backward(Act *a);
+// Tells `call` of every range of params->grads, in elements, that backward is done with, while it
+// goes on with others. What it is not told of is done when backward is. call NULL: no one is told.
+void act_on_gradients(Act *a, void (*call)(void *user, ParamRange grads), void *user);
 // Where the losses (3: total, l1, kld) of a step are on the device, laid out as ActLosses.
 Tensor act_losses(const Act *a);
 

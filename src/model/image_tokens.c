@@ -138,13 +138,13 @@ static Tensor frames_forward(ImageTokens *t, ImageGroup *g, Tensor images) {
 }
 
 // Gradients of the tokens (N, h'*w', D), to those of the ResNet's parameters.
-static void frames_backward(ImageTokens *t, ImageGroup *g, Tensor dy) {
+static void frames_backward(ImageTokens *t, ImageGroup *g, Tensor dy, bool last) {
     Net *net = t->net;
     Tensor dfeatures = net_like(net, g->features);
     linear_backward(net, &t->projection, dfeatures, dy, g->features, false);
     Tensor dmap = arena_image(&net->acts, g->images, t->feature_c, g->feature_h, g->feature_w);
     net->device->image_from_tokens(net->device, dmap, dfeatures);
-    resnet_backward(net, g->resnet, dmap);
+    resnet_backward(net, g->resnet, dmap, last);
 }
 
 static void group_forward(ImageTokens *t, ImageGroup *g, const ActInput *in, Tensor x) {
@@ -154,13 +154,13 @@ static void group_forward(ImageTokens *t, ImageGroup *g, const ActInput *in, Ten
         d->copy(d, camera_places(t, x, g->cameras[i]), camera_tokens(t, y, i));
 }
 
-static void group_backward(ImageTokens *t, ImageGroup *g, Tensor dx) {
+static void group_backward(ImageTokens *t, ImageGroup *g, Tensor dx, bool last) {
     Device *d = t->net->device;
     int64_t N = g->features.shape[0], cells = g->features.shape[1];
     Tensor dy = net_tensor(t->net, 3, SHAPE(N, cells, t->config->dim_model));
     for (int i = 0; i < g->n_cameras; i++)
         d->copy(d, camera_tokens(t, dy, i), camera_places(t, dx, g->cameras[i]));
-    frames_backward(t, g, dy);
+    frames_backward(t, g, dy, last);
 }
 
 void image_tokens_forward(ImageTokens *t, const ActInput *in, Tensor x) {
@@ -168,7 +168,8 @@ void image_tokens_forward(ImageTokens *t, const ActInput *in, Tensor x) {
 }
 
 void image_tokens_backward(ImageTokens *t, Tensor dx) {
-    for (int i = 0; i < t->n_groups; i++) group_backward(t, &t->groups[i], dx);
+    for (int i = 0; i < t->n_groups; i++)
+        group_backward(t, &t->groups[i], dx, i + 1 == t->n_groups);
 }
 
 Tensor image_tokens_of_frame(ImageTokens *t, int camera, const uint8_t *frame) {

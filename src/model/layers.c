@@ -20,6 +20,10 @@ RngKey net_key(Net *net, int64_t rows) {
     return key;
 }
 
+void net_grads_ready(const Net *net, ParamRange grads) {
+    if (net->ready.call) net->ready.call(net->ready.user, grads);
+}
+
 Dropout net_dropout(Net *net, int64_t rows) {
     return (Dropout){.p = net->train ? net->dropout : 0, .key = net_key(net, rows)};
 }

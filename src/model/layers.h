@@ -9,6 +9,12 @@
 #include "model/params.h"
 #include "model/resnet_shape.h"
 
+// Told, while backward goes on, of gradients that it will not touch any more. NULL: nobody is.
+typedef struct GradsReady {
+    void (*call)(void *user, ParamRange grads);
+    void *user;
+} GradsReady;
+
 // What every layer needs to run. One per model.
 typedef struct Net {
     Device *device;
@@ -17,6 +23,7 @@ typedef struct Net {
     float dropout;        // probability while training
     RngKey key;           // seed and step; site counts up with every use
     int64_t first_sample; // number of the batch's first sample in the step's batch
+    GradsReady ready;
 } Net;
 
 // New activation (rank 1 to 3), of the device's activation type.
@@ -26,6 +33,8 @@ Tensor net_float(Net *net, int rank, const int64_t *shape);
 Tensor net_like(Net *net, Tensor t); // contiguous, same shape and type
 // The key of the next site, for an op with so many rows a sample.
 RngKey net_key(Net *net, int64_t rows);
+// Backward is done with these gradients.
+void net_grads_ready(const Net *net, ParamRange grads);
 // Dropout of the next site; none in evaluation.
 Dropout net_dropout(Net *net, int64_t rows);
 
@@ -74,6 +83,7 @@ typedef struct FeedForward {
 
 typedef struct EncoderLayer {
     bool pre_norm;
+    ParamRange params;
     Attention attention;
     FeedForward ff;
     Norm norm1, norm2;
@@ -82,6 +92,7 @@ typedef struct EncoderLayer {
 
 typedef struct DecoderLayer {
     bool pre_norm;
+    ParamRange params;
     Attention self, cross;
     FeedForward ff;
     Norm norm1, norm2, norm3;
@@ -132,8 +143,8 @@ void resnet_free(ResNet *r);
 void resnet_load(ResNet *r); // packs the current weights
 // x IMAGE (N, 3, h, w) -> IMAGE (N, C, h', w').
 Tensor resnet_forward(Net *net, ResNet *r, Tensor x);
-// dy as the output.
-void resnet_backward(Net *net, ResNet *r, Tensor dy);
+// dy as the output. last: of several with the same parameters, the gradients are whole after it.
+void resnet_backward(Net *net, ResNet *r, Tensor dy, bool last);
 void resnet_output(const ResNet *r, int64_t *c, int64_t *h, int64_t *w);
 double resnet_flops(const ResNet *r, bool backward); // of one forward, or one forward + backward
 

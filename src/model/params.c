@@ -81,6 +81,21 @@ bool param_has_shape(const Param *q, int rank, const int64_t *shape) {
     return same;
 }
 
+ParamRange params_range(const Params *p, const char *prefix) {
+    ParamRange range = {0};
+    size_t n = strlen(prefix);
+    bool inside = false;
+    for (int i = 0; i < p->count && p->list[i].kind != PARAM_BUFFER; i++) {
+        const Param *q = &p->list[i];
+        bool before = inside;
+        inside = strncmp(q->name, prefix, n) == 0;
+        if (inside && !before) range.start = q->offset;
+        if (before && !inside) range.end = q->offset;
+    }
+    if (inside) range.end = p->trainable;
+    return range;
+}
+
 static Tensor view_of(const Param *q, Tensor flat) {
     return tensor_view(f32(flat) + q->offset, DTYPE_F32, q->rank, q->shape);
 }

@@ -66,6 +66,13 @@ void params_free(Params *p);
 Tensor params_flat(Device *d, int64_t count);
 // Whether a tensor of a file has the parameter's shape.
 bool param_has_shape(const Param *param, int rank, const int64_t *shape);
+// Elements [start, end) of the flat arrays.
+typedef struct ParamRange {
+    int64_t start, end;
+} ParamRange;
+// Those of the trainable parameters whose names begin so, which stand together, with the padding
+// between and behind them; empty where there are none.
+ParamRange params_range(const Params *p, const char *prefix);
 // NULL if there is no such name.
 const Param *params_find(const Params *p, const char *name);
 // Device views with the parameter's shape.

@@ -17,6 +17,7 @@ typedef struct FrozenConv {
 } FrozenConv;
 
 typedef struct Block {
+    ParamRange params;
     int n;
     FrozenConv convs[RESNET_MAX_CONVS];
     bool downsample;
@@ -104,6 +105,9 @@ static void block_conv_init(ResNet *r, const Params *p, FrozenConv *c, const Blo
 static void block_init(ResNet *r, const Params *p, Block *block, const BlockShape *shape,
                        const char *prefix, int64_t *h, int64_t *w, bool train) {
     int64_t in_h = *h, in_w = *w;
+    char name[64];
+    snprintf(name, sizeof name, "model.backbone.%s.", prefix);
+    block->params = params_range(p, name);
     block->n = shape->n;
     block->downsample = shape->downsample;
     for (int i = 0; i < shape->n; i++) {
@@ -306,15 +310,17 @@ static void block_backward(Net *net, Block *b, GradBuffers *g, Tensor *dy, Tenso
     }
 }
 
-void resnet_backward(Net *net, ResNet *r, Tensor dy) {
+void resnet_backward(Net *net, ResNet *r, Tensor dy, bool last) {
     Device *d = net->device;
     ArenaMark mark = arena_mark(&net->acts);
     GradBuffers g = {0};
     for (int i = 0; i < GRAD_BUFFERS; i++)
         g.data[i] = arena_tensor(&net->acts, DTYPE_U8, 1, SHAPE(largest_activation(r))).data;
     Tensor dmain = dy, dskip = {0};
-    for (int b = r->n_blocks - 1; b >= 0; b--)
+    for (int b = r->n_blocks - 1; b >= 0; b--) {
         block_backward(net, &r->blocks[b], &g, &dmain, &dskip);
+        if (last) net_grads_ready(net, r->blocks[b].params);
+    }
 
     // The pooled map is not behind a relu: its two gradients are only added.
     Tensor sum = dmain;

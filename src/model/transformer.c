@@ -119,6 +119,8 @@ void encoder_init(Encoder *e, const Params *p, const PolicyConfig *c, const char
         snprintf(layer, sizeof layer, "model.%s.layers.%d", name, i);
         EncoderLayer *l = &e->layers[i];
         l->pre_norm = c->pre_norm;
+        snprintf(part, sizeof part, "%s.", layer);
+        l->params = params_range(p, part);
         snprintf(part, sizeof part, "%s.self_attn", layer);
         l->attention = attention_of(p, part, c->n_heads);
         l->ff = feed_forward_of(p, c, layer);
@@ -144,7 +146,10 @@ Tensor encoder_forward(Net *net, Encoder *e, Tensor x, Tensor pos, Tensor key_pa
 
 void encoder_backward(Net *net, Encoder *e, Tensor d, Tensor dpos) {
     if (e->final_norm) norm_backward(net, &e->norm, d, d, false);
-    for (int i = e->n - 1; i >= 0; i--) encoder_layer_backward(net, &e->layers[i], d, dpos);
+    for (int i = e->n - 1; i >= 0; i--) {
+        encoder_layer_backward(net, &e->layers[i], d, dpos);
+        net_grads_ready(net, e->layers[i].params);
+    }
 }
 
 // ---- decoder layer ----------------------------------------------------------------------------
@@ -221,6 +226,8 @@ void decoder_init(Decoder *dec, const Params *p, const PolicyConfig *c) {
         snprintf(layer, sizeof layer, "model.decoder.layers.%d", i);
         DecoderLayer *l = &dec->layers[i];
         l->pre_norm = c->pre_norm;
+        snprintf(part, sizeof part, "%s.", layer);
+        l->params = params_range(p, part);
         snprintf(part, sizeof part, "%s.self_attn", layer);
         l->self = attention_of(p, part, c->n_heads);
         snprintf(part, sizeof part, "%s.multihead_attn", layer);
@@ -265,6 +272,8 @@ Tensor decoder_forward(Net *net, Decoder *dec, const int64_t *shape, Tensor quer
 void decoder_backward(Net *net, Decoder *dec, Tensor d, Tensor dquery_pos, Tensor dmemory,
                       Tensor dmemory_pos) {
     norm_backward(net, &dec->norm, d, d, false);
-    for (int i = dec->n - 1; i >= 0; i--)
+    for (int i = dec->n - 1; i >= 0; i--) {
         decoder_layer_backward(net, &dec->layers[i], d, dquery_pos, dmemory, dmemory_pos);
+        net_grads_ready(net, dec->layers[i].params);
+    }
 }

@@ -133,6 +133,21 @@ typedef struct StepNumbers {
     float lr[2];   // AdamW.lr by group
 } StepNumbers;
 
+// What several devices need to add up over all of them, each in a process of its own (ranks/). All
+// make the same calls in the same order.
+typedef struct Peers {
+    int count, rank;
+    double timeout_s; // how long one waits for another that does not come
+    void *user;
+    // Begins to add up n floats in host memory, in place; waits until all that were begun are done.
+    void (*sum_begin)(void *user, float *data, int64_t n);
+    bool (*sums_end)(void *user, Error *err);
+    // Process 0's bytes become everyone's.
+    bool (*share)(void *user, void *data, size_t bytes, Error *err);
+    // Whether a process is lost, so that sums will not end. Any thread may ask.
+    bool (*lost)(void *user, Error *err);
+} Peers;
+
 typedef struct Record Record; // a device's recording of a sequence of ops
 enum { DOWNLOAD_SLOTS = 4, DOWNLOAD_BYTES = 64 };
 
@@ -171,6 +186,7 @@ struct Device {
     int threads;
     void *impl;              // the backend's own
     struct Profile *profile; // ops/profile.h, or NULL
+    const Peers *peers;      // of join
     bool failed;             // an op failed since the last device_check
     Error error;
     // A module has a copy of base/log.h of its own: it sends its lines here, to the program's

@@ -18,36 +18,71 @@ static int64_t *rows_to_evaluate(const Run *r, int64_t *wanted, int64_t *padded)
     return rows;
 }
 
-// The mean l1 loss of the held-out rows. A stop signal ends it early, with a loss of NaN.
-CHECKED static bool held_out_loss(Run *r, double *loss, Error *err) {
+// What a batch of held-out rows adds to the mean.
+typedef struct BatchLoss {
+    double sum, entries;
+} BatchLoss;
+
+// The l1 losses of batches [first, end) of `rows`, of which `wanted` count. A stop signal ends it
+// early.
+CHECKED static bool batch_losses(Run *r, const int64_t *rows, int64_t wanted, int64_t first,
+                                 int64_t end, BatchLoss *losses, Error *err) {
     const int64_t B = r->config->batch_size, S = r->config->policy.chunk_size;
     Loader *loader = NULL;
-    int64_t wanted, padded;
-    int64_t *rows = rows_to_evaluate(r, &wanted, &padded);
+    if (first == end) return true;
     uint8_t *pad = NEW(uint8_t, B * S);
-    double sum = 0, valid = 0;
-    LoaderOptions options = run_batches_in_order(&r->batches, rows, padded);
+    LoaderOptions options = run_batches_in_order(&r->batches, rows + first * B, (end - first) * B);
     bool ok = loader_open(&options, &loader, err);
-    for (int64_t at = 0; ok && at < padded && !hooks_stopping(r->hooks); at += B) {
+    for (int64_t b = first; ok && b < end && !hooks_stopping(r->hooks); b++) {
         const Batch *batch;
         ActLosses l;
         ok = loader_next(loader, &batch, err);
         if (!ok) break;
         // Samples beyond the last count as padding, and so do not count.
         memcpy(pad, batch->action_is_pad, (size_t)(B * S));
-        for (int64_t i = wanted - at; i < B; i++) memset(pad + i * S, 1, (size_t)S);
+        for (int64_t i = wanted - b * B; i < B; i++) memset(pad + i * S, 1, (size_t)S);
         ActInput in = run_batches_input(batch);
         in.action_is_pad = pad;
+        // The batch is no piece of a step: its own pad counts.
+        in.step_samples = in.first_sample = 0;
+        in.step_actions = 0;
         ok = act_predict(r->model.act, &in, NULL, &l, err);
-        double entries = 0;
-        for (int64_t i = 0; i < B * S; i++) entries += !pad[i];
-        sum += ok ? l.l1 * entries : 0;
-        valid += entries;
+        BatchLoss *loss = &losses[b - first];
+        for (int64_t i = 0; i < B * S; i++) loss->entries += !pad[i];
+        loss->sum = ok ? l.l1 * loss->entries : 0;
+        ok = ok && !ranks_lost(r->ranks, err);
     }
-    *loss = hooks_stopping(r->hooks) ? (double)NAN : valid > 0 ? sum / valid : 0;
     loader_close(loader);
-    mem_free(rows);
     mem_free(pad);
+    return ok;
+}
+
+// The first of the n batches that are a process's.
+static int64_t first_batch_of(const Run *r, int rank, int64_t n) {
+    return n * rank / ranks_count(r->ranks);
+}
+
+// The mean l1 loss of the held-out rows, which the processes share out. It is added up in the order
+// of the batches, so that it is the same whatever their number. After a stop signal: NaN.
+CHECKED static bool held_out_loss(Run *r, double *loss, Error *err) {
+    const int own = ranks_rank(r->ranks), count = ranks_count(r->ranks);
+    int64_t wanted, padded;
+    int64_t *rows = rows_to_evaluate(r, &wanted, &padded);
+    const int64_t n = padded / r->config->batch_size, most = n / count + 1; // of one process
+    BatchLoss *mine = NEW(BatchLoss, most), *all = NEW(BatchLoss, most * count), total = {0};
+    bool ok = batch_losses(r, rows, wanted, first_batch_of(r, own, n),
+                           first_batch_of(r, own + 1, n), mine, err) &&
+              ranks_gather(r->ranks, mine, (size_t)most * sizeof *mine, all, err) &&
+              run_agree_to_stop(r, err);
+    for (int rank = 0; ok && rank < count; rank++)
+        for (int64_t i = 0; i < first_batch_of(r, rank + 1, n) - first_batch_of(r, rank, n); i++) {
+            total.sum += all[rank * most + i].sum;
+            total.entries += all[rank * most + i].entries;
+        }
+    *loss = r->stopping ? (double)NAN : total.entries > 0 ? total.sum / total.entries : 0;
+    mem_free(rows);
+    mem_free(mine);
+    mem_free(all);
     return ok;
 }
 
@@ -77,7 +112,8 @@ CHECKED static bool evaluate_losses(Run *r, WeightsFound found[2], bool average,
 CHECKED static bool evaluate_rollouts(Run *r, int64_t step, const Params *params,
                                       const char *suffix, WeightsFound *f, Error *err) {
     double start = clock_seconds();
-    if (hooks_stopping(r->hooks)) return true;
+    if (!run_agree_to_stop(r, err)) return false;
+    if (r->stopping) return true;
     bool ok = run_rollouts(r, step, params, suffix, &f->rollouts, err);
     f->seconds = clock_seconds() - start;
     return ok;
@@ -104,6 +140,11 @@ static void report_rollouts(Run *r, int64_t step, bool average, const WeightsFou
         (long long)t->succeeded, (long long)t->episodes, 100 * t->low, 100 * t->high, f->seconds);
     if (!metrics_write_rollouts(&r->output.metrics, step, average, t, &err))
         log_warn("%s", err.text);
+    char videos[4096 + 96];
+    rollouts_video_dir(r->config, step, average ? "_ema" : "", videos, sizeof videos);
+    if (r->config->eval_max_videos > 0 &&
+        !run_curves_videos(&r->output.curves, step, average ? "ema_" : "", videos, &err))
+        log_warn("%s", err.text);
 }
 
 bool run_evaluate(Run *r, int64_t step, Evaluations what, Error *err) {
@@ -117,8 +158,10 @@ bool run_evaluate(Run *r, int64_t step, Evaluations what, Error *err) {
             (average && !evaluate_rollouts(r, step, &averaged, "_ema", &found[1], err)))
             return false;
     }
-    if (hooks_stopping(r->hooks)) return true;
+    if (!run_agree_to_stop(r, err)) return false;
+    if (r->stopping) return true;
     r->eval_due = false;
+    if (ranks_rank(r->ranks)) return true; // process 0 tells
     hooks_clear_progress(r->hooks);
     for (int i = 0; i <= average; i++) {
         if (what.held_out) report_loss(r, step, i, found[i].loss);

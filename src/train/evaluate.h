@@ -24,4 +24,8 @@ CHECKED bool run_evaluate(Run *r, int64_t step, Evaluations what, Error *err);
 CHECKED bool run_rollouts(Run *r, int64_t step, const Params *params, const char *suffix,
                           TrainRollouts *out, Error *err);
 
+// OUTPUT_DIR/eval/videos_step_NNNNNN, with `suffix` behind it, where LeRobot puts videos.
+void rollouts_video_dir(const TrainConfig *c, int64_t step, const char *suffix, char *out,
+                        size_t size);
+
 #endif

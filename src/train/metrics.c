@@ -15,8 +15,9 @@ bool metrics_open(Metrics *m, const char *path, Error *err) {
 }
 
 bool metrics_sync(Metrics *m, Error *err) {
-    if (!m->file || fsync(fileno(m->file)) == 0 || errno == EINVAL) return true;
-    return fail_errno(err, "%s: cannot write", m->path);
+    if (m->file && fsync(fileno(m->file)) != 0 && errno != EINVAL)
+        return fail_errno(err, "%s: cannot write", m->path);
+    return !m->curves || run_curves_sync(m->curves, err);
 }
 
 void metrics_close(Metrics *m) {
@@ -129,28 +130,62 @@ static bool write_line(Metrics *m, json_t *line, Error *err) {
     return true;
 }
 
+// {"step": ..., the points}
+static json_t *line_of(int64_t step, const CurvePoint *points, int n) {
+    json_t *line = json_pack("{s:I}", "step", (json_int_t)step);
+    for (int i = 0; i < n; i++)
+        json_object_set_new(line, points[i].name, json_real(points[i].value));
+    return line;
+}
+
+// What fails in one file does not keep the figures from the others.
+CHECKED static bool write_evaluation(Metrics *m, int64_t step, json_t *line,
+                                     const CurvePoint *points, int n, Error *err) {
+    Error second;
+    bool written = write_line(m, line, err);
+    bool shown =
+        !m->curves || run_curves_evaluation(m->curves, step, points, n, written ? err : &second);
+    return written && shown;
+}
+
 bool metrics_write(Metrics *m, int64_t step, Error *err) {
+    Error second;
     Seen seen = seen_after(m, step);
     const MetricSums mean = metric_means(&m->sums);
-    json_t *line = json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "step",
-                             (json_int_t)step, "samples", seen.samples, "episodes", seen.episodes,
-                             "epochs", seen.epochs, "loss", mean.loss, "grad_norm", mean.grad_norm,
-                             "lr", mean.lr, "update_s", mean.update_s, "dataloading_s", mean.data_s,
-                             "l1_loss", mean.l1, "kld_loss", mean.kld);
-    return write_line(m, line, err);
+    const CurvePoint points[] = {
+        {"samples", seen.samples},   {"episodes", seen.episodes},    {"epochs", seen.epochs},
+        {"loss", mean.loss},         {"grad_norm", mean.grad_norm},  {"lr", mean.lr},
+        {"update_s", mean.update_s}, {"dataloading_s", mean.data_s}, {"l1_loss", mean.l1},
+        {"kld_loss", mean.kld},
+    };
+    const int n = sizeof points / sizeof points[0];
+    bool written = write_line(m, line_of(step, points, n), err);
+    bool shown = !m->curves || run_curves_log(m->curves, step, points, n, written ? err : &second);
+    return written && shown;
 }
 
 bool metrics_write_rollouts(Metrics *m, int64_t step, bool average, const TrainRollouts *r,
                             Error *err) {
-    json_t *line =
-        json_pack("{s:I, s:f, s:[f, f], s:I, s:f}", "step", (json_int_t)step,
-                  average ? "ema_pc_success" : "pc_success",
-                  100.0 * (double)r->succeeded / (double)r->episodes,
-                  average ? "ema_pc_success_95" : "pc_success_95", 100 * r->low, 100 * r->high,
-                  "n_episodes", (json_int_t)r->episodes, "mean_steps", r->mean_steps);
-    return write_line(m, line, err);
+    const double percent = 100.0 * (double)r->succeeded / (double)r->episodes;
+    const CurvePoint points[] = {
+        {"ema_pc_success", percent},
+        {"ema_pc_success_low", 100 * r->low},
+        {"ema_pc_success_high", 100 * r->high},
+        {"ema_n_episodes", (double)r->episodes},
+        {"ema_mean_steps", r->mean_steps},
+    };
+    enum { N = sizeof points / sizeof points[0] };
+    CurvePoint named[N];
+    for (int i = 0; i < N; i++)
+        named[i] = (CurvePoint){points[i].name + (average ? 0 : strlen("ema_")), points[i].value};
+    json_t *line = json_pack(
+        "{s:I, s:f, s:[f, f], s:I, s:f}", "step", (json_int_t)step, named[0].name, percent,
+        average ? "ema_pc_success_95" : "pc_success_95", 100 * r->low, 100 * r->high, "n_episodes",
+        (json_int_t)r->episodes, "mean_steps", r->mean_steps);
+    return write_evaluation(m, step, line, named, N, err);
 }
 
 bool metrics_write_eval(Metrics *m, int64_t step, const char *key, double eval_loss, Error *err) {
-    return write_line(m, json_pack("{s:I, s:f}", "step", (json_int_t)step, key, eval_loss), err);
+    const CurvePoint point = {key, eval_loss};
+    return write_evaluation(m, step, line_of(step, &point, 1), &point, 1, err);
 }

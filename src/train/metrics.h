@@ -4,6 +4,7 @@
 #define TACT_TRAIN_METRICS_H
 
 #include "base/error.h"
+#include "curves/run_curves.h"
 #include "model/act.h"
 #include "train/train.h"
 #include <stdio.h>
@@ -19,6 +20,7 @@ typedef struct Metrics {
     int64_t batch_size, frames, episodes; // frames and episodes of the training part
     FILE *file;                           // metrics.jsonl, or NULL
     const char *path;
+    RunCurves *curves; // get the same figures; NULL: none. Borrowed
     MetricSums sums;
 } Metrics;
 
@@ -35,7 +37,7 @@ void metrics_add(Metrics *m, ActLosses losses, double grad_norm, double lr, doub
                  double update_s);
 // The log line after `step` steps: "step:200 smpl:2K ep:3 epch:0.71 loss:6.060 ...".
 void metrics_line(const Metrics *m, int64_t step, char *out, size_t size);
-// Appends the same figures as one JSON line. A full disk is reported, not fatal.
+// Appends the same figures as one JSON line, and to the curves. A full disk is reported, not fatal.
 CHECKED bool metrics_write(Metrics *m, int64_t step, Error *err);
 // Appends a loss on the held-out rows. key: "eval_loss", or "ema_eval_loss" for the moving
 // average's.

@@ -9,14 +9,11 @@
 
 enum { PATH_SIZE = 4096 };
 
-// Makes OUTPUT_DIR/eval/videos_step_NNNNNN, where LeRobot puts them.
-CHECKED static bool make_video_dir(const Run *r, int64_t step, const char *suffix, char *out,
-                                   size_t size, Error *err) {
-    const TrainConfig *c = r->config;
+void rollouts_video_dir(const TrainConfig *c, int64_t step, const char *suffix, char *out,
+                        size_t size) {
     char name[32];
     checkpoint_step_name(name, sizeof name, step, c->steps);
     snprintf(out, size, "%s/eval/videos_step_%s%s", c->output_dir, name, suffix);
-    return make_dirs(out, err);
 }
 
 bool run_rollouts(Run *r, int64_t step, const Params *params, const char *suffix,
@@ -26,9 +23,12 @@ bool run_rollouts(Run *r, int64_t step, const Params *params, const char *suffix
     char policy[PATH_SIZE + 32], videos[PATH_SIZE + 96];
     Error ignored;
     snprintf(policy, sizeof policy, "%s/" RUN_ROLLOUT_POLICY, c->output_dir);
-    bool filmed = c->eval_max_videos > 0;
-    bool ok = (!filmed || make_video_dir(r, step, suffix, videos, sizeof videos, err)) &&
-              remove_tree(policy, err) && checkpoint_write_policy(policy, &parts, params, err) &&
+    const bool filmed = c->eval_max_videos > 0, writes = ranks_rank(r->ranks) == 0;
+    rollouts_video_dir(c, step, suffix, videos, sizeof videos);
+    bool ok = (!filmed || make_dirs(videos, err)) &&
+              (!writes || (remove_tree(policy, err) &&
+                           checkpoint_write_policy(policy, &parts, params, err))) &&
+              ranks_gather(r->ranks, NULL, 0, NULL, err) && // the others have to find it
               r->hooks->env_rollouts(r->hooks->user, c, policy, filmed ? videos : NULL, out, err);
-    return remove_tree(policy, ok ? err : &ignored) && ok;
+    return (!writes || remove_tree(policy, ok ? err : &ignored)) && ok;
 }

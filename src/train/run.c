@@ -29,20 +29,62 @@ CHECKED static bool open_output(Run *r, Error *err) {
     m->frames = r->data.n_train;
     m->episodes = r->data.train_episodes;
     m->sums = r->resumed.sums;
-    return run_output_open(&r->output, r->config->output_dir, r->resumed.step, r->eval_due, err);
+    if (ranks_rank(r->ranks)) return true;
+    return run_output_open(&r->output, r->config, r->resumed.step, r->eval_due, err);
+}
+
+CHECKED static bool find_backbone(Run *r, Error *err) {
+    return run_model_find_backbone(&r->model, r->config, r->hooks, err);
+}
+
+// ---- gradients over all processes ---------------------------------------------------------------
+
+static void sum_begin(void *user, float *data, int64_t n) {
+    ranks_sum_begin(user, data, n);
+}
+
+static bool sums_end(void *user, Error *err) {
+    return ranks_sums_end(user, err);
+}
+
+static bool share(void *user, void *data, size_t bytes, Error *err) {
+    return ranks_share(user, data, bytes, err);
+}
+
+static bool lost(void *user, Error *err) {
+    return ranks_lost(user, err);
+}
+
+CHECKED static bool join_ranks(Run *r, Error *err) {
+    if (!r->ranks) return true;
+    r->peers = (Peers){.count = ranks_count(r->ranks),
+                       .rank = ranks_rank(r->ranks),
+                       .timeout_s = r->config->dist_timeout_s,
+                       .user = r->ranks,
+                       .sum_begin = sum_begin,
+                       .sums_end = sums_end,
+                       .share = share,
+                       .lost = lost};
+    r->device->join(r->device, &r->peers);
+    return device_check(r->device, err);
 }
 
 // What can be refused at once comes before what takes long: without its device a run need not read
 // the dataset, and without its weights it need not compute statistics.
 bool run_open(Run *r, TrainConfig *c, const TrainHooks *hooks, Error *err) {
-    *r = (Run){.config = c, .hooks = hooks, .sound = true, .first_step = 1, .output = {.lock = -1}};
-    for (int i = 0; i < 2; i++) r->step_rows[i] = NEW(int64_t, train_step_samples(c));
-    if (!run_device_open(c, &r->device, err) || !run_batches_transforms(&r->batches, c, err) ||
-        !open_data(r, err) || !run_model_find_backbone(&r->model, c, hooks, err) ||
+    *r = (Run){.config = c,
+               .hooks = hooks,
+               .ranks = hooks->ranks,
+               .sound = true,
+               .first_step = 1,
+               .output = {.lock = -1, .curves = run_curves_none()}};
+    if (!run_ranks_begin(r, err) || !run_device_open(c, r->ranks, &r->device, err) ||
+        !run_batches_transforms(&r->batches, c, err) || !open_data(r, err) ||
+        !run_ranks_in_turn(r, find_backbone, err) ||
         !run_statistics_find(&r->statistics, c, &r->data, err) || !open_model(r, err) ||
-        !run_batches_open(&r->batches, c, &r->data, &r->statistics, r->device,
+        !run_batches_open(&r->batches, c, r->ranks, &r->data, &r->statistics, r->device,
                           r->resumed.next_step * c->gradient_accumulation_steps, err) ||
-        !open_output(r, err))
+        !open_output(r, err) || !join_ranks(r, err) || !run_ranks_same_start(r, err))
         return false;
     log_run(r);
     return true;
@@ -55,7 +97,6 @@ void run_close(Run *r) {
     run_model_close(&r->model);
     device_close(r->device);
     run_statistics_free(&r->statistics);
-    for (int i = 0; i < 2; i++) mem_free(r->step_rows[i]);
     run_data_close(&r->data);
 }
 

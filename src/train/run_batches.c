@@ -35,7 +35,8 @@ static void frame_cache_dir(char *out, size_t size, const TrainConfig *c) {
     snprintf(out, size, "%s/tact_frame_cache", is_date(after_last(parent, '/')) ? above : parent);
 }
 
-static void open_cache(RunBatches *b, const TrainConfig *config, const Dataset *ds) {
+static void open_cache(RunBatches *b, const TrainConfig *config, const Ranks *ranks,
+                       const Dataset *ds) {
     const DatasetConfig *c = &config->dataset;
     char dir[4096];
     frame_cache_dir(dir, sizeof dir, config);
@@ -45,7 +46,9 @@ static void open_cache(RunBatches *b, const TrainConfig *config, const Dataset *
                                        .sizes = b->sizes,
                                        .mode = c->frame_cache,
                                        .dir = dir,
-                                       .limit_gb = c->frame_cache_gb};
+                                       .limit_gb = c->frame_cache_gb,
+                                       .sharers = ranks_local_count(ranks),
+                                       .share = ranks_local_rank(ranks)};
     frame_cache_open(&options, &b->cache);
 }
 
@@ -81,10 +84,10 @@ CHECKED static bool open_repeat(RunBatches *b, const TrainConfig *c, const Datas
     return true;
 }
 
-bool run_batches_open(RunBatches *b, const TrainConfig *c, const RunData *data,
+bool run_batches_open(RunBatches *b, const TrainConfig *c, const Ranks *ranks, const RunData *data,
                       const RunStatistics *statistics, Device *d, int64_t first_batch, Error *err) {
     policy_find_cameras(&c->policy, data->dataset, b->cameras, b->sizes);
-    open_cache(b, c, data->dataset);
+    open_cache(b, c, ranks, data->dataset);
     b->options = loader_options_of(c, &statistics->state, &statistics->env, &statistics->action);
     b->options.dataset = data->dataset;
     b->options.cameras = b->cameras;
@@ -117,6 +120,16 @@ LoaderOptions run_batches_in_order(const RunBatches *b, const int64_t *rows, int
     options.pieces = options.processes = 1;
     options.process = 0;
     return options;
+}
+
+const int64_t *run_batches_step_rows(const RunBatches *b, int64_t step, Sampler *sampler,
+                                     int64_t *n) {
+    *sampler = loader_sampler(&b->options);
+    sampler_init(sampler);
+    int64_t *rows = NEW(int64_t, b->options.batch_size);
+    sampler_batch(sampler, step * sampler->pieces, rows);
+    mem_free(rows);
+    return sampler_step_rows(sampler, n);
 }
 
 ActInput run_batches_input(const Batch *b) {

@@ -3,7 +3,9 @@
 #ifndef TACT_TRAIN_RUN_BATCHES_H
 #define TACT_TRAIN_RUN_BATCHES_H
 
+#include "loader/sampler.h"
 #include "model/act.h"
+#include "ranks/ranks.h"
 #include "train/policy_from_dataset.h"
 #include "train/run_data.h"
 
@@ -17,13 +19,17 @@ typedef struct RunBatches {
     Loader *loader;               // of the training
 } RunBatches;
 
+// The rows of a step of the training, of all processes; n of them, in memory of the sampler, which
+// is made here and freed by the caller.
+const int64_t *run_batches_step_rows(const RunBatches *b, int64_t step, Sampler *sampler,
+                                     int64_t *n);
 // Reads the transforms of --dataset.image_transforms.
 CHECKED bool run_batches_transforms(RunBatches *b, const TrainConfig *config, Error *err);
 // Opens the frame cache and starts the training's loader at batch number first_batch. Everything is
 // borrowed.
-CHECKED bool run_batches_open(RunBatches *b, const TrainConfig *config, const RunData *data,
-                              const RunStatistics *statistics, Device *d, int64_t first_batch,
-                              Error *err);
+CHECKED bool run_batches_open(RunBatches *b, const TrainConfig *config, const Ranks *ranks,
+                              const RunData *data, const RunStatistics *statistics, Device *d,
+                              int64_t first_batch, Error *err);
 void run_batches_close(RunBatches *b); // a zeroed struct is allowed
 // The options of a loader that goes over some rows in order, with their frames as they are.
 LoaderOptions run_batches_in_order(const RunBatches *b, const int64_t *rows, int64_t n_rows);

@@ -4,9 +4,30 @@
 #include "base/log.h"
 #include "model/memory.h"
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-bool run_device_open(TrainConfig *c, Device **out, Error *err) {
+// With several processes on a host "cuda" is the card of the process's number there, unless it sees
+// one card alone, as Slurm gives them; so is the one that a checkpoint was trained on.
+CHECKED static bool choose_card(TrainConfig *c, const Ranks *ranks, Error *err) {
+    const char **device = c->policy.device ? &c->policy.device : &c->trained_on;
+    if (ranks_local_count(ranks) < 2 || !*device) return true;
+    const bool numbered = strncmp(*device, "cuda:", 5) == 0;
+    if (numbered && c->policy.device)
+        return fail(err,
+                    "--policy.device=%s: the %d processes of this host would all take this card; "
+                    "--policy.device=cuda gives each its own",
+                    *device, ranks_local_count(ranks));
+    if (!numbered && strcmp(*device, "cuda") != 0) return true;
+    const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+    bool own = visible && visible[0] && !strchr(visible, ',');
+    *device = own ? "cuda" : arena_printf(&c->arena, "cuda:%d", ranks_local_rank(ranks));
+    return true;
+}
+
+bool run_device_open(TrainConfig *c, const Ranks *ranks, Device **out, Error *err) {
     PolicyConfig *p = &c->policy;
+    if (!choose_card(c, ranks, err)) return false;
     const char *trained_on = c->trained_on;
     Precision precision;
     Error why;

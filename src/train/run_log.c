@@ -50,6 +50,7 @@ void log_run(const Run *r) {
         log_info("weights of %s; statistics of the %s", c->policy.path, c->policy.stats_from);
     big_number(big, sizeof big, (double)r->model.params.learnable);
     log_info("num_learnable_params=%lld (%s)", (long long)r->model.params.learnable, big);
+    run_log_ranks(r);
     const Device *d = r->device;
     log_info("device %s%s%s%s, %s, %d threads, %d loader workers; %.0f GFLOP a step",
              d->backend->name, d->description[0] ? " (" : "", d->description,

@@ -4,6 +4,7 @@
 #define TACT_TRAIN_RUN_MODEL_H
 
 #include "ops/ops.h"
+#include "ranks/ranks.h"
 #include "train/ema.h"
 #include "train/optimizer.h"
 #include "train/step.h"
@@ -11,7 +12,8 @@
 
 // run_device.c: opens the device of --policy.device; else the one the checkpoint was trained on,
 // where it is there; else the CPU. Writes the choice into config->policy.
-CHECKED bool run_device_open(TrainConfig *config, Device **out, Error *err);
+// The card of a process that trains with others is the one of its place on its host.
+CHECKED bool run_device_open(TrainConfig *config, const Ranks *ranks, Device **out, Error *err);
 // Logs how much memory the run will take, before it is taken. The policy's shapes are filled in.
 // Error: the device has less.
 CHECKED bool run_device_check_memory(const TrainConfig *config, Device *d, Error *err);

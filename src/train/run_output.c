@@ -43,6 +43,8 @@ CHECKED static bool clean_output(const char *dir, Error *err) {
         char path[PATH_SIZE + 512];
         snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
         if (strncmp(e->d_name, "metrics.jsonl.tmp.", 18) == 0 ||
+            strncmp(e->d_name, "metrics.csv.tmp.", 16) == 0 ||
+            strncmp(e->d_name, "track.json.tmp.", 15) == 0 ||
             strcmp(e->d_name, RUN_ROLLOUT_POLICY) == 0)
             ok = remove_tree(path, err);
     }
@@ -50,8 +52,9 @@ CHECKED static bool clean_output(const char *dir, Error *err) {
     return ok;
 }
 
-bool run_output_open(RunOutput *out, const char *dir, int64_t resumed_step, bool eval_due,
+bool run_output_open(RunOutput *out, const TrainConfig *c, int64_t resumed_step, bool eval_due,
                      Error *err) {
+    const char *dir = c->output_dir;
     char checkpoints[PATH_SIZE + 64];
     bool resume = resumed_step > 0;
     if (!resume && !make_output(out, dir, err)) return false;
@@ -61,11 +64,14 @@ bool run_output_open(RunOutput *out, const char *dir, int64_t resumed_step, bool
     if (resume && (!clean_output(dir, err) || !checkpoints_clean(checkpoints, err) ||
                    !metrics_cut(out->metrics_path, resumed_step, eval_due, err)))
         return false;
-    return metrics_open(&out->metrics, out->metrics_path, err);
+    out->metrics.curves = &out->curves;
+    return metrics_open(&out->metrics, out->metrics_path, err) &&
+           run_curves_open(&out->curves, c, resumed_step, eval_due, err);
 }
 
 void run_output_close(RunOutput *out) {
     metrics_close(&out->metrics);
+    run_curves_close(&out->curves);
     if (out->lock >= 0) close(out->lock);
     out->lock = -1;
 }

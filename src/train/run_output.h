@@ -10,6 +10,7 @@
 
 typedef struct RunOutput {
     Metrics metrics;
+    RunCurves curves;        // metrics borrows them
     char metrics_path[4096]; // metrics borrows it
     int lock;                // descriptor of the directory while this run owns it, or -1
     bool made;               // the directory was made by this process
@@ -20,8 +21,9 @@ typedef struct RunOutput {
 // Makes the directory, or, for a run that goes on after resumed_step (0: a new run), cleans it of
 // what a killed run left; metrics.jsonl is then ready for the next line (metrics_cut). Of two
 // processes that want one directory the second is refused. out->lock is -1 before.
-CHECKED bool run_output_open(RunOutput *out, const char *dir, int64_t resumed_step, bool eval_due,
-                             Error *err);
+// The curves are opened as well, of the run with the settings `c`, whose output_dir it is.
+CHECKED bool run_output_open(RunOutput *out, const TrainConfig *c, int64_t resumed_step,
+                             bool eval_due, Error *err);
 void run_output_close(RunOutput *out);
 
 #endif

@@ -22,6 +22,10 @@ static TrainingState state_after(const Run *r, int64_t step) {
 }
 
 bool run_save(Run *r, int64_t step, Error *err) {
+    if (ranks_rank(r->ranks)) { // process 0 writes
+        r->output.saved_step = step;
+        return true;
+    }
     TrainingState state = state_after(r, step);
     Params average = r->model.ema.params ? ema_params(&r->model.ema) : (Params){0};
     const CheckpointParts parts = {.config = r->config,

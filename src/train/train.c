@@ -8,15 +8,17 @@
 #include <math.h>
 #include <string.h>
 
-// Names the batch that brought NaN or infinity.
-static bool fail_not_finite(const Run *r, const int64_t *rows, int64_t step, const char *what,
-                            Error *err) {
+// Names the batch, of all processes, that brought NaN or infinity.
+static bool fail_not_finite(const Run *r, int64_t step, const char *what, Error *err) {
     char frames[512] = "";
     size_t used = 0;
-    int i = 0, n = (int)train_step_samples(r->config);
+    int64_t i = 0, n, number = r->resumed.next_step + step - r->first_step;
+    Sampler sampler;
+    const int64_t *rows = run_batches_step_rows(&r->batches, number, &sampler, &n);
     for (; i < n && used + 32 < sizeof frames; i++)
         used += (size_t)snprintf(frames + used, sizeof frames - used, "%s%lld", i ? "," : "",
                                  (long long)r->data.dataset->index[rows[i]]);
+    sampler_free(&sampler);
     return fail(err,
                 "step %lld: the %s is not finite; frames of its batch: [%s%s]; look at them with "
                 "`tact info`, or lower the learning rate",
@@ -30,9 +32,8 @@ CHECKED static bool finish_step(Run *r, Error *err) {
     int64_t step = r->first_step + r->model.step.finished;
     r->sound = step_finish(&r->model.step, &got, err);
     if (!r->sound) return false;
-    const int64_t *rows = r->step_rows[step % 2];
-    if (!isfinite(got.losses.total)) return fail_not_finite(r, rows, step, "loss", err);
-    if (!isfinite(got.grad_norm)) return fail_not_finite(r, rows, step, "gradient norm", err);
+    if (!isfinite(got.losses.total)) return fail_not_finite(r, step, "loss", err);
+    if (!isfinite(got.grad_norm)) return fail_not_finite(r, step, "gradient norm", err);
     double now = clock_seconds();
     metrics_add(&r->output.metrics, got.losses, got.grad_norm,
                 r->config->policy.optimizer_lr * run_lr_factor(r, step), r->data_s,
@@ -45,17 +46,16 @@ CHECKED static bool finish_step(Run *r, Error *err) {
 
 // Issues the pieces of a step.
 CHECKED static bool start_step(Run *r, int64_t step, Error *err) {
-    const int B = r->config->batch_size;
+    Error why;
     for (int piece = 0; piece < r->config->gradient_accumulation_steps; piece++) {
         const Batch *batch;
         double start = clock_seconds();
         if (piece) step_inputs_free(&r->model.step); // the loader takes the batch before back
         if (!loader_next(r->batches.loader, &batch, err)) return false;
         r->data_s += clock_seconds() - start;
-        memcpy(r->step_rows[step % 2] + (int64_t)piece * B, batch->rows,
-               (size_t)batch->size * sizeof(int64_t));
         ActInput in = run_batches_input(batch);
-        step_piece(&r->model.step, &in, (uint64_t)r->config->seed);
+        if (!step_piece(&r->model.step, &in, (uint64_t)r->config->seed, &why))
+            return fail(err, "step %lld: %.900s", (long long)step, why.text);
     }
     return true;
 }
@@ -82,6 +82,10 @@ static void log_step(Run *r, int64_t step, bool show_only, TrainResult *result) 
     Error err;
     double loss = metrics_mean_loss(&r->output.metrics);
     if (!r->output.metrics.sums.count) return;
+    if (ranks_rank(r->ranks)) { // process 0 tells
+        if (!show_only) metrics_reset(&r->output.metrics);
+        return;
+    }
     metrics_line(&r->output.metrics, step, line, sizeof line);
     hooks_clear_progress(r->hooks);
     log_info("%s", line);
@@ -97,6 +101,7 @@ static void log_step(Run *r, int64_t step, bool show_only, TrainResult *result) 
 CHECKED static bool save_step(Run *r, int64_t step, bool last, Error *err) {
     Error why;
     hooks_clear_progress(r->hooks);
+    if (!run_ranks_same_weights(r, err)) return false;
     if (run_save(r, step, &why)) return true;
     if (last) return fail(err, "%.900s; no checkpoint of step %lld", why.text, (long long)step);
     log_warn("%s; the run goes on, last good checkpoint: %s", why.text,
@@ -113,6 +118,11 @@ static void show_progress(const Run *r, int64_t step, double seconds) {
     r->hooks->progress(r->hooks->user, &p);
 }
 
+// A process that is alone sees at once that it is to stop; several agree on it once a step.
+static void look_for_stop(Run *r) {
+    if (!r->ranks) r->stopping = hooks_stopping(r->hooks);
+}
+
 // What there is to do between a step and the next one.
 typedef struct Duties {
     bool end, stopping, log, evaluate, save;
@@ -121,7 +131,7 @@ typedef struct Duties {
 
 static Duties duties_after(const Run *r, int64_t step) {
     const TrainConfig *c = r->config;
-    Duties d = {.end = step == c->steps, .stopping = hooks_stopping(r->hooks)};
+    Duties d = {.end = step == c->steps, .stopping = r->stopping};
     bool last = d.end || d.stopping;
     d.log = run_due(step, c->log_freq) || d.end;
     d.evaluations = run_evaluations_due(r, step, d.end);
@@ -134,7 +144,8 @@ CHECKED static bool do_duties(Run *r, int64_t step, Duties d, TrainResult *resul
     if (d.log || d.stopping) log_step(r, step, !d.log, result);
     r->eval_due = d.evaluate && d.stopping;
     if (d.evaluate && !d.stopping && !run_evaluate(r, step, d.evaluations, err)) return false;
-    if (hooks_stopping(r->hooks)) { // asked for during the evaluation
+    look_for_stop(r);
+    if (r->stopping) { // asked for during the evaluation
         d.stopping = true;
         d.save = r->config->save_checkpoint;
     }
@@ -161,6 +172,9 @@ CHECKED static bool train_loop(Run *r, TrainResult *result, Error *err) {
     r->mark = clock_seconds();
     for (int64_t step = r->first_step; step <= c->steps && !result->stopped; step++) {
         double start = clock_seconds();
+        Error why;
+        if (!run_agree_to_stop(r, &why))
+            return fail(err, "step %lld: %.900s", (long long)step, why.text);
         Duties duties = duties_after(r, step);
         bool first = step == r->first_step;
         bool ok = train_step(r, step, first || duties.log || duties.evaluate || duties.save, err);
@@ -171,7 +185,8 @@ CHECKED static bool train_loop(Run *r, TrainResult *result, Error *err) {
             log_info("first step took %.2f s; activations take %.0f MB", took,
                      (double)act_activation_bytes(r->model.act) / 1e6);
         show_progress(r, step, seconds);
-        if (hooks_stopping(r->hooks) && !duties.stopping) { // since the step was started
+        look_for_stop(r);
+        if (r->stopping && !duties.stopping) { // since the step was started
             duties = duties_after(r, step);
             while (r->model.step.finished < r->model.step.started)
                 if (!finish_step(r, err)) return false;
@@ -192,7 +207,7 @@ static void finish_steps_under_way(Run *r) {
 static void keep_weights(Run *r, int64_t step, Error *err) {
     Error ignored, first = *err;
     bool kept = r->sound && step > 0 && r->config->save_checkpoint &&
-                r->output.saved_step != step && save_step(r, step, true, &ignored);
+                r->output.saved_step != step && run_save(r, step, &ignored);
     const char *what = kept ? "the weights so far are in" : "last good checkpoint:";
     if (step > 0)
         snprintf(err->text, sizeof err->text, "%.500s; %s %.450s", first.text, what,
@@ -208,6 +223,7 @@ static void remove_output(Run *r) {
 
 // Logs where the run stopped and the command that goes on from there.
 static void log_stopped(const Run *r) {
+    if (ranks_rank(r->ranks)) return;
     log_info("Stopped after step %lld of %lld", (long long)r->taken, (long long)r->config->steps);
     if (r->output.saved_step == r->taken)
         log_info("To go on: tact train --config_path=%s/pretrained_model/train_config.json "
@@ -227,10 +243,12 @@ bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result
                  (long long)r->resumed.step, r->output.checkpoint);
     else if (ok)
         log_info("Start offline training on a fixed dataset");
-    if (ok && !train_loop(r, result, err)) {
+    bool opened = ok;
+    ok = ok && train_loop(r, result, err) && ranks_leave(r->ranks, err);
+    if (!ok) ranks_fail(r->ranks, err->text);
+    if (!ok && opened) {
         finish_steps_under_way(r);
-        keep_weights(r, r->taken, err);
-        ok = false;
+        if (!ranks_rank(r->ranks)) keep_weights(r, r->taken, err);
     }
     result->step = r->taken;
     hooks_clear_progress(r->hooks);

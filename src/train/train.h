@@ -26,12 +26,15 @@ typedef struct TrainHooks {
         void *user); // before a log line is printed, so that a progress bar can go; may be NULL
     const atomic_int *stop; // becomes non-zero on Ctrl-C or SIGTERM: finish the step, save, return
     void *user;
+    // The processes that train together, or NULL. Of all of them process 0 alone writes and logs; a
+    // stop that one is asked for stops all.
+    struct Ranks *ranks;
     // With --env.type; training itself knows no simulation. env_check: whether the task is there
     // and the policy, whose shapes are filled in, fits it; called once, before the first step.
     // env_rollouts: lets the policy in the directory `policy` (as pretrained_model; gone after the
     // call) act in eval_n_episodes episodes; videos: a directory that exists, or NULL. It has to
     // return soon after *stop, and what it found does not count then. It may use the training's
-    // threads, which wait.
+    // threads, which wait. All processes call it, and are told what all of them found together.
     bool (*env_check)(void *user, const TrainConfig *c, Error *err);
     bool (*env_rollouts)(void *user, const TrainConfig *c, const char *policy, const char *videos,
                          TrainRollouts *out, Error *err);
@@ -61,7 +64,8 @@ typedef struct TrainResult {
 // exists already is refused; one that a run leaves without having taken a step is removed. A run
 // that an error ends later saves the weights it has first, and err says where. The model is planned
 // for exactly batch_size samples, so an epoch's last partial batch is left out (LeRobot trains on
-// it), and fewer training frames than batch_size are an error.
+// it), and fewer training frames than batch_size are an error. When one of several processes ends
+// in an error all do, and process 0 saves the weights.
 CHECKED bool train_run(TrainConfig *config, const TrainHooks *hooks, TrainResult *result,
                        Error *err);
 

@@ -30,3 +30,6 @@ same_run() {
 
 # The last checkpoint of a run, or nothing.
 resume() { echo "--config_path=$1/checkpoints/last/pretrained_model/train_config.json"; }
+
+# wait_for FILE LINES: waits until a run has written so many lines.
+wait_for() { for _ in $(seq 200); do [ "$(cat "$1" 2>/dev/null | wc -l)" -ge "$2" ] && return; sleep 0.02; done; }

@@ -63,11 +63,11 @@ sed 's/"batch_size": [0-9]*/"batch_size": 3/' "$WORK/plain/checkpoints/last/pret
 accepts "an edited file" "$TACT" train --config_path="$WORK/plain/train_config.json" --output_dir="$WORK/edited"
 holds "was read" grep -q '"batch_size": 3' "$WORK/edited/checkpoints/last/pretrained_model/train_config.json"
 # Flags that cannot change the policy are named once and stop nothing, in training and in evaluation.
-idle=(--wandb.enable=true --wandb.project=x --wandb.entity=me --job.target=a10g-large --eval.batch_size=10
+idle=(--wandb.enable=true --wandb.project=x --wandb.log_model=all --job.target=a10g-large --eval.batch_size=10
     --eval.use_async_envs=true --env.task=AlohaInsertion-v0 --policy.discover_packages_path=mine)
 accepts "flags without effect" "${train[@]}" "${here[@]}" "${idle[@]}" --policy.push_to_hub=true --policy.repo_id=me/act --output_dir="$WORK/idle"
 holds "one warning" test "$(grep -c WARNING "$WORK/err")" -eq 1
-holds "with what to do" grep -q 'without effect.*--wandb.enable (the curves.*hf upload me/act OUTPUT_DIR' "$WORK/err"
+holds "with what to do" grep -q 'without effect.*--wandb.log_model.*hf upload me/act OUTPUT_DIR' "$WORK/err"
 accepts "and evaluated" "$TACT" eval --policy.path="$WORK/idle" "${here[@]}" "${idle[@]}" --policy.use_amp=false --output_dir="$WORK/eval_idle"
 holds "one warning" test "$(grep -c WARNING "$WORK/err")" -eq 1
 refuses "what would change it" "mixed_precision=bf16: .*--policy.dtype=bfloat16" "${train[@]}" "${here[@]}" --accelerator.mixed_precision=bf16 --output_dir="$WORK/no"
@@ -99,10 +99,10 @@ batch_size: 2
 num_workers: 1
 steps: 1_000
 save_checkpoint: TRUE
-wandb: {enable: yes, notes: "none: of it"}
+wandb: {enable: yes, notes: "none: of it", log_model: all}
 END
 accepts "settings in YAML" "$TACT" train --config_path="$WORK/settings.yaml" --steps=1 --output_dir="$WORK/yaml"
-holds "without effect" grep -q 'without effect.*wandb.notes.*wandb.enable' "$WORK/err"
+holds "without effect" grep -q 'without effect.*wandb.log_model' "$WORK/err"
 model=$WORK/yaml/checkpoints/last/pretrained_model
 for line in '"type": "act"' '"chunk_size": 8' '"dim_model": 32' '"optimizer_lr": 0.0001' '"STATE": "MIN_MAX"' '"pretrained_backbone_weights": null'; do
     holds "$line" grep -q "$line" "$model/config.json"

@@ -16,9 +16,6 @@ accepts "with it" "${kept[@]}" --output_dir="$WORK/with" --steps=60 --save_freq=
 holds "same weights" cmp -s "$WORK/with/checkpoints/last/pretrained_model/model.safetensors" \
     "$WORK/without/checkpoints/last/pretrained_model/model.safetensors"
 
-# wait_for FILE LINES: waits until a run has written so many lines.
-wait_for() { for _ in $(seq 200); do [ "$(cat "$1" 2>/dev/null | wc -l)" -ge "$2" ] && return; sleep 0.02; done; }
-
 # Ctrl-C and SIGTERM save, and say how to go on.
 "${kept[@]}" --output_dir="$WORK/stopped" --steps=400 --save_freq=60 >"$WORK/log" 2>&1 & pid=$!
 wait_for "$WORK/stopped/metrics.jsonl" 5

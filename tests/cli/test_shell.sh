@@ -71,6 +71,8 @@ completes "compopt -o default " tact train --policy.pretrained_backbone_weights 
 completes "compopt -o default " tact train --config_path = ru
 completes "compopt -o dirnames -o nospace " tact train --dataset.root = da
 completes "compopt -o dirnames -o nospace " tact info da
+completes "compopt -o dirnames -o nospace " tact report run da
+completes "compopt -o default " tact report run --output_file = pa
 completes "--json" tact eval --js
 completes "" tact train --steps = 5
 completes "act tact" tact convert run --to =

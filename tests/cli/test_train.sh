@@ -18,6 +18,9 @@ holds "six log lines" test "$(grep -c '"loss"' "$WORK/run/metrics.jsonl")" -eq 6
 holds "held-out loss" grep -q eval_loss "$WORK/run/metrics.jsonl"
 holds "log line" grep -qE 'step:6 smpl:12 ep:[0-9]+ epch:[0-9.]+ loss:[0-9.]+ grdn:[0-9.]+ lr:1.0e-05 updt_s:[0-9.]+ data_s:[0-9.]+' "$WORK/err"
 holds "type tact at T=2" grep -q '"type": "tact"' "$run/last/pretrained_model/config.json"
+accepts "its report" "$TACT" report "$WORK/run"
+holds "with the settings" grep -qF '{"flag": "dataset.eval_split", "value": 0.3, "default": 0.0, "given": true}' "$WORK/run/report.html"
+holds "and the dataset" grep -qF '"total_episodes"' "$WORK/run/report.html"
 
 losses() { grep -o '"loss": *[^,]*' "$1/metrics.jsonl"; }
 accepts "again" "${train[@]}" --output_dir="$WORK/again" --steps=6 --save_freq=3 --dataset.eval_split=0.3 --num_workers=3

@@ -284,6 +284,28 @@ static void json_files(void **state) {
     assert_true(json_number_value(json_object_get(train, "repeat_frame_prob")) == 0.5);
     json_decref(tact);
     json_decref(train);
+    // Where curves go is written only as far as it was asked for.
+    static const char *const asked[] = {"--wandb.disable_artifact=true",
+                                        "--wandb.entity=us",
+                                        "--wandb.notes=n",
+                                        "--wandb.run_id=r",
+                                        "--wandb.mode=offline",
+                                        "--wandb.add_tags=false",
+                                        "--tensorboard"};
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        Error why;
+        char *flag = arena_strdup(&c.arena, asked[i]);
+        assert_true(train_config_take(&c, 1, &flag, &why));
+    }
+    train = train_config_to_tact_json(&c);
+    assert_true(json_is_true(json_object_get(train, "tensorboard")));
+    json_decref(train);
+    train = train_config_to_json(&c);
+    assert_json(json_incref(json_object_get(train, "wandb")),
+                "{\"enable\": false, \"disable_artifact\": true, \"project\": \"lerobot\", "
+                "\"entity\": \"us\", \"notes\": \"n\", \"run_id\": \"r\", \"mode\": \"offline\", "
+                "\"add_tags\": false}");
+    json_decref(train);
     // LeRobot's ACT would play these actions too fast.
     c.policy.obs_state_horizon = 1;
     c.policy.temporal_pos_embed = "none";

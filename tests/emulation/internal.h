@@ -8,6 +8,11 @@
 // Work for a stream: it runs at once, is put off until somebody waits (EMULATION_DEFER), or is
 // recorded when the stream is being captured. Kernels and library fakes go through this.
 cudaError_t emulation_enqueue(cudaStream_t stream, std::function<void()> work);
+// Work that can run only when `ready` says so, which is asked again and again and may do a part of
+// it. It runs as soon as it can even with EMULATION_DEFER, so that one that waits for too little
+// shows.
+cudaError_t emulation_enqueue_when(cudaStream_t stream, std::function<bool()> ready,
+                                   std::function<void()> work);
 
 namespace emulation {
 

@@ -1,13 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// The search for cuBLASLt and cuDNN as a program: says where both were found, or the sentence that
-// a user gets. Needs no card and no driver: they are loaded, and asked for their versions. Compiled
-// twice, once with names that no machine has, for libraries.sh.
+// The search for cuBLASLt and cuDNN as a program, or with any argument that for NCCL: says where
+// they were found, or the sentence that a user gets. Needs no card and no driver: they are loaded,
+// and asked for their versions. Compiled twice, once with names that no machine has, for
+// libraries.sh.
 #include "ops/cuda/libraries.h"
+#include "ops/cuda/nccl.h"
 
 #include <stdio.h>
 
-int main() {
+static int find_nccl() {
     Error err;
+    int version = 0;
+    bool found = nccl_library_load(&err);
+    if (found) nccl_lib.ncclGetVersion(&version);
+    if (found)
+        printf("NCCL %d %s\n", version, nccl_lib.path);
+    else
+        printf("%s\n", err.text);
+    return found ? 0 : 1;
+}
+
+int main(int argc, char **) {
+    Error err;
+    if (argc > 1) return find_nccl();
     if (!cuda_libraries_load("--policy.device=cuda:0", &err)) {
         printf("%s\n", err.text);
         return 1;

@@ -9,10 +9,17 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <time.h>
 #include <vector>
 
 typedef std::function<void()> Work;
-typedef std::vector<Work> Recording;
+// Work of a stream, and whether it can run yet: what it waits for may be another stream's, or
+// another process's. Without `ready` it can.
+struct Item {
+    Work work;
+    std::function<bool()> ready;
+};
+typedef std::vector<Item> Recording;
 
 // One capture: what was recorded, in an order that respects all dependencies, and how far each of
 // its streams knows of the others (so that work nobody joined is noticed).
@@ -27,7 +34,7 @@ typedef std::map<cudaStream_t, int> Clock;
 struct CUstream_st {
     bool blocking = true;
     int card = emulation::current_card();
-    std::deque<Work> pending;
+    std::deque<Item> pending;
     std::shared_ptr<Capture> capture;
     Clock clock; // in the capture
 };
@@ -86,35 +93,56 @@ void run(const Work &work) {
     device_end();
 }
 
-void step(cudaStream_t s) {
-    Work work = std::move(s->pending.front());
+// Pieces of work that asking a stream brings it on by, so that a loop around it ends.
+enum { A_FEW = 64 };
+
+// Runs the first work of a stream, if it can run.
+bool step(cudaStream_t s) {
+    if (s->pending.front().ready && !s->pending.front().ready()) return false;
+    Item item = std::move(s->pending.front());
     s->pending.pop_front();
-    work();
+    item.work();
+    return true;
+}
+
+void pause() {
+    const struct timespec short_while = {0, 100000};
+    nanosleep(&short_while, nullptr);
 }
 
 void drain(cudaStream_t s) {
-    while (!s->pending.empty()) step(s);
+    while (!s->pending.empty())
+        if (!step(s)) pause();
+}
+
+// Gets on with what an event comes after, as far as it goes; true when the event is reached.
+bool reach(const std::shared_ptr<Mark> &mark) {
+    while (!mark->done) {
+        if (mark->stream->pending.empty()) fail("an event waits for work that does not exist");
+        if (!step(mark->stream)) return false;
+    }
+    return true;
 }
 
 void wait_for(const std::shared_ptr<Mark> &mark) {
-    while (!mark->done) {
-        if (mark->stream->pending.empty()) fail("an event waits for work that does not exist");
-        step(mark->stream);
-    }
+    while (!reach(mark)) pause();
 }
 
-// Work that is not captured: after what the legacy stream's rules put before it.
-void submit(cudaStream_t s, Work work) {
-    if (!state().defer) {
-        work();
-        return;
-    }
+// Work that is not captured: after what the legacy stream's rules put before it. It runs at once
+// where it can, with EMULATION_DEFER only if it is `early`.
+void submit(cudaStream_t s, Item item, bool early = false) {
     if (s == &state().legacy) {
         for (cudaStream_t other : state().all)
             if (other->blocking && other != s) drain(other);
     } else if (s->blocking)
         drain(&state().legacy);
-    s->pending.push_back(std::move(work));
+    bool now = early || !state().defer;
+    while (!state().defer && !s->pending.empty() && step(s)) {
+    }
+    if (now && s->pending.empty() && (!item.ready || item.ready()))
+        item.work();
+    else
+        s->pending.push_back(std::move(item));
 }
 
 // The legacy stream may not be used while a blocking stream is captured.
@@ -165,19 +193,29 @@ bool refuse_in_capture() {
 
 using namespace emulation;
 
-cudaError_t emulation_enqueue(cudaStream_t stream, std::function<void()> work) {
+static cudaError_t enqueue(cudaStream_t stream, Item item, bool early) {
     Lock lock(state().mutex);
     cudaStream_t s = resolve(stream);
     if (!s) return cudaErrorInvalidResourceHandle;
     if (implicit(s)) return cudaErrorStreamCaptureImplicit;
     if (s->capture) {
         if (s->capture->spoilt) return cudaErrorStreamCaptureInvalidated;
-        s->capture->recording->push_back(std::move(work));
+        s->capture->recording->push_back(std::move(item));
         s->clock[s]++;
         return cudaSuccess;
     }
-    submit(s, [work = std::move(work)] { run(work); });
+    Work work = [work = std::move(item.work)] { run(work); };
+    submit(s, {std::move(work), std::move(item.ready)}, early);
     return cudaSuccess;
+}
+
+cudaError_t emulation_enqueue(cudaStream_t stream, std::function<void()> work) {
+    return enqueue(stream, {std::move(work), nullptr}, false);
+}
+
+cudaError_t emulation_enqueue_when(cudaStream_t stream, std::function<bool()> ready,
+                                   std::function<void()> work) {
+    return enqueue(stream, {std::move(work), std::move(ready)}, true);
 }
 
 extern "C" {
@@ -231,7 +269,8 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
         return keep(cudaErrorStreamCaptureUnsupported);
     }
     if (s->pending.empty()) return cudaSuccess;
-    step(s); // so that a loop around it ends
+    for (int i = 0; i < A_FEW && !s->pending.empty() && step(s); i++) {
+    }
     return cudaErrorNotReady;
 }
 cudaError_t cudaDeviceSynchronize(void) {
@@ -273,10 +312,11 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     auto mark = std::make_shared<Mark>();
     mark->stream = s;
     event->mark = mark;
-    submit(s, [mark] {
-        mark->time = std::chrono::steady_clock::now();
-        mark->done = true;
-    });
+    submit(s, {[mark] {
+                   mark->time = std::chrono::steady_clock::now();
+                   mark->done = true;
+               },
+               nullptr});
     return cudaSuccess;
 }
 cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned) {
@@ -303,7 +343,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
         s->capture->spoilt = true;
         return keep(cudaErrorStreamCaptureIsolation);
     }
-    if (auto mark = event->mark) submit(s, [mark] { wait_for(mark); });
+    if (auto mark = event->mark) submit(s, {[] {}, [mark] { return reach(mark); }});
     return cudaSuccess;
 }
 static cudaError_t refuse_event(cudaEvent_t event) {
@@ -324,7 +364,8 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
     Lock lock(state().mutex);
     cudaError_t e = refuse_event(event);
     if (e != cudaSuccess || !event->mark || event->mark->done) return e;
-    step(event->mark->stream); // so that a loop around it ends
+    for (int i = 0; i < A_FEW && !event->mark->done && step(event->mark->stream); i++) {
+    }
     return cudaErrorNotReady;
 }
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end) {
@@ -362,9 +403,10 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
     for (cudaStream_t other : c->streams)
         if (other != s && s->clock[other] < other->clock[other]) joined = false;
     finish(c);
+    std::shared_ptr<Recording> recording = std::move(c->recording); // events keep the rest of it
     if (c->spoilt) return keep(cudaErrorStreamCaptureInvalidated);
     if (!joined) return keep(cudaErrorStreamCaptureUnjoined);
-    *graph = new CUgraph_st{c->recording};
+    *graph = new CUgraph_st{recording};
     return cudaSuccess;
 }
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *status) {
@@ -398,12 +440,14 @@ cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t *nodes, size_t 
     *count = graph->recording->size();
     return cudaSuccess;
 }
+// Piece by piece, since one may have to wait for another process.
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+    Lock lock(state().mutex);
     if (!exec) return keep(cudaErrorInvalidValue);
-    auto recording = exec->recording;
-    return keep(emulation_enqueue(stream, [recording] {
-        for (const Work &work : *recording) work();
-    }));
+    cudaError_t e = cudaSuccess;
+    for (const Item &item : *exec->recording)
+        if (e == cudaSuccess) e = enqueue(stream, item, false);
+    return keep(e);
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
     delete exec;

@@ -42,6 +42,16 @@ accepts eval "${eval[@]}" --policy.path="$run/checkpoints/000002" --output_dir="
 holds "the policy of step 2" cmp "$WORK/again/episode_100000.mp4" "$run/eval/videos_step_000002/episode_100000.mp4"
 holds "not that of step 4" test -n "$(cmp "$run"/eval/videos_step_00000[24]/episode_100000.mp4 2>&1)"
 
+# Two processes share out the episodes, and count them together.
+two=(env WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$((12000 + $$ % 800 * 20)) "${train[@]}" --steps=2 --batch_size=1
+    "${looked[@]}" --eval.max_videos=2 --output_dir="$WORK/two")
+RANK=1 "${two[@]}" >"$WORK/out.1" 2>"$WORK/err.1" &
+RANK=0 accepts "in two processes" "${two[@]}"
+holds "the other one too" wait $!
+holds "they count together" test "$(grep pc_success "$WORK/two/metrics.jsonl")" = "$(grep pc_success "$run/metrics.jsonl" | head -n 1)"
+holds "each films its own" test "$(cd "$WORK/two/eval" && echo */*)" = \
+    "videos_step_000002/episode_100000.mp4 videos_step_000002/episode_100001.mp4"
+
 # A run that is killed in an evaluation leaves the temporary policy behind; the run that goes on evaluates anew.
 cp -r "$run" "$WORK/gone"
 mkdir "$WORK/gone/.policy.tmp"

@@ -39,6 +39,29 @@ static void memory_keeps_the_first_rows_that_fit(void **state) {
     assert_null(c);
 }
 
+// Those who share a cache begin at different places, and each comes to all of them.
+static void sharers_begin_apart(void **state) {
+    const Fixture *f = *state;
+    const int64_t all = CAMERAS * f->ds->n_episodes;
+    for (int share = 0; share < 2; share++) {
+        FrameCacheOptions o = options(f, "file");
+        FrameCache *c;
+        int64_t episode, seen = 0;
+        int camera, n = 0;
+        o.sharers = 2;
+        o.share = share;
+        frame_cache_open(&o, &c);
+        for (; frame_cache_next_episode(c, &camera, &episode); n++) {
+            int64_t at = camera * f->ds->n_episodes + episode;
+            assert_int_equal(at, (n + share * (all / 2)) % all);
+            seen |= (int64_t)1 << at;
+        }
+        assert_int_equal(n, all);
+        assert_int_equal(seen, ((int64_t)1 << all) - 1);
+        frame_cache_close(c);
+    }
+}
+
 static void other_sizes_episodes_and_files_are_other_caches(void **state) {
     Fixture *f = *state;
     Error err;
@@ -348,6 +371,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(what_is_put_comes_out),
         TEST(memory_keeps_the_first_rows_that_fit),
+        TEST(sharers_begin_apart),
         TEST(other_sizes_episodes_and_files_are_other_caches),
         TEST(the_key_does_not_depend_on_the_place),
         TEST(a_file_is_of_one_decoder),

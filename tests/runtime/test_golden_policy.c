@@ -80,7 +80,7 @@ static void write_checkpoint(Golden *g) {
         if (q->init == INIT_SINUSOID) continue; // not of use here
         float *values = NEW(float, q->count);
         const uint64_t s = stream_start(q->name, g->salt);
-        const ParamRange range = param_range(q);
+        const GoldenSpread range = param_range(q);
         for (int64_t k = 0; k < q->count; k++) values[k] = param_element(range, stream_value(s, k));
         param_set(&params, q, values);
         mem_free(values);

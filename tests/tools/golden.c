@@ -63,7 +63,7 @@ static bool set_params(Case *c, Error *err) {
         found += q->kind != PARAM_BUFFER;
         float *values = NEW(float, q->count);
         uint64_t s = stream_start(q->name, c->salt);
-        const ParamRange range = param_range(q);
+        const GoldenSpread range = param_range(q);
         for (int64_t k = 0; k < q->count; k++) values[k] = param_element(range, stream_value(s, k));
         param_set(&c->params, q, values);
         mem_free(values);

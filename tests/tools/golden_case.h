@@ -45,23 +45,23 @@ static inline bool ends_with(const char *s, const char *end) {
 }
 
 // An element of a parameter is offset + scale * u, with u from its stream.
-typedef struct ParamRange {
+typedef struct GoldenSpread {
     double offset, scale;
-} ParamRange;
+} GoldenSpread;
 
-static inline ParamRange param_range(const Param *q) {
+static inline GoldenSpread param_range(const Param *q) {
     const int64_t *s = q->shape;
-    if (ends_with(q->name, ".running_var")) return (ParamRange){1, 0.25};
-    if (ends_with(q->name, ".running_mean")) return (ParamRange){0, 0.1};
+    if (ends_with(q->name, ".running_var")) return (GoldenSpread){1, 0.25};
+    if (ends_with(q->name, ".running_mean")) return (GoldenSpread){0, 0.1};
     if (ends_with(q->name, ".bias") || ends_with(q->name, "in_proj_bias"))
-        return (ParamRange){0, 0.1};
-    if (q->rank == 1) return (ParamRange){1, 0.1};
-    if (strstr(q->name, "embed")) return (ParamRange){0, 0.5};
-    if (q->rank == 4) return (ParamRange){0, sqrt(3.0 / (double)(s[1] * s[2] * s[3]))};
-    return (ParamRange){0, sqrt(3.0 / (double)s[1])};
+        return (GoldenSpread){0, 0.1};
+    if (q->rank == 1) return (GoldenSpread){1, 0.1};
+    if (strstr(q->name, "embed")) return (GoldenSpread){0, 0.5};
+    if (q->rank == 4) return (GoldenSpread){0, sqrt(3.0 / (double)(s[1] * s[2] * s[3]))};
+    return (GoldenSpread){0, sqrt(3.0 / (double)s[1])};
 }
 
-static inline float param_element(ParamRange range, double u) {
+static inline float param_element(GoldenSpread range, double u) {
     return (float)(range.offset + range.scale * u);
 }
 

@@ -4,14 +4,11 @@
 #include "base/memory.h"
 #include "formats/json.h"
 #include "train/metrics.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "../ok.h"
 
 static void assert_big(double value, const char *want) {
     char text[32];
@@ -137,6 +134,46 @@ static void later_lines_are_cut_off(void **state) {
     assert_false(file_exists(path));
 }
 
+// All that can be logged has its column, and what one file cannot take is in the others all the
+// same.
+static void figures_reach_the_curves(void **state) {
+    (void)state;
+    Error err;
+    char dir[1024], path[1100];
+    TrainConfig c;
+    RunCurves curves;
+    Metrics m = example();
+    const TrainRollouts rollouts = {50, 32, 0.5, 0.75, 41.5};
+    train_config_default(&c);
+    OK(make_temporary_dir(dir, sizeof dir, NULL, &err));
+    c.output_dir = dir;
+    OK(run_curves_open(&curves, &c, 0, false, &err));
+    m.curves = &curves;
+    OK(metrics_open(&m, "/dev/full", &err));
+    assert_false(metrics_write(&m, 200, &err));
+    assert_non_null(strstr(err.text, "/dev/full"));
+    for (int average = 0; average <= 1; average++) {
+        assert_false(metrics_write_eval(&m, 200, average ? "ema_eval_loss" : "eval_loss", 3, &err));
+        assert_false(metrics_write_rollouts(&m, 200, average, &rollouts, &err));
+    }
+    OK(metrics_sync(&m, &err));
+    metrics_close(&m);
+    run_curves_close(&curves);
+    char *text;
+    size_t size;
+    snprintf(path, sizeof path, "%s/metrics.csv", dir);
+    OK(file_read(path, &text, &size, &err));
+    static const char *const rows[] = {",6.059999942779541,0.75,", ",,,,,,,,,,,3,,,,,,,,,,,\n",
+                                       ",,,,,,,,,,,,,64,50,75,50,41.5,,,,,\n",
+                                       ",,,,,,,,,,,,3,,,,,,,,,,\n",
+                                       ",,,,,,,,,,,,,,,,,,64,50,75,50,41.5\n"};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (!strstr(text, rows[i])) fail_msg("\"%s\" lacks %s", text, rows[i]);
+    mem_free(text);
+    OK(remove_tree(dir, &err));
+    train_config_free(&c);
+}
+
 static void a_full_disk_is_reported(void **state) {
     (void)state;
     Error err = {""};
@@ -154,6 +191,7 @@ int main(void) {
         cmocka_unit_test(the_line_is_lerobots),
         cmocka_unit_test(the_same_figures_are_appended_as_json),
         cmocka_unit_test(later_lines_are_cut_off),
+        cmocka_unit_test(figures_reach_the_curves),
         cmocka_unit_test(a_full_disk_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,7 +103,7 @@ CHECKED static bool time_pipelined_steps(Act *act, Optimizer *optimizer, const A
     step_init(&s, act, optimizer, 1);
     while (ok && s.finished < n) {
         bool start = s.started < n;
-        if (start) step_piece(&s, in, seed);
+        if (start && !(ok = step_piece(&s, in, seed, err))) break;
         if (s.started - s.finished > 1 || !start) {
             ok = step_finish(&s, &got, err) && check_figures(got.losses.total, got.grad_norm, err);
             finished[s.finished - 1] = clock_seconds();

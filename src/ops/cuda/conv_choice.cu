@@ -173,7 +173,7 @@ static void choose_algorithm(Device *d, Conv *c, int pass, Trial t) {
             cudaGetLastError(); // a refusal is not to be blamed on a later launch
         if (status != CUDNN_STATUS_SUCCESS || launched != cudaSuccess) continue;
         cuda_issued(d, pass_names[pass], c->spec.n * c->out_h * c->out_w, c->out_c);
-        cuda_ok(d, cudaStreamSynchronize(cuda_stream(d)), "trying a convolution");
+        cuda_wait(d, cuda_stream(d), NULL, "trying a convolution");
         return;
     }
     if (d->failed) return;
@@ -204,7 +204,7 @@ static void try_fused(Device *d, Conv *c, Trial t) {
     cudaError_t launched = cudaGetLastError();
     c->fused = status == CUDNN_STATUS_SUCCESS && launched == cudaSuccess;
     if (!c->fused) log_unfused(d, &c->spec, status);
-    cuda_ok(d, cudaStreamSynchronize(cuda_stream(d)), "trying a convolution");
+    cuda_wait(d, cuda_stream(d), NULL, "trying a convolution");
 }
 
 static void choose_algorithms(Device *d, Conv *c) {

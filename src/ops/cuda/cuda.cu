@@ -78,8 +78,13 @@ static size_t cuda_memory_free(Device *d) {
     return cudaMemGetInfo(&left, &total) == cudaSuccess ? left : 0;
 }
 
-// cudaMalloc. Records a failure when there is no memory, or when the card has failed before.
+// cudaMalloc, which may wait for what the card does. Records a failure when there is no memory, or
+// when the card has failed before.
 static bool card_alloc(Device *d, void **p, size_t bytes) {
+    if (cuda_of(d)->sums && !cuda_wait(d, cuda_stream(d), NULL, "memory")) {
+        *p = NULL;
+        return false;
+    }
     cudaError_t status = cudaMalloc(p, bytes);
     if (status == cudaSuccess) return true;
     *p = NULL;
@@ -93,6 +98,10 @@ static bool card_alloc(Device *d, void **p, size_t bytes) {
     return false;
 }
 
+static void cuda_synchronize(Device *d) {
+    cuda_wait(d, cuda_stream(d), NULL, "running ops");
+}
+
 static void *cuda_alloc(Device *d, size_t bytes) {
     void *p = NULL;
     if (d->failed) return NULL;
@@ -104,8 +113,8 @@ static void *cuda_alloc(Device *d, size_t bytes) {
 
 static void cuda_release(Device *d, void *p) {
     if (!p) return;
-    cuda_attach(d);
-    cuda_ok(d, cudaFree(p), "giving memory back"); // waits for what still uses it
+    cuda_synchronize(d); // so that cudaFree, which waits as well, need not
+    if (!cuda_stuck(d)) cuda_ok(d, cudaFree(p), "giving memory back");
 }
 
 // One buffer that only grows. A recording made with the old address is made again.
@@ -117,7 +126,7 @@ static bool grow_buffer(Device *d, void **p, size_t *size, size_t bytes) {
         device_fail(d, "cuda: memory was asked for in a recording");
         return false;
     }
-    if (*p && cuda_ok(d, cudaStreamSynchronize(cuda_stream(d)), "running ops")) cudaFree(*p);
+    if (*p && cuda_wait(d, cuda_stream(d), NULL, "running ops")) cudaFree(*p);
     *p = NULL;
     *size = 0;
     c->generation++;
@@ -150,8 +159,9 @@ static void copy_and_wait(Device *d, void *to, const void *from, size_t bytes, c
                           const char *what) {
     if (d->failed || bytes == 0) return;
     cudaStream_t s = cuda_stream(d);
-    if (cuda_ok(d, cudaMemcpyAsync(to, from, bytes, kind, s), what))
-        cuda_ok(d, cudaStreamSynchronize(s), what);
+    // A copy from or to memory that is not page-locked waits for the ops before it by itself.
+    if (cuda_of(d)->sums && !cuda_wait(d, s, NULL, what)) return;
+    if (cuda_ok(d, cudaMemcpyAsync(to, from, bytes, kind, s), what)) cuda_wait(d, s, NULL, what);
 }
 
 static void cuda_upload(Device *d, void *to, const void *from, size_t bytes) {
@@ -162,12 +172,9 @@ static void cuda_download(Device *d, void *to, const void *from, size_t bytes) {
     copy_and_wait(d, to, from, bytes, cudaMemcpyDeviceToHost, "copy from the card");
 }
 
-static void cuda_synchronize(Device *d) {
-    cuda_ok(d, cudaStreamSynchronize(cuda_stream(d)), "running ops");
-}
-
 static void cuda_pin(Device *d, void *host, size_t bytes, bool pinned) {
     cuda_attach(d);
+    if (cuda_stuck(d)) return;
     // Page-locking may be refused (limits of the system); copies are then slower, and still right.
     cudaError_t status =
         pinned ? cudaHostRegister(host, bytes, cudaHostRegisterDefault) : cudaHostUnregister(host);
@@ -208,7 +215,7 @@ static void cuda_stage(Device *d, void *target, const void *host, size_t bytes) 
 
 static void cuda_staged(Device *d) {
     cuda_attach(d);
-    cuda_ok(d, cudaStreamSynchronize(cuda_of(d)->copies), "staged copies");
+    cuda_wait(d, cuda_of(d)->copies, NULL, "staged copies");
 }
 
 static void cuda_download_begin(Device *d, int slot, const void *from, size_t bytes) {
@@ -226,7 +233,7 @@ static void cuda_download_end(Device *d, int slot, void *to, size_t bytes) {
     memset(to, 0, bytes);
     if (d->failed) return;
     cuda_attach(d);
-    if (cuda_ok(d, cudaEventSynchronize(c->downloaded[slot]), "running ops"))
+    if (cuda_wait(d, NULL, c->downloaded[slot], "running ops"))
         memcpy(to, c->slots + slot * DOWNLOAD_BYTES, bytes);
 }
 
@@ -291,7 +298,7 @@ static void cuda_record_end(Device *d, Record **record) {
 static void cuda_record_free(Device *d, Record *r) {
     if (!r) return;
     cuda_synchronize(d);
-    drop_graph(r);
+    if (!cuda_stuck(d)) drop_graph(r);
     mem_free(r);
 }
 
@@ -312,4 +319,7 @@ void cuda_core_ops(Device *d) {
     d->record_end = cuda_record_end;
     d->record_free = cuda_record_free;
     d->weights_load = cuda_weights_load;
+    d->join = cuda_join;
+    d->sum_begin = cuda_sum_begin;
+    d->sums_end = cuda_sums_end;
 }

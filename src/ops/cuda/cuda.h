@@ -2,9 +2,9 @@
 // Private to ops/cuda: the backend's state, and what its files share. C++, compiled by nvcc; or,
 // for the tests, by the host's compiler against tests/emulation, which runs the kernels on the CPU.
 //
-// Everything runs on one stream, in the order the ops were issued; only staged copies have a stream
-// of their own. Kernels use no atomics and sum in an order that depends on the shapes alone, so
-// that the same step gives the same bits.
+// Everything runs on one stream, in the order the ops were issued; only staged copies and sums over
+// several cards have streams of their own. Kernels use no atomics and sum in an order that depends
+// on the shapes alone, so that the same step gives the same bits.
 //
 // Activations have type T: float, or bf16 where the device was opened with bfloat16. IMAGE tensors
 // are NHWC; the three channels of a picture are stored as four, the last one zero.
@@ -57,6 +57,7 @@ typedef struct Issued {
 
 typedef struct Matmul Matmul;           // matmul.cu: a planned matrix product
 typedef struct ConvChoices ConvChoices; // conv.cu: the algorithms found for each shape
+typedef struct CudaSums CudaSums;       // nccl.cu: the cards of other processes
 
 typedef struct Cuda {
     int ordinal;
@@ -82,6 +83,7 @@ typedef struct Cuda {
     Matmul *matmuls;
     int n_matmuls;
     uint64_t matmul_clock;
+    CudaSums *sums; // NULL: none joined
     // What was logged already: each is logged once for a device.
     bool unfused_logged, own_conv_logged, bias_refusal_logged, product_refusal_logged;
     Issued issued[LAST_OPS]; // the last of them, at n_issued % LAST_OPS
@@ -116,6 +118,20 @@ bool cuda_shared_memory(Device *d, const void *kernel, size_t bytes);
 static inline const StepNumbers *cuda_numbers(Device *d) {
     return cuda_of(d)->recording ? cuda_of(d)->numbers : NULL;
 }
+
+// nccl.cu: sums over the cards of several processes (Device.join).
+void cuda_join(Device *d, const Peers *peers);
+void cuda_sum_begin(Device *d, Tensor t);
+bool cuda_sums_end(Device *d, Error *err);
+// Waits for an event, or where that is NULL for a stream; false, with the failure recorded, when
+// there was one. Nothing else may wait for the card: another process's sums may hold it up for
+// ever, and here that is noticed.
+bool cuda_wait(Device *d, cudaStream_t stream, cudaEvent_t event, const char *what);
+// Whether the card hangs in sums that it does not give up: what waits for it must not be called.
+bool cuda_stuck(const Device *d);
+// Leaves the others; recordings are freed before. False: the card is stuck, and the rest of it is
+// left as it is.
+bool cuda_sums_close(Device *d);
 
 void cuda_core_ops(Device *d);
 void cuda_plain_ops(Device *d);

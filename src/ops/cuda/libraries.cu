@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where cuBLASLt and cuDNN are looked for, in which order, and what is said when they are missing.
+// Where cuBLASLt, cuDNN and NCCL are looked for, in which order, and what is said when they are
+// missing.
 #include "ops/cuda/libraries.h"
+#include "ops/cuda/nccl.h"
 
 #include <dlfcn.h>
 #include <glob.h>
@@ -10,8 +12,9 @@
 #include <string.h>
 
 CudaLibraries cuda_lib;
+NcclLibrary nccl_lib;
 static std::mutex load_mutex;
-static bool loaded;
+static bool loaded, nccl_loaded;
 
 #ifdef TACT_CUDA_EMULATION
 
@@ -21,6 +24,13 @@ static bool load_libraries(const char *, Error *) {
     FOR_DNN_FUNCTIONS(FIND_FUNCTION)
     snprintf(cuda_lib.blas_path, sizeof cuda_lib.blas_path, "emulated");
     snprintf(cuda_lib.dnn_path, sizeof cuda_lib.dnn_path, "emulated");
+    return true;
+}
+
+#define FIND_NCCL_FUNCTION(type, name, params) nccl_lib.name = name;
+static bool load_nccl(Error *) {
+    FOR_NCCL_FUNCTIONS(FIND_NCCL_FUNCTION)
+    snprintf(nccl_lib.path, sizeof nccl_lib.path, "emulated");
     return true;
 }
 
@@ -34,8 +44,21 @@ static bool load_libraries(const char *, Error *) {
 #ifndef BLAS_NAME // tests look for files that no machine has
 #define BLAS_NAME "libcublasLt.so." CUDA_NUMBER
 #define DNN_NAME "libcudnn.so." TEXT(CUDNN_MAJOR)
+#define NCCL_NAME "libnccl.so.2"
 #endif
-static const char blas_name[] = BLAS_NAME, dnn_name[] = DNN_NAME;
+
+// A library that is wanted: for people, as a file, and as pip's and apt's packages.
+typedef struct Wanted {
+    const char *library, *name, *pip, *apt, *otherwise; // what to do without it
+} Wanted;
+static const Wanted blas = {"cuBLASLt", BLAS_NAME,
+                            CUDA_NUMBER[1] >= '3' ? "cublas" : "cublas-cu" CUDA_NUMBER,
+                            "libcublas-" CUDA_NUMBER "-0", "use --policy.device=cpu"};
+static const Wanted dnn = {"cuDNN", DNN_NAME, "cudnn-cu" CUDA_NUMBER,
+                           "cudnn" TEXT(CUDNN_MAJOR) "-cuda-" CUDA_NUMBER,
+                           "use --policy.device=cpu"};
+static const Wanted nccl = {"NCCL", NCCL_NAME, "nccl-cu" CUDA_NUMBER, "libnccl2",
+                            "train on one card"};
 
 typedef struct Search {
     const char *name;
@@ -62,9 +85,11 @@ static const char *const subfolders[] = {"",
                                          "nvidia/cudnn/lib/",
                                          "nvidia/cu" CUDA_NUMBER "/lib/",
                                          "nvidia/cublas/lib/",
+                                         "nvidia/nccl/lib/",
                                          "lib/python3*/site-packages/nvidia/cudnn/lib/",
                                          "lib/python3*/site-packages/nvidia/cu" CUDA_NUMBER "/lib/",
-                                         "lib/python3*/site-packages/nvidia/cublas/lib/"};
+                                         "lib/python3*/site-packages/nvidia/cublas/lib/",
+                                         "lib/python3*/site-packages/nvidia/nccl/lib/"};
 
 static bool try_folder(Search *s, const char *folder, size_t length) {
     char pattern[1024], escaped[768];
@@ -106,24 +131,21 @@ static bool find_library(Search *s) {
            try_variable(s, "VIRTUAL_ENV") || try_variable(s, "CONDA_PREFIX");
 }
 
-static bool fail_missing(const Search *s, const char *library, const char *option, Error *err) {
+static bool fail_missing(const Search *s, const Wanted *w, const char *option, Error *err) {
     const char *path = getenv("TACT_CUDA_PATH");
     if (s->refusal[0])
         return fail(err,
                     "%s: %s cannot be loaded: %s; repair it, or name the folder of another %s in "
-                    "TACT_CUDA_PATH, or use --policy.device=cpu",
-                    option, library, s->refusal, s->name);
+                    "TACT_CUDA_PATH, or %s",
+                    option, w->library, s->refusal, w->name, w->otherwise);
     return fail(
         err,
         "%s: %s (%s) was not found in TACT_CUDA_PATH (%.300s), the loader's path, CUDA_HOME, "
         "/usr/local/cuda and the active Python environment; `pip install nvidia-%s` in "
         "an environment and name its folder in TACT_CUDA_PATH, or install it with the CUDA "
-        "toolkit's packages (apt: %s), or use --policy.device=cpu",
-        option, library, s->name, path && *path ? path : "not set",
-        s->name == dnn_name ? "cudnn-cu" CUDA_NUMBER
-                            : (CUDA_NUMBER[1] >= '3' ? "cublas" : "cublas-cu" CUDA_NUMBER),
-        s->name == dnn_name ? "cudnn" TEXT(CUDNN_MAJOR) "-cuda-" CUDA_NUMBER
-                            : "libcublas-" CUDA_NUMBER "-0");
+        "toolkit's packages (apt: %s), or %s",
+        option, w->library, w->name, path && *path ? path : "not set", w->pip, w->apt,
+        w->otherwise);
 }
 
 static void path_of(void *function, char *path, size_t size) {
@@ -160,8 +182,8 @@ static void load_beside(const char *blas_path) {
 
 #define FIND_FUNCTION(name) ok = ok && find_function(&s, &cuda_lib.name, #name, err);
 static bool load_blas(const char *option, Error *err) {
-    Search s = {blas_name, NULL, ""};
-    if (!find_library(&s)) return fail_missing(&s, "cuBLASLt", option, err);
+    Search s = {blas.name, NULL, ""};
+    if (!find_library(&s)) return fail_missing(&s, &blas, option, err);
     bool ok = true;
     FOR_BLAS_FUNCTIONS(FIND_FUNCTION)
     path_of((void *)cuda_lib.cublasLtMatmul, cuda_lib.blas_path, sizeof cuda_lib.blas_path);
@@ -169,11 +191,23 @@ static bool load_blas(const char *option, Error *err) {
 }
 
 static bool load_dnn(const char *option, Error *err) {
-    Search s = {dnn_name, NULL, ""};
-    if (!find_library(&s)) return fail_missing(&s, "cuDNN", option, err);
+    Search s = {dnn.name, NULL, ""};
+    if (!find_library(&s)) return fail_missing(&s, &dnn, option, err);
     bool ok = true;
     FOR_DNN_FUNCTIONS(FIND_FUNCTION)
     path_of((void *)cuda_lib.cudnnGetVersion, cuda_lib.dnn_path, sizeof cuda_lib.dnn_path);
+    return ok;
+}
+
+#define FIND_NCCL_FUNCTION(type, name, params)                                                     \
+    ok = ok && find_function(&s, &nccl_lib.name, #name, err);
+static bool load_nccl(Error *err) {
+    Search s = {nccl.name, NULL, ""};
+    if (!find_library(&s))
+        return fail_missing(&s, &nccl, "training on cards in several processes", err);
+    bool ok = true;
+    FOR_NCCL_FUNCTIONS(FIND_NCCL_FUNCTION)
+    path_of((void *)nccl_lib.ncclAllReduce, nccl_lib.path, sizeof nccl_lib.path);
     return ok;
 }
 
@@ -189,4 +223,10 @@ bool cuda_libraries_load(const char *option, Error *err) {
     std::lock_guard<std::mutex> lock(load_mutex);
     if (!loaded) loaded = load_libraries(option, err);
     return loaded;
+}
+
+bool nccl_library_load(Error *err) {
+    std::lock_guard<std::mutex> lock(load_mutex);
+    if (!nccl_loaded) nccl_loaded = load_nccl(err);
+    return nccl_loaded;
 }

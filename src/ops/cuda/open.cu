@@ -146,6 +146,8 @@ static void tell_versions(const Device *d) {
 static void cuda_close(Device *d) {
     Cuda *c = cuda_of(d);
     cuda_attach(d); // any thread may close it, after whatever it did before
+    d->impl = cuda_sums_close(d) ? c : NULL;
+    if (!d->impl) return; // the card is stuck, and each of the following calls would wait for it
     if (c->stream) cudaStreamSynchronize(c->stream);
     if (c->copies) cudaStreamSynchronize(c->copies);
     cuda_matmul_free(c);

@@ -73,6 +73,18 @@ void ref_download_end(Device *d, int slot, void *host_dst, size_t bytes) {
     memcpy(host_dst, d->slots[slot], bytes);
 }
 
+void ref_join(Device *d, const Peers *peers) {
+    d->peers = peers;
+}
+
+void ref_sum_begin(Device *d, Tensor t) {
+    d->peers->sum_begin(d->peers->user, f32(t), tensor_count(t));
+}
+
+bool ref_sums_end(Device *d, Error *err) {
+    return d->peers->sums_end(d->peers->user, err);
+}
+
 bool ref_record_begin(Device *d, Record **r, StepNumbers numbers) {
     (void)d, (void)r, (void)numbers;
     return true;

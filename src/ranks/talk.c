@@ -313,10 +313,16 @@ static void look_for_silent(Ranks *r, const Call *c, double now) {
     if (now - r->pinged < PING_S) return;
     for (int i = 1; i < r->count; i++) silent += r->named[i] = !r->parts[i].alive;
     name_ranks(r, names, sizeof names);
-    snprintf(text, sizeof text,
-             "%s for %g s while gradients were added; look at %s (--dist.timeout_s)",
-             silent ? names : "nothing has moved", r->options.timeout_s,
-             silent ? "that process: it does not answer" : "the network between the hosts");
+    if (silent)
+        snprintf(text, sizeof text,
+                 "%s does not answer, and the others have waited for gradients for %g s; is it "
+                 "stopped? (--dist.timeout_s)",
+                 names, r->options.timeout_s);
+    else
+        snprintf(text, sizeof text,
+                 "nothing has moved for %g s while gradients were added; look at the network "
+                 "between the hosts (--dist.timeout_s)",
+                 r->options.timeout_s);
     set_failure(r, false, text);
 }
 

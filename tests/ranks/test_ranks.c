@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,6 +37,9 @@ static int free_port(void) {
     return port;
 }
 
+// Memory of all processes, where process 0 notes that it has saved; NULL: no one looks.
+static _Atomic int *saved;
+
 static int run_process(int rank, int count, int port, double timeout_s, Work work) {
     RanksOptions o = {.backend = "auto", .timeout_s = timeout_s};
     Ranks *r;
@@ -50,6 +54,7 @@ static int run_process(int rank, int count, int port, double timeout_s, Work wor
     }
     int status = work(r);
     ranks_close(r);
+    if (status == 0 && saved && !*saved) return 4;
     return status;
 }
 
@@ -253,11 +258,19 @@ static int out_of_step(Ranks *r) {
     return !ok && strstr(err.text, "out of step") ? 0 : 2;
 }
 
+static int out_of_step_by_more(Ranks *r) {
+    Error err;
+    char all[64], mine[16] = {0};
+    bool ok = ranks_gather(r, mine, ranks_rank(r) ? 16 : 8, all, &err);
+    return !ok && strstr(err.text, "it sent 16 bytes where 8 were expected") ? 0 : 2;
+}
+
 static void ends_everywhere(void **state) {
     (void)state;
     int status[MOST];
     all_give(3, one_fails, 0);
     all_give(3, out_of_step, 0);
+    all_give(3, out_of_step_by_more, 0);
     run_all_for(3, 3, one_stalls, status);
     for (int i = 0; i < 3; i++) assert_int_equal(status[i], 0);
     run_all_for(3, 20, one_dies, status);
@@ -266,6 +279,27 @@ static void ends_everywhere(void **state) {
     for (int i = 0; i < 4; i++) assert_int_equal(status[i], i == 2 ? -SIGKILL : 0);
     run_all_for(3, 20, root_dies, status);
     for (int i = 0; i < 3; i++) assert_int_equal(status[i], i == 0 ? -SIGKILL : 0);
+}
+
+// What started them may end all when one has ended, so the others wait for process 0 to save.
+static int process_0_saves(Ranks *r) {
+    Error err;
+    NEED(ranks_gather(r, NULL, 0, NULL, &err));
+    if (ranks_rank(r) == 1) ranks_fail(r, "its disk is full");
+    NEED(!ranks_leave(r, &err));
+    if (ranks_rank(r)) return 0;
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    *saved = 1;
+    return 0;
+}
+
+static void the_others_wait_for_it(void **state) {
+    (void)state;
+    saved = mmap(NULL, sizeof *saved, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(saved, MAP_FAILED);
+    all_give(3, process_0_saves, 0);
+    munmap((void *)saved, sizeof *saved);
+    saved = NULL;
 }
 
 // ---- meeting ------------------------------------------------------------------------------------
@@ -361,11 +395,16 @@ static void strangers(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_alone),       cmocka_unit_test(they_agree),
-        cmocka_unit_test(they_add),        cmocka_unit_test(ends_everywhere),
-        cmocka_unit_test(one_never_comes), cmocka_unit_test(two_of_one_rank),
-        cmocka_unit_test(strangers),       cmocka_unit_test(again_on_one_port),
-        cmocka_unit_test(plain_addresses), cmocka_unit_test(a_suspended_run_goes_on)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(one_alone),
+                                       cmocka_unit_test(they_agree),
+                                       cmocka_unit_test(they_add),
+                                       cmocka_unit_test(ends_everywhere),
+                                       cmocka_unit_test(one_never_comes),
+                                       cmocka_unit_test(two_of_one_rank),
+                                       cmocka_unit_test(strangers),
+                                       cmocka_unit_test(again_on_one_port),
+                                       cmocka_unit_test(plain_addresses),
+                                       cmocka_unit_test(a_suspended_run_goes_on),
+                                       cmocka_unit_test(the_others_wait_for_it)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,7 @@ static void note(void *user, ParamRange r) {
            (size_t)(r.end - r.start) * sizeof(float));
 }
 
-static void configure(PolicyConfig *p, bool pre_norm) {
+static void configure(PolicyConfig *p, bool pre_norm, bool images) {
     p->dim_model = 16;
     p->dim_feedforward = 24;
     p->n_heads = p->obs_state_horizon = T;
@@ -41,7 +41,8 @@ static void configure(PolicyConfig *p, bool pre_norm) {
     p->pre_norm = pre_norm;
     p->chunk_size = S;
     p->state_dim = p->action_dim = A;
-    p->n_cameras = 2; // of two sizes: the ResNet's backward runs twice
+    p->env_dim = images ? 0 : A;
+    p->n_cameras = images ? 2 : 0; // of two sizes: the ResNet's backward runs twice
     p->cameras[0] = (CameraConfig){"observation.images.a", SIDE, SIDE, SIDE, SIDE};
     p->cameras[1] = (CameraConfig){"observation.images.b", OTHER, SIDE, OTHER, SIDE};
 }
@@ -56,13 +57,17 @@ typedef struct Fixture {
     const uint8_t *images[2];
 } Fixture;
 
-static void open_fixture(Fixture *f, bool pre_norm) {
-    static float state[B * T * A], action[B * S * A];
+static void open_fixture(Fixture *f, bool pre_norm, bool images) {
+    static float state[B * T * A], env[B * T * A], action[B * S * A];
     static uint8_t pad[B * S], first[B * T * SIDE * SIDE * 3], second[B * T * OTHER * SIDE * 3];
     f->images[0] = first;
     f->images[1] = second;
-    f->in = (ActInput){
-        .batch = B, .state = state, .images = f->images, .action = action, .action_is_pad = pad};
+    f->in = (ActInput){.batch = B,
+                       .state = state,
+                       .env = env,
+                       .images = f->images,
+                       .action = action,
+                       .action_is_pad = pad};
     const ImageStats stats[] = {image_stats_imagenet, image_stats_imagenet};
     RngStream random = {.key = {.seed = 3}};
     for (size_t i = 0; i < sizeof first; i++) first[i] = (uint8_t)rng_next(&random);
@@ -71,7 +76,7 @@ static void open_fixture(Fixture *f, bool pre_norm) {
 
     Error err;
     train_config_default(&f->config);
-    configure(&f->config.policy, pre_norm);
+    configure(&f->config.policy, pre_norm, images);
     assert_true(device_open("cpu", PRECISION_FLOAT32, 1, &f->device, &err));
     assert_true(params_init(&f->params, f->device, &f->config.policy, true, &err));
     params_initialize(&f->params, 1);
@@ -89,7 +94,7 @@ static void announced_gradients_are_final(bool pre_norm) {
     Fixture f;
     ActLosses losses;
     Error err;
-    open_fixture(&f, pre_norm);
+    open_fixture(&f, pre_norm, true);
     const Params params = f.params;
     Seen seen = {.params = &params, .grads = NEW(float, params.trainable)};
     act_on_gradients(f.act, note, &seen);
@@ -157,15 +162,14 @@ static bool end_nothing(void *user, Error *err) {
     return !s->lost;
 }
 
-static void a_step_sends_every_gradient_once(void **state) {
-    (void)state;
+static void every_gradient_is_sent_once(bool images) {
     enum { PIECES = 2 };
     Fixture f;
     Optimizer optimizer;
     Step step;
     Error err;
     StepResult result;
-    open_fixture(&f, false);
+    open_fixture(&f, false, images);
     const int64_t n = f.params.trainable;
     Sent sent = {.params = &f.params,
                  .losses = f32(act_losses(f.act)),
@@ -184,7 +188,7 @@ static void a_step_sends_every_gradient_once(void **state) {
     assert_true(step_finish(&step, &result, &err));
     assert_int_equal(sent.of_losses, 1);
     assert_int_equal(sent.ends, 1);
-    assert_in_range(sent.sums, 8, SUMS_UNDER_WAY); // several go while backward goes on
+    assert_in_range(sent.sums, images ? 8 : 2, SUMS_UNDER_WAY); // several while backward goes on
 
     // One that is lost: the weights stay as they were.
     float *before = NEW(float, n);
@@ -205,9 +209,21 @@ static void a_step_sends_every_gradient_once(void **state) {
     close_fixture(&f);
 }
 
+static void a_step_sends_every_gradient_once(void **state) {
+    (void)state;
+    every_gradient_is_sent_once(true);
+}
+
+// Whose last gradients are not among those that are announced.
+static void a_step_without_images_does(void **state) {
+    (void)state;
+    every_gradient_is_sent_once(false);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(as_act_is),
                                        cmocka_unit_test(with_norms_first),
-                                       cmocka_unit_test(a_step_sends_every_gradient_once)};
+                                       cmocka_unit_test(a_step_sends_every_gradient_once),
+                                       cmocka_unit_test(a_step_without_images_does)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

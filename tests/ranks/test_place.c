@@ -62,6 +62,8 @@ static void torchrun(void **state) {
     setenv("MASTER_ADDR", "localhost", 1);
     assert_string_equal(place().key, same);
     // torchrun's agent listens at the port itself.
+    setenv("TORCHELASTIC_USE_AGENT_STORE", "False", 1);
+    assert_int_equal(place().port, 1234);
     setenv("TORCHELASTIC_USE_AGENT_STORE", "True", 1);
     setenv("TORCHELASTIC_RUN_ID", "abc", 1);
     assert_int_equal(place().port, 1235);

@@ -139,7 +139,7 @@ static int stop_one(Run *r) {
     const TrainHooks hooks = {.stop = &stop};
     r->hooks = &hooks;
     NEED(run_agree_to_stop(r, &err) && !r->stopping);
-    stop = ranks_rank(r->ranks);
+    stop = ranks_rank(r->ranks) == 0;
     NEED(run_agree_to_stop(r, &err) && r->stopping);
     stop = 0;
     NEED(run_agree_to_stop(r, &err) && r->stopping); // it stays so

@@ -129,7 +129,8 @@ them on recordings and in simulated tasks, and converts checkpoints from and
 to LeRobot's.
 .
 This package has the program and what it needs to read and write videos, to
-import demonstrations from zarr and HDF5, to serve policies on a network, and to download pretrained backbones.")
+import demonstrations from zarr and HDF5, to serve policies on a network, and
+to download pretrained backbones.")
 set(CPACK_DEBIAN_TACT_PACKAGE_RECOMMENDS ca-certificates)
 set(CPACK_DEBIAN_TACT_PACKAGE_SUGGESTS "tact-sim, tact-cuda")
 # OpenBLAS is loaded while tact runs, so that dpkg-shlibdeps does not see it. Where oneDNN has no kernels of its own

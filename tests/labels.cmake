@@ -10,7 +10,7 @@
 # the longest at the head, so that none of them is alone at the end.
 set(SLOW
     cli_test_runs_browser 5
-    cli_test_train_eval 65 test_golden_policy 16 cli_test_lerobot_lines 42 train_emulated 41 cli_test_train 40
+    cli_test_train_eval 65 test_pieces 18 test_golden_policy 16 cli_test_lerobot_lines 42 train_emulated 41 cli_test_train 40
     checkops 38 checkops_blas 38 checkops_sse41 20 checkops_avx2 15 golden_blas 5 cli_test_gpu_script 33 cli_test_camera_sizes 33 golden_full 33 cli_test_sim_eval 29
     checkops_self_test 29 checkops_emulated_float32 25 test_env 24 checkops_emulated_tf32 24 cli_test_lerobot 24
     checkops_emulated_bfloat16 21 two_ranks_emulated 5 cli_test_frame_cache 21 test_async 20 test_runtime 19 cli_test_checkpoints 16
@@ -33,7 +33,7 @@ set(RELEASE_ONLY
     cli_test_sim_eval cli_test_train_eval cli_test_eval cli_test_install cli_test_gpu_script
     cli_test_python cli_test_ros cli_test_levels cli_test_accumulation cli_test_processes cli_test_processes_killed cli_test_sim test_not_finite test_new_times test_rate golden_single
     cli_test_import cli_test_umi_path test_convert_resume test_video_join cli_test_map cli_test_format cli_test_plugin cli_test_report_browser
-    cli_test_openpi_client cli_test_curves test_async) # which ThreadSanitizer watches
+    cli_test_openpi_client cli_test_curves cli_test_mpi test_async) # which ThreadSanitizer watches
 
 # What computes with as many threads as there are cores. Every other test has one (OMP_NUM_THREADS), unless a flag of
 # its own says more: several tests run at once, and threads that wait for each other then cost more than they bring.

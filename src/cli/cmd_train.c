@@ -122,11 +122,12 @@ int cmd_train(int argc, char **argv) {
         code = cli_error(&err, EXIT_USAGE);
         goto done;
     }
-    stop_catch("\ntact: finishing this step and saving; once more to stop at once\n");
     if (!meet_others(&config, &training.ranks, &err)) {
         code = cli_error(&err, EXIT_ERROR);
         goto done;
     }
+    // From here on: who waits for the others has nothing to save, and ends at once.
+    stop_catch("\ntact: finishing this step and saving; once more to stop at once\n");
     const bool first = ranks_rank(training.ranks) == 0;
     const TrainHooks hooks = {.progress = first ? show_progress : NULL,
                               .clear = clear_progress,

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/sha256.h"
 #include "ranks/sockets.h"
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -41,15 +42,17 @@ static void describe_self(Meeting *m, const RanksPlace *place) {
 // Whether a first message is one of this run's processes; false with an empty error: of nobody's.
 CHECKED static bool check_hello(const Meeting *m, const Message *message, Hello *h, Error *err) {
     err->text[0] = 0;
-    if (message->kind != MESSAGE_HELLO || message->bytes != sizeof *h) return false;
-    memcpy(h, message->data, sizeof *h);
+    *h = (Hello){0};
+    if (message->kind != MESSAGE_HELLO || message->bytes < offsetof(Hello, rank)) return false;
+    memcpy(h, message->data, message->bytes < sizeof *h ? message->bytes : sizeof *h);
     h->version[sizeof h->version - 1] = h->member.host[sizeof h->member.host - 1] = 0;
     h->member.machine[sizeof h->member.machine - 1] = 0;
     if (memcmp(h->key, m->key, sizeof m->key) != 0) return false;
+    // Of another version all but the beginning may look otherwise.
     if (strcmp(h->version, TACT_VERSION) != 0)
-        return fail(err,
-                    "rank %d (%s) runs tact %s and this is tact %s; give all of them one build",
-                    h->rank, h->member.host, h->version, TACT_VERSION);
+        return fail(err, "a process runs tact %s and this is tact %s; give all of them one build",
+                    h->version, TACT_VERSION);
+    if (message->bytes != sizeof *h) return false;
     if (h->count != m->count || h->rank < 0 || h->rank >= m->count || h->rank == m->rank)
         return fail(err, "a process on %s says it is rank %d of %d, and this is rank %d of %d",
                     h->member.host, h->rank, h->count, m->rank, m->count);
@@ -83,9 +86,12 @@ CHECKED static bool welcome_in(Meeting *m, Link *link, const Hello *h, Error *er
                     "its own RANK?",
                     h->rank, member->host, h->member.host);
     *member = h->member;
-    member->length = sizeof member->address;
-    if (getpeername(link->fd, (struct sockaddr *)&member->address, &member->length) != 0)
+    Address from = {.length = sizeof from.address};
+    if (getpeername(link->fd, (struct sockaddr *)&from.address, &from.length) != 0)
         return fail_errno(err, "rank %d (%s): no connection", h->rank, member->host);
+    address_plain(&from);
+    member->address = from.address;
+    member->length = from.length;
     *before = *link;
     *link = (Link){.fd = -1};
     return link_send(before, (Message){.kind = MESSAGE_PING}) ||

@@ -114,8 +114,8 @@ CHECKED static bool find_master(RanksPlace *p, Error *err) {
     run = variable("TORCHELASTIC_RUN_ID");
     const char *again = variable("TORCHELASTIC_RESTART_COUNT");
     if (p->starter == STARTED_TORCHRUN)
-        snprintf(p->key, sizeof p->key, "%.40s:%ld/%.40s/%.10s", host, n, run ? run : "",
-                 again ? again : "");
+        // Not the host: process 0 may call itself localhost.
+        snprintf(p->key, sizeof p->key, "%ld/%.40s/%.10s", n, run ? run : "", again ? again : "");
     return true;
 }
 

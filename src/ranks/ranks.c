@@ -36,7 +36,7 @@ bool ranks_open(const RanksOptions *o, Ranks **out, Error *err) {
     r->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (r->wake < 0 || pthread_create(&r->thread, NULL, ranks_talk, r) != 0) {
         ranks_free(r);
-        return fail_errno(err, "the system gives no thread to talk to the other processes");
+        return fail(err, "the system gives no thread to talk to the other processes");
     }
     pthread_mutex_lock(&r->lock);
     while (!r->opened) pthread_cond_wait(&r->news, &r->lock);
@@ -97,10 +97,9 @@ void ranks_set_failure(Ranks *r, bool here, const char *text) {
 
 // Gives a call to the thread and waits for its end.
 CHECKED static bool make_call(Ranks *r, Call call, Error *err) {
+    bool ok = false;
     pthread_mutex_lock(&r->lock);
     call.number = r->call.number + 1;
-    call.since = clock_seconds();
-    bool ok = false;
     if (!r->failed) {
         r->call = call;
         ranks_wake(r);
@@ -121,11 +120,13 @@ bool ranks_share(Ranks *r, void *data, size_t bytes, Error *err) {
 }
 
 bool ranks_gather(Ranks *r, const void *mine, size_t bytes, void *all, Error *err) {
-    assert(bytes * (size_t)ranks_count(r) < MESSAGE_BYTES);
     if (!r) {
         if (bytes) memcpy(all, mine, bytes);
         return true;
     }
+    if (bytes > MESSAGE_BYTES / (size_t)r->count) // found alike by all
+        return fail(err, "%zu bytes of each of %d processes are more than a message takes", bytes,
+                    r->count);
     return make_call(r, (Call){.kind = CALL_GATHER, .mine = mine, .out = all, .bytes = bytes}, err);
 }
 

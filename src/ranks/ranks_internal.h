@@ -51,10 +51,12 @@ struct Ranks {
     bool *named;          // (count) scratch: those that a message names
     uint8_t *gathered;    // (count, bytes) process 0: the answer to a call
     size_t gathered_room;
-    double pinged;  // when process 0 asked who is alive; 0: it did not
-    double hinted;  // when a connection of the sums failed; 0: none did
-    Error hint;     // what it said: what process 0 says of it is better
-    int64_t handed; // sums handed to `sums`
+    double looked;    // when the thread last came round
+    double stopped_s; // seconds in which this process was stopped
+    double pinged;    // when process 0 asked who is alive; 0: it did not
+    double hinted;    // when a connection of the sums failed; 0: none did
+    Error hint;       // what it said: what process 0 says of it is better
+    int64_t handed;   // sums handed to `sums`
 
     pthread_t thread;
     int wake; // eventfd: the caller has something for the thread

@@ -29,6 +29,15 @@ bool address_is_loopback(const Address *a) {
     return IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127);
 }
 
+void address_plain(Address *a) {
+    const struct sockaddr_in6 six = *(const struct sockaddr_in6 *)&a->address;
+    if (six.sin6_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&six.sin6_addr)) return;
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = six.sin6_port};
+    memcpy(&four.sin_addr, &six.sin6_addr.s6_addr[12], sizeof four.sin_addr);
+    *a = (Address){.length = sizeof four};
+    memcpy(&a->address, &four, sizeof four);
+}
+
 static void add_address(Addresses *a, const struct sockaddr *address, socklen_t length, int port) {
     if (a->count == MOST_ADDRESSES || length > sizeof(struct sockaddr_storage)) return;
     Address *to = &a->list[a->count++];
@@ -95,6 +104,12 @@ void addresses_text(const Addresses *a, char *out, size_t size) {
 
 // ---- sockets ------------------------------------------------------------------------------------
 
+// Connections of runs that have ended keep their port for a minute: another run may listen there.
+static bool reuse(int fd) {
+    const int on = 1;
+    return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
+}
+
 // One socket for both families, or of IPv4 where there is no other.
 static int listen_at(int port) {
     const int off = 0;
@@ -102,11 +117,11 @@ static int listen_at(int port) {
     struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     bool bound = fd >= 0 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == 0 &&
-                 bind(fd, (struct sockaddr *)&six, sizeof six) == 0;
+                 reuse(fd) && bind(fd, (struct sockaddr *)&six, sizeof six) == 0;
     if (!bound && errno != EADDRINUSE) {
         if (fd >= 0) close(fd);
         fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        bound = fd >= 0 && bind(fd, (struct sockaddr *)&four, sizeof four) == 0;
+        bound = fd >= 0 && reuse(fd) && bind(fd, (struct sockaddr *)&four, sizeof four) == 0;
     }
     if (bound && listen(fd, 1024) == 0) return fd;
     int why = errno;

@@ -37,6 +37,9 @@ CHECKED bool addresses_of(const char *host, int port, int ports, Addresses *out,
 void addresses_of_this_machine(int port, Addresses *out);
 void addresses_text(const Addresses *a, char *out, size_t size);
 bool address_is_loopback(const Address *a);
+// An IPv4 address that a socket of both families shows as one of IPv6 becomes what it is: another
+// machine may have no IPv6.
+void address_plain(Address *a);
 void address_set_port(Address *a, int port);
 
 #endif

@@ -16,19 +16,32 @@
 // Seconds: for process 0's word on a failure that shows elsewhere first; beyond timeout_s before
 // the others give up on process 0; for the last words of a process that ends; for the caller to
 // notice a failure before the process is ended under it; for an answer to a ping; for process 0 to
-// save what it has after a failure.
+// save what it has after a failure; beyond what poll waits, for this process to have been stopped.
 enum {
     VERDICT_S = 3,
     PATIENCE_S = 15,
     LAST_WORDS_S = 3,
-    NOTICE_S = 60,
+    NOTICE_S = 60, // at least
     PING_S = 5,
-    SAVING_S = 120
+    SAVING_S = 120,
+    STOPPED_S = 1,
 };
 enum { TEXT = 1024 };
 
 static int link_count(const Ranks *r) {
     return r->rank ? 1 : r->count;
+}
+
+// Seconds of a clock that stands while this process is stopped: when a whole run is suspended, and
+// goes on, nobody was late.
+static double awake_seconds(const Ranks *r) {
+    return clock_seconds() - r->stopped_s;
+}
+
+static void come_round(Ranks *r) {
+    double now = clock_seconds();
+    if (r->looked && now - r->looked > STOPPED_S) r->stopped_s += now - r->looked;
+    r->looked = now;
 }
 
 // ---- failures -----------------------------------------------------------------------------------
@@ -45,8 +58,9 @@ static void process_gone(Ranks *r, int rank) {
              "rank %d (%s) is gone: it was killed, or its machine or the network to it failed",
              rank, r->meeting.members[rank].host);
     pthread_mutex_lock(&r->lock);
+    r->root_lost =
+        r->root_lost || (rank == 0 && !r->failed); // not where it ended with its last word
     ranks_set_failure(r, false, text);
-    r->root_lost = r->root_lost || rank == 0;
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -62,7 +76,7 @@ static void spread_failure(Ranks *r) {
 static void part_arrived(Ranks *r, int rank, const Message *m) {
     Part *p = &r->parts[rank];
     p->arrived = m->number;
-    p->at = clock_seconds();
+    p->at = awake_seconds(r);
     p->bytes = m->bytes;
     if (m->bytes > p->room) {
         mem_free(p->data);
@@ -198,6 +212,7 @@ static void post_call(Ranks *r, const Call *c) {
                        sends ? c->bytes : 0};
     pthread_mutex_lock(&r->lock);
     r->call.posted = true;
+    r->call.since = awake_seconds(r);
     pthread_mutex_unlock(&r->lock);
     if (r->rank == 0)
         part_arrived(r, 0, &m);
@@ -210,7 +225,7 @@ static void post_call(Ranks *r, const Call *c) {
 // A connection of the sums failed: mostly since a process is gone, of which process 0 will speak.
 static void keep_hint(Ranks *r, const Error *why) {
     if (r->hinted) return;
-    r->hinted = clock_seconds();
+    r->hinted = awake_seconds(r);
     r->hint = *why;
 }
 
@@ -284,7 +299,7 @@ static void look_for_stalled(Ranks *r, double now) {
 static void look_for_silent(Ranks *r, const Call *c, double now) {
     char names[TEXT / 2], text[TEXT];
     int silent = 0;
-    if (c->kind != CALL_SUMS || c->done || now - c->since < r->options.timeout_s) {
+    if (c->kind != CALL_SUMS || !c->posted || c->done || now - c->since < r->options.timeout_s) {
         r->pinged = 0;
         return;
     }
@@ -298,22 +313,28 @@ static void look_for_silent(Ranks *r, const Call *c, double now) {
     if (now - r->pinged < PING_S) return;
     for (int i = 1; i < r->count; i++) silent += r->named[i] = !r->parts[i].alive;
     name_ranks(r, names, sizeof names);
-    snprintf(text, sizeof text,
-             "%s for %g s while gradients were added; look at %s (--dist.timeout_s)",
-             silent ? names : "nothing has moved", r->options.timeout_s,
-             silent ? "that process: it does not answer" : "the network between the hosts");
+    if (silent)
+        snprintf(text, sizeof text,
+                 "%s does not answer, and the others have waited for gradients for %g s; is it "
+                 "stopped? (--dist.timeout_s)",
+                 names, r->options.timeout_s);
+    else
+        snprintf(text, sizeof text,
+                 "nothing has moved for %g s while gradients were added; look at the network "
+                 "between the hosts (--dist.timeout_s)",
+                 r->options.timeout_s);
     set_failure(r, false, text);
 }
 
 static void check_deadlines(Ranks *r, const Call *c) {
     char text[TEXT];
-    double now = clock_seconds();
+    double now = awake_seconds(r);
     if (r->hinted && now - r->hinted > VERDICT_S) {
         set_failure(r, false, r->hint.text);
     } else if (r->rank == 0) {
         look_for_stalled(r, now);
         look_for_silent(r, c, now);
-    } else if (c->kind != CALL_NONE && !c->done &&
+    } else if (c->kind != CALL_NONE && c->posted && !c->done &&
                now - c->since > r->options.timeout_s + PING_S + PATIENCE_S) {
         snprintf(text, sizeof text,
                  "rank 0 (%s) has not answered for %g s; is it stopped? (--dist.timeout_s)",
@@ -348,6 +369,7 @@ static void talk_until_closed(Ranks *r, struct pollfd *fds) {
     bool summing = false;
     for (;;) {
         wait_for_news(r, fds, summing);
+        come_round(r);
         pthread_mutex_lock(&r->lock);
         bool end = r->closing || r->failed;
         Call c = r->call;
@@ -384,6 +406,11 @@ static void say_last_words(Ranks *r) {
     }
 }
 
+// How long a caller may compute, or evaluate, before it hears of a failure.
+static double notice_seconds(const Ranks *r) {
+    return r->options.timeout_s > NOTICE_S ? r->options.timeout_s : NOTICE_S;
+}
+
 // After a failure: whether process 0 has heard of it, or is gone.
 static void hear_root(Ranks *r) {
     Link *l = &r->meeting.links[0];
@@ -397,16 +424,17 @@ static void hear_root(Ranks *r) {
 // After a failure: until the caller closes. A caller that does not hear of it, since it hangs
 // elsewhere, must not keep the others' machines.
 static void wait_for_caller(Ranks *r) {
+    const double patience = notice_seconds(r);
     for (;;) {
         hear_root(r);
         pthread_mutex_lock(&r->lock);
         bool closing = r->closing;
-        bool hangs = !r->noticed && clock_seconds() - r->failed_at > NOTICE_S;
+        bool hangs = !r->noticed && clock_seconds() - r->failed_at > patience;
         pthread_mutex_unlock(&r->lock);
         if (closing) return;
         if (hangs) {
             fprintf(stderr, "tact: %s; rank %d did not get to hear of it for %d s and is ended\n",
-                    r->error.text, r->rank, NOTICE_S);
+                    r->error.text, r->rank, (int)patience);
             _exit(EXIT_FAILURE);
         }
         struct pollfd fds[2] = {{.fd = r->wake, .events = POLLIN},
@@ -422,7 +450,7 @@ static void wait_for_caller(Ranks *r) {
 // leave process 0 the time to save.
 static void wait_for_root(Ranks *r) {
     Link *l = &r->meeting.links[0];
-    double until = clock_seconds() + SAVING_S;
+    double until = clock_seconds() + notice_seconds(r) + SAVING_S;
     Message ignored;
     while (l->fd >= 0 && clock_seconds() < until) {
         LinkNews news;

@@ -23,8 +23,8 @@ typedef struct BatchLoss {
     double sum, entries;
 } BatchLoss;
 
-// The l1 losses of batches [first, end) of `rows`, of which `wanted` count, into their places of
-// losses. A stop signal ends it early.
+// The l1 losses of batches [first, end) of `rows`, of which `wanted` count. A stop signal ends it
+// early.
 CHECKED static bool batch_losses(Run *r, const int64_t *rows, int64_t wanted, int64_t first,
                                  int64_t end, BatchLoss *losses, Error *err) {
     const int64_t B = r->config->batch_size, S = r->config->policy.chunk_size;
@@ -47,8 +47,10 @@ CHECKED static bool batch_losses(Run *r, const int64_t *rows, int64_t wanted, in
         in.step_samples = in.first_sample = 0;
         in.step_actions = 0;
         ok = act_predict(r->model.act, &in, NULL, &l, err);
-        for (int64_t i = 0; i < B * S; i++) losses[b].entries += !pad[i];
-        losses[b].sum = ok ? l.l1 * losses[b].entries : 0;
+        BatchLoss *loss = &losses[b - first];
+        for (int64_t i = 0; i < B * S; i++) loss->entries += !pad[i];
+        loss->sum = ok ? l.l1 * loss->entries : 0;
+        ok = ok && !ranks_lost(r->ranks, err);
     }
     loader_close(loader);
     mem_free(pad);
@@ -66,16 +68,16 @@ CHECKED static bool held_out_loss(Run *r, double *loss, Error *err) {
     const int own = ranks_rank(r->ranks), count = ranks_count(r->ranks);
     int64_t wanted, padded;
     int64_t *rows = rows_to_evaluate(r, &wanted, &padded);
-    const int64_t n = padded / r->config->batch_size;
-    BatchLoss *mine = NEW(BatchLoss, n), *all = NEW(BatchLoss, n * count), total = {0};
+    const int64_t n = padded / r->config->batch_size, most = n / count + 1; // of one process
+    BatchLoss *mine = NEW(BatchLoss, most), *all = NEW(BatchLoss, most * count), total = {0};
     bool ok = batch_losses(r, rows, wanted, first_batch_of(r, own, n),
                            first_batch_of(r, own + 1, n), mine, err) &&
-              ranks_gather(r->ranks, mine, (size_t)n * sizeof *mine, all, err) &&
+              ranks_gather(r->ranks, mine, (size_t)most * sizeof *mine, all, err) &&
               run_agree_to_stop(r, err);
     for (int rank = 0; ok && rank < count; rank++)
-        for (int64_t b = first_batch_of(r, rank, n); b < first_batch_of(r, rank + 1, n); b++) {
-            total.sum += all[rank * n + b].sum;
-            total.entries += all[rank * n + b].entries;
+        for (int64_t i = 0; i < first_batch_of(r, rank + 1, n) - first_batch_of(r, rank, n); i++) {
+            total.sum += all[rank * most + i].sum;
+            total.entries += all[rank * most + i].entries;
         }
     *loss = r->stopping ? (double)NAN : total.entries > 0 ? total.sum / total.entries : 0;
     mem_free(rows);

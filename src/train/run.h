@@ -55,8 +55,9 @@ CHECKED bool run_ranks_begin(const Run *r, Error *err);
 // Does the work on each host in one process first, and then in its others: they find what it left.
 CHECKED bool run_ranks_in_turn(const Run *r, bool (*work)(Run *r, Error *err), Error *err);
 // Compares settings, frames, statistics and weights; the error names the flag, or what differs.
-CHECKED bool run_ranks_same_start(const Run *r, Error *err);
-CHECKED bool run_ranks_same_weights(const Run *r, Error *err);
+CHECKED bool run_ranks_same_start(Run *r, Error *err);
+// Weights that differ are not sound: nothing saves them.
+CHECKED bool run_ranks_same_weights(Run *r, Error *err);
 // r->stopping becomes whether any of them was asked to stop.
 CHECKED bool run_agree_to_stop(Run *r, Error *err);
 void run_log_ranks(const Run *r);

@@ -8,19 +8,20 @@
 #include <string.h>
 
 // With several processes on a host "cuda" is the card of the process's number there, unless it sees
-// one card alone, as Slurm gives them.
+// one card alone, as Slurm gives them; so is the one that a checkpoint was trained on.
 CHECKED static bool choose_card(TrainConfig *c, const Ranks *ranks, Error *err) {
-    const char *device = c->policy.device;
-    if (ranks_local_count(ranks) < 2 || !device) return true;
-    if (strncmp(device, "cuda:", 5) == 0)
+    const char **device = c->policy.device ? &c->policy.device : &c->trained_on;
+    if (ranks_local_count(ranks) < 2 || !*device) return true;
+    const bool numbered = strncmp(*device, "cuda:", 5) == 0;
+    if (numbered && c->policy.device)
         return fail(err,
                     "--policy.device=%s: the %d processes of this host would all take this card; "
                     "--policy.device=cuda gives each its own",
-                    device, ranks_local_count(ranks));
-    if (strcmp(device, "cuda") != 0) return true;
+                    *device, ranks_local_count(ranks));
+    if (!numbered && strcmp(*device, "cuda") != 0) return true;
     const char *visible = getenv("CUDA_VISIBLE_DEVICES");
     bool own = visible && visible[0] && !strchr(visible, ',');
-    if (!own) c->policy.device = arena_printf(&c->arena, "cuda:%d", ranks_local_rank(ranks));
+    *device = own ? "cuda" : arena_printf(&c->arena, "cuda:%d", ranks_local_rank(ranks));
     return true;
 }
 

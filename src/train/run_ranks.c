@@ -15,7 +15,7 @@ enum { DIGEST = 65 };
 
 bool run_ranks_begin(const Run *r, Error *err) {
     TrainConfig *c = r->config;
-    char dir[4096];
+    char dir[4096] = "";
     int processors = 0;
     if (!r->ranks) return true;
     // Without --output_dir every process has named its own, after its clock.
@@ -80,17 +80,17 @@ CHECKED static bool same_settings(const Run *r, Error *err) {
     char(*mine)[DIGEST] = mem_alloc(bytes), (*all)[DIGEST] = mem_alloc(bytes * (size_t)n);
     for (int i = 0; i < train_field_count; i++)
         if (!may_differ(train_fields[i].flag)) digest_setting(r->config, &train_fields[i], mine[i]);
-    bool ok = ranks_gather(r->ranks, mine, bytes, all, err);
+    bool ok = ranks_gather(r->ranks, mine, bytes, all, err), same = true;
     for (int rank = 1; ok && rank < n; rank++)
-        for (int i = 0; ok && i < train_field_count; i++)
+        for (int i = 0; same && i < train_field_count; i++)
             if (memcmp(all[i], all[rank * train_field_count + i], DIGEST) != 0)
-                ok = fail(err,
-                          "--%s is not the same for rank %d (%s) as for rank 0; give all processes "
-                          "the same flags",
-                          train_fields[i].flag, rank, ranks_host(r->ranks, rank));
+                same = fail(err,
+                            "--%s is not the same for rank %d (%s) as for rank 0; give all "
+                            "processes the same flags",
+                            train_fields[i].flag, rank, ranks_host(r->ranks, rank));
     mem_free(mine);
     mem_free(all);
-    return ok;
+    return ok && same;
 }
 
 // ---- data and weights ---------------------------------------------------------------------------
@@ -100,7 +100,8 @@ static void add_normalizer(Sha256 *sum, const Normalizer *n) {
     sha256_add(sum, n->offset, (size_t)n->dim * sizeof *n->offset);
 }
 
-// What the training sees of the dataset: which frames, and how they are normalised.
+// What the training sees of the dataset: which frames, how they are normalised, and where it
+// begins.
 static void digest_data(const Run *r, char out[DIGEST]) {
     const RunData *data = &r->data;
     Sha256 sum;
@@ -111,6 +112,9 @@ static void digest_data(const Run *r, char out[DIGEST]) {
     add_normalizer(&sum, &r->statistics.state);
     add_normalizer(&sum, &r->statistics.env);
     add_normalizer(&sum, &r->statistics.action);
+    // Checkpoints of two steps could have the same weights.
+    const int64_t from[] = {r->first_step, r->resumed.next_step, r->eval_due};
+    sha256_add(&sum, from, sizeof from);
     sha256_hex(&sum, out);
 }
 
@@ -126,33 +130,41 @@ static void digest_weights(const Run *r, char out[DIGEST]) {
     if (!here) mem_free(host);
 }
 
-// what: the subject of the message.
-CHECKED static bool same_digest(const Run *r, const char mine[DIGEST], const char *what,
+// what: the subject of the message. *same: whether all have it; false after other errors too.
+CHECKED static bool same_digest(const Run *r, const char mine[DIGEST], const char *what, bool *same,
                                 Error *err) {
     const int n = ranks_count(r->ranks);
     char(*all)[DIGEST] = mem_alloc((size_t)n * DIGEST);
     bool ok = ranks_gather(r->ranks, mine, DIGEST, all, err);
-    for (int rank = 1; ok && rank < n; rank++)
+    *same = true;
+    for (int rank = 1; ok && *same && rank < n; rank++)
         if (memcmp(all[0], all[rank], DIGEST) != 0)
-            ok = fail(err, "rank %d (%s) has other %s than rank 0 (%s)", rank,
-                      ranks_host(r->ranks, rank), what, ranks_host(r->ranks, 0));
+            *same = fail(err, "rank %d (%s) has other %s than rank 0 (%s)", rank,
+                         ranks_host(r->ranks, rank), what, ranks_host(r->ranks, 0));
     mem_free(all);
+    return ok && *same;
+}
+
+bool run_ranks_same_weights(Run *r, Error *err) {
+    char mine[DIGEST];
+    bool same;
+    if (!r->ranks) return true;
+    digest_weights(r, mine);
+    bool ok = same_digest(r, mine, "weights", &same, err);
+    r->sound = r->sound && same;
     return ok;
 }
 
-bool run_ranks_same_weights(const Run *r, Error *err) {
-    char mine[DIGEST];
-    if (!r->ranks) return true;
-    digest_weights(r, mine);
-    return same_digest(r, mine, "weights", err);
-}
-
-bool run_ranks_same_start(const Run *r, Error *err) {
+bool run_ranks_same_start(Run *r, Error *err) {
     char data[DIGEST];
+    bool same;
     if (!r->ranks) return true;
     digest_data(r, data);
     return same_settings(r, err) &&
-           same_digest(r, data, "frames or statistics: is it the same dataset?", err) &&
+           same_digest(r, data,
+                       "frames, statistics or steps behind it: is it the same dataset, and the "
+                       "same checkpoint?",
+                       &same, err) &&
            run_ranks_same_weights(r, err);
 }
 

@@ -64,8 +64,12 @@ for run in one of2; do
 done
 accepts "two go on as one" "$TACT" train "$(resume "$WORK/from_of2")" --resume=true --batch_size=8
 close "two go on as one" "$WORK/one" "$WORK/from_of2"
+# Trained on a card: each process would take its own, if there were one.
+export CUDA_VISIBLE_DEVICES=
+sed -i 's/"device": "cpu"/"device": "cuda"/' "$WORK"/from_one/checkpoints/000020/pretrained_model/*.json
 train=("$TACT" train "$(resume "$WORK/from_one")" --resume=true)
 accepts "one goes on as two" processes 2 --batch_size=4
+holds "each takes its own card" grep -q 'trained on cuda:1, which cannot be used here' "$WORK/err.1"
 close "one goes on as two" "$WORK/one" "$WORK/from_one"
 
 # ---- one that ends -------------------------------------------------------------------------------
@@ -108,6 +112,16 @@ other=(env WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$port)
 refuses "other flags" '--steps is not the same for rank 1' "${other[@]}" RANK=0 "${train[@]}" --steps=3 --output_dir="$WORK/other"
 wait
 holds "told once" test ! -s "$WORK/err.1"
+port=$((port + 20))
+other=(env WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$port)
+"${other[@]}" RANK=1 "${train[@]}" --steps=3 --save_freq=1 --output_dir="$WORK/other" >"$WORK/out.1" 2>"$WORK/err.1" &
+refuses "saves at other steps" '--save_freq is not the same for rank 1' "${other[@]}" RANK=0 "${train[@]}" --steps=3 --output_dir="$WORK/other"
+wait
+"${other[@]}" RANK=0 "${train[@]}" --output_dir="$WORK/other" >"$WORK/out" 2>"$WORK/err" &
+sleep 0.5
+kill -TERM $!
+wait $! 2>/dev/null
+holds "a process that waits for the others ends when it is told to" test $? = 143
 holds "nothing is left" test ! -e "$WORK/other"
 refuses "two sources" 'the environment says two things: .*WORLD_SIZE=2, but .*SIZE=4' env RANK=0 WORLD_SIZE=2 MASTER_ADDR=localhost \
     OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=4 "${train[@]}" --output_dir="$WORK/other"

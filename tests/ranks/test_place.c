@@ -56,6 +56,11 @@ static void torchrun(void **state) {
     assert_string_equal(p.master, "node7");
     assert_int_equal(p.port, 1234);
     assert_false(p.mpi);
+    // Process 0 may know itself by another name.
+    char same[128];
+    memcpy(same, p.key, sizeof same);
+    setenv("MASTER_ADDR", "localhost", 1);
+    assert_string_equal(place().key, same);
     // torchrun's agent listens at the port itself.
     setenv("TORCHELASTIC_USE_AGENT_STORE", "True", 1);
     setenv("TORCHELASTIC_RUN_ID", "abc", 1);

@@ -4,6 +4,8 @@
 #include "base/memory.h"
 #include "ranks/ranks.h"
 #include "ranks/sockets.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -12,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +37,9 @@ static int free_port(void) {
     return port;
 }
 
+// Memory of all processes, where process 0 notes that it has saved; NULL: no one looks.
+static _Atomic int *saved;
+
 static int run_process(int rank, int count, int port, double timeout_s, Work work) {
     RanksOptions o = {.backend = "auto", .timeout_s = timeout_s};
     Ranks *r;
@@ -48,22 +54,30 @@ static int run_process(int rank, int count, int port, double timeout_s, Work wor
     }
     int status = work(r);
     ranks_close(r);
+    if (status == 0 && saved && !*saved) return 4;
     return status;
 }
 
-// Runs the work in `count` processes. Their exit statuses, negative: the signal that ended one.
-static void run_all_for(int count, double timeout_s, Work work, int status[MOST]) {
-    pid_t pids[MOST];
-    const int port = free_port();
+static void start_all(int count, int port, double timeout_s, Work work, pid_t pids[MOST]) {
     for (int i = count - 1; i >= 0; i--) { // process 0 may come last
         pids[i] = fork();
         if (pids[i] == 0) _exit(run_process(i, count, port, timeout_s, work));
     }
+}
+
+static void wait_for_all(int count, const pid_t pids[MOST], int status[MOST]) {
     for (int i = 0; i < count; i++) {
         int s;
         waitpid(pids[i], &s, 0);
         status[i] = WIFEXITED(s) ? WEXITSTATUS(s) : -WTERMSIG(s);
     }
+}
+
+// Runs the work in `count` processes. Their exit statuses, negative: the signal that ended one.
+static void run_all_for(int count, double timeout_s, Work work, int status[MOST]) {
+    pid_t pids[MOST];
+    start_all(count, free_port(), timeout_s, work, pids);
+    wait_for_all(count, pids, status);
 }
 
 static void all_give(int count, Work work, int expected) {
@@ -94,6 +108,7 @@ static int agree(Ranks *r) {
     NEED(ranks_gather(r, &mine, sizeof mine, all, &err));
     for (int i = 0; i < count; i++) NEED(all[i] == 10 + i);
     NEED(ranks_gather(r, NULL, 0, NULL, &err));
+    NEED(!ranks_gather(r, &mine, 40 << 20, all, &err) && strstr(err.text, "more than a message"));
     NEED(ranks_processors(r, &processors, &err));
     long there = sysconf(_SC_NPROCESSORS_ONLN);
     NEED(processors >= 1 && processors <= (there > count ? there / count : 1));
@@ -214,6 +229,28 @@ static int one_stalls(Ranks *r) {
     return wait_for_line(r, "has not come for 3 s");
 }
 
+// The whole run is stopped for longer than anyone waits, while process 1 is not there yet.
+static int suspended(Ranks *r) {
+    Error err;
+    NEED(ranks_gather(r, NULL, 0, NULL, &err));
+    if (ranks_rank(r) == 1) nanosleep(&(struct timespec){.tv_nsec = 400000000}, NULL);
+    NEED(ranks_gather(r, NULL, 0, NULL, &err));
+    return ranks_leave(r, &err) ? 0 : 1;
+}
+
+static void a_suspended_run_goes_on(void **state) {
+    (void)state;
+    pid_t pids[MOST];
+    int status[MOST];
+    start_all(2, free_port(), 1, suspended, pids);
+    nanosleep(&(struct timespec){.tv_nsec = 250000000}, NULL);
+    for (int i = 0; i < 2; i++) kill(pids[i], SIGSTOP);
+    nanosleep(&(struct timespec){.tv_sec = 1, .tv_nsec = 300000000}, NULL);
+    for (int i = 0; i < 2; i++) kill(pids[i], SIGCONT);
+    wait_for_all(2, pids, status);
+    for (int i = 0; i < 2; i++) assert_int_equal(status[i], 0);
+}
+
 static int out_of_step(Ranks *r) {
     Error err;
     char all[64], mine[16] = {0};
@@ -221,11 +258,19 @@ static int out_of_step(Ranks *r) {
     return !ok && strstr(err.text, "out of step") ? 0 : 2;
 }
 
+static int out_of_step_by_more(Ranks *r) {
+    Error err;
+    char all[64], mine[16] = {0};
+    bool ok = ranks_gather(r, mine, ranks_rank(r) ? 16 : 8, all, &err);
+    return !ok && strstr(err.text, "it sent 16 bytes where 8 were expected") ? 0 : 2;
+}
+
 static void ends_everywhere(void **state) {
     (void)state;
     int status[MOST];
     all_give(3, one_fails, 0);
     all_give(3, out_of_step, 0);
+    all_give(3, out_of_step_by_more, 0);
     run_all_for(3, 3, one_stalls, status);
     for (int i = 0; i < 3; i++) assert_int_equal(status[i], 0);
     run_all_for(3, 20, one_dies, status);
@@ -234,6 +279,27 @@ static void ends_everywhere(void **state) {
     for (int i = 0; i < 4; i++) assert_int_equal(status[i], i == 2 ? -SIGKILL : 0);
     run_all_for(3, 20, root_dies, status);
     for (int i = 0; i < 3; i++) assert_int_equal(status[i], i == 0 ? -SIGKILL : 0);
+}
+
+// What started them may end all when one has ended, so the others wait for process 0 to save.
+static int process_0_saves(Ranks *r) {
+    Error err;
+    NEED(ranks_gather(r, NULL, 0, NULL, &err));
+    if (ranks_rank(r) == 1) ranks_fail(r, "its disk is full");
+    NEED(!ranks_leave(r, &err));
+    if (ranks_rank(r)) return 0;
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    *saved = 1;
+    return 0;
+}
+
+static void the_others_wait_for_it(void **state) {
+    (void)state;
+    saved = mmap(NULL, sizeof *saved, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(saved, MAP_FAILED);
+    all_give(3, process_0_saves, 0);
+    munmap((void *)saved, sizeof *saved);
+    saved = NULL;
 }
 
 // ---- meeting ------------------------------------------------------------------------------------
@@ -247,6 +313,40 @@ static void one_never_comes(void **state) {
     (void)state;
     assert_int_equal(run_process(0, 2, free_port(), 0.5, leave), 9);
     assert_int_equal(run_process(1, 2, free_port(), 0.5, leave), 9);
+}
+
+// As often as one likes: connections that have ended keep no port.
+static void again_on_one_port(void **state) {
+    (void)state;
+    pid_t pids[MOST];
+    int status[MOST];
+    const int port = free_port();
+    for (int i = 0; i < RANKS_PORTS + 2; i++) {
+        start_all(2, port, 20, leave, pids);
+        wait_for_all(2, pids, status);
+        assert_int_equal(status[0], 0);
+        assert_int_equal(status[1], 0);
+    }
+}
+
+// A machine without IPv6 has to reach what a socket of both families saw.
+static void plain_addresses(void **state) {
+    (void)state;
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(7)};
+    Address a = {.length = sizeof six};
+    inet_pton(AF_INET6, "::ffff:192.0.2.5", &six.sin6_addr);
+    memcpy(&a.address, &six, sizeof six);
+    address_plain(&a);
+    const struct sockaddr_in *four = (const struct sockaddr_in *)&a.address;
+    assert_int_equal(four->sin_family, AF_INET);
+    assert_int_equal(a.length, sizeof *four);
+    assert_int_equal(ntohs(four->sin_port), 7);
+    assert_int_equal(ntohl(four->sin_addr.s_addr), 0xc0000205);
+    inet_pton(AF_INET6, "2001:db8::5", &six.sin6_addr);
+    a.length = sizeof six;
+    memcpy(&a.address, &six, sizeof six);
+    address_plain(&a);
+    assert_int_equal(a.address.ss_family, AF_INET6);
 }
 
 static void two_of_one_rank(void **state) {
@@ -295,10 +395,16 @@ static void strangers(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_alone),       cmocka_unit_test(they_agree),
-        cmocka_unit_test(they_add),        cmocka_unit_test(ends_everywhere),
-        cmocka_unit_test(one_never_comes), cmocka_unit_test(two_of_one_rank),
-        cmocka_unit_test(strangers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(one_alone),
+                                       cmocka_unit_test(they_agree),
+                                       cmocka_unit_test(they_add),
+                                       cmocka_unit_test(ends_everywhere),
+                                       cmocka_unit_test(one_never_comes),
+                                       cmocka_unit_test(two_of_one_rank),
+                                       cmocka_unit_test(strangers),
+                                       cmocka_unit_test(again_on_one_port),
+                                       cmocka_unit_test(plain_addresses),
+                                       cmocka_unit_test(a_suspended_run_goes_on),
+                                       cmocka_unit_test(the_others_wait_for_it)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

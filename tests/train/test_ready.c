@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gradients of which backward says that it is done with them do not change any more: they are sent
-// to the other processes of a run at that moment.
+// to the other processes of a run at that moment. A step sends each gradient once.
 #include "one_step.h"
+#include "ranks/sums.h"
+#include "train/step.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -43,33 +46,54 @@ static void configure(PolicyConfig *p, bool pre_norm) {
     p->cameras[1] = (CameraConfig){"observation.images.b", OTHER, SIDE, OTHER, SIDE};
 }
 
-static void announced_gradients_are_final(bool pre_norm) {
+// A policy on the CPU, and a batch for it.
+typedef struct Fixture {
+    TrainConfig config;
+    Device *device;
+    Params params;
+    Act *act;
+    ActInput in;
+    const uint8_t *images[2];
+} Fixture;
+
+static void open_fixture(Fixture *f, bool pre_norm) {
     static float state[B * T * A], action[B * S * A];
     static uint8_t pad[B * S], first[B * T * SIDE * SIDE * 3], second[B * T * OTHER * SIDE * 3];
-    const uint8_t *images[] = {first, second};
-    const ActInput in = {
-        .batch = B, .state = state, .images = images, .action = action, .action_is_pad = pad};
+    f->images[0] = first;
+    f->images[1] = second;
+    f->in = (ActInput){
+        .batch = B, .state = state, .images = f->images, .action = action, .action_is_pad = pad};
     const ImageStats stats[] = {image_stats_imagenet, image_stats_imagenet};
     RngStream random = {.key = {.seed = 3}};
     for (size_t i = 0; i < sizeof first; i++) first[i] = (uint8_t)rng_next(&random);
     for (size_t i = 0; i < sizeof second; i++) second[i] = (uint8_t)rng_next(&random);
     for (int i = 0; i < B * S * A; i++) action[i] = (float)rng_between(&random, -1, 1);
 
-    TrainConfig config;
-    Device *d;
-    Params params;
-    Act *act;
+    Error err;
+    train_config_default(&f->config);
+    configure(&f->config.policy, pre_norm);
+    assert_true(device_open("cpu", PRECISION_FLOAT32, 1, &f->device, &err));
+    assert_true(params_init(&f->params, f->device, &f->config.policy, true, &err));
+    params_initialize(&f->params, 1);
+    assert_true(act_new(f->device, &f->config.policy, &f->params, B, true, stats, &f->act, &err));
+}
+
+static void close_fixture(Fixture *f) {
+    act_free(f->act);
+    params_free(&f->params);
+    device_close(f->device);
+    train_config_free(&f->config);
+}
+
+static void announced_gradients_are_final(bool pre_norm) {
+    Fixture f;
     ActLosses losses;
     Error err;
-    train_config_default(&config);
-    configure(&config.policy, pre_norm);
-    assert_true(device_open("cpu", PRECISION_FLOAT32, 1, &d, &err));
-    assert_true(params_init(&params, d, &config.policy, true, &err));
-    params_initialize(&params, 1);
-    assert_true(act_new(d, &config.policy, &params, B, true, stats, &act, &err));
+    open_fixture(&f, pre_norm);
+    const Params params = f.params;
     Seen seen = {.params = &params, .grads = NEW(float, params.trainable)};
-    act_on_gradients(act, note, &seen);
-    assert_true(train_once(d, act, &in, 1, 1, &losses, &err));
+    act_on_gradients(f.act, note, &seen);
+    assert_true(train_once(f.device, f.act, &f.in, 1, 1, &losses, &err));
 
     // 2 layers of each kind and 8 blocks; most of the model, so that it is worth while.
     int64_t elements = 0;
@@ -82,10 +106,7 @@ static void announced_gradients_are_final(bool pre_norm) {
     }
     assert_true(elements > params.trainable * 9 / 10);
     mem_free(seen.grads);
-    act_free(act);
-    params_free(&params);
-    device_close(d);
-    train_config_free(&config);
+    close_fixture(&f);
 }
 
 static void as_act_is(void **state) {
@@ -98,8 +119,95 @@ static void with_norms_first(void **state) {
     announced_gradients_are_final(true);
 }
 
+// ---- a step -------------------------------------------------------------------------------------
+
+// What a step gives to be added up, in place of other processes.
+typedef struct Sent {
+    const Params *params;
+    const float *losses;
+    float *grads; // as they were when they were sent
+    uint8_t *times;
+    int sums, early, of_losses, ends;
+    bool lost;
+} Sent;
+
+static void add_nothing(void *user, float *data, int64_t n) {
+    Sent *s = user;
+    s->sums++;
+    if (data == s->losses) {
+        s->of_losses++;
+        return;
+    }
+    const int64_t start = data - f32(s->params->grads);
+    assert_true(start >= 0 && n > 0 && start + n <= s->params->trainable);
+    for (int64_t i = start; i < start + n; i++) s->times[i]++;
+    memcpy(s->grads + start, data, (size_t)n * sizeof(float));
+}
+
+// While sums go on all of them have to be done with.
+static bool end_nothing(void *user, Error *err) {
+    Sent *s = user;
+    s->ends++;
+    int64_t once = 0;
+    for (int64_t i = 0; i < s->params->trainable; i++) once += s->times[i] == 1;
+    assert_int_equal(once, s->params->trainable);
+    assert_memory_equal(s->grads, f32(s->params->grads),
+                        (size_t)s->params->trainable * sizeof(float));
+    if (s->lost) snprintf(err->text, sizeof err->text, "rank 1 is gone");
+    return !s->lost;
+}
+
+static void a_step_sends_every_gradient_once(void **state) {
+    (void)state;
+    enum { PIECES = 2 };
+    Fixture f;
+    Optimizer optimizer;
+    Step step;
+    Error err;
+    StepResult result;
+    open_fixture(&f, false);
+    const int64_t n = f.params.trainable;
+    Sent sent = {.params = &f.params,
+                 .losses = f32(act_losses(f.act)),
+                 .grads = NEW(float, n),
+                 .times = NEW(uint8_t, n)};
+    const Peers peers = {
+        .count = 2, .user = &sent, .sum_begin = add_nothing, .sums_end = end_nothing};
+    f.device->join(f.device, &peers);
+    assert_true(optimizer_init(&optimizer, &f.params, &f.config, &err));
+    step_init(&step, f.act, &optimizer, PIECES);
+    f.in.step_samples = PIECES * B;
+    f.in.step_actions = PIECES * B * S;
+    assert_true(step_piece(&step, &f.in, 1, &err));
+    assert_int_equal(sent.sums, 0); // not before the last
+    assert_true(step_piece(&step, &f.in, 1, &err));
+    assert_true(step_finish(&step, &result, &err));
+    assert_int_equal(sent.of_losses, 1);
+    assert_int_equal(sent.ends, 1);
+    assert_in_range(sent.sums, 8, SUMS_UNDER_WAY); // several go while backward goes on
+
+    // One that is lost: the weights stay as they were.
+    float *before = NEW(float, n);
+    memcpy(before, f32(f.params.values), (size_t)n * sizeof(float));
+    memset(sent.times, 0, (size_t)n);
+    sent.lost = true;
+    assert_true(step_piece(&step, &f.in, 1, &err));
+    assert_false(step_piece(&step, &f.in, 1, &err));
+    assert_string_equal(err.text, "rank 1 is gone");
+    assert_int_equal(optimizer.step, 1);
+    assert_int_equal(step.started, 1);
+    assert_memory_equal(before, f32(f.params.values), (size_t)n * sizeof(float));
+    mem_free(before);
+    mem_free(sent.grads);
+    mem_free(sent.times);
+    step_free(&step);
+    optimizer_free(&optimizer);
+    close_fixture(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(as_act_is),
-                                       cmocka_unit_test(with_norms_first)};
+                                       cmocka_unit_test(with_norms_first),
+                                       cmocka_unit_test(a_step_sends_every_gradient_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,11 +104,15 @@ CHECKED static bool read_stranger(Meeting *m, Link *link, Error *err) {
     Hello h;
     LinkNews news = link_receive(link, &message);
     if (news == LINK_NOTHING) return true;
-    if (news == LINK_MESSAGE && check_hello(m, &message, &h, err))
-        return welcome_in(m, link, &h, err);
-    bool ours = news == LINK_MESSAGE && err->text[0];
-    link_close(link);
-    return !ours;
+    if (news == LINK_MESSAGE && check_hello(m, &message, &h, err)) {
+        if (welcome_in(m, link, &h, err)) return true;
+    } else if (news != LINK_MESSAGE || !err->text[0]) {
+        link_close(link);
+        return true;
+    }
+    // One of this run's that cannot be taken is told why there is no run.
+    (void)link_send(link, (Message){MESSAGE_FAILED, 0, err->text, strlen(err->text)});
+    return false;
 }
 
 // Waits for all others at the listening socket.
@@ -167,12 +171,8 @@ static void number_local(Meeting *m) {
 CHECKED static bool meet_as_root(Meeting *m, int listener, double timeout_s, Error *err) {
     m->links = NEW(Link, m->count);
     for (int i = 0; i < m->count; i++) m->links[i].fd = -1;
-    if (!gather_members(m, listener, timeout_s, err)) {
-        // Those who came are told why there is no run.
-        const Message why = {MESSAGE_FAILED, 0, err->text, strlen(err->text)};
-        for (int i = 1; i < m->count; i++) (void)link_send(&m->links[i], why);
-        return false;
-    }
+    // Those who came are told why there is no run, as of every failure (talk.c).
+    if (!gather_members(m, listener, timeout_s, err)) return false;
     number_local(m);
     const Message all = {MESSAGE_WELCOME, 0, m->members, sizeof(Member) * (size_t)m->count};
     for (int i = 1; i < m->count; i++)

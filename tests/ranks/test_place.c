@@ -115,6 +115,9 @@ static void srun(void **state) {
     assert_true(place().mpi);
     setenv("SLURM_JOB_ID", "32", 1); // another run is elsewhere
     assert_int_not_equal(place().port, port);
+    setenv("MASTER_ADDR", "other", 1); // as scripts of sbatch export it
+    assert_string_equal(place().master, "other");
+    unsetenv("MASTER_ADDR");
     setenv("SLURM_STEP_NODELIST", "box", 1);
     assert_string_equal(place().master, "box");
 }

@@ -355,9 +355,25 @@ static void two_of_one_rank(void **state) {
     pid_t pids[3];
     for (int i = 0; i < 3; i++) {
         pids[i] = fork();
-        if (pids[i] == 0) _exit(run_process(i ? 1 : 0, 3, port, 3, leave));
+        if (pids[i] == 0) _exit(run_process(i ? 1 : 0, 3, port, 20, leave));
     }
     for (int i = 0; i < 3; i++) {
+        waitpid(pids[i], &status, 0);
+        assert_int_equal(WEXITSTATUS(status), 9);
+    }
+}
+
+// As where one was started with another number of processes.
+static void another_count(void **state) {
+    (void)state;
+    const int port = free_port();
+    int status;
+    pid_t pids[2];
+    for (int i = 0; i < 2; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0) _exit(run_process(i, 2 + i, port, 20, leave));
+    }
+    for (int i = 0; i < 2; i++) {
         waitpid(pids[i], &status, 0);
         assert_int_equal(WEXITSTATUS(status), 9);
     }
@@ -405,6 +421,7 @@ int main(void) {
                                        cmocka_unit_test(again_on_one_port),
                                        cmocka_unit_test(plain_addresses),
                                        cmocka_unit_test(a_suspended_run_goes_on),
-                                       cmocka_unit_test(the_others_wait_for_it)};
+                                       cmocka_unit_test(the_others_wait_for_it),
+                                       cmocka_unit_test(another_count)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

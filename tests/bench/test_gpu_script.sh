@@ -138,8 +138,9 @@ holds "everything fails: JSON" parses "$WORK/out.d/bench_gpu.json"
 # ---- PyTorch's libraries, found without importing it -------------------------------------------------
 
 if command -v python3 >/dev/null; then
-    mkdir -p "$WORK/site/nvidia/cudnn/lib" "$WORK/site/nvidia/nccl/lib"
-    touch "$WORK/site/nvidia/cudnn/lib/libcudnn.so.9" "$WORK/site/nvidia/nccl/lib/libnccl.so.2"
+    mkdir -p "$WORK/site/nvidia/cudnn/lib" "$WORK/site/nvidia/nccl/lib" "$WORK/site/nvidia/cufft/lib"
+    touch "$WORK/site/nvidia/cudnn/lib/libcudnn.so.9" "$WORK/site/nvidia/nccl/lib/libnccl.so.2" \
+        "$WORK/site/nvidia/cufft/lib/libcufft.so.12"
     program "$WORK/python" <<<"PYTHONPATH='$WORK/site' exec python3 \"\$@\""
     bundle path
     program "$at/libexec/tact/checkops" <<<'echo "libcuda says cuDNN, TACT_CUDA_PATH $TACT_CUDA_PATH" >&2; exit 2'
@@ -147,6 +148,7 @@ if command -v python3 >/dev/null; then
     program "$at/bin/tact" <<<'exit 0'
     TACT_CUDA_PATH=/first "$at/bench/gpu" --python "$WORK/python" --output "$WORK/out.d" >"$WORK/out" 2>"$WORK/err"
     holds "its folders, behind what was given" grep -q "says cuDNN, TACT_CUDA_PATH /first:.*site/nvidia/cudnn/lib" "$WORK/out"
-    holds "not those of other libraries" test -z "$(grep nvidia/nccl "$WORK/out")"
+    holds "NCCL's, for several cards" grep -q "/first:.*site/nvidia/nccl/lib" "$WORK/out"
+    holds "not those of other libraries" test -z "$(grep nvidia/cufft "$WORK/out")"
 fi
 finish

@@ -46,6 +46,18 @@ struct CudaSums {
     bool stuck; // the card did not give its sums up: nothing may wait for it
 };
 
+// Seconds that this process has waited, without those in which it was stopped itself.
+typedef struct Waited {
+    double seconds, at;
+} Waited;
+
+static double waited(Waited *w) {
+    double now = clock_seconds(), passed = w->at > 0 ? now - w->at : 0;
+    w->seconds += passed < 1 ? passed : 1;
+    w->at = now;
+    return w->seconds;
+}
+
 static void nap(int tries) {
     const struct timespec pause = {0, tries < 20 ? 20000 : 200000};
     nanosleep(&pause, NULL);
@@ -162,15 +174,14 @@ static cudaError_t ask(cudaStream_t stream, cudaEvent_t event) {
 static bool wait_for_others(Device *d, cudaStream_t stream, cudaEvent_t event, const char *what) {
     CudaSums *s = cuda_of(d)->sums;
     Error why;
-    double begun = clock_seconds(), trouble = 0;
+    Waited all = {}, since = {}; // since there was trouble
+    bool trouble = false;
     cudaError_t status;
     for (int i = 0; (status = ask(stream, event)) == cudaErrorNotReady; nap(i++)) {
-        double now = clock_seconds();
-        bool stalled = now - begun > patience(s);
-        if (!trouble && (s->peers->lost(s->peers->user, &why) || sums_failed(s, &why)))
-            trouble = now;
-        if (!stalled && (!trouble || now - trouble < GRACE_S)) continue;
-        if (!trouble) tell_stall(s, now - begun, &why);
+        bool stalled = waited(&all) > patience(s);
+        trouble = trouble || s->peers->lost(s->peers->user, &why) || sums_failed(s, &why);
+        if (!stalled && !(trouble && waited(&since) > GRACE_S)) continue;
+        if (!trouble) tell_stall(s, all.seconds, &why);
         (void)s->peers->lost(s->peers->user, &why); // if it can name someone, it says it better
         return give_up(d, &why);
     }
@@ -197,14 +208,14 @@ bool cuda_stuck(const Device *d) {
 static bool settled(Device *d, int result, const char *what) {
     CudaSums *s = cuda_of(d)->sums;
     Error why;
-    double begun = clock_seconds();
+    Waited all = {};
     for (int i = 0; result == NCCL_IN_PROGRESS; nap(i++)) {
         int asked = nccl_lib.ncclCommGetAsyncError(s->comm, &result);
         if (asked != NCCL_SUCCESS) result = asked;
         if (result != NCCL_IN_PROGRESS) break;
         if (s->peers->lost(s->peers->user, &why)) return give_up(d, &why);
-        if (clock_seconds() - begun < patience(s)) continue;
-        tell_stall(s, clock_seconds() - begun, &why);
+        if (waited(&all) < patience(s)) continue;
+        tell_stall(s, all.seconds, &why);
         return give_up(d, &why);
     }
     if (result == NCCL_SUCCESS) return true;

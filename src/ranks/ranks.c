@@ -40,7 +40,7 @@ bool ranks_open(const RanksOptions *o, Ranks **out, Error *err) {
     }
     pthread_mutex_lock(&r->lock);
     while (!r->opened) pthread_cond_wait(&r->news, &r->lock);
-    bool ok = !r->failed;
+    bool ok = r->met; // what fails from then on is the calls'
     if (!ok) *err = r->error;
     pthread_mutex_unlock(&r->lock);
     if (ok) {

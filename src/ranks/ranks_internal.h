@@ -65,7 +65,7 @@ struct Ranks {
 
     pthread_mutex_t lock; // guards what follows
     pthread_cond_t news;
-    bool opened, closing;
+    bool opened, met, closing; // opening is over; it went well
     bool quiet; // after a failure: the thread touches no memory of the caller's any more
     // noticed: a call has told the caller. root_lost: process 0 is, which tells of nothing then.
     // root_knows: it has said that the run has failed, so it tells.

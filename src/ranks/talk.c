@@ -519,6 +519,7 @@ void *ranks_talk(void *user) {
     pthread_mutex_lock(&r->lock);
     if (!ok) ranks_set_failure(r, true, err.text);
     r->opened = true;
+    r->met = ok;
     pthread_cond_broadcast(&r->news);
     pthread_mutex_unlock(&r->lock);
     if (ok) talk_until_closed(r, fds);

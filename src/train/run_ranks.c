@@ -130,17 +130,18 @@ static void digest_weights(const Run *r, char out[DIGEST]) {
     if (!here) mem_free(host);
 }
 
-// what: the subject of the message. *same: whether all have it; false after other errors too.
-CHECKED static bool same_digest(const Run *r, const char mine[DIGEST], const char *what, bool *same,
-                                Error *err) {
+// what: of the message, and what to do about it. *same: false where one has another; true after
+// other errors.
+CHECKED static bool same_digest(const Run *r, const char mine[DIGEST], const char *what,
+                                const char *advice, bool *same, Error *err) {
     const int n = ranks_count(r->ranks);
     char(*all)[DIGEST] = mem_alloc((size_t)n * DIGEST);
     bool ok = ranks_gather(r->ranks, mine, DIGEST, all, err);
     *same = true;
     for (int rank = 1; ok && *same && rank < n; rank++)
         if (memcmp(all[0], all[rank], DIGEST) != 0)
-            *same = fail(err, "rank %d (%s) has other %s than rank 0 (%s)", rank,
-                         ranks_host(r->ranks, rank), what, ranks_host(r->ranks, 0));
+            *same = fail(err, "rank %d (%s) has not the same %s as rank 0 (%s)%s", rank,
+                         ranks_host(r->ranks, rank), what, ranks_host(r->ranks, 0), advice);
     mem_free(all);
     return ok && *same;
 }
@@ -150,21 +151,32 @@ bool run_ranks_same_weights(Run *r, Error *err) {
     bool same;
     if (!r->ranks) return true;
     digest_weights(r, mine);
-    bool ok = same_digest(r, mine, "weights", &same, err);
+    bool ok = same_digest(r, mine, "weights", "", &same, err);
     r->sound = r->sound && same;
     return ok;
 }
 
+// Each takes the steps of the optimiser by itself, so all have to compute the same bits.
+static void digest_device(const Run *r, char out[DIGEST]) {
+    Sha256 sum;
+    sha256_init(&sum);
+    sha256_add(&sum, r->device->description, strlen(r->device->description));
+    sha256_hex(&sum, out);
+}
+
 bool run_ranks_same_start(Run *r, Error *err) {
-    char data[DIGEST];
+    char data[DIGEST], device[DIGEST];
     bool same;
     if (!r->ranks) return true;
     digest_data(r, data);
+    digest_device(r, device);
     return same_settings(r, err) &&
-           same_digest(r, data,
-                       "frames, statistics or steps behind it: is it the same dataset, and the "
-                       "same checkpoint?",
+           same_digest(r, device, "kind of processor or card",
+                       ", and so not the same last bits; ONEDNN_MAX_CPU_ISA=AVX2 for all makes "
+                       "processors alike (`tact --version`)",
                        &same, err) &&
+           same_digest(r, data, "frames, statistics or steps behind it",
+                       "; is it the same dataset, and the same checkpoint?", &same, err) &&
            run_ranks_same_weights(r, err);
 }
 

@@ -123,6 +123,19 @@ kill -TERM $!
 wait $! 2>/dev/null
 holds "a process that waits for the others ends when it is told to" test $? = 143
 holds "nothing is left" test ! -e "$WORK/other"
+isa() { ONEDNN_MAX_CPU_ISA=$1 "${@:2}"; }
+if [ "$(isa SSE41 "$TACT" --version)" != "$("$TACT" --version)" ]; then
+    port=$((port + 20))
+    other=(env WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$port)
+    isa SSE41 "${other[@]}" RANK=1 "${train[@]}" --steps=3 --output_dir="$WORK/other" >"$WORK/out.1" 2>"$WORK/err.1" &
+    refuses "another level" 'rank 1 .* has not the same kind of processor or card' "${other[@]}" RANK=0 "${train[@]}" --steps=3 --output_dir="$WORK/other"
+    wait
+fi
+port=$((port + 20))
+other=(env WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$port)
+"${other[@]}" RANK=1 "${train[@]}" --threads=2 --steps=9 --save_freq=3 --output_dir="$WORK/threads" >"$WORK/out.1" 2>"$WORK/err.1" &
+accepts "another number of threads" "${other[@]}" RANK=0 "${train[@]}" --steps=9 --save_freq=3 --output_dir="$WORK/threads"
+wait
 refuses "two sources" 'the environment says two things: .*WORLD_SIZE=2, but .*SIZE=4' env RANK=0 WORLD_SIZE=2 MASTER_ADDR=localhost \
     OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=4 "${train[@]}" --output_dir="$WORK/other"
 refuses "nobody comes" '1 of 2 processes are here after 0.3 s; missing: rank 1' "${other[@]}" RANK=0 "${train[@]}" \

@@ -71,7 +71,7 @@ static int drift(Run *r) {
     NEED(run_ranks_same_weights(r, &err) && r->sound);
     if (ranks_rank(r->ranks)) f32(r->model.params.values)[PARAMS - 1] = 1;
     NEED(!run_ranks_same_weights(r, &err));
-    NEED(strstr(err.text, "rank 1 (") && strstr(err.text, "has other weights than rank 0"));
+    NEED(strstr(err.text, "rank 1 (") && strstr(err.text, "has not the same weights as rank 0"));
     NEED(!r->sound); // no one saves them
     ranks_fail(r->ranks, err.text);
     NEED(ranks_tells(r->ranks) == (ranks_rank(r->ranks) == 0)); // one line, not one of each

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gradient's norm and AdamW. Each thread sums one part of the squares; the parts are added in
-// order.
+// The gradient's norm and AdamW. The squares are summed in parts, as many whatever the threads, and
+// these added in order: processes that train together may have different numbers of threads.
+
 #include "ops/cpu/cpu.h"
 
 #include <math.h>
 #include <omp.h>
 
-enum { MAX_PARTS = 256 };
+enum { PARTS = 256 };
 
 static void grad_norm(Device *d, Tensor norm, Tensor halt, Tensor gt, Tensor losses) {
     if (d->failed) return;
     int64_t n = tensor_count(gt);
-    int parts = d->threads < MAX_PARTS ? d->threads : MAX_PARTS;
-    double sums[MAX_PARTS] = {0};
-#pragma omp parallel for num_threads(parts) schedule(static)
-    for (int part = 0; part < parts; part++) {
+    double sums[PARTS];
+#pragma omp parallel for num_threads(d->threads) schedule(static)
+    for (int part = 0; part < PARTS; part++) {
         const float *g = f32(gt);
         double sum = 0;
 #pragma omp simd reduction(+ : sum)
-        for (int64_t i = n * part / parts; i < n * (part + 1) / parts; i++)
+        for (int64_t i = n * part / PARTS; i < n * (part + 1) / PARTS; i++)
             sum += (double)g[i] * (double)g[i];
         sums[part] = sum;
     }
     double total = 0;
-    for (int part = 0; part < parts; part++) total += sums[part];
+    for (int part = 0; part < PARTS; part++) total += sums[part];
     f32(norm)[0] = (float)sqrt(total);
     bool finite = isfinite(f32(norm)[0]) && (!losses.data || isfinite(f32(losses)[0]));
     if (halt.data && !finite) f32(halt)[0] = 1;

@@ -81,13 +81,18 @@ CHECKED static bool agree(const RanksPlace *a, const RanksPlace *b, Error *err) 
                 a->from, b->from);
 }
 
-// The first host of Slurm's "node[03-05,9],login": "node03".
+// The first host of Slurm's "node[03-05,9]-ib,login": "node03-ib".
 static void first_host(const char *list, char *out, size_t size) {
-    size_t head = strcspn(list, "[,"), n = 0;
-    for (; n < head && n + 1 < size; n++) out[n] = list[n];
-    if (list[head] == '[')
-        for (size_t i = head + 1; isdigit((unsigned char)list[i]) && n + 1 < size; i++)
-            out[n++] = list[i];
+    size_t n = 0;
+    while (*list && *list != ',' && n + 1 < size) {
+        if (*list != '[') {
+            out[n++] = *list++;
+            continue;
+        }
+        for (list++; isdigit((unsigned char)*list) && n + 1 < size; list++) out[n++] = *list;
+        list += strcspn(list, "]");
+        list += *list == ']';
+    }
     out[n] = 0;
 }
 
@@ -105,7 +110,7 @@ CHECKED static bool find_master(RanksPlace *p, Error *err) {
     char *end = NULL;
     if (!host) return true;
     long n = port ? strtol(port, &end, 10) : TORCH_PORT;
-    if ((end && *end) || n < 1 || n > 65535 - RANKS_PORTS)
+    if ((end && *end) || n < 1 || n > 65534)
         return fail(err, "the environment has MASTER_PORT=%.40s, which is no port to use", port);
     if (strlen(host) >= sizeof p->master)
         return fail(err, "the environment's MASTER_ADDR is too long for a host's name");

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { MOST_PORT = 65535 };
+
 // ---- addresses ----------------------------------------------------------------------------------
 
 void address_set_port(Address *a, int port) {
@@ -53,7 +55,7 @@ bool addresses_of(const char *host, int port, int ports, Addresses *out, Error *
     if (code)
         return fail(err, "%.200s: no such host, or its address is not known here (%s)", host,
                     gai_strerror(code));
-    for (int i = 0; i < ports; i++)
+    for (int i = 0; i < ports && port + i <= MOST_PORT; i++)
         for (const struct addrinfo *f = found; f; f = f->ai_next)
             if (f->ai_family == AF_INET || f->ai_family == AF_INET6)
                 add_address(out, f->ai_addr, f->ai_addrlen, port + i);
@@ -132,7 +134,8 @@ static int listen_at(int port) {
 
 bool socket_listen(int port, int ports, int *out, Error *err) {
     *out = -1;
-    for (int i = 0; i < ports && *out < 0; i++) *out = listen_at(port ? port + i : 0);
+    for (int i = 0; i < ports && port + i <= MOST_PORT && *out < 0; i++)
+        *out = listen_at(port ? port + i : 0);
     if (*out >= 0) return true;
     return port ? fail_errno(err, "cannot listen on any of the ports %d to %d", port,
                              port + ports - 1)

@@ -120,8 +120,15 @@ static void srun(void **state) {
     setenv("MASTER_ADDR", "other", 1); // as scripts of sbatch export it
     assert_string_equal(place().master, "other");
     unsetenv("MASTER_ADDR");
-    setenv("SLURM_STEP_NODELIST", "box", 1);
-    assert_string_equal(place().master, "box");
+    static const char *const lists[][2] = {{"box", "box"},
+                                           {"box,other", "box"},
+                                           {"n[1-2]-ib,m", "n1-ib"},
+                                           {"r[7]c[003,5-9]x", "r7c003x"},
+                                           {"n[", "n"}};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        setenv("SLURM_STEP_NODELIST", lists[i][0], 1);
+        assert_string_equal(place().master, lists[i][1]);
+    }
 }
 
 static void contradictions(void **state) {

@@ -40,8 +40,8 @@ static void any_rows_give_a_rotation(void **state) {
 }
 
 // A second row that gives no direction is replaced by a coordinate axis, made orthogonal to the
-// first row: the axis least along it, of equals the first; but y before x where x is at right
-// angles to it anyway and y is nearer to that than z.
+// first row: by the axis least along it, of several the first; but by y instead of x where x is
+// exactly at right angles to the row and y is nearer to that than z.
 static void parallel_rows_take_an_axis(void **state) {
     (void)state;
     static const struct {
@@ -51,7 +51,8 @@ static void parallel_rows_take_an_axis(void **state) {
                  {{1, -2, 3}, 0}, {{1, 2, -3}, 0},  {{3, -1, 2}, 1}, {{3, 1, -2}, 1},
                  {{-2, 3, 1}, 2}, {{-3, -2, 1}, 2}, {{1, 1, 2}, 0},  {{1, 2, 1}, 0},
                  {{2, 1, 1}, 1},  {{0, 2, 1}, 0},   {{0, -2, 1}, 0}, {{0, 1, 1}, 0},
-                 {{0, 1, 2}, 1},  {{0, -1, 2}, 1},  {{0, 1, -2}, 1}, {{0, 0, 1}, 1}};
+                 {{0, 1, 2}, 1},  {{0, -1, 2}, 1},  {{0, 1, -2}, 1}, {{0, 0, 1}, 1},
+                 {{2, 1, 3}, 1},  {{-2, 1, 3}, 1}};
     for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
         const double *first = cases[n].first;
         double v[9] = {NAN, 0.2, 0.3}, length = 0;
@@ -85,14 +86,15 @@ static Pose turned(const double a[3], double angle) {
 }
 
 // From the smallest turn to half of one the vector of a rotation is exact, whatever its axis: along
-// one of the coordinates, nearly so, or at right angles to one but for a millionth.
+// one of the coordinates, at right angles to one, or at right angles to one but for a millionth.
 static void vectors_are_exact_up_to_pi(void **state) {
     (void)state;
-    static const double axes[][3] = {{1, 0, 0}, {9, 3, -2}, {1e-6, 1, 1}, {1e-6, 1, -1}, {1, 1, 1}};
+    static const double axes[][3] = {{1, 0, 0},     {9, 3, -2}, {1e-6, 1, 1},
+                                     {1e-6, 1, -1}, {1, 1, 1},  {0, -3, 4}};
     const double half = acos(-1);
     const double angles[] = {1e-13, 1e-9,        1,           2.0943951023931953,
                              2.5,   half - 1e-3, half - 1e-6, half - 1e-9};
-    for (int n = 0; n < 5 * 3 * 2; n++) {
+    for (int n = 0; n < 6 * 3 * 2; n++) {
         double a[3], v[6] = {0};
         const double *axis = axes[n / 6];
         double sign = n % 2 ? -1 : 1,

@@ -131,7 +131,7 @@ static bool whole_from(const Source *s, int64_t i, const Listed *e) {
 typedef struct FoundFiles {
     const char *hint;     // path by the table of episodes
     int64_t named, first; // the file at that path; the first of all
-    int64_t placed;       // the last that has as many rows before it as its numbers say
+    int64_t placed;       // the one that has as many rows before it as its numbers say
 } FoundFiles;
 
 static void find_files(const Source *s, int64_t low, int64_t high, const Listed *e,
@@ -146,7 +146,7 @@ static void find_files(const Source *s, int64_t low, int64_t high, const Listed 
     if (data_file_holds_start(file, e) && whole_from(s, f->file, e)) {
         if (strcmp(file->path, found->hint) == 0) found->named = f->file;
         if (found->first < 0 || f->file < found->first) found->first = f->file;
-        if (f->first == f->position && f->file > found->placed) found->placed = f->file;
+        if (f->first == f->position) found->placed = f->file;
     }
     find_files(s, middle + 1, high, e, found);
 }

@@ -2,6 +2,7 @@
 // Sources in other forms than LeRobot's: what is in them and what would be made of it.
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text_set.h"
 #include "cli/cli.h"
 #include "cli/source.h"
 #include "formats/json.h"
@@ -87,21 +88,20 @@ static void print_cameras(const ImportSource *s, int width) {
 
 // The tasks that the source names, each once.
 static void print_tasks(const ImportSource *s) {
-    bool head = false, none = false;
+    bool none = false;
+    Arena arena = {0};
+    TextSet tasks = {0};
     for (int64_t i = 0; i < s->n_episodes; i++) {
         const char *task = s->episodes[i].task;
-        bool seen = false;
-        for (int64_t j = 0; j < i && task && !seen; j++)
-            seen = s->episodes[j].task && strcmp(s->episodes[j].task, task) == 0;
         none |= !task;
-        if (!task || seen) continue;
-        if (!head) puts("tasks");
-        head = true;
-        printf("  %s\n", task);
+        if (task) text_set_add(&tasks, &arena, task, strlen(task));
     }
+    if (tasks.n) puts("tasks");
+    for (int i = 0; i < tasks.n; i++) printf("  %s\n", tasks.texts[i]);
     if (none)
         printf("task      %s; --task gives one\n",
-               head ? "not said of some episodes" : "the source does not say");
+               tasks.n ? "not said of some episodes" : "the source does not say");
+    arena_free(&arena);
 }
 
 static void print_splits(const Plan *p) {

@@ -3,6 +3,7 @@
 #include "config/backbone_weights.h"
 #include "config/config.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 // First, so that a command that goes on from a checkpoint is not asked for a dataset.
@@ -116,6 +117,22 @@ static CHECKED bool check_actions(const PolicyConfig *p, Error *err) {
     return true;
 }
 
+static int by_value(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// The least value that a list has twice, or -1. None is negative.
+static int64_t value_listed_twice(const IntList *list) {
+    int64_t *sorted = NEW(int64_t, list->count), twice = -1;
+    if (list->count) memcpy(sorted, list->values, sizeof *sorted * (size_t)list->count);
+    qsort(sorted, (size_t)list->count, sizeof *sorted, by_value);
+    for (int64_t i = 1; i < list->count && twice < 0; i++)
+        if (sorted[i] == sorted[i - 1]) twice = sorted[i];
+    mem_free(sorted);
+    return twice;
+}
+
 static CHECKED bool check_episodes(const IntList *episodes, Error *err) {
     if (episodes->values && episodes->count == 0)
         return fail(err, "--dataset.episodes=[]: selects nothing; leave it out for all episodes");
@@ -124,14 +141,10 @@ static CHECKED bool check_episodes(const IntList *episodes, Error *err) {
             return fail(err, "--dataset.episodes: %lld is not an episode; they count from 0",
                         (long long)episodes->values[i]);
         }
-        for (int64_t k = 0; k < i; k++) {
-            if (episodes->values[k] == episodes->values[i]) {
-                return fail(err, "--dataset.episodes: episode %lld is listed twice",
-                            (long long)episodes->values[i]);
-            }
-        }
     }
-    return true;
+    int64_t twice = value_listed_twice(episodes);
+    return twice < 0 ||
+           fail(err, "--dataset.episodes: episode %lld is listed twice", (long long)twice);
 }
 
 static CHECKED bool check_run(const TrainConfig *c, Error *err) {

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const char *dataset_stats_name(const Dataset *ds) {
@@ -42,20 +43,31 @@ void dataset_episodes_text(const int64_t *episodes, int64_t n, char *out, size_t
     if (used) snprintf(out + used, size - used, "]");
 }
 
+// An episode as it is sorted, so that those of one task follow each other in their order. Tasks are
+// one pointer per text, NULL being one of its own.
+typedef struct EpisodeOfTask {
+    uintptr_t task;
+    int64_t position;
+} EpisodeOfTask;
+
+static int by_task(const void *a, const void *b) {
+    const EpisodeOfTask *x = a, *y = b;
+    if (x->task != y->task) return x->task < y->task ? -1 : 1;
+    return (x->position > y->position) - (x->position < y->position);
+}
+
 void dataset_split(const Dataset *ds, double eval_split, uint8_t *held_out) {
     memset(held_out, 0, (size_t)ds->n_episodes);
     if (!(eval_split > 0)) return;
-    // Tasks are one pointer per text, NULL being one of its own.
-    for (int t = -1; t < ds->n_tasks; t++) {
-        const char *task = t < 0 ? NULL : ds->tasks[t];
-        int64_t n = 0;
-        for (int64_t i = 0; i < ds->n_episodes; i++) n += ds->episodes[i].task == task;
+    EpisodeOfTask *sorted = NEW(EpisodeOfTask, ds->n_episodes);
+    for (int64_t i = 0; i < ds->n_episodes; i++)
+        sorted[i] = (EpisodeOfTask){(uintptr_t)ds->episodes[i].task, i};
+    qsort(sorted, (size_t)ds->n_episodes, sizeof *sorted, by_task);
+    for (int64_t i = 0, n; i < ds->n_episodes; i += n) {
+        for (n = 1; i + n < ds->n_episodes && sorted[i + n].task == sorted[i].task;) n++;
         int64_t held = (int64_t)ceil((double)n * (eval_split < 1 ? eval_split : 1));
         if (held >= n) held = n - 1;
-        for (int64_t i = ds->n_episodes - 1; i >= 0 && held > 0; i--) {
-            if (ds->episodes[i].task != task) continue;
-            held_out[i] = 1;
-            held--;
-        }
+        for (int64_t k = n - held; k < n; k++) held_out[sorted[i + k].position] = 1;
     }
+    mem_free(sorted);
 }

@@ -53,6 +53,16 @@ static void read_chosen(EvalTraining *t, const json_t *list) {
         t->chosen.values[t->chosen.count++] = json_integer_value(json_array_get(list, i));
 }
 
+static int by_value(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+// For eval_seen. The split needed the order in which the training was given its episodes.
+static void sort_list(IntList *list) {
+    if (list->count) qsort(list->values, (size_t)list->count, sizeof *list->values, by_value);
+}
+
 void eval_training_read(const char *dir, const char *root, const char *repo_id, EvalTraining *t) {
     *t = (EvalTraining){.step = policy_step(dir)};
     json_t *config = json_read_optional(dir, "train_config.json");
@@ -70,6 +80,8 @@ void eval_training_read(const char *dir, const char *root, const char *repo_id, 
         read_chosen(t, json_object_get(dataset, "episodes"));
         if (t->same_dataset && json_number_value(split) > 0)
             t->known = read_split(t, root, repo_id, json_number_value(split), &ignored);
+        sort_list(&t->chosen);
+        sort_list(&t->split);
     }
     json_decref(config);
     json_decref(tact);
@@ -81,9 +93,8 @@ void eval_training_free(EvalTraining *t) {
 }
 
 static bool list_has(const IntList *list, int64_t value) {
-    for (int64_t i = 0; i < list->count; i++)
-        if (list->values[i] == value) return true;
-    return false;
+    return list->count > 0 && bsearch(&value, list->values, (size_t)list->count,
+                                      sizeof *list->values, by_value) != NULL;
 }
 
 EvalSeen eval_seen(const EvalTraining *t, int64_t episode) {

@@ -20,8 +20,8 @@ typedef struct EvalTraining {
     bool same_dataset;          // and that is the dataset at hand
     const char *root, *repo_id; // of the training's dataset; may be NULL
     int64_t step;               // of the checkpoint; -1: not known
-    IntList chosen;             // --dataset.episodes of the training; no values: all
-    IntList split;              // of those, the ones that --dataset.eval_split held out
+    IntList chosen;             // --dataset.episodes of the training, sorted; no values: all
+    IntList split;              // of those, the ones that --dataset.eval_split held out, sorted
     Arena arena;
 } EvalTraining;
 

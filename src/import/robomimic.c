@@ -13,6 +13,7 @@
 #include "import/hdf5_source.h"
 
 #include "base/log.h"
+#include "base/text_set.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -184,8 +185,7 @@ static bool add_arrays(Hdf5Layout *l, Error *err) {
 // ---- what stands beside the demonstrations ------------------------------------------------------
 
 typedef struct Splits {
-    const char *const *names[2]; // of /mask/train, /mask/valid
-    int64_t n[2];
+    TextSet names[2]; // of /mask/train, /mask/valid
 } Splits;
 
 static const char *const split_names[2] = {"train", "valid"};
@@ -195,14 +195,18 @@ static bool read_splits(const Hdf5 *f, Arena *arena, Splits *out, Error *err) {
     for (int i = 0; i < 2; i++) {
         const char *array = arena_printf(arena, "mask/%s", split_names[i]);
         if (hdf5_kind(f, array) == HDF5_MISSING) continue;
-        if (!hdf5_read_strings(f, array, arena, &out->names[i], &out->n[i], err)) return false;
+        const char *const *names;
+        int64_t n;
+        if (!hdf5_read_strings(f, array, arena, &names, &n, err)) return false;
+        for (int64_t k = 0; k < n; k++)
+            text_set_add(&out->names[i], arena, names[k], strlen(names[k]));
     }
     return true;
 }
 
 static const char *split_of(const Splits *s, const char *demo) {
     for (int i = 0; i < 2; i++)
-        if (has_key(s->names[i], s->n[i], demo)) return split_names[i];
+        if (text_set_find(&s->names[i], demo, strlen(demo)) >= 0) return split_names[i];
     return NULL;
 }
 

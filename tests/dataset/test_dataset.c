@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening datasets: what is read, and what is selected.
+#include "base/rng.h"
 #include "dataset/reader/paths.h"
 
 #include "folder_fixture.h"
@@ -208,6 +209,34 @@ static void split_holds_out_the_last_of_every_task(void **state) {
     assert_memory_equal(held, ((uint8_t[]){0, 0, 0, 0, 0, 0, 0, 0}), 8);
 }
 
+// The same by plain counting, task by task, for random tasks of which many are alone.
+static void split_is_the_same_as_by_counting(void **state) {
+    (void)state;
+    enum { MOST = 300, NAMES = 60 };
+    const char names[NAMES] = {0};
+    Episode episodes[MOST];
+    RngStream rng = {.key = {.seed = 3}};
+    for (int round = 0; round < 200; round++) {
+        const int64_t n = 1 + (int64_t)rng_below(&rng, MOST);
+        const double split = rng_double(&rng) * 1.1;
+        uint8_t held[MOST], wanted[MOST] = {0};
+        for (int64_t i = 0; i < n; i++) {
+            uint64_t name = rng_below(&rng, 1 + rng_below(&rng, NAMES));
+            episodes[i] = (Episode){.task = name ? &names[name] : NULL};
+        }
+        for (int64_t i = 0; i < n; i++) { // held out: few enough of its task follow it
+            int64_t all = 0, after = 0;
+            for (int64_t k = 0; k < n; k++) {
+                all += episodes[k].task == episodes[i].task;
+                after += k > i && episodes[k].task == episodes[i].task;
+            }
+            wanted[i] = after < (int64_t)ceil((double)all * fmin(split, 1)) && after < all - 1;
+        }
+        dataset_split(&(Dataset){.n_episodes = n, .episodes = episodes}, split, held);
+        assert_memory_equal(held, wanted, (size_t)n);
+    }
+}
+
 static void templates_expand(void **state) {
     Fixture *f = *state;
     const PathValue values[] = {{"chunk_index", NULL, 7}, {"key", "a.b", 0}};
@@ -349,6 +378,7 @@ int main(void) {
         TEST(features_are_described),
         TEST(odd_things_beside_the_data_are_no_error),
         TEST(split_holds_out_the_last_of_every_task),
+        TEST(split_is_the_same_as_by_counting),
         TEST(templates_expand),
         TEST(videos_are_looked_for),
         TEST(real_v21_needs_a_selection),

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which rows belong to an episode: their numbers decide, whatever the tables of files say. Also
 // recordings that broke off, and the order and the statistics of v2.1 and v2.0.
+#include "base/rng.h"
+#include "dataset/reader/data_files.h"
+
 #include "folder_fixture.h"
 
 static char *data_file(Fixture *f, int number) {
@@ -61,6 +64,65 @@ static void rows_that_no_episode_lists_do_not_matter(void **state) {
     // Rows in between with other numbers belong to no episode.
     tiny_write(f->root, TINY_INDEX, false);
     assert_root_refused(f->root, "row 6 has index 7", "6 must be");
+}
+
+// What a plain look at every file says, in the order of their names.
+static int64_t scan_for_file(const Source *s, const Listed *e, const char *named) {
+    int64_t found = -1, position = 0;
+    for (int64_t i = 0; i < s->n_scanned; i++) {
+        const DataFile *f = &s->scanned[i];
+        int64_t end = f->first + f->rows, last = i;
+        while (end < e->from + e->length && ++last < s->n_scanned && s->scanned[last].first == end)
+            end += s->scanned[last].rows;
+        if (f->first <= e->from && e->from < f->first + f->rows && end >= e->from + e->length) {
+            if (strcmp(f->path, named) == 0) return i;
+            if (found < 0 || f->first == position) found = i;
+        }
+        position += f->rows;
+    }
+    return found;
+}
+
+// Files that go on counting, that begin again at a number before, and that leave numbers out.
+static void draw_files(Source *s, Arena *arena, DataFile *files, RngStream *rng) {
+    int64_t next = 0;
+    for (int64_t i = 0; i < s->n_scanned; i++) {
+        uint64_t kind = rng_below(rng, 6);
+        if (kind == 0) next = (int64_t)rng_below(rng, (uint64_t)next + 1);
+        if (kind == 1) next += 1 + (int64_t)rng_below(rng, 5);
+        files[i] = (DataFile){.path = arena_printf(arena, "set/data/%03d", (int)i),
+                              .first = next,
+                              .rows = 1 + (int64_t)rng_below(rng, 12)};
+        next += files[i].rows;
+    }
+    s->scanned = files;
+    data_files_index(s);
+}
+
+static void files_are_found_as_by_looking_at_every_one(void **state) {
+    (void)state;
+    enum { MOST = 60 };
+    RngStream rng = {.key = {.seed = 8}};
+    int there = 0, missing = 0, named = 0;
+    for (int round = 0; round < 200; round++) {
+        DataFile files[MOST];
+        Dataset ds = {.root = "set"};
+        Source s = {.ds = &ds, .v30 = true, .data_template = "data/{file_index:03d}"};
+        s.n_scanned = (int64_t)rng_below(&rng, MOST);
+        draw_files(&s, &s.scratch, files, &rng);
+        for (int64_t from = 0; from < 150; from++) {
+            Listed e = {.from = from, .length = 1 + (int64_t)rng_below(&rng, 20)};
+            e.file = (int64_t)rng_below(&rng, MOST);
+            const char *path = arena_printf(&s.scratch, "set/data/%03d", (int)e.file);
+            int64_t wanted = scan_for_file(&s, &e, path);
+            assert_int_equal(data_files_find(&s, &e), wanted);
+            there += wanted >= 0;
+            missing += wanted < 0;
+            named += wanted == e.file;
+        }
+        arena_free(&s.scratch);
+    }
+    assert_true(there > 1000 && missing > 1000 && named > 100);
 }
 
 static void what_a_broken_recording_left_is_usable(void **state) {
@@ -232,6 +294,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(stale_file_numbers_do_not_matter),
         TEST(rows_that_no_episode_lists_do_not_matter),
+        TEST(files_are_found_as_by_looking_at_every_one),
         TEST(what_a_broken_recording_left_is_usable),
         TEST(labels_of_another_version_are_named),
         TEST(v21_order_and_index_do_not_matter),

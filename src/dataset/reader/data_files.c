@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "dataset/reader/paths.h"
 #include "dataset/reader/tables.h"
+#include <stdlib.h>
 #include <string.h>
 
 // That a file may have, so that numbers of rows can be added.
@@ -74,7 +75,46 @@ bool data_files_scan(Source *s, Error *err) {
         else if (f->rows > 0)
             s->n_scanned++;
     }
+    data_files_index(s);
     return ok;
+}
+
+// ---- the file of an episode -------------------------------------------------------------------
+
+// A file of s->scanned. Sorted by their first rows, all of them are a balanced tree: the root of a
+// range of them is the one in its middle, and below it are the two halves.
+typedef struct FileByFirst {
+    int64_t first, file; // number of its first row; position in s->scanned
+    int64_t position;    // how many rows the files before it have, by name
+    int64_t reach;       // end of the row numbers of all files in the range
+} FileByFirst;
+
+static int by_first(const void *a, const void *b) {
+    const FileByFirst *x = a, *y = b;
+    if (x->first != y->first) return x->first < y->first ? -1 : 1;
+    return (x->file > y->file) - (x->file < y->file);
+}
+
+static int64_t set_reach(const Source *s, int64_t low, int64_t high) {
+    if (low == high) return 0;
+    int64_t middle = low + (high - low) / 2;
+    FileByFirst *f = &s->by_first[middle];
+    int64_t left = set_reach(s, low, middle), right = set_reach(s, middle + 1, high);
+    f->reach = f->first + s->scanned[f->file].rows;
+    if (left > f->reach) f->reach = left;
+    if (right > f->reach) f->reach = right;
+    return f->reach;
+}
+
+void data_files_index(Source *s) {
+    int64_t position = 0;
+    s->by_first = arena_alloc(&s->scratch, sizeof *s->by_first * (size_t)(s->n_scanned + 1));
+    for (int64_t i = 0; i < s->n_scanned; i++) {
+        s->by_first[i] = (FileByFirst){s->scanned[i].first, i, position, 0};
+        position += s->scanned[i].rows;
+    }
+    qsort(s->by_first, (size_t)s->n_scanned, sizeof *s->by_first, by_first);
+    set_reach(s, 0, s->n_scanned);
 }
 
 // Whether an episode that begins in file i lies whole in it and the files that follow it.
@@ -87,24 +127,40 @@ static bool whole_from(const Source *s, int64_t i, const Listed *e) {
     return true;
 }
 
-// The file in which an episode begins, or -1 where it is not all there. Of several that hold its
-// numbers (a recording that broke off leaves rows which no episode lists, and the next one counts
-// on from the same number) the one that the table names is taken, else the one at the right
-// position.
-int64_t data_files_find(Source *s, const Listed *e) {
-    const char *hint = "";
-    Error unnamed;
-    int64_t found = -1, position = 0;
-    if (!source_data_path(s, e, &s->scratch, &hint, &unnamed)) hint = "";
-    for (int64_t i = 0; i < s->n_scanned; i++) {
-        const DataFile *f = &s->scanned[i];
-        if (data_file_holds_start(f, e) && whole_from(s, i, e)) {
-            if (strcmp(f->path, hint) == 0) return i;
-            if (found < 0 || f->first == position) found = i;
-        }
-        position += f->rows;
+// The files that hold an episode; -1: none.
+typedef struct FoundFiles {
+    const char *hint;     // path by the table of episodes
+    int64_t named, first; // the file at that path; the first of all
+    int64_t placed;       // the one that has as many rows before it as its numbers say
+} FoundFiles;
+
+static void find_files(const Source *s, int64_t low, int64_t high, const Listed *e,
+                       FoundFiles *found) {
+    if (low == high) return;
+    int64_t middle = low + (high - low) / 2;
+    const FileByFirst *f = &s->by_first[middle];
+    if (f->reach <= e->from) return;
+    find_files(s, low, middle, e, found);
+    if (f->first > e->from) return;
+    const DataFile *file = &s->scanned[f->file];
+    if (data_file_holds_start(file, e) && whole_from(s, f->file, e)) {
+        if (strcmp(file->path, found->hint) == 0) found->named = f->file;
+        if (found->first < 0 || f->file < found->first) found->first = f->file;
+        if (f->first == f->position) found->placed = f->file;
     }
-    return found;
+    find_files(s, middle + 1, high, e, found);
+}
+
+// Of several that hold its numbers (a recording that broke off leaves rows which no episode lists,
+// and the next one counts on from the same number) the one that the table names is taken, else the
+// one at the right position.
+int64_t data_files_find(Source *s, const Listed *e) {
+    FoundFiles found = {"", -1, -1, -1};
+    Error unnamed;
+    if (!source_data_path(s, e, &s->scratch, &found.hint, &unnamed)) found.hint = "";
+    find_files(s, 0, s->n_scanned, e, &found);
+    if (found.named >= 0) return found.named;
+    return found.placed >= 0 ? found.placed : found.first;
 }
 
 bool source_rows_there(Source *s, int64_t listed) {

@@ -13,7 +13,10 @@ bool data_file_holds_start(const DataFile *f, const Listed *e);
 // Fills s->scanned with all files below data/, in the order of their names, unless it is filled
 // already. Those that cannot be read are left out, and the first call tells of the first.
 CHECKED bool data_files_scan(Source *s, Error *err);
-// The file of s->scanned in which an episode begins, or -1 where it is not all there.
+// Makes s->by_first of s->scanned, as data_files_scan does.
+void data_files_index(Source *s);
+// The file of s->scanned in which an episode begins, or -1 where it is not all there. Looks at few
+// files but those that hold its first row.
 int64_t data_files_find(Source *s, const Listed *e);
 
 // Whether all rows of a listed episode are in the files here.

@@ -57,8 +57,8 @@ bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err) {
     if (ok) stats_load(&s);
     rename_stats(&s);
     json_decref(s.rename);
-    ds->tasks = s.tasks;
-    ds->n_tasks = s.n_tasks;
+    ds->tasks = s.tasks.texts;
+    ds->n_tasks = s.tasks.n;
     mem_free(s.listed);
     arena_free(&s.scratch);
     if (!ok) {

@@ -2,16 +2,10 @@
 #include "dataset/reader/source.h"
 
 #include "base/array.h"
-#include <string.h>
 
 const char *source_task(Source *s, const char *text, size_t size) {
-    // Neighbouring episodes mostly share their task, so the newest is tried first.
-    for (int i = s->n_tasks - 1; i >= 0; i--)
-        if (strlen(s->tasks[i]) == size && memcmp(s->tasks[i], text, size) == 0) return s->tasks[i];
-    char *copy = arena_alloc(&s->ds->arena, size + 1);
-    memcpy(copy, text, size);
-    *ARENA_ARRAY_ADD(&s->ds->arena, s->tasks, s->n_tasks, s->tasks_room) = copy;
-    return copy;
+    int number = text_set_add(&s->tasks, &s->ds->arena, text, size); // may move texts
+    return s->tasks.texts[number];
 }
 
 void source_make_listed(Source *s, int64_t n) {

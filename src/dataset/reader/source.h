@@ -4,6 +4,7 @@
 #ifndef TACT_DATASET_READER_SOURCE_H
 #define TACT_DATASET_READER_SOURCE_H
 
+#include "base/text_set.h"
 #include "dataset/dataset.h"
 
 // Where one camera's frames of a listed episode lie (v3.0; v2.1 has one file an episode).
@@ -41,9 +42,8 @@ typedef struct Source {
     bool need_videos;
     DataFile *scanned; // every data file with rows, once they were looked for; in ds->arena
     int64_t n_scanned;
-    const char **tasks; // (n_tasks) each text once, in ds->arena
-    int n_tasks;
-    int64_t tasks_room;
+    struct FileByFirst *by_first; // (n_scanned) the same, so that an episode's file is soon found
+    TextSet tasks;                // in ds->arena
 } Source;
 
 // The one pointer for a task text of `size` bytes, added to s->tasks when new.

@@ -57,7 +57,7 @@ static void add_place_columns(Table *t) {
     int64_t *to = add_integers(t, "dataset_to_index");
     for (int64_t i = 0; i < w->n_episodes; i++) {
         const WriterEpisode *e = &w->episodes[i];
-        const char *task = w->tasks[e->task];
+        const char *task = w->tasks.texts[e->task];
         index[i] = i;
         tasks[i] = (ParquetBytes){(const uint8_t *)task, strlen(task)};
         length[i] = e->length;

@@ -21,17 +21,17 @@ static bool write_tasks(DatasetWriter *w, Error *err) {
     static const ParquetField fields[] = {{.name = "task_index", .type = PARQUET_I64},
                                           {.name = "task", .type = PARQUET_STRING}};
     static const char *const metadata[][2] = {{"pandas", pandas}};
-    int64_t *index = arena_alloc(&w->arena, sizeof *index * (size_t)w->n_tasks);
-    ParquetBytes *texts = arena_alloc(&w->arena, sizeof *texts * (size_t)w->n_tasks);
-    for (int i = 0; i < w->n_tasks; i++) {
+    int64_t *index = arena_alloc(&w->arena, sizeof *index * (size_t)w->tasks.n);
+    ParquetBytes *texts = arena_alloc(&w->arena, sizeof *texts * (size_t)w->tasks.n);
+    for (int i = 0; i < w->tasks.n; i++) {
         index[i] = i; // LeRobot takes the row number for the task_index
-        texts[i] = (ParquetBytes){(const uint8_t *)w->tasks[i], strlen(w->tasks[i])};
+        texts[i] = (ParquetBytes){(const uint8_t *)w->tasks.texts[i], strlen(w->tasks.texts[i])};
     }
     const ParquetValues values[] = {{index, NULL}, {texts, NULL}};
     const char *path = arena_printf(&w->arena, "%s/meta/tasks.parquet", w->temporary);
     ParquetWriter *writer = NULL;
     if (!parquet_writer_open(path, fields, 2, metadata, 1, &writer, err)) return false;
-    if (!parquet_write_group(writer, w->n_tasks, values, err)) {
+    if (!parquet_write_group(writer, w->tasks.n, values, err)) {
         parquet_writer_abort(writer);
         return false;
     }
@@ -185,7 +185,7 @@ static bool write_info(DatasetWriter *w, Error *err) {
     json_object_set_new(root, "features", features_json(w));
     json_object_set_new(root, "total_episodes", json_integer(w->n_episodes));
     json_object_set_new(root, "total_frames", json_integer(w->rows));
-    json_object_set_new(root, "total_tasks", json_integer(w->n_tasks));
+    json_object_set_new(root, "total_tasks", json_integer(w->tasks.n));
     json_object_set_new(root, "chunks_size", json_integer(WRITER_CHUNK));
     json_object_set_new(root, "data_files_size_in_mb", json_integer(WRITER_DATA_MB));
     json_object_set_new(root, "video_files_size_in_mb", json_integer(WRITER_VIDEO_MB));

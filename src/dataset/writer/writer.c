@@ -259,20 +259,13 @@ double writer_value(const DatasetWriter *w, const WriterFeature *f, int64_t epis
     return (double)row; // index
 }
 
-static int find_task(DatasetWriter *w, const char *task) {
-    if (!task) task = "";
-    for (int i = 0; i < w->n_tasks; i++)
-        if (strcmp(w->tasks[i], task) == 0) return i;
-    *ARRAY_ADD(w->tasks, w->n_tasks, w->tasks_room) = arena_strdup(&w->arena, task);
-    return w->n_tasks - 1;
-}
-
 static void add_episode(DatasetWriter *w, int64_t from, const char *task) {
     size_t n = 1 + (size_t)w->o.n_cameras;
     WriterPlace *places = arena_alloc(&w->arena, sizeof *places * n);
     // Of frames that come one by one everything lies in file 0.
     for (size_t i = 0; i < n; i++) places[i].frame = from;
-    const int task_number = find_task(w, task);
+    if (!task) task = "";
+    const int task_number = text_set_add(&w->tasks, &w->arena, task, strlen(task));
     *ARRAY_ADD(w->episodes, w->n_episodes, w->episodes_room) =
         (WriterEpisode){from, w->rows - from, task_number, places};
 }
@@ -374,7 +367,6 @@ void dataset_writer_abort(DatasetWriter *w) {
     for (int c = 0; c < w->o.n_cameras; c++) mem_free(w->png[c]);
     for (int i = 0; i < w->n_vectors; i++) mem_free(w->features[i].values);
     mem_free(w->episodes);
-    mem_free(w->tasks);
     Error ignored; // nothing more can be done about a folder that will not go
     if (w->temporary && !w->o.folder && !remove_tree(w->temporary, &ignored)) w->temporary = NULL;
     arena_free(&w->arena);

@@ -4,6 +4,7 @@
 #define TACT_DATASET_WRITER_STATE_H
 
 #include "base/memory.h"
+#include "base/text_set.h"
 #include "dataset/writer.h"
 #include "formats/parquet.h"
 #include "formats/video.h"
@@ -44,9 +45,7 @@ struct DatasetWriter {
     PixelCounts *pixels; // (n_cameras)
     int64_t n_episodes, episodes_room;
     WriterEpisode *episodes;
-    int n_tasks;
-    int64_t tasks_room;
-    const char **tasks;
+    TextSet tasks; // in the arena
 };
 
 // Value j of a feature at a row; episode is the one the row lies in.

@@ -77,6 +77,8 @@ struct Ranks {
     int64_t begun, done; // sums
 };
 
+// open.c, in the thread: starts MPI, meets the others, opens the sums.
+CHECKED bool ranks_meet(Ranks *r, Error *err);
 // The thread (talk.c).
 void *ranks_talk(void *ranks);
 // Keeps the first failure and wakes the caller. here: this process ends by itself. With the lock.

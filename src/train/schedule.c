@@ -19,10 +19,10 @@ static double diffuser(const SchedulerConfig *s, int64_t taken, int64_t steps) {
     if (strcmp(s->name, "constant") == 0) return 1;
     if (taken < s->num_warmup_steps) return (double)taken / at_least_one(s->num_warmup_steps);
     if (strcmp(s->name, "constant_with_warmup") == 0) return 1;
-    double progress =
-        (double)(taken - s->num_warmup_steps) / at_least_one(steps - s->num_warmup_steps);
-    if (strcmp(s->name, "cosine") == 0) return cosine(progress, 0.5);
-    return progress < 1 ? 1 - progress : 0; // linear
+    double after = at_least_one(steps - s->num_warmup_steps);
+    if (strcmp(s->name, "cosine") == 0)
+        return cosine((double)(taken - s->num_warmup_steps) / after, 0.5);
+    return taken < steps ? (double)(steps - taken) / after : 0; // linear
 }
 
 static double vqbet(const SchedulerConfig *s, int64_t taken, int64_t steps) {

@@ -59,6 +59,61 @@ static void test_rotations(void **state) {
     near(out[0] + out[1] + out[2], 0, 0);
 }
 
+// Rotations about any axes: half the angle between them is the side of a spherical triangle, whose
+// other two are half of theirs (Rodrigues, 1840).
+static void test_rotations_about_any_axes(void **state) {
+    (void)state;
+    static const double vectors[][3] = {{0.3, -0.7, 1.1}, {-1.2, 0.4, 0.9},  {2.0, 1.5, -0.6},
+                                        {0, 0.8, 0},      {0.05, -2.9, 0.4}, {-1.7, -1.9, -1.3}};
+    enum { VECTORS = sizeof vectors / sizeof vectors[0] };
+    for (int i = 0; i < VECTORS; i++)
+        for (int k = 0; k < VECTORS; k++) {
+            const double *a = vectors[i], *b = vectors[k];
+            double dot = a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+            double of_a = hypot(hypot(a[0], a[1]), a[2]), of_b = hypot(hypot(b[0], b[1]), b[2]);
+            double half =
+                cos(of_a / 2) * cos(of_b / 2) + sin(of_a / 2) * sin(of_b / 2) * dot / (of_a * of_b);
+            double wanted = i == k ? 0 : 2 * acos(fabs(half));
+            near(rotation_between(a, b), wanted, 1e-12);
+        }
+}
+
+// A vector is turned on along itself by whole turns, to where the reference is nearest, however far
+// the reference lies beside the line.
+static void test_nearest_vectors(void **state) {
+    (void)state;
+    const double v[3] = {0.6, -1.2, 0.4}, angle = 1.4, beside[3] = {0.4, 0.2, 0}; // v * beside = 0
+    const double off[] = {-0.45, -0.2, 0, 0.3, 0.45};
+    for (int turns = -2; turns <= 2; turns++)
+        for (int n = 0; n < 5; n++) {
+            double reference[3], out[3], scale = (angle + 2 * M_PI * turns) / angle;
+            double to = (angle + 2 * M_PI * (turns + off[n])) / angle;
+            for (int i = 0; i < 3; i++) reference[i] = to * v[i] + beside[i];
+            rotation_nearest(v, reference, out);
+            for (int i = 0; i < 3; i++) near(out[i], scale * v[i], 1e-12);
+        }
+    // Below 1e-9 a vector has no axis to be turned about.
+    double out[3];
+    rotation_nearest((const double[]){0, 0, 5e-10}, (const double[]){0, 0, 6}, out);
+    near(out[2], 5e-10, 0);
+    rotation_nearest((const double[]){0, 0, 2e-9}, (const double[]){0, 0, 6}, out);
+    near(out[2], 2 * M_PI, 1e-8);
+}
+
+// Of two arms each has its own reference, and nothing but the rotations changes.
+static void test_nearest_actions(void **state) {
+    (void)state;
+    double action[14] = {1, 2, 3, 0, 0, 3, 0.5, -4, -5, -6, -3, 0, 0, 0.25}, out[15], wanted[15];
+    double reference[14] = {9, 9, 9, 0, 0, -3, 9, 9, 9, 9, 3, 0, 0, 9};
+    memcpy(wanted, action, sizeof action);
+    wanted[14] = out[14] = 77; // beyond the action
+    action_nearest(action, reference, 14, 0, out);
+    for (int i = 0; i < 15; i++) near(out[i], wanted[i], 0);
+    wanted[5] = 3 - 2 * M_PI, wanted[10] = 2 * M_PI - 3;
+    action_nearest(action, reference, 14, 2, out);
+    for (int i = 0; i < 15; i++) near(out[i], wanted[i], 1e-12);
+}
+
 static void test_measures_of_poses(void **state) {
     (void)state;
     Arena arena = {0};
@@ -79,6 +134,17 @@ static void test_measures_of_poses(void **state) {
     near(out[3], 10, 1e-12);
     near(out[4], 0, 1e-9);
     near(out[5], 0.75, 1e-15);
+    // Two poses of which no number is 0: 3, 4 and 12 mm apart, half a right angle of one axis, and
+    // a third of a turn from a quarter about x to one about z.
+    const double p[14] = {0.503, -0.204, 0.312, 0.5, 1.0, 1.0,      0.75,
+                          0.1,   0.2,    0.3,   0,   0,   M_PI / 2, 0.5};
+    const double r[14] = {
+        0.5, -0.2, 0.3, 0.5 + M_PI / 12, 1 + M_PI / 6, 1 + M_PI / 6, 0.5, 0.4, -0.2, 0.3, M_PI / 2,
+        0,   0,    0.75};
+    double seven[7] = {[6] = 77}; // the normalised one is not computed here
+    measures_compute(&m, p, r, seven);
+    const double wanted[7] = {13, 45, 0.25, 500, 120, 0.25, 77};
+    for (int i = 0; i < 7; i++) near(seven[i], wanted[i], 1e-9);
     arena_free(&arena);
 }
 
@@ -159,9 +225,15 @@ static void test_camera_flags(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_quantiles),          cmocka_unit_test(test_summaries_pass_over_nan),
-        cmocka_unit_test(test_rotations),          cmocka_unit_test(test_measures_of_poses),
-        cmocka_unit_test(test_measures_of_values), cmocka_unit_test(test_camera),
+        cmocka_unit_test(test_quantiles),
+        cmocka_unit_test(test_summaries_pass_over_nan),
+        cmocka_unit_test(test_rotations_about_any_axes),
+        cmocka_unit_test(test_nearest_vectors),
+        cmocka_unit_test(test_nearest_actions),
+        cmocka_unit_test(test_rotations),
+        cmocka_unit_test(test_measures_of_poses),
+        cmocka_unit_test(test_measures_of_values),
+        cmocka_unit_test(test_camera),
         cmocka_unit_test(test_camera_flags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,85 @@ static void any_rows_give_a_rotation(void **state) {
     }
 }
 
+// A second row that gives no direction is replaced by a coordinate axis, made orthogonal to the
+// first row: by the axis least along it, of several the first; but by y instead of x where x is
+// exactly at right angles to the row and y is nearer to that than z.
+static void parallel_rows_take_an_axis(void **state) {
+    (void)state;
+    static const struct {
+        double first[3];
+        int axis;
+    } cases[] = {{{1, 2, 3}, 0},  {{3, 1, 2}, 1},   {{2, 3, 1}, 2},  {{-1, 2, 3}, 0},
+                 {{1, -2, 3}, 0}, {{1, 2, -3}, 0},  {{3, -1, 2}, 1}, {{3, 1, -2}, 1},
+                 {{-2, 3, 1}, 2}, {{-3, -2, 1}, 2}, {{1, 1, 2}, 0},  {{1, 2, 1}, 0},
+                 {{2, 1, 1}, 1},  {{0, 2, 1}, 0},   {{0, -2, 1}, 0}, {{0, 1, 1}, 0},
+                 {{0, 1, 2}, 1},  {{0, -1, 2}, 1},  {{0, 1, -2}, 1}, {{0, 0, 1}, 1},
+                 {{2, 1, 3}, 1},  {{-2, 1, 3}, 1}};
+    for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
+        const double *first = cases[n].first;
+        double v[9] = {NAN, 0.2, 0.3}, length = 0;
+        for (int i = 0; i < 3; i++) length += first[i] * first[i];
+        length = sqrt(length);
+        for (int i = 0; i < 3; i++) v[3 + i] = first[i], v[6 + i] = -2 * first[i];
+        Pose p = pose_from_9d(v);
+        double along = first[cases[n].axis] / length;
+        for (int i = 0; i < 3; i++) {
+            double part = (i == cases[n].axis) - along * first[i] / length;
+            assert_true(fabs(p.rotation[0][i] - first[i] / length) <= 1e-15);
+            assert_true(fabs(p.rotation[1][i] - part / sqrt(1 - along * along)) <= 1e-15);
+        }
+        assert_rotation(&p);
+        assert_true(p.position[0] == 0 && p.position[1] == 0.2 && p.position[2] == 0.3);
+    }
+    // Without a first row either, nothing is turned.
+    Pose none = pose_from_9d((const double[9]){1, 2, 3});
+    for (int i = 0; i < 9; i++) assert_true(none.rotation[i / 3][i % 3] == (i % 4 == 0));
+}
+
+// cos I + sin K + (1 - cos) a a', K the cross-product matrix of the unit vector a.
+static Pose turned(const double a[3], double angle) {
+    const double c = cos(angle), s = sin(angle);
+    const double k[3][3] = {{0, -a[2], a[1]}, {a[2], 0, -a[0]}, {-a[1], a[0], 0}};
+    Pose p = {.position = {0}};
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 3; j++)
+            p.rotation[i][j] = c * (i == j) + s * k[i][j] + (1 - c) * a[i] * a[j];
+    return p;
+}
+
+// From the smallest turn to half of one the vector of a rotation is exact, whatever its axis: along
+// one of the coordinates, at right angles to one, or at right angles to one but for a millionth.
+static void vectors_are_exact_up_to_pi(void **state) {
+    (void)state;
+    static const double axes[][3] = {{1, 0, 0},     {9, 3, -2}, {1e-6, 1, 1},
+                                     {1e-6, 1, -1}, {1, 1, 1},  {0, -3, 4}};
+    const double half = acos(-1);
+    const double angles[] = {1e-13, 1e-9,        1,           2.0943951023931953,
+                             2.5,   half - 1e-3, half - 1e-6, half - 1e-9};
+    for (int n = 0; n < 6 * 3 * 2; n++) {
+        double a[3], v[6] = {0};
+        const double *axis = axes[n / 6];
+        double sign = n % 2 ? -1 : 1,
+               length = sqrt(axis[0] * axis[0] + axis[1] * axis[1] + axis[2] * axis[2]);
+        for (int i = 0; i < 3; i++) a[i] = sign * axis[(i + n / 2) % 3] / length;
+        for (size_t k = 0; k < sizeof angles / sizeof *angles; k++) {
+            Pose p = turned(a, angles[k]);
+            pose_to_vector(&p, v);
+            for (int i = 0; i < 3; i++)
+                assert_true(fabs(v[3 + i] - angles[k] * a[i]) <= 1e-12 * fmin(1, angles[k]));
+        }
+        // A half turn, 2 a a' - I, is that about -a too; the first number that is not 0 is
+        // positive.
+        Pose p = {.position = {0}};
+        for (int i = 0; i < 9; i++)
+            p.rotation[i / 3][i % 3] = 2 * a[i / 3] * a[i % 3] - (i % 4 == 0);
+        pose_to_vector(&p, v);
+        double first = a[0] != 0 ? a[0] : a[1] != 0 ? a[1] : a[2];
+        for (int i = 0; i < 3; i++)
+            assert_true(fabs(v[3 + i] - copysign(half, first) * a[i]) <= 1e-12);
+    }
+}
+
 static void rows_go_there_and_back(void **state) {
     (void)state;
     const double base[14] = {0.3, -0.2, 0.5, 0.4, -1.1, 2.0, 0.7, 1, 2, 3, 0, 0, 0, 0.1};
@@ -168,6 +247,8 @@ static void the_nearer_vector_is_the_same_rotation(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_rows_give_a_rotation),
+        cmocka_unit_test(parallel_rows_take_an_axis),
+        cmocka_unit_test(vectors_are_exact_up_to_pi),
         cmocka_unit_test(rows_go_there_and_back),
         cmocka_unit_test(compose_undoes_relative),
         cmocka_unit_test(the_nearest_rotation_is_the_mean),

@@ -108,6 +108,8 @@ CHECKED static bool make_call(Ranks *r, Call call, Error *err) {
     }
     if (!ok) *err = r->error;
     r->noticed = r->noticed || !ok;
+    // The caller may give back what was being added up.
+    while (!ok && !r->quiet) pthread_cond_wait(&r->news, &r->lock);
     if (call.kind != CALL_LEAVE) r->call.kind = CALL_NONE; // who has left may see others leave
     pthread_mutex_unlock(&r->lock);
     return ok;

@@ -53,7 +53,7 @@ CHECKED bool ranks_gather(Ranks *r, const void *mine, size_t bytes, void *all, E
 // Begins to add up data (n floats) of all processes in place, beside whatever the caller does next;
 // data stays theirs until ranks_sums_end. At most SUMS_UNDER_WAY at once.
 void ranks_sum_begin(Ranks *r, float *data, int64_t n);
-// Waits for all sums that were begun.
+// Waits for all sums that were begun. After an error, too, their arrays are the caller's again.
 CHECKED bool ranks_sums_end(Ranks *r, Error *err);
 
 // Tells all other processes that this one ends, and why: their calls fail with this line. From here

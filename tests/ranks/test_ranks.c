@@ -2,6 +2,7 @@
 // Processes that meet, agree, add up, and end together when one of them fails, dies or stalls.
 #include "base/log.h"
 #include "base/memory.h"
+#include "free_port.h"
 #include "ranks/ranks.h"
 #include "ranks/sockets.h"
 #include <arpa/inet.h>
@@ -26,16 +27,6 @@ enum { MOST = 4, FLOATS = 100000 };
 // What one process does with the others, in a process of its own. Its exit status is what it
 // returns; 9: it could not open.
 typedef int (*Work)(Ranks *r);
-
-// A port that is free now.
-static int free_port(void) {
-    Error err;
-    int fd;
-    assert_true(socket_listen(0, 1, &fd, &err));
-    int port = socket_port(fd);
-    close(fd);
-    return port;
-}
 
 // Memory of all processes, where process 0 notes that it has saved; NULL: no one looks.
 static _Atomic int *saved;

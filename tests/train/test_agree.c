@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the processes of a run agree on, and who tells of what went wrong, in real processes.
-#include "ranks/sockets.h"
+#include "../ranks/free_port.h"
 #include "train/evaluate.h"
 #include "train/run.h"
 #include <setjmp.h>
@@ -49,11 +49,8 @@ static int run_process(int rank, int port, Work work) {
 
 static void all_give(Work work, int expected) {
     pid_t pids[COUNT];
-    Error err;
-    int fd, status;
-    assert_true(socket_listen(0, 1, &fd, &err));
-    const int port = socket_port(fd);
-    close(fd);
+    int status;
+    const int port = free_port();
     for (int i = 0; i < COUNT; i++) {
         pids[i] = fork();
         if (pids[i] == 0) _exit(run_process(i, port, work));

@@ -24,6 +24,7 @@ static void describe_settings(const PageWriter *w) {
         {"Time and poses (what tact adds to ACT)", "policy.", true},
         {"Policy (as LeRobot's ACT)", "policy.", false},
         {"Run", "", false},
+        {"Several processes (mpirun, srun, torchrun)", "dist.", false},
         {"Optimizer", "optimizer.", false},
         {"Learning-rate schedule", "scheduler.", false},
         {"Moving average of the weights", "ema.", false},

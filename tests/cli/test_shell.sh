@@ -18,6 +18,9 @@ refuses "a page of nothing" 'trian: no such command; did you mean .tact train' "
 # ---- every flag is everywhere --------------------------------------------------------------------
 # Flags of tact's own: in the help of train they stand above those of LeRobot that do nothing.
 own_flags() { "$TACT" help "$1" | sed '/^Flags of LeRobot/,$d' | sed -n 's/^  --\([A-Za-z0-9_.]*\).*/\1/p' | sort -u; }
+grep -oE '^    \{"[a-z0-9_.]+", FIELD' "$(dirname "$0")/../../src/config/fields.c" | grep -oE '[a-z0-9_]+[a-z0-9_.]*' | sort -u >"$WORK/settings"
+holds "settings are known" test "$(wc -l <"$WORK/settings")" -gt 80
+holds "every setting is in the help of train" test -z "$(own_flags train | comm -13 - "$WORK/settings")"
 accepts "the overview's man page" "$TACT" help --man
 cp "$WORK/out" "$WORK/tact.1"
 for command in "${commands[@]}"; do

@@ -6,13 +6,14 @@
 . "$(dirname "$0")/resume.sh"
 
 # Ports below those that the system gives away by itself; each run takes its own.
-port=$((12000 + $$ % 800 * 20))
+port=$((12000 + $$ % 400 * 20))
 # processes N FLAGS...: `tact train` N times; $WORK/err.RANK is what each said. Leaves their numbers in $pids.
 start() {
     local n=$1 rank
     shift
     port=$((port + 20))
     pids=()
+    rm -f "$WORK"/err.? # under_way looks for what the new ones say
     for ((rank = n - 1; rank >= 0; rank--)); do
         RANK=$rank WORLD_SIZE=$n MASTER_ADDR=127.0.0.1 MASTER_PORT=$port "${train[@]}" --dist.timeout_s=60 "$@" \
             >"$WORK/out.$rank" 2>"$WORK/err.$rank" &
@@ -77,7 +78,7 @@ train=("$TACT" train --dataset.repo_id=t/t --dataset.root="$data" "${TINY[@]}" -
     '--policy.input_features={"observation.state": {"type": "STATE"}, "observation.environment_state": {"type": "ENV"}}'
     --policy.resize_shape=null --batch_size=4)
 # Waits until a run has logged a step.
-under_way() { for ((i = 0; i < 300; i++)); do grep -q 'step:3 ' "$WORK/err.0" && return; sleep 0.1; done; }
+under_way() { for ((i = 0; i < 300; i++)); do grep -qs 'step:3 ' "$WORK/err.0" && return; sleep 0.1; done; }
 start 3 --steps=100000 --save_freq=0 --output_dir="$WORK/killed"
 under_way
 kill -9 "${pids[1]}"

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/resume.sh"
 
 run=$WORK/run
-port=$((12000 + $$ % 800 * 20))
+port=$((21000 + $$ % 300 * 20))
 # No schedule: how a step goes does not depend on how many follow.
 flags=("${train[@]}" --ema.enable=true --batch_size=2 --save_freq=50 --keep_last=2 --log_freq=5 --dist.timeout_s=60)
 if command -v mpirun >"$WORK/out" && mpirun --version 2>/dev/null | grep -q 'Open MPI'; then
@@ -35,6 +35,7 @@ command_now() {
 
 for ((kill = 1; kill <= 10; kill++)); do
     command_now
+    : >"$WORK/err" # not what the one before said
     two "${now[@]}" --steps=100000 >"$WORK/out" 2>"$WORK/err" &
     both=$!
     for ((s = 0; s < 600; s++)); do grep -q 'step:' "$WORK/err" && break; sleep 0.02; done

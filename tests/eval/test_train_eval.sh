@@ -43,7 +43,7 @@ holds "the policy of step 2" cmp "$WORK/again/episode_100000.mp4" "$run/eval/vid
 holds "not that of step 4" test -n "$(cmp "$run"/eval/videos_step_00000[24]/episode_100000.mp4 2>&1)"
 
 # Two processes share out the episodes, and count them together.
-two=(env WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$((12000 + $$ % 800 * 20)) "${train[@]}" --steps=2 --batch_size=1
+two=(env WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$((28000 + $$ % 200 * 20)) "${train[@]}" --steps=2 --batch_size=1
     "${looked[@]}" --eval.max_videos=2 --output_dir="$WORK/two")
 RANK=1 "${two[@]}" >"$WORK/out.1" 2>"$WORK/err.1" &
 RANK=0 accepts "in two processes" "${two[@]}"

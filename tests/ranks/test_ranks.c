@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "free_port.h"
+#include "need.h"
 #include "ranks/ranks.h"
 #include "ranks/sockets.h"
 #include <arpa/inet.h>
@@ -76,15 +77,6 @@ static void all_give(int count, Work work, int expected) {
     run_all_for(count, 20, work, status);
     for (int i = 0; i < count; i++) assert_int_equal(status[i], expected);
 }
-
-// In a child: what is not so ends it with a status of its own.
-#define NEED(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            return 1;                                                                              \
-        }                                                                                          \
-    } while (0)
 
 // ---- what goes well -----------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the processes of a run agree on, and who tells of what went wrong, in real processes.
 #include "../ranks/free_port.h"
+#include "../ranks/need.h"
 #include "train/evaluate.h"
 #include "train/run.h"
 #include <setjmp.h>
@@ -15,15 +16,6 @@
 #include <cmocka.h>
 
 enum { COUNT = 2, PARAMS = 100 };
-
-// In a child: what is not so ends it with a status of its own.
-#define NEED(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
-            return 1;                                                                              \
-        }                                                                                          \
-    } while (0)
 
 typedef int (*Work)(Run *r);
 

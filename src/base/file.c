@@ -35,6 +35,17 @@ bool input_read(const InputFile *f, size_t at, void *to, size_t bytes, Error *er
     return true;
 }
 
+bool input_holds(const InputFile *f, size_t at, const void *those, size_t bytes, Error *err) {
+    char piece[1 << 16];
+    for (size_t done = 0, n; done < bytes; done += n) {
+        n = bytes - done < sizeof piece ? bytes - done : sizeof piece;
+        if (!input_read(f, at + done, piece, n, err)) return false;
+        if (memcmp(piece, (const char *)those + done, n) != 0)
+            return fail(err, "%s: does not hold what was written into it; check the disk", f->path);
+    }
+    return true;
+}
+
 bool input_unchanged(const InputFile *f, Error *err) {
     struct stat st;
     if (fstat(f->fd, &st) != 0) return fail_errno(err, "%s: cannot read", f->path);
@@ -66,18 +77,27 @@ CHECKED static bool check_pointer(const InputFile *f, Error *err) {
                                                       f->path);
 }
 
-bool input_open(InputFile *f, const char *path, Error *err) {
+CHECKED static bool open_regular(InputFile *f, const char *path, Error *err) {
     struct stat st;
     *f = (InputFile){.fd = open(path, O_RDONLY | O_CLOEXEC)};
     if (f->fd < 0) return fail_errno(err, "%s: cannot open", path);
     snprintf(f->path, sizeof f->path, "%s", path);
-    bool ok = (fstat(f->fd, &st) == 0 && S_ISREG(st.st_mode)) ||
-              fail(err, "%s: not a regular file", path);
-    if (ok) {
+    if (fstat(f->fd, &st) != 0) {
+        (void)fail_errno(err, "%s: cannot read", path);
+    } else if (!S_ISREG(st.st_mode)) {
+        (void)fail(err, "%s: not a regular file", path);
+    } else {
         f->size = (size_t)st.st_size;
         f->written = st.st_mtim;
+        return true;
     }
-    if (ok && check_pointer(f, err)) return true;
+    input_close(f);
+    return false;
+}
+
+bool input_open(InputFile *f, const char *path, Error *err) {
+    if (!open_regular(f, path, err)) return false;
+    if (check_pointer(f, err)) return true;
     input_close(f);
     return false;
 }
@@ -138,7 +158,12 @@ bool file_write(const char *path, const void *data, size_t size, Error *err) {
         atomic_abort(&f);
         return false;
     }
-    return atomic_commit(&f, err);
+    InputFile written;
+    bool same = atomic_look(&f, &written, err) && input_holds(&written, 0, data, size, err);
+    input_close(&written);
+    if (same) return atomic_commit(&f, err);
+    atomic_abort(&f);
+    return false;
 }
 
 bool atomic_open(AtomicFile *f, const char *path, Error *err) {
@@ -154,6 +179,13 @@ bool atomic_open(AtomicFile *f, const char *path, Error *err) {
         return false;
     }
     return true;
+}
+
+bool atomic_look(AtomicFile *f, InputFile *out, Error *err) {
+    *out = (InputFile){.fd = -1};
+    if (fflush(f->stream) != 0 || ferror(f->stream))
+        return fail_errno(err, "%s: cannot write", f->path);
+    return open_regular(out, f->temporary, err); // a pointer is written like any other text
 }
 
 bool atomic_commit(AtomicFile *f, Error *err) {

@@ -28,6 +28,9 @@ typedef struct InputFile {
 CHECKED bool input_open(InputFile *f, const char *path, Error *err);
 // Reads `bytes` bytes from place `at` on; it is an error where there are fewer.
 CHECKED bool input_read(const InputFile *f, size_t at, void *to, size_t bytes, Error *err);
+// False when the `bytes` bytes from place `at` on are not those.
+CHECKED bool input_holds(const InputFile *f, size_t at, const void *those, size_t bytes,
+                         Error *err);
 // False when the file has changed since it was opened: then what was read is a mixture of two
 // versions.
 CHECKED bool input_unchanged(const InputFile *f, Error *err);
@@ -41,7 +44,8 @@ void file_unmap(const uint8_t *data, size_t size);
 // Fails where file_map fails: for a file that a library is about to open by its name.
 CHECKED bool file_check(const char *path, Error *err);
 
-// Writes a whole file through a temporary name.
+// Writes a whole file through a temporary name. What was written is read back and compared before
+// the file gets its own.
 CHECKED bool file_write(const char *path, const void *data, size_t size, Error *err);
 
 // A file being written under a temporary name. atomic_commit flushes, fsyncs and renames it to
@@ -55,6 +59,8 @@ typedef struct AtomicFile {
     bool unsynced;
 } AtomicFile;
 CHECKED bool atomic_open(AtomicFile *f, const char *path, Error *err);
+// Opens what was written so far, to be compared with what was meant before it is committed.
+CHECKED bool atomic_look(AtomicFile *f, InputFile *out, Error *err);
 CHECKED bool atomic_commit(AtomicFile *f, Error *err);
 void atomic_abort(AtomicFile *f);
 

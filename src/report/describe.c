@@ -9,7 +9,7 @@ json_t *describe_number(double x) {
 }
 
 json_t *describe_path(const char *path) {
-    json_t *text = json_string(path);
+    json_t *text = (json_string)(path);
     if (text) return text;
     char *copy = mem_strdup(path);
     for (char *c = copy; *c; c++)

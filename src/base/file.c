@@ -2,7 +2,6 @@
 #include "base/file.h"
 
 #include "base/memory.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -12,14 +11,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+// After a stat or an opendir that failed.
+static bool is_absent(void) {
+    return errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG;
+}
+
 bool file_exists(const char *path) {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+    return stat(path, &st) == 0 ? S_ISREG(st.st_mode) : !is_absent();
 }
 
 bool dir_exists(const char *path) {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    return stat(path, &st) == 0 ? S_ISDIR(st.st_mode) : !is_absent();
+}
+
+bool path_look(const char *path, PathKind *out, Error *err) {
+    struct stat st;
+    *out = AT_NONE;
+    if (stat(path, &st) != 0) return is_absent() || fail_errno(err, "%s: cannot look at it", path);
+    *out = S_ISREG(st.st_mode) ? AT_FILE : S_ISDIR(st.st_mode) ? AT_DIR : AT_OTHER;
+    return true;
+}
+
+bool dir_open(const char *path, DIR **out, Error *err) {
+    *out = opendir(path);
+    return *out || is_absent() || fail_errno(err, "%s: cannot open", path);
 }
 
 bool input_read(const InputFile *f, size_t at, void *to, size_t bytes, Error *err) {
@@ -245,28 +262,39 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 
 bool remove_tree(const char *path, Error *err) {
     struct stat st;
-    if (lstat(path, &st) != 0) return true;
+    if (lstat(path, &st) != 0) return is_absent() || fail_errno(err, "%s: cannot remove", path);
     if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
         return fail_errno(err, "%s: cannot remove", path);
     return true;
 }
 
-int64_t tree_bytes(const char *path) {
-    DIR *dir = opendir(path);
-    int64_t bytes = 0;
-    for (struct dirent *e; dir && (e = readdir(dir));) {
+// Adds to *bytes what a directory's entry takes. What is removed meanwhile takes nothing.
+CHECKED static bool add_bytes(const char *path, int64_t *bytes, Error *err) {
+    struct stat st;
+    int64_t below = 0;
+    if (lstat(path, &st) != 0) return is_absent() || fail_errno(err, "%s: cannot look at it", path);
+    if (S_ISDIR(st.st_mode)) {
+        if (!tree_bytes(path, &below, err)) return false;
+    } else if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) { // a link may lead nowhere
+        below = st.st_size;
+    }
+    *bytes += below;
+    return true;
+}
+
+bool tree_bytes(const char *path, int64_t *bytes, Error *err) {
+    DIR *dir;
+    bool ok = true;
+    *bytes = 0;
+    if (!dir_open(path, &dir, err)) return false;
+    for (struct dirent *e; ok && dir && (e = readdir(dir));) {
         char child[4096];
-        struct stat st;
         if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
         int n = snprintf(child, sizeof child, "%s/%s", path, e->d_name);
-        if (n < 0 || (size_t)n >= sizeof child || lstat(child, &st) != 0) continue;
-        if (S_ISDIR(st.st_mode))
-            bytes += tree_bytes(child);
-        else if (stat(child, &st) == 0 && S_ISREG(st.st_mode))
-            bytes += st.st_size;
+        if (n >= 0 && (size_t)n < sizeof child) ok = add_bytes(child, bytes, err);
     }
     if (dir) closedir(dir);
-    return bytes;
+    return ok;
 }
 
 bool sync_dir(const char *path, Error *err) {

@@ -5,13 +5,23 @@
 #define TACT_BASE_FILE_H
 
 #include "base/error.h"
+#include <dirent.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <time.h>
 
+// Whether such a thing may be at a path. False: it is not, or is something else. Where the system
+// cannot tell (EACCES, EIO, ELOOP, ...) true, so that whoever opens it next tells what the system
+// said. For code that does not open it next there is path_look.
 bool file_exists(const char *path);
 bool dir_exists(const char *path);
+
+typedef enum PathKind { AT_NONE, AT_FILE, AT_DIR, AT_OTHER } PathKind;
+// What is at a path, links followed. That the system cannot tell is an error.
+CHECKED bool path_look(const char *path, PathKind *out, Error *err);
+// Opens a directory to list it. *out is NULL where there is none.
+CHECKED bool dir_open(const char *path, DIR **out, Error *err);
 
 // Reads a whole file. *data gets size bytes and a terminating zero; free with mem_free.
 CHECKED bool file_read(const char *path, char **data, size_t *size, Error *err);
@@ -72,7 +82,7 @@ CHECKED bool make_temporary_dir(char *out, size_t size, const char *place, Error
 // Removes a directory tree. A tree that is not there is no error.
 CHECKED bool remove_tree(const char *path, Error *err);
 // Bytes of all regular files below a directory, links to files followed; 0 when it is not there.
-int64_t tree_bytes(const char *path);
+CHECKED bool tree_bytes(const char *path, int64_t *bytes, Error *err);
 // fsync of a directory, so that names made in it survive a crash.
 CHECKED bool sync_dir(const char *path, Error *err);
 // Writes the parent of path into out (size bytes); "." when there is none. Slashes at the end of

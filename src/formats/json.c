@@ -2,6 +2,7 @@
 #include "formats/json.h"
 #include "base/array.h"
 #include "base/file.h"
+#include "base/log.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,10 +67,12 @@ bool json_read(const char *path, json_t **out, Error *err) {
 
 json_t *json_read_optional(const char *dir, const char *name) {
     char path[4096 + 128];
-    Error ignored;
+    Error err;
     json_t *value = NULL;
     snprintf(path, sizeof path, "%s/%s", dir, name);
-    return file_exists(path) && json_read(path, &value, &ignored) ? value : NULL;
+    if (file_exists(path) && !json_read(path, &value, &err))
+        log_warn("%s (going on without it)", err.text);
+    return value;
 }
 
 // A growing string.

@@ -43,7 +43,7 @@ void json_take_memory(void);
 
 // Reads one JSON document. The caller owns *out (json_decref). Objects keep their key order.
 CHECKED bool json_read(const char *path, json_t **out, Error *err);
-// DIR/NAME, or NULL where it is not there or cannot be read. New reference.
+// DIR/NAME, or NULL where it is not there; one that cannot be read is warned of. New reference.
 json_t *json_read_optional(const char *dir, const char *name);
 
 // Text of a value in LeRobot's style: indent spaces per level, keys in insertion order, floats in

@@ -11,6 +11,7 @@
 #include "formats/json.h"
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,12 +54,15 @@ int64_t policy_step(const char *dir) {
     return checkpoint_step_inside(checkpoint);
 }
 
-// The complete checkpoint with the highest step; out stays "" where there is none. Returns its
-// step.
-static int64_t find_highest_checkpoint(const char *checkpoints, char out[NAME_ROOM]) {
+// The complete checkpoint with the highest step; out stays "" and the step is -1 where there is
+// none.
+CHECKED static bool find_highest_checkpoint(const char *checkpoints, char out[NAME_ROOM],
+                                            int64_t *step_out, Error *err) {
     int64_t highest = -1;
-    DIR *dir = opendir(checkpoints);
+    DIR *dir;
+    *step_out = -1;
     out[0] = 0;
+    if (!dir_open(checkpoints, &dir, err)) return false;
     for (struct dirent *e; dir && (e = readdir(dir));) {
         int64_t step = checkpoint_step(e->d_name);
         if (step <= highest || !is_checkpoint(checkpoints, e->d_name)) continue;
@@ -66,7 +70,8 @@ static int64_t find_highest_checkpoint(const char *checkpoints, char out[NAME_RO
         snprintf(out, NAME_ROOM, "%.*s", NAME_ROOM - 1, e->d_name);
     }
     if (dir) closedir(dir);
-    return highest;
+    *step_out = highest;
+    return true;
 }
 
 // What a file in the place of the link names: the link's text, as Git and some tools store it.
@@ -85,23 +90,27 @@ static bool read_checkpoint_name(const char *path, char out[NAME_ROOM]) {
     return checkpoint_step(out) >= 0;
 }
 
-// The name of the newest checkpoint in a run's `checkpoints`.
-static bool find_newest_checkpoint(const char *checkpoints, char out[NAME_ROOM]) {
+// The name of the newest checkpoint in a run's `checkpoints`, "" where there is none.
+CHECKED static bool find_newest_checkpoint(const char *checkpoints, char out[NAME_ROOM],
+                                           Error *err) {
     char last[2 * POLICY_PATH];
     struct stat what;
     snprintf(last, sizeof last, "%s/last", checkpoints);
     bool there = lstat(last, &what) == 0;
+    if (!there && errno != ENOENT && errno != ENOTDIR)
+        return fail_errno(err, "%s: cannot look at it", last);
     snprintf(out, NAME_ROOM, "last");
     if (there && S_ISLNK(what.st_mode) && is_checkpoint(checkpoints, "last")) return true;
     if (there && S_ISREG(what.st_mode) && read_checkpoint_name(last, out) &&
         is_checkpoint(checkpoints, out))
         return true;
-    int64_t step = find_highest_checkpoint(checkpoints, out);
+    int64_t step;
+    if (!find_highest_checkpoint(checkpoints, out, &step, err)) return false;
     // A folder is a copy of some checkpoint, maybe of the only one that was copied.
     if (there && is_checkpoint(checkpoints, "last") &&
         (step < 0 || checkpoint_step_inside(last) > step))
         snprintf(out, NAME_ROOM, "last");
-    return out[0] != 0;
+    return true;
 }
 
 // Without the end of a path that names a file, which may not be there, and the slashes after it.
@@ -150,7 +159,10 @@ bool policy_locate(const char *path, char out[POLICY_PATH], Error *err) {
         snprintf(out, POLICY_PATH, "%.*s%s", POLICY_PATH - NAME_ROOM, dir, below[i]);
         if (dir_holds(out, "config.json")) return true;
     }
-    if (find_checkpoints_dir(dir, checkpoints) && find_newest_checkpoint(checkpoints, name)) {
+    name[0] = 0;
+    if (find_checkpoints_dir(dir, checkpoints) && !find_newest_checkpoint(checkpoints, name, err))
+        return false;
+    if (name[0]) {
         snprintf(out, POLICY_PATH, "%.*s/%s/pretrained_model", POLICY_PATH - 2 * NAME_ROOM,
                  checkpoints, name);
         return true;

@@ -37,8 +37,9 @@ CHECKED static bool lock_output(RunOutput *out, const char *dir, Error *err) {
 
 // What a process that was killed left beside the checkpoints.
 CHECKED static bool clean_output(const char *dir, Error *err) {
-    DIR *d = opendir(dir);
+    DIR *d;
     bool ok = true;
+    if (!dir_open(dir, &d, err)) return false;
     for (struct dirent *e; ok && d && (e = readdir(d));) {
         char path[PATH_SIZE + 512];
         snprintf(path, sizeof path, "%s/%s", dir, e->d_name);

@@ -15,9 +15,9 @@
 // libraries and their threads, from codecs and the dynamic linker. stdio's own system calls
 // cannot be seen from outside, so a stream that is opened here has its bytes go through the
 // functions here.
-#define _GNU_SOURCE
 #undef _FORTIFY_SOURCE
 #undef _FILE_OFFSET_BITS
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -89,9 +89,9 @@ static void *next_function(const char *name) {
     return dlsym(RTLD_NEXT, name);
 }
 // A pointer to the next function of this name, found once.
-#define NEXT(type, name)                                                                           \
-    static type (*_Atomic next)();                                                                 \
-    if (!next) next = (type(*)())next_function(name)
+#define NEXT(name)                                                                                 \
+    static _Atomic(__typeof__(&name)) next;                                                        \
+    if (!next) next = (__typeof__(&name))next_function(#name)
 
 // ---- whose call it is ---------------------------------------------------------------------------
 
@@ -140,9 +140,9 @@ static const Range *range_of(const void *caller) {
 }
 
 static void log_line(const char *text) {
-    long fd = log_path[0] ? syscall(SYS_openat, AT_FDCWD, log_path, O_WRONLY | O_CREAT | O_APPEND,
-                                    0666)
-                          : -1;
+    long fd = log_path[0]
+                  ? syscall(SYS_openat, AT_FDCWD, log_path, O_WRONLY | O_CREAT | O_APPEND, 0666)
+                  : -1;
     if (fd < 0) return;
     (void)!syscall(SYS_write, fd, text, strlen(text));
     syscall(SYS_close, fd);
@@ -222,7 +222,7 @@ static int counted_main(int argc, char **argv, char **environment) {
 EXPORT int __libc_start_main(int (*program)(int, char **, char **), int argc, char **argv,
                              void (*init)(void), void (*fini)(void), void (*rtld_fini)(void),
                              void *stack_end) {
-    NEXT(int, "__libc_start_main");
+    NEXT(__libc_start_main);
     real_main = program;
     return next(counted_main, argc, argv, init, fini, rtld_fini, stack_end);
 }
@@ -390,48 +390,48 @@ EXPORT int symlink(const char *to, const char *path) {
 }
 
 EXPORT int stat(const char *path, struct stat *out) {
-    NEXT(int, "stat");
+    NEXT(stat);
     return fails(STAT, CALLER, NULL) ? -1 : next(path, out);
 }
 
 EXPORT int stat64(const char *path, struct stat64 *out) {
-    NEXT(int, "stat64");
+    NEXT(stat64);
     return fails(STAT, CALLER, NULL) ? -1 : next(path, out);
 }
 
 EXPORT int lstat(const char *path, struct stat *out) {
-    NEXT(int, "lstat");
+    NEXT(lstat);
     return fails(STAT, CALLER, NULL) ? -1 : next(path, out);
 }
 
 EXPORT int lstat64(const char *path, struct stat64 *out) {
-    NEXT(int, "lstat64");
+    NEXT(lstat64);
     return fails(STAT, CALLER, NULL) ? -1 : next(path, out);
 }
 
 EXPORT int fstat(int fd, struct stat *out) {
-    NEXT(int, "fstat");
+    NEXT(fstat);
     return fails(STAT, CALLER, NULL) ? -1 : next(fd, out);
 }
 
 EXPORT int fstat64(int fd, struct stat64 *out) {
-    NEXT(int, "fstat64");
+    NEXT(fstat64);
     return fails(STAT, CALLER, NULL) ? -1 : next(fd, out);
 }
 
 EXPORT int access(const char *path, int mode) {
-    NEXT(int, "access");
+    NEXT(access);
     return fails(STAT, CALLER, NULL) ? -1 : next(path, mode);
 }
 
-EXPORT void *opendir(const char *path) {
-    NEXT(void *, "opendir");
+EXPORT DIR *opendir(const char *path) {
+    NEXT(opendir);
     return fails(OPENDIR, CALLER, NULL) ? NULL : next(path);
 }
 
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
                           void *user) {
-    NEXT(int, "pthread_create");
+    NEXT(pthread_create);
     return fails(THREAD, CALLER, NULL) ? errno : next(thread, attr, run, user);
 }
 
@@ -518,7 +518,7 @@ EXPORT FILE *fopen64(const char *path, const char *mode) {
 }
 
 EXPORT int fileno(FILE *file) {
-    NEXT(int, "fileno");
+    NEXT(fileno);
     int fd = -1;
     pthread_mutex_lock(&streams_lock);
     for (int i = 0; i < MOST_STREAMS; i++)

@@ -32,7 +32,7 @@ set(RELEASE_ONLY
     cli_test_action_steps cli_test_train cli_test_lerobot cli_test_lerobot_lines cli_test_camera_sizes cli_test_frame_cache
     cli_test_sim_eval cli_test_train_eval cli_test_eval cli_test_install cli_test_gpu_script
     cli_test_python cli_test_ros cli_test_levels cli_test_accumulation cli_test_processes cli_test_processes_killed cli_test_sim test_not_finite test_new_times test_rate golden_single
-    cli_test_import cli_test_umi_path test_convert_resume test_video_join cli_test_map cli_test_format cli_test_plugin cli_test_report_browser
+    cli_test_import cli_test_umi_path test_convert_resume test_video_join cli_test_map cli_test_format cli_test_hardening cli_test_plugin cli_test_report_browser
     cli_test_openpi_client cli_test_curves cli_test_mpi test_async) # which ThreadSanitizer watches
 
 # What computes with as many threads as there are cores. Every other test has one (OMP_NUM_THREADS), unless a flag of

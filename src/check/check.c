@@ -66,10 +66,11 @@ bool check_run(const Dataset *ds, const CheckOptions *options, CheckReport *repo
     check_values(&c);
     check_episodes(&c);
     check_policy(&c);
+    bool ok = check_pictures(&c, err);
     arena_free(&c.arena);
     if (report->count > 1)
         qsort(report->findings, (size_t)report->count, sizeof *report->findings, compare_findings);
-    return true;
+    return ok;
 }
 
 void check_report_free(CheckReport *report) {

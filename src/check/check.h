@@ -10,6 +10,7 @@
 
 #include "dataset/dataset.h"
 #include "dataset/window.h"
+#include "formats/json.h"
 
 typedef enum CheckSeverity {
     CHECK_NOTE,    // worth knowing
@@ -55,8 +56,13 @@ typedef struct CheckReport {
     CheckSeverity worst;         // of the findings; CHECK_NOTE without any
 } CheckReport;
 
+// Which frames of the cameras are decoded: those of eight moments an episode with SAMPLE.
+typedef enum CheckDecode { CHECK_DECODE_NONE, CHECK_DECODE_SAMPLE, CHECK_DECODE_ALL } CheckDecode;
+
 typedef struct CheckOptions {
     const WindowSpec *window; // what the policy will see
+    CheckDecode decode;
+    int threads; // that decode; at least 1
     // Called now and then with how many of how many episodes are done; NULL: not.
     void (*progress)(void *user, int64_t done, int64_t total);
     void *user;

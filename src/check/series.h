@@ -62,5 +62,6 @@ void check_values(Check *c);
 void check_episodes(Check *c);
 void check_structure(Check *c);
 void check_policy(Check *c);
+CHECKED bool check_pictures(Check *c, Error *err);
 
 #endif

@@ -7,19 +7,23 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 // What the exit code says, for scripts: a dataset with warnings may well be meant as it is.
 enum { CHECK_CLEAN = 0, CHECK_WARNED = 1, CHECK_UNFIT = 2 };
 
 typedef struct CheckFlags {
     bool json, strict, verbose;
+    const char *decode;
 } CheckFlags;
 
-enum { MOST_OPTIONS = 4 };
+enum { MOST_OPTIONS = 6 };
 
 // The flags, whose values go into *f; returns how many there are.
 static int list_options(CheckFlags *f, Option options[MOST_OPTIONS]) {
     const Option all[] = {
+        {"decode", OPTION_TEXT, &f->decode, 0, 0, "none|sample|all",
+         "which frames are looked at: none, those of eight moments of each episode, or all"},
         {"json", OPTION_BOOL, &f->json, 0, 0, NULL, "print all rules and findings as JSON"},
         {"strict", OPTION_BOOL, &f->strict, 0, 0, NULL, "end with code 1 where there are warnings"},
         {"verbose", OPTION_BOOL, &f->verbose, 0, 0, NULL,
@@ -31,7 +35,7 @@ static int list_options(CheckFlags *f, Option options[MOST_OPTIONS]) {
 }
 
 void describe_check(const PageWriter *w) {
-    CheckFlags f = {0};
+    CheckFlags f = {.decode = "sample"};
     Option options[MOST_OPTIONS];
     page_usage(w, "check DATASET [--flag=value ...]");
     page_argument(w, NULL);
@@ -119,6 +123,12 @@ static CHECKED bool set_dataset(TrainConfig *c, const char *name, Error *err) {
     return field_set(c, field_find(directory ? "dataset.root" : "dataset.repo_id"), name, err);
 }
 
+static CheckDecode decode_of(const char *word) {
+    return strcmp(word, "none") == 0  ? CHECK_DECODE_NONE
+           : strcmp(word, "all") == 0 ? CHECK_DECODE_ALL
+                                      : CHECK_DECODE_SAMPLE;
+}
+
 static int verdict_code(const CheckReport *r, bool strict) {
     if (r->worst == CHECK_ERROR) return CHECK_UNFIT;
     return r->worst == CHECK_WARNING && strict ? CHECK_WARNED : CHECK_CLEAN;
@@ -145,7 +155,11 @@ CHECKED static bool check(TrainConfig *c, const CheckFlags *f, int *code, Error 
         if (!policy_from_dataset(&c->policy, ds, err))
             check_add(&report, RULE_no_policy, err->text);
         WindowSpec window = policy_window(&c->policy);
-        CheckOptions options = {.window = &window, .progress = progress_count, .user = &bar};
+        CheckOptions options = {.window = &window,
+                                .decode = decode_of(f->decode),
+                                .threads = (int)sysconf(_SC_NPROCESSORS_ONLN),
+                                .progress = progress_count,
+                                .user = &bar};
         ok = check_run(ds, &options, &report, err);
         progress_clear(&bar);
     }
@@ -157,7 +171,7 @@ CHECKED static bool check(TrainConfig *c, const CheckFlags *f, int *code, Error 
 }
 
 int cmd_check(int argc, char **argv) {
-    CheckFlags f = {0};
+    CheckFlags f = {.decode = "sample"};
     Option options[MOST_OPTIONS];
     const int count = list_options(&f, options);
     Error err;

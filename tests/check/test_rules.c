@@ -2,8 +2,8 @@
 // Every rule of `tact check` over a dataset in memory: recordings as they should be give no
 // finding; each fault, put into them by a few lines, is found where it is, and a little less of it
 // is not.
-#include "check/check.h"
 #include "../ok.h"
+#include "check/check.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -43,6 +43,9 @@ void describe_bench(const PageWriter *w);
 int cli_error(const Error *err, int code);
 // Prints a value and a line end to stdout, `indent` spaces a level (0: on one line).
 void cli_print_json(const struct json_t *value, int indent);
+// Takes a name on the command line for --dataset.root where it is a directory, else for
+// --dataset.repo_id.
+CHECKED bool cli_name_dataset(TrainConfig *c, const char *name, Error *err);
 // An array of n numbers; a new reference.
 struct json_t *cli_numbers_json(const double *values, int n);
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/file.h"
 #include "check/check.h"
 #include "cli/cli.h"
-#include "config/fields.h"
 #include "train/policy_from_dataset.h"
 #include <math.h>
 #include <stdio.h>
@@ -116,13 +114,6 @@ static void print_text(const Dataset *ds, const CheckReport *r, bool verbose) {
 
 // ---- the command --------------------------------------------------------------------------------
 
-static CHECKED bool set_dataset(TrainConfig *c, const char *name, Error *err) {
-    bool directory = dir_exists(name);
-    if (!directory && (*name == '/' || *name == '.'))
-        return fail(err, "%s: no such directory", name);
-    return field_set(c, field_find(directory ? "dataset.root" : "dataset.repo_id"), name, err);
-}
-
 static CheckDecode decode_of(const char *word) {
     return strcmp(word, "none") == 0  ? CHECK_DECODE_NONE
            : strcmp(word, "all") == 0 ? CHECK_DECODE_ALL
@@ -181,7 +172,7 @@ int cmd_check(int argc, char **argv) {
     bool ok = options_take(options, count, &argc, argv, &err) &&
               options_rest_known(options, count, argc, argv, &err);
     const char *name = ok ? options_take_name(&argc, argv) : NULL;
-    ok = ok && (!name || set_dataset(&config, name, &err)) &&
+    ok = ok && (!name || cli_name_dataset(&config, name, &err)) &&
          train_config_parse(&config, argc, argv, &err) && train_config_check_data(&config, &err) &&
          check(&config, &f, &code, &err);
     train_config_free(&config);

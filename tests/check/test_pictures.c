@@ -203,10 +203,21 @@ static void each_fault_is_found_and_a_lesser_one_is_not(void **state) {
     }
 }
 
+static void every_rule_about_pictures_has_a_case(void **state) {
+    (void)state;
+    for (int rule = 0; rule < CHECK_RULES; rule++) {
+        bool found = strcmp(check_rules[rule].group, "pictures") != 0;
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+            found = found || (int)cases[i].rule == rule;
+        if (!found) fail_msg("%s has no case here", check_rules[rule].name);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clean_pictures_have_no_finding),
         cmocka_unit_test(each_fault_is_found_and_a_lesser_one_is_not),
+        cmocka_unit_test(every_rule_about_pictures_has_a_case),
     };
     return cmocka_run_group_tests_name("check pictures", tests, folder_make, folder_remove);
 }

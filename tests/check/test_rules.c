@@ -2,12 +2,13 @@
 // Every rule of `tact check` over a dataset in memory: recordings as they should be give no
 // finding; each fault, put into them by a few lines, is found where it is, and a little less of it
 // is not.
-#include "../ok.h"
 #include "check/check.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "../ok.h"
 
 enum { EPISODES = 12, LENGTH = 150, DIM = 7, ROWS = EPISODES * LENGTH };
 enum { X, Y, Z, RX, RY, RZ, GRIPPER };
@@ -345,11 +346,13 @@ static void each_fault_is_found_and_a_lesser_one_is_not(void **state) {
     }
 }
 
-// The rules that no dataset in memory can break: files that do not open, policies that do not fit.
+// But those that no dataset in memory can break: files that do not open, policies that do not fit,
+// pictures.
 static void every_rule_has_a_case(void **state) {
     (void)state;
     for (int rule = 0; rule < CHECK_RULES; rule++) {
-        bool found = rule == RULE_unreadable || rule == RULE_no_policy;
+        bool found = rule == RULE_unreadable || rule == RULE_no_policy ||
+                     strcmp(check_rules[rule].group, "pictures") == 0;
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
             found = found || (int)cases[i].rule == rule;
         if (!found) fail_msg("%s has no case here", check_rules[rule].name);

@@ -84,6 +84,12 @@ void check_report_free(CheckReport *report); // zeroed afterwards; a zeroed one 
 // {"verdict", "episodes", "frames", "rules": [{"name", ...}], "findings": [...]}; a new reference.
 json_t *check_report_json(const Dataset *ds, const CheckReport *report);
 
+// Writes the page (page/check.html), whole or not at all: verdict, findings, the worst episodes
+// with their curves and, unless decode is CHECK_DECODE_NONE, frames, and all of them in brief. ds
+// NULL: one that could not be opened.
+CHECKED bool check_write_page(const Dataset *ds, const CheckOptions *options, CheckReport *report,
+                              const char *path, Error *err);
+
 // "note", "warning", "error".
 const char *check_severity_name(CheckSeverity severity);
 

@@ -40,7 +40,7 @@ json_t *check_report_json(const Dataset *ds, const CheckReport *report) {
     for (int64_t i = 0; i < report->count; i++)
         json_array_append_new(findings, finding_json(&report->findings[i]));
     json_object_set_new(o, "version", json_integer(1));
-    json_object_set_new(o, "dataset", json_string(ds->repo_id));
+    json_object_set_new(o, "dataset", ds ? json_string(ds->repo_id) : json_null());
     json_object_set_new(o, "verdict", json_string(verdicts[report->worst]));
     json_object_set_new(o, "episodes", json_integer(report->episodes));
     json_object_set_new(o, "frames", json_integer(report->rows));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/log.h"
 #include "check/check.h"
 #include "cli/cli.h"
 #include "train/policy_from_dataset.h"
@@ -12,7 +13,7 @@ enum { CHECK_CLEAN = 0, CHECK_WARNED = 1, CHECK_UNFIT = 2 };
 
 typedef struct CheckFlags {
     bool json, strict, verbose;
-    const char *decode;
+    const char *decode, *page;
 } CheckFlags;
 
 enum { MOST_OPTIONS = 6 };
@@ -23,6 +24,9 @@ static int list_options(CheckFlags *f, Option options[MOST_OPTIONS]) {
         {"decode", OPTION_TEXT, &f->decode, 0, 0, "none|sample|all",
          "which frames are looked at: none, those of eight moments of each episode, or all"},
         {"json", OPTION_BOOL, &f->json, 0, 0, NULL, "print all rules and findings as JSON"},
+        {"report", OPTION_FILE, &f->page, 0, 0, NULL,
+         "also write a page to be looked at in a browser: the worst episodes with curves and "
+         "frames"},
         {"strict", OPTION_BOOL, &f->strict, 0, 0, NULL, "end with code 1 where there are warnings"},
         {"verbose", OPTION_BOOL, &f->verbose, 0, 0, NULL,
          "also print notes, every finding of a rule, and the rules that found nothing"},
@@ -139,22 +143,22 @@ CHECKED static bool check(TrainConfig *c, const CheckFlags *f, int *code, Error 
     Dataset *ds = NULL;
     CheckReport report = {0};
     Progress bar = progress_new();
+    WindowSpec window;
+    CheckOptions options = {.window = &window,
+                            .decode = decode_of(f->decode),
+                            .threads = (int)sysconf(_SC_NPROCESSORS_ONLN),
+                            .progress = progress_count,
+                            .user = &bar};
     const DatasetOptions open = dataset_options_of(c, false);
     if (!check_open(&open, &ds, &report, err)) return false;
-    bool ok = true;
-    if (ds) {
-        if (!policy_from_dataset(&c->policy, ds, err))
-            check_add(&report, RULE_no_policy, err->text);
-        WindowSpec window = policy_window(&c->policy);
-        CheckOptions options = {.window = &window,
-                                .decode = decode_of(f->decode),
-                                .threads = (int)sysconf(_SC_NPROCESSORS_ONLN),
-                                .progress = progress_count,
-                                .user = &bar};
-        ok = check_run(ds, &options, &report, err);
-        progress_clear(&bar);
-    }
+    if (ds && !policy_from_dataset(&c->policy, ds, err))
+        check_add(&report, RULE_no_policy, err->text);
+    window = policy_window(&c->policy);
+    bool ok = !ds || check_run(ds, &options, &report, err);
+    progress_clear(&bar);
     if (ok) print_report(ds, &report, f);
+    if (ok && f->page) ok = check_write_page(ds, &options, &report, f->page, err);
+    if (ok && f->page) log_info("report: %s", f->page);
     *code = verdict_code(&report, f->strict);
     check_report_free(&report);
     dataset_close(ds);

@@ -6,6 +6,7 @@
 #include "check/series.h"
 #include "dataset/arms.h"
 #include "dataset/frames.h"
+#include "image/image.h"
 #include "report/describe.h"
 #include "report/jpeg_url.h"
 #include "report/page.h"

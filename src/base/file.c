@@ -185,11 +185,15 @@ bool file_write(const char *path, const void *data, size_t size, Error *err) {
 
 bool atomic_open(AtomicFile *f, const char *path, Error *err) {
     size_t n = strlen(path) + 32;
-    *f = (AtomicFile){.path = mem_strdup(path), .temporary = mem_alloc(n)};
-    snprintf(f->temporary, n, "%s.tmp.%ld", path, (long)getpid());
-    f->stream = fopen(f->temporary, "wb");
+    *f = (AtomicFile){.path = mem_try_strdup(path), .temporary = mem_try(n)};
+    bool named = f->path && f->temporary;
+    if (named) snprintf(f->temporary, n, "%s.tmp.%ld", path, (long)getpid());
+    if (named) f->stream = fopen(f->temporary, "wb");
     if (!f->stream) {
-        fail_errno(err, "%s: cannot create", path);
+        if (named)
+            fail_errno(err, "%s: cannot create", path);
+        else
+            fail_memory(err, "%s: its name", path);
         mem_free(f->path);
         mem_free(f->temporary);
         *f = (AtomicFile){0};
@@ -237,7 +241,8 @@ void atomic_abort(AtomicFile *f) {
 }
 
 bool make_dirs(const char *path, Error *err) {
-    char *copy = mem_strdup(path);
+    char *copy = mem_try_strdup(path);
+    if (!copy) return fail_memory(err, "%s: its name", path);
     for (char *p = copy + 1;; p++) {
         if (*p != '/' && *p != 0) continue;
         char end = *p;

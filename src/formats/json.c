@@ -11,7 +11,7 @@ bool json_read(const char *path, json_t **out, Error *err) {
     size_t size;
     if (!file_read(path, &data, &size, err)) return false;
     json_error_t problem;
-    *out = json_loadb(data, size, JSON_REJECT_DUPLICATES, &problem);
+    *out = json_parse(data, size, JSON_REJECT_DUPLICATES, &problem);
     mem_free(data);
     if (!*out) {
         return fail(err, "%s: not valid JSON: line %d: %s; repair the file or copy it again", path,

@@ -6,6 +6,13 @@
 #include "base/error.h"
 #include <jansson.h>
 
+// What comes of a text takes at most 64 MB and 32 times as much memory as the text, as an array of
+// numbers of one digit does. (Brackets alone take 80 times as much: more than a few MB of them are
+// nothing that anybody wrote.)
+enum { JSON_FREE = 64 << 20, JSON_PER_BYTE = 32 };
+// json_loadb within that bound.
+json_t *json_parse(const char *text, size_t size, size_t flags, json_error_t *problem);
+
 // Reads one JSON document. The caller owns *out (json_decref). Objects keep their key order.
 CHECKED bool json_read(const char *path, json_t **out, Error *err);
 // DIR/NAME, or NULL where it is not there or cannot be read. New reference.

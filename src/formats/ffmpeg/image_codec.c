@@ -26,10 +26,29 @@ static int marked_row(const AVFrame *f) {
     return bytes >= MARK ? bytes : 0;
 }
 
+// What decoding an image may take: 64 MiB, and so many times its bytes. (The smallest JPEG has 64
+// pixels a byte.) Beside the decoder's frame there are the pixels as RGB, twice where they are
+// turned.
+enum { FREE_BYTES = 64 << 20, BYTES_PER_BYTE = 512, RGB_BYTES = 6 };
+
+typedef struct Allowed {
+    size_t bytes;
+    bool exceeded;
+} Allowed;
+
+static bool is_allowed(AVCodecContext *c, const AVFrame *f) {
+    Allowed *a = c->opaque;
+    int frame = av_image_get_buffer_size(f->format, f->width, f->height, 1);
+    size_t rgb = (size_t)f->width * (size_t)f->height * RGB_BYTES;
+    a->exceeded = frame < 0 || (size_t)frame + rgb > a->bytes;
+    return !a->exceeded;
+}
+
 // FFmpeg's PNG decoder accepts image data that ends early, and leaves the rows below as they
 // were. So the last row gets a mark first: if the mark is still there afterwards, the data ended
 // early.
 static int get_marked_buffer(AVCodecContext *c, AVFrame *f, int flags) {
+    if (f->width > 0 && f->height > 0 && !is_allowed(c, f)) return AVERROR(ENOMEM);
     int code = avcodec_default_get_buffer2(c, f, flags);
     if (code < 0 || f->height <= 0) return code;
     uint8_t *row = f->data[0] + (ptrdiff_t)(f->height - 1) * f->linesize[0];
@@ -50,6 +69,7 @@ static bool decode_frame(AVFrame *frame, enum AVCodecID id, const void *bytes, s
                          const char *name, Error *err) {
     bool ok = false;
     char text[128];
+    Allowed allowed = {FREE_BYTES + BYTES_PER_BYTE * size, false};
     AVPacket *packet = av_packet_alloc();
     AVCodecContext *c = NULL;
     const AVCodec *codec = avcodec_find_decoder(id);
@@ -63,10 +83,15 @@ static bool decode_frame(AVFrame *frame, enum AVCodecID id, const void *bytes, s
     c->err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_EXPLODE;
     c->max_pixels = (int64_t)MAX_SIDE * MAX_SIDE;
     c->get_buffer2 = get_marked_buffer;
+    c->opaque = &allowed;
     int code = avcodec_open2(c, codec, NULL);
     if (code >= 0) code = avcodec_send_packet(c, packet);
     if (code >= 0) code = avcodec_send_packet(c, NULL);
     if (code >= 0) code = avcodec_receive_frame(c, frame);
+    if (allowed.exceeded) {
+        fail(err, "%s: far more pixels than its %zu bytes can hold; " DAMAGED, name, size);
+        goto done;
+    }
     if (code < 0) {
         fail(err, "%s: %s; " DAMAGED, name, ffmpeg_text(code, text));
         goto done;

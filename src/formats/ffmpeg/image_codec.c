@@ -27,20 +27,27 @@ static int marked_row(const AVFrame *f) {
 }
 
 // What decoding an image may take: 64 MiB, and so many times its bytes. (The smallest JPEG has 64
-// pixels a byte.) Beside the decoder's frame there are the pixels as RGB, twice where they are
-// turned.
-enum { FREE_BYTES = 64 << 20, BYTES_PER_BYTE = 512, RGB_BYTES = 6 };
+// pixels a byte.)
+enum { FREE_BYTES = 64 << 20, BYTES_PER_BYTE = 512 };
 
 typedef struct Allowed {
     size_t bytes;
+    size_t beside; // of a pixel, beside the decoder's frame
     bool exceeded;
 } Allowed;
+
+// The pixels as RGB, twice where they are turned; of a progressive JPEG its coefficients.
+static Allowed allowed_for(const ImageFile *file, size_t size) {
+    size_t rgb = file->orientation == ORIENT_UPRIGHT ? 3 : 6;
+    size_t coefficients = file->codec == AV_CODEC_ID_MJPEG ? 3 : 0;
+    return (Allowed){FREE_BYTES + BYTES_PER_BYTE * size, rgb + coefficients, false};
+}
 
 static bool is_allowed(AVCodecContext *c, const AVFrame *f) {
     Allowed *a = c->opaque;
     int frame = av_image_get_buffer_size(f->format, f->width, f->height, 1);
-    size_t rgb = (size_t)f->width * (size_t)f->height * RGB_BYTES;
-    a->exceeded = frame < 0 || (size_t)frame + rgb > a->bytes;
+    size_t beside = (size_t)f->width * (size_t)f->height * a->beside;
+    a->exceeded = frame < 0 || (size_t)frame + beside > a->bytes;
     return !a->exceeded;
 }
 
@@ -65,11 +72,12 @@ static bool any_row_still_marked(const AVFrame *f) {
 }
 
 // Decodes one packet that holds the whole image.
-static bool decode_frame(AVFrame *frame, enum AVCodecID id, const void *bytes, size_t size,
+static bool decode_frame(AVFrame *frame, const ImageFile *file, const void *bytes, size_t size,
                          const char *name, Error *err) {
     bool ok = false;
+    enum AVCodecID id = file->codec;
     char text[128];
-    Allowed allowed = {FREE_BYTES + BYTES_PER_BYTE * size, false};
+    Allowed allowed = allowed_for(file, size);
     AVPacket *packet = av_packet_alloc();
     AVCodecContext *c = NULL;
     const AVCodec *codec = avcodec_find_decoder(id);
@@ -158,7 +166,7 @@ bool image_decode(const void *bytes, size_t size, const char *name, Image *out, 
     if (!image_file_look(bytes, size, name, &file, err)) return false;
     AVFrame *frame = av_frame_alloc();
     if (!frame) return fail(err, "%s: out of memory", name);
-    bool ok = decode_frame(frame, file.codec, bytes, size, name, err) &&
+    bool ok = decode_frame(frame, &file, bytes, size, name, err) &&
               take_pixels(frame, file.orientation, name, out, err);
     if (!ok) {
         mem_free(out->rgb);

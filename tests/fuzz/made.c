@@ -120,8 +120,8 @@ static void fill_column(Column *c, int rows) {
 }
 
 static void write_table(const char *path, Column *columns, int n) {
-    ParquetField fields[MOST_COLUMNS];
-    ParquetValues values[MOST_COLUMNS];
+    ParquetField fields[MOST_COLUMNS] = {{0}};
+    ParquetValues values[MOST_COLUMNS] = {{0}};
     ParquetWriter *w = NULL;
     Error err;
     for (int i = 0; i < n; i++) {

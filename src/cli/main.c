@@ -16,6 +16,8 @@ const Command commands[] = {
     {"info", cmd_info, describe_info,
      "show a dataset, what a policy sees at a frame, statistics, a checkpoint, or a source to "
      "import"},
+    {"check", cmd_check, describe_check,
+     "find what of a dataset would spoil a training, before it does"},
     {"report", cmd_report, describe_report,
      "write a page about a training, or about several side by side"},
     {"import", cmd_import, describe_import,

@@ -6,6 +6,12 @@
 #include "base/error.h"
 #include <jansson.h>
 
+// As json_loadb, with its flags JSON_REJECT_DUPLICATES and JSON_DECODE_ANY, and in its place: where
+// memory is missing jansson's own parser leaves out characters without a word, or says that the
+// text is wrong. NULL after a failure; problem (may be NULL) has the line and what is wrong.
+json_t *json_values(const char *text, size_t size, size_t flags, json_error_t *problem);
+// Whether that was too little memory, and not the text.
+bool json_lacked_memory(const json_error_t *problem);
 // Reads one JSON document. The caller owns *out (json_decref). Objects keep their key order.
 CHECKED bool json_read(const char *path, json_t **out, Error *err);
 // DIR/NAME, or NULL where it is not there or cannot be read. New reference.
@@ -13,7 +19,7 @@ json_t *json_read_optional(const char *dir, const char *name);
 
 // Text of a value in LeRobot's style: indent spaces per level, keys in insertion order, floats in
 // their shortest form that reads back the same, spelled as Python does (1e-05, 10.0). indent 0
-// gives one line. Free with mem_free.
+// gives one line. Free with mem_free. NULL where there is too little memory.
 char *json_text(const json_t *value, int indent);
 
 // Writes json_text(value, indent) whole or not at all, without a trailing newline.

@@ -44,11 +44,11 @@ static void any_rows_give_a_rotation(void **state) {
 // the angle to the first row, so the trace is 1 + 2 a[0].
 static void parallel_rows_give_the_least_turn(void **state) {
     (void)state;
-    static const double firsts[][3] = {{1, 2, 3},    {3, 1, 2},      {-1, 2, 3},      {1, -2, 3},
-                                       {1, 2, -3},   {-3, -2, 1},    {1, 0, 0},       {0, 1, 0},
-                                       {0, 0, 1},    {0, -1, 0},     {0, 0, -1},      {0, 2, 1},
-                                       {2, 0, 1},    {-2, 1, 0},     {-1, 0, 0},      {-1, 1e-9, 0},
-                                       {1, 0, 1e-9}, {-1, 0, -1e-9}, {-1, 3e-5, 4e-5}};
+    static const double firsts[][3] = {
+        {1, 2, 3},     {3, 1, 2},    {-1, 2, 3},     {1, -2, 3},       {1, 2, -3},
+        {-3, -2, 1},   {1, 0, 0},    {0, 1, 0},      {0, 0, 1},        {0, -1, 0},
+        {0, 0, -1},    {0, 2, 1},    {2, 0, 1},      {-2, 1, 0},       {-1, 0, 0},
+        {-1, 1e-9, 0}, {1, 0, 1e-9}, {-1, 0, -1e-9}, {-1, 3e-5, 4e-5}, {-1, 3e-161, 4e-161}};
     static const double seconds[] = {-2, 0, NAN, INFINITY};
     for (size_t n = 0; n < 4 * sizeof firsts / sizeof *firsts; n++) {
         const double *first = firsts[n / 4];

@@ -76,6 +76,10 @@ static void ops_after_a_failure_touch_nothing(void **state) {
             if (!device_open(names[i], precisions[k], 1, &d, &err)) continue;
             device_fail_memory(d, "none is left");
             run_all(d);
+            int there = 1, here = 2;
+            d->upload(d, &there, &here, sizeof here);
+            d->download(d, &there, &here, sizeof here);
+            assert_int_equal(there, 1);
             assert_false(device_check(d, &err));
             assert_string_equal(err.text, "out of memory: none is left");
             assert_true(error_is_memory(&err));

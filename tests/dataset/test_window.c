@@ -137,6 +137,10 @@ static void what_is_not_there_is_left_alone(void **state) {
     w.relative = true;
     w.arms = 2;
     assert_int_equal(window_state_dim(&ds, &w), 0);
+    w.relative = false;
+    OK(window_stats(((Fixture *)*state)->tiny, &w, NULL, 0, 0, 1, &s, NULL, &err));
+    assert_int_equal(s.count, 2 * TINY_ROWS);
+    stats_free(&s);
 }
 
 // ---- relative poses ---------------------------------------------------------------------------

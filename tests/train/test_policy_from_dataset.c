@@ -3,6 +3,8 @@
 // refused. The datasets are descriptions only: nothing is read.
 #include "train/policy_from_dataset.h"
 
+#include "base/log.h"
+
 #include <string.h>
 
 #include "../ok.h"
@@ -273,6 +275,40 @@ static void a_state_of_another_name(void **state) {
     }
 }
 
+static void keep_line(void *user, LogLevel level, const char *line) {
+    assert_int_equal(level, LOG_LEVEL_WARNING);
+    snprintf(user, 4000, "%s", line);
+}
+
+// Vectors that no policy sees are named in one warning; what is no vector of floats, is seen or is
+// LeRobot's own is not.
+static void unused_vectors_are_named(void **state) {
+    (void)state;
+    Fixture f;
+    char line[4000] = "";
+    begin(&f);
+    LogSink before = log_to((LogSink){keep_line, line});
+    policy_warn_unused(&f.ds);
+    assert_string_equal(line, "");
+    f.features[0] = vector("effort", FEATURE_OTHER, 6);
+    f.features[2] = vector("tactile", FEATURE_OTHER, 16);
+    policy_warn_unused(&f.ds);
+    assert_non_null(strstr(line, "set: no policy sees effort (6), tactile (16); a policy sees"));
+    // So many that not all have room: whole names, and an end.
+    Feature many[60];
+    char names[60][100];
+    for (int i = 0; i < 60; i++) {
+        snprintf(names[i], sizeof names[i], "%02d%090d", i, 0);
+        many[i] = vector(names[i], FEATURE_OTHER, 1);
+    }
+    f.ds.features = many;
+    f.ds.n_features = 60;
+    policy_warn_unused(&f.ds);
+    assert_non_null(strstr(line, "no policy sees 000000"));
+    assert_non_null(strstr(line, "0 (1); a policy sees"));
+    log_to(before);
+}
+
 static void poses_are_what_was_asked_for(void **state) {
     (void)state;
     static const char *names[] = {"x", "y", "z", "rx", "ry", "rz", "gripper"};
@@ -333,6 +369,7 @@ int main(void) {
         cmocka_unit_test(sizes_of_images),
         cmocka_unit_test(a_state_of_another_name),
         cmocka_unit_test(poses_are_what_was_asked_for),
+        cmocka_unit_test(unused_vectors_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,7 +85,7 @@ static CHECKED bool write_window_images(const Dataset *ds, const PolicyConfig *p
     for (int i = 0; i < p->n_cameras; i++) {
         json_t *grids = json_array();
         Image image = {sizes[i].height, sizes[i].width, NULL};
-        json_object_set_new(cameras, p->cameras[i].name, grids);
+        json_object_set_new_nocheck(cameras, p->cameras[i].name, grids);
         image.rgb = mem_alloc(image_rgb_bytes(image.height, image.width));
         bool written = frames_resize(reader, positions[i], sizes[i], err) &&
                        write_camera_pngs(reader, positions[i], p->cameras[i].name, rows,

@@ -21,10 +21,10 @@ static void set_vector_stats(json_t *object, const char *name, const Stats *s) {
 static void set_image_stats(json_t *object, const PolicyConfig *p, const ImageStats *stats) {
     for (int i = 0; i < p->n_cameras; i++) {
         const float *m = stats[i].mean, *s = stats[i].std;
-        json_object_set_new(object, p->cameras[i].name,
-                            json_pack("{s:[f,f,f], s:[f,f,f]}", "mean", (double)m[0], (double)m[1],
-                                      (double)m[2], "std", (double)s[0], (double)s[1],
-                                      (double)s[2]));
+        json_object_set_new_nocheck(object, p->cameras[i].name,
+                                    json_pack("{s:[f,f,f], s:[f,f,f]}", "mean", (double)m[0],
+                                              (double)m[1], (double)m[2], "std", (double)s[0],
+                                              (double)s[1], (double)s[2]));
     }
 }
 

@@ -267,7 +267,7 @@ static CHECKED bool set_string(TrainConfig *c, const Field *f, const char *text,
 static CHECKED bool set_names(TrainConfig *c, const Field *f, const char *text, const char **slot,
                               Error *err) {
     json_error_t ignored;
-    json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &ignored), *value;
+    json_t *object = json_parse_argument(text, JSON_REJECT_DUPLICATES, &ignored), *value;
     bool ok = json_is_object(object);
     const char *name;
     json_object_foreach(object, name, value) ok = ok && *name && json_string_length(value) > 0;

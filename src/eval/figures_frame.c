@@ -84,8 +84,8 @@ bool figures_frame(const EvalResult *r, FrameReader *reader, const EvalWindow *w
     size_t size;
     if (!encode_frame(ds, reader, at, w->row, &jpeg, &size, err)) return false;
     char *url = figures_jpeg_url(jpeg, size);
-    *out = json_pack("{s:s, s:i, s:i, s:s}", "camera", name, "width", ds->cameras[at]->width,
-                     "height", ds->cameras[at]->height, "jpeg", url);
+    *out = json_pack("{s:o, s:i, s:i, s:s}", "camera", json_bytes(name), "width",
+                     ds->cameras[at]->width, "height", ds->cameras[at]->height, "jpeg", url);
     if (model->known && model->position == camera)
         json_object_set_new(*out, "paths", paths_json(r, model, w));
     mem_free(url);

@@ -77,11 +77,11 @@ static json_t *dimensions_json(const EvalResult *r) {
     json_t *list = json_array();
     for (int i = 0; i < r->A; i++) {
         const EvalDimension *d = &r->dimensions[i];
-        json_array_append_new(list,
-                              json_pack("{s:s, s:o, s:o, s:o, s:o, s:s}", "name", d->name, "l1",
-                                        describe_number(d->l1), "mse", describe_number(d->mse),
-                                        "stay_l1", describe_number(d->stay_l1), "stay_mse",
-                                        describe_number(d->stay_mse), "unit", eval_unit(r, i)));
+        json_array_append_new(
+            list, json_pack("{s:o, s:o, s:o, s:o, s:o, s:s}", "name", json_bytes(d->name), "l1",
+                            describe_number(d->l1), "mse", describe_number(d->mse), "stay_l1",
+                            describe_number(d->stay_l1), "stay_mse", describe_number(d->stay_mse),
+                            "unit", eval_unit(r, i)));
     }
     return list;
 }

@@ -125,7 +125,7 @@ static json_t *options_json(const Plan *p) {
     json_object_set_new(o, "fps", json_real(p->fps));
     json_object_set_new(o, "images", json_string(convert_images_names[p->o.images]));
     json_object_set_new(o, "action", json_string(p->o.next_action ? "next" : "same"));
-    json_object_set_new(o, "task", p->o.task ? json_string(p->o.task) : json_null());
+    json_object_set_new(o, "task", json_bytes(p->o.task));
     json_object_set_new(o, "colors", json_string(p->source->red_is_blue ? "bgr" : "rgb"));
     json_object_set_new(o, "episodes", episodes);
     return o;

@@ -57,7 +57,9 @@ CHECKED static bool handle_allocate(tact_policy *p, bool asynchronous, Error *er
 
 // Of the cameras; vectors have no names here.
 static void handle_read_rename_map(tact_policy *p) {
-    json_t *map = p->config->rename_map ? json_loads(p->config->rename_map, 0, NULL) : NULL, *to;
+    json_t *map =
+               p->config->rename_map ? json_parse_argument(p->config->rename_map, 0, NULL) : NULL,
+           *to;
     Arena *arena = &p->names;
     const char *from;
     size_t n = json_object_size(map);

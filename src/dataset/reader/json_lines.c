@@ -29,7 +29,7 @@ bool json_lines_next(JsonLines *l, json_t **out, Error *err) {
         while (text && strchr(" \t\r", start[text - 1])) text--;
         if (text == 0) continue;
         json_error_t problem;
-        *out = json_loadb(start, text, 0, &problem);
+        *out = json_parse(start, text, 0, &problem);
         if (json_is_object(*out)) return true;
         json_decref(*out);
         *out = NULL;

@@ -219,6 +219,16 @@ bool remove_tree(const char *path, Error *err) {
     return true;
 }
 
+static int remove_half(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+    (void)st;
+    if (flag == FTW_F && strstr(path + ftw->base, ".tmp.")) (void)unlink(path);
+    return 0;
+}
+
+void remove_half_written(const char *dir) {
+    (void)nftw(dir, remove_half, 16, FTW_PHYS);
+}
+
 int64_t tree_bytes(const char *path) {
     DIR *dir = opendir(path);
     int64_t bytes = 0;

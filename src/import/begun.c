@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -59,13 +58,6 @@ void digest_source(Digest *d, const ImportSource *s) {
 
 // ---- the folder ---------------------------------------------------------------------------------
 
-// Removes a file that was being written when its process was killed: NAME.tmp.PID.
-static int remove_half(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
-    (void)st;
-    if (flag == FTW_F && strstr(path + ftw->base, ".tmp.")) (void)unlink(path);
-    return 0;
-}
-
 // Whether nothing is in it but what is written before import.json.
 static bool is_fresh(const char *dir) {
     DIR *d = opendir(dir);
@@ -114,7 +106,7 @@ bool begun_open(Begun *b, const Plan *plan, Error *err) {
         return false;
     }
     b->fresh = !file_exists(path);
-    (void)nftw(dir, remove_half, 16, FTW_PHYS);
+    remove_half_written(dir);
     return true;
 }
 

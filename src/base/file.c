@@ -240,7 +240,7 @@ int64_t tree_bytes(const char *path) {
         if (n < 0 || (size_t)n >= sizeof child || lstat(child, &st) != 0) continue;
         if (S_ISDIR(st.st_mode))
             bytes += tree_bytes(child);
-        else if (stat(child, &st) == 0 && S_ISREG(st.st_mode))
+        else if ((!S_ISLNK(st.st_mode) || stat(child, &st) == 0) && S_ISREG(st.st_mode))
             bytes += st.st_size;
     }
     if (dir) closedir(dir);

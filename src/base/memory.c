@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-enum { ALIGNMENT = 64, BLOCK_BYTES = 1 << 16, HUGE_PAGE = 2 << 20 };
+enum { ALIGNMENT = 64, FIRST_BYTES = 1 << 12, BLOCK_BYTES = 1 << 16, HUGE_PAGE = 2 << 20 };
 enum { LARGE = 1 << 20, SPARE = 16 << 20 };
 
 bool mem_could(size_t bytes) {
@@ -95,7 +95,9 @@ void *arena_alloc(Arena *a, size_t bytes) {
     size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     ArenaBlock *block = a->blocks;
     if (!block || block->size - block->used < rounded) {
-        size_t size = rounded > BLOCK_BYTES ? rounded : BLOCK_BYTES;
+        // A first block is small: most arenas of a file's metadata need no more.
+        size_t least = block ? BLOCK_BYTES : FIRST_BYTES;
+        size_t size = rounded > least ? rounded : least;
         block = mem_alloc(sizeof(ArenaBlock) + size);
         block->size = size;
         block->next = a->blocks;

@@ -34,8 +34,9 @@ static int64_t *training_rows(const Dataset *ds, double eval_split, int64_t *cou
     uint8_t *held_out = NEW(uint8_t, ds->n_episodes);
     *count = 0;
     if (eval_split > 0) dataset_split(ds, eval_split, held_out);
-    for (int64_t row = 0; row < ds->rows; row++)
-        if (!held_out[ds->episode_of[row]]) rows[(*count)++] = row;
+    for (int64_t e = 0; e < ds->n_episodes; e++)
+        for (int64_t k = 0; !held_out[e] && k < ds->episodes[e].length; k++)
+            rows[(*count)++] = ds->episodes[e].first_row + k;
     mem_free(held_out);
     return rows;
 }

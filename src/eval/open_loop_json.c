@@ -69,8 +69,9 @@ static json_t *episode_json(const EvalResult *r, const EvalEpisode *e) {
 static json_t *window_json(const EvalResult *r, const EvalWindow *w) {
     return json_pack("{s:I, s:I, s:I, s:i, s:o, s:o}", "episode",
                      (json_int_t)r->episodes[w->episode].index, "frame", (json_int_t)w->frame,
-                     "index", (json_int_t)r->dataset->index[w->row], "steps", w->valid, "policy",
-                     means_json(&r->measures, w->error), "stay", means_json(&r->measures, w->stay));
+                     "index", (json_int_t)dataset_index_of(r->dataset, w->row), "steps", w->valid,
+                     "policy", means_json(&r->measures, w->error), "stay",
+                     means_json(&r->measures, w->stay));
 }
 
 static json_t *dimensions_json(const EvalResult *r) {

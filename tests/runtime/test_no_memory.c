@@ -214,6 +214,7 @@ static void walk_reader(Reader read, void *user) {
     fail_at(LONG_MAX, false);
     OK(read(user, &err));
     calls = atomic_load(&faults.calls);
+    if (!REACHES_LIBRARIES && calls == 0) skip(); // all of them are in the C library
     assert_true(calls > 0);
     for (int lasting = 0; lasting < 2; lasting++)
         for (long n = 0; n < calls; n++) {
@@ -349,5 +350,6 @@ int main(void) {
         cmocka_unit_test(asynchronously),          cmocka_unit_test(on_the_reference_device),
         cmocka_unit_test(memory_that_may_not_run),
     };
+    faults_reach_jansson();
     return cmocka_run_group_tests(tests, scene_new, scene_free);
 }

@@ -6,9 +6,14 @@
 #include "base/error.h"
 #include <jansson.h>
 
-// As json_loadb, with its flags JSON_REJECT_DUPLICATES and JSON_DECODE_ANY, and in its place: where
-// memory is missing jansson's own parser leaves out characters without a word, or says that the
-// text is wrong. NULL after a failure; problem (may be NULL) has the line and what is wrong.
+// What comes of a text takes at most 64 MB and 32 times as much memory as the text, as an array of
+// numbers of one digit does. (Brackets alone take 80 times as much: more than a few MB of them are
+// nothing that anybody wrote.)
+enum { JSON_FREE = 64 << 20, JSON_PER_BYTE = 32 };
+// As json_loadb within that bound, with its flags JSON_REJECT_DUPLICATES and JSON_DECODE_ANY, and
+// in its place: where memory is missing jansson's own parser leaves out characters without a word,
+// or says that the text is wrong. NULL after a failure; problem (may be NULL) has the line and what
+// is wrong.
 json_t *json_values(const char *text, size_t size, size_t flags, json_error_t *problem);
 // Whether that was too little memory, and not the text.
 bool json_lacked_memory(const json_error_t *problem);

@@ -3,7 +3,7 @@
 // what is JSON; but where memory is missing that one leaves out characters without a word
 // ("imges"), or says that the text is wrong. Here each thing that can fail is looked at.
 #include "base/array.h"
-#include "formats/json.h"
+#include "formats/json_bound.h"
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -251,7 +251,7 @@ CHECKED static bool take_member(Parser *p, json_t *object) {
     if (next_mark(p) != '"') return wrong(p, "no name in quotation marks");
     if (!take_string(p)) return false;
     if ((p->flags & JSON_REJECT_DUPLICATES) && json_object_get(object, p->scratch))
-        return wrong(p, "a name that was there before");
+        return wrong(p, "a duplicate of a name before it");
     char *name = mem_try_strdup(p->scratch);
     if (!name) return no_memory(p);
     bool ok = next_mark(p) == ':' || wrong(p, "no colon");
@@ -309,6 +309,7 @@ json_t *json_values(const char *text, size_t size, size_t flags, json_error_t *p
                 .end = text + size,
                 .flags = flags,
                 .problem = problem ? problem : &ignored};
+    if (!json_within_bound(text, size, p.problem)) return NULL;
     char mark = next_mark(&p);
     if (mark != '{' && mark != '[' && !(flags & JSON_DECODE_ANY))
         return wrong_value(&p, "neither { nor [");

@@ -69,6 +69,8 @@ static bool read_column(FileReader *d, const char *name, int64_t width, ParquetC
                     " belong to this dataset or is damaged",
                     d->path, name);
     }
+    int64_t rows = d->ds->total_frames;
+    parquet_expect(d->file, rows < INT64_MAX / width ? rows * width : INT64_MAX);
     return parquet_read(d->file, column, d->first_group, d->groups, out, err) &&
            check_width(d, name, out, width, err);
 }
@@ -246,9 +248,14 @@ static bool allocate_columns(Dataset *ds, Error *err) {
                         ds->root, vectors[i].feature->name);
         }
         size_t count = (size_t)(ds->rows * vectors[i].feature->size);
+        if (!mem_could(count * sizeof(float)))
+            return fail_memory(err, "%s: '%s' of the selected episodes takes %zu bytes", ds->root,
+                               vectors[i].feature->name, count * sizeof(float));
         *vectors[i].out = arena_alloc(&ds->arena, count * sizeof(float));
     }
-    size_t rows = (size_t)ds->rows;
+    size_t rows = (size_t)ds->rows, row = sizeof *ds->timestamp + 2 * sizeof *ds->index;
+    if (!mem_could(rows * row))
+        return fail_memory(err, "%s: %zu rows of the selected episodes", ds->root, rows);
     ds->timestamp = arena_alloc(&ds->arena, rows * sizeof *ds->timestamp);
     ds->index = arena_alloc(&ds->arena, rows * sizeof *ds->index);
     ds->episode_of = arena_alloc(&ds->arena, rows * sizeof *ds->episode_of);

@@ -8,7 +8,9 @@
 #include "fixture.h"
 
 #include "formats/hub_cache.h"
+#include "formats/parquet.h"
 #include "formats/torch.h"
+#include "formats/yaml.h"
 
 // How many points of a walk are looked at; all of them with TACT_WALK in the environment. Points
 // that are left out differ from build to build, as the number of calls does.
@@ -294,6 +296,52 @@ static void pytorchs_files(void **state) {
     }
 }
 
+static bool read_parquet(void *user, Error *err) {
+    ParquetFile *f;
+    if (!parquet_open(user, &f, err)) return false;
+    bool ok = true;
+    for (int i = 0; ok && i < 2; i++) {
+        ParquetColumn column;
+        ok = parquet_read(f, i, 0, -1, &column, err);
+        if (ok) parquet_column_free(&column);
+    }
+    parquet_close(f);
+    return ok;
+}
+
+static void parquets_codecs(void **state) {
+    (void)state;
+    static const char *const files[] = {"brotli",          "dictionary_zstd_v2",
+                                        "plain_gzip_v2",   "split_lz4_v1",
+                                        "delta_brotli_v2", "dictionary_snappy_v1"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "tests/formats/data/parquet/%s.parquet", files[i]);
+        walk_reader(read_parquet, path);
+    }
+}
+
+static bool read_yaml(void *user, Error *err) {
+    json_t *value;
+    if (!yaml_read(user, &value, err)) return false;
+    bool whole = json_object_size(value) == 3 &&
+                 json_array_size(json_object_get(value, "list")) == 3 &&
+                 json_object_get(json_object_get(value, "map"), "a") != NULL;
+    json_decref(value);
+    assert_true(whole);
+    return true;
+}
+
+static void yaml_files(void **state) {
+    Scene *s = *state;
+    Error err;
+    static const char text[] = "list: [1, 2.5, a text that is longer than sixteen bytes]\n"
+                               "map: &m {a: b}\nmerged:\n  <<: *m\n  c: true\n";
+    char *path = at(&s->arena, s->dir, "a.yaml");
+    OK(file_write(path, text, sizeof text - 1, &err));
+    walk_reader(read_yaml, path);
+}
+
 // A run without a link to its newest checkpoint, which is searched for.
 static bool locate_in_run(void *user, Error *err) {
     char found[POLICY_PATH];
@@ -343,11 +391,18 @@ static void a_name_on_the_hub(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_of_json),          cmocka_unit_test(texts_of_json),
-        cmocka_unit_test(pytorchs_files),          cmocka_unit_test(a_run_is_searched),
-        cmocka_unit_test(a_name_on_the_hub),       cmocka_unit_test(a_small_policy),
-        cmocka_unit_test(a_policy_with_cameras),   cmocka_unit_test(ensembles_and_blends),
-        cmocka_unit_test(asynchronously),          cmocka_unit_test(on_the_reference_device),
+        cmocka_unit_test(values_of_json),
+        cmocka_unit_test(texts_of_json),
+        cmocka_unit_test(pytorchs_files),
+        cmocka_unit_test(parquets_codecs),
+        cmocka_unit_test(yaml_files),
+        cmocka_unit_test(a_run_is_searched),
+        cmocka_unit_test(a_name_on_the_hub),
+        cmocka_unit_test(a_small_policy),
+        cmocka_unit_test(a_policy_with_cameras),
+        cmocka_unit_test(ensembles_and_blends),
+        cmocka_unit_test(asynchronously),
+        cmocka_unit_test(on_the_reference_device),
         cmocka_unit_test(memory_that_may_not_run),
     };
     faults_reach_jansson();

@@ -228,6 +228,16 @@ bool remove_tree(const char *path, Error *err) {
     return true;
 }
 
+static int remove_half(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+    (void)st;
+    if (flag == FTW_F && strstr(path + ftw->base, ".tmp.")) (void)unlink(path);
+    return 0;
+}
+
+void remove_half_written(const char *dir) {
+    (void)nftw(dir, remove_half, 16, FTW_PHYS);
+}
+
 int64_t tree_bytes(const char *path) {
     DIR *dir = opendir(path);
     int64_t bytes = 0;
@@ -239,7 +249,7 @@ int64_t tree_bytes(const char *path) {
         if (n < 0 || (size_t)n >= sizeof child || lstat(child, &st) != 0) continue;
         if (S_ISDIR(st.st_mode))
             bytes += tree_bytes(child);
-        else if (stat(child, &st) == 0 && S_ISREG(st.st_mode))
+        else if ((!S_ISLNK(st.st_mode) || stat(child, &st) == 0) && S_ISREG(st.st_mode))
             bytes += st.st_size;
     }
     if (dir) closedir(dir);

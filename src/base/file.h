@@ -69,6 +69,9 @@ CHECKED bool make_dirs(const char *path, Error *err);
 CHECKED bool make_temporary_dir(char *out, size_t size, const char *place, Error *err);
 // Removes a directory tree. A tree that is not there is no error.
 CHECKED bool remove_tree(const char *path, Error *err);
+// Removes the files below a directory that a process which was killed was writing: NAME.tmp.PID.
+// Nothing else may be writing there.
+void remove_half_written(const char *dir);
 // Bytes of all regular files below a directory, links to files followed; 0 when it is not there.
 int64_t tree_bytes(const char *path);
 // fsync of a directory, so that names made in it survive a crash.

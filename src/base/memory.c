@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { ALIGNMENT = 64, BLOCK_BYTES = 1 << 16, HUGE_PAGE = 2 << 20 };
+enum { ALIGNMENT = 64, FIRST_BYTES = 1 << 12, BLOCK_BYTES = 1 << 16, HUGE_PAGE = 2 << 20 };
 enum { LARGE = 1 << 20, SPARE = 16 << 20 };
 
 bool mem_could(size_t bytes) {
@@ -110,7 +110,9 @@ static void *arena_take(Arena *a, size_t bytes, bool last) {
     size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     ArenaBlock *block = a->blocks;
     if (!block || block->size - block->used < rounded) {
-        size_t size = rounded > BLOCK_BYTES ? rounded : BLOCK_BYTES;
+        // A first block is small: most arenas of a file's metadata need no more.
+        size_t least = block ? BLOCK_BYTES : FIRST_BYTES;
+        size_t size = rounded > least ? rounded : least;
         block = try_zeroed(sizeof(ArenaBlock) + size, ALIGNMENT, last);
         if (!block) return NULL;
         block->size = size;

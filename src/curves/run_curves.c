@@ -47,9 +47,16 @@ RunCurves run_curves_none(void) {
 
 // ---- the settings -------------------------------------------------------------------------------
 
-// A value in a cell of a Markdown table.
+// A value in a cell of a Markdown table. TensorBoard shows nothing of a text with bytes that are no
+// UTF-8: U+FFFD stands for each.
 static void print_cell(FILE *out, const char *text) {
     for (; *text; text++) {
+        size_t length = utf8_length(text, strlen(text));
+        if (length != 1) {
+            fprintf(out, "%.*s", length ? (int)length : 3, length ? text : "\xef\xbf\xbd");
+            text += length ? length - 1 : 0;
+            continue;
+        }
         if (*text == '|' || *text == '\\' || *text == '*' || *text == '_') fputc('\\', out);
         fputc(*text == '\n' ? ' ' : *text, out);
     }

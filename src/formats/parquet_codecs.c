@@ -19,11 +19,14 @@ const char *parquet_codec_name(int codec) {
     return codec >= CODEC_NONE && codec <= CODEC_LZ4_RAW ? names[codec] : "unknown";
 }
 
+// A page may be several members of gzip behind each other.
 static bool inflate_exactly(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
     z_stream z = {
         .next_in = (Bytef *)in, .avail_in = (uInt)n, .next_out = out, .avail_out = (uInt)size};
     if (inflateInit2(&z, 15 + 32) != Z_OK) return false; // gzip or zlib wrapping
     int status = inflate(&z, Z_FINISH);
+    while (status == Z_STREAM_END && z.avail_in > 0 && z.avail_out > 0 && inflateReset(&z) == Z_OK)
+        status = inflate(&z, Z_FINISH);
     bool ok = status == Z_STREAM_END && z.avail_out == 0;
     inflateEnd(&z);
     return ok;
@@ -42,8 +45,7 @@ static bool unbrotli(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
            length == size;
 }
 
-// A page and its unpacked bytes have at most INT32_MAX bytes (MAX_PAGE_BYTES, and the header's
-// own int32).
+// A page and its unpacked bytes have at most INT32_MAX bytes, as its header gives them.
 static bool unlz4(const uint8_t *in, size_t n, uint8_t *out, size_t size) {
     return n <= LZ4_MAX_INPUT_SIZE && size <= LZ4_MAX_INPUT_SIZE &&
            LZ4_decompress_safe((const char *)in, (char *)out, (int)n, (int)size) == (int)size;

@@ -9,18 +9,26 @@
 #include <string.h>
 #include <yaml.h>
 
-// Aliases may point at each other, and files may include each other.
-enum { MAX_DEPTH = 32, MAX_INCLUDES = 8, MAX_VALUES = 100000 };
+// Aliases may point at each other, and files may include each other: what counts is what comes of
+// them. libyaml's own tree of a file takes some 100 times its bytes.
+enum { MAX_DEPTH = 32, MAX_INCLUDES = 8, MAX_VALUES = 100000, MAX_TEXT = 16 << 20 };
+enum { MAX_FILES = 1 << 20 }; // bytes
+
+// Of a document and all that it includes.
+typedef struct Taken {
+    int64_t values;
+    size_t text, files; // bytes
+} Taken;
 
 typedef struct Reader {
     const char *path;
     yaml_document_t *document;
     int includes;
-    int64_t values;
+    Taken *taken;
     Error *err;
 } Reader;
 
-static json_t *read_file(const char *path, int includes, Error *err);
+static json_t *read_file(const char *path, int includes, Taken *taken, Error *err);
 static json_t *node_value(Reader *r, yaml_node_t *node, int depth);
 
 // "[-+]?[0-9][0-9_]*": PyYAML's whole number, in base 10, 16, 8 or 2.
@@ -125,26 +133,34 @@ static json_t *sequence_value(Reader *r, const yaml_node_t *node, int depth) {
 
 static json_t *node_value(Reader *r, yaml_node_t *node, int depth) {
     if (!node) return json_null();
-    if (depth == MAX_DEPTH || ++r->values > MAX_VALUES)
+    if (node->type == YAML_SCALAR_NODE) r->taken->text += node->data.scalar.length;
+    if (depth == MAX_DEPTH || ++r->taken->values > MAX_VALUES || r->taken->text > MAX_TEXT)
         return refuse_node(r, node, "too deep, or too many values");
     bool include = node->tag && strcmp((const char *)node->tag, "!include") == 0;
     if (include && node->type == YAML_SCALAR_NODE && r->includes == MAX_INCLUDES)
         return refuse_node(r, node, "too many files that include each other");
     if (include && node->type == YAML_SCALAR_NODE)
-        return read_file((const char *)node->data.scalar.value, r->includes + 1, r->err);
+        return read_file((const char *)node->data.scalar.value, r->includes + 1, r->taken, r->err);
     if (node->type == YAML_MAPPING_NODE) return mapping_value(r, node, depth + 1);
     if (node->type == YAML_SEQUENCE_NODE) return sequence_value(r, node, depth + 1);
     json_t *value = scalar_value(node);
     return value ? value : refuse_node(r, node, "text that is not UTF-8");
 }
 
-static json_t *read_file(const char *path, int includes, Error *err) {
+static json_t *read_file(const char *path, int includes, Taken *taken, Error *err) {
     char *data = NULL;
     size_t size = 0;
     yaml_parser_t parser;
     yaml_document_t document;
     json_t *value = NULL;
     if (!file_read(path, &data, &size, err)) return NULL;
+    taken->files += size;
+    if (taken->files > MAX_FILES) {
+        mem_free(data);
+        (void)!fail(err, "%s: more than %d bytes of YAML; settings have some hundreds", path,
+                    MAX_FILES);
+        return NULL;
+    }
     if (!yaml_parser_initialize(&parser)) {
         mem_free(data);
         (void)!fail(err, "%s: not enough memory", path);
@@ -152,7 +168,8 @@ static json_t *read_file(const char *path, int includes, Error *err) {
     }
     yaml_parser_set_input_string(&parser, (const unsigned char *)data, size);
     if (yaml_parser_load(&parser, &document)) {
-        Reader r = {.path = path, .document = &document, .includes = includes, .err = err};
+        Reader r = {
+            .path = path, .document = &document, .includes = includes, .taken = taken, .err = err};
         value = node_value(&r, yaml_document_get_root_node(&document), 0);
         yaml_document_delete(&document);
     } else {
@@ -166,6 +183,7 @@ static json_t *read_file(const char *path, int includes, Error *err) {
 }
 
 bool yaml_read(const char *path, json_t **out, Error *err) {
-    *out = read_file(path, 0, err);
+    Taken taken = {0};
+    *out = read_file(path, 0, &taken, err);
     return *out != NULL;
 }

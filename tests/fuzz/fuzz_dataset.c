@@ -18,9 +18,11 @@ enum { MOST_PIXELS = 1 << 16, MOST_ROWS = 8, MOST_EPISODES = 16 };
 
 static void read_columns(const Dataset *ds) {
     for (int64_t r = 0; r < ds->rows; r++) {
-        const int64_t e = ds->episode_of[r];
-        if (e < 0 || e >= ds->n_episodes || !isfinite(ds->timestamp[r])) abort();
-        if (dataset_row_of(ds, ds->index[r]) < 0) abort();
+        const Episode *e = dataset_episode_of(ds, r);
+        if (e < ds->episodes || e >= ds->episodes + ds->n_episodes) abort();
+        if (r < e->first_row || r >= e->first_row + e->length) abort();
+        if (!isfinite(ds->timestamp[r])) abort();
+        if (dataset_row_of(ds, dataset_index_of(ds, r)) < 0) abort();
         for (int64_t k = 0; ds->state && k < ds->state->size; k++)
             if (!isfinite(ds->state_data[r * ds->state->size + k])) abort();
         for (int64_t k = 0; ds->action && k < ds->action->size; k++)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/memory.h"
+#include "formats/ffmpeg/mp4_boxes.h"
 #include "formats/ffmpeg/orient.h"
 #include "formats/ffmpeg/rgb.h"
 #include "formats/ffmpeg/video_table_build.h"
@@ -23,6 +24,9 @@ enum { HOLE = 32 };
 
 // How far a segment goes on after the frame asked for where no keyframe ends it.
 enum { SEGMENT_FRAMES = 256 };
+
+// Pixels that a picture may have beyond twice those that are shown.
+enum { SPARE_PIXELS = 1 << 20 };
 
 // Decoding this many frames on costs about as much as a seek.
 enum { SEEK_COST = 1 };
@@ -81,6 +85,7 @@ static bool open_container(Video *v, Error *err) {
     char text[128];
     bool ok = false;
     AVDictionary *options = NULL;
+    if (!mp4_boxes_check(v->path, err)) return false;
     size_t size = strlen(v->path) + 8;
     char *url = mem_alloc(size);
     snprintf(url, size, "file:%s", v->path);
@@ -134,6 +139,8 @@ static bool open_decoder(Video *v, Error *err) {
     int code = avcodec_parameters_to_context(v->decoder, s->codecpar);
     v->decoder->pkt_timebase = s->time_base;
     v->decoder->thread_count = 1;
+    // What is decoded is cut to the container's size, which was checked: a little more at most.
+    v->decoder->max_pixels = 2 * (int64_t)v->table->width * v->table->height + SPARE_PIXELS;
     v->decoder->err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_EXPLODE;
     // With this dav1d returns each frame at once, and a jump decodes nothing beyond its
     // target.

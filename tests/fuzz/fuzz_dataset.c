@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any files as a LeRobot dataset: it is refused, or every row, window, frame and statistic of it
-// can be read. The same target serves v2.x and v3.0, each with seeds of its own. Parquet tables are
-// made of text (driver.h); "@@ rename", "@@ episodes" and "@@ videos" are options. Videos and
-// images are read by FFmpeg, which is linked here and not a module.
+// can be read, and `tact check` says what it finds. The same target serves v2.x and v3.0, each with
+// seeds of its own. Parquet tables are made of text (driver.h); "@@ rename", "@@ episodes" and "@@
+// videos" are options. Videos and images are read by FFmpeg, which is linked here and not a module.
 #include "base/memory.h"
+#include "check/check.h"
 #include "dataset/dataset.h"
 #include "dataset/frames.h"
 #include "dataset/window.h"
@@ -52,8 +53,11 @@ static void read_description(const Dataset *ds) {
     if (rows != ds->rows) abort();
 }
 
+static const WindowSpec window = {
+    .horizon = 2, .down_sample = 1, .chunk_size = 3, .action_down_sample = 1};
+
 static void read_windows(const Dataset *ds) {
-    const WindowSpec w = {.horizon = 2, .down_sample = 1, .chunk_size = 3, .action_down_sample = 1};
+    const WindowSpec w = window;
     const int dims[] = {window_state_dim(ds, &w), ds->action ? window_action_dim(ds, &w) : 0};
     double *state = NEW(double, 2 * dims[0] + 1), *action = NEW(double, 3 * dims[1] + 1);
     uint8_t padded[3];
@@ -117,6 +121,25 @@ static void read_frames(const Dataset *ds) {
     frames_close(reader);
 }
 
+// ds NULL: it is opened again, without the episodes that are refused.
+static void check(const DatasetOptions *options, Dataset *ds) {
+    const CheckOptions checked = {.window = &window, .threads = 1};
+    CheckReport report = {0};
+    Dataset *own = NULL;
+    Error err = {""};
+    if (!ds && !fuzz_ok(check_open(options, &own, &report, &err), &err)) return;
+    if (!ds) ds = own;
+    if (!ds || fuzz_ok(check_run(ds, &checked, &report, &err), &err)) {
+        json_t *o = check_report_json(ds, &report);
+        char *text = o ? json_text(o, 0) : NULL;
+        if (!text) abort();
+        mem_free(text);
+        json_decref(o);
+    }
+    check_report_free(&report);
+    dataset_close(own);
+}
+
 // Numbers with blanks between them.
 static int64_t read_episodes(char *text, int64_t *out) {
     int64_t n = 0;
@@ -147,7 +170,10 @@ void fuzz_input(const uint8_t *data, size_t size) {
         read_windows(ds);
         read_stats(ds);
         read_frames(ds);
+        check(&options, ds);
         dataset_close(ds);
+    } else {
+        check(&options, NULL);
     }
     free(map);
     free(list);

@@ -2,7 +2,6 @@
 #include "base/file.h"
 
 #include "base/memory.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -20,6 +19,11 @@ bool file_exists(const char *path) {
 bool dir_exists(const char *path) {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool dir_open(const char *path, DIR **out, Error *err) {
+    *out = opendir(path);
+    return *out || errno != ENOMEM || fail_memory(err, "%s: its list of names", path);
 }
 
 bool input_read(const InputFile *f, size_t at, void *to, size_t bytes, Error *err) {
@@ -143,11 +147,15 @@ bool file_write(const char *path, const void *data, size_t size, Error *err) {
 
 bool atomic_open(AtomicFile *f, const char *path, Error *err) {
     size_t n = strlen(path) + 32;
-    *f = (AtomicFile){.path = mem_strdup(path), .temporary = mem_alloc(n)};
-    snprintf(f->temporary, n, "%s.tmp.%ld", path, (long)getpid());
-    f->stream = fopen(f->temporary, "wb");
+    *f = (AtomicFile){.path = mem_try_strdup(path), .temporary = mem_try(n)};
+    bool named = f->path && f->temporary;
+    if (named) snprintf(f->temporary, n, "%s.tmp.%ld", path, (long)getpid());
+    if (named) f->stream = fopen(f->temporary, "wb");
     if (!f->stream) {
-        fail_errno(err, "%s: cannot create", path);
+        if (named)
+            fail_errno(err, "%s: cannot create", path);
+        else
+            fail_memory(err, "%s: its name", path);
         mem_free(f->path);
         mem_free(f->temporary);
         *f = (AtomicFile){0};
@@ -188,7 +196,8 @@ void atomic_abort(AtomicFile *f) {
 }
 
 bool make_dirs(const char *path, Error *err) {
-    char *copy = mem_strdup(path);
+    char *copy = mem_try_strdup(path);
+    if (!copy) return fail_memory(err, "%s: its name", path);
     for (char *p = copy + 1;; p++) {
         if (*p != '/' && *p != 0) continue;
         char end = *p;

@@ -5,6 +5,7 @@
 #define TACT_BASE_FILE_H
 
 #include "base/error.h"
+#include <dirent.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +13,9 @@
 
 bool file_exists(const char *path);
 bool dir_exists(const char *path);
+// Opens a directory to list it; *out is NULL where there is none to read. Fails for want of memory
+// alone, which does not mean that nothing is there.
+CHECKED bool dir_open(const char *path, DIR **out, Error *err);
 
 // Reads a whole file. *data gets size bytes and a terminating zero; free with mem_free.
 CHECKED bool file_read(const char *path, char **data, size_t *size, Error *err);

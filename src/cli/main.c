@@ -16,6 +16,8 @@ const Command commands[] = {
     {"info", cmd_info, describe_info,
      "show a dataset, what a policy sees at a frame, statistics, a checkpoint, or a source to "
      "import"},
+    {"check", cmd_check, describe_check,
+     "find what of a dataset would spoil a training, before it does"},
     {"report", cmd_report, describe_report,
      "write a page about a training, or about several side by side"},
     {"import", cmd_import, describe_import,
@@ -32,11 +34,7 @@ const Command commands[] = {
 const int command_count = sizeof(commands) / sizeof(commands[0]);
 
 int cli_error(const Error *err, int code) {
-    char line[sizeof err->text];
-    snprintf(line, sizeof line, "%s", err->text);
-    for (char *c = line; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 127) *c = ' '; // names from a file may hold anything
-    fprintf(stderr, "tact: %s\n", line);
+    fprintf(stderr, "tact: %s\n", err->text);
     return code;
 }
 

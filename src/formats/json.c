@@ -11,13 +11,12 @@ bool json_read(const char *path, json_t **out, Error *err) {
     size_t size;
     if (!file_read(path, &data, &size, err)) return false;
     json_error_t problem;
-    *out = json_parse(data, size, JSON_REJECT_DUPLICATES, &problem);
+    *out = json_values(data, size, JSON_REJECT_DUPLICATES, &problem);
     mem_free(data);
-    if (!*out) {
-        return fail(err, "%s: not valid JSON: line %d: %s; repair the file or copy it again", path,
-                    problem.line, problem.text);
-    }
-    return true;
+    if (*out) return true;
+    if (json_lacked_memory(&problem)) return fail_memory(err, "%s: JSON of %zu bytes", path, size);
+    return fail(err, "%s: not valid JSON: line %d: %s; repair the file or copy it again", path,
+                problem.line, problem.text);
 }
 
 json_t *json_read_optional(const char *dir, const char *name) {
@@ -33,10 +32,12 @@ typedef struct Text {
     char *data;
     size_t length; // without the zero at its end
     int64_t capacity;
+    bool failed; // there was too little memory: the text is not whole
 } Text;
 
 static void text_put(Text *t, const char *s, size_t n) {
-    ARRAY_ROOM(t->data, (int64_t)t->length, t->capacity, (int64_t)n + 1);
+    if (!ARRAY_TRY_ROOM(t->data, (int64_t)t->length, t->capacity, (int64_t)n + 1)) t->failed = true;
+    if (t->failed) return;
     memcpy(t->data + t->length, s, n);
     t->length += n;
     t->data[t->length] = '\0';
@@ -77,7 +78,10 @@ static void text_put_break(Text *t, int indent, int level) {
 
 static void text_put_leaf(Text *t, const json_t *value) {
     char *text = json_dumps(value, JSON_ENCODE_ANY);
-    text_put_string(t, text ? text : "null");
+    if (text)
+        text_put_string(t, text);
+    else
+        t->failed = true;
     free(text);
 }
 
@@ -126,12 +130,15 @@ static void text_put_value(Text *t, const json_t *value, int indent, int level) 
 char *json_text(const json_t *value, int indent) {
     Text t = {0};
     text_put_value(&t, value, indent, 0);
-    return t.data;
+    if (!t.failed) return t.data;
+    mem_free(t.data);
+    return NULL;
 }
 
 bool json_write(const char *path, const json_t *value, int indent, Error *err) {
     char *text = json_text(value, indent);
-    bool ok = file_write(path, text, strlen(text), err);
+    bool ok =
+        text ? file_write(path, text, strlen(text), err) : fail_memory(err, "%s: its text", path);
     mem_free(text);
     return ok;
 }

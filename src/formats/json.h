@@ -10,9 +10,13 @@
 // numbers of one digit does. (Brackets alone take 80 times as much: more than a few MB of them are
 // nothing that anybody wrote.)
 enum { JSON_FREE = 64 << 20, JSON_PER_BYTE = 32 };
-// json_loadb within that bound.
-json_t *json_parse(const char *text, size_t size, size_t flags, json_error_t *problem);
-
+// As json_loadb within that bound, with its flags JSON_REJECT_DUPLICATES and JSON_DECODE_ANY, and
+// in its place: where memory is missing jansson's own parser leaves out characters without a word,
+// or says that the text is wrong. NULL after a failure; problem (may be NULL) has the line and what
+// is wrong.
+json_t *json_values(const char *text, size_t size, size_t flags, json_error_t *problem);
+// Whether that was too little memory, and not the text.
+bool json_lacked_memory(const json_error_t *problem);
 // Reads one JSON document. The caller owns *out (json_decref). Objects keep their key order.
 CHECKED bool json_read(const char *path, json_t **out, Error *err);
 // DIR/NAME, or NULL where it is not there or cannot be read. New reference.
@@ -20,7 +24,7 @@ json_t *json_read_optional(const char *dir, const char *name);
 
 // Text of a value in LeRobot's style: indent spaces per level, keys in insertion order, floats in
 // their shortest form that reads back the same, spelled as Python does (1e-05, 10.0). indent 0
-// gives one line. Free with mem_free.
+// gives one line. Free with mem_free. NULL where there is too little memory.
 char *json_text(const json_t *value, int indent);
 
 // Writes json_text(value, indent) whole or not at all, without a trailing newline.

@@ -113,8 +113,11 @@ static void test_loss(void **state) {
     k.pad = tensor_view(pad, DTYPE_U8, 2, SHAPE(2, 3));
     add_input(&k, 3, SHAPE(2, 3, 4));
     k.other[0] = new_tensor(&k, 3, SHAPE(2, 3, 4));
-    for (int64_t i = 0; i < 24; i++) // away from the bend of |x|
-        f32(k.other[0])[i] = f32(k.in[0])[i] + (i % 2 ? 0.5f : -0.5f);
+    // Away from the bend of |x|: step n of the six is off by n + 1/2, to either side.
+    for (int64_t i = 0; i < 24; i++) {
+        float off = (float)(i / 4) + 0.5f;
+        f32(k.other[0])[i] = f32(k.in[0])[i] + (i % 2 ? off : -off);
+    }
     set_output(&k, 1, SHAPE(3));
     f32(k.dy)[0] = 1;
     f32(k.dy)[1] = f32(k.dy)[2] = 0;
@@ -122,7 +125,10 @@ static void test_loss(void **state) {
     k.backward = loss_backward;
     compare_slopes(&k, 0, curved_step, curved_tolerance);
     loss_forward(&k);
-    assert_float_equal(f32(k.y)[1], 0.5, 1e-6); // every error is 0.5
+    assert_float_equal(f32(k.y)[1], (0.5 + 1.5 + 3.5) / 3, 1e-6); // of the steps 0, 1 and 3
+    loss_backward(&k);
+    for (int64_t i = 0; i < 24; i++)
+        assert_float_equal(f32(k.grad[0])[i], pad[i / 4] ? 0 : (i % 2 ? -1 : 1) / 12.0, 1e-7);
     check_free(&k);
 }
 

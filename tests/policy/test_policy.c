@@ -386,8 +386,8 @@ static void each_camera_has_its_own(void **state) {
     p.n_cameras = 2;
     p.cameras[0] = (CameraConfig){"observation.images.top.left", 64, 64, 64, 64};
     p.cameras[1] = (CameraConfig){"observation.images.wrist", 64, 64, 64, 64};
-    policy_camera_imagenet(&f->stats.cameras[0]);
-    policy_camera_imagenet(&f->stats.cameras[1]);
+    OK(policy_camera_imagenet(&f->stats.cameras[0], &err));
+    OK(policy_camera_imagenet(&f->stats.cameras[1], &err));
     for (int k = 0; k < 3; k++) {
         f->stats.cameras[1].mean[k] = 0.1 * (k + 1);
         f->stats.cameras[1].std[k] = 0.1 * (k + 4);

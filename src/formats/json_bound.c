@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What jansson makes of a text, told before it makes it: a pair of brackets is 3 bytes with its
 // comma, and an object of 240 in memory.
-#include "formats/json.h"
+#include "formats/json_bound.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,14 +47,12 @@ static size_t bytes_in_memory(const char *text, size_t size) {
     return sum;
 }
 
-json_t *json_parse(const char *text, size_t size, size_t flags, json_error_t *problem) {
+bool json_within_bound(const char *text, size_t size, json_error_t *problem) {
     if (size < SMALL || bytes_in_memory(text, size) <= JSON_FREE + JSON_PER_BYTE * size)
-        return json_loadb(text, size, flags, problem);
-    if (problem) {
-        *problem = (json_error_t){.line = 1, .column = 0, .position = 0};
-        snprintf(problem->text, sizeof problem->text,
-                 "its %zu bytes would take more than %d MB and %d times as much in memory", size,
-                 JSON_FREE >> 20, JSON_PER_BYTE);
-    }
-    return NULL;
+        return true;
+    *problem = (json_error_t){.line = 1, .column = 0, .position = 0};
+    snprintf(problem->text, sizeof problem->text,
+             "its %zu bytes would take more than %d MB and %d times as much in memory", size,
+             JSON_FREE >> 20, JSON_PER_BYTE);
+    return false;
 }

@@ -108,6 +108,42 @@ static void processors_are_lerobots(void **state) {
     safetensors_close(s);
 }
 
+static const char *norm_mode(const char *dir, const char *pipeline, size_t step, const char *key) {
+    static char mode[40];
+    char path[4200];
+    json_t *root;
+    Error err;
+    snprintf(path, sizeof path, "%s/policy_%sprocessor.json", dir, pipeline);
+    OK(json_read(path, &root, &err));
+    const json_t *of = json_array_get(json_object_get(root, "steps"), step);
+    const json_t *map = json_object_get(json_object_get(of, "config"), "norm_map");
+    snprintf(mode, sizeof mode, "%s", json_string_value(json_object_get(map, key)));
+    json_decref(root);
+    return mode;
+}
+
+// A policy of type tact makes its rows of relative poses itself: LeRobot's step leaves state and
+// action as they are recorded. Plain ACT is given those rows, and they are normalised for it.
+static void recorded_poses_are_left_to_the_policy(void **state) {
+    Saved *f = *state;
+    Error err;
+    for (int i = 0; i < 3; i++) {
+        char *dir = at(&f->arena, f->dir, i == 0 ? "tact" : i == 1 ? "act" : "joints");
+        PolicyConfig p = f->config.policy;
+        p.type = i == 1 ? "act" : "tact";
+        p.obs_state_horizon = i == 1 ? 1 : 2;
+        if (i == 1) p.temporal_pos_embed = "none";
+        p.arms = i < 2;
+        OK(make_dirs(dir, &err));
+        OK(processors_write(dir, &p, &f->stats, &err));
+        const char *recorded = i == 0 ? "IDENTITY" : "MIN_MAX";
+        assert_string_equal(norm_mode(dir, "pre", 3, "STATE"), recorded);
+        assert_string_equal(norm_mode(dir, "pre", 3, "ACTION"), recorded);
+        assert_string_equal(norm_mode(dir, "pre", 3, "ENV"), "MEAN_STD");
+        assert_string_equal(norm_mode(dir, "post", 0, "ACTION"), recorded);
+    }
+}
+
 // ---- changed files ------------------------------------------------------------------------------
 
 // Writes a file of weights anew, without the tensor `drop` and with the n tensors `extra`.
@@ -503,12 +539,19 @@ static void what_has_no_equal_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        CASE(a_policy_comes_back_whole),         CASE(processors_are_lerobots),
-        CASE(weights_are_taken_strictly),        CASE(other_float_types_are_converted),
-        CASE(damaged_files_are_refused),         CASE(impossible_settings_are_refused),
-        CASE(bad_statistics_are_refused),        CASE(lerobots_old_layout_loads),
-        CASE(a_dataset_can_lend_its_statistics), CASE(each_camera_has_its_own),
-        CASE(one_timestep_folds_into_plain_act), CASE(what_has_no_equal_is_refused),
+        CASE(a_policy_comes_back_whole),
+        CASE(processors_are_lerobots),
+        CASE(recorded_poses_are_left_to_the_policy),
+        CASE(weights_are_taken_strictly),
+        CASE(other_float_types_are_converted),
+        CASE(damaged_files_are_refused),
+        CASE(impossible_settings_are_refused),
+        CASE(bad_statistics_are_refused),
+        CASE(lerobots_old_layout_loads),
+        CASE(a_dataset_can_lend_its_statistics),
+        CASE(each_camera_has_its_own),
+        CASE(one_timestep_folds_into_plain_act),
+        CASE(what_has_no_equal_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

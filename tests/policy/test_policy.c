@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Policies on disk: today's layout, LeRobot's older ones, and everything that must be refused.
+#include "base/log.h"
 #include "policy/convert.h"
 #include "policy/policy_load.h"
 #include "policy/policy_stats.h"
@@ -41,6 +42,8 @@ static void assert_loads_params(Saved *f, const char *path, const char *dataset)
         assert_non_null(got);
         assert_memory_equal(param_value(&p.params, got).data, param_value(&f->params, wanted).data,
                             (size_t)wanted->count * sizeof(float));
+        const Tensor *all = got->kind == PARAM_BUFFER ? &p.params.buffer_values : &p.params.values;
+        assert_true(got->offset >= 0 && got->offset + got->count <= all->shape[0]);
     }
     policy_free(&p);
 }
@@ -326,6 +329,26 @@ static void impossible_settings_are_refused(void **state) {
 
 // ---- statistics ---------------------------------------------------------------------------------
 
+static void keep_warning(void *user, LogLevel level, const char *line) {
+    if (level == LOG_LEVEL_WARNING) snprintf(user, 1000, "%s", line);
+}
+
+// A key that nobody knows changes nothing that is known; it is named.
+static void an_unknown_key_is_named(void **state) {
+    Saved *f = *state;
+    Error err;
+    Policy p;
+    char line[1000] = "";
+    save_at(f, 50);
+    edit(f, "config.json", "\"dim_model\": 16", "\"dim_model\": 16, \"n_fingers\": 5");
+    LogSink before = log_to((LogSink){keep_warning, line});
+    OK(policy_load(model_dir(f), NULL, f->device, &p, &err));
+    log_to(before);
+    assert_non_null(strstr(line, model_file(f, "config.json")));
+    assert_non_null(strstr(line, "n_fingers"));
+    policy_free(&p);
+}
+
 static void bad_statistics_are_refused(void **state) {
     Saved *f = *state;
     float values[4] = {0, 1, 2, 3};
@@ -547,6 +570,7 @@ int main(void) {
         CASE(damaged_files_are_refused),
         CASE(impossible_settings_are_refused),
         CASE(bad_statistics_are_refused),
+        CASE(an_unknown_key_is_named),
         CASE(lerobots_old_layout_loads),
         CASE(a_dataset_can_lend_its_statistics),
         CASE(each_camera_has_its_own),

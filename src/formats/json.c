@@ -39,16 +39,6 @@ bool json_whole(const json_t *value, const char *path, Error *err) {
                          path, lost);
 }
 
-// mem_alloc ends the process, or has found a block after all.
-static void *take_block(size_t bytes) {
-    void *block = malloc(bytes);
-    return block ? block : mem_alloc(bytes);
-}
-
-void json_take_memory(void) {
-    json_set_alloc_funcs(take_block, free);
-}
-
 // ---- files --------------------------------------------------------------------------------------
 
 bool json_read(const char *path, json_t **out, Error *err) {

@@ -4,6 +4,7 @@
 // the fuzzer's bytes name.
 #include "base/memory.h"
 #include "driver.h"
+#include "formats/json.h"
 #include "formats/yaml.h"
 #include <stdlib.h>
 #include <string.h>

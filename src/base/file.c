@@ -36,7 +36,9 @@ bool path_look(const char *path, PathKind *out, Error *err) {
 
 bool dir_open(const char *path, DIR **out, Error *err) {
     *out = opendir(path);
-    return *out || is_absent() || fail_errno(err, "%s: cannot open", path);
+    if (*out || is_absent()) return true;
+    return errno == ENOMEM ? fail_memory(err, "%s: its list of names", path)
+                           : fail_errno(err, "%s: cannot open", path);
 }
 
 bool input_read(const InputFile *f, size_t at, void *to, size_t bytes, Error *err) {
@@ -96,7 +98,8 @@ CHECKED static bool check_pointer(const InputFile *f, Error *err) {
 
 CHECKED static bool open_regular(InputFile *f, const char *path, Error *err) {
     struct stat st;
-    *f = (InputFile){.fd = open(path, O_RDONLY | O_CLOEXEC)};
+    // Without O_NONBLOCK a FIFO would be waited for; of a regular file it changes nothing.
+    *f = (InputFile){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
     if (f->fd < 0) return fail_errno(err, "%s: cannot open", path);
     snprintf(f->path, sizeof f->path, "%s", path);
     if (fstat(f->fd, &st) != 0) {
@@ -271,6 +274,16 @@ bool remove_tree(const char *path, Error *err) {
     if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
         return fail_errno(err, "%s: cannot remove", path);
     return true;
+}
+
+static int remove_half(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+    (void)st;
+    if (flag == FTW_F && strstr(path + ftw->base, ".tmp.")) (void)unlink(path);
+    return 0;
+}
+
+void remove_half_written(const char *dir) {
+    (void)nftw(dir, remove_half, 16, FTW_PHYS);
 }
 
 // Adds to *bytes what a directory's entry takes. What is removed meanwhile takes nothing.

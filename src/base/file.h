@@ -16,9 +16,6 @@
 // said. For code that does not open it next there is path_look.
 bool file_exists(const char *path);
 bool dir_exists(const char *path);
-// Opens a directory to list it; *out is NULL where there is none. That it cannot be opened is an
-// error, also for want of memory.
-CHECKED bool dir_open(const char *path, DIR **out, Error *err);
 
 typedef enum PathKind { AT_NONE, AT_FILE, AT_DIR, AT_OTHER } PathKind;
 // What is at a path, links followed. That the system cannot tell is an error.
@@ -82,6 +79,9 @@ CHECKED bool make_dirs(const char *path, Error *err);
 CHECKED bool make_temporary_dir(char *out, size_t size, const char *place, Error *err);
 // Removes a directory tree. A tree that is not there is no error.
 CHECKED bool remove_tree(const char *path, Error *err);
+// Removes the files below a directory that a process which was killed was writing: NAME.tmp.PID.
+// Nothing else may be writing there.
+void remove_half_written(const char *dir);
 // Bytes of all regular files below a directory, links to files followed; 0 when it is not there.
 CHECKED bool tree_bytes(const char *path, int64_t *bytes, Error *err);
 // fsync of a directory, so that names made in it survive a crash.

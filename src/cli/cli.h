@@ -39,7 +39,7 @@ void describe_sim(const PageWriter *w);
 void describe_serve(const PageWriter *w);
 void describe_bench(const PageWriter *w);
 
-// Prints an error's line to stderr, control characters replaced, and returns `code`.
+// Prints an error's line to stderr, and returns `code`.
 int cli_error(const Error *err, int code);
 // Prints a value and a line end to stdout, `indent` spaces a level (0: on one line).
 void cli_print_json(const struct json_t *value, int indent);

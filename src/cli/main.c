@@ -35,11 +35,7 @@ const Command commands[] = {
 const int command_count = sizeof(commands) / sizeof(commands[0]);
 
 int cli_error(const Error *err, int code) {
-    char line[sizeof err->text];
-    snprintf(line, sizeof line, "%s", err->text);
-    for (char *c = line; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 127) *c = ' '; // names from a file may hold anything
-    fprintf(stderr, "tact: %s\n", line);
+    fprintf(stderr, "tact: %s\n", err->text);
     return code;
 }
 

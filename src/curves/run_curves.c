@@ -62,11 +62,20 @@ static void put(Text *t, const char *s) {
     t->length += n - 1;
 }
 
-// A value in a cell of a Markdown table.
+// A value in a cell of a Markdown table. TensorBoard shows nothing of a text with bytes that are no
+// UTF-8: U+FFFD stands for each.
 static void put_cell(Text *t, const char *text) {
-    for (; *text; text++) {
+    for (size_t length; *text; text += length) {
+        char character[5] = "";
+        length = utf8_length(text, strlen(text));
+        if (length == 0) {
+            length = 1;
+            put(t, "\xef\xbf\xbd");
+            continue;
+        }
         if (*text == '|' || *text == '\\' || *text == '*' || *text == '_') put(t, "\\");
-        put(t, (char[]){*text == '\n' ? ' ' : *text, 0});
+        memcpy(character, *text == '\n' ? " " : text, length);
+        put(t, character);
     }
 }
 

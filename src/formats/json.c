@@ -39,16 +39,6 @@ bool json_whole(const json_t *value, const char *path, Error *err) {
                          path, lost);
 }
 
-// mem_alloc ends the process, or has found a block after all.
-static void *take_block(size_t bytes) {
-    void *block = malloc(bytes);
-    return block ? block : mem_alloc(bytes);
-}
-
-void json_take_memory(void) {
-    json_set_alloc_funcs(take_block, free);
-}
-
 // ---- files --------------------------------------------------------------------------------------
 
 bool json_read(const char *path, json_t **out, Error *err) {
@@ -56,7 +46,7 @@ bool json_read(const char *path, json_t **out, Error *err) {
     size_t size;
     if (!file_read(path, &data, &size, err)) return false;
     json_error_t problem;
-    *out = json_values(data, size, JSON_REJECT_DUPLICATES, &problem);
+    *out = json_parse(data, size, JSON_REJECT_DUPLICATES, &problem);
     mem_free(data);
     if (*out) return true;
     if (json_lacked_memory(&problem)) return fail_memory(err, "%s: JSON of %zu bytes", path, size);
@@ -123,6 +113,30 @@ static void text_put_break(Text *t, int indent, int level) {
     }
 }
 
+// A string of any bytes, as json.h says.
+static void text_put_quoted(Text *t, const char *s, size_t n) {
+    static const char named[] = "\bb\ff\nn\rr\tt\"\"\\\\";
+    text_put(t, "\"", 1);
+    for (size_t i = 0, length; i < n; i += length) {
+        char escape[8];
+        const char *name = s[i] ? strchr(named, s[i]) : NULL;
+        length = utf8_length(s + i, n - i);
+        if (length == 0) {
+            length = 1;
+            snprintf(escape, sizeof escape, "\\udc%02x", (unsigned)(unsigned char)s[i]);
+        } else if (name && (name - named) % 2 == 0) {
+            snprintf(escape, sizeof escape, "\\%c", name[1]);
+        } else if ((unsigned char)s[i] < 0x20) {
+            snprintf(escape, sizeof escape, "\\u%04X", (unsigned)(unsigned char)s[i]);
+        } else {
+            text_put(t, s + i, length);
+            continue;
+        }
+        text_put_string(t, escape);
+    }
+    text_put(t, "\"", 1);
+}
+
 static void text_put_leaf(Text *t, const json_t *value) {
     char *text = json_dumps(value, JSON_ENCODE_ANY);
     if (text)
@@ -141,9 +155,7 @@ static void text_put_object(Text *t, const json_t *value, int indent, int level)
     json_object_foreach((json_t *)value, key, member) {
         text_put_string(t, separator);
         text_put_break(t, indent, level + 1);
-        json_t *name = json_string(key);
-        text_put_leaf(t, name);
-        json_decref(name);
+        text_put_quoted(t, key, strlen(key));
         text_put(t, ": ", 2);
         text_put_value(t, member, indent, level + 1);
         separator = indent > 0 ? "," : ", ";
@@ -170,6 +182,8 @@ static void text_put_value(Text *t, const json_t *value, int indent, int level) 
         text_put_array(t, value, indent, level);
     else if (json_is_real(value))
         text_put_real(t, json_real_value(value));
+    else if (json_is_string(value))
+        text_put_quoted(t, json_string_value(value), json_string_length(value));
     else
         text_put_leaf(t, value);
 }
@@ -185,7 +199,7 @@ char *json_text(const json_t *value, int indent) {
 // Whether a text reads back as the value it was made of.
 CHECKED static bool reads_back(const char *text, const json_t *value, const char *path,
                                Error *err) {
-    json_t *read = json_loads(text, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
+    json_t *read = json_parse(text, strlen(text), JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
     bool same = read && json_equal(read, value);
     json_decref(read);
     return same || fail(err, "%s: not written: its text does not read back as it was meant", path);

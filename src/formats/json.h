@@ -1,11 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON through libjansson, with the file handling and the number spelling of this project.
+//
+// Names of files are bytes, and not everywhere UTF-8. A string or a key of a tree may hold any
+// bytes but zero here. In a document a byte that is no UTF-8 is written as Python's os.fsdecode and
+// json have it, 0xe9 as "\\udce9", and read back from there, so that os.fsencode gives the same
+// name to a reader in Python. jansson makes such strings with json_bytes, such keys with
+// json_object_set_new_nocheck; its json_string and json_pack("s") refuse them, and are for text
+// that is known to be UTF-8, or to have come out of a tree.
 #ifndef TACT_FORMATS_JSON_H
 #define TACT_FORMATS_JSON_H
 
 #include "base/error.h"
 #include <jansson.h>
 
+// What comes of a text takes at most 64 MB and 32 times as much memory as the text, as an array of
+// numbers of one digit does. (Brackets alone take 80 times as much: more than a few MB of them are
+// nothing that anybody wrote.)
+enum { JSON_FREE = 64 << 20, JSON_PER_BYTE = 32 };
+// As json_loadb within that bound, for a document with bytes written as above, with its flags
+// JSON_REJECT_DUPLICATES and JSON_DECODE_ANY, and in its place: where memory is missing jansson's
+// own parser leaves out characters without a word, or says that the text is wrong. NULL after a
+// failure; problem (may be NULL) has the line and what is wrong. The caller owns the result.
+json_t *json_parse(const char *text, size_t size, size_t flags, json_error_t *problem);
+// The same for text of a command line, in which such bytes may also stand as they are.
+json_t *json_parse_argument(const char *text, size_t flags, json_error_t *problem);
+// Whether that was too little memory, and not the text.
+bool json_lacked_memory(const json_error_t *problem);
 // ---- values that cannot be made -----------------------------------------------------------------
 
 // A number that is not finite and a text that is not UTF-8 have no form in JSON. jansson gives NULL
@@ -41,16 +61,19 @@ void json_take_memory(void);
 
 // ---- files --------------------------------------------------------------------------------------
 
-// As json_loadb, with its flags JSON_REJECT_DUPLICATES and JSON_DECODE_ANY, and in its place: where
-// memory is missing jansson's own parser leaves out characters without a word, or says that the
-// text is wrong. NULL after a failure; problem (may be NULL) has the line and what is wrong.
-json_t *json_values(const char *text, size_t size, size_t flags, json_error_t *problem);
-// Whether that was too little memory, and not the text.
-bool json_lacked_memory(const json_error_t *problem);
 // Reads one JSON document. The caller owns *out (json_decref). Objects keep their key order.
 CHECKED bool json_read(const char *path, json_t **out, Error *err);
 // DIR/NAME, or NULL where it is not there; one that cannot be read is warned of. New reference.
 json_t *json_read_optional(const char *dir, const char *name);
+
+// A string of any bytes; NULL gives null.
+json_t *json_bytes(const char *text);
+
+// The length in bytes of the UTF-8 character that text (size bytes) begins with, or 0 where it
+// begins with none.
+size_t utf8_length(const char *text, size_t size);
+// Whether all of a text is UTF-8.
+bool utf8_is_whole(const char *text);
 
 // Text of a value in LeRobot's style: indent spaces per level, keys in insertion order, floats in
 // their shortest form that reads back the same, spelled as Python does (1e-05, 10.0). indent 0

@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -62,13 +61,6 @@ bool digest_source(Digest *d, const ImportSource *s, Error *err) {
 }
 
 // ---- the folder ---------------------------------------------------------------------------------
-
-// Removes a file that was being written when its process was killed: NAME.tmp.PID.
-static int remove_half(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
-    (void)st;
-    if (flag == FTW_F && strstr(path + ftw->base, ".tmp.")) (void)unlink(path);
-    return 0;
-}
 
 // Whether nothing is in it but what is written before import.json.
 CHECKED static bool is_fresh(const char *dir, bool *out, Error *err) {
@@ -127,7 +119,7 @@ bool begun_open(Begun *b, const Plan *plan, Error *err) {
     // Again, now that nobody else is at it.
     if (!path_look(path, &begun, err)) return false;
     b->fresh = begun != AT_FILE;
-    (void)nftw(dir, remove_half, 16, FTW_PHYS);
+    remove_half_written(dir);
     return true;
 }
 
@@ -138,7 +130,7 @@ static json_t *options_json(const Plan *p) {
     json_object_set_new(o, "fps", json_real(p->fps));
     json_object_set_new(o, "images", json_string(convert_images_names[p->o.images]));
     json_object_set_new(o, "action", json_string(p->o.next_action ? "next" : "same"));
-    json_object_set_new(o, "task", p->o.task ? json_string(p->o.task) : json_null());
+    json_object_set_new(o, "task", json_bytes(p->o.task));
     json_object_set_new(o, "colors", json_string(p->source->red_is_blue ? "bgr" : "rgb"));
     json_object_set_new(o, "episodes", episodes);
     return o;

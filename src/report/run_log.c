@@ -68,9 +68,9 @@ static char *without_not_finite(const char *line, size_t length) {
 
 bool run_log_add(RunLog *log, const char *line, size_t length) {
     const char *name;
-    json_t *value, *object = json_loadb(line, length, 0, NULL);
+    json_t *value, *object = json_parse(line, length, 0, NULL);
     char *copy = object ? NULL : without_not_finite(line, length);
-    if (copy) object = json_loads(copy, 0, NULL);
+    if (copy) object = json_parse(copy, strlen(copy), 0, NULL);
     mem_free(copy);
     const json_t *at = json_object_get(object, "step");
     const int64_t step = json_integer_value(at);

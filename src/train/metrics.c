@@ -32,7 +32,7 @@ void metrics_tell(Metrics *m, bool written, const Error *err) {
 
 // Whether a line of the file tells of what was done until `step`.
 static bool line_stays(const char *line, size_t length, int64_t step, bool eval_due) {
-    json_t *object = json_loadb(line, length, 0, NULL);
+    json_t *object = json_parse(line, length, 0, NULL);
     const json_t *at = json_object_get(object, "step");
     bool stays = json_is_integer(at) && json_integer_value(at) <= step;
     if (eval_due && json_integer_value(at) == step)

@@ -37,8 +37,11 @@ CHECKED static bool lock_output(RunOutput *out, const char *dir, Error *err) {
 
 // What a process that was killed left beside the checkpoints.
 CHECKED static bool clean_output(const char *dir, Error *err) {
+    char videos[PATH_SIZE + 16];
     DIR *d;
     bool ok = true;
+    snprintf(videos, sizeof videos, "%s/eval", dir);
+    remove_half_written(videos);
     if (!dir_open(dir, &d, err)) return false;
     for (struct dirent *e; ok && d && (e = readdir(d));) {
         char path[PATH_SIZE + 512];

@@ -17,7 +17,7 @@ static bool fail_not_finite(const Run *r, int64_t step, const char *what, Error 
     const int64_t *rows = run_batches_step_rows(&r->batches, number, &sampler, &n);
     for (; i < n && used + 32 < sizeof frames; i++)
         used += (size_t)snprintf(frames + used, sizeof frames - used, "%s%lld", i ? "," : "",
-                                 (long long)r->data.dataset->index[rows[i]]);
+                                 (long long)dataset_index_of(r->data.dataset, rows[i]));
     sampler_free(&sampler);
     return fail(err,
                 "step %lld: the %s is not finite; frames of its batch: [%s%s]; look at them with "

@@ -101,6 +101,32 @@ static void the_same_figures_are_appended_as_json(void **state) {
     unlink(path);
 }
 
+// Of the weights themselves the keys have no ema_ before them.
+static void rollouts_of_the_weights(void **state) {
+    (void)state;
+    char path[] = "/tmp/tact-metrics-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && close(fd) == 0);
+    Error err;
+    Metrics m = {0};
+    const TrainRollouts rollouts = {
+        .episodes = 8, .succeeded = 2, .low = 0.125, .high = 0.5, .mean_steps = 7};
+    bool ok = metrics_open(&m, path, &err) && metrics_write_rollouts(&m, 3, false, &rollouts, &err);
+    if (!ok) fail_msg("%s", err.text);
+    metrics_close(&m);
+    char *text;
+    size_t size;
+    if (!file_read(path, &text, &size, &err)) fail_msg("%s", err.text);
+    json_t *got = json_loads(text, 0, NULL);
+    json_t *want = json_pack("{s:i, s:f, s:[f, f], s:i, s:f}", "step", 3, "pc_success", 25.0,
+                             "pc_success_95", 12.5, 50.0, "n_episodes", 8, "mean_steps", 7.0);
+    if (!json_equal(got, want)) fail_msg("%s", text);
+    json_decref(got);
+    json_decref(want);
+    mem_free(text);
+    unlink(path);
+}
+
 static void assert_holds(const char *path, const char *want) {
     char *text;
     size_t size;
@@ -273,6 +299,7 @@ int main(void) {
         cmocka_unit_test(big_numbers_are_lerobots),
         cmocka_unit_test(the_line_is_lerobots),
         cmocka_unit_test(the_same_figures_are_appended_as_json),
+        cmocka_unit_test(rollouts_of_the_weights),
         cmocka_unit_test(later_lines_are_cut_off),
         cmocka_unit_test(figures_reach_the_curves),
         cmocka_unit_test(a_full_disk_leaves_whole_lines),

@@ -75,6 +75,7 @@ static bool read_video_columns(Source *s, ParquetFile *f, const char *path, cons
 static bool episode_table_read(Source *s, ParquetFile *f, EpisodeTable *t, Error *err) {
     const Dataset *ds = s->ds;
     t->rows = parquet_rows(f);
+    parquet_expect(f, ds->total_episodes);
     if (!numbers_read(f, t->path, "episode_index", true, &t->index, err) ||
         !numbers_read(f, t->path, "dataset_from_index", true, &t->from, err) ||
         !numbers_read(f, t->path, "dataset_to_index", true, &t->to, err) ||

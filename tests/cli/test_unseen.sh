@@ -30,7 +30,7 @@ unseen "$saved/training_state" "the state" "training_state.*: .*$loops" "$TACT" 
 unseen "$saved/training_state/tact_state.json" "the part of it that is tact's" "tact_state.json: .*$loops" "${resume[@]}"
 unseen "$run/metrics.jsonl" "the log of a run that goes on" "metrics.jsonl: .*$loops" "${resume[@]}"
 unseen "$run/metrics.csv" "its table" "metrics.csv: .*$loops" "${resume[@]}"
-unseen "$run/checkpoints" "all checkpoints" "checkpoints: .*$loops" "$TACT" eval --policy.path="$run" --dataset.root="$data" \
+unseen "$run/checkpoints" "all checkpoints" "checkpoints.*: .*$loops" "$TACT" eval --policy.path="$run" --dataset.root="$data" \
     --output_dir="$WORK/none"
 ln -s loop "$WORK/loop"
 refuses "a place for a run" "loop: .*$loops" "${train[@]}" --steps=1 --output_dir="$WORK/loop"

@@ -318,7 +318,7 @@ class Walk:
             scene.check("WARN" in said)
             return "whole"
         if code == -6:
-            need(lines and "out of memory: could not get" in lines[-1], "aborted: %s" % said[-300:])
+            need(lines and "out of memory" in lines[-1], "aborted: %s" % said[-300:])
         else:
             need(code in (1, 2), "ended by signal or status %d: %s" % (code, said[-300:]))
             need(len(lines) == 1, "%d lines of error: %s" % (len(lines), said[-300:]))

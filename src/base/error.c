@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/error.h"
 
+#include "base/text.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@ bool error_is_memory(const Error *err) {
 static bool error_write(Error *err, bool memory, const char *format, va_list args) {
     Error next;
     vsnprintf(next.text, TEXT, format, args);
+    text_make_line(next.text);
     next.text[TEXT] = memory;
     *err = next;
     return false;

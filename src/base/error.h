@@ -8,8 +8,9 @@
 #include <stddef.h>
 
 typedef struct Error {
-    // One line, no newline; valid only after a function returned false. The last byte, behind the
-    // text, is error_is_memory's.
+    // One line: names from a file may hold anything, and each control character became a blank.
+    // Valid only after a function returned false. The last byte, behind the text, is
+    // error_is_memory's.
     char text[1024];
 } Error;
 

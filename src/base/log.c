@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 
+#include "base/text.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -44,6 +45,7 @@ void log_line(void *unused, LogLevel level, const char *line) {
 static void log_format(LogLevel level, const char *format, va_list args) {
     char line[4096];
     vsnprintf(line, sizeof line, format, args);
+    text_make_line(line);
     log_line(NULL, level, line);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one logging call. Lines go to stderr as `INFO 2026-11-23 10:15:42 message`, or to where a
-// thread sends its own.
+// The one logging call. What it writes is one line, whatever is in the names that it tells of:
+// control characters become blanks. Lines go to stderr as `INFO 2026-11-23 10:15:42 message`, or to
+// where a thread sends its own.
 #ifndef TACT_BASE_LOG_H
 #define TACT_BASE_LOG_H
 

@@ -9,7 +9,7 @@
 // What the vectors of one feature look like, value by value. An array that is not known is NULL.
 typedef struct Stats {
     int dim;
-    double *min, *max, *mean, *std; // (dim) each, std with ddof 0; owned, of mem_alloc
+    double *min, *max, *mean, *std; // (dim) each, std with ddof 0; owned, for mem_free
     int64_t count;                  // vectors that went in
 } Stats;
 void stats_free(Stats *s); // zeroed afterwards; a zeroed struct is allowed

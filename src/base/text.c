@@ -8,6 +8,11 @@ const char *after_last(const char *text, char mark) {
     return last ? last + 1 : text;
 }
 
+void text_make_line(char *text) {
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127) *c = ' ';
+}
+
 int edit_distance(const char *a, const char *b) {
     enum { LONGEST = 64 };
     int row[LONGEST + 1];

@@ -18,6 +18,7 @@ int cmd_train(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_info(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_sample(int argc, char **argv);
@@ -30,6 +31,7 @@ void describe_train(const PageWriter *w);
 void describe_eval(const PageWriter *w);
 void describe_report(const PageWriter *w);
 void describe_info(const PageWriter *w);
+void describe_check(const PageWriter *w);
 void describe_convert(const PageWriter *w);
 void describe_import(const PageWriter *w);
 void describe_sample(const PageWriter *w);
@@ -37,10 +39,13 @@ void describe_sim(const PageWriter *w);
 void describe_serve(const PageWriter *w);
 void describe_bench(const PageWriter *w);
 
-// Prints an error's line to stderr, control characters replaced, and returns `code`.
+// Prints an error's line to stderr, and returns `code`.
 int cli_error(const Error *err, int code);
 // Prints a value and a line end to stdout, `indent` spaces a level (0: on one line).
 void cli_print_json(const struct json_t *value, int indent);
+// Takes a name on the command line for --dataset.root where it is a directory, else for
+// --dataset.repo_id.
+CHECKED bool cli_name_dataset(TrainConfig *c, const char *name, Error *err);
 // An array of n numbers; a new reference.
 struct json_t *cli_numbers_json(const double *values, int n);
 

@@ -3,22 +3,12 @@
 #include "cli/cli.h"
 #include "cli/info.h"
 #include "cli/source.h"
-#include "config/fields.h"
 #include "dataset/dataset.h"
 #include "formats/hub_cache.h"
 #include "policy/policy_locate.h"
 #include "train/policy_from_dataset.h"
 #include <stdio.h>
 #include <string.h>
-
-// Takes the name for --dataset.root where it is a directory, else for --dataset.repo_id.
-static CHECKED bool set_dataset(TrainConfig *c, const char *name, Error *err) {
-    bool directory = dir_exists(name);
-    // What looks like a path is not the name of a dataset, even where nothing lies there.
-    if (!directory && (*name == '/' || *name == '.'))
-        return fail(err, "%s: no such directory", name);
-    return field_set(c, field_find(directory ? "dataset.root" : "dataset.repo_id"), name, err);
-}
 
 // Whether the name stands for a policy. Where both a dataset and a policy on the Hub have this
 // name, the dataset is meant.
@@ -56,7 +46,7 @@ static CHECKED bool open_and_print_dataset(TrainConfig *c, const InfoFlags *aske
 // the name stands for.
 static CHECKED bool parse_info_flags(TrainConfig *c, int argc, char **argv, const char *name,
                                      bool checkpoint, const InfoFlags *asked, Error *err) {
-    if (name && !checkpoint && !set_dataset(c, name, err)) return false;
+    if (name && !checkpoint && !cli_name_dataset(c, name, err)) return false;
     if (!train_config_parse(c, argc, argv, err) ||
         (!checkpoint && !train_config_check_data(c, err)))
         return false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
 #include "cli/cli.h"
+#include "formats/json.h"
 #include "ops/ops.h"
 #include <poll.h>
 #include <signal.h>
@@ -16,6 +17,8 @@ const Command commands[] = {
     {"info", cmd_info, describe_info,
      "show a dataset, what a policy sees at a frame, statistics, a checkpoint, or a source to "
      "import"},
+    {"check", cmd_check, describe_check,
+     "find what of a dataset would spoil a training, before it does"},
     {"report", cmd_report, describe_report,
      "write a page about a training, or about several side by side"},
     {"import", cmd_import, describe_import,
@@ -32,11 +35,7 @@ const Command commands[] = {
 const int command_count = sizeof(commands) / sizeof(commands[0]);
 
 int cli_error(const Error *err, int code) {
-    char line[sizeof err->text];
-    snprintf(line, sizeof line, "%s", err->text);
-    for (char *c = line; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 127) *c = ' '; // names from a file may hold anything
-    fprintf(stderr, "tact: %s\n", line);
+    fprintf(stderr, "tact: %s\n", err->text);
     return code;
 }
 
@@ -136,6 +135,7 @@ static bool reader_left(void) {
 
 int main(int argc, char **argv) {
     set_library_defaults();
+    json_take_memory();
     // A training goes on where the reader of its output has gone away.
     signal(SIGPIPE, SIG_IGN);
     int code = run_command(argc, argv);

@@ -182,7 +182,9 @@ typedef struct TrainConfig {
 } TrainConfig;
 
 // ---- train_config.c ---------------------------------------------------------------------------
-// Sets every setting to its default in the table.
+// Sets every setting to its default in the table. Fails for want of memory; train_config_free then
+// too. The second is the program's: it ends with a line on stderr instead.
+CHECKED bool train_config_defaults(TrainConfig *c, Error *err);
 void train_config_default(TrainConfig *c);
 void train_config_free(TrainConfig *c);
 // Flags: --a=b, --a b, and a bare --a for a boolean that becomes true. argv without the program and

@@ -242,7 +242,8 @@ static CHECKED bool set_pair(const Field *f, const char *text, double *slot, Err
 static CHECKED bool set_list(TrainConfig *c, const Field *f, const char *text, IntList *slot,
                              Error *err) {
     int64_t room = (int64_t)strlen(text);
-    int64_t *values = arena_alloc(&c->arena, sizeof(int64_t) * (size_t)(room + 1));
+    int64_t *values = arena_try(&c->arena, sizeof(int64_t) * (size_t)(room + 1));
+    if (!values) return fail_memory(err, "--%s: its list", f->flag);
     bool sizes = f->type == FIELD_SIZES;
     int64_t count =
         sizes ? parse_sizes(text, values, room) : parse_list(text, true, values, NULL, room);
@@ -259,20 +260,24 @@ static CHECKED bool set_string(TrainConfig *c, const Field *f, const char *text,
                                Error *err) {
     if (!text_is_choice(f->choices, text))
         return fail(err, "--%s=%s: must be one of %s", f->flag, text, f->choices);
-    *slot = arena_strdup(&c->arena, text);
-    return true;
+    *slot = arena_try_strdup(&c->arena, text);
+    return *slot || fail_memory(err, "--%s: its text", f->flag);
 }
 
 // {} is LeRobot's way of saying nothing.
 static CHECKED bool set_names(TrainConfig *c, const Field *f, const char *text, const char **slot,
                               Error *err) {
-    json_error_t ignored;
-    json_t *object = json_parse_argument(text, JSON_REJECT_DUPLICATES, &ignored), *value;
+    json_error_t problem;
+    json_t *object = json_parse_argument(text, JSON_REJECT_DUPLICATES, &problem), *value;
+    if (!object && json_lacked_memory(&problem))
+        return fail_memory(err, "--%s: its names", f->flag);
     bool ok = json_is_object(object);
     const char *name;
     json_object_foreach(object, name, value) ok = ok && *name && json_string_length(value) > 0;
-    *slot = ok && json_object_size(object) ? arena_strdup(&c->arena, text) : NULL;
+    bool some = ok && json_object_size(object);
+    *slot = some ? arena_try_strdup(&c->arena, text) : NULL;
     json_decref(object);
+    if (some && !*slot) return fail_memory(err, "--%s: its names", f->flag);
     return ok || refuse_value(f, text, "an object of names, as {\"OLD\": \"NEW\"}", err);
 }
 

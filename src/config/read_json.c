@@ -22,12 +22,12 @@ static const json_t *config_member(const json_t *object, const char *path) {
     return object;
 }
 
-// A JSON value spelled as on the command line. Free with mem_free.
+// A JSON value spelled as on the command line, NULL for want of memory. Free with mem_free.
 static char *flag_text(const Field *f, const json_t *value) {
-    if (json_is_string(value)) return mem_strdup(json_string_value(value));
+    if (json_is_string(value)) return mem_try_strdup(json_string_value(value));
     // A configuration that LeRobot has loaded once has 0 or 1 where it is declared as a number.
     if (f->type == FIELD_BOOL && json_is_integer(value) && json_integer_value(value) >> 1 == 0)
-        return mem_strdup(json_integer_value(value) ? "true" : "false");
+        return mem_try_strdup(json_integer_value(value) ? "true" : "false");
     return json_text(value, 0);
 }
 
@@ -36,9 +36,9 @@ static CHECKED bool set_from_json(TrainConfig *c, const Field *f, const json_t *
     if (!value || (json_is_null(value) && !f->nullable)) return true;
     char *text = flag_text(f, value);
     Error why;
-    bool ok = field_set(c, f, text, &why);
+    bool ok = text ? field_set(c, f, text, &why) : fail_memory(&why, "--%s: its text", f->flag);
     mem_free(text);
-    return ok || fail(err, "%s: %.900s", path, why.text);
+    return ok || fail_because(err, &why, "%s: %.900s", path, why.text);
 }
 
 // Settings that only the command line of this run decides, not the checkpoint.
@@ -67,11 +67,11 @@ static CHECKED bool check_foreign(const json_t *root, bool policy, const char *p
         const json_t *value = config_member(root, policy ? f->flag + 7 : f->flag);
         if (!value) continue;
         char *text =
-            json_is_string(value) ? mem_strdup(json_string_value(value)) : json_text(value, 0);
+            json_is_string(value) ? mem_try_strdup(json_string_value(value)) : json_text(value, 0);
         Error why;
-        bool ok = foreign_check(f, text, &why);
+        bool ok = text ? foreign_check(f, text, &why) : fail_memory(&why, "%s: its text", f->flag);
         mem_free(text);
-        if (!ok) return fail(err, "%s: %.900s", path, why.text);
+        if (!ok) return fail_because(err, &why, "%s: %.900s", path, why.text);
     }
     const json_t *adapter = policy ? NULL : config_member(root, "peft");
     if (adapter && !json_is_null(adapter))
@@ -121,6 +121,7 @@ static CHECKED bool check_model(const json_t *policy, const char *path, Error *e
     const json_t *steps = json_object_get(policy, "n_obs_steps");
     if (steps && !json_is_null(steps) && json_integer_value(steps) != 1) {
         char *text = json_text(steps, 0);
+        if (!text) return fail_memory(err, "%s: the text of n_obs_steps", path);
         (void)!fail(err,
                     "%s: n_obs_steps is %.40s, but ACT sees one observation; what tact calls "
                     "obs_state_horizon is another model",
@@ -149,14 +150,16 @@ static CHECKED bool read_norm_map(TrainConfig *c, const json_t *policy, const ch
     NormMap *n = &c->policy.normalization_mapping;
     *n = (NormMap){.visual = "MEAN_STD", .state = "MEAN_STD", .action = "MEAN_STD"};
     if (!map || json_is_null(map)) return true;
-    json_t *ours = json_object();
+    json_t *ours = (json_object)();
+    bool ok = ours != NULL;
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         json_t *mode = json_object_get(map, types[i]);
-        if (mode) json_object_set(ours, types[i], mode);
+        if (mode) ok = ok && json_object_set(ours, types[i], mode) == 0;
     }
+    if (!ok) (void)!fail_memory(err, "%s: normalization_mapping", path);
     bool object = json_is_object(map);
-    bool ok = set_from_json(c, field_find("policy.normalization_mapping"), object ? ours : map,
-                            path, err);
+    ok = ok && set_from_json(c, field_find("policy.normalization_mapping"), object ? ours : map,
+                             path, err);
     json_decref(ours);
     if (!n->visual) n->visual = "IDENTITY";
     if (!n->state) n->state = "IDENTITY";
@@ -166,20 +169,23 @@ static CHECKED bool read_norm_map(TrainConfig *c, const json_t *policy, const ch
 
 // The inputs a policy uses, as --policy.input_features takes them. LeRobot lists further vectors,
 // which its ACT does not use.
-static const char *inputs_text(TrainConfig *c, const json_t *features) {
-    json_t *used = json_object(), *value;
+static CHECKED bool read_inputs(TrainConfig *c, const json_t *features, const char *path,
+                                Error *err) {
+    json_t *used = (json_object)(), *value;
     const char *name;
+    bool ok = used != NULL;
     json_object_foreach((json_t *)features, name, value) {
         const char *type = json_string_value(json_object_get(value, "type"));
         bool vector = strcmp(name, "observation.state") == 0 ||
                       strcmp(name, "observation.environment_state") == 0;
-        if (type && (vector || strcmp(type, "VISUAL") == 0)) json_object_set(used, name, value);
+        if (type && (vector || strcmp(type, "VISUAL") == 0))
+            ok = ok && json_object_set(used, name, value) == 0;
     }
-    char *text = json_text(used, 0);
-    const char *kept = arena_strdup(&c->arena, text);
+    char *text = ok ? json_text(used, 0) : NULL;
+    c->policy.input_features = text ? arena_try_strdup(&c->arena, text) : NULL;
     mem_free(text);
     json_decref(used);
-    return kept;
+    return c->policy.input_features || fail_memory(err, "%s: its input_features", path);
 }
 
 static bool is_arm(const json_t *features, const char *name) {
@@ -256,10 +262,10 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
             return false;
     }
     if (!tact && !undo_wrapper(c, policy, path, err)) return false;
-    c->policy.type = arena_strdup(&c->arena, type);
+    c->policy.type = arena_try_strdup(&c->arena, type);
+    if (!c->policy.type) return fail_memory(err, "%s: its type", path);
     const json_t *features = json_object_get(policy, "input_features");
-    if (json_object_size(features)) c->policy.input_features = inputs_text(c, features);
-    return true;
+    return !json_object_size(features) || read_inputs(c, features, path, err);
 }
 
 // LeRobot writes its default of tolerance_s into every file, and tact 0.1 did the same. Nobody

@@ -21,7 +21,8 @@ static CHECKED bool read_camera(PolicyConfig *p, Arena *arena, const char *name,
     if (p->n_cameras == MAX_CAMERAS)
         return fail(err, "%s: more than %d cameras", path, MAX_CAMERAS);
     CameraConfig *camera = &p->cameras[p->n_cameras++];
-    camera->name = arena_strdup(arena, name);
+    camera->name = arena_try_strdup(arena, name);
+    if (!camera->name) return fail_memory(err, "%s: the name of %s", path, name);
     if (json_array_size(shape) != 3 || json_integer_value(json_array_get(shape, 0)) != 3)
         return fail(err, "%s: the shape of %s is not [3, HEIGHT, WIDTH]", path, name);
     if (!read_size(json_array_get(shape, 1), LARGEST_IMAGE, &camera->height, path, name, err) ||

@@ -27,7 +27,5 @@ CHECKED bool figures_open_loop(const EvalResult *r, const CameraModel *camera, j
 // down where it is wide; with the paths of the arms where `model` is of that camera. New reference.
 CHECKED bool figures_frame(const EvalResult *r, FrameReader *reader, const EvalWindow *w,
                            int camera, const CameraModel *model, json_t **out, Error *err);
-// "data:image/jpeg;base64,..." (RFC 4648, with padding) of some bytes. Free with mem_free.
-char *figures_jpeg_url(const uint8_t *bytes, size_t size);
 
 #endif

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include <ctype.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,18 +64,33 @@ static void repository_folder(const char *folder, HubKind kind, const char *name
         n += snprintf(out + n, size - (size_t)n, *name == '/' ? "--" : "%c", *name);
 }
 
+// A search for a revision in one repository: where it was found, and whether memory was lacking.
+typedef struct Search {
+    const char *repository;
+    char *out;
+    size_t size;
+    bool failed;
+    Error *err;
+} Search;
+
+static DIR *list_folder(Search *s, const char *folder) {
+    DIR *d = NULL;
+    if (!s->failed) s->failed = !dir_open(folder, &d, s->err);
+    return d;
+}
+
 // The snapshot whose name begins with `commit`; none where two names do.
-static bool find_snapshot(const char *repository, const char *commit, char *out, size_t size) {
+static bool find_snapshot(Search *s, const char *commit) {
     char folder[PLACE + 512];
     int found = 0;
-    snprintf(folder, sizeof folder, "%s/snapshots", repository);
-    DIR *d = opendir(folder);
+    snprintf(folder, sizeof folder, "%s/snapshots", s->repository);
+    DIR *d = list_folder(s, folder);
     for (struct dirent *e; d && (e = readdir(d));) {
         if (e->d_name[0] == '.' || strncmp(e->d_name, commit, strlen(commit)) != 0) continue;
         char one[PLACE + 800];
         snprintf(one, sizeof one, "%s/%s", folder, e->d_name);
         if (!dir_exists(one)) continue;
-        snprintf(out, size, "%s", one);
+        snprintf(s->out, s->size, "%s", one);
         found++;
     }
     if (d) closedir(d);
@@ -84,39 +98,41 @@ static bool find_snapshot(const char *repository, const char *commit, char *out,
 }
 
 // The snapshot that refs/REVISION stands for.
-static bool find_ref(const char *repository, const char *revision, char *out, size_t size) {
+static bool find_ref(Search *s, const char *revision) {
     char path[PLACE + 512], *text;
     size_t length;
-    Error ignored;
-    snprintf(path, sizeof path, "%s/refs/%s", repository, revision);
-    if (strstr(revision, "..") || !file_exists(path) || !file_read(path, &text, &length, &ignored))
+    Error why;
+    snprintf(path, sizeof path, "%s/refs/%s", s->repository, revision);
+    if (s->failed || strstr(revision, "..") || !file_exists(path)) return false;
+    if (!file_read(path, &text, &length, &why)) {
+        s->failed = error_is_memory(&why);
+        if (s->failed) *s->err = why;
         return false;
+    }
     text[strcspn(text, " \r\n")] = 0;
-    bool found = *text && !strchr(text, '/') && find_snapshot(repository, text, out, size);
+    bool found = *text && !strchr(text, '/') && find_snapshot(s, text);
     mem_free(text);
     return found;
 }
 
 // LeRobot asks for the tag of the format; `hf download` for main.
-static bool find_revision(const char *repository, const char *revision, bool of_lerobot, char *out,
-                          size_t size) {
+static bool find_revision(Search *s, const char *revision, bool of_lerobot) {
     static const char *const usual[2][3] = {{"main", "v3.0", "v2.1"}, {"v3.0", "v2.1", "main"}};
     if (revision)
-        return find_ref(repository, revision, out, size) ||
-               (strlen(revision) >= 7 && find_snapshot(repository, revision, out, size));
+        return find_ref(s, revision) || (strlen(revision) >= 7 && find_snapshot(s, revision));
     for (int i = 0; i < 3; i++)
-        if (find_ref(repository, usual[of_lerobot][i], out, size)) return true;
-    return find_snapshot(repository, "", out, size);
+        if (find_ref(s, usual[of_lerobot][i])) return true;
+    return find_snapshot(s, "");
 }
 
 // The revisions of it that are here, for the error.
-static void list_revisions(const char *repository, char *out, size_t size) {
+static void list_revisions(Search *s, char *out, size_t size) {
     static const char *const folders[] = {"refs", "snapshots"};
     size_t used = strlen(out);
     for (int i = 0; i < 2; i++) {
         char folder[PLACE + 512];
-        snprintf(folder, sizeof folder, "%s/%s", repository, folders[i]);
-        DIR *d = opendir(folder);
+        snprintf(folder, sizeof folder, "%s/%s", s->repository, folders[i]);
+        DIR *d = list_folder(s, folder);
         for (struct dirent *e; d && used + 80 < size && (e = readdir(d));)
             if (e->d_name[0] != '.')
                 used += (size_t)snprintf(out + used, size - used, "%s%.64s", used ? ", " : "",
@@ -151,13 +167,14 @@ bool hub_find(HubKind kind, const char *name, const char *revision, char *out, s
     }
     for (int i = dataset ? 0 : 1; i < 2; i++) {
         char one[PLACE + 800];
-        if (find_revision(caches[i], revision, i == 0, one, sizeof one) &&
-            (!found || has_data(one))) {
+        Search search = {caches[i], one, sizeof one, false, err};
+        if (find_revision(&search, revision, i == 0) && (!found || has_data(one))) {
             snprintf(out, size, "%s", one);
             found = true;
             if (!dataset || has_data(one)) return true;
         }
-        list_revisions(caches[i], there, sizeof there);
+        list_revisions(&search, there, sizeof there);
+        if (search.failed) return false;
     }
     if (found) return true; // what is missing in it is said when it is opened
     if (local) {

@@ -2,9 +2,44 @@
 #include "formats/json.h"
 #include "base/array.h"
 #include "base/file.h"
+#include "base/log.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+// ---- values that cannot be made -----------------------------------------------------------------
+
+// The reference count is that of jansson's own constants: nothing counts it, nothing frees it.
+json_t json_lost = {JSON_NULL, (size_t)-1};
+
+#undef json_object_set_new
+int json_object_set_or_lose(json_t *object, const char *key, json_t *value) {
+    const int done = json_object_set_new(object, key, value);
+    if (done != 0 && key) return json_object_set_new_nocheck(object, key, &json_lost);
+    return done;
+}
+
+// The key above the first lost value of a tree, "" for one that is in no object, or NULL: all of it
+// is there.
+static const char *lost_below(const json_t *value, const char *above) {
+    const char *key, *lost = value && value != &json_lost ? NULL : above;
+    json_t *member;
+    if (json_is_object(value))
+        json_object_foreach((json_t *)value, key, member) if (!lost) lost = lost_below(member, key);
+    for (size_t i = 0; !lost && i < json_array_size(value); i++)
+        lost = lost_below(json_array_get(value, i), above);
+    return lost;
+}
+
+bool json_whole(const json_t *value, const char *path, Error *err) {
+    const char *lost = lost_below(value, "");
+    return !lost || fail(err,
+                         "%s: cannot be written: \"%s\" is not UTF-8, or has a number that is not "
+                         "finite",
+                         path, lost);
+}
+
+// ---- files --------------------------------------------------------------------------------------
 
 bool json_read(const char *path, json_t **out, Error *err) {
     char *data;
@@ -13,19 +48,20 @@ bool json_read(const char *path, json_t **out, Error *err) {
     json_error_t problem;
     *out = json_parse(data, size, JSON_REJECT_DUPLICATES, &problem);
     mem_free(data);
-    if (!*out) {
-        return fail(err, "%s: not valid JSON: line %d: %s; repair the file or copy it again", path,
-                    problem.line, problem.text);
-    }
-    return true;
+    if (*out) return true;
+    if (json_lacked_memory(&problem)) return fail_memory(err, "%s: JSON of %zu bytes", path, size);
+    return fail(err, "%s: not valid JSON: line %d: %s; repair the file or copy it again", path,
+                problem.line, problem.text);
 }
 
 json_t *json_read_optional(const char *dir, const char *name) {
     char path[4096 + 128];
-    Error ignored;
+    Error err;
     json_t *value = NULL;
     snprintf(path, sizeof path, "%s/%s", dir, name);
-    return file_exists(path) && json_read(path, &value, &ignored) ? value : NULL;
+    if (file_exists(path) && !json_read(path, &value, &err))
+        log_warn("%s (going on without it)", err.text);
+    return value;
 }
 
 // A growing string.
@@ -33,10 +69,12 @@ typedef struct Text {
     char *data;
     size_t length; // without the zero at its end
     int64_t capacity;
+    bool failed; // there was too little memory: the text is not whole
 } Text;
 
 static void text_put(Text *t, const char *s, size_t n) {
-    ARRAY_ROOM(t->data, (int64_t)t->length, t->capacity, (int64_t)n + 1);
+    if (!ARRAY_TRY_ROOM(t->data, (int64_t)t->length, t->capacity, (int64_t)n + 1)) t->failed = true;
+    if (t->failed) return;
     memcpy(t->data + t->length, s, n);
     t->length += n;
     t->data[t->length] = '\0';
@@ -101,7 +139,10 @@ static void text_put_quoted(Text *t, const char *s, size_t n) {
 
 static void text_put_leaf(Text *t, const json_t *value) {
     char *text = json_dumps(value, JSON_ENCODE_ANY);
-    text_put_string(t, text ? text : "null");
+    if (text)
+        text_put_string(t, text);
+    else
+        t->failed = true;
     free(text);
 }
 
@@ -150,12 +191,25 @@ static void text_put_value(Text *t, const json_t *value, int indent, int level) 
 char *json_text(const json_t *value, int indent) {
     Text t = {0};
     text_put_value(&t, value, indent, 0);
-    return t.data;
+    if (!t.failed) return t.data;
+    mem_free(t.data);
+    return NULL;
+}
+
+// Whether a text reads back as the value it was made of.
+CHECKED static bool reads_back(const char *text, const json_t *value, const char *path,
+                               Error *err) {
+    json_t *read = json_parse(text, strlen(text), JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
+    bool same = read && json_equal(read, value);
+    json_decref(read);
+    return same || fail(err, "%s: not written: its text does not read back as it was meant", path);
 }
 
 bool json_write(const char *path, const json_t *value, int indent, Error *err) {
+    if (!json_whole(value, path, err)) return false;
     char *text = json_text(value, indent);
-    bool ok = file_write(path, text, strlen(text), err);
+    bool ok = text ? reads_back(text, value, path, err) && file_write(path, text, strlen(text), err)
+                   : fail_memory(err, "%s: its text", path);
     mem_free(text);
     return ok;
 }

@@ -7,6 +7,10 @@
 // The reader trusts nothing: every length and offset is checked against the file and the page, and
 // page checksums are verified where the writer stored them, as are the least and greatest value of
 // a column. Without checksums a flipped byte within a number can still go unseen.
+// What it takes in memory is bounded by the file's own size S, whatever the file announces. Opening
+// takes no more than 64 MB + 16 S. Reading a column that has C of these bytes takes no more than
+// 64 MB + 160 C, and 160 bytes for each value beyond 2^18 + C, which parquet_expect has to allow.
+// (The mapped file itself is not counted.)
 #ifndef TACT_FORMATS_PARQUET_H
 #define TACT_FORMATS_PARQUET_H
 
@@ -18,7 +22,8 @@ typedef struct ParquetFile ParquetFile;
 
 typedef enum ParquetKind {
     // INT32 and INT64 (unsigned ones and decimals too), FLOAT, DOUBLE, BOOLEAN and float16 leaves,
-    // read as double
+    // read as double. Dates, times and points in time are refused, and so are decimals that are
+    // stored as bytes: neither is what a bare number or string would say.
     PARQUET_NUMBERS,
     PARQUET_BYTES, // other BYTE_ARRAY and FIXED_LEN_BYTE_ARRAY leaves
 } ParquetKind;
@@ -49,6 +54,10 @@ int64_t parquet_row_group_rows(const ParquetFile *f, int group);
 // Index of the leaf column of a top-level field; `member` names a struct member (e.g. "bytes") or
 // is NULL for a flat or list field. -1 if there is none.
 int parquet_find(const ParquetFile *f, const char *field, const char *member);
+
+// Says that the caller holds so many values of a column in any case, because another file says how
+// many there are: a few bytes of runs can stand for that many. Counts until it is called again.
+void parquet_expect(ParquetFile *f, int64_t values);
 
 // Reads one column over row groups [first, first + groups); groups -1 means all that follow. On an
 // error *out is empty.

@@ -144,51 +144,49 @@ static bool open_fronts(Fronts *f, const uint8_t *p, size_t bytes, int64_t count
            open_lengths(&f->tails, tails, f->end, count, &f->data);
 }
 
-// Bytes of all values together. A few bytes of a page can stand for very many: false beyond what a
-// page may have.
-static bool size_of_fronts(Fronts f, int64_t count, size_t *total) {
-    int64_t front, tail, before = 0, sum = 0;
+static bool next_lengths(Fronts *f, uint64_t *front, uint64_t *tail) {
+    int64_t a, b; // no lengths below 0, as open_lengths has seen
+    if (!delta_next(&f->fronts, &a) || !delta_next(&f->tails, &b)) return false;
+    *front = (uint64_t)a;
+    *tail = (uint64_t)b;
+    return true;
+}
+
+bool parquet_delta_bytes_size(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count,
+                              size_t *total) {
+    Fronts f;
+    uint64_t front, tail, before = 0, sum = 0;
+    if (leaf->type != TYPE_BYTE_ARRAY && leaf->type != TYPE_FIXED) return false;
+    if (!open_fronts(&f, p, bytes, count)) return false;
     for (int64_t i = 0; i < count; i++) {
-        if (!delta_next(&f.fronts, &front) || !delta_next(&f.tails, &tail)) return false;
-        if (front > before || tail > f.end - f.data) return false;
+        if (!next_lengths(&f, &front, &tail)) return false;
+        if (front > before || tail > (uint64_t)(f.end - f.data)) return false;
         f.data += tail;
-        before = front + tail;
+        before = front + tail; // below 2^32, and values are fewer than 2^31
         sum += before;
-        if (sum > MAX_PAGE_BYTES) return false;
     }
     *total = (size_t)sum;
     return parquet_only_padding(f.data, f.end);
 }
 
-static bool join_fronts(Fronts f, int64_t count, ParquetBytes *out, uint8_t *to) {
-    const uint8_t *before = to;
+bool parquet_delta_bytes(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count,
+                         Values out, uint8_t *joined) {
+    Fronts f;
+    if (!open_fronts(&f, p, bytes, count)) return false;
+    const uint8_t *before = joined;
     for (int64_t i = 0; i < count; i++) {
-        int64_t front, tail;
-        if (!delta_next(&f.fronts, &front) || !delta_next(&f.tails, &tail)) return false;
-        if (front) memmove(to, before, (size_t)front);
-        if (tail) memcpy(to + front, f.data, (size_t)tail);
-        out[i] = (ParquetBytes){to, (size_t)(front + tail)};
+        uint64_t front, tail;
+        if (!next_lengths(&f, &front, &tail)) return false;
+        if (front) memmove(joined, before, front);
+        if (tail) memcpy(joined + front, f.data, tail);
         f.data += tail;
-        before = to;
-        to += front + tail;
+        before = joined;
+        joined += front + tail;
+        if (leaf->type == TYPE_FIXED && front + tail != (uint64_t)leaf->width) return false;
+        if (out.bytes)
+            out.bytes[i] = (ParquetBytes){before, front + tail};
+        else
+            out.numbers[i] = parquet_number(leaf, before);
     }
     return true;
-}
-
-bool parquet_delta_bytes(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count,
-                         Values out, Arena *arena) {
-    Fronts f;
-    size_t total;
-    if (leaf->type != TYPE_BYTE_ARRAY && leaf->type != TYPE_FIXED) return false;
-    if (!open_fronts(&f, p, bytes, count) || !size_of_fronts(f, count, &total)) return false;
-    Arena own = {0}; // of float16, which becomes numbers
-    ParquetBytes *values = out.bytes ? out.bytes : NEW(ParquetBytes, count);
-    bool ok = join_fronts(f, count, values, arena_alloc(out.bytes ? arena : &own, total + 1));
-    for (int64_t i = 0; ok && leaf->type == TYPE_FIXED && i < count; i++) {
-        ok = values[i].size == (size_t)leaf->width;
-        if (ok && out.numbers) out.numbers[i] = parquet_number(leaf, values[i].data);
-    }
-    if (!out.bytes) mem_free(values);
-    arena_free(&own);
-    return ok;
 }

@@ -9,22 +9,29 @@
 
 typedef struct Element {
     int type, width, repetition, children;
-    bool half, is_unsigned; // of the logical type
+    bool half, is_unsigned, time; // of the logical type; time: dates, times of day, points in time
     int scale;
     bool decimal; // scale counts
-    char *name;
+    const char *name;
 } Element;
 
-static char *copy_text(ParquetFile *f, const uint8_t *bytes, size_t n) {
-    char *s = arena_alloc(&f->arena, n + 1);
-    if (n) memcpy(s, bytes, n);
-    return s;
+// NULL, and noted, for want of memory.
+static void *footer_room(ParquetFile *f, size_t bytes) {
+    void *p = arena_try(&f->arena, bytes);
+    f->no_memory = f->no_memory || !p;
+    return p;
 }
 
+// All texts of a footer and the zeros behind them take no more than the footer, in which each has
+// its length before it.
 static char *read_text(ParquetFile *f, ThriftReader *r) {
     size_t n;
     const uint8_t *bytes = thrift_binary(r, &n);
-    return copy_text(f, bytes, n);
+    char *text = f->texts;
+    if (n) memcpy(text, bytes, n);
+    text[n] = 0;
+    f->texts += n + 1;
+    return text;
 }
 
 // LogicalType's INTEGER: bit width, whether signed.
@@ -52,7 +59,7 @@ static int read_scale(ThriftReader *r) {
 
 // A union: one field, which is a struct, and whose number is the kind.
 static void read_logical_type(ThriftReader *r, Element *e) {
-    enum { DECIMAL = 5, INTEGER = 10, FLOAT16 = 15 };
+    enum { DECIMAL = 5, DATE = 6, TIMESTAMP = 8, INTEGER = 10, FLOAT16 = 15 };
     int id = 0, type;
     while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
         if (id == INTEGER && type == THRIFT_STRUCT) {
@@ -65,14 +72,16 @@ static void read_logical_type(ThriftReader *r, Element *e) {
             continue;
         }
         if (id == FLOAT16) e->half = true;
+        if (id >= DATE && id <= TIMESTAMP) e->time = true;
         thrift_skip(r, type);
     }
 }
 
 // The older way to say what an element means, which writers still give as well.
 static void read_converted_type(ThriftReader *r, Element *e) {
-    enum { DECIMAL = 5, UINT_8 = 11, UINT_64 = 14 };
+    enum { DECIMAL = 5, DATE = 6, TIMESTAMP_MICROS = 10, UINT_8 = 11, UINT_64 = 14 };
     int64_t v = thrift_int(r);
+    if (v >= DATE && v <= TIMESTAMP_MICROS) e->time = true;
     if (v == DECIMAL) e->decimal = true;
     if (v >= UINT_8 && v <= UINT_64) e->is_unsigned = true;
 }
@@ -111,14 +120,27 @@ typedef struct Walk {
 } Walk;
 
 enum { MAX_NESTING = 16, MAX_SCALE = 76 }; // MAX_SCALE: digits of the widest decimals
+enum { PATH_ROOM = 256 };
+
+// What a bare number or a string of bytes would not say is not read.
+static const char *why_unread(const Element *e) {
+    bool integer = e->type == TYPE_INT32 || e->type == TYPE_INT64;
+    if (e->type == TYPE_INT96) return "is INT96 (a point in time)";
+    if (e->time && integer) return "holds dates or times, which are no numbers";
+    if (e->decimal && e->type >= TYPE_BYTE_ARRAY) return "holds decimals as bytes";
+    return NULL;
+}
 
 static void add_leaf(Walk *w, const Element *e, const char *path, const char *top, int def, int rep,
                      int element_def) {
     Leaf *leaf = &w->f->leaves[w->leaves++];
     bool integer = e->type == TYPE_INT32 || e->type == TYPE_INT64;
-    *leaf = (Leaf){.path = arena_strdup(&w->f->arena, path),
-                   .top = arena_strdup(&w->f->arena, top),
+    const char *whole = top == e->name ? top : arena_try_strdup(&w->f->arena, path);
+    if (!whole) w->f->no_memory = true;
+    *leaf = (Leaf){.path = whole,
+                   .top = top,
                    .last = e->name,
+                   .unread = why_unread(e),
                    .type = e->type,
                    .width = e->width,
                    .max_def = def,
@@ -133,7 +155,7 @@ static bool walk_schema(Walk *w, const char *prefix, const char *top, int depth,
                         int element_def) {
     if (w->at >= w->count || depth > MAX_NESTING) return false;
     const Element *e = &w->elements[w->at++];
-    char path[1024];
+    char path[PATH_ROOM];
     if (e->repetition < REPEAT_REQUIRED || e->repetition > REPEAT_REPEATED) return false;
     snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", e->name);
     if (depth == 0) top = e->name;
@@ -147,7 +169,7 @@ static bool walk_schema(Walk *w, const char *prefix, const char *top, int depth,
         if (e->type == TYPE_FIXED && (e->width <= 0 || e->width > MAX_PAGE_BYTES)) return false;
         if (e->decimal && (e->scale < 0 || e->scale > MAX_SCALE)) return false;
         add_leaf(w, e, path, top, def, rep, element_def);
-        return true;
+        return !w->f->no_memory;
     }
     for (int i = 0; i < e->children; i++)
         if (!walk_schema(w, path, top, depth + 1, def, rep, element_def)) return false;
@@ -158,9 +180,14 @@ static bool read_schema(ParquetFile *f, ThriftReader *r) {
     int type;
     int64_t n = thrift_list(r, &type);
     if (type != THRIFT_STRUCT || n < 1 || n > MAX_LEAVES) return false;
-    Element *elements = NEW(Element, n);
+    Element *elements = TRY_NEW(Element, n);
+    f->leaves = footer_room(f, (size_t)n * sizeof *f->leaves);
+    if (!elements || !f->leaves) {
+        f->no_memory = true;
+        mem_free(elements);
+        return false;
+    }
     for (int64_t i = 0; i < n && !r->bad; i++) elements[i] = read_element(f, r);
-    f->leaves = arena_alloc(&f->arena, (size_t)n * sizeof *f->leaves);
     Walk w = {.f = f, .elements = elements, .count = n, .at = 1};
     bool ok = !r->bad;
     for (int i = 0; ok && i < elements[0].children; i++) ok = walk_schema(&w, "", "", 0, 0, 0, 0);
@@ -221,8 +248,6 @@ static void read_column_metadata(ThriftReader *r, const Leaf *leaf, Chunk *c) {
             c->codec = (int)v;
         else if (id == 5)
             c->values = v;
-        else if (id == 6)
-            c->unpacked = v;
         else if (id == 7)
             c->bytes = v;
         else if (id == 9)
@@ -237,61 +262,83 @@ static void read_column_metadata(ThriftReader *r, const Leaf *leaf, Chunk *c) {
 static void read_chunk(ThriftReader *r, const Leaf *leaf, Chunk *c) {
     int id = 0, type;
     while ((type = thrift_field(r, &id)) != THRIFT_STOP)
-        if (id == 3 && type == THRIFT_STRUCT)
+        if (id == 3 && type == THRIFT_STRUCT) {
             read_column_metadata(r, leaf, c);
-        else
+        } else {
+            if (id == 8) c->encrypted = true; // crypto_metadata
             thrift_skip(r, type);
+        }
+}
+
+static bool chunk_is_sane(const ParquetFile *f, const Leaf *leaf, Chunk *c, int64_t rows) {
+    if (c->encrypted) return true;
+    if (c->values == 0 && c->start <= 0) { // pyarrow: no rows, no pages, and so no place
+        c->start = 4;
+        c->bytes = 0;
+    }
+    // Without repetition every row is one entry.
+    return c->start >= 4 && c->bytes >= 0 && c->values >= 0 && c->type == leaf->type &&
+           (uint64_t)c->start <= f->size && (uint64_t)c->bytes <= f->size - (uint64_t)c->start &&
+           (leaf->max_rep > 0 || c->values == rows);
+}
+
+static bool read_chunks(ParquetFile *f, ThriftReader *r, RowGroup *g) {
+    int element;
+    int64_t n = thrift_list(r, &element);
+    if (n != f->n_leaves || (n > 0 && element != THRIFT_STRUCT) || g->chunks) return false;
+    g->chunks = footer_room(f, (size_t)(n + 1) * sizeof *g->chunks);
+    if (!g->chunks) return false;
+    for (int64_t i = 0; i < n && !r->bad; i++) {
+        g->chunks[i] = (Chunk){.type = -1, .start = -1};
+        read_chunk(r, &f->leaves[i], &g->chunks[i]);
+    }
+    return !r->bad;
 }
 
 static bool read_group(ParquetFile *f, ThriftReader *r, RowGroup *g) {
-    int id = 0, type, element;
-    g->chunks = arena_alloc(&f->arena, (size_t)(f->n_leaves + 1) * sizeof *g->chunks);
-    for (int i = 0; i < f->n_leaves; i++) g->chunks[i].start = -1;
+    int id = 0, type;
     while ((type = thrift_field(r, &id)) != THRIFT_STOP) {
         if (id == 1 && type == THRIFT_LIST) {
-            int64_t n = thrift_list(r, &element);
-            if (n != f->n_leaves || element != THRIFT_STRUCT) return false;
-            for (int64_t i = 0; i < n && !r->bad; i++) read_chunk(r, &f->leaves[i], &g->chunks[i]);
+            if (!read_chunks(f, r, g)) return false;
         } else if (id == 3 && type == THRIFT_I64) {
             g->rows = thrift_int(r);
         } else {
             thrift_skip(r, type);
         }
     }
-    for (int i = 0; i < f->n_leaves; i++) {
-        Chunk *c = &g->chunks[i];
-        if (c->values == 0 && c->start <= 0) { // pyarrow: no rows, no pages, and so no place
-            c->start = 4;
-            c->bytes = 0;
-        }
-        if (c->start < 4 || c->bytes < 0 || c->values < 0 || c->type != f->leaves[i].type ||
-            (uint64_t)c->start > f->size || (uint64_t)c->bytes > f->size - (uint64_t)c->start)
-            return false;
-        // Without repetition every row is one entry.
-        if (f->leaves[i].max_rep == 0 && c->values != g->rows) return false;
-    }
-    return !r->bad && g->rows >= 0;
+    if (r->bad || g->rows < 0 || !g->chunks) return false;
+    for (int i = 0; i < f->n_leaves; i++)
+        if (!chunk_is_sane(f, &f->leaves[i], &g->chunks[i], g->rows)) return false;
+    return true;
 }
 
-static bool read_groups(ParquetFile *f, ThriftReader *r) {
+// Bytes of the smallest ones in a footer: a list of chunks and a number of rows; a key.
+enum { LEAST_GROUP = 5, LEAST_KEY_VALUE = 3 };
+
+// *rows: of all groups.
+static bool read_groups(ParquetFile *f, ThriftReader *r, int64_t *rows) {
     int type;
-    int64_t n = thrift_list(r, &type), rows = 0;
+    int64_t n = thrift_list(r, &type);
     if (n > 0 && type != THRIFT_STRUCT) return false;
-    f->groups = arena_alloc(&f->arena, (size_t)(n + 1) * sizeof *f->groups);
+    if (n > (r->end - r->at) / LEAST_GROUP) return false;
+    f->groups = footer_room(f, (size_t)(n + 1) * sizeof *f->groups);
+    if (!f->groups) return false;
     for (int64_t i = 0; i < n; i++) {
         if (!read_group(f, r, &f->groups[i])) return false;
-        if (f->groups[i].rows > INT64_MAX - rows) return false;
-        rows += f->groups[i].rows;
+        if (f->groups[i].rows > INT64_MAX - *rows) return false;
+        *rows += f->groups[i].rows;
     }
     f->n_groups = (int)n;
-    return rows == f->rows;
+    return true;
 }
 
 static bool read_key_values(ParquetFile *f, ThriftReader *r) {
     int type;
     int64_t n = thrift_list(r, &type);
     if (n > 0 && type != THRIFT_STRUCT) return false;
-    f->metadata = arena_alloc(&f->arena, (size_t)(n + 1) * sizeof *f->metadata);
+    if (n > (r->end - r->at) / LEAST_KEY_VALUE) return false;
+    f->metadata = footer_room(f, (size_t)(n + 1) * sizeof *f->metadata);
+    if (!f->metadata) return false;
     f->n_metadata = (int)n;
     for (int64_t i = 0; i < n && !r->bad; i++) {
         int id = 0;
@@ -308,10 +355,19 @@ static bool read_key_values(ParquetFile *f, ThriftReader *r) {
 }
 
 static bool footer_damaged(const ParquetFile *f, const char *what, Error *err) {
+    if (f->no_memory) return fail_memory(err, "%s: its footer", f->path);
     return fail(err, "%s: damaged Parquet file: %s; copy it again", f->path, what);
 }
 
+static bool is_encrypted(const ParquetFile *f) {
+    return f->size >= 12 &&
+           (memcmp(f->data, "PARE", 4) == 0 || memcmp(f->data + f->size - 4, "PARE", 4) == 0);
+}
+
 bool parquet_footer(ParquetFile *f, Error *err) {
+    if (is_encrypted(f))
+        return fail(err, "%s: is encrypted, which is not supported: write it again unencrypted",
+                    f->path);
     if (f->size < 12 || memcmp(f->data, "PAR1", 4) != 0)
         return fail(err, "%s: not a Parquet file", f->path);
     if (memcmp(f->data + f->size - 4, "PAR1", 4) != 0)
@@ -322,6 +378,9 @@ bool parquet_footer(ParquetFile *f, Error *err) {
     ThriftReader r = {f->data + f->size - 8 - length, f->data + f->size - 8, false, 0};
     int id = 0, type;
     bool schema = false, groups = false;
+    int64_t rows = 0;
+    f->texts = footer_room(f, length + 1);
+    if (!f->texts) return footer_damaged(f, "", err);
     while ((type = thrift_field(&r, &id)) != THRIFT_STOP) {
         if (id == 2 && type == THRIFT_LIST && !schema) { // the row groups are read by it: once only
             if (!read_schema(f, &r))
@@ -330,7 +389,7 @@ bool parquet_footer(ParquetFile *f, Error *err) {
         } else if (id == 3 && type == THRIFT_I64 && !groups) {
             f->rows = thrift_int(&r);
         } else if (id == 4 && type == THRIFT_LIST && schema && !groups) {
-            if (!read_groups(f, &r))
+            if (!read_groups(f, &r, &rows))
                 return footer_damaged(f, "its row groups do not hold together", err);
             groups = true;
         } else if (id == 5 && type == THRIFT_LIST && !f->metadata) {
@@ -342,5 +401,7 @@ bool parquet_footer(ParquetFile *f, Error *err) {
     }
     if (r.bad || !schema || !groups)
         return footer_damaged(f, "its footer does not hold together", err);
+    if (rows != f->rows)
+        return footer_damaged(f, "its row groups have more or fewer rows than it says it has", err);
     return true;
 }

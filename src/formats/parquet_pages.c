@@ -68,14 +68,28 @@ static bool page_damaged(const ParquetFile *f, const uint8_t *at, const char *wh
 static bool header_is_sane(const Header *h, const Chunk *c, int64_t room) {
     bool typed = h->type == PAGE_DATA || h->type == PAGE_DICTIONARY || h->type == PAGE_DATA_V2;
     return typed && h->has_body && h->packed >= 0 && h->packed <= room && h->unpacked >= 0 &&
-           h->unpacked <= MAX_PAGE_BYTES && h->values >= 0 && h->values <= MAX_PAGE_VALUES &&
+           h->unpacked <= INT32_MAX && h->values >= 0 && h->values <= INT32_MAX &&
            h->def_bytes >= 0 && h->rep_bytes >= 0 && h->def_bytes + h->rep_bytes <= h->packed &&
            h->def_bytes + h->rep_bytes <= h->unpacked &&
            (c->codec != CODEC_NONE || h->packed == h->unpacked);
 }
 
+// v2 leaves levels as they are, in front of what may be packed.
+static void fill_page(Page *page, const Header *h, const Chunk *c, const uint8_t *body) {
+    size_t levels = (size_t)(h->def_bytes + h->rep_bytes);
+    page->packed = c->codec != CODEC_NONE && h->compressed;
+    page->body = body;
+    page->body_bytes = (size_t)h->packed;
+    page->levels_rep = h->type == PAGE_DATA_V2 ? body : NULL;
+    page->levels_def = h->type == PAGE_DATA_V2 ? body + h->rep_bytes : NULL;
+    page->rep_bytes = (size_t)h->rep_bytes;
+    page->def_bytes = (size_t)h->def_bytes;
+    page->bytes = (size_t)h->unpacked - levels;
+    page->data = body + levels;
+}
+
 bool parquet_page(const ParquetFile *f, const Chunk *c, const uint8_t **at, const uint8_t *end,
-                  Arena *arena, Page *page, Error *err) {
+                  Page *page, Error *err) {
     const uint8_t *start = *at;
     ThriftReader r = {start, end, false, 0};
     Header h = read_header(&r);
@@ -83,41 +97,38 @@ bool parquet_page(const ParquetFile *f, const Chunk *c, const uint8_t **at, cons
                    .encoding = h.encoding,
                    .values = h.values,
                    .def_encoding = h.def_encoding,
-                   .rep_encoding = h.rep_encoding};
+                   .rep_encoding = h.rep_encoding,
+                   .start = start};
     if (h.type == PAGE_INDEX && !r.bad && h.packed >= 0 && h.packed <= r.end - r.at) {
         *at = r.at + h.packed;
         return true;
     }
     if (r.bad || !header_is_sane(&h, c, r.end - r.at))
         return page_damaged(f, start, "its header does not hold together", err);
-    const uint8_t *body = r.at;
-    *at = body + h.packed;
-    if (h.has_crc && (uint32_t)crc32(0, body, (uInt)h.packed) != h.crc)
+    *at = r.at + h.packed;
+    if (h.has_crc && (uint32_t)crc32(0, r.at, (uInt)h.packed) != h.crc)
         return page_damaged(f, start, "its checksum does not match", err);
+    fill_page(page, &h, c, r.at);
+    return page->packed || h.packed == h.unpacked ||
+           page_damaged(f, start, "its sizes do not match", err);
+}
 
-    size_t levels = (size_t)(h.def_bytes + h.rep_bytes); // v2 leaves them unpacked
-    page->levels_rep = h.type == PAGE_DATA_V2 ? body : NULL;
-    page->levels_def = h.type == PAGE_DATA_V2 ? body + h.rep_bytes : NULL;
-    page->rep_bytes = (size_t)h.rep_bytes;
-    page->def_bytes = (size_t)h.def_bytes;
-    page->bytes = (size_t)h.unpacked - levels;
-    if (c->codec == CODEC_NONE || !h.compressed) {
-        if (h.packed != h.unpacked) return page_damaged(f, start, "its sizes do not match", err);
-        page->data = body + levels;
-        return true;
-    }
+bool parquet_page_unpack(const ParquetFile *f, const Chunk *c, Page *page, uint8_t *out,
+                         Error *err) {
+    size_t levels = page->rep_bytes + page->def_bytes, packed = page->body_bytes - levels;
     if (!parquet_codec_known(c->codec))
         return fail(
             err,
             "%s: compression codec %d (%s); snappy, gzip, zstd, lz4_raw, brotli and none are "
             "supported: write it again with one of these",
             f->path, c->codec, parquet_codec_name(c->codec));
-    uint8_t *out = arena_alloc(arena, page->bytes + 8);
     page->data = out;
-    if (page->bytes == 0 && (size_t)h.packed == levels) return true;
-    if (!parquet_unpack(c->codec, body + levels, (size_t)h.packed - levels, out, page->bytes))
-        return page_damaged(f, start, "it does not decompress", err);
-    return true;
+    bool memory = false;
+    if ((page->bytes == 0 && packed == 0) ||
+        parquet_unpack(c->codec, page->body + levels, packed, out, page->bytes, &memory))
+        return true;
+    return memory ? fail_memory(err, "%s: unpacking %zu bytes", f->path, page->bytes)
+                  : page_damaged(f, page->start, "it does not decompress", err);
 }
 
 bool parquet_hybrid(const uint8_t *data, size_t bytes, int width, int64_t count, uint32_t *out) {

@@ -19,11 +19,17 @@ size_t parquet_number_width(const Leaf *leaf) {
     return leaf->half ? 2 : widths[leaf->type];
 }
 
+// A long double has all digits of an int64_t and of 10^27, so that a decimal is rounded once, or as
+// good as once.
+static double decimal(int64_t stored, int scale) {
+    return (double)((long double)stored / powl(10, scale));
+}
+
 double parquet_integer(const Leaf *leaf, int64_t stored) {
-    double v = !leaf->is_unsigned         ? (double)stored
-               : leaf->type == TYPE_INT32 ? (double)(uint32_t)stored
-                                          : (double)(uint64_t)stored;
-    return leaf->scale ? v / pow(10, leaf->scale) : v;
+    if (leaf->scale) return decimal(stored, leaf->scale);
+    return !leaf->is_unsigned         ? (double)stored
+           : leaf->type == TYPE_INT32 ? (double)(uint32_t)stored
+                                      : (double)(uint64_t)stored;
 }
 
 // IEEE 754 binary16.
@@ -102,12 +108,12 @@ bool parquet_plain(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t cou
 
 // The first bytes of all values, then the second ones, and so on.
 bool parquet_split(const Leaf *leaf, const uint8_t *p, size_t bytes, int64_t count, Values out,
-                   Arena *arena) {
+                   uint8_t *joined) {
     size_t n = (size_t)count;
     size_t width = out.bytes ? (size_t)leaf->width : parquet_number_width(leaf);
     if (leaf->type == TYPE_BYTE_ARRAY || width == 0 || bytes / width != n || bytes % width != 0)
         return false;
-    uint8_t number[8], *value = out.bytes ? arena_alloc(arena, bytes) : number;
+    uint8_t number[8], *value = out.bytes ? joined : number;
     for (size_t i = 0; i < n; i++) {
         for (size_t b = 0; b < width; b++) value[b] = p[b * n + i];
         if (out.bytes) {
@@ -127,8 +133,7 @@ static bool read_indices(const uint8_t *p, size_t bytes, int64_t count, uint32_t
 }
 
 bool parquet_from_dictionary(Values dictionary, int64_t size, const uint8_t *p, size_t bytes,
-                             int64_t count, Values out) {
-    uint32_t *index = NEW(uint32_t, count + 1);
+                             int64_t count, Values out, uint32_t *index) {
     bool ok = read_indices(p, bytes, count, index);
     for (int64_t i = 0; ok && i < count; i++) {
         ok = index[i] < size;
@@ -138,18 +143,16 @@ bool parquet_from_dictionary(Values dictionary, int64_t size, const uint8_t *p, 
         else
             out.numbers[i] = dictionary.numbers[index[i]];
     }
-    mem_free(index);
     return ok;
 }
 
-bool parquet_rle_booleans(const uint8_t *p, size_t bytes, int64_t count, double *out) {
+bool parquet_rle_booleans(const uint8_t *p, size_t bytes, int64_t count, double *out,
+                          uint32_t *bits) {
     uint32_t length;
     if (bytes < 4) return false;
     memcpy(&length, p, 4);
     if (length > bytes - 4) return false;
-    uint32_t *bits = NEW(uint32_t, count + 1);
     bool ok = parquet_hybrid(p + 4, length, 1, count, bits);
     for (int64_t i = 0; ok && i < count; i++) out[i] = bits[i];
-    mem_free(bits);
     return ok;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/file.h"
 #include "base/memory.h"
+#include "formats/json.h"
 #include "formats/safetensors_internal.h"
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,13 +67,13 @@ static CHECKED bool read_header(Safetensors *s, size_t length, Error *err) {
     char *text = mem_try_raw(length);
     if (!text) return fail_memory(err, "%s: header of %zu bytes", s->path, length);
     bool ok = input_read(&s->file, 8, text, length, err);
-    if (ok) s->header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
+    if (ok) s->header = json_parse(text, length, JSON_REJECT_DUPLICATES, &problem);
     mem_free(text);
-    if (ok && !s->header) {
-        return fail(err, "%s: the header is not valid JSON: %s (byte %d); the file is damaged",
-                    s->path, problem.text, problem.position);
-    }
-    return ok;
+    if (!ok || s->header) return ok;
+    if (json_lacked_memory(&problem))
+        return fail_memory(err, "%s: header of %zu bytes", s->path, length);
+    return fail(err, "%s: the header is not valid JSON: %s (byte %d); the file is damaged", s->path,
+                problem.text, problem.position);
 }
 
 static CHECKED bool check_metadata(const Safetensors *s, json_t *metadata, Error *err) {
@@ -236,9 +236,13 @@ static CHECKED bool read_data(Safetensors *s, size_t from, Error *err) {
 }
 
 static CHECKED bool open_file(const char *path, bool with_data, Safetensors **out, Error *err) {
-    Safetensors *s = NEW(Safetensors, 1);
+    Safetensors *s = TRY_NEW(Safetensors, 1);
     size_t length = 0;
-    s->path = mem_strdup(path);
+    if (s) s->path = mem_try_strdup(path);
+    if (!s || !s->path) {
+        mem_free(s);
+        return fail_memory(err, "%s: its description", path);
+    }
     bool ok = input_open(&s->file, path, err) && read_length(s, &length, err) &&
               read_header(s, length, err) && read_entries(s, s->file.size - 8 - length, err) &&
               (!with_data || read_data(s, 8 + length, err)) && input_unchanged(&s->file, err);

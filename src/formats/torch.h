@@ -5,10 +5,11 @@
 // A pickle is a program. This reader runs none of it: it knows the few operations and the few names
 // that tensors in dicts, lists and tuples are made of, and refuses any other name in one line
 // ("FILE: its pickle calls os.system; only tensors are read"). Every offset, stride and size is
-// checked against the storage it looks into. A file costs the memory of its tensors (views that are
-// not contiguous are copied, up to twice the file's size in all) and, whatever it claims, no more
-// than a few hundred MB for its pickle. Zip archives carry checksums, so a flipped byte in them is
-// seen; the older form has none, and there a flipped byte within a number goes unseen.
+// checked against the storage it looks into. A file costs twice its bytes (views that are
+// not contiguous are copied, up to twice as much again) and, while it is opened, no more than 64 MB
+// and 128 times the bytes of its pickle, of which 32 MB and a million values are read. Zip archives
+// carry checksums, so a flipped byte in them is seen; the older form has none, and there a flipped
+// byte within a number goes unseen.
 #ifndef TACT_FORMATS_TORCH_H
 #define TACT_FORMATS_TORCH_H
 

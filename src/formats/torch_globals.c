@@ -40,8 +40,7 @@ static bool refuse_arguments(const Unpickler *u, const char *name, const char *w
 
 static CHECKED bool new_value(Unpickler *u, ValueKind kind, Value **out, Error *err) {
     *out = value_new(u, kind);
-    return *out || fail(err, "%s: its pickle holds more than %d values; it is no state dict",
-                        u->path, TORCH_MAX_VALUES);
+    return *out || value_missing(u, err);
 }
 
 // Reads shape and stride from tuples of equal length.
@@ -88,7 +87,8 @@ static CHECKED bool rebuild_tensor(Unpickler *u, const char *name, const ValueLi
         args->items[1]->kind != VALUE_INT)
         return refuse_arguments(
             u, name, "other arguments than a storage, an offset, sizes and strides", err);
-    TorchView *v = arena_alloc(&u->arena, sizeof(TorchView));
+    TorchView *v = arena_try(&u->arena, sizeof(TorchView));
+    if (!v) return unpickler_no_memory(u, err);
     v->storage = args->items[0]->storage;
     v->offset = args->items[1]->integer;
     if (!read_extents(u, name, args->items[2], args->items[3], v, err) ||
@@ -110,7 +110,8 @@ static CHECKED bool ordered_dict(Unpickler *u, const char *name, const ValueList
         return refuse_arguments(u, name, "too many pairs", err);
     u->values += 2 * n;
     ValueList *list = &(*out)->list;
-    ARENA_ARRAY_ROOM(&u->arena, list->items, list->count, list->capacity, 2 * (int64_t)n);
+    if (!ARENA_ARRAY_TRY_ROOM(&u->arena, list->items, list->count, list->capacity, 2 * (int64_t)n))
+        return unpickler_no_memory(u, err);
     for (int i = 0; i < n; i++) {
         const Value *pair = pairs->list.items[i];
         if ((pair->kind != VALUE_LIST && pair->kind != VALUE_TUPLE) || pair->list.count != 2)
@@ -160,9 +161,11 @@ bool torch_persistent(Unpickler *u, const Value *id, Value **out, Error *err) {
                     "with a current PyTorch",
                     u->path);
     if (!new_value(u, VALUE_STORAGE, out, err)) return false;
-    TorchStorage *s = arena_alloc(&u->arena, sizeof(TorchStorage));
+    TorchStorage *s = arena_try(&u->arena, sizeof(TorchStorage));
+    if (!s || !ARRAY_TRY_ROOM(u->storages, u->n_storages, u->storage_capacity, 1))
+        return unpickler_no_memory(u, err);
     *s = (TorchStorage){part[2]->string.text, part[1]->global->type, part[4]->integer, NULL};
     (*out)->storage = s;
-    *ARRAY_ADD(u->storages, u->n_storages, u->storage_capacity) = s;
+    u->storages[u->n_storages++] = s;
     return true;
 }

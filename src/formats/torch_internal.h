@@ -90,7 +90,8 @@ struct Value {
 typedef struct Unpickler {
     const char *path;
     Arena arena;
-    int values; // made so far
+    int values;     // made so far
+    bool no_memory; // why value_new gave NULL
     TorchStorage *
         *storages; // every mention of one; mem_free. Those of one key may stand here twice
     int n_storages;
@@ -102,8 +103,11 @@ typedef struct Unpickler {
 CHECKED bool unpickle(Unpickler *u, const uint8_t *bytes, size_t size, size_t *at,
                       const Value **out, Error *err);
 void unpickler_free(Unpickler *u);
-// NULL when u has made too many.
+// NULL when u has made too many, or there is too little memory; value_missing then says which.
 Value *value_new(Unpickler *u, ValueKind kind);
+CHECKED bool value_missing(const Unpickler *u, Error *err);
+// Fails for want of memory for a file's values.
+CHECKED bool unpickler_no_memory(const Unpickler *u, Error *err);
 // The value of a string key, or NULL. As in Python the last of several counts.
 const Value *value_get(const Value *dict, const char *key);
 

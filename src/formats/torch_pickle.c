@@ -19,10 +19,22 @@ typedef struct Machine {
 
 Value *value_new(Unpickler *u, ValueKind kind) {
     if (u->values >= TORCH_MAX_VALUES) return NULL;
+    Value *v = arena_try(&u->arena, sizeof(Value));
+    u->no_memory = !v;
+    if (!v) return NULL;
     u->values++;
-    Value *v = arena_alloc(&u->arena, sizeof(Value));
     v->kind = kind;
     return v;
+}
+
+bool unpickler_no_memory(const Unpickler *u, Error *err) {
+    return fail_memory(err, "%s: the values of its pickle", u->path);
+}
+
+bool value_missing(const Unpickler *u, Error *err) {
+    return u->no_memory ? unpickler_no_memory(u, err)
+                        : fail(err, "%s: its pickle holds more than %d values; it is no state dict",
+                               u->path, TORCH_MAX_VALUES);
 }
 
 const Value *value_get(const Value *dict, const char *key) {
@@ -47,8 +59,11 @@ static bool pickle_damaged(const Machine *m, const char *what) {
 }
 
 static bool too_big(const Machine *m) {
-    return fail(m->err, "%s: its pickle holds more than %d values; it is no state dict", m->u->path,
-                TORCH_MAX_VALUES);
+    return value_missing(m->u, m->err);
+}
+
+static bool no_room(const Machine *m) {
+    return unpickler_no_memory(m->u, m->err);
 }
 
 // ---- bytes ------------------------------------------------------------------------------------
@@ -81,7 +96,8 @@ static CHECKED bool take_text_line(Machine *m, const char **line, size_t *size) 
 // ---- stack ------------------------------------------------------------------------------------
 static CHECKED bool stack_push(Machine *m, Value *v) {
     if (!v || m->depth >= TORCH_MAX_VALUES) return too_big(m);
-    *ARRAY_ADD(m->stack, m->depth, m->stack_capacity) = v;
+    if (!ARRAY_TRY_ROOM(m->stack, m->depth, m->stack_capacity, 1)) return no_room(m);
+    m->stack[m->depth++] = v;
     return true;
 }
 
@@ -108,7 +124,8 @@ static CHECKED bool stack_top(Machine *m, ValueKind a, ValueKind b, int below, V
 
 static CHECKED bool push_mark(Machine *m) {
     if (m->n_marks >= TORCH_MAX_VALUES) return too_big(m);
-    *ARRAY_ADD(m->marks, m->n_marks, m->mark_capacity) = m->depth;
+    if (!ARRAY_TRY_ROOM(m->marks, m->n_marks, m->mark_capacity, 1)) return no_room(m);
+    m->marks[m->n_marks++] = m->depth;
     return true;
 }
 
@@ -132,7 +149,8 @@ static CHECKED bool append_to_container(Machine *m, Value *container, int n) {
     // from the memo again and again counts each time.
     if (n > TORCH_MAX_VALUES - m->u->values) return too_big(m);
     m->u->values += n;
-    ARENA_ARRAY_ROOM(&m->u->arena, list->items, list->count, list->capacity, n);
+    if (!ARENA_ARRAY_TRY_ROOM(&m->u->arena, list->items, list->count, list->capacity, n))
+        return no_room(m);
     if (n) memcpy(list->items + list->count, m->stack + m->depth - n, (size_t)n * sizeof(Value *));
     list->count += n;
     m->depth -= n;
@@ -148,7 +166,8 @@ static CHECKED bool do_string(Machine *m, size_t width, ValueKind kind) {
         return pickle_damaged(m, "has a name with a zero byte");
     Value *v = value_new(m->u, kind);
     if (!v) return too_big(m);
-    char *copy = arena_alloc(&m->u->arena, size + 1);
+    char *copy = arena_try(&m->u->arena, size + 1);
+    if (!copy) return no_room(m);
     memcpy(copy, p, size);
     v->string.text = copy;
     v->string.size = size;
@@ -186,7 +205,8 @@ static CHECKED bool do_memoize(Machine *m, uint64_t number) {
     v = m->stack[m->depth - 1];
     if (number >= TORCH_MAX_VALUES) return too_big(m);
     int64_t kept = m->memo_capacity; // every place up to it may be in use
-    ARRAY_ROOM(m->memo, kept, m->memo_capacity, (int64_t)number + 1 - kept);
+    if (!ARRAY_TRY_ROOM(m->memo, kept, m->memo_capacity, (int64_t)number + 1 - kept))
+        return no_room(m);
     m->memo[number] = v;
     m->memoized++;
     return true;

@@ -3,6 +3,7 @@
 // the storages they look into; the storages' bytes lie outside of it.
 #include "base/file.h"
 #include "formats/torch_internal.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zip.h>
@@ -63,16 +64,31 @@ typedef struct Archive {
     uint64_t budget;  // bytes members may still have: what is not compressed fits into the file
 } Archive;
 
+// Of what libzip has just failed at.
+static bool lacked_memory(zip_error_t *problem) {
+    return zip_error_code_zip(problem) == ZIP_ER_MEMORY || zip_error_code_system(problem) == ENOMEM;
+}
+
 static CHECKED bool archive_open(Archive *a, Error *err) {
     int code;
     a->zip = zip_open(a->path, ZIP_RDONLY, &code);
     if (a->zip) return true;
     zip_error_t problem;
     zip_error_init_with_code(&problem, code);
-    fail(err, "%s: not a readable zip archive (%s); it is cut short or damaged", a->path,
-         zip_error_strerror(&problem));
+    if (lacked_memory(&problem))
+        fail_memory(err, "%s: its list of members", a->path);
+    else
+        fail(err, "%s: not a readable zip archive (%s); it is cut short or damaged", a->path,
+             zip_error_strerror(&problem));
     zip_error_fini(&problem);
     return false;
+}
+
+// The place of a member, -1 where there is none.
+CHECKED static bool find_member(Archive *a, const char *name, zip_int64_t *out, Error *err) {
+    *out = zip_name_locate(a->zip, name, ZIP_FL_ENC_RAW);
+    return *out >= 0 || !lacked_memory(zip_get_error(a->zip)) ||
+           fail_memory(err, "%s: its list of members", a->path);
 }
 
 // Members are PREFIX/data.pkl, PREFIX/data/KEY, ...; the prefix is whatever the file was once
@@ -124,11 +140,12 @@ static CHECKED bool read_member(Archive *a, zip_uint64_t index, uint8_t **data, 
     a->budget -= st.size;
     *size = st.size;
     *data = mem_try(st.size + 1);
-    if (!*data)
-        return fail(err, "%s: no memory for %llu bytes", a->path, (unsigned long long)st.size);
+    if (!*data) return fail_memory(err, "%s: %llu bytes", a->path, (unsigned long long)st.size);
     zip_file_t *file = zip_fopen_index(a->zip, index, 0);
     bool ok = file && read_stream(file, *data, *size);
-    if (!ok)
+    if (!ok && lacked_memory(file ? zip_file_get_error(file) : zip_get_error(a->zip)))
+        fail_memory(err, "%s: reading %s", a->path, st.name);
+    else if (!ok)
         fail(err, "%s: %s cannot be read (%s); the file is damaged, copy it again", a->path,
              st.name, file ? zip_file_strerror(file) : zip_strerror(a->zip));
     if (file) zip_fclose(file);
@@ -138,9 +155,10 @@ static CHECKED bool read_member(Archive *a, zip_uint64_t index, uint8_t **data, 
 static CHECKED bool check_byte_order(Archive *a, Error *err) {
     char name[600];
     snprintf(name, sizeof name, "%sbyteorder", a->prefix);
-    zip_int64_t index = zip_name_locate(a->zip, name, ZIP_FL_ENC_RAW);
+    zip_int64_t index;
     uint8_t *text = NULL;
     uint64_t size = 0;
+    if (!find_member(a, name, &index, err)) return false;
     if (index < 0) return true; // before PyTorch 2.1: always little-endian
     bool ok =
         read_member(a, (zip_uint64_t)index, &text, &size, err) &&
@@ -153,12 +171,13 @@ static CHECKED bool check_byte_order(Archive *a, Error *err) {
 
 static CHECKED bool read_zip_storages(Torch *t, Archive *a, Error *err) {
     if (!sort_storages(t, err)) return false;
-    t->blobs = NEW(void *, t->u.n_storages + 1);
+    t->blobs = TRY_NEW(void *, t->u.n_storages + 1);
+    if (!t->blobs) return fail_memory(err, "%s: a list of %d storages", t->path, t->u.n_storages);
     for (int i = 0; i < t->u.n_storages;) {
         char name[1024];
         int n = snprintf(name, sizeof name, "%sdata/%s", a->prefix, t->u.storages[i]->key);
-        zip_int64_t index =
-            n < (int)sizeof name ? zip_name_locate(a->zip, name, ZIP_FL_ENC_RAW) : -1;
+        zip_int64_t index = -1;
+        if (n < (int)sizeof name && !find_member(a, name, &index, err)) return false;
         if (index < 0)
             return fail(err,
                         "%s: the archive has no member data/%.100s, which its pickle names; the "
@@ -173,7 +192,7 @@ static CHECKED bool read_zip_storages(Torch *t, Archive *a, Error *err) {
     return true;
 }
 
-static CHECKED bool read_zip(Torch *t, Error *err) {
+static CHECKED bool read_zip_once(Torch *t, Error *err) {
     Archive a = {.path = t->path, .budget = t->size};
     zip_uint64_t index = 0;
     uint8_t *pickle = NULL;
@@ -185,6 +204,27 @@ static CHECKED bool read_zip(Torch *t, Error *err) {
     if (a.zip) zip_discard(a.zip);
     mem_free(pickle);
     return ok;
+}
+
+static void free_blobs(Torch *t) {
+    for (int i = 0; i < t->n_blobs; i++) mem_free(t->blobs[i]);
+    mem_free(t->blobs);
+    t->blobs = NULL;
+    t->n_blobs = 0;
+}
+
+// Where libzip lacks memory it may say that this is no zip archive. So it is only called where
+// there is enough for its list of members, and what it says is believed the second time.
+static CHECKED bool read_zip(Torch *t, Error *err) {
+    enum { LEAST = 1 << 20 };
+    if (!mem_could(LEAST + t->size / 2))
+        return fail_memory(err, "%s: its list of members", t->path);
+    if (read_zip_once(t, err)) return true;
+    if (error_is_memory(err)) return false;
+    free_blobs(t);
+    unpickler_free(&t->u);
+    t->u.path = t->path;
+    return read_zip_once(t, err);
 }
 
 // ---- the older form ---------------------------------------------------------------------------
@@ -256,8 +296,12 @@ static CHECKED bool read_old(Torch *t, Error *err) {
 
 // -----------------------------------------------------------------------------------------------
 bool torch_open(const char *path, Torch **out, Error *err) {
-    Torch *t = NEW(Torch, 1);
-    t->path = mem_strdup(path);
+    Torch *t = TRY_NEW(Torch, 1);
+    if (t) t->path = mem_try_strdup(path);
+    if (!t || !t->path) {
+        mem_free(t);
+        return fail_memory(err, "%s: its description", path);
+    }
     t->u.path = t->tensors.path = t->path;
     char *bytes = NULL;
     bool ok = file_read(path, &bytes, &t->size, err);
@@ -280,8 +324,7 @@ bool torch_open(const char *path, Torch **out, Error *err) {
 void torch_close(Torch *t) {
     if (!t) return;
     tensors_free(&t->tensors);
-    for (int i = 0; i < t->n_blobs; i++) mem_free(t->blobs[i]);
-    mem_free(t->blobs);
+    free_blobs(t);
     mem_free((void *)(uintptr_t)t->bytes);
     mem_free(t->path);
     mem_free(t);

@@ -53,10 +53,12 @@ static CHECKED bool copy_view(Walk *w, const TorchView *v, SafetensorsEntry *e) 
     e->bytes = (size_t)v->count * size;
     w->copy_budget -= e->bytes;
     uint8_t *copy = mem_try(e->bytes);
-    if (!copy)
-        return fail(w->err, "%s: no memory for \"%s\" (%zu bytes)", t->path, e->name, e->bytes);
+    if (!copy || !ARRAY_TRY_ROOM(t->copies, t->copied, t->copies_capacity, 1)) {
+        mem_free(copy);
+        return fail_memory(w->err, "%s: \"%s\" (%zu bytes)", t->path, e->name, e->bytes);
+    }
     gather_contiguous(copy, v, size);
-    *ARRAY_ADD(t->copies, t->copied, t->copies_capacity) = copy;
+    t->copies[t->copied++] = copy;
     e->data = copy;
     return true;
 }
@@ -65,12 +67,12 @@ static CHECKED bool add_tensor(Walk *w, const TorchView *v) {
     TensorList *t = w->t;
     if (t->count >= MAX_TENSORS)
         return fail(w->err, "%s: more than %d tensors; it is no state dict", t->path, MAX_TENSORS);
-    ARRAY_ROOM(t->entries, t->count, t->capacity, 1);
+    const char *name = arena_try_strdup(&t->arena, w->name);
+    if (!name || !ARRAY_TRY_ROOM(t->entries, t->count, t->capacity, 1))
+        return fail_memory(w->err, "%s: a list of its tensors", t->path);
     SafetensorsEntry *e = &t->entries[t->count];
-    *e = (SafetensorsEntry){.name = arena_strdup(&t->arena, w->name),
-                            .type = v->storage->type,
-                            .rank = v->rank,
-                            .count = v->count};
+    *e = (SafetensorsEntry){
+        .name = name, .type = v->storage->type, .rank = v->rank, .count = v->count};
     memcpy(e->shape, v->shape, sizeof e->shape);
     size_t size = safetensors_type_size(e->type);
     if (v->count == 0 || contiguous(v)) {
@@ -131,7 +133,8 @@ static int by_name(const void *a, const void *b, void *entries) {
 }
 
 static CHECKED bool sort_names(TensorList *t, Error *err) {
-    t->by_name = NEW(int, t->count ? t->count : 1);
+    t->by_name = TRY_NEW(int, t->count);
+    if (!t->by_name) return fail_memory(err, "%s: a list of its tensors", t->path);
     for (int i = 0; i < t->count; i++) t->by_name[i] = i;
     qsort_r(t->by_name, (size_t)t->count, sizeof(int), by_name, t->entries);
     for (int i = 1; i < t->count; i++) {

@@ -2,6 +2,8 @@
 // Video files through FFmpeg: reading a frame by its time, writing AV1 as LeRobot does. FFmpeg is
 // called by a module (base/module.h); opening a file for reading or writing fails where it cannot
 // be loaded.
+// What opening a file takes is bounded by its bytes: 64 MB and 128 times as many, and some twenty
+// frames of its size for the decoder; frames have at most 2^24 pixels and 64 for each byte.
 #ifndef TACT_FORMATS_VIDEO_H
 #define TACT_FORMATS_VIDEO_H
 

@@ -19,21 +19,27 @@ bool weights_open(const char *path, Weights **out, Error *err) {
     size_t n = size < sizeof start ? size : sizeof start;
     if (n) memcpy(start, file, n);
     file_unmap(file, size);
-    Weights w = {0};
+    Weights w = {0}, *made = TRY_NEW(Weights, 1);
+    if (!made) return fail_memory(err, "%s: its description", path);
+    bool ok;
     // A safetensors header stands at byte 8; its length before it may begin like a pickle.
     if (n == sizeof start && start[8] == '{') {
-        if (!safetensors_open(path, &w.safetensors, err)) return false;
+        ok = safetensors_open(path, &w.safetensors, err);
     } else if (n >= 4 && (memcmp(start, "PK\3\4", 4) == 0 || start[0] == 0x80)) {
-        if (!torch_open(path, &w.torch, err)) return false;
+        ok = torch_open(path, &w.torch, err);
     } else {
-        return fail(err,
-                    "%s: neither a safetensors file nor one of torch.save; download or copy it "
-                    "again",
-                    path);
+        ok = fail(err,
+                  "%s: neither a safetensors file nor one of torch.save; download or copy it "
+                  "again",
+                  path);
     }
-    *out = NEW(Weights, 1);
-    **out = w;
-    return true;
+    if (ok) {
+        *made = w;
+        *out = made;
+    } else {
+        mem_free(made);
+    }
+    return ok;
 }
 
 void weights_close(Weights *w) {

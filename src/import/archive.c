@@ -225,6 +225,11 @@ CHECKED static bool find_bytes(const Archive *a, const ArchiveMember *m, uint64_
     if (!input_read(&a->file, m->header, local, LOCAL, err)) return false;
     *at = m->header + LOCAL + u16(local + 26) + u16(local + 28);
     bool fits = m->method == STORED ? m->size == m->packed : m->size / DEFLATE_MOST <= m->packed;
+    if (fits && m->size > ARCHIVE_FREE + ARCHIVE_PER_BYTE * m->packed)
+        return refuse_member(a, m,
+                             "unpacks to far more than the file holds, which is refused: unpack "
+                             "the zip file first",
+                             err);
     return (u32(local) == 0x04034b50 && lies(a, *at, m->packed) && fits) || refuse_bytes(a, m, err);
 }
 

@@ -34,6 +34,10 @@ int64_t archive_from(const Archive *a, const char *name);
 // Whether a member's name ends with `end`.
 bool archive_ends(const ArchiveMember *m, const char *end);
 
+// What a member may unpack to: 64 MiB, and so many times its bytes in the file. What is packed once
+// more than that (deflate reaches 1032 times) is no recording.
+enum { ARCHIVE_FREE = 64 << 20, ARCHIVE_PER_BYTE = 128 };
+
 // Reads a member of m->size bytes into *bytes, a block of *room bytes of mem_alloc's which is
 // replaced by a larger one where it is too small (NULL and 0 at first). Checked against its
 // checksum. Any thread.

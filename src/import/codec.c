@@ -86,6 +86,11 @@ CHECKED static bool check_zstd(const Codec *c, const uint8_t *in, size_t n, size
 bool codec_check(const Codec *c, CodecState **state, const uint8_t *in, size_t n,
                  const CodecWish *wish, Error *err) {
     size_t wanted = wish->bytes;
+    if (wanted > CODEC_FREE + CODEC_PER_BYTE * n)
+        return fail(err,
+                    "holds %zu bytes for a chunk of %zu, which is refused (a damaged file?): write "
+                    "the array again in smaller chunks",
+                    n, wanted);
     switch (c->kind) {
     case CODEC_NONE:
         return n == wanted || other_size(n, wanted, err);

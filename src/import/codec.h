@@ -46,6 +46,9 @@ typedef struct CodecWish {
 // sentence: "is compressed with bz2, which ...".
 CHECKED bool codec_parse(const json_t *description, Codec *out, Error *err);
 
+// What a chunk may unpack to: 64 MiB, and so many times its bytes.
+enum { CODEC_FREE = 64 << 20, CODEC_PER_BYTE = 128 };
+
 // Whether the bytes claim to become what is wished for, and can: what it takes to ask for that much
 // memory. Errors of this and the next are parts of a sentence: "holds 12 bytes, ...".
 CHECKED bool codec_check(const Codec *c, CodecState **state, const uint8_t *in, size_t n,

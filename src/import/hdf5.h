@@ -4,6 +4,7 @@
 // called from any thread, and names what it is about as "FILE: ARRAY".
 //
 // Nothing that a file announces is believed: an array has a shape only if its storage can hold it.
+// Beside what a caller asks for, reading by rows keeps the chunks of a row, up to 256 MB of them.
 #ifndef TACT_IMPORT_HDF5_H
 #define TACT_IMPORT_HDF5_H
 

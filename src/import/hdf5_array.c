@@ -263,6 +263,7 @@ static bool read_variable_strings(const Hdf5Rows *r, int64_t n, Arena *arena, co
 
 bool hdf5_read_strings(const Hdf5 *f, const char *array, Arena *arena, const char *const **out,
                        int64_t *n, Error *err) {
+    enum { MOST_NAMES = 1 << 18 };
     Hdf5Rows r = {.path = f->path, .array = (char *)array, .type = -1};
     *n = 0;
     hdf5_enter();
@@ -271,6 +272,10 @@ bool hdf5_read_strings(const Hdf5 *f, const char *array, Arena *arena, const cha
     if (ok) r.type = H5Dget_type(r.data);
     if (ok && (r.type < 0 || H5Tget_class(r.type) != H5T_STRING || rank_in_file(&r.shape) != 1))
         ok = fail(err, "%s: %s: it is no list of names", f->path, array);
+    // A name takes 64 bytes in memory, and next to none in the file where all are the same.
+    if (ok && r.shape.dims[0] > MOST_NAMES + (int64_t)(f->bytes / 4))
+        ok = fail(err, "%s: %s: %lld names in a file of %llu bytes; the file is damaged", f->path,
+                  array, (long long)r.shape.dims[0], (unsigned long long)f->bytes);
     if (ok && r.shape.dims[0] > 0) {
         const char **names = arena_alloc(arena, sizeof *names * (size_t)r.shape.dims[0]);
         ok = H5Tis_variable_str(r.type) > 0

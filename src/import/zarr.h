@@ -38,8 +38,10 @@ typedef struct ZarrArray {
     Codec codec;
 } ZarrArray;
 
-// The largest chunk that is read.
+// The largest chunk that is read, and the largest of the files that describe: they have hundreds of
+// bytes. (What a chunk may unpack to: codec.h.)
 #define ZARR_CHUNK_MOST ((int64_t)1 << 30)
+enum { ZARR_TEXT_MOST = 1 << 20 };
 
 // What one thread keeps while it reads: the chunk it read last. Zero at first.
 typedef struct ZarrCursor {
@@ -65,7 +67,8 @@ CHECKED bool zarr_list(const ZarrGroup *g, const char *group, Arena *arena, cons
 
 // Whether there is an array of this name.
 bool zarr_holds(const ZarrGroup *g, const char *name);
-// Reads what is said of an array (NAME/.zarray), and refuses what cannot be read.
+// Reads what is said of an array (NAME/.zarray), and refuses what cannot be read. After a failure
+// out->name is "" where the source itself could not be read.
 CHECKED bool zarr_array(const ZarrGroup *g, const char *name, ZarrArray *out, Error *err);
 // The same from JSON text; `where` is what errors call the file.
 CHECKED bool zarr_parse(const char *text, size_t size, const char *where, const char *name,
@@ -94,6 +97,9 @@ void zarr_cursor_free(ZarrCursor *cursor); // the blocks in it, not itself
 // Reads a file of the group, NAME as in "data/action/0.0", into *bytes of *room bytes as
 // archive_read does; *n bytes of it. *there is false where there is none.
 CHECKED bool zarr_file(const ZarrGroup *g, const char *name, uint8_t **bytes, size_t *room,
+                       size_t *n, bool *there, Error *err);
+// The same for a file that describes, of which it is an error to be very large.
+CHECKED bool zarr_text(const ZarrGroup *g, const char *name, uint8_t **bytes, size_t *room,
                        size_t *n, bool *there, Error *err);
 bool zarr_has_file(const ZarrGroup *g, const char *name);
 // The name of a chunk's file, at[] in chunks: "data/action/0.0".

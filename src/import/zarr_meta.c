@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What zarr version 2 says of an array: the file .zarray, JSON.
+#include "formats/json.h"
 #include "import/zarr.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { TEXT_MOST = 1 << 20 }; // bytes of such a file; they have hundreds
 
 typedef struct Reading {
     const json_t *said;
@@ -213,7 +212,7 @@ bool zarr_parse(const char *text, size_t size, const char *where, const char *na
     *out = (ZarrArray){0};
     Reading r = {.where = where, .name = name, .out = out};
     snprintf(out->name, sizeof out->name, "%s", name);
-    json_t *said = size <= TEXT_MOST ? json_loadb(text, size, 0, &why) : NULL;
+    json_t *said = size <= ZARR_TEXT_MOST ? json_parse(text, size, 0, &why) : NULL;
     if (!said) return refuse(&r, err, "has a .zarray that is no JSON: the file is damaged");
     r.said = said;
     bool ok = json_integer_value(json_object_get(said, "zarr_format")) == 2 ||
@@ -230,7 +229,8 @@ bool zarr_array(const ZarrGroup *g, const char *name, ZarrArray *out, Error *err
     size_t room = 0, n = 0;
     bool there = false;
     snprintf(file, sizeof file, "%s/.zarray", name);
-    bool ok = zarr_file(g, file, &text, &room, &n, &there, err) &&
+    *out = (ZarrArray){0};
+    bool ok = zarr_text(g, file, &text, &room, &n, &there, err) &&
               (there || fail(err, "%s: has no array %s", g->path, name)) &&
               zarr_parse((const char *)text, n, g->path, name, out, err);
     mem_free(text);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where a group's files are: in a folder, or in a zip file.
 #include "base/array.h"
+#include "formats/json.h"
 #include "import/zarr.h"
 #include <ctype.h>
 #include <dirent.h>
@@ -64,6 +65,15 @@ bool zarr_file(const ZarrGroup *g, const char *name, uint8_t **bytes, size_t *ro
     return !*there || read_file(path, bytes, room, n, err);
 }
 
+bool zarr_text(const ZarrGroup *g, const char *name, uint8_t **bytes, size_t *room, size_t *n,
+               bool *there, Error *err) {
+    const ArchiveMember *m = g->zip ? member(g, name) : NULL;
+    if (m && m->size > ZARR_TEXT_MOST) // a thousandth of it may be in the file
+        return fail(err, "%s: its %s has %llu bytes, where some hundreds should be; it is damaged",
+                    g->path, name, (unsigned long long)m->size);
+    return zarr_file(g, name, bytes, room, n, there, err);
+}
+
 // ---- opening ------------------------------------------------------------------------------------
 
 // The root of the group in the zip file: where .zgroup is, at the top or in the one folder that was
@@ -103,8 +113,8 @@ bool zarr_open(ZarrGroup *g, const char *path, ImageDecode *decode, Error *err) 
     bool there = false;
     if (!find_group(g, path, err)) return false;
     g->decode = decode;
-    bool ok = zarr_file(g, ".zgroup", &text, &room, &n, &there, err);
-    json_t *said = ok && there ? json_loadb((const char *)text, n, 0, NULL) : NULL;
+    bool ok = zarr_text(g, ".zgroup", &text, &room, &n, &there, err);
+    json_t *said = ok && there ? json_parse((const char *)text, n, 0, NULL) : NULL;
     json_int_t version = json_integer_value(json_object_get(said, "zarr_format"));
     json_decref(said);
     mem_free(text);

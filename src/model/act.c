@@ -65,7 +65,8 @@ CHECKED static bool new_act(Device *d, const PolicyConfig *config, Params *param
                             bool train, int slots, const ImageStats *image_stats, Act **out,
                             Error *err) {
     *out = NULL;
-    Act *a = NEW(Act, 1);
+    Act *a = TRY_NEW(Act, 1);
+    if (!a) return fail_memory(err, "a model");
     *a = (Act){.device = d, .config = *config, .params = params, .batch = batch, .train = train};
     a->fixed.device = a->net.acts.device = a->net.device = d;
     a->net.dropout = (float)config->dropout;

@@ -27,8 +27,9 @@ void frame_slots_forward(Net *net, const FrameSlots *s, const PolicyConfig *c,
 
 bool act_slots_new(const Act *a, int slots, ActSlots **out, Error *err) {
     const Tensor *own = &a->own_slots;
-    ActSlots *s = NEW(ActSlots, 1);
+    ActSlots *s = TRY_NEW(ActSlots, 1);
     *out = NULL;
+    if (!s) return fail_memory(err, "tokens of frames");
     s->memory.device = a->device;
     if (own->data) // else the policy has no cameras
         s->tokens =

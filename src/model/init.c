@@ -65,12 +65,15 @@ void params_initialize(Params *p, uint64_t seed) {
     for (int i = 0; i < p->count; i++) most = p->list[i].count > most ? p->list[i].count : most;
 #pragma omp parallel num_threads(p->device->threads)
     {
-        float *values = NEW(float, most);
+        float *values = TRY_NEW(float, most);
+#pragma omp critical(params_initialize)
+        if (!values) device_fail_memory(p->device, "%lld initial values", (long long)most);
 #pragma omp for schedule(dynamic)
         for (int i = 0; i < p->count; i++) {
             const Param *q = &p->list[i];
             // A stream per tensor: adding one tensor does not change the others.
             RngStream rng = {.key = {.seed = seed, .step = (uint32_t)i, .site = SITE_INIT}};
+            if (!values) continue;
             fill_initial(q, values, &rng);
 #pragma omp critical(params_initialize)
             param_set(p, q, values); // a device takes one copy at a time

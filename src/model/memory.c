@@ -27,6 +27,7 @@ typedef struct PlannedModel {
 CHECKED static bool plan_params(PlannedModel *m, const PolicyConfig *config, bool train,
                                 const Backend *backend, Precision precision, Error *err) {
     *m = (PlannedModel){.device = plan_device(backend, precision)};
+    if (!m->device) return fail_memory(err, "an estimate of memory");
     for (int i = 0; i < MAX_CAMERAS; i++) m->images[i] = image_stats_imagenet;
     bool ok = params_init(&m->params, m->device, config, train, err);
     m->weights = plan_bytes(m->device);
@@ -61,14 +62,15 @@ bool estimate_stream(const PolicyConfig *config, int slots, const Backend *backe
                      Precision precision, StreamEstimate *out, Error *err) {
     PlannedModel m;
     size_t frames = (size_t)(config->n_cameras * config->obs_state_horizon);
-    int *none = NEW(int, frames);
+    int *none = TRY_NEW(int, frames);
     *out = (StreamEstimate){0};
+    if (!none) return fail_memory(err, "an estimate of memory");
     bool ok = plan_params(&m, config, false, backend, precision, err) &&
               act_new_stream(m.device, config, &m.params, slots, m.images, &m.act, err);
-    out->made = plan_bytes(m.device) - m.weights;
+    if (ok) out->made = plan_bytes(m.device) - m.weights;
     for (int i = 0; ok && i < config->n_cameras; i++) ok = act_encode_frame(m.act, i, NULL, 0, err);
     ok = ok && act_predict_slots(m.act, &(ActInput){.batch = 1}, none, NULL, err);
-    out->first = plan_bytes(m.device) - m.weights - out->made;
+    if (ok) out->first = plan_bytes(m.device) - m.weights - out->made;
     // A device in host memory keeps weights once more, in the order of its kernels.
     if (ok && backend->host_memory) {
         size_t backbone = (size_t)(m.params.trainable - m.params.main) * sizeof(float);

@@ -14,6 +14,7 @@ typedef struct Lister {
     const PolicyConfig *c;
     int64_t capacity;
     ParamInit matrix; // how matrices of the current module start
+    bool failed;      // there was too little memory for the list
 } Lister;
 
 typedef struct Shape {
@@ -35,13 +36,12 @@ static void add_param(Lister *l, ParamKind kind, ParamInit init, int64_t fan, Sh
     va_start(args, format);
     vsnprintf(name, sizeof name, format, args);
     va_end(args);
-    Param *q = ARRAY_ADD(p->list, p->count, l->capacity);
-    *q = (Param){.name = arena_strdup(&p->arena, name),
-                 .kind = kind,
-                 .init = init,
-                 .fan = fan,
-                 .rank = shape.rank,
-                 .count = 1};
+    const char *kept = arena_try_strdup(&p->arena, name);
+    if (!kept || !ARRAY_TRY_ROOM(p->list, p->count, l->capacity, 1)) l->failed = true;
+    if (l->failed) return;
+    Param *q = &p->list[p->count++];
+    *q = (Param){
+        .name = kept, .kind = kind, .init = init, .fan = fan, .rank = shape.rank, .count = 1};
     for (int i = 0; i < shape.rank; i++) {
         q->shape[i] = shape.size[i];
         q->count *= shape.size[i];
@@ -172,5 +172,5 @@ bool params_list(Params *p, const PolicyConfig *c, Error *err) {
                   DIMS(1, c->chunk_size + 1 + (c->state_dim > 0), c->dim_model),
                   "model.vae_encoder_pos_enc");
     if (c->n_cameras) add_backbone(&l, &r, true);
-    return true;
+    return !l.failed || fail_memory(err, "the list of the policy's tensors");
 }

@@ -59,7 +59,14 @@ static void upload_constants(Positions *p, Device *d, const PolicyConfig *c,
         device_fail_memory(d, "%ld positions of %ld values", (long)L, (long)D);
         return;
     }
-    int32_t *kind = NEW(int32_t, L), *time = NEW(int32_t, L);
+    int32_t *kind = TRY_NEW(int32_t, L), *time = TRY_NEW(int32_t, L);
+    if (!kind || !time) {
+        device_fail_memory(d, "places of %ld tokens", (long)L);
+        mem_free(rows);
+        mem_free(kind);
+        mem_free(time);
+        return;
+    }
     if (c->n_cameras) fill_image_rows(c, layout, rows);
     fill_indices(c, layout, kind, time);
     d->upload(d, p->image_sinusoid.data, rows, (size_t)(L * D) * sizeof(float));

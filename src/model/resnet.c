@@ -44,7 +44,13 @@ static void fold_norm(ResNet *r, const Params *p, FrozenConv *c, const char *nor
     enum { WEIGHT, BIAS, MEAN, VAR };
     static const char *const names[] = {"weight", "bias", "running_mean", "running_var"};
     int64_t n = c->spec.out_c;
-    float *host = NEW(float, 6 * n), *scale = host + 4 * n, *shift = host + 5 * n;
+    float *host = TRY_NEW(float, 6 * n);
+    if (!host) device_fail_memory(r->device, "the norm of %ld channels", (long)n);
+    if (r->device->failed) {
+        mem_free(host);
+        return;
+    }
+    float *scale = host + 4 * n, *shift = host + 5 * n;
     for (int i = 0; i < 4; i++) {
         char name[128];
         snprintf(name, sizeof name, "model.backbone.%s.%s", norm, names[i]);
@@ -139,8 +145,16 @@ bool resnet_new(Device *d, const Params *p, const PolicyConfig *c, int64_t n, in
     ResNetShape shape;
     if (!resnet_shape(c->vision_backbone, c->replace_final_stride_with_dilation, &shape, err))
         return false;
-    ResNet *r = NEW(ResNet, 1);
+    int n_blocks = 0;
+    for (int s = 0; s < RESNET_STAGES; s++) n_blocks += shape.blocks[s];
+    ResNet *r = TRY_NEW(ResNet, 1);
+    if (!r) return fail_memory(err, "a plan of the ResNet");
     *r = (ResNet){.device = d, .n = n, .h = h, .w = w};
+    r->blocks = TRY_NEW(Block, n_blocks);
+    if (r->blocks)
+        r->n_blocks = n_blocks;
+    else
+        device_fail_memory(d, "a plan of the ResNet's blocks");
     int64_t folds = fold_count(&shape);
     r->folds = params_flat(d, folds);
     if (!device_check(d, err)) goto error;
@@ -160,8 +174,6 @@ bool resnet_new(Device *d, const Params *p, const PolicyConfig *c, int64_t n, in
     r->pool = d->pool_new(d, n, 64, r->stem.out_h, r->stem.out_w, train);
     r->pool_h = h = conv_out_size(r->stem.out_h, 3, 2, 1, 1);
     r->pool_w = w = conv_out_size(r->stem.out_w, 3, 2, 1, 1);
-    for (int s = 0; s < RESNET_STAGES; s++) r->n_blocks += shape.blocks[s];
-    r->blocks = NEW(Block, r->n_blocks);
     Block *block = r->blocks;
     for (int s = 0; s < RESNET_STAGES; s++)
         for (int b = 0; b < shape.blocks[s]; b++) {

@@ -113,7 +113,12 @@ static void encoder_layer_backward(Net *net, EncoderLayer *e, Tensor d, Tensor d
 }
 
 void encoder_init(Encoder *e, const Params *p, const PolicyConfig *c, const char *name, int n) {
-    *e = (Encoder){.n = n, .layers = NEW(EncoderLayer, n), .final_norm = c->pre_norm};
+    *e = (Encoder){.n = n, .layers = TRY_NEW(EncoderLayer, n), .final_norm = c->pre_norm};
+    if (!e->layers) {
+        device_fail_memory(p->device, "an encoder of %d layers", n);
+        e->n = 0;
+        return;
+    }
     for (int i = 0; i < n; i++) {
         char layer[128], part[160];
         snprintf(layer, sizeof layer, "model.%s.layers.%d", name, i);
@@ -220,7 +225,13 @@ static void decoder_layer_backward(Net *net, DecoderLayer *l, Tensor d, Tensor d
 }
 
 void decoder_init(Decoder *dec, const Params *p, const PolicyConfig *c) {
-    *dec = (Decoder){.n = c->n_decoder_layers, .layers = NEW(DecoderLayer, c->n_decoder_layers)};
+    *dec =
+        (Decoder){.n = c->n_decoder_layers, .layers = TRY_NEW(DecoderLayer, c->n_decoder_layers)};
+    if (!dec->layers) {
+        device_fail_memory(p->device, "a decoder of %d layers", dec->n);
+        dec->n = 0;
+        return;
+    }
     for (int i = 0; i < dec->n; i++) {
         char layer[128], part[160];
         snprintf(layer, sizeof layer, "model.decoder.layers.%d", i);

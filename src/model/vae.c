@@ -17,7 +17,9 @@ void vae_init(Vae *v, const Params *p, const PolicyConfig *c, int batch, bool tr
     if (!train) return;
     v->eps = arena_tensor(fixed, DTYPE_F32, 2, SHAPE(batch, c->latent_dim));
     v->pad = arena_tensor(fixed, DTYPE_U8, 2, SHAPE(batch, v->tokens));
-    v->host_pad = NEW(uint8_t, batch * v->tokens);
+    v->host_pad = TRY_NEW(uint8_t, batch * v->tokens);
+    if (!v->host_pad)
+        device_fail_memory(p->device, "marks of %lld tokens", (long long)(batch * v->tokens));
 }
 
 void vae_free(Vae *v) {

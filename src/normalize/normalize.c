@@ -61,10 +61,14 @@ bool normalizer_init_eps(Normalizer *n, const char *name, NormMode mode, const S
     *n = (Normalizer){.mode = mode, .dim = dim};
     if (mode != NORM_IDENTITY && !check_stats(name, mode, stats, dim, &low, &high, err))
         return false;
-    n->scale = NEW(double, dim);
-    n->offset = NEW(double, dim);
-    n->inverse_scale = NEW(double, dim);
-    n->inverse_offset = NEW(double, dim);
+    n->scale = TRY_NEW(double, dim);
+    n->offset = TRY_NEW(double, dim);
+    n->inverse_scale = TRY_NEW(double, dim);
+    n->inverse_offset = TRY_NEW(double, dim);
+    if (!n->scale || !n->offset || !n->inverse_scale || !n->inverse_offset) {
+        normalizer_free(n);
+        return fail_memory(err, "%s: its statistics, %d values", name, dim);
+    }
     for (int i = 0; i < dim; i++)
         if (mode == NORM_IDENTITY)
             n->scale[i] = n->inverse_scale[i] = 1;

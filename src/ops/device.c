@@ -38,8 +38,8 @@ bool backend_find(const char *name, const Backend **out, const char **argument, 
     for (size_t i = 0; i < sizeof in_modules / sizeof in_modules[0]; i++) {
         if (!is_kind(name, in_modules[i].name)) continue;
         if (!module_load(&in_modules[i].module, &why))
-            return fail(err, "--policy.device=%s: %.800s; or use --policy.device=cpu", name,
-                        why.text);
+            return fail_because(err, &why, "--policy.device=%s: %.800s; or use --policy.device=cpu",
+                                name, why.text);
         *out = module_table(&in_modules[i].module);
     }
     return *out || fail(err, "--policy.device=%s: unknown device; use cpu or cuda", name);
@@ -75,7 +75,8 @@ bool device_open(const char *name, Precision precision, int threads, Device **ou
     *out = NULL;
     if (!backend_find(name, &backend, &argument, err) || !check_precision(backend, precision, err))
         return false;
-    Device *d = NEW(Device, 1);
+    Device *d = TRY_NEW(Device, 1);
+    if (!d) return fail_memory(err, "a device");
     d->threads = threads > 0 ? threads : omp_get_num_procs(); // those this process may use
     ref_device(d);
     d->backend = backend;

@@ -226,7 +226,7 @@ extern const Backend ref_backend, cpu_backend;
 void ref_device(Device *d);
 
 // A device that computes nothing and counts what is asked of its alloc, as it would be on a device
-// of that backend: for estimates. Its tensors must not be looked into.
+// of that backend: for estimates. Its tensors must not be looked into. NULL for want of memory.
 Device *plan_device(const Backend *backend, Precision precision);
 size_t plan_bytes(const Device *d);
 

@@ -55,8 +55,13 @@ static void plan_close(Device *d) {
 }
 
 Device *plan_device(const Backend *backend, Precision precision) {
-    Device *d = NEW(Device, 1);
-    Plan *p = NEW(Plan, 1);
+    Device *d = TRY_NEW(Device, 1);
+    Plan *p = TRY_NEW(Plan, 1);
+    if (!d || !p) {
+        mem_free(d);
+        mem_free(p);
+        return NULL;
+    }
     ref_device(d); // of it are left the services that a plan does not use
     p->backend = *backend;
     p->backend.host_memory = false;

@@ -33,13 +33,15 @@ static void count_call(Device *d, int op, double start) {
     }
 #include "ops/ops.def"
 
-void profile_start(Device *d) {
-    d->profile = NEW(Profile, 1);
+bool profile_start(Device *d, Error *err) {
+    d->profile = TRY_NEW(Profile, 1);
+    if (!d->profile) return fail_memory(err, "times of ops");
     d->profile->inner = *d;
 #define OP(name, params, args)                                                                     \
     d->profile->entries[NUMBER_##name].op = #name;                                                 \
     d->name = timed_##name;
 #include "ops/ops.def"
+    return true;
 }
 
 int profile_entries(const Device *d, const ProfileEntry **out) {

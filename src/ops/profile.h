@@ -12,7 +12,7 @@ typedef struct ProfileEntry {
 } ProfileEntry;
 
 // From now on every op of the device is timed (and waited for). Not within a recording.
-void profile_start(Device *d);
+CHECKED bool profile_start(Device *d, Error *err);
 // All ops, called or not; borrowed until profile_stop. Returns how many.
 int profile_entries(const Device *d, const ProfileEntry **out);
 void profile_reset(Device *d);

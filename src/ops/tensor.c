@@ -73,7 +73,11 @@ static bool next_block(TensorArena *a, size_t bytes) {
     TensorBlock **link = a->current ? &a->current->next : &a->blocks;
     while (*link && (*link)->size < bytes) link = &(*link)->next;
     if (!*link) {
-        TensorBlock *block = NEW(TensorBlock, 1);
+        TensorBlock *block = TRY_NEW(TensorBlock, 1);
+        if (!block) {
+            device_fail_memory(a->device, "a block for tensors");
+            return false;
+        }
         block->size = block_size(a, bytes);
         block->data = a->device->alloc_raw(a->device, block->size);
         if (!block->data) {

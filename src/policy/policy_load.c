@@ -8,26 +8,26 @@
 #include "policy/policy_weights.h"
 #include <stdio.h>
 
-static void warn_of_unknown_keys(const char *dir) {
+CHECKED static bool warn_of_unknown_keys(const char *dir, Error *err) {
     char path[POLICY_PATH + 64];
     json_t *config = NULL;
-    Error ignored;
     snprintf(path, sizeof path, "%s/config.json", dir);
-    if (json_read(path, &config, &ignored)) policy_warn_of_keys(config, path);
+    if (!json_read(path, &config, err)) return false;
+    policy_warn_of_keys(config, path);
     json_decref(config);
+    return true;
 }
 
 bool policy_load(const char *path, const char *dataset, Device *device, Policy *out, Error *err) {
     *out = (Policy){0};
-    train_config_default(&out->config);
     const PolicyConfig *p = &out->config.policy;
-    bool ok = policy_locate(path, out->dir, err) &&
+    bool ok = train_config_defaults(&out->config, err) && policy_locate(path, out->dir, err) &&
               policy_read_config(out->dir, false, &out->config, err) &&
               policy_config_check(p, err) &&
               policy_read_stats(out->dir, dataset, p, &out->stats, err) &&
               policy_check_size(out->dir, p, err) &&
-              policy_load_weights(out->dir, p, device, &out->params, &out->file, err);
-    if (ok) warn_of_unknown_keys(out->dir);
+              policy_load_weights(out->dir, p, device, &out->params, &out->file, err) &&
+              warn_of_unknown_keys(out->dir, err);
     if (!ok) policy_free(out);
     return ok;
 }

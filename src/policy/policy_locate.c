@@ -10,7 +10,7 @@
 #include "formats/hub_cache.h"
 #include "formats/json.h"
 #include <ctype.h>
-#include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,12 +39,22 @@ int64_t checkpoint_step(const char *name) {
     return strtoll(name, NULL, 10);
 }
 
-int64_t checkpoint_step_inside(const char *dir) {
-    json_t *root = json_read_optional(dir, "training_state/training_step.json");
+// -1 where the checkpoint does not say it. Fails for want of memory alone.
+CHECKED static bool read_step_inside(const char *dir, int64_t *out, Error *err) {
+    char path[2 * POLICY_PATH];
+    json_t *root = NULL;
+    snprintf(path, sizeof path, "%s/training_state/training_step.json", dir);
+    if (file_exists(path) && !json_read(path, &root, err) && error_is_memory(err)) return false;
     const json_t *step = json_object_get(root, "step");
-    int64_t value = json_is_integer(step) ? json_integer_value(step) : -1;
+    *out = json_is_integer(step) ? json_integer_value(step) : -1;
     json_decref(root);
-    return value;
+    return true;
+}
+
+int64_t checkpoint_step_inside(const char *dir) {
+    int64_t step;
+    Error ignored;
+    return read_step_inside(dir, &step, &ignored) ? step : -1;
 }
 
 int64_t policy_step(const char *dir) {
@@ -53,55 +63,62 @@ int64_t policy_step(const char *dir) {
     return checkpoint_step_inside(checkpoint);
 }
 
-// The complete checkpoint with the highest step; out stays "" where there is none. Returns its
-// step.
-static int64_t find_highest_checkpoint(const char *checkpoints, char out[NAME_ROOM]) {
-    int64_t highest = -1;
-    DIR *dir = opendir(checkpoints);
+// The complete checkpoint with the highest step, and that step; "" and -1 where there is none.
+CHECKED static bool find_highest_checkpoint(const char *checkpoints, char out[NAME_ROOM],
+                                            int64_t *highest, Error *err) {
+    DIR *dir;
+    *highest = -1;
     out[0] = 0;
+    if (!dir_open(checkpoints, &dir, err)) return false;
     for (struct dirent *e; dir && (e = readdir(dir));) {
         int64_t step = checkpoint_step(e->d_name);
-        if (step <= highest || !is_checkpoint(checkpoints, e->d_name)) continue;
-        highest = step;
+        if (step <= *highest || !is_checkpoint(checkpoints, e->d_name)) continue;
+        *highest = step;
         snprintf(out, NAME_ROOM, "%.*s", NAME_ROOM - 1, e->d_name);
     }
     if (dir) closedir(dir);
-    return highest;
+    return true;
 }
 
-// What a file in the place of the link names: the link's text, as Git and some tools store it.
-static bool read_checkpoint_name(const char *path, char out[NAME_ROOM]) {
+// What a file in the place of the link names: the link's text, as Git and some tools store it. ""
+// where that is no checkpoint's name.
+CHECKED static bool read_checkpoint_name(const char *path, char out[NAME_ROOM], Error *err) {
     char *text = NULL;
     size_t size;
-    Error ignored;
     out[0] = 0;
-    if (!file_read(path, &text, &size, &ignored)) return false;
+    if (!file_read(path, &text, &size, err)) return !error_is_memory(err);
     size_t end = size < NAME_ROOM ? size : 0;
     while (end > 0 && (isspace((unsigned char)text[end - 1]) || text[end - 1] == '/')) end--;
     size_t start = end;
     while (start > 0 && text[start - 1] != '/' && text[start - 1] != '\\') start--;
     snprintf(out, NAME_ROOM, "%.*s", (int)(end - start), text + start);
     mem_free(text);
-    return checkpoint_step(out) >= 0;
+    if (checkpoint_step(out) < 0) out[0] = 0;
+    return true;
 }
 
-// The name of the newest checkpoint in a run's `checkpoints`.
-static bool find_newest_checkpoint(const char *checkpoints, char out[NAME_ROOM]) {
+// The name of the newest checkpoint in a run's `checkpoints`; "" where there is none.
+CHECKED static bool find_newest_checkpoint(const char *checkpoints, char out[NAME_ROOM],
+                                           Error *err) {
     char last[2 * POLICY_PATH];
     struct stat what;
+    int64_t step, inside;
     snprintf(last, sizeof last, "%s/last", checkpoints);
     bool there = lstat(last, &what) == 0;
+    if (!there && errno != ENOENT && errno != ENOTDIR)
+        return fail_errno(err, "%s: cannot look at it", last);
     snprintf(out, NAME_ROOM, "last");
     if (there && S_ISLNK(what.st_mode) && is_checkpoint(checkpoints, "last")) return true;
-    if (there && S_ISREG(what.st_mode) && read_checkpoint_name(last, out) &&
-        is_checkpoint(checkpoints, out))
-        return true;
-    int64_t step = find_highest_checkpoint(checkpoints, out);
+    if (there && S_ISREG(what.st_mode)) {
+        if (!read_checkpoint_name(last, out, err)) return false;
+        if (out[0] && is_checkpoint(checkpoints, out)) return true;
+    }
+    if (!find_highest_checkpoint(checkpoints, out, &step, err)) return false;
     // A folder is a copy of some checkpoint, maybe of the only one that was copied.
-    if (there && is_checkpoint(checkpoints, "last") &&
-        (step < 0 || checkpoint_step_inside(last) > step))
-        snprintf(out, NAME_ROOM, "last");
-    return out[0] != 0;
+    if (!there || !is_checkpoint(checkpoints, "last")) return true;
+    if (step >= 0 && !read_step_inside(last, &inside, err)) return false;
+    if (step < 0 || inside > step) snprintf(out, NAME_ROOM, "last");
+    return true;
 }
 
 // Without the end of a path that names a file, which may not be there, and the slashes after it.
@@ -150,7 +167,9 @@ bool policy_locate(const char *path, char out[POLICY_PATH], Error *err) {
         snprintf(out, POLICY_PATH, "%.*s%s", POLICY_PATH - NAME_ROOM, dir, below[i]);
         if (dir_holds(out, "config.json")) return true;
     }
-    if (find_checkpoints_dir(dir, checkpoints) && find_newest_checkpoint(checkpoints, name)) {
+    bool run = find_checkpoints_dir(dir, checkpoints);
+    if (run && !find_newest_checkpoint(checkpoints, name, err)) return false;
+    if (run && name[0]) {
         snprintf(out, POLICY_PATH, "%.*s/%s/pretrained_model", POLICY_PATH - 2 * NAME_ROOM,
                  checkpoints, name);
         return true;

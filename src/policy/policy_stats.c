@@ -92,14 +92,16 @@ bool policy_images(const PolicyConfig *p, PolicyStats *s, Error *err) {
     return true;
 }
 
-void policy_camera_imagenet(Stats *camera) {
+bool policy_camera_imagenet(Stats *camera, Error *err) {
     mem_free(camera->mean);
     mem_free(camera->std);
     camera->dim = CAMERA_CHANNELS;
-    camera->mean = NEW(double, CAMERA_CHANNELS);
-    camera->std = NEW(double, CAMERA_CHANNELS);
+    camera->mean = TRY_NEW(double, CAMERA_CHANNELS);
+    camera->std = TRY_NEW(double, CAMERA_CHANNELS);
+    if (!camera->mean || !camera->std) return fail_memory(err, "statistics of a camera");
     for (int k = 0; k < CAMERA_CHANNELS; k++) {
         camera->mean[k] = (double)image_stats_imagenet.mean[k];
         camera->std[k] = (double)image_stats_imagenet.std[k];
     }
+    return true;
 }

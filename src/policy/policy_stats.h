@@ -33,7 +33,7 @@ CHECKED bool policy_normalizers(const PolicyConfig *p, const PolicyStats *s, Nor
 // Fills in s->images from s->cameras, by the mode of VISUAL. The same errors.
 CHECKED bool policy_images(const PolicyConfig *p, PolicyStats *s, Error *err);
 // ImageNet's mean and deviation of a camera, in place of what it had; the rest stays.
-void policy_camera_imagenet(Stats *camera);
+CHECKED bool policy_camera_imagenet(Stats *camera, Error *err);
 
 // ---- policy_stats_read.c ------------------------------------------------------------------------
 // Statistics of a checkpoint of any age: its processor files; else the buffers that LeRobot before

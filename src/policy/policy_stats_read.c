@@ -64,7 +64,8 @@ CHECKED static bool read_vector(const void *from, StatsSource source, const char
     double count = 0;
     out->dim = dim;
     for (int k = 0; k < STATS_KINDS; k++) {
-        double *values = NEW(double, dim);
+        double *values = TRY_NEW(double, dim);
+        if (!values) return fail_memory(err, "%s: %d values of %s", where, dim, feature);
         int64_t n = source(from, feature, stats_kinds[k], values, dim);
         if (n == dim) {
             *stats_array(out, k) = values;
@@ -234,7 +235,7 @@ CHECKED static bool check_usable(const PolicyConfig *p, PolicyStats *s, const ch
     normalizer_free(&state);
     normalizer_free(&env);
     normalizer_free(&action);
-    return ok || fail(err, "%s: %.900s", dir, why.text);
+    return ok || fail_because(err, &why, "%s: %.900s", dir, why.text);
 }
 
 bool policy_read_stats(const char *dir, const char *dataset, const PolicyConfig *p,

@@ -102,7 +102,8 @@ CHECKED static bool read_only_time(const char *path, const Params *params, const
     row.shape[0] = 1;
     row.count = q->shape[1];
     if (!check_shape(path, &row, e, err)) return false;
-    float *values = mem_alloc((size_t)q->count * sizeof *values);
+    float *values = TRY_NEW(float, q->count);
+    if (!values) return fail_memory(err, "%s: tensor \"%s\"", path, e->name);
     bool ok = safetensors_copy_f32(e, values, row.count, err) &&
               check_finite(path, e->name, values, row.count, err);
     for (int64_t i = row.count; ok && i < q->count; i++) values[i] = values[i % row.count];
@@ -148,14 +149,16 @@ CHECKED static bool read_tensors(const Safetensors *s, const char *path, const P
 
 // In training the fork's VAE encoder sees the positive part of its first token, ours all of it.
 // The positive part alone is the same in both.
-static void keep_positive(const Params *params) {
+CHECKED static bool keep_positive(const Params *params, Error *err) {
     const Param *q = params_find(params, vae_cls);
-    if (!q) return;
-    float *values = mem_alloc((size_t)q->count * sizeof *values);
+    if (!q) return true;
+    float *values = TRY_NEW(float, q->count);
+    if (!values) return fail_memory(err, "tensor \"%s\"", q->name);
     param_get(params, q, values);
     for (int64_t i = 0; i < q->count; i++) values[i] = fmaxf(values[i], 0);
     param_set(params, q, values);
     mem_free(values);
+    return true;
 }
 
 CHECKED static bool read_wrapper(const char *file, const Params *params, WeightsOptions o,
@@ -170,8 +173,7 @@ CHECKED static bool read_wrapper(const char *file, const Params *params, Weights
                        "temporal_pos_embed=state",
                        file, e->name);
     weights_close(w);
-    if (ok && !o.check_only) keep_positive(params);
-    return ok;
+    return ok && (o.check_only || keep_positive(params, err));
 }
 
 bool policy_read_weights(const char *dir, const Params *params, WeightsOptions o, Error *err) {

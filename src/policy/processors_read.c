@@ -56,8 +56,17 @@ CHECKED static bool keep_idle_step(PipelineReader *r, const json_t *step, Error 
     if (json_string_value(json_object_get(step, "state_file")))
         return fail(err, "%s: its step %s has a file of its own, which tact does not read", r->path,
                     step_name(step));
-    json_array_append(r->idle, (json_t *)step);
-    return true;
+    return json_array_append(r->idle, (json_t *)step) == 0 ||
+           fail_memory(err, "%s: its step %s", r->path, step_name(step));
+}
+
+// A value as text, in the policy's memory.
+CHECKED static bool keep_text(const PipelineReader *r, const json_t *value, const char **out,
+                              Error *err) {
+    char *text = json_text(value, 0);
+    *out = text ? arena_try_strdup(r->arena, text) : NULL;
+    mem_free(text);
+    return *out || fail_memory(err, "%s: its text", r->path);
 }
 
 // ---- names --------------------------------------------------------------------------------------
@@ -70,10 +79,7 @@ CHECKED static bool read_rename_step(PipelineReader *r, const json_t *step, Erro
     }
     if (json_object_size(map) == 0) return true;
     if (!r->before) return fail(err, "%s: renames observations after the policy", r->path);
-    char *text = json_text(map, 0);
-    r->policy->rename_map = arena_strdup(r->arena, text);
-    mem_free(text);
-    return true;
+    return keep_text(r, map, &r->policy->rename_map, err);
 }
 
 // ---- actions that are differences to the state --------------------------------------------------
@@ -112,14 +118,12 @@ CHECKED static bool apply_relative_steps(PipelineReader *r, Error *err) {
             r->path, r->relative ? "enabled" : "not enabled",
             r->absolute ? "enabled" : "not enabled");
     if (dims < 1 || dims > 65536) return fail(err, "%s: action has no size", r->path);
-    bool *relative = arena_alloc(r->arena, (size_t)dims * sizeof *relative);
+    bool *relative = arena_try(r->arena, (size_t)dims * sizeof *relative);
+    if (!relative) return fail_memory(err, "%s: %lld joints", r->path, (long long)dims);
     for (json_int_t i = 0; i < dims; i++) relative[i] = joint_is_relative(r->relative, (size_t)i);
-    char *text = json_text(r->relative, 0);
-    p->relative_step = arena_strdup(r->arena, text);
     p->relative = relative;
     p->relative_dims = (int)dims;
-    mem_free(text);
-    return true;
+    return keep_text(r, r->relative, &p->relative_step, err);
 }
 
 bool pipeline_check(const PolicyConfig *p, const char *where, Error *err) {
@@ -283,13 +287,6 @@ CHECKED static bool read_step(PipelineReader *r, const json_t *step, Error *err)
         r->path, step_name(step));
 }
 
-static const char *idle_steps_text(PipelineReader *r) {
-    char *text = json_array_size(r->idle) ? json_text(r->idle, 0) : NULL;
-    const char *kept = text ? arena_strdup(r->arena, text) : NULL;
-    mem_free(text);
-    return kept;
-}
-
 CHECKED static bool read_pipeline(PipelineReader *r, const char *dir, bool before, json_t **root,
                                   Error *err) {
     const json_t *step;
@@ -302,13 +299,14 @@ CHECKED static bool read_pipeline(PipelineReader *r, const char *dir, bool befor
     if (!json_read(r->path, root, err)) return false;
     const json_t *steps = json_object_get(*root, "steps");
     if (!json_is_array(steps)) return fail(err, "%s: no list of steps in it", r->path);
-    r->idle = json_array();
-    bool ok = true;
+    r->idle = (json_array)();
+    bool ok = r->idle || fail_memory(err, "%s: its steps", r->path);
     json_array_foreach((json_t *)steps, i, step) {
         ok = ok && read_step(r, step, err);
     }
     const char **kept = before ? &r->policy->pipeline.idle_before : &r->policy->pipeline.idle_after;
-    *kept = idle_steps_text(r);
+    *kept = NULL;
+    ok = ok && (!json_array_size(r->idle) || keep_text(r, r->idle, kept, err));
     json_decref(r->idle);
     return ok && (before ? apply_normalizer(r, err)
                          : apply_inverse_normalizer(r, err) && apply_relative_steps(r, err));

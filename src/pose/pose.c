@@ -138,6 +138,17 @@ static bool normalize3(double *a) {
     return true;
 }
 
+// The second row of the smallest turn whose first row is the unit vector a: x is turned to a in the
+// plane of both. Where a is -x that plane is free, and y stays.
+static void least_turn(const double a[3], double b[3]) {
+    double across = a[1] * a[1] + a[2] * a[2];
+    double share = across > 0 ? a[1] * (1 - a[0]) / across : 0;
+    b[0] = -a[1];
+    b[1] = 1 - share * a[1];
+    b[2] = -share * a[2];
+    normalize3(b);
+}
+
 Pose pose_from_9d(const double v[9]) {
     Pose p;
     for (int i = 0; i < 3; i++) p.position[i] = isfinite(v[i]) ? v[i] : 0;
@@ -147,15 +158,7 @@ Pose pose_from_9d(const double v[9]) {
     if (!normalize3(a)) memcpy(a, (const double[]){1, 0, 0}, 3 * sizeof *a);
     double along = dot3(a, b);
     for (int i = 0; i < 3; i++) b[i] -= along * a[i];
-    if (!normalize3(b)) {
-        // No second direction: take the axis least along the first, made orthogonal to it.
-        int least = fabs(a[0]) <= fabs(a[1]) && fabs(a[0]) <= fabs(a[2]) ? 0
-                    : fabs(a[1]) <= fabs(a[2])                           ? 1
-                                                                         : 2;
-        if (least == 0 && a[0] == 0 && fabs(a[1]) < fabs(a[2])) least = 1;
-        for (int i = 0; i < 3; i++) b[i] = (i == least) - a[least] * a[i];
-        normalize3(b);
-    }
+    if (!normalize3(b)) least_turn(a, b);
     cross3(a, b, p.rotation[2]);
     return p;
 }

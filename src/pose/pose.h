@@ -40,8 +40,11 @@ void pose_to_9d(const Pose *p, double v[9]);
 // The inverse for a network's output, which is not orthonormal: row 0 normalised, row 1 minus its
 // part along row 0 normalised, row 2 their cross product (Gram-Schmidt; Zhou et al., "On the
 // Continuity of Rotation Representations in Neural Networks", CVPR 2019).
-// Degenerate rows (zero, parallel, not finite) give the nearest sensible proper rotation, never
-// NaN.
+// Rows that give no rotation give a proper one all the same, never NaN: a row 0 without a direction
+// (zero or not finite) is x; a row 1 that has none beside row 0 (parallel, zero or not finite) is
+// that of the smallest turn with this row 0. So a robot turns no further than it has to, and not at
+// all where the network gave zeros. (UMI's and PyTorch3D's functions leave rows of zeros there: a
+// matrix that is no rotation.) A position that is not finite is 0.
 Pose pose_from_9d(const double v[9]);
 
 // The proper rotation nearest to any 3x3 matrix (Frobenius), in place. Of a weighted mean of

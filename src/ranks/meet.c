@@ -202,6 +202,7 @@ static bool take_members(Meeting *m, const Message *all) {
         Member *one = &m->members[i];
         one->host[sizeof one->host - 1] = one->machine[sizeof one->machine - 1] = 0;
         if (one->local_count < 1 || one->local_rank < 0) return false;
+        if (one->length > sizeof one->address) return false;
     }
     return true;
 }

@@ -33,9 +33,10 @@ typedef struct RunLog {
     Arena arena;
 } RunLog;
 
-// Reads a file. Lines that are not JSON objects with a step are counted and passed over; a last
-// one without a line's end, which a running training may just be writing, is not counted. Only a
-// file that cannot be read is an error.
+// Reads a file, which takes at most 64 MB and 32 times its bytes, as json_parse does. Lines that
+// are not JSON objects with a step are counted and passed over; a last one without a line's end,
+// which a running training may just be writing, is not counted. Only a file that cannot be read is
+// an error.
 CHECKED bool run_log_read(const char *path, RunLog *out, Error *err);
 // What run_log_read does with a file's bytes: adds one line (without its end), which is at hand
 // for as long as the call lasts. Returns whether it is a line of a log.

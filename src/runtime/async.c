@@ -37,7 +37,8 @@ static void *worker_main(void *argument) {
 bool worker_start(tact_policy *p, Error *err) {
     Worker *w = &p->worker;
     w->simulated_delay = -1;
-    w->actions = NEW(double, (size_t)policy_chunk_steps(p->config) * p->action_size);
+    w->actions = TRY_NEW(double, (size_t)policy_chunk_steps(p->config) * p->action_size);
+    if (!w->actions) return fail_memory(err, "a chunk of actions");
     sem_init(&w->asked, 0, 0);
     sem_init(&w->answered, 0, 0);
     // The program's signals are for its own threads; the worker's OpenMP threads inherit this.
@@ -46,7 +47,8 @@ bool worker_start(tact_policy *p, Error *err) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&w->thread, NULL, worker_main, p);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) return fail(err, "no thread for the asynchronous mode: %s", strerror(failed));
+    // EAGAIN stands for both, a limit on threads and no memory for a stack.
+    if (failed) return fail_memory(err, "a thread for the asynchronous mode: %s", strerror(failed));
     w->started = true;
     return true;
 }

@@ -13,11 +13,12 @@ bool ensemble_possible(int chunk, double coeff) {
     return isfinite(coeff) && isfinite(oldest * chunk);
 }
 
-void ensemble_init(Ensemble *e, int chunk, int width, double coeff) {
+bool ensemble_init(Ensemble *e, int chunk, int width, double coeff, Error *err) {
     *e = (Ensemble){.chunk = chunk, .width = width, .coeff = coeff};
-    e->mean = NEW(double, (size_t)chunk *(size_t)width);
-    e->weight = NEW(double, chunk);
-    e->count = NEW(int, chunk);
+    e->mean = TRY_NEW(double, (size_t)chunk *(size_t)width);
+    e->weight = TRY_NEW(double, chunk);
+    e->count = TRY_NEW(int, chunk);
+    return (e->mean && e->weight && e->count) || fail_memory(err, "the means of %d actions", chunk);
 }
 
 void ensemble_free(Ensemble *e) {

@@ -3,7 +3,7 @@
 #ifndef TACT_RUNTIME_ENSEMBLE_H
 #define TACT_RUNTIME_ENSEMBLE_H
 
-#include <stdbool.h>
+#include "base/error.h"
 
 typedef struct Ensemble {
     int chunk, width;
@@ -15,7 +15,7 @@ typedef struct Ensemble {
 } Ensemble;
 // Whether all weights of a chunk of that length are finite, and so is their sum.
 bool ensemble_possible(int chunk, double coeff);
-void ensemble_init(Ensemble *e, int chunk, int width, double coeff);
+CHECKED bool ensemble_init(Ensemble *e, int chunk, int width, double coeff, Error *err);
 void ensemble_free(Ensemble *e); // a zeroed struct is allowed
 // Adds a prediction of the moments from now on, (chunk, width).
 void ensemble_add(Ensemble *e, const double *chunk);

@@ -9,10 +9,11 @@
 #include <math.h>
 #include <string.h>
 
-static void moment_init(Moment *m, int width, int arms) {
-    m->values = NEW(double, width);
-    m->rates = NEW(double, width);
-    m->rotations = mem_alloc(sizeof *m->rotations * (size_t)(arms ? arms : 1));
+CHECKED static bool moment_init(Moment *m, int width, int arms) {
+    m->values = TRY_NEW(double, width);
+    m->rates = TRY_NEW(double, width);
+    m->rotations = mem_try_array(sizeof *m->rotations, (size_t)arms);
+    return m->values && m->rates && m->rotations;
 }
 
 static void moment_free(Moment *m) {
@@ -28,13 +29,14 @@ static void moment_copy(Moment *to, const Moment *from, int width, int arms) {
     memcpy(to->rotations, from->rotations, (size_t)arms * sizeof *to->rotations);
 }
 
-void follower_init(Follower *f, int width, int arms, const double ahead[FOLLOW_GROUPS],
-                   const double *low, const double *high) {
+bool follower_init(Follower *f, int width, int arms, const double ahead[FOLLOW_GROUPS],
+                   const double *low, const double *high, Error *err) {
     *f = (Follower){.width = width, .arms = arms, .low = low, .high = high};
     memcpy(f->ahead, ahead, sizeof f->ahead);
-    moment_init(&f->newest, width, arms);
-    moment_init(&f->anchor, width, arms);
-    f->goal = NEW(double, FOLLOW_GROUPS *width);
+    f->goal = TRY_NEW(double, FOLLOW_GROUPS *width);
+    return (moment_init(&f->newest, width, arms) && moment_init(&f->anchor, width, arms) &&
+            f->goal) ||
+           fail_memory(err, "a curve of %d values", width);
 }
 
 void follower_free(Follower *f) {

@@ -6,6 +6,7 @@
 #ifndef TACT_RUNTIME_FOLLOW_H
 #define TACT_RUNTIME_FOLLOW_H
 
+#include "base/error.h"
 #include "runtime/plan.h"
 #include "tact.h"
 #include <stdbool.h>
@@ -35,8 +36,8 @@ typedef struct Follower {
     double *goal;                    // (2, A) the action that the curve was on the way to,
     double goal_time[FOLLOW_GROUPS]; // and when it was to be there; of each group
 } Follower;
-void follower_init(Follower *f, int width, int arms, const double ahead[FOLLOW_GROUPS],
-                   const double *low, const double *high);
+CHECKED bool follower_init(Follower *f, int width, int arms, const double ahead[FOLLOW_GROUPS],
+                           const double *low, const double *high, Error *err);
 void follower_free(Follower *f); // a zeroed struct is allowed
 // As tact_at.
 tact_status follower_at(Follower *f, PlanBoard *board, double time, double *action);

@@ -143,7 +143,7 @@ void observation_remember(tact_policy *p, const tact_observation *o) {
 bool observation_encode(tact_policy *p, Error *err) {
     History *h = &p->history;
     if (!p->cache || !history_wanted(h, p->queue_left, p->n_action_steps)) return true;
-    if (!memory_for_first(p, err)) return false;
+    if (!memory_for_prediction(p, err)) return false;
     for (int c = 0; c < h->cameras; c++) {
         int slot = history_slot(h, history_place(h, h->horizon - 1), c);
         if (h->encoded[slot]) continue;

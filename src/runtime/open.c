@@ -20,30 +20,35 @@ Error *open_error(void) {
 }
 
 // What tact_at needs. A plan has the two last actions and all that a chunk foresees.
-static void handle_plan_actions(tact_policy *p) {
+CHECKED static bool handle_plan_actions(tact_policy *p, Error *err) {
     const Schedule *s = &p->schedule;
     const double ahead[FOLLOW_GROUPS] = {s->robot_action,
                                          p->config->arms ? s->gripper_action : s->robot_action};
-    plan_board_init(&p->plans, policy_chunk_steps(p->config) + 2, (int)p->action_size);
-    follower_init(&p->follower, (int)p->action_size, p->config->arms, ahead, p->limits.low,
-                  p->limits.high);
+    return plan_board_init(&p->plans, policy_chunk_steps(p->config) + 2, (int)p->action_size,
+                           err) &&
+           follower_init(&p->follower, (int)p->action_size, p->config->arms, ahead, p->limits.low,
+                         p->limits.high, err);
 }
 
 CHECKED static bool handle_allocate(tact_policy *p, bool asynchronous, Error *err) {
     const PolicyConfig *c = p->config;
     size_t T = (size_t)c->obs_state_horizon, S = (size_t)c->chunk_size, scratch = 0;
-    p->env_row = NEW(double, c->env_dim);
-    p->queue = NEW(double, (size_t)policy_chunk_steps(c) * p->action_size);
-    p->last = NEW(double, p->action_size);
-    p->before = NEW(double, p->action_size);
-    handle_plan_actions(p);
-    p->blended = NEW(double, 2 * p->action_size);
-    if (p->blend_steps && !asynchronous)
-        p->spare = NEW(double, (size_t)policy_chunk_steps(c) * p->action_size);
-    p->action = NEW(double, p->action_size);
-    p->rows = NEW(double, T *(size_t)c->state_dim);
-    p->predicted = NEW(float, S *(size_t)c->action_dim);
-    p->row = NEW(double, c->action_dim);
+    const size_t chunk = (size_t)policy_chunk_steps(c) * p->action_size;
+    const bool spare = p->blend_steps && !asynchronous;
+    p->env_row = TRY_NEW(double, c->env_dim);
+    p->queue = TRY_NEW(double, chunk);
+    p->last = TRY_NEW(double, p->action_size);
+    p->before = TRY_NEW(double, p->action_size);
+    p->blended = TRY_NEW(double, 2 * p->action_size);
+    p->spare = spare ? TRY_NEW(double, chunk) : NULL;
+    p->action = TRY_NEW(double, p->action_size);
+    p->rows = TRY_NEW(double, T *(size_t)c->state_dim);
+    p->predicted = TRY_NEW(float, S *(size_t)c->action_dim);
+    p->row = TRY_NEW(double, c->action_dim);
+    if (!p->env_row || !p->queue || !p->last || !p->before || !p->blended || (spare && !p->spare) ||
+        !p->action || !p->rows || !p->predicted || !p->row)
+        return fail_memory(err, "a chunk of %d actions", policy_chunk_steps(c));
+    if (!handle_plan_actions(p, err)) return false;
     for (int i = 0; i < c->n_cameras; i++) {
         const CameraConfig *camera = &c->cameras[i];
         size_t needed = image_resize_scratch(camera->height, camera->width, camera->image_height,
@@ -56,20 +61,26 @@ CHECKED static bool handle_allocate(tact_policy *p, bool asynchronous, Error *er
 }
 
 // Of the cameras; vectors have no names here.
-static void handle_read_rename_map(tact_policy *p) {
-    json_t *map =
-               p->config->rename_map ? json_parse_argument(p->config->rename_map, 0, NULL) : NULL,
-           *to;
+CHECKED static bool handle_read_rename_map(tact_policy *p, Error *err) {
+    const char *text = p->config->rename_map, *from;
     Arena *arena = &p->names;
-    const char *from;
+    json_t *map = text ? json_parse_argument(text, 0, NULL) : NULL, *to;
+    if (text && !map) return fail_memory(err, "the names of cameras"); // it was read before
     size_t n = json_object_size(map);
-    p->robot_names = arena_alloc(arena, (n + 1) * sizeof *p->robot_names);
-    p->policy_names = arena_alloc(arena, (n + 1) * sizeof *p->policy_names);
+    p->robot_names = arena_try(arena, (n + 1) * sizeof *p->robot_names);
+    p->policy_names = arena_try(arena, (n + 1) * sizeof *p->policy_names);
+    bool ok = p->robot_names && p->policy_names;
     json_object_foreach(map, from, to) {
-        p->robot_names[p->n_renamed] = arena_strdup(arena, from);
-        p->policy_names[p->n_renamed++] = arena_strdup(arena, json_string_value(to));
+        if (!ok) break;
+        const char *robot = arena_try_strdup(arena, from);
+        const char *policy = arena_try_strdup(arena, json_string_value(to));
+        p->robot_names[p->n_renamed] = robot;
+        p->policy_names[p->n_renamed] = policy;
+        ok = robot && policy;
+        p->n_renamed += ok;
     }
     json_decref(map);
+    return ok || fail_memory(err, "the names of %zu cameras", n);
 }
 
 CHECKED static bool handle_open_device(tact_policy *p, const tact_options *o, Error *err) {
@@ -106,7 +117,7 @@ CHECKED static bool handle_load_policy(tact_policy *p, const char *path, const c
     if (!shared_policy_join(p, path, dataset, first, err)) return false;
     p->policy = &p->shared->policy;
     const PolicyConfig *c = p->config = &p->policy->config.policy;
-    handle_read_rename_map(p);
+    if (!handle_read_rename_map(p, err)) return false;
     p->action_size = (size_t)(c->arms ? POSE_ROW * c->arms : c->action_dim);
     // Relative actions need the pose they are relative to, even where the policy does not see it.
     p->state_size = c->arms ? p->action_size : (size_t)c->state_dim;
@@ -141,12 +152,13 @@ static tact_status handle_set_up(tact_policy *p, const char *path, const tact_op
     memcpy(p->limits.high, o.workspace_max, sizeof p->limits.high);
     int threads = p->borrows ? 0 : o.threads > 0 ? o.threads : omp_get_num_procs();
     if (!memory_check(thread_stack_bytes(threads), path, err)) return TACT_ERROR_MEMORY;
+    if (!p->borrows && !threads_check(threads, err)) return TACT_ERROR_MEMORY;
     if (!handle_open_device(p, &o, err)) return status_of(err, TACT_ERROR_DEVICE);
     if (!handle_load_policy(p, path, o.dataset, first, err))
         return status_of(err, TACT_ERROR_POLICY);
     if (!options_choose_actions(p, &o, err) || !limits_check(&p->limits, p->config->arms, err) ||
         !schedule_init(p, &o, err))
-        return TACT_ERROR_ARGUMENT;
+        return status_of(err, TACT_ERROR_ARGUMENT);
     p->rate = (Rate){.clock = clock_seconds, .fps = p->config->fps, .check = o.rate_check != 0};
     bool ok = handle_allocate(p, o.asynchronous != 0, err) &&
               handle_plan_model(p, o.asynchronous != 0, err) &&

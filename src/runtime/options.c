@@ -72,7 +72,7 @@ bool options_choose_actions(tact_policy *p, const tact_options *o, Error *err) {
     p->worker.threshold = o->chunk_size_threshold;
     int width = c->arms ? LINEAR_ARM * c->arms : c->action_dim;
     if (!p->ensembles) return true;
-    p->linear = NEW(double, (size_t)steps *(size_t)width);
-    ensemble_init(&p->ensemble, foreseen, width, coeff);
-    return true;
+    p->linear = TRY_NEW(double, (size_t)steps *(size_t)width);
+    if (!p->linear) return fail_memory(err, "a chunk of %d actions", steps);
+    return ensemble_init(&p->ensemble, foreseen, width, coeff, err);
 }

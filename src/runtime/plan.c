@@ -5,13 +5,16 @@
 
 enum { PLAN_FRESH = 4 };
 
-void plan_board_init(PlanBoard *b, int most, int width) {
+bool plan_board_init(PlanBoard *b, int most, int width, Error *err) {
     *b = (PlanBoard){.back = 0, .front = 2, .most = most, .width = width};
     atomic_init(&b->middle, 1);
     for (int i = 0; i < 3; i++) {
-        b->plans[i].times = NEW(double, most);
-        b->plans[i].actions = NEW(double, (size_t)most *(size_t)width);
+        b->plans[i].times = TRY_NEW(double, most);
+        b->plans[i].actions = TRY_NEW(double, (size_t)most *(size_t)width);
+        if (!b->plans[i].times || !b->plans[i].actions)
+            return fail_memory(err, "a plan of %d actions", most);
     }
+    return true;
 }
 
 void plan_board_free(PlanBoard *b) {

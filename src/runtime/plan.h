@@ -9,6 +9,7 @@
 #ifndef TACT_RUNTIME_PLAN_H
 #define TACT_RUNTIME_PLAN_H
 
+#include "base/error.h"
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -26,7 +27,7 @@ typedef struct PlanBoard {
     int back, front;   // the writer's and the reader's
     int most, width;   // actions of a plan, A
 } PlanBoard;
-void plan_board_init(PlanBoard *b, int most, int width);
+CHECKED bool plan_board_init(PlanBoard *b, int most, int width, Error *err);
 void plan_board_free(PlanBoard *b); // a zeroed struct is allowed
 
 // For the writer: the plan to fill in, whatever it holds, and that it is filled in.

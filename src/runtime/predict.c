@@ -16,11 +16,13 @@ bool snapshot_init(tact_policy *p, bool copies, Error *err) {
     const PolicyConfig *c = p->config;
     Snapshot *s = &p->snapshot;
     size_t T = (size_t)c->obs_state_horizon, frames = T * (size_t)c->n_cameras;
-    s->state = NEW(float, T *(size_t)c->state_dim);
-    s->env = NEW(float, c->env_dim);
-    s->base = NEW(double, p->state_size);
-    s->slots = NEW(int, frames);
-    s->frames = NEW(struct SnapshotFrame, frames);
+    s->state = TRY_NEW(float, T *(size_t)c->state_dim);
+    s->env = TRY_NEW(float, c->env_dim);
+    s->base = TRY_NEW(double, p->state_size);
+    s->slots = TRY_NEW(int, frames);
+    s->frames = TRY_NEW(struct SnapshotFrame, frames);
+    if (!s->state || !s->env || !s->base || !s->slots || !s->frames)
+        return fail_memory(err, "what a prediction reads");
     if (!copies) return true;
     s->copies = mem_try(frames * p->history.most_bytes);
     return s->copies || fail_memory(err, "a copy of %zu frames", frames);
@@ -87,7 +89,7 @@ void compute_end(int threads) {
 tact_status snapshot_predict(tact_policy *p, double *out, Error *err) {
     const PolicyConfig *c = p->config;
     const Snapshot *s = &p->snapshot;
-    if (!memory_for_first(p, err)) return TACT_ERROR_MEMORY;
+    if (!memory_for_prediction(p, err)) return TACT_ERROR_MEMORY;
     for (int i = 0; i < s->n_frames; i++) {
         const struct SnapshotFrame *f = &s->frames[i];
         if (!act_encode_frame(p->act, f->camera, f->rgb, f->slot, err))

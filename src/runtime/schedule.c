@@ -29,9 +29,10 @@ bool schedule_init(tact_policy *p, const tact_options *o, Error *err) {
                              .gripper = o->gripper_obs_latency,
                              .robot_action = o->robot_action_latency,
                              .gripper_action = o->gripper_action_latency,
-                             .state = NEW(double, SCHEDULE_STATES * p->state_size),
-                             .at_capture = NEW(double, p->state_size)};
-    return true;
+                             .state = TRY_NEW(double, SCHEDULE_STATES * p->state_size),
+                             .at_capture = TRY_NEW(double, p->state_size)};
+    return (p->schedule.state && p->schedule.at_capture) ||
+           fail_memory(err, "%d states", SCHEDULE_STATES);
 }
 
 void schedule_free(Schedule *s) {

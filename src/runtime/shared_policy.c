@@ -12,7 +12,8 @@ bool shared_policy_join(tact_policy *p, const char *path, const char *dataset,
         atomic_fetch_add(&p->shared->users, 1);
         return true;
     }
-    p->shared = NEW(SharedPolicy, 1);
+    p->shared = TRY_NEW(SharedPolicy, 1);
+    if (!p->shared) return fail_memory(err, "%s: a policy", path);
     atomic_init(&p->shared->users, 1);
     p->shared->device = p->device;
     return policy_load(path, dataset, p->device, &p->shared->policy, err);

@@ -88,7 +88,7 @@ bool policy_image_stats(const PolicyConfig *p, const Dataset *ds, bool imagenet,
                                   .max = channel_numbers(stats, "max"),
                                   .mean = channel_numbers(stats, "mean"),
                                   .std = channel_numbers(stats, "std")};
-        if (imagenet) policy_camera_imagenet(&out->cameras[i]);
+        if (imagenet && !policy_camera_imagenet(&out->cameras[i], err)) return false;
     }
     policy_stats_round(out);
     return policy_images(p, out, &why) ||

@@ -15,6 +15,7 @@ close() {
 }
 
 accepts "one large batch" "${train[@]}" --batch_size=4 --output_dir="$WORK/whole"
+holds "the first step is timed, and no other" test "$(grep -c 'first step took' "$WORK/err")" -eq 1
 accepts "in pieces" "${train[@]}" --batch_size=2 --gradient_accumulation_steps=2 --output_dir="$WORK/pieces"
 close "in pieces" "$WORK/pieces"
 holds "LeRobot's step file has both numbers" grep -Pzoq '"batch_size": 2,\s+"grad_accum_steps": 2' \

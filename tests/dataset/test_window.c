@@ -90,6 +90,7 @@ static void nothing_is_seen_of_another_episode(void **state) {
                 int64_t last = e->first_row + e->length - 1, r = row + h < last ? row + h : last;
                 assert_true(action[h] == (double)tiny_action(r));
                 assert_int_equal(pad[h], row + h > last);
+                assert_int_equal(pad[h], h >= window_actions(ds, &w, row));
             }
         }
     }
@@ -110,6 +111,37 @@ static void a_selection_keeps_its_own_edges(void **state) {
     assert_int_equal(dataset_index_of(ds, 6), 0);
     dataset_close(ds);
     arena_free(&a);
+}
+
+// A dataset without a state, and callers that want only the half of a sample.
+static void what_is_not_there_is_left_alone(void **state) {
+    Dataset ds = *((Fixture *)*state)->tiny;
+    WindowSpec w = {.horizon = 2, .down_sample = 1, .chunk_size = 2, .action_down_sample = 1};
+    double seen[4] = {7, 7, 7, 7}, action[2];
+    uint8_t pad[2];
+    window_state(&ds, &w, 5, NULL);
+    window_action(&ds, &w, 8, NULL, pad);
+    assert_true(pad[0] == 0 && pad[1] == 1);
+    window_action(&ds, &w, 8, action, NULL);
+    assert_true(action[0] == (double)tiny_action(8) && action[1] == (double)tiny_action(8));
+    ds.state = NULL;
+    assert_int_equal(window_state_dim(&ds, &w), 0);
+    window_state(&ds, &w, 5, seen);
+    for (int i = 0; i < 4; i++) assert_true(seen[i] == 7);
+    Stats s, a;
+    Error err;
+    OK(window_stats(&ds, &w, NULL, 0, 0, 1, &s, &a, &err));
+    assert_int_equal(s.dim, 0);
+    assert_int_equal(a.dim, 1);
+    stats_free(&s);
+    stats_free(&a);
+    w.relative = true;
+    w.arms = 2;
+    assert_int_equal(window_state_dim(&ds, &w), 0);
+    w.relative = false;
+    OK(window_stats(((Fixture *)*state)->tiny, &w, NULL, 0, 0, 1, &s, NULL, &err));
+    assert_int_equal(s.count, 2 * TINY_ROWS);
+    stats_free(&s);
 }
 
 // ---- relative poses ---------------------------------------------------------------------------
@@ -293,6 +325,7 @@ static void actions_some_rows_apart(void **state) {
         for (int h = 0; h < 3; h++) {
             assert_true(action[h] == (double)tiny_action(want[i][h]));
             assert_int_equal(pad[h], rows[i] + 2 * h > 14);
+            assert_int_equal(pad[h], h >= window_actions(ds, &w, rows[i]));
         }
     }
     Stats a;
@@ -308,7 +341,7 @@ static void actions_some_rows_apart(void **state) {
 // -2 -3, -4 -5, -6 in dimension 0; what is not marked stays.
 static void actions_less_the_state(void **state) {
     const Dataset *ds = ((Fixture *)*state)->tiny;
-    bool marked[2] = {true, false};
+    bool marked[2] = {true, true}; // of one action: the second is none of its own
     WindowSpec w = {.horizon = 1,
                     .down_sample = 1,
                     .chunk_size = 2,
@@ -317,6 +350,9 @@ static void actions_less_the_state(void **state) {
     const int64_t rows[] = {0, 1, 2, 3};
     Stats a, plain;
     Error err;
+    double action[3] = {0, 0, 77};
+    window_action(ds, &w, 3, action, NULL);
+    assert_true(action[0] == -6 && action[1] == -6 && action[2] == 77);
     OK(window_stats(ds, &w, rows, 4, 0, 1, NULL, &a, &err));
     assert_stats(&a, 0, -6, 0, -3, 2);
     w.minus_state = NULL;
@@ -374,6 +410,7 @@ int main(void) {
         cmocka_unit_test(old_observations_clamp_to_their_episode),
         cmocka_unit_test(nothing_is_seen_of_another_episode),
         cmocka_unit_test(a_selection_keeps_its_own_edges),
+        cmocka_unit_test(what_is_not_there_is_left_alone),
         cmocka_unit_test(poses_are_relative_to_the_newest_observation),
         cmocka_unit_test(poses_are_known_by_their_names),
         cmocka_unit_test(asked_for_poses_need_seven_values),

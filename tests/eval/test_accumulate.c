@@ -189,6 +189,36 @@ static void means_of_values_episodes_and_windows(void **state) {
     end(&f);
 }
 
+// What was predicted in each episode is kept whole, the worst episode first: by the normalised
+// error the second, whose windows are 14 and 5 off.
+static void predictions_of_the_worst_episodes(void **state) {
+    (void)state;
+    Fixture f;
+    begin(&f, true, 1);
+    run(&f, 1);
+    const EvalResult *r = &f.result;
+    assert_int_equal(r->n_curves, 2);
+    static const int episode[2] = {1, 0}, count[2] = {2, 3}, first_window[2] = {3, 0};
+    for (int i = 0; i < 2; i++) {
+        const EvalCurves *c = &r->curves[i];
+        const Episode *e = &f.episodes[episode[i]];
+        assert_int_equal(c->episode, episode[i]);
+        assert_int_equal(c->count, count[i]);
+        for (int k = 0; k < count[i]; k++) {
+            assert_int_equal(c->frames[k], 2 * k);
+            int valid = (int)e->length - 2 * k < S ? (int)e->length - 2 * k : S;
+            for (int s = 0; s < S; s++) {
+                int64_t row = s < valid ? e->first_row + 2 * k + s : 0;
+                double off = error_of(first_window[i] + k, s, valid);
+                const float *chunk = c->chunks + (k * S + s) * A;
+                near((double)chunk[0], f.actions[A * row] + off);
+                near((double)chunk[1], f.actions[A * row + 1] - 2 * off);
+            }
+        }
+    }
+    end(&f);
+}
+
 // Of windows less than a second apart the worst is kept, whole; one that gives way hands on its
 // memory, and nothing of what was in it.
 static void windows_of_one_second(void **state) {
@@ -222,6 +252,75 @@ static void latencies(void **state) {
     end(&f);
 }
 
+static double at(const json_t *list, size_t i, const char *key) {
+    const json_t *item = json_array_get(list, i);
+    const json_t *value = key ? json_object_get(item, key) : item;
+    assert_true(json_is_number(value));
+    return json_number_value(value);
+}
+
+// The same numbers in eval.json: a list over the horizon, over the values, over the episodes.
+static void the_numbers_as_json(void **state) {
+    (void)state;
+    Fixture f;
+    begin(&f, true, 1);
+    f.episodes[0].first_index = 70, f.episodes[1].first_index = 75;
+    f.dataset.root = "set", f.dataset.repo_id = "me/set";
+    f.result.config.policy.vision_backbone = "resnet18";
+    run(&f, 1);
+    json_t *json = eval_to_json(&f.result);
+    assert_non_null(json);
+    const json_t *measures = json_object_get(json, "measures");
+    assert_int_equal(json_array_size(measures), M);
+    assert_string_equal(json_string_value(json_object_get(json, "headline")), "normalised L1");
+    for (size_t m = 0; m < M; m++) {
+        const json_t *measure = json_array_get(measures, m);
+        const json_t *steps = json_object_get(measure, "policy_by_step");
+        const json_t *mean = json_object_get(steps, "mean"), *p95 = json_object_get(steps, "p95");
+        const json_t *n = json_object_get(measure, "windows_by_step");
+        assert_int_equal(json_array_size(mean), S);
+        near(at(mean, 0, NULL), factor[m] * 3);
+        near(at(mean, 2, NULL), factor[m] * 67 / 3);
+        near(at(p95, 1, NULL), factor[m] * 13.8);
+        assert_true(at(n, 0, NULL) == 5 && at(n, 2, NULL) == 3);
+        const json_t *all = json_object_get(measure, "policy");
+        near(json_number_value(json_object_get(all, "max")), factor[m] * 24);
+        assert_int_equal(json_integer_value(json_object_get(all, "count")), 11);
+    }
+    const json_t *stay = json_object_get(json_array_get(measures, 1), "stay_by_step");
+    near(at(json_object_get(stay, "median"), 0, NULL), 5);
+    const json_t *values = json_object_get(json, "dimensions");
+    assert_int_equal(json_array_size(values), A);
+    near(at(values, 1, "l1"), 2 * 119 / 11.0);
+    near(at(values, 1, "stay_l1"), 43 / 11.0);
+    const json_t *episodes = json_object_get(json, "episodes");
+    assert_int_equal(json_array_size(episodes), 2);
+    assert_true(at(episodes, 1, "index") == 6 && at(episodes, 1, "frames") == 3);
+    const json_t *worst = json_object_get(json, "worst");
+    assert_int_equal(json_array_size(worst), WINDOWS);
+    assert_true(at(worst, 0, "episode") == 6 && at(worst, 0, "index") == 75);
+    assert_true(at(worst, 1, "frame") == 2 && at(worst, 1, "steps") == 3);
+    // 3, 4, 5 and 8 ms, of which the hundredth quantile is 7.91; two hundredths of room about them.
+    const json_t *latency = json_object_get(json, "latency_ms");
+    const json_t *histogram = json_object_get(latency, "histogram");
+    const json_t *counts = json_object_get(histogram, "counts");
+    near(json_number_value(json_object_get(latency, "first")), 9);
+    near(json_number_value(json_object_get(histogram, "from")), 3 - 0.02 * 4.91);
+    near(json_number_value(json_object_get(histogram, "to")), 7.91 + 0.02 * 4.91);
+    assert_int_equal(json_array_size(counts), 24);
+    static const size_t bins[4] = {0, 5, 9, 23};
+    double sum = 0;
+    for (size_t i = 0; i < 24; i++) sum += at(counts, i, NULL);
+    assert_true(sum == 4);
+    for (int i = 0; i < 4; i++) assert_true(at(counts, bins[i], NULL) == 1);
+    json_decref(json);
+    f.result.latency.count = 0; // of a single prediction there is none
+    json = eval_to_json(&f.result);
+    assert_null(json_object_get(json_object_get(json, "latency_ms"), "histogram"));
+    json_decref(json);
+    end(&f);
+}
+
 // Without a state that is an action, the baseline holds the action before, at an episode's first
 // frame its own: 0 off there at step 0, else 100. With two frames between actions the second lies
 // 200 further on.
@@ -248,8 +347,10 @@ int main(void) {
         cmocka_unit_test(summaries_by_step_of_the_horizon),
         cmocka_unit_test(summaries_of_staying),
         cmocka_unit_test(means_of_values_episodes_and_windows),
+        cmocka_unit_test(predictions_of_the_worst_episodes),
         cmocka_unit_test(windows_of_one_second),
         cmocka_unit_test(latencies),
+        cmocka_unit_test(the_numbers_as_json),
         cmocka_unit_test(staying_at_the_action_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

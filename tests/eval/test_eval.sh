@@ -95,6 +95,15 @@ assert inside == beside
 assert len(figures["windows"]) == len(beside["worst"]) and len(figures["curves"]) >= 1
 assert all(len(v["recorded"]) == len(v["predicted"]) == w["steps"]
            for f, w in zip(figures["windows"], beside["worst"]) for v in f["values"])
+for f in figures["windows"]: # each value once
+    assert len({v["name"] for v in f["values"]}) == len(f["values"]) > 3
+for f, w in zip(figures["windows"], beside["worst"]): # of an arm what was recorded, and what was predicted
+    for paths in [frame["paths"] for frame in f["frames"] if "paths" in frame]:
+        assert [p["predicted"] for p in paths] == [False, True] and all(len(p["points"]) == w["steps"] for p in paths)
+for curve in figures["curves"]: # the chunks end with the episode
+    for v in curve["values"]:
+        assert [len(chunk) for chunk in v["predicted"]] == [min(8, curve["steps"] - at) for at in curve["frames"]]
+        assert len(v["recorded"]) == curve["steps"]
 END
 }
 if command -v python3 >/dev/null; then

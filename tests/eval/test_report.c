@@ -2,10 +2,11 @@
 #include "../scratch.h"
 #include "base/memory.h"
 #include "eval/describe.h"
-#include "eval/figures.h"
+#include "eval/open_loop.h"
 #include "eval/report.h"
 #include "eval/training_log.h"
 #include "formats/image_codec.h"
+#include "report/jpeg_url.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -107,7 +108,7 @@ static void test_jpeg_url(void **state) {
         {"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
         {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"foobar", "Zm9vYmFy"}}; // RFC 4648, section 10
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
-        char wanted[64], *url = figures_jpeg_url((const uint8_t *)pairs[i][0], strlen(pairs[i][0]));
+        char wanted[64], *url = jpeg_url((const uint8_t *)pairs[i][0], strlen(pairs[i][0]));
         snprintf(wanted, sizeof wanted, "data:image/jpeg;base64,%s", pairs[i][1]);
         assert_string_equal(url, wanted);
         mem_free(url);
@@ -116,8 +117,11 @@ static void test_jpeg_url(void **state) {
 
 static void test_descriptions(void **state) {
     (void)state;
-    json_t *path = describe_path("/gr\xfcn/a"), *none = describe_number(NAN);
-    assert_string_equal(json_string_value(path), "/gr\xfcn/a");
+    json_t *path = describe_path("/gr\xfc"
+                                 "n/a"),
+           *none = describe_number(NAN);
+    assert_string_equal(json_string_value(path), "/gr\xfc"
+                                                 "n/a");
     assert_true(json_is_null(none));
     json_decref(path);
     json_decref(none);

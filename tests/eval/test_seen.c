@@ -50,7 +50,69 @@ static void chosen_episodes_are_found_in_any_order(void **state) {
     OK(remove_tree(dir, &err));
 }
 
+// Writes a file below dir; what stands in it is JSON with ' for ".
+static void put(const char *dir, const char *name, const char *text) {
+    char path[4200], json[1000];
+    Error err;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    snprintf(json, sizeof json, "%s", text);
+    for (char *c = json; *c; c++)
+        if (*c == '\'') *c = '"';
+    OK(file_write(path, json, strlen(json), &err));
+}
+
+static EvalSeen seen(const char *dir, const char *root, const char *repo_id) {
+    EvalTraining t;
+    eval_training_read(dir, root, repo_id, &t);
+    EvalSeen of = eval_seen(&t, 3);
+    eval_training_free(&t);
+    return of;
+}
+
+// By the place that tact stored, else by the one that was given, else by the name; and where that
+// is another one, nothing is known.
+static void which_dataset_it_was(void **state) {
+    (void)state;
+    const char *tmp = getenv("TMPDIR");
+    char dir[4096], other[4200], text[9000];
+    Error err;
+    snprintf(dir, sizeof dir, "%s/tact-test-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    assert_non_null(mkdtemp(dir));
+    snprintf(other, sizeof other, "%s/other", dir);
+    OK(make_dirs(other, &err));
+    assert_int_equal(seen(dir, dir, "me/set"), SEEN_UNKNOWN); // no train_config.json
+    put(dir, "train_config.json", "{'dataset': 5}");
+    assert_int_equal(seen(dir, dir, "me/set"), SEEN_UNKNOWN);
+    put(dir, "train_config.json", "{'dataset': {'repo_id': 'me/set', 'episodes': null}}");
+    assert_int_equal(seen(dir, dir, "me/set"), SEEN_TRAINED);
+    assert_int_equal(seen(dir, dir, "me/other"), SEEN_UNKNOWN);
+    assert_int_equal(seen(dir, dir, NULL), SEEN_UNKNOWN);
+    put(dir, "train_config.json", "{'dataset': {'repo_id': 'me/set', 'root': '/no/where'}}");
+    assert_int_equal(seen(dir, dir, "me/set"), SEEN_TRAINED); // it is not there any more
+    snprintf(text, sizeof text, "{'dataset': {'repo_id': 'me/set', 'root': '%s'}}", dir);
+    put(dir, "train_config.json", text);
+    assert_int_equal(seen(dir, dir, NULL), SEEN_TRAINED);
+    assert_int_equal(seen(dir, other, "me/set"), SEEN_UNKNOWN);
+    assert_int_equal(seen(dir, "/no/where", "me/set"), SEEN_UNKNOWN);
+    snprintf(text, sizeof text, "{'train': {'dataset_root': '%s'}}", other);
+    put(dir, "tact.json", text);
+    assert_int_equal(seen(dir, other, NULL), SEEN_TRAINED);
+    assert_int_equal(seen(dir, dir, "me/set"), SEEN_UNKNOWN);
+    put(dir, "tact.json", "{'train': {'dataset_root': '/no/where'}}");
+    assert_int_equal(seen(dir, dir, NULL), SEEN_TRAINED); // by the other one
+    // A split of a dataset that cannot be read: who knows.
+    put(dir, "tact.json", "{'train': {'eval_split': 0.5}}");
+    assert_int_equal(seen(dir, dir, NULL), SEEN_UNKNOWN);
+    put(dir, "tact.json", "{'train': {'eval_split': 0}}");
+    assert_int_equal(seen(dir, dir, NULL), SEEN_TRAINED);
+    assert_string_equal(eval_seen_name(SEEN_TRAINED), "trained on");
+    assert_string_equal(eval_seen_name(SEEN_HELD_OUT), "held out");
+    assert_string_equal(eval_seen_name(SEEN_UNKNOWN), "unknown");
+    OK(remove_tree(dir, &err));
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(chosen_episodes_are_found_in_any_order)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(chosen_episodes_are_found_in_any_order),
+                                       cmocka_unit_test(which_dataset_it_was)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,8 +6,8 @@
 //
 // Damaged files are mostly libhdf5's to refuse, which is compiled without sanitizers and forgets
 // memory over them: bytes that are an HDF5 file are read as one only where FUZZ_HDF5_RAW is set.
-#include "base/log.h"
 #include "base/memory.h"
+#include "driver.h"
 #include "import/forms.h"
 #include "import/hdf5_image.h"
 
@@ -17,9 +17,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 // ---- writing ------------------------------------------------------------------------------------
 
@@ -349,13 +346,9 @@ static bool decode(const void *bytes, size_t size, const char *name, Image *out,
     return true;
 }
 
-static void assert_line(const Error *err) {
-    if (err->text[0] == '\0' || strchr(err->text, '\n')) abort();
-}
-
 static void read_vector(ImportSource *s, int64_t episode, int vector, off_t file_size) {
     enum { MOST_TIMES = 20000, MOST = 1 << 22 };
-    Error err;
+    Error err = {""};
     const ImportVector *v = &s->vectors[vector];
     int64_t n = s->episodes[episode].length * v->dim;
     if (v->dim < 1 || n < 1 || n > MOST_TIMES * file_size) abort();
@@ -363,33 +356,30 @@ static void read_vector(ImportSource *s, int64_t episode, int vector, off_t file
     sum += v->name[0] + v->dtype[0] + (v->feature ? v->feature[0] : 0);
     if (n > MOST) return;
     double *out = mem_alloc(sizeof *out * (size_t)n);
-    if (!s->reader->vector(s, episode, vector, out, &err)) assert_line(&err);
+    (void)fuzz_ok(s->reader->vector(s, episode, vector, out, &err), &err);
     mem_free(out);
 }
 
 static void read_frames(ImportSource *s, int64_t episode, int camera, void **cursor) {
     const int64_t length = s->episodes[episode].length, rows[] = {0, length - 1, length / 2};
     const ImportCamera *c = &s->cameras[camera];
-    Error err;
+    Error err = {""};
     if (c->height < 1 || c->width < 1) abort();
     sum += c->name[0] + c->feature[0] + c->codec[0];
     for (int i = 0; i < 3; i++) {
         Image image;
         uint8_t *bytes;
         size_t size;
-        if (s->reader->frame(s, cursor, episode, camera, rows[i], &image, &err)) {
+        if (fuzz_ok(s->reader->frame(s, cursor, episode, camera, rows[i], &image, &err), &err)) {
             if (image.height != c->height || image.width != c->width) abort();
             sum += image.rgb[image_rgb_bytes(image.height, image.width) - 1];
             image_free(&image);
-        } else {
-            assert_line(&err);
         }
         s->red_is_blue = i == 1;
-        if (!s->reader->stored(s, cursor, episode, camera, rows[i], &bytes, &size, &err))
-            assert_line(&err);
-        else if (bytes)
-            sum += bytes[size - 1];
-        mem_free(bytes);
+        const bool stored = fuzz_ok(
+            s->reader->stored(s, cursor, episode, camera, rows[i], &bytes, &size, &err), &err);
+        if (stored && bytes) sum += bytes[size - 1];
+        if (stored) mem_free(bytes);
     }
 }
 
@@ -409,56 +399,42 @@ static void read_source(ImportSource *s, off_t file_size) {
 
 static void read_file(const char *file, off_t file_size) {
     const ImportForm *const forms[] = {&robomimic_form, &aloha_form};
-    Error err;
+    Error err = {""};
     for (int i = 0; i < 2; i++) {
         ImportSource s = {.path = file, .reader = forms[i], .decode = decode};
         if (!forms[i]->recognise(file)) continue;
-        if (!forms[i]->open(&s, &err)) {
-            assert_line(&err);
-            continue;
-        }
+        if (!fuzz_ok(forms[i]->open(&s, &err), &err)) continue;
         read_source(&s, file_size);
         forms[i]->close(&s);
     }
 }
 
 // ---- the target
-// ----------------------------------------------------------------------------------
-
-// libhdf5 forgets memory where a file is damaged.
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) {
-    return "leak:libhdf5";
-}
-
-static void drop_line(void *user, LogLevel level, const char *line) {
-    (void)user, (void)level, (void)line;
-}
+// -----------------------------------------------------------------------------------
 
 // libhdf5 wants a file with a name of its own, so not one in memory alone.
 static char path[64];
 
-int LLVMFuzzerInitialize(int *argc, char ***argv) {
-    (void)argc, (void)argv;
+static void begin(void) {
+    if (path[0]) return;
     snprintf(path, sizeof path, "/dev/shm/fuzz-hdf5-%d", (int)getpid());
-    log_to((LogSink){drop_line, NULL});
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     // An open file takes a megabyte and more, which under AddressSanitizer costs most of the time.
     H5set_free_list_limits(-1, -1, -1, -1, -1, -1);
-    return 0;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+void fuzz_input(const uint8_t *data, size_t size) {
     struct stat st;
     Bytes b = {data, size};
     EncodedImage image;
+    begin();
     if (encoded_image_look(data, size, &image)) {
         if (image.size > size || image.height < 1 || image.width < 1) abort();
-        return 0;
+        return;
     }
     if (size > 8 && memcmp(data, "\x89HDF\r\n\x1a\n", 8) == 0) {
         FILE *f = getenv("FUZZ_HDF5_RAW") ? fopen(path, "wb") : NULL;
-        if (!f) return 0;
+        if (!f) return;
         if (fwrite(data, 1, size, f) != size || fclose(f) != 0) abort();
     } else {
         write_file(&b, path);
@@ -466,5 +442,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (stat(path, &st) != 0) abort();
     read_file(path, st.st_size);
     unlink(path);
-    return 0;
 }

@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes from the neighbour of a ring: an error, or sums that are done; and nothing around the
 // arrays changes. The first bytes choose the processes and the lengths of two sums.
+#include "driver.h"
 #include "ranks/sums.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 enum { CHOICE = 4, MOST = 1024, CANARY = 16 };
 
 static bool move(Sums *s) {
     int under_way;
     Error err = {""};
-    if (s->kind->progress(s, &under_way, &err)) return true;
-    if (!err.text[0]) abort();
-    return false;
+    return fuzz_ok(s->kind->progress(s, &under_way, &err), &err);
 }
 
 // Whether the values around the n of an array are as they were.
@@ -26,13 +23,13 @@ static bool is_whole(const float *array, int64_t n) {
     return true;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+void fuzz_input(const uint8_t *data, size_t size) {
     static float arrays[2][CANARY + MOST + CANARY];
     static char taken[1 << 16];
     int next[2], previous[2];
     Error err = {""};
     Sums *s;
-    if (size < CHOICE) return 0;
+    if (size < CHOICE) return;
     int count = 2 + data[0] % 6, rank = data[0] / 8 % count;
     int64_t n[2] = {(data[1] | data[2] << 8) % MOST, data[3]};
     data += CHOICE;
@@ -63,5 +60,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (!is_whole(arrays[i], n[i])) abort();
     s->kind->close(s);
     close(next[1]);
-    return 0;
 }

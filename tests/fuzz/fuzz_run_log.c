@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as the log of a training: what is read of it is in order, and becomes curves that can
 // be written as JSON, with the first and the last point of each series.
+#include "driver.h"
 #include "report/curve.h"
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_series(const LogSeries *s) {
     for (int64_t i = 1; i < s->count; i++)
@@ -22,7 +21,7 @@ static void check_series(const LogSeries *s) {
     json_decref(curve);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+void fuzz_input(const uint8_t *data, size_t size) {
     RunLog log = {0};
     for (size_t from = 0; from < size;) {
         const uint8_t *end = memchr(data + from, '\n', size - from);
@@ -37,5 +36,4 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (int i = 0; i < log.count; i++) check_series(&log.series[i]);
     mem_free(run_log_seconds(&log));
     run_log_free(&log);
-    return 0;
 }

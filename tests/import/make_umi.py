@@ -194,7 +194,7 @@ def pusht(path):
 
 
 def seeds(folder):
-    """Small recordings in the form of fuzz_zarr.c: names of files, their lengths, their bytes; one as a zip file."""
+    """Small recordings as the fuzz targets have folders (tests/fuzz/driver.h); one as a zip file."""
     os.makedirs(folder, exist_ok=True)
     for name, compressor in all_codecs().items():
         if name in ("jpeg", "webp"):  # which the target does not decode
@@ -209,7 +209,7 @@ def seeds(folder):
             # Frames last: the fuzzer cuts ends off, and what is before them stays whole.
             for key in sorted(store.keys(), key=lambda key: ("camera" in key, key)):
                 value = bytes(store[key])
-                f.write(key.encode() + b"\n" + struct.pack("<H", len(value)) + value)
+                f.write(b"@@ " + key.encode() + b"\n" + value + b"\n")
         if name == "zlib":
             with zipfile.ZipFile(os.path.join(folder, "zip"), "w", zipfile.ZIP_DEFLATED) as out:
                 for key in sorted(store.keys()):

@@ -158,11 +158,30 @@ static void a_larger_eps_is_meant(void **state) {
     }
 }
 
+// Below 1e-8 there is no deviation: the value is a constant, and its scale 1.
+static void a_deviation_begins_at_1e_8(void **state) {
+    (void)state;
+    double none[] = {1, 1, 1, 1}, least[] = {0.75e-8, nextafter(1e-8, 0), 1e-8, 1.5e-8};
+    const Stats s = {.dim = 4, .mean = none, .std = least};
+    const double want[] = {1, 1, 1 / 2e-8, 1 / 2.5e-8};
+    Normalizer n;
+    Error err;
+    if (!normalizer_init(&n, "action", NORM_MEAN_STD, &s, 4, &err)) fail_msg("%s", err.text);
+    for (int i = 0; i < 4; i++) {
+        assert_true(fabs(n.scale[i] / want[i] - 1) <= 1e-12);
+        assert_true(n.inverse_scale[i] == (i < 2 ? 0 : least[i]));
+    }
+    normalizer_free(&n);
+    assert_true(!n.scale && n.dim == 0 && n.mode == NORM_IDENTITY);
+    normalizer_free(&n); // a second time is no matter
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(min_max_maps_onto_one), cmocka_unit_test(mean_std_maps_onto_unit_variance),
-        cmocka_unit_test(epsilon_is_lerobots),   cmocka_unit_test(identity_needs_nothing),
-        cmocka_unit_test(a_larger_eps_is_meant), cmocka_unit_test(bad_statistics_are_refused),
+        cmocka_unit_test(a_deviation_begins_at_1e_8),       cmocka_unit_test(min_max_maps_onto_one),
+        cmocka_unit_test(mean_std_maps_onto_unit_variance), cmocka_unit_test(epsilon_is_lerobots),
+        cmocka_unit_test(identity_needs_nothing),           cmocka_unit_test(a_larger_eps_is_meant),
+        cmocka_unit_test(bad_statistics_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -53,6 +54,12 @@ static void run_all(Device *d) {
     d->attention_forward(d, cube, lse, cube, cube, cube, none, HEADS, drop);
     d->attention_backward(d, cube, cube, cube, cube, cube, lse, cube, cube, cube, none, HEADS,
                           drop);
+    d->vae_sample_forward(d, plain, plain, plain);
+    d->vae_sample_backward(d, plain, plain, plain, plain, 1);
+    d->act_loss_forward(d, one, cube, cube, bytes, one, plain, 1, 1);
+    d->act_loss_backward(d, cube, cube, cube, bytes, one);
+    d->conv_free(d, d->conv_new(d, (ConvSpec){N, C, H, W, C, 3, 1, 1, 1, .train = true}));
+    d->pool_free(d, d->pool_new(d, N, C, H, W, true));
     d->grad_norm(d, one, none, one, none);
     d->adamw(d, one, one, one, one, one, none, (AdamW){.step = 1});
 }
@@ -69,6 +76,10 @@ static void ops_after_a_failure_touch_nothing(void **state) {
             if (!device_open(names[i], precisions[k], 1, &d, &err)) continue;
             device_fail_memory(d, "none is left");
             run_all(d);
+            int there = 1, here = 2;
+            d->upload(d, &there, &here, sizeof here);
+            d->download(d, &there, &here, sizeof here);
+            assert_int_equal(there, 1);
             assert_false(device_check(d, &err));
             assert_string_equal(err.text, "out of memory: none is left");
             assert_true(error_is_memory(&err));
@@ -79,7 +90,27 @@ static void ops_after_a_failure_touch_nothing(void **state) {
         }
 }
 
+// A kernel of 3 that is dilated to 5 finds no place on 4 pixels, in either direction.
+static void images_that_are_too_small_are_refused(void **state) {
+    (void)state;
+    static const int sizes[][2] = {{4, 9}, {9, 4}, {4, 4}, {5, 5}};
+    for (int i = 0; i < 4; i++) {
+        Device *d;
+        Error err;
+        const int *size = sizes[i];
+        assert_true(device_open("ref", PRECISION_FLOAT32, 1, &d, &err));
+        Conv *c = d->conv_new(d, (ConvSpec){1, 2, size[0], size[1], 2, 3, 1, 0, 2, .relu = true});
+        bool fits = size[0] == 5 && size[1] == 5;
+        assert_true((c != NULL) == fits);
+        assert_true(device_check(d, &err) == fits);
+        if (!fits) assert_non_null(strstr(err.text, "too small"));
+        d->conv_free(d, c);
+        device_close(d);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(ops_after_a_failure_touch_nothing)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(ops_after_a_failure_touch_nothing),
+                                       cmocka_unit_test(images_that_are_too_small_are_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,6 +94,23 @@ static void test_vae(void **state) {
     check_free(&k);
 }
 
+// Rows beyond the batch are left alone.
+static void test_vae_rows(void **state) {
+    (void)state;
+    Check k = check_new();
+    float params[3 * 4] = {0}, eps[3 * 2] = {0}, dz[3 * 2], dparams[3 * 4], z[3 * 2];
+    for (int i = 0; i < 6; i++) dz[i] = z[i] = 7;
+    for (int i = 0; i < 12; i++) dparams[i] = 7;
+    const Tensor p = tensor_view(params, DTYPE_F32, 2, SHAPE(2, 4)),
+                 e = tensor_view(eps, DTYPE_F32, 2, SHAPE(2, 2));
+    k.d->vae_sample_forward(k.d, tensor_view(z, DTYPE_F32, 2, SHAPE(2, 2)), p, e);
+    k.d->vae_sample_backward(k.d, tensor_view(dparams, DTYPE_F32, 2, SHAPE(2, 4)),
+                             tensor_view(dz, DTYPE_F32, 2, SHAPE(2, 2)), p, e, 1);
+    for (int i = 0; i < 6; i++) assert_float_equal(z[i], i < 4 ? 0 : 7, 0);
+    for (int i = 0; i < 12; i++) assert_float_equal(dparams[i], i >= 8 || i % 4 < 2 ? 7 : 0, 0);
+    check_free(&k);
+}
+
 // count: of the numbers that are not padding.
 static float loss_count = 12;
 static void loss_forward(Check *k) {
@@ -113,8 +130,11 @@ static void test_loss(void **state) {
     k.pad = tensor_view(pad, DTYPE_U8, 2, SHAPE(2, 3));
     add_input(&k, 3, SHAPE(2, 3, 4));
     k.other[0] = new_tensor(&k, 3, SHAPE(2, 3, 4));
-    for (int64_t i = 0; i < 24; i++) // away from the bend of |x|
-        f32(k.other[0])[i] = f32(k.in[0])[i] + (i % 2 ? 0.5f : -0.5f);
+    // Away from the bend of |x|: step n of the six is off by n + 1/2, to either side.
+    for (int64_t i = 0; i < 24; i++) {
+        float off = (float)(i / 4) + 0.5f;
+        f32(k.other[0])[i] = f32(k.in[0])[i] + (i % 2 ? off : -off);
+    }
     set_output(&k, 1, SHAPE(3));
     f32(k.dy)[0] = 1;
     f32(k.dy)[1] = f32(k.dy)[2] = 0;
@@ -122,7 +142,10 @@ static void test_loss(void **state) {
     k.backward = loss_backward;
     compare_slopes(&k, 0, curved_step, curved_tolerance);
     loss_forward(&k);
-    assert_float_equal(f32(k.y)[1], 0.5, 1e-6); // every error is 0.5
+    assert_float_equal(f32(k.y)[1], (0.5 + 1.5 + 3.5) / 3, 1e-6); // of the steps 0, 1 and 3
+    loss_backward(&k);
+    for (int64_t i = 0; i < 24; i++)
+        assert_float_equal(f32(k.grad[0])[i], pad[i / 4] ? 0 : (i % 2 ? -1 : 1) / 12.0, 1e-7);
     check_free(&k);
 }
 
@@ -232,10 +255,15 @@ static void test_random_normal(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_embed),         cmocka_unit_test(test_add_rows),
-        cmocka_unit_test(test_tokens),        cmocka_unit_test(test_vae),
-        cmocka_unit_test(test_loss),          cmocka_unit_test(test_lerp),
-        cmocka_unit_test(test_adamw),         cmocka_unit_test(test_image_normalize),
+        cmocka_unit_test(test_embed),
+        cmocka_unit_test(test_add_rows),
+        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_vae),
+        cmocka_unit_test(test_vae_rows),
+        cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_lerp),
+        cmocka_unit_test(test_adamw),
+        cmocka_unit_test(test_image_normalize),
         cmocka_unit_test(test_random_normal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

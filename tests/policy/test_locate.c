@@ -92,6 +92,56 @@ static void a_file_with_the_name(void **state) {
     means(f, "000040");
     put_last(f, "../checkpoints/000020/\r\n");
     means(f, "000020");
+    put_last(f, "..\\checkpoints\\000040"); // of a Windows machine
+    means(f, "000040");
+    static const char *const none[] = {"/", "\n", "no step", "000040/pretrained_model", "00004O"};
+    for (int i = 0; i < 5; i++) {
+        put_last(f, none[i]);
+        means(f, "000100");
+    }
+}
+
+static void names_are(Copied *f, const char *name, const char *wanted) {
+    char out[POLICY_PATH];
+    Error err;
+    OK(policy_locate(arena_printf(&f->arena, "%s/%s", f->run, name), out, &err));
+    if (strcmp(out, arena_printf(&f->arena, "%s/%s", f->run, wanted)) != 0)
+        fail_msg("%s is %s, not %s", name, out, wanted);
+}
+
+// A checkpoint that is not the last, and what lies in it; a folder that is a policy itself.
+static void one_by_its_own_name(void **state) {
+    Copied *f = *state;
+    static const char own[] = "checkpoints/000020/pretrained_model";
+    static const char *const forms[] = {"", "/", "/config.json", "/train_config.json",
+                                        "/config.json//"};
+    for (int i = 0; i < 5; i++) names_are(f, arena_printf(&f->arena, "%s%s", own, forms[i]), own);
+    names_are(f, "checkpoints/000020", own);
+    names_are(f, "checkpoints/000020/", own);
+    Error err;
+    char out[POLICY_PATH];
+    OK(file_write(at(&f->arena, f->run, "config.json"), "{}", 2, &err));
+    OK(policy_locate(f->run, out, &err)); // it is nearer than the run around it
+    assert_string_equal(out, f->run);
+    OK(remove_tree(in_run(f, "000020/pretrained_model"), &err));
+    assert_false(policy_locate(in_run(f, "000020/pretrained_model"), out, &err));
+    assert_false(policy_locate(in_run(f, "000020"), out, &err));
+    char *longest = mem_alloc(POLICY_PATH + 1);
+    memset(longest, 'x', POLICY_PATH);
+    longest[POLICY_PATH] = 0;
+    assert_false(policy_locate(longest, out, &err));
+    assert_says(&err, "xxx...", "too long");
+    mem_free(longest);
+}
+
+static void steps_of_names(void **state) {
+    (void)state;
+    assert_int_equal(checkpoint_step("000040"), 40);
+    assert_int_equal(checkpoint_step("0"), 0);
+    assert_int_equal(checkpoint_step("999999999999999999"), 999999999999999999);
+    static const char *const none[] = {"",   "last", "12a", "a12", "-1", "1000000000000000000",
+                                       "1.5"};
+    for (int i = 0; i < 7; i++) assert_int_equal(checkpoint_step(none[i]), -1);
 }
 
 static void a_folder_in_its_place(void **state) {
@@ -129,6 +179,7 @@ int main(void) {
         TEST(a_link_is_followed),   TEST(without_a_link_the_highest_step),
         TEST(a_file_with_the_name), TEST(a_folder_in_its_place),
         TEST(half_copied),          TEST(only_the_folder_was_copied),
+        TEST(one_by_its_own_name),  cmocka_unit_test(steps_of_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,6 +71,7 @@ static void numbers_do_not_overshoot(void **state) {
     }
     assert_true(fabs(curve_rate(1, 3, 5, 0.5, 0.5) - 4) <= 1e-12); // of a straight line its own
     assert_true(curve_rate(1, 3, 2, 0.5, 0.5) == 0 && curve_rate(1, 1, 2, 1, 1) == 0);
+    assert_true(curve_rate(0, 1e-200, 0, 1, 1) == 0); // it turns round, however little it moves
 }
 
 static void rotations_keep_their_ends_and_rates(void **state) {

@@ -39,36 +39,36 @@ static void any_rows_give_a_rotation(void **state) {
     }
 }
 
-// A second row that gives no direction is replaced by a coordinate axis, made orthogonal to the
-// first row: by the axis least along it, of several the first; but by y instead of x where x is
-// exactly at right angles to the row and y is nearer to that than z.
-static void parallel_rows_take_an_axis(void **state) {
+// A second row that gives no direction beside the first: of all rotations with this first row the
+// smallest, whose trace is the greatest. That of a turn by t is 1 + 2 cos t, and x has to turn by
+// the angle to the first row, so the trace is 1 + 2 a[0].
+static void parallel_rows_give_the_least_turn(void **state) {
     (void)state;
-    static const struct {
-        double first[3];
-        int axis;
-    } cases[] = {{{1, 2, 3}, 0},  {{3, 1, 2}, 1},   {{2, 3, 1}, 2},  {{-1, 2, 3}, 0},
-                 {{1, -2, 3}, 0}, {{1, 2, -3}, 0},  {{3, -1, 2}, 1}, {{3, 1, -2}, 1},
-                 {{-2, 3, 1}, 2}, {{-3, -2, 1}, 2}, {{1, 1, 2}, 0},  {{1, 2, 1}, 0},
-                 {{2, 1, 1}, 1},  {{0, 2, 1}, 0},   {{0, -2, 1}, 0}, {{0, 1, 1}, 0},
-                 {{0, 1, 2}, 1},  {{0, -1, 2}, 1},  {{0, 1, -2}, 1}, {{0, 0, 1}, 1},
-                 {{2, 1, 3}, 1},  {{-2, 1, 3}, 1}};
-    for (size_t n = 0; n < sizeof cases / sizeof *cases; n++) {
-        const double *first = cases[n].first;
+    static const double firsts[][3] = {
+        {1, 2, 3},     {3, 1, 2},    {-1, 2, 3},     {1, -2, 3},       {1, 2, -3},
+        {-3, -2, 1},   {1, 0, 0},    {0, 1, 0},      {0, 0, 1},        {0, -1, 0},
+        {0, 0, -1},    {0, 2, 1},    {2, 0, 1},      {-2, 1, 0},       {-1, 0, 0},
+        {-1, 1e-9, 0}, {1, 0, 1e-9}, {-1, 0, -1e-9}, {-1, 3e-5, 4e-5}, {-1, 3e-161, 4e-161}};
+    static const double seconds[] = {-2, 0, NAN, INFINITY};
+    for (size_t n = 0; n < 4 * sizeof firsts / sizeof *firsts; n++) {
+        const double *first = firsts[n / 4];
         double v[9] = {NAN, 0.2, 0.3}, length = 0;
         for (int i = 0; i < 3; i++) length += first[i] * first[i];
         length = sqrt(length);
-        for (int i = 0; i < 3; i++) v[3 + i] = first[i], v[6 + i] = -2 * first[i];
+        for (int i = 0; i < 3; i++) v[3 + i] = first[i], v[6 + i] = seconds[n % 4] * first[i];
         Pose p = pose_from_9d(v);
-        double along = first[cases[n].axis] / length;
-        for (int i = 0; i < 3; i++) {
-            double part = (i == cases[n].axis) - along * first[i] / length;
+        for (int i = 0; i < 3; i++)
             assert_true(fabs(p.rotation[0][i] - first[i] / length) <= 1e-15);
-            assert_true(fabs(p.rotation[1][i] - part / sqrt(1 - along * along)) <= 1e-15);
-        }
         assert_rotation(&p);
+        double trace = p.rotation[0][0] + p.rotation[1][1] + p.rotation[2][2];
+        assert_true(fabs(trace - (1 + 2 * first[0] / length)) <= 1e-14);
         assert_true(p.position[0] == 0 && p.position[1] == 0.2 && p.position[2] == 0.3);
     }
+    // A quarter turn about z brings x to y and y to -x; where x is turned back, y stays.
+    Pose quarter = pose_from_9d((const double[9]){0, 0, 0, 0, 5, 0, 0, -1, 0});
+    assert_true(quarter.rotation[1][0] == -1 && quarter.rotation[2][2] == 1);
+    Pose back = pose_from_9d((const double[9]){0, 0, 0, -5, 0, 0, 1, 0, 0});
+    assert_true(back.rotation[1][1] == 1 && back.rotation[2][2] == -1);
     // Without a first row either, nothing is turned.
     Pose none = pose_from_9d((const double[9]){1, 2, 3});
     for (int i = 0; i < 9; i++) assert_true(none.rotation[i / 3][i % 3] == (i % 4 == 0));
@@ -247,7 +247,7 @@ static void the_nearer_vector_is_the_same_rotation(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_rows_give_a_rotation),
-        cmocka_unit_test(parallel_rows_take_an_axis),
+        cmocka_unit_test(parallel_rows_give_the_least_turn),
         cmocka_unit_test(vectors_are_exact_up_to_pi),
         cmocka_unit_test(rows_go_there_and_back),
         cmocka_unit_test(compose_undoes_relative),

@@ -153,7 +153,7 @@ static void put_checkpoint(const char *run, int step, int batch) {
 static void test_checkpoints(void **state) {
     (void)state;
     Error err;
-    char path[512], found[POLICY_PATH], wanted[512];
+    char path[512], found[POLICY_PATH], wanted[POLICY_PATH];
     put("b/metrics.jsonl", LINE(10, 2.5) LINE(25, 1.5));
     put_checkpoint("b", 10, 8);
     put_checkpoint("b", 25, 16);

@@ -67,7 +67,7 @@ static inline void write_policy(Scene *s) {
     OK(window_stats(s->ds, &w, NULL, 0, 0, 1, &stats.state, &stats.action, &err));
     bool computed;
     dataset_stats(s->ds, s->ds->env, s->ds->env_data, &stats.env, &computed);
-    for (int i = 0; i < CAMERAS; i++) policy_camera_imagenet(&stats.cameras[i]);
+    for (int i = 0; i < CAMERAS; i++) OK(policy_camera_imagenet(&stats.cameras[i], &err));
     stats.cameras[1].mean[0] = 0.3; // no camera's statistics are another's
     policy_stats_round(&stats);
     OK(device_open("ref", PRECISION_FLOAT32, 1, &device, &err));

@@ -226,8 +226,9 @@ static void joints_are_followed_as_numbers(void **state) {
     PlanBoard board;
     Follower f;
     double got[J], before[J];
-    plan_board_init(&board, N, J);
-    follower_init(&f, J, 0, (const double[]){0, 0}, NULL, NULL);
+    Error err;
+    OK(plan_board_init(&board, N, J, &err));
+    OK(follower_init(&f, J, 0, (const double[]){0, 0}, NULL, NULL, &err));
     write_plan(&board, 0, 3, N, 7);
     write_plan(&board, 0, 5, N, 0);
     const double *actions = board.plans[board.middle & 3].actions;

@@ -122,7 +122,7 @@ static void ensembles_are_lerobots(void **state) {
         const SafetensorsEntry *actions = entry(file, "actions", coeffs[c]);
         assert_true(chunks->count == N * S * A && actions->count == N * A);
         Ensemble e;
-        ensemble_init(&e, S, A, strtod(coeffs[c], NULL));
+        OK(ensemble_init(&e, S, A, strtod(coeffs[c], NULL), &err));
         for (int n = 0; n < N; n++) {
             double chunk[S * A], out[A];
             for (int i = 0; i < S * A; i++) chunk[i] = safetensors_value(chunks, n * S * A + i);

@@ -55,7 +55,8 @@ CHECKED static bool set_statistics(Predict *r, Error *err) {
         if (!policy_read_stats(r->dir, NULL, p, &r->stats, err)) return false;
     } else {
         p->normalization_mapping = (NormMap){"MEAN_STD", "IDENTITY", "IDENTITY", "IDENTITY"};
-        for (int i = 0; i < p->n_cameras; i++) policy_camera_imagenet(&r->stats.cameras[i]);
+        for (int i = 0; i < p->n_cameras; i++)
+            if (!policy_camera_imagenet(&r->stats.cameras[i], err)) return false;
         if (!policy_images(p, &r->stats, err)) return false;
     }
     return policy_normalizers(p, &r->stats, &r->state_norm, &r->env_norm, &r->action_norm, err);

@@ -123,6 +123,25 @@ static void without_them_frames_count(void **state) {
     }
 }
 
+// A count that is none, not one number or beyond all numbers is not known; the rest counts.
+static void odd_counts_are_no_counts(void **state) {
+    const Fixture *f = *state;
+    const PolicyConfig plain = policy(1);
+    static const char *const counts[] = {"[0]", "[-5]", "[5, 6]", "[]", "[1e16]", "[\"x\"]", "[8]"};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        char text[200];
+        snprintf(text, sizeof text,
+                 "{\"action\": {\"min\": [-9], \"max\": [1], \"mean\": [-4], \"std\": [2], "
+                 "\"count\": %s}}",
+                 counts[i]);
+        write_stats(f, text);
+        PolicyStats s = statistics(f, &plain, NULL, 0);
+        assert_int_equal(s.action.count, strcmp(counts[i], "[8]") == 0 ? 8 : 0);
+        assert_within(s.action.mean[0], -4, 0);
+        policy_stats_free(&s);
+    }
+}
+
 // A vector whose own statistics are good keeps them beside one that has none.
 static void each_vector_for_itself(void **state) {
     const Fixture *f = *state;
@@ -246,6 +265,23 @@ static void another_unit_is_no_measure(void **state) {
     assert_within(std[2], 0.2 / sqrt(12), 1e-12);
 }
 
+// Range and deviation are widened each for itself; a value with both counts once, and one that has
+// exactly the least does not count.
+static void range_and_deviation_are_widened_apart(void **state) {
+    (void)state;
+    double min[] = {0, 499.5, 499.75, 499.5, 499.75}, max[] = {1000, 500.5, 500.25, 500.5, 500.25};
+    double mean[5] = {0}, std[] = {250, 0.25, 0.25, 0.2, 0.2};
+    Stats s = {.dim = 5, .min = min, .max = max, .mean = mean, .std = std};
+    assert_int_equal(stats_floor(&s, NULL, 0), 3);
+    for (int i = 1; i < 5; i++) { // a thousandth of 1000 and of 250
+        assert_within(min[i], 499.5, 1e-12);
+        assert_within(max[i], 500.5, 1e-12);
+        assert_within(std[i], 0.25, 1e-12);
+    }
+    assert_within(max[0], 1000, 0);
+    assert_int_equal(stats_floor(&s, NULL, 0), 0); // nothing is left to do
+}
+
 // Values that vary as arms do are left alone.
 static void what_moves_is_left_alone(void **state) {
     (void)state;
@@ -267,6 +303,8 @@ int main(void) {
         cmocka_unit_test(an_idle_arm_is_not_blown_up),
         cmocka_unit_test(all_arms_idle),
         cmocka_unit_test(grippers_are_measured_by_both_vectors),
+        cmocka_unit_test(range_and_deviation_are_widened_apart),
+        cmocka_unit_test(odd_counts_are_no_counts),
         cmocka_unit_test(what_moves_is_left_alone),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

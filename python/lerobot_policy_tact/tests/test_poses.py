@@ -51,3 +51,11 @@ def test_rows_without_a_direction(rows):
     R = matrix_from_rows(torch.tensor(rows, dtype=torch.float64))
     assert (R @ R.T - torch.eye(3)).abs().max() <= 1e-12
     assert torch.linalg.det(R) > 0.99
+
+
+def test_parallel_rows_give_the_least_turn():
+    first = [[0, 3, 0], [0, 0, -1], [-2, 0, 0], [1, -2, 3], [-3, 1, 0.5], [-1, 1e-9, 0]]
+    first = torch.tensor(first, dtype=torch.float64)
+    R = matrix_from_rows(torch.cat([first, -2 * first], -1))
+    assert (R @ R.mT - torch.eye(3)).abs().max() <= 1e-12
+    assert (R.diagonal(dim1=-2, dim2=-1).sum(-1) - 1 - 2 * R[:, 0, 0]).abs().max() <= 1e-12

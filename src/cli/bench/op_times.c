@@ -14,12 +14,12 @@ static int by_time(const void *a, const void *b) {
 bool op_times_measure(Device *d, BenchStep step, void *user, int64_t steps, OpTimes *out,
                       Error *err) {
     const ProfileEntry *entries;
-    profile_start(d);
+    out->count = 0;
+    if (!profile_start(d, err)) return false;
     bool ok = step(user, err);
     profile_reset(d);
     for (int64_t i = 0; ok && i < steps; i++) ok = step(user, err);
     int n = profile_entries(d, &entries);
-    out->count = 0;
     for (int i = 0; i < n && out->count < MAX_OP_TIMES; i++) {
         const ProfileEntry *e = &entries[i];
         if (!e->calls) continue;

@@ -25,9 +25,11 @@ CHECKED static bool write_policy(const TrainConfig *config, const char *dir, Err
     Device *d = NULL;
     Params params = {0};
     PolicyStats stats = {.state = unit_stats(p->state_dim), .action = unit_stats(p->action_dim)};
-    for (int i = 0; i < p->n_cameras; i++) policy_camera_imagenet(&stats.cameras[i]);
-    bool ok =
-        device_open("ref", PRECISION_FLOAT32, 1, &d, err) && params_init(&params, d, p, false, err);
+    bool ok = true;
+    for (int i = 0; ok && i < p->n_cameras; i++)
+        ok = policy_camera_imagenet(&stats.cameras[i], err);
+    ok = ok && device_open("ref", PRECISION_FLOAT32, 1, &d, err) &&
+         params_init(&params, d, p, false, err);
     if (ok) params_initialize(&params, (uint64_t)config->seed);
     ok = ok && policy_write(dir, p, &params, &stats, NULL, err);
     params_free(&params);

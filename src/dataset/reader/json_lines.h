@@ -15,8 +15,9 @@ typedef struct JsonLines {
     int64_t number; // of the line last given
 } JsonLines;
 
-// The number of lines that are not empty.
-int64_t json_lines_count(const JsonLines *l);
+// The number of lines of at least so many bytes, blanks at their ends not counted: not more than
+// the lines that can be what is wanted, when as much is made ready for each.
+int64_t json_lines_count(const JsonLines *l, size_t least);
 // Gives the next line as an object (json_decref it), or *out NULL at the end.
 CHECKED bool json_lines_next(JsonLines *l, json_t **out, Error *err);
 

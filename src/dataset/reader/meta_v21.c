@@ -57,11 +57,23 @@ static bool list_tasks(Source *s, Error *err) {
     return ok;
 }
 
+// Each episode has a place for each camera. The file's own bytes say how many there can be: a line
+// of 60 has room for 60 cameras, and what is far beyond it is made up.
+static bool lines_can_be_held(const Source *s, JsonLines *l, int64_t lines, Error *err) {
+    enum { FREE = 1 << 20 }; // places
+    if (s->ds->n_cameras == 0 || lines <= (FREE + (int64_t)l->size) / s->ds->n_cameras) return true;
+    mem_free(l->data);
+    return fail(err, "%s: %lld episodes of %d cameras in %zu bytes; the files are damaged", l->path,
+                (long long)lines, s->ds->n_cameras, l->size);
+}
+
 bool v21_list(Source *s, Error *err) {
     if (!list_tasks(s, err)) return false;
     JsonLines l = {.path = arena_printf(&s->scratch, "%s/meta/episodes.jsonl", s->ds->root)};
     if (!file_read(l.path, &l.data, &l.size, err)) return false;
-    int64_t lines = json_lines_count(&l);
+    static const char least[] = "{\"episode_index\":0,\"length\":1}";
+    int64_t lines = json_lines_count(&l, sizeof least - 1);
+    if (!lines_can_be_held(s, &l, lines, err)) return false;
     source_make_listed(s, lines);
     s->n_listed = lines;
     uint8_t *seen = arena_alloc(&s->scratch, (size_t)lines);

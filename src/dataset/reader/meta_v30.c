@@ -75,6 +75,7 @@ static bool read_video_columns(Source *s, ParquetFile *f, const char *path, cons
 static bool episode_table_read(Source *s, ParquetFile *f, EpisodeTable *t, Error *err) {
     const Dataset *ds = s->ds;
     t->rows = parquet_rows(f);
+    parquet_expect(f, ds->total_episodes);
     if (!numbers_read(f, t->path, "episode_index", true, &t->index, err) ||
         !numbers_read(f, t->path, "dataset_from_index", true, &t->from, err) ||
         !numbers_read(f, t->path, "dataset_to_index", true, &t->to, err) ||
@@ -164,7 +165,7 @@ bool v30_list(Source *s, Error *err) {
     if (!list_tasks(s, err)) return false;
     const char *dir = arena_printf(&s->scratch, "%s/meta/episodes", s->ds->root);
     Paths paths = {0};
-    tables_find(&s->scratch, dir, &paths);
+    if (!tables_find(&s->scratch, dir, &paths, err)) return false;
     if (paths.n == 0)
         return fail(err, "%s: no parquet file in there; copy the dataset's meta folder again", dir);
     for (int i = 0; i < paths.n; i++)

@@ -47,6 +47,7 @@ static bool read_stats_json(const char *path, json_t **out, Error *err) {
     hide_odd_numbers(text);
     *out = json_parse(text, strlen(text), 0, &problem);
     mem_free(text);
+    if (!*out && json_lacked_memory(&problem)) return fail_memory(err, "%s: JSON", path);
     return *out || fail(err, "%s: line %d is not valid JSON: %s", path, problem.line, problem.text);
 }
 

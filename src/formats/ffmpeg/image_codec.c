@@ -26,10 +26,36 @@ static int marked_row(const AVFrame *f) {
     return bytes >= MARK ? bytes : 0;
 }
 
+// What decoding an image may take: 64 MiB, and so many times its bytes. (The smallest JPEG has 64
+// pixels a byte.)
+enum { FREE_BYTES = 64 << 20, BYTES_PER_BYTE = 512 };
+
+typedef struct Allowed {
+    size_t bytes;
+    size_t beside; // of a pixel, beside the decoder's frame
+    bool exceeded;
+} Allowed;
+
+// The pixels as RGB, twice where they are turned; of a progressive JPEG its coefficients.
+static Allowed allowed_for(const ImageFile *file, size_t size) {
+    size_t rgb = file->orientation == ORIENT_UPRIGHT ? 3 : 6;
+    size_t coefficients = file->codec == AV_CODEC_ID_MJPEG ? 3 : 0;
+    return (Allowed){FREE_BYTES + BYTES_PER_BYTE * size, rgb + coefficients, false};
+}
+
+static bool is_allowed(AVCodecContext *c, const AVFrame *f) {
+    Allowed *a = c->opaque;
+    int frame = av_image_get_buffer_size(f->format, f->width, f->height, 1);
+    size_t beside = (size_t)f->width * (size_t)f->height * a->beside;
+    a->exceeded = frame < 0 || (size_t)frame + beside > a->bytes;
+    return !a->exceeded;
+}
+
 // FFmpeg's PNG decoder accepts image data that ends early, and leaves the rows below as they
 // were. So the last row gets a mark first: if the mark is still there afterwards, the data ended
 // early.
 static int get_marked_buffer(AVCodecContext *c, AVFrame *f, int flags) {
+    if (f->width > 0 && f->height > 0 && !is_allowed(c, f)) return AVERROR(ENOMEM);
     int code = avcodec_default_get_buffer2(c, f, flags);
     if (code < 0 || f->height <= 0) return code;
     uint8_t *row = f->data[0] + (ptrdiff_t)(f->height - 1) * f->linesize[0];
@@ -46,16 +72,21 @@ static bool any_row_still_marked(const AVFrame *f) {
 }
 
 // Decodes one packet that holds the whole image.
-static bool decode_frame(AVFrame *frame, enum AVCodecID id, const void *bytes, size_t size,
+static bool decode_frame(AVFrame *frame, const ImageFile *file, const void *bytes, size_t size,
                          const char *name, Error *err) {
     bool ok = false;
+    enum AVCodecID id = file->codec;
     char text[128];
+    Allowed allowed = allowed_for(file, size);
     AVPacket *packet = av_packet_alloc();
     AVCodecContext *c = NULL;
     const AVCodec *codec = avcodec_find_decoder(id);
     if (codec) c = avcodec_alloc_context3(codec);
-    if (!c || !packet || av_new_packet(packet, (int)size) < 0) {
-        fail(err, "%s: this FFmpeg cannot decode %s", name, avcodec_get_name(id));
+    if (!codec || !c || !packet || av_new_packet(packet, (int)size) < 0) {
+        if (codec)
+            fail_memory(err, "%s: decoding it", name);
+        else
+            fail(err, "%s: this FFmpeg cannot decode %s", name, avcodec_get_name(id));
         goto done;
     }
     memcpy(packet->data, bytes, size);
@@ -63,12 +94,17 @@ static bool decode_frame(AVFrame *frame, enum AVCodecID id, const void *bytes, s
     c->err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_EXPLODE;
     c->max_pixels = (int64_t)MAX_SIDE * MAX_SIDE;
     c->get_buffer2 = get_marked_buffer;
+    c->opaque = &allowed;
     int code = avcodec_open2(c, codec, NULL);
     if (code >= 0) code = avcodec_send_packet(c, packet);
     if (code >= 0) code = avcodec_send_packet(c, NULL);
     if (code >= 0) code = avcodec_receive_frame(c, frame);
+    if (allowed.exceeded) {
+        fail(err, "%s: far more pixels than its %zu bytes can hold; " DAMAGED, name, size);
+        goto done;
+    }
     if (code < 0) {
-        fail(err, "%s: %s; " DAMAGED, name, ffmpeg_text(code, text));
+        ffmpeg_failed(err, code, name, "%s: %s; " DAMAGED, name, ffmpeg_text(code, text));
         goto done;
     }
     if ((frame->flags & AV_FRAME_FLAG_CORRUPT) || frame->decode_error_flags ||
@@ -115,7 +151,7 @@ static bool take_pixels(const AVFrame *frame, Orientation orientation, const cha
     out->rgb = mem_try(bytes);
     uint8_t *stored = turned ? mem_try(bytes) : out->rgb;
     if (!out->rgb || !stored) {
-        fail(err, "%s: no memory for an image of %d x %d", name, frame->width, frame->height);
+        fail_memory(err, "%s: an image of %d x %d", name, frame->width, frame->height);
         goto done;
     }
     ok = take_upper_bytes(frame, stored) || rgb_convert(&rgb, frame, stored, name, err);
@@ -132,8 +168,8 @@ bool image_decode(const void *bytes, size_t size, const char *name, Image *out, 
     *out = (Image){0};
     if (!image_file_look(bytes, size, name, &file, err)) return false;
     AVFrame *frame = av_frame_alloc();
-    if (!frame) return fail(err, "%s: out of memory", name);
-    bool ok = decode_frame(frame, file.codec, bytes, size, name, err) &&
+    if (!frame) return fail_memory(err, "%s: decoding it", name);
+    bool ok = decode_frame(frame, &file, bytes, size, name, err) &&
               take_pixels(frame, file.orientation, name, out, err);
     if (!ok) {
         mem_free(out->rgb);

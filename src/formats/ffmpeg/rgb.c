@@ -3,18 +3,39 @@
 
 #include "base/memory.h"
 #include <libavutil/log.h>
+#include <libavutil/mem.h>
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 #include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
-static void silence_ffmpeg(void) {
+// No block that FFmpeg needs is larger: a picture of 16 bits a colour with the most pixels, an
+// index of 20 million frames. Its readers ask for what a file announces.
+enum { LARGEST_BLOCK = 512 << 20 };
+
+static void set_up_ffmpeg(void) {
     av_log_set_level(AV_LOG_QUIET);
+    av_max_alloc(LARGEST_BLOCK);
 }
 
 void ffmpeg_quiet(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, silence_ffmpeg);
+    pthread_once(&once, set_up_ffmpeg);
+}
+
+bool ffmpeg_failed(Error *err, int code, const char *name, const char *format, ...) {
+    char text[sizeof err->text];
+    va_list args;
+    // FFmpeg says the same of a block that is larger than any it needs, which a file may ask for.
+    if (code == AVERROR(ENOMEM))
+        return fail_memory(err, "%s: decoding it (where memory is not short the file is damaged)",
+                           name);
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return fail(err, "%s", text);
 }
 
 const char *ffmpeg_text(int code, char buffer[128]) {

@@ -45,8 +45,8 @@ static bool rewind_stream(AVFormatContext *format, AVStream *s, const char *name
     int code = avformat_seek_file(format, s->index, INT64_MIN, INT64_MIN, INT64_MAX, 0);
     char text[128];
     if (code >= 0) return true;
-    return fail(err, "%s: cannot go back to the start: %s; " CUT_SHORT, name,
-                ffmpeg_text(code, text));
+    return ffmpeg_failed(err, code, name, "%s: cannot go back to the start: %s; " CUT_SHORT, name,
+                         ffmpeg_text(code, text));
 }
 
 // The index holds decoding times; with a first packet whose pts is its dts, these are pts as well.
@@ -169,7 +169,7 @@ static bool starts_decoding(const AVPacket *p, const AVCodecParameters *c) {
 
 static bool from_packets(VideoTable *t, AVFormatContext *format, AVStream *s, const char *name,
                          Error *err) {
-    int64_t capacity = 0;
+    int64_t capacity = 0, bytes = avio_size(format->pb);
     int code = 0;
     bool ok = false;
     char text[128];
@@ -185,6 +185,10 @@ static bool from_packets(VideoTable *t, AVFormatContext *format, AVStream *s, co
                      (long long)t->packets);
                 goto done;
             }
+            if (bytes >= 0 && t->packets >= bytes) { // packets of no bytes
+                fail(err, "%s: more packets than bytes; " CUT_SHORT, name);
+                goto done;
+            }
             *ARRAY_ADD(t->packet, t->packets, capacity) =
                 (VideoPacket){.pts = p->pts,
                               .dts = p->dts,
@@ -194,8 +198,8 @@ static bool from_packets(VideoTable *t, AVFormatContext *format, AVStream *s, co
         av_packet_unref(p);
     }
     if (code != AVERROR_EOF || (format->pb && format->pb->error < 0)) {
-        fail(err, "%s: reading stops at packet %lld: %s; " CUT_SHORT, name, (long long)t->packets,
-             ffmpeg_text(code, text));
+        ffmpeg_failed(err, code, name, "%s: reading stops at packet %lld: %s; " CUT_SHORT, name,
+                      (long long)t->packets, ffmpeg_text(code, text));
         goto done;
     }
     ok = true;
@@ -216,6 +220,16 @@ static const int32_t *display_matrix(const AVStream *s) {
     data = av_stream_get_side_data(s, AV_PKT_DATA_DISPLAYMATRIX, &size);
 #endif
     return data && size >= 9 * sizeof(int32_t) ? (const int32_t *)data : NULL;
+}
+
+// A decoder keeps some twenty frames.
+static bool size_fits_file(int width, int height, AVFormatContext *format, const char *name,
+                           Error *err) {
+    enum { FREE_PIXELS = 1 << 24, PIXELS_PER_BYTE = 64 };
+    int64_t bytes = avio_size(format->pb), pixels = (int64_t)width * height;
+    return bytes < 0 || pixels <= FREE_PIXELS + PIXELS_PER_BYTE * bytes ||
+           fail(err, "%s: frames of %d x %d in a file of %lld bytes; " CUT_SHORT, name, width,
+                height, (long long)bytes);
 }
 
 // Size and turn of the frames.
@@ -321,7 +335,9 @@ bool video_table_build(VideoTable *t, AVFormatContext *format, int stream, bool 
         goto error;
     }
     t->unit = av_q2d(s->time_base);
-    if (!find_size(t, s, name, err) || !table_finish(t, s, name, err)) goto error;
+    if (!find_size(t, s, name, err) || !size_fits_file(t->width, t->height, format, name, err) ||
+        !table_finish(t, s, name, err))
+        goto error;
     if (!s->nb_frames && !lasts_as_declared(t, format, name, err)) goto error;
     if (!rewind_stream(format, s, name, err)) goto error;
     return true;

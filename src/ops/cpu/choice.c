@@ -14,7 +14,8 @@ typedef struct Typical {
     dnnl_primitive_desc_t forward, data, dweights; // NULL: it has none
 } Typical;
 
-static void typical_new(Typical *t, dnnl_engine_t engine) {
+// Fails for want of memory alone.
+static dnnl_status_t typical_new(Typical *t, dnnl_engine_t engine) {
     const dnnl_dims_t x = {8, 64, 24, 32}, w = {64, 64, 3, 3}, b = {64};
     *t = (Typical){.any = onednn_layout(4, x, dnnl_f32, dnnl_format_tag_any),
                    .weights = onednn_layout(4, w, dnnl_f32, dnnl_format_tag_any),
@@ -26,9 +27,13 @@ static void typical_new(Typical *t, dnnl_engine_t engine) {
                              .y = t->any,
                              .strides = {1, 1},
                              .pad = {1, 1}};
-    if (onednn_conv_forward(&t->forward, engine, &conv, true, NULL) != dnnl_success) return;
-    onednn_conv_backward_data(&t->data, engine, &conv, t->forward, NULL);
-    onednn_conv_backward_weights(&t->dweights, engine, &conv, t->forward, NULL);
+    dnnl_status_t forward = onednn_conv_forward(&t->forward, engine, &conv, true, NULL), back[2];
+    if (forward != dnnl_success)
+        return forward == dnnl_out_of_memory ? dnnl_out_of_memory : dnnl_success;
+    back[0] = onednn_conv_backward_data(&t->data, engine, &conv, t->forward, NULL);
+    back[1] = onednn_conv_backward_weights(&t->dweights, engine, &conv, t->forward, NULL);
+    return back[0] == dnnl_out_of_memory || back[1] == dnnl_out_of_memory ? dnnl_out_of_memory
+                                                                          : dnnl_success;
 }
 
 static void typical_free(Typical *t) {
@@ -49,11 +54,12 @@ static bool convolves(const_dnnl_primitive_desc_t pd) {
 
 enum { NARROW = 8, WIDE = 16 }; // channels of a block of the IMAGE layout
 
-// What oneDNN prefers.
+// What oneDNN prefers; 0 for want of memory.
 static int preferred_block(const Typical *t) {
     const dnnl_dims_t x = {8, 64, 24, 32};
     if (!t->forward) return NARROW;
     DnnlLayout wide = onednn_layout(4, x, dnnl_f32, dnnl_nChw16c);
+    if (!wide) return 0;
     bool is_wide = dnnl_memory_desc_equal(
         dnnl_primitive_desc_query_md(t->forward, dnnl_query_dst_md, 0), wide);
     onednn_layout_free(wide);
@@ -82,8 +88,9 @@ static void describe(Device *d) {
 void cpu_choose(Device *d, const char *argument) {
     Cpu *cpu = cpu_of(d);
     Typical t;
-    typical_new(&t, cpu->engine);
-    cpu->block = preferred_block(&t);
+    dnnl_status_t status = typical_new(&t, cpu->engine);
+    cpu->block = status == dnnl_success ? preferred_block(&t) : 0;
+    if (!cpu->block) cpu_status(d, dnnl_out_of_memory, "a typical convolution");
     cpu->blas = argument && strcmp(argument, "blas") == 0;
     cpu->products = cpu->blas;
     if (!argument && !cpu_bf16(d)) {

@@ -55,7 +55,8 @@ typedef struct Descs {
     dnnl_dims_t strides, dilates, padding;
 } Descs;
 
-static void describe_tensors(Device *d, const ConvSpec *s, Descs *m) {
+// False, with the failure recorded, without memory.
+static bool describe_tensors(Device *d, const ConvSpec *s, Descs *m) {
     int64_t oh = conv_out_size(s->in_h, s->kernel, s->stride, s->padding, s->dilation);
     int64_t ow = conv_out_size(s->in_w, s->kernel, s->stride, s->padding, s->dilation);
     const dnnl_dims_t x = {s->n, s->in_c, s->in_h, s->in_w}, y = {s->n, s->out_c, oh, ow};
@@ -72,6 +73,8 @@ static void describe_tensors(Device *d, const ConvSpec *s, Descs *m) {
         m->dilates[i] = s->dilation - 1;
         m->padding[i] = s->padding;
     }
+    bool all = m->x && m->y && m->w_any && m->dw_any && m->w_plain && m->bias;
+    return all || !conv_refused(d, s, dnnl_out_of_memory, "layouts");
 }
 
 static void free_descs(Descs *m) {
@@ -90,8 +93,8 @@ static OneDnnConv describe_conv(const Descs *m, ConstDnnlLayout weights,
 
 static void plan_arg(Device *d, Plan *p, int arg, ConstDnnlLayout md) {
     dnnl_memory_t memory = NULL;
-    if (dnnl_memory_create(&memory, md, cpu_of(d)->engine, DNNL_MEMORY_NONE) != dnnl_success)
-        device_fail(d, "oneDNN cannot create a memory object");
+    cpu_status(d, dnnl_memory_create(&memory, md, cpu_of(d)->engine, DNNL_MEMORY_NONE),
+               "a memory object of a convolution");
     p->args[p->n++] = (dnnl_exec_arg_t){arg, memory};
 }
 
@@ -99,6 +102,7 @@ static void plan_arg(Device *d, Plan *p, int arg, ConstDnnlLayout md) {
 static void plan_finish(Device *d, const ConvSpec *s, Plan *p, dnnl_primitive_desc_t pd,
                         dnnl_query_t weights_query) {
     p->weights = onednn_layout_copy(dnnl_primitive_desc_query_md(pd, weights_query, 0));
+    if (!p->weights) conv_refused(d, s, dnnl_out_of_memory, "layouts");
     ConstDnnlLayout pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
     size_t bytes = dnnl_memory_desc_get_size(pad);
     conv_refused(d, s, dnnl_primitive_create(&p->primitive, pd), "create");
@@ -169,20 +173,23 @@ static bool fuses_relu(const ConvSpec *s) {
 
 // Forward with fused residual and relu. The residual is a binary post-op where a fast kernel takes
 // it, else it is copied into y first and summed (a slow generic kernel would cost far more).
+// NULL where oneDNN has no such code, and, with the failure recorded, without memory: then no other
+// code is to be taken, which would give other numbers.
 static dnnl_primitive_desc_t forward_desc(Device *d, const ConvSpec *s, const Descs *m, bool sum,
                                           dnnl_alg_kind_t algorithm) {
     OneDnnConv conv = describe_conv(m, m->w_any, algorithm);
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t ops = NULL;
     dnnl_primitive_desc_t pd = NULL;
-    dnnl_primitive_attr_create(&attr);
-    dnnl_post_ops_create(&ops);
-    if (s->residual && sum) onednn_append_sum(ops);
-    if (s->residual && !sum) dnnl_post_ops_append_binary(ops, dnnl_binary_add, m->y);
-    if (fuses_relu(s)) onednn_append_relu(ops);
-    dnnl_primitive_attr_set_post_ops(attr, ops);
-    dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    onednn_conv_forward(&pd, cpu_of(d)->engine, &conv, s->train, attr);
+    dnnl_status_t made = onednn_attr_new(&attr, &ops);
+    if (!made && s->residual && sum) made = onednn_append_sum(ops);
+    if (!made && s->residual && !sum)
+        made = dnnl_post_ops_append_binary(ops, dnnl_binary_add, m->y);
+    if (!made && fuses_relu(s)) made = onednn_append_relu(ops);
+    if (!made) made = dnnl_primitive_attr_set_post_ops(attr, ops);
+    if (!conv_refused(d, s, made, "attributes") &&
+        onednn_conv_forward(&pd, cpu_of(d)->engine, &conv, s->train, attr) == dnnl_out_of_memory)
+        conv_refused(d, s, dnnl_out_of_memory, "forward");
     dnnl_post_ops_destroy(ops);
     dnnl_primitive_attr_destroy(attr);
     return pd;
@@ -216,18 +223,20 @@ static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m,
     c->algorithm = dnnl_convolution_winograd;
     c->residual_as_sum = s->residual; // all that its kernel takes
     if (wants_winograd(d, s)) pd = forward_desc(d, s, m, s->residual, c->algorithm);
-    if (!pd) {
+    if (!pd && !d->failed) {
         c->algorithm = dnnl_convolution_direct;
         c->residual_as_sum = false;
         pd = forward_desc(d, s, m, false, c->algorithm);
     }
-    if (s->residual && !c->residual_as_sum && (!pd || !onednn_is_generated(pd))) {
+    bool other = s->residual && !c->residual_as_sum && !d->failed;
+    if (other && (!pd || !onednn_is_generated(pd))) {
         if (pd) dnnl_primitive_desc_destroy(pd);
         c->residual_as_sum = true;
         pd = forward_desc(d, s, m, true, c->algorithm);
     }
-    if (!pd) {
-        conv_refused(d, s, dnnl_unimplemented, "forward");
+    if (!pd) conv_refused(d, s, dnnl_unimplemented, "forward"); // unless it failed before
+    if (d->failed) {
+        dnnl_primitive_desc_destroy(pd);
         return NULL;
     }
     snprintf(c->names[FORWARD], sizeof c->names[0], "%s", onednn_implementation(pd));
@@ -256,9 +265,9 @@ static dnnl_primitive_desc_t backward_desc(Device *d, const Conv *c, const Descs
     OneDnnConv conv = describe_conv(m, weights, c->algorithm);
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
-    dnnl_primitive_attr_create(&attr);
-    dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    conv_refused(d, &c->spec, create(&pd, cpu_of(d)->engine, &conv, hint, attr), "backward");
+    dnnl_status_t made = onednn_attr_new(&attr, NULL);
+    if (!made) made = create(&pd, cpu_of(d)->engine, &conv, hint, attr);
+    conv_refused(d, &c->spec, made, "backward");
     dnnl_primitive_attr_destroy(attr);
     return pd;
 }
@@ -323,8 +332,9 @@ static void conv_free(Device *d, Conv *c) {
 static void plan_onednn(Device *d, Conv *c, bool used[DIRECTIONS]) {
     const ConvSpec *s = &c->spec;
     Descs m;
-    describe_tensors(d, s, &m);
-    dnnl_primitive_desc_t hint = plan_forward(d, c, &m, used);
+    if (!cpu_room(d)) return;
+    bool described = describe_tensors(d, s, &m);
+    dnnl_primitive_desc_t hint = described ? plan_forward(d, c, &m, used) : NULL;
     if (hint && s->train) {
         plan_backward_weights(d, c, &m, hint, used);
         if (s->need_dx) plan_backward_data(d, c, &m, hint, used);
@@ -346,7 +356,11 @@ static void plan_onednn(Device *d, Conv *c, bool used[DIRECTIONS]) {
 }
 
 static Conv *conv_new(Device *d, ConvSpec spec) {
-    Conv *c = NEW(Conv, 1);
+    Conv *c = TRY_NEW(Conv, 1);
+    if (!c) {
+        device_fail_memory(d, "a convolution's plan");
+        return NULL;
+    }
     const ConvSpec *s = &spec;
     bool used[DIRECTIONS] = {true, s->train && s->need_dx, s->train};
     c->spec = spec;

@@ -245,7 +245,13 @@ static void add_tap(Window *v, Tap tap) {
     if (reads(&tap, v)) v->tap[v->taps++] = tap;
 }
 
-static void plan_window(ConvProduct *p) {
+static Tap *taps_new(Device *d, const ConvSpec *s) {
+    Tap *taps = TRY_NEW(Tap, s->kernel * s->kernel);
+    if (!taps) device_fail_memory(d, "the taps of a convolution");
+    return taps;
+}
+
+static void plan_window(Device *d, ConvProduct *p) {
     const ConvSpec *s = &p->spec;
     p->window = (Window){.n = s->n,
                          .h = s->in_h,
@@ -255,7 +261,8 @@ static void plan_window(ConvProduct *p) {
                          .grid_h = p->out_h,
                          .grid_w = p->out_w,
                          .stride = s->stride,
-                         .tap = NEW(Tap, s->kernel * s->kernel)};
+                         .tap = taps_new(d, s)};
+    if (d->failed) return;
     for (int t = 0; t < s->kernel * s->kernel; t++)
         add_tap(&p->window, (Tap){.dy = t / s->kernel * s->dilation - s->padding,
                                   .dx = t % s->kernel * s->dilation - s->padding,
@@ -266,7 +273,7 @@ static void plan_window(ConvProduct *p) {
 
 // dx at (stride * y + top) takes dz at y + (top + padding - ky * dilation) / stride, where that
 // divides.
-static void plan_phase(ConvProduct *p, Phase *phase, int top, int left) {
+static void plan_phase(Device *d, ConvProduct *p, Phase *phase, int top, int left) {
     const ConvSpec *s = &p->spec;
     Window *v = &phase->window;
     phase->top = top;
@@ -279,7 +286,8 @@ static void plan_phase(ConvProduct *p, Phase *phase, int top, int left) {
                   .grid_h = rounded_up(s->in_h - top, s->stride),
                   .grid_w = rounded_up(s->in_w - left, s->stride),
                   .stride = 1,
-                  .tap = NEW(Tap, s->kernel * s->kernel)};
+                  .tap = taps_new(d, s)};
+    if (d->failed) return;
     for (int t = s->kernel * s->kernel - 1; t >= 0; t--) {
         int64_t y = top + s->padding - t / s->kernel * s->dilation;
         int64_t x = left + s->padding - t % s->kernel * s->dilation;
@@ -300,11 +308,14 @@ static float *filters_new(Device *d, int tile, int64_t rows, int64_t columns) {
 
 static void plan_phases(Device *d, ConvProduct *p) {
     int stride = p->spec.stride;
-    p->n_phases = stride * stride;
-    p->phases = NEW(Phase, p->n_phases);
+    p->phases = TRY_NEW(Phase, stride * stride);
+    if (p->phases)
+        p->n_phases = stride * stride;
+    else
+        device_fail_memory(d, "a convolution's plan");
     for (int i = 0; i < p->n_phases; i++) {
         Phase *phase = &p->phases[i];
-        plan_phase(p, phase, i / stride, i % stride);
+        plan_phase(d, p, phase, i / stride, i % stride);
         if (phase->window.taps)
             phase->weights = panels_new(d, phase->window.taps * p->spec.out_c, p->spec.in_c);
     }
@@ -324,7 +335,11 @@ int cpu_winograd_tile(const ConvSpec *s, Direction way) {
 }
 
 ConvProduct *cpu_product_new(Device *d, const ConvSpec *s, const bool used[DIRECTIONS]) {
-    ConvProduct *p = NEW(ConvProduct, 1);
+    ConvProduct *p = TRY_NEW(ConvProduct, 1);
+    if (!p) {
+        device_fail_memory(d, "a convolution's plan");
+        return NULL;
+    }
     *p = (ConvProduct){
         .spec = *s,
         .out_h = conv_out_size(s->in_h, s->kernel, s->stride, s->padding, s->dilation),
@@ -336,7 +351,8 @@ ConvProduct *cpu_product_new(Device *d, const ConvSpec *s, const bool used[DIREC
         p->used[i] = used[i];
         p->winograd[i] = used[i] ? cpu_winograd_tile(s, (Direction)i) : 0;
     }
-    plan_window(p);
+    plan_window(d, p);
+    if (d->failed) goto error;
     if (p->winograd[FORWARD])
         p->filters = filters_new(d, p->winograd[FORWARD], s->out_c, s->in_c);
     else if (p->used[FORWARD])
@@ -346,6 +362,7 @@ ConvProduct *cpu_product_new(Device *d, const ConvSpec *s, const bool used[DIREC
     else if (p->used[BACKWARD_DATA])
         plan_phases(d, p);
     if (!d->failed) return p;
+error:
     cpu_product_free(p);
     return NULL;
 }

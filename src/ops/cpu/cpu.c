@@ -5,10 +5,11 @@
 #include "ops/cpu/blas.h"
 
 #include "base/memory.h"
+#include <errno.h>
 #include <omp.h>
 #include <string.h>
 
-static void cpu_close(Device *d) {
+static void cpu_release(Device *d) {
     Cpu *cpu = cpu_of(d);
     cpu_matmul_free(d);
     mem_free(cpu->folded.data);
@@ -19,7 +20,19 @@ static void cpu_close(Device *d) {
     for (int i = 0; cpu->scratch && i < d->threads; i++) mem_free(cpu->scratch[i]);
     mem_free(cpu->scratch);
     mem_free(cpu);
+}
+
+static void cpu_close(Device *d) {
+    cpu_release(d);
     mem_free(d);
+}
+
+static bool start_engine(Device *d) {
+    Cpu *cpu = cpu_of(d);
+    dnnl_status_t status = dnnl_engine_create(&cpu->engine, dnnl_cpu, 0);
+    if (status == dnnl_success)
+        status = dnnl_stream_create(&cpu->stream, cpu->engine, dnnl_stream_default_flags);
+    return cpu_status(d, status, "oneDNN cannot start its CPU engine on this machine");
 }
 
 // What may follow "cpu:".
@@ -38,19 +51,20 @@ bool cpu_open(Device *d, const char *argument, Error *err) {
 #ifndef __x86_64__
     if (!argument && !blas_open(err)) return false; // choice.c says why
 #endif
-    Cpu *cpu = NEW(Cpu, 1);
+    Cpu *cpu = TRY_NEW(Cpu, 1);
+    if (!cpu) return fail_memory(err, "a CPU device");
     // oneDNN takes its thread count from OpenMP's; our own loops name theirs.
     omp_set_num_threads(d->threads);
-    if (dnnl_engine_create(&cpu->engine, dnnl_cpu, 0) != dnnl_success ||
-        dnnl_stream_create(&cpu->stream, cpu->engine, dnnl_stream_default_flags) != dnnl_success) {
-        if (cpu->engine) dnnl_engine_destroy(cpu->engine);
-        mem_free(cpu);
-        return fail(err, "oneDNN cannot start its CPU engine on this machine");
-    }
     d->impl = cpu;
-    cpu_choose(d, argument);
-    cpu->scratch = NEW(float *, d->threads);
+    cpu->blas = argument && strcmp(argument, "blas") == 0; // nothing is generated then
     cpu->packed.device = d;
+    cpu->scratch = TRY_NEW(float *, d->threads);
+    if (!cpu->scratch) device_fail_memory(d, "scratch of %d threads", d->threads);
+    if (!d->failed && cpu_room(d) && start_engine(d)) cpu_choose(d, argument);
+    if (!device_check(d, err)) {
+        cpu_release(d);
+        return false;
+    }
     d->close = cpu_close;
     d->weights_load = cpu_weights_load;
     cpu_conv_ops(d);
@@ -81,6 +95,19 @@ void *cpu_grow(Device *d, Grown *g, size_t bytes) {
     return g->data;
 }
 
+bool cpu_room(Device *d) {
+    enum { ROOM = 16 << 20 }; // the code and the small blocks of many primitives
+    if (d->failed) return false;
+    bool fits = mem_could(ROOM), runs = cpu_of(d)->blas || (fits && mem_could_run());
+    if (!fits || (!runs && errno == ENOMEM))
+        device_fail_memory(d, "oneDNN needs some %d MiB", ROOM >> 20);
+    else if (!runs)
+        device_fail(d, "this process may not make memory executable, as oneDNN does with the code "
+                       "that it generates; allow it (systemd: MemoryDenyWriteExecute=no; SELinux: "
+                       "execmem), or use --policy.device=cpu:blas");
+    return !d->failed;
+}
+
 bool cpu_status(Device *d, dnnl_status_t status, const char *what) {
     if (status == dnnl_out_of_memory)
         device_fail_memory(d, "%s", what);
@@ -101,8 +128,10 @@ void cpu_gemm(Device *d, char ta, char tb, int64_t m, int64_t n, int64_t k, floa
               int64_t ldc) {
     if (cpu_of(d)->blas)
         blas_gemm(d->threads, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-    else if (dnnl_sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) != dnnl_success)
-        device_fail(d, "matrix product %ld x %ld x %ld failed", (long)m, (long)n, (long)k);
+    else if (cpu_of(d)->multiplies || cpu_room(d))
+        cpu_status(d, dnnl_sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc),
+                   "matrix product");
+    cpu_of(d)->multiplies = true;
 }
 
 bool cpu_scratch(Device *d, size_t floats) {

@@ -35,9 +35,10 @@ typedef struct Cpu {
 
     // Convolutions are matrix products on (N, H, W, C), for oneDNN has no generated kernels.
     bool products;
-    bool blas;    // matrix products are OpenBLAS's
-    bool panels;  // products with weights that last are our own (panels.h)
-    Grown blocks; // products.h: the threads' scratch
+    bool blas;       // matrix products are OpenBLAS's
+    bool multiplies; // cpu_gemm has run before
+    bool panels;     // products with weights that last are our own (panels.h)
+    Grown blocks;    // products.h: the threads' scratch
 
     Grown folded;    // conv.c: weights of one convolution, OIHW
     Grown gradients; // and their gradients in the kernel's order
@@ -68,6 +69,11 @@ static inline int64_t cpu_lanes(Device *d, int64_t channels) {
     if (cpu_bf16(d) || cpu_of(d)->products) return channels;
     return cpu_blocked(cpu_of(d), channels) ? cpu_of(d)->block : 1;
 }
+// Whether oneDNN can be asked to make something; false, with the failure recorded, where hardly any
+// memory is left or none can be made executable (which products of OpenBLAS's do not need). Asked
+// beforehand, because oneDNN itself then ends the process, or takes other code, with other numbers,
+// without a word.
+bool cpu_room(Device *d);
 // False, with the failure recorded, when oneDNN did not do `what`.
 bool cpu_status(Device *d, dnnl_status_t status, const char *what);
 // Executes a primitive whose memory objects are args; records a failure.
@@ -91,7 +97,8 @@ static inline uint8_t pool_first(int64_t oy, int64_t ox) {
     return (uint8_t)((oy == 0) * 3 + (ox == 0));
 }
 
-// choice.c: sets block, products and blas; argument: what followed "cpu:", or NULL.
+// choice.c: sets block, products and blas; argument: what followed "cpu:", or NULL. A failure is
+// the device's.
 void cpu_choose(Device *d, const char *argument);
 
 // conv.c: "FORWARD, DATA, WEIGHTS", what does each; forward's alone if not for training.

@@ -15,6 +15,7 @@
 #define cpu_open CPU_LEVELLED(cpu_open)
 #define cpu_image_tag CPU_LEVELLED(cpu_image_tag)
 #define cpu_grow CPU_LEVELLED(cpu_grow)
+#define cpu_room CPU_LEVELLED(cpu_room)
 #define cpu_status CPU_LEVELLED(cpu_status)
 #define cpu_execute CPU_LEVELLED(cpu_execute)
 #define cpu_gemm CPU_LEVELLED(cpu_gemm)

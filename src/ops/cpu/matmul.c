@@ -141,12 +141,12 @@ static dnnl_primitive_desc_t matmul_desc(Device *d, const MatmulSpec *s, const M
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t ops = NULL;
     dnnl_primitive_desc_t pd = NULL;
-    dnnl_primitive_attr_create(&attr);
-    dnnl_post_ops_create(&ops);
-    if (s->sum) onednn_append_sum(ops);
-    dnnl_primitive_attr_set_post_ops(attr, ops);
-    dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    matmul_refused(d, s, onednn_matmul(&pd, cpu_of(d)->engine, l->a, l->b, l->bias, l->c, attr));
+    dnnl_status_t made = onednn_attr_new(&attr, &ops);
+    if (!made && s->sum) made = onednn_append_sum(ops);
+    if (!made) made = dnnl_primitive_attr_set_post_ops(attr, ops);
+    if (!made && (!l->stored || (s->bias && !l->bias))) made = dnnl_out_of_memory;
+    if (!made) made = onednn_matmul(&pd, cpu_of(d)->engine, l->a, l->b, l->bias, l->c, attr);
+    matmul_refused(d, s, made);
     dnnl_post_ops_destroy(ops);
     dnnl_primitive_attr_destroy(attr);
     return pd;
@@ -171,15 +171,17 @@ static bool by_panels(Device *d, const MatmulSpec *s) {
 }
 
 static Matmul *matmul_plan_new(Device *d, const MatmulSpec *s, const void *b) {
-    Matmul *p = NEW(Matmul, 1);
+    Matmul *p = TRY_NEW(Matmul, 1);
+    if (!p) matmul_refused(d, s, dnnl_out_of_memory);
+    if (!p) return NULL;
     *p = (Matmul){.spec = *s, .at = {-1, -1, -1, -1, -1}};
     if (by_panels(d, s)) {
         if (plan_panels(d, p, b)) return p;
         matmul_plan_free(p);
         return NULL;
     }
-    MatmulLayouts l = matmul_layouts(s);
-    dnnl_primitive_desc_t pd = matmul_desc(d, s, &l);
+    MatmulLayouts l = cpu_room(d) ? matmul_layouts(s) : (MatmulLayouts){0};
+    dnnl_primitive_desc_t pd = d->failed ? NULL : matmul_desc(d, s, &l);
     if (pd && !matmul_refused(d, s, dnnl_primitive_create(&p->primitive, pd))) {
         ConstDnnlLayout chosen = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
         ConstDnnlLayout pad = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
@@ -207,43 +209,44 @@ static Matmul **plan_place(Matmul **plans, int room, const MatmulSpec *s) {
     return &plans[i];
 }
 
-static void resize_plans(Cpu *cpu, int room) {
-    Matmul **plans = NEW(Matmul *, room);
+// False, and the table is what it was, without memory.
+static bool resize_plans(Cpu *cpu, int room) {
+    Matmul **plans = TRY_NEW(Matmul *, room);
+    if (!plans) return false;
     for (int i = 0; i < cpu->room; i++)
         if (cpu->plans[i]) *plan_place(plans, room, &cpu->plans[i]->spec) = cpu->plans[i];
     mem_free(cpu->plans);
     cpu->plans = plans;
     cpu->room = room;
+    return true;
 }
 
 static Matmul *matmul_plan_of(Device *d, const MatmulSpec *s, const void *b) {
     enum { FIRST_ROOM = 256 };
     Cpu *cpu = cpu_of(d);
-    if (2 * cpu->n_plans >= cpu->room) resize_plans(cpu, cpu->room ? 2 * cpu->room : FIRST_ROOM);
+    if (2 * cpu->n_plans >= cpu->room &&
+        !resize_plans(cpu, cpu->room ? 2 * cpu->room : FIRST_ROOM)) {
+        device_fail_memory(d, "a table of matrix products");
+        return NULL;
+    }
     Matmul **place = plan_place(cpu->plans, cpu->room, s);
     if (!*place && (*place = matmul_plan_new(d, s, b))) cpu->n_plans++;
     return *place;
 }
 
 // Frees the plans of weights that last, because those weights have changed.
-static void forget_lasting(Cpu *cpu) {
-    Matmul **old = cpu->plans;
-    int room = cpu->room;
+static void forget_lasting(Device *d) {
+    Cpu *cpu = cpu_of(d);
     tensor_arena_free(&cpu->packed);
-    cpu->plans = NULL;
-    cpu->n_plans = cpu->room = 0;
-    if (!room) return;
-    resize_plans(cpu, room);
-    for (int i = 0; i < room; i++) {
-        if (!old[i]) continue;
-        if (old[i]->spec.lasting) {
-            matmul_plan_free(old[i]);
-            continue;
-        }
-        *plan_place(cpu->plans, room, &old[i]->spec) = old[i];
-        cpu->n_plans++;
+    for (int i = 0; i < cpu->room; i++) {
+        if (!cpu->plans[i] || !cpu->plans[i]->spec.lasting) continue;
+        matmul_plan_free(cpu->plans[i]);
+        cpu->plans[i] = NULL;
+        cpu->n_plans--;
     }
-    mem_free(old);
+    // The others to where they are looked for, now that there are holes.
+    if (cpu->room && !resize_plans(cpu, cpu->room))
+        device_fail_memory(d, "a table of matrix products");
 }
 
 static void set_data(const Matmul *p, int which, const void *data) {
@@ -327,7 +330,7 @@ void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, co
 
 void cpu_weights_load(Device *d, Tensor flat, bool lasting) {
     Cpu *cpu = cpu_of(d);
-    if (cpu->lasting) forget_lasting(cpu);
+    if (cpu->lasting) forget_lasting(d);
     if (cpu_bf16(d) && cpu->weights_count != tensor_count(flat)) {
         mem_free(cpu->halves);
         cpu->halves = NULL;

@@ -14,8 +14,9 @@ DnnlLayout onednn_layout(int rank, const dnnl_dims_t dims, dnnl_data_type_t type
     return dnnl_memory_desc_create_with_tag(&layout, rank, dims, type, tag) == dnnl_success ? layout
                                                                                             : NULL;
 #else
-    DnnlLayout layout = NEW(dnnl_memory_desc_t, 1);
-    if (dnnl_memory_desc_init_by_tag(layout, rank, dims, type, tag) == dnnl_success) return layout;
+    DnnlLayout layout = TRY_NEW(dnnl_memory_desc_t, 1);
+    if (layout && dnnl_memory_desc_init_by_tag(layout, rank, dims, type, tag) == dnnl_success)
+        return layout;
     mem_free(layout);
     return NULL;
 #endif
@@ -29,8 +30,9 @@ DnnlLayout onednn_layout_strided(int rank, const dnnl_dims_t dims, dnnl_data_typ
                ? layout
                : NULL;
 #else
-    DnnlLayout layout = NEW(dnnl_memory_desc_t, 1);
-    if (dnnl_memory_desc_init_by_strides(layout, rank, dims, type, strides) == dnnl_success)
+    DnnlLayout layout = TRY_NEW(dnnl_memory_desc_t, 1);
+    if (layout &&
+        dnnl_memory_desc_init_by_strides(layout, rank, dims, type, strides) == dnnl_success)
         return layout;
     mem_free(layout);
     return NULL;
@@ -43,8 +45,8 @@ DnnlLayout onednn_layout_copy(ConstDnnlLayout layout) {
     return dnnl_memory_desc_clone(&copy, layout) == dnnl_success ? copy : NULL;
 #else
     if (!layout) return NULL;
-    DnnlLayout copy = NEW(dnnl_memory_desc_t, 1);
-    *copy = *layout;
+    DnnlLayout copy = TRY_NEW(dnnl_memory_desc_t, 1);
+    if (copy) *copy = *layout;
     return copy;
 #endif
 }
@@ -74,7 +76,7 @@ dnnl_status_t onednn_conv_forward(dnnl_primitive_desc_t *out, dnnl_engine_t engi
                                   const_dnnl_primitive_attr_t attr) {
     dnnl_prop_kind_t kind = training ? dnnl_forward_training : dnnl_forward_inference;
     *out = NULL;
-    if (!conv->x || !conv->w || !conv->bias || !conv->y) return dnnl_invalid_arguments;
+    if (!conv->x || !conv->w || !conv->bias || !conv->y) return dnnl_out_of_memory;
 #if DNNL_VERSION_MAJOR >= 3
     return dnnl_convolution_forward_primitive_desc_create(
         out, engine, kind, conv->algorithm, conv->x, conv->w, conv->bias, conv->y, conv->strides,
@@ -92,7 +94,7 @@ dnnl_status_t onednn_conv_backward_data(dnnl_primitive_desc_t *out, dnnl_engine_
                                         const OneDnnConv *conv, const_dnnl_primitive_desc_t hint,
                                         const_dnnl_primitive_attr_t attr) {
     *out = NULL;
-    if (!conv->x || !conv->w || !conv->y) return dnnl_invalid_arguments;
+    if (!conv->x || !conv->w || !conv->y) return dnnl_out_of_memory;
 #if DNNL_VERSION_MAJOR >= 3
     return dnnl_convolution_backward_data_primitive_desc_create(
         out, engine, conv->algorithm, conv->x, conv->w, conv->y, conv->strides, conv->dilates,
@@ -110,7 +112,7 @@ dnnl_status_t onednn_conv_backward_weights(dnnl_primitive_desc_t *out, dnnl_engi
                                            const OneDnnConv *conv, const_dnnl_primitive_desc_t hint,
                                            const_dnnl_primitive_attr_t attr) {
     *out = NULL;
-    if (!conv->x || !conv->w || !conv->y) return dnnl_invalid_arguments;
+    if (!conv->x || !conv->w || !conv->y) return dnnl_out_of_memory;
 #if DNNL_VERSION_MAJOR >= 3
     return dnnl_convolution_backward_weights_primitive_desc_create(
         out, engine, conv->algorithm, conv->x, conv->w, NULL, conv->y, conv->strides, conv->dilates,
@@ -128,13 +130,21 @@ dnnl_status_t onednn_matmul(dnnl_primitive_desc_t *out, dnnl_engine_t engine, Co
                             ConstDnnlLayout b, ConstDnnlLayout bias, ConstDnnlLayout c,
                             const_dnnl_primitive_attr_t attr) {
     *out = NULL;
-    if (!a || !b || !c) return dnnl_invalid_arguments;
+    if (!a || !b || !c) return dnnl_out_of_memory;
 #if DNNL_VERSION_MAJOR >= 3
     return dnnl_matmul_primitive_desc_create(out, engine, a, b, bias, c, attr);
 #else
     dnnl_matmul_desc_t md;
     return described(dnnl_matmul_desc_init(&md, a, b, bias, c), out, engine, &md, NULL, attr);
 #endif
+}
+
+dnnl_status_t onednn_attr_new(dnnl_primitive_attr_t *attr, dnnl_post_ops_t *ops) {
+    dnnl_status_t status = dnnl_primitive_attr_create(attr);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success && ops) status = dnnl_post_ops_create(ops);
+    return status;
 }
 
 dnnl_status_t onednn_append_sum(dnnl_post_ops_t ops) {

@@ -19,8 +19,9 @@ typedef const dnnl_memory_desc_t *ConstDnnlLayout;
 
 // How a tensor of these dimensions lies in memory, by oneDNN's tag (dnnl_format_tag_any: as the
 // primitive likes it) or by strides in elements. The caller frees it; a primitive, a memory object
-// and a primitive descriptor keep copies. NULL when oneDNN refuses, which everything below takes:
-// it comes out as a status of whatever the layout is used for.
+// and a primitive descriptor keep copies. NULL for want of memory (the dimensions are ours, and
+// fit), which everything below takes: it comes out as dnnl_out_of_memory of whatever the layout is
+// used for.
 DnnlLayout onednn_layout(int rank, const dnnl_dims_t dims, dnnl_data_type_t type,
                          dnnl_format_tag_t tag);
 DnnlLayout onednn_layout_strided(int rank, const dnnl_dims_t dims, dnnl_data_type_t type,
@@ -51,6 +52,9 @@ dnnl_status_t onednn_matmul(dnnl_primitive_desc_t *out, dnnl_engine_t engine, Co
                             ConstDnnlLayout b, ConstDnnlLayout bias, ConstDnnlLayout c,
                             const_dnnl_primitive_attr_t attr);
 
+// Attributes whose scratchpad is the caller's, and, unless ops is NULL, an empty list of post-ops
+// to fill in and set. The caller destroys both, also after a failure.
+dnnl_status_t onednn_attr_new(dnnl_primitive_attr_t *attr, dnnl_post_ops_t *ops);
 // What is done to a result before it is written: += what was there, or max(., 0).
 dnnl_status_t onednn_append_sum(dnnl_post_ops_t ops);
 dnnl_status_t onednn_append_relu(dnnl_post_ops_t ops);

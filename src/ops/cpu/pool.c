@@ -7,7 +7,11 @@
 #include <string.h>
 
 static Pool *pool_new(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, bool train) {
-    Pool *p = NEW(Pool, 1);
+    Pool *p = TRY_NEW(Pool, 1);
+    if (!p) {
+        device_fail_memory(d, "max pooling: its plan");
+        return NULL;
+    }
     *p = (Pool){.lanes = cpu_lanes(d, c),
                 .h = h,
                 .w = w,
@@ -17,7 +21,7 @@ static Pool *pool_new(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, boo
     if (!train) return p;
     p->from = mem_try((size_t)(n * c * p->out_h * p->out_w));
     if (p->from) return p;
-    device_fail(d, "max pooling: no memory for %ld images", (long)n);
+    device_fail_memory(d, "max pooling of %ld images", (long)n);
     mem_free(p);
     return NULL;
 }

@@ -69,9 +69,8 @@ static void head_softmax(const Head *a, double *p, float *lse) {
     }
 }
 
-// o (Lq, E) = w v
-static void head_output(const Head *a, Tensor o, const double *p) {
-    double *sum = NEW(double, a->E);
+// o (Lq, E) = w v; sum (E) is scratch.
+static void head_output(const Head *a, Tensor o, const double *p, double *sum) {
     for (int64_t i = 0; i < a->Lq; i++, p += a->Lk) {
         memset(sum, 0, (size_t)a->E * sizeof *sum);
         for (int64_t j = 0; j < a->Lk; j++) {
@@ -80,7 +79,6 @@ static void head_output(const Head *a, Tensor o, const double *p) {
         }
         for (int64_t c = 0; c < a->E; c++) ref_row(o, i)[c] = (float)sum[c];
     }
-    mem_free(sum);
 }
 
 void ref_attention_forward(Device *d, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
@@ -88,13 +86,14 @@ void ref_attention_forward(Device *d, Tensor o, Tensor lse, Tensor q, Tensor k, 
     if (d->failed) return;
     int64_t B = q.shape[0], Lq = q.shape[1], Lk = k.shape[1], E = q.shape[2] / heads;
     assert(E * heads == q.shape[2] && v.shape[1] == Lk);
-    double *p = NEW(double, Lq *Lk);
-    for (int64_t b = 0; b < B; b++)
+    double *p = ref_sums(d, Lq * Lk), *sum = ref_sums(d, E);
+    for (int64_t b = 0; !d->failed && b < B; b++)
         for (int64_t h = 0; h < heads; h++) {
             Head head = head_new(q, k, v, key_pad, heads, b, h, drop);
             head_softmax(&head, p, lse.data ? f32(lse) + (b * heads + h) * Lq : NULL);
-            head_output(&head, head_view(o, b, h, E), p);
+            head_output(&head, head_view(o, b, h, E), p, sum);
         }
+    mem_free(sum);
     mem_free(p);
 }
 
@@ -132,9 +131,9 @@ void ref_attention_backward(Device *d, Tensor dq, Tensor dk, Tensor dv, Tensor d
                             Dropout drop) {
     if (d->failed) return;
     int64_t B = q.shape[0], Lq = q.shape[1], Lk = k.shape[1], E = q.shape[2] / heads;
-    double *p = NEW(double, Lk);
-    HeadGrad g = {NEW(double, E), NEW(double, Lk *E), NEW(double, Lk *E)};
-    for (int64_t b = 0; b < B; b++)
+    double *p = ref_sums(d, Lk);
+    HeadGrad g = {ref_sums(d, E), ref_sums(d, Lk * E), ref_sums(d, Lk * E)};
+    for (int64_t b = 0; !d->failed && b < B; b++)
         for (int64_t h = 0; h < heads; h++) {
             Head head = head_new(q, k, v, key_pad, heads, b, h, drop);
             Tensor grad = head_view(dout, b, h, E), out = head_view(o, b, h, E);

@@ -59,12 +59,21 @@ Conv *ref_conv_new(Device *d, ConvSpec spec) {
                     (long long)spec.in_w, (long long)spec.in_h);
         return NULL;
     }
-    Conv *c = NEW(Conv, 1);
+    Conv *c = TRY_NEW(Conv, 1);
+    if (!c) {
+        device_fail_memory(d, "a convolution's plan");
+        return NULL;
+    }
     c->spec = spec;
     c->out_h = h;
     c->out_w = w;
-    c->packed = NEW(float, spec.out_c *spec.in_c *spec.kernel *spec.kernel);
-    c->taps = NEW(Tap, spec.kernel * spec.kernel);
+    c->packed = TRY_NEW(float, spec.out_c *spec.in_c *spec.kernel *spec.kernel);
+    c->taps = TRY_NEW(Tap, spec.kernel * spec.kernel);
+    if (!c->packed || !c->taps) {
+        device_fail_memory(d, "a convolution's weights");
+        ref_conv_free(d, c);
+        return NULL;
+    }
     for (int t = 0; t < spec.kernel * spec.kernel; t++)
         c->taps[t] = tap_of(c, t / spec.kernel, t % spec.kernel);
     return c;
@@ -138,7 +147,8 @@ void ref_conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {
     const ConvSpec *s = &c->spec;
     int64_t in = s->in_h * s->in_w, out = c->out_h * c->out_w;
     assert(y.shape[2] == c->out_h && y.shape[3] == c->out_w && x.shape[1] == s->in_c);
-    double *z = NEW(double, out);
+    double *z = ref_sums(d, out);
+    if (!z) return;
     for (int64_t n = 0; n < s->n; n++)
         for (int64_t o = 0; o < s->out_c; o++) {
             const float *w = c->packed + o * s->in_c * s->kernel * s->kernel;
@@ -156,10 +166,11 @@ void ref_conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {
     mem_free(z);
 }
 
-static void conv_backward_x(const Conv *c, Tensor dx, Tensor dz) {
+static void conv_backward_x(Device *d, const Conv *c, Tensor dx, Tensor dz) {
     const ConvSpec *s = &c->spec;
     int64_t in = s->in_h * s->in_w, out = c->out_h * c->out_w;
-    double *sum = NEW(double, in);
+    double *sum = ref_sums(d, in);
+    if (!sum) return;
     for (int64_t n = 0; n < s->n; n++)
         for (int64_t i = 0; i < s->in_c; i++) {
             memset(sum, 0, (size_t)in * sizeof *sum);
@@ -192,7 +203,7 @@ static void conv_backward_w(const Conv *c, Tensor dw, Tensor dz, Tensor x) {
 void ref_conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, Tensor x) {
     if (d->failed) return;
     assert(c->spec.train && tensor_contiguous(dw));
-    if (c->spec.need_dx) conv_backward_x(c, dx, dz);
+    if (c->spec.need_dx) conv_backward_x(d, c, dx, dz);
     conv_backward_w(c, dw, dz, x);
 }
 

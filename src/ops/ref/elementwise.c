@@ -46,7 +46,8 @@ void ref_sum_rows(Device *d, Tensor drow, Tensor dy) {
     if (d->failed) return;
     int64_t B = dy.shape[0], L = dy.shape[1], D = dy.shape[2];
     assert(drow.shape[0] == L && drow.shape[1] == D);
-    double *sum = NEW(double, D);
+    double *sum = ref_sums(d, D);
+    if (!sum) return;
     for (int64_t l = 0; l < L; l++) {
         memset(sum, 0, (size_t)D * sizeof *sum);
         for (int64_t b = 0; b < B; b++) ref_axpy(sum, 1, ref_row(dy, b * L + l), D);

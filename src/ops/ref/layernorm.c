@@ -30,8 +30,8 @@ void ref_layernorm_backward(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, T
                             Tensor mean, Tensor rstd, Tensor gamma, bool accumulate) {
     if (d->failed) return;
     int64_t M = tensor_rows(x), D = tensor_columns(x);
-    double *sum_gamma = NEW(double, D), *sum_beta = NEW(double, D);
-    for (int64_t row = 0; row < M; row++) {
+    double *sum_gamma = ref_sums(d, D), *sum_beta = ref_sums(d, D);
+    for (int64_t row = 0; !d->failed && row < M; row++) {
         const float *in = f32(x) + row * D, *grad = f32(dy) + row * D;
         float *out = f32(dx) + row * D;
         double mu = f32(mean)[row], r = f32(rstd)[row];
@@ -49,7 +49,7 @@ void ref_layernorm_backward(Device *d, Tensor dx, Tensor dgamma, Tensor dbeta, T
             out[c] = (float)(accumulate ? out[c] + value : value);
         }
     }
-    for (int64_t c = 0; c < D; c++) {
+    for (int64_t c = 0; !d->failed && c < D; c++) {
         f32(dgamma)[c] += (float)sum_gamma[c];
         f32(dbeta)[c] += (float)sum_beta[c];
     }

@@ -22,9 +22,10 @@ static void add_or_store(float *to, const double *sum, int64_t n, bool accumulat
 }
 
 // dx[m, k] = sum over n of dy[m, n] w[n, k]
-static void linear_backward_x(Tensor dx, Tensor dy, Tensor w, bool accumulate) {
+static void linear_backward_x(Device *d, Tensor dx, Tensor dy, Tensor w, bool accumulate) {
     int64_t M = tensor_rows(dy), N = tensor_columns(dy), K = tensor_columns(dx);
-    double *sum = NEW(double, K);
+    double *sum = ref_sums(d, K);
+    if (!sum) return;
     for (int64_t m = 0; m < M; m++) {
         memset(sum, 0, (size_t)K * sizeof *sum);
         for (int64_t n = 0; n < N; n++) ref_axpy(sum, ref_row(dy, m)[n], ref_row(w, n), K);
@@ -34,9 +35,10 @@ static void linear_backward_x(Tensor dx, Tensor dy, Tensor w, bool accumulate) {
 }
 
 // dw[n, k] += sum over m of dy[m, n] x[m, k]
-static void linear_backward_w(Tensor dw, Tensor dy, Tensor x) {
+static void linear_backward_w(Device *d, Tensor dw, Tensor dy, Tensor x) {
     int64_t M = tensor_rows(dy), N = tensor_columns(dy), K = tensor_columns(x);
-    double *sum = NEW(double, K);
+    double *sum = ref_sums(d, K);
+    if (!sum) return;
     for (int64_t n = 0; n < N; n++) {
         memset(sum, 0, (size_t)K * sizeof *sum);
         for (int64_t m = 0; m < M; m++) ref_axpy(sum, ref_row(dy, m)[n], ref_row(x, m), K);
@@ -46,9 +48,10 @@ static void linear_backward_w(Tensor dw, Tensor dy, Tensor x) {
 }
 
 // db[n] += sum over m of dy[m, n]
-static void linear_backward_b(Tensor db, Tensor dy) {
+static void linear_backward_b(Device *d, Tensor db, Tensor dy) {
     int64_t M = tensor_rows(dy), N = tensor_columns(dy);
-    double *sum = NEW(double, N);
+    double *sum = ref_sums(d, N);
+    if (!sum) return;
     for (int64_t m = 0; m < M; m++) ref_axpy(sum, 1, ref_row(dy, m), N);
     add_or_store(f32(db), sum, N, true);
     mem_free(sum);
@@ -57,7 +60,7 @@ static void linear_backward_b(Tensor db, Tensor dy) {
 void ref_linear_backward(Device *d, Tensor dx, Tensor dw, Tensor db, Tensor dy, Tensor x, Tensor w,
                          bool accumulate) {
     if (d->failed) return;
-    if (dx.data) linear_backward_x(dx, dy, w, accumulate);
-    if (dw.data) linear_backward_w(dw, dy, x);
-    if (db.data) linear_backward_b(db, dy);
+    if (dx.data) linear_backward_x(d, dx, dy, w, accumulate);
+    if (dw.data) linear_backward_w(d, dw, dy, x);
+    if (db.data) linear_backward_b(d, db, dy);
 }

@@ -16,6 +16,12 @@ static void *or_failed(Device *d, void *p, size_t bytes) {
     return p;
 }
 
+double *ref_sums(Device *d, int64_t n) {
+    double *sums = TRY_NEW(double, n);
+    if (!sums) device_fail_memory(d, "%lld sums", (long long)n);
+    return sums;
+}
+
 void *ref_alloc(Device *d, size_t bytes) {
     return or_failed(d, mem_try_aligned(bytes, ALIGNMENT), bytes);
 }

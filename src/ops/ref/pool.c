@@ -14,12 +14,19 @@ struct Pool {
 
 Pool *ref_pool_new(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, bool train) {
     if (d->failed) return NULL;
-    Pool *p = NEW(Pool, 1);
+    Pool *p = TRY_NEW(Pool, 1);
+    if (!p) {
+        device_fail_memory(d, "max pooling: its plan");
+        return NULL;
+    }
     *p = (Pool){.planes = n * c, .h = h, .w = w};
     p->out_h = pool_out_size(h);
     p->out_w = pool_out_size(w);
-    if (train) p->from = NEW(int32_t, p->planes * p->out_h * p->out_w);
-    return p;
+    if (train) p->from = TRY_NEW(int32_t, p->planes * p->out_h * p->out_w);
+    if (!train || p->from) return p;
+    device_fail_memory(d, "max pooling of %lld images", (long long)n);
+    mem_free(p);
+    return NULL;
 }
 
 void ref_pool_free(Device *d, Pool *p) {

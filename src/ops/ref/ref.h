@@ -43,6 +43,9 @@ static inline double ref_dropout_factor(Dropout drop, int64_t row, int64_t colum
     return rng_unit(words[column % 4]) >= drop.p ? 1 / (1 - (double)drop.p) : 0;
 }
 
+// n zeros to sum into, for mem_free; NULL, and the device has failed, for want of memory.
+double *ref_sums(Device *d, int64_t n);
+
 // ---- the functions themselves: ref_zero, ref_copy, ... -----------------------------------------
 #define OP(name, params, args) void ref_##name params;
 #define SERVICE(type, name, params) type ref_##name params;

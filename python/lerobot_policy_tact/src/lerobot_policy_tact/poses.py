@@ -64,16 +64,22 @@ def _directed(v: Tensor, otherwise: Tensor) -> Tensor:
     return torch.where(sound, v / torch.where(sound, n, torch.ones_like(n)), otherwise)
 
 
+def _least_turn(a: Tensor) -> Tensor:
+    """The second row of the smallest turn whose first row is a; where a is -x, y."""
+    across = a[..., 1] ** 2 + a[..., 2] ** 2
+    share = a[..., 1] * (1 - a[..., 0]) / torch.where(across > 0, across, torch.ones_like(across))
+    b = torch.stack([-a[..., 1], 1 - share * a[..., 1], -share * a[..., 2]], -1)
+    return b / b.norm(dim=-1, keepdim=True)
+
+
 def matrix_from_rows(rows: Tensor) -> Tensor:
     """Gram-Schmidt on two rows (..., 6); a network's output is not orthonormal. Rows without a direction
-    give a proper rotation all the same, never NaN."""
+    give a proper rotation all the same, never NaN (pose_from_9d says which)."""
     ex = torch.zeros_like(rows[..., :3])
     ex[..., 0] = 1
     a = _directed(rows[..., :3], ex)
     b = rows[..., 3:] - (a * rows[..., 3:]).sum(-1, keepdim=True) * a
-    least = torch.nn.functional.one_hot(a.abs().argmin(-1), 3).to(a)
-    least = least - (a * least).sum(-1, keepdim=True) * a
-    b = _directed(b, least / least.norm(dim=-1, keepdim=True))
+    b = _directed(b, _least_turn(a))
     return torch.stack([a, b, torch.linalg.cross(a, b)], -2)
 
 

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "check/check.h"
+
+#include "base/array.h"
+#include "check/series.h"
+#include "dataset/arms.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const CheckRule check_rules[CHECK_RULES] = {
+#define RULE(id, group, severity, limit, unit, measures, fix, source)                              \
+    {#id, group, severity, limit, unit, measures, fix, source},
+#include "check/rules.def"
+#undef RULE
+};
+
+const char *check_severity_name(CheckSeverity severity) {
+    static const char *const names[] = {"note", "warning", "error"};
+    return names[severity];
+}
+
+CheckFinding *report_add(CheckReport *r, CheckRuleId rule, int64_t episode) {
+    CheckFinding *f = ARRAY_ADD(r->findings, r->count, r->capacity);
+    *f = (CheckFinding){.rule = rule, .episode = episode, .frame = -1, .measured = NAN};
+    r->broken[rule]++;
+    if (check_rules[rule].severity > r->worst) r->worst = check_rules[rule].severity;
+    return f;
+}
+
+void check_add(CheckReport *report, CheckRuleId rule, const char *text) {
+    CheckFinding *f = report_add(report, rule, -1);
+    snprintf(f->text, sizeof f->text, "%s", text);
+}
+
+void find(Check *c, CheckRuleId rule, int64_t episode, int64_t frame, const char *where,
+          double measured, const char *text, ...) {
+    CheckFinding *f =
+        report_add(c->report, rule, episode < 0 ? -1 : c->ds->episodes[episode].index);
+    va_list args;
+    f->frame = frame;
+    f->measured = measured;
+    snprintf(f->where, sizeof f->where, "%s", where);
+    va_start(args, text);
+    vsnprintf(f->text, sizeof f->text, text, args);
+    va_end(args);
+}
+
+static int compare_findings(const void *a, const void *b) {
+    const CheckFinding *x = a, *y = b;
+    if (x->rule != y->rule) return x->rule < y->rule ? -1 : 1;
+    if (x->episode != y->episode) return x->episode < y->episode ? -1 : 1;
+    return strcmp(x->where, y->where);
+}
+
+bool check_run(const Dataset *ds, const CheckOptions *options, CheckReport *report, Error *err) {
+    Check c = {.ds = ds, .options = options, .report = report};
+    report->episodes = ds->n_episodes;
+    report->rows = ds->rows;
+    if (!arms_detect(ds, false, &c.arms, err)) return false;
+    series_gather(&c);
+    check_structure(&c);
+    check_time(&c);
+    check_values(&c);
+    check_episodes(&c);
+    check_policy(&c);
+    bool ok = check_pictures(&c, err);
+    arena_free(&c.arena);
+    if (report->count > 1)
+        qsort(report->findings, (size_t)report->count, sizeof *report->findings, compare_findings);
+    return ok;
+}
+
+void check_report_free(CheckReport *report) {
+    mem_free(report->findings);
+    *report = (CheckReport){0};
+}

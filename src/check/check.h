@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// What of a dataset would spoil a training, found before it does: rules over its columns, each a
+// small function, and what they found.
+//
+// A rule looks at one thing that can be measured, and holds it against a limit (rules.def). What
+// breaks it is a finding: where, how much, and what to do. Limits are robust: they come from the
+// dataset's own middle (medians, quantiles), so that units and robots do not matter.
+#ifndef TACT_CHECK_CHECK_H
+#define TACT_CHECK_CHECK_H
+
+#include "dataset/dataset.h"
+#include "dataset/window.h"
+#include "formats/json.h"
+
+typedef enum CheckSeverity {
+    CHECK_NOTE,    // worth knowing
+    CHECK_WARNING, // will cost success
+    CHECK_ERROR,   // unfit to train
+} CheckSeverity;
+
+typedef struct CheckRule {
+    const char *name;  // "action_jump"
+    const char *group; // "time", "values", "policy", ...
+    CheckSeverity severity;
+    double limit;
+    const char *unit;     // of what is measured and of the limit
+    const char *measures; // what is measured
+    const char *fix;      // what to do about a finding
+    const char *source;   // why it matters, or where the limit comes from
+} CheckRule;
+
+// One line of rules.def each, in its order.
+typedef enum CheckRuleId {
+#define RULE(id, group, severity, limit, unit, measures, fix, source) RULE_##id,
+#include "check/rules.def"
+#undef RULE
+    CHECK_RULES
+} CheckRuleId;
+
+extern const CheckRule check_rules[CHECK_RULES];
+
+typedef struct CheckFinding {
+    CheckRuleId rule;
+    int64_t episode; // the dataset's episode_index; -1: the whole dataset
+    int64_t frame;   // within the episode, where it begins or is worst; -1: none
+    char where[96];  // "action[2] gripper", a camera, "" for the dataset
+    double measured; // in the rule's unit; NaN: nothing to measure
+    char text[1024]; // a clause: "0.31 in one step, where 0.02 is usual"
+} CheckFinding;
+
+typedef struct CheckReport {
+    CheckFinding *findings; // by rule, then episode, then where
+    int64_t count, capacity;
+    int64_t broken[CHECK_RULES]; // findings of each rule
+    int64_t episodes, rows;      // that were looked at
+    CheckSeverity worst;         // of the findings; CHECK_NOTE without any
+} CheckReport;
+
+// Which frames of the cameras are decoded: those of eight moments an episode with SAMPLE.
+typedef enum CheckDecode { CHECK_DECODE_NONE, CHECK_DECODE_SAMPLE, CHECK_DECODE_ALL } CheckDecode;
+
+typedef struct CheckOptions {
+    const WindowSpec *window; // what the policy will see
+    CheckDecode decode;
+    int threads; // that decode; at least 1
+    // Called now and then with how many of how many episodes are done; NULL: not.
+    void (*progress)(void *user, int64_t done, int64_t total);
+    void *user;
+} CheckOptions;
+
+// Opens a dataset as dataset_open does, but goes without the episodes that it refuses: each is a
+// finding (unreadable), with the words of the refusal. *out is NULL where nothing can be opened;
+// then the finding is of the whole dataset. Fails where episodes were asked for that are not there.
+CHECKED bool check_open(const DatasetOptions *options, Dataset **out, CheckReport *report,
+                        Error *err);
+// Adds a finding of the whole dataset that was made elsewhere, in words.
+void check_add(CheckReport *report, CheckRuleId rule, const char *text);
+// Looks at the episodes of a dataset, and adds to *report what it finds. The report is the caller's
+// (check_report_free), also after a failure; it begins zeroed.
+CHECKED bool check_run(const Dataset *ds, const CheckOptions *options, CheckReport *report,
+                       Error *err);
+void check_report_free(CheckReport *report); // zeroed afterwards; a zeroed one is allowed
+
+// {"verdict", "episodes", "frames", "rules": [{"name", ...}], "findings": [...]}; a new reference.
+json_t *check_report_json(const Dataset *ds, const CheckReport *report);
+
+// Writes the page (page/check.html), whole or not at all: verdict, findings, the worst episodes
+// with their curves and, unless decode is CHECK_DECODE_NONE, frames, and all of them in brief. ds
+// NULL: one that could not be opened.
+CHECKED bool check_write_page(const Dataset *ds, const CheckOptions *options, CheckReport *report,
+                              const char *path, Error *err);
+
+// "note", "warning", "error".
+const char *check_severity_name(CheckSeverity severity);
+
+#endif

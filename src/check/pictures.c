@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules about pictures.
+#include "check/pictures.h"
+
+#include "check/series.h"
+#include <math.h>
+#include <string.h>
+
+enum { FEWEST_EPISODES = 5 };
+
+typedef struct Pictures {
+    Check *c;
+    View *views;
+    float (*usual)[GRID];    // (n_cameras) the middle of the episodes' grids, cell by cell
+    double *usual_sharpness; // (n_cameras)
+} Pictures;
+
+static View *view_of(const Pictures *p, int64_t episode, int camera) {
+    return &p->views[episode * p->c->ds->n_cameras + camera];
+}
+
+static double distance(const float *a, const float *b) {
+    double sum = 0;
+    for (int i = 0; i < GRID; i++) sum += fabs((double)a[i] - (double)b[i]);
+    return sum / GRID;
+}
+
+// The grid of a picture that is turned by 180 degrees.
+static void turn(const float *grid, float *out) {
+    for (int i = 0; i < GRID; i++) out[i] = grid[GRID - 1 - i];
+}
+
+static void find_usual(Pictures *p) {
+    const Dataset *ds = p->c->ds;
+    double *values = NEW(double, ds->n_episodes);
+    for (int k = 0; k < ds->n_cameras; k++) {
+        int64_t n = 0;
+        for (int cell = 0; cell < GRID; cell++) {
+            n = 0;
+            for (int64_t e = 0; e < ds->n_episodes; e++)
+                if (view_of(p, e, k)->looked_at) values[n++] = (double)view_of(p, e, k)->grid[cell];
+            p->usual[k][cell] = (float)middle_of(values, n);
+        }
+        n = 0;
+        for (int64_t e = 0; e < ds->n_episodes; e++)
+            if (view_of(p, e, k)->looked_at) values[n++] = view_of(p, e, k)->sharpness;
+        p->usual_sharpness[k] = middle_of(values, n);
+    }
+    mem_free(values);
+}
+
+static void check_light(const Pictures *p, int64_t e, int k) {
+    const View *v = view_of(p, e, k);
+    const char *camera = p->c->ds->cameras[k]->name;
+    if (v->dark < check_rules[RULE_picture_dark].limit)
+        find(p->c, RULE_picture_dark, e, v->dark_at, camera, v->dark, "a mean of %.1f of 255",
+             v->dark);
+    if (v->bright > check_rules[RULE_picture_bright].limit)
+        find(p->c, RULE_picture_bright, e, v->bright_at, camera, v->bright,
+             "%.0f %% of the pixels are white", 100 * v->bright);
+    if (v->step > check_rules[RULE_exposure_step].limit)
+        find(p->c, RULE_exposure_step, e, v->step_at, camera, v->step,
+             "the mean changes by %.0f of 255 from one row to the next", v->step);
+}
+
+static void check_frozen(const Pictures *p, int64_t e, int k) {
+    const View *v = view_of(p, e, k);
+    const Dataset *ds = p->c->ds;
+    double seconds = (double)v->same_longest / ds->fps;
+    if (seconds > check_rules[RULE_picture_frozen].limit)
+        find(p->c, RULE_picture_frozen, e, v->same_at, ds->cameras[k]->name, seconds,
+             "the same picture for %.1f s while the robot moves", seconds);
+    double share = v->pairs > 0 ? (double)v->repeated / (double)v->pairs : 0;
+    if (v->pairs > 20 && share > check_rules[RULE_picture_repeated].limit)
+        find(p->c, RULE_picture_repeated, e, -1, ds->cameras[k]->name, share,
+             "%.0f %% of the rows have the picture of the row before", 100 * share);
+}
+
+static void check_sharpness(const Pictures *p, int64_t e, int k) {
+    const View *v = view_of(p, e, k);
+    double usual = p->usual_sharpness[k], share = usual > 0 ? v->sharpness / usual : 1;
+    if (share < check_rules[RULE_picture_blurred].limit)
+        find(p->c, RULE_picture_blurred, e, v->dullest_at, p->c->ds->cameras[k]->name, share,
+             "%.0f %% of the usual contrast of neighbouring pixels", 100 * share);
+}
+
+// A view that fits another camera's usual one, or its own turned by 180 degrees, clearly better
+// than its own.
+static void check_place(const Pictures *p, int64_t e, int k) {
+    const Dataset *ds = p->c->ds;
+    const View *v = view_of(p, e, k);
+    const char *camera = ds->cameras[k]->name;
+    double own = distance(v->grid, p->usual[k]);
+    float turned[GRID];
+    for (int other = 0; other < ds->n_cameras; other++) {
+        double off = other == k ? INFINITY : distance(v->grid, p->usual[other]);
+        if (off < check_rules[RULE_camera_swapped].limit * own)
+            find(p->c, RULE_camera_swapped, e, 0, camera, off / own, "it looks like %s",
+                 ds->cameras[other]->name);
+    }
+    turn(v->grid, turned);
+    double off = distance(turned, p->usual[k]);
+    if (off < check_rules[RULE_picture_turned].limit * own)
+        find(p->c, RULE_picture_turned, e, 0, camera, off / own, "upside down");
+}
+
+static void check_static(const Pictures *p, int k) {
+    const Dataset *ds = p->c->ds;
+    double change = 0, apart = 0;
+    int64_t n = 0;
+    for (int64_t e = 0; e < ds->n_episodes; e++) {
+        const View *v = view_of(p, e, k);
+        if (!v->looked_at) continue;
+        change += v->change;
+        apart += distance(v->grid, p->usual[k]);
+        n++;
+    }
+    double least = n > 0 ? fmax(change, apart) / (double)n : INFINITY;
+    if (least < check_rules[RULE_camera_static].limit)
+        find(p->c, RULE_camera_static, -1, -1, ds->cameras[k]->name, least,
+             "frames differ by %.2f of 255", least);
+}
+
+bool check_pictures(Check *c, Error *err) {
+    const Dataset *ds = c->ds;
+    if (c->options->decode == CHECK_DECODE_NONE || ds->n_cameras == 0) return true;
+    Pictures p = {.c = c,
+                  .views = NEW(View, ds->n_episodes * ds->n_cameras),
+                  .usual = mem_alloc(sizeof *p.usual * (size_t)ds->n_cameras),
+                  .usual_sharpness = NEW(double, ds->n_cameras)};
+    bool ok = views_gather(ds, c->options, c->moves, c->report, p.views, err);
+    if (ok) find_usual(&p);
+    for (int k = 0; ok && k < ds->n_cameras; k++) {
+        check_static(&p, k);
+        for (int64_t e = 0; e < ds->n_episodes; e++) {
+            if (!view_of(&p, e, k)->looked_at) continue;
+            check_light(&p, e, k);
+            check_frozen(&p, e, k);
+            check_sharpness(&p, e, k);
+            if (ds->n_episodes >= FEWEST_EPISODES) check_place(&p, e, k);
+        }
+    }
+    mem_free(p.usual_sharpness);
+    mem_free(p.usual);
+    mem_free(p.views);
+    return ok;
+}

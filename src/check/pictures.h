@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to check/: what the rules about pictures go by, gathered by decoding frames.
+#ifndef TACT_CHECK_PICTURES_H
+#define TACT_CHECK_PICTURES_H
+
+#include "check/check.h"
+
+// A frame's brightness over a coarse grid, 0 to 255.
+enum { GRID_ROWS = 12, GRID_COLUMNS = 16, GRID = GRID_ROWS * GRID_COLUMNS };
+
+// What the looked-at frames of a camera in an episode are like. Frames are numbers within the
+// episode; brightness and differences are in levels of 255.
+typedef struct View {
+    int looked_at;              // frames; 0: none could be read
+    float grid[GRID];           // mean over them
+    double dark, bright;        // least mean brightness; largest share of pixels at the top
+    int64_t dark_at, bright_at; // their frames
+    double sharpness;           // middle over the frames of the mean difference of neighbours
+    double dullest;             // least of that
+    int64_t dullest_at;
+    double change;                 // mean over pairs of frames that follow each other
+    int64_t same_longest, same_at; // rows over which the picture stayed while the robot moved
+    int64_t repeated, pairs;       // neighbouring rows with one picture while the robot moved
+    double step;                   // largest change of mean brightness between neighbouring rows
+    int64_t step_at;
+} View;
+
+// Fills views (n_episodes, n_cameras) from frames as CheckOptions.decode says, by several threads.
+// moves as in Check. A frame that cannot be read is a finding.
+CHECKED bool views_gather(const Dataset *ds, const CheckOptions *options, const bool *moves,
+                          CheckReport *report, View *views, Error *err);
+
+#endif

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# tact check: what it says of a sound dataset, of one with broken episodes, of one that no policy fits, its exit codes
+# and its JSON.
+. "$(dirname "$0")/../cli/common.sh"
+
+accepts "a sample" "$TACT" sample --root="$WORK/set" --episodes=6 --frames=60 --height=64 --width=64
+short=(--policy.chunk_size=8 --policy.n_action_steps=8)
+accepts "a sound dataset" "$TACT" check "$WORK/set" "${short[@]}" --strict
+holds "it is clean" grep -q '^clean: 0 rules of [0-9]* found something' "$WORK/out"
+accepts "by flag" "$TACT" check --dataset.root="$WORK/set" "${short[@]}" --decode=all
+accepts "warnings alone" "$TACT" check "$WORK/set" --decode=none # a chunk of 100 is mostly padding
+holds "the verdict" grep -q '^look at the warnings:' "$WORK/out"
+"$TACT" check "$WORK/set" --decode=none --strict >"$WORK/out" 2>&1
+holds "--strict" test $? -eq 1
+accepts "as JSON" "$TACT" check "$WORK/set" --decode=none --json
+if command -v python3 >/dev/null; then
+    holds "JSON that can be read" python3 -c '
+import json, sys
+d = json.load(open(sys.argv[1]))
+assert d["verdict"] == "warnings" and d["episodes"] == 6 and d["frames"] == 375, d
+assert {"padding"} <= {f["rule"] for f in d["findings"]} <= {r["name"] for r in d["rules"]}
+assert all(r["fix"] and r["source"] and r["measures"] for r in d["rules"])' "$WORK/out"
+fi
+accepts "all of it" "$TACT" check "$WORK/set" "${short[@]}" --verbose
+holds "every rule" test "$(grep -c '^ok ' "$WORK/out")" -eq "$("$TACT" check "$WORK/set" "${short[@]}" --json | grep -c '"measures"')"
+
+for rule in $("$TACT" check "$WORK/set" "${short[@]}" --json | grep -o '"name": "[a-z_]*"' | cut -d'"' -f4); do
+    holds "docs/check.md has $rule" grep -q "^| \`$rule\` |" docs/check.md
+done
+
+# Two episodes that info.json has and nobody else: the others are looked at all the same.
+cp -r "$WORK/set" "$WORK/broken"
+sed -i 's/"total_episodes": 6/"total_episodes": 8/' "$WORK/broken/meta/info.json"
+"$TACT" check "$WORK/broken" "${short[@]}" >"$WORK/out" 2>"$WORK/err"
+holds "unfit is 2" test $? -eq 2
+holds "the first one" grep -q 'episode 6: .*there is no episode 6' "$WORK/out"
+holds "the second one" grep -q 'episode 7: .*there is no episode 7' "$WORK/out"
+holds "and the rest was looked at" grep -q "^broken: 6 episodes, 375 frames" "$WORK/out"
+holds "the verdict" grep -q '^unfit to train: 1 rules of' "$WORK/out"
+: >"$WORK/broken/meta/info.json"
+"$TACT" check "$WORK/broken" >"$WORK/out" 2>"$WORK/err"
+holds "nothing can be read" test $? -eq 2
+holds "why" grep -q 'meta/info.json' "$WORK/out"
+"$TACT" check "$WORK/set" --policy.pose_repr=relative --policy.image_keys='["observation.images.no"]' >"$WORK/out" 2>"$WORK/err"
+holds "flags that no policy goes by" test $? -eq 2
+refuses "no dataset" 'no dataset given' "$TACT" check
+refuses "another flag" 'did you mean --strict' "$TACT" check "$WORK/set" --strct
+refuses "another word" 'none.sample.all' "$TACT" check "$WORK/set" --decode=some
+refuses "no folder" 'no such directory' "$TACT" check "$WORK/nowhere"
+finish

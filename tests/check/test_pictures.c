@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rules about pictures, over datasets of small images that are written with one fault in one
+// episode, or a little less of it.
+#include "../scratch.h"
+#include "check/check.h"
+#include "dataset/writer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../ok.h"
+
+enum { EPISODES = 6, LENGTH = 45, SIDE = 64, CAMERAS = 2, AT = 3 };
+static const double FPS = 15;
+static const char *const camera_names[] = {"observation.images.front", "observation.images.wrist"};
+
+// A frame: what is seen, before what is wrong with it.
+typedef struct Shot {
+    int episode, i, camera;
+} Shot;
+
+// Two rooms that differ, with stripes, and a hand that moves through each.
+static double scene(const Shot *s, int y, int x) {
+    double room = s->camera == 0 ? 40 + 1.5 * y : 200 - 1.2 * x - 0.8 * y;
+    double stripes = 12 * ((x / 2 + (s->camera ? y / 3 : 0)) % 2);
+    double hand_x = 8 + 48.0 * s->i / LENGTH, hand_y = 20 + 3 * s->episode;
+    bool hand = fabs(x - hand_x) < 9 && fabs(y - hand_y) < 9;
+    return (hand ? 20 + 150.0 * s->camera : room) + stripes;
+}
+
+static uint8_t level(double x) {
+    return (uint8_t)(x < 0 ? 0 : x > 255 ? 255 : x);
+}
+
+static void draw(const Shot *s, uint8_t *rgb) {
+    for (int y = 0; y < SIDE; y++)
+        for (int x = 0; x < SIDE; x++) memset(rgb + 3 * (y * SIDE + x), level(scene(s, y, x)), 3);
+}
+
+// ---- the faults: `much` 1 is beyond the limit, 0 a little within, on the pixels of one shot
+// -------
+
+typedef void Fault(Shot *s, uint8_t *rgb, int much);
+
+static void scale(uint8_t *rgb, double by, double add) {
+    for (int i = 0; i < SIDE * SIDE * 3; i++) rgb[i] = level(rgb[i] * by + add);
+}
+static void cover(Shot *s, uint8_t *rgb, int much) {
+    if (s->episode == AT && s->camera == 0 && s->i == 0) scale(rgb, much ? 0.05 : 0.2, 0);
+}
+static void overexpose(Shot *s, uint8_t *rgb, int much) {
+    if (s->episode == AT && s->camera == 0) memset(rgb, 255, (size_t)(SIDE * (much ? 50 : 40) * 3));
+}
+static void step_exposure(Shot *s, uint8_t *rgb, int much) {
+    if (s->episode == AT && s->camera == 0 && s->i >= 20) scale(rgb, 1, much ? 60 : 30);
+}
+static void freeze(Shot *s, uint8_t *rgb, int much) {
+    int end = much ? 32 : 21; // from 10 on; a second is 15 rows
+    if (s->episode == AT && s->camera == 1 && s->i > 10 && s->i <= end)
+        draw(&(Shot){s->episode, 10, 1}, rgb);
+}
+static void repeat(Shot *s, uint8_t *rgb, int much) {
+    int every = much ? 2 : 4;
+    if (s->episode == AT && s->camera == 1 && s->i % every == 1)
+        draw(&(Shot){s->episode, s->i - 1, 1}, rgb);
+}
+static void blur(Shot *s, uint8_t *rgb, int much) {
+    uint8_t sharp[SIDE * SIDE * 3];
+    memcpy(sharp, rgb, sizeof sharp);
+    if (s->episode != AT || s->camera != 0) return;
+    for (int y = 0; y < SIDE; y++)
+        for (int x = 2; x < SIDE - 2; x++) {
+            const uint8_t *p = sharp + 3 * (y * SIDE + x);
+            int mean = (p[-6] + p[-3] + p[0] + p[3]) / 4; // the stripes are four pixels apart
+            memset(rgb + 3 * (y * SIDE + x), much ? mean : (mean + p[0]) / 2, 3);
+        }
+}
+static void swap(Shot *s, uint8_t *rgb, int much) {
+    if (s->episode == AT && much) draw(&(Shot){s->episode, s->i, !s->camera}, rgb);
+    if (s->episode == AT && !much) scale(rgb, 0.9, 0);
+}
+static void turn_over(Shot *s, uint8_t *rgb, int much) {
+    uint8_t upright[SIDE * SIDE * 3];
+    memcpy(upright, rgb, sizeof upright);
+    for (int i = 0; much && s->episode == AT && s->camera == 0 && i < SIDE * SIDE; i++)
+        memcpy(rgb + 3 * i, upright + 3 * (SIDE * SIDE - 1 - i), 3);
+}
+static void stop_camera(Shot *s, uint8_t *rgb, int much) {
+    if (s->camera == 1) draw(&(Shot){0, much ? 7 : s->i / 2, 1}, rgb);
+}
+
+static const struct Case {
+    CheckRuleId rule;
+    Fault *fault;
+    CheckDecode decode;
+    int episode;
+    const char *camera;
+} cases[] = {
+    {RULE_picture_dark, cover, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
+    {RULE_picture_bright, overexpose, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
+    {RULE_exposure_step, step_exposure, CHECK_DECODE_ALL, AT, "observation.images.front"},
+    {RULE_picture_frozen, freeze, CHECK_DECODE_SAMPLE, AT, "observation.images.wrist"},
+    {RULE_picture_frozen, freeze, CHECK_DECODE_ALL, AT, "observation.images.wrist"},
+    {RULE_picture_repeated, repeat, CHECK_DECODE_ALL, AT, "observation.images.wrist"},
+    {RULE_picture_blurred, blur, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
+    {RULE_camera_swapped, swap, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
+    {RULE_picture_turned, turn_over, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
+    {RULE_camera_static, stop_camera, CHECK_DECODE_SAMPLE, -1, "observation.images.wrist"},
+};
+
+static void write_dataset(const char *root, Fault *fault, int much) {
+    Error err;
+    DatasetWriter *w;
+    const WriterCamera cameras[] = {{camera_names[0], SIDE, SIDE}, {camera_names[1], SIDE, SIDE}};
+    const WriterOptions options = {.root = root,
+                                   .fps = FPS,
+                                   .state_dim = 2,
+                                   .action_dim = 2,
+                                   .cameras = cameras,
+                                   .n_cameras = CAMERAS,
+                                   .images_in_parquet = true};
+    OK(dataset_writer_open(&options, &w, &err));
+    for (int e = 0; e < EPISODES; e++) {
+        for (int i = 0; i < LENGTH; i++) {
+            uint8_t pixels[CAMERAS][SIDE * SIDE * 3];
+            const uint8_t *images[] = {pixels[0], pixels[1]};
+            const float state[] = {0.01F * (float)i, 0.02F * (float)(e + i)};
+            const float action[] = {0.01F * (float)(i + 1), 0.02F * (float)(e + i + 1)};
+            for (int k = 0; k < CAMERAS; k++) {
+                Shot s = {e, i, k};
+                draw(&s, pixels[k]);
+                if (fault) fault(&s, pixels[k], much);
+            }
+            OK(dataset_writer_frame(w, state, NULL, action, images, &err));
+        }
+        OK(dataset_writer_episode(w, "pick", &err));
+    }
+    OK(dataset_writer_close(w, &err));
+}
+
+// Of a dataset with a fault, or without one (NULL); it is removed again.
+static void look_at(Fault *fault, int much, CheckDecode decode, CheckReport *report) {
+    char root[300];
+    Error err;
+    Dataset *ds;
+    const WindowSpec window = {
+        .horizon = 2, .down_sample = 1, .chunk_size = 5, .action_down_sample = 1};
+    snprintf(root, sizeof root, "%s/set", folder);
+    write_dataset(root, fault, much);
+    *report = (CheckReport){0};
+    OK(dataset_open(&(DatasetOptions){.root = root}, &ds, &err));
+    OK(check_run(ds, &(CheckOptions){.window = &window, .decode = decode, .threads = 2}, report,
+                 &err));
+    dataset_close(ds);
+    OK(remove_tree(root, &err));
+}
+
+static void print_findings(const CheckReport *report) {
+    for (int64_t i = 0; i < report->count; i++)
+        print_error("%s: episode %lld, %s: %s\n", check_rules[report->findings[i].rule].name,
+                    (long long)report->findings[i].episode, report->findings[i].where,
+                    report->findings[i].text);
+}
+
+static void clean_pictures_have_no_finding(void **state) {
+    (void)state;
+    for (CheckDecode decode = CHECK_DECODE_NONE; decode <= CHECK_DECODE_ALL; decode++) {
+        CheckReport report;
+        look_at(NULL, 0, decode, &report);
+        print_findings(&report);
+        assert_int_equal(report.count, 0);
+        check_report_free(&report);
+    }
+}
+
+static const CheckFinding *find_case(const CheckReport *report, const struct Case *c) {
+    for (int64_t i = 0; i < report->count; i++) {
+        const CheckFinding *f = &report->findings[i];
+        if (f->rule == c->rule && f->episode == c->episode && strcmp(f->where, c->camera) == 0)
+            return f;
+    }
+    return NULL;
+}
+
+static void each_fault_is_found_and_a_lesser_one_is_not(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct Case *c = &cases[i];
+        for (int much = 0; much < 2; much++) {
+            CheckReport report;
+            look_at(c->fault, much, c->decode, &report);
+            if (much && !find_case(&report, c)) {
+                print_findings(&report);
+                fail_msg("%s: not found", check_rules[c->rule].name);
+            }
+            if (!much && report.broken[c->rule] > 0) {
+                print_findings(&report);
+                fail_msg("%s: found where it is not", check_rules[c->rule].name);
+            }
+            check_report_free(&report);
+        }
+    }
+}
+
+static void every_rule_about_pictures_has_a_case(void **state) {
+    (void)state;
+    for (int rule = 0; rule < CHECK_RULES; rule++) {
+        bool found = strcmp(check_rules[rule].group, "pictures") != 0;
+        for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+            found = found || (int)cases[i].rule == rule;
+        if (!found) fail_msg("%s has no case here", check_rules[rule].name);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(clean_pictures_have_no_finding),
+        cmocka_unit_test(each_fault_is_found_and_a_lesser_one_is_not),
+        cmocka_unit_test(every_rule_about_pictures_has_a_case),
+    };
+    return cmocka_run_group_tests_name("check pictures", tests, folder_make, folder_remove);
+}

@@ -98,7 +98,8 @@ CHECKED static bool check_pointer(const InputFile *f, Error *err) {
 
 CHECKED static bool open_regular(InputFile *f, const char *path, Error *err) {
     struct stat st;
-    *f = (InputFile){.fd = open(path, O_RDONLY | O_CLOEXEC)};
+    // Without O_NONBLOCK a FIFO would be waited for; of a regular file it changes nothing.
+    *f = (InputFile){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
     if (f->fd < 0) return fail_errno(err, "%s: cannot open", path);
     snprintf(f->path, sizeof f->path, "%s", path);
     if (fstat(f->fd, &st) != 0) {

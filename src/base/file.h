@@ -20,6 +20,9 @@ bool dir_exists(const char *path);
 typedef enum PathKind { AT_NONE, AT_FILE, AT_DIR, AT_OTHER } PathKind;
 // What is at a path, links followed. That the system cannot tell is an error.
 CHECKED bool path_look(const char *path, PathKind *out, Error *err);
+// Opens a directory to list it; *out is NULL where there is none. That it cannot be opened is an
+// error, also for want of memory.
+CHECKED bool dir_open(const char *path, DIR **out, Error *err);
 
 // Reads a whole file. *data gets size bytes and a terminating zero; free with mem_free.
 CHECKED bool file_read(const char *path, char **data, size_t *size, Error *err);

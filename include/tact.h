@@ -46,12 +46,13 @@
 // its own; several handles are independent. What the policy's files become after tact_open,
 // overwritten, cut short or deleted, changes nothing. All memory is allocated by tact_open and the
 // first prediction (oneDNN takes small blocks for the time of a call), and where there is too
-// little for the policy that is TACT_ERROR_MEMORY; a machine that has none even for small blocks
-// ends the process with a line on stderr. Computes with OpenMP's threads, of which every thread
-// that computes has its own: the caller's, or, with `asynchronous`, that of a worker, which
-// tact_open starts with the priority of its caller (raise yours afterwards). After a prediction
-// they wait busily for a moment; OMP_WAIT_POLICY=passive in the environment spares that. A policy
-// argument is a handle from tact_open; NULL only where that is said.
+// little of it, be it for the policy or for the smallest block, or a thread cannot be made, that is
+// TACT_ERROR_MEMORY: nothing that was taken is kept, the handle stays usable, and the process lives
+// (docs/runtime.md says what was done about libraries that end it). Computes with OpenMP's threads,
+// of which every thread that computes has its own: the caller's, or, with `asynchronous`, that of a
+// worker, which tact_open starts with the priority of its caller (raise yours afterwards). After a
+// prediction they wait busily for a moment; OMP_WAIT_POLICY=passive in the environment spares that.
+// A policy argument is a handle from tact_open; NULL only where that is said.
 #ifndef TACT_H
 #define TACT_H
 

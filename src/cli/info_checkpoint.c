@@ -54,7 +54,9 @@ CHECKED static bool read_training(const char *dir, Training *t, Error *err) {
     path_parent(parent, sizeof parent, dir);
     train_config_default(&t->config);
     snprintf(path, sizeof path, "%s/pretrained_model_ema", parent);
-    t->has_ema = dir_exists(path);
+    PathKind average;
+    if (!path_look(path, &average, err)) return false;
+    t->has_ema = average == AT_DIR;
     snprintf(path, sizeof path, "%s/training_state", parent);
     if (!dir_exists(path)) return true;
     if (!training_state_read(path, &t->state, err)) return false;

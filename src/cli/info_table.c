@@ -27,14 +27,15 @@ static CHECKED bool summarise(const Dataset *ds, Summary *s, Error *err) {
             // Episodes that share a file follow each other.
             if (!path || (before && strcmp(before, path) == 0)) continue;
             s->videos++;
-            if (!file_exists(path)) {
+            PathKind there;
+            if (!path_look(path, &there, err)) return false;
+            if (there != AT_FILE) {
                 s->missing++;
                 s->first_missing = s->first_missing ? s->first_missing : path;
             }
         }
     }
-    s->bytes = tree_bytes(ds->root);
-    return arms_detect(ds, false, &s->arms, err);
+    return tree_bytes(ds->root, &s->bytes, err) && arms_detect(ds, false, &s->arms, err);
 }
 
 static void print_size(int64_t bytes) {

@@ -15,6 +15,13 @@ typedef struct Element {
     const char *name;
 } Element;
 
+// NULL, and noted, for want of memory.
+static void *footer_room(ParquetFile *f, size_t bytes) {
+    void *p = arena_try(&f->arena, bytes);
+    f->no_memory = f->no_memory || !p;
+    return p;
+}
+
 // All texts of a footer and the zeros behind them take no more than the footer, in which each has
 // its length before it.
 static char *read_text(ParquetFile *f, ThriftReader *r) {
@@ -128,7 +135,9 @@ static void add_leaf(Walk *w, const Element *e, const char *path, const char *to
                      int element_def) {
     Leaf *leaf = &w->f->leaves[w->leaves++];
     bool integer = e->type == TYPE_INT32 || e->type == TYPE_INT64;
-    *leaf = (Leaf){.path = top == e->name ? top : arena_strdup(&w->f->arena, path),
+    const char *whole = top == e->name ? top : arena_try_strdup(&w->f->arena, path);
+    if (!whole) w->f->no_memory = true;
+    *leaf = (Leaf){.path = whole,
                    .top = top,
                    .last = e->name,
                    .unread = why_unread(e),
@@ -160,7 +169,7 @@ static bool walk_schema(Walk *w, const char *prefix, const char *top, int depth,
         if (e->type == TYPE_FIXED && (e->width <= 0 || e->width > MAX_PAGE_BYTES)) return false;
         if (e->decimal && (e->scale < 0 || e->scale > MAX_SCALE)) return false;
         add_leaf(w, e, path, top, def, rep, element_def);
-        return true;
+        return !w->f->no_memory;
     }
     for (int i = 0; i < e->children; i++)
         if (!walk_schema(w, path, top, depth + 1, def, rep, element_def)) return false;
@@ -171,9 +180,14 @@ static bool read_schema(ParquetFile *f, ThriftReader *r) {
     int type;
     int64_t n = thrift_list(r, &type);
     if (type != THRIFT_STRUCT || n < 1 || n > MAX_LEAVES) return false;
-    Element *elements = NEW(Element, n);
+    Element *elements = TRY_NEW(Element, n);
+    f->leaves = footer_room(f, (size_t)n * sizeof *f->leaves);
+    if (!elements || !f->leaves) {
+        f->no_memory = true;
+        mem_free(elements);
+        return false;
+    }
     for (int64_t i = 0; i < n && !r->bad; i++) elements[i] = read_element(f, r);
-    f->leaves = arena_alloc(&f->arena, (size_t)n * sizeof *f->leaves);
     Walk w = {.f = f, .elements = elements, .count = n, .at = 1};
     bool ok = !r->bad;
     for (int i = 0; ok && i < elements[0].children; i++) ok = walk_schema(&w, "", "", 0, 0, 0, 0);
@@ -272,7 +286,8 @@ static bool read_chunks(ParquetFile *f, ThriftReader *r, RowGroup *g) {
     int element;
     int64_t n = thrift_list(r, &element);
     if (n != f->n_leaves || (n > 0 && element != THRIFT_STRUCT) || g->chunks) return false;
-    g->chunks = arena_alloc(&f->arena, (size_t)(n + 1) * sizeof *g->chunks);
+    g->chunks = footer_room(f, (size_t)(n + 1) * sizeof *g->chunks);
+    if (!g->chunks) return false;
     for (int64_t i = 0; i < n && !r->bad; i++) {
         g->chunks[i] = (Chunk){.type = -1, .start = -1};
         read_chunk(r, &f->leaves[i], &g->chunks[i]);
@@ -306,7 +321,8 @@ static bool read_groups(ParquetFile *f, ThriftReader *r, int64_t *rows) {
     int64_t n = thrift_list(r, &type);
     if (n > 0 && type != THRIFT_STRUCT) return false;
     if (n > (r->end - r->at) / LEAST_GROUP) return false;
-    f->groups = arena_alloc(&f->arena, (size_t)(n + 1) * sizeof *f->groups);
+    f->groups = footer_room(f, (size_t)(n + 1) * sizeof *f->groups);
+    if (!f->groups) return false;
     for (int64_t i = 0; i < n; i++) {
         if (!read_group(f, r, &f->groups[i])) return false;
         if (f->groups[i].rows > INT64_MAX - *rows) return false;
@@ -321,7 +337,8 @@ static bool read_key_values(ParquetFile *f, ThriftReader *r) {
     int64_t n = thrift_list(r, &type);
     if (n > 0 && type != THRIFT_STRUCT) return false;
     if (n > (r->end - r->at) / LEAST_KEY_VALUE) return false;
-    f->metadata = arena_alloc(&f->arena, (size_t)(n + 1) * sizeof *f->metadata);
+    f->metadata = footer_room(f, (size_t)(n + 1) * sizeof *f->metadata);
+    if (!f->metadata) return false;
     f->n_metadata = (int)n;
     for (int64_t i = 0; i < n && !r->bad; i++) {
         int id = 0;
@@ -338,6 +355,7 @@ static bool read_key_values(ParquetFile *f, ThriftReader *r) {
 }
 
 static bool footer_damaged(const ParquetFile *f, const char *what, Error *err) {
+    if (f->no_memory) return fail_memory(err, "%s: its footer", f->path);
     return fail(err, "%s: damaged Parquet file: %s; copy it again", f->path, what);
 }
 
@@ -361,7 +379,8 @@ bool parquet_footer(ParquetFile *f, Error *err) {
     int id = 0, type;
     bool schema = false, groups = false;
     int64_t rows = 0;
-    f->texts = arena_alloc(&f->arena, length + 1);
+    f->texts = footer_room(f, length + 1);
+    if (!f->texts) return footer_damaged(f, "", err);
     while ((type = thrift_field(&r, &id)) != THRIFT_STOP) {
         if (id == 2 && type == THRIFT_LIST && !schema) { // the row groups are read by it: once only
             if (!read_schema(f, &r))

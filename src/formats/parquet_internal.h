@@ -95,7 +95,8 @@ struct ParquetFile {
     Leaf *leaves;
     RowGroup *groups;
     KeyValue *metadata;
-    char *texts; // room for the texts of the footer that is not taken yet
+    char *texts;    // room for the texts of the footer that is not taken yet
+    bool no_memory; // for the footer, which is then not damaged
     Arena arena;
 };
 
@@ -130,10 +131,11 @@ CHECKED bool parquet_hybrid(const uint8_t *data, size_t bytes, int width, int64_
                             uint32_t *out);
 
 // parquet_codecs.c: whether a codec is known; its name. Unpacks a page's bytes, of which exactly
-// `size` must come out.
+// `size` must come out; *memory, false before, is set where it failed for want of memory.
 bool parquet_codec_known(int codec);
 const char *parquet_codec_name(int codec);
-CHECKED bool parquet_unpack(int codec, const uint8_t *in, size_t n, uint8_t *out, size_t size);
+CHECKED bool parquet_unpack(int codec, const uint8_t *in, size_t n, uint8_t *out, size_t size,
+                            bool *memory);
 
 // Where values go: exactly one is set, by the column's kind.
 typedef struct Values {

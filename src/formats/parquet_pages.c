@@ -123,9 +123,12 @@ bool parquet_page_unpack(const ParquetFile *f, const Chunk *c, Page *page, uint8
             "supported: write it again with one of these",
             f->path, c->codec, parquet_codec_name(c->codec));
     page->data = out;
-    return (page->bytes == 0 && packed == 0) ||
-           parquet_unpack(c->codec, page->body + levels, packed, out, page->bytes) ||
-           page_damaged(f, page->start, "it does not decompress", err);
+    bool memory = false;
+    if ((page->bytes == 0 && packed == 0) ||
+        parquet_unpack(c->codec, page->body + levels, packed, out, page->bytes, &memory))
+        return true;
+    return memory ? fail_memory(err, "%s: unpacking %zu bytes", f->path, page->bytes)
+                  : page_damaged(f, page->start, "it does not decompress", err);
 }
 
 bool parquet_hybrid(const uint8_t *data, size_t bytes, int width, int64_t count, uint32_t *out) {

@@ -9,9 +9,13 @@
 // ---- file -------------------------------------------------------------------------------------
 
 bool parquet_open(const char *path, ParquetFile **out, Error *err) {
-    ParquetFile *f = NEW(ParquetFile, 1);
+    ParquetFile *f = TRY_NEW(ParquetFile, 1);
     *out = NULL;
-    f->path = mem_strdup(path);
+    if (f) f->path = mem_try_strdup(path);
+    if (!f || !f->path) {
+        mem_free(f);
+        return fail_memory(err, "%s: its description", path);
+    }
     if (!file_map(path, &f->data, &f->size, err) || !parquet_footer(f, err)) {
         parquet_close(f);
         return false;
@@ -106,9 +110,9 @@ static bool keep_room(Read *r, size_t bytes, uint8_t **out, Error *err) {
                     "%s: column %s: its values unpack to far more than the file holds, which is "
                     "refused (a damaged file?): copy it again, or write it again with dictionaries",
                     r->f->path, r->leaf->path);
-    if (!mem_could(bytes)) return no_memory(r, bytes, err);
+    *out = arena_try(r->arena, bytes + 8);
+    if (!*out) return no_memory(r, bytes, err);
     r->left -= bytes;
-    *out = arena_alloc(r->arena, bytes + 8);
     return true;
 }
 
@@ -452,7 +456,8 @@ bool parquet_read(ParquetFile *f, int column, int first, int groups, ParquetColu
         return fail(err, "%s: column %s %s; this is not supported", f->path, leaf->path,
                     leaf->unread);
     out->kind = leaf->type >= TYPE_BYTE_ARRAY && !leaf->half ? PARQUET_BYTES : PARQUET_NUMBERS;
-    out->storage = NEW(Arena, 1);
+    out->storage = TRY_NEW(Arena, 1);
+    if (!out->storage) return fail_memory(err, "%s: column %s", f->path, leaf->path);
     Read r = {.f = f, .leaf = leaf, .out = out, .arena = out->storage};
     bool ok = read_groups(&r, first, groups, err);
     Room *rooms[] = {&r.page, &r.rep, &r.def, &r.scratch, &r.entries};

@@ -192,7 +192,7 @@ static CHECKED bool read_zip_storages(Torch *t, Archive *a, Error *err) {
     return true;
 }
 
-static CHECKED bool read_zip(Torch *t, Error *err) {
+static CHECKED bool read_zip_once(Torch *t, Error *err) {
     Archive a = {.path = t->path, .budget = t->size};
     zip_uint64_t index = 0;
     uint8_t *pickle = NULL;
@@ -204,6 +204,27 @@ static CHECKED bool read_zip(Torch *t, Error *err) {
     if (a.zip) zip_discard(a.zip);
     mem_free(pickle);
     return ok;
+}
+
+static void free_blobs(Torch *t) {
+    for (int i = 0; i < t->n_blobs; i++) mem_free(t->blobs[i]);
+    mem_free(t->blobs);
+    t->blobs = NULL;
+    t->n_blobs = 0;
+}
+
+// Where libzip lacks memory it may say that this is no zip archive. So it is only called where
+// there is enough for its list of members, and what it says is believed the second time.
+static CHECKED bool read_zip(Torch *t, Error *err) {
+    enum { LEAST = 1 << 20 };
+    if (!mem_could(LEAST + t->size / 2))
+        return fail_memory(err, "%s: its list of members", t->path);
+    if (read_zip_once(t, err)) return true;
+    if (error_is_memory(err)) return false;
+    free_blobs(t);
+    unpickler_free(&t->u);
+    t->u.path = t->path;
+    return read_zip_once(t, err);
 }
 
 // ---- the older form ---------------------------------------------------------------------------
@@ -303,8 +324,7 @@ bool torch_open(const char *path, Torch **out, Error *err) {
 void torch_close(Torch *t) {
     if (!t) return;
     tensors_free(&t->tensors);
-    for (int i = 0; i < t->n_blobs; i++) mem_free(t->blobs[i]);
-    mem_free(t->blobs);
+    free_blobs(t);
     mem_free((void *)(uintptr_t)t->bytes);
     mem_free(t->path);
     mem_free(t);

@@ -79,22 +79,30 @@ static json_t *refuse_node(const Reader *r, const yaml_node_t *node, const char 
     return NULL;
 }
 
+// libyaml has looked at the text: what jansson does not take of it, it had no memory for.
+static json_t *lacks_memory(const Reader *r) {
+    (void)!fail_memory(r->err, "%s: its values", r->path);
+    return NULL;
+}
+
 // "<<": the mapping's own keys win over those that are merged into it.
 static bool merge_mapping(Reader *r, json_t *into, const yaml_node_t *node, json_t *from) {
     size_t i;
     json_t *one;
-    bool ok = json_is_object(from);
-    if (ok) json_object_update_missing(into, from);
-    if (json_is_array(from)) {
-        ok = true;
-        json_array_foreach(from, i, one) ok = ok && json_object_update_missing(into, one) == 0;
+    bool fits = json_is_object(from) || json_is_array(from), ok = fits;
+    if (json_is_object(from)) ok = json_object_update_missing(into, from) == 0;
+    json_array_foreach(from, i, one) {
+        fits = fits && json_is_object(one);
+        ok = ok && fits && json_object_update_missing(into, one) == 0;
     }
     json_decref(from);
-    return ok || refuse_node(r, node, "<< takes mappings") != NULL;
+    if (!fits) return refuse_node(r, node, "<< takes mappings") != NULL;
+    return ok || lacks_memory(r) != NULL;
 }
 
 static json_t *mapping_value(Reader *r, const yaml_node_t *node, int depth) {
     json_t *object = json_object();
+    if (!object) return lacks_memory(r);
     // In two passes, so that the keys that "<<" brings stand behind the mapping's own.
     for (int merges = 0; merges < 2; merges++) {
         yaml_node_pair_t *pair = node->data.mapping.pairs.start;
@@ -109,7 +117,7 @@ static json_t *mapping_value(Reader *r, const yaml_node_t *node, int depth) {
             bool ok = value && (merges ? merge_mapping(r, object, node, value)
                                        : json_object_set_new(object, name, value) == 0);
             if (!ok) {
-                if (value && !merges) (void)refuse_node(r, node, "a key that is not UTF-8");
+                if (value && !merges) (void)lacks_memory(r);
                 json_decref(object);
                 return NULL;
             }
@@ -120,10 +128,12 @@ static json_t *mapping_value(Reader *r, const yaml_node_t *node, int depth) {
 
 static json_t *sequence_value(Reader *r, const yaml_node_t *node, int depth) {
     json_t *array = json_array();
+    if (!array) return lacks_memory(r);
     yaml_node_item_t *item = node->data.sequence.items.start;
     for (; item < node->data.sequence.items.top; item++) {
         json_t *value = node_value(r, yaml_document_get_node(r->document, *item), depth);
         if (!value || json_array_append_new(array, value) != 0) {
+            if (value) (void)lacks_memory(r);
             json_decref(array);
             return NULL;
         }
@@ -144,7 +154,7 @@ static json_t *node_value(Reader *r, yaml_node_t *node, int depth) {
     if (node->type == YAML_MAPPING_NODE) return mapping_value(r, node, depth + 1);
     if (node->type == YAML_SEQUENCE_NODE) return sequence_value(r, node, depth + 1);
     json_t *value = scalar_value(node);
-    return value ? value : refuse_node(r, node, "text that is not UTF-8");
+    return value ? value : lacks_memory(r);
 }
 
 static json_t *read_file(const char *path, int includes, Taken *taken, Error *err) {
@@ -163,7 +173,7 @@ static json_t *read_file(const char *path, int includes, Taken *taken, Error *er
     }
     if (!yaml_parser_initialize(&parser)) {
         mem_free(data);
-        (void)!fail(err, "%s: not enough memory", path);
+        (void)!fail_memory(err, "%s: YAML", path);
         return NULL;
     }
     yaml_parser_set_input_string(&parser, (const unsigned char *)data, size);
@@ -172,6 +182,8 @@ static json_t *read_file(const char *path, int includes, Taken *taken, Error *er
             .path = path, .document = &document, .includes = includes, .taken = taken, .err = err};
         value = node_value(&r, yaml_document_get_root_node(&document), 0);
         yaml_document_delete(&document);
+    } else if (parser.error == YAML_MEMORY_ERROR) {
+        (void)!fail_memory(err, "%s: YAML of %zu bytes", path, size);
     } else {
         (void)!fail(err, "%s: not valid YAML: line %d: %s; repair the file", path,
                     (int)parser.problem_mark.line + 1,

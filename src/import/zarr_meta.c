@@ -229,6 +229,7 @@ bool zarr_array(const ZarrGroup *g, const char *name, ZarrArray *out, Error *err
     size_t room = 0, n = 0;
     bool there = false;
     snprintf(file, sizeof file, "%s/.zarray", name);
+    *out = (ZarrArray){0};
     bool ok = zarr_text(g, file, &text, &room, &n, &there, err) &&
               (there || fail(err, "%s: has no array %s", g->path, name)) &&
               zarr_parse((const char *)text, n, g->path, name, out, err);

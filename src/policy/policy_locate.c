@@ -10,6 +10,7 @@
 #include "formats/hub_cache.h"
 #include "formats/json.h"
 #include <ctype.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +105,8 @@ CHECKED static bool find_newest_checkpoint(const char *checkpoints, char out[NAM
     int64_t step, inside;
     snprintf(last, sizeof last, "%s/last", checkpoints);
     bool there = lstat(last, &what) == 0;
+    if (!there && errno != ENOENT && errno != ENOTDIR)
+        return fail_errno(err, "%s: cannot look at it", last);
     snprintf(out, NAME_ROOM, "last");
     if (there && S_ISLNK(what.st_mode) && is_checkpoint(checkpoints, "last")) return true;
     if (there && S_ISREG(what.st_mode)) {

@@ -77,7 +77,7 @@ bool run_open(Run *r, TrainConfig *c, const TrainHooks *hooks, Error *err) {
                .ranks = hooks->ranks,
                .sound = true,
                .first_step = 1,
-               .output = {.lock = -1, .curves = run_curves_none()}};
+               .output = {.lock = -1, .metrics.file.fd = -1, .curves = run_curves_none()}};
     if (!run_ranks_begin(r, err) || !run_device_open(c, r->ranks, &r->device, err) ||
         !run_batches_transforms(&r->batches, c, err) || !open_data(r, err) ||
         !run_ranks_in_turn(r, find_backbone, err) ||

@@ -38,10 +38,11 @@ CHECKED static bool lock_output(RunOutput *out, const char *dir, Error *err) {
 // What a process that was killed left beside the checkpoints.
 CHECKED static bool clean_output(const char *dir, Error *err) {
     char videos[PATH_SIZE + 16];
-    DIR *d = opendir(dir);
+    DIR *d;
     bool ok = true;
     snprintf(videos, sizeof videos, "%s/eval", dir);
     remove_half_written(videos);
+    if (!dir_open(dir, &d, err)) return false;
     for (struct dirent *e; ok && d && (e = readdir(d));) {
         char path[PATH_SIZE + 512];
         snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
@@ -58,17 +59,17 @@ CHECKED static bool clean_output(const char *dir, Error *err) {
 bool run_output_open(RunOutput *out, const TrainConfig *c, int64_t resumed_step, bool eval_due,
                      Error *err) {
     const char *dir = c->output_dir;
-    char checkpoints[PATH_SIZE + 64];
+    char checkpoints[PATH_SIZE + 64], metrics[PATH_SIZE + 64];
     bool resume = resumed_step > 0;
     if (!resume && !make_output(out, dir, err)) return false;
     if (!lock_output(out, dir, err)) return false;
     snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", dir);
-    snprintf(out->metrics_path, sizeof out->metrics_path, "%s/metrics.jsonl", dir);
+    snprintf(metrics, sizeof metrics, "%s/metrics.jsonl", dir);
     if (resume && (!clean_output(dir, err) || !checkpoints_clean(checkpoints, err) ||
-                   !metrics_cut(out->metrics_path, resumed_step, eval_due, err)))
+                   !metrics_cut(metrics, resumed_step, eval_due, err)))
         return false;
     out->metrics.curves = &out->curves;
-    return metrics_open(&out->metrics, out->metrics_path, err) &&
+    return metrics_open(&out->metrics, metrics, err) &&
            run_curves_open(&out->curves, c, resumed_step, eval_due, err);
 }
 

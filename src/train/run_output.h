@@ -10,12 +10,11 @@
 
 typedef struct RunOutput {
     Metrics metrics;
-    RunCurves curves;        // metrics borrows them
-    char metrics_path[4096]; // metrics borrows it
-    int lock;                // descriptor of the directory while this run owns it, or -1
-    bool made;               // the directory was made by this process
-    int64_t saved_step;      // of the last checkpoint, 0 none
-    char checkpoint[4096];   // the last good one, or ""
+    RunCurves curves;      // metrics borrows them
+    int lock;              // descriptor of the directory while this run owns it, or -1
+    bool made;             // the directory was made by this process
+    int64_t saved_step;    // of the last checkpoint, 0 none
+    char checkpoint[4096]; // the last good one, or ""
 } RunOutput;
 
 // Makes the directory, or, for a run that goes on after resumed_step (0: a new run), cleans it of

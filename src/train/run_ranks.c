@@ -49,6 +49,7 @@ static bool may_differ(const char *flag) {
                                       "output_dir",
                                       "job_name",
                                       "num_workers",
+                                      "loader_warn_s",
                                       "prefetch_factor",
                                       "threads",
                                       "policy.device",

@@ -92,7 +92,7 @@ static void log_step(Run *r, int64_t step, bool show_only, TrainResult *result) 
     if (result->first_loss == 0) result->first_loss = loss;
     result->last_loss = loss;
     if (show_only) return;
-    if (!metrics_write(&r->output.metrics, step, &err)) log_warn("%s", err.text);
+    metrics_tell(&r->output.metrics, metrics_write(&r->output.metrics, step, &err), &err);
     metrics_reset(&r->output.metrics);
 }
 

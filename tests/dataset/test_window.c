@@ -341,7 +341,7 @@ static void actions_some_rows_apart(void **state) {
 // -2 -3, -4 -5, -6 in dimension 0; what is not marked stays.
 static void actions_less_the_state(void **state) {
     const Dataset *ds = ((Fixture *)*state)->tiny;
-    bool marked[2] = {true, false};
+    bool marked[2] = {true, true}; // of one action: the second is none of its own
     WindowSpec w = {.horizon = 1,
                     .down_sample = 1,
                     .chunk_size = 2,
@@ -350,6 +350,9 @@ static void actions_less_the_state(void **state) {
     const int64_t rows[] = {0, 1, 2, 3};
     Stats a, plain;
     Error err;
+    double action[3] = {0, 0, 77};
+    window_action(ds, &w, 3, action, NULL);
+    assert_true(action[0] == -6 && action[1] == -6 && action[2] == 77);
     OK(window_stats(ds, &w, rows, 4, 0, 1, NULL, &a, &err));
     assert_stats(&a, 0, -6, 0, -3, 2);
     w.minus_state = NULL;

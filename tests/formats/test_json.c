@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "formats/json.h"
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -205,6 +206,43 @@ static void files_of_a_folder(void **state) {
     assert_false(json_write_new(dir, "a.json", json_object(), &err)); // and frees the value
 }
 
+static void assert_refused(const char *dir, json_t *value, const char *key) {
+    char path[64];
+    Error err;
+    snprintf(path, sizeof path, "%s/a.json", dir);
+    assert_false(json_write(path, value, 4, &err));
+    if (!strstr(err.text, path) || !strstr(err.text, key)) fail_msg("%s", err.text);
+    assert_false(file_exists(path));
+    json_decref(value);
+}
+
+// What has no form in JSON is missed, not left out.
+static void what_cannot_be_made_is_refused(void **state) {
+    (void)state;
+    char dir[] = "/tmp/tact-json-XXXXXX";
+    Error err;
+    assert_non_null(mkdtemp(dir));
+    json_t *o = json_object();
+    json_object_set_new(o, "there", json_real(1));
+    json_object_set_new(o, "loss", json_real(NAN));
+    assert_refused(dir, json_pack("[i, {s:o}]", 1, "inside", o), "\"loss\"");
+    o = json_object();
+    json_object_set_new(o, "root", json_string("caf\xe9"));
+    assert_refused(dir, o, "\"root\"");
+    o = json_object();
+    json_object_set_new(o, "range", json_pack("[f, f]", 0.0, (double)INFINITY));
+    assert_refused(dir, o, "\"range\"");
+    o = json_object();
+    json_object_set_new(o, "caf\xe9", json_integer(1));
+    assert_refused(dir, o, "caf");
+    json_t *list = json_array();
+    json_array_append_new(list, json_real(NAN));
+    assert_refused(dir, list, "not finite");
+    o = json_pack("{s:s, s:n}", "cafe", "caf\xc3\xa9", "null");
+    assert_true(json_write_new(dir, "a.json", o, &err));
+    assert_true(remove_tree(dir, &err));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_as_python_spells_them),
@@ -214,6 +252,7 @@ int main(void) {
         cmocka_unit_test(what_is_a_byte),
         cmocka_unit_test(files),
         cmocka_unit_test(files_of_a_folder),
+        cmocka_unit_test(what_cannot_be_made_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <jansson.h>
 #include <limits.h>
 #include <link.h>
 #include <pthread.h>
@@ -77,33 +78,54 @@ static bool is_struck(const void *caller) {
 }
 
 #define STRUCK is_struck(__builtin_return_address(0))
+
+// A sanitizer has functions of these names itself, and is called before it is ready where others
+// stand before them. There the linker puts ours in their place (tests/CMakeLists.txt), in this
+// program's code, and jansson is told of them by faults_reach_jansson; libzip is left out.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WRAPPED(name) extern __typeof__(name) __real_##name, __wrap_##name
+WRAPPED(malloc);
+WRAPPED(calloc);
+WRAPPED(realloc);
+WRAPPED(aligned_alloc);
+WRAPPED(posix_memalign);
+WRAPPED(mmap);
+WRAPPED(mprotect);
+WRAPPED(pthread_create);
+#define HERE(name) __wrap_##name
+enum { REACHES_LIBRARIES = false };
+#define BEHIND(name) __typeof__(&name) behind = __real_##name
+#else
+#define HERE(name) name
+enum { REACHES_LIBRARIES = true };
 // The function of that name behind this one.
 #define BEHIND(name)                                                                               \
     static __typeof__(&name) behind;                                                               \
     if (!behind) *(void **)&behind = dlsym(RTLD_NEXT, #name)
+#endif
 
 #pragma GCC visibility push(default) // for the libraries too
-void *malloc(size_t size) {
+void *HERE(malloc)(size_t size) {
     BEHIND(malloc);
     return STRUCK ? NULL : behind(size);
 }
-void *calloc(size_t n, size_t size) {
+void *HERE(calloc)(size_t n, size_t size) {
     BEHIND(calloc);
     return STRUCK ? NULL : behind(n, size);
 }
-void *realloc(void *p, size_t size) {
+void *HERE(realloc)(void *p, size_t size) {
     BEHIND(realloc);
     return STRUCK ? NULL : behind(p, size);
 }
-void *aligned_alloc(size_t alignment, size_t size) {
+void *HERE(aligned_alloc)(size_t alignment, size_t size) {
     BEHIND(aligned_alloc);
     return STRUCK ? NULL : behind(alignment, size);
 }
-int posix_memalign(void **out, size_t alignment, size_t size) {
+int HERE(posix_memalign)(void **out, size_t alignment, size_t size) {
     BEHIND(posix_memalign);
     return STRUCK ? ENOMEM : behind(out, alignment, size);
 }
-void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offset) {
+void *HERE(mmap)(void *at, size_t size, int protection, int flags, int fd, off_t offset) {
     BEHIND(mmap);
     if (faults.no_code && (protection & PROT_EXEC)) {
         errno = EPERM;
@@ -111,17 +133,22 @@ void *mmap(void *at, size_t size, int protection, int flags, int fd, off_t offse
     }
     return STRUCK ? MAP_FAILED : behind(at, size, protection, flags, fd, offset);
 }
-int mprotect(void *at, size_t size, int protection) {
+int HERE(mprotect)(void *at, size_t size, int protection) {
     BEHIND(mprotect);
     if (!faults.no_code || !(protection & PROT_EXEC)) return behind(at, size, protection);
     errno = EPERM;
     return -1;
 }
-int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
-                   void *argument) {
+int HERE(pthread_create)(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                         void *argument) {
     BEHIND(pthread_create);
     return STRUCK ? EAGAIN : behind(thread, attributes, run, argument);
 }
 #pragma GCC visibility pop
+
+// Before the first use of jansson.
+static void faults_reach_jansson(void) {
+    json_set_alloc_funcs(HERE(malloc), free);
+}
 
 #endif

@@ -17,6 +17,7 @@ CHECKED static bool count_flops(const PolicyConfig *p, InferenceReport *out, Err
     Params params = {0};
     Act *act = NULL;
     ImageStats images[MAX_CAMERAS];
+    if (!d) return fail_memory(err, "the operations of a step");
     for (int i = 0; i < MAX_CAMERAS; i++) images[i] = image_stats_imagenet;
     bool ok = params_init(&params, d, p, false, err) &&
               act_new(d, p, &params, 1, false, images, &act, err);

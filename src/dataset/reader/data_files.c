@@ -65,7 +65,7 @@ bool data_files_scan(Source *s, Error *err) {
     if (s->scanned) return true;
     bool ok = true;
     Paths paths = {0};
-    tables_find(&s->scratch, dir, &paths);
+    if (!tables_find(&s->scratch, dir, &paths, err)) return false;
     s->scanned = arena_alloc(&s->ds->arena, sizeof *s->scanned * (size_t)(paths.n + 1));
     for (int i = 0; i < paths.n; i++) {
         DataFile *f = &s->scanned[s->n_scanned];

@@ -82,8 +82,11 @@ static bool decode_frame(AVFrame *frame, const ImageFile *file, const void *byte
     AVCodecContext *c = NULL;
     const AVCodec *codec = avcodec_find_decoder(id);
     if (codec) c = avcodec_alloc_context3(codec);
-    if (!c || !packet || av_new_packet(packet, (int)size) < 0) {
-        fail(err, "%s: this FFmpeg cannot decode %s", name, avcodec_get_name(id));
+    if (!codec || !c || !packet || av_new_packet(packet, (int)size) < 0) {
+        if (codec)
+            fail_memory(err, "%s: decoding it", name);
+        else
+            fail(err, "%s: this FFmpeg cannot decode %s", name, avcodec_get_name(id));
         goto done;
     }
     memcpy(packet->data, bytes, size);
@@ -101,7 +104,7 @@ static bool decode_frame(AVFrame *frame, const ImageFile *file, const void *byte
         goto done;
     }
     if (code < 0) {
-        fail(err, "%s: %s; " DAMAGED, name, ffmpeg_text(code, text));
+        ffmpeg_failed(err, code, name, "%s: %s; " DAMAGED, name, ffmpeg_text(code, text));
         goto done;
     }
     if ((frame->flags & AV_FRAME_FLAG_CORRUPT) || frame->decode_error_flags ||
@@ -148,7 +151,7 @@ static bool take_pixels(const AVFrame *frame, Orientation orientation, const cha
     out->rgb = mem_try(bytes);
     uint8_t *stored = turned ? mem_try(bytes) : out->rgb;
     if (!out->rgb || !stored) {
-        fail(err, "%s: no memory for an image of %d x %d", name, frame->width, frame->height);
+        fail_memory(err, "%s: an image of %d x %d", name, frame->width, frame->height);
         goto done;
     }
     ok = take_upper_bytes(frame, stored) || rgb_convert(&rgb, frame, stored, name, err);
@@ -165,7 +168,7 @@ bool image_decode(const void *bytes, size_t size, const char *name, Image *out, 
     *out = (Image){0};
     if (!image_file_look(bytes, size, name, &file, err)) return false;
     AVFrame *frame = av_frame_alloc();
-    if (!frame) return fail(err, "%s: out of memory", name);
+    if (!frame) return fail_memory(err, "%s: decoding it", name);
     bool ok = decode_frame(frame, &file, bytes, size, name, err) &&
               take_pixels(frame, file.orientation, name, out, err);
     if (!ok) {

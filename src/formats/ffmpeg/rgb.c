@@ -7,6 +7,8 @@
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 #include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 // No block that FFmpeg needs is larger: a picture of 16 bits a colour with the most pixels, an
@@ -21,6 +23,19 @@ static void set_up_ffmpeg(void) {
 void ffmpeg_quiet(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, set_up_ffmpeg);
+}
+
+bool ffmpeg_failed(Error *err, int code, const char *name, const char *format, ...) {
+    char text[sizeof err->text];
+    va_list args;
+    // FFmpeg says the same of a block that is larger than any it needs, which a file may ask for.
+    if (code == AVERROR(ENOMEM))
+        return fail_memory(err, "%s: decoding it (where memory is not short the file is damaged)",
+                           name);
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return fail(err, "%s", text);
 }
 
 const char *ffmpeg_text(int code, char buffer[128]) {

@@ -15,6 +15,10 @@ void ffmpeg_quiet(void);
 // Text of an FFmpeg error code, written into buffer, which is returned.
 const char *ffmpeg_text(int code, char buffer[128]);
 
+// As fail, for what FFmpeg failed at while it read `name`; want of memory is told as that.
+bool ffmpeg_failed(Error *err, int code, const char *name, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
 // Converts decoded frames to RGB. Zero-initialise, use for one source, rgb_free.
 typedef struct Rgb {
     bool exact; // see rgb_convert; set before the first use

@@ -97,7 +97,8 @@ static bool open_container(Video *v, Error *err) {
             fail(err, "%s: not an MP4 or Matroska video, or cut short; copy or record it again",
                  v->path);
         else
-            fail(err, "%s: cannot open the video: %s", v->path, ffmpeg_text(code, text));
+            ffmpeg_failed(err, code, v->path, "%s: cannot open the video: %s", v->path,
+                          ffmpeg_text(code, text));
         goto done;
     }
     v->stream = -1;
@@ -132,7 +133,7 @@ static bool open_decoder(Video *v, Error *err) {
         return fail(err, "%s: this FFmpeg cannot decode %s; install a decoder or encode it again",
                     v->path, avcodec_get_name(id));
     v->decoder = avcodec_alloc_context3(codec);
-    if (!v->decoder) return fail(err, "%s: out of memory", v->path);
+    if (!v->decoder) return fail_memory(err, "%s: decoding it", v->path);
     // From this the decoder knows how long to wait for frames that come later but are shown
     // earlier.
     s->codecpar->video_delay = v->table->reorder;
@@ -147,8 +148,8 @@ static bool open_decoder(Video *v, Error *err) {
     if (id == AV_CODEC_ID_AV1) v->decoder->flags |= AV_CODEC_FLAG_LOW_DELAY;
     if (code >= 0) code = avcodec_open2(v->decoder, codec, NULL);
     if (code < 0)
-        return fail(err, "%s: cannot start the %s decoder: %s; " DAMAGED, v->path,
-                    avcodec_get_name(id), ffmpeg_text(code, text));
+        return ffmpeg_failed(err, code, v->path, "%s: cannot start the %s decoder: %s; " DAMAGED,
+                             v->path, avcodec_get_name(id), ffmpeg_text(code, text));
     return true;
 }
 
@@ -174,8 +175,7 @@ static bool prepare_turning(Video *v, Error *err) {
     v->height = swapped ? t->width : t->height;
     if (!t->turn) return true;
     v->stored = mem_try(image_rgb_bytes(v->height, v->width));
-    return v->stored ||
-           fail(err, "%s: no memory for a frame of %d x %d", v->path, v->width, v->height);
+    return v->stored || fail_memory(err, "%s: a frame of %d x %d", v->path, v->width, v->height);
 }
 
 static bool open_file(const char *path, VideoTables *tables, bool times_only, Video **out,
@@ -188,7 +188,7 @@ static bool open_file(const char *path, VideoTables *tables, bool times_only, Vi
     v->picture = av_frame_alloc();
     v->at = v->sent = -1;
     if (!v->packet || !v->picture) {
-        fail(err, "%s: out of memory", path);
+        fail_memory(err, "%s: decoding it", path);
         goto error;
     }
     if (!open_container(v, err)) goto error;
@@ -197,8 +197,8 @@ static bool open_file(const char *path, VideoTables *tables, bool times_only, Vi
         int code = avformat_find_stream_info(v->format, NULL);
         char text[128];
         if (code < 0) {
-            fail(err, "%s: cannot find out what is in it: %s; " DAMAGED, path,
-                 ffmpeg_text(code, text));
+            ffmpeg_failed(err, code, path, "%s: cannot find out what is in it: %s; " DAMAGED, path,
+                          ffmpeg_text(code, text));
             goto error;
         }
     }
@@ -258,9 +258,10 @@ static bool next_packet(Video *v, bool *end, Error *err) {
             return true;
         }
         if (code < 0)
-            return fail(err, "%s: reading stops after packet %lld of %lld: %s; " DAMAGED, v->path,
-                        (long long)v->sent + 1, (long long)v->table->packets,
-                        ffmpeg_text(code, text));
+            return ffmpeg_failed(err, code, v->path,
+                                 "%s: reading stops after packet %lld of %lld: %s; " DAMAGED,
+                                 v->path, (long long)v->sent + 1, (long long)v->table->packets,
+                                 ffmpeg_text(code, text));
         if (v->packet->stream_index == v->stream) break;
     }
     int64_t number = video_table_packet(v->table, v->packet->pts);
@@ -282,8 +283,8 @@ static bool demuxer_land_on(Video *v, int64_t key, int64_t target, Error *err) {
     v->sent = -1;
     double t = (double)v->table->packet[key].pts * v->unit;
     if (code < 0)
-        return fail(err, "%s: cannot seek to %g s: %s; " DAMAGED, v->path, t,
-                    ffmpeg_text(code, text));
+        return ffmpeg_failed(err, code, v->path, "%s: cannot seek to %g s: %s; " DAMAGED, v->path,
+                             t, ffmpeg_text(code, text));
     while (v->sent < key) {
         bool end = false;
         if (!next_packet(v, &end, err)) return false;
@@ -323,8 +324,9 @@ static bool send_packet(Video *v, Error *err) {
     if (v->packet->pts < v->table->packet[v->from].pts) return true;
     int code = avcodec_send_packet(v->decoder, v->packet);
     if (code >= 0) return true;
-    return fail(err, "%s: the frame at %g s cannot be decoded: %s; " DAMAGED, v->path,
-                (double)v->packet->pts * v->unit, ffmpeg_text(code, text));
+    return ffmpeg_failed(err, code, v->path,
+                         "%s: the frame at %g s cannot be decoded: %s; " DAMAGED, v->path,
+                         (double)v->packet->pts * v->unit, ffmpeg_text(code, text));
 }
 
 // Decodes the next picture in display order into v->picture.
@@ -333,8 +335,9 @@ static bool next_picture(Video *v, Error *err) {
     int code;
     while ((code = avcodec_receive_frame(v->decoder, v->picture)) < 0) {
         if (code != AVERROR(EAGAIN))
-            return fail(err, "%s: a frame after %g s cannot be decoded: %s; " DAMAGED, v->path,
-                        (double)v->table->packet[v->sent].pts * v->unit, ffmpeg_text(code, text));
+            return ffmpeg_failed(
+                err, code, v->path, "%s: a frame after %g s cannot be decoded: %s; " DAMAGED,
+                v->path, (double)v->table->packet[v->sent].pts * v->unit, ffmpeg_text(code, text));
         bool end = false;
         if (!next_packet(v, &end, err)) return false;
         if (!end) {

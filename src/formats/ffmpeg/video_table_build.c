@@ -45,8 +45,8 @@ static bool rewind_stream(AVFormatContext *format, AVStream *s, const char *name
     int code = avformat_seek_file(format, s->index, INT64_MIN, INT64_MIN, INT64_MAX, 0);
     char text[128];
     if (code >= 0) return true;
-    return fail(err, "%s: cannot go back to the start: %s; " CUT_SHORT, name,
-                ffmpeg_text(code, text));
+    return ffmpeg_failed(err, code, name, "%s: cannot go back to the start: %s; " CUT_SHORT, name,
+                         ffmpeg_text(code, text));
 }
 
 // The index holds decoding times; with a first packet whose pts is its dts, these are pts as well.
@@ -198,8 +198,8 @@ static bool from_packets(VideoTable *t, AVFormatContext *format, AVStream *s, co
         av_packet_unref(p);
     }
     if (code != AVERROR_EOF || (format->pb && format->pb->error < 0)) {
-        fail(err, "%s: reading stops at packet %lld: %s; " CUT_SHORT, name, (long long)t->packets,
-             ffmpeg_text(code, text));
+        ffmpeg_failed(err, code, name, "%s: reading stops at packet %lld: %s; " CUT_SHORT, name,
+                      (long long)t->packets, ffmpeg_text(code, text));
         goto done;
     }
     ok = true;

@@ -70,8 +70,9 @@ static inline int64_t cpu_lanes(Device *d, int64_t channels) {
     return cpu_blocked(cpu_of(d), channels) ? cpu_of(d)->block : 1;
 }
 // Whether oneDNN can be asked to make something; false, with the failure recorded, where hardly any
-// memory is left or none can be made executable. Asked beforehand, because oneDNN itself then ends
-// the process, or takes other code, with other numbers, without a word.
+// memory is left or none can be made executable (which products of OpenBLAS's do not need). Asked
+// beforehand, because oneDNN itself then ends the process, or takes other code, with other numbers,
+// without a word.
 bool cpu_room(Device *d);
 // False, with the failure recorded, when oneDNN did not do `what`.
 bool cpu_status(Device *d, dnnl_status_t status, const char *what);

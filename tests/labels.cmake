@@ -27,7 +27,7 @@ set(SLOW
 # Not run under AddressSanitizer. Their numbers are what they test, and smaller tests go through the same code
 # there; or they are scripts, simulations and waits whose time is not spent in our code.
 set(RELEASE_ONLY
-    cli_test_runs_browser cli_test_check_command cli_test_check_browser
+    cli_test_runs_browser cli_test_check_command cli_test_check_browser cli_test_two_runs
     test_bombs
     test_golden_policy test_optimizer test_env golden_full golden_all golden_two_sizes golden_two_sizes_all
     golden_seed golden_dilated golden_resnet34 golden_bfloat16 checkops_bfloat16 checkops_sse41 checkops_avx2 golden_blas

@@ -15,6 +15,7 @@ eval=("$TACT" eval --policy.path="$WORK/run" --env.type=strawberry_swing --eval.
 accepts first "${eval[@]}" --threads=1 --eval.max_videos=1 --output_dir="$WORK/one"
 accepts again "${eval[@]}" --threads=3 --eval.max_videos=0 --output_dir="$WORK/two" --json
 for f in report.html eval.json episode_000007.mp4 episode_000008.mp4; do holds "writes $f" test -s "$WORK/one/$f"; done
+holds "films one failure, and no other" test ! -e "$WORK/one/episode_000009.mp4"
 plain() { grep -vE '"(video|evaluated|seconds|threads)"' "$1" | tr -d ', \n'; }
 holds "the same seeds end alike on any number of threads" test "$(plain "$WORK/one/eval.json")" = "$(plain "$WORK/two/eval.json")"
 holds "the page has the numbers" grep -qF "\"pc_success\": $(grep -oE '"pc_success": [^,]*' "$WORK/one/eval.json" | cut -d' ' -f2)," "$WORK/one/report.html"

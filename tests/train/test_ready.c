@@ -220,10 +220,42 @@ static void a_step_without_images_does(void **state) {
     every_gradient_is_sent_once(false);
 }
 
+// With two steps under way each gives its own figures: the same as with one at a time.
+static void two_steps_under_way(void **state) {
+    (void)state;
+    StepResult of[2][3];
+    for (int together = 0; together < 2; together++) {
+        Fixture f;
+        Optimizer optimizer;
+        Step step;
+        Error err;
+        open_fixture(&f, false, false);
+        assert_true(optimizer_init(&optimizer, &f.params, &f.config, &err));
+        step_init(&step, f.act, &optimizer, 1);
+        f.in.step_samples = B;
+        f.in.step_actions = B * S;
+        for (int i = 0; i < 3; i++) {
+            assert_true(step_piece(&step, &f.in, (uint64_t)(1 + i), &err));
+            if (i >= together) assert_true(step_finish(&step, &of[together][i - together], &err));
+        }
+        if (together) assert_true(step_finish(&step, &of[together][2], &err));
+        assert_true(step.started == 3 && step.finished == 3);
+        step_free(&step);
+        optimizer_free(&optimizer);
+        close_fixture(&f);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_true(of[0][i].grad_norm > 0 && of[0][i].losses.total > 0);
+        assert_true(of[0][i].grad_norm == of[1][i].grad_norm);
+        assert_true(of[0][i].losses.total == of[1][i].losses.total);
+        assert_true(i == 0 || of[0][i].grad_norm != of[0][i - 1].grad_norm);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(as_act_is),
-                                       cmocka_unit_test(with_norms_first),
-                                       cmocka_unit_test(a_step_sends_every_gradient_once),
-                                       cmocka_unit_test(a_step_without_images_does)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_steps_under_way), cmocka_unit_test(as_act_is),
+        cmocka_unit_test(with_norms_first), cmocka_unit_test(a_step_sends_every_gradient_once),
+        cmocka_unit_test(a_step_without_images_does)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

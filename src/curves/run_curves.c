@@ -87,7 +87,7 @@ static char *settings_text(const TrainConfig *c) {
         const Field *f = &train_fields[i];
         json_t *value = field_json(f, (const char *)c + f->offset);
         char *shown =
-            json_is_string(value) ? mem_strdup(json_string_value(value)) : json_text(value, 0);
+            json_is_string(value) ? mem_strdup(json_string_value(value)) : json_text_had(value, 0);
         put(&t, "| ");
         put_cell(&t, f->flag);
         put(&t, " | ");

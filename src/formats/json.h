@@ -58,6 +58,8 @@ CHECKED bool json_whole(const json_t *value, const char *path, Error *err);
 // From now on jansson takes its memory like mem_alloc: a block is had, or the process ends. For the
 // program's main; never in libtact, whose host may have a jansson of its own to care for.
 void json_take_memory(void);
+// json_text, never NULL: for the program, which ends where there is no memory for it.
+char *json_text_had(const json_t *value, int indent);
 
 // ---- files --------------------------------------------------------------------------------------
 

@@ -143,7 +143,7 @@ static bool check_options(const Begun *b, const json_t *then, const json_t *now,
     json_object_foreach((json_t *)now, key, value) {
         const json_t *before = json_object_get(then, key);
         if (before && json_equal(before, value)) continue;
-        char *old = json_text(before ? before : json_null(), 0), *new = json_text(value, 0);
+        char *old = json_text_had(before ? before : json_null(), 0), *new = json_text_had(value, 0);
         fail(
             err,
             "%s: begun with another --%s (%.200s, now %.200s): give that again to go on, or remove "

@@ -5,6 +5,7 @@
 #include "policy/policy_locate.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "formats/hub_cache.h"
@@ -53,8 +54,11 @@ CHECKED static bool read_step_inside(const char *dir, int64_t *out, Error *err) 
 
 int64_t checkpoint_step_inside(const char *dir) {
     int64_t step;
-    Error ignored;
-    return read_step_inside(dir, &step, &ignored) ? step : -1;
+    Error err;
+    err.text[0] = 0;
+    if (!read_step_inside(dir, &step, &err)) step = -1;
+    if (err.text[0]) log_warn("%s (going on without it)", err.text);
+    return step;
 }
 
 int64_t policy_step(const char *dir) {

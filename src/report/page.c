@@ -9,7 +9,7 @@
 // so that no name in it can end the element. Free with mem_free.
 static char *page_json(const json_t *value) {
     static const char escaped[] = "\\u003c"; // "<" stands in strings only
-    char *text = json_text(value, 0);
+    char *text = json_text_had(value, 0);
     size_t length = strlen(text), found = 0;
     for (const char *c = text; *c; c++) found += *c == '<';
     char *out = mem_alloc(length + found * (sizeof escaped - 2) + 1), *to = out;

@@ -124,7 +124,7 @@ void metrics_line(const Metrics *m, int64_t step, char *out, size_t size) {
 }
 
 static bool write_line(Metrics *m, json_t *line, Error *err) {
-    char *text = json_text(line, 0);
+    char *text = json_text_had(line, 0);
     const size_t length = strlen(text);
     bool ok = json_whole(line, m->file.path, err);
     json_decref(line);

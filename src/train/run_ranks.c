@@ -67,7 +67,7 @@ static bool may_differ(const char *flag) {
 static void digest_setting(const TrainConfig *c, const Field *f, char out[DIGEST]) {
     Sha256 sum;
     json_t *value = field_json(f, (const char *)c + f->offset);
-    char *text = json_text(value, 0);
+    char *text = json_text_had(value, 0);
     sha256_init(&sum);
     sha256_add(&sum, text, strlen(text));
     sha256_hex(&sum, out);

@@ -5,6 +5,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "formats/image_codec.h"
 #include <errno.h>
 #include <math.h>
@@ -354,7 +355,10 @@ static bool write_rest_and_move(DatasetWriter *w, Error *err) {
     if (rename(w->temporary, w->root) != 0)
         return fail_errno(err, "%s: cannot be moved to %s", w->temporary, w->root);
     w->temporary = NULL;
-    return sync_dir(parent, err);
+    Error why; // no reason to leave behind what it was made of
+    if (!sync_dir(parent, &why))
+        log_warn("%s; the dataset is whole, but a power cut may still lose it", why.text);
+    return true;
 }
 
 bool dataset_writer_close(DatasetWriter *w, Error *err) {

@@ -11,7 +11,7 @@ if(TACT_IMPORT AND HDF5_FOUND AND BLOSC_FOUND AND JXL_FOUND)
   list(FILTER sources INCLUDE REGEX "${TACT_IMPORT_FORMS}")
   # Not COMPRESSION, which has more than zarr uses.
   pkg_check_modules(ZARR REQUIRED IMPORTED_TARGET zlib libzstd liblz4)
-  tact_module(tact_import SOURCES ${sources} src/import/archive.c src/formats/json_values.c src/formats/json_bound.c src/image/image.c
+  tact_module(tact_import SOURCES ${sources} src/import/archive.c src/formats/json_parse.c src/formats/json_bound.c src/formats/json_bytes.c src/image/image.c
       LIBRARIES PkgConfig::HDF5 PkgConfig::BLOSC PkgConfig::JXL PkgConfig::JANSSON PkgConfig::ZARR)
 else()
   message(STATUS "no libhdf5, libblosc or libjxl, or TACT_IMPORT is off: zarr and HDF5 cannot be imported")

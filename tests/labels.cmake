@@ -10,7 +10,7 @@
 # the longest at the head, so that none of them is alone at the end.
 set(SLOW
     cli_test_runs_browser 5 test_pictures 4 cli_test_check_command 3 cli_test_check_browser 8
-    test_bombs 9
+    test_bombs 9 cli_test_names 5 cli_test_two_runs 6
     cli_test_train_eval 65 test_pieces 18 test_golden_policy 16 cli_test_lerobot_lines 42 train_emulated 41 cli_test_train 40
     checkops 38 checkops_blas 38 checkops_sse41 20 checkops_avx2 15 golden_blas 5 cli_test_gpu_script 33 cli_test_camera_sizes 33 golden_full 33 cli_test_sim_eval 29
     checkops_self_test 29 checkops_emulated_float32 25 test_env 24 checkops_emulated_tf32 24 cli_test_lerobot 24
@@ -22,7 +22,7 @@ set(SLOW
     cli_test_modules 5 test_files 5 test_camera_sizes 5 test_video 4 golden_dilated 4 golden_emulated_prenorm 4
     test_limits 4 test_action_steps 8 cli_test_action_steps 12 cli_test_python 13 cli_test_ros 3 cli_test_accumulation 4 cli_test_report_browser 8 test_torch 5 test_policy 5 test_training_state 4
     checkops_bfloat16_images 4 test_parquet_peers 4 golden_env 4 golden_novae 4 golden_prenorm 4 golden_state 4 cli_test_fork 3 cli_test_processes 25 cli_test_processes_killed 20 test_ranks 8
-    cli_test_levels 6 cli_test_curves 3 test_convert_resume 17 cli_test_import 10 cli_test_import_stopped 9 cli_test_serve 10 cli_test_openpi_client 6 test_convert 7 test_video_join 10 cli_test_plugin 60 cli_test_format 5 test_torch_cache 5 test_versions 3 test_parquet 3 golden_resnet34 3)
+    cli_test_unseen 3 cli_test_faults 25 cli_test_levels 6 cli_test_curves 3 test_convert_resume 17 cli_test_import 10 cli_test_import_stopped 9 cli_test_serve 10 cli_test_openpi_client 6 test_convert 7 test_video_join 10 cli_test_plugin 60 cli_test_format 5 test_torch_cache 5 test_versions 3 test_parquet 3 golden_resnet34 3)
 
 # Not run under AddressSanitizer. Their numbers are what they test, and smaller tests go through the same code
 # there; or they are scripts, simulations and waits whose time is not spent in our code.
@@ -35,7 +35,7 @@ set(RELEASE_ONLY
     cli_test_sim_eval cli_test_train_eval cli_test_eval cli_test_install cli_test_gpu_script
     cli_test_python cli_test_ros cli_test_levels cli_test_accumulation cli_test_processes cli_test_processes_killed cli_test_sim test_not_finite test_new_times test_rate golden_single
     cli_test_import cli_test_umi_path test_convert_resume test_video_join cli_test_map cli_test_format cli_test_hardening cli_test_plugin cli_test_report_browser
-    cli_test_openpi_client cli_test_curves cli_test_mpi test_async) # which ThreadSanitizer watches
+    cli_test_openpi_client cli_test_curves cli_test_mpi cli_test_faults test_async) # which ThreadSanitizer watches
 
 # What computes with as many threads as there are cores. Every other test has one (OMP_NUM_THREADS), unless a flag of
 # its own says more: several tests run at once, and threads that wait for each other then cost more than they bring.

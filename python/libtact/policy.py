@@ -100,7 +100,7 @@ class Policy:
             o.log = self._log  # lives as long as the policy
         self._check(self._lib.tact_open(os.fsencode(path), byref(o), byref(self._handle)))
         at = [self._fill("camera_at", _interface.CameraStruct, i) for i in range(self._get("camera_count"))]
-        self._cameras = tuple(Camera(c.name.decode(), c.height, c.width) for c in at)
+        self._cameras = tuple(Camera(c.name.decode(errors="surrogateescape"), c.height, c.width) for c in at)
         self._device = device or "cpu"
         self._path = Path(os.fsdecode(self._get("path")))
         self._type, self._step = _checkpoint.policy_type(self._path), _checkpoint.training_step(self._path)
@@ -306,7 +306,8 @@ class Policy:
             if value is not None and (name in known or renamed):
                 a, stride = as_pixels(name, value)
                 o.keep.append(a)
-                images.append(_interface.Image(ctypes.sizeof(_interface.Image), name.encode(), a.ctypes.data,
+                spelled = name.encode(errors="surrogateescape")
+                images.append(_interface.Image(ctypes.sizeof(_interface.Image), spelled, a.ctypes.data,
                                                a.shape[0], a.shape[1], stride))
         o.images, o.n_images = (_interface.Image * len(images))(*images), len(images)
         return o

@@ -11,19 +11,34 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+// After a stat or an opendir that failed.
+static bool is_absent(void) {
+    return errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG;
+}
+
 bool file_exists(const char *path) {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+    return stat(path, &st) == 0 ? S_ISREG(st.st_mode) : !is_absent();
 }
 
 bool dir_exists(const char *path) {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    return stat(path, &st) == 0 ? S_ISDIR(st.st_mode) : !is_absent();
+}
+
+bool path_look(const char *path, PathKind *out, Error *err) {
+    struct stat st;
+    *out = AT_NONE;
+    if (stat(path, &st) != 0) return is_absent() || fail_errno(err, "%s: cannot look at it", path);
+    *out = S_ISREG(st.st_mode) ? AT_FILE : S_ISDIR(st.st_mode) ? AT_DIR : AT_OTHER;
+    return true;
 }
 
 bool dir_open(const char *path, DIR **out, Error *err) {
     *out = opendir(path);
-    return *out || errno != ENOMEM || fail_memory(err, "%s: its list of names", path);
+    if (*out || is_absent()) return true;
+    return errno == ENOMEM ? fail_memory(err, "%s: its list of names", path)
+                           : fail_errno(err, "%s: cannot open", path);
 }
 
 bool input_read(const InputFile *f, size_t at, void *to, size_t bytes, Error *err) {
@@ -35,6 +50,17 @@ bool input_read(const InputFile *f, size_t at, void *to, size_t bytes, Error *er
             return fail(err, "%s: was cut short while it was read; try again when it is whole",
                         f->path);
         done += (size_t)n;
+    }
+    return true;
+}
+
+bool input_holds(const InputFile *f, size_t at, const void *those, size_t bytes, Error *err) {
+    char piece[1 << 16];
+    for (size_t done = 0, n; done < bytes; done += n) {
+        n = bytes - done < sizeof piece ? bytes - done : sizeof piece;
+        if (!input_read(f, at + done, piece, n, err)) return false;
+        if (memcmp(piece, (const char *)those + done, n) != 0)
+            return fail(err, "%s: does not hold what was written into it; check the disk", f->path);
     }
     return true;
 }
@@ -70,18 +96,28 @@ CHECKED static bool check_pointer(const InputFile *f, Error *err) {
                                                       f->path);
 }
 
-bool input_open(InputFile *f, const char *path, Error *err) {
+CHECKED static bool open_regular(InputFile *f, const char *path, Error *err) {
     struct stat st;
-    *f = (InputFile){.fd = open(path, O_RDONLY | O_CLOEXEC)};
+    // Without O_NONBLOCK a FIFO would be waited for; of a regular file it changes nothing.
+    *f = (InputFile){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
     if (f->fd < 0) return fail_errno(err, "%s: cannot open", path);
     snprintf(f->path, sizeof f->path, "%s", path);
-    bool ok = (fstat(f->fd, &st) == 0 && S_ISREG(st.st_mode)) ||
-              fail(err, "%s: not a regular file", path);
-    if (ok) {
+    if (fstat(f->fd, &st) != 0) {
+        (void)fail_errno(err, "%s: cannot read", path);
+    } else if (!S_ISREG(st.st_mode)) {
+        (void)fail(err, "%s: not a regular file", path);
+    } else {
         f->size = (size_t)st.st_size;
         f->written = st.st_mtim;
+        return true;
     }
-    if (ok && check_pointer(f, err)) return true;
+    input_close(f);
+    return false;
+}
+
+bool input_open(InputFile *f, const char *path, Error *err) {
+    if (!open_regular(f, path, err)) return false;
+    if (check_pointer(f, err)) return true;
     input_close(f);
     return false;
 }
@@ -142,7 +178,12 @@ bool file_write(const char *path, const void *data, size_t size, Error *err) {
         atomic_abort(&f);
         return false;
     }
-    return atomic_commit(&f, err);
+    InputFile written;
+    bool same = atomic_look(&f, &written, err) && input_holds(&written, 0, data, size, err);
+    input_close(&written);
+    if (same) return atomic_commit(&f, err);
+    atomic_abort(&f);
+    return false;
 }
 
 bool atomic_open(AtomicFile *f, const char *path, Error *err) {
@@ -162,6 +203,13 @@ bool atomic_open(AtomicFile *f, const char *path, Error *err) {
         return false;
     }
     return true;
+}
+
+bool atomic_look(AtomicFile *f, InputFile *out, Error *err) {
+    *out = (InputFile){.fd = -1};
+    if (fflush(f->stream) != 0 || ferror(f->stream))
+        return fail_errno(err, "%s: cannot write", f->path);
+    return open_regular(out, f->temporary, err); // a pointer is written like any other text
 }
 
 bool atomic_commit(AtomicFile *f, Error *err) {
@@ -222,28 +270,49 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 
 bool remove_tree(const char *path, Error *err) {
     struct stat st;
-    if (lstat(path, &st) != 0) return true;
+    if (lstat(path, &st) != 0) return is_absent() || fail_errno(err, "%s: cannot remove", path);
     if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
         return fail_errno(err, "%s: cannot remove", path);
     return true;
 }
 
-int64_t tree_bytes(const char *path) {
-    DIR *dir = opendir(path);
-    int64_t bytes = 0;
-    for (struct dirent *e; dir && (e = readdir(dir));) {
+static int remove_half(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+    (void)st;
+    if (flag == FTW_F && strstr(path + ftw->base, ".tmp.")) (void)unlink(path);
+    return 0;
+}
+
+void remove_half_written(const char *dir) {
+    (void)nftw(dir, remove_half, 16, FTW_PHYS);
+}
+
+// Adds to *bytes what a directory's entry takes. What is removed meanwhile takes nothing.
+CHECKED static bool add_bytes(const char *path, int64_t *bytes, Error *err) {
+    struct stat st;
+    int64_t below = 0;
+    if (lstat(path, &st) != 0) return is_absent() || fail_errno(err, "%s: cannot look at it", path);
+    if (S_ISDIR(st.st_mode)) {
+        if (!tree_bytes(path, &below, err)) return false;
+    } else if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) { // a link may lead nowhere
+        below = st.st_size;
+    }
+    *bytes += below;
+    return true;
+}
+
+bool tree_bytes(const char *path, int64_t *bytes, Error *err) {
+    DIR *dir;
+    bool ok = true;
+    *bytes = 0;
+    if (!dir_open(path, &dir, err)) return false;
+    for (struct dirent *e; ok && dir && (e = readdir(dir));) {
         char child[4096];
-        struct stat st;
         if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
         int n = snprintf(child, sizeof child, "%s/%s", path, e->d_name);
-        if (n < 0 || (size_t)n >= sizeof child || lstat(child, &st) != 0) continue;
-        if (S_ISDIR(st.st_mode))
-            bytes += tree_bytes(child);
-        else if (stat(child, &st) == 0 && S_ISREG(st.st_mode))
-            bytes += st.st_size;
+        if (n >= 0 && (size_t)n < sizeof child) ok = add_bytes(child, bytes, err);
     }
     if (dir) closedir(dir);
-    return bytes;
+    return ok;
 }
 
 bool sync_dir(const char *path, Error *err) {

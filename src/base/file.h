@@ -11,10 +11,17 @@
 #include <stdio.h>
 #include <time.h>
 
+// Whether such a thing may be at a path. False: it is not, or is something else. Where the system
+// cannot tell (EACCES, EIO, ELOOP, ...) true, so that whoever opens it next tells what the system
+// said. For code that does not open it next there is path_look.
 bool file_exists(const char *path);
 bool dir_exists(const char *path);
-// Opens a directory to list it; *out is NULL where there is none to read. Fails for want of memory
-// alone, which does not mean that nothing is there.
+
+typedef enum PathKind { AT_NONE, AT_FILE, AT_DIR, AT_OTHER } PathKind;
+// What is at a path, links followed. That the system cannot tell is an error.
+CHECKED bool path_look(const char *path, PathKind *out, Error *err);
+// Opens a directory to list it; *out is NULL where there is none. That it cannot be opened is an
+// error, also for want of memory.
 CHECKED bool dir_open(const char *path, DIR **out, Error *err);
 
 // Reads a whole file. *data gets size bytes and a terminating zero; free with mem_free.
@@ -32,6 +39,9 @@ typedef struct InputFile {
 CHECKED bool input_open(InputFile *f, const char *path, Error *err);
 // Reads `bytes` bytes from place `at` on; it is an error where there are fewer.
 CHECKED bool input_read(const InputFile *f, size_t at, void *to, size_t bytes, Error *err);
+// False when the `bytes` bytes from place `at` on are not those.
+CHECKED bool input_holds(const InputFile *f, size_t at, const void *those, size_t bytes,
+                         Error *err);
 // False when the file has changed since it was opened: then what was read is a mixture of two
 // versions.
 CHECKED bool input_unchanged(const InputFile *f, Error *err);
@@ -45,7 +55,8 @@ void file_unmap(const uint8_t *data, size_t size);
 // Fails where file_map fails: for a file that a library is about to open by its name.
 CHECKED bool file_check(const char *path, Error *err);
 
-// Writes a whole file through a temporary name.
+// Writes a whole file through a temporary name. What was written is read back and compared before
+// the file gets its own.
 CHECKED bool file_write(const char *path, const void *data, size_t size, Error *err);
 
 // A file being written under a temporary name. atomic_commit flushes, fsyncs and renames it to
@@ -59,6 +70,8 @@ typedef struct AtomicFile {
     bool unsynced;
 } AtomicFile;
 CHECKED bool atomic_open(AtomicFile *f, const char *path, Error *err);
+// Opens what was written so far, to be compared with what was meant before it is committed.
+CHECKED bool atomic_look(AtomicFile *f, InputFile *out, Error *err);
 CHECKED bool atomic_commit(AtomicFile *f, Error *err);
 void atomic_abort(AtomicFile *f);
 
@@ -69,8 +82,11 @@ CHECKED bool make_dirs(const char *path, Error *err);
 CHECKED bool make_temporary_dir(char *out, size_t size, const char *place, Error *err);
 // Removes a directory tree. A tree that is not there is no error.
 CHECKED bool remove_tree(const char *path, Error *err);
+// Removes the files below a directory that a process which was killed was writing: NAME.tmp.PID.
+// Nothing else may be writing there.
+void remove_half_written(const char *dir);
 // Bytes of all regular files below a directory, links to files followed; 0 when it is not there.
-int64_t tree_bytes(const char *path);
+CHECKED bool tree_bytes(const char *path, int64_t *bytes, Error *err);
 // fsync of a directory, so that names made in it survive a crash.
 CHECKED bool sync_dir(const char *path, Error *err);
 // Writes the parent of path into out (size bytes); "." when there is none. Slashes at the end of

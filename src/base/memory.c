@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/memory.h"
 
+#include "base/available.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -11,11 +12,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { ALIGNMENT = 64, BLOCK_BYTES = 1 << 16, HUGE_PAGE = 2 << 20 };
-enum { LARGE = 1 << 20, SPARE = 16 << 20 };
+enum { ALIGNMENT = 64, FIRST_BYTES = 1 << 12, BLOCK_BYTES = 1 << 16, HUGE_PAGE = 2 << 20 };
+enum { LARGE = 1 << 20, SPARE = 16 << 20, HELD = 64 << 20 };
 
 bool mem_could(size_t bytes) {
     if (!bytes) return true;
+    // From here on a request is worth the look at what there is: promised memory that is not there
+    // ends the process, or another one, when it is used.
+    int64_t left = bytes >= HELD ? memory_available() : -1;
+    if (left >= 0 && bytes > (size_t)left) return false;
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) return false;
     munmap(p, bytes);
@@ -43,6 +48,7 @@ static void *try_rounded(size_t bytes, size_t alignment, bool last, size_t *roun
     if (huge) alignment = HUGE_PAGE;
     if (bytes > PTRDIFF_MAX - alignment) return NULL;
     *rounded = (bytes + alignment - 1) / alignment * alignment;
+    if (bytes >= HELD && !last && !mem_could(bytes)) return NULL;
     void *p = aligned_alloc(alignment, *rounded ? *rounded : alignment);
     if (p && bytes >= LARGE && !last && !mem_could(SPARE)) {
         free(p);
@@ -110,7 +116,9 @@ static void *arena_take(Arena *a, size_t bytes, bool last) {
     size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     ArenaBlock *block = a->blocks;
     if (!block || block->size - block->used < rounded) {
-        size_t size = rounded > BLOCK_BYTES ? rounded : BLOCK_BYTES;
+        // A first block is small: most arenas of a file's metadata need no more.
+        size_t least = block ? BLOCK_BYTES : FIRST_BYTES;
+        size_t size = rounded > least ? rounded : least;
         block = try_zeroed(sizeof(ArenaBlock) + size, ALIGNMENT, last);
         if (!block) return NULL;
         block->size = size;

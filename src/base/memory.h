@@ -25,7 +25,8 @@ void *mem_try_raw(size_t bytes);
 void *mem_try_raw_aligned(size_t bytes, size_t alignment);
 // As mem_try, aligned to a power of two of at least 64.
 void *mem_try_aligned(size_t bytes, size_t alignment);
-// Whether so many bytes could be had at this moment; takes none of them.
+// Whether so many bytes could be had at this moment; takes none of them. From 64 MiB on the machine
+// and the control group must have them free (base/available.h), and so must all of the above.
 bool mem_could(size_t bytes);
 // Copy of a string, or NULL. Free with mem_free.
 char *mem_try_strdup(const char *s);

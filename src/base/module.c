@@ -2,6 +2,7 @@
 #include "base/module.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
 #include <link.h>
 #include <pthread.h>
@@ -51,7 +52,10 @@ static bool find_in(Search *s, const char *folder, const char *sub) {
     int n = snprintf(place, sizeof place, "%s%s%s", folder, *sub ? "/" : "", sub);
     if (*folder == '\0' || n >= (int)sizeof place) return false;
     n = snprintf(s->file, sizeof s->file, "%s/%s.so", place, s->module->name);
-    if (n < (int)sizeof s->file && access(s->file, F_OK) == 0) return true;
+    // One that cannot be looked at is taken too: what loads it says why not.
+    if (n < (int)sizeof s->file &&
+        (access(s->file, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR)))
+        return true;
     struct stat st;
     // A folder that does not exist is not worth naming in the message.
     if (!realpath(place, whole) || stat(whole, &st) != 0 || !S_ISDIR(st.st_mode)) return false;

@@ -26,9 +26,9 @@ static json_t *finding_json(const CheckFinding *f) {
     json_object_set_new(o, "rule", json_string(check_rules[f->rule].name));
     json_object_set_new(o, "episode", f->episode < 0 ? json_null() : json_integer(f->episode));
     json_object_set_new(o, "frame", f->frame < 0 ? json_null() : json_integer(f->frame));
-    json_object_set_new(o, "where", json_string(f->where));
+    json_object_set_new(o, "where", json_bytes(f->where));
     json_object_set_new(o, "measured", number(f->measured));
-    json_object_set_new(o, "text", json_string(f->text));
+    json_object_set_new(o, "text", json_bytes(f->text));
     return o;
 }
 
@@ -40,7 +40,7 @@ json_t *check_report_json(const Dataset *ds, const CheckReport *report) {
     for (int64_t i = 0; i < report->count; i++)
         json_array_append_new(findings, finding_json(&report->findings[i]));
     json_object_set_new(o, "version", json_integer(1));
-    json_object_set_new(o, "dataset", ds ? json_string(ds->repo_id) : json_null());
+    json_object_set_new(o, "dataset", ds ? json_bytes(ds->repo_id) : json_null());
     json_object_set_new(o, "verdict", json_string(verdicts[report->worst]));
     json_object_set_new(o, "episodes", json_integer(report->episodes));
     json_object_set_new(o, "frames", json_integer(report->rows));

@@ -76,7 +76,7 @@ static void take_quantiles(const Dataset *ds, const Vector *v, int d, double *sa
     int64_t steps = 0;
     for (int64_t i = 0; i < n; i++) {
         int64_t row = i * ds->rows / n;
-        bool first = row == ds->episodes[ds->episode_of[row]].first_row;
+        bool first = row == dataset_episode_of(ds, row)->first_row;
         if (!first) sample[steps++] = fabs(value_at(v, row, d) - value_at(v, row - 1, d));
     }
     if (steps > 0) {

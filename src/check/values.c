@@ -98,6 +98,22 @@ static void check_action_is_state(Check *c) {
 // While nothing has moved for so many rows, what is left between the two is an offset.
 enum { RESTING = 5 };
 
+// Fills offsets (rows) with those between action and state; returns how many.
+static int64_t offsets_at_rest(const Check *c, int d, double *offsets) {
+    int64_t n = 0;
+    for (int64_t e = 0; e < c->ds->n_episodes; e++) {
+        const Episode *episode = &c->ds->episodes[e];
+        int64_t resting = 0;
+        for (int64_t row = episode->first_row + 1; row < episode->first_row + episode->length;
+             row++) {
+            resting = c->moves[row] ? 0 : resting + 1;
+            if (resting >= RESTING)
+                offsets[n++] = value_at(&c->action, row, d) - value_at(&c->state, row, d);
+        }
+    }
+    return n;
+}
+
 static void check_rest_offset(Check *c) {
     const Dataset *ds = c->ds;
     if (c->state.n == 0 || c->state.n != c->action.n) return;
@@ -105,13 +121,7 @@ static void check_rest_offset(Check *c) {
     for (int d = 0; d < c->state.n; d++) {
         const Dim *s = &c->state.dims[d], *a = &c->action.dims[d];
         double range = fmax(s->high, a->high) - fmin(s->low, a->low);
-        int64_t n = 0, resting = 0;
-        for (int64_t row = 0; row < ds->rows; row++) {
-            bool first = row == ds->episodes[ds->episode_of[row]].first_row;
-            resting = first || c->moves[row] ? 0 : resting + 1;
-            if (resting >= RESTING)
-                offsets[n++] = value_at(&c->action, row, d) - value_at(&c->state, row, d);
-        }
+        int64_t n = offsets_at_rest(c, d, offsets);
         if (!(range > 0) || n < 10 * RESTING || s->distinct < DISTINCT_MOST) continue;
         double offset = middle_of(offsets, n);
         if (fabs(offset) > check_rules[RULE_rest_offset].limit * range)

@@ -188,7 +188,7 @@ CHECKED static bool write_results(const Eval *e, int threads, json_t *numbers, j
         !json_write(path_of(e, "eval.json", path), numbers, 1, err))
         return false;
     if (e->json) {
-        char *text = json_text(numbers, 1);
+        char *text = json_text_had(numbers, 1);
         puts(text);
         mem_free(text);
     }

@@ -31,7 +31,8 @@ typedef struct InfoFlags {
 
 static CHECKED bool open_and_print_dataset(TrainConfig *c, const InfoFlags *asked, Error *err) {
     Dataset *ds = NULL;
-    const DatasetOptions open = dataset_options_of(c, false);
+    DatasetOptions open = dataset_options_of(c, false);
+    open.overview = !asked->stats && asked->frame == NO_FRAME;
     if (!dataset_open(&open, &ds, err)) return false;
     policy_warn_unused(ds);
     bool ok = asked->stats               ? info_print_stats(ds, c, err)

@@ -51,7 +51,9 @@ CHECKED static bool name_page(const ReportFlags *f, const RunList *runs, char di
         snprintf(path, POLICY_PATH + 32, "%s/report.html", dir);
         return true;
     }
-    if (dir_exists(f->output))
+    PathKind there;
+    if (!path_look(f->output, &there, err)) return false;
+    if (there == AT_DIR)
         return fail(err, "--output_file=%s: a folder; name a file in it, as %s/report.html",
                     f->output, f->output);
     path_parent(dir, POLICY_PATH, f->output);

@@ -54,7 +54,9 @@ CHECKED static bool read_training(const char *dir, Training *t, Error *err) {
     path_parent(parent, sizeof parent, dir);
     train_config_default(&t->config);
     snprintf(path, sizeof path, "%s/pretrained_model_ema", parent);
-    t->has_ema = dir_exists(path);
+    PathKind average;
+    if (!path_look(path, &average, err)) return false;
+    t->has_ema = average == AT_DIR;
     snprintf(path, sizeof path, "%s/training_state", parent);
     if (!dir_exists(path)) return true;
     if (!training_state_read(path, &t->state, err)) return false;
@@ -99,10 +101,10 @@ static json_t *stats_json(const Policy *p) {
         const ImageStats *s = &p->stats.images[i];
         double mean[3], std[3];
         for (int k = 0; k < 3; k++) mean[k] = (double)s->mean[k], std[k] = (double)s->std[k];
-        json_object_set_new(object, p->config.policy.cameras[i].name,
-                            json_pack("{s:s, s:o, s:o}", "mode",
-                                      p->config.policy.normalization_mapping.visual, "mean",
-                                      cli_numbers_json(mean, 3), "std", cli_numbers_json(std, 3)));
+        json_object_set_new_nocheck(
+            object, p->config.policy.cameras[i].name,
+            json_pack("{s:s, s:o, s:o}", "mode", p->config.policy.normalization_mapping.visual,
+                      "mean", cli_numbers_json(mean, 3), "std", cli_numbers_json(std, 3)));
     }
     return object;
 }
@@ -114,8 +116,8 @@ static json_t *training_json(const Training *t) {
         json_object_set_new(o, "steps", json_integer(t->config.steps));
         json_object_set_new(o, "batch_size", json_integer(t->config.batch_size));
         json_object_set_new(o, "seed", json_integer(t->config.seed));
-        json_object_set_new(
-            o, "dataset", json_string(t->config.dataset.repo_id ? t->config.dataset.repo_id : ""));
+        json_object_set_new(o, "dataset",
+                            json_bytes(t->config.dataset.repo_id ? t->config.dataset.repo_id : ""));
     }
     return o;
 }
@@ -124,11 +126,11 @@ static void print_json(const Policy *p, const ParamCounts *c, const Training *t)
     json_t *parts = json_object();
     for (int i = 0; i < PARTS; i++)
         json_object_set_new(parts, part_names[i], json_integer(c->parts[i]));
-    json_t *object = json_pack("{s:s, s:o, s:o, s:{s:I, s:I, s:o}, s:o, s:o}", "path", p->dir,
-                               "policy", policy_to_json(&p->config.policy), "tact",
-                               policy_to_tact_json(&p->config.policy), "parameters", "trained",
-                               (json_int_t)c->trained, "buffers", (json_int_t)c->buffers, "parts",
-                               parts, "statistics", stats_json(p), "training", training_json(t));
+    json_t *object = json_pack(
+        "{s:o, s:o, s:o, s:{s:I, s:I, s:o}, s:o, s:o}", "path", json_bytes(p->dir), "policy",
+        policy_to_json(&p->config.policy), "tact", policy_to_tact_json(&p->config.policy),
+        "parameters", "trained", (json_int_t)c->trained, "buffers", (json_int_t)c->buffers, "parts",
+        parts, "statistics", stats_json(p), "training", training_json(t));
     cli_print_json(object, 2);
     json_decref(object);
 }

@@ -85,7 +85,7 @@ static CHECKED bool write_window_images(const Dataset *ds, const PolicyConfig *p
     for (int i = 0; i < p->n_cameras; i++) {
         json_t *grids = json_array();
         Image image = {sizes[i].height, sizes[i].width, NULL};
-        json_object_set_new(cameras, p->cameras[i].name, grids);
+        json_object_set_new_nocheck(cameras, p->cameras[i].name, grids);
         image.rgb = mem_alloc(image_rgb_bytes(image.height, image.width));
         bool written = frames_resize(reader, positions[i], sizes[i], err) &&
                        write_camera_pngs(reader, positions[i], p->cameras[i].name, rows,
@@ -130,7 +130,7 @@ bool info_print_frame(const Dataset *ds, TrainConfig *c, int64_t index, const ch
     for (int i = 0; i < w.chunk_size; i++) json_array_append_new(pads, json_boolean(is_pad[i]));
     json_object_set_new(object, "action_is_pad", pads);
     for (int t = 0; t < w.horizon; t++)
-        json_array_append_new(frames, json_integer(ds->index[rows[t]]));
+        json_array_append_new(frames, json_integer(dataset_index_of(ds, rows[t])));
     json_object_set_new(object, "frames", frames);
     bool ok = !images || write_window_images(ds, p, rows, images, object, err);
     if (ok) cli_print_json(object, 0);

@@ -159,20 +159,17 @@ static void print_source_text(const ImportSource *s, const Plan *p) {
 
 // ---- JSON ---------------------------------------------------------------------------------------
 
-static json_t *said(const char *text) {
-    return text ? json_string(text) : json_null();
-}
-
 static json_t *vectors_json(const ImportSource *s) {
     json_t *list = json_array();
     for (int i = 0; i < s->n_vectors; i++) {
         const ImportVector *v = &s->vectors[i];
         json_t *names = v->names ? json_array() : json_null();
         for (int j = 0; v->names && j < v->dim; j++)
-            json_array_append_new(names, json_string(v->names[j]));
-        json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:s, s:o, s:o}", "name", v->name,
-                                              "dtype", v->dtype, "dim", v->dim, "feature",
-                                              role_text(v), "unit", said(v->unit), "names", names));
+            json_array_append_new(names, json_bytes(v->names[j]));
+        json_array_append_new(list, json_pack("{s:o, s:s, s:i, s:o, s:o, s:o}", "name",
+                                              json_bytes(v->name), "dtype", v->dtype, "dim", v->dim,
+                                              "feature", json_bytes(role_text(v)), "unit",
+                                              json_bytes(v->unit), "names", names));
     }
     return list;
 }
@@ -181,9 +178,10 @@ static json_t *cameras_json(const ImportSource *s) {
     json_t *list = json_array();
     for (int i = 0; i < s->n_cameras; i++) {
         const ImportCamera *c = &s->cameras[i];
-        json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i, s:s}", "name", c->name, "codec",
-                                              c->codec, "height", c->height, "width", c->width,
-                                              "feature", c->feature));
+        json_array_append_new(list,
+                              json_pack("{s:o, s:s, s:i, s:i, s:o}", "name", json_bytes(c->name),
+                                        "codec", c->codec, "height", c->height, "width", c->width,
+                                        "feature", json_bytes(c->feature)));
     }
     return list;
 }
@@ -192,9 +190,9 @@ static json_t *episodes_json(const ImportSource *s) {
     json_t *list = json_array();
     for (int64_t i = 0; i < s->n_episodes; i++) {
         const ImportEpisode *e = &s->episodes[i];
-        json_array_append_new(list, json_pack("{s:o, s:I, s:o, s:o}", "name", said(e->name),
+        json_array_append_new(list, json_pack("{s:o, s:I, s:o, s:o}", "name", json_bytes(e->name),
                                               "length", (json_int_t)e->length, "task",
-                                              said(e->task), "split", said(e->split)));
+                                              json_bytes(e->task), "split", json_bytes(e->split)));
     }
     return list;
 }
@@ -202,10 +200,10 @@ static json_t *episodes_json(const ImportSource *s) {
 static void print_source_json(const ImportSource *s, const Plan *p) {
     json_t *root = json_object(), *left_out = json_array();
     for (int i = 0; i < s->n_left_out; i++)
-        json_array_append_new(left_out, json_string(s->left_out[i]));
-    json_object_set_new(root, "source", json_string(s->path));
+        json_array_append_new(left_out, json_bytes(s->left_out[i]));
+    json_object_set_new(root, "source", json_bytes(s->path));
     json_object_set_new(root, "form", json_string(s->form));
-    json_object_set_new(root, "robot_type", said(s->robot_type));
+    json_object_set_new(root, "robot_type", json_bytes(s->robot_type));
     json_object_set_new(root, "fps", p->fps > 0 ? json_real(p->fps) : json_null());
     json_object_set_new(root, "rows", json_integer(p->rows));
     json_object_set_new(root, "action_is_state", json_boolean(p->action_is_state));

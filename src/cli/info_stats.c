@@ -21,10 +21,10 @@ static void set_vector_stats(json_t *object, const char *name, const Stats *s) {
 static void set_image_stats(json_t *object, const PolicyConfig *p, const ImageStats *stats) {
     for (int i = 0; i < p->n_cameras; i++) {
         const float *m = stats[i].mean, *s = stats[i].std;
-        json_object_set_new(object, p->cameras[i].name,
-                            json_pack("{s:[f,f,f], s:[f,f,f]}", "mean", (double)m[0], (double)m[1],
-                                      (double)m[2], "std", (double)s[0], (double)s[1],
-                                      (double)s[2]));
+        json_object_set_new_nocheck(object, p->cameras[i].name,
+                                    json_pack("{s:[f,f,f], s:[f,f,f]}", "mean", (double)m[0],
+                                              (double)m[1], (double)m[2], "std", (double)s[0],
+                                              (double)s[1], (double)s[2]));
     }
 }
 
@@ -34,8 +34,9 @@ static int64_t *training_rows(const Dataset *ds, double eval_split, int64_t *cou
     uint8_t *held_out = NEW(uint8_t, ds->n_episodes);
     *count = 0;
     if (eval_split > 0) dataset_split(ds, eval_split, held_out);
-    for (int64_t row = 0; row < ds->rows; row++)
-        if (!held_out[ds->episode_of[row]]) rows[(*count)++] = row;
+    for (int64_t e = 0; e < ds->n_episodes; e++)
+        for (int64_t k = 0; !held_out[e] && k < ds->episodes[e].length; k++)
+            rows[(*count)++] = ds->episodes[e].first_row + k;
     mem_free(held_out);
     return rows;
 }

@@ -27,14 +27,15 @@ static CHECKED bool summarise(const Dataset *ds, Summary *s, Error *err) {
             // Episodes that share a file follow each other.
             if (!path || (before && strcmp(before, path) == 0)) continue;
             s->videos++;
-            if (!file_exists(path)) {
+            PathKind there;
+            if (!path_look(path, &there, err)) return false;
+            if (there != AT_FILE) {
                 s->missing++;
                 s->first_missing = s->first_missing ? s->first_missing : path;
             }
         }
     }
-    s->bytes = tree_bytes(ds->root);
-    return arms_detect(ds, false, &s->arms, err);
+    return tree_bytes(ds->root, &s->bytes, err) && arms_detect(ds, false, &s->arms, err);
 }
 
 static void print_size(int64_t bytes) {
@@ -107,35 +108,32 @@ static void print_text(const Dataset *ds, const Summary *s) {
     for (int i = 0; i < ds->n_features; i++) print_feature(&ds->features[i], width);
 }
 
-static json_t *text_json(const char *s) {
-    return s ? json_string(s) : json_null();
-}
-
 static json_t *feature_json(const Feature *f) {
     json_t *shape = json_array(), *names = json_array();
     for (int i = 0; i < f->rank; i++) json_array_append_new(shape, json_integer(f->shape[i]));
-    for (int i = 0; i < f->n_names; i++) json_array_append_new(names, json_string(f->names[i]));
-    return json_pack("{s:s, s:o, s:o}", "dtype", f->dtype, "shape", shape, "names", names);
+    for (int i = 0; i < f->n_names; i++) json_array_append_new(names, json_bytes(f->names[i]));
+    return json_pack("{s:o, s:o, s:o}", "dtype", json_bytes(f->dtype), "shape", shape, "names",
+                     names);
 }
 
 static void print_json(const Dataset *ds, const Summary *s) {
     json_t *object = json_object(), *features = json_object(), *tasks = json_array();
     json_t *episodes = json_array(), *cameras = json_array();
     for (int i = 0; i < ds->n_features; i++)
-        json_object_set_new(features, ds->features[i].name, feature_json(&ds->features[i]));
+        json_object_set_new_nocheck(features, ds->features[i].name, feature_json(&ds->features[i]));
     for (int i = 0; i < ds->n_cameras; i++)
-        json_array_append_new(cameras, json_string(ds->cameras[i]->name));
-    for (int i = 0; i < ds->n_tasks; i++) json_array_append_new(tasks, json_string(ds->tasks[i]));
+        json_array_append_new(cameras, json_bytes(ds->cameras[i]->name));
+    for (int i = 0; i < ds->n_tasks; i++) json_array_append_new(tasks, json_bytes(ds->tasks[i]));
     for (int64_t i = 0; i < ds->n_episodes; i++) {
         const Episode *e = &ds->episodes[i];
         json_array_append_new(episodes,
                               json_pack("{s:I, s:I, s:o}", "index", (json_int_t)e->index, "length",
-                                        (json_int_t)e->length, "task", text_json(e->task)));
+                                        (json_int_t)e->length, "task", json_bytes(e->task)));
     }
-    json_object_set_new(object, "repo_id", text_json(ds->repo_id));
-    json_object_set_new(object, "root", text_json(ds->root));
-    json_object_set_new(object, "version", text_json(ds->version));
-    json_object_set_new(object, "robot_type", text_json(ds->robot_type));
+    json_object_set_new(object, "repo_id", json_bytes(ds->repo_id));
+    json_object_set_new(object, "root", json_bytes(ds->root));
+    json_object_set_new(object, "version", json_bytes(ds->version));
+    json_object_set_new(object, "robot_type", json_bytes(ds->robot_type));
     json_object_set_new(object, "fps", json_real(ds->fps));
     json_object_set_new(object, "total_episodes", json_integer(ds->total_episodes));
     json_object_set_new(object, "total_frames", json_integer(ds->total_frames));

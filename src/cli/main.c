@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/text.h"
 #include "cli/cli.h"
+#include "formats/json.h"
 #include "ops/ops.h"
 #include <poll.h>
 #include <signal.h>
@@ -134,6 +135,7 @@ static bool reader_left(void) {
 
 int main(int argc, char **argv) {
     set_library_defaults();
+    json_take_memory();
     // A training goes on where the reader of its output has gone away.
     signal(SIGPIPE, SIG_IGN);
     int code = run_command(argc, argv);

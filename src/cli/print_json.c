@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 void cli_print_json(const json_t *value, int indent) {
-    char *text = json_text(value, indent);
+    char *text = json_text_had(value, indent);
     puts(text);
     mem_free(text);
 }

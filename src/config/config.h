@@ -172,6 +172,7 @@ typedef struct TrainConfig {
         *trained_on; // the device that the checkpoint was trained on, where no flag gives one
     bool new_times;  // more observations than the checkpoint's one: its temporal table starts here
     int threads;     // compute threads, 0: all processors (tact)
+    double loader_warn_s;     // LoaderOptions.warn_s
     const char *dist_backend; // --dist.*: of a training in several processes (ranks/)
     double dist_timeout_s;
     int processes, process; // that train together, and which of them this is; 1, 0: it is alone

@@ -3,11 +3,11 @@
 #include "config/fields.h"
 
 static json_t *string_json(const char *s) {
-    return s ? json_string(s) : json_null();
+    return json_bytes(s);
 }
 
 static json_t *names_json(const char *text) {
-    json_t *object = text ? json_loads(text, 0, NULL) : NULL;
+    json_t *object = text ? json_parse_argument(text, 0, NULL) : NULL;
     return object ? object : json_object();
 }
 

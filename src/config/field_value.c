@@ -268,7 +268,7 @@ static CHECKED bool set_string(TrainConfig *c, const Field *f, const char *text,
 static CHECKED bool set_names(TrainConfig *c, const Field *f, const char *text, const char **slot,
                               Error *err) {
     json_error_t problem;
-    json_t *object = json_values(text, strlen(text), JSON_REJECT_DUPLICATES, &problem), *value;
+    json_t *object = json_parse_argument(text, JSON_REJECT_DUPLICATES, &problem), *value;
     if (!object && json_lacked_memory(&problem))
         return fail_memory(err, "--%s: its names", f->flag);
     bool ok = json_is_object(object);

@@ -202,6 +202,8 @@ const Field train_fields[] = {
      "quarter of a frame"},
     {"threads", FIELD_INT, HOME_TACT_TRAIN, false, AT(threads), "0", 0, 1024, NULL,
      "threads that compute; 0: all processors"},
+    {"loader_warn_s", FIELD_NUMBER, HOME_NONE, false, AT(loader_warn_s), "60", 0, 1e6, NULL,
+     "seconds without a batch after which the file that a worker waits for is named; 0: never"},
     {"dist.backend", FIELD_STRING, HOME_NONE, false, AT(dist_backend), "auto", 0, 0, "auto|mpi|tcp",
      "what adds up the gradients of several processes on CPUs; auto: MPI where it started them"},
     {"dist.timeout_s", FIELD_NUMBER, HOME_NONE, false, AT(dist_timeout_s), "600", 0.1, 1e6, NULL,

@@ -159,8 +159,9 @@ static CHECKED bool check_run(const TrainConfig *c, Error *err) {
                     "--eval_steps=%lld: needs held-out episodes; pass --dataset.eval_split=0.1",
                     (long long)c->eval_steps);
     }
-    bool exists = c->output_dir && (dir_exists(c->output_dir) || file_exists(c->output_dir));
-    if (exists && !c->resume) {
+    PathKind there = AT_NONE;
+    if (c->output_dir && !path_look(c->output_dir, &there, err)) return false;
+    if ((there == AT_DIR || there == AT_FILE) && !c->resume) {
         return fail(err, "%s: exists already; choose another --output_dir or remove it",
                     c->output_dir);
     }

@@ -49,9 +49,10 @@ static json_t *input_features(const PolicyConfig *p) {
     set_vector(features, "observation.state", "STATE", p->state_dim);
     set_vector(features, "observation.environment_state", "ENV", p->env_dim);
     for (int i = 0; i < p->n_cameras; i++) {
-        json_object_set_new(features, p->cameras[i].name,
-                            json_pack("{s:s, s:[i,i,i]}", "type", "VISUAL", "shape", 3,
-                                      p->cameras[i].image_height, p->cameras[i].image_width));
+        json_object_set_new_nocheck(features, p->cameras[i].name,
+                                    json_pack("{s:s, s:[i,i,i]}", "type", "VISUAL", "shape", 3,
+                                              p->cameras[i].image_height,
+                                              p->cameras[i].image_width));
     }
     return features;
 }
@@ -81,7 +82,7 @@ json_t *policy_to_json(const PolicyConfig *p) {
             backbone_weights_is_path(p->pretrained_backbone_weights))
             json_object_set_new(object, after_last(f->flag, '.'), json_null());
         if (strcmp(f->flag, "policy.device") == 0 && p->device)
-            json_object_set_new(object, "device", json_string(policy_torch_device(p)));
+            json_object_set_new(object, "device", json_bytes(policy_torch_device(p)));
         if (strcmp(f->flag, "policy.n_obs_steps") == 0) {
             json_object_set_new(object, "input_features", input_features(p));
             json_object_set_new(object, "output_features", outputs);
@@ -102,10 +103,10 @@ json_t *policy_to_tact_json(const PolicyConfig *p) {
     json_object_set_new(object, "fps", json_real(p->fps));
     for (int i = 0; i < p->n_cameras; i++) {
         const CameraConfig *camera = &p->cameras[i];
-        json_array_append_new(cameras,
-                              json_pack("{s:s, s:i, s:i, s:[i,i]}", "name", camera->name, "height",
-                                        camera->height, "width", camera->width, "image_size",
-                                        camera->image_height, camera->image_width));
+        json_array_append_new(cameras, json_pack("{s:o, s:i, s:i, s:[i,i]}", "name",
+                                                 json_bytes(camera->name), "height", camera->height,
+                                                 "width", camera->width, "image_size",
+                                                 camera->image_height, camera->image_width));
     }
     json_object_set_new(object, "cameras", cameras);
     return object;
@@ -139,7 +140,7 @@ static json_t *transforms_json(const TrainConfig *c) {
     json_t *object = json_object();
     set_home(object, HOME_TRANSFORMS, c, 0);
     const char *tfs = c->dataset.image_transforms.tfs;
-    json_t *list = tfs ? json_loads(tfs, 0, NULL) : NULL;
+    json_t *list = tfs ? json_parse_argument(tfs, 0, NULL) : NULL;
     if (list)
         json_object_set_new(object, "tfs", list);
     else
@@ -190,7 +191,6 @@ json_t *train_config_to_tact_json(const TrainConfig *c) {
     set_home(object, HOME_TACT_TRAIN, c, 0);
     set_env(object, c);
     // So `tact eval` finds the training's own data, wherever it is called from.
-    if (c->dataset.found)
-        json_object_set_new(object, "dataset_root", json_string(c->dataset.found));
+    if (c->dataset.found) json_object_set_new(object, "dataset_root", json_bytes(c->dataset.found));
     return object;
 }

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,8 +79,11 @@ CHECKED static bool check_names(const char *path, const char *names, size_t size
                                 Error *err) {
     char there[LINE_SIZE + 1];
     FILE *file = fopen(path, "rb");
+    if (!file && errno != ENOENT) return fail_errno(err, "%s: cannot open", path);
     size_t n = file ? fread(there, 1, size, file) : 0;
+    bool read = !file || !ferror(file) || fail_errno(err, "%s: cannot read", path);
     if (file) fclose(file);
+    if (!read) return false;
     *empty = n == 0;
     return n == 0 || (n == size && memcmp(there, names, size) == 0) ||
            fail(err,

@@ -219,17 +219,19 @@ bool event_image(EventFile *f, int64_t step, const char *tag, int height, int wi
 
 // Files are read in the order of their names, which begin with a time: the present one, or, where
 // the clock was set back or a run is that fast, the one behind the last file's.
-static long long time_of_name(const char *dir) {
+CHECKED static bool time_of_name(const char *dir, long long *out, Error *err) {
     static const char prefix[] = "events.out.tfevents.";
     long long at = (long long)time(NULL);
-    DIR *d = opendir(dir);
+    DIR *d;
+    if (!dir_open(dir, &d, err)) return false;
     for (struct dirent *e; d && (e = readdir(d));) {
         if (strncmp(e->d_name, prefix, sizeof prefix - 1) != 0) continue;
         long long there = atoll(e->d_name + sizeof prefix - 1);
         if (there >= at && there < 9999999999) at = there + 1;
     }
     if (d) closedir(d);
-    return at;
+    *out = at;
+    return true;
 }
 
 // In files of version 2 steps only grow, until a session starts anew: then TensorBoard drops what
@@ -248,11 +250,12 @@ CHECKED static bool write_start(EventFile *f, int64_t first_step, Error *err) {
 bool event_file_open(EventFile *f, const char *dir, int64_t first_step, Error *err) {
     char path[4096], host[256] = "host";
     *f = (EventFile){.file = {.fd = -1}};
-    if (!make_dirs(dir, err)) return false;
+    long long at;
+    if (!make_dirs(dir, err) || !time_of_name(dir, &at, err)) return false;
     if (gethostname(host, sizeof host) != 0) snprintf(host, sizeof host, "host");
     host[sizeof host - 1] = 0;
-    snprintf(path, sizeof path, "%s/events.out.tfevents.%010lld.%.64s.%d", dir, time_of_name(dir),
-             host, (int)getpid());
+    snprintf(path, sizeof path, "%s/events.out.tfevents.%010lld.%.64s.%d", dir, at, host,
+             (int)getpid());
     if (!append_open(&f->file, path, err)) return false;
     if (write_start(f, first_step, err)) return true;
     event_file_close(f);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "curves/run_curves.h"
 
+#include "base/array.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "config/fields.h"
@@ -9,6 +10,7 @@
 #include "formats/image_codec.h"
 #include "formats/json.h"
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,42 +49,60 @@ RunCurves run_curves_none(void) {
 
 // ---- the settings -------------------------------------------------------------------------------
 
-// A value in a cell of a Markdown table.
-static void print_cell(FILE *out, const char *text) {
-    for (; *text; text++) {
-        if (*text == '|' || *text == '\\' || *text == '*' || *text == '_') fputc('\\', out);
-        fputc(*text == '\n' ? ' ' : *text, out);
+// A growing text. (A stream in memory does not say that it lost something for want of memory.)
+typedef struct Text {
+    char *data;
+    int64_t length, room;
+} Text;
+
+static void put(Text *t, const char *s) {
+    const int64_t n = (int64_t)strlen(s) + 1;
+    ARRAY_ROOM(t->data, t->length, t->room, n);
+    memcpy(t->data + t->length, s, (size_t)n);
+    t->length += n - 1;
+}
+
+// A value in a cell of a Markdown table. TensorBoard shows nothing of a text with bytes that are no
+// UTF-8: U+FFFD stands for each.
+static void put_cell(Text *t, const char *text) {
+    for (size_t length; *text; text += length) {
+        char character[5] = "";
+        length = utf8_length(text, strlen(text));
+        if (length == 0) {
+            length = 1;
+            put(t, "\xef\xbf\xbd");
+            continue;
+        }
+        if (*text == '|' || *text == '\\' || *text == '*' || *text == '_') put(t, "\\");
+        memcpy(character, *text == '\n' ? " " : text, length);
+        put(t, character);
     }
 }
 
-// All settings as a table. Free with free().
+// All settings as a table. Free with mem_free.
 static char *settings_text(const TrainConfig *c) {
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!out) abort();
-    fprintf(out, "tact " TACT_VERSION "\n\n| setting | value |\n| --- | --- |\n");
+    Text t = {0};
+    put(&t, "tact " TACT_VERSION "\n\n| setting | value |\n| --- | --- |\n");
     for (int i = 0; i < train_field_count; i++) {
         const Field *f = &train_fields[i];
         json_t *value = field_json(f, (const char *)c + f->offset);
         char *shown =
-            json_is_string(value) ? mem_strdup(json_string_value(value)) : json_text(value, 0);
-        fprintf(out, "| ");
-        print_cell(out, f->flag);
-        fprintf(out, " | ");
-        print_cell(out, shown);
-        fprintf(out, " |\n");
+            json_is_string(value) ? mem_strdup(json_string_value(value)) : json_text_had(value, 0);
+        put(&t, "| ");
+        put_cell(&t, f->flag);
+        put(&t, " | ");
+        put_cell(&t, shown);
+        put(&t, " |\n");
         mem_free(shown);
         json_decref(value);
     }
-    fclose(out);
-    return text;
+    return t.data;
 }
 
 CHECKED static bool write_settings(RunCurves *r, const TrainConfig *c, int64_t step, Error *err) {
     char *text = settings_text(c);
     bool ok = event_text(&r->events, step, "settings", text, err);
-    free(text);
+    mem_free(text);
     return ok;
 }
 
@@ -180,7 +200,8 @@ bool run_curves_videos(RunCurves *r, int64_t step, const char *prefix, const cha
     bool ok = true;
     if (r->events.file.fd < 0 || r->no_images) return true;
     int n = scandir(videos, &names, is_episode, alphasort);
-    if (n < 0) return true; // none were made
+    if (n < 0) // none were made, or
+        return errno == ENOENT || fail_errno(err, "%s: cannot open", videos);
     for (int i = 0; i < n; i++) {
         const char *name = names[i]->d_name;
         char path[PATH_SIZE + 512], tag[512];

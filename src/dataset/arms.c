@@ -91,11 +91,11 @@ CHECKED static bool check_rotations(const Dataset *ds, const Feature *f, const f
             return fail(err, "%s: value %lld of %s is named %s: %s", ds->root, (long long)k,
                         f->name, f->names[k], to_convert);
     for (int64_t row = 0; row < ds->rows; row++) {
-        const Episode *e = &ds->episodes[ds->episode_of[row]];
         for (int k = 0; k < arms; k++) {
             const float *v = data + row * f->size + POSE_ROW * k + 3;
             double length = sqrt((double)v[0] * v[0] + (double)v[1] * v[1] + (double)v[2] * v[2]);
             if (length <= POSE_LONGEST_VECTOR * (1 + 1e-6)) continue;
+            const Episode *e = dataset_episode_of(ds, row);
             return fail(
                 err,
                 "%s: episode %lld, frame %lld: values %d to %d of %s are [%g, %g, %g], no "

@@ -13,17 +13,34 @@ const char *dataset_stats_name(const Dataset *ds) {
     return by_episode ? "meta/episodes_stats.jsonl" : "meta/stats.json";
 }
 
+const Episode *dataset_episode_of(const Dataset *ds, int64_t row) {
+    int64_t low = 0, high = ds->n_episodes; // it is one of [low, high)
+    while (high - low > 1) {
+        int64_t middle = low + (high - low) / 2;
+        if (ds->episodes[middle].first_row <= row)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &ds->episodes[low];
+}
+
+int64_t dataset_index_of(const Dataset *ds, int64_t row) {
+    const Episode *e = dataset_episode_of(ds, row);
+    return e->first_index + row - e->first_row;
+}
+
 int64_t dataset_row_of(const Dataset *ds, int64_t index) {
     for (int64_t i = 0; i < ds->n_episodes; i++) {
         const Episode *e = &ds->episodes[i];
-        int64_t k = index - ds->index[e->first_row];
+        int64_t k = index - e->first_index;
         if (k >= 0 && k < e->length) return e->first_row + k;
     }
     return -1;
 }
 
 const DataFile *dataset_file_of(const Dataset *ds, int64_t row, int64_t *at) {
-    const Episode *e = &ds->episodes[ds->episode_of[row]];
+    const Episode *e = dataset_episode_of(ds, row);
     const DataFile *f = &ds->data_files[e->data_file];
     *at = e->data_row + (row - e->first_row);
     while (*at >= f->rows) *at -= f++->rows;

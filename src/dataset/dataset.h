@@ -2,7 +2,7 @@
 // LeRobot datasets v3.0, v2.1 and v2.0 as they lie on disk, behind one struct.
 //
 // A "row" is a position in the selected episodes, 0 .. rows-1; the dataset's own global number of
-// that frame is index[row]. With all episodes selected the two are the same.
+// that frame is dataset_index_of(ds, row). With all episodes selected the two are the same.
 #ifndef TACT_DATASET_DATASET_H
 #define TACT_DATASET_DATASET_H
 
@@ -65,6 +65,7 @@ typedef struct DataFile {
 typedef struct Episode {
     int64_t index;        // the dataset's episode_index
     int64_t first_row;    // its first row
+    int64_t first_index;  // the dataset's number of its first frame; the others count on from there
     int64_t length;       // frames
     const char *task;     // first task, or NULL
     int64_t data_file;    // position in data_files of the file with its first row
@@ -88,13 +89,11 @@ typedef struct Dataset {
     int64_t n_data_files;
     DataFile *data_files; // those of the selection, or all of them, in the order of their rows
     int64_t rows;         // of the selected episodes
-    // Columns over all selected rows; NULL where the feature is missing.
-    float *state_data;   // (rows, state->size)
-    float *env_data;     // (rows, env->size)
-    float *action_data;  // (rows, action->size)
-    double *timestamp;   // (rows) seconds since the episode's start
-    int64_t *index;      // (rows) global frame number
-    int64_t *episode_of; // (rows) position in episodes[]
+    // Columns over all selected rows; NULL where the feature is missing, and in an overview.
+    float *state_data;  // (rows, state->size)
+    float *env_data;    // (rows, env->size)
+    float *action_data; // (rows, action->size)
+    double *timestamp;  // (rows) seconds since the episode's start
     json_t
         *stats; // meta/stats.json, v2.1's put together in the same form; NULL: none. Over all
                 // episodes, v2.0's without "count"; a value that is not finite is no number there
@@ -119,6 +118,9 @@ typedef struct DatasetOptions {
     // tolerance_s; 0: a quarter of a frame.
     double tolerance_s;
     bool skip_videos; // no frame will be read: videos and images are not looked into
+    // Rows are checked and not kept, and statistics not read: state_data, env_data, action_data and
+    // stats are NULL. For a look at the dataset, whose memory does not grow with the rows.
+    bool overview;
 } DatasetOptions;
 
 // Opens and checks: version, feature shapes, every selected data file, that columns are as long and
@@ -136,6 +138,9 @@ void dataset_close(Dataset *ds); // NULL allowed
 // The file that stats comes from: "meta/stats.json", v2.1's "meta/episodes_stats.jsonl".
 const char *dataset_stats_name(const Dataset *ds);
 
+// The episode of a row, and its global frame number.
+const Episode *dataset_episode_of(const Dataset *ds, int64_t row);
+int64_t dataset_index_of(const Dataset *ds, int64_t row);
 // Row of a global frame number, or -1.
 int64_t dataset_row_of(const Dataset *ds, int64_t index);
 

@@ -143,7 +143,7 @@ static bool video_slot_open(FrameReader *r, const char *path, Video **out, Error
 // Number of a row's frame in its video.
 static int64_t frame_number_of_row(const FrameReader *r, const Video *video, int camera,
                                    int64_t row) {
-    const Episode *e = &r->ds->episodes[r->ds->episode_of[row]];
+    const Episode *e = dataset_episode_of(r->ds, row);
     const EpisodeVideo *place = &e->videos[camera];
     if (place->rule == FRAMES_BY_COUNT) return place->first_frame + (row - e->first_row);
     return video_frame_at(video, place->from + r->ds->timestamp[row]);
@@ -250,7 +250,7 @@ static bool table_slot_read_group(FrameReader *r, TableSlot *t, int camera, int 
 static bool decode_image(FrameReader *r, int camera, int64_t row, char *name, size_t size,
                          Image *out, Error *err) {
     const Feature *f = r->ds->cameras[camera];
-    const Episode *e = &r->ds->episodes[r->ds->episode_of[row]];
+    const Episode *e = dataset_episode_of(r->ds, row);
     TableSlot *t = NULL;
     int64_t at;
     const DataFile *file = dataset_file_of(r->ds, row, &at);
@@ -311,7 +311,7 @@ bool frames_segment(FrameReader *r, int camera, int64_t row, int64_t *first, int
     *first = row;
     *end = row + 1;
     if (!ds->cameras[camera]->video) return true;
-    const Episode *e = &ds->episodes[ds->episode_of[row]];
+    const Episode *e = dataset_episode_of(ds, row);
     const EpisodeVideo *place = &e->videos[camera];
     Video *video = NULL;
     if (!video_slot_open(r, place->path, &video, err)) return false;
@@ -327,7 +327,7 @@ bool frames_read(FrameReader *r, int camera, int64_t row, uint8_t *rgb, Error *e
     const Dataset *ds = r->ds;
     if (!check_row(r, camera, row, err)) return false;
     const Feature *f = ds->cameras[camera];
-    const Episode *e = &ds->episodes[ds->episode_of[row]];
+    const Episode *e = dataset_episode_of(ds, row);
     const FrameSize size = r->sizes[camera];
     bool resize = size.height && (size.height != f->height || size.width != f->width);
     uint8_t *target = resize ? r->frame : rgb;

@@ -18,7 +18,7 @@ int window_action_dim(const Dataset *ds, const WindowSpec *w) {
 }
 
 void window_rows(const Dataset *ds, const WindowSpec *w, int64_t row, int64_t *rows) {
-    int64_t first = ds->episodes[ds->episode_of[row]].first_row;
+    int64_t first = dataset_episode_of(ds, row)->first_row;
     for (int t = 0; t < w->horizon; t++) {
         int64_t r = row - (int64_t)(w->horizon - 1 - t) * w->down_sample;
         rows[t] = r < first ? first : r;
@@ -42,7 +42,7 @@ void window_state(const Dataset *ds, const WindowSpec *w, int64_t row, double *s
     if (!state || !ds->state) return;
     double base[MAX_VECTOR], recorded[MAX_VECTOR];
     int64_t size = ds->state->size, dim = window_state_dim(ds, w);
-    int64_t first = ds->episodes[ds->episode_of[row]].first_row;
+    int64_t first = dataset_episode_of(ds, row)->first_row;
     row_to_doubles(ds->state_data, size, row, base);
     for (int t = 0; t < w->horizon; t++) {
         int64_t r = row - (int64_t)(w->horizon - 1 - t) * w->down_sample;
@@ -52,7 +52,7 @@ void window_state(const Dataset *ds, const WindowSpec *w, int64_t row, double *s
 }
 
 int window_actions(const Dataset *ds, const WindowSpec *w, int64_t row) {
-    const Episode *e = &ds->episodes[ds->episode_of[row]];
+    const Episode *e = dataset_episode_of(ds, row);
     int64_t after = e->first_row + e->length - 1 - row;
     int64_t n = after / w->action_down_sample + 1;
     return n < w->chunk_size ? (int)n : w->chunk_size;
@@ -62,7 +62,7 @@ void window_action(const Dataset *ds, const WindowSpec *w, int64_t row, double *
                    uint8_t *is_pad) {
     double base[MAX_VECTOR], recorded[MAX_VECTOR];
     int64_t size = ds->action->size, dim = window_action_dim(ds, w);
-    const Episode *e = &ds->episodes[ds->episode_of[row]];
+    const Episode *e = dataset_episode_of(ds, row);
     int64_t last = e->first_row + e->length - 1;
     int64_t last_taken = last - (last - row) % w->action_down_sample;
     if (w->relative || w->minus_state) row_to_doubles(ds->state_data, ds->state->size, row, base);

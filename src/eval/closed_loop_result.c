@@ -30,7 +30,7 @@ json_t *closed_loop_to_json(const ClosedLoopResult *r) {
         const ClosedLoopEpisode *e = &r->episodes[i];
         json_t *one = json_pack("{s:I, s:b, s:s, s:i}", "seed", (json_int_t)e->seed, "success",
                                 e->success, "outcome", e->outcome, "steps", e->steps);
-        if (e->video[0]) json_object_set_new(one, "video", json_string(e->video));
+        if (e->video[0]) json_object_set_new(one, "video", json_bytes(e->video));
         json_array_append_new(episodes, one);
     }
     // pc_success is LeRobot's name and unit.

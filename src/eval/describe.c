@@ -5,8 +5,8 @@ json_t *describe_policy(const char *dir, int64_t step, const PolicyConfig *p) {
     json_t *cameras = json_array();
     for (int i = 0; i < p->n_cameras; i++) {
         const CameraConfig *c = &p->cameras[i];
-        json_array_append_new(cameras, json_pack("{s:s, s:i, s:i}", "name", c->name, "width",
-                                                 c->width, "height", c->height));
+        json_array_append_new(cameras, json_pack("{s:o, s:i, s:i}", "name", json_bytes(c->name),
+                                                 "width", c->width, "height", c->height));
     }
     return json_pack("{s:o, s:o, s:i, s:i, s:i, s:i, s:f, s:s, s:s, s:o}", "path",
                      describe_path(dir), "step", step >= 0 ? json_integer(step) : json_null(),

@@ -30,7 +30,7 @@ static json_t *line_json(const double *actions, int64_t n, int A, int value, int
 }
 
 static json_t *value_json(const EvalResult *r, int value, json_t *recorded, json_t *predicted) {
-    return json_pack("{s:s, s:s, s:o, s:o}", "name", r->dimensions[value].name, "unit",
+    return json_pack("{s:o, s:s, s:o, s:o}", "name", json_bytes(r->dimensions[value].name), "unit",
                      eval_unit(r, value), "recorded", recorded, "predicted", predicted);
 }
 

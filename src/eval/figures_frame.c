@@ -56,8 +56,8 @@ bool figures_frame(const EvalResult *r, FrameReader *reader, const EvalWindow *w
     if (at == ds->n_cameras) return fail(err, "%s: no camera %s", ds->root, name);
     char *url;
     if (!frame_url(ds, reader, at, w->row, &url, err)) return false;
-    *out = json_pack("{s:s, s:i, s:i, s:s}", "camera", name, "width", ds->cameras[at]->width,
-                     "height", ds->cameras[at]->height, "jpeg", url);
+    *out = json_pack("{s:o, s:i, s:i, s:s}", "camera", json_bytes(name), "width",
+                     ds->cameras[at]->width, "height", ds->cameras[at]->height, "jpeg", url);
     if (model->known && model->position == camera)
         json_object_set_new(*out, "paths", paths_json(r, model, w));
     mem_free(url);

@@ -69,19 +69,20 @@ static json_t *episode_json(const EvalResult *r, const EvalEpisode *e) {
 static json_t *window_json(const EvalResult *r, const EvalWindow *w) {
     return json_pack("{s:I, s:I, s:I, s:i, s:o, s:o}", "episode",
                      (json_int_t)r->episodes[w->episode].index, "frame", (json_int_t)w->frame,
-                     "index", (json_int_t)r->dataset->index[w->row], "steps", w->valid, "policy",
-                     means_json(&r->measures, w->error), "stay", means_json(&r->measures, w->stay));
+                     "index", (json_int_t)dataset_index_of(r->dataset, w->row), "steps", w->valid,
+                     "policy", means_json(&r->measures, w->error), "stay",
+                     means_json(&r->measures, w->stay));
 }
 
 static json_t *dimensions_json(const EvalResult *r) {
     json_t *list = json_array();
     for (int i = 0; i < r->A; i++) {
         const EvalDimension *d = &r->dimensions[i];
-        json_array_append_new(list,
-                              json_pack("{s:s, s:o, s:o, s:o, s:o, s:s}", "name", d->name, "l1",
-                                        describe_number(d->l1), "mse", describe_number(d->mse),
-                                        "stay_l1", describe_number(d->stay_l1), "stay_mse",
-                                        describe_number(d->stay_mse), "unit", eval_unit(r, i)));
+        json_array_append_new(
+            list, json_pack("{s:o, s:o, s:o, s:o, s:o, s:s}", "name", json_bytes(d->name), "l1",
+                            describe_number(d->l1), "mse", describe_number(d->mse), "stay_l1",
+                            describe_number(d->stay_l1), "stay_mse", describe_number(d->stay_mse),
+                            "unit", eval_unit(r, i)));
     }
     return list;
 }

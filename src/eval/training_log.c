@@ -2,6 +2,7 @@
 #include "eval/training_log.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "policy/policy_locate.h"
 #include "report/curve.h"
 #include <stdio.h>
@@ -28,10 +29,14 @@ static json_t *pairs_of(const LogSeries *series) {
 void training_log_add(const char *dir, json_t *object) {
     char run[POLICY_PATH], path[POLICY_PATH + 32];
     RunLog log;
-    Error ignored;
+    Error err;
     if (!policy_run(dir, run)) return;
     snprintf(path, sizeof path, "%s/metrics.jsonl", run);
-    if (!file_exists(path) || !run_log_read(path, &log, &ignored)) return;
+    if (!file_exists(path)) return;
+    if (!run_log_read(path, &log, &err)) {
+        log_warn("%s; the report has no curves of the training", err.text);
+        return;
+    }
     json_t *curves = json_object();
     for (int i = 0; i < KEYS; i++) {
         const LogSeries *series = run_log_find(&log, keys[i]);

@@ -8,7 +8,7 @@
 // Adds to an object, as "training_log", the curves in the metrics.jsonl of the run that a
 // pretrained_model directory lies in: lists of [step, value] for l1_loss, eval_loss, pc_success and
 // the moving average's, at most some hundred points each. Nothing is added where there is no such
-// file, as for a policy that was copied out of its run.
+// file, as for a policy that was copied out of its run; one that cannot be read is warned of.
 void training_log_add(const char *dir, json_t *object);
 
 #endif

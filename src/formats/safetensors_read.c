@@ -67,7 +67,7 @@ static CHECKED bool read_header(Safetensors *s, size_t length, Error *err) {
     char *text = mem_try_raw(length);
     if (!text) return fail_memory(err, "%s: header of %zu bytes", s->path, length);
     bool ok = input_read(&s->file, 8, text, length, err);
-    if (ok) s->header = json_values(text, length, JSON_REJECT_DUPLICATES, &problem);
+    if (ok) s->header = json_parse(text, length, JSON_REJECT_DUPLICATES, &problem);
     mem_free(text);
     if (!ok || s->header) return ok;
     if (json_lacked_memory(&problem))

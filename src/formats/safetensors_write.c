@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/file.h"
 #include "base/memory.h"
+#include "formats/json.h"
 #include "formats/safetensors_internal.h"
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +27,8 @@ static CHECKED bool check_entry(const char *path, const SafetensorsEntry *e, Err
 }
 
 // The JSON header, padded with spaces to a multiple of 8 bytes. Freed by the caller with free().
-static char *make_header(const SafetensorsEntry *const *sorted, int count, bool format_pt) {
+static char *make_header(const char *path, const SafetensorsEntry *const *sorted, int count,
+                         bool format_pt, Error *err) {
     json_t *header = json_object();
     if (format_pt) json_object_set_new(header, "__metadata__", json_pack("{s:s}", "format", "pt"));
     int64_t begin = 0;
@@ -42,17 +43,66 @@ static char *make_header(const SafetensorsEntry *const *sorted, int count, bool 
                                       "data_offsets", (json_int_t)begin, (json_int_t)end));
         begin = end;
     }
-    char *text = json_dumps(header, JSON_COMPACT);
+    bool whole = json_whole(header, path, err);
+    char *text = whole ? json_dumps(header, JSON_COMPACT) : NULL;
     json_decref(header);
     size_t length = text ? strlen(text) : 0, padded = (length + 7) / 8 * 8;
     char *grown = text ? realloc(text, padded + 1) : NULL;
     if (!grown) {
+        if (whole) (void)fail_memory(err, "%s: its header", path);
         free(text);
         return NULL;
     }
     memset(grown + length, ' ', padded - length);
     grown[padded] = '\0';
     return grown;
+}
+
+static void length_bytes(const char *header, uint8_t out[8]) {
+    for (int i = 0; i < 8; i++) out[i] = (uint8_t)((uint64_t)strlen(header) >> (8 * i));
+}
+
+CHECKED static bool write_parts(AtomicFile *file, const char *header,
+                                const SafetensorsEntry *const *sorted, int count, Error *err) {
+    uint8_t prefix[8];
+    length_bytes(header, prefix);
+    bool written = fwrite(prefix, 1, 8, file->stream) == 8 &&
+                   fwrite(header, 1, strlen(header), file->stream) == strlen(header);
+    for (int i = 0; written && i < count; i++) {
+        written = sorted[i]->bytes == 0 ||
+                  fwrite(sorted[i]->data, 1, sorted[i]->bytes, file->stream) == sorted[i]->bytes;
+    }
+    return written || fail_errno(err, "%s: cannot write", file->path);
+}
+
+// Whether the reader finds every tensor in the header that was written.
+CHECKED static bool compare_header(const AtomicFile *file, const SafetensorsEntry *const *sorted,
+                                   int count, Error *err) {
+    Safetensors *s = NULL;
+    if (!safetensors_look(file->temporary, &s, err)) return false;
+    bool same = safetensors_count(s) == count;
+    for (int i = 0; same && i < count; i++) {
+        const SafetensorsEntry *meant = sorted[i], *e = safetensors_find(s, meant->name);
+        same = e && e->type == meant->type && e->rank == meant->rank && e->bytes == meant->bytes &&
+               memcmp(e->shape, meant->shape, sizeof *e->shape * (size_t)e->rank) == 0;
+    }
+    safetensors_close(s);
+    return same || fail(err, "%s: not written: its header lacks a tensor", file->path);
+}
+
+CHECKED static bool compare_parts(AtomicFile *file, const char *header,
+                                  const SafetensorsEntry *const *sorted, int count, Error *err) {
+    uint8_t prefix[8];
+    InputFile written;
+    size_t at = 8;
+    length_bytes(header, prefix);
+    bool ok = atomic_look(file, &written, err) && input_holds(&written, 0, prefix, 8, err) &&
+              input_holds(&written, at, header, strlen(header), err);
+    at += strlen(header);
+    for (int i = 0; ok && i < count; at += sorted[i++]->bytes)
+        ok = input_holds(&written, at, sorted[i]->data, sorted[i]->bytes, err);
+    input_close(&written);
+    return ok && compare_header(file, sorted, count, err);
 }
 
 bool safetensors_write(const char *path, const SafetensorsEntry *entries, int count, bool format_pt,
@@ -72,26 +122,10 @@ bool safetensors_write(const char *path, const SafetensorsEntry *entries, int co
             goto done;
         }
     }
-    header = make_header(sorted, count, format_pt);
-    if (!header) {
-        fail(err, "%s: cannot write: a tensor name is not valid UTF-8", path);
-        goto done;
-    }
-    if (!atomic_open(&file, path, err)) goto done;
-    size_t length = strlen(header);
-    uint8_t prefix[8];
-    for (int i = 0; i < 8; i++) prefix[i] = (uint8_t)((uint64_t)length >> (8 * i));
-    bool written =
-        fwrite(prefix, 1, 8, file.stream) == 8 && fwrite(header, 1, length, file.stream) == length;
-    for (int i = 0; written && i < count; i++) {
-        written = sorted[i]->bytes == 0 ||
-                  fwrite(sorted[i]->data, 1, sorted[i]->bytes, file.stream) == sorted[i]->bytes;
-    }
-    if (!written) {
-        fail_errno(err, "%s: cannot write", path);
-        goto done;
-    }
-    ok = atomic_commit(&file, err);
+    header = make_header(path, sorted, count, format_pt, err);
+    ok = header && atomic_open(&file, path, err) &&
+         write_parts(&file, header, sorted, count, err) &&
+         compare_parts(&file, header, sorted, count, err) && atomic_commit(&file, err);
 done:
     atomic_abort(&file);
     free(header);

@@ -84,7 +84,10 @@ static void find_files(const Assembly *a, const Stream *s) {
         if (e == 0) (void)roll_episode(a, s, &r, e);
         char path[4500];
         stream_path(a, s, before.file, path, sizeof path);
-        if (ends && file_exists(path)) mark_done(a, s, before.first, e);
+        PathKind there;
+        Error unknown; // it is made anew
+        if (ends && path_look(path, &there, &unknown) && there == AT_FILE)
+            mark_done(a, s, before.first, e);
     }
 }
 
@@ -105,7 +108,9 @@ static bool begin_file(Assembly *a, Stream *s, Error *err) {
     char path[4500], dir[4500];
     stream_path(a, s, s->roll.file, path, sizeof path);
     s->open = true;
-    s->there = file_exists(path);
+    PathKind there;
+    if (!path_look(path, &there, err)) return false;
+    s->there = there == AT_FILE;
     if (s->there) return true;
     if (s->camera < 0) return dataset_writer_data_open(a->writer, s->roll.file, err);
     path_parent(dir, sizeof dir, path);

@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -26,13 +25,17 @@ static void add_text(Digest *d, const char *text) {
     sha256_add(d, text ? text : "", strlen(text ? text : "") + 1);
 }
 
-static int64_t source_bytes(const char *path) {
+CHECKED static bool source_bytes(const char *path, int64_t *bytes, Error *err) {
     struct stat st;
-    if (dir_exists(path)) return tree_bytes(path);
-    return stat(path, &st) == 0 ? st.st_size : 0;
+    PathKind kind;
+    if (!path_look(path, &kind, err) || !tree_bytes(path, bytes, err)) return false;
+    if (kind == AT_FILE && stat(path, &st) == 0) *bytes = st.st_size;
+    return true;
 }
 
-void digest_source(Digest *d, const ImportSource *s) {
+bool digest_source(Digest *d, const ImportSource *s, Error *err) {
+    int64_t bytes;
+    if (!source_bytes(s->path, &bytes, err)) return false;
     sha256_init(d);
     add_text(d, s->form);
     for (int64_t e = 0; e < s->n_episodes; e++) {
@@ -53,30 +56,25 @@ void digest_source(Digest *d, const ImportSource *s) {
         sha256_add(d, &s->cameras[c].height, sizeof s->cameras[c].height);
         sha256_add(d, &s->cameras[c].width, sizeof s->cameras[c].width);
     }
-    int64_t bytes = source_bytes(s->path);
     sha256_add(d, &bytes, sizeof bytes);
+    return true;
 }
 
 // ---- the folder ---------------------------------------------------------------------------------
 
-// Removes a file that was being written when its process was killed: NAME.tmp.PID.
-static int remove_half(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
-    (void)st;
-    if (flag == FTW_F && strstr(path + ftw->base, ".tmp.")) (void)unlink(path);
-    return 0;
-}
-
 // Whether nothing is in it but what is written before import.json.
-static bool is_fresh(const char *dir) {
-    DIR *d = opendir(dir);
+CHECKED static bool is_fresh(const char *dir, bool *out, Error *err) {
+    DIR *d;
     const struct dirent *e;
     bool fresh = true;
+    if (!dir_open(dir, &d, err)) return false;
     while (d && fresh && (e = readdir(d)))
         fresh = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
                 strcmp(e->d_name, lock_name) == 0 || strcmp(e->d_name, "dataset") == 0 ||
                 strncmp(e->d_name, said, strlen(said)) == 0;
     if (d) closedir(d);
-    return fresh;
+    *out = fresh;
+    return true;
 }
 
 static bool take_lock(Begun *b, Error *err) {
@@ -95,14 +93,19 @@ bool begun_open(Begun *b, const Plan *plan, Error *err) {
     b->lock = -1;
     if (n > 3000)
         return fail(err, "--root=%.60s...: %zu bytes long, and at most 3000 are possible", root, n);
-    if (file_exists(root) || dir_exists(root))
+    PathKind there, begun;
+    if (!path_look(root, &there, err)) return false;
+    if (there == AT_FILE || there == AT_DIR)
         return fail(err, "%s: already exists; remove it or choose another folder with --root",
                     root);
     char dir[4096], path[4200];
     snprintf(dir, sizeof dir, "%.*s.partial", (int)n, root);
     snprintf(path, sizeof path, "%s/%s", dir, said);
-    bool there = dir_exists(dir);
-    if (there && !file_exists(path) && !is_fresh(dir))
+    bool fresh = true;
+    if (!path_look(dir, &there, err) || !path_look(path, &begun, err) ||
+        (there == AT_DIR && begun != AT_FILE && !is_fresh(dir, &fresh, err)))
+        return false;
+    if (!fresh)
         return fail(err,
                     "%s: in the way, and not begun by `tact import`; remove it or choose "
                     "another --root",
@@ -113,8 +116,10 @@ bool begun_open(Begun *b, const Plan *plan, Error *err) {
         b->dir[0] = '\0';
         return false;
     }
-    b->fresh = !file_exists(path);
-    (void)nftw(dir, remove_half, 16, FTW_PHYS);
+    // Again, now that nobody else is at it.
+    if (!path_look(path, &begun, err)) return false;
+    b->fresh = begun != AT_FILE;
+    remove_half_written(dir);
     return true;
 }
 
@@ -125,7 +130,7 @@ static json_t *options_json(const Plan *p) {
     json_object_set_new(o, "fps", json_real(p->fps));
     json_object_set_new(o, "images", json_string(convert_images_names[p->o.images]));
     json_object_set_new(o, "action", json_string(p->o.next_action ? "next" : "same"));
-    json_object_set_new(o, "task", p->o.task ? json_string(p->o.task) : json_null());
+    json_object_set_new(o, "task", json_bytes(p->o.task));
     json_object_set_new(o, "colors", json_string(p->source->red_is_blue ? "bgr" : "rgb"));
     json_object_set_new(o, "episodes", episodes);
     return o;
@@ -138,7 +143,7 @@ static bool check_options(const Begun *b, const json_t *then, const json_t *now,
     json_object_foreach((json_t *)now, key, value) {
         const json_t *before = json_object_get(then, key);
         if (before && json_equal(before, value)) continue;
-        char *old = json_text(before ? before : json_null(), 0), *new = json_text(value, 0);
+        char *old = json_text_had(before ? before : json_null(), 0), *new = json_text_had(value, 0);
         fail(
             err,
             "%s: begun with another --%s (%.200s, now %.200s): give that again to go on, or remove "

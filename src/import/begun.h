@@ -11,7 +11,7 @@ typedef Sha256 Digest;
 
 // Begins the digest of a source: its form, episodes, vectors, cameras and size. What a vector holds
 // is added as it is read.
-void digest_source(Digest *d, const ImportSource *source);
+CHECKED bool digest_source(Digest *d, const ImportSource *source, Error *err);
 void digest_add(Digest *d, const void *data, size_t size);
 
 typedef struct Begun {

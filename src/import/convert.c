@@ -78,7 +78,7 @@ static bool open_writer(Conversion *c, ImportSource *source, Error *err) {
     snprintf(folder, sizeof folder, "%s/dataset", c->begun.dir);
     const WriterOptions o = plan_writer_options(&c->plan, c->plan.o.root, folder);
     if (!dataset_writer_open(&o, &c->writer, err)) return false;
-    digest_source(&c->digest, source);
+    if (!digest_source(&c->digest, source, err)) return false;
     for (int64_t e = 0; e < c->plan.n_episodes; e++)
         if (!add_episode(c, source, &c->plan.episodes[e], err)) return false;
     return true;

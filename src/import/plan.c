@@ -2,6 +2,7 @@
 #include "import/plan.h"
 
 #include "base/array.h"
+#include "formats/json.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,6 +101,9 @@ static bool choose_episodes(Plan *p, Error *err) {
     const ConvertOptions *o = &p->o;
     int64_t n = o->episodes ? o->n_episodes : s->n_episodes, last = -1;
     bool lacks_task = false;
+    if (o->task && !utf8_is_whole(o->task))
+        return fail(err, "--task=%.300s: not UTF-8, which a dataset's texts are; give it in UTF-8",
+                    o->task);
     p->episodes = arena_alloc(&p->arena, sizeof *p->episodes * (size_t)(n + 1));
     for (int64_t i = 0; i < n; i++) {
         int64_t at = o->episodes ? o->episodes[i] : i;

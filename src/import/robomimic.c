@@ -214,7 +214,7 @@ static const char *split_of(const Splits *s, const char *demo) {
 static json_t *read_json(const Hdf5 *f, const char *object, const char *name) {
     Arena scratch = {0};
     const char *text = hdf5_attribute_text(f, object, name, &scratch);
-    json_t *value = text ? json_values(text, strlen(text), JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *value = text ? json_parse(text, strlen(text), JSON_REJECT_DUPLICATES, NULL) : NULL;
     if (text && !value)
         log_warn("%s: %s: its attribute %s is not valid JSON; going on without it", hdf5_path(f),
                  object, name);

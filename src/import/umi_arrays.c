@@ -271,7 +271,8 @@ CHECKED static bool add_other(Listing *l, const char *name, Error *err) {
     Error why;
     bool camera = is_camera_name(name);
     if (!read_array(l, name, &a, &why)) {
-        if (camera) return fail_because(err, &why, "%.1000s", why.text);
+        // Without a name nothing is known of it, because the source itself could not be read.
+        if (camera || !a.name[0]) return fail_because(err, &why, "%.1000s", why.text);
         const char *reason = strstr(why.text, a.name);
         leave_out(l, name, reason ? reason + strlen(a.name) + 1 : "cannot be read");
         return true;

@@ -67,7 +67,8 @@ CHECKED bool zarr_list(const ZarrGroup *g, const char *group, Arena *arena, cons
 
 // Whether there is an array of this name.
 bool zarr_holds(const ZarrGroup *g, const char *name);
-// Reads what is said of an array (NAME/.zarray), and refuses what cannot be read.
+// Reads what is said of an array (NAME/.zarray), and refuses what cannot be read. After a failure
+// out->name is "" where the source itself could not be read.
 CHECKED bool zarr_array(const ZarrGroup *g, const char *name, ZarrArray *out, Error *err);
 // The same from JSON text; `where` is what errors call the file.
 CHECKED bool zarr_parse(const char *text, size_t size, const char *where, const char *name,

@@ -212,7 +212,7 @@ bool zarr_parse(const char *text, size_t size, const char *where, const char *na
     *out = (ZarrArray){0};
     Reading r = {.where = where, .name = name, .out = out};
     snprintf(out->name, sizeof out->name, "%s", name);
-    json_t *said = size <= ZARR_TEXT_MOST ? json_values(text, size, 0, &why) : NULL;
+    json_t *said = size <= ZARR_TEXT_MOST ? json_parse(text, size, 0, &why) : NULL;
     if (!said) return refuse(&r, err, "has a .zarray that is no JSON: the file is damaged");
     r.said = said;
     bool ok = json_integer_value(json_object_get(said, "zarr_format")) == 2 ||
@@ -229,6 +229,7 @@ bool zarr_array(const ZarrGroup *g, const char *name, ZarrArray *out, Error *err
     size_t room = 0, n = 0;
     bool there = false;
     snprintf(file, sizeof file, "%s/.zarray", name);
+    *out = (ZarrArray){0};
     bool ok = zarr_text(g, file, &text, &room, &n, &there, err) &&
               (there || fail(err, "%s: has no array %s", g->path, name)) &&
               zarr_parse((const char *)text, n, g->path, name, out, err);

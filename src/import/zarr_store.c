@@ -114,7 +114,7 @@ bool zarr_open(ZarrGroup *g, const char *path, ImageDecode *decode, Error *err) 
     if (!find_group(g, path, err)) return false;
     g->decode = decode;
     bool ok = zarr_text(g, ".zgroup", &text, &room, &n, &there, err);
-    json_t *said = ok && there ? json_values((const char *)text, n, 0, NULL) : NULL;
+    json_t *said = ok && there ? json_parse((const char *)text, n, 0, NULL) : NULL;
     json_int_t version = json_integer_value(json_object_get(said, "zarr_format"));
     json_decref(said);
     mem_free(text);

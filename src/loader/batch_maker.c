@@ -11,6 +11,24 @@ typedef struct WantedFrame {
     int64_t row, place; // place: sample * T + timestep
 } WantedFrame;
 
+// What m->reading counts in: more than there are cameras.
+enum { READING_CAMERAS = 1 << 12 };
+
+static void begin_reading(BatchMaker *m, int camera, int64_t row) {
+    atomic_store(&m->reading, row * READING_CAMERAS + camera);
+}
+
+static void end_reading(BatchMaker *m) {
+    atomic_store(&m->reading, -1);
+}
+
+bool batch_maker_reading(const BatchMaker *m, int *camera, int64_t *row) {
+    int64_t now = atomic_load(&m->reading);
+    *camera = (int)(now % READING_CAMERAS);
+    *row = now / READING_CAMERAS;
+    return now >= 0;
+}
+
 static size_t camera_frame_bytes(const LoaderOptions *o, int camera) {
     return image_rgb_bytes(o->sizes[camera].height, o->sizes[camera].width);
 }
@@ -30,7 +48,7 @@ CHECKED static bool open_reader(BatchMaker *m, Error *err) {
 }
 
 bool batch_maker_init(BatchMaker *m, const LoaderOptions *o, Error *err) {
-    *m = (BatchMaker){.o = o};
+    *m = (BatchMaker){.o = o, .reading = -1};
     m->state_dim = o->state ? o->state->dim : 0;
     m->env_dim = o->env ? o->env->dim : 0;
     m->action_dim = o->action->dim;
@@ -172,6 +190,7 @@ CHECKED static bool read_images(BatchMaker *m, Batch *b, int camera, Error *err)
     for (int64_t i = 0; i < n; i++) {
         const WantedFrame *w = &m->wanted[i];
         uint8_t *rgb = place_of(o, b, camera, w->place);
+        begin_reading(m, camera, w->row);
         if (i > 0 && w->row == w[-1].row)
             memcpy(rgb, before, camera_frame_bytes(o, camera));
         else if (!read_frame(m, camera, w->row, rgb, err))
@@ -208,7 +227,9 @@ CHECKED static bool fill_images(BatchMaker *m, Batch *b, Error *err) {
     }
     qsort(m->wanted, (size_t)n, sizeof *m->wanted, by_row);
     for (int c = 0; c < o->n_cameras; c++) {
-        if (!read_images(m, b, c, err)) return false;
+        bool read = read_images(m, b, c, err);
+        end_reading(m);
+        if (!read) return false;
         if (o->transforms) transform_images(m, b, c);
     }
     return true;
@@ -240,8 +261,10 @@ void batch_maker_fill_cache(BatchMaker *m) {
         m->fill_end = e->first_row + e->length;
         return;
     }
+    begin_reading(m, m->fill_camera, m->fill_row);
     bool ok =
         frames_segment(m->frames, o->cameras[m->fill_camera], m->fill_row, &first, &end, &unread) &&
         cache_rows(m, m->fill_camera, first, end);
+    end_reading(m);
     m->fill_row = ok ? end : m->fill_end;
 }

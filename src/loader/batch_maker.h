@@ -4,6 +4,7 @@
 #define TACT_LOADER_BATCH_MAKER_H
 
 #include "loader/loader.h"
+#include <stdatomic.h>
 
 // A thread's own reader and scratch memory, made once.
 typedef struct BatchMaker {
@@ -18,6 +19,8 @@ typedef struct BatchMaker {
     int fill_camera;
     int64_t fill_row, fill_end;
     bool cache_filled; // no episode is left to be put into the cache
+    // What it reads now: a row and a camera (batch_maker_reading), or -1. Another thread may look.
+    _Atomic int64_t reading;
 } BatchMaker;
 
 CHECKED bool batch_maker_init(BatchMaker *m, const LoaderOptions *o, Error *err);
@@ -31,6 +34,9 @@ void batch_free(Batch *b, const LoaderOptions *o);
 // they lie in, each once, whichever samples and timesteps they belong to; where one is missing from
 // the cache, what decodes with it is put into the cache too.
 CHECKED bool batch_maker_fill(BatchMaker *m, Batch *b, Error *err);
+
+// The frame that the thread of this maker reads at this moment. False: none. Any thread.
+bool batch_maker_reading(const BatchMaker *m, int *camera, int64_t *row);
 
 // Whether frames may still be missing from the cache, to be put there between batches.
 bool batch_maker_may_fill_cache(const BatchMaker *m);

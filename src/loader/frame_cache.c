@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "loader/frame_cache.h"
 
+#include "base/available.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -38,31 +39,6 @@ struct FrameCache {
 };
 
 // ---- limits -----------------------------------------------------------------------------------
-
-// A number from a file that begins with `word` on some line ("" for its first line), or -1.
-static int64_t number_in_file(const char *path, const char *word) {
-    char line[256];
-    int64_t number = -1;
-    FILE *f = fopen(path, "r");
-    while (f && number < 0 && fgets(line, sizeof line, f)) {
-        long long found;
-        if (strncmp(line, word, strlen(word)) == 0 &&
-            sscanf(line + strlen(word), "%lld", &found) == 1)
-            number = found;
-    }
-    if (f) fclose(f);
-    return number;
-}
-
-// Bytes of memory this process may still take: the machine's, or its control group's where that has
-// a limit (containers).
-static int64_t memory_available(void) {
-    int64_t machine = number_in_file("/proc/meminfo", "MemAvailable:");
-    int64_t most = number_in_file("/sys/fs/cgroup/memory.max", "");
-    int64_t now = number_in_file("/sys/fs/cgroup/memory.current", "");
-    int64_t left = machine < 0 ? 0 : machine * 1024;
-    return most >= 0 && now >= 0 && most - now < left ? (most > now ? most - now : 0) : left;
-}
 
 static int64_t limit_bytes(double gb, int64_t otherwise) {
     return gb < 0 ? otherwise : gb * 1e9 < 9e18 ? (int64_t)(gb * 1e9) : INT64_MAX;

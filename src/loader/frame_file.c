@@ -162,7 +162,7 @@ static bool set_file_path(FrameFile *f, const char *dir) {
 
 bool frame_file_exists(const FrameFile *f, const char *dir) {
     FrameFile look = *f;
-    int fd = set_file_path(&look, dir) ? open(look.path, O_RDONLY | O_CLOEXEC) : -1;
+    int fd = set_file_path(&look, dir) ? open(look.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
     bool whole = fd >= 0 && is_whole(&look, fd);
     if (fd >= 0) close(fd);
     return whole;
@@ -173,7 +173,7 @@ bool frame_file_open(FrameFile *f, const char *dir, Error *err) {
     if (!set_file_path(f, dir)) return fail(err, "%.200s: the path is too long", dir);
     for (int i = 0; i < OPEN_TRIES; i++) {
         bool again = false;
-        int fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        int fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
         if (fd < 0) return fail_errno(err, "%s: cannot open", f->path);
         bool ok = lock_and_make(f, fd, &again, err);
         if (ok && !again) {

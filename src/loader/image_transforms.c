@@ -153,7 +153,7 @@ bool image_transforms_parse(ImageTransforms *t, const char *tfs, Error *err) {
     image_transforms_default(t);
     if (!tfs) return true;
     json_error_t problem;
-    json_t *object = json_loads(tfs, 0, &problem), *value;
+    json_t *object = json_parse_argument(tfs, 0, &problem), *value;
     const char *name;
     bool ok = json_is_object(object) || fail(err, FLAG ": not a JSON object: %s", problem.text);
     t->count = 0;

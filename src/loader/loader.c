@@ -4,9 +4,13 @@
 // timing.
 #include "loader/loader.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "loader/batch_maker.h"
+#include <math.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <time.h>
 
 typedef struct Slot {
     Batch batch;
@@ -153,7 +157,11 @@ bool loader_open(const LoaderOptions *options, Loader **out, Error *err) {
     l->sampler = loader_sampler(options);
     sampler_init(&l->sampler);
     pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->has_ready, NULL);
+    pthread_condattr_t monotonic; // so that setting the clock is no stall
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&l->has_ready, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     pthread_cond_init(&l->has_free, NULL);
     if (!make_workers_and_slots(l, err)) {
         loader_close(l);
@@ -172,12 +180,72 @@ static Slot *make_next_slot(Loader *l) {
     return s;
 }
 
+// What one worker does, for a warning: appends to out, which has `used` bytes.
+static size_t describe_worker(const Loader *l, int worker, char *out, size_t size, size_t used) {
+    const Dataset *ds = l->o.dataset;
+    int camera;
+    int64_t row, at;
+    if (used >= size || !batch_maker_reading(&l->workers[worker].maker, &camera, &row)) return used;
+    const int number = l->o.cameras[camera];
+    const Episode *e = dataset_episode_of(ds, row);
+    const char *path = e->videos[number].path;
+    if (!path) path = dataset_file_of(ds, row, &at)->path;
+    return used + (size_t)snprintf(out + used, size - used,
+                                   "%s worker %d reads frame %lld of episode %lld from %s",
+                                   used ? ";" : ":", worker, (long long)(row - e->first_row),
+                                   (long long)e->index, path);
+}
+
+static void warn_of_stall(const Loader *l, int64_t number, double seconds) {
+    char workers[900] = "";
+    size_t used = 0;
+    for (int i = 0; i < l->n_workers; i++)
+        used = describe_worker(l, i, workers, sizeof workers, used);
+    log_warn("no batch for %.0f s (number %lld)%s; if the disk or the network does not answer any "
+             "more, Ctrl-C twice ends the run, and it goes on from its last checkpoint%s",
+             seconds, (long long)number, workers,
+             l->o.cache ? " (frames may also come from the frame cache)" : "");
+}
+
+// Waits for has_ready until a number of seconds from now at most.
+static void wait_some_seconds(Loader *l, double seconds) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    const double whole = floor(seconds);
+    until.tv_sec += (time_t)whole;
+    until.tv_nsec += (long)((seconds - whole) * 1e9);
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_cond_timedwait(&l->has_ready, &l->lock, &until);
+}
+
+// Called with the lock held.
+static void wait_until_ready(Loader *l, const Slot *s, int64_t number) {
+    const double begin = clock_seconds();
+    double warn = l->o.warn_s;
+    while (s->ready != number) {
+        if (!(warn > 0)) {
+            pthread_cond_wait(&l->has_ready, &l->lock);
+            continue;
+        }
+        const double waited = clock_seconds() - begin;
+        if (waited < warn) {
+            wait_some_seconds(l, warn - waited);
+            continue;
+        }
+        warn_of_stall(l, number, waited);
+        warn *= 2;
+    }
+}
+
 static Slot *wait_for_next_slot(Loader *l) {
     pthread_mutex_lock(&l->lock);
     int64_t number = ++l->given;
     Slot *s = slot_of(l, number);
     pthread_cond_broadcast(&l->has_free); // of the batch the caller has given up
-    while (s->ready != number) pthread_cond_wait(&l->has_ready, &l->lock);
+    wait_until_ready(l, s, number);
     pthread_mutex_unlock(&l->lock);
     return s;
 }

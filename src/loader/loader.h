@@ -39,8 +39,11 @@ typedef struct LoaderOptions {
     int batch_size;
     int pieces, processes, process; // batches of a step (sampler.h); 0: a batch is a step
     int num_workers;                // 0: prepared inside loader_next
-    int prefetch;                   // ready batches ahead (at least 1 with workers)
-    bool shuffle;                   // else rows in order
+    // With workers: after so many seconds without the next batch loader_next warns, and says which
+    // file is being read; again after twice as long, and so on. 0: never.
+    double warn_s;
+    int prefetch;   // ready batches ahead (at least 1 with workers)
+    bool shuffle;   // else rows in order
     bool drop_last; // leave out an epoch's partial batch, so that every batch has batch_size
     uint64_t seed;
     FrameCache *cache; // of these cameras in this order, and these sizes; NULL: none. Borrowed

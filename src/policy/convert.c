@@ -85,7 +85,9 @@ bool policy_convert(const Policy *in, bool to_act, PolicyConfig *config, Params 
 bool policy_export(const char *dir, const PolicyConfig *config, const Params *params,
                    const PolicyStats *stats, Error *err) {
     char parent[POLICY_PATH], temporary[POLICY_PATH + 64];
-    if (file_exists(dir) || dir_exists(dir))
+    PathKind there;
+    if (!path_look(dir, &there, err)) return false;
+    if (there == AT_FILE || there == AT_DIR)
         return fail(err, "%s: exists already; choose another name", dir);
     path_parent(parent, sizeof parent, dir);
     snprintf(temporary, sizeof temporary, "%s.tmp.%ld", dir, (long)getpid());

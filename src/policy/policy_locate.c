@@ -5,11 +5,13 @@
 #include "policy/policy_locate.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "formats/hub_cache.h"
 #include "formats/json.h"
 #include <ctype.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,8 +54,11 @@ CHECKED static bool read_step_inside(const char *dir, int64_t *out, Error *err) 
 
 int64_t checkpoint_step_inside(const char *dir) {
     int64_t step;
-    Error ignored;
-    return read_step_inside(dir, &step, &ignored) ? step : -1;
+    Error err;
+    err.text[0] = 0;
+    if (!read_step_inside(dir, &step, &err)) step = -1;
+    if (err.text[0]) log_warn("%s (going on without it)", err.text);
+    return step;
 }
 
 int64_t policy_step(const char *dir) {
@@ -104,6 +109,8 @@ CHECKED static bool find_newest_checkpoint(const char *checkpoints, char out[NAM
     int64_t step, inside;
     snprintf(last, sizeof last, "%s/last", checkpoints);
     bool there = lstat(last, &what) == 0;
+    if (!there && errno != ENOENT && errno != ENOTDIR)
+        return fail_errno(err, "%s: cannot look at it", last);
     snprintf(out, NAME_ROOM, "last");
     if (there && S_ISLNK(what.st_mode) && is_checkpoint(checkpoints, "last")) return true;
     if (there && S_ISREG(what.st_mode)) {

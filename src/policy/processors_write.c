@@ -105,7 +105,7 @@ CHECKED static bool write_pipeline(const char *dir, const char *name, json_t *st
 
 // JSON that was kept as text; `or_else` where there was none.
 static json_t *parse_kept(const char *text, json_t *or_else) {
-    json_t *value = text ? json_loads(text, 0, NULL) : NULL;
+    json_t *value = text ? json_parse_argument(text, 0, NULL) : NULL;
     if (!value) return or_else;
     json_decref(or_else);
     return value;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report/describe.h"
 
-#include "base/memory.h"
 #include <math.h>
 
 json_t *describe_number(double x) {
@@ -9,14 +8,7 @@ json_t *describe_number(double x) {
 }
 
 json_t *describe_path(const char *path) {
-    json_t *text = json_string(path);
-    if (text) return text;
-    char *copy = mem_strdup(path);
-    for (char *c = copy; *c; c++)
-        if ((unsigned char)*c >= 0x80) *c = '?';
-    text = json_string(copy);
-    mem_free(copy);
-    return text;
+    return json_bytes(path);
 }
 
 json_t *describe_time(time_t moment) {

@@ -3,9 +3,11 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "report/describe.h"
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +54,9 @@ int64_t run_checkpoints(const char *run, RunCheckpoint **out) {
     int64_t count = 0, capacity = 0;
     *out = NULL;
     snprintf(path, sizeof path, "%s/checkpoints", run);
-    DIR *dir = opendir(path);
+    DIR *dir;
+    Error err;
+    if (!dir_open(path, &dir, &err)) log_warn("%s; its checkpoints are left out", err.text);
     for (struct dirent *e; dir && (e = readdir(dir));) {
         const int64_t step = checkpoint_step(e->d_name);
         if (step < 0) continue;
@@ -72,12 +76,18 @@ json_t *run_checkpoints_json(const RunCheckpoint *list, int64_t count) {
     for (int64_t i = 0; i < count; i++) {
         char average[POLICY_PATH + 32];
         struct stat what;
+        Error err;
+        int64_t bytes;
+        PathKind kind;
         const bool there = stat(list[i].dir, &what) == 0;
         snprintf(average, sizeof average, "%s/pretrained_model_ema", list[i].dir);
+        const bool seen = (there || fail_errno(&err, "%s: cannot look at it", list[i].dir)) &&
+                          tree_bytes(list[i].dir, &bytes, &err) && path_look(average, &kind, &err);
+        if (!seen) log_warn("%s; its size is left out", err.text);
         json_array_append_new(
             out, json_pack("{s:I, s:o, s:I, s:b}", "step", (json_int_t)list[i].step, "saved",
                            there ? describe_time(what.st_mtime) : json_null(), "bytes",
-                           (json_int_t)tree_bytes(list[i].dir), "average", dir_exists(average)));
+                           seen ? (json_int_t)bytes : 0, "average", seen && kind == AT_DIR));
     }
     return out;
 }
@@ -106,6 +116,7 @@ static void add_videos(json_t *out, const char *eval, const char *folder) {
     const int64_t step = video_step(folder, &average);
     snprintf(path, sizeof path, "%s/%s", eval, folder);
     const int n = step < 0 ? 0 : scandir(path, &found, is_video, alphasort);
+    if (n < 0) log_warn("%s: cannot open; its videos are left out", path);
     for (int i = 0; i < n; i++) {
         snprintf(file, sizeof file, "eval/%s/%s", folder, found[i]->d_name);
         json_array_append_new(out, json_pack("{s:I, s:b, s:o}", "step", (json_int_t)step, "average",
@@ -121,6 +132,7 @@ json_t *run_videos_json(const char *run) {
     json_t *out = json_array();
     snprintf(eval, sizeof eval, "%s/eval", run);
     const int n = scandir(eval, &folders, NULL, alphasort);
+    if (n < 0 && errno != ENOENT) log_warn("%s: cannot open; its videos are left out", eval);
     for (int i = 0; i < n; i++) {
         add_videos(out, eval, folders[i]->d_name);
         free(folders[i]);

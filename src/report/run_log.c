@@ -68,9 +68,9 @@ static char *without_not_finite(const char *line, size_t length) {
 
 bool run_log_add(RunLog *log, const char *line, size_t length) {
     const char *name;
-    json_t *value, *object = json_values(line, length, 0, NULL);
+    json_t *value, *object = json_parse(line, length, 0, NULL);
     char *copy = object ? NULL : without_not_finite(line, length);
-    if (copy) object = json_values(copy, strlen(copy), 0, NULL);
+    if (copy) object = json_parse(copy, strlen(copy), 0, NULL);
     mem_free(copy);
     const json_t *at = json_object_get(object, "step");
     const int64_t step = json_integer_value(at);
@@ -116,7 +116,8 @@ bool run_log_read(const char *path, RunLog *out, Error *err) {
         if (run_log_add(out, line, (size_t)length - whole) || !whole) continue;
         if (out->bad++ == 0) out->first_bad = number;
     }
-    const bool ok = !ferror(file) || fail_errno(err, "%s: cannot read", path);
+    // Lines also end where there is no memory for one, which is no error of the stream.
+    const bool ok = (feof(file) && !ferror(file)) || fail_errno(err, "%s: cannot read", path);
     fclose(file);
     free(line);
     run_log_order(out);

@@ -33,7 +33,7 @@ typedef struct RunLog {
     Arena arena;
 } RunLog;
 
-// Reads a file, which takes at most 64 MB and 32 times its bytes, as json_values does. Lines that
+// Reads a file, which takes at most 64 MB and 32 times its bytes, as json_parse does. Lines that
 // are not JSON objects with a step are counted and passed over; a last one without a line's end,
 // which a running training may just be writing, is not counted. Only a file that cannot be read is
 // an error.

@@ -64,7 +64,7 @@ CHECKED static bool handle_allocate(tact_policy *p, bool asynchronous, Error *er
 CHECKED static bool handle_read_rename_map(tact_policy *p, Error *err) {
     const char *text = p->config->rename_map, *from;
     Arena *arena = &p->names;
-    json_t *map = text ? json_values(text, strlen(text), 0, NULL) : NULL, *to;
+    json_t *map = text ? json_parse_argument(text, 0, NULL) : NULL, *to;
     if (text && !map) return fail_memory(err, "the names of cameras"); // it was read before
     size_t n = json_object_size(map);
     p->robot_names = arena_try(arena, (n + 1) * sizeof *p->robot_names);

@@ -26,7 +26,7 @@ bool checkpoint_write_policy(const char *dir, const CheckpointParts *what, const
               policy_write(dir, &what->config->policy, params, what->stats, training, err);
     json_decref(config);
     json_decref(training);
-    return ok && sync_dir(dir, err);
+    return ok && checkpoint_check_policy(dir, what, params, err) && sync_dir(dir, err);
 }
 
 CHECKED static bool write_policy(const char *parent, const char *name, const CheckpointParts *what,
@@ -42,7 +42,7 @@ CHECKED static bool write_training_state(const char *parent, const CheckpointPar
     snprintf(dir, sizeof dir, "%s/training_state", parent);
     return make_dirs(dir, err) &&
            training_state_write(dir, what->config, what->optimizer, what->state, err) &&
-           sync_dir(dir, err);
+           checkpoint_check_state(dir, what, err) && sync_dir(dir, err);
 }
 
 CHECKED static bool write_all(const char *dir, const CheckpointParts *what, Error *err) {

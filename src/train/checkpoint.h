@@ -24,11 +24,19 @@ typedef struct CheckpointParts {
 CHECKED bool checkpoint_write(const CheckpointParts *what, char *path, size_t path_size,
                               Error *err);
 // Makes the directory `dir` and writes the policy into it as a pretrained_model, with `params` for
-// weights. After an error the caller removes what is there.
+// weights; then checks it (checkpoint_check_policy). After an error the caller removes what is
+// there.
 CHECKED bool checkpoint_write_policy(const char *dir, const CheckpointParts *what,
                                      const Params *params, Error *err);
 // The name of a step's checkpoint, NNNNNN: at least six digits, and more when `steps` has more.
 void checkpoint_step_name(char *out, size_t size, int64_t step, int64_t steps);
+
+// ---- checkpoint_check.c: read again with what will load it ------------------------------------
+// Whether a pretrained_model holds the settings, the statistics and tensors for all of `params`.
+CHECKED bool checkpoint_check_policy(const char *dir, const CheckpointParts *what,
+                                     const Params *params, Error *err);
+// Whether a training_state holds the state, and moments for all that is trained.
+CHECKED bool checkpoint_check_state(const char *dir, const CheckpointParts *what, Error *err);
 
 // ---- checkpoint_dir.c: the directory that holds the checkpoints -------------------------------
 // Moves a finished temporary directory to its name, in one step where the file system can swap

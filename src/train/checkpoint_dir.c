@@ -79,12 +79,16 @@ bool checkpoint_point_last(const char *checkpoints, const char *name, Error *err
 
 // Whether a name is that of a checkpoint that was moved aside ("000050.old") and nothing came in
 // its place, so that it is the checkpoint itself. path gets where it belongs.
-static bool is_displaced(const char *checkpoints, const char *name, char *path, size_t size) {
+CHECKED static bool find_displaced(const char *checkpoints, const char *name, char *path,
+                                   size_t size, bool *displaced, Error *err) {
     size_t n = strlen(name);
-    if (n < 5 || !isdigit((unsigned char)name[0]) || strcmp(name + n - 4, ".old") != 0)
-        return false;
+    PathKind there;
+    *displaced = false;
+    if (n < 5 || !isdigit((unsigned char)name[0]) || strcmp(name + n - 4, ".old") != 0) return true;
     snprintf(path, size, "%s/%.*s", checkpoints, (int)(n - 4), name);
-    return !dir_exists(path);
+    if (!path_look(path, &there, err)) return false;
+    *displaced = there != AT_DIR;
+    return true;
 }
 
 static bool is_rubbish(const char *name) {
@@ -95,13 +99,17 @@ static bool is_rubbish(const char *name) {
 }
 
 bool checkpoints_clean(const char *checkpoints, Error *err) {
-    DIR *dir = opendir(checkpoints);
+    DIR *dir;
     bool ok = true;
+    if (!dir_open(checkpoints, &dir, err)) return false;
     if (!dir) return true; // killed before its first checkpoint
     for (struct dirent *e; ok && (e = readdir(dir));) {
         char path[PATH_SIZE + 512], whole[PATH_SIZE + 512];
+        bool displaced;
         snprintf(path, sizeof path, "%s/%s", checkpoints, e->d_name);
-        if (is_displaced(checkpoints, e->d_name, whole, sizeof whole))
+        ok = find_displaced(checkpoints, e->d_name, whole, sizeof whole, &displaced, err);
+        if (!ok) break;
+        if (displaced)
             ok = rename(path, whole) == 0 || fail_errno(err, "%s: cannot move back", path);
         else if (is_rubbish(e->d_name))
             ok = remove_tree(path, err);
@@ -121,11 +129,13 @@ static int newest_first(const void *a, const void *b) {
 }
 
 // The checkpoints up to a step, newest first. The caller frees.
-static NamedStep *list_until(const char *checkpoints, int64_t step, int64_t *n) {
+CHECKED static bool list_until(const char *checkpoints, int64_t step, NamedStep **out, int64_t *n,
+                               Error *err) {
     int64_t capacity = 0;
     NamedStep *found = NULL;
-    DIR *dir = opendir(checkpoints);
+    DIR *dir;
     *n = 0;
+    if (!dir_open(checkpoints, &dir, err)) return false;
     for (struct dirent *e; dir && (e = readdir(dir));) {
         int64_t at = checkpoint_step(e->d_name);
         if (at < 0 || at > step) continue;
@@ -135,7 +145,8 @@ static NamedStep *list_until(const char *checkpoints, int64_t step, int64_t *n) 
     }
     if (dir) closedir(dir);
     if (*n) qsort(found, (size_t)*n, sizeof *found, newest_first);
-    return found;
+    *out = found;
+    return true;
 }
 
 // The checkpoint is renamed first, so that a half-removed one never has a checkpoint's name.
@@ -155,8 +166,8 @@ bool checkpoints_prune(const char *checkpoints, int64_t step, int64_t keep, Erro
     snprintf(link, sizeof link, "%s/last", checkpoints);
     ssize_t length = readlink(link, last, sizeof last - 1);
     if (length < 0) last[0] = 0;
-    NamedStep *found = list_until(checkpoints, step, &n);
-    bool ok = true;
+    NamedStep *found = NULL;
+    bool ok = list_until(checkpoints, step, &found, &n, err);
     for (int64_t i = keep; ok && i < n; i++)
         if (strcmp(found[i].name, last) != 0)
             ok = remove_checkpoint(checkpoints, found[i].name, err);

@@ -128,7 +128,8 @@ static void report_loss(Run *r, int64_t step, bool average, double loss) {
         return;
     }
     log_info("step %lld: %s=%.4f", (long long)step, name, loss);
-    if (!metrics_write_eval(&r->output.metrics, step, name, loss, &err)) log_warn("%s", err.text);
+    Metrics *m = &r->output.metrics;
+    metrics_tell(m, metrics_write_eval(m, step, name, loss, &err), &err);
 }
 
 static void report_rollouts(Run *r, int64_t step, bool average, const WeightsFound *f) {
@@ -138,8 +139,8 @@ static void report_rollouts(Run *r, int64_t step, bool average, const WeightsFou
         "step %lld: %spc_success=%.1f (%lld of %lld, 95 %% interval %.0f to %.0f %%) eval_s=%.1f",
         (long long)step, average ? "ema_" : "", 100.0 * (double)t->succeeded / (double)t->episodes,
         (long long)t->succeeded, (long long)t->episodes, 100 * t->low, 100 * t->high, f->seconds);
-    if (!metrics_write_rollouts(&r->output.metrics, step, average, t, &err))
-        log_warn("%s", err.text);
+    Metrics *m = &r->output.metrics;
+    metrics_tell(m, metrics_write_rollouts(m, step, average, t, &err), &err);
     char videos[4096 + 96];
     rollouts_video_dir(r->config, step, average ? "_ema" : "", videos, sizeof videos);
     if (r->config->eval_max_videos > 0 &&

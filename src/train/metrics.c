@@ -2,32 +2,37 @@
 #include "train/metrics.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "formats/json.h"
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 bool metrics_open(Metrics *m, const char *path, Error *err) {
-    m->path = path;
-    m->file = fopen(path, "a");
-    return m->file ? true : fail_errno(err, "%s: cannot open", path);
+    return append_open(&m->file, path, err);
 }
 
 bool metrics_sync(Metrics *m, Error *err) {
-    if (m->file && fsync(fileno(m->file)) != 0 && errno != EINVAL)
-        return fail_errno(err, "%s: cannot write", m->path);
-    return !m->curves || run_curves_sync(m->curves, err);
+    return append_sync(&m->file, err) && (!m->curves || run_curves_sync(m->curves, err));
 }
 
 void metrics_close(Metrics *m) {
-    if (m->file) fclose(m->file);
-    m->file = NULL;
+    append_close(&m->file);
+}
+
+void metrics_tell(Metrics *m, bool written, const Error *err) {
+    if (!written && m->missing++ == 0)
+        log_warn("%.900s; the run goes on, and its figures are written again when they can be",
+                 err->text);
+    if (!written || !m->missing) return;
+    log_warn("%s: can be written again; what was logged %lld time%s before is missing in it or "
+             "beside it",
+             m->file.path, (long long)m->missing, m->missing == 1 ? "" : "s");
+    m->missing = 0;
 }
 
 // Whether a line of the file tells of what was done until `step`.
 static bool line_stays(const char *line, size_t length, int64_t step, bool eval_due) {
-    json_t *object = json_values(line, length, 0, NULL);
+    json_t *object = json_parse(line, length, 0, NULL);
     const json_t *at = json_object_get(object, "step");
     bool stays = json_is_integer(at) && json_integer_value(at) <= step;
     if (eval_due && json_integer_value(at) == step)
@@ -119,15 +124,14 @@ void metrics_line(const Metrics *m, int64_t step, char *out, size_t size) {
 }
 
 static bool write_line(Metrics *m, json_t *line, Error *err) {
-    char *text = json_text(line, 0);
+    char *text = json_text_had(line, 0);
+    const size_t length = strlen(text);
+    bool ok = json_whole(line, m->file.path, err);
     json_decref(line);
-    int written = fprintf(m->file, "%s\n", text);
+    text[length] = '\n'; // in the place of its zero
+    ok = ok && append_write(&m->file, text, length + 1, err);
     mem_free(text);
-    if (written < 0 || fflush(m->file) != 0) {
-        clearerr(m->file);
-        return fail_errno(err, "%s: cannot write", m->path);
-    }
-    return true;
+    return ok;
 }
 
 // {"step": ..., the points}

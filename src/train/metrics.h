@@ -7,7 +7,6 @@
 #include "curves/run_curves.h"
 #include "model/act.h"
 #include "train/train.h"
-#include <stdio.h>
 
 // Sums since the last line.
 typedef struct MetricSums {
@@ -18,13 +17,14 @@ typedef struct MetricSums {
 typedef struct Metrics {
     // What the run is made of.
     int64_t batch_size, frames, episodes; // frames and episodes of the training part
-    FILE *file;                           // metrics.jsonl, or NULL
-    const char *path;
-    RunCurves *curves; // get the same figures; NULL: none. Borrowed
+    AppendFile file;                      // metrics.jsonl
+    RunCurves *curves;                    // get the same figures; NULL: none. Borrowed
+    int64_t missing; // logs and evaluations that could not be written to all files since the last
+                     // that could
     MetricSums sums;
 } Metrics;
 
-// Opens OUTPUT_DIR/metrics.jsonl for appending; path is borrowed.
+// Opens OUTPUT_DIR/metrics.jsonl for appending.
 CHECKED bool metrics_open(Metrics *m, const char *path, Error *err);
 // To be called before a run goes on after `step`: takes the lines of later steps out of the file,
 // and a half line at its end. eval_due: the evaluations of that very step go too, for they will be
@@ -48,6 +48,9 @@ CHECKED bool metrics_write_eval(Metrics *m, int64_t step, const char *key, doubl
 // average's, and the key is "ema_pc_success".
 CHECKED bool metrics_write_rollouts(Metrics *m, int64_t step, bool average, const TrainRollouts *r,
                                     Error *err);
+// Says what became of one of the above: of a disk that is full once, and once when it is not any
+// more.
+void metrics_tell(Metrics *m, bool written, const Error *err);
 double metrics_mean_loss(const Metrics *m);
 void metrics_reset(Metrics *m);
 // Writes a number as LeRobot's log does, without decimals and with halves rounded to even: 1600 is

@@ -65,7 +65,7 @@ static bool check_shape(const Dataset *ds, const Feature *f, const json_t *wante
 // Follows --policy.input_features, which names the cameras, in their order, and the vectors.
 static bool choose_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error *err) {
     json_error_t problem;
-    json_t *features = json_loads(p->input_features, 0, &problem);
+    json_t *features = json_parse_argument(p->input_features, 0, &problem);
     const char *name;
     json_t *wanted;
     bool ok = json_is_object(features) ||
@@ -227,6 +227,7 @@ LoaderOptions loader_options_of(const TrainConfig *c, const Normalizer *state,
                            .processes = c->processes,
                            .process = c->process,
                            .num_workers = c->num_workers,
+                           .warn_s = c->loader_warn_s,
                            .prefetch = c->prefetch_factor,
                            .shuffle = true,
                            .drop_last = true,

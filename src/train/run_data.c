@@ -36,14 +36,19 @@ bool run_data_split(RunData *data, const TrainConfig *c, Error *err) {
     const Dataset *ds = data->dataset;
     uint8_t *held_out = NEW(uint8_t, ds->n_episodes);
     if (c->dataset.eval_split > 0) dataset_split(ds, c->dataset.eval_split, held_out);
-    data->train_rows = NEW(int64_t, ds->rows);
-    data->eval_rows = NEW(int64_t, ds->rows);
-    for (int64_t e = 0; e < ds->n_episodes; e++) data->train_episodes += !held_out[e];
-    for (int64_t i = 0; i < ds->rows; i++)
-        if (held_out[ds->episode_of[i]])
-            data->eval_rows[data->n_eval++] = i;
-        else
-            data->train_rows[data->n_train++] = i;
+    int64_t held_rows = 0;
+    for (int64_t e = 0; e < ds->n_episodes; e++) {
+        data->train_episodes += !held_out[e];
+        held_rows += held_out[e] ? ds->episodes[e].length : 0;
+    }
+    data->train_rows = NEW(int64_t, ds->rows - held_rows);
+    data->eval_rows = NEW(int64_t, held_rows);
+    for (int64_t e = 0; e < ds->n_episodes; e++) {
+        int64_t *rows = held_out[e] ? data->eval_rows : data->train_rows;
+        int64_t *n = held_out[e] ? &data->n_eval : &data->n_train;
+        for (int64_t k = 0; k < ds->episodes[e].length; k++)
+            rows[(*n)++] = ds->episodes[e].first_row + k;
+    }
     if (data->n_eval) log_held_out(data, held_out);
     mem_free(held_out);
     if (c->dataset.eval_split > 0 && data->n_eval == 0)

@@ -26,19 +26,30 @@ CHECKED static bool make_output(RunOutput *out, const char *dir, Error *err) {
     return true;
 }
 
-// A lock that ends with the process, however it ends. On a file system without locks there is none.
+// Locks that end with the process, however it ends. That of the directory is known to this host
+// alone, also where the directory is on a network; that of a file in it is known to all hosts of an
+// NFS or a cluster's file system, which take it back from a host that is gone. On a file system
+// without locks there is none.
 CHECKED static bool lock_output(RunOutput *out, const char *dir, Error *err) {
     out->lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (out->lock < 0) return fail_errno(err, "--output_dir=%s: cannot open it", dir);
     if (flock(out->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         return fail(err, "--output_dir=%s: another process trains in it", dir);
+    out->lock_file = openat(out->lock, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (out->lock_file >= 0 && flock(out->lock_file, LOCK_EX | LOCK_NB) != 0 &&
+        errno == EWOULDBLOCK)
+        return fail(err, "--output_dir=%s: another process, on another host, trains in it", dir);
     return true;
 }
 
 // What a process that was killed left beside the checkpoints.
 CHECKED static bool clean_output(const char *dir, Error *err) {
-    DIR *d = opendir(dir);
+    char videos[PATH_SIZE + 16];
+    DIR *d;
     bool ok = true;
+    snprintf(videos, sizeof videos, "%s/eval", dir);
+    remove_half_written(videos);
+    if (!dir_open(dir, &d, err)) return false;
     for (struct dirent *e; ok && d && (e = readdir(d));) {
         char path[PATH_SIZE + 512];
         snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
@@ -55,23 +66,24 @@ CHECKED static bool clean_output(const char *dir, Error *err) {
 bool run_output_open(RunOutput *out, const TrainConfig *c, int64_t resumed_step, bool eval_due,
                      Error *err) {
     const char *dir = c->output_dir;
-    char checkpoints[PATH_SIZE + 64];
+    char checkpoints[PATH_SIZE + 64], metrics[PATH_SIZE + 64];
     bool resume = resumed_step > 0;
     if (!resume && !make_output(out, dir, err)) return false;
     if (!lock_output(out, dir, err)) return false;
     snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", dir);
-    snprintf(out->metrics_path, sizeof out->metrics_path, "%s/metrics.jsonl", dir);
+    snprintf(metrics, sizeof metrics, "%s/metrics.jsonl", dir);
     if (resume && (!clean_output(dir, err) || !checkpoints_clean(checkpoints, err) ||
-                   !metrics_cut(out->metrics_path, resumed_step, eval_due, err)))
+                   !metrics_cut(metrics, resumed_step, eval_due, err)))
         return false;
     out->metrics.curves = &out->curves;
-    return metrics_open(&out->metrics, out->metrics_path, err) &&
+    return metrics_open(&out->metrics, metrics, err) &&
            run_curves_open(&out->curves, c, resumed_step, eval_due, err);
 }
 
 void run_output_close(RunOutput *out) {
     metrics_close(&out->metrics);
     run_curves_close(&out->curves);
+    if (out->lock_file >= 0) close(out->lock_file);
     if (out->lock >= 0) close(out->lock);
-    out->lock = -1;
+    out->lock = out->lock_file = -1;
 }

@@ -49,6 +49,7 @@ static bool may_differ(const char *flag) {
                                       "output_dir",
                                       "job_name",
                                       "num_workers",
+                                      "loader_warn_s",
                                       "prefetch_factor",
                                       "threads",
                                       "policy.device",
@@ -66,7 +67,7 @@ static bool may_differ(const char *flag) {
 static void digest_setting(const TrainConfig *c, const Field *f, char out[DIGEST]) {
     Sha256 sum;
     json_t *value = field_json(f, (const char *)c + f->offset);
-    char *text = json_text(value, 0);
+    char *text = json_text_had(value, 0);
     sha256_init(&sum);
     sha256_add(&sum, text, strlen(text));
     sha256_hex(&sum, out);
@@ -108,7 +109,11 @@ static void digest_data(const Run *r, char out[DIGEST]) {
     sha256_init(&sum);
     sha256_add(&sum, data->train_rows, (size_t)data->n_train * sizeof *data->train_rows);
     sha256_add(&sum, data->eval_rows, (size_t)data->n_eval * sizeof *data->eval_rows);
-    sha256_add(&sum, data->dataset->index, (size_t)data->dataset->rows * sizeof(int64_t));
+    for (int64_t i = 0; i < data->dataset->n_episodes; i++) {
+        const Episode *e = &data->dataset->episodes[i];
+        const int64_t numbers[] = {e->first_index, e->length};
+        sha256_add(&sum, numbers, sizeof numbers);
+    }
     add_normalizer(&sum, &r->statistics.state);
     add_normalizer(&sum, &r->statistics.env);
     add_normalizer(&sum, &r->statistics.action);

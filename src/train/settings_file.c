@@ -31,7 +31,7 @@ typedef struct FlagList {
 
 // A value as it would be typed. Free with mem_free.
 static char *text_as_typed(const json_t *value) {
-    return json_is_string(value) ? mem_strdup(json_string_value(value)) : json_text(value, 0);
+    return json_is_string(value) ? mem_strdup(json_string_value(value)) : json_text_had(value, 0);
 }
 
 CHECKED static bool add_as_flags(FlagList *f, const char *name, const json_t *value, int depth,

@@ -17,7 +17,7 @@ static bool fail_not_finite(const Run *r, int64_t step, const char *what, Error 
     const int64_t *rows = run_batches_step_rows(&r->batches, number, &sampler, &n);
     for (; i < n && used + 32 < sizeof frames; i++)
         used += (size_t)snprintf(frames + used, sizeof frames - used, "%s%lld", i ? "," : "",
-                                 (long long)r->data.dataset->index[rows[i]]);
+                                 (long long)dataset_index_of(r->data.dataset, rows[i]));
     sampler_free(&sampler);
     return fail(err,
                 "step %lld: the %s is not finite; frames of its batch: [%s%s]; look at them with "
@@ -92,7 +92,7 @@ static void log_step(Run *r, int64_t step, bool show_only, TrainResult *result) 
     if (result->first_loss == 0) result->first_loss = loss;
     result->last_loss = loss;
     if (show_only) return;
-    if (!metrics_write(&r->output.metrics, step, &err)) log_warn("%s", err.text);
+    metrics_tell(&r->output.metrics, metrics_write(&r->output.metrics, step, &err), &err);
     metrics_reset(&r->output.metrics);
 }
 

@@ -22,7 +22,6 @@ typedef struct Recording {
     Episode episodes[EPISODES];
     float states[ROWS][DIM], actions[ROWS][DIM];
     double timestamps[ROWS];
-    int64_t episode_of[ROWS], index[ROWS];
     const char *names[DIM];
     WindowSpec window;
 } Recording;
@@ -75,9 +74,7 @@ static int new_recording(void **state) {
                       .rows = ROWS,
                       .state_data = r->states[0],
                       .action_data = r->actions[0],
-                      .timestamp = r->timestamps,
-                      .index = r->index,
-                      .episode_of = r->episode_of};
+                      .timestamp = r->timestamps};
     r->window =
         (WindowSpec){.horizon = 2, .down_sample = 1, .chunk_size = 20, .action_down_sample = 1};
     for (int e = 0; e < EPISODES; e++) {
@@ -93,8 +90,6 @@ static int new_recording(void **state) {
                 r->states[row][d] = (float)(before[d] + 1e-5 * chance(row, d));
             }
             r->timestamps[row] = i / FPS;
-            r->episode_of[row] = e;
-            r->index[row] = row;
         }
     }
     *state = r;

@@ -280,6 +280,7 @@ static inline void tiny_write(const char *root, TinyFault fault, bool f64) {
 
 static inline void v21_data(const char *path, const Dataset *ds, const Episode *e) {
     int64_t n = e->length, *frame = NEW(int64_t, n), *episode = NEW(int64_t, n);
+    int64_t *index = NEW(int64_t, n);
     int64_t *states = NEW(int64_t, n + 1), *actions = NEW(int64_t, n + 1);
     float *time = NEW(float, n);
     for (int64_t k = 0; k <= n; k++) {
@@ -287,6 +288,7 @@ static inline void v21_data(const char *path, const Dataset *ds, const Episode *
         actions[k] = k * ds->action->size;
         if (k == n) break;
         frame[k] = k;
+        index[k] = e->first_index + k;
         episode[k] = e->index;
         time[k] = (float)ds->timestamp[e->first_row + k];
     }
@@ -305,11 +307,12 @@ static inline void v21_data(const char *path, const Dataset *ds, const Episode *
         {time, NULL},
         {frame, NULL},
         {episode, NULL},
-        {ds->index + e->first_row, NULL},
+        {index, NULL},
         {episode, NULL},
     };
     write_parquet(path, fields, 7, values, n);
-    mem_free(frame), mem_free(episode), mem_free(states), mem_free(actions), mem_free(time);
+    mem_free(frame), mem_free(episode), mem_free(index), mem_free(states), mem_free(actions),
+        mem_free(time);
 }
 
 static inline void v21_video(const char *path, const Dataset *ds, FrameReader *frames, int camera,

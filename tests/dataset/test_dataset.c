@@ -9,7 +9,7 @@
 
 static void assert_tiny_rows(const Dataset *ds, int64_t row, int64_t index, int64_t n) {
     for (int64_t k = 0; k < n; k++) {
-        assert_int_equal(ds->index[row + k], index + k);
+        assert_int_equal(dataset_index_of(ds, row + k), index + k);
         assert_int_equal(dataset_row_of(ds, index + k), row + k);
         for (int64_t j = 0; j < 2; j++) {
             float expected = tiny_state(index + k, j);
@@ -36,7 +36,7 @@ static void several_files_are_read(void **state) {
         int64_t from = tiny_from[e], n = tiny_from[e + 1] - from;
         assert_int_equal(ds->episodes[e].first_row, from);
         assert_int_equal(ds->episodes[e].length, n);
-        assert_int_equal(ds->episode_of[from + n - 1], e);
+        assert_int_equal(dataset_episode_of(ds, from + n - 1) - ds->episodes, e);
         assert_tiny_rows(ds, from, from, n);
     }
     assert_int_equal(ds->n_tasks, 2);
@@ -45,6 +45,25 @@ static void several_files_are_read(void **state) {
     assert_int_equal(dataset_row_of(ds, TINY_ROWS), -1);
     assert_int_equal(dataset_row_of(ds, -1), -1);
     dataset_close(ds);
+}
+
+// A look at a dataset checks every row, and keeps none.
+static void an_overview_keeps_no_rows(void **state) {
+    Fixture *f = *state;
+    tiny_write(f->root, TINY_GOOD, false);
+    Error err;
+    Dataset *ds;
+    const DatasetOptions overview = {.root = f->root, .overview = true};
+    OK(dataset_open(&overview, &ds, &err));
+    assert_int_equal(ds->rows, TINY_ROWS);
+    assert_int_equal(dataset_index_of(ds, 9), 9);
+    assert_true(!ds->state_data && !ds->action_data && !ds->timestamp && !ds->stats);
+    assert_true(ds->state && ds->action);
+    dataset_close(ds);
+    OK(remove_tree(f->root, &err));
+    tiny_write(f->root, TINY_NAN, false);
+    assert_false(dataset_open(&overview, &ds, &err));
+    assert_says(&err, "file-000.parquet: row 6", "is nan");
 }
 
 static void float64_columns_are_read(void **state) {
@@ -67,7 +86,7 @@ static void selection_keeps_its_order(void **state) {
     assert_int_equal(ds->episodes[0].index, 2);
     assert_tiny_rows(ds, 0, 9, 6);
     assert_tiny_rows(ds, 6, 0, 4);
-    assert_int_equal(ds->episode_of[6], 1);
+    assert_int_equal(dataset_episode_of(ds, 6) - ds->episodes, 1);
     assert_int_equal(dataset_row_of(ds, 5), -1);
     dataset_close(ds);
     // Files of other episodes are not needed.
@@ -95,7 +114,8 @@ static void v21_reads_as_v30_does(void **state) {
     assert_string_equal(old->state->names[5], "gripper.pos");
     assert_memory_equal(old->state_data, new->state_data, sizeof(float) * 6 * (size_t) new->rows);
     assert_memory_equal(old->action_data, new->action_data, sizeof(float) * 6 * (size_t) new->rows);
-    assert_memory_equal(old->index, new->index, sizeof(int64_t) * (size_t) new->rows);
+    for (int64_t r = 0; r < new->rows; r++)
+        assert_int_equal(dataset_index_of(old, r), dataset_index_of(new, r));
     assert_memory_equal(old->timestamp, new->timestamp, sizeof(double) * (size_t) new->rows);
     assert_string_equal(old->episodes[1].task, new->episodes[1].task);
     assert_null(old->stats);
@@ -338,8 +358,8 @@ static void real_v21_needs_a_selection(void **state) {
     assert_int_equal(ds->state->size, 26);
     assert_int_equal(ds->state->n_names, 26);
     assert_string_equal(ds->state->names[25], "kRightHandThumbRotation");
-    assert_int_equal(ds->index[0], 4236);
-    assert_int_equal(ds->index[290], 4947);
+    assert_int_equal(dataset_index_of(ds, 0), 4236);
+    assert_int_equal(dataset_index_of(ds, 290), 4947);
     assert_int_equal(ds->n_tasks, 1);
     dataset_close(ds);
 }
@@ -372,6 +392,7 @@ static void real_v30_without_videos(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(several_files_are_read),
+        TEST(an_overview_keeps_no_rows),
         TEST(float64_columns_are_read),
         TEST(selection_keeps_its_order),
         TEST(v21_reads_as_v30_does),

@@ -54,7 +54,7 @@ static void assert_frame(FrameReader *r, const Dataset *ds, int camera, int64_t 
     OK(frames_read(r, camera, row, rgb, &err));
     assert_int_equal(rgb[size], 0xA5);
     int number = sample_frame_number(rgb, height, width);
-    if (number != ds->index[row])
+    if (number != dataset_index_of(ds, row))
         fail_msg("camera %d row %d shows frame %d", camera, (int)row, number);
 }
 
@@ -141,7 +141,7 @@ static void selections_read_their_own_frames(void **state) {
         Error err;
         const DatasetOptions o = {.root = roots[i], .episodes = picks, .n_episodes = 2};
         OK(dataset_open(&o, &ds, &err));
-        assert_int_equal(ds->index[0], 25);
+        assert_int_equal(dataset_index_of(ds, 0), 25);
         read_everything(ds, 0, 0);
         dataset_close(ds);
     }

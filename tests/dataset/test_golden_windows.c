@@ -40,7 +40,7 @@ static void compare_window(Reference *r, const WindowSpec *w, const char *prefix
     window_rows(r->ds, w, row, rows);
     window_state(r->ds, w, row, state);
     window_action(r->ds, w, row, action, pad);
-    for (int64_t t = 0; t < T; t++) number[t] = (double)r->ds->index[rows[t]];
+    for (int64_t t = 0; t < T; t++) number[t] = (double)dataset_index_of(r->ds, rows[t]);
     snprintf(name, sizeof name, "%s.frames", prefix);
     assert_values(r, name, number, T);
     for (int64_t h = 0; h < H; h++) number[h] = pad[h];

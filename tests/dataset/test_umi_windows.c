@@ -16,7 +16,6 @@ typedef struct Reference {
     const char *name; // "one", "two"
     Feature vector;
     Episode episodes[EPISODES];
-    int64_t episode_of[MOST_ROWS];
     Dataset ds;
 } Reference;
 
@@ -43,7 +42,6 @@ static void open_reference(Reference *r, const char *name) {
                       .action = &r->vector,
                       .n_episodes = EPISODES,
                       .episodes = r->episodes,
-                      .episode_of = r->episode_of,
                       .rows = poses->shape[0]};
     assert_true(r->ds.rows <= MOST_ROWS && ends->count == EPISODES);
     r->ds.state_data = r->ds.action_data = NEW(float, poses->count);
@@ -51,7 +49,7 @@ static void open_reference(Reference *r, const char *name) {
         r->ds.state_data[i] = (float)safetensors_value(poses, i);
     for (int64_t e = 0, row = 0; e < EPISODES; e++) {
         r->episodes[e] = (Episode){.first_row = row, .length = whole(ends, e) - row};
-        for (; row < whole(ends, e); row++) r->episode_of[row] = e;
+        row = whole(ends, e);
     }
 }
 
@@ -104,7 +102,7 @@ static void compare_actions(const Reference *r) {
     const WindowSpec w = window(r);
     for (int64_t i = 0; i < rows->count; i++) {
         const int64_t row = whole(rows, i);
-        const Episode *e = &r->episodes[r->episode_of[row]];
+        const Episode *e = dataset_episode_of(&r->ds, row);
         window_action(&r->ds, &w, row, actions, pad);
         assert_values(entry(r, "action"), i, actions,
                       (int64_t)ACTIONS * window_action_dim(&r->ds, &w));
@@ -188,7 +186,7 @@ static void frames_are_umis_but_near_the_start(void **state) {
     const SafetensorsEntry *rows = entry(&r, "rows");
     int64_t seen[HORIZON], differ = 0;
     for (int64_t i = 0; i < rows->count; i++) {
-        const int64_t row = whole(rows, i), first = r.episodes[r.episode_of[row]].first_row;
+        const int64_t row = whole(rows, i), first = dataset_episode_of(&r.ds, row)->first_row;
         const bool near = row - first < STRIDE && row != first;
         window_rows(&r.ds, &w, row, seen);
         assert_int_equal(whole(entry(&r, "frames"), i * HORIZON), near ? row : seen[0]);

@@ -96,7 +96,8 @@ static void assert_frames(const char *root, FrameRule rule) {
         assert_true(first <= row && row < end);
         OK(frames_read(frames, 0, row, rgb, &err));
         int number = sample_frame_number(rgb, SIDE, SIDE);
-        if (number != ds->index[row]) fail_msg("row %d shows frame %d", (int)row, number);
+        if (number != dataset_index_of(ds, row))
+            fail_msg("row %d shows frame %d", (int)row, number);
     }
     frames_close(frames);
     dataset_close(ds);

@@ -72,7 +72,7 @@ static void nothing_is_seen_of_another_episode(void **state) {
         const WindowSpec w = {
             .horizon = 4, .down_sample = down, .chunk_size = 6, .action_down_sample = 1};
         for (int64_t row = 0; row < ds->rows; row++) {
-            const Episode *e = &ds->episodes[ds->episode_of[row]];
+            const Episode *e = dataset_episode_of(ds, row);
             int64_t rows[4];
             double seen[4 * 2], action[6];
             uint8_t pad[6];
@@ -80,7 +80,8 @@ static void nothing_is_seen_of_another_episode(void **state) {
             window_state(ds, &w, row, seen);
             window_action(ds, &w, row, action, pad);
             for (int t = 0; t < 4; t++) {
-                assert_int_equal(ds->episode_of[rows[t]], ds->episode_of[row]);
+                assert_int_equal(dataset_episode_of(ds, rows[t]) - ds->episodes,
+                                 dataset_episode_of(ds, row) - ds->episodes);
                 assert_true(seen[2 * t] == (double)tiny_state(rows[t], 0));
                 assert_true(seen[2 * t + 1] == (double)tiny_state(rows[t], 1));
             }
@@ -107,7 +108,7 @@ static void a_selection_keeps_its_own_edges(void **state) {
         &ds, &err));
     assert_rows(ds, 3, 1, 6, 6, 6, 6); // rows 6..9 are episode 0, frames 0..3
     assert_rows(ds, 3, 1, 5, 3, 4, 5);
-    assert_int_equal(ds->index[6], 0);
+    assert_int_equal(dataset_index_of(ds, 6), 0);
     dataset_close(ds);
     arena_free(&a);
 }
@@ -239,7 +240,6 @@ static void asked_for_poses_need_seven_values(void **state) {
 static bool poses_pass(const char *const *names, const float odd[3], Error *err) {
     enum { ROWS = 6 };
     float data[ROWS][POSE_ROW];
-    int64_t episode_of[ROWS] = {0, 0, 0, 1, 1, 1};
     Episode episodes[] = {{.index = 5, .length = 3}, {.index = 7, .first_row = 3, .length = 3}};
     Feature s = {.name = "observation.state",
                  .size = POSE_ROW,
@@ -258,7 +258,6 @@ static bool poses_pass(const char *const *names, const float odd[3], Error *err)
                         .rows = ROWS,
                         .episodes = episodes,
                         .n_episodes = 2,
-                        .episode_of = episode_of,
                         .state_data = good[0],
                         .action_data = data[0]};
     return arms_check_poses(&ds, 1, err);
@@ -342,7 +341,7 @@ static void actions_some_rows_apart(void **state) {
 // -2 -3, -4 -5, -6 in dimension 0; what is not marked stays.
 static void actions_less_the_state(void **state) {
     const Dataset *ds = ((Fixture *)*state)->tiny;
-    bool marked[2] = {true, false};
+    bool marked[2] = {true, true}; // of one action: the second is none of its own
     WindowSpec w = {.horizon = 1,
                     .down_sample = 1,
                     .chunk_size = 2,
@@ -351,6 +350,9 @@ static void actions_less_the_state(void **state) {
     const int64_t rows[] = {0, 1, 2, 3};
     Stats a, plain;
     Error err;
+    double action[3] = {0, 0, 77};
+    window_action(ds, &w, 3, action, NULL);
+    assert_true(action[0] == -6 && action[1] == -6 && action[2] == 77);
     OK(window_stats(ds, &w, rows, 4, 0, 1, NULL, &a, &err));
     assert_stats(&a, 0, -6, 0, -3, 2);
     w.minus_state = NULL;

@@ -83,7 +83,7 @@ static void written_is_read_back(void **state) {
     assert_int_equal(ds->n_tasks, 2);
     assert_string_equal(ds->episodes[1].task, "other");
     for (int64_t r = 0; r < 12; r++) {
-        const Episode *e = &ds->episodes[ds->episode_of[r]];
+        const Episode *e = dataset_episode_of(ds, r);
         for (int j = 0; j < 3; j++) assert_true(ds->state_data[r * 3 + j] == value(r, j));
         for (int j = 0; j < 2; j++) assert_true(ds->env_data[r * 2 + j] == value(r, 3 + j));
         assert_true(ds->action_data[r] == value(r, 5));

@@ -264,9 +264,7 @@ static void the_numbers_as_json(void **state) {
     (void)state;
     Fixture f;
     begin(&f, true, 1);
-    int64_t index[ROWS];
-    for (int i = 0; i < ROWS; i++) index[i] = 70 + i;
-    f.dataset.index = index;
+    f.episodes[0].first_index = 70, f.episodes[1].first_index = 75;
     f.dataset.root = "set", f.dataset.repo_id = "me/set";
     f.result.config.policy.vision_backbone = "resnet18";
     run(&f, 1);

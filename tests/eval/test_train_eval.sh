@@ -52,8 +52,10 @@ holds "they count together" test "$(grep pc_success "$WORK/two/metrics.jsonl")" 
 holds "each films its own" test "$(cd "$WORK/two/eval" && echo */*)" = \
     "videos_step_000002/episode_100000.mp4 videos_step_000002/episode_100001.mp4"
 
-# A run that is killed in an evaluation leaves the temporary policy behind; the run that goes on evaluates anew.
+# A run that is killed in an evaluation leaves the temporary policy behind, and half a video; the run that goes on
+# evaluates anew.
 cp -r "$run" "$WORK/gone"
+echo half >"$WORK/gone/eval/videos_step_000004/episode_100000.mp4.tmp.1"
 mkdir "$WORK/gone/.policy.tmp"
 accepts resume "$TACT" train --config_path="$WORK/gone/checkpoints/000002/pretrained_model/train_config.json" --resume=true
 holds "a resumed run evaluates" test "$(figures "$WORK/gone")" = "$(figures "$run")"

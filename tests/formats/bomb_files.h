@@ -74,10 +74,20 @@ static inline void bomb_aliases(const char *path) {
     bomb_close(f);
 }
 
-// A file that includes itself twelve times.
+// Files that each include the next one twelve times: 36 million values of 42.
 static inline void bomb_includes(const char *path) {
-    FILE *f = bomb_open(path);
-    for (int i = 0; i < 12; i++) fprintf(f, "a%d: !include %s\n", i, path);
+    enum { DEEP = 7 };
+    char name[4096], next[4096];
+    snprintf(name, sizeof name, "%s", path);
+    for (int depth = 1; depth <= DEEP; depth++) {
+        snprintf(next, sizeof next, "%s.%d", path, depth);
+        FILE *f = bomb_open(name);
+        for (int i = 0; i < 12; i++) fprintf(f, "a%d: !include %s\n", i, next);
+        bomb_close(f);
+        snprintf(name, sizeof name, "%s", next);
+    }
+    FILE *f = bomb_open(name);
+    fputs("42\n", f);
     bomb_close(f);
 }
 
@@ -325,46 +335,71 @@ static inline void put_member(FILE *f, uLong crc, size_t packed, size_t size, co
     put_little(f, 0, 2);
 }
 
-// A zip file with one member: a description of a zarr group, and behind it blanks without end.
-static inline void bomb_zarr(const char *path) {
-    static const char name[] = ".zgroup", text[] = "{\"zarr_format\": 2}";
+typedef struct ZipMember {
+    const char *name;
+    const char *text;
+    size_t blanks; // behind it
+    long at;
+    uLong crc;
+    size_t size, packed;
+} ZipMember;
+
+static inline void put_zip_member(FILE *f, ZipMember *m) {
     enum { ROOM = 4 << 20 };
-    size_t size = 400 << 20;
-    char *all = malloc(size);
+    size_t text = strlen(m->text);
+    m->size = text + m->blanks;
+    char *all = malloc(m->size);
     uint8_t *packed = malloc(ROOM);
     z_stream z = {0};
     if (!all || !packed ||
         deflateInit2(&z, 1, Z_DEFLATED, -MAX_WBITS, 9, Z_DEFAULT_STRATEGY) != Z_OK)
         abort();
-    memset(all, ' ', size);
-    memcpy(all, text, sizeof text - 1);
-    z.next_in = (Bytef *)all, z.avail_in = (uInt)size;
+    memset(all, ' ', m->size);
+    memcpy(all, m->text, text);
+    z.next_in = (Bytef *)all, z.avail_in = (uInt)m->size;
     z.next_out = packed, z.avail_out = ROOM;
     if (deflate(&z, Z_FINISH) != Z_STREAM_END) abort();
-    uLong crc = crc32(0, (const Bytef *)all, (uInt)size);
-    FILE *f = bomb_open(path);
+    m->crc = crc32(0, (const Bytef *)all, (uInt)m->size);
+    m->packed = z.total_out;
+    m->at = ftell(f);
     put_little(f, 0x04034b50, 4);
-    put_member(f, crc, z.total_out, size, name);
-    fputs(name, f);
-    fwrite(packed, 1, z.total_out, f);
-    long directory = ftell(f);
-    put_little(f, 0x02014b50, 4);
-    put_little(f, 20, 2);
-    put_member(f, crc, z.total_out, size, name);
-    put_little(f, 0, 14); // comment, disk, attributes, place
-    fputs(name, f);
-    long end = ftell(f);
-    put_little(f, 0x06054b50, 4);
-    put_little(f, 0, 4);
-    put_little(f, 1, 2);
-    put_little(f, 1, 2);
-    put_little(f, (uint64_t)(end - directory), 4);
-    put_little(f, (uint64_t)directory, 4);
-    put_little(f, 0, 2);
-    bomb_close(f);
+    put_member(f, m->crc, m->packed, m->size, m->name);
+    fputs(m->name, f);
+    fwrite(packed, 1, m->packed, f);
     deflateEnd(&z);
     free(all);
     free(packed);
+}
+
+static inline void put_zip_end(FILE *f, const ZipMember *members, int n) {
+    long directory = ftell(f);
+    for (int i = 0; i < n; i++) {
+        const ZipMember *m = &members[i];
+        put_little(f, 0x02014b50, 4);
+        put_little(f, 20, 2);
+        put_member(f, m->crc, m->packed, m->size, m->name);
+        put_little(f, 0, 10); // comment, disk, attributes
+        put_little(f, (uint64_t)m->at, 4);
+        fputs(m->name, f);
+    }
+    long end = ftell(f);
+    put_little(f, 0x06054b50, 4);
+    put_little(f, 0, 4);
+    put_little(f, (uint64_t)n, 2);
+    put_little(f, (uint64_t)n, 2);
+    put_little(f, (uint64_t)(end - directory), 4);
+    put_little(f, (uint64_t)directory, 4);
+    put_little(f, 0, 2);
+}
+
+// A replay buffer in a zip file; behind the description of its group 400 MB of blanks.
+static inline void bomb_zarr(const char *path) {
+    ZipMember members[] = {{.name = ".zgroup", .text = "{\"zarr_format\": 2}", .blanks = 400 << 20},
+                           {.name = "meta/episode_ends/.zarray", .text = "{\"zarr_format\": 2}"}};
+    FILE *f = bomb_open(path);
+    for (int i = 0; i < 2; i++) put_zip_member(f, &members[i]);
+    put_zip_end(f, members, 2);
+    bomb_close(f);
 }
 
 #endif

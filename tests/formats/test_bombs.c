@@ -70,6 +70,7 @@ static bool open_dataset(const char *path, Error *err) {
     return dataset_open(&(DatasetOptions){.root = path}, &ds, err);
 }
 
+#ifdef TACT_VIDEO
 static bool open_image(const char *path, Error *err) {
     char *data;
     size_t size;
@@ -81,6 +82,7 @@ static bool open_video(const char *path, Error *err) {
     Video *v;
     return video_open(path, NULL, &v, err);
 }
+#endif
 
 static bool open_import(const char *path, Error *err) {
     ImportSource *s;
@@ -116,7 +118,7 @@ static const Bomb bombs[] = {
     {"episodes.jsonl: 20 million empty lines", bomb_newlines, open_dataset, JSON_PER_BYTE, false},
     {"episodes.jsonl: 10 million short lines", bomb_lines, open_dataset, JSON_PER_BYTE, false},
     {"YAML: 500 kB meant 2,000 times", bomb_aliases, open_yaml, 128, false},
-    {"YAML: a file that includes itself", bomb_includes, open_yaml, 128, false},
+    {"YAML: files that include files, 12^7", bomb_includes, open_yaml, 128, false},
 #ifdef TACT_VIDEO
     {"PNG: 144 million black pixels", bomb_png, open_image, IMAGE_TIMES, false},
     {"MP4: 2^24 samples of one size", bomb_samples, open_video, VIDEO_TIMES, false},
@@ -181,8 +183,11 @@ static Outcome open_in_child(const Bomb *b, const char *path, size_t *peak) {
 
 static size_t bytes_at(const char *path) {
     struct stat st;
+    Error ignored;
+    int64_t below = 0;
     if (stat(path, &st) != 0) return 0;
-    return S_ISDIR(st.st_mode) ? (size_t)tree_bytes(path) : (size_t)st.st_size;
+    if (!S_ISDIR(st.st_mode)) return (size_t)st.st_size;
+    return tree_bytes(path, &below, &ignored) ? (size_t)below : 0;
 }
 
 static void bomb_is_small(void **state) {
@@ -225,9 +230,10 @@ static void print_row(const Bomb *b) {
 
 int main(int argc, char **argv) {
     struct CMUnitTest tests[BOMBS];
-    if (argc == 2 && strcmp(argv[1], "--table") == 0) {
+    if (argc >= 2 && strcmp(argv[1], "--table") == 0) { // of all, or of those that are named so
         if (folder_make(NULL) != 0) return 1;
-        for (int i = 0; i < BOMBS; i++) print_row(&bombs[i]);
+        for (int i = 0; i < BOMBS; i++)
+            if (argc == 2 || strstr(bombs[i].name, argv[2])) print_row(&bombs[i]);
         return folder_remove(NULL);
     }
     for (int i = 0; i < BOMBS; i++)

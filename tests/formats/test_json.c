@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "formats/json.h"
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -63,6 +64,98 @@ static void layout(void **state) {
                 "{\"b\": [1, 2], \"a\": \"x\"}");
 }
 
+// Every byte that is no UTF-8 as Python's os.fsdecode and json.dumps(ensure_ascii=False) but for
+// these have it.
+static void bytes_as_python_escapes_them(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes, *text;
+    } cases[] = {
+        {"caf\xe9", "\"caf\\udce9\""},
+        {"\x80\xff", "\"\\udc80\\udcff\""},
+        {"\xc3\xa9\xc3", "\"\xc3\xa9\\udcc3\""},
+        {"\xe2\x82", "\"\\udce2\\udc82\""},                       // a character cut short
+        {"\xc0\xaf", "\"\\udcc0\\udcaf\""},                       // spelled too long
+        {"\xed\xb3\xa9", "\"\\udced\\udcb3\\udca9\""},            // a surrogate
+        {"\xf4\x90\x80\x80", "\"\\udcf4\\udc90\\udc80\\udc80\""}, // beyond the last
+        {"\xf0\x9f\x98\x80\xf0\x9f\x98", "\"\xf0\x9f\x98\x80\\udcf0\\udc9f\\udc98\""},
+        {"\x01\x1f\b\f\n\r\t\"\\/\x7f", "\"\\u0001\\u001F\\b\\f\\n\\r\\t\\\"\\\\/\x7f\""},
+        {"\\udce9", "\"\\\\udce9\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_text(json_bytes(cases[i].bytes), 0, cases[i].text);
+        json_error_t problem;
+        json_t *back = json_parse(cases[i].text, strlen(cases[i].text), JSON_DECODE_ANY, &problem);
+        assert_non_null(back);
+        assert_string_equal(json_string_value(back), cases[i].bytes);
+        json_decref(back);
+    }
+    json_t *nothing = json_bytes(NULL);
+    assert_true(json_is_null(nothing));
+    json_decref(nothing);
+}
+
+// Every value of a byte, in strings and keys at every depth, and the order of keys.
+static void bytes_there_and_back(void **state) {
+    (void)state;
+    char every[256];
+    for (int i = 0; i < 255; i++) every[i] = (char)(i + 1);
+    every[255] = 0;
+    json_t *inner = json_object(), *tree = json_object(), *back;
+    assert_int_equal(json_object_set_new_nocheck(inner, "z\xe9", json_bytes(every)), 0);
+    assert_int_equal(json_object_set_new_nocheck(inner, "a\xe8", json_integer(1)), 0);
+    assert_int_equal(json_object_set_new_nocheck(inner, "m", json_real(0.5)), 0);
+    assert_int_equal(json_object_set_new_nocheck(tree, every, json_pack("[o,n]", inner)), 0);
+    char *text = json_text(tree, 2);
+    json_error_t problem;
+    assert_null(strpbrk(text, "\xe9\xe8"));
+    assert_non_null(back = json_parse(text, strlen(text), JSON_REJECT_DUPLICATES, &problem));
+    assert_true(json_equal(tree, back));
+    json_t *list = json_object_get(back, every);
+    assert_string_equal(json_object_iter_key(json_object_iter(json_array_get(list, 0))), "z\xe9");
+    json_decref(back);
+    json_decref(tree);
+    mem_free(text);
+}
+
+static void assert_parsed(const char *text, bool argument, const char *expected) {
+    json_error_t problem;
+    json_t *value = argument ? json_parse_argument(text, JSON_REJECT_DUPLICATES, &problem)
+                             : json_parse(text, strlen(text), JSON_REJECT_DUPLICATES, &problem);
+    if (!expected) {
+        assert_null(value);
+        assert_true(problem.text[0] != 0);
+        return;
+    }
+    if (!value) fail_msg("%s: %s", text, problem.text);
+    assert_text(value, 0, expected);
+}
+
+// What is an escape is decided as JSON does; characters for private use stay what they are.
+static void what_is_a_byte(void **state) {
+    (void)state;
+    assert_parsed("[\"\\uDCE9\"]", false, "[\"\\udce9\"]");
+    assert_parsed("[\"\\ud83d\\ude00\"]", false, "[\"\xf0\x9f\x98\x80\"]");
+    assert_parsed("[\"\\ud83d\\udc80\\udc80\"]", false, "[\"\xf0\x9f\x92\x80\\udc80\"]");
+    assert_parsed("[\"\\\\udce9\"]", false, "[\"\\\\udce9\"]");
+    assert_parsed("[\"\\\\\\udce9\"]", false, "[\"\\\\\\udce9\"]");
+    assert_parsed("[\"\\udce9\xf4\x80\x80\x80\\udbc0\\udc81\"]", false,
+                  "[\"\\udce9\xf4\x80\x80\x80\xf4\x80\x82\x81\"]");
+    assert_parsed("{\"\\udce9\": 1, \"\\uDCE9\": 2}", false, NULL); // one key twice
+    assert_parsed("[{\"\\udcc3\\udca9\": 1, \"\xc3\xa9\": 2}]", false, NULL);
+    static const char *const refused[] = {"[\"\\udc7f\"]",       "[\"\\udd00\"]", "[\"\\ud83d\"]",
+                                          "[\"\\udce\"]",        "[\\udce9]",     "[\"\\udce9",
+                                          "[\"\\u0000\\udce9\"]"};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        assert_parsed(refused[i], false, NULL);
+        assert_parsed(refused[i], true, NULL);
+    }
+    assert_parsed("[\"caf\xe9\"]", false, NULL); // a file of JSON is UTF-8
+    assert_parsed("{\"caf\xe9\": \"\xe8\\udce9\"}", true, "{\"caf\\udce9\": \"\\udce8\\udce9\"}");
+    assert_parsed("{\"caf\xe9\": 1, \"caf\\udce9\": 1}", true, NULL);
+    assert_parsed("[\xe9]", true, NULL);
+}
+
 static void files(void **state) {
     (void)state;
     char path[] = "/tmp/tact-json-XXXXXX";
@@ -113,12 +206,53 @@ static void files_of_a_folder(void **state) {
     assert_false(json_write_new(dir, "a.json", json_object(), &err)); // and frees the value
 }
 
+static void assert_refused(const char *dir, json_t *value, const char *key) {
+    char path[64];
+    Error err;
+    snprintf(path, sizeof path, "%s/a.json", dir);
+    assert_false(json_write(path, value, 4, &err));
+    if (!strstr(err.text, path) || !strstr(err.text, key)) fail_msg("%s", err.text);
+    assert_false(file_exists(path));
+    json_decref(value);
+}
+
+// What has no form in JSON is missed, not left out.
+static void what_cannot_be_made_is_refused(void **state) {
+    (void)state;
+    char dir[] = "/tmp/tact-json-XXXXXX";
+    Error err;
+    assert_non_null(mkdtemp(dir));
+    json_t *o = json_object();
+    json_object_set_new(o, "there", json_real(1));
+    json_object_set_new(o, "loss", json_real(NAN));
+    assert_refused(dir, json_pack("[i, {s:o}]", 1, "inside", o), "\"loss\"");
+    o = json_object();
+    json_object_set_new(o, "root", json_string("caf\xe9"));
+    assert_refused(dir, o, "\"root\"");
+    o = json_object();
+    json_object_set_new(o, "range", json_pack("[f, f]", 0.0, (double)INFINITY));
+    assert_refused(dir, o, "\"range\"");
+    o = json_object();
+    json_object_set_new(o, "caf\xe9", json_integer(1));
+    assert_refused(dir, o, "caf");
+    json_t *list = json_array();
+    json_array_append_new(list, json_real(NAN));
+    assert_refused(dir, list, "not finite");
+    o = json_pack("{s:s, s:n}", "cafe", "caf\xc3\xa9", "null");
+    assert_true(json_write_new(dir, "a.json", o, &err));
+    assert_true(remove_tree(dir, &err));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_as_python_spells_them),
         cmocka_unit_test(layout),
+        cmocka_unit_test(bytes_as_python_escapes_them),
+        cmocka_unit_test(bytes_there_and_back),
+        cmocka_unit_test(what_is_a_byte),
         cmocka_unit_test(files),
         cmocka_unit_test(files_of_a_folder),
+        cmocka_unit_test(what_cannot_be_made_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

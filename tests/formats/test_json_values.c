@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// json_values takes what jansson's parser takes, gives the same values, and refuses the rest: on
+// json_parse takes what jansson's parser takes, gives the same values, and refuses the rest: on
 // texts at every edge of the grammar, and on thousands that are a byte or two away from good ones.
 #include "formats/json.h"
 
@@ -11,7 +11,7 @@
 
 static void same_on(const char *text, size_t size, size_t flags) {
     json_error_t ours, theirs;
-    json_t *got = json_values(text, size, flags, &ours);
+    json_t *got = json_parse(text, size, flags, &ours);
     json_t *want = json_loadb(text, size, flags, &theirs);
     if (!got != !want)
         fail_msg("%.*s: %s, jansson: %s", (int)size, text, got ? "taken" : ours.text,
@@ -193,7 +193,7 @@ static void nearly_good_texts(void **state) {
 static void in_any_locale(void **state) {
     (void)state;
     if (!setlocale(LC_NUMERIC, "de_DE.UTF-8")) skip();
-    json_t *value = json_values("[2.5]", 5, 0, NULL);
+    json_t *value = json_parse("[2.5]", 5, 0, NULL);
     setlocale(LC_NUMERIC, "C");
     assert_true(json_real_value(json_array_get(value, 0)) == 2.5);
     json_decref(value);

@@ -9,8 +9,10 @@
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-const char *__asan_default_options(void);
-const char *__lsan_default_suppressions(void);
+// What a sanitizer asks the program for, which it has to see from a library of its own.
+#define ASKED_FOR __attribute__((visibility("default")))
+ASKED_FOR const char *__asan_default_options(void);
+ASKED_FOR const char *__lsan_default_suppressions(void);
 
 // Freed memory is kept back for a while, so that its use is seen; the usual 256 MB of it would be
 // all of a target's memory. An allocation that cannot be had is NULL, as without a sanitizer.

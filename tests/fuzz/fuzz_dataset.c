@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any files as a LeRobot dataset: it is refused, or every row, window, frame and statistic of it
-// can be read. The same target serves v2.x and v3.0, each with seeds of its own. Parquet tables are
-// made of text (driver.h); "@@ rename", "@@ episodes" and "@@ videos" are options. Videos and
-// images are read by FFmpeg, which is linked here and not a module.
+// can be read, and `tact check` says what it finds. The same target serves v2.x and v3.0, each with
+// seeds of its own. Parquet tables are made of text (driver.h); "@@ rename", "@@ episodes" and "@@
+// videos" are options. Videos and images are read by FFmpeg, which is linked here and not a module.
 #include "base/memory.h"
+#include "check/check.h"
 #include "dataset/dataset.h"
 #include "dataset/frames.h"
 #include "dataset/window.h"
@@ -17,9 +18,11 @@ enum { MOST_PIXELS = 1 << 16, MOST_ROWS = 8, MOST_EPISODES = 16 };
 
 static void read_columns(const Dataset *ds) {
     for (int64_t r = 0; r < ds->rows; r++) {
-        const int64_t e = ds->episode_of[r];
-        if (e < 0 || e >= ds->n_episodes || !isfinite(ds->timestamp[r])) abort();
-        if (dataset_row_of(ds, ds->index[r]) < 0) abort();
+        const Episode *e = dataset_episode_of(ds, r);
+        if (e < ds->episodes || e >= ds->episodes + ds->n_episodes) abort();
+        if (r < e->first_row || r >= e->first_row + e->length) abort();
+        if (!isfinite(ds->timestamp[r])) abort();
+        if (dataset_row_of(ds, dataset_index_of(ds, r)) < 0) abort();
         for (int64_t k = 0; ds->state && k < ds->state->size; k++)
             if (!isfinite(ds->state_data[r * ds->state->size + k])) abort();
         for (int64_t k = 0; ds->action && k < ds->action->size; k++)
@@ -50,8 +53,11 @@ static void read_description(const Dataset *ds) {
     if (rows != ds->rows) abort();
 }
 
+static const WindowSpec window = {
+    .horizon = 2, .down_sample = 1, .chunk_size = 3, .action_down_sample = 1};
+
 static void read_windows(const Dataset *ds) {
-    const WindowSpec w = {.horizon = 2, .down_sample = 1, .chunk_size = 3, .action_down_sample = 1};
+    const WindowSpec w = window;
     const int dims[] = {window_state_dim(ds, &w), ds->action ? window_action_dim(ds, &w) : 0};
     double *state = NEW(double, 2 * dims[0] + 1), *action = NEW(double, 3 * dims[1] + 1);
     uint8_t padded[3];
@@ -115,6 +121,25 @@ static void read_frames(const Dataset *ds) {
     frames_close(reader);
 }
 
+// ds NULL: it is opened again, without the episodes that are refused.
+static void check(const DatasetOptions *options, Dataset *ds) {
+    const CheckOptions checked = {.window = &window, .threads = 1};
+    CheckReport report = {0};
+    Dataset *own = NULL;
+    Error err = {""};
+    if (!ds && !fuzz_ok(check_open(options, &own, &report, &err), &err)) return;
+    if (!ds) ds = own;
+    if (!ds || fuzz_ok(check_run(ds, &checked, &report, &err), &err)) {
+        json_t *o = check_report_json(ds, &report);
+        char *text = o ? json_text(o, 0) : NULL;
+        if (!text) abort();
+        mem_free(text);
+        json_decref(o);
+    }
+    check_report_free(&report);
+    dataset_close(own);
+}
+
 // Numbers with blanks between them.
 static int64_t read_episodes(char *text, int64_t *out) {
     int64_t n = 0;
@@ -145,7 +170,10 @@ void fuzz_input(const uint8_t *data, size_t size) {
         read_windows(ds);
         read_stats(ds);
         read_frames(ds);
+        check(&options, ds);
         dataset_close(ds);
+    } else {
+        check(&options, NULL);
     }
     free(map);
     free(list);

@@ -22,7 +22,7 @@ static void write_page(const char *dir, const json_t *description) {
     if (!file_read(path, &text, &size, &err)) abort();
     const char *end = strstr(text, "</script"), *begin = strchr(text, '>') + 1;
     if (!end || strcmp(end, "</script>") != 0 || strstr(begin, "<!--")) abort();
-    json_t *again = json_loadb(begin, (size_t)(end - begin), 0, NULL);
+    json_t *again = json_parse(begin, (size_t)(end - begin), 0, NULL);
     if (!again || !json_equal(again, description)) abort();
     json_decref(again);
     mem_free(text);

@@ -81,6 +81,75 @@ static void augmented_batches_are_the_same_too(void **state) {
     check_batches(*state, &t);
 }
 
+// ---- a disk that is swapped under it ------------------------------------------------------------
+
+// What may become of the cache's folder while a training reads from it and writes to it.
+static void swap_disk(const Fixture *f, int how) {
+    char paths[8][4096], command[4300];
+    Error err;
+    int n = list_files(f, paths);
+    for (int i = 0; i < n; i++) {
+        if (how == 0) assert_int_equal(truncate(paths[i], 0), 0);
+        if (how == 1) assert_int_equal(truncate(paths[i], 9000), 0);
+        if (how == 2) { // other bytes in the same file, its header and its table among them
+            snprintf(command, sizeof command, "yes | head -c 300000 >'%s'", paths[i]);
+            assert_int_equal(system(command), 0);
+        }
+    }
+    if (how == 3) OK(remove_tree(f->cache, &err));
+    if (how == 4) { // another folder of the same name, with files of the same names
+        snprintf(command, sizeof command, "cp -r '%s' '%s.2' && rm -r '%s' && mv '%s.2' '%s'",
+                 f->cache, f->cache, f->cache, f->cache, f->cache);
+        assert_int_equal(system(command), 0);
+        list_files(f, paths);
+        for (int i = 0; i < n; i++) flip(paths[i], 8192 + 3 * FRAME + 7);
+    }
+    if (how == 5) { // a file where the folder was
+        OK(remove_tree(f->cache, &err));
+        OK(file_write(f->cache, "no folder", 9, &err));
+    }
+}
+
+static void a_swapped_disk_changes_nothing(void **state) {
+    const Fixture *f = *state;
+    enum { BATCHES = 20, PART = BATCH * T * FRAME };
+    LoaderOptions none = loader_options(f, 0, NULL, NULL);
+    uint8_t *want = images(&none, BATCHES);
+    for (int how = 0; how <= 5; how++) {
+        Error err;
+        Loader *l;
+        const Batch *b;
+        FrameCache *c = open_cache(f, "file");
+        put_all(f, c);
+        LoaderOptions o = loader_options(f, 2, c, NULL);
+        o.prefetch = 1;
+        OK(loader_open(&o, &l, &err));
+        for (int n = 0; n < BATCHES; n++) {
+            if (n == 3 || n == 9) swap_disk(f, how);
+            OK(loader_next(l, &b, &err));
+            for (int k = 0; k < CAMERAS; k++)
+                assert_memory_equal(b->images[k], want + (size_t)(n * CAMERAS + k) * PART,
+                                    (size_t)b->size * T * FRAME);
+        }
+        loader_close(l);
+        frame_cache_close(c);
+        // Nor does what is left of it harm the next run.
+        frame_cache_open(&(FrameCacheOptions){.dataset = f->ds,
+                                              .cameras = cameras,
+                                              .n_cameras = CAMERAS,
+                                              .sizes = frame_sizes,
+                                              .mode = "file",
+                                              .dir = f->cache,
+                                              .limit_gb = 1},
+                         &c);
+        assert_same_images(f, c, 2, NULL, want);
+        frame_cache_close(c);
+        unlink(f->cache);
+        OK(remove_tree(f->cache, &err));
+    }
+    mem_free(want);
+}
+
 // Workers that wait for the training fill the cache.
 static void workers_fill_while_they_wait(void **state) {
     const Fixture *f = *state;
@@ -140,9 +209,8 @@ static void frames_of_a_window_are_alike(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup(name, no_files)
     const struct CMUnitTest tests[] = {
-        TEST(batches_are_the_same_with_and_without),
-        TEST(augmented_batches_are_the_same_too),
-        TEST(workers_fill_while_they_wait),
+        TEST(batches_are_the_same_with_and_without), TEST(augmented_batches_are_the_same_too),
+        TEST(a_swapped_disk_changes_nothing),        TEST(workers_fill_while_they_wait),
         TEST(frames_of_a_window_are_alike),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

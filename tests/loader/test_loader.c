@@ -105,7 +105,7 @@ static void assert_sample(const Fixture *f, const Batch *b, int i) {
     for (int k = 0; k < 2; k++) assert_true(b->env[2 * i + k] == ds->env_data[2 * row + k]);
     for (int t = 0; t < T; t++) {
         const uint8_t *rgb = b->images[0] + (size_t)(i * T + t) * SIDE * SIDE * 3;
-        assert_int_equal(sample_frame_number(rgb, SIDE, SIDE), ds->index[seen[t]]);
+        assert_int_equal(sample_frame_number(rgb, SIDE, SIDE), dataset_index_of(ds, seen[t]));
     }
 }
 

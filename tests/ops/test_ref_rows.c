@@ -94,6 +94,23 @@ static void test_vae(void **state) {
     check_free(&k);
 }
 
+// Rows beyond the batch are left alone.
+static void test_vae_rows(void **state) {
+    (void)state;
+    Check k = check_new();
+    float params[3 * 4] = {0}, eps[3 * 2] = {0}, dz[3 * 2], dparams[3 * 4], z[3 * 2];
+    for (int i = 0; i < 6; i++) dz[i] = z[i] = 7;
+    for (int i = 0; i < 12; i++) dparams[i] = 7;
+    const Tensor p = tensor_view(params, DTYPE_F32, 2, SHAPE(2, 4)),
+                 e = tensor_view(eps, DTYPE_F32, 2, SHAPE(2, 2));
+    k.d->vae_sample_forward(k.d, tensor_view(z, DTYPE_F32, 2, SHAPE(2, 2)), p, e);
+    k.d->vae_sample_backward(k.d, tensor_view(dparams, DTYPE_F32, 2, SHAPE(2, 4)),
+                             tensor_view(dz, DTYPE_F32, 2, SHAPE(2, 2)), p, e, 1);
+    for (int i = 0; i < 6; i++) assert_float_equal(z[i], i < 4 ? 0 : 7, 0);
+    for (int i = 0; i < 12; i++) assert_float_equal(dparams[i], i >= 8 || i % 4 < 2 ? 7 : 0, 0);
+    check_free(&k);
+}
+
 // count: of the numbers that are not padding.
 static float loss_count = 12;
 static void loss_forward(Check *k) {
@@ -238,10 +255,15 @@ static void test_random_normal(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_embed),         cmocka_unit_test(test_add_rows),
-        cmocka_unit_test(test_tokens),        cmocka_unit_test(test_vae),
-        cmocka_unit_test(test_loss),          cmocka_unit_test(test_lerp),
-        cmocka_unit_test(test_adamw),         cmocka_unit_test(test_image_normalize),
+        cmocka_unit_test(test_embed),
+        cmocka_unit_test(test_add_rows),
+        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_vae),
+        cmocka_unit_test(test_vae_rows),
+        cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_lerp),
+        cmocka_unit_test(test_adamw),
+        cmocka_unit_test(test_image_normalize),
         cmocka_unit_test(test_random_normal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

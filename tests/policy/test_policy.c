@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Policies on disk: today's layout, LeRobot's older ones, and everything that must be refused.
+#include "base/log.h"
 #include "policy/convert.h"
 #include "policy/policy_load.h"
 #include "policy/policy_stats.h"
@@ -41,6 +42,8 @@ static void assert_loads_params(Saved *f, const char *path, const char *dataset)
         assert_non_null(got);
         assert_memory_equal(param_value(&p.params, got).data, param_value(&f->params, wanted).data,
                             (size_t)wanted->count * sizeof(float));
+        const Tensor *all = got->kind == PARAM_BUFFER ? &p.params.buffer_values : &p.params.values;
+        assert_true(got->offset >= 0 && got->offset + got->count <= all->shape[0]);
     }
     policy_free(&p);
 }
@@ -106,6 +109,42 @@ static void processors_are_lerobots(void **state) {
     e = safetensors_find(s, "action.count");
     assert_true(e && e->type == ST_F32 && safetensors_value(e, 0) == 321);
     safetensors_close(s);
+}
+
+static const char *norm_mode(const char *dir, const char *pipeline, size_t step, const char *key) {
+    static char mode[40];
+    char path[4200];
+    json_t *root;
+    Error err;
+    snprintf(path, sizeof path, "%s/policy_%sprocessor.json", dir, pipeline);
+    OK(json_read(path, &root, &err));
+    const json_t *of = json_array_get(json_object_get(root, "steps"), step);
+    const json_t *map = json_object_get(json_object_get(of, "config"), "norm_map");
+    snprintf(mode, sizeof mode, "%s", json_string_value(json_object_get(map, key)));
+    json_decref(root);
+    return mode;
+}
+
+// A policy of type tact makes its rows of relative poses itself: LeRobot's step leaves state and
+// action as they are recorded. Plain ACT is given those rows, and they are normalised for it.
+static void recorded_poses_are_left_to_the_policy(void **state) {
+    Saved *f = *state;
+    Error err;
+    for (int i = 0; i < 3; i++) {
+        char *dir = at(&f->arena, f->dir, i == 0 ? "tact" : i == 1 ? "act" : "joints");
+        PolicyConfig p = f->config.policy;
+        p.type = i == 1 ? "act" : "tact";
+        p.obs_state_horizon = i == 1 ? 1 : 2;
+        if (i == 1) p.temporal_pos_embed = "none";
+        p.arms = i < 2;
+        OK(make_dirs(dir, &err));
+        OK(processors_write(dir, &p, &f->stats, &err));
+        const char *recorded = i == 0 ? "IDENTITY" : "MIN_MAX";
+        assert_string_equal(norm_mode(dir, "pre", 3, "STATE"), recorded);
+        assert_string_equal(norm_mode(dir, "pre", 3, "ACTION"), recorded);
+        assert_string_equal(norm_mode(dir, "pre", 3, "ENV"), "MEAN_STD");
+        assert_string_equal(norm_mode(dir, "post", 0, "ACTION"), recorded);
+    }
 }
 
 // ---- changed files ------------------------------------------------------------------------------
@@ -290,6 +329,26 @@ static void impossible_settings_are_refused(void **state) {
 
 // ---- statistics ---------------------------------------------------------------------------------
 
+static void keep_warning(void *user, LogLevel level, const char *line) {
+    if (level == LOG_LEVEL_WARNING) snprintf(user, 1000, "%s", line);
+}
+
+// A key that nobody knows changes nothing that is known; it is named.
+static void an_unknown_key_is_named(void **state) {
+    Saved *f = *state;
+    Error err;
+    Policy p;
+    char line[1000] = "";
+    save_at(f, 50);
+    edit(f, "config.json", "\"dim_model\": 16", "\"dim_model\": 16, \"n_fingers\": 5");
+    LogSink before = log_to((LogSink){keep_warning, line});
+    OK(policy_load(model_dir(f), NULL, f->device, &p, &err));
+    log_to(before);
+    assert_non_null(strstr(line, model_file(f, "config.json")));
+    assert_non_null(strstr(line, "n_fingers"));
+    policy_free(&p);
+}
+
 static void bad_statistics_are_refused(void **state) {
     Saved *f = *state;
     float values[4] = {0, 1, 2, 3};
@@ -374,6 +433,16 @@ static void a_dataset_can_lend_its_statistics(void **state) {
         "\"max\": [1, 1, 1]}, \"observation.environment_state\": {\"mean\": [0, 0], \"std\": [1, "
         "2.5]}}");
     refuse(f, data, "action", "not finite");
+    for (int n = 2; n <= 302; n += 300) { // of another robot, of fewer values and of many more
+        char list[2000] = "-1";
+        for (int i = 1; i < n; i++) strcat(list, ", -1");
+        put(at(&f->arena, data, "meta/stats.json"),
+            arena_printf(&f->arena,
+                         "{\"observation.state\": {\"min\": [0, 0, 0], \"max\": [1, 2, 3]}, "
+                         "\"action\": {\"min\": [%s], \"max\": [1, 1, 1]}}",
+                         list));
+        refuse(f, data, n == 2 ? "has 2 values" : "has 302 values", "action has 3");
+    }
 }
 
 // Two cameras, written and read without the weights of a backbone.
@@ -494,12 +563,20 @@ static void what_has_no_equal_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        CASE(a_policy_comes_back_whole),         CASE(processors_are_lerobots),
-        CASE(weights_are_taken_strictly),        CASE(other_float_types_are_converted),
-        CASE(damaged_files_are_refused),         CASE(impossible_settings_are_refused),
-        CASE(bad_statistics_are_refused),        CASE(lerobots_old_layout_loads),
-        CASE(a_dataset_can_lend_its_statistics), CASE(each_camera_has_its_own),
-        CASE(one_timestep_folds_into_plain_act), CASE(what_has_no_equal_is_refused),
+        CASE(a_policy_comes_back_whole),
+        CASE(processors_are_lerobots),
+        CASE(recorded_poses_are_left_to_the_policy),
+        CASE(weights_are_taken_strictly),
+        CASE(other_float_types_are_converted),
+        CASE(damaged_files_are_refused),
+        CASE(impossible_settings_are_refused),
+        CASE(bad_statistics_are_refused),
+        CASE(an_unknown_key_is_named),
+        CASE(lerobots_old_layout_loads),
+        CASE(a_dataset_can_lend_its_statistics),
+        CASE(each_camera_has_its_own),
+        CASE(one_timestep_folds_into_plain_act),
+        CASE(what_has_no_equal_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -280,6 +280,28 @@ static void relative_actions(void **state) {
     converts(f);
 }
 
+// One joint is the least that a relative step can be for.
+static void relative_actions_have_a_size(void **state) {
+    Plain *f = *state;
+    make_relative(f, "");
+    static const int sizes[] = {1, 2, 65536, 0, -1, 65537};
+    for (int i = 0; i < 6; i++) {
+        PolicyConfig p = {0};
+        Error err;
+        json_t *config =
+            json_pack("{s:{s:{s:[i]}}}", "output_features", "action", "shape", sizes[i]);
+        bool ok = processors_read(f->model, config, &p, &f->arena, &err);
+        assert_true(ok == (i < 3));
+        if (ok) {
+            assert_int_equal(p.pipeline.relative_dims, sizes[i]);
+            assert_true(p.pipeline.relative[0] && p.pipeline.relative[sizes[i] - 1]);
+        } else {
+            assert_says(&err, "action has no size", "");
+        }
+        json_decref(config);
+    }
+}
+
 static void excluded_joints_stay_absolute(void **state) {
     Plain *f = *state;
     double plain[COUNT], got[COUNT], wanted[COUNT];
@@ -458,6 +480,7 @@ int main(void) {
         TEST(modes_are_the_steps),
         TEST(features_are_the_steps),
         TEST(relative_actions),
+        TEST(relative_actions_have_a_size),
         TEST(excluded_joints_stay_absolute),
         TEST(half_a_relative_pair),
         TEST(relative_needs_one_observation_and_a_state),

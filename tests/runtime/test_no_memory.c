@@ -241,7 +241,7 @@ static const char json[] =
 static bool read_json(void *user, Error *err) {
     json_error_t problem;
     json_t *want = user,
-           *value = json_values(json, sizeof json - 1, JSON_REJECT_DUPLICATES, &problem);
+           *value = json_parse(json, sizeof json - 1, JSON_REJECT_DUPLICATES, &problem);
     if (!value && !json_lacked_memory(&problem)) fail_msg("%s", problem.text);
     if (!value) return fail_memory(err, "JSON");
     bool same = json_equal(value, want);

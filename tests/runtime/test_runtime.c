@@ -35,7 +35,7 @@ static void it_predicts_what_training_evaluates(void **state) {
     tact_policy *p = open_policy(s, NULL);
     reference_open(&r, s);
     for (int64_t row = 0; row < s->ds->rows; row++) {
-        if (row == s->ds->episodes[s->ds->episode_of[row]].first_row) WORKS(p, tact_reset(p));
+        if (row == dataset_episode_of(s->ds, row)->first_row) WORKS(p, tact_reset(p));
         WORKS(p, tact_observe(p, look(s, row)));
         WORKS(p, tact_predict_chunk(p, got));
         double before = row ? chunk_distance(got, want, CHUNK) : INFINITY;

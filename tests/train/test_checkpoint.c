@@ -93,6 +93,56 @@ static void a_failed_write_leaves_what_was_there(void **state) {
     assert_false(dir_exists(at(&f->arena, f->config.output_dir, "checkpoints/.000060.tmp")));
 }
 
+// Removes a key of a file of the checkpoint and looks whether that is noticed.
+static void assert_missed(Saved *f, const char *folder_name, const char *file, const char *key) {
+    Error err;
+    json_t *root;
+    const char *dir = checkpoint_file(f, folder_name);
+    const char *path = arena_printf(&f->arena, "%s/%s", dir, file);
+    const bool of_state = strstr(folder_name, "training_state") != NULL;
+    OK(json_read(path, &root, &err));
+    json_t *whole = json_deep_copy(root);
+    assert_int_equal(json_object_del(root, key), 0);
+    OK(json_write(path, root, 4, &err));
+    const bool found = of_state ? checkpoint_check_state(dir, &f->parts, &err)
+                                : checkpoint_check_policy(dir, &f->parts, &f->params, &err);
+    if (found) fail_msg("%s: \"%s\" is not missed", path, key);
+    OK(json_write(path, whole, 4, &err));
+    json_decref(root);
+    json_decref(whole);
+}
+
+static void what_is_missing_is_noticed_before_it_is_published(void **state) {
+    Saved *f = *state;
+    Error err;
+    save_at(f, 50);
+    const char *policy = checkpoint_file(f, "000050/pretrained_model");
+    const char *training = checkpoint_file(f, "000050/training_state");
+    OK(checkpoint_check_policy(policy, &f->parts, &f->params, &err));
+    OK(checkpoint_check_state(training, &f->parts, &err));
+    assert_missed(f, "000050/pretrained_model", "config.json", "dropout");
+    assert_missed(f, "000050/pretrained_model", "tact.json", "fps");
+    assert_missed(f, "000050/pretrained_model", "train_config.json", "seed");
+    assert_missed(f, "000050/pretrained_model", "policy_preprocessor.json", "steps");
+    assert_missed(f, "000050/training_state", "tact_state.json", "next_batch");
+    OK(checkpoint_check_policy(policy, &f->parts, &f->params, &err));
+
+    // Another state, other statistics, and fewer tensors than there are.
+    f->state.next_step++;
+    assert_false(checkpoint_check_state(training, &f->parts, &err));
+    assert_says(&err, training, "state");
+    f->state.next_step--;
+    double *mean = f->stats.action.mean, was = mean[0];
+    mean[0] += 1;
+    assert_false(checkpoint_check_policy(policy, &f->parts, &f->params, &err));
+    assert_says(&err, policy, "statistics");
+    mean[0] = was;
+    Params more = f->params;
+    more.count--;
+    assert_false(checkpoint_check_policy(policy, &f->parts, &more, &err));
+    assert_says(&err, policy, "weights");
+}
+
 static void make(Saved *f, const char *name) {
     Error err;
     OK(make_dirs(checkpoint_file(f, name), &err));
@@ -152,6 +202,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(everything_of_lerobots_is_there, saved_new, saved_free),
         cmocka_unit_test_setup_teardown(old_ones_are_removed, saved_new, saved_free),
+        cmocka_unit_test_setup_teardown(what_is_missing_is_noticed_before_it_is_published,
+                                        saved_new, saved_free),
         cmocka_unit_test_setup_teardown(what_a_killed_run_left_is_cleaned, saved_new, saved_free),
         cmocka_unit_test_setup_teardown(the_link_moves_on_and_a_step_can_be_written_again,
                                         saved_new, saved_free),

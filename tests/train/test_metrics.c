@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // LeRobot's log line and the same figures as JSON.
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "formats/json.h"
 #include "train/metrics.h"
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../ok.h"
@@ -200,6 +203,86 @@ static void figures_reach_the_curves(void **state) {
     train_config_free(&c);
 }
 
+static int warnings, other_lines;
+
+static void count_line(void *user, LogLevel level, const char *line) {
+    (void)user, (void)line;
+    if (level == LOG_LEVEL_WARNING)
+        warnings++;
+    else
+        other_lines++;
+}
+
+static void limit_file_size(rlim_t bytes) {
+    struct rlimit now;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &now), 0);
+    now.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &now), 0);
+}
+
+// The limit of a file's size stands for a disk that fills up in the middle of a line.
+static void a_full_disk_leaves_whole_lines(void **state) {
+    (void)state;
+    Error err;
+    char dir[1024], path[1100], csv[1100], *text, *line, *rest;
+    TrainConfig c;
+    RunCurves curves;
+    Metrics m = example();
+    size_t size;
+    train_config_default(&c);
+    OK(make_temporary_dir(dir, sizeof dir, NULL, &err));
+    c.output_dir = dir;
+    snprintf(path, sizeof path, "%s/metrics.jsonl", dir);
+    snprintf(csv, sizeof csv, "%s/metrics.csv", dir);
+    OK(run_curves_open(&curves, &c, 0, false, &err));
+    OK(metrics_open(&m, path, &err));
+    m.curves = &curves;
+    LogSink before = log_to((LogSink){count_line, NULL});
+    warnings = 0;
+    metrics_tell(&m, metrics_write(&m, 1, &err), &err);
+    assert_int_equal(warnings, 0);
+    int64_t one;
+    OK(tree_bytes(dir, &one, &err));
+    signal(SIGXFSZ, SIG_IGN);
+    for (int lost = 0; lost < 5; lost++) {
+        limit_file_size((rlim_t)one / 2 + 40); // a piece of the next line fits into one of them
+        const bool written = metrics_write(&m, 2 + lost, &err);
+        limit_file_size(RLIM_INFINITY);
+        assert_false(written);
+        metrics_tell(&m, written, &err);
+    }
+    assert_int_equal(warnings, 1);
+    metrics_tell(&m, metrics_write(&m, 7, &err), &err);
+    metrics_tell(&m, metrics_write(&m, 8, &err), &err);
+    assert_int_equal(warnings, 2); // and that it is over
+    log_to(before);
+    metrics_close(&m);
+    run_curves_close(&curves);
+    OK(file_read(path, &text, &size, &err));
+    static const int steps[] = {1, 7, 8};
+    rest = text;
+    for (int i = 0; i < 3; i++) {
+        line = strsep(&rest, "\n");
+        json_t *object = json_loads(line, 0, NULL);
+        if (!object) fail_msg("no line: %s", line);
+        assert_int_equal(json_integer_value(json_object_get(object, "step")), steps[i]);
+        json_decref(object);
+    }
+    assert_string_equal(rest, "");
+    mem_free(text);
+    OK(file_read(csv, &text, &size, &err));
+    int rows = 0;
+    for (rest = text; (line = strsep(&rest, "\n")) && *line; rows++) {
+        int commas = 0;
+        for (const char *at = line; *at; at++) commas += *at == ',';
+        assert_int_equal(commas, 23);
+    }
+    assert_in_range(rows, 4, 9); // names, and what fit of it
+    mem_free(text);
+    OK(remove_tree(dir, &err));
+    train_config_free(&c);
+}
+
 static void a_full_disk_is_reported(void **state) {
     (void)state;
     Error err = {""};
@@ -219,6 +302,7 @@ int main(void) {
         cmocka_unit_test(rollouts_of_the_weights),
         cmocka_unit_test(later_lines_are_cut_off),
         cmocka_unit_test(figures_reach_the_curves),
+        cmocka_unit_test(a_full_disk_leaves_whole_lines),
         cmocka_unit_test(a_full_disk_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -294,17 +294,20 @@ static void unused_vectors_are_named(void **state) {
     f.features[2] = vector("tactile", FEATURE_OTHER, 16);
     policy_warn_unused(&f.ds);
     assert_non_null(strstr(line, "set: no policy sees effort (6), tactile (16); a policy sees"));
-    // So many that not all have room: whole names, and an end.
+    // So many that not all have room: 70 letters of the first name and 80 of others, 22 of which
+    // fill the text up to the last place in which one more begins.
     Feature many[60];
     char names[60][100];
     for (int i = 0; i < 60; i++) {
-        snprintf(names[i], sizeof names[i], "%02d%090d", i, 0);
+        snprintf(names[i], sizeof names[i], "%02d%0*d", i, i ? 90 : 68, 0);
         many[i] = vector(names[i], FEATURE_OTHER, 1);
     }
     f.ds.features = many;
     f.ds.n_features = 60;
     policy_warn_unused(&f.ds);
     assert_non_null(strstr(line, "no policy sees 000000"));
+    assert_non_null(strstr(line, ", 2200000"));
+    assert_null(strstr(line, ", 2300000"));
     assert_non_null(strstr(line, "0 (1); a policy sees"));
     log_to(before);
 }

@@ -10,11 +10,11 @@ static const char *const pass_names[PASSES] = {"none", "cold", "warm"};
 static void print_json(const LoaderPasses *b) {
     const TrainConfig *c = &b->config;
     const PolicyConfig *p = &c->policy;
-    json_t *j = json_pack("{s:s, s:s, s:i, s:o, s:i, s:i, s:i, s:b}", "dataset", b->dataset->root,
-                          "frame_cache", frame_cache_kind(b->cache), "cameras", p->n_cameras,
-                          "image_sizes", bench_sizes_json(p), "obs_state_horizon",
-                          p->obs_state_horizon, "batch_size", c->batch_size, "num_workers",
-                          c->num_workers, "image_transforms", c->dataset.image_transforms.enable);
+    json_t *j = json_pack(
+        "{s:o, s:s, s:i, s:o, s:i, s:i, s:i, s:b}", "dataset", json_bytes(b->dataset->root),
+        "frame_cache", frame_cache_kind(b->cache), "cameras", p->n_cameras, "image_sizes",
+        bench_sizes_json(p), "obs_state_horizon", p->obs_state_horizon, "batch_size", c->batch_size,
+        "num_workers", c->num_workers, "image_transforms", c->dataset.image_transforms.enable);
     for (int i = 0; i < PASSES; i++) {
         const LoaderPass *s = &b->passes[i];
         if (s->batches == 0) continue;

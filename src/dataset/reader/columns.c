@@ -6,8 +6,10 @@
 #include "base/array.h"
 #include "formats/parquet.h"
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // Rows of one episode that follow each other in one file.
 typedef struct Piece {
@@ -16,13 +18,15 @@ typedef struct Piece {
     int64_t count;
 } Piece;
 
-// One data file, and the pieces of it that are wanted.
+// One data file, and the pieces of it that are wanted. Files are read by several threads, each by
+// one: they write to rows of their own, and read what no one changes.
 typedef struct FileReader {
     Dataset *ds;
     const Source *source;
     const char *path;
     const Piece *pieces; // (n) in the order of their rows
     int64_t n;
+    bool short_file; // it does not have the rows of its episode (v2.x)
     ParquetFile *file;
     int first_group, groups; // row groups that hold the pieces
     int64_t base, rows;      // first row of these groups, and how many there are
@@ -69,7 +73,7 @@ static bool read_column(FileReader *d, const char *name, int64_t width, ParquetC
                     " belong to this dataset or is damaged",
                     d->path, name);
     }
-    int64_t rows = d->ds->total_frames;
+    int64_t rows = source_most_rows(d->source);
     parquet_expect(d->file, rows < INT64_MAX / width ? rows * width : INT64_MAX);
     return parquet_read(d->file, column, d->first_group, d->groups, out, err) &&
            check_width(d, name, out, width, err);
@@ -84,10 +88,11 @@ static bool read_vectors(FileReader *d, const Feature *feature, float *out, Erro
         const Piece *p = &d->pieces[i];
         const Episode *e = &d->ds->episodes[p->episode];
         const double *from = c.numbers + (p->at - d->base) * width;
-        float *to = out + (e->first_row + p->frame) * width;
+        float *to = out ? out + (e->first_row + p->frame) * width : NULL;
         for (int64_t k = 0; k < p->count * width; k++) {
-            to[k] = (float)from[k];
-            if (isfinite(to[k])) continue;
+            float value = (float)from[k];
+            if (to) to[k] = value;
+            if (isfinite(value)) continue;
             ok = fail(err,
                       "%s: row %lld (episode %lld, frame %lld): value %lld of '%s' is %f; repair "
                       "the recording or leave the episode out with --dataset.episodes",
@@ -107,9 +112,10 @@ static bool read_timestamps(FileReader *d, Error *err) {
     for (int64_t i = 0; ok && i < d->n; i++) {
         const Piece *p = &d->pieces[i];
         const double *from = c.numbers + (p->at - d->base);
-        double *to = d->ds->timestamp + d->ds->episodes[p->episode].first_row + p->frame;
+        double *all = d->ds->timestamp;
+        double *to = all ? all + d->ds->episodes[p->episode].first_row + p->frame : NULL;
         for (int64_t k = 0; ok && k < p->count; k++) {
-            to[k] = from[k];
+            if (to) to[k] = from[k];
             if (!isfinite(from[k])) {
                 ok = fail(err,
                           "%s: row %lld has no valid timestamp; the file is damaged, copy it "
@@ -156,6 +162,10 @@ static bool check_counter(FileReader *d, Counter which, Error *err) {
 
 static bool open_row_groups(FileReader *d, Error *err) {
     if (!parquet_open(d->path, &d->file, err)) return false;
+    if (!d->source->v30 && parquet_rows(d->file) != d->ds->data_files[d->pieces->file].rows) {
+        d->short_file = true;
+        return false; // columns_load says more
+    }
     const Piece *first = &d->pieces[0], *last = &d->pieces[d->n - 1];
     int64_t row = 0, end = last->at + last->count;
     d->first_group = -1;
@@ -232,7 +242,21 @@ static Piece *find_pieces(const Dataset *ds, int64_t *n) {
     return pieces;
 }
 
-static bool allocate_columns(Dataset *ds, Error *err) {
+// Memory for a column of so many bytes, in the dataset's arena.
+static bool allocate_column(Dataset *ds, const char *name, size_t bytes, void *out, Error *err) {
+    // Large blocks of an arena are blocks of their own: what can be had now is had there.
+    if (!mem_could(bytes))
+        return fail_memory(err,
+                           "%s: %zu bytes for '%s' of %lld frames; choose fewer episodes with "
+                           "--dataset.episodes",
+                           ds->root, bytes, name, (long long)ds->rows);
+    void *column = arena_alloc(&ds->arena, bytes);
+    memcpy(out, &column, sizeof column);
+    return true;
+}
+
+static bool allocate_columns(Source *s, Error *err) {
+    Dataset *ds = s->ds;
     const struct {
         const Feature *feature;
         float **out;
@@ -248,43 +272,108 @@ static bool allocate_columns(Dataset *ds, Error *err) {
                         ds->root, vectors[i].feature->name);
         }
         size_t count = (size_t)(ds->rows * vectors[i].feature->size);
-        if (!mem_could(count * sizeof(float)))
-            return fail_memory(err, "%s: '%s' of the selected episodes takes %zu bytes", ds->root,
-                               vectors[i].feature->name, count * sizeof(float));
-        *vectors[i].out = arena_alloc(&ds->arena, count * sizeof(float));
+        if (!s->overview && !allocate_column(ds, vectors[i].feature->name, count * sizeof(float),
+                                             vectors[i].out, err))
+            return false;
     }
-    size_t rows = (size_t)ds->rows, row = sizeof *ds->timestamp + 2 * sizeof *ds->index;
-    if (!mem_could(rows * row))
-        return fail_memory(err, "%s: %zu rows of the selected episodes", ds->root, rows);
-    ds->timestamp = arena_alloc(&ds->arena, rows * sizeof *ds->timestamp);
-    ds->index = arena_alloc(&ds->arena, rows * sizeof *ds->index);
-    ds->episode_of = arena_alloc(&ds->arena, rows * sizeof *ds->episode_of);
-    return true;
+    size_t rows = (size_t)ds->rows;
+    // In an overview only videos ask for times.
+    return (s->overview && !ds->n_cameras) ||
+           allocate_column(ds, "timestamp", rows * sizeof *ds->timestamp, &ds->timestamp, err);
+}
+
+// All files, which threads take one after the other.
+typedef struct Reading {
+    Source *source;
+    const Piece *pieces;
+    int64_t n_pieces;
+    pthread_mutex_t lock; // of what follows
+    int64_t next;         // piece with which the next file begins
+    int64_t failed;       // first piece of the first file that failed; n_pieces: none
+    bool short_file;
+    Error err; // of that file
+} Reading;
+
+// The pieces of the next file; false where there is none, or none any more that counts.
+static bool take_file(Reading *r, int64_t *first, int64_t *n) {
+    pthread_mutex_lock(&r->lock);
+    bool more = r->next < r->failed;
+    *first = r->next;
+    for (*n = 1;
+         *first + *n < r->n_pieces && r->pieces[*first + *n].file == r->pieces[*first].file;)
+        ++*n;
+    if (more) r->next += *n;
+    pthread_mutex_unlock(&r->lock);
+    return more;
+}
+
+static void *read_files(void *arg) {
+    Reading *r = arg;
+    Dataset *ds = r->source->ds;
+    for (int64_t first, n; take_file(r, &first, &n);) {
+        Error err;
+        const Piece *pieces = r->pieces + first;
+        FileReader d = {.ds = ds,
+                        .source = r->source,
+                        .path = ds->data_files[pieces->file].path,
+                        .pieces = pieces,
+                        .n = n};
+        if (read_columns_of_file(&d, &err)) continue;
+        pthread_mutex_lock(&r->lock);
+        if (first < r->failed) {
+            r->failed = first;
+            r->short_file = d.short_file;
+            r->err = err;
+        }
+        pthread_mutex_unlock(&r->lock);
+    }
+    return NULL;
+}
+
+enum { MOST_THREADS = 8 };
+
+// How many threads read: each holds a column of a file at a time, and all together no more than
+// this.
+static int reading_threads(const Dataset *ds, int64_t n_pieces) {
+    const int64_t most_bytes = INT64_C(256) << 20;
+    int64_t rows = 1, width = 1, threads = sysconf(_SC_NPROCESSORS_ONLN);
+    const Feature *features[] = {ds->state, ds->env, ds->action};
+    for (int i = 0; i < 3; i++)
+        if (features[i] && features[i]->size > width) width = features[i]->size;
+    for (int64_t i = 0; i < ds->n_data_files; i++)
+        if (ds->data_files[i].rows > rows) rows = ds->data_files[i].rows;
+    const int64_t room = most_bytes / (int64_t)sizeof(double) / width / rows;
+    if (threads > room) threads = room;
+    if (threads > n_pieces) threads = n_pieces;
+    return threads > MOST_THREADS ? MOST_THREADS : threads < 1 ? 1 : (int)threads;
+}
+
+// This thread reads too, so a thread that cannot be had is none the less.
+static bool read_all_files(Reading *r, Error *err) {
+    pthread_t others[MOST_THREADS];
+    const int wanted = reading_threads(r->source->ds, r->n_pieces);
+    int started = 0;
+    pthread_mutex_init(&r->lock, NULL);
+    while (started < wanted - 1 && pthread_create(&others[started], NULL, read_files, r) == 0)
+        started++;
+    read_files(r);
+    for (int i = 0; i < started; i++) pthread_join(others[i], NULL);
+    pthread_mutex_destroy(&r->lock);
+    if (r->failed == r->n_pieces) return true;
+    if (r->short_file)
+        return rows_missing(r->source, r->source->selected[r->pieces[r->failed].episode], err);
+    *err = r->err;
+    return false;
 }
 
 bool columns_load(Source *s, Error *err) {
     Dataset *ds = s->ds;
-    if (!allocate_columns(ds, err)) return false;
-    for (int64_t i = 0; i < ds->n_episodes; i++) {
-        const Episode *e = &ds->episodes[i];
-        for (int64_t k = 0; k < e->length; k++) {
-            ds->index[e->first_row + k] = s->listed[e->index].from + k;
-            ds->episode_of[e->first_row + k] = i;
-        }
-    }
-    int64_t n_pieces;
-    Piece *pieces = find_pieces(ds, &n_pieces);
-    bool ok = true;
-    for (int64_t i = 0, n; ok && i < n_pieces; i += n) {
-        for (n = 1; i + n < n_pieces && pieces[i + n].file == pieces[i].file;) n++;
-        FileReader d = {.ds = ds,
-                        .source = s,
-                        .path = ds->data_files[pieces[i].file].path,
-                        .pieces = pieces + i,
-                        .n = n};
-        ok = read_columns_of_file(&d, err);
-        parquet_close(d.file);
-    }
+    if (!allocate_columns(s, err)) return false;
+    Reading r = {.source = s};
+    Piece *pieces = find_pieces(ds, &r.n_pieces);
+    r.pieces = pieces;
+    r.failed = r.n_pieces;
+    bool ok = read_all_files(&r, err);
     mem_free(pieces);
     return ok;
 }

@@ -40,7 +40,7 @@ static bool first_row_number(ParquetFile *f, const char *path, int64_t *out, Err
 bool data_file_describe(Source *s, const char *path, DataFile *out, Error *err) {
     ParquetFile *f = NULL;
     if (!parquet_open(path, &f, err)) return false;
-    parquet_expect(f, s->ds->total_frames);
+    parquet_expect(f, source_most_rows(s));
     *out = (DataFile){.path = path, .rows = parquet_rows(f)};
     bool ok = !s->v30 || out->rows == 0 || first_row_number(f, path, &out->first, err);
     parquet_close(f);
@@ -65,7 +65,7 @@ bool data_files_scan(Source *s, Error *err) {
     if (s->scanned) return true;
     bool ok = true;
     Paths paths = {0};
-    tables_find(&s->scratch, dir, &paths);
+    if (!tables_find(&s->scratch, dir, &paths, err)) return false;
     s->scanned = arena_alloc(&s->ds->arena, sizeof *s->scanned * (size_t)(paths.n + 1));
     for (int i = 0; i < paths.n; i++) {
         DataFile *f = &s->scanned[s->n_scanned];

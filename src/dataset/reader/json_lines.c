@@ -36,7 +36,7 @@ bool json_lines_next(JsonLines *l, json_t **out, Error *err) {
         l->number++;
         if (n == 0) continue;
         json_error_t problem;
-        *out = json_values(line, n, 0, &problem);
+        *out = json_parse(line, n, 0, &problem);
         if (json_is_object(*out)) return true;
         if (!*out && json_lacked_memory(&problem))
             return fail_memory(err, "%s: line %lld", l->path, (long long)l->number);

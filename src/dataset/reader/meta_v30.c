@@ -165,7 +165,7 @@ bool v30_list(Source *s, Error *err) {
     if (!list_tasks(s, err)) return false;
     const char *dir = arena_printf(&s->scratch, "%s/meta/episodes", s->ds->root);
     Paths paths = {0};
-    tables_find(&s->scratch, dir, &paths);
+    if (!tables_find(&s->scratch, dir, &paths, err)) return false;
     if (paths.n == 0)
         return fail(err, "%s: no parquet file in there; copy the dataset's meta folder again", dir);
     for (int i = 0; i < paths.n; i++)

@@ -15,7 +15,9 @@ static bool missing_video(Source *s, const Listed *e, const char **missing, Erro
         if (!ds->cameras[c]->video) continue;
         const ListedVideo *v = &e->videos[c];
         if (!source_video_path(s, c, v->chunk, v->file, &s->scratch, &path, err)) return false;
-        if (!file_exists(path)) {
+        PathKind there;
+        if (!path_look(path, &there, err)) return false;
+        if (there != AT_FILE) {
             *missing = path;
             return true;
         }

@@ -47,14 +47,14 @@ bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err) {
     *out = NULL;
     Dataset *ds = NEW(Dataset, 1);
     ds->tables = video_tables_new();
-    Source s = {.ds = ds, .need_videos = options->need_videos};
+    Source s = {.ds = ds, .need_videos = options->need_videos, .overview = options->overview};
     bool ok = resolve_root(ds, options, err) && rename_parse(&s, options, err) &&
               info_load(&s, err) && info_check_label(&s, err) &&
               (s.v30 ? v30_list(&s, err) : v21_list(&s, err)) && selection_make(&s, options, err) &&
               rows_find(&s, err) && (!s.v30 || video_numbers_correct(&s, err)) &&
               missing_check_videos(&s, err) && selection_fill(&s, err) && columns_load(&s, err) &&
               (options->skip_videos || videos_check(&s, options->tolerance_s, err));
-    if (ok) stats_load(&s);
+    if (ok && !s.overview) stats_load(&s);
     rename_stats(&s);
     json_decref(s.rename);
     ds->tasks = s.tasks.texts;

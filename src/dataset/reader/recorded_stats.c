@@ -45,7 +45,7 @@ static bool read_stats_json(const char *path, json_t **out, Error *err) {
     json_error_t problem;
     if (!file_read(path, &text, &size, err)) return false;
     hide_odd_numbers(text);
-    *out = json_values(text, strlen(text), 0, &problem);
+    *out = json_parse(text, strlen(text), 0, &problem);
     mem_free(text);
     if (!*out && json_lacked_memory(&problem)) return fail_memory(err, "%s: JSON", path);
     return *out || fail(err, "%s: line %d is not valid JSON: %s", path, problem.line, problem.text);
@@ -176,7 +176,7 @@ static json_t *join_stats_lines(const char *path, const json_t *lines) {
                 log_warn("%s: the statistics of '%s' differ in form between episodes; going on "
                          "without them",
                          path, name);
-            json_object_set_new(joined, name, feature ? feature : json_object());
+            json_object_set_new_nocheck(joined, name, feature ? feature : json_object());
         }
     }
     return joined;

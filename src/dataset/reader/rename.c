@@ -8,7 +8,7 @@ bool rename_parse(Source *s, const DatasetOptions *options, Error *err) {
     json_error_t problem;
     s->rename_if_there = options->rename_if_there;
     if (!options->rename) return true;
-    s->rename = json_loads(options->rename, JSON_REJECT_DUPLICATES, &problem);
+    s->rename = json_parse_argument(options->rename, JSON_REJECT_DUPLICATES, &problem);
     const char *old;
     json_t *name;
     bool ok = json_is_object(s->rename);
@@ -75,7 +75,7 @@ void rename_stats(const Source *s) {
     for (int given = 0; given < 2; given++) // what the map names outranks what had the name before
         json_object_foreach(ds->stats, old, value) {
             if ((json_object_get(s->rename, old) != NULL) == given)
-                json_object_set(renamed, rename_of(s, old), value);
+                json_object_set_nocheck(renamed, rename_of(s, old), value);
         }
     json_decref(ds->stats);
     ds->stats = renamed;

@@ -34,14 +34,14 @@ static bool place_by_hints(Source *s, const int64_t *sorted, DataFile *files, in
             if (!source_data_path(s, e, &s->ds->arena, &path, err)) return false;
             *as_listed = file_exists(path);
             if (!*as_listed) return true;
-            if (!data_file_describe(s, path, &files[*n_files], err)) return false;
-            if (!s->v30) files[*n_files].first = e->from;
+            // In v2.x it has to hold this episode, and columns_load sees whether it does.
+            files[*n_files] = (DataFile){path, e->from, e->length};
+            if (s->v30 && !data_file_describe(s, path, &files[*n_files], err)) return false;
             ++*n_files;
         }
         last = e;
         const DataFile *f = &files[*n_files - 1];
-        *as_listed = data_file_holds_start(f, e) && e->from + e->length <= f->first + f->rows &&
-                     (s->v30 || f->rows == e->length);
+        *as_listed = data_file_holds_start(f, e) && e->from + e->length <= f->first + f->rows;
         if (!*as_listed) return true;
         s->places[sorted[i]] = (RowPlace){*n_files - 1, e->from - f->first};
     }
@@ -50,7 +50,7 @@ static bool place_by_hints(Source *s, const int64_t *sorted, DataFile *files, in
 
 // ---- what is not there ------------------------------------------------------------------------
 
-static bool rows_missing(Source *s, int64_t listed, Error *err) {
+bool rows_missing(Source *s, int64_t listed, Error *err) {
     const Listed *e = &s->listed[listed];
     const char *path;
     char advice[700];

@@ -111,6 +111,7 @@ bool selection_fill(Source *s, Error *err) {
         const Listed *last = i > 0 ? &s->listed[s->selected[i - 1]] : NULL;
         if (!fill_episode(s, i, last, err)) return false;
         ds->episodes[i].first_row = ds->rows;
+        ds->episodes[i].first_index = s->listed[s->selected[i]].from;
         if (ds->episodes[i].length > INT64_MAX / 2 - ds->rows)
             return fail(err, "%s/meta: the episodes' lengths are impossible", ds->root);
         ds->rows += ds->episodes[i].length;

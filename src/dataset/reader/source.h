@@ -39,7 +39,7 @@ typedef struct Source {
     Listed *listed;    // (n_listed), position == episode_index; mem_free
     int64_t *selected; // (ds->n_episodes) positions in listed
     RowPlace *places;  // (n_listed), of the selected ones
-    bool need_videos;
+    bool need_videos, overview;
     DataFile *scanned; // every data file with rows, once they were looked for; in ds->arena
     int64_t n_scanned;
     struct FileByFirst *by_first; // (n_scanned) the same, so that an episode's file is soon found
@@ -48,6 +48,9 @@ typedef struct Source {
 
 // The one pointer for a task text of `size` bytes, added to s->tasks when new.
 const char *source_task(Source *s, const char *text, size_t size);
+// The most rows that meta/ speaks of: info.json, which a recorder that broke off leaves behind, or
+// the list of episodes.
+int64_t source_most_rows(const Source *s);
 // Makes room for n more episodes with their videos in s->listed.
 void source_make_listed(Source *s, int64_t n);
 

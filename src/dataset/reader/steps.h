@@ -45,6 +45,8 @@ CHECKED bool missing_check_videos(Source *s, Error *err);
 // ---- the rows of the selected episodes: where they lie, and what stands in them ---------------
 // rows.c: fills s->places and ds->data_files.
 CHECKED bool rows_find(Source *s, Error *err);
+// Fails, with what can be done about an episode whose rows are not all there.
+bool rows_missing(Source *s, int64_t listed, Error *err);
 // columns.c: checks every selected data file and reads the columns of ds.
 CHECKED bool columns_load(Source *s, Error *err);
 

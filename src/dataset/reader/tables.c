@@ -4,6 +4,7 @@
 #include "base/array.h"
 #include "base/file.h"
 #include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,24 +20,30 @@ static int by_bytes(const struct dirent **a, const struct dirent **b) {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static void find_tables(Arena *arena, const char *dir, bool deeper, Paths *out) {
+CHECKED static bool find_tables(Arena *arena, const char *dir, bool deeper, Paths *out,
+                                Error *err) {
     struct dirent **entries = NULL;
     int n = scandir(dir, &entries, not_hidden, by_bytes);
+    bool ok =
+        n >= 0 || errno == ENOENT || errno == ENOTDIR || fail_errno(err, "%s: cannot open", dir);
     for (int i = 0; i < n; i++) {
         const char *path = arena_printf(arena, "%s/%s", dir, entries[i]->d_name);
         size_t length = strlen(path);
         if (deeper) {
-            if (dir_exists(path)) find_tables(arena, path, false, out);
+            PathKind kind;
+            ok = ok && path_look(path, &kind, err) &&
+                 (kind != AT_DIR || find_tables(arena, path, false, out, err));
         } else if (length > 8 && strcmp(path + length - 8, ".parquet") == 0) {
             *ARENA_ARRAY_ADD(arena, out->items, out->n, out->room) = path;
         }
         free(entries[i]);
     }
     free(entries);
+    return ok;
 }
 
-void tables_find(Arena *arena, const char *dir, Paths *out) {
-    find_tables(arena, dir, true, out);
+bool tables_find(Arena *arena, const char *dir, Paths *out, Error *err) {
+    return find_tables(arena, dir, true, out, err);
 }
 
 // ---- columns ----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ typedef struct Paths {
 
 // Adds the Parquet files in the folders of a folder, in the order of their names' bytes. Paths are
 // in `arena`.
-void tables_find(Arena *arena, const char *dir, Paths *out);
+CHECKED bool tables_find(Arena *arena, const char *dir, Paths *out, Error *err);
 
 // A number that is an integer in [0, 2^53]; false else.
 bool number_index(double x, int64_t *out);

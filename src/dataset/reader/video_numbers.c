@@ -43,7 +43,9 @@ static int64_t list_files(Source *s, int camera, int64_t room, VideoFile *out, E
     for (VideoFile f = {first->chunk, first->file}; n < room;) {
         const char *path;
         if (!source_video_path(s, camera, f.chunk, f.file, &s->scratch, &path, err)) return -1;
-        if (!file_exists(path)) break;
+        PathKind there;
+        if (!path_look(path, &there, err)) return -1;
+        if (there != AT_FILE) break;
         out[n++] = f;
         if (++f.file == s->chunks_size) f = (VideoFile){f.chunk + 1, 0};
     }

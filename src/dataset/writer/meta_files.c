@@ -88,7 +88,7 @@ static bool write_stats(DatasetWriter *w, Error *err) {
             append_stats(feature, &s, 0);
         }
         set_stats_count(feature, w->rows);
-        json_object_set_new(root, f->name, feature);
+        json_object_set_new_nocheck(root, f->name, feature);
     }
     mem_free(values);
     for (int c = 0; c < w->o.n_cameras; c++) {
@@ -98,7 +98,7 @@ static bool write_stats(DatasetWriter *w, Error *err) {
             append_stats(feature, &s, 2);
         }
         set_stats_count(feature, w->pixels[c].frames);
-        json_object_set_new(root, w->o.cameras[c].name, feature);
+        json_object_set_new_nocheck(root, w->o.cameras[c].name, feature);
     }
     const char *path = arena_printf(&w->arena, "%s/meta/stats.json", w->temporary);
     bool ok = json_write(path, root, 4, err);
@@ -110,7 +110,7 @@ static bool write_stats(DatasetWriter *w, Error *err) {
 
 static json_t *strings_json(const char *const *items, int n) {
     json_t *list = json_array();
-    for (int i = 0; i < n; i++) json_array_append_new(list, json_string(items[i]));
+    for (int i = 0; i < n; i++) json_array_append_new(list, json_bytes(items[i]));
     return list;
 }
 
@@ -151,15 +151,15 @@ static json_t *features_json(const DatasetWriter *w) {
         const WriterFeature *f = &w->features[i];
         json_t *feature = json_object(), *shape = json_array();
         json_array_append_new(shape, json_integer(f->dim));
-        json_object_set_new(feature, "dtype", json_string(f->dtype));
+        json_object_set_new(feature, "dtype", json_bytes(f->dtype));
         json_object_set_new(feature, "shape", shape);
         json_object_set_new(feature, "names",
                             f->names ? strings_json(f->names, f->dim) : json_null());
-        json_object_set_new(features, f->name, feature);
+        json_object_set_new_nocheck(features, f->name, feature);
     }
     for (int c = 0; c < w->o.n_cameras; c++) {
         const WriterCamera *camera = &w->o.cameras[c];
-        json_object_set_new(features, camera->name, camera_json(w, camera));
+        json_object_set_new_nocheck(features, camera->name, camera_json(w, camera));
     }
     return features;
 }
@@ -171,7 +171,7 @@ static json_t *splits_json(DatasetWriter *w) {
     for (int i = 0; i < (w->o.n_splits ? w->o.n_splits : 1); i++) {
         const char *range = arena_printf(&w->arena, "%lld:%lld", (long long)splits[i].first,
                                          (long long)splits[i].end);
-        json_object_set_new(list, splits[i].name, json_string(range));
+        json_object_set_new_nocheck(list, splits[i].name, json_string(range));
     }
     return list;
 }
@@ -195,7 +195,7 @@ static bool write_info(DatasetWriter *w, Error *err) {
         root, "video_path",
         videos ? json_string("videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4")
                : json_null());
-    json_object_set_new(root, "robot_type", robot ? json_string(robot) : json_null());
+    json_object_set_new(root, "robot_type", json_bytes(robot));
     json_object_set_new(root, "splits", splits_json(w));
     const char *path = arena_printf(&w->arena, "%s/meta/info.json", w->temporary);
     bool ok = json_write(path, root, 4, err);

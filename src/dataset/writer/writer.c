@@ -5,6 +5,7 @@
 
 #include "base/array.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "formats/image_codec.h"
 #include <errno.h>
 #include <math.h>
@@ -127,7 +128,9 @@ static bool check_options(const WriterOptions *o, Error *err) {
         }
     }
     if (!check_extras(o, err)) return false;
-    if (file_exists(o->root) || dir_exists(o->root))
+    PathKind there;
+    if (!path_look(o->root, &there, err)) return false;
+    if (there == AT_FILE || there == AT_DIR)
         return fail(err, "%s: already exists; remove it or choose another folder", o->root);
     return true;
 }
@@ -344,13 +347,18 @@ static bool write_rest_and_move(DatasetWriter *w, Error *err) {
     if (!writer_write_episodes(w, err) || !writer_write_meta(w, err)) return false;
     char parent[4096];
     path_parent(parent, sizeof parent, w->root);
-    if (file_exists(w->root) || dir_exists(w->root))
+    PathKind there;
+    if (!path_look(w->root, &there, err)) return false;
+    if (there == AT_FILE || there == AT_DIR)
         return fail(err, "%s: appeared while the dataset was written; remove it and write again",
                     w->root);
     if (rename(w->temporary, w->root) != 0)
         return fail_errno(err, "%s: cannot be moved to %s", w->temporary, w->root);
     w->temporary = NULL;
-    return sync_dir(parent, err);
+    Error why; // no reason to leave behind what it was made of
+    if (!sync_dir(parent, &why))
+        log_warn("%s; the dataset is whole, but a power cut may still lose it", why.text);
+    return true;
 }
 
 bool dataset_writer_close(DatasetWriter *w, Error *err) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Device memory is host memory here.
 #include "base/memory.h"
+#include "base/available.h"
 #include "ops/ref/ref.h"
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +51,8 @@ void ref_synchronize(Device *d) {
 
 size_t ref_memory_free(Device *d) {
     (void)d;
-    return 0;
+    int64_t left = memory_available();
+    return left > 0 ? (size_t)left : 0;
 }
 
 // ---- what only a device beside the host needs --------------------------------------------------

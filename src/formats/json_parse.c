@@ -15,6 +15,7 @@ enum { MAX_DEPTH = 2048 };
 typedef struct Parser {
     const char *text, *at, *end;
     size_t flags;
+    bool raw; // bytes that are no UTF-8 may stand in strings
     int depth;
     char *scratch; // the string or the number that is read, ended by a zero
     size_t length; // of it, without the zero
@@ -83,21 +84,6 @@ CHECKED static bool keep(Parser *p, const char *bytes, size_t n) {
     return true;
 }
 
-// The bytes of the UTF-8 character at `at`, or 0 where there is none: cut short, longer than it has
-// to be, half of a pair, or beyond the last.
-static size_t utf8_size(const char *at, const char *end) {
-    const unsigned char *c = (const unsigned char *)at;
-    size_t n = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : 4;
-    if (n == 0 || c[0] > 0xf4 || (size_t)(end - at) < n) return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((c[i] & 0xc0) != 0x80) return 0;
-    if (c[0] == 0xe0 && c[1] < 0xa0) return 0;
-    if (c[0] == 0xed && c[1] > 0x9f) return 0;
-    if (c[0] == 0xf0 && c[1] < 0x90) return 0;
-    if (c[0] == 0xf4 && c[1] > 0x8f) return 0;
-    return n;
-}
-
 static size_t utf8_write(uint32_t code, char out[4]) {
     size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
     static const unsigned char first[] = {0, 0, 0xc0, 0xe0, 0xf0};
@@ -130,6 +116,10 @@ CHECKED static bool take_code(Parser *p) {
     if (unit < 0) return wrong(p, "invalid escape");
     if (unit == 0) return wrong(p, "\\u0000, which no text has,");
     uint32_t code = (uint32_t)unit;
+    if (unit >= 0xdc80 && unit <= 0xdcff) { // a byte that is no UTF-8
+        *bytes = (char)(unit - 0xdc00);
+        return keep(p, bytes, 1);
+    }
     if (unit >= 0xdc00 && unit <= 0xdfff) return wrong(p, "the second half of a pair");
     if (unit >= 0xd800 && unit <= 0xdbff) {
         if (p->end - p->at < 2 || p->at[0] != '\\' || p->at[1] != 'u')
@@ -159,7 +149,8 @@ CHECKED static bool take_string(Parser *p) {
     for (;;) {
         const char *start = p->at;
         while (p->at < p->end && *p->at != '"' && *p->at != '\\') {
-            size_t n = utf8_size(p->at, p->end);
+            size_t n = utf8_length(p->at, (size_t)(p->end - p->at));
+            if (n == 0 && p->raw) n = 1;
             if (n == 0) return wrong(p, "bytes that are not UTF-8");
             if ((unsigned char)*p->at < ' ') return wrong(p, "a control character");
             p->at += n;
@@ -302,24 +293,32 @@ static json_t *parse_value(Parser *p) {
     return parse_word(p);
 }
 
-json_t *json_values(const char *text, size_t size, size_t flags, json_error_t *problem) {
+static json_t *parse_text(Parser *p, const char *text, size_t size, json_error_t *problem) {
     json_error_t ignored;
-    Parser p = {.text = text,
-                .at = text,
-                .end = text + size,
-                .flags = flags,
-                .problem = problem ? problem : &ignored};
-    if (!json_within_bound(text, size, p.problem)) return NULL;
-    char mark = next_mark(&p);
-    if (mark != '{' && mark != '[' && !(flags & JSON_DECODE_ANY))
-        return wrong_value(&p, "neither { nor [");
-    json_t *value = parse_value(&p);
-    skip_space(&p);
-    bool ok = value && (p.at == p.end || wrong(&p, "more after the value"));
-    mem_free(p.scratch);
+    p->text = p->at = text;
+    p->end = text + size;
+    p->problem = problem ? problem : &ignored;
+    if (!json_within_bound(text, size, p->problem)) return NULL;
+    char mark = next_mark(p);
+    if (mark != '{' && mark != '[' && !(p->flags & JSON_DECODE_ANY))
+        return wrong_value(p, "neither { nor [");
+    json_t *value = parse_value(p);
+    skip_space(p);
+    bool ok = value && (p->at == p->end || wrong(p, "more after the value"));
+    mem_free(p->scratch);
     if (ok) return value;
     json_decref(value);
     return NULL;
+}
+
+json_t *json_parse(const char *text, size_t size, size_t flags, json_error_t *problem) {
+    Parser p = {.flags = flags};
+    return parse_text(&p, text, size, problem);
+}
+
+json_t *json_parse_argument(const char *text, size_t flags, json_error_t *problem) {
+    Parser p = {.flags = flags, .raw = true};
+    return parse_text(&p, text, strlen(text), problem);
 }
 
 bool json_lacked_memory(const json_error_t *problem) {

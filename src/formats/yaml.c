@@ -182,7 +182,7 @@ static json_t *read_file(const char *path, int includes, Taken *taken, Error *er
             .path = path, .document = &document, .includes = includes, .taken = taken, .err = err};
         value = node_value(&r, yaml_document_get_root_node(&document), 0);
         yaml_document_delete(&document);
-    } else if (parser.error == YAML_MEMORY_ERROR) {
+    } else if (parser.error == YAML_MEMORY_ERROR || !parser.problem) { // which others have
         (void)!fail_memory(err, "%s: YAML of %zu bytes", path, size);
     } else {
         (void)!fail(err, "%s: not valid YAML: line %d: %s; repair the file", path,

@@ -20,7 +20,8 @@ static long stride_of(long calls, long points) {
 }
 
 static void check_message(const char *text, long n) {
-    if (!strstr(text, "out of memory") || strstr(text, "damaged") || strstr(text, "not valid"))
+    bool says = strstr(text, "out of memory") || strstr(text, "Cannot allocate memory");
+    if (!says || strstr(text, "damaged") || strstr(text, "not valid"))
         fail_msg("call %ld failed: %s", n, text);
 }
 
@@ -299,12 +300,9 @@ static void pytorchs_files(void **state) {
 static bool read_parquet(void *user, Error *err) {
     ParquetFile *f;
     if (!parquet_open(user, &f, err)) return false;
-    bool ok = true;
-    for (int i = 0; ok && i < 2; i++) {
-        ParquetColumn column;
-        ok = parquet_read(f, i, 0, -1, &column, err);
-        if (ok) parquet_column_free(&column);
-    }
+    ParquetColumn column;
+    bool ok = parquet_read(f, 0, 0, -1, &column, err);
+    if (ok) parquet_column_free(&column);
     parquet_close(f);
     return ok;
 }

@@ -46,6 +46,22 @@ CHECKED static bool check_argument(const Device *d, const char *argument, Error 
     return blas_open(err);
 }
 
+// The first products of a process generate many kernels, and where they find no memory for one
+// oneDNN ends the process; so they are made here, when there is room for all.
+static void multiply_once(Device *d) {
+    enum { N = 16, KERNELS = 96 << 20 };
+    static const char ways[][2] = {{'N', 'N'}, {'N', 'T'}, {'T', 'N'}, {'T', 'T'}};
+    const float a[N * N] = {0}, b[N * N] = {0};
+    float c[N * N];
+    if (d->failed || cpu_of(d)->blas) return;
+    if (!mem_could(KERNELS)) device_fail_memory(d, "oneDNN's products, some %d MiB", KERNELS >> 20);
+    for (int i = 0; i < 4 && !d->failed; i++)
+        for (int adds = 0; adds < 2; adds++) {
+            memset(c, 0, sizeof c);
+            cpu_gemm(d, ways[i][0], ways[i][1], N, N, N, 1, a, N, b, N, (float)adds, c, N);
+        }
+}
+
 bool cpu_open(Device *d, const char *argument, Error *err) {
     if (!check_argument(d, argument, err)) return false;
 #ifndef __x86_64__
@@ -61,6 +77,7 @@ bool cpu_open(Device *d, const char *argument, Error *err) {
     cpu->scratch = TRY_NEW(float *, d->threads);
     if (!cpu->scratch) device_fail_memory(d, "scratch of %d threads", d->threads);
     if (!d->failed && cpu_room(d) && start_engine(d)) cpu_choose(d, argument);
+    multiply_once(d);
     if (!device_check(d, err)) {
         cpu_release(d);
         return false;
@@ -128,10 +145,9 @@ void cpu_gemm(Device *d, char ta, char tb, int64_t m, int64_t n, int64_t k, floa
               int64_t ldc) {
     if (cpu_of(d)->blas)
         blas_gemm(d->threads, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-    else if (cpu_of(d)->multiplies || cpu_room(d))
+    else
         cpu_status(d, dnnl_sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc),
                    "matrix product");
-    cpu_of(d)->multiplies = true;
 }
 
 bool cpu_scratch(Device *d, size_t floats) {

@@ -35,10 +35,9 @@ typedef struct Cpu {
 
     // Convolutions are matrix products on (N, H, W, C), for oneDNN has no generated kernels.
     bool products;
-    bool blas;       // matrix products are OpenBLAS's
-    bool multiplies; // cpu_gemm has run before
-    bool panels;     // products with weights that last are our own (panels.h)
-    Grown blocks;    // products.h: the threads' scratch
+    bool blas;    // matrix products are OpenBLAS's
+    bool panels;  // products with weights that last are our own (panels.h)
+    Grown blocks; // products.h: the threads' scratch
 
     Grown folded;    // conv.c: weights of one convolution, OIHW
     Grown gradients; // and their gradients in the kernel's order

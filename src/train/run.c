@@ -72,12 +72,14 @@ CHECKED static bool join_ranks(Run *r, Error *err) {
 // What can be refused at once comes before what takes long: without its device a run need not read
 // the dataset, and without its weights it need not compute statistics.
 bool run_open(Run *r, TrainConfig *c, const TrainHooks *hooks, Error *err) {
-    *r = (Run){.config = c,
-               .hooks = hooks,
-               .ranks = hooks->ranks,
-               .sound = true,
-               .first_step = 1,
-               .output = {.lock = -1, .metrics.file.fd = -1, .curves = run_curves_none()}};
+    *r =
+        (Run){.config = c,
+              .hooks = hooks,
+              .ranks = hooks->ranks,
+              .sound = true,
+              .first_step = 1,
+              .output = {
+                  .lock = -1, .lock_file = -1, .metrics.file.fd = -1, .curves = run_curves_none()}};
     if (!run_ranks_begin(r, err) || !run_device_open(c, r->ranks, &r->device, err) ||
         !run_batches_transforms(&r->batches, c, err) || !open_data(r, err) ||
         !run_ranks_in_turn(r, find_backbone, err) ||

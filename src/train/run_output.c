@@ -26,12 +26,19 @@ CHECKED static bool make_output(RunOutput *out, const char *dir, Error *err) {
     return true;
 }
 
-// A lock that ends with the process, however it ends. On a file system without locks there is none.
+// Locks that end with the process, however it ends. That of the directory is known to this host
+// alone, also where the directory is on a network; that of a file in it is known to all hosts of an
+// NFS or a cluster's file system, which take it back from a host that is gone. On a file system
+// without locks there is none.
 CHECKED static bool lock_output(RunOutput *out, const char *dir, Error *err) {
     out->lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (out->lock < 0) return fail_errno(err, "--output_dir=%s: cannot open it", dir);
     if (flock(out->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         return fail(err, "--output_dir=%s: another process trains in it", dir);
+    out->lock_file = openat(out->lock, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (out->lock_file >= 0 && flock(out->lock_file, LOCK_EX | LOCK_NB) != 0 &&
+        errno == EWOULDBLOCK)
+        return fail(err, "--output_dir=%s: another process, on another host, trains in it", dir);
     return true;
 }
 
@@ -76,6 +83,7 @@ bool run_output_open(RunOutput *out, const TrainConfig *c, int64_t resumed_step,
 void run_output_close(RunOutput *out) {
     metrics_close(&out->metrics);
     run_curves_close(&out->curves);
+    if (out->lock_file >= 0) close(out->lock_file);
     if (out->lock >= 0) close(out->lock);
-    out->lock = -1;
+    out->lock = out->lock_file = -1;
 }

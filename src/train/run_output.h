@@ -11,7 +11,8 @@
 typedef struct RunOutput {
     Metrics metrics;
     RunCurves curves;      // metrics borrows them
-    int lock;              // descriptor of the directory while this run owns it, or -1
+    int lock, lock_file;   // descriptors of the directory and of .lock in it while this run owns
+                           // them, or -1
     bool made;             // the directory was made by this process
     int64_t saved_step;    // of the last checkpoint, 0 none
     char checkpoint[4096]; // the last good one, or ""
@@ -19,7 +20,8 @@ typedef struct RunOutput {
 
 // Makes the directory, or, for a run that goes on after resumed_step (0: a new run), cleans it of
 // what a killed run left; metrics.jsonl is then ready for the next line (metrics_cut). Of two
-// processes that want one directory the second is refused. out->lock is -1 before.
+// processes that want one directory the second is refused. out->lock and
+// lock_file are -1 before.
 // The curves are opened as well, of the run with the settings `c`, whose output_dir it is.
 CHECKED bool run_output_open(RunOutput *out, const TrainConfig *c, int64_t resumed_step,
                              bool eval_due, Error *err);

@@ -20,6 +20,7 @@ static void write_and_read(const json_t *value, int indent) {
 static void compare_parsers(const uint8_t *data, size_t size, size_t flags) {
     json_error_t problem;
     const char *text = (const char *)data;
+    if (memchr(data, 0, size)) return; // jansson takes a zero for an end
     json_t *ours = json_parse(text, size, flags, &problem);
     json_t *theirs = json_loadb(text, size, flags, NULL);
     if (theirs && (!ours || !json_equal(ours, theirs))) abort();

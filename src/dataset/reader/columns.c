@@ -73,7 +73,7 @@ static bool read_column(FileReader *d, const char *name, int64_t width, ParquetC
                     " belong to this dataset or is damaged",
                     d->path, name);
     }
-    int64_t rows = d->ds->total_frames;
+    int64_t rows = source_most_rows(d->source);
     parquet_expect(d->file, rows < INT64_MAX / width ? rows * width : INT64_MAX);
     return parquet_read(d->file, column, d->first_group, d->groups, out, err) &&
            check_width(d, name, out, width, err);

@@ -40,7 +40,7 @@ static bool first_row_number(ParquetFile *f, const char *path, int64_t *out, Err
 bool data_file_describe(Source *s, const char *path, DataFile *out, Error *err) {
     ParquetFile *f = NULL;
     if (!parquet_open(path, &f, err)) return false;
-    parquet_expect(f, s->ds->total_frames);
+    parquet_expect(f, source_most_rows(s));
     *out = (DataFile){.path = path, .rows = parquet_rows(f)};
     bool ok = !s->v30 || out->rows == 0 || first_row_number(f, path, &out->first, err);
     parquet_close(f);

@@ -48,6 +48,9 @@ typedef struct Source {
 
 // The one pointer for a task text of `size` bytes, added to s->tasks when new.
 const char *source_task(Source *s, const char *text, size_t size);
+// The most rows that meta/ speaks of: info.json, which a recorder that broke off leaves behind, or
+// the list of episodes.
+int64_t source_most_rows(const Source *s);
 // Makes room for n more episodes with their videos in s->listed.
 void source_make_listed(Source *s, int64_t n);
 

@@ -293,7 +293,9 @@ CHECKED static bool add_bytes(const char *path, int64_t *bytes, Error *err) {
     if (lstat(path, &st) != 0) return is_absent() || fail_errno(err, "%s: cannot look at it", path);
     if (S_ISDIR(st.st_mode)) {
         if (!tree_bytes(path, &below, err)) return false;
-    } else if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) { // a link may lead nowhere
+    } else if (S_ISLNK(st.st_mode) && stat(path, &st) != 0) { // one may lead nowhere
+        return is_absent() || errno == ELOOP || fail_errno(err, "%s: cannot look at it", path);
+    } else if (S_ISREG(st.st_mode)) {
         below = st.st_size;
     }
     *bytes += below;

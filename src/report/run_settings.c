@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/log.h"
 #include "config/config_json.h"
 #include "config/fields.h"
 #include "report/run_files.h"
@@ -8,12 +9,13 @@
 // Reads what a checkpoint stores over the defaults.
 static bool read_settings(const RunCheckpoint *checkpoint, TrainConfig *c) {
     char dir[POLICY_PATH + 32];
-    Error ignored;
+    Error why;
     snprintf(dir, sizeof dir, "%s/pretrained_model", checkpoint->dir);
     json_t *root = json_read_optional(dir, "train_config.json");
     json_t *tact = json_read_optional(dir, "tact.json");
     train_config_default(c);
-    bool ok = root && train_config_from_json(c, root, tact, dir, &ignored);
+    bool ok = root && train_config_from_json(c, root, tact, dir, &why);
+    if (root && !ok && error_is_memory(&why)) log_warn("%s; its settings are left out", why.text);
     json_decref(root);
     json_decref(tact);
     if (!ok) train_config_free(c);

@@ -235,7 +235,8 @@ class Import(Scene):
 
     def check(self, warned):
         super().check(warned)
-        need(not [n for n in os.listdir(self.work) if n.startswith((".out", "out.", "out-"))], "a folder is left over")
+        # What could not be removed is told of.
+        need(warned or not [n for n in os.listdir(self.work) if n.startswith((".out", "out.", "out-"))], "a folder is left over")
 
     def after_failure(self):
         if os.path.isdir(self.path("out")):

@@ -15,7 +15,7 @@ set(SLOW
     checkops 38 checkops_blas 38 checkops_sse41 20 checkops_avx2 15 golden_blas 5 cli_test_gpu_script 33 cli_test_camera_sizes 33 golden_full 33 cli_test_sim_eval 29
     checkops_self_test 29 checkops_emulated_float32 25 test_env 24 checkops_emulated_tf32 24 cli_test_lerobot 24
     checkops_emulated_bfloat16 21 two_ranks_emulated 5 cli_test_frame_cache 21 test_async 20 test_runtime 19 cli_test_checkpoints 16
-    golden_two_sizes_all 14 golden_all 13 test_optimizer 12 test_no_memory 4 cli_test_errors 12 cli_test_sim 11 cli_test_eval 10
+    golden_two_sizes_all 14 golden_all 13 test_optimizer 12 test_no_memory 8 cli_test_errors 12 cli_test_sim 11 cli_test_eval 10
     golden_bfloat16 10 checkops_bfloat16 10 test_memory 9 test_pretrained 9 cli_test_resume 9 test_new_times 8 test_blend 5 test_times 4 test_at 4
     test_not_finite 8 golden_two_sizes 8 cli_test_umi_path 3 test_killed_save 7 test_rate 7 golden_seed 6 golden_emulated_tf32 6
     refusals_emulated 6 golden_emulated_bfloat16 6 cli_test_install 6 golden_single 5 golden_emulated_float32 5

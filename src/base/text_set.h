@@ -9,6 +9,7 @@
 #define TACT_BASE_TEXT_SET_H
 
 #include "base/memory.h"
+#include <stdint.h>
 
 typedef struct TextSet {
     const char **texts; // (n), each ended by a zero byte
@@ -16,6 +17,7 @@ typedef struct TextSet {
     int64_t room;
     struct TextSlot *slots; // (n_slots) a hash table with open addressing; a power of two
     size_t n_slots;
+    uint64_t key[2]; // of its hash, drawn when the first text comes
 } TextSet;
 
 // The number of a text of `size` bytes, which may have zero bytes among them. A new one is copied.

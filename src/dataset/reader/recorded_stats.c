@@ -5,9 +5,11 @@
 // v2.0 has that file already, without "count".
 #include "dataset/reader/steps.h"
 
+#include "base/array.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/text_set.h"
 #include "dataset/reader/json_lines.h"
 #include <math.h>
 #include <string.h>
@@ -85,9 +87,12 @@ static const char *const stat_names[STATS] = {"mean", "std", "min", "max"};
 
 // One feature over several lines.
 typedef struct JoinedStats {
+    const json_t *first; // the first line's, borrowed: it gives the shape
     int64_t n;
     double count;
     double *values[STATS]; // (n); mean: sum of count * mean until it is divided
+    double *scratch;       // (2, n)
+    bool ok;               // all lines so far go together
 } JoinedStats;
 
 // Numbers of one line's feature, or false where they have another length than n.
@@ -105,10 +110,10 @@ static double count_of_line(const json_t *stats) {
 }
 
 // Adds lines' means, extremes and counts (pass 0), then their variances about the mean (pass 1).
-static bool joined_add_line(JoinedStats *s, const json_t *stats, int pass, double *scratch) {
+static bool joined_add_line(JoinedStats *s, const json_t *stats, int pass) {
     double count = count_of_line(stats);
     if (!(count > 0)) return false;
-    double *mean = scratch, *other = scratch + s->n;
+    double *mean = s->scratch, *other = s->scratch + s->n;
     if (!numbers_of_line(stats, MEAN, s->n, mean)) return false;
     for (int64_t i = 0; i < s->n && pass == 0; i++) s->values[MEAN][i] += mean[i] * count;
     if (pass == 1) {
@@ -131,54 +136,74 @@ static bool joined_add_line(JoinedStats *s, const json_t *stats, int pass, doubl
     return true;
 }
 
-// One feature's statistics over the lines that have it; NULL where they do not go together.
-static json_t *join_feature(const json_t *lines, const char *name, const json_t *first) {
-    JoinedStats s = {.n = flatten_numbers(json_object_get(first, "mean"), NULL, 0, 0)};
-    double *scratch = NEW(double, 2 * s.n + 1);
+// Begins the statistics of a feature, whose first line says how many numbers it has.
+static JoinedStats joined_begin(const json_t *first) {
+    JoinedStats s = {.first = first,
+                     .n = flatten_numbers(json_object_get(first, "mean"), NULL, 0, 0),
+                     .ok = true};
+    s.scratch = NEW(double, 2 * s.n + 1);
     for (int k = 0; k < STATS; k++) s.values[k] = NEW(double, s.n + 1);
     for (int64_t i = 0; i < s.n; i++) {
         s.values[MIN][i] = INFINITY;
         s.values[MAX][i] = -INFINITY;
     }
-    bool ok = true;
-    for (int pass = 0; pass < 2 && ok; pass++) {
-        for (size_t i = 0; ok && i < json_array_size(lines); i++) {
-            const json_t *stats = json_object_get(json_array_get(lines, i), name);
-            ok = !stats || joined_add_line(&s, stats, pass, scratch);
-        }
-        for (int64_t i = 0; ok && i < s.n; i++)
-            if (pass == 0)
-                s.values[MEAN][i] /= s.count;
-            else
-                s.values[STD][i] = sqrt(s.values[STD][i] / s.count);
-    }
-    json_t *joined = ok ? json_object() : NULL;
-    for (int k = 0; ok && k < STATS; k++) {
-        const double *values = s.values[k];
+    return s;
+}
+
+static void joined_end_pass(JoinedStats *s, int pass) {
+    for (int64_t i = 0; s->ok && i < s->n; i++)
+        if (pass == 0)
+            s->values[MEAN][i] /= s->count;
+        else
+            s->values[STD][i] = sqrt(s->values[STD][i] / s->count);
+}
+
+// As meta/stats.json has them; an empty object where the lines do not go together.
+static json_t *joined_json(const JoinedStats *s) {
+    json_t *joined = json_object();
+    for (int k = 0; s->ok && k < STATS; k++) {
+        const double *values = s->values[k];
         json_object_set_new(joined, stat_names[k],
-                            numbers_in_shape(json_object_get(first, stat_names[k]), &values, 0));
+                            numbers_in_shape(json_object_get(s->first, stat_names[k]), &values, 0));
     }
-    if (ok) json_object_set_new(joined, "count", json_pack("[f]", s.count));
-    for (int k = 0; k < STATS; k++) mem_free(s.values[k]);
-    mem_free(scratch);
+    if (s->ok) json_object_set_new(joined, "count", json_pack("[f]", s->count));
     return joined;
 }
 
+static void joined_free(JoinedStats *s) {
+    for (int k = 0; k < STATS; k++) mem_free(s->values[k]);
+    mem_free(s->scratch);
+}
+
+// Each feature's statistics over the lines that have it, in time that goes by the lines' bytes.
 static json_t *join_stats_lines(const char *path, const json_t *lines) {
+    Arena arena = {0};
+    TextSet names = {0};
+    JoinedStats *all = NULL;
+    int64_t n = 0, room = 0;
     json_t *joined = json_object();
-    for (size_t i = 0; i < json_array_size(lines); i++) {
-        const char *name;
-        json_t *stats;
-        json_object_foreach(json_array_get(lines, i), name, stats) {
-            if (json_object_get(joined, name)) continue;
-            json_t *feature = join_feature(lines, name, stats);
-            if (!feature)
-                log_warn("%s: the statistics of '%s' differ in form between episodes; going on "
-                         "without them",
-                         path, name);
-            json_object_set_new_nocheck(joined, name, feature ? feature : json_object());
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < json_array_size(lines); i++) {
+            const char *name;
+            json_t *stats;
+            json_object_foreach(json_array_get(lines, i), name, stats) {
+                int at = text_set_add(&names, &arena, name, strlen(name));
+                if (at == n) *ARRAY_ADD(all, n, room) = joined_begin(stats);
+                all[at].ok = all[at].ok && joined_add_line(&all[at], stats, pass);
+            }
         }
+        for (int64_t i = 0; i < n; i++) joined_end_pass(&all[i], pass);
     }
+    for (int64_t i = 0; i < n; i++) {
+        if (!all[i].ok)
+            log_warn("%s: the statistics of '%s' differ in form between episodes; going on "
+                     "without them",
+                     path, names.texts[i]);
+        json_object_set_new_nocheck(joined, names.texts[i], joined_json(&all[i]));
+        joined_free(&all[i]);
+    }
+    mem_free(all);
+    arena_free(&arena);
     return joined;
 }
 

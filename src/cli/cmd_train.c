@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
+#include "check/check.h"
 #include "cli/cli.h"
 #include "cli/source.h"
 #include "cli/stop.h"
@@ -97,6 +98,27 @@ static bool roll_out(void *user, const TrainConfig *c, const char *policy, const
     return true;
 }
 
+// A line for each rule of `tact check` about rows that finds something severe.
+static void look_at_data(void *user, const Dataset *ds, const WindowSpec *w) {
+    const CheckOptions options = {.window = w, .decode = CHECK_DECODE_NONE};
+    CheckReport report = {0};
+    Error err;
+    (void)user;
+    if (!check_run(ds, &options, &report, &err)) log_warn("%s", err.text);
+    for (int64_t i = 0; i < report.count; i++) {
+        const CheckFinding *f = &report.findings[i];
+        const CheckRule *rule = &check_rules[f->rule];
+        // How much of a batch is padding and such is for `tact check` alone.
+        bool told = i > 0 && report.findings[i - 1].rule == f->rule;
+        if (told || rule->severity < CHECK_WARNING || strcmp(rule->group, "policy") == 0) continue;
+        char place[64] = "";
+        if (f->episode >= 0) snprintf(place, sizeof place, "episode %lld, ", (long long)f->episode);
+        log_warn("the dataset: %s: %s%s: %s (%lld in all); `tact check %s` tells what to do",
+                 rule->name, place, f->where, f->text, (long long)report.broken[f->rule], ds->root);
+    }
+    check_report_free(&report);
+}
+
 // Meets the other processes, where something started several. Process 0 alone logs what goes well.
 CHECKED static bool meet_others(const TrainConfig *c, Ranks **out, Error *err) {
     RanksOptions o = {.backend = c->dist_backend, .timeout_s = c->dist_timeout_s};
@@ -135,7 +157,8 @@ int cmd_train(int argc, char **argv) {
                               .user = &training,
                               .ranks = training.ranks,
                               .env_check = check_env,
-                              .env_rollouts = roll_out};
+                              .env_rollouts = roll_out,
+                              .look_at_data = look_at_data};
     bool ok = train_run(&config, &hooks, &result, &err);
     progress_clear(&training.progress);
     if (!ok) {

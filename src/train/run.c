@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/run.h"
 
+#include "train/policy_from_dataset.h"
 #include "train/schedule.h"
 
 CHECKED static bool check_env(const Run *r, Error *err) {
@@ -15,6 +16,9 @@ CHECKED static bool open_data(Run *r, Error *err) {
     if (!run_data_open(&r->data, r->config, err)) return false;
     log_policy_kind(r->config);
     warn_of_other_data(r->config, r->data.dataset);
+    const WindowSpec window = policy_window(&r->config->policy);
+    if (r->hooks->look_at_data && !r->config->resume && ranks_rank(r->ranks) == 0)
+        r->hooks->look_at_data(r->hooks->user, r->data.dataset, &window);
     return check_env(r, err) && run_data_split(&r->data, r->config, err);
 }
 

@@ -20,6 +20,9 @@ typedef struct TrainRollouts {
     double mean_steps; // of an episode
 } TrainRollouts;
 
+struct Dataset;
+struct WindowSpec;
+
 typedef struct TrainHooks {
     void (*progress)(void *user, const TrainProgress *p); // after every step; may be NULL
     void (*clear)(
@@ -38,6 +41,9 @@ typedef struct TrainHooks {
     bool (*env_check)(void *user, const TrainConfig *c, Error *err);
     bool (*env_rollouts)(void *user, const TrainConfig *c, const char *policy, const char *videos,
                          TrainRollouts *out, Error *err);
+    // Called once in process 0 of a new run, with the opened dataset and what the policy will see
+    // of it, to say what is wrong with the data; may be NULL.
+    void (*look_at_data)(void *user, const struct Dataset *ds, const struct WindowSpec *w);
 } TrainHooks;
 
 // Whether the user asked to stop.

@@ -44,6 +44,17 @@ holds "nothing can be read" test $? -eq 2
 holds "why" grep -q 'meta/info.json' "$WORK/out"
 "$TACT" check "$WORK/set" --policy.pose_repr=relative --policy.image_keys='["observation.images.no"]' >"$WORK/out" 2>"$WORK/err"
 holds "flags that no policy goes by" test $? -eq 2
+# A training says at its start what is severe: here rows at other times than fps says.
+accepts "images in the tables" "$TACT" sample --root="$WORK/rows" --episodes=3 --frames=20 --height=64 --width=64 --images_in_parquet
+accepts "a sound training" "$TACT" train --dataset.repo_id=t/t --dataset.root="$WORK/rows" "${TINY[@]}" --steps=1 --output_dir="$WORK/sound"
+holds "has nothing to say" test "$(grep -c 'the dataset: ' "$WORK/err")" -eq 0
+sed -i 's/"fps": 10/"fps": 20/' "$WORK/rows/meta/info.json"
+accepts "another fps" "$TACT" train --dataset.repo_id=t/t --dataset.root="$WORK/rows" "${TINY[@]}" --steps=1 --output_dir="$WORK/late"
+holds "one line of it" test "$(grep -c 'WARNING .*the dataset: timestamp_gap: episode 0, timestamp: .* (3 in all); .tact check' "$WORK/err")" -eq 1
+holds "and no other" test "$(grep -c 'the dataset: ' "$WORK/err")" -eq 1
+accepts "it goes on" "$TACT" train --config_path="$WORK/late/checkpoints/last/pretrained_model/train_config.json" --resume=true --steps=2
+holds "without saying it again" test "$(grep -c 'the dataset: ' "$WORK/err")" -eq 0
+
 refuses "no dataset" 'no dataset given' "$TACT" check
 refuses "another flag" 'did you mean --strict' "$TACT" check "$WORK/set" --strct
 refuses "another word" 'none.sample.all' "$TACT" check "$WORK/set" --decode=some

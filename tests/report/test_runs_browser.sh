@@ -30,14 +30,18 @@ checkpoint() {
 }
 # with PAGE SCRIPT: the page with a script at its end, in its place.
 with() { sed -i "s|^</script></body></html>|</script><script>$2</script></body></html>|" "$1"; }
-# Everything that a visitor can do, done to every chart once.
-play='for (const e of document.querySelectorAll(".tools select, .tools input")) {
+# Everything that a visitor can do, done to every chart once. Charts are drawn then and there and not with the
+# next frame, which on a busy machine may come when the page has been looked at.
+play='const later = [];
+window.requestAnimationFrame = draws => later.push(draws);
+for (const e of document.querySelectorAll(".tools select, .tools input")) {
     if (e.tagName === "SELECT") e.selectedIndex = e.options.length - 1;
     else if (e.type === "checkbox" \&\& !e.closest(".runs")) e.checked = true;
     else if (e.type === "range") e.value = 60;
     for (const name of ["input", "change"]) e.dispatchEvent(new Event(name, {bubbles: true}));
 }
-setTimeout(() => {
+for (const draws of later) draws(0);
+{
     for (const e of document.querySelectorAll("figure.chart svg")) {
         const b = e.getBoundingClientRect(), at = (name, part) => e.dispatchEvent(new PointerEvent(name,
             {clientX: b.left + part * b.width, clientY: b.top + 50, button: 0, bubbles: true}));
@@ -45,7 +49,7 @@ setTimeout(() => {
         for (const key of ["ArrowRight", "ArrowLeft", "End", "Home", "PageDown"]) e.dispatchEvent(new KeyboardEvent("keydown", {key}));
     }
     for (const e of document.querySelectorAll("th button")) e.click();
-}, 2000);'
+}'
 play=$(tr '\n' ' ' <<<"$play")
 
 name='<img src=x onerror=alert(1)>&"grün'

@@ -94,7 +94,7 @@ CHECKED static bool check_names(const char *path, const char *names, size_t size
 
 bool csv_open(CsvFile *f, const char *path, const char *const *columns, int n, Error *err) {
     char names[LINE_SIZE + 1];
-    bool empty;
+    bool empty = false;
     *f = (CsvFile){.file = {.fd = -1}, .columns = columns, .n = n};
     size_t size = line_of_names(f, names);
     if (!check_names(path, names, size, &empty, err) || !append_open(&f->file, path, err))

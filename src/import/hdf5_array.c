@@ -149,6 +149,8 @@ static bool describe_space(const Hdf5 *f, const char *array, hid_t space, size_t
         if (__builtin_mul_overflow(*bytes, dims[i], bytes) || *bytes > INT64_MAX)
             return fail(err, "%s: %s: a shape of more bytes than there are", f->path, array);
         out->dims[i] = (int64_t)dims[i];
+        // Such a row is several pieces, and who reads one has room for one.
+        if (i > 0 && dims[i] != 1) out->pieces = false;
     }
     out->rank = rank;
     return true;

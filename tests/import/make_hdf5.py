@@ -281,6 +281,11 @@ def bad(folder):
         out[how[0]] = how[1]
         return replace(name, out)
 
+    def several_pieces(root):
+        array = root["observations/images"].create_dataset("more", (3, 4), h5py.vlen_dtype(np.uint8))
+        for at in np.ndindex(3, 4):
+            array[at] = np.arange(10, dtype=np.uint8)
+
     qpos = values(3, 2, 1)
     edit("no_action", lambda root: root.pop("action"))
     edit("no_qpos", lambda root: root["observations"].pop("qpos"))
@@ -297,6 +302,7 @@ def bad(folder):
     edit("empty", replace("observations/qpos", np.zeros((0, 2))))
     edit("grey", replace("observations/images/top", np.zeros((3, 8, 8), np.uint8)))
     edit("float_image", replace("observations/images/top", np.zeros((3, 8, 8, 3), "f4")))
+    edit("many_pieces", several_pieces)
     edit("no_image", replace("observations/images/top", np.zeros((3, 40), np.uint8)))
     short = padded(encoded(pictures(3, 16, 16, 1)))
     cut = short.copy()

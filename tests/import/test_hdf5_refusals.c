@@ -24,6 +24,7 @@ static void faults_are_named(void **state) {
         {"empty.hdf5", "observations/qpos has no rows", "must be removed"},
         {"grey.hdf5", "images/top is of uint8 with 3 dimensions", "(rows, height, width, 3)"},
         {"float_image.hdf5", "images/top is of float32 with 4 dimensions", "in uint8"},
+        {"many_pieces.hdf5", "images/more is of object with 2 dimensions", "image files"},
         {"no_image.hdf5", "row 0 is neither a whole JPEG nor a whole PNG", "image files"},
         {"never_written.hdf5", "its 24 bytes cannot be in the 0 that it has",
          "nothing was written"},

@@ -156,6 +156,19 @@ static bool describe_space(const Hdf5 *f, const char *array, hid_t space, size_t
     return true;
 }
 
+// The bytes that a value takes in the file: of what has no fixed length a length and a place, an
+// address and a number there.
+static size_t size_in_file(const Hdf5 *f, hid_t type, size_t size) {
+    size_t address = 8, length;
+    if (H5Tget_class(type) != H5T_VLEN && H5Tis_variable_str(type) <= 0) return size;
+    hid_t made = H5Fget_create_plist(f->file);
+    if (made >= 0) {
+        H5Pget_sizes(made, &address, &length);
+        H5Pclose(made);
+    }
+    return 4 + address + 4;
+}
+
 static bool describe(const Hdf5 *f, const char *array, hid_t data, Hdf5Shape *out, Error *err) {
     hid_t type = H5Dget_type(data), space = H5Dget_space(data), made = H5Dget_create_plist(data);
     uint64_t bytes;
@@ -163,6 +176,7 @@ static bool describe(const Hdf5 *f, const char *array, hid_t data, Hdf5Shape *ou
               hdf5_fail(err, f->path, array, "cannot be read; copy the file again");
     *out = (Hdf5Shape){.codec = "none"};
     size_t size = ok ? describe_type(type, out) : 0;
+    if (size > 0) size = size_in_file(f, type, size);
     ok = ok && describe_space(f, array, space, size, &bytes, out, err) &&
          check_storage(f, array, data, made, space, size, (double)bytes, out, err);
     if (ok && out->bytes && !out->numbers) out->dims[out->rank++] = (int64_t)size;

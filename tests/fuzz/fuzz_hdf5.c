@@ -233,7 +233,10 @@ static void add_array(Bytes *b, hid_t file, const char *name, hid_t groups) {
     if (array >= 0) {
         unsigned how = take(b) % 4;
         hssize_t n = H5Sget_simple_extent_npoints(space);
-        if (how == 1 && n > 0 && n <= MOST_VALUES) write_chunks(b, array, made, rank, dims);
+        // Bytes as places of what has no fixed length are libhdf5's to refuse.
+        bool fixed = H5Tget_class(type) != H5T_VLEN && H5Tis_variable_str(type) <= 0;
+        if (how == 1 && fixed && n > 0 && n <= MOST_VALUES)
+            write_chunks(b, array, made, rank, dims);
         if (how > 1) write_values(b, array, false, type, space);
         H5Dclose(array);
     }

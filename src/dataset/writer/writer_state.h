@@ -64,7 +64,7 @@ extern const char *const quantile_names[N_QUANTILES]; // "q01" ...
 typedef struct ValueStats {
     double min, max, mean, std, quantiles[N_QUANTILES];
 } ValueStats;
-// value_stats.c: of n values, which get sorted.
+// value_stats.c: of n values, which get sorted. What is not finite is left out.
 ValueStats value_stats(double *values, int64_t n);
 // Statistics of one channel, as fractions of 255.
 ValueStats pixel_stats(const PixelCounts *p, int channel);

@@ -52,6 +52,16 @@ static bool choose_episodes(const EditFlags *f, const char *name, EditPlan *plan
     return *count > 0 || fail(err, "--drop=%.300s: no episode is left", f->drop);
 }
 
+// An error advises the flag of a training that chooses episodes; here it has another name.
+static bool fail_by_our_flag(Error *err) {
+    static const char theirs[] = "--dataset.episodes", ours[] = "--keep";
+    for (char *p; (p = strstr(err->text, theirs));) {
+        memcpy(p, ours, sizeof ours - 1);
+        memmove(p + sizeof ours - 1, p + sizeof theirs - 1, strlen(p + sizeof theirs - 1) + 1);
+    }
+    return false;
+}
+
 static bool open_source(const EditFlags *f, const char *name, EditPlan *plan, Error *err) {
     bool folder = dir_exists(name);
     if (!folder && (*name == '/' || *name == '.')) return fail(err, "%s: no such directory", name);
@@ -63,7 +73,7 @@ static bool open_source(const EditFlags *f, const char *name, EditPlan *plan, Er
     int64_t *episodes;
     if (!choose_episodes(f, name, plan, &episodes, &options.n_episodes, err)) return false;
     options.episodes = episodes;
-    if (!dataset_open(&options, &plan->sources[plan->n_sources], err)) return false;
+    if (!dataset_open(&options, &plan->sources[plan->n_sources], err)) return fail_by_our_flag(err);
     plan->n_sources++;
     return true;
 }

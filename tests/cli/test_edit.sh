@@ -51,6 +51,10 @@ refuses "one twice" 'in two of them' "$TACT" edit "$WORK/set" --root="$WORK/x" -
 refuses "another rate" 'frames a second' bash -c "cp -r '$WORK/kept' '$WORK/fast' && sed -i 's/\"fps\": 10,/\"fps\": 20,/' '$WORK/fast/meta/info.json' && '$TACT' edit '$WORK/kept' '$WORK/fast' --root='$WORK/x'"
 holds "nothing was written" test -z "$(find "$WORK" -maxdepth 1 -name 'x*')"
 
+rm -r "$WORK/kept/videos"
+refuses "no videos" 'videos.*--keep|copy' "$TACT" edit "$WORK/kept" --root="$WORK/x"
+holds "by this command's flag" test "$(grep -c 'dataset.episodes' "$WORK/err")" -eq 0
+
 # What can be mended: an episode that is not there, counts, statistics and the size of a camera.
 cp -r "$WORK/set" "$WORK/broken"
 sed -i 's/"total_episodes": 6/"total_episodes": 7/; s/"total_frames": [0-9]*/"total_frames": 9/' "$WORK/broken/meta/info.json"

@@ -250,6 +250,26 @@ static void test_hidden(void **state) {
     check_stretches(path, s, 3);
 }
 
+// An edit list that goes on, after ten frames, half a frame before frame 20: those from the keyframe
+// before are decoded and not shown, at times between those of the ten.
+static void test_hidden_within(void **state) {
+    (void)state;
+    Error err;
+    char a[NAME], path[NAME];
+    bool fits;
+    file_name(a, "hidden_within.mp4");
+    file_name(path, "hidden_within_cut.mp4");
+    if (!write_video(a, NULL, 16, FRAMES)) skip();
+    uint32_t ticks = frame_ticks(a);
+    uint32_t first[2] = {0, 19 * ticks + ticks / 2}, end[2] = {10 * ticks, 30 * ticks};
+    set_edits(a, first, end, 2);
+    Stretch s = of(a, 0, 13);
+    VideoCut *c = must_begin(path);
+    assert_false(video_cut_add(c, a, NULL, s.first, s.last, &s.from, &s.to, &fits, &err));
+    if (!strstr(err.text, a) || !strstr(err.text, "hides frames")) fail_msg("%s", err.text);
+    video_cut_abort(c);
+}
+
 // Pictures that lie on their side still do, and do not go into a file whose pictures do not.
 static void test_turned(void **state) {
     (void)state;
@@ -284,6 +304,7 @@ int main(void) {
         cmocka_unit_test(test_uneven),
         cmocka_unit_test(test_gap),
         cmocka_unit_test(test_hidden),
+        cmocka_unit_test(test_hidden_within),
         cmocka_unit_test(test_turned),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);

@@ -17,6 +17,7 @@ enum { MOST_REORDERED = 32, ROOM = 2 * MOST_REORDERED };
 struct VideoCut {
     Mp4File mp4;
     VideoSource in; // the file that was added last, still open
+    int64_t step;   // its cut_usual_step
     // How the first stretch is encoded; NULL before it.
     AVCodecParameters *parameters;
     AVRational unit, rate; // of its time; see CutPlan.rate
@@ -24,7 +25,7 @@ struct VideoCut {
     int64_t packets, next; // added so far; the time at which the next one would be shown
     // Times at which the last frames are shown, [i % ROOM] that of packet i in display order.
     int64_t shown[ROOM];
-    bool other_sets; // a packet brought parameter sets that the file's header does not have
+    bool other_sets, bare_keys; // of any file so far, as in its table
 };
 
 void video_cut_abort(VideoCut *c) {
@@ -76,6 +77,7 @@ static bool open_source(VideoCut *c, const char *file, VideoTables *tables, Erro
             return ffmpeg_failed(err, code, file, "%s: cannot find out what is in it: %s; " DAMAGED,
                                  file, ffmpeg_text(code, text));
     }
+    c->step = cut_usual_step(&c->in);
     return true;
 }
 
@@ -89,16 +91,22 @@ static bool same_extradata(const AVCodecParameters *p, const uint8_t *data, size
            (size == 0 || memcmp(p->extradata, data, size) == 0);
 }
 
-// key: the packet with which the stretch begins.
-static bool stretch_fits(const VideoCut *c, const CutPlan *plan, const AVPacket *key) {
+// Whether keyframes are decoded with their own parameter sets, whatever was decoded before: all
+// have some, or there are none but those of the header.
+static bool sets_fit(const VideoCut *c) {
+    const VideoTable *t = c->in.table;
+    return !(c->other_sets || t->other_sets) || !(c->bare_keys || t->bare_keys);
+}
+
+static bool stretch_fits(const VideoCut *c, const CutPlan *plan) {
     const AVCodecParameters *p = c->parameters, *q = stream_of(c)->codecpar;
     if (!p) return true;
     return p->codec_id == q->codec_id && p->width == q->width && p->height == q->height &&
            p->format == q->format && p->profile == q->profile && same_colours(p, q) &&
            same_extradata(p, q->extradata, (size_t)q->extradata_size) &&
            av_cmp_q(c->unit, stream_of(c)->time_base) == 0 && av_cmp_q(c->rate, plan->rate) == 0 &&
-           c->turn == c->in.table->turn && plan->reorder <= c->reorder &&
-           (!c->other_sets || nal_sets(key, q).whole);
+           c->next < CUT_MOST_TICKS && c->turn == c->in.table->turn &&
+           plan->reorder <= c->reorder && sets_fit(c);
 }
 
 // FFmpeg's tag of a codec in a file, where an MP4 may have it too: hvc1 and hev1, for example.
@@ -178,7 +186,6 @@ static bool add_packet(VideoCut *c, const CutPlan *plan, int64_t number, Error *
     if (!check_packet(c, err)) return false;
     if (number == c->packets && number && !nal_begin_anew(p, c->parameters, c->in.path, err))
         return false;
-    c->other_sets |= nal_sets(p, c->parameters).other;
     // A packet comes when as many frames have been shown as packets came, less those that wait for
     // one that is shown before them.
     p->dts = c->shown[(number + ROOM - c->reorder) % ROOM];
@@ -212,15 +219,16 @@ static bool add_packets(VideoCut *c, const CutPlan *plan, Error *err) {
 static bool add_stretch(VideoCut *c, const char *file, VideoTables *tables, int64_t first,
                         int64_t last, double *from, double *to, bool *fits, Error *err) {
     CutPlan plan;
-    if (!open_source(c, file, tables, err) || !cut_plan(&c->in, first, last, &plan, err) ||
-        !source_seek(&c->in, plan.key, err))
+    if (!open_source(c, file, tables, err) || !cut_plan(&c->in, c->step, first, last, &plan, err))
         return false;
-    *fits = stretch_fits(c, &plan, c->in.packet);
+    *fits = stretch_fits(c, &plan);
     if (!*fits) return true;
     if (!c->parameters && !begin(c, &plan, err)) return false;
+    c->other_sets |= c->in.table->other_sets;
+    c->bare_keys |= c->in.table->bare_keys;
     *from = (double)new_time(c, &plan, plan.first) * av_q2d(c->unit);
     *to = (double)new_time(c, &plan, plan.last + 1) * av_q2d(c->unit);
-    return add_packets(c, &plan, err);
+    return source_seek(&c->in, plan.key, err) && add_packets(c, &plan, err);
 }
 
 bool video_cut_add(VideoCut *c, const char *file, VideoTables *tables, int64_t first, int64_t last,

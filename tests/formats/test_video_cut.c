@@ -320,6 +320,11 @@ static void test_sets_within(void **state) {
     const uint8_t *one = find_sets(a, &first, &n), *other = find_sets(b, &second, &m);
     assert_int_equal(n, m);
     assert_true(memcmp(one, other, n) != 0);
+    Stretch sets_differ[] = {of(a, 3, 9), of(b, 15, 20)};
+    VideoCut *c = must_begin(path);
+    assert_true(add(c, NULL, &sets_differ[0]));
+    assert_false(add(c, NULL, &sets_differ[1]));
+    must_close(c);
     // 16 bits of length in the record, 32 in the packets
     int sps = other[6] << 8 | other[7], pps = other[9 + sps] << 8 | other[10 + sps];
     assert_true(8 + sps + pps <= (int)sizeof sets);
@@ -339,7 +344,7 @@ static void test_sets_within(void **state) {
     for (int i = 0; i < 2; i++) {
         Stretch other_one = s[1 - i][0];
         unlink(path);
-        VideoCut *c = must_begin(path);
+        c = must_begin(path);
         assert_true(add(c, NULL, &s[i][0]));
         assert_false(add(c, NULL, &other_one));
         assert_true(add(c, NULL, &s[i][1]));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stretches of videos put one behind the other: their packets, with new times.
+#include "base/array.h"
 #include "base/memory.h"
 #include "formats/ffmpeg/cut_plan.h"
 #include "formats/ffmpeg/mp4_file.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 
 // No codec shows a picture that many packets after it was decoded.
-enum { MOST_REORDERED = 32, ROOM = 2 * MOST_REORDERED };
+enum { MOST_REORDERED = 32 };
 
 struct VideoCut {
     Mp4File mp4;
@@ -23,8 +24,9 @@ struct VideoCut {
     AVRational unit, rate; // of its time; see CutPlan.rate
     int turn, reorder;
     int64_t packets, next; // added so far; the time at which the next one would be shown
-    // Times at which the last frames are shown, [i % ROOM] that of packet i in display order.
-    int64_t shown[ROOM];
+    int64_t *shown;        // (n_shown) times at which the packets are shown, in display order
+    int64_t n_shown, room;
+    int64_t period;             // time from one to the next, about
     bool other_sets, bare_keys; // of any file so far, as in its table
 };
 
@@ -32,6 +34,7 @@ void video_cut_abort(VideoCut *c) {
     if (!c) return;
     avcodec_parameters_free(&c->parameters);
     source_close(&c->in);
+    mem_free(c->shown);
     mp4_abort(&c->mp4);
     mem_free(c);
 }
@@ -132,6 +135,12 @@ static bool keep_display_matrix(VideoCut *c, Error *err) {
     return true;
 }
 
+static int64_t period_of(const VideoCut *c) {
+    const VideoTable *t = c->in.table;
+    double period = t->period / t->unit + 0.5;
+    return period > 1 ? (int64_t)period : 1;
+}
+
 // The new file's header, from the first stretch.
 static bool begin(VideoCut *c, const CutPlan *plan, Error *err) {
     const AVStream *s = stream_of(c);
@@ -148,9 +157,7 @@ static bool begin(VideoCut *c, const CutPlan *plan, Error *err) {
     c->rate = plan->rate;
     c->turn = t->turn;
     c->reorder = reorder;
-    // The packets that are shown first come so long before that.
-    int64_t period = (int64_t)(t->period / t->unit + 0.5);
-    for (int i = 1; i <= reorder; i++) c->shown[ROOM - i] = -i * (period > 1 ? period : 1);
+    c->period = period_of(c);
     AVRational rate = plan->rate.num ? plan->rate : s->avg_frame_rate;
     return mp4_header(&c->mp4, c->parameters, c->unit, rate, err) && keep_display_matrix(c, err);
 }
@@ -159,10 +166,8 @@ static bool begin(VideoCut *c, const CutPlan *plan, Error *err) {
 static int64_t end_of(const VideoCut *c, const CutPlan *plan) {
     if (c->rate.num) // so that roundings do not add up
         return av_rescale_q(c->packets + plan->count, av_inv_q(c->rate), c->unit);
-    const VideoTable *t = c->in.table;
-    int64_t period = (int64_t)(t->period / t->unit + 0.5);
     return c->next + cut_pts(&c->in, plan->low + plan->count - 1) - cut_pts(&c->in, plan->low) +
-           (period > 1 ? period : 1);
+           period_of(c);
 }
 
 // Time in the new file of a place in the display order of the stretch's file.
@@ -187,8 +192,9 @@ static bool add_packet(VideoCut *c, const CutPlan *plan, int64_t number, Error *
     if (number == c->packets && number && !nal_begin_anew(p, c->parameters, c->in.path, err))
         return false;
     // A packet comes when as many frames have been shown as packets came, less those that wait for
-    // one that is shown before them.
-    p->dts = c->shown[(number + ROOM - c->reorder) % ROOM];
+    // one that is shown before them. The first ones come before the file's first frame is shown.
+    int64_t before = number - c->reorder;
+    p->dts = before < 0 ? before * c->period : c->shown[before];
     p->pts = new_time(c, plan, place);
     p->duration = new_time(c, plan, place + 1) - p->pts;
     p->flags &= AV_PKT_FLAG_KEY; // none is hidden any more
@@ -202,7 +208,7 @@ static bool add_packets(VideoCut *c, const CutPlan *plan, Error *err) {
     for (;;) {
         if (c->in.packet->pts >= key_pts) {
             int64_t number = c->packets + added;
-            c->shown[number % ROOM] = new_time(c, plan, plan->low + added);
+            *ARRAY_ADD(c->shown, c->n_shown, c->room) = new_time(c, plan, plan->low + added);
             if (!add_packet(c, plan, number, err)) return false;
             added++;
         }
@@ -245,6 +251,27 @@ int64_t video_cut_bytes(const VideoCut *c) {
     return c->mp4.io ? avio_tell(c->mp4.io) : 0;
 }
 
+// Reads the finished file: each packet has the time that was told of it, and none is hidden.
+static bool check_written(const VideoCut *c, Error *err) {
+    VideoSource new = {0};
+    Error why;
+    bool ok = source_open(&new, c->mp4.file.temporary, NULL, false, &why);
+    if (ok) {
+        AVRational unit = new.format->streams[new.stream]->time_base;
+        ok = new.table->packets == c->packets &&new.table->frames == c->packets &&new.table->turn ==
+             c->turn;
+        for (int64_t i = 0; i < c->packets && ok; i++)
+            ok = av_compare_ts(cut_pts(&new, i), unit, c->shown[i], c->unit) == 0;
+        if (!ok) fail(&why, "its frames have other times than were written");
+    }
+    source_close(&new);
+    return ok ||
+           fail_because(err, &why,
+                        "%s: what is cut out of videos as %s cannot be read again (%s); encode "
+                        "them again",
+                        c->mp4.path, avcodec_get_name(c->parameters->codec_id), why.text);
+}
+
 bool video_cut_close(VideoCut *c, Error *err) {
     bool ok = false;
     if (c->mp4.broken)
@@ -252,7 +279,7 @@ bool video_cut_close(VideoCut *c, Error *err) {
     else if (!c->packets)
         fail(err, "%s: a video without frames cannot be written", c->mp4.path);
     else
-        ok = mp4_commit(&c->mp4, err);
+        ok = mp4_finish(&c->mp4, err) && check_written(c, err) && atomic_commit(&c->mp4.file, err);
     video_cut_abort(c);
     return ok;
 }

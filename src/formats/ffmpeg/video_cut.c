@@ -262,14 +262,13 @@ static bool check_written(const VideoCut *c, Error *err) {
              c->turn;
         for (int64_t i = 0; i < c->packets && ok; i++)
             ok = av_compare_ts(cut_pts(&new, i), unit, c->shown[i], c->unit) == 0;
-        if (!ok) fail(&why, "its frames have other times than were written");
+        if (!ok) fail(&why, "other times than were written");
     }
     source_close(&new);
-    return ok ||
-           fail_because(err, &why,
-                        "%s: what is cut out of videos as %s cannot be read again (%s); encode "
-                        "them again",
-                        c->mp4.path, avcodec_get_name(c->parameters->codec_id), why.text);
+    return ok || fail_because(err, &why,
+                              "%s: %s cut out of videos cannot be read again without fault; encode "
+                              "them again",
+                              c->mp4.path, avcodec_get_name(c->parameters->codec_id));
 }
 
 bool video_cut_close(VideoCut *c, Error *err) {

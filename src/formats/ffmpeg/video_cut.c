@@ -253,18 +253,18 @@ int64_t video_cut_bytes(const VideoCut *c) {
 
 // Reads the finished file: each packet has the time that was told of it, and none is hidden.
 static bool check_written(const VideoCut *c, Error *err) {
-    VideoSource new = {0};
+    VideoSource again = {0};
     Error why;
-    bool ok = source_open(&new, c->mp4.file.temporary, NULL, false, &why);
+    bool ok = source_open(&again, c->mp4.file.temporary, NULL, false, &why);
     if (ok) {
-        AVRational unit = new.format->streams[new.stream]->time_base;
-        ok = new.table->packets == c->packets &&new.table->frames == c->packets &&new.table->turn ==
-             c->turn;
+        AVRational unit = again.format->streams[again.stream]->time_base;
+        const VideoTable *t = again.table;
+        ok = t->packets == c->packets && t->frames == c->packets && t->turn == c->turn;
         for (int64_t i = 0; i < c->packets && ok; i++)
-            ok = av_compare_ts(cut_pts(&new, i), unit, c->shown[i], c->unit) == 0;
+            ok = av_compare_ts(cut_pts(&again, i), unit, c->shown[i], c->unit) == 0;
         if (!ok) fail(&why, "other times than were written");
     }
-    source_close(&new);
+    source_close(&again);
     return ok || fail_because(err, &why,
                               "%s: %s cut out of videos cannot be read again without fault; encode "
                               "them again",

@@ -54,6 +54,7 @@ typedef struct CheckReport {
     int64_t broken[CHECK_RULES]; // findings of each rule
     int64_t episodes, rows;      // that were looked at
     CheckSeverity worst;         // of the findings; CHECK_NOTE without any
+    struct CheckThumbs *thumbs;  // pictures for the page, owned; NULL: none were asked for
 } CheckReport;
 
 // Which frames of the cameras are decoded: those of eight moments an episode with SAMPLE.
@@ -63,6 +64,7 @@ typedef struct CheckOptions {
     const WindowSpec *window; // what the policy will see
     CheckDecode decode;
     int threads; // that decode; at least 1
+    bool page;   // check_write_page will be called: keep small pictures of what is decoded
     // Called now and then with how many of how many episodes are done; NULL: not.
     void (*progress)(void *user, int64_t done, int64_t total);
     void *user;
@@ -89,7 +91,8 @@ typedef struct CheckIdle {
 } CheckIdle;
 void check_idle(const Dataset *ds, CheckIdle *out); // (n_episodes)
 
-// {"verdict", "episodes", "frames", "rules": [{"name", ...}], "findings": [...]}; a new reference.
+// {"verdict", "episodes", "frames", "drop", "trim", "command", "flag", "rules": [{"name", ...}],
+// "findings": [...]}; a new reference.
 json_t *check_report_json(const Dataset *ds, const CheckReport *report);
 
 // Writes the page (page/check.html), whole or not at all: verdict, findings, the worst episodes

@@ -4,6 +4,7 @@
 #include "check/pictures.h"
 
 #include "check/series.h"
+#include "check/thumbs.h"
 #include "dataset/frames.h"
 #include <math.h>
 #include <pthread.h>
@@ -22,6 +23,7 @@ typedef struct Look {
     const CheckOptions *options;
     const bool *moves;
     View *views;
+    CheckThumbs *thumbs; // NULL: none are taken
     atomic_llong next, done;
     atomic_bool failed;
     Error *errors; // (n_episodes) why a frame could not be read; "" where all could
@@ -161,6 +163,8 @@ static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int ca
         }
         measure(now, f->height, f->width, pictures[0].rgb + largest_frame(ds));
         add_frame(v, now, &running);
+        if (l->thumbs)
+            thumbs_take(l->thumbs, episode, camera, k, n, &(Image){f->height, f->width, now->rgb});
         if (k == 0) continue;
         v->change += difference(before, now, f->height, f->width);
         add_pair(l, e, v, before, now, same_picture(before, now, f->height, f->width), &running);
@@ -207,6 +211,7 @@ bool views_gather(const Dataset *ds, const CheckOptions *options, const bool *mo
               .options = options,
               .moves = moves,
               .views = views,
+              .thumbs = report->thumbs,
               .errors = NEW(Error, ds->n_episodes)};
     int started = start_threads(&l, threads);
     const struct timespec moment = {.tv_nsec = 50000000};

@@ -111,28 +111,43 @@ void cpu_add_halves(Device *d, Tensor y, Tensor a, Tensor b) {
 
 // ---- pooling ------------------------------------------------------------------------------------
 
-enum { LANES = 32 }; // channels at a time
+// Values are compared as integers in their order, 0 and -0 as the same; NaN, the greatest, wins
+// over itself. LANES channels at a time, as a vector: the compiler makes none of such loops itself.
+enum { LANES = 32, NAN_ORDER = 0x7fff, BELOW_ALL = -0x7f80 }; // the last: of -infinity
+typedef int16_t Lanes __attribute__((vector_size(LANES * sizeof(int16_t))));
+typedef uint8_t Places __attribute__((vector_size(LANES)));
+
+// Not functions of vectors: of one that is wider than the processor's they would have no ABI.
+#define CHOSEN(where, a, b) (((where) & (a)) | (~(where) & (b)))
+
+static inline void to_order(Lanes *x) {
+    const Lanes size = *x & 0x7fff, order = CHOSEN(*x < 0, -size, size);
+    *x = CHOSEN(size > 0x7f80, (Lanes){0} + NAN_ORDER, order);
+}
+
+static inline void to_value(Lanes *order) {
+    const Lanes value = CHOSEN(*order < 0, -*order | INT16_MIN, *order);
+    *order = CHOSEN(*order == NAN_ORDER, (Lanes){0} + 0x7fc0, value);
+}
 
 // One output pixel's channels [0, lanes) of one image.
-static void pool_pixel(const Pool *p, const bf16 *in, int64_t oy, int64_t ox, int64_t lanes,
-                       bf16 *out, uint8_t *from) {
-    float best[LANES];
-    uint8_t at[LANES];
-    memset(at, pool_first(oy, ox), sizeof at);
-    for (int64_t l = 0; l < LANES; l++) best[l] = -INFINITY;
-    for (int i = 0; i < 9; i++) {
+static inline void pool_pixel(const Pool *p, const bf16 *in, int64_t oy, int64_t ox, int64_t lanes,
+                              bf16 *out, uint8_t *from) {
+    Lanes best = (Lanes){0} + BELOW_ALL, at = (Lanes){0} + pool_first(oy, ox);
+    for (int16_t i = 0; i < 9; i++) {
         int64_t y = 2 * oy - 1 + i / 3, x = 2 * ox - 1 + i % 3;
         if (y < 0 || y >= p->h || x < 0 || x >= p->w) continue;
-        const bf16 *v = in + (y * p->w + x) * p->lanes;
-        for (int64_t l = 0; l < lanes; l++) {
-            float value = float_of_bf16(v[l]);
-            bool wins = value > best[l] || value != value; // a NaN wins
-            at[l] = wins ? (uint8_t)i : at[l];
-            best[l] = wins ? value : best[l];
-        }
+        Lanes v = {0};
+        memcpy(&v, in + (y * p->w + x) * p->lanes, (size_t)lanes * sizeof *in);
+        to_order(&v);
+        const Lanes wins = (v > best) | (v == NAN_ORDER);
+        at = CHOSEN(wins, i, at);
+        best = CHOSEN(wins, v, best);
     }
-    for (int64_t l = 0; l < lanes; l++) out[l] = bf16_of_float(best[l]);
-    if (from) memcpy(from, at, (size_t)lanes);
+    to_value(&best);
+    memcpy(out, &best, (size_t)lanes * sizeof *out);
+    const Places places = __builtin_convertvector(at, Places);
+    if (from) memcpy(from, &places, (size_t)lanes);
 }
 
 static void pool_forward(Device *d, Pool *p, Tensor yt, Tensor xt) {
@@ -144,22 +159,30 @@ static void pool_forward(Device *d, Pool *p, Tensor yt, Tensor xt) {
             for (int64_t ox = 0; ox < p->out_w; ox++)
                 for (int64_t c = 0; c < p->lanes; c += LANES) {
                     int64_t lanes = p->lanes - c < LANES ? p->lanes - c : LANES;
-                    int64_t out = ((n * p->out_h + oy) * p->out_w + ox) * p->lanes + c;
-                    pool_pixel(p, halves_of(xt) + n * p->h * p->w * p->lanes + c, oy, ox, lanes,
-                               halves_of(yt) + out, p->from ? p->from + out : NULL);
+                    int64_t at = ((n * p->out_h + oy) * p->out_w + ox) * p->lanes + c;
+                    const bf16 *in = halves_of(xt) + n * p->h * p->w * p->lanes + c;
+                    uint8_t *from = p->from ? p->from + at : NULL;
+                    if (lanes == LANES)
+                        pool_pixel(p, in, oy, ox, LANES, halves_of(yt) + at, from);
+                    else
+                        pool_pixel(p, in, oy, ox, lanes, halves_of(yt) + at, from);
                 }
 }
 
 // An input pixel's gradient: of the up to four windows over it, those whose maximum it was.
-static void unpool_pixel(const Pool *p, const bf16 *dy, int64_t n, int64_t y, int64_t x, int64_t c,
-                         int64_t lanes, bf16 *dx) {
+static inline void unpool_pixel(const Pool *p, const bf16 *dy, int64_t n, int64_t y, int64_t x,
+                                int64_t c, int64_t lanes, bf16 *dx) {
     float sum[LANES] = {0};
     for (int64_t oy = y / 2; oy <= (y + 1) / 2 && oy < p->out_h; oy++)
         for (int64_t ox = x / 2; ox <= (x + 1) / 2 && ox < p->out_w; ox++) {
             int64_t at = ((n * p->out_h + oy) * p->out_w + ox) * p->lanes + c;
-            uint8_t here = (uint8_t)((y - 2 * oy + 1) * 3 + x - 2 * ox + 1);
-            for (int64_t l = 0; l < lanes; l++)
-                sum[l] += p->from[at + l] == here ? float_of_bf16(dy[at + l]) : 0;
+            Places places = {0};
+            Lanes own = {0};
+            memcpy(&places, p->from + at, (size_t)lanes);
+            memcpy(&own, dy + at, (size_t)lanes * sizeof *dy);
+            own &= __builtin_convertvector(places, Lanes) ==
+                   (int16_t)((y - 2 * oy + 1) * 3 + x - 2 * ox + 1);
+            for (int64_t l = 0; l < LANES; l++) sum[l] += float_of_bf16((bf16)own[l]);
         }
     for (int64_t l = 0; l < lanes; l++) dx[l] = bf16_of_float(sum[l]);
 }
@@ -171,10 +194,13 @@ static void pool_backward(Device *d, Pool *p, Tensor dx, Tensor dy) {
     for (int64_t n = 0; n < p->planes; n++)
         for (int64_t y = 0; y < p->h; y++)
             for (int64_t x = 0; x < p->w; x++)
-                for (int64_t c = 0; c < p->lanes; c += LANES)
-                    unpool_pixel(p, halves_of(dy), n, y, x, c,
-                                 p->lanes - c < LANES ? p->lanes - c : LANES,
-                                 halves_of(dx) + ((n * p->h + y) * p->w + x) * p->lanes + c);
+                for (int64_t c = 0; c < p->lanes; c += LANES) {
+                    bf16 *to = halves_of(dx) + ((n * p->h + y) * p->w + x) * p->lanes + c;
+                    if (p->lanes - c >= LANES)
+                        unpool_pixel(p, halves_of(dy), n, y, x, c, LANES, to);
+                    else
+                        unpool_pixel(p, halves_of(dy), n, y, x, c, p->lanes - c, to);
+                }
 }
 
 void cpu_bf16_image_ops(Device *d) {

@@ -20,12 +20,19 @@ typedef struct Dim {
 
 enum { DISTINCT_MOST = 16 };
 
+// One value of a vector in one episode.
+typedef struct DimOfEpisode {
+    double min, max, mean, std;
+    double bend; // mean |change of the change from row to row|, each counted as `step` at most
+} DimOfEpisode;
+
 // A vector: the state or the action.
 typedef struct Vector {
     const Feature *feature; // NULL: the dataset has none
     const float *data;      // (rows, n)
     int n;
-    Dim *dims; // (n)
+    Dim *dims;              // (n)
+    DimOfEpisode *episodes; // (n_episodes, n)
 } Vector;
 
 typedef struct Check {
@@ -46,6 +53,19 @@ static inline double value_at(const Vector *v, int64_t row, int d) {
     return (double)v->data[row * v->n + d];
 }
 
+// What is known of value d in an episode (its position).
+static inline const DimOfEpisode *dim_of(const Vector *v, int64_t episode, int d) {
+    return &v->episodes[episode * v->n + d];
+}
+
+// How far it moves there.
+static inline double range_in(const Vector *v, int64_t episode, int d) {
+    return dim_of(v, episode, d)->max - dim_of(v, episode, d)->min;
+}
+
+// What is usual needs some episodes to be seen.
+enum { FEWEST_EPISODES = 5 };
+
 // A new finding at the report's end; episode as in CheckFinding.
 CheckFinding *report_add(CheckReport *r, CheckRuleId rule, int64_t episode);
 // Adds a finding; `text` and what follows as printf. Only numbers that are there are given: NaN
@@ -53,15 +73,28 @@ CheckFinding *report_add(CheckReport *r, CheckRuleId rule, int64_t episode);
 void find(Check *c, CheckRuleId rule, int64_t episode, int64_t frame, const char *where,
           double measured, const char *text, ...) __attribute__((format(printf, 7, 8)));
 
+// Adds a finding for each episode whose measure (n_episodes; NaN: none) is above the rule's limit;
+// where these are more than half of several episodes, one for the whole dataset. The text is
+// `before`, the measure, `after`.
+void find_episodes(Check *c, CheckRuleId rule, const char *where, const double *measured,
+                   const char *before, const char *after);
+
 // Middle of n values; 0 for none. Sorts them.
 double middle_of(double *values, int64_t n);
 
 // The groups of rules.
-void check_time(Check *c);
-void check_values(Check *c);
-void check_episodes(Check *c);
 void check_structure(Check *c);
+void check_time(Check *c);
+void check_lag(Check *c);
+void check_values(Check *c);
+void check_rotations(Check *c);
+void check_episodes(Check *c);
+void check_grippers(Check *c);
+void check_movement(Check *c);
+void check_twins(Check *c);
 void check_policy(Check *c);
+void check_starts(Check *c);
+void check_split(Check *c);
 CHECKED bool check_pictures(Check *c, Error *err);
 
 #endif

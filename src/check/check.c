@@ -79,6 +79,14 @@ bool check_run(const Dataset *ds, const CheckOptions *options, CheckReport *repo
     report->rows = ds->rows;
     if (!arms_detect(ds, false, &c.arms, err)) return false;
     series_gather(&c);
+    if (options->files) {
+        tasks_gather(&c);
+        check_files(&c);
+        check_info(&c);
+        check_tables(&c);
+        check_statistics(&c);
+        check_videos(&c);
+    }
     check_structure(&c);
     check_time(&c);
     check_lag(&c);

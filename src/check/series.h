@@ -35,6 +35,14 @@ typedef struct Vector {
     DimOfEpisode *episodes; // (n_episodes, n)
 } Vector;
 
+// The table of tasks.
+typedef struct Tasks {
+    int64_t rows;       // 0: there is none
+    const char *place;  // "meta/tasks.parquet"
+    const char **texts; // (rows) that of task_index, NULL: of no row
+    bool ordered;       // row k is of task_index k
+} Tasks;
+
 typedef struct Check {
     const Dataset *ds;
     const CheckOptions *options;
@@ -42,6 +50,7 @@ typedef struct Check {
     Vector state, action;
     bool *moves; // (rows) whether a value of state or action moves from the row before to this one
     int arms;    // of relative poses, 0: none
+    Tasks tasks; // with CheckOptions.files
     Arena arena; // owns the arrays above
 } Check;
 
@@ -82,7 +91,20 @@ void find_episodes(Check *c, CheckRuleId rule, const char *where, const double *
 // Middle of n values; 0 for none. Sorts them.
 double middle_of(double *values, int64_t n);
 
+// Runs work(user, i) for i from 0 to n - 1 by several threads, in any order.
+void share_out(int threads, int64_t n, void (*work)(void *user, int64_t i), void *user);
+
+// Says which files below a dataset's folder explain that it, or some of it, was refused: pointers
+// of Git LFS, downloads that broke off.
+void files_explain_refusal(const DatasetOptions *options, CheckReport *report);
+
 // The groups of rules.
+void check_files(Check *c);
+void tasks_gather(Check *c); // fills tasks
+void check_info(Check *c);
+void check_tables(Check *c);
+void check_statistics(Check *c);
+void check_videos(Check *c);
 void check_structure(Check *c);
 void check_time(Check *c);
 void check_lag(Check *c);

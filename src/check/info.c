@@ -64,12 +64,12 @@ static void check_sizes(Check *c, const json_t *info) {
     for (int k = 0; k < c->ds->n_cameras; k++) {
         const Feature *f = c->ds->cameras[k];
         const json_t *shape = json_object_get(json_object_get(features, f->disk_name), "shape");
-        bool height = false, width = false;
-        for (size_t i = 0; i < json_array_size(shape); i++) {
-            height |= json_integer_value(json_array_get(shape, i)) == f->height;
-            width |= json_integer_value(json_array_get(shape, i)) == f->width;
-        }
-        if (!height || !width)
+        size_t sides = json_array_size(shape);
+        bool as_said = false;
+        for (size_t i = 0; i + 1 < sides; i++)
+            as_said |= json_integer_value(json_array_get(shape, i)) == f->height &&
+                       json_integer_value(json_array_get(shape, i + 1)) == f->width;
+        if (!as_said)
             find(c, RULE_camera_shape, -1, -1, f->name, 1,
                  "meta/info.json says otherwise; its frames are %dx%d (height x width)", f->height,
                  f->width);

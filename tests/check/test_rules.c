@@ -361,7 +361,7 @@ static void each_fault_is_found_and_a_lesser_one_is_not(void **state) {
 static void every_rule_has_a_case(void **state) {
     (void)state;
     for (int rule = 0; rule < CHECK_RULES; rule++) {
-        bool found = rule == RULE_unreadable || rule == RULE_no_policy ||
+        bool found = rule == RULE_no_policy || strcmp(check_rules[rule].group, "files") == 0 ||
                      strcmp(check_rules[rule].group, "pictures") == 0;
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
             found = found || (int)cases[i].rule == rule;

@@ -128,7 +128,7 @@ bool check_pictures(Check *c, Error *err) {
                   .views = NEW(View, ds->n_episodes * ds->n_cameras),
                   .usual = mem_alloc(sizeof *p.usual * (size_t)ds->n_cameras),
                   .usual_sharpness = NEW(double, ds->n_cameras)};
-    bool ok = views_gather(ds, c->options, c->moves, c->report, p.views, err);
+    bool ok = views_gather(ds, c->options, c->state_moves, c->report, p.views, err);
     if (ok) find_usual(&p);
     for (int k = 0; ok && k < ds->n_cameras; k++) {
         check_static(&p, k);

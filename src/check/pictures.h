@@ -26,7 +26,8 @@ typedef struct View {
 } View;
 
 // Fills views (n_episodes, n_cameras) from frames as CheckOptions.decode says, by several threads.
-// moves as in Check. A frame that cannot be read is a finding.
+// moves: Check's state_moves, since a robot that was told to move and does not sees the same
+// picture. A frame that cannot be read is a finding.
 CHECKED bool views_gather(const Dataset *ds, const CheckOptions *options, const bool *moves,
                           CheckReport *report, View *views, Error *err);
 

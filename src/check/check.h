@@ -81,6 +81,14 @@ CHECKED bool check_run(const Dataset *ds, const CheckOptions *options, CheckRepo
                        Error *err);
 void check_report_free(CheckReport *report); // zeroed afterwards; a zeroed one is allowed
 
+// Rows that `tact edit --trim=idle` takes off an episode's begin and end: those that the rules
+// idle_head and idle_tail find, but for the half second next to the movement.
+#define CHECK_TRIM_KEEPS_S 0.5
+typedef struct CheckIdle {
+    int64_t head, tail;
+} CheckIdle;
+void check_idle(const Dataset *ds, CheckIdle *out); // (n_episodes)
+
 // {"verdict", "episodes", "frames", "rules": [{"name", ...}], "findings": [...]}; a new reference.
 json_t *check_report_json(const Dataset *ds, const CheckReport *report);
 

@@ -57,6 +57,13 @@ void find(Check *c, CheckRuleId rule, int64_t episode, int64_t frame, const char
 // Middle of n values; 0 for none. Sorts them.
 double middle_of(double *values, int64_t n);
 
+// Rows of an episode in which nothing moves: at its begin (all of them where nothing ever does), at
+// its end, and the most between, with the first of them.
+typedef struct Stillness {
+    int64_t head, tail, longest, longest_at;
+} Stillness;
+Stillness stillness_of(const Check *c, const Episode *episode);
+
 // The groups of rules.
 void check_time(Check *c);
 void check_values(Check *c);

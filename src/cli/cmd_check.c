@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 #include "check/check.h"
+#include "cli/check_fix.h"
 #include "cli/cli.h"
 #include "train/policy_from_dataset.h"
 #include <math.h>
@@ -13,10 +14,10 @@ enum { CHECK_CLEAN = 0, CHECK_WARNED = 1, CHECK_UNFIT = 2 };
 
 typedef struct CheckFlags {
     bool json, strict, verbose;
-    const char *decode, *page;
+    const char *decode, *page, *fix;
 } CheckFlags;
 
-enum { MOST_OPTIONS = 6 };
+enum { MOST_OPTIONS = 8 };
 
 // The flags, whose values go into *f; returns how many there are.
 static int list_options(CheckFlags *f, Option options[MOST_OPTIONS]) {
@@ -27,6 +28,9 @@ static int list_options(CheckFlags *f, Option options[MOST_OPTIONS]) {
         {"report", OPTION_FILE, &f->page, 0, 0, NULL,
          "also write a page to be looked at in a browser: the worst episodes with curves and "
          "frames"},
+        {"fix", OPTION_FOLDER, &f->fix, 0, 0, NULL,
+         "also write a copy there with what can be mended without guessing: tables, counts, "
+         "statistics, timestamps by frame, frames upside down; must not exist"},
         {"strict", OPTION_BOOL, &f->strict, 0, 0, NULL, "end with code 1 where there are warnings"},
         {"verbose", OPTION_BOOL, &f->verbose, 0, 0, NULL,
          "also print notes, every finding of a rule, and the rules that found nothing"},
@@ -159,6 +163,7 @@ CHECKED static bool check(TrainConfig *c, const CheckFlags *f, int *code, Error 
     if (ok) print_report(ds, &report, f);
     if (ok && f->page) ok = check_write_page(ds, &options, &report, f->page, err);
     if (ok && f->page) log_info("report: %s", f->page);
+    if (ok && f->fix) ok = check_fix(&open, ds, &report, f->fix, err);
     *code = verdict_code(&report, f->strict);
     check_report_free(&report);
     dataset_close(ds);

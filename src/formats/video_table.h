@@ -33,6 +33,9 @@ double video_table_time(const VideoTable *t, int64_t frame);
 // Number of the packet with this pts, or -1.
 int64_t video_table_packet(const VideoTable *t, int64_t pts);
 
+// Number of packets, with those an edit list hides, whose pts is less.
+int64_t video_table_place(const VideoTable *t, int64_t pts);
+
 // Number of frames that are shown before a pts.
 int64_t video_table_frames_before(const VideoTable *t, double pts);
 

@@ -114,7 +114,8 @@ static const struct Case {
 static void write_dataset(const char *root, Fault *fault, int much) {
     Error err;
     DatasetWriter *w;
-    const WriterCamera cameras[] = {{camera_names[0], SIDE, SIDE}, {camera_names[1], SIDE, SIDE}};
+    const WriterCamera cameras[] = {{camera_names[0], SIDE, SIDE, false},
+                                    {camera_names[1], SIDE, SIDE, false}};
     const WriterOptions options = {.root = root,
                                    .fps = FPS,
                                    .state_dim = 2,

@@ -208,7 +208,7 @@ done:
     return ok;
 }
 
-static const int32_t *display_matrix(const AVStream *s) {
+const int32_t *video_display_matrix(const AVStream *s) {
     const uint8_t *data;
     size_t size = 0;
 #if LIBAVFORMAT_VERSION_INT >= AV_VERSION_INT(60, 15, 100)
@@ -243,7 +243,7 @@ static bool find_size(VideoTable *t, const AVStream *s, const char *name, Error 
     if (width <= 0 || height <= 0 || width > most || height > most)
         return fail(err, "%s: frame size %d x %d is not usable; " CUT_SHORT, name, width, height);
     Orientation o = ORIENT_UPRIGHT;
-    const int32_t *matrix = display_matrix(s);
+    const int32_t *matrix = video_display_matrix(s);
     if (matrix && !orient_from_matrix(matrix, &o))
         return fail(
             err,

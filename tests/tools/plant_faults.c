@@ -86,7 +86,7 @@ static bool open_writer(const Dataset *ds, const char *root, DatasetWriter **w, 
     WriterCamera *cameras = NEW(WriterCamera, ds->n_cameras + 1);
     for (int k = 0; k < ds->n_cameras; k++) {
         const Feature *f = ds->cameras[k];
-        cameras[k] = (WriterCamera){f->name, f->height, f->width};
+        cameras[k] = (WriterCamera){f->name, f->height, f->width, !f->video};
     }
     const Feature *state = ds->state, *env = ds->env, *action = ds->action;
     const WriterOptions options = {
@@ -101,7 +101,6 @@ static bool open_writer(const Dataset *ds, const char *root, DatasetWriter **w, 
         .action_names = action && action->n_names ? (const char *const *)action->names : NULL,
         .cameras = cameras,
         .n_cameras = ds->n_cameras,
-        .images_in_parquet = ds->n_cameras > 0 && !ds->cameras[0]->video,
     };
     bool ok = dataset_writer_open(&options, w, err);
     mem_free(cameras);

@@ -49,12 +49,13 @@ typedef struct Check {
     CheckReport *report;
     Vector state, action;
     bool *moves; // (rows) whether a value of state or action moves from the row before to this one
-    int arms;    // of relative poses, 0: none
-    Tasks tasks; // with CheckOptions.files
-    Arena arena; // owns the arrays above
+    bool *state_moves; // (rows) the same of the state alone; moves where there is none
+    int arms;          // of relative poses, 0: none
+    Tasks tasks;       // with CheckOptions.files
+    Arena arena;       // owns the arrays above
 } Check;
 
-// Fills state, action and moves.
+// Fills state, action, moves and state_moves.
 void series_gather(Check *c);
 
 // The value of a vector at a row.

@@ -62,7 +62,11 @@ typedef enum CheckDecode { CHECK_DECODE_NONE, CHECK_DECODE_SAMPLE, CHECK_DECODE_
 typedef struct CheckOptions {
     const WindowSpec *window; // what the policy will see
     CheckDecode decode;
-    int threads; // that decode; at least 1
+    // Whether meta/, the tables and the videos' tables are looked into too, beyond what opening the
+    // dataset read of them.
+    bool files;
+    double eval_split; // of the training (dataset_split); 0: nothing is held out
+    int threads;       // that decode; at least 1
     // Called now and then with how many of how many episodes are done; NULL: not.
     void (*progress)(void *user, int64_t done, int64_t total);
     void *user;

@@ -6,8 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { FEWEST_EPISODES = 5 };
-
 typedef struct Pictures {
     Check *c;
     View *views;

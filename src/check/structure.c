@@ -2,7 +2,11 @@
 // Rules about what meta/ says of the rows.
 #include "check/series.h"
 
+#include "base/text_set.h"
+#include <ctype.h>
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 static const json_t *numbers_of(const Dataset *ds, const Feature *f, const char *what, int n) {
     const json_t *of = json_object_get(json_object_get(ds->stats, f->name), what);
@@ -30,6 +34,8 @@ static void check_stats(Check *c, const Vector *v) {
     }
 }
 
+// ---- tasks --------------------------------------------------------------------------------------
+
 static void check_tasks(Check *c) {
     int64_t empty = 0, first = -1;
     for (int64_t e = 0; e < c->ds->n_episodes; e++) {
@@ -42,8 +48,70 @@ static void check_tasks(Check *c) {
              "%lld episodes without a text, this one first", (long long)empty);
 }
 
+// A task's text without what a typist varies: case, blanks, the full stop. Cut where it is long.
+static size_t plain_text(const char *text, char *out, size_t size) {
+    size_t n = 0;
+    for (; *text && n + 1 < size; text++) {
+        unsigned char letter = (unsigned char)*text;
+        bool blank = isspace(letter) || letter == '_';
+        if (blank && (n == 0 || out[n - 1] == ' ')) continue;
+        out[n++] = blank ? ' ' : (char)tolower(letter);
+    }
+    while (n > 0 && (out[n - 1] == ' ' || out[n - 1] == '.' || out[n - 1] == '!')) n--;
+    out[n] = '\0';
+    return n;
+}
+
+static void check_spellings(Check *c) {
+    const Dataset *ds = c->ds;
+    Arena arena = {0};
+    TextSet plain = {0};
+    const char **first = mem_alloc(sizeof *first * (size_t)(ds->n_tasks + 1));
+    for (int i = 0; i < ds->n_tasks; i++) {
+        char text[512];
+        size_t n = plain_text(ds->tasks[i], text, sizeof text);
+        if (n == 0 || n == sizeof text - 1) continue;
+        int before = plain.n, number = text_set_add(&plain, &arena, text, n);
+        if (number == before)
+            first[number] = ds->tasks[i];
+        else
+            find(c, RULE_task_twice, -1, -1, "task", 2, "\"%.150s\" and \"%.150s\"", first[number],
+                 ds->tasks[i]);
+    }
+    mem_free(first);
+    arena_free(&arena);
+}
+
+// ---- labels -------------------------------------------------------------------------------------
+
+static void check_names(Check *c, const Vector *v) {
+    const Feature *f = v->feature;
+    if (v->n == 0 || f->n_names == 0) return;
+    if (f->n_names != v->n)
+        find(c, RULE_feature_names, -1, -1, f->name, f->n_names, "%d names for %d values",
+             f->n_names, v->n);
+    for (int i = 1; i < f->n_names; i++)
+        for (int k = 0; k < i; k++)
+            if (strcmp(f->names[i], f->names[k]) == 0) {
+                find(c, RULE_feature_names, -1, -1, f->name, i, "two values are called %.60s",
+                     f->names[i]);
+                return;
+            }
+}
+
+static void check_version(Check *c) {
+    static const char *const known[] = {"v3.0", "v2.1", "v2.0"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(c->ds->version, known[i]) == 0) return;
+    find(c, RULE_version_label, -1, -1, "meta/info.json", 0, "\"%.40s\"", c->ds->version);
+}
+
 void check_structure(Check *c) {
     check_stats(c, &c->state);
     check_stats(c, &c->action);
     check_tasks(c);
+    check_spellings(c);
+    check_names(c, &c->state);
+    check_names(c, &c->action);
+    check_version(c);
 }

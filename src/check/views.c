@@ -3,6 +3,7 @@
 // own; what a thread finds goes into its episode's views and nowhere else.
 #include "check/pictures.h"
 
+#include "base/file.h"
 #include "check/series.h"
 #include "dataset/frames.h"
 #include <math.h>
@@ -152,6 +153,7 @@ static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int ca
     bool all = l->options->decode == CHECK_DECODE_ALL || e->length < SAMPLED_FRAMES;
     int64_t n = all ? e->length : SAMPLED_FRAMES;
     Running running = {0};
+    if (f->video && !file_exists(e->videos[camera].path)) return true; // check_files names it
     for (int64_t k = 0; k < n; k++) {
         Picture *now = &pictures[k % 2], *before = &pictures[(k + 1) % 2];
         now->frame = frame_at(e, k, n);

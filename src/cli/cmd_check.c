@@ -146,6 +146,8 @@ CHECKED static bool check(TrainConfig *c, const CheckFlags *f, int *code, Error 
     WindowSpec window;
     CheckOptions options = {.window = &window,
                             .decode = decode_of(f->decode),
+                            .files = true,
+                            .eval_split = c->dataset.eval_split,
                             .threads = (int)sysconf(_SC_NPROCESSORS_ONLN),
                             .progress = progress_count,
                             .user = &bar};

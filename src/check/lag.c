@@ -53,16 +53,23 @@ static void add_lags(const Check *c, const Episode *episode, float *a, float *s,
     }
 }
 
-// The lag at which the two fit best, between steps by a parabola; false where nothing fits.
-static bool best_lag(const Lags *lags, double *lag) {
-    int best = 0, n = LAG_BEFORE + lags->after + 1;
+bool best_lag(const double *common, int n, double norm, double least, double *at) {
+    int best = 0;
     for (int k = 1; k < n; k++)
-        if (lags->common[k] > lags->common[best]) best = k;
-    double norm = sqrt(lags->action * lags->state), peak = lags->common[best];
-    if (!(norm > 0) || peak < 0.5 * norm || best == 0 || best == n - 1) return false;
-    double before = lags->common[best - 1], after = lags->common[best + 1];
+        if (common[k] > common[best]) best = k;
+    double peak = common[best];
+    if (!(norm > 0) || peak < least * norm || best == 0 || best == n - 1) return false;
+    double before = common[best - 1], after = common[best + 1];
     double bend = before - 2 * peak + after;
-    *lag = best - LAG_BEFORE + (bend < 0 ? 0.5 * (before - after) / bend : 0);
+    *at = best + (bend < 0 ? 0.5 * (before - after) / bend : 0);
+    return true;
+}
+
+// False where nothing fits.
+static bool lag_of(const Lags *lags, double *lag) {
+    double norm = sqrt(lags->action * lags->state);
+    if (!best_lag(lags->common, LAG_BEFORE + lags->after + 1, norm, 0.5, lag)) return false;
+    *lag -= LAG_BEFORE;
     return true;
 }
 
@@ -97,13 +104,13 @@ void check_lag(Check *c) {
         Lags one = {.after = all.after};
         add_lags(c, &ds->episodes[e], a, s, &one);
         by_episode[e] = NAN;
-        (void)best_lag(&one, &by_episode[e]);
+        (void)lag_of(&one, &by_episode[e]);
         for (int k = 0; k <= LAG_BEFORE + all.after; k++) all.common[k] += one.common[k];
         all.action += one.action;
         all.state += one.state;
     }
     double usual;
-    if (best_lag(&all, &usual)) {
+    if (lag_of(&all, &usual)) {
         find_lag(c, usual);
         for (int64_t e = 0; e < ds->n_episodes; e++) {
             double off = by_episode[e] - usual;

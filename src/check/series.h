@@ -91,6 +91,10 @@ void find_episodes(Check *c, CheckRuleId rule, const char *where, const double *
 // Middle of n values; 0 for none. Sorts them.
 double middle_of(double *values, int64_t n);
 
+// Where n products of two sequences, moved against each other, are largest, between two of them by
+// a parabola. False where that is less than `least` of `norm`, or at an end.
+bool best_lag(const double *common, int n, double norm, double least, double *at);
+
 // Runs work(user, i) for i from 0 to n - 1 by several threads, in any order.
 void share_out(int threads, int64_t n, void (*work)(void *user, int64_t i), void *user);
 

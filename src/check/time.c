@@ -11,18 +11,18 @@ typedef struct Worst {
     int64_t frame;
 } Worst;
 
-// Rows a second beside fps, of which a single gap makes no other: the middle over pairs of rows
-// that are half an episode apart.
-static double rate_off(const double *t, int64_t length, double fps) {
+// The usual step between rows, in steps of 1/fps, of which a single gap makes no other: the middle
+// over pairs of rows that are half an episode apart.
+static double usual_step(const double *t, int64_t length, double fps) {
     enum { PAIRS = 15, SHORTEST = 20 };
-    double rates[PAIRS];
+    double steps[PAIRS];
     int64_t half = length / 2, starts = length - half;
-    if (length < SHORTEST) return 0;
+    if (length < SHORTEST) return 1;
     for (int64_t i = 0; i < PAIRS; i++) {
         int64_t at = i * (starts - 1) / (PAIRS - 1);
-        rates[i] = (t[at + half] - t[at]) * fps / (double)half;
+        steps[i] = (t[at + half] - t[at]) * fps / (double)half;
     }
-    return fabs(middle_of(rates, PAIRS) - 1);
+    return middle_of(steps, PAIRS);
 }
 
 static void check_timestamps(Check *c) {
@@ -30,9 +30,12 @@ static void check_timestamps(Check *c) {
     for (int64_t e = 0; e < ds->n_episodes; e++) {
         const Episode *episode = &ds->episodes[e];
         const double *t = ds->timestamp + episode->first_row;
+        double usual = usual_step(t, episode->length, ds->fps);
+        bool drifts = fabs(usual - 1) > check_rules[RULE_timestamp_drift].limit;
+        double unit = drifts && usual > 0 ? usual / ds->fps : 1 / ds->fps;
         Worst gap = {0, 0}, repeat = {INFINITY, 0}, grid = {0, 0};
         for (int64_t i = 0; i < episode->length; i++) {
-            double steps = i > 0 ? (t[i] - t[i - 1]) * ds->fps : 1;
+            double steps = i > 0 ? (t[i] - t[i - 1]) / unit : 1;
             double off = fabs(t[i] - t[0] - (double)i / ds->fps);
             if (steps > gap.value) gap = (Worst){steps, i};
             if (steps < repeat.value) repeat = (Worst){steps, i};
@@ -40,15 +43,14 @@ static void check_timestamps(Check *c) {
         }
         if (gap.value > check_rules[RULE_timestamp_gap].limit)
             find(c, RULE_timestamp_gap, e, gap.frame, "timestamp", gap.value,
-                 "%.3g s after the row before", gap.value / ds->fps);
+                 "%.3g s after the row before", gap.value * unit);
         if (repeat.value < check_rules[RULE_timestamp_repeat].limit)
             find(c, RULE_timestamp_repeat, e, repeat.frame, "timestamp", repeat.value,
-                 "%.3g s after the row before", repeat.value / ds->fps);
+                 "%.3g s after the row before", repeat.value * unit);
         // A gap moves everything behind it off the grid, and so does another rate: one finding is
         // enough.
         bool told = gap.value > check_rules[RULE_timestamp_gap].limit ||
-                    repeat.value < check_rules[RULE_timestamp_repeat].limit ||
-                    rate_off(t, episode->length, ds->fps) > check_rules[RULE_timestamp_drift].limit;
+                    repeat.value < check_rules[RULE_timestamp_repeat].limit || drifts;
         if (!told && grid.value > check_rules[RULE_timestamp_grid].limit)
             find(c, RULE_timestamp_grid, e, grid.frame, "timestamp", grid.value,
                  "%.3g ms off frame / fps", 1e3 * grid.value);
@@ -78,7 +80,7 @@ static void check_clocks(Check *c) {
         const Episode *episode = &ds->episodes[e];
         const double *t = ds->timestamp + episode->first_row;
         start[e] = fabs(t[0]) * ds->fps;
-        rate[e] = rate_off(t, episode->length, ds->fps);
+        rate[e] = fabs(usual_step(t, episode->length, ds->fps) - 1);
         jitter[e] = jitter_of(t, episode->length, ds->fps);
     }
     find_episodes(c, RULE_timestamp_start, "timestamp", start, "it begins ", " steps from 0");

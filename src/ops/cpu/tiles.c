@@ -32,13 +32,14 @@ typedef struct TileConfig {
     uint8_t rows[16];
 } TileConfig;
 
+// All eight tiles at their full size. In memory that lasts: GCC 12's intrinsic does not say that it
+// reads all of it, so that what is written just before may never be.
+static const TileConfig full_tiles = {.palette = 1,
+                                      .bytes = {64, 64, 64, 64, 64, 64, 64, 64},
+                                      .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+
 TILES static void configure(void) {
-    TileConfig c = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        c.bytes[i] = 64;
-        c.rows[i] = 16;
-    }
-    _tile_loadconfig(&c);
+    _tile_loadconfig(&full_tiles);
 }
 
 TILES static void release(void) {
@@ -68,6 +69,9 @@ static inline void look_ahead(const Ahead *a, int64_t k, int64_t ldc) {
 TILES static void multiply_panels(const char *a, const char *b, int64_t steps, float *c,
                                   int64_t ldc, Begin begin, const float *bias, const Ahead *ahead) {
     const int64_t row = ldc * (int64_t)sizeof *c;
+    // GCC's intrinsics do not say either that a tile is read from memory: what was written has to
+    // be there first.
+    __asm__ volatile("" ::: "memory");
     if (begin == WITH_ZERO) {
         _tile_zero(0);
         _tile_zero(1);
@@ -105,6 +109,7 @@ TILES static void multiply_panels(const char *a, const char *b, int64_t steps, f
 typedef struct Block {
     int64_t j, n, k, depth, steps; // steps: depth in tiles, the last filled up with zeros
     int64_t panel;                 // bytes from one panel of B to the next
+    bool first;                    // of its depth
 } Block;
 
 // The sums of a panel of A, whose first row is i, with one of B, whose first column is j.
@@ -184,13 +189,13 @@ static void pack_columns(const TileProduct *p, const Block *b, int64_t j, int64_
 }
 
 // Rows from .. to of C, with the packed columns of a block. Rows of A that lie side by side are
-// packed together, as many as fit.
+// packed together, as many as fit: where that is all of them, `rows` has them until the next depth.
 static void multiply_block(const TileProduct *p, const Block *b, int64_t from, int64_t to,
                            char *rows, const char *columns) {
     const int64_t group = p->a.column == 1 ? SIDE : GROUP;
     for (int64_t i = from; i < to; i += group) {
         const int64_t n = least(group, to - i);
-        pack_rows(p, b, i, n, rows);
+        if (b->first || to - from > group) pack_rows(p, b, i, n, rows);
         for (int64_t r = 0; r < n; r += SIDE)
             multiply_rows(p, b, i + r, rows + r / SIDE * b->steps * STEP, columns);
     }
@@ -227,9 +232,10 @@ static void share_rows(const TileProduct *p, const Block *whole, char *columns, 
     {
         const int me = omp_get_thread_num(), all = omp_get_num_threads();
         configure();
-        for (int64_t j = 0; j < p->n; j += whole->n)
-            for (int64_t k = 0; k < p->k; k += whole->depth) {
-                const Block b = block_at(p, whole, j, p->n, k);
+        for (int64_t k = 0; k < p->k; k += whole->depth)
+            for (int64_t j = 0; j < p->n; j += whole->n) {
+                Block b = block_at(p, whole, j, p->n, k);
+                b.first = j == 0;
                 const int64_t c = share_begins(b.n, me, all);
                 pack_columns(p, &b, j + c, share_begins(b.n, me + 1, all) - c,
                              columns + c / SIDE * b.steps * STEP);
@@ -250,11 +256,12 @@ static void share_columns(const TileProduct *p, const Block *whole, char *column
 #pragma omp parallel num_threads(threads)
     {
         const int me = omp_get_thread_num(), all = omp_get_num_threads();
-        const int64_t end = share_begins(p->n, me + 1, all);
+        const int64_t begin = share_begins(p->n, me, all), end = share_begins(p->n, me + 1, all);
         configure();
-        for (int64_t j = share_begins(p->n, me, all); j < end; j += whole->n)
-            for (int64_t k = 0; k < p->k; k += whole->depth) {
-                const Block b = block_at(p, whole, j, end, k);
+        for (int64_t k = 0; k < p->k; k += whole->depth)
+            for (int64_t j = begin; j < end; j += whole->n) {
+                Block b = block_at(p, whole, j, end, k);
+                b.first = j == begin;
                 const char *packed = p->packed;
                 if (packed)
                     packed += j / SIDE * b.panel + k / TILE_DEPTH * STEP;

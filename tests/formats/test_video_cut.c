@@ -103,13 +103,16 @@ static void check_codec(const char *codec, int gop) {
     VideoCut *c = must_begin(path);
     Stretch s[] = {of(a, 17, 29), of(a, 3, 3), of(b, 5, FRAMES - 14), of(a, 17, 29),
                    of(b, 0, 1),   of(a, 0, 8), of(a, 39, 39),         of(a, 0, FRAMES - 1)};
-    int n = sizeof s / sizeof *s;
+    int most = sizeof s / sizeof *s, n = 0;
     int64_t bytes = 0;
-    for (int i = 0; i < n; i++) {
-        assert_true(add(c, i % 3 ? tables : NULL, &s[i]));
-        assert_true(video_cut_bytes(c) > bytes);
+    for (int i = 0; i < most; i++) {
+        bool fits = add(c, i % 3 ? tables : NULL, &s[i]);
+        assert_true(fits ? video_cut_bytes(c) > bytes : video_cut_bytes(c) == bytes);
         bytes = video_cut_bytes(c);
+        if (fits) s[n++] = s[i];
     }
+    // HEVC pictures have numbers, which may get into each other's way.
+    assert_true(strcmp(codec, "hevc") == 0 ? n >= most / 2 : n == most);
     assert_false(file_exists(path));
     must_close(c);
     check_stretches(path, s, n);
@@ -374,11 +377,32 @@ static void test_nothing_dropped(void **state) {
     }
     assert_true(file_write(a, samples.file, samples.size, &err));
     free_samples(&samples);
-    Stretch s[] = {of(a, 2, 8), of(a, 26, 29), of(a, 13, 19), of(a, 26, 28)};
+    Stretch s[] = {of(a, 2, 8), of(a, 26, 29), of(a, 13, 19), of(a, 0, 4), of(a, 26, 28)};
     VideoCut *c = must_begin(path);
-    for (int i = 0; i < 4; i++) assert_true(add(c, NULL, &s[i]));
+    int n = 0;
+    for (int i = 0; i < 5; i++)
+        if (add(c, NULL, &s[i])) s[n++] = s[i];
     must_close(c);
-    check_stretches(path, s, 4);
+    assert_true(n >= 3);
+    check_stretches(path, s, n);
+}
+
+// FFmpeg 7 takes no picture that has the number of one which the decoder may still keep, and
+// numbers go on from keyframe to keyframe: a few frames cannot follow themselves.
+static void test_numbers(void **state) {
+    (void)state;
+    char a[NAME], path[NAME];
+    file_name(a, "numbers.mp4");
+    file_name(path, "numbers_cut.mp4");
+    if (!write_video(a, "hevc", 8, FRAMES)) skip();
+    Stretch s[] = {of(a, 20, 22), of(a, 0, FRAMES - 1), of(a, 20, 22)}, again = s[0];
+    VideoCut *c = must_begin(path);
+    assert_true(add(c, NULL, &s[0]));
+    assert_false(add(c, NULL, &again));
+    assert_true(add(c, NULL, &s[1])); // begins anew with a keyframe that lets go of all
+    assert_true(add(c, NULL, &s[2])); // whose number was that of a frame long before
+    must_close(c);
+    check_stretches(path, s, 3);
 }
 
 static int entries(const char *dir) {
@@ -538,6 +562,7 @@ int main(void) {
         cmocka_unit_test(test_turned),
         cmocka_unit_test(test_sets_within),
         cmocka_unit_test(test_nothing_dropped),
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_misfits),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_disk_full),

@@ -3,6 +3,7 @@
 #include "base/array.h"
 #include "base/memory.h"
 #include "formats/ffmpeg/cut_plan.h"
+#include "formats/ffmpeg/hevc_order.h"
 #include "formats/ffmpeg/mp4_file.h"
 #include "formats/ffmpeg/nal_units.h"
 #include "formats/ffmpeg/rgb.h"
@@ -28,6 +29,7 @@ struct VideoCut {
     int64_t n_shown, room;
     int64_t period;             // time from one to the next, about
     bool other_sets, bare_keys; // of any file so far, as in its table
+    HevcKept kept;
 };
 
 void video_cut_abort(VideoCut *c) {
@@ -101,6 +103,7 @@ static bool sets_fit(const VideoCut *c) {
     return !(c->other_sets || t->other_sets) || !(c->bare_keys || t->bare_keys);
 }
 
+// Its first packet is in c->in.packet.
 static bool stretch_fits(const VideoCut *c, const CutPlan *plan) {
     const AVCodecParameters *p = c->parameters, *q = stream_of(c)->codecpar;
     if (!p) return true;
@@ -109,7 +112,7 @@ static bool stretch_fits(const VideoCut *c, const CutPlan *plan) {
            same_extradata(p, q->extradata, (size_t)q->extradata_size) &&
            av_cmp_q(c->unit, stream_of(c)->time_base) == 0 && av_cmp_q(c->rate, plan->rate) == 0 &&
            c->next < CUT_MOST_TICKS && c->turn == c->in.table->turn &&
-           plan->reorder <= c->reorder && sets_fit(c);
+           plan->reorder <= c->reorder && sets_fit(c) && hevc_may_follow(&c->kept, c->in.packet, p);
 }
 
 // FFmpeg's tag of a codec in a file, where an MP4 may have it too: hvc1 and hev1, for example.
@@ -191,6 +194,8 @@ static bool add_packet(VideoCut *c, const CutPlan *plan, int64_t number, Error *
     if (!check_packet(c, err)) return false;
     if (number == c->packets && number && !nal_begin_anew(p, c->parameters, c->in.path, err))
         return false;
+    bool fresh;
+    hevc_keep(&c->kept, hevc_order(p, c->parameters, &fresh));
     // A packet comes when as many frames have been shown as packets came, less those that wait for
     // one that is shown before them. The first ones come before the file's first frame is shown.
     int64_t before = number - c->reorder;
@@ -225,7 +230,8 @@ static bool add_packets(VideoCut *c, const CutPlan *plan, Error *err) {
 static bool add_stretch(VideoCut *c, const char *file, VideoTables *tables, int64_t first,
                         int64_t last, double *from, double *to, bool *fits, Error *err) {
     CutPlan plan;
-    if (!open_source(c, file, tables, err) || !cut_plan(&c->in, c->step, first, last, &plan, err))
+    if (!open_source(c, file, tables, err) || !cut_plan(&c->in, c->step, first, last, &plan, err) ||
+        !source_seek(&c->in, plan.key, err))
         return false;
     *fits = stretch_fits(c, &plan);
     if (!*fits) return true;
@@ -234,7 +240,7 @@ static bool add_stretch(VideoCut *c, const char *file, VideoTables *tables, int6
     c->bare_keys |= c->in.table->bare_keys;
     *from = (double)new_time(c, &plan, plan.first) * av_q2d(c->unit);
     *to = (double)new_time(c, &plan, plan.last + 1) * av_q2d(c->unit);
-    return source_seek(&c->in, plan.key, err) && add_packets(c, &plan, err);
+    return add_packets(c, &plan, err);
 }
 
 bool video_cut_add(VideoCut *c, const char *file, VideoTables *tables, int64_t first, int64_t last,

@@ -3,9 +3,9 @@
 // own; what a thread finds goes into its episode's views and nowhere else.
 #include "check/pictures.h"
 
+#include "check/frame_source.h"
 #include "check/series.h"
 #include "check/thumbs.h"
-#include "dataset/frames.h"
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,7 +23,8 @@ typedef struct Look {
     const CheckOptions *options;
     const bool *moves;
     View *views;
-    CheckThumbs *thumbs; // NULL: none are taken
+    const CheckSource *source; // NULL: frames are the dataset's
+    CheckThumbs *thumbs;       // NULL: none are taken
     atomic_llong next, done;
     atomic_bool failed;
     Error *errors; // (n_episodes) why a frame could not be read; "" where all could
@@ -145,7 +146,7 @@ static size_t largest_frame(const Dataset *ds) {
     return largest;
 }
 
-static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int camera,
+static bool look_at_camera(Look *l, FrameSource *frames, int64_t episode, int camera,
                            Picture pictures[2], Error *err) {
     const Dataset *ds = l->ds;
     const Episode *e = &ds->episodes[episode];
@@ -157,7 +158,7 @@ static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int ca
     for (int64_t k = 0; k < n; k++) {
         Picture *now = &pictures[k % 2], *before = &pictures[(k + 1) % 2];
         now->frame = frame_at(e, k, n);
-        if (!frames_read(reader, camera, e->first_row + now->frame, now->rgb, err)) {
+        if (!frame_source_read(frames, camera, e, now->frame, now->rgb, err)) {
             v->looked_at = 0;
             return false;
         }
@@ -179,18 +180,18 @@ static void *look_on(void *argument) {
     Look *l = argument;
     const Dataset *ds = l->ds;
     const size_t frame = largest_frame(ds), bytes = frame + frame / 3; // and room for a row
-    FrameReader *reader = NULL;
+    FrameSource frames = {0};
     Picture pictures[2] = {{.rgb = mem_try_raw(bytes)}, {.rgb = mem_try_raw(bytes)}};
     Error err;
-    bool ok = pictures[0].rgb && pictures[1].rgb && frames_open(ds, 0, 0, &reader, &err);
+    bool ok = pictures[0].rgb && pictures[1].rgb && frame_source_open(ds, l->source, &frames, &err);
     if (!ok) atomic_store(&l->failed, true);
     for (int64_t e; ok && (e = atomic_fetch_add(&l->next, 1)) < ds->n_episodes;) {
         for (int k = 0; k < ds->n_cameras; k++)
-            if (!look_at_camera(l, reader, e, k, pictures, &err) && !*l->errors[e].text)
+            if (!look_at_camera(l, &frames, e, k, pictures, &err) && !*l->errors[e].text)
                 l->errors[e] = err;
         atomic_fetch_add(&l->done, 1);
     }
-    frames_close(reader);
+    frame_source_close(&frames);
     mem_free(pictures[0].rgb);
     mem_free(pictures[1].rgb);
     return NULL;
@@ -211,6 +212,7 @@ bool views_gather(const Dataset *ds, const CheckOptions *options, const bool *mo
               .options = options,
               .moves = moves,
               .views = views,
+              .source = report->source,
               .thumbs = report->thumbs,
               .errors = NEW(Error, ds->n_episodes)};
     int started = start_threads(&l, threads);

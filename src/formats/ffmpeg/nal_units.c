@@ -4,6 +4,8 @@
 #include <string.h>
 
 enum {
+    H264_SLICE = 1,
+    H264_IDR_SLICE = 5,
     H264_SPS = 7,
     H264_PPS = 8,
     H264_SPS_EXTENSION = 13,
@@ -43,6 +45,17 @@ static bool nal_at(const AVPacket *p, const AVCodecParameters *c, int64_t at, Na
     if (length < 1 || nal->next > p->size) return false;
     nal->type = c->codec_id == AV_CODEC_ID_H264 ? nal->data[0] & 31 : nal->data[0] >> 1 & 63;
     return true;
+}
+
+bool nal_starts_decoding(const AVPacket *p, const AVCodecParameters *c) {
+    if (!(p->flags & AV_PKT_FLAG_KEY)) return false;
+    if (c->codec_id != AV_CODEC_ID_H264 || !nal_length_bytes(c)) return true;
+    Nal nal;
+    for (int64_t at = 0; nal_at(p, c, at, &nal); at = nal.next) {
+        if (nal.type == H264_IDR_SLICE) return true;
+        if (nal.type == H264_SLICE) return false;
+    }
+    return false;
 }
 
 static bool is_set(int type, enum AVCodecID codec) {

@@ -14,6 +14,10 @@
 // that says it.
 int nal_length_bytes(const AVCodecParameters *c);
 
+// Whether decoding may start at a packet. What a container calls a keyframe of H.264 may be a mere
+// recovery point, behind which pictures are used that come before it; an IDR picture is safe.
+bool nal_starts_decoding(const AVPacket *p, const AVCodecParameters *c);
+
 // What a packet says about parameter sets, which stay in a decoder until others take their place.
 typedef struct NalSets {
     bool other; // it has some that the stream's record does not have

@@ -4,9 +4,9 @@
 #include "check/pictures.h"
 
 #include "base/file.h"
+#include "check/frame_source.h"
 #include "check/series.h"
 #include "check/thumbs.h"
-#include "dataset/frames.h"
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,7 +23,8 @@ typedef struct Look {
     const Dataset *ds;
     const CheckOptions *options;
     const Looking *looking;
-    CheckThumbs *thumbs; // NULL: none are taken
+    const CheckSource *source; // NULL: frames are the dataset's
+    CheckThumbs *thumbs;       // NULL: none are taken
     atomic_llong next, done;
     atomic_bool failed;
     Error *errors; // (n_episodes) why a frame could not be read; "" where all could
@@ -102,7 +103,8 @@ static bool moved_between(const Look *l, const Episode *e, int64_t from, int64_t
 }
 
 typedef struct Running {
-    int64_t same_since; // frame since which the picture has stayed
+    // How many frames it moved while the picture stayed, and the first of them.
+    int64_t moved, moved_from;
     double sharpness[256];
     int kept;
 } Running;
@@ -120,9 +122,13 @@ static void add_frame(View *v, const Picture *p, Running *r) {
 static void add_pair(const Look *l, const Episode *e, View *v, const Picture *before,
                      const Picture *now, bool same, Running *r) {
     bool moved = moved_between(l, e, before->frame, now->frame);
-    if (!same || !moved) r->same_since = now->frame;
-    if (now->frame - r->same_since > v->same_longest)
-        v->same_longest = now->frame - r->same_since, v->same_at = r->same_since;
+    // Rows without movement, in which the picture may well stay, neither count nor end the rest.
+    if (!same) r->moved = 0;
+    if (same && moved) {
+        if (r->moved == 0) r->moved_from = before->frame;
+        r->moved += now->frame - before->frame;
+    }
+    if (r->moved > v->same_longest) v->same_longest = r->moved, v->same_at = r->moved_from;
     if (now->frame == before->frame + 1) {
         double step = fabs(now->mean - before->mean);
         v->pairs += moved;
@@ -145,7 +151,7 @@ static size_t largest_frame(const Dataset *ds) {
     return largest;
 }
 
-static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int camera,
+static bool look_at_camera(Look *l, FrameSource *frames, int64_t episode, int camera,
                            Picture pictures[2], Error *err) {
     const Dataset *ds = l->ds;
     const Episode *e = &ds->episodes[episode];
@@ -159,7 +165,7 @@ static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int ca
     for (int64_t k = 0; k < n; k++) {
         Picture *now = &pictures[k % 2], *before = &pictures[(k + 1) % 2];
         now->frame = frame_at(e, k, n);
-        if (!frames_read(reader, camera, e->first_row + now->frame, now->rgb, err)) {
+        if (!frame_source_read(frames, camera, e, now->frame, now->rgb, err)) {
             v->looked_at = 0;
             return false;
         }
@@ -180,7 +186,7 @@ static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int ca
 }
 
 // Differences alone, over rows that follow each other.
-static bool look_at_motion(Look *l, FrameReader *reader, int64_t episode, int camera,
+static bool look_at_motion(Look *l, FrameSource *frames, int64_t episode, int camera,
                            Picture pictures[2], Error *err) {
     const Dataset *ds = l->ds;
     const Episode *e = &ds->episodes[episode];
@@ -191,7 +197,7 @@ static bool look_at_motion(Look *l, FrameReader *reader, int64_t episode, int ca
     if (from < 0 || !looked_at || l->options->decode == CHECK_DECODE_ALL) return true;
     for (int64_t i = from; i < from + MOTION_ROWS; i++) {
         Picture *now = &pictures[i % 2], *before = &pictures[(i + 1) % 2];
-        if (!frames_read(reader, camera, e->first_row + i, now->rgb, err)) return false;
+        if (!frame_source_read(frames, camera, e, i, now->rgb, err)) return false;
         if (i > from) motion[i] = (float)difference(before, now, f->height, f->width);
     }
     return true;
@@ -201,20 +207,20 @@ static void *look_on(void *argument) {
     Look *l = argument;
     const Dataset *ds = l->ds;
     const size_t frame = largest_frame(ds), bytes = frame + frame / 3; // and room for a row
-    FrameReader *reader = NULL;
+    FrameSource frames = {0};
     Picture pictures[2] = {{.rgb = mem_try_raw(bytes)}, {.rgb = mem_try_raw(bytes)}};
     Error err;
-    bool ok = pictures[0].rgb && pictures[1].rgb && frames_open(ds, 0, 0, &reader, &err);
+    bool ok = pictures[0].rgb && pictures[1].rgb && frame_source_open(ds, l->source, &frames, &err);
     if (!ok) atomic_store(&l->failed, true);
     for (int64_t e; ok && (e = atomic_fetch_add(&l->next, 1)) < ds->n_episodes;) {
         for (int k = 0; k < ds->n_cameras; k++)
-            if ((!look_at_camera(l, reader, e, k, pictures, &err) ||
-                 !look_at_motion(l, reader, e, k, pictures, &err)) &&
+            if ((!look_at_camera(l, &frames, e, k, pictures, &err) ||
+                 !look_at_motion(l, &frames, e, k, pictures, &err)) &&
                 !*l->errors[e].text)
                 l->errors[e] = err;
         atomic_fetch_add(&l->done, 1);
     }
-    frames_close(reader);
+    frame_source_close(&frames);
     mem_free(pictures[0].rgb);
     mem_free(pictures[1].rgb);
     return NULL;
@@ -234,6 +240,7 @@ bool views_gather(const Dataset *ds, const CheckOptions *options, const Looking 
     Look l = {.ds = ds,
               .options = options,
               .looking = looking,
+              .source = report->source,
               .thumbs = report->thumbs,
               .errors = NEW(Error, ds->n_episodes)};
     int started = start_threads(&l, threads);

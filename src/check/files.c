@@ -5,8 +5,10 @@
 
 #include "base/file.h"
 #include "formats/hub_cache.h"
+#include "formats/parquet.h"
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -83,10 +85,76 @@ void files_explain_refusal(const DatasetOptions *options, CheckReport *report) {
     mem_free(tree);
 }
 
+// ---- rows that no episode lists -----------------------------------------------------------------
+
+typedef struct Listed {
+    Check *c;
+    const char **paths; // (n_data_files) sorted
+    int64_t rows;       // that no episode lists
+    char first[PATH_MAX];
+} Listed;
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void add_unlisted(Listed *l, const char *path) {
+    ParquetFile *f = NULL;
+    Error ignored;
+    if (bsearch(&path, l->paths, (size_t)l->c->ds->n_data_files, sizeof *l->paths, by_name) ||
+        !parquet_open(path, &f, &ignored))
+        return;
+    if (parquet_rows(f) > 0 && (!*l->first || strcmp(path, l->first) < 0))
+        snprintf(l->first, sizeof l->first, "%s", path);
+    l->rows += parquet_rows(f);
+    parquet_close(f);
+}
+
+static void walk_tables(Listed *l, const char *dir, int depth) {
+    DIR *entries = NULL;
+    Error ignored;
+    char path[PATH_MAX];
+    if (depth > DEEPEST || !dir_open(dir, &entries, &ignored) || !entries) return;
+    for (struct dirent *d; (d = readdir(entries));) {
+        if (d->d_name[0] == '.') continue;
+        int n = snprintf(path, sizeof path, "%s/%s", dir, d->d_name);
+        if (n < 0 || n >= (int)sizeof path) continue;
+        if (ends_with(d->d_name, ".parquet"))
+            add_unlisted(l, path);
+        else if (d->d_type == DT_DIR || d->d_type == DT_UNKNOWN)
+            walk_tables(l, path, depth + 1);
+    }
+    closedir(entries);
+}
+
+// What a file of rows has beyond the episodes, and files that no episode lies in.
+static void check_unlisted(Check *c) {
+    const Dataset *ds = c->ds;
+    char dir[PATH_MAX];
+    if (ds->n_episodes != ds->total_episodes) return;
+    Listed *l = NEW(Listed, 1);
+    l->c = c;
+    l->paths = mem_alloc(sizeof *l->paths * (size_t)ds->n_data_files);
+    for (int64_t i = 0; i < ds->n_data_files; i++) {
+        l->paths[i] = ds->data_files[i].path;
+        l->rows += ds->data_files[i].rows;
+    }
+    l->rows -= ds->rows;
+    qsort(l->paths, (size_t)ds->n_data_files, sizeof *l->paths, by_name);
+    snprintf(dir, sizeof dir, "%s/data", ds->root);
+    walk_tables(l, dir, 0);
+    if (l->rows > 0)
+        find(c, RULE_rows_unlisted, -1, -1, "data", (double)l->rows,
+             "%lld rows belong to no episode%s%.700s", (long long)l->rows,
+             *l->first ? ", among them those of " : "", l->first);
+    mem_free(l->paths);
+    mem_free(l);
+}
+
 // ---- the videos of a selection ------------------------------------------------------------------
 
 // Opening a dataset asks for videos only where a training does.
-void check_files(Check *c) {
+static void check_missing(Check *c) {
     const Dataset *ds = c->ds;
     int64_t missing = 0;
     const char *first = "";
@@ -105,4 +173,9 @@ void check_files(Check *c) {
     if (missing > 0)
         find(c, RULE_partial_download, -1, -1, "videos", (double)missing,
              "%lld files are not there, the first: %.700s", (long long)missing, first);
+}
+
+void check_files(Check *c) {
+    check_missing(c);
+    check_unlisted(c);
 }

@@ -91,6 +91,40 @@ static void check_direction(Check *c, const Vector *v, int d) {
     mem_free(courses);
 }
 
+// ---- chatter ------------------------------------------------------------------------------------
+
+// How often a gripper goes from one end of its range to the other.
+static double count_switches(const Vector *v, const Episode *episode, int d) {
+    const Dim *dim = &v->dims[d];
+    double lower = dim->low + 0.3 * (dim->high - dim->low);
+    double upper = dim->low + 0.7 * (dim->high - dim->low);
+    int at = 0, switches = 0;
+    for (int64_t i = 0; i < episode->length; i++) {
+        double x = value_at(v, episode->first_row + i, d);
+        int now = x <= lower ? -1 : x >= upper ? 1 : at;
+        switches += at != 0 && now != at;
+        at = now;
+    }
+    return switches;
+}
+
+static void check_chatter(Check *c, const Vector *v, int d) {
+    const Dataset *ds = c->ds;
+    double *sorted = NEW(double, ds->n_episodes), limit = check_rules[RULE_gripper_chatter].limit;
+    if (v->dims[d].high > v->dims[d].low) {
+        for (int64_t e = 0; e < ds->n_episodes; e++)
+            sorted[e] = count_switches(v, &ds->episodes[e], d);
+        double usual = middle_of(sorted, ds->n_episodes);
+        for (int64_t e = 0; e < ds->n_episodes; e++) {
+            double more = count_switches(v, &ds->episodes[e], d) - 3 * usual;
+            if (more > limit)
+                find(c, RULE_gripper_chatter, e, -1, v->dims[d].name, more,
+                     "it opens or closes %.0f times, usually %.0f", more + 3 * usual, usual);
+        }
+    }
+    mem_free(sorted);
+}
+
 void check_grippers(Check *c) {
     const Vector *both[] = {&c->state, &c->action};
     if (c->ds->n_episodes < FEWEST_EPISODES) return;
@@ -99,6 +133,7 @@ void check_grippers(Check *c) {
             if (!both[i]->dims[d].gripper) continue;
             check_ranges(c, both[i], d);
             check_direction(c, both[i], d);
+            check_chatter(c, both[i], d);
         }
     }
 }

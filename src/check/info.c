@@ -47,7 +47,13 @@ static int64_t count_cameras(const Dataset *ds) {
 static void check_counts(Check *c, const json_t *info) {
     const Dataset *ds = c->ds;
     int64_t chunk = json_integer_value(json_object_get(info, "chunks_size"));
-    if (c->tasks.rows > 0) hold_count(c, info, "total_tasks", c->tasks.rows, c->tasks.place);
+    if (c->tasks.rows > 0)
+        hold_count(c, info, "total_tasks", c->tasks.rows, c->tasks.place);
+    else
+        find(c, RULE_tasks_missing, -1, -1, c->tasks.place, 0,
+             "there is no table of tasks that can be read");
+    if (ds->n_episodes == ds->total_episodes)
+        hold_count(c, info, "total_frames", ds->rows, "the list of episodes");
     check_splits(c, json_object_get(info, "splits"));
     if (strncmp(ds->version, "v2", 2) != 0) return; // v3.0 has these two no more
     hold_count(c, info, "total_videos", count_cameras(ds) * ds->total_episodes, "the dataset");

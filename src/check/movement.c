@@ -50,6 +50,68 @@ static void check_stuck(Check *c, CheckRuleId rule, const Vector *v, const Vecto
     mem_free(usual);
 }
 
+// ---- action and state apart in one episode ------------------------------------------------------
+
+// How far the means of action and state are apart, beside what is usual.
+static void check_offsets(Check *c) {
+    const int64_t n = c->ds->n_episodes;
+    const double limit = check_rules[RULE_episode_offset].limit;
+    if (c->state.n == 0 || c->state.n != c->action.n || n < FEWEST_EPISODES) return;
+    double *offsets = NEW(double, n), *sorted = NEW(double, n);
+    for (int d = 0; d < c->state.n; d++) {
+        const Dim *s = &c->state.dims[d], *a = &c->action.dims[d];
+        double range = fmax(s->high, a->high) - fmin(s->low, a->low);
+        for (int64_t e = 0; e < n; e++)
+            sorted[e] = offsets[e] = dim_of(&c->action, e, d)->mean - dim_of(&c->state, e, d)->mean;
+        double usual = middle_of(sorted, n);
+        for (int64_t e = 0; e < n; e++) sorted[e] = fabs(offsets[e] - usual);
+        double spread = middle_of(sorted, n);
+        for (int64_t e = 0; e < n && range > 0 && s->distinct >= DISTINCT_MOST; e++) {
+            double off = fabs(offsets[e] - usual);
+            if (off > limit * range && off > 8 * spread)
+                find(c, RULE_episode_offset, e, -1, a->name, off / range,
+                     "on average %.3g from the state, usually %.3g", offsets[e], usual);
+        }
+    }
+    mem_free(sorted);
+    mem_free(offsets);
+}
+
+// ---- units --------------------------------------------------------------------------------------
+
+static const char *guess_unit(double times) {
+    double up = times > 1 ? times : 1 / times;
+    if (up > 45 && up < 70) return ": degrees and radians?";
+    return up > 700 && up < 1400 ? ": metres and millimetres?" : "";
+}
+
+// An episode all of whose values move as many times more, or less, as they usually do.
+static void check_episode_units(Check *c, const Vector *v) {
+    const int64_t n = c->ds->n_episodes;
+    const double limit = check_rules[RULE_episode_units].limit;
+    if (v->n == 0 || n < FEWEST_EPISODES) return;
+    double *usual = NEW(double, v->n), *ranges = NEW(double, n), *times = NEW(double, v->n);
+    for (int d = 0; d < v->n; d++) {
+        for (int64_t e = 0; e < n; e++) ranges[e] = range_in(v, e, d);
+        if (v->dims[d].distinct >= DISTINCT_MOST) usual[d] = middle_of(ranges, n);
+    }
+    for (int64_t e = 0; e < n; e++) {
+        int64_t count = 0;
+        for (int d = 0; d < v->n; d++)
+            if (usual[d] > 0 && !v->dims[d].gripper && range_in(v, e, d) > 0)
+                times[count++] = log(range_in(v, e, d) / usual[d]);
+        double middle = middle_of(times, count);
+        bool alike = count > 1 && times[count - 1] - times[0] < 3;
+        if (alike && fabs(middle) > log(limit))
+            find(c, RULE_episode_units, e, -1, v->feature->name, exp(fabs(middle)),
+                 "its values move %.3g times as far as usual%s", exp(middle),
+                 guess_unit(exp(middle)));
+    }
+    mem_free(times);
+    mem_free(ranges);
+    mem_free(usual);
+}
+
 // ---- noise --------------------------------------------------------------------------------------
 
 // Bends are noise where they are more than a share of the fastest usual movement; a smooth one
@@ -82,6 +144,9 @@ static void check_noise(Check *c, const Vector *v) {
 void check_movement(Check *c) {
     check_stuck(c, RULE_state_stuck, &c->state, &c->action);
     check_stuck(c, RULE_action_stuck, &c->action, &c->state);
+    check_offsets(c);
+    check_episode_units(c, &c->state);
+    check_episode_units(c, &c->action);
     check_noise(c, &c->state);
     check_noise(c, &c->action);
 }

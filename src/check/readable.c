@@ -171,7 +171,8 @@ bool check_open(const DatasetOptions *options, Dataset **out, CheckReport *repor
     if (!some) check_report_free(report); // what is said of the whole is enough
     if (some) some = open_readable(&s, out, err);
     log_to(before);
-    if (!some) check_add(report, rule_of(&why), why.text);
+    // That each part opens by name and the whole does not is for the whole to say.
+    if (!some || report->count == 0) check_add(report, rule_of(&why), why.text);
     files_explain_refusal(options, report);
     mem_free(s.parts);
     mem_free(s.readable);

@@ -60,6 +60,85 @@ static void check_groups(Check *c) {
     mem_free(starts);
 }
 
+// ---- before and after ---------------------------------------------------------------------------
+
+// Two groups of episodes that follow each other.
+typedef struct Cut {
+    int64_t at; // first of the second group
+    double before, after, spread;
+} Cut;
+
+// Where the mean of begins changes most, and how much begins spread about the two.
+static Cut best_cut(const double *starts, int64_t n) {
+    double sum = 0, squares = 0, left = 0, most = -1;
+    Cut cut = {0};
+    for (int64_t e = 0; e < n; e++) sum += starts[e], squares += starts[e] * starts[e];
+    for (int64_t k = 1; k < n; k++) {
+        left += starts[k - 1];
+        double many = (double)k, rest = (double)(n - k), right = sum - left;
+        double between = left * left / many + right * right / rest;
+        if (k < 3 || n - k < 3 || between <= most) continue;
+        most = between;
+        double within = squares - between;
+        cut = (Cut){k, left / many, right / rest, sqrt(fmax(within, 0) / (double)n)};
+    }
+    return cut;
+}
+
+// Two groups that are well apart: the setup changed between them.
+static void check_shift(Check *c) {
+    const int64_t n = c->ds->n_episodes;
+    const Vector *v = vector_of_starts(c);
+    if (n < 2 * FEWEST_EPISODES) return;
+    double *starts = NEW(double, n);
+    for (int d = 0; d < v->n; d++) {
+        const Dim *dim = &v->dims[d];
+        double range = dim->high - dim->low;
+        if (!(range > 0) || dim->gripper || dim->distinct < DISTINCT_MOST) continue;
+        for (int64_t e = 0; e < n; e++) starts[e] = start_of(c, v, e, d);
+        Cut cut = best_cut(starts, n);
+        double apart = fabs(cut.after - cut.before);
+        if (apart > check_rules[RULE_setup_moved].limit * range && apart > 5 * cut.spread)
+            find(c, RULE_setup_moved, cut.at, 0, dim->name, apart / range,
+                 "from this episode on episodes begin at %.4g, before at %.4g", cut.after,
+                 cut.before);
+    }
+    mem_free(starts);
+}
+
+// ---- variety ------------------------------------------------------------------------------------
+
+enum { MOMENTS = 8 };
+
+// How far episodes are from their middle at as many moments of each, in shares of the ranges.
+static void check_variety(Check *c) {
+    const Dataset *ds = c->ds;
+    const int64_t n = ds->n_episodes;
+    const Vector *v = vector_of_starts(c);
+    double *values = NEW(double, n), sum = 0;
+    int64_t count = 0;
+    for (int d = 0; d < v->n && n >= FEWEST_EPISODES; d++) {
+        double range = v->dims[d].high - v->dims[d].low;
+        if (!(range > 0) || v->dims[d].distinct < DISTINCT_MOST) continue;
+        for (int i = 0; i < MOMENTS; i++) {
+            for (int64_t e = 0; e < n; e++) {
+                const Episode *episode = &ds->episodes[e];
+                int64_t row = episode->first_row + i * (episode->length - 1) / (MOMENTS - 1);
+                values[e] = value_at(v, row, d);
+            }
+            double middle = middle_of(values, n);
+            for (int64_t e = 0; e < n; e++) values[e] = fabs(values[e] - middle);
+            sum += middle_of(values, n) / range;
+            count++;
+        }
+    }
+    double spread = count > 0 ? sum / (double)count : 1;
+    if (spread < check_rules[RULE_no_variety].limit)
+        find(c, RULE_no_variety, -1, -1, v->feature->name, spread,
+             "%.2g %% of the range apart at the same moment, on average", 100 * spread);
+    mem_free(values);
+}
+
 // ---- the held-out part --------------------------------------------------------------------------
 
 // Positions of episodes of one part, at most MOST_STARTS of them. The caller frees.
@@ -135,5 +214,7 @@ static void check_held_out(Check *c) {
 void check_starts(Check *c) {
     if (vector_of_starts(c)->n == 0) return;
     check_groups(c);
+    check_shift(c);
+    check_variety(c);
     if (c->options->eval_split > 0) check_held_out(c);
 }

@@ -12,15 +12,15 @@ typedef struct Worst {
 } Worst;
 
 // The usual step between rows, in steps of 1/fps, of which a single gap makes no other: the middle
-// over pairs of rows that are half an episode apart.
+// over pairs of rows that are an eighth of an episode apart.
 static double usual_step(const double *t, int64_t length, double fps) {
-    enum { PAIRS = 15, SHORTEST = 20 };
+    enum { PAIRS = 31, SHORTEST = 20 };
     double steps[PAIRS];
-    int64_t half = length / 2, starts = length - half;
+    int64_t apart = length / 8 > 5 ? length / 8 : 5, starts = length - apart;
     if (length < SHORTEST) return 1;
     for (int64_t i = 0; i < PAIRS; i++) {
         int64_t at = i * (starts - 1) / (PAIRS - 1);
-        steps[i] = (t[at + half] - t[at]) * fps / (double)half;
+        steps[i] = (t[at + apart] - t[at]) * fps / (double)apart;
     }
     return middle_of(steps, PAIRS);
 }

@@ -171,6 +171,30 @@ static void shake(Recording *r, int much) {
     for (int i = 0; i < LENGTH; i++)
         r->states[row_of(AT, i)][Y] += (i % 2 ? 1 : -1) * (much ? 6e-4F : 2.5e-4F);
 }
+static void chatter(Recording *r, int much) {
+    for (int i = 0; i < LENGTH; i++) {
+        bool there = i >= 40 && i < 40 + 6 * (much ? 5 : 3); // the usual is one, so beyond 9
+        r->actions[row_of(AT, i)][GRIPPER] = there && i / 3 % 2 ? 0.02F : i < 90 ? 0.08F : 0.02F;
+    }
+}
+static void calibrate_otherwise(Recording *r, int much) {
+    for (int i = 0; i < LENGTH; i++) r->states[row_of(AT, i)][Y] += much ? 0.05F : 0.02F;
+}
+static void other_units(Recording *r, int much) {
+    for (int i = 0; i < LENGTH; i++)
+        for (int d = X; d <= RZ; d++) r->states[row_of(AT, i)][d] *= much ? 57.3F : 6;
+}
+static void move_setup(Recording *r, int much) {
+    for (int e = AT; e < EPISODES; e++)
+        for (int i = 0; i < LENGTH; i++) r->states[row_of(e, i)][Z] += much ? 0.3F : 0.08F;
+}
+static void repeat_one(Recording *r, int much) {
+    for (int64_t row = LENGTH; row < ROWS; row++)
+        for (int d = 0; d < DIM; d++) {
+            float first = r->states[row % LENGTH][d], keep = much ? 0.02F : 0.3F;
+            r->states[row][d] = first + keep * (r->states[row][d] - first);
+        }
+}
 static void record_twice(Recording *r, int much) {
     memcpy(r->states[row_of(AT, 0)], r->states[row_of(2, 0)], sizeof r->states[0] * LENGTH);
     memcpy(r->actions[row_of(AT, 0)], r->actions[row_of(2, 0)], sizeof r->actions[0] * LENGTH);
@@ -180,6 +204,10 @@ static void two_spellings(Recording *r, int much) {
     static const char *alike[] = {"pick up", "Pick  up."}, *apart[] = {"pick up", "pick it up"};
     r->ds.tasks = much ? alike : apart;
     r->ds.n_tasks = 2;
+}
+static void do_rarely(Recording *r, int much) {
+    for (int e = 0; e < EPISODES; e++) r->episodes[e].task = e == AT ? "place" : "pick";
+    if (!much) r->episodes[AT + 1].task = "place";
 }
 static void name_twice(Recording *r, int much) {
     if (much) r->names[RZ] = "z";
@@ -264,6 +292,7 @@ static const struct Case {
     {RULE_stats_stale, stale_statistics, -1, -1},
     {RULE_task_empty, forget_task, AT, -1},
     {RULE_task_twice, two_spellings, -1, -1},
+    {RULE_task_rare, do_rarely, -1, -1},
     {RULE_feature_names, name_twice, -1, -1},
     {RULE_feature_names, forget_name, -1, -1},
     {RULE_version_label, label_oddly, -1, -1},
@@ -294,6 +323,9 @@ static const struct Case {
     {RULE_rotation_form, euler, AT, FRAME},
     {RULE_gripper_range, leave_gripper, AT, -1},
     {RULE_gripper_direction, turn_gripper, AT, -1},
+    {RULE_gripper_chatter, chatter, AT, -1},
+    {RULE_episode_offset, calibrate_otherwise, AT, -1},
+    {RULE_episode_units, other_units, AT, -1},
     {RULE_state_stuck, stick_state, AT, -1},
     {RULE_action_stuck, stick_action, AT, -1},
     {RULE_episode_noise, shake, AT, -1},
@@ -306,6 +338,8 @@ static const struct Case {
     {RULE_spread_tiny, hardly_move, -1, -1},
     {RULE_quantiles_narrow, spike, -1, -1},
     {RULE_starts_apart, begin_elsewhere_twice, -1, -1},
+    {RULE_setup_moved, move_setup, AT, 0},
+    {RULE_no_variety, repeat_one, -1, -1},
     {RULE_held_out_start, hold_out_elsewhere, EPISODES - 2, 0},
     {RULE_split_apart, hold_out_others, -1, -1},
     {RULE_split_task, do_once, -1, -1},

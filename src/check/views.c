@@ -34,19 +34,25 @@ typedef struct Look {
 typedef struct Picture {
     uint8_t *rgb;
     int64_t frame;
-    double mean, top, sharpness;
+    double mean, top, sharpness, red, blue;
     float grid[GRID];
 } Picture;
 
-// Brightness of a row's pixels (ITU-R BT.601's weights, in 256ths), and how many are white.
-static int64_t brighten(const uint8_t *rgb, int width, uint8_t *out) {
-    int64_t white = 0;
+// What is counted of pixels.
+typedef struct Sums {
+    uint32_t white, red, blue;
+} Sums;
+
+// Brightness of a row's pixels (ITU-R BT.601's weights, in 256ths), and what is counted of them.
+static Sums brighten(const uint8_t *rgb, int width, uint8_t *out) {
+    Sums s = {0};
     for (int x = 0; x < width; x++) {
         const uint8_t *p = rgb + 3 * (int64_t)x;
         out[x] = (uint8_t)((77 * p[0] + 150 * p[1] + 29 * p[2]) >> 8);
-        white += (p[0] >= 250) & (p[1] >= 250) & (p[2] >= 250);
+        s.white += (p[0] >= 250) & (p[1] >= 250) & (p[2] >= 250);
+        s.red += p[0], s.blue += p[2];
     }
-    return white;
+    return s;
 }
 
 static uint64_t sum_of(const uint8_t *values, int n) {
@@ -63,10 +69,11 @@ static uint64_t differences(const uint8_t *a, const uint8_t *b, int64_t n) {
 
 // gray: room for a row.
 static void measure(Picture *p, int height, int width, uint8_t *gray) {
-    uint64_t total = 0, edges = 0, sums[GRID] = {0}, counts[GRID] = {0};
-    int64_t white = 0;
+    uint64_t total = 0, edges = 0, white = 0, red = 0, blue = 0, sums[GRID] = {0},
+             counts[GRID] = {0};
     for (int y = 0; y < height; y++) {
-        white += brighten(p->rgb + (int64_t)y * width * 3, width, gray);
+        Sums s = brighten(p->rgb + (int64_t)y * width * 3, width, gray);
+        white += s.white, red += s.red, blue += s.blue;
         edges += differences(gray, gray + 1, width - 1);
         for (int c = 0; c < GRID_COLUMNS; c++) {
             int from = c * width / GRID_COLUMNS, to = (c + 1) * width / GRID_COLUMNS;
@@ -82,6 +89,8 @@ static void measure(Picture *p, int height, int width, uint8_t *gray) {
     double n = (double)height * width;
     p->mean = (double)total / n;
     p->top = (double)white / n;
+    p->red = (double)red / n;
+    p->blue = (double)blue / n;
     p->sharpness = (double)edges / n;
 }
 
@@ -115,12 +124,13 @@ static void add_frame(View *v, const Picture *p, Running *r) {
     if (v->looked_at == 0 || p->sharpness < v->dullest)
         v->dullest = p->sharpness, v->dullest_at = p->frame;
     for (int i = 0; i < GRID; i++) v->grid[i] += p->grid[i];
+    v->red += p->red, v->blue += p->blue;
     if (r->kept < 256) r->sharpness[r->kept++] = p->sharpness;
     v->looked_at++;
 }
 
 static void add_pair(const Look *l, const Episode *e, View *v, const Picture *before,
-                     const Picture *now, bool same, Running *r) {
+                     const Picture *now, double change, bool same, Running *r) {
     bool moved = moved_between(l, e, before->frame, now->frame);
     // Rows without movement, in which the picture may well stay, neither count nor end the rest.
     if (!same) r->moved = 0;
@@ -134,6 +144,7 @@ static void add_pair(const Look *l, const Episode *e, View *v, const Picture *be
         v->pairs += moved;
         v->repeated += moved && same;
         if (step > v->step) v->step = step, v->step_at = now->frame;
+        if (change - step > v->cut) v->cut = change - step, v->cut_at = now->frame;
     }
 }
 
@@ -177,9 +188,11 @@ static bool look_at_camera(Look *l, FrameSource *frames, int64_t episode, int ca
         double change = difference(before, now, f->height, f->width);
         v->change += change;
         if (now->frame == before->frame + 1) motion[now->frame] = (float)change;
-        add_pair(l, e, v, before, now, same_picture(before, now, f->height, f->width), &running);
+        add_pair(l, e, v, before, now, change, same_picture(before, now, f->height, f->width),
+                 &running);
     }
     for (int i = 0; i < GRID; i++) v->grid[i] /= (float)v->looked_at;
+    v->red /= v->looked_at, v->blue /= v->looked_at;
     v->sharpness = middle_of(running.sharpness, running.kept);
     v->change = n > 1 ? v->change / (double)(n - 1) : 0;
     return true;

@@ -7,11 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+// What is less apart than so many levels may be so by chance.
+static const double CLEARLY = 4;
+
 typedef struct Pictures {
     Check *c;
     View *views;
-    float (*usual)[GRID];    // (n_cameras) the middle of the episodes' grids, cell by cell
-    double *usual_sharpness; // (n_cameras)
+    float (*usual)[GRID];  // (n_cameras) the middle of the episodes' grids, cell by cell
+    float (*colour)[GRID]; // the same of their colours
+    double *sharpness;     // (n_cameras) the middle of the episodes'
+    double *clipped, *cut;
 } Pictures;
 
 static View *view_of(const Pictures *p, int64_t episode, int camera) {
@@ -29,23 +34,54 @@ static void turn(const float *grid, float *out) {
     for (int i = 0; i < GRID; i++) out[i] = grid[GRID - 1 - i];
 }
 
+static void mirror(const float *grid, float *out) {
+    for (int i = 0; i < GRID; i++) out[i] = grid[i - 2 * (i % GRID_COLUMNS) + GRID_COLUMNS - 1];
+}
+
+static void swap_colours(const float *colour, float *out) {
+    for (int i = 0; i < GRID; i++) out[i] = -colour[i];
+}
+
+// The middle over the episodes of what `of` gives of a view.
+static double middle_view(const Pictures *p, int k, double (*of)(const View *v, int i), int i,
+                          double *room) {
+    int64_t n = 0;
+    for (int64_t e = 0; e < p->c->ds->n_episodes; e++)
+        if (view_of(p, e, k)->looked_at) room[n++] = of(view_of(p, e, k), i);
+    return middle_of(room, n);
+}
+
+static double grid_of(const View *v, int i) {
+    return (double)v->grid[i];
+}
+static double colour_of(const View *v, int i) {
+    return (double)v->colour[i];
+}
+static double sharpness_of(const View *v, int i) {
+    (void)i;
+    return v->sharpness;
+}
+static double clipped_of(const View *v, int i) {
+    (void)i;
+    return v->clipped;
+}
+static double cut_of(const View *v, int i) {
+    (void)i;
+    return v->cut;
+}
+
 static void find_usual(Pictures *p) {
-    const Dataset *ds = p->c->ds;
-    double *values = NEW(double, ds->n_episodes);
-    for (int k = 0; k < ds->n_cameras; k++) {
-        int64_t n = 0;
+    double *room = NEW(double, p->c->ds->n_episodes);
+    for (int k = 0; k < p->c->ds->n_cameras; k++) {
         for (int cell = 0; cell < GRID; cell++) {
-            n = 0;
-            for (int64_t e = 0; e < ds->n_episodes; e++)
-                if (view_of(p, e, k)->looked_at) values[n++] = (double)view_of(p, e, k)->grid[cell];
-            p->usual[k][cell] = (float)middle_of(values, n);
+            p->usual[k][cell] = (float)middle_view(p, k, grid_of, cell, room);
+            p->colour[k][cell] = (float)middle_view(p, k, colour_of, cell, room);
         }
-        n = 0;
-        for (int64_t e = 0; e < ds->n_episodes; e++)
-            if (view_of(p, e, k)->looked_at) values[n++] = view_of(p, e, k)->sharpness;
-        p->usual_sharpness[k] = middle_of(values, n);
+        p->sharpness[k] = middle_view(p, k, sharpness_of, 0, room);
+        p->clipped[k] = middle_view(p, k, clipped_of, 0, room);
+        p->cut[k] = middle_view(p, k, cut_of, 0, room);
     }
-    mem_free(values);
+    mem_free(room);
 }
 
 static void check_light(const Pictures *p, int64_t e, int k) {
@@ -77,7 +113,7 @@ static void check_frozen(const Pictures *p, int64_t e, int k) {
 
 static void check_sharpness(const Pictures *p, int64_t e, int k) {
     const View *v = view_of(p, e, k);
-    double usual = p->usual_sharpness[k], share = usual > 0 ? v->sharpness / usual : 1;
+    double usual = p->sharpness[k], share = usual > 0 ? v->sharpness / usual : 1;
     if (share < check_rules[RULE_picture_blurred].limit)
         find(p->c, RULE_picture_blurred, e, v->dullest_at, p->c->ds->cameras[k]->name, share,
              "%.0f %% of the usual contrast of neighbouring pixels", 100 * share);
@@ -101,6 +137,31 @@ static void check_place(const Pictures *p, int64_t e, int k) {
     double off = distance(turned, p->usual[k]);
     if (off < check_rules[RULE_picture_turned].limit * own)
         find(p->c, RULE_picture_turned, e, 0, camera, off / own, "upside down");
+    mirror(v->grid, turned);
+    off = distance(turned, p->usual[k]);
+    if (off < check_rules[RULE_picture_mirrored].limit * own && own > CLEARLY)
+        find(p->c, RULE_picture_mirrored, e, 0, camera, off / own, "left and right changed places");
+    own = distance(v->colour, p->colour[k]);
+    swap_colours(v->colour, turned);
+    off = distance(turned, p->colour[k]);
+    if (off < check_rules[RULE_colours_swapped].limit * own && own > CLEARLY)
+        find(p->c, RULE_colours_swapped, e, 0, camera, off / own, "red and blue changed places");
+}
+
+// An episode whose light or scene is not the camera's usual.
+static void check_scene(const Pictures *p, int64_t e, int k) {
+    const View *v = view_of(p, e, k);
+    const char *camera = p->c->ds->cameras[k]->name;
+    double clipped = v->clipped - p->clipped[k], usual = fmax(p->cut[k], CLEARLY);
+    if (clipped > check_rules[RULE_picture_clipped].limit)
+        find(p->c, RULE_picture_clipped, e, -1, camera, clipped,
+             "%.0f %% of the values are at the top, usually %.0f %%", 100 * v->clipped,
+             100 * p->clipped[k]);
+    // A black frame is picture_dark's.
+    if (v->dark >= check_rules[RULE_picture_dark].limit &&
+        v->cut > check_rules[RULE_picture_cut].limit * usual)
+        find(p->c, RULE_picture_cut, e, v->cut_at, camera, v->cut / usual,
+             "another scene from here on: %.0f of 255 apart, usually %.1f", v->cut, p->cut[k]);
 }
 
 static void check_static(const Pictures *p, int k) {
@@ -169,7 +230,10 @@ bool check_pictures(Check *c, Error *err) {
     Pictures p = {.c = c,
                   .views = NEW(View, ds->n_episodes * ds->n_cameras),
                   .usual = mem_alloc(sizeof *p.usual * (size_t)ds->n_cameras),
-                  .usual_sharpness = NEW(double, ds->n_cameras)};
+                  .colour = mem_alloc(sizeof *p.colour * (size_t)ds->n_cameras),
+                  .sharpness = NEW(double, ds->n_cameras),
+                  .clipped = NEW(double, ds->n_cameras),
+                  .cut = NEW(double, ds->n_cameras)};
     Motion motion;
     motion_prepare(c, &motion);
     const Looking looking = {.moves = c->moves, .views = p.views, .motion = &motion};
@@ -184,10 +248,15 @@ bool check_pictures(Check *c, Error *err) {
             check_light(&p, e, k);
             check_frozen(&p, e, k);
             check_sharpness(&p, e, k);
-            if (ds->n_episodes >= FEWEST_EPISODES) check_place(&p, e, k);
+            if (ds->n_episodes < FEWEST_EPISODES) continue;
+            check_place(&p, e, k);
+            check_scene(&p, e, k);
         }
     }
-    mem_free(p.usual_sharpness);
+    mem_free(p.cut);
+    mem_free(p.clipped);
+    mem_free(p.sharpness);
+    mem_free(p.colour);
     mem_free(p.usual);
     mem_free(p.views);
     return ok;

@@ -11,8 +11,12 @@ enum { GRID_ROWS = 12, GRID_COLUMNS = 16, GRID = GRID_ROWS * GRID_COLUMNS };
 // What the looked-at frames of a camera in an episode are like. Frames are numbers within the
 // episode; brightness and differences are in levels of 255.
 typedef struct View {
-    int looked_at;              // frames; 0: none could be read
-    float grid[GRID];           // mean over them
+    int looked_at;      // frames; 0: none could be read
+    float grid[GRID];   // mean over them
+    float colour[GRID]; // mean of red less blue over them
+    double clipped;     // mean share of values (not pixels) at the top
+    double cut;         // largest change of the grid from one to the next, about its mean
+    int64_t cut_at;
     double dark, bright;        // least mean brightness; largest share of pixels at the top
     int64_t dark_at, bright_at; // their frames
     double sharpness;           // middle over the frames of the mean difference of neighbours

@@ -9,7 +9,7 @@
 # Seconds of all tests that take longer than 2.5 s, in a release build on two cores. They are started first,
 # the longest at the head, so that none of them is alone at the end.
 set(SLOW
-    cli_test_runs_browser 5 test_pictures 8 cli_test_check_command 3 cli_test_check_browser 8
+    cli_test_runs_browser 5 test_edit 4 cli_test_edit 4 test_pictures 8 cli_test_check_command 3 cli_test_check_browser 8
     test_bombs 9 cli_test_names 5 cli_test_two_runs 6
     cli_test_train_eval 65 test_pieces 18 test_golden_policy 16 cli_test_lerobot_lines 42 train_emulated 41 cli_test_train 40
     checkops 38 checkops_blas 38 checkops_sse41 20 checkops_avx2 15 golden_blas 5 cli_test_gpu_script 33 cli_test_camera_sizes 33 golden_full 33 cli_test_sim_eval 29
@@ -27,7 +27,7 @@ set(SLOW
 # Not run under AddressSanitizer. Their numbers are what they test, and smaller tests go through the same code
 # there; or they are scripts, simulations and waits whose time is not spent in our code.
 set(RELEASE_ONLY
-    cli_test_runs_browser cli_test_check_command cli_test_check_browser cli_test_two_runs
+    cli_test_runs_browser cli_test_edit cli_test_check_command cli_test_check_browser cli_test_two_runs
     test_bombs
     test_golden_policy test_optimizer test_env golden_full golden_all golden_two_sizes golden_two_sizes_all
     golden_seed golden_dilated golden_resnet34 golden_bfloat16 checkops_bfloat16 checkops_sse41 checkops_avx2 golden_blas

@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "check/series.h"
+#include "check/thumbs.h"
 #include "dataset/arms.h"
 #include <math.h>
 #include <stdarg.h>
@@ -77,6 +78,8 @@ bool check_run(const Dataset *ds, const CheckOptions *options, CheckReport *repo
     Check c = {.ds = ds, .options = options, .report = report};
     report->episodes = ds->n_episodes;
     report->rows = ds->rows;
+    if (options->page && options->decode != CHECK_DECODE_NONE && ds->n_cameras > 0)
+        report->thumbs = thumbs_new(ds);
     if (!arms_detect(ds, false, &c.arms, err)) return false;
     series_gather(&c);
     if (options->files) {
@@ -108,5 +111,6 @@ bool check_run(const Dataset *ds, const CheckOptions *options, CheckReport *repo
 
 void check_report_free(CheckReport *report) {
     mem_free(report->findings);
+    thumbs_free(report->thumbs);
     *report = (CheckReport){0};
 }

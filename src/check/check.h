@@ -54,6 +54,7 @@ typedef struct CheckReport {
     int64_t broken[CHECK_RULES]; // findings of each rule
     int64_t episodes, rows;      // that were looked at
     CheckSeverity worst;         // of the findings; CHECK_NOTE without any
+    struct CheckThumbs *thumbs;  // pictures for the page, owned; NULL: none were asked for
 } CheckReport;
 
 // Which frames of the cameras are decoded: those of eight moments an episode with SAMPLE.
@@ -67,6 +68,7 @@ typedef struct CheckOptions {
     bool files;
     double eval_split; // of the training (dataset_split); 0: nothing is held out
     int threads;       // that decode; at least 1
+    bool page;         // check_write_page will be called: keep small pictures of what is decoded
     // Called now and then with how many of how many episodes are done; NULL: not.
     void (*progress)(void *user, int64_t done, int64_t total);
     void *user;
@@ -85,7 +87,16 @@ CHECKED bool check_run(const Dataset *ds, const CheckOptions *options, CheckRepo
                        Error *err);
 void check_report_free(CheckReport *report); // zeroed afterwards; a zeroed one is allowed
 
-// {"verdict", "episodes", "frames", "rules": [{"name", ...}], "findings": [...]}; a new reference.
+// Rows that `tact edit --trim=idle` takes off an episode's begin and end: those that the rules
+// idle_head and idle_tail find, but for the half second next to the movement.
+#define CHECK_TRIM_KEEPS_S 0.5
+typedef struct CheckIdle {
+    int64_t head, tail;
+} CheckIdle;
+void check_idle(const Dataset *ds, CheckIdle *out); // (n_episodes)
+
+// {"verdict", "episodes", "frames", "drop", "trim", "command", "flag", "rules": [{"name", ...}],
+// "findings": [...]}; a new reference.
 json_t *check_report_json(const Dataset *ds, const CheckReport *report);
 
 // Writes the page (page/check.html), whole or not at all: verdict, findings, the worst episodes

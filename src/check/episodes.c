@@ -6,29 +6,6 @@
 
 // ---- standing still -----------------------------------------------------------------------------
 
-typedef struct Stillness {
-    int64_t head, tail, longest, longest_at; // rows
-} Stillness;
-
-static Stillness look_for_stillness(const Check *c, const Episode *episode) {
-    Stillness s = {0};
-    int64_t still = 0;
-    bool moved = false;
-    for (int64_t i = 1; i < episode->length; i++) {
-        if (!c->moves[episode->first_row + i]) {
-            still++;
-            continue;
-        }
-        if (!moved) s.head = still;
-        if (moved && still > s.longest) s.longest = still, s.longest_at = i - still;
-        moved = true;
-        still = 0;
-    }
-    if (!moved) s.head = still;
-    s.tail = moved ? still : 0;
-    return s;
-}
-
 static void find_stillness(Check *c, CheckRuleId rule, int64_t e, int64_t frame, int64_t rows) {
     double seconds = (double)rows / c->ds->fps;
     if (seconds > check_rules[rule].limit)
@@ -40,7 +17,7 @@ static void check_stillness(Check *c) {
     if (c->state.n + c->action.n == 0) return;
     for (int64_t e = 0; e < c->ds->n_episodes; e++) {
         const Episode *episode = &c->ds->episodes[e];
-        Stillness s = look_for_stillness(c, episode);
+        Stillness s = stillness_of(c, episode);
         find_stillness(c, RULE_idle_head, e, 0, s.head);
         find_stillness(c, RULE_idle_tail, e, episode->length - s.tail, s.tail);
         find_stillness(c, RULE_hesitation, e, s.longest_at, s.longest);

@@ -236,7 +236,7 @@ bool check_pictures(Check *c, Error *err) {
                   .cut = NEW(double, ds->n_cameras)};
     Motion motion;
     motion_prepare(c, &motion);
-    const Looking looking = {.moves = c->moves, .views = p.views, .motion = &motion};
+    const Looking looking = {.moves = c->state_moves, .views = p.views, .motion = &motion};
     bool ok = views_gather(ds, c->options, &looking, c->report, err);
     if (ok) check_motion(c, &motion);
     if (ok) find_usual(&p);

@@ -42,8 +42,9 @@ typedef struct Motion {
 
 // What the frames are measured for.
 typedef struct Looking {
-    const bool *moves; // as in Check
-    View *views;       // (n_episodes, n_cameras)
+    // Check's state_moves: a robot that was told to move and does not sees the same picture.
+    const bool *moves;
+    View *views; // (n_episodes, n_cameras)
     Motion *motion;
 } Looking;
 

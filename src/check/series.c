@@ -151,11 +151,14 @@ void series_gather(Check *c) {
     gather_vector(c, &c->action, ds->action, ds->action_data, sample);
     mem_free(sample);
     c->moves = arena_alloc(&c->arena, sizeof *c->moves * (size_t)ds->rows);
+    c->state_moves = ds->state ? arena_alloc(&c->arena, (size_t)ds->rows) : c->moves;
     for (int64_t e = 0; e < ds->n_episodes; e++) {
         const Episode *episode = &ds->episodes[e];
         for (int64_t i = 1; i < episode->length; i++) {
             int64_t row = episode->first_row + i;
-            c->moves[row] = vector_moves(&c->state, row) || vector_moves(&c->action, row);
+            bool state = vector_moves(&c->state, row);
+            c->moves[row] = state || vector_moves(&c->action, row);
+            if (ds->state) c->state_moves[row] = state;
         }
     }
 }

@@ -49,12 +49,13 @@ typedef struct Check {
     CheckReport *report;
     Vector state, action;
     bool *moves; // (rows) whether a value of state or action moves from the row before to this one
-    int arms;    // of relative poses, 0: none
-    Tasks tasks; // with CheckOptions.files
-    Arena arena; // owns the arrays above
+    bool *state_moves; // (rows) the same of the state alone; moves where there is none
+    int arms;          // of relative poses, 0: none
+    Tasks tasks;       // with CheckOptions.files
+    Arena arena;       // owns the arrays above
 } Check;
 
-// Fills state, action and moves.
+// Fills state, action, moves and state_moves.
 void series_gather(Check *c);
 
 // The value of a vector at a row.
@@ -90,6 +91,13 @@ void find_episodes(Check *c, CheckRuleId rule, const char *where, const double *
 
 // Middle of n values; 0 for none. Sorts them.
 double middle_of(double *values, int64_t n);
+
+// Rows of an episode in which nothing moves: at its begin (all of them where nothing ever does), at
+// its end, and the most between, with the first of them.
+typedef struct Stillness {
+    int64_t head, tail, longest, longest_at;
+} Stillness;
+Stillness stillness_of(const Check *c, const Episode *episode);
 
 // Where n products of two sequences, moved against each other, are largest, between two of them by
 // a parabola. False where that is less than `least` of `norm`, or at an end.

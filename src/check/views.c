@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "check/series.h"
+#include "check/thumbs.h"
 #include "dataset/frames.h"
 #include <math.h>
 #include <pthread.h>
@@ -22,6 +23,7 @@ typedef struct Look {
     const Dataset *ds;
     const CheckOptions *options;
     const Looking *looking;
+    CheckThumbs *thumbs; // NULL: none are taken
     atomic_llong next, done;
     atomic_bool failed;
     Error *errors; // (n_episodes) why a frame could not be read; "" where all could
@@ -199,6 +201,8 @@ static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int ca
         }
         measure(now, f->height, f->width, pictures[0].rgb + largest_frame(ds));
         add_frame(v, now, &running);
+        if (l->thumbs)
+            thumbs_take(l->thumbs, episode, camera, k, n, &(Image){f->height, f->width, now->rgb});
         if (k == 0) continue;
         double change = difference(before, now, f->height, f->width);
         v->change += change;
@@ -267,8 +271,11 @@ static int start_threads(Look *l, pthread_t *threads) {
 bool views_gather(const Dataset *ds, const CheckOptions *options, const Looking *looking,
                   CheckReport *report, Error *err) {
     pthread_t threads[MOST_THREADS];
-    Look l = {
-        .ds = ds, .options = options, .looking = looking, .errors = NEW(Error, ds->n_episodes)};
+    Look l = {.ds = ds,
+              .options = options,
+              .looking = looking,
+              .thumbs = report->thumbs,
+              .errors = NEW(Error, ds->n_episodes)};
     int started = start_threads(&l, threads);
     const struct timespec moment = {.tv_nsec = 50000000};
     while (options->progress && started > 0 && !atomic_load(&l.failed) &&

@@ -5,6 +5,7 @@
 #define TACT_CLI_CLI_H
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "cli/page.h"
 #include "config/config.h"
 
@@ -19,6 +20,7 @@ int cmd_eval(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_edit(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_sample(int argc, char **argv);
@@ -32,6 +34,7 @@ void describe_eval(const PageWriter *w);
 void describe_report(const PageWriter *w);
 void describe_info(const PageWriter *w);
 void describe_check(const PageWriter *w);
+void describe_edit(const PageWriter *w);
 void describe_convert(const PageWriter *w);
 void describe_import(const PageWriter *w);
 void describe_sample(const PageWriter *w);
@@ -46,6 +49,10 @@ void cli_print_json(const struct json_t *value, int indent);
 // Takes a name on the command line for --dataset.root where it is a directory, else for
 // --dataset.repo_id.
 CHECKED bool cli_name_dataset(TrainConfig *c, const char *name, Error *err);
+// Numbers of episodes in [0, n), as "[0,1,5]", "0,1,5", "0:50" (0 to 49) or ranges in a list, which
+// must increase. --flag is for the message; the list lies in the arena.
+CHECKED bool cli_episode_list(const char *flag, const char *text, int64_t n, Arena *arena,
+                              int64_t **out, int64_t *count, Error *err);
 // An array of n numbers; a new reference.
 struct json_t *cli_numbers_json(const double *values, int n);
 

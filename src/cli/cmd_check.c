@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
-#include "check/check.h"
+#include "check/advice.h"
+#include "cli/check_fix.h"
 #include "cli/cli.h"
 #include "train/policy_from_dataset.h"
 #include <math.h>
@@ -13,10 +14,10 @@ enum { CHECK_CLEAN = 0, CHECK_WARNED = 1, CHECK_UNFIT = 2 };
 
 typedef struct CheckFlags {
     bool json, strict, verbose;
-    const char *decode, *page;
+    const char *decode, *page, *fix;
 } CheckFlags;
 
-enum { MOST_OPTIONS = 6 };
+enum { MOST_OPTIONS = 8 };
 
 // The flags, whose values go into *f; returns how many there are.
 static int list_options(CheckFlags *f, Option options[MOST_OPTIONS]) {
@@ -27,6 +28,9 @@ static int list_options(CheckFlags *f, Option options[MOST_OPTIONS]) {
         {"report", OPTION_FILE, &f->page, 0, 0, NULL,
          "also write a page to be looked at in a browser: the worst episodes with curves and "
          "frames"},
+        {"fix", OPTION_FOLDER, &f->fix, 0, 0, NULL,
+         "also write a copy there with what can be mended without guessing: tables, counts, "
+         "statistics, timestamps by frame, frames upside down; must not exist"},
         {"strict", OPTION_BOOL, &f->strict, 0, 0, NULL, "end with code 1 where there are warnings"},
         {"verbose", OPTION_BOOL, &f->verbose, 0, 0, NULL,
          "also print notes, every finding of a rule, and the rules that found nothing"},
@@ -100,6 +104,21 @@ static void print_verdict(const CheckReport *r) {
            (long long)warnings, (long long)notes);
 }
 
+enum { SHOWN_EPISODES = 60 }; // of the flag that lists them
+
+// The ready command, and the flag that needs no copy.
+static void print_advice(const Dataset *ds, const CheckReport *r) {
+    CheckAdvice advice = check_advice(ds, r);
+    if (advice.command) printf("without what was flagged: %s\n", advice.command);
+    if (advice.flag && advice.n_keep <= SHOWN_EPISODES)
+        printf("or without a copy: %s\n", advice.flag);
+    else if (advice.flag)
+        puts("or without a copy: --dataset.episodes with those left, which --json lists");
+    if (advice.n_drop && !advice.command)
+        puts("every episode was flagged: look for what they have in common");
+    check_advice_free(&advice);
+}
+
 static void print_text(const Dataset *ds, const CheckReport *r, bool verbose) {
     if (ds)
         printf("%s: %lld episodes, %lld frames\n", ds->repo_id, (long long)r->episodes,
@@ -114,6 +133,7 @@ static void print_text(const Dataset *ds, const CheckReport *r, bool verbose) {
         if (r->broken[i] == 0)
             printf("%-8s %s: %s\n", "ok", check_rules[i].name, check_rules[i].measures);
     print_verdict(r);
+    print_advice(ds, r);
 }
 
 // ---- the command --------------------------------------------------------------------------------
@@ -149,6 +169,7 @@ CHECKED static bool check(TrainConfig *c, const CheckFlags *f, int *code, Error 
                             .files = true,
                             .eval_split = c->dataset.eval_split,
                             .threads = (int)sysconf(_SC_NPROCESSORS_ONLN),
+                            .page = f->page != NULL,
                             .progress = progress_count,
                             .user = &bar};
     const DatasetOptions open = dataset_options_of(c, false);
@@ -161,6 +182,7 @@ CHECKED static bool check(TrainConfig *c, const CheckFlags *f, int *code, Error 
     if (ok) print_report(ds, &report, f);
     if (ok && f->page) ok = check_write_page(ds, &options, &report, f->page, err);
     if (ok && f->page) log_info("report: %s", f->page);
+    if (ok && f->fix) ok = check_fix(&open, ds, &report, f->fix, err);
     *code = verdict_code(&report, f->strict);
     check_report_free(&report);
     dataset_close(ds);

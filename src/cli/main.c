@@ -19,6 +19,8 @@ const Command commands[] = {
      "import"},
     {"check", cmd_check, describe_check,
      "find what of a dataset would spoil a training, before it does"},
+    {"edit", cmd_edit, describe_edit,
+     "make a new dataset of episodes of others: some, parts, several together"},
     {"report", cmd_report, describe_report,
      "write a page about a training, or about several side by side"},
     {"import", cmd_import, describe_import,

@@ -82,7 +82,7 @@ typedef struct Dataset {
     int n_features;
     Feature *features; // in info.json's order
     int n_cameras;
-    const Feature **cameras;             // the VISUAL, non-depth features, in info.json's order
+    const Feature **cameras; // the VISUAL features, without depth maps, in info.json's order
     const Feature *state, *env, *action; // NULL where the dataset has none
     int n_tasks;
     const char **tasks;
@@ -120,6 +120,7 @@ typedef struct DatasetOptions {
     // tolerance_s; 0: a quarter of a frame.
     double tolerance_s;
     bool skip_videos; // no frame will be read: videos and images are not looked into
+    bool depth_maps;  // they are among the cameras: for those who copy files and decode none
     // Rows are checked and not kept, and statistics not read: state_data, env_data, action_data and
     // stats are NULL. For a look at the dataset, whose memory does not grow with the rows.
     bool overview;
@@ -148,6 +149,11 @@ int64_t dataset_row_of(const Dataset *ds, int64_t index);
 
 // The data file that holds a row, and the row's place in it.
 const DataFile *dataset_file_of(const Dataset *ds, int64_t row, int64_t *at);
+
+// The text of each task_index, as meta/ numbers them, NULL where a number has none; *n may be 0.
+// Texts lie in `arena`.
+CHECKED bool dataset_task_texts(const Dataset *ds, Arena *arena, const char ***out, int64_t *n,
+                                Error *err);
 
 // "[10,12]", as --dataset.episodes takes them, as many as fit into size bytes; *cut tells whether
 // some did not. "" without any.

@@ -3,12 +3,13 @@
 // LeRobot and tact both read it.
 //
 // Frames come one by one (dataset_writer_frame, dataset_writer_episode), or somebody else makes
-// their files (import/convert.c): then rows come by the episode (dataset_writer_rows), and the
-// writer is told in which files they lie.
+// their files (import/convert.c, edit/edit.c): then rows come by the episode (dataset_writer_rows),
+// and the writer is told in which files they lie.
 #ifndef TACT_DATASET_WRITER_H
 #define TACT_DATASET_WRITER_H
 
 #include "base/error.h"
+#include "formats/json.h"
 #include "formats/parquet.h"
 #include <stdint.h>
 
@@ -20,14 +21,19 @@ typedef struct DatasetWriter DatasetWriter;
 typedef struct WriterCamera {
     const char *name; // "observation.images.wrist"
     int height, width;
+    bool in_parquet; // its image files are in the data files, as with images_in_parquet
 } WriterCamera;
 
 // A feature beside state, environment state and action.
 typedef struct WriterVector {
     const char *name;  // "observation.velocity"
-    const char *dtype; // "float32" or "float64"
+    const char *dtype; // "float32" or "float64"; with WriterOptions.features also whole numbers
+                       // of any width, "float16" and "bool"
     int dim;
     const char *const *names; // (dim), or NULL
+    // More than one axis: lists within lists. NULL: one axis of dim.
+    const int64_t *shape; // (rank), the product of which is dim
+    int rank;
 } WriterVector;
 
 // Episodes first .. end-1, for info.json.
@@ -55,6 +61,15 @@ typedef struct WriterOptions {
     const char *folder;
     const WriterSplit *splits; // NULL: all episodes are "train"
     int n_splits;
+    // What info.json says of the features, as it is to be (borrowed until the writer is closed);
+    // NULL: made from the above. With it all vectors may be extras, the action too, and NaN is
+    // a value like others.
+    const json_t *features;
+    const char *const *texts; // features that are strings; their values come with the data rows
+    int n_texts;
+    // Looks at the dataset, whole but for its name, before it gets that; NULL: nobody does.
+    bool (*inspect)(void *user, const char *folder, Error *err);
+    void *user;
 } WriterOptions;
 
 CHECKED bool dataset_writer_open(const WriterOptions *options, DatasetWriter **out, Error *err);
@@ -85,21 +100,32 @@ void dataset_writer_pixels(DatasetWriter *w, int camera, const PixelCounts *p);
 
 // A whole episode: values (length, dim) of state, environment state, action and the extras, as far
 // as the dataset has them. All rows come before the first data file: a feature of type float32
-// becomes one of float64 where a value asks for it.
+// becomes one of float64 where a value asks for it (not with WriterOptions.features).
 CHECKED bool dataset_writer_rows(DatasetWriter *w, int64_t length, const double *const *values,
                                  const char *task, Error *err);
+// The same for an episode whose rows have times, seconds, and tasks of their own (length each);
+// either NULL: frame / fps, an empty task.
+CHECKED bool dataset_writer_rows_of(DatasetWriter *w, int64_t length, const double *const *values,
+                                    const double *timestamps, const char *const *tasks, Error *err);
+// Statistics of a camera whose frames nobody counted, as stats.json is to have them; a reference
+// is taken.
+void dataset_writer_camera_stats(DatasetWriter *w, int camera, json_t *stats);
 // Where a file of a camera's video (its position), or of data (camera -1), is to lie, into out.
 void dataset_writer_path(const DatasetWriter *w, int camera, int64_t file, char *out, size_t size);
 // In which file an episode's video of a camera lies, and the number of its first frame there;
 // camera -1: in which data file its rows lie, which dataset_writer_data_rows writes.
 void dataset_writer_place(DatasetWriter *w, int64_t episode, int camera, int64_t file,
                           int64_t frame);
+// The same by the times, in seconds, of its first frame in that file and of the end of its last.
+void dataset_writer_place_times(DatasetWriter *w, int64_t episode, int camera, int64_t file,
+                                double from, double to);
 // Begins a data file.
 CHECKED bool dataset_writer_data_open(DatasetWriter *w, int64_t file, Error *err);
-// Adds rows first .. first+n-1 of an episode as one row group; images: for each camera the files
-// of the n frames, NULL without images_in_parquet.
+// Adds rows first .. first+n-1 of an episode as one row group; bytes: for each camera the files
+// of the n frames (of one with a video NULL), then for each of WriterOptions.texts the n texts.
+// NULL where there are neither.
 CHECKED bool dataset_writer_data_rows(DatasetWriter *w, int64_t episode, int64_t first, int64_t n,
-                                      const ParquetBytes *const *images, Error *err);
+                                      const ParquetBytes *const *bytes, Error *err);
 CHECKED bool dataset_writer_data_close(DatasetWriter *w, Error *err);
 
 #endif

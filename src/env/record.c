@@ -11,7 +11,7 @@ static CHECKED bool open_writer(const RecordOptions *o, const EnvSpec *spec, Dat
                                 Error *err) {
     WriterCamera cameras[ENV_MAX_CAMERAS];
     for (int c = 0; c < spec->n_cameras; c++)
-        cameras[c] = (WriterCamera){spec->cameras[c], o->height, o->width};
+        cameras[c] = (WriterCamera){spec->cameras[c], o->height, o->width, false};
     const WriterOptions writer = {
         .root = o->root,
         .robot_type = "tact_sim_gripper",

@@ -88,6 +88,10 @@ typedef struct ParquetField {
     const char *name;
     ParquetType type;
     bool list; // LIST with inner names "list" and "element"
+    // Lists in the lists: how many values (of the innermost) or lists each has, from the outside
+    // in; none: a list of values. offsets count the innermost values.
+    const int64_t *inner;
+    int n_inner;
     const char
         *member; // non-NULL: leaf `member` of a struct `name` (image columns: "bytes", "path");
                  // members of one struct stand next to each other. STRING here is raw bytes

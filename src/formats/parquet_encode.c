@@ -63,6 +63,14 @@ static void put_values(ThriftWriter *page, ParquetType type, const void *data, i
     }
 }
 
+// How many lists entry `at` of a row, not its first, goes on with: the outermost alone where it
+// begins a list within it.
+static int repeated(const Column *c, int64_t at) {
+    int level = 1;
+    while (level < c->max_rep && at % c->inner[level - 1] != 0) level++;
+    return level;
+}
+
 // Levels of the page's rows. An empty list is one entry that is no leaf.
 static int64_t put_entry_levels(ThriftWriter *page, const Column *c, const ParquetValues *v,
                                 int64_t first, int64_t rows) {
@@ -77,9 +85,9 @@ static int64_t put_entry_levels(ThriftWriter *page, const Column *c, const Parqu
     for (int64_t r = first; r < first + rows; r++) {
         int64_t begin = c->max_rep ? v->offsets[r] : r,
                 end = c->max_rep ? v->offsets[r + 1] : r + 1;
-        if (begin == end) def[at++] = (uint8_t)(c->max_def - 2);
+        if (begin == end) def[at++] = 1;
         for (int64_t i = begin; i < end; i++, at++) {
-            rep[at] = i > begin;
+            rep[at] = (uint8_t)(i > begin ? repeated(c, i - begin) : 0);
             def[at] = (uint8_t)(c->max_def - (bytes && !bytes[i].data));
         }
     }

@@ -28,6 +28,13 @@ struct ParquetWriter {
     WrittenGroup *first, *last;
 };
 
+static void copy_inner(Arena *a, Column *c, const ParquetField *f) {
+    if (f->n_inner == 0) return;
+    c->inner = arena_alloc(a, sizeof *c->inner * (size_t)f->n_inner);
+    int64_t values = 1;
+    for (int k = f->n_inner - 1; k >= 0; k--) c->inner[k] = values *= f->inner[k];
+}
+
 bool parquet_writer_open(const char *path, const ParquetField *fields, int n_fields,
                          const char *const (*metadata)[2], int n_metadata, ParquetWriter **out,
                          Error *err) {
@@ -40,10 +47,11 @@ bool parquet_writer_open(const char *path, const ParquetField *fields, int n_fie
         w->columns[i] = (Column){.name = arena_strdup(&w->arena, f->name),
                                  .type = f->type,
                                  .list = f->list,
-                                 .max_rep = f->list,
-                                 .max_def = f->list     ? 3
+                                 .max_rep = f->list ? 1 + f->n_inner : 0,
+                                 .max_def = f->list     ? 3 + 2 * f->n_inner
                                             : f->member ? 2
                                                         : 1};
+        copy_inner(&w->arena, &w->columns[i], f);
         if (f->member) w->columns[i].member = arena_strdup(&w->arena, f->member);
     }
     w->n_metadata = n_metadata;
@@ -162,7 +170,9 @@ static void put_schema(ThriftWriter *t, const ParquetWriter *w) {
     int fields = 0, elements = 1;
     for (int i = 0; i < w->n_columns; i += struct_members(w, i)) {
         fields++;
-        elements += w->columns[i].list ? 3 : w->columns[i].member ? 1 + struct_members(w, i) : 1;
+        elements += w->columns[i].list     ? 1 + 2 * w->columns[i].max_rep
+                    : w->columns[i].member ? 1 + struct_members(w, i)
+                                           : 1;
     }
     int list = 1; // field 2 of FileMetaData follows field 1
     thrift_put_list(t, &list, 2, THRIFT_STRUCT, (size_t)elements);
@@ -171,8 +181,11 @@ static void put_schema(ThriftWriter *t, const ParquetWriter *w) {
         const Column *c = &w->columns[i];
         int type = physical_type(c->type), text = c->type == PARQUET_STRING ? CONVERTED_UTF8 : -1;
         if (c->list) {
-            put_element(t, -1, REPEAT_OPTIONAL, c->name, 1, CONVERTED_LIST);
-            put_element(t, -1, REPEAT_REPEATED, "list", 1, -1);
+            for (int k = 0; k < c->max_rep; k++) {
+                put_element(t, -1, REPEAT_OPTIONAL, k == 0 ? c->name : "element", 1,
+                            CONVERTED_LIST);
+                put_element(t, -1, REPEAT_REPEATED, "list", 1, -1);
+            }
             put_element(t, type, REPEAT_OPTIONAL, "element", 0, text);
         } else if (c->member) {
             put_element(t, -1, REPEAT_OPTIONAL, c->name, struct_members(w, i), -1);
@@ -189,12 +202,12 @@ static void put_schema(ThriftWriter *t, const ParquetWriter *w) {
 }
 
 static void put_path(ThriftWriter *t, int *last, const Column *c) {
-    const char *parts[3] = {c->name, c->list ? "list" : c->member, "element"};
-    int n = c->list ? 3 : c->member ? 2 : 1;
+    int n = c->list ? 1 + 2 * c->max_rep : c->member ? 2 : 1;
     thrift_put_list(t, last, 3, THRIFT_BINARY, (size_t)n);
     for (int i = 0; i < n; i++) {
-        thrift_put_varint(t, strlen(parts[i]));
-        thrift_put(t, parts[i], strlen(parts[i]));
+        const char *part = i == 0 ? c->name : c->member ? c->member : i % 2 ? "list" : "element";
+        thrift_put_varint(t, strlen(part));
+        thrift_put(t, part, strlen(part));
     }
 }
 

@@ -10,6 +10,7 @@ typedef struct Column {
     ParquetType type;
     bool list;
     int max_def, max_rep;
+    int64_t *inner; // (max_rep - 1) values in each list within a list, with all that is in them
 } Column;
 
 // parquet_encode.c: appends a page (header and body) with `rows` rows from `first` on; *unpacked

@@ -124,3 +124,26 @@ bool video_join_close(VideoJoin *j, Error *err) {
 void video_join_abort(VideoJoin *j) {
     if (j) video_functions()->join_abort(j);
 }
+
+bool video_cut_open(const char *path, VideoCut **out, Error *err) {
+    *out = NULL;
+    return module_load(&module, err) && video_functions()->cut_open(path, out, err);
+}
+
+bool video_cut_add(VideoCut *c, const char *file, VideoTables *tables, int64_t first, int64_t last,
+                   double *from, double *to, bool *fits, Error *err) {
+    return file_check(file, err) &&
+           video_functions()->cut_add(c, file, tables, first, last, from, to, fits, err);
+}
+
+int64_t video_cut_bytes(const VideoCut *c) {
+    return video_functions()->cut_bytes(c);
+}
+
+bool video_cut_close(VideoCut *c, Error *err) {
+    return video_functions()->cut_close(c, err);
+}
+
+void video_cut_abort(VideoCut *c) {
+    if (c) video_functions()->cut_abort(c);
+}

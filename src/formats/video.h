@@ -96,4 +96,34 @@ CHECKED bool video_join_add(VideoJoin *j, const char *part, int64_t *frames, Err
 CHECKED bool video_join_close(VideoJoin *j, Error *err);
 void video_join_abort(VideoJoin *j); // NULL allowed
 
+typedef struct VideoCut VideoCut;
+
+// Puts stretches of video files one behind the other in an MP4 without encoding anew: the packets
+// are copied, with new times. A display matrix is kept.
+CHECKED bool video_cut_open(const char *path, VideoCut **out, Error *err);
+// Adds the frames first .. last (display order, as video_read_index counts them) of a file. What
+// they are decoded from goes along, so that the new file has frames between the stretches that
+// belong to none: those from the keyframe before `first` on, and those behind `last` that are
+// decoded before it. They stand before *from or at *to and later.
+// *from: the time in the new file, in seconds, at which `first` is shown; *to: that at which the
+// frame after `last` is or would be. Frame k stands at from + video_time(k) - video_time(first).
+// Where the frames of the stretch come at an even rate, those of the new file do so from its first
+// to its last, with none left out: frame number n stands at n / rate (to a step of the file's
+// clock, where that is too coarse for the rate). So it is found by its time as well as by a number
+// that is computed from the time, as LeRobot does with the average rate.
+// *fits false, with true returned: the stretch cannot follow what is in the new file, which stays
+// as it was; another one must be begun. It is encoded otherwise (codec, size, parameters, colours,
+// clock, even rate, display matrix, depth of reordering), or it is HEVC and its first picture has
+// the number of one that a decoder may still keep. The first stretch always fits.
+// `tables` (NULL allowed) outlives the cut. Refused are frames that no keyframe comes before,
+// frames among which an edit list hides others, and what an MP4 cannot hold. After an error the new
+// file can only be given up.
+CHECKED bool video_cut_add(VideoCut *c, const char *file, VideoTables *tables, int64_t first,
+                           int64_t last, double *from, double *to, bool *fits, Error *err);
+// Bytes written so far, without the index that closing adds.
+int64_t video_cut_bytes(const VideoCut *c);
+// As video_writer_close.
+CHECKED bool video_cut_close(VideoCut *c, Error *err);
+void video_cut_abort(VideoCut *c); // NULL allowed
+
 #endif

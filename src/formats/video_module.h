@@ -39,6 +39,13 @@ typedef struct VideoModule {
     bool (*join_close)(VideoJoin *j, Error *err);
     void (*join_abort)(VideoJoin *j);
 
+    bool (*cut_open)(const char *path, VideoCut **out, Error *err);
+    bool (*cut_add)(VideoCut *c, const char *file, VideoTables *tables, int64_t first, int64_t last,
+                    double *from, double *to, bool *fits, Error *err);
+    int64_t (*cut_bytes)(const VideoCut *c);
+    bool (*cut_close)(VideoCut *c, Error *err);
+    void (*cut_abort)(VideoCut *c);
+
     bool (*image_decode)(const void *bytes, size_t size, const char *name, Image *out, Error *err);
     bool (*image_encode_png)(const Image *image, uint8_t **out, size_t *size, Error *err);
     bool (*image_encode_jpeg)(const Image *image, uint8_t **out, size_t *size, Error *err);

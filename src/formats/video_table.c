@@ -14,7 +14,7 @@ double video_table_time(const VideoTable *t, int64_t frame) {
     return (double)t->packet[t->shown[frame]].pts * t->unit;
 }
 
-int64_t video_table_packet(const VideoTable *t, int64_t pts) {
+int64_t video_table_place(const VideoTable *t, int64_t pts) {
     int64_t low = 0, high = t->packets;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
@@ -23,7 +23,12 @@ int64_t video_table_packet(const VideoTable *t, int64_t pts) {
         else
             high = middle;
     }
-    return low < t->packets && t->packet[t->by_pts[low]].pts == pts ? t->by_pts[low] : -1;
+    return low;
+}
+
+int64_t video_table_packet(const VideoTable *t, int64_t pts) {
+    int64_t place = video_table_place(t, pts);
+    return place < t->packets && t->packet[t->by_pts[place]].pts == pts ? t->by_pts[place] : -1;
 }
 
 int64_t video_table_frames_before(const VideoTable *t, double pts) {

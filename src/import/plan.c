@@ -233,11 +233,13 @@ WriterOptions plan_writer_options(Plan *plan, const char *root, const char *fold
     WriterCamera *cameras = arena_alloc(a, sizeof *cameras * (size_t)(s->n_cameras + 1));
     WriterVector *extras = arena_alloc(a, sizeof *extras * (size_t)(plan->n_extras + 1));
     for (int c = 0; c < s->n_cameras; c++)
-        cameras[c] =
-            (WriterCamera){s->cameras[c].feature, s->cameras[c].height, s->cameras[c].width};
+        cameras[c] = (WriterCamera){.name = s->cameras[c].feature,
+                                    .height = s->cameras[c].height,
+                                    .width = s->cameras[c].width};
     for (int i = 0; i < plan->n_extras; i++) {
         const PlanVector *v = &plan->extras[i];
-        extras[i] = (WriterVector){v->name, v->dtype, v->dim, v->names};
+        extras[i] =
+            (WriterVector){.name = v->name, .dtype = v->dtype, .dim = v->dim, .names = v->names};
     }
     return (WriterOptions){
         .root = root,

@@ -13,6 +13,8 @@
 
 enum { EPISODES = 6, LENGTH = 45, SIDE = 64, CAMERAS = 2, AT = 3 };
 static const double FPS = 15;
+// From this row on the robot and what it sees stand still, whatever it is told.
+static int stands_from = LENGTH;
 static const char *const camera_names[] = {"observation.images.front", "observation.images.wrist"};
 
 // A frame: what is seen, before what is wrong with it.
@@ -69,7 +71,7 @@ static void step_exposure(Shot *s, uint8_t *rgb, int much) {
     if (s->episode == AT && s->camera == 0 && s->i >= 20) scale(rgb, 1, much ? 60 : 30);
 }
 static void freeze(Shot *s, uint8_t *rgb, int much) {
-    int end = much ? 32 : 21; // from 10 on; a second is 15 rows
+    int end = much ? 32 : 18; // from 10 on; 0.6 s are 9 rows
     if (s->episode == AT && s->camera == 1 && s->i > 10 && s->i <= end)
         draw(&(Shot){s->episode, 10, 1, 0}, rgb);
 }
@@ -178,7 +180,8 @@ static const struct Case {
 static void write_dataset(const char *root, Fault *fault, int much) {
     Error err;
     DatasetWriter *w;
-    const WriterCamera cameras[] = {{camera_names[0], SIDE, SIDE}, {camera_names[1], SIDE, SIDE}};
+    const WriterCamera cameras[] = {{camera_names[0], SIDE, SIDE, false},
+                                    {camera_names[1], SIDE, SIDE, false}};
     const WriterOptions options = {.root = root,
                                    .fps = FPS,
                                    .state_dim = 2,
@@ -191,11 +194,12 @@ static void write_dataset(const char *root, Fault *fault, int much) {
         for (int i = 0; i < LENGTH; i++) {
             uint8_t pixels[CAMERAS][SIDE * SIDE * 3];
             const uint8_t *images[] = {pixels[0], pixels[1]};
-            const float now = (float)way(i), next = (float)way(i + 1);
+            const int at = i < stands_from ? i : stands_from;
+            const float now = (float)way(at), next = (float)way(i + 1);
             const float state[] = {now, 0.1F * (float)e + now};
             const float action[] = {next, 0.1F * (float)e + next};
             for (int k = 0; k < CAMERAS; k++) {
-                Shot s = {e, i, k, 0};
+                Shot s = {e, at, k, 0};
                 draw(&s, pixels[k]);
                 if (fault) fault(&s, pixels[k], much);
             }
@@ -239,6 +243,21 @@ static void clean_pictures_have_no_finding(void **state) {
         assert_int_equal(report.count, 0);
         check_report_free(&report);
     }
+}
+
+// A camera is not frozen where nothing moves before it.
+static void a_robot_that_does_not_move_sees_one_picture(void **state) {
+    (void)state;
+    stands_from = 12;
+    for (CheckDecode decode = CHECK_DECODE_SAMPLE; decode <= CHECK_DECODE_ALL; decode++) {
+        CheckReport report;
+        look_at(NULL, 0, decode, &report);
+        print_findings(&report);
+        assert_int_equal(report.broken[RULE_picture_frozen], 0);
+        assert_int_equal(report.broken[RULE_picture_repeated], 0);
+        check_report_free(&report);
+    }
+    stands_from = LENGTH;
 }
 
 static const CheckFinding *find_case(const CheckReport *report, const struct Case *c) {
@@ -285,6 +304,7 @@ static void every_rule_about_pictures_has_a_case(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clean_pictures_have_no_finding),
+        cmocka_unit_test(a_robot_that_does_not_move_sees_one_picture),
         cmocka_unit_test(each_fault_is_found_and_a_lesser_one_is_not),
         cmocka_unit_test(every_rule_about_pictures_has_a_case),
     };

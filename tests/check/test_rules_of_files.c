@@ -40,7 +40,7 @@ static bool write_dataset(const char *to, int side, Error *why) {
     DatasetWriter *w;
     uint8_t pixels[80 * 80 * 3];
     const uint8_t *images[] = {pixels};
-    const WriterCamera camera = {"observation.images.cam", side, side};
+    const WriterCamera camera = {"observation.images.cam", side, side, false};
     const WriterOptions options = {.root = to,
                                    .fps = FPS,
                                    .state_dim = 2,

@@ -16,7 +16,7 @@ static int set_up_below(void **state) {
 
 enum { HEIGHT = 64, WIDTH = 64 };
 static const char *const state_names[] = {"one", "two", "three"};
-static const WriterCamera camera = {"observation.images.cam", HEIGHT, WIDTH};
+static const WriterCamera camera = {"observation.images.cam", HEIGHT, WIDTH, false};
 
 static WriterOptions options(const Fixture *f) {
     return (WriterOptions){.root = f->root,
@@ -236,7 +236,7 @@ static void bad_input_is_refused(void **state) {
     assert_false(dataset_writer_open(&o, &w, &err));
     assert_null(w);
     o = options(f);
-    WriterCamera slash = {"observation/cam", HEIGHT, WIDTH};
+    WriterCamera slash = {"observation/cam", HEIGHT, WIDTH, false};
     o.cameras = &slash;
     assert_false(dataset_writer_open(&o, &w, &err));
     assert_says(&err, "observation/cam", "'/'");

@@ -5,7 +5,9 @@
 #include "base/memory.h"
 #include "bomb_parquet.h"
 #include "formats/parquet_internal.h"
+#include "formats/parquet_writer.h"
 #include <math.h>
+#include <snappy-c.h>
 #include <zlib.h>
 
 #include "../ok.h" // last: cmocka defines `fail` as a macro
@@ -220,6 +222,34 @@ static void gzip_of_several_members(void **state) {
     parquet_close(f);
 }
 
+// Two rows of two lists of three: what begins a row repeats nothing, what begins a list the outer
+// one, all else the inner. The reader does not look at levels beyond the first.
+static void lists_in_lists(void **state) {
+    (void)state;
+    enum { VALUES = 12, ROWS = 2 };
+    static const uint8_t levels[] = {0, 2, 2, 1, 2, 2, 0, 2, 2, 1, 2, 2};
+    static const int64_t offsets[] = {0, 6, 12}, inner[] = {3};
+    double values[VALUES] = {0};
+    char body[1024];
+    size_t unpacked, size = sizeof body;
+    ThriftWriter page = {0};
+    Column c = {.type = PARQUET_F64, .list = true, .max_rep = 2, .max_def = 5};
+    c.inner = (int64_t *)inner;
+    assert_int_equal(
+        parquet_encode_page(&c, &(ParquetValues){values, offsets}, 0, ROWS, &page, &unpacked),
+        VALUES);
+    // The body stands at the end, behind a header of some bytes: the first place that is one.
+    size_t at = 1;
+    while (at < page.size && (size = sizeof body, snappy_uncompress((char *)page.data + at,
+                                                                    page.size - at, body, &size)))
+        at++;
+    assert_true(at < page.size);
+    assert_int_equal((uint8_t)body[4], 5); // two groups of eight levels, bit by bit
+    for (int i = 0; i < VALUES; i++)
+        assert_int_equal((uint8_t)body[5 + i / 4] >> 2 * (i % 4) & 3, levels[i]);
+    mem_free(page.data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wide_numbers),
@@ -230,6 +260,7 @@ int main(void) {
         cmocka_unit_test(constant_columns_of_any_size),
         cmocka_unit_test(what_no_writer_makes),
         cmocka_unit_test(gzip_of_several_members),
+        cmocka_unit_test(lists_in_lists),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

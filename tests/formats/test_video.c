@@ -123,23 +123,6 @@ static void test_hevc(void **state) {
     check_codec("hevc", 12);
 }
 
-// Gives an MP4 another display matrix: where a step to the right and a step down of the stored
-// picture lead, (right, down) each. (Track header box, ISO/IEC 14496-12, 8.3.2.)
-static void set_display(const char *path, const double step[4]) {
-    Error err;
-    char *file;
-    size_t size;
-    assert_true(file_read(path, &file, &size, &err));
-    char *header = memmem(file, size, "tkhd", 4);
-    assert_non_null(header);
-    static const int places[4] = {0, 1, 3, 4};
-    assert_int_equal(big32(header + 44), 0x10000); // the matrix is there: the writer's is upright
-    for (int i = 0; i < 4; i++)
-        set_big32(header + 44 + 4 * places[i], (uint32_t)(int32_t)lrint(step[i] * 65536));
-    assert_true(file_write(path, file, size, &err));
-    mem_free(file);
-}
-
 // Frames are given out as they are meant to be seen, turned and of the turned size, whichever table
 // found them.
 static void test_turned(void **state) {

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "formats/video.h"
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,11 +51,12 @@ static inline int drawn(const uint8_t *rgb) {
 }
 
 // False when there is no such encoder.
-static inline bool write_video(const char *path, const char *codec, int gop, int frames) {
+static inline bool write_video_at(const char *path, const char *codec, int gop, int crf,
+                                  int frames) {
     Error err;
     VideoWriter *w;
     uint8_t rgb[BYTES];
-    if (!video_writer_open(path, codec, H, W, FPS, gop, 30, &w, &err)) {
+    if (!video_writer_open(path, codec, H, W, FPS, gop, crf, &w, &err)) {
         if (strstr(err.text, "no encoder")) return false;
         fail_msg("%s", err.text);
     }
@@ -66,6 +68,10 @@ static inline bool write_video(const char *path, const char *codec, int gop, int
     assert_false(file_exists(path)); // only close makes the file appear
     if (!video_writer_close(w, &err)) fail_msg("%s", err.text);
     return true;
+}
+
+static inline bool write_video(const char *path, const char *codec, int gop, int frames) {
+    return write_video_at(path, codec, gop, 30, frames);
 }
 
 static inline Video *must_open(const char *path) {
@@ -90,6 +96,23 @@ static inline uint32_t big32(const char *p) {
 
 static inline void set_big32(char *p, uint32_t v) {
     for (int i = 0; i < 4; i++) p[i] = (char)(v >> (24 - 8 * i));
+}
+
+// Gives an MP4 another display matrix: where a step to the right and a step down of the stored
+// picture lead, (right, down) each. (Track header box, ISO/IEC 14496-12, 8.3.2.)
+static inline void set_display(const char *path, const double step[4]) {
+    Error err;
+    char *file;
+    size_t size;
+    assert_true(file_read(path, &file, &size, &err));
+    char *header = memmem(file, size, "tkhd", 4);
+    assert_non_null(header);
+    static const int places[4] = {0, 1, 3, 4};
+    assert_int_equal(big32(header + 44), 0x10000); // the matrix is there: the writer's is upright
+    for (int i = 0; i < 4; i++)
+        set_big32(header + 44 + 4 * places[i], (uint32_t)(int32_t)lrint(step[i] * 65536));
+    assert_true(file_write(path, file, size, &err));
+    mem_free(file);
 }
 
 static inline int make_folder(void **state) {

@@ -127,7 +127,8 @@ static void write_table(const char *path, Column *columns, int n) {
     for (int i = 0; i < n; i++) {
         Column *c = &columns[i];
         fill_column(c, columns[0].n);
-        fields[i] = (ParquetField){c->name, c->type, c->list, c->member};
+        fields[i] =
+            (ParquetField){.name = c->name, .type = c->type, .list = c->list, .member = c->member};
         values[i] = (ParquetValues){c->values.any, c->list ? c->offsets : NULL};
     }
     if (parquet_writer_open(path, fields, n, NULL, 0, &w, &err)) {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common import Report
 
-CHECKS = ("act", "temporal", "import", "training", "losses")
+CHECKS = ("act", "temporal", "import", "edit", "training", "losses")
 
 
 def versions() -> str:

@@ -204,7 +204,8 @@ static bool read_features(Source *s, const char *info, const json_t *features, E
     json_object_foreach((json_t *)features, name, feature) {
         Feature *f = &ds->features[ds->n_features++];
         if (!read_feature(s, info, f, name, feature, err)) return false;
-        if (f->kind == FEATURE_VISUAL && !f->depth) ds->cameras[ds->n_cameras++] = f;
+        if (f->kind == FEATURE_VISUAL && (!f->depth || s->depth_maps))
+            ds->cameras[ds->n_cameras++] = f;
     }
     return true;
 }

@@ -47,7 +47,10 @@ bool dataset_open(const DatasetOptions *options, Dataset **out, Error *err) {
     *out = NULL;
     Dataset *ds = NEW(Dataset, 1);
     ds->tables = video_tables_new();
-    Source s = {.ds = ds, .need_videos = options->need_videos, .overview = options->overview};
+    Source s = {.ds = ds,
+                .need_videos = options->need_videos,
+                .overview = options->overview,
+                .depth_maps = options->depth_maps};
     bool ok = resolve_root(ds, options, err) && rename_parse(&s, options, err) &&
               info_load(&s, err) && info_check_label(&s, err) &&
               (s.v30 ? v30_list(&s, err) : v21_list(&s, err)) && selection_make(&s, options, err) &&

@@ -40,7 +40,7 @@ typedef struct Source {
     Listed *listed;    // (n_listed), position == episode_index; mem_free
     int64_t *selected; // (ds->n_episodes) positions in listed
     RowPlace *places;  // (n_listed), of the selected ones
-    bool need_videos, overview;
+    bool need_videos, overview, depth_maps;
     DataFile *scanned; // every data file with rows, once they were looked for; in ds->arena
     int64_t n_scanned;
     struct FileByFirst *by_first; // (n_scanned) the same, so that an episode's file is soon found

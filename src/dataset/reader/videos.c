@@ -260,7 +260,7 @@ bool videos_check(Source *s, double tolerance, Error *err) {
     for (int i = 0; i < ds->n_cameras; i++)
         if (ds->cameras[i]->video)
             check_video_camera(&c, i, order);
-        else if (!check_image_camera(&c, i, err))
+        else if (!ds->cameras[i]->depth && !check_image_camera(&c, i, err))
             return false;
     if (c.n_bad) return refuse_bad_episodes(&c, err);
     if (c.counted)

@@ -156,7 +156,7 @@ bool sample_dataset_write(const SampleOptions *o, Error *err) {
             snprintf(names[c], sizeof names[c], "observation.images.%s", camera_names[c]);
         else
             snprintf(names[c], sizeof names[c], "observation.images.camera%d", c);
-        cameras[c] = (WriterCamera){names[c], camera_height(o, c), camera_width(o, c)};
+        cameras[c] = (WriterCamera){names[c], camera_height(o, c), camera_width(o, c), false};
     }
     WriterOptions options = {
         .root = o->root,

@@ -7,9 +7,22 @@
 #include <string.h>
 
 static ParquetType column_type(const WriterFeature *f) {
-    return strcmp(f->dtype, "int64") == 0     ? PARQUET_I64
+    return strstr(f->dtype, "int")            ? PARQUET_I64 // LeRobot narrows what it reads
+           : strcmp(f->dtype, "bool") == 0    ? PARQUET_BOOL
            : strcmp(f->dtype, "float64") == 0 ? PARQUET_F64
                                               : PARQUET_F32;
+}
+
+// A feature is a column of numbers, where it has one in each row, else of lists.
+static ParquetField feature_field(const WriterFeature *f) {
+    ParquetField field = {.name = f->name, .type = column_type(f), .list = f->dim > 1};
+    if (f->rank > 1)
+        field = (ParquetField){.name = f->name,
+                               .type = field.type,
+                               .list = true,
+                               .inner = f->shape + 1,
+                               .n_inner = f->rank - 1};
+    return field;
 }
 
 void dataset_writer_path(const DatasetWriter *w, int camera, int64_t file, char *out, size_t size) {
@@ -23,15 +36,14 @@ void dataset_writer_path(const DatasetWriter *w, int camera, int64_t file, char 
 }
 
 bool dataset_writer_data_open(DatasetWriter *w, int64_t file, Error *err) {
-    int images = w->o.images_in_parquet ? w->o.n_cameras : 0;
-    ParquetField *fields = NEW(ParquetField, w->n_features + 2 * images);
+    ParquetField *fields = NEW(ParquetField, w->n_features + 2 * w->o.n_cameras + w->o.n_texts);
     int n = 0;
-    for (int i = 0; i < w->n_features; i++) {
-        const WriterFeature *f = &w->features[i];
-        fields[n++] = (ParquetField){.name = f->name, .type = column_type(f), .list = f->dim > 1};
-    }
-    for (int c = 0; c < images; c++) {
+    for (int i = 0; i < w->n_features; i++) fields[n++] = feature_field(&w->features[i]);
+    for (int i = 0; i < w->o.n_texts; i++)
+        fields[n++] = (ParquetField){.name = w->o.texts[i], .type = PARQUET_STRING};
+    for (int c = 0; c < w->o.n_cameras; c++) {
         const char *name = w->o.cameras[c].name;
+        if (!w->o.cameras[c].in_parquet) continue;
         fields[n++] = (ParquetField){.name = name, .type = PARQUET_STRING, .member = "bytes"};
         fields[n++] = (ParquetField){.name = name, .type = PARQUET_STRING, .member = "path"};
     }
@@ -51,6 +63,11 @@ static const void *convert_values(Arena *a, ParquetType type, const double *valu
         for (size_t i = 0; i < n; i++) integers[i] = (int64_t)values[i];
         return integers;
     }
+    if (type == PARQUET_BOOL) {
+        uint8_t *flags = arena_alloc(a, n);
+        for (size_t i = 0; i < n; i++) flags[i] = values[i] != 0;
+        return flags;
+    }
     float *reals = arena_alloc(a, sizeof *reals * n);
     for (size_t i = 0; i < n; i++) reals[i] = (float)values[i];
     return reals;
@@ -66,7 +83,7 @@ static ParquetValues feature_values(const DatasetWriter *w, const WriterFeature 
         double *counted = arena_alloc(a, sizeof *counted * (size_t)n);
         for (int64_t k = 0; k < n; k++) counted[k] = writer_value(w, f, episode, row + k, 0);
         values = counted;
-    } else if (f->dim > 1) {
+    } else if (f->dim > 1 || f->rank > 1) {
         offsets = arena_alloc(a, sizeof *offsets * (size_t)(n + 1));
         for (int64_t k = 0; k <= n; k++) offsets[k] = k * f->dim;
     }
@@ -74,29 +91,43 @@ static ParquetValues feature_values(const DatasetWriter *w, const WriterFeature 
                            offsets};
 }
 
+// The ending that a file's first bytes ask for.
+static const char *image_ending(const ParquetBytes *file) {
+    static const struct {
+        const char *begin, *ending;
+    } kinds[] = {{"\xff\xd8", "jpg"}, {"RIFF", "webp"}, {"II*", "tiff"}, {"MM", "tiff"}};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        size_t n = strlen(kinds[i].begin);
+        if (file->size > n && memcmp(file->data, kinds[i].begin, n) == 0) return kinds[i].ending;
+    }
+    return "png";
+}
+
 static const ParquetBytes *image_paths(const ParquetBytes *files, int64_t first, int64_t n,
                                        Arena *a) {
     ParquetBytes *paths = arena_alloc(a, sizeof *paths * (size_t)n);
     for (int64_t k = 0; k < n; k++) {
-        bool jpeg = files[k].size > 2 && files[k].data[0] == 0xff && files[k].data[1] == 0xd8;
         const char *path =
-            arena_printf(a, "frame-%06lld.%s", (long long)(first + k), jpeg ? "jpg" : "png");
+            arena_printf(a, "frame-%06lld.%s", (long long)(first + k), image_ending(&files[k]));
         paths[k] = (ParquetBytes){(const uint8_t *)path, strlen(path)};
     }
     return paths;
 }
 
 bool dataset_writer_data_rows(DatasetWriter *w, int64_t episode, int64_t first, int64_t n,
-                              const ParquetBytes *const *images, Error *err) {
-    int cameras = w->o.images_in_parquet ? w->o.n_cameras : 0;
+                              const ParquetBytes *const *bytes, Error *err) {
+    int cameras = w->o.n_cameras;
     Arena a = {0};
-    ParquetValues *values = arena_alloc(&a, sizeof *values * (size_t)(w->n_features + 2 * cameras));
+    ParquetValues *values =
+        arena_alloc(&a, sizeof *values * (size_t)(w->n_features + 2 * cameras + w->o.n_texts));
     int at = 0;
     for (int i = 0; i < w->n_features; i++)
         values[at++] = feature_values(w, &w->features[i], episode, first, n, &a);
+    for (int i = 0; i < w->o.n_texts; i++) values[at++] = (ParquetValues){bytes[cameras + i], NULL};
     for (int c = 0; c < cameras; c++) {
-        values[at++] = (ParquetValues){images[c], NULL};
-        values[at++] = (ParquetValues){image_paths(images[c], first, n, &a), NULL};
+        if (!w->o.cameras[c].in_parquet) continue;
+        values[at++] = (ParquetValues){bytes[c], NULL};
+        values[at++] = (ParquetValues){image_paths(bytes[c], first, n, &a), NULL};
     }
     bool ok = parquet_write_group(w->data, n, values, err);
     arena_free(&a);

@@ -45,11 +45,23 @@ static const int64_t *even_offsets(Table *t, int width) {
     return offsets;
 }
 
+static void add_tasks(Table *t) {
+    const DatasetWriter *w = t->w;
+    int64_t *offsets = arena_alloc(&t->arena, sizeof *offsets * (table_rows(t) + 1)), n = 0;
+    for (int64_t i = 0; i < w->n_episodes; i++) offsets[i + 1] = n += w->episodes[i].n_tasks;
+    ParquetBytes *tasks = arena_alloc(&t->arena, sizeof *tasks * (size_t)n);
+    for (int64_t i = 0; i < w->n_episodes; i++)
+        for (int k = 0; k < w->episodes[i].n_tasks; k++) {
+            const char *text = w->tasks.texts[w->episodes[i].tasks[k]];
+            tasks[offsets[i] + k] = (ParquetBytes){(const uint8_t *)text, strlen(text)};
+        }
+    add_column(t, "tasks", PARQUET_STRING, true, tasks, offsets);
+}
+
 static void add_place_columns(Table *t) {
     const DatasetWriter *w = t->w;
     int64_t *index = add_integers(t, "episode_index");
-    ParquetBytes *tasks = arena_alloc(&t->arena, sizeof *tasks * table_rows(t));
-    add_column(t, "tasks", PARQUET_STRING, true, tasks, even_offsets(t, 1));
+    add_tasks(t);
     int64_t *length = add_integers(t, "length");
     int64_t *chunk = add_integers(t, "data/chunk_index"),
             *file = add_integers(t, "data/file_index");
@@ -57,9 +69,7 @@ static void add_place_columns(Table *t) {
     int64_t *to = add_integers(t, "dataset_to_index");
     for (int64_t i = 0; i < w->n_episodes; i++) {
         const WriterEpisode *e = &w->episodes[i];
-        const char *task = w->tasks.texts[e->task];
         index[i] = i;
-        tasks[i] = (ParquetBytes){(const uint8_t *)task, strlen(task)};
         length[i] = e->length;
         chunk[i] = e->places[0].file / WRITER_CHUNK;
         file[i] = e->places[0].file % WRITER_CHUNK;
@@ -77,12 +87,11 @@ static void add_video_columns(Table *t, int camera) {
     double *from = add_reals(t, arena_printf(a, "videos/%s/from_timestamp", key));
     double *to = add_reals(t, arena_printf(a, "videos/%s/to_timestamp", key));
     for (int64_t i = 0; i < w->n_episodes; i++) {
-        const WriterEpisode *e = &w->episodes[i];
-        const WriterPlace *place = &e->places[1 + camera];
+        const WriterPlace *place = &w->episodes[i].places[1 + camera];
         chunk[i] = place->file / WRITER_CHUNK;
         file[i] = place->file % WRITER_CHUNK;
-        from[i] = (double)place->frame / w->o.fps;
-        to[i] = (double)(place->frame + e->length) / w->o.fps;
+        from[i] = place->from;
+        to[i] = place->to;
     }
 }
 
@@ -120,12 +129,13 @@ static void add_stats_columns(Table *t, const WriterFeature *f) {
 
 bool writer_write_episodes(DatasetWriter *w, Error *err) {
     Table t = {.w = w};
-    int cameras = w->o.images_in_parquet ? 0 : w->o.n_cameras;
+    int cameras = w->o.n_cameras;
     size_t room = (size_t)(7 + 4 * cameras + 10 * w->n_features + 2);
     t.fields = arena_alloc(&t.arena, sizeof *t.fields * room);
     t.values = arena_alloc(&t.arena, sizeof *t.values * room);
     add_place_columns(&t);
-    for (int c = 0; c < cameras; c++) add_video_columns(&t, c);
+    for (int c = 0; c < cameras; c++)
+        if (!w->o.cameras[c].in_parquet) add_video_columns(&t, c);
     for (int i = 0; i < w->n_features; i++) add_stats_columns(&t, &w->features[i]);
     add_integers(&t, "meta/episodes/chunk_index");
     add_integers(&t, "meta/episodes/file_index");

@@ -65,6 +65,26 @@ static void append_stats(json_t *feature, const ValueStats *s, int nesting) {
         append_value(feature, quantile_names[q], s->quantiles[q], nesting);
 }
 
+// Values of a list, from *at on, in the shape of rank axes.
+static json_t *nested(const json_t *flat, size_t *at, const int64_t *shape, int rank) {
+    if (rank == 0) return json_incref(json_array_get(flat, (*at)++));
+    json_t *list = json_array();
+    for (int64_t i = 0; i < shape[0]; i++)
+        json_array_append_new(list, nested(flat, at, shape + 1, rank - 1));
+    return list;
+}
+
+// Gives statistics that are lists the shape of their feature.
+static void nest_stats(json_t *feature, const WriterFeature *f) {
+    const char *key;
+    json_t *flat;
+    if (f->rank < 2) return;
+    json_object_foreach(feature, key, flat) {
+        size_t at = 0;
+        json_object_set_new(feature, key, nested(flat, &at, f->shape, f->rank));
+    }
+}
+
 static void set_stats_count(json_t *feature, int64_t count) {
     json_t *list = json_array();
     json_array_append_new(list, json_integer(count));
@@ -87,11 +107,16 @@ static bool write_stats(DatasetWriter *w, Error *err) {
             ValueStats s = value_stats(values, w->rows);
             append_stats(feature, &s, 0);
         }
+        nest_stats(feature, f);
         set_stats_count(feature, w->rows);
         json_object_set_new_nocheck(root, f->name, feature);
     }
     mem_free(values);
     for (int c = 0; c < w->o.n_cameras; c++) {
+        if (w->camera_stats[c]) {
+            json_object_set_nocheck(root, w->o.cameras[c].name, w->camera_stats[c]);
+            continue;
+        }
         json_t *feature = json_object();
         for (int channel = 0; channel < 3; channel++) {
             ValueStats s = pixel_stats(&w->pixels[c], channel);
@@ -126,10 +151,10 @@ static json_t *camera_json(const DatasetWriter *w, const WriterCamera *camera) {
     json_array_append_new(shape, json_integer(camera->height));
     json_array_append_new(shape, json_integer(camera->width));
     json_array_append_new(shape, json_integer(3));
-    json_object_set_new(feature, "dtype", json_string(w->o.images_in_parquet ? "image" : "video"));
+    json_object_set_new(feature, "dtype", json_string(camera->in_parquet ? "image" : "video"));
     json_object_set_new(feature, "shape", shape);
     json_object_set_new(feature, "names", strings_json(axes, 3));
-    if (w->o.images_in_parquet) return feature;
+    if (camera->in_parquet) return feature;
     json_t *info = json_object();
     json_object_set_new(info, "video.height", json_integer(camera->height));
     json_object_set_new(info, "video.width", json_integer(camera->width));
@@ -146,9 +171,10 @@ static json_t *camera_json(const DatasetWriter *w, const WriterCamera *camera) {
 }
 
 static json_t *features_json(const DatasetWriter *w) {
-    json_t *features = json_object();
+    json_t *features = w->o.features ? json_deep_copy(w->o.features) : json_object();
     for (int i = 0; i < w->n_features; i++) {
         const WriterFeature *f = &w->features[i];
+        if (json_object_get(features, f->name)) continue;
         json_t *feature = json_object(), *shape = json_array();
         json_array_append_new(shape, json_integer(f->dim));
         json_object_set_new(feature, "dtype", json_bytes(f->dtype));
@@ -159,6 +185,7 @@ static json_t *features_json(const DatasetWriter *w) {
     }
     for (int c = 0; c < w->o.n_cameras; c++) {
         const WriterCamera *camera = &w->o.cameras[c];
+        if (json_object_get(features, camera->name)) continue;
         json_object_set_new_nocheck(features, camera->name, camera_json(w, camera));
     }
     return features;
@@ -178,7 +205,8 @@ static json_t *splits_json(DatasetWriter *w) {
 
 static bool write_info(DatasetWriter *w, Error *err) {
     json_t *root = json_object();
-    bool videos = w->o.n_cameras > 0 && !w->o.images_in_parquet;
+    bool videos = false;
+    for (int c = 0; c < w->o.n_cameras; c++) videos = videos || !w->o.cameras[c].in_parquet;
     const char *robot = w->o.robot_type;
     json_object_set_new(root, "codebase_version", json_string("v3.0"));
     json_object_set_new(root, "fps", fps_json(w));

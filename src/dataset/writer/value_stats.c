@@ -7,8 +7,17 @@
 const char *const quantile_names[N_QUANTILES] = {"q01", "q10", "q50", "q90", "q99"};
 static const double quantiles[N_QUANTILES] = {0.01, 0.10, 0.50, 0.90, 0.99};
 
+// Moves the finite ones to the front.
+static int64_t keep_finite(double *values, int64_t n) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (isfinite(values[i])) values[kept++] = values[i];
+    return kept;
+}
+
 ValueStats value_stats(double *values, int64_t n) {
     ValueStats s = {0};
+    n = keep_finite(values, n);
     if (n == 0) return s;
     sort_doubles(values, n);
     s.min = values[0];

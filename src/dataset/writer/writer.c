@@ -30,8 +30,10 @@ static void copy_options(DatasetWriter *w, const WriterOptions *o) {
     for (int c = 0; c < o->n_cameras; c++) {
         cameras[c] = o->cameras[c];
         cameras[c].name = arena_strdup(a, o->cameras[c].name);
+        cameras[c].in_parquet = o->images_in_parquet || o->cameras[c].in_parquet;
     }
     w->o.cameras = cameras;
+    w->o.texts = copy_names(a, o->texts, o->n_texts);
     WriterSplit *splits = arena_alloc(a, sizeof *splits * (size_t)(o->n_splits + 1));
     for (int i = 0; i < o->n_splits; i++) {
         splits[i] = o->splits[i];
@@ -45,16 +47,28 @@ static void copy_options(DatasetWriter *w, const WriterOptions *o) {
                              : arena_printf(a, "%s.tmp.%ld", root, (long)getpid());
 }
 
-static void add_feature(DatasetWriter *w, const char *name, const char *dtype, int dim,
-                        const char *const *names) {
-    if (dim <= 0) return;
-    w->features[w->n_features++] =
-        (WriterFeature){arena_strdup(&w->arena, name),
-                        arena_strdup(&w->arena, dtype ? dtype : "float32"),
-                        dim,
-                        copy_names(&w->arena, names, dim),
-                        false,
-                        NULL};
+static WriterFeature *new_feature(DatasetWriter *w, const char *name, const char *dtype, int dim) {
+    WriterFeature *f = &w->features[w->n_features++];
+    int64_t *shape = arena_alloc(&w->arena, sizeof *shape);
+    *shape = dim;
+    *f = (WriterFeature){.name = arena_strdup(&w->arena, name),
+                         .dtype = arena_strdup(&w->arena, dtype),
+                         .dim = dim,
+                         .rank = 1,
+                         .shape = shape};
+    return f;
+}
+
+static void add_vector(DatasetWriter *w, const WriterVector *v) {
+    if (v->dim <= 0) return;
+    WriterFeature *f = new_feature(w, v->name, v->dtype ? v->dtype : "float32", v->dim);
+    f->names = copy_names(&w->arena, v->names, v->dim);
+    if (v->shape) {
+        int64_t *shape = arena_alloc(&w->arena, sizeof *shape * (size_t)v->rank);
+        memcpy(shape, v->shape, sizeof *shape * (size_t)v->rank);
+        f->rank = v->rank;
+        f->shape = shape;
+    }
     w->n_vectors++;
 }
 
@@ -66,17 +80,22 @@ static void list_features(DatasetWriter *w) {
     const WriterOptions *o = &w->o;
     size_t room = (size_t)(3 + o->n_extras + COUNTERS);
     w->features = arena_alloc(&w->arena, sizeof *w->features * room);
-    add_feature(w, "observation.state", o->state_dtype, o->state_dim, o->state_names);
-    add_feature(w, "observation.environment_state", o->env_dtype, o->env_dim, o->env_names);
-    add_feature(w, "action", o->action_dtype, o->action_dim, o->action_names);
-    for (int i = 0; i < o->n_extras; i++) {
-        const WriterVector *v = &o->extras[i];
-        add_feature(w, v->name, v->dtype, v->dim, v->names);
-    }
-    for (int i = 0; i < COUNTERS; i++) {
-        const char *dtype = i == 0 ? "float32" : "int64";
-        w->features[w->n_features++] = (WriterFeature){counters[i], dtype, 1, NULL, true, NULL};
-    }
+    const WriterVector usual[] = {
+        {"observation.state", o->state_dtype, o->state_dim, o->state_names, NULL, 0},
+        {"observation.environment_state", o->env_dtype, o->env_dim, o->env_names, NULL, 0},
+        {"action", o->action_dtype, o->action_dim, o->action_names, NULL, 0}};
+    for (int i = 0; i < 3; i++) add_vector(w, &usual[i]);
+    for (int i = 0; i < o->n_extras; i++) add_vector(w, &o->extras[i]);
+    for (int i = 0; i < COUNTERS; i++)
+        new_feature(w, counters[i], i == 0 ? "float32" : "int64", 1)->counter = true;
+}
+
+static bool is_number(const char *dtype) {
+    static const char *const types[] = {"float16", "int8",   "int16",  "int32",  "int64",
+                                        "uint8",   "uint16", "uint32", "uint64", "bool"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i], dtype) == 0) return true;
+    return false;
 }
 
 static bool is_float(const char *dtype) {
@@ -86,7 +105,7 @@ static bool is_float(const char *dtype) {
 static bool is_taken(const WriterOptions *o, const char *name, int extras) {
     static const char *const own[] = {"observation.state", "observation.environment_state",
                                       "action", "task"};
-    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+    for (size_t i = 0; i < sizeof own / sizeof *own && !o->features; i++)
         if (strcmp(own[i], name) == 0) return true;
     for (int i = 0; i < COUNTERS; i++)
         if (strcmp(counters[i], name) == 0) return true;
@@ -100,8 +119,8 @@ static bool check_extras(const WriterOptions *o, Error *err) {
         return fail(err, "%s: vectors are written as float32 or float64", o->root);
     for (int i = 0; i < o->n_extras; i++) {
         const WriterVector *v = &o->extras[i];
-        if (v->dim <= 0 || !v->dtype || !is_float(v->dtype) || strchr(v->name, '/') ||
-            is_taken(o, v->name, i)) {
+        if (v->dim <= 0 || !v->dtype || strchr(v->name, '/') || is_taken(o, v->name, i) ||
+            !(is_float(v->dtype) || (o->features && is_number(v->dtype)))) {
             return fail(err,
                         "%s: feature '%.100s' cannot be written; it needs a name of its own "
                         "without '/', values, and type float32 or float64",
@@ -115,7 +134,8 @@ static bool check_options(const WriterOptions *o, Error *err) {
     if (!o->root || !*o->root) return fail(err, "no folder given for the new dataset");
     if (!(o->fps > 0 && o->fps <= VIDEO_MAX_FPS))
         return fail(err, "%s: a dataset needs a frame rate above 0", o->root);
-    if (o->state_dim < 0 || o->action_dim <= 0 || o->env_dim < 0 || o->n_cameras < 0)
+    if (o->state_dim < 0 || (o->action_dim <= 0 && !o->features) || o->env_dim < 0 ||
+        o->n_cameras < 0)
         return fail(err, "%s: a dataset needs an action, and no size may be negative", o->root);
     for (int c = 0; c < o->n_cameras; c++) {
         const WriterCamera *camera = &o->cameras[c];
@@ -136,8 +156,9 @@ static bool check_options(const WriterOptions *o, Error *err) {
 }
 
 static bool open_videos(DatasetWriter *w, Error *err) {
-    for (int c = 0; c < w->o.n_cameras && !w->o.images_in_parquet; c++) {
+    for (int c = 0; c < w->o.n_cameras; c++) {
         const WriterCamera *camera = &w->o.cameras[c];
+        if (camera->in_parquet) continue;
         char dir[4096], path[4200];
         snprintf(dir, sizeof dir, "%s/videos/%s/chunk-000", w->temporary, camera->name);
         snprintf(path, sizeof path, "%s/file-000.mp4", dir);
@@ -159,6 +180,7 @@ bool dataset_writer_open(const WriterOptions *options, DatasetWriter **out, Erro
     w->videos = arena_alloc(&w->arena, sizeof *w->videos * cameras);
     w->png = arena_alloc(&w->arena, sizeof *w->png * cameras);
     w->pixels = arena_alloc(&w->arena, sizeof *w->pixels * cameras);
+    w->camera_stats = arena_alloc(&w->arena, sizeof *w->camera_stats * cameras);
     char meta[4096];
     snprintf(meta, sizeof meta, "%s/meta", w->temporary);
     if (strlen(w->temporary) > 3000) {
@@ -193,7 +215,8 @@ static void reserve_rows(DatasetWriter *w, int64_t more) {
         f->values =
             array_grow(NULL, f->values, sizeof(double) * (size_t)f->dim, w->rows, &room, more);
     }
-    for (int c = 0; c < w->o.n_cameras && w->o.images_in_parquet && !w->o.folder; c++) {
+    for (int c = 0; c < w->o.n_cameras && !w->o.folder; c++) {
+        if (!w->o.cameras[c].in_parquet) continue;
         room = w->room;
         ARRAY_ROOM(w->png[c], w->rows, room, more);
     }
@@ -203,7 +226,7 @@ static void reserve_rows(DatasetWriter *w, int64_t more) {
 static bool check_value(const DatasetWriter *w, const WriterFeature *f, int64_t row, int j,
                         Error *err) {
     double value = f->values[row * f->dim + j];
-    return isfinite(value) ||
+    return isfinite(value) || w->o.features ||
            fail(err, "%s: frame %lld: value %d of '%s' is %f and cannot be recorded", w->root,
                 (long long)row, j, f->name, value);
 }
@@ -224,7 +247,7 @@ static bool add_image(DatasetWriter *w, int c, const uint8_t *rgb, Error *err) {
     const WriterCamera *camera = &w->o.cameras[c];
     if (w->rows % WRITER_PIXEL_STEP == 0)
         pixels_add(&w->pixels[c], rgb, camera->height, camera->width);
-    if (!w->o.images_in_parquet) return video_writer_add(w->videos[c], rgb, err);
+    if (!camera->in_parquet) return video_writer_add(w->videos[c], rgb, err);
     Image image = {camera->height, camera->width, (uint8_t *)rgb};
     uint8_t *bytes;
     size_t size;
@@ -254,27 +277,42 @@ double writer_value(const DatasetWriter *w, const WriterFeature *f, int64_t epis
         double value = f->values[row * f->dim + j];
         return strcmp(f->dtype, "float32") == 0 ? (double)(float)value : value;
     }
-    int64_t frame = row - w->episodes[episode].from;
-    if (strcmp(f->name, "timestamp") == 0) return (double)(float)((double)frame / w->o.fps);
+    const WriterEpisode *e = &w->episodes[episode];
+    int64_t frame = row - e->from;
+    if (strcmp(f->name, "timestamp") == 0)
+        return (double)(float)(e->timestamps ? e->timestamps[frame] : (double)frame / w->o.fps);
     if (strcmp(f->name, "frame_index") == 0) return (double)frame;
     if (strcmp(f->name, "episode_index") == 0) return (double)episode;
-    if (strcmp(f->name, "task_index") == 0) return w->episodes[episode].task;
+    if (strcmp(f->name, "task_index") == 0) return e->row_tasks ? e->row_tasks[frame] : e->tasks[0];
     return (double)row; // index
 }
 
-static void add_episode(DatasetWriter *w, int64_t from, const char *task) {
+// Lists the task of a row among those of its episode; returns its number.
+static int episode_task(DatasetWriter *w, WriterEpisode *e, const char *text) {
+    const int task = text_set_add(&w->tasks, &w->arena, text, strlen(text));
+    for (int k = 0; k < e->n_tasks; k++)
+        if (e->tasks[k] == task) return task;
+    int *tasks = arena_alloc(&w->arena, sizeof *tasks * (size_t)(e->n_tasks + 1));
+    for (int k = 0; k < e->n_tasks; k++) tasks[k] = e->tasks[k];
+    tasks[e->n_tasks++] = task;
+    e->tasks = tasks;
+    return task;
+}
+
+static WriterEpisode *add_episode(DatasetWriter *w, int64_t from) {
     size_t n = 1 + (size_t)w->o.n_cameras;
-    WriterPlace *places = arena_alloc(&w->arena, sizeof *places * n);
+    WriterEpisode *e = ARRAY_ADD(w->episodes, w->n_episodes, w->episodes_room);
+    *e = (WriterEpisode){.from = from, .length = w->rows - from};
+    e->places = arena_alloc(&w->arena, sizeof *e->places * n);
     // Of frames that come one by one everything lies in file 0.
-    for (size_t i = 0; i < n; i++) places[i].frame = from;
-    if (!task) task = "";
-    const int task_number = text_set_add(&w->tasks, &w->arena, task, strlen(task));
-    *ARRAY_ADD(w->episodes, w->n_episodes, w->episodes_room) =
-        (WriterEpisode){from, w->rows - from, task_number, places};
+    for (size_t i = 0; i < n; i++)
+        e->places[i] = (WriterPlace){0, (double)from / w->o.fps, (double)w->rows / w->o.fps};
+    return e;
 }
 
 static void free_images(DatasetWriter *w, int64_t from) {
-    for (int c = 0; c < w->o.n_cameras && w->o.images_in_parquet && !w->o.folder; c++) {
+    for (int c = 0; c < w->o.n_cameras && !w->o.folder; c++) {
+        if (!w->o.cameras[c].in_parquet) continue;
         // One past the last row: a frame that failed midway left its image there.
         for (int64_t r = from; r <= w->rows && r < w->room; r++) {
             mem_free((void *)w->png[c][r].data);
@@ -287,9 +325,10 @@ bool dataset_writer_episode(DatasetWriter *w, const char *task, Error *err) {
     int64_t from = episode_start(w);
     if (w->rows == from)
         return fail(err, "%s: episode %lld has no frames", w->root, (long long)w->n_episodes);
-    add_episode(w, from, task);
+    episode_task(w, add_episode(w, from), task ? task : "");
     const ParquetBytes **images = NEW(const ParquetBytes *, w->o.n_cameras + 1);
-    for (int c = 0; c < w->o.n_cameras && w->o.images_in_parquet; c++) images[c] = w->png[c] + from;
+    for (int c = 0; c < w->o.n_cameras; c++)
+        if (w->o.cameras[c].in_parquet) images[c] = w->png[c] + from;
     bool ok = dataset_writer_data_rows(w, w->n_episodes - 1, 0, w->rows - from, images, err);
     mem_free(images);
     free_images(w, from);
@@ -302,8 +341,7 @@ static bool all_float32(const double *values, int64_t n) {
     return true;
 }
 
-bool dataset_writer_rows(DatasetWriter *w, int64_t length, const double *const *values,
-                         const char *task, Error *err) {
+static bool take_rows(DatasetWriter *w, int64_t length, const double *const *values, Error *err) {
     if (length < 1)
         return fail(err, "%s: episode %lld has no frames", w->root, (long long)w->n_episodes);
     reserve_rows(w, length);
@@ -312,16 +350,48 @@ bool dataset_writer_rows(DatasetWriter *w, int64_t length, const double *const *
         memcpy(f->values + w->rows * f->dim, values[i], sizeof(double) * (size_t)(length * f->dim));
         for (int64_t k = 0; k < length * f->dim; k++)
             if (!check_value(w, f, w->rows + k / f->dim, (int)(k % f->dim), err)) return false;
-        if (!all_float32(values[i], length * f->dim)) f->dtype = "float64";
+        if (!w->o.features && !all_float32(values[i], length * f->dim)) f->dtype = "float64";
     }
     w->rows += length;
-    add_episode(w, w->rows - length, task);
+    return true;
+}
+
+bool dataset_writer_rows(DatasetWriter *w, int64_t length, const double *const *values,
+                         const char *task, Error *err) {
+    if (!take_rows(w, length, values, err)) return false;
+    episode_task(w, add_episode(w, w->rows - length), task ? task : "");
+    return true;
+}
+
+bool dataset_writer_rows_of(DatasetWriter *w, int64_t length, const double *const *values,
+                            const double *timestamps, const char *const *tasks, Error *err) {
+    if (!take_rows(w, length, values, err)) return false;
+    WriterEpisode *e = add_episode(w, w->rows - length);
+    if (timestamps) {
+        e->timestamps = arena_alloc(&w->arena, sizeof *timestamps * (size_t)length);
+        memcpy(e->timestamps, timestamps, sizeof *timestamps * (size_t)length);
+    }
+    if (tasks) e->row_tasks = arena_alloc(&w->arena, sizeof *e->row_tasks * (size_t)length);
+    for (int64_t k = 0; k < length && tasks; k++) e->row_tasks[k] = episode_task(w, e, tasks[k]);
+    if (!tasks) episode_task(w, e, "");
     return true;
 }
 
 void dataset_writer_place(DatasetWriter *w, int64_t episode, int camera, int64_t file,
                           int64_t frame) {
-    w->episodes[episode].places[1 + camera] = (WriterPlace){file, frame};
+    int64_t end = frame + w->episodes[episode].length;
+    dataset_writer_place_times(w, episode, camera, file, (double)frame / w->o.fps,
+                               (double)end / w->o.fps);
+}
+
+void dataset_writer_place_times(DatasetWriter *w, int64_t episode, int camera, int64_t file,
+                                double from, double to) {
+    w->episodes[episode].places[1 + camera] = (WriterPlace){file, from, to};
+}
+
+void dataset_writer_camera_stats(DatasetWriter *w, int camera, json_t *stats) {
+    json_decref(w->camera_stats[camera]);
+    w->camera_stats[camera] = json_incref(stats);
 }
 
 void dataset_writer_pixels(DatasetWriter *w, int camera, const PixelCounts *p) {
@@ -344,7 +414,9 @@ static bool write_rest_and_move(DatasetWriter *w, Error *err) {
         w->videos[c] = NULL;
         if (video && !video_writer_close(video, err)) return false;
     }
-    if (!writer_write_episodes(w, err) || !writer_write_meta(w, err)) return false;
+    if (!writer_write_episodes(w, err) || !writer_write_meta(w, err) ||
+        (w->o.inspect && !w->o.inspect(w->o.user, w->temporary, err)))
+        return false;
     char parent[4096];
     path_parent(parent, sizeof parent, w->root);
     PathKind there;
@@ -372,7 +444,10 @@ void dataset_writer_abort(DatasetWriter *w) {
     parquet_writer_abort(w->data);
     for (int c = 0; c < w->o.n_cameras; c++) video_writer_abort(w->videos[c]);
     free_images(w, 0);
-    for (int c = 0; c < w->o.n_cameras; c++) mem_free(w->png[c]);
+    for (int c = 0; c < w->o.n_cameras; c++) {
+        mem_free(w->png[c]);
+        json_decref(w->camera_stats[c]);
+    }
     for (int i = 0; i < w->n_vectors; i++) mem_free(w->features[i].values);
     mem_free(w->episodes);
     Error ignored; // nothing more can be done about a folder that will not go

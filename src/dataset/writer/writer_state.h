@@ -11,8 +11,9 @@
 
 // A numeric feature of the dataset, in the order of info.json and of the data columns.
 typedef struct WriterFeature {
-    const char *name, *dtype; // "float32", "float64" or "int64"
-    int dim;
+    const char *name, *dtype; // as info.json spells it
+    int dim, rank;
+    const int64_t *shape;     // (rank)
     const char *const *names; // (dim) or NULL
     bool counter;             // timestamp, index, ...: follows from the row
     double *values;           // (rows, dim); NULL for a counter
@@ -21,13 +22,16 @@ typedef struct WriterFeature {
 // Where an episode lies in the files of a camera, or of data.
 typedef struct WriterPlace {
     int64_t file;
-    int64_t frame; // the number of its first frame in a video
+    double from, to; // seconds in a video
 } WriterPlace;
 
 typedef struct WriterEpisode {
     int64_t from, length; // rows
-    int task;             // position in tasks
-    WriterPlace *places;  // (1 + n_cameras): of data, then of each camera's video
+    int *tasks;           // (n_tasks) positions in DatasetWriter.tasks, in the order of its rows
+    int n_tasks;
+    int *row_tasks;      // (length) likewise; NULL: all rows have the first
+    double *timestamps;  // (length) seconds; NULL: frame / fps
+    WriterPlace *places; // (1 + n_cameras): of data, then of each camera's video
 } WriterEpisode;
 
 enum { WRITER_CHUNK = 1000 }; // files of a folder
@@ -37,12 +41,13 @@ struct DatasetWriter {
     WriterOptions o; // copied into the arena
     const char *root, *temporary;
     ParquetWriter *data;
-    VideoWriter **videos;      // (n_cameras), NULL with images_in_parquet or a folder
+    VideoWriter **videos;      // (n_cameras), NULL with images in Parquet or a folder
     int n_features, n_vectors; // the vectors come first, then the counters
     WriterFeature *features;
-    int64_t rows, room;  // frames so far
-    ParquetBytes **png;  // (n_cameras)(room): PNG bytes of the episode in progress
-    PixelCounts *pixels; // (n_cameras)
+    int64_t rows, room;    // frames so far
+    ParquetBytes **png;    // (n_cameras)(room): PNG bytes of the episode in progress
+    PixelCounts *pixels;   // (n_cameras)
+    json_t **camera_stats; // (n_cameras), NULL where pixels are counted
     int64_t n_episodes, episodes_room;
     WriterEpisode *episodes;
     TextSet tasks; // in the arena
@@ -59,7 +64,7 @@ extern const char *const quantile_names[N_QUANTILES]; // "q01" ...
 typedef struct ValueStats {
     double min, max, mean, std, quantiles[N_QUANTILES];
 } ValueStats;
-// value_stats.c: of n values, which get sorted.
+// value_stats.c: of n values, which get sorted. What is not finite is left out.
 ValueStats value_stats(double *values, int64_t n);
 // Statistics of one channel, as fractions of 255.
 ValueStats pixel_stats(const PixelCounts *p, int channel);

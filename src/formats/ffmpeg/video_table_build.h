@@ -16,4 +16,7 @@
 CHECKED bool video_table_build(VideoTable *t, AVFormatContext *format, int stream, bool times_only,
                                const char *name, Error *err);
 
+// The nine numbers of a stream's display matrix, or NULL where it has none.
+const int32_t *video_display_matrix(const AVStream *s);
+
 #endif

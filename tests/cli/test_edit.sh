@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# tact edit and tact check --fix by their flags: what is chosen, what is said, what is refused, and that nothing is left
+# half written. tests/edit/ holds rows and frames against the original's.
+. "$(dirname "$0")/common.sh"
+
+sizes=(--episodes=6 --frames=30 --height=64 --width=64)
+accepts "a sample" "$TACT" sample --root="$WORK/set" "${sizes[@]}"
+says() { holds "$1" grep -q "$2" "$WORK/out"; }
+episodes() { "$TACT" info "$1" | grep -o '^episodes  [0-9]*' | grep -o '[0-9]*$'; }
+
+accepts "drop" "$TACT" edit "$WORK/set" --root="$WORK/dropped" --drop=[1,4]
+says "what was written" "^$WORK/dropped: 4 episodes, "
+says "what was left out" '^2 episodes left out$'
+holds "so many are there" test "$(episodes "$WORK/dropped")" = 4
+accepts "keep" "$TACT" edit "$WORK/set" --root="$WORK/kept" --keep=2:5
+holds "so many are there" test "$(episodes "$WORK/kept")" = 3
+accepts "trim" "$TACT" edit "$WORK/kept" --root="$WORK/trimmed" --trim=0.5,1
+says "what was cut off" '^3 episodes trimmed, by 45 rows together$'
+accepts "nothing idle" "$TACT" edit "$WORK/kept" --root="$WORK/idle" --trim=idle
+holds "nothing was cut off" test "$(grep -c trimmed "$WORK/out")" -eq 0
+accepts "merge" "$TACT" edit "$WORK/dropped" "$WORK/kept" --root="$WORK/merged"
+holds "so many are there" test "$(episodes "$WORK/merged")" = 7
+accepts "split" "$TACT" edit "$WORK/set" --root="$WORK/parts" --splits='{"train": 0.7, "val": 0.3}'
+holds "the first" test "$(episodes "$WORK/parts/train")" = 4
+holds "the rest" test "$(episodes "$WORK/parts/val")" = 2
+accepts "by number" "$TACT" edit "$WORK/set" --root="$WORK/numbers" --splits='{"a": [5], "b": [0,2]}'
+holds "the first" test "$(episodes "$WORK/numbers/a")" = 1
+accepts "by task" "$TACT" edit "$WORK/set" --root="$WORK/tasks" --splits=task
+holds "a folder for each" test "$(find "$WORK/tasks" -mindepth 1 -maxdepth 1 | wc -l)" -ge 2
+accepts "other names" "$TACT" edit "$WORK/set" --root="$WORK/named" --rename_map='{"observation.images.front": "observation.images.top"}'
+holds "the new name" grep -q 'observation.images.top' "$WORK/named/meta/info.json"
+holds "not the old one" test "$(grep -c 'images.front' "$WORK/named/meta/info.json")" -eq 0
+accepts "a plan" "$TACT" edit "$WORK/set" --root="$WORK/plan" --drop=0 --dry_run
+says "what would be written" "^$WORK/plan: 5 episodes, "
+holds "nothing was" test ! -e "$WORK/plan"
+
+refuses "no dataset" 'no dataset given' "$TACT" edit --root="$WORK/x"
+refuses "no folder" 'no --root=DIR given' "$TACT" edit "$WORK/set"
+refuses "another flag" 'did you mean --drop' "$TACT" edit "$WORK/set" --root="$WORK/x" --drp=1
+refuses "no such episode" '--drop=\[9\]: there are episodes 0 to 5' "$TACT" edit "$WORK/set" --root="$WORK/x" --drop=[9]
+refuses "all of them" 'no episode is left' "$TACT" edit "$WORK/set" --root="$WORK/x" --drop=0:6
+refuses "both" 'exclude each other' "$TACT" edit "$WORK/set" --root="$WORK/x" --drop=1 --keep=2
+refuses "of several" 'one dataset' "$TACT" edit "$WORK/set" "$WORK/kept" --root="$WORK/x" --drop=1
+refuses "too much off" 'none would be left' "$TACT" edit "$WORK/set" --root="$WORK/x" --trim=2,2
+refuses "no seconds" 'expected .idle., or seconds' "$TACT" edit "$WORK/set" --root="$WORK/x" --trim=much
+refuses "what is there" 'already exists' "$TACT" edit "$WORK/set" --root="$WORK/kept"
+refuses "no such feature" "no feature 'observation.images.no'" "$TACT" edit "$WORK/set" --root="$WORK/x" --remove_features=observation.images.no
+refuses "no fractions" 'fractions' "$TACT" edit "$WORK/set" --root="$WORK/x" --splits='{"a": 0.8, "b": 0.8}'
+refuses "one twice" 'in two of them' "$TACT" edit "$WORK/set" --root="$WORK/x" --splits='{"a": [1], "b": [1]}'
+refuses "another rate" 'frames a second' bash -c "cp -r '$WORK/kept' '$WORK/fast' && sed -i 's/\"fps\": 10,/\"fps\": 20,/' '$WORK/fast/meta/info.json' && '$TACT' edit '$WORK/kept' '$WORK/fast' --root='$WORK/x'"
+holds "nothing was written" test -z "$(find "$WORK" -maxdepth 1 -name 'x*')"
+
+rm -r "$WORK/kept/videos"
+refuses "no videos" 'videos.*--keep|copy' "$TACT" edit "$WORK/kept" --root="$WORK/x"
+holds "by this command's flag" test "$(grep -c 'dataset.episodes' "$WORK/err")" -eq 0
+
+# What can be mended: an episode that is not there, counts, statistics and the size of a camera.
+cp -r "$WORK/set" "$WORK/broken"
+sed -i 's/"total_episodes": 6/"total_episodes": 7/; s/"total_frames": [0-9]*/"total_frames": 9/' "$WORK/broken/meta/info.json"
+sed -i '0,/"min"/s/"min": \[/"min": [9,/' "$WORK/broken/meta/stats.json"
+"$TACT" check "$WORK/broken" --policy.chunk_size=8 --policy.n_action_steps=8 --fix="$WORK/mended" >"$WORK/out" 2>"$WORK/err"
+holds "still unfit as it was" test $? -eq 2
+holds "what is left out" grep -q 'mended: episode 6 is left out: ' "$WORK/err"
+holds "the count" grep -q 'mended: total_episodes: 7 -> 6' "$WORK/err"
+accepts "the copy is sound" "$TACT" check "$WORK/mended" --policy.chunk_size=8 --policy.n_action_steps=8 --strict
+refuses "a folder that is there" 'already exists' "$TACT" check "$WORK/set" --policy.chunk_size=8 --policy.n_action_steps=8 --fix="$WORK/mended"
+# Of a disk that is full nothing is left.
+if [ -w /dev/full ] && [ "$(ulimit -f)" = unlimited ]; then
+    (trap '' XFSZ; ulimit -f 4; "$TACT" edit "$WORK/set" --root="$WORK/large" >"$WORK/out" 2>"$WORK/err")
+    holds "too large for the disk" test $? -ne 0
+    holds "nothing is left of it" test -z "$(find "$WORK" -maxdepth 1 -name 'large*')"
+fi
+finish

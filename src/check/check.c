@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "check/series.h"
+#include "check/thumbs.h"
 #include "dataset/arms.h"
 #include <math.h>
 #include <stdarg.h>
@@ -48,6 +49,24 @@ void find(Check *c, CheckRuleId rule, int64_t episode, int64_t frame, const char
     va_end(args);
 }
 
+void find_episodes(Check *c, CheckRuleId rule, const char *where, const double *measured,
+                   const char *before, const char *after) {
+    const int64_t n = c->ds->n_episodes;
+    double *above = NEW(double, n), limit = check_rules[rule].limit;
+    int64_t count = 0;
+    for (int64_t e = 0; e < n; e++)
+        if (measured[e] > limit) above[count++] = measured[e];
+    bool most = n > 1 && count * 2 > n;
+    double middle = middle_of(above, count);
+    if (most)
+        find(c, rule, -1, -1, where, middle, "%s%.3g%s, in %lld of %lld episodes", before, middle,
+             after, (long long)count, (long long)n);
+    for (int64_t e = 0; e < n && !most; e++)
+        if (measured[e] > limit)
+            find(c, rule, e, -1, where, measured[e], "%s%.3g%s", before, measured[e], after);
+    mem_free(above);
+}
+
 static int compare_findings(const void *a, const void *b) {
     const CheckFinding *x = a, *y = b;
     if (x->rule != y->rule) return x->rule < y->rule ? -1 : 1;
@@ -59,13 +78,30 @@ bool check_run(const Dataset *ds, const CheckOptions *options, CheckReport *repo
     Check c = {.ds = ds, .options = options, .report = report};
     report->episodes = ds->n_episodes;
     report->rows = ds->rows;
+    if (options->page && options->decode != CHECK_DECODE_NONE && ds->n_cameras > 0)
+        report->thumbs = thumbs_new(ds);
     if (!arms_detect(ds, false, &c.arms, err)) return false;
     series_gather(&c);
+    if (options->files) {
+        tasks_gather(&c);
+        check_files(&c);
+        check_info(&c);
+        check_tables(&c);
+        check_statistics(&c);
+        check_videos(&c);
+    }
     check_structure(&c);
     check_time(&c);
+    check_lag(&c);
     check_values(&c);
+    check_rotations(&c);
     check_episodes(&c);
+    check_grippers(&c);
+    check_movement(&c);
+    check_twins(&c);
     check_policy(&c);
+    check_starts(&c);
+    check_split(&c);
     bool ok = check_pictures(&c, err);
     arena_free(&c.arena);
     if (report->count > 1)
@@ -75,5 +111,6 @@ bool check_run(const Dataset *ds, const CheckOptions *options, CheckReport *repo
 
 void check_report_free(CheckReport *report) {
     mem_free(report->findings);
+    thumbs_free(report->thumbs);
     *report = (CheckReport){0};
 }

@@ -54,6 +54,7 @@ typedef struct CheckReport {
     int64_t broken[CHECK_RULES]; // findings of each rule
     int64_t episodes, rows;      // that were looked at
     CheckSeverity worst;         // of the findings; CHECK_NOTE without any
+    struct CheckThumbs *thumbs;  // pictures for the page, owned; NULL: none were asked for
 } CheckReport;
 
 // Which frames of the cameras are decoded: those of eight moments an episode with SAMPLE.
@@ -62,7 +63,12 @@ typedef enum CheckDecode { CHECK_DECODE_NONE, CHECK_DECODE_SAMPLE, CHECK_DECODE_
 typedef struct CheckOptions {
     const WindowSpec *window; // what the policy will see
     CheckDecode decode;
-    int threads; // that decode; at least 1
+    // Whether meta/, the tables and the videos' tables are looked into too, beyond what opening the
+    // dataset read of them.
+    bool files;
+    double eval_split; // of the training (dataset_split); 0: nothing is held out
+    int threads;       // that decode; at least 1
+    bool page;         // check_write_page will be called: keep small pictures of what is decoded
     // Called now and then with how many of how many episodes are done; NULL: not.
     void (*progress)(void *user, int64_t done, int64_t total);
     void *user;
@@ -89,7 +95,8 @@ typedef struct CheckIdle {
 } CheckIdle;
 void check_idle(const Dataset *ds, CheckIdle *out); // (n_episodes)
 
-// {"verdict", "episodes", "frames", "rules": [{"name", ...}], "findings": [...]}; a new reference.
+// {"verdict", "episodes", "frames", "drop", "trim", "command", "flag", "rules": [{"name", ...}],
+// "findings": [...]}; a new reference.
 json_t *check_report_json(const Dataset *ds, const CheckReport *report);
 
 // Writes the page (page/check.html), whole or not at all: verdict, findings, the worst episodes

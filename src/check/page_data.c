@@ -1,90 +1,132 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the page shows beside the report: all episodes in brief, the worst ones with their curves
-// and frames, and how values are distributed.
-#include "check/check.h"
+// What the page shows beside the report.
+#include "check/page_data.h"
+#include "check/thumbs.h"
 
-#include "check/series.h"
 #include "dataset/arms.h"
-#include "dataset/frames.h"
-#include "image/image.h"
 #include "report/describe.h"
-#include "report/jpeg_url.h"
 #include "report/page.h"
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 extern const unsigned char check_page[]; // the template, which the build embeds
 
 enum {
-    BRIEF = 48,  // points of an episode in brief
-    CURVE = 240, // points of a curve
-    WORST = 8,   // episodes that are shown with curves and frames
-    CURVES = 16, // values of each
-    STRIP = 8,   // frames of each camera
-    STRIP_WIDTH = 160,
-    BARS = 32,
-    MOST_BRIEF = 2000 // episodes in brief: evenly spaced ones of more
+    BARS = 32,           // of a distribution
+    LENGTHS_MOST = 5000, // episodes whose length is drawn, and whose ends are
+    ENDS_MOST = 2500,
+    ENDS_VALUES = 32 // values of a row
 };
 
-// A number of the page: five digits are more than a pixel shows, and half of the bytes.
-static json_t *rounded(double x) {
+json_t *page_number(double x) {
     if (!isfinite(x)) return json_null();
     if (x == 0) return json_integer(0);
     double power = pow(10, 5 - ceil(log10(fabs(x))));
     return json_real(round(x * power) / power);
 }
 
-// ---- all episodes -------------------------------------------------------------------------------
-
-// How fast the robot moves: the mean over its values of the change from row to row, each beside
-// what is fast for it, over each of at most BRIEF parts of the
-// episode.
-static json_t *speeds_json(const Check *c, const Episode *episode) {
+json_t *page_row(const Vector *v, int64_t row, int most) {
     json_t *list = json_array();
-    const Vector *v = c->state.n > 0 ? &c->state : &c->action;
-    int64_t steps = episode->length - 1, parts = steps < BRIEF ? steps : BRIEF;
-    for (int64_t part = 0; part < parts; part++) {
-        int64_t from = 1 + part * steps / parts, to = 1 + (part + 1) * steps / parts;
-        double sum = 0;
-        for (int64_t i = from; i < to; i++)
-            for (int d = 0; d < v->n; d++) {
-                int64_t row = episode->first_row + i;
-                double step = fabs(value_at(v, row, d) - value_at(v, row - 1, d));
-                sum += v->dims[d].step > 0 ? fmin(step / v->dims[d].step, 3) : 0;
-            }
-        double n = (double)((to - from) * v->n);
-        json_array_append_new(list, n > 0 ? rounded(sum / n) : json_null());
+    for (int d = 0; d < v->n && d < most; d++)
+        json_array_append_new(list, page_number(value_at(v, row, d)));
+    return list;
+}
+
+// ---- how episodes stand -------------------------------------------------------------------------
+
+typedef struct Place {
+    int64_t index, position;
+} Place;
+
+static int compare_places(const void *a, const void *b) {
+    const Place *x = a, *y = b;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+Standing *page_standings(const Check *c) {
+    static const double weights[] = {1, 10, 100};
+    const int64_t n = c->ds->n_episodes;
+    Standing *standings = NEW(Standing, n + 1);
+    Place *places = NEW(Place, n + 1);
+    for (int64_t e = 0; e < n; e++) {
+        standings[e].worst = -1;
+        places[e] = (Place){c->ds->episodes[e].index, e};
     }
-    return list;
+    if (n > 1) qsort(places, (size_t)n, sizeof *places, compare_places);
+    for (int64_t i = 0; i < c->report->count; i++) {
+        const CheckFinding *f = &c->report->findings[i];
+        const Place wanted = {f->episode, 0};
+        const Place *place =
+            f->episode < 0 ? NULL
+                           : bsearch(&wanted, places, (size_t)n, sizeof *places, compare_places);
+        if (!place) continue; // of the whole dataset, or of an episode that cannot be opened
+        Standing *s = &standings[place->position];
+        const CheckSeverity severity = check_rules[f->rule].severity;
+        s->score += weights[severity];
+        s->findings++;
+        if ((int)severity > s->worst) s->worst = (int)severity;
+    }
+    mem_free(places);
+    return standings;
 }
 
-static json_t *row_json(const Vector *v, int64_t row) {
-    json_t *list = json_array();
-    for (int d = 0; d < v->n; d++) json_array_append_new(list, rounded(value_at(v, row, d)));
-    return list;
+// ---- lengths, begins and ends -------------------------------------------------------------------
+
+// Every so many episodes of so many that `most` of them are drawn; those with an error or a warning
+// too, where they are no more than that.
+typedef struct Thinning {
+    int64_t apart;
+    bool flagged;
+} Thinning;
+
+static int64_t count_touched(const Check *c, const Standing *standings) {
+    int64_t n = 0;
+    for (int64_t e = 0; e < c->ds->n_episodes; e++) n += standings[e].worst > CHECK_NOTE;
+    return n;
 }
 
-static json_t *episodes_json(const Check *c) {
+static Thinning thin_to(const Check *c, const Standing *standings, int64_t most) {
+    const int64_t n = c->ds->n_episodes;
+    return (Thinning){(n + most - 1) / most, count_touched(c, standings) <= most};
+}
+
+static bool is_drawn(const Thinning *t, int64_t e, const Standing *s) {
+    return e % t->apart == 0 || (t->flagged && s->worst > CHECK_NOTE);
+}
+
+// {"index": [...], "length": [...]}
+static json_t *lengths_json(const Check *c, const Standing *standings) {
+    const Thinning thin = thin_to(c, standings, LENGTHS_MOST);
+    json_t *index = json_array(), *length = json_array();
+    for (int64_t e = 0; e < c->ds->n_episodes; e++) {
+        if (!is_drawn(&thin, e, &standings[e])) continue;
+        json_array_append_new(index, json_integer(c->ds->episodes[e].index));
+        json_array_append_new(length, json_integer(c->ds->episodes[e].length));
+    }
+    return json_pack("{s:o, s:o}", "index", index, "length", length);
+}
+
+// {"index": [...], "worst": [...], "names": [...], "start": [[...]], "end": [[...]]}: the first and
+// the last state, or action where there is no state.
+static json_t *ends_json(const Check *c, const Standing *standings) {
     const Dataset *ds = c->ds;
-    json_t *list = json_array();
     const Vector *v = c->state.n > 0 ? &c->state : &c->action;
-    int64_t apart = (ds->n_episodes + MOST_BRIEF - 1) / MOST_BRIEF;
-    for (int64_t e = 0; e < ds->n_episodes; e += apart) {
+    json_t *index = json_array(), *names = json_array(), *start = json_array(), *end = json_array();
+    json_t *worst = json_array();
+    const Thinning thin = thin_to(c, standings, ENDS_MOST);
+    for (int d = 0; d < v->n && d < ENDS_VALUES; d++)
+        json_array_append_new(names, describe_path(v->dims[d].name));
+    for (int64_t e = 0; e < ds->n_episodes && v->n > 0; e++) {
         const Episode *episode = &ds->episodes[e];
-        json_t *o = json_object();
-        json_object_set_new(o, "index", json_integer(episode->index));
-        json_object_set_new(o, "length", json_integer(episode->length));
-        json_object_set_new(o, "task", describe_path(episode->task ? episode->task : ""));
-        json_object_set_new(o, "speeds", speeds_json(c, episode));
-        if (c->arms > 0) {
-            int64_t last = episode->first_row + episode->length - 1;
-            json_object_set_new(o, "start", row_json(v, episode->first_row));
-            json_object_set_new(o, "end", row_json(v, last));
-        }
-        json_array_append_new(list, o);
+        if (!is_drawn(&thin, e, &standings[e])) continue;
+        json_array_append_new(index, json_integer(episode->index));
+        json_array_append_new(worst, json_integer(standings[e].worst));
+        json_array_append_new(start, page_row(v, episode->first_row, ENDS_VALUES));
+        json_array_append_new(end,
+                              page_row(v, episode->first_row + episode->length - 1, ENDS_VALUES));
     }
-    return list;
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "index", index, "worst", worst, "names", names,
+                     "start", start, "end", end);
 }
 
 // ---- how values are distributed -----------------------------------------------------------------
@@ -93,15 +135,15 @@ static json_t *dim_json(const Check *c, const Vector *v, int d) {
     const Dim *dim = &v->dims[d];
     int64_t counts[BARS] = {0};
     json_t *list = json_array();
-    for (int64_t row = 0; row < c->ds->rows; row++) {
+    for (int64_t row = 0; row < c->ds->rows && dim->max > dim->min; row++) {
         double at = (value_at(v, row, d) - dim->min) / (dim->max - dim->min) * BARS;
-        if (dim->max > dim->min) counts[at >= BARS ? BARS - 1 : (int)at]++;
+        counts[at >= BARS ? BARS - 1 : (int)at]++;
     }
     for (int i = 0; i < BARS; i++) json_array_append_new(list, json_integer(counts[i]));
     json_t *o = json_object();
     json_object_set_new(o, "name", describe_path(dim->name));
-    json_object_set_new(o, "low", rounded(dim->min));
-    json_object_set_new(o, "high", rounded(dim->max));
+    json_object_set_new(o, "low", page_number(dim->min));
+    json_object_set_new(o, "high", page_number(dim->max));
     json_object_set_new(o, "counts", list);
     return o;
 }
@@ -115,133 +157,51 @@ static json_t *dims_json(const Check *c) {
     return list;
 }
 
-// ---- the worst episodes -------------------------------------------------------------------------
+// ---- the whole ----------------------------------------------------------------------------------
 
-typedef struct Score {
-    int64_t episode; // its position
-    double score;
-} Score;
-
-static int compare_scores(const void *a, const void *b) {
-    const Score *x = a, *y = b;
-    if (x->score != y->score) return x->score > y->score ? -1 : 1;
-    return x->episode < y->episode ? -1 : x->episode > y->episode;
+// Which frames the findings about pictures go by; null without cameras.
+static json_t *looked_json(const Check *c) {
+    static const char *const texts[] = {"none looked at", "eight moments an episode",
+                                        "every frame"};
+    return c->ds->n_cameras > 0 ? json_string(texts[c->options->decode]) : json_null();
 }
 
-// The episodes with findings, the worst first; returns how many.
-static int64_t rank_episodes(const Check *c, Score *scores) {
-    static const double weights[] = {1, 10, 100};
+static void set_dataset(Check *c, json_t *o) {
     const Dataset *ds = c->ds;
-    int64_t n = 0;
-    for (int64_t e = 0; e < ds->n_episodes; e++) scores[e] = (Score){e, 0};
-    for (int64_t i = 0; i < c->report->count; i++) {
-        const CheckFinding *f = &c->report->findings[i];
-        for (int64_t e = 0; f->episode >= 0 && e < ds->n_episodes; e++)
-            if (ds->episodes[e].index == f->episode)
-                scores[e].score += weights[check_rules[f->rule].severity];
-    }
-    qsort(scores, (size_t)ds->n_episodes, sizeof *scores, compare_scores);
-    while (n < ds->n_episodes && scores[n].score > 0) n++;
-    return n;
-}
-
-static json_t *curve_of(const Vector *v, const Episode *episode, int d) {
-    if (d >= v->n) return json_null();
-    json_t *list = json_array();
-    int64_t n = episode->length < CURVE ? episode->length : CURVE;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t at = n > 1 ? i * (episode->length - 1) / (n - 1) : 0;
-        json_array_append_new(list, rounded(value_at(v, episode->first_row + at, d)));
-    }
-    return list;
-}
-
-// State and action of each value, side by side where both have the same values.
-static json_t *curves_json(const Check *c, const Episode *episode) {
-    json_t *list = json_array();
-    bool both = c->state.n == c->action.n;
-    const Vector *v = c->state.n > 0 ? &c->state : &c->action;
-    for (int d = 0; d < v->n && d < CURVES; d++) {
-        json_t *o = json_object();
-        json_object_set_new(o, "name", describe_path(v->dims[d].name));
-        json_object_set_new(o, "state", curve_of(&c->state, episode, d));
-        json_object_set_new(o, "action", both ? curve_of(&c->action, episode, d) : json_null());
-        json_array_append_new(list, o);
-    }
-    return list;
-}
-
-CHECKED static bool strip_json(const Check *c, FrameReader *reader, int64_t e, int camera,
-                               json_t *strips, Error *err) {
-    const Feature *f = c->ds->cameras[camera];
-    const Episode *episode = &c->ds->episodes[e];
-    Image image = {f->height, f->width, mem_alloc(image_rgb_bytes(f->height, f->width))};
-    json_t *frames = json_array(), *strip = json_object();
-    bool ok = true;
-    for (int k = 0; ok && k < STRIP; k++) {
-        int64_t at = k * (episode->length - 1) / (STRIP - 1);
-        char *url;
-        ok = frames_read(reader, camera, episode->first_row + at, image.rgb, err) &&
-             jpeg_url_of(&image, STRIP_WIDTH, &url, err);
-        if (!ok) break;
-        json_array_append_new(frames,
-                              json_pack("{s:I, s:s}", "frame", (json_int_t)at, "jpeg", url));
-        mem_free(url);
-    }
-    json_object_set_new(strip, "camera", describe_path(f->name));
-    json_object_set_new(strip, "frames", frames);
-    json_array_append_new(strips, strip);
-    image_free(&image);
-    return ok;
-}
-
-// Frames that cannot be read are left out: that they cannot is a finding.
-static json_t *worst_json(const Check *c) {
-    const Dataset *ds = c->ds;
-    Score *scores = NEW(Score, ds->n_episodes);
-    int64_t n = rank_episodes(c, scores);
-    json_t *list = json_array();
-    FrameReader *reader = NULL;
     Error ignored;
-    bool frames =
-        c->options->decode != CHECK_DECODE_NONE && frames_open(ds, 0, 0, &reader, &ignored);
-    for (int64_t i = 0; i < n && i < WORST; i++) {
-        const Episode *episode = &ds->episodes[scores[i].episode];
-        json_t *o = json_object(), *strips = json_array();
-        for (int k = 0; frames && k < ds->n_cameras; k++)
-            (void)!strip_json(c, reader, scores[i].episode, k, strips, &ignored);
-        json_object_set_new(o, "index", json_integer(episode->index));
-        json_object_set_new(o, "length", json_integer(episode->length));
-        json_object_set_new(o, "curves", curves_json(c, episode));
-        json_object_set_new(o, "strips", strips);
-        json_array_append_new(list, o);
-    }
-    frames_close(reader);
-    mem_free(scores);
-    return list;
+    if (!arms_detect(ds, false, &c->arms, &ignored)) c->arms = 0;
+    series_gather(c);
+    Standing *standings = page_standings(c);
+    const CheckThumbs *thumbs = c->report->thumbs;
+    json_t *cameras = json_array();
+    for (int k = 0; thumbs && k < thumbs->cameras; k++)
+        json_array_append_new(cameras, describe_path(ds->cameras[k]->name));
+    json_object_set_new(o, "root", describe_path(ds->root));
+    json_object_set_new(o, "robot", describe_path(ds->robot_type ? ds->robot_type : ""));
+    json_object_set_new(o, "format",
+                        describe_path(arena_printf(&c->arena, "LeRobot %s", ds->version)));
+    json_object_set_new(o, "looked", looked_json(c));
+    json_object_set_new(o, "fps", json_real(ds->fps));
+    json_object_set_new(o, "arms", json_integer(c->arms));
+    json_object_set_new(o, "touched", json_integer(count_touched(c, standings)));
+    json_object_set_new(o, "cameras", cameras);
+    json_object_set_new(o, "moments", json_integer(thumbs ? thumbs->moments : 0));
+    json_object_set_new(o, "cells", page_cells(c, standings));
+    json_object_set_new(o, "lengths", lengths_json(c, standings));
+    json_object_set_new(o, "ends", ends_json(c, standings));
+    json_object_set_new(o, "dims", dims_json(c));
+    json_object_set_new(o, "worst", page_worst(c, standings));
+    mem_free(standings);
 }
 
 bool check_write_page(const Dataset *ds, const CheckOptions *options, CheckReport *report,
                       const char *path, Error *err) {
     Check c = {.ds = ds, .options = options, .report = report};
     json_t *o = json_object();
-    if (ds) {
-        bool known = arms_detect(ds, false, &c.arms, err);
-        if (!known) c.arms = 0;
-        series_gather(&c);
-        json_object_set_new(o, "root", describe_path(ds->root));
-        json_object_set_new(o, "robot", describe_path(ds->robot_type ? ds->robot_type : ""));
-        json_object_set_new(o, "version", describe_path(ds->version));
-        json_object_set_new(o, "fps", json_real(ds->fps));
-        json_object_set_new(o, "arms", json_integer(c.arms));
-        json_object_set_new(o, "all_episodes", json_integer(ds->total_episodes));
-        json_object_set_new(o, "episodes", episodes_json(&c));
-        json_object_set_new(o, "dims", dims_json(&c));
-        json_object_set_new(o, "worst", worst_json(&c));
-    }
+    if (ds) set_dataset(&c, o);
     json_object_set_new(o, "tact", json_string(TACT_VERSION));
     json_object_set_new(o, "checked", describe_time(time(NULL)));
-    json_object_set_new(o, "report", check_report_json(ds, report));
+    json_object_set_new(o, "report", page_report(ds, report, FINDINGS_OF_RULE));
     bool ok = page_write(path, check_page, o, err);
     json_decref(o);
     arena_free(&c.arena);

@@ -4,9 +4,8 @@
 
 #include "check/series.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
-
-enum { FEWEST_EPISODES = 5 };
 
 typedef struct Pictures {
     Check *c;
@@ -121,6 +120,49 @@ static void check_static(const Pictures *p, int k) {
              "frames differ by %.2f of 255", least);
 }
 
+typedef struct Shown {
+    const View *view;
+    int64_t episode;
+} Shown;
+
+static int by_grid(const void *a, const void *b) {
+    const Shown *x = a, *y = b;
+    int order = memcmp(x->view->grid, y->view->grid, sizeof x->view->grid);
+    if (order != 0) return order;
+    return (x->episode > y->episode) - (x->episode < y->episode);
+}
+
+static bool same_rows(const Vector *v, const Episode *a, const Episode *b) {
+    const float *x = v->data + a->first_row * v->n, *y = v->data + b->first_row * v->n;
+    return v->n == 0 ||
+           (a->length == b->length && memcmp(x, y, sizeof *x * (size_t)(a->length * v->n)) == 0);
+}
+
+// Pictures of another episode: what is seen over time is the same to the last bit, which it is not
+// by chance. Where the rows are the same too it is episode_twice's.
+static void check_twice(const Pictures *p, int k) {
+    const Dataset *ds = p->c->ds;
+    Shown *shown = NEW(Shown, ds->n_episodes);
+    int64_t n = 0;
+    for (int64_t e = 0; e < ds->n_episodes; e++) {
+        const View *v = view_of(p, e, k);
+        if (v->looked_at && v->change > check_rules[RULE_camera_static].limit)
+            shown[n++] = (Shown){v, e};
+    }
+    qsort(shown, (size_t)n, sizeof *shown, by_grid);
+    for (int64_t i = 1; i < n; i++) {
+        const Episode *a = &ds->episodes[shown[i - 1].episode],
+                      *b = &ds->episodes[shown[i].episode];
+        if (memcmp(shown[i - 1].view->grid, shown[i].view->grid, sizeof shown[i].view->grid) != 0 ||
+            (same_rows(&p->c->state, a, b) && same_rows(&p->c->action, a, b)))
+            continue;
+        find(p->c, RULE_pictures_twice, shown[i].episode, -1, ds->cameras[k]->name,
+             (double)shown[i].view->looked_at, "it shows what episode %lld shows, with other rows",
+             (long long)a->index);
+    }
+    mem_free(shown);
+}
+
 bool check_pictures(Check *c, Error *err) {
     const Dataset *ds = c->ds;
     if (c->options->decode == CHECK_DECODE_NONE || ds->n_cameras == 0) return true;
@@ -128,10 +170,15 @@ bool check_pictures(Check *c, Error *err) {
                   .views = NEW(View, ds->n_episodes * ds->n_cameras),
                   .usual = mem_alloc(sizeof *p.usual * (size_t)ds->n_cameras),
                   .usual_sharpness = NEW(double, ds->n_cameras)};
-    bool ok = views_gather(ds, c->options, c->state_moves, c->report, p.views, err);
+    Motion motion;
+    motion_prepare(c, &motion);
+    const Looking looking = {.moves = c->state_moves, .views = p.views, .motion = &motion};
+    bool ok = views_gather(ds, c->options, &looking, c->report, err);
+    if (ok) check_motion(c, &motion);
     if (ok) find_usual(&p);
     for (int k = 0; ok && k < ds->n_cameras; k++) {
         check_static(&p, k);
+        check_twice(&p, k);
         for (int64_t e = 0; e < ds->n_episodes; e++) {
             if (!view_of(&p, e, k)->looked_at) continue;
             check_light(&p, e, k);

@@ -3,7 +3,9 @@
 // own; what a thread finds goes into its episode's views and nowhere else.
 #include "check/pictures.h"
 
+#include "base/file.h"
 #include "check/series.h"
+#include "check/thumbs.h"
 #include "dataset/frames.h"
 #include <math.h>
 #include <pthread.h>
@@ -20,8 +22,8 @@ enum { NOISE = 12, ONE_IN = 10000 };
 typedef struct Look {
     const Dataset *ds;
     const CheckOptions *options;
-    const bool *moves;
-    View *views;
+    const Looking *looking;
+    CheckThumbs *thumbs; // NULL: none are taken
     atomic_llong next, done;
     atomic_bool failed;
     Error *errors; // (n_episodes) why a frame could not be read; "" where all could
@@ -95,7 +97,7 @@ static bool same_picture(const Picture *a, const Picture *b, int height, int wid
 
 static bool moved_between(const Look *l, const Episode *e, int64_t from, int64_t to) {
     int64_t rows = 0;
-    for (int64_t i = from + 1; i <= to; i++) rows += l->moves[e->first_row + i];
+    for (int64_t i = from + 1; i <= to; i++) rows += l->looking->moves[e->first_row + i];
     return rows * 2 > to - from;
 }
 
@@ -148,10 +150,12 @@ static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int ca
     const Dataset *ds = l->ds;
     const Episode *e = &ds->episodes[episode];
     const Feature *f = ds->cameras[camera];
-    View *v = &l->views[episode * ds->n_cameras + camera];
+    View *v = &l->looking->views[episode * ds->n_cameras + camera];
+    float *motion = l->looking->motion->pictures + camera * ds->rows + e->first_row;
     bool all = l->options->decode == CHECK_DECODE_ALL || e->length < SAMPLED_FRAMES;
     int64_t n = all ? e->length : SAMPLED_FRAMES;
     Running running = {0};
+    if (f->video && !file_exists(e->videos[camera].path)) return true; // check_files names it
     for (int64_t k = 0; k < n; k++) {
         Picture *now = &pictures[k % 2], *before = &pictures[(k + 1) % 2];
         now->frame = frame_at(e, k, n);
@@ -161,13 +165,35 @@ static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int ca
         }
         measure(now, f->height, f->width, pictures[0].rgb + largest_frame(ds));
         add_frame(v, now, &running);
+        if (l->thumbs)
+            thumbs_take(l->thumbs, episode, camera, k, n, &(Image){f->height, f->width, now->rgb});
         if (k == 0) continue;
-        v->change += difference(before, now, f->height, f->width);
+        double change = difference(before, now, f->height, f->width);
+        v->change += change;
+        if (now->frame == before->frame + 1) motion[now->frame] = (float)change;
         add_pair(l, e, v, before, now, same_picture(before, now, f->height, f->width), &running);
     }
     for (int i = 0; i < GRID; i++) v->grid[i] /= (float)v->looked_at;
     v->sharpness = middle_of(running.sharpness, running.kept);
     v->change = n > 1 ? v->change / (double)(n - 1) : 0;
+    return true;
+}
+
+// Differences alone, over rows that follow each other.
+static bool look_at_motion(Look *l, FrameReader *reader, int64_t episode, int camera,
+                           Picture pictures[2], Error *err) {
+    const Dataset *ds = l->ds;
+    const Episode *e = &ds->episodes[episode];
+    const Feature *f = ds->cameras[camera];
+    float *motion = l->looking->motion->pictures + camera * ds->rows + e->first_row;
+    int64_t from = l->looking->motion->from[episode];
+    bool looked_at = l->looking->views[episode * ds->n_cameras + camera].looked_at > 0;
+    if (from < 0 || !looked_at || l->options->decode == CHECK_DECODE_ALL) return true;
+    for (int64_t i = from; i < from + MOTION_ROWS; i++) {
+        Picture *now = &pictures[i % 2], *before = &pictures[(i + 1) % 2];
+        if (!frames_read(reader, camera, e->first_row + i, now->rgb, err)) return false;
+        if (i > from) motion[i] = (float)difference(before, now, f->height, f->width);
+    }
     return true;
 }
 
@@ -182,7 +208,9 @@ static void *look_on(void *argument) {
     if (!ok) atomic_store(&l->failed, true);
     for (int64_t e; ok && (e = atomic_fetch_add(&l->next, 1)) < ds->n_episodes;) {
         for (int k = 0; k < ds->n_cameras; k++)
-            if (!look_at_camera(l, reader, e, k, pictures, &err) && !*l->errors[e].text)
+            if ((!look_at_camera(l, reader, e, k, pictures, &err) ||
+                 !look_at_motion(l, reader, e, k, pictures, &err)) &&
+                !*l->errors[e].text)
                 l->errors[e] = err;
         atomic_fetch_add(&l->done, 1);
     }
@@ -200,13 +228,13 @@ static int start_threads(Look *l, pthread_t *threads) {
     return started;
 }
 
-bool views_gather(const Dataset *ds, const CheckOptions *options, const bool *moves,
-                  CheckReport *report, View *views, Error *err) {
+bool views_gather(const Dataset *ds, const CheckOptions *options, const Looking *looking,
+                  CheckReport *report, Error *err) {
     pthread_t threads[MOST_THREADS];
     Look l = {.ds = ds,
               .options = options,
-              .moves = moves,
-              .views = views,
+              .looking = looking,
+              .thumbs = report->thumbs,
               .errors = NEW(Error, ds->n_episodes)};
     int started = start_threads(&l, threads);
     const struct timespec moment = {.tv_nsec = 50000000};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
-#include "check/check.h"
+#include "check/advice.h"
 #include "cli/check_fix.h"
 #include "cli/cli.h"
 #include "train/policy_from_dataset.h"
@@ -104,6 +104,21 @@ static void print_verdict(const CheckReport *r) {
            (long long)warnings, (long long)notes);
 }
 
+enum { SHOWN_EPISODES = 60 }; // of the flag that lists them
+
+// The ready command, and the flag that needs no copy.
+static void print_advice(const Dataset *ds, const CheckReport *r) {
+    CheckAdvice advice = check_advice(ds, r);
+    if (advice.command) printf("without what was flagged: %s\n", advice.command);
+    if (advice.flag && advice.n_keep <= SHOWN_EPISODES)
+        printf("or without a copy: %s\n", advice.flag);
+    else if (advice.flag)
+        puts("or without a copy: --dataset.episodes with those left, which --json lists");
+    if (advice.n_drop && !advice.command)
+        puts("every episode was flagged: look for what they have in common");
+    check_advice_free(&advice);
+}
+
 static void print_text(const Dataset *ds, const CheckReport *r, bool verbose) {
     if (ds)
         printf("%s: %lld episodes, %lld frames\n", ds->repo_id, (long long)r->episodes,
@@ -118,6 +133,7 @@ static void print_text(const Dataset *ds, const CheckReport *r, bool verbose) {
         if (r->broken[i] == 0)
             printf("%-8s %s: %s\n", "ok", check_rules[i].name, check_rules[i].measures);
     print_verdict(r);
+    print_advice(ds, r);
 }
 
 // ---- the command --------------------------------------------------------------------------------
@@ -150,7 +166,10 @@ CHECKED static bool check(TrainConfig *c, const CheckFlags *f, int *code, Error 
     WindowSpec window;
     CheckOptions options = {.window = &window,
                             .decode = decode_of(f->decode),
+                            .files = true,
+                            .eval_split = c->dataset.eval_split,
                             .threads = (int)sysconf(_SC_NPROCESSORS_ONLN),
+                            .page = f->page != NULL,
                             .progress = progress_count,
                             .user = &bar};
     const DatasetOptions open = dataset_options_of(c, false);

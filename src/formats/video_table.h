@@ -22,7 +22,10 @@ typedef struct VideoTable {
     double unit;         // seconds in one step of the stream's time base
     double period;       // seconds between frames (average)
     int height, width;   // of the frames as they are given out: after turning
-    int turn;            // clockwise, in degrees, makes a stored frame upright: 0, 90, 180 or 270
+    // Of H.264 and HEVC, whose decoder keeps parameter sets until others take their place: packets
+    // have some that the header does not have; keyframes are without a full set of their own.
+    bool other_sets, bare_keys;
+    int turn; // clockwise, in degrees, makes a stored frame upright: 0, 90, 180 or 270
 } VideoTable;
 
 void video_table_free(VideoTable *t);

@@ -22,24 +22,30 @@ holds "its code" test $? -eq 0
 holds "where it is" grep -q "report: $WORK/page.html" "$WORK/err"
 shows "$WORK/page.html"
 no_complaint "a dataset" "$end"
-for title in Findings "All episodes" "Where episodes begin and end" "How values are distributed" "All rules"; do
+for title in "What was found" Findings "All episodes" "Where episodes begin and end" "How values are distributed" "All rules"; do
     has "$title" "<h2>$title</h2>"
 done
 has "the name as text" '<h1>&lt;img src=x onerror=alert(1)&gt;&amp;"grün</h1>'
 has "a rule" '<code>padding</code>'
 has "the verdict" 'Look at the warnings'
+has "a picture of an episode" '<img alt="" decoding="async" src="data:image/jpeg;base64,'
 has "the episodes" '<div class="big">12</div>'
 holds "no element of a name" test "$(grep -c '<img src=x' "$WORK/dom")" -eq 0
 # What a visitor does: filter, choose, sort.
-play='document.querySelector(".filter input").value = "nothing has this"; document.querySelector(".filter input").dispatchEvent(new Event("input"));
- const rest = document.querySelectorAll(".rule").length; document.querySelector(".filter input").value = "chunk";
- document.querySelector(".filter input").dispatchEvent(new Event("input"));
+play='const box = document.querySelector("input[type=search]"), look = text => { box.value = text; box.dispatchEvent(new Event("input")); };
+ const rows = () => [...document.querySelectorAll("#findings ~ div tbody tr")].map(r => r.cells[2].textContent);
+ look("nothing has this"); const none = rows().length; look("chunk"); const some = rows();
  for (const b of document.querySelectorAll("th button")) b.click();
- page.append("left " + rest + ", found " + (document.querySelectorAll(".rule").length > 0));'
+ look("episode_short"); document.querySelectorAll("#findings ~ div th button")[2].click(); const up = rows().map(Number);
+ look("episode 1"); const one = rows(); for (const s of document.querySelectorAll("select")) s.dispatchEvent(new Event("input"));
+ document.querySelector(".found a").click(); const rule = document.querySelector("#findings ~ p").textContent.replace(/[0-9]+/g, "N");
+ page.append("left " + none + ", found " + (some.length > 5) + ", sorted " + (up.length > 5 && up.every((e, i) => !i || up[i - 1] <= e)) +
+   ", of one " + one.every(e => e === "1") + " " + one.length + ", rule: " + rule);'
 sed -i "s|^</script></body></html>|$(tr -d '\n' <<<"$play" | sed 's/[&|]/\\&/g')&|" "$WORK/page.html"
 shows "$WORK/page.html"
 no_complaint "after a visit" "$end"
-has "the filter" 'left 0, found true'
+has "filter and order" 'left 0, found true, sorted true, of one true'
+has "the findings of a rule" 'rule: N finding'
 
 mkdir "$WORK/gone" && mkdir "$WORK/gone/meta" && : >"$WORK/gone/meta/info.json"
 "$TACT" check "$WORK/gone" --report="$WORK/gone.html" >"$WORK/out" 2>"$WORK/err"

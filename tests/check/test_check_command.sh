@@ -8,6 +8,7 @@ accepts "a sample" "$TACT" sample --root="$WORK/set" --episodes=6 --frames=60 --
 short=(--policy.chunk_size=8 --policy.n_action_steps=8)
 accepts "a sound dataset" "$TACT" check "$WORK/set" "${short[@]}" --strict
 holds "it is clean" grep -q '^clean: 0 rules of [0-9]* found something' "$WORK/out"
+holds "with nothing to leave out" test "$(grep -c 'without' "$WORK/out")" -eq 0
 accepts "by flag" "$TACT" check --dataset.root="$WORK/set" "${short[@]}" --decode=all
 accepts "warnings alone" "$TACT" check "$WORK/set" --decode=none # a chunk of 100 is mostly padding
 holds "the verdict" grep -q '^look at the warnings:' "$WORK/out"
@@ -37,7 +38,17 @@ holds "unfit is 2" test $? -eq 2
 holds "the first one" grep -q 'episode 6: .*there is no episode 6' "$WORK/out"
 holds "the second one" grep -q 'episode 7: .*there is no episode 7' "$WORK/out"
 holds "and the rest was looked at" grep -q "^broken: 6 episodes, 375 frames" "$WORK/out"
-holds "the verdict" grep -q '^unfit to train: 1 rules of' "$WORK/out"
+holds "the verdict" grep -q '^unfit to train: 2 rules of' "$WORK/out"
+holds "the ready command" grep -qF "without what was flagged: tact edit $WORK/broken --root=NEW --drop=[6,7]" "$WORK/out"
+holds "or a flag" grep -qxF 'or without a copy: --dataset.episodes=[0,1,2,3,4,5]' "$WORK/out"
+if command -v python3 >/dev/null; then
+    "$TACT" check "$WORK/broken" "${short[@]}" --json >"$WORK/out" 2>/dev/null
+    holds "the same as JSON" python3 -c '
+import json, sys
+d = json.load(open(sys.argv[1]))
+assert d["drop"] == [6, 7] and d["trim"] is False and d["command"].endswith(" --root=NEW --drop=[6,7]"), d
+assert d["flag"] == "--dataset.episodes=[0,1,2,3,4,5]", d' "$WORK/out"
+fi
 : >"$WORK/broken/meta/info.json"
 "$TACT" check "$WORK/broken" >"$WORK/out" 2>"$WORK/err"
 holds "nothing can be read" test $? -eq 2
@@ -50,7 +61,7 @@ accepts "a sound training" "$TACT" train --dataset.repo_id=t/t --dataset.root="$
 holds "has nothing to say" test "$(grep -c 'the dataset: ' "$WORK/err")" -eq 0
 sed -i 's/"fps": 10/"fps": 20/' "$WORK/rows/meta/info.json"
 accepts "another fps" "$TACT" train --dataset.repo_id=t/t --dataset.root="$WORK/rows" "${TINY[@]}" --steps=1 --output_dir="$WORK/late"
-holds "one line of it" test "$(grep -c 'WARNING .*the dataset: timestamp_gap: episode 0, timestamp: .* (3 in all); .tact check' "$WORK/err")" -eq 1
+holds "one line of it" test "$(grep -c 'WARNING .*the dataset: timestamp_drift: timestamp: .* in 3 of 3 episodes (1 in all); .tact check' "$WORK/err")" -eq 1
 holds "and no other" test "$(grep -c 'the dataset: ' "$WORK/err")" -eq 1
 accepts "it goes on" "$TACT" train --config_path="$WORK/late/checkpoints/last/pretrained_model/train_config.json" --resume=true --steps=2
 holds "without saying it again" test "$(grep -c 'the dataset: ' "$WORK/err")" -eq 0

@@ -20,15 +20,28 @@ static const char *const camera_names[] = {"observation.images.front", "observat
 // A frame: what is seen, before what is wrong with it.
 typedef struct Shot {
     int episode, i, camera;
+    double moved; // of the way
 } Shot;
+
+// How far the movement of an episode is, from 0 to 1: twice faster, twice slower.
+static double way(double i) {
+    double t = i / LENGTH;
+    t = t < 0 ? 0 : t > 1 ? 1 : t;
+    return t - 0.06 * sin(4 * 3.14159265 * t);
+}
+
+// How much of a pixel an edge leaves, at a distance within it.
+static double cover_of(double inside) {
+    return inside < 0 ? 0 : inside > 1 ? 1 : inside;
+}
 
 // Two rooms that differ, with stripes, and a hand that moves through each.
 static double scene(const Shot *s, int y, int x) {
-    double room = s->camera == 0 ? 40 + 1.5 * y : 200 - 1.2 * x - 0.8 * y;
+    double room = s->camera == 0 ? 40 + 1.5 * y : 200 - 1.8 * y;
     double stripes = 12 * ((x / 2 + (s->camera ? y / 3 : 0)) % 2);
-    double hand_x = 8 + 48.0 * s->i / LENGTH, hand_y = 20 + 3 * s->episode;
-    bool hand = fabs(x - hand_x) < 9 && fabs(y - hand_y) < 9;
-    return (hand ? 20 + 150.0 * s->camera : room) + stripes;
+    double hand_x = 8 + 48 * (way(s->i) + s->moved), hand_y = 20 + 3 * s->episode;
+    double hand = cover_of(9.5 - fabs(x - hand_x)) * cover_of(9.5 - fabs(y - hand_y));
+    return hand * (s->camera ? 20 : 230) + (1 - hand) * room + stripes;
 }
 
 static uint8_t level(double x) {
@@ -60,12 +73,12 @@ static void step_exposure(Shot *s, uint8_t *rgb, int much) {
 static void freeze(Shot *s, uint8_t *rgb, int much) {
     int end = much ? 32 : 21; // from 10 on; a second is 15 rows
     if (s->episode == AT && s->camera == 1 && s->i > 10 && s->i <= end)
-        draw(&(Shot){s->episode, 10, 1}, rgb);
+        draw(&(Shot){s->episode, 10, 1, 0}, rgb);
 }
 static void repeat(Shot *s, uint8_t *rgb, int much) {
     int every = much ? 2 : 4;
     if (s->episode == AT && s->camera == 1 && s->i % every == 1)
-        draw(&(Shot){s->episode, s->i - 1, 1}, rgb);
+        draw(&(Shot){s->episode, s->i - 1, 1, 0}, rgb);
 }
 static void blur(Shot *s, uint8_t *rgb, int much) {
     uint8_t sharp[SIDE * SIDE * 3];
@@ -79,7 +92,7 @@ static void blur(Shot *s, uint8_t *rgb, int much) {
         }
 }
 static void swap(Shot *s, uint8_t *rgb, int much) {
-    if (s->episode == AT && much) draw(&(Shot){s->episode, s->i, !s->camera}, rgb);
+    if (s->episode == AT && much) draw(&(Shot){s->episode, s->i, !s->camera, 0}, rgb);
     if (s->episode == AT && !much) scale(rgb, 0.9, 0);
 }
 static void turn_over(Shot *s, uint8_t *rgb, int much) {
@@ -89,7 +102,26 @@ static void turn_over(Shot *s, uint8_t *rgb, int much) {
         memcpy(rgb + 3 * i, upright + 3 * (SIDE * SIDE - 1 - i), 3);
 }
 static void stop_camera(Shot *s, uint8_t *rgb, int much) {
-    if (s->camera == 1) draw(&(Shot){0, much ? 7 : s->i / 2, 1}, rgb);
+    if (s->camera == 1) draw(&(Shot){0, much ? 7 : s->i / 2, 1, 0}, rgb);
+}
+
+static void show_other(Shot *s, uint8_t *rgb, int much) {
+    if (s->episode == AT && s->camera == 1) draw(&(Shot){1, s->i, 1, 0}, rgb);
+    if (s->episode == AT && s->camera == 1 && !much) memset(rgb + 3000, 90, 300);
+}
+static void show_late(Shot *s, uint8_t *rgb, int much) {
+    if (s->camera == 1) draw(&(Shot){s->episode, s->i - (much ? 4 : 2), 1, 0}, rgb);
+}
+static void show_later(Shot *s, uint8_t *rgb, int much) {
+    if (s->camera == 1 && s->episode == AT)
+        draw(&(Shot){s->episode, s->i - (much ? 4 : 2), 1, 0}, rgb);
+}
+// Faster five times where the robot is twice; or a little of it.
+static void show_unrelated(Shot *s, uint8_t *rgb, int much) {
+    double t = (double)s->i / LENGTH, mix = much ? 1 : 0.3;
+    bool here = s->camera == 1 && s->episode == AT;
+    s->moved = here ? mix * (0.06 * sin(4 * 3.14159265 * t) + 0.024 * sin(10 * 3.14159265 * t)) : 0;
+    if (here) draw(s, rgb);
 }
 
 static const struct Case {
@@ -108,6 +140,11 @@ static const struct Case {
     {RULE_picture_blurred, blur, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
     {RULE_camera_swapped, swap, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
     {RULE_picture_turned, turn_over, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
+    {RULE_pictures_twice, show_other, CHECK_DECODE_SAMPLE, AT, "observation.images.wrist"},
+    {RULE_camera_lag, show_late, CHECK_DECODE_SAMPLE, -1, "observation.images.wrist"},
+    {RULE_camera_lag, show_late, CHECK_DECODE_ALL, -1, "observation.images.wrist"},
+    {RULE_camera_lag_apart, show_later, CHECK_DECODE_ALL, AT, "observation.images.wrist"},
+    {RULE_camera_unrelated, show_unrelated, CHECK_DECODE_ALL, AT, "observation.images.wrist"},
     {RULE_camera_static, stop_camera, CHECK_DECODE_SAMPLE, -1, "observation.images.wrist"},
 };
 
@@ -129,10 +166,11 @@ static void write_dataset(const char *root, Fault *fault, int much) {
             uint8_t pixels[CAMERAS][SIDE * SIDE * 3];
             const uint8_t *images[] = {pixels[0], pixels[1]};
             const int at = i < stands_from ? i : stands_from;
-            const float state[] = {0.01F * (float)at, 0.02F * (float)(e + at)};
-            const float action[] = {0.01F * (float)(i + 1), 0.02F * (float)(e + i + 1)};
+            const float now = (float)way(at), next = (float)way(i + 1);
+            const float state[] = {now, 0.1F * (float)e + now};
+            const float action[] = {next, 0.1F * (float)e + next};
             for (int k = 0; k < CAMERAS; k++) {
-                Shot s = {e, at, k};
+                Shot s = {e, at, k, 0};
                 draw(&s, pixels[k]);
                 if (fault) fault(&s, pixels[k], much);
             }
@@ -203,29 +241,31 @@ static const CheckFinding *find_case(const CheckReport *report, const struct Cas
 }
 
 static void each_fault_is_found_and_a_lesser_one_is_not(void **state) {
+    int wrong = 0;
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const struct Case *c = &cases[i];
         for (int much = 0; much < 2; much++) {
             CheckReport report;
             look_at(c->fault, much, c->decode, &report);
-            if (much && !find_case(&report, c)) {
+            bool right = much ? find_case(&report, c) != NULL : report.broken[c->rule] == 0;
+            if (!right) {
+                print_error("%s, %s: wrong\n", check_rules[c->rule].name,
+                            much ? "broken" : "nearly");
                 print_findings(&report);
-                fail_msg("%s: not found", check_rules[c->rule].name);
             }
-            if (!much && report.broken[c->rule] > 0) {
-                print_findings(&report);
-                fail_msg("%s: found where it is not", check_rules[c->rule].name);
-            }
+            wrong += !right;
             check_report_free(&report);
         }
     }
+    assert_int_equal(wrong, 0);
 }
 
 static void every_rule_about_pictures_has_a_case(void **state) {
     (void)state;
     for (int rule = 0; rule < CHECK_RULES; rule++) {
-        bool found = strcmp(check_rules[rule].group, "pictures") != 0;
+        bool found = strcmp(check_rules[rule].group, "pictures") != 0 ||
+                     rule == RULE_picture_size; // test_rules_of_files.c
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
             found = found || (int)cases[i].rule == rule;
         if (!found) fail_msg("%s has no case here", check_rules[rule].name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes the tables of an MP4 of VideoWriter (ISO/IEC 14496-12), whose index is its last box and
-// has one track: uneven times, frames hidden by an edit list.
+// Changes an MP4 of VideoWriter (ISO/IEC 14496-12), whose index is its last box and has one track:
+// uneven times, frames hidden by an edit list, something put before the keyframes.
 #ifndef TACT_TESTS_FORMATS_MP4_REWRITE_H
 #define TACT_TESTS_FORMATS_MP4_REWRITE_H
 
@@ -107,6 +107,72 @@ static inline void set_times(const char *path, const uint32_t *times, int n) {
     rewrite_box(path, sample_tables, 5, "stts", numbers, 1 + 2 * (size_t)n);
     mem_free(numbers);
     set_edits(path, &times[first], &times[first + (uint32_t)n], 1);
+}
+
+typedef struct Samples {
+    char *file; // to be freed, as are the others
+    size_t size, *at, *bytes;
+    bool *key;
+    uint32_t n;
+} Samples;
+
+// Where the packets lie: one behind the other, as the writer leaves them.
+static inline Samples find_samples(const char *path) {
+    Error err;
+    Samples s = {0};
+    assert_true(file_read(path, &s.file, &s.size, &err));
+    char *index = memmem(s.file, s.size, "moov", 4);
+    const size_t rest = s.size - (size_t)(index - s.file);
+    const char *sizes = memmem(index, rest, "stsz", 4), *chunks = memmem(index, rest, "stco", 4);
+    const char *keys = memmem(index, rest, "stss", 4);
+    assert_true(sizes && chunks && keys && big32(sizes + 8) == 0);
+    assert_int_equal(big32(chunks + 8), 1);
+    s.n = big32(sizes + 12);
+    s.at = NEW(size_t, s.n);
+    s.bytes = NEW(size_t, s.n);
+    s.key = NEW(bool, s.n);
+    size_t at = big32(chunks + 12);
+    for (uint32_t i = 0; i < s.n; at += s.bytes[i++]) {
+        s.at[i] = at;
+        s.bytes[i] = big32(sizes + 16 + 4 * i);
+    }
+    for (uint32_t i = 0; i < big32(keys + 8); i++) s.key[big32(keys + 12 + 4 * i) - 1] = true;
+    return s;
+}
+
+static inline void free_samples(Samples *s) {
+    mem_free(s->file);
+    mem_free(s->at);
+    mem_free(s->bytes);
+    mem_free(s->key);
+}
+
+// Puts bytes before each keyframe's.
+static inline void prefix_keyframes(const char *path, const char *prefix, uint32_t bytes) {
+    Error err;
+    Samples s = find_samples(path);
+    uint32_t *numbers = NEW(uint32_t, 2 + s.n), more = 0;
+    char *whole = mem_alloc(s.size + (size_t)s.n * bytes);
+    size_t from = 0, to = 0;
+    numbers[1] = s.n;
+    for (uint32_t i = 0; i < s.n; i++) {
+        numbers[2 + i] = (uint32_t)s.bytes[i] + (s.key[i] ? bytes : 0);
+        if (!s.key[i]) continue;
+        memcpy(whole + to, s.file + from, s.at[i] - from);
+        to += s.at[i] - from;
+        from = s.at[i];
+        memcpy(whole + to, prefix, bytes);
+        to += bytes;
+        more += bytes;
+    }
+    memcpy(whole + to, s.file + from, s.size - from);
+    char *media = memmem(whole, s.size, "mdat", 4) - 4;
+    set_big32(media, big32(media) + more);
+    assert_true(file_write(path, whole, s.size + more, &err));
+    rewrite_box(path, sample_tables, 5, "stsz", numbers, 2 + s.n);
+    mem_free(whole);
+    mem_free(numbers);
+    free_samples(&s);
 }
 
 #endif

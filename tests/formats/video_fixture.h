@@ -51,11 +51,12 @@ static inline int drawn(const uint8_t *rgb) {
 }
 
 // False when there is no such encoder.
-static inline bool write_video(const char *path, const char *codec, int gop, int frames) {
+static inline bool write_video_at(const char *path, const char *codec, int gop, int crf,
+                                  int frames) {
     Error err;
     VideoWriter *w;
     uint8_t rgb[BYTES];
-    if (!video_writer_open(path, codec, H, W, FPS, gop, 30, &w, &err)) {
+    if (!video_writer_open(path, codec, H, W, FPS, gop, crf, &w, &err)) {
         if (strstr(err.text, "no encoder")) return false;
         fail_msg("%s", err.text);
     }
@@ -67,6 +68,10 @@ static inline bool write_video(const char *path, const char *codec, int gop, int
     assert_false(file_exists(path)); // only close makes the file appear
     if (!video_writer_close(w, &err)) fail_msg("%s", err.text);
     return true;
+}
+
+static inline bool write_video(const char *path, const char *codec, int gop, int frames) {
+    return write_video_at(path, codec, gop, 30, frames);
 }
 
 static inline Video *must_open(const char *path) {

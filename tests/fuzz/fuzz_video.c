@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as a video: it is refused, or its table of packets and frames makes sense however it
-// was built, and every frame is refused or can be read. FFmpeg's own libraries are not compiled
-// with sanitizers here; what is looked for is what we make of their answers.
+// was built, and every frame is refused or can be read; what is cut out of it stands where it is
+// said to. FFmpeg's own libraries are not compiled with sanitizers here; what is looked for is what
+// we make of their answers.
 #include "driver.h"
 #include "formats/ffmpeg/rgb.h"
 #include "formats/ffmpeg/video_table_build.h"
 #include "formats/video.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { MOST_PIXELS = 1 << 16, MOST_FRAMES = 6 };
@@ -42,6 +44,40 @@ static void read_frames(Video *v) {
     free(rgb);
 }
 
+static void check_cut(const char *cut, Video *v, int64_t first, int64_t last, double from) {
+    Video *w = NULL;
+    Error err = {""};
+    if (!fuzz_ok(video_open(cut, NULL, &w, &err), &err)) return;
+    for (int64_t k = first; k <= last && k < first + MOST_FRAMES; k++) {
+        const double t = from + video_time(v, k) - video_time(v, first);
+        const double found = video_time(w, video_frame_at(w, t));
+        if (!(fabs(found - t) <= 1e-6 + 1e-12 * fabs(t))) abort();
+    }
+    video_close(w);
+}
+
+// Twice a stretch from within.
+static void cut_frames(const char *path, Video *v) {
+    const char *folder = fuzz_folder(NULL, 0, "");
+    char cut[256];
+    const int64_t n = video_frames(v), first = n / 3, last = n - 1 - n / 4;
+    VideoCut *c = NULL;
+    Error err = {""};
+    double from = 0, to = 0, begin = 0;
+    bool ok = true, fits = true;
+    snprintf(cut, sizeof cut, "%s/cut.mp4", folder);
+    if (!fuzz_ok(video_cut_open(cut, &c, &err), &err)) abort();
+    for (int i = 0; i < 2 && ok && fits; i++) {
+        ok = fuzz_ok(video_cut_add(c, path, NULL, first, last, &from, &to, &fits, &err), &err);
+        if (ok && (fits ? !(from >= begin && to > from) : i == 0)) abort();
+        if (fits) begin = to;
+    }
+    if (!ok)
+        video_cut_abort(c);
+    else if (fuzz_ok(video_cut_close(c, &err), &err) && fits)
+        check_cut(cut, v, first, last, from);
+}
+
 void fuzz_input(const uint8_t *data, size_t size) {
     const char *path = fuzz_file(data, size);
     Video *v = NULL;
@@ -53,6 +89,7 @@ void fuzz_input(const uint8_t *data, size_t size) {
     if (fuzz_ok(video_open(path, NULL, &v, &err), &err)) {
         check_times(v);
         read_frames(v);
+        cut_frames(path, v);
         video_close(v);
     }
 }

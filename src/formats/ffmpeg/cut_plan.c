@@ -12,8 +12,7 @@ int64_t cut_pts(const VideoSource *in, int64_t place) {
     return in->table->packet[in->table->by_pts[place]].pts;
 }
 
-// The distance that more than nine in ten frames of the file have from the one before, or 0.
-static int64_t usual_step(const VideoSource *in) {
+int64_t cut_usual_step(const VideoSource *in) {
     int64_t n = in->table->packets, step = 0, votes = 0, same = 0;
     for (int64_t i = 1; i < n; i++) { // what has a majority is left over when others are paired off
         int64_t s = cut_pts(in, i) - cut_pts(in, i - 1);
@@ -33,10 +32,9 @@ static bool is_even(const VideoSource *in, const CutPlan *p, double ticks, doubl
     return true;
 }
 
-static AVRational rate_of(const VideoSource *in, const CutPlan *p) {
+static AVRational rate_of(const VideoSource *in, const CutPlan *p, int64_t step) {
     const AVStream *s = in->format->streams[in->stream];
     AVRational unit = s->time_base, rate = {0, 1};
-    int64_t step = usual_step(in);
     if (step) {
         if (is_even(in, p, (double)step, 0) && step <= INT32_MAX / unit.num)
             av_reduce(&rate.num, &rate.den, unit.den, step * unit.num, INT32_MAX);
@@ -73,12 +71,16 @@ static bool find_end(const VideoSource *in, CutPlan *p, int64_t needed) {
     return false;
 }
 
-bool cut_plan(const VideoSource *in, int64_t first, int64_t last, CutPlan *p, Error *err) {
+bool cut_plan(const VideoSource *in, int64_t step, int64_t first, int64_t last, CutPlan *p,
+              Error *err) {
     const VideoTable *t = in->table;
     if (first < 0 || last < first || last >= t->frames)
         return fail(err, "%s: frames %lld to %lld are to be cut out, it has %lld", in->path,
                     (long long)first, (long long)last, (long long)t->frames);
     double time = video_table_time(t, first);
+    if (cut_pts(in, 0) < -CUT_MOST_TICKS || cut_pts(in, t->packets - 1) > CUT_MOST_TICKS)
+        return fail(err, "%s: its frames have times like %g s; encode the video again", in->path,
+                    time);
     *p = (CutPlan){.key = video_table_keyframe(t, t->shown[first])};
     if (p->key < 0)
         return fail(err, "%s: no keyframe before %g s; encode the video again", in->path, time);
@@ -99,6 +101,6 @@ bool cut_plan(const VideoSource *in, int64_t first, int64_t last, CutPlan *p, Er
             "%s: its frames from %g s on follow each other in an order in which they cannot "
             "be cut out; encode the video again",
             in->path, time);
-    p->rate = rate_of(in, p);
+    p->rate = rate_of(in, p, step);
     return true;
 }

@@ -6,6 +6,9 @@
 
 #include "formats/ffmpeg/video_source.h"
 
+// Sums of some such times are still numbers of 64 bits.
+#define CUT_MOST_TICKS ((int64_t)1 << 56)
+
 typedef struct CutPlan {
     int64_t key, end;   // numbers of the first and the last packet
     int64_t low, count; // what they show lies at these places in display order
@@ -18,7 +21,12 @@ typedef struct CutPlan {
 // Packets from the last keyframe before the first frame to the one with which all pictures are
 // there that are shown before the latest of them: then the display order has no hole. Packets in
 // between that are shown before the keyframe are not taken.
-CHECKED bool cut_plan(const VideoSource *in, int64_t first, int64_t last, CutPlan *p, Error *err);
+// step: cut_usual_step.
+CHECKED bool cut_plan(const VideoSource *in, int64_t step, int64_t first, int64_t last, CutPlan *p,
+                      Error *err);
+
+// The distance that more than nine in ten frames of the file have from the one before, or 0.
+int64_t cut_usual_step(const VideoSource *in);
 
 // Time of the packet at a place in display order.
 int64_t cut_pts(const VideoSource *in, int64_t place);

@@ -75,12 +75,16 @@ bool mp4_packet(Mp4File *m, AVPacket *packet, AVRational time_base, Error *err) 
     return code >= 0 || mp4_broken(m, "cannot write a frame", code, err);
 }
 
-bool mp4_commit(Mp4File *m, Error *err) {
+bool mp4_finish(Mp4File *m, Error *err) {
     int code = av_write_trailer(m->format);
     avio_flush(m->io);
     if (code >= 0 && m->io->error < 0) code = m->io->error;
-    return code >= 0 ? atomic_commit(&m->file, err)
-                     : mp4_broken(m, "cannot finish the MP4", code, err);
+    if (code < 0) return mp4_broken(m, "cannot finish the MP4", code, err);
+    return fflush(m->file.stream) == 0 || fail_errno(err, "%s: cannot write", m->path);
+}
+
+bool mp4_commit(Mp4File *m, Error *err) {
+    return mp4_finish(m, err) && atomic_commit(&m->file, err);
 }
 
 void mp4_abort(Mp4File *m) {

@@ -23,7 +23,9 @@ CHECKED bool mp4_header(Mp4File *m, const AVCodecParameters *parameters, AVRatio
                         AVRational rate, Error *err);
 // Writes a packet whose times are in time_base; what it refers to is taken.
 CHECKED bool mp4_packet(Mp4File *m, AVPacket *packet, AVRational time_base, Error *err);
-// Writes the index, syncs and moves the file into place.
+// Writes the index: m->file.temporary is a whole file then.
+CHECKED bool mp4_finish(Mp4File *m, Error *err);
+// The same, syncs and moves the file into place.
 CHECKED bool mp4_commit(Mp4File *m, Error *err);
 // Drops what was not committed, and frees; a zeroed struct is allowed.
 void mp4_abort(Mp4File *m);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stretches of videos put one behind the other: their packets, with new times.
+#include "base/array.h"
 #include "base/memory.h"
 #include "formats/ffmpeg/cut_plan.h"
+#include "formats/ffmpeg/hevc_order.h"
 #include "formats/ffmpeg/mp4_file.h"
 #include "formats/ffmpeg/nal_units.h"
 #include "formats/ffmpeg/rgb.h"
@@ -12,25 +14,29 @@
 #include <string.h>
 
 // No codec shows a picture that many packets after it was decoded.
-enum { MOST_REORDERED = 32, ROOM = 2 * MOST_REORDERED };
+enum { MOST_REORDERED = 32 };
 
 struct VideoCut {
     Mp4File mp4;
     VideoSource in; // the file that was added last, still open
+    int64_t step;   // its cut_usual_step
     // How the first stretch is encoded; NULL before it.
     AVCodecParameters *parameters;
     AVRational unit, rate; // of its time; see CutPlan.rate
     int turn, reorder;
     int64_t packets, next; // added so far; the time at which the next one would be shown
-    // Times at which the last frames are shown, [i % ROOM] that of packet i in display order.
-    int64_t shown[ROOM];
-    bool other_sets; // a packet brought parameter sets that the file's header does not have
+    int64_t *shown;        // (n_shown) times at which the packets are shown, in display order
+    int64_t n_shown, room;
+    int64_t period;             // time from one to the next, about
+    bool other_sets, bare_keys; // of any file so far, as in its table
+    HevcKept kept;
 };
 
 void video_cut_abort(VideoCut *c) {
     if (!c) return;
     avcodec_parameters_free(&c->parameters);
     source_close(&c->in);
+    mem_free(c->shown);
     mp4_abort(&c->mp4);
     mem_free(c);
 }
@@ -76,6 +82,7 @@ static bool open_source(VideoCut *c, const char *file, VideoTables *tables, Erro
             return ffmpeg_failed(err, code, file, "%s: cannot find out what is in it: %s; " DAMAGED,
                                  file, ffmpeg_text(code, text));
     }
+    c->step = cut_usual_step(&c->in);
     return true;
 }
 
@@ -89,16 +96,23 @@ static bool same_extradata(const AVCodecParameters *p, const uint8_t *data, size
            (size == 0 || memcmp(p->extradata, data, size) == 0);
 }
 
-// key: the packet with which the stretch begins.
-static bool stretch_fits(const VideoCut *c, const CutPlan *plan, const AVPacket *key) {
+// Whether keyframes are decoded with their own parameter sets, whatever was decoded before: all
+// have some, or there are none but those of the header.
+static bool sets_fit(const VideoCut *c) {
+    const VideoTable *t = c->in.table;
+    return !(c->other_sets || t->other_sets) || !(c->bare_keys || t->bare_keys);
+}
+
+// Its first packet is in c->in.packet.
+static bool stretch_fits(const VideoCut *c, const CutPlan *plan) {
     const AVCodecParameters *p = c->parameters, *q = stream_of(c)->codecpar;
     if (!p) return true;
     return p->codec_id == q->codec_id && p->width == q->width && p->height == q->height &&
            p->format == q->format && p->profile == q->profile && same_colours(p, q) &&
            same_extradata(p, q->extradata, (size_t)q->extradata_size) &&
            av_cmp_q(c->unit, stream_of(c)->time_base) == 0 && av_cmp_q(c->rate, plan->rate) == 0 &&
-           c->turn == c->in.table->turn && plan->reorder <= c->reorder &&
-           (!c->other_sets || nal_sets(key, q).whole);
+           c->next < CUT_MOST_TICKS && c->turn == c->in.table->turn &&
+           plan->reorder <= c->reorder && sets_fit(c) && hevc_may_follow(&c->kept, c->in.packet, p);
 }
 
 // FFmpeg's tag of a codec in a file, where an MP4 may have it too: hvc1 and hev1, for example.
@@ -124,6 +138,12 @@ static bool keep_display_matrix(VideoCut *c, Error *err) {
     return true;
 }
 
+static int64_t period_of(const VideoCut *c) {
+    const VideoTable *t = c->in.table;
+    double period = t->period / t->unit + 0.5;
+    return period > 1 ? (int64_t)period : 1;
+}
+
 // The new file's header, from the first stretch.
 static bool begin(VideoCut *c, const CutPlan *plan, Error *err) {
     const AVStream *s = stream_of(c);
@@ -140,9 +160,7 @@ static bool begin(VideoCut *c, const CutPlan *plan, Error *err) {
     c->rate = plan->rate;
     c->turn = t->turn;
     c->reorder = reorder;
-    // The packets that are shown first come so long before that.
-    int64_t period = (int64_t)(t->period / t->unit + 0.5);
-    for (int i = 1; i <= reorder; i++) c->shown[ROOM - i] = -i * (period > 1 ? period : 1);
+    c->period = period_of(c);
     AVRational rate = plan->rate.num ? plan->rate : s->avg_frame_rate;
     return mp4_header(&c->mp4, c->parameters, c->unit, rate, err) && keep_display_matrix(c, err);
 }
@@ -151,10 +169,8 @@ static bool begin(VideoCut *c, const CutPlan *plan, Error *err) {
 static int64_t end_of(const VideoCut *c, const CutPlan *plan) {
     if (c->rate.num) // so that roundings do not add up
         return av_rescale_q(c->packets + plan->count, av_inv_q(c->rate), c->unit);
-    const VideoTable *t = c->in.table;
-    int64_t period = (int64_t)(t->period / t->unit + 0.5);
     return c->next + cut_pts(&c->in, plan->low + plan->count - 1) - cut_pts(&c->in, plan->low) +
-           (period > 1 ? period : 1);
+           period_of(c);
 }
 
 // Time in the new file of a place in the display order of the stretch's file.
@@ -178,10 +194,12 @@ static bool add_packet(VideoCut *c, const CutPlan *plan, int64_t number, Error *
     if (!check_packet(c, err)) return false;
     if (number == c->packets && number && !nal_begin_anew(p, c->parameters, c->in.path, err))
         return false;
-    c->other_sets |= nal_sets(p, c->parameters).other;
+    bool fresh;
+    hevc_keep(&c->kept, hevc_order(p, c->parameters, &fresh));
     // A packet comes when as many frames have been shown as packets came, less those that wait for
-    // one that is shown before them.
-    p->dts = c->shown[(number + ROOM - c->reorder) % ROOM];
+    // one that is shown before them. The first ones come before the file's first frame is shown.
+    int64_t before = number - c->reorder;
+    p->dts = before < 0 ? before * c->period : c->shown[before];
     p->pts = new_time(c, plan, place);
     p->duration = new_time(c, plan, place + 1) - p->pts;
     p->flags &= AV_PKT_FLAG_KEY; // none is hidden any more
@@ -195,7 +213,7 @@ static bool add_packets(VideoCut *c, const CutPlan *plan, Error *err) {
     for (;;) {
         if (c->in.packet->pts >= key_pts) {
             int64_t number = c->packets + added;
-            c->shown[number % ROOM] = new_time(c, plan, plan->low + added);
+            *ARRAY_ADD(c->shown, c->n_shown, c->room) = new_time(c, plan, plan->low + added);
             if (!add_packet(c, plan, number, err)) return false;
             added++;
         }
@@ -212,12 +230,14 @@ static bool add_packets(VideoCut *c, const CutPlan *plan, Error *err) {
 static bool add_stretch(VideoCut *c, const char *file, VideoTables *tables, int64_t first,
                         int64_t last, double *from, double *to, bool *fits, Error *err) {
     CutPlan plan;
-    if (!open_source(c, file, tables, err) || !cut_plan(&c->in, first, last, &plan, err) ||
+    if (!open_source(c, file, tables, err) || !cut_plan(&c->in, c->step, first, last, &plan, err) ||
         !source_seek(&c->in, plan.key, err))
         return false;
-    *fits = stretch_fits(c, &plan, c->in.packet);
+    *fits = stretch_fits(c, &plan);
     if (!*fits) return true;
     if (!c->parameters && !begin(c, &plan, err)) return false;
+    c->other_sets |= c->in.table->other_sets;
+    c->bare_keys |= c->in.table->bare_keys;
     *from = (double)new_time(c, &plan, plan.first) * av_q2d(c->unit);
     *to = (double)new_time(c, &plan, plan.last + 1) * av_q2d(c->unit);
     return add_packets(c, &plan, err);
@@ -237,6 +257,26 @@ int64_t video_cut_bytes(const VideoCut *c) {
     return c->mp4.io ? avio_tell(c->mp4.io) : 0;
 }
 
+// Reads the finished file: each packet has the time that was told of it, and none is hidden.
+static bool check_written(const VideoCut *c, Error *err) {
+    VideoSource again = {0};
+    Error why;
+    bool ok = source_open(&again, c->mp4.file.temporary, NULL, false, &why);
+    if (ok) {
+        AVRational unit = again.format->streams[again.stream]->time_base;
+        const VideoTable *t = again.table;
+        ok = t->packets == c->packets && t->frames == c->packets && t->turn == c->turn;
+        for (int64_t i = 0; i < c->packets && ok; i++)
+            ok = av_compare_ts(cut_pts(&again, i), unit, c->shown[i], c->unit) == 0;
+        if (!ok) fail(&why, "other times than were written");
+    }
+    source_close(&again);
+    return ok || fail_because(err, &why,
+                              "%s: %s cut out of videos cannot be read again without fault; encode "
+                              "them again",
+                              c->mp4.path, avcodec_get_name(c->parameters->codec_id));
+}
+
 bool video_cut_close(VideoCut *c, Error *err) {
     bool ok = false;
     if (c->mp4.broken)
@@ -244,7 +284,7 @@ bool video_cut_close(VideoCut *c, Error *err) {
     else if (!c->packets)
         fail(err, "%s: a video without frames cannot be written", c->mp4.path);
     else
-        ok = mp4_commit(&c->mp4, err);
+        ok = mp4_finish(&c->mp4, err) && check_written(c, err) && atomic_commit(&c->mp4.file, err);
     video_cut_abort(c);
     return ok;
 }

@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/memory.h"
+#include "formats/ffmpeg/nal_units.h"
 #include "formats/ffmpeg/orient.h"
 #include "formats/ffmpeg/rgb.h"
 #include <stdlib.h>
@@ -147,26 +148,6 @@ static bool boxes_fit_file(AVFormatContext *format, const char *name, Error *err
     return true;
 }
 
-// Whether decoding may start at a packet that the container calls a keyframe. In H.264 this may be
-// a mere recovery point, behind which pictures are used that come before it; an IDR picture (NAL
-// unit type 5, ITU-T H.264 table 7-1) is safe. Packets hold NAL units after their lengths, as the
-// avcC record says (ISO/IEC 14496-15, 5.3.3.1).
-static bool starts_decoding(const AVPacket *p, const AVCodecParameters *c) {
-    if (!(p->flags & AV_PKT_FLAG_KEY)) return false;
-    if (c->codec_id != AV_CODEC_ID_H264 || c->extradata_size < 7 || c->extradata[0] != 1)
-        return true;
-    int width = (c->extradata[4] & 3) + 1;
-    for (int64_t at = 0; at + width < p->size;) {
-        int64_t length = 0;
-        for (int i = 0; i < width; i++) length = length << 8 | p->data[at + i];
-        int type = p->data[at + width] & 31;
-        if (type == 5) return true;
-        if (type == 1) return false;
-        at += width + length;
-    }
-    return false;
-}
-
 static bool from_packets(VideoTable *t, AVFormatContext *format, AVStream *s, const char *name,
                          Error *err) {
     int64_t capacity = 0, bytes = avio_size(format->pb);
@@ -189,11 +170,14 @@ static bool from_packets(VideoTable *t, AVFormatContext *format, AVStream *s, co
                 fail(err, "%s: more packets than bytes; " CUT_SHORT, name);
                 goto done;
             }
-            *ARRAY_ADD(t->packet, t->packets, capacity) =
-                (VideoPacket){.pts = p->pts,
-                              .dts = p->dts,
-                              .frame = p->flags & AV_PKT_FLAG_DISCARD ? -1 : 0,
-                              .key = starts_decoding(p, s->codecpar)};
+            NalSets sets = nal_sets(p, s->codecpar);
+            VideoPacket *packet = ARRAY_ADD(t->packet, t->packets, capacity);
+            *packet = (VideoPacket){.pts = p->pts,
+                                    .dts = p->dts,
+                                    .frame = p->flags & AV_PKT_FLAG_DISCARD ? -1 : 0,
+                                    .key = nal_starts_decoding(p, s->codecpar)};
+            t->other_sets |= sets.other;
+            t->bare_keys |= packet->key && !sets.whole;
         }
         av_packet_unref(p);
     }

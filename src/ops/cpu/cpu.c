@@ -3,6 +3,7 @@
 // are split by rows and columns, never by arrival, so that one thread count gives one result.
 #include "ops/cpu/cpu.h"
 #include "ops/cpu/blas.h"
+#include "ops/cpu/tiles.h"
 
 #include "base/memory.h"
 #include <errno.h>
@@ -15,6 +16,7 @@ static void cpu_release(Device *d) {
     mem_free(cpu->folded.data);
     mem_free(cpu->gradients.data);
     mem_free(cpu->blocks.data);
+    mem_free(cpu->tiles.data);
     if (cpu->stream) dnnl_stream_destroy(cpu->stream);
     if (cpu->engine) dnnl_engine_destroy(cpu->engine);
     for (int i = 0; cpu->scratch && i < d->threads; i++) mem_free(cpu->scratch[i]);
@@ -77,6 +79,7 @@ bool cpu_open(Device *d, const char *argument, Error *err) {
     cpu->scratch = TRY_NEW(float *, d->threads);
     if (!cpu->scratch) device_fail_memory(d, "scratch of %d threads", d->threads);
     if (!d->failed && cpu_room(d) && start_engine(d)) cpu_choose(d, argument);
+    cpu->matrix_unit = cpu_bf16(d) && tiles_here();
     multiply_once(d);
     if (!device_check(d, err)) {
         cpu_release(d);

@@ -39,6 +39,9 @@ typedef struct Cpu {
     bool panels;  // products with weights that last are our own (panels.h)
     Grown blocks; // products.h: the threads' scratch
 
+    bool matrix_unit; // tiles.h: products at bfloat16 are our own
+    Grown tiles;      // and their scratch
+
     Grown folded;    // conv.c: weights of one convolution, OIHW
     Grown gradients; // and their gradients in the kernel's order
 } Cpu;
@@ -132,6 +135,8 @@ typedef struct MatmulSpec {
 } MatmulSpec;
 void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, const float *bias,
                 float *c);
+// Weights that last, w (n, k), turned and in tiles (tiles.h); NULL (and failed) without memory.
+const void *cpu_lasting_tiles(Device *d, const float *w, int64_t n, int64_t k);
 void cpu_weights_load(Device *d, Tensor flat, bool lasting);
 // The bfloat16 copy of w, if it is part of the flat parameters; else NULL.
 const bf16 *cpu_halves(Device *d, const float *w);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dense layers. In float32 the products read activations where they lie; at bfloat16 both factors
-// are rounded first, the weights once a step (weights_load), and sums are float32.
+// Dense layers. In float32 the products read activations where they lie. At bfloat16 sums are
+// float32, and both factors are rounded: on a matrix unit as they go into tiles, else beforehand,
+// the weights once a step (weights_load).
 #include "ops/cpu/cpu.h"
+#include "ops/cpu/tiles.h"
 #include "ops/cpu/vector.h"
 
 #include <string.h>
@@ -70,6 +72,32 @@ static void product_planned(Device *d, Rows y, Rows x, Tensor w, const float *bi
                row_at(y, o, 0));
 }
 
+// Rows as a factor of a product on tiles; turned: their columns are its rows.
+static TileFactor tile_factor(Rows r, int64_t o, bool turned) {
+    return (TileFactor){.data = row_at(r, o, 0),
+                        .row = turned ? 1 : r.row_stride,
+                        .column = turned ? r.row_stride : 1};
+}
+
+static TileFactor tile_weights(Tensor w, bool turned) {
+    const int64_t k = w.shape[1];
+    return (TileFactor){.data = f32(w), .row = turned ? 1 : k, .column = turned ? k : 1};
+}
+
+static void product_tiles(Device *d, Rows y, Rows x, Tensor w, const float *bias, int64_t o) {
+    const bool lasting = is_lasting(d, f32(w));
+    const TileProduct p = {.m = y.rows,
+                           .n = y.cols,
+                           .k = x.cols,
+                           .a = tile_factor(x, o, false),
+                           .b = tile_weights(w, true),
+                           .packed = lasting ? cpu_lasting_tiles(d, f32(w), y.cols, x.cols) : NULL,
+                           .bias = bias,
+                           .c = row_at(y, o, 0),
+                           .ldc = y.row_stride};
+    tiles_multiply(d, &p);
+}
+
 // The bias is written first and the product adds to it.
 static void product_floats(Device *d, Rows y, Rows x, Tensor w, const float *bias, int64_t o) {
     if (bias) {
@@ -87,7 +115,9 @@ static void linear_forward(Device *d, Tensor yt, Tensor xt, Tensor w, Tensor b) 
     Rows y = rows_of(yt), x = rows_of(xt);
     align_outer((Rows *[]){&y, &x}, 2);
     for (int64_t o = 0; o < y.outer && !d->failed; o++)
-        if (cpu_bf16(d) || is_lasting(d, f32(w)))
+        if (cpu_of(d)->matrix_unit)
+            product_tiles(d, y, x, w, f32(b), o);
+        else if (cpu_bf16(d) || is_lasting(d, f32(w)))
             product_planned(d, y, x, w, f32(b), o);
         else
             product_floats(d, y, x, w, f32(b), o);
@@ -151,6 +181,32 @@ static void gradients_halves(Device *d, float *dw, Tensor w, Rows dx, Rows dy, R
     }
 }
 
+static void gradients_tiles(Device *d, float *dw, Tensor w, Rows dx, Rows dy, Rows x,
+                            bool accumulate, int64_t o) {
+    if (dx.data) {
+        const TileProduct p = {.m = dy.rows,
+                               .n = dx.cols,
+                               .k = dy.cols,
+                               .a = tile_factor(dy, o, false),
+                               .b = tile_weights(w, false),
+                               .c = row_at(dx, o, 0),
+                               .ldc = dx.row_stride,
+                               .sum = accumulate};
+        tiles_multiply(d, &p);
+    }
+    if (dw) {
+        const TileProduct p = {.m = dy.cols,
+                               .n = x.cols,
+                               .k = dy.rows,
+                               .a = tile_factor(dy, o, true),
+                               .b = tile_factor(x, o, false),
+                               .c = dw,
+                               .ldc = x.cols,
+                               .sum = true};
+        tiles_multiply(d, &p);
+    }
+}
+
 static void linear_backward(Device *d, Tensor dxt, Tensor dw, Tensor db, Tensor dyt, Tensor xt,
                             Tensor w, bool accumulate) {
     if (d->failed) return;
@@ -158,8 +214,9 @@ static void linear_backward(Device *d, Tensor dxt, Tensor dw, Tensor db, Tensor 
     align_outer((Rows *[]){&dy, &dx, &x}, 3);
     if (!dxt.data) dx.data = NULL;
     for (int64_t o = 0; (dxt.data || dw.data) && o < dy.outer && !d->failed; o++)
-        (cpu_bf16(d) ? gradients_halves : gradients_floats)(d, f32(dw), w, dx, dy, x, accumulate,
-                                                            o);
+        (cpu_of(d)->matrix_unit ? gradients_tiles
+         : cpu_bf16(d)          ? gradients_halves
+                                : gradients_floats)(d, f32(dw), w, dx, dy, x, accumulate, o);
     if (db.data) add_column_sums(d, f32(db), dy);
 }
 

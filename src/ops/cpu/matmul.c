@@ -4,6 +4,7 @@
 // kept in the kernel's own order too, one copy for each plan that reads them.
 #include "ops/cpu/cpu.h"
 #include "ops/cpu/panels.h"
+#include "ops/cpu/tiles.h"
 #include "ops/cpu/vector.h"
 
 #include "base/memory.h"
@@ -166,6 +167,19 @@ static bool plan_panels(Device *d, Matmul *p, const float *b) {
     return true;
 }
 
+// For our own product on a matrix unit, likewise.
+static bool plan_tiles(Device *d, Matmul *p, const float *w) {
+    const MatmulSpec *s = &p->spec;
+    const TileFactor b = {.data = w, .row = 1, .column = s->k};
+    p->packed = arena_tensor(&cpu_of(d)->packed, DTYPE_U8, 1, SHAPE(tiles_bytes(s->k, s->n))).data;
+    if (p->packed) tiles_pack(d, &b, s->k, s->n, p->packed);
+    return p->packed != NULL;
+}
+
+static bool by_tiles(Device *d, const MatmulSpec *s) {
+    return cpu_of(d)->matrix_unit && s->lasting && s->half;
+}
+
 static bool by_panels(Device *d, const MatmulSpec *s) {
     return cpu_of(d)->panels && s->lasting && !s->half && !s->ta;
 }
@@ -175,8 +189,8 @@ static Matmul *matmul_plan_new(Device *d, const MatmulSpec *s, const void *b) {
     if (!p) matmul_refused(d, s, dnnl_out_of_memory);
     if (!p) return NULL;
     *p = (Matmul){.spec = *s, .at = {-1, -1, -1, -1, -1}};
-    if (by_panels(d, s)) {
-        if (plan_panels(d, p, b)) return p;
+    if (by_panels(d, s) || by_tiles(d, s)) {
+        if ((by_tiles(d, s) ? plan_tiles : plan_panels)(d, p, b)) return p;
         matmul_plan_free(p);
         return NULL;
     }
@@ -272,6 +286,12 @@ static void run_panels(Device *d, const MatmulSpec *s, const float *a, const flo
                             .c = c,
                             .sum = s->sum};
     panels_share(d, &p);
+}
+
+const void *cpu_lasting_tiles(Device *d, const float *w, int64_t n, int64_t k) {
+    const MatmulSpec key = {.n = n, .k = k, .ldb = k, .tb = true, .lasting = w, .half = true};
+    const Matmul *plan = d->failed ? NULL : matmul_plan_of(d, &key, w);
+    return plan ? plan->packed : NULL;
 }
 
 static void run_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b,

@@ -60,9 +60,10 @@ function ticks([low, high], most) {
 // The same for a logarithmic axis: powers of ten, with 2 and 5 times them where these are few.
 function logTicks([low, high], most) {
   const first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high)), found = [];
-  const factors = last - first <= most / 2 ? [1, 2, 5] : [1], every = Math.ceil((last - first + 1) / most);
+  const inside = Math.ceil(Math.log10(low)), every = Math.max(1, Math.ceil((Math.floor(Math.log10(high)) - inside + 1) / most));
+  const factors = last - first <= most / 2 ? [1, 2, 5] : [1];
   for (let power = first; power <= last; power++)
-    for (const factor of (power - first) % every === 0 ? factors : []) {
+    for (const factor of (power - inside) % every === 0 ? factors : []) {
       const v = Number(`${factor}e${power}`);
       if (v >= low && v <= high) found.push([v, v >= 1e-3 && v < 1e5 ? String(v) : v.toExponential(0)]);
     }
@@ -243,15 +244,17 @@ const panels = (...figures) => html("div", {class: "panels"}, figures);
 
 // ---- tables ----
 
-// columns: {name, left, value(row), cell(row) -> what is shown}. A heading sorts by its value.
+// columns: {name, left, value(row), cell(row) -> what is shown}. A heading sorts by its value. What comes back has
+// only(keep), which leaves the rows for which keep(row) is true, in the order that was chosen.
 function table(columns, rows, most = Infinity) {
-  const body = html("tbody"), more = html("button", {class: "more", type: "button"}, `Show all ${rows.length}`);
-  let shown = rows.slice(), all = false;
+  const body = html("tbody"), more = html("button", {class: "more", type: "button"});
+  let shown = rows.slice(), all = false, order = null;
   const cell = (c, row) => html("td", {class: c.left ? "l" : null}, c.cell ? c.cell(row) : number(c.value(row)));
   const fill = () => {
     body.replaceChildren();
     for (const row of all ? shown : shown.slice(0, most)) body.append(html("tr", null, columns.map(c => cell(c, row))));
-    more.hidden = all || rows.length <= most;
+    more.textContent = `Show all ${shown.length}`;
+    more.hidden = all || shown.length <= most;
   };
   const heads = columns.map(c => {
     const head = html("th", {class: c.left ? "l" : null, scope: "col"});
@@ -261,16 +264,23 @@ function table(columns, rows, most = Infinity) {
       const way = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
       heads.forEach(h => h.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", way > 0 ? "ascending" : "descending");
-      const order = (a, b) => a == null ? 1 : b == null ? -1 : way * (typeof a === "string" ? a.localeCompare(b) : a - b);
-      shown.sort((a, b) => order(c.value(a), c.value(b)));
+      const compare = (a, b) => a == null ? 1 : b == null ? -1 : way * (typeof a === "string" ? a.localeCompare(b) : a - b);
+      order = (a, b) => compare(c.value(a), c.value(b));
+      shown.sort(order);
       fill();
     });
     return made(head, null, [button]);
   });
   more.addEventListener("click", () => { all = true; fill(); });
   fill();
-  return html("div", null, html("div", {class: "scroll"},
+  const whole = html("div", null, html("div", {class: "scroll"},
     html("table", null, html("thead", null, html("tr", null, heads)), body)), more);
+  whole.only = keep => {
+    shown = rows.filter(keep);
+    if (order) shown.sort(order);
+    fill();
+  };
+  return whole;
 }
 // A column of a row's own texts, and of its whole numbers.
 const words = (name, field) => ({name, left: true, value: row => row[field], cell: row => row[field]});

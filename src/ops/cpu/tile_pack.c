@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// A tile as 16 vectors of 16 pairs: a pair is two values that follow each other along the depth.
+// Where the depth lies side by side in memory a vector has the pairs of one row (or column); where
+// rows do, it has one pair of all 16. The one becomes the other by turning 16 x 16 pairs.
+#include "ops/cpu/tile_pack.h"
+
+#ifdef TACT_TILES
+
+typedef uint16_t Half;
+
+// 16 x 16 pairs, turned: rows become columns. Two rounds within lanes of four, two of whole lanes.
+TILES static void turn(__m512i v[16]) {
+    __m512i t[16];
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) {
+        v[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+        v[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+        v[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+        v[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    for (int i = 0; i < 4; i++) {
+        t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
+        t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xdd);
+        t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
+        t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xdd);
+    }
+    for (int i = 0; i < 4; i++) {
+        v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+        v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
+        v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+        v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
+    }
+}
+
+static __mmask16 first_of_16(int64_t n) {
+    return (__mmask16)(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
+}
+
+// Pairs of one row: 32 values side by side along the depth, of which n are there.
+TILES static __m512i pairs_along(const TilePanels *p, int64_t i, int64_t k, int64_t n) {
+    int64_t at = i * p->across + k;
+    if (p->half) {
+        __mmask32 there = n >= 32 ? 0xffffffffu : (1u << n) - 1;
+        return _mm512_maskz_loadu_epi16(there, (const Half *)p->data + at);
+    }
+    const float *x = (const float *)p->data + at;
+    __m512 low = _mm512_maskz_loadu_ps(first_of_16(n), x);
+    __m512 high = _mm512_maskz_loadu_ps(first_of_16(n - 16), x + 16);
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+}
+
+// One pair of 16 rows, of which n are there, side by side in memory; second: whether its second
+// value is there.
+TILES static __m512i pairs_across(const TilePanels *p, int64_t i, int64_t k, int64_t n,
+                                  bool second) {
+    const __m512i interleave =
+        _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                         21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    int64_t at = i + k * p->along;
+    __mmask16 there = first_of_16(n), also = second ? there : 0;
+    __m512i both;
+    if (p->half) {
+        const Half *x = (const Half *)p->data + at;
+        __m256i low = _mm256_maskz_loadu_epi16(there, x);
+        __m256i high = _mm256_maskz_loadu_epi16(also, x + p->along);
+        both = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+    } else {
+        const float *x = (const float *)p->data + at;
+        __m512 low = _mm512_maskz_loadu_ps(there, x);
+        __m512 high = _mm512_maskz_loadu_ps(also, x + p->along);
+        both = (__m512i)_mm512_cvtne2ps_pbh(high, low);
+    }
+    return _mm512_permutexvar_epi16(interleave, both);
+}
+
+// The tile of rows i .. i + 15, of which n are there, and the depth k .. k + 31, of which d are.
+TILES static void pack_tile(const TilePanels *p, int64_t i, int64_t n, int64_t k, int64_t d,
+                            bool turned, char *out) {
+    __m512i v[16];
+    const bool along = p->along == 1;
+    for (int r = 0; r < 16; r++) {
+        bool there = along ? r < n : 2 * r < d;
+        v[r] = !there  ? _mm512_setzero_si512()
+               : along ? pairs_along(p, i + r, k, d)
+                       : pairs_across(p, i, k + 2 * r, n, 2 * r + 1 < d);
+    }
+    if (along == turned) turn(v);
+    for (int r = 0; r < 16; r++) _mm512_store_si512(out + 64 * r, v[r]);
+}
+
+// The two tiles of a panel, 32 rows from i on, at a depth of k.
+static void pack_step(const TilePanels *p, int64_t i, int64_t k, bool turned, char *out) {
+    for (int half = 0; half < 2; half++, i += 16, out += TILE_BYTES)
+        pack_tile(p, p->first + i, p->n - i, p->from + k, p->depth - k, turned, out);
+}
+
+// In the order in which the values lie in memory.
+void tile_pack(const TilePanels *p, bool turned, char *out) {
+    const int64_t steps = (p->depth + TILE_DEPTH - 1) / TILE_DEPTH, panel = steps * 2 * TILE_BYTES;
+    if (p->along == 1) {
+        for (int64_t i = 0; i < p->n; i += 32)
+            for (int64_t k = 0; k < steps; k++, out += 2 * TILE_BYTES)
+                pack_step(p, i, k * TILE_DEPTH, turned, out);
+        return;
+    }
+    for (int64_t k = 0; k < steps; k++)
+        for (int64_t i = 0; i < p->n; i += 32)
+            pack_step(p, i, k * TILE_DEPTH, turned, out + i / 32 * panel + k * 2 * TILE_BYTES);
+}
+
+#else
+
+void tile_pack(const TilePanels *p, bool turned, char *out) {
+    (void)p, (void)turned, (void)out;
+}
+
+#endif

@@ -15,6 +15,7 @@ typedef struct View {
     float grid[GRID];           // mean over them
     double dark, bright;        // least mean brightness; largest share of pixels at the top
     int64_t dark_at, bright_at; // their frames
+    double red, blue;           // mean over them
     double sharpness;           // middle over the frames of the mean difference of neighbours
     double dullest;             // least of that
     int64_t dullest_at;
@@ -23,6 +24,8 @@ typedef struct View {
     int64_t repeated, pairs;       // neighbouring rows with one picture while the robot moved
     double step;                   // largest change of mean brightness between neighbouring rows
     int64_t step_at;
+    double cut; // largest mean difference of neighbouring rows, without what brightness alone makes
+    int64_t cut_at;
 } View;
 
 // Rows that are looked at one after the other in some episodes, beside those of

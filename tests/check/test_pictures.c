@@ -101,6 +101,30 @@ static void turn_over(Shot *s, uint8_t *rgb, int much) {
     for (int i = 0; much && s->episode == AT && s->camera == 0 && i < SIDE * SIDE; i++)
         memcpy(rgb + 3 * i, upright + 3 * (SIDE * SIDE - 1 - i), 3);
 }
+static void mirror(Shot *s, uint8_t *rgb, int much) {
+    uint8_t row[SIDE * 3];
+    for (int y = 0; s->camera == 1 && y < SIDE; y++) {
+        uint8_t *at = rgb + (size_t)(3 * y * SIDE);
+        for (int i = 0; i < SIDE * 3; i++) at[i] = level(at[i] / 2 + i / 3); // darker on the left
+        memcpy(row, at, sizeof row);
+        for (int x = 0; much && s->episode == AT && x < SIDE; x++)
+            memcpy(at + 3 * x, row + 3 * (SIDE - 1 - x), 3);
+    }
+}
+static void expose_apart(Shot *s, uint8_t *rgb, int much) {
+    if (s->episode == AT && s->camera == 0) scale(rgb, 1, much ? 60 : 30);
+}
+static void exchange_colours(Shot *s, uint8_t *rgb, int much) {
+    double mix = s->episode != AT ? 0 : much ? 1 : 0.4;
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        rgb[3 * i] = level(rgb[3 * i] * (1 - 0.5 * mix));
+        rgb[3 * i + 2] = level(rgb[3 * i + 2] * (0.5 + 0.5 * mix));
+    }
+}
+static void cut_scene(Shot *s, uint8_t *rgb, int much) {
+    if (s->episode == AT && s->camera == 1 && s->i >= 20)
+        draw(&(Shot){s->episode, s->i, !much, much ? 0 : 0.05}, rgb);
+}
 static void stop_camera(Shot *s, uint8_t *rgb, int much) {
     if (s->camera == 1) draw(&(Shot){0, much ? 7 : s->i / 2, 1, 0}, rgb);
 }
@@ -140,6 +164,10 @@ static const struct Case {
     {RULE_picture_blurred, blur, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
     {RULE_camera_swapped, swap, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
     {RULE_picture_turned, turn_over, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
+    {RULE_picture_turned, mirror, CHECK_DECODE_SAMPLE, AT, "observation.images.wrist"},
+    {RULE_exposure_apart, expose_apart, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
+    {RULE_colours_exchanged, exchange_colours, CHECK_DECODE_SAMPLE, AT, "observation.images.wrist"},
+    {RULE_picture_cut, cut_scene, CHECK_DECODE_ALL, AT, "observation.images.wrist"},
     {RULE_pictures_twice, show_other, CHECK_DECODE_SAMPLE, AT, "observation.images.wrist"},
     {RULE_camera_lag, show_late, CHECK_DECODE_SAMPLE, -1, "observation.images.wrist"},
     {RULE_camera_lag, show_late, CHECK_DECODE_ALL, -1, "observation.images.wrist"},

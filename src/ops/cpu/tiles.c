@@ -26,25 +26,6 @@ typedef enum Begin { WITH_ZERO, WITH_C, WITH_BIAS } Begin;
 
 // ---- the unit -----------------------------------------------------------------------------------
 
-typedef struct TileConfig {
-    uint8_t palette, start, reserved[14];
-    uint16_t bytes[16]; // of a row of each tile
-    uint8_t rows[16];
-} TileConfig;
-
-TILES static void configure(void) {
-    TileConfig c = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        c.bytes[i] = 64;
-        c.rows[i] = 16;
-    }
-    _tile_loadconfig(&c);
-}
-
-TILES static void release(void) {
-    _tile_release();
-}
-
 // What will be read and written next, so that it is on its way while this is multiplied.
 typedef struct Ahead {
     const char *rows; // of A, as it lies in memory; NULL: none
@@ -226,7 +207,7 @@ static void share_rows(const TileProduct *p, const Block *whole, char *columns, 
 #pragma omp parallel num_threads(threads)
     {
         const int me = omp_get_thread_num(), all = omp_get_num_threads();
-        configure();
+        tiles_begin();
         for (int64_t j = 0; j < p->n; j += whole->n)
             for (int64_t k = 0; k < p->k; k += whole->depth) {
                 const Block b = block_at(p, whole, j, p->n, k);
@@ -238,7 +219,7 @@ static void share_rows(const TileProduct *p, const Block *whole, char *columns, 
                                rows + me * room, columns);
 #pragma omp barrier
             }
-        release();
+        tiles_end();
     }
 }
 
@@ -251,7 +232,7 @@ static void share_columns(const TileProduct *p, const Block *whole, char *column
     {
         const int me = omp_get_thread_num(), all = omp_get_num_threads();
         const int64_t end = share_begins(p->n, me + 1, all);
-        configure();
+        tiles_begin();
         for (int64_t j = share_begins(p->n, me, all); j < end; j += whole->n)
             for (int64_t k = 0; k < p->k; k += whole->depth) {
                 const Block b = block_at(p, whole, j, end, k);
@@ -263,7 +244,7 @@ static void share_columns(const TileProduct *p, const Block *whole, char *column
                 multiply_block(p, &b, 0, p->m, rows + me * room,
                                packed ? packed : columns + me * own);
             }
-        release();
+        tiles_end();
     }
 }
 

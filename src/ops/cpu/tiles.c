@@ -26,26 +26,6 @@ typedef enum Begin { WITH_ZERO, WITH_C, WITH_BIAS } Begin;
 
 // ---- the unit -----------------------------------------------------------------------------------
 
-typedef struct TileConfig {
-    uint8_t palette, start, reserved[14];
-    uint16_t bytes[16]; // of a row of each tile
-    uint8_t rows[16];
-} TileConfig;
-
-// All eight tiles at their full size. In memory that lasts: GCC 12's intrinsic does not say that it
-// reads all of it, so that what is written just before may never be.
-static const TileConfig full_tiles = {.palette = 1,
-                                      .bytes = {64, 64, 64, 64, 64, 64, 64, 64},
-                                      .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
-
-TILES static void configure(void) {
-    _tile_loadconfig(&full_tiles);
-}
-
-TILES static void release(void) {
-    _tile_release();
-}
-
 // What will be read and written next, so that it is on its way while this is multiplied.
 typedef struct Ahead {
     const char *rows; // of A, as it lies in memory; NULL: none
@@ -231,7 +211,7 @@ static void share_rows(const TileProduct *p, const Block *whole, char *columns, 
 #pragma omp parallel num_threads(threads)
     {
         const int me = omp_get_thread_num(), all = omp_get_num_threads();
-        configure();
+        tiles_begin();
         for (int64_t k = 0; k < p->k; k += whole->depth)
             for (int64_t j = 0; j < p->n; j += whole->n) {
                 Block b = block_at(p, whole, j, p->n, k);
@@ -244,7 +224,7 @@ static void share_rows(const TileProduct *p, const Block *whole, char *columns, 
                                rows + me * room, columns);
 #pragma omp barrier
             }
-        release();
+        tiles_end();
     }
 }
 
@@ -257,7 +237,7 @@ static void share_columns(const TileProduct *p, const Block *whole, char *column
     {
         const int me = omp_get_thread_num(), all = omp_get_num_threads();
         const int64_t begin = share_begins(p->n, me, all), end = share_begins(p->n, me + 1, all);
-        configure();
+        tiles_begin();
         for (int64_t k = 0; k < p->k; k += whole->depth)
             for (int64_t j = begin; j < end; j += whole->n) {
                 Block b = block_at(p, whole, j, end, k);
@@ -270,7 +250,7 @@ static void share_columns(const TileProduct *p, const Block *whole, char *column
                 multiply_block(p, &b, 0, p->m, rows + me * room,
                                packed ? packed : columns + me * own);
             }
-        release();
+        tiles_end();
     }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tiles, and factors of a product put into them. Private to the files that use the matrix unit.
+// Factors of a product put into tiles. Private to ops/cpu.
 #ifndef TACT_OPS_CPU_TILE_PACK_H
 #define TACT_OPS_CPU_TILE_PACK_H
 
@@ -15,26 +15,6 @@
 #endif
 
 enum { TILE_BYTES = 1024, TILE_DEPTH = 32 };
-
-#ifdef TACT_TILES
-// What a thread does before it uses its tiles, all eight of 16 rows of 64 bytes, and afterwards.
-TILES static inline void tiles_begin(void) {
-    // In memory that lasts: GCC 12's function does not say that it reads all of it, so that what is
-    // written just before may never be.
-    static const struct {
-        uint8_t palette, start, reserved[14];
-        uint16_t bytes[16]; // of a row of each tile
-        uint8_t rows[16];
-    } full = {.palette = 1,
-              .bytes = {64, 64, 64, 64, 64, 64, 64, 64},
-              .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
-    _tile_loadconfig(&full);
-}
-
-TILES static inline void tiles_end(void) {
-    _tile_release();
-}
-#endif
 
 // n rows of a factor, or columns: what lies across it, from `first` on; along it goes the depth,
 // from `from` on. Element (i, k) is at data[i * across + k * along], of type float, or bfloat16 if

@@ -47,6 +47,7 @@
 #define tile_conv_load CPU_LEVELLED(tile_conv_load)
 #define tile_conv_forward CPU_LEVELLED(tile_conv_forward)
 #define tile_conv_data CPU_LEVELLED(tile_conv_data)
+#define tile_conv_weights CPU_LEVELLED(tile_conv_weights)
 #define product_scratch CPU_LEVELLED(product_scratch)
 #define winograd_filter_floats CPU_LEVELLED(winograd_filter_floats)
 #define winograd_filters CPU_LEVELLED(winograd_filters)

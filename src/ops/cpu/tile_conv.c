@@ -440,7 +440,7 @@ bool tile_conv_pays(const ConvSpec *s, Direction way) {
     if (s->in_c % SIDE || s->out_c % SIDE || s->kernel != 3 || s->padding != 1 || s->stride > 2 ||
         s->dilation > 1)
         return false;
-    return way != BACKWARD_WEIGHTS;
+    return way != BACKWARD_WEIGHTS || s->stride == 1;
 }
 
 #else

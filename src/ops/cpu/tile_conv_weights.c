@@ -15,51 +15,97 @@
 
 enum {
     SIDE = 32,
-    STEP = 2 * TILE_BYTES,  // of dz for TILE_DEPTH positions and SIDE outputs
-    PAIR = 2 * SIDE * 2,    // bytes of a pair of positions for SIDE channels
-    CHUNK_POSITIONS = 6000, // that are prepared together
-    SUMS = SIDE * SIDE,     // of a tap
+    STEP = 2 * TILE_BYTES, // of dz for TILE_DEPTH positions and SIDE outputs
+    PAIR = 2 * SIDE * 2,   // bytes of a pair of positions for SIDE channels
+    CHUNK_BYTES = 5 << 18, // prepared for SIDE outputs and channels, which stay in the second cache
+    SUMS = SIDE * SIDE,    // of a tap
 };
 
-// How the work is cut. A strip is `rows` rows of one image; of dz it has `steps` of TILE_DEPTH
-// positions, of x `pairs` of positions. The order of sums is the same however it is cut.
+// Every `stride`th pixel of an image: position (y, x) is the pixel (stride * y - up, stride * x -
+// left), counted through rows of one more than dz's; and a tap's shift in it.
+typedef struct Plane {
+    int up, left;
+} Plane;
+
+typedef struct PlaneTap {
+    int plane;
+    int64_t shift;
+} PlaneTap;
+
+// How the work is cut. A strip is `rows` rows of dz of one image, of which it has `steps` of
+// TILE_DEPTH positions; of each plane of x it has `pairs` of positions. The order of sums is the
+// same however it is cut.
 typedef struct Cut {
     int64_t wide, rows, an_image, strips, chunk;
     int64_t steps, pairs;
     int64_t outputs, inputs; // panels
+    int kernel, planes;
+    Plane plane[4];
+    PlaneTap tap[9];
 } Cut;
 
-// Scratch that all threads share: a chunk of dz and of x, sums, and where each pixel is, or a pixel
-// of zeros.
+// Scratch that all threads share: a chunk of dz and of x, sums, and a pixel of zeros.
 typedef struct Room {
     char *dz, *x;
     float *sums;
     bf16 *zeros;
 } Room;
 
-static Cut cut_of(const ConvSpec *s) {
-    Cut c = {.wide = s->in_w + 1, .outputs = s->out_c / SIDE, .inputs = s->in_c / SIDE};
-    c.an_image = rounded_up(s->in_h * c.wide, CHUNK_POSITIONS);
-    c.rows = rounded_up(s->in_h, c.an_image);
-    c.an_image = rounded_up(s->in_h, c.rows);
+// With a stride of 2 the pixels left of positions, which are those right of them too, and the ones
+// at positions lie in planes of their own; so do rows.
+static void cut_planes(const ConvSpec *s, Cut *c) {
+    c->kernel = s->kernel;
+    for (int t = 0; t < s->kernel * s->kernel; t++) {
+        const int y = t / s->kernel, x = t % s->kernel;
+        const bool apart = s->stride == 2 && s->padding;
+        const Plane plane = {apart ? (y + 1) % 2 : s->padding, apart ? (x + 1) % 2 : s->padding};
+        int p = 0;
+        while (p < c->planes && (c->plane[p].up != plane.up || c->plane[p].left != plane.left)) p++;
+        if (p == c->planes) c->plane[c->planes++] = plane;
+        c->tap[t] = (PlaneTap){p, apart ? y / 2 * c->wide + x / 2 : y * c->wide + x};
+    }
+}
+
+static Cut cut_of(const TileConv *conv) {
+    const ConvSpec *s = &conv->spec;
+    Cut c = {.wide = conv->out_w + 1, .outputs = s->out_c / SIDE, .inputs = s->in_c / SIDE};
+    cut_planes(s, &c);
+    const int64_t most = CHUNK_BYTES / (SIDE * 2 + c.planes * PAIR);
+    c.an_image = rounded_up(conv->out_h * c.wide, most);
+    c.rows = rounded_up(conv->out_h, c.an_image);
+    c.an_image = rounded_up(conv->out_h, c.rows);
     c.strips = s->n * c.an_image;
     c.steps = rounded_up(c.rows * c.wide, TILE_DEPTH);
-    // The last step under the last tap.
-    c.pairs = rounded_up(c.steps * TILE_DEPTH + 2 * c.wide + 2, 2) + 1;
-    const int64_t fit = CHUNK_POSITIONS / (c.steps * TILE_DEPTH);
+    c.pairs = c.steps * TILE_DEPTH / 2 + c.wide + 2; // the last step under the last tap
+    const int64_t fit = most / (c.steps * TILE_DEPTH);
     c.chunk = fit < 1 ? 1 : least(fit, c.strips);
     return c;
 }
 
 // ---- preparation --------------------------------------------------------------------------------
 
-// The pixel of an image (h, w, channels) at a position counted from its row `top` on, w + 1 to a
-// row; zeros in the border.
-static inline const bf16 *pixel_at(const bf16 *image, int64_t h, int64_t w, int64_t channels,
-                                   int64_t top, int64_t position, const bf16 *zeros) {
-    const int64_t y = top + position / (w + 1), x = position % (w + 1);
-    const bool inside = y >= 0 && y < h && x < w;
-    return inside ? image + (y * w + x) * channels : zeros;
+// Goes through positions of an image (h, w, channels): from the row `y` on, every step-th row and
+// pixel, those from `left` pixels left of the first. There are `wide` in a row; what lies outside
+// the image, and from the row `end` on, is zeros.
+typedef struct Walk {
+    const bf16 *image, *zeros, *row; // row: NULL outside
+    int64_t h, w, channels, step, left, wide, y, end, at;
+} Walk;
+
+static inline void find_row(Walk *k) {
+    k->row =
+        k->y >= 0 && k->y < k->h && k->y < k->end ? k->image + k->y * k->w * k->channels : NULL;
+    k->at = 0;
+}
+
+static inline const bf16 *next_pixel(Walk *k) {
+    const int64_t x = k->at * k->step - k->left;
+    const bf16 *pixel = k->row && x >= 0 && x < k->w ? k->row + x * k->channels : k->zeros;
+    if (++k->at == k->wide) {
+        k->y += k->step;
+        find_row(k);
+    }
+    return pixel;
 }
 
 // Two pixels of 32 channels, interleaved.
@@ -74,21 +120,24 @@ TILES static inline void interleave(const bf16 *a, const bf16 *b, __m512i *low, 
 }
 
 // The tiles of 32 outputs, from o on, of a strip.
-TILES static void prepare_dz(const ConvSpec *s, const Cut *c, const bf16 *dz, int64_t strip,
+TILES static void prepare_dz(const TileConv *conv, const Cut *c, const bf16 *dz, int64_t strip,
                              int64_t o, const bf16 *zeros, char *out) {
-    const int64_t top = strip % c->an_image * c->rows, positions = c->rows * c->wide;
-    const bf16 *image = dz + strip / c->an_image * s->in_h * s->in_w * s->out_c + o;
+    const int64_t top = strip % c->an_image * c->rows, channels = conv->spec.out_c;
+    Walk walk = {.image = dz + strip / c->an_image * conv->out_h * conv->out_w * channels + o,
+                 .zeros = zeros,
+                 .h = conv->out_h,
+                 .w = conv->out_w,
+                 .channels = channels,
+                 .step = 1,
+                 .wide = c->wide,
+                 .y = top,
+                 .end = top + c->rows};
+    find_row(&walk);
     for (int64_t k = 0; k < c->steps; k++, out += STEP) {
         __m512i low[16], high[16];
         for (int i = 0; i < 16; i++) {
-            const bf16 *pair[2];
-            for (int j = 0; j < 2; j++) {
-                const int64_t at = k * TILE_DEPTH + 2 * i + j;
-                pair[j] = at < positions
-                              ? pixel_at(image, s->in_h, s->in_w, s->out_c, top, at, zeros)
-                              : zeros;
-            }
-            interleave(pair[0], pair[1], &low[i], &high[i]);
+            const bf16 *first = next_pixel(&walk), *second = next_pixel(&walk);
+            interleave(first, second, &low[i], &high[i]);
         }
         tile_turn(low);
         tile_turn(high);
@@ -99,26 +148,33 @@ TILES static void prepare_dz(const ConvSpec *s, const Cut *c, const bf16 *dz, in
     }
 }
 
-// The pairs of 32 channels, from i on, of a strip: those that begin at even positions, then those
-// at odd ones.
+// The pairs of 32 channels, from i on, of a plane of a strip: those that begin at even positions,
+// then those at odd ones.
 TILES static void prepare_x(const ConvSpec *s, const Cut *c, const bf16 *x, int64_t strip,
-                            int64_t i, const bf16 *zeros, char *out) {
+                            const Plane *plane, int64_t i, const bf16 *zeros, char *out) {
     const int64_t top = strip % c->an_image * c->rows, odd = c->pairs * PAIR;
-    const bf16 *image = x + strip / c->an_image * s->in_h * s->in_w * s->in_c + i;
-    // The border comes first: position 0 is left of the pixel above the first.
-    const bf16 *at = zeros;
+    Walk walk = {.image = x + strip / c->an_image * s->in_h * s->in_w * s->in_c + i,
+                 .zeros = zeros,
+                 .h = s->in_h,
+                 .w = s->in_w,
+                 .channels = s->in_c,
+                 .step = s->stride,
+                 .left = plane->left,
+                 .wide = c->wide,
+                 .y = s->stride * top - plane->up,
+                 .end = s->in_h};
+    find_row(&walk);
+    const bf16 *at = next_pixel(&walk);
     for (int64_t k = 0; k < c->pairs; k++, out += PAIR) {
-        const bf16 *next[2];
-        for (int j = 0; j < 2; j++)
-            next[j] = pixel_at(image, s->in_h, s->in_w, s->in_c, top - 1, 2 * k + j, zeros);
+        const bf16 *second = next_pixel(&walk), *third = next_pixel(&walk);
         __m512i low, high;
-        interleave(at, next[0], &low, &high);
+        interleave(at, second, &low, &high);
         _mm512_store_si512(out, low);
         _mm512_store_si512(out + 64, high);
-        interleave(next[0], next[1], &low, &high);
+        interleave(second, third, &low, &high);
         _mm512_store_si512(out + odd, low);
         _mm512_store_si512(out + odd + 64, high);
-        at = next[1];
+        at = third;
     }
 }
 
@@ -126,22 +182,28 @@ static int64_t dz_bytes(const Cut *c) {
     return c->chunk * c->steps * STEP;
 }
 
-static int64_t x_bytes(const Cut *c) {
-    return c->chunk * 2 * c->pairs * PAIR;
+static int64_t plane_bytes(const Cut *c) {
+    return 2 * c->pairs * PAIR;
 }
 
-static void prepare(const ConvSpec *s, const Cut *c, const bf16 *dz, const bf16 *x, int64_t first,
-                    int64_t count, const Room *r) {
+static int64_t x_bytes(const Cut *c) {
+    return c->chunk * c->planes * plane_bytes(c);
+}
+
+// Of x a plane's strips lie side by side.
+static void prepare(const TileConv *conv, const Cut *c, const bf16 *dz, const bf16 *x,
+                    int64_t first, int64_t count, const Room *r) {
 #pragma omp for collapse(2) schedule(static) nowait
     for (int64_t p = 0; p < c->outputs; p++)
         for (int64_t i = 0; i < count; i++)
-            prepare_dz(s, c, dz, first + i, p * SIDE, r->zeros,
+            prepare_dz(conv, c, dz, first + i, p * SIDE, r->zeros,
                        r->dz + p * dz_bytes(c) + i * c->steps * STEP);
-#pragma omp for collapse(2) schedule(static)
+#pragma omp for collapse(3) schedule(static)
     for (int64_t p = 0; p < c->inputs; p++)
-        for (int64_t i = 0; i < count; i++)
-            prepare_x(s, c, x, first + i, p * SIDE, r->zeros,
-                      r->x + p * x_bytes(c) + i * 2 * c->pairs * PAIR);
+        for (int64_t plane = 0; plane < c->planes; plane++)
+            for (int64_t i = 0; i < count; i++)
+                prepare_x(&conv->spec, c, x, first + i, &c->plane[plane], p * SIDE, r->zeros,
+                          r->x + p * x_bytes(c) + (plane * c->chunk + i) * plane_bytes(c));
 }
 
 // ---- sums ---------------------------------------------------------------------------------------
@@ -163,7 +225,7 @@ TILES static void multiply_tap(const Cut *c, int64_t count, const char *dz, cons
         _tile_loadd(2, sums + 16 * SIDE, row);
         _tile_loadd(3, sums + 16 * SIDE + 16, row);
     }
-    for (int64_t i = 0; i < count; i++, x += 2 * c->pairs * PAIR) {
+    for (int64_t i = 0; i < count; i++, x += plane_bytes(c)) {
         const char *b = x;
         for (int64_t k = 0; k < c->steps; k++, dz += STEP, b += 16 * PAIR) {
             _tile_loadd(4, dz, 64);
@@ -182,17 +244,18 @@ TILES static void multiply_tap(const Cut *c, int64_t count, const char *dz, cons
     _tile_stored(3, sums + 16 * SIDE + 16, row);
 }
 
-// dw (O, I, 9) of a tap, whose outputs begin at o and whose channels begin at i.
-TILES static void add_sums(const ConvSpec *s, int64_t o, int64_t i, int tap, const float *sums,
+// dw (O, I, taps) of a tap, whose outputs begin at o and whose channels begin at i.
+TILES static void add_sums(const ConvSpec *s, int64_t o, int64_t i, int64_t tap, const float *sums,
                            const float *scale, float *dw) {
-    const __m512i nine =
-        _mm512_setr_epi32(0, 9, 18, 27, 36, 45, 54, 63, 72, 81, 90, 99, 108, 117, 126, 135);
+    const int64_t taps = s->kernel * s->kernel;
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i apart = _mm512_mullo_epi32(lanes, _mm512_set1_epi32((int)taps));
     for (int64_t r = 0; r < SIDE; r++)
         for (int64_t half = 0; half < SIDE; half += 16) {
-            float *to = dw + ((o + r) * s->in_c + i + half) * 9 + tap;
+            float *to = dw + ((o + r) * s->in_c + i + half) * taps + tap;
             const __m512 sum = _mm512_loadu_ps(sums + r * SIDE + half);
-            const __m512 old = _mm512_i32gather_ps(nine, to, sizeof *to);
-            _mm512_i32scatter_ps(to, nine, _mm512_fmadd_ps(_mm512_set1_ps(scale[o + r]), sum, old),
+            const __m512 old = _mm512_i32gather_ps(apart, to, sizeof *to);
+            _mm512_i32scatter_ps(to, apart, _mm512_fmadd_ps(_mm512_set1_ps(scale[o + r]), sum, old),
                                  sizeof *to);
         }
 }
@@ -201,16 +264,16 @@ TILES static void add_sums(const ConvSpec *s, int64_t o, int64_t i, int tap, con
 // share their channels.
 static void multiply_chunk(const ConvSpec *s, const Cut *c, const Room *r, int64_t first,
                            int64_t count, const float *scale, float *dw) {
-    const int64_t me = omp_get_thread_num(), threads = omp_get_num_threads();
-    const int64_t units = c->inputs * 3 * c->outputs;
+    const int64_t me = omp_get_thread_num(), threads = omp_get_num_threads(), k = c->kernel;
+    const int64_t units = c->inputs * k * c->outputs;
     for (int64_t u = units * me / threads; u < units * (me + 1) / threads; u++) {
-        const int64_t o = u % c->outputs, dy = u / c->outputs % 3, i = u / c->outputs / 3;
-        for (int64_t dx = 0; dx < 3; dx++) {
-            float *sums = r->sums + (3 * u + dx) * SUMS;
-            multiply_tap(c, count, r->dz + o * dz_bytes(c), r->x + i * x_bytes(c),
-                         dy * c->wide + dx, first == 0, sums);
-            if (first + count == c->strips)
-                add_sums(s, o * SIDE, i * SIDE, (int)(dy * 3 + dx), sums, scale, dw);
+        const int64_t o = u % c->outputs, y = u / c->outputs % k, i = u / c->outputs / k;
+        for (int64_t t = y * k; t < (y + 1) * k; t++) {
+            float *sums = r->sums + ((i * c->outputs + o) * k * k + t) * SUMS;
+            multiply_tap(c, count, r->dz + o * dz_bytes(c),
+                         r->x + i * x_bytes(c) + c->tap[t].plane * c->chunk * plane_bytes(c),
+                         c->tap[t].shift, first == 0, sums);
+            if (first + count == c->strips) add_sums(s, o * SIDE, i * SIDE, t, sums, scale, dw);
         }
     }
 }
@@ -219,11 +282,12 @@ void tile_conv_weights(Device *d, const TileConv *conv, float *dw, const float *
                        const bf16 *dz, const bf16 *x) {
     const ConvSpec *s = &conv->spec;
     if (d->failed || s->n < 1) return;
-    const Cut c = cut_of(s);
+    const Cut c = cut_of(conv);
     const int64_t zeros = (s->in_c > s->out_c ? s->in_c : s->out_c) * (int64_t)sizeof *x;
     const int64_t of_dz = c.outputs * dz_bytes(&c), of_x = c.inputs * x_bytes(&c);
     Room r = {.dz = cpu_grow(d, &cpu_of(d)->tiles, (size_t)(of_dz + of_x + zeros))};
-    r.sums = cpu_grow(d, &cpu_of(d)->gradients, (size_t)(9 * s->in_c * s->out_c) * sizeof *r.sums);
+    r.sums = cpu_grow(d, &cpu_of(d)->gradients,
+                      (size_t)(s->in_c * s->out_c * s->kernel * s->kernel) * sizeof *r.sums);
     if (!r.dz || !r.sums) return;
     r.x = r.dz + of_dz;
     r.zeros = (bf16 *)(r.x + of_x);
@@ -233,7 +297,7 @@ void tile_conv_weights(Device *d, const TileConv *conv, float *dw, const float *
         tiles_begin();
         for (int64_t first = 0; first < c.strips; first += c.chunk) {
             const int64_t count = least(c.chunk, c.strips - first);
-            prepare(s, &c, dz, x, first, count, &r);
+            prepare(conv, &c, dz, x, first, count, &r);
             multiply_chunk(s, &c, &r, first, count, scale, dw);
 #pragma omp barrier
         }

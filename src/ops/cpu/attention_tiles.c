@@ -332,7 +332,7 @@ TILES static void write_turned(const Head *a, const Places *l, const float *from
             const __mmask16 there = first_of_16(a->dh - c);
             __m512i v[16];
             for (int64_t i = 0; i < 16; i++) v[i] = _mm512_load_si512(from + (c + i) * l->keys + j);
-            turn(v);
+            tile_turn(v);
             for (int64_t i = 0; i < least(16, a->Lk - j); i++)
                 _mm512_mask_storeu_ps(to + (j + i) * stride + c, there,
                                       _mm512_mul_ps((__m512)v[i], _mm512_set1_ps(scale)));

@@ -453,6 +453,8 @@ static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, T
         plan_run(d, "convolution backward data", &c->data, 3, data);
     if (by_product(c, BACKWARD_WEIGHTS))
         cpu_product_weights(d, c->product, f32(dw), f32(c->scale), f32(dz), f32(x));
+    else if (on_tiles(c, BACKWARD_WEIGHTS))
+        tile_conv_weights(d, c->tiles, f32(dw), f32(c->scale), dz.data, x.data);
     else
         backward_weights(d, c, dw, dz, x);
 }

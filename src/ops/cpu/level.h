@@ -50,6 +50,7 @@
 #define attention_tiles_bytes CPU_LEVELLED(attention_tiles_bytes)
 #define head_forward_tiles CPU_LEVELLED(head_forward_tiles)
 #define head_backward_tiles CPU_LEVELLED(head_backward_tiles)
+#define tile_conv_weights CPU_LEVELLED(tile_conv_weights)
 #define product_scratch CPU_LEVELLED(product_scratch)
 #define winograd_filter_floats CPU_LEVELLED(winograd_filter_floats)
 #define winograd_filters CPU_LEVELLED(winograd_filters)

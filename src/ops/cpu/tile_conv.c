@@ -436,10 +436,10 @@ void tile_conv_data(Device *d, const TileConv *c, bf16 *dx, const bf16 *dz) {
 }
 
 bool tile_conv_pays(const ConvSpec *s, Direction way) {
-    if (s->in_c % SIDE || s->out_c % SIDE || s->kernel != 3 || s->padding != 1 || s->stride > 2 ||
-        s->dilation > 1)
+    if (s->in_c % SIDE || s->out_c % SIDE || s->padding != s->kernel / 2 || s->stride > 2)
         return false;
-    return way != BACKWARD_WEIGHTS;
+    if (s->kernel == 1) return way == BACKWARD_WEIGHTS;
+    return s->kernel == 3 && s->dilation == 1;
 }
 
 #else

@@ -37,5 +37,8 @@ void tile_conv_load(Device *d, TileConv *c, const float *w);
 void tile_conv_forward(Device *d, const TileConv *c, bf16 *y, const bf16 *x, const float *shift,
                        const bf16 *residual);
 void tile_conv_data(Device *d, const TileConv *c, bf16 *dx, const bf16 *dz);
+// dw (O, I, k, k) += scale (O) * the gradient.
+void tile_conv_weights(Device *d, const TileConv *c, float *dw, const float *scale, const bf16 *dz,
+                       const bf16 *x);
 
 #endif

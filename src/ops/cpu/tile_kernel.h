@@ -102,7 +102,7 @@ TILES static inline void multiply_panels(const char *a, const char *b, int64_t s
 
 // 16 x 16 values of 32 bits, turned: rows become columns. Two rounds within lanes of four, two of
 // whole lanes.
-TILES static inline void turn(__m512i v[16]) {
+TILES static inline void tile_turn(__m512i v[16]) {
     __m512i t[16];
     for (int i = 0; i < 16; i += 2) {
         t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);

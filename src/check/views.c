@@ -31,25 +31,26 @@ typedef struct Look {
 typedef struct Picture {
     uint8_t *rgb;
     int64_t frame;
-    double mean, top, sharpness, red, blue;
-    float grid[GRID];
+    double mean, top, clipped, sharpness;
+    float grid[GRID], colour[GRID];
 } Picture;
 
-// What is counted of pixels.
-typedef struct Sums {
-    uint32_t white, red, blue;
-} Sums;
+// Pixels that are white, and values at the top.
+typedef struct Top {
+    int64_t white, values;
+} Top;
 
-// Brightness of a row's pixels (ITU-R BT.601's weights, in 256ths), and what is counted of them.
-static Sums brighten(const uint8_t *rgb, int width, uint8_t *out) {
-    Sums s = {0};
+// Brightness of a row's pixels (ITU-R BT.601's weights, in 256ths).
+static void brighten(const uint8_t *rgb, int width, uint8_t *out, Top *top) {
+    int64_t white = 0, values = 0;
     for (int x = 0; x < width; x++) {
         const uint8_t *p = rgb + 3 * (int64_t)x;
         out[x] = (uint8_t)((77 * p[0] + 150 * p[1] + 29 * p[2]) >> 8);
-        s.white += (p[0] >= 250) & (p[1] >= 250) & (p[2] >= 250);
-        s.red += p[0], s.blue += p[2];
+        white += (p[0] >= 250) & (p[1] >= 250) & (p[2] >= 250);
+        values += (p[0] >= 250) + (p[1] >= 250) + (p[2] >= 250);
     }
-    return s;
+    top->white += white;
+    top->values += values;
 }
 
 static uint64_t sum_of(const uint8_t *values, int n) {
@@ -64,13 +65,28 @@ static uint64_t differences(const uint8_t *a, const uint8_t *b, int64_t n) {
     return sum;
 }
 
+// Red less blue, on every fourth row.
+static void measure_colour(Picture *p, int height, int width) {
+    int64_t sums[GRID] = {0}, counts[GRID] = {0};
+    for (int y = 0; y < height; y += 4) {
+        const uint8_t *row = p->rgb + (int64_t)y * width * 3;
+        for (int c = 0; c < GRID_COLUMNS; c++) {
+            int from = c * width / GRID_COLUMNS, to = (c + 1) * width / GRID_COLUMNS, sum = 0;
+            for (int x = from; x < to; x++) sum += row[3 * x] - row[3 * x + 2];
+            int cell = y * GRID_ROWS / height * GRID_COLUMNS + c;
+            sums[cell] += sum;
+            counts[cell] += to - from;
+        }
+    }
+    for (int i = 0; i < GRID; i++) p->colour[i] = counts[i] ? (float)sums[i] / (float)counts[i] : 0;
+}
+
 // gray: room for a row.
 static void measure(Picture *p, int height, int width, uint8_t *gray) {
-    uint64_t total = 0, edges = 0, white = 0, red = 0, blue = 0, sums[GRID] = {0},
-             counts[GRID] = {0};
+    uint64_t total = 0, edges = 0, sums[GRID] = {0}, counts[GRID] = {0};
+    Top top = {0, 0};
     for (int y = 0; y < height; y++) {
-        Sums s = brighten(p->rgb + (int64_t)y * width * 3, width, gray);
-        white += s.white, red += s.red, blue += s.blue;
+        brighten(p->rgb + (int64_t)y * width * 3, width, gray, &top);
         edges += differences(gray, gray + 1, width - 1);
         for (int c = 0; c < GRID_COLUMNS; c++) {
             int from = c * width / GRID_COLUMNS, to = (c + 1) * width / GRID_COLUMNS;
@@ -85,10 +101,18 @@ static void measure(Picture *p, int height, int width, uint8_t *gray) {
     }
     double n = (double)height * width;
     p->mean = (double)total / n;
-    p->top = (double)white / n;
-    p->red = (double)red / n;
-    p->blue = (double)blue / n;
+    p->top = (double)top.white / n;
+    p->clipped = (double)top.values / (3 * n);
     p->sharpness = (double)edges / n;
+    measure_colour(p, height, width);
+}
+
+// How far two pictures are apart on the grid, whatever the exposure.
+static double scene_change(const Picture *a, const Picture *b) {
+    double sum = 0;
+    for (int i = 0; i < GRID; i++)
+        sum += fabs((double)a->grid[i] - a->mean - ((double)b->grid[i] - b->mean));
+    return sum / GRID;
 }
 
 static double difference(const Picture *a, const Picture *b, int height, int width) {
@@ -119,15 +143,17 @@ static void add_frame(View *v, const Picture *p, Running *r) {
     if (v->looked_at == 0 || p->top > v->bright) v->bright = p->top, v->bright_at = p->frame;
     if (v->looked_at == 0 || p->sharpness < v->dullest)
         v->dullest = p->sharpness, v->dullest_at = p->frame;
-    for (int i = 0; i < GRID; i++) v->grid[i] += p->grid[i];
-    v->red += p->red, v->blue += p->blue;
+    for (int i = 0; i < GRID; i++) v->grid[i] += p->grid[i], v->colour[i] += p->colour[i];
+    v->clipped += p->clipped;
     if (r->kept < 256) r->sharpness[r->kept++] = p->sharpness;
     v->looked_at++;
 }
 
 static void add_pair(const Look *l, const Episode *e, View *v, const Picture *before,
-                     const Picture *now, double change, bool same, Running *r) {
+                     const Picture *now, bool same, Running *r) {
     bool moved = moved_between(l, e, before->frame, now->frame);
+    double cut = scene_change(before, now);
+    if (cut > v->cut) v->cut = cut, v->cut_at = now->frame;
     if (!same || !moved) r->same_since = now->frame;
     if (now->frame - r->same_since > v->same_longest)
         v->same_longest = now->frame - r->same_since, v->same_at = r->same_since;
@@ -136,7 +162,6 @@ static void add_pair(const Look *l, const Episode *e, View *v, const Picture *be
         v->pairs += moved;
         v->repeated += moved && same;
         if (step > v->step) v->step = step, v->step_at = now->frame;
-        if (change - step > v->cut) v->cut = change - step, v->cut_at = now->frame;
     }
 }
 
@@ -178,11 +203,13 @@ static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int ca
         double change = difference(before, now, f->height, f->width);
         v->change += change;
         if (now->frame == before->frame + 1) motion[now->frame] = (float)change;
-        add_pair(l, e, v, before, now, change, same_picture(before, now, f->height, f->width),
-                 &running);
+        add_pair(l, e, v, before, now, same_picture(before, now, f->height, f->width), &running);
     }
-    for (int i = 0; i < GRID; i++) v->grid[i] /= (float)v->looked_at;
-    v->red /= v->looked_at, v->blue /= v->looked_at;
+    for (int i = 0; i < GRID; i++) {
+        v->grid[i] /= (float)v->looked_at;
+        v->colour[i] /= (float)v->looked_at;
+    }
+    v->clipped /= v->looked_at;
     v->sharpness = middle_of(running.sharpness, running.kept);
     v->change = n > 1 ? v->change / (double)(n - 1) : 0;
     return true;

@@ -31,9 +31,13 @@ CheckFinding *report_add(CheckReport *r, CheckRuleId rule, int64_t episode) {
     return f;
 }
 
-void check_add(CheckReport *report, CheckRuleId rule, const char *text) {
-    CheckFinding *f = report_add(report, rule, -1);
+void check_add_to(CheckReport *report, CheckRuleId rule, int64_t episode, const char *text) {
+    CheckFinding *f = report_add(report, rule, episode);
     snprintf(f->text, sizeof f->text, "%s", text);
+}
+
+void check_add(CheckReport *report, CheckRuleId rule, const char *text) {
+    check_add_to(report, rule, -1, text);
 }
 
 void find(Check *c, CheckRuleId rule, int64_t episode, int64_t frame, const char *where,

@@ -7,16 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What is less apart than so many levels may be so by chance.
-static const double CLEARLY = 4;
+// Middles over the episodes.
+typedef struct Usual {
+    double sharpness, light, light_apart, red, blue, cut;
+} Usual;
 
 typedef struct Pictures {
     Check *c;
     View *views;
-    float (*usual)[GRID];  // (n_cameras) the middle of the episodes' grids, cell by cell
-    float (*colour)[GRID]; // the same of their colours
-    double *sharpness;     // (n_cameras) the middle of the episodes'
-    double *clipped, *cut;
+    float (*usual)[GRID]; // (n_cameras) the middle of the episodes' grids, cell by cell
+    Usual *of;            // (n_cameras)
 } Pictures;
 
 static View *view_of(const Pictures *p, int64_t episode, int camera) {
@@ -29,59 +29,52 @@ static double distance(const float *a, const float *b) {
     return sum / GRID;
 }
 
-// The grid of a picture that is turned by 180 degrees.
-static void turn(const float *grid, float *out) {
-    for (int i = 0; i < GRID; i++) out[i] = grid[GRID - 1 - i];
+// The grid of a picture whose top is its bottom, whose left is its right, or both: half a turn.
+static void turn(const float *grid, bool over, bool around, float *out) {
+    for (int y = 0; y < GRID_ROWS; y++)
+        for (int x = 0; x < GRID_COLUMNS; x++) {
+            int from_y = over ? GRID_ROWS - 1 - y : y, from_x = around ? GRID_COLUMNS - 1 - x : x;
+            out[y * GRID_COLUMNS + x] = grid[from_y * GRID_COLUMNS + from_x];
+        }
 }
 
-static void mirror(const float *grid, float *out) {
-    for (int i = 0; i < GRID; i++) out[i] = grid[i - 2 * (i % GRID_COLUMNS) + GRID_COLUMNS - 1];
+// Mean brightness of what was looked at.
+static double light_of(const View *v) {
+    double sum = 0;
+    for (int i = 0; i < GRID; i++) sum += (double)v->grid[i];
+    return sum / GRID;
 }
 
-static void swap_colours(const float *colour, float *out) {
-    for (int i = 0; i < GRID; i++) out[i] = -colour[i];
-}
-
-// The middle over the episodes of what `of` gives of a view.
-static double middle_view(const Pictures *p, int k, double (*of)(const View *v, int i), int i,
-                          double *room) {
-    int64_t n = 0;
-    for (int64_t e = 0; e < p->c->ds->n_episodes; e++)
-        if (view_of(p, e, k)->looked_at) room[n++] = of(view_of(p, e, k), i);
-    return middle_of(room, n);
-}
-
-static double grid_of(const View *v, int i) {
-    return (double)v->grid[i];
-}
-static double colour_of(const View *v, int i) {
-    return (double)v->colour[i];
-}
-static double sharpness_of(const View *v, int i) {
-    (void)i;
-    return v->sharpness;
-}
-static double clipped_of(const View *v, int i) {
-    (void)i;
-    return v->clipped;
-}
-static double cut_of(const View *v, int i) {
-    (void)i;
-    return v->cut;
+// values: room for one an episode.
+static void find_usual_of(Pictures *p, int k, double *values) {
+    Usual *u = &p->of[k];
+    double *const found[] = {&u->sharpness, &u->light, &u->light_apart, &u->red, &u->blue, &u->cut};
+    for (size_t i = 0; i < sizeof found / sizeof found[0]; i++) {
+        int64_t n = 0;
+        for (int64_t e = 0; e < p->c->ds->n_episodes; e++) {
+            const View *v = view_of(p, e, k);
+            const double of[] = {v->sharpness, light_of(v), fabs(light_of(v) - u->light),
+                                 v->red,       v->blue,     v->cut};
+            if (v->looked_at) values[n++] = of[i];
+        }
+        *found[i] = middle_of(values, n);
+    }
 }
 
 static void find_usual(Pictures *p) {
-    double *room = NEW(double, p->c->ds->n_episodes);
-    for (int k = 0; k < p->c->ds->n_cameras; k++) {
+    const Dataset *ds = p->c->ds;
+    double *values = NEW(double, ds->n_episodes);
+    for (int k = 0; k < ds->n_cameras; k++) {
+        int64_t n = 0;
         for (int cell = 0; cell < GRID; cell++) {
-            p->usual[k][cell] = (float)middle_view(p, k, grid_of, cell, room);
-            p->colour[k][cell] = (float)middle_view(p, k, colour_of, cell, room);
+            n = 0;
+            for (int64_t e = 0; e < ds->n_episodes; e++)
+                if (view_of(p, e, k)->looked_at) values[n++] = (double)view_of(p, e, k)->grid[cell];
+            p->usual[k][cell] = (float)middle_of(values, n);
         }
-        p->sharpness[k] = middle_view(p, k, sharpness_of, 0, room);
-        p->clipped[k] = middle_view(p, k, clipped_of, 0, room);
-        p->cut[k] = middle_view(p, k, cut_of, 0, room);
+        find_usual_of(p, k, values);
     }
-    mem_free(room);
+    mem_free(values);
 }
 
 static void check_light(const Pictures *p, int64_t e, int k) {
@@ -113,55 +106,69 @@ static void check_frozen(const Pictures *p, int64_t e, int k) {
 
 static void check_sharpness(const Pictures *p, int64_t e, int k) {
     const View *v = view_of(p, e, k);
-    double usual = p->sharpness[k], share = usual > 0 ? v->sharpness / usual : 1;
+    double usual = p->of[k].sharpness, share = usual > 0 ? v->sharpness / usual : 1;
     if (share < check_rules[RULE_picture_blurred].limit)
         find(p->c, RULE_picture_blurred, e, v->dullest_at, p->c->ds->cameras[k]->name, share,
              "%.0f %% of the usual contrast of neighbouring pixels", 100 * share);
 }
 
-// A view that fits another camera's usual one, or its own turned by 180 degrees, clearly better
-// than its own.
-static void check_place(const Pictures *p, int64_t e, int k) {
+// Red and blue of an episode that fit the camera's usual blue and red clearly better. The least
+// distance keeps scenes out that are nearly grey.
+static void check_colours(const Pictures *p, int64_t e, int k) {
+    const View *v = view_of(p, e, k);
+    const Usual *u = &p->of[k];
+    double own = fabs(v->red - u->red) + fabs(v->blue - u->blue);
+    double exchanged = fabs(v->red - u->blue) + fabs(v->blue - u->red);
+    if (own > 10 && exchanged < check_rules[RULE_colours_exchanged].limit * own)
+        find(p->c, RULE_colours_exchanged, e, 0, p->c->ds->cameras[k]->name, exchanged / own,
+             "red %.0f and blue %.0f, where %.0f and %.0f are usual", v->red, v->blue, u->red,
+             u->blue);
+}
+
+// Light that differs far more from the usual than that of the other episodes does.
+static void check_exposure(const Pictures *p, int64_t e, int k) {
+    double light = light_of(view_of(p, e, k)), usual = p->of[k].light, off = fabs(light - usual);
+    if (light < check_rules[RULE_picture_dark].limit) return; // picture_dark's
+    if (off > check_rules[RULE_exposure_apart].limit && off > 6 * p->of[k].light_apart)
+        find(p->c, RULE_exposure_apart, e, -1, p->c->ds->cameras[k]->name, off,
+             "a mean of %.0f of 255, where %.0f is usual", light, usual);
+}
+
+// Neighbouring frames of which one shows something else altogether.
+static void check_cut(const Pictures *p, int64_t e, int k) {
+    const View *v = view_of(p, e, k);
+    if (v->cut > check_rules[RULE_picture_cut].limit && v->cut > 6 * p->of[k].cut)
+        find(p->c, RULE_picture_cut, e, v->cut_at, p->c->ds->cameras[k]->name, v->cut,
+             "the picture changes by %.0f of 255 from one row to the next, %.1f is usual", v->cut,
+             p->of[k].cut);
+}
+
+// A view that fits another camera's usual one, or its own turned by 180 degrees or mirrored,
+// clearly better than its own. True where there is one.
+static bool check_place(const Pictures *p, int64_t e, int k) {
     const Dataset *ds = p->c->ds;
     const View *v = view_of(p, e, k);
     const char *camera = ds->cameras[k]->name;
     double own = distance(v->grid, p->usual[k]);
-    float turned[GRID];
+    bool found = false;
     for (int other = 0; other < ds->n_cameras; other++) {
         double off = other == k ? INFINITY : distance(v->grid, p->usual[other]);
-        if (off < check_rules[RULE_camera_swapped].limit * own)
-            find(p->c, RULE_camera_swapped, e, 0, camera, off / own, "it looks like %s",
-                 ds->cameras[other]->name);
+        if (off >= check_rules[RULE_camera_swapped].limit * own) continue;
+        found = true;
+        find(p->c, RULE_camera_swapped, e, 0, camera, off / own, "it looks like %s",
+             ds->cameras[other]->name);
     }
-    turn(v->grid, turned);
-    double off = distance(turned, p->usual[k]);
-    if (off < check_rules[RULE_picture_turned].limit * own)
-        find(p->c, RULE_picture_turned, e, 0, camera, off / own, "upside down");
-    mirror(v->grid, turned);
-    off = distance(turned, p->usual[k]);
-    if (off < check_rules[RULE_picture_mirrored].limit * own && own > CLEARLY)
-        find(p->c, RULE_picture_mirrored, e, 0, camera, off / own, "left and right changed places");
-    own = distance(v->colour, p->colour[k]);
-    swap_colours(v->colour, turned);
-    off = distance(turned, p->colour[k]);
-    if (off < check_rules[RULE_colours_swapped].limit * own && own > CLEARLY)
-        find(p->c, RULE_colours_swapped, e, 0, camera, off / own, "red and blue changed places");
-}
-
-// An episode whose light or scene is not the camera's usual.
-static void check_scene(const Pictures *p, int64_t e, int k) {
-    const View *v = view_of(p, e, k);
-    const char *camera = p->c->ds->cameras[k]->name;
-    double clipped = v->clipped - p->clipped[k], usual = fmax(p->cut[k], CLEARLY);
-    if (clipped > check_rules[RULE_picture_clipped].limit)
-        find(p->c, RULE_picture_clipped, e, -1, camera, clipped,
-             "%.0f %% of the values are at the top, usually %.0f %%", 100 * v->clipped,
-             100 * p->clipped[k]);
-    // A black frame is picture_dark's.
-    if (v->dark >= check_rules[RULE_picture_dark].limit &&
-        v->cut > check_rules[RULE_picture_cut].limit * usual)
-        find(p->c, RULE_picture_cut, e, v->cut_at, camera, v->cut / usual,
-             "another scene from here on: %.0f of 255 apart, usually %.1f", v->cut, p->cut[k]);
+    static const char *const how[] = {"mirrored, left is right", "mirrored, top is bottom",
+                                      "upside down"};
+    for (int i = 0; i < 3; i++) {
+        float turned[GRID];
+        turn(v->grid, i != 0, i != 1, turned);
+        double off = distance(turned, p->usual[k]);
+        if (off >= check_rules[RULE_picture_turned].limit * own) continue;
+        found = true;
+        find(p->c, RULE_picture_turned, e, 0, camera, off / own, "%s", how[i]);
+    }
+    return found;
 }
 
 static void check_static(const Pictures *p, int k) {
@@ -230,10 +237,7 @@ bool check_pictures(Check *c, Error *err) {
     Pictures p = {.c = c,
                   .views = NEW(View, ds->n_episodes * ds->n_cameras),
                   .usual = mem_alloc(sizeof *p.usual * (size_t)ds->n_cameras),
-                  .colour = mem_alloc(sizeof *p.colour * (size_t)ds->n_cameras),
-                  .sharpness = NEW(double, ds->n_cameras),
-                  .clipped = NEW(double, ds->n_cameras),
-                  .cut = NEW(double, ds->n_cameras)};
+                  .of = NEW(Usual, ds->n_cameras)};
     Motion motion;
     motion_prepare(c, &motion);
     const Looking looking = {.moves = c->state_moves, .views = p.views, .motion = &motion};
@@ -249,14 +253,12 @@ bool check_pictures(Check *c, Error *err) {
             check_frozen(&p, e, k);
             check_sharpness(&p, e, k);
             if (ds->n_episodes < FEWEST_EPISODES) continue;
-            check_place(&p, e, k);
-            check_scene(&p, e, k);
+            check_colours(&p, e, k);
+            check_cut(&p, e, k);
+            if (!check_place(&p, e, k)) check_exposure(&p, e, k);
         }
     }
-    mem_free(p.cut);
-    mem_free(p.clipped);
-    mem_free(p.sharpness);
-    mem_free(p.colour);
+    mem_free(p.of);
     mem_free(p.usual);
     mem_free(p.views);
     return ok;

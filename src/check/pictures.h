@@ -11,14 +11,11 @@ enum { GRID_ROWS = 12, GRID_COLUMNS = 16, GRID = GRID_ROWS * GRID_COLUMNS };
 // What the looked-at frames of a camera in an episode are like. Frames are numbers within the
 // episode; brightness and differences are in levels of 255.
 typedef struct View {
-    int looked_at;      // frames; 0: none could be read
-    float grid[GRID];   // mean over them
-    float colour[GRID]; // mean of red less blue over them
-    double clipped;     // mean share of values (not pixels) at the top
-    double cut;         // largest change of the grid from one to the next, about its mean
-    int64_t cut_at;
+    int looked_at;              // frames; 0: none could be read
+    float grid[GRID];           // mean over them
     double dark, bright;        // least mean brightness; largest share of pixels at the top
     int64_t dark_at, bright_at; // their frames
+    double red, blue;           // mean over them
     double sharpness;           // middle over the frames of the mean difference of neighbours
     double dullest;             // least of that
     int64_t dullest_at;
@@ -27,6 +24,8 @@ typedef struct View {
     int64_t repeated, pairs;       // neighbouring rows with one picture while the robot moved
     double step;                   // largest change of mean brightness between neighbouring rows
     int64_t step_at;
+    double cut; // largest mean difference of neighbouring rows, without what brightness alone makes
+    int64_t cut_at;
 } View;
 
 // Rows that are looked at one after the other in some episodes, beside those of

@@ -4,9 +4,9 @@
 #include "check/pictures.h"
 
 #include "base/file.h"
+#include "check/frame_source.h"
 #include "check/series.h"
 #include "check/thumbs.h"
-#include "dataset/frames.h"
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,7 +23,8 @@ typedef struct Look {
     const Dataset *ds;
     const CheckOptions *options;
     const Looking *looking;
-    CheckThumbs *thumbs; // NULL: none are taken
+    const CheckSource *source; // NULL: frames are the dataset's
+    CheckThumbs *thumbs;       // NULL: none are taken
     atomic_llong next, done;
     atomic_bool failed;
     Error *errors; // (n_episodes) why a frame could not be read; "" where all could
@@ -33,26 +34,25 @@ typedef struct Look {
 typedef struct Picture {
     uint8_t *rgb;
     int64_t frame;
-    double mean, top, clipped, sharpness;
-    float grid[GRID], colour[GRID];
+    double mean, top, sharpness, red, blue;
+    float grid[GRID];
 } Picture;
 
-// Pixels that are white, and values at the top.
-typedef struct Top {
-    int64_t white, values;
-} Top;
+// What is counted of pixels.
+typedef struct Sums {
+    uint32_t white, red, blue;
+} Sums;
 
-// Brightness of a row's pixels (ITU-R BT.601's weights, in 256ths).
-static void brighten(const uint8_t *rgb, int width, uint8_t *out, Top *top) {
-    int64_t white = 0, values = 0;
+// Brightness of a row's pixels (ITU-R BT.601's weights, in 256ths), and what is counted of them.
+static Sums brighten(const uint8_t *rgb, int width, uint8_t *out) {
+    Sums s = {0};
     for (int x = 0; x < width; x++) {
         const uint8_t *p = rgb + 3 * (int64_t)x;
         out[x] = (uint8_t)((77 * p[0] + 150 * p[1] + 29 * p[2]) >> 8);
-        white += (p[0] >= 250) & (p[1] >= 250) & (p[2] >= 250);
-        values += (p[0] >= 250) + (p[1] >= 250) + (p[2] >= 250);
+        s.white += (p[0] >= 250) & (p[1] >= 250) & (p[2] >= 250);
+        s.red += p[0], s.blue += p[2];
     }
-    top->white += white;
-    top->values += values;
+    return s;
 }
 
 static uint64_t sum_of(const uint8_t *values, int n) {
@@ -67,28 +67,13 @@ static uint64_t differences(const uint8_t *a, const uint8_t *b, int64_t n) {
     return sum;
 }
 
-// Red less blue, on every fourth row.
-static void measure_colour(Picture *p, int height, int width) {
-    int64_t sums[GRID] = {0}, counts[GRID] = {0};
-    for (int y = 0; y < height; y += 4) {
-        const uint8_t *row = p->rgb + (int64_t)y * width * 3;
-        for (int c = 0; c < GRID_COLUMNS; c++) {
-            int from = c * width / GRID_COLUMNS, to = (c + 1) * width / GRID_COLUMNS, sum = 0;
-            for (int x = from; x < to; x++) sum += row[3 * x] - row[3 * x + 2];
-            int cell = y * GRID_ROWS / height * GRID_COLUMNS + c;
-            sums[cell] += sum;
-            counts[cell] += to - from;
-        }
-    }
-    for (int i = 0; i < GRID; i++) p->colour[i] = counts[i] ? (float)sums[i] / (float)counts[i] : 0;
-}
-
 // gray: room for a row.
 static void measure(Picture *p, int height, int width, uint8_t *gray) {
-    uint64_t total = 0, edges = 0, sums[GRID] = {0}, counts[GRID] = {0};
-    Top top = {0, 0};
+    uint64_t total = 0, edges = 0, white = 0, red = 0, blue = 0, sums[GRID] = {0},
+             counts[GRID] = {0};
     for (int y = 0; y < height; y++) {
-        brighten(p->rgb + (int64_t)y * width * 3, width, gray, &top);
+        Sums s = brighten(p->rgb + (int64_t)y * width * 3, width, gray);
+        white += s.white, red += s.red, blue += s.blue;
         edges += differences(gray, gray + 1, width - 1);
         for (int c = 0; c < GRID_COLUMNS; c++) {
             int from = c * width / GRID_COLUMNS, to = (c + 1) * width / GRID_COLUMNS;
@@ -103,18 +88,10 @@ static void measure(Picture *p, int height, int width, uint8_t *gray) {
     }
     double n = (double)height * width;
     p->mean = (double)total / n;
-    p->top = (double)top.white / n;
-    p->clipped = (double)top.values / (3 * n);
+    p->top = (double)white / n;
+    p->red = (double)red / n;
+    p->blue = (double)blue / n;
     p->sharpness = (double)edges / n;
-    measure_colour(p, height, width);
-}
-
-// How far two pictures are apart on the grid, whatever the exposure.
-static double scene_change(const Picture *a, const Picture *b) {
-    double sum = 0;
-    for (int i = 0; i < GRID; i++)
-        sum += fabs((double)a->grid[i] - a->mean - ((double)b->grid[i] - b->mean));
-    return sum / GRID;
 }
 
 static double difference(const Picture *a, const Picture *b, int height, int width) {
@@ -135,7 +112,8 @@ static bool moved_between(const Look *l, const Episode *e, int64_t from, int64_t
 }
 
 typedef struct Running {
-    int64_t same_since; // frame since which the picture has stayed
+    // How many frames it moved while the picture stayed, and the first of them.
+    int64_t moved, moved_from;
     double sharpness[256];
     int kept;
 } Running;
@@ -145,25 +123,28 @@ static void add_frame(View *v, const Picture *p, Running *r) {
     if (v->looked_at == 0 || p->top > v->bright) v->bright = p->top, v->bright_at = p->frame;
     if (v->looked_at == 0 || p->sharpness < v->dullest)
         v->dullest = p->sharpness, v->dullest_at = p->frame;
-    for (int i = 0; i < GRID; i++) v->grid[i] += p->grid[i], v->colour[i] += p->colour[i];
-    v->clipped += p->clipped;
+    for (int i = 0; i < GRID; i++) v->grid[i] += p->grid[i];
+    v->red += p->red, v->blue += p->blue;
     if (r->kept < 256) r->sharpness[r->kept++] = p->sharpness;
     v->looked_at++;
 }
 
 static void add_pair(const Look *l, const Episode *e, View *v, const Picture *before,
-                     const Picture *now, bool same, Running *r) {
+                     const Picture *now, double change, bool same, Running *r) {
     bool moved = moved_between(l, e, before->frame, now->frame);
-    double cut = scene_change(before, now);
-    if (cut > v->cut) v->cut = cut, v->cut_at = now->frame;
-    if (!same || !moved) r->same_since = now->frame;
-    if (now->frame - r->same_since > v->same_longest)
-        v->same_longest = now->frame - r->same_since, v->same_at = r->same_since;
+    // Rows without movement, in which the picture may well stay, neither count nor end the rest.
+    if (!same) r->moved = 0;
+    if (same && moved) {
+        if (r->moved == 0) r->moved_from = before->frame;
+        r->moved += now->frame - before->frame;
+    }
+    if (r->moved > v->same_longest) v->same_longest = r->moved, v->same_at = r->moved_from;
     if (now->frame == before->frame + 1) {
         double step = fabs(now->mean - before->mean);
         v->pairs += moved;
         v->repeated += moved && same;
         if (step > v->step) v->step = step, v->step_at = now->frame;
+        if (change - step > v->cut) v->cut = change - step, v->cut_at = now->frame;
     }
 }
 
@@ -181,7 +162,7 @@ static size_t largest_frame(const Dataset *ds) {
     return largest;
 }
 
-static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int camera,
+static bool look_at_camera(Look *l, FrameSource *frames, int64_t episode, int camera,
                            Picture pictures[2], Error *err) {
     const Dataset *ds = l->ds;
     const Episode *e = &ds->episodes[episode];
@@ -195,7 +176,7 @@ static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int ca
     for (int64_t k = 0; k < n; k++) {
         Picture *now = &pictures[k % 2], *before = &pictures[(k + 1) % 2];
         now->frame = frame_at(e, k, n);
-        if (!frames_read(reader, camera, e->first_row + now->frame, now->rgb, err)) {
+        if (!frame_source_read(frames, camera, e, now->frame, now->rgb, err)) {
             v->looked_at = 0;
             return false;
         }
@@ -207,20 +188,18 @@ static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int ca
         double change = difference(before, now, f->height, f->width);
         v->change += change;
         if (now->frame == before->frame + 1) motion[now->frame] = (float)change;
-        add_pair(l, e, v, before, now, same_picture(before, now, f->height, f->width), &running);
+        add_pair(l, e, v, before, now, change, same_picture(before, now, f->height, f->width),
+                 &running);
     }
-    for (int i = 0; i < GRID; i++) {
-        v->grid[i] /= (float)v->looked_at;
-        v->colour[i] /= (float)v->looked_at;
-    }
-    v->clipped /= v->looked_at;
+    for (int i = 0; i < GRID; i++) v->grid[i] /= (float)v->looked_at;
+    v->red /= v->looked_at, v->blue /= v->looked_at;
     v->sharpness = middle_of(running.sharpness, running.kept);
     v->change = n > 1 ? v->change / (double)(n - 1) : 0;
     return true;
 }
 
 // Differences alone, over rows that follow each other.
-static bool look_at_motion(Look *l, FrameReader *reader, int64_t episode, int camera,
+static bool look_at_motion(Look *l, FrameSource *frames, int64_t episode, int camera,
                            Picture pictures[2], Error *err) {
     const Dataset *ds = l->ds;
     const Episode *e = &ds->episodes[episode];
@@ -231,7 +210,7 @@ static bool look_at_motion(Look *l, FrameReader *reader, int64_t episode, int ca
     if (from < 0 || !looked_at || l->options->decode == CHECK_DECODE_ALL) return true;
     for (int64_t i = from; i < from + MOTION_ROWS; i++) {
         Picture *now = &pictures[i % 2], *before = &pictures[(i + 1) % 2];
-        if (!frames_read(reader, camera, e->first_row + i, now->rgb, err)) return false;
+        if (!frame_source_read(frames, camera, e, i, now->rgb, err)) return false;
         if (i > from) motion[i] = (float)difference(before, now, f->height, f->width);
     }
     return true;
@@ -241,20 +220,20 @@ static void *look_on(void *argument) {
     Look *l = argument;
     const Dataset *ds = l->ds;
     const size_t frame = largest_frame(ds), bytes = frame + frame / 3; // and room for a row
-    FrameReader *reader = NULL;
+    FrameSource frames = {0};
     Picture pictures[2] = {{.rgb = mem_try_raw(bytes)}, {.rgb = mem_try_raw(bytes)}};
     Error err;
-    bool ok = pictures[0].rgb && pictures[1].rgb && frames_open(ds, 0, 0, &reader, &err);
+    bool ok = pictures[0].rgb && pictures[1].rgb && frame_source_open(ds, l->source, &frames, &err);
     if (!ok) atomic_store(&l->failed, true);
     for (int64_t e; ok && (e = atomic_fetch_add(&l->next, 1)) < ds->n_episodes;) {
         for (int k = 0; k < ds->n_cameras; k++)
-            if ((!look_at_camera(l, reader, e, k, pictures, &err) ||
-                 !look_at_motion(l, reader, e, k, pictures, &err)) &&
+            if ((!look_at_camera(l, &frames, e, k, pictures, &err) ||
+                 !look_at_motion(l, &frames, e, k, pictures, &err)) &&
                 !*l->errors[e].text)
                 l->errors[e] = err;
         atomic_fetch_add(&l->done, 1);
     }
-    frames_close(reader);
+    frame_source_close(&frames);
     mem_free(pictures[0].rgb);
     mem_free(pictures[1].rgb);
     return NULL;
@@ -274,6 +253,7 @@ bool views_gather(const Dataset *ds, const CheckOptions *options, const Looking 
     Look l = {.ds = ds,
               .options = options,
               .looking = looking,
+              .source = report->source,
               .thumbs = report->thumbs,
               .errors = NEW(Error, ds->n_episodes)};
     int started = start_threads(&l, threads);

@@ -37,7 +37,7 @@ static double cover_of(double inside) {
 
 // Two rooms that differ, with stripes, and a hand that moves through each.
 static double scene(const Shot *s, int y, int x) {
-    double room = s->camera == 0 ? 40 + y + 0.6 * x : 200 - 1.8 * y;
+    double room = s->camera == 0 ? 40 + 1.5 * y : 200 - 1.8 * y;
     double stripes = 12 * ((x / 2 + (s->camera ? y / 3 : 0)) % 2);
     double hand_x = 8 + 48 * (way(s->i) + s->moved), hand_y = 20 + 3 * s->episode;
     double hand = cover_of(9.5 - fabs(x - hand_x)) * cover_of(9.5 - fabs(y - hand_y));
@@ -71,7 +71,7 @@ static void step_exposure(Shot *s, uint8_t *rgb, int much) {
     if (s->episode == AT && s->camera == 0 && s->i >= 20) scale(rgb, 1, much ? 60 : 30);
 }
 static void freeze(Shot *s, uint8_t *rgb, int much) {
-    int end = much ? 32 : 18; // from 10 on; 0.6 s are 9 rows
+    int end = much ? 32 : 21; // from 10 on; a second is 15 rows
     if (s->episode == AT && s->camera == 1 && s->i > 10 && s->i <= end)
         draw(&(Shot){s->episode, 10, 1, 0}, rgb);
 }
@@ -101,35 +101,34 @@ static void turn_over(Shot *s, uint8_t *rgb, int much) {
     for (int i = 0; much && s->episode == AT && s->camera == 0 && i < SIDE * SIDE; i++)
         memcpy(rgb + 3 * i, upright + 3 * (SIDE * SIDE - 1 - i), 3);
 }
+static void mirror(Shot *s, uint8_t *rgb, int much) {
+    uint8_t row[SIDE * 3];
+    for (int y = 0; s->camera == 1 && y < SIDE; y++) {
+        uint8_t *at = rgb + (size_t)(3 * y * SIDE);
+        for (int i = 0; i < SIDE * 3; i++) at[i] = level(at[i] / 2 + i / 3); // darker on the left
+        memcpy(row, at, sizeof row);
+        for (int x = 0; much && s->episode == AT && x < SIDE; x++)
+            memcpy(at + 3 * x, row + 3 * (SIDE - 1 - x), 3);
+    }
+}
+static void expose_apart(Shot *s, uint8_t *rgb, int much) {
+    if (s->episode == AT && s->camera == 0) scale(rgb, 1, much ? 60 : 30);
+}
+static void exchange_colours(Shot *s, uint8_t *rgb, int much) {
+    double mix = s->episode != AT ? 0 : much ? 1 : 0.4;
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        rgb[3 * i] = level(rgb[3 * i] * (1 - 0.5 * mix));
+        rgb[3 * i + 2] = level(rgb[3 * i + 2] * (0.5 + 0.5 * mix));
+    }
+}
+static void cut_scene(Shot *s, uint8_t *rgb, int much) {
+    if (s->episode == AT && s->camera == 1 && s->i >= 20)
+        draw(&(Shot){s->episode, s->i, !much, much ? 0 : 0.05}, rgb);
+}
 static void stop_camera(Shot *s, uint8_t *rgb, int much) {
     if (s->camera == 1) draw(&(Shot){0, much ? 7 : s->i / 2, 1, 0}, rgb);
 }
 
-static void clip(Shot *s, uint8_t *rgb, int much) {
-    for (int i = 0; s->episode == AT && s->camera == 0 && i < SIDE * SIDE * (much ? 40 : 25) / 64;
-         i++)
-        rgb[3 * i] = rgb[3 * i + 1] = 255;
-}
-static void mirror(Shot *s, uint8_t *rgb, int much) {
-    uint8_t straight[SIDE * SIDE * 3];
-    memcpy(straight, rgb, sizeof straight);
-    for (int i = 0; much && s->episode == AT && s->camera == 0 && i < SIDE * SIDE; i++)
-        memcpy(rgb + 3 * i, straight + 3 * (i - 2 * (i % SIDE) + SIDE - 1), 3);
-}
-// A red wall on one side, of all but one episode.
-static void paint(Shot *s, uint8_t *rgb, int much) {
-    int red = much && s->episode == AT ? 2 : 0;
-    for (int i = 0; s->camera == 0 && i < SIDE * SIDE; i++)
-        if (i % SIDE < 20) rgb[3 * i + red] = level(rgb[3 * i + red] + 60);
-}
-static void cut(Shot *s, uint8_t *rgb, int much) {
-    if (s->episode == AT && s->camera == 0 && s->i > 20) {
-        if (much)
-            draw(&(Shot){s->episode, s->i, 1, 0}, rgb);
-        else
-            scale(rgb, 1, 40);
-    }
-}
 static void show_other(Shot *s, uint8_t *rgb, int much) {
     if (s->episode == AT && s->camera == 1) draw(&(Shot){1, s->i, 1, 0}, rgb);
     if (s->episode == AT && s->camera == 1 && !much) memset(rgb + 3000, 90, 300);
@@ -165,10 +164,10 @@ static const struct Case {
     {RULE_picture_blurred, blur, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
     {RULE_camera_swapped, swap, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
     {RULE_picture_turned, turn_over, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
-    {RULE_picture_clipped, clip, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
-    {RULE_picture_mirrored, mirror, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
-    {RULE_colours_swapped, paint, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
-    {RULE_picture_cut, cut, CHECK_DECODE_ALL, AT, "observation.images.front"},
+    {RULE_picture_turned, mirror, CHECK_DECODE_SAMPLE, AT, "observation.images.wrist"},
+    {RULE_exposure_apart, expose_apart, CHECK_DECODE_SAMPLE, AT, "observation.images.front"},
+    {RULE_colours_exchanged, exchange_colours, CHECK_DECODE_SAMPLE, AT, "observation.images.wrist"},
+    {RULE_picture_cut, cut_scene, CHECK_DECODE_ALL, AT, "observation.images.wrist"},
     {RULE_pictures_twice, show_other, CHECK_DECODE_SAMPLE, AT, "observation.images.wrist"},
     {RULE_camera_lag, show_late, CHECK_DECODE_SAMPLE, -1, "observation.images.wrist"},
     {RULE_camera_lag, show_late, CHECK_DECODE_ALL, -1, "observation.images.wrist"},

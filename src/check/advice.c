@@ -11,7 +11,8 @@ static const CheckRuleId leaves_out[] = {
     RULE_value_jump,      RULE_episode_offset,   RULE_episode_units,    RULE_gripper_direction,
     RULE_gripper_chatter, RULE_state_stuck,      RULE_action_stuck,     RULE_episode_noise,
     RULE_picture_dark,    RULE_picture_bright,   RULE_picture_frozen,   RULE_camera_swapped,
-    RULE_picture_turned,  RULE_camera_lag_apart,
+    RULE_picture_turned,  RULE_camera_lag_apart, RULE_exposure_apart,   RULE_colours_exchanged,
+    RULE_picture_cut,
 };
 
 bool check_leaves_out(CheckRuleId rule) {

@@ -84,8 +84,10 @@ static const int64_t conv_real[][8] = {
     {3, 96, 13, 21, 64, 3, 2, 1},
     {1, 256, 61, 33, 32, 3, 1, 1},
     {2, 160, 3, 5, 224, 3, 2, 1},
+    {2, 32, 90, 80, 32, 3, 1, 1},
+    {9, 32, 40, 60, 32, 3, 2, 1},
 };
-enum { CONV_SMALL = 13 }; // at the end of conv_real
+enum { CONV_SMALL = 15 }; // at the end of conv_real
 
 // Random sizes below; kernel, stride and dilation of random cases are made of s[5..7].
 static bool conv_spec(Case *c, ConvSpec *spec) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gradients of the weights of 3x3 convolutions on tiles: for each tap a product whose depth is the
+// Gradients of the weights of convolutions on tiles: for each tap a product whose depth is the
 // pixels. Positions are counted as in tile_conv.c, so that a tap is a shift by a number of them. Of
-// dz tiles of 16 outputs and 32 positions are made, of x pairs of positions for 32 channels, twice:
-// beginning at even ones and at odd ones, and each tap finds its tiles in one of the two. Sums of
-// a tap of 32 outputs and channels are one thread's from end to end, so that no order depends on
-// the number of threads.
+// x rows of positions are made, one for each channel: a tile of 16 channels and 32 positions can
+// begin anywhere in them, and the taps of a row of the kernel read nearly the same. Of dz pairs of
+// positions are made for 32 outputs. Sums of a row of taps for 16 channels and 32 outputs are one
+// thread's from end to end, so that no order depends on the number of threads.
 #include "ops/cpu/tile_conv.h"
 #include "ops/cpu/tile_kernel.h"
 
@@ -14,9 +14,10 @@
 #ifdef TACT_TILES
 
 enum {
-    PAIR = 2 * SIDE * 2,   // bytes of a pair of positions for SIDE channels
+    PAIR = 2 * SIDE * 2,   // bytes of a pair of positions of them
+    ROWS = 16,             // channels of a tile
     CHUNK_BYTES = 5 << 18, // prepared for SIDE outputs and channels, which stay in the second cache
-    SUMS = SIDE * SIDE,    // of a tap
+    SUMS = ROWS * SIDE,    // of a tap
 };
 
 // Every `stride`th pixel of an image: position (y, x) is the pixel (stride * y - up, stride * x -
@@ -31,11 +32,11 @@ typedef struct PlaneTap {
 } PlaneTap;
 
 // How the work is cut. A strip is `rows` rows of dz of one image, of which it has `steps` of
-// TILE_DEPTH positions; of each plane of x it has `pairs` of positions. The order of sums is the
-// same however it is cut.
+// TILE_DEPTH positions; of each plane of x a channel has a row of `row` bytes. The order of sums is
+// the same however it is cut.
 typedef struct Cut {
     int64_t wide, rows, an_image, strips, chunk;
-    int64_t steps, pairs;
+    int64_t steps, row;
     int64_t outputs, inputs; // panels
     int kernel, planes;
     Plane plane[4];
@@ -68,13 +69,16 @@ static Cut cut_of(const TileConv *conv) {
     const ConvSpec *s = &conv->spec;
     Cut c = {.wide = conv->out_w + 1, .outputs = s->out_c / SIDE, .inputs = s->in_c / SIDE};
     cut_planes(s, &c);
-    const int64_t most = CHUNK_BYTES / (SIDE * 2 + c.planes * PAIR);
+    const int64_t most = CHUNK_BYTES / (s->out_c * 2 + c.planes * SIDE * 2);
     c.an_image = rounded_up(conv->out_h * c.wide, most);
     c.rows = rounded_up(conv->out_h, c.an_image);
     c.an_image = rounded_up(conv->out_h, c.rows);
     c.strips = s->n * c.an_image;
     c.steps = rounded_up(c.rows * c.wide, TILE_DEPTH);
-    c.pairs = c.steps * TILE_DEPTH / 2 + c.wide + 2; // the last step under the last tap
+    // Up to the last step under the last tap; rows that lie a power of two apart share lines of
+    // cache.
+    c.row = rounded_up(c.steps * TILE_DEPTH + 2 * c.wide + 2, TILE_DEPTH);
+    c.row = (c.row | 1) * TILE_DEPTH * (int64_t)sizeof(bf16);
     const int64_t fit = most / (c.steps * TILE_DEPTH);
     c.chunk = fit < 1 ? 1 : least(fit, c.strips);
     return c;
@@ -117,7 +121,7 @@ TILES static inline void interleave(const bf16 *a, const bf16 *b, __m512i *low, 
     *high = _mm512_permutex2var_epi16(x, second, y);
 }
 
-// The tiles of 32 outputs, from o on, of a strip.
+// The pairs of positions of 32 outputs, from o on, of a strip.
 TILES static void prepare_dz(const TileConv *conv, const Cut *c, const bf16 *dz, int64_t strip,
                              int64_t o, const bf16 *zeros, char *out) {
     const int64_t top = strip % c->an_image * c->rows, channels = conv->spec.out_c;
@@ -131,26 +135,18 @@ TILES static void prepare_dz(const TileConv *conv, const Cut *c, const bf16 *dz,
                  .y = top,
                  .end = top + c->rows};
     find_row(&walk);
-    for (int64_t k = 0; k < c->steps; k++, out += STEP) {
-        __m512i low[16], high[16];
-        for (int i = 0; i < 16; i++) {
-            const bf16 *first = next_pixel(&walk), *second = next_pixel(&walk);
-            interleave(first, second, &low[i], &high[i]);
-        }
-        tile_turn(low);
-        tile_turn(high);
-        for (int i = 0; i < 16; i++) {
-            _mm512_store_si512(out + 64 * i, low[i]);
-            _mm512_store_si512(out + TILE_BYTES + 64 * i, high[i]);
-        }
+    for (int64_t k = 0; k < c->steps * TILE_DEPTH / 2; k++, out += PAIR) {
+        const bf16 *first = next_pixel(&walk), *second = next_pixel(&walk);
+        __m512i low, high;
+        interleave(first, second, &low, &high);
+        _mm512_store_si512(out, low);
+        _mm512_store_si512(out + 64, high);
     }
 }
 
-// The pairs of 32 channels, from i on, of a plane of a strip: those that begin at even positions,
-// then those at odd ones.
+// The rows of 32 channels, from i on, of a plane of a strip.
 TILES static void prepare_x(const ConvSpec *s, const Cut *c, const bf16 *x, int64_t strip,
                             const Plane *plane, int64_t i, const bf16 *zeros, char *out) {
-    const int64_t top = strip % c->an_image * c->rows, odd = c->pairs * PAIR;
     Walk walk = {.image = x + strip / c->an_image * s->in_h * s->in_w * s->in_c + i,
                  .zeros = zeros,
                  .h = s->in_h,
@@ -159,20 +155,21 @@ TILES static void prepare_x(const ConvSpec *s, const Cut *c, const bf16 *x, int6
                  .step = s->stride,
                  .left = plane->left,
                  .wide = c->wide,
-                 .y = s->stride * top - plane->up,
+                 .y = s->stride * (strip % c->an_image * c->rows) - plane->up,
                  .end = s->in_h};
     find_row(&walk);
-    const bf16 *at = next_pixel(&walk);
-    for (int64_t k = 0; k < c->pairs; k++, out += PAIR) {
-        const bf16 *second = next_pixel(&walk), *third = next_pixel(&walk);
-        __m512i low, high;
-        interleave(at, second, &low, &high);
-        _mm512_store_si512(out, low);
-        _mm512_store_si512(out + 64, high);
-        interleave(second, third, &low, &high);
-        _mm512_store_si512(out + odd, low);
-        _mm512_store_si512(out + odd + 64, high);
-        at = third;
+    for (int64_t k = 0; k < c->row; k += 64) {
+        __m512i low[16], high[16];
+        for (int p = 0; p < 16; p++) {
+            const bf16 *first = next_pixel(&walk), *second = next_pixel(&walk);
+            interleave(first, second, &low[p], &high[p]);
+        }
+        tile_turn(low);
+        tile_turn(high);
+        for (int r = 0; r < ROWS; r++) {
+            _mm512_store_si512(out + r * c->row + k, low[r]);
+            _mm512_store_si512(out + (ROWS + r) * c->row + k, high[r]);
+        }
     }
 }
 
@@ -181,7 +178,7 @@ static int64_t dz_bytes(const Cut *c) {
 }
 
 static int64_t plane_bytes(const Cut *c) {
-    return 2 * c->pairs * PAIR;
+    return SIDE * c->row;
 }
 
 static int64_t x_bytes(const Cut *c) {
@@ -206,74 +203,123 @@ static void prepare(const TileConv *conv, const Cut *c, const bf16 *dz, const bf
 
 // ---- sums ---------------------------------------------------------------------------------------
 
-// Adds a chunk to the sums (32, 32) of one tap, which lies `shift` positions on. Sums: tiles 0 to
-// 3; A: 4 and 5; B: 6 and 7.
-TILES static void multiply_tap(const Cut *c, int64_t count, const char *dz, const char *x,
-                               int64_t shift, bool begin, float *sums) {
-    const int64_t row = SIDE * (int64_t)sizeof *sums;
-    x += (shift % 2 * c->pairs + shift / 2) * PAIR;
+// Where the tiles of a unit begin: of x for each tap of a row of the kernel.
+typedef struct Unit {
+    const char *dz, *x[3];
+    int64_t count; // strips
+} Unit;
+
+TILES static void begin_sums(bool zero, const float *sums) {
+    enum { ROW = SIDE * sizeof *sums };
     settle_memory(sums);
-    if (begin) {
+    if (zero) {
         _tile_zero(0);
         _tile_zero(1);
         _tile_zero(2);
         _tile_zero(3);
+        _tile_zero(4);
+        _tile_zero(5);
     } else {
-        _tile_loadd(0, sums, row);
-        _tile_loadd(1, sums + 16, row);
-        _tile_loadd(2, sums + 16 * SIDE, row);
-        _tile_loadd(3, sums + 16 * SIDE + 16, row);
+        _tile_loadd(0, sums, ROW);
+        _tile_loadd(1, sums + 16, ROW);
+        _tile_loadd(2, sums + SUMS, ROW);
+        _tile_loadd(3, sums + SUMS + 16, ROW);
+        _tile_loadd(4, sums + 2 * SUMS, ROW);
+        _tile_loadd(5, sums + 2 * SUMS + 16, ROW);
     }
-    for (int64_t i = 0; i < count; i++, x += plane_bytes(c)) {
-        const char *b = x;
-        for (int64_t k = 0; k < c->steps; k++, dz += STEP, b += 16 * PAIR) {
-            _tile_loadd(4, dz, 64);
-            _tile_loadd(6, b, PAIR);
-            _tile_dpbf16ps(0, 4, 6);
-            _tile_loadd(7, b + 64, PAIR);
-            _tile_dpbf16ps(1, 4, 7);
-            _tile_loadd(5, dz + TILE_BYTES, 64);
-            _tile_dpbf16ps(2, 5, 6);
-            _tile_dpbf16ps(3, 5, 7);
-        }
-    }
-    _tile_stored(0, sums, row);
-    _tile_stored(1, sums + 16, row);
-    _tile_stored(2, sums + 16 * SIDE, row);
-    _tile_stored(3, sums + 16 * SIDE + 16, row);
 }
 
-// dw (O, I, taps) of a tap, whose outputs begin at o and whose channels begin at i.
+TILES static void end_sums(float *sums) {
+    enum { ROW = SIDE * sizeof *sums };
+    _tile_stored(0, sums, ROW);
+    _tile_stored(1, sums + 16, ROW);
+    _tile_stored(2, sums + SUMS, ROW);
+    _tile_stored(3, sums + SUMS + 16, ROW);
+    _tile_stored(4, sums + 2 * SUMS, ROW);
+    _tile_stored(5, sums + 2 * SUMS + 16, ROW);
+}
+
+// Adds a chunk to the sums (3, 16, 32) of three taps: tiles 0 to 5. A: 6; B: 7.
+TILES static void multiply_three(const Cut *c, const Unit *u, bool zero, float *sums) {
+    const char *b = u->dz;
+    begin_sums(zero, sums);
+    for (int64_t i = 0; i < u->count; i++) {
+        const int64_t from = i * plane_bytes(c);
+        const char *x0 = u->x[0] + from, *x1 = u->x[1] + from, *x2 = u->x[2] + from;
+        for (int64_t k = 0; k < c->steps; k++, b += STEP, x0 += 64, x1 += 64, x2 += 64) {
+            _tile_loadd(6, x0, c->row);
+            _tile_loadd(7, b, PAIR);
+            _tile_dpbf16ps(0, 6, 7);
+            _tile_loadd(7, b + 64, PAIR);
+            _tile_dpbf16ps(1, 6, 7);
+            _tile_loadd(6, x1, c->row);
+            _tile_dpbf16ps(3, 6, 7);
+            _tile_loadd(7, b, PAIR);
+            _tile_dpbf16ps(2, 6, 7);
+            _tile_loadd(6, x2, c->row);
+            _tile_dpbf16ps(4, 6, 7);
+            _tile_loadd(7, b + 64, PAIR);
+            _tile_dpbf16ps(5, 6, 7);
+        }
+    }
+    end_sums(sums);
+}
+
+// The same for one tap.
+TILES static void multiply_one(const Cut *c, const Unit *u, bool zero, float *sums) {
+    const char *b = u->dz;
+    begin_sums(zero, sums);
+    for (int64_t i = 0; i < u->count; i++) {
+        const char *x = u->x[0] + i * plane_bytes(c);
+        for (int64_t k = 0; k < c->steps; k++, b += STEP, x += 64) {
+            _tile_loadd(6, x, c->row);
+            _tile_loadd(7, b, PAIR);
+            _tile_dpbf16ps(0, 6, 7);
+            _tile_loadd(7, b + 64, PAIR);
+            _tile_dpbf16ps(1, 6, 7);
+        }
+    }
+    end_sums(sums);
+}
+
+// dw (O, I, taps) of a tap, whose outputs begin at o and whose channels begin at i, from sums of 16
+// channels and 32 outputs.
 TILES static void add_sums(const ConvSpec *s, int64_t o, int64_t i, int64_t tap, const float *sums,
                            const float *scale, float *dw) {
     const int64_t taps = s->kernel * s->kernel;
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512i apart = _mm512_mullo_epi32(lanes, _mm512_set1_epi32((int)taps));
-    for (int64_t r = 0; r < SIDE; r++)
-        for (int64_t half = 0; half < SIDE; half += 16) {
-            float *to = dw + ((o + r) * s->in_c + i + half) * taps + tap;
-            const __m512 sum = _mm512_loadu_ps(sums + r * SIDE + half);
+    for (int64_t half = 0; half < SIDE; half += 16) {
+        __m512i v[16];
+        for (int r = 0; r < ROWS; r++) v[r] = _mm512_loadu_si512(sums + r * SIDE + half);
+        tile_turn(v);
+        for (int r = 0; r < 16; r++) {
+            float *to = dw + ((o + half + r) * s->in_c + i) * taps + tap;
             const __m512 old = _mm512_i32gather_ps(apart, to, sizeof *to);
-            _mm512_i32scatter_ps(to, apart, _mm512_fmadd_ps(_mm512_set1_ps(scale[o + r]), sum, old),
-                                 sizeof *to);
+            const __m512 by = _mm512_set1_ps(scale[o + half + r]);
+            _mm512_i32scatter_ps(to, apart, _mm512_fmadd_ps(by, (__m512)v[r], old), sizeof *to);
         }
+    }
 }
 
-// A thread's share of a chunk: a unit is a row of taps for 32 channels and outputs; neighbours
+// A thread's share of a chunk: a unit is a row of taps for 16 channels and 32 outputs; neighbours
 // share their channels.
 static void multiply_chunk(const ConvSpec *s, const Cut *c, const Room *r, int64_t first,
                            int64_t count, const float *scale, float *dw) {
     const int64_t me = omp_get_thread_num(), threads = omp_get_num_threads(), k = c->kernel;
-    const int64_t units = c->inputs * k * c->outputs;
+    const int64_t units = c->inputs * 2 * k * c->outputs;
     for (int64_t u = units * me / threads; u < units * (me + 1) / threads; u++) {
         const int64_t o = u % c->outputs, y = u / c->outputs % k, i = u / c->outputs / k;
-        for (int64_t t = y * k; t < (y + 1) * k; t++) {
-            float *sums = r->sums + ((i * c->outputs + o) * k * k + t) * SUMS;
-            multiply_tap(c, count, r->dz + o * dz_bytes(c),
-                         r->x + i * x_bytes(c) + c->tap[t].plane * c->chunk * plane_bytes(c),
-                         c->tap[t].shift, first == 0, sums);
-            if (first + count == c->strips) add_sums(s, o * SIDE, i * SIDE, t, sums, scale, dw);
+        float *sums = r->sums + 3 * u * SUMS;
+        Unit unit = {.dz = r->dz + o * dz_bytes(c), .count = count};
+        for (int64_t t = 0; t < k; t++) {
+            const PlaneTap *tap = &c->tap[y * k + t];
+            unit.x[t] = r->x + i / 2 * x_bytes(c) + tap->plane * c->chunk * plane_bytes(c) +
+                        i % 2 * ROWS * c->row + tap->shift * (int64_t)sizeof(bf16);
         }
+        (k == 3 ? multiply_three : multiply_one)(c, &unit, first == 0, sums);
+        for (int64_t t = 0; first + count == c->strips && t < k; t++)
+            add_sums(s, o * SIDE, i * ROWS, y * k + t, sums + t * SUMS, scale, dw);
     }
 }
 
@@ -286,7 +332,7 @@ void tile_conv_weights(Device *d, const TileConv *conv, float *dw, const float *
     const int64_t of_dz = c.outputs * dz_bytes(&c), of_x = c.inputs * x_bytes(&c);
     Room r = {.dz = cpu_grow(d, &cpu_of(d)->tiles, (size_t)(of_dz + of_x + zeros))};
     r.sums = cpu_grow(d, &cpu_of(d)->gradients,
-                      (size_t)(s->in_c * s->out_c * s->kernel * s->kernel) * sizeof *r.sums);
+                      (size_t)(s->in_c * s->out_c * s->kernel * 3) * sizeof *r.sums);
     if (!r.dz || !r.sums) return;
     r.x = r.dz + of_dz;
     r.zeros = (bf16 *)(r.x + of_x);

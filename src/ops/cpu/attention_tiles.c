@@ -5,9 +5,9 @@
 // is not a multiple of 32 is filled up with zeros.
 #include "ops/cpu/attention.h"
 
+#include "ops/cpu/dropout_table.h"
 #include "ops/cpu/panels.h"
 #include "ops/cpu/tile_kernel.h"
-#include "ops/cpu/vector.h"
 
 #ifdef TACT_TILES
 
@@ -18,10 +18,10 @@ enum { KEPT_BYTES = 512 << 10 };
 // Where things are in the scratch, in bytes. Factors are panels.
 typedef struct Places {
     int64_t queries, keys, width, block; // rounded up to SIDE; block: queries that are kept at once
-    int64_t q, k, v, there, scores, out; // forward has these, and kept: the probabilities
-    int64_t dout, q_turned, dout_turned; // the turned ones: of their columns
-    int64_t k_columns;                   // of k's columns, for dq
-    int64_t products, gradients;         // dout v^T; the scores' gradients, of 32 queries
+    int64_t q, k, v, there, columns, scores, out; // forward has these, and kept: the probabilities
+    int64_t dout, q_turned, dout_turned;          // the turned ones: of their columns
+    int64_t k_columns;                            // of k's columns, for dq
+    int64_t products, gradients;                  // dout v^T; the scores' gradients, of 32 queries
     int64_t kept, kept_gradients; // probabilities, and those, as factors of a sum over queries
     int64_t dk, dv;               // turned: (width, keys)
     int64_t bytes;
@@ -41,6 +41,7 @@ static Places places_of(int64_t Lq, int64_t Lk, int64_t dh, bool backward) {
     l.k = take(&l, l.keys * l.width * HALF);
     l.v = take(&l, l.keys * l.width * HALF);
     l.there = take(&l, l.keys / 16 * HALF);
+    l.columns = take(&l, l.keys / DROPOUT_CHUNK * (int64_t)sizeof(DropoutColumns));
     l.scores = take(&l, SIDE * l.keys * WHOLE);
     l.out = take(&l, SIDE * l.width * WHOLE);
     l.block = SIDE;
@@ -137,9 +138,10 @@ TILES static float greatest(const float *s, const uint16_t *there, int64_t keys)
 // The row's probabilities times their sum, after dropout, into a row of tiles `to`. Returns what
 // they have to be divided by; log-sum-exp in *lse.
 TILES static float softmax_row(const float *s, const uint16_t *there, int64_t keys, float scale,
-                               Dropout drop, int64_t row, char *to, float *lse) {
+                               const DropoutTable *drop, int64_t row, char *to, float *lse) {
     const float top = greatest(s, there, keys) * scale;
     const __m512 by = _mm512_set1_ps(scale), shift = _mm512_set1_ps(top);
+    const uint64_t part = dropout_row(drop, (uint32_t)row);
     __m512 sums[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
     for (int64_t j = 0; j < keys; j += SIDE, to += STEP) {
         __m512 e[2], factor[2];
@@ -147,8 +149,8 @@ TILES static float softmax_row(const float *s, const uint16_t *there, int64_t ke
             e[i] = exp_scores(_mm512_load_ps(s + j + 16 * i), there[j / 16 + i], by, shift);
             sums[i] = _mm512_add_ps(sums[i], e[i]);
         }
-        if (drop.p > 0) {
-            dropout_vectors(factor, drop, (uint32_t)row, (uint32_t)(j / DROPOUT_CHUNK));
+        if (drop->drop.p > 0) {
+            dropout_by_table(factor, drop, part, j / DROPOUT_CHUNK);
             for (int i = 0; i < 2; i++) e[i] = _mm512_mul_ps(e[i], factor[i]);
         }
         _mm512_store_si512(to, (__m512i)_mm512_cvtne2ps_pbh(e[1], e[0]));
@@ -166,7 +168,7 @@ static inline int64_t row_in_panel(int64_t i) {
 // ---- forward ------------------------------------------------------------------------------------
 
 static void forward_rows(const Head *a, const Places *l, char *at, int64_t first, float *o,
-                         int64_t so, float *lse, Dropout drop) {
+                         int64_t so, float *lse, const DropoutTable *drop) {
     const int64_t n = least(a->Lq - first, SIDE), steps = l->width / TILE_DEPTH;
     float *scores = (float *)(at + l->scores), *out = (float *)(at + l->out), sums[SIDE];
     pack_rows(a->q, a->sq, first, n, a->dh, false, at + l->q);
@@ -188,12 +190,14 @@ void head_forward_tiles(const Head *a, float *o, int64_t so, float *lse, Dropout
                         void *scratch) {
     const Places l = places_of(a->Lq, a->Lk, a->dh, false);
     char *at = scratch;
+    const DropoutTable table =
+        dropout_table(drop, (DropoutColumns *)(at + l.columns), l.keys / DROPOUT_CHUNK);
     note_keys(a, l.keys, (uint16_t *)(at + l.there));
     pack_rows(a->k, a->sk, 0, a->Lk, a->dh, true, at + l.k);
     pack_columns(a->v, a->sv, a->Lk, a->dh, true, at + l.v);
     tiles_begin();
     for (int64_t first = 0; first < a->Lq; first += SIDE)
-        forward_rows(a, &l, at, first, o, so, lse, drop);
+        forward_rows(a, &l, at, first, o, so, lse, &table);
     tiles_end();
 }
 
@@ -203,8 +207,8 @@ void head_forward_tiles(const Head *a, float *o, int64_t so, float *lse, Dropout
 typedef struct Pair {
     float *scores[2], *products[2]; // become probabilities, and gradients of those
     float lse[2];
-    int64_t row[2]; // for dropout
-    bool second;    // whether there is one
+    uint64_t row[2]; // their part of dropout
+    bool second;     // whether there is one
 } Pair;
 
 // Values of 16 keys, of two queries each, as a row of a tile.
@@ -219,22 +223,19 @@ TILES static inline __m512i interleaved(__m512 first, __m512 second) {
 // the gradients of those; dropped: probabilities after dropout. Returns sums of the first two's
 // products.
 TILES static inline __m512 chunk_probabilities(const Pair *p, int r, int64_t j,
-                                               const uint16_t *there, float scale, Dropout drop,
-                                               __m512 sum, __m512 dropped[2]) {
-    __m512 factor[2];
-    if (drop.p > 0)
-        dropout_vectors(factor, drop, (uint32_t)p->row[r], (uint32_t)(j / DROPOUT_CHUNK));
+                                               const uint16_t *there, float scale,
+                                               const DropoutTable *drop, __m512 sum,
+                                               __m512 dropped[2]) {
+    __m512 factor[2] = {_mm512_set1_ps(1), _mm512_set1_ps(1)};
+    if (drop->drop.p > 0) dropout_by_table(factor, drop, p->row[r], j / DROPOUT_CHUNK);
     for (int i = 0; i < 2; i++) {
         float *s = p->scores[r] + j + 16 * i, *g = p->products[r] + j + 16 * i;
         const __mmask16 here = there[j / 16 + i];
         __m512 e =
             exp_scores(_mm512_load_ps(s), here, _mm512_set1_ps(scale), _mm512_set1_ps(p->lse[r]));
         __m512 gradient = _mm512_maskz_load_ps(here, g);
-        dropped[i] = e;
-        if (drop.p > 0) {
-            dropped[i] = _mm512_mul_ps(e, factor[i]);
-            gradient = _mm512_mul_ps(gradient, factor[i]);
-        }
+        dropped[i] = _mm512_mul_ps(e, factor[i]);
+        gradient = _mm512_mul_ps(gradient, factor[i]);
         sum = _mm512_fmadd_ps(e, gradient, sum);
         _mm512_store_ps(s, e);
         _mm512_store_ps(g, gradient);
@@ -245,7 +246,7 @@ TILES static inline __m512 chunk_probabilities(const Pair *p, int r, int64_t j,
 // Probabilities after dropout go to `kept`, rows of a panel's tiles. Returns in delta what is taken
 // off the gradients of each row: their mean by the probabilities.
 TILES static void pair_probabilities(const Pair *p, const Head *a, const Places *l,
-                                     const uint16_t *there, Dropout drop, char *kept,
+                                     const uint16_t *there, const DropoutTable *drop, char *kept,
                                      float delta[2]) {
     const int64_t panel = l->block / TILE_DEPTH * STEP;
     __m512 sums[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
@@ -290,7 +291,7 @@ TILES static void pair_of_none(const Places *l, char *kept, char *kept_gradients
 // n queries from `first` on, at most 32: dq; and their part of the sums over queries, of which they
 // are step `step`.
 static void backward_rows(const Head *a, const HeadGrads *g, const Places *l, char *at,
-                          int64_t first, int64_t step, Dropout drop) {
+                          int64_t first, int64_t step, const DropoutTable *drop) {
     const int64_t n = least(a->Lq - first, SIDE), steps = l->width / TILE_DEPTH;
     float *scores = (float *)(at + l->scores), *products = (float *)(at + l->products);
     pack_rows(a->q, a->sq, first, n, a->dh, false, at + l->q);
@@ -309,7 +310,7 @@ static void backward_rows(const Head *a, const HeadGrads *g, const Places *l, ch
             p.scores[r] = scores + (i + r) * l->keys;
             p.products[r] = products + (i + r) * l->keys;
             p.lse[r] = g->lse[first + i + r];
-            p.row[r] = a->row0 + first + i + r;
+            p.row[r] = dropout_row(drop, (uint32_t)(a->row0 + first + i + r));
         }
         float delta[2];
         pair_probabilities(&p, a, l, (const uint16_t *)(at + l->there), drop, kept, delta);
@@ -345,6 +346,8 @@ void head_backward_tiles(const Head *a, const HeadGrads *g, Dropout drop, void *
     const int64_t queries = l.queries / TILE_DEPTH * STEP, kept = l.block / TILE_DEPTH * STEP;
     char *at = scratch;
     float *dk = (float *)(at + l.dk), *dv = (float *)(at + l.dv);
+    const DropoutTable table =
+        dropout_table(drop, (DropoutColumns *)(at + l.columns), l.keys / DROPOUT_CHUNK);
     note_keys(a, l.keys, (uint16_t *)(at + l.there));
     pack_rows(a->k, a->sk, 0, a->Lk, a->dh, true, at + l.k);
     pack_rows(a->v, a->sv, 0, a->Lk, a->dh, true, at + l.v);
@@ -355,7 +358,7 @@ void head_backward_tiles(const Head *a, const HeadGrads *g, Dropout drop, void *
     for (int64_t begin = 0; begin < a->Lq; begin += l.block) {
         int64_t step = 0;
         for (int64_t i = begin; i < least(begin + l.block, a->Lq); i += SIDE)
-            backward_rows(a, g, &l, at, i, step++, drop);
+            backward_rows(a, g, &l, at, i, step++, &table);
         const int64_t from = begin / TILE_DEPTH * STEP;
         multiply(at + l.dout_turned + from, queries, l.width, at + l.kept, kept, l.keys, step, dv,
                  begin > 0);

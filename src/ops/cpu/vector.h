@@ -58,6 +58,15 @@ enum { DROPOUT_CHUNK = 32 }; // columns made at a time: eight counters in step
 // A counter's words stand in the low halves of 64-bit lanes, so that a product's high word is one
 // shift away; the high halves are never read. Lanes hold the counters 0 4 1 5 2 6 3 7: interleaved,
 // they come out in order.
+static inline void dropout_kept(__m512 scale[2], __m512i least, __m512 keep, __m512i c0, __m512i c1,
+                                __m512i c2, __m512i c3) {
+    __m512i c01 = _mm512_mask_blend_epi32(0xAAAA, c0, _mm512_slli_epi64(c1, 32));
+    __m512i c23 = _mm512_mask_blend_epi32(0xAAAA, c2, _mm512_slli_epi64(c3, 32));
+    __m512i low = _mm512_unpacklo_epi64(c01, c23), high = _mm512_unpackhi_epi64(c01, c23);
+    scale[0] = _mm512_maskz_mov_ps(_mm512_cmpge_epu32_mask(low, least), keep);
+    scale[1] = _mm512_maskz_mov_ps(_mm512_cmpge_epu32_mask(high, least), keep);
+}
+
 static inline void dropout_vectors(__m512 scale[2], Dropout drop, uint32_t row, uint32_t chunk) {
     enum { XOR3 = 0x96 };
     const __m512i m0 = _mm512_set1_epi64(PHILOX_M0), m1 = _mm512_set1_epi64(PHILOX_M1);
@@ -76,12 +85,7 @@ static inline void dropout_vectors(__m512 scale[2], Dropout drop, uint32_t row, 
         k1 += PHILOX_K1;
     }
     const __m512i least = _mm512_set1_epi32((int32_t)dropout_least(drop.p));
-    const __m512 keep = _mm512_set1_ps(1.0f / (1.0f - drop.p));
-    __m512i c01 = _mm512_mask_blend_epi32(0xAAAA, c0, _mm512_slli_epi64(c1, 32));
-    __m512i c23 = _mm512_mask_blend_epi32(0xAAAA, c2, _mm512_slli_epi64(c3, 32));
-    __m512i low = _mm512_unpacklo_epi64(c01, c23), high = _mm512_unpackhi_epi64(c01, c23);
-    scale[0] = _mm512_maskz_mov_ps(_mm512_cmpge_epu32_mask(low, least), keep);
-    scale[1] = _mm512_maskz_mov_ps(_mm512_cmpge_epu32_mask(high, least), keep);
+    dropout_kept(scale, least, _mm512_set1_ps(1.0f / (1.0f - drop.p)), c0, c1, c2, c3);
 }
 
 static inline void dropout_scales(float scale[DROPOUT_CHUNK], Dropout drop, uint32_t row,

@@ -7,7 +7,7 @@
 #include "ops/cpu/tile_conv.h"
 
 #include "base/memory.h"
-#include "ops/cpu/tile_pack.h"
+#include "ops/cpu/tile_kernel.h"
 #include "ops/cpu/vector.h"
 
 #include <omp.h>
@@ -16,8 +16,6 @@
 #ifdef TACT_TILES
 
 enum {
-    SIDE = 32,             // positions, and outputs, of a block: two tiles
-    STEP = 2 * TILE_BYTES, // of the weights of a panel for TILE_DEPTH of the depth
     CHUNK_BYTES = 1 << 20, // of copied rows, which stay in the second cache
 };
 
@@ -226,6 +224,7 @@ typedef struct Reading {
 TILES static void convolve_block(const Reading *v, int64_t channels, const char *x0, const char *x1,
                                  const char *b, float *sums, const Finish *f) {
     int64_t done = f->sums ? 0 : SIDE;
+    settle_memory(x0);
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);

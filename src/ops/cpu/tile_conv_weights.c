@@ -6,7 +6,7 @@
 // positions are made for 32 outputs. Sums of a row of taps for 16 channels and 32 outputs are one
 // thread's from end to end, so that no order depends on the number of threads.
 #include "ops/cpu/tile_conv.h"
-#include "ops/cpu/tile_pack.h"
+#include "ops/cpu/tile_kernel.h"
 
 #include <omp.h>
 #include <string.h>
@@ -14,8 +14,6 @@
 #ifdef TACT_TILES
 
 enum {
-    SIDE = 32,
-    STEP = 2 * TILE_BYTES, // of dz for TILE_DEPTH positions and SIDE outputs
     PAIR = 2 * SIDE * 2,   // bytes of a pair of positions of them
     ROWS = 16,             // channels of a tile
     CHUNK_BYTES = 5 << 18, // prepared for SIDE outputs and channels, which stay in the second cache
@@ -213,6 +211,7 @@ typedef struct Unit {
 
 TILES static void begin_sums(bool zero, const float *sums) {
     enum { ROW = SIDE * sizeof *sums };
+    settle_memory(sums);
     if (zero) {
         _tile_zero(0);
         _tile_zero(1);

@@ -2,15 +2,11 @@
 // A tile as 16 vectors of 16 pairs: a pair is two values that follow each other along the depth.
 // Where the depth lies side by side in memory a vector has the pairs of one row (or column); where
 // rows do, it has one pair of all 16. The one becomes the other by turning 16 x 16 pairs.
-#include "ops/cpu/tile_pack.h"
+#include "ops/cpu/tile_kernel.h"
 
 #ifdef TACT_TILES
 
 typedef uint16_t Half;
-
-static __mmask16 first_of_16(int64_t n) {
-    return (__mmask16)(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
-}
 
 // Pairs of one row: 32 values side by side along the depth, of which n are there.
 TILES static __m512i pairs_along(const TilePanels *p, int64_t i, int64_t k, int64_t n) {

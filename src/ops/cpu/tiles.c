@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tile has 16 rows of 64 bytes: 16 x 16 sums, or 16 x 32 factors. The unit multiplies pairs: of A
-// a tile's row is a row of the matrix, of B a tile's row is a pair of its rows, interleaved. A
-// panel is what a step of the kernel reads of a factor: 32 rows of A, or 32 columns of B, two tiles
-// for every 32 of the depth.
+// Products of any size, by panels that the kernel multiplies (tile_kernel.h).
 #include "ops/cpu/tiles.h"
 
 #include "ops/cpu/panels.h"
-#include "ops/cpu/tile_pack.h"
+#include "ops/cpu/tile_kernel.h"
 
 #include <omp.h>
 #include <string.h>
@@ -14,71 +11,10 @@
 #ifdef TACT_TILES
 
 enum {
-    SIDE = 32,             // rows and columns of C that a call of the kernel makes
     DEEP = 1024,           // of the depth that is gone through at once, at most
     BLOCK_BYTES = 1 << 20, // of B, which stays in the second cache
-    STEP = 2 * TILE_BYTES, // of a panel for TILE_DEPTH of the depth
     GROUP = 256,           // rows of A that are packed together
 };
-
-// What a kernel begins its sums with.
-typedef enum Begin { WITH_ZERO, WITH_C, WITH_BIAS } Begin;
-
-// ---- the unit -----------------------------------------------------------------------------------
-
-// What will be read and written next, so that it is on its way while this is multiplied.
-typedef struct Ahead {
-    const char *rows; // of A, as it lies in memory; NULL: none
-    int64_t apart;    // bytes from row to row
-    int n, step;      // rows; bytes of a row for a step of the depth
-    float *c;         // the next 32 columns of C; NULL: none
-} Ahead;
-
-static inline void look_ahead(const Ahead *a, int64_t k, int64_t ldc) {
-    for (int i = 0; i < a->n; i++)
-        for (int at = 0; at < a->step; at += 64)
-            __builtin_prefetch(a->rows + i * a->apart + k * a->step + at, 0, 2);
-    if (!a->c || k >= SIDE / 2) return;
-    for (int64_t r = 2 * k; r < 2 * k + 2; r++) {
-        __builtin_prefetch(a->c + r * ldc, 1, 3);
-        __builtin_prefetch(a->c + r * ldc + 16, 1, 3);
-    }
-}
-
-// C (32, 32) from two panels. Sums: tiles 0 to 3; A: 4 and 5; B: 6 and 7.
-TILES static void multiply_panels(const char *a, const char *b, int64_t steps, float *c,
-                                  int64_t ldc, Begin begin, const float *bias, const Ahead *ahead) {
-    const int64_t row = ldc * (int64_t)sizeof *c;
-    if (begin == WITH_ZERO) {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-    } else {
-        // The bias is the same in every row, which lie 0 bytes apart then.
-        const float *from = begin == WITH_C ? c : bias;
-        const int64_t apart = begin == WITH_C ? row : 0, below = begin == WITH_C ? 16 * ldc : 0;
-        _tile_loadd(0, from, apart);
-        _tile_loadd(1, from + 16, apart);
-        _tile_loadd(2, from + below, apart);
-        _tile_loadd(3, from + below + 16, apart);
-    }
-    for (int64_t k = 0; k < steps; k++, a += STEP, b += STEP) {
-        _tile_loadd(4, a, 64);
-        _tile_loadd(6, b, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(7, b + TILE_BYTES, 64);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_loadd(5, a + TILE_BYTES, 64);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-        look_ahead(ahead, k, ldc);
-    }
-    _tile_stored(0, c, row);
-    _tile_stored(1, c + 16, row);
-    _tile_stored(2, c + 16 * ldc, row);
-    _tile_stored(3, c + 16 * ldc + 16, row);
-}
 
 // ---- a block ------------------------------------------------------------------------------------
 
@@ -86,6 +22,7 @@ TILES static void multiply_panels(const char *a, const char *b, int64_t steps, f
 typedef struct Block {
     int64_t j, n, k, depth, steps; // steps: depth in tiles, the last filled up with zeros
     int64_t panel;                 // bytes from one panel of B to the next
+    bool first;                    // of its depth
 } Block;
 
 // The sums of a panel of A, whose first row is i, with one of B, whose first column is j.
@@ -165,13 +102,13 @@ static void pack_columns(const TileProduct *p, const Block *b, int64_t j, int64_
 }
 
 // Rows from .. to of C, with the packed columns of a block. Rows of A that lie side by side are
-// packed together, as many as fit.
+// packed together, as many as fit: where that is all of them, `rows` has them until the next depth.
 static void multiply_block(const TileProduct *p, const Block *b, int64_t from, int64_t to,
                            char *rows, const char *columns) {
     const int64_t group = p->a.column == 1 ? SIDE : GROUP;
     for (int64_t i = from; i < to; i += group) {
         const int64_t n = least(group, to - i);
-        pack_rows(p, b, i, n, rows);
+        if (b->first || to - from > group) pack_rows(p, b, i, n, rows);
         for (int64_t r = 0; r < n; r += SIDE)
             multiply_rows(p, b, i + r, rows + r / SIDE * b->steps * STEP, columns);
     }
@@ -208,9 +145,10 @@ static void share_rows(const TileProduct *p, const Block *whole, char *columns, 
     {
         const int me = omp_get_thread_num(), all = omp_get_num_threads();
         tiles_begin();
-        for (int64_t j = 0; j < p->n; j += whole->n)
-            for (int64_t k = 0; k < p->k; k += whole->depth) {
-                const Block b = block_at(p, whole, j, p->n, k);
+        for (int64_t k = 0; k < p->k; k += whole->depth)
+            for (int64_t j = 0; j < p->n; j += whole->n) {
+                Block b = block_at(p, whole, j, p->n, k);
+                b.first = j == 0;
                 const int64_t c = share_begins(b.n, me, all);
                 pack_columns(p, &b, j + c, share_begins(b.n, me + 1, all) - c,
                              columns + c / SIDE * b.steps * STEP);
@@ -231,11 +169,12 @@ static void share_columns(const TileProduct *p, const Block *whole, char *column
 #pragma omp parallel num_threads(threads)
     {
         const int me = omp_get_thread_num(), all = omp_get_num_threads();
-        const int64_t end = share_begins(p->n, me + 1, all);
+        const int64_t begin = share_begins(p->n, me, all), end = share_begins(p->n, me + 1, all);
         tiles_begin();
-        for (int64_t j = share_begins(p->n, me, all); j < end; j += whole->n)
-            for (int64_t k = 0; k < p->k; k += whole->depth) {
-                const Block b = block_at(p, whole, j, end, k);
+        for (int64_t k = 0; k < p->k; k += whole->depth)
+            for (int64_t j = begin; j < end; j += whole->n) {
+                Block b = block_at(p, whole, j, end, k);
+                b.first = j == begin;
                 const char *packed = p->packed;
                 if (packed)
                     packed += j / SIDE * b.panel + k / TILE_DEPTH * STEP;

@@ -119,21 +119,27 @@ static TapRow tap_row(const TilePass *p, int first) {
     return r;
 }
 
-// w (O, I, taps) in bfloat16, as (taps, O, I).
-TILES static void round_weights(const Device *d, bf16 *out, const float *w, int64_t outputs,
-                                int64_t inputs, int64_t taps) {
+// A row of w (I, taps) in bfloat16, as (taps, I), the taps `apart`. No compiler but gcc gives the
+// loop of a team of threads its function's instructions: the team is the caller's.
+TILES static void round_row(bf16 *out, int64_t apart, const float *w, int64_t inputs,
+                            int64_t taps) {
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512i at = _mm512_mullo_epi32(lanes, _mm512_set1_epi32((int)taps));
+    for (int64_t i = 0; i < inputs; i += TILE_DEPTH)
+        for (int64_t t = 0; t < taps; t++) {
+            const float *from = w + i * taps + t;
+            const __m512 low = _mm512_i32gather_ps(at, from, sizeof *from);
+            const __m512 high = _mm512_i32gather_ps(at, from + 16 * taps, sizeof *from);
+            _mm512_storeu_si512(out + t * apart + i, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+        }
+}
+
+// w (O, I, taps) in bfloat16, as (taps, O, I).
+static void round_weights(const Device *d, bf16 *out, const float *w, int64_t outputs,
+                          int64_t inputs, int64_t taps) {
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t o = 0; o < outputs; o++)
-        for (int64_t i = 0; i < inputs; i += TILE_DEPTH)
-            for (int64_t t = 0; t < taps; t++) {
-                const float *from = w + (o * inputs + i) * taps + t;
-                const __m512 low = _mm512_i32gather_ps(at, from, sizeof *from);
-                const __m512 high = _mm512_i32gather_ps(at, from + 16 * taps, sizeof *from);
-                _mm512_storeu_si512(out + (t * outputs + o) * inputs + i,
-                                    (__m512i)_mm512_cvtne2ps_pbh(high, low));
-            }
+        round_row(out + o * inputs, outputs * inputs, w + o * inputs * taps, inputs, taps);
 }
 
 // turned: of backward data, whose depth goes over O.

@@ -309,7 +309,7 @@ static void multiply_chunk(const ConvSpec *s, const Cut *c, const Room *r, int64
     const int64_t me = omp_get_thread_num(), threads = omp_get_num_threads(), k = c->kernel;
     const int64_t units = c->inputs * 2 * k * c->outputs;
     for (int64_t u = units * me / threads; u < units * (me + 1) / threads; u++) {
-        const int64_t o = u % c->outputs, y = u / c->outputs % k, i = u / c->outputs / k;
+        const int64_t y = u % k, o = u / k % c->outputs, i = u / k / c->outputs;
         float *sums = r->sums + 3 * u * SUMS;
         Unit unit = {.dz = r->dz + o * dz_bytes(c), .count = count};
         for (int64_t t = 0; t < k; t++) {

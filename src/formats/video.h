@@ -104,7 +104,8 @@ CHECKED bool video_cut_open(const char *path, VideoCut **out, Error *err);
 // Adds the frames first .. last (display order, as video_read_index counts them) of a file. What
 // they are decoded from goes along, so that the new file has frames between the stretches that
 // belong to none: those from the keyframe before `first` on, and those behind `last` that are
-// decoded before it. They stand before *from or at *to and later.
+// decoded before it. They stand before *from or at *to and later. Where the frames follow in their
+// file those that were added last, no second copy of what both are decoded from is made.
 // *from: the time in the new file, in seconds, at which `first` is shown; *to: that at which the
 // frame after `last` is or would be. Frame k stands at from + video_time(k) - video_time(first).
 // Where the frames of the stretch come at an even rate, those of the new file do so from its first

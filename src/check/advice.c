@@ -7,11 +7,12 @@
 
 // Rules whose mend (their "fix") is to leave the episode out; test_advice.c holds the two together.
 static const CheckRuleId leaves_out[] = {
-    RULE_unreadable,      RULE_timestamp_gap,    RULE_timestamp_repeat, RULE_episode_lag,
-    RULE_value_jump,      RULE_episode_offset,   RULE_episode_units,    RULE_gripper_direction,
-    RULE_gripper_chatter, RULE_state_stuck,      RULE_action_stuck,     RULE_episode_noise,
-    RULE_picture_dark,    RULE_picture_bright,   RULE_picture_frozen,   RULE_camera_swapped,
-    RULE_picture_turned,  RULE_camera_lag_apart,
+    RULE_unreadable,       RULE_timestamp_gap,  RULE_timestamp_repeat,  RULE_episode_lag,
+    RULE_value_jump,       RULE_episode_offset, RULE_episode_units,     RULE_gripper_direction,
+    RULE_gripper_chatter,  RULE_state_stuck,    RULE_action_stuck,      RULE_episode_noise,
+    RULE_picture_dark,     RULE_picture_bright, RULE_exposure_apart,    RULE_picture_frozen,
+    RULE_camera_swapped,   RULE_picture_turned, RULE_colours_exchanged, RULE_picture_cut,
+    RULE_camera_lag_apart,
 };
 
 bool check_leaves_out(CheckRuleId rule) {

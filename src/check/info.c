@@ -82,6 +82,25 @@ static void check_sizes(Check *c, const json_t *info) {
     }
 }
 
+// ---- codecs of cameras --------------------------------------------------------------------------
+
+// As LeRobot writes them, FFmpeg's names. What has no name there is not held against it.
+static void check_codecs(Check *c, const json_t *info) {
+    static const char *const played[] = {"av1", "h264", "vp8", "vp9"};
+    const json_t *features = json_object_get(info, "features");
+    for (int k = 0; k < c->ds->n_cameras; k++) {
+        const Feature *f = c->ds->cameras[k];
+        const json_t *said = json_object_get(json_object_get(features, f->disk_name), "info");
+        const char *codec = json_string_value(json_object_get(said, "video.codec"));
+        bool plays = !f->video || !codec;
+        for (size_t i = 0; i < sizeof played / sizeof played[0] && !plays; i++)
+            plays = strcmp(codec, played[i]) == 0;
+        if (!plays)
+            find(c, RULE_video_codec, -1, -1, f->name, 0, "%.40s, which browsers do not play",
+                 codec);
+    }
+}
+
 // ---- file numbers -------------------------------------------------------------------------------
 
 static void check_numbers(Check *c) {
@@ -113,6 +132,7 @@ void check_info(Check *c) {
     if (json_read(path, &info, &ignored)) {
         check_counts(c, info);
         check_sizes(c, info);
+        check_codecs(c, info);
     }
     json_decref(info);
     check_numbers(c);

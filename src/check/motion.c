@@ -69,11 +69,12 @@ typedef struct Fit {
 } Fit;
 
 // Codecs draw every second or tenth frame anew, which a mean over neighbours hides.
-static void smooth(const float *from, int64_t n, double *out) {
+static void smooth(const float *from, int64_t n, double most, double *out) {
     for (int64_t i = 0; i < n; i++) {
-        double before = (double)from[i > 0 ? i - 1 : i],
-               after = (double)from[i + 1 < n ? i + 1 : i];
-        out[i] = (before + 2 * (double)from[i] + after) / 4;
+        double now = fmin((double)from[i], most);
+        double before = i > 0 ? fmin((double)from[i - 1], most) : now;
+        double after = i + 1 < n ? fmin((double)from[i + 1], most) : now;
+        out[i] = (before + 2 * now + after) / 4;
     }
 }
 
@@ -98,6 +99,12 @@ static void add_fit(Fit *fit, const double *pictures, const double *speed, int64
     }
 }
 
+// A frame that is black or another's is no movement: no change counts as more than four usual ones.
+static double most_of(const float *pictures, int64_t n, double *room) {
+    for (int64_t i = 0; i < n; i++) room[i] = (double)pictures[i];
+    return 4 * middle_of(room, n);
+}
+
 // Fills a fit from the rows of an episode whose pictures were looked at one after the other.
 static void fit_episode(const Check *c, const Motion *m, int camera, int64_t e, double *room,
                         Fit *fit) {
@@ -108,8 +115,9 @@ static void fit_episode(const Check *c, const Motion *m, int camera, int64_t e, 
     for (end = from; end < episode->length && !isnan(pictures[end]);) end++;
     int64_t n = end - from;
     if (n < 2 * fit->largest || n < MOTION_ROWS / 2) return;
-    smooth(pictures + from, n, room);
-    smooth(m->speed + episode->first_row + from, n, room + n);
+    double most = most_of(pictures + from, n, room);
+    smooth(pictures + from, n, most > 0 ? most : (double)INFINITY, room);
+    smooth(m->speed + episode->first_row + from, n, (double)INFINITY, room + n);
     add_fit(fit, room, room + n, n);
 }
 

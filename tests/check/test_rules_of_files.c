@@ -193,6 +193,10 @@ static void split(int much) {
 static void reshape_camera(int much) {
     set_feature("observation.images.cam", "shape", json_pack("[i, i, i]", much ? 48 : 64, 64, 3));
 }
+static void name_codec(int much) {
+    set_feature("observation.images.cam", "info",
+                json_pack("{s:s}", "video.codec", much ? "mpeg4" : "h264"));
+}
 static void declare(int much) {
     json_t *o = read_json(info), *features = json_object_get(o, "features");
     if (much)
@@ -296,6 +300,7 @@ static const struct Case {
     {RULE_info_counts, count_tasks, -1},
     {RULE_info_counts, split, -1},
     {RULE_camera_shape, reshape_camera, -1},
+    {RULE_video_codec, name_codec, -1},
     {RULE_column_missing, declare, -1},
     {RULE_column_missing, forget_column, -1},
     {RULE_column_unknown, forget_column, -1},

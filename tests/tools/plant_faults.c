@@ -3,8 +3,8 @@
 // prints what it did, a line an episode. FAULTS is "none", for a copy that was decoded and encoded
 // once more as the others are, or some of these with commas between:
 //   lag     in every fifth episode the actions are recorded 5 or 6 rows late
-//   freeze  in another fifth the cameras stay at one picture, from a row on that lies in the
-//           episode's second fifth or third
+//   freeze  in another fifth of them the cameras stay at one picture, from a row on that lies
+//           between 20 and 40 % of the episode
 //   tail    every episode goes on for 4 to 5 seconds in which nothing moves
 // Which episodes, and how much, only their number decides. bench/faults and
 // tests/check/test_planted.sh are made on it.

@@ -2,8 +2,8 @@
 // Attention by tiles of query rows: scores of one tile against all keys live in a thread's scratch,
 // never those of a whole layer. Backward makes the probabilities again from the saved log-sum-exp,
 // and the dropout mask from its counters. One (sample, head) is one thread's work from end to end,
-// so sums over tiles have one order.
-#include "ops/cpu/cpu.h"
+// so sums over tiles have one order. On a matrix unit attention_tiles.c does that work.
+#include "ops/cpu/attention.h"
 #include "ops/cpu/vector.h"
 
 #include <omp.h>
@@ -15,14 +15,6 @@ static int64_t tile_rows(int64_t Lq, int64_t Lk) {
     int64_t rows = SCORES / Lk > LEAST ? SCORES / Lk : LEAST;
     return rows < Lq ? rows : Lq;
 }
-
-typedef struct Head {
-    const float *q, *k, *v; // (Lq, dh), (Lk, dh), with row strides
-    int64_t sq, sk, sv;
-    const uint8_t *pad;       // (Lk) or NULL
-    int64_t Lq, Lk, dh, row0; // row0: dropout row of query 0
-    float scale;
-} Head;
 
 static Head head_of(Tensor q, Tensor k, Tensor v, Tensor key_pad, int heads, int64_t b, int64_t h) {
     int64_t dh = q.shape[2] / heads;
@@ -109,27 +101,31 @@ static void head_forward(Device *d, const Head *a, float *o, int64_t so, float *
     }
 }
 
+// Per thread, for that shape. False (and failed) without memory.
+static bool room(Device *d, int64_t Lq, int64_t Lk, int64_t dh, bool backward) {
+    size_t floats = (size_t)((backward ? 3 : 1) * tile_rows(Lq, Lk) * Lk);
+    if (cpu_of(d)->matrix_unit)
+        floats = attention_tiles_bytes(Lq, Lk, dh, backward) / sizeof(float);
+    return cpu_scratch(d, floats);
+}
+
 static void attention_forward(Device *d, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
                               Tensor key_pad, int heads, Dropout drop) {
     if (d->failed) return;
     int64_t B = q.shape[0], Lq = q.shape[1], Lk = k.shape[1], dh = q.shape[2] / heads;
-    if (!cpu_scratch(d, (size_t)(tile_rows(Lq, Lk) * Lk))) return;
+    if (!room(d, Lq, Lk, dh, false)) return;
     float **scratch = cpu_of(d)->scratch;
 #pragma omp parallel for num_threads(d->threads) schedule(dynamic)
     for (int64_t bh = 0; bh < B * heads; bh++) {
         int64_t b = bh / heads, h = bh % heads;
         Head a = head_of(q, k, v, key_pad, heads, b, h);
-        head_forward(d, &a, f32(o) + b * o.stride[0] + h * dh, o.stride[1], f32(lse) + bh * Lq,
-                     drop, scratch[omp_get_thread_num()]);
+        float *s = scratch[omp_get_thread_num()], *to = f32(o) + b * o.stride[0] + h * dh;
+        if (cpu_of(d)->matrix_unit)
+            head_forward_tiles(&a, to, o.stride[1], f32(lse) + bh * Lq, drop, s);
+        else
+            head_forward(d, &a, to, o.stride[1], f32(lse) + bh * Lq, drop, s);
     }
 }
-
-// Gradients of one head, with the row strides of dq, dk, dv, dout, o.
-typedef struct HeadGrads {
-    float *dq, *dk, *dv;
-    const float *dout, *o, *lse;
-    int64_t sdq, sdk, sdv, sdout, so;
-} HeadGrads;
 
 // dp (n, Lk) holds dout v^T on entry and becomes the gradient of the scores; p holds scores and
 // becomes the probabilities, dropped (n, Lk) the probabilities after dropout.
@@ -173,7 +169,7 @@ static void attention_backward(Device *d, Tensor dq, Tensor dk, Tensor dv, Tenso
                                Dropout drop) {
     if (d->failed) return;
     int64_t B = q.shape[0], Lq = q.shape[1], Lk = k.shape[1], dh = q.shape[2] / heads;
-    if (!cpu_scratch(d, (size_t)(3 * tile_rows(Lq, Lk) * Lk))) return;
+    if (!room(d, Lq, Lk, dh, true)) return;
     float **scratch = cpu_of(d)->scratch;
 #pragma omp parallel for num_threads(d->threads) schedule(dynamic)
     for (int64_t bh = 0; bh < B * heads; bh++) {
@@ -192,7 +188,11 @@ static void attention_backward(Device *d, Tensor dq, Tensor dk, Tensor dv, Tenso
             .so = o.stride[1],
             .lse = f32(lse) + bh * Lq,
         };
-        head_backward(d, &a, &g, drop, scratch[omp_get_thread_num()]);
+        float *s = scratch[omp_get_thread_num()];
+        if (cpu_of(d)->matrix_unit)
+            head_backward_tiles(&a, &g, drop, s);
+        else
+            head_backward(d, &a, &g, drop, s);
     }
 }
 

@@ -2,42 +2,11 @@
 // A tile as 16 vectors of 16 pairs: a pair is two values that follow each other along the depth.
 // Where the depth lies side by side in memory a vector has the pairs of one row (or column); where
 // rows do, it has one pair of all 16. The one becomes the other by turning 16 x 16 pairs.
-#include "ops/cpu/tile_pack.h"
+#include "ops/cpu/tile_kernel.h"
 
 #ifdef TACT_TILES
 
 typedef uint16_t Half;
-
-// 16 x 16 pairs, turned: rows become columns. Two rounds within lanes of four, two of whole lanes.
-TILES static void turn(__m512i v[16]) {
-    __m512i t[16];
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(v[i], v[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4) {
-        v[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-        v[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-        v[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-        v[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xdd);
-        t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xdd);
-    }
-    for (int i = 0; i < 4; i++) {
-        v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-        v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-        v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-        v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
-    }
-}
-
-static __mmask16 first_of_16(int64_t n) {
-    return (__mmask16)(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
-}
 
 // Pairs of one row: 32 values side by side along the depth, of which n are there.
 TILES static __m512i pairs_along(const TilePanels *p, int64_t i, int64_t k, int64_t n) {
@@ -87,7 +56,7 @@ TILES static void pack_tile(const TilePanels *p, int64_t i, int64_t n, int64_t k
                : along ? pairs_along(p, i + r, k, d)
                        : pairs_across(p, i, k + 2 * r, n, 2 * r + 1 < d);
     }
-    if (along == turned) turn(v);
+    if (along == turned) tile_turn(v);
     for (int r = 0; r < 16; r++) _mm512_store_si512(out + 64 * r, v[r]);
 }
 

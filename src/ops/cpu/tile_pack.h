@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Factors of a product put into tiles. Private to tiles.c.
+// Factors of a product put into tiles. Private to ops/cpu.
 #ifndef TACT_OPS_CPU_TILE_PACK_H
 #define TACT_OPS_CPU_TILE_PACK_H
 

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tile has 16 rows of 64 bytes: 16 x 16 sums, or 16 x 32 factors. The unit multiplies pairs: of A
-// a tile's row is a row of the matrix, of B a tile's row is a pair of its rows, interleaved. A
-// panel is what a step of the kernel reads of a factor: 32 rows of A, or 32 columns of B, two tiles
-// for every 32 of the depth.
+// Products of any size, by panels that the kernel multiplies (tile_kernel.h).
 #include "ops/cpu/tiles.h"
 
 #include "ops/cpu/panels.h"
-#include "ops/cpu/tile_pack.h"
+#include "ops/cpu/tile_kernel.h"
 
 #include <omp.h>
 #include <string.h>
@@ -14,94 +11,10 @@
 #ifdef TACT_TILES
 
 enum {
-    SIDE = 32,             // rows and columns of C that a call of the kernel makes
     DEEP = 1024,           // of the depth that is gone through at once, at most
     BLOCK_BYTES = 1 << 20, // of B, which stays in the second cache
-    STEP = 2 * TILE_BYTES, // of a panel for TILE_DEPTH of the depth
     GROUP = 256,           // rows of A that are packed together
 };
-
-// What a kernel begins its sums with.
-typedef enum Begin { WITH_ZERO, WITH_C, WITH_BIAS } Begin;
-
-// ---- the unit -----------------------------------------------------------------------------------
-
-typedef struct TileConfig {
-    uint8_t palette, start, reserved[14];
-    uint16_t bytes[16]; // of a row of each tile
-    uint8_t rows[16];
-} TileConfig;
-
-// All eight tiles at their full size. In memory that lasts: GCC 12's intrinsic does not say that it
-// reads all of it, so that what is written just before may never be.
-static const TileConfig full_tiles = {.palette = 1,
-                                      .bytes = {64, 64, 64, 64, 64, 64, 64, 64},
-                                      .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
-
-TILES static void configure(void) {
-    _tile_loadconfig(&full_tiles);
-}
-
-TILES static void release(void) {
-    _tile_release();
-}
-
-// What will be read and written next, so that it is on its way while this is multiplied.
-typedef struct Ahead {
-    const char *rows; // of A, as it lies in memory; NULL: none
-    int64_t apart;    // bytes from row to row
-    int n, step;      // rows; bytes of a row for a step of the depth
-    float *c;         // the next 32 columns of C; NULL: none
-} Ahead;
-
-static inline void look_ahead(const Ahead *a, int64_t k, int64_t ldc) {
-    for (int i = 0; i < a->n; i++)
-        for (int at = 0; at < a->step; at += 64)
-            __builtin_prefetch(a->rows + i * a->apart + k * a->step + at, 0, 2);
-    if (!a->c || k >= SIDE / 2) return;
-    for (int64_t r = 2 * k; r < 2 * k + 2; r++) {
-        __builtin_prefetch(a->c + r * ldc, 1, 3);
-        __builtin_prefetch(a->c + r * ldc + 16, 1, 3);
-    }
-}
-
-// C (32, 32) from two panels. Sums: tiles 0 to 3; A: 4 and 5; B: 6 and 7.
-TILES static void multiply_panels(const char *a, const char *b, int64_t steps, float *c,
-                                  int64_t ldc, Begin begin, const float *bias, const Ahead *ahead) {
-    const int64_t row = ldc * (int64_t)sizeof *c;
-    // GCC's intrinsics do not say either that a tile is read from memory: what was written has to
-    // be there first.
-    __asm__ volatile("" ::: "memory");
-    if (begin == WITH_ZERO) {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-    } else {
-        // The bias is the same in every row, which lie 0 bytes apart then.
-        const float *from = begin == WITH_C ? c : bias;
-        const int64_t apart = begin == WITH_C ? row : 0, below = begin == WITH_C ? 16 * ldc : 0;
-        _tile_loadd(0, from, apart);
-        _tile_loadd(1, from + 16, apart);
-        _tile_loadd(2, from + below, apart);
-        _tile_loadd(3, from + below + 16, apart);
-    }
-    for (int64_t k = 0; k < steps; k++, a += STEP, b += STEP) {
-        _tile_loadd(4, a, 64);
-        _tile_loadd(6, b, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(7, b + TILE_BYTES, 64);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_loadd(5, a + TILE_BYTES, 64);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-        look_ahead(ahead, k, ldc);
-    }
-    _tile_stored(0, c, row);
-    _tile_stored(1, c + 16, row);
-    _tile_stored(2, c + 16 * ldc, row);
-    _tile_stored(3, c + 16 * ldc + 16, row);
-}
 
 // ---- a block ------------------------------------------------------------------------------------
 
@@ -231,7 +144,7 @@ static void share_rows(const TileProduct *p, const Block *whole, char *columns, 
 #pragma omp parallel num_threads(threads)
     {
         const int me = omp_get_thread_num(), all = omp_get_num_threads();
-        configure();
+        tiles_begin();
         for (int64_t k = 0; k < p->k; k += whole->depth)
             for (int64_t j = 0; j < p->n; j += whole->n) {
                 Block b = block_at(p, whole, j, p->n, k);
@@ -244,7 +157,7 @@ static void share_rows(const TileProduct *p, const Block *whole, char *columns, 
                                rows + me * room, columns);
 #pragma omp barrier
             }
-        release();
+        tiles_end();
     }
 }
 
@@ -257,7 +170,7 @@ static void share_columns(const TileProduct *p, const Block *whole, char *column
     {
         const int me = omp_get_thread_num(), all = omp_get_num_threads();
         const int64_t begin = share_begins(p->n, me, all), end = share_begins(p->n, me + 1, all);
-        configure();
+        tiles_begin();
         for (int64_t k = 0; k < p->k; k += whole->depth)
             for (int64_t j = begin; j < end; j += whole->n) {
                 Block b = block_at(p, whole, j, end, k);
@@ -270,7 +183,7 @@ static void share_columns(const TileProduct *p, const Block *whole, char *column
                 multiply_block(p, &b, 0, p->m, rows + me * room,
                                packed ? packed : columns + me * own);
             }
-        release();
+        tiles_end();
     }
 }
 

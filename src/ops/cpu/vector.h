@@ -58,8 +58,7 @@ enum { DROPOUT_CHUNK = 32 }; // columns made at a time: eight counters in step
 // A counter's words stand in the low halves of 64-bit lanes, so that a product's high word is one
 // shift away; the high halves are never read. Lanes hold the counters 0 4 1 5 2 6 3 7: interleaved,
 // they come out in order.
-static inline void dropout_scales(float scale[DROPOUT_CHUNK], Dropout drop, uint32_t row,
-                                  uint32_t chunk) {
+static inline void dropout_vectors(__m512 scale[2], Dropout drop, uint32_t row, uint32_t chunk) {
     enum { XOR3 = 0x96 };
     const __m512i m0 = _mm512_set1_epi64(PHILOX_M0), m1 = _mm512_set1_epi64(PHILOX_M1);
     uint32_t k0 = (uint32_t)drop.key.seed, k1 = (uint32_t)(drop.key.seed >> 32);
@@ -81,8 +80,16 @@ static inline void dropout_scales(float scale[DROPOUT_CHUNK], Dropout drop, uint
     __m512i c01 = _mm512_mask_blend_epi32(0xAAAA, c0, _mm512_slli_epi64(c1, 32));
     __m512i c23 = _mm512_mask_blend_epi32(0xAAAA, c2, _mm512_slli_epi64(c3, 32));
     __m512i low = _mm512_unpacklo_epi64(c01, c23), high = _mm512_unpackhi_epi64(c01, c23);
-    _mm512_storeu_ps(scale, _mm512_maskz_mov_ps(_mm512_cmpge_epu32_mask(low, least), keep));
-    _mm512_storeu_ps(scale + 16, _mm512_maskz_mov_ps(_mm512_cmpge_epu32_mask(high, least), keep));
+    scale[0] = _mm512_maskz_mov_ps(_mm512_cmpge_epu32_mask(low, least), keep);
+    scale[1] = _mm512_maskz_mov_ps(_mm512_cmpge_epu32_mask(high, least), keep);
+}
+
+static inline void dropout_scales(float scale[DROPOUT_CHUNK], Dropout drop, uint32_t row,
+                                  uint32_t chunk) {
+    __m512 vectors[2];
+    dropout_vectors(vectors, drop, row, chunk);
+    _mm512_storeu_ps(scale, vectors[0]);
+    _mm512_storeu_ps(scale + 16, vectors[1]);
 }
 #elif defined(__AVX2__)
 // The same with four counters at a time, from `first` on, which lanes hold in the order 0 2 1 3.

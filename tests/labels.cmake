@@ -9,7 +9,7 @@
 # Seconds of all tests that take longer than 2.5 s, in a release build on two cores. They are started first,
 # the longest at the head, so that none of them is alone at the end.
 set(SLOW
-    cli_test_runs_browser 5 test_edit 4 cli_test_edit 4 test_pictures 4 cli_test_check_command 3 cli_test_check_browser 8
+    cli_test_runs_browser 5 test_edit 4 cli_test_edit 4 test_pictures 8 cli_test_check_command 3 cli_test_check_browser 8
     test_bombs 9 cli_test_names 5 cli_test_two_runs 6
     cli_test_train_eval 65 test_pieces 18 test_golden_policy 16 cli_test_lerobot_lines 42 train_emulated 41 cli_test_train 40
     checkops 38 checkops_blas 38 checkops_sse41 20 checkops_avx2 15 golden_blas 5 cli_test_gpu_script 33 cli_test_camera_sizes 33 golden_full 33 cli_test_sim_eval 29

@@ -50,6 +50,9 @@ def _library_path() -> str:
 def library() -> ctypes.CDLL:
     """The library. ImportError: it is not there, or of another version."""
     name = _library_path()
+    # OpenMP reads this once, when it is loaded: its threads are not to spin for milliseconds where others compute too.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         lib = ctypes.CDLL(name)
         declare(lib)

@@ -159,6 +159,17 @@ bool file_map(const char *path, const uint8_t **data, size_t *size, Error *err) 
     return ok;
 }
 
+bool file_is_lfs_pointer(const char *path) {
+    InputFile f;
+    char start[64];
+    Error err;
+    if (!open_regular(&f, path, &err)) return false;
+    size_t n = f.size < sizeof start ? f.size : sizeof start;
+    bool pointer = input_read(&f, 0, start, n, &err) && is_lfs_pointer(start, n, f.size);
+    input_close(&f);
+    return pointer;
+}
+
 bool file_check(const char *path, Error *err) {
     InputFile f;
     if (!input_open(&f, path, err)) return false;

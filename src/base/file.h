@@ -52,6 +52,8 @@ void input_close(InputFile *f); // twice is once
 // large file, a pointer to it, is refused here and by input_open, and so wherever a file is read.
 CHECKED bool file_map(const char *path, const uint8_t **data, size_t *size, Error *err);
 void file_unmap(const uint8_t *data, size_t size);
+// Whether a file is such a pointer; false where it cannot be read.
+bool file_is_lfs_pointer(const char *path);
 // Fails where file_map fails: for a file that a library is about to open by its name.
 CHECKED bool file_check(const char *path, Error *err);
 

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "check/advice.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 // Rules whose mend (their "fix") is to leave the episode out; test_advice.c holds the two together.
 static const CheckRuleId leaves_out[] = {
-    RULE_unreadable,     RULE_timestamp_gap,  RULE_timestamp_repeat, RULE_episode_lag,
-    RULE_value_jump,     RULE_picture_dark,   RULE_picture_bright,   RULE_picture_frozen,
-    RULE_camera_swapped, RULE_picture_turned,
+    RULE_unreadable,       RULE_timestamp_gap,  RULE_timestamp_repeat,  RULE_episode_lag,
+    RULE_value_jump,       RULE_episode_offset, RULE_episode_units,     RULE_gripper_direction,
+    RULE_gripper_chatter,  RULE_state_stuck,    RULE_action_stuck,      RULE_episode_noise,
+    RULE_picture_dark,     RULE_picture_bright, RULE_exposure_apart,    RULE_picture_frozen,
+    RULE_camera_swapped,   RULE_picture_turned, RULE_colours_exchanged, RULE_picture_cut,
+    RULE_camera_lag_apart,
 };
 
 bool check_leaves_out(CheckRuleId rule) {
@@ -80,11 +84,41 @@ static const char *shell_word(Arena *arena, const char *name) {
     return word;
 }
 
+// "0:4,5": what tact import takes for numbers of episodes; the second of a range is behind it.
+static const char *ranges_text(Arena *arena, const int64_t *list, int64_t n) {
+    const size_t size = (size_t)n * 48 + 1;
+    char *text = arena_alloc(arena, size), *to = text;
+    for (int64_t i = 0, next; i < n; i = next) {
+        for (next = i + 1; next < n && list[next] == list[next - 1] + 1;) next++;
+        const size_t room = size - (size_t)(to - text);
+        const char *comma = i ? "," : "";
+        to += next - i > 2 ? snprintf(to, room, "%s%lld:%lld", comma, (long long)list[i],
+                                      (long long)list[next - 1] + 1)
+                           : snprintf(to, room, "%s%lld", comma, (long long)list[i]);
+        if (next - i == 2) next--;
+    }
+    return text;
+}
+
+// A source is converted without what was flagged; what stands still is trimmed behind that.
+static void advise_source(CheckAdvice *a, const Dataset *ds, const CheckSource *source) {
+    if (!a->n_drop && !a->trim) return;
+    a->command = arena_printf(&a->arena, "tact import %s --root=NEW%s%s%s%s",
+                              shell_word(&a->arena, ds->root), source->flags,
+                              a->n_drop ? " --episodes=" : "",
+                              a->n_drop ? ranges_text(&a->arena, a->keep, a->n_keep) : "",
+                              a->trim ? " && tact edit NEW --root=NEW_TRIMMED --trim=idle" : "");
+}
+
 CheckAdvice check_advice(const Dataset *ds, const CheckReport *report) {
     CheckAdvice a = {0};
     list_dropped(&a, report);
     list_kept(&a, ds);
     if (a.n_keep == 0) return a;
+    if (report->source) {
+        advise_source(&a, ds, report->source);
+        return a;
+    }
     if (a.n_drop)
         a.flag =
             arena_printf(&a.arena, "--dataset.episodes=%s", list_text(&a.arena, a.keep, a.n_keep));

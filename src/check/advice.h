@@ -12,9 +12,10 @@ typedef struct CheckAdvice {
     int64_t *drop, *keep;
     int64_t n_drop, n_keep;
     bool trim;     // some stand still at their begin or end
-    char *command; // makes a copy without them; NULL: nothing to be done, or nothing would be left
-    char *flag;    // "--dataset.episodes=[...]", trains without a copy; NULL like command, and
-                   // where no episode is left out
+    char *command; // makes a copy without them, or imports a source without them; NULL: nothing to
+                   // be done, or nothing would be left
+    char *flag;    // "--dataset.episodes=[...]", trains without a copy; NULL like command, where no
+                   // episode is left out, and of a source
     Arena arena;   // owns the above
 } CheckAdvice;
 

@@ -31,9 +31,13 @@ CheckFinding *report_add(CheckReport *r, CheckRuleId rule, int64_t episode) {
     return f;
 }
 
-void check_add(CheckReport *report, CheckRuleId rule, const char *text) {
-    CheckFinding *f = report_add(report, rule, -1);
+void check_add_to(CheckReport *report, CheckRuleId rule, int64_t episode, const char *text) {
+    CheckFinding *f = report_add(report, rule, episode);
     snprintf(f->text, sizeof f->text, "%s", text);
+}
+
+void check_add(CheckReport *report, CheckRuleId rule, const char *text) {
+    check_add_to(report, rule, -1, text);
 }
 
 void find(Check *c, CheckRuleId rule, int64_t episode, int64_t frame, const char *where,
@@ -47,6 +51,24 @@ void find(Check *c, CheckRuleId rule, int64_t episode, int64_t frame, const char
     va_start(args, text);
     vsnprintf(f->text, sizeof f->text, text, args);
     va_end(args);
+}
+
+void find_episodes(Check *c, CheckRuleId rule, const char *where, const double *measured,
+                   const char *before, const char *after) {
+    const int64_t n = c->ds->n_episodes;
+    double *above = NEW(double, n), limit = check_rules[rule].limit;
+    int64_t count = 0;
+    for (int64_t e = 0; e < n; e++)
+        if (measured[e] > limit) above[count++] = measured[e];
+    bool most = n > 1 && count * 2 > n;
+    double middle = middle_of(above, count);
+    if (most)
+        find(c, rule, -1, -1, where, middle, "%s%.3g%s, in %lld of %lld episodes", before, middle,
+             after, (long long)count, (long long)n);
+    for (int64_t e = 0; e < n && !most; e++)
+        if (measured[e] > limit)
+            find(c, rule, e, -1, where, measured[e], "%s%.3g%s", before, measured[e], after);
+    mem_free(above);
 }
 
 static int compare_findings(const void *a, const void *b) {
@@ -64,11 +86,26 @@ bool check_run(const Dataset *ds, const CheckOptions *options, CheckReport *repo
         report->thumbs = thumbs_new(ds);
     if (!arms_detect(ds, false, &c.arms, err)) return false;
     series_gather(&c);
+    if (options->files) {
+        tasks_gather(&c);
+        check_files(&c);
+        check_info(&c);
+        check_tables(&c);
+        check_statistics(&c);
+        check_videos(&c);
+    }
     check_structure(&c);
     check_time(&c);
+    check_lag(&c);
     check_values(&c);
+    check_rotations(&c);
     check_episodes(&c);
+    check_grippers(&c);
+    check_movement(&c);
+    check_twins(&c);
     check_policy(&c);
+    check_starts(&c);
+    check_split(&c);
     bool ok = check_pictures(&c, err);
     arena_free(&c.arena);
     if (report->count > 1)

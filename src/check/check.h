@@ -48,12 +48,28 @@ typedef struct CheckFinding {
     char text[1024]; // a clause: "0.31 in one step, where 0.02 is usual"
 } CheckFinding;
 
+// A dataset that is none yet: a source of `tact import`, whose rows are in memory as if it had been
+// converted. An episode's index is its number in the source.
+typedef struct CheckSource {
+    const char *form;         // for people: "robomimic (HDF5)"
+    const char *flags;        // of tact import, each with a blank before it: " --fps=59.94"
+    const char *const *names; // of the source's episodes, by number: "data/demo_3"
+    // The frame of a camera (position in Dataset.cameras) at a row of an episode, into rgb (the
+    // camera's height, width, 3). Any number of threads, each with a cursor of its own, NULL at
+    // first.
+    bool (*frame)(void *user, void **cursor, int64_t episode, int camera, int64_t row, uint8_t *rgb,
+                  Error *err);
+    void (*cursor_free)(void *user, void *cursor); // NULL allowed as cursor
+    void *user;
+} CheckSource;
+
 typedef struct CheckReport {
     CheckFinding *findings; // by rule, then episode, then where
     int64_t count, capacity;
     int64_t broken[CHECK_RULES]; // findings of each rule
     int64_t episodes, rows;      // that were looked at
     CheckSeverity worst;         // of the findings; CHECK_NOTE without any
+    const CheckSource *source;   // NULL: a dataset; set before check_run where there is one
     struct CheckThumbs *thumbs;  // pictures for the page, owned; NULL: none were asked for
 } CheckReport;
 
@@ -63,8 +79,12 @@ typedef enum CheckDecode { CHECK_DECODE_NONE, CHECK_DECODE_SAMPLE, CHECK_DECODE_
 typedef struct CheckOptions {
     const WindowSpec *window; // what the policy will see
     CheckDecode decode;
-    int threads; // that decode; at least 1
-    bool page;   // check_write_page will be called: keep small pictures of what is decoded
+    // Whether meta/, the tables and the videos' tables are looked into too, beyond what opening the
+    // dataset read of them.
+    bool files;
+    double eval_split; // of the training (dataset_split); 0: nothing is held out
+    int threads;       // that decode; at least 1
+    bool page;         // check_write_page will be called: keep small pictures of what is decoded
     // Called now and then with how many of how many episodes are done; NULL: not.
     void (*progress)(void *user, int64_t done, int64_t total);
     void *user;
@@ -75,8 +95,9 @@ typedef struct CheckOptions {
 // then the finding is of the whole dataset. Fails where episodes were asked for that are not there.
 CHECKED bool check_open(const DatasetOptions *options, Dataset **out, CheckReport *report,
                         Error *err);
-// Adds a finding of the whole dataset that was made elsewhere, in words.
+// Adds a finding that was made elsewhere, in words: of the whole dataset, or of an episode.
 void check_add(CheckReport *report, CheckRuleId rule, const char *text);
+void check_add_to(CheckReport *report, CheckRuleId rule, int64_t episode, const char *text);
 // Looks at the episodes of a dataset, and adds to *report what it finds. The report is the caller's
 // (check_report_free), also after a failure; it begins zeroed.
 CHECKED bool check_run(const Dataset *ds, const CheckOptions *options, CheckReport *report,

@@ -4,9 +4,6 @@
 
 #include <math.h>
 
-// What is usual needs some episodes to be seen.
-enum { FEWEST_EPISODES = 5 };
-
 // ---- standing still -----------------------------------------------------------------------------
 
 static void find_stillness(Check *c, CheckRuleId rule, int64_t e, int64_t frame, int64_t rows) {
@@ -81,44 +78,9 @@ static void check_ends(Check *c, CheckRuleId rule, bool end) {
     mem_free(at);
 }
 
-// ---- grippers -----------------------------------------------------------------------------------
-
-static double range_in(const Vector *v, const Episode *episode, int d) {
-    double low = INFINITY, high = -INFINITY;
-    for (int64_t i = 0; i < episode->length; i++) {
-        double x = value_at(v, episode->first_row + i, d);
-        low = fmin(low, x), high = fmax(high, x);
-    }
-    return high - low;
-}
-
-static void check_grippers(Check *c, const Vector *v) {
-    const Dataset *ds = c->ds;
-    if (ds->n_episodes < FEWEST_EPISODES) return;
-    double *ranges = NEW(double, ds->n_episodes), *sorted = NEW(double, ds->n_episodes);
-    for (int d = 0; d < v->n; d++) {
-        if (!v->dims[d].gripper) continue;
-        for (int64_t e = 0; e < ds->n_episodes; e++)
-            sorted[e] = ranges[e] = range_in(v, &ds->episodes[e], d);
-        double usual = middle_of(sorted, ds->n_episodes);
-        // One that most episodes hardly use has no usual range.
-        if (usual < 0.1 * (v->dims[d].high - v->dims[d].low) || !(usual > 0)) continue;
-        for (int64_t e = 0; e < ds->n_episodes; e++) {
-            double share = ranges[e] / usual;
-            if (share < check_rules[RULE_gripper_range].limit)
-                find(c, RULE_gripper_range, e, -1, v->dims[d].name, share,
-                     "a range of %.3g, usually %.3g", ranges[e], usual);
-        }
-    }
-    mem_free(sorted);
-    mem_free(ranges);
-}
-
 void check_episodes(Check *c) {
     check_stillness(c);
     check_lengths(c);
     check_ends(c, RULE_start_outlier, false);
     check_ends(c, RULE_end_outlier, true);
-    check_grippers(c, &c->state);
-    check_grippers(c, &c->action);
 }

@@ -178,8 +178,11 @@ static void set_dataset(Check *c, json_t *o) {
         json_array_append_new(cameras, describe_path(ds->cameras[k]->name));
     json_object_set_new(o, "root", describe_path(ds->root));
     json_object_set_new(o, "robot", describe_path(ds->robot_type ? ds->robot_type : ""));
-    json_object_set_new(o, "format",
-                        describe_path(arena_printf(&c->arena, "LeRobot %s", ds->version)));
+    const CheckSource *source = c->report->source;
+    json_object_set_new(
+        o, "format",
+        describe_path(source ? source->form : arena_printf(&c->arena, "LeRobot %s", ds->version)));
+    json_object_set_new(o, "source", json_boolean(source != NULL));
     json_object_set_new(o, "looked", looked_json(c));
     json_object_set_new(o, "fps", json_real(ds->fps));
     json_object_set_new(o, "arms", json_integer(c->arms));

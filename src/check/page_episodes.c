@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Single episodes on the page: all of them in brief, and the worst ones with curves and frames.
+#include "check/frame_source.h"
 #include "check/page_data.h"
 #include "check/thumbs.h"
 
-#include "dataset/frames.h"
 #include "image/image.h"
 #include "report/describe.h"
 #include "report/jpeg_url.h"
@@ -58,10 +58,17 @@ static json_t *pictures_json(const Check *c, int64_t e) {
     return cameras;
 }
 
+// What the episode is called in a source of tact import.
+static void set_name(const Check *c, json_t *o, int64_t index) {
+    const CheckSource *source = c->report->source;
+    if (source) json_object_set_new(o, "name", describe_path(source->names[index]));
+}
+
 static json_t *cell_json(const Check *c, int64_t e, const Standing *s) {
     const Episode *episode = &c->ds->episodes[e];
     json_t *o = json_object();
     json_object_set_new(o, "index", json_integer(episode->index));
+    set_name(c, o, episode->index);
     json_object_set_new(o, "length", json_integer(episode->length));
     json_object_set_new(o, "task", describe_path(episode->task ? episode->task : ""));
     json_object_set_new(o, "worst",
@@ -199,7 +206,7 @@ static int choose_frames(const Check *c, const Episode *episode, const char *cam
     return n;
 }
 
-CHECKED static bool strip_json(const Check *c, FrameReader *reader, int64_t e, int camera,
+CHECKED static bool strip_json(const Check *c, FrameSource *source, int64_t e, int camera,
                                json_t *strips, Error *err) {
     const Feature *f = c->ds->cameras[camera];
     const Episode *episode = &c->ds->episodes[e];
@@ -210,7 +217,7 @@ CHECKED static bool strip_json(const Check *c, FrameReader *reader, int64_t e, i
     bool ok = true;
     for (int k = 0; ok && k < n; k++) {
         char *url;
-        ok = frames_read(reader, camera, episode->first_row + chosen[k], image.rgb, err) &&
+        ok = frame_source_read(source, camera, episode, chosen[k], image.rgb, err) &&
              jpeg_url_of(&image, STRIP_WIDTH, &url, err);
         if (!ok) break;
         json_array_append_new(frames,
@@ -230,22 +237,23 @@ json_t *page_worst(const Check *c, const Standing *standings) {
     Ranked *ranked;
     int64_t n = rank_episodes(c, standings, &ranked);
     json_t *list = json_array();
-    FrameReader *reader = NULL;
+    FrameSource source = {0};
     Error ignored;
-    bool frames =
-        c->options->decode != CHECK_DECODE_NONE && frames_open(ds, 0, 0, &reader, &ignored);
+    bool frames = c->options->decode != CHECK_DECODE_NONE &&
+                  frame_source_open(ds, c->report->source, &source, &ignored);
     for (int64_t i = 0; i < n && i < WORST; i++) {
         const Episode *episode = &ds->episodes[ranked[i].episode];
         json_t *o = json_object(), *strips = json_array();
         for (int k = 0; frames && k < ds->n_cameras; k++)
-            (void)!strip_json(c, reader, ranked[i].episode, k, strips, &ignored);
+            (void)!strip_json(c, &source, ranked[i].episode, k, strips, &ignored);
         json_object_set_new(o, "index", json_integer(episode->index));
+        set_name(c, o, episode->index);
         json_object_set_new(o, "length", json_integer(episode->length));
         json_object_set_new(o, "curves", curves_json(c, episode));
         json_object_set_new(o, "strips", strips);
         json_array_append_new(list, o);
     }
-    frames_close(reader);
+    frame_source_close(&source);
     mem_free(ranked);
     return list;
 }

@@ -28,6 +28,48 @@ static void check_chunks(Check *c) {
              w->chunk_size);
 }
 
+// Observations from before an episode's begin are its first row again.
+static void check_history(Check *c) {
+    const Dataset *ds = c->ds;
+    const WindowSpec *w = c->options->window;
+    int64_t reach = (int64_t)(w->horizon - 1) * w->down_sample, short_rows = 0;
+    if (reach < 1) return;
+    for (int64_t e = 0; e < ds->n_episodes; e++)
+        short_rows += reach < ds->episodes[e].length ? reach : ds->episodes[e].length;
+    double share = (double)short_rows / (double)ds->rows;
+    if (share > check_rules[RULE_history].limit)
+        find(c, RULE_history, -1, -1, "", share,
+             "%d observations that are %d frames apart reach back over %.1f s, in %.0f %% of the "
+             "frames beyond the episode's begin",
+             w->horizon, w->down_sample, (double)reach / ds->fps, 100 * share);
+}
+
+// The floor of normalize/floor.h for values whose units are not known.
+static void check_spreads(Check *c, const Vector *v) {
+    double largest = 0;
+    for (int d = 0; d < v->n; d++) largest = fmax(largest, v->dims[d].gripper ? 0 : v->dims[d].std);
+    for (int d = 0; d < v->n; d++) {
+        const Dim *dim = &v->dims[d];
+        double limit = check_rules[RULE_spread_tiny].limit, share = dim->std / largest;
+        double magnitude = fmax(fabs(dim->min), fabs(dim->max));
+        bool small = largest > 0 && share < limit && dim->std < 10 * limit * magnitude;
+        if (dim->std > 0 && small)
+            find(c, RULE_spread_tiny, -1, -1, dim->name, share,
+                 "%.6g, give or take %.2g; the others move by %.2g", dim->mean, dim->std, largest);
+    }
+}
+
+static void check_quantiles(Check *c, const Vector *v) {
+    for (int d = 0; d < v->n; d++) {
+        const Dim *dim = &v->dims[d];
+        double range = dim->max - dim->min, share = range > 0 ? (dim->high - dim->low) / range : 1;
+        if (share < check_rules[RULE_quantiles_narrow].limit)
+            find(c, RULE_quantiles_narrow, -1, -1, dim->name, share,
+                 "98 of 100 rows lie between %.4g and %.4g, all between %.4g and %.4g", dim->low,
+                 dim->high, dim->min, dim->max);
+    }
+}
+
 static void check_far(Check *c, const Vector *v) {
     for (int d = 0; d < v->n; d++) {
         const Dim *dim = &v->dims[d];
@@ -40,7 +82,12 @@ static void check_far(Check *c, const Vector *v) {
 }
 
 void check_policy(Check *c) {
+    const Vector *both[] = {&c->state, &c->action};
     check_chunks(c);
-    check_far(c, &c->state);
-    check_far(c, &c->action);
+    check_history(c);
+    for (int i = 0; i < 2; i++) {
+        check_far(c, both[i]);
+        check_spreads(c, both[i]);
+        check_quantiles(c, both[i]);
+    }
 }

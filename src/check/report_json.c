@@ -21,10 +21,13 @@ static json_t *rule_json(const CheckRule *rule, int64_t broken) {
     return o;
 }
 
-static json_t *finding_json(const CheckFinding *f) {
+static json_t *finding_json(const CheckFinding *f, const CheckSource *source) {
     json_t *o = json_object();
     json_object_set_new(o, "rule", json_string(check_rules[f->rule].name));
     json_object_set_new(o, "episode", f->episode < 0 ? json_null() : json_integer(f->episode));
+    if (source)
+        json_object_set_new(o, "name",
+                            f->episode < 0 ? json_null() : json_bytes(source->names[f->episode]));
     json_object_set_new(o, "frame", f->frame < 0 ? json_null() : json_integer(f->frame));
     json_object_set_new(o, "where", json_bytes(f->where));
     json_object_set_new(o, "measured", number(f->measured));
@@ -43,7 +46,7 @@ static json_t *findings_json(const CheckReport *report, int64_t most) {
     int64_t kept[CHECK_RULES] = {0};
     for (int64_t i = 0; i < report->count; i++)
         if (kept[report->findings[i].rule]++ < most)
-            json_array_append_new(findings, finding_json(&report->findings[i]));
+            json_array_append_new(findings, finding_json(&report->findings[i], report->source));
     return findings;
 }
 

@@ -43,28 +43,6 @@ static int count_distinct(const double *sorted, int64_t n) {
     return count;
 }
 
-// Exact over all rows: extremes, mean and spread (Welford's recurrence), the largest change.
-static void sum_up(const Dataset *ds, const Vector *v, int d, Dim *dim) {
-    double mean = 0, squares = 0, largest = 0;
-    dim->min = INFINITY, dim->max = -INFINITY;
-    for (int64_t e = 0; e < ds->n_episodes; e++) {
-        const Episode *episode = &ds->episodes[e];
-        for (int64_t i = 0; i < episode->length; i++) {
-            int64_t row = episode->first_row + i;
-            double x = value_at(v, row, d), off = x - mean;
-            mean += off / (double)(row + 1);
-            squares += off * (x - mean);
-            if (x < dim->min) dim->min = x;
-            if (x > dim->max) dim->max = x;
-            double step = i > 0 ? fabs(x - value_at(v, row - 1, d)) : 0;
-            if (step > largest) largest = step;
-        }
-    }
-    dim->mean = mean;
-    dim->std = sqrt(squares / (double)ds->rows);
-    dim->step_largest = largest;
-}
-
 static void take_quantiles(const Dataset *ds, const Vector *v, int d, double *sample, Dim *dim) {
     int64_t n = ds->rows < SAMPLED ? ds->rows : SAMPLED;
     for (int64_t i = 0; i < n; i++) sample[i] = value_at(v, i * ds->rows / n, d);
@@ -87,17 +65,77 @@ static void take_quantiles(const Dataset *ds, const Vector *v, int d, double *sa
     dim->still = STILL_SHARE * (dim->step > 0 ? dim->step : dim->step_largest);
 }
 
+// ---- episode by episode -------------------------------------------------------------------------
+
+// Exact over an episode's rows: extremes, mean and spread (Welford's recurrence), bends.
+static void sum_up_episode(const Vector *v, const Episode *episode, DimOfEpisode *sums) {
+    for (int d = 0; d < v->n; d++) sums[d] = (DimOfEpisode){.min = INFINITY, .max = -INFINITY};
+    for (int64_t i = 0; i < episode->length; i++) {
+        const float *now = v->data + (episode->first_row + i) * v->n;
+        const float *before = i > 0 ? now - v->n : now, *earlier = i > 1 ? before - v->n : before;
+        for (int d = 0; d < v->n; d++) {
+            DimOfEpisode *s = &sums[d];
+            double x = (double)now[d], off = x - s->mean;
+            s->mean += off / (double)(i + 1);
+            s->std += off * (x - s->mean);
+            if (x < s->min) s->min = x;
+            if (x > s->max) s->max = x;
+            if (i < 2) continue;
+            double bend = fabs(x - 2 * (double)before[d] + (double)earlier[d]);
+            s->bend += bend < v->dims[d].step ? bend : v->dims[d].step;
+        }
+    }
+    for (int d = 0; d < v->n; d++) {
+        sums[d].std = sqrt(sums[d].std / (double)episode->length);
+        if (episode->length > 2) sums[d].bend /= (double)(episode->length - 2);
+    }
+}
+
+// A value over all episodes, from what it is in each.
+static void sum_up(const Dataset *ds, const Vector *v, int d, Dim *dim) {
+    double mean = 0, squares = 0, rows = 0;
+    dim->min = INFINITY, dim->max = -INFINITY;
+    for (int64_t e = 0; e < ds->n_episodes; e++) {
+        const DimOfEpisode *s = dim_of(v, e, d);
+        double n = (double)ds->episodes[e].length, off = s->mean - mean;
+        mean += off * n / (rows + n);
+        squares += s->std * s->std * n + off * off * rows * n / (rows + n);
+        rows += n;
+        if (s->min < dim->min) dim->min = s->min;
+        if (s->max > dim->max) dim->max = s->max;
+    }
+    dim->mean = mean;
+    dim->std = sqrt(squares / rows);
+}
+
+static void find_largest_steps(const Dataset *ds, const Vector *v) {
+    for (int64_t e = 0; e < ds->n_episodes; e++) {
+        const Episode *episode = &ds->episodes[e];
+        for (int64_t i = 1; i < episode->length; i++) {
+            const float *now = v->data + (episode->first_row + i) * v->n;
+            for (int d = 0; d < v->n; d++) {
+                double step = fabs((double)now[d] - (double)now[d - v->n]);
+                if (step > v->dims[d].step_largest) v->dims[d].step_largest = step;
+            }
+        }
+    }
+}
+
 static void gather_vector(Check *c, Vector *v, const Feature *f, const float *data,
                           double *sample) {
     *v = (Vector){.feature = f, .data = data, .n = f ? (int)f->size : 0};
     if (!f) return;
     v->dims = arena_alloc(&c->arena, sizeof *v->dims * (size_t)v->n);
+    v->episodes = arena_alloc(&c->arena, sizeof *v->episodes * (size_t)(c->ds->n_episodes * v->n));
+    find_largest_steps(c->ds, v);
     for (int d = 0; d < v->n; d++) {
         name_dim(v, d);
         v->dims[d].gripper = says_gripper(v->dims[d].name);
-        sum_up(c->ds, v, d, &v->dims[d]);
         take_quantiles(c->ds, v, d, sample, &v->dims[d]);
     }
+    for (int64_t e = 0; e < c->ds->n_episodes; e++)
+        sum_up_episode(v, &c->ds->episodes[e], v->episodes + e * v->n);
+    for (int d = 0; d < v->n; d++) sum_up(c->ds, v, d, &v->dims[d]);
 }
 
 static bool vector_moves(const Vector *v, int64_t row) {
@@ -113,11 +151,14 @@ void series_gather(Check *c) {
     gather_vector(c, &c->action, ds->action, ds->action_data, sample);
     mem_free(sample);
     c->moves = arena_alloc(&c->arena, sizeof *c->moves * (size_t)ds->rows);
+    c->state_moves = ds->state ? arena_alloc(&c->arena, (size_t)ds->rows) : c->moves;
     for (int64_t e = 0; e < ds->n_episodes; e++) {
         const Episode *episode = &ds->episodes[e];
         for (int64_t i = 1; i < episode->length; i++) {
             int64_t row = episode->first_row + i;
-            c->moves[row] = vector_moves(&c->state, row) || vector_moves(&c->action, row);
+            bool state = vector_moves(&c->state, row);
+            c->moves[row] = state || vector_moves(&c->action, row);
+            if (ds->state) c->state_moves[row] = state;
         }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules about when rows were recorded, and about action and state beside each other in time.
+// Rules about when rows were recorded.
 #include "check/series.h"
 
 #include <math.h>
@@ -11,14 +11,31 @@ typedef struct Worst {
     int64_t frame;
 } Worst;
 
+// The usual step between rows, in steps of 1/fps, of which a single gap makes no other: the middle
+// over pairs of rows that are an eighth of an episode apart.
+static double usual_step(const double *t, int64_t length, double fps) {
+    enum { PAIRS = 31, SHORTEST = 20 };
+    double steps[PAIRS];
+    int64_t apart = length / 8 > 5 ? length / 8 : 5, starts = length - apart;
+    if (length < SHORTEST) return 1;
+    for (int64_t i = 0; i < PAIRS; i++) {
+        int64_t at = i * (starts - 1) / (PAIRS - 1);
+        steps[i] = (t[at + apart] - t[at]) * fps / (double)apart;
+    }
+    return middle_of(steps, PAIRS);
+}
+
 static void check_timestamps(Check *c) {
     const Dataset *ds = c->ds;
     for (int64_t e = 0; e < ds->n_episodes; e++) {
         const Episode *episode = &ds->episodes[e];
         const double *t = ds->timestamp + episode->first_row;
+        double usual = usual_step(t, episode->length, ds->fps);
+        bool drifts = fabs(usual - 1) > check_rules[RULE_timestamp_drift].limit;
+        double unit = drifts && usual > 0 ? usual / ds->fps : 1 / ds->fps;
         Worst gap = {0, 0}, repeat = {INFINITY, 0}, grid = {0, 0};
         for (int64_t i = 0; i < episode->length; i++) {
-            double steps = i > 0 ? (t[i] - t[i - 1]) * ds->fps : 1;
+            double steps = i > 0 ? (t[i] - t[i - 1]) / unit : 1;
             double off = fabs(t[i] - t[0] - (double)i / ds->fps);
             if (steps > gap.value) gap = (Worst){steps, i};
             if (steps < repeat.value) repeat = (Worst){steps, i};
@@ -26,136 +43,56 @@ static void check_timestamps(Check *c) {
         }
         if (gap.value > check_rules[RULE_timestamp_gap].limit)
             find(c, RULE_timestamp_gap, e, gap.frame, "timestamp", gap.value,
-                 "%.3g s after the row before", gap.value / ds->fps);
+                 "%.3g s after the row before", gap.value * unit);
         if (repeat.value < check_rules[RULE_timestamp_repeat].limit)
             find(c, RULE_timestamp_repeat, e, repeat.frame, "timestamp", repeat.value,
-                 "%.3g s after the row before", repeat.value / ds->fps);
-        // A gap moves everything behind it off the grid: one finding is enough.
+                 "%.3g s after the row before", repeat.value * unit);
+        // A gap moves everything behind it off the grid, and so does another rate: one finding is
+        // enough.
         bool told = gap.value > check_rules[RULE_timestamp_gap].limit ||
-                    repeat.value < check_rules[RULE_timestamp_repeat].limit;
+                    repeat.value < check_rules[RULE_timestamp_repeat].limit || drifts;
         if (!told && grid.value > check_rules[RULE_timestamp_grid].limit)
             find(c, RULE_timestamp_grid, e, grid.frame, "timestamp", grid.value,
                  "%.3g ms off frame / fps", 1e3 * grid.value);
     }
 }
 
-// ---- lag between action and state ---------------------------------------------------------------
+// ---- the clock ----------------------------------------------------------------------------------
 
-enum { LAG_BEFORE = 10, LAG_LARGEST = 100 };
-
-// What two sequences of changes have in common, by how many steps the state's come later, from
-// -LAG_BEFORE to `after`.
-typedef struct Lags {
-    int after;
-    double common[LAG_BEFORE + LAG_LARGEST + 1];
-    double action, state; // sums of squares
-} Lags;
-
-// Changes in units of what is usual, so that all values count alike; a jump counts as no more than
-// thrice that.
-static double change(const Vector *v, int64_t row, int d) {
-    double step = v->dims[d].step;
-    if (!(step > 0)) return 0;
-    double x = (value_at(v, row, d) - value_at(v, row - 1, d)) / step;
-    return x > 3 ? 3 : x < -3 ? -3 : x;
-}
-
-// Fills changes[0 .. length-2] of one value; returns the sum of their squares.
-static double changes_of(const Vector *v, const Episode *episode, int d, float *changes) {
-    double squares = 0;
-    for (int64_t i = 1; i < episode->length; i++) {
-        double x = change(v, episode->first_row + i, d);
-        changes[i - 1] = (float)x;
-        squares += x * x;
+// How far the steps between rows are from their mean, in steps; one that is missing counts as one.
+static double jitter_of(const double *t, int64_t length, double fps) {
+    double sum = 0;
+    int64_t n = length - 1;
+    if (n < 1) return 0;
+    double mean = (t[n] - t[0]) * fps / (double)n;
+    for (int64_t i = 1; i <= n; i++) {
+        double off = fabs((t[i] - t[i - 1]) * fps - mean);
+        sum += off < 1 ? off : 1;
     }
-    return squares;
+    return sum / (double)n;
 }
 
-static float product(const float *a, const float *b, int64_t n) {
-    float sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
-    return sum;
-}
-
-static void add_lags(const Check *c, const Episode *episode, float *a, float *s, Lags *lags) {
-    int64_t n = episode->length - 1;
-    for (int d = 0; d < c->action.n; d++) {
-        lags->action += changes_of(&c->action, episode, d, a);
-        lags->state += changes_of(&c->state, episode, d, s);
-        for (int k = -LAG_BEFORE; k <= lags->after; k++) {
-            int64_t from = k < 0 ? -k : 0, to = k > 0 ? n - k : n;
-            if (to > from)
-                lags->common[k + LAG_BEFORE] += (double)product(a + from, s + from + k, to - from);
-        }
-    }
-}
-
-// The lag at which the two fit best, between steps by a parabola; false where nothing fits.
-static bool best_lag(const Lags *lags, double *lag) {
-    int best = 0, n = LAG_BEFORE + lags->after + 1;
-    for (int k = 1; k < n; k++)
-        if (lags->common[k] > lags->common[best]) best = k;
-    double norm = sqrt(lags->action * lags->state), peak = lags->common[best];
-    if (!(norm > 0) || peak < 0.5 * norm || best == 0 || best == n - 1) return false;
-    double before = lags->common[best - 1], after = lags->common[best + 1];
-    double bend = before - 2 * peak + after;
-    *lag = best - LAG_BEFORE + (bend < 0 ? 0.5 * (before - after) / bend : 0);
-    return true;
-}
-
-static int64_t longest_episode(const Dataset *ds) {
-    int64_t longest = 0;
-    for (int64_t e = 0; e < ds->n_episodes; e++)
-        if (ds->episodes[e].length > longest) longest = ds->episodes[e].length;
-    return longest;
-}
-
-static void find_lag(Check *c, double lag) {
-    double fps = c->ds->fps;
-    if (lag / fps > check_rules[RULE_action_lag].limit)
-        find(c, RULE_action_lag, -1, -1, "action", lag / fps,
-             "the state follows the action after %.1f steps (%.0f ms)", lag, 1e3 * lag / fps);
-    if (-lag > check_rules[RULE_action_behind].limit)
-        find(c, RULE_action_behind, -1, -1, "action", -lag,
-             "the action follows the state after %.1f steps (%.0f ms)", -lag, -1e3 * lag / fps);
-}
-
-// Of actions that are where the state is to go, value by value: elsewhere the two do not fit and
-// nothing is found.
-static void check_lag(Check *c) {
+static void check_clocks(Check *c) {
     const Dataset *ds = c->ds;
-    if (c->state.n == 0 || c->state.n != c->action.n) return;
-    int64_t longest = longest_episode(ds);
-    int after = (int)ceil(2 * check_rules[RULE_action_lag].limit * ds->fps) + 2;
-    Lags all = {.after = after < LAG_LARGEST ? after : LAG_LARGEST};
-    float *a = NEW(float, longest + 1), *s = NEW(float, longest + 1);
-    double *by_episode = NEW(double, ds->n_episodes);
+    double *start = NEW(double, ds->n_episodes), *rate = NEW(double, ds->n_episodes),
+           *jitter = NEW(double, ds->n_episodes);
     for (int64_t e = 0; e < ds->n_episodes; e++) {
-        Lags one = {.after = all.after};
-        add_lags(c, &ds->episodes[e], a, s, &one);
-        by_episode[e] = NAN;
-        (void)best_lag(&one, &by_episode[e]);
-        for (int k = 0; k <= LAG_BEFORE + all.after; k++) all.common[k] += one.common[k];
-        all.action += one.action;
-        all.state += one.state;
+        const Episode *episode = &ds->episodes[e];
+        const double *t = ds->timestamp + episode->first_row;
+        start[e] = fabs(t[0]) * ds->fps;
+        rate[e] = fabs(usual_step(t, episode->length, ds->fps) - 1);
+        jitter[e] = jitter_of(t, episode->length, ds->fps);
     }
-    double usual;
-    if (best_lag(&all, &usual)) {
-        find_lag(c, usual);
-        for (int64_t e = 0; e < ds->n_episodes; e++) {
-            double off = by_episode[e] - usual;
-            if (fabs(off) > check_rules[RULE_episode_lag].limit)
-                find(c, RULE_episode_lag, e, -1, "action", fabs(off),
-                     "the state follows after %.1f steps, usually after %.1f", by_episode[e],
-                     usual);
-        }
-    }
-    mem_free(by_episode);
-    mem_free(a);
-    mem_free(s);
+    find_episodes(c, RULE_timestamp_start, "timestamp", start, "it begins ", " steps from 0");
+    find_episodes(c, RULE_timestamp_drift, "timestamp", rate,
+                  "rows come at another rate than fps: ", " of a step off in each");
+    find_episodes(c, RULE_timestamp_jitter, "timestamp", jitter, "", " of a step");
+    mem_free(jitter);
+    mem_free(rate);
+    mem_free(start);
 }
 
 void check_time(Check *c) {
     check_timestamps(c);
-    check_lag(c);
+    check_clocks(c);
 }

@@ -131,64 +131,12 @@ static void check_rest_offset(Check *c) {
     mem_free(offsets);
 }
 
-// ---- units --------------------------------------------------------------------------------------
-
-// Values of an arm's pose: x y z, a rotation vector, the gripper.
-enum { POSE = 7, ROTATION = 3 };
-
-static double rotation_length(const Vector *v, int64_t row, int at) {
-    double x = value_at(v, row, at), y = value_at(v, row, at + 1), z = value_at(v, row, at + 2);
-    return sqrt(x * x + y * y + z * z);
-}
-
-static void check_pose_units(Check *c, const Vector *v) {
-    for (int arm = 0; arm < c->arms; arm++) {
-        for (int d = arm * POSE; d < arm * POSE + ROTATION; d++) {
-            double largest = fmax(fabs(v->dims[d].min), fabs(v->dims[d].max));
-            if (largest > check_rules[RULE_unit_position].limit)
-                find(c, RULE_unit_position, -1, -1, v->dims[d].name, largest,
-                     "up to %.4g: millimetres?", largest);
-        }
-        int at = arm * POSE + ROTATION;
-        double longest = 0;
-        for (int64_t row = 0; row < c->ds->rows; row++)
-            longest = fmax(longest, rotation_length(v, row, at));
-        if (longest > check_rules[RULE_unit_rotation].limit)
-            find(c, RULE_unit_rotation, -1, -1, v->dims[at].name, longest,
-                 "up to %.4g long: degrees?", longest);
-    }
-}
-
-static void check_rotation_flips(Check *c, const Vector *v) {
-    const Dataset *ds = c->ds;
-    for (int arm = 0; arm < c->arms; arm++) {
-        int at = arm * POSE + ROTATION;
-        for (int64_t e = 0; e < ds->n_episodes; e++) {
-            int64_t flips = 0, frame = -1;
-            for (int64_t i = 1; i < ds->episodes[e].length; i++) {
-                int64_t row = ds->episodes[e].first_row + i;
-                double dot = 0;
-                for (int d = at; d < at + ROTATION; d++)
-                    dot += value_at(v, row, d) * value_at(v, row - 1, d);
-                bool far =
-                    rotation_length(v, row, at) > 2.5 && rotation_length(v, row - 1, at) > 2.5;
-                if (dot < 0 && far && flips++ == 0) frame = i;
-            }
-            if (flips > 0)
-                find(c, RULE_rotation_flip, e, frame, v->dims[at].name, (double)flips, "%lld times",
-                     (long long)flips);
-        }
-    }
-}
-
 void check_values(Check *c) {
     const Vector *both[] = {&c->state, &c->action};
     for (int i = 0; i < 2; i++) {
         check_constant(c, both[i]);
         check_jumps(c, both[i]);
         check_saturation(c, both[i]);
-        check_pose_units(c, both[i]);
-        check_rotation_flips(c, both[i]);
     }
     check_action_is_state(c);
     check_rest_offset(c);

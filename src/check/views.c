@@ -3,9 +3,10 @@
 // own; what a thread finds goes into its episode's views and nowhere else.
 #include "check/pictures.h"
 
+#include "base/file.h"
+#include "check/frame_source.h"
 #include "check/series.h"
 #include "check/thumbs.h"
-#include "dataset/frames.h"
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -21,9 +22,9 @@ enum { NOISE = 12, ONE_IN = 10000 };
 typedef struct Look {
     const Dataset *ds;
     const CheckOptions *options;
-    const bool *moves;
-    View *views;
-    CheckThumbs *thumbs; // NULL: none are taken
+    const Looking *looking;
+    const CheckSource *source; // NULL: frames are the dataset's
+    CheckThumbs *thumbs;       // NULL: none are taken
     atomic_llong next, done;
     atomic_bool failed;
     Error *errors; // (n_episodes) why a frame could not be read; "" where all could
@@ -33,19 +34,25 @@ typedef struct Look {
 typedef struct Picture {
     uint8_t *rgb;
     int64_t frame;
-    double mean, top, sharpness;
+    double mean, top, sharpness, red, blue;
     float grid[GRID];
 } Picture;
 
-// Brightness of a row's pixels (ITU-R BT.601's weights, in 256ths), and how many are white.
-static int64_t brighten(const uint8_t *rgb, int width, uint8_t *out) {
-    int64_t white = 0;
+// What is counted of pixels.
+typedef struct Sums {
+    uint32_t white, red, blue;
+} Sums;
+
+// Brightness of a row's pixels (ITU-R BT.601's weights, in 256ths), and what is counted of them.
+static Sums brighten(const uint8_t *rgb, int width, uint8_t *out) {
+    Sums s = {0};
     for (int x = 0; x < width; x++) {
         const uint8_t *p = rgb + 3 * (int64_t)x;
         out[x] = (uint8_t)((77 * p[0] + 150 * p[1] + 29 * p[2]) >> 8);
-        white += (p[0] >= 250) & (p[1] >= 250) & (p[2] >= 250);
+        s.white += (p[0] >= 250) & (p[1] >= 250) & (p[2] >= 250);
+        s.red += p[0], s.blue += p[2];
     }
-    return white;
+    return s;
 }
 
 static uint64_t sum_of(const uint8_t *values, int n) {
@@ -62,10 +69,11 @@ static uint64_t differences(const uint8_t *a, const uint8_t *b, int64_t n) {
 
 // gray: room for a row.
 static void measure(Picture *p, int height, int width, uint8_t *gray) {
-    uint64_t total = 0, edges = 0, sums[GRID] = {0}, counts[GRID] = {0};
-    int64_t white = 0;
+    uint64_t total = 0, edges = 0, white = 0, red = 0, blue = 0, sums[GRID] = {0},
+             counts[GRID] = {0};
     for (int y = 0; y < height; y++) {
-        white += brighten(p->rgb + (int64_t)y * width * 3, width, gray);
+        Sums s = brighten(p->rgb + (int64_t)y * width * 3, width, gray);
+        white += s.white, red += s.red, blue += s.blue;
         edges += differences(gray, gray + 1, width - 1);
         for (int c = 0; c < GRID_COLUMNS; c++) {
             int from = c * width / GRID_COLUMNS, to = (c + 1) * width / GRID_COLUMNS;
@@ -81,6 +89,8 @@ static void measure(Picture *p, int height, int width, uint8_t *gray) {
     double n = (double)height * width;
     p->mean = (double)total / n;
     p->top = (double)white / n;
+    p->red = (double)red / n;
+    p->blue = (double)blue / n;
     p->sharpness = (double)edges / n;
 }
 
@@ -97,12 +107,13 @@ static bool same_picture(const Picture *a, const Picture *b, int height, int wid
 
 static bool moved_between(const Look *l, const Episode *e, int64_t from, int64_t to) {
     int64_t rows = 0;
-    for (int64_t i = from + 1; i <= to; i++) rows += l->moves[e->first_row + i];
+    for (int64_t i = from + 1; i <= to; i++) rows += l->looking->moves[e->first_row + i];
     return rows * 2 > to - from;
 }
 
 typedef struct Running {
-    int64_t same_since; // frame since which the picture has stayed
+    // How many frames it moved while the picture stayed, and the first of them.
+    int64_t moved, moved_from;
     double sharpness[256];
     int kept;
 } Running;
@@ -113,21 +124,27 @@ static void add_frame(View *v, const Picture *p, Running *r) {
     if (v->looked_at == 0 || p->sharpness < v->dullest)
         v->dullest = p->sharpness, v->dullest_at = p->frame;
     for (int i = 0; i < GRID; i++) v->grid[i] += p->grid[i];
+    v->red += p->red, v->blue += p->blue;
     if (r->kept < 256) r->sharpness[r->kept++] = p->sharpness;
     v->looked_at++;
 }
 
 static void add_pair(const Look *l, const Episode *e, View *v, const Picture *before,
-                     const Picture *now, bool same, Running *r) {
+                     const Picture *now, double change, bool same, Running *r) {
     bool moved = moved_between(l, e, before->frame, now->frame);
-    if (!same || !moved) r->same_since = now->frame;
-    if (now->frame - r->same_since > v->same_longest)
-        v->same_longest = now->frame - r->same_since, v->same_at = r->same_since;
+    // Rows without movement, in which the picture may well stay, neither count nor end the rest.
+    if (!same) r->moved = 0;
+    if (same && moved) {
+        if (r->moved == 0) r->moved_from = before->frame;
+        r->moved += now->frame - before->frame;
+    }
+    if (r->moved > v->same_longest) v->same_longest = r->moved, v->same_at = r->moved_from;
     if (now->frame == before->frame + 1) {
         double step = fabs(now->mean - before->mean);
         v->pairs += moved;
         v->repeated += moved && same;
         if (step > v->step) v->step = step, v->step_at = now->frame;
+        if (change - step > v->cut) v->cut = change - step, v->cut_at = now->frame;
     }
 }
 
@@ -145,19 +162,21 @@ static size_t largest_frame(const Dataset *ds) {
     return largest;
 }
 
-static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int camera,
+static bool look_at_camera(Look *l, FrameSource *frames, int64_t episode, int camera,
                            Picture pictures[2], Error *err) {
     const Dataset *ds = l->ds;
     const Episode *e = &ds->episodes[episode];
     const Feature *f = ds->cameras[camera];
-    View *v = &l->views[episode * ds->n_cameras + camera];
+    View *v = &l->looking->views[episode * ds->n_cameras + camera];
+    float *motion = l->looking->motion->pictures + camera * ds->rows + e->first_row;
     bool all = l->options->decode == CHECK_DECODE_ALL || e->length < SAMPLED_FRAMES;
     int64_t n = all ? e->length : SAMPLED_FRAMES;
     Running running = {0};
+    if (f->video && !file_exists(e->videos[camera].path)) return true; // check_files names it
     for (int64_t k = 0; k < n; k++) {
         Picture *now = &pictures[k % 2], *before = &pictures[(k + 1) % 2];
         now->frame = frame_at(e, k, n);
-        if (!frames_read(reader, camera, e->first_row + now->frame, now->rgb, err)) {
+        if (!frame_source_read(frames, camera, e, now->frame, now->rgb, err)) {
             v->looked_at = 0;
             return false;
         }
@@ -166,12 +185,34 @@ static bool look_at_camera(Look *l, FrameReader *reader, int64_t episode, int ca
         if (l->thumbs)
             thumbs_take(l->thumbs, episode, camera, k, n, &(Image){f->height, f->width, now->rgb});
         if (k == 0) continue;
-        v->change += difference(before, now, f->height, f->width);
-        add_pair(l, e, v, before, now, same_picture(before, now, f->height, f->width), &running);
+        double change = difference(before, now, f->height, f->width);
+        v->change += change;
+        if (now->frame == before->frame + 1) motion[now->frame] = (float)change;
+        add_pair(l, e, v, before, now, change, same_picture(before, now, f->height, f->width),
+                 &running);
     }
     for (int i = 0; i < GRID; i++) v->grid[i] /= (float)v->looked_at;
+    v->red /= v->looked_at, v->blue /= v->looked_at;
     v->sharpness = middle_of(running.sharpness, running.kept);
     v->change = n > 1 ? v->change / (double)(n - 1) : 0;
+    return true;
+}
+
+// Differences alone, over rows that follow each other.
+static bool look_at_motion(Look *l, FrameSource *frames, int64_t episode, int camera,
+                           Picture pictures[2], Error *err) {
+    const Dataset *ds = l->ds;
+    const Episode *e = &ds->episodes[episode];
+    const Feature *f = ds->cameras[camera];
+    float *motion = l->looking->motion->pictures + camera * ds->rows + e->first_row;
+    int64_t from = l->looking->motion->from[episode];
+    bool looked_at = l->looking->views[episode * ds->n_cameras + camera].looked_at > 0;
+    if (from < 0 || !looked_at || l->options->decode == CHECK_DECODE_ALL) return true;
+    for (int64_t i = from; i < from + MOTION_ROWS; i++) {
+        Picture *now = &pictures[i % 2], *before = &pictures[(i + 1) % 2];
+        if (!frame_source_read(frames, camera, e, i, now->rgb, err)) return false;
+        if (i > from) motion[i] = (float)difference(before, now, f->height, f->width);
+    }
     return true;
 }
 
@@ -179,18 +220,20 @@ static void *look_on(void *argument) {
     Look *l = argument;
     const Dataset *ds = l->ds;
     const size_t frame = largest_frame(ds), bytes = frame + frame / 3; // and room for a row
-    FrameReader *reader = NULL;
+    FrameSource frames = {0};
     Picture pictures[2] = {{.rgb = mem_try_raw(bytes)}, {.rgb = mem_try_raw(bytes)}};
     Error err;
-    bool ok = pictures[0].rgb && pictures[1].rgb && frames_open(ds, 0, 0, &reader, &err);
+    bool ok = pictures[0].rgb && pictures[1].rgb && frame_source_open(ds, l->source, &frames, &err);
     if (!ok) atomic_store(&l->failed, true);
     for (int64_t e; ok && (e = atomic_fetch_add(&l->next, 1)) < ds->n_episodes;) {
         for (int k = 0; k < ds->n_cameras; k++)
-            if (!look_at_camera(l, reader, e, k, pictures, &err) && !*l->errors[e].text)
+            if ((!look_at_camera(l, &frames, e, k, pictures, &err) ||
+                 !look_at_motion(l, &frames, e, k, pictures, &err)) &&
+                !*l->errors[e].text)
                 l->errors[e] = err;
         atomic_fetch_add(&l->done, 1);
     }
-    frames_close(reader);
+    frame_source_close(&frames);
     mem_free(pictures[0].rgb);
     mem_free(pictures[1].rgb);
     return NULL;
@@ -204,13 +247,13 @@ static int start_threads(Look *l, pthread_t *threads) {
     return started;
 }
 
-bool views_gather(const Dataset *ds, const CheckOptions *options, const bool *moves,
-                  CheckReport *report, View *views, Error *err) {
+bool views_gather(const Dataset *ds, const CheckOptions *options, const Looking *looking,
+                  CheckReport *report, Error *err) {
     pthread_t threads[MOST_THREADS];
     Look l = {.ds = ds,
               .options = options,
-              .moves = moves,
-              .views = views,
+              .looking = looking,
+              .source = report->source,
               .thumbs = report->thumbs,
               .errors = NEW(Error, ds->n_episodes)};
     int started = start_threads(&l, threads);

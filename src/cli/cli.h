@@ -97,6 +97,7 @@ typedef struct Command {
     int (*run)(int argc, char **argv);
     void (*describe)(const PageWriter *w);
     const char *help; // one line
+    bool computes;    // with OpenMP's threads, for long
 } Command;
 
 extern const Command commands[];

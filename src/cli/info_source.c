@@ -123,13 +123,17 @@ static void print_made(const Plan *p) {
     putchar('\n');
 }
 
+bool source_camera_is_video(const ImportCamera *camera) {
+    enum { LEAST = 64 };
+    return camera->height % 2 == 0 && camera->width % 2 == 0 && camera->height >= LEAST &&
+           camera->width >= LEAST;
+}
+
 // The command that imports it. Of what is asked for it has what must be given.
 static void print_command(const Plan *p) {
     const ImportSource *s = p->source;
     bool umi = s->robot_type && strcmp(s->robot_type, "umi") == 0, still = false;
-    for (int i = 0; i < s->n_cameras; i++)
-        still |= s->cameras[i].height % 2 || s->cameras[i].width % 2 || s->cameras[i].height < 64 ||
-                 s->cameras[i].width < 64;
+    for (int i = 0; i < s->n_cameras; i++) still |= !source_camera_is_video(&s->cameras[i]);
     printf("import    tact import %s --root=DIR%s%s\n", s->path,
            p->fps > 0 ? ""
            : umi      ? " --fps=59.94"

@@ -11,28 +11,30 @@
 #include <unistd.h>
 
 const Command commands[] = {
-    {"train", cmd_train, describe_train, "train a policy on a LeRobot dataset"},
+    {"train", cmd_train, describe_train, "train a policy on a LeRobot dataset", true},
     {"eval", cmd_eval, describe_eval,
-     "hold a policy's predictions against recorded episodes; writes a report"},
+     "hold a policy's predictions against recorded episodes; writes a report", true},
     {"info", cmd_info, describe_info,
      "show a dataset, what a policy sees at a frame, statistics, a checkpoint, or a source to "
-     "import"},
+     "import",
+     false},
     {"check", cmd_check, describe_check,
-     "find what of a dataset would spoil a training, before it does"},
+     "find what of a dataset would spoil a training, before it does", false},
     {"edit", cmd_edit, describe_edit,
-     "make a new dataset of episodes of others: some, parts, several together"},
+     "make a new dataset of episodes of others: some, parts, several together", false},
     {"report", cmd_report, describe_report,
-     "write a page about a training, or about several side by side"},
+     "write a page about a training, or about several side by side", false},
     {"import", cmd_import, describe_import,
-     "make a LeRobot dataset of demonstrations of UMI, ACT or robomimic"},
+     "make a LeRobot dataset of demonstrations of UMI, ACT or robomimic", false},
     {"convert", cmd_convert, describe_convert,
-     "write a checkpoint as plain ACT for LeRobot, or as tact"},
-    {"sample", cmd_sample, describe_sample, "write a small synthetic dataset to try things with"},
+     "write a checkpoint as plain ACT for LeRobot, or as tact", false},
+    {"sample", cmd_sample, describe_sample, "write a small synthetic dataset to try things with",
+     false},
     {"sim", cmd_sim, describe_sim,
-     "record a scripted expert in a simulated task, or count its successes"},
+     "record a scripted expert in a simulated task, or count its successes", false},
     {"serve", cmd_serve, describe_serve,
-     "let programs ask a policy for actions over a network, in openpi's protocol"},
-    {"bench", cmd_bench, describe_bench, "measure the speed of training on this machine"},
+     "let programs ask a policy for actions over a network, in openpi's protocol", true},
+    {"bench", cmd_bench, describe_bench, "measure the speed of training on this machine", true},
 };
 const int command_count = sizeof(commands) / sizeof(commands[0]);
 
@@ -102,6 +104,24 @@ static void print_version(void) {
     printf("tact %s\n%s\n", TACT_VERSION, engine);
 }
 
+// OpenMP's threads wait for each other by spinning, for milliseconds, and where other processes
+// compute too that takes the very time that is waited for. How long is read from the environment
+// before main begins; so the program sets it, where the user did not, and begins once more. What
+// cannot begin again goes on as it is.
+static void begin_again_with_short_waits(char **argv) {
+    static const char *const set[] = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"};
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    for (size_t i = 0; i < sizeof set / sizeof set[0]; i++)
+        if (getenv(set[i])) return;
+    if (n < 1) return;
+    self[n] = 0;
+    // Under another name that is a loader's or an emulator's, which would take argv for its own.
+    if (strcmp(after_last(self, '/'), "tact") != 0) return;
+    setenv("GOMP_SPINCOUNT", "1000", 0);
+    execv(self, argv);
+}
+
 static int run_command(int argc, char **argv) {
     if (argc < 2) {
         help_overview(false);
@@ -117,6 +137,7 @@ static int run_command(int argc, char **argv) {
     const Command *command = find_command(name);
     if (!command) return unknown_command(name);
     if (wants_help(argc - 2, argv + 2)) return run_help(name);
+    if (command->computes) begin_again_with_short_waits(argv);
     return command->run(argc - 2, argv + 2);
 }
 

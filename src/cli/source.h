@@ -22,6 +22,9 @@ CHECKED bool source_log_plan(const ImportSource *source, const ConvertOptions *o
 // What lies at a path and what would be made of it, to stdout.
 CHECKED bool info_print_source(const char *path, bool json, Error *err);
 
+// Whether a camera's frames can become a video, which `tact import` makes where nothing is said.
+bool source_camera_is_video(const ImportCamera *camera);
+
 // Whether a path is something that `tact import` reads, or refuses with a reason, rather than a
 // LeRobot dataset, a checkpoint or the name of one.
 bool source_is_one(const char *path);

@@ -54,6 +54,7 @@ typedef struct EpisodeVideo {
     double from, to;
     FrameRule rule;
     int64_t first_frame; // FRAMES_BY_COUNT
+    bool renumbered;     // meta/ names another file, which was seen to be wrong
 } EpisodeVideo;
 
 // A file of rows.
@@ -70,6 +71,7 @@ typedef struct Episode {
     const char *task;     // first task, or NULL
     int64_t data_file;    // position in data_files of the file with its first row
     int64_t data_row;     // that row within the file; an episode may go on in the next ones
+    bool renumbered;      // meta/ names another file, which does not hold that row
     EpisodeVideo *videos; // one per camera of the dataset (image cameras: path NULL)
 } Episode;
 

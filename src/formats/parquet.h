@@ -55,6 +55,16 @@ int64_t parquet_row_group_rows(const ParquetFile *f, int group);
 // is NULL for a flat or list field. -1 if there is none.
 int parquet_find(const ParquetFile *f, const char *field, const char *member);
 
+// A leaf column as the footer describes it; the texts are the file's.
+typedef struct ParquetLeaf {
+    const char *field, *member; // as of parquet_find; of a flat field both are the same
+    ParquetKind kind;           // that of what would be read
+    bool list;
+    bool readable;
+} ParquetLeaf;
+int parquet_leaves(const ParquetFile *f);
+ParquetLeaf parquet_leaf(const ParquetFile *f, int column);
+
 // Says that the caller holds so many values of a column in any case, because another file says how
 // many there are: a few bytes of runs can stand for that many. Counts until it is called again.
 void parquet_expect(ParquetFile *f, int64_t values);

@@ -53,6 +53,20 @@ int parquet_find(const ParquetFile *f, const char *field, const char *member) {
     return -1;
 }
 
+int parquet_leaves(const ParquetFile *f) {
+    return f->n_leaves;
+}
+
+ParquetLeaf parquet_leaf(const ParquetFile *f, int column) {
+    const Leaf *leaf = &f->leaves[column];
+    bool bytes = leaf->type == TYPE_BYTE_ARRAY || (leaf->type == TYPE_FIXED && !leaf->half);
+    return (ParquetLeaf){.field = leaf->top,
+                         .member = leaf->last,
+                         .kind = bytes ? PARQUET_BYTES : PARQUET_NUMBERS,
+                         .list = leaf->max_rep > 0,
+                         .readable = !leaf->unread};
+}
+
 // ---- column -----------------------------------------------------------------------------------
 
 // Room that is used again and again.

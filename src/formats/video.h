@@ -104,16 +104,18 @@ CHECKED bool video_cut_open(const char *path, VideoCut **out, Error *err);
 // Adds the frames first .. last (display order, as video_read_index counts them) of a file. What
 // they are decoded from goes along, so that the new file has frames between the stretches that
 // belong to none: those from the keyframe before `first` on, and those behind `last` that are
-// decoded before it. They stand before *from or at *to and later.
+// decoded before it. They stand before *from or at *to and later. Where the frames follow in their
+// file those that were added last, no second copy of what both are decoded from is made.
 // *from: the time in the new file, in seconds, at which `first` is shown; *to: that at which the
 // frame after `last` is or would be. Frame k stands at from + video_time(k) - video_time(first).
 // Where the frames of the stretch come at an even rate, those of the new file do so from its first
 // to its last, with none left out: frame number n stands at n / rate (to a step of the file's
 // clock, where that is too coarse for the rate). So it is found by its time as well as by a number
 // that is computed from the time, as LeRobot does with the average rate.
-// *fits false, with true returned: the frames are encoded otherwise than what is in the new file
-// (codec, size, parameters, colours, clock, even rate, display matrix, depth of reordering), which
-// stays as it was; another one must be begun. The first stretch always fits.
+// *fits false, with true returned: the stretch cannot follow what is in the new file, which stays
+// as it was; another one must be begun. It is encoded otherwise (codec, size, parameters, colours,
+// clock, even rate, display matrix, depth of reordering), or it is HEVC and its first picture has
+// the number of one that a decoder may still keep. The first stretch always fits.
 // `tables` (NULL allowed) outlives the cut. Refused are frames that no keyframe comes before,
 // frames among which an edit list hides others, and what an MP4 cannot hold. After an error the new
 // file can only be given up.

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "import/assemble.h"
 #include "import/begun.h"
+#include "import/rows.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -17,57 +18,11 @@ typedef struct Conversion {
     Digest digest; // of the source
 } Conversion;
 
-// ---- rows ---------------------------------------------------------------------------------------
-
-// Reads the parts of a vector at an episode into out (length, dim). room: for one part.
-static bool read_vector(Conversion *c, ImportSource *source, const PlanVector *v,
-                        const PlanEpisode *e, double *room, double *out, Error *err) {
-    int at = 0;
-    for (int i = 0; i < v->n_parts; i++) {
-        int dim = source->vectors[v->parts[i]].dim;
-        if (!source->reader->vector(source, e->source, v->parts[i], room, err)) return false;
-        digest_add(&c->digest, room, sizeof *room * (size_t)(e->length * dim));
-        for (int64_t k = 0; k < e->length; k++)
-            memcpy(out + k * v->dim + at, room + k * dim, sizeof *room * (size_t)dim);
-        at += dim;
-    }
-    return true;
-}
-
-// The action of a row is the state of that row, or of the one after it; the last one's is its own.
-static void take_actions(const Plan *p, const PlanEpisode *e, const double *state, double *action) {
-    int dim = p->state.dim;
-    for (int64_t k = 0; k < e->length; k++) {
-        int64_t of = p->o.next_action && k + 1 < e->length ? k + 1 : k;
-        memcpy(action + k * dim, state + of * dim, sizeof *state * (size_t)dim);
-    }
-}
-
-// The rows of one episode, in the writer's order of features.
 static bool add_episode(Conversion *c, ImportSource *source, const PlanEpisode *e, Error *err) {
-    const Plan *p = &c->plan;
-    Arena a = {0};
-    const double **values = arena_alloc(&a, sizeof *values * (size_t)(3 + p->n_extras));
-    const PlanVector **vectors = arena_alloc(&a, sizeof *vectors * (size_t)(3 + p->n_extras));
-    int n = 0, widest = 0;
-    if (p->state.dim) vectors[n++] = &p->state;
-    if (p->env.dim) vectors[n++] = &p->env;
-    vectors[n++] = &p->action;
-    for (int i = 0; i < p->n_extras; i++) vectors[n++] = &p->extras[i];
-    for (int i = 0; i < n; i++)
-        if (vectors[i]->dim > widest) widest = vectors[i]->dim;
-    double *room = arena_alloc(&a, sizeof *room * (size_t)(e->length * widest));
-    bool ok = true;
-    for (int i = 0; i < n && ok; i++) {
-        double *out = arena_alloc(&a, sizeof *out * (size_t)(e->length * vectors[i]->dim));
-        values[i] = out;
-        if (vectors[i] == &p->action && p->action_is_state)
-            take_actions(p, e, values[0], out);
-        else
-            ok = read_vector(c, source, vectors[i], e, room, out, err);
-    }
-    ok = ok && dataset_writer_rows(c->writer, e->length, values, e->task, err);
-    arena_free(&a);
+    Rows rows;
+    if (!rows_read(&c->plan, source, e, &c->digest, &rows, err)) return false;
+    bool ok = dataset_writer_rows(c->writer, e->length, rows.values, e->task, err);
+    rows_free(&rows);
     return ok;
 }
 

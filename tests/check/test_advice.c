@@ -33,13 +33,16 @@ static bool says_leave_out(const char *fix) {
 // The list in advice.c and what the rules say of themselves are the same.
 static void test_rules_say_so(void **state) {
     (void)state;
+    int wrong = 0;
     for (int i = 0; i < CHECK_RULES; i++) {
         const CheckRule *rule = &check_rules[i];
         // Of the whole dataset, which has no episode to be left out.
         if (rule->severity == CHECK_NOTE || i == RULE_far_outlier) continue;
-        if (check_leaves_out((CheckRuleId)i) != says_leave_out(rule->fix))
-            fail_msg("%s: its fix and leaves_out of advice.c do not agree", rule->name);
+        if (check_leaves_out((CheckRuleId)i) == says_leave_out(rule->fix)) continue;
+        print_message("%s: its fix and leaves_out of advice.c do not agree\n", rule->name);
+        wrong++;
     }
+    assert_int_equal(wrong, 0);
 }
 
 static void test_nothing(void **state) {

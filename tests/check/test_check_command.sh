@@ -38,7 +38,7 @@ holds "unfit is 2" test $? -eq 2
 holds "the first one" grep -q 'episode 6: .*there is no episode 6' "$WORK/out"
 holds "the second one" grep -q 'episode 7: .*there is no episode 7' "$WORK/out"
 holds "and the rest was looked at" grep -q "^broken: 6 episodes, 375 frames" "$WORK/out"
-holds "the verdict" grep -q '^unfit to train: 1 rules of' "$WORK/out"
+holds "the verdict" grep -q '^unfit to train: 2 rules of' "$WORK/out"
 holds "the ready command" grep -qF "without what was flagged: tact edit $WORK/broken --root=NEW --drop=[6,7]" "$WORK/out"
 holds "or a flag" grep -qxF 'or without a copy: --dataset.episodes=[0,1,2,3,4,5]' "$WORK/out"
 if command -v python3 >/dev/null; then
@@ -61,7 +61,7 @@ accepts "a sound training" "$TACT" train --dataset.repo_id=t/t --dataset.root="$
 holds "has nothing to say" test "$(grep -c 'the dataset: ' "$WORK/err")" -eq 0
 sed -i 's/"fps": 10/"fps": 20/' "$WORK/rows/meta/info.json"
 accepts "another fps" "$TACT" train --dataset.repo_id=t/t --dataset.root="$WORK/rows" "${TINY[@]}" --steps=1 --output_dir="$WORK/late"
-holds "one line of it" test "$(grep -c 'WARNING .*the dataset: timestamp_gap: episode 0, timestamp: .* (3 in all); .tact check' "$WORK/err")" -eq 1
+holds "one line of it" test "$(grep -c 'WARNING .*the dataset: timestamp_drift: timestamp: .* in 3 of 3 episodes (1 in all); .tact check' "$WORK/err")" -eq 1
 holds "and no other" test "$(grep -c 'the dataset: ' "$WORK/err")" -eq 1
 accepts "it goes on" "$TACT" train --config_path="$WORK/late/checkpoints/last/pretrained_model/train_config.json" --resume=true --steps=2
 holds "without saying it again" test "$(grep -c 'the dataset: ' "$WORK/err")" -eq 0

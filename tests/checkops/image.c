@@ -78,8 +78,16 @@ static const int64_t conv_real[][8] = {
     {3, 64, 1, 2, 32, 1, 1, 1},
     {2, 32, 2, 3, 32, 3, 1, 2},
     {8, 64, 33, 33, 16, 3, 1, 2},
+    // On a matrix unit at bfloat16: odd sizes, several strips of an image, weights that outweigh
+    // it.
+    {3, 32, 21, 17, 96, 3, 1, 1},
+    {3, 96, 13, 21, 64, 3, 2, 1},
+    {1, 256, 61, 33, 32, 3, 1, 1},
+    {2, 160, 3, 5, 224, 3, 2, 1},
+    {2, 32, 90, 80, 32, 3, 1, 1},
+    {9, 32, 40, 60, 32, 3, 2, 1},
 };
-enum { CONV_SMALL = 9 }; // at the end of conv_real
+enum { CONV_SMALL = 15 }; // at the end of conv_real
 
 // Random sizes below; kernel, stride and dilation of random cases are made of s[5..7].
 static bool conv_spec(Case *c, ConvSpec *spec) {

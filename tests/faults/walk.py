@@ -295,7 +295,7 @@ class Walk:
     def start(self, arguments, environment=None):
         process = subprocess.run([self.options.tact, *arguments], cwd=self.work, stdin=subprocess.DEVNULL,
                                  capture_output=True, timeout=120, check=False,
-                                 env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})})
+                                 env={**os.environ, "OMP_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000", **(environment or {})})
         self.stdout = process.stdout
         return process.returncode, process.stderr.decode(errors="replace")
 

@@ -34,7 +34,7 @@ static bool list_episode(Source *s, const JsonLines *l, const json_t *line, uint
     e->chunk = i / s->chunks_size;
     e->file = i;
     for (int c = 0; c < s->ds->n_cameras; c++)
-        e->videos[c] = (ListedVideo){e->chunk, e->file, 0, INFINITY};
+        e->videos[c] = (ListedVideo){.chunk = e->chunk, .file = e->file, .to = INFINITY};
     const json_t *task = json_array_get(json_object_get(line, "tasks"), 0);
     if (json_is_string(task))
         e->task = source_task(s, json_string_value(task), json_string_length(task));

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "dataset/reader/paths.h"
 #include <math.h>
+#include <string.h>
 
 // ---- which ------------------------------------------------------------------------------------
 
@@ -79,6 +80,15 @@ static double video_end(const Source *s, int64_t position, int camera) {
                                                                                     : v->to;
 }
 
+// Whether an episode's first row lies in another file than the table of episodes names.
+static bool episode_renumbered(Source *s, int64_t i) {
+    const char *named, *path = s->ds->data_files[s->places[s->selected[i]].file].path;
+    Error unnamed;
+    if (s->ds->data_files != s->scanned) return false; // it was found where the table says
+    return !source_data_path(s, &s->listed[s->selected[i]], &s->scratch, &named, &unnamed) ||
+           strcmp(named, path) != 0;
+}
+
 static bool fill_episode(Source *s, int64_t i, const Listed *last, Error *err) {
     Dataset *ds = s->ds;
     int64_t position = s->selected[i];
@@ -89,12 +99,14 @@ static bool fill_episode(Source *s, int64_t i, const Listed *last, Error *err) {
     e->task = from->task;
     e->data_file = s->places[position].file;
     e->data_row = s->places[position].row;
+    e->renumbered = episode_renumbered(s, i);
     e->videos = arena_alloc(&ds->arena, sizeof *e->videos * (size_t)ds->n_cameras);
     for (int c = 0; c < ds->n_cameras; c++) {
         if (!ds->cameras[c]->video) continue;
         const ListedVideo *v = &from->videos[c];
         e->videos[c].from = v->from;
         e->videos[c].to = video_end(s, position, c);
+        e->videos[c].renumbered = v->renumbered;
         // Neighbours mostly share their files: one string for both.
         if (last && last->videos[c].chunk == v->chunk && last->videos[c].file == v->file)
             e->videos[c].path = e[-1].videos[c].path;

@@ -11,6 +11,7 @@
 typedef struct ListedVideo {
     int64_t chunk, file;
     double from, to; // seconds; INFINITY: to the end of the file
+    bool renumbered; // chunk and file are not what the table says
 } ListedVideo;
 
 // An episode as meta/ lists it, selected or not.

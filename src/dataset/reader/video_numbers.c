@@ -72,6 +72,7 @@ bool video_numbers_correct(Source *s, Error *err) {
             ListedVideo *v = &s->listed[i].videos[c];
             k += i > 0 && v->from <= last;
             last = v->from;
+            v->renumbered = v->chunk != files[k].chunk || v->file != files[k].file;
             v->chunk = files[k].chunk;
             v->file = files[k].file;
         }

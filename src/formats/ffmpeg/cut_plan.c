@@ -104,3 +104,14 @@ bool cut_plan(const VideoSource *in, int64_t step, int64_t first, int64_t last, 
     p->rate = rate_of(in, p, step);
     return true;
 }
+
+bool cut_plan_goes_on(const VideoSource *in, int64_t step, const CutPlan *before, CutPlan *p) {
+    if (p->key < before->key || p->key > before->end + 1 || p->first <= before->last) return false;
+    CutPlan whole = {.key = before->key, .low = before->low, .first = p->first, .last = p->last};
+    int64_t needed = p->end > before->end ? p->end : before->end;
+    if (p->low < whole.low || !find_end(in, &whole, needed)) return false;
+    whole.rate = rate_of(in, &whole, step);
+    if (av_cmp_q(whole.rate, before->rate) != 0) return false;
+    *p = whole;
+    return true;
+}

@@ -25,6 +25,11 @@ typedef struct CutPlan {
 CHECKED bool cut_plan(const VideoSource *in, int64_t step, int64_t first, int64_t last, CutPlan *p,
                       Error *err);
 
+// Whether the packets of another plan for the same file, which are there already, can go on to
+// those of *p: what it is decoded from is among them or comes next, and its frames come after
+// theirs, at the same even rate. *p begins where `before` does then.
+bool cut_plan_goes_on(const VideoSource *in, int64_t step, const CutPlan *before, CutPlan *p);
+
 // The distance that more than nine in ten frames of the file have from the one before, or 0.
 int64_t cut_usual_step(const VideoSource *in);
 

@@ -12,6 +12,8 @@ enum {
     H264_SUBSET_SPS = 15,
     HEVC_FIRST_IRAP = 16, // pictures with which decoding may begin
     HEVC_BLA_N_LP = 18,
+    HEVC_IDR_W_RADL = 19,
+    HEVC_IDR_N_LP = 20,
     HEVC_CRA = 21,
     HEVC_LAST_IRAP = 23,
     HEVC_VPS = 32,
@@ -29,14 +31,7 @@ int nal_length_bytes(const AVCodecParameters *c) {
     return 0;
 }
 
-typedef struct Nal {
-    uint8_t *data;
-    int64_t size, next; // next: where the one behind it begins
-    int type;
-} Nal;
-
-// The unit at a byte of the packet. False at the end, and where lengths do not hold together.
-static bool nal_at(const AVPacket *p, const AVCodecParameters *c, int64_t at, Nal *nal) {
+bool nal_at(const AVPacket *p, const AVCodecParameters *c, int64_t at, Nal *nal) {
     int bytes = nal_length_bytes(c);
     int64_t length = 0;
     if (!bytes || at + bytes >= p->size) return false;
@@ -45,6 +40,14 @@ static bool nal_at(const AVPacket *p, const AVCodecParameters *c, int64_t at, Na
     if (length < 1 || nal->next > p->size) return false;
     nal->type = c->codec_id == AV_CODEC_ID_H264 ? nal->data[0] & 31 : nal->data[0] >> 1 & 63;
     return true;
+}
+
+bool nal_is_irap(const Nal *nal) {
+    return nal->type >= HEVC_FIRST_IRAP && nal->type <= HEVC_LAST_IRAP;
+}
+
+bool nal_is_idr(const Nal *nal) {
+    return nal->type == HEVC_IDR_W_RADL || nal->type == HEVC_IDR_N_LP;
 }
 
 bool nal_starts_decoding(const AVPacket *p, const AVCodecParameters *c) {
@@ -96,7 +99,7 @@ bool nal_begin_anew(AVPacket *p, const AVCodecParameters *c, const char *name, E
     Nal nal;
     bool found = false, good = true;
     for (int64_t at = 0; nal_at(p, c, at, &nal); at = nal.next) {
-        if (nal.type < HEVC_FIRST_IRAP || nal.type > HEVC_LAST_IRAP) continue;
+        if (!nal_is_irap(&nal)) continue;
         found = true;
         good = good && begin_hevc(&nal);
     }

@@ -14,6 +14,18 @@
 // that says it.
 int nal_length_bytes(const AVCodecParameters *c);
 
+typedef struct Nal {
+    uint8_t *data;
+    int64_t size, next; // next: where the one behind it begins
+    int type;
+} Nal;
+
+// The unit at a byte of the packet. False at the end, and where lengths do not hold together.
+bool nal_at(const AVPacket *p, const AVCodecParameters *c, int64_t at, Nal *nal);
+// Of HEVC: a picture with which decoding may begin; one at which nothing before it counts any more.
+bool nal_is_irap(const Nal *nal);
+bool nal_is_idr(const Nal *nal);
+
 // Whether decoding may start at a packet. What a container calls a keyframe of H.264 may be a mere
 // recovery point, behind which pictures are used that come before it; an IDR picture is safe.
 bool nal_starts_decoding(const AVPacket *p, const AVCodecParameters *c);

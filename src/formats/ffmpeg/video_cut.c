@@ -3,6 +3,7 @@
 #include "base/array.h"
 #include "base/memory.h"
 #include "formats/ffmpeg/cut_plan.h"
+#include "formats/ffmpeg/hevc_order.h"
 #include "formats/ffmpeg/mp4_file.h"
 #include "formats/ffmpeg/nal_units.h"
 #include "formats/ffmpeg/rgb.h"
@@ -11,6 +12,7 @@
 #include "formats/video_module.h"
 #include <libavcodec/avcodec.h>
 #include <string.h>
+#include <sys/stat.h>
 
 // No codec shows a picture that many packets after it was decoded.
 enum { MOST_REORDERED = 32 };
@@ -18,7 +20,13 @@ enum { MOST_REORDERED = 32 };
 struct VideoCut {
     Mp4File mp4;
     VideoSource in; // the file that was added last, still open
+    struct stat at; // what it was when it was opened
     int64_t step;   // its cut_usual_step
+    // Of it, what was added last, where that is the last in the new file: its packets, the number
+    // of packets before it, and the time at which its keyframe is shown.
+    CutPlan plan;
+    int64_t start, base;
+    bool going;
     // How the first stretch is encoded; NULL before it.
     AVCodecParameters *parameters;
     AVRational unit, rate; // of its time; see CutPlan.rate
@@ -28,6 +36,7 @@ struct VideoCut {
     int64_t n_shown, room;
     int64_t period;             // time from one to the next, about
     bool other_sets, bare_keys; // of any file so far, as in its table
+    HevcKept kept;
 };
 
 void video_cut_abort(VideoCut *c) {
@@ -67,9 +76,21 @@ static bool check_codec(const VideoCut *c, Error *err) {
                 c->in.path, name);
 }
 
+// Another file may have taken the place of the one that is open.
+static bool is_open(const VideoCut *c, const char *file, const struct stat *now) {
+    const struct stat *at = &c->at;
+    return c->in.path && strcmp(c->in.path, file) == 0 && at->st_dev == now->st_dev &&
+           at->st_ino == now->st_ino && at->st_size == now->st_size &&
+           at->st_mtim.tv_sec == now->st_mtim.tv_sec && at->st_mtim.tv_nsec == now->st_mtim.tv_nsec;
+}
+
 static bool open_source(VideoCut *c, const char *file, VideoTables *tables, Error *err) {
-    if (c->in.path && strcmp(c->in.path, file) == 0) return true;
+    struct stat now;
+    if (stat(file, &now) != 0) return fail_errno(err, "%s: cannot read", file);
+    if (is_open(c, file, &now)) return true;
     source_close(&c->in);
+    c->at = now;
+    c->going = false;
     if (!source_open(&c->in, file, tables, false, err) || !check_codec(c, err)) return false;
     AVCodecParameters *p = stream_of(c)->codecpar;
     // The header of an MP4 says this of VP9, that of Matroska does not.
@@ -101,6 +122,7 @@ static bool sets_fit(const VideoCut *c) {
     return !(c->other_sets || t->other_sets) || !(c->bare_keys || t->bare_keys);
 }
 
+// Its first packet is in c->in.packet.
 static bool stretch_fits(const VideoCut *c, const CutPlan *plan) {
     const AVCodecParameters *p = c->parameters, *q = stream_of(c)->codecpar;
     if (!p) return true;
@@ -109,7 +131,7 @@ static bool stretch_fits(const VideoCut *c, const CutPlan *plan) {
            same_extradata(p, q->extradata, (size_t)q->extradata_size) &&
            av_cmp_q(c->unit, stream_of(c)->time_base) == 0 && av_cmp_q(c->rate, plan->rate) == 0 &&
            c->next < CUT_MOST_TICKS && c->turn == c->in.table->turn &&
-           plan->reorder <= c->reorder && sets_fit(c);
+           plan->reorder <= c->reorder && sets_fit(c) && hevc_may_follow(&c->kept, c->in.packet, p);
 }
 
 // FFmpeg's tag of a codec in a file, where an MP4 may have it too: hvc1 and hev1, for example.
@@ -162,18 +184,22 @@ static bool begin(VideoCut *c, const CutPlan *plan, Error *err) {
     return mp4_header(&c->mp4, c->parameters, c->unit, rate, err) && keep_display_matrix(c, err);
 }
 
-// Where the frame would be shown that follows a stretch which begins at c->next.
-static int64_t end_of(const VideoCut *c, const CutPlan *plan) {
+// Where the frame would be shown that follows what was added last.
+static int64_t end_of(const VideoCut *c) {
+    const CutPlan *p = &c->plan;
     if (c->rate.num) // so that roundings do not add up
-        return av_rescale_q(c->packets + plan->count, av_inv_q(c->rate), c->unit);
-    return c->next + cut_pts(&c->in, plan->low + plan->count - 1) - cut_pts(&c->in, plan->low) +
+        return av_rescale_q(c->start + p->count, av_inv_q(c->rate), c->unit);
+    return c->base + cut_pts(&c->in, p->low + p->count - 1) - cut_pts(&c->in, p->low) +
            period_of(c);
 }
 
-// Time in the new file of a place in the display order of the stretch's file.
-static int64_t new_time(const VideoCut *c, const CutPlan *plan, int64_t place) {
-    if (place == plan->low + plan->count) return end_of(c, plan);
-    return c->next + cut_pts(&c->in, place) - cut_pts(&c->in, plan->low);
+// Time in the new file of a place in the display order of the file that is open.
+static int64_t time_at(const VideoCut *c, int64_t place) {
+    return c->base + cut_pts(&c->in, place) - cut_pts(&c->in, c->plan.low);
+}
+
+static int64_t new_time(const VideoCut *c, int64_t place) {
+    return place == c->plan.low + c->plan.count ? end_of(c) : time_at(c, place);
 }
 
 // What a packet may say beside its frame: that what follows is encoded otherwise.
@@ -184,57 +210,85 @@ static bool check_packet(const VideoCut *c, Error *err) {
            fail(err, "%s: is encoded in two ways; encode the video again", c->in.path);
 }
 
-// number: of the packet in decoding order of the new file.
-static bool add_packet(VideoCut *c, const CutPlan *plan, int64_t number, Error *err) {
+// anew: nothing of what is in the new file already is needed for it.
+static bool add_packet(VideoCut *c, bool anew, Error *err) {
     AVPacket *p = c->in.packet;
     int64_t place = video_table_place(c->in.table, p->pts);
+    bool fresh;
     if (!check_packet(c, err)) return false;
-    if (number == c->packets && number && !nal_begin_anew(p, c->parameters, c->in.path, err))
-        return false;
+    if (anew && !nal_begin_anew(p, c->parameters, c->in.path, err)) return false;
+    hevc_keep(&c->kept, hevc_order(p, c->parameters, &fresh));
+    *ARRAY_ADD(c->shown, c->n_shown, c->room) = new_time(c, c->plan.low + c->packets - c->start);
     // A packet comes when as many frames have been shown as packets came, less those that wait for
     // one that is shown before them. The first ones come before the file's first frame is shown.
-    int64_t before = number - c->reorder;
+    int64_t before = c->packets - c->reorder;
     p->dts = before < 0 ? before * c->period : c->shown[before];
-    p->pts = new_time(c, plan, place);
-    p->duration = new_time(c, plan, place + 1) - p->pts;
+    p->pts = new_time(c, place);
+    p->duration = new_time(c, place + 1) - p->pts;
     p->flags &= AV_PKT_FLAG_KEY; // none is hidden any more
     p->pos = -1;
+    c->packets++;
     return mp4_packet(&c->mp4, p, c->unit, err);
 }
 
-// The stretch's first packet is in c->in.packet.
-static bool add_packets(VideoCut *c, const CutPlan *plan, Error *err) {
-    int64_t key_pts = cut_pts(&c->in, plan->low), added = 0;
+// The first packet is in c->in.packet.
+static bool add_packets(VideoCut *c, Error *err) {
+    int64_t key_pts = cut_pts(&c->in, c->plan.low);
     for (;;) {
-        if (c->in.packet->pts >= key_pts) {
-            int64_t number = c->packets + added;
-            *ARRAY_ADD(c->shown, c->n_shown, c->room) = new_time(c, plan, plan->low + added);
-            if (!add_packet(c, plan, number, err)) return false;
-            added++;
-        }
-        if (c->in.sent == plan->end) break;
+        bool anew = c->packets == c->start && c->packets > 0;
+        if (c->in.packet->pts >= key_pts && !add_packet(c, anew, err)) return false;
+        if (c->in.sent == c->plan.end) return true;
         bool end = false;
         if (!source_next(&c->in, &end, err)) return false;
         if (end) return fail(err, "%s: ends before its last frame; " DAMAGED, c->in.path);
     }
-    c->next = end_of(c, plan);
-    c->packets += added;
-    return true;
+}
+
+// Frames that follow in their file those that were added last need not be decoded from their
+// keyframe once more: their packets go on. *goes_on false: they cannot, and nothing was done.
+static bool go_on(VideoCut *c, const CutPlan *plan, bool *goes_on, Error *err) {
+    CutPlan whole = *plan;
+    int64_t copied = c->plan.end, place = c->plan.low + c->plan.count;
+    *goes_on = c->going && cut_plan_goes_on(&c->in, c->step, &c->plan, &whole) &&
+               whole.reorder <= c->reorder && c->next < CUT_MOST_TICKS &&
+               // Where an uneven rate let the end be told later than this, it stays as told.
+               (whole.end == copied || time_at(c, place) >= c->next);
+    if (!*goes_on) return true;
+    c->plan = whole;
+    if (whole.end == copied) return true;
+    bool end = false, next = c->in.running && c->in.sent == copied;
+    if (!(next ? source_next(&c->in, &end, err) : source_seek(&c->in, copied + 1, err)))
+        return false;
+    if (end) return fail(err, "%s: ends before its last frame; " DAMAGED, c->in.path);
+    return add_packets(c, err);
+}
+
+static bool begin_stretch(VideoCut *c, const CutPlan *plan, bool *fits, Error *err) {
+    if (!source_seek(&c->in, plan->key, err)) return false;
+    *fits = stretch_fits(c, plan);
+    if (!*fits) return true;
+    if (!c->parameters && !begin(c, plan, err)) return false;
+    c->other_sets |= c->in.table->other_sets;
+    c->bare_keys |= c->in.table->bare_keys;
+    c->plan = *plan;
+    c->start = c->packets;
+    c->base = c->next;
+    return add_packets(c, err);
 }
 
 static bool add_stretch(VideoCut *c, const char *file, VideoTables *tables, int64_t first,
                         int64_t last, double *from, double *to, bool *fits, Error *err) {
     CutPlan plan;
-    if (!open_source(c, file, tables, err) || !cut_plan(&c->in, c->step, first, last, &plan, err))
+    if (!open_source(c, file, tables, err) || !cut_plan(&c->in, c->step, first, last, &plan, err) ||
+        !go_on(c, &plan, fits, err))
         return false;
-    *fits = stretch_fits(c, &plan);
+    if (!*fits && !begin_stretch(c, &plan, fits, err)) return false;
     if (!*fits) return true;
-    if (!c->parameters && !begin(c, &plan, err)) return false;
-    c->other_sets |= c->in.table->other_sets;
-    c->bare_keys |= c->in.table->bare_keys;
-    *from = (double)new_time(c, &plan, plan.first) * av_q2d(c->unit);
-    *to = (double)new_time(c, &plan, plan.last + 1) * av_q2d(c->unit);
-    return source_seek(&c->in, plan.key, err) && add_packets(c, &plan, err);
+    c->going = true;
+    c->next = end_of(c);
+    *from = (double)new_time(c, c->plan.first) * av_q2d(c->unit);
+    *to = (double)new_time(c, c->plan.last + 1) * av_q2d(c->unit);
+    return true;
 }
 
 bool video_cut_add(VideoCut *c, const char *file, VideoTables *tables, int64_t first, int64_t last,

@@ -195,10 +195,10 @@ void head_forward_tiles(const Head *a, float *o, int64_t so, float *lse, Dropout
     note_keys(a, l.keys, (uint16_t *)(at + l.there));
     pack_rows(a->k, a->sk, 0, a->Lk, a->dh, true, at + l.k);
     pack_columns(a->v, a->sv, a->Lk, a->dh, true, at + l.v);
-    configure();
+    tiles_begin();
     for (int64_t first = 0; first < a->Lq; first += SIDE)
         forward_rows(a, &l, at, first, o, so, lse, &table);
-    release();
+    tiles_end();
 }
 
 // ---- backward -----------------------------------------------------------------------------------
@@ -333,7 +333,7 @@ TILES static void write_turned(const Head *a, const Places *l, const float *from
             const __mmask16 there = first_of_16(a->dh - c);
             __m512i v[16];
             for (int64_t i = 0; i < 16; i++) v[i] = _mm512_load_si512(from + (c + i) * l->keys + j);
-            turn(v);
+            tile_turn(v);
             for (int64_t i = 0; i < least(16, a->Lk - j); i++)
                 _mm512_mask_storeu_ps(to + (j + i) * stride + c, there,
                                       _mm512_mul_ps((__m512)v[i], _mm512_set1_ps(scale)));
@@ -354,7 +354,7 @@ void head_backward_tiles(const Head *a, const HeadGrads *g, Dropout drop, void *
     pack_columns(a->k, a->sk, a->Lk, a->dh, true, at + l.k_columns);
     pack_columns(a->q, a->sq, a->Lq, a->dh, false, at + l.q_turned);
     pack_columns(g->dout, g->sdout, a->Lq, a->dh, false, at + l.dout_turned);
-    configure();
+    tiles_begin();
     for (int64_t begin = 0; begin < a->Lq; begin += l.block) {
         int64_t step = 0;
         for (int64_t i = begin; i < least(begin + l.block, a->Lq); i += SIDE)
@@ -365,7 +365,7 @@ void head_backward_tiles(const Head *a, const HeadGrads *g, Dropout drop, void *
         multiply(at + l.q_turned + from, queries, l.width, at + l.kept_gradients, kept, l.keys,
                  step, dk, begin > 0);
     }
-    release();
+    tiles_end();
     write_turned(a, &l, dv, 1, g->dv, g->sdv);
     write_turned(a, &l, dk, a->scale, g->dk, g->sdk);
 }

@@ -2,6 +2,7 @@
 // Convolutions through oneDNN, on its own layout from end to end: activations are never reordered,
 // only weights are, once a step.
 #include "ops/cpu/products.h"
+#include "ops/cpu/tile_conv.h"
 
 #include "base/memory.h"
 #include <stdio.h>
@@ -33,6 +34,7 @@ struct Conv {
     bool residual_as_sum;       // else a binary post-op
     Plan forward, data, dweights;
     ConvProduct *product; // in place of some of the three, or of all; or NULL
+    TileConv *tiles;      // likewise, at bfloat16
     Reorder pack, pack_data, unpack;
     void *packed, *packed_data; // in the images' type
     size_t dpacked_bytes;       // of the weights' gradients as backward makes them
@@ -209,7 +211,7 @@ static bool product_pays(const ConvSpec *s) {
 // our own, is that.
 static bool better_by_product(Device *d, const ConvSpec *s, Direction way,
                               dnnl_primitive_desc_t pd) {
-    if (cpu_bf16(d)) return false;
+    if (cpu_bf16(d)) return cpu_of(d)->matrix_unit && tile_conv_pays(s, way);
     bool avx512 = cpu_of(d)->block == 16,
          blocked = cpu_lanes(d, s->in_c) > 1 && cpu_lanes(d, s->out_c) > 1;
     return onednn_is_reference(pd) ||
@@ -316,6 +318,10 @@ static bool by_product(const Conv *c, Direction way) {
     return c->product && c->product->used[way];
 }
 
+static bool on_tiles(const Conv *c, Direction way) {
+    return c->tiles && c->tiles->used[way];
+}
+
 static void conv_free(Device *d, Conv *c) {
     (void)d;
     if (!c) return;
@@ -326,6 +332,7 @@ static void conv_free(Device *d, Conv *c) {
     for (int i = 0; i < 3; i++) reorder_free(reorders[i]);
     for (int i = 0; i < 2; i++) mem_free(owned[i]);
     cpu_product_free(c->product);
+    tile_conv_free(c->tiles);
     mem_free(c);
 }
 
@@ -374,7 +381,10 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
         memset(used, 0, sizeof used);
         plan_onednn(d, c, used);
     }
-    if (!d->failed && (used[FORWARD] || used[BACKWARD_DATA] || used[BACKWARD_WEIGHTS]))
+    bool any = used[FORWARD] || used[BACKWARD_DATA] || used[BACKWARD_WEIGHTS];
+    if (!d->failed && any && cpu_bf16(d))
+        c->tiles = tile_conv_new(d, s, used);
+    else if (!d->failed && any)
         c->product = cpu_product_new(d, s, used);
     if (!d->failed) return c;
     conv_free(d, c);
@@ -396,6 +406,7 @@ static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) 
     if (c->packed) reorder_run(d, &c->pack, folded, c->packed);
     if (c->packed_data) reorder_run(d, &c->pack_data, folded, c->packed_data);
     if (c->product) cpu_product_load(d, c->product, folded);
+    if (c->tiles) tile_conv_load(d, c->tiles, folded);
 }
 
 static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {
@@ -403,6 +414,11 @@ static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual
     if (by_product(c, FORWARD)) {
         cpu_product_forward(d, c->product, f32(y), f32(x), f32(c->shift),
                             c->spec.residual ? f32(residual) : NULL);
+        return;
+    }
+    if (on_tiles(c, FORWARD)) {
+        tile_conv_forward(d, c->tiles, y.data, x.data, f32(c->shift),
+                          c->spec.residual ? residual.data : NULL);
         return;
     }
     if (c->residual_as_sum) memcpy(y.data, residual.data, c->output_bytes);
@@ -431,10 +447,14 @@ static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, T
     void *data[] = {dx.data, c->packed_data, dz.data};
     if (by_product(c, BACKWARD_DATA))
         cpu_product_data(d, c->product, f32(dx), f32(dz));
+    else if (on_tiles(c, BACKWARD_DATA))
+        tile_conv_data(d, c->tiles, dx.data, dz.data);
     else if (c->spec.need_dx)
         plan_run(d, "convolution backward data", &c->data, 3, data);
     if (by_product(c, BACKWARD_WEIGHTS))
         cpu_product_weights(d, c->product, f32(dw), f32(c->scale), f32(dz), f32(x));
+    else if (on_tiles(c, BACKWARD_WEIGHTS))
+        tile_conv_weights(d, c->tiles, f32(dw), f32(c->scale), dz.data, x.data);
     else
         backward_weights(d, c, dw, dz, x);
 }
@@ -443,7 +463,9 @@ void cpu_conv_ways(const Conv *c, char *out, size_t room) {
     size_t used = 0;
     for (int i = 0; i < DIRECTIONS && used < room; i++) {
         Direction way = (Direction)i;
-        const char *name = by_product(c, way) ? cpu_product_name(c->product, way) : c->names[i];
+        const char *name = by_product(c, way) ? cpu_product_name(c->product, way)
+                           : on_tiles(c, way) ? "tiles"
+                                              : c->names[i];
         if (*name) used += (size_t)snprintf(out + used, room - used, "%s%s", i ? ", " : "", name);
     }
 }

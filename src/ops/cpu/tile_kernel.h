@@ -26,23 +26,21 @@ static inline void settle_memory(const void *written) {
 // What a kernel begins its sums with.
 typedef enum Begin { WITH_ZERO, WITH_C, WITH_BIAS } Begin;
 
-typedef struct TileConfig {
-    uint8_t palette, start, reserved[14];
-    uint16_t bytes[16]; // of a row of each tile
-    uint8_t rows[16];
-} TileConfig;
-
-TILES static inline void configure(void) {
-    TileConfig c = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        c.bytes[i] = 64;
-        c.rows[i] = 16;
-    }
-    settle_memory(&c);
-    _tile_loadconfig(&c);
+// What a thread does before it uses its tiles, all eight of 16 rows of 64 bytes, and afterwards.
+TILES static inline void tiles_begin(void) {
+    // In memory that lasts: GCC 12's function does not say that it reads all of it, so that what is
+    // written just before may never be.
+    static const struct {
+        uint8_t palette, start, reserved[14];
+        uint16_t bytes[16]; // of a row of each tile
+        uint8_t rows[16];
+    } full = {.palette = 1,
+              .bytes = {64, 64, 64, 64, 64, 64, 64, 64},
+              .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+    _tile_loadconfig(&full);
 }
 
-TILES static inline void release(void) {
+TILES static inline void tiles_end(void) {
     _tile_release();
 }
 
@@ -104,7 +102,7 @@ TILES static inline void multiply_panels(const char *a, const char *b, int64_t s
 
 // 16 x 16 values of 32 bits, turned: rows become columns. Two rounds within lanes of four, two of
 // whole lanes.
-TILES static inline void turn(__m512i v[16]) {
+TILES static inline void tile_turn(__m512i v[16]) {
     __m512i t[16];
     for (int i = 0; i < 16; i += 2) {
         t[i] = _mm512_unpacklo_epi32(v[i], v[i + 1]);

@@ -56,7 +56,7 @@ TILES static void pack_tile(const TilePanels *p, int64_t i, int64_t n, int64_t k
                : along ? pairs_along(p, i + r, k, d)
                        : pairs_across(p, i, k + 2 * r, n, 2 * r + 1 < d);
     }
-    if (along == turned) turn(v);
+    if (along == turned) tile_turn(v);
     for (int r = 0; r < 16; r++) _mm512_store_si512(out + 64 * r, v[r]);
 }
 

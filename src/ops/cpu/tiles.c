@@ -22,6 +22,7 @@ enum {
 typedef struct Block {
     int64_t j, n, k, depth, steps; // steps: depth in tiles, the last filled up with zeros
     int64_t panel;                 // bytes from one panel of B to the next
+    bool first;                    // of its depth
 } Block;
 
 // The sums of a panel of A, whose first row is i, with one of B, whose first column is j.
@@ -101,13 +102,13 @@ static void pack_columns(const TileProduct *p, const Block *b, int64_t j, int64_
 }
 
 // Rows from .. to of C, with the packed columns of a block. Rows of A that lie side by side are
-// packed together, as many as fit.
+// packed together, as many as fit: where that is all of them, `rows` has them until the next depth.
 static void multiply_block(const TileProduct *p, const Block *b, int64_t from, int64_t to,
                            char *rows, const char *columns) {
     const int64_t group = p->a.column == 1 ? SIDE : GROUP;
     for (int64_t i = from; i < to; i += group) {
         const int64_t n = least(group, to - i);
-        pack_rows(p, b, i, n, rows);
+        if (b->first || to - from > group) pack_rows(p, b, i, n, rows);
         for (int64_t r = 0; r < n; r += SIDE)
             multiply_rows(p, b, i + r, rows + r / SIDE * b->steps * STEP, columns);
     }
@@ -143,10 +144,11 @@ static void share_rows(const TileProduct *p, const Block *whole, char *columns, 
 #pragma omp parallel num_threads(threads)
     {
         const int me = omp_get_thread_num(), all = omp_get_num_threads();
-        configure();
-        for (int64_t j = 0; j < p->n; j += whole->n)
-            for (int64_t k = 0; k < p->k; k += whole->depth) {
-                const Block b = block_at(p, whole, j, p->n, k);
+        tiles_begin();
+        for (int64_t k = 0; k < p->k; k += whole->depth)
+            for (int64_t j = 0; j < p->n; j += whole->n) {
+                Block b = block_at(p, whole, j, p->n, k);
+                b.first = j == 0;
                 const int64_t c = share_begins(b.n, me, all);
                 pack_columns(p, &b, j + c, share_begins(b.n, me + 1, all) - c,
                              columns + c / SIDE * b.steps * STEP);
@@ -155,7 +157,7 @@ static void share_rows(const TileProduct *p, const Block *whole, char *columns, 
                                rows + me * room, columns);
 #pragma omp barrier
             }
-        release();
+        tiles_end();
     }
 }
 
@@ -167,11 +169,12 @@ static void share_columns(const TileProduct *p, const Block *whole, char *column
 #pragma omp parallel num_threads(threads)
     {
         const int me = omp_get_thread_num(), all = omp_get_num_threads();
-        const int64_t end = share_begins(p->n, me + 1, all);
-        configure();
-        for (int64_t j = share_begins(p->n, me, all); j < end; j += whole->n)
-            for (int64_t k = 0; k < p->k; k += whole->depth) {
-                const Block b = block_at(p, whole, j, end, k);
+        const int64_t begin = share_begins(p->n, me, all), end = share_begins(p->n, me + 1, all);
+        tiles_begin();
+        for (int64_t k = 0; k < p->k; k += whole->depth)
+            for (int64_t j = begin; j < end; j += whole->n) {
+                Block b = block_at(p, whole, j, end, k);
+                b.first = j == begin;
                 const char *packed = p->packed;
                 if (packed)
                     packed += j / SIDE * b.panel + k / TILE_DEPTH * STEP;
@@ -180,7 +183,7 @@ static void share_columns(const TileProduct *p, const Block *whole, char *column
                 multiply_block(p, &b, 0, p->m, rows + me * room,
                                packed ? packed : columns + me * own);
             }
-        release();
+        tiles_end();
     }
 }
 

@@ -12,7 +12,7 @@ static const CheckRuleId leaves_out[] = {
     RULE_gripper_chatter,  RULE_state_stuck,    RULE_action_stuck,      RULE_episode_noise,
     RULE_picture_dark,     RULE_picture_bright, RULE_exposure_apart,    RULE_picture_frozen,
     RULE_camera_swapped,   RULE_picture_turned, RULE_colours_exchanged, RULE_picture_cut,
-    RULE_camera_lag_apart,
+    RULE_camera_lag_apart, RULE_episode_twice,
 };
 
 bool check_leaves_out(CheckRuleId rule) {

@@ -62,7 +62,10 @@ sed -i '0,/"min"/s/"min": \[/"min": [9,/' "$WORK/broken/meta/stats.json"
 "$TACT" check "$WORK/broken" --policy.chunk_size=8 --policy.n_action_steps=8 --fix="$WORK/mended" >"$WORK/out" 2>"$WORK/err"
 holds "still unfit as it was" test $? -eq 2
 holds "what is left out" grep -q 'mended: episode 6 is left out: ' "$WORK/err"
-holds "the count" grep -q 'mended: total_episodes: 7 -> 6' "$WORK/err"
+accepts "without the one that is nowhere" "$TACT" edit "$WORK/broken" --root="$WORK/rest" --drop=[6]
+holds "all that are there" test "$(episodes "$WORK/rest")" = 6
+"$TACT" check "$WORK/broken" --policy.chunk_size=8 --policy.n_action_steps=8 --fix="$WORK/again" >"$WORK/out" 2>"$WORK/err"
+holds "the count" grep -q 'again: total_episodes: 7 -> 6' "$WORK/err"
 accepts "the copy is sound" "$TACT" check "$WORK/mended" --policy.chunk_size=8 --policy.n_action_steps=8 --strict
 refuses "a folder that is there" 'already exists' "$TACT" check "$WORK/set" --policy.chunk_size=8 --policy.n_action_steps=8 --fix="$WORK/mended"
 # Of a disk that is full nothing is left.

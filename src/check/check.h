@@ -90,6 +90,9 @@ typedef struct CheckOptions {
     void *user;
 } CheckOptions;
 
+// The text of a picture_turned that half a turn mends; the others are mirrored.
+#define CHECK_UPSIDE_DOWN "upside down"
+
 // Opens a dataset as dataset_open does, but goes without the episodes that it refuses: each is a
 // finding (unreadable), with the words of the refusal. *out is NULL where nothing can be opened;
 // then the finding is of the whole dataset. Fails where episodes were asked for that are not there.

@@ -159,16 +159,19 @@ static bool check_place(const Pictures *p, int64_t e, int k) {
              ds->cameras[other]->name);
     }
     static const char *const how[] = {"mirrored, left is right", "mirrored, top is bottom",
-                                      "upside down"};
+                                      CHECK_UPSIDE_DOWN};
+    // Of a scene that is nearly symmetric more than one fits: the nearest is what happened.
+    double nearest = check_rules[RULE_picture_turned].limit * own;
+    int is = -1;
     for (int i = 0; i < 3; i++) {
         float turned[GRID];
         turn(v->grid, i != 0, i != 1, turned);
         double off = distance(turned, p->usual[k]);
-        if (off >= check_rules[RULE_picture_turned].limit * own) continue;
-        found = true;
-        find(p->c, RULE_picture_turned, e, 0, camera, off / own, "%s", how[i]);
+        if (off < nearest) nearest = off, is = i;
     }
-    return found;
+    if (is < 0) return found;
+    find(p->c, RULE_picture_turned, e, 0, camera, nearest / own, "%s", how[is]);
+    return true;
 }
 
 static void check_static(const Pictures *p, int k) {
@@ -200,12 +203,6 @@ static int by_grid(const void *a, const void *b) {
     return (x->episode > y->episode) - (x->episode < y->episode);
 }
 
-static bool same_rows(const Vector *v, const Episode *a, const Episode *b) {
-    const float *x = v->data + a->first_row * v->n, *y = v->data + b->first_row * v->n;
-    return v->n == 0 ||
-           (a->length == b->length && memcmp(x, y, sizeof *x * (size_t)(a->length * v->n)) == 0);
-}
-
 // Pictures of another episode: what is seen over time is the same to the last bit, which it is not
 // by chance. Where the rows are the same too it is episode_twice's.
 static void check_twice(const Pictures *p, int k) {
@@ -222,7 +219,7 @@ static void check_twice(const Pictures *p, int k) {
         const Episode *a = &ds->episodes[shown[i - 1].episode],
                       *b = &ds->episodes[shown[i].episode];
         if (memcmp(shown[i - 1].view->grid, shown[i].view->grid, sizeof shown[i].view->grid) != 0 ||
-            (same_rows(&p->c->state, a, b) && same_rows(&p->c->action, a, b)))
+            same_rows(p->c, a, b))
             continue;
         find(p->c, RULE_pictures_twice, shown[i].episode, -1, ds->cameras[k]->name,
              (double)shown[i].view->looked_at, "it shows what episode %lld shows, with other rows",

@@ -110,6 +110,9 @@ void share_out(int threads, int64_t n, void (*work)(void *user, int64_t i), void
 // of Git LFS, downloads that broke off.
 void files_explain_refusal(const DatasetOptions *options, CheckReport *report);
 
+// Whether state and action of two episodes are the same to the last bit.
+bool same_rows(const Check *c, const Episode *a, const Episode *b);
+
 // The groups of rules.
 void check_files(Check *c);
 void tasks_gather(Check *c); // fills tasks

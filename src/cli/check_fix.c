@@ -81,7 +81,8 @@ static void mark_turned(const Dataset *ds, const CheckReport *report, EditPiece 
                         const char *root) {
     for (int64_t i = 0; i < report->count; i++) {
         const CheckFinding *f = &report->findings[i];
-        int64_t e = f->rule == RULE_picture_turned ? position_of(ds, f->episode) : -1;
+        bool turned = f->rule == RULE_picture_turned && strcmp(f->text, CHECK_UPSIDE_DOWN) == 0;
+        int64_t e = turned ? position_of(ds, f->episode) : -1;
         for (int c = 0; e >= 0 && c < ds->n_cameras && c < EDIT_MAX_CAMERAS; c++)
             if (strcmp(ds->cameras[c]->name, f->where) == 0) {
                 pieces[e].turned |= UINT64_C(1) << c;

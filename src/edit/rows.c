@@ -7,7 +7,7 @@
 
 // ---- times --------------------------------------------------------------------------------------
 
-// A file that was cut short begins where it was cut; the rows' times go along.
+// An episode whose begin is cut off starts anew at 0, and so does one that did not start there.
 static void shift_times(const Dataset *ds, const EditPiece *piece, double *out) {
     const double *t = ds->timestamp + ds->episodes[piece->episode].first_row + piece->first;
     bool on_grid = true;

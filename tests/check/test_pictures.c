@@ -268,6 +268,22 @@ static const CheckFinding *find_case(const CheckReport *report, const struct Cas
     return NULL;
 }
 
+// What `tact check --fix` turns by half a turn goes by the finding's text.
+static void what_is_mirrored_is_not_upside_down(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct Case *c = &cases[i];
+        CheckReport report;
+        if (c->rule != RULE_picture_turned) continue;
+        look_at(c->fault, 1, c->decode, &report);
+        const CheckFinding *f = find_case(&report, c);
+        assert_non_null(f);
+        assert_int_equal(report.broken[RULE_picture_turned], 1);
+        assert_int_equal(strcmp(f->text, CHECK_UPSIDE_DOWN) == 0, c->fault == turn_over);
+        check_report_free(&report);
+    }
+}
+
 static void each_fault_is_found_and_a_lesser_one_is_not(void **state) {
     int wrong = 0;
     (void)state;
@@ -304,6 +320,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clean_pictures_have_no_finding),
         cmocka_unit_test(a_robot_that_does_not_move_sees_one_picture),
+        cmocka_unit_test(what_is_mirrored_is_not_upside_down),
         cmocka_unit_test(each_fault_is_found_and_a_lesser_one_is_not),
         cmocka_unit_test(every_rule_about_pictures_has_a_case),
     };

@@ -13,11 +13,10 @@
 // An empty Tensor (data NULL) stands for "none" where an argument is optional.
 //
 // Types: activations and their gradients have the device's type `activations`, IMAGE tensors its
-// type `images`. Both are float32, or on a device that was opened with bfloat16: bfloat16 on cuda;
-// on the cpu images are bfloat16, and the others float32, which matrix products round to bfloat16
-// as they read. Everything else is float32: parameters and their gradients, positions, statistics
-// (mean, rstd, lse), the VAE's and the loss's tensors. linear takes either type for each of x, y,
-// dx and dy.
+// type `images`. Both are float32, or bfloat16 on a cuda or cpu device that was opened with it: ops
+// compute in float32 all the same, and round once, to nearest even, as they write. Everything else
+// is float32: parameters and their gradients, positions, statistics (mean, rstd, lse), the VAE's
+// and the loss's tensors. linear takes either type for each of x, y, dx and dy.
 //
 // Errors: shapes are the caller's duty (asserted in debug builds). What fails at run time (memory,
 // an engine's refusal) is kept in the Device and reported by device_check; ops after a failure do

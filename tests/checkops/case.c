@@ -173,16 +173,26 @@ Tensor case_activation(Case *c, const char *name, Role role, double reduction, i
                          no_gaps);
 }
 
-Tensor case_strided(Case *c, const char *name, Role role, double reduction, int rank,
-                    const int64_t *shape) {
+static Tensor strided_tensor(Case *c, const char *name, Role role, double reduction, DType type,
+                             int rank, const int64_t *shape) {
     int64_t before[MAX_RANK] = {0}, after[MAX_RANK] = {0};
     for (int i = 1; i < rank; i++) {
         if (!case_chance(c, 2)) continue;
         before[i] = case_chance(c, 2) ? shape[i] : case_below(c, 4);
         after[i] = case_chance(c, 2) ? shape[i] : case_below(c, 4);
     }
-    return random_tensor(c, name, role, reduction, c->device->activations, rank, shape, before,
-                         after);
+    return random_tensor(c, name, role, reduction, type, rank, shape, before, after);
+}
+
+Tensor case_strided(Case *c, const char *name, Role role, double reduction, int rank,
+                    const int64_t *shape) {
+    return strided_tensor(c, name, role, reduction, c->device->activations, rank, shape);
+}
+
+Tensor case_strided_either(Case *c, const char *name, Role role, double reduction, int rank,
+                           const int64_t *shape) {
+    DType type = case_chance(c, 4) ? DTYPE_F32 : c->device->activations;
+    return strided_tensor(c, name, role, reduction, type, rank, shape);
 }
 
 Tensor case_given(Case *c, const char *name, DType dtype, const void *data, int rank,

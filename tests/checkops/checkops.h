@@ -92,6 +92,9 @@ Tensor case_activation(Case *c, const char *name, Role role, double reduction, i
 // may have neighbours.
 Tensor case_strided(Case *c, const char *name, Role role, double reduction, int rank,
                     const int64_t *shape);
+// The same, now and then of float32 where activations are not.
+Tensor case_strided_either(Case *c, const char *name, Role role, double reduction, int rank,
+                           const int64_t *shape);
 // An IMAGE tensor. Its content passes through image_from_plain and image_to_plain.
 Tensor case_image(Case *c, const char *name, Role role, double reduction, int64_t n, int64_t ch,
                   int64_t h, int64_t w);

@@ -16,10 +16,10 @@ static const int64_t linear_max[] = {129, 513, 513};
 void check_linear_forward(Case *c) {
     int64_t s[3];
     if (!case_sizes(c, 3, s, COUNT(linear_real), linear_real[0], linear_max)) return;
-    Tensor x = case_strided(c, "x", ROLE_INPUT, 0, 2, s);
+    Tensor x = case_strided_either(c, "x", ROLE_INPUT, 0, 2, s);
     Tensor w = case_tensor(c, "w", ROLE_INPUT, 0, 2, SHAPE(s[2], s[1])), b = {0};
     if (!case_chance(c, 3)) b = case_tensor(c, "b", ROLE_INPUT, 0, 1, SHAPE(s[2]));
-    Tensor y = case_strided(c, "y", ROLE_OUTPUT, (double)s[1] + 1, 2, SHAPE(s[0], s[2]));
+    Tensor y = case_strided_either(c, "y", ROLE_OUTPUT, (double)s[1] + 1, 2, SHAPE(s[0], s[2]));
     if (tensor_contiguous(x) && tensor_contiguous(y) && case_chance(c, 2)) {
         x = tensor_reshape(x, 3, SHAPE(1, s[0], s[1]));
         y = tensor_reshape(y, 3, SHAPE(s[0], 1, s[2]));
@@ -39,18 +39,18 @@ void check_linear_backward(Case *c) {
     bool accumulate = case_chance(c, 2);
     double M = (double)s[0], N = (double)s[2];
     Role role = accumulate ? ROLE_ACCUMULATE : ROLE_OUTPUT;
-    Tensor dy = case_strided(c, "dy", ROLE_INPUT, 0, 2, SHAPE(s[0], s[2]));
+    Tensor dy = case_strided_either(c, "dy", ROLE_INPUT, 0, 2, SHAPE(s[0], s[2]));
     Tensor dx = {0}, dw = {0}, db = {0}, x = {0}, w = {0};
     bool any = false;
     if (!case_chance(c, 4)) {
         any = true;
         w = case_tensor(c, "w", ROLE_INPUT, 0, 2, SHAPE(s[2], s[1]));
-        dx = case_strided(c, "dx", role, N + 1, 2, s);
+        dx = case_strided_either(c, "dx", role, N + 1, 2, s);
         c->flops += 2.0 * (double)(s[0] * s[1] * s[2]);
     }
     if (!case_chance(c, 4)) {
         any = true;
-        x = case_strided(c, "x", ROLE_INPUT, 0, 2, s);
+        x = case_strided_either(c, "x", ROLE_INPUT, 0, 2, s);
         dw = case_tensor(c, "dw", ROLE_ACCUMULATE, M + 1, 2, SHAPE(s[2], s[1]));
         c->flops += 2.0 * (double)(s[0] * s[1] * s[2]);
     }

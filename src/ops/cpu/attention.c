@@ -19,9 +19,10 @@ static int64_t tile_rows(int64_t Lq, int64_t Lk) {
 static Head head_of(Tensor q, Tensor k, Tensor v, Tensor key_pad, int heads, int64_t b, int64_t h) {
     int64_t dh = q.shape[2] / heads;
     return (Head){
-        .q = f32(q) + b * q.stride[0] + h * dh,
-        .k = f32(k) + b * k.stride[0] + h * dh,
-        .v = f32(v) + b * v.stride[0] + h * dh,
+        .q = element(q, b * q.stride[0] + h * dh),
+        .k = element(k, b * k.stride[0] + h * dh),
+        .v = element(v, b * v.stride[0] + h * dh),
+        .half = is_half(q),
         .sq = q.stride[1],
         .sk = k.stride[1],
         .sv = v.stride[1],
@@ -36,8 +37,8 @@ static Head head_of(Tensor q, Tensor k, Tensor v, Tensor key_pad, int heads, int
 
 // s (n, Lk) = scale * q[first ...] k^T, padded keys at -inf.
 static void tile_scores(Device *d, const Head *a, int64_t first, int64_t n, float *s) {
-    cpu_gemm(d, 'N', 'T', n, a->Lk, a->dh, a->scale, a->q + first * a->sq, a->sq, a->k, a->sk, 0, s,
-             a->Lk);
+    cpu_gemm(d, 'N', 'T', n, a->Lk, a->dh, a->scale, (const float *)a->q + first * a->sq, a->sq,
+             a->k, a->sk, 0, s, a->Lk);
     for (int64_t i = 0; a->pad && i < n; i++)
         for (int64_t j = 0; j < a->Lk; j++)
             if (a->pad[j]) s[i * a->Lk + j] = -INFINITY;
@@ -101,39 +102,14 @@ static void head_forward(Device *d, const Head *a, float *o, int64_t so, float *
     }
 }
 
-// Per thread, for that shape. False (and failed) without memory.
-static bool room(Device *d, int64_t Lq, int64_t Lk, int64_t dh, bool backward) {
-    size_t floats = (size_t)((backward ? 3 : 1) * tile_rows(Lq, Lk) * Lk);
-    if (cpu_of(d)->matrix_unit)
-        floats = attention_tiles_bytes(Lq, Lk, dh, backward) / sizeof(float);
-    return cpu_scratch(d, floats);
-}
-
-static void attention_forward(Device *d, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
-                              Tensor key_pad, int heads, Dropout drop) {
-    if (d->failed) return;
-    int64_t B = q.shape[0], Lq = q.shape[1], Lk = k.shape[1], dh = q.shape[2] / heads;
-    if (!room(d, Lq, Lk, dh, false)) return;
-    float **scratch = cpu_of(d)->scratch;
-#pragma omp parallel for num_threads(d->threads) schedule(dynamic)
-    for (int64_t bh = 0; bh < B * heads; bh++) {
-        int64_t b = bh / heads, h = bh % heads;
-        Head a = head_of(q, k, v, key_pad, heads, b, h);
-        float *s = scratch[omp_get_thread_num()], *to = f32(o) + b * o.stride[0] + h * dh;
-        if (cpu_of(d)->matrix_unit)
-            head_forward_tiles(&a, to, o.stride[1], f32(lse) + bh * Lq, drop, s);
-        else
-            head_forward(d, &a, to, o.stride[1], f32(lse) + bh * Lq, drop, s);
-    }
-}
-
 // dp (n, Lk) holds dout v^T on entry and becomes the gradient of the scores; p holds scores and
 // becomes the probabilities, dropped (n, Lk) the probabilities after dropout.
 static void score_gradients(const Head *a, const HeadGrads *g, int64_t first, int64_t n,
                             Dropout drop, float *p, float *dropped, float *dp) {
     for (int64_t i = 0; i < n; i++) {
         float *pr = p + i * a->Lk, *mr = dropped + i * a->Lk, *gr = dp + i * a->Lk, delta = 0;
-        const float *dr = g->dout + (first + i) * g->sdout, *r = g->o + (first + i) * g->so;
+        const float *dr = (const float *)g->dout + (first + i) * g->sdout;
+        const float *r = (const float *)g->o + (first + i) * g->so;
         float lse = g->lse[first + i];
 #pragma omp simd reduction(+ : delta)
         for (int64_t c = 0; c < a->dh; c++) delta += dr[c] * r[c];
@@ -151,16 +127,106 @@ static void head_backward(Device *d, const Head *a, const HeadGrads *g, Dropout 
     float *p = s, *dropped = s + tile * a->Lk, *dp = s + 2 * tile * a->Lk;
     for (int64_t first = 0; first < a->Lq; first += tile) {
         int64_t n = a->Lq - first < tile ? a->Lq - first : tile, Lk = a->Lk, dh = a->dh;
-        const float *dout = g->dout + first * g->sdout;
+        const float *dout = (const float *)g->dout + first * g->sdout;
+        float *dq = (float *)g->dq + first * g->sdq;
         float beta = first > 0;
         tile_scores(d, a, first, n, p);
         cpu_gemm(d, 'N', 'T', n, Lk, dh, 1, dout, g->sdout, a->v, a->sv, 0, dp, Lk);
         score_gradients(a, g, first, n, drop, p, dropped, dp);
         cpu_gemm(d, 'T', 'N', Lk, dh, n, 1, dropped, Lk, dout, g->sdout, beta, g->dv, g->sdv);
-        cpu_gemm(d, 'N', 'N', n, dh, Lk, a->scale, dp, Lk, a->k, a->sk, 0, g->dq + first * g->sdq,
-                 g->sdq);
-        cpu_gemm(d, 'T', 'N', Lk, dh, n, a->scale, dp, Lk, a->q + first * a->sq, a->sq, beta, g->dk,
-                 g->sdk);
+        cpu_gemm(d, 'N', 'N', n, dh, Lk, a->scale, dp, Lk, a->k, a->sk, 0, dq, g->sdq);
+        cpu_gemm(d, 'T', 'N', Lk, dh, n, a->scale, dp, Lk, (const float *)a->q + first * a->sq,
+                 a->sq, beta, g->dk, g->sdk);
+    }
+}
+
+// ---- without a matrix unit, of bfloat16 ---------------------------------------------------------
+
+// Floats that all a head has of bfloat16 takes, and of whose results.
+static int64_t head_floats(int64_t Lq, int64_t Lk, int64_t dh, bool backward) {
+    return (backward ? 4 * Lq + 4 * Lk : 2 * Lq + 2 * Lk) * dh;
+}
+
+// n rows of x (n, dh) as float32, from *at on, which moves behind them.
+static float *widened(const void *x, int64_t stride, int64_t n, int64_t dh, float **at) {
+    float *out = *at;
+    for (int64_t i = 0; i < n; i++) {
+#pragma omp simd
+        for (int64_t c = 0; c < dh; c++) out[i * dh + c] = value_at(x, true, i * stride + c);
+    }
+    *at += n * dh;
+    return out;
+}
+
+static void narrowed(void *x, int64_t stride, int64_t n, int64_t dh, const float *in) {
+    for (int64_t i = 0; i < n; i++) {
+#pragma omp simd
+        for (int64_t c = 0; c < dh; c++) set_value(x, true, i * stride + c, in[i * dh + c]);
+    }
+}
+
+static Head widened_head(const Head *a, float **at) {
+    Head w = *a;
+    w.half = false;
+    w.q = widened(a->q, a->sq, a->Lq, a->dh, at);
+    w.k = widened(a->k, a->sk, a->Lk, a->dh, at);
+    w.v = widened(a->v, a->sv, a->Lk, a->dh, at);
+    w.sq = w.sk = w.sv = a->dh;
+    return w;
+}
+
+static void head_forward_halves(Device *d, const Head *a, void *o, int64_t so, float *lse,
+                                Dropout drop, float *s) {
+    const Head w = widened_head(a, &s);
+    float *out = s;
+    head_forward(d, &w, out, a->dh, lse, drop, out + a->Lq * a->dh);
+    narrowed(o, so, a->Lq, a->dh, out);
+}
+
+static void head_backward_halves(Device *d, const Head *a, const HeadGrads *g, Dropout drop,
+                                 float *s) {
+    const int64_t dh = a->dh;
+    const Head w = widened_head(a, &s);
+    HeadGrads wg = {.lse = g->lse, .sdq = dh, .sdk = dh, .sdv = dh, .sdout = dh, .so = dh};
+    wg.dout = widened(g->dout, g->sdout, a->Lq, dh, &s);
+    wg.o = widened(g->o, g->so, a->Lq, dh, &s);
+    float *dq = s, *dk = dq + a->Lq * dh, *dv = dk + a->Lk * dh;
+    wg.dq = dq, wg.dk = dk, wg.dv = dv;
+    head_backward(d, &w, &wg, drop, dv + a->Lk * dh);
+    narrowed(g->dq, g->sdq, a->Lq, dh, dq);
+    narrowed(g->dk, g->sdk, a->Lk, dh, dk);
+    narrowed(g->dv, g->sdv, a->Lk, dh, dv);
+}
+
+// ---- the ops ------------------------------------------------------------------------------------
+
+// Per thread, for that shape. False (and failed) without memory.
+static bool room(Device *d, int64_t Lq, int64_t Lk, int64_t dh, bool half, bool backward) {
+    int64_t floats = (backward ? 3 : 1) * tile_rows(Lq, Lk) * Lk;
+    if (half) floats += head_floats(Lq, Lk, dh, backward);
+    if (cpu_of(d)->matrix_unit)
+        floats = (int64_t)(attention_tiles_bytes(Lq, Lk, dh, backward) / sizeof(float));
+    return cpu_scratch(d, (size_t)floats);
+}
+
+static void attention_forward(Device *d, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
+                              Tensor key_pad, int heads, Dropout drop) {
+    if (d->failed) return;
+    int64_t B = q.shape[0], Lq = q.shape[1], Lk = k.shape[1], dh = q.shape[2] / heads;
+    if (!room(d, Lq, Lk, dh, is_half(q), false)) return;
+    float **scratch = cpu_of(d)->scratch;
+#pragma omp parallel for num_threads(d->threads) schedule(dynamic)
+    for (int64_t bh = 0; bh < B * heads; bh++) {
+        int64_t b = bh / heads, h = bh % heads;
+        Head a = head_of(q, k, v, key_pad, heads, b, h);
+        float *s = scratch[omp_get_thread_num()];
+        void *to = element(o, b * o.stride[0] + h * dh);
+        if (cpu_of(d)->matrix_unit)
+            head_forward_tiles(&a, to, o.stride[1], f32(lse) + bh * Lq, drop, s);
+        else if (a.half)
+            head_forward_halves(d, &a, to, o.stride[1], f32(lse) + bh * Lq, drop, s);
+        else
+            head_forward(d, &a, to, o.stride[1], f32(lse) + bh * Lq, drop, s);
     }
 }
 
@@ -169,28 +235,30 @@ static void attention_backward(Device *d, Tensor dq, Tensor dk, Tensor dv, Tenso
                                Dropout drop) {
     if (d->failed) return;
     int64_t B = q.shape[0], Lq = q.shape[1], Lk = k.shape[1], dh = q.shape[2] / heads;
-    if (!room(d, Lq, Lk, dh, true)) return;
+    if (!room(d, Lq, Lk, dh, is_half(q), true)) return;
     float **scratch = cpu_of(d)->scratch;
 #pragma omp parallel for num_threads(d->threads) schedule(dynamic)
     for (int64_t bh = 0; bh < B * heads; bh++) {
         int64_t b = bh / heads, h = bh % heads, c = h * dh;
         Head a = head_of(q, k, v, key_pad, heads, b, h);
         HeadGrads g = {
-            .dq = f32(dq) + b * dq.stride[0] + c,
+            .dq = element(dq, b * dq.stride[0] + c),
             .sdq = dq.stride[1],
-            .dk = f32(dk) + b * dk.stride[0] + c,
+            .dk = element(dk, b * dk.stride[0] + c),
             .sdk = dk.stride[1],
-            .dv = f32(dv) + b * dv.stride[0] + c,
+            .dv = element(dv, b * dv.stride[0] + c),
             .sdv = dv.stride[1],
-            .dout = f32(dout) + b * dout.stride[0] + c,
+            .dout = element(dout, b * dout.stride[0] + c),
             .sdout = dout.stride[1],
-            .o = f32(o) + b * o.stride[0] + c,
+            .o = element(o, b * o.stride[0] + c),
             .so = o.stride[1],
             .lse = f32(lse) + bh * Lq,
         };
         float *s = scratch[omp_get_thread_num()];
         if (cpu_of(d)->matrix_unit)
             head_backward_tiles(&a, &g, drop, s);
+        else if (a.half)
+            head_backward_halves(d, &a, &g, drop, s);
         else
             head_backward(d, &a, &g, drop, s);
     }

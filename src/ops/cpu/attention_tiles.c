@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention of one head on a matrix unit: q, k, v and dout are rounded to bfloat16 as they go into
-// tiles, and so are the probabilities and the gradients of the scores, which are made in float32,
-// 32 queries at a time, and put into tiles by the pass that makes them. Sums are float32. Whatever
-// is not a multiple of 32 is filled up with zeros.
+// Attention of one head on a matrix unit: q, k, v and dout, where they are float32, are rounded to
+// bfloat16 as they go into tiles, and so are the probabilities and the gradients of the scores,
+// which are made in float32, 32 queries at a time, and put into tiles by the pass that makes them.
+// Sums are float32. Whatever is not a multiple of 32 is filled up with zeros.
 #include "ops/cpu/attention.h"
 
 #include "ops/cpu/dropout_table.h"
@@ -70,18 +70,47 @@ size_t attention_tiles_bytes(int64_t Lq, int64_t Lk, int64_t dh, bool backward) 
 // ---- factors ------------------------------------------------------------------------------------
 
 // Rows first .. first + n of x (n, dh) as a factor whose depth is dh; second: the product's second.
-static void pack_rows(const float *x, int64_t stride, int64_t first, int64_t n, int64_t dh,
+static void pack_rows(const Head *a, const void *x, int64_t stride, int64_t first, int64_t n,
                       bool second, char *out) {
-    const TilePanels p = {
-        .data = x, .across = stride, .along = 1, .first = first, .n = n, .depth = dh};
+    const TilePanels p = {.data = x,
+                          .half = a->half,
+                          .across = stride,
+                          .along = 1,
+                          .first = first,
+                          .n = n,
+                          .depth = a->dh};
     tile_pack(&p, second, out);
 }
 
 // Columns of x (n, dh) as a factor whose depth is n.
-static void pack_columns(const float *x, int64_t stride, int64_t n, int64_t dh, bool second,
+static void pack_columns(const Head *a, const void *x, int64_t stride, int64_t n, bool second,
                          char *out) {
-    const TilePanels p = {.data = x, .across = 1, .along = stride, .n = dh, .depth = n};
+    const TilePanels p = {
+        .data = x, .half = a->half, .across = 1, .along = stride, .n = a->dh, .depth = n};
     tile_pack(&p, second, out);
+}
+
+// Columns c .. c + 16 of a row, of which n are there.
+TILES static inline void write_sixteen(const Head *a, void *row, int64_t c, int64_t n, __m512 x) {
+    if (a->half)
+        _mm256_mask_storeu_epi16((bf16 *)row + c, first_of_16(n), (__m256i)_mm512_cvtneps_pbh(x));
+    else
+        _mm512_mask_storeu_ps((float *)row + c, first_of_16(n), x);
+}
+
+// Row i of a matrix of q's type.
+static inline void *row_of(const Head *a, const void *x, int64_t stride, int64_t i) {
+    return (char *)(uintptr_t)x + i * stride * (int64_t)(a->half ? sizeof(bf16) : sizeof(float));
+}
+
+// n rows from `first` on of x (., dh) = rows of width columns, times a factor each.
+TILES static void write_rows(const Head *a, void *x, int64_t stride, int64_t first, int64_t n,
+                             const float *rows, int64_t width, const float *factor) {
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < a->dh; c += 16)
+            write_sixteen(
+                a, row_of(a, x, stride, first + i), c, a->dh - c,
+                _mm512_mul_ps(_mm512_load_ps(rows + i * width + c), _mm512_set1_ps(factor[i])));
 }
 
 // C (rows, columns) from panels: `steps` of each, which are a_panel and b_panel bytes apart.
@@ -167,11 +196,11 @@ static inline int64_t row_in_panel(int64_t i) {
 
 // ---- forward ------------------------------------------------------------------------------------
 
-static void forward_rows(const Head *a, const Places *l, char *at, int64_t first, float *o,
+static void forward_rows(const Head *a, const Places *l, char *at, int64_t first, void *o,
                          int64_t so, float *lse, const DropoutTable *drop) {
     const int64_t n = least(a->Lq - first, SIDE), steps = l->width / TILE_DEPTH;
     float *scores = (float *)(at + l->scores), *out = (float *)(at + l->out), sums[SIDE];
-    pack_rows(a->q, a->sq, first, n, a->dh, false, at + l->q);
+    pack_rows(a, a->q, a->sq, first, n, false, at + l->q);
     multiply(at + l->q, 0, SIDE, at + l->k, steps * STEP, l->keys, steps, scores, false);
     for (int64_t i = 0; i < n; i++)
         sums[i] =
@@ -179,22 +208,19 @@ static void forward_rows(const Head *a, const Places *l, char *at, int64_t first
                         drop, a->row0 + first + i, at + l->kept + row_in_panel(i), lse + first + i);
     const int64_t deep = l->keys / TILE_DEPTH;
     multiply(at + l->kept, 0, SIDE, at + l->v, deep * STEP, l->width, deep, out, false);
-    for (int64_t i = 0; i < n; i++) {
-        const float inverse = sums[i] == 0 ? 0 : 1.0f / sums[i];
-        for (int64_t c = 0; c < a->dh; c++)
-            o[(first + i) * so + c] = out[i * l->width + c] * inverse;
-    }
+    for (int64_t i = 0; i < n; i++) sums[i] = sums[i] == 0 ? 0 : 1.0f / sums[i];
+    write_rows(a, o, so, first, n, out, l->width, sums);
 }
 
-void head_forward_tiles(const Head *a, float *o, int64_t so, float *lse, Dropout drop,
+void head_forward_tiles(const Head *a, void *o, int64_t so, float *lse, Dropout drop,
                         void *scratch) {
     const Places l = places_of(a->Lq, a->Lk, a->dh, false);
     char *at = scratch;
     const DropoutTable table =
         dropout_table(drop, (DropoutColumns *)(at + l.columns), l.keys / DROPOUT_CHUNK);
     note_keys(a, l.keys, (uint16_t *)(at + l.there));
-    pack_rows(a->k, a->sk, 0, a->Lk, a->dh, true, at + l.k);
-    pack_columns(a->v, a->sv, a->Lk, a->dh, true, at + l.v);
+    pack_rows(a, a->k, a->sk, 0, a->Lk, true, at + l.k);
+    pack_columns(a, a->v, a->sv, a->Lk, true, at + l.v);
     tiles_begin();
     for (int64_t first = 0; first < a->Lq; first += SIDE)
         forward_rows(a, &l, at, first, o, so, lse, &table);
@@ -294,8 +320,8 @@ static void backward_rows(const Head *a, const HeadGrads *g, const Places *l, ch
                           int64_t first, int64_t step, const DropoutTable *drop) {
     const int64_t n = least(a->Lq - first, SIDE), steps = l->width / TILE_DEPTH;
     float *scores = (float *)(at + l->scores), *products = (float *)(at + l->products);
-    pack_rows(a->q, a->sq, first, n, a->dh, false, at + l->q);
-    pack_rows(g->dout, g->sdout, first, n, a->dh, false, at + l->dout);
+    pack_rows(a, a->q, a->sq, first, n, false, at + l->q);
+    pack_rows(a, g->dout, g->sdout, first, n, false, at + l->dout);
     multiply(at + l->q, 0, SIDE, at + l->k, steps * STEP, l->keys, steps, scores, false);
     multiply(at + l->dout, 0, SIDE, at + l->v, steps * STEP, l->keys, steps, products, false);
     for (int64_t i = 0; i < SIDE; i += 2) {
@@ -320,23 +346,22 @@ static void backward_rows(const Head *a, const HeadGrads *g, const Places *l, ch
     float *out = (float *)(at + l->out);
     multiply(at + l->gradients, 0, SIDE, at + l->k_columns, deep * STEP, l->width, deep, out,
              false);
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t c = 0; c < a->dh; c++)
-            g->dq[(first + i) * g->sdq + c] = out[i * l->width + c] * a->scale;
+    float scale[SIDE];
+    for (int64_t i = 0; i < n; i++) scale[i] = a->scale;
+    write_rows(a, g->dq, g->sdq, first, n, out, l->width, scale);
 }
 
 // to (Lk, dh) = scale times from (width, keys), turned.
 TILES static void write_turned(const Head *a, const Places *l, const float *from, float scale,
-                               float *to, int64_t stride) {
+                               void *to, int64_t stride) {
     for (int64_t j = 0; j < a->Lk; j += 16)
         for (int64_t c = 0; c < a->dh; c += 16) {
-            const __mmask16 there = first_of_16(a->dh - c);
             __m512i v[16];
             for (int64_t i = 0; i < 16; i++) v[i] = _mm512_load_si512(from + (c + i) * l->keys + j);
             tile_turn(v);
             for (int64_t i = 0; i < least(16, a->Lk - j); i++)
-                _mm512_mask_storeu_ps(to + (j + i) * stride + c, there,
-                                      _mm512_mul_ps((__m512)v[i], _mm512_set1_ps(scale)));
+                write_sixteen(a, row_of(a, to, stride, j + i), c, a->dh - c,
+                              _mm512_mul_ps((__m512)v[i], _mm512_set1_ps(scale)));
         }
 }
 
@@ -349,11 +374,11 @@ void head_backward_tiles(const Head *a, const HeadGrads *g, Dropout drop, void *
     const DropoutTable table =
         dropout_table(drop, (DropoutColumns *)(at + l.columns), l.keys / DROPOUT_CHUNK);
     note_keys(a, l.keys, (uint16_t *)(at + l.there));
-    pack_rows(a->k, a->sk, 0, a->Lk, a->dh, true, at + l.k);
-    pack_rows(a->v, a->sv, 0, a->Lk, a->dh, true, at + l.v);
-    pack_columns(a->k, a->sk, a->Lk, a->dh, true, at + l.k_columns);
-    pack_columns(a->q, a->sq, a->Lq, a->dh, false, at + l.q_turned);
-    pack_columns(g->dout, g->sdout, a->Lq, a->dh, false, at + l.dout_turned);
+    pack_rows(a, a->k, a->sk, 0, a->Lk, true, at + l.k);
+    pack_rows(a, a->v, a->sv, 0, a->Lk, true, at + l.v);
+    pack_columns(a, a->k, a->sk, a->Lk, true, at + l.k_columns);
+    pack_columns(a, a->q, a->sq, a->Lq, false, at + l.q_turned);
+    pack_columns(a, g->dout, g->sdout, a->Lq, false, at + l.dout_turned);
     tiles_begin();
     for (int64_t begin = 0; begin < a->Lq; begin += l.block) {
         int64_t step = 0;
@@ -376,7 +401,7 @@ size_t attention_tiles_bytes(int64_t Lq, int64_t Lk, int64_t dh, bool backward) 
     return (void)Lq, (void)Lk, (void)dh, (void)backward, 0;
 }
 
-void head_forward_tiles(const Head *a, float *o, int64_t so, float *lse, Dropout drop,
+void head_forward_tiles(const Head *a, void *o, int64_t so, float *lse, Dropout drop,
                         void *scratch) {
     (void)a, (void)o, (void)so, (void)lse, (void)drop, (void)scratch;
 }

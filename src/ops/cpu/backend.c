@@ -104,6 +104,7 @@ const Backend cpu_backend = {
     .name = "cpu",
     .precisions = PRECISION_BIT(PRECISION_FLOAT32) | PRECISION_BIT(PRECISION_BFLOAT16),
     .trains_best = PRECISION_FLOAT32,
+    .activations = {[PRECISION_BFLOAT16] = DTYPE_BF16},
     .images = {[PRECISION_BFLOAT16] = DTYPE_BF16},
     .host_memory = true,
     .side_by_side = true,

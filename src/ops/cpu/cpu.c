@@ -17,6 +17,7 @@ static void cpu_release(Device *d) {
     mem_free(cpu->gradients.data);
     mem_free(cpu->blocks.data);
     mem_free(cpu->tiles.data);
+    mem_free(cpu->columns.data);
     if (cpu->stream) dnnl_stream_destroy(cpu->stream);
     if (cpu->engine) dnnl_engine_destroy(cpu->engine);
     for (int i = 0; cpu->scratch && i < d->threads; i++) mem_free(cpu->scratch[i]);
@@ -170,7 +171,7 @@ bool cpu_scratch(Device *d, size_t floats) {
 }
 
 Rows rows_of(Tensor t) {
-    Rows r = {.data = f32(t), .outer = 1, .rows = 1, .cols = tensor_columns(t)};
+    Rows r = {.data = t.data, .half = is_half(t), .outer = 1, .rows = 1, .cols = tensor_columns(t)};
     if (t.rank > 3 || tensor_contiguous(t)) {
         r.rows = tensor_count(t) / r.cols;
         r.row_stride = r.cols;

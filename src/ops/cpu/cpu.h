@@ -21,6 +21,7 @@ typedef struct Cpu {
     int block;       // channels of a block of the IMAGE layout: 8 or 16, what oneDNN prefers here
     float **scratch; // per thread, for attention; grown when a larger shape comes
     size_t scratch_floats;
+    Grown columns; // activation.c: what dropout has of columns alone
 
     // matmul.c
     const float *weights; // the flat parameters of weights_load
@@ -50,7 +51,7 @@ static inline Cpu *cpu_of(Device *d) {
     return d->impl;
 }
 
-// Whether images and the factors of products are bfloat16.
+// Whether activations, images and the factors of products are bfloat16.
 static inline bool cpu_bf16(const Device *d) {
     return d->images == DTYPE_BF16;
 }
@@ -124,17 +125,18 @@ void cpu_optimizer_ops(Device *d);
 
 // ---- matmul.c: oneDNN's matrix product, planned once a shape ------------------------------------
 // C (m, n) = A (m, k) B (k, n) + bias (n) + C, the last two where wanted. A and B are both bfloat16
-// or both float32; C and the bias are float32. Rows are lda, ldb, ldc elements apart as stored.
+// or both float32; C is either, the bias float32. Rows are lda, ldb, ldc elements apart as stored.
 typedef struct MatmulSpec {
     int64_t m, n, k, lda, ldb, ldc;
     bool ta, tb; // A is stored (k, m), B is stored (n, k)
     bool bias, sum;
-    bool half; // bfloat16
+    bool half;   // A and B are bfloat16
+    bool half_c; // C is
     // B, when its contents last: it is kept in the kernel's own order. It is float32 even if half.
     const float *lasting;
 } MatmulSpec;
 void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, const float *bias,
-                float *c);
+                void *c);
 // Weights that last, w (n, k), turned and in tiles (tiles.h); NULL (and failed) without memory.
 const void *cpu_lasting_tiles(Device *d, const float *w, int64_t n, int64_t k);
 void cpu_weights_load(Device *d, Tensor flat, bool lasting);
@@ -142,14 +144,24 @@ void cpu_weights_load(Device *d, Tensor flat, bool lasting);
 const bf16 *cpu_halves(Device *d, const float *w);
 void cpu_matmul_free(Device *d);
 
-// A tensor as (outer, rows, columns) with a stride for each of the first two.
+// A tensor of float32, or of bfloat16 if half, as (outer, rows, columns) with a stride for each of
+// the first two.
 typedef struct Rows {
-    float *data;
+    void *data;
+    bool half;
     int64_t outer, rows, cols, outer_stride, row_stride;
 } Rows;
 Rows rows_of(Tensor t);
-static inline float *row_at(Rows r, int64_t outer, int64_t row) {
-    return r.data + outer * r.outer_stride + row * r.row_stride;
+static inline void *row_at(Rows r, int64_t outer, int64_t row) {
+    const int64_t at = outer * r.outer_stride + row * r.row_stride;
+    return (char *)r.data + at * (int64_t)(r.half ? sizeof(bf16) : sizeof(float));
+}
+static inline bool is_half(Tensor t) {
+    return t.dtype == DTYPE_BF16;
+}
+// Element i of a tensor's memory.
+static inline void *element(Tensor t, int64_t i) {
+    return (char *)t.data + i * (int64_t)(is_half(t) ? sizeof(bf16) : sizeof(float));
 }
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Passes over activations: each reads and writes memory once, rows split over the threads.
 #include "ops/cpu/cpu.h"
+#include "ops/cpu/vector.h"
 
 #include <string.h>
 
@@ -27,7 +28,7 @@ static void copy(Device *d, Tensor yt, Tensor xt) {
 #pragma omp parallel for collapse(2) num_threads(d->threads)
     for (int64_t o = 0; o < y.outer; o++)
         for (int64_t m = 0; m < y.rows; m++)
-            memcpy(row_at(y, o, m), row_at(x, o, m), (size_t)y.cols * sizeof(float));
+            memcpy(row_at(y, o, m), row_at(x, o, m), (size_t)y.cols * dtype_size(yt.dtype));
 }
 
 static void add(Device *d, Tensor y, Tensor a, Tensor b) {
@@ -53,16 +54,29 @@ static void lerp(Device *d, Tensor y, Tensor x, Tensor halt, float weight) {
     for (int64_t i = 0; i < n; i++) out[i] += weight * (in[i] - out[i]);
 }
 
+IN_LOOPS void add_row(void *y, const void *x, const float *row, bool half, int64_t n) {
+    if (x) {
+#pragma omp simd
+        for (int64_t c = 0; c < n; c++) set_value(y, half, c, value_at(x, half, c) + row[c]);
+    } else {
+#pragma omp simd
+        for (int64_t c = 0; c < n; c++) set_value(y, half, c, row[c]);
+    }
+}
+
 static void add_rows(Device *d, Tensor y, Tensor x, Tensor row) {
     if (d->failed) return;
     int64_t B = y.shape[0], L = y.shape[1], D = y.shape[2];
 #pragma omp parallel for collapse(2) num_threads(d->threads)
     for (int64_t b = 0; b < B; b++)
         for (int64_t l = 0; l < L; l++) {
-            float *out = f32(y) + b * y.stride[0] + l * y.stride[1];
+            void *out = element(y, b * y.stride[0] + l * y.stride[1]);
             const float *r = f32(row) + l * row.stride[0];
-            const float *in = x.data ? f32(x) + b * x.stride[0] + l * x.stride[1] : NULL;
-            for (int64_t c = 0; c < D; c++) out[c] = in ? in[c] + r[c] : r[c];
+            const void *in = x.data ? element(x, b * x.stride[0] + l * x.stride[1]) : NULL;
+            if (is_half(y))
+                add_row(out, in, r, true, D);
+            else
+                add_row(out, in, r, false, D);
         }
 }
 
@@ -73,8 +87,11 @@ static void sum_rows(Device *d, Tensor drow, Tensor dy) {
     for (int64_t l = 0; l < L; l++) {
         float *out = f32(drow) + l * drow.stride[0];
         for (int64_t b = 0; b < B; b++) {
-            const float *in = f32(dy) + b * dy.stride[0] + l * dy.stride[1];
-            for (int64_t c = 0; c < D; c++) out[c] += in[c];
+            const void *in = element(dy, b * dy.stride[0] + l * dy.stride[1]);
+            if (is_half(dy))
+                for (int64_t c = 0; c < D; c++) out[c] += value_at(in, true, c);
+            else
+                for (int64_t c = 0; c < D; c++) out[c] += value_at(in, false, c);
         }
     }
 }

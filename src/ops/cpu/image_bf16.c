@@ -37,6 +37,11 @@ static void floats_to_halves(Device *d, bf16 *out, const float *in, int64_t n) {
     for (int64_t i = 0; i < n; i++) out[i] = bf16_of_float(in[i]);
 }
 
+static void copy_halves(Device *d, bf16 *out, const bf16 *in, int64_t n) {
+#pragma omp parallel for simd num_threads(d->threads)
+    for (int64_t i = 0; i < n; i++) out[i] = in[i];
+}
+
 static void image_from_plain(Device *d, Tensor y, Tensor x) {
     if (d->failed) return;
     int64_t N = y.shape[0], C = y.shape[1], HW = y.shape[2] * y.shape[3];
@@ -57,15 +62,21 @@ static void image_to_plain(Device *d, Tensor y, Tensor x) {
                 f32(y)[(n * C + c) * HW + i] = float_of_bf16(halves_of(x)[(n * HW + i) * C + c]);
 }
 
-// A pixel is a token: only the type differs.
+// A pixel is a token. Tests have tokens in float32 (backend.h).
 static void tokens_from_image(Device *d, Tensor y, Tensor x) {
     if (d->failed) return;
-    halves_to_floats(d, f32(y), halves_of(x), tensor_count(x));
+    if (is_half(y))
+        copy_halves(d, y.data, x.data, tensor_count(x));
+    else
+        halves_to_floats(d, f32(y), halves_of(x), tensor_count(x));
 }
 
 static void image_from_tokens(Device *d, Tensor dx, Tensor dy) {
     if (d->failed) return;
-    floats_to_halves(d, halves_of(dx), f32(dy), tensor_count(dx));
+    if (is_half(dy))
+        copy_halves(d, dx.data, dy.data, tensor_count(dx));
+    else
+        floats_to_halves(d, halves_of(dx), f32(dy), tensor_count(dx));
 }
 
 // ---- passes over images -------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dense layers. In float32 the products read activations where they lie. At bfloat16 sums are
-// float32, and both factors are rounded: on a matrix unit as they go into tiles, else beforehand,
+// Dense layers. The products read activations where they lie. At bfloat16 sums are float32, and
+// factors that are float32 are rounded: on a matrix unit as they go into tiles, else beforehand,
 // the weights once a step (weights_load).
 #include "ops/cpu/cpu.h"
 #include "ops/cpu/tiles.h"
@@ -20,8 +20,11 @@ static void align_outer(Rows *const *all, int n) {
     }
 }
 
-// One sample's rows in bfloat16, packed, in buffer `which`. NULL (and failed) without memory.
-static const bf16 *to_halves(Device *d, int which, Rows r, int64_t o) {
+// One sample's rows as a factor in bfloat16, `*ld` elements apart: where they are, or rounded into
+// buffer `which`. NULL (and failed) without memory.
+static const bf16 *to_halves(Device *d, int which, Rows r, int64_t o, int64_t *ld) {
+    *ld = r.half ? r.row_stride : r.cols;
+    if (r.half) return row_at(r, o, 0);
     bf16 *out = cpu_grow(d, &cpu_of(d)->factors[which], (size_t)(r.rows * r.cols) * sizeof *out);
     if (!out) return NULL;
 #pragma omp parallel for num_threads(d->threads)
@@ -43,7 +46,7 @@ static const bf16 *weight_halves(Device *d, Tensor w) {
               .rows = w.shape[0],
               .cols = w.shape[1],
               .row_stride = w.shape[1]};
-    return to_halves(d, 1, r, 0);
+    return to_halves(d, 1, r, 0, &r.row_stride);
 }
 
 static bool is_lasting(Device *d, const float *w) {
@@ -55,18 +58,20 @@ static bool is_lasting(Device *d, const float *w) {
 
 // The product by a planned multiplication: of bfloat16, or with weights that last.
 static void product_planned(Device *d, Rows y, Rows x, Tensor w, const float *bias, int64_t o) {
-    bool half = cpu_bf16(d);
-    const void *a = half ? (const void *)to_halves(d, 0, x, o) : row_at(x, o, 0);
+    const bool half = cpu_bf16(d);
+    int64_t lda = x.row_stride;
+    const void *a = half ? (const void *)to_halves(d, 0, x, o, &lda) : row_at(x, o, 0);
     const float *lasting = is_lasting(d, f32(w)) ? f32(w) : NULL;
     MatmulSpec s = {.m = y.rows,
                     .n = y.cols,
                     .k = x.cols,
-                    .lda = half ? x.cols : x.row_stride,
+                    .lda = lda,
                     .ldb = x.cols,
                     .ldc = y.row_stride,
                     .tb = true,
                     .bias = bias != NULL,
                     .half = half,
+                    .half_c = y.half,
                     .lasting = lasting};
     cpu_matmul(d, &s, a, lasting ? (const void *)lasting : weight_halves(d, w), bias,
                row_at(y, o, 0));
@@ -75,6 +80,7 @@ static void product_planned(Device *d, Rows y, Rows x, Tensor w, const float *bi
 // Rows as a factor of a product on tiles; turned: their columns are its rows.
 static TileFactor tile_factor(Rows r, int64_t o, bool turned) {
     return (TileFactor){.data = row_at(r, o, 0),
+                        .half = r.half,
                         .row = turned ? 1 : r.row_stride,
                         .column = turned ? r.row_stride : 1};
 }
@@ -94,6 +100,7 @@ static void product_tiles(Device *d, Rows y, Rows x, Tensor w, const float *bias
                            .packed = lasting ? cpu_lasting_tiles(d, f32(w), y.cols, x.cols) : NULL,
                            .bias = bias,
                            .c = row_at(y, o, 0),
+                           .half_c = y.half,
                            .ldc = y.row_stride};
     tiles_multiply(d, &p);
 }
@@ -128,15 +135,19 @@ static void linear_forward(Device *d, Tensor yt, Tensor xt, Tensor w, Tensor b) 
 // out (N) += sums over the rows of y. Threads split the columns.
 static void add_column_sums(Device *d, float *out, Rows y) {
     enum { COLUMNS = 64 };
-    int64_t chunks = (y.cols + COLUMNS - 1) / COLUMNS;
+    const int64_t chunks = (y.cols + COLUMNS - 1) / COLUMNS;
+    const int64_t size = y.half ? sizeof(bf16) : sizeof(float);
 #pragma omp parallel for num_threads(d->threads) schedule(static)
     for (int64_t c = 0; c < chunks; c++) {
         float sums[COLUMNS] = {0};
         int64_t start = c * COLUMNS, n = y.cols - start < COLUMNS ? y.cols - start : COLUMNS;
         for (int64_t o = 0; o < y.outer; o++)
             for (int64_t m = 0; m < y.rows; m++) {
-                const float *row = row_at(y, o, m) + start;
-                for (int64_t i = 0; i < n; i++) sums[i] += row[i];
+                const void *row = (char *)row_at(y, o, m) + start * size;
+                if (y.half)
+                    for (int64_t i = 0; i < n; i++) sums[i] += value_at(row, true, i);
+                else
+                    for (int64_t i = 0; i < n; i++) sums[i] += value_at(row, false, i);
             }
         for (int64_t i = 0; i < n; i++) out[start + i] += sums[i];
     }
@@ -155,29 +166,32 @@ static void gradients_floats(Device *d, float *dw, Tensor w, Rows dx, Rows dy, R
 
 static void gradients_halves(Device *d, float *dw, Tensor w, Rows dx, Rows dy, Rows x,
                              bool accumulate, int64_t o) {
-    const bf16 *g = to_halves(d, 0, dy, o);
+    int64_t lda, ldb;
+    const bf16 *g = to_halves(d, 0, dy, o, &lda);
     if (dx.data) {
         MatmulSpec s = {.m = dy.rows,
                         .n = dx.cols,
                         .k = dy.cols,
-                        .lda = dy.cols,
+                        .lda = lda,
                         .ldb = dx.cols,
                         .ldc = dx.row_stride,
                         .sum = accumulate,
-                        .half = true};
+                        .half = true,
+                        .half_c = dx.half};
         cpu_matmul(d, &s, g, weight_halves(d, w), NULL, row_at(dx, o, 0));
     }
     if (dw) {
+        const bf16 *in = to_halves(d, 1, x, o, &ldb);
         MatmulSpec s = {.m = dy.cols,
                         .n = x.cols,
                         .k = dy.rows,
-                        .lda = dy.cols,
-                        .ldb = x.cols,
+                        .lda = lda,
+                        .ldb = ldb,
                         .ldc = x.cols,
                         .ta = true,
                         .sum = true,
                         .half = true};
-        cpu_matmul(d, &s, g, to_halves(d, 1, x, o), NULL, dw);
+        cpu_matmul(d, &s, g, in, NULL, dw);
     }
 }
 
@@ -190,6 +204,7 @@ static void gradients_tiles(Device *d, float *dw, Tensor w, Rows dx, Rows dy, Ro
                                .a = tile_factor(dy, o, false),
                                .b = tile_weights(w, false),
                                .c = row_at(dx, o, 0),
+                               .half_c = dx.half,
                                .ldc = dx.row_stride,
                                .sum = accumulate};
         tiles_multiply(d, &p);

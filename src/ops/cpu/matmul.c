@@ -25,19 +25,20 @@ typedef struct Matmul {
 static bool same_spec(const MatmulSpec *x, const MatmulSpec *y) {
     return x->m == y->m && x->n == y->n && x->k == y->k && x->lda == y->lda && x->ldb == y->ldb &&
            x->ldc == y->ldc && x->ta == y->ta && x->tb == y->tb && x->bias == y->bias &&
-           x->sum == y->sum && x->half == y->half && x->lasting == y->lasting;
+           x->sum == y->sum && x->half == y->half && x->half_c == y->half_c &&
+           x->lasting == y->lasting;
 }
 
 static uint64_t hash_spec(const MatmulSpec *s) {
-    const uint64_t words[] = {
-        (uint64_t)s->m,
-        (uint64_t)s->n,
-        (uint64_t)s->k,
-        (uint64_t)s->lda,
-        (uint64_t)s->ldb,
-        (uint64_t)s->ldc,
-        (uintptr_t)s->lasting,
-        (uint64_t)(s->ta | s->tb << 1 | s->bias << 2 | s->sum << 3 | s->half << 4)};
+    const uint64_t words[] = {(uint64_t)s->m,
+                              (uint64_t)s->n,
+                              (uint64_t)s->k,
+                              (uint64_t)s->lda,
+                              (uint64_t)s->ldb,
+                              (uint64_t)s->ldc,
+                              (uintptr_t)s->lasting,
+                              (uint64_t)(s->ta | s->tb << 1 | s->bias << 2 | s->sum << 3 |
+                                         s->half << 4 | s->half_c << 5)};
     uint64_t h = 1469598103934665603u;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         h = (h ^ words[i]) * 0x9E3779B97F4A7C15u;
@@ -127,7 +128,7 @@ static MatmulLayouts matmul_layouts(const MatmulSpec *s) {
         .stored = matrix_layout(s->k, s->n, s->ldb, s->tb, s->lasting ? dnnl_f32 : type),
         .b = s->lasting ? onednn_layout(2, b, type, dnnl_format_tag_any)
                         : matrix_layout(s->k, s->n, s->ldb, s->tb, type),
-        .c = matrix_layout(s->m, s->n, s->ldc, false, dnnl_f32),
+        .c = matrix_layout(s->m, s->n, s->ldc, false, s->half_c ? dnnl_bf16 : dnnl_f32),
         .bias = s->bias ? matrix_layout(1, s->n, s->n, false, dnnl_f32) : NULL,
     };
 }
@@ -295,7 +296,7 @@ const void *cpu_lasting_tiles(Device *d, const float *w, int64_t n, int64_t k) {
 }
 
 static void run_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b,
-                       const float *bias, float *c) {
+                       const float *bias, void *c) {
     if (d->failed) return;
     if (by_panels(d, s)) {
         run_panels(d, s, a, b, bias, c);
@@ -333,7 +334,7 @@ static int64_t fast_part(int64_t m) {
 }
 
 void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, const float *bias,
-                float *c) {
+                void *c) {
     if (!s->half || !slow_rows(s->m)) {
         run_matmul(d, s, a, b, bias, c);
         return;
@@ -343,7 +344,7 @@ void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, co
     second.m = s->m - first.m;
     run_matmul(d, &first, a, b, bias, c);
     run_matmul(d, &second, (const bf16 *)a + first.m * (s->ta ? 1 : s->lda), b, bias,
-               c + first.m * s->ldc);
+               (char *)c + first.m * s->ldc * (int64_t)(s->half_c ? sizeof(bf16) : sizeof(float)));
 }
 
 // ---- parameters ---------------------------------------------------------------------------------

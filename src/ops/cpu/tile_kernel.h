@@ -46,28 +46,40 @@ TILES static inline void tiles_end(void) {
 
 // What will be read and written next, so that it is on its way while this is multiplied.
 typedef struct Ahead {
-    const char *rows; // of A, as it lies in memory; NULL: none
+    const char *rows; // of a factor, as it lies in memory; NULL: none
     int64_t apart;    // bytes from row to row
     int n, step;      // rows; bytes of a row for a step of the depth
-    float *c;         // the next 32 columns of C; NULL: none
+    char *c;          // the next columns of C; NULL: none
+    int64_t c_apart;  // bytes from row to row
+    int c_bytes;      // of a row
 } Ahead;
 
-static inline void look_ahead(const Ahead *a, int64_t k, int64_t ldc) {
+static inline void look_ahead(const Ahead *a, int64_t k) {
     for (int i = 0; i < a->n; i++)
         for (int at = 0; at < a->step; at += 64)
             __builtin_prefetch(a->rows + i * a->apart + k * a->step + at, 0, 2);
     if (!a->c || k >= SIDE / 2) return;
-    for (int64_t r = 2 * k; r < 2 * k + 2; r++) {
-        __builtin_prefetch(a->c + r * ldc, 1, 3);
-        __builtin_prefetch(a->c + r * ldc + 16, 1, 3);
-    }
+    for (int64_t r = 2 * k; r < 2 * k + 2; r++)
+        for (int at = 0; at < a->c_bytes; at += 64)
+            __builtin_prefetch(a->c + r * a->c_apart + at, 1, 3);
 }
 
-// C (32, 32) from two panels. Sums: tiles 0 to 3; A: 4 and 5; B: 6 and 7.
-TILES static inline void multiply_panels(const char *a, const char *b, int64_t steps, float *c,
-                                         int64_t ldc, Begin begin, const float *bias,
-                                         const Ahead *ahead) {
+// 32 rows of A, in tiles of a panel or in memory as bfloat16: all in bytes.
+typedef struct TileRows {
+    const char *at;
+    int64_t apart; // from row to row
+    int64_t below; // from the first 16 rows to the others
+    int64_t step;  // along the depth
+} TileRows;
+
+// C (32, 32) from rows of A and a panel of B. Sums: tiles 0 to 3; A: 4 and 5; B: 6 and 7. The rows
+// are multiplied with many panels, and should stay in the first cache; a panel passes through it.
+// both: else there are 16 rows of A and of C, or fewer, at half of the work.
+TILES static inline __attribute__((always_inline)) void
+multiply_tiles(TileRows rows, const char *b, int64_t steps, float *c, int64_t ldc, Begin begin,
+               const float *bias, const Ahead *ahead, bool both) {
     const int64_t row = ldc * (int64_t)sizeof *c;
+    const char *a = rows.at, *under = rows.at + rows.below;
     settle_memory(a);
     if (begin == WITH_ZERO) {
         _tile_zero(0);
@@ -80,24 +92,50 @@ TILES static inline void multiply_panels(const char *a, const char *b, int64_t s
         const int64_t apart = begin == WITH_C ? row : 0, below = begin == WITH_C ? 16 * ldc : 0;
         _tile_loadd(0, from, apart);
         _tile_loadd(1, from + 16, apart);
-        _tile_loadd(2, from + below, apart);
-        _tile_loadd(3, from + below + 16, apart);
+        if (both) _tile_loadd(2, from + below, apart);
+        if (both) _tile_loadd(3, from + below + 16, apart);
     }
-    for (int64_t k = 0; k < steps; k++, a += STEP, b += STEP) {
-        _tile_loadd(4, a, 64);
-        _tile_loadd(6, b, 64);
+    for (int64_t k = 0; k < steps; k++, a += rows.step, under += rows.step, b += STEP) {
+        _tile_loadd(4, a, rows.apart);
+        _tile_stream_loadd(6, b, 64);
         _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(7, b + TILE_BYTES, 64);
+        _tile_stream_loadd(7, b + TILE_BYTES, 64);
         _tile_dpbf16ps(1, 4, 7);
-        _tile_loadd(5, a + TILE_BYTES, 64);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
-        look_ahead(ahead, k, ldc);
+        if (both) {
+            _tile_loadd(5, under, rows.apart);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
+        look_ahead(ahead, k);
     }
     _tile_stored(0, c, row);
     _tile_stored(1, c + 16, row);
+    if (!both) return;
     _tile_stored(2, c + 16 * ldc, row);
     _tile_stored(3, c + 16 * ldc + 16, row);
+}
+
+TILES static inline void multiply_rows(TileRows rows, const char *b, int64_t steps, float *c,
+                                       int64_t ldc, Begin begin, const float *bias,
+                                       const Ahead *ahead) {
+    multiply_tiles(rows, b, steps, c, ldc, begin, bias, ahead, true);
+}
+
+TILES static inline void multiply_few_rows(TileRows rows, const char *b, int64_t steps, float *c,
+                                           int64_t ldc, Begin begin, const float *bias,
+                                           const Ahead *ahead) {
+    multiply_tiles(rows, b, steps, c, ldc, begin, bias, ahead, false);
+}
+
+static inline TileRows rows_of_panel(const char *panel) {
+    return (TileRows){.at = panel, .apart = 64, .below = TILE_BYTES, .step = STEP};
+}
+
+// The same from two panels.
+TILES static inline void multiply_panels(const char *a, const char *b, int64_t steps, float *c,
+                                         int64_t ldc, Begin begin, const float *bias,
+                                         const Ahead *ahead) {
+    multiply_rows(rows_of_panel(a), b, steps, c, ldc, begin, bias, ahead);
 }
 
 // 16 x 16 values of 32 bits, turned: rows become columns. Two rounds within lanes of four, two of

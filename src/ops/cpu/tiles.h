@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix products on a processor's matrix unit (Intel's AMX): bfloat16 factors, float32 sums. A
-// factor may lie in memory as float32, and is rounded as it is put into tiles, in blocks that stay
-// in cache: what was never written needs no reading.
+// Matrix products on a processor's matrix unit (Intel's AMX): bfloat16 factors, float32 sums, which
+// are rounded at the end if C is bfloat16. Rows of a factor A in bfloat16 are tiles where they lie.
+// Every other factor is put into tiles, in blocks that stay in cache; one that lies in memory as
+// float32 is rounded then: what was never written needs no reading.
 #ifndef TACT_OPS_CPU_TILES_H
 #define TACT_OPS_CPU_TILES_H
 
@@ -20,7 +21,8 @@ typedef struct TileProduct {
     TileFactor a, b;
     const void *packed; // B as tiles_pack left it, and b does not count; NULL: no
     const float *bias;
-    float *c;
+    void *c;     // float, or bf16 if half_c
+    bool half_c; // of a sum of bfloat16, what was there is read as it is, and rounded once again
     bool sum;
 } TileProduct;
 

@@ -46,6 +46,19 @@ static inline uint16_t bf16_of_float(float x) {
     return (uint16_t)(x == x ? rounded : 0x7fc0);
 }
 
+// Element i of what lies in memory as float32, or as bfloat16 if half: where `half` is a constant,
+// loops of these become vector code.
+#define IN_LOOPS static inline __attribute__((always_inline))
+IN_LOOPS float value_at(const void *x, bool half, int64_t i) {
+    return half ? float_of_bf16(((const uint16_t *)x)[i]) : ((const float *)x)[i];
+}
+IN_LOOPS void set_value(void *x, bool half, int64_t i, float value) {
+    if (half)
+        ((uint16_t *)x)[i] = bf16_of_float(value);
+    else
+        ((float *)x)[i] = value;
+}
+
 // The least random word whose rng_unit is at least p: words from it on keep their entry.
 static inline uint32_t dropout_least(float p) {
     return (uint32_t)ceil((double)p * 16777216.0) << 8;

@@ -159,6 +159,12 @@ static inline void *row_at(Rows r, int64_t outer, int64_t row) {
 static inline bool is_half(Tensor t) {
     return t.dtype == DTYPE_BF16;
 }
+// How many columns a thread sums over rows at once: as many lie side by side as there can be, so
+// long as every thread has some. Sums do not depend on it.
+static inline int64_t column_chunk(int64_t columns, int threads, int64_t least, int64_t most) {
+    const int64_t share = (columns / threads + least - 1) / least * least;
+    return share < least ? least : share > most ? most : share;
+}
 // Element i of a tensor's memory.
 static inline void *element(Tensor t, int64_t i) {
     return (char *)t.data + i * (int64_t)(is_half(t) ? sizeof(bf16) : sizeof(float));

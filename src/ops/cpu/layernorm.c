@@ -56,18 +56,17 @@ IN_LOOPS void add_gradients(float *dg, float *db, const void *in, const void *g,
 // dgamma, dbeta: threads split the columns.
 static void parameter_gradients(Device *d, Tensor dgamma, Tensor dbeta, Tensor dy, Tensor x,
                                 Tensor mean, Tensor rstd) {
-    enum { COLUMNS = 64 };
-    int64_t D = tensor_columns(x), M = tensor_rows(x);
+    enum { LEAST = 64, MOST = 512 };
+    const int64_t D = tensor_columns(x), M = tensor_rows(x);
+    const int64_t columns = column_chunk(D, d->threads, LEAST, MOST);
 #pragma omp parallel for num_threads(d->threads) schedule(static)
-    for (int64_t at = 0; at < D; at += COLUMNS) {
-        float dg[COLUMNS] = {0}, db[COLUMNS] = {0};
-        int64_t n = D - at < COLUMNS ? D - at : COLUMNS;
+    for (int64_t at = 0; at < D; at += columns) {
+        float dg[MOST] = {0}, db[MOST] = {0};
+        const int64_t n = D - at < columns ? D - at : columns;
         for (int64_t m = 0; m < M; m++) {
             const void *in = element(x, m * D + at), *g = element(dy, m * D + at);
             const float mu = f32(mean)[m], r = f32(rstd)[m];
-            if (is_half(x) && n == COLUMNS)
-                add_gradients(dg, db, in, g, true, COLUMNS, mu, r);
-            else if (is_half(x))
+            if (is_half(x))
                 add_gradients(dg, db, in, g, true, n, mu, r);
             else
                 add_gradients(dg, db, in, g, false, n, mu, r);

@@ -3,6 +3,7 @@
 // factors that are float32 are rounded: on a matrix unit as they go into tiles, else beforehand,
 // the weights once a step (weights_load).
 #include "ops/cpu/cpu.h"
+#include "ops/cpu/panels.h"
 #include "ops/cpu/tiles.h"
 #include "ops/cpu/vector.h"
 
@@ -132,22 +133,28 @@ static void linear_forward(Device *d, Tensor yt, Tensor xt, Tensor w, Tensor b) 
 
 // ---- backward -----------------------------------------------------------------------------------
 
+// sums (n) += a row of values.
+IN_LOOPS void add_row(float *sums, const void *row, bool half, int64_t n) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) sums[i] += value_at(row, half, i);
+}
+
 // out (N) += sums over the rows of y. Threads split the columns.
 static void add_column_sums(Device *d, float *out, Rows y) {
-    enum { COLUMNS = 64 };
-    const int64_t chunks = (y.cols + COLUMNS - 1) / COLUMNS;
+    enum { LEAST = 64, MOST = 512 };
     const int64_t size = y.half ? sizeof(bf16) : sizeof(float);
+    const int64_t columns = column_chunk(y.cols, d->threads, LEAST, MOST);
 #pragma omp parallel for num_threads(d->threads) schedule(static)
-    for (int64_t c = 0; c < chunks; c++) {
-        float sums[COLUMNS] = {0};
-        int64_t start = c * COLUMNS, n = y.cols - start < COLUMNS ? y.cols - start : COLUMNS;
+    for (int64_t start = 0; start < y.cols; start += columns) {
+        float sums[MOST] = {0};
+        const int64_t n = least(columns, y.cols - start);
         for (int64_t o = 0; o < y.outer; o++)
             for (int64_t m = 0; m < y.rows; m++) {
                 const void *row = (char *)row_at(y, o, m) + start * size;
                 if (y.half)
-                    for (int64_t i = 0; i < n; i++) sums[i] += value_at(row, true, i);
+                    add_row(sums, row, true, n);
                 else
-                    for (int64_t i = 0; i < n; i++) sums[i] += value_at(row, false, i);
+                    add_row(sums, row, false, n);
             }
         for (int64_t i = 0; i < n; i++) out[start + i] += sums[i];
     }

@@ -8,6 +8,10 @@
 
 typedef uint16_t Half;
 
+// What is packed lies in 16 or 32 rows, more than a processor foresees: so many values further in
+// each are fetched, two or four tiles before they are needed.
+enum { AHEAD = 64 };
+
 // Pairs of one row: 32 values side by side along the depth, of which n are there.
 TILES static __m512i pairs_along(const TilePanels *p, int64_t i, int64_t k, int64_t n) {
     int64_t at = i * p->across + k;
@@ -16,6 +20,8 @@ TILES static __m512i pairs_along(const TilePanels *p, int64_t i, int64_t k, int6
         return _mm512_maskz_loadu_epi16(there, (const Half *)p->data + at);
     }
     const float *x = (const float *)p->data + at;
+    __builtin_prefetch(x + AHEAD, 0, 3);
+    __builtin_prefetch(x + AHEAD + 16, 0, 3);
     __m512 low = _mm512_maskz_loadu_ps(first_of_16(n), x);
     __m512 high = _mm512_maskz_loadu_ps(first_of_16(n - 16), x + 16);
     return (__m512i)_mm512_cvtne2ps_pbh(high, low);
@@ -38,6 +44,8 @@ TILES static __m512i pairs_across(const TilePanels *p, int64_t i, int64_t k, int
         both = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
     } else {
         const float *x = (const float *)p->data + at;
+        __builtin_prefetch(x + AHEAD, 0, 3);
+        __builtin_prefetch(x + p->along + AHEAD, 0, 3);
         __m512 low = _mm512_maskz_loadu_ps(there, x);
         __m512 high = _mm512_maskz_loadu_ps(also, x + p->along);
         both = (__m512i)_mm512_cvtne2ps_pbh(high, low);
@@ -62,7 +70,7 @@ TILES static void pack_tile(const TilePanels *p, int64_t i, int64_t n, int64_t k
 
 // Two whole tiles of rows that lie side by side as bfloat16: 32 in a line of cache.
 TILES static void pack_lines(const TilePanels *p, int64_t i, int64_t k, bool turned, char *out) {
-    enum { AHEAD = 32 }; // of the depth, for the lines lie apart, and no processor foresees them
+    enum { NEXT = TILE_DEPTH }; // of the depth: a line of cache has no other columns to fetch
     const __m512i low = _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40,
                                          8, 39, 7, 38, 6, 37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
     const __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
@@ -70,8 +78,8 @@ TILES static void pack_lines(const TilePanels *p, int64_t i, int64_t k, bool tur
     __m512i v[16], w[16];
     for (int r = 0; r < 16; r++, x += 2 * p->along) {
         __m512i first = _mm512_loadu_si512(x), second = _mm512_loadu_si512(x + p->along);
-        __builtin_prefetch(x + AHEAD * p->along, 0, 3);
-        __builtin_prefetch(x + (AHEAD + 1) * p->along, 0, 3);
+        __builtin_prefetch(x + NEXT * p->along, 0, 3);
+        __builtin_prefetch(x + (NEXT + 1) * p->along, 0, 3);
         v[r] = _mm512_permutex2var_epi16(first, low, second);
         w[r] = _mm512_permutex2var_epi16(first, high, second);
         if (turned) {

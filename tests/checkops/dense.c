@@ -10,6 +10,7 @@ static const int64_t linear_real[][3] = {
     {602, 512, 512}, {100, 512, 3200}, {27, 3200, 512}, {302, 512, 1536},
     {1, 10, 512},    {8, 32, 512},     {100, 512, 10},  {8, 512, 64},
     {649, 512, 96},  {53, 96, 649}, // rows and columns that oneDNN is slow at (ops/cpu/matmul.c)
+    {1304, 96, 64}, // gradients of weights in several blocks of depth (ops/cpu/tiles.c)
 };
 static const int64_t linear_max[] = {129, 513, 513};
 

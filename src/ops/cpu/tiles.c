@@ -11,7 +11,8 @@
 #ifdef TACT_TILES
 
 enum {
-    DEEP = 1024,           // of the depth that is gone through at once, at most
+    DEEP = 768,   // of the depth that is gone through at once: rows stay in the first cache
+    WHOLE = 1024, // a depth that is not cut where C is bfloat16, for sums are written aside
     BLOCK_BYTES = 1 << 20, // of B, which stays in the second cache
     GROUP = 256,           // rows of A that are packed together, at least
     KEPT_BYTES = 2 << 20,  // of rows of A that are packed once for all blocks of B
@@ -196,9 +197,9 @@ static void multiply_block(const Work *w, const Block *b, int64_t from, int64_t 
 
 // ---- the whole ----------------------------------------------------------------------------------
 
-// The depth in even parts of at most DEEP, and as many columns as fill a block.
+// The depth in even parts, and as many columns as fill a block.
 static Block first_block(const TileProduct *p) {
-    int64_t parts = rounded_up(p->k, DEEP);
+    const int64_t parts = p->half_c && p->k <= WHOLE ? 1 : rounded_up(p->k, DEEP);
     Block b = {.depth = rounded_up(rounded_up(p->k, parts), TILE_DEPTH) * TILE_DEPTH};
     b.n = BLOCK_BYTES / (b.depth * (int64_t)sizeof(bf16)) / SIDE * SIDE;
     return b;

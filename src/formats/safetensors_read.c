@@ -24,6 +24,7 @@ struct Safetensors {
     json_t *header; // owns the names
     SafetensorsEntry *entries;
     int count;
+    bool finite;
 };
 
 size_t safetensors_type_size(SafetensorsType type) {
@@ -221,21 +222,71 @@ static CHECKED bool read_entries(Safetensors *s, size_t size, Error *err) {
     return ok;
 }
 
-// The data begin with byte `from`.
-static CHECKED bool read_data(Safetensors *s, size_t from, Error *err) {
-    size_t size = s->file.size - from;
-    s->data = mem_try_raw(size);
-    if (!s->data) return fail_memory(err, "%s: %zu bytes", s->path, size);
-    if (!input_read(&s->file, from, s->data, size, err)) return false;
-    const uint8_t *data = s->data;
-    for (int i = 0; i < s->count; i++) {
-        s->entries[i].data = data; // without a hole between them, as was checked
-        data += s->entries[i].bytes;
+static bool all_finite(const uint8_t *floats, size_t count) {
+    const uint32_t exponent = 0x7f800000; // all ones: infinite or NaN
+    uint32_t bad = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, floats + i * sizeof bits, sizeof bits);
+        bad |= (bits & exponent) == exponent;
     }
-    return true;
+    return !bad;
 }
 
-static CHECKED bool open_file(const char *path, bool with_data, Safetensors **out, Error *err) {
+// Reads bytes [begin, end) of the data, which begin with the file's byte `from`, in pieces by all
+// threads: what takes longest is that the system clears the memory and copies into it. Each piece
+// is looked through while it is in the cache.
+static CHECKED bool read_run(Safetensors *s, size_t from, size_t begin, size_t end, Error *err) {
+    enum { PIECE = 1 << 20 };
+    size_t failed = end;
+    bool bad = false;
+#pragma omp parallel for schedule(dynamic)
+    for (size_t at = begin; at < end; at += PIECE) {
+        size_t bytes = end - at < PIECE ? end - at : PIECE;
+        Error unsaid; // it is said below
+        if (!input_read(&s->file, from + at, s->data + at, bytes, &unsaid)) {
+#pragma omp atomic write
+            failed = at;
+        } else if (s->finite && !all_finite(s->data + at, bytes / sizeof(float))) {
+#pragma omp atomic write
+            bad = true;
+        }
+    }
+    s->finite &= !bad;
+    // Once more from where it failed, for the error.
+    return failed == end ||
+           input_read(&s->file, from + failed, s->data + failed, end - failed, err);
+}
+
+// The data begin with byte `from`. without: NULL, or how the names begin of what is left unread.
+static CHECKED bool read_data(Safetensors *s, size_t from, const char *without, Error *err) {
+    enum { WORTH_IT = 4 << 20 }; // bytes in a row
+    size_t size = s->file.size - from, begin = 0, end = 0;
+    s->data = mem_try_raw(size);
+    if (!s->data) return fail_memory(err, "%s: %zu bytes", s->path, size);
+    s->finite = true;
+    for (int i = 0; i < s->count; i++) s->finite &= s->entries[i].type == ST_F32;
+    for (int i = 0, next; i < s->count; i = next) {
+        size_t left_out = 0;
+        for (next = i; without && next < s->count; next++) {
+            if (strncmp(s->entries[next].name, without, strlen(without)) != 0) break;
+            left_out += s->entries[next].bytes;
+        }
+        bool skip = left_out >= WORTH_IT;
+        if (next == i) next++;
+        if (skip && !read_run(s, from, begin, end, err)) return false;
+        for (int k = i; k < next; k++) {
+            s->entries[k].data = s->data + end; // without a hole between them, as was checked
+            s->entries[k].unread = skip;
+            end += s->entries[k].bytes;
+        }
+        if (skip) begin = end;
+    }
+    return read_run(s, from, begin, end, err);
+}
+
+static CHECKED bool open_file(const char *path, bool with_data, const char *without,
+                              Safetensors **out, Error *err) {
     Safetensors *s = TRY_NEW(Safetensors, 1);
     size_t length = 0;
     if (s) s->path = mem_try_strdup(path);
@@ -245,7 +296,8 @@ static CHECKED bool open_file(const char *path, bool with_data, Safetensors **ou
     }
     bool ok = input_open(&s->file, path, err) && read_length(s, &length, err) &&
               read_header(s, length, err) && read_entries(s, s->file.size - 8 - length, err) &&
-              (!with_data || read_data(s, 8 + length, err)) && input_unchanged(&s->file, err);
+              (!with_data || read_data(s, 8 + length, without, err)) &&
+              input_unchanged(&s->file, err);
     input_close(&s->file);
     if (ok)
         *out = s;
@@ -255,11 +307,19 @@ static CHECKED bool open_file(const char *path, bool with_data, Safetensors **ou
 }
 
 bool safetensors_open(const char *path, Safetensors **out, Error *err) {
-    return open_file(path, true, out, err);
+    return open_file(path, true, NULL, out, err);
+}
+
+bool safetensors_open_without(const char *path, const char *prefix, Safetensors **out, Error *err) {
+    return open_file(path, true, prefix, out, err);
+}
+
+bool safetensors_finite(const Safetensors *s) {
+    return s->finite;
 }
 
 bool safetensors_look(const char *path, Safetensors **out, Error *err) {
-    return open_file(path, false, out, err);
+    return open_file(path, false, NULL, out, err);
 }
 
 void safetensors_close(Safetensors *s) {

@@ -32,16 +32,16 @@ typedef struct SafetensorsEntry {
     SafetensorsType type;
     int rank;
     int64_t shape[SAFETENSORS_MAX_RANK];
-    int64_t count;    // product of shape; 1 for rank 0
-    const void *data; // reader: borrowed from the file object, maybe unaligned (use memcpy)
+    int64_t count; // product of shape; 1 for rank 0
+    // Reader: borrowed from the file object, maybe unaligned (use memcpy); NULL: not read.
+    const void *data;
     size_t bytes;
-    bool unread; // reader: data have not been read and are not to be looked at
 } SafetensorsEntry;
 
 typedef struct Safetensors Safetensors;
 
 CHECKED bool safetensors_open(const char *path, Safetensors **out, Error *err);
-// The same, but tensors whose names begin with `prefix` may be left unread.
+// The same, but tensors whose names begin with `prefix` are not read, where they are large.
 CHECKED bool safetensors_open_without(const char *path, const char *prefix, Safetensors **out,
                                       Error *err);
 // Whether no value that was read is infinite or NaN. False also where that was not looked at: when

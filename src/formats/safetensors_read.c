@@ -233,56 +233,72 @@ static bool all_finite(const uint8_t *floats, size_t count) {
     return !bad;
 }
 
-// Reads bytes [begin, end) of the data, which begin with the file's byte `from`, in pieces by all
-// threads: what takes longest is that the system clears the memory and copies into it. Each piece
-// is looked through while it is in the cache.
-static CHECKED bool read_run(Safetensors *s, size_t from, size_t begin, size_t end, Error *err) {
+// Reads bytes from byte `from` of the file on, in pieces by all threads: what takes longest is that
+// the system clears the memory and copies into it. Each piece is looked through while it is in the
+// cache.
+static CHECKED bool read_run(Safetensors *s, size_t from, uint8_t *to, size_t bytes, Error *err) {
     enum { PIECE = 1 << 20 };
-    size_t failed = end;
+    size_t failed = bytes;
     bool bad = false;
 #pragma omp parallel for schedule(dynamic)
-    for (size_t at = begin; at < end; at += PIECE) {
-        size_t bytes = end - at < PIECE ? end - at : PIECE;
+    for (size_t at = 0; at < bytes; at += PIECE) {
+        size_t n = bytes - at < PIECE ? bytes - at : PIECE;
         Error unsaid; // it is said below
-        if (!input_read(&s->file, from + at, s->data + at, bytes, &unsaid)) {
+        if (!input_read(&s->file, from + at, to + at, n, &unsaid)) {
 #pragma omp atomic write
             failed = at;
-        } else if (s->finite && !all_finite(s->data + at, bytes / sizeof(float))) {
+        } else if (s->finite && !all_finite(to + at, n / sizeof(float))) {
 #pragma omp atomic write
             bad = true;
         }
     }
     s->finite &= !bad;
     // Once more from where it failed, for the error.
-    return failed == end ||
-           input_read(&s->file, from + failed, s->data + failed, end - failed, err);
+    return failed == bytes || input_read(&s->file, from + failed, to + failed, bytes - failed, err);
 }
 
-// The data begin with byte `from`. without: NULL, or how the names begin of what is left unread.
+// Decides which tensors are read: all, but those that follow each other and whose names begin with
+// `without`, when they are large. Marks them by a pointer, which is not their data's yet. Returns
+// the bytes of all that are read.
+static size_t choose_data(Safetensors *s, const char *without) {
+    enum { WORTH_IT = 4 << 20 };
+    size_t total = 0;
+    for (int i = 0, next; i < s->count; i = next) {
+        size_t bytes = 0;
+        for (next = i; without && next < s->count; next++) {
+            if (strncmp(s->entries[next].name, without, strlen(without)) != 0) break;
+            bytes += s->entries[next].bytes;
+        }
+        if (bytes >= WORTH_IT) continue;
+        if (next == i) next++;
+        for (int k = i; k < next; k++) {
+            s->entries[k].data = s;
+            total += s->entries[k].bytes;
+        }
+    }
+    return total;
+}
+
+// The data begin with byte `from`. without: NULL, or how the names begin of what is not wanted.
 static CHECKED bool read_data(Safetensors *s, size_t from, const char *without, Error *err) {
-    enum { WORTH_IT = 4 << 20 }; // bytes in a row
-    size_t size = s->file.size - from, begin = 0, end = 0;
+    const size_t size = choose_data(s, without);
     s->data = mem_try_raw(size);
     if (!s->data) return fail_memory(err, "%s: %zu bytes", s->path, size);
     s->finite = true;
     for (int i = 0; i < s->count; i++) s->finite &= s->entries[i].type == ST_F32;
+    uint8_t *to = s->data;
     for (int i = 0, next; i < s->count; i = next) {
-        size_t left_out = 0;
-        for (next = i; without && next < s->count; next++) {
-            if (strncmp(s->entries[next].name, without, strlen(without)) != 0) break;
-            left_out += s->entries[next].bytes;
+        size_t run = 0; // without a hole between them, as was checked
+        for (next = i; next < s->count && s->entries[next].data; next++) {
+            s->entries[next].data = to + run;
+            run += s->entries[next].bytes;
         }
-        bool skip = left_out >= WORTH_IT;
-        if (next == i) next++;
-        if (skip && !read_run(s, from, begin, end, err)) return false;
-        for (int k = i; k < next; k++) {
-            s->entries[k].data = s->data + end; // without a hole between them, as was checked
-            s->entries[k].unread = skip;
-            end += s->entries[k].bytes;
-        }
-        if (skip) begin = end;
+        if (!read_run(s, from, to, run, err)) return false;
+        from += run;
+        to += run;
+        for (; next < s->count && !s->entries[next].data; next++) from += s->entries[next].bytes;
     }
-    return read_run(s, from, begin, end, err);
+    return true;
 }
 
 static CHECKED bool open_file(const char *path, bool with_data, const char *without,

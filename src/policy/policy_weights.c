@@ -84,7 +84,7 @@ CHECKED static bool read_param(const char *path, const Params *params, const Par
                                const SafetensorsEntry *e, bool finite, bool check_only,
                                Error *err) {
     if (!check_shape(path, q, e, err)) return false;
-    if (e->unread) return true;
+    if (!e->data && e->bytes) return true; // it was not to be read
     size_t bytes = (size_t)q->count * sizeof(float);
     float *copy = can_be_read_in_place(e) ? NULL : mem_try_raw(bytes);
     if (!copy && !can_be_read_in_place(e))
@@ -231,8 +231,16 @@ static bool can_be_borrowed(const char *dir, const Device *d, const Safetensors 
     return true;
 }
 
+// What params lie in, and where the first of them begins.
+typedef struct Borrowed {
+    const Safetensors *file;
+    const float *first;
+} Borrowed;
+
 static const float *tensor_data(const void *user, const Param *q) {
-    return safetensors_find(user, q->name)->data;
+    const Borrowed *b = user;
+    const float *data = safetensors_find(b->file, q->name)->data;
+    return data ? data : b->first; // it was not read, and nobody looks
 }
 
 CHECKED static bool borrow_params(const Safetensors *s, const char *path,
@@ -245,13 +253,16 @@ CHECKED static bool borrow_params(const Safetensors *s, const char *path,
     for (int i = 0; ok && i < list.count; i++) {
         const SafetensorsEntry *e = safetensors_find(s, list.list[i].name);
         const char *data = e->data;
+        if (!data) continue;
         if (!first || data < first) first = data;
         if (!end || data + e->bytes > end) end = data + e->bytes;
     }
     mem_free(list.list);
     arena_free(&list.arena);
-    return ok && params_borrow(params, d, config, (const float *)first,
-                               (end - first) / (ptrdiff_t)sizeof(float), tensor_data, s, err);
+    const Borrowed borrowed = {s, (const float *)first};
+    return ok &&
+           params_borrow(params, d, config, borrowed.first,
+                         (end - first) / (ptrdiff_t)sizeof(float), tensor_data, &borrowed, err);
 }
 
 bool policy_load_weights(const char *dir, const PolicyConfig *p, bool to_run, Device *device,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A robot's program in C, measured: bench/host compiles it against libtact.
 //
-//   host start POLICY DTYPE RUNS    milliseconds from exec to the first action, of so many starts
-//   host steps POLICY DTYPE STEPS   milliseconds of control steps that each predict
+//   host start POLICY DTYPE RUNS      milliseconds from exec to the first action, of so many starts
+//   host steps POLICY DTYPE STEPS MS  of control steps that each predict, so many milliseconds
+//   apart
 //
 // Nothing is in it that a robot's program would not have: no environment variable is set.
 #include <stdint.h>
@@ -68,7 +69,7 @@ static double part_of(double *sorted, int n, double part) {
     return sorted[at < n ? at : n - 1];
 }
 
-static int steps(const char *path, const char *dtype, int n) {
+static int steps(const char *path, const char *dtype, int n, double period) {
     enum { WARM_UP = 5 };
     tact_observation seen;
     tact_policy *policy = open_policy(path, dtype, &seen);
@@ -77,7 +78,11 @@ static int steps(const char *path, const char *dtype, int n) {
     for (int i = -WARM_UP; i < n; i++) {
         const double start = milliseconds();
         if (tact_step(policy, &seen, action) != TACT_OK) return failed(policy);
-        if (i >= 0) took[i] = milliseconds() - start;
+        const double spent = milliseconds() - start, left = period > spent ? period - spent : 0;
+        if (i >= 0) took[i] = spent;
+        const struct timespec rest = {.tv_sec = (time_t)(left / 1e3),
+                                      .tv_nsec = (long)(left * 1e6) % 1000000000};
+        nanosleep(&rest, NULL);
     }
     qsort(took, (size_t)n, sizeof *took, ascending);
     printf("%d steps: p50 %.2f  p95 %.2f  p99 %.2f  longest %.2f ms; p99 / p50 %.2f\n", n,
@@ -127,6 +132,9 @@ int main(int argc, char **argv) {
     const int n = argc > 4 ? atoi(argv[4]) : 0;
     if (argc > 3 && strcmp(argv[1], "first") == 0) return first_action(argv[2], argv[3]);
     if (n > 0 && strcmp(argv[1], "start") == 0) return starts(argv[0], argv[2], argv[3], n);
-    if (n > 0 && strcmp(argv[1], "steps") == 0) return steps(argv[2], argv[3], n);
-    return fprintf(stderr, "usage: host start|steps POLICY float32|bfloat16 TIMES\n"), 2;
+    if (n > 0 && strcmp(argv[1], "steps") == 0)
+        return steps(argv[2], argv[3], n, argc > 5 ? atof(argv[5]) : 0);
+    return fprintf(stderr,
+                   "usage: host start|steps POLICY float32|bfloat16 TIMES [MILLISECONDS]\n"),
+           2;
 }

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products of bytes: weights in panels, numbers as bytes, and the threads' shares of a product.
+#include "ops/cpu/int8.h"
+
+#include "base/memory.h"
+#include "ops/cpu/int8_kernel.h"
+#include "ops/cpu/panels.h"
+#include "ops/cpu/tiles.h"
+#include "ops/cpu/vector.h"
+
+#include <float.h>
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+void int8_weights_free(Int8Weights *w) {
+    if (!w) return;
+    mem_free(w->panels);
+    mem_free(w->scale);
+    mem_free(w->offset);
+    mem_free(w);
+}
+
+#ifdef TACT_INT8
+
+// ---- weights ------------------------------------------------------------------------------------
+
+// A row of weights in steps of what is returned, which is NaN where one is not finite.
+static float round_weights(int8_t *out, const float *w, const int32_t *from, int64_t depth) {
+    float largest = 0;
+    bool finite = true;
+    for (int64_t i = 0; i < depth; i++) {
+        const float size = from && from[i] < 0 ? 0 : fabsf(w[from ? from[i] : i]);
+        finite = finite && size <= FLT_MAX;
+        largest = size > largest ? size : largest;
+    }
+    const float step = largest / 127, inverse = 1 / step;
+    // Of weights so small that a step of them is none, nothing is left.
+    const bool none = !finite || !(step >= 1e-36f);
+    for (int64_t i = 0; i < depth; i++) {
+        const bool there = !none && !(from && from[i] < 0);
+        out[i] = there ? (int8_t)rintf(w[from ? from[i] : i] * inverse) : 0;
+    }
+    return !finite ? NAN : none ? 0 : step;
+}
+
+// One output's weights into its place of a panel.
+static void pack_output(Int8Weights *w, const int8_t *row, int64_t o) {
+    char *to = w->panels + o / INT8_SIDE * w->steps * INT8_STEP + o % INT8_SIDE / 16 * INT8_TILE +
+               o % 16 * 4;
+    for (int64_t k = 0; k < w->steps; k++, to += INT8_STEP)
+        for (int q = 0; q < 16; q++, row += 4) memcpy(to + q * 64, row, 4);
+}
+
+Int8Weights *int8_weights_new(Device *d, const float *w, int64_t n, int64_t row,
+                              const int32_t *from, int64_t depth, Rounding rounding) {
+    const int64_t panels = (n + INT8_SIDE - 1) / INT8_SIDE, steps = int8_steps(depth);
+    const int64_t deep = steps * INT8_DEPTH;
+    Int8Weights *p = TRY_NEW(Int8Weights, 1);
+    int8_t *rounded = mem_try((size_t)(d->threads * deep));
+    if (p) {
+        *p = (Int8Weights){
+            .source = w, .rounding = rounding, .n = n, .depth = depth, .steps = steps};
+        p->panels = mem_try((size_t)(panels * steps * INT8_STEP));
+        p->scale = TRY_NEW(float, panels *INT8_SIDE);
+        p->offset = TRY_NEW(int32_t, panels * INT8_SIDE);
+    }
+    if (!p || !rounded || !p->panels || !p->scale || !p->offset) {
+        device_fail_memory(d, "%ld weights in 8 bits", (long)(n * depth));
+        int8_weights_free(p);
+        mem_free(rounded);
+        return NULL;
+    }
+    const int32_t added = int8_bytes(d, rounding).added;
+#pragma omp parallel for num_threads(d->threads)
+    for (int64_t o = 0; o < n; o++) {
+        int8_t *mine = rounded + omp_get_thread_num() * deep;
+        int32_t sum = 0;
+        p->scale[o] = round_weights(mine, w + o * row, from, depth) * rounding.step;
+        for (int64_t i = 0; i < depth; i++) sum += mine[i];
+        p->offset[o] = sum * added;
+        pack_output(p, mine, o);
+    }
+    mem_free(rounded);
+    return p;
+}
+
+// ---- numbers as bytes ---------------------------------------------------------------------------
+
+static bool by_tiles(const Device *d) {
+    return ((const Cpu *)d->impl)->int8_tiles;
+}
+
+Int8Bytes int8_bytes(const Device *d, Rounding r) {
+    return (Int8Bytes){.inverse = 1 / r.step,
+                       .low = r.positive ? 0 : -127,
+                       .high = r.positive ? 255 : 127,
+                       // Dot products take unsigned rows only.
+                       .added = r.positive || by_tiles(d) ? 0 : 128};
+}
+
+static inline __m512 floats_at(const void *x, bool half, int64_t i, __mmask16 there) {
+    if (!half) return _mm512_maskz_loadu_ps(there, (const float *)x + i);
+    const __m256i halves = _mm256_maskz_loadu_epi16(there, (const bf16 *)x + i);
+    return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16);
+}
+
+bool int8_round(uint8_t *out, const void *x, bool half, int64_t n, Int8Bytes b) {
+    enum { NOT_FINITE = 0x99 }; // quiet and signalling NaN, both infinities
+    const __m512 inverse = _mm512_set1_ps(b.inverse), low = _mm512_set1_ps(b.low),
+                 high = _mm512_set1_ps(b.high);
+    const __m512i added = _mm512_set1_epi32(b.added);
+    __mmask16 lost = 0;
+    for (int64_t i = 0; i < n; i += 16) {
+        const __mmask16 there = (__mmask16)(n - i >= 16 ? 0xffff : (1 << (n - i)) - 1);
+        const __m512 v = floats_at(x, half, i, there);
+        lost |= _mm512_fpclass_ps_mask(v, NOT_FINITE);
+        const __m512 q = _mm512_min_ps(high, _mm512_max_ps(low, _mm512_mul_ps(v, inverse)));
+        const __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(q), added);
+        _mm512_mask_cvtepi32_storeu_epi8(out + i, there, whole);
+    }
+    return !lost;
+}
+
+// ---- sums to numbers ----------------------------------------------------------------------------
+
+// To nearest, ties to even; NaN stays NaN.
+static inline __m256i halves_of(__m512 x) {
+    const __m512i bits = (__m512i)x;
+    const __m512i odd = _mm512_and_epi32(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const __m512i up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    return _mm512_cvtepi32_epi16(
+        _mm512_mask_mov_epi32(_mm512_srli_epi32(up, 16), nan, _mm512_set1_epi32(0x7fc0)));
+}
+
+static inline void store_numbers(const Int8Finish *f, int64_t at, __mmask16 there, __m512 x) {
+    if (f->half)
+        _mm256_mask_storeu_epi16((bf16 *)f->y + at, there, halves_of(x));
+    else
+        _mm512_mask_storeu_ps((float *)f->y + at, there, x);
+}
+
+// 16 outputs from j on, of rows from i on.
+static inline void finish_columns(const Int8Product *p, const int32_t *sums, int64_t i, int64_t j) {
+    const Int8Finish *f = &p->finish;
+    const Int8Weights *w = p->w;
+    const int64_t rows = least(p->m - i, INT8_SIDE), n = w->n - j;
+    const __mmask16 there = (__mmask16)(n >= 16 ? 0xffff : (1 << n) - 1);
+    const __m512 scale = _mm512_loadu_ps(w->scale + j), at_least = _mm512_set1_ps(f->least);
+    const __m512 shift =
+        f->shift ? _mm512_maskz_loadu_ps(there, f->shift + j) : _mm512_setzero_ps();
+    const __m512i offset = _mm512_loadu_si512(w->offset + j);
+    for (int64_t r = 0; r < rows; r++, sums += INT8_SIDE) {
+        const int64_t at = (i + r) * f->apart + j;
+        const __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums), offset);
+        __m512 x = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, shift);
+        if (f->residual) x = _mm512_add_ps(x, floats_at(f->residual, f->half, at, there));
+        // Of a pair with a NaN the second is the greater one.
+        store_numbers(f, at, there, _mm512_max_ps(at_least, x));
+    }
+}
+
+static void finish_block(const Int8Product *p, const int32_t *sums, int64_t i, int64_t j) {
+    finish_columns(p, sums, i, j);
+    if (j + 16 < p->w->n) finish_columns(p, sums + 16, i, j + 16);
+}
+
+void int8_lose(const Int8Finish *f, int64_t m, int64_t n, int me, int all) {
+    for (int64_t i = m * me / all; i < m * (me + 1) / all; i++)
+        for (int64_t j = 0; j < n; j += 16)
+            store_numbers(f, i * f->apart + j,
+                          (__mmask16)(n - j >= 16 ? 0xffff : (1 << (n - j)) - 1),
+                          _mm512_set1_ps(NAN));
+}
+
+// ---- the threads' shares ------------------------------------------------------------------------
+
+// Rows that are gathered together, so that a panel of weights is read once for all of them.
+static int64_t group_blocks(const Int8Product *p) {
+    enum { GROUP_BYTES = 384 << 10 };
+    const int64_t fit = GROUP_BYTES / (INT8_SIDE * p->apart);
+    return fit < 1 ? 1 : fit;
+}
+
+int64_t int8_scratch(const Int8Product *p) {
+    return p->gather ? group_blocks(p) * INT8_SIDE * p->apart : 0;
+}
+
+// Into how many parts the blocks of rows are divided, the panels of outputs being divided into
+// all / parts: what takes least. In cycles: 64 for a step of a product, 48 to gather rows for one,
+// 200 to bring a panel's step from memory, where a thread's weights do not stay in its cache once
+// for every group of rows.
+static int row_parts(const Int8Product *p, int64_t blocks, int64_t panels, int all) {
+    enum { MULTIPLY = 64, GATHER = 48, FETCH = 200, KEPT = 1 << 20 };
+    double best = INFINITY;
+    int chosen = 1;
+    for (int parts = 1; parts <= all; parts++) {
+        if (all % parts) continue;
+        const int64_t rows = rounded_up(blocks, parts), columns = rounded_up(panels, all / parts);
+        const bool kept = columns * p->w->steps * INT8_STEP <= KEPT;
+        const int64_t times = kept ? 1 : rounded_up(rows, group_blocks(p));
+        const double cycles = (double)(rows * (columns * MULTIPLY + (p->gather ? GATHER : 0)) +
+                                       columns * FETCH * times);
+        if (cycles < best) best = cycles, chosen = parts;
+    }
+    return chosen;
+}
+
+typedef void Sums(const uint8_t *a, int64_t apart, const char *b, int64_t steps, int32_t *sums);
+
+static void multiply_share(const Int8Product *p, uint8_t *room, int64_t first, int64_t last,
+                           int64_t from, int64_t to, Sums *multiply) {
+    int32_t sums[INT8_SIDE * INT8_SIDE] __attribute__((aligned(64)));
+    const int64_t block = INT8_SIDE * p->apart, group = group_blocks(p);
+    for (int64_t g = first; g < last; g += group) {
+        const int64_t n = least(group, last - g);
+        for (int64_t i = 0; p->gather && i < n; i++)
+            p->gather(p->user, (g + i) * INT8_SIDE, room + i * block);
+        const uint8_t *rows = p->gather ? room : p->rows + g * block;
+        for (int64_t j = from; j < to; j++)
+            for (int64_t i = 0; i < n; i++) {
+                multiply(rows + i * block, p->apart, p->w->panels + j * p->w->steps * INT8_STEP,
+                         p->w->steps, sums);
+                finish_block(p, sums, (g + i) * INT8_SIDE, j * INT8_SIDE);
+            }
+    }
+}
+
+DOTS static void sums_by_dots(const uint8_t *a, int64_t apart, const char *b, int64_t steps,
+                              int32_t *sums) {
+    int8_sums_by_dots(a, apart, b, steps, sums);
+}
+
+#ifdef TACT_TILES
+INT8_TILES static void sums_signed(const uint8_t *a, int64_t apart, const char *b, int64_t steps,
+                                   int32_t *sums) {
+    int8_sums_signed(a, apart, b, steps, sums);
+}
+
+INT8_TILES static void sums_unsigned(const uint8_t *a, int64_t apart, const char *b, int64_t steps,
+                                     int32_t *sums) {
+    int8_sums_unsigned(a, apart, b, steps, sums);
+}
+#endif
+
+void int8_multiply(const Device *d, const Int8Product *p, char *scratch, int me, int all) {
+    const int64_t blocks = rounded_up(p->m, INT8_SIDE), panels = rounded_up(p->w->n, INT8_SIDE);
+    const int parts = row_parts(p, blocks, panels, all), others = all / parts;
+    const int r = me / others, c = me % others;
+    const int64_t first = blocks * r / parts, last = blocks * (r + 1) / parts,
+                  from = panels * c / others, to = panels * (c + 1) / others;
+    uint8_t *room = (uint8_t *)scratch;
+    if (first == last || from == to) return;
+#ifdef TACT_TILES
+    if (by_tiles(d)) {
+        tiles_begin();
+        multiply_share(p, room, first, last, from, to,
+                       p->w->rounding.positive ? sums_unsigned : sums_signed);
+        tiles_end();
+        return;
+    }
+#endif
+    (void)d;
+    multiply_share(p, room, first, last, from, to, sums_by_dots);
+}
+
+#ifdef TACT_TILES
+#include <cpuid.h>
+#endif
+
+bool int8_tiles_here(void) {
+#ifdef TACT_TILES
+    enum { TILE_INT8 = 1 << 25 };
+    unsigned a, b, c, d;
+    return tiles_here() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & TILE_INT8) != 0;
+#else
+    return false;
+#endif
+}
+
+#else
+
+bool int8_tiles_here(void) {
+    return false;
+}
+
+Int8Weights *int8_weights_new(Device *d, const float *w, int64_t n, int64_t row,
+                              const int32_t *from, int64_t depth, Rounding rounding) {
+    (void)w, (void)n, (void)row, (void)from, (void)depth, (void)rounding;
+    device_fail(d, "this processor has no dot products of 8-bit integers");
+    return NULL;
+}
+
+Int8Bytes int8_bytes(const Device *d, Rounding r) {
+    return (void)d, (void)r, (Int8Bytes){0};
+}
+
+bool int8_round(uint8_t *out, const void *x, bool half, int64_t n, Int8Bytes b) {
+    return (void)out, (void)x, (void)half, (void)n, (void)b, false;
+}
+
+int64_t int8_scratch(const Int8Product *p) {
+    return (void)p, 0;
+}
+
+void int8_multiply(const Device *d, const Int8Product *p, char *scratch, int me, int all) {
+    (void)d, (void)p, (void)scratch, (void)me, (void)all;
+}
+
+void int8_lose(const Int8Finish *f, int64_t m, int64_t n, int me, int all) {
+    (void)f, (void)m, (void)n, (void)me, (void)all;
+}
+
+#endif

@@ -2,7 +2,7 @@
 #include "model/layers.h"
 
 Attention attention_of(const Params *p, const char *name, int heads) {
-    return (Attention){
+    Attention a = {
         .heads = heads,
         .in_w = value_of(p, "%s.in_proj_weight", name),
         .in_b = value_of(p, "%s.in_proj_bias", name),
@@ -13,6 +13,9 @@ Attention attention_of(const Params *p, const char *name, int heads) {
         .dout_w = grad_of(p, "%s.out_proj.weight", name),
         .dout_b = grad_of(p, "%s.out_proj.bias", name),
     };
+    for (int i = 0; i < PARAM_PARTS; i++)
+        a.rounding[i] = rounding_of(p, i, "%s.in_proj_weight", name);
+    return a;
 }
 
 // Rows [first, first + n) x D of the packed projection: 0 queries, 1 keys, 2 values.
@@ -20,6 +23,13 @@ static Tensor packed_rows(Tensor t, int first, int n) {
     if (!t.data) return t;
     int64_t D = t.shape[0] / 3;
     return tensor_slice(t, 0, first * D, n * D);
+}
+
+// Of the weights, with the rounding of that product.
+static Tensor packed_weights(const Attention *a, int first, int n) {
+    Tensor w = packed_rows(a->in_w, first, n);
+    w.rounding = a->rounding[first];
+    return w;
 }
 
 static bool shared_input(const Attention *a) {
@@ -33,17 +43,17 @@ Tensor attention_layer_forward(Net *net, Attention *a, Tensor xq, Tensor xk, Ten
     a->xq = xq, a->xk = xk, a->xv = xv, a->key_pad = key_pad;
     if (shared_input(a)) {
         Tensor qk = net_tensor(net, 3, SHAPE(B, Lq, 2 * D));
-        d->linear_forward(d, qk, xq, packed_rows(a->in_w, 0, 2), packed_rows(a->in_b, 0, 2));
+        d->linear_forward(d, qk, xq, packed_weights(a, 0, 2), packed_rows(a->in_b, 0, 2));
         a->q = tensor_slice(qk, 2, 0, D);
         a->k = tensor_slice(qk, 2, D, D);
     } else {
         a->q = net_tensor(net, 3, SHAPE(B, Lq, D));
         a->k = net_tensor(net, 3, SHAPE(B, Lk, D));
-        d->linear_forward(d, a->q, xq, packed_rows(a->in_w, 0, 1), packed_rows(a->in_b, 0, 1));
-        d->linear_forward(d, a->k, xk, packed_rows(a->in_w, 1, 1), packed_rows(a->in_b, 1, 1));
+        d->linear_forward(d, a->q, xq, packed_weights(a, 0, 1), packed_rows(a->in_b, 0, 1));
+        d->linear_forward(d, a->k, xk, packed_weights(a, 1, 1), packed_rows(a->in_b, 1, 1));
     }
     a->v = net_tensor(net, 3, SHAPE(B, Lk, D));
-    d->linear_forward(d, a->v, xv, packed_rows(a->in_w, 2, 1), packed_rows(a->in_b, 2, 1));
+    d->linear_forward(d, a->v, xv, packed_weights(a, 2, 1), packed_rows(a->in_b, 2, 1));
     a->o = net_tensor(net, 3, SHAPE(B, Lq, D));
     a->lse = net_float(net, 3, SHAPE(B, a->heads, Lq));
     a->drop = net_dropout(net, a->heads * Lq);

@@ -205,6 +205,7 @@ struct Device {
     int threads;
     void *impl;              // the backend's own
     struct Profile *profile; // ops/profile.h, or NULL
+    struct Watch *watch;     // ops/watch.h, or NULL
     const Peers *peers;      // of join
     bool failed;             // an op failed since the last device_check
     Error error;

@@ -16,7 +16,8 @@ static bool begins(const char *name, const char *prefix) {
 }
 
 bool policy_rounds(const Param *q) {
-    if (begins(q->name, "model.backbone.")) return q->rank == 4;
+    if (begins(q->name, "model.backbone.layer"))
+        return q->rank == 4 && !strstr(q->name, ".downsample.");
     if (begins(q->name, "model.encoder.layers.") || begins(q->name, "model.decoder.layers."))
         return q->rank == 2;
     return strcmp(q->name, "model.encoder_img_feat_input_proj.weight") == 0;

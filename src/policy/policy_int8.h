@@ -20,7 +20,8 @@ typedef struct Int8Calibration {
 } Int8Calibration;
 
 // Whether products with this parameter are made of integers. Not those of states, the latent and
-// the actions: they are small, and each of their numbers counts.
+// the actions: they are small, and each of their numbers counts. Nor the ResNet's first convolution
+// and its shortcuts, which take no less time so.
 bool policy_rounds(const Param *q);
 // The file in the directory of the weights, in the place of one that was there.
 CHECKED bool policy_write_int8(const char *dir, const Params *p, const RoundingTable table,

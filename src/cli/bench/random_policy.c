@@ -29,8 +29,8 @@ CHECKED static bool write_roundings(const char *dir, const Params *p, Error *err
     Rounding(*table)[PARAM_PARTS] = mem_alloc((size_t)p->count * sizeof *table);
     for (int i = 0; i < p->count; i++) {
         const char *name = p->list[i].name;
-        const bool positive = strstr(name, "linear2") || strstr(name, "img_feat") ||
-                              (strstr(name, "backbone") && !strstr(name, "backbone.conv1"));
+        const bool positive =
+            strstr(name, "linear2") || strstr(name, "img_feat") || strstr(name, "backbone");
         for (int k = 0; k < PARAM_PARTS && policy_rounds(&p->list[i]); k++)
             table[i][k] =
                 (Rounding){.step = positive ? 4.0f / 255 : 4.0f / 127, .positive = positive};

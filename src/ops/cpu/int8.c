@@ -18,6 +18,7 @@ void int8_weights_free(Int8Weights *w) {
     mem_free(w->panels);
     mem_free(w->scale);
     mem_free(w->offset);
+    mem_free(w->at);
     mem_free(w);
 }
 
@@ -64,13 +65,15 @@ Int8Weights *int8_weights_new(Device *d, const float *w, int64_t n, int64_t row,
         p->panels = mem_try((size_t)(panels * steps * INT8_STEP));
         p->scale = TRY_NEW(float, panels *INT8_SIDE);
         p->offset = TRY_NEW(int32_t, panels * INT8_SIDE);
+        p->at = TRY_NEW(int64_t, steps);
     }
-    if (!p || !rounded || !p->panels || !p->scale || !p->offset) {
+    if (!p || !rounded || !p->panels || !p->scale || !p->offset || !p->at) {
         device_fail_memory(d, "%ld weights in 8 bits", (long)(n * depth));
         int8_weights_free(p);
         mem_free(rounded);
         return NULL;
     }
+    for (int64_t k = 0; k < steps; k++) p->at[k] = k * INT8_DEPTH;
     const int32_t added = int8_bytes(d, rounding).added;
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t o = 0; o < n; o++) {
@@ -99,6 +102,11 @@ Int8Bytes int8_bytes(const Device *d, Rounding r) {
                        .added = r.positive || by_tiles(d) ? 0 : 128};
 }
 
+// The first n of 16.
+static inline __mmask16 lanes(int64_t n) {
+    return (__mmask16)(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
+}
+
 static inline __m512 floats_at(const void *x, bool half, int64_t i, __mmask16 there) {
     if (!half) return _mm512_maskz_loadu_ps(there, (const float *)x + i);
     const __m256i halves = _mm256_maskz_loadu_epi16(there, (const bf16 *)x + i);
@@ -112,7 +120,7 @@ bool int8_round(uint8_t *out, const void *x, bool half, int64_t n, Int8Bytes b) 
     const __m512i added = _mm512_set1_epi32(b.added);
     __mmask16 lost = 0;
     for (int64_t i = 0; i < n; i += 16) {
-        const __mmask16 there = (__mmask16)(n - i >= 16 ? 0xffff : (1 << (n - i)) - 1);
+        const __mmask16 there = lanes(n - i);
         const __m512 v = floats_at(x, half, i, there);
         lost |= _mm512_fpclass_ps_mask(v, NOT_FINITE);
         const __m512 q = _mm512_min_ps(high, _mm512_max_ps(low, _mm512_mul_ps(v, inverse)));
@@ -134,6 +142,14 @@ static inline __m256i halves_of(__m512 x) {
         _mm512_mask_mov_epi32(_mm512_srli_epi32(up, 16), nan, _mm512_set1_epi32(0x7fc0)));
 }
 
+void int8_lose(const Int8Finish *f, int64_t at, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        if (f->half)
+            ((bf16 *)f->y)[at + i] = 0x7fc0;
+        else
+            ((float *)f->y)[at + i] = NAN;
+}
+
 static inline void store_numbers(const Int8Finish *f, int64_t at, __mmask16 there, __m512 x) {
     if (f->half)
         _mm256_mask_storeu_epi16((bf16 *)f->y + at, there, halves_of(x));
@@ -141,128 +157,171 @@ static inline void store_numbers(const Int8Finish *f, int64_t at, __mmask16 ther
         _mm512_mask_storeu_ps((float *)f->y + at, there, x);
 }
 
-// 16 outputs from j on, of rows from i on.
-static inline void finish_columns(const Int8Product *p, const int32_t *sums, int64_t i, int64_t j) {
-    const Int8Finish *f = &p->finish;
-    const Int8Weights *w = p->w;
-    const int64_t rows = least(p->m - i, INT8_SIDE), n = w->n - j;
-    const __mmask16 there = (__mmask16)(n >= 16 ? 0xffff : (1 << n) - 1);
-    const __m512 scale = _mm512_loadu_ps(w->scale + j), at_least = _mm512_set1_ps(f->least);
-    const __m512 shift =
-        f->shift ? _mm512_maskz_loadu_ps(there, f->shift + j) : _mm512_setzero_ps();
-    const __m512i offset = _mm512_loadu_si512(w->offset + j);
-    for (int64_t r = 0; r < rows; r++, sums += INT8_SIDE) {
-        const int64_t at = (i + r) * f->apart + j;
-        const __m512i sum = _mm512_sub_epi32(_mm512_load_si512(sums), offset);
-        __m512 x = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scale, shift);
-        if (f->residual) x = _mm512_add_ps(x, floats_at(f->residual, f->half, at, there));
+// Sums of a block that are to become outputs from j on.
+typedef struct Pending {
+    const Int8Product *p;
+    const int32_t *sums; // NULL: none are
+    const int64_t *places;
+    int64_t j;
+    __mmask16 there[2]; // of 16 outputs each
+} Pending;
+
+static inline void finish_row(const Pending *f, int64_t r) {
+    const Int8Finish *to = &f->p->finish;
+    const Int8Weights *w = f->p->w;
+    if (f->places[r] < 0) return;
+    for (int half = 0; half < 2; half++) {
+        const int64_t j = f->j + 16 * half, at = f->places[r] + j;
+        const __mmask16 there = f->there[half];
+        const __m512i sum = _mm512_sub_epi32(_mm512_load_si512(f->sums + r * INT8_SIDE + 16 * half),
+                                             _mm512_loadu_si512(w->offset + j));
+        const __m512 shift =
+            to->shift ? _mm512_maskz_loadu_ps(there, to->shift + j) : _mm512_setzero_ps();
+        __m512 x = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(w->scale + j), shift);
+        if (to->residual) x = _mm512_add_ps(x, floats_at(to->residual, to->half, at, there));
         // Of a pair with a NaN the second is the greater one.
-        store_numbers(f, at, there, _mm512_max_ps(at_least, x));
+        store_numbers(to, at, there, _mm512_max_ps(_mm512_set1_ps(to->least), x));
     }
 }
 
-static void finish_block(const Int8Product *p, const int32_t *sums, int64_t i, int64_t j) {
-    finish_columns(p, sums, i, j);
-    if (j + 16 < p->w->n) finish_columns(p, sums + 16, i, j + 16);
+// ---- a block ------------------------------------------------------------------------------------
+
+// 32 x 32 sums of rows from a on with a panel of weights, while those of the block before become
+// outputs.
+typedef void Multiply(const Int8Product *p, const uint8_t *a, const char *b, int32_t *sums,
+                      const Pending *f);
+
+DOTS static void multiply_by_dots(const Int8Product *p, const uint8_t *a, const char *b,
+                                  int32_t *sums, const Pending *f) {
+    int8_sums_by_dots(a, p->apart, p->at, b, p->w->steps, sums);
+    for (int r = 0; f->sums && r < INT8_SIDE; r++) finish_row(f, r);
 }
 
-void int8_lose(const Int8Finish *f, int64_t m, int64_t n, int me, int all) {
-    for (int64_t i = m * me / all; i < m * (me + 1) / all; i++)
-        for (int64_t j = 0; j < n; j += 16)
-            store_numbers(f, i * f->apart + j,
-                          (__mmask16)(n - j >= 16 ? 0xffff : (1 << (n - j)) - 1),
-                          _mm512_set1_ps(NAN));
-}
+#ifdef TACT_TILES
+
+#define INT8_TILES __attribute__((target("amx-tile,amx-int8")))
+
+// Sums: tiles 0 to 3; rows: 4 and 5; weights: 6 and 7.
+#define MULTIPLY_BY_TILES(name, multiply)                                                          \
+    INT8_TILES static void name(const Int8Product *p, const uint8_t *a, const char *b,             \
+                                int32_t *sums, const Pending *f) {                                 \
+        const int64_t steps = p->w->steps, apart = p->apart;                                       \
+        const int64_t each = rounded_up(INT8_SIDE, steps);                                         \
+        int64_t done = f->sums ? 0 : INT8_SIDE;                                                    \
+        settle_memory(a);                                                                          \
+        _tile_zero(0);                                                                             \
+        _tile_zero(1);                                                                             \
+        _tile_zero(2);                                                                             \
+        _tile_zero(3);                                                                             \
+        for (int64_t k = 0; k < steps; k++, b += INT8_STEP) {                                      \
+            const uint8_t *rows = a + p->at[k];                                                    \
+            _tile_loadd(4, rows, apart);                                                           \
+            _tile_loadd(6, b, 64);                                                                 \
+            multiply(0, 4, 6);                                                                     \
+            _tile_loadd(7, b + INT8_TILE, 64);                                                     \
+            multiply(1, 4, 7);                                                                     \
+            _tile_loadd(5, rows + 16 * apart, apart);                                              \
+            multiply(2, 5, 6);                                                                     \
+            multiply(3, 5, 7);                                                                     \
+            for (int64_t end = least(done + each, INT8_SIDE); done < end; done++)                  \
+                finish_row(f, done);                                                               \
+        }                                                                                          \
+        _tile_stored(0, sums, INT8_SIDE * sizeof *sums);                                           \
+        _tile_stored(1, sums + 16, INT8_SIDE * sizeof *sums);                                      \
+        _tile_stored(2, sums + 16 * INT8_SIDE, INT8_SIDE * sizeof *sums);                          \
+        _tile_stored(3, sums + 16 * INT8_SIDE + 16, INT8_SIDE * sizeof *sums);                     \
+    }
+MULTIPLY_BY_TILES(multiply_signed, _tile_dpbssd)
+MULTIPLY_BY_TILES(multiply_unsigned, _tile_dpbusd)
+#undef MULTIPLY_BY_TILES
+
+#endif
 
 // ---- the threads' shares ------------------------------------------------------------------------
 
-// Rows that are gathered together, so that a panel of weights is read once for all of them.
+enum { MOST_BLOCKS = 32 }; // of a group
+
+// Blocks that are gone through together, so that a panel of weights is read once for all of them.
 static int64_t group_blocks(const Int8Product *p) {
     enum { GROUP_BYTES = 384 << 10 };
     const int64_t fit = GROUP_BYTES / (INT8_SIDE * p->apart);
-    return fit < 1 ? 1 : fit;
+    return fit < 1 ? 1 : least(fit, MOST_BLOCKS);
 }
 
-int64_t int8_scratch(const Int8Product *p) {
-    return p->gather ? group_blocks(p) * INT8_SIDE * p->apart : 0;
+int64_t int8_room(const Int8Product *p) {
+    return p->gathers ? group_blocks(p) * INT8_SIDE * p->apart : 0;
 }
 
-// Into how many parts the blocks of rows are divided, the panels of outputs being divided into
-// all / parts: what takes least. In cycles: 64 for a step of a product, 48 to gather rows for one,
-// 200 to bring a panel's step from memory, where a thread's weights do not stay in its cache once
-// for every group of rows.
-static int row_parts(const Int8Product *p, int64_t blocks, int64_t panels, int all) {
+// Into how many parts the blocks are divided, the panels of outputs being divided into all / parts:
+// what takes least. In cycles: 64 for a step of a product, 48 to gather rows for one, 200 to bring
+// a panel's step from memory, where a thread's weights do not stay in its cache once for every
+// group.
+static int block_parts(const Int8Product *p, int64_t panels, int all) {
     enum { MULTIPLY = 64, GATHER = 48, FETCH = 200, KEPT = 1 << 20 };
     double best = INFINITY;
     int chosen = 1;
     for (int parts = 1; parts <= all; parts++) {
         if (all % parts) continue;
-        const int64_t rows = rounded_up(blocks, parts), columns = rounded_up(panels, all / parts);
+        const int64_t rows = rounded_up(p->blocks, parts),
+                      columns = rounded_up(panels, all / parts);
         const bool kept = columns * p->w->steps * INT8_STEP <= KEPT;
         const int64_t times = kept ? 1 : rounded_up(rows, group_blocks(p));
-        const double cycles = (double)(rows * (columns * MULTIPLY + (p->gather ? GATHER : 0)) +
+        const double cycles = (double)(rows * (columns * MULTIPLY + (p->gathers ? GATHER : 0)) +
                                        columns * FETCH * times);
         if (cycles < best) best = cycles, chosen = parts;
     }
     return chosen;
 }
 
-typedef void Sums(const uint8_t *a, int64_t apart, const char *b, int64_t steps, int32_t *sums);
+// Part of a product: blocks and panels.
+typedef struct Share {
+    int64_t first, last, from, to;
+} Share;
 
-static void multiply_share(const Int8Product *p, uint8_t *room, int64_t first, int64_t last,
-                           int64_t from, int64_t to, Sums *multiply) {
-    int32_t sums[INT8_SIDE * INT8_SIDE] __attribute__((aligned(64)));
-    const int64_t block = INT8_SIDE * p->apart, group = group_blocks(p);
-    for (int64_t g = first; g < last; g += group) {
-        const int64_t n = least(group, last - g);
-        for (int64_t i = 0; p->gather && i < n; i++)
-            p->gather(p->user, (g + i) * INT8_SIDE, room + i * block);
-        const uint8_t *rows = p->gather ? room : p->rows + g * block;
-        for (int64_t j = from; j < to; j++)
-            for (int64_t i = 0; i < n; i++) {
-                multiply(rows + i * block, p->apart, p->w->panels + j * p->w->steps * INT8_STEP,
-                         p->w->steps, sums);
-                finish_block(p, sums, (g + i) * INT8_SIDE, j * INT8_SIDE);
+static void multiply_share(const Int8Product *p, uint8_t *room, Share s, Multiply *multiply) {
+    int32_t sums[2][INT8_SIDE * INT8_SIDE] __attribute__((aligned(64)));
+    int64_t places[MOST_BLOCKS][INT8_SIDE];
+    const uint8_t *rows[MOST_BLOCKS];
+    const int64_t panel = p->w->steps * INT8_STEP, group = group_blocks(p);
+    int which = 0;
+    for (int64_t g = s.first; g < s.last; g += group) {
+        const int64_t n = least(group, s.last - g);
+        Pending f = {.p = p};
+        for (int64_t i = 0; i < n; i++)
+            rows[i] = p->block(p->user, g + i, room + i * INT8_SIDE * p->apart, places[i]);
+        for (int64_t j = s.from; j < s.to; j++)
+            for (int64_t i = 0; i < n; i++, which = !which) {
+                multiply(p, rows[i], p->w->panels + j * panel, sums[which], &f);
+                const int64_t left = p->w->n - j * INT8_SIDE;
+                f.sums = sums[which];
+                f.places = places[i];
+                f.j = j * INT8_SIDE;
+                f.there[0] = lanes(left);
+                f.there[1] = lanes(left - 16);
             }
+        for (int r = 0; f.sums && r < INT8_SIDE; r++) finish_row(&f, r);
     }
 }
 
-DOTS static void sums_by_dots(const uint8_t *a, int64_t apart, const char *b, int64_t steps,
-                              int32_t *sums) {
-    int8_sums_by_dots(a, apart, b, steps, sums);
-}
-
-#ifdef TACT_TILES
-INT8_TILES static void sums_signed(const uint8_t *a, int64_t apart, const char *b, int64_t steps,
-                                   int32_t *sums) {
-    int8_sums_signed(a, apart, b, steps, sums);
-}
-
-INT8_TILES static void sums_unsigned(const uint8_t *a, int64_t apart, const char *b, int64_t steps,
-                                     int32_t *sums) {
-    int8_sums_unsigned(a, apart, b, steps, sums);
-}
-#endif
-
-void int8_multiply(const Device *d, const Int8Product *p, char *scratch, int me, int all) {
-    const int64_t blocks = rounded_up(p->m, INT8_SIDE), panels = rounded_up(p->w->n, INT8_SIDE);
-    const int parts = row_parts(p, blocks, panels, all), others = all / parts;
+void int8_multiply(const Device *d, const Int8Product *p, uint8_t *room, int me, int all) {
+    const int64_t panels = rounded_up(p->w->n, INT8_SIDE);
+    const int parts = block_parts(p, panels, all), others = all / parts;
     const int r = me / others, c = me % others;
-    const int64_t first = blocks * r / parts, last = blocks * (r + 1) / parts,
-                  from = panels * c / others, to = panels * (c + 1) / others;
-    uint8_t *room = (uint8_t *)scratch;
-    if (first == last || from == to) return;
+    const Share s = {.first = p->blocks * r / parts,
+                     .last = p->blocks * (r + 1) / parts,
+                     .from = panels * c / others,
+                     .to = panels * (c + 1) / others};
+    if (s.first == s.last || s.from == s.to) return;
 #ifdef TACT_TILES
     if (by_tiles(d)) {
         tiles_begin();
-        multiply_share(p, room, first, last, from, to,
-                       p->w->rounding.positive ? sums_unsigned : sums_signed);
+        multiply_share(p, room, s, p->w->rounding.positive ? multiply_unsigned : multiply_signed);
         tiles_end();
         return;
     }
 #endif
     (void)d;
-    multiply_share(p, room, first, last, from, to, sums_by_dots);
+    multiply_share(p, room, s, multiply_by_dots);
 }
 
 #ifdef TACT_TILES
@@ -300,16 +359,16 @@ bool int8_round(uint8_t *out, const void *x, bool half, int64_t n, Int8Bytes b) 
     return (void)out, (void)x, (void)half, (void)n, (void)b, false;
 }
 
-int64_t int8_scratch(const Int8Product *p) {
+int64_t int8_room(const Int8Product *p) {
     return (void)p, 0;
 }
 
-void int8_multiply(const Device *d, const Int8Product *p, char *scratch, int me, int all) {
-    (void)d, (void)p, (void)scratch, (void)me, (void)all;
+void int8_multiply(const Device *d, const Int8Product *p, uint8_t *room, int me, int all) {
+    (void)d, (void)p, (void)room, (void)me, (void)all;
 }
 
-void int8_lose(const Int8Finish *f, int64_t m, int64_t n, int me, int all) {
-    (void)f, (void)m, (void)n, (void)me, (void)all;
+void int8_lose(const Int8Finish *f, int64_t at, int64_t n) {
+    (void)f, (void)at, (void)n;
 }
 
 #endif

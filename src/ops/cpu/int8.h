@@ -21,6 +21,7 @@ typedef struct Int8Weights {
     char *panels;
     float *scale;    // of each output, (n) and more: the step of its weights times that of x
     int32_t *offset; // what its sums are too large by, where signed numbers are kept as unsigned
+    int64_t *at;     // k * 64 for each step: where rows that lie as they are have it
 } Int8Weights;
 
 // How many values of a thing there are in bytes, and how far apart.
@@ -58,28 +59,31 @@ bool int8_round(uint8_t *out, const void *x, bool half, int64_t n, Int8Bytes b);
 // What becomes of the sums: y = sum * scale + shift + residual, at least `least`.
 typedef struct Int8Finish {
     void *y;
-    const void *residual; // of y's type and rows, or NULL
+    const void *residual; // of y's type and places, or NULL
     bool half;            // they are bfloat16
-    int64_t apart;        // elements from one row of y to the next
     const float *shift;   // of each output, or NULL
     float least;          // 0 with a relu, else -INFINITY
 } Int8Finish;
 
-// m rows of bytes times w. gather(user, i, out) writes 32 rows of bytes from row i on; NULL: they
-// lie at `rows`, as many as fill a multiple of 32. scratch: of a thread, int8_scratch bytes.
+// Blocks of 32 rows of bytes, `apart` bytes from one to the next, times w. 64 of the depth from
+// step k on are at[k] bytes behind a row's beginning. block(user, i, room, places) gives where
+// block i begins, which may be `room`, after it has been put there; and for each row the element of
+// y that its first output goes to, or -1: none.
 typedef struct Int8Product {
     const Int8Weights *w;
-    int64_t m, apart;
-    const uint8_t *rows;
-    void (*gather)(const void *user, int64_t i, uint8_t *out);
+    int64_t blocks, apart;
+    const int64_t *at; // (w->steps)
+    const uint8_t *(*block)(const void *user, int64_t i, uint8_t *room, int64_t places[INT8_SIDE]);
     const void *user;
+    bool gathers; // block uses room
     Int8Finish finish;
 } Int8Product;
-int64_t int8_scratch(const Int8Product *p);
+// Bytes of scratch that a thread needs.
+int64_t int8_room(const Int8Product *p);
 // Thread `me` of `all` does its share.
-void int8_multiply(const Device *d, const Int8Product *p, char *scratch, int me, int all);
-// m rows of n numbers become NaN, each thread its share.
-void int8_lose(const Int8Finish *f, int64_t m, int64_t n, int me, int all);
+void int8_multiply(const Device *d, const Int8Product *p, uint8_t *room, int me, int all);
+// n numbers become NaN.
+void int8_lose(const Int8Finish *f, int64_t at, int64_t n);
 
 // ---- int8_linear.c ------------------------------------------------------------------------------
 // y = x w^T + bias of one sample, w with a rounding. *_half: bfloat16.

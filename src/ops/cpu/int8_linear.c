@@ -66,6 +66,27 @@ static const Int8Weights *weights_of(Device *d, Tensor w) {
     return k->last = made;
 }
 
+// What a thread's blocks are taken from.
+typedef struct Bytes {
+    const uint8_t *rows;
+    int64_t m, apart, out_apart; // rows; bytes between them; elements between those of y
+} Bytes;
+
+static const uint8_t *block_of(const void *user, int64_t i, uint8_t *room,
+                               int64_t places[INT8_SIDE]) {
+    const Bytes *b = user;
+    (void)room;
+    for (int64_t r = 0; r < INT8_SIDE; r++) {
+        const int64_t row = i * INT8_SIDE + r;
+        places[r] = row < b->m ? row * b->out_apart : -1;
+    }
+    return b->rows + i * INT8_SIDE * b->apart;
+}
+
+static int64_t bytes_of(bool half, int64_t n) {
+    return n * (int64_t)(half ? sizeof(bf16) : sizeof(float));
+}
+
 void int8_linear(Device *d, Rows y, bool y_half, Rows x, bool x_half, Tensor w, const float *bias,
                  int64_t outer) {
     const Int8Weights *weights = d->failed ? NULL : weights_of(d, w);
@@ -73,34 +94,34 @@ void int8_linear(Device *d, Rows y, bool y_half, Rows x, bool x_half, Tensor w, 
     const int64_t apart = int8_apart(x.cols), blocks = rounded_up(y.rows, INT8_SIDE);
     uint8_t *rows = cpu_grow(d, &cpu_of(d)->int8_scratch, (size_t)(blocks * INT8_SIDE * apart));
     if (!rows) return;
-    const char *from = (const char *)x.data +
-                       outer * x.outer_stride * (int64_t)(x_half ? sizeof(bf16) : sizeof(float));
-    char *to =
-        (char *)y.data + outer * y.outer_stride * (int64_t)(y_half ? sizeof(bf16) : sizeof(float));
-    const int64_t row_bytes = x.row_stride * (int64_t)(x_half ? sizeof(bf16) : sizeof(float));
-    const Int8Bytes bytes = int8_bytes(d, w.rounding);
+    const char *from = (const char *)x.data + bytes_of(x_half, outer * x.outer_stride);
+    const Int8Bytes as = int8_bytes(d, w.rounding);
+    const Bytes bytes = {.rows = rows, .m = y.rows, .apart = apart, .out_apart = y.row_stride};
     const Int8Product p = {
         .w = weights,
-        .m = y.rows,
+        .blocks = blocks,
         .apart = apart,
-        .rows = rows,
-        .finish = {
-            .y = to, .half = y_half, .apart = y.row_stride, .shift = bias, .least = -INFINITY}};
+        .at = weights->at,
+        .block = block_of,
+        .user = &bytes,
+        .finish = {.y = (char *)y.data + bytes_of(y_half, outer * y.outer_stride),
+                   .half = y_half,
+                   .shift = bias,
+                   .least = -INFINITY}};
     int lost = 0;
 #pragma omp parallel num_threads(d->threads)
     {
         const int me = omp_get_thread_num(), all = omp_get_num_threads();
         bool finite = true;
         for (int64_t i = y.rows * me / all; i < y.rows * (me + 1) / all; i++)
-            finite &= int8_round(rows + i * apart, from + i * row_bytes, x_half, x.cols, bytes);
+            finite &= int8_round(rows + i * apart, from + bytes_of(x_half, i * x.row_stride),
+                                 x_half, x.cols, as);
         if (!finite) {
 #pragma omp atomic write
             lost = 1;
         }
 #pragma omp barrier
-        if (lost)
-            int8_lose(&p.finish, y.rows, weights->n, me, all);
-        else
-            int8_multiply(d, &p, NULL, me, all);
+        if (!lost) int8_multiply(d, &p, NULL, me, all);
     }
+    for (int64_t i = 0; lost && i < y.rows; i++) int8_lose(&p.finish, i * y.row_stride, weights->n);
 }

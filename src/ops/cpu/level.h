@@ -56,7 +56,7 @@
 #define int8_weights_free CPU_LEVELLED(int8_weights_free)
 #define int8_bytes CPU_LEVELLED(int8_bytes)
 #define int8_round CPU_LEVELLED(int8_round)
-#define int8_scratch CPU_LEVELLED(int8_scratch)
+#define int8_room CPU_LEVELLED(int8_room)
 #define int8_multiply CPU_LEVELLED(int8_multiply)
 #define int8_lose CPU_LEVELLED(int8_lose)
 #define int8_linear CPU_LEVELLED(int8_linear)

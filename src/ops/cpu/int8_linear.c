@@ -56,7 +56,9 @@ static const Int8Weights *weights_of(Device *d, Tensor w) {
     }
     for (int i = 0; lasts && i < k->n; i++) {
         const Int8Weights *p = k->lasting[i];
-        if (p->source == source && p->n == n && p->rounding.step == w.rounding.step) return p;
+        if (p->source == source && p->n == n && p->rounding.step == w.rounding.step &&
+            p->rounding.positive == w.rounding.positive)
+            return p;
     }
     if (lasts && !keep_room(d, k)) return NULL;
     Int8Weights *made = int8_weights_new(d, source, n, w.stride[0], NULL, depth, w.rounding);

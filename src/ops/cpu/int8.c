@@ -27,22 +27,25 @@ void int8_weights_free(Int8Weights *w) {
 // ---- weights ------------------------------------------------------------------------------------
 
 // A row of weights in steps of what is returned, which is NaN where one is not finite.
-static float round_weights(int8_t *out, const float *w, const int32_t *from, int64_t depth) {
+static float round_weights(int8_t *restrict out, const float *restrict w, int64_t depth) {
     float largest = 0;
-    bool finite = true;
+    int lost = 0;
+#pragma omp simd reduction(max : largest) reduction(| : lost)
     for (int64_t i = 0; i < depth; i++) {
-        const float size = from && from[i] < 0 ? 0 : fabsf(w[from ? from[i] : i]);
-        finite = finite && size <= FLT_MAX;
+        const float size = fabsf(w[i]);
+        lost |= !(size <= FLT_MAX);
         largest = size > largest ? size : largest;
     }
-    const float step = largest / 127, inverse = 1 / step;
+    const float step = largest / 127;
     // Of weights so small that a step of them is none, nothing is left.
-    const bool none = !finite || !(step >= 1e-36f);
-    for (int64_t i = 0; i < depth; i++) {
-        const bool there = !none && !(from && from[i] < 0);
-        out[i] = there ? (int8_t)rintf(w[from ? from[i] : i] * inverse) : 0;
+    if (lost || !(step >= 1e-36f)) {
+        memset(out, 0, (size_t)depth);
+        return lost ? NAN : 0;
     }
-    return !finite ? NAN : none ? 0 : step;
+    const float inverse = 1 / step;
+#pragma omp simd
+    for (int64_t i = 0; i < depth; i++) out[i] = (int8_t)(int32_t)rintf(w[i] * inverse);
+    return step;
 }
 
 // One output's weights into its place of a panel.
@@ -59,6 +62,7 @@ Int8Weights *int8_weights_new(Device *d, const float *w, int64_t n, int64_t row,
     const int64_t deep = steps * INT8_DEPTH;
     Int8Weights *p = TRY_NEW(Int8Weights, 1);
     int8_t *rounded = mem_try((size_t)(d->threads * deep));
+    float *gathered = from ? TRY_NEW(float, d->threads *deep) : NULL;
     if (p) {
         *p = (Int8Weights){
             .source = w, .rounding = rounding, .n = n, .depth = depth, .steps = steps};
@@ -67,10 +71,11 @@ Int8Weights *int8_weights_new(Device *d, const float *w, int64_t n, int64_t row,
         p->offset = TRY_NEW(int32_t, panels * INT8_SIDE);
         p->at = TRY_NEW(int64_t, steps);
     }
-    if (!p || !rounded || !p->panels || !p->scale || !p->offset || !p->at) {
+    if (!p || !rounded || (from && !gathered) || !p->panels || !p->scale || !p->offset || !p->at) {
         device_fail_memory(d, "%ld weights in 8 bits", (long)(n * depth));
         int8_weights_free(p);
         mem_free(rounded);
+        mem_free(gathered);
         return NULL;
     }
     for (int64_t k = 0; k < steps; k++) p->at[k] = k * INT8_DEPTH;
@@ -79,12 +84,19 @@ Int8Weights *int8_weights_new(Device *d, const float *w, int64_t n, int64_t row,
     for (int64_t o = 0; o < n; o++) {
         int8_t *mine = rounded + omp_get_thread_num() * deep;
         int32_t sum = 0;
-        p->scale[o] = round_weights(mine, w + o * row, from, depth) * rounding.step;
+        const float *values = w + o * row;
+        if (from) {
+            float *in_order = gathered + omp_get_thread_num() * deep;
+            for (int64_t i = 0; i < depth; i++) in_order[i] = from[i] < 0 ? 0 : values[from[i]];
+            values = in_order;
+        }
+        p->scale[o] = round_weights(mine, values, depth) * rounding.step;
         for (int64_t i = 0; i < depth; i++) sum += mine[i];
         p->offset[o] = sum * added;
         pack_output(p, mine, o);
     }
     mem_free(rounded);
+    mem_free(gathered);
     return p;
 }
 

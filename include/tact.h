@@ -98,7 +98,9 @@ typedef void (*tact_log)(void *user, tact_log_level level, const char *line);
 typedef struct tact_options {
     size_t size;        // set by tact_options_default
     const char *device; // "cpu" (also for NULL), "cuda", "cuda:1"
-    const char *dtype;  // "float32", "tf32", "bfloat16"; NULL: the device's default
+    // "float32", "tf32", "bfloat16", or "int8" for a checkpoint that `tact calibrate` has made
+    // ready for it; NULL: the device's default.
+    const char *dtype;
     int threads; // compute threads; 0 (default): all processors, with `asynchronous` all but one,
                  // which is the control loop's
     const char *dataset; // directory: its statistics where the checkpoint has none; NULL: none

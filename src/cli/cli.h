@@ -26,6 +26,7 @@ int cmd_import(int argc, char **argv);
 int cmd_sample(int argc, char **argv);
 int cmd_sim(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
+int cmd_calibrate(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 
 // Each says what the command is for, and its flags (page.h).
@@ -40,6 +41,7 @@ void describe_import(const PageWriter *w);
 void describe_sample(const PageWriter *w);
 void describe_sim(const PageWriter *w);
 void describe_serve(const PageWriter *w);
+void describe_calibrate(const PageWriter *w);
 void describe_bench(const PageWriter *w);
 
 // Prints an error's line to stderr, and returns `code`.

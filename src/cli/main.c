@@ -34,6 +34,8 @@ const Command commands[] = {
      "record a scripted expert in a simulated task, or count its successes", false},
     {"serve", cmd_serve, describe_serve,
      "let programs ask a policy for actions over a network, in openpi's protocol", true},
+    {"calibrate", cmd_calibrate, describe_calibrate,
+     "measure what a policy needs to run at --policy.dtype=int8", true},
     {"bench", cmd_bench, describe_bench, "measure the speed of training on this machine", true},
 };
 const int command_count = sizeof(commands) / sizeof(commands[0]);

@@ -52,7 +52,7 @@ typedef struct PolicyConfig {
     const char *path;       // --policy.path: checkpoint to fine-tune from
     const char *stats_from; // with path: dataset or checkpoint
     const char *device;     // NULL: cpu
-    const char *dtype;      // float32, tf32, bfloat16; NULL: tf32 on cuda, else float32
+    const char *dtype;      // float32, tf32, bfloat16, int8; NULL: tf32 on cuda, else float32
     bool use_amp, push_to_hub;
     const char *repo_id, *license;
     const char *rename_map; // --rename_map: {"dataset's name": "policy's name"} as JSON, or NULL

@@ -137,8 +137,10 @@ const Field train_fields[] = {
      AT(policy.optimizer_lr_backbone), "1e-5", 0, 10, NULL, "learning rate of the backbone"},
     // policy: our own
     {"policy.dtype", FIELD_STRING, HOME_TACT, true, AT(policy.dtype), "null", 0, 0,
-     "float32|tf32|bfloat16",
-     "arithmetic; weights stay float32; null: tf32 on cuda, float32 on cpu"},
+     "float32|tf32|bfloat16|int8",
+     "arithmetic; weights stay float32; null: tf32 on cuda, float32 on cpu; int8 trains nothing, "
+     "it "
+     "is for policies that run"},
     {"policy.obs_state_horizon", FIELD_INT, HOME_TACT, false, AT(policy.obs_state_horizon), "2", 1,
      256, NULL,
      "observations (states and frames) a decision sees; 1 with pose_repr=none is plain ACT, as is "

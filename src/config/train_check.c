@@ -22,6 +22,12 @@ static CHECKED bool check_start(const TrainConfig *c, Error *err) {
     return true;
 }
 
+static CHECKED bool check_dtype(const char *dtype, Error *err) {
+    if (!dtype || strcmp(dtype, "int8") != 0) return true;
+    return fail(err, "--policy.dtype=int8: is for policies that run (tact eval, tact serve, "
+                     "libtact), after `tact calibrate`; train at float32, tf32 or bfloat16");
+}
+
 static CHECKED bool check_scheduler(const SchedulerConfig *s, Error *err) {
     if (!s->type || strcmp(s->type, "cosine_decay_with_warmup") != 0) return true;
     if (s->num_decay_steps < 1)
@@ -186,8 +192,9 @@ bool train_config_check_data(const TrainConfig *c, Error *err) {
 }
 
 bool train_config_check(const TrainConfig *c, Error *err) {
-    return check_start(c, err) && train_config_check_data(c, err) &&
-           policy_config_check(&c->policy, err) && check_actions(&c->policy, err) &&
+    return check_start(c, err) && check_dtype(c->policy.dtype, err) &&
+           train_config_check_data(c, err) && policy_config_check(&c->policy, err) &&
+           check_actions(&c->policy, err) &&
            (c->policy.path || c->resume || check_backbone_weights(&c->policy, err)) &&
            check_scheduler(&c->scheduler, err) && check_ema(&c->ema, err) && check_run(c, err);
 }

@@ -43,6 +43,20 @@ int64_t eval_default_stride(int64_t frames, double fps) {
     return stride < least ? least : stride;
 }
 
+// Which episodes are wanted where nothing else was asked for; none: all. Into `out`.
+static int64_t choose_episodes(const EvalOptions *o, const EvalResult *r, int64_t *out) {
+    const Dataset *ds = r->dataset;
+    int64_t n = 0;
+    for (int64_t i = 0; i < ds->n_episodes; i++) {
+        bool held_out = eval_seen(&r->training, ds->episodes[i].index) == SEEN_HELD_OUT;
+        if (held_out == (o->most_trained == 0)) out[n++] = ds->episodes[i].index;
+    }
+    if (o->most_trained == 0 || n <= o->most_trained) return n;
+    for (int64_t i = 0; i < o->most_trained; i++)
+        out[i] = out[(2 * i + 1) * n / (2 * o->most_trained)];
+    return o->most_trained;
+}
+
 // Opens the dataset, or only the part of it that was held out from training where that is known and
 // nothing else was asked for.
 CHECKED static bool open_dataset(const EvalOptions *o, EvalResult *r, Error *err) {
@@ -58,20 +72,17 @@ CHECKED static bool open_dataset(const EvalOptions *o, EvalResult *r, Error *err
     if (!dataset_open(&open, &r->dataset, err)) return false;
     eval_training_read(r->policy_dir, r->dataset->root, r->dataset->repo_id, &r->training);
     if (!choose) return true;
-    int64_t n = 0, *held_out = NEW(int64_t, r->dataset->n_episodes);
-    for (int64_t i = 0; i < r->dataset->n_episodes; i++)
-        if (eval_seen(&r->training, r->dataset->episodes[i].index) == SEEN_HELD_OUT)
-            held_out[n++] = r->dataset->episodes[i].index;
+    int64_t *chosen = NEW(int64_t, r->dataset->n_episodes), n = choose_episodes(o, r, chosen);
     bool ok = true;
     if (n > 0 || open.need_videos) {
         dataset_close(r->dataset);
         r->dataset = NULL;
         open.skip_videos = !open.need_videos;
-        open.episodes = n > 0 ? held_out : NULL;
+        open.episodes = n > 0 ? chosen : NULL;
         open.n_episodes = n;
         ok = dataset_open(&open, &r->dataset, err);
     }
-    mem_free(held_out);
+    mem_free(chosen);
     return ok;
 }
 
@@ -142,6 +153,8 @@ CHECKED static bool open_policy(OpenLoop *l, Error *err) {
     options.threads = o->threads;
     options.dataset = r->dataset->root;
     options.rate_check = 0; // frames come as fast as they can be read
+    // Keys of tokens that were kept are made without positions: a watcher sees whole inputs.
+    options.frame_cache = !o->watch;
     // Like a robot that asks for a new chunk every `stride` frames, so that no other frames are
     // encoded.
     int steps = r->S * r->K;
@@ -175,7 +188,10 @@ CHECKED static bool open_loop_prepare(OpenLoop *l, Error *err) {
     r->K = p->action_down_sample_steps;
     r->A = p->arms > 0 ? POSE_ROW * p->arms : p->action_dim;
     r->frames = r->dataset->rows;
-    r->stride = o->stride > 0 ? o->stride : eval_default_stride(r->frames, r->dataset->fps);
+    r->stride = o->stride > 0        ? o->stride
+                : o->predictions > 0 ? (r->frames + o->predictions - 1) / o->predictions
+                                     : eval_default_stride(r->frames, r->dataset->fps);
+    if (r->stride < 1) r->stride = 1;
     if (!open_policy(l, err) || !check_fit(l, err)) return false;
     r->measures = measures_new(&r->arena, r->arms, r->A, action_names(r));
     size_t S = (size_t)r->S, A = (size_t)r->A;
@@ -264,8 +280,10 @@ bool eval_open_loop(const EvalOptions *options, EvalResult *out, Error *err) {
     *out = (EvalResult){0};
     OpenLoop l = {.options = options, .result = out};
     double start = clock_seconds();
-    bool ok = open_loop_prepare(&l, err);
+    bool ok = open_loop_prepare(&l, err) &&
+              (!options->watch || options->watch(options->watcher, l.policy, true, err));
     for (int64_t i = 0; ok && i < out->dataset->n_episodes; i++) ok = run_episode(&l, i, err);
+    ok = ok && (!options->watch || options->watch(options->watcher, l.policy, false, err));
     if (ok) accumulator_finish(&l.sums);
     out->seconds = clock_seconds() - start;
     accumulator_free(&l.sums);

@@ -25,14 +25,24 @@ enum {
     EVAL_MOST_WINDOWS = 5000, // second where that makes too few; more where it makes too many
 };
 
+struct tact_policy;
+
 typedef struct EvalOptions {
     const char *policy_path;
     DatasetOptions
         dataset;    // episodes NULL: those held out where the checkpoint says which, else all
     bool all;       // all of them in any case
     int64_t stride; // frames between two predictions; 0: half a second, as said above
+    // In the place of those held out: those that it was trained on, at most so many, spread over
+    // all; 0: no.
+    int64_t most_trained;
+    int64_t predictions;        // in the place of a stride: about so many, spread over all; 0: no
     const char *device, *dtype; // NULL: cpu, the device's default
     int threads;
+    // Called with the policy before the first frame (begins) and after the last; may be NULL. What
+    // fails ends the run. The policy keeps no tokens of earlier frames then.
+    bool (*watch)(void *watcher, struct tact_policy *policy, bool begins, Error *err);
+    void *watcher;
     void (*progress)(void *user, int64_t frame, int64_t frames); // may be NULL
     void *user;
 } EvalOptions;

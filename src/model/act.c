@@ -63,7 +63,7 @@ static void init_inputs(Act *a) {
 // Room for frames of so many tokens.
 static void init_slots(Act *a, int slots, int64_t cells) {
     int64_t D = a->config.dim_model;
-    bool projected = a->slots.projected = frames_are_projected(&a->config);
+    bool projected = a->slots.projected = frames_are_projected(&a->config, a->device->precision);
     a->slots.tokens = a->own_slots = arena_tensor(&a->fixed, a->device->activations, 3,
                                                   SHAPE(slots, cells, projected ? 4 * D : D));
     if (projected)

@@ -2,7 +2,7 @@
 #include "model/layers.h"
 
 Attention attention_of(const Params *p, const char *name, int heads) {
-    return (Attention){
+    Attention a = {
         .heads = heads,
         .in_w = value_of(p, "%s.in_proj_weight", name),
         .in_b = value_of(p, "%s.in_proj_bias", name),
@@ -13,6 +13,9 @@ Attention attention_of(const Params *p, const char *name, int heads) {
         .dout_w = grad_of(p, "%s.out_proj.weight", name),
         .dout_b = grad_of(p, "%s.out_proj.bias", name),
     };
+    for (int i = 0; i < PARAM_PARTS; i++)
+        a.rounding[i] = rounding_of(p, i, "%s.in_proj_weight", name);
+    return a;
 }
 
 // Rows [first, first + n) x D of the packed projection: 0 queries, 1 keys, 2 values.
@@ -22,13 +25,20 @@ static Tensor packed_rows(Tensor t, int first, int n) {
     return tensor_slice(t, 0, first * D, n * D);
 }
 
+// Of the weights, with the rounding of that product.
+static Tensor packed_weights(const Attention *a, int first, int n) {
+    Tensor w = packed_rows(a->in_w, first, n);
+    w.rounding = a->rounding[first];
+    return w;
+}
+
 static bool shared_input(const Attention *a) {
     return a->xq.data == a->xk.data;
 }
 
 void attention_project(Net *net, const Attention *a, Tensor y, Tensor x, int first, int n,
                        bool bias) {
-    net->device->linear_forward(net->device, y, x, packed_rows(a->in_w, first, n),
+    net->device->linear_forward(net->device, y, x, packed_weights(a, first, n),
                                 bias ? packed_rows(a->in_b, first, n) : (Tensor){0});
 }
 

@@ -44,7 +44,7 @@ static double transformer_flops(const Act *a, bool vae) {
 static double frames_flops(const Act *a) {
     double D = a->config.dim_model, T = a->config.obs_state_horizon;
     double tokens = (double)(a->layout.tokens - a->layout.image_start) / T;
-    double projections = frames_are_projected(&a->config) ? 3 * D : 0;
+    double projections = frames_are_projected(&a->config, a->device->precision) ? 3 * D : 0;
     return image_tokens_flops(&a->images, false) / T +
            2 * a->batch * tokens * D * ((double)a->images.feature_c + projections);
 }

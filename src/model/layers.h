@@ -60,6 +60,7 @@ void norm_backward(Net *net, Norm *n, Tensor dx, Tensor dy, bool accumulate);
 typedef struct Attention {
     Tensor in_w, in_b, out_w, out_b; // (3D, D), (3D), (D, D), (D)
     Tensor din_w, din_b, dout_w, dout_b;
+    Rounding rounding[PARAM_PARTS]; // of the products with in_w from queries, keys, values on
     int heads;
     Tensor xq, xk, xv, q, k, v, o, lse, key_pad; // saved
     Dropout drop;

@@ -101,7 +101,9 @@ static Tensor view_of(const Param *q, Tensor flat) {
 }
 
 Tensor param_value(const Params *p, const Param *q) {
-    return view_of(q, q->kind == PARAM_BUFFER ? p->buffer_values : p->values);
+    Tensor t = view_of(q, q->kind == PARAM_BUFFER ? p->buffer_values : p->values);
+    t.rounding = q->rounding[0];
+    return t;
 }
 
 Tensor param_grad(const Params *p, const Param *q) {
@@ -123,6 +125,14 @@ Tensor value_of(const Params *p, const char *format, ...) {
     const Param *q = param_named(p, format, args);
     va_end(args);
     return param_value(p, q);
+}
+
+Rounding rounding_of(const Params *p, int part, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    const Param *q = param_named(p, format, args);
+    va_end(args);
+    return q->rounding[part];
 }
 
 Tensor grad_of(const Params *p, const char *format, ...) {

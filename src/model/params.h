@@ -28,6 +28,8 @@ typedef enum ParamInit {
 // The table that tells the timesteps apart; a model has it unless temporal_pos_embed is "none".
 #define TEMPORAL_TABLE "temporal_pos_embed.weight"
 
+enum { PARAM_PARTS = 3 };
+
 typedef struct Param {
     const char *name; // as in model.safetensors: "model.encoder.layers.0.linear1.weight"
     ParamKind kind;
@@ -37,6 +39,9 @@ typedef struct Param {
     int64_t shape[4];
     int64_t count;
     int64_t offset; // in elements: into values/grads (trainable) or buffers
+    // At int8, of what products multiply it with: of the product with all of it, or with rows from
+    // the third i on of those of queries, keys and values. Step 0: none.
+    Rounding rounding[PARAM_PARTS];
 } Param;
 
 typedef struct Params {
@@ -73,9 +78,12 @@ typedef struct ParamRange {
 // Those of the trainable parameters whose names begin so, which stand together, with the padding
 // between and behind them; empty where there are none.
 ParamRange params_range(const Params *p, const char *prefix);
+// The rounding of a product with the parameter's rows from the third `part` on. The name exists.
+Rounding rounding_of(const Params *p, int part, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 // NULL if there is no such name.
 const Param *params_find(const Params *p, const char *name);
-// Device views with the parameter's shape.
+// Device views with the parameter's shape, and its first rounding.
 Tensor param_value(const Params *p, const Param *param);
 Tensor param_grad(const Params *p, const Param *param); // empty for buffers or without grads
 // By name; the name must exist (programming error otherwise).

@@ -76,10 +76,11 @@ static void fold_norm(ResNet *r, const Params *p, FrozenConv *c, const char *nor
 
 static void conv_init(ResNet *r, const Params *p, FrozenConv *c, ConvSpec spec, const char *conv,
                       const char *norm) {
+    c->w = value_of(p, "model.backbone.%s.weight", conv);
+    spec.rounding = c->w.rounding;
     c->spec = spec;
     c->out_h = conv_out_size(spec.in_h, spec.kernel, spec.stride, spec.padding, spec.dilation);
     c->out_w = conv_out_size(spec.in_w, spec.kernel, spec.stride, spec.padding, spec.dilation);
-    c->w = value_of(p, "model.backbone.%s.weight", conv);
     c->dw = grad_of(p, "model.backbone.%s.weight", conv);
     c->plan = r->device->conv_new(r->device, spec);
     fold_norm(r, p, c, norm);

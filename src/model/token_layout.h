@@ -30,9 +30,10 @@ typedef struct FrameSlots {
 
 // Whether a frame of the policy is seen often enough for that to pay: not with two observations,
 // where one product over all tokens takes no longer than one over the new frame's and a small one
-// over the others, each of which reads the weights.
-static inline bool frames_are_projected(const PolicyConfig *c) {
-    return c->obs_state_horizon > 2;
+// over the others, each of which reads the weights. Nor at int8, where what a product reads is
+// rounded by the range that it had in the calibration, with positions.
+static inline bool frames_are_projected(const PolicyConfig *c, Precision precision) {
+    return c->obs_state_horizon > 2 && precision != PRECISION_INT8;
 }
 
 // Puts the tokens (1, h'*w', D) of a camera's frame into a slot.

@@ -20,8 +20,6 @@ static struct {
       .built = "the CUDA toolkit with cuDNN (nvcc, cublasLt.h, cudnn.h)"}},
 };
 
-enum { PRECISIONS = PRECISION_BFLOAT16 + 1 };
-
 // Whether `name` is `kind` or begins with "kind:".
 static bool is_kind(const char *name, const char *kind) {
     size_t n = strlen(kind);
@@ -55,7 +53,7 @@ bool precision_named(const char *dtype, const char *device, Precision *out, Erro
             *out = (Precision)i;
             return true;
         }
-    return fail(err, "--policy.dtype=%s: unknown; use float32, tf32 or bfloat16", dtype);
+    return fail(err, "--policy.dtype=%s: unknown; use float32, tf32, bfloat16 or int8", dtype);
 }
 
 CHECKED static bool check_precision(const Backend *b, Precision precision, Error *err) {

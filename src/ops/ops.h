@@ -39,7 +39,22 @@ typedef enum Precision {
     PRECISION_FLOAT32,  // float32 throughout
     PRECISION_TF32,     // float32 in memory; matrix units round factors to 10 mantissa bits (cuda)
     PRECISION_BFLOAT16, // factors of products in bfloat16, sums in float32 (cuda, cpu)
+    // Factors of forward products in 8-bit integers where a Rounding says how, sums in 32-bit ones;
+    // everything else as at bfloat16, or at float32 on processors without it. For policies that run
+    // (cpu, ref).
+    PRECISION_INT8,
 } Precision;
+enum { PRECISIONS = PRECISION_INT8 + 1 };
+
+// How a product at int8 rounds what it multiplies weights with: to the nearest multiple of `step`,
+// from -127 to 127 of them, or of what is never negative (`positive`) from 0 to 255; what is
+// farther away becomes the last of them. step 0: the product's factors are not made integers. The
+// weights themselves are rounded to multiples, -127 to 127, of a step of their own for each output,
+// a 127th of its largest. Where a factor has a value that is not finite, all of the result is NaN.
+typedef struct Rounding {
+    float step;
+    bool positive;
+} Rounding;
 
 // IMAGE tensors are (N, C, H, W) in an order of the device's choosing (blocked on the CPU, NHWC on
 // a GPU) and only the image ops look inside; of their strides only the first, from one image to the
@@ -54,6 +69,7 @@ typedef struct Tensor {
     int rank;
     int64_t shape[MAX_RANK];
     int64_t stride[MAX_RANK]; // in elements; the last one is always 1
+    Rounding rounding;        // of weights, at int8: of what a product multiplies them with
 } Tensor;
 
 static inline float *f32(Tensor t) {
@@ -101,10 +117,11 @@ typedef enum Activation { ACT_NONE, ACT_RELU, ACT_GELU } Activation; // gelu: ex
 typedef struct ConvSpec {
     int64_t n, in_c, in_h, in_w, out_c; // x (n, in_c, in_h, in_w)
     int kernel, stride, padding, dilation;
-    bool relu;     // apply max(z, 0)
-    bool residual; // forward gets a residual to add
-    bool train;    // backward will be called
-    bool need_dx;  // backward gives dx (not for the first convolution)
+    bool relu;         // apply max(z, 0)
+    bool residual;     // forward gets a residual to add
+    bool train;        // backward will be called
+    bool need_dx;      // backward gives dx (not for the first convolution)
+    Rounding rounding; // of x, at int8; z is then made of the sums in float32
 } ConvSpec;
 // Height or width of what a convolution, and the max pooling, makes of `in`, which is at least 1.
 int64_t conv_out_size(int64_t in, int kernel, int stride, int padding, int dilation);
@@ -157,9 +174,11 @@ typedef struct Backend {
     const char *name;      // "ref", "cpu", "cuda"
     unsigned precisions;   // PRECISION_BIT of each that it has, if the machine at hand does
     Precision trains_best; // what training takes unless another is asked for
-    DType activations[3], images[3]; // their types at each precision, see above
-    bool asynchronous;               // ops return before they are done
-    bool host_memory;                // its memory is the host's
+    // Their types at each precision, see above; at int8 the cpu's are those that it has at bfloat16
+    // if it has that.
+    DType activations[PRECISIONS], images[PRECISIONS];
+    bool asynchronous; // ops return before they are done
+    bool host_memory;  // its memory is the host's
     // Several devices, each with a thread of its own, share the work of one well.
     bool side_by_side;
     int picture_channels; // how many channels a picture's three are stored as
@@ -185,6 +204,7 @@ struct Device {
     int threads;
     void *impl;              // the backend's own
     struct Profile *profile; // ops/profile.h, or NULL
+    struct Watch *watch;     // ops/watch.h, or NULL
     const Peers *peers;      // of join
     bool failed;             // an op failed since the last device_check
     Error error;
@@ -207,8 +227,8 @@ CHECKED bool backend_find(const char *name, const Backend **out, const char **ar
 // does not have is refused, with what to do about it.
 CHECKED bool device_open(const char *name, Precision precision, int threads, Device **out,
                          Error *err);
-// "float32", "tf32" or "bfloat16"; NULL: what the device is best trained in (tf32 on cuda, as
-// LeRobot's trainer allows it, else float32). Anything else is an error.
+// "float32", "tf32", "bfloat16" or "int8"; NULL: what the device is best trained in (tf32 on cuda,
+// as LeRobot's trainer allows it, else float32). Anything else is an error.
 CHECKED bool precision_named(const char *dtype, const char *device, Precision *out, Error *err);
 const char *precision_name(Precision precision);
 void device_close(Device *d); // NULL allowed

@@ -8,7 +8,7 @@ size_t dtype_size(DType dtype) {
 }
 
 const char *precision_name(Precision precision) {
-    static const char *const names[] = {"float32", "tf32", "bfloat16"};
+    static const char *const names[] = {"float32", "tf32", "bfloat16", "int8"};
     return names[precision];
 }
 
@@ -30,7 +30,9 @@ Tensor tensor_slice(Tensor t, int dim, int64_t start, int64_t length) {
 }
 
 Tensor tensor_reshape(Tensor t, int rank, const int64_t *shape) {
-    return tensor_view(t.data, t.dtype, rank, shape);
+    Tensor r = tensor_view(t.data, t.dtype, rank, shape);
+    r.rounding = t.rounding;
+    return r;
 }
 
 bool tensor_contiguous(Tensor t) {

@@ -4,6 +4,7 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "policy/policy_config.h"
+#include "policy/policy_int8.h"
 #include "policy/policy_stats.h"
 #include "policy/policy_weights.h"
 #include <stdio.h>
@@ -22,13 +23,14 @@ CHECKED static bool load(const char *path, const char *dataset, bool to_run, Dev
                          Policy *out, Error *err) {
     *out = (Policy){0};
     const PolicyConfig *p = &out->config.policy;
-    bool ok = train_config_defaults(&out->config, err) && policy_locate(path, out->dir, err) &&
-              policy_read_config(out->dir, false, &out->config, err) &&
-              policy_config_check(p, err) &&
-              policy_read_stats(out->dir, dataset, p, &out->stats, err) &&
-              policy_check_size(out->dir, p, err) &&
-              policy_load_weights(out->dir, p, to_run, device, &out->params, &out->file, err) &&
-              warn_of_unknown_keys(out->dir, err);
+    bool ok =
+        train_config_defaults(&out->config, err) && policy_locate(path, out->dir, err) &&
+        policy_read_config(out->dir, false, &out->config, err) && policy_config_check(p, err) &&
+        policy_read_stats(out->dir, dataset, p, &out->stats, err) &&
+        policy_check_size(out->dir, p, err) &&
+        policy_load_weights(out->dir, p, to_run, device, &out->params, &out->file, err) &&
+        (device->precision != PRECISION_INT8 || policy_read_int8(out->dir, &out->params, err)) &&
+        warn_of_unknown_keys(out->dir, err);
     if (!ok) policy_free(out);
     return ok;
 }

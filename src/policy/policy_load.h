@@ -12,7 +12,8 @@
 // All at once, for those who run a policy. dataset: a dataset's directory, whose statistics are
 // used when the checkpoint has none, or NULL. Params have no gradients and are not to be changed:
 // where the device computes in host memory they are the file's bytes as they were read. What
-// becomes of the files afterwards changes nothing.
+// becomes of the files afterwards changes nothing. For a device at int8 params have their
+// roundings, which need a calibration (policy_int8.h).
 typedef struct Policy {
     char dir[POLICY_PATH];
     TrainConfig config; // config.policy is complete

@@ -385,10 +385,13 @@ void case_free(Case *c) {
 // products to 2^-11, bfloat16 to 2^-9, and what is stored in bfloat16 to 2^-9 once more; a product
 // that feeds another (attention and its gradients) passes the error on a few times larger.
 static double precision_error(const Case *candidate, const Buffer *b) {
-    bool products = candidate->flops > 0;
+    bool products = candidate->flops > 0, halves = b->tensor.dtype == DTYPE_BF16;
+    // Where the cpu's other products are bfloat16 images are too; sums of integers are exact.
+    if (candidate->precision == PRECISION_INT8 && candidate->activations != DTYPE_BF16) return 0;
+    if (candidate->precision == PRECISION_INT8) return products ? 0x1p-5 : halves ? 0x1p-8 : 0;
     if (candidate->precision == PRECISION_TF32) return products ? 0x1p-9 : 0;
     if (candidate->precision != PRECISION_BFLOAT16) return 0;
-    return products ? 0x1p-5 : b->tensor.dtype == DTYPE_BF16 ? 0x1p-8 : 0;
+    return products ? 0x1p-5 : halves ? 0x1p-8 : 0;
 }
 
 // Rounding errors of a sum of K terms grow like sqrt(K) units in the last place; 4 of those are

@@ -70,6 +70,8 @@ typedef struct OpCheck {
 #include "ops/ops.def"
 // Further cases, of ops at the edges; ends with a NULL name.
 extern const OpCheck edge_checks[];
+// And of products of 8-bit integers, for devices at int8.
+extern const OpCheck int8_checks[];
 
 // ---- shapes and choices -----------------------------------------------------------------------
 // Fills size[0..n) from row `index` of the real sizes (rows of n), or, when those are used up, at

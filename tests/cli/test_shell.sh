@@ -63,8 +63,8 @@ completes "${commands[*]} help --version" tact ""
 completes "compopt -o nospace --policy.obs_state_horizon= --policy.obs_down_sample_steps=" tact train --policy.obs
 completes "compopt -o nospace --policy.chunk_size=" tact train --policy.ch
 completes "bfloat16" tact train --policy.dtype = bf
-completes "float32 tf32 bfloat16 null" tact train --policy.dtype =
-completes "float32 tf32 bfloat16 null" tact train --policy.dtype ""
+completes "float32 tf32 bfloat16 int8 null" tact train --policy.dtype =
+completes "float32 tf32 bfloat16 int8 null" tact train --policy.dtype ""
 completes "--policy.dtype=tf32" tact train --policy.dtype=t
 completes "true" tact train --resume = t
 completes "strawberry strawberry_swing" tact sim record --env.type = straw

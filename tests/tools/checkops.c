@@ -23,10 +23,9 @@ typedef struct Options {
 } Options;
 
 static const char usage[] =
-    "usage: checkops [--device cpu|cuda|ref] [--dtype float32|tf32|bfloat16|bfloat16-images] [--op "
-    "NAME]\n"
-    "                [--seed N] [--first N] [--cases N] [--threads N] [--bench | --self-test | "
-    "--rate]\n"
+    "usage: checkops [--device cpu|cuda|ref] [--dtype float32|tf32|bfloat16|bfloat16-images|int8]\n"
+    "                [--op NAME] [--seed N] [--first N] [--cases N] [--threads N]\n"
+    "                [--bench | --self-test | --rate]\n"
     "Compares each op of the device with the reference on random and real shapes; --op takes all\n"
     "ops whose name contains NAME. --bench times them on the model's shapes at batch 8 instead.\n"
     "bfloat16-images: the cpu device's own ops on bfloat16 images, which are plain C, on any "
@@ -194,7 +193,8 @@ int main(int argc, char **argv) {
         return 2;
     }
     if (!precision_named(o.dtype && !images ? o.dtype : "float32", o.device, &precision, &err) ||
-        !device_open("ref", PRECISION_FLOAT32, 1, &ref, &err) ||
+        !device_open("ref", precision == PRECISION_INT8 ? PRECISION_INT8 : PRECISION_FLOAT32, 1,
+                     &ref, &err) ||
         !device_open(o.device, precision, o.threads, &device, &err)) {
         fprintf(stderr, "checkops: %s\n", err.text);
         device_close(ref);
@@ -208,7 +208,9 @@ int main(int argc, char **argv) {
         return 0;
     }
     if (count_left_to_ref(ref, device) > 0) return 1;
-    const OpCheck *families[] = {op_checks, edge_checks};
+    static const OpCheck none[] = {{0}};
+    const bool int8 = device->precision == PRECISION_INT8;
+    const OpCheck *families[] = {op_checks, edge_checks, int8 ? int8_checks : none};
     int passed = 0, failed = 0;
     for (int f = 0; f < COUNT(families); f++)
         for (const OpCheck *op = families[f]; op->name; op++) {

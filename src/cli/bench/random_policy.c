@@ -3,9 +3,11 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "policy/policy_int8.h"
 #include "policy/policy_locate.h"
 #include "policy/policy_stats.h"
 #include "policy/policy_write.h"
+#include <string.h>
 
 static Stats unit_stats(int dim) {
     Stats s = {.dim = dim,
@@ -20,6 +22,24 @@ static Stats unit_stats(int dim) {
     return s;
 }
 
+// Made up: a calibration of a policy that nobody asks for sense. The numbers behind a relu are not
+// negative.
+CHECKED static bool write_roundings(const char *dir, const Params *p, Error *err) {
+    const Int8Calibration about = {.dataset = "none", .method = "made up"};
+    Rounding(*table)[PARAM_PARTS] = mem_alloc((size_t)p->count * sizeof *table);
+    for (int i = 0; i < p->count; i++) {
+        const char *name = p->list[i].name;
+        const bool positive =
+            strstr(name, "linear2") || strstr(name, "img_feat") || strstr(name, "backbone");
+        for (int k = 0; k < PARAM_PARTS && policy_rounds(&p->list[i]); k++)
+            table[i][k] =
+                (Rounding){.step = positive ? 4.0f / 255 : 4.0f / 127, .positive = positive};
+    }
+    bool ok = policy_write_int8(dir, p, (const Rounding(*)[PARAM_PARTS])table, &about, err);
+    mem_free(table);
+    return ok;
+}
+
 CHECKED static bool write_policy(const TrainConfig *config, const char *dir, Error *err) {
     const PolicyConfig *p = &config->policy;
     Device *d = NULL;
@@ -31,7 +51,8 @@ CHECKED static bool write_policy(const TrainConfig *config, const char *dir, Err
     ok = ok && device_open("ref", PRECISION_FLOAT32, 1, &d, err) &&
          params_init(&params, d, p, false, err);
     if (ok) params_initialize(&params, (uint64_t)config->seed);
-    ok = ok && policy_write(dir, p, &params, &stats, NULL, err);
+    ok = ok && policy_write(dir, p, &params, &stats, NULL, err) &&
+         write_roundings(dir, &params, err);
     params_free(&params);
     policy_stats_free(&stats);
     device_close(d);

@@ -70,8 +70,10 @@ CHECKED static bool set_up_training(TrainingBench *b, Error *err) {
     for (int i = 0; i < MAX_CAMERAS; i++) images[i] = image_stats_imagenet;
     const char *device = c->policy.device ? c->policy.device : "cpu";
     Precision precision;
-    if (!precision_named(c->policy.dtype, device, &precision, err) ||
-        !device_open(device, precision, c->threads, &b->device, err) ||
+    if (!precision_named(c->policy.dtype, device, &precision, err)) return false;
+    if (precision == PRECISION_INT8)
+        return fail(err, "--policy.dtype=int8: trains nothing; with --infer it is measured");
+    if (!device_open(device, precision, c->threads, &b->device, err) ||
         !estimate_memory(&c->policy, c->batch_size, true, b->device->backend, precision,
                          &b->estimate, err) ||
         !params_init(&b->params, b->device, &c->policy, true, err))

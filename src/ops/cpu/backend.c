@@ -52,6 +52,11 @@ static bool has_bfloat16(void) {
     return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core_bf16;
 }
 
+static bool has_int8(void) {
+    return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core_vnni &&
+           level_here() == &levels[2] && __builtin_cpu_supports("avx512vnni");
+}
+
 #else
 
 static const Level levels[] = {LEVEL(TACT_ARCHITECTURE, base)};
@@ -64,7 +69,28 @@ static bool has_bfloat16(void) {
     return false;
 }
 
+static bool has_int8(void) {
+    return false;
+}
+
 #endif
+
+// What is no product of bytes is at int8 as at bfloat16 where the processor has that.
+CHECKED static bool choose_types(Device *d, Error *err) {
+    if (d->precision == PRECISION_BFLOAT16 && !has_bfloat16())
+        return fail(err, "--policy.dtype=bfloat16: this processor has no bfloat16 instructions "
+                         "(AVX-512 BF16 or AMX); use float32");
+    if (d->precision != PRECISION_INT8) return true;
+    if (!has_int8())
+        return fail(err,
+                    "--policy.dtype=int8: this processor has no dot products of 8-bit "
+                    "integers (AVX-512 VNNI or AMX); use %s",
+                    has_bfloat16() ? "bfloat16 or float32" : "float32");
+    if (!has_bfloat16()) return true;
+    d->activations = d->backend->activations[PRECISION_BFLOAT16];
+    d->images = d->backend->images[PRECISION_BFLOAT16];
+    return true;
+}
 
 static void describe(char *out, size_t room) {
     const Level *level = level_here();
@@ -78,9 +104,7 @@ CHECKED static bool open_at_level(Device *d, const char *argument, Error *err) {
     if (!level)
         return fail(err, "this processor is too old: tact needs x86-64-v2 (SSE4.2; Intel's since "
                          "2008, AMD's since 2011)");
-    if (d->precision == PRECISION_BFLOAT16 && !has_bfloat16())
-        return fail(err, "--policy.dtype=bfloat16: this processor has no bfloat16 instructions "
-                         "(AVX-512 BF16 or AMX); use float32");
+    if (!choose_types(d, err)) return false;
     describe(d->description, sizeof d->description);
     return level->open(d, argument, err);
 }
@@ -102,7 +126,8 @@ static size_t keeps(Precision precision, size_t parameters) {
 
 const Backend cpu_backend = {
     .name = "cpu",
-    .precisions = PRECISION_BIT(PRECISION_FLOAT32) | PRECISION_BIT(PRECISION_BFLOAT16),
+    .precisions = PRECISION_BIT(PRECISION_FLOAT32) | PRECISION_BIT(PRECISION_BFLOAT16) |
+                  PRECISION_BIT(PRECISION_INT8),
     .trains_best = PRECISION_FLOAT32,
     .activations = {[PRECISION_BFLOAT16] = DTYPE_BF16},
     .images = {[PRECISION_BFLOAT16] = DTYPE_BF16},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutions through oneDNN, on its own layout from end to end: activations are never reordered,
 // only weights are, once a step.
+#include "ops/cpu/int8.h"
 #include "ops/cpu/products.h"
 #include "ops/cpu/tile_conv.h"
 
@@ -35,6 +36,7 @@ struct Conv {
     Plan forward, data, dweights;
     ConvProduct *product; // in place of some of the three, or of all; or NULL
     TileConv *tiles;      // likewise, at bfloat16
+    Int8Conv *int8;       // in place of all, at int8
     Reorder pack, pack_data, unpack;
     void *packed, *packed_data; // in the images' type
     size_t dpacked_bytes;       // of the weights' gradients as backward makes them
@@ -333,6 +335,7 @@ static void conv_free(Device *d, Conv *c) {
     for (int i = 0; i < 2; i++) mem_free(owned[i]);
     cpu_product_free(c->product);
     tile_conv_free(c->tiles);
+    int8_conv_free(c->int8);
     mem_free(c);
 }
 
@@ -377,7 +380,10 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
         (size_t)conv_out_size(s->in_h, s->kernel, s->stride, s->padding, s->dilation) *
         (size_t)conv_out_size(s->in_w, s->kernel, s->stride, s->padding, s->dilation) *
         (cpu_bf16(d) ? sizeof(bf16) : sizeof(float));
-    if (!cpu_of(d)->products) {
+    if (cpu_rounds(d, s->rounding)) {
+        c->int8 = int8_conv_new(d, s);
+        memset(used, 0, sizeof used);
+    } else if (!cpu_of(d)->products) {
         memset(used, 0, sizeof used);
         plan_onednn(d, c, used);
     }
@@ -407,10 +413,16 @@ static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) 
     if (c->packed_data) reorder_run(d, &c->pack_data, folded, c->packed_data);
     if (c->product) cpu_product_load(d, c->product, folded);
     if (c->tiles) tile_conv_load(d, c->tiles, folded);
+    if (c->int8) int8_conv_load(d, c->int8, folded);
 }
 
 static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {
     if (!c || d->failed) return;
+    if (c->int8) {
+        int8_conv_forward(d, c->int8, y.data, x.data, f32(c->shift),
+                          c->spec.residual ? residual.data : NULL);
+        return;
+    }
     if (by_product(c, FORWARD)) {
         cpu_product_forward(d, c->product, f32(y), f32(x), f32(c->shift),
                             c->spec.residual ? f32(residual) : NULL);
@@ -465,6 +477,7 @@ void cpu_conv_ways(const Conv *c, char *out, size_t room) {
         Direction way = (Direction)i;
         const char *name = by_product(c, way) ? cpu_product_name(c->product, way)
                            : on_tiles(c, way) ? "tiles"
+                           : c->int8 && !i    ? "int8"
                                               : c->names[i];
         if (*name) used += (size_t)snprintf(out + used, room - used, "%s%s", i ? ", " : "", name);
     }

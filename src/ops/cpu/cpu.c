@@ -3,6 +3,7 @@
 // are split by rows and columns, never by arrival, so that one thread count gives one result.
 #include "ops/cpu/cpu.h"
 #include "ops/cpu/blas.h"
+#include "ops/cpu/int8.h"
 #include "ops/cpu/tiles.h"
 
 #include "base/memory.h"
@@ -18,6 +19,8 @@ static void cpu_release(Device *d) {
     mem_free(cpu->blocks.data);
     mem_free(cpu->tiles.data);
     mem_free(cpu->columns.data);
+    mem_free(cpu->int8_scratch.data);
+    int8_forget(d);
     if (cpu->stream) dnnl_stream_destroy(cpu->stream);
     if (cpu->engine) dnnl_engine_destroy(cpu->engine);
     for (int i = 0; cpu->scratch && i < d->threads; i++) mem_free(cpu->scratch[i]);
@@ -43,9 +46,11 @@ CHECKED static bool check_argument(const Device *d, const char *argument, Error 
     if (!argument || strcmp(argument, "onednn") == 0) return true;
     if (strcmp(argument, "blas") != 0)
         return fail(err, "--policy.device=cpu:%s: use cpu, cpu:onednn or cpu:blas", argument);
-    if (cpu_bf16(d))
-        return fail(err, "--policy.device=cpu:blas computes in float32; leave out "
-                         "--policy.dtype=bfloat16, or use cpu");
+    if (d->precision != PRECISION_FLOAT32)
+        return fail(err,
+                    "--policy.device=cpu:blas computes in float32; leave out --policy.dtype=%s, or "
+                    "use cpu",
+                    precision_name(d->precision));
     return blas_open(err);
 }
 
@@ -82,6 +87,9 @@ bool cpu_open(Device *d, const char *argument, Error *err) {
     if (!cpu->scratch) device_fail_memory(d, "scratch of %d threads", d->threads);
     if (!d->failed && cpu_room(d) && start_engine(d)) cpu_choose(d, argument);
     cpu->matrix_unit = cpu_bf16(d) && tiles_here();
+    cpu->int8_tiles = d->precision == PRECISION_INT8 && int8_tiles_here();
+    // Images are (N, H, W, C), which convolutions of bytes read.
+    if (d->precision == PRECISION_INT8 && !cpu_bf16(d)) cpu->products = true;
     multiply_once(d);
     if (!device_check(d, err)) {
         cpu_release(d);

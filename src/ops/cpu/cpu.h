@@ -43,6 +43,10 @@ typedef struct Cpu {
     bool matrix_unit; // tiles.h: products at bfloat16 are our own
     Grown tiles;      // and their scratch
 
+    bool int8_tiles;       // int8.h: products of bytes are the matrix unit's, else dot products
+    struct Int8Kept *int8; // weights that last, as bytes
+    Grown int8_scratch;
+
     Grown folded;    // conv.c: weights of one convolution, OIHW
     Grown gradients; // and their gradients in the kernel's order
 } Cpu;
@@ -54,6 +58,10 @@ static inline Cpu *cpu_of(Device *d) {
 // Whether activations, images and the factors of products are bfloat16.
 static inline bool cpu_bf16(const Device *d) {
     return d->images == DTYPE_BF16;
+}
+// Whether a product with that rounding is one of bytes (int8.h).
+static inline bool cpu_rounds(const Device *d, Rounding r) {
+    return d->precision == PRECISION_INT8 && r.step > 0;
 }
 // Memory of at least `bytes`; NULL (and failed) without.
 void *cpu_grow(Device *d, Grown *g, size_t bytes);

@@ -3,6 +3,7 @@
 // factors that are float32 are rounded: on a matrix unit as they go into tiles, else beforehand,
 // the weights once a step (weights_load).
 #include "ops/cpu/cpu.h"
+#include "ops/cpu/int8.h"
 #include "ops/cpu/panels.h"
 #include "ops/cpu/tiles.h"
 #include "ops/cpu/vector.h"
@@ -123,7 +124,9 @@ static void linear_forward(Device *d, Tensor yt, Tensor xt, Tensor w, Tensor b) 
     Rows y = rows_of(yt), x = rows_of(xt);
     align_outer((Rows *[]){&y, &x}, 2);
     for (int64_t o = 0; o < y.outer && !d->failed; o++)
-        if (cpu_of(d)->matrix_unit)
+        if (cpu_rounds(d, w.rounding))
+            int8_linear(d, y, x, w, f32(b), o);
+        else if (cpu_of(d)->matrix_unit)
             product_tiles(d, y, x, w, f32(b), o);
         else if (cpu_bf16(d) || is_lasting(d, f32(w)))
             product_planned(d, y, x, w, f32(b), o);

@@ -3,6 +3,7 @@
 // where it has any. A plan is made the first time a shape comes and kept. Weights that last are
 // kept in the kernel's own order too, one copy for each plan that reads them.
 #include "ops/cpu/cpu.h"
+#include "ops/cpu/int8.h"
 #include "ops/cpu/panels.h"
 #include "ops/cpu/tiles.h"
 #include "ops/cpu/vector.h"
@@ -352,6 +353,7 @@ void cpu_matmul(Device *d, const MatmulSpec *s, const void *a, const void *b, co
 void cpu_weights_load(Device *d, Tensor flat, bool lasting) {
     Cpu *cpu = cpu_of(d);
     if (cpu->lasting) forget_lasting(d);
+    int8_forget(d);
     if (cpu_bf16(d) && cpu->weights_count != tensor_count(flat)) {
         mem_free(cpu->halves);
         cpu->halves = NULL;

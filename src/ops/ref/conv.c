@@ -23,7 +23,9 @@ struct Conv {
     ConvSpec spec;
     int64_t out_h, out_w;
     Tap *taps;          // (k, k)
-    float *packed;      // (O, I, k, k) = w * scale
+    float *packed;      // (O, I, k, k) = w * scale; with a rounding how many steps that is
+    float *steps;       // (O) with a rounding: of the weights, times that of x; else NULL
+    float *rounded;     // (n, I, H, W) x in steps; else NULL
     const float *scale; // (O), borrowed
     const float *shift; // (O), borrowed
 };
@@ -69,7 +71,10 @@ Conv *ref_conv_new(Device *d, ConvSpec spec) {
     c->out_w = w;
     c->packed = TRY_NEW(float, spec.out_c *spec.in_c *spec.kernel *spec.kernel);
     c->taps = TRY_NEW(Tap, spec.kernel * spec.kernel);
-    if (!c->packed || !c->taps) {
+    const bool rounds = spec.rounding.step > 0;
+    if (rounds) c->steps = TRY_NEW(float, spec.out_c);
+    if (rounds) c->rounded = TRY_NEW(float, spec.n *spec.in_c *spec.in_h *spec.in_w);
+    if (!c->packed || !c->taps || (rounds && (!c->steps || !c->rounded))) {
         device_fail_memory(d, "a convolution's weights");
         ref_conv_free(d, c);
         return NULL;
@@ -84,6 +89,8 @@ void ref_conv_free(Device *d, Conv *c) {
     if (!c) return;
     mem_free(c->packed);
     mem_free(c->taps);
+    mem_free(c->steps);
+    mem_free(c->rounded);
     mem_free(c);
 }
 
@@ -96,6 +103,10 @@ void ref_conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) {
     for (int64_t o = 0; o < c->spec.out_c; o++)
         for (int64_t j = 0; j < filter; j++)
             c->packed[o * filter + j] = f32(w)[o * filter + j] * c->scale[o];
+    for (int64_t o = 0; c->steps && o < c->spec.out_c; o++) {
+        float *row = c->packed + o * filter;
+        c->steps[o] = c->spec.rounding.step * ref_round_weights(row, row, filter);
+    }
 }
 
 // z (out_h, out_w) += w * x (in_h, in_w) for a tap.
@@ -149,15 +160,19 @@ void ref_conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {
     assert(y.shape[2] == c->out_h && y.shape[3] == c->out_w && x.shape[1] == s->in_c);
     double *z = ref_sums(d, out);
     if (!z) return;
+    const bool finite = !c->rounded || ref_round(c->rounded, f32(x), tensor_count(x), s->rounding);
+    const float *from = c->rounded ? c->rounded : f32(x);
     for (int64_t n = 0; n < s->n; n++)
         for (int64_t o = 0; o < s->out_c; o++) {
             const float *w = c->packed + o * s->in_c * s->kernel * s->kernel;
-            for (int64_t j = 0; j < out; j++) z[j] = c->shift[o];
+            const double step = !finite ? NAN : c->steps ? c->steps[o] : 1;
+            memset(z, 0, (size_t)out * sizeof *z);
             for (int64_t i = 0; i < s->in_c; i++)
                 for (int t = 0; t < s->kernel * s->kernel; t++)
-                    tap_forward(c, z, *w++, f32(x) + (n * s->in_c + i) * in, c->taps[t]);
+                    tap_forward(c, z, *w++, from + (n * s->in_c + i) * in, c->taps[t]);
             int64_t at = (n * s->out_c + o) * out;
             for (int64_t j = 0; j < out; j++) {
+                z[j] = z[j] * step + c->shift[o];
                 if (s->residual) z[j] += f32(residual)[at + j];
                 // Written so that NaN stays NaN.
                 f32(y)[at + j] = s->relu && z[j] < 0 ? 0 : (float)z[j];

@@ -10,6 +10,10 @@ void ref_linear_forward(Device *d, Tensor y, Tensor x, Tensor w, Tensor b) {
     if (d->failed) return;
     int64_t M = tensor_rows(y), N = tensor_columns(y), K = tensor_columns(x);
     assert(tensor_rows(x) == M && w.shape[0] == N && w.shape[1] == K);
+    if (w.rounding.step > 0) {
+        ref_linear_int8(d, y, x, w, b);
+        return;
+    }
     for (int64_t m = 0; m < M; m++)
         for (int64_t n = 0; n < N; n++) {
             double bias = b.data ? f32(b)[n] : 0;

@@ -21,7 +21,7 @@ static size_t ref_keeps(Precision precision, size_t parameters) {
 
 const Backend ref_backend = {
     .name = "ref",
-    .precisions = PRECISION_BIT(PRECISION_FLOAT32),
+    .precisions = PRECISION_BIT(PRECISION_FLOAT32) | PRECISION_BIT(PRECISION_INT8),
     .trains_best = PRECISION_FLOAT32,
     .host_memory = true,
     .side_by_side = true,

@@ -46,6 +46,14 @@ static inline double ref_dropout_factor(Dropout drop, int64_t row, int64_t colum
 // n zeros to sum into, for mem_free; NULL, and the device has failed, for want of memory.
 double *ref_sums(Device *d, int64_t n);
 
+// ---- int8.c -------------------------------------------------------------------------------------
+// out[i]: how many steps x[i] is rounded to. False where some x is not finite.
+bool ref_round(float *out, const float *x, int64_t n, Rounding r);
+// out[i]: how many steps a row of weights is rounded to; returns the step.
+float ref_round_weights(float *out, const float *w, int64_t n);
+// linear_forward with a rounding.
+void ref_linear_int8(Device *d, Tensor y, Tensor x, Tensor w, Tensor b);
+
 // ---- the functions themselves: ref_zero, ref_copy, ... -----------------------------------------
 #define OP(name, params, args) void ref_##name params;
 #define SERVICE(type, name, params) type ref_##name params;

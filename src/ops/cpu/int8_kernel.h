@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to ops/cpu: 32 x 32 sums of bytes by dot products. TACT_INT8: of the level that has them.
+#ifndef TACT_OPS_CPU_INT8_KERNEL_H
+#define TACT_OPS_CPU_INT8_KERNEL_H
+
+#include "ops/cpu/int8.h"
+#include "ops/cpu/tile_kernel.h"
+
+#if defined(__AVX512BW__) && defined(__x86_64__)
+#define TACT_INT8
+#include <immintrin.h>
+#include <string.h>
+#define DOTS __attribute__((target("avx512vnni")))
+
+// Rows are unsigned, `apart` bytes from one to the next; 64 of the depth from step k on are at[k]
+// bytes behind a row's beginning.
+DOTS static inline void int8_sums_by_dots(const uint8_t *a, int64_t apart, const int64_t *at,
+                                          const char *b, int64_t steps, int32_t *sums) {
+    enum { ROWS = 8 };
+    for (int r = 0; r < INT8_SIDE; r += ROWS, a += ROWS * apart) {
+        __m512i s[ROWS][2];
+        for (int i = 0; i < ROWS; i++) s[i][0] = s[i][1] = _mm512_setzero_si512();
+        for (int64_t k = 0; k < steps; k++)
+            for (int q = 0; q < 16; q++) {
+                const char *from = b + k * INT8_STEP + q * 64;
+                const __m512i low = _mm512_load_si512(from);
+                const __m512i high = _mm512_load_si512(from + INT8_TILE);
+                for (int i = 0; i < ROWS; i++) {
+                    int32_t four;
+                    memcpy(&four, a + i * apart + at[k] + q * 4, sizeof four);
+                    const __m512i x = _mm512_set1_epi32(four);
+                    s[i][0] = _mm512_dpbusd_epi32(s[i][0], x, low);
+                    s[i][1] = _mm512_dpbusd_epi32(s[i][1], x, high);
+                }
+            }
+        for (int i = 0; i < ROWS; i++, sums += INT8_SIDE) {
+            _mm512_store_si512(sums, s[i][0]);
+            _mm512_store_si512(sums + 16, s[i][1]);
+        }
+    }
+}
+
+#endif
+#endif

@@ -394,9 +394,11 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
 static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) {
     if (!c || d->failed) return;
     int64_t row = c->weights / c->spec.out_c;
-    float *folded = cpu_grow(d, &cpu_of(d)->folded, (size_t)c->weights * sizeof *folded);
     c->scale = scale;
     c->shift = shift;
+    if (c->tiles) tile_conv_load(d, c->tiles, f32(w), f32(scale));
+    if (!c->packed && !c->packed_data && !c->product) return;
+    float *folded = cpu_grow(d, &cpu_of(d)->folded, (size_t)c->weights * sizeof *folded);
     if (!folded) return;
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t o = 0; o < c->spec.out_c; o++) {
@@ -406,7 +408,6 @@ static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) 
     if (c->packed) reorder_run(d, &c->pack, folded, c->packed);
     if (c->packed_data) reorder_run(d, &c->pack_data, folded, c->packed_data);
     if (c->product) cpu_product_load(d, c->product, folded);
-    if (c->tiles) tile_conv_load(d, c->tiles, folded);
 }
 
 static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {

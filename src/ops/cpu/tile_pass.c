@@ -111,6 +111,11 @@ static int64_t tail_pixels(const TilePass *p) {
     return p->pixel < 64 ? rounded_up(64, p->pixel) : 1;
 }
 
+// Up to the last one of so many rows that counts.
+static int64_t positions(const TilePass *p, const Cut *c, int64_t rows) {
+    return (rows - 1) * c->wide + p->grid_w;
+}
+
 static void cut_rows(const TilePass *p, Cut *c, int64_t an_image) {
     c->rows = rounded_up(p->grid_h, an_image);
     c->an_image = rounded_up(p->grid_h, c->rows);
@@ -120,7 +125,7 @@ static void cut_rows(const TilePass *p, Cut *c, int64_t an_image) {
     c->plane_rows = c->rows + (p->reach - 1) / p->stride;
     c->plane = c->plane_rows * c->row + tail_pixels(p);
     c->pixels = least(p->stride, p->reach) * c->plane;
-    c->tiles = rounded_up(c->rows * c->wide - p->border, 16);
+    c->tiles = rounded_up(positions(p, c, c->rows), 16);
 }
 
 static Cut cut_of(const TilePass *p, int64_t threads) {
@@ -203,7 +208,7 @@ static int64_t prepare(const TilePass *p, const Cut *c, const bf16 *x, int64_t f
         const int64_t n = (from + i) / c->an_image, top = (from + i) % c->an_image * c->rows;
         const int64_t begin = i * c->pixels * pixel, rows = least(c->rows, p->grid_h - top);
         copy_strip(p, c, (const char *)x + n * image, top, s->pixels + begin);
-        for (int64_t q = 0; q < rows * c->wide - p->border; q += 16, tiles++) {
+        for (int64_t q = 0; q < positions(p, c, rows); q += 16, tiles++) {
             s->begins[tiles] = begin + q * p->stride * pixel;
             note_places(p, c, n, top, q, s->at + 16 * tiles);
         }

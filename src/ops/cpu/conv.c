@@ -207,11 +207,25 @@ static bool product_pays(const ConvSpec *s) {
            (s->stride > 1 || w <= SHORT_ROW);
 }
 
+// Shapes whose weights' gradients oneDNN 2.6 makes wrong at bfloat16, from memory that nothing was
+// written to: kernels whose taps lie apart, and strides over images that leave one column (tried
+// over channels, kernels, strides and sizes with that memory spoiled beforehand). They are made in
+// float32 here, whatever the version: none that a network of ours has is among them.
+static bool gradient_refused(const ConvSpec *s) {
+    return s->dilation > 1 ||
+           (s->stride > 1 && conv_out_size(s->in_w, s->kernel, s->stride, s->padding, 1) == 1);
+}
+
+static bool pays_on_tiles(Device *d, const ConvSpec *s, Direction way) {
+    return cpu_bf16(d) && cpu_of(d)->matrix_unit && tile_conv_pays(s, way);
+}
+
 // What oneDNN would do by plain loops, or at AVX2 slower than Winograd's algorithm or a product of
 // our own, is that.
 static bool better_by_product(Device *d, const ConvSpec *s, Direction way,
                               dnnl_primitive_desc_t pd) {
-    if (cpu_bf16(d)) return cpu_of(d)->matrix_unit && tile_conv_pays(s, way);
+    if (cpu_bf16(d))
+        return pays_on_tiles(d, s, way) || (way == BACKWARD_WEIGHTS && gradient_refused(s));
     bool avx512 = cpu_of(d)->block == 16,
          blocked = cpu_lanes(d, s->in_c) > 1 && cpu_lanes(d, s->out_c) > 1;
     return onednn_is_reference(pd) ||
@@ -381,11 +395,17 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
         memset(used, 0, sizeof used);
         plan_onednn(d, c, used);
     }
-    bool any = used[FORWARD] || used[BACKWARD_DATA] || used[BACKWARD_WEIGHTS];
-    if (!d->failed && any && cpu_bf16(d))
-        c->tiles = tile_conv_new(d, s, used);
-    else if (!d->failed && any)
-        c->product = cpu_product_new(d, s, used);
+    bool tiles[DIRECTIONS], any_tiles = false, any = false;
+    for (int i = 0; i < DIRECTIONS; i++) {
+        tiles[i] = used[i] && pays_on_tiles(d, s, (Direction)i);
+        used[i] = used[i] && !tiles[i];
+        any_tiles = any_tiles || tiles[i];
+        any = any || used[i];
+    }
+    if (!d->failed && any_tiles) c->tiles = tile_conv_new(d, s, tiles);
+    if (!d->failed && cpu_bf16(d) && (used[FORWARD] || used[BACKWARD_DATA]))
+        device_fail(d, "oneDNN has no convolutions at bfloat16 for this processor");
+    if (!d->failed && any) c->product = cpu_product_new(d, s, used);
     if (!d->failed) return c;
     conv_free(d, c);
     return NULL;
@@ -452,7 +472,9 @@ static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, T
         tile_conv_data(d, c->tiles, dx.data, dz.data);
     else if (c->spec.need_dx)
         plan_run(d, "convolution backward data", &c->data, 3, data);
-    if (by_product(c, BACKWARD_WEIGHTS))
+    if (by_product(c, BACKWARD_WEIGHTS) && cpu_bf16(d))
+        cpu_product_weights_of_halves(d, c->product, f32(dw), f32(c->scale), dz.data, x.data);
+    else if (by_product(c, BACKWARD_WEIGHTS))
         cpu_product_weights(d, c->product, f32(dw), f32(c->scale), f32(dz), f32(x));
     else if (on_tiles(c, BACKWARD_WEIGHTS))
         tile_conv_weights(d, c->tiles, f32(dw), f32(c->scale), dz.data, x.data);

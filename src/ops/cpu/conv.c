@@ -207,15 +207,6 @@ static bool product_pays(const ConvSpec *s) {
            (s->stride > 1 || w <= SHORT_ROW);
 }
 
-// Shapes whose weights' gradients oneDNN 2.6 makes wrong at bfloat16, from memory that nothing was
-// written to: kernels whose taps lie apart, and strides over images that leave one column (tried
-// over channels, kernels, strides and sizes with that memory spoiled beforehand). They are made in
-// float32 here, whatever the version: none that a network of ours has is among them.
-static bool gradient_refused(const ConvSpec *s) {
-    return s->dilation > 1 ||
-           (s->stride > 1 && conv_out_size(s->in_w, s->kernel, s->stride, s->padding, 1) == 1);
-}
-
 static bool pays_on_tiles(Device *d, const ConvSpec *s, Direction way) {
     return cpu_bf16(d) && cpu_of(d)->matrix_unit && tile_conv_pays(s, way);
 }
@@ -224,8 +215,7 @@ static bool pays_on_tiles(Device *d, const ConvSpec *s, Direction way) {
 // our own, is that.
 static bool better_by_product(Device *d, const ConvSpec *s, Direction way,
                               dnnl_primitive_desc_t pd) {
-    if (cpu_bf16(d))
-        return pays_on_tiles(d, s, way) || (way == BACKWARD_WEIGHTS && gradient_refused(s));
+    if (cpu_bf16(d)) return pays_on_tiles(d, s, way) || cpu_onednn_errs(s, way);
     bool avx512 = cpu_of(d)->block == 16,
          blocked = cpu_lanes(d, s->in_c) > 1 && cpu_lanes(d, s->out_c) > 1;
     return onednn_is_reference(pd) ||
@@ -403,7 +393,7 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
         any = any || used[i];
     }
     if (!d->failed && any_tiles) c->tiles = tile_conv_new(d, s, tiles);
-    if (!d->failed && cpu_bf16(d) && (used[FORWARD] || used[BACKWARD_DATA]))
+    if (!d->failed && cpu_bf16(d) && cpu_of(d)->products)
         device_fail(d, "oneDNN has no convolutions at bfloat16 for this processor");
     if (!d->failed && any) c->product = cpu_product_new(d, s, used);
     if (!d->failed) return c;
@@ -432,6 +422,11 @@ static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) 
 
 static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual) {
     if (!c || d->failed) return;
+    if (by_product(c, FORWARD) && cpu_bf16(d)) {
+        cpu_product_forward_of_halves(d, c->product, y.data, x.data, f32(c->shift),
+                                      c->spec.residual ? residual.data : NULL);
+        return;
+    }
     if (by_product(c, FORWARD)) {
         cpu_product_forward(d, c->product, f32(y), f32(x), f32(c->shift),
                             c->spec.residual ? f32(residual) : NULL);

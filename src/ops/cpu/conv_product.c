@@ -3,7 +3,6 @@
 // a core's cache. Backward data gathers as forward does, from the gradients around each pixel: a
 // stride divides the pixels into phases, each of which sees its own part of the kernel.
 #include "ops/cpu/products.h"
-#include "ops/cpu/vector.h"
 
 #include "base/memory.h"
 #include <omp.h>
@@ -458,18 +457,4 @@ void cpu_product_data(Device *d, const ConvProduct *p, float *dx, const float *d
 void cpu_product_weights(Device *d, const ConvProduct *p, float *dw, const float *scale,
                          const float *dz, const float *x) {
     (p->winograd[BACKWARD_WEIGHTS] ? winograd_weights : unfolded_weights)(d, p, dw, scale, dz, x);
-}
-
-void cpu_product_weights_of_halves(Device *d, const ConvProduct *p, float *dw, const float *scale,
-                                   const bf16 *dz, const bf16 *x) {
-    const ConvSpec *s = &p->spec;
-    const int64_t of_x = s->n * s->in_h * s->in_w * s->in_c;
-    const int64_t of_dz = s->n * p->out_h * p->out_w * s->out_c;
-    float *floats = cpu_grow(d, &cpu_of(d)->widened, (size_t)(of_x + of_dz) * sizeof *floats);
-    if (!floats) return;
-#pragma omp parallel for simd num_threads(d->threads)
-    for (int64_t i = 0; i < of_x; i++) floats[i] = float_of_bf16(x[i]);
-#pragma omp parallel for simd num_threads(d->threads)
-    for (int64_t i = 0; i < of_dz; i++) floats[of_x + i] = float_of_bf16(dz[i]);
-    cpu_product_weights(d, p, dw, scale, floats + of_x, floats);
 }

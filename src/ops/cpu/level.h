@@ -26,6 +26,8 @@
 #define cpu_product_load CPU_LEVELLED(cpu_product_load)
 #define cpu_product_forward CPU_LEVELLED(cpu_product_forward)
 #define cpu_product_data CPU_LEVELLED(cpu_product_data)
+#define cpu_onednn_errs CPU_LEVELLED(cpu_onednn_errs)
+#define cpu_product_forward_of_halves CPU_LEVELLED(cpu_product_forward_of_halves)
 #define cpu_product_weights_of_halves CPU_LEVELLED(cpu_product_weights_of_halves)
 #define cpu_product_weights CPU_LEVELLED(cpu_product_weights)
 #define cpu_product_name CPU_LEVELLED(cpu_product_name)

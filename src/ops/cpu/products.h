@@ -71,7 +71,11 @@ void cpu_product_data(Device *d, const ConvProduct *p, float *dx, const float *d
 // dw (O, I, k, k) += scale (O) * the gradient.
 void cpu_product_weights(Device *d, const ConvProduct *p, float *dw, const float *scale,
                          const float *dz, const float *x);
-// The same of bfloat16 images, which it makes float32 of.
+// conv_halves.c: whether oneDNN makes a direction wrong at bfloat16; and the two it does, of images
+// that are made float32 of, and back.
+bool cpu_onednn_errs(const ConvSpec *s, Direction way);
+void cpu_product_forward_of_halves(Device *d, const ConvProduct *p, bf16 *y, const bf16 *x,
+                                   const float *shift, const bf16 *residual);
 void cpu_product_weights_of_halves(Device *d, const ConvProduct *p, float *dw, const float *scale,
                                    const bf16 *dz, const bf16 *x);
 // The way that a direction would take, for people.

@@ -32,14 +32,21 @@ typedef struct SafetensorsEntry {
     SafetensorsType type;
     int rank;
     int64_t shape[SAFETENSORS_MAX_RANK];
-    int64_t count;    // product of shape; 1 for rank 0
-    const void *data; // reader: borrowed from the file object, maybe unaligned (use memcpy)
+    int64_t count; // product of shape; 1 for rank 0
+    // Reader: borrowed from the file object, maybe unaligned (use memcpy); NULL: not read.
+    const void *data;
     size_t bytes;
 } SafetensorsEntry;
 
 typedef struct Safetensors Safetensors;
 
 CHECKED bool safetensors_open(const char *path, Safetensors **out, Error *err);
+// The same, but tensors whose names begin with `prefix` are not read, where they are large.
+CHECKED bool safetensors_open_without(const char *path, const char *prefix, Safetensors **out,
+                                      Error *err);
+// Whether no value that was read is infinite or NaN. False also where that was not looked at: when
+// not all of them are float32.
+bool safetensors_finite(const Safetensors *s);
 // Reads and checks the header alone, without regard to how large the file is: data are NULL.
 CHECKED bool safetensors_look(const char *path, Safetensors **out, Error *err);
 void safetensors_close(Safetensors *s); // NULL allowed

@@ -24,6 +24,7 @@ struct Safetensors {
     json_t *header; // owns the names
     SafetensorsEntry *entries;
     int count;
+    bool finite;
 };
 
 size_t safetensors_type_size(SafetensorsType type) {
@@ -221,21 +222,87 @@ static CHECKED bool read_entries(Safetensors *s, size_t size, Error *err) {
     return ok;
 }
 
-// The data begin with byte `from`.
-static CHECKED bool read_data(Safetensors *s, size_t from, Error *err) {
-    size_t size = s->file.size - from;
+static bool all_finite(const uint8_t *floats, size_t count) {
+    const uint32_t exponent = 0x7f800000; // all ones: infinite or NaN
+    uint32_t bad = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, floats + i * sizeof bits, sizeof bits);
+        bad |= (bits & exponent) == exponent;
+    }
+    return !bad;
+}
+
+// Reads bytes from byte `from` of the file on, in pieces by all threads: what takes longest is that
+// the system clears the memory and copies into it. Each piece is looked through while it is in the
+// cache.
+static CHECKED bool read_run(Safetensors *s, size_t from, uint8_t *to, size_t bytes, Error *err) {
+    enum { PIECE = 1 << 20 };
+    size_t failed = bytes;
+    bool bad = false;
+#pragma omp parallel for schedule(dynamic)
+    for (size_t at = 0; at < bytes; at += PIECE) {
+        size_t n = bytes - at < PIECE ? bytes - at : PIECE;
+        Error unsaid; // it is said below
+        if (!input_read(&s->file, from + at, to + at, n, &unsaid)) {
+#pragma omp atomic write
+            failed = at;
+        } else if (s->finite && !all_finite(to + at, n / sizeof(float))) {
+#pragma omp atomic write
+            bad = true;
+        }
+    }
+    s->finite &= !bad;
+    // Once more from where it failed, for the error.
+    return failed == bytes || input_read(&s->file, from + failed, to + failed, bytes - failed, err);
+}
+
+// Decides which tensors are read: all, but those that follow each other and whose names begin with
+// `without`, when they are large. Marks them by a pointer, which is not their data's yet. Returns
+// the bytes of all that are read.
+static size_t choose_data(Safetensors *s, const char *without) {
+    enum { WORTH_IT = 4 << 20 };
+    size_t total = 0;
+    for (int i = 0, next; i < s->count; i = next) {
+        size_t bytes = 0;
+        for (next = i; without && next < s->count; next++) {
+            if (strncmp(s->entries[next].name, without, strlen(without)) != 0) break;
+            bytes += s->entries[next].bytes;
+        }
+        if (bytes >= WORTH_IT) continue;
+        if (next == i) next++;
+        for (int k = i; k < next; k++) {
+            s->entries[k].data = s;
+            total += s->entries[k].bytes;
+        }
+    }
+    return total;
+}
+
+// The data begin with byte `from`. without: NULL, or how the names begin of what is not wanted.
+static CHECKED bool read_data(Safetensors *s, size_t from, const char *without, Error *err) {
+    const size_t size = choose_data(s, without);
     s->data = mem_try_raw(size);
     if (!s->data) return fail_memory(err, "%s: %zu bytes", s->path, size);
-    if (!input_read(&s->file, from, s->data, size, err)) return false;
-    const uint8_t *data = s->data;
-    for (int i = 0; i < s->count; i++) {
-        s->entries[i].data = data; // without a hole between them, as was checked
-        data += s->entries[i].bytes;
+    s->finite = true;
+    for (int i = 0; i < s->count; i++) s->finite &= s->entries[i].type == ST_F32;
+    uint8_t *to = s->data;
+    for (int i = 0, next; i < s->count; i = next) {
+        size_t run = 0; // without a hole between them, as was checked
+        for (next = i; next < s->count && s->entries[next].data; next++) {
+            s->entries[next].data = to + run;
+            run += s->entries[next].bytes;
+        }
+        if (!read_run(s, from, to, run, err)) return false;
+        from += run;
+        to += run;
+        for (; next < s->count && !s->entries[next].data; next++) from += s->entries[next].bytes;
     }
     return true;
 }
 
-static CHECKED bool open_file(const char *path, bool with_data, Safetensors **out, Error *err) {
+static CHECKED bool open_file(const char *path, bool with_data, const char *without,
+                              Safetensors **out, Error *err) {
     Safetensors *s = TRY_NEW(Safetensors, 1);
     size_t length = 0;
     if (s) s->path = mem_try_strdup(path);
@@ -245,7 +312,8 @@ static CHECKED bool open_file(const char *path, bool with_data, Safetensors **ou
     }
     bool ok = input_open(&s->file, path, err) && read_length(s, &length, err) &&
               read_header(s, length, err) && read_entries(s, s->file.size - 8 - length, err) &&
-              (!with_data || read_data(s, 8 + length, err)) && input_unchanged(&s->file, err);
+              (!with_data || read_data(s, 8 + length, without, err)) &&
+              input_unchanged(&s->file, err);
     input_close(&s->file);
     if (ok)
         *out = s;
@@ -255,11 +323,19 @@ static CHECKED bool open_file(const char *path, bool with_data, Safetensors **ou
 }
 
 bool safetensors_open(const char *path, Safetensors **out, Error *err) {
-    return open_file(path, true, out, err);
+    return open_file(path, true, NULL, out, err);
+}
+
+bool safetensors_open_without(const char *path, const char *prefix, Safetensors **out, Error *err) {
+    return open_file(path, true, prefix, out, err);
+}
+
+bool safetensors_finite(const Safetensors *s) {
+    return s->finite;
 }
 
 bool safetensors_look(const char *path, Safetensors **out, Error *err) {
-    return open_file(path, false, out, err);
+    return open_file(path, false, NULL, out, err);
 }
 
 void safetensors_close(Safetensors *s) {

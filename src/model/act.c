@@ -60,6 +60,16 @@ static void init_inputs(Act *a) {
     a->losses = arena_tensor(&a->fixed, DTYPE_F32, 1, SHAPE(3));
 }
 
+// Room for frames of so many tokens.
+static void init_slots(Act *a, int slots, int64_t cells) {
+    int64_t D = a->config.dim_model;
+    bool projected = a->slots.projected = frames_are_projected(&a->config);
+    a->slots.tokens = a->own_slots = arena_tensor(&a->fixed, a->device->activations, 3,
+                                                  SHAPE(slots, cells, projected ? 4 * D : D));
+    if (projected)
+        a->encoder.kept = arena_tensor(&a->fixed, DTYPE_F32, 2, SHAPE(a->layout.tokens, 2 * D));
+}
+
 // slots: 0, or those of an act_new_stream.
 CHECKED static bool new_act(Device *d, const PolicyConfig *config, Params *params, int batch,
                             bool train, int slots, const ImageStats *image_stats, Act **out,
@@ -78,13 +88,13 @@ CHECKED static bool new_act(Device *d, const PolicyConfig *config, Params *param
     init_layers(a);
     init_inputs(a);
     if (c->use_vae) vae_init(&a->vae, params, c, batch, train, &a->fixed);
-    if (slots && c->n_cameras)
-        a->slots.tokens = a->own_slots =
-            arena_tensor(&a->fixed, d->activations, 3, SHAPE(slots, cells, c->dim_model));
+    if (slots && c->n_cameras) init_slots(a, slots, cells);
     positions_init(&a->positions, params, c, &a->layout, train, &a->fixed);
-    if (!train)
-        a->decoder.kept =
-            arena_tensor(&a->fixed, d->activations, 3, SHAPE(batch, c->chunk_size, c->dim_model));
+    if (!train) {
+        const int64_t *queries = SHAPE(batch, c->chunk_size, c->dim_model);
+        a->decoder.kept = arena_tensor(&a->fixed, d->activations, 3, queries);
+        a->decoder.kept_q = arena_tensor(&a->fixed, d->activations, 3, queries);
+    }
     if (!device_check(d, err)) goto error;
     act_load_params(a);
     if (!device_check(d, err)) goto error;
@@ -130,6 +140,7 @@ void act_load_params(Act *a) {
     begin_step(a, false, 0, 0);
     positions_keep(&a->net, &a->positions);
     decoder_keep(&a->net, &a->decoder, a->query_pos);
+    if (a->encoder.kept.data) encoder_keep(&a->net, &a->encoder, a->positions.kept);
 }
 
 // ---- inputs -----------------------------------------------------------------------------------
@@ -183,6 +194,35 @@ static Tensor as_token(Tensor t) { // (B, K) as one token a sample
     return tensor_reshape(t, 3, SHAPE(t.shape[0], 1, t.shape[1]));
 }
 
+// The projections of the tokens before those of images, into their places.
+static void project_first_tokens(Act *a, Tensor x, Tensor qk, Tensor v) {
+    Device *d = a->device;
+    Encoder *e = &a->encoder;
+    int64_t n = a->layout.image_start, D = x.shape[2];
+    Tensor qkv = net_tensor(&a->net, 3, SHAPE(1, n, 3 * D));
+    encoder_project(&a->net, e, qkv, tensor_view(x.data, x.dtype, 3, SHAPE(1, n, D)));
+    d->add_rows(d, tensor_slice(qk, 1, 0, n), tensor_slice(qkv, 2, 0, 2 * D),
+                tensor_slice(e->kept, 0, 0, n));
+    d->copy(d, tensor_slice(v, 1, 0, n), tensor_slice(qkv, 2, 2 * D, D));
+}
+
+// The image tokens into x, whose other tokens are there, and all through the encoder.
+static Tensor encode(Act *a, const ActInput *in, Tensor x, Tensor pos) {
+    Net *net = &a->net;
+    const PolicyConfig *c = &a->config;
+    int64_t L = x.shape[1], D = x.shape[2];
+    if (!a->slots.tokens.data) {
+        image_tokens_forward(&a->images, in, x);
+        return encoder_forward(net, &a->encoder, x, pos, (Tensor){0});
+    }
+    frame_slots_forward(net, &a->slots, c, &a->layout, x);
+    if (!a->slots.projected) return encoder_forward(net, &a->encoder, x, pos, (Tensor){0});
+    Tensor qk = net_tensor(net, 3, SHAPE(1, L, 2 * D)), v = net_tensor(net, 3, SHAPE(1, L, D));
+    project_first_tokens(a, x, qk, v);
+    frame_slots_projections(net, &a->slots, c, &a->layout, &a->encoder, qk, v);
+    return encoder_forward_projected(net, &a->encoder, x, qk, v, pos);
+}
+
 // ---- the whole model --------------------------------------------------------------------------
 
 static void act_forward(Act *a, const ActInput *in) {
@@ -202,13 +242,9 @@ static void act_forward(Act *a, const ActInput *in) {
     project_forward(a, x, 0, &a->latent_proj, as_token(a->z));
     if (c->state_dim) project_forward(a, x, a->layout.state_start, &a->state_proj, a->state);
     if (c->env_dim) project_forward(a, x, a->layout.env_start, &a->env_proj, as_token(a->env));
-    if (a->slots.tokens.data)
-        frame_slots_forward(net, &a->slots, c, &a->layout, x);
-    else
-        image_tokens_forward(&a->images, in, x);
 
     Tensor pos = positions_forward(net, &a->positions);
-    Tensor memory = encoder_forward(net, &a->encoder, x, pos, (Tensor){0});
+    Tensor memory = encode(a, in, x, pos);
     Tensor memory_pos = net_like(net, memory);
     d->add_rows(d, memory_pos, memory, pos);
     a->decoded = decoder_forward(net, &a->decoder, SHAPE(B, c->chunk_size, D), a->query_pos, memory,
@@ -289,7 +325,7 @@ bool act_predict_slots(Act *a, const ActInput *in, const int *slots, float *acti
 bool act_encode_frame(Act *a, int camera, const uint8_t *frame, int slot, Error *err) {
     begin_step(a, false, 0, 0);
     Tensor tokens = image_tokens_of_frame(&a->images, camera, frame);
-    a->device->copy(a->device, frame_slot(&a->slots, &a->layout, slot, camera), tokens);
+    frame_slots_put(&a->net, &a->slots, &a->layout, &a->encoder, slot, camera, tokens);
     return device_check(a->device, err);
 }
 

@@ -26,31 +26,69 @@ static bool shared_input(const Attention *a) {
     return a->xq.data == a->xk.data;
 }
 
-Tensor attention_layer_forward(Net *net, Attention *a, Tensor xq, Tensor xk, Tensor xv,
-                               Tensor key_pad) {
+void attention_project(Net *net, const Attention *a, Tensor y, Tensor x, int first, int n,
+                       bool bias) {
+    net->device->linear_forward(net->device, y, x, packed_rows(a->in_w, first, n),
+                                bias ? packed_rows(a->in_b, first, n) : (Tensor){0});
+}
+
+// From a->q, a->k and a->v on.
+static Tensor attend(Net *net, Attention *a) {
     Device *d = net->device;
-    int64_t B = xq.shape[0], Lq = xq.shape[1], Lk = xk.shape[1], D = xq.shape[2];
-    a->xq = xq, a->xk = xk, a->xv = xv, a->key_pad = key_pad;
-    if (shared_input(a)) {
-        Tensor qk = net_tensor(net, 3, SHAPE(B, Lq, 2 * D));
-        d->linear_forward(d, qk, xq, packed_rows(a->in_w, 0, 2), packed_rows(a->in_b, 0, 2));
-        a->q = tensor_slice(qk, 2, 0, D);
-        a->k = tensor_slice(qk, 2, D, D);
-    } else {
-        a->q = net_tensor(net, 3, SHAPE(B, Lq, D));
-        a->k = net_tensor(net, 3, SHAPE(B, Lk, D));
-        d->linear_forward(d, a->q, xq, packed_rows(a->in_w, 0, 1), packed_rows(a->in_b, 0, 1));
-        d->linear_forward(d, a->k, xk, packed_rows(a->in_w, 1, 1), packed_rows(a->in_b, 1, 1));
-    }
-    a->v = net_tensor(net, 3, SHAPE(B, Lk, D));
-    d->linear_forward(d, a->v, xv, packed_rows(a->in_w, 2, 1), packed_rows(a->in_b, 2, 1));
+    int64_t B = a->q.shape[0], Lq = a->q.shape[1], D = a->q.shape[2];
     a->o = net_tensor(net, 3, SHAPE(B, Lq, D));
     a->lse = net_float(net, 3, SHAPE(B, a->heads, Lq));
     a->drop = net_dropout(net, a->heads * Lq);
-    d->attention_forward(d, a->o, a->lse, a->q, a->k, a->v, key_pad, a->heads, a->drop);
+    d->attention_forward(d, a->o, a->lse, a->q, a->k, a->v, a->key_pad, a->heads, a->drop);
     Tensor y = net_tensor(net, 3, SHAPE(B, Lq, D));
     d->linear_forward(d, y, a->o, a->out_w, a->out_b);
     return y;
+}
+
+static void project_keys_and_values(Net *net, Attention *a) {
+    int64_t B = a->xk.shape[0], Lk = a->xk.shape[1], D = a->xk.shape[2];
+    a->k = net_tensor(net, 3, SHAPE(B, Lk, D));
+    a->v = net_tensor(net, 3, SHAPE(B, Lk, D));
+    attention_project(net, a, a->k, a->xk, 1, 1, true);
+    attention_project(net, a, a->v, a->xv, 2, 1, true);
+}
+
+static void split_queries_and_keys(Attention *a, Tensor qk) {
+    int64_t D = qk.shape[2] / 2;
+    a->q = tensor_slice(qk, 2, 0, D);
+    a->k = tensor_slice(qk, 2, D, D);
+}
+
+Tensor attention_of_projections(Net *net, Attention *a, Tensor qk, Tensor v) {
+    a->xq = a->xk = a->xv = a->key_pad = (Tensor){0};
+    split_queries_and_keys(a, qk);
+    a->v = v;
+    return attend(net, a);
+}
+
+Tensor attention_of_queries(Net *net, Attention *a, Tensor q, Tensor xk, Tensor xv) {
+    a->xq = a->key_pad = (Tensor){0};
+    a->xk = xk, a->xv = xv, a->q = q;
+    project_keys_and_values(net, a);
+    return attend(net, a);
+}
+
+Tensor attention_layer_forward(Net *net, Attention *a, Tensor xq, Tensor xk, Tensor xv,
+                               Tensor key_pad) {
+    int64_t B = xq.shape[0], Lq = xq.shape[1], D = xq.shape[2];
+    a->xq = xq, a->xk = xk, a->xv = xv, a->key_pad = key_pad;
+    if (shared_input(a)) {
+        Tensor qk = net_tensor(net, 3, SHAPE(B, Lq, 2 * D));
+        attention_project(net, a, qk, xq, 0, 2, true);
+        split_queries_and_keys(a, qk);
+        a->v = net_tensor(net, 3, SHAPE(B, Lq, D));
+        attention_project(net, a, a->v, xv, 2, 1, true);
+    } else {
+        a->q = net_tensor(net, 3, SHAPE(B, Lq, D));
+        attention_project(net, a, a->q, xq, 0, 1, true);
+        project_keys_and_values(net, a);
+    }
+    return attend(net, a);
 }
 
 void attention_layer_backward(Net *net, Attention *a, Tensor dxq, Tensor dxk, Tensor dxv,

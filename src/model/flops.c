@@ -11,11 +11,19 @@ static double feed_forward_flops(double B, double L, double D, double F) {
     return 4 * B * L * D * F;
 }
 
+// What a model without training has kept of the decoder since its parameters were loaded: the first
+// layer's self-attention, and the queries of its cross-attention.
+static double kept_flops(const Act *a) {
+    const PolicyConfig *c = &a->config;
+    double B = a->batch, D = c->dim_model, S = c->chunk_size;
+    return a->train ? 0 : attention_flops(B, S, S, D) + 2 * B * S * D * D;
+}
+
 // Everything but the backbone; the VAE encoder only runs in training.
 static double transformer_flops(const Act *a, bool vae) {
     const PolicyConfig *c = &a->config;
     double B = a->batch, D = c->dim_model, F = c->dim_feedforward, S = c->chunk_size;
-    double L = (double)a->layout.tokens, V = (double)a->vae.tokens, total = 0;
+    double L = (double)a->layout.tokens, V = (double)a->vae.tokens, total = -kept_flops(a);
     if (vae) {
         total += c->n_vae_encoder_layers *
                  (attention_flops(B, V, V, D) + feed_forward_flops(B, V, D, F));
@@ -31,13 +39,22 @@ static double transformer_flops(const Act *a, bool vae) {
     return total;
 }
 
+// Of the tokens of one frame of each camera, what is made once (frame_slots.c): the ResNet, the
+// projection to the model's width, and the first layer's queries, keys and values.
+static double frames_flops(const Act *a) {
+    double D = a->config.dim_model, T = a->config.obs_state_horizon;
+    double tokens = (double)(a->layout.tokens - a->layout.image_start) / T;
+    double projections = frames_are_projected(&a->config) ? 3 * D : 0;
+    return image_tokens_flops(&a->images, false) / T +
+           2 * a->batch * tokens * D * ((double)a->images.feature_c + projections);
+}
+
 double act_forward_flops(const Act *a) {
     return transformer_flops(a, false) + image_tokens_flops(&a->images, false);
 }
 
 double act_cached_flops(const Act *a) {
-    return transformer_flops(a, false) +
-           image_tokens_flops(&a->images, false) / a->config.obs_state_horizon;
+    return act_forward_flops(a) - (a->config.obs_state_horizon - 1) * frames_flops(a);
 }
 
 double act_step_flops(const Act *a) {

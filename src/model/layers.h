@@ -69,6 +69,14 @@ Attention attention_of(const Params *p, const char *name, int heads);
 // which costs one matrix product less. key_pad U8 (B, Lk) or empty. Returns (B, Lq, D).
 Tensor attention_layer_forward(Net *net, Attention *a, Tensor xq, Tensor xk, Tensor xv,
                                Tensor key_pad);
+// In evaluation, with projections that are there already: of queries and keys (B, L, 2D), with
+// positions, and of values (B, L, D); of queries alone (B, Lq, D).
+Tensor attention_of_projections(Net *net, Attention *a, Tensor qk, Tensor v);
+Tensor attention_of_queries(Net *net, Attention *a, Tensor q, Tensor xk, Tensor xv);
+// Queries of xq, keys of xk or values of xv: the rows of the packed projection that `first` and n
+// say (0 queries, 1 keys, 2 values), with the bias or without. y (..., n D).
+void attention_project(Net *net, const Attention *a, Tensor y, Tensor x, int first, int n,
+                       bool bias);
 // dxq, dxk, dxv overwritten; when xq and xk were one tensor dxk is ignored and dxq holds their sum.
 void attention_layer_backward(Net *net, Attention *a, Tensor dxq, Tensor dxk, Tensor dxv,
                               Tensor dy);
@@ -104,19 +112,32 @@ typedef struct Encoder {
     EncoderLayer *layers;
     bool final_norm;
     Norm norm;
+    // (L, 2D) float32, for encoder_forward_projected: what positions add to the first layer's
+    // queries and keys.
+    Tensor kept;
 } Encoder;
 
 typedef struct Decoder {
     int n;
     DecoderLayer *layers;
     Norm norm;
-    Tensor kept; // (B, S, D) without training: what the queries are before they see the memory
+    // (B, S, D) without training: what the queries are before they see the memory, and what the
+    // first layer's cross-attention makes of them.
+    Tensor kept, kept_q;
 } Decoder;
 
 void encoder_init(Encoder *e, const Params *p, const PolicyConfig *c, const char *name, int n);
 void encoder_free(Encoder *e);
 // x (B, L, D), pos (L, D) added to queries and keys of every layer.
 Tensor encoder_forward(Net *net, Encoder *e, Tensor x, Tensor pos, Tensor key_pad);
+// The same in two parts, for tokens that are seen again and again while other positions are added
+// to them: W (x + pos) = W x + W pos. The first is the first layer's queries, keys and values of
+// tokens x (B, n, D) without positions, (B, n, 3D) into qkv.
+void encoder_project(Net *net, Encoder *e, Tensor qkv, Tensor x);
+// Fills e->kept (allocated by the caller), to be called when parameters changed.
+void encoder_keep(Net *net, Encoder *e, Tensor pos);
+// The second: qk (B, L, 2D) queries and keys with e->kept added, v (B, L, D) values.
+Tensor encoder_forward_projected(Net *net, Encoder *e, Tensor x, Tensor qk, Tensor v, Tensor pos);
 // d: in dy, out dx. dpos (L, D) is added to; empty when the positions are fixed.
 void encoder_backward(Net *net, Encoder *e, Tensor d, Tensor dpos);
 
@@ -126,9 +147,9 @@ void decoder_free(Decoder *dec);
 // output and memory_pos the same with positions added.
 Tensor decoder_forward(Net *net, Decoder *dec, const int64_t *shape, Tensor query_pos,
                        Tensor memory, Tensor memory_pos);
-// The first layer's self-attention sees the same queries whatever the input: fills dec->kept
-// (allocated by the caller), to be called again when parameters changed. decoder_forward starts
-// there.
+// Until the first layer sees the memory its queries are the same whatever the input: fills
+// dec->kept and dec->kept_q (allocated by the caller), to be called again when parameters changed.
+// decoder_forward starts there.
 void decoder_keep(Net *net, Decoder *dec, Tensor query_pos);
 // d: in dy, out dx. dquery_pos (S, D), dmemory and dmemory_pos (B, L, D) are added to.
 void decoder_backward(Net *net, Decoder *dec, Tensor d, Tensor dquery_pos, Tensor dmemory,

@@ -15,19 +15,35 @@ static void axis_sinusoid(float *out, int64_t half, int64_t p, int64_t n) {
     }
 }
 
-// Rows of the image slots, the same for every timestep and for cameras of one size: y half first,
-// then x half.
+// Rows of one frame of h x w cells: y half first, then x half. Each half is computed once, in the
+// first row or column that has it, for the sines and powers take long where a program starts.
+static void fill_frame_rows(float *rows, int64_t D, int64_t h, int64_t w) {
+    const int64_t half = D / 2;
+    const size_t bytes = (size_t)half * sizeof *rows;
+    for (int64_t y = 0; y < h; y++)
+        for (int64_t x = 0; x < w; x++) {
+            float *row = rows + (y * w + x) * D;
+            if (x == 0)
+                axis_sinusoid(row, half, y, h);
+            else
+                memcpy(row, rows + y * w * D, bytes);
+            if (y == 0)
+                axis_sinusoid(row + half, half, x, w);
+            else
+                memcpy(row + half, rows + x * D + half, bytes);
+        }
+}
+
+// Rows of the image slots, the same for every timestep and for cameras of one size.
 static void fill_image_rows(const PolicyConfig *c, const TokenLayout *layout, float *rows) {
-    int64_t D = c->dim_model, half = D / 2;
-    float *row = rows + layout->image_start * D;
+    int64_t D = c->dim_model;
     for (int i = 0; i < c->n_cameras; i++) {
-        int64_t h = layout->cameras[i].height, w = layout->cameras[i].width;
-        for (int t = 0; t < c->obs_state_horizon; t++)
-            for (int64_t y = 0; y < h; y++)
-                for (int64_t x = 0; x < w; x++, row += D) {
-                    axis_sinusoid(row, half, y, h);
-                    axis_sinusoid(row + half, half, x, w);
-                }
+        const CameraTokens *camera = &layout->cameras[i];
+        float *first = rows + camera->start * D;
+        const int64_t count = camera->cells * D; // of a frame
+        fill_frame_rows(first, D, camera->height, camera->width);
+        for (int t = 1; t < c->obs_state_horizon; t++)
+            memcpy(first + t * count, first, (size_t)count * sizeof *first);
     }
 }
 

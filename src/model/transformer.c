@@ -79,18 +79,23 @@ static Tensor residual_backward(Net *net, Tensor d, Dropout drop) {
 
 // ---- encoder layer ----------------------------------------------------------------------------
 
-static Tensor encoder_layer_forward(Net *net, EncoderLayer *e, Tensor x, Tensor pos,
-                                    Tensor key_pad) {
-    Tensor skip = x;
-    if (e->pre_norm) x = norm_forward(net, &e->norm1, x);
-    Tensor xp = with_positions(net, x, pos);
-    x = residual_forward(net, skip, attention_layer_forward(net, &e->attention, xp, xp, x, key_pad),
-                         &e->drop1);
+// From the attention's output on, with what the layer was given.
+static Tensor encoder_layer_rest(Net *net, EncoderLayer *e, Tensor skip, Tensor attended) {
+    Tensor x = residual_forward(net, skip, attended, &e->drop1);
     skip = x;
     x = norm_forward(net, e->pre_norm ? &e->norm2 : &e->norm1, x);
     if (!e->pre_norm) skip = x;
     x = residual_forward(net, skip, feed_forward_forward(net, &e->ff, x), &e->drop2);
     return e->pre_norm ? x : norm_forward(net, &e->norm2, x);
+}
+
+static Tensor encoder_layer_forward(Net *net, EncoderLayer *e, Tensor x, Tensor pos,
+                                    Tensor key_pad) {
+    Tensor skip = x;
+    if (e->pre_norm) x = norm_forward(net, &e->norm1, x);
+    Tensor xp = with_positions(net, x, pos);
+    return encoder_layer_rest(net, e, skip,
+                              attention_layer_forward(net, &e->attention, xp, xp, x, key_pad));
 }
 
 // d: in dy, out dx; the residual stream's gradient is carried in place.
@@ -144,9 +149,38 @@ void encoder_free(Encoder *e) {
     *e = (Encoder){0};
 }
 
-Tensor encoder_forward(Net *net, Encoder *e, Tensor x, Tensor pos, Tensor key_pad) {
-    for (int i = 0; i < e->n; i++) x = encoder_layer_forward(net, &e->layers[i], x, pos, key_pad);
+// The layers from number `first` on.
+static Tensor encoder_rest(Net *net, Encoder *e, int first, Tensor x, Tensor pos, Tensor key_pad) {
+    for (int i = first; i < e->n; i++)
+        x = encoder_layer_forward(net, &e->layers[i], x, pos, key_pad);
     return e->final_norm ? norm_forward(net, &e->norm, x) : x;
+}
+
+Tensor encoder_forward(Net *net, Encoder *e, Tensor x, Tensor pos, Tensor key_pad) {
+    return encoder_rest(net, e, 0, x, pos, key_pad);
+}
+
+void encoder_project(Net *net, Encoder *e, Tensor qkv, Tensor x) {
+    EncoderLayer *l = &e->layers[0];
+    if (l->pre_norm) x = norm_forward(net, &l->norm1, x);
+    attention_project(net, &l->attention, qkv, x, 0, 3, true);
+}
+
+void encoder_keep(Net *net, Encoder *e, Tensor pos) {
+    int64_t L = pos.shape[0], D = pos.shape[1];
+    // With the values, which are not wanted: a device may keep weights in an order of its own, and
+    // these are the rows that encoder_project reads.
+    Tensor qkv = net_float(net, 3, SHAPE(1, L, 3 * D));
+    attention_project(net, &e->layers[0].attention, qkv, tensor_reshape(pos, 3, SHAPE(1, L, D)), 0,
+                      3, false);
+    net->device->copy(net->device, tensor_reshape(e->kept, 3, SHAPE(1, L, 2 * D)),
+                      tensor_slice(qkv, 2, 0, 2 * D));
+}
+
+Tensor encoder_forward_projected(Net *net, Encoder *e, Tensor x, Tensor qk, Tensor v, Tensor pos) {
+    EncoderLayer *l = &e->layers[0];
+    x = encoder_layer_rest(net, l, x, attention_of_projections(net, &l->attention, qk, v));
+    return encoder_rest(net, e, 1, x, pos, (Tensor){0});
 }
 
 void encoder_backward(Net *net, Encoder *e, Tensor d, Tensor dpos) {
@@ -168,20 +202,29 @@ static Tensor decoder_self_forward(Net *net, DecoderLayer *l, Tensor x, Tensor q
                             &l->drop1);
 }
 
-// The rest of the layer.
-static Tensor decoder_cross_forward(Net *net, DecoderLayer *l, Tensor x, Tensor query_pos,
-                                    Tensor memory, Tensor memory_pos) {
-    Tensor none = {0}, skip = x;
-    x = norm_forward(net, l->pre_norm ? &l->norm2 : &l->norm1, x);
-    if (!l->pre_norm) skip = x;
-    Tensor xp = with_positions(net, x, query_pos);
-    x = attention_layer_forward(net, &l->cross, xp, memory_pos, memory, none);
-    x = residual_forward(net, skip, x, &l->drop2);
+// What the cross-attention's queries are made of; *x becomes what its output is added to.
+static Tensor decoder_cross_input(Net *net, DecoderLayer *l, Tensor *x, Tensor query_pos) {
+    Tensor normed = norm_forward(net, l->pre_norm ? &l->norm2 : &l->norm1, *x);
+    if (!l->pre_norm) *x = normed;
+    return with_positions(net, normed, query_pos);
+}
+
+// The rest of the layer, from the cross-attention's output on.
+static Tensor decoder_layer_rest(Net *net, DecoderLayer *l, Tensor skip, Tensor attended) {
+    Tensor x = residual_forward(net, skip, attended, &l->drop2);
     skip = x;
     x = norm_forward(net, l->pre_norm ? &l->norm3 : &l->norm2, x);
     if (!l->pre_norm) skip = x;
     x = residual_forward(net, skip, feed_forward_forward(net, &l->ff, x), &l->drop3);
     return l->pre_norm ? x : norm_forward(net, &l->norm3, x);
+}
+
+// x after its self-attention to the end of the layer.
+static Tensor decoder_cross_forward(Net *net, DecoderLayer *l, Tensor x, Tensor query_pos,
+                                    Tensor memory, Tensor memory_pos) {
+    Tensor xp = decoder_cross_input(net, l, &x, query_pos);
+    return decoder_layer_rest(
+        net, l, x, attention_layer_forward(net, &l->cross, xp, memory_pos, memory, (Tensor){0}));
 }
 
 // Backward of cross-attention from x (with positions) into memory: dx overwritten, the rest added.
@@ -258,7 +301,7 @@ void decoder_free(Decoder *dec) {
     *dec = (Decoder){0};
 }
 
-// What the first layer's cross-attention is given.
+// The queries after the first layer's self-attention.
 static Tensor decoder_start(Net *net, Decoder *dec, const int64_t *shape, Tensor query_pos) {
     Tensor queries = net_tensor(net, 3, shape);
     net->device->zero(net->device, queries);
@@ -266,15 +309,30 @@ static Tensor decoder_start(Net *net, Decoder *dec, const int64_t *shape, Tensor
 }
 
 void decoder_keep(Net *net, Decoder *dec, Tensor query_pos) {
-    net->device->copy(net->device, dec->kept, decoder_start(net, dec, dec->kept.shape, query_pos));
+    DecoderLayer *l = &dec->layers[0];
+    Tensor x = decoder_start(net, dec, dec->kept.shape, query_pos);
+    Tensor xp = decoder_cross_input(net, l, &x, query_pos);
+    net->device->copy(net->device, dec->kept, x);
+    attention_project(net, &l->cross, dec->kept_q, xp, 0, 1, true);
+}
+
+// The first layer.
+static Tensor decoder_first(Net *net, Decoder *dec, const int64_t *shape, Tensor query_pos,
+                            Tensor memory, Tensor memory_pos) {
+    DecoderLayer *l = &dec->layers[0];
+    if (!dec->kept.data)
+        return decoder_cross_forward(net, l, decoder_start(net, dec, shape, query_pos), query_pos,
+                                     memory, memory_pos);
+    return decoder_layer_rest(
+        net, l, dec->kept, attention_of_queries(net, &l->cross, dec->kept_q, memory_pos, memory));
 }
 
 Tensor decoder_forward(Net *net, Decoder *dec, const int64_t *shape, Tensor query_pos,
                        Tensor memory, Tensor memory_pos) {
-    Tensor x = dec->kept.data ? dec->kept : decoder_start(net, dec, shape, query_pos);
-    for (int i = 0; i < dec->n; i++) {
+    Tensor x = decoder_first(net, dec, shape, query_pos, memory, memory_pos);
+    for (int i = 1; i < dec->n; i++) {
         DecoderLayer *l = &dec->layers[i];
-        if (i > 0) x = decoder_self_forward(net, l, x, query_pos);
+        x = decoder_self_forward(net, l, x, query_pos);
         x = decoder_cross_forward(net, l, x, query_pos, memory, memory_pos);
     }
     return norm_forward(net, &dec->norm, x);

@@ -18,7 +18,8 @@ CHECKED static bool warn_of_unknown_keys(const char *dir, Error *err) {
     return true;
 }
 
-bool policy_load(const char *path, const char *dataset, Device *device, Policy *out, Error *err) {
+CHECKED static bool load(const char *path, const char *dataset, bool to_run, Device *device,
+                         Policy *out, Error *err) {
     *out = (Policy){0};
     const PolicyConfig *p = &out->config.policy;
     bool ok = train_config_defaults(&out->config, err) && policy_locate(path, out->dir, err) &&
@@ -26,10 +27,19 @@ bool policy_load(const char *path, const char *dataset, Device *device, Policy *
               policy_config_check(p, err) &&
               policy_read_stats(out->dir, dataset, p, &out->stats, err) &&
               policy_check_size(out->dir, p, err) &&
-              policy_load_weights(out->dir, p, device, &out->params, &out->file, err) &&
+              policy_load_weights(out->dir, p, to_run, device, &out->params, &out->file, err) &&
               warn_of_unknown_keys(out->dir, err);
     if (!ok) policy_free(out);
     return ok;
+}
+
+bool policy_load(const char *path, const char *dataset, Device *device, Policy *out, Error *err) {
+    return load(path, dataset, false, device, out, err);
+}
+
+bool policy_load_to_run(const char *path, const char *dataset, Device *device, Policy *out,
+                        Error *err) {
+    return load(path, dataset, true, device, out, err);
 }
 
 void policy_free(Policy *p) {

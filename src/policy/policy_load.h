@@ -22,6 +22,10 @@ typedef struct Policy {
 } Policy;
 CHECKED bool policy_load(const char *path, const char *dataset, Device *device, Policy *out,
                          Error *err);
+// The same for those who predict and do nothing else: values of the VAE's encoder, which
+// predictions do not see, may be left out of params, and are not checked then.
+CHECKED bool policy_load_to_run(const char *path, const char *dataset, Device *device, Policy *out,
+                                Error *err);
 void policy_free(Policy *p); // a zeroed struct is allowed
 
 #endif

@@ -13,6 +13,7 @@
 #include <string.h>
 
 static const char vae_cls[] = "model.vae_encoder_cls_embed.weight";
+static const char vae_encoder[] = "model.vae_encoder"; // how all names of what it has begin
 
 // What may be among the weights without being one: normalisation buffers of LeRobot before 0.4,
 // which policy_read_stats reads, and a counter of batch norms that nothing uses.
@@ -78,9 +79,12 @@ static bool can_be_read_in_place(const SafetensorsEntry *e) {
     return e->type == ST_F32 && (uintptr_t)e->data % sizeof(float) == 0;
 }
 
+// finite: the values are known to be.
 CHECKED static bool read_param(const char *path, const Params *params, const Param *q,
-                               const SafetensorsEntry *e, bool check_only, Error *err) {
+                               const SafetensorsEntry *e, bool finite, bool check_only,
+                               Error *err) {
     if (!check_shape(path, q, e, err)) return false;
+    if (!e->data && e->bytes) return true; // it was not to be read
     size_t bytes = (size_t)q->count * sizeof(float);
     float *copy = can_be_read_in_place(e) ? NULL : mem_try_raw(bytes);
     if (!copy && !can_be_read_in_place(e))
@@ -89,7 +93,7 @@ CHECKED static bool read_param(const char *path, const Params *params, const Par
     bool ok = !copy || safetensors_copy_f32(e, copy, q->count, &why) ||
               fail(err, "%s: %s", path, why.text);
     const float *values = copy ? copy : e->data;
-    ok = ok && check_finite(path, e->name, values, q->count, err);
+    ok = ok && (finite || check_finite(path, e->name, values, q->count, err));
     if (ok && !check_only) param_set(params, q, values);
     mem_free(copy);
     return ok;
@@ -125,6 +129,7 @@ CHECKED static bool check_names(const Safetensors *s, const char *path, const Pa
 // apart: the table of the timesteps is in another file.
 CHECKED static bool read_tensors(const Safetensors *s, const char *path, const Params *params,
                                  bool apart, WeightsOptions o, Error *err) {
+    const bool finite = safetensors_finite(s);
     for (int i = 0; i < params->count; i++) {
         const Param *q = &params->list[i];
         const SafetensorsEntry *e = safetensors_find(s, q->name);
@@ -139,7 +144,7 @@ CHECKED static bool read_tensors(const Safetensors *s, const char *path, const P
             if (!read_only_time(path, params, q, e, err)) return false;
             continue;
         }
-        if (!read_param(path, params, q, e, o.check_only, err)) return false;
+        if (!read_param(path, params, q, e, finite, o.check_only, err)) return false;
     }
     if (apart && safetensors_find(s, TEMPORAL_TABLE))
         return fail(err, "%s: has a tensor \"%s\", and so has temporal_wrapper.pt; remove one",
@@ -167,7 +172,7 @@ CHECKED static bool read_wrapper(const char *file, const Params *params, Weights
     const SafetensorsEntry *e = NULL;
     if (!temporal_wrapper_open(file, &w, &e, err)) return false;
     const Param *q = params_find(params, TEMPORAL_TABLE);
-    bool ok = q ? read_param(file, params, q, e, o.check_only, err)
+    bool ok = q ? read_param(file, params, q, e, false, o.check_only, err)
                 : fail(err,
                        "%s: tensor \"%s\" is none of this policy's; it needs "
                        "temporal_pos_embed=state",
@@ -226,8 +231,16 @@ static bool can_be_borrowed(const char *dir, const Device *d, const Safetensors 
     return true;
 }
 
+// What params lie in, and where the first of them begins.
+typedef struct Borrowed {
+    const Safetensors *file;
+    const float *first;
+} Borrowed;
+
 static const float *tensor_data(const void *user, const Param *q) {
-    return safetensors_find(user, q->name)->data;
+    const Borrowed *b = user;
+    const float *data = safetensors_find(b->file, q->name)->data;
+    return data ? data : b->first; // it was not read, and nobody looks
 }
 
 CHECKED static bool borrow_params(const Safetensors *s, const char *path,
@@ -240,20 +253,23 @@ CHECKED static bool borrow_params(const Safetensors *s, const char *path,
     for (int i = 0; ok && i < list.count; i++) {
         const SafetensorsEntry *e = safetensors_find(s, list.list[i].name);
         const char *data = e->data;
+        if (!data) continue;
         if (!first || data < first) first = data;
         if (!end || data + e->bytes > end) end = data + e->bytes;
     }
     mem_free(list.list);
     arena_free(&list.arena);
-    return ok && params_borrow(params, d, config, (const float *)first,
-                               (end - first) / (ptrdiff_t)sizeof(float), tensor_data, s, err);
+    const Borrowed borrowed = {s, (const float *)first};
+    return ok &&
+           params_borrow(params, d, config, borrowed.first,
+                         (end - first) / (ptrdiff_t)sizeof(float), tensor_data, &borrowed, err);
 }
 
-bool policy_load_weights(const char *dir, const PolicyConfig *p, Device *device, Params *params,
-                         Safetensors **file, Error *err) {
+bool policy_load_weights(const char *dir, const PolicyConfig *p, bool to_run, Device *device,
+                         Params *params, Safetensors **file, Error *err) {
     char path[2 * POLICY_PATH];
     snprintf(path, sizeof path, "%s/model.safetensors", dir);
-    if (!safetensors_open(path, file, err)) return false;
+    if (!safetensors_open_without(path, to_run ? vae_encoder : NULL, file, err)) return false;
     if (can_be_borrowed(dir, device, *file))
         return borrow_params(*file, path, p, device, params, err);
     safetensors_close(*file);

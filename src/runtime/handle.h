@@ -32,6 +32,7 @@ struct tact_policy {
     size_t state_size, action_size; // as recorded
     int n_action_steps;             // from one prediction to the next
     bool cache, ensembles;
+    bool short_waits; // short_waits_end is due
 
     // What the preprocessor renames: names of the robot's cameras, and the policy's for them.
     int n_renamed;

@@ -11,6 +11,7 @@
 #include "runtime/calls.h"
 #include "runtime/handle.h"
 #include "runtime/memory_check.h"
+#include "runtime/short_waits.h"
 #include <omp.h>
 #include <string.h>
 
@@ -154,6 +155,7 @@ static tact_status handle_set_up(tact_policy *p, const char *path, const tact_op
     if (!memory_check(thread_stack_bytes(threads), path, err)) return TACT_ERROR_MEMORY;
     if (!p->borrows && !threads_check(threads, err)) return TACT_ERROR_MEMORY;
     if (!handle_open_device(p, &o, err)) return status_of(err, TACT_ERROR_DEVICE);
+    p->short_waits = !p->borrows && short_waits_begin(p->device->threads);
     if (!handle_load_policy(p, path, o.dataset, first, err))
         return status_of(err, TACT_ERROR_POLICY);
     if (!options_choose_actions(p, &o, err) || !limits_check(&p->limits, p->config->arms, err) ||
@@ -203,6 +205,7 @@ void handle_close(tact_policy *p) {
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) mem_free(owned[i]);
     arena_free(&p->names);
     shared_policy_leave(p);
+    if (p->short_waits) short_waits_end();
     mem_free(p);
 }
 

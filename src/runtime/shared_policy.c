@@ -16,7 +16,7 @@ bool shared_policy_join(tact_policy *p, const char *path, const char *dataset,
     if (!p->shared) return fail_memory(err, "%s: a policy", path);
     atomic_init(&p->shared->users, 1);
     p->shared->device = p->device;
-    return policy_load(path, dataset, p->device, &p->shared->policy, err);
+    return policy_load_to_run(path, dataset, p->device, &p->shared->policy, err);
 }
 
 void shared_policy_leave(tact_policy *p) {

@@ -218,13 +218,82 @@ static void refuses_damaged_files(void **state) {
     assert_refused("fewer than the 8");
 }
 
+// Values of a tensor, each another.
+static float *many_values(int64_t n, float first) {
+    float *values = malloc((size_t)n * sizeof *values);
+    assert_non_null(values);
+    for (int64_t i = 0; i < n; i++) values[i] = first + (float)i;
+    return values;
+}
+
+static void check_tensor(const Safetensors *s, const char *name, const float *values, int64_t n) {
+    const SafetensorsEntry *e = safetensors_find(s, name);
+    assert_non_null(e);
+    assert_true(e->count == n);
+    assert_non_null(e->data);
+    assert_memory_equal(e->data, values, (size_t)n * sizeof *values);
+}
+
+// Data are read in pieces, by several threads, and without what is large and not wanted.
+static void parts_are_left_out(void **state) {
+    (void)state;
+    enum { SMALL = 5, LARGE = 1300000, LAST = 700001 };
+    float *a = many_values(SMALL, 1), *large = many_values(LARGE, 2), *last = many_values(LAST, 3);
+    SafetensorsEntry in[] = {
+        {"a", ST_F32, 1, {SMALL}, SMALL, a, SMALL * sizeof *a},
+        {"vae.large", ST_F32, 1, {LARGE}, LARGE, large, LARGE * sizeof *large},
+        {"vae.small", ST_F32, 1, {SMALL}, SMALL, a, SMALL * sizeof *a},
+        {"z", ST_F32, 1, {LAST}, LAST, last, LAST * sizeof *last},
+    };
+    Error err;
+    Safetensors *s = NULL;
+    assert_true(safetensors_write(path, in, 4, false, &err));
+    assert_true(safetensors_open(path, &s, &err));
+    check_tensor(s, "a", a, SMALL);
+    check_tensor(s, "vae.large", large, LARGE);
+    check_tensor(s, "vae.small", a, SMALL);
+    check_tensor(s, "z", last, LAST);
+    assert_true(safetensors_finite(s));
+    safetensors_close(s);
+
+    assert_true(safetensors_open_without(path, "vae.", &s, &err));
+    assert_int_equal(safetensors_count(s), 4);
+    check_tensor(s, "a", a, SMALL);
+    check_tensor(s, "z", last, LAST);
+    assert_null(safetensors_find(s, "vae.large")->data);
+    assert_null(safetensors_find(s, "vae.small")->data);
+    assert_true(safetensors_finite(s));
+    safetensors_close(s);
+
+    // What is not large is read all the same.
+    assert_true(safetensors_open_without(path, "a", &s, &err));
+    check_tensor(s, "a", a, SMALL);
+    safetensors_close(s);
+
+    // Of what is not read nobody knows whether it is finite; of the rest, to its last value.
+    large[LARGE / 2] = INFINITY;
+    assert_true(safetensors_write(path, in, 4, false, &err));
+    assert_true(safetensors_open(path, &s, &err));
+    assert_false(safetensors_finite(s));
+    safetensors_close(s);
+    assert_true(safetensors_open_without(path, "vae.", &s, &err));
+    assert_true(safetensors_finite(s));
+    safetensors_close(s);
+    last[LAST - 1] = NAN;
+    assert_true(safetensors_write(path, in, 4, false, &err));
+    assert_true(safetensors_open_without(path, "vae.", &s, &err));
+    assert_false(safetensors_finite(s));
+    safetensors_close(s);
+    free(a);
+    free(large);
+    free(last);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),
-        cmocka_unit_test(header_bytes),
-        cmocka_unit_test(refuses_bad_entries_to_write),
-        cmocka_unit_test(small_floats),
-        cmocka_unit_test(refuses_damaged_files),
+        cmocka_unit_test(round_trip),   cmocka_unit_test(parts_are_left_out),
+        cmocka_unit_test(header_bytes), cmocka_unit_test(refuses_bad_entries_to_write),
+        cmocka_unit_test(small_floats), cmocka_unit_test(refuses_damaged_files),
     };
     return cmocka_run_group_tests(tests, make_path, remove_path);
 }

@@ -352,7 +352,7 @@ static void plan_onednn(Device *d, Conv *c, bool used[DIRECTIONS]) {
     }
     if (hint) dnnl_primitive_desc_destroy(hint);
     if (!d->failed && !used[FORWARD]) {
-        c->packed = d->alloc(d, dnnl_memory_desc_get_size(c->forward.weights));
+        c->packed = d->alloc_raw(d, dnnl_memory_desc_get_size(c->forward.weights));
         reorder_new(d, s, &c->pack, m.w_plain, c->forward.weights);
     }
     if (!d->failed && s->train && !used[BACKWARD_WEIGHTS]) {

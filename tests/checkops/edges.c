@@ -99,8 +99,12 @@ static void edge_relu_backward(Case *c) {
 // A channel's shift, some of the residual, or the first channel's weights are NaN: in training the
 // relu must not make it 0. n, in_c, h, w, out_c, kernel; the first is one for Winograd's algorithm.
 static void edge_conv_forward(Case *c) {
-    static const int64_t real[][6] = {
-        {1, 64, 32, 32, 64, 3}, {2, 3, 16, 16, 64, 7}, {1, 64, 8, 8, 128, 1}};
+    // In oneDNN 2.6 at bfloat16 the last but one is wrong, and the last writes behind y.
+    static const int64_t real[][6] = {{1, 64, 32, 32, 64, 3},
+                                      {2, 3, 16, 16, 64, 7},
+                                      {1, 64, 8, 8, 128, 1},
+                                      {2, 3, 2, 15, 17, 1},
+                                      {3, 32, 9, 3, 33, 1}};
     int64_t s[6];
     c->edges = true;
     if (c->bench || !case_sizes(c, 6, s, COUNT(real), real[0], SHAPE(3, 33, 17, 17, 65, 9))) return;

@@ -209,11 +209,15 @@ static bool product_pays(const ConvSpec *s) {
            (s->stride > 1 || w <= SHORT_ROW);
 }
 
+static bool pays_on_tiles(Device *d, const ConvSpec *s, Direction way) {
+    return cpu_bf16(d) && cpu_of(d)->matrix_unit && tile_conv_pays(s, way);
+}
+
 // What oneDNN would do by plain loops, or at AVX2 slower than Winograd's algorithm or a product of
 // our own, is that.
 static bool better_by_product(Device *d, const ConvSpec *s, Direction way,
                               dnnl_primitive_desc_t pd) {
-    if (cpu_bf16(d)) return cpu_of(d)->matrix_unit && tile_conv_pays(s, way);
+    if (cpu_bf16(d)) return pays_on_tiles(d, s, way) || cpu_onednn_errs(s, way);
     bool avx512 = cpu_of(d)->block == 16,
          blocked = cpu_lanes(d, s->in_c) > 1 && cpu_lanes(d, s->out_c) > 1;
     return onednn_is_reference(pd) ||
@@ -387,11 +391,17 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
         memset(used, 0, sizeof used);
         plan_onednn(d, c, used);
     }
-    bool any = used[FORWARD] || used[BACKWARD_DATA] || used[BACKWARD_WEIGHTS];
-    if (!d->failed && any && cpu_bf16(d))
-        c->tiles = tile_conv_new(d, s, used);
-    else if (!d->failed && any)
-        c->product = cpu_product_new(d, s, used);
+    bool tiles[DIRECTIONS], any_tiles = false, any = false;
+    for (int i = 0; i < DIRECTIONS; i++) {
+        tiles[i] = used[i] && pays_on_tiles(d, s, (Direction)i);
+        used[i] = used[i] && !tiles[i];
+        any_tiles = any_tiles || tiles[i];
+        any = any || used[i];
+    }
+    if (!d->failed && any_tiles) c->tiles = tile_conv_new(d, s, tiles);
+    if (!d->failed && cpu_bf16(d) && cpu_of(d)->products)
+        device_fail(d, "oneDNN has no convolutions at bfloat16 for this processor");
+    if (!d->failed && any) c->product = cpu_product_new(d, s, used);
     if (!d->failed) return c;
     conv_free(d, c);
     return NULL;
@@ -400,9 +410,11 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
 static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) {
     if (!c || d->failed) return;
     int64_t row = c->weights / c->spec.out_c;
-    float *folded = cpu_grow(d, &cpu_of(d)->folded, (size_t)c->weights * sizeof *folded);
     c->scale = scale;
     c->shift = shift;
+    if (c->tiles) tile_conv_load(d, c->tiles, f32(w), f32(scale));
+    if (!c->packed && !c->packed_data && !c->product && !c->int8) return;
+    float *folded = cpu_grow(d, &cpu_of(d)->folded, (size_t)c->weights * sizeof *folded);
     if (!folded) return;
 #pragma omp parallel for num_threads(d->threads)
     for (int64_t o = 0; o < c->spec.out_c; o++) {
@@ -412,7 +424,6 @@ static void conv_load(Device *d, Conv *c, Tensor w, Tensor scale, Tensor shift) 
     if (c->packed) reorder_run(d, &c->pack, folded, c->packed);
     if (c->packed_data) reorder_run(d, &c->pack_data, folded, c->packed_data);
     if (c->product) cpu_product_load(d, c->product, folded);
-    if (c->tiles) tile_conv_load(d, c->tiles, folded);
     if (c->int8) int8_conv_load(d, c->int8, folded);
 }
 
@@ -421,6 +432,11 @@ static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual
     if (c->int8) {
         int8_conv_forward(d, c->int8, y.data, x.data, f32(c->shift),
                           c->spec.residual ? residual.data : NULL);
+        return;
+    }
+    if (by_product(c, FORWARD) && cpu_bf16(d)) {
+        cpu_product_forward_of_halves(d, c->product, y.data, x.data, f32(c->shift),
+                                      c->spec.residual ? residual.data : NULL);
         return;
     }
     if (by_product(c, FORWARD)) {
@@ -463,7 +479,9 @@ static void conv_backward(Device *d, Conv *c, Tensor dx, Tensor dw, Tensor dz, T
         tile_conv_data(d, c->tiles, dx.data, dz.data);
     else if (c->spec.need_dx)
         plan_run(d, "convolution backward data", &c->data, 3, data);
-    if (by_product(c, BACKWARD_WEIGHTS))
+    if (by_product(c, BACKWARD_WEIGHTS) && cpu_bf16(d))
+        cpu_product_weights_of_halves(d, c->product, f32(dw), f32(c->scale), dz.data, x.data);
+    else if (by_product(c, BACKWARD_WEIGHTS))
         cpu_product_weights(d, c->product, f32(dw), f32(c->scale), f32(dz), f32(x));
     else if (on_tiles(c, BACKWARD_WEIGHTS))
         tile_conv_weights(d, c->tiles, f32(dw), f32(c->scale), dz.data, x.data);

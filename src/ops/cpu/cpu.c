@@ -16,6 +16,7 @@ static void cpu_release(Device *d) {
     cpu_matmul_free(d);
     mem_free(cpu->folded.data);
     mem_free(cpu->gradients.data);
+    mem_free(cpu->widened.data);
     mem_free(cpu->blocks.data);
     mem_free(cpu->tiles.data);
     mem_free(cpu->columns.data);

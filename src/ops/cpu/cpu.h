@@ -49,6 +49,7 @@ typedef struct Cpu {
 
     Grown folded;    // conv.c: weights of one convolution, OIHW
     Grown gradients; // and their gradients in the kernel's order
+    Grown widened;   // conv_product.c: bfloat16 images in float32
 } Cpu;
 
 static inline Cpu *cpu_of(Device *d) {

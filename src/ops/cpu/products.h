@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutions as matrix products, for shapes and processors that oneDNN has no generated kernel
 // for: over unfolded patches (conv_product.c) or by Winograd's algorithm (winograd.c). Each of the
-// three directions can be used alone, in place of a oneDNN primitive. float32 only. Images have any
-// number of lanes that divides the channels (cpu_lanes).
+// three directions can be used alone, in place of a oneDNN primitive. float32, but for one
+// function. Images have any number of lanes that divides the channels (cpu_lanes).
 //
 // Every block of the work is one thread's: it gathers a factor into scratch of its own, multiplies
 // it and stores the result. No sum depends on which thread comes first.
@@ -71,6 +71,13 @@ void cpu_product_data(Device *d, const ConvProduct *p, float *dx, const float *d
 // dw (O, I, k, k) += scale (O) * the gradient.
 void cpu_product_weights(Device *d, const ConvProduct *p, float *dw, const float *scale,
                          const float *dz, const float *x);
+// conv_halves.c: whether oneDNN makes a direction wrong at bfloat16; and the two it does, of images
+// that are made float32 of, and back.
+bool cpu_onednn_errs(const ConvSpec *s, Direction way);
+void cpu_product_forward_of_halves(Device *d, const ConvProduct *p, bf16 *y, const bf16 *x,
+                                   const float *shift, const bf16 *residual);
+void cpu_product_weights_of_halves(Device *d, const ConvProduct *p, float *dw, const float *scale,
+                                   const bf16 *dz, const bf16 *x);
 // The way that a direction would take, for people.
 const char *cpu_product_name(const ConvProduct *p, Direction way);
 // The tiles' size with which Winograd's algorithm takes less time than a direct convolution, or 0:

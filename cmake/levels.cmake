@@ -17,6 +17,7 @@ function(cpu_level name)
   target_compile_definitions(ops_cpu_${name} PRIVATE TACT_CPU_LEVEL=${name})
   target_compile_options(ops_cpu_${name} PRIVATE -ffp-contract=fast ${ARGN})
   target_link_libraries(ops_cpu_${name} PRIVATE OpenMP::OpenMP_C)
+  target_include_directories(ops_cpu_${name} SYSTEM PRIVATE ${DNNL_INCLUDE_DIR})
   target_sources(ops PRIVATE $<TARGET_OBJECTS:ops_cpu_${name}>)
 endfunction()
 

@@ -11,6 +11,9 @@
 
 #include "model/act_parts.h"
 
+// What a recording is of, beside the number of a camera: whose frame is encoded.
+enum { PREDICTION = -1 };
+
 const ImageStats image_stats_imagenet = {{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
 
 // ---- construction -----------------------------------------------------------------------------
@@ -117,6 +120,7 @@ bool act_new_stream(Device *d, const PolicyConfig *config, Params *params, int s
 
 void act_free(Act *a) {
     if (!a) return;
+    recordings_free(&a->recordings, a->device);
     image_tokens_free(&a->images);
     vae_free(&a->vae);
     encoder_free(&a->encoder);
@@ -301,11 +305,26 @@ void act_train_begin(Act *a) {
     a->device->zero(a->device, a->losses);
 }
 
+// The prediction of a policy that runs, out of its frames' slots.
+static void predict_forward(Act *a, const ActInput *in) {
+    const PolicyConfig *c = &a->config;
+    Recording *r =
+        recording_for(&a->recordings, a->device, a->slots.tokens.data, PREDICTION, a->slots.chosen,
+                      a->slots.chosen ? c->n_cameras * c->obs_state_horizon : 0);
+    if (recording_begin(r, a->device)) {
+        act_forward(a, in);
+        if (r) r->result = a->prediction;
+    } else {
+        a->prediction = r->result;
+    }
+    recording_end(r, a->device);
+}
+
 bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, Error *err) {
     begin_step(a, false, 0, 0);
     act_stage(a, in);
     a->device->staged(a->device);
-    act_forward(a, in);
+    predict_forward(a, in);
     if (losses) {
         act_train_begin(a);
         loss_forward(a);
@@ -324,8 +343,13 @@ bool act_predict_slots(Act *a, const ActInput *in, const int *slots, float *acti
 
 bool act_encode_frame(Act *a, int camera, const uint8_t *frame, int slot, Error *err) {
     begin_step(a, false, 0, 0);
-    Tensor tokens = image_tokens_of_frame(&a->images, camera, frame);
-    frame_slots_put(&a->net, &a->slots, &a->layout, &a->encoder, slot, camera, tokens);
+    image_tokens_stage_frame(&a->images, camera, frame);
+    Recording *r = recording_for(&a->recordings, a->device, a->slots.tokens.data, camera, &slot, 1);
+    if (recording_begin(r, a->device)) {
+        Tensor tokens = image_tokens_of_frame(&a->images, camera);
+        frame_slots_put(&a->net, &a->slots, &a->layout, &a->encoder, slot, camera, tokens);
+    }
+    recording_end(r, a->device);
     return device_check(a->device, err);
 }
 

@@ -5,6 +5,7 @@
 
 #include "model/image_tokens.h"
 #include "model/positions.h"
+#include "model/recordings.h"
 #include "model/vae.h"
 
 struct Act {
@@ -34,6 +35,7 @@ struct Act {
     float share;                    // of the batch's samples in the step's
     Tensor latent_params, z;        // saved; latent_params empty without the VAE
     Tensor decoded, prediction;     // saved
+    Recordings recordings;          // of an act_new_stream
 };
 
 #endif

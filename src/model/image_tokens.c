@@ -172,12 +172,16 @@ void image_tokens_backward(ImageTokens *t, Tensor dx) {
         group_backward(t, &t->groups[i], dx, i + 1 == t->n_groups);
 }
 
-Tensor image_tokens_of_frame(ImageTokens *t, int camera, const uint8_t *frame) {
+void image_tokens_stage_frame(ImageTokens *t, int camera, const uint8_t *frame) {
+    Device *d = t->net->device;
+    copy_in(d, d->stage, t->groups[t->group_of[camera]].frames, frame);
+    d->staged(d);
+}
+
+Tensor image_tokens_of_frame(ImageTokens *t, int camera) {
     Device *d = t->net->device;
     ImageGroup *g = &t->groups[t->group_of[camera]];
     const ImageStats *stats = &t->stats[camera];
-    copy_in(d, d->stage, g->frames, frame);
-    d->staged(d);
     Tensor x = arena_image(&t->net->acts, 1, 3, g->height, g->width);
     d->image_normalize(d, x, g->frames, stats->mean, stats->std);
     return frames_forward(t, g, x);

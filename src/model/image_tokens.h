@@ -47,8 +47,10 @@ void image_tokens_stage(ImageTokens *t, const uint8_t *const *images);
 // where in, which may be NULL, has these instead of images.
 void image_tokens_forward(ImageTokens *t, const ActInput *in, Tensor x);
 void image_tokens_backward(ImageTokens *t, Tensor dx);
-// With `one`: the tokens (1, h'*w', D) of one frame (h, w, 3) of a camera.
-Tensor image_tokens_of_frame(ImageTokens *t, int camera, const uint8_t *frame);
+// With `one`: brings one frame (h, w, 3) of a camera to the device, and makes its tokens
+// (1, h'*w', D).
+void image_tokens_stage_frame(ImageTokens *t, int camera, const uint8_t *frame);
+Tensor image_tokens_of_frame(ImageTokens *t, int camera);
 // Floating-point operations of all ResNets: of one forward, or of one forward and backward.
 double image_tokens_flops(const ImageTokens *t, bool backward);
 

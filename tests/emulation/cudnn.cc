@@ -1,69 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// cuDNN's convolutions as plain loops: NHWC tensors and filters of one type, float or bf16, with
-// float accumulation. What the real library refuses or may refuse is refused.
-#include "library.h"
+// cuDNN's handles, its legacy descriptors and its legacy convolutions. What the real library
+// refuses or may refuse is refused.
+#include "cudnn_fake.h"
 
 #include <algorithm>
 #include <cstdio>
-#include <cudnn.h>
-#include <vector>
 
 using namespace emulation;
 
-// The "N" of a filter is its number of outputs.
-struct cudnnTensorStruct {
-    cudnnDataType_t type = CUDNN_DATA_FLOAT;
-    int n = 0, c = 0, h = 0, w = 0;
-    int64_t sn = 0, sc = 0, sh = 0, sw = 0; // strides
-
-    bool bf16() const {
-        return type == CUDNN_DATA_BFLOAT16;
-    }
-    size_t at(int64_t in, int64_t ic, int64_t ih, int64_t iw) const {
-        return (size_t)(in * sn + ic * sc + ih * sh + iw * sw);
-    }
-    size_t count() const {
-        return (size_t)n * c * h * w;
-    }
-    size_t bytes() const {
-        return count() ? (at(n - 1, c - 1, h - 1, w - 1) + 1) * element_size(bf16()) : 0;
-    }
-    bool channels_last() const {
-        return sc == 1;
-    }
-};
-struct cudnnFilterStruct : cudnnTensorStruct {};
-struct cudnnConvolutionStruct {
-    int pad_h = 0, pad_w = 0, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1,
-        groups = 1;
-    cudnnDataType_t compute = CUDNN_DATA_FLOAT;
-    cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
-    cudnnMathType_t math = CUDNN_DEFAULT_MATH;
-};
-struct cudnnActivationStruct {
-    cudnnActivationMode_t mode = CUDNN_ACTIVATION_IDENTITY;
-};
-struct cudnnContext {
-    cudaStream_t stream = nullptr;
-    int card = current_card();
-};
-
 namespace {
 
-typedef cudnnTensorStruct Tensor;
-typedef cudnnConvolutionStruct Conv;
-
-constexpr size_t WORKSPACE = 16384; // what every algorithm wants
-thread_local char last_message[256];
-
-cudnnStatus_t refuse(cudnnStatus_t status, const char *why) {
-    snprintf(last_message, sizeof last_message, "%s", why);
-    fprintf(stderr, "emulation: cuDNN: %s\n", why);
-    return status;
-}
-
-int out_size(int in, int kernel, int pad, int stride, int dilation) {
-    return (in + 2 * pad - ((kernel - 1) * dilation + 1)) / stride + 1;
+bool rounds(const Tensor &t, const Conv &c) {
+    return !t.bf16() && c.math != CUDNN_FMA_MATH;
 }
 
 cudnnStatus_t check(const Tensor *x, const Tensor *w, const Conv *c, const Tensor *y) {
@@ -84,142 +32,10 @@ cudnnStatus_t check(const Tensor *x, const Tensor *w, const Conv *c, const Tenso
     return CUDNN_STATUS_SUCCESS;
 }
 
-// The elements as floats, contiguous NHWC, rounded as the tensor cores would.
-std::vector<float> read(const Tensor &t, const void *p, const Conv &c) {
-    std::vector<float> out(t.count());
-    bool tf32 = !t.bf16() && c.math != CUDNN_FMA_MATH;
-#pragma omp parallel for
-    for (int64_t row = 0; row < (int64_t)t.n * t.h; row++) {
-        float *to = &out[row * t.w * t.c];
-        for (int x = 0; x < t.w; x++)
-            for (int ch = 0; ch < t.c; ch++) {
-                float v = load(p, t.at(row / t.h, ch, row % t.h, x), t.bf16());
-                *to++ = tf32 ? round_tf32(v) : v;
-            }
-    }
-    return out;
-}
-
-// y = alpha * value + beta * y
-void write(const Tensor &t, void *p, const std::vector<float> &values, float alpha, float beta) {
-#pragma omp parallel for
-    for (int64_t row = 0; row < (int64_t)t.n * t.h; row++) {
-        const float *from = &values[row * t.w * t.c];
-        for (int x = 0; x < t.w; x++)
-            for (int ch = 0; ch < t.c; ch++) {
-                size_t i = t.at(row / t.h, ch, row % t.h, x);
-                float v = alpha * *from++;
-                if (beta != 0) v += beta * load(p, i, t.bf16());
-                store(p, i, t.bf16(), v);
-            }
-    }
-}
-
-std::vector<float> forward(const Tensor &xd, const std::vector<float> &x, const Tensor &wd,
-                           const std::vector<float> &w, const Conv &c, const Tensor &yd) {
-    std::vector<float> y(yd.count());
-#pragma omp parallel for
-    for (int64_t row = 0; row < (int64_t)yd.n * yd.h; row++) {
-        int64_t n = row / yd.h, p = row % yd.h;
-        for (int q = 0; q < yd.w; q++)
-            for (int k = 0; k < yd.c; k++) {
-                double sum = 0;
-                for (int r = 0; r < wd.h; r++) {
-                    int64_t h = p * c.stride_h - c.pad_h + r * c.dilation_h;
-                    if (h < 0 || h >= xd.h) continue;
-                    for (int s = 0; s < wd.w; s++) {
-                        int64_t v = (int64_t)q * c.stride_w - c.pad_w + s * c.dilation_w;
-                        if (v < 0 || v >= xd.w) continue;
-                        sum += dot(&x[((n * xd.h + h) * xd.w + v) * xd.c],
-                                   &w[(((int64_t)k * wd.h + r) * wd.w + s) * wd.c], wd.c);
-                    }
-                }
-                y[(row * yd.w + q) * yd.c + k] = (float)sum;
-            }
-    }
-    return y;
-}
-
-// The index in y of which position `at` in x is tap r, or -1.
-int64_t output_of(int64_t at, int pad, int r, int dilation, int stride, int size) {
-    int64_t p = at + pad - (int64_t)r * dilation;
-    if (p < 0 || p % stride || p / stride >= size) return -1;
-    return p / stride;
-}
-
-std::vector<float> backward_data(const Tensor &xd, const Tensor &wd, const std::vector<float> &w,
-                                 const Conv &c, const Tensor &yd, const std::vector<float> &dy) {
-    std::vector<float> dx(xd.count());
-#pragma omp parallel for
-    for (int64_t row = 0; row < (int64_t)xd.n * xd.h; row++) {
-        std::vector<double> sum(xd.c);
-        for (int v = 0; v < xd.w; v++) {
-            std::fill(sum.begin(), sum.end(), 0.0);
-            for (int r = 0; r < wd.h; r++) {
-                int64_t p = output_of(row % xd.h, c.pad_h, r, c.dilation_h, c.stride_h, yd.h);
-                for (int s = 0; s < wd.w && p >= 0; s++) {
-                    int64_t q = output_of(v, c.pad_w, s, c.dilation_w, c.stride_w, yd.w);
-                    if (q < 0) continue;
-                    const float *g = &dy[((row / xd.h * yd.h + p) * yd.w + q) * yd.c];
-                    for (int k = 0; k < yd.c; k++) {
-                        const float *f = &w[(((int64_t)k * wd.h + r) * wd.w + s) * wd.c];
-                        for (int ch = 0; ch < xd.c; ch++) sum[ch] += (double)g[k] * f[ch];
-                    }
-                }
-            }
-            for (int ch = 0; ch < xd.c; ch++) dx[(row * xd.w + v) * xd.c + ch] = (float)sum[ch];
-        }
-    }
-    return dx;
-}
-
-std::vector<float> backward_filter(const Tensor &xd, const std::vector<float> &x, const Tensor &wd,
-                                   const Conv &c, const Tensor &yd, const std::vector<float> &dy) {
-    std::vector<float> dw(wd.count());
-#pragma omp parallel for
-    for (int64_t tap = 0; tap < (int64_t)wd.n * wd.h * wd.w; tap++) {
-        int64_t s = tap % wd.w, r = tap / wd.w % wd.h, k = tap / wd.w / wd.h;
-        std::vector<double> sum(wd.c);
-        for (int64_t row = 0; row < (int64_t)yd.n * yd.h; row++) {
-            int64_t h = row % yd.h * c.stride_h - c.pad_h + r * c.dilation_h;
-            if (h < 0 || h >= xd.h) continue;
-            for (int q = 0; q < yd.w; q++) {
-                int64_t v = (int64_t)q * c.stride_w - c.pad_w + s * c.dilation_w;
-                if (v < 0 || v >= xd.w) continue;
-                double g = dy[(row * yd.w + q) * yd.c + k];
-                const float *from = &x[((row / yd.h * xd.h + h) * xd.w + v) * xd.c];
-                for (int ch = 0; ch < wd.c; ch++) sum[ch] += g * from[ch];
-            }
-        }
-        for (int ch = 0; ch < wd.c; ch++) dw[tap * wd.c + ch] = (float)sum[ch];
-    }
-    return dw;
-}
-
-void require(const Tensor &t, const void *p, const char *what) {
-    require_device(p, t.bytes(), what);
-    if (!aligned(p, 16)) fail("%s: %p is not aligned to 16 bytes", what, p);
-}
-
-bool overlap(const void *a, size_t a_bytes, const void *b, size_t b_bytes) {
-    const char *pa = static_cast<const char *>(a), *pb = static_cast<const char *>(b);
-    return pa < pb + b_bytes && pb < pa + a_bytes;
-}
-
-// The real algorithms leave their own data there.
-void use_workspace(void *workspace, size_t bytes, const char *what) {
-    require_device(workspace, bytes, what);
-    memset(workspace, 0xff, std::min(bytes, WORKSPACE));
-}
-
 cudnnStatus_t need_workspace(size_t bytes) {
     return bytes >= WORKSPACE
                ? CUDNN_STATUS_SUCCESS
                : refuse(CUDNN_STATUS_BAD_PARAM, "less workspace than the algorithm needs");
-}
-
-cudnnStatus_t done(cudaError_t e) {
-    return e == cudaSuccess ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_EXECUTION_FAILED;
 }
 
 float scalar(const void *p) {
@@ -291,7 +107,7 @@ const char *cudnnGetErrorString(cudnnStatus_t status) {
     }
 }
 void cudnnGetLastErrorString(char *message, size_t size) {
-    snprintf(message, size, "%s", last_message);
+    snprintf(message, size, "%s", last_refusal());
 }
 cudnnStatus_t cudnnCreate(cudnnHandle_t *h) {
     *h = new cudnnContext;
@@ -491,7 +307,9 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t h, const void *alpha,
             require(ys, y, "cudnnConvolutionForward: y");
             if (overlap(x, xs.bytes(), y, ys.bytes())) fail("cudnnConvolutionForward: y is x");
             use_workspace(workspace, bytes, "cudnnConvolutionForward: workspace");
-            write(ys, y, forward(xs, read(xs, x, cs), ws, read(ws, w, cs), cs, ys), a, b);
+            write(ys, y,
+                  forward(xs, read(xs, x, rounds(xs, cs)), ws, read(ws, w, rounds(ws, cs)), cs, ys),
+                  a, b);
             check_canaries("cudnnConvolutionForward");
         }));
 }
@@ -534,7 +352,8 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(
         if (z != y && overlap(z, ys.bytes(), y, ys.bytes()))
             fail("cudnnConvolutionBiasActivationForward: z and y overlap");
         use_workspace(workspace, bytes, "cudnnConvolutionBiasActivationForward: workspace");
-        std::vector<float> out = forward(xs, read(xs, x, cs), ws, read(ws, w, cs), cs, ys);
+        std::vector<float> out =
+            forward(xs, read(xs, x, rounds(xs, cs)), ws, read(ws, w, rounds(ws, cs)), cs, ys);
         for (size_t i = 0; i < out.size(); i++) {
             int64_t ch = i % ys.c, v = i / ys.c % ys.w, row = i / ys.c / ys.w;
             size_t at = ys.at(row / ys.h, ch, row % ys.h, v);
@@ -568,7 +387,10 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t h, const void *alpha,
         require(xs, dx, "cudnnConvolutionBackwardData: dx");
         if (overlap(dx, xs.bytes(), dy, ys.bytes())) fail("cudnnConvolutionBackwardData: dx is dy");
         use_workspace(workspace, bytes, "cudnnConvolutionBackwardData: workspace");
-        write(xs, dx, backward_data(xs, ws, read(ws, w, cs), cs, ys, read(ys, dy, cs)), a, b);
+        write(xs, dx,
+              backward_data(xs, ws, read(ws, w, rounds(ws, cs)), cs, ys,
+                            read(ys, dy, rounds(ys, cs))),
+              a, b);
         check_canaries("cudnnConvolutionBackwardData");
     }));
 }
@@ -593,7 +415,10 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t h, const void *alpha,
         require(ys, dy, "cudnnConvolutionBackwardFilter: dy");
         require(ws, dw, "cudnnConvolutionBackwardFilter: dw");
         use_workspace(workspace, bytes, "cudnnConvolutionBackwardFilter: workspace");
-        write(ws, dw, backward_filter(xs, read(xs, x, cs), ws, cs, ys, read(ys, dy, cs)), a, b);
+        write(ws, dw,
+              backward_filter(xs, read(xs, x, rounds(xs, cs)), ws, cs, ys,
+                              read(ys, dy, rounds(ys, cs))),
+              a, b);
         check_canaries("cudnnConvolutionBackwardFilter");
     }));
 }

@@ -29,16 +29,34 @@ unfused="cuDNN refuses bias and activation"
 own_bias="cuBLASLt refuses a bias with the product"
 own_product="cuBLASLt refuses a product"
 
-right "fused convolutions, from the first" fused "$unfused" conv_forward
-right "fused convolutions, when they run" fused@2 "$unfused" conv_forward
-right "the heuristics have nothing" heuristics "$opens" conv
-right "the first algorithm cannot run" precomp "$opens" conv_forward
-right "only with the arithmetic that was listed" default-math "$opens" conv
+right "fused graphs" fused-graphs "$opens" conv_forward
+right "every plan of a graph" graph-plans "$opens" conv
+right "the heuristics of graphs have nothing" graph-heuristics "$opens" conv
+right "graphs do not run" graph-run "$opens" conv_forward
+no "a graph that stops running" "convolution (.*kernel .*tf32): cuDNN: .*told to refuse to run graphs" \
+    EMULATION_REFUSE=graph-run@2
+# Without graphs: the legacy calls.
+right "fused convolutions, from the first" graphs,fused "$unfused" conv_forward
+right "fused convolutions, when they run" graphs,fused@2 "$unfused" conv_forward
+right "the heuristics have nothing" graphs,heuristics "$opens" conv
+right "the first algorithm cannot run" graphs,precomp "$opens" conv_forward
+right "only with the arithmetic that was listed" graphs,default-math "$opens" conv
 own_conv="cuDNN has no algorithm that runs"
-right "no algorithm, forward" forward "$own_conv" conv_forward
-right "no algorithm, backward" data,filter "$own_conv" conv_backward
+right "no algorithm, forward" graphs,forward "$own_conv" conv_forward
+right "no algorithm, backward" graphs,data,filter "$own_conv" conv_backward
 no "an algorithm that stops running" "convolution (.*kernel .*tf32): cuDNN: .*told to refuse every algorithm" \
-    EMULATION_REFUSE=fused,forward@2
+    EMULATION_REFUSE=graphs,fused,forward@2
+# said NAME SAYS VARIABLE...: with these variables a convolution is right, and its log says so.
+said() {
+    local name=$1 says=$2
+    shift 2
+    if env "$@" TACT_LOG_CONV=1 "$CHECKOPS" --device cuda --dtype tf32 --op conv_forward --first 12 --cases 2 \
+        >"$WORK/out" 2>&1 && grep -qE "$says" "$WORK/out"; then ok; else bad "$name:"; tail -5 "$WORK/out"; fi
+}
+said "graphs are taken" "forward graph 63 \(16384 bytes, fused\)" X=
+said "the reason why not" "no graph with bias and activation \(CUDNN_STATUS_NOT_SUPPORTED\)" EMULATION_REFUSE=fused-graphs
+said "legacy calls, when asked for" "forward algorithm 1 .*fused" TACT_CUDA_CONV=legacy
+said "our own kernels, when asked for" "forward algorithm -1" TACT_CUDA_CONV=own
 right "no bias by the heuristics" epilogue "$own_bias" linear
 right "no bias when it runs" epilogue-run "$own_bias" linear
 right "no product by the heuristics" products "$own_product" linear_backward

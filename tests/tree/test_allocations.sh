@@ -8,10 +8,11 @@ program='policy/(convert|policy_write|processors_write)\.c|config/(train_check|t
 program+='|formats/(json_memory|parquet_(write|encode|thrift)|video|safetensors_write)|image/resize\.c' # whose callers there give scratch
 ends='mem_alloc|mem_strdup|NEW|arena_alloc|arena_strdup|arena_printf|ARRAY_ROOM|ARRAY_ADD|ARENA_ARRAY_ROOM|ARENA_ARRAY_ADD'
 ends+='|array_grow|train_config_default|json_loads|json_loadb|json_load_file|abort|exit'
-folders=(runtime policy model normalize config ops ops/cpu ops/ref pose image formats)
+folders=(runtime policy model normalize config ops ops/cpu ops/ref ops/cuda pose image formats)
 files=()
 for folder in "${folders[@]}"; do
-    for file in "src/$folder"/*.c; do
+    for file in "src/$folder"/*.c "src/$folder"/*.cu; do
+        [ -e "$file" ] || continue
         [[ $file =~ ^src/($program) ]] || files+=("$file")
     done
 done

@@ -6,7 +6,10 @@
 #include <math.h>
 
 template <typename T> static Operand<T> operand_of(Tensor t, int64_t dh) {
-    Operand<T> o = {(T *)t.data, t.stride[0], t.stride[1], false};
+    Operand<T> o = {(T *)t.data, t.stride[0], t.stride[1], false, false};
+    const int64_t piece = 16 / sizeof(T);
+    o.async = dh % piece == 0 && (uintptr_t)t.data % 16 == 0 && t.stride[0] % piece == 0 &&
+              t.stride[1] % piece == 0;
     o.fast = dh % 4 == 0 && (uintptr_t)t.data % (4 * sizeof(T)) == 0 && t.stride[0] % 4 == 0 &&
              t.stride[1] % 4 == 0;
     return o;

@@ -16,7 +16,8 @@ struct HeadShape {
 template <typename T> struct Operand {
     T *data;
     int64_t sample_stride, row_stride;
-    bool fast; // quads of a head are aligned
+    bool fast;  // quads of a head are aligned
+    bool async; // so are pieces of 16 bytes, of which its rows consist
     __device__ __forceinline__ T *head(int b, int h, int dh) const {
         return data + b * sample_stride + (int64_t)h * dh;
     }

@@ -18,6 +18,9 @@
 #include "ops/cuda/attention.h"
 #include "ops/cuda/tile.h"
 
+#ifndef TACT_CUDA_EMULATION
+#include <cuda_pipeline_primitives.h>
+#endif
 #include <math.h>
 
 // How a kernel divides its work, for heads up to DH wide.
@@ -27,15 +30,22 @@ template <typename M, int DH_> struct Plan {
         DH = DH_,
         ROWS = DH_ == 128 ? 32 : 64, // of a block
         COLS = 32,                   // of a tile on the other side
+        // Tiles of the other side in shared memory: where factors are small the next ones are
+        // fetched while these are computed with. Two of float32's would leave room for half as
+        // many blocks, and for none on cards of 8.6 and 8.9.
+        STAGES = sizeof(E) == 2 ? 2 : 1,
+        TILE_SIZE = COLS * (DH_ + 8), // elements of one, with what is between its rows
         THREADS = ROWS / TILE * WARP,
         LD = DH_ + 8, // leading dimensions, off the powers of two
         LS = COLS + 8,
     };
-    static size_t forward_bytes() { // own rows; two tiles; scores; probabilities as factors
-        return (ROWS + 2 * COLS) * LD * sizeof(E) + ROWS * LS * (sizeof(float) + sizeof(E));
+    static size_t forward_bytes() { // own rows; two tiles a stage; scores; probabilities as factors
+        return (ROWS + 2 * STAGES * COLS) * LD * sizeof(E) +
+               ROWS * LS * (sizeof(float) + sizeof(E));
     }
-    static size_t backward_bytes() { // two of own rows; two tiles; s and g; two factors
-        return (2 * ROWS + 2 * COLS) * LD * sizeof(E) + ROWS * LS * 2 * (sizeof(float) + sizeof(E));
+    static size_t backward_bytes() { // two of own rows; two tiles a stage; s and g; two factors
+        return (2 * ROWS + 2 * STAGES * COLS) * LD * sizeof(E) +
+               ROWS * LS * 2 * (sizeof(float) + sizeof(E));
     }
 };
 
@@ -63,6 +73,50 @@ __device__ void load_rows(typename P::E *to, Operand<const T> from, int b, int h
                           from.fast && left >= 4);
         store_quad(to + r * P::LD + c, q, 4, true);
     }
+}
+
+// The same for a tile of the other side; with two stages it may arrive only when it is waited for.
+template <typename P, typename T>
+__device__ void fetch_tile(typename P::E *to, Operand<const T> from, int b, int h, int dh,
+                           int first, int length) {
+    enum { PIECE = 16 / sizeof(T) };
+    if (P::STAGES == 1 || !from.async) {
+        load_rows<P, T>(to, from, b, h, dh, first, P::COLS, length);
+        return;
+    }
+    const T *head = from.head(b, h, dh);
+    for (int i = threadIdx.x; i < P::COLS * (P::DH / PIECE); i += P::THREADS) {
+        int r = i / (P::DH / PIECE), c = i % (P::DH / PIECE) * PIECE;
+        typename P::E *at = to + r * P::LD + c;
+        if (first + r < length && c < dh) {
+            __pipeline_memcpy_async(at, head + (int64_t)(first + r) * from.row_stride + c, 16);
+        } else {
+            const Quad zero = {{0, 0, 0, 0}};
+            for (int k = 0; k < PIECE; k += 4) store_quad(at + k, zero, 4, true);
+        }
+    }
+}
+
+// Walks over `length` rows of the other side, a tile at a time: fetch(first row, stage) brings one
+// into its stage of shared memory, use(first row, stage) computes with it when all of the block's
+// threads have it.
+template <typename P, typename Fetch, typename Use>
+__device__ __forceinline__ void walk(int length, Fetch fetch, Use use) {
+    __syncthreads(); // what was there before is no longer read
+    fetch(0, 0);
+    __pipeline_commit();
+    for (int first = 0, stage = 0; first < length; first += P::COLS) {
+        int next = first + P::COLS;
+        if (P::STAGES == 2 && next < length) fetch(next, stage ^ 1);
+        __pipeline_commit(); // of nothing, at the end
+        __pipeline_wait_prior(1);
+        __syncthreads();
+        use(first, stage);
+        __syncthreads();
+        if (P::STAGES == 2) stage ^= 1;
+        if (P::STAGES == 1 && next < length) fetch(next, 0);
+    }
+    __pipeline_wait_prior(0);
 }
 
 // This warp's 16 rows of a (16, COLS) = a (16, DH) b (COLS, DH)^T, into to.
@@ -149,8 +203,8 @@ template <typename M, typename P, typename T>
 __global__ void __launch_bounds__(P::THREADS) attention_forward_kernel(ForwardArgs<T> a) {
     typedef typename P::E E;
     SHARED_MEMORY(E, own);
-    E *keys = own + P::ROWS * P::LD, *values = keys + P::COLS * P::LD;
-    float *scores = reinterpret_cast<float *>(values + P::COLS * P::LD);
+    E *keys = own + P::ROWS * P::LD, *values = keys + P::STAGES * P::TILE_SIZE;
+    float *scores = reinterpret_cast<float *>(values + P::STAGES * P::TILE_SIZE);
     E *factors = reinterpret_cast<E *>(scores + P::ROWS * P::LS);
     const HeadShape s = a.s;
     const BlockPlace place = place_of<P>(s.Lq);
@@ -164,15 +218,17 @@ __global__ void __launch_bounds__(P::THREADS) attention_forward_kernel(ForwardAr
 
     load_rows<P, T>(own, a.q, b, h, s.dh, first, P::ROWS, s.Lq);
     float top = -INFINITY, sum = 0;
-    for (int key0 = 0; key0 < s.Lk; key0 += P::COLS) {
-        __syncthreads();
-        load_rows<P, T>(keys, a.k, b, h, s.dh, key0, P::COLS, s.Lk);
-        __syncthreads();
-        warp_scores<M, P>(my_scores, mine, keys);
-        __syncwarp();
-        update_lse<P>(s, pad, my_row, key0 + c0, &top, &sum);
-        __syncwarp();
-    }
+    walk<P>(
+        s.Lk,
+        [&](int key0, int stage) {
+            fetch_tile<P, T>(keys + stage * P::TILE_SIZE, a.k, b, h, s.dh, key0, s.Lk);
+        },
+        [&](int key0, int stage) {
+            warp_scores<M, P>(my_scores, mine, keys + stage * P::TILE_SIZE);
+            __syncwarp();
+            update_lse<P>(s, pad, my_row, key0 + c0, &top, &sum);
+            __syncwarp();
+        });
     float lse = join_lse(top, sum);
     int64_t lse_row = (int64_t)bh * s.Lq + row;
     if (row < s.Lq && lane % 2 == 0) a.lse[lse_row] = lse;
@@ -180,25 +236,27 @@ __global__ void __launch_bounds__(P::THREADS) attention_forward_kernel(ForwardAr
     M out[P::DH / TILE];
     UNROLL
     for (int t = 0; t < P::DH / TILE; t++) out[t].clear();
-    for (int key0 = 0; key0 < s.Lk; key0 += P::COLS) {
-        __syncthreads();
-        load_rows<P, T>(keys, a.k, b, h, s.dh, key0, P::COLS, s.Lk);
-        load_rows<P, T>(values, a.v, b, h, s.dh, key0, P::COLS, s.Lk);
-        __syncthreads();
-        warp_scores<M, P>(my_scores, mine, keys);
-        __syncwarp();
-        for (int c = 0; c < P::COLS / 2; c += 4) {
-            Quad m = a.mask.factors((uint32_t)lse_row, (uint32_t)(key0 + c0 + c));
-            Quad q = load_quad(my_row + c, 4, true);
-            for (int i = 0; i < 4; i++) {
-                bool there = key_is_there<P>(s, pad, key0 + c0 + c + i);
-                q.v[i] = there ? expf(q.v[i] * s.scale - lse) * m.v[i] : 0.0f;
+    walk<P>(
+        s.Lk,
+        [&](int key0, int stage) {
+            fetch_tile<P, T>(keys + stage * P::TILE_SIZE, a.k, b, h, s.dh, key0, s.Lk);
+            fetch_tile<P, T>(values + stage * P::TILE_SIZE, a.v, b, h, s.dh, key0, s.Lk);
+        },
+        [&](int key0, int stage) {
+            warp_scores<M, P>(my_scores, mine, keys + stage * P::TILE_SIZE);
+            __syncwarp();
+            for (int c = 0; c < P::COLS / 2; c += 4) {
+                Quad m = a.mask.factors((uint32_t)lse_row, (uint32_t)(key0 + c0 + c));
+                Quad q = load_quad(my_row + c, 4, true);
+                for (int i = 0; i < 4; i++) {
+                    bool there = key_is_there<P>(s, pad, key0 + c0 + c + i);
+                    q.v[i] = there ? expf(q.v[i] * s.scale - lse) * m.v[i] : 0.0f;
+                }
+                store_quad(my_factors + r * P::LS + c0 + c, q, 4, true);
             }
-            store_quad(my_factors + r * P::LS + c0 + c, q, 4, true);
-        }
-        __syncwarp();
-        warp_accumulate<M, P>(out, my_factors, values);
-    }
+            __syncwarp();
+            warp_accumulate<M, P>(out, my_factors, values + stage * P::TILE_SIZE);
+        });
     store_rows<M, P, T>(out, my_scores, a.o, b, h, s.dh, first + warp * TILE, s.Lq, 1);
 }
 
@@ -210,8 +268,8 @@ __global__ void __launch_bounds__(P::THREADS) attention_dq_kernel(BackwardArgs<T
     typedef typename P::E E;
     SHARED_MEMORY(E, own);
     E *own_g = own + P::ROWS * P::LD, *keys = own_g + P::ROWS * P::LD;
-    E *values = keys + P::COLS * P::LD;
-    float *scores = reinterpret_cast<float *>(values + P::COLS * P::LD);
+    E *values = keys + P::STAGES * P::TILE_SIZE;
+    float *scores = reinterpret_cast<float *>(values + P::STAGES * P::TILE_SIZE);
     float *slopes = scores + P::ROWS * P::LS;
     E *factors = reinterpret_cast<E *>(slopes + P::ROWS * P::LS);
     const HeadShape s = a.s;
@@ -231,28 +289,30 @@ __global__ void __launch_bounds__(P::THREADS) attention_dq_kernel(BackwardArgs<T
     M out[P::DH / TILE];
     UNROLL
     for (int t = 0; t < P::DH / TILE; t++) out[t].clear();
-    for (int key0 = 0; key0 < s.Lk; key0 += P::COLS) {
-        __syncthreads();
-        load_rows<P, T>(keys, a.k, b, h, s.dh, key0, P::COLS, s.Lk);
-        load_rows<P, T>(values, a.v, b, h, s.dh, key0, P::COLS, s.Lk);
-        __syncthreads();
-        warp_scores<M, P>(my_scores, mine, keys);
-        warp_scores<M, P>(my_slopes, my_g, values);
-        __syncwarp();
-        for (int c = 0; c < P::COLS / 2; c += 4) {
-            int k = r * P::LS + c0 + c;
-            Quad m = a.mask.factors((uint32_t)at, (uint32_t)(key0 + c0 + c));
-            Quad q = load_quad(my_scores + k, 4, true), g = load_quad(my_slopes + k, 4, true);
-            for (int i = 0; i < 4; i++) {
-                bool there = row < s.Lq && key_is_there<P>(s, pad, key0 + c0 + c + i);
-                float p = there ? expf(q.v[i] * s.scale - lse) : 0.0f;
-                q.v[i] = p * (g.v[i] * m.v[i] - delta);
+    walk<P>(
+        s.Lk,
+        [&](int key0, int stage) {
+            fetch_tile<P, T>(keys + stage * P::TILE_SIZE, a.k, b, h, s.dh, key0, s.Lk);
+            fetch_tile<P, T>(values + stage * P::TILE_SIZE, a.v, b, h, s.dh, key0, s.Lk);
+        },
+        [&](int key0, int stage) {
+            warp_scores<M, P>(my_scores, mine, keys + stage * P::TILE_SIZE);
+            warp_scores<M, P>(my_slopes, my_g, values + stage * P::TILE_SIZE);
+            __syncwarp();
+            for (int c = 0; c < P::COLS / 2; c += 4) {
+                int k = r * P::LS + c0 + c;
+                Quad m = a.mask.factors((uint32_t)at, (uint32_t)(key0 + c0 + c));
+                Quad q = load_quad(my_scores + k, 4, true), g = load_quad(my_slopes + k, 4, true);
+                for (int i = 0; i < 4; i++) {
+                    bool there = row < s.Lq && key_is_there<P>(s, pad, key0 + c0 + c + i);
+                    float p = there ? expf(q.v[i] * s.scale - lse) : 0.0f;
+                    q.v[i] = p * (g.v[i] * m.v[i] - delta);
+                }
+                store_quad(my_factors + k, q, 4, true);
             }
-            store_quad(my_factors + k, q, 4, true);
-        }
-        __syncwarp();
-        warp_accumulate<M, P>(out, my_factors, keys);
-    }
+            __syncwarp();
+            warp_accumulate<M, P>(out, my_factors, keys + stage * P::TILE_SIZE);
+        });
     store_rows<M, P, T>(out, my_scores, a.dq, b, h, s.dh, first + warp * TILE, s.Lq, s.scale);
 }
 
@@ -262,8 +322,8 @@ __global__ void __launch_bounds__(P::THREADS) attention_dkv_kernel(BackwardArgs<
     typedef typename P::E E;
     SHARED_MEMORY(E, own);
     E *own_v = own + P::ROWS * P::LD, *queries = own_v + P::ROWS * P::LD;
-    E *grads = queries + P::COLS * P::LD;
-    float *scores = reinterpret_cast<float *>(grads + P::COLS * P::LD);
+    E *grads = queries + P::STAGES * P::TILE_SIZE;
+    float *scores = reinterpret_cast<float *>(grads + P::STAGES * P::TILE_SIZE);
     float *slopes = scores + P::ROWS * P::LS;
     E *dropped = reinterpret_cast<E *>(slopes + P::ROWS * P::LS),
       *factors = dropped + P::ROWS * P::LS;
@@ -284,31 +344,33 @@ __global__ void __launch_bounds__(P::THREADS) attention_dkv_kernel(BackwardArgs<
         dk[t].clear();
         dv[t].clear();
     }
-    for (int query0 = 0; query0 < s.Lq; query0 += P::COLS) {
-        __syncthreads();
-        load_rows<P, T>(queries, a.q, b, h, s.dh, query0, P::COLS, s.Lq);
-        load_rows<P, T>(grads, a.dout, b, h, s.dh, query0, P::COLS, s.Lq);
-        __syncthreads();
-        warp_scores<M, P>(my_scores, mine, queries);
-        warp_scores<M, P>(my_slopes, my_v, grads);
-        __syncwarp();
-        int query = query0 + lane;
-        int64_t at = (int64_t)bh * s.Lq + query;
-        float lse = query < s.Lq ? a.lse[at] : 0, delta = query < s.Lq ? a.delta[at] : 0;
-        for (int r = 0; r < TILE; r += 4) {
-            Quad m = a.mask.factors((uint32_t)at, (uint32_t)(key0 + r));
-            for (int i = 0; i < 4; i++) {
-                int k = (r + i) * P::LS + lane;
-                bool there = query < s.Lq && key_is_there<P>(s, pad, key0 + r + i);
-                float p = there ? expf(my_scores[k] * s.scale - lse) : 0.0f;
-                my_dropped[k] = from_float<E>(p * m.v[i]);
-                my_factors[k] = from_float<E>(p * (my_slopes[k] * m.v[i] - delta));
+    walk<P>(
+        s.Lq,
+        [&](int query0, int stage) {
+            fetch_tile<P, T>(queries + stage * P::TILE_SIZE, a.q, b, h, s.dh, query0, s.Lq);
+            fetch_tile<P, T>(grads + stage * P::TILE_SIZE, a.dout, b, h, s.dh, query0, s.Lq);
+        },
+        [&](int query0, int stage) {
+            warp_scores<M, P>(my_scores, mine, queries + stage * P::TILE_SIZE);
+            warp_scores<M, P>(my_slopes, my_v, grads + stage * P::TILE_SIZE);
+            __syncwarp();
+            int query = query0 + lane;
+            int64_t at = (int64_t)bh * s.Lq + query;
+            float lse = query < s.Lq ? a.lse[at] : 0, delta = query < s.Lq ? a.delta[at] : 0;
+            for (int r = 0; r < TILE; r += 4) {
+                Quad m = a.mask.factors((uint32_t)at, (uint32_t)(key0 + r));
+                for (int i = 0; i < 4; i++) {
+                    int k = (r + i) * P::LS + lane;
+                    bool there = query < s.Lq && key_is_there<P>(s, pad, key0 + r + i);
+                    float p = there ? expf(my_scores[k] * s.scale - lse) : 0.0f;
+                    my_dropped[k] = from_float<E>(p * m.v[i]);
+                    my_factors[k] = from_float<E>(p * (my_slopes[k] * m.v[i] - delta));
+                }
             }
-        }
-        __syncwarp();
-        warp_accumulate<M, P>(dv, my_dropped, grads);
-        warp_accumulate<M, P>(dk, my_factors, queries);
-    }
+            __syncwarp();
+            warp_accumulate<M, P>(dv, my_dropped, grads + stage * P::TILE_SIZE);
+            warp_accumulate<M, P>(dk, my_factors, queries + stage * P::TILE_SIZE);
+        });
     store_rows<M, P, T>(dk, my_scores, a.dk, b, h, s.dh, key0, s.Lk, s.scale);
     store_rows<M, P, T>(dv, my_scores, a.dv, b, h, s.dh, key0, s.Lk, 1);
 }

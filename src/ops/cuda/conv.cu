@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolutions through cuDNN, NHWC. The frozen norm is folded into the packed weights; bias,
-// residual and ReLU are part of the same call where cuDNN has such a kernel, else one pass of our
-// own.
+// Convolutions through cuDNN, NHWC: its graphs (conv_graph.cu), and the legacy calls for what those
+// refuse. The frozen norm is folded into the packed weights; bias, residual and ReLU are part of
+// the same call where cuDNN has such a kernel, else one pass of our own.
 #include "ops/cuda/conv.h"
 
 static int64_t weight_count(const Conv *c) {
@@ -61,6 +61,8 @@ cudnnStatus_t conv_run_forward(Device *d, const Conv *c, void *y, const void *x)
         conv_own_forward(d, c, y, x);
         return CUDNN_STATUS_SUCCESS;
     }
+    if (a->algorithm == GRAPH)
+        return conv_graph_run(d, c, FORWARD, DnnOperands{x, c->packed, y, NULL, NULL});
     const float one = 1, zero = 0;
     return cuda_lib.cudnnConvolutionForward(cuda_of(d)->dnn, &one, c->x, x, c->w, c->packed,
                                             c->passes[FORWARD].conv,
@@ -71,6 +73,8 @@ cudnnStatus_t conv_run_forward(Device *d, const Conv *c, void *y, const void *x)
 cudnnStatus_t conv_run_fused(Device *d, const Conv *c, void *y, const void *x,
                              const void *residual) {
     const Choice *a = &c->passes[FORWARD].choice;
+    if (a->algorithm == GRAPH)
+        return conv_graph_run(d, c, FORWARD, DnnOperands{x, c->packed, y, c->shift, residual});
     const float one = 1, zero = 0;
     return cuda_lib.cudnnConvolutionBiasActivationForward(
         cuda_of(d)->dnn, &one, c->x, x, c->w, c->packed, c->passes[FORWARD].conv,
@@ -85,6 +89,8 @@ cudnnStatus_t conv_run_data(Device *d, const Conv *c, void *dx, const void *dz) 
         conv_own_data(d, c, dx, dz);
         return CUDNN_STATUS_SUCCESS;
     }
+    if (a->algorithm == GRAPH)
+        return conv_graph_run(d, c, DATA, DnnOperands{dx, c->packed, dz, NULL, NULL});
     const float one = 1, zero = 0;
     return cuda_lib.cudnnConvolutionBackwardData(
         cuda_of(d)->dnn, &one, c->w, c->packed, c->y, dz, c->passes[DATA].conv,
@@ -98,6 +104,8 @@ cudnnStatus_t conv_run_filter(Device *d, const Conv *c, const void *x, const voi
         conv_own_filter(d, c, x, dz);
         return CUDNN_STATUS_SUCCESS;
     }
+    if (a->algorithm == GRAPH)
+        return conv_graph_run(d, c, FILTER, DnnOperands{x, c->dpacked, dz, NULL, NULL});
     const float one = 1, zero = 0;
     return cuda_lib.cudnnConvolutionBackwardFilter(
         cuda_of(d)->dnn, &one, c->x, x, c->y, dz, c->passes[FILTER].conv,
@@ -124,7 +132,11 @@ static void conv_free(Device *d, Conv *c) {
 static Conv *conv_new(Device *d, ConvSpec spec) {
     if (d->failed) return NULL;
     cuda_attach(d);
-    Conv *c = NEW(Conv, 1);
+    Conv *c = TRY_NEW(Conv, 1);
+    if (!c) {
+        device_fail_memory(d, "a convolution");
+        return NULL;
+    }
     c->spec = spec;
     c->type = d->activations;
     c->in_c = image_channels(spec.in_c);
@@ -155,12 +167,14 @@ static Conv *conv_new(Device *d, ConvSpec spec) {
 // ---- weights ------------------------------------------------------------------------------------
 
 struct WeightShape {
-    uint32_t O, I, area, stored_i; // channels as in w, as stored
+    uint32_t O, I; // channels as in w
+    Divider area, stored_i;
 };
 
 static WeightShape weight_shape(const Conv *c) {
     WeightShape s = {(uint32_t)c->spec.out_c, (uint32_t)c->spec.in_c,
-                     (uint32_t)(c->spec.kernel * c->spec.kernel), (uint32_t)c->in_c};
+                     divider_of((uint32_t)(c->spec.kernel * c->spec.kernel)),
+                     divider_of((uint32_t)c->in_c)};
     return s;
 }
 
@@ -170,11 +184,11 @@ template <typename T> struct Pack {
     const float *w, *scale, *shift;
     WeightShape s;
     __device__ void operator()(uint32_t o, uint32_t c, int n) const {
-        uint32_t row = s.area * s.stored_i;
+        uint32_t area = s.area.divisor, row = area * s.stored_i.divisor;
         for (int k = 0; k < n; k++) {
-            uint32_t tap = (c + k) / s.stored_i, i = (c + k) % s.stored_i;
+            uint32_t tap = s.stored_i.quotient(c + k), i = s.stored_i.rest(c + k, tap);
             float v = 0;
-            if (o < s.O && i < s.I) v = w[((uint64_t)o * s.I + i) * s.area + tap] * scale[o];
+            if (o < s.O && i < s.I) v = w[((uint64_t)o * s.I + i) * area + tap] * scale[o];
             packed[(uint64_t)o * row + c + k] = from_float<T>(v);
         }
         if (c == 0) shift_out[o] = from_float<T>(o < s.O ? shift[o] : 0.0f);
@@ -201,10 +215,11 @@ template <typename T> struct Unpack {
     const float *scale;
     WeightShape s;
     __device__ void operator()(uint32_t o, uint32_t c, int n) const {
+        const uint32_t area = s.area.divisor;
         for (int k = 0; k < n; k++) {
-            uint32_t i = (c + k) / s.area, tap = (c + k) % s.area;
-            float v = to_float(dpacked[((uint64_t)o * s.area + tap) * s.stored_i + i]);
-            dw[(uint64_t)o * s.I * s.area + c + k] += scale[o] * v;
+            uint32_t i = s.area.quotient(c + k), tap = s.area.rest(c + k, i);
+            float v = to_float(dpacked[((uint64_t)o * area + tap) * s.stored_i.divisor + i]);
+            dw[(uint64_t)o * s.I * area + c + k] += scale[o] * v;
         }
     }
 };
@@ -249,6 +264,10 @@ static void conv_forward(Device *d, Conv *c, Tensor y, Tensor x, Tensor residual
     if (c->fused) {
         cudnnStatus_t status = conv_run_fused(d, c, y.data, x.data, residual.data);
         if (status == CUDNN_STATUS_SUCCESS) return;
+        if (c->passes[FORWARD].choice.algorithm == GRAPH) { // it ran when it was tried
+            dnn_ok(d, &c->spec, status, conv_pass_name(FORWARD));
+            return;
+        }
         conv_give_up_fused(d, c, status);
     }
     if (!dnn_ok(d, &c->spec, conv_run_forward(d, c, y.data, x.data), conv_pass_name(FORWARD)))

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to conv.cu and conv_choice.cu: a planned convolution, and how it is run.
+// Private to the files conv*.cu: a planned convolution, and how it is run.
 #ifndef TACT_OPS_CUDA_CONV_H
 #define TACT_OPS_CUDA_CONV_H
 
 #include "ops/cuda/cuda.h"
+#include "ops/cuda/dnn_graph.h"
 
-// The three products of a convolution.
-enum { FORWARD, DATA, FILTER, PASSES };
-enum { OWN_KERNEL = -1 }; // conv_own.cu
+// What computes a pass, where it is none of cuDNN's legacy algorithms.
+enum { OWN_KERNEL = -1, GRAPH = -2 };
+
+// The most memory that an algorithm or a plan may ask for.
+static const size_t CONV_WORKSPACE = (size_t)256 << 20;
 
 // What was chosen for one of them.
 typedef struct Choice {
-    int algorithm; // cuDNN's number, or OWN_KERNEL
+    int algorithm; // cuDNN's number, OWN_KERNEL or GRAPH
     cudnnMathType_t math;
     size_t workspace;
+    DnnGraph *graph; // of GRAPH; the device's, one for all convolutions of a shape
 } Choice;
 
 typedef struct Pass {
@@ -38,6 +42,17 @@ static inline bool conv_uses(const ConvSpec *s, int pass) {
     return pass == FORWARD || (s->train && (pass == FILTER || s->need_dx));
 }
 
+// Memory to try a pass on, of the sizes of x, y and the residual.
+typedef struct Trial {
+    void *x, *y, *residual;
+} Trial;
+
+// conv_graph.cu: the first plan of cuDNN's for a pass that runs, as the pass's choice. FORWARD with
+// `fused`: bias, residual and relu within it. A refusal leaves the choice as it is.
+cudnnStatus_t conv_graph_choose(Device *d, Conv *c, int pass, bool fused, Trial t);
+cudnnStatus_t conv_graph_run(Device *d, const Conv *c, int pass, DnnOperands operands);
+void conv_graph_free(DnnGraph *g); // NULL allowed
+
 // conv.cu: the calls, each with its chosen algorithm.
 cudnnStatus_t conv_run_forward(Device *d, const Conv *c, void *y, const void *x);
 cudnnStatus_t conv_run_fused(Device *d, const Conv *c, void *y, const void *x,
@@ -54,11 +69,13 @@ void conv_own_filter(Device *d, const Conv *c, const void *x, const void *dz);
 const char *conv_pass_name(int pass);
 // False, with the failure recorded, unless status is success.
 bool dnn_ok(Device *d, const ConvSpec *s, cudnnStatus_t status, const char *what);
+void conv_choices_free(Cuda *u);
 // The arithmetic that the device's precision asks for.
 cudnnMathType_t conv_math(Device *d);
 // Chooses algorithms for a described convolution whose memory is there, and whether to fuse.
 void conv_choose(Device *d, Conv *c);
-// The fused call was refused when it ran: this and every later one of its shape goes without.
+// The fused legacy call was refused when it ran: this and every later one of its shape goes
+// without.
 void conv_give_up_fused(Device *d, Conv *c, cudnnStatus_t status);
 
 #endif

@@ -257,7 +257,9 @@ static void drop_graph(Record *r) {
 // The first call runs op by op: memory grows, plans are made. The second is recorded.
 static bool cuda_record_begin(Device *d, Record **record, StepNumbers numbers) {
     Cuda *c = cuda_of(d);
-    if (!*record) *record = NEW(Record, 1);
+    if (!*record) *record = TRY_NEW(Record, 1);
+    if (!*record) device_fail_memory(d, "a recording");
+    if (!*record) return true;
     Record *r = *record;
     r->replays = false;
     if (d->failed) return true;
@@ -278,6 +280,7 @@ static bool cuda_record_begin(Device *d, Record **record, StepNumbers numbers) {
 static void cuda_record_end(Device *d, Record **record) {
     Cuda *c = cuda_of(d);
     Record *r = *record;
+    if (!r) return;
     r->calls++;
     cuda_attach(d);
     if (c->recording) {

@@ -32,6 +32,7 @@ extern const Backend cuda_backend; // open.cu
     type *name = reinterpret_cast<type *>(shared_memory)
 #endif
 
+#include "ops/cuda/divide.h"
 #include "ops/cuda/libraries.h"
 
 typedef __nv_bfloat16 bf16;
@@ -215,11 +216,12 @@ template <typename T> __device__ __forceinline__ void store_quad(T *p, Quad q, i
 // A tensor as rows: row r is (r / per_outer, r % per_outer) with a stride for each.
 template <typename T> struct View {
     T *data;
-    uint32_t per_outer;
+    Divider per_outer;
     int64_t outer_stride, row_stride;
     bool fast;
     __device__ __forceinline__ T *row(uint32_t r) const {
-        return data + r / per_outer * outer_stride + r % per_outer * row_stride;
+        uint32_t outer = per_outer.quotient(r);
+        return data + outer * outer_stride + per_outer.rest(r, outer) * row_stride;
     }
 };
 
@@ -229,11 +231,11 @@ template <typename T> static View<T> view_of(Tensor t) {
     v.data = (T *)t.data;
     v.outer_stride = 0;
     if (t.rank == 3) {
-        v.per_outer = (uint32_t)t.shape[1];
+        v.per_outer = divider_of((uint32_t)t.shape[1]);
         v.outer_stride = t.stride[0];
         v.row_stride = t.stride[1];
     } else {
-        v.per_outer = (uint32_t)(tensor_count(t) / cols);
+        v.per_outer = divider_of((uint32_t)(tensor_count(t) / cols));
         v.row_stride = t.rank == 2 ? t.stride[0] : cols;
     }
     v.fast = cols % 4 == 0 && (uintptr_t)t.data % (4 * sizeof(T)) == 0 && v.outer_stride % 4 == 0 &&
@@ -247,15 +249,32 @@ static inline Tensor rows_view(void *data, DType type, int64_t rows, int64_t col
     return tensor_view(data, type, 2, shape);
 }
 
-// f(row, column, n) for every quad of (rows, cols).
+// f(row, column, n) for every quad of (rows, cols). A block covers blockDim.y rows and blockDim.x
+// quads of each, the grid the whole or, along the columns, a part of it at a time: no thread
+// divides to find its place.
 template <typename F> __global__ void quads_kernel(F f, uint32_t rows, uint32_t cols) {
-    uint32_t per_row = (cols + 3) / 4;
-    uint64_t total = (uint64_t)rows * per_row, step = (uint64_t)gridDim.x * blockDim.x;
-    for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < total; i += step) {
-        uint32_t row = rows == 1 ? 0 : (uint32_t)(i / per_row);
-        uint32_t col = ((uint32_t)(i - (uint64_t)row * per_row)) * 4;
-        f(row, col, cols - col < 4 ? (int)(cols - col) : 4);
+    uint32_t row = blockIdx.x * blockDim.y + threadIdx.y;
+    if (row >= rows) return;
+    uint32_t step = gridDim.y * blockDim.x * 4;
+    for (uint64_t col = (uint64_t)(blockIdx.y * blockDim.x + threadIdx.x) * 4; col < cols;
+         col += step)
+        f(row, (uint32_t)col, cols - col < 4 ? (int)(cols - col) : 4);
+}
+
+static const uint32_t QUADS_THREADS = 256, QUADS_GRID_Y = 65535;
+
+// How many quads of a row a block covers: a power of two, as many as leave at most a quarter of the
+// threads idle, or where none does, as leave the fewest.
+static inline uint32_t quads_across(uint64_t per_row) {
+    uint32_t best = 1;
+    uint64_t least = per_row;
+    for (uint32_t across = 1; across <= QUADS_THREADS; across *= 2) {
+        uint64_t covered = (per_row + across - 1) / across * across;
+        if (covered > least && (covered - per_row) * 4 > covered) continue;
+        best = across;
+        least = covered;
     }
+    return best;
 }
 
 template <typename F>
@@ -267,12 +286,22 @@ static void for_quads(Device *d, const char *name, F f, int64_t rows, int64_t co
             name, (long)rows, (long)cols);
         return;
     }
-    const int threads = 256;
-    int64_t blocks = (rows * ((cols + 3) / 4) + threads - 1) / threads;
-    if (blocks > 1 << 20) blocks = 1 << 20;
+    uint64_t per_row = ((uint64_t)cols + 3) / 4;
+    // One row of many quads (a flat array) is walked over by as many blocks as keep a card busy.
+    uint32_t across = rows == 1 ? QUADS_THREADS : quads_across(per_row);
+    uint32_t down = QUADS_THREADS / across;
+    uint64_t wide = (per_row + across - 1) / across;
+    if (wide > QUADS_GRID_Y) wide = QUADS_GRID_Y;
+    uint64_t high = ((uint64_t)rows + down - 1) / down; // at most 2^32 - 1 rows of one each
+    if (high > INT32_MAX) {
+        device_fail(
+            d, "cuda: %s: %ld x %ld is more than one call can count; use a smaller --batch_size",
+            name, (long)rows, (long)cols);
+        return;
+    }
     auto kernel = quads_kernel<F>;
-    LAUNCH(kernel, dim3((unsigned)blocks), dim3(threads), 0, cuda_stream(d), f, (uint32_t)rows,
-           (uint32_t)cols);
+    LAUNCH(kernel, dim3((unsigned)high, (unsigned)wide), dim3(across, down), 0, cuda_stream(d), f,
+           (uint32_t)rows, (uint32_t)cols);
     cuda_launched(d, name, rows, cols);
 }
 

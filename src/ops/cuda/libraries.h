@@ -64,6 +64,12 @@ extern "C" {
     F(cudnnConvolutionBiasActivationForward)                                                       \
     F(cudnnConvolutionBackwardData)                                                                \
     F(cudnnConvolutionBackwardFilter)                                                              \
+    F(cudnnBackendCreateDescriptor)                                                                \
+    F(cudnnBackendDestroyDescriptor)                                                               \
+    F(cudnnBackendSetAttribute)                                                                    \
+    F(cudnnBackendGetAttribute)                                                                    \
+    F(cudnnBackendFinalize)                                                                        \
+    F(cudnnBackendExecute)                                                                         \
     FOR_DNN_9_FUNCTIONS(F)
 
 #define LIBRARY_MEMBER(name) decltype(&::name) name;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The VAE's sample and ACT's loss. B samples, S chunk, A actions, Z latent: a few ten thousand
-// numbers, so one block sums them, in one order.
+// The VAE's sample and ACT's loss. B samples, S chunk, A actions, Z latent. The losses are summed
+// in two stages, each in one order: by blocks, and over these.
 #include "ops/cuda/cuda.h"
 
-static const unsigned LOSS_THREADS = 512;
+static const unsigned LOSS_BLOCKS = 64, LOSS_THREADS = 256;
 
 struct VaeForward {
     float *z;
@@ -57,59 +57,101 @@ static void vae_sample_backward(Device *d, Tensor dparams, Tensor dz, Tensor par
 struct Chunks {
     const float *prediction, *target;
     const uint8_t *pad;
-    uint32_t steps, A; // steps: B * S
+    uint32_t steps; // B * S
+    Divider A;
 };
 
-__global__ void loss_forward_kernel(float *losses, Chunks k, const float *count,
-                                    const float *params, uint32_t B, uint32_t Z, float share,
-                                    float kl_weight) {
+// mu and log sigma^2 of B samples, or params NULL.
+struct Latents {
+    const float *params;
+    uint32_t B;
+    Divider Z;
+};
+
+// Each block adds up what its threads come across; LOSS_BLOCKS pairs come out.
+__global__ void loss_parts_kernel(double *parts, Chunks k, Latents l) {
     __shared__ double shared[LOSS_THREADS];
     double error = 0, kl = 0;
-    for (uint32_t i = threadIdx.x; i < k.steps * k.A; i += LOSS_THREADS)
-        if (!k.pad[i / k.A]) error += fabsf(k.prediction[i] - k.target[i]);
-    for (uint32_t i = threadIdx.x; params && i < B * Z; i += LOSS_THREADS) {
-        float mu = params[(i / Z) * 2 * Z + i % Z], logvar = params[(i / Z) * 2 * Z + Z + i % Z];
+    uint32_t first = blockIdx.x * LOSS_THREADS + threadIdx.x;
+    const uint32_t step = LOSS_BLOCKS * LOSS_THREADS, Z = l.Z.divisor;
+    for (uint64_t i = first; i < (uint64_t)k.steps * k.A.divisor; i += step)
+        if (!k.pad[k.A.quotient((uint32_t)i)]) error += fabsf(k.prediction[i] - k.target[i]);
+    for (uint64_t i = first; l.params && i < (uint64_t)l.B * Z; i += step) {
+        uint32_t b = l.Z.quotient((uint32_t)i), z = l.Z.rest((uint32_t)i, b);
+        float mu = l.params[(uint64_t)b * 2 * Z + z],
+              logvar = l.params[(uint64_t)b * 2 * Z + Z + z];
         kl += 0.5 * ((double)mu * mu + expm1((double)logvar) - logvar);
     }
-    double l1 = block_sum<LOSS_THREADS>(error, shared) / count[0],
-           kld = share * (block_sum<LOSS_THREADS>(kl, shared) / B);
+    error = block_sum<LOSS_THREADS>(error, shared);
+    kl = block_sum<LOSS_THREADS>(kl, shared);
     if (threadIdx.x != 0) return;
+    parts[2 * blockIdx.x] = error;
+    parts[2 * blockIdx.x + 1] = kl;
+}
+
+// One warp adds the blocks' sums up, in one order.
+__global__ void loss_sum_kernel(float *losses, const double *parts, const float *count, uint32_t B,
+                                float share, float kl_weight) {
+    double error = 0, kl = 0;
+    if (threadIdx.x != 0) return;
+    for (uint32_t i = 0; i < LOSS_BLOCKS; i++) {
+        error += parts[2 * i];
+        kl += parts[2 * i + 1];
+    }
+    double l1 = error / count[0], kld = share * (kl / B);
     losses[0] += (float)(l1 + kl_weight * kld);
     losses[1] += (float)l1;
     losses[2] += (float)kld;
 }
 
-__global__ void loss_backward_kernel(float *dprediction, Chunks k, const float *count) {
-    float slope = (float)(1 / (double)count[0]);
-    for (uint32_t i = threadIdx.x; i < k.steps * k.A; i += LOSS_THREADS) {
-        float p = k.prediction[i], t = k.target[i];
-        dprediction[i] = k.pad[i / k.A] || p == t ? 0.0f : p > t ? slope : p < t ? -slope : 0.0f;
+// Row: a step of a chunk; columns: its actions.
+struct LossBackward {
+    float *dprediction;
+    const float *prediction, *target, *count;
+    const uint8_t *pad;
+    uint32_t A;
+    __device__ void operator()(uint32_t row, uint32_t c, int n) const {
+        float slope = (float)(1 / (double)count[0]);
+        for (int i = 0; i < n; i++) {
+            uint64_t at = (uint64_t)row * A + c + i;
+            float p = prediction[at], t = target[at];
+            dprediction[at] = pad[row] || p == t ? 0.0f : p > t ? slope : p < t ? -slope : 0.0f;
+        }
     }
-}
+};
 
-static Chunks chunks_of(Tensor prediction, Tensor target, Tensor pad) {
-    Chunks k = {f32(prediction), f32(target), (const uint8_t *)pad.data,
-                (uint32_t)(prediction.shape[0] * prediction.shape[1]),
-                (uint32_t)tensor_columns(prediction)};
-    return k;
+// More numbers than a kernel's 32-bit counters take: no loss is that large.
+static bool countable(Device *d, const char *name, int64_t count) {
+    if (count > UINT32_MAX)
+        device_fail(d,
+                    "cuda: %s: %ld numbers are more than one call can count; use a smaller "
+                    "--batch_size",
+                    name, (long)count);
+    return !d->failed;
 }
 
 static void act_loss_forward(Device *d, Tensor losses, Tensor prediction, Tensor target, Tensor pad,
                              Tensor count, Tensor params, float share, float kl_weight) {
-    if (d->failed) return;
-    uint32_t Z = params.data ? (uint32_t)(params.shape[1] / 2) : 0;
-    LAUNCH(loss_forward_kernel, dim3(1), dim3(LOSS_THREADS), 0, cuda_stream(d), f32(losses),
-           chunks_of(prediction, target, pad), (const float *)f32(count),
-           (const float *)f32(params), (uint32_t)prediction.shape[0], Z, share, kl_weight);
+    uint32_t Z = params.data ? (uint32_t)(params.shape[1] / 2) : 1;
+    uint32_t B = (uint32_t)prediction.shape[0];
+    double *parts = (double *)cuda_scratch(d, 2 * LOSS_BLOCKS * sizeof(double));
+    if (d->failed || !countable(d, "act_loss_forward", tensor_count(prediction))) return;
+    Chunks k = {f32(prediction), f32(target), (const uint8_t *)pad.data,
+                (uint32_t)tensor_count(pad), divider_of((uint32_t)tensor_columns(prediction))};
+    Latents l = {f32(params), B, divider_of(Z)};
+    LAUNCH(loss_parts_kernel, dim3(LOSS_BLOCKS), dim3(LOSS_THREADS), 0, cuda_stream(d), parts, k,
+           l);
+    LAUNCH(loss_sum_kernel, dim3(1), dim3(WARP), 0, cuda_stream(d), f32(losses),
+           (const double *)parts, (const float *)f32(count), B, share, kl_weight);
     cuda_launched(d, "act_loss_forward", tensor_count(pad), tensor_columns(prediction));
 }
 
 static void act_loss_backward(Device *d, Tensor dprediction, Tensor prediction, Tensor target,
                               Tensor pad, Tensor count) {
-    if (d->failed) return;
-    LAUNCH(loss_backward_kernel, dim3(1), dim3(LOSS_THREADS), 0, cuda_stream(d), f32(dprediction),
-           chunks_of(prediction, target, pad), (const float *)f32(count));
-    cuda_launched(d, "act_loss_backward", tensor_count(pad), tensor_columns(prediction));
+    LossBackward f = {
+        f32(dprediction), f32(prediction),           f32(target),
+        f32(count),       (const uint8_t *)pad.data, (uint32_t)tensor_columns(prediction)};
+    for_quads(d, "act_loss_backward", f, tensor_count(pad), tensor_columns(prediction));
 }
 
 void cuda_loss_ops(Device *d) {

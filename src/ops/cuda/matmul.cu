@@ -139,10 +139,15 @@ static bool describe_product(Device *d, Matmul *p) {
            make_layout(p, &p->d, k->type_d, k->m, k->n, k->ldd, k->stride_d);
 }
 
-// The plan for a key, made when it is first met.
+// The plan for a key, made when it is first met; NULL, with the failure recorded, for want of
+// memory.
 static Matmul *matmul_plan_for(Device *d, const MatmulKey *key, const void *bias) {
     Cuda *c = cuda_of(d);
-    if (!c->matmuls) c->matmuls = NEW(Matmul, MAX_MATMULS);
+    if (!c->matmuls) c->matmuls = TRY_NEW(Matmul, MAX_MATMULS);
+    if (!c->matmuls) {
+        device_fail_memory(d, "the plans of matrix products");
+        return NULL;
+    }
     Matmul *oldest = &c->matmuls[0];
     for (int i = 0; i < c->n_matmuls; i++) {
         Matmul *p = &c->matmuls[i];
@@ -290,6 +295,7 @@ void cuda_matmul(Device *d, Matrix a, bool trans_a, Matrix b, bool trans_b, floa
     Cuda *c = cuda_of(d);
     Operands o = {a.data, b.data, bias, out, beta};
     Matmul *p = matmul_plan_for(d, &key, bias);
+    if (!p) return;
     cuda_issued(d, "matrix product", key.batch * key.m, key.n);
     bool done = run_planned(d, p, o);
     if (!done && bias && !p->own_bias) {

@@ -77,7 +77,12 @@ static void begin_abort(Device *d) {
     CudaSums *s = cuda_of(d)->sums;
     pthread_t thread;
     if (!s->comm) return;
-    s->abort = NEW(Abort, 1);
+    s->abort = TRY_NEW(Abort, 1);
+    if (!s->abort) { // as without a thread
+        s->comm = NULL;
+        s->stuck = true;
+        return;
+    }
     s->abort->comm = s->comm;
     s->abort->card = cuda_of(d)->ordinal;
     s->comm = NULL;
@@ -279,7 +284,11 @@ void cuda_join(Device *d, const Peers *peers) {
         device_fail(d, "%s", err.text);
         return;
     }
-    c->sums = NEW(CudaSums, 1);
+    c->sums = TRY_NEW(CudaSums, 1);
+    if (!c->sums) {
+        device_fail_memory(d, "sums over cards");
+        return;
+    }
     c->sums->peers = d->peers = peers;
     make_stream(d, c->sums);
     if (d->failed) return;

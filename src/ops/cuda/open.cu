@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening and closing a card: what it takes is checked first, driver, card, then libraries, and
 // what is missing is said in one sentence.
-#include "ops/cuda/cuda.h"
+#include "ops/cuda/conv.h"
 
 extern "C" {
 #include "base/log.h"
@@ -151,7 +151,7 @@ static void cuda_close(Device *d) {
     if (c->stream) cudaStreamSynchronize(c->stream);
     if (c->copies) cudaStreamSynchronize(c->copies);
     cuda_matmul_free(c);
-    mem_free(c->conv_choices);
+    conv_choices_free(c);
     for (int i = 0; i < c->n_stages; i++) {
         cudaFree(c->stages[i].twin);
         cudaEventDestroy(c->stages[i].arrived);
@@ -207,7 +207,8 @@ CHECKED static bool cuda_open(Device *d, const char *argument, Error *err) {
     if (!find_driver(asked, err) || !find_card(asked, ordinal, &card, err) ||
         !check_libraries(asked, err))
         return false;
-    Cuda *c = NEW(Cuda, 1);
+    Cuda *c = TRY_NEW(Cuda, 1);
+    if (!c) return fail_memory(err, "a device");
     c->ordinal = ordinal;
     d->impl = c;
     snprintf(d->description, sizeof d->description, "%.100s, %.0f GiB", card.name,

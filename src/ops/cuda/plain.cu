@@ -80,9 +80,10 @@ template <typename T> struct AddRows {
     View<T> y, x;
     View<float> row;
     bool has_x;
-    uint32_t L;
+    Divider L;
     __device__ void operator()(uint32_t r, uint32_t c, int n) const {
-        Quad q = load_quad(row.row(r % L) + c, n, row.fast);
+        uint32_t l = L.rest(r, L.quotient(r));
+        Quad q = load_quad(row.row(l) + c, n, row.fast);
         if (has_x) {
             Quad p = load_quad(x.row(r) + c, n, x.fast);
             for (int i = 0; i < 4; i++) q.v[i] += p.v[i];
@@ -93,7 +94,7 @@ template <typename T> struct AddRows {
 
 template <typename T> static void add_rows_of(Device *d, Tensor y, Tensor x, Tensor row) {
     AddRows<T> f = {view_of<T>(y), view_of<T>(x.data ? x : y), view_of<float>(row), x.data != NULL,
-                    (uint32_t)y.shape[1]};
+                    divider_of((uint32_t)y.shape[1])};
     for_quads(d, "add_rows", f, tensor_rows(y), tensor_columns(y));
 }
 

@@ -12,7 +12,11 @@ struct Pool {
 
 static Pool *pool_new(Device *d, int64_t n, int64_t c, int64_t h, int64_t w, bool train) {
     if (d->failed) return NULL;
-    Pool *p = NEW(Pool, 1);
+    Pool *p = TRY_NEW(Pool, 1);
+    if (!p) {
+        device_fail_memory(d, "a pooling");
+        return NULL;
+    }
     p->n = n;
     p->c = image_channels(c);
     p->h = h;
@@ -32,10 +36,31 @@ static void pool_free(Device *d, Pool *p) {
 struct PoolShape {
     int h, w, out_h, out_w;
     uint32_t C;
+    Divider by_w, by_h, by_out_w, by_out_h;
 };
 
+// Where pixel number `pixel` of images of that size is.
+struct PixelPlace {
+    int x, y;
+    uint64_t image;
+};
+
+__device__ __forceinline__ PixelPlace place_of_pixel(uint32_t pixel, Divider w, Divider h) {
+    uint32_t line = w.quotient(pixel), image = h.quotient(line);
+    PixelPlace p = {(int)w.rest(pixel, line), (int)h.rest(line, image), image};
+    return p;
+}
+
 static PoolShape pool_shape(const Pool *p) {
-    PoolShape s = {(int)p->h, (int)p->w, (int)p->out_h, (int)p->out_w, (uint32_t)p->c};
+    PoolShape s = {(int)p->h,
+                   (int)p->w,
+                   (int)p->out_h,
+                   (int)p->out_w,
+                   (uint32_t)p->c,
+                   divider_of((uint32_t)p->w),
+                   divider_of((uint32_t)p->h),
+                   divider_of((uint32_t)p->out_w),
+                   divider_of((uint32_t)p->out_h)};
     return s;
 }
 
@@ -47,8 +72,9 @@ template <typename T> struct PoolForward {
     PoolShape s;
     bool fast;
     __device__ void operator()(uint32_t pixel, uint32_t c, int n) const {
-        int ox = (int)(pixel % s.out_w), oy = (int)(pixel / s.out_w % s.out_h);
-        uint64_t image = pixel / s.out_w / s.out_h;
+        PixelPlace at_pixel = place_of_pixel(pixel, s.by_out_w, s.by_out_h);
+        int ox = at_pixel.x, oy = at_pixel.y;
+        uint64_t image = at_pixel.image;
         Quad best = {{0, 0, 0, 0}};
         int at[4] = {-1, -1, -1, -1};
         for (int k = 0; k < 9; k++) {
@@ -85,8 +111,9 @@ template <typename T> struct PoolBackward {
     PoolShape s;
     bool fast;
     __device__ void operator()(uint32_t pixel, uint32_t c, int n) const {
-        int px = (int)(pixel % s.w), py = (int)(pixel / s.w % s.h);
-        uint64_t image = pixel / s.w / s.h;
+        PixelPlace at_pixel = place_of_pixel(pixel, s.by_w, s.by_h);
+        int px = at_pixel.x, py = at_pixel.y;
+        uint64_t image = at_pixel.image;
         Quad sum = {{0, 0, 0, 0}};
         for (int oy = py / 2; oy <= (py + 1) / 2 && oy < s.out_h; oy++)
             for (int ox = px / 2; ox <= (px + 1) / 2 && ox < s.out_w; ox++) {

@@ -13,7 +13,6 @@
 #include <string.h>
 
 static const char vae_cls[] = "model.vae_encoder_cls_embed.weight";
-static const char vae_encoder[] = "model.vae_encoder"; // how all names of what it has begin
 
 // What may be among the weights without being one: normalisation buffers of LeRobot before 0.4,
 // which policy_read_stats reads, and a counter of batch norms that nothing uses.
@@ -269,7 +268,8 @@ bool policy_load_weights(const char *dir, const PolicyConfig *p, bool to_run, De
                          Params *params, Safetensors **file, Error *err) {
     char path[2 * POLICY_PATH];
     snprintf(path, sizeof path, "%s/model.safetensors", dir);
-    if (!safetensors_open_without(path, to_run ? vae_encoder : NULL, file, err)) return false;
+    if (!safetensors_open_without(path, to_run ? POLICY_VAE_ENCODER : NULL, file, err))
+        return false;
     if (can_be_borrowed(dir, device, *file))
         return borrow_params(*file, path, p, device, params, err);
     safetensors_close(*file);

@@ -24,11 +24,14 @@ CHECKED bool policy_read_weights(const char *dir, const Params *params, WeightsO
 // Before memory is asked for: a configuration that describes far more numbers than the file holds
 // is damaged, or made to exhaust the machine.
 CHECKED bool policy_check_size(const char *dir, const PolicyConfig *p, Error *err);
+// How the names of all that the VAE's encoder has begin.
+#define POLICY_VAE_ENCODER "model.vae_encoder"
+
 // Makes params (zeroed before) for a policy that is not changed. to_run: it only predicts, which
 // does not look at the VAE's encoder, a third of a default policy; its values may be missing. Where
-// the device computes
-// in host memory and the file's values can be used as they were read, params lie in *file, which is
-// the caller's to close after it has freed params; else *file is NULL. After a failure, too.
+// the device computes in host memory and the file's values can be used as they were read, params
+// lie in *file, which is the caller's to close after it has freed params; else *file is NULL. After
+// a failure, too.
 CHECKED bool policy_load_weights(const char *dir, const PolicyConfig *p, bool to_run,
                                  Device *device, Params *params, struct Safetensors **file,
                                  Error *err);

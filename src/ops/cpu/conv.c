@@ -213,15 +213,18 @@ static bool pays_on_tiles(Device *d, const ConvSpec *s, Direction way) {
     return cpu_bf16(d) && cpu_of(d)->matrix_unit && tile_conv_pays(s, way);
 }
 
-// What oneDNN would do by plain loops, or at AVX2 slower than Winograd's algorithm or a product of
-// our own, is that.
+// What oneDNN would do by plain loops, or slower than Winograd's algorithm or a product of our own,
+// is that. At AVX-512 versions from 3.0 on have lost Winograd's algorithm.
 static bool better_by_product(Device *d, const ConvSpec *s, Direction way,
                               dnnl_primitive_desc_t pd) {
     if (cpu_bf16(d)) return pays_on_tiles(d, s, way) || cpu_onednn_errs(s, way);
     bool avx512 = cpu_of(d)->block == 16,
          blocked = cpu_lanes(d, s->in_c) > 1 && cpu_lanes(d, s->out_c) > 1;
-    return onednn_is_reference(pd) ||
-           (!avx512 && blocked && (cpu_winograd_tile(s, way) || product_pays(s)));
+    if (onednn_is_reference(pd)) return true;
+    if (avx512)
+        return wants_winograd(d, s) && !strstr(onednn_implementation(pd), "wino") &&
+               cpu_winograd_tile(s, way);
+    return blocked && (cpu_winograd_tile(s, way) || product_pays(s));
 }
 
 static dnnl_primitive_desc_t plan_forward(Device *d, Conv *c, const Descs *m,

@@ -8,6 +8,7 @@
 #include "policy/policy_config.h"
 #include "policy/policy_load.h"
 #include "policy/policy_locate.h"
+#include "pose/pose.h"
 #include "train/training_state.h"
 #include <stdio.h>
 #include <string.h>
@@ -164,6 +165,10 @@ static void print_policy(const Policy *p) {
            c->obs_down_sample_steps == 1 ? "" : "s", c->temporal_pos_embed,
            c->pose_repr ? c->pose_repr : "none");
     if (c->state_dim) printf("            observation.state, %d values\n", c->state_dim);
+    if (policy_hides_pose(c))
+        printf("            not observation.state, but needs its %d values: poses are relative to "
+               "it\n",
+               c->arms * POSE_ROW);
     if (c->env_dim) printf("            observation.environment_state, %d values\n", c->env_dim);
     for (int i = 0; i < c->n_cameras; i++)
         printf("            %s, %d x %d (recorded %d x %d)\n", c->cameras[i].name,

@@ -114,7 +114,7 @@ bool info_print_frame(const Dataset *ds, TrainConfig *c, int64_t index, const ch
     }
     if (!policy_from_dataset(p, ds, err)) return false;
     const WindowSpec w = policy_window(p);
-    const int state_dim = window_state_dim(ds, &w), action_dim = window_action_dim(ds, &w);
+    const int state_dim = p->state_dim, action_dim = window_action_dim(ds, &w);
     double *state = NEW(double, (w.horizon * state_dim) + 1);
     double *action = NEW(double, (w.chunk_size * action_dim) + 1);
     uint8_t *is_pad = NEW(uint8_t, w.chunk_size);

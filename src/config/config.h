@@ -80,6 +80,10 @@ typedef struct PolicyConfig {
     const char *temporal_pos_embed; // none, state, all
     const char *pose_repr;          // NULL (auto), none, relative; resolved to none or relative
     IntList resize_shape;           // null, H and W of all cameras, or H and W of each in order
+    // Whether the model sees observation.state where there is one. Relative poses need it anyhow,
+    // from the dataset and from every observation, to be made relative and absolute again.
+    bool use_state;
+    double state_dropout; // share of the training's samples whose state is zeros
     // Filled from the dataset (config.json: input_features, output_features).
     int state_dim, action_dim, env_dim; // as the MODEL sees them (10k when relative); 0: none
     int arms;                           // k when relative
@@ -89,10 +93,19 @@ typedef struct PolicyConfig {
     PipelineConfig pipeline;
 } PolicyConfig;
 
+// Whether poses are relative to a current one that the model itself does not see.
+static inline bool policy_hides_pose(const PolicyConfig *p) {
+    return p->arms > 0 && p->state_dim == 0;
+}
+
 // Frames of the dataset that a chunk is for, each of its actions standing for K of them.
 static inline int policy_chunk_steps(const PolicyConfig *p) {
     return p->chunk_size * p->action_down_sample_steps;
 }
+
+// Whether inputs as --policy.input_features has them name observation.state. False for NULL and for
+// text that is no JSON object.
+bool inputs_name_state(const char *input_features);
 
 // --dataset.image_transforms.*: LeRobot's augmentation (loader/image_transforms.h).
 typedef struct TransformsConfig {

@@ -160,6 +160,13 @@ const Field train_fields[] = {
      "poses"},
     {"policy.resize_shape", FIELD_SIZES, HOME_TACT, true, AT(policy.resize_shape), "null", ANY,
      "size to resize frames to: [H,W], or [[H,W],[H,W]] with one a camera; null: as recorded"},
+    {"policy.use_state", FIELD_BOOL, HOME_TACT, false, AT(policy.use_state), "true", ANY,
+     "whether the model sees observation.state; relative poses start from it all the same, so "
+     "robot and dataset still give it"},
+    {"policy.state_dropout", FIELD_NUMBER, HOME_TACT, false, AT(policy.state_dropout), "0.0", 0, 1,
+     NULL,
+     "share of the training's samples whose normalised state is zeros; evaluations and robots show "
+     "it whole"},
     // training: the order of train_config.json
     {"output_dir", FIELD_FOLDER, HOME_TRAIN, true, AT(output_dir), "null", ANY,
      "directory of the run, must not exist; null: outputs/train/DATE/TIME_JOB; a resumed run has "

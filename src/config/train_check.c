@@ -185,10 +185,29 @@ static CHECKED bool check_resize(const IntList *resize, Error *err) {
                         SMALLEST, LARGEST);
 }
 
+static CHECKED bool check_state(const TrainConfig *c, Error *err) {
+    const PolicyConfig *p = &c->policy;
+    const bool named = inputs_name_state(p->input_features);
+    if (!p->use_state && named)
+        return fail(err, "--policy.use_state=false: --policy.input_features names "
+                         "observation.state; leave one of the two flags out");
+    if (p->use_state && field_given(c, "policy.use_state") && p->input_features && !named)
+        return fail(err, "--policy.use_state=true: --policy.input_features does not name "
+                         "observation.state; leave one of the two flags out");
+    if (p->state_dropout > 0 && (!p->use_state || (p->input_features && !named)))
+        return fail(err,
+                    "--policy.state_dropout=%g: the policy does not see observation.state%s; leave "
+                    "the flag out",
+                    p->state_dropout,
+                    p->use_state ? " (--policy.input_features)" : " (--policy.use_state=false)");
+    return true;
+}
+
 bool train_config_check_data(const TrainConfig *c, Error *err) {
     if (!c->dataset.repo_id && !c->dataset.root)
         return fail(err, "no dataset given; pass --dataset.root=DIR or --dataset.repo_id=NAME");
-    return check_resize(&c->policy.resize_shape, err) && check_episodes(&c->dataset.episodes, err);
+    return check_resize(&c->policy.resize_shape, err) &&
+           check_episodes(&c->dataset.episodes, err) && check_state(c, err);
 }
 
 bool train_config_check(const TrainConfig *c, Error *err) {

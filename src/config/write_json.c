@@ -22,10 +22,13 @@ static bool is_later_default(const Field *f, const void *slot) {
     if (strcmp(f->flag, "policy.action_down_sample_steps") == 0) return *(const int *)slot == 1;
     if (strcmp(f->flag, "tensorboard") == 0 || strcmp(f->flag, "wandb.disable_artifact") == 0)
         return !*(const bool *)slot;
-    if (strcmp(f->flag, "wandb.add_tags") == 0) return *(const bool *)slot;
+    if (strcmp(f->flag, "wandb.add_tags") == 0 || strcmp(f->flag, "policy.use_state") == 0)
+        return *(const bool *)slot;
     for (size_t i = 0; i < sizeof wandb / sizeof wandb[0]; i++)
         if (strcmp(f->flag, wandb[i]) == 0) return !*(const char *const *)slot;
-    return strcmp(f->flag, "dataset.repeat_frame_prob") == 0 && *(const double *)slot == 0;
+    bool share = strcmp(f->flag, "dataset.repeat_frame_prob") == 0 ||
+                 strcmp(f->flag, "policy.state_dropout") == 0;
+    return share && *(const double *)slot == 0;
 }
 
 // Adds every setting of one home. `base` is the struct the offsets count from once `shift` is taken
@@ -59,7 +62,7 @@ static json_t *input_features(const PolicyConfig *p) {
 
 bool policy_is_plain(const PolicyConfig *p) {
     return p->obs_state_horizon == 1 && strcmp(p->temporal_pos_embed, "none") == 0 &&
-           p->action_down_sample_steps == 1;
+           p->action_down_sample_steps == 1 && !policy_hides_pose(p);
 }
 
 const char *policy_torch_device(const PolicyConfig *p) {

@@ -119,15 +119,26 @@ static WindowSpec window_of(const LoaderOptions *o, const Batch *b, int i) {
     return w;
 }
 
+// The T states of sample i. A dropped one is zeros as the model sees it, whatever the mode of the
+// normalisation; actions stay relative to the state that was recorded.
+static void fill_state(BatchMaker *m, Batch *b, int i, const WindowSpec *w) {
+    const LoaderOptions *o = m->o;
+    const int T = o->window.horizon;
+    float *state = b->state + (int64_t)i * T * m->state_dim;
+    if (state_dropout_at(o->state_dropout, b->epoch, b->rows[i])) {
+        memset(state, 0, (size_t)T * (size_t)m->state_dim * sizeof *state);
+        return;
+    }
+    window_state(o->dataset, w, b->rows[i], m->state);
+    normalizer_apply(o->state, m->state, state, T);
+}
+
 static void fill_vectors(BatchMaker *m, Batch *b, int i) {
     const LoaderOptions *o = m->o;
     const WindowSpec w = window_of(o, b, i);
-    int T = o->window.horizon, H = o->window.chunk_size;
+    int H = o->window.chunk_size;
     int64_t row = b->rows[i];
-    if (o->state) {
-        window_state(o->dataset, &w, row, m->state);
-        normalizer_apply(o->state, m->state, b->state + (int64_t)i * T * m->state_dim, T);
-    }
+    if (o->state) fill_state(m, b, i, &w);
     if (o->env) {
         for (int k = 0; k < m->env_dim; k++) m->env[k] = o->dataset->env_data[row * m->env_dim + k];
         normalizer_apply(o->env, m->env, b->env + (int64_t)i * m->env_dim, 1);

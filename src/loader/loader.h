@@ -9,6 +9,7 @@
 #include "loader/image_transforms.h"
 #include "loader/repeat_frames.h"
 #include "loader/sampler.h"
+#include "loader/state_dropout.h"
 #include "normalize/normalize.h"
 
 // One ready batch. B samples, T observations, H actions.
@@ -16,7 +17,7 @@ typedef struct Batch {
     int size; // B; the last batch of an epoch may be smaller
     int64_t epoch;
     int64_t *rows;          // (B) the dataset rows
-    float *state;           // (B, T, D) normalised, or NULL
+    float *state;           // (B, T, D) normalised, zeros where it is dropped, or NULL
     float *env;             // (B, E) normalised, at the current frame, or NULL
     float *action;          // (B, H, A) normalised
     uint8_t *action_is_pad; // (B, H)
@@ -49,6 +50,7 @@ typedef struct LoaderOptions {
     FrameCache *cache; // of these cameras in this order, and these sizes; NULL: none. Borrowed
     const ImageTransforms *transforms; // of the frames; NULL: none. Borrowed
     const RepeatFrames *repeat;        // of observations before a grasp; NULL: none. Borrowed
+    StateDropout state_dropout;        // of whole samples' states
     int64_t first_batch; // number of the first batch to give (resume); counts over epochs
     // Told of the memory of a batch's images, when it was made and before it is freed: a device may
     // want it page-locked. NULL: nobody is told.

@@ -68,6 +68,11 @@ bool policy_convert(const Policy *in, bool to_act, PolicyConfig *config, Params 
                     "%s: its actions are %d frames apart (action_down_sample_steps); LeRobot's ACT "
                     "would play one a frame",
                     in->dir, config->action_down_sample_steps);
+    if (to_act && policy_hides_pose(config))
+        return fail(err,
+                    "%s: its poses are relative to one that it does not see (use_state); LeRobot's "
+                    "ACT would take them for absolute ones",
+                    in->dir);
     if (to_act)
         config->temporal_pos_embed = "none";
     else if (config->obs_state_horizon == 1)

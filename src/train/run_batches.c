@@ -116,6 +116,7 @@ LoaderOptions run_batches_in_order(const RunBatches *b, const int64_t *rows, int
     options.shuffle = false;
     options.transforms = NULL;
     options.repeat = NULL;
+    options.state_dropout = (StateDropout){0};
     options.first_batch = 0;
     options.pieces = options.processes = 1;
     options.process = 0;

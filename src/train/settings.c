@@ -125,6 +125,23 @@ static void decide_time_table(TrainConfig *c, int stored_horizon) {
         c->policy.temporal_pos_embed = "all";
 }
 
+// A checkpoint's weights are those of a policy with the state, or of one without. stored: its
+// inputs, as --policy.input_features has them; NULL: not said.
+CHECKED static bool check_stored_state(const TrainConfig *c, const char *stored, Error *err) {
+    const PolicyConfig *p = &c->policy;
+    const bool inputs = field_given(c, "policy.input_features");
+    const bool seen = inputs_name_state(stored);
+    const bool wanted = inputs ? inputs_name_state(p->input_features) : p->use_state;
+    if (!stored || wanted == seen || !(inputs || field_given(c, "policy.use_state"))) return true;
+    return fail(err,
+                "--policy.%s: %s is a policy %s observation.state, and its weights fit no other; "
+                "leave the flag out, or start without it",
+                inputs   ? "input_features"
+                : wanted ? "use_state=true"
+                         : "use_state=false",
+                p->path ? p->path : c->config_path, seen ? "with" : "without");
+}
+
 // Puts the settings of the checkpoint that the flags name beneath those of the flags.
 CHECKED static bool merge_checkpoint(TrainConfig *c, int argc, char **argv, Error *err) {
     TrainConfig merged;
@@ -143,8 +160,10 @@ CHECKED static bool merge_checkpoint(TrainConfig *c, int argc, char **argv, Erro
                      : policy_locate(c->policy.path, place, err) &&
                            policy_read_config(place, true, &merged, err);
     int horizon = merged.policy.obs_state_horizon;
+    const char *inputs = merged.policy.input_features;
     if (ok) forget_device(&merged);
     ok = ok && train_config_parse(&merged, argc, argv, err);
+    ok = ok && check_stored_state(&merged, inputs, err);
     if (ok) decide_time_table(&merged, horizon);
     if (field_given(&merged, "policy.device")) merged.trained_on = NULL;
     if (ok && merged.resume) ok = find_resumed_run(&merged, place, c->output_dir, err);

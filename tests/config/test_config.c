@@ -282,8 +282,18 @@ static void json_files(void **state) {
     assert_int_equal(json_integer_value(json_object_get(tact, "version")), 2);
     assert_int_equal(json_integer_value(json_object_get(tact, "action_down_sample_steps")), 3);
     assert_true(json_number_value(json_object_get(train, "repeat_frame_prob")) == 0.5);
+    assert_null(json_object_get(tact, "use_state"));
+    assert_null(json_object_get(tact, "state_dropout"));
     json_decref(tact);
     json_decref(train);
+    c.policy.use_state = false;
+    c.policy.state_dropout = 0.25;
+    tact = policy_to_tact_json(&c.policy);
+    assert_true(json_is_false(json_object_get(tact, "use_state")));
+    assert_true(json_number_value(json_object_get(tact, "state_dropout")) == 0.25);
+    json_decref(tact);
+    c.policy.use_state = true;
+    c.policy.state_dropout = 0;
     // Where curves go is written only as far as it was asked for.
     static const char *const asked[] = {"--wandb.disable_artifact=true",
                                         "--wandb.entity=us",
@@ -322,6 +332,13 @@ static void json_files(void **state) {
         json_object_get(json_object_get(features, "observation.environment_state"), "shape");
     assert_int_equal(json_integer_value(json_array_get(shape, 0)), 5);
     assert_non_null(json_object_get(json_object_get(object, "normalization_mapping"), "ENV"));
+    // Nor may it take poses for absolute that are relative to one which the policy does not see.
+    c.policy.arms = 0;
+    assert_true(policy_is_plain(&c.policy));
+    c.policy.arms = 1;
+    assert_false(policy_is_plain(&c.policy));
+    c.policy.state_dim = 10;
+    assert_true(policy_is_plain(&c.policy));
     json_decref(object);
     train_config_free(&c);
 }

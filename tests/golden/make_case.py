@@ -64,8 +64,9 @@ class LeRobotsForm(torch.nn.Module):
     def forward(self, given, eps):
         batch = {"observation.images": [image[:, 0] for image in given["images"]],
                  "action_is_pad": given["is_pad"], "action": given["action"]}
-        if given["state"] is not None:
-            batch["observation.state"] = given["state"][:, 0]
+        # Without a state LeRobot still reads the batch's device from one, and not a value of it.
+        unseen = torch.full((given["action"].shape[0], 1), float("nan")).double()
+        batch["observation.state"] = unseen if given["state"] is None else given["state"][:, 0]
         if given["env"] is not None:
             batch["observation.environment_state"] = given["env"]
         drawn, torch.randn_like = torch.randn_like, lambda _: eps

@@ -77,7 +77,7 @@ def dataset_rows(report: Report, name: str, policy: TactPolicy, checkpoint: Path
     padded actions, whose value counts for nothing: LeRobot repeats the episode's last, tact the last it takes."""
     c = policy.config
     data = LeRobotDataset("me/sample", root=root, video_backend="pyav", delta_timestamps={
-        STATE: [i / policy.config.fps for i in c.observation_delta_indices],
+        STATE: [i / policy.config.fps for i in c.observation_delta_indices or [0]],
         ACTION: [i / policy.config.fps for i in c.action_delta_indices]})
     worst, pads = 0.0, 0
     for frame in (0, 1, 5, 10, 11, 12, 23):
@@ -173,6 +173,8 @@ def check(report: Report, work: Path) -> None:
         "relative poses, T=2 every 3, actions every 3": (
             {}, ("--policy.obs_state_horizon=2", "--policy.obs_down_sample_steps=3",
                  "--policy.action_down_sample_steps=3")),
+        "relative poses, no state, T=2": ({}, ("--policy.obs_state_horizon=2", "--policy.use_state=false")),
+        "relative poses, no state, T=1": ({}, ("--policy.obs_state_horizon=1", "--policy.use_state=false")),
         "joints, three cameras of two sizes, T=2": (
             {"joints": "true", "cameras": 3, "turned": "true"},
             ("--policy.obs_state_horizon=2", "--policy.resize_shape=[[48,64],[96,64],[48,64]]")),

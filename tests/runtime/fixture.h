@@ -64,7 +64,8 @@ static inline void write_policy(Scene *s) {
     const PolicyConfig *p = &s->config.policy;
     WindowSpec w = policy_window(p);
     PolicyStats stats = {0};
-    OK(window_stats(s->ds, &w, NULL, 0, 0, 1, &stats.state, &stats.action, &err));
+    OK(window_stats(s->ds, &w, NULL, 0, 0, 1, p->state_dim ? &stats.state : NULL, &stats.action,
+                    &err));
     bool computed;
     dataset_stats(s->ds, s->ds->env, s->ds->env_data, &stats.env, &computed);
     for (int i = 0; i < CAMERAS; i++) OK(policy_camera_imagenet(&stats.cameras[i], &err));
@@ -201,7 +202,7 @@ static inline void reference_open(Reference *r, const Scene *s) {
     policy_find_cameras(p, s->ds, cameras, r->sizes);
     r->options = (LoaderOptions){.dataset = s->ds,
                                  .window = policy_window(p),
-                                 .state = &r->state,
+                                 .state = p->state_dim ? &r->state : NULL,
                                  .env = &r->env,
                                  .action = &r->action,
                                  .cameras = cameras,

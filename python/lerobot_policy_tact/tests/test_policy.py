@@ -132,6 +132,46 @@ def test_saved_and_loaded_again(tmp_path):
     assert torch.equal(again.predict_action_chunk(seen), policy.predict_action_chunk(seen))
 
 
+def unseen(**options) -> TactPolicy:
+    """Relative poses of a network that does not see the state."""
+    c = config(arms=1, pose_repr="relative", **options)
+    del c.input_features[STATE]
+    c.normalization_mapping = {k: type(v)("MIN_MAX") if k != "VISUAL" else v
+                               for k, v in c.normalization_mapping.items()}
+    policy = TactPolicy(c, stats={ACTION: {"min": -torch.ones(10), "max": torch.ones(10)}}).eval()
+    with torch.no_grad():
+        for p in policy.parameters():
+            p.add_(torch.randn_like(p) * 0.1)
+    return policy
+
+
+@pytest.mark.parametrize("horizon", [1, 2])
+def test_poses_relative_to_one_that_the_network_does_not_see(tmp_path, horizon):
+    policy, seen = unseen(obs_state_horizon=horizon), frames(3)
+    assert not any("robot_state" in name for name in policy.state_dict())
+    first = policy.select_action(seen[0])
+    # Elsewhere with the same before its camera, it does the same there.
+    there = {**seen[0], STATE: seen[0][STATE] + torch.tensor([3.0, -2, 1, 0, 0, 0, 0])}
+    policy.reset()
+    moved = policy.select_action(there) - first
+    assert torch.allclose(moved[0, :3], torch.tensor([3.0, -2, 1]), atol=1e-5)
+    assert torch.allclose(moved[0, 3:], torch.zeros(4), atol=1e-5)
+    # The same from a window, in training, and saved and loaded again.
+    taken = window(seen[:1] * horizon)
+    chunk = policy.predict_action_chunk(taken)
+    assert torch.allclose(chunk[:, 0], first, atol=1e-6)
+    batch = {**taken, ACTION: chunk, "action_is_pad": torch.zeros(1, 6, dtype=torch.bool)}
+    beside = {**batch, **{k: batch[k] + torch.tensor([3.0, -2, 1, 0, 0, 0, 0]) for k in (STATE, ACTION)}}
+    assert abs(policy.forward(batch)[1]["l1_loss"] - policy.forward(beside)[1]["l1_loss"]) < 1e-5
+    policy.train().forward(batch)[0].backward()
+    policy.eval().save_pretrained(tmp_path)
+    again = TactPolicy.from_pretrained(tmp_path)
+    assert STATE not in json.loads((tmp_path / "config.json").read_text())["input_features"]
+    assert torch.equal(again.predict_action_chunk(taken), chunk)
+    with pytest.raises(KeyError):
+        policy.select_action({IMAGE: seen[0][IMAGE]})
+
+
 def test_a_missing_tensor_is_refused(tmp_path):
     from safetensors.torch import load_file, save_file
 

@@ -201,9 +201,11 @@ class TactConfig(PreTrainedConfig):
         if given not in (1, len(self.image_features)):
             raise ValueError(f"resize_shape has {given} sizes for {len(self.image_features)} cameras; give one "
                              "size for all, or one for each in their order")
+        # The network may go without the state (use_state), which poses are relative to all the same.
         for key, width in (("observation.state", self.model_inputs), ("action", self.model_outputs)):
-            wrong = self.arms and (key not in width or width[key].shape != (SEEN * self.arms,))
-            if wrong:
+            missing = key == "action" and key not in width
+            wrong = key in width and width[key].shape != (SEEN * self.arms,)
+            if self.arms and (missing or wrong):
                 raise ValueError(f"{key}: {self.arms} arms of relative poses need {SEEN * self.arms} values")
 
     # ---- what LeRobot's trainer asks --------------------------------------------------------------

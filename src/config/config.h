@@ -80,6 +80,7 @@ typedef struct PolicyConfig {
     const char *temporal_pos_embed; // none, state, all
     const char *pose_repr;          // NULL (auto), none, relative; resolved to none or relative
     IntList resize_shape;           // null, H and W of all cameras, or H and W of each in order
+    int n_past_actions;             // N: actions before the newest observation, also predicted
     // Filled from the dataset (config.json: input_features, output_features).
     int state_dim, action_dim, env_dim; // as the MODEL sees them (10k when relative); 0: none
     int arms;                           // k when relative
@@ -92,6 +93,12 @@ typedef struct PolicyConfig {
 // Frames of the dataset that a chunk is for, each of its actions standing for K of them.
 static inline int policy_chunk_steps(const PolicyConfig *p) {
     return p->chunk_size * p->action_down_sample_steps;
+}
+
+// Actions that the decoder predicts: those of the chunk, and behind them, newest first, those of
+// the past, which teach the policy what led to its observations and are never carried out.
+static inline int policy_action_rows(const PolicyConfig *p) {
+    return p->chunk_size + p->n_past_actions;
 }
 
 // --dataset.image_transforms.*: LeRobot's augmentation (loader/image_transforms.h).
@@ -171,6 +178,7 @@ typedef struct TrainConfig {
     const char
         *trained_on; // the device that the checkpoint was trained on, where no flag gives one
     bool new_times;  // more observations than the checkpoint's one: its temporal table starts here
+    int past_added;  // past actions more than the checkpoint's (fewer: below 0)
     int threads;     // compute threads, 0: all processors (tact)
     double loader_warn_s;     // LoaderOptions.warn_s
     const char *dist_backend; // --dist.*: of a training in several processes (ranks/)

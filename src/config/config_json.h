@@ -7,12 +7,14 @@
 #include "config/config.h"
 #include "formats/json.h"
 
-// Versions of tact.json: without action_down_sample_steps, and with it. A tact that does not know
-// the key would play such a policy too fast, so it has to stop.
-enum { TACT_JSON_VERSION = 1, TACT_JSON_VERSION_STEPS = 2 };
+// Versions of tact.json: without action_down_sample_steps, and with it; and with n_past_actions. A
+// tact that does not know a key would play such a policy too fast, or call its weights damaged, so
+// it has to stop and say why.
+enum { TACT_JSON_VERSION = 1, TACT_JSON_VERSION_STEPS = 2, TACT_JSON_VERSION_PAST = 3 };
 
 // ---- write_json.c -----------------------------------------------------------------------------
-// Whether LeRobot runs the policy as it is: one observation, no table of times, an action a frame.
+// Whether LeRobot runs the policy as it is: one observation, no table of times, an action a frame,
+// none of the past.
 // It would load any other as "act" without a word, and run another model or play its actions too
 // fast; a type that it does not know makes it stop.
 bool policy_is_plain(const PolicyConfig *p);

@@ -160,6 +160,10 @@ const Field train_fields[] = {
      "poses"},
     {"policy.resize_shape", FIELD_SIZES, HOME_TACT, true, AT(policy.resize_shape), "null", ANY,
      "size to resize frames to: [H,W], or [[H,W],[H,W]] with one a camera; null: as recorded"},
+    {"policy.n_past_actions", FIELD_INT, HOME_TACT, false, AT(policy.n_past_actions), "0", 0, 10000,
+     NULL,
+     "actions before the newest observation that training predicts too, so that a history is "
+     "learnt from; none is carried out"},
     // training: the order of train_config.json
     {"output_dir", FIELD_FOLDER, HOME_TRAIN, true, AT(output_dir), "null", ANY,
      "directory of the run, must not exist; null: outputs/train/DATE/TIME_JOB; a resumed run has "

@@ -11,7 +11,8 @@
 #include "loader/sampler.h"
 #include "normalize/normalize.h"
 
-// One ready batch. B samples, T observations, H actions.
+// One ready batch. B samples, T observations, H actions, behind which stand those of the past that
+// the window has.
 typedef struct Batch {
     int size; // B; the last batch of an epoch may be smaller
     int64_t epoch;

@@ -68,6 +68,11 @@ bool policy_convert(const Policy *in, bool to_act, PolicyConfig *config, Params 
                     "%s: its actions are %d frames apart (action_down_sample_steps); LeRobot's ACT "
                     "would play one a frame",
                     in->dir, config->action_down_sample_steps);
+    if (to_act && config->n_past_actions)
+        return fail(err,
+                    "%s: also predicts %d past actions (n_past_actions); LeRobot's ACT has no "
+                    "place for them",
+                    in->dir, config->n_past_actions);
     if (to_act)
         config->temporal_pos_embed = "none";
     else if (config->obs_state_horizon == 1)

@@ -178,6 +178,7 @@ static void print_policy(const Policy *p) {
            c->n_action_steps);
     if (c->action_down_sample_steps > 1)
         printf(", an action every %d steps", c->action_down_sample_steps);
+    if (c->n_past_actions > 0) printf(", %d past ones predicted in training", c->n_past_actions);
     if (c->fps > 0) printf(", %.15g a second", c->fps);
     printf("\nnetwork     %s, width %d, %d heads, feed-forward %d, layers %d + %d%s\n",
            c->vision_backbone, c->dim_model, c->n_heads, c->dim_feedforward, c->n_encoder_layers,

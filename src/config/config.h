@@ -84,6 +84,7 @@ typedef struct PolicyConfig {
     // from the dataset and from every observation, to be made relative and absolute again.
     bool use_state;
     double state_dropout; // share of the training's samples whose state is zeros
+    int n_past_actions;             // N: actions before the newest observation, also predicted
     // Filled from the dataset (config.json: input_features, output_features).
     int state_dim, action_dim, env_dim; // as the MODEL sees them (10k when relative); 0: none
     int arms;                           // k when relative
@@ -106,6 +107,11 @@ static inline int policy_chunk_steps(const PolicyConfig *p) {
 // Whether inputs as --policy.input_features has them name observation.state. False for NULL and for
 // text that is no JSON object.
 bool inputs_name_state(const char *input_features);
+// Actions that the decoder predicts: those of the chunk, and behind them, newest first, those of
+// the past, which teach the policy what led to its observations and are never carried out.
+static inline int policy_action_rows(const PolicyConfig *p) {
+    return p->chunk_size + p->n_past_actions;
+}
 
 // --dataset.image_transforms.*: LeRobot's augmentation (loader/image_transforms.h).
 typedef struct TransformsConfig {
@@ -184,6 +190,7 @@ typedef struct TrainConfig {
     const char
         *trained_on; // the device that the checkpoint was trained on, where no flag gives one
     bool new_times;  // more observations than the checkpoint's one: its temporal table starts here
+    int past_added;  // past actions more than the checkpoint's (fewer: below 0)
     int threads;     // compute threads, 0: all processors (tact)
     double loader_warn_s;     // LoaderOptions.warn_s
     const char *dist_backend; // --dist.*: of a training in several processes (ranks/)

@@ -167,6 +167,10 @@ const Field train_fields[] = {
      NULL,
      "share of the training's samples whose normalised state is zeros; evaluations and robots show "
      "it whole"},
+    {"policy.n_past_actions", FIELD_INT, HOME_TACT, false, AT(policy.n_past_actions), "0", 0, 10000,
+     NULL,
+     "actions before the newest observation that training predicts too, so that a history is "
+     "learnt from; none is carried out"},
     // training: the order of train_config.json
     {"output_dir", FIELD_FOLDER, HOME_TRAIN, true, AT(output_dir), "null", ANY,
      "directory of the run, must not exist; null: outputs/train/DATE/TIME_JOB; a resumed run has "

@@ -211,6 +211,7 @@ static void assume_no_tact_json(TrainConfig *c, const json_t *policy) {
     PolicyConfig *p = &c->policy;
     const json_t *horizon = json_object_get(policy, "obs_state_horizon");
     p->obs_state_horizon = p->obs_down_sample_steps = p->action_down_sample_steps = 1;
+    p->n_past_actions = 0;
     p->temporal_pos_embed = json_integer_value(horizon) > 1 ? "state" : "none";
     p->pose_repr = is_relative(policy) ? "relative" : "none";
     p->resize_shape = (IntList){0};
@@ -244,7 +245,8 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
                     "directory",
                     path);
     json_int_t version = json_integer_value(json_object_get(tact, "version"));
-    if (tact && version != TACT_JSON_VERSION && version != TACT_JSON_VERSION_STEPS)
+    if (tact && version != TACT_JSON_VERSION && version != TACT_JSON_VERSION_STEPS &&
+        version != TACT_JSON_VERSION_PAST)
         return fail(err,
                     "%s: its tact.json is of a version that this tact does not know; use the tact "
                     "that wrote it",

@@ -20,6 +20,7 @@ static bool is_later_default(const Field *f, const void *slot) {
     static const char *const wandb[] = {"wandb.entity", "wandb.notes", "wandb.run_id",
                                         "wandb.mode"};
     if (strcmp(f->flag, "policy.action_down_sample_steps") == 0) return *(const int *)slot == 1;
+    if (strcmp(f->flag, "policy.n_past_actions") == 0) return *(const int *)slot == 0;
     if (strcmp(f->flag, "tensorboard") == 0 || strcmp(f->flag, "wandb.disable_artifact") == 0)
         return !*(const bool *)slot;
     if (strcmp(f->flag, "wandb.add_tags") == 0 || strcmp(f->flag, "policy.use_state") == 0)
@@ -62,7 +63,7 @@ static json_t *input_features(const PolicyConfig *p) {
 
 bool policy_is_plain(const PolicyConfig *p) {
     return p->obs_state_horizon == 1 && strcmp(p->temporal_pos_embed, "none") == 0 &&
-           p->action_down_sample_steps == 1 && !policy_hides_pose(p);
+           p->action_down_sample_steps == 1 && p->n_past_actions == 0 && !policy_hides_pose(p);
 }
 
 const char *policy_torch_device(const PolicyConfig *p) {
@@ -99,7 +100,9 @@ json_t *policy_to_json(const PolicyConfig *p) {
 
 json_t *policy_to_tact_json(const PolicyConfig *p) {
     json_t *object = json_object(), *cameras = json_array();
-    int version = p->action_down_sample_steps == 1 ? TACT_JSON_VERSION : TACT_JSON_VERSION_STEPS;
+    int version = p->n_past_actions > 0             ? TACT_JSON_VERSION_PAST
+                  : p->action_down_sample_steps > 1 ? TACT_JSON_VERSION_STEPS
+                                                    : TACT_JSON_VERSION;
     json_object_set_new(object, "version", json_integer(version));
     set_home(object, HOME_TACT, p, offsetof(TrainConfig, policy));
     json_object_set_new(object, "arms", json_integer(p->arms));

@@ -55,7 +55,7 @@ bool batch_maker_init(BatchMaker *m, const LoaderOptions *o, Error *err) {
     m->window = NEW(int64_t, o->window.horizon);
     m->state = NEW(double, o->window.horizon * m->state_dim);
     m->env = NEW(double, m->env_dim);
-    m->action = NEW(double, o->window.chunk_size * m->action_dim);
+    m->action = NEW(double, window_action_rows(&o->window) * m->action_dim);
     m->wanted = NEW(WantedFrame, (int64_t)o->batch_size * o->window.horizon);
     m->cache_filled = o->n_cameras == 0;
     return open_reader(m, err);
@@ -74,7 +74,7 @@ void batch_maker_free(BatchMaker *m) {
 
 bool batch_alloc(Batch *b, const LoaderOptions *o, Error *err) {
     size_t n = (size_t)o->batch_size, T = (size_t)o->window.horizon,
-           H = (size_t)o->window.chunk_size;
+           H = (size_t)window_action_rows(&o->window);
     *b = (Batch){.size = o->batch_size};
     b->rows = NEW(int64_t, n);
     b->state = o->state ? NEW(float, n *T *(size_t)o->state->dim) : NULL;
@@ -136,7 +136,7 @@ static void fill_state(BatchMaker *m, Batch *b, int i, const WindowSpec *w) {
 static void fill_vectors(BatchMaker *m, Batch *b, int i) {
     const LoaderOptions *o = m->o;
     const WindowSpec w = window_of(o, b, i);
-    int H = o->window.chunk_size;
+    int H = window_action_rows(&o->window);
     int64_t row = b->rows[i];
     if (o->state) fill_state(m, b, i, &w);
     if (o->env) {

@@ -12,7 +12,8 @@
 #include "loader/state_dropout.h"
 #include "normalize/normalize.h"
 
-// One ready batch. B samples, T observations, H actions.
+// One ready batch. B samples, T observations, H actions, behind which stand those of the past that
+// the window has.
 typedef struct Batch {
     int size; // B; the last batch of an epoch may be smaller
     int64_t epoch;

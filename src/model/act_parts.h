@@ -26,7 +26,7 @@ struct Act {
     Linear state_proj, env_proj, latent_proj;
     Encoder encoder;
     Decoder decoder;
-    Tensor query_pos, dquery_pos; // (S, D)
+    Tensor query_pos, dquery_pos; // (Q, D)
     Linear head;
 
     Tensor state, env, action, pad; // inputs

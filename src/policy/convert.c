@@ -73,6 +73,11 @@ bool policy_convert(const Policy *in, bool to_act, PolicyConfig *config, Params 
                     "%s: its poses are relative to one that it does not see (use_state); LeRobot's "
                     "ACT would take them for absolute ones",
                     in->dir);
+    if (to_act && config->n_past_actions)
+        return fail(err,
+                    "%s: also predicts %d past actions (n_past_actions); LeRobot's ACT has no "
+                    "place for them",
+                    in->dir, config->n_past_actions);
     if (to_act)
         config->temporal_pos_embed = "none";
     else if (config->obs_state_horizon == 1)

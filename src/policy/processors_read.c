@@ -140,6 +140,11 @@ bool pipeline_check(const PolicyConfig *p, const char *where, Error *err) {
                     "gives an action a frame; --policy.action_down_sample_steps=%d is not possible "
                     "with it",
                     where, p->action_down_sample_steps);
+    if (p->n_past_actions)
+        return fail(err,
+                    "%s: its relative_actions_processor belongs to a policy of LeRobot's, which "
+                    "predicts no past actions; --policy.n_past_actions=%d is not possible with it",
+                    where, p->n_past_actions);
     if (p->arms)
         return fail(err,
                     "%s: its relative_actions_processor makes actions relative already; pass "

@@ -12,6 +12,7 @@ WindowSpec policy_window(const PolicyConfig *p) {
                         .down_sample = p->obs_down_sample_steps,
                         .chunk_size = p->chunk_size,
                         .action_down_sample = p->action_down_sample_steps,
+                        .past = p->n_past_actions,
                         .relative = p->arms > 0,
                         .arms = p->arms,
                         .minus_state = p->pipeline.relative};

@@ -91,13 +91,19 @@ CHECKED static bool find_resumed_run(TrainConfig *c, const char *file, const cha
 CHECKED static bool check_policy_type(const TrainConfig *c, Error *err) {
     const PolicyConfig *p = &c->policy;
     bool temporal = p->obs_state_horizon > 1 || strcmp(p->temporal_pos_embed, "none") != 0 ||
-                    p->action_down_sample_steps > 1 ||
+                    p->action_down_sample_steps > 1 || p->n_past_actions > 0 ||
                     (p->pose_repr && strcmp(p->pose_repr, "relative") == 0);
     const char *from = p->path ? p->path : c->config_path;
     if (!field_given(c, "policy.type") || temporal == (strcmp(p->type, "tact") == 0)) return true;
     if (temporal &&
         (field_given(c, "policy.obs_state_horizon") || field_given(c, "policy.pose_repr")))
         return true;
+    if (p->obs_state_horizon == 1 && p->n_past_actions > 0)
+        return fail(err,
+                    "--policy.n_past_actions=%d: LeRobot's plain ACT (--policy.type=act, one "
+                    "observation) predicts no past actions; add --policy.obs_state_horizon=2 or "
+                    "leave out --policy.type",
+                    p->n_past_actions);
     if (temporal)
         return fail(err,
                     "--policy.type=act: %s is a temporal policy, of %d observation%s; leave out "
@@ -142,6 +148,16 @@ CHECKED static bool check_stored_state(const TrainConfig *c, const char *stored,
                 p->path ? p->path : c->config_path, seen ? "with" : "without");
 }
 
+// A resumed run keeps its moments, which new rows of the decoder's table have none of, and its
+// loss.
+CHECKED static bool check_past_actions(const TrainConfig *c, int stored, Error *err) {
+    if (!c->resume || !c->past_added) return true;
+    return fail(err,
+                "--policy.n_past_actions=%d: the run to go on with has %d; --policy.path starts a "
+                "new one from its weights",
+                c->policy.n_past_actions, stored);
+}
+
 // Puts the settings of the checkpoint that the flags name beneath those of the flags.
 CHECKED static bool merge_checkpoint(TrainConfig *c, int argc, char **argv, Error *err) {
     TrainConfig merged;
@@ -159,12 +175,14 @@ CHECKED static bool merge_checkpoint(TrainConfig *c, int argc, char **argv, Erro
                            read_train_config(&merged, place, err)
                      : policy_locate(c->policy.path, place, err) &&
                            policy_read_config(place, true, &merged, err);
-    int horizon = merged.policy.obs_state_horizon;
+    int horizon = merged.policy.obs_state_horizon, past = merged.policy.n_past_actions;
     const char *inputs = merged.policy.input_features;
     if (ok) forget_device(&merged);
     ok = ok && train_config_parse(&merged, argc, argv, err);
     ok = ok && check_stored_state(&merged, inputs, err);
     if (ok) decide_time_table(&merged, horizon);
+    merged.past_added = merged.policy.n_past_actions - past;
+    ok = ok && check_past_actions(&merged, past, err);
     if (field_given(&merged, "policy.device")) merged.trained_on = NULL;
     if (ok && merged.resume) ok = find_resumed_run(&merged, place, c->output_dir, err);
     if (ok && !resume) merged.policy.path = arena_strdup(&merged.arena, place);

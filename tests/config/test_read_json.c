@@ -41,6 +41,7 @@ static void what_is_written_is_read(void **state) {
         "--policy.dim_model=64",
         "--policy.obs_state_horizon=3",
         "--policy.action_down_sample_steps=4",
+        "--policy.n_past_actions=6",
         "--dataset.repeat_frame_prob=0.75",
         "--policy.state_dropout=0.25",
         "--policy.pose_repr=relative",
@@ -89,6 +90,7 @@ static void what_is_written_is_read(void **state) {
         !policy_shapes_from_json(&b, policy, tact, "file", &err))
         fail_msg("%s", err.text);
     assert_same(&a, &b);
+    assert_int_equal(b.policy.n_past_actions, 6);
     assert_true(b.policy.action_down_sample_steps == 4 && b.dataset.repeat_frame_prob == 0.75);
     assert_true(b.policy.use_state && b.policy.state_dropout == 0.25);
     assert_true(b.ema.enable && b.ema.decay == 0.99 && b.scheduler.num_warmup_steps == 7);

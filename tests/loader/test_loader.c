@@ -145,6 +145,41 @@ static void batches_are_normalised(void **state) {
     stats_free(&s);
 }
 
+// Normalised like the chunk's, and counted among the actions of the step.
+static void past_actions_are_in_a_batch(void **state) {
+    const Fixture *f = *state;
+    enum { N = 4, Q = H + N };
+    LoaderOptions o = options(f, 2);
+    Normalizer n;
+    Stats s;
+    Error err;
+    o.window.past = N;
+    o.drop_last = true;
+    OK(window_stats(f->ds, &o.window, NULL, 0, 0, 1, NULL, &s, &err));
+    OK(normalizer_init(&n, "action", NORM_MIN_MAX, &s, s.dim, &err));
+    o.action = &n;
+    Loader *l = open_loader(&o);
+    const int A = s.dim;
+    for (int k = 0; k < 5; k++) {
+        const Batch *b = next(l);
+        int64_t unpadded = 0;
+        for (int i = 0; i < b->size; i++) {
+            double action[Q * 8];
+            float want[Q * 8];
+            uint8_t pad[Q];
+            window_action(f->ds, &o.window, b->rows[i], action, pad);
+            normalizer_apply(&n, action, want, Q);
+            assert_memory_equal(b->action + i * Q * A, want, (size_t)(Q * A) * sizeof *want);
+            assert_memory_equal(b->action_is_pad + i * Q, pad, Q);
+            for (int q = 0; q < Q; q++) unpadded += !pad[q];
+        }
+        assert_int_equal(b->step_actions, unpadded);
+    }
+    loader_close(l);
+    normalizer_free(&n);
+    stats_free(&s);
+}
+
 // ---- order ------------------------------------------------------------------------------------
 
 // A digest of batch after batch.
@@ -455,6 +490,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_hold_what_was_recorded),
         cmocka_unit_test(batches_are_normalised),
+        cmocka_unit_test(past_actions_are_in_a_batch),
         cmocka_unit_test(batches_do_not_depend_on_the_workers),
         cmocka_unit_test(frames_before_a_grasp_are_repeated),
         cmocka_unit_test(states_are_dropped),

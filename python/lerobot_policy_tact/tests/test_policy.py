@@ -99,10 +99,41 @@ def test_actions_several_frames_apart_are_saved(tmp_path):
         tact = json.loads((tmp_path / str(every) / "tact.json").read_text())
         assert tact["version"] == version and tact.get("action_down_sample_steps", 1) == every
         assert TactPolicy.from_pretrained(tmp_path / str(every)).config.action_down_sample_steps == every
-    tact["version"] = 3
+    tact["version"] = 99
     (tmp_path / "3" / "tact.json").write_text(json.dumps(tact))
-    with pytest.raises(ValueError, match="version 3"):
+    with pytest.raises(ValueError, match="version 99"):
         TactPolicy.from_pretrained(tmp_path / "3")
+
+
+def test_past_actions_teach_and_are_not_carried_out(tmp_path):
+    policy, seen = relative(obs_state_horizon=2, n_past_actions=3, action_down_sample_steps=2), frames(4)
+    assert policy.config.action_delta_indices == [0, 2, 4, 6, 8, 10, -2, -4, -6]
+    assert policy.predict_action_chunk(window(seen[:2])).shape == (1, 12, 7)
+    assert policy.model.decoder_pos_embed.weight.shape == (9, 16)
+    batch = window(seen[:2])
+    batch[ACTION] = batch[STATE][:, -1:].repeat(1, 9, 1)
+    batch["action_is_pad"] = torch.tensor([[False] * 7 + [True] * 2])
+
+    def losses(row: int) -> tuple[float, float]:
+        moved = {**batch, ACTION: batch[ACTION].clone()}
+        moved[ACTION][:, row] += 1
+        torch.manual_seed(0)
+        logged = policy.train().forward(moved)[1]
+        return logged["l1_loss"], logged["kld_loss"]
+
+    plain = losses(8)  # padding
+    assert plain == losses(7)
+    # A past action counts, and the latent does not see it; one of the chunk it sees.
+    assert losses(6)[0] != plain[0] and losses(6)[1] == plain[1]
+    assert losses(5)[0] != plain[0] and losses(5)[1] != plain[1]
+    policy.eval().save_pretrained(tmp_path)
+    tact = json.loads((tmp_path / "tact.json").read_text())
+    assert tact["version"] == 3 and tact["n_past_actions"] == 3
+    assert "n_past_actions" not in json.loads((tmp_path / "config.json").read_text())
+    again = TactPolicy.from_pretrained(tmp_path)
+    assert torch.equal(again.predict_action_chunk(window(seen[:2])), policy.predict_action_chunk(window(seen[:2])))
+    relative(obs_state_horizon=2).save_pretrained(tmp_path / "none")
+    assert "n_past_actions" not in json.loads((tmp_path / "none" / "tact.json").read_text())
 
 
 def test_loss_is_of_relative_rows_and_has_gradients():

@@ -11,14 +11,15 @@ from lerobot.optim.optimizers import AdamWConfig
 
 from .poses import RECORDED, SEEN
 
-# Versions: without action_down_sample_steps, which is then left out, and with it.
-TACT_JSON, TACT_JSON_VERSION, TACT_JSON_VERSION_STEPS = "tact.json", 1, 2
+# Versions: without action_down_sample_steps, which is then left out, and with it; with n_past_actions, left out as well.
+TACT_JSON, TACT_JSON_VERSION, TACT_JSON_VERSION_STEPS, TACT_JSON_VERSION_PAST = "tact.json", 1, 2, 3
 
 # Settings of tact.json that change what the policy computes, with what holds where it has none.
 TACT_DEFAULTS = {
     "obs_state_horizon": 2,
     "obs_down_sample_steps": 1,
     "action_down_sample_steps": 1,
+    "n_past_actions": 0,
     "temporal_pos_embed": "all",
     "pose_repr": "none",
     "resize_shape": None,
@@ -32,9 +33,10 @@ def read_tact_json(directory: str | Path | None) -> dict | None:
     if path is None or not path.is_file():
         return None
     tact = json.loads(path.read_text())
-    if tact.get("version") not in (TACT_JSON_VERSION, TACT_JSON_VERSION_STEPS):
+    versions = TACT_JSON_VERSION, TACT_JSON_VERSION_STEPS, TACT_JSON_VERSION_PAST
+    if tact.get("version") not in versions:
         raise ValueError(f"{path}: version {tact.get('version')}; this package reads versions "
-                         f"{TACT_JSON_VERSION} and {TACT_JSON_VERSION_STEPS}")
+                         f"{', '.join(map(str, versions))}")
     return tact
 
 
@@ -75,6 +77,7 @@ class TactConfig(PreTrainedConfig):
     obs_state_horizon: int | None = None
     obs_down_sample_steps: int | None = None
     action_down_sample_steps: int | None = None
+    n_past_actions: int | None = None
     temporal_pos_embed: str | None = None
     pose_repr: str | None = None
     resize_shape: list[list[int]] | list[int] | None = None  # one size, or one a camera
@@ -127,6 +130,8 @@ class TactConfig(PreTrainedConfig):
     def _check(self) -> None:
         if min(self.obs_state_horizon, self.obs_down_sample_steps, self.action_down_sample_steps) < 1:
             raise ValueError("obs_state_horizon, obs_down_sample_steps and action_down_sample_steps must be at least 1")
+        if self.n_past_actions < 0:
+            raise ValueError(f"n_past_actions {self.n_past_actions} is below 0")
         if self.temporal_pos_embed not in ("none", "state", "all"):
             raise ValueError(f"temporal_pos_embed {self.temporal_pos_embed!r} is none of none, state, all")
         if (self.pose_repr == "relative") != bool(self.arms):
@@ -152,9 +157,12 @@ class TactConfig(PreTrainedConfig):
         tact = {"version": None, **self._tact, **{name: getattr(self, name) for name in TACT_DEFAULTS}}
         if self.resize_shape and len(self.resize_shape) == 1:
             tact["resize_shape"] = self.resize_shape[0]
-        tact["version"] = TACT_JSON_VERSION_STEPS if rare else TACT_JSON_VERSION
+        tact["version"] = (TACT_JSON_VERSION_PAST if self.n_past_actions else
+                           TACT_JSON_VERSION_STEPS if rare else TACT_JSON_VERSION)
         if not rare:
             del tact["action_down_sample_steps"]
+        if not self.n_past_actions:
+            del tact["n_past_actions"]
         if self.image_features and "cameras" not in tact:
             sizes = {key: f.shape[-2:] for key, f in self.image_features.items()}
             tact["cameras"] = [
@@ -218,8 +226,10 @@ class TactConfig(PreTrainedConfig):
 
     @property
     def action_delta_indices(self) -> list[int]:
+        """Those of the chunk, and behind them those of the past, newest first: the order of the decoder's queries."""
         self.settle()
-        return list(range(0, self.chunk_size * self.action_down_sample_steps, self.action_down_sample_steps))
+        every = self.action_down_sample_steps
+        return [i * every for i in range(self.chunk_size)] + [-i * every for i in range(1, self.n_past_actions + 1)]
 
     @property
     def reward_delta_indices(self) -> None:

@@ -251,7 +251,8 @@ class TactPolicy(PreTrainedPolicy):
 
     def _chunk_by_torch(self, window: dict[str, Tensor]) -> Tensor:
         self.eval()
-        c, chunk = self.config, self._network(window)[0]
+        c = self.config
+        chunk = self._network(window)[0][:, :c.chunk_size]
         if c.arms:
             chunk = absolute_rows(self.action_rows.invert(chunk), self._base(window)).to(window[STATE].dtype)
         return fill_in(chunk, c.action_down_sample_steps, c.arms)

@@ -80,6 +80,7 @@ typedef struct PolicyConfig {
     const char *temporal_pos_embed; // none, state, all
     const char *pose_repr;          // NULL (auto), none, relative; resolved to none or relative
     IntList resize_shape;           // null, H and W of all cameras, or H and W of each in order
+    int max_action_prefix;          // most of a chunk's first actions that are given; 0: none ever
     // Filled from the dataset (config.json: input_features, output_features).
     int state_dim, action_dim, env_dim; // as the MODEL sees them (10k when relative); 0: none
     int arms;                           // k when relative

@@ -12,9 +12,9 @@
 enum { TACT_JSON_VERSION = 1, TACT_JSON_VERSION_STEPS = 2 };
 
 // ---- write_json.c -----------------------------------------------------------------------------
-// Whether LeRobot runs the policy as it is: one observation, no table of times, an action a frame.
-// It would load any other as "act" without a word, and run another model or play its actions too
-// fast; a type that it does not know makes it stop.
+// Whether LeRobot runs the policy as it is: one observation, no table of times, an action a frame,
+// no actions that are given. It would load any other as "act" without a word, and run another model
+// or play its actions too fast; a type that it does not know makes it stop.
 bool policy_is_plain(const PolicyConfig *p);
 // LeRobot's config.json: type "act" and only the keys every version knows where it is plain, else
 // type "tact" with the same keys.

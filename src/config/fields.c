@@ -160,6 +160,10 @@ const Field train_fields[] = {
      "poses"},
     {"policy.resize_shape", FIELD_SIZES, HOME_TACT, true, AT(policy.resize_shape), "null", ANY,
      "size to resize frames to: [H,W], or [[H,W],[H,W]] with one a camera; null: as recorded"},
+    {"policy.max_action_prefix", FIELD_INT, HOME_TACT, false, AT(policy.max_action_prefix), "0", 0,
+     9999, NULL,
+     "most first actions of a chunk that are given in training, for chunks that go on from those "
+     "carried out meanwhile; 0: none"},
     // training: the order of train_config.json
     {"output_dir", FIELD_FOLDER, HOME_TRAIN, true, AT(output_dir), "null", ANY,
      "directory of the run, must not exist; null: outputs/train/DATE/TIME_JOB; a resumed run has "

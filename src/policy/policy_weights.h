@@ -13,6 +13,7 @@ typedef struct WeightsOptions {
     // A temporal table that the file does not have keeps its values (fine-tuning plain ACT); the
     // row of a table with a single observation is taken for every observation.
     bool new_times;
+    bool new_prefix; // likewise the projection of given actions (max_action_prefix)
     bool check_only; // nothing is copied
 } WeightsOptions;
 // Weights of model.safetensors into params. Strict: a tensor that is missing, of another shape or

@@ -91,7 +91,7 @@ CHECKED static bool find_resumed_run(TrainConfig *c, const char *file, const cha
 CHECKED static bool check_policy_type(const TrainConfig *c, Error *err) {
     const PolicyConfig *p = &c->policy;
     bool temporal = p->obs_state_horizon > 1 || strcmp(p->temporal_pos_embed, "none") != 0 ||
-                    p->action_down_sample_steps > 1 ||
+                    p->action_down_sample_steps > 1 || p->max_action_prefix > 0 ||
                     (p->pose_repr && strcmp(p->pose_repr, "relative") == 0);
     const char *from = p->path ? p->path : c->config_path;
     if (!field_given(c, "policy.type") || temporal == (strcmp(p->type, "tact") == 0)) return true;
@@ -125,6 +125,22 @@ static void decide_time_table(TrainConfig *c, int stored_horizon) {
         c->policy.temporal_pos_embed = "all";
 }
 
+// A policy that is given actions has a projection of them, with moments of its own. One that starts
+// from a policy without begins with zeros, and computes what that did.
+CHECKED static bool check_prefix(const TrainConfig *c, int stored, Error *err) {
+    const int wanted = c->policy.max_action_prefix;
+    if (stored && !wanted)
+        return fail(err,
+                    "--policy.max_action_prefix=0: the checkpoint's policy was trained for up to "
+                    "%d actions that are given; leave the flag out, or give it 1 or more",
+                    stored);
+    return stored || !wanted || !c->resume ||
+           fail(err,
+                "--policy.max_action_prefix=%d: the run that goes on has a policy that is never "
+                "given actions; --policy.path starts a new one from its weights",
+                wanted);
+}
+
 // Puts the settings of the checkpoint that the flags name beneath those of the flags.
 CHECKED static bool merge_checkpoint(TrainConfig *c, int argc, char **argv, Error *err) {
     TrainConfig merged;
@@ -142,14 +158,14 @@ CHECKED static bool merge_checkpoint(TrainConfig *c, int argc, char **argv, Erro
                            read_train_config(&merged, place, err)
                      : policy_locate(c->policy.path, place, err) &&
                            policy_read_config(place, true, &merged, err);
-    int horizon = merged.policy.obs_state_horizon;
+    int horizon = merged.policy.obs_state_horizon, prefix = merged.policy.max_action_prefix;
     if (ok) forget_device(&merged);
     ok = ok && train_config_parse(&merged, argc, argv, err);
     if (ok) decide_time_table(&merged, horizon);
     if (field_given(&merged, "policy.device")) merged.trained_on = NULL;
     if (ok && merged.resume) ok = find_resumed_run(&merged, place, c->output_dir, err);
     if (ok && !resume) merged.policy.path = arena_strdup(&merged.arena, place);
-    ok = ok && check_policy_type(&merged, err);
+    ok = ok && check_policy_type(&merged, err) && check_prefix(&merged, prefix, err);
     train_config_free(c);
     *c = merged;
     return ok;

@@ -41,6 +41,7 @@ static void what_is_written_is_read(void **state) {
         "--policy.dim_model=64",
         "--policy.obs_state_horizon=3",
         "--policy.action_down_sample_steps=4",
+        "--policy.max_action_prefix=9",
         "--dataset.repeat_frame_prob=0.75",
         "--policy.pose_repr=relative",
         "--policy.temporal_ensemble_coeff=0.01",
@@ -89,6 +90,7 @@ static void what_is_written_is_read(void **state) {
         fail_msg("%s", err.text);
     assert_same(&a, &b);
     assert_true(b.policy.action_down_sample_steps == 4 && b.dataset.repeat_frame_prob == 0.75);
+    assert_int_equal(b.policy.max_action_prefix, 9);
     assert_true(b.ema.enable && b.ema.decay == 0.99 && b.scheduler.num_warmup_steps == 7);
     assert_true(b.policy.arms == 2 && b.policy.cameras[0].width == 640 && b.policy.fps == 12.5);
     assert_string_equal(b.policy.cameras[0].name, "observation.images.b"); // their order counts

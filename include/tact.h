@@ -172,6 +172,17 @@ typedef struct tact_options {
     // ensembling, actions are counted and none is left out but those that `asynchronous` names.
     double camera_obs_latency, robot_obs_latency, gripper_obs_latency;
     double robot_action_latency, gripper_action_latency;
+    // With `asynchronous`, of a policy that was trained with actions that are given
+    // (--policy.max_action_prefix): the next chunk goes on from those actions that are carried out
+    // while it is predicted, so that the border between them is no leap. A prediction is given as
+    // many steps as it is expected to take (the longest of the last eight delays d; all of them
+    // until one was measured), as far as the current chunk goes and at most max_action_prefix,
+    // which is in steps as well: -1 (default): as many as in training; 0: none ever; no more than
+    // in training. With times (robot_action_latency above) those that were given out since the
+    // frames were captured count, too. A prediction that comes earlier is carried out from where it
+    // was not given on, one that comes later from where it is due. An episode's first prediction,
+    // tact_predict_chunk, and all without `asynchronous` are given none.
+    int64_t max_action_prefix;
 } tact_options;
 
 // size: sizeof(tact_options), as the caller compiled it.

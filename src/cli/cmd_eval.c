@@ -24,7 +24,7 @@ typedef struct Eval {
     const char *policy, *env, *root, *repo_id, *revision, *episodes, *rename, *tolerance;
     const char *device, *dtype, *output, *coeff;
     int64_t stride, threads, arm;
-    int64_t n_episodes, max_videos, seed, n_action_steps, blend_steps; // of a simulation
+    int64_t n_episodes, max_videos, seed, n_action_steps, blend_steps, prefix; // of a simulation
     const char *delay_text;
     double delay; // in its seconds; negative: none
     const char *shift_text;
@@ -115,6 +115,9 @@ CHECKED static bool check_options(Eval *e, int argc, char **argv, const Option *
     if (e->coeff && !field_set(&e->config, coeff, e->coeff, err)) return false;
     if (!read_delay(e, err)) return false;
     if (e->shift_text && !env_read_shift(e->shift_text, e->shift, err)) return false;
+    if (e->prefix >= 0 && e->delay < 0)
+        return fail(err, "--policy.max_action_prefix: needs --eval.inference_delay_s; where the "
+                         "simulation waits for a prediction, none is given any actions");
     if (e->env) return true;
     if (e->shift_text)
         return fail(err, "--env.start_shift: is for --env.type, where the gripper can be put "
@@ -262,6 +265,7 @@ CHECKED static bool run_closed_loop(Eval *e, Error *err) {
                                        .temporal_ensemble_coeff =
                                            e->config.policy.temporal_ensemble_coeff,
                                        .blend_steps = (int)e->blend_steps,
+                                       .max_action_prefix = (int)e->prefix,
                                        .inference_delay = e->delay,
                                        .start_shift = {e->shift[0], e->shift[1], e->shift[2]},
                                        .videos = e->max_videos ? e->directory : NULL,
@@ -356,6 +360,9 @@ static int list_options(Eval *e, Option options[MOST_OPTIONS]) {
          "with --policy.n_action_steps left out or 1"},
         {"policy.blend_steps", OPTION_INT, &e->blend_steps, 0, 100000, NULL,
          "actions of a new chunk that are blended there with the rest of the one before; 0: none"},
+        {"policy.max_action_prefix", OPTION_INT, &e->prefix, -1, 100000, NULL,
+         "actions, of those executed while a chunk is predicted, that the policy is given at most; "
+         "0: none, -1: as in training"},
         {"eval.inference_delay_s", OPTION_TEXT, &e->delay_text, 0, 0, NULL,
          "the next chunk is predicted there while one is played, and takes so many seconds; else "
          "the simulation waits for it"},
@@ -365,8 +372,12 @@ static int list_options(Eval *e, Option options[MOST_OPTIONS]) {
     return sizeof all / sizeof all[0];
 }
 
-static const Eval defaults = {
-    .n_episodes = 50, .delay = -1, .max_videos = 3, .seed = CLOSED_LOOP_SEED, .arm = 1};
+static const Eval defaults = {.n_episodes = 50,
+                              .delay = -1,
+                              .prefix = -1,
+                              .max_videos = 3,
+                              .seed = CLOSED_LOOP_SEED,
+                              .arm = 1};
 
 void describe_eval(const PageWriter *w) {
     Eval e = defaults;

@@ -180,6 +180,9 @@ static void print_policy(const Policy *p) {
         printf(", an action every %d steps", c->action_down_sample_steps);
     if (c->n_past_actions > 0) printf(", %d past ones predicted in training", c->n_past_actions);
     if (c->fps > 0) printf(", %.15g a second", c->fps);
+    if (c->max_action_prefix > 0)
+        printf("\n            the first %d or fewer may be given (max_action_prefix)",
+               c->max_action_prefix);
     printf("\nnetwork     %s, width %d, %d heads, feed-forward %d, layers %d + %d%s\n",
            c->vision_backbone, c->dim_model, c->n_heads, c->dim_feedforward, c->n_encoder_layers,
            c->n_decoder_layers, c->use_vae ? ", VAE" : "");

@@ -14,10 +14,10 @@ enum { TACT_JSON_VERSION = 1, TACT_JSON_VERSION_STEPS = 2, TACT_JSON_VERSION_PAS
 
 // ---- write_json.c -----------------------------------------------------------------------------
 // Whether LeRobot runs the policy as it is: one observation, no table of times, an action a frame,
-// none of the past, and no poses relative to one that the model does not see (with a state of 10
-// values that LeRobot has to be given they are plain ACT to it). It would load any other as "act"
-// without a word, and run another model, play its actions too fast or take relative poses for
-// absolute ones; a type that it does not know makes it stop.
+// none of the past, none that are given, and no poses relative to one that the model does not see
+// (with a state of 10 values that LeRobot has to be given they are plain ACT to it). It would load
+// any other as "act" without a word, and run another model, play its actions too fast or take
+// relative poses for absolute ones; a type that it does not know makes it stop.
 bool policy_is_plain(const PolicyConfig *p);
 // LeRobot's config.json: type "act" and only the keys every version knows where it is plain, else
 // type "tact" with the same keys.

@@ -171,6 +171,10 @@ const Field train_fields[] = {
      NULL,
      "actions before the newest observation that training predicts too, so that a history is "
      "learnt from; none is carried out"},
+    {"policy.max_action_prefix", FIELD_INT, HOME_TACT, false, AT(policy.max_action_prefix), "0", 0,
+     9999, NULL,
+     "most first actions of a chunk that are given in training, for chunks that go on from those "
+     "carried out meanwhile; 0: none"},
     // training: the order of train_config.json
     {"output_dir", FIELD_FOLDER, HOME_TRAIN, true, AT(output_dir), "null", ANY,
      "directory of the run, must not exist; null: outputs/train/DATE/TIME_JOB; a resumed run has "

@@ -215,6 +215,7 @@ static void assume_no_tact_json(TrainConfig *c, const json_t *policy) {
     p->temporal_pos_embed = json_integer_value(horizon) > 1 ? "state" : "none";
     p->pose_repr = is_relative(policy) ? "relative" : "none";
     p->resize_shape = (IntList){0};
+    p->max_action_prefix = 0;
 }
 
 // Without its wrapper the fork's policy is plain ACT, whatever horizon stands beside the key.

@@ -63,6 +63,12 @@ bool policy_config_check(const PolicyConfig *p, Error *err) {
                     p->action_down_sample_steps, p->chunk_size,
                     (long long)p->chunk_size * p->action_down_sample_steps, LONGEST_CHUNK);
     }
+    if (p->max_action_prefix >= p->chunk_size) {
+        return fail(err,
+                    "--policy.max_action_prefix=%d: must be less than --policy.chunk_size=%d, so "
+                    "that an action is left to predict",
+                    p->max_action_prefix, p->chunk_size);
+    }
     if (p->dim_model % 4 != 0) {
         return fail(err,
                     "--policy.dim_model=%d: must be divisible by 4 (the image positions need it)",

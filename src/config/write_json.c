@@ -20,7 +20,9 @@ static bool is_later_default(const Field *f, const void *slot) {
     static const char *const wandb[] = {"wandb.entity", "wandb.notes", "wandb.run_id",
                                         "wandb.mode"};
     if (strcmp(f->flag, "policy.action_down_sample_steps") == 0) return *(const int *)slot == 1;
-    if (strcmp(f->flag, "policy.n_past_actions") == 0) return *(const int *)slot == 0;
+    if (strcmp(f->flag, "policy.n_past_actions") == 0 ||
+        strcmp(f->flag, "policy.max_action_prefix") == 0)
+        return *(const int *)slot == 0;
     if (strcmp(f->flag, "tensorboard") == 0 || strcmp(f->flag, "wandb.disable_artifact") == 0)
         return !*(const bool *)slot;
     if (strcmp(f->flag, "wandb.add_tags") == 0 || strcmp(f->flag, "policy.use_state") == 0)
@@ -63,7 +65,8 @@ static json_t *input_features(const PolicyConfig *p) {
 
 bool policy_is_plain(const PolicyConfig *p) {
     return p->obs_state_horizon == 1 && strcmp(p->temporal_pos_embed, "none") == 0 &&
-           p->action_down_sample_steps == 1 && p->n_past_actions == 0 && !policy_hides_pose(p);
+           p->action_down_sample_steps == 1 && p->n_past_actions == 0 &&
+           p->max_action_prefix == 0 && !policy_hides_pose(p);
 }
 
 const char *policy_torch_device(const PolicyConfig *p) {

@@ -81,6 +81,7 @@ bool batch_alloc(Batch *b, const LoaderOptions *o, Error *err) {
     b->env = o->env ? NEW(float, n *(size_t)o->env->dim) : NULL;
     b->action = NEW(float, n *H *(size_t)o->action->dim);
     b->action_is_pad = NEW(uint8_t, n * H);
+    b->action_prefix = o->max_action_prefix ? NEW(int, n) : NULL;
     b->images = NEW(uint8_t *, o->n_cameras);
     for (int c = 0; c < o->n_cameras; c++) {
         const size_t bytes = n * T * camera_frame_bytes(o, c);
@@ -108,6 +109,7 @@ void batch_free(Batch *b, const LoaderOptions *o) {
     mem_free(b->env);
     mem_free(b->action);
     mem_free(b->action_is_pad);
+    mem_free(b->action_prefix);
     *b = (Batch){0};
 }
 
@@ -145,6 +147,8 @@ static void fill_vectors(BatchMaker *m, Batch *b, int i) {
     }
     window_action(o->dataset, &w, row, m->action, b->action_is_pad + (int64_t)i * H);
     normalizer_apply(o->action, m->action, b->action + (int64_t)i * H * m->action_dim, H);
+    if (b->action_prefix)
+        b->action_prefix[i] = action_prefix_at(o->seed, o->max_action_prefix, b->epoch, row);
 }
 
 // ---- frames -----------------------------------------------------------------------------------

@@ -21,9 +21,14 @@ typedef struct ActInput {
     const float *const *image_floats; // per camera (B, T, 3, h, w), already normalised (tests)
     const float *action;              // (B, Q, A) normalised; training only
     const uint8_t *action_is_pad;     // (B, Q); training only
-    const float *eps;                 // (B, Z) noise of the VAE, or NULL to draw it
+    // (B) how many rows of `action`, from the first on, are given to the policy, at most
+    // max_action_prefix: it goes on from them, and they do not count in the loss. NULL: none. For a
+    // prediction they alone are read, and action_is_pad is not wanted.
+    const int *action_prefix;
+    const float *eps; // (B, Z) noise of the VAE, or NULL to draw it
     // Of a step that is more than this batch, in pieces or in several processes: number of the
-    // first sample here among those of the step; how many samples and unpadded actions that has.
+    // first sample here among those of the step; how many samples it has, and how many actions that
+    // count: neither padded nor given.
     // The sums of the pieces' losses and gradients are then those of one large batch, and so are
     // its dropout and noise. All 0: the batch is the step.
     int first_sample, step_samples;
@@ -73,8 +78,8 @@ void act_use_slots(Act *a, const ActSlots *s);
 void act_load_params(Act *a);
 
 // Forward in evaluation mode (latent zero, no dropout). actions (B, S, A) on the host: the chunk's
-// alone. With `losses` non-NULL and action given, the l1 loss too (kld 0), of all that
-// action_is_pad leaves.
+// alone. With `losses` non-NULL, action and action_is_pad given, the l1 loss too (kld 0), of all
+// that action_is_pad leaves.
 CHECKED bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, Error *err);
 // The losses of the prediction that was made last, over what another action_is_pad leaves; action
 // as it was then.

@@ -16,7 +16,7 @@ static double feed_forward_flops(double B, double L, double D, double F) {
 static double kept_flops(const Act *a) {
     const PolicyConfig *c = &a->config;
     double B = a->batch, D = c->dim_model, Q = policy_action_rows(c);
-    return a->train ? 0 : attention_flops(B, Q, Q, D) + 2 * B * Q * D * D;
+    return a->decoder.kept.data ? attention_flops(B, Q, Q, D) + 2 * B * Q * D * D : 0;
 }
 
 // Everything but the backbone; the VAE encoder only runs in training.
@@ -36,7 +36,8 @@ static double transformer_flops(const Act *a, bool vae) {
     double images = (double)(a->layout.tokens - a->layout.image_start);
     total += 2 * B * D *
              (images * (double)a->images.feature_c + c->latent_dim + Q * c->action_dim +
-              (double)c->obs_state_horizon * c->state_dim + c->env_dim);
+              (double)c->obs_state_horizon * c->state_dim + c->env_dim +
+              (double)c->max_action_prefix * (c->action_dim + 1));
     return total;
 }
 

@@ -32,6 +32,10 @@ typedef enum ParamInit {
 // the same seed the chunk's start with the same values.
 #define QUERY_TABLE "model.decoder_pos_embed.weight"
 
+// What makes decoder inputs of the actions that are given; a model has it where max_action_prefix
+// is not 0. Its last column is for the 1 that tells a given action from none.
+#define ACTION_PREFIX_WEIGHT "model.action_prefix_proj.weight"
+
 enum { PARAM_PARTS = 3 };
 
 typedef struct Param {

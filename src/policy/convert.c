@@ -2,6 +2,7 @@
 #include "policy/convert.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "policy/policy_locate.h"
 #include "policy/policy_stats.h"
 #include "policy/policy_write.h"
@@ -78,6 +79,14 @@ bool policy_convert(const Policy *in, bool to_act, PolicyConfig *config, Params 
                     "%s: also predicts %d past actions (n_past_actions); LeRobot's ACT has no "
                     "place for them",
                     in->dir, config->n_past_actions);
+    // What is given comes from the asynchronous mode alone; a policy that is given nothing computes
+    // the same with its projection and without.
+    if (to_act && config->max_action_prefix) {
+        log_info("plain ACT is never given actions: what the policy learnt to do with up to %d of "
+                 "them is left out",
+                 config->max_action_prefix);
+        config->max_action_prefix = 0;
+    }
     if (to_act)
         config->temporal_pos_embed = "none";
     else if (config->obs_state_horizon == 1)

@@ -160,7 +160,8 @@ CHECKED static bool read_tensors(const Safetensors *s, const char *path, const P
         const SafetensorsEntry *e = safetensors_find(s, q->name);
         bool timed = strcmp(q->name, TEMPORAL_TABLE) == 0;
         if (timed && apart) continue;
-        if (!e && o.new_times && timed) {
+        bool given = strcmp(q->name, ACTION_PREFIX_WEIGHT) == 0;
+        if (!e && ((o.new_times && timed) || (o.new_prefix && given))) {
             log_info("%s starts as it is initialised: the checkpoint has no such tensor", q->name);
             continue;
         }

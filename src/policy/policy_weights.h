@@ -17,6 +17,7 @@ typedef struct WeightsOptions {
     // queries those of the chunk are kept, and those of past actions that both have; the others
     // keep their values.
     int past_added;
+    bool new_prefix; // likewise the projection of given actions (max_action_prefix)
     bool check_only; // nothing is copied
 } WeightsOptions;
 // Weights of model.safetensors into params. Strict: a tensor that is missing, of another shape or

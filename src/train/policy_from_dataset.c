@@ -234,6 +234,7 @@ LoaderOptions loader_options_of(const TrainConfig *c, const Normalizer *state,
                            .prefetch = c->prefetch_factor,
                            .shuffle = true,
                            .drop_last = true,
+                           .max_action_prefix = p->max_action_prefix,
                            .seed = (uint64_t)c->seed,
                            .state_dropout = {p->state_dropout, (uint64_t)c->seed}};
 }

@@ -8,7 +8,7 @@ void log_policy_kind(const TrainConfig *c) {
     const PolicyConfig *p = &c->policy;
     bool relative = strcmp(p->pose_repr, "relative") == 0, start = c->policy.path || c->config_path;
     if (p->obs_state_horizon == 1 && p->action_down_sample_steps == 1 && !p->n_past_actions &&
-        !relative)
+        !p->max_action_prefix && !relative)
         log_info("plain ACT, as LeRobot's: one observation, poses as recorded (%s)",
                  start ? "--policy.obs_state_horizon=2 makes it temporal"
                        : "--policy.type=tact is the temporal policy");
@@ -55,6 +55,10 @@ void log_run(const Run *r) {
     if (p->n_past_actions > 0)
         log_info("past actions: %d before the newest observation are predicted as well",
                  p->n_past_actions);
+    if (p->max_action_prefix > 0)
+        log_info("actions: the first 0 to %d of a chunk are given, drawn evenly for every sample; "
+                 "held-out losses are with none",
+                 p->max_action_prefix);
     const NormMap *norm = &p->normalization_mapping;
     bool imagenet = c->dataset.use_imagenet_stats && strcmp(norm->visual, "MEAN_STD") == 0;
     log_info("normalization: STATE %s, ACTION %s, VISUAL %s%s", norm->state, norm->action,

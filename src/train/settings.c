@@ -92,6 +92,7 @@ CHECKED static bool check_policy_type(const TrainConfig *c, Error *err) {
     const PolicyConfig *p = &c->policy;
     bool temporal = p->obs_state_horizon > 1 || strcmp(p->temporal_pos_embed, "none") != 0 ||
                     p->action_down_sample_steps > 1 || p->n_past_actions > 0 ||
+                    p->max_action_prefix > 0 ||
                     (p->pose_repr && strcmp(p->pose_repr, "relative") == 0);
     const char *from = p->path ? p->path : c->config_path;
     if (!field_given(c, "policy.type") || temporal == (strcmp(p->type, "tact") == 0)) return true;
@@ -158,6 +159,22 @@ CHECKED static bool check_past_actions(const TrainConfig *c, int stored, Error *
                 c->policy.n_past_actions, stored);
 }
 
+// A policy that is given actions has a projection of them, with moments of its own. One that starts
+// from a policy without begins with zeros, and computes what that did.
+CHECKED static bool check_prefix(const TrainConfig *c, int stored, Error *err) {
+    const int wanted = c->policy.max_action_prefix;
+    if (stored && !wanted)
+        return fail(err,
+                    "--policy.max_action_prefix=0: the checkpoint's policy was trained for up to "
+                    "%d actions that are given; leave the flag out, or give it 1 or more",
+                    stored);
+    return stored || !wanted || !c->resume ||
+           fail(err,
+                "--policy.max_action_prefix=%d: the run that goes on has a policy that is never "
+                "given actions; --policy.path starts a new one from its weights",
+                wanted);
+}
+
 // Puts the settings of the checkpoint that the flags name beneath those of the flags.
 CHECKED static bool merge_checkpoint(TrainConfig *c, int argc, char **argv, Error *err) {
     TrainConfig merged;
@@ -176,6 +193,7 @@ CHECKED static bool merge_checkpoint(TrainConfig *c, int argc, char **argv, Erro
                      : policy_locate(c->policy.path, place, err) &&
                            policy_read_config(place, true, &merged, err);
     int horizon = merged.policy.obs_state_horizon, past = merged.policy.n_past_actions;
+    int prefix = merged.policy.max_action_prefix;
     const char *inputs = merged.policy.input_features;
     if (ok) forget_device(&merged);
     ok = ok && train_config_parse(&merged, argc, argv, err);
@@ -186,7 +204,7 @@ CHECKED static bool merge_checkpoint(TrainConfig *c, int argc, char **argv, Erro
     if (field_given(&merged, "policy.device")) merged.trained_on = NULL;
     if (ok && merged.resume) ok = find_resumed_run(&merged, place, c->output_dir, err);
     if (ok && !resume) merged.policy.path = arena_strdup(&merged.arena, place);
-    ok = ok && check_policy_type(&merged, err);
+    ok = ok && check_policy_type(&merged, err) && check_prefix(&merged, prefix, err);
     train_config_free(c);
     *c = merged;
     return ok;

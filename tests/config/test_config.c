@@ -42,6 +42,7 @@ static void defaults(void **state) {
     assert_int_equal(c.policy.obs_down_sample_steps, 1);
     assert_int_equal(c.policy.action_down_sample_steps, 1);
     assert_int_equal(c.policy.n_past_actions, 0);
+    assert_int_equal(c.policy.max_action_prefix, 0);
     assert_true(c.dataset.repeat_frame_prob == 0);
     assert_string_equal(c.policy.temporal_pos_embed, "all");
     assert_null(c.policy.pose_repr);
@@ -99,6 +100,15 @@ static void two_kinds(void **state) {
                  "--policy.n_past_actions=3: --policy.type=act alone is LeRobot's ACT, which "
                  "predicts no past actions");
     assert_parses(&c, "--policy.type=act|--policy.n_past_actions=0");
+    train_config_free(&c);
+    assert_error("--policy.type=act|--policy.max_action_prefix=5",
+                 "--policy.max_action_prefix=5: --policy.type=act alone is LeRobot's ACT, which is "
+                 "never given actions; leave out --policy.type");
+    assert_parses(&c,
+                  "--policy.type=act|--policy.obs_state_horizon=2|--policy.max_action_prefix=5");
+    assert_int_equal(c.policy.max_action_prefix, 5);
+    train_config_free(&c);
+    assert_parses(&c, "--policy.type=act|--policy.max_action_prefix=0");
     train_config_free(&c);
     assert_parses(&c, "--policy.type=act|--policy.temporal_pos_embed=none");
     train_config_free(&c);
@@ -336,6 +346,17 @@ static void json_files(void **state) {
     assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
     c.policy.n_past_actions = 0;
     assert_json(policy_to_json(&c.policy), "{\"type\": \"act\", " CONFIG_AFTER_TYPE);
+    // It would miss the projection of actions that are given. A key that is there where it says so.
+    tact = policy_to_tact_json(&c.policy);
+    assert_null(json_object_get(tact, "max_action_prefix"));
+    json_decref(tact);
+    c.policy.max_action_prefix = 5;
+    assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
+    tact = policy_to_tact_json(&c.policy);
+    assert_int_equal(json_integer_value(json_object_get(tact, "max_action_prefix")), 5);
+    assert_int_equal(json_integer_value(json_object_get(tact, "version")), 1);
+    json_decref(tact);
+    c.policy.max_action_prefix = 0;
     c.policy.env_dim = 5;
     c.policy.state_dim = 0;
     c.policy.normalization_mapping.env = "MEAN_STD";

@@ -42,6 +42,7 @@ static void what_is_written_is_read(void **state) {
         "--policy.obs_state_horizon=3",
         "--policy.action_down_sample_steps=4",
         "--policy.n_past_actions=6",
+        "--policy.max_action_prefix=9",
         "--dataset.repeat_frame_prob=0.75",
         "--policy.state_dropout=0.25",
         "--policy.pose_repr=relative",
@@ -93,6 +94,7 @@ static void what_is_written_is_read(void **state) {
     assert_int_equal(b.policy.n_past_actions, 6);
     assert_true(b.policy.action_down_sample_steps == 4 && b.dataset.repeat_frame_prob == 0.75);
     assert_true(b.policy.use_state && b.policy.state_dropout == 0.25);
+    assert_int_equal(b.policy.max_action_prefix, 9);
     assert_true(b.ema.enable && b.ema.decay == 0.99 && b.scheduler.num_warmup_steps == 7);
     assert_true(b.policy.arms == 2 && b.policy.cameras[0].width == 640 && b.policy.fps == 12.5);
     assert_string_equal(b.policy.cameras[0].name, "observation.images.b"); // their order counts

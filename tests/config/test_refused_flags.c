@@ -170,6 +170,11 @@ static void cross_checks(void **state) {
         {"--policy.temporal_ensemble_coeff=-2|--policy.n_action_steps=1|"
          "--policy.action_down_sample_steps=4",
          "of 400 predictions"},
+        {"--policy.max_action_prefix=99", NULL},
+        {"--policy.max_action_prefix=100",
+         "--policy.max_action_prefix=100: must be less than --policy.chunk_size=100"},
+        {"--policy.max_action_prefix=8|--policy.chunk_size=8|--policy.n_action_steps=8",
+         "so that an action is left to predict"},
         {"--dataset.repeat_frame_prob=1", NULL},
         {"--dataset.repeat_frame_prob=0.5|--policy.obs_state_horizon=1",
          "there is none to repeat; add --policy.obs_state_horizon=2"},

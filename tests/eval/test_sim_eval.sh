@@ -36,6 +36,21 @@ holds "late ones end alike too" test "$(plain "$WORK/late/eval.json")" = "$(plai
 accepts "no blend" "${late[@]}" --policy.blend_steps=0 --threads=3 --output_dir="$WORK/late3"
 largest() { grep -A99 '"translation_m"' "$1" | grep -A4 '"border"' | sed -n 's/.*"max": //p' | head -n 1; }
 holds "a blend makes the border smaller" awk "BEGIN { exit !($(largest "$WORK/late/eval.json") < $(largest "$WORK/late3/eval.json")) }"
+# Actions that are given, of a policy that was trained with them.
+accepts "train with given actions" "$TACT" train --dataset.root="$WORK/data" "${tiny[@]}" --steps=30 --policy.optimizer_lr=1e-3 \
+    --policy.obs_state_horizon=2 --policy.max_action_prefix=4 --output_dir="$WORK/given"
+for n in 1 3; do
+    accepts "given, $n threads" "${late[@]}" --policy.path="$WORK/given" --threads=$n --output_dir="$WORK/given$n"
+done
+holds "they end alike" test "$(plain "$WORK/given1/eval.json")" = "$(plain "$WORK/given3/eval.json")"
+holds "says how many" grep -q '"max_action_prefix": 4' "$WORK/given1/eval.json"
+accepts "given none" "${late[@]}" --policy.path="$WORK/given" --policy.max_action_prefix=0 --threads=3 --output_dir="$WORK/given0"
+holds "says none" grep -q '"max_action_prefix": 0' "$WORK/given0/eval.json"
+but_prefix() { plain "$1" | sed 's/"max_action_prefix":[0-9]*//'; }
+holds "which is not the same" test "$(but_prefix "$WORK/given3/eval.json")" != "$(but_prefix "$WORK/given0/eval.json")"
+refuses "more than in training" 'max_action_prefix=5: .* was trained for at most 4' "${late[@]}" --policy.path="$WORK/given" \
+    --policy.max_action_prefix=5
+refuses "of a policy without" 'max_action_prefix=1: .* was trained for at most 0' "${late[@]}" --policy.max_action_prefix=1
 refuses "a negative delay" 'inference_delay_s=-1: expected seconds' "${eval[@]}" --eval.inference_delay_s=-1
 refuses "blended ensembles" 'temporal ensembling has no borders' "${eval[@]}" --policy.temporal_ensemble_coeff=0.01 --policy.blend_steps=2
 refuses "a delay of recordings" 'are for --env.type' "$TACT" eval --policy.path="$WORK/run" --dataset.root="$WORK/data" --policy.blend_steps=2

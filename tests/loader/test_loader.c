@@ -338,6 +338,67 @@ static void pieces_and_processes_drop_the_same(void **state) {
     }
 }
 
+// ---- actions that are given --------------------------------------------------------------------
+
+static void actions_given_are_drawn_evenly(void **state) {
+    (void)state;
+    enum { ROWS = 20000, MOST = 4 };
+    int count[MOST + 1] = {0}, again = 0;
+    for (int64_t row = 0; row < ROWS; row++) {
+        const int n = action_prefix_at(5, MOST, 3, row);
+        assert_true(n >= 0 && n <= MOST);
+        count[n]++;
+        assert_int_equal(action_prefix_at(5, MOST, 3, row), n);
+        again += n == action_prefix_at(5, MOST, 4, row);
+        again += n == action_prefix_at(6, MOST, 3, row);
+        assert_int_equal(action_prefix_at(5, 0, 3, row), 0);
+    }
+    // Five deviations of the numbers of draws that are right by chance.
+    for (int n = 0; n <= MOST; n++) assert_true(abs(count[n] - ROWS / 5) < 5 * 57);
+    assert_true(abs(again - 2 * ROWS / 5) < 5 * 80); // another epoch or seed has others
+}
+
+// Of all processes, pieces and workers a row has the same, and the step's count is that of all.
+static void actions_given_are_a_rows(void **state) {
+    const Fixture *f = *state;
+    enum { MOST = H - 1, PROCESSES = 2, PIECES = 2, SMALL = 3, BATCHES = 8 };
+    for (int process = 0; process < PROCESSES; process++) {
+        LoaderOptions o = options(f, process);
+        o.batch_size = SMALL;
+        o.pieces = PIECES, o.processes = PROCESSES, o.process = process;
+        o.drop_last = true;
+        o.max_action_prefix = MOST;
+        Loader *l = open_loader(&o);
+        Sampler s = loader_sampler(&o);
+        int64_t rows[SMALL];
+        sampler_init(&s);
+        for (int64_t n = 0; n < BATCHES; n++) {
+            const Batch *b = next(l);
+            int64_t samples, left = 0;
+            sampler_batch(&s, n, rows);
+            assert_memory_equal(rows, b->rows, sizeof rows);
+            for (int i = 0; i < SMALL; i++)
+                assert_int_equal(b->action_prefix[i],
+                                 action_prefix_at(o.seed, MOST, b->epoch, b->rows[i]));
+            const int64_t *all = sampler_step_rows(&s, &samples);
+            assert_int_equal(samples, SMALL * PIECES * PROCESSES);
+            for (int64_t i = 0; i < samples; i++) {
+                uint8_t pad[H];
+                window_action(f->ds, &f->window, all[i], NULL, pad);
+                for (int k = action_prefix_at(o.seed, MOST, b->epoch, all[i]); k < H; k++)
+                    left += !pad[k];
+            }
+            assert_int_equal(b->step_actions, left);
+        }
+        sampler_free(&s);
+        loader_close(l);
+    }
+    LoaderOptions none = options(f, 0);
+    Loader *l = open_loader(&none);
+    assert_null(next(l)->action_prefix);
+    loader_close(l);
+}
+
 static void a_resumed_loader_goes_on(void **state) {
     const Fixture *f = *state;
     LoaderOptions o = options(f, 2);
@@ -495,6 +556,8 @@ int main(void) {
         cmocka_unit_test(frames_before_a_grasp_are_repeated),
         cmocka_unit_test(states_are_dropped),
         cmocka_unit_test(pieces_and_processes_drop_the_same),
+        cmocka_unit_test(actions_given_are_drawn_evenly),
+        cmocka_unit_test(actions_given_are_a_rows),
         cmocka_unit_test(a_resumed_loader_goes_on),
         cmocka_unit_test(an_epoch_has_every_row_once),
         cmocka_unit_test(partial_batches_can_be_left_out),

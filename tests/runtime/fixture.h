@@ -79,6 +79,11 @@ static inline void write_policy(Scene *s) {
     for (int64_t i = 0; i < times->count; i++) values[i] = sinf((float)i);
     param_set(&params, times, values);
     mem_free(values);
+    const Param *given = params_find(&params, ACTION_PREFIX_WEIGHT);
+    float *projection = NEW(float, given ? given->count : 0);
+    for (int64_t i = 0; given && i < given->count; i++) projection[i] = 0.3f * cosf((float)i);
+    if (given) param_set(&params, given, projection);
+    mem_free(projection);
     OK(make_dirs(s->model, &err) && policy_write(s->model, p, &params, &stats, NULL, &err));
     params_free(&params);
     device_close(device);

@@ -136,6 +136,27 @@ def test_past_actions_teach_and_are_not_carried_out(tmp_path):
     assert "n_past_actions" not in json.loads((tmp_path / "none" / "tact.json").read_text())
 
 
+def test_actions_that_are_given_are_none_here(tmp_path):
+    policy, seen = relative(obs_state_horizon=2, max_action_prefix=3), frames(1)[0]
+    weight = policy.model.action_prefix_proj.weight
+    assert weight.shape == (policy.config.dim_model, 11)
+    assert not TactPolicy(config(obs_state_horizon=2, max_action_prefix=3)).model.action_prefix_proj.weight.any()
+    before = policy.select_action(seen)
+    torch.nn.init.normal_(weight)
+    policy.reset()
+    assert torch.equal(policy.select_action(seen), before)
+    policy.save_pretrained(tmp_path / "given")
+    tact = json.loads((tmp_path / "given" / "tact.json").read_text())
+    assert tact["max_action_prefix"] == 3 and tact["version"] == 1
+    loaded = TactPolicy.from_pretrained(tmp_path / "given")
+    assert loaded.config.max_action_prefix == 3
+    assert torch.equal(loaded.model.action_prefix_proj.weight, weight)
+    relative(obs_state_horizon=2).save_pretrained(tmp_path / "none")
+    assert "max_action_prefix" not in json.loads((tmp_path / "none" / "tact.json").read_text())
+    with pytest.raises(ValueError, match="max_action_prefix 6"):
+        relative(obs_state_horizon=2, max_action_prefix=6)
+
+
 def test_loss_is_of_relative_rows_and_has_gradients():
     policy = relative(obs_state_horizon=2).train()
     batch = window(frames(2))

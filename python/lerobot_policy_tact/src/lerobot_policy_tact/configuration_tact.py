@@ -23,6 +23,7 @@ TACT_DEFAULTS = {
     "temporal_pos_embed": "all",
     "pose_repr": "none",
     "resize_shape": None,
+    "max_action_prefix": 0,
     "arms": 0,
     "fps": 0.0,
 }
@@ -81,6 +82,7 @@ class TactConfig(PreTrainedConfig):
     temporal_pos_embed: str | None = None
     pose_repr: str | None = None
     resize_shape: list[list[int]] | list[int] | None = None  # one size, or one a camera
+    max_action_prefix: int | None = None  # the policy is given none here: LeRobot predicts between two steps
     arms: int | None = None
     fps: float | None = None
     # How the policy normalises its relative rows itself; None: it leaves all of that to LeRobot.
@@ -132,6 +134,9 @@ class TactConfig(PreTrainedConfig):
             raise ValueError("obs_state_horizon, obs_down_sample_steps and action_down_sample_steps must be at least 1")
         if self.n_past_actions < 0:
             raise ValueError(f"n_past_actions {self.n_past_actions} is below 0")
+        if not 0 <= self.max_action_prefix < self.chunk_size:
+            raise ValueError(f"max_action_prefix {self.max_action_prefix} must be from 0 to less than chunk_size "
+                             f"{self.chunk_size}")
         if self.temporal_pos_embed not in ("none", "state", "all"):
             raise ValueError(f"temporal_pos_embed {self.temporal_pos_embed!r} is none of none, state, all")
         if (self.pose_repr == "relative") != bool(self.arms):
@@ -163,6 +168,8 @@ class TactConfig(PreTrainedConfig):
             del tact["action_down_sample_steps"]
         if not self.n_past_actions:
             del tact["n_past_actions"]
+        if not self.max_action_prefix:
+            del tact["max_action_prefix"]
         if self.image_features and "cameras" not in tact:
             sizes = {key: f.shape[-2:] for key, f in self.image_features.items()}
             tact["cameras"] = [

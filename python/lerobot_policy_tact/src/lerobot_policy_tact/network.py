@@ -188,6 +188,10 @@ class TemporalACT(nn.Module):
         self.encoder_1d_feature_pos_embed = nn.Embedding(kinds, c.dim_model)
         self.decoder_pos_embed = nn.Embedding(c.chunk_size + c.n_past_actions, c.dim_model)
         self.action_head = nn.Linear(c.dim_model, action_dim)
+        if getattr(c, "max_action_prefix", 0):
+            # Kept for the runtime that gives the policy actions to go on from: of none nothing is projected.
+            self.action_prefix_proj = nn.Linear(action_dim + 1, c.dim_model, bias=False)
+            nn.init.zeros_(self.action_prefix_proj.weight)
 
     def latent(self, state: Tensor | None, action: Tensor, is_pad: Tensor, eps: Tensor | None):
         """mu + exp(log sigma^2 / 2) eps from [cls, newest state, actions of the chunk]; padded actions are masked."""

@@ -75,6 +75,8 @@ spoil "a range of nothing" 'has a range of 0' '0,/"range": [0-9.e-]*/s//"range":
 spoil "a range below nothing" 'has a range of -1' '0,/"range": [0-9.e-]*/s//"range": -1/'
 spoil "a range that is no number" 'lacks its part, range or positive' '0,/"range": [0-9.e-]*/s//"range": "1"/'
 spoil "a part that is none" 'lacks its part, range or positive' '0,/"part": 0/s//"part": 3/'
+spoil "a part of a product that has none" 'lacks its part, range or positive' '0,/linear1.weight/{/linear1.weight/{n;s/"part": 0/"part": 1/}}'
+spoil "a product twice" 'part 0 of ".*" is there twice' '0,/linear2.weight/s/linear2.weight/linear1.weight/'
 spoil "half a file" 'int8_calibration.json' '20,$d'
 accepts "the whole file again" evaluate --policy.dtype=int8
 

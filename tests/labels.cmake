@@ -14,7 +14,7 @@ set(SLOW
     cli_test_train_eval 65 test_pieces 18 test_golden_policy 16 cli_test_lerobot_lines 42 train_emulated 41 cli_test_train 40
     checkops 38 checkops_blas 38 checkops_sse41 20 checkops_avx2 15 golden_blas 5 cli_test_gpu_script 33 cli_test_camera_sizes 33 golden_full 33 cli_test_sim_eval 29
     checkops_self_test 29 checkops_emulated_float32 25 test_env 24 checkops_emulated_tf32 24 cli_test_lerobot 24
-    checkops_emulated_bfloat16 21 two_ranks_emulated 5 predict_recorded_emulated 3 cli_test_frame_cache 21 test_async 20 test_runtime 19 cli_test_checkpoints 16
+    checkops_emulated_bfloat16 21 checkops_emulated_self_test 7 checkops_self_test_bfloat16_cpu 3 two_ranks_emulated 5 predict_recorded_emulated 3 cli_test_frame_cache 21 test_async 20 test_runtime 19 cli_test_checkpoints 16
     golden_two_sizes_all 14 golden_all 13 test_optimizer 12 test_no_memory 8 cli_test_errors 12 cli_test_sim 11 cli_test_eval 10
     golden_bfloat16 10 checkops_bfloat16 10 test_memory 9 test_pretrained 9 cli_test_resume 9 test_new_times 8 test_blend 5 test_times 4 test_at 4
     test_not_finite 8 golden_two_sizes 8 cli_test_umi_path 3 test_killed_save 7 test_rate 7 golden_seed 6 golden_emulated_tf32 6

@@ -30,12 +30,20 @@ static CHECKED bool read_camera(PolicyConfig *p, Arena *arena, const char *name,
         return false;
     camera->image_height = camera->height;
     camera->image_width = camera->width;
+    camera->resized_height = camera->resized_width = 0;
     return true;
 }
 
-// Sizes that the cameras recorded; the model's may be smaller.
-static CHECKED bool read_recorded(PolicyConfig *p, const json_t *cameras, const char *path,
-                                  Error *err) {
+static CHECKED bool read_pair(const json_t *value, int *height, int *width, const char *path,
+                              const char *name, Error *err) {
+    return read_size(json_array_get(value, 0), LARGEST_IMAGE, height, path, name, err) &&
+           read_size(json_array_get(value, 1), LARGEST_IMAGE, width, path, name, err);
+}
+
+// Sizes that the cameras recorded; the model's may be others. seen: config.json has the recorded
+// ones, for LeRobot, and only `cameras` those that the model sees.
+static CHECKED bool read_recorded(PolicyConfig *p, const json_t *cameras, bool seen,
+                                  const char *path, Error *err) {
     const json_t *camera;
     size_t i;
     json_array_foreach((json_t *)cameras, i, camera) {
@@ -48,9 +56,48 @@ static CHECKED bool read_recorded(PolicyConfig *p, const json_t *cameras, const 
                 !read_size(json_object_get(camera, "width"), LARGEST_IMAGE, &c->width, path, name,
                            err))
                 return false;
+            const json_t *image = json_object_get(camera, "image_size"),
+                         *resized = json_object_get(camera, "resized_to");
+            if (seen && !read_pair(image, &c->image_height, &c->image_width, path, name, err))
+                return false;
+            if (!resized) continue;
+            if (!read_pair(resized, &c->resized_height, &c->resized_width, path, name, err))
+                return false;
+            if (c->resized_height < c->image_height || c->resized_width < c->image_width)
+                return fail(err, "%s: the crop of %s is larger than its frames", path, name);
         }
     }
     return true;
+}
+
+// Of a policy of LeRobot's, whose pipeline resizes and crops: its images have the size that they
+// have before that; where they have the one afterwards, nobody knows what they were recorded at,
+// and the policy takes frames of the size that they are resized to.
+static void change_frames(PolicyConfig *p) {
+    const int64_t *resize = p->resize_shape.values, *crop = p->crop_shape.values;
+    for (int i = 0; i < p->n_cameras; i++) {
+        CameraConfig *c = &p->cameras[i];
+        const int height = resize ? (int)resize[0] : c->height,
+                  width = resize ? (int)resize[1] : c->width;
+        const int made_height = crop ? (int)crop[0] : height,
+                  made_width = crop ? (int)crop[1] : width;
+        if (c->height == made_height && c->width == made_width) {
+            c->height = height;
+            c->width = width;
+        }
+        c->image_height = made_height;
+        c->image_width = made_width;
+        c->resized_height = crop ? height : 0;
+        c->resized_width = crop ? width : 0;
+    }
+}
+
+// Whether every camera of a policy that crops says what it is cropped from.
+static CHECKED bool check_crops(const PolicyConfig *p, const char *path, Error *err) {
+    bool known = true;
+    for (int i = 0; i < p->n_cameras; i++) known = known && p->cameras[i].resized_height;
+    return known || !policy_crops(p) ||
+           fail(err, "%s: tact.json does not say what frames are cropped from (resized_to)", path);
 }
 
 bool policy_shapes_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
@@ -88,5 +135,11 @@ bool policy_shapes_from_json(TrainConfig *c, const json_t *policy, const json_t 
                     "%s: its poses are relative, but state and action are not %d values an arm",
                     path, POSE_POLICY_ROW);
     p->fps = json_number_value(json_object_get(tact, "fps"));
-    return read_recorded(p, json_object_get(tact, "cameras"), path, err);
+    const char *type = json_string_value(json_object_get(policy, "type"));
+    const bool seen =
+        json_integer_value(json_object_get(tact, "version")) >= TACT_JSON_VERSION_FRAMES && type &&
+        strcmp(type, "act") == 0;
+    if (!tact && p->pipeline.changes_frames) change_frames(p);
+    return read_recorded(p, json_object_get(tact, "cameras"), seen, path, err) &&
+           check_crops(p, path, err);
 }

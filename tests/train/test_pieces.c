@@ -52,7 +52,8 @@ static int open_all(void **state) {
     p->dropout = 0.3;
     p->n_cameras = 1;
     f->side = strcmp(*state, "ref") == 0 ? SIDE_REF : SIDE;
-    p->cameras[0] = (CameraConfig){"observation.images.cam", f->side, f->side, f->side, f->side};
+    p->cameras[0] =
+        (CameraConfig){"observation.images.cam", f->side, f->side, f->side, f->side, 0, 0};
     if (!device_open(*state, PRECISION_FLOAT32, 1, &f->device, &err) ||
         !params_init(&f->params, f->device, p, true, &err))
         fail_msg("%s", err.text);

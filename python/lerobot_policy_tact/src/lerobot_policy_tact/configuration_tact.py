@@ -11,8 +11,9 @@ from lerobot.optim.optimizers import AdamWConfig
 
 from .poses import RECORDED, SEEN
 
-# Versions: without action_down_sample_steps, which is then left out, and with it.
-TACT_JSON, TACT_JSON_VERSION, TACT_JSON_VERSION_STEPS = "tact.json", 1, 2
+# Versions: without action_down_sample_steps, which is then left out, and with it; with frames that are cropped or
+# resized by another filter than area.
+TACT_JSON, TACT_JSON_VERSION, TACT_JSON_VERSION_STEPS, TACT_JSON_VERSION_FRAMES = "tact.json", 1, 2, 3
 
 # Settings of tact.json that change what the policy computes, with what holds where it has none.
 TACT_DEFAULTS = {
@@ -22,9 +23,17 @@ TACT_DEFAULTS = {
     "temporal_pos_embed": "all",
     "pose_repr": "none",
     "resize_shape": None,
+    "resize_filter": "area",
+    "crop_shape": None,
+    "crop_ratio": 1.0,
+    "crop_is_random": True,
     "arms": 0,
     "fps": 0.0,
 }
+
+# What tact.json leaves out where it is so, and a tact from before it does not know.
+LATER = {"action_down_sample_steps": 1, "resize_filter": "area", "crop_shape": None, "crop_ratio": 1.0,
+         "crop_is_random": True}
 
 
 def read_tact_json(directory: str | Path | None) -> dict | None:
@@ -32,9 +41,9 @@ def read_tact_json(directory: str | Path | None) -> dict | None:
     if path is None or not path.is_file():
         return None
     tact = json.loads(path.read_text())
-    if tact.get("version") not in (TACT_JSON_VERSION, TACT_JSON_VERSION_STEPS):
+    if tact.get("version") not in (TACT_JSON_VERSION, TACT_JSON_VERSION_STEPS, TACT_JSON_VERSION_FRAMES):
         raise ValueError(f"{path}: version {tact.get('version')}; this package reads versions "
-                         f"{TACT_JSON_VERSION} and {TACT_JSON_VERSION_STEPS}")
+                         f"{TACT_JSON_VERSION} to {TACT_JSON_VERSION_FRAMES}")
     return tact
 
 
@@ -78,6 +87,10 @@ class TactConfig(PreTrainedConfig):
     temporal_pos_embed: str | None = None
     pose_repr: str | None = None
     resize_shape: list[list[int]] | list[int] | None = None  # one size, or one a camera
+    resize_filter: str | None = None
+    crop_shape: list[int] | None = None
+    crop_ratio: float | None = None
+    crop_is_random: bool | None = None
     arms: int | None = None
     fps: float | None = None
     # How the policy normalises its relative rows itself; None: it leaves all of that to LeRobot.
@@ -129,6 +142,13 @@ class TactConfig(PreTrainedConfig):
             raise ValueError("obs_state_horizon, obs_down_sample_steps and action_down_sample_steps must be at least 1")
         if self.temporal_pos_embed not in ("none", "state", "all"):
             raise ValueError(f"temporal_pos_embed {self.temporal_pos_embed!r} is none of none, state, all")
+        if self.resize_filter not in ("area", "bilinear"):
+            raise ValueError(f"resize_filter {self.resize_filter!r} is none of area, bilinear")
+        if not 0 < self.crop_ratio <= 1 or (self.crop_ratio < 1 and (self.crop_shape or not self.resize_shape)):
+            raise ValueError(f"crop_ratio {self.crop_ratio}: a part of resize_shape, above 0 and at most 1, and not "
+                             "beside crop_shape")
+        if self.crop_shape and (len(self.crop_shape) != 2 or min(self.crop_shape) < 1):
+            raise ValueError(f"crop_shape {self.crop_shape} is not [HEIGHT, WIDTH]")
         if (self.pose_repr == "relative") != bool(self.arms):
             raise ValueError(f"pose_repr {self.pose_repr!r} does not go with {self.arms} arms")
         if self.arms and self.temporal_ensemble_coeff is not None:
@@ -148,19 +168,26 @@ class TactConfig(PreTrainedConfig):
         for side, shapes in (("input_features", self.model_inputs), ("output_features", self.model_outputs)):
             config[side] = {k: {"type": f.type.value, "shape": list(f.shape)} for k, f in shapes.items()}
         path.write_text(json.dumps(config, indent=4))
-        rare = self.action_down_sample_steps != 1
         tact = {"version": None, **self._tact, **{name: getattr(self, name) for name in TACT_DEFAULTS}}
         if self.resize_shape and len(self.resize_shape) == 1:
             tact["resize_shape"] = self.resize_shape[0]
-        tact["version"] = TACT_JSON_VERSION_STEPS if rare else TACT_JSON_VERSION
-        if not rare:
-            del tact["action_down_sample_steps"]
+        tact["version"] = (TACT_JSON_VERSION_FRAMES if self.crops or self.resize_filter != "area" else
+                           TACT_JSON_VERSION if self.action_down_sample_steps == 1 else TACT_JSON_VERSION_STEPS)
+        for name, default in LATER.items():
+            if tact[name] == default:
+                del tact[name]
         if self.image_features and "cameras" not in tact:
             sizes = {key: f.shape[-2:] for key, f in self.image_features.items()}
             tact["cameras"] = [
                 {"name": k, "height": h, "width": w, "image_size": list(self.model_inputs[k].shape[-2:])}
                 for k, (h, w) in sizes.items()
             ]
+        for camera in tact.get("cameras", []):
+            camera.pop("resized_to", None)
+            if self.crops and camera["name"] in self.image_features:
+                recorded = camera["height"], camera["width"]
+                camera["resized_to"] = list(self.resized_to(camera["name"]) or recorded)
+                camera["image_size"] = list(self.cropped_to(camera["name"], recorded))
         (save_directory / TACT_JSON).write_text(json.dumps(tact, indent=4))
 
     # ---- what the network sees ------------------------------------------------------------------
@@ -172,8 +199,8 @@ class TactConfig(PreTrainedConfig):
         for key, f in (features or {}).items():
             if self.arms and key in ("observation.state", "action") and f.shape == (RECORDED * self.arms,):
                 f = PolicyFeature(type=f.type, shape=(SEEN * self.arms,))
-            if self.resize_shape and f.type is FeatureType.VISUAL:
-                f = PolicyFeature(type=f.type, shape=(f.shape[0], *self.resized_to(key)))
+            if (self.resize_shape or self.crops) and f.type is FeatureType.VISUAL:
+                f = PolicyFeature(type=f.type, shape=(f.shape[0], *self.cropped_to(key, f.shape[1:])))
             out[key] = f
         return out
 
@@ -183,6 +210,17 @@ class TactConfig(PreTrainedConfig):
         if sizes and isinstance(sizes[0], (list, tuple)):
             sizes = sizes[0] if len(sizes) == 1 else sizes[list(self.image_features).index(camera)]
         return tuple(sizes) if sizes else None
+
+    @property
+    def crops(self) -> bool:
+        return bool(self.crop_shape) or self.crop_ratio < 1
+
+    def cropped_to(self, camera: str, recorded: tuple[int, int]) -> tuple[int, int]:
+        """The size of what the network sees of a camera's frames."""
+        height, width = self.resized_to(camera) or recorded
+        if self.crop_shape:
+            return tuple(self.crop_shape)
+        return (int(height * self.crop_ratio), int(width * self.crop_ratio)) if self.crops else (height, width)
 
     @property
     def model_inputs(self) -> dict[str, PolicyFeature]:

@@ -21,8 +21,8 @@ accepts "cropped" "${train[@]}" "${crop[@]}" --output_dir="$WORK/a" --steps=6 --
 holds "cropped: the banner" grep -q "2 cameras 40x49" "$WORK/err"
 holds "cropped: LeRobot is given recorded frames" test "$(shapes "$(last a)")" = "64 96 ,64 96 ,"
 holds "cropped: LeRobot resizes" test "$(steps "$(last a)" | head -n 1)" = '"crop_params_dict":null,"resize_size":[48,64]'
-holds "cropped: LeRobot crops the middle" test "$(steps "$(last a)" | tail -n 1)" = \
-    '"crop_params_dict":{"observation.images.wrist":[4,8,40,49],"observation.images.front":[4,8,40,49]},"resize_size":null'
+holds "cropped: LeRobot crops the middle of both" test \
+    "$(steps "$(last a)" | tail -n 1 | grep -oE '"observation[a-z.]*":\[4,8,40,49\]' | wc -l)" = 2
 cp -r "$WORK/a" "$WORK/b"
 rm -rf "$WORK/b/checkpoints/000006" "$WORK/b/checkpoints/last"
 ln -s 000003 "$WORK/b/checkpoints/last"

@@ -234,15 +234,26 @@ def test_tact_in_a_batch_and_with_a_window_of_its_own(made, monkeypatch):
     assert served._tact.active
 
 
-@pytest.mark.parametrize("sizes", [[16, 24], [[16, 16], [64, 40]]])
-def test_images_that_are_resized(sizes, tmp_path, monkeypatch):
+@pytest.mark.parametrize("changes", [
+    {"resize_shape": [16, 24]}, {"resize_shape": [[16, 16], [64, 40]]},
+    {"resize_shape": [45, 53], "crop_ratio": 0.8, "resize_filter": "bilinear"},
+    {"resize_shape": [[41, 40], [64, 40]], "crop_shape": [36, 35], "resize_filter": "bilinear"}])
+def test_images_that_are_resized(changes, tmp_path, monkeypatch):
     """Held against PyTorch on images of whole grey levels; PyTorch alone has fractions of them."""
-    before, after = tact(tmp_path, resize_shape=sizes)
+    before, after = tact(tmp_path, **changes)
     served, alone = both(TactPolicy, tmp_path, monkeypatch)
     for frame in frames(3):
         seen = before(dict(frame))
         got, wanted = served.predict_action_chunk(dict(seen)), alone.predict_action_chunk(dict(seen))
         assert 1e-6 < (got - wanted)[..., :-1].abs().max() < 0.05
+    assert served._tact.active
+
+
+def test_images_that_are_cropped(tmp_path, monkeypatch):
+    """As recorded: there is nothing to round."""
+    before, after = tact(tmp_path, crop_shape=[32, 32])
+    served, alone = both(TactPolicy, tmp_path, monkeypatch)
+    compare(served, alone, before, after, frames(4))
     assert served._tact.active
 
 

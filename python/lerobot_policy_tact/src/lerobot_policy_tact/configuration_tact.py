@@ -239,6 +239,10 @@ class TactConfig(PreTrainedConfig):
         if given not in (1, len(self.image_features)):
             raise ValueError(f"resize_shape has {given} sizes for {len(self.image_features)} cameras; give one "
                              "size for all, or one for each in their order")
+        for key, f in self.image_features.items():
+            whole, part = self.resized_to(key) or f.shape[1:], self.cropped_to(key, f.shape[1:])
+            if part[0] > whole[0] or part[1] > whole[1]:
+                raise ValueError(f"crop_shape {self.crop_shape} is larger than the frames of {key}, {tuple(whole)}")
         for key, width in (("observation.state", self.model_inputs), ("action", self.model_outputs)):
             wrong = self.arms and (key not in width or width[key].shape != (SEEN * self.arms,))
             if wrong:

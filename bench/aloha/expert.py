@@ -18,6 +18,7 @@ STEPS = 400
 # Where a gripper holds things: metres ahead of the body that the model calls gripper_link, along that body's x axis.
 GRASP = 0.13
 SIDES = ("left", "right")
+TASKS = {"transfer_cube": sim.TransferCubeTask, "insertion": sim.InsertionTask}
 
 
 def object_poses(task, seed):
@@ -27,16 +28,20 @@ def object_poses(task, seed):
 
 class Simulation:
     """gym-aloha's simulation of a task with the objects of a seed. Draws a camera only where it is asked for:
-    the package's own environment draws three at every step."""
+    the package's own environment draws three at every step. quick: without antialiasing, shadows of a quarter of the
+    resolution."""
 
-    def __init__(self, task):
-        class Undrawn({"transfer_cube": sim.TransferCubeTask, "insertion": sim.InsertionTask}[task]):
+    def __init__(self, task, quick=False):
+        class Undrawn(TASKS[task]):
             def get_observation(self, physics):
                 return {}
 
         self.task_name = task
         self.task = Undrawn()
         self.physics = dm_mujoco.Physics.from_xml_path(str(ASSETS_DIR / f"bimanual_viperx_{task}.xml"))
+        if quick:
+            quality = self.physics.model.ptr.vis.quality
+            quality.offsamples, quality.shadowsize = 0, 1024
         self._env = control.Environment(self.physics, self.task, float("inf"), control_timestep=DT, n_sub_steps=None,
                                         flat_observation=False)
 

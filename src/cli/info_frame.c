@@ -117,6 +117,16 @@ done:
     return ok;
 }
 
+static void set_actions(json_t *object, const char *key, const double *action,
+                        const uint8_t *is_pad, int rows, int columns) {
+    char pad_key[64];
+    json_t *pads = json_array();
+    snprintf(pad_key, sizeof pad_key, "%s_is_pad", key);
+    for (int i = 0; i < rows; i++) json_array_append_new(pads, json_boolean(is_pad[i]));
+    json_object_set_new(object, key, matrix_json(action, rows, columns));
+    json_object_set_new(object, pad_key, pads);
+}
+
 bool info_print_frame(const Dataset *ds, TrainConfig *c, int64_t index, const char *images,
                       Error *err) {
     PolicyConfig *p = &c->policy;
@@ -129,21 +139,22 @@ bool info_print_frame(const Dataset *ds, TrainConfig *c, int64_t index, const ch
     }
     if (!policy_from_dataset(p, ds, err)) return false;
     const WindowSpec w = policy_window(p);
-    const int state_dim = window_state_dim(ds, &w), action_dim = window_action_dim(ds, &w);
+    const int state_dim = p->state_dim, action_dim = window_action_dim(ds, &w);
     double *state = NEW(double, (w.horizon * state_dim) + 1);
-    double *action = NEW(double, (w.chunk_size * action_dim) + 1);
-    uint8_t *is_pad = NEW(uint8_t, w.chunk_size);
+    double *action = NEW(double, (window_action_rows(&w) * action_dim) + 1);
+    uint8_t *is_pad = NEW(uint8_t, window_action_rows(&w));
     int64_t *rows = NEW(int64_t, w.horizon);
-    json_t *object = json_object(), *pads = json_array(), *frames = json_array();
+    json_t *object = json_object(), *frames = json_array();
     window_rows(ds, &w, row, rows);
     if (state_dim > 0) window_state(ds, &w, row, state);
     window_action(ds, &w, row, action, is_pad);
     json_object_set_new(object, "index", json_integer(index));
     json_object_set_new(object, "state",
                         state_dim > 0 ? matrix_json(state, w.horizon, state_dim) : json_null());
-    json_object_set_new(object, "action", matrix_json(action, w.chunk_size, action_dim));
-    for (int i = 0; i < w.chunk_size; i++) json_array_append_new(pads, json_boolean(is_pad[i]));
-    json_object_set_new(object, "action_is_pad", pads);
+    set_actions(object, "action", action, is_pad, w.chunk_size, action_dim);
+    if (w.past)
+        set_actions(object, "past_action", action + w.chunk_size * action_dim,
+                    is_pad + w.chunk_size, w.past, action_dim);
     for (int t = 0; t < w.horizon; t++)
         json_array_append_new(frames, json_integer(dataset_index_of(ds, rows[t])));
     json_object_set_new(object, "frames", frames);

@@ -102,6 +102,12 @@ typedef struct PolicyConfig {
     IntList crop_shape;             // null, or H and W: what is cut out of a resized frame
     double crop_ratio;              // below 1 (and above 0): that part of resize_shape is
     bool crop_is_random;            // in training; else the middle is, as elsewhere
+    // Whether the model sees observation.state where there is one. Relative poses need it anyhow,
+    // from the dataset and from every observation, to be made relative and absolute again.
+    bool use_state;
+    double state_dropout;  // share of the training's samples whose state is zeros
+    int n_past_actions;    // N: actions before the newest observation, also predicted
+    int max_action_prefix; // most of a chunk's first actions that are given; 0: none ever
     // Filled from the dataset (config.json: input_features, output_features).
     int state_dim, action_dim, env_dim; // as the MODEL sees them (10k when relative); 0: none
     int arms;                           // k when relative
@@ -111,6 +117,11 @@ typedef struct PolicyConfig {
     PipelineConfig pipeline;
 } PolicyConfig;
 
+// Whether poses are relative to a current one that the model itself does not see.
+static inline bool policy_hides_pose(const PolicyConfig *p) {
+    return p->arms > 0 && p->state_dim == 0;
+}
+
 // Frames of the dataset that a chunk is for, each of its actions standing for K of them.
 static inline int policy_chunk_steps(const PolicyConfig *p) {
     return p->chunk_size * p->action_down_sample_steps;
@@ -118,6 +129,14 @@ static inline int policy_chunk_steps(const PolicyConfig *p) {
 
 static inline bool policy_crops(const PolicyConfig *p) {
     return p->crop_shape.values || (p->crop_ratio > 0 && p->crop_ratio < 1);
+}
+// Whether inputs as --policy.input_features has them name observation.state. False for NULL and for
+// text that is no JSON object.
+bool inputs_name_state(const char *input_features);
+// Actions that the decoder predicts: those of the chunk, and behind them, newest first, those of
+// the past, which teach the policy what led to its observations and are never carried out.
+static inline int policy_action_rows(const PolicyConfig *p) {
+    return p->chunk_size + p->n_past_actions;
 }
 
 // --dataset.image_transforms.*: LeRobot's augmentation (loader/image_transforms.h).
@@ -197,6 +216,7 @@ typedef struct TrainConfig {
     const char
         *trained_on; // the device that the checkpoint was trained on, where no flag gives one
     bool new_times;  // more observations than the checkpoint's one: its temporal table starts here
+    int past_added;  // past actions more than the checkpoint's (fewer: below 0)
     int threads;     // compute threads, 0: all processors (tact)
     double loader_warn_s;     // LoaderOptions.warn_s
     const char *dist_backend; // --dist.*: of a training in several processes (ranks/)

@@ -7,16 +7,24 @@
 #include "config/config.h"
 #include "formats/json.h"
 
-// Versions of tact.json: without action_down_sample_steps, and with it. A tact that does not know
-// the key would play such a policy too fast, so it has to stop. Likewise with what makes other
-// frames of those recorded: crop_shape, crop_ratio, a resize_filter that is not area, and a
-// config.json that has the recorded sizes beside a policy that sees others (policy_to_json).
-enum { TACT_JSON_VERSION = 1, TACT_JSON_VERSION_STEPS = 2, TACT_JSON_VERSION_FRAMES = 3 };
+// Versions of tact.json: without action_down_sample_steps, and with it; with n_past_actions; and
+// with what makes other frames of those recorded: crop_shape, crop_ratio, a resize_filter that is
+// not area, and a config.json that has the recorded sizes beside a policy that sees others
+// (policy_to_json). A tact that does not know a key would play such a policy too fast, call its
+// weights damaged or show it other pictures, so it has to stop and say why.
+enum {
+    TACT_JSON_VERSION = 1,
+    TACT_JSON_VERSION_STEPS = 2,
+    TACT_JSON_VERSION_PAST = 3,
+    TACT_JSON_VERSION_FRAMES = 4
+};
 
 // ---- write_json.c -----------------------------------------------------------------------------
-// Whether LeRobot runs the policy as it is: one observation, no table of times, an action a frame.
-// It would load any other as "act" without a word, and run another model or play its actions too
-// fast; a type that it does not know makes it stop.
+// Whether LeRobot runs the policy as it is: one observation, no table of times, an action a frame,
+// none of the past, none that are given, and no poses relative to one that the model does not see
+// (with a state of 10 values that LeRobot has to be given they are plain ACT to it). It would load
+// any other as "act" without a word, and run another model, play its actions too fast or take
+// relative poses for absolute ones; a type that it does not know makes it stop.
 bool policy_is_plain(const PolicyConfig *p);
 // Whether LeRobot has to be told what to make of a frame before its ACT sees it: the policy is
 // plain and its frames are not as recorded.

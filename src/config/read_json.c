@@ -211,12 +211,14 @@ static void assume_no_tact_json(TrainConfig *c, const json_t *policy) {
     PolicyConfig *p = &c->policy;
     const json_t *horizon = json_object_get(policy, "obs_state_horizon");
     p->obs_state_horizon = p->obs_down_sample_steps = p->action_down_sample_steps = 1;
+    p->n_past_actions = 0;
     p->temporal_pos_embed = json_integer_value(horizon) > 1 ? "state" : "none";
     p->pose_repr = is_relative(policy) ? "relative" : "none";
     p->resize_shape = p->crop_shape = (IntList){0};
     p->resize_filter = NULL;
     p->crop_ratio = 1;
     p->crop_is_random = true;
+    p->max_action_prefix = 0;
 }
 
 // Without its wrapper the fork's policy is plain ACT, whatever horizon stands beside the key.

@@ -100,6 +100,13 @@ static CHECKED bool check_crops(const PolicyConfig *p, const char *path, Error *
            fail(err, "%s: tact.json does not say what frames are cropped from (resized_to)", path);
 }
 
+bool inputs_name_state(const char *input_features) {
+    json_t *inputs = input_features ? json_parse_argument(input_features, 0, NULL) : NULL;
+    bool named = json_object_get(inputs, "observation.state") != NULL;
+    json_decref(inputs);
+    return named;
+}
+
 bool policy_shapes_from_json(TrainConfig *c, const json_t *policy, const json_t *tact,
                              const char *path, Error *err) {
     PolicyConfig *p = &c->policy;
@@ -126,6 +133,11 @@ bool policy_shapes_from_json(TrainConfig *c, const json_t *policy, const json_t 
         return fail(err,
                     "%s: neither a camera nor observation.environment_state among its "
                     "input_features; ACT needs one of them",
+                    path);
+    if (!p->use_state && p->state_dim)
+        return fail(err,
+                    "%s: observation.state is among its input_features, but use_state is false in "
+                    "its tact.json; one of the two files belongs to another policy",
                     path);
     bool relative = p->pose_repr && strcmp(p->pose_repr, "relative") == 0;
     p->arms = relative ? p->action_dim / POSE_POLICY_ROW : 0;

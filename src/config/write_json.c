@@ -27,12 +27,18 @@ static bool is_later_default(const Field *f, const void *slot) {
     if (strcmp(f->flag, "policy.crop_shape") == 0) return !((const IntList *)slot)->values;
     if (strcmp(f->flag, "policy.crop_ratio") == 0) return *(const double *)slot == 1;
     if (strcmp(f->flag, "policy.crop_is_random") == 0) return *(const bool *)slot;
+    if (strcmp(f->flag, "policy.n_past_actions") == 0 ||
+        strcmp(f->flag, "policy.max_action_prefix") == 0)
+        return *(const int *)slot == 0;
     if (strcmp(f->flag, "tensorboard") == 0 || strcmp(f->flag, "wandb.disable_artifact") == 0)
         return !*(const bool *)slot;
-    if (strcmp(f->flag, "wandb.add_tags") == 0) return *(const bool *)slot;
+    if (strcmp(f->flag, "wandb.add_tags") == 0 || strcmp(f->flag, "policy.use_state") == 0)
+        return *(const bool *)slot;
     for (size_t i = 0; i < sizeof wandb / sizeof wandb[0]; i++)
         if (strcmp(f->flag, wandb[i]) == 0) return !*(const char *const *)slot;
-    return strcmp(f->flag, "dataset.repeat_frame_prob") == 0 && *(const double *)slot == 0;
+    bool share = strcmp(f->flag, "dataset.repeat_frame_prob") == 0 ||
+                 strcmp(f->flag, "policy.state_dropout") == 0;
+    return share && *(const double *)slot == 0;
 }
 
 // Adds every setting of one home. `base` is the struct the offsets count from once `shift` is taken
@@ -100,7 +106,8 @@ static json_t *input_features(const PolicyConfig *p) {
 
 bool policy_is_plain(const PolicyConfig *p) {
     return p->obs_state_horizon == 1 && strcmp(p->temporal_pos_embed, "none") == 0 &&
-           p->action_down_sample_steps == 1;
+           p->action_down_sample_steps == 1 && p->n_past_actions == 0 &&
+           p->max_action_prefix == 0 && !policy_hides_pose(p);
 }
 
 const char *policy_torch_device(const PolicyConfig *p) {
@@ -137,7 +144,9 @@ json_t *policy_to_json(const PolicyConfig *p) {
 
 json_t *policy_to_tact_json(const PolicyConfig *p) {
     json_t *object = json_object(), *cameras = json_array();
-    int version = p->action_down_sample_steps == 1 ? TACT_JSON_VERSION : TACT_JSON_VERSION_STEPS;
+    int version = p->n_past_actions > 0             ? TACT_JSON_VERSION_PAST
+                  : p->action_down_sample_steps > 1 ? TACT_JSON_VERSION_STEPS
+                                                    : TACT_JSON_VERSION;
     if (policy_crops(p) || (p->resize_filter && strcmp(p->resize_filter, "area") != 0) ||
         has_recorded_sizes(p))
         version = TACT_JSON_VERSION_FRAMES;

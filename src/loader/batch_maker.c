@@ -67,7 +67,7 @@ bool batch_maker_init(BatchMaker *m, const LoaderOptions *o, Error *err) {
     m->window = NEW(int64_t, o->window.horizon);
     m->state = NEW(double, o->window.horizon * m->state_dim);
     m->env = NEW(double, m->env_dim);
-    m->action = NEW(double, o->window.chunk_size * m->action_dim);
+    m->action = NEW(double, window_action_rows(&o->window) * m->action_dim);
     m->wanted = NEW(WantedFrame, (int64_t)o->batch_size * o->window.horizon);
     m->cache_filled = o->n_cameras == 0;
     return open_reader(m, err);
@@ -88,13 +88,14 @@ void batch_maker_free(BatchMaker *m) {
 
 bool batch_alloc(Batch *b, const LoaderOptions *o, Error *err) {
     size_t n = (size_t)o->batch_size, T = (size_t)o->window.horizon,
-           H = (size_t)o->window.chunk_size;
+           H = (size_t)window_action_rows(&o->window);
     *b = (Batch){.size = o->batch_size};
     b->rows = NEW(int64_t, n);
     b->state = o->state ? NEW(float, n *T *(size_t)o->state->dim) : NULL;
     b->env = o->env ? NEW(float, n *(size_t)o->env->dim) : NULL;
     b->action = NEW(float, n *H *(size_t)o->action->dim);
     b->action_is_pad = NEW(uint8_t, n * H);
+    b->action_prefix = o->max_action_prefix ? NEW(int, n) : NULL;
     b->images = NEW(uint8_t *, o->n_cameras);
     for (int c = 0; c < o->n_cameras; c++) {
         const size_t bytes = n * T * camera_given_bytes(o, c);
@@ -123,6 +124,7 @@ void batch_free(Batch *b, const LoaderOptions *o) {
     mem_free(b->env);
     mem_free(b->action);
     mem_free(b->action_is_pad);
+    mem_free(b->action_prefix);
     *b = (Batch){0};
 }
 
@@ -134,21 +136,34 @@ static WindowSpec window_of(const LoaderOptions *o, const Batch *b, int i) {
     return w;
 }
 
+// The T states of sample i. A dropped one is zeros as the model sees it, whatever the mode of the
+// normalisation; actions stay relative to the state that was recorded.
+static void fill_state(BatchMaker *m, Batch *b, int i, const WindowSpec *w) {
+    const LoaderOptions *o = m->o;
+    const int T = o->window.horizon;
+    float *state = b->state + (int64_t)i * T * m->state_dim;
+    if (state_dropout_at(o->state_dropout, b->epoch, b->rows[i])) {
+        memset(state, 0, (size_t)T * (size_t)m->state_dim * sizeof *state);
+        return;
+    }
+    window_state(o->dataset, w, b->rows[i], m->state);
+    normalizer_apply(o->state, m->state, state, T);
+}
+
 static void fill_vectors(BatchMaker *m, Batch *b, int i) {
     const LoaderOptions *o = m->o;
     const WindowSpec w = window_of(o, b, i);
-    int T = o->window.horizon, H = o->window.chunk_size;
+    int H = window_action_rows(&o->window);
     int64_t row = b->rows[i];
-    if (o->state) {
-        window_state(o->dataset, &w, row, m->state);
-        normalizer_apply(o->state, m->state, b->state + (int64_t)i * T * m->state_dim, T);
-    }
+    if (o->state) fill_state(m, b, i, &w);
     if (o->env) {
         for (int k = 0; k < m->env_dim; k++) m->env[k] = o->dataset->env_data[row * m->env_dim + k];
         normalizer_apply(o->env, m->env, b->env + (int64_t)i * m->env_dim, 1);
     }
     window_action(o->dataset, &w, row, m->action, b->action_is_pad + (int64_t)i * H);
     normalizer_apply(o->action, m->action, b->action + (int64_t)i * H * m->action_dim, H);
+    if (b->action_prefix)
+        b->action_prefix[i] = action_prefix_at(o->seed, o->max_action_prefix, b->epoch, row);
 }
 
 // ---- frames -----------------------------------------------------------------------------------

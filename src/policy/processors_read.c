@@ -143,6 +143,11 @@ bool pipeline_check(const PolicyConfig *p, const char *where, Error *err) {
                     "gives an action a frame; --policy.action_down_sample_steps=%d is not possible "
                     "with it",
                     where, p->action_down_sample_steps);
+    if (p->n_past_actions)
+        return fail(err,
+                    "%s: its relative_actions_processor belongs to a policy of LeRobot's, which "
+                    "predicts no past actions; --policy.n_past_actions=%d is not possible with it",
+                    where, p->n_past_actions);
     if (p->arms)
         return fail(err,
                     "%s: its relative_actions_processor makes actions relative already; pass "
@@ -225,9 +230,12 @@ CHECKED static bool apply_normalizer(const PipelineReader *r, Error *err) {
     if (!r->normalizer) return fail(err, "%s: no step in it normalises with statistics", r->path);
     if (!read_eps(r, &r->policy->pipeline.eps, err) || !apply_camera_mode(r, err)) return false;
     bool env = json_object_get(inputs, "observation.environment_state") != NULL;
+    bool state = json_object_get(inputs, "observation.state") != NULL;
     if (env && !mode_of_feature(r, "observation.environment_state", &m->env, err)) return false;
-    return r->own_rows || (mode_of_feature(r, "observation.state", &m->state, err) &&
-                           mode_of(r, "ACTION", &m->action, err));
+    if (r->own_rows) return true;
+    // The mode of a state that the policy does not see stays what the configuration says.
+    return (!state || mode_of_feature(r, "observation.state", &m->state, err)) &&
+           mode_of(r, "ACTION", &m->action, err);
 }
 
 CHECKED static bool apply_inverse_normalizer(const PipelineReader *r, Error *err) {

@@ -12,6 +12,7 @@ WindowSpec policy_window(const PolicyConfig *p) {
                         .down_sample = p->obs_down_sample_steps,
                         .chunk_size = p->chunk_size,
                         .action_down_sample = p->action_down_sample_steps,
+                        .past = p->n_past_actions,
                         .relative = p->arms > 0,
                         .arms = p->arms,
                         .minus_state = p->pipeline.relative};
@@ -124,9 +125,10 @@ void policy_warn_unused(const Dataset *ds) {
 }
 
 // A recorder that splits the state, or gives it another name, would leave the policy blind to the
-// robot's own position. That is refused unless --policy.input_features asks for it.
-static bool check_state(const Dataset *ds, Error *err) {
-    for (int i = 0; i < ds->n_features && !ds->state; i++) {
+// robot's own position. That is refused unless --policy.input_features or --policy.use_state asks
+// for it.
+static bool check_state(const PolicyConfig *p, const Dataset *ds, Error *err) {
+    for (int i = 0; i < ds->n_features && !ds->state && p->use_state; i++) {
         const Feature *f = &ds->features[i];
         if (!is_unused_vector(f) || !(strncmp(f->name, "observation", 11) == 0 ||
                                       strstr(f->name, "state") || strstr(f->name, "qpos")))
@@ -134,8 +136,8 @@ static bool check_state(const Dataset *ds, Error *err) {
         return fail(
             err,
             "%s: there is no observation.state, but %s with %lld values; if that is the state: "
-            "--rename_map='{\"%s\": \"observation.state\"}', and to train without a state name "
-            "the inputs with --policy.input_features",
+            "--rename_map='{\"%s\": \"observation.state\"}', and to train without a state: "
+            "--policy.use_state=false",
             ds->root, f->name, (long long)f->size, f->name);
     }
     return true;
@@ -143,11 +145,12 @@ static bool check_state(const Dataset *ds, Error *err) {
 
 // Finds the inputs: all that the dataset has, or exactly those that the policy names.
 static bool resolve_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error *err) {
-    *in = (Inputs){.state = ds->state && !p->input_features, .env = ds->env && !p->input_features};
+    const bool all = !p->input_features;
+    *in = (Inputs){.state = ds->state && all && p->use_state, .env = ds->env && all};
     if (p->input_features) {
         p->n_cameras = 0;
         if (!choose_inputs(p, ds, in, err)) return false;
-    } else if (!check_state(ds, err)) {
+    } else if (!check_state(p, ds, err)) {
         return false;
     } else if (p->n_cameras == 0) {
         if (ds->n_cameras > MAX_CAMERAS)
@@ -266,7 +269,9 @@ LoaderOptions loader_options_of(const TrainConfig *c, const Normalizer *state,
                            .random_crops = p->crop_is_random,
                            .shuffle = true,
                            .drop_last = true,
-                           .seed = (uint64_t)c->seed};
+                           .max_action_prefix = p->max_action_prefix,
+                           .seed = (uint64_t)c->seed,
+                           .state_dropout = {p->state_dropout, (uint64_t)c->seed}};
 }
 
 bool image_transforms_of(const TrainConfig *config, ImageTransforms *out, Error *err) {
@@ -289,6 +294,27 @@ DatasetOptions dataset_options_of(const TrainConfig *c, bool need_videos) {
                             .tolerance_s = train_config_tolerance(c)};
 }
 
+// What goes with the state, or with none.
+CHECKED static bool check_inputs(const PolicyConfig *p, const Dataset *ds, Error *err) {
+    if (p->n_cameras == 0 && p->env_dim == 0)
+        return fail(err,
+                    "%s: neither a camera nor observation.environment_state%s; ACT needs one of "
+                    "them",
+                    ds->root, p->use_state ? "" : ", and no state (--policy.use_state=false)");
+    if (p->state_dim) return true;
+    if (p->obs_state_horizon > 1 && p->temporal_pos_embed &&
+        strcmp(p->temporal_pos_embed, "state") == 0)
+        return fail(err,
+                    "%s: --policy.temporal_pos_embed=state tells the times of states, of which the "
+                    "policy sees none; use all",
+                    ds->root);
+    return p->state_dropout == 0 ||
+           fail(err,
+                "%s: --policy.state_dropout=%g: the policy sees no observation.state; leave the "
+                "flag out",
+                ds->root, p->state_dropout);
+}
+
 bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
     if (!ds->action)
         return fail(err,
@@ -302,12 +328,8 @@ bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
     p->state_dim = in.state ? window_state_dim(ds, &w) : 0;
     p->action_dim = window_action_dim(ds, &w);
     p->env_dim = in.env ? (int)ds->env->size : 0;
+    p->use_state = in.state || !ds->state;
     resolve_normalization(p);
     p->fps = ds->fps;
-    if (p->n_cameras == 0 && p->env_dim == 0)
-        return fail(err,
-                    "%s: neither a camera nor observation.environment_state; ACT needs one of "
-                    "them",
-                    ds->root);
-    return pipeline_check(p, ds->root, err);
+    return check_inputs(p, ds, err) && pipeline_check(p, ds->root, err);
 }

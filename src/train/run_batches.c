@@ -118,6 +118,8 @@ LoaderOptions run_batches_in_order(const RunBatches *b, const int64_t *rows, int
     options.transforms = NULL;
     options.random_crops = false;
     options.repeat = NULL;
+    options.state_dropout = (StateDropout){0};
+    options.max_action_prefix = 0;
     options.first_batch = 0;
     options.pieces = options.processes = 1;
     options.process = 0;
@@ -141,6 +143,7 @@ ActInput run_batches_input(const Batch *b) {
                       .images = (const uint8_t *const *)b->images,
                       .action = b->action,
                       .action_is_pad = b->action_is_pad,
+                      .action_prefix = b->action_prefix,
                       .first_sample = b->first_sample,
                       .step_samples = (int)b->step_samples,
                       .step_actions = b->step_actions};

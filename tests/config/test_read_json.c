@@ -41,7 +41,10 @@ static void what_is_written_is_read(void **state) {
         "--policy.dim_model=64",
         "--policy.obs_state_horizon=3",
         "--policy.action_down_sample_steps=4",
+        "--policy.n_past_actions=6",
+        "--policy.max_action_prefix=9",
         "--dataset.repeat_frame_prob=0.75",
+        "--policy.state_dropout=0.25",
         "--policy.pose_repr=relative",
         "--policy.temporal_ensemble_coeff=0.01",
         "--policy.n_action_steps=1",
@@ -88,7 +91,10 @@ static void what_is_written_is_read(void **state) {
         !policy_shapes_from_json(&b, policy, tact, "file", &err))
         fail_msg("%s", err.text);
     assert_same(&a, &b);
+    assert_int_equal(b.policy.n_past_actions, 6);
     assert_true(b.policy.action_down_sample_steps == 4 && b.dataset.repeat_frame_prob == 0.75);
+    assert_true(b.policy.use_state && b.policy.state_dropout == 0.25);
+    assert_int_equal(b.policy.max_action_prefix, 9);
     assert_true(b.ema.enable && b.ema.decay == 0.99 && b.scheduler.num_warmup_steps == 7);
     assert_true(b.policy.arms == 2 && b.policy.cameras[0].width == 640 && b.policy.fps == 12.5);
     assert_string_equal(b.policy.cameras[0].name, "observation.images.b"); // their order counts
@@ -131,7 +137,7 @@ static void crops_are_read(void **state) {
             json_object_get(json_object_get(policy, "input_features"), "observation.images.b"),
             "shape");
         assert_int_equal(json_integer_value(json_array_get(shape, 1)), horizon == 1 ? 480 : 48);
-        assert_int_equal(json_integer_value(json_object_get(tact, "version")), 3);
+        assert_int_equal(json_integer_value(json_object_get(tact, "version")), 4);
         train_config_default(&b);
         if (!policy_from_json(&b, policy, tact, "file", &err) ||
             !policy_shapes_from_json(&b, policy, tact, "file", &err))
@@ -155,6 +161,47 @@ static void crops_are_read(void **state) {
         train_config_free(&a);
         train_config_free(&b);
     }
+}
+
+// A policy that does not see the state, of relative poses. Files of two policies do not go
+// together.
+static void a_state_that_is_not_seen(void **state) {
+    (void)state;
+    TrainConfig a, b;
+    Error err = {""};
+    train_config_default(&a);
+    a.dataset.root = "/data/x";
+    PolicyConfig *p = &a.policy;
+    p->use_state = false;
+    p->pose_repr = "relative";
+    p->arms = 1;
+    p->action_dim = 10;
+    p->n_cameras = 1;
+    p->cameras[0] = (CameraConfig){"observation.images.b", 480, 640, 64, 96, 0, 0};
+    json_t *root = train_config_to_json(&a), *tact = policy_to_tact_json(p);
+    const json_t *policy = json_object_get(root, "policy");
+    train_config_default(&b);
+    if (!train_config_from_json(&b, root, tact, "file", &err) ||
+        !policy_shapes_from_json(&b, policy, tact, "file", &err))
+        fail_msg("%s", err.text);
+    assert_false(b.policy.use_state);
+    assert_false(inputs_name_state(b.policy.input_features));
+    assert_true(b.policy.arms == 1 && b.policy.state_dim == 0);
+    train_config_free(&b);
+    json_object_set_new(json_object_get(policy, "input_features"), "observation.state",
+                        json_pack("{s:s, s:[i]}", "type", "STATE", "shape", 10));
+    train_config_default(&b);
+    assert_true(train_config_from_json(&b, root, tact, "file", &err));
+    assert_true(inputs_name_state(b.policy.input_features));
+    assert_false(policy_shapes_from_json(&b, policy, tact, "file", &err));
+    assert_non_null(strstr(err.text, "file: observation.state is among its input_features, but"));
+    train_config_free(&b);
+    json_decref(root);
+    json_decref(tact);
+    train_config_free(&a);
+    assert_false(inputs_name_state(NULL));
+    assert_false(inputs_name_state("[\"observation.state\"]"));
+    assert_false(inputs_name_state("{"));
 }
 
 // The keys of LeRobot 0.6: a key that tact does not know is passed over, a setting that it cannot
@@ -347,10 +394,15 @@ static void lerobots_own_optimizer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(modes_are_lerobots),     cmocka_unit_test(unknown_keys_are_named),
-        cmocka_unit_test(lerobots_own_optimizer), cmocka_unit_test(what_is_written_is_read),
-        cmocka_unit_test(lerobots_file_is_read),  cmocka_unit_test(what_tact_cannot_do_is_refused),
-        cmocka_unit_test(crops_are_read),         cmocka_unit_test(older_checkpoints_are_read),
+        cmocka_unit_test(modes_are_lerobots),
+        cmocka_unit_test(unknown_keys_are_named),
+        cmocka_unit_test(lerobots_own_optimizer),
+        cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(a_state_that_is_not_seen),
+        cmocka_unit_test(lerobots_file_is_read),
+        cmocka_unit_test(what_tact_cannot_do_is_refused),
+        cmocka_unit_test(crops_are_read),
+        cmocka_unit_test(older_checkpoints_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,21 +78,22 @@ def dataset_rows(report: Report, name: str, policy: TactPolicy, checkpoint: Path
     padded actions, whose value counts for nothing: LeRobot repeats the episode's last, tact the last it takes."""
     c = policy.config
     data = LeRobotDataset("me/sample", root=root, video_backend="pyav", delta_timestamps={
-        STATE: [i / policy.config.fps for i in c.observation_delta_indices],
+        STATE: [i / policy.config.fps for i in c.observation_delta_indices or [0]],
         ACTION: [i / policy.config.fps for i in c.action_delta_indices]})
     worst, pads = 0.0, 0
     for frame in (0, 1, 5, 10, 11, 12, 23):
         flags = [f"--policy.{key}={getattr(c, key)}" for key in
-                 ("obs_state_horizon", "obs_down_sample_steps", "action_down_sample_steps", "chunk_size",
-                  "n_action_steps", "pose_repr")]
+                 ("obs_state_horizon", "obs_down_sample_steps", "action_down_sample_steps", "n_past_actions",
+                  "chunk_size", "n_action_steps", "pose_repr")]
         ours, theirs = json.loads(run("build/tact", "info", root, f"--frame={frame}", *flags).stdout), data[frame]
         state, action, pad = theirs[STATE], theirs[ACTION], theirs["action_is_pad"]
         if c.arms:
             base = state[None, -1]
             state, action = relative_rows(state[None], base)[0], relative_rows(action[None], base)[0]
         seen = torch.cat([state.double(), action.double()[~pad]])
-        tact = torch.tensor(ours["state"] + [a for a, p in zip(ours["action"], pad, strict=True) if not p]).double()
-        worst, pads = max(worst, float((seen - tact).abs().max())), pads + (ours["action_is_pad"] != pad.tolist())
+        rows_of_action, marks = (ours[key] + ours.get(f"past_{key}", []) for key in ("action", "action_is_pad"))
+        tact = torch.tensor(ours["state"] + [a for a, p in zip(rows_of_action, pad, strict=True) if not p]).double()
+        worst, pads = max(worst, float((seen - tact).abs().max())), pads + (marks != pad.tolist())
     report.hold(f"LeRobot's rows, {name}: as tact's", worst <= 1e-6 and pads == 0, f"at most {worst:.1e} off")
 
 
@@ -186,6 +187,10 @@ def check(report: Report, work: Path) -> None:
         "relative poses, T=2 every 3, actions every 3": (
             {}, ("--policy.obs_state_horizon=2", "--policy.obs_down_sample_steps=3",
                  "--policy.action_down_sample_steps=3")),
+        "relative poses, no state, T=2": ({}, ("--policy.obs_state_horizon=2", "--policy.use_state=false")),
+        "relative poses, no state, T=1": ({}, ("--policy.obs_state_horizon=1", "--policy.use_state=false")),
+        "relative poses, T=3, actions every 2, three past ones": (
+            {}, ("--policy.obs_state_horizon=3", "--policy.action_down_sample_steps=2", "--policy.n_past_actions=3")),
         "joints, three cameras of two sizes, T=2": (
             {"joints": "true", "cameras": 3, "turned": "true"},
             ("--policy.obs_state_horizon=2", "--policy.resize_shape=[[48,64],[96,64],[48,64]]")),

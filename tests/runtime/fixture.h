@@ -69,7 +69,8 @@ static inline void write_policy(Scene *s) {
     const PolicyConfig *p = &s->config.policy;
     WindowSpec w = policy_window(p);
     PolicyStats stats = {0};
-    OK(window_stats(s->ds, &w, NULL, 0, 0, 1, &stats.state, &stats.action, &err));
+    OK(window_stats(s->ds, &w, NULL, 0, 0, 1, p->state_dim ? &stats.state : NULL, &stats.action,
+                    &err));
     bool computed;
     dataset_stats(s->ds, s->ds->env, s->ds->env_data, &stats.env, &computed);
     for (int i = 0; i < CAMERAS; i++) OK(policy_camera_imagenet(&stats.cameras[i], &err));
@@ -83,6 +84,11 @@ static inline void write_policy(Scene *s) {
     for (int64_t i = 0; i < times->count; i++) values[i] = sinf((float)i);
     param_set(&params, times, values);
     mem_free(values);
+    const Param *given = params_find(&params, ACTION_PREFIX_WEIGHT);
+    float *projection = NEW(float, given ? given->count : 0);
+    for (int64_t i = 0; given && i < given->count; i++) projection[i] = 0.3f * cosf((float)i);
+    if (given) param_set(&params, given, projection);
+    mem_free(projection);
     OK(make_dirs(s->model, &err) && policy_write(s->model, p, &params, &stats, NULL, &err));
     params_free(&params);
     device_close(device);
@@ -207,7 +213,7 @@ static inline void reference_open(Reference *r, const Scene *s) {
     policy_find_cameras(p, s->ds, cameras, r->sizes, r->crops);
     r->options = (LoaderOptions){.dataset = s->ds,
                                  .window = policy_window(p),
-                                 .state = &r->state,
+                                 .state = p->state_dim ? &r->state : NULL,
                                  .env = &r->env,
                                  .action = &r->action,
                                  .cameras = cameras,

@@ -80,6 +80,7 @@ static inline int golden_integer(const json_t *json, const char *key) {
 // Strings are still owned by the JSON.
 static inline void golden_config(const json_t *j, PolicyConfig *p) {
     p->chunk_size = p->n_action_steps = golden_integer(j, "chunk_size");
+    p->n_past_actions = golden_integer(j, "n_past_actions"); // 0 where it has no such key
     p->obs_state_horizon = golden_integer(j, "obs_state_horizon");
     p->vision_backbone = json_string_value(json_object_get(j, "vision_backbone"));
     p->replace_final_stride_with_dilation =

@@ -7,9 +7,10 @@
 // EXPECTED, which has action too, the exit code says whether they agree to 1e-5 (relative, L2).
 //
 // Vectors and actions are those of the robot, not normalised. Where the checkpoint wants relative
-// poses (tact.json) they may come as absolute ones (7 values an arm); then the actions are absolute
-// too. Settings, processor steps and statistics are read as libtact reads them. Where there are no
-// statistics, vectors pass as they are and images get ImageNet's.
+// poses (tact.json) they may come as absolute ones (7 values an arm), also where its model sees no
+// state; then the actions are absolute too. Settings, processor steps and statistics are read as
+// libtact reads them. Where there are no statistics, vectors pass as they are and images get
+// ImageNet's.
 #include "base/file.h"
 #include "base/memory.h"
 #include "formats/safetensors.h"
@@ -135,7 +136,8 @@ CHECKED static bool find_inputs(const Predict *r, Inputs *in, Error *err) {
     const SafetensorsEntry *state = safetensors_find(r->inputs, "observation.state");
     in->absolute = p->arms && state && state->rank == 3 && state->shape[2] == POSE_ROW * p->arms;
     int64_t width = in->absolute ? POSE_ROW * p->arms : p->state_dim;
-    if (p->state_dim && !input(r, "observation.state", T * width, &in->state, &in->count, err))
+    if ((p->state_dim || in->absolute) &&
+        !input(r, "observation.state", T * width, &in->state, &in->count, err))
         return false;
     if (p->env_dim &&
         !input(r, "observation.environment_state", p->env_dim, &in->env, &in->count, err))
@@ -153,13 +155,18 @@ CHECKED static bool find_inputs(const Predict *r, Inputs *in, Error *err) {
     return true;
 }
 
-// States of one observation, normalised (T, state_dim); *base gets the recorded row of now.
+// States of one observation, normalised (T, state_dim), NULL where the model sees none; *base gets
+// the recorded row of now.
 static float *states(const Predict *r, const Inputs *in, int64_t observation, double **base) {
     const PolicyConfig *p = r->policy;
     int64_t T = p->obs_state_horizon, width = in->absolute ? POSE_ROW * p->arms : p->state_dim;
     double *rows = rows_of(in->state, observation);
     *base = NEW(double, width);
     memcpy(*base, rows + (T - 1) * width, (size_t)width * sizeof **base);
+    if (!p->state_dim) { // poses that the model does not see
+        mem_free(rows);
+        return NULL;
+    }
     if (in->absolute) {
         double *seen = NEW(double, T * p->state_dim);
         for (int64_t t = 0; t < T; t++)

@@ -52,7 +52,8 @@ static void begin(Fixture *f) {
 }
 
 static PolicyConfig plain(void) {
-    return (PolicyConfig){.obs_state_horizon = 1,
+    return (PolicyConfig){.use_state = true,
+                          .obs_state_horizon = 1,
                           .obs_down_sample_steps = 1,
                           .chunk_size = 4,
                           .action_down_sample_steps = 1};
@@ -119,6 +120,7 @@ static void named_inputs_are_those(void **state) {
     OK(policy_from_dataset(&p, &f.ds, &err));
     assert_int_equal(p.state_dim, 0);
     assert_int_equal(p.env_dim, 0);
+    assert_false(p.use_state); // the same by another name
     assert_int_equal(p.n_cameras, 2);
     assert_string_equal(p.cameras[0].name, "observation.images.wrist"); // in their order
     assert_int_equal(p.cameras[0].height, 100);
@@ -146,6 +148,59 @@ static void named_inputs_are_those(void **state) {
         p.input_features = bad[i].features;
         refused(p, &f.ds, bad[i].says);
     }
+}
+
+// All inputs but the state; and what only a state can have.
+static void a_state_that_is_left_out(void **state) {
+    (void)state;
+    Fixture f;
+    begin(&f);
+    Error err;
+    PolicyConfig p = plain();
+    p.use_state = false;
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    assert_int_equal(p.state_dim, 0);
+    assert_int_equal(p.env_dim, 3);
+    assert_int_equal(p.n_cameras, 2);
+    assert_false(p.use_state);
+    p = plain();
+    p.use_state = false;
+    p.state_dropout = 0.5;
+    refused(p, &f.ds, "set: --policy.state_dropout=0.5: the policy sees no observation.state");
+    p = plain();
+    p.use_state = false;
+    p.temporal_pos_embed = "state";
+    OK(policy_from_dataset(&p, &f.ds, &err)); // there are no times
+    p = plain();
+    p.use_state = false;
+    p.temporal_pos_embed = "state";
+    p.obs_state_horizon = 2;
+    refused(p, &f.ds, "temporal_pos_embed=state tells the times of states");
+    p.temporal_pos_embed = "all";
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    // Without cameras the environment is left, and without it nothing.
+    f.ds.n_cameras = 0;
+    p = plain();
+    p.use_state = false;
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    f.ds.env = NULL;
+    p = plain();
+    p.use_state = false;
+    refused(p, &f.ds, "observation.environment_state, and no state (--policy.use_state=false)");
+    // Of a dataset without a state nothing is left out.
+    begin(&f);
+    f.ds.state = NULL;
+    f.features[0] = vector("observation.joints", FEATURE_OTHER, 7);
+    p = plain();
+    refused(p, &f.ds, "to train without a state: --policy.use_state=false");
+    p.use_state = false;
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    assert_int_equal(p.state_dim, 0);
+    assert_true(p.use_state);
+    p = plain();
+    p.use_state = false;
+    p.pose_repr = "relative"; // which needs it all the same
+    refused(p, &f.ds, "pose_repr=relative");
 }
 
 static void cameras_that_a_policy_names(void **state) {
@@ -386,6 +441,13 @@ static void poses_are_what_was_asked_for(void **state) {
     OK(policy_from_dataset(&p, &f.ds, &err));
     assert_int_equal(p.arms, 0);
     assert_int_equal(p.action_dim, 7);
+    p = plain();
+    p.use_state = false; // they are relative to a state that the policy does not see
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    assert_int_equal(p.arms, 1);
+    assert_int_equal(p.state_dim, 0);
+    assert_int_equal(p.action_dim, 10);
+    assert_true(policy_hides_pose(&p));
     // A shape is as recorded or as the policy sees it.
     static const char *const shapes[] = {"7", "10"};
     for (int i = 0; i < 2; i++) {
@@ -414,10 +476,15 @@ static void poses_are_what_was_asked_for(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_that_is_there_is_seen), cmocka_unit_test(a_mapping_is_whole),
-        cmocka_unit_test(named_inputs_are_those),    cmocka_unit_test(cameras_that_a_policy_names),
-        cmocka_unit_test(sizes_of_images),           cmocka_unit_test(parts_of_images),
-        cmocka_unit_test(a_state_of_another_name),   cmocka_unit_test(poses_are_what_was_asked_for),
+        cmocka_unit_test(all_that_is_there_is_seen),
+        cmocka_unit_test(a_mapping_is_whole),
+        cmocka_unit_test(named_inputs_are_those),
+        cmocka_unit_test(a_state_that_is_left_out),
+        cmocka_unit_test(cameras_that_a_policy_names),
+        cmocka_unit_test(sizes_of_images),
+        cmocka_unit_test(parts_of_images),
+        cmocka_unit_test(a_state_of_another_name),
+        cmocka_unit_test(poses_are_what_was_asked_for),
         cmocka_unit_test(unused_vectors_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

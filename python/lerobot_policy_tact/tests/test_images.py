@@ -45,7 +45,7 @@ def test_settings_go_through_tact_json(tmp_path):
     given = config(obs_state_horizon=2, resize_shape=[48, 65], resize_filter="bilinear", crop_ratio=0.9)
     given.save_pretrained(tmp_path)
     tact, saved = (json.loads((tmp_path / name).read_text()) for name in ("tact.json", "config.json"))
-    assert tact["version"] == 3 and "crop_shape" not in tact and tact["crop_ratio"] == 0.9
+    assert tact["version"] == 4 and "crop_shape" not in tact and tact["crop_ratio"] == 0.9
     assert tact["cameras"] == [{"name": IMAGE, "height": 90, "width": 120, "image_size": [43, 58],
                                 "resized_to": [48, 65]}]
     assert saved["input_features"][IMAGE]["shape"] == [3, 43, 58]

@@ -94,17 +94,20 @@ def act(directory, env: bool = False, mode: str = "MEAN_STD", **options):
     return before, after
 
 
-def tact(directory, arms: int = 0, **options):
+def tact(directory, arms: int = 0, state: bool = True, **options):
     torch.manual_seed(5)
     width = 7 * arms if arms else 4
-    config = TactConfig(arms=arms, pose_repr="relative" if arms else "none", **features(width, not arms),
+    seen = features(width, not arms)
+    if not state:
+        del seen["input_features"][STATE]
+    config = TactConfig(arms=arms, pose_repr="relative" if arms else "none", **seen,
                         **{**SMALL, "obs_state_horizon": 2, **options})
     g, rows = torch.Generator().manual_seed(6), None
     if arms:
         mapping = dict.fromkeys(("STATE", "ACTION"), NormalizationMode.MIN_MAX)
         config.normalization_mapping = {**config.normalization_mapping, **mapping}
         rows = {k: {"min": -torch.rand(10 * arms, generator=g) - 0.1, "max": torch.rand(10 * arms, generator=g) + 0.1}
-                for k in (STATE, ACTION)}
+                for k in ((STATE, ACTION) if state else (ACTION,))}
     policy = shaken(TactPolicy(config, stats=rows))
     before, after = make_tact_pre_post_processors(config, statistics(config, g))
     for part in (policy, before, after):
@@ -218,6 +221,16 @@ def test_tact(arms, options, made, monkeypatch):
     alone.reset()
     compare(served, alone, before, after, given[5:])
     assert served._tact.active
+
+
+@pytest.mark.parametrize("arms", [0, 1, 2])
+@pytest.mark.parametrize("horizon", [1, 2])
+def test_tact_without_the_state(arms, horizon, made, monkeypatch):
+    """Poses are relative to one all the same, and begin at it."""
+    path, before, after = made(tact, arms=arms, state=False, obs_state_horizon=horizon)
+    served, alone = both(TactPolicy, path, monkeypatch)
+    compare(served, alone, before, after, frames(5, width=7 * arms or 4))
+    assert served._tact.active and not any("robot_state" in name for name in served.state_dict())
 
 
 def test_tact_in_a_batch_and_with_a_window_of_its_own(made, monkeypatch):

@@ -11,15 +11,17 @@ from lerobot.optim.optimizers import AdamWConfig
 
 from .poses import RECORDED, SEEN
 
-# Versions: without action_down_sample_steps, which is then left out, and with it; with frames that are cropped or
-# resized by another filter than area.
-TACT_JSON, TACT_JSON_VERSION, TACT_JSON_VERSION_STEPS, TACT_JSON_VERSION_FRAMES = "tact.json", 1, 2, 3
+# Versions: without action_down_sample_steps, which is then left out, and with it; with n_past_actions; with frames that
+# are cropped or resized by another filter than area.
+TACT_JSON, TACT_JSON_VERSION, TACT_JSON_VERSION_STEPS, TACT_JSON_VERSION_PAST = "tact.json", 1, 2, 3
+TACT_JSON_VERSION_FRAMES = 4
 
 # Settings of tact.json that change what the policy computes, with what holds where it has none.
 TACT_DEFAULTS = {
     "obs_state_horizon": 2,
     "obs_down_sample_steps": 1,
     "action_down_sample_steps": 1,
+    "n_past_actions": 0,
     "temporal_pos_embed": "all",
     "pose_repr": "none",
     "resize_shape": None,
@@ -27,13 +29,14 @@ TACT_DEFAULTS = {
     "crop_shape": None,
     "crop_ratio": 1.0,
     "crop_is_random": True,
+    "max_action_prefix": 0,
     "arms": 0,
     "fps": 0.0,
 }
 
 # What tact.json leaves out where it is so, and a tact from before it does not know.
-LATER = {"action_down_sample_steps": 1, "resize_filter": "area", "crop_shape": None, "crop_ratio": 1.0,
-         "crop_is_random": True}
+LATER = {"action_down_sample_steps": 1, "n_past_actions": 0, "max_action_prefix": 0, "resize_filter": "area",
+         "crop_shape": None, "crop_ratio": 1.0, "crop_is_random": True}
 
 
 def read_tact_json(directory: str | Path | None) -> dict | None:
@@ -41,9 +44,10 @@ def read_tact_json(directory: str | Path | None) -> dict | None:
     if path is None or not path.is_file():
         return None
     tact = json.loads(path.read_text())
-    if tact.get("version") not in (TACT_JSON_VERSION, TACT_JSON_VERSION_STEPS, TACT_JSON_VERSION_FRAMES):
+    versions = TACT_JSON_VERSION, TACT_JSON_VERSION_STEPS, TACT_JSON_VERSION_PAST, TACT_JSON_VERSION_FRAMES
+    if tact.get("version") not in versions:
         raise ValueError(f"{path}: version {tact.get('version')}; this package reads versions "
-                         f"{TACT_JSON_VERSION} to {TACT_JSON_VERSION_FRAMES}")
+                         f"{', '.join(map(str, versions))}")
     return tact
 
 
@@ -84,6 +88,7 @@ class TactConfig(PreTrainedConfig):
     obs_state_horizon: int | None = None
     obs_down_sample_steps: int | None = None
     action_down_sample_steps: int | None = None
+    n_past_actions: int | None = None
     temporal_pos_embed: str | None = None
     pose_repr: str | None = None
     resize_shape: list[list[int]] | list[int] | None = None  # one size, or one a camera
@@ -91,6 +96,7 @@ class TactConfig(PreTrainedConfig):
     crop_shape: list[int] | None = None
     crop_ratio: float | None = None
     crop_is_random: bool | None = None
+    max_action_prefix: int | None = None  # the policy is given none here: LeRobot predicts between two steps
     arms: int | None = None
     fps: float | None = None
     # How the policy normalises its relative rows itself; None: it leaves all of that to LeRobot.
@@ -140,6 +146,11 @@ class TactConfig(PreTrainedConfig):
     def _check(self) -> None:
         if min(self.obs_state_horizon, self.obs_down_sample_steps, self.action_down_sample_steps) < 1:
             raise ValueError("obs_state_horizon, obs_down_sample_steps and action_down_sample_steps must be at least 1")
+        if self.n_past_actions < 0:
+            raise ValueError(f"n_past_actions {self.n_past_actions} is below 0")
+        if not 0 <= self.max_action_prefix < self.chunk_size:
+            raise ValueError(f"max_action_prefix {self.max_action_prefix} must be from 0 to less than chunk_size "
+                             f"{self.chunk_size}")
         if self.temporal_pos_embed not in ("none", "state", "all"):
             raise ValueError(f"temporal_pos_embed {self.temporal_pos_embed!r} is none of none, state, all")
         if self.resize_filter not in ("area", "bilinear"):
@@ -172,6 +183,7 @@ class TactConfig(PreTrainedConfig):
         if self.resize_shape and len(self.resize_shape) == 1:
             tact["resize_shape"] = self.resize_shape[0]
         tact["version"] = (TACT_JSON_VERSION_FRAMES if self.crops or self.resize_filter != "area" else
+                           TACT_JSON_VERSION_PAST if self.n_past_actions else
                            TACT_JSON_VERSION if self.action_down_sample_steps == 1 else TACT_JSON_VERSION_STEPS)
         for name, default in LATER.items():
             if tact[name] == default:
@@ -243,9 +255,11 @@ class TactConfig(PreTrainedConfig):
             whole, part = self.resized_to(key) or f.shape[1:], self.cropped_to(key, f.shape[1:])
             if part[0] > whole[0] or part[1] > whole[1]:
                 raise ValueError(f"crop_shape {self.crop_shape} is larger than the frames of {key}, {tuple(whole)}")
+        # The network may go without the state (use_state), which poses are relative to all the same.
         for key, width in (("observation.state", self.model_inputs), ("action", self.model_outputs)):
-            wrong = self.arms and (key not in width or width[key].shape != (SEEN * self.arms,))
-            if wrong:
+            missing = key == "action" and key not in width
+            wrong = key in width and width[key].shape != (SEEN * self.arms,)
+            if self.arms and (missing or wrong):
                 raise ValueError(f"{key}: {self.arms} arms of relative poses need {SEEN * self.arms} values")
 
     # ---- what LeRobot's trainer asks --------------------------------------------------------------
@@ -258,8 +272,10 @@ class TactConfig(PreTrainedConfig):
 
     @property
     def action_delta_indices(self) -> list[int]:
+        """Those of the chunk, and behind them those of the past, newest first: the order of the decoder's queries."""
         self.settle()
-        return list(range(0, self.chunk_size * self.action_down_sample_steps, self.action_down_sample_steps))
+        every = self.action_down_sample_steps
+        return [i * every for i in range(self.chunk_size)] + [-i * every for i in range(1, self.n_past_actions + 1)]
 
     @property
     def reward_delta_indices(self) -> None:

@@ -5,7 +5,7 @@
 #include "pose/pose.h"
 #include <string.h>
 
-enum { LARGEST_VECTOR = 65536, LARGEST_IMAGE = 8192 };
+enum { LARGEST_VECTOR = 65536, LARGEST_IMAGE = 8192, SMALLEST_RESIZED = 32 };
 
 static CHECKED bool read_size(const json_t *value, int most, int *out, const char *path,
                               const char *what, Error *err) {
@@ -40,32 +40,41 @@ static CHECKED bool read_pair(const json_t *value, int *height, int *width, cons
            read_size(json_array_get(value, 1), LARGEST_IMAGE, width, path, name, err);
 }
 
-// Sizes that the cameras recorded; the model's may be others. seen: config.json has the recorded
-// ones, for LeRobot, and only `cameras` those that the model sees.
+// The sizes of one camera in tact.json. Where it was recorded at one, the model may see another.
+// seen: config.json has the recorded one, for LeRobot, and only tact.json has what the model sees.
+static CHECKED bool read_camera_sizes(const PolicyConfig *p, CameraConfig *c, const json_t *camera,
+                                      bool seen, const char *path, Error *err) {
+    const json_t *image = json_object_get(camera, "image_size"),
+                 *resized = json_object_get(camera, "resized_to");
+    if (!read_size(json_object_get(camera, "height"), LARGEST_IMAGE, &c->height, path, c->name,
+                   err) ||
+        !read_size(json_object_get(camera, "width"), LARGEST_IMAGE, &c->width, path, c->name, err))
+        return false;
+    if (seen && !read_pair(image, &c->image_height, &c->image_width, path, c->name, err))
+        return false;
+    if (resized && !read_pair(resized, &c->resized_height, &c->resized_width, path, c->name, err))
+        return false;
+    const int height = camera_resized_height(c), width = camera_resized_width(c);
+    if (height < c->image_height || width < c->image_width)
+        return fail(err, "%s: the crop of %s is larger than its frames", path, c->name);
+    // What image_fit can add up.
+    const bool small = (height < c->height && height < SMALLEST_RESIZED) ||
+                       (width < c->width && width < SMALLEST_RESIZED);
+    return !(small && p->resize_filter && strcmp(p->resize_filter, "bilinear") == 0) ||
+           fail(err, "%s: frames of %s shrink to %dx%d; each side must be at least %d", path,
+                c->name, height, width, SMALLEST_RESIZED);
+}
+
 static CHECKED bool read_recorded(PolicyConfig *p, const json_t *cameras, bool seen,
                                   const char *path, Error *err) {
     const json_t *camera;
     size_t i;
     json_array_foreach((json_t *)cameras, i, camera) {
         const char *name = json_string_value(json_object_get(camera, "name"));
-        for (int k = 0; name && k < p->n_cameras; k++) {
-            CameraConfig *c = &p->cameras[k];
-            if (strcmp(c->name, name) != 0) continue;
-            if (!read_size(json_object_get(camera, "height"), LARGEST_IMAGE, &c->height, path, name,
-                           err) ||
-                !read_size(json_object_get(camera, "width"), LARGEST_IMAGE, &c->width, path, name,
-                           err))
+        for (int k = 0; name && k < p->n_cameras; k++)
+            if (strcmp(p->cameras[k].name, name) == 0 &&
+                !read_camera_sizes(p, &p->cameras[k], camera, seen, path, err))
                 return false;
-            const json_t *image = json_object_get(camera, "image_size"),
-                         *resized = json_object_get(camera, "resized_to");
-            if (seen && !read_pair(image, &c->image_height, &c->image_width, path, name, err))
-                return false;
-            if (!resized) continue;
-            if (!read_pair(resized, &c->resized_height, &c->resized_width, path, name, err))
-                return false;
-            if (c->resized_height < c->image_height || c->resized_width < c->image_width)
-                return fail(err, "%s: the crop of %s is larger than its frames", path, name);
-        }
     }
     return true;
 }

@@ -153,7 +153,14 @@ static void crops_are_read(void **state) {
         json_object_set_new(camera, "resized_to", json_pack("[i,i]", 64, 80));
         assert_false(policy_shapes_from_json(&b, policy, tact, "file", &err));
         assert_non_null(strstr(err.text, "crop of observation.images.b is larger"));
+        if (horizon == 1) {
+            json_object_set_new(camera, "resized_to", json_pack("[i,i]", 64, 31));
+            json_object_set_new(camera, "image_size", json_pack("[i,i]", 48, 31));
+            assert_false(policy_shapes_from_json(&b, policy, tact, "file", &err));
+            assert_non_null(strstr(err.text, "shrink to 64x31; each side must be at least 32"));
+        }
         json_object_del(camera, "resized_to");
+        json_object_set_new(camera, "image_size", json_pack("[i,i]", 48, 90));
         assert_false(policy_shapes_from_json(&b, policy, tact, "file", &err));
         assert_non_null(strstr(err.text, "does not say what frames are cropped from"));
         json_decref(policy);

@@ -18,6 +18,7 @@ from lerobot.configs.types import FeatureType, NormalizationMode, PolicyFeature 
 from lerobot.policies.act.configuration_act import ACTConfig  # noqa: E402
 from lerobot.policies.act.modeling_act import ACTPolicy  # noqa: E402
 from lerobot.policies.act.processor_act import make_act_pre_post_processors  # noqa: E402
+from lerobot.processor import ImageCropResizeProcessorStep, NormalizerProcessorStep  # noqa: E402
 from lerobot_policy_tact import TactConfig, serving  # noqa: E402
 from lerobot_policy_tact.modeling_tact import TactPolicy  # noqa: E402
 from lerobot_policy_tact.processor_tact import make_tact_pre_post_processors  # noqa: E402
@@ -385,6 +386,22 @@ def test_an_image_of_another_size(made, monkeypatch, caplog):
     frame = frames(1)[0]
     frame[LEFT] = frame[LEFT][..., :32]
     left(served, alone, [before(frame)], caplog, "left", "32x32")
+
+
+def test_frames_that_the_preprocessor_changed(tmp_path, monkeypatch, caplog):
+    """As of a plain ACT policy that tact trained on resized frames: libtact would resize them once more."""
+    before, _ = act(tmp_path)
+    at = next(i for i, step in enumerate(before.steps) if isinstance(step, NormalizerProcessorStep))
+    before.steps = [*before.steps[:at], ImageCropResizeProcessorStep(resize_size=[40, 40]), *before.steps[at:]]
+    before.save_pretrained(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        served, alone = both(ACTPolicy, tmp_path, monkeypatch)
+    said = [r.getMessage() for r in caplog.records if r.name == "lerobot_policy_tact"]
+    assert len(said) == 1 and "its image_crop_resize_processor has changed the frames" in said[0], said
+    assert not served._tact.active
+    for frame in frames(2):
+        seen = before(dict(frame))
+        assert torch.equal(served.select_action(dict(seen)), alone.select_action(dict(seen)))
 
 
 def test_what_pytorch_refuses_is_still_refused(made, on):

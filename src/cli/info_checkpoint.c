@@ -170,10 +170,14 @@ static void print_policy(const Policy *p) {
                "it\n",
                c->arms * POSE_ROW);
     if (c->env_dim) printf("            observation.environment_state, %d values\n", c->env_dim);
-    for (int i = 0; i < c->n_cameras; i++)
-        printf("            %s, %d x %d (recorded %d x %d)\n", c->cameras[i].name,
-               c->cameras[i].image_width, c->cameras[i].image_height, c->cameras[i].width,
-               c->cameras[i].height);
+    for (int i = 0; i < c->n_cameras; i++) {
+        const CameraConfig *camera = &c->cameras[i];
+        printf("            %s, %d x %d (recorded %d x %d", camera->name, camera->image_width,
+               camera->image_height, camera->width, camera->height);
+        if (camera_is_cropped(camera))
+            printf(", the middle of %d x %d", camera->resized_width, camera->resized_height);
+        puts(")");
+    }
     printf("acts        %d values, chunks of %d, %d carried out", c->action_dim, c->chunk_size,
            c->n_action_steps);
     if (c->action_down_sample_steps > 1)

@@ -175,6 +175,18 @@ const Field train_fields[] = {
      9999, NULL,
      "most first actions of a chunk that are given in training, for chunks that go on from those "
      "carried out meanwhile; 0: none"},
+    {"policy.resize_filter", FIELD_STRING, HOME_TACT, true, AT(policy.resize_filter), "null", 0, 0,
+     "area|bilinear",
+     "how frames shrink: by means of boxes or as in LeRobot; null: area, but bilinear for one "
+     "observation"},
+    {"policy.crop_shape", FIELD_SIZES, HOME_TACT, true, AT(policy.crop_shape), "null", ANY,
+     "[H,W] to cut out of frames that were resized: in training at a random place, else in the "
+     "middle; null: nothing is cut off"},
+    {"policy.crop_ratio", FIELD_NUMBER, HOME_TACT, false, AT(policy.crop_ratio), "1.0", 0, 1, NULL,
+     "of each side of policy.resize_shape, instead of policy.crop_shape; 1: nothing is cut off"},
+    {"policy.crop_is_random", FIELD_BOOL, HOME_TACT, false, AT(policy.crop_is_random), "true", ANY,
+     "crop at a random place in training, one for all frames of a sample and camera; else in the "
+     "middle there too"},
     // training: the order of train_config.json
     {"output_dir", FIELD_FOLDER, HOME_TRAIN, true, AT(output_dir), "null", ANY,
      "directory of the run, must not exist; null: outputs/train/DATE/TIME_JOB; a resumed run has "

@@ -32,13 +32,20 @@ typedef struct Batch {
     uint8_t **images; // per camera, of its own size: (B, T, h, w, 3), not normalised
 } Batch;
 
+// What of a camera's frames is given out: a part of this size, in the middle or at a random place.
+typedef struct FrameCrop {
+    int height, width; // 0: all of it
+} FrameCrop;
+
 typedef struct LoaderOptions {
     const Dataset *dataset;
     WindowSpec window;
     const Normalizer *state, *env, *action; // env NULL when there is none; state likewise
     const int *cameras;                     // positions in dataset->cameras, in the policy's order
     int n_cameras;
-    const FrameSize *sizes; // (cameras) of the frames given out; borrowed
+    const FrameSize *sizes; // (cameras) of the frames read and kept; borrowed
+    const FrameCrop *crops; // (cameras) of what is given out of them; NULL: all. Borrowed
+    bool random_crops;      // else in the middle (frame_crop.h)
     const int64_t *rows;    // rows to draw from (training part); borrowed
     int64_t n_rows;
     int batch_size;

@@ -2,7 +2,7 @@
 // From an observation that a program gives to the history.
 #include "runtime/calls.h"
 
-#include "image/image.h"
+#include "policy/camera_fit.h"
 #include "pose/pose.h"
 #include "runtime/handle.h"
 #include "runtime/memory_check.h"
@@ -139,9 +139,9 @@ void observation_remember(tact_policy *p, const tact_observation *o) {
         tact_image image;
         (void)find_image(p, o, i, &image); // it was checked
         uint8_t *frame = history_frame(&p->history, history_slot(&p->history, place, i));
-        image_resize_rows(frame, camera->image_height, camera->image_width, image.rgb,
-                          image.stride ? image.stride : image_row_bytes(camera), camera->height,
-                          camera->width, p->resize);
+        const ImageFit fit = camera_fit(c, camera);
+        image_fit(frame, &fit, image.rgb, image.stride ? image.stride : image_row_bytes(camera),
+                  camera->height, camera->width, p->resize);
     }
     history_add(&p->history);
     rate_observed(&p->rate);

@@ -172,7 +172,33 @@ static bool resolve_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error
     return true;
 }
 
-// Finds the size of each camera's images: as recorded, one size for all, or one for each.
+// What of a camera's resized frames the model sees. crop_ratio is cut short as LeRobot does it.
+static bool crop_camera(const PolicyConfig *p, CameraConfig *c, const char *root, Error *err) {
+    const int64_t *crop = p->crop_shape.values;
+    const int height = c->image_height, width = c->image_width;
+    c->resized_height = c->resized_width = 0;
+    if (!policy_crops(p)) return true;
+    c->resized_height = height;
+    c->resized_width = width;
+    c->image_height = crop ? (int)crop[0] : (int)(height * p->crop_ratio);
+    c->image_width = crop ? (int)crop[1] : (int)(width * p->crop_ratio);
+    if (c->image_height > height || c->image_width > width)
+        return fail(
+            err,
+            "%s: --policy.crop_shape=[%d,%d] is larger than the frames of %s, which are "
+            "%dx%d where they are cropped; make it smaller, or --policy.resize_shape larger",
+            root, c->image_height, c->image_width, c->name, height, width);
+    enum { SMALLEST = 32 }; // as that of crop_shape
+    return (c->image_height >= SMALLEST && c->image_width >= SMALLEST) ||
+           fail(err,
+                "%s: --policy.crop_ratio=%g leaves %dx%d of the frames of %s; at least %dx%d are "
+                "needed",
+                root, p->crop_ratio, c->image_height, c->image_width, c->name, SMALLEST, SMALLEST);
+}
+
+// Finds the size of each camera's images: as recorded, one size for all, or one for each, and of
+// that what is cut out. LeRobot's ACT is to see what a policy of one observation sees, so that one
+// is trained with LeRobot's filter.
 static bool resolve_image_sizes(PolicyConfig *p, const Dataset *ds, Error *err) {
     const IntList *resize = &p->resize_shape;
     const int64_t given = resize->values ? resize->count / 2 : 0;
@@ -193,7 +219,11 @@ static bool resolve_image_sizes(PolicyConfig *p, const Dataset *ds, Error *err) 
         const int64_t *size = given ? resize->values + (given > 1 ? 2 * i : 0) : NULL;
         camera->image_height = size ? (int)size[0] : camera->height;
         camera->image_width = size ? (int)size[1] : camera->width;
+        if (!crop_camera(p, camera, ds->root, err)) return false;
     }
+    if (given && !p->resize_filter)
+        p->resize_filter =
+            p->obs_state_horizon == 1 && p->action_down_sample_steps == 1 ? "bilinear" : "area";
     return true;
 }
 
@@ -209,11 +239,15 @@ void policy_image_sizes(const PolicyConfig *p, char *out, size_t size) {
                               p->cameras[i].image_height, p->cameras[i].image_width);
 }
 
-void policy_find_cameras(const PolicyConfig *p, const Dataset *ds, int *cameras, FrameSize *sizes) {
+void policy_find_cameras(const PolicyConfig *p, const Dataset *ds, int *cameras, FrameSize *sizes,
+                         FrameCrop *crops) {
+    const ImageFilter filter = image_filter_named(p->resize_filter);
     for (int i = 0; i < p->n_cameras; i++) {
         for (int k = 0; k < ds->n_cameras; k++)
             if (strcmp(ds->cameras[k]->name, p->cameras[i].name) == 0) cameras[i] = k;
-        sizes[i] = (FrameSize){p->cameras[i].image_height, p->cameras[i].image_width};
+        const CameraConfig *c = &p->cameras[i];
+        sizes[i] = (FrameSize){camera_resized_height(c), camera_resized_width(c), filter};
+        crops[i] = (FrameCrop){c->image_height, c->image_width};
     }
 }
 
@@ -232,6 +266,7 @@ LoaderOptions loader_options_of(const TrainConfig *c, const Normalizer *state,
                            .num_workers = c->num_workers,
                            .warn_s = c->loader_warn_s,
                            .prefetch = c->prefetch_factor,
+                           .random_crops = p->crop_is_random,
                            .shuffle = true,
                            .drop_last = true,
                            .max_action_prefix = p->max_action_prefix,

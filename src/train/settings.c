@@ -47,7 +47,8 @@ CHECKED static bool read_train_config(TrainConfig *c, const char *file, Error *e
     bool ok = json_read(file, &root, err) && policy_read_tact(dir, &tact, err) &&
               train_config_from_json(c, root, tact, file, err);
     const char *rename_map = c->policy.rename_map; // train_config.json's own
-    ok = ok && processors_read(dir, json_object_get(root, "policy"), &c->policy, &c->arena, err);
+    ok = ok &&
+         processors_read(dir, json_object_get(root, "policy"), !tact, &c->policy, &c->arena, err);
     c->policy.rename_map = rename_map;
     if (ok) policy_warn_of_keys(json_object_get(root, "policy"), file);
     json_decref(root);

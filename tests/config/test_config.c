@@ -47,6 +47,8 @@ static void defaults(void **state) {
     assert_string_equal(c.policy.temporal_pos_embed, "all");
     assert_null(c.policy.pose_repr);
     assert_null(c.policy.resize_shape.values);
+    assert_true(!c.policy.resize_filter && !c.policy.crop_shape.values && c.policy.crop_is_random);
+    assert_true(c.policy.crop_ratio == 1 && !policy_crops(&c.policy));
     assert_null(c.policy.normalization_mapping.state);
     assert_int_equal(c.seed, 1000);
     assert_int_equal(c.steps, 100000);
@@ -210,8 +212,8 @@ static void fill_dataset(PolicyConfig *p) {
     p->arms = 1;
     p->fps = 30;
     p->n_cameras = 2;
-    p->cameras[0] = (CameraConfig){"observation.images.wrist", 480, 640, 240, 320};
-    p->cameras[1] = (CameraConfig){"observation.images.front", 640, 480, 320, 240};
+    p->cameras[0] = (CameraConfig){"observation.images.wrist", 480, 640, 240, 320, 0, 0};
+    p->cameras[1] = (CameraConfig){"observation.images.front", 640, 480, 320, 240, 0, 0};
 }
 
 #define CONFIG_AFTER_TYPE                                                                          \

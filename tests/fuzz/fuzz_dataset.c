@@ -104,7 +104,9 @@ static void read_frames(const Dataset *ds) {
         const Feature *f = ds->cameras[c];
         const size_t pixels = (size_t)f->height * (size_t)f->width;
         char key[FRAME_KEY];
-        if (fuzz_ok(frame_key(ds, c, f->height, f->width, key, &err), &err))
+        if (fuzz_ok(
+                frame_key(ds, c, (FrameSize){.height = f->height, .width = f->width}, key, &err),
+                &err))
             fuzz_use_bytes(key, strlen(key));
         if (pixels > MOST_PIXELS) continue;
         uint8_t *rgb = malloc(pixels * 3);

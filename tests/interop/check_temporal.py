@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torchvision.transforms.functional as F  # noqa: N812
 from common import TOLERANCE, Report, as_batch, images, predict, python, rows, run, sample, train
 from lerobot.configs.policies import PreTrainedConfig
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 from lerobot.policies.factory import get_policy_class
 from lerobot.utils.import_utils import register_third_party_plugins
-from lerobot_policy_tact.images import resize
+from lerobot_policy_tact.images import center_crop, resize
 from lerobot_policy_tact.modeling_tact import ACTION, TactPolicy
 from lerobot_policy_tact.poses import relative_rows
 from lerobot_policy_tact.statistics import read_stats
@@ -131,17 +132,29 @@ def saved_again(report: Report, name: str, policy: TactPolicy, checkpoint: Path,
 
 
 def resizing(report: Report, work: Path) -> None:
-    """The package's resize against tact's, which rounds to whole levels; the policy's does not."""
+    """The package's resize and crop against tact's, which rounds to whole levels; the policy's does not. By the filter
+    bilinear they are torchvision's too."""
     data, frames = sample(work / "frames", episodes=1, frames=4, height=64, width=96), {}
     for size in ("[64,96]", "[50,130]", "[32,40]", "[90,100]"):
-        run("build/tact", "info", data, "--frame=2", "--policy.obs_state_horizon=1",
-            f"--policy.resize_shape={size}", f"--images={work / size}")
-        frames[size] = np.asarray(Image.open(next((work / size).glob("*.png")))).astype(np.float64)
-    recorded = torch.from_numpy(frames.pop("[64,96]")).movedim(-1, -3)
-    for size, wanted in frames.items():
-        got = resize(recorded, *wanted.shape[:2]).movedim(-3, -1).numpy()
-        worst = np.abs(got - wanted).max()
-        report.hold(f"resize to {size} as tact's", worst <= 0.5 + 1e-6, f"at most {worst:.3f} levels off")
+        for filter in ("area", "bilinear"):
+            place = work / f"{size}_{filter}"
+            run("build/tact", "info", data, "--frame=2", "--policy.obs_state_horizon=1",
+                f"--policy.resize_shape={size}", f"--policy.resize_filter={filter}", "--policy.crop_shape=[32,35]",
+                f"--images={place}")
+            frames[size, filter] = np.asarray(Image.open(next(place.glob("*.png")))).astype(np.float64)
+    run("build/tact", "info", data, "--frame=2", "--policy.obs_state_horizon=1", f"--images={work / 'recorded'}")
+    image = np.asarray(Image.open(next((work / "recorded").glob("*.png")))).astype(np.float64)
+    recorded = torch.from_numpy(image).movedim(-1, -3)
+    for (size, filter), wanted in frames.items():
+        ways = {"the package": resize(recorded, *json.loads(size), filter)}
+        if filter == "bilinear":
+            ways["torchvision"] = F.resize(recorded[None] / 255, json.loads(size))[0] * 255
+        for whose, whole in ways.items():
+            cut = center_crop if whose == "the package" else lambda x, h, w: F.center_crop(x, [h, w])
+            got = cut(whole, 32, 35).movedim(-3, -1).numpy()
+            worst = np.abs(got - wanted).max()
+            report.hold(f"{filter} to {size}, the middle: tact's and {whose}'s", worst <= 0.5 + 1e-6,
+                        f"at most {worst:.3f} levels apart")
 
 
 def strict(report: Report, checkpoint: Path, work: Path) -> None:

@@ -56,7 +56,7 @@ static int tear_down(void **state) {
 
 static LoaderOptions options(const Fixture *f, int workers) {
     static const int cameras[] = {0};
-    static const FrameSize sizes[] = {{SIDE, SIDE}};
+    static const FrameSize sizes[] = {{SIDE, SIDE, IMAGE_AREA}};
     return (LoaderOptions){.dataset = f->ds,
                            .window = f->window,
                            .state = &f->state,

@@ -104,7 +104,7 @@ static inline void golden_config(const json_t *j, PolicyConfig *p) {
     char name[24] = "image0";
     while (p->n_cameras < MAX_CAMERAS && golden_shape(j, name, 0)) {
         const int height = (int)golden_shape(j, name, 3), width = (int)golden_shape(j, name, 4);
-        p->cameras[p->n_cameras] = (CameraConfig){"", height, width, height, width};
+        p->cameras[p->n_cameras] = (CameraConfig){"", height, width, height, width, 0, 0};
         snprintf(name, sizeof name, "image%d", ++p->n_cameras);
     }
 }

@@ -271,6 +271,7 @@ static void sizes_of_images(void **state) {
     refused(p, &f.ds, "has 2 sizes, but the policy sees 1 camera (observation.images.front)");
     int at[2] = {-1, -1};
     FrameSize found[2];
+    FrameCrop crops[2];
     p = plain();
     p.n_cameras = 2;
     p.cameras[0] =
@@ -278,10 +279,58 @@ static void sizes_of_images(void **state) {
     p.cameras[1] =
         (CameraConfig){.name = "observation.images.front", .image_height = 5, .image_width = 6};
     f.ds.n_cameras = 2;
-    policy_find_cameras(&p, &f.ds, at, found);
+    policy_find_cameras(&p, &f.ds, at, found, crops);
     assert_int_equal(at[0], 1);
     assert_int_equal(at[1], 0);
     assert_true(found[0].height == 3 && found[0].width == 4 && found[1].width == 6);
+    assert_true(crops[0].height == 3 && crops[1].width == 6 && found[0].filter == IMAGE_AREA);
+}
+
+// What is cut out of each camera's frames, and from what; and by which filter these are made.
+static void parts_of_images(void **state) {
+    (void)state;
+    Fixture f;
+    begin(&f);
+    Error err;
+    int at[2];
+    FrameSize sizes[2];
+    FrameCrop crops[2];
+    int64_t resize[] = {96, 128, 64, 99}, crop[] = {84, 112}, large[] = {101, 112};
+    PolicyConfig p = plain();
+    p.resize_shape = (IntList){.values = resize, .count = 2};
+    p.crop_shape = (IntList){.values = crop, .count = 2};
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    policy_find_cameras(&p, &f.ds, at, sizes, crops);
+    for (int i = 0; i < 2; i++) {
+        assert_true(p.cameras[i].image_height == 84 && p.cameras[i].image_width == 112);
+        assert_true(sizes[i].height == 96 && sizes[i].width == 128);
+        assert_true(crops[i].height == 84 && crops[i].width == 112);
+        assert_int_equal(sizes[i].filter, IMAGE_BILINEAR); // as LeRobot's, which one observation is
+    }
+    assert_true(p.cameras[1].height == 100 && p.cameras[1].width == 200);
+    p = plain();
+    p.obs_state_horizon = 2;
+    p.resize_shape = (IntList){.values = resize, .count = 4};
+    p.crop_ratio = 0.91;
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    policy_find_cameras(&p, &f.ds, at, sizes, crops);
+    assert_true(crops[0].height == 87 && crops[0].width == 116); // 87.36, 116.48
+    assert_true(crops[1].height == 58 && crops[1].width == 90);  // 58.24, 90.09
+    assert_true(sizes[1].height == 64 && sizes[1].width == 99);
+    assert_int_equal(sizes[0].filter, IMAGE_AREA);
+    p = plain(); // of frames as they were recorded
+    p.crop_shape = (IntList){.values = crop, .count = 2};
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    assert_null(p.resize_filter); // nothing is resized
+    assert_true(p.cameras[0].resized_height == 480 && p.cameras[0].image_height == 84);
+    p.crop_shape.values = large;
+    refused(p, &f.ds,
+            "--policy.crop_shape=[101,112] is larger than the frames of observation.images.wrist, "
+            "which are 100x200");
+    p = plain();
+    p.resize_shape = (IntList){.values = resize, .count = 2};
+    p.crop_ratio = 0.3;
+    refused(p, &f.ds, "--policy.crop_ratio=0.3 leaves 28x38");
 }
 
 // A state under another name would leave the policy blind to the robot's own position.
@@ -433,6 +482,7 @@ int main(void) {
         cmocka_unit_test(a_state_that_is_left_out),
         cmocka_unit_test(cameras_that_a_policy_names),
         cmocka_unit_test(sizes_of_images),
+        cmocka_unit_test(parts_of_images),
         cmocka_unit_test(a_state_of_another_name),
         cmocka_unit_test(poses_are_what_was_asked_for),
         cmocka_unit_test(unused_vectors_are_named),

@@ -18,6 +18,7 @@ from lerobot.configs.types import FeatureType, NormalizationMode, PolicyFeature 
 from lerobot.policies.act.configuration_act import ACTConfig  # noqa: E402
 from lerobot.policies.act.modeling_act import ACTPolicy  # noqa: E402
 from lerobot.policies.act.processor_act import make_act_pre_post_processors  # noqa: E402
+from lerobot.processor import ImageCropResizeProcessorStep, NormalizerProcessorStep  # noqa: E402
 from lerobot_policy_tact import TactConfig, serving  # noqa: E402
 from lerobot_policy_tact.modeling_tact import TactPolicy  # noqa: E402
 from lerobot_policy_tact.processor_tact import make_tact_pre_post_processors  # noqa: E402
@@ -247,15 +248,26 @@ def test_tact_in_a_batch_and_with_a_window_of_its_own(made, monkeypatch):
     assert served._tact.active
 
 
-@pytest.mark.parametrize("sizes", [[16, 24], [[16, 16], [64, 40]]])
-def test_images_that_are_resized(sizes, tmp_path, monkeypatch):
+@pytest.mark.parametrize("changes", [
+    {"resize_shape": [16, 24]}, {"resize_shape": [[16, 16], [64, 40]]},
+    {"resize_shape": [45, 53], "crop_ratio": 0.8, "resize_filter": "bilinear"},
+    {"resize_shape": [[41, 40], [64, 40]], "crop_shape": [36, 35], "resize_filter": "bilinear"}])
+def test_images_that_are_resized(changes, tmp_path, monkeypatch):
     """Held against PyTorch on images of whole grey levels; PyTorch alone has fractions of them."""
-    before, after = tact(tmp_path, resize_shape=sizes)
+    before, after = tact(tmp_path, **changes)
     served, alone = both(TactPolicy, tmp_path, monkeypatch)
     for frame in frames(3):
         seen = before(dict(frame))
         got, wanted = served.predict_action_chunk(dict(seen)), alone.predict_action_chunk(dict(seen))
         assert 1e-6 < (got - wanted)[..., :-1].abs().max() < 0.05
+    assert served._tact.active
+
+
+def test_images_that_are_cropped(tmp_path, monkeypatch):
+    """As recorded: there is nothing to round."""
+    before, after = tact(tmp_path, crop_shape=[32, 32])
+    served, alone = both(TactPolicy, tmp_path, monkeypatch)
+    compare(served, alone, before, after, frames(4))
     assert served._tact.active
 
 
@@ -374,6 +386,22 @@ def test_an_image_of_another_size(made, monkeypatch, caplog):
     frame = frames(1)[0]
     frame[LEFT] = frame[LEFT][..., :32]
     left(served, alone, [before(frame)], caplog, "left", "32x32")
+
+
+def test_frames_that_the_preprocessor_changed(tmp_path, monkeypatch, caplog):
+    """As of a plain ACT policy that tact trained on resized frames: libtact would resize them once more."""
+    before, _ = act(tmp_path)
+    at = next(i for i, step in enumerate(before.steps) if isinstance(step, NormalizerProcessorStep))
+    before.steps = [*before.steps[:at], ImageCropResizeProcessorStep(resize_size=[40, 40]), *before.steps[at:]]
+    before.save_pretrained(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        served, alone = both(ACTPolicy, tmp_path, monkeypatch)
+    said = [r.getMessage() for r in caplog.records if r.name == "lerobot_policy_tact"]
+    assert len(said) == 1 and "its image_crop_resize_processor has changed the frames" in said[0], said
+    assert not served._tact.active
+    for frame in frames(2):
+        seen = before(dict(frame))
+        assert torch.equal(served.select_action(dict(seen)), alone.select_action(dict(seen)))
 
 
 def test_what_pytorch_refuses_is_still_refused(made, on):

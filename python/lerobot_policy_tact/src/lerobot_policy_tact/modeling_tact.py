@@ -16,7 +16,7 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from torch import Tensor, nn
 
 from .configuration_tact import TactConfig
-from .images import resize
+from .images import center_crop, random_crop, resize
 from .network import TemporalACT, act_loss
 from .poses import RECORDED, absolute_rows, relative_rows, rows_between
 from .serving import Frame, Serving, serve
@@ -174,8 +174,14 @@ class TactPolicy(PreTrainedPolicy):
         return self.model(None if state is None else state.to(dtype), env, images, table, action, is_pad)
 
     def _resized(self, camera: str, images: Tensor) -> Tensor:
-        size = self.config.resized_to(camera)
-        return resize(images, *size) if size else images
+        """As the network sees them: resized, and of that a part, which only in training is not the middle."""
+        config, recorded = self.config, images.shape[-2:]
+        if size := config.resized_to(camera):
+            images = resize(images, *size, config.resize_filter)
+        if not config.crops:
+            return images
+        crop = random_crop if self.training and config.crop_is_random else center_crop
+        return crop(images, *config.cropped_to(camera, recorded))
 
     # ---- training -----------------------------------------------------------------------------------
 

@@ -210,7 +210,9 @@ typedef struct tact_camera {
     int height, width; // of its frames as recorded, in pixels
 } tact_camera;
 
-// Values of a vector as recorded; 0: the policy uses none.
+// Values of a vector as recorded; 0: the policy uses none, and what is given for it is ignored. A
+// policy with relative poses uses the state even where its model does not see it (use_state=false):
+// the current pose is what they are relative to.
 TACT_API size_t tact_state_size(const tact_policy *policy);
 TACT_API size_t tact_env_size(const tact_policy *policy); // the environment state
 TACT_API size_t tact_action_size(const tact_policy *policy);

@@ -6,6 +6,7 @@
 #include "cli/source.h"
 #include "config/fields.h"
 #include "config/foreign.h"
+#include "env/env.h"
 #include "eval/closed_loop.h"
 #include "eval/describe.h"
 #include "eval/figures.h"
@@ -26,6 +27,8 @@ typedef struct Eval {
     int64_t n_episodes, max_videos, seed, n_action_steps, blend_steps, prefix; // of a simulation
     const char *delay_text;
     double delay; // in its seconds; negative: none
+    const char *shift_text;
+    double shift[3]; // of the gripper's start there
     bool all, json;
     CameraFlags camera_flags;
     CameraModel camera;
@@ -111,10 +114,14 @@ CHECKED static bool check_options(Eval *e, int argc, char **argv, const Option *
     const Field *coeff = field_find("policy.temporal_ensemble_coeff");
     if (e->coeff && !field_set(&e->config, coeff, e->coeff, err)) return false;
     if (!read_delay(e, err)) return false;
+    if (e->shift_text && !env_read_shift(e->shift_text, e->shift, err)) return false;
     if (e->prefix >= 0 && e->delay < 0)
         return fail(err, "--policy.max_action_prefix: needs --eval.inference_delay_s; where the "
                          "simulation waits for a prediction, none is given any actions");
     if (e->env) return true;
+    if (e->shift_text)
+        return fail(err, "--env.start_shift: is for --env.type, where the gripper can be put "
+                         "somewhere else");
     if (e->blend_steps || e->delay_text)
         return fail(err, "--policy.blend_steps and --eval.inference_delay_s: are for --env.type, "
                          "where actions are executed");
@@ -177,6 +184,9 @@ static void describe_run(const Eval *e, int threads, json_t *numbers) {
                   text_or_null(e->dtype), "threads", (json_int_t)threads);
     if (e->camera.known) json_object_set_new(settings, "camera_model", camera_json(&e->camera));
     if (e->env) json_object_set_new(settings, "seed", json_integer(e->seed));
+    if (e->shift_text)
+        json_object_set_new(settings, "env.start_shift",
+                            json_pack("[f,f,f]", e->shift[0], e->shift[1], e->shift[2]));
     json_object_set_new(numbers, "evaluated", describe_time(e->now));
     json_object_set_new(numbers, "settings", settings);
 }
@@ -257,6 +267,7 @@ CHECKED static bool run_closed_loop(Eval *e, Error *err) {
                                        .blend_steps = (int)e->blend_steps,
                                        .max_action_prefix = (int)e->prefix,
                                        .inference_delay = e->delay,
+                                       .start_shift = {e->shift[0], e->shift[1], e->shift[2]},
                                        .videos = e->max_videos ? e->directory : NULL,
                                        .max_videos = e->max_videos,
                                        .max_failures = e->max_videos,
@@ -276,6 +287,8 @@ CHECKED static bool run_closed_loop(Eval *e, Error *err) {
     }
     ok = ok && write_results(e, result.threads, numbers, figures, page, err);
     if (ok && !e->json) {
+        if (e->shift_text)
+            printf("the gripper starts %s m beside where the seeds put it\n", e->shift_text);
         closed_loop_print(&result, stdout);
         printf("\n%s\n", page);
     }
@@ -331,6 +344,9 @@ static int list_options(Eval *e, Option options[MOST_OPTIONS]) {
          "the arm a gripper's camera is on, from 1"},
         {"env.type", OPTION_TEXT, &e->env, 0, 0, NULL,
          "the simulated task to act in (tact sim lists them)"},
+        {"env.start_shift", OPTION_TEXT, &e->shift_text, 0, 0, NULL,
+         "[dx,dy,dz] in metres that the gripper starts there beside the place of the seed; x along "
+         "the row of plants, y towards it, z up"},
         {"eval.n_episodes", OPTION_INT, &e->n_episodes, 1, 1000000, NULL,
          "episodes in the simulation"},
         {"eval.max_videos", OPTION_INT, &e->max_videos, 0, 1000, NULL,

@@ -128,6 +128,13 @@ static CHECKED bool choose_plain_act(TrainConfig *c, Error *err) {
                     : times ? "temporal_pos_embed"
                             : "action_down_sample_steps");
     }
+    if (p->n_past_actions > 0) {
+        return fail(err,
+                    "--policy.n_past_actions=%d: --policy.type=act alone is LeRobot's ACT, which "
+                    "predicts no past actions; add --policy.obs_state_horizon=2 or leave out "
+                    "--policy.type",
+                    p->n_past_actions);
+    }
     p->obs_state_horizon = p->obs_down_sample_steps = 1;
     p->temporal_pos_embed = "none";
     p->pose_repr = "none";

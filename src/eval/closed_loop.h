@@ -29,6 +29,7 @@ typedef struct ClosedLoopOptions {
     // >= 0: libtact's asynchronous mode, in which a chunk is there so many seconds of simulated
     // time after it was asked for, rounded up to steps. Negative: the simulation waits for chunks.
     double inference_delay;
+    double start_shift[3];  // env_shift_start
     const char *videos;     // existing directory for MP4 files, or NULL
     int64_t max_videos;     // of the first episodes
     int64_t max_failures;   // and of as many failures after them

@@ -63,6 +63,7 @@ bool actor_open(Actor *a, Error *err) {
     const int height = wants.height, width = wants.width;
     if (!wants_check(a->spec, &wants, err) || !env_open(o->env_type, height, width, &a->env, err))
         return false;
+    env_shift_start(a->env, o->start_shift);
     for (int c = 0; c < a->spec->n_cameras; c++) {
         a->frames[c] = NEW(uint8_t, image_rgb_bytes(height, width));
         a->images[c] =

@@ -56,6 +56,7 @@ static void choose_batch_rows(Loader *l, int64_t number, Batch *b) {
         int there = window_actions(l->o.dataset, &l->o.window, rows[i]);
         int given = action_prefix_at(l->o.seed, l->o.max_action_prefix, b->epoch, rows[i]);
         b->step_actions += there > given ? there - given : 0;
+        b->step_actions += window_past_actions(l->o.dataset, &l->o.window, rows[i]);
     }
 }
 

@@ -28,7 +28,7 @@ struct Act {
     Encoder encoder;
     Decoder decoder;
     ActionPrefix prefix;
-    Tensor query_pos, dquery_pos; // (S, D)
+    Tensor query_pos, dquery_pos; // (Q, D)
     Linear head;
 
     Tensor state, env, action, pad; // inputs

@@ -7,13 +7,13 @@ void action_prefix_init(ActionPrefix *p, const Params *params, const PolicyConfi
                         TensorArena *fixed) {
     *p = (ActionPrefix){.batch = batch,
                         .most = c->max_action_prefix,
-                        .chunk = c->chunk_size,
+                        .rows = policy_action_rows(c),
                         .width = c->action_dim};
     p->proj = (Linear){.w = value_of(params, ACTION_PREFIX_WEIGHT),
                        .dw = grad_of(params, ACTION_PREFIX_WEIGHT)};
     p->input = arena_tensor(fixed, DTYPE_F32, 3, SHAPE(batch, p->most, p->width + 1));
     p->host = TRY_NEW(float, (size_t)batch *(size_t)p->most *(size_t)(p->width + 1));
-    p->marks = TRY_NEW(uint8_t, (size_t)batch * (size_t)p->chunk);
+    p->marks = TRY_NEW(uint8_t, (size_t)batch * (size_t)p->rows);
     if (!p->host || !p->marks)
         device_fail_memory(params->device, "%lld actions that are given",
                            (long long)batch * p->most);
@@ -36,7 +36,7 @@ void action_prefix_stage(ActionPrefix *p, Device *d, const ActInput *in) {
     for (int b = 0; b < p->batch; b++)
         for (int s = 0; s < given_to(p, in, b); s++) {
             float *to = p->host + ((size_t)b * (size_t)p->most + (size_t)s) * row;
-            const float *action = in->action + ((size_t)b * (size_t)p->chunk + (size_t)s) * A;
+            const float *action = in->action + ((size_t)b * (size_t)p->rows + (size_t)s) * A;
             memcpy(to, action, A * sizeof *to);
             to[A] = 1;
         }
@@ -44,9 +44,9 @@ void action_prefix_stage(ActionPrefix *p, Device *d, const ActInput *in) {
 }
 
 const uint8_t *action_prefix_marks(ActionPrefix *p, const ActInput *in) {
-    const size_t S = (size_t)p->chunk;
-    memcpy(p->marks, in->action_is_pad, (size_t)p->batch * S);
+    const size_t Q = (size_t)p->rows;
+    memcpy(p->marks, in->action_is_pad, (size_t)p->batch * Q);
     for (int b = 0; b < p->batch; b++)
-        memset(p->marks + (size_t)b * S, 1, (size_t)given_to(p, in, b));
+        memset(p->marks + (size_t)b * Q, 1, (size_t)given_to(p, in, b));
     return p->marks;
 }

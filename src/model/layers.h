@@ -2,7 +2,7 @@
 // The layers ACT is made of. Each has forward and backward side by side; what backward needs is
 // kept in the layer's struct, in memory of the Net's arena that lives until the step ends.
 //
-// B batch, L tokens, D width, F feed-forward width, S chunk, N images.
+// B batch, L tokens, D width, F feed-forward width, Q queries of the decoder, N images.
 #ifndef TACT_MODEL_LAYERS_H
 #define TACT_MODEL_LAYERS_H
 
@@ -122,7 +122,7 @@ typedef struct Decoder {
     int n;
     DecoderLayer *layers;
     Norm norm;
-    // (B, S, D) without training, where queries start as zeros alone: what they are before they see
+    // (B, Q, D) without training, where queries start as zeros alone: what they are before they see
     // the memory, and what the first layer's cross-attention makes of them. Else empty.
     Tensor kept, kept_q;
 } Decoder;
@@ -144,7 +144,7 @@ void encoder_backward(Net *net, Encoder *e, Tensor d, Tensor dpos);
 
 void decoder_init(Decoder *dec, const Params *p, const PolicyConfig *c);
 void decoder_free(Decoder *dec);
-// queries (B, S, D): what they start as; query_pos (S, D), memory (B, L, D) the encoder's output
+// queries (B, Q, D): what they start as; query_pos (Q, D), memory (B, L, D) the encoder's output
 // and memory_pos the same with positions added.
 Tensor decoder_forward(Net *net, Decoder *dec, Tensor queries, Tensor query_pos, Tensor memory,
                        Tensor memory_pos);
@@ -152,7 +152,7 @@ Tensor decoder_forward(Net *net, Decoder *dec, Tensor queries, Tensor query_pos,
 // memory: fills dec->kept and dec->kept_q (allocated by the caller), to be called again when
 // parameters changed. decoder_forward then starts there, and does not look at `queries`.
 void decoder_keep(Net *net, Decoder *dec, Tensor query_pos);
-// d: in dy, out the gradient of `queries`. dquery_pos (S, D), dmemory and dmemory_pos (B, L, D) are
+// d: in dy, out the gradient of `queries`. dquery_pos (Q, D), dmemory and dmemory_pos (B, L, D) are
 // added to.
 void decoder_backward(Net *net, Decoder *dec, Tensor d, Tensor dquery_pos, Tensor dmemory,
                       Tensor dmemory_pos);

@@ -24,6 +24,11 @@ bool policy_rounds(const Param *q) {
     return strcmp(q->name, "model.encoder_img_feat_input_proj.weight") == 0;
 }
 
+int policy_rounded_parts(const Param *q) {
+    if (!policy_rounds(q)) return 0;
+    return strstr(q->name, ".in_proj_weight") ? PARAM_PARTS : 1;
+}
+
 // Of all values that predictions see, in host memory, with their places. Those of the VAE's encoder
 // may not have been read.
 CHECKED static bool digest(const Params *p, char out[DIGEST], Error *err) {
@@ -82,15 +87,19 @@ CHECKED static bool read_product(const char *path, const json_t *o, Params *p, E
         return fail(err, "%s: products: \"%s\" are no weights of this policy's products", path,
                     name ? name : "");
     const json_int_t third = json_is_integer(part) ? json_integer_value(part) : -1;
-    if (third < 0 || third >= PARAM_PARTS || !json_is_boolean(positive) || !json_is_number(range))
+    if (third < 0 || third >= policy_rounded_parts(found) || !json_is_boolean(positive) ||
+        !json_is_number(range))
         return fail(err, "%s: products: \"%s\" lacks its part, range or positive", path, name);
+    Rounding *to = &p->list[found - p->list].rounding[third];
+    if (to->step > 0)
+        return fail(err, "%s: products: part %d of \"%s\" is there twice", path, (int)third, name);
     Rounding r = {.positive = json_is_true(positive)};
     r.step = (float)(json_number_value(range) / most_steps(r));
     // Within what numbers may be divided by and multiplied with again.
     if (!(r.step >= 1e-30f && r.step <= 1e30f))
         return fail(err, "%s: products: \"%s\" has a range of %g", path, name,
                     json_number_value(range));
-    p->list[found - p->list].rounding[third] = r;
+    *to = r;
     return true;
 }
 

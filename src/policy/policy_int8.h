@@ -23,11 +23,14 @@ typedef struct Int8Calibration {
 // the actions: they are small, and each of their numbers counts. Nor the ResNet's first convolution
 // and its shortcuts, which take no less time so.
 bool policy_rounds(const Param *q);
+// How many products with this parameter have a rounding of their own: those of queries, keys and
+// values with each third, any other with all of it; 0 where it does not round.
+int policy_rounded_parts(const Param *q);
 // The file in the directory of the weights, in the place of one that was there.
 CHECKED bool policy_write_int8(const char *dir, const Params *p, const RoundingTable table,
                                const Int8Calibration *about, Error *err);
-// Params' roundings from the file. It is an error where there is none, where it is of other
-// weights, and where something in it cannot be.
+// The roundings of Params that have none from the file. It is an error where there is no file,
+// where it is of other weights, and where something in it cannot be, or is there twice.
 CHECKED bool policy_read_int8(const char *dir, Params *p, Error *err);
 
 #endif

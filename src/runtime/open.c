@@ -52,8 +52,9 @@ CHECKED static bool handle_allocate(tact_policy *p, bool asynchronous, Error *er
     if (!handle_plan_actions(p, err)) return false;
     for (int i = 0; i < c->n_cameras; i++) {
         const CameraConfig *camera = &c->cameras[i];
-        size_t needed = image_resize_scratch(camera->height, camera->width, camera->image_height,
-                                             camera->image_width);
+        size_t needed =
+            image_resize_scratch(camera->height, camera->width, camera_resized_height(camera),
+                                 camera_resized_width(camera));
         scratch = needed > scratch ? needed : scratch;
     }
     p->resize = mem_try_raw(scratch);

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The buffers of a case, how it is run and timed, and how two of them are compared.
+// The buffers of a case, and how it is run and timed.
 #include "checkops.h"
 
 #include "base/log.h"
 #include "base/memory.h"
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { CANARY_BYTES = 256, CANARY = 0xC5, NAN_BITS = 0x7fc0dead };
+enum { CANARY = 0xC5, NAN_BITS = 0x7fc0dead };
 static const double bench_seconds = 0.2;
 
 // ---- shapes and choices -----------------------------------------------------------------------
@@ -167,10 +166,17 @@ Tensor case_tensor(Case *c, const char *name, Role role, double reduction, int r
     return random_tensor(c, name, role, reduction, DTYPE_F32, rank, shape, no_gaps, no_gaps);
 }
 
+// Of the buffer made last: a device at bfloat16 would keep it so.
+static void note_activation(Case *c) {
+    c->buffers[c->count - 1].activation = true;
+}
+
 Tensor case_activation(Case *c, const char *name, Role role, double reduction, int rank,
                        const int64_t *shape) {
-    return random_tensor(c, name, role, reduction, c->device->activations, rank, shape, no_gaps,
-                         no_gaps);
+    Tensor t = random_tensor(c, name, role, reduction, c->device->activations, rank, shape, no_gaps,
+                             no_gaps);
+    note_activation(c);
+    return t;
 }
 
 static Tensor strided_tensor(Case *c, const char *name, Role role, double reduction, DType type,
@@ -181,7 +187,9 @@ static Tensor strided_tensor(Case *c, const char *name, Role role, double reduct
         before[i] = case_chance(c, 2) ? shape[i] : case_below(c, 4);
         after[i] = case_chance(c, 2) ? shape[i] : case_below(c, 4);
     }
-    return random_tensor(c, name, role, reduction, type, rank, shape, before, after);
+    Tensor t = random_tensor(c, name, role, reduction, type, rank, shape, before, after);
+    if (type == c->device->activations) note_activation(c);
+    return t;
 }
 
 Tensor case_strided(Case *c, const char *name, Role role, double reduction, int rank,
@@ -230,6 +238,7 @@ static Tensor fill_image(Case *c, const char *name, Role role, double reduction,
     if (!b->base) return (Tensor){0};
     b->tensor = tensor_view(b->base + CANARY_BYTES, d->images, 4, SHAPE(n, ch, h, w));
     b->tensor.layout = LAYOUT_IMAGE;
+    b->activation = true;
     uint32_t nan_bits = NAN_BITS;
     for (size_t i = 0; i + 4 <= bytes; i += 4) memcpy(b->start + CANARY_BYTES + i, &nan_bits, 4);
     d->upload(d, b->base, b->start, b->bytes);
@@ -309,7 +318,7 @@ static void note_change(Case *c, const Buffer *b, size_t at, bool between_canari
         note_problem(c, b, "the op changed its input", at);
 }
 
-static void check_bytes(Case *c, const Buffer *b, const uint8_t *after) {
+void case_check_bytes(Case *c, const Buffer *b, const uint8_t *after) {
     size_t image_end = b->bytes - CANARY_BYTES;
     enum { BLOCK = 256 };
     for (size_t i = 0; i < b->bytes; i++) {
@@ -355,6 +364,13 @@ static void keep_values(Case *c, Buffer *b, const uint8_t *after) {
     mem_free(plain);
 }
 
+// As if the buffer were of bfloat16.
+static void round_values(Buffer *b) {
+    for (int64_t i = 0; b->values && i < tensor_count(b->tensor); i++)
+        if (isfinite(b->values[i]))
+            b->values[i] = bfloat16_value(bfloat16_bits((float)b->values[i]));
+}
+
 void case_finish(Case *c) {
     Device *d = c->device;
     d->synchronize(d);
@@ -362,8 +378,9 @@ void case_finish(Case *c) {
         Buffer *b = &c->buffers[i];
         uint8_t *after = NEW(uint8_t, b->bytes);
         d->download(d, after, b->base, b->bytes);
-        check_bytes(c, b, after);
+        case_check_bytes(c, b, after);
         if (b->role == ROLE_OUTPUT || b->role == ROLE_ACCUMULATE) keep_values(c, b, after);
+        if (c->stores_halves && b->activation) round_values(b);
         mem_free(after);
     }
     Error err;
@@ -381,107 +398,10 @@ void case_free(Case *c) {
     c->count = 0;
 }
 
-// What coarser numbers add, relative to an output's size. TF32 rounds the factors of matrix
-// products to 2^-11, bfloat16 to 2^-9, and what is stored in bfloat16 to 2^-9 once more; a product
-// that feeds another (attention and its gradients) passes the error on a few times larger.
-static double precision_error(const Case *candidate, const Buffer *b) {
-    bool products = candidate->flops > 0, halves = b->tensor.dtype == DTYPE_BF16;
-    // Where the cpu's other products are bfloat16 images are too; sums of integers are exact.
-    if (candidate->precision == PRECISION_INT8 && candidate->activations != DTYPE_BF16) return 0;
-    if (candidate->precision == PRECISION_INT8) return products ? 0x1p-5 : halves ? 0x1p-8 : 0;
-    if (candidate->precision == PRECISION_TF32) return products ? 0x1p-9 : 0;
-    if (candidate->precision != PRECISION_BFLOAT16) return 0;
-    return products ? 0x1p-5 : halves ? 0x1p-8 : 0;
-}
-
-// Rounding errors of a sum of K terms grow like sqrt(K) units in the last place; 4 of those are
-// allowed over the whole output (2-norm), and twice as much, of the largest value, anywhere.
-// With edges a value of the reference that is not finite asks for the same one, and has no part in
-// the sums.
-static bool compare_values(const Buffer *a, const Buffer *b, double extra, bool edges, Verdict *v) {
-    int64_t n = tensor_count(a->tensor), worst = 0;
-    double square = 0, difference = 0, scale = 0, largest = 0;
-    bool finite = true;
-    for (int64_t i = 0; i < n; i++) {
-        if (edges && !isfinite(a->values[i])) {
-            bool same = isnan(a->values[i]) ? isnan(b->values[i]) : a->values[i] == b->values[i];
-            if (!same) finite = false, worst = i;
-            continue;
-        }
-        double gap = fabs(a->values[i] - b->values[i]);
-        if (!isfinite(gap)) finite = false, worst = i;
-        if (finite && gap > largest) largest = gap, worst = i;
-        if (fabs(a->values[i]) > scale) scale = fabs(a->values[i]);
-        square += a->values[i] * a->values[i];
-        difference += gap * gap;
-    }
-    double tolerance = 4 * (FLT_EPSILON / 2) * sqrt(a->reduction) + extra;
-    double overall = difference > 0 ? sqrt(difference / square) : 0;
-    double single = largest > 0 ? largest / scale / 2 : 0;
-    double error = overall > single ? overall : single;
-    if (!finite) error = NAN;
-    bool passed = error <= tolerance;
-    bool worse = v->tolerance == 0 || error * v->tolerance > v->error * tolerance;
-    if (v->passed && (worse || !passed)) v->error = error, v->tolerance = tolerance;
-    if (v->passed && !passed)
-        snprintf(v->problem, sizeof v->problem,
-                 "%s: element %lld of %lld is %.9g, not %.9g; error %.2e, tolerance %.2e", a->name,
-                 (long long)worst, (long long)n, b->values[worst], a->values[worst], error,
-                 tolerance);
-    return passed;
-}
-
-Verdict case_compare(const Case *reference, const Case *candidate) {
-    Verdict v = {.passed = true};
-    const char *text = reference->problem[0] ? reference->problem : candidate->problem;
-    if (text[0]) {
-        snprintf(v.problem, sizeof v.problem, "%s%s", reference->problem[0] ? "in ref: " : "",
-                 text);
-        v.passed = false;
-        return v;
-    }
-    int compared = 0;
-    for (int i = 0; i < reference->count; i++) {
-        const Buffer *a = &reference->buffers[i], *b = &candidate->buffers[i];
-        if (!a->values) continue;
-        compared++;
-        if (!compare_values(a, b, precision_error(candidate, b), reference->edges, &v))
-            v.passed = false;
-    }
-    if (compared == 0) {
-        snprintf(v.problem, sizeof v.problem, "the check names no output");
-        v.passed = false;
-    }
-    return v;
-}
-
 double case_bytes_moved(const Case *c) {
     double bytes = 0;
     for (int i = 0; i < c->count; i++)
         bytes += (double)tensor_count(c->buffers[i].tensor) *
                  (double)dtype_size(c->buffers[i].tensor.dtype);
     return bytes;
-}
-
-void case_damage(Case *c, Damage damage) {
-    for (int i = 0; i < c->count; i++) {
-        Buffer *b = &c->buffers[i];
-        if (!b->values) continue;
-        int64_t last = tensor_count(b->tensor) - 1;
-        while (last > 0 && !isfinite(b->values[last])) last--;
-        double largest = 1e-3;
-        for (int64_t j = 0; j <= last; j++)
-            if (isfinite(b->values[j]) && fabs(b->values[j]) > largest)
-                largest = fabs(b->values[j]);
-        if (damage == DAMAGE_NAN) b->values[last] = NAN;
-        if (damage == DAMAGE_VALUE) b->values[last] += 1e-3 * largest;
-        if (damage == DAMAGE_CANARY) {
-            uint8_t *after = NEW(uint8_t, b->bytes);
-            memcpy(after, b->start, b->bytes);
-            after[b->bytes - CANARY_BYTES] ^= 1;
-            check_bytes(c, b, after);
-            mem_free(after);
-        }
-        return;
-    }
 }

@@ -12,7 +12,7 @@
 #include "ops/ops.h"
 #include <stdbool.h>
 
-enum { MAX_BUFFERS = 24 };
+enum { MAX_BUFFERS = 24, CANARY_BYTES = 256 };
 #define COUNT(array) ((int)(sizeof(array) / sizeof(array)[0]))
 
 typedef enum Role {
@@ -30,6 +30,7 @@ typedef struct Buffer {
     size_t bytes;     // of all of it
     uint8_t *start;   // host copy of all of it before the op
     uint8_t *inside;  // per byte: 1 = belongs to an element; not for images, which have no gaps
+    bool activation;  // a device at bfloat16 would keep it so; images too
     double reduction; // terms in the sum behind an element; 0: must agree exactly
     double *values;   // outputs: the elements after the op, plain order
 } Buffer;
@@ -42,6 +43,8 @@ typedef struct Case {
     const char *candidate; // its backend's name
     int index;             // cases below an op's number of real sizes use those
     bool bench;            // time the op on real sizes; nothing is compared
+    bool stores_halves;    // as a device at bfloat16: outputs that are activations are rounded
+    bool chained;          // products that feed others: coarser numbers add up
     bool edges;            // outputs may be NaN or infinite, where the reference's are the same
     Buffer buffers[MAX_BUFFERS];
     int count;
@@ -130,8 +133,19 @@ double case_bytes_moved(const Case *c);
 // takes than its arithmetic would at the rate of a large matrix product.
 void rate_table(Device *d);
 
-// To check the checker: damages what the candidate left behind, so that its comparison must fail.
-typedef enum Damage { DAMAGE_NONE, DAMAGE_NAN, DAMAGE_VALUE, DAMAGE_CANARY } Damage;
-void case_damage(Case *c, Damage damage);
+// To check the checker: damages what the candidate left behind in its buffer number `output`, so
+// that its comparison must fail. False if that is no output, or nothing in it could be damaged so.
+typedef enum Damage {
+    DAMAGE_NONE,
+    DAMAGE_NAN,   // one value
+    DAMAGE_VALUE, // one value is wrong
+    DAMAGE_ALL,   // all values are, by a little
+    DAMAGE_CANARY,
+    DAMAGES
+} Damage;
+bool case_damage(Case *c, int output, Damage damage);
+// Notes as the case's problem what a buffer's bytes, as they are now, show of an op that wrote
+// where it must not.
+void case_check_bytes(Case *c, const Buffer *b, const uint8_t *after);
 
 #endif

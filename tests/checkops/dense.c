@@ -213,6 +213,7 @@ static bool attention_case(Case *c, AttentionCase *a) {
     // Two sums in a row, with an exponential between them.
     a->reduction = 4 * (double)(s[4] + a->Lk);
     c->flops = 4.0 * (double)(a->B * a->Lq * a->Lk * a->D);
+    c->chained = true;
     return true;
 }
 

@@ -28,7 +28,7 @@ static void small_policy(PolicyConfig *p, TrainConfig *c) {
 }
 
 static void add_camera(PolicyConfig *p, int height, int width) {
-    p->cameras[p->n_cameras++] = (CameraConfig){"camera", height, width, height, width};
+    p->cameras[p->n_cameras++] = (CameraConfig){"camera", height, width, height, width, 0, 0};
 }
 
 typedef struct Model {

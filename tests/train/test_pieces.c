@@ -64,7 +64,8 @@ static int open_all(void **state) {
     f->given = strstr(device, "given") != NULL;
     if (f->given) device = "cpu", p->max_action_prefix = MOST_GIVEN;
     f->side = strcmp(device, "ref") == 0 ? SIDE_REF : SIDE;
-    p->cameras[0] = (CameraConfig){"observation.images.cam", f->side, f->side, f->side, f->side};
+    p->cameras[0] =
+        (CameraConfig){"observation.images.cam", f->side, f->side, f->side, f->side, 0, 0};
     if (!device_open(device, PRECISION_FLOAT32, 1, &f->device, &err) ||
         !params_init(&f->params, f->device, p, true, &err))
         fail_msg("%s", err.text);

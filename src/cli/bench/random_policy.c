@@ -31,7 +31,7 @@ CHECKED static bool write_roundings(const char *dir, const Params *p, Error *err
         const char *name = p->list[i].name;
         const bool positive =
             strstr(name, "linear2") || strstr(name, "img_feat") || strstr(name, "backbone");
-        for (int k = 0; k < PARAM_PARTS && policy_rounds(&p->list[i]); k++)
+        for (int k = 0; k < policy_rounded_parts(&p->list[i]); k++)
             table[i][k] =
                 (Rounding){.step = positive ? 4.0f / 255 : 4.0f / 127, .positive = positive};
     }

@@ -46,7 +46,7 @@ accepts "the long form" "${train[@]}" "${on_poses[@]}" --steps=4 --output_dir="$
     --policy.input_features='{"observation.images.front": {"type": "VISUAL", "shape": [3, 64, 96]}}'
 holds "is the same policy" same "$WORK/rel" "$WORK/long"
 holds "and says so" grep -q '"use_state": false' "$WORK/long/$model/tact.json"
-# Rows that are no rotations yet become some, so this is not the training's figure (tests/runtime/test_runtime.c compares).
+# Rows that are no rotations yet become some, so this is not the training's figure (tests/runtime/test_hidden_state.c compares).
 got=$(normalised "$WORK/rel" "$poses")
 holds "an evaluation gives it the state ($got)" close "$got" "$got" 0
 accepts "info" "$TACT" info "$WORK/rel"

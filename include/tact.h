@@ -172,6 +172,17 @@ typedef struct tact_options {
     // ensembling, actions are counted and none is left out but those that `asynchronous` names.
     double camera_obs_latency, robot_obs_latency, gripper_obs_latency;
     double robot_action_latency, gripper_action_latency;
+    // With `asynchronous`, of a policy that was trained with actions that are given
+    // (--policy.max_action_prefix): the next chunk goes on from those actions that are carried out
+    // while it is predicted, so that the border between them is no leap. A prediction is given as
+    // many steps as it is expected to take (the longest of the last eight delays d; all of them
+    // until one was measured), as far as the current chunk goes and at most max_action_prefix,
+    // which is in steps as well: -1 (default): as many as in training; 0: none ever; no more than
+    // in training. With times (robot_action_latency above) those that were given out since the
+    // frames were captured count, too. A prediction that comes earlier is carried out from where it
+    // was not given on, one that comes later from where it is due. An episode's first prediction,
+    // tact_predict_chunk, and all without `asynchronous` are given none.
+    int64_t max_action_prefix;
 } tact_options;
 
 // size: sizeof(tact_options), as the caller compiled it.
@@ -199,7 +210,9 @@ typedef struct tact_camera {
     int height, width; // of its frames as recorded, in pixels
 } tact_camera;
 
-// Values of a vector as recorded; 0: the policy uses none.
+// Values of a vector as recorded; 0: the policy uses none, and what is given for it is ignored. A
+// policy with relative poses uses the state even where its model does not see it (use_state=false):
+// the current pose is what they are relative to.
 TACT_API size_t tact_state_size(const tact_policy *policy);
 TACT_API size_t tact_env_size(const tact_policy *policy); // the environment state
 TACT_API size_t tact_action_size(const tact_policy *policy);

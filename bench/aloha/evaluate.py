@@ -6,7 +6,8 @@
 
 --by libtact (any tact policy) or lerobot (plain ACT, as LeRobot loads it). An episode is what lerobot-eval makes of it:
 400 steps, ended by success. --compare runs libtact and, for the same observations, LeRobot, and prints how far their
-chunks are apart. FILE gets one JSON line an episode, appended; episodes that are in it already are not run again.
+chunks are apart. A policy that LeRobot trained on smaller pictures (image_transforms) does not know their size: --resize 96
+128. FILE gets one JSON line an episode, appended; episodes that are in it already are not run again.
 """
 import argparse
 import json
@@ -34,20 +35,23 @@ class Libtact:
 
 
 class LeRobot:
-    def __init__(self, path, dtype):
+    def __init__(self, path, size=None):
         import torch
+        from torchvision.transforms.v2 import functional
         from lerobot.policies.act.modeling_act import ACTPolicy
         from lerobot.policies.factory import make_pre_post_processors
 
         self.torch, self.policy, self.horizon = torch, ACTPolicy.from_pretrained(path).eval(), 1
+        self.resize = (lambda pixels: functional.resize(pixels, size)) if size else (lambda pixels: pixels)
         self.before, self.after = make_pre_post_processors(self.policy.config, pretrained_path=path)
         self.n_action_steps = self.policy.config.n_action_steps
 
     def chunk(self, observations):
         state, picture = observations[-1]["observation.state"], observations[-1]["observation.images.top"]
+        pixels = self.resize(self.torch.from_numpy(picture.copy()).permute(2, 0, 1)[None])
         with self.torch.no_grad():
-            batch = self.before({"observation.state": self.torch.from_numpy(state).float()[None], "observation.images.top":
-                                 self.torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 255})
+            batch = self.before({"observation.state": self.torch.from_numpy(state).float()[None],
+                                 "observation.images.top": pixels.float() / 255})
             chunk = self.policy.predict_action_chunk(batch)
             return np.stack([self.after(chunk[:, i])[0].numpy() for i in range(chunk.shape[1])])
 
@@ -85,12 +89,13 @@ def main():
     parser.add_argument("--policy", required=True)
     parser.add_argument("--by", choices=["libtact", "lerobot"], default="libtact")
     parser.add_argument("--dtype", default=None, help="libtact's: float32, bfloat16, int8")
+    parser.add_argument("--resize", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="of what LeRobot's policy sees")
     parser.add_argument("--seeds", default="1000:1100", help="first:end")
     parser.add_argument("--compare", action="store_true")
     parser.add_argument("--output")
     args = parser.parse_args()
-    policy = {"libtact": Libtact, "lerobot": LeRobot}[args.by](args.policy, args.dtype)
-    other = LeRobot(args.policy, None) if args.compare else None
+    policy = Libtact(args.policy, args.dtype) if args.by == "libtact" else LeRobot(args.policy, args.resize)
+    other = LeRobot(args.policy, args.resize) if args.compare else None
     done = {}
     if args.output and os.path.exists(args.output):
         with open(args.output) as lines:

@@ -18,6 +18,7 @@ STEPS = 400
 # Where a gripper holds things: metres ahead of the body that the model calls gripper_link, along that body's x axis.
 GRASP = 0.13
 SIDES = ("left", "right")
+TASKS = {"transfer_cube": sim.TransferCubeTask, "insertion": sim.InsertionTask}
 
 
 def object_poses(task, seed):
@@ -27,16 +28,20 @@ def object_poses(task, seed):
 
 class Simulation:
     """gym-aloha's simulation of a task with the objects of a seed. Draws a camera only where it is asked for:
-    the package's own environment draws three at every step."""
+    the package's own environment draws three at every step. quick: without antialiasing, shadows of a quarter of the
+    resolution."""
 
-    def __init__(self, task):
-        class Undrawn({"transfer_cube": sim.TransferCubeTask, "insertion": sim.InsertionTask}[task]):
+    def __init__(self, task, quick=False):
+        class Undrawn(TASKS[task]):
             def get_observation(self, physics):
                 return {}
 
         self.task_name = task
         self.task = Undrawn()
         self.physics = dm_mujoco.Physics.from_xml_path(str(ASSETS_DIR / f"bimanual_viperx_{task}.xml"))
+        if quick:
+            quality = self.physics.model.ptr.vis.quality
+            quality.offsamples, quality.shadowsize = 0, 1024
         self._env = control.Environment(self.physics, self.task, float("inf"), control_timestep=DT, n_sub_steps=None,
                                         flat_observation=False)
 
@@ -65,6 +70,7 @@ class Arms:
         self.data = mujoco.MjData(self.model)
         self.data.qpos[:16] = START_ARM_POSE
         self.bodies = {s: self.model.body(f"vx300s_{s}/gripper_link").id for s in SIDES}
+        self.bases = {s: self.model.body(f"vx300s_{s}").pos.copy() for s in SIDES}
         self.columns = {"left": slice(0, 6), "right": slice(8, 14)}
 
     def pose(self, side):
@@ -73,6 +79,13 @@ class Arms:
         mujoco.mj_comPos(self.model, self.data)
         turn = Rotation.from_matrix(self.data.xmat[self.bodies[side]].reshape(3, 3))
         return self.data.xpos[self.bodies[side]] + turn.apply([GRASP, 0, 0]), turn
+
+    def facing(self, side, position):
+        """The turn about the vertical from the way an arm looks at rest to that from its base to a position. A gripper
+        that turns with it leaves forearm and wrist unrolled. Told to look elsewhere, an arm whose wrist is nearly
+        straight rolls both by half a turn, to one side or the other by chance, which no policy could learn."""
+        away = (position - self.bases[side])[:2] * (1 if side == "left" else -1)
+        return Rotation.from_euler("z", np.arctan2(away[1], away[0]))
 
     def reach(self, side, position, turn):
         """The six joint angles that bring the gripper there, as far as they can."""
@@ -159,6 +172,8 @@ class Demonstration:
         told = []
         for side in SIDES:
             position, turn, opening = self.paths[side].at(self.step)
+            if self.simulation.task_name == "transfer_cube":
+                turn = self.arms.facing(side, position) * turn
             joints = self.arms.reach(side, position, turn)
             lack = joints - self.simulation.physics.data.qpos[self.arms.columns[side]]
             self.lacking[side] = np.clip(self.lacking[side] + 0.1 * lack, -0.15, 0.15)

@@ -20,7 +20,8 @@ class Options(ctypes.Structure):
                 ("max_translation", c_double), ("max_rotation", c_double), ("asynchronous", c_int),
                 ("rate_check", c_int), ("chunk_size_threshold", c_double), ("log", Log), ("log_user", c_void_p), ("blend_steps", c_int64),
                 ("camera_obs_latency", c_double), ("robot_obs_latency", c_double), ("gripper_obs_latency", c_double),
-                ("robot_action_latency", c_double), ("gripper_action_latency", c_double)]
+                ("robot_action_latency", c_double), ("gripper_action_latency", c_double),
+                ("max_action_prefix", c_int64)]
 
 
 class CameraStruct(ctypes.Structure):

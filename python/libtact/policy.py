@@ -72,6 +72,7 @@ class Policy:
                  chunk_size_threshold: Optional[float] = None, blend_steps: int = 0,
                  camera_obs_latency: float = 0.0, robot_obs_latency: float = 0.0, gripper_obs_latency: float = 0.0,
                  robot_action_latency: float = 0.0, gripper_action_latency: float = 0.0,
+                 max_action_prefix: Optional[int] = None,
                  log: Optional[Callable[[bool, str], None]] = None) -> None:
         """path: a training run, a checkpoint, or a pretrained_model directory, of tact or of LeRobot's ACT; or the
         name on the Hub, "OWNER/NAME", of one that `hf download` has brought to this machine (nothing is downloaded).
@@ -91,7 +92,7 @@ class Policy:
                  "n_action_steps": n_action_steps, "temporal_ensemble_coeff": temporal_ensemble_coeff,
                  "workspace_min": _corner(workspace_min), "workspace_max": _corner(workspace_max),
                  "max_translation": max_translation, "max_rotation": max_rotation,
-                 "chunk_size_threshold": chunk_size_threshold}
+                 "chunk_size_threshold": chunk_size_threshold, "max_action_prefix": max_action_prefix}
         for name, value in given.items():
             if value is not None:
                 setattr(o, name, value)

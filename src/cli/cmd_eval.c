@@ -6,6 +6,7 @@
 #include "cli/source.h"
 #include "config/fields.h"
 #include "config/foreign.h"
+#include "env/env.h"
 #include "eval/closed_loop.h"
 #include "eval/describe.h"
 #include "eval/figures.h"
@@ -23,9 +24,11 @@ typedef struct Eval {
     const char *policy, *env, *root, *repo_id, *revision, *episodes, *rename, *tolerance;
     const char *device, *dtype, *output, *coeff;
     int64_t stride, threads, arm;
-    int64_t n_episodes, max_videos, seed, n_action_steps, blend_steps; // of a simulation
+    int64_t n_episodes, max_videos, seed, n_action_steps, blend_steps, prefix; // of a simulation
     const char *delay_text;
     double delay; // in its seconds; negative: none
+    const char *shift_text;
+    double shift[3]; // of the gripper's start there
     bool all, json;
     CameraFlags camera_flags;
     CameraModel camera;
@@ -111,7 +114,14 @@ CHECKED static bool check_options(Eval *e, int argc, char **argv, const Option *
     const Field *coeff = field_find("policy.temporal_ensemble_coeff");
     if (e->coeff && !field_set(&e->config, coeff, e->coeff, err)) return false;
     if (!read_delay(e, err)) return false;
+    if (e->shift_text && !env_read_shift(e->shift_text, e->shift, err)) return false;
+    if (e->prefix >= 0 && e->delay < 0)
+        return fail(err, "--policy.max_action_prefix: needs --eval.inference_delay_s; where the "
+                         "simulation waits for a prediction, none is given any actions");
     if (e->env) return true;
+    if (e->shift_text)
+        return fail(err, "--env.start_shift: is for --env.type, where the gripper can be put "
+                         "somewhere else");
     if (e->blend_steps || e->delay_text)
         return fail(err, "--policy.blend_steps and --eval.inference_delay_s: are for --env.type, "
                          "where actions are executed");
@@ -174,6 +184,9 @@ static void describe_run(const Eval *e, int threads, json_t *numbers) {
                   text_or_null(e->dtype), "threads", (json_int_t)threads);
     if (e->camera.known) json_object_set_new(settings, "camera_model", camera_json(&e->camera));
     if (e->env) json_object_set_new(settings, "seed", json_integer(e->seed));
+    if (e->shift_text)
+        json_object_set_new(settings, "env.start_shift",
+                            json_pack("[f,f,f]", e->shift[0], e->shift[1], e->shift[2]));
     json_object_set_new(numbers, "evaluated", describe_time(e->now));
     json_object_set_new(numbers, "settings", settings);
 }
@@ -252,7 +265,9 @@ CHECKED static bool run_closed_loop(Eval *e, Error *err) {
                                        .temporal_ensemble_coeff =
                                            e->config.policy.temporal_ensemble_coeff,
                                        .blend_steps = (int)e->blend_steps,
+                                       .max_action_prefix = (int)e->prefix,
                                        .inference_delay = e->delay,
+                                       .start_shift = {e->shift[0], e->shift[1], e->shift[2]},
                                        .videos = e->max_videos ? e->directory : NULL,
                                        .max_videos = e->max_videos,
                                        .max_failures = e->max_videos,
@@ -272,6 +287,8 @@ CHECKED static bool run_closed_loop(Eval *e, Error *err) {
     }
     ok = ok && write_results(e, result.threads, numbers, figures, page, err);
     if (ok && !e->json) {
+        if (e->shift_text)
+            printf("the gripper starts %s m beside where the seeds put it\n", e->shift_text);
         closed_loop_print(&result, stdout);
         printf("\n%s\n", page);
     }
@@ -327,6 +344,9 @@ static int list_options(Eval *e, Option options[MOST_OPTIONS]) {
          "the arm a gripper's camera is on, from 1"},
         {"env.type", OPTION_TEXT, &e->env, 0, 0, NULL,
          "the simulated task to act in (tact sim lists them)"},
+        {"env.start_shift", OPTION_TEXT, &e->shift_text, 0, 0, NULL,
+         "[dx,dy,dz] in metres that the gripper starts there beside the place of the seed; x along "
+         "the row of plants, y towards it, z up"},
         {"eval.n_episodes", OPTION_INT, &e->n_episodes, 1, 1000000, NULL,
          "episodes in the simulation"},
         {"eval.max_videos", OPTION_INT, &e->max_videos, 0, 1000, NULL,
@@ -340,6 +360,9 @@ static int list_options(Eval *e, Option options[MOST_OPTIONS]) {
          "with --policy.n_action_steps left out or 1"},
         {"policy.blend_steps", OPTION_INT, &e->blend_steps, 0, 100000, NULL,
          "actions of a new chunk that are blended there with the rest of the one before; 0: none"},
+        {"policy.max_action_prefix", OPTION_INT, &e->prefix, -1, 100000, NULL,
+         "actions, of those executed while a chunk is predicted, that the policy is given at most; "
+         "0: none, -1: as in training"},
         {"eval.inference_delay_s", OPTION_TEXT, &e->delay_text, 0, 0, NULL,
          "the next chunk is predicted there while one is played, and takes so many seconds; else "
          "the simulation waits for it"},
@@ -349,8 +372,12 @@ static int list_options(Eval *e, Option options[MOST_OPTIONS]) {
     return sizeof all / sizeof all[0];
 }
 
-static const Eval defaults = {
-    .n_episodes = 50, .delay = -1, .max_videos = 3, .seed = CLOSED_LOOP_SEED, .arm = 1};
+static const Eval defaults = {.n_episodes = 50,
+                              .delay = -1,
+                              .prefix = -1,
+                              .max_videos = 3,
+                              .seed = CLOSED_LOOP_SEED,
+                              .arm = 1};
 
 void describe_eval(const PageWriter *w) {
     Eval e = defaults;

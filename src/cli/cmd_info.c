@@ -100,7 +100,9 @@ void describe_info(const PageWriter *w) {
     page_borrowed(w, "policy.|dataset.|rename_map|tolerance_s|num_stat_samples|seed");
     page_text(w, "--frame prints {\"index\": I, \"state\": [T][D], \"action\": [H][A], "
                  "\"action_is_pad\": [H], \"frames\": [T]}: what the policy sees before "
-                 "normalisation; frames are global numbers, oldest first. With --images also "
+                 "normalisation; frames are global numbers, oldest first. With "
+                 "--policy.n_past_actions=N also \"past_action\": [N][A] and "
+                 "\"past_action_is_pad\": [N], newest first. With --images also "
                  "\"image_mean\": the mean RGB over a grid of every chosen frame, [T][12][16][3] "
                  "for one camera, an object of those by camera name for several. --stats prints "
                  "{\"state\": {\"min\", \"max\", \"mean\", \"std\"}, \"action\": {...}, CAMERA: "

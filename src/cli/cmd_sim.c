@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 typedef struct SimFlags {
-    const char *type, *root, *image;
+    const char *type, *root, *image, *shift;
     int64_t episodes, seed, threads;
 } SimFlags;
 
@@ -27,6 +27,8 @@ static int list_options(SimFlags *s, Option options[MOST_OPTIONS]) {
         {"image", OPTION_TEXT, &s->image, 0, 0, NULL, "HEIGHTxWIDTH of the camera's images, even"},
         {"threads", OPTION_INT, &s->threads, 0, 256, NULL,
          "simulations at a time; 0: one a processor"},
+        {"env.start_shift", OPTION_TEXT, &s->shift, 0, 0, NULL,
+         "[dx,dy,dz] in metres that the gripper starts beside the place of the seed"},
     };
     _Static_assert(sizeof all / sizeof all[0] <= MOST_OPTIONS, "room for the flags");
     memcpy(options, all, sizeof all);
@@ -75,7 +77,8 @@ CHECKED static bool check_sim_flags(const SimFlags *s, bool record, RecordOption
     r->seed = (uint64_t)s->seed;
     r->threads = s->threads > 0 ? (int)s->threads : processors > 0 ? (int)processors : 1;
     if (r->threads > s->episodes) r->threads = (int)s->episodes;
-    return parse_image_size(s->image, r, err);
+    return (!s->shift || env_read_shift(s->shift, r->shift, err)) &&
+           parse_image_size(s->image, r, err);
 }
 
 static int run_sim(const SimFlags *s, bool record) {

@@ -8,6 +8,7 @@
 #include "policy/policy_config.h"
 #include "policy/policy_load.h"
 #include "policy/policy_locate.h"
+#include "pose/pose.h"
 #include "train/training_state.h"
 #include <stdio.h>
 #include <string.h>
@@ -164,16 +165,28 @@ static void print_policy(const Policy *p) {
            c->obs_down_sample_steps == 1 ? "" : "s", c->temporal_pos_embed,
            c->pose_repr ? c->pose_repr : "none");
     if (c->state_dim) printf("            observation.state, %d values\n", c->state_dim);
+    if (policy_hides_pose(c))
+        printf("            not observation.state, but needs its %d values: poses are relative to "
+               "it\n",
+               c->arms * POSE_ROW);
     if (c->env_dim) printf("            observation.environment_state, %d values\n", c->env_dim);
-    for (int i = 0; i < c->n_cameras; i++)
-        printf("            %s, %d x %d (recorded %d x %d)\n", c->cameras[i].name,
-               c->cameras[i].image_width, c->cameras[i].image_height, c->cameras[i].width,
-               c->cameras[i].height);
+    for (int i = 0; i < c->n_cameras; i++) {
+        const CameraConfig *camera = &c->cameras[i];
+        printf("            %s, %d x %d (recorded %d x %d", camera->name, camera->image_width,
+               camera->image_height, camera->width, camera->height);
+        if (camera_is_cropped(camera))
+            printf(", the middle of %d x %d", camera->resized_width, camera->resized_height);
+        puts(")");
+    }
     printf("acts        %d values, chunks of %d, %d carried out", c->action_dim, c->chunk_size,
            c->n_action_steps);
     if (c->action_down_sample_steps > 1)
         printf(", an action every %d steps", c->action_down_sample_steps);
+    if (c->n_past_actions > 0) printf(", %d past ones predicted in training", c->n_past_actions);
     if (c->fps > 0) printf(", %.15g a second", c->fps);
+    if (c->max_action_prefix > 0)
+        printf("\n            the first %d or fewer may be given (max_action_prefix)",
+               c->max_action_prefix);
     printf("\nnetwork     %s, width %d, %d heads, feed-forward %d, layers %d + %d%s\n",
            c->vision_backbone, c->dim_model, c->n_heads, c->dim_feedforward, c->n_encoder_layers,
            c->n_decoder_layers, c->use_vae ? ", VAE" : "");

@@ -30,7 +30,18 @@ typedef struct CameraConfig {
     const char *name;              // "observation.images.front"
     int height, width;             // as recorded
     int image_height, image_width; // of the frames the model sees: each camera has its own size
+    // Of a policy that crops, what a frame is resized to before the part that the model sees is cut
+    // out of it; else 0.
+    int resized_height, resized_width;
 } CameraConfig;
+
+// What the camera's frames are resized to, whether they are then cropped or not.
+static inline int camera_resized_height(const CameraConfig *c) {
+    return c->resized_height ? c->resized_height : c->image_height;
+}
+static inline int camera_resized_width(const CameraConfig *c) {
+    return c->resized_width ? c->resized_width : c->image_width;
+}
 
 // What LeRobot's processor pipelines around a policy do, where that is more than LeRobot's own ACT
 // has: read from policy_preprocessor.json and policy_postprocessor.json, written there again.
@@ -42,8 +53,15 @@ typedef struct PipelineConfig {
     int relative_dims;
     const char *relative_step;
     const char *idle_before,
-        *idle_after; // JSON lists of steps that do nothing for ACT, kept; or NULL
+        *idle_after;         // JSON lists of steps that do nothing for ACT, kept; or NULL
+    const char *frame_steps; // JSON list of the steps that resize and crop, as read; or NULL
+    bool changes_frames;     // they say so alone: there is no tact.json
 } PipelineConfig;
+
+// Whether the model does not see all of a resized frame.
+static inline bool camera_is_cropped(const CameraConfig *c) {
+    return camera_resized_height(c) != c->image_height || camera_resized_width(c) != c->image_width;
+}
 
 // --policy.*: LeRobot's ACTConfig and our own settings (marked tact; they live in tact.json).
 // Strings are NULL for null. Owned by the arena of the TrainConfig or PolicyConfig they came with.
@@ -80,6 +98,16 @@ typedef struct PolicyConfig {
     const char *temporal_pos_embed; // none, state, all
     const char *pose_repr;          // NULL (auto), none, relative; resolved to none or relative
     IntList resize_shape;           // null, H and W of all cameras, or H and W of each in order
+    const char *resize_filter;      // area, bilinear; NULL: nothing is resized, or not decided yet
+    IntList crop_shape;             // null, or H and W: what is cut out of a resized frame
+    double crop_ratio;              // below 1 (and above 0): that part of resize_shape is
+    bool crop_is_random;            // in training; else the middle is, as elsewhere
+    // Whether the model sees observation.state where there is one. Relative poses need it anyhow,
+    // from the dataset and from every observation, to be made relative and absolute again.
+    bool use_state;
+    double state_dropout;  // share of the training's samples whose state is zeros
+    int n_past_actions;    // N: actions before the newest observation, also predicted
+    int max_action_prefix; // most of a chunk's first actions that are given; 0: none ever
     // Filled from the dataset (config.json: input_features, output_features).
     int state_dim, action_dim, env_dim; // as the MODEL sees them (10k when relative); 0: none
     int arms;                           // k when relative
@@ -89,9 +117,26 @@ typedef struct PolicyConfig {
     PipelineConfig pipeline;
 } PolicyConfig;
 
+// Whether poses are relative to a current one that the model itself does not see.
+static inline bool policy_hides_pose(const PolicyConfig *p) {
+    return p->arms > 0 && p->state_dim == 0;
+}
+
 // Frames of the dataset that a chunk is for, each of its actions standing for K of them.
 static inline int policy_chunk_steps(const PolicyConfig *p) {
     return p->chunk_size * p->action_down_sample_steps;
+}
+
+static inline bool policy_crops(const PolicyConfig *p) {
+    return p->crop_shape.values || (p->crop_ratio > 0 && p->crop_ratio < 1);
+}
+// Whether inputs as --policy.input_features has them name observation.state. False for NULL and for
+// text that is no JSON object.
+bool inputs_name_state(const char *input_features);
+// Actions that the decoder predicts: those of the chunk, and behind them, newest first, those of
+// the past, which teach the policy what led to its observations and are never carried out.
+static inline int policy_action_rows(const PolicyConfig *p) {
+    return p->chunk_size + p->n_past_actions;
 }
 
 // --dataset.image_transforms.*: LeRobot's augmentation (loader/image_transforms.h).
@@ -171,6 +216,7 @@ typedef struct TrainConfig {
     const char
         *trained_on; // the device that the checkpoint was trained on, where no flag gives one
     bool new_times;  // more observations than the checkpoint's one: its temporal table starts here
+    int past_added;  // past actions more than the checkpoint's (fewer: below 0)
     int threads;     // compute threads, 0: all processors (tact)
     double loader_warn_s;     // LoaderOptions.warn_s
     const char *dist_backend; // --dist.*: of a training in several processes (ranks/)

@@ -7,17 +7,35 @@
 #include "config/config.h"
 #include "formats/json.h"
 
-// Versions of tact.json: without action_down_sample_steps, and with it. A tact that does not know
-// the key would play such a policy too fast, so it has to stop.
-enum { TACT_JSON_VERSION = 1, TACT_JSON_VERSION_STEPS = 2 };
+// Versions of tact.json: without action_down_sample_steps, and with it; with n_past_actions; and
+// with what makes other frames of those recorded: crop_shape, crop_ratio, a resize_filter that is
+// not area, and a config.json that has the recorded sizes beside a policy that sees others
+// (policy_to_json). A tact that does not know a key would play such a policy too fast, call its
+// weights damaged or show it other pictures, so it has to stop and say why.
+enum {
+    TACT_JSON_VERSION = 1,
+    TACT_JSON_VERSION_STEPS = 2,
+    TACT_JSON_VERSION_PAST = 3,
+    TACT_JSON_VERSION_FRAMES = 4
+};
 
 // ---- write_json.c -----------------------------------------------------------------------------
-// Whether LeRobot runs the policy as it is: one observation, no table of times, an action a frame.
-// It would load any other as "act" without a word, and run another model or play its actions too
-// fast; a type that it does not know makes it stop.
+// Whether LeRobot runs the policy as it is: one observation, no table of times, an action a frame,
+// none of the past, none that are given, and no poses relative to one that the model does not see
+// (with a state of 10 values that LeRobot has to be given they are plain ACT to it). It would load
+// any other as "act" without a word, and run another model, play its actions too fast or take
+// relative poses for absolute ones; a type that it does not know makes it stop.
 bool policy_is_plain(const PolicyConfig *p);
+// Whether LeRobot has to be told what to make of a frame before its ACT sees it: the policy is
+// plain and its frames are not as recorded.
+bool policy_changes_frames(const PolicyConfig *p);
+// Whether LeRobot's step for it can say that: it finds images by the word in their names, and gives
+// all of them one size. *why gets what it cannot, to follow "because ".
+bool policy_frames_can_be_told(const PolicyConfig *p, const char **why);
 // LeRobot's config.json: type "act" and only the keys every version knows where it is plain, else
-// type "tact" with the same keys.
+// type "tact" with the same keys. The shapes of its images are those that reach the policy's
+// pipeline: as recorded where a step there changes them (processors_write.c), else what the model
+// sees.
 json_t *policy_to_json(const PolicyConfig *p);
 // The policy's device under a name that PyTorch has, which is what LeRobot takes: "cpu" for
 // cpu:blas and none. Lives as long as p's texts.

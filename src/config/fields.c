@@ -160,6 +160,33 @@ const Field train_fields[] = {
      "poses"},
     {"policy.resize_shape", FIELD_SIZES, HOME_TACT, true, AT(policy.resize_shape), "null", ANY,
      "size to resize frames to: [H,W], or [[H,W],[H,W]] with one a camera; null: as recorded"},
+    {"policy.use_state", FIELD_BOOL, HOME_TACT, false, AT(policy.use_state), "true", ANY,
+     "whether the model sees observation.state; relative poses start from it all the same, so "
+     "robot and dataset still give it"},
+    {"policy.state_dropout", FIELD_NUMBER, HOME_TACT, false, AT(policy.state_dropout), "0.0", 0, 1,
+     NULL,
+     "share of the training's samples whose normalised state is zeros; evaluations and robots show "
+     "it whole"},
+    {"policy.n_past_actions", FIELD_INT, HOME_TACT, false, AT(policy.n_past_actions), "0", 0, 10000,
+     NULL,
+     "actions before the newest observation that training predicts too, so that a history is "
+     "learnt from; none is carried out"},
+    {"policy.max_action_prefix", FIELD_INT, HOME_TACT, false, AT(policy.max_action_prefix), "0", 0,
+     9999, NULL,
+     "most first actions of a chunk that are given in training, for chunks that go on from those "
+     "carried out meanwhile; 0: none"},
+    {"policy.resize_filter", FIELD_STRING, HOME_TACT, true, AT(policy.resize_filter), "null", 0, 0,
+     "area|bilinear",
+     "how frames shrink: by means of boxes or as in LeRobot; null: area, but bilinear for one "
+     "observation"},
+    {"policy.crop_shape", FIELD_SIZES, HOME_TACT, true, AT(policy.crop_shape), "null", ANY,
+     "[H,W] to cut out of frames that were resized: in training at a random place, else in the "
+     "middle; null: nothing is cut off"},
+    {"policy.crop_ratio", FIELD_NUMBER, HOME_TACT, false, AT(policy.crop_ratio), "1.0", 0, 1, NULL,
+     "of each side of policy.resize_shape, instead of policy.crop_shape; 1: nothing is cut off"},
+    {"policy.crop_is_random", FIELD_BOOL, HOME_TACT, false, AT(policy.crop_is_random), "true", ANY,
+     "crop at a random place in training, one for all frames of a sample and camera; else in the "
+     "middle there too"},
     // training: the order of train_config.json
     {"output_dir", FIELD_FOLDER, HOME_TRAIN, true, AT(output_dir), "null", ANY,
      "directory of the run, must not exist; null: outputs/train/DATE/TIME_JOB; a resumed run has "

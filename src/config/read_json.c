@@ -211,9 +211,14 @@ static void assume_no_tact_json(TrainConfig *c, const json_t *policy) {
     PolicyConfig *p = &c->policy;
     const json_t *horizon = json_object_get(policy, "obs_state_horizon");
     p->obs_state_horizon = p->obs_down_sample_steps = p->action_down_sample_steps = 1;
+    p->n_past_actions = 0;
     p->temporal_pos_embed = json_integer_value(horizon) > 1 ? "state" : "none";
     p->pose_repr = is_relative(policy) ? "relative" : "none";
-    p->resize_shape = (IntList){0};
+    p->resize_shape = p->crop_shape = (IntList){0};
+    p->resize_filter = NULL;
+    p->crop_ratio = 1;
+    p->crop_is_random = true;
+    p->max_action_prefix = 0;
 }
 
 // Without its wrapper the fork's policy is plain ACT, whatever horizon stands beside the key.
@@ -244,7 +249,7 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
                     "directory",
                     path);
     json_int_t version = json_integer_value(json_object_get(tact, "version"));
-    if (tact && version != TACT_JSON_VERSION && version != TACT_JSON_VERSION_STEPS)
+    if (tact && (version < TACT_JSON_VERSION || version > TACT_JSON_VERSION_FRAMES))
         return fail(err,
                     "%s: its tact.json is of a version that this tact does not know; use the tact "
                     "that wrote it",
@@ -262,6 +267,9 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
             return false;
     }
     if (!tact && !undo_wrapper(c, policy, path, err)) return false;
+    // Before there were two filters.
+    if (tact && c->policy.resize_shape.values && !json_object_get(tact, "resize_filter"))
+        c->policy.resize_filter = "area";
     c->policy.type = arena_try_strdup(&c->arena, type);
     if (!c->policy.type) return fail_memory(err, "%s: its type", path);
     const json_t *features = json_object_get(policy, "input_features");

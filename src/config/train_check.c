@@ -63,6 +63,12 @@ bool policy_config_check(const PolicyConfig *p, Error *err) {
                     p->action_down_sample_steps, p->chunk_size,
                     (long long)p->chunk_size * p->action_down_sample_steps, LONGEST_CHUNK);
     }
+    if (p->max_action_prefix >= p->chunk_size) {
+        return fail(err,
+                    "--policy.max_action_prefix=%d: must be less than --policy.chunk_size=%d, so "
+                    "that an action is left to predict",
+                    p->max_action_prefix, p->chunk_size);
+    }
     if (p->dim_model % 4 != 0) {
         return fail(err,
                     "--policy.dim_model=%d: must be divisible by 4 (the image positions need it)",
@@ -174,8 +180,32 @@ static CHECKED bool check_run(const TrainConfig *c, Error *err) {
     return true;
 }
 
+enum { SMALLEST = 32, LARGEST = 8192 }; // sides of a frame that a policy sees
+
+static CHECKED bool check_crop(const PolicyConfig *p, Error *err) {
+    const IntList *crop = &p->crop_shape;
+    bool good = !crop->values || crop->count == 2;
+    for (int64_t i = 0; good && i < crop->count; i++)
+        good = crop->values[i] >= SMALLEST && crop->values[i] <= LARGEST;
+    if (!good)
+        return fail(err, "--policy.crop_shape: must be one [HEIGHT,WIDTH], each between %d and %d",
+                    SMALLEST, LARGEST);
+    if (!(p->crop_ratio > 0))
+        return fail(err, "--policy.crop_ratio=%g: must be above 0 and at most 1", p->crop_ratio);
+    if (p->crop_ratio < 1 && !p->resize_shape.values)
+        return fail(err,
+                    "--policy.crop_ratio=%g: is a part of --policy.resize_shape, which is not "
+                    "given (LeRobot passes it over then); add it, or give --policy.crop_shape",
+                    p->crop_ratio);
+    if (p->crop_ratio < 1 && crop->values)
+        return fail(err,
+                    "--policy.crop_shape and --policy.crop_ratio=%g: both say what is cut out; "
+                    "give one of them (crop_ratio=1 and crop_shape=null are none)",
+                    p->crop_ratio);
+    return true;
+}
+
 static CHECKED bool check_resize(const IntList *resize, Error *err) {
-    enum { SMALLEST = 32, LARGEST = 8192 };
     bool good = !resize->values || resize->count >= 2;
     for (int64_t i = 0; good && i < resize->count; i++)
         good = resize->values[i] >= SMALLEST && resize->values[i] <= LARGEST;
@@ -185,10 +215,34 @@ static CHECKED bool check_resize(const IntList *resize, Error *err) {
                         SMALLEST, LARGEST);
 }
 
+static CHECKED bool check_state(const TrainConfig *c, Error *err) {
+    const PolicyConfig *p = &c->policy;
+    const bool named = inputs_name_state(p->input_features);
+    if (!p->use_state && named)
+        return fail(err, "--policy.use_state=false: --policy.input_features names "
+                         "observation.state; leave one of the two flags out");
+    if (p->use_state && field_given(c, "policy.use_state") && p->input_features && !named)
+        return fail(err, "--policy.use_state=true: --policy.input_features does not name "
+                         "observation.state; leave one of the two flags out");
+    if (p->state_dropout > 0 && (!p->use_state || (p->input_features && !named)))
+        return fail(err,
+                    "--policy.state_dropout=%g: the policy does not see observation.state%s; leave "
+                    "the flag out",
+                    p->state_dropout,
+                    p->use_state ? " (--policy.input_features)" : " (--policy.use_state=false)");
+    return true;
+}
+
 bool train_config_check_data(const TrainConfig *c, Error *err) {
     if (!c->dataset.repo_id && !c->dataset.root)
         return fail(err, "no dataset given; pass --dataset.root=DIR or --dataset.repo_id=NAME");
-    return check_resize(&c->policy.resize_shape, err) && check_episodes(&c->dataset.episodes, err);
+    const PolicyConfig *p = &c->policy;
+    if (field_given(c, "policy.resize_filter") && p->resize_filter && !p->resize_shape.values)
+        return fail(err,
+                    "--policy.resize_filter=%s: nothing is resized without --policy.resize_shape",
+                    p->resize_filter);
+    return check_resize(&p->resize_shape, err) && check_crop(p, err) &&
+           check_episodes(&c->dataset.episodes, err) && check_state(c, err);
 }
 
 bool train_config_check(const TrainConfig *c, Error *err) {

@@ -113,6 +113,12 @@ static CHECKED bool choose_plain_act(TrainConfig *c, Error *err) {
     bool times =
         field_given(c, "policy.temporal_pos_embed") && strcmp(p->temporal_pos_embed, "none") != 0;
     bool rare = p->action_down_sample_steps != 1; // 1 is the default
+    if (p->max_action_prefix > 0) {
+        return fail(err,
+                    "--policy.max_action_prefix=%d: --policy.type=act alone is LeRobot's ACT, "
+                    "which is never given actions; leave out --policy.type",
+                    p->max_action_prefix);
+    }
     if (steps || times || rare) {
         return fail(err,
                     "--policy.%s: --policy.type=act alone is LeRobot's ACT, which sees one "
@@ -121,6 +127,13 @@ static CHECKED bool choose_plain_act(TrainConfig *c, Error *err) {
                     steps   ? "obs_down_sample_steps"
                     : times ? "temporal_pos_embed"
                             : "action_down_sample_steps");
+    }
+    if (p->n_past_actions > 0) {
+        return fail(err,
+                    "--policy.n_past_actions=%d: --policy.type=act alone is LeRobot's ACT, which "
+                    "predicts no past actions; add --policy.obs_state_horizon=2 or leave out "
+                    "--policy.type",
+                    p->n_past_actions);
     }
     p->obs_state_horizon = p->obs_down_sample_steps = 1;
     p->temporal_pos_embed = "none";

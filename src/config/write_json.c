@@ -20,12 +20,25 @@ static bool is_later_default(const Field *f, const void *slot) {
     static const char *const wandb[] = {"wandb.entity", "wandb.notes", "wandb.run_id",
                                         "wandb.mode"};
     if (strcmp(f->flag, "policy.action_down_sample_steps") == 0) return *(const int *)slot == 1;
+    if (strcmp(f->flag, "policy.resize_filter") == 0) {
+        const char *filter = *(const char *const *)slot;
+        return !filter || strcmp(filter, "area") == 0;
+    }
+    if (strcmp(f->flag, "policy.crop_shape") == 0) return !((const IntList *)slot)->values;
+    if (strcmp(f->flag, "policy.crop_ratio") == 0) return *(const double *)slot == 1;
+    if (strcmp(f->flag, "policy.crop_is_random") == 0) return *(const bool *)slot;
+    if (strcmp(f->flag, "policy.n_past_actions") == 0 ||
+        strcmp(f->flag, "policy.max_action_prefix") == 0)
+        return *(const int *)slot == 0;
     if (strcmp(f->flag, "tensorboard") == 0 || strcmp(f->flag, "wandb.disable_artifact") == 0)
         return !*(const bool *)slot;
-    if (strcmp(f->flag, "wandb.add_tags") == 0) return *(const bool *)slot;
+    if (strcmp(f->flag, "wandb.add_tags") == 0 || strcmp(f->flag, "policy.use_state") == 0)
+        return *(const bool *)slot;
     for (size_t i = 0; i < sizeof wandb / sizeof wandb[0]; i++)
         if (strcmp(f->flag, wandb[i]) == 0) return !*(const char *const *)slot;
-    return strcmp(f->flag, "dataset.repeat_frame_prob") == 0 && *(const double *)slot == 0;
+    bool share = strcmp(f->flag, "dataset.repeat_frame_prob") == 0 ||
+                 strcmp(f->flag, "policy.state_dropout") == 0;
+    return share && *(const double *)slot == 0;
 }
 
 // Adds every setting of one home. `base` is the struct the offsets count from once `shift` is taken
@@ -43,23 +56,58 @@ static void set_vector(json_t *features, const char *name, const char *type, int
         json_object_set_new(features, name, json_pack("{s:s, s:[i]}", "type", type, "shape", size));
 }
 
+static bool is_resized(const CameraConfig *c) {
+    return camera_resized_height(c) != c->height || camera_resized_width(c) != c->width;
+}
+
+bool policy_changes_frames(const PolicyConfig *p) {
+    bool changes = false;
+    for (int i = 0; i < p->n_cameras; i++)
+        changes = changes || is_resized(&p->cameras[i]) || camera_is_cropped(&p->cameras[i]);
+    return changes && policy_is_plain(p);
+}
+
+bool policy_frames_can_be_told(const PolicyConfig *p, const char **why) {
+    const CameraConfig *first = &p->cameras[0];
+    bool resized = false, alike = true, named = true;
+    for (int i = 0; i < p->n_cameras; i++) {
+        const CameraConfig *c = &p->cameras[i];
+        resized = resized || is_resized(c);
+        alike = alike && camera_resized_height(c) == camera_resized_height(first) &&
+                camera_resized_width(c) == camera_resized_width(first);
+        named = named && strstr(c->name, "image");
+    }
+    *why = !named ? "its step changes only what has \"image\" in its name"
+                  : "its step gives all cameras one size";
+    return named && (alike || !resized);
+}
+
+// Whether config.json has the sizes that were recorded.
+static bool has_recorded_sizes(const PolicyConfig *p) {
+    const char *why;
+    return policy_changes_frames(p) && policy_frames_can_be_told(p, &why);
+}
+
 // The order of the cameras in input_features is the order of their tokens.
 static json_t *input_features(const PolicyConfig *p) {
+    const bool recorded = has_recorded_sizes(p);
     json_t *features = json_object();
     set_vector(features, "observation.state", "STATE", p->state_dim);
     set_vector(features, "observation.environment_state", "ENV", p->env_dim);
     for (int i = 0; i < p->n_cameras; i++) {
-        json_object_set_new_nocheck(features, p->cameras[i].name,
+        const CameraConfig *c = &p->cameras[i];
+        json_object_set_new_nocheck(features, c->name,
                                     json_pack("{s:s, s:[i,i,i]}", "type", "VISUAL", "shape", 3,
-                                              p->cameras[i].image_height,
-                                              p->cameras[i].image_width));
+                                              recorded ? c->height : c->image_height,
+                                              recorded ? c->width : c->image_width));
     }
     return features;
 }
 
 bool policy_is_plain(const PolicyConfig *p) {
     return p->obs_state_horizon == 1 && strcmp(p->temporal_pos_embed, "none") == 0 &&
-           p->action_down_sample_steps == 1;
+           p->action_down_sample_steps == 1 && p->n_past_actions == 0 &&
+           p->max_action_prefix == 0 && !policy_hides_pose(p);
 }
 
 const char *policy_torch_device(const PolicyConfig *p) {
@@ -96,17 +144,25 @@ json_t *policy_to_json(const PolicyConfig *p) {
 
 json_t *policy_to_tact_json(const PolicyConfig *p) {
     json_t *object = json_object(), *cameras = json_array();
-    int version = p->action_down_sample_steps == 1 ? TACT_JSON_VERSION : TACT_JSON_VERSION_STEPS;
+    int version = p->n_past_actions > 0             ? TACT_JSON_VERSION_PAST
+                  : p->action_down_sample_steps > 1 ? TACT_JSON_VERSION_STEPS
+                                                    : TACT_JSON_VERSION;
+    if (policy_crops(p) || (p->resize_filter && strcmp(p->resize_filter, "area") != 0) ||
+        has_recorded_sizes(p))
+        version = TACT_JSON_VERSION_FRAMES;
     json_object_set_new(object, "version", json_integer(version));
     set_home(object, HOME_TACT, p, offsetof(TrainConfig, policy));
     json_object_set_new(object, "arms", json_integer(p->arms));
     json_object_set_new(object, "fps", json_real(p->fps));
     for (int i = 0; i < p->n_cameras; i++) {
         const CameraConfig *camera = &p->cameras[i];
-        json_array_append_new(cameras, json_pack("{s:o, s:i, s:i, s:[i,i]}", "name",
-                                                 json_bytes(camera->name), "height", camera->height,
-                                                 "width", camera->width, "image_size",
-                                                 camera->image_height, camera->image_width));
+        json_t *one = json_pack("{s:o, s:i, s:i, s:[i,i]}", "name", json_bytes(camera->name),
+                                "height", camera->height, "width", camera->width, "image_size",
+                                camera->image_height, camera->image_width);
+        if (camera->resized_height)
+            json_object_set_new(one, "resized_to",
+                                json_pack("[i,i]", camera->resized_height, camera->resized_width));
+        json_array_append_new(cameras, one);
     }
     json_object_set_new(object, "cameras", cameras);
     return object;

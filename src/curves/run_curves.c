@@ -17,7 +17,8 @@
 
 enum { PATH_SIZE = 4096 };
 
-// The figures of metrics.csv. A row of a log line has a loss, a row of an evaluation has none.
+// The figures of metrics.csv, the last of a policy with past actions only. A row of a log line has
+// a loss, a row of an evaluation has none.
 static const char loss_column[] = "loss";
 static const char *const columns[] = {loss_column,
                                       "l1_loss",
@@ -40,8 +41,10 @@ static const char *const columns[] = {loss_column,
                                       "ema_pc_success_low",
                                       "ema_pc_success_high",
                                       "ema_n_episodes",
-                                      "ema_mean_steps"};
-enum { COLUMNS = sizeof columns / sizeof columns[0] };
+                                      "ema_mean_steps",
+                                      "eval_past_loss",
+                                      "ema_eval_past_loss"};
+enum { COLUMNS = sizeof columns / sizeof columns[0], PAST_COLUMNS = 2 };
 
 RunCurves run_curves_none(void) {
     return (RunCurves){.csv = {.file = {.fd = -1}}, .events = {.file = {.fd = -1}}};
@@ -125,10 +128,11 @@ CHECKED static bool open_events(RunCurves *r, const TrainConfig *c, int64_t resu
 bool run_curves_open(RunCurves *r, const TrainConfig *c, int64_t resumed_step, bool eval_due,
                      Error *err) {
     char path[PATH_SIZE];
+    const int used = c->policy.n_past_actions > 0 ? COLUMNS : COLUMNS - PAST_COLUMNS;
     *r = run_curves_none();
     snprintf(path, sizeof path, "%.4000s/metrics.csv", c->output_dir);
     if ((resumed_step > 0 && !csv_cut(path, resumed_step, eval_due ? loss_column : NULL, err)) ||
-        !csv_open(&r->csv, path, columns, COLUMNS, err))
+        !csv_open(&r->csv, path, columns, used, err))
         return false;
     if (c->wandb.enable) {
         if (!track_file_write(c, err)) return false;

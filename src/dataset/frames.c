@@ -44,7 +44,7 @@ struct FrameReader {
     TableSlot files[OPEN_TABLES];
     size_t group_bytes;
     uint8_t *frame; // a decoded frame before resizing, as large as the largest that is resized
-    void *scratch;  // for image_resize
+    void *scratch;  // for image_fit
     size_t frame_bytes, scratch_bytes;
 };
 
@@ -54,7 +54,7 @@ bool frames_open(const Dataset *ds, int height, int width, FrameReader **out, Er
     r->ds = ds;
     r->sizes = NEW(FrameSize, ds->n_cameras);
     for (int c = 0; c < ds->n_cameras; c++)
-        if (!frames_resize(r, c, (FrameSize){height, width}, err)) {
+        if (!frames_resize(r, c, (FrameSize){.height = height, .width = width}, err)) {
             frames_close(r);
             return false;
         }
@@ -333,7 +333,13 @@ bool frames_read(FrameReader *r, int camera, int64_t row, uint8_t *rgb, Error *e
     uint8_t *target = resize ? r->frame : rgb;
     bool ok = f->video ? read_video(r, camera, e, row, target, err)
                        : read_image(r, camera, row, target, err);
-    if (ok && resize)
-        image_resize(rgb, size.height, size.width, r->frame, f->height, f->width, r->scratch);
+    if (ok && resize) {
+        const ImageFit fit = {.height = size.height,
+                              .width = size.width,
+                              .filter = size.filter,
+                              .rows = size.height,
+                              .columns = size.width};
+        image_fit(rgb, &fit, r->frame, (size_t)f->width * 3, f->height, f->width, r->scratch);
+    }
     return ok;
 }

@@ -4,16 +4,18 @@
 #define TACT_DATASET_FRAMES_H
 
 #include "dataset/dataset.h"
+#include "image/image.h"
 
 typedef struct FrameReader FrameReader;
 
 // What a camera's frames are resized to.
 typedef struct FrameSize {
     int height, width;
+    ImageFilter filter;
 } FrameSize;
 
-// height and width 0: as recorded; else frames of all cameras are resized with image_resize, but
-// those that frames_resize gives a size of their own.
+// height and width 0: as recorded; else frames of all cameras are resized by area, but those
+// that frames_resize gives a size of their own.
 CHECKED bool frames_open(const Dataset *ds, int height, int width, FrameReader **out, Error *err);
 void frames_close(FrameReader *r); // NULL allowed
 // The size of one camera's frames (position in ds->cameras) from now on; 0x0: as recorded.

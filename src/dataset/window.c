@@ -58,19 +58,25 @@ int window_actions(const Dataset *ds, const WindowSpec *w, int64_t row) {
     return n < w->chunk_size ? (int)n : w->chunk_size;
 }
 
+int window_past_actions(const Dataset *ds, const WindowSpec *w, int64_t row) {
+    int64_t n = (row - dataset_episode_of(ds, row)->first_row) / w->action_down_sample;
+    return n < w->past ? (int)n : w->past;
+}
+
 void window_action(const Dataset *ds, const WindowSpec *w, int64_t row, double *action,
                    uint8_t *is_pad) {
     double base[MAX_VECTOR], recorded[MAX_VECTOR];
-    int64_t size = ds->action->size, dim = window_action_dim(ds, w);
-    const Episode *e = dataset_episode_of(ds, row);
-    int64_t last = e->first_row + e->length - 1;
-    int64_t last_taken = last - (last - row) % w->action_down_sample;
+    int64_t size = ds->action->size, dim = window_action_dim(ds, w), K = w->action_down_sample;
+    int future = window_actions(ds, w, row), past = window_past_actions(ds, w, row);
     if (w->relative || w->minus_state) row_to_doubles(ds->state_data, ds->state->size, row, base);
-    for (int i = 0; i < w->chunk_size; i++) {
-        int64_t r = row + (int64_t)i * w->action_down_sample;
-        if (is_pad) is_pad[i] = r > last;
+    for (int i = 0; i < window_action_rows(w); i++) {
+        // How many actions ahead, how many of these there are, and the one to take.
+        bool ahead = i < w->chunk_size;
+        int steps = ahead ? i : i - w->chunk_size + 1, most = ahead ? future - 1 : past;
+        int64_t taken = (steps < most ? steps : most) * K, r = ahead ? row + taken : row - taken;
+        if (is_pad) is_pad[i] = steps > most;
         if (!action) continue;
-        row_to_doubles(ds->action_data, size, r > last ? last_taken : r, recorded);
+        row_to_doubles(ds->action_data, size, r, recorded);
         row_to_policy_form(w, base, recorded, size, action + i * dim);
         for (int64_t k = 0; w->minus_state && k < size; k++)
             if (w->minus_state[k]) action[i * dim + k] -= base[k];

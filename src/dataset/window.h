@@ -11,12 +11,18 @@ typedef struct WindowSpec {
     int down_sample; // s, obs_down_sample_steps: frames between two observations; 0: all the newest
     int chunk_size;  // H
     int action_down_sample; // K, action_down_sample_steps: frames from one action to the next
-    bool relative;          // poses relative to the newest observation's (pose_repr=relative)
-    int arms;               // k when relative: state and action have 7k values
+    int past;      // N, n_past_actions: actions before those of the chunk, as far apart; 0: none
+    bool relative; // poses relative to the newest observation's (pose_repr=relative)
+    int arms;      // k when relative: state and action have 7k values
     // (action's size) Actions that become differences to the newest state, LeRobot's
     // relative_actions_processor; NULL: none. Not together with relative.
     const bool *minus_state;
 } WindowSpec;
+
+// H + N: the actions of a window.
+static inline int window_action_rows(const WindowSpec *w) {
+    return w->chunk_size + w->past;
+}
 
 // Width of a state/action row after the transform: 10k when relative, else as recorded.
 int window_state_dim(const Dataset *ds, const WindowSpec *w); // 0 without a state
@@ -26,12 +32,16 @@ int window_action_dim(const Dataset *ds, const WindowSpec *w);
 // the first row of its own episode.
 void window_rows(const Dataset *ds, const WindowSpec *w, int64_t row, int64_t *rows);
 
-// The samples of one frame, before normalisation. state (T, state_dim), action (H, action_dim),
-// is_pad (H), each may be NULL. Actions are those of row, row+K, row+2K, ...; where the episode has
-// ended the last of these that it has is repeated, and is_pad is 1. Padded actions are transformed
-// like the others.
-// window_actions says how many of them are not padded, at least 1.
+// The samples of one frame, before normalisation. state (T, state_dim), action (H + N, action_dim),
+// is_pad (H + N), each may be NULL. The first H actions are those of row, row+K, row+2K, ...; where
+// the episode has ended the last of these that it has is repeated, and is_pad is 1. Behind them
+// stand the N past ones, newest first: row-K, row-2K, ...; before the episode's start the first of
+// these that it has, or that of `row`, is repeated as padding. Padded actions are transformed like
+// the others.
+// window_actions says how many of the H are not padded, at least 1; window_past_actions how many of
+// the N.
 int window_actions(const Dataset *ds, const WindowSpec *w, int64_t row);
+int window_past_actions(const Dataset *ds, const WindowSpec *w, int64_t row);
 void window_state(const Dataset *ds, const WindowSpec *w, int64_t row, double *state);
 void window_action(const Dataset *ds, const WindowSpec *w, int64_t row, double *action,
                    uint8_t *is_pad);
@@ -39,8 +49,9 @@ void window_action(const Dataset *ds, const WindowSpec *w, int64_t row, double *
 // ---- statistics -------------------------------------------------------------------------------
 // Statistics of what training sees: from the windows at `samples` random rows (seeded, without
 // replacement; 0 = all; more than there are = all) out of `rows` (n_rows of them; NULL = all rows
-// of the dataset), all T states, all unpadded actions. No image is decoded. For relative rows the
-// six rotation values get min -1, max 1, mean 0, std 1. Either output may be NULL.
+// of the dataset), all T states, all unpadded actions, past ones too. No image is decoded. For
+// relative rows the six rotation values get min -1, max 1, mean 0, std 1. Either output may be
+// NULL.
 CHECKED bool window_stats(const Dataset *ds, const WindowSpec *w, const int64_t *rows,
                           int64_t n_rows, int64_t samples, uint64_t seed, Stats *state,
                           Stats *action, Error *err);

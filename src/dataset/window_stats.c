@@ -79,8 +79,9 @@ bool window_stats(const Dataset *ds, const WindowSpec *w, const int64_t *rows, i
     if (state) stats_init(state, ds_dim);
     if (action) stats_init(action, da);
     double *s = NEW(double, (int64_t)w->horizon *ds_dim + 1);
-    double *a = NEW(double, (int64_t)w->chunk_size *da + 1);
-    uint8_t *pad = NEW(uint8_t, w->chunk_size);
+    const int most = window_action_rows(w);
+    double *a = NEW(double, (int64_t)most *da + 1);
+    uint8_t *pad = NEW(uint8_t, most);
     for (int64_t i = 0; i < n; i++) {
         if (state && ds_dim) {
             window_state(ds, w, chosen[i], s);
@@ -88,7 +89,8 @@ bool window_stats(const Dataset *ds, const WindowSpec *w, const int64_t *rows, i
         }
         if (!action) continue;
         window_action(ds, w, chosen[i], a, pad);
-        for (int h = 0; h < w->chunk_size && !pad[h]; h++) stats_add(action, a + (int64_t)h * da);
+        for (int h = 0; h < most; h++)
+            if (!pad[h]) stats_add(action, a + (int64_t)h * da);
     }
     mem_free(s);
     mem_free(a);

@@ -35,6 +35,10 @@ const EnvSpec *env_spec(const Env *env) {
     return sim_functions()->spec(env);
 }
 
+void env_shift_start(Env *env, const double shift[3]) {
+    sim_functions()->shift_start(env, shift);
+}
+
 bool env_reset(Env *env, uint64_t seed, Error *err) {
     return sim_functions()->reset(env, seed, err);
 }

@@ -55,7 +55,16 @@ CHECKED bool env_open(const char *type, int height, int width, Env **out, Error 
 void env_close(Env **env); // sets *env to NULL; NULL and a NULL environment are allowed
 const EnvSpec *env_spec(const Env *env);
 
-// Begins the episode of that seed.
+// Shifts where the gripper starts in every episode that begins afterwards, so that a policy may be
+// tried where nothing was recorded: metres along the axes of the world, which are those of states
+// and actions (x along the row of plants, y towards it, z up). The world is otherwise that of the
+// seed, and with 0 0 0, as after env_open, the episode is the same to the bit.
+void env_shift_start(Env *env, const double shift[3]);
+// "[0,0,0.1]" -> 0 0 0.1, as --env.start_shift has it. Each at most ENV_LARGEST_SHIFT either way.
+#define ENV_LARGEST_SHIFT 0.5
+CHECKED bool env_read_shift(const char *text, double shift[3], Error *err);
+// Begins the episode of that seed. Fails where a shifted gripper would start in something that it
+// can touch.
 CHECKED bool env_reset(Env *env, uint64_t seed, Error *err);
 // state: (7), NULL allowed. rgb: n_cameras images (height, width, 3), NULL allowed (nothing is
 // rendered then). Changes nothing.

@@ -10,6 +10,7 @@ typedef struct EnvModule {
     bool (*open)(const EnvSpec *spec, int height, int width, Env **out, Error *err);
     void (*close)(Env **env);
     const EnvSpec *(*spec)(const Env *env);
+    void (*shift_start)(Env *env, const double shift[3]);
     bool (*reset)(Env *env, uint64_t seed, Error *err);
     bool (*observe)(Env *env, double *state, uint8_t *const *rgb, Error *err);
     bool (*step)(Env *env, const double *action, Error *err);

@@ -2,6 +2,7 @@
 // The simulated tasks, known without the module.
 #include "base/text.h"
 #include "env/env.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,4 +60,15 @@ bool env_find(const char *type, const EnvSpec **out, Error *err) {
                 "uses the recorded episodes alone, and `tact eval` takes --dataset.root",
                 type, all, near ? "; did you mean " : "", near ? types[nearest].type : "",
                 near ? "?" : "");
+}
+
+bool env_read_shift(const char *text, double shift[3], Error *err) {
+    int used = 0;
+    bool ok =
+        sscanf(text, " [ %lf , %lf , %lf ] %n", &shift[0], &shift[1], &shift[2], &used) == 3 &&
+        used > 0 && !text[used];
+    for (int i = 0; ok && i < 3; i++) ok = fabs(shift[i]) <= ENV_LARGEST_SHIFT; // not of a NaN
+    return ok ||
+           fail(err, "--env.start_shift=%s: expected [dx,dy,dz] in metres, each from -%g to %g",
+                text, ENV_LARGEST_SHIFT, ENV_LARGEST_SHIFT);
 }

@@ -74,8 +74,13 @@ bool env_record(const RecordOptions *o, RecordResult *out, Error *err) {
     Rolls *rolls;
     *out = (RecordResult){0};
     if (!env_find(o->type, &spec, err)) return false;
-    const RollsOptions options = {o->type,  o->seed,    o->height,
-                                  o->width, o->threads, o->root != NULL};
+    const RollsOptions options = {o->type,
+                                  o->seed,
+                                  o->height,
+                                  o->width,
+                                  o->threads,
+                                  o->root != NULL,
+                                  {o->shift[0], o->shift[1], o->shift[2]}};
     if (o->root && !open_writer(o, spec, &w, err)) return false;
     if (!rolls_open(&options, &rolls, err)) {
         dataset_writer_abort(w);

@@ -13,6 +13,7 @@ typedef struct RecordOptions {
     int64_t episodes; // to record; without root: to run
     uint64_t seed;    // of the first episode; the next has seed + 1
     int height, width, threads;
+    double shift[3]; // of the gripper's start (env_shift_start)
     void (*progress)(void *user, int64_t done, int64_t total); // after every episode; NULL allowed
     void *user;
 } RecordOptions;

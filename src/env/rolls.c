@@ -95,6 +95,7 @@ static void *run_episodes(void *user) {
         stop_with_error(r, &err);
         return NULL;
     }
+    env_shift_start(env, r->options.shift);
     while ((number = next_episode_number(r)) >= 0) {
         Roll roll;
         if (!run_episode(env, &r->options, r->options.seed + (uint64_t)number, &roll, &err)) {

@@ -25,6 +25,7 @@ typedef struct RollsOptions {
     int height, width; // of the images
     int threads;       // at least 1
     bool images;       // whether they are wanted
+    double shift[3];   // env_shift_start
 } RollsOptions;
 
 CHECKED bool rolls_open(const RollsOptions *options, Rolls **out, Error *err);

@@ -76,6 +76,13 @@ static bool watch_policy(void *user, tact_policy *policy, bool begins, Error *er
         watch_stop(policy->device);
         return write_file(l, policy->policy->dir, err);
     }
+    // Evaluations give it no actions, so its decoder would be seen without what it meets on a
+    // robot.
+    if (policy->config->max_action_prefix > 0)
+        return fail(err,
+                    "%s: was trained with actions that are given (max_action_prefix=%d), which a "
+                    "calibration does not show it; run it at bfloat16 or float32",
+                    policy->policy->dir, policy->config->max_action_prefix);
     l->params = &policy->policy->params;
     l->seen = mem_alloc((size_t)(l->params->count * PARAM_PARTS) * sizeof *l->seen);
     if (!watch_products(policy->device, look_at, l, err)) return false;

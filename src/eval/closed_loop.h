@@ -25,9 +25,11 @@ typedef struct ClosedLoopOptions {
     int n_action_steps;             // of a chunk's; 0: as the policy was configured
     double temporal_ensemble_coeff; // CONFIG_NULL_NUMBER: likewise
     int blend_steps;                // of tact_options
+    int max_action_prefix; // actions of a chunk that may be given; -1: as in training; 0: none
     // >= 0: libtact's asynchronous mode, in which a chunk is there so many seconds of simulated
     // time after it was asked for, rounded up to steps. Negative: the simulation waits for chunks.
     double inference_delay;
+    double start_shift[3];  // env_shift_start
     const char *videos;     // existing directory for MP4 files, or NULL
     int64_t max_videos;     // of the first episodes
     int64_t max_failures;   // and of as many failures after them

@@ -15,15 +15,22 @@ enum { VIDEO_HEIGHT = 240, VIDEO_WIDTH = 320, VIDEO_GOP = 10, VIDEO_CRF = 32 };
 
 // tact_options counts steps, and an action of a chunk may stand for several. With an ensemble both
 // are 1.
-CHECKED static bool action_steps(const ClosedLoopOptions *o, int *steps, Error *err) {
+CHECKED static bool action_steps(const ClosedLoopOptions *o, tact_options *t, Error *err) {
     char dir[POLICY_PATH];
     TrainConfig config;
-    *steps = o->n_action_steps;
-    if (*steps == 0 || o->temporal_ensemble_coeff != CONFIG_NULL_NUMBER) return true;
+    const bool ensemble = o->temporal_ensemble_coeff != CONFIG_NULL_NUMBER;
+    t->n_action_steps = o->n_action_steps;
+    t->max_action_prefix = o->max_action_prefix;
+    if (ensemble || (o->n_action_steps == 0 && o->max_action_prefix <= 0)) return true;
     train_config_default(&config);
     bool ok =
         policy_resolve(o->policy_path, dir, err) && policy_read_config(dir, false, &config, err);
-    *steps *= config.policy.action_down_sample_steps;
+    const PolicyConfig *p = &config.policy;
+    t->n_action_steps *= p->action_down_sample_steps;
+    if (o->max_action_prefix > 0) t->max_action_prefix *= p->action_down_sample_steps;
+    if (ok && o->max_action_prefix > p->max_action_prefix)
+        ok = fail(err, "--policy.max_action_prefix=%d: %s was trained for at most %d",
+                  o->max_action_prefix, dir, p->max_action_prefix);
     train_config_free(&config);
     return ok;
 }
@@ -35,7 +42,7 @@ CHECKED static bool actor_open_policy(Actor *a, Error *err) {
     t.device = o->device;
     t.dtype = o->dtype;
     t.threads = 1;
-    if (!action_steps(o, &t.n_action_steps, err)) return false;
+    if (!action_steps(o, &t, err)) return false;
     if (o->temporal_ensemble_coeff != CONFIG_NULL_NUMBER)
         t.temporal_ensemble_coeff = o->temporal_ensemble_coeff;
     t.blend_steps = o->blend_steps;
@@ -56,6 +63,7 @@ bool actor_open(Actor *a, Error *err) {
     const int height = wants.height, width = wants.width;
     if (!wants_check(a->spec, &wants, err) || !env_open(o->env_type, height, width, &a->env, err))
         return false;
+    env_shift_start(a->env, o->start_shift);
     for (int c = 0; c < a->spec->n_cameras; c++) {
         a->frames[c] = NEW(uint8_t, image_rgb_bytes(height, width));
         a->images[c] =

@@ -28,7 +28,7 @@ Wants wants_of_handle(const tact_policy *p, const char *who) {
 static Wants wants_of_config(const PolicyConfig *p) {
     // Poses as recorded, whatever the policy makes of them.
     Wants w = {.who = "the policy", .height = 96, .width = 96};
-    w.state = p->arms && p->state_dim ? (size_t)p->arms * POSE_ROW : (size_t)p->state_dim;
+    w.state = p->arms ? (size_t)p->arms * POSE_ROW : (size_t)p->state_dim;
     w.env = (size_t)p->env_dim;
     w.action = p->arms ? (size_t)p->arms * POSE_ROW : (size_t)p->action_dim;
     w.fps = p->fps;

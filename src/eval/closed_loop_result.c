@@ -63,6 +63,10 @@ bool closed_loop_describe(const ClosedLoopOptions *o, json_t *out, Error *err) {
                                                                : p->n_action_steps));
         json_object_set_new(out, "temporal_ensemble_coeff",
                             coeff != CONFIG_NULL_NUMBER ? json_real(coeff) : json_null());
+        json_object_set_new(out, "max_action_prefix",
+                            json_integer(o->inference_delay < 0     ? 0
+                                         : o->max_action_prefix < 0 ? p->max_action_prefix
+                                                                    : o->max_action_prefix));
         json_object_set_new(out, "inference_delay_s",
                             o->inference_delay >= 0 ? json_real(o->inference_delay) : json_null());
     }

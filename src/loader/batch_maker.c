@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "image/image.h"
+#include "loader/frame_crop.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,21 +30,32 @@ bool batch_maker_reading(const BatchMaker *m, int *camera, int64_t *row) {
     return now >= 0;
 }
 
+// Of a frame as it is read and kept.
 static size_t camera_frame_bytes(const LoaderOptions *o, int camera) {
     return image_rgb_bytes(o->sizes[camera].height, o->sizes[camera].width);
+}
+
+// Of a frame as it is given out.
+static size_t camera_given_bytes(const LoaderOptions *o, int camera) {
+    const FrameCrop part = frame_crop_size(o, camera);
+    return image_rgb_bytes(part.height, part.width);
 }
 
 // Opens this thread's reader, and allocates a frame as large as that of any camera.
 CHECKED static bool open_reader(BatchMaker *m, Error *err) {
     const LoaderOptions *o = m->o;
     size_t most = 0;
+    bool cropped = false;
     if (o->n_cameras == 0) return true;
     if (!frames_open(o->dataset, 0, 0, &m->frames, err)) return false;
     for (int c = 0; c < o->n_cameras; c++) {
         if (!frames_resize(m->frames, o->cameras[c], o->sizes[c], err)) return false;
         most = camera_frame_bytes(o, c) > most ? camera_frame_bytes(o, c) : most;
+        cropped = cropped || frame_is_cropped(o, c);
     }
     m->frame = NEW(uint8_t, most);
+    m->whole = cropped ? NEW(uint8_t, most) : NULL;
+    m->transformed = cropped && o->transforms ? NEW(uint8_t, most) : NULL;
     return true;
 }
 
@@ -55,7 +67,7 @@ bool batch_maker_init(BatchMaker *m, const LoaderOptions *o, Error *err) {
     m->window = NEW(int64_t, o->window.horizon);
     m->state = NEW(double, o->window.horizon * m->state_dim);
     m->env = NEW(double, m->env_dim);
-    m->action = NEW(double, o->window.chunk_size * m->action_dim);
+    m->action = NEW(double, window_action_rows(&o->window) * m->action_dim);
     m->wanted = NEW(WantedFrame, (int64_t)o->batch_size * o->window.horizon);
     m->cache_filled = o->n_cameras == 0;
     return open_reader(m, err);
@@ -69,27 +81,31 @@ void batch_maker_free(BatchMaker *m) {
     mem_free(m->action);
     mem_free(m->wanted);
     mem_free(m->frame);
+    mem_free(m->whole);
+    mem_free(m->transformed);
     *m = (BatchMaker){0};
 }
 
 bool batch_alloc(Batch *b, const LoaderOptions *o, Error *err) {
     size_t n = (size_t)o->batch_size, T = (size_t)o->window.horizon,
-           H = (size_t)o->window.chunk_size;
+           H = (size_t)window_action_rows(&o->window);
     *b = (Batch){.size = o->batch_size};
     b->rows = NEW(int64_t, n);
     b->state = o->state ? NEW(float, n *T *(size_t)o->state->dim) : NULL;
     b->env = o->env ? NEW(float, n *(size_t)o->env->dim) : NULL;
     b->action = NEW(float, n *H *(size_t)o->action->dim);
     b->action_is_pad = NEW(uint8_t, n * H);
+    b->action_prefix = o->max_action_prefix ? NEW(int, n) : NULL;
     b->images = NEW(uint8_t *, o->n_cameras);
     for (int c = 0; c < o->n_cameras; c++) {
-        const size_t bytes = n * T * camera_frame_bytes(o, c);
+        const size_t bytes = n * T * camera_given_bytes(o, c);
+        const FrameCrop given = frame_crop_size(o, c);
         b->images[c] = mem_try(bytes);
         if (!b->images[c])
             return fail(err,
                         "no memory for a batch of %d x %d frames of %dx%d; lower --batch_size or"
                         " --prefetch_factor",
-                        o->batch_size, o->window.horizon, o->sizes[c].height, o->sizes[c].width);
+                        o->batch_size, o->window.horizon, given.height, given.width);
         if (o->image_memory) o->image_memory(o->user, b->images[c], bytes, true);
     }
     return true;
@@ -98,7 +114,7 @@ bool batch_alloc(Batch *b, const LoaderOptions *o, Error *err) {
 void batch_free(Batch *b, const LoaderOptions *o) {
     const size_t frames = (size_t)o->batch_size * (size_t)o->window.horizon;
     for (int c = 0; b->images && c < o->n_cameras; c++) {
-        const size_t bytes = frames * camera_frame_bytes(o, c);
+        const size_t bytes = frames * camera_given_bytes(o, c);
         if (o->image_memory && b->images[c]) o->image_memory(o->user, b->images[c], bytes, false);
         mem_free(b->images[c]);
     }
@@ -108,6 +124,7 @@ void batch_free(Batch *b, const LoaderOptions *o) {
     mem_free(b->env);
     mem_free(b->action);
     mem_free(b->action_is_pad);
+    mem_free(b->action_prefix);
     *b = (Batch){0};
 }
 
@@ -119,21 +136,34 @@ static WindowSpec window_of(const LoaderOptions *o, const Batch *b, int i) {
     return w;
 }
 
+// The T states of sample i. A dropped one is zeros as the model sees it, whatever the mode of the
+// normalisation; actions stay relative to the state that was recorded.
+static void fill_state(BatchMaker *m, Batch *b, int i, const WindowSpec *w) {
+    const LoaderOptions *o = m->o;
+    const int T = o->window.horizon;
+    float *state = b->state + (int64_t)i * T * m->state_dim;
+    if (state_dropout_at(o->state_dropout, b->epoch, b->rows[i])) {
+        memset(state, 0, (size_t)T * (size_t)m->state_dim * sizeof *state);
+        return;
+    }
+    window_state(o->dataset, w, b->rows[i], m->state);
+    normalizer_apply(o->state, m->state, state, T);
+}
+
 static void fill_vectors(BatchMaker *m, Batch *b, int i) {
     const LoaderOptions *o = m->o;
     const WindowSpec w = window_of(o, b, i);
-    int T = o->window.horizon, H = o->window.chunk_size;
+    int H = window_action_rows(&o->window);
     int64_t row = b->rows[i];
-    if (o->state) {
-        window_state(o->dataset, &w, row, m->state);
-        normalizer_apply(o->state, m->state, b->state + (int64_t)i * T * m->state_dim, T);
-    }
+    if (o->state) fill_state(m, b, i, &w);
     if (o->env) {
         for (int k = 0; k < m->env_dim; k++) m->env[k] = o->dataset->env_data[row * m->env_dim + k];
         normalizer_apply(o->env, m->env, b->env + (int64_t)i * m->env_dim, 1);
     }
     window_action(o->dataset, &w, row, m->action, b->action_is_pad + (int64_t)i * H);
     normalizer_apply(o->action, m->action, b->action + (int64_t)i * H * m->action_dim, H);
+    if (b->action_prefix)
+        b->action_prefix[i] = action_prefix_at(o->seed, o->max_action_prefix, b->epoch, row);
 }
 
 // ---- frames -----------------------------------------------------------------------------------
@@ -180,7 +210,7 @@ CHECKED static bool read_frame(BatchMaker *m, int camera, int64_t row, uint8_t *
 }
 
 static uint8_t *place_of(const LoaderOptions *o, const Batch *b, int camera, int64_t place) {
-    return b->images[camera] + (size_t)place * camera_frame_bytes(o, camera);
+    return b->images[camera] + (size_t)place * camera_given_bytes(o, camera);
 }
 
 CHECKED static bool read_images(BatchMaker *m, Batch *b, int camera, Error *err) {
@@ -200,20 +230,43 @@ CHECKED static bool read_images(BatchMaker *m, Batch *b, int camera, Error *err)
     return true;
 }
 
-static void transform_images(BatchMaker *m, Batch *b, int camera) {
-    const LoaderOptions *o = m->o;
+// Transforms a whole frame as sample i of the batch has it.
+static void transform_frame(BatchMaker *m, const Batch *b, int64_t i, int camera, uint8_t *rgb) {
+    const FrameSize *size = &m->o->sizes[camera];
     DrawnTransform drawn[MAX_IMAGE_TRANSFORMS];
-    const int T = o->window.horizon, height = o->sizes[camera].height,
-              width = o->sizes[camera].width;
-    for (int i = 0; i < b->size; i++) {
-        int n = image_transforms_draw(o->transforms, b->epoch, b->rows[i], camera, height, width,
-                                      drawn);
-        for (int t = 0; t < T; t++) {
-            uint8_t *rgb = place_of(o, b, camera, (int64_t)i * T + t);
-            for (int k = 0; k < n; k++)
-                image_transform_apply(&drawn[k], rgb, height, width, m->frame);
+    int n = image_transforms_draw(m->o->transforms, b->epoch, b->rows[i], camera, size->height,
+                                  size->width, drawn);
+    for (int k = 0; k < n; k++)
+        image_transform_apply(&drawn[k], rgb, size->height, size->width, m->frame);
+}
+
+static void transform_images(BatchMaker *m, Batch *b, int camera) {
+    const int64_t T = m->o->window.horizon, n = b->size * T;
+    for (int64_t place = 0; place < n; place++)
+        transform_frame(m, b, place / T, camera, place_of(m->o, b, camera, place));
+}
+
+// Reads whole frames, which are transformed and cropped one by one. Samples that share a frame see
+// other parts of it.
+CHECKED static bool read_cropped_images(BatchMaker *m, Batch *b, int camera, Error *err) {
+    const LoaderOptions *o = m->o;
+    const int64_t T = o->window.horizon, n = b->size * T;
+    for (int64_t i = 0; i < n; i++) {
+        const WantedFrame *w = &m->wanted[i];
+        const int64_t sample = w->place / T;
+        const uint8_t *frame = m->whole;
+        begin_reading(m, camera, w->row);
+        if ((i == 0 || w->row != w[-1].row) && !read_frame(m, camera, w->row, m->whole, err))
+            return false;
+        if (o->transforms) {
+            memcpy(m->transformed, m->whole, camera_frame_bytes(o, camera));
+            transform_frame(m, b, sample, camera, m->transformed);
+            frame = m->transformed;
         }
+        frame_crop_copy(o, camera, frame_crop_place(o, b->epoch, b->rows[sample], camera), frame,
+                        place_of(o, b, camera, w->place));
     }
+    return true;
 }
 
 CHECKED static bool fill_images(BatchMaker *m, Batch *b, Error *err) {
@@ -227,10 +280,11 @@ CHECKED static bool fill_images(BatchMaker *m, Batch *b, Error *err) {
     }
     qsort(m->wanted, (size_t)n, sizeof *m->wanted, by_row);
     for (int c = 0; c < o->n_cameras; c++) {
-        bool read = read_images(m, b, c, err);
+        const bool cropped = frame_is_cropped(o, c);
+        bool read = cropped ? read_cropped_images(m, b, c, err) : read_images(m, b, c, err);
         end_reading(m);
         if (!read) return false;
-        if (o->transforms) transform_images(m, b, c);
+        if (o->transforms && !cropped) transform_images(m, b, c);
     }
     return true;
 }

@@ -15,6 +15,8 @@ typedef struct BatchMaker {
     double *state, *env, *action;
     struct WantedFrame *wanted; // (B T) frames of a batch
     uint8_t *frame;             // one frame: read for the cache, and scratch of the transforms
+    // Of frames that are cropped, else NULL: one as it was read, and one transformed.
+    uint8_t *whole, *transformed;
     // The episode being put into the cache: rows fill_row .. fill_end-1 of a camera are left.
     int fill_camera;
     int64_t fill_row, fill_end;

@@ -96,7 +96,7 @@ CHECKED static bool describe_files(FrameCache *c, const FrameCacheOptions *o, in
         FrameFile *f = &c->stores[i].file;
         const int height = o->sizes[i].height, width = o->sizes[i].width;
         *f = (FrameFile){.fd = -1, .height = height, .width = width, .rows = c->rows};
-        if (!frame_key(o->dataset, o->cameras[i], height, width, f->key, err)) return false;
+        if (!frame_key(o->dataset, o->cameras[i], o->sizes[i], f->key, err)) return false;
         if (!video_decoder_name(f->decoder, sizeof f->decoder)) {
             frame_file_find_decoder(f, o->dir);
             if (!f->decoder[0]) return fail(err, "%s: no file there has these frames", o->dir);

@@ -56,15 +56,16 @@ CHECKED static bool add_images(Sha256 *s, const Dataset *ds, const Episode *e, c
     return true;
 }
 
-bool frame_key(const Dataset *ds, int camera, int height, int width, char out[FRAME_KEY],
-               Error *err) {
+bool frame_key(const Dataset *ds, int camera, FrameSize size, char out[FRAME_KEY], Error *err) {
     const Feature *f = ds->cameras[camera];
     const char *last = NULL;
     Sha256 s;
     sha256_init(&s);
     add_text(&s, f->disk_name);
     add_numbers(&s, "reading", READING, 0);
-    add_numbers(&s, "kept", height, width);
+    add_numbers(&s, "kept", size.height, size.width);
+    // Frames by area have the keys that they had before there was another filter.
+    if (size.filter != IMAGE_AREA) add_numbers(&s, "filter", size.filter, 0);
     for (int64_t i = 0; i < ds->n_episodes; i++) {
         const Episode *e = &ds->episodes[i];
         add_numbers(&s, "episode", e->index, e->length);

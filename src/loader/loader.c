@@ -52,8 +52,12 @@ static void choose_batch_rows(Loader *l, int64_t number, Batch *b) {
     b->first_sample = sampler_first_sample(&l->sampler, number);
     b->step_actions = 0;
     const int64_t *rows = sampler_step_rows(&l->sampler, &b->step_samples);
-    for (int64_t i = 0; i < b->step_samples; i++)
-        b->step_actions += window_actions(l->o.dataset, &l->o.window, rows[i]);
+    for (int64_t i = 0; i < b->step_samples; i++) {
+        int there = window_actions(l->o.dataset, &l->o.window, rows[i]);
+        int given = action_prefix_at(l->o.seed, l->o.max_action_prefix, b->epoch, rows[i]);
+        b->step_actions += there > given ? there - given : 0;
+        b->step_actions += window_past_actions(l->o.dataset, &l->o.window, rows[i]);
+    }
 }
 
 static Slot *slot_of(const Loader *l, int64_t number) {

@@ -4,7 +4,12 @@
 //   images (cameras, B, T, 3, h, w) -> ResNet -> (cameras, B, T*h'*w', D) --+   one batch a size
 //   states (B, T, ds) -> linear -> (B, T, D) ------------------------------+-> tokens (B, L, D)
 //   VAE: [cls, state, actions] -> encoder -> mu, log sigma^2 -> z -> linear-+
-//   tokens -> encoder -> decoder (S learned queries) -> linear -> actions (B, S, A)
+//   tokens -> encoder -> decoder (Q learned queries) -> linear -> actions (B, Q, A)
+//   actions that are given (B, P, A + 1) -> linear -> what the first queries start as
+//
+// Q: the S actions of the chunk, and behind them those of the past. In the decoder's self-attention
+// each query sees all others, so a policy that runs computes the past ones too, whose output nobody
+// reads: without them the chunk would be another.
 //
 // token_layout.h has the order of the tokens.
 #include "model/act.h"
@@ -44,21 +49,21 @@ static void init_layers(Act *a) {
     if (c->state_dim) a->state_proj = linear_of(p, "model.encoder_robot_state_input_proj");
     if (c->env_dim) a->env_proj = linear_of(p, "model.encoder_env_state_input_proj");
     a->latent_proj = linear_of(p, "model.encoder_latent_input_proj");
-    a->query_pos = value_of(p, "model.decoder_pos_embed.weight");
-    a->dquery_pos = grad_of(p, "model.decoder_pos_embed.weight");
+    a->query_pos = value_of(p, QUERY_TABLE);
+    a->dquery_pos = grad_of(p, QUERY_TABLE);
     a->head = linear_of(p, "model.action_head");
 }
 
 // Device memory for what a batch brings in, beside what only the VAE sees.
 static void init_inputs(Act *a) {
     const PolicyConfig *c = &a->config;
-    int64_t B = a->batch, T = c->obs_state_horizon, S = c->chunk_size;
+    int64_t B = a->batch, T = c->obs_state_horizon, Q = policy_action_rows(c);
     if (c->state_dim) a->state = arena_tensor(&a->fixed, DTYPE_F32, 3, SHAPE(B, T, c->state_dim));
     if (c->env_dim) a->env = arena_tensor(&a->fixed, DTYPE_F32, 2, SHAPE(B, c->env_dim));
     image_tokens_inputs(&a->images, &a->fixed);
     // Evaluation with a loss reads actions too.
-    a->action = arena_tensor(&a->fixed, DTYPE_F32, 3, SHAPE(B, S, c->action_dim));
-    a->pad = arena_tensor(&a->fixed, DTYPE_U8, 2, SHAPE(B, S));
+    a->action = arena_tensor(&a->fixed, DTYPE_F32, 3, SHAPE(B, Q, c->action_dim));
+    a->pad = arena_tensor(&a->fixed, DTYPE_U8, 2, SHAPE(B, Q));
     a->count = arena_tensor(&a->fixed, DTYPE_F32, 1, SHAPE(1));
     a->losses = arena_tensor(&a->fixed, DTYPE_F32, 1, SHAPE(3));
 }
@@ -91,10 +96,12 @@ CHECKED static bool new_act(Device *d, const PolicyConfig *config, Params *param
     init_layers(a);
     init_inputs(a);
     if (c->use_vae) vae_init(&a->vae, params, c, batch, train, &a->fixed);
+    if (c->max_action_prefix) action_prefix_init(&a->prefix, params, c, batch, &a->fixed);
     if (slots && c->n_cameras) init_slots(a, slots, cells);
     positions_init(&a->positions, params, c, &a->layout, train, &a->fixed);
-    if (!train) {
-        const int64_t *queries = SHAPE(batch, c->chunk_size, c->dim_model);
+    // Queries that start as what is given are not the same for every input.
+    if (!train && !c->max_action_prefix) {
+        const int64_t *queries = SHAPE(batch, policy_action_rows(c), c->dim_model);
         a->decoder.kept = arena_tensor(&a->fixed, d->activations, 3, queries);
         a->decoder.kept_q = arena_tensor(&a->fixed, d->activations, 3, queries);
     }
@@ -123,6 +130,7 @@ void act_free(Act *a) {
     recordings_free(&a->recordings, a->device);
     image_tokens_free(&a->images);
     vae_free(&a->vae);
+    action_prefix_free(&a->prefix);
     encoder_free(&a->encoder);
     decoder_free(&a->decoder);
     tensor_arena_free(&a->fixed);
@@ -143,7 +151,7 @@ void act_load_params(Act *a) {
     if (a->train) return;
     begin_step(a, false, 0, 0);
     positions_keep(&a->net, &a->positions);
-    decoder_keep(&a->net, &a->decoder, a->query_pos);
+    if (a->decoder.kept.data) decoder_keep(&a->net, &a->decoder, a->query_pos);
     if (a->encoder.kept.data) encoder_keep(&a->net, &a->encoder, a->positions.kept);
 }
 
@@ -153,12 +161,11 @@ static void stage_input(Act *a, Tensor t, const void *host) {
     a->device->stage(a->device, t.data, host, (size_t)tensor_count(t) * dtype_size(t.dtype));
 }
 
-// What part of its step the batch is.
-static void stage_place(Act *a, const ActInput *in) {
-    const int64_t S = a->config.chunk_size;
+// What part of its step the batch is. uncounted: (B, Q) the actions that are not in the loss.
+static void stage_place(Act *a, const ActInput *in, const uint8_t *uncounted) {
+    const int64_t Q = policy_action_rows(&a->config);
     int64_t actions = in->step_actions;
-    for (int64_t i = 0; !in->step_samples && i < a->batch * S; i++)
-        actions += !in->action_is_pad[i];
+    for (int64_t i = 0; !in->step_samples && i < a->batch * Q; i++) actions += !uncounted[i];
     a->net.first_sample = in->first_sample;
     a->share = in->step_samples ? (float)a->batch / (float)in->step_samples : 1;
     a->host_count = actions ? (float)(actions * a->config.action_dim) : 1;
@@ -170,10 +177,13 @@ void act_stage(Act *a, const ActInput *in) {
     if (c->state_dim) stage_input(a, a->state, in->state);
     if (c->env_dim) stage_input(a, a->env, in->env);
     if (in->images) image_tokens_stage(&a->images, in->images);
-    if (!in->action) return;
+    if (c->max_action_prefix) action_prefix_stage(&a->prefix, a->device, in);
+    if (!in->action || !in->action_is_pad) return;
+    const uint8_t *uncounted = in->action_is_pad;
+    if (c->max_action_prefix && in->action_prefix) uncounted = action_prefix_marks(&a->prefix, in);
     stage_input(a, a->action, in->action);
-    stage_input(a, a->pad, in->action_is_pad);
-    stage_place(a, in);
+    stage_input(a, a->pad, uncounted);
+    stage_place(a, in, uncounted);
     if (a->vae.pad.data) vae_stage(&a->vae, a->device, in->action_is_pad);
 }
 
@@ -227,13 +237,22 @@ static Tensor encode(Act *a, const ActInput *in, Tensor x, Tensor pos) {
     return encoder_forward_projected(net, &a->encoder, x, qk, v, pos);
 }
 
+// What the decoder's queries (B, Q, D) start as: zeros, but for the actions that are given.
+static Tensor decoder_inputs(Act *a) {
+    const PolicyConfig *c = &a->config;
+    Tensor x = net_tensor(&a->net, 3, SHAPE(a->batch, policy_action_rows(c), c->dim_model));
+    a->device->zero(a->device, x);
+    if (c->max_action_prefix) project_forward(a, x, 0, &a->prefix.proj, a->prefix.input);
+    return x;
+}
+
 // ---- the whole model --------------------------------------------------------------------------
 
 static void act_forward(Act *a, const ActInput *in) {
     Device *d = a->device;
     Net *net = &a->net;
     const PolicyConfig *c = &a->config;
-    int64_t B = a->batch, D = c->dim_model;
+    int64_t B = a->batch, D = c->dim_model, Q = policy_action_rows(c);
     if (net->train && c->use_vae) {
         a->z = vae_forward(net, &a->vae, a->state, a->action, in ? in->eps : NULL);
         a->latent_params = a->vae.latent_params;
@@ -251,9 +270,9 @@ static void act_forward(Act *a, const ActInput *in) {
     Tensor memory = encode(a, in, x, pos);
     Tensor memory_pos = net_like(net, memory);
     d->add_rows(d, memory_pos, memory, pos);
-    a->decoded = decoder_forward(net, &a->decoder, SHAPE(B, c->chunk_size, D), a->query_pos, memory,
-                                 memory_pos);
-    a->prediction = net_float(net, 3, SHAPE(B, c->chunk_size, c->action_dim));
+    Tensor queries = a->decoder.kept.data ? (Tensor){0} : decoder_inputs(a);
+    a->decoded = decoder_forward(net, &a->decoder, queries, a->query_pos, memory, memory_pos);
+    a->prediction = net_float(net, 3, SHAPE(B, Q, c->action_dim));
     linear_forward(net, &a->head, a->prediction, a->decoded);
 }
 
@@ -273,6 +292,8 @@ static void act_backward(Act *a) {
     d->zero(d, dmemory_pos);
     d->zero(d, dpos);
     decoder_backward(net, &a->decoder, dqueries, a->dquery_pos, dx, dmemory_pos);
+    if (c->max_action_prefix)
+        project_backward(a, none, dqueries, 0, &a->prefix.proj, a->prefix.input);
     d->sum_rows(d, dpos, dmemory_pos);
     d->add(d, dx, dx, dmemory_pos);
     encoder_backward(net, &a->encoder, dx, dpos);
@@ -320,19 +341,38 @@ static void predict_forward(Act *a, const ActInput *in) {
     recording_end(r, a->device);
 }
 
+static void download_losses(Act *a, ActLosses *losses) {
+    act_train_begin(a);
+    loss_forward(a);
+    a->device->download(a->device, losses, a->losses.data, sizeof *losses);
+}
+
+// The chunks of all samples, without the past actions behind each.
+static void download_chunks(Act *a, float *actions) {
+    const PolicyConfig *c = &a->config;
+    const int64_t rows = policy_action_rows(c), A = c->action_dim;
+    const int64_t together = c->n_past_actions ? 1 : a->batch; // samples that lie one after another
+    const size_t n = (size_t)(together * c->chunk_size * A);
+    for (int64_t b = 0; b < a->batch; b += together)
+        a->device->download(a->device, actions + b * c->chunk_size * A,
+                            f32(a->prediction) + b * rows * A, n * sizeof *actions);
+}
+
 bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, Error *err) {
     begin_step(a, false, 0, 0);
     act_stage(a, in);
     a->device->staged(a->device);
     predict_forward(a, in);
-    if (losses) {
-        act_train_begin(a);
-        loss_forward(a);
-        a->device->download(a->device, losses, a->losses.data, sizeof *losses);
-    }
-    if (actions)
-        a->device->download(a->device, actions, a->prediction.data,
-                            (size_t)tensor_count(a->prediction) * sizeof *actions);
+    if (losses) download_losses(a, losses);
+    if (actions) download_chunks(a, actions);
+    return device_check(a->device, err);
+}
+
+bool act_predict_losses(Act *a, const ActInput *in, ActLosses *losses, Error *err) {
+    stage_input(a, a->pad, in->action_is_pad);
+    stage_place(a, in, in->action_is_pad);
+    a->device->staged(a->device);
+    download_losses(a, losses);
     return device_check(a->device, err);
 }
 

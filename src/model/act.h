@@ -10,7 +10,8 @@
 
 typedef struct Act Act;
 
-// What a step reads, in host memory. B samples, T observations, S = chunk_size.
+// What a step reads, in host memory. B samples, T observations, S = chunk_size, Q =
+// policy_action_rows: the chunk's and behind them the past actions.
 typedef struct ActInput {
     int batch;
     const float *state; // (B, T, D) normalised, or NULL without a state
@@ -18,11 +19,16 @@ typedef struct ActInput {
     // Per camera, of its own size h x w: (B, T, h, w, 3) uint8. NULL when image_floats is given.
     const uint8_t *const *images;
     const float *const *image_floats; // per camera (B, T, 3, h, w), already normalised (tests)
-    const float *action;              // (B, S, A) normalised; training only
-    const uint8_t *action_is_pad;     // (B, S); training only
-    const float *eps;                 // (B, Z) noise of the VAE, or NULL to draw it
+    const float *action;              // (B, Q, A) normalised; training only
+    const uint8_t *action_is_pad;     // (B, Q); training only
+    // (B) how many rows of `action`, from the first on, are given to the policy, at most
+    // max_action_prefix: it goes on from them, and they do not count in the loss. NULL: none. For a
+    // prediction they alone are read, and action_is_pad is not wanted.
+    const int *action_prefix;
+    const float *eps; // (B, Z) noise of the VAE, or NULL to draw it
     // Of a step that is more than this batch, in pieces or in several processes: number of the
-    // first sample here among those of the step; how many samples and unpadded actions that has.
+    // first sample here among those of the step; how many samples it has, and how many actions that
+    // count: neither padded nor given.
     // The sums of the pieces' losses and gradients are then those of one large batch, and so are
     // its dropout and noise. All 0: the batch is the step.
     int first_sample, step_samples;
@@ -71,9 +77,13 @@ void act_use_slots(Act *a, const ActSlots *s);
 // To be called after the parameters changed (an optimiser step, a load): packs convolution weights.
 void act_load_params(Act *a);
 
-// Forward in evaluation mode (latent zero, no dropout). actions (B, S, A) on the host. With
-// `losses` non-NULL and action given, the l1 loss too (kld 0).
+// Forward in evaluation mode (latent zero, no dropout). actions (B, S, A) on the host: the chunk's
+// alone. With `losses` non-NULL, action and action_is_pad given, the l1 loss too (kld 0), of all
+// that action_is_pad leaves.
 CHECKED bool act_predict(Act *a, const ActInput *in, float *actions, ActLosses *losses, Error *err);
+// The losses of the prediction that was made last, over what another action_is_pad leaves; action
+// as it was then.
+CHECKED bool act_predict_losses(Act *a, const ActInput *in, ActLosses *losses, Error *err);
 
 // A training step in parts, for a loop that does not wait for each step: act_stage copies a batch
 // (images as uint8; its memory is in use until device->staged returns), act_train_forward issues

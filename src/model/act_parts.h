@@ -3,6 +3,7 @@
 #ifndef TACT_MODEL_ACT_PARTS_H
 #define TACT_MODEL_ACT_PARTS_H
 
+#include "model/action_prefix.h"
 #include "model/image_tokens.h"
 #include "model/positions.h"
 #include "model/recordings.h"
@@ -26,7 +27,8 @@ struct Act {
     Linear state_proj, env_proj, latent_proj;
     Encoder encoder;
     Decoder decoder;
-    Tensor query_pos, dquery_pos; // (S, D)
+    ActionPrefix prefix;
+    Tensor query_pos, dquery_pos; // (Q, D)
     Linear head;
 
     Tensor state, env, action, pad; // inputs

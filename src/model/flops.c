@@ -15,8 +15,8 @@ static double feed_forward_flops(double B, double L, double D, double F) {
 // layer's self-attention, and the queries of its cross-attention.
 static double kept_flops(const Act *a) {
     const PolicyConfig *c = &a->config;
-    double B = a->batch, D = c->dim_model, S = c->chunk_size;
-    return a->train ? 0 : attention_flops(B, S, S, D) + 2 * B * S * D * D;
+    double B = a->batch, D = c->dim_model, Q = policy_action_rows(c);
+    return a->decoder.kept.data ? attention_flops(B, Q, Q, D) + 2 * B * Q * D * D : 0;
 }
 
 // Everything but the backbone; the VAE encoder only runs in training.
@@ -24,18 +24,20 @@ static double transformer_flops(const Act *a, bool vae) {
     const PolicyConfig *c = &a->config;
     double B = a->batch, D = c->dim_model, F = c->dim_feedforward, S = c->chunk_size;
     double L = (double)a->layout.tokens, V = (double)a->vae.tokens, total = -kept_flops(a);
+    double Q = policy_action_rows(c);
     if (vae) {
         total += c->n_vae_encoder_layers *
                  (attention_flops(B, V, V, D) + feed_forward_flops(B, V, D, F));
         total += 2 * B * D * (c->state_dim + S * c->action_dim + 2 * c->latent_dim);
     }
     total += c->n_encoder_layers * (attention_flops(B, L, L, D) + feed_forward_flops(B, L, D, F));
-    total += c->n_decoder_layers * (attention_flops(B, S, S, D) + attention_flops(B, S, L, D) +
-                                    feed_forward_flops(B, S, D, F));
+    total += c->n_decoder_layers * (attention_flops(B, Q, Q, D) + attention_flops(B, Q, L, D) +
+                                    feed_forward_flops(B, Q, D, F));
     double images = (double)(a->layout.tokens - a->layout.image_start);
     total += 2 * B * D *
-             (images * (double)a->images.feature_c + c->latent_dim + S * c->action_dim +
-              (double)c->obs_state_horizon * c->state_dim + c->env_dim);
+             (images * (double)a->images.feature_c + c->latent_dim + Q * c->action_dim +
+              (double)c->obs_state_horizon * c->state_dim + c->env_dim +
+              (double)c->max_action_prefix * (c->action_dim + 1));
     return total;
 }
 

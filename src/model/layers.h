@@ -2,7 +2,7 @@
 // The layers ACT is made of. Each has forward and backward side by side; what backward needs is
 // kept in the layer's struct, in memory of the Net's arena that lives until the step ends.
 //
-// B batch, L tokens, D width, F feed-forward width, S chunk, N images.
+// B batch, L tokens, D width, F feed-forward width, Q queries of the decoder, N images.
 #ifndef TACT_MODEL_LAYERS_H
 #define TACT_MODEL_LAYERS_H
 
@@ -122,8 +122,8 @@ typedef struct Decoder {
     int n;
     DecoderLayer *layers;
     Norm norm;
-    // (B, S, D) without training: what the queries are before they see the memory, and what the
-    // first layer's cross-attention makes of them.
+    // (B, Q, D) without training, where queries start as zeros alone: what they are before they see
+    // the memory, and what the first layer's cross-attention makes of them. Else empty.
     Tensor kept, kept_q;
 } Decoder;
 
@@ -144,15 +144,16 @@ void encoder_backward(Net *net, Encoder *e, Tensor d, Tensor dpos);
 
 void decoder_init(Decoder *dec, const Params *p, const PolicyConfig *c);
 void decoder_free(Decoder *dec);
-// Queries start as zeros of `shape` (B, S, D); query_pos (S, D), memory (B, L, D) the encoder's
-// output and memory_pos the same with positions added.
-Tensor decoder_forward(Net *net, Decoder *dec, const int64_t *shape, Tensor query_pos,
-                       Tensor memory, Tensor memory_pos);
-// Until the first layer sees the memory its queries are the same whatever the input: fills
-// dec->kept and dec->kept_q (allocated by the caller), to be called again when parameters changed.
-// decoder_forward starts there.
+// queries (B, Q, D): what they start as; query_pos (Q, D), memory (B, L, D) the encoder's output
+// and memory_pos the same with positions added.
+Tensor decoder_forward(Net *net, Decoder *dec, Tensor queries, Tensor query_pos, Tensor memory,
+                       Tensor memory_pos);
+// Queries that start as zeros are the same whatever the input until the first layer sees the
+// memory: fills dec->kept and dec->kept_q (allocated by the caller), to be called again when
+// parameters changed. decoder_forward then starts there, and does not look at `queries`.
 void decoder_keep(Net *net, Decoder *dec, Tensor query_pos);
-// d: in dy, out dx. dquery_pos (S, D), dmemory and dmemory_pos (B, L, D) are added to.
+// d: in dy, out the gradient of `queries`. dquery_pos (Q, D), dmemory and dmemory_pos (B, L, D) are
+// added to.
 void decoder_backward(Net *net, Decoder *dec, Tensor d, Tensor dquery_pos, Tensor dmemory,
                       Tensor dmemory_pos);
 

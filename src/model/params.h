@@ -27,6 +27,14 @@ typedef enum ParamInit {
 
 // The table that tells the timesteps apart; a model has it unless temporal_pos_embed is "none".
 #define TEMPORAL_TABLE "temporal_pos_embed.weight"
+// The decoder's queries: a row for every action of the chunk, and behind them one for every past
+// action, newest first. So a row means the same action whatever the number of past ones, and from
+// the same seed the chunk's start with the same values.
+#define QUERY_TABLE "model.decoder_pos_embed.weight"
+
+// What makes decoder inputs of the actions that are given; a model has it where max_action_prefix
+// is not 0. Its last column is for the 1 that tells a given action from none.
+#define ACTION_PREFIX_WEIGHT "model.action_prefix_proj.weight"
 
 enum { PARAM_PARTS = 3 };
 

@@ -121,9 +121,12 @@ static void add_projections(Lister *l, const ResNetShape *r) {
     int64_t rows = 1 + (c->state_dim > 0) + (c->env_dim > 0);
     add_param(l, PARAM_MAIN, INIT_NORMAL, 0, DIMS(rows, D),
               "model.encoder_1d_feature_pos_embed.weight");
-    add_param(l, PARAM_MAIN, INIT_NORMAL, 0, DIMS(c->chunk_size, D),
-              "model.decoder_pos_embed.weight");
+    add_param(l, PARAM_MAIN, INIT_NORMAL, 0, DIMS(policy_action_rows(c), D), QUERY_TABLE);
     add_linear(l, INIT_FAN_IN, "model.action_head", c->action_dim, D);
+    // Of zeros, so that a policy begins as one that is given nothing; actions are no zeros, so that
+    // its gradient is none either.
+    if (c->max_action_prefix)
+        add_param(l, PARAM_MAIN, INIT_ZERO, 0, DIMS(D, c->action_dim + 1), ACTION_PREFIX_WEIGHT);
     if (strcmp(c->temporal_pos_embed, "none") != 0)
         add_param(l, PARAM_MAIN, INIT_ZERO, 0, DIMS(c->obs_state_horizon, D), TEMPORAL_TABLE);
 }

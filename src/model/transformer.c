@@ -301,35 +301,30 @@ void decoder_free(Decoder *dec) {
     *dec = (Decoder){0};
 }
 
-// The queries after the first layer's self-attention.
-static Tensor decoder_start(Net *net, Decoder *dec, const int64_t *shape, Tensor query_pos) {
-    Tensor queries = net_tensor(net, 3, shape);
-    net->device->zero(net->device, queries);
-    return decoder_self_forward(net, &dec->layers[0], queries, query_pos);
-}
-
 void decoder_keep(Net *net, Decoder *dec, Tensor query_pos) {
     DecoderLayer *l = &dec->layers[0];
-    Tensor x = decoder_start(net, dec, dec->kept.shape, query_pos);
+    Tensor queries = net_tensor(net, 3, dec->kept.shape);
+    net->device->zero(net->device, queries);
+    Tensor x = decoder_self_forward(net, l, queries, query_pos);
     Tensor xp = decoder_cross_input(net, l, &x, query_pos);
     net->device->copy(net->device, dec->kept, x);
     attention_project(net, &l->cross, dec->kept_q, xp, 0, 1, true);
 }
 
 // The first layer.
-static Tensor decoder_first(Net *net, Decoder *dec, const int64_t *shape, Tensor query_pos,
-                            Tensor memory, Tensor memory_pos) {
+static Tensor decoder_first(Net *net, Decoder *dec, Tensor queries, Tensor query_pos, Tensor memory,
+                            Tensor memory_pos) {
     DecoderLayer *l = &dec->layers[0];
     if (!dec->kept.data)
-        return decoder_cross_forward(net, l, decoder_start(net, dec, shape, query_pos), query_pos,
-                                     memory, memory_pos);
+        return decoder_cross_forward(net, l, decoder_self_forward(net, l, queries, query_pos),
+                                     query_pos, memory, memory_pos);
     return decoder_layer_rest(
         net, l, dec->kept, attention_of_queries(net, &l->cross, dec->kept_q, memory_pos, memory));
 }
 
-Tensor decoder_forward(Net *net, Decoder *dec, const int64_t *shape, Tensor query_pos,
-                       Tensor memory, Tensor memory_pos) {
-    Tensor x = decoder_first(net, dec, shape, query_pos, memory, memory_pos);
+Tensor decoder_forward(Net *net, Decoder *dec, Tensor queries, Tensor query_pos, Tensor memory,
+                       Tensor memory_pos) {
+    Tensor x = decoder_first(net, dec, queries, query_pos, memory, memory_pos);
     for (int i = 1; i < dec->n; i++) {
         DecoderLayer *l = &dec->layers[i];
         x = decoder_self_forward(net, l, x, query_pos);

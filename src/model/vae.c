@@ -28,9 +28,9 @@ void vae_free(Vae *v) {
 }
 
 void vae_stage(Vae *v, Device *d, const uint8_t *action_is_pad) {
-    int64_t S = v->config->chunk_size;
+    int64_t S = v->config->chunk_size, Q = policy_action_rows(v->config);
     for (int b = 0; b < v->batch; b++) // the class token and the state are never padding
-        memcpy(v->host_pad + (b + 1) * v->tokens - S, action_is_pad + b * S, (size_t)S);
+        memcpy(v->host_pad + (b + 1) * v->tokens - S, action_is_pad + b * Q, (size_t)S);
     d->stage(d, v->pad.data, v->host_pad, (size_t)(v->batch * v->tokens));
 }
 
@@ -48,8 +48,12 @@ Tensor vae_forward(Net *net, Vae *v, Tensor state, Tensor action, const float *e
         d->copy(d, tensor_slice(x, 1, 1, 1), row);
     }
     v->action = action;
+    if (c->n_past_actions) { // of the chunk only
+        v->action = net_float(net, 3, SHAPE(B, S, c->action_dim));
+        d->copy(d, v->action, tensor_slice(action, 1, 0, S));
+    }
     Tensor rows = net_tensor(net, 3, SHAPE(B, S, D));
-    linear_forward(net, &v->action_proj, rows, action);
+    linear_forward(net, &v->action_proj, rows, v->action);
     d->copy(d, tensor_slice(x, 1, v->tokens - S, S), rows);
 
     Tensor y = encoder_forward(net, &v->encoder, x, v->positions, v->pad);

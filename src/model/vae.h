@@ -25,10 +25,11 @@ typedef struct Vae {
 void vae_init(Vae *v, const Params *p, const PolicyConfig *c, int batch, bool train,
               TensorArena *fixed);
 void vae_free(Vae *v); // a zeroed struct is allowed
-// Which actions (B, S) are padding.
+// Which actions (B, Q) are padding.
 void vae_stage(Vae *v, Device *d, const uint8_t *action_is_pad);
-// state (B, T, ds) or empty, action (B, S, A); eps (B, Z) on the host, or NULL to draw it. Returns
-// z (B, Z).
+// state (B, T, ds) or empty, action (B, Q, A), of which the encoder sees the S of the chunk: z is
+// what they are done with, and past actions, which the decoder is to find in its observations,
+// would be given away by it. eps (B, Z) on the host, or NULL to draw it. Returns z (B, Z).
 Tensor vae_forward(Net *net, Vae *v, Tensor state, Tensor action, const float *eps);
 // share: of the batch's samples in the step's.
 void vae_backward(Net *net, Vae *v, Tensor dz, float share);

@@ -2,6 +2,7 @@
 #include "policy/convert.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "policy/policy_locate.h"
 #include "policy/policy_stats.h"
 #include "policy/policy_write.h"
@@ -68,6 +69,24 @@ bool policy_convert(const Policy *in, bool to_act, PolicyConfig *config, Params 
                     "%s: its actions are %d frames apart (action_down_sample_steps); LeRobot's ACT "
                     "would play one a frame",
                     in->dir, config->action_down_sample_steps);
+    if (to_act && policy_hides_pose(config))
+        return fail(err,
+                    "%s: its poses are relative to one that it does not see (use_state); LeRobot's "
+                    "ACT would take them for absolute ones",
+                    in->dir);
+    if (to_act && config->n_past_actions)
+        return fail(err,
+                    "%s: also predicts %d past actions (n_past_actions); LeRobot's ACT has no "
+                    "place for them",
+                    in->dir, config->n_past_actions);
+    // What is given comes from the asynchronous mode alone; a policy that is given nothing computes
+    // the same with its projection and without.
+    if (to_act && config->max_action_prefix) {
+        log_info("plain ACT is never given actions: what the policy learnt to do with up to %d of "
+                 "them is left out",
+                 config->max_action_prefix);
+        config->max_action_prefix = 0;
+    }
     if (to_act)
         config->temporal_pos_embed = "none";
     else if (config->obs_state_horizon == 1)

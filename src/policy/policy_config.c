@@ -33,9 +33,10 @@ bool policy_read_config(const char *dir, bool without_shapes, TrainConfig *c, Er
     bool ok = json_read(path, &config, err) && policy_read_tact(dir, &tact, err) &&
               policy_from_json(c, config, tact, path, err) &&
               (tact || temporal_wrapper_settle(dir, config, path, &c->policy, err)) &&
-              processors_read(dir, config, &c->policy, &c->arena, err) &&
+              processors_read(dir, config, !tact, &c->policy, &c->arena, err) &&
               (without_shapes || (policy_shapes_from_json(c, config, tact, path, err) &&
-                                  pipeline_check(&c->policy, dir, err)));
+                                  pipeline_check(&c->policy, dir, err) &&
+                                  (!tact || frame_steps_check(&c->policy, dir, err))));
     if (ok && without_shapes) policy_warn_of_keys(config, path);
     json_decref(config);
     json_decref(tact);

@@ -10,6 +10,7 @@
 #include "policy/temporal_wrapper.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char vae_cls[] = "model.vae_encoder_cls_embed.weight";
@@ -115,6 +116,31 @@ CHECKED static bool read_only_time(const char *path, const Params *params, const
     return ok;
 }
 
+// The decoder's queries of a policy with another number of past actions, which stand last.
+CHECKED static bool read_queries(const char *path, const Params *params, const Param *q,
+                                 const SafetensorsEntry *e, int past_added, Error *err) {
+    Param stored = *q;
+    stored.shape[0] = q->shape[0] - past_added;
+    stored.count = stored.shape[0] * q->shape[1];
+    if (!check_shape(path, &stored, e, err)) return false;
+    const int64_t kept = stored.count < q->count ? stored.count : q->count;
+    float *values = TRY_NEW(float, stored.count + q->count);
+    if (!values) return fail_memory(err, "%s: tensor \"%s\"", path, e->name);
+    float *own = values + stored.count;
+    bool ok = safetensors_copy_f32(e, values, stored.count, err) &&
+              check_finite(path, e->name, values, stored.count, err);
+    if (ok) {
+        param_get(params, q, own);
+        memcpy(own, values, (size_t)kept * sizeof *own);
+        param_set(params, q, own);
+        log_info("%s: %lld of the checkpoint's %lld rows are kept; %d past actions %s", q->name,
+                 (long long)(kept / q->shape[1]), (long long)stored.shape[0], abs(past_added),
+                 past_added > 0 ? "start anew" : "are dropped");
+    }
+    mem_free(values);
+    return ok;
+}
+
 CHECKED static bool check_names(const Safetensors *s, const char *path, const Params *params,
                                 Error *err) {
     for (int i = 0; i < safetensors_count(s); i++) {
@@ -134,7 +160,8 @@ CHECKED static bool read_tensors(const Safetensors *s, const char *path, const P
         const SafetensorsEntry *e = safetensors_find(s, q->name);
         bool timed = strcmp(q->name, TEMPORAL_TABLE) == 0;
         if (timed && apart) continue;
-        if (!e && o.new_times && timed) {
+        bool given = strcmp(q->name, ACTION_PREFIX_WEIGHT) == 0;
+        if (!e && ((o.new_times && timed) || (o.new_prefix && given))) {
             log_info("%s starts as it is initialised: the checkpoint has no such tensor", q->name);
             continue;
         }
@@ -143,7 +170,10 @@ CHECKED static bool read_tensors(const Safetensors *s, const char *path, const P
             if (!read_only_time(path, params, q, e, err)) return false;
             continue;
         }
-        if (!read_param(path, params, q, e, finite, o.check_only, err)) return false;
+        bool queries = o.past_added && strcmp(q->name, QUERY_TABLE) == 0;
+        if (queries ? !read_queries(path, params, q, e, o.past_added, err)
+                    : !read_param(path, params, q, e, finite, o.check_only, err))
+            return false;
     }
     if (apart && safetensors_find(s, TEMPORAL_TABLE))
         return fail(err, "%s: has a tensor \"%s\", and so has temporal_wrapper.pt; remove one",

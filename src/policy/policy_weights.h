@@ -13,6 +13,11 @@ typedef struct WeightsOptions {
     // A temporal table that the file does not have keeps its values (fine-tuning plain ACT); the
     // row of a table with a single observation is taken for every observation.
     bool new_times;
+    // The policy has so many past actions more than the file's (fewer: below 0). Of the decoder's
+    // queries those of the chunk are kept, and those of past actions that both have; the others
+    // keep their values.
+    int past_added;
+    bool new_prefix; // likewise the projection of given actions (max_action_prefix)
     bool check_only; // nothing is copied
 } WeightsOptions;
 // Weights of model.safetensors into params. Strict: a tensor that is missing, of another shape or

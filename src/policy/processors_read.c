@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "formats/json.h"
 #include "policy/policy_locate.h"
+#include "policy/processors_frames.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,8 @@ typedef struct PipelineReader {
     bool before;                                    // of the two pipelines
     const json_t *normalizer, *relative, *absolute; // configurations of the steps, or NULL
     json_t *idle;                                   // steps that do nothing for ACT
+    json_t *frames;                                 // steps that resize and crop
+    bool alone;                                     // there is no tact.json
 } PipelineReader;
 
 static const char *step_name(const json_t *step) {
@@ -140,6 +143,11 @@ bool pipeline_check(const PolicyConfig *p, const char *where, Error *err) {
                     "gives an action a frame; --policy.action_down_sample_steps=%d is not possible "
                     "with it",
                     where, p->action_down_sample_steps);
+    if (p->n_past_actions)
+        return fail(err,
+                    "%s: its relative_actions_processor belongs to a policy of LeRobot's, which "
+                    "predicts no past actions; --policy.n_past_actions=%d is not possible with it",
+                    where, p->n_past_actions);
     if (p->arms)
         return fail(err,
                     "%s: its relative_actions_processor makes actions relative already; pass "
@@ -222,9 +230,12 @@ CHECKED static bool apply_normalizer(const PipelineReader *r, Error *err) {
     if (!r->normalizer) return fail(err, "%s: no step in it normalises with statistics", r->path);
     if (!read_eps(r, &r->policy->pipeline.eps, err) || !apply_camera_mode(r, err)) return false;
     bool env = json_object_get(inputs, "observation.environment_state") != NULL;
+    bool state = json_object_get(inputs, "observation.state") != NULL;
     if (env && !mode_of_feature(r, "observation.environment_state", &m->env, err)) return false;
-    return r->own_rows || (mode_of_feature(r, "observation.state", &m->state, err) &&
-                           mode_of(r, "ACTION", &m->action, err));
+    if (r->own_rows) return true;
+    // The mode of a state that the policy does not see stays what the configuration says.
+    return (!state || mode_of_feature(r, "observation.state", &m->state, err)) &&
+           mode_of(r, "ACTION", &m->action, err);
 }
 
 CHECKED static bool apply_inverse_normalizer(const PipelineReader *r, Error *err) {
@@ -267,6 +278,22 @@ CHECKED static bool read_relative_step(PipelineReader *r, const json_t *step, Er
                         r->path, step_name(step));
 }
 
+// What they do is looked at when all are known.
+CHECKED static bool read_frame_step(PipelineReader *r, const json_t *step, Error *err) {
+    if (r->normalizer || !r->before)
+        return fail(err,
+                    "%s: its step %s stands after the normalisation; tact changes frames before",
+                    r->path, step_name(step));
+    return json_array_append(r->frames, (json_t *)step) == 0 ||
+           fail_memory(err, "%s: its step %s", r->path, step_name(step));
+}
+
+CHECKED static bool apply_frame_steps(PipelineReader *r, Error *err) {
+    if (!json_array_size(r->frames)) return true;
+    if (r->alone) return frame_steps_apply(r->frames, r->config, r->policy, r->arena, r->path, err);
+    return keep_text(r, r->frames, &r->policy->pipeline.frame_steps, err);
+}
+
 CHECKED static bool read_step(PipelineReader *r, const json_t *step, Error *err) {
     const json_t *config = json_object_get(step, "config");
     bool normalizes = r->before ? step_is(step, "normalizer_processor") ||
@@ -278,6 +305,7 @@ CHECKED static bool read_step(PipelineReader *r, const json_t *step, Error *err)
     if (step_is(step, "to_batch_processor")) return true;
     if (step_is(step, "device_processor")) return read_device_step(r, step, err);
     if (r->before && step_is_for_words(step)) return keep_idle_step(r, step, err);
+    if (frame_step_is(step_name(step))) return read_frame_step(r, step, err);
     if (step_is(step, "relative_actions_processor") || step_is(step, "absolute_actions_processor"))
         return read_relative_step(r, step, err);
     return fail(
@@ -300,23 +328,26 @@ CHECKED static bool read_pipeline(PipelineReader *r, const char *dir, bool befor
     const json_t *steps = json_object_get(*root, "steps");
     if (!json_is_array(steps)) return fail(err, "%s: no list of steps in it", r->path);
     r->idle = (json_array)();
-    bool ok = r->idle || fail_memory(err, "%s: its steps", r->path);
+    r->frames = (json_array)();
+    bool ok = (r->idle && r->frames) || fail_memory(err, "%s: its steps", r->path);
     json_array_foreach((json_t *)steps, i, step) {
         ok = ok && read_step(r, step, err);
     }
     const char **kept = before ? &r->policy->pipeline.idle_before : &r->policy->pipeline.idle_after;
     *kept = NULL;
     ok = ok && (!json_array_size(r->idle) || keep_text(r, r->idle, kept, err));
+    ok = ok && apply_frame_steps(r, err);
     json_decref(r->idle);
+    json_decref(r->frames);
     return ok && (before ? apply_normalizer(r, err)
                          : apply_inverse_normalizer(r, err) && apply_relative_steps(r, err));
 }
 
-bool processors_read(const char *dir, const json_t *config, PolicyConfig *p, Arena *arena,
-                     Error *err) {
+bool processors_read(const char *dir, const json_t *config, bool alone, PolicyConfig *p,
+                     Arena *arena, Error *err) {
     const char *type = json_string_value(json_object_get(config, "type"));
     json_t *before = NULL, *after = NULL;
-    PipelineReader r = {.policy = p, .arena = arena, .config = config};
+    PipelineReader r = {.policy = p, .arena = arena, .config = config, .alone = alone};
     // A policy of type tact with relative poses makes and normalises its rows itself
     // (processors_write.c).
     r.own_rows =

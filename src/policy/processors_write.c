@@ -8,6 +8,7 @@
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "policy/policy_locate.h"
+#include "policy/processors_frames.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -119,7 +120,7 @@ static void append_kept_steps(json_t *steps, const char *idle) {
 
 // The steps as LeRobot's own pipelines have them, with what a checkpoint had more in its place:
 // what does nothing before the normalisation and after its inverse, the differences to the state
-// around both.
+// around both. Frames are changed where they are computed on, and before their values are.
 static json_t *steps_before(const PolicyConfig *p, const json_t *policy, bool own_rows,
                             StateFiles *names) {
     json_t *steps = json_array();
@@ -131,6 +132,9 @@ static json_t *steps_before(const PolicyConfig *p, const json_t *policy, bool ow
     json_array_append_new(steps, new_step("to_batch_processor", json_object(), NULL));
     append_kept_steps(steps, p->pipeline.idle_before);
     json_array_append_new(steps, new_device_step(policy_torch_device(p)));
+    json_t *frames = frame_steps(p);
+    json_array_extend(steps, frames);
+    json_decref(frames);
     if (p->pipeline.relative)
         json_array_append_new(steps,
                               new_step("relative_actions_processor",
@@ -164,6 +168,7 @@ bool processors_write(const char *dir, const PolicyConfig *p, const PolicyStats 
                       Error *err) {
     json_t *policy = policy_to_json(p);
     StateFiles names;
+    frame_steps_warn(dir, p);
     bool own_rows =
         p->arms > 0 && strcmp(json_string_value(json_object_get(policy, "type")), "tact") == 0;
     json_t *before = steps_before(p, policy, own_rows, &names);

@@ -28,6 +28,17 @@ void actions_from_prediction(const Normalizer *n, const float *y, int rows, cons
     }
 }
 
+void action_to_policy(const Normalizer *n, const double *action, const double *base, int arms,
+                      const bool *plus_state, double *scratch, float *y) {
+    if (arms)
+        pose_row_to_policy(action, base, arms, scratch);
+    else
+        memcpy(scratch, action, (size_t)n->dim * sizeof *action);
+    for (int k = 0; !arms && plus_state && k < n->dim; k++)
+        if (plus_state[k]) scratch[k] -= base[k];
+    normalizer_apply(n, scratch, y, 1);
+}
+
 void actions_between(const double *from, const double *to, double share, int width, int arms,
                      double *out) {
     for (int i = 0; i < width; i++) out[i] = from[i] + share * (to[i] - from[i]);

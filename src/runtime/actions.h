@@ -15,6 +15,9 @@
 // neither needs it. scratch (D).
 void actions_from_prediction(const Normalizer *n, const float *y, int rows, const double *base,
                              int arms, const bool *plus_state, double *scratch, double *out);
+// The other way for one action (A): y (D) normalised. scratch (D).
+void action_to_policy(const Normalizer *n, const double *action, const double *base, int arms,
+                      const bool *plus_state, double *scratch, float *y);
 // Writes each rotation vector of an action (A) as the one nearest to that of `before`.
 void actions_continue(double *action, const double *before, int arms);
 // out (A): a share of the way from one action to another, positions and numbers on a straight line,

@@ -80,9 +80,14 @@ static bool worker_is_ready(Worker *w) {
     return w->ready;
 }
 
-static void worker_ask(tact_policy *p) {
+// goes_on: the chunk is to take over from the one that is played.
+static void worker_ask(tact_policy *p, bool goes_on) {
     Worker *w = &p->worker;
     snapshot_take(p);
+    if (goes_on)
+        prefix_take(p);
+    else
+        prefix_take_none(p);
     w->busy = true;
     w->cancelled = false;
     w->step = w->given;
@@ -104,7 +109,8 @@ static tact_status worker_take_answer(tact_policy *p) {
     int chunk = policy_chunk_steps(p->config);
     // At most a chunk: nothing else was given out since.
     int late = schedule_first(p, (int)(w->given - w->step));
-    w->actions = play_chunk(p, w->actions, late);
+    if (w->playing) prefix_note_delay(p, late);
+    w->actions = play_chunk(p, w->actions, late, p->prefix.steps);
     p->queue_left = chunk - late;
     w->playing = true;
     w->predictions++;
@@ -137,14 +143,14 @@ void async_observed(tact_policy *p) {
         if (w->status != TACT_OK && !w->cancelled) return; // for the next tact_act to tell
         (void)worker_take_answer(p);
     }
-    if (!w->busy && chunk_is_due(p)) worker_ask(p);
+    if (!w->busy && chunk_is_due(p)) worker_ask(p, true);
 }
 
 tact_status async_next(tact_policy *p, double *out) {
     Worker *w = &p->worker;
     tact_status status = worker_is_ready(w) ? worker_take_answer(p) : TACT_OK;
     while (status == TACT_OK && !w->playing) {
-        if (!w->busy) worker_ask(p);
+        if (!w->busy) worker_ask(p, true);
         worker_wait(w);
         status = worker_take_answer(p);
     }
@@ -170,7 +176,7 @@ tact_status async_chunk(tact_policy *p, double *out) {
         tact_status status = worker_take_answer(p);
         if (status != TACT_OK) return status;
     }
-    worker_ask(p);
+    worker_ask(p, false);
     worker_wait(w);
     w->cancelled = true; // it is for out, not for playing
     if (w->status == TACT_OK)

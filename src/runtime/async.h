@@ -10,8 +10,8 @@
 #include <pthread.h>
 #include <semaphore.h>
 
-// While `busy` the snapshot, the model, its scratch and the first group below are the worker's;
-// everything else is always the caller's.
+// While `busy` the snapshot, what the prediction is given, the model, its scratch and the first
+// group below are the worker's; everything else is always the caller's.
 typedef struct Worker {
     double *actions; // (N, A) the prediction
     tact_status status;

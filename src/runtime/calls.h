@@ -30,8 +30,9 @@ CHECKED bool observation_encode(tact_policy *p, Error *err);
 // A new prediction from the history into out (N, A), in the calling thread.
 tact_status predict_now(tact_policy *p, double *out);
 // Makes `chunk` (N, A) the one that is played, from its action `from` on, blended with the one that
-// was. Returns that one's memory.
-double *play_chunk(tact_policy *p, double *chunk, int from);
+// was; its first `given` actions are that one's, so the border is behind them. Returns that one's
+// memory.
+double *play_chunk(tact_policy *p, double *chunk, int from, int given);
 // Leaves out what is past of the chunk that is played.
 void skip_past(tact_policy *p);
 // The action (A) that is due, continued and limited; there must have been an observation. action is

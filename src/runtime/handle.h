@@ -15,6 +15,7 @@
 #include "runtime/limits.h"
 #include "runtime/plan.h"
 #include "runtime/predict.h"
+#include "runtime/prefix.h"
 #include "runtime/rate.h"
 #include "runtime/schedule.h"
 #include "runtime/shared_policy.h"
@@ -55,6 +56,7 @@ struct tact_policy {
     PlanBoard plans;   // from the thread of the policy to that of tact_at,
     Follower follower; // which has this to itself
     Snapshot snapshot;
+    Prefix prefix;
     Worker worker; // in use when started
     Rate rate;
     size_t first_bytes; // that the first prediction will allocate, where that is in host memory

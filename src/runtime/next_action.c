@@ -16,16 +16,29 @@ tact_status predict_now(tact_policy *p, double *out) {
     return status;
 }
 
-double *play_chunk(tact_policy *p, double *chunk, int from) {
+// What was played, from the action on that is due when `same` more were given out.
+static Played played_after(const tact_policy *p, int same) {
+    const int steps = policy_chunk_steps(p->config), width = (int)p->action_size;
+    const double *next = p->queue + (p->queue_at + same) * width;
+    Played old = {.rest = next,
+                  .n_rest = steps - p->queue_at - same,
+                  .last = same ? next - width : p->last,
+                  .before = p->has_before ? p->before : NULL};
+    if (same) old.before = same > 1 ? next - 2 * width : p->last;
+    return old;
+}
+
+double *play_chunk(tact_policy *p, double *chunk, int from, int given) {
     const int steps = policy_chunk_steps(p->config), width = (int)p->action_size;
     double *played = p->queue;
     if (p->blend_steps && p->has_last) {
-        Played old = {.rest = played + p->queue_at * width,
-                      .n_rest = steps - p->queue_at,
-                      .last = p->last,
-                      .before = p->has_before ? p->before : NULL};
+        int same = given > from ? given - from : 0;
+        if (same > steps - p->queue_at) same = steps - p->queue_at;
+        Played old = played_after(p, same);
+        from += same;
         blend_chunks(&old, chunk + from * width, steps - from, p->blend_steps, width,
                      p->config->arms, p->blended);
+        from -= same;
     }
     p->queue = chunk;
     p->queue_at = from;
@@ -46,7 +59,7 @@ static tact_status next_of_queue(tact_policy *p, double *out) {
         tact_status status = predict_now(p, chunk);
         if (status != TACT_OK) return status;
         int first = schedule_first(p, 0), left = policy_chunk_steps(p->config) - first;
-        double *played = play_chunk(p, chunk, first);
+        double *played = play_chunk(p, chunk, first, 0);
         if (p->spare) p->spare = played;
         p->queue_left = left < p->n_action_steps ? left : p->n_action_steps;
     }
@@ -91,6 +104,8 @@ tact_status next_action(tact_policy *p, double *action) {
     memcpy(p->last, p->action, p->action_size * sizeof *action);
     memcpy(action, p->action, p->action_size * sizeof *action);
     p->has_last = true;
-    if (p->worker.stalls == stalls) schedule_given(p); // else the plan stays
+    if (p->worker.stalls != stalls) return TACT_OK; // the plan stays
+    schedule_given(p);
+    prefix_note_action(p);
     return TACT_OK;
 }

@@ -2,7 +2,7 @@
 // From an observation that a program gives to the history.
 #include "runtime/calls.h"
 
-#include "image/image.h"
+#include "policy/camera_fit.h"
 #include "pose/pose.h"
 #include "runtime/handle.h"
 #include "runtime/memory_check.h"
@@ -107,13 +107,21 @@ CHECKED static bool check_image(const tact_policy *p, const tact_observation *o,
     return true;
 }
 
+CHECKED static bool check_state(const tact_policy *p, const tact_observation *o, Error *err) {
+    if (policy_hides_pose(p->config) && (!o->state || o->state_size != p->state_size))
+        return fail(err,
+                    "observation.state has %zu values; the policy does not look at it, but its "
+                    "poses are relative to the current one and it wants those %zu",
+                    o->state ? o->state_size : 0, p->state_size);
+    return check_vector("observation.state", o->state, o->state_size, p->state_size, err) &&
+           check_poses(o->state, p->config->arms, err);
+}
+
 bool observation_check(const tact_policy *p, const tact_observation *o, Error *err) {
     const PolicyConfig *c = p->config;
     if (!check_image_sizes(o, err)) return false;
-    if (!check_vector("observation.state", o->state, o->state_size, p->state_size, err) ||
-        !check_poses(o->state, c->arms, err) ||
-        !check_vector("observation.environment_state", o->env, o->env_size, (size_t)c->env_dim,
-                      err))
+    if (!check_state(p, o, err) || !check_vector("observation.environment_state", o->env,
+                                                 o->env_size, (size_t)c->env_dim, err))
         return false;
     for (int i = 0; i < c->n_cameras; i++)
         if (!check_image(p, o, i, err)) return false;
@@ -131,9 +139,9 @@ void observation_remember(tact_policy *p, const tact_observation *o) {
         tact_image image;
         (void)find_image(p, o, i, &image); // it was checked
         uint8_t *frame = history_frame(&p->history, history_slot(&p->history, place, i));
-        image_resize_rows(frame, camera->image_height, camera->image_width, image.rgb,
-                          image.stride ? image.stride : image_row_bytes(camera), camera->height,
-                          camera->width, p->resize);
+        const ImageFit fit = camera_fit(c, camera);
+        image_fit(frame, &fit, image.rgb, image.stride ? image.stride : image_row_bytes(camera),
+                  camera->height, camera->width, p->resize);
     }
     history_add(&p->history);
     rate_observed(&p->rate);

@@ -52,13 +52,15 @@ CHECKED static bool handle_allocate(tact_policy *p, bool asynchronous, Error *er
     if (!handle_plan_actions(p, err)) return false;
     for (int i = 0; i < c->n_cameras; i++) {
         const CameraConfig *camera = &c->cameras[i];
-        size_t needed = image_resize_scratch(camera->height, camera->width, camera->image_height,
-                                             camera->image_width);
+        size_t needed =
+            image_resize_scratch(camera->height, camera->width, camera_resized_height(camera),
+                                 camera_resized_width(camera));
         scratch = needed > scratch ? needed : scratch;
     }
     p->resize = mem_try_raw(scratch);
     if (!p->resize) return fail_memory(err, "%zu bytes to resize images in", scratch);
-    return history_init(&p->history, c, p->state_size, err) && snapshot_init(p, asynchronous, err);
+    return history_init(&p->history, c, p->state_size, err) &&
+           snapshot_init(p, asynchronous, err) && prefix_init(p, err);
 }
 
 // Of the cameras; vectors have no names here.
@@ -200,6 +202,7 @@ void handle_close(tact_policy *p) {
     plan_board_free(&p->plans);
     follower_free(&p->follower);
     snapshot_free(&p->snapshot);
+    prefix_free(&p->prefix);
     void *owned[] = {p->env_row,   p->queue, p->last,   p->rows,  p->action, p->linear,
                      p->predicted, p->row,   p->resize, p->spare, p->before, p->blended};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) mem_free(owned[i]);

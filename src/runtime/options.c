@@ -14,6 +14,7 @@ tact_options options_default(void) {
                           .frame_cache = 1,
                           .chunk_size_threshold = 0.5,
                           .rate_check = 1,
+                          .max_action_prefix = -1,
                           .workspace_min = {-INFINITY, -INFINITY, -INFINITY},
                           .workspace_max = {INFINITY, INFINITY, INFINITY},
                           .max_translation = INFINITY,
@@ -68,6 +69,15 @@ bool options_choose_actions(tact_policy *p, const tact_options *o, Error *err) {
     if (o->blend_steps && p->ensembles)
         return fail(err, "blend_steps: temporal ensembling has no borders between chunks to blend "
                          "over; leave one of the two out");
+    const int most = c->max_action_prefix * every;
+    if (o->max_action_prefix < -1 || o->max_action_prefix > most)
+        return fail(err,
+                    "max_action_prefix %lld: must be from 0 to the %d steps that the policy was "
+                    "trained for, or -1 for all of them",
+                    (long long)o->max_action_prefix, most);
+    p->prefix.most = !o->asynchronous             ? 0
+                     : o->max_action_prefix == -1 ? most
+                                                  : (int)o->max_action_prefix;
     p->blend_steps = (int)o->blend_steps;
     p->worker.threshold = o->chunk_size_threshold;
     int width = c->arms ? LINEAR_ARM * c->arms : c->action_dim;

@@ -95,7 +95,12 @@ tact_status snapshot_predict(tact_policy *p, double *out, Error *err) {
         if (!act_encode_frame(p->act, f->camera, f->rgb, f->slot, err))
             return status_of(err, TACT_ERROR_DEVICE);
     }
-    ActInput in = {.batch = 1, .state = s->state, .env = s->env};
+    int given = 0;
+    ActInput in = {.batch = 1,
+                   .state = s->state,
+                   .env = s->env,
+                   .action = p->prefix.rows,
+                   .action_prefix = prefix_rows(p, &given)};
     if (!act_predict_slots(p->act, &in, s->slots, p->predicted, err))
         return status_of(err, TACT_ERROR_DEVICE);
     p->first_made = true;
@@ -106,6 +111,8 @@ tact_status snapshot_predict(tact_policy *p, double *out, Error *err) {
         }
     actions_from_prediction(&p->action_norm, p->predicted, c->chunk_size, s->base, c->arms,
                             c->pipeline.relative, p->row, out);
+    prefix_put_rows(p, out);
     actions_fill_in(out, c->chunk_size, c->action_down_sample_steps, (int)p->action_size, c->arms);
+    prefix_put_steps(p, out);
     return actions_check(out, (size_t)policy_chunk_steps(c) * p->action_size, err);
 }

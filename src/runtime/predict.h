@@ -27,7 +27,8 @@ void snapshot_free(Snapshot *s); // a zeroed struct is allowed
 // The window that ends at the newest observation, of which there must be one. Its frames count as
 // encoded from now on; after a snapshot_predict that failed they are to be forgotten.
 void snapshot_take(tact_policy *p);
-// out (N, A). Touches the snapshot, the model and its own scratch, and nothing else of the handle.
+// out (N, A), whose first actions are what the prediction is given (runtime/prefix.h). Touches the
+// snapshot, what is given, the model and its own scratch, and nothing else of the handle.
 tact_status snapshot_predict(tact_policy *p, double *out, Error *err);
 // Before computing: the calling thread takes the handle's device and number of threads, and the
 // model the handle's slots. Returns the number it had, for compute_end.

@@ -133,6 +133,7 @@ tact_status tact_reset(tact_policy *p) {
     p->fresh = p->has_last = p->has_before = false;
     p->rate.count = 0;
     async_reset(p);
+    prefix_reset(p);
     schedule_reset(p);
     return TACT_OK;
 }

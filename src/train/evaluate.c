@@ -18,39 +18,64 @@ static int64_t *rows_to_evaluate(const Run *r, int64_t *wanted, int64_t *padded)
     return rows;
 }
 
-// What a batch of held-out rows adds to the mean.
+// Means over the actions of the chunk and over those of the past, so that policies with and without
+// past actions can be compared by the first.
+enum { CHUNK, PAST, MEANS };
+
+// What a batch of held-out rows adds to the means.
 typedef struct BatchLoss {
-    double sum, entries;
+    double sum[MEANS], entries[MEANS];
 } BatchLoss;
+
+// Marks as padding what counts for nothing: padded actions, samples from number `samples` on, and
+// the actions that the mean leaves out. Returns how many are left.
+static int64_t mark_padding(const PolicyConfig *p, const Batch *batch, int64_t samples, int mean,
+                            uint8_t *pad) {
+    const int64_t S = p->chunk_size, Q = policy_action_rows(p);
+    int64_t left = 0;
+    for (int64_t i = 0; i < batch->size * Q; i++) {
+        bool past = i % Q >= S;
+        pad[i] = batch->action_is_pad[i] || i / Q >= samples || past != (mean == PAST);
+        left += !pad[i];
+    }
+    return left;
+}
+
+// The losses of a batch, of which `samples` count. pad: scratch (B, Q).
+CHECKED static bool batch_loss(Run *r, const Batch *batch, int64_t samples, uint8_t *pad,
+                               BatchLoss *loss, Error *err) {
+    const PolicyConfig *p = &r->config->policy;
+    ActInput in = run_batches_input(batch);
+    ActLosses l;
+    in.action_is_pad = pad;
+    // The batch is no piece of a step: its own pad counts.
+    in.step_samples = in.first_sample = 0;
+    in.step_actions = 0;
+    loss->entries[CHUNK] = (double)mark_padding(p, batch, samples, CHUNK, pad);
+    if (!act_predict(r->model.act, &in, NULL, &l, err)) return false;
+    loss->sum[CHUNK] = l.l1 * loss->entries[CHUNK];
+    if (p->n_past_actions == 0) return true;
+    loss->entries[PAST] = (double)mark_padding(p, batch, samples, PAST, pad);
+    if (!act_predict_losses(r->model.act, &in, &l, err)) return false;
+    loss->sum[PAST] = l.l1 * loss->entries[PAST];
+    return true;
+}
 
 // The l1 losses of batches [first, end) of `rows`, of which `wanted` count. A stop signal ends it
 // early.
 CHECKED static bool batch_losses(Run *r, const int64_t *rows, int64_t wanted, int64_t first,
                                  int64_t end, BatchLoss *losses, Error *err) {
-    const int64_t B = r->config->batch_size, S = r->config->policy.chunk_size;
+    const int64_t B = r->config->batch_size;
     Loader *loader = NULL;
     if (first == end) return true;
-    uint8_t *pad = NEW(uint8_t, B * S);
+    uint8_t *pad = NEW(uint8_t, B * policy_action_rows(&r->config->policy));
     LoaderOptions options = run_batches_in_order(&r->batches, rows + first * B, (end - first) * B);
     bool ok = loader_open(&options, &loader, err);
     for (int64_t b = first; ok && b < end && !hooks_stopping(r->hooks); b++) {
         const Batch *batch;
-        ActLosses l;
-        ok = loader_next(loader, &batch, err);
-        if (!ok) break;
-        // Samples beyond the last count as padding, and so do not count.
-        memcpy(pad, batch->action_is_pad, (size_t)(B * S));
-        for (int64_t i = wanted - b * B; i < B; i++) memset(pad + i * S, 1, (size_t)S);
-        ActInput in = run_batches_input(batch);
-        in.action_is_pad = pad;
-        // The batch is no piece of a step: its own pad counts.
-        in.step_samples = in.first_sample = 0;
-        in.step_actions = 0;
-        ok = act_predict(r->model.act, &in, NULL, &l, err);
-        BatchLoss *loss = &losses[b - first];
-        for (int64_t i = 0; i < B * S; i++) loss->entries += !pad[i];
-        loss->sum = ok ? l.l1 * loss->entries : 0;
-        ok = ok && !ranks_lost(r->ranks, err);
+        ok = loader_next(loader, &batch, err) &&
+             batch_loss(r, batch, wanted - b * B, pad, &losses[b - first], err) &&
+             !ranks_lost(r->ranks, err);
     }
     loader_close(loader);
     mem_free(pad);
@@ -62,9 +87,9 @@ static int64_t first_batch_of(const Run *r, int rank, int64_t n) {
     return n * rank / ranks_count(r->ranks);
 }
 
-// The mean l1 loss of the held-out rows, which the processes share out. It is added up in the order
-// of the batches, so that it is the same whatever their number. After a stop signal: NaN.
-CHECKED static bool held_out_loss(Run *r, double *loss, Error *err) {
+// The mean l1 losses of the held-out rows, which the processes share out. They are added up in the
+// order of the batches, so that they are the same whatever their number. After a stop signal: NaN.
+CHECKED static bool held_out_loss(Run *r, double loss[MEANS], Error *err) {
     const int own = ranks_rank(r->ranks), count = ranks_count(r->ranks);
     int64_t wanted, padded;
     int64_t *rows = rows_to_evaluate(r, &wanted, &padded);
@@ -75,11 +100,15 @@ CHECKED static bool held_out_loss(Run *r, double *loss, Error *err) {
               ranks_gather(r->ranks, mine, (size_t)most * sizeof *mine, all, err) &&
               run_agree_to_stop(r, err);
     for (int rank = 0; ok && rank < count; rank++)
-        for (int64_t i = 0; i < first_batch_of(r, rank + 1, n) - first_batch_of(r, rank, n); i++) {
-            total.sum += all[rank * most + i].sum;
-            total.entries += all[rank * most + i].entries;
-        }
-    *loss = r->stopping ? (double)NAN : total.entries > 0 ? total.sum / total.entries : 0;
+        for (int64_t i = 0; i < first_batch_of(r, rank + 1, n) - first_batch_of(r, rank, n); i++)
+            for (int k = 0; k < MEANS; k++) {
+                total.sum[k] += all[rank * most + i].sum[k];
+                total.entries[k] += all[rank * most + i].entries[k];
+            }
+    for (int k = 0; k < MEANS; k++)
+        loss[k] = r->stopping            ? (double)NAN
+                  : total.entries[k] > 0 ? total.sum[k] / total.entries[k]
+                                         : 0;
     mem_free(rows);
     mem_free(mine);
     mem_free(all);
@@ -95,16 +124,16 @@ Evaluations run_evaluations_due(const Run *r, int64_t step, bool end) {
 
 // What an evaluation finds of one set of weights.
 typedef struct WeightsFound {
-    double loss;
+    double loss[MEANS];
     TrainRollouts rollouts;
     double seconds; // that the rollouts took
 } WeightsFound;
 
 CHECKED static bool evaluate_losses(Run *r, WeightsFound found[2], bool average, Error *err) {
-    if (!held_out_loss(r, &found[0].loss, err)) return false;
+    if (!held_out_loss(r, found[0].loss, err)) return false;
     if (!average) return true;
     ema_swap_in(&r->model.ema, r->model.act);
-    bool ok = held_out_loss(r, &found[1].loss, err);
+    bool ok = held_out_loss(r, found[1].loss, err);
     ema_swap_out(&r->model.ema, r->model.act);
     return ok;
 }
@@ -119,8 +148,9 @@ CHECKED static bool evaluate_rollouts(Run *r, int64_t step, const Params *params
     return ok;
 }
 
-static void report_loss(Run *r, int64_t step, bool average, double loss) {
-    const char *name = average ? "ema_eval_loss" : "eval_loss";
+static void report_loss(Run *r, int64_t step, bool average, int mean, double loss) {
+    static const char *const names[] = {"ema_eval_loss", "ema_eval_past_loss"};
+    const char *name = names[mean] + (average ? 0 : strlen("ema_"));
     Error err;
     if (!isfinite(loss)) {
         log_warn("step %lld: %s, the loss on the held-out episodes, is not finite", (long long)step,
@@ -165,7 +195,8 @@ bool run_evaluate(Run *r, int64_t step, Evaluations what, Error *err) {
     if (ranks_rank(r->ranks)) return true; // process 0 tells
     hooks_clear_progress(r->hooks);
     for (int i = 0; i <= average; i++) {
-        if (what.held_out) report_loss(r, step, i, found[i].loss);
+        for (int k = 0; what.held_out && k <= (r->config->policy.n_past_actions > 0); k++)
+            report_loss(r, step, i, k, found[i].loss[k]);
         if (what.rollouts) report_rollouts(r, step, i, &found[i]);
     }
     return true;

@@ -39,8 +39,8 @@ void metrics_add(Metrics *m, ActLosses losses, double grad_norm, double lr, doub
 void metrics_line(const Metrics *m, int64_t step, char *out, size_t size);
 // Appends the same figures as one JSON line, and to the curves. A full disk is reported, not fatal.
 CHECKED bool metrics_write(Metrics *m, int64_t step, Error *err);
-// Appends a loss on the held-out rows. key: "eval_loss", or "ema_eval_loss" for the moving
-// average's.
+// Appends a loss on the held-out rows. key: "eval_loss", or "eval_past_loss" of the past actions,
+// and for the moving average's "ema_" before it.
 CHECKED bool metrics_write_eval(Metrics *m, int64_t step, const char *key, double eval_loss,
                                 Error *err);
 // Appends what episodes in a simulation came to: {"step", "pc_success" (percent), "pc_success_95":

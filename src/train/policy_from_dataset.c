@@ -12,6 +12,7 @@ WindowSpec policy_window(const PolicyConfig *p) {
                         .down_sample = p->obs_down_sample_steps,
                         .chunk_size = p->chunk_size,
                         .action_down_sample = p->action_down_sample_steps,
+                        .past = p->n_past_actions,
                         .relative = p->arms > 0,
                         .arms = p->arms,
                         .minus_state = p->pipeline.relative};
@@ -124,9 +125,10 @@ void policy_warn_unused(const Dataset *ds) {
 }
 
 // A recorder that splits the state, or gives it another name, would leave the policy blind to the
-// robot's own position. That is refused unless --policy.input_features asks for it.
-static bool check_state(const Dataset *ds, Error *err) {
-    for (int i = 0; i < ds->n_features && !ds->state; i++) {
+// robot's own position. That is refused unless --policy.input_features or --policy.use_state asks
+// for it.
+static bool check_state(const PolicyConfig *p, const Dataset *ds, Error *err) {
+    for (int i = 0; i < ds->n_features && !ds->state && p->use_state; i++) {
         const Feature *f = &ds->features[i];
         if (!is_unused_vector(f) || !(strncmp(f->name, "observation", 11) == 0 ||
                                       strstr(f->name, "state") || strstr(f->name, "qpos")))
@@ -134,8 +136,8 @@ static bool check_state(const Dataset *ds, Error *err) {
         return fail(
             err,
             "%s: there is no observation.state, but %s with %lld values; if that is the state: "
-            "--rename_map='{\"%s\": \"observation.state\"}', and to train without a state name "
-            "the inputs with --policy.input_features",
+            "--rename_map='{\"%s\": \"observation.state\"}', and to train without a state: "
+            "--policy.use_state=false",
             ds->root, f->name, (long long)f->size, f->name);
     }
     return true;
@@ -143,11 +145,12 @@ static bool check_state(const Dataset *ds, Error *err) {
 
 // Finds the inputs: all that the dataset has, or exactly those that the policy names.
 static bool resolve_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error *err) {
-    *in = (Inputs){.state = ds->state && !p->input_features, .env = ds->env && !p->input_features};
+    const bool all = !p->input_features;
+    *in = (Inputs){.state = ds->state && all && p->use_state, .env = ds->env && all};
     if (p->input_features) {
         p->n_cameras = 0;
         if (!choose_inputs(p, ds, in, err)) return false;
-    } else if (!check_state(ds, err)) {
+    } else if (!check_state(p, ds, err)) {
         return false;
     } else if (p->n_cameras == 0) {
         if (ds->n_cameras > MAX_CAMERAS)
@@ -169,7 +172,33 @@ static bool resolve_inputs(PolicyConfig *p, const Dataset *ds, Inputs *in, Error
     return true;
 }
 
-// Finds the size of each camera's images: as recorded, one size for all, or one for each.
+// What of a camera's resized frames the model sees. crop_ratio is cut short as LeRobot does it.
+static bool crop_camera(const PolicyConfig *p, CameraConfig *c, const char *root, Error *err) {
+    const int64_t *crop = p->crop_shape.values;
+    const int height = c->image_height, width = c->image_width;
+    c->resized_height = c->resized_width = 0;
+    if (!policy_crops(p)) return true;
+    c->resized_height = height;
+    c->resized_width = width;
+    c->image_height = crop ? (int)crop[0] : (int)(height * p->crop_ratio);
+    c->image_width = crop ? (int)crop[1] : (int)(width * p->crop_ratio);
+    if (c->image_height > height || c->image_width > width)
+        return fail(
+            err,
+            "%s: --policy.crop_shape=[%d,%d] is larger than the frames of %s, which are "
+            "%dx%d where they are cropped; make it smaller, or --policy.resize_shape larger",
+            root, c->image_height, c->image_width, c->name, height, width);
+    enum { SMALLEST = 32 }; // as that of crop_shape
+    return (c->image_height >= SMALLEST && c->image_width >= SMALLEST) ||
+           fail(err,
+                "%s: --policy.crop_ratio=%g leaves %dx%d of the frames of %s; at least %dx%d are "
+                "needed",
+                root, p->crop_ratio, c->image_height, c->image_width, c->name, SMALLEST, SMALLEST);
+}
+
+// Finds the size of each camera's images: as recorded, one size for all, or one for each, and of
+// that what is cut out. LeRobot's ACT is to see what a policy of one observation sees, so that one
+// is trained with LeRobot's filter.
 static bool resolve_image_sizes(PolicyConfig *p, const Dataset *ds, Error *err) {
     const IntList *resize = &p->resize_shape;
     const int64_t given = resize->values ? resize->count / 2 : 0;
@@ -190,7 +219,11 @@ static bool resolve_image_sizes(PolicyConfig *p, const Dataset *ds, Error *err) 
         const int64_t *size = given ? resize->values + (given > 1 ? 2 * i : 0) : NULL;
         camera->image_height = size ? (int)size[0] : camera->height;
         camera->image_width = size ? (int)size[1] : camera->width;
+        if (!crop_camera(p, camera, ds->root, err)) return false;
     }
+    if (given && !p->resize_filter)
+        p->resize_filter =
+            p->obs_state_horizon == 1 && p->action_down_sample_steps == 1 ? "bilinear" : "area";
     return true;
 }
 
@@ -206,11 +239,15 @@ void policy_image_sizes(const PolicyConfig *p, char *out, size_t size) {
                               p->cameras[i].image_height, p->cameras[i].image_width);
 }
 
-void policy_find_cameras(const PolicyConfig *p, const Dataset *ds, int *cameras, FrameSize *sizes) {
+void policy_find_cameras(const PolicyConfig *p, const Dataset *ds, int *cameras, FrameSize *sizes,
+                         FrameCrop *crops) {
+    const ImageFilter filter = image_filter_named(p->resize_filter);
     for (int i = 0; i < p->n_cameras; i++) {
         for (int k = 0; k < ds->n_cameras; k++)
             if (strcmp(ds->cameras[k]->name, p->cameras[i].name) == 0) cameras[i] = k;
-        sizes[i] = (FrameSize){p->cameras[i].image_height, p->cameras[i].image_width};
+        const CameraConfig *c = &p->cameras[i];
+        sizes[i] = (FrameSize){camera_resized_height(c), camera_resized_width(c), filter};
+        crops[i] = (FrameCrop){c->image_height, c->image_width};
     }
 }
 
@@ -229,9 +266,12 @@ LoaderOptions loader_options_of(const TrainConfig *c, const Normalizer *state,
                            .num_workers = c->num_workers,
                            .warn_s = c->loader_warn_s,
                            .prefetch = c->prefetch_factor,
+                           .random_crops = p->crop_is_random,
                            .shuffle = true,
                            .drop_last = true,
-                           .seed = (uint64_t)c->seed};
+                           .max_action_prefix = p->max_action_prefix,
+                           .seed = (uint64_t)c->seed,
+                           .state_dropout = {p->state_dropout, (uint64_t)c->seed}};
 }
 
 bool image_transforms_of(const TrainConfig *config, ImageTransforms *out, Error *err) {
@@ -254,6 +294,27 @@ DatasetOptions dataset_options_of(const TrainConfig *c, bool need_videos) {
                             .tolerance_s = train_config_tolerance(c)};
 }
 
+// What goes with the state, or with none.
+CHECKED static bool check_inputs(const PolicyConfig *p, const Dataset *ds, Error *err) {
+    if (p->n_cameras == 0 && p->env_dim == 0)
+        return fail(err,
+                    "%s: neither a camera nor observation.environment_state%s; ACT needs one of "
+                    "them",
+                    ds->root, p->use_state ? "" : ", and no state (--policy.use_state=false)");
+    if (p->state_dim) return true;
+    if (p->obs_state_horizon > 1 && p->temporal_pos_embed &&
+        strcmp(p->temporal_pos_embed, "state") == 0)
+        return fail(err,
+                    "%s: --policy.temporal_pos_embed=state tells the times of states, of which the "
+                    "policy sees none; use all",
+                    ds->root);
+    return p->state_dropout == 0 ||
+           fail(err,
+                "%s: --policy.state_dropout=%g: the policy sees no observation.state; leave the "
+                "flag out",
+                ds->root, p->state_dropout);
+}
+
 bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
     if (!ds->action)
         return fail(err,
@@ -267,12 +328,8 @@ bool policy_from_dataset(PolicyConfig *p, const Dataset *ds, Error *err) {
     p->state_dim = in.state ? window_state_dim(ds, &w) : 0;
     p->action_dim = window_action_dim(ds, &w);
     p->env_dim = in.env ? (int)ds->env->size : 0;
+    p->use_state = in.state || !ds->state;
     resolve_normalization(p);
     p->fps = ds->fps;
-    if (p->n_cameras == 0 && p->env_dim == 0)
-        return fail(err,
-                    "%s: neither a camera nor observation.environment_state; ACT needs one of "
-                    "them",
-                    ds->root);
-    return pipeline_check(p, ds->root, err);
+    return check_inputs(p, ds, err) && pipeline_check(p, ds->root, err);
 }

@@ -12,19 +12,23 @@
 DatasetOptions dataset_options_of(const TrainConfig *config, bool need_videos);
 
 // Fills in policy->state_dim ... fps from the dataset: resolves pose_repr, normalization_mapping,
-// inputs (all of the dataset's, or exactly those of input_features, or, when policy->n_cameras > 0
-// already, those cameras: one that is absent is an error), and each camera's image size (as
-// recorded, or resize_shape: one size for all, or one for each in the policy's order). Names of
-// cameras that come from the dataset stay borrowed from it. Errors: no action, neither camera nor
-// environment state, and what is said above.
+// inputs (all of the dataset's but a state that use_state leaves out, or exactly those of
+// input_features, or, when policy->n_cameras > 0 already, those cameras: one that is absent is an
+// error), and each camera's image size (as recorded, or resize_shape: one size for all, or one for
+// each in the policy's order; of that crop_shape or crop_ratio), and how frames are resized to it.
+// use_state is false afterwards where the dataset has a state that the policy does not see, however
+// that was asked for. Names of cameras that come from the dataset stay borrowed from it. Errors: no
+// action, neither camera nor environment state, settings of a state that is not seen, and what is
+// said above.
 CHECKED bool policy_from_dataset(PolicyConfig *policy, const Dataset *ds, Error *err);
 // Warns of the vectors that no policy sees, naming each: nothing is lost without a word.
 void policy_warn_unused(const Dataset *ds);
 WindowSpec policy_window(const PolicyConfig *policy);
-// For the loader: where the policy's cameras stand in ds->cameras, and the size each is seen at.
-// Both have policy->n_cameras. Only for cameras that policy_from_dataset has found.
+// For the loader: where the policy's cameras stand in ds->cameras, the size that frames of each are
+// read at, and what of them is seen. All have policy->n_cameras. Only for cameras that
+// policy_from_dataset has found.
 void policy_find_cameras(const PolicyConfig *policy, const Dataset *ds, int *cameras,
-                         FrameSize *sizes);
+                         FrameSize *sizes, FrameCrop *crops);
 // Of the loader's options what the configuration says of a training with shuffled whole batches,
 // with a policy whose shapes are filled in, and of the normalisers those whose vectors the policy
 // has. They are borrowed. The dataset, rows, cameras, sizes, cache and transforms are the caller's

@@ -86,12 +86,13 @@ CHECKED static bool open_repeat(RunBatches *b, const TrainConfig *c, const Datas
 
 bool run_batches_open(RunBatches *b, const TrainConfig *c, const Ranks *ranks, const RunData *data,
                       const RunStatistics *statistics, Device *d, int64_t first_batch, Error *err) {
-    policy_find_cameras(&c->policy, data->dataset, b->cameras, b->sizes);
+    policy_find_cameras(&c->policy, data->dataset, b->cameras, b->sizes, b->crops);
     open_cache(b, c, ranks, data->dataset);
     b->options = loader_options_of(c, &statistics->state, &statistics->env, &statistics->action);
     b->options.dataset = data->dataset;
     b->options.cameras = b->cameras;
     b->options.sizes = b->sizes;
+    b->options.crops = b->crops;
     b->options.rows = data->train_rows;
     b->options.n_rows = data->n_train;
     b->options.cache = b->cache;
@@ -115,7 +116,10 @@ LoaderOptions run_batches_in_order(const RunBatches *b, const int64_t *rows, int
     options.n_rows = n_rows;
     options.shuffle = false;
     options.transforms = NULL;
+    options.random_crops = false;
     options.repeat = NULL;
+    options.state_dropout = (StateDropout){0};
+    options.max_action_prefix = 0;
     options.first_batch = 0;
     options.pieces = options.processes = 1;
     options.process = 0;
@@ -139,6 +143,7 @@ ActInput run_batches_input(const Batch *b) {
                       .images = (const uint8_t *const *)b->images,
                       .action = b->action,
                       .action_is_pad = b->action_is_pad,
+                      .action_prefix = b->action_prefix,
                       .first_sample = b->first_sample,
                       .step_samples = (int)b->step_samples,
                       .step_actions = b->step_actions};

@@ -11,7 +11,8 @@
 
 typedef struct RunBatches {
     int cameras[MAX_CAMERAS];     // positions in the dataset, in the policy's order
-    FrameSize sizes[MAX_CAMERAS]; // and what the policy sees of each
+    FrameSize sizes[MAX_CAMERAS]; // what frames of each are resized to,
+    FrameCrop crops[MAX_CAMERAS]; // and what the policy sees of that
     ImageTransforms transforms;   // of the training frames
     RepeatFrames repeat;          // of the training frames, likewise
     FrameCache *cache;            // of the policy's cameras; NULL: none

@@ -7,7 +7,8 @@
 void log_policy_kind(const TrainConfig *c) {
     const PolicyConfig *p = &c->policy;
     bool relative = strcmp(p->pose_repr, "relative") == 0, start = c->policy.path || c->config_path;
-    if (p->obs_state_horizon == 1 && p->action_down_sample_steps == 1 && !relative)
+    if (p->obs_state_horizon == 1 && p->action_down_sample_steps == 1 && !p->n_past_actions &&
+        !p->max_action_prefix && !relative)
         log_info("plain ACT, as LeRobot's: one observation, poses as recorded (%s)",
                  start ? "--policy.obs_state_horizon=2 makes it temporal"
                        : "--policy.type=tact is the temporal policy");
@@ -37,9 +38,27 @@ void log_run(const Run *r) {
              p->obs_state_horizon, p->obs_down_sample_steps, p->pose_repr, p->temporal_pos_embed,
              p->n_cameras, p->n_cameras == 1 ? "" : "s", p->n_cameras ? " " : "", sizes,
              p->state_dim, p->action_dim, p->chunk_size);
+    if (policy_hides_pose(p))
+        log_info(
+            "the policy does not see observation.state; poses are relative to it all the same");
+    else if (!p->use_state)
+        log_info("the policy does not see observation.state");
+    if (p->state_dropout > 0)
+        log_info("state_dropout=%g: so large a part of the samples is trained on without its state",
+                 p->state_dropout);
+    if (p->state_dropout == 1)
+        log_warn("--policy.state_dropout=1: no sample shows the state that the policy will be "
+                 "given when it acts; a policy without it is --policy.use_state=false");
     if (p->action_down_sample_steps > 1)
         log_info("actions: every %d frames, a chunk over %d frames", p->action_down_sample_steps,
                  policy_chunk_steps(p));
+    if (p->n_past_actions > 0)
+        log_info("past actions: %d before the newest observation are predicted as well",
+                 p->n_past_actions);
+    if (p->max_action_prefix > 0)
+        log_info("actions: the first 0 to %d of a chunk are given, drawn evenly for every sample; "
+                 "held-out losses are with none",
+                 p->max_action_prefix);
     const NormMap *norm = &p->normalization_mapping;
     bool imagenet = c->dataset.use_imagenet_stats && strcmp(norm->visual, "MEAN_STD") == 0;
     log_info("normalization: STATE %s, ACTION %s, VISUAL %s%s", norm->state, norm->action,

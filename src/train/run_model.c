@@ -35,7 +35,9 @@ bool run_model_find_backbone(RunModel *m, const TrainConfig *c, const TrainHooks
 }
 
 CHECKED static bool fill_params(RunModel *m, const TrainConfig *c, Error *err) {
-    const WeightsOptions options = {.new_times = !c->resume || c->new_times};
+    const WeightsOptions options = {.new_times = !c->resume || c->new_times,
+                                    .new_prefix = !c->resume,
+                                    .past_added = c->past_added};
     const char *first = train_first_policy(c);
     params_initialize(&m->params, (uint64_t)c->seed);
     if (m->backbone_file[0] &&

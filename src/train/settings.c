@@ -47,7 +47,8 @@ CHECKED static bool read_train_config(TrainConfig *c, const char *file, Error *e
     bool ok = json_read(file, &root, err) && policy_read_tact(dir, &tact, err) &&
               train_config_from_json(c, root, tact, file, err);
     const char *rename_map = c->policy.rename_map; // train_config.json's own
-    ok = ok && processors_read(dir, json_object_get(root, "policy"), &c->policy, &c->arena, err);
+    ok = ok &&
+         processors_read(dir, json_object_get(root, "policy"), !tact, &c->policy, &c->arena, err);
     c->policy.rename_map = rename_map;
     if (ok) policy_warn_of_keys(json_object_get(root, "policy"), file);
     json_decref(root);
@@ -91,13 +92,20 @@ CHECKED static bool find_resumed_run(TrainConfig *c, const char *file, const cha
 CHECKED static bool check_policy_type(const TrainConfig *c, Error *err) {
     const PolicyConfig *p = &c->policy;
     bool temporal = p->obs_state_horizon > 1 || strcmp(p->temporal_pos_embed, "none") != 0 ||
-                    p->action_down_sample_steps > 1 ||
+                    p->action_down_sample_steps > 1 || p->n_past_actions > 0 ||
+                    p->max_action_prefix > 0 ||
                     (p->pose_repr && strcmp(p->pose_repr, "relative") == 0);
     const char *from = p->path ? p->path : c->config_path;
     if (!field_given(c, "policy.type") || temporal == (strcmp(p->type, "tact") == 0)) return true;
     if (temporal &&
         (field_given(c, "policy.obs_state_horizon") || field_given(c, "policy.pose_repr")))
         return true;
+    if (p->obs_state_horizon == 1 && p->n_past_actions > 0)
+        return fail(err,
+                    "--policy.n_past_actions=%d: LeRobot's plain ACT (--policy.type=act, one "
+                    "observation) predicts no past actions; add --policy.obs_state_horizon=2 or "
+                    "leave out --policy.type",
+                    p->n_past_actions);
     if (temporal)
         return fail(err,
                     "--policy.type=act: %s is a temporal policy, of %d observation%s; leave out "
@@ -125,6 +133,49 @@ static void decide_time_table(TrainConfig *c, int stored_horizon) {
         c->policy.temporal_pos_embed = "all";
 }
 
+// A checkpoint's weights are those of a policy with the state, or of one without. stored: its
+// inputs, as --policy.input_features has them; NULL: not said.
+CHECKED static bool check_stored_state(const TrainConfig *c, const char *stored, Error *err) {
+    const PolicyConfig *p = &c->policy;
+    const bool inputs = field_given(c, "policy.input_features");
+    const bool seen = inputs_name_state(stored);
+    const bool wanted = inputs ? inputs_name_state(p->input_features) : p->use_state;
+    if (!stored || wanted == seen || !(inputs || field_given(c, "policy.use_state"))) return true;
+    return fail(err,
+                "--policy.%s: %s is a policy %s observation.state, and its weights fit no other; "
+                "leave the flag out, or start without it",
+                inputs   ? "input_features"
+                : wanted ? "use_state=true"
+                         : "use_state=false",
+                p->path ? p->path : c->config_path, seen ? "with" : "without");
+}
+
+// A resumed run keeps its moments, which new rows of the decoder's table have none of, and its
+// loss.
+CHECKED static bool check_past_actions(const TrainConfig *c, int stored, Error *err) {
+    if (!c->resume || !c->past_added) return true;
+    return fail(err,
+                "--policy.n_past_actions=%d: the run to go on with has %d; --policy.path starts a "
+                "new one from its weights",
+                c->policy.n_past_actions, stored);
+}
+
+// A policy that is given actions has a projection of them, with moments of its own. One that starts
+// from a policy without begins with zeros, and computes what that did.
+CHECKED static bool check_prefix(const TrainConfig *c, int stored, Error *err) {
+    const int wanted = c->policy.max_action_prefix;
+    if (stored && !wanted)
+        return fail(err,
+                    "--policy.max_action_prefix=0: the checkpoint's policy was trained for up to "
+                    "%d actions that are given; leave the flag out, or give it 1 or more",
+                    stored);
+    return stored || !wanted || !c->resume ||
+           fail(err,
+                "--policy.max_action_prefix=%d: the run that goes on has a policy that is never "
+                "given actions; --policy.path starts a new one from its weights",
+                wanted);
+}
+
 // Puts the settings of the checkpoint that the flags name beneath those of the flags.
 CHECKED static bool merge_checkpoint(TrainConfig *c, int argc, char **argv, Error *err) {
     TrainConfig merged;
@@ -142,14 +193,19 @@ CHECKED static bool merge_checkpoint(TrainConfig *c, int argc, char **argv, Erro
                            read_train_config(&merged, place, err)
                      : policy_locate(c->policy.path, place, err) &&
                            policy_read_config(place, true, &merged, err);
-    int horizon = merged.policy.obs_state_horizon;
+    int horizon = merged.policy.obs_state_horizon, past = merged.policy.n_past_actions;
+    int prefix = merged.policy.max_action_prefix;
+    const char *inputs = merged.policy.input_features;
     if (ok) forget_device(&merged);
     ok = ok && train_config_parse(&merged, argc, argv, err);
+    ok = ok && check_stored_state(&merged, inputs, err);
     if (ok) decide_time_table(&merged, horizon);
+    merged.past_added = merged.policy.n_past_actions - past;
+    ok = ok && check_past_actions(&merged, past, err);
     if (field_given(&merged, "policy.device")) merged.trained_on = NULL;
     if (ok && merged.resume) ok = find_resumed_run(&merged, place, c->output_dir, err);
     if (ok && !resume) merged.policy.path = arena_strdup(&merged.arena, place);
-    ok = ok && check_policy_type(&merged, err);
+    ok = ok && check_policy_type(&merged, err) && check_prefix(&merged, prefix, err);
     train_config_free(c);
     *c = merged;
     return ok;

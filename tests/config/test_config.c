@@ -41,10 +41,14 @@ static void defaults(void **state) {
     assert_int_equal(c.policy.obs_state_horizon, 2);
     assert_int_equal(c.policy.obs_down_sample_steps, 1);
     assert_int_equal(c.policy.action_down_sample_steps, 1);
+    assert_int_equal(c.policy.n_past_actions, 0);
+    assert_int_equal(c.policy.max_action_prefix, 0);
     assert_true(c.dataset.repeat_frame_prob == 0);
     assert_string_equal(c.policy.temporal_pos_embed, "all");
     assert_null(c.policy.pose_repr);
     assert_null(c.policy.resize_shape.values);
+    assert_true(!c.policy.resize_filter && !c.policy.crop_shape.values && c.policy.crop_is_random);
+    assert_true(c.policy.crop_ratio == 1 && !policy_crops(&c.policy));
     assert_null(c.policy.normalization_mapping.state);
     assert_int_equal(c.seed, 1000);
     assert_int_equal(c.steps, 100000);
@@ -94,6 +98,20 @@ static void two_kinds(void **state) {
     assert_error("--policy.type=act|--policy.temporal_pos_embed=all", "one observation");
     assert_error("--policy.type=act|--policy.action_down_sample_steps=3",
                  "--policy.action_down_sample_steps: --policy.type=act alone is LeRobot's ACT");
+    assert_error("--policy.type=act|--policy.n_past_actions=3",
+                 "--policy.n_past_actions=3: --policy.type=act alone is LeRobot's ACT, which "
+                 "predicts no past actions");
+    assert_parses(&c, "--policy.type=act|--policy.n_past_actions=0");
+    train_config_free(&c);
+    assert_error("--policy.type=act|--policy.max_action_prefix=5",
+                 "--policy.max_action_prefix=5: --policy.type=act alone is LeRobot's ACT, which is "
+                 "never given actions; leave out --policy.type");
+    assert_parses(&c,
+                  "--policy.type=act|--policy.obs_state_horizon=2|--policy.max_action_prefix=5");
+    assert_int_equal(c.policy.max_action_prefix, 5);
+    train_config_free(&c);
+    assert_parses(&c, "--policy.type=act|--policy.max_action_prefix=0");
+    train_config_free(&c);
     assert_parses(&c, "--policy.type=act|--policy.temporal_pos_embed=none");
     train_config_free(&c);
 }
@@ -194,8 +212,8 @@ static void fill_dataset(PolicyConfig *p) {
     p->arms = 1;
     p->fps = 30;
     p->n_cameras = 2;
-    p->cameras[0] = (CameraConfig){"observation.images.wrist", 480, 640, 240, 320};
-    p->cameras[1] = (CameraConfig){"observation.images.front", 640, 480, 320, 240};
+    p->cameras[0] = (CameraConfig){"observation.images.wrist", 480, 640, 240, 320, 0, 0};
+    p->cameras[1] = (CameraConfig){"observation.images.front", 640, 480, 320, 240, 0, 0};
 }
 
 #define CONFIG_AFTER_TYPE                                                                          \
@@ -282,8 +300,24 @@ static void json_files(void **state) {
     assert_int_equal(json_integer_value(json_object_get(tact, "version")), 2);
     assert_int_equal(json_integer_value(json_object_get(tact, "action_down_sample_steps")), 3);
     assert_true(json_number_value(json_object_get(train, "repeat_frame_prob")) == 0.5);
+    assert_null(json_object_get(tact, "use_state"));
+    assert_null(json_object_get(tact, "state_dropout"));
+    assert_null(json_object_get(tact, "n_past_actions"));
     json_decref(tact);
     json_decref(train);
+    c.policy.use_state = false;
+    c.policy.state_dropout = 0.25;
+    tact = policy_to_tact_json(&c.policy);
+    assert_true(json_is_false(json_object_get(tact, "use_state")));
+    assert_true(json_number_value(json_object_get(tact, "state_dropout")) == 0.25);
+    json_decref(tact);
+    c.policy.use_state = true;
+    c.policy.state_dropout = 0;
+    c.policy.n_past_actions = 5;
+    tact = policy_to_tact_json(&c.policy);
+    assert_int_equal(json_integer_value(json_object_get(tact, "version")), 3);
+    assert_int_equal(json_integer_value(json_object_get(tact, "n_past_actions")), 5);
+    json_decref(tact);
     // Where curves go is written only as far as it was asked for.
     static const char *const asked[] = {"--wandb.disable_artifact=true",
                                         "--wandb.entity=us",
@@ -311,7 +345,20 @@ static void json_files(void **state) {
     c.policy.temporal_pos_embed = "none";
     assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
     c.policy.action_down_sample_steps = 1;
+    assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
+    c.policy.n_past_actions = 0;
     assert_json(policy_to_json(&c.policy), "{\"type\": \"act\", " CONFIG_AFTER_TYPE);
+    // It would miss the projection of actions that are given. A key that is there where it says so.
+    tact = policy_to_tact_json(&c.policy);
+    assert_null(json_object_get(tact, "max_action_prefix"));
+    json_decref(tact);
+    c.policy.max_action_prefix = 5;
+    assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
+    tact = policy_to_tact_json(&c.policy);
+    assert_int_equal(json_integer_value(json_object_get(tact, "max_action_prefix")), 5);
+    assert_int_equal(json_integer_value(json_object_get(tact, "version")), 1);
+    json_decref(tact);
+    c.policy.max_action_prefix = 0;
     c.policy.env_dim = 5;
     c.policy.state_dim = 0;
     c.policy.normalization_mapping.env = "MEAN_STD";
@@ -322,6 +369,13 @@ static void json_files(void **state) {
         json_object_get(json_object_get(features, "observation.environment_state"), "shape");
     assert_int_equal(json_integer_value(json_array_get(shape, 0)), 5);
     assert_non_null(json_object_get(json_object_get(object, "normalization_mapping"), "ENV"));
+    // Nor may it take poses for absolute that are relative to one which the policy does not see.
+    c.policy.arms = 0;
+    assert_true(policy_is_plain(&c.policy));
+    c.policy.arms = 1;
+    assert_false(policy_is_plain(&c.policy));
+    c.policy.state_dim = 10;
+    assert_true(policy_is_plain(&c.policy));
     json_decref(object);
     train_config_free(&c);
 }

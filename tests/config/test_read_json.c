@@ -41,7 +41,10 @@ static void what_is_written_is_read(void **state) {
         "--policy.dim_model=64",
         "--policy.obs_state_horizon=3",
         "--policy.action_down_sample_steps=4",
+        "--policy.n_past_actions=6",
+        "--policy.max_action_prefix=9",
         "--dataset.repeat_frame_prob=0.75",
+        "--policy.state_dropout=0.25",
         "--policy.pose_repr=relative",
         "--policy.temporal_ensemble_coeff=0.01",
         "--policy.n_action_steps=1",
@@ -77,8 +80,8 @@ static void what_is_written_is_read(void **state) {
     p->state_dim = p->action_dim = 20;
     p->arms = 2;
     p->n_cameras = 2;
-    p->cameras[0] = (CameraConfig){"observation.images.b", 480, 640, 64, 96};
-    p->cameras[1] = (CameraConfig){"observation.images.a", 240, 320, 96, 64};
+    p->cameras[0] = (CameraConfig){"observation.images.b", 480, 640, 64, 96, 0, 0};
+    p->cameras[1] = (CameraConfig){"observation.images.a", 240, 320, 96, 64, 0, 0};
     p->fps = 12.5;
     json_t *root = train_config_to_json(&a), *tact = policy_to_tact_json(p);
     json_object_set_new(tact, "train", train_config_to_tact_json(&a));
@@ -88,7 +91,10 @@ static void what_is_written_is_read(void **state) {
         !policy_shapes_from_json(&b, policy, tact, "file", &err))
         fail_msg("%s", err.text);
     assert_same(&a, &b);
+    assert_int_equal(b.policy.n_past_actions, 6);
     assert_true(b.policy.action_down_sample_steps == 4 && b.dataset.repeat_frame_prob == 0.75);
+    assert_true(b.policy.use_state && b.policy.state_dropout == 0.25);
+    assert_int_equal(b.policy.max_action_prefix, 9);
     assert_true(b.ema.enable && b.ema.decay == 0.99 && b.scheduler.num_warmup_steps == 7);
     assert_true(b.policy.arms == 2 && b.policy.cameras[0].width == 640 && b.policy.fps == 12.5);
     assert_string_equal(b.policy.cameras[0].name, "observation.images.b"); // their order counts
@@ -102,6 +108,107 @@ static void what_is_written_is_read(void **state) {
     json_decref(tact);
     train_config_free(&a);
     train_config_free(&b);
+}
+
+// A policy that crops: LeRobot's config.json has the sizes that were recorded, where its ACT runs
+// it with a step that crops, and tact.json those that the model sees, under a version of its own.
+static void crops_are_read(void **state) {
+    (void)state;
+    static const char *const both[] = {"--policy.resize_shape=[64,96]",
+                                       "--policy.crop_shape=[48,90]",
+                                       "--policy.crop_is_random=false"};
+    for (int horizon = 1; horizon <= 2; horizon++) {
+        char first[] = "--policy.obs_state_horizon=1";
+        char *flags[] = {first, (char *)both[0], (char *)both[1], (char *)both[2]};
+        TrainConfig a, b;
+        Error err;
+        first[sizeof first - 2] = (char)('0' + horizon);
+        train_config_default(&a);
+        if (!train_config_parse(&a, 4, flags, &err)) fail_msg("%s", err.text);
+        train_config_fill(&a, 0);
+        PolicyConfig *p = &a.policy;
+        p->state_dim = p->action_dim = 6;
+        p->pose_repr = "none";
+        p->resize_filter = "bilinear";
+        p->n_cameras = 1;
+        p->cameras[0] = (CameraConfig){"observation.images.b", 480, 640, 48, 90, 64, 96};
+        json_t *policy = policy_to_json(p), *tact = policy_to_tact_json(p);
+        const json_t *shape = json_object_get(
+            json_object_get(json_object_get(policy, "input_features"), "observation.images.b"),
+            "shape");
+        assert_int_equal(json_integer_value(json_array_get(shape, 1)), horizon == 1 ? 480 : 48);
+        assert_int_equal(json_integer_value(json_object_get(tact, "version")), 4);
+        train_config_default(&b);
+        if (!policy_from_json(&b, policy, tact, "file", &err) ||
+            !policy_shapes_from_json(&b, policy, tact, "file", &err))
+            fail_msg("%s", err.text);
+        const CameraConfig *c = &b.policy.cameras[0];
+        assert_true(c->height == 480 && c->width == 640);
+        assert_true(c->image_height == 48 && c->image_width == 90);
+        assert_true(c->resized_height == 64 && c->resized_width == 96);
+        assert_true(!b.policy.crop_is_random && b.policy.crop_shape.values[1] == 90);
+        assert_string_equal(b.policy.resize_filter, "bilinear");
+        // Half of what it says would be another picture.
+        json_t *camera = json_array_get(json_object_get(tact, "cameras"), 0);
+        json_object_set_new(camera, "resized_to", json_pack("[i,i]", 64, 80));
+        assert_false(policy_shapes_from_json(&b, policy, tact, "file", &err));
+        assert_non_null(strstr(err.text, "crop of observation.images.b is larger"));
+        if (horizon == 1) {
+            json_object_set_new(camera, "resized_to", json_pack("[i,i]", 64, 31));
+            json_object_set_new(camera, "image_size", json_pack("[i,i]", 48, 31));
+            assert_false(policy_shapes_from_json(&b, policy, tact, "file", &err));
+            assert_non_null(strstr(err.text, "shrink to 64x31; each side must be at least 32"));
+        }
+        json_object_del(camera, "resized_to");
+        json_object_set_new(camera, "image_size", json_pack("[i,i]", 48, 90));
+        assert_false(policy_shapes_from_json(&b, policy, tact, "file", &err));
+        assert_non_null(strstr(err.text, "does not say what frames are cropped from"));
+        json_decref(policy);
+        json_decref(tact);
+        train_config_free(&a);
+        train_config_free(&b);
+    }
+}
+
+// A policy that does not see the state, of relative poses. Files of two policies do not go
+// together.
+static void a_state_that_is_not_seen(void **state) {
+    (void)state;
+    TrainConfig a, b;
+    Error err = {""};
+    train_config_default(&a);
+    a.dataset.root = "/data/x";
+    PolicyConfig *p = &a.policy;
+    p->use_state = false;
+    p->pose_repr = "relative";
+    p->arms = 1;
+    p->action_dim = 10;
+    p->n_cameras = 1;
+    p->cameras[0] = (CameraConfig){"observation.images.b", 480, 640, 64, 96, 0, 0};
+    json_t *root = train_config_to_json(&a), *tact = policy_to_tact_json(p);
+    const json_t *policy = json_object_get(root, "policy");
+    train_config_default(&b);
+    if (!train_config_from_json(&b, root, tact, "file", &err) ||
+        !policy_shapes_from_json(&b, policy, tact, "file", &err))
+        fail_msg("%s", err.text);
+    assert_false(b.policy.use_state);
+    assert_false(inputs_name_state(b.policy.input_features));
+    assert_true(b.policy.arms == 1 && b.policy.state_dim == 0);
+    train_config_free(&b);
+    json_object_set_new(json_object_get(policy, "input_features"), "observation.state",
+                        json_pack("{s:s, s:[i]}", "type", "STATE", "shape", 10));
+    train_config_default(&b);
+    assert_true(train_config_from_json(&b, root, tact, "file", &err));
+    assert_true(inputs_name_state(b.policy.input_features));
+    assert_false(policy_shapes_from_json(&b, policy, tact, "file", &err));
+    assert_non_null(strstr(err.text, "file: observation.state is among its input_features, but"));
+    train_config_free(&b);
+    json_decref(root);
+    json_decref(tact);
+    train_config_free(&a);
+    assert_false(inputs_name_state(NULL));
+    assert_false(inputs_name_state("[\"observation.state\"]"));
+    assert_false(inputs_name_state("{"));
 }
 
 // The keys of LeRobot 0.6: a key that tact does not know is passed over, a setting that it cannot
@@ -158,6 +265,29 @@ static void lerobots_file_is_read(void **state) {
     assert_true(c.policy.state_dim == 6 && c.policy.action_dim == 6 && c.policy.n_cameras == 1);
     assert_true(c.policy.cameras[0].image_height == 48 && c.policy.cameras[0].width == 64 &&
                 c.policy.arms == 0);
+    json_decref(root);
+    train_config_free(&c);
+}
+
+// A checkpoint from before there were two filters, and crops: its frames shrink by area.
+static void older_checkpoints_are_read(void **state) {
+    (void)state;
+    TrainConfig c;
+    Error err;
+    json_t *tact = parse("{\"version\": 1, \"resize_shape\": [48, 64], \"obs_state_horizon\": 1}");
+    json_t *root = parse(lerobot);
+    train_config_default(&c);
+    if (!policy_from_json(&c, json_object_get(root, "policy"), tact, "file", &err))
+        fail_msg("%s", err.text);
+    assert_string_equal(c.policy.resize_filter, "area");
+    assert_false(policy_crops(&c.policy));
+    json_t *again = policy_to_tact_json(&c.policy);
+    assert_int_equal(json_integer_value(json_object_get(again, "version")), 1);
+    static const char *const later[] = {"resize_filter", "crop_shape", "crop_ratio",
+                                        "crop_is_random"};
+    for (int i = 0; i < 4; i++) assert_null(json_object_get(again, later[i]));
+    json_decref(again);
+    json_decref(tact);
     json_decref(root);
     train_config_free(&c);
 }
@@ -271,9 +401,15 @@ static void lerobots_own_optimizer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(modes_are_lerobots),     cmocka_unit_test(unknown_keys_are_named),
-        cmocka_unit_test(lerobots_own_optimizer), cmocka_unit_test(what_is_written_is_read),
-        cmocka_unit_test(lerobots_file_is_read),  cmocka_unit_test(what_tact_cannot_do_is_refused),
+        cmocka_unit_test(modes_are_lerobots),
+        cmocka_unit_test(unknown_keys_are_named),
+        cmocka_unit_test(lerobots_own_optimizer),
+        cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(a_state_that_is_not_seen),
+        cmocka_unit_test(lerobots_file_is_read),
+        cmocka_unit_test(what_tact_cannot_do_is_refused),
+        cmocka_unit_test(crops_are_read),
+        cmocka_unit_test(older_checkpoints_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,6 +117,9 @@ static void wrong_values(void **state) {
     assert_error("--batch_size=-4", "must be between");
     assert_error("--batch_size=null", "null is not possible");
     assert_error("--policy.dropout=1.5", "must be between 0 and 0.99");
+    assert_error("--policy.state_dropout=1.5", "must be between 0 and 1");
+    assert_error("--policy.state_dropout=-0.1", "must be between 0 and 1");
+    assert_error("--policy.use_state=no thanks", "expected true or false");
     assert_error("--policy.dropout=nan", "expected a number");
     assert_error("--policy.dropout=1e-", "expected a number");
     assert_error("--policy.dropout=0x0", "expected a number");
@@ -167,9 +170,27 @@ static void cross_checks(void **state) {
         {"--policy.temporal_ensemble_coeff=-2|--policy.n_action_steps=1|"
          "--policy.action_down_sample_steps=4",
          "of 400 predictions"},
+        {"--policy.max_action_prefix=99", NULL},
+        {"--policy.max_action_prefix=100",
+         "--policy.max_action_prefix=100: must be less than --policy.chunk_size=100"},
+        {"--policy.max_action_prefix=8|--policy.chunk_size=8|--policy.n_action_steps=8",
+         "so that an action is left to predict"},
         {"--dataset.repeat_frame_prob=1", NULL},
         {"--dataset.repeat_frame_prob=0.5|--policy.obs_state_horizon=1",
          "there is none to repeat; add --policy.obs_state_horizon=2"},
+        {"--policy.use_state=false", NULL},
+        {"--policy.state_dropout=1", NULL},
+        {"--policy.use_state=false|--policy.input_features={\"observation.images.a\": {}}", NULL},
+        {"--policy.use_state=true|--policy.input_features={\"observation.state\": {}}", NULL},
+        {"--policy.use_state=false|--policy.input_features={\"observation.state\": {}}",
+         "--policy.use_state=false: --policy.input_features names observation.state; leave one"},
+        {"--policy.use_state=true|--policy.input_features={\"observation.images.a\": {}}",
+         "--policy.use_state=true: --policy.input_features does not name observation.state"},
+        {"--policy.use_state=false|--policy.state_dropout=0.5",
+         "--policy.state_dropout=0.5: the policy does not see observation.state "
+         "(--policy.use_state=false)"},
+        {"--policy.state_dropout=0.5|--policy.input_features={\"observation.images.a\": {}}",
+         "does not see observation.state (--policy.input_features)"},
         {"--policy.dim_model=500", "divisible by --policy.n_heads=8"},
         {"--policy.n_obs_steps=2", "--policy.obs_state_horizon"},
         {"--policy.replace_final_stride_with_dilation=true", "resnet50"},
@@ -179,6 +200,17 @@ static void cross_checks(void **state) {
         {"--policy.normalization_mapping={VISUAL: MIN_MAX}", NULL},
         {"--policy.resize_shape=[0,100]", "[HEIGHT,WIDTH]"},
         {"--policy.resize_shape=[[240,320],[240,8]]", "[HEIGHT,WIDTH]"},
+        {"--policy.crop_shape=[84,112]", NULL},
+        {"--policy.crop_shape=[84,112]|--policy.resize_shape=[96,128]", NULL},
+        {"--policy.crop_shape=[84,16]", "--policy.crop_shape: must be one [HEIGHT,WIDTH]"},
+        {"--policy.crop_shape=[[84,84],[84,84]]", "--policy.crop_shape: must be one"},
+        {"--policy.crop_ratio=0.9|--policy.resize_shape=[96,128]", NULL},
+        {"--policy.crop_ratio=0.9", "--policy.crop_ratio=0.9: is a part of --policy.resize_shape"},
+        {"--policy.crop_ratio=0|--policy.resize_shape=[96,128]", "must be above 0"},
+        {"--policy.crop_ratio=0.9|--policy.crop_shape=[84,84]|--policy.resize_shape=[96,128]",
+         "give one of them"},
+        {"--policy.resize_filter=area", "nothing is resized"},
+        {"--policy.resize_filter=area|--policy.resize_shape=[96,128]", NULL},
         {"--dataset.episodes=[]", "selects nothing"},
         {"--dataset.episodes=[1,-2]", "-2 is not an episode"},
         {"--dataset.episodes=[1,2,1]", "episode 1 is listed twice"},

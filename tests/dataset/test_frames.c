@@ -93,13 +93,13 @@ static void each_camera_has_its_own_size(void **state) {
     Error err;
     for (int i = 0; i < 2; i++) {
         OK(frames_open(sets[i], HEIGHT / 2, WIDTH / 2, &r, &err));
-        OK(frames_resize(r, 1, (FrameSize){HEIGHT, WIDTH - 16}, &err));
+        OK(frames_resize(r, 1, (FrameSize){HEIGHT, WIDTH - 16, IMAGE_AREA}, &err));
         for (int64_t row = 0; row < sets[i]->rows; row += 3) {
             assert_frame(r, sets[i], 0, row, HEIGHT / 2, WIDTH / 2);
             assert_frame(r, sets[i], 1, row, HEIGHT, WIDTH - 16);
         }
-        assert_false(frames_resize(r, 0, (FrameSize){HEIGHT, 0}, &err));
-        OK(frames_resize(r, 1, (FrameSize){0, 0}, &err)); // as recorded again
+        assert_false(frames_resize(r, 0, (FrameSize){HEIGHT, 0, IMAGE_AREA}, &err));
+        OK(frames_resize(r, 1, (FrameSize){0}, &err)); // as recorded again
         assert_frame(r, sets[i], 1, 5, HEIGHT, WIDTH);
         frames_close(r);
     }

@@ -246,6 +246,67 @@ static void test_limits_and_refusals(void **unused) {
     assert_false(env_open("strawberry", 8, SIZE, &env, &err));
 }
 
+// Another start in the same world: only the gripper's place differs, by the shift.
+static void test_start_is_shifted(void **unused) {
+    (void)unused;
+    static const double shift[3] = {0.03, -0.05, 0.10}, none[3] = {0};
+    static const double into[2][3] = {{0, 0.35, 0.17}, {0, 0.454, 0.37}}; // the gutter
+    static uint8_t first[PIXELS], other[PIXELS], again[PIXELS];
+    Error err;
+    for (int t = 0; t < 2; t++) {
+        Env *env = open_env(tasks[t]);
+        double a[ENV_DIM], b[ENV_DIM], c[ENV_DIM];
+        reset(env, 7);
+        observe(env, a, first);
+#ifdef TACT_MUJOCO
+        double berry[3];
+        memcpy(berry, env->d->xpos + 3 * env->h.berry, sizeof berry);
+#endif
+        env_shift_start(env, shift);
+        reset(env, 7);
+        observe(env, b, other);
+        for (int i = 0; i < 3; i++) assert_true(fabs(b[i] - a[i] - shift[i]) < 1e-12);
+        for (int i = 3; i < ENV_DIM; i++) assert_true(fabs(b[i] - a[i]) < 1e-12);
+        assert_memory_not_equal(first, other, PIXELS);
+#ifdef TACT_MUJOCO
+        assert_memory_equal(berry, env->d->xpos + 3 * env->h.berry, sizeof berry);
+#endif
+        step(env, b); // it stays there: the commanded pose is shifted too
+        observe(env, c, NULL);
+        for (int i = 0; i < 3; i++) assert_true(fabs(c[i] - b[i]) < 1e-3);
+        env_shift_start(env, none);
+        reset(env, 7);
+        observe(env, c, again);
+        assert_memory_equal(a, c, sizeof a);
+        assert_memory_equal(first, again, sizeof first);
+        env_shift_start(env, into[t]);
+        assert_false(env_reset(env, 7, &err));
+        assert_non_null(
+            strstr(err.text, "]: in the episode of seed 7 the gripper would start in something"));
+        env_shift_start(env, shift);
+        reset(env, 100);
+        run_expert(env, 1000);
+        if (t == 0 && !env_success(env)) fail_msg("shifted: %s", env_outcome(env));
+        env_close(&env);
+    }
+}
+
+static void test_shifts_are_read(void **unused) {
+    (void)unused;
+    static const char *const bad[] = {"",         "0.1",       "[0.1,0.2]", "[0,0,0,0]",
+                                      "[0,0,0]x", "[0,0,0.6]", "[nan,0,0]", "0,0,0",
+                                      "[0,0,",    "[a,0,0]"};
+    double shift[3];
+    Error err;
+    assert_true(env_read_shift("[0.1, -5e-2,0]", shift, &err));
+    assert_true(shift[0] == 0.1 && shift[1] == -0.05 && shift[2] == 0);
+    assert_true(env_read_shift(" [0,0,0.5] ", shift, &err) && shift[2] == 0.5);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (env_read_shift(bad[i], shift, &err)) fail_msg("%s: was accepted", bad[i]);
+        assert_non_null(strstr(err.text, "expected [dx,dy,dz] in metres, each from -0.5 to 0.5"));
+    }
+}
+
 // Pictures of other sizes may be rendered in between; those of the camera stay the same.
 static void test_pictures_leave_the_camera_alone(void **unused) {
     (void)unused;
@@ -268,7 +329,7 @@ static void test_rolls_do_not_depend_on_threads(void **unused) {
     Error err;
     Rolls *rolls[2];
     for (int i = 0; i < 2; i++) {
-        const RollsOptions o = {"strawberry_swing", 40, SIZE, SIZE, i ? 3 : 1, true};
+        const RollsOptions o = {"strawberry_swing", 40, SIZE, SIZE, i ? 3 : 1, true, {0}};
         if (!rolls_open(&o, &rolls[i], &err)) fail_msg("%s", err.text);
     }
     for (uint64_t k = 0; k < 5; k++) {
@@ -297,6 +358,8 @@ int main(void) {
         cmocka_unit_test(test_strength_of_the_stem),
         cmocka_unit_test(test_stem_tears_under_force_only),
         cmocka_unit_test(test_limits_and_refusals),
+        cmocka_unit_test(test_start_is_shifted),
+        cmocka_unit_test(test_shifts_are_read),
         cmocka_unit_test(test_pictures_leave_the_camera_alone),
         cmocka_unit_test(test_rolls_do_not_depend_on_threads),
     };

@@ -105,6 +105,22 @@ static void a_policys_camera_is_found_by_its_name(void **state) {
     assert_int_equal(c.position, 2);
 }
 
+// Paths are drawn on frames as they were recorded: what the policy makes of them before it sees
+// them, resized and cropped, moves nothing.
+static void what_the_policy_sees_moves_nothing(void **state) {
+    (void)state;
+    PolicyConfig p = policy();
+    Error err;
+    CameraModel c, cropped;
+    assert_true(checked("wrist", 0, &p, &c, &err));
+    CameraConfig *camera = &p.cameras[c.position];
+    camera->resized_height = camera->height / 2, camera->resized_width = camera->width / 2;
+    camera->image_height = camera->height / 3, camera->image_width = camera->width / 4;
+    assert_true(checked("wrist", 0, &p, &cropped, &err));
+    assert_true(cropped.fx == c.fx && cropped.fy == c.fy);
+    assert_true(cropped.cx == c.cx && cropped.cy == c.cy);
+}
+
 static void what_cannot_be_drawn_is_refused(void **state) {
     (void)state;
     PolicyConfig p = policy();
@@ -153,6 +169,7 @@ int main(void) {
         cmocka_unit_test(numbers_are_counted_and_finite),
         cmocka_unit_test(a_policys_camera_is_found_by_its_name),
         cmocka_unit_test(what_cannot_be_drawn_is_refused),
+        cmocka_unit_test(what_the_policy_sees_moves_nothing),
         cmocka_unit_test(the_lens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

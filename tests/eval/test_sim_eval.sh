@@ -36,9 +36,40 @@ holds "late ones end alike too" test "$(plain "$WORK/late/eval.json")" = "$(plai
 accepts "no blend" "${late[@]}" --policy.blend_steps=0 --threads=3 --output_dir="$WORK/late3"
 largest() { grep -A99 '"translation_m"' "$1" | grep -A4 '"border"' | sed -n 's/.*"max": //p' | head -n 1; }
 holds "a blend makes the border smaller" awk "BEGIN { exit !($(largest "$WORK/late/eval.json") < $(largest "$WORK/late3/eval.json")) }"
+# Actions that are given, of a policy that was trained with them.
+accepts "train with given actions" "$TACT" train --dataset.root="$WORK/data" "${tiny[@]}" --steps=30 --policy.optimizer_lr=1e-3 \
+    --policy.obs_state_horizon=2 --policy.max_action_prefix=4 --output_dir="$WORK/given"
+for n in 1 3; do
+    accepts "given, $n threads" "${late[@]}" --policy.path="$WORK/given" --threads=$n --output_dir="$WORK/given$n"
+done
+holds "they end alike" test "$(plain "$WORK/given1/eval.json")" = "$(plain "$WORK/given3/eval.json")"
+holds "says how many" grep -q '"max_action_prefix": 4' "$WORK/given1/eval.json"
+accepts "given none" "${late[@]}" --policy.path="$WORK/given" --policy.max_action_prefix=0 --threads=3 --output_dir="$WORK/given0"
+holds "says none" grep -q '"max_action_prefix": 0' "$WORK/given0/eval.json"
+but_prefix() { plain "$1" | sed 's/"max_action_prefix":[0-9]*//'; }
+holds "which is not the same" test "$(but_prefix "$WORK/given3/eval.json")" != "$(but_prefix "$WORK/given0/eval.json")"
+refuses "more than in training" 'max_action_prefix=5: .* was trained for at most 4' "${late[@]}" --policy.path="$WORK/given" \
+    --policy.max_action_prefix=5
+refuses "of a policy without" 'max_action_prefix=1: .* was trained for at most 0' "${late[@]}" --policy.max_action_prefix=1
 refuses "a negative delay" 'inference_delay_s=-1: expected seconds' "${eval[@]}" --eval.inference_delay_s=-1
 refuses "blended ensembles" 'temporal ensembling has no borders' "${eval[@]}" --policy.temporal_ensemble_coeff=0.01 --policy.blend_steps=2
 refuses "a delay of recordings" 'are for --env.type' "$TACT" eval --policy.path="$WORK/run" --dataset.root="$WORK/data" --policy.blend_steps=2
+# A start beside that of the seed: other episodes, whatever the threads; none is none.
+accepts elsewhere "${eval[@]}" --env.start_shift=[0,-0.02,0.08] --threads=1 --eval.max_videos=0 --output_dir="$WORK/five"
+holds "says where" grep -q '^the gripper starts \[0,-0.02,0.08\] m beside where the seeds put it' "$WORK/out"
+holds "with its settings" grep -Pzoq '"env.start_shift": \[\s*0.0,\s*-0.02,\s*0.08\s*\]' "$WORK/five/eval.json"
+accepts "elsewhere again" "${eval[@]}" --env.start_shift=[0,-0.02,0.08] --threads=3 --eval.max_videos=0 --output_dir="$WORK/six"
+holds "ends alike" test "$(plain "$WORK/five/eval.json")" = "$(plain "$WORK/six/eval.json")"
+holds "and not as at the seed's place" test "$(sed '/"settings"/,$d' "$WORK/five/eval.json" | grep -A99 '"seam"' | tr -d ' \n')" \
+    != "$(sed '/"settings"/,$d' "$WORK/one/eval.json" | grep -A99 '"seam"' | tr -d ' \n')"
+accepts "no shift" "${eval[@]}" --env.start_shift=[0,0,0] --threads=3 --eval.max_videos=0 --output_dir="$WORK/seven"
+unshifted() { grep -vE '"(video|evaluated|seconds|threads)"' "$1" | tr -d ' \n' | sed 's/,*"env.start_shift":\[[^]]*\]//' | tr -d ,; }
+holds "is the seed's own" test "$(unshifted "$WORK/seven/eval.json")" = "$(plain "$WORK/one/eval.json")"
+refuses "a shift of two" 'start_shift=\[0,0\]: expected \[dx,dy,dz\] in metres' "${eval[@]}" --env.start_shift=[0,0]
+refuses "too far" 'each from -0.5 to 0.5' "${eval[@]}" --env.start_shift=[0,0,0.51]
+refuses "into the plants" 'gripper would start in something' "${eval[@]}" --env.start_shift=[0,0.454,0.37] --output_dir="$WORK/no"
+refuses "a shift of recordings" 'start_shift: is for --env.type' "$TACT" eval --policy.path="$WORK/run" --dataset.root="$WORK/data" --env.start_shift=[0,0,0.1]
+accepts "the expert from there" "$TACT" sim expert --env.type=strawberry --episodes=2 --env.start_shift=[0,0,0.08]
 refuses unknown 'did you mean strawberry' "$TACT" eval --policy.path="$WORK/run" --env.type=strawbery
 refuses both 'give one of them' "${eval[@]}" --dataset.root="$WORK/data"
 refuses nothing 'nothing to evaluate on' "$TACT" eval --policy.path="$WORK/run"

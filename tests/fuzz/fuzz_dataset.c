@@ -54,13 +54,13 @@ static void read_description(const Dataset *ds) {
 }
 
 static const WindowSpec window = {
-    .horizon = 2, .down_sample = 1, .chunk_size = 3, .action_down_sample = 1};
+    .horizon = 2, .down_sample = 1, .chunk_size = 3, .action_down_sample = 1, .past = 2};
 
 static void read_windows(const Dataset *ds) {
     const WindowSpec w = window;
     const int dims[] = {window_state_dim(ds, &w), ds->action ? window_action_dim(ds, &w) : 0};
-    double *state = NEW(double, 2 * dims[0] + 1), *action = NEW(double, 3 * dims[1] + 1);
-    uint8_t padded[3];
+    double *state = NEW(double, 2 * dims[0] + 1), *action = NEW(double, 5 * dims[1] + 1);
+    uint8_t padded[5];
     Stats a = {0}, b = {0};
     Error err = {""};
     for (int64_t r = 0; r < ds->rows && r < MOST_ROWS; r++) {
@@ -104,7 +104,9 @@ static void read_frames(const Dataset *ds) {
         const Feature *f = ds->cameras[c];
         const size_t pixels = (size_t)f->height * (size_t)f->width;
         char key[FRAME_KEY];
-        if (fuzz_ok(frame_key(ds, c, f->height, f->width, key, &err), &err))
+        if (fuzz_ok(
+                frame_key(ds, c, (FrameSize){.height = f->height, .width = f->width}, key, &err),
+                &err))
             fuzz_use_bytes(key, strlen(key));
         if (pixels > MOST_PIXELS) continue;
         uint8_t *rgb = malloc(pixels * 3);

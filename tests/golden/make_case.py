@@ -64,8 +64,9 @@ class LeRobotsForm(torch.nn.Module):
     def forward(self, given, eps):
         batch = {"observation.images": [image[:, 0] for image in given["images"]],
                  "action_is_pad": given["is_pad"], "action": given["action"]}
-        if given["state"] is not None:
-            batch["observation.state"] = given["state"][:, 0]
+        # Without a state LeRobot still reads the batch's device from one, and not a value of it.
+        unseen = torch.full((given["action"].shape[0], 1), float("nan")).double()
+        batch["observation.state"] = unseen if given["state"] is None else given["state"][:, 0]
         if given["env"] is not None:
             batch["observation.environment_state"] = given["env"]
         drawn, torch.randn_like = torch.randn_like, lambda _: eps
@@ -82,15 +83,18 @@ class TemporalForm(torch.nn.Module):
     def __init__(self, case):
         super().__init__()
         self.case, self.model = case, lerobots_act(case)
+        rows = case["chunk_size"] + case.get("n_past_actions", 0)  # the chunk's, and behind them the past
+        self.model.decoder_pos_embed = torch.nn.Embedding(rows, case["dim_model"]).double()
         if case["temporal_pos_embed"] != "none":
             self.temporal_pos_embed = torch.nn.Embedding(case["obs_state_horizon"], case["dim_model"])
 
     def latent(self, given, eps):
+        S = self.case["chunk_size"]  # it sees no past action
         act, first = self.model, [self.model.vae_encoder_cls_embed.weight.expand(len(eps), 1, -1)]
         if given["state"] is not None:
             first.append(act.vae_encoder_robot_state_input_proj(given["state"][:, -1:]))
-        x = torch.cat([*first, act.vae_encoder_action_input_proj(given["action"])], dim=1)
-        masked = torch.cat([torch.zeros(len(eps), len(first), dtype=torch.bool), given["is_pad"]], dim=1)
+        x = torch.cat([*first, act.vae_encoder_action_input_proj(given["action"][:, :S])], dim=1)
+        masked = torch.cat([torch.zeros(len(eps), len(first), dtype=torch.bool), given["is_pad"][:, :S]], dim=1)
         cls = act.vae_encoder(x.transpose(0, 1), pos_embed=act.vae_encoder_pos_enc.transpose(0, 1),
                               key_padding_mask=masked)[0]
         mu, log_sigma_x2 = act.vae_encoder_latent_output_proj(cls).chunk(2, dim=1)
@@ -135,9 +139,10 @@ def losses(case, given, action, mu, log_sigma_x2):
 
 
 def padding(case):
-    """Sample b of B lacks its last actions: none of the first sample's, more of every further one's."""
-    B, S = case["inputs"]["action"][:2]
-    return np.array([[s >= S - b * S // (B + 1) for s in range(S)] for b in range(B)])
+    """Sample b of B lacks its last actions, and its oldest, which stand last among the past ones: none of the first
+    sample's, more of every further one's."""
+    B, S, N = case["inputs"]["action"][0], case["chunk_size"], case.get("n_past_actions", 0)
+    return np.array([[i >= n - b * n // (B + 1) for n in (S, N) for i in range(n)] for b in range(B)])
 
 
 def noise(case, step=None):
@@ -173,7 +178,7 @@ def digest(name, tensor, first, with_sum):
 
 def expected(case, net, given):
     with torch.no_grad():
-        out = {"eval_action": net.eval()(given, noise(case))[0].numpy()}
+        out = {"eval_action": net.eval()(given, noise(case))[0][:, :case["chunk_size"]].numpy()}
     action, mu, log_sigma_x2 = net.train()(given, noise(case))
     parts = losses(case, given, action, mu, log_sigma_x2)
     parts[0].backward()
@@ -215,7 +220,8 @@ def difference(there, made):
 def make(name, check):
     folder = HERE / name
     case = json.loads((folder / "case.json").read_text())
-    plain = case["obs_state_horizon"] == 1 and case["temporal_pos_embed"] == "none"
+    plain = (case["obs_state_horizon"] == 1 and case["temporal_pos_embed"] == "none"
+             and not case.get("n_past_actions"))
     torch.manual_seed(0)
     net = (LeRobotsForm if plain else TemporalForm)(case)
     there = load_file(folder / "expected.safetensors") if check else {"action_is_pad": padding(case)}

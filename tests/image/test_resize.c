@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/center.h"
 #include "base/rng.h"
 #include "image/image.h"
 #include <math.h>
@@ -12,8 +13,13 @@
 #include <cmocka.h>
 
 // The definition in image.h, in floating point and pixel by pixel.
-static double weight(int in, int out, int i, int j) {
+static double weight(ImageFilter filter, int in, int out, int i, int j) {
     if (in == out) return i == j;
+    if (out < in && filter == IMAGE_BILINEAR) {
+        double reach = (double)in / out, centre = (i + 0.5) * reach, sum = 0;
+        for (int k = 0; k < in; k++) sum += fmax(0, 1 - fabs(k + 0.5 - centre) / reach);
+        return fmax(0, 1 - fabs(j + 0.5 - centre) / reach) / sum;
+    }
     if (out < in) {
         double from = fmax((double)i * in / out, j), to = fmin((double)(i + 1) * in / out, j + 1);
         return fmax(to - from, 0) * out / in;
@@ -38,10 +44,13 @@ static void test_resize_definition(void **state) {
         uint8_t *apart = malloc(stride * (size_t)(h - 1) + row);
         memset(apart, 0xff, stride * (size_t)(h - 1) + row);
         for (int y = 0; y < h; y++) memcpy(apart + (size_t)y * stride, in + (size_t)y * row, row);
-        for (int way = 0; way < 3; way++) {
+        for (int way = 0; way < 4; way++) {
+            const ImageFilter filter = way == 3 ? IMAGE_BILINEAR : IMAGE_AREA;
+            const ImageFit whole = {
+                .height = oh, .width = ow, .filter = filter, .rows = oh, .columns = ow};
             memset(out, 0xee, (size_t)(oh * ow * 3));
-            if (way == 2)
-                image_resize_rows(out, oh, ow, apart, stride, h, w, scratch);
+            if (way >= 2)
+                image_fit(out, &whole, apart, stride, h, w, scratch);
             else
                 image_resize(out, oh, ow, in, h, w, way ? NULL : scratch);
             for (int i = 0; i < oh * ow * 3; i++) {
@@ -49,9 +58,11 @@ static void test_resize_definition(void **state) {
                 double sum = 0;
                 for (int j = 0; j < h; j++)
                     for (int k = 0; k < w; k++)
-                        sum += weight(h, oh, y, j) * weight(w, ow, x, k) * in[(j * w + k) * 3 + c];
+                        sum += weight(filter, h, oh, y, j) * weight(filter, w, ow, x, k) *
+                               in[(j * w + k) * 3 + c];
                 if (!(fabs(out[i] - sum) <= 0.5 + 1e-9))
-                    fail_msg("case %d, (%d,%d,%d): %d, not %.4f", n, y, x, c, out[i], sum);
+                    fail_msg("case %d, way %d, (%d,%d,%d): %d, not %.4f", n, way, y, x, c, out[i],
+                             sum);
             }
         }
         free(in);
@@ -95,11 +106,60 @@ static void test_resize_constant(void **state) {
     free(out);
 }
 
+// What is cut out is what the whole has there, resized or not.
+static void test_a_part_is_of_the_whole(void **state) {
+    (void)state;
+    enum { H = 23, W = 31 };
+    static const int sizes[][2] = {{9, 13}, {23, 31}, {40, 50}, {23, 17}};
+    uint8_t in[H * W * 3], whole[40 * 50 * 3], part[40 * 50 * 3];
+    RngStream rng = {.key = {.seed = 4}};
+    for (int i = 0; i < H * W * 3; i++) in[i] = (uint8_t)rng_next(&rng);
+    for (int n = 0; n < 8; n++) {
+        const int h = sizes[n / 2][0], w = sizes[n / 2][1];
+        const ImageFilter filter = n % 2 ? IMAGE_BILINEAR : IMAGE_AREA;
+        ImageFit fit = {.height = h, .width = w, .filter = filter, .rows = h, .columns = w};
+        image_fit(whole, &fit, in, W * 3, H, W, NULL);
+        fit.top = 2, fit.left = 5, fit.rows = h - 3, fit.columns = w - 6;
+        memset(part, 0xee, sizeof part);
+        image_fit(part, &fit, in, W * 3, H, W, NULL);
+        const size_t row = (size_t)fit.columns * 3;
+        for (int y = 0; y < fit.rows; y++)
+            assert_memory_equal(part + (size_t)y * row, whole + ((y + 2) * w + 5) * 3, row);
+        assert_int_equal(part[(size_t)fit.rows * row], 0xee);
+    }
+}
+
+// torchvision 0.26: 255 resize(image / 255, [2, 3]).
+static void test_torchvisions_filter(void **state) {
+    (void)state;
+    enum { H = 4, W = 8 };
+    static const double wanted[] = {55.8797, 115.3333, 104.3609, 90.9774, 110.2075, 111.2105};
+    uint8_t in[H * W * 3], out[2 * 3 * 3];
+    for (int i = 0; i < H * W * 3; i++) {
+        const int y = i / 3 / W, x = i / 3 % W;
+        in[i] = (uint8_t)((37 * y * y + 91 * y * x + 5 * x * x * x) % 256);
+    }
+    const ImageFit fit = {
+        .height = 2, .width = 3, .filter = IMAGE_BILINEAR, .rows = 2, .columns = 3};
+    image_fit(out, &fit, in, W * 3, H, W, NULL);
+    for (int i = 0; i < 2 * 3 * 3; i++)
+        if (!(fabs(out[i] - wanted[i / 3]) <= 0.5 + 1e-3))
+            fail_msg("%d: %d, not %.4f", i, out[i], wanted[i / 3]);
+}
+
+// torchvision's center_crop: int(round((whole - part) / 2)), which Python rounds to even.
+static void test_the_middle(void **state) {
+    (void)state;
+    static const int begins[] = {0, 0, 1, 2, 2, 2, 3, 4, 4, 4};
+    for (int rest = 0; rest < 10; rest++)
+        assert_int_equal(center_start(84 + rest, 84), begins[rest]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resize_definition),
-        cmocka_unit_test(test_resize_known),
-        cmocka_unit_test(test_resize_constant),
+        cmocka_unit_test(test_resize_definition),   cmocka_unit_test(test_resize_known),
+        cmocka_unit_test(test_resize_constant),     cmocka_unit_test(test_a_part_is_of_the_whole),
+        cmocka_unit_test(test_torchvisions_filter), cmocka_unit_test(test_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

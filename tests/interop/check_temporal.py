@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torchvision.transforms.functional as F  # noqa: N812
 from common import TOLERANCE, Report, as_batch, images, predict, python, rows, run, sample, train
 from lerobot.configs.policies import PreTrainedConfig
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 from lerobot.policies.factory import get_policy_class
 from lerobot.utils.import_utils import register_third_party_plugins
-from lerobot_policy_tact.images import resize
+from lerobot_policy_tact.images import center_crop, resize
 from lerobot_policy_tact.modeling_tact import ACTION, TactPolicy
 from lerobot_policy_tact.poses import relative_rows
 from lerobot_policy_tact.statistics import read_stats
@@ -77,21 +78,22 @@ def dataset_rows(report: Report, name: str, policy: TactPolicy, checkpoint: Path
     padded actions, whose value counts for nothing: LeRobot repeats the episode's last, tact the last it takes."""
     c = policy.config
     data = LeRobotDataset("me/sample", root=root, video_backend="pyav", delta_timestamps={
-        STATE: [i / policy.config.fps for i in c.observation_delta_indices],
+        STATE: [i / policy.config.fps for i in c.observation_delta_indices or [0]],
         ACTION: [i / policy.config.fps for i in c.action_delta_indices]})
     worst, pads = 0.0, 0
     for frame in (0, 1, 5, 10, 11, 12, 23):
         flags = [f"--policy.{key}={getattr(c, key)}" for key in
-                 ("obs_state_horizon", "obs_down_sample_steps", "action_down_sample_steps", "chunk_size",
-                  "n_action_steps", "pose_repr")]
+                 ("obs_state_horizon", "obs_down_sample_steps", "action_down_sample_steps", "n_past_actions",
+                  "chunk_size", "n_action_steps", "pose_repr")]
         ours, theirs = json.loads(run("build/tact", "info", root, f"--frame={frame}", *flags).stdout), data[frame]
         state, action, pad = theirs[STATE], theirs[ACTION], theirs["action_is_pad"]
         if c.arms:
             base = state[None, -1]
             state, action = relative_rows(state[None], base)[0], relative_rows(action[None], base)[0]
         seen = torch.cat([state.double(), action.double()[~pad]])
-        tact = torch.tensor(ours["state"] + [a for a, p in zip(ours["action"], pad, strict=True) if not p]).double()
-        worst, pads = max(worst, float((seen - tact).abs().max())), pads + (ours["action_is_pad"] != pad.tolist())
+        rows_of_action, marks = (ours[key] + ours.get(f"past_{key}", []) for key in ("action", "action_is_pad"))
+        tact = torch.tensor(ours["state"] + [a for a, p in zip(rows_of_action, pad, strict=True) if not p]).double()
+        worst, pads = max(worst, float((seen - tact).abs().max())), pads + (marks != pad.tolist())
     report.hold(f"LeRobot's rows, {name}: as tact's", worst <= 1e-6 and pads == 0, f"at most {worst:.1e} off")
 
 
@@ -130,17 +132,29 @@ def saved_again(report: Report, name: str, policy: TactPolicy, checkpoint: Path,
 
 
 def resizing(report: Report, work: Path) -> None:
-    """The package's resize against tact's, which rounds to whole levels; the policy's does not."""
+    """The package's resize and crop against tact's, which rounds to whole levels; the policy's does not. By the filter
+    bilinear they are torchvision's too."""
     data, frames = sample(work / "frames", episodes=1, frames=4, height=64, width=96), {}
     for size in ("[64,96]", "[50,130]", "[32,40]", "[90,100]"):
-        run("build/tact", "info", data, "--frame=2", "--policy.obs_state_horizon=1",
-            f"--policy.resize_shape={size}", f"--images={work / size}")
-        frames[size] = np.asarray(Image.open(next((work / size).glob("*.png")))).astype(np.float64)
-    recorded = torch.from_numpy(frames.pop("[64,96]")).movedim(-1, -3)
-    for size, wanted in frames.items():
-        got = resize(recorded, *wanted.shape[:2]).movedim(-3, -1).numpy()
-        worst = np.abs(got - wanted).max()
-        report.hold(f"resize to {size} as tact's", worst <= 0.5 + 1e-6, f"at most {worst:.3f} levels off")
+        for filter in ("area", "bilinear"):
+            place = work / f"{size}_{filter}"
+            run("build/tact", "info", data, "--frame=2", "--policy.obs_state_horizon=1",
+                f"--policy.resize_shape={size}", f"--policy.resize_filter={filter}", "--policy.crop_shape=[32,35]",
+                f"--images={place}")
+            frames[size, filter] = np.asarray(Image.open(next(place.glob("*.png")))).astype(np.float64)
+    run("build/tact", "info", data, "--frame=2", "--policy.obs_state_horizon=1", f"--images={work / 'recorded'}")
+    image = np.asarray(Image.open(next((work / "recorded").glob("*.png")))).astype(np.float64)
+    recorded = torch.from_numpy(image).movedim(-1, -3)
+    for (size, filter), wanted in frames.items():
+        ways = {"the package": resize(recorded, *json.loads(size), filter)}
+        if filter == "bilinear":
+            ways["torchvision"] = F.resize(recorded[None] / 255, json.loads(size))[0] * 255
+        for whose, whole in ways.items():
+            cut = center_crop if whose == "the package" else lambda x, h, w: F.center_crop(x, [h, w])
+            got = cut(whole, 32, 35).movedim(-3, -1).numpy()
+            worst = np.abs(got - wanted).max()
+            report.hold(f"{filter} to {size}, the middle: tact's and {whose}'s", worst <= 0.5 + 1e-6,
+                        f"at most {worst:.3f} levels apart")
 
 
 def strict(report: Report, checkpoint: Path, work: Path) -> None:
@@ -173,6 +187,10 @@ def check(report: Report, work: Path) -> None:
         "relative poses, T=2 every 3, actions every 3": (
             {}, ("--policy.obs_state_horizon=2", "--policy.obs_down_sample_steps=3",
                  "--policy.action_down_sample_steps=3")),
+        "relative poses, no state, T=2": ({}, ("--policy.obs_state_horizon=2", "--policy.use_state=false")),
+        "relative poses, no state, T=1": ({}, ("--policy.obs_state_horizon=1", "--policy.use_state=false")),
+        "relative poses, T=3, actions every 2, three past ones": (
+            {}, ("--policy.obs_state_horizon=3", "--policy.action_down_sample_steps=2", "--policy.n_past_actions=3")),
         "joints, three cameras of two sizes, T=2": (
             {"joints": "true", "cameras": 3, "turned": "true"},
             ("--policy.obs_state_horizon=2", "--policy.resize_shape=[[48,64],[96,64],[48,64]]")),

@@ -29,7 +29,8 @@ enum {
 };
 
 static const int cameras[CAMERAS] = {1, 0}; // not the dataset's order
-static const FrameSize frame_sizes[CAMERAS] = {{SIDE, SIDE}, {SIDE / 4 * 3, SIDE / 3 * 4}};
+static const FrameSize frame_sizes[CAMERAS] = {{SIDE, SIDE, IMAGE_AREA},
+                                               {SIDE / 4 * 3, SIDE / 3 * 4, IMAGE_AREA}};
 
 typedef struct Fixture {
     Arena arena;

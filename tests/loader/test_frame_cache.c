@@ -69,8 +69,15 @@ static void other_sizes_episodes_and_files_are_other_caches(void **state) {
     FrameCache *c = open_cache(f, "file"), *other;
     put_all(f, c);
     FrameCacheOptions o = options(f, "file");
-    static const FrameSize smaller[CAMERAS] = {{SIDE - 8, SIDE}, {SIDE - 8, SIDE}};
+    static const FrameSize smaller[CAMERAS] = {{SIDE - 8, SIDE, IMAGE_AREA},
+                                               {SIDE - 8, SIDE, IMAGE_AREA}};
     o.sizes = smaller;
+    frame_cache_open(&o, &other);
+    assert_int_equal(frame_cache_count(other, 0), 0);
+    frame_cache_close(other);
+    static const FrameSize smoother[CAMERAS] = {{SIDE, SIDE, IMAGE_BILINEAR},
+                                                {SIDE / 4 * 3, SIDE / 3 * 4, IMAGE_BILINEAR}};
+    o.sizes = smoother;
     frame_cache_open(&o, &other);
     assert_int_equal(frame_cache_count(other, 0), 0);
     frame_cache_close(other);

@@ -56,7 +56,7 @@ static int tear_down(void **state) {
 
 static LoaderOptions options(const Fixture *f, int workers) {
     static const int cameras[] = {0};
-    static const FrameSize sizes[] = {{SIDE, SIDE}};
+    static const FrameSize sizes[] = {{SIDE, SIDE, IMAGE_AREA}};
     return (LoaderOptions){.dataset = f->ds,
                            .window = f->window,
                            .state = &f->state,
@@ -145,6 +145,41 @@ static void batches_are_normalised(void **state) {
     stats_free(&s);
 }
 
+// Normalised like the chunk's, and counted among the actions of the step.
+static void past_actions_are_in_a_batch(void **state) {
+    const Fixture *f = *state;
+    enum { N = 4, Q = H + N };
+    LoaderOptions o = options(f, 2);
+    Normalizer n;
+    Stats s;
+    Error err;
+    o.window.past = N;
+    o.drop_last = true;
+    OK(window_stats(f->ds, &o.window, NULL, 0, 0, 1, NULL, &s, &err));
+    OK(normalizer_init(&n, "action", NORM_MIN_MAX, &s, s.dim, &err));
+    o.action = &n;
+    Loader *l = open_loader(&o);
+    const int A = s.dim;
+    for (int k = 0; k < 5; k++) {
+        const Batch *b = next(l);
+        int64_t unpadded = 0;
+        for (int i = 0; i < b->size; i++) {
+            double action[Q * 8];
+            float want[Q * 8];
+            uint8_t pad[Q];
+            window_action(f->ds, &o.window, b->rows[i], action, pad);
+            normalizer_apply(&n, action, want, Q);
+            assert_memory_equal(b->action + i * Q * A, want, (size_t)(Q * A) * sizeof *want);
+            assert_memory_equal(b->action_is_pad + i * Q, pad, Q);
+            for (int q = 0; q < Q; q++) unpadded += !pad[q];
+        }
+        assert_int_equal(b->step_actions, unpadded);
+    }
+    loader_close(l);
+    normalizer_free(&n);
+    stats_free(&s);
+}
+
 // ---- order ------------------------------------------------------------------------------------
 
 // A digest of batch after batch.
@@ -215,6 +250,165 @@ static void frames_before_a_grasp_are_repeated(void **state) {
     assert_true(follow(f, &o, 20) == want);
     o.repeat = NULL;
     assert_true(follow(f, &o, 20) != want);
+}
+
+// A part of the samples has zeros for all its states, and the actions it has anyway. Which is a
+// matter of seed, epoch and row, whatever batch, piece or process a row is in.
+static void states_are_dropped(void **state) {
+    const Fixture *f = *state;
+    enum { EPOCHS = 40 };
+    LoaderOptions o = options(f, 0);
+    const int D = (int)f->ds->state->size;
+    const double P = 0.3, n = EPOCHS * 30, spread = sqrt(n * P * (1 - P));
+    float zeros[T * 8] = {0};
+    bool first[30] = {false};
+    int64_t dropped = 0, again = 0;
+    o.state_dropout = (StateDropout){P, 3};
+    assert_int_equal(f->ds->rows, 30);
+    Loader *l = open_loader(&o);
+    for (int64_t k = 0; k < EPOCHS * loader_steps_per_epoch(l); k++) {
+        const Batch *b = next(l);
+        for (int i = 0; i < b->size; i++) {
+            const int64_t row = b->rows[i];
+            const bool drop = state_dropout_at(o.state_dropout, b->epoch, row);
+            float *seen = b->state + (ptrdiff_t)i * T * D;
+            if (drop) {
+                assert_memory_equal(seen, zeros, (size_t)(T * D) * sizeof *seen);
+                double recorded[T * 8]; // the rest of the sample is as ever
+                window_state(f->ds, &f->window, row, recorded);
+                for (int j = 0; j < T * D; j++) seen[j] = (float)recorded[j];
+            }
+            assert_sample(f, b, i);
+            dropped += drop;
+            if (b->epoch == 0) first[row] = drop;
+            again += drop && first[row];
+        }
+    }
+    loader_close(l);
+    assert_true(fabs((double)dropped - n * P) < 4 * spread);
+    assert_true(again > 0 && again < dropped); // not the same ones in every epoch
+    const uint64_t want = follow(f, &o, 20);
+    o.num_workers = 3;
+    assert_true(follow(f, &o, 20) == want);
+    o.state_dropout.seed = 4;
+    assert_true(follow(f, &o, 20) != want);
+    o.state_dropout = (StateDropout){0, 3};
+    const uint64_t none = follow(f, &o, 20);
+    o.state_dropout.probability = 1;
+    assert_true(follow(f, &o, 20) != none && follow(f, &o, 20) != want);
+    // Zeros are what the model sees, not what is normalised.
+    Error err;
+    Stats s;
+    Normalizer scaled;
+    OK(window_stats(f->ds, &f->window, NULL, 0, 0, 1, &s, NULL, &err));
+    OK(normalizer_init(&scaled, "state", NORM_MIN_MAX, &s, s.dim, &err));
+    o.state = &scaled;
+    l = open_loader(&o);
+    assert_memory_equal(next(l)->state, zeros, sizeof(float) * (size_t)(T * D));
+    loader_close(l);
+    normalizer_free(&scaled);
+    stats_free(&s);
+    for (int64_t row = 0; row < 30; row++) {
+        assert_true(state_dropout_at((StateDropout){1, 3}, 5, row));
+        assert_false(state_dropout_at((StateDropout){0, 3}, 5, row));
+    }
+}
+
+// The samples of a step are those of one large batch, with the same states dropped.
+static void pieces_and_processes_drop_the_same(void **state) {
+    const Fixture *f = *state;
+    enum { PARTS = 2 };
+    const int D = (int)f->ds->state->size;
+    const size_t bytes = sizeof(float) * (size_t)(T * D);
+    LoaderOptions large = options(f, 0);
+    large.drop_last = true;
+    large.state_dropout = (StateDropout){0.5, 3};
+    for (int processes = 1; processes <= 2; processes++) {
+        LoaderOptions part = large;
+        part.batch_size = BATCH / PARTS;
+        part.pieces = PARTS / processes;
+        part.processes = processes;
+        Loader *whole = open_loader(&large), *parts[PARTS] = {0};
+        for (int p = 0; p < processes; p++) {
+            part.process = p;
+            parts[p] = open_loader(&part);
+        }
+        for (int step = 0; step < 14; step++) { // two epochs
+            const Batch *a = next(whole);
+            for (int k = 0; k < PARTS; k++) {
+                const Batch *b = next(parts[processes == 1 ? 0 : k]);
+                for (int i = 0; i < b->size; i++) {
+                    const int at = b->first_sample + i;
+                    assert_int_equal(a->rows[at], b->rows[i]);
+                    assert_memory_equal(a->state + (ptrdiff_t)at * T * D,
+                                        b->state + (ptrdiff_t)i * T * D, bytes);
+                }
+            }
+        }
+        loader_close(whole);
+        for (int p = 0; p < processes; p++) loader_close(parts[p]);
+    }
+}
+
+// ---- actions that are given --------------------------------------------------------------------
+
+static void actions_given_are_drawn_evenly(void **state) {
+    (void)state;
+    enum { ROWS = 20000, MOST = 4 };
+    int count[MOST + 1] = {0}, again = 0;
+    for (int64_t row = 0; row < ROWS; row++) {
+        const int n = action_prefix_at(5, MOST, 3, row);
+        assert_true(n >= 0 && n <= MOST);
+        count[n]++;
+        assert_int_equal(action_prefix_at(5, MOST, 3, row), n);
+        again += n == action_prefix_at(5, MOST, 4, row);
+        again += n == action_prefix_at(6, MOST, 3, row);
+        assert_int_equal(action_prefix_at(5, 0, 3, row), 0);
+    }
+    // Five deviations of the numbers of draws that are right by chance.
+    for (int n = 0; n <= MOST; n++) assert_true(abs(count[n] - ROWS / 5) < 5 * 57);
+    assert_true(abs(again - 2 * ROWS / 5) < 5 * 80); // another epoch or seed has others
+}
+
+// Of all processes, pieces and workers a row has the same, and the step's count is that of all.
+static void actions_given_are_a_rows(void **state) {
+    const Fixture *f = *state;
+    enum { MOST = H - 1, PROCESSES = 2, PIECES = 2, SMALL = 3, BATCHES = 8 };
+    for (int process = 0; process < PROCESSES; process++) {
+        LoaderOptions o = options(f, process);
+        o.batch_size = SMALL;
+        o.pieces = PIECES, o.processes = PROCESSES, o.process = process;
+        o.drop_last = true;
+        o.max_action_prefix = MOST;
+        Loader *l = open_loader(&o);
+        Sampler s = loader_sampler(&o);
+        int64_t rows[SMALL];
+        sampler_init(&s);
+        for (int64_t n = 0; n < BATCHES; n++) {
+            const Batch *b = next(l);
+            int64_t samples, left = 0;
+            sampler_batch(&s, n, rows);
+            assert_memory_equal(rows, b->rows, sizeof rows);
+            for (int i = 0; i < SMALL; i++)
+                assert_int_equal(b->action_prefix[i],
+                                 action_prefix_at(o.seed, MOST, b->epoch, b->rows[i]));
+            const int64_t *all = sampler_step_rows(&s, &samples);
+            assert_int_equal(samples, SMALL * PIECES * PROCESSES);
+            for (int64_t i = 0; i < samples; i++) {
+                uint8_t pad[H];
+                window_action(f->ds, &f->window, all[i], NULL, pad);
+                for (int k = action_prefix_at(o.seed, MOST, b->epoch, all[i]); k < H; k++)
+                    left += !pad[k];
+            }
+            assert_int_equal(b->step_actions, left);
+        }
+        sampler_free(&s);
+        loader_close(l);
+    }
+    LoaderOptions none = options(f, 0);
+    Loader *l = open_loader(&none);
+    assert_null(next(l)->action_prefix);
+    loader_close(l);
 }
 
 static void a_resumed_loader_goes_on(void **state) {
@@ -369,8 +563,13 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_hold_what_was_recorded),
         cmocka_unit_test(batches_are_normalised),
+        cmocka_unit_test(past_actions_are_in_a_batch),
         cmocka_unit_test(batches_do_not_depend_on_the_workers),
         cmocka_unit_test(frames_before_a_grasp_are_repeated),
+        cmocka_unit_test(states_are_dropped),
+        cmocka_unit_test(pieces_and_processes_drop_the_same),
+        cmocka_unit_test(actions_given_are_drawn_evenly),
+        cmocka_unit_test(actions_given_are_a_rows),
         cmocka_unit_test(a_resumed_loader_goes_on),
         cmocka_unit_test(an_epoch_has_every_row_once),
         cmocka_unit_test(partial_batches_can_be_left_out),

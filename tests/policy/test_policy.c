@@ -320,7 +320,7 @@ static void impossible_settings_are_refused(void **state) {
     edit(f, "config.json", "\"dim_feedforward\": 16", "\"dim_feedforward\": 1048576");
     refuse(f, NULL, "too few", "model.safetensors");
     save_at(f, 50);
-    edit(f, "tact.json", "\"version\": 1", "\"version\": 3");
+    edit(f, "tact.json", "\"version\": 1", "\"version\": 99");
     refuse(f, NULL, "tact.json", "version");
     save_at(f, 50);
     edit(f, "config.json", "\"chunk_size\": 4", "\"chunk_size\": 5, \"of_the_future\": [1]");
@@ -453,8 +453,8 @@ static void each_camera_has_its_own(void **state) {
     PolicyStats back;
     char *dir = at(&f->arena, f->dir, "cameras");
     p.n_cameras = 2;
-    p.cameras[0] = (CameraConfig){"observation.images.top.left", 64, 64, 64, 64};
-    p.cameras[1] = (CameraConfig){"observation.images.wrist", 64, 64, 64, 64};
+    p.cameras[0] = (CameraConfig){"observation.images.top.left", 64, 64, 64, 64, 0, 0};
+    p.cameras[1] = (CameraConfig){"observation.images.wrist", 64, 64, 64, 64, 0, 0};
     OK(policy_camera_imagenet(&f->stats.cameras[0], &err));
     OK(policy_camera_imagenet(&f->stats.cameras[1], &err));
     for (int k = 0; k < 3; k++) {
@@ -503,7 +503,7 @@ static Policy one_observation(Saved *f, const char *times, int cameras) {
     c->obs_state_horizon = 1;
     c->temporal_pos_embed = times;
     c->n_cameras = cameras;
-    c->cameras[0] = (CameraConfig){"observation.images.cam", 64, 64, 64, 64};
+    c->cameras[0] = (CameraConfig){"observation.images.cam", 64, 64, 64, 64, 0, 0};
     OK(params_init(&p.params, f->device, c, false, &err));
     params_initialize(&p.params, 3);
     return p;

@@ -290,7 +290,7 @@ static void relative_actions_have_a_size(void **state) {
         Error err;
         json_t *config =
             json_pack("{s:{s:{s:[i]}}}", "output_features", "action", "shape", sizes[i]);
-        bool ok = processors_read(f->model, config, &p, &f->arena, &err);
+        bool ok = processors_read(f->model, config, true, &p, &f->arena, &err);
         assert_true(ok == (i < 3));
         if (ok) {
             assert_int_equal(p.pipeline.relative_dims, sizes[i]);
@@ -444,7 +444,7 @@ static void images_by_every_mode(void **state) {
     Error err;
     PolicyConfig p = f->config.policy;
     p.n_cameras = 1;
-    p.cameras[0] = (CameraConfig){"observation.images.front", 64, 64, 64, 64};
+    p.cameras[0] = (CameraConfig){"observation.images.front", 64, 64, 64, 64, 0, 0};
     PolicyStats s = {0};
     s.cameras[0] = example_stats(3);
     // mean 0, 0.3, 0.6; std 0.1, 1.1, 2.1; min -0.1 ...; max 0.7 ...

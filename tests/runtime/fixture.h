@@ -52,9 +52,14 @@ static inline void fill_config(Scene *s) {
     p->pretrained_backbone_weights = NULL;
     p->fps = s->ds->fps;
     p->n_cameras = s->ds->n_cameras;
-    // Frames are not used as recorded but resized, those of each camera to its own size.
-    p->cameras[0] = (CameraConfig){s->ds->cameras[0]->name, HEIGHT, WIDTH, 48, 64};
-    p->cameras[1] = (CameraConfig){s->ds->cameras[1]->name, HEIGHT, WIDTH, 64, 40};
+    // Frames are not used as recorded but resized, those of each camera to its own size, and of
+    // that the model sees the middle.
+    static int64_t resize[] = {60, 80, 81, 51};
+    p->resize_shape = (IntList){resize, 4};
+    p->resize_filter = "bilinear";
+    p->crop_ratio = 0.8;
+    p->cameras[0] = (CameraConfig){s->ds->cameras[0]->name, HEIGHT, WIDTH, 48, 64, 60, 80};
+    p->cameras[1] = (CameraConfig){s->ds->cameras[1]->name, HEIGHT, WIDTH, 64, 40, 81, 51};
 }
 
 static inline void write_policy(Scene *s) {
@@ -64,7 +69,8 @@ static inline void write_policy(Scene *s) {
     const PolicyConfig *p = &s->config.policy;
     WindowSpec w = policy_window(p);
     PolicyStats stats = {0};
-    OK(window_stats(s->ds, &w, NULL, 0, 0, 1, &stats.state, &stats.action, &err));
+    OK(window_stats(s->ds, &w, NULL, 0, 0, 1, p->state_dim ? &stats.state : NULL, &stats.action,
+                    &err));
     bool computed;
     dataset_stats(s->ds, s->ds->env, s->ds->env_data, &stats.env, &computed);
     for (int i = 0; i < CAMERAS; i++) OK(policy_camera_imagenet(&stats.cameras[i], &err));
@@ -78,6 +84,11 @@ static inline void write_policy(Scene *s) {
     for (int64_t i = 0; i < times->count; i++) values[i] = sinf((float)i);
     param_set(&params, times, values);
     mem_free(values);
+    const Param *given = params_find(&params, ACTION_PREFIX_WEIGHT);
+    float *projection = NEW(float, given ? given->count : 0);
+    for (int64_t i = 0; given && i < given->count; i++) projection[i] = 0.3f * cosf((float)i);
+    if (given) param_set(&params, given, projection);
+    mem_free(projection);
     OK(make_dirs(s->model, &err) && policy_write(s->model, p, &params, &stats, NULL, &err));
     params_free(&params);
     device_close(device);
@@ -184,6 +195,7 @@ typedef struct Reference {
     Act *act;
     Normalizer state, env, action;
     FrameSize sizes[CAMERAS];
+    FrameCrop crops[CAMERAS];
     LoaderOptions options;
     BatchMaker maker;
     Batch batch;
@@ -198,15 +210,16 @@ static inline void reference_open(Reference *r, const Scene *s) {
     const PolicyConfig *p = &r->policy.config.policy;
     OK(act_new(r->device, p, &r->policy.params, 1, false, r->policy.stats.images, &r->act, &err));
     OK(policy_normalizers(p, &r->policy.stats, &r->state, &r->env, &r->action, &err));
-    policy_find_cameras(p, s->ds, cameras, r->sizes);
+    policy_find_cameras(p, s->ds, cameras, r->sizes, r->crops);
     r->options = (LoaderOptions){.dataset = s->ds,
                                  .window = policy_window(p),
-                                 .state = &r->state,
+                                 .state = p->state_dim ? &r->state : NULL,
                                  .env = &r->env,
                                  .action = &r->action,
                                  .cameras = cameras,
                                  .n_cameras = CAMERAS,
                                  .sizes = r->sizes,
+                                 .crops = r->crops,
                                  .batch_size = 1};
     OK(batch_maker_init(&r->maker, &r->options, &err));
     OK(batch_alloc(&r->batch, &r->options, &err));

@@ -19,7 +19,7 @@ int main(void) {
     AT(tact_options, blend_steps);
     AT(tact_options, camera_obs_latency), AT(tact_options, robot_obs_latency);
     AT(tact_options, gripper_obs_latency), AT(tact_options, robot_action_latency);
-    AT(tact_options, gripper_action_latency);
+    AT(tact_options, gripper_action_latency), AT(tact_options, max_action_prefix);
     SIZE(tact_camera);
     AT(tact_camera, size), AT(tact_camera, name), AT(tact_camera, height), AT(tact_camera, width);
     SIZE(tact_image);

@@ -82,6 +82,7 @@ static void earlier_options_keep_the_defaults_of_the_rest(void **state) {
     assert_int_equal(tact_n_action_steps(p), 2);
     assert_null(p->log);
     assert_true(p->blend_steps == 0 && p->schedule.robot_action == 0);
+    assert_int_equal(p->prefix.most, 0); // -1, of a policy that was trained for none
     tact_close(&p);
 }
 

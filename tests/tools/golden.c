@@ -80,16 +80,16 @@ static bool set_params(Case *c, Error *err) {
 
 static bool set_inputs(Case *c, Error *err) {
     const PolicyConfig *p = &c->config;
-    int64_t B = c->batch, T = p->obs_state_horizon, S = p->chunk_size;
+    int64_t B = c->batch, T = p->obs_state_horizon, Q = policy_action_rows(p);
     const SafetensorsEntry *pad = safetensors_find(c->expected, "action_is_pad");
-    if (!pad || pad->count != B * S)
+    if (!pad || pad->count != B * Q)
         return fail(err, "%s/expected.safetensors: action_is_pad is not %d x %d", c->dir, c->batch,
-                    p->chunk_size);
-    c->pad = NEW(uint8_t, B * S);
-    memcpy(c->pad, pad->data, (size_t)(B * S));
+                    policy_action_rows(p));
+    c->pad = NEW(uint8_t, B * Q);
+    memcpy(c->pad, pad->data, (size_t)(B * Q));
     c->state = generate_input("input.state", c->salt, B * T * p->state_dim);
     c->env = generate_input("input.env", c->salt, B * p->env_dim);
-    c->action = generate_input("input.action", c->salt, B * S * p->action_dim);
+    c->action = generate_input("input.action", c->salt, B * Q * p->action_dim);
     c->eps = generate_input("input.eps", c->salt, B * p->latent_dim);
     for (int i = 0; i < p->n_cameras; i++) {
         char name[32];
@@ -234,8 +234,9 @@ static int nudged_inputs(Case *c, Nudged out[MAX_CAMERAS + 2]) {
         out[n++] = (Nudged){c->images[k], &c->images[k], t * golden_frame(p, k), (uint64_t)k};
     if (c->state)
         out[n++] = (Nudged){c->state, &c->state, t * p->state_dim, MAX_CAMERAS * (MAX_NUDGES + 1)};
-    out[n++] = (Nudged){c->action, &c->action, (int64_t)c->batch * p->chunk_size * p->action_dim,
-                        2 * MAX_CAMERAS * (MAX_NUDGES + 1)};
+    out[n++] =
+        (Nudged){c->action, &c->action, (int64_t)c->batch * policy_action_rows(p) * p->action_dim,
+                 2 * MAX_CAMERAS * (MAX_NUDGES + 1)};
     return n;
 }
 
@@ -297,7 +298,7 @@ static void last_latent(Case *c, float *mu, float *log_sigma_x2) {
 
 static bool check_train(Case *c, Error *err) {
     const PolicyConfig *p = &c->config;
-    int64_t n = (int64_t)c->batch * p->chunk_size * p->action_dim;
+    int64_t n = (int64_t)c->batch * policy_action_rows(p) * p->action_dim;
     int64_t z = (int64_t)c->batch * p->latent_dim;
     ActLosses l;
     c->device->zero(c->device, c->params.grads);

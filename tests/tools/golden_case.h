@@ -80,6 +80,7 @@ static inline int golden_integer(const json_t *json, const char *key) {
 // Strings are still owned by the JSON.
 static inline void golden_config(const json_t *j, PolicyConfig *p) {
     p->chunk_size = p->n_action_steps = golden_integer(j, "chunk_size");
+    p->n_past_actions = golden_integer(j, "n_past_actions"); // 0 where it has no such key
     p->obs_state_horizon = golden_integer(j, "obs_state_horizon");
     p->vision_backbone = json_string_value(json_object_get(j, "vision_backbone"));
     p->replace_final_stride_with_dilation =
@@ -103,7 +104,7 @@ static inline void golden_config(const json_t *j, PolicyConfig *p) {
     char name[24] = "image0";
     while (p->n_cameras < MAX_CAMERAS && golden_shape(j, name, 0)) {
         const int height = (int)golden_shape(j, name, 3), width = (int)golden_shape(j, name, 4);
-        p->cameras[p->n_cameras] = (CameraConfig){"", height, width, height, width};
+        p->cameras[p->n_cameras] = (CameraConfig){"", height, width, height, width, 0, 0};
         snprintf(name, sizeof name, "image%d", ++p->n_cameras);
     }
 }

@@ -2,17 +2,19 @@
 // predict CHECKPOINT INPUTS OUTPUT [EXPECTED]: the action chunks of a checkpoint for given
 // observations, so that another program's can be held against them (tests/interop). CHECKPOINT is a
 // pretrained_model directory; INPUTS a safetensors file: observation.state (N, T, D),
-// observation.environment_state (N, E), each camera (N, T, h, w, 3) uint8. OUTPUT gets action (N,
-// S, A). With EXPECTED, which has action too, the exit code says whether they agree to 1e-5
-// (relative, L2).
+// observation.environment_state (N, E), each camera (N, T, h, w, 3) uint8, of the size that the
+// model sees or, to be resized and cropped, of the recorded one. OUTPUT gets action (N, S, A). With
+// EXPECTED, which has action too, the exit code says whether they agree to 1e-5 (relative, L2).
 //
 // Vectors and actions are those of the robot, not normalised. Where the checkpoint wants relative
-// poses (tact.json) they may come as absolute ones (7 values an arm); then the actions are absolute
-// too. Settings, processor steps and statistics are read as libtact reads them. Where there are no
-// statistics, vectors pass as they are and images get ImageNet's.
+// poses (tact.json) they may come as absolute ones (7 values an arm), also where its model sees no
+// state; then the actions are absolute too. Settings, processor steps and statistics are read as
+// libtact reads them. Where there are no statistics, vectors pass as they are and images get
+// ImageNet's.
 #include "base/file.h"
 #include "base/memory.h"
 #include "formats/safetensors.h"
+#include "policy/camera_fit.h"
 #include "policy/policy_config.h"
 #include "policy/policy_stats.h"
 #include "pose/pose.h"
@@ -124,7 +126,8 @@ static double *rows_of(const SafetensorsEntry *e, int64_t observation) {
 typedef struct Inputs {
     const SafetensorsEntry *state, *env, *cameras[MAX_CAMERAS];
     int64_t count;
-    bool absolute; // poses come as the robot has them
+    bool absolute;              // poses come as the robot has them
+    bool recorded[MAX_CAMERAS]; // frames come as they were recorded
 } Inputs;
 
 CHECKED static bool find_inputs(const Predict *r, Inputs *in, Error *err) {
@@ -133,26 +136,37 @@ CHECKED static bool find_inputs(const Predict *r, Inputs *in, Error *err) {
     const SafetensorsEntry *state = safetensors_find(r->inputs, "observation.state");
     in->absolute = p->arms && state && state->rank == 3 && state->shape[2] == POSE_ROW * p->arms;
     int64_t width = in->absolute ? POSE_ROW * p->arms : p->state_dim;
-    if (p->state_dim && !input(r, "observation.state", T * width, &in->state, &in->count, err))
+    if ((p->state_dim || in->absolute) &&
+        !input(r, "observation.state", T * width, &in->state, &in->count, err))
         return false;
     if (p->env_dim &&
         !input(r, "observation.environment_state", p->env_dim, &in->env, &in->count, err))
         return false;
     for (int i = 0; i < p->n_cameras; i++) {
-        int64_t n = T * p->cameras[i].image_height * p->cameras[i].image_width * 3;
+        const CameraConfig *c = &p->cameras[i];
+        const SafetensorsEntry *e = safetensors_find(r->inputs, c->name);
+        int64_t n = T * c->image_height * c->image_width * 3;
+        in->recorded[i] = e && e->rank > 3 && e->shape[e->rank - 3] == c->height &&
+                          e->shape[e->rank - 2] == c->width;
+        if (in->recorded[i]) n = T * c->height * c->width * 3;
         if (!input(r, p->cameras[i].name, n, &in->cameras[i], &in->count, err)) return false;
         if (in->cameras[i]->type != ST_U8) return fail(err, "inputs: images must be uint8");
     }
     return true;
 }
 
-// States of one observation, normalised (T, state_dim); *base gets the recorded row of now.
+// States of one observation, normalised (T, state_dim), NULL where the model sees none; *base gets
+// the recorded row of now.
 static float *states(const Predict *r, const Inputs *in, int64_t observation, double **base) {
     const PolicyConfig *p = r->policy;
     int64_t T = p->obs_state_horizon, width = in->absolute ? POSE_ROW * p->arms : p->state_dim;
     double *rows = rows_of(in->state, observation);
     *base = NEW(double, width);
     memcpy(*base, rows + (T - 1) * width, (size_t)width * sizeof **base);
+    if (!p->state_dim) { // poses that the model does not see
+        mem_free(rows);
+        return NULL;
+    }
     if (in->absolute) {
         double *seen = NEW(double, T * p->state_dim);
         for (int64_t t = 0; t < T; t++)
@@ -166,16 +180,30 @@ static float *states(const Predict *r, const Inputs *in, int64_t observation, do
     return out;
 }
 
+// The T frames of a camera as the model sees them; the caller frees.
+static uint8_t *fit_frames(const PolicyConfig *p, const CameraConfig *c, const uint8_t *frames) {
+    const ImageFit fit = camera_fit(p, c);
+    const size_t made = image_rgb_bytes(fit.rows, fit.columns),
+                 given = image_rgb_bytes(c->height, c->width);
+    uint8_t *out = NEW(uint8_t, made * (size_t)p->obs_state_horizon);
+    for (int t = 0; t < p->obs_state_horizon; t++)
+        image_fit(out + (size_t)t * made, &fit, frames + (size_t)t * given, (size_t)c->width * 3,
+                  c->height, c->width, NULL);
+    return out;
+}
+
 CHECKED static bool predict_one(const Predict *r, const Inputs *in, int64_t i, double *out,
                                 int width, Error *err) {
     const PolicyConfig *p = r->policy;
     const uint8_t *images[MAX_CAMERAS];
+    uint8_t *made[MAX_CAMERAS] = {NULL};
     double *base = NULL, *env_rows = in->env ? rows_of(in->env, i) : NULL;
     float *state = in->state ? states(r, in, i, &base) : NULL, *env = NEW(float, p->env_dim + 1);
     if (env_rows) normalizer_apply(&r->env_norm, env_rows, env, 1);
     for (int k = 0; k < p->n_cameras; k++) {
         const SafetensorsEntry *e = in->cameras[k];
         images[k] = (const uint8_t *)e->data + i * (e->count / e->shape[0]);
+        if (in->recorded[k]) images[k] = made[k] = fit_frames(p, &p->cameras[k], images[k]);
     }
     ActInput input = {.batch = 1, .state = state, .env = env_rows ? env : NULL, .images = images};
     int64_t S = p->chunk_size;
@@ -194,6 +222,7 @@ CHECKED static bool predict_one(const Predict *r, const Inputs *in, int64_t i, d
     }
     void *owned[] = {base, env_rows, state, env, chunk, rows};
     for (size_t k = 0; k < sizeof owned / sizeof *owned; k++) mem_free(owned[k]);
+    for (int k = 0; k < p->n_cameras; k++) mem_free(made[k]);
     return ok;
 }
 

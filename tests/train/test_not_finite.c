@@ -30,7 +30,7 @@ static int set_up(void **state) {
     p->chunk_size = p->n_action_steps = CHUNK;
     p->state_dim = p->action_dim = STATE;
     p->n_cameras = 1;
-    p->cameras[0] = (CameraConfig){"observation.images.front", SIDE, SIDE, SIDE, SIDE};
+    p->cameras[0] = (CameraConfig){"observation.images.front", SIDE, SIDE, SIDE, SIDE, 0, 0};
     p->normalization_mapping = (NormMap){"MEAN_STD", "MEAN_STD", "MEAN_STD", NULL};
     p->pose_repr = "none";
     p->pretrained_backbone_weights = NULL;

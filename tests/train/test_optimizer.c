@@ -25,7 +25,7 @@ static void open_on(Fixture *f, const char *device) {
     p->chunk_size = 4;
     p->state_dim = p->action_dim = 3;
     p->n_cameras = 1;
-    p->cameras[0] = (CameraConfig){"observation.images.cam", 32, 32, 32, 32};
+    p->cameras[0] = (CameraConfig){"observation.images.cam", 32, 32, 32, 32, 0, 0};
     p->optimizer_lr = 1e-2;
     p->optimizer_lr_backbone = 1e-3;
     p->optimizer_weight_decay = 0.1;

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum { SAMPLES = 6, T = 2, S = 4, A = 3, SIDE = 32, FRAME = SIDE * SIDE * 3 };
+enum { SAMPLES = 6, T = 2, S = 4, A = 3, SIDE = 32, FRAME = SIDE * SIDE * 3, MOST_GIVEN = 2 };
 // Sides of the images: ref's loops take a second for one frame of SIDE there and back.
 enum { SIDE_REF = SIDE / 2 };
 
@@ -19,11 +19,15 @@ typedef struct Data {
     float state[SAMPLES * T * A], action[SAMPLES * S * A];
     uint8_t pad[SAMPLES * S], images[SAMPLES * T * FRAME];
     int64_t actions; // unpadded
+    // The same where the first of them are given.
+    int given[SAMPLES];
+    int64_t not_given;
 } Data;
 
 typedef struct Fixture {
     TrainConfig config;
     int side; // of the images
+    bool given;
     Device *device;
     Params params;
     Data data;
@@ -37,10 +41,16 @@ static void make_data(Data *d) {
     for (int i = 0; i < SAMPLES; i++) // 4, 3, 2, 1, 4, 3 actions that are there
         for (int s = 0; s < S; s++) d->pad[i * S + s] = s >= S - i % S;
     for (int i = 0; i < SAMPLES * S; i++) d->actions += !d->pad[i];
+    for (int i = 0; i < SAMPLES; i++) { // of the third sample all
+        d->given[i] = i % (MOST_GIVEN + 1);
+        for (int s = d->given[i]; s < S; s++) d->not_given += !d->pad[i * S + s];
+    }
 }
 
+// *state: the device, and then whether actions are given.
 static int open_all(void **state) {
     Fixture *f = NEW(Fixture, 1);
+    const char *device = *state;
     Error err;
     train_config_default(&f->config);
     PolicyConfig *p = &f->config.policy;
@@ -51,12 +61,20 @@ static int open_all(void **state) {
     p->state_dim = p->action_dim = A;
     p->dropout = 0.3;
     p->n_cameras = 1;
-    f->side = strcmp(*state, "ref") == 0 ? SIDE_REF : SIDE;
-    p->cameras[0] = (CameraConfig){"observation.images.cam", f->side, f->side, f->side, f->side};
-    if (!device_open(*state, PRECISION_FLOAT32, 1, &f->device, &err) ||
+    f->given = strstr(device, "given") != NULL;
+    if (f->given) device = "cpu", p->max_action_prefix = MOST_GIVEN;
+    f->side = strcmp(device, "ref") == 0 ? SIDE_REF : SIDE;
+    p->cameras[0] =
+        (CameraConfig){"observation.images.cam", f->side, f->side, f->side, f->side, 0, 0};
+    if (!device_open(device, PRECISION_FLOAT32, 1, &f->device, &err) ||
         !params_init(&f->params, f->device, p, true, &err))
         fail_msg("%s", err.text);
     params_initialize(&f->params, 1);
+    if (f->given) {
+        float values[16 * (A + 1)];
+        for (int i = 0; i < 16 * (A + 1); i++) values[i] = sinf((float)i);
+        param_set(&f->params, params_find(&f->params, ACTION_PREFIX_WEIGHT), values);
+    }
     make_data(&f->data);
     *state = f;
     return 0;
@@ -89,11 +107,12 @@ static float *step_in_pieces(Fixture *f, int piece, bool placed, ActLosses *loss
                       .state = in->state + first * T * A,
                       .images = &images,
                       .action = in->action + first * S * A,
-                      .action_is_pad = in->pad + first * S};
+                      .action_is_pad = in->pad + first * S,
+                      .action_prefix = f->given ? in->given + first : NULL};
         if (placed) {
             a.first_sample = first;
             a.step_samples = SAMPLES;
-            a.step_actions = in->actions;
+            a.step_actions = f->given ? in->not_given : in->actions;
         }
         act_stage(act, &a);
         d->staged(d);
@@ -145,10 +164,11 @@ static void pieces_are_the_whole(void **state) {
 }
 
 int main(void) {
-    static char ref[] = "ref", cpu[] = "cpu";
+    static char ref[] = "ref", cpu[] = "cpu", given[] = "cpu, some given";
     const struct CMUnitTest tests[] = {
         {"ref", pieces_are_the_whole, open_all, close_all, ref},
         {"cpu", pieces_are_the_whole, open_all, close_all, cpu},
+        {"cpu, actions given", pieces_are_the_whole, open_all, close_all, given},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

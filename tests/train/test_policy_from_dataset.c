@@ -52,7 +52,8 @@ static void begin(Fixture *f) {
 }
 
 static PolicyConfig plain(void) {
-    return (PolicyConfig){.obs_state_horizon = 1,
+    return (PolicyConfig){.use_state = true,
+                          .obs_state_horizon = 1,
                           .obs_down_sample_steps = 1,
                           .chunk_size = 4,
                           .action_down_sample_steps = 1};
@@ -119,6 +120,7 @@ static void named_inputs_are_those(void **state) {
     OK(policy_from_dataset(&p, &f.ds, &err));
     assert_int_equal(p.state_dim, 0);
     assert_int_equal(p.env_dim, 0);
+    assert_false(p.use_state); // the same by another name
     assert_int_equal(p.n_cameras, 2);
     assert_string_equal(p.cameras[0].name, "observation.images.wrist"); // in their order
     assert_int_equal(p.cameras[0].height, 100);
@@ -146,6 +148,59 @@ static void named_inputs_are_those(void **state) {
         p.input_features = bad[i].features;
         refused(p, &f.ds, bad[i].says);
     }
+}
+
+// All inputs but the state; and what only a state can have.
+static void a_state_that_is_left_out(void **state) {
+    (void)state;
+    Fixture f;
+    begin(&f);
+    Error err;
+    PolicyConfig p = plain();
+    p.use_state = false;
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    assert_int_equal(p.state_dim, 0);
+    assert_int_equal(p.env_dim, 3);
+    assert_int_equal(p.n_cameras, 2);
+    assert_false(p.use_state);
+    p = plain();
+    p.use_state = false;
+    p.state_dropout = 0.5;
+    refused(p, &f.ds, "set: --policy.state_dropout=0.5: the policy sees no observation.state");
+    p = plain();
+    p.use_state = false;
+    p.temporal_pos_embed = "state";
+    OK(policy_from_dataset(&p, &f.ds, &err)); // there are no times
+    p = plain();
+    p.use_state = false;
+    p.temporal_pos_embed = "state";
+    p.obs_state_horizon = 2;
+    refused(p, &f.ds, "temporal_pos_embed=state tells the times of states");
+    p.temporal_pos_embed = "all";
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    // Without cameras the environment is left, and without it nothing.
+    f.ds.n_cameras = 0;
+    p = plain();
+    p.use_state = false;
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    f.ds.env = NULL;
+    p = plain();
+    p.use_state = false;
+    refused(p, &f.ds, "observation.environment_state, and no state (--policy.use_state=false)");
+    // Of a dataset without a state nothing is left out.
+    begin(&f);
+    f.ds.state = NULL;
+    f.features[0] = vector("observation.joints", FEATURE_OTHER, 7);
+    p = plain();
+    refused(p, &f.ds, "to train without a state: --policy.use_state=false");
+    p.use_state = false;
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    assert_int_equal(p.state_dim, 0);
+    assert_true(p.use_state);
+    p = plain();
+    p.use_state = false;
+    p.pose_repr = "relative"; // which needs it all the same
+    refused(p, &f.ds, "pose_repr=relative");
 }
 
 static void cameras_that_a_policy_names(void **state) {
@@ -216,6 +271,7 @@ static void sizes_of_images(void **state) {
     refused(p, &f.ds, "has 2 sizes, but the policy sees 1 camera (observation.images.front)");
     int at[2] = {-1, -1};
     FrameSize found[2];
+    FrameCrop crops[2];
     p = plain();
     p.n_cameras = 2;
     p.cameras[0] =
@@ -223,10 +279,58 @@ static void sizes_of_images(void **state) {
     p.cameras[1] =
         (CameraConfig){.name = "observation.images.front", .image_height = 5, .image_width = 6};
     f.ds.n_cameras = 2;
-    policy_find_cameras(&p, &f.ds, at, found);
+    policy_find_cameras(&p, &f.ds, at, found, crops);
     assert_int_equal(at[0], 1);
     assert_int_equal(at[1], 0);
     assert_true(found[0].height == 3 && found[0].width == 4 && found[1].width == 6);
+    assert_true(crops[0].height == 3 && crops[1].width == 6 && found[0].filter == IMAGE_AREA);
+}
+
+// What is cut out of each camera's frames, and from what; and by which filter these are made.
+static void parts_of_images(void **state) {
+    (void)state;
+    Fixture f;
+    begin(&f);
+    Error err;
+    int at[2];
+    FrameSize sizes[2];
+    FrameCrop crops[2];
+    int64_t resize[] = {96, 128, 64, 99}, crop[] = {84, 112}, large[] = {101, 112};
+    PolicyConfig p = plain();
+    p.resize_shape = (IntList){.values = resize, .count = 2};
+    p.crop_shape = (IntList){.values = crop, .count = 2};
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    policy_find_cameras(&p, &f.ds, at, sizes, crops);
+    for (int i = 0; i < 2; i++) {
+        assert_true(p.cameras[i].image_height == 84 && p.cameras[i].image_width == 112);
+        assert_true(sizes[i].height == 96 && sizes[i].width == 128);
+        assert_true(crops[i].height == 84 && crops[i].width == 112);
+        assert_int_equal(sizes[i].filter, IMAGE_BILINEAR); // as LeRobot's, which one observation is
+    }
+    assert_true(p.cameras[1].height == 100 && p.cameras[1].width == 200);
+    p = plain();
+    p.obs_state_horizon = 2;
+    p.resize_shape = (IntList){.values = resize, .count = 4};
+    p.crop_ratio = 0.91;
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    policy_find_cameras(&p, &f.ds, at, sizes, crops);
+    assert_true(crops[0].height == 87 && crops[0].width == 116); // 87.36, 116.48
+    assert_true(crops[1].height == 58 && crops[1].width == 90);  // 58.24, 90.09
+    assert_true(sizes[1].height == 64 && sizes[1].width == 99);
+    assert_int_equal(sizes[0].filter, IMAGE_AREA);
+    p = plain(); // of frames as they were recorded
+    p.crop_shape = (IntList){.values = crop, .count = 2};
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    assert_null(p.resize_filter); // nothing is resized
+    assert_true(p.cameras[0].resized_height == 480 && p.cameras[0].image_height == 84);
+    p.crop_shape.values = large;
+    refused(p, &f.ds,
+            "--policy.crop_shape=[101,112] is larger than the frames of observation.images.wrist, "
+            "which are 100x200");
+    p = plain();
+    p.resize_shape = (IntList){.values = resize, .count = 2};
+    p.crop_ratio = 0.3;
+    refused(p, &f.ds, "--policy.crop_ratio=0.3 leaves 28x38");
 }
 
 // A state under another name would leave the policy blind to the robot's own position.
@@ -337,6 +441,13 @@ static void poses_are_what_was_asked_for(void **state) {
     OK(policy_from_dataset(&p, &f.ds, &err));
     assert_int_equal(p.arms, 0);
     assert_int_equal(p.action_dim, 7);
+    p = plain();
+    p.use_state = false; // they are relative to a state that the policy does not see
+    OK(policy_from_dataset(&p, &f.ds, &err));
+    assert_int_equal(p.arms, 1);
+    assert_int_equal(p.state_dim, 0);
+    assert_int_equal(p.action_dim, 10);
+    assert_true(policy_hides_pose(&p));
     // A shape is as recorded or as the policy sees it.
     static const char *const shapes[] = {"7", "10"};
     for (int i = 0; i < 2; i++) {
@@ -368,8 +479,10 @@ int main(void) {
         cmocka_unit_test(all_that_is_there_is_seen),
         cmocka_unit_test(a_mapping_is_whole),
         cmocka_unit_test(named_inputs_are_those),
+        cmocka_unit_test(a_state_that_is_left_out),
         cmocka_unit_test(cameras_that_a_policy_names),
         cmocka_unit_test(sizes_of_images),
+        cmocka_unit_test(parts_of_images),
         cmocka_unit_test(a_state_of_another_name),
         cmocka_unit_test(poses_are_what_was_asked_for),
         cmocka_unit_test(unused_vectors_are_named),

@@ -43,8 +43,8 @@ static void configure(PolicyConfig *p, bool pre_norm, bool images) {
     p->state_dim = p->action_dim = A;
     p->env_dim = images ? 0 : A;
     p->n_cameras = images ? 2 : 0; // of two sizes: the ResNet's backward runs twice
-    p->cameras[0] = (CameraConfig){"observation.images.a", SIDE, SIDE, SIDE, SIDE};
-    p->cameras[1] = (CameraConfig){"observation.images.b", OTHER, SIDE, OTHER, SIDE};
+    p->cameras[0] = (CameraConfig){"observation.images.a", SIDE, SIDE, SIDE, SIDE, 0, 0};
+    p->cameras[1] = (CameraConfig){"observation.images.b", OTHER, SIDE, OTHER, SIDE, 0, 0};
 }
 
 // A policy on the CPU, and a batch for it.

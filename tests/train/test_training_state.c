@@ -114,7 +114,7 @@ static void make_deep(Saved *f) {
     p->n_encoder_layers = p->n_vae_encoder_layers = 4;
     p->env_dim = 0;
     p->n_cameras = 1;
-    p->cameras[0] = (CameraConfig){"observation.images.cam", 64, 64, 64, 64};
+    p->cameras[0] = (CameraConfig){"observation.images.cam", 64, 64, 64, 64, 0, 0};
     OK(params_init(&f->params, f->device, p, true, &err));
     OK(optimizer_init(&f->optimizer, &f->params, &f->config, &err));
     OK(make_dirs(state_dir(f), &err));

@@ -99,10 +99,62 @@ def test_actions_several_frames_apart_are_saved(tmp_path):
         tact = json.loads((tmp_path / str(every) / "tact.json").read_text())
         assert tact["version"] == version and tact.get("action_down_sample_steps", 1) == every
         assert TactPolicy.from_pretrained(tmp_path / str(every)).config.action_down_sample_steps == every
-    tact["version"] = 3
+    tact["version"] = 99
     (tmp_path / "3" / "tact.json").write_text(json.dumps(tact))
-    with pytest.raises(ValueError, match="version 3"):
+    with pytest.raises(ValueError, match="version 99"):
         TactPolicy.from_pretrained(tmp_path / "3")
+
+
+def test_past_actions_teach_and_are_not_carried_out(tmp_path):
+    policy, seen = relative(obs_state_horizon=2, n_past_actions=3, action_down_sample_steps=2), frames(4)
+    assert policy.config.action_delta_indices == [0, 2, 4, 6, 8, 10, -2, -4, -6]
+    assert policy.predict_action_chunk(window(seen[:2])).shape == (1, 12, 7)
+    assert policy.model.decoder_pos_embed.weight.shape == (9, 16)
+    batch = window(seen[:2])
+    batch[ACTION] = batch[STATE][:, -1:].repeat(1, 9, 1)
+    batch["action_is_pad"] = torch.tensor([[False] * 7 + [True] * 2])
+
+    def losses(row: int) -> tuple[float, float]:
+        moved = {**batch, ACTION: batch[ACTION].clone()}
+        moved[ACTION][:, row] += 1
+        torch.manual_seed(0)
+        logged = policy.train().forward(moved)[1]
+        return logged["l1_loss"], logged["kld_loss"]
+
+    plain = losses(8)  # padding
+    assert plain == losses(7)
+    # A past action counts, and the latent does not see it; one of the chunk it sees.
+    assert losses(6)[0] != plain[0] and losses(6)[1] == plain[1]
+    assert losses(5)[0] != plain[0] and losses(5)[1] != plain[1]
+    policy.eval().save_pretrained(tmp_path)
+    tact = json.loads((tmp_path / "tact.json").read_text())
+    assert tact["version"] == 3 and tact["n_past_actions"] == 3
+    assert "n_past_actions" not in json.loads((tmp_path / "config.json").read_text())
+    again = TactPolicy.from_pretrained(tmp_path)
+    assert torch.equal(again.predict_action_chunk(window(seen[:2])), policy.predict_action_chunk(window(seen[:2])))
+    relative(obs_state_horizon=2).save_pretrained(tmp_path / "none")
+    assert "n_past_actions" not in json.loads((tmp_path / "none" / "tact.json").read_text())
+
+
+def test_actions_that_are_given_are_none_here(tmp_path):
+    policy, seen = relative(obs_state_horizon=2, max_action_prefix=3), frames(1)[0]
+    weight = policy.model.action_prefix_proj.weight
+    assert weight.shape == (policy.config.dim_model, 11)
+    assert not TactPolicy(config(obs_state_horizon=2, max_action_prefix=3)).model.action_prefix_proj.weight.any()
+    before = policy.select_action(seen)
+    torch.nn.init.normal_(weight)
+    policy.reset()
+    assert torch.equal(policy.select_action(seen), before)
+    policy.save_pretrained(tmp_path / "given")
+    tact = json.loads((tmp_path / "given" / "tact.json").read_text())
+    assert tact["max_action_prefix"] == 3 and tact["version"] == 1
+    loaded = TactPolicy.from_pretrained(tmp_path / "given")
+    assert loaded.config.max_action_prefix == 3
+    assert torch.equal(loaded.model.action_prefix_proj.weight, weight)
+    relative(obs_state_horizon=2).save_pretrained(tmp_path / "none")
+    assert "max_action_prefix" not in json.loads((tmp_path / "none" / "tact.json").read_text())
+    with pytest.raises(ValueError, match="max_action_prefix 6"):
+        relative(obs_state_horizon=2, max_action_prefix=6)
 
 
 def test_loss_is_of_relative_rows_and_has_gradients():
@@ -130,6 +182,46 @@ def test_saved_and_loaded_again(tmp_path):
     assert json.loads((tmp_path / "tact.json").read_text())["obs_state_horizon"] == 2
     again, seen = TactPolicy.from_pretrained(tmp_path), window(frames(2))
     assert torch.equal(again.predict_action_chunk(seen), policy.predict_action_chunk(seen))
+
+
+def unseen(**options) -> TactPolicy:
+    """Relative poses of a network that does not see the state."""
+    c = config(arms=1, pose_repr="relative", **options)
+    del c.input_features[STATE]
+    c.normalization_mapping = {k: type(v)("MIN_MAX") if k != "VISUAL" else v
+                               for k, v in c.normalization_mapping.items()}
+    policy = TactPolicy(c, stats={ACTION: {"min": -torch.ones(10), "max": torch.ones(10)}}).eval()
+    with torch.no_grad():
+        for p in policy.parameters():
+            p.add_(torch.randn_like(p) * 0.1)
+    return policy
+
+
+@pytest.mark.parametrize("horizon", [1, 2])
+def test_poses_relative_to_one_that_the_network_does_not_see(tmp_path, horizon):
+    policy, seen = unseen(obs_state_horizon=horizon), frames(3)
+    assert not any("robot_state" in name for name in policy.state_dict())
+    first = policy.select_action(seen[0])
+    # Elsewhere with the same before its camera, it does the same there.
+    there = {**seen[0], STATE: seen[0][STATE] + torch.tensor([3.0, -2, 1, 0, 0, 0, 0])}
+    policy.reset()
+    moved = policy.select_action(there) - first
+    assert torch.allclose(moved[0, :3], torch.tensor([3.0, -2, 1]), atol=1e-5)
+    assert torch.allclose(moved[0, 3:], torch.zeros(4), atol=1e-5)
+    # The same from a window, in training, and saved and loaded again.
+    taken = window(seen[:1] * horizon)
+    chunk = policy.predict_action_chunk(taken)
+    assert torch.allclose(chunk[:, 0], first, atol=1e-6)
+    batch = {**taken, ACTION: chunk, "action_is_pad": torch.zeros(1, 6, dtype=torch.bool)}
+    beside = {**batch, **{k: batch[k] + torch.tensor([3.0, -2, 1, 0, 0, 0, 0]) for k in (STATE, ACTION)}}
+    assert abs(policy.forward(batch)[1]["l1_loss"] - policy.forward(beside)[1]["l1_loss"]) < 1e-5
+    policy.train().forward(batch)[0].backward()
+    policy.eval().save_pretrained(tmp_path)
+    again = TactPolicy.from_pretrained(tmp_path)
+    assert STATE not in json.loads((tmp_path / "config.json").read_text())["input_features"]
+    assert torch.equal(again.predict_action_chunk(taken), chunk)
+    with pytest.raises(KeyError):
+        policy.select_action({IMAGE: seen[0][IMAGE]})
 
 
 def test_a_missing_tensor_is_refused(tmp_path):

@@ -18,6 +18,7 @@ from lerobot.configs.types import FeatureType, NormalizationMode, PolicyFeature 
 from lerobot.policies.act.configuration_act import ACTConfig  # noqa: E402
 from lerobot.policies.act.modeling_act import ACTPolicy  # noqa: E402
 from lerobot.policies.act.processor_act import make_act_pre_post_processors  # noqa: E402
+from lerobot.processor import ImageCropResizeProcessorStep, NormalizerProcessorStep  # noqa: E402
 from lerobot_policy_tact import TactConfig, serving  # noqa: E402
 from lerobot_policy_tact.modeling_tact import TactPolicy  # noqa: E402
 from lerobot_policy_tact.processor_tact import make_tact_pre_post_processors  # noqa: E402
@@ -94,17 +95,20 @@ def act(directory, env: bool = False, mode: str = "MEAN_STD", **options):
     return before, after
 
 
-def tact(directory, arms: int = 0, **options):
+def tact(directory, arms: int = 0, state: bool = True, **options):
     torch.manual_seed(5)
     width = 7 * arms if arms else 4
-    config = TactConfig(arms=arms, pose_repr="relative" if arms else "none", **features(width, not arms),
+    seen = features(width, not arms)
+    if not state:
+        del seen["input_features"][STATE]
+    config = TactConfig(arms=arms, pose_repr="relative" if arms else "none", **seen,
                         **{**SMALL, "obs_state_horizon": 2, **options})
     g, rows = torch.Generator().manual_seed(6), None
     if arms:
         mapping = dict.fromkeys(("STATE", "ACTION"), NormalizationMode.MIN_MAX)
         config.normalization_mapping = {**config.normalization_mapping, **mapping}
         rows = {k: {"min": -torch.rand(10 * arms, generator=g) - 0.1, "max": torch.rand(10 * arms, generator=g) + 0.1}
-                for k in (STATE, ACTION)}
+                for k in ((STATE, ACTION) if state else (ACTION,))}
     policy = shaken(TactPolicy(config, stats=rows))
     before, after = make_tact_pre_post_processors(config, statistics(config, g))
     for part in (policy, before, after):
@@ -220,6 +224,16 @@ def test_tact(arms, options, made, monkeypatch):
     assert served._tact.active
 
 
+@pytest.mark.parametrize("arms", [0, 1, 2])
+@pytest.mark.parametrize("horizon", [1, 2])
+def test_tact_without_the_state(arms, horizon, made, monkeypatch):
+    """Poses are relative to one all the same, and begin at it."""
+    path, before, after = made(tact, arms=arms, state=False, obs_state_horizon=horizon)
+    served, alone = both(TactPolicy, path, monkeypatch)
+    compare(served, alone, before, after, frames(5, width=7 * arms or 4))
+    assert served._tact.active and not any("robot_state" in name for name in served.state_dict())
+
+
 def test_tact_in_a_batch_and_with_a_window_of_its_own(made, monkeypatch):
     path, before, after = made(tact, arms=1, obs_down_sample_steps=2, n_action_steps=1)
     served, alone = both(TactPolicy, path, monkeypatch)
@@ -234,15 +248,26 @@ def test_tact_in_a_batch_and_with_a_window_of_its_own(made, monkeypatch):
     assert served._tact.active
 
 
-@pytest.mark.parametrize("sizes", [[16, 24], [[16, 16], [64, 40]]])
-def test_images_that_are_resized(sizes, tmp_path, monkeypatch):
+@pytest.mark.parametrize("changes", [
+    {"resize_shape": [16, 24]}, {"resize_shape": [[16, 16], [64, 40]]},
+    {"resize_shape": [45, 53], "crop_ratio": 0.8, "resize_filter": "bilinear"},
+    {"resize_shape": [[41, 40], [64, 40]], "crop_shape": [36, 35], "resize_filter": "bilinear"}])
+def test_images_that_are_resized(changes, tmp_path, monkeypatch):
     """Held against PyTorch on images of whole grey levels; PyTorch alone has fractions of them."""
-    before, after = tact(tmp_path, resize_shape=sizes)
+    before, after = tact(tmp_path, **changes)
     served, alone = both(TactPolicy, tmp_path, monkeypatch)
     for frame in frames(3):
         seen = before(dict(frame))
         got, wanted = served.predict_action_chunk(dict(seen)), alone.predict_action_chunk(dict(seen))
         assert 1e-6 < (got - wanted)[..., :-1].abs().max() < 0.05
+    assert served._tact.active
+
+
+def test_images_that_are_cropped(tmp_path, monkeypatch):
+    """As recorded: there is nothing to round."""
+    before, after = tact(tmp_path, crop_shape=[32, 32])
+    served, alone = both(TactPolicy, tmp_path, monkeypatch)
+    compare(served, alone, before, after, frames(4))
     assert served._tact.active
 
 
@@ -361,6 +386,22 @@ def test_an_image_of_another_size(made, monkeypatch, caplog):
     frame = frames(1)[0]
     frame[LEFT] = frame[LEFT][..., :32]
     left(served, alone, [before(frame)], caplog, "left", "32x32")
+
+
+def test_frames_that_the_preprocessor_changed(tmp_path, monkeypatch, caplog):
+    """As of a plain ACT policy that tact trained on resized frames: libtact would resize them once more."""
+    before, _ = act(tmp_path)
+    at = next(i for i, step in enumerate(before.steps) if isinstance(step, NormalizerProcessorStep))
+    before.steps = [*before.steps[:at], ImageCropResizeProcessorStep(resize_size=[40, 40]), *before.steps[at:]]
+    before.save_pretrained(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        served, alone = both(ACTPolicy, tmp_path, monkeypatch)
+    said = [r.getMessage() for r in caplog.records if r.name == "lerobot_policy_tact"]
+    assert len(said) == 1 and "its image_crop_resize_processor has changed the frames" in said[0], said
+    assert not served._tact.active
+    for frame in frames(2):
+        seen = before(dict(frame))
+        assert torch.equal(served.select_action(dict(seen)), alone.select_action(dict(seen)))
 
 
 def test_what_pytorch_refuses_is_still_refused(made, on):

@@ -8,7 +8,11 @@
 
 static CameraConfig synthetic_camera(Arena *arena, int i, int height, int width) {
     const char *name = arena_printf(arena, "observation.images.camera%d", i);
-    return (CameraConfig){name, height, width, height, width};
+    return (CameraConfig){.name = name,
+                          .height = height,
+                          .width = width,
+                          .image_height = height,
+                          .image_width = width};
 }
 
 bool bench_synthetic_policy(TrainConfig *config, const char *image, int64_t cameras, Error *err) {

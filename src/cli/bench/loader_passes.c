@@ -12,7 +12,7 @@ CHECKED static bool open_loader_data(LoaderPasses *b, Error *err) {
     const DatasetOptions options = dataset_options_of(c, true);
     if (!dataset_open(&options, &b->dataset, err) || !policy_from_dataset(p, b->dataset, err))
         return false;
-    policy_find_cameras(p, b->dataset, b->cameras, b->sizes);
+    policy_find_cameras(p, b->dataset, b->cameras, b->sizes, b->crops);
     b->rows = NEW(int64_t, b->dataset->rows);
     for (int64_t i = 0; i < b->dataset->rows; i++) b->rows[i] = i;
     if (!image_transforms_of(c, &b->transforms, err)) return false;
@@ -26,6 +26,7 @@ static LoaderOptions loader_options(const LoaderPasses *b) {
     o.dataset = b->dataset;
     o.cameras = b->cameras;
     o.sizes = b->sizes;
+    o.crops = b->crops;
     o.rows = b->rows;
     o.n_rows = b->dataset->rows;
     o.cache = b->cache;

@@ -19,6 +19,7 @@ typedef struct LoaderPasses {
     Normalizer state, env, action;
     int cameras[MAX_CAMERAS];
     FrameSize sizes[MAX_CAMERAS];
+    FrameCrop crops[MAX_CAMERAS];
     int64_t *rows;
     char dir[4096]; // of the cache's files, removed at the end
     FrameCache *cache;

@@ -31,11 +31,11 @@ static float *random_floats(int64_t n, RngStream *rng) {
 static void make_batch(TrainingBench *b) {
     const PolicyConfig *p = &b->config->policy;
     RngStream rng = {.key = {.seed = (uint64_t)b->config->seed, .site = SITE_BENCH}};
-    int64_t B = b->config->batch_size, T = p->obs_state_horizon, S = p->chunk_size;
+    int64_t B = b->config->batch_size, T = p->obs_state_horizon, Q = policy_action_rows(p);
     float *state = random_floats(B * T * p->state_dim, &rng);
-    float *action = random_floats(B * S * p->action_dim, &rng);
+    float *action = random_floats(B * Q * p->action_dim, &rng);
     const uint8_t **images = NEW(const uint8_t *, MAX_CAMERAS);
-    uint8_t *pad = NEW(uint8_t, B * S);
+    uint8_t *pad = NEW(uint8_t, B * Q);
     int n = 0;
     b->owned[n++] = state;
     b->owned[n++] = action;

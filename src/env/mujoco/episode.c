@@ -69,8 +69,18 @@ const EnvSpec *env_spec(const Env *env) {
     return env->spec;
 }
 
-static bool begin_episode(Env *env, uint64_t seed) {
+void env_shift_start(Env *env, const double shift[3]) {
+    memcpy(env->shift, shift, sizeof env->shift);
+}
+
+static CHECKED bool begin_episode(Env *env, uint64_t seed, Error *err) {
+    const double *shift = env->shift;
     vary_world(env, seed);
+    if (mju_norm3(shift) > 0 && world_gripper_touches(env))
+        return fail(err,
+                    "--env.start_shift=[%g,%g,%g]: in the episode of seed %llu the gripper would "
+                    "start in something that it touches; choose a smaller shift",
+                    shift[0], shift[1], shift[2], (unsigned long long)seed);
     env->seed = seed;
     env->steps = env->held = 0;
     memset(env->strain, 0, sizeof env->strain);
@@ -86,7 +96,7 @@ static bool begin_episode(Env *env, uint64_t seed) {
 bool env_reset(Env *env, uint64_t seed, Error *err) {
     bool ok;
     env->ready = false;
-    GUARDED(&ok, begin_episode(env, seed), err);
+    GUARDED(&ok, begin_episode(env, seed, err), err);
     return ok;
 }
 

@@ -9,6 +9,7 @@ static const EnvModule table = {
     .open = episode_open,
     .close = env_close,
     .spec = env_spec,
+    .shift_start = env_shift_start,
     .reset = env_reset,
     .observe = env_observe,
     .step = env_step,

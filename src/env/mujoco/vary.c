@@ -141,6 +141,7 @@ static void vary_gripper(Env *env, RngStream *rng, const double pivot[3]) {
     q[0] = pivot[0] + rng_between(rng, -wide, wide);
     q[1] = pivot[1] - task->reach + rng_between(rng, -deep, deep);
     q[2] = hangs + rng_between(rng, -high, high);
+    mju_addTo3(q, env->shift);
     mjtNum level[4], one[4], two[4];
     const mjtNum x[3] = {1, 0, 0}, y[3] = {0, 1, 0}, z[3] = {0, 0, 1};
     mju_axisAngle2Quat(level, x, -M_PI / 2 + rng_between(rng, -turn, turn));

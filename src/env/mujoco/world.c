@@ -55,6 +55,19 @@ static double stem_force(const Env *env, int which) {
     return 0;
 }
 
+static bool is_of_gripper(const Env *env, int geom) {
+    const int body = env->m->geom_bodyid[geom];
+    return body == env->h.gripper || body == env->h.finger_body[0] || body == env->h.finger_body[1];
+}
+
+bool world_gripper_touches(const Env *env) {
+    const mjData *d = env->d;
+    for (int i = 0; i < d->ncon; i++)
+        if (is_of_gripper(env, d->contact[i].geom1) != is_of_gripper(env, d->contact[i].geom2))
+            return true;
+    return false;
+}
+
 bool world_berry_is_held(const Env *env) {
     const mjData *d = env->d;
     bool touches[2] = {false, false};

@@ -37,6 +37,7 @@ struct Env {
     double opening; // commanded
     Expert expert;
     uint64_t seed;
+    double shift[3]; // of the gripper's start, metres in the world
 };
 
 // vary.c: makes the world of a seed from the compiled one: env->m and env->d as at the start of the
@@ -51,6 +52,8 @@ Pose world_command(const Env *env);
 double world_opening(const Env *env);
 // Centre of the berry.
 void world_berry(const Env *env, double centre[3]);
+// Whether the gripper touches anything but itself.
+bool world_gripper_touches(const Env *env);
 // Whether both fingers touch the berry.
 bool world_berry_is_held(const Env *env);
 // Radians a second of the berry's swing.

@@ -16,7 +16,7 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from torch import Tensor, nn
 
 from .configuration_tact import TactConfig
-from .images import resize
+from .images import center_crop, random_crop, resize
 from .network import TemporalACT, act_loss
 from .poses import RECORDED, absolute_rows, relative_rows, rows_between
 from .serving import Frame, Serving, serve
@@ -77,7 +77,9 @@ class TactPolicy(PreTrainedPolicy):
         config.validate_features()
         self.cameras = list(config.image_features)
         inputs = config.model_inputs
+        # Of the network. Relative poses need the robot's own pose all the same.
         self.state_dim = inputs[STATE].shape[0] if config.robot_state_feature else 0
+        self.takes_state = bool(self.state_dim or config.arms)
         self.action_dim = config.model_outputs[ACTION].shape[0]
         env_dim = config.env_state_feature.shape[0] if config.env_state_feature else 0
         self.model = TemporalACT(config, self.state_dim, env_dim, self.action_dim, len(self.cameras))
@@ -87,7 +89,8 @@ class TactPolicy(PreTrainedPolicy):
         if config.arms:
             self.row_stats = self._row_stats(stats)
             modes = {key: mode.value for key, mode in config.row_normalization.items()}
-            self.state_rows = RowNormalizer(STATE, modes["STATE"], self.row_stats, self.state_dim)
+            if self.state_dim:
+                self.state_rows = RowNormalizer(STATE, modes["STATE"], self.row_stats, self.state_dim)
             self.action_rows = RowNormalizer(ACTION, modes["ACTION"], self.row_stats, self.action_dim)
         self._tact: Serving | None = None
         self.reset()
@@ -137,14 +140,14 @@ class TactPolicy(PreTrainedPolicy):
 
     def _is_window(self, batch: dict[str, Tensor]) -> bool:
         """Whether observations come with a time axis, as LeRobot's datasets give them."""
-        if self.state_dim:
+        if self.takes_state:
             return batch[STATE].dim() == 3
         return bool(self.cameras) and batch[self.cameras[0]].dim() == 5
 
     def _window(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Every observation as (B, T, ...), oldest first; the environment state as of now (B, E)."""
         window, timed, T = {}, self._is_window(batch), self.config.obs_state_horizon
-        for key in (*([STATE] if self.state_dim else []), *self.cameras):
+        for key in (*([STATE] if self.takes_state else []), *self.cameras):
             window[key] = batch[key] if timed else batch[key][:, None]
             if window[key].shape[1] != T:
                 raise ValueError(f"{key}: {window[key].shape[1]} observations, the policy sees {T}")
@@ -162,8 +165,8 @@ class TactPolicy(PreTrainedPolicy):
         return base
 
     def _network(self, window: dict[str, Tensor], action=None, is_pad=None):
-        dtype, state = self.model.action_head.weight.dtype, window.get(STATE)
-        if self.config.arms:
+        dtype, state = self.model.action_head.weight.dtype, window[STATE] if self.state_dim else None
+        if self.config.arms and self.state_dim:
             state = self.state_rows(relative_rows(state, self._base(window)))
         images = [self._resized(key, window[key]).to(dtype) for key in self.cameras]
         env = window[ENV].to(dtype) if ENV in window else None
@@ -171,8 +174,14 @@ class TactPolicy(PreTrainedPolicy):
         return self.model(None if state is None else state.to(dtype), env, images, table, action, is_pad)
 
     def _resized(self, camera: str, images: Tensor) -> Tensor:
-        size = self.config.resized_to(camera)
-        return resize(images, *size) if size else images
+        """As the network sees them: resized, and of that a part, which only in training is not the middle."""
+        config, recorded = self.config, images.shape[-2:]
+        if size := config.resized_to(camera):
+            images = resize(images, *size, config.resize_filter)
+        if not config.crops:
+            return images
+        crop = random_crop if self.training and config.crop_is_random else center_crop
+        return crop(images, *config.cropped_to(camera, recorded))
 
     # ---- training -----------------------------------------------------------------------------------
 
@@ -205,7 +214,7 @@ class TactPolicy(PreTrainedPolicy):
         """Takes in one frame (B, ...) and returns those that the policy looks at, oldest first: now, s frames ago,
         2 s frames ago, ... as far as the episode goes; before its first frame, that one."""
         c = self.config
-        keys = [*([STATE] if self.state_dim else []), *self.cameras, *([ENV] if self.model.env_dim else [])]
+        keys = [*([STATE] if self.takes_state else []), *self.cameras, *([ENV] if self.model.env_dim else [])]
         self._history.append({key: batch[key] for key in keys})
         self._seen += 1
         newest = len(self._history) - 1
@@ -248,7 +257,8 @@ class TactPolicy(PreTrainedPolicy):
 
     def _chunk_by_torch(self, window: dict[str, Tensor]) -> Tensor:
         self.eval()
-        c, chunk = self.config, self._network(window)[0]
+        c = self.config
+        chunk = self._network(window)[0][:, :c.chunk_size]
         if c.arms:
             chunk = absolute_rows(self.action_rows.invert(chunk), self._base(window)).to(window[STATE].dtype)
         return fill_in(chunk, c.action_down_sample_steps, c.arms)

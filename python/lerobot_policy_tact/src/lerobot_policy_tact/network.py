@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The temporal ACT network in PyTorch: the model of docs/architecture.md under LeRobot's names.
 
-Shapes: B samples, T observations, S = chunk_size, D = dim_model, A action values, L tokens.
+Shapes: B samples, T observations, S = chunk_size, Q = S + n_past_actions, D = dim_model, A action values, L tokens.
 """
 
 import math
@@ -186,11 +186,16 @@ class TemporalACT(nn.Module):
             self.encoder_img_feat_input_proj = nn.Conv2d(self.backbone.channels, c.dim_model, 1)
         kinds = 1 + (state_dim > 0) + (env_dim > 0)
         self.encoder_1d_feature_pos_embed = nn.Embedding(kinds, c.dim_model)
-        self.decoder_pos_embed = nn.Embedding(c.chunk_size, c.dim_model)
+        self.decoder_pos_embed = nn.Embedding(c.chunk_size + c.n_past_actions, c.dim_model)
         self.action_head = nn.Linear(c.dim_model, action_dim)
+        if getattr(c, "max_action_prefix", 0):
+            # Kept for the runtime that gives the policy actions to go on from: of none nothing is projected.
+            self.action_prefix_proj = nn.Linear(action_dim + 1, c.dim_model, bias=False)
+            nn.init.zeros_(self.action_prefix_proj.weight)
 
     def latent(self, state: Tensor | None, action: Tensor, is_pad: Tensor, eps: Tensor | None):
-        """mu + exp(log sigma^2 / 2) eps from [cls, newest state, actions]; padded actions are masked."""
+        """mu + exp(log sigma^2 / 2) eps from [cls, newest state, actions of the chunk]; padded actions are masked."""
+        action, is_pad = action[:, :self.c.chunk_size], is_pad[:, :self.c.chunk_size]
         B = action.shape[0]
         tokens = [self.vae_encoder_cls_embed.weight.expand(B, 1, -1)]
         if self.state_dim:
@@ -240,7 +245,7 @@ class TemporalACT(nn.Module):
                 table: Tensor | None, action: Tensor | None = None, is_pad: Tensor | None = None,
                 eps: Tensor | None = None):
         """state (B, T, ds), env (B, E), images per camera (B, T, 3, h, w), all normalised.
-        Returns actions (B, S, A), mu and log sigma^2 (None where the VAE is not run)."""
+        Returns actions (B, Q, A), those of the chunk first, mu and log sigma^2 (None where the VAE is not run)."""
         first = next(x for x in (state, env, *images) if x is not None)
         B, mu, log_sigma_x2 = first.shape[0], None, None
         if self.c.use_vae and self.training and action is not None:

@@ -93,6 +93,9 @@ class Units:
         for step in _steps(directory):
             if step.get("registry_name") == "relative_actions_processor" and step["config"].get("enabled"):
                 raise Unservable("its relative_actions_processor works outside of the policy, and inside of libtact")
+            if step.get("registry_name") == "image_crop_resize_processor":
+                raise Unservable("its image_crop_resize_processor has changed the frames, which libtact wants as "
+                                 "recorded")
         modes = {str(getattr(k, "value", k)): str(getattr(v, "value", v))
                  for k, v in config.normalization_mapping.items()}
         stats = read_stats(directory)
@@ -126,7 +129,7 @@ class Units:
             size = config.resized_to(key)
             if size:
                 levels = np.stack([camera.levels(image) for image in frame[key]])
-                wanted = resize(torch.from_numpy(levels).permute(0, 3, 1, 2).double(), *size)
+                wanted = resize(torch.from_numpy(levels).permute(0, 3, 1, 2).double(), *size, config.resize_filter)
                 out[key] = camera.normalised((wanted + 0.5 + 1e-9).floor())
         return out
 

@@ -192,6 +192,7 @@ static bool edge_attention(Case *c, EdgeAttention *a, Role results) {
     a->o = case_strided(c, "o", results, a->reduction, 3, a->rows);
     a->lse = case_tensor(c, "lse", results, a->reduction, 3, SHAPE(s[0], s[3], s[1]));
     c->flops = 1; // products, for their tolerance
+    c->chained = true;
     mem_free(pad);
     return true;
 }

@@ -25,6 +25,7 @@ bool run_rollouts(Run *r, int64_t step, const Params *params, const char *suffix
     snprintf(policy, sizeof policy, "%s/" RUN_ROLLOUT_POLICY, c->output_dir);
     const bool filmed = c->eval_max_videos > 0, writes = ranks_rank(r->ranks) == 0;
     rollouts_video_dir(c, step, suffix, videos, sizeof videos);
+    if (!run_output_owned(&r->output, c->output_dir, err)) return false;
     bool ok = (!filmed || make_dirs(videos, err)) &&
               (!writes || (remove_tree(policy, err) &&
                            checkpoint_write_policy(policy, &parts, params, err))) &&

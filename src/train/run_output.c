@@ -2,6 +2,7 @@
 #include "train/run_output.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "train/checkpoint.h"
 #include <dirent.h>
 #include <errno.h>
@@ -39,6 +40,38 @@ CHECKED static bool lock_output(RunOutput *out, const char *dir, Error *err) {
     if (out->lock_file >= 0 && flock(out->lock_file, LOCK_EX | LOCK_NB) != 0 &&
         errno == EWOULDBLOCK)
         return fail(err, "--output_dir=%s: another process, on another host, trains in it", dir);
+    return true;
+}
+
+static void unlock_output(RunOutput *out) {
+    if (out->lock_file >= 0) close(out->lock_file);
+    if (out->lock >= 0) close(out->lock);
+    out->lock = out->lock_file = -1;
+}
+
+CHECKED static bool fail_lost(RunOutput *out, const char *dir, Error *err) {
+    out->lost = true;
+    return fail(err,
+                "--output_dir=%s: is not the directory that this run began in, which was removed "
+                "or moved; another run may be in it, and it is left alone",
+                dir);
+}
+
+bool run_output_owned(RunOutput *out, const char *dir, Error *err) {
+    struct stat owned, there;
+    if (out->lost) return fail_lost(out, dir, err);
+    if (out->lock < 0) return true; // another process of the run writes
+    if (fstat(out->lock, &owned) != 0) return fail_errno(err, "--output_dir=%s: is lost", dir);
+    if (stat(dir, &there) == 0)
+        return (there.st_dev == owned.st_dev && there.st_ino == owned.st_ino) ||
+               fail_lost(out, dir, err);
+    if (errno != ENOENT) return fail_errno(err, "--output_dir=%s: cannot look at it", dir);
+    unlock_output(out);
+    out->lost = !make_dirs(dir, err) || !lock_output(out, dir, err);
+    if (out->lost) return false;
+    log_warn("--output_dir=%s: was removed or moved while this run was in it, and is made anew; "
+             "what was logged before is not in it",
+             dir);
     return true;
 }
 
@@ -83,7 +116,5 @@ bool run_output_open(RunOutput *out, const TrainConfig *c, int64_t resumed_step,
 void run_output_close(RunOutput *out) {
     metrics_close(&out->metrics);
     run_curves_close(&out->curves);
-    if (out->lock_file >= 0) close(out->lock_file);
-    if (out->lock >= 0) close(out->lock);
-    out->lock = out->lock_file = -1;
+    unlock_output(out);
 }

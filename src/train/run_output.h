@@ -14,6 +14,7 @@ typedef struct RunOutput {
     int lock, lock_file;   // descriptors of the directory and of .lock in it while this run owns
                            // them, or -1
     bool made;             // the directory was made by this process
+    bool lost;             // it was removed, and another run is where it was
     int64_t saved_step;    // of the last checkpoint, 0 none
     char checkpoint[4096]; // the last good one, or ""
 } RunOutput;
@@ -25,6 +26,10 @@ typedef struct RunOutput {
 // The curves are opened as well, of the run with the settings `c`, whose output_dir it is.
 CHECKED bool run_output_open(RunOutput *out, const TrainConfig *c, int64_t resumed_step,
                              bool eval_due, Error *err);
+// Before anything is written into the directory by its name: whether that is still the one the run
+// owns. One that was removed is made anew; in one that something else has taken the place of,
+// another run may be, and nothing may be changed there.
+CHECKED bool run_output_owned(RunOutput *out, const char *dir, Error *err);
 void run_output_close(RunOutput *out);
 
 #endif

@@ -26,6 +26,7 @@ bool run_save(Run *r, int64_t step, Error *err) {
         r->output.saved_step = step;
         return true;
     }
+    if (!run_output_owned(&r->output, r->config->output_dir, err)) return false;
     TrainingState state = state_after(r, step);
     Params average = r->model.ema.params ? ema_params(&r->model.ema) : (Params){0};
     const CheckpointParts parts = {.config = r->config,

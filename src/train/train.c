@@ -216,9 +216,10 @@ static void keep_weights(Run *r, int64_t step, Error *err) {
 
 // A run that never took a step leaves nothing behind, so that the same command can be given again.
 static void remove_output(Run *r) {
-    Error ignored;
+    Error why;
+    bool owned = run_output_owned(&r->output, r->config->output_dir, &why);
     run_output_close(&r->output);
-    if (!remove_tree(r->config->output_dir, &ignored)) log_warn("%s", ignored.text);
+    if (!owned || !remove_tree(r->config->output_dir, &why)) log_warn("%s", why.text);
 }
 
 // Logs where the run stopped and the command that goes on from there.

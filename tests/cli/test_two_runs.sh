@@ -53,4 +53,47 @@ kill -KILL $pid 2>/dev/null
 wait $pid 2>/dev/null
 accepts "resumed at once" "$TACT" train "$(resume "$WORK/killed")" --resume=true
 same_run "the killed one" "$WORK/alone" "$WORK/killed" 000120
+
+# has_lines PID FILE: waits until a run has written something into a file, or is over.
+has_lines() { until [ -s "$2" ] || ! kill -0 "$1" 2>/dev/null; do sleep 0.02; done; }
+
+# A directory that is removed under a run, and where another one begins: the first saves nothing there, says so, and
+# ends with an error; the second goes on as if it were alone.
+"${kept[@]}" --output_dir="$WORK/again" --steps=100000 --save_freq=100000 >"$WORK/first" 2>&1 & pid=$!
+has_lines $pid "$WORK/again/metrics.jsonl"
+rm -r "$WORK/again"
+"${kept[@]}" --output_dir="$WORK/again" --steps=120 --save_freq=40 >"$WORK/second" 2>&1 & other=$!
+has_lines $other "$WORK/again/metrics.jsonl"
+kill -TERM $pid
+wait $pid
+holds "the one whose directory was removed fails" test $? -eq 1
+holds "and says why" grep -q '^tact: .*again: is not the directory that this run began in' "$WORK/first"
+wait $other
+holds "the one in its place goes on" test $? -eq 0
+same_run "in its place" "$WORK/alone" "$WORK/again" 000120
+holds "with its own checkpoints only" test "$(ls "$WORK/again/checkpoints" | tr '\n' ' ')" = "000040 000080 000120 last "
+
+# Where nothing took its place, it is made anew.
+"${kept[@]}" --output_dir="$WORK/removed" --steps=100000 --save_freq=100000 >"$WORK/first" 2>&1 & pid=$!
+has_lines $pid "$WORK/removed/metrics.jsonl"
+rm -r "$WORK/removed"
+kill -TERM $pid
+wait $pid
+holds "the one whose directory is gone is stopped" test $? -eq 143
+holds "and says that it was made anew" grep -q 'removed: was removed or moved .* made anew' "$WORK/first"
+holds "with its weights" test -e "$WORK/removed/checkpoints/last/pretrained_model/model.safetensors"
+
+# Two signals at once: the second ends the run there and then, and nothing is said of a heap.
+"${kept[@]}" --output_dir="$WORK/twice" --steps=100000 --save_freq=2 >"$WORK/first" 2>&1 & pid=$!
+has_lines $pid "$WORK/twice/checkpoints/last/pretrained_model/train_config.json"
+kill -STOP $pid
+kill -TERM $pid
+kill -INT $pid
+kill -CONT $pid
+wait $pid
+code=$?
+holds "two signals end it at once" test $code -eq 143 -o $code -eq 130
+holds "with one word about it" test "$(tail -n 1 "$WORK/first")" = "tact: finishing this step and saving; once more to stop at once"
+last=$(readlink "$WORK/twice/checkpoints/last")
+accepts "and it can be resumed" "$TACT" train "$(resume "$WORK/twice")" --resume=true --steps=$((10#$last + 2))
 finish

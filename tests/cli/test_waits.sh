@@ -10,6 +10,8 @@ runs() {
     local pid=$!
     for _ in $(seq 100); do
         [ -r "/proc/$pid/environ" ] || break
+        # Before it becomes the program, the process has this shell's environment.
+        tr '\0' '\n' <"/proc/$pid/cmdline" | head -n 1 | grep -qxF "$TACT" || { sleep 0.01; continue; }
         tr '\0' '\n' <"/proc/$pid/environ" >"$WORK/environ"
         grep -qE 'GOMP_SPINCOUNT|OMP_WAIT_POLICY' "$WORK/environ" && break
         sleep 0.05

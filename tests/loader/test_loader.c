@@ -296,6 +296,18 @@ static void states_are_dropped(void **state) {
     const uint64_t none = follow(f, &o, 20);
     o.state_dropout.probability = 1;
     assert_true(follow(f, &o, 20) != none && follow(f, &o, 20) != want);
+    // Zeros are what the model sees, not what is normalised.
+    Error err;
+    Stats s;
+    Normalizer scaled;
+    OK(window_stats(f->ds, &f->window, NULL, 0, 0, 1, &s, NULL, &err));
+    OK(normalizer_init(&scaled, "state", NORM_MIN_MAX, &s, s.dim, &err));
+    o.state = &scaled;
+    l = open_loader(&o);
+    assert_memory_equal(next(l)->state, zeros, sizeof(float) * (size_t)(T * D));
+    loader_close(l);
+    normalizer_free(&scaled);
+    stats_free(&s);
     for (int64_t row = 0; row < 30; row++) {
         assert_true(state_dropout_at((StateDropout){1, 3}, 5, row));
         assert_false(state_dropout_at((StateDropout){0, 3}, 5, row));

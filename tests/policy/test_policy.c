@@ -320,7 +320,7 @@ static void impossible_settings_are_refused(void **state) {
     edit(f, "config.json", "\"dim_feedforward\": 16", "\"dim_feedforward\": 1048576");
     refuse(f, NULL, "too few", "model.safetensors");
     save_at(f, 50);
-    edit(f, "tact.json", "\"version\": 1", "\"version\": 5");
+    edit(f, "tact.json", "\"version\": 1", "\"version\": 99");
     refuse(f, NULL, "tact.json", "version");
     save_at(f, 50);
     edit(f, "config.json", "\"chunk_size\": 4", "\"chunk_size\": 5, \"of_the_future\": [1]");

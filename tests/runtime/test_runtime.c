@@ -95,12 +95,12 @@ static void poses_may_be_relative_to_one_that_is_not_seen(void **state) {
     for (int i = 0; i < CHUNK * ACTION; i++)
         assert_within(got[i] - want[i], i % ACTION < 3 ? beside[i % ACTION] : 0, 1e-12);
     s->seen.state = NULL;
-    assert_int_equal(tact_observe(p, &s->seen), TACT_ERROR_ARGUMENT);
+    assert_int_equal(tact_observe(p, &s->seen), TACT_ERROR_OBSERVATION);
     assert_non_null(strstr(tact_message(p), "observation.state has 0 values; the policy does not "
                                             "look at it, but its poses are relative"));
     s->seen.state = s->state;
     s->seen.state_size = ACTION - 1;
-    assert_int_equal(tact_observe(p, &s->seen), TACT_ERROR_ARGUMENT);
+    assert_int_equal(tact_observe(p, &s->seen), TACT_ERROR_OBSERVATION);
     assert_non_null(strstr(tact_message(p), "has 6 values"));
     s->seen.state_size = ACTION;
     WORKS(p, tact_observe(p, &s->seen));

@@ -70,6 +70,7 @@ class Arms:
         self.data = mujoco.MjData(self.model)
         self.data.qpos[:16] = START_ARM_POSE
         self.bodies = {s: self.model.body(f"vx300s_{s}/gripper_link").id for s in SIDES}
+        self.bases = {s: self.model.body(f"vx300s_{s}").pos.copy() for s in SIDES}
         self.columns = {"left": slice(0, 6), "right": slice(8, 14)}
 
     def pose(self, side):
@@ -78,6 +79,13 @@ class Arms:
         mujoco.mj_comPos(self.model, self.data)
         turn = Rotation.from_matrix(self.data.xmat[self.bodies[side]].reshape(3, 3))
         return self.data.xpos[self.bodies[side]] + turn.apply([GRASP, 0, 0]), turn
+
+    def facing(self, side, position):
+        """The turn about the vertical from the way an arm looks at rest to that from its base to a position. A gripper
+        that turns with it leaves forearm and wrist unrolled. Told to look elsewhere, an arm whose wrist is nearly
+        straight rolls both by half a turn, to one side or the other by chance, which no policy could learn."""
+        away = (position - self.bases[side])[:2] * (1 if side == "left" else -1)
+        return Rotation.from_euler("z", np.arctan2(away[1], away[0]))
 
     def reach(self, side, position, turn):
         """The six joint angles that bring the gripper there, as far as they can."""
@@ -164,6 +172,8 @@ class Demonstration:
         told = []
         for side in SIDES:
             position, turn, opening = self.paths[side].at(self.step)
+            if self.simulation.task_name == "transfer_cube":
+                turn = self.arms.facing(side, position) * turn
             joints = self.arms.reach(side, position, turn)
             lack = joints - self.simulation.physics.data.qpos[self.arms.columns[side]]
             self.lacking[side] = np.clip(self.lacking[side] + 0.1 * lack, -0.15, 0.15)

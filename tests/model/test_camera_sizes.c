@@ -226,10 +226,12 @@ static void variant_compare(const Variant *v) {
 }
 
 // All but what a device may round: the projections of a token and of its position are added after
-// they are made, and in whole windows the token and its position before.
+// they are made, and in whole windows the token and its position before. A convolution of one frame
+// may be another algorithm than that of several, and Winograd's rounds more often (apart by 2.1e-6
+// at AVX2).
 static void frame_by_frame_is_the_same(void **state) {
     (void)state;
-    const double float32 = 2e-6, bfloat16 = 2e-2;
+    const double float32 = 5e-6, bfloat16 = 2e-2;
     const Variant variants[] = {
         {2, 3, 0, 1, 1, false, "all", PRECISION_FLOAT32, float32},
         {1, 3, 0, 1, 1, false, "all", PRECISION_FLOAT32, float32},

@@ -30,7 +30,8 @@ def test_bilinear_is_torchvisions(size):
 def test_the_middle_is_torchvisions():
     images = torch.rand(1, 3, 40, 50)
     for rest in range(12):
-        assert torch.equal(center_crop(images, 40 - rest, 39 + rest % 3), F.center_crop(images, [40 - rest, 39 + rest % 3]))
+        size = 40 - rest, 39 + rest % 3
+        assert torch.equal(center_crop(images, *size), F.center_crop(images, size))
 
 
 def test_random_parts_are_one_a_sample():

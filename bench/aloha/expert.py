@@ -146,11 +146,13 @@ def _insertion_paths(starts, poses):
     """Left takes the socket, right the peg; both are held out on one line and pushed together. The peg hangs a little
     lower in its gripper than the socket does, which was measured."""
     meet, paths = np.array([0.0, 0.5, 0.16]), {}
-    for side, thing, height, down, lift, sign in (("left", poses[7:9], 0.022, 60, 0, -1), ("right", poses[:2], 0.02, 25, 0.008, 1)):
+    for side, thing, height, down, lift, sign in (("left", poses[7:9], 0.022, 80, 0, -1), ("right", poses[:2], 0.02, 25, 0.008, 1)):
         start, turn = starts[side]
         look, grip = _looking(side, down), np.array([*thing, height])
         apart, together = meet + [sign * 0.11, 0, lift], meet + [sign * 0.04, 0, lift]
-        paths[side] = Path((0, start, turn, 0), (90, grip + [0, 0, 0.1], look, 1), (130, grip, look, 1), (170, grip, look, 0),
+        # Left looks down where it stands: on its way the wrist would pass straight, and forearm and wrist roll half a turn.
+        begin = [(0, start, turn, 0), (40, start, look, 1)] if side == "left" else [(0, start, turn, 0)]
+        paths[side] = Path(*begin, (90, grip + [0, 0, 0.1], look, 1), (130, grip, look, 1), (170, grip, look, 0),
                            (180, grip, look, 0), (250, apart, look, 0), (280, apart, look, 0), (360, together, look, 0),
                            (STEPS, together, look, 0))
     return paths

@@ -9,7 +9,7 @@
 
 enum { MOST = 4, EVERY = 3, RARE_MOST = 2 };
 // Metres and radians that a model of one frame at a time and one of whole windows may be apart.
-#define NEAR 1e-5
+#define NEAR 3e-5
 
 typedef struct Tests {
     Scene *scene;

@@ -9,7 +9,7 @@ need_server
 command -v python3 >/dev/null || { echo "skipped: no python3"; exit 77; }
 tiny_policy
 export PYTHONDONTWRITEBYTECODE=1
-client() { timeout 100 python3 "$@"; }
+client() { timeout 300 python3 "$@"; }
 
 # ---- before it begins
 serve=("$TACT" serve --policy.path="$POLICY")

@@ -25,11 +25,12 @@ parses() {
     if command -v python3 >/dev/null; then python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$1"
     else [ "$(head -c 1 "$1")" = '{' ] && [ "$(tail -n 1 "$1")" = '}' ]; fi
 }
-# end_leftovers: ends the process groups that a killed bench/gpu left behind, which it had written down.
+# end_leftovers: ends the process groups that a killed bench/gpu left behind, which it had written down. Its subshells
+# write what became of those before they end too, so the folder goes at the second try or the third.
 end_leftovers() {
     local file
     for file in "$WORK"/tmp/*/running/*; do [ ! -s "$file" ] || kill -KILL -- "-$(cat "$file")" 2>/dev/null; done
-    rm -rf "$WORK"/tmp/*
+    until_there rm -rf "$WORK"/tmp/*
 }
 # until_there COMMAND...: waits for it to succeed, at most 20 s.
 until_there() {

@@ -7,11 +7,12 @@
 #include "config/config.h"
 #include "formats/json.h"
 
-// Versions of tact.json: without action_down_sample_steps, and with it; with n_past_actions; and
-// with what makes other frames of those recorded: crop_shape, crop_ratio, a resize_filter that is
-// not area, and a config.json that has the recorded sizes beside a policy that sees others
-// (policy_to_json). A tact that does not know a key would play such a policy too fast, call its
-// weights damaged or show it other pictures, so it has to stop and say why.
+// Versions of tact.json: without action_down_sample_steps, and with it; with n_past_actions,
+// max_action_prefix or poses relative to one that the model does not see; and with what makes other
+// frames of those recorded: crop_shape, crop_ratio, a resize_filter that is not area, and a
+// config.json that has the recorded sizes beside a policy that sees others (policy_to_json). A tact
+// that does not know a key would play such a policy too fast, call its weights damaged or show it
+// other pictures, so it has to stop and say why.
 enum {
     TACT_JSON_VERSION = 1,
     TACT_JSON_VERSION_STEPS = 2,

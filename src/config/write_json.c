@@ -144,9 +144,9 @@ json_t *policy_to_json(const PolicyConfig *p) {
 
 json_t *policy_to_tact_json(const PolicyConfig *p) {
     json_t *object = json_object(), *cameras = json_array();
-    int version = p->n_past_actions > 0             ? TACT_JSON_VERSION_PAST
-                  : p->action_down_sample_steps > 1 ? TACT_JSON_VERSION_STEPS
-                                                    : TACT_JSON_VERSION;
+    int version = p->action_down_sample_steps > 1 ? TACT_JSON_VERSION_STEPS : TACT_JSON_VERSION;
+    if (p->n_past_actions > 0 || p->max_action_prefix > 0 || policy_hides_pose(p))
+        version = TACT_JSON_VERSION_PAST;
     if (policy_crops(p) || (p->resize_filter && strcmp(p->resize_filter, "area") != 0) ||
         has_recorded_sizes(p))
         version = TACT_JSON_VERSION_FRAMES;

@@ -35,6 +35,7 @@ holds "the log says so" grep -q 'does not see observation.state; poses are relat
 holds "no state among the inputs" test "$(grep -c 'observation.state' "$WORK/rel/$model/config.json")" -eq 0
 holds "actions of ten values" grep -Pzoq '"action": \{\s*"type": "ACTION",\s*"shape": \[\s*10' "$WORK/rel/$model/config.json"
 holds "tact.json says so" grep -q '"use_state": false' "$WORK/rel/$model/tact.json"
+holds "and stops an older tact" grep -q '"version": 3' "$WORK/rel/$model/tact.json"
 holds "no weights of a state" test "$(grep -ac 'robot_state_input_proj' "$WORK/rel/$weights")" -eq 0
 accepts "half" "${train[@]}" "${hidden[@]}" --steps=2 --output_dir="$WORK/half"
 accepts "the other half" resume "$WORK/half"

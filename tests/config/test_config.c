@@ -356,7 +356,7 @@ static void json_files(void **state) {
     assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
     tact = policy_to_tact_json(&c.policy);
     assert_int_equal(json_integer_value(json_object_get(tact, "max_action_prefix")), 5);
-    assert_int_equal(json_integer_value(json_object_get(tact, "version")), 1);
+    assert_int_equal(json_integer_value(json_object_get(tact, "version")), 3);
     json_decref(tact);
     c.policy.max_action_prefix = 0;
     c.policy.env_dim = 5;

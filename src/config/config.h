@@ -105,9 +105,10 @@ typedef struct PolicyConfig {
     // Whether the model sees observation.state where there is one. Relative poses need it anyhow,
     // from the dataset and from every observation, to be made relative and absolute again.
     bool use_state;
-    double state_dropout;  // share of the training's samples whose state is zeros
-    int n_past_actions;    // N: actions before the newest observation, also predicted
-    int max_action_prefix; // most of a chunk's first actions that are given; 0: none ever
+    double state_dropout;     // share of the training's samples whose state is zeros
+    int n_past_actions;       // N: actions before the newest observation, also predicted
+    int max_action_prefix;    // most of a chunk's first actions that are given; 0: none ever
+    int backbone_norm_frames; // that fill the norms of a backbone from scratch; 0: as LeRobot's
     // Filled from the dataset (config.json: input_features, output_features).
     int state_dim, action_dim, env_dim; // as the MODEL sees them (10k when relative); 0: none
     int arms;                           // k when relative

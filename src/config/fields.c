@@ -175,6 +175,10 @@ const Field train_fields[] = {
      9999, NULL,
      "most first actions of a chunk that are given in training, for chunks that go on from those "
      "carried out meanwhile; 0: none"},
+    {"policy.backbone_norm_frames", FIELD_INT, HOME_TACT, false, AT(policy.backbone_norm_frames),
+     "0", 0, 1024, NULL,
+     "from scratch: frames of the dataset whose mean and variance the backbone's frozen norms get; "
+     "0: mean 0 and variance 1, as LeRobot's"},
     {"policy.resize_filter", FIELD_STRING, HOME_TACT, true, AT(policy.resize_filter), "null", 0, 0,
      "area|bilinear",
      "how frames shrink: by means of boxes or as in LeRobot; null: area, but bilinear for one "

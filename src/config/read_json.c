@@ -219,6 +219,7 @@ static void assume_no_tact_json(TrainConfig *c, const json_t *policy) {
     p->crop_ratio = 1;
     p->crop_is_random = true;
     p->max_action_prefix = 0;
+    p->backbone_norm_frames = 0;
 }
 
 // Without its wrapper the fork's policy is plain ACT, whatever horizon stands beside the key.

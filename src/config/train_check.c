@@ -95,6 +95,12 @@ static CHECKED bool check_backbone_weights(const PolicyConfig *p, Error *err) {
     if (spec && !backbone_weights_find(spec, p->vision_backbone, &weights, err)) return false;
     if (spec && !weights && !file_exists(spec))
         return fail(err, "--policy.pretrained_backbone_weights=%s: there is no such file", spec);
+    if (spec && p->backbone_norm_frames > 0)
+        return fail(err,
+                    "--policy.backbone_norm_frames=%d: the weights of "
+                    "--policy.pretrained_backbone_weights=%s come with their norms; give null "
+                    "there, or 0 here",
+                    p->backbone_norm_frames, spec);
     return true;
 }
 

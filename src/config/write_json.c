@@ -28,7 +28,8 @@ static bool is_later_default(const Field *f, const void *slot) {
     if (strcmp(f->flag, "policy.crop_ratio") == 0) return *(const double *)slot == 1;
     if (strcmp(f->flag, "policy.crop_is_random") == 0) return *(const bool *)slot;
     if (strcmp(f->flag, "policy.n_past_actions") == 0 ||
-        strcmp(f->flag, "policy.max_action_prefix") == 0)
+        strcmp(f->flag, "policy.max_action_prefix") == 0 ||
+        strcmp(f->flag, "policy.backbone_norm_frames") == 0)
         return *(const int *)slot == 0;
     if (strcmp(f->flag, "tensorboard") == 0 || strcmp(f->flag, "wandb.disable_artifact") == 0)
         return !*(const bool *)slot;

@@ -166,6 +166,9 @@ void resnet_free(ResNet *r);
 void resnet_load(ResNet *r); // packs the current weights
 // x IMAGE (N, 3, h, w) -> IMAGE (N, C, h', w').
 Tensor resnet_forward(Net *net, ResNet *r, Tensor x);
+// Writes into p, of which r was made, mean and variance over x of what each convolution makes
+// before its norm: from the first on, so that each sees what the norms before it make of x.
+void resnet_take_norms(Net *net, ResNet *r, Params *p, Tensor x);
 // dy as the output. last: of several with the same parameters, the gradients are whole after it.
 void resnet_backward(Net *net, ResNet *r, Tensor dy, bool last);
 void resnet_output(const ResNet *r, int64_t *c, int64_t *h, int64_t *w);

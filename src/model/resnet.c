@@ -13,6 +13,7 @@ typedef struct FrozenConv {
     ConvSpec spec;
     int64_t out_h, out_w;
     Tensor w, dw;        // (O, I, k, k)
+    char norm[32];       // "layer4.0.bn1"
     Tensor scale, shift; // (O), from the norm's buffers
 } FrozenConv;
 
@@ -39,10 +40,18 @@ struct ResNet {
     int64_t folds_used;
 };
 
-// scale = weight / sqrt(var + eps), shift = bias - mean * scale (torchvision's FrozenBatchNorm2d).
-static void fold_norm(ResNet *r, const Params *p, FrozenConv *c, const char *norm) {
-    enum { WEIGHT, BIAS, MEAN, VAR };
+enum { NORM_WEIGHT, NORM_BIAS, NORM_MEAN, NORM_VAR };
+
+// One of the four tensors of a norm.
+static const Param *norm_param(const Params *p, const char *norm, int which) {
     static const char *const names[] = {"weight", "bias", "running_mean", "running_var"};
+    char name[128];
+    snprintf(name, sizeof name, "model.backbone.%s.%s", norm, names[which]);
+    return params_find(p, name);
+}
+
+// scale = weight / sqrt(var + eps), shift = bias - mean * scale (torchvision's FrozenBatchNorm2d).
+static void fold_norm(ResNet *r, const Params *p, const FrozenConv *c) {
     int64_t n = c->spec.out_c;
     float *host = TRY_NEW(float, 6 * n);
     if (!host) device_fail_memory(r->device, "the norm of %ld channels", (long)n);
@@ -51,24 +60,17 @@ static void fold_norm(ResNet *r, const Params *p, FrozenConv *c, const char *nor
         return;
     }
     float *scale = host + 4 * n, *shift = host + 5 * n;
-    for (int i = 0; i < 4; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "model.backbone.%s.%s", norm, names[i]);
-        param_get(p, params_find(p, name), host + i * n);
-    }
+    for (int i = 0; i < 4; i++) param_get(p, norm_param(p, c->norm, i), host + i * n);
     for (int64_t i = 0; i < n; i++) {
-        double s = host[WEIGHT * n + i] / sqrt(host[VAR * n + i] + norm_eps);
+        double s = host[NORM_WEIGHT * n + i] / sqrt(host[NORM_VAR * n + i] + norm_eps);
         scale[i] = (float)s;
-        shift[i] = (float)(host[BIAS * n + i] - host[MEAN * n + i] * s);
+        shift[i] = (float)(host[NORM_BIAS * n + i] - host[NORM_MEAN * n + i] * s);
         if (!isfinite(scale[i]) || !isfinite(shift[i]))
             device_fail(r->device,
                         "model.backbone.%s: channel %lld is not finite, its running_var %g: "
                         "the weights are damaged; take another file",
-                        norm, (long long)i, (double)host[VAR * n + i]);
+                        c->norm, (long long)i, (double)host[NORM_VAR * n + i]);
     }
-    c->scale = tensor_slice(r->folds, 0, r->folds_used, n);
-    c->shift = tensor_slice(r->folds, 0, r->folds_used + n, n);
-    r->folds_used += 2 * n;
     r->device->upload(r->device, c->scale.data, scale, (size_t)n * sizeof(float));
     r->device->upload(r->device, c->shift.data, shift, (size_t)n * sizeof(float));
     mem_free(host);
@@ -83,7 +85,11 @@ static void conv_init(ResNet *r, const Params *p, FrozenConv *c, ConvSpec spec, 
     c->out_w = conv_out_size(spec.in_w, spec.kernel, spec.stride, spec.padding, spec.dilation);
     c->dw = grad_of(p, "model.backbone.%s.weight", conv);
     c->plan = r->device->conv_new(r->device, spec);
-    fold_norm(r, p, c, norm);
+    snprintf(c->norm, sizeof c->norm, "%s", norm);
+    c->scale = tensor_slice(r->folds, 0, r->folds_used, spec.out_c);
+    c->shift = tensor_slice(r->folds, 0, r->folds_used + spec.out_c, spec.out_c);
+    r->folds_used += 2 * spec.out_c;
+    fold_norm(r, p, c);
 }
 
 static void block_conv_init(ResNet *r, const Params *p, FrozenConv *c, const BlockConv *b,
@@ -259,6 +265,94 @@ Tensor resnet_forward(Net *net, ResNet *r, Tensor x) {
     x = r->pooled;
     for (int b = 0; b < r->n_blocks; b++) x = block_forward(net, &r->blocks[b], x);
     return x;
+}
+
+// ---- norms of frames --------------------------------------------------------------------------
+
+// Mean and variance of a channel, over all images and places of x plain (N, C, H, W).
+static void channel_moments(const float *x, const int64_t *shape, int64_t channel, float *mean,
+                            float *variance) {
+    const int64_t N = shape[0], C = shape[1], size = shape[2] * shape[3];
+    double sum = 0, squares = 0;
+    for (int64_t n = 0; n < N; n++)
+        for (int64_t i = 0; i < size; i++) sum += x[(n * C + channel) * size + i];
+    const double middle = sum / (double)(N * size);
+    for (int64_t n = 0; n < N; n++)
+        for (int64_t i = 0; i < size; i++) {
+            const double off = x[(n * C + channel) * size + i] - middle;
+            squares += off * off;
+        }
+    *mean = (float)middle;
+    *variance = (float)(squares / (double)(N * size));
+}
+
+// What a convolution makes of x without its norm, plain (N, C, H, W) on the host; NULL: the device
+// failed. The caller frees it.
+static float *conv_alone(Net *net, const FrozenConv *c, Tensor x) {
+    Device *d = net->device;
+    const int64_t *shape = SHAPE(c->spec.n, c->spec.out_c, c->out_h, c->out_w);
+    ConvSpec spec = c->spec;
+    spec.relu = spec.residual = spec.train = false;
+    ArenaMark mark = arena_mark(&net->acts);
+    Tensor scale = net_float(net, 1, SHAPE(spec.out_c)),
+           shift = net_float(net, 1, SHAPE(spec.out_c));
+    Tensor y = arena_image(&net->acts, shape[0], shape[1], shape[2], shape[3]);
+    Tensor plain = net_float(net, 4, shape);
+    Conv *plan = d->conv_new(d, spec);
+    float *host = TRY_NEW(float, tensor_count(plain));
+    if (!host) device_fail_memory(d, "what %s is made of", c->norm);
+    if (!d->failed) {
+        for (int64_t i = 0; i < spec.out_c; i++) host[i] = 1;
+        d->upload(d, scale.data, host, (size_t)spec.out_c * sizeof(float));
+        d->zero(d, shift);
+        d->conv_load(d, plan, c->w, scale, shift);
+        d->conv_forward(d, plan, y, x, (Tensor){0});
+        d->image_to_plain(d, plain, y);
+        d->download(d, host, plain.data, (size_t)tensor_count(plain) * sizeof(float));
+    }
+    d->conv_free(d, plan);
+    arena_rewind(&net->acts, mark);
+    if (!d->failed) return host;
+    mem_free(host);
+    return NULL;
+}
+
+static void take_norm(Net *net, ResNet *r, Params *p, FrozenConv *c, Tensor x) {
+    const int64_t C = c->spec.out_c, *shape = SHAPE(c->spec.n, C, c->out_h, c->out_w);
+    float *host = conv_alone(net, c, x), *moments = TRY_NEW(float, 2 * C);
+    if (!moments) device_fail_memory(net->device, "%s", c->norm);
+    if (host && moments) {
+        for (int64_t i = 0; i < C; i++)
+            channel_moments(host, shape, i, &moments[i], &moments[C + i]);
+        param_set(p, norm_param(p, c->norm, NORM_MEAN), moments);
+        param_set(p, norm_param(p, c->norm, NORM_VAR), moments + C);
+        fold_norm(r, p, c);
+        load_conv(net->device, c);
+    }
+    mem_free(host);
+    mem_free(moments);
+}
+
+static Tensor block_take_norms(Net *net, ResNet *r, Params *p, Block *b, Tensor x) {
+    Tensor none = {0}, skip = x;
+    if (b->downsample) {
+        take_norm(net, r, p, &b->down, x);
+        skip = conv_apply(net, &b->down, x, none);
+    }
+    for (int i = 0; i < b->n; i++) {
+        take_norm(net, r, p, &b->convs[i], x);
+        x = conv_apply(net, &b->convs[i], x, i == b->n - 1 ? skip : none);
+    }
+    return x;
+}
+
+void resnet_take_norms(Net *net, ResNet *r, Params *p, Tensor x) {
+    take_norm(net, r, p, &r->stem, x);
+    x = conv_apply(net, &r->stem, x, (Tensor){0});
+    Tensor pooled = arena_image(&net->acts, r->n, 64, r->pool_h, r->pool_w);
+    net->device->pool_forward(net->device, r->pool, pooled, x);
+    x = pooled;
+    for (int b = 0; b < r->n_blocks; b++) x = block_take_norms(net, r, p, &r->blocks[b], x);
 }
 
 // ---- backward ---------------------------------------------------------------------------------

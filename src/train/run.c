@@ -23,8 +23,19 @@ CHECKED static bool open_data(Run *r, Error *err) {
 }
 
 CHECKED static bool open_model(Run *r, Error *err) {
-    return run_model_open(&r->model, r->device, r->config, r->statistics.policy.images, err) &&
-           (!r->config->resume || run_resume(r, err));
+    Loader *loader = NULL;
+    const Batch *frames = NULL;
+    if (run_model_takes_norms(r->config) &&
+        !run_batches_norm_frames(&r->batches, r->config, &loader, &frames, err)) {
+        loader_close(loader);
+        return false;
+    }
+    bool ok = run_model_open(&r->model, r->device, r->config, r->statistics.policy.images,
+                             frames ? (const uint8_t *const *)frames->images : NULL,
+                             frames ? frames->size : 0, err);
+    if (ok && frames) log_info("the backbone's norms are those of %d frames", frames->size);
+    loader_close(loader);
+    return ok && (!r->config->resume || run_resume(r, err));
 }
 
 CHECKED static bool open_output(Run *r, Error *err) {
@@ -87,8 +98,11 @@ bool run_open(Run *r, TrainConfig *c, const TrainHooks *hooks, Error *err) {
     if (!run_ranks_begin(r, err) || !run_device_open(c, r->ranks, &r->device, err) ||
         !run_batches_transforms(&r->batches, c, err) || !open_data(r, err) ||
         !run_ranks_in_turn(r, find_backbone, err) ||
-        !run_statistics_find(&r->statistics, c, &r->data, err) || !open_model(r, err) ||
-        !run_batches_open(&r->batches, c, r->ranks, &r->data, &r->statistics, r->device,
+        !run_statistics_find(&r->statistics, c, &r->data, err))
+        return false;
+    run_batches_plan(&r->batches, c, &r->data, &r->statistics);
+    if (!open_model(r, err) ||
+        !run_batches_open(&r->batches, c, r->ranks, &r->data, r->device,
                           r->resumed.next_step * c->gradient_accumulation_steps, err) ||
         !open_output(r, err) || !join_ranks(r, err) || !run_ranks_same_start(r, err))
         return false;

@@ -84,10 +84,9 @@ CHECKED static bool open_repeat(RunBatches *b, const TrainConfig *c, const Datas
     return true;
 }
 
-bool run_batches_open(RunBatches *b, const TrainConfig *c, const Ranks *ranks, const RunData *data,
-                      const RunStatistics *statistics, Device *d, int64_t first_batch, Error *err) {
+void run_batches_plan(RunBatches *b, const TrainConfig *c, const RunData *data,
+                      const RunStatistics *statistics) {
     policy_find_cameras(&c->policy, data->dataset, b->cameras, b->sizes, b->crops);
-    open_cache(b, c, ranks, data->dataset);
     b->options = loader_options_of(c, &statistics->state, &statistics->env, &statistics->action);
     b->options.dataset = data->dataset;
     b->options.cameras = b->cameras;
@@ -95,6 +94,22 @@ bool run_batches_open(RunBatches *b, const TrainConfig *c, const Ranks *ranks, c
     b->options.crops = b->crops;
     b->options.rows = data->train_rows;
     b->options.n_rows = data->n_train;
+}
+
+bool run_batches_norm_frames(const RunBatches *b, const TrainConfig *c, Loader **loader,
+                             const Batch **out, Error *err) {
+    const int n = c->policy.backbone_norm_frames;
+    LoaderOptions options = run_batches_in_order(b, b->options.rows, b->options.n_rows);
+    options.shuffle = true;
+    options.batch_size = n < options.n_rows ? n : (int)options.n_rows;
+    options.num_workers = 0;
+    options.window.horizon = 1;
+    return loader_open(&options, loader, err) && loader_next(*loader, out, err);
+}
+
+bool run_batches_open(RunBatches *b, const TrainConfig *c, const Ranks *ranks, const RunData *data,
+                      Device *d, int64_t first_batch, Error *err) {
+    open_cache(b, c, ranks, data->dataset);
     b->options.cache = b->cache;
     b->options.transforms = c->dataset.image_transforms.enable ? &b->transforms : NULL;
     if (!open_repeat(b, c, data->dataset, &b->options.repeat, err)) return false;

@@ -26,11 +26,18 @@ const int64_t *run_batches_step_rows(const RunBatches *b, int64_t step, Sampler 
                                      int64_t *n);
 // Reads the transforms of --dataset.image_transforms.
 CHECKED bool run_batches_transforms(RunBatches *b, const TrainConfig *config, Error *err);
-// Opens the frame cache and starts the training's loader at batch number first_batch. Everything is
-// borrowed.
+// Fills in the options of the training's loader, as far as they need nothing to be open. Everything
+// is borrowed, here and below.
+void run_batches_plan(RunBatches *b, const TrainConfig *config, const RunData *data,
+                      const RunStatistics *statistics);
+// Once planned: a loader whose first batch has the frames of --policy.backbone_norm_frames for
+// every camera, as recorded, of rows drawn by the run's seed; fewer where there are fewer rows. The
+// same in all processes. loader_close ends it and frees the batch.
+CHECKED bool run_batches_norm_frames(const RunBatches *b, const TrainConfig *config,
+                                     Loader **loader, const Batch **out, Error *err);
+// Opens the frame cache and starts the training's loader at batch number first_batch.
 CHECKED bool run_batches_open(RunBatches *b, const TrainConfig *config, const Ranks *ranks,
-                              const RunData *data, const RunStatistics *statistics, Device *d,
-                              int64_t first_batch, Error *err);
+                              const RunData *data, Device *d, int64_t first_batch, Error *err);
 void run_batches_close(RunBatches *b); // a zeroed struct is allowed
 // The options of a loader that goes over some rows in order, with their frames as they are.
 LoaderOptions run_batches_in_order(const RunBatches *b, const int64_t *rows, int64_t n_rows);

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "download/backbone_file.h"
+#include "model/frame_norms.h"
 #include "model/pretrained.h"
 #include "policy/policy_weights.h"
 #include "train/settings.h"
@@ -46,10 +47,16 @@ CHECKED static bool fill_params(RunModel *m, const TrainConfig *c, Error *err) {
     return !first || policy_read_weights(first, &m->params, options, err);
 }
 
+bool run_model_takes_norms(const TrainConfig *c) {
+    return c->policy.backbone_norm_frames > 0 && c->policy.n_cameras > 0 && !train_first_policy(c);
+}
+
 bool run_model_open(RunModel *m, Device *d, const TrainConfig *c, const ImageStats *images,
-                    Error *err) {
+                    const uint8_t *const *norm_frames, int n, Error *err) {
     if (!run_device_check_memory(c, d, err) || !params_init(&m->params, d, &c->policy, true, err) ||
         !fill_params(m, c, err) ||
+        (norm_frames &&
+         !frame_norms_fill(d, &c->policy, &m->params, norm_frames, n, images, err)) ||
         !act_new(d, &c->policy, &m->params, c->batch_size, true, images, &m->act, err) ||
         !optimizer_init(&m->optimizer, &m->params, c, err) ||
         (c->ema.enable && !ema_init(&m->ema, &c->ema, &m->params, err)))

@@ -31,10 +31,15 @@ typedef struct RunModel {
 // cannot be had end the run before statistics are computed.
 CHECKED bool run_model_find_backbone(RunModel *m, const TrainConfig *config,
                                      const TrainHooks *hooks, Error *err);
-// Weights as they are initialised, then what the backbone's file and the checkpoint hold of them;
-// no steps are behind the optimiser yet. images: what each camera is normalised with.
+// Whether the run begins with a backbone whose norms are filled from frames
+// (--policy.backbone_norm_frames): one that no checkpoint brings.
+bool run_model_takes_norms(const TrainConfig *config);
+// Weights as they are initialised, then what the backbone's file and the checkpoint hold of them,
+// and its norms from norm_frames, where that is not NULL (frame_norms.h: n of each camera); no
+// steps are behind the optimiser yet. images: what each camera is normalised with.
 CHECKED bool run_model_open(RunModel *m, Device *d, const TrainConfig *config,
-                            const ImageStats *images, Error *err);
+                            const ImageStats *images, const uint8_t *const *norm_frames, int n,
+                            Error *err);
 void run_model_close(RunModel *m); // a zeroed struct is allowed
 
 #endif

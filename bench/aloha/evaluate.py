@@ -14,7 +14,6 @@ import json
 import math
 import os
 
-os.environ.setdefault("MUJOCO_GL", "egl")
 import numpy as np
 
 import expert

@@ -5,6 +5,9 @@ The package has a simulation in which grippers are dragged to the poses they are
 that a gripper is up to 40 degrees off on its way, and a third of such demonstrations drop the cube. So poses become joint
 angles here, by inverse kinematics, and what the motors lack against friction is added up and told them as well.
 """
+import os
+
+os.environ.setdefault("MUJOCO_GL", "egl")  # before dm_control looks
 import mujoco
 import numpy as np
 from dm_control import mujoco as dm_mujoco

@@ -8,15 +8,12 @@ pictures differ by 0.3 of 255 levels on average, by 15 at most. A seed whose dem
 picture is observation.images.top (480 x 640), 50 a second, 400 steps, as in LeRobot's own datasets of these tasks.
 """
 import argparse
-import os
 import sys
 
-os.environ.setdefault("MUJOCO_GL", "egl")
+import expert  # before what draws: it chooses how
 import numpy as np
 from gym_aloha.constants import ACTIONS, FPS, JOINTS
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
-
-import expert
 
 FEATURES = {"observation.state": {"dtype": "float32", "shape": (14,), "names": JOINTS},
             "action": {"dtype": "float32", "shape": (14,), "names": ACTIONS},

@@ -29,10 +29,15 @@ def object_poses(task, seed):
     return sample_box_pose(seed) if task == "transfer_cube" else np.concatenate(sample_insertion_pose(seed))
 
 
+def draw_coarser(physics):
+    """Without antialiasing, and shadows of a quarter of the resolution."""
+    quality = physics.model.ptr.vis.quality
+    quality.offsamples, quality.shadowsize = 0, 1024
+
+
 class Simulation:
     """gym-aloha's simulation of a task with the objects of a seed. Draws a camera only where it is asked for:
-    the package's own environment draws three at every step. quick: without antialiasing, shadows of a quarter of the
-    resolution."""
+    the package's own environment draws three at every step. quick: see draw_coarser."""
 
     def __init__(self, task, quick=False):
         class Undrawn(TASKS[task]):
@@ -43,8 +48,7 @@ class Simulation:
         self.task = Undrawn()
         self.physics = dm_mujoco.Physics.from_xml_path(str(ASSETS_DIR / f"bimanual_viperx_{task}.xml"))
         if quick:
-            quality = self.physics.model.ptr.vis.quality
-            quality.offsamples, quality.shadowsize = 0, 1024
+            draw_coarser(self.physics)
         self._env = control.Environment(self.physics, self.task, float("inf"), control_timestep=DT, n_sub_steps=None,
                                         flat_observation=False)
 

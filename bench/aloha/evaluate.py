@@ -112,7 +112,7 @@ def main():
         print(json.dumps(row), flush=True)
     successes = sum(row["best"] == 4 for row in rows)
     low, high = wilson(successes, len(rows))
-    print(f"{successes} of {len(rows)} succeeded: {100 * successes / len(rows):.0f} % ({100 * low:.0f} to {100 * high:.0f})")
+    print(f"{successes} of {len(rows)} succeeded: {100 * successes / len(rows):.0f} % ({100 * max(low, 0):.0f} to {100 * high:.0f})")
     if other:
         print(f"chunks at most {max(row['apart'] for row in rows):.3g} apart")
 

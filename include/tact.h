@@ -280,14 +280,15 @@ TACT_API tact_status tact_predict_chunk(tact_policy *policy, double *actions);
 // (seconds of the monotonic clock; rising from call to call), (action_size), the caller's memory.
 // The curve passes through the actions at their times to the last bit, and its speed makes no jump:
 // per number a cubic that, while actions are as foreseen, does not leave the range of the two
-// around it, rotations on one of rotation vectors. The workspace's box holds everywhere on it, the
-// greatest step from action to action. It goes through the actions that tact_act has given out and
-// on to those that the chunk foresees, limited alike. An action's time is that of the observation
-// it was the first action after, and its chunk's next ones follow a step apart; where frames have a
-// time of their own (tact_options.robot_action_latency), theirs and the steps after it, and what is
-// commanded at `time` is what the curve has robot_action_latency (gripper_action_latency) later.
-// Where a new action is another than was foreseen, the curve goes on from where the last call was,
-// with the speed it had, to the next action that is at least half a step ahead.
+// around it, rotations on one of rotation vectors. The workspace's box holds everywhere on it but
+// on the way from outside into it, the greatest step from action to action. It goes through the
+// actions that tact_act has given out and on to those that the chunk foresees, limited alike. An
+// action's time is that of the observation it was the first action after, and its chunk's next ones
+// follow a step apart; where frames have a time of their own (tact_options.robot_action_latency),
+// theirs and the steps after it, and what is commanded at `time` is what the curve has
+// robot_action_latency (gripper_action_latency) later. Where a new action is another than was
+// foreseen, the curve goes on from where the last call was, with the speed it had, to the next
+// action that is at least half a step ahead.
 //
 // TACT_HOLDING: the last known action is reached, where the curve comes to rest, and holds; action
 // is filled in. It stays so until tact_act gives the next. TACT_ERROR_NOTHING_SEEN: there was no

@@ -50,7 +50,8 @@ def main():
             executor.spin()
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
-        loop.stop()
+        finally:
+            loop.stop()
     rclpy.try_shutdown()
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from . import _checkpoint, _interface
 from ._arrays import Doubles, as_pixels, as_vector, is_picture, pointer
 from ._library import library
-from .errors import NothingSeenError, error_of
+from .errors import ArgumentError, NothingSeenError, error_of
 
 _PREFIX = "observation.images."
 _Path = Union[str, "os.PathLike[str]"]
@@ -319,7 +319,11 @@ def _text(value: Optional[_Path]) -> Optional[bytes]:
 
 
 def _corner(values: Optional[Sequence[float]]) -> Optional[ctypes.Array[c_double]]:
-    return None if values is None else (c_double * 3)(*values)
+    if values is None:
+        return None
+    if len(values) != 3:  # ctypes would take 0 for those that are missing
+        raise ArgumentError(f"workspace_min and workspace_max: three numbers in metres are wanted, not {len(values)}")
+    return (c_double * 3)(*values)
 
 
 def _log_function(log: Callable[[bool, str], None]) -> Any:

@@ -20,11 +20,14 @@ CHECKED bool options_choose_actions(tact_policy *p, const tact_options *o, Error
 // ---- observe.c: from an observation that a program gives to the history -------------------------
 // Whether it is what the policy wants, of the sizes that this version of tact.h has.
 CHECKED bool observation_check(const tact_policy *p, const tact_observation *o, Error *err);
+// Whether there is memory to encode the next one with, where observation_encode will.
+CHECKED bool observation_has_memory(const tact_policy *p, Error *err);
 // Adds one that was checked to the history, its images resized to what the model sees.
 void observation_remember(tact_policy *p, const tact_observation *o);
 // Where frames are kept and a coming prediction will look at the newest ones, encodes them now
-// rather than then, so that this prediction is as quick as others.
-CHECKED bool observation_encode(tact_policy *p, Error *err);
+// rather than then, so that this prediction is as quick as others. What fails is left to that
+// prediction, which says so: the observation is in the history, and given again it would be twice.
+void observation_encode(tact_policy *p);
 
 // ---- next_action.c: from the queue of a chunk, from the means of chunks, or from the worker -----
 // A new prediction from the history into out (N, A), in the calling thread.

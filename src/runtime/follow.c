@@ -100,6 +100,17 @@ static void arrive(const Follower *f, const Plan *p, int i, int group, Moment *o
     }
 }
 
+// A position stays in the box, or, on the way into it, between the ends of the part.
+static void keep_in_box(const Follower *f, int k, double from, double to, Moment *out) {
+    if (!f->arms || k % POSE_ROW >= 3) return;
+    double least = fmin(f->low[k % POSE_ROW], fmin(from, to)),
+           most = fmax(f->high[k % POSE_ROW], fmax(from, to)),
+           inside = fmin(fmax(out->values[k], least), most);
+    if (inside == out->values[k]) return;
+    out->values[k] = inside;
+    out->rates[k] = 0;
+}
+
 static void numbers_on(const Follower *f, const Plan *p, const Part *part, int group, Moment *out) {
     const double *to = plan_action(f, p, part->to);
     for (int k = 0; k < f->width; k++) {
@@ -109,6 +120,7 @@ static void numbers_on(const Follower *f, const Plan *p, const Part *part, int g
         double ra = anchored ? f->anchor.rates[k] : number_rate(f, p, part->from, k);
         out->values[k] = curve_number(a, ra, to[k], number_rate(f, p, part->to, k), part->seconds,
                                       part->share, &out->rates[k]);
+        keep_in_box(f, k, a, to[k], out);
     }
 }
 
@@ -222,12 +234,6 @@ static const Plan *take_newer_plan(Follower *f, PlanBoard *board) {
     return p;
 }
 
-static void keep_in_box(const Follower *f, double *action) {
-    for (int k = 0; k < f->arms * POSE_ROW; k++)
-        if (k % POSE_ROW < 3)
-            action[k] = fmin(fmax(action[k], f->low[k % POSE_ROW]), f->high[k % POSE_ROW]);
-}
-
 tact_status follower_at(Follower *f, PlanBoard *board, double time, double *action) {
     const Plan *p = plan_is_newer(board) ? take_newer_plan(f, board) : plan_held(board);
     if (p->count == 0) return TACT_ERROR_NOTHING_SEEN;
@@ -236,6 +242,5 @@ tact_status follower_at(Follower *f, PlanBoard *board, double time, double *acti
         ended &= curve_at(f, p, group, time + f->ahead[group], &f->newest);
     f->moving = true;
     memcpy(action, f->newest.values, (size_t)f->width * sizeof *action);
-    keep_in_box(f, action);
     return ended ? TACT_HOLDING : TACT_OK;
 }

@@ -16,15 +16,16 @@ tact_status predict_now(tact_policy *p, double *out) {
     return status;
 }
 
-// What was played, from the action on that is due when `same` more were given out.
-static Played played_after(const tact_policy *p, int same) {
+// What was played, from action `at` of its chunk on.
+static Played played_from(const tact_policy *p, int at) {
     const int steps = policy_chunk_steps(p->config), width = (int)p->action_size;
-    const double *next = p->queue + (p->queue_at + same) * width;
+    const double *next = p->queue + at * width;
+    const int ahead = at - p->queue_at; // actions that are not given out, but were due before
     Played old = {.rest = next,
-                  .n_rest = steps - p->queue_at - same,
-                  .last = same ? next - width : p->last,
+                  .n_rest = steps - at,
+                  .last = ahead ? next - width : p->last,
                   .before = p->has_before ? p->before : NULL};
-    if (same) old.before = same > 1 ? next - 2 * width : p->last;
+    if (ahead) old.before = ahead > 1 ? next - 2 * width : p->last;
     return old;
 }
 
@@ -32,9 +33,10 @@ double *play_chunk(tact_policy *p, double *chunk, int from, int given) {
     const int steps = policy_chunk_steps(p->config), width = (int)p->action_size;
     double *played = p->queue;
     if (p->blend_steps && p->has_last) {
+        const int due = schedule_played(p, from);
         int same = given > from ? given - from : 0;
-        if (same > steps - p->queue_at) same = steps - p->queue_at;
-        Played old = played_after(p, same);
+        if (same > steps - due) same = steps - due;
+        Played old = played_from(p, due + same);
         from += same;
         blend_chunks(&old, chunk + from * width, steps - from, p->blend_steps, width,
                      p->config->arms, p->blended);

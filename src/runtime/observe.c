@@ -148,15 +148,21 @@ void observation_remember(tact_policy *p, const tact_observation *o) {
     p->fresh = true;
 }
 
-bool observation_encode(tact_policy *p, Error *err) {
+bool observation_has_memory(const tact_policy *p, Error *err) {
+    const History *h = &p->history;
+    const bool encodes = p->cache && !p->worker.started &&
+                         (h->count == 0 || history_wanted(h, p->queue_left, p->n_action_steps));
+    return !encodes || memory_for_prediction(p, err);
+}
+
+void observation_encode(tact_policy *p) {
     History *h = &p->history;
-    if (!p->cache || !history_wanted(h, p->queue_left, p->n_action_steps)) return true;
-    if (!memory_for_prediction(p, err)) return false;
+    Error err;
+    if (!p->cache || !history_wanted(h, p->queue_left, p->n_action_steps)) return;
     for (int c = 0; c < h->cameras; c++) {
         int slot = history_slot(h, history_place(h, h->horizon - 1), c);
         if (h->encoded[slot]) continue;
-        if (!act_encode_frame(p->act, c, history_frame(h, slot), slot, err)) return false;
+        if (!act_encode_frame(p->act, c, history_frame(h, slot), slot, &err)) return;
         h->encoded[slot] = true;
     }
-    return true;
 }

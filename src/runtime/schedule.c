@@ -152,6 +152,16 @@ int schedule_first(const tact_policy *p, int counted) {
     return row_at(p, s->asked_captured, time);
 }
 
+int schedule_played(const tact_policy *p, int first) {
+    const Schedule *s = &p->schedule;
+    const double step = schedule_step(p);
+    if (!s->asked_by_clock || !s->chunk_by_clock || !(step > 0)) return p->queue_at;
+    const double due = s->asked_captured + first * step,
+                 row = rint((due - s->chunk_captured) / step);
+    const int steps = policy_chunk_steps(p->config);
+    return row < p->queue_at ? p->queue_at : row > steps ? steps : (int)row;
+}
+
 void schedule_took_over(tact_policy *p) {
     Schedule *s = &p->schedule;
     s->chunk_captured = s->asked_captured;

@@ -43,7 +43,10 @@ const double *schedule_observed(tact_policy *p, const tact_observation *o);
 // The action, 0 to N-1, with which the chunk that was predicted last begins to be played; `counted`
 // by counting steps.
 int schedule_first(const tact_policy *p, int counted);
-// That it does.
+// The action, p->queue_at to N (none of them any more), of the chunk that is played now that is due
+// when action `first` of the chunk that was predicted last is.
+int schedule_played(const tact_policy *p, int first);
+// That the chunk that was predicted last is played from now on.
 void schedule_took_over(tact_policy *p);
 // How many actions of the chunk that is played are to be left out now, because they are past.
 int schedule_past(const tact_policy *p);

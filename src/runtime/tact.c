@@ -145,6 +145,7 @@ static tact_status observe_checked(tact_policy *p, const tact_observation *given
                             &p->error) ||
         !observation_check(p, &o, &p->error) || !schedule_check(p, &o, &p->error))
         return TACT_ERROR_OBSERVATION;
+    if (!observation_has_memory(p, &p->error)) return TACT_ERROR_MEMORY;
     o.state = schedule_observed(p, &o);
     observation_remember(p, &o);
     if (p->worker.started) {
@@ -152,9 +153,9 @@ static tact_status observe_checked(tact_policy *p, const tact_observation *given
         return TACT_OK;
     }
     int threads = compute_begin(p);
-    bool ok = observation_encode(p, &p->error);
+    observation_encode(p);
     compute_end(threads);
-    return ok ? TACT_OK : status_of(&p->error, TACT_ERROR_DEVICE);
+    return TACT_OK;
 }
 
 tact_status tact_observe(tact_policy *p, const tact_observation *observation) {

@@ -28,6 +28,8 @@ refuses(libtact.DeviceError, "", libtact.Policy, path, dtype="float8")
 refuses(libtact.ArgumentError, "chunks have 8", libtact.Policy, path, n_action_steps=9)
 refuses(libtact.ArgumentError, "n_action_steps 2", libtact.Policy, path, n_action_steps=2, temporal_ensemble_coeff=0.01)
 refuses(libtact.ArgumentError, "workspace", libtact.Policy, path, workspace_min=[1, 1, 1], workspace_max=(0, 0, 0))
+for corner in ([0.5, 0.5], [0.5, 0.5, 0.5, 0.5]):
+    refuses(libtact.ArgumentError, "three numbers", libtact.Policy, path, workspace_max=corner)
 assert issubclass(libtact.ObservationError, ValueError) and libtact.ObservationError.status == 4
 
 p = libtact.Policy(path, n_action_steps=2, max_translation=1e-9, max_rotation=1e-9, threads=1)

@@ -81,20 +81,39 @@ def missing_messages(policy, alone):
     assert (loop.observed, loop.missing) == (1, 2 + allowed)
 
 
-def bad_messages(policy):
-    node, loop = start(policy)
+def bad_messages(policy, alone):
+    """They are to the robot what missing ones are: it goes on with what is predicted."""
+    def goes_on():
+        assert np.max(np.abs(published(node) - alone.act())) < 1e-12
+
+    camera = policy.cameras[0].name
+    allowed = 4
+    node, loop = start(policy, max_missing_s=(allowed + 0.5) / policy.fps)
     turn(node, policy, 0)
+    alone.reset()
+    alone.select_action(look(policy, 0))
     seen = look(policy, 1)
     seen["observation.state"] = np.full(policy.state_size, np.nan)
-    for _ in range(3):
+    for _ in range(2):  # the policy refuses it
         turn(node, policy, 1, seen)
+        goes_on()
     assert len(node.said) == 1 and "observation.state" in node.said[0], node.said
     seen = look(policy, 1)
-    seen[policy.cameras[0].name] = seen[policy.cameras[0].name][:-2]
+    seen[camera] = seen[camera][:-2]
     turn(node, policy, 1, seen)
-    assert policy.cameras[0].name.rsplit(".", 1)[-1] in node.said[-1], node.said
+    goes_on()
+    assert camera.rsplit(".", 1)[-1] in node.said[-1], node.said
+    for topic, message in messages(look(policy, 1), node.now + 1 / policy.fps):  # cut short on its way
+        if topic == "/" + camera.rsplit(".", 1)[-1]:
+            message.data = message.data[:-1]
+            node.give(topic, message)
+    turn(node, policy, 1, leave_out=("/" + camera.rsplit(".", 1)[-1],))
+    goes_on()
+    assert "is damaged" in node.said[-1], node.said
+    turn(node, policy, 1, seen)
+    assert node.sent("/rest")[-1].data == [0.0] * (policy.action_size - 2), "too long: what safety says"
     turn(node, policy, 2)
-    assert "whole again" in node.said[-1] and loop.observed == 2
+    assert "whole again" in node.said[-1] and (loop.observed, loop.missing) == (2, 1 + allowed)
 
     node, loop = start(policy)
     node.now -= 5  # this machine's clock is behind that of the robot
@@ -131,5 +150,5 @@ def refusals(policy):
 with libtact.Policy(sys.argv[1], rate_check=False) as policy, libtact.Policy(sys.argv[1], rate_check=False) as alone:
     same_actions(policy, alone)
     missing_messages(policy, alone)
-    bad_messages(policy)
+    bad_messages(policy, alone)
     refusals(policy)

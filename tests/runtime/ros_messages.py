@@ -125,7 +125,8 @@ def pictures():
     Image.fromarray(rgb).save(packed, "PNG")
     stream = Stream("observation.images.a", "/a", "sensor_msgs/msg/CompressedImage")
     assert (decode(Fields(header=header(), data=packed.getvalue(), format="png"), stream) == rgb).all()
-    refused(MessageError, "cannot be decoded", decode, Fields(header=header(), data=b"abc", format="png"), stream)
+    for damaged in (b"", b"abc", packed.getvalue()[:-40]):
+        refused(MessageError, "cannot be decoded", decode, Fields(header=header(), data=damaged, format="png"), stream)
 
 
 def rotations():

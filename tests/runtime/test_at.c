@@ -187,6 +187,30 @@ static void what_is_foreseen_is_limited_too(void **state) {
     tact_close(&p);
 }
 
+// From outside of the box the curve goes as far with each action as the actions do, and no leap
+// into it.
+static void the_box_is_entered_step_by_step(void **state) {
+    Scene *s = *state;
+    tact_options o = options();
+    look(s, 0);
+    o.workspace_min[2] = s->state[2] + 0.1;
+    o.max_translation = 0.01;
+    tact_policy *p = open_timed(s, &o);
+    double action[ACTION], got[ACTION], before = s->state[2];
+    for (int row = 0; row < 5; row++, now += 0.1) {
+        WORKS(p, tact_step(p, look(s, row), action));
+        assert_true(action[2] > before && action[2] < o.workspace_min[2]);
+        is_at(p, now, action);
+        for (int i = 1; i < 10; i++) {
+            assert_int_equal(tact_at(p, now + 0.01 * i, got), TACT_OK);
+            assert_true(got[2] >= action[2] && got[2] <= action[2] + 0.01 + 1e-9);
+        }
+        before = action[2];
+        p->follower.moving = false; // the next row begins anew
+    }
+    tact_close(&p);
+}
+
 static void a_gripper_may_be_told_earlier(void **state) {
     Scene *s = *state;
     tact_options o = options();
@@ -377,6 +401,7 @@ int main(void) {
         cmocka_unit_test(there_has_to_be_an_action),
         cmocka_unit_test(a_reset_forgets_the_way),
         cmocka_unit_test(what_is_foreseen_is_limited_too),
+        cmocka_unit_test(the_box_is_entered_step_by_step),
         cmocka_unit_test(a_gripper_may_be_told_earlier),
         cmocka_unit_test(joints_are_followed_as_numbers),
         cmocka_unit_test(means_are_followed_too),

@@ -165,6 +165,28 @@ static void asynchronously(void **state) {
         }
 }
 
+// The same step once more, after one that failed, is that step: what was seen is in the history
+// once. The episode goes on.
+static void a_step_that_failed_can_be_repeated(void **state) {
+    Scene *s = *state;
+    tact_policy *p = open_policy(s, NULL), *q = open_policy(s, NULL);
+    double want[ACTION], got[ACTION];
+    for (int row = 0; row < 2 * STEPS; row++) {
+        look(s, row);
+        WORKS(q, tact_step(q, &s->seen, want));
+        fail_at(0, true);
+        tact_status status = tact_step(p, &s->seen, got);
+        bool failed = atomic_load(&faults.failed) > 0;
+        fail_at(-1, false);
+        assert_int_equal(status, failed ? TACT_ERROR_MEMORY : TACT_OK);
+        assert_true(failed || row % STEPS);
+        if (failed) WORKS(p, tact_step(p, &s->seen, got));
+        assert_memory_equal(got, want, sizeof got);
+    }
+    tact_close(&p);
+    tact_close(&q);
+}
+
 // The reference device, which the tests of others compute with.
 static void on_the_reference_device(void **state) {
     Session e = {.scene = *state, .path = plain_model(*state), .options = options()};
@@ -400,6 +422,7 @@ int main(void) {
         cmocka_unit_test(a_policy_with_cameras),
         cmocka_unit_test(ensembles_and_blends),
         cmocka_unit_test(asynchronously),
+        cmocka_unit_test(a_step_that_failed_can_be_repeated),
         cmocka_unit_test(on_the_reference_device),
         cmocka_unit_test(memory_that_may_not_run),
     };

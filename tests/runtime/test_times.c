@@ -71,6 +71,33 @@ static void a_late_loop_leaves_out_what_it_missed(void **state) {
     tact_close(&p);
 }
 
+// A border is late by two steps: the action of the old chunk for the time at hand is blended in,
+// not the one that would have come next.
+static void a_late_border_blends_what_is_due(void **state) {
+    Scene *s = *state;
+    tact_options o = options();
+    o.n_action_steps = 2, o.blend_steps = 1;
+    tact_policy *p = open_timed(s, &o), *q = open_timed(s, NULL);
+    double action[ACTION], chunks[2][CHUNK * ACTION], want[ACTION];
+    for (int row = 0; row < 3; row++, now += 0.1) {
+        tact_observation seen = seen_at(s, row, now, 0);
+        WORKS(p, tact_observe(p, &seen));
+        WORKS(q, tact_observe(q, &seen));
+        if (row % 2 == 0) WORKS(q, tact_predict_chunk(q, chunks[row / 2]));
+        if (row < 2) WORKS(p, tact_act(p, action));
+        if (row == 2) now += 0.2;
+        if (row == 2) WORKS(p, tact_act(p, action));
+    }
+    const double *old = chunks[0] + 4 * ACTION, *new = chunks[1] + 2 * ACTION;
+    Pose from = pose_from_vector(old), to = pose_from_vector(new);
+    Pose half = pose_between(&from, &to, 0.5);
+    pose_to_vector(&half, want);
+    want[6] = 0.5 * (old[6] + new[6]);
+    assert_within(distance(action, want), 0, 1e-9);
+    tact_close(&p);
+    tact_close(&q);
+}
+
 // Half a step of delay, and a loop and a camera that tremble: from action to action the time goes
 // on by one step, at borders of chunks too.
 static void borders_do_not_tremble(void **state) {
@@ -227,6 +254,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_past_is_left_out),
         cmocka_unit_test(a_late_loop_leaves_out_what_it_missed),
+        cmocka_unit_test(a_late_border_blends_what_is_due),
         cmocka_unit_test(borders_do_not_tremble),
         cmocka_unit_test(a_chunk_of_the_worker_goes_by_the_clock_too),
         cmocka_unit_test(states_are_those_of_the_frames),

@@ -147,7 +147,7 @@ def test_actions_that_are_given_are_none_here(tmp_path):
     assert torch.equal(policy.select_action(seen), before)
     policy.save_pretrained(tmp_path / "given")
     tact = json.loads((tmp_path / "given" / "tact.json").read_text())
-    assert tact["max_action_prefix"] == 3 and tact["version"] == 1
+    assert tact["max_action_prefix"] == 3 and tact["version"] == 3
     loaded = TactPolicy.from_pretrained(tmp_path / "given")
     assert loaded.config.max_action_prefix == 3
     assert torch.equal(loaded.model.action_prefix_proj.weight, weight)

@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from ..errors import TactError
+from ..errors import ObservationError, TactError
 from .contract import Contract, ContractError
 from .messages import COMPRESSED, IMAGE, Doubles, MessageError, decode, encode
 from .streams import Samples
@@ -68,25 +68,35 @@ class PolicyLoop:
             return
         self.steps += 1
         try:
-            observation = self._observation(self._now())
-            if observation is not None:
-                action = self.policy.select_action(observation)
-                self.observed += 1
-                self._missing_now = 0
-                self._say("")
+            action = self._next_action()
+            if action is None:
+                self._make_safe()
             else:
-                self.missing += 1
-                self._missing_now += 1
-                if self._last is None or self._missing_now > self._allowed:
-                    self._make_safe()
-                    return
-                action = self.policy.act()
-            self._publish(action)
+                self._publish(action)
         except (TactError, MessageError) as e:
             self._say(str(e))
             self._make_safe()
 
     # ---- private
+
+    def _next_action(self) -> Optional[Doubles]:
+        """None where nothing whole was seen for too long."""
+        try:
+            observation = self._observation(self._now())
+            if observation is not None:
+                action: Doubles = self.policy.select_action(observation)
+                self.observed += 1
+                self._missing_now = 0
+                self._say("")
+                return action
+        except (MessageError, ObservationError) as e:  # damaged: as if it were missing
+            self._say(str(e))
+        self.missing += 1
+        self._missing_now += 1
+        if self._last is None or self._missing_now > self._allowed:
+            return None
+        following: Doubles = self.policy.act()
+        return following
 
     def _now(self) -> float:
         return float(self.node.get_clock().now().nanoseconds) * 1e-9

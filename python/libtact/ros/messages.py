@@ -100,7 +100,10 @@ def _decompress(data: bytes) -> Pixels:
         import cv2  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         return _decompress_with_pillow(data)
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:  # of no bytes, or of a header that claims too much
+        picture = None
     if picture is None:
         raise MessageError(f"a compressed image of {len(data)} bytes cannot be decoded")
     return np.ascontiguousarray(picture[:, :, ::-1])
@@ -114,7 +117,7 @@ def _decompress_with_pillow(data: bytes) -> Pixels:
         raise MessageError("compressed images need OpenCV or Pillow: pip install pillow") from None
     try:
         return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-    except OSError as e:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
         raise MessageError(f"a compressed image of {len(data)} bytes cannot be decoded: {e}") from None
 
 

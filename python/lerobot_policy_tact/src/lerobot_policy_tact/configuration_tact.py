@@ -182,8 +182,9 @@ class TactConfig(PreTrainedConfig):
         tact = {"version": None, **self._tact, **{name: getattr(self, name) for name in TACT_DEFAULTS}}
         if self.resize_shape and len(self.resize_shape) == 1:
             tact["resize_shape"] = self.resize_shape[0]
+        hidden_pose = self.arms and not self.robot_state_feature
         tact["version"] = (TACT_JSON_VERSION_FRAMES if self.crops or self.resize_filter != "area" else
-                           TACT_JSON_VERSION_PAST if self.n_past_actions else
+                           TACT_JSON_VERSION_PAST if self.n_past_actions or self.max_action_prefix or hidden_pose else
                            TACT_JSON_VERSION if self.action_down_sample_steps == 1 else TACT_JSON_VERSION_STEPS)
         for name, default in LATER.items():
             if tact[name] == default:

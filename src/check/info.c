@@ -129,7 +129,7 @@ void check_info(Check *c) {
     json_t *info = NULL;
     Error ignored;
     snprintf(path, sizeof path, "%s/meta/info.json", c->ds->root);
-    if (json_read(path, &info, &ignored)) {
+    if (json_read_python(path, &info, &ignored)) {
         check_counts(c, info);
         check_sizes(c, info);
         check_codecs(c, info);

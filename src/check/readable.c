@@ -150,7 +150,7 @@ static int64_t list_episodes(const DatasetOptions *options, int64_t **out) {
     Error ignored;
     json_t *info = NULL;
     snprintf(path, sizeof path, "%s/meta/info.json", options->root ? options->root : "");
-    if (!options->root || !json_read(path, &info, &ignored)) return 0;
+    if (!options->root || !json_read_python(path, &info, &ignored)) return 0;
     int64_t n = json_integer_value(json_object_get(info, "total_episodes"));
     json_decref(info);
     if (n < 1 || n > 100000000) return 0;

@@ -102,7 +102,7 @@ static bool describe_features(const EditOptions *o, EditFeatures *to, Error *err
     char path[4200];
     json_t *info = NULL;
     snprintf(path, sizeof path, "%s/meta/info.json", ds->root);
-    if (!json_read(path, &info, err)) return false;
+    if (!json_read_python(path, &info, err)) return false;
     const json_t *features = json_object_get(info, "features");
     for (int i = 0; i < ds->n_features; i++) {
         const Feature *f = &ds->features[i];

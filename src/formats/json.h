@@ -65,6 +65,11 @@ char *json_text_had(const json_t *value, int indent);
 
 // Reads one JSON document. The caller owns *out (json_decref). Objects keep their key order.
 CHECKED bool json_read(const char *path, json_t **out, Error *err);
+// The same of a file that Python wrote, whose NaN and Infinity are no JSON. Each becomes a value
+// that is no number: one feature's bad number is no reason to lose all else.
+CHECKED bool json_read_python(const char *path, json_t **out, Error *err);
+// Does that to a text, in place.
+void json_hide_odd_numbers(char *text);
 // DIR/NAME, or NULL where it is not there; one that cannot be read is warned of. New reference.
 json_t *json_read_optional(const char *dir, const char *name);
 

@@ -62,7 +62,12 @@ int stats_floor(Stats *s, const Stats *beside, int arms) {
     for (int u = 0; u < UNIT_NONE; u++) floors[u] = floor_of(s, beside, arms, (Unit)u);
     for (int i = 0; i < s->dim; i++) {
         Unit unit = unit_of(i, arms);
-        if (unit == UNIT_NONE || s->min[i] == s->max[i]) continue;
+        if (s->min[i] == s->max[i]) {
+            s->mean[i] = s->min[i];
+            s->std[i] = 0;
+            continue;
+        }
+        if (unit == UNIT_NONE) continue;
         Extent least = floors[unit];
         if (unit == UNIT_UNKNOWN) {
             double own = own_floor(s, i, least.range);

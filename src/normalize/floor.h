@@ -10,8 +10,9 @@
 // Widens the statistics of one vector: where a value's range or deviation is smaller than its
 // floor, min and max move apart around their middle until they are the floor apart, and std becomes
 // the floor. So what is saved with a policy says itself what it was normalised with. A value that
-// does not vary at all (min == max) stays: normalizer_init knows it. Returns how many values were
-// widened.
+// does not vary at all (min == max) has no deviation, whatever is recorded: LeRobot computes it in
+// float32, where of a hundred times the same number a deviation of 0.1 can be left, and the robot
+// may leave the constant. normalizer_init knows such values. Returns how many values were widened.
 //
 // A floor is a share of the largest range (or deviation) among values of the same unit:
 //   positions of relative poses (arms > 0; 10 values an arm): 10 %, and at least 0.1 mm;

@@ -167,6 +167,7 @@ typedef enum TinyFault {
     TINY_EPISODE,
     TINY_FRAME,
     TINY_NO_STATE,    // the column is missing
+    TINY_FEWER,       // those of frame numbers and times are
     TINY_LENGTH,      // episode 1 said to be a frame longer
     TINY_TEXT_ACTION, // action holds text
     TINY_STALE,       // the table of episodes names file 0 for all of them
@@ -209,8 +210,8 @@ static inline void tiny_data(const char *path, int64_t first, int64_t last, Tiny
         {.name = fault == TINY_NO_STATE ? "other" : "observation.state",
          .type = f64 ? PARQUET_F64 : PARQUET_F32,
          .list = true},
-        {.name = "timestamp", .type = PARQUET_F32},
-        {.name = "frame_index", .type = PARQUET_I64},
+        {.name = fault == TINY_FEWER ? "other time" : "timestamp", .type = PARQUET_F32},
+        {.name = fault == TINY_FEWER ? "other number" : "frame_index", .type = PARQUET_I64},
         {.name = "episode_index", .type = PARQUET_I64},
         {.name = "index", .type = PARQUET_I64},
         {.name = "task_index", .type = PARQUET_I64},

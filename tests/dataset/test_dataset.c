@@ -134,6 +134,17 @@ static void v21_reads_as_v30_does(void **state) {
     assert_root_refused(root, "episodes.jsonl: line 1", "describes episode 1");
 }
 
+// GR00T's datasets have no column of frame numbers, and without videos no times are needed.
+static void columns_that_nothing_needs_may_lack(void **state) {
+    Fixture *f = *state;
+    tiny_write(f->root, TINY_FEWER, false);
+    Dataset *ds = open_all(f->root);
+    for (int64_t e = 0; e < ds->n_episodes; e++)
+        for (int64_t k = 0; k < ds->episodes[e].length; k++)
+            assert_within(ds->timestamp[ds->episodes[e].first_row + k], (double)k / 10, 1e-12);
+    dataset_close(ds);
+}
+
 static void features_are_described(void **state) {
     Fixture *f = *state;
     SampleOptions o = small_sample;
@@ -198,6 +209,14 @@ static void odd_things_beside_the_data_are_no_error(void **state) {
         0, &problem);
     edit_info(f->root, "features", features);
     OK(file_write(at(&f->arena, f->root, "meta/stats.json"), nan, sizeof nan - 1, &err));
+    // The same in info.json.
+    char *info = at(&f->arena, f->root, "meta/info.json"), *text;
+    size_t size;
+    OK(file_read(info, &text, &size, &err));
+    assert_int_equal(text[0], '{');
+    char *with = arena_printf(&f->arena, "{\"score\": NaN, %s", text + 1);
+    mem_free(text);
+    OK(file_write(info, with, strlen(with), &err));
     Dataset *ds = open_all(f->root);
     assert_int_equal(ds->n_features, 3);
     assert_int_equal(ds->features[2].rank, 5);
@@ -396,6 +415,7 @@ int main(void) {
         TEST(float64_columns_are_read),
         TEST(selection_keeps_its_order),
         TEST(v21_reads_as_v30_does),
+        TEST(columns_that_nothing_needs_may_lack),
         TEST(features_are_described),
         TEST(odd_things_beside_the_data_are_no_error),
         TEST(split_holds_out_the_last_of_every_task),

@@ -198,7 +198,7 @@ static void tolerance_is_honoured(void **state) {
 }
 
 // The table of episodes of `joined` with these numbers of video files and times at which episodes
-// begin.
+// begin; they end where the next one begins, if that is later.
 static void write_table(Fixture *f, const int64_t *file, const double *from) {
     enum { N = EPISODES };
     int64_t index[N], first[N], end[N], length[N], zero[N] = {0}, offsets[N + 1] = {0};
@@ -210,7 +210,8 @@ static void write_table(Fixture *f, const int64_t *file, const double *from) {
         first[i] = e->first_row;
         length[i] = e->length;
         end[i] = e->first_row + e->length;
-        to[i] = from[i] + (double)e->length / FPS;
+        const bool followed = i + 1 < N && file[i + 1] == file[i] && from[i + 1] > from[i];
+        to[i] = followed ? from[i + 1] : from[i] + (double)e->length / FPS;
         offsets[i + 1] = i + 1;
         tasks[i] = (ParquetBytes){(const uint8_t *)"x", 1};
     }
@@ -259,6 +260,20 @@ static void stale_numbers_of_video_files_are_put_right(void **state) {
     assert_frames(f->joined, FRAMES_BY_TIME);
 }
 
+// A recorder dropped two frames of episode 0: in time its last rows fit the first frames of episode
+// 1.
+static void frames_of_another_episode_are_refused(void **state) {
+    Fixture *f = *state;
+    const Episode *e = f->good->episodes;
+    const double second = (double)(e[0].length - 2) / FPS,
+                 third = second + (double)e[1].length / FPS;
+    write_table(f, (const int64_t[]){0, 0, 0}, (const double[]){0, second, third});
+    char row[64];
+    snprintf(row, sizeof row, "row %d would show a frame of another episode", (int)e[0].length - 2);
+    assert_root_refused(f->joined, row, "--dataset.episodes=[1,2]");
+    assert_refused(&(DatasetOptions){.root = f->joined, .tolerance_s = 0.01}, row, "episode 0");
+}
+
 static void a_video_that_lacks_is_named(void **state) {
     Fixture *f = *state;
     static uint8_t rgb[SIDE * SIDE * 3];
@@ -297,6 +312,7 @@ int main(void) {
         TEST(a_video_of_another_rate_is_refused),
         TEST(a_video_that_is_too_short_is_refused),
         TEST(tolerance_is_honoured),
+        TEST(frames_of_another_episode_are_refused),
         TEST(one_camera_has_one_size),
         TEST(stale_numbers_of_video_files_are_put_right),
         TEST(a_video_that_lacks_is_named),

@@ -282,6 +282,17 @@ static void range_and_deviation_are_widened_apart(void **state) {
     assert_int_equal(stats_floor(&s, NULL, 0), 0); // nothing is left to do
 }
 
+// LeRobot's deviation of a value that is always the same, in float32.
+static void a_constant_has_no_deviation(void **state) {
+    (void)state;
+    double min[] = {0, 100, 0.1}, max[] = {1, 100, 0.1}, mean[] = {0.5, 100.05, 0.1000001},
+           std[] = {0.25, 0.1, 8e-5};
+    Stats s = {.dim = 3, .min = min, .max = max, .mean = mean, .std = std};
+    assert_int_equal(stats_floor(&s, NULL, 0), 0);
+    assert_true(mean[0] == 0.5 && std[0] == 0.25);
+    assert_true(mean[1] == 100 && std[1] == 0 && mean[2] == 0.1 && std[2] == 0);
+}
+
 // Values that vary as arms do are left alone.
 static void what_moves_is_left_alone(void **state) {
     (void)state;
@@ -305,6 +316,7 @@ int main(void) {
         cmocka_unit_test(grippers_are_measured_by_both_vectors),
         cmocka_unit_test(range_and_deviation_are_widened_apart),
         cmocka_unit_test(odd_counts_are_no_counts),
+        cmocka_unit_test(a_constant_has_no_deviation),
         cmocka_unit_test(what_moves_is_left_alone),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -106,7 +106,30 @@ static bool read_vectors(FileReader *d, const Feature *feature, float *out, Erro
     return ok;
 }
 
+static bool has_column(const FileReader *d, const char *name) {
+    return parquet_find(d->file, name, NULL) >= 0;
+}
+
+// Without videos nothing else asks for them, so where none were recorded they are those of fps.
+static void make_timestamps(const FileReader *d) {
+    for (int64_t i = 0; d->ds->timestamp && i < d->n; i++) {
+        const Piece *p = &d->pieces[i];
+        double *to = d->ds->timestamp + d->ds->episodes[p->episode].first_row + p->frame;
+        for (int64_t k = 0; k < p->count; k++) to[k] = (double)(p->frame + k) / d->ds->fps;
+    }
+}
+
+static bool has_videos(const Dataset *ds) {
+    for (int c = 0; c < ds->n_cameras; c++)
+        if (ds->cameras[c]->video) return true;
+    return false;
+}
+
 static bool read_timestamps(FileReader *d, Error *err) {
+    if (!has_column(d, "timestamp") && !has_videos(d->ds)) {
+        make_timestamps(d);
+        return true;
+    }
     ParquetColumn c = {0};
     bool ok = read_column(d, "timestamp", 1, &c, err);
     for (int64_t i = 0; ok && i < d->n; i++) {
@@ -203,10 +226,12 @@ static bool check_image_columns(const FileReader *d, Error *err) {
 static bool read_columns_of_file(FileReader *d, Error *err) {
     Dataset *ds = d->ds;
     // In v2.1 `index` counts for nothing: recorders have begun it anew, or twice at the same
-    // number.
+    // number. LeRobot reads datasets without `frame_index` (GR00T's have none), as nothing asks
+    // for it.
     bool ok = open_row_groups(d, err) && check_image_columns(d, err) &&
               (!d->source->v30 || check_counter(d, COUNT_INDEX, err)) &&
-              check_counter(d, COUNT_EPISODE, err) && check_counter(d, COUNT_FRAME, err) &&
+              check_counter(d, COUNT_EPISODE, err) &&
+              (!has_column(d, "frame_index") || check_counter(d, COUNT_FRAME, err)) &&
               read_timestamps(d, err) && read_vectors(d, ds->state, ds->state_data, err) &&
               read_vectors(d, ds->env, ds->env_data, err) &&
               read_vectors(d, ds->action, ds->action_data, err);

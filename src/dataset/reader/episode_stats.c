@@ -129,7 +129,7 @@ static bool take_lines(const Dataset *ds, const Feature *const *features, int n,
     snprintf(path, sizeof path, "%s/%s", ds->root, episode_stats_place(ds));
     JsonLines l = {.path = path};
     if (!file_exists(path)) return true;
-    if (!file_read(path, &l.data, &l.size, err)) return false;
+    if (!json_lines_read(&l, err)) return false;
     while (l.at < l.size) {
         Error odd;
         json_t *line = NULL;

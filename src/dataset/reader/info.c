@@ -133,10 +133,10 @@ static bool read_visual(const char *info, Feature *f, const json_t *feature, Err
     f->depth = visual_flag(feature, "is_depth_map") || visual_flag(feature, "video.is_depth_map");
     if (f->rank == 3) {
         bool first = f->shape[0] <= 4 && f->shape[2] > 4;
-        // Names decide where they say which side is the channels.
-        if (f->n_names == 3 && strncmp(f->names[2], "channel", 7) == 0)
+        // Names decide where they say which side is the channels, and that can be.
+        if (f->n_names == 3 && strncmp(f->names[2], "channel", 7) == 0 && f->shape[2] <= 4)
             first = false;
-        else if (f->n_names == 3 && strncmp(f->names[0], "channel", 7) == 0)
+        else if (f->n_names == 3 && strncmp(f->names[0], "channel", 7) == 0 && f->shape[0] <= 4)
             first = true;
         f->channels = (int)f->shape[first ? 0 : 2];
         f->height = (int)f->shape[first ? 1 : 0];
@@ -235,7 +235,7 @@ bool info_load(Source *s, Error *err) {
     const char *info = arena_printf(&s->scratch, "%s/meta/info.json", ds->root);
     json_t *root = NULL;
     bool ok = false;
-    if (!json_read(info, &root, err)) return false;
+    if (!json_read_python(info, &root, err)) return false;
     if (!check_version(s, info, root, err)) goto done;
     const json_t *fps = json_object_get(root, "fps");
     ds->fps = json_number_value(fps);

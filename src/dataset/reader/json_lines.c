@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dataset/reader/json_lines.h"
 
+#include "base/file.h"
 #include <string.h>
+
+bool json_lines_read(JsonLines *l, Error *err) {
+    if (!file_read(l->path, &l->data, &l->size, err)) return false;
+    json_hide_odd_numbers(l->data);
+    return true;
+}
 
 static bool is_blank(char c) {
     return c == ' ' || c == '\t' || c == '\r';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A JSON-lines file, read whole (file_read into data and size) and walked line by line.
+// A JSON-lines file of Python's (formats/json.h), read whole and walked line by line.
 #ifndef TACT_DATASET_READER_JSON_LINES_H
 #define TACT_DATASET_READER_JSON_LINES_H
 
@@ -15,6 +15,8 @@ typedef struct JsonLines {
     int64_t number; // of the line last given
 } JsonLines;
 
+// Reads the file of l->path; data is the caller's to mem_free.
+CHECKED bool json_lines_read(JsonLines *l, Error *err);
 // The number of lines of at least so many bytes, blanks at their ends not counted: not more than
 // the lines that can be what is wanted, when as much is made ready for each.
 int64_t json_lines_count(const JsonLines *l, size_t least);

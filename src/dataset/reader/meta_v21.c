@@ -45,7 +45,7 @@ static bool list_episode(Source *s, const JsonLines *l, const json_t *line, uint
 static bool list_tasks(Source *s, Error *err) {
     JsonLines l = {.path = arena_printf(&s->scratch, "%s/meta/tasks.jsonl", s->ds->root)};
     if (!file_exists(l.path)) return true;
-    if (!file_read(l.path, &l.data, &l.size, err)) return false;
+    if (!json_lines_read(&l, err)) return false;
     json_t *line;
     bool ok;
     while ((ok = json_lines_next(&l, &line, err)) && line) {
@@ -70,7 +70,7 @@ static bool lines_can_be_held(const Source *s, JsonLines *l, int64_t lines, Erro
 bool v21_list(Source *s, Error *err) {
     if (!list_tasks(s, err)) return false;
     JsonLines l = {.path = arena_printf(&s->scratch, "%s/meta/episodes.jsonl", s->ds->root)};
-    if (!file_read(l.path, &l.data, &l.size, err)) return false;
+    if (!json_lines_read(&l, err)) return false;
     static const char least[] = "{\"episode_index\":0,\"length\":1}";
     int64_t lines = json_lines_count(&l, sizeof least - 1);
     if (!lines_can_be_held(s, &l, lines, err)) return false;

@@ -16,43 +16,6 @@
 
 enum { MAX_DEPTH = 8 };
 
-// ---- Python's numbers -------------------------------------------------------------------------
-
-// Python writes NaN and Infinity, which are no JSON. Each becomes a value that is no number, in
-// place: one feature's bad number is no reason to lose the statistics of all others.
-static void hide_odd_numbers(char *text) {
-    static const char *const odd[][2] = {
-        {"-Infinity", "null     "}, {"Infinity", "null    "}, {"NaN", "\"\" "}};
-    bool quoted = false;
-    for (char *p = text; *p; p++) {
-        if (quoted && *p == '\\' && p[1]) {
-            p++;
-        } else if (*p == '"') {
-            quoted = !quoted;
-        } else if (!quoted) {
-            for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
-                size_t n = strlen(odd[i][0]);
-                if (strncmp(p, odd[i][0], n) != 0) continue;
-                memcpy(p, odd[i][1], n);
-                p += n - 1;
-                break;
-            }
-        }
-    }
-}
-
-static bool read_stats_json(const char *path, json_t **out, Error *err) {
-    char *text;
-    size_t size;
-    json_error_t problem;
-    if (!file_read(path, &text, &size, err)) return false;
-    hide_odd_numbers(text);
-    *out = json_parse(text, strlen(text), 0, &problem);
-    mem_free(text);
-    if (!*out && json_lacked_memory(&problem)) return fail_memory(err, "%s: JSON", path);
-    return *out || fail(err, "%s: line %d is not valid JSON: %s", path, problem.line, problem.text);
-}
-
 // ---- one episode's arrays ---------------------------------------------------------------------
 
 // The numbers of an array, whatever its nesting, in order. Writes into out when it is not NULL.
@@ -210,8 +173,7 @@ static json_t *join_stats_lines(const char *path, const json_t *lines) {
 // Collects the "stats" of every line of meta/episodes_stats.jsonl.
 static bool read_stats_lines(const char *path, json_t *lines, Error *err) {
     JsonLines l = {.path = path};
-    if (!file_read(path, &l.data, &l.size, err)) return false;
-    hide_odd_numbers(l.data);
+    if (!json_lines_read(&l, err)) return false;
     json_t *line;
     bool ok;
     while ((ok = json_lines_next(&l, &line, err)) && line) {
@@ -230,7 +192,7 @@ void stats_load(Source *s) {
     if (!file_exists(path)) return;
     bool ok;
     if (strcmp(after_last(path, '.'), "json") == 0) {
-        ok = read_stats_json(path, &ds->stats, &err);
+        ok = json_read_python(path, &ds->stats, &err);
     } else {
         json_t *lines = json_array();
         ok = read_stats_lines(path, lines, &err);

@@ -49,7 +49,7 @@ static bool read_table(TaskTexts *t, ParquetFile *f, const char *path, Error *er
 static bool read_lines(TaskTexts *t, const char *path, Error *err) {
     JsonLines l = {.path = path};
     json_t *line = NULL;
-    bool ok = file_read(path, &l.data, &l.size, err);
+    bool ok = json_lines_read(&l, err);
     while (ok && (ok = json_lines_next(&l, &line, err)) && line) {
         const json_t *number = json_object_get(line, "task_index"),
                      *text = json_object_get(line, "task");

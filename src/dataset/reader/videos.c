@@ -32,6 +32,7 @@ typedef struct EpisodeInVideo {
     EpisodeVideo *place;
     const Feature *camera;
     const Video *video;
+    double end; // seconds; where the next episode's frames begin in the same file, or INFINITY
 } EpisodeInVideo;
 
 static bool mark_episode_bad(VideoCheck *c, int64_t episode) {
@@ -48,16 +49,20 @@ typedef struct TimeFit {
     double off;       // seconds between a row and its frame, of the row where it is most
     int64_t row;      // that row
     int64_t repeated; // a row whose frame is that of the row before it, or an earlier one; -1: none
+    int64_t foreign;  // the first row whose time is that of another episode's frames; -1: none
 } TimeFit;
 
 static TimeFit measure_time_fit(const Dataset *ds, const EpisodeInVideo *p) {
     const double *t = ds->timestamp + p->e->first_row;
-    TimeFit fit = {.off = -1, .repeated = -1};
+    const double half = 0.5 / ds->fps;
+    TimeFit fit = {.off = -1, .repeated = -1, .foreign = -1};
     int64_t last = -1;
     for (int64_t k = 0; k < p->e->length; k++) {
         double wanted = p->place->from + t[k];
         int64_t frame = video_frame_at(p->video, wanted);
         double off = fabs(video_time(p->video, frame) - wanted);
+        if ((wanted < p->place->from - half || wanted > p->end - half) && fit.foreign < 0)
+            fit.foreign = k;
         if (frame <= last && fit.repeated < 0) fit.repeated = k;
         last = frame;
         if (off <= fit.off) continue;
@@ -94,7 +99,10 @@ static void describe_misfit(VideoCheck *c, const EpisodeInVideo *p, const TimeFi
     const Dataset *ds = c->source->ds;
     const double *t = ds->timestamp + p->e->first_row;
     char why[160];
-    if (fit->off < allowed)
+    if (fit->foreign >= 0)
+        snprintf(why, sizeof why, "row %lld would show a frame of another episode",
+                 (long long)fit->foreign);
+    else if (fit->off < allowed)
         snprintf(why, sizeof why, "rows %lld and %lld would show the same one",
                  (long long)fit->repeated - 1, (long long)fit->repeated);
     else
@@ -124,7 +132,7 @@ static void check_episode(VideoCheck *c, const EpisodeInVideo *p, int64_t episod
     double frame = fmin(1 / ds->fps, 1 / video_rate(p->video));
     double allowed = c->tolerance > 0 ? c->tolerance : default_tolerance * frame;
     TimeFit fit = measure_time_fit(ds, p);
-    if (fit.off < allowed && (fit.repeated < 0 || c->tolerance > 0)) {
+    if (fit.off < allowed && fit.foreign < 0 && (fit.repeated < 0 || c->tolerance > 0)) {
         p->place->rule = FRAMES_BY_TIME;
     } else if (find_own_frames(p, &first, &count) && count == p->e->length) {
         p->place->rule = FRAMES_BY_COUNT;
@@ -172,6 +180,18 @@ static bool open_video_of_episode(VideoCheck *c, Feature *camera, const char *pa
                 path, height, width, camera->name, camera->height, camera->width);
 }
 
+// Where the frames of the next episode begin, if they follow this one's in the same file: their
+// time may be just that of a row for which no frame was recorded. An end that stands in the table
+// may be stale, and frames may be shared on purpose.
+static double frames_end(const Source *s, int64_t episode, int camera) {
+    if (episode + 1 >= s->n_listed || !s->v30) return INFINITY;
+    const ListedVideo *v = &s->listed[episode].videos[camera],
+                      *next = &s->listed[episode + 1].videos[camera];
+    const double least = isfinite(v->to) ? v->to - 0.5 / s->ds->fps : v->from;
+    const bool follows = next->chunk == v->chunk && next->file == v->file && next->from > v->from;
+    return follows && next->from >= least ? next->from : INFINITY;
+}
+
 static void check_video_camera(VideoCheck *c, int number, const int64_t *order) {
     Dataset *ds = c->source->ds;
     Feature *camera = NULL;
@@ -187,7 +207,10 @@ static void check_video_camera(VideoCheck *c, int number, const int64_t *order) 
         if (!file_exists(place->path))
             continue; // missing_check_videos has said so where it matters
         if (open_video_of_episode(c, camera, place->path, &opened, &video, &sized, &err))
-            check_episode(c, &(EpisodeInVideo){e, place, camera, video}, order[i]);
+            check_episode(
+                c,
+                &(EpisodeInVideo){e, place, camera, video, frames_end(c->source, e->index, number)},
+                order[i]);
         else if (mark_episode_bad(c, order[i]))
             c->first = err;
     }

@@ -207,6 +207,9 @@ typedef struct TrainConfig {
     double tolerance_s; // or CONFIG_NULL_NUMBER: tact's own (DatasetOptions.tolerance_s)
     int64_t num_stat_samples;
     bool use_policy_training_preset;
+    // --optimizer.*, or CONFIG_NULL_NUMBER. What the training takes is policy.optimizer_*, which
+    // train_config_parse makes of both.
+    double optimizer_lr, optimizer_weight_decay;
     double grad_clip_norm, adam_beta1, adam_beta2, adam_eps; // --optimizer.*
     SchedulerConfig scheduler;
     EmaConfig ema;

@@ -129,10 +129,9 @@ const Field train_fields[] = {
     {"policy.kl_weight", FIELD_NUMBER, HOME_POLICY, false, AT(policy.kl_weight), "10.0", 0, 1e9,
      NULL, "weight of the KL divergence in the loss"},
     {"policy.optimizer_lr", FIELD_NUMBER, HOME_POLICY, false, AT(policy.optimizer_lr), "1e-5", 0,
-     10, NULL, "learning rate (also --optimizer.lr)"},
+     10, NULL, "learning rate"},
     {"policy.optimizer_weight_decay", FIELD_NUMBER, HOME_POLICY, false,
-     AT(policy.optimizer_weight_decay), "1e-4", 0, 10, NULL,
-     "AdamW's weight decay (also --optimizer.weight_decay)"},
+     AT(policy.optimizer_weight_decay), "1e-4", 0, 10, NULL, "AdamW's weight decay"},
     {"policy.optimizer_lr_backbone", FIELD_NUMBER, HOME_POLICY, false,
      AT(policy.optimizer_lr_backbone), "1e-5", 0, 10, NULL, "learning rate of the backbone"},
     // policy: our own
@@ -243,7 +242,8 @@ const Field train_fields[] = {
      "seconds that processes wait for one that does not come, before the run ends everywhere"},
     {"use_policy_training_preset", FIELD_BOOL, HOME_TACT_TRAIN, false,
      AT(use_policy_training_preset), "true", ANY,
-     "accepted; --optimizer.* flags apply whatever it says"},
+     "false: --optimizer.lr (1e-3), for the backbone too, and weight_decay (1e-2) count, and "
+     "policy.optimizer_* do not"},
     {"rename_map", FIELD_NAMES, HOME_TRAIN, true, AT(policy.rename_map), "null", ANY,
      "other names for what the dataset has: {\"actions\": \"action\", \"image\": "
      "\"observation.images.front\"}"},
@@ -262,6 +262,10 @@ const Field train_fields[] = {
      "--seed"},
     {"eval.max_videos", FIELD_INT64, HOME_TACT_ENV, false, AT(eval_max_videos), "4", 0, 1000, NULL,
      "of its first episodes, in OUTPUT_DIR/eval/videos_step_NNNNNN"},
+    {"optimizer.lr", FIELD_NUMBER, HOME_NONE, true, AT(optimizer_lr), "null", 0, 10, NULL,
+     "learning rate where policy.optimizer_lr is not given; see use_policy_training_preset"},
+    {"optimizer.weight_decay", FIELD_NUMBER, HOME_NONE, true, AT(optimizer_weight_decay), "null", 0,
+     10, NULL, "the same for policy.optimizer_weight_decay"},
     {"optimizer.grad_clip_norm", FIELD_NUMBER, HOME_OPTIMIZER, false, AT(grad_clip_norm), "10.0", 0,
      1e30, NULL, "gradients are scaled down to this global norm; 0: never"},
     {"optimizer.betas", FIELD_NUMBER_PAIR, HOME_OPTIMIZER, false, AT(adam_beta1), "[0.9, 0.999]", 0,
@@ -334,8 +338,6 @@ static const struct {
 } spellings[] = {
     {"env_eval_freq", "eval_freq"}, // LeRobot 0.6.0 and later
     {"accelerator.gradient_accumulation.steps", "gradient_accumulation_steps"}, // after LeRobot 0.6
-    {"optimizer.lr", "policy.optimizer_lr"},
-    {"optimizer.weight_decay", "policy.optimizer_weight_decay"},
 };
 
 const Field *field_find(const char *flag) {

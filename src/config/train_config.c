@@ -146,6 +146,47 @@ static CHECKED bool choose_plain_act(TrainConfig *c, Error *err) {
     return true;
 }
 
+// Of two settings of one number, says that the first does not count.
+static void note_double(TrainConfig *c, const char *flag, const char *counts) {
+    char how[128];
+    snprintf(how, sizeof how, "%s counts, as in LeRobot with use_policy_training_preset=%s", counts,
+             c->use_policy_training_preset ? "true" : "false");
+    foreign_note(c->ignored, sizeof c->ignored, flag, how);
+}
+
+// One of the numbers that both the policy and the optimiser have a setting for. In LeRobot the
+// policy's counts, and without the preset the optimiser's; here the optimiser's counts with the
+// preset too where the policy's is not given. Returns whether it came from the optimiser's.
+static bool take_from_optimizer(TrainConfig *c, const char *own, double value, const char *policys,
+                                double *slot, double fallback) {
+    const bool preset = c->use_policy_training_preset, given = field_given(c, own);
+    const bool twice = field_given(c, policys);
+    // A checkpoint that was trained without the preset has its numbers, unless flags give others.
+    const bool decided =
+        preset ? given && !twice : given || field_given(c, "use_policy_training_preset");
+    if (value == CONFIG_NULL_NUMBER) value = fallback;
+    if (preset && given && twice && value != *slot) note_double(c, own, policys);
+    if (!decided) return false;
+    if (twice && value != *slot) note_double(c, policys, own);
+    *slot = value;
+    return true;
+}
+
+// Without the preset LeRobot's optimiser is AdamW with its own defaults, and has one group. A
+// rate for the backbone that is given counts all the same, unless it comes with all that the
+// policy has, as in a file that LeRobot wrote.
+static void choose_optimizer(TrainConfig *c) {
+    PolicyConfig *p = &c->policy;
+    const bool whole = field_given(c, "policy.optimizer_lr");
+    const bool rate = take_from_optimizer(c, "optimizer.lr", c->optimizer_lr, "policy.optimizer_lr",
+                                          &p->optimizer_lr, 1e-3);
+    (void)take_from_optimizer(c, "optimizer.weight_decay", c->optimizer_weight_decay,
+                              "policy.optimizer_weight_decay", &p->optimizer_weight_decay, 1e-2);
+    if (rate && !c->use_policy_training_preset &&
+        (whole || !field_given(c, "policy.optimizer_lr_backbone")))
+        p->optimizer_lr_backbone = p->optimizer_lr;
+}
+
 bool train_config_take(TrainConfig *c, int argc, char **argv, Error *err) {
     for (int i = 0; i < argc;) {
         GivenFlag given;
@@ -159,6 +200,7 @@ bool train_config_take(TrainConfig *c, int argc, char **argv, Error *err) {
 bool train_config_parse(TrainConfig *c, int argc, char **argv, Error *err) {
     if (!train_config_take(c, argc, argv, err)) return false;
     note_ignored(c);
+    choose_optimizer(c);
     return choose_plain_act(c, err);
 }
 

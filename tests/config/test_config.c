@@ -125,13 +125,13 @@ static void every_type_both_spellings(void **state) {
             "--policy.resize_shape|[240,320]|--policy.temporal_ensemble_coeff=-0.01|"
             "--policy.normalization_mapping={\"VISUAL\": \"MEAN_STD\", STATE: MIN_MAX}|"
             "--optimizer.betas=[0.95,0.99]|--env_eval_freq=7|--policy.pre_norm|--seed|-0|"
-            "--policy.pretrained_backbone_weights=null|--optimizer.lr=2e-4");
+            "--policy.pretrained_backbone_weights=null|--optimizer.eps=2e-4");
     assert_false(c.policy.use_vae);
     assert_true(c.policy.pre_norm); // a bare boolean flag
     assert_int_equal(c.batch_size, 16);
     assert_int_equal(train_step_samples(&c), 16);
     assert_int_equal(c.steps, 200000);
-    assert_true(c.policy.optimizer_lr == 2e-4); // the last one counts
+    assert_true(c.policy.optimizer_lr == 1e-4 && c.adam_eps == 2e-4);
     assert_string_equal(c.dataset.root, "/data/set");
     assert_int_equal(c.dataset.episodes.count, 3);
     assert_int_equal(c.dataset.episodes.values[2], 7);
@@ -151,6 +151,52 @@ static void every_type_both_spellings(void **state) {
                   "--policy.pre_norm|--batch_size=1|--dataset.episodes|[]|--policy.use_vae|true");
     assert_non_null(c.dataset.episodes.values);
     assert_int_equal(c.dataset.episodes.count, 0);
+    train_config_free(&c);
+}
+
+static void assert_rates(const char *line, double rate, double backbone, double decay,
+                         const char *said) {
+    TrainConfig c;
+    assert_parses(&c, line);
+    const PolicyConfig *p = &c.policy;
+    if (p->optimizer_lr != rate || p->optimizer_lr_backbone != backbone ||
+        p->optimizer_weight_decay != decay)
+        fail_msg("%s: %g, backbone %g, decay %g", line, p->optimizer_lr, p->optimizer_lr_backbone,
+                 p->optimizer_weight_decay);
+    if (!strstr(c.ignored, said) || !*said != !*c.ignored) fail_msg("%s: \"%s\"", line, c.ignored);
+    train_config_free(&c);
+}
+
+// The policy's numbers and the optimiser's, with LeRobot's preset and without.
+static void rates_of_the_optimizer(void **state) {
+    (void)state;
+    static const char both[] = "--policy.optimizer_lr=1e-4|--optimizer.lr=2e-4";
+    char line[512];
+    assert_rates("--optimizer.lr=2e-4|--optimizer.weight_decay=0", 2e-4, 1e-5, 0, "");
+    assert_rates(both, 1e-4, 1e-5, 1e-4,
+                 "--optimizer.lr (policy.optimizer_lr counts, as in LeRobot with "
+                 "use_policy_training_preset=true)");
+    assert_rates("--policy.optimizer_lr=1e-4|--optimizer.lr=1e-4", 1e-4, 1e-5, 1e-4, "");
+    // Without it there is one group, with AdamW's own defaults.
+    assert_rates("--use_policy_training_preset=false|--optimizer.type=adamw|--optimizer.lr=2e-3",
+                 2e-3, 2e-3, 1e-2, "");
+    assert_rates("--optimizer.weight_decay=0.5|--use_policy_training_preset=false", 1e-3, 1e-3, 0.5,
+                 "");
+    assert_rates("--use_policy_training_preset=false|--optimizer.lr=null", 1e-3, 1e-3, 1e-2, "");
+    snprintf(line, sizeof line, "--use_policy_training_preset=false|%s", both);
+    assert_rates(line, 2e-4, 2e-4, 1e-2, "--policy.optimizer_lr (optimizer.lr counts");
+    assert_rates("--use_policy_training_preset=false|--optimizer.lr=2e-3|"
+                 "--policy.optimizer_lr_backbone=1e-6",
+                 2e-3, 1e-6, 1e-2, "");
+    // What a checkpoint was trained with stays as it is where no flag says otherwise.
+    char flag[] = "--steps=5", *argv[] = {flag};
+    TrainConfig c;
+    Error err;
+    train_config_default(&c);
+    c.use_policy_training_preset = false;
+    c.policy.optimizer_lr = c.policy.optimizer_lr_backbone = c.optimizer_lr = 0.25;
+    assert_true(train_config_parse(&c, 1, argv, &err));
+    assert_true(c.policy.optimizer_lr == 0.25 && c.policy.optimizer_weight_decay == 1e-4);
     train_config_free(&c);
 }
 
@@ -385,7 +431,7 @@ int main(void) {
         cmocka_unit_test(table_is_sound), cmocka_unit_test(defaults),
         cmocka_unit_test(two_kinds),      cmocka_unit_test(every_type_both_spellings),
         cmocka_unit_test(weights_names),  cmocka_unit_test(filled_in),
-        cmocka_unit_test(json_files),
+        cmocka_unit_test(json_files),     cmocka_unit_test(rates_of_the_optimizer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

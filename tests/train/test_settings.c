@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a training's flags come to together with the file that they name.
+#include "base/text.h"
+#include "formats/json.h"
+#include "train/settings.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../scratch.h"
+
+// Writes a file into the folder.
+static void put(const char *name, const char *text) {
+    char path[512];
+    Error err;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (!file_write(path, text, strlen(text), &err)) fail_msg("%s", err.text);
+}
+
+// The settings of --config_path=FOLDER/NAME and of up to two flags more.
+static bool settings(TrainConfig *c, const char *name, const char *flag, const char *other,
+                     Error *err) {
+    char file[512], data[512], more[2][256], *argv[] = {file, data, more[0], more[1]};
+    snprintf(file, sizeof file, "--config_path=%s/%s", folder, name);
+    snprintf(data, sizeof data, "--dataset.root=%s", folder);
+    snprintf(more[0], sizeof more[0], "%s", flag ? flag : "");
+    snprintf(more[1], sizeof more[1], "%s", other ? other : "");
+    return train_settings(c, 2 + (flag != NULL) + (other != NULL), argv, 0, err);
+}
+
+static void assert_rates(const char *name, const char *flag, const char *other, double rate,
+                         double backbone, double decay) {
+    TrainConfig c;
+    Error err;
+    if (!settings(&c, name, flag, other, &err)) fail_msg("%s: %s", name, err.text);
+    const PolicyConfig *p = &c.policy;
+    if (p->optimizer_lr != rate || p->optimizer_lr_backbone != backbone ||
+        p->optimizer_weight_decay != decay)
+        fail_msg("%s %s: %g, backbone %g, decay %g", name, flag ? flag : "", p->optimizer_lr,
+                 p->optimizer_lr_backbone, p->optimizer_weight_decay);
+    train_config_free(&c);
+}
+
+#define LEROBOTS(rate, preset)                                                                     \
+    "{\"policy\": {\"type\": \"act\", \"optimizer_lr\": " rate                                     \
+    ", \"optimizer_weight_decay\": 0.0002, \"optimizer_lr_backbone\": 3e-05, "                     \
+    "\"pretrained_backbone_weights\": null}, \"use_policy_training_preset\": " preset              \
+    ", \"optimizer\": {\"type\": \"adamw\", \"lr\": 1e-05, \"weight_decay\": 0.0001, "             \
+    "\"grad_clip_norm\": 10.0, \"betas\": [0.9, 0.999], \"eps\": 1e-08}, \"scheduler\": null}"
+
+// A train_config.json of LeRobot's has the rates twice, and of the two the policy's are those that
+// its preset takes, wherever they stand in the file.
+static void rates_that_stand_twice(void **state) {
+    (void)state;
+    put("lerobot.json", LEROBOTS("0.0005", "true"));
+    assert_rates("lerobot.json", NULL, NULL, 5e-4, 3e-5, 2e-4);
+    put("lerobot.yaml", "optimizer: {lr: 1e-5, weight_decay: 1e-4}\n"
+                        "policy: {type: act, optimizer_lr: 5e-4, "
+                        "pretrained_backbone_weights: null}\n");
+    assert_rates("lerobot.yaml", NULL, NULL, 5e-4, 1e-5, 1e-4);
+    // Without the preset the optimiser's, for the backbone too.
+    put("one_group.json", LEROBOTS("0.0005", "false"));
+    assert_rates("one_group.json", NULL, NULL, 1e-5, 1e-5, 1e-4);
+    assert_rates("lerobot.json", "--use_policy_training_preset=false", "--optimizer.lr=2e-3", 2e-3,
+                 2e-3, 1e-4);
+    // A file in which somebody wrote only what he wanted.
+    put("own.yaml", "use_policy_training_preset: false\noptimizer: {type: adamw, lr: 1e-3}\n"
+                    "policy: {pretrained_backbone_weights: null}\n");
+    assert_rates("own.yaml", NULL, NULL, 1e-3, 1e-3, 1e-2);
+    assert_rates("own.yaml", "--policy.optimizer_lr_backbone=1e-6", NULL, 1e-3, 1e-6, 1e-2);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rates_that_stand_twice),
+    };
+    return cmocka_run_group_tests(tests, folder_make, folder_remove);
+}

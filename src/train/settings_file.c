@@ -7,6 +7,8 @@
 #include "config/fields.h"
 #include "formats/json.h"
 #include "formats/yaml.h"
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { MAX_FLAGS = 512, MAX_NESTING = 16 };
@@ -16,10 +18,36 @@ static bool ends_with(const char *path, const char *end) {
     return n >= m && strcasecmp(path + n - m, end) == 0;
 }
 
+CHECKED static bool read_file(const char *path, json_t **root, Error *err) {
+    return ends_with(path, ".json") ? json_read(path, root, err) : yaml_read(path, root, err);
+}
+
+// Whether it is the train_config.json of a checkpoint of a temporal policy, under whatever name:
+// nobody writes by hand what a policy gives out. What such a policy sees is in its tact.json alone.
+static bool needs_tact_json(const json_t *root) {
+    const json_t *policy = json_object_get(root, "policy");
+    const char *type = json_string_value(json_object_get(policy, "type"));
+    return type && strcmp(type, "tact") == 0 &&
+           json_object_size(json_object_get(policy, "output_features")) > 0;
+}
+
+// Whether a file of another name is a checkpoint's too, with its tact.json beside it.
+static bool is_renamed(const char *path) {
+    char dir[PATH_MAX], beside[PATH_MAX + 16];
+    json_t *root = NULL;
+    Error ignored;
+    path_parent(dir, sizeof dir, path);
+    snprintf(beside, sizeof beside, "%s/tact.json", dir);
+    bool is = ends_with(path, ".json") && file_exists(beside) && read_file(path, &root, &ignored) &&
+              needs_tact_json(root);
+    json_decref(root);
+    return is;
+}
+
 bool settings_file_is_one(const char *path) {
     const char *name = after_last(path, '/');
     bool of_checkpoint = strcmp(name, "train_config.json") == 0 || strcmp(name, "config.json") == 0;
-    return file_exists(path) && !of_checkpoint;
+    return file_exists(path) && !of_checkpoint && !is_renamed(path);
 }
 
 typedef struct FlagList {
@@ -67,9 +95,14 @@ bool settings_file_flags(const char *path, int argc, char **argv, Arena *arena, 
         return fail(err, "--config_path=%s: write the settings as YAML or JSON", path);
     FlagList f = {.arena = arena, .path = path};
     f.list = arena_alloc(arena, sizeof *f.list * (size_t)(MAX_FLAGS + argc));
-    bool json = ends_with(path, ".json");
-    bool ok = (json ? json_read(path, &root, err) : yaml_read(path, &root, err)) &&
-              add_as_flags(&f, NULL, root, 0, err);
+    bool ok = read_file(path, &root, err);
+    if (ok && needs_tact_json(root))
+        ok = fail(err,
+                  "%s: the train_config.json of a temporal policy, without the tact.json that says "
+                  "what the policy sees; copy the whole pretrained_model directory, or pass "
+                  "--config_path=RUN/checkpoints/last",
+                  path);
+    ok = ok && add_as_flags(&f, NULL, root, 0, err);
     json_decref(root);
     *from_file = f.count;
     for (int i = 0; ok && i < argc; i++) {

@@ -74,9 +74,44 @@ static void rates_that_stand_twice(void **state) {
     assert_rates("own.yaml", "--policy.optimizer_lr_backbone=1e-6", NULL, 1e-3, 1e-6, 1e-2);
 }
 
+#define OF_CHECKPOINT(outputs)                                                                     \
+    "{\"policy\": {\"type\": \"tact\", \"chunk_size\": 10, \"n_action_steps\": 10, "               \
+    "\"pretrained_backbone_weights\": null, \"output_features\": " outputs "}}"
+
+// What a temporal policy sees is not in its train_config.json, under whatever name that lies.
+static void checkpoints_files_under_other_names(void **state) {
+    (void)state;
+    static const char action[] = OF_CHECKPOINT("{\"action\": {\"type\": \"ACTION\", \"shape\": "
+                                               "[7]}}");
+    static const char *const names[] = {"mine.json", "mine.yaml"};
+    TrainConfig c;
+    Error err;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        put(names[i], action);
+        assert_false(settings(&c, names[i], NULL, NULL, &err));
+        if (!strstr(err.text, "tact.json") || !strstr(err.text, "copy the whole pretrained_model"))
+            fail_msg("%s", err.text);
+        train_config_free(&c);
+    }
+    // LeRobot writes its defaults as empty objects, and a hand may have copied them.
+    put("empty.json", OF_CHECKPOINT("{}"));
+    if (!settings(&c, "empty.json", NULL, NULL, &err)) fail_msg("%s", err.text);
+    assert_int_equal(c.policy.obs_state_horizon, 2);
+    train_config_free(&c);
+    // With its tact.json beside it, it is as good as by its own name.
+    put("tact.json", "{\"version\": 1, \"obs_state_horizon\": 3, \"temporal_pos_embed\": \"all\", "
+                     "\"pose_repr\": \"none\"}");
+    if (!settings(&c, "mine.json", NULL, NULL, &err)) fail_msg("%s", err.text);
+    assert_int_equal(c.policy.obs_state_horizon, 3);
+    assert_string_equal(c.policy.pose_repr, "none");
+    assert_int_equal(c.policy.chunk_size, 10);
+    train_config_free(&c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rates_that_stand_twice),
+        cmocka_unit_test(checkpoints_files_under_other_names),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

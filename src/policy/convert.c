@@ -87,9 +87,10 @@ bool policy_convert(const Policy *in, bool to_act, PolicyConfig *config, Params 
                  config->max_action_prefix);
         config->max_action_prefix = 0;
     }
+    // A table that is there stays on the tokens that it was trained for.
     if (to_act)
         config->temporal_pos_embed = "none";
-    else if (config->obs_state_horizon == 1)
+    else if (config->obs_state_horizon == 1 && strcmp(config->temporal_pos_embed, "none") == 0)
         config->temporal_pos_embed = "all";
     Device *d = in->params.device;
     if (!params_init(out, d, config, false, err)) return false;

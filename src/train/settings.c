@@ -126,11 +126,14 @@ static void forget_device(TrainConfig *c) {
 }
 
 // Plain ACT has no table of times. A policy of several observations that starts from it gets a new
-// one, for without it their order would be unknown to the policy.
+// one, for without it their order would be unknown to the policy. A table that is there stays on
+// the tokens that it was trained for.
 static void decide_time_table(TrainConfig *c, int stored_horizon) {
-    c->new_times = stored_horizon == 1 && c->policy.obs_state_horizon > 1;
-    if (c->new_times && !field_given(c, "policy.temporal_pos_embed"))
-        c->policy.temporal_pos_embed = "all";
+    PolicyConfig *p = &c->policy;
+    c->new_times = stored_horizon == 1 && p->obs_state_horizon > 1;
+    if (c->new_times && !field_given(c, "policy.temporal_pos_embed") &&
+        strcmp(p->temporal_pos_embed, "none") == 0)
+        p->temporal_pos_embed = "all";
 }
 
 // A checkpoint's weights are those of a policy with the state, or of one without. stored: its

@@ -21,15 +21,20 @@ static void put(const char *name, const char *text) {
     if (!file_write(path, text, strlen(text), &err)) fail_msg("%s", err.text);
 }
 
-// The settings of --config_path=FOLDER/NAME and of up to two flags more.
-static bool settings(TrainConfig *c, const char *name, const char *flag, const char *other,
-                     Error *err) {
+// The settings of a flag that names FOLDER/NAME, and of up to two flags more.
+static bool settings_of(TrainConfig *c, const char *from, const char *name, const char *flag,
+                        const char *other, Error *err) {
     char file[512], data[512], more[2][256], *argv[] = {file, data, more[0], more[1]};
-    snprintf(file, sizeof file, "--config_path=%s/%s", folder, name);
+    snprintf(file, sizeof file, "--%s=%s/%s", from, folder, name);
     snprintf(data, sizeof data, "--dataset.root=%s", folder);
     snprintf(more[0], sizeof more[0], "%s", flag ? flag : "");
     snprintf(more[1], sizeof more[1], "%s", other ? other : "");
     return train_settings(c, 2 + (flag != NULL) + (other != NULL), argv, 0, err);
+}
+
+static bool settings(TrainConfig *c, const char *name, const char *flag, const char *other,
+                     Error *err) {
+    return settings_of(c, "config_path", name, flag, other, err);
 }
 
 static void assert_rates(const char *name, const char *flag, const char *other, double rate,
@@ -108,10 +113,51 @@ static void checkpoints_files_under_other_names(void **state) {
     train_config_free(&c);
 }
 
+// A policy on disk as far as its settings go: a folder of the name with config.json and tact.json.
+static void put_policy(const char *name, const char *config, const char *tact) {
+    char path[512];
+    Error err;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (!make_dirs(path, &err)) fail_msg("%s", err.text);
+    snprintf(path, sizeof path, "%s/config.json", name);
+    put(path, config);
+    snprintf(path, sizeof path, "%s/tact.json", name);
+    put(path, tact);
+}
+
+// A policy of one observation that becomes one of two gets a table of its times, unless it has one,
+// which then stays on the tokens that it was trained for.
+static void more_observations_than_the_checkpoint(void **state) {
+    (void)state;
+    static const struct {
+        const char *stored, *flag, *wanted;
+    } cases[] = {{"none", NULL, "all"},
+                 {"state", NULL, "state"},
+                 {"all", NULL, "all"},
+                 {"state", "--policy.temporal_pos_embed=all", "all"},
+                 {"none", "--policy.temporal_pos_embed=none", "none"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        TrainConfig c;
+        Error err;
+        char tact[256];
+        snprintf(tact, sizeof tact,
+                 "{\"version\": 1, \"obs_state_horizon\": 1, \"temporal_pos_embed\": \"%s\"}",
+                 cases[i].stored);
+        put_policy("one", "{\"type\": \"tact\"}", tact);
+        if (!settings_of(&c, "policy.path", "one", "--policy.obs_state_horizon=2", cases[i].flag,
+                         &err))
+            fail_msg("%s", err.text);
+        assert_true(c.new_times);
+        assert_string_equal(c.policy.temporal_pos_embed, cases[i].wanted);
+        train_config_free(&c);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rates_that_stand_twice),
         cmocka_unit_test(checkpoints_files_under_other_names),
+        cmocka_unit_test(more_observations_than_the_checkpoint),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

@@ -143,7 +143,9 @@ static const char *scan_word(const char *s, char *out, size_t size) {
     return skip_space(s);
 }
 
-// {VISUAL: MEAN_STD, "STATE": "MIN_MAX"}. On false *what says what is wrong.
+// {VISUAL: MEAN_STD, "STATE": "MIN_MAX"}. What it leaves out is not normalised, as in LeRobot; of
+// an environment, which LeRobot's own mapping does not have, it says nothing. On false *what says
+// what is wrong.
 static bool parse_norm_map(const char *text, NormMap *out, const char **what) {
     static const char *const modes[] = {"MEAN_STD", "MIN_MAX", "IDENTITY"};
     const char *s = skip_space(text);
@@ -172,6 +174,9 @@ static bool parse_norm_map(const char *text, NormMap *out, const char **what) {
             return false;
         }
     }
+    if (!map.visual) map.visual = "IDENTITY";
+    if (!map.state) map.state = "IDENTITY";
+    if (!map.action) map.action = "IDENTITY";
     *out = map;
     return *skip_space(skip_space(s) + 1) == '\0';
 }

@@ -147,8 +147,8 @@ static CHECKED bool read_norm_map(TrainConfig *c, const json_t *policy, const ch
                                   Error *err) {
     static const char *const types[] = {"VISUAL", "STATE", "ACTION", "ENV"};
     const json_t *map = json_object_get(policy, "normalization_mapping");
-    NormMap *n = &c->policy.normalization_mapping;
-    *n = (NormMap){.visual = "MEAN_STD", .state = "MEAN_STD", .action = "MEAN_STD"};
+    c->policy.normalization_mapping =
+        (NormMap){.visual = "MEAN_STD", .state = "MEAN_STD", .action = "MEAN_STD"};
     if (!map || json_is_null(map)) return true;
     json_t *ours = (json_object)();
     bool ok = ours != NULL;
@@ -161,9 +161,6 @@ static CHECKED bool read_norm_map(TrainConfig *c, const json_t *policy, const ch
     ok = ok && set_from_json(c, field_find("policy.normalization_mapping"), object ? ours : map,
                              path, err);
     json_decref(ours);
-    if (!n->visual) n->visual = "IDENTITY";
-    if (!n->state) n->state = "IDENTITY";
-    if (!n->action) n->action = "IDENTITY";
     return ok;
 }
 

@@ -139,7 +139,7 @@ static void every_type_both_spellings(void **state) {
     assert_int_equal(c.policy.resize_shape.values[1], 320);
     assert_true(c.policy.temporal_ensemble_coeff == -0.01);
     assert_string_equal(c.policy.normalization_mapping.state, "MIN_MAX");
-    assert_null(c.policy.normalization_mapping.action);
+    assert_string_equal(c.policy.normalization_mapping.action, "IDENTITY"); // left out
     assert_true(c.adam_beta1 == 0.95 && c.adam_beta2 == 0.99);
     assert_int_equal(c.eval_freq, 7);
     assert_null(c.policy.pretrained_backbone_weights);
@@ -152,6 +152,28 @@ static void every_type_both_spellings(void **state) {
     assert_non_null(c.dataset.episodes.values);
     assert_int_equal(c.dataset.episodes.count, 0);
     train_config_free(&c);
+}
+
+// A mapping that is given is the whole of it, an empty one too; null is none.
+static void modes_that_are_left_out(void **state) {
+    (void)state;
+    static const char *const types[] = {"--policy.type=act", "--policy.type=tact"};
+    for (int i = 0; i < 2; i++) {
+        TrainConfig c;
+        char line[128];
+        const NormMap *n = &c.policy.normalization_mapping;
+        snprintf(line, sizeof line, "%s|--policy.normalization_mapping={}", types[i]);
+        assert_parses(&c, line);
+        assert_string_equal(n->visual, "IDENTITY");
+        assert_string_equal(n->state, "IDENTITY");
+        assert_string_equal(n->action, "IDENTITY");
+        assert_null(n->env); // which LeRobot's mapping does not have
+        train_config_free(&c);
+        snprintf(line, sizeof line, "%s|--policy.normalization_mapping=null", types[i]);
+        assert_parses(&c, line);
+        assert_true(i == 0 ? strcmp(n->state, "MEAN_STD") == 0 : !n->state);
+        train_config_free(&c);
+    }
 }
 
 static void assert_rates(const char *line, double rate, double backbone, double decay,
@@ -283,11 +305,12 @@ static void fill_dataset(PolicyConfig *p) {
 static void json_files(void **state) {
     (void)state;
     TrainConfig c;
-    assert_parses(&c, "--dataset.repo_id=me/ds|--output_dir=out|--policy.device=cpu|--job_name=act|"
-                      "--policy.pretrained_backbone_weights=null|--policy.obs_state_horizon=1|"
-                      "--policy.normalization_mapping={STATE: MIN_MAX}|"
-                      "--policy.resize_shape=[[240,320],[320,240]]|"
-                      "--dataset.episodes=[4,2]|--policy.pose_repr=relative");
+    assert_parses(
+        &c, "--dataset.repo_id=me/ds|--output_dir=out|--policy.device=cpu|--job_name=act|"
+            "--policy.pretrained_backbone_weights=null|--policy.obs_state_horizon=1|"
+            "--policy.normalization_mapping={VISUAL: MEAN_STD, STATE: MIN_MAX, ACTION: MEAN_STD}|"
+            "--policy.resize_shape=[[240,320],[320,240]]|"
+            "--dataset.episodes=[4,2]|--policy.pose_repr=relative");
     fill_dataset(&c.policy);
     assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
     // Which library computes means nothing to PyTorch, which refuses the name.
@@ -428,10 +451,15 @@ static void json_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table_is_sound), cmocka_unit_test(defaults),
-        cmocka_unit_test(two_kinds),      cmocka_unit_test(every_type_both_spellings),
-        cmocka_unit_test(weights_names),  cmocka_unit_test(filled_in),
-        cmocka_unit_test(json_files),     cmocka_unit_test(rates_of_the_optimizer),
+        cmocka_unit_test(table_is_sound),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(two_kinds),
+        cmocka_unit_test(every_type_both_spellings),
+        cmocka_unit_test(weights_names),
+        cmocka_unit_test(filled_in),
+        cmocka_unit_test(json_files),
+        cmocka_unit_test(rates_of_the_optimizer),
+        cmocka_unit_test(modes_that_are_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -235,6 +235,17 @@ static CHECKED bool undo_wrapper(TrainConfig *c, const json_t *policy, const cha
     return true;
 }
 
+// tact.json has tact's own name of a device of which config.json has PyTorch's. Another device that
+// somebody has written there counts.
+static CHECKED bool read_device(TrainConfig *c, const json_t *tact, const char *path, Error *err) {
+    const json_t *own = json_object_get(tact, "device");
+    const PolicyConfig named = {.device = json_string_value(own)};
+    if (!named.device || !c->policy.device ||
+        strcmp(policy_torch_device(&named), c->policy.device) != 0)
+        return true;
+    return set_from_json(c, field_find("policy.device"), own, path, err);
+}
+
 bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, const char *path,
                       Error *err) {
     const char *type = json_string_value(json_object_get(policy, "type"));
@@ -265,6 +276,7 @@ bool policy_from_json(TrainConfig *c, const json_t *policy, const json_t *tact, 
             return false;
     }
     if (!tact && !undo_wrapper(c, policy, path, err)) return false;
+    if (!read_device(c, tact, path, err)) return false;
     // Before there were two filters.
     if (tact && c->policy.resize_shape.values && !json_object_get(tact, "resize_filter"))
         c->policy.resize_filter = "area";

@@ -153,6 +153,9 @@ json_t *policy_to_tact_json(const PolicyConfig *p) {
         version = TACT_JSON_VERSION_FRAMES;
     json_object_set_new(object, "version", json_integer(version));
     set_home(object, HOME_TACT, p, offsetof(TrainConfig, policy));
+    // A run that goes on computes with the same library.
+    if (p->device && strcmp(p->device, policy_torch_device(p)) != 0)
+        json_object_set_new(object, "device", json_bytes(p->device));
     json_object_set_new(object, "arms", json_integer(p->arms));
     json_object_set_new(object, "fps", json_real(p->fps));
     for (int i = 0; i < p->n_cameras; i++) {

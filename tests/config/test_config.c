@@ -313,9 +313,12 @@ static void json_files(void **state) {
             "--dataset.episodes=[4,2]|--policy.pose_repr=relative");
     fill_dataset(&c.policy);
     assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
-    // Which library computes means nothing to PyTorch, which refuses the name.
+    // Which library computes means nothing to PyTorch, which refuses the name; tact.json has it.
     c.policy.device = "cpu:blas";
     assert_json(policy_to_json(&c.policy), "{\"type\": \"tact\", " CONFIG_AFTER_TYPE);
+    json_t *own = policy_to_tact_json(&c.policy);
+    assert_string_equal(json_string_value(json_object_get(own, "device")), "cpu:blas");
+    json_decref(own);
     c.policy.device = "cpu";
     // The path of a file on this machine means nothing to LeRobot; torchvision's name for the
     // weights does.

@@ -153,11 +153,37 @@ static void more_observations_than_the_checkpoint(void **state) {
     }
 }
 
+// PyTorch's name of a device is not all of tact's, which is kept beside it, and counts as long as
+// nobody has written another device into config.json.
+static void the_device_by_tacts_name(void **state) {
+    (void)state;
+    static const struct {
+        const char *torchs, *tacts, *wanted;
+    } cases[] = {{"cpu", "\"cpu:blas\"", "cpu:blas"},
+                 {"cpu", "null", "cpu"},
+                 {"cuda", "\"cpu:blas\"", "cuda"},
+                 {"cpu", "7", "cpu"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        TrainConfig c;
+        Error err;
+        char config[256], tact[256];
+        snprintf(config, sizeof config, "{\"type\": \"tact\", \"device\": \"%s\"}",
+                 cases[i].torchs);
+        snprintf(tact, sizeof tact, "{\"version\": 1, \"device\": %s}", cases[i].tacts);
+        put_policy("device", config, tact);
+        if (!settings_of(&c, "policy.path", "device", NULL, NULL, &err)) fail_msg("%s", err.text);
+        assert_string_equal(c.trained_on, cases[i].wanted);
+        assert_null(c.policy.device);
+        train_config_free(&c);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rates_that_stand_twice),
         cmocka_unit_test(checkpoints_files_under_other_names),
         cmocka_unit_test(more_observations_than_the_checkpoint),
+        cmocka_unit_test(the_device_by_tacts_name),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

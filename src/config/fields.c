@@ -73,7 +73,7 @@ const Field train_fields[] = {
     {"policy.device", FIELD_STRING, HOME_POLICY, true, AT(policy.device), "null", 0, 0,
      "cpu|cpu:blas|cuda|...", "what computes; null: cpu"},
     {"policy.use_amp", FIELD_BOOL, HOME_POLICY, false, AT(policy.use_amp), "false", ANY,
-     "accepted; no effect on training, as in LeRobot"},
+     "accepted; no effect here: policy.dtype=bfloat16 is what LeRobot means by it"},
     {"policy.push_to_hub", FIELD_BOOL, HOME_POLICY, false, AT(policy.push_to_hub), "false", ANY,
      "accepted; tact uploads nothing, `hf upload` does (LeRobot's default is true)"},
     {"policy.repo_id", FIELD_STRING, HOME_POLICY, true, AT(policy.repo_id), "null", ANY,

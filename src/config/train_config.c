@@ -94,6 +94,13 @@ static void note_ignored(TrainConfig *c) {
         foreign_note(c->ignored, sizeof c->ignored, "dataset.streaming",
                      "the copy on this machine is read");
     }
+    // LeRobot's ACT has no dtype, and is trained under autocast with it.
+    const char *dtype = c->policy.dtype;
+    if (field_given(c, "policy.use_amp") && c->policy.use_amp &&
+        !(dtype && strcmp(dtype, "bfloat16") == 0)) {
+        foreign_note(c->ignored, sizeof c->ignored, "policy.use_amp",
+                     "--policy.dtype=bfloat16 trains in mixed precision");
+    }
     // It only evaluates, and changes nothing that is trained.
     if (c->env_type && foreign_simulation(c->env_type)) {
         foreign_note(c->ignored, sizeof c->ignored, "env.type",

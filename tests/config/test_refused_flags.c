@@ -67,6 +67,17 @@ static void flags_without_effect(void **state) {
             "--save_checkpoint_to_hub=false");
     assert_string_equal(c.ignored, "");
     train_config_free(&c);
+    // LeRobot trains its ACT under autocast with it.
+    assert_parses(&c, "--policy.use_amp=true");
+    assert_string_equal(c.ignored,
+                        "--policy.use_amp (--policy.dtype=bfloat16 trains in mixed precision)");
+    train_config_free(&c);
+    assert_parses(&c, "--policy.use_amp=true|--policy.dtype=bfloat16");
+    assert_string_equal(c.ignored, "");
+    train_config_free(&c);
+    assert_parses(&c, "--policy.use_amp=false");
+    assert_string_equal(c.ignored, "");
+    train_config_free(&c);
     // LeRobot's simulations only evaluate, so their flags are passed over. A name that no program
     // knows is left to the code that looks for the simulation.
     assert_parses(&c, "--env.type=aloha|--env.task=AlohaInsertion-v0");

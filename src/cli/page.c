@@ -39,6 +39,7 @@ static const char *type_name(const Field *f) {
         return "BOOL";
     case FIELD_INT:
     case FIELD_INT64:
+    case FIELD_EVERY:
         return "INT";
     case FIELD_NUMBER:
         return "NUMBER";

@@ -48,6 +48,7 @@ json_t *field_json(const Field *f, const void *slot) {
     case FIELD_INT:
         return json_integer(*(const int *)slot);
     case FIELD_INT64:
+    case FIELD_EVERY:
         return json_integer(*(const int64_t *)slot);
     case FIELD_NUMBER:
         return *number == CONFIG_NULL_NUMBER ? json_null() : json_real(*number);

@@ -217,6 +217,7 @@ static CHECKED bool set_whole(const Field *f, const char *text, void *slot, Erro
     int64_t value;
     if (!text_whole(text, &value))
         return refuse_value(f, text, "a whole number, as 100000 or 100_000", err);
+    if (f->type == FIELD_EVERY && value < 0) value = 0;
     if (!in_range(f, (double)value)) return out_of_range(f, text, err);
     if (f->type == FIELD_INT)
         *(int *)slot = (int)value;
@@ -305,6 +306,7 @@ bool field_set(TrainConfig *c, const Field *f, const char *text, Error *err) {
         return text_bool(text, slot) || refuse_value(f, text, "true or false", err);
     case FIELD_INT:
     case FIELD_INT64:
+    case FIELD_EVERY:
         return set_whole(f, text, slot, err);
     case FIELD_NUMBER:
         return set_number(f, text, slot, err);

@@ -11,6 +11,7 @@ typedef enum FieldType {
     FIELD_BOOL,
     FIELD_INT,
     FIELD_INT64,
+    FIELD_EVERY, // an int64_t that 0 switches off; as in LeRobot so does less, which is kept as 0
     FIELD_NUMBER,
     FIELD_STRING,
     FIELD_FOLDER, // a FIELD_STRING that names a folder

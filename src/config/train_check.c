@@ -89,7 +89,14 @@ bool policy_config_check(const PolicyConfig *p, Error *err) {
     return true;
 }
 
-static CHECKED bool check_backbone_weights(const PolicyConfig *p, Error *err) {
+static CHECKED bool check_backbone_weights(const TrainConfig *c, Error *err) {
+    const PolicyConfig *p = &c->policy;
+    if (p->path && p->backbone_norm_frames > 0 && field_given(c, "policy.backbone_norm_frames"))
+        return fail(err,
+                    "--policy.backbone_norm_frames=%d: is for a backbone from scratch, and "
+                    "--policy.path brings one with its norms; leave it out",
+                    p->backbone_norm_frames);
+    if (p->path || c->resume) return true;
     const char *spec = p->pretrained_backbone_weights;
     const BackboneWeights *weights = NULL;
     if (spec && !backbone_weights_find(spec, p->vision_backbone, &weights, err)) return false;
@@ -254,7 +261,6 @@ bool train_config_check_data(const TrainConfig *c, Error *err) {
 bool train_config_check(const TrainConfig *c, Error *err) {
     return check_start(c, err) && check_dtype(c->policy.dtype, err) &&
            train_config_check_data(c, err) && policy_config_check(&c->policy, err) &&
-           check_actions(&c->policy, err) &&
-           (c->policy.path || c->resume || check_backbone_weights(&c->policy, err)) &&
+           check_actions(&c->policy, err) && check_backbone_weights(c, err) &&
            check_scheduler(&c->scheduler, err) && check_ema(&c->ema, err) && check_run(c, err);
 }

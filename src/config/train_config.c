@@ -64,6 +64,12 @@ static CHECKED bool read_flag(GivenFlag *g, int argc, char **argv, Error *err) {
     return true;
 }
 
+// Whether LeRobot itself writes the value where nobody gave one.
+static bool is_lerobots_nothing(const Field *f, const char *value) {
+    return strcmp(f->flag, "policy.input_features") == 0 && value[0] == '{' &&
+           value[1 + strspn(value + 1, " ")] == '}';
+}
+
 static CHECKED bool apply_flag(TrainConfig *c, const GivenFlag *g, Error *err) {
     const Field *f = field_find(g->name);
     const char *value = g->value;
@@ -76,6 +82,7 @@ static CHECKED bool apply_flag(TrainConfig *c, const GivenFlag *g, Error *err) {
     }
     if (!value && f->type == FIELD_BOOL) value = "true";
     if (!value) return fail(err, "--%s: no value given; write --%s=VALUE", g->name, g->name);
+    if (is_lerobots_nothing(f, value)) return true;
     c->given[f - train_fields] = true;
     return field_set(c, f, value, err);
 }

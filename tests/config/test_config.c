@@ -222,6 +222,21 @@ static void rates_of_the_optimizer(void **state) {
     train_config_free(&c);
 }
 
+// What LeRobot writes, or takes, for "no such thing" is that here too.
+static void lerobots_ways_of_saying_nothing(void **state) {
+    (void)state;
+    TrainConfig c;
+    assert_parses(&c, "--save_freq=-1|--log_freq|-1|--env_eval_freq=-20|--eval_steps=-1|"
+                      "--max_eval_samples=-1|--policy.input_features={ }|"
+                      "--policy.output_features={}");
+    assert_true(c.save_freq == 0 && c.log_freq == 0 && c.eval_freq == 0);
+    assert_true(c.eval_steps == 0 && c.max_eval_samples == 0);
+    assert_null(c.policy.input_features);
+    assert_false(field_given(&c, "policy.input_features"));
+    assert_string_equal(c.ignored, "");
+    train_config_free(&c);
+}
+
 static void weights_names(void **state) {
     (void)state;
     static const struct {
@@ -463,6 +478,7 @@ int main(void) {
         cmocka_unit_test(json_files),
         cmocka_unit_test(rates_of_the_optimizer),
         cmocka_unit_test(modes_that_are_left_out),
+        cmocka_unit_test(lerobots_ways_of_saying_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,12 +178,34 @@ static void the_device_by_tacts_name(void **state) {
     }
 }
 
+// The norms of a backbone from scratch mean nothing to one that comes from a checkpoint. What that
+// one's began with is no wish of this run's.
+static void norms_of_a_backbone_that_is_there(void **state) {
+    (void)state;
+    static const char flag[] = "--policy.backbone_norm_frames=64";
+    TrainConfig c;
+    Error err;
+    put_policy("norms", "{\"type\": \"tact\", \"pretrained_backbone_weights\": null}",
+               "{\"version\": 1, \"backbone_norm_frames\": 8}");
+    assert_false(settings_of(&c, "policy.path", "norms", flag, NULL, &err));
+    assert_string_equal(err.text,
+                        "--policy.backbone_norm_frames=64: is for a backbone from scratch, "
+                        "and --policy.path brings one with its norms; leave it out");
+    train_config_free(&c);
+    if (!settings_of(&c, "policy.path", "norms", NULL, NULL, &err)) fail_msg("%s", err.text);
+    train_config_free(&c);
+    if (!settings_of(&c, "policy.path", "norms", "--policy.backbone_norm_frames=0", NULL, &err))
+        fail_msg("%s", err.text);
+    train_config_free(&c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rates_that_stand_twice),
         cmocka_unit_test(checkpoints_files_under_other_names),
         cmocka_unit_test(more_observations_than_the_checkpoint),
         cmocka_unit_test(the_device_by_tacts_name),
+        cmocka_unit_test(norms_of_a_backbone_that_is_there),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

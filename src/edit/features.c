@@ -97,12 +97,16 @@ static void correct_shape(json_t *feature, const Feature *f) {
     json_array_set_new(shape, first ? 2 : 1, json_integer(f->width));
 }
 
+static bool read_info(const Dataset *ds, json_t **out, Error *err) {
+    char path[4200];
+    snprintf(path, sizeof path, "%s/meta/info.json", ds->root);
+    return json_read_python(path, out, err);
+}
+
 static bool describe_features(const EditOptions *o, EditFeatures *to, Error *err) {
     const Dataset *ds = o->sources[0];
-    char path[4200];
     json_t *info = NULL;
-    snprintf(path, sizeof path, "%s/meta/info.json", ds->root);
-    if (!json_read_python(path, &info, err)) return false;
+    if (!read_info(ds, &info, err)) return false;
     const json_t *features = json_object_get(info, "features");
     for (int i = 0; i < ds->n_features; i++) {
         const Feature *f = &ds->features[i];
@@ -174,9 +178,91 @@ static bool check_feature(const Dataset *a, const Dataset *b, const Feature *f, 
     if (!same_shape(f, g))
         return fail(err, "%s: feature '%s' has another shape than in %s", b->root, f->name,
                     a->root);
+    if (f->depth != g->depth)
+        return fail(err, "%s: feature '%s' is %s, and in %s %s", b->root, f->name,
+                    g->depth ? "a depth map" : "no depth map", a->root,
+                    f->depth ? "it is one" : "it is not");
     return (f->kind == FEATURE_VISUAL || same_names(f, g)) ||
            fail(err, "%s: the values of '%s' have other names than in %s", b->root, f->name,
                 a->root);
+}
+
+// ---- how depth is recorded ----------------------------------------------------------------------
+
+// What info.json says of the frames of a feature; older versions of LeRobot call it video_info.
+static json_t *frames_info(const json_t *info, const Feature *f) {
+    const json_t *feature = json_object_get(json_object_get(info, "features"), f->disk_name);
+    json_t *of = json_object_get(feature, "info");
+    return json_is_object(of) ? of : json_object_get(feature, "video_info");
+}
+
+// Settings that do not say what a value stands for: the encoder's, which LeRobot does not compare
+// either, and the mark of a depth map, which has two spellings.
+static bool means_nothing(const char *setting) {
+    static const char *const names[] = {"video.g",
+                                        "video.crf",
+                                        "video.preset",
+                                        "video.fast_decode",
+                                        "video.extra_options",
+                                        "video.video_backend",
+                                        "video.is_depth_map",
+                                        "is_depth_map"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], setting) == 0) return true;
+    return false;
+}
+
+static bool same_setting(const json_t *x, const json_t *y) {
+    if (json_is_number(x) && json_is_number(y)) return json_number_value(x) == json_number_value(y);
+    bool no_x = !x || json_is_null(x), no_y = !y || json_is_null(y);
+    return no_x || no_y ? no_x == no_y : json_equal(x, y);
+}
+
+static const char *setting_text(const json_t *value, Arena *arena) {
+    if (!value || json_is_null(value)) return "not said";
+    char *text = json_text_had(value, 0);
+    const char *copy = arena_strdup(arena, text);
+    mem_free(text);
+    return copy;
+}
+
+// The first setting of x that y has otherwise; NULL: none.
+static const char *other_setting(json_t *x, const json_t *y) {
+    const char *key;
+    json_t *value;
+    json_object_foreach(x, key, value) {
+        if (!means_nothing(key) && !same_setting(value, json_object_get(y, key))) return key;
+    }
+    return NULL;
+}
+
+static bool check_depth_of(const Dataset *a, json_t *x, const Dataset *b, json_t *y,
+                           const Feature *f, Error *err) {
+    Arena arena = {0};
+    const char *key = other_setting(x, y);
+    if (!key) key = other_setting(y, x);
+    if (key)
+        fail(err,
+             "%s: the depth of '%s' has %.60s %.60s, and in %s %.60s; they cannot be one "
+             "feature",
+             b->root, f->name, key, setting_text(json_object_get(y, key), &arena), a->root,
+             setting_text(json_object_get(x, key), &arena));
+    arena_free(&arena);
+    return !key;
+}
+
+// Depth is recorded in millimetres or metres, in videos on a scale of its own: the new dataset has
+// one description for the values of all.
+static bool check_depth(const Dataset *a, const Dataset *b, Error *err) {
+    json_t *x = NULL, *y = NULL;
+    bool ok = read_info(a, &x, err) && read_info(b, &y, err);
+    for (int i = 0; ok && i < a->n_features; i++) {
+        const Feature *f = &a->features[i], *g = find_feature(b, f->name);
+        if (f->depth) ok = check_depth_of(a, frames_info(x, f), b, frames_info(y, g), f, err);
+    }
+    json_decref(x);
+    json_decref(y);
+    return ok;
 }
 
 bool edit_check_sources(Dataset *const *sources, int n, Error *err) {
@@ -188,6 +274,7 @@ bool edit_check_sources(Dataset *const *sources, int n, Error *err) {
                         b->root, b->fps, a->root, a->fps);
         for (int k = 0; k < a->n_features; k++)
             if (!check_feature(a, b, &a->features[k], err)) return false;
+        if (!check_depth(a, b, err)) return false;
         for (int k = 0; k < b->n_features; k++)
             if (!find_feature(a, b->features[k].name) && !is_counter(b->features[k].name))
                 return fail(err,

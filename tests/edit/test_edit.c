@@ -170,6 +170,53 @@ static void test_merge_and_versions(void **state) {
     for (int i = 0; i < 3; i++) dataset_close(sources[i]);
 }
 
+// A sample whose second camera is said to be a depth map.
+static Dataset *open_depth(const char *root, const char *key, const char *info) {
+    SampleOptions o = sample(root);
+    json_error_t problem;
+    o.episodes = 2;
+    write_at(o);
+    Dataset *ds = open_all(root);
+    edit_feature(root, ds->cameras[1]->name, "video_info", json_null());
+    edit_feature(root, ds->cameras[1]->name, "info", json_null());
+    edit_feature(root, ds->cameras[1]->name, key, json_loads(info, 0, &problem));
+    dataset_close(ds);
+    return open_source(root, NULL);
+}
+
+static void test_depth_of_several(void **state) {
+    static const char *const infos[] = {
+        "{\"is_depth_map\": true, \"depth_unit\": \"mm\", \"video.depth_max\": 10, \"video.crf\": "
+        "1}",
+        "{\"is_depth_map\": true, \"depth_unit\": \"m\", \"video.depth_max\": 10.0}",
+        "{\"is_depth_map\": true, \"depth_unit\": \"mm\", \"video.depth_max\": 2.0}",
+        "{\"is_depth_map\": true, \"depth_unit\": \"mm\"}",
+        "{\"video.crf\": 1}",
+        "{\"video.is_depth_map\": true, \"depth_unit\": \"mm\", \"video.depth_max\": 10.0, "
+        "\"video.crf\": 30, \"video.shift\": null}"};
+    static const char *const said[][2] = {{"depth_unit \"m\"", "\"mm\""},
+                                          {"video.depth_max 2.0", "10"},
+                                          {"video.depth_max not said", "10"},
+                                          {"no depth map", "it is one"}};
+    enum { N = sizeof infos / sizeof infos[0] };
+    Fixture *f = *state;
+    Error err;
+    Dataset *all[N];
+    for (int i = 0; i < N; i++)
+        all[i] = open_depth(arena_printf(&f->arena, "%s/%d", f->dir, i),
+                            i == N - 1 ? "video_info" : "info", infos[i]);
+    for (int i = 1; i < N - 1; i++) {
+        assert_false(edit_check_sources((Dataset *const[]){all[0], all[i]}, 2, &err));
+        assert_says(&err, all[i]->root, all[0]->cameras[1]->name);
+        assert_says(&err, said[i - 1][0], said[i - 1][1]);
+    }
+    assert_false(edit_check_sources((Dataset *const[]){all[3], all[0]}, 2, &err));
+    assert_says(&err, "video.depth_max 10", "not said");
+    // An encoder's settings, and how a setting is spelled, are no difference.
+    OK(edit_check_sources((Dataset *const[]){all[0], all[N - 1]}, 2, &err));
+    for (int i = 0; i < N; i++) dataset_close(all[i]);
+}
+
 static void test_images_and_turned(void **state) {
     Fixture *f = *state;
     Error err;
@@ -406,6 +453,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_drop_trim_reorder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_merge_and_versions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_depth_of_several, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_images_and_turned, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_kinds, set_up, tear_down),

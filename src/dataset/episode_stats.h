@@ -6,17 +6,19 @@
 #define TACT_DATASET_EPISODE_STATS_H
 
 #include "dataset/dataset.h"
+#include "dataset/value_stats.h"
 
-// Of one vector; NaN where meta/ says nothing.
+// Of one vector or camera; NaN where meta/ says nothing.
 typedef struct EpisodeStats {
-    int dim;
+    int dim;                        // of a camera its channels: 3, of a depth map 1
     int64_t n;                      // episodes that meta/ lists, whichever are selected
     double *min, *max, *mean, *std; // (n, dim)
-    double *count;                  // (n) rows
+    double *quantiles[N_QUANTILES]; // (n, dim) each
+    double *count;                  // (n) rows, or frames that were looked at
 } EpisodeStats;
 
-// Reads those of n features that are vectors into out (n); episode_stats_free each, also after a
-// failure. A dataset without any gives NaN.
+// Reads those of n features, vectors and cameras, into out (n); episode_stats_free each, also after
+// a failure. A dataset without any gives NaN.
 CHECKED bool episode_stats_read(const Dataset *ds, const Feature *const *features, int n,
                                 EpisodeStats *out, Error *err);
 void episode_stats_free(EpisodeStats *s); // zeroed afterwards; a zeroed one is allowed

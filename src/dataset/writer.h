@@ -9,6 +9,7 @@
 #define TACT_DATASET_WRITER_H
 
 #include "base/error.h"
+#include "dataset/value_stats.h"
 #include "formats/json.h"
 #include "formats/parquet.h"
 #include <stdint.h>
@@ -84,19 +85,15 @@ void dataset_writer_abort(DatasetWriter *w); // NULL allowed; leaves no dataset 
 
 // ---- with WriterOptions.folder ------------------------------------------------------------------
 
-// Counts of pixel values of a camera, by channel, over sampled frames.
-typedef struct PixelCounts {
-    uint64_t values[3][256];
-    int64_t frames;
-} PixelCounts;
-
 // Of so many frames of an episode one goes into a camera's statistics, the first among them.
 enum { WRITER_PIXEL_STEP = 4 };
 
-// Adds a frame (h, w, 3) to the counts.
-void pixels_add(PixelCounts *p, const uint8_t *rgb, int height, int width);
-// Adds counts to a camera's.
+// Adds counts to a camera's, of which stats.json is made.
 void dataset_writer_pixels(DatasetWriter *w, int camera, const PixelCounts *p);
+// A camera's statistics in an episode, for meta/episodes, where a camera is that has them of every
+// episode. Threads may give those of different episodes at once.
+void dataset_writer_episode_camera(DatasetWriter *w, int64_t episode, int camera,
+                                   const CameraStats *s);
 
 // A whole episode: values (length, dim) of state, environment state, action and the extras, as far
 // as the dataset has them. All rows come before the first data file: a feature of type float32
@@ -108,7 +105,7 @@ CHECKED bool dataset_writer_rows(DatasetWriter *w, int64_t length, const double 
 CHECKED bool dataset_writer_rows_of(DatasetWriter *w, int64_t length, const double *const *values,
                                     const double *timestamps, const char *const *tasks, Error *err);
 // Statistics of a camera whose frames nobody counted, as stats.json is to have them; a reference
-// is taken.
+// is taken. Without it they are those of its episodes together, or there are none.
 void dataset_writer_camera_stats(DatasetWriter *w, int camera, json_t *stats);
 // Where a file of a camera's video (its position), or of data (camera -1), is to lie, into out.
 void dataset_writer_path(const DatasetWriter *w, int camera, int64_t file, char *out, size_t size);

@@ -39,6 +39,16 @@ static bool open_writer(Conversion *c, ImportSource *source, Error *err) {
     return true;
 }
 
+// Statistics of a camera in an episode, of what was counted in its parts.
+static void add_pixels(Conversion *c, int64_t episode, int camera) {
+    PixelCounts sum = {0};
+    for (int64_t i = c->parts.first[episode]; i < c->parts.first[episode + 1]; i++)
+        if (c->parts.part[i].camera == camera) pixels_sum(&sum, c->parts.part[i].pixels);
+    const CameraStats s = camera_stats(&sum);
+    dataset_writer_pixels(c->writer, camera, &sum);
+    dataset_writer_episode_camera(c->writer, episode, camera, &s);
+}
+
 static bool convert_frames(Conversion *c, ImportSource *source, ConvertResult *out, Error *err) {
     char dir[4300];
     snprintf(dir, sizeof dir, "%s/parts", c->begun.dir);
@@ -49,8 +59,8 @@ static bool convert_frames(Conversion *c, ImportSource *source, ConvertResult *o
     for (int64_t e = 0; e < c->plan.n_episodes; e++)
         if (!parts_wait(&c->parts, e, err) || !assembly_add(&c->assembly, e, err)) return false;
     if (!assembly_finish(&c->assembly, err)) return false;
-    for (int64_t i = 0; i < c->parts.n; i++)
-        dataset_writer_pixels(c->writer, c->parts.part[i].camera, c->parts.part[i].pixels);
+    for (int64_t e = 0; e < c->plan.n_episodes; e++)
+        for (int k = 0; k < source->n_cameras; k++) add_pixels(c, e, k);
     return true;
 }
 

@@ -135,15 +135,16 @@ static void statistics_are_right(void **state) {
     assert_within(stat(ds, "index", "q90", 0), 9.9, 1e-9);
     assert_within(stat(ds, "frame_index", "max", 0), 4, 1e-9);
     assert_within(stat(ds, "task_index", "max", 0), 1, 1e-9);
-    // Images: constant red, a quarter of full green, blue 0 4 8 by frame; as fractions of 255.
+    // Images: constant red, a quarter of full green, blue by frame, of which each episode's first
+    // and fifth count; as fractions of 255.
     assert_within(stat(ds, camera.name, "mean", 0), 0.2, 1e-9);
     assert_within(stat(ds, camera.name, "std", 0), 0, 1e-9);
     assert_within(stat(ds, camera.name, "mean", 1), 0.25, 1e-9);
     assert_within(stat(ds, camera.name, "std", 1), sqrt(0.1875), 1e-9);
     assert_within(stat(ds, camera.name, "q50", 1), 0, 1e-9);
     assert_within(stat(ds, camera.name, "q90", 1), 1, 1e-9);
-    assert_within(stat(ds, camera.name, "max", 2), 8.0 / 255, 1e-9);
-    assert_within(stat(ds, camera.name, "count", 0), 3, 1e-9);
+    assert_within(stat(ds, camera.name, "max", 2), 11.0 / 255, 1e-9);
+    assert_within(stat(ds, camera.name, "count", 0), 4, 1e-9);
     const json_t *nested = json_object_get(json_object_get(ds->stats, camera.name), "min");
     assert_int_equal(json_array_size(nested), 3); // (3, 1, 1)
     assert_int_equal(json_array_size(json_array_get(json_array_get(nested, 2), 0)), 1);
@@ -201,6 +202,35 @@ static void lerobot_columns_are_there(void **state) {
     Dataset *ds = open_all(f->root);
     assert_within(ds->episodes[2].videos[0].from, 7.0 / 20, 1e-9);
     dataset_close(ds);
+}
+
+// A resumed recording of LeRobot's needs the same columns in all of its tables.
+static void cameras_have_columns_too(void **state) {
+    static const char *const stats[] = {"min", "max", "mean", "std", "count",
+                                        "q01", "q10", "q50",  "q90", "q99"};
+    Fixture *f = *state;
+    WriterOptions o = options(f);
+    Error err;
+    ParquetFile *p;
+    ParquetColumn c;
+    write_set(f, &o);
+    OK(parquet_open(at(&f->arena, f->root, "meta/episodes/chunk-000/file-000.parquet"), &p, &err));
+    int first = parquet_find(p, "stats/observation.images.cam/min", NULL);
+    for (int k = 0; k < 10; k++) { // in LeRobot's order
+        ParquetLeaf leaf = parquet_leaf(p, first + k);
+        assert_string_equal(leaf.field,
+                            arena_printf(&f->arena, "stats/observation.images.cam/%s", stats[k]));
+        OK(parquet_read(p, first + k, 0, -1, &c, &err));
+        assert_int_equal(c.count, k == 4 ? 3 : 9);
+        assert_true(leaf.list && c.offsets[1] == (k == 4 ? 1 : 3));
+        if (k == 1)
+            for (int e = 0; e < 3; e++) // blue is the row: 0; 3; 7 and 11
+                assert_within(c.numbers[3 * e + 2], (e == 0 ? 0 : e == 1 ? 3 : 11) / 255.0, 1e-9);
+        if (k == 2) assert_within(c.numbers[3 * 2 + 2], 9 / 255.0, 1e-9);
+        if (k == 4) assert_true(c.numbers[0] == 1 && c.numbers[1] == 1 && c.numbers[2] == 2);
+        parquet_column_free(&c);
+    }
+    parquet_close(p);
 }
 
 static void unfinished_datasets_leave_nothing(void **state) {
@@ -299,9 +329,13 @@ static void samples_are_repeatable(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(written_is_read_back),      TEST(statistics_are_right),
-        TEST(lerobot_columns_are_there), TEST(unfinished_datasets_leave_nothing),
-        TEST(bad_input_is_refused),      TEST(samples_are_repeatable),
+        TEST(written_is_read_back),
+        TEST(statistics_are_right),
+        TEST(lerobot_columns_are_there),
+        TEST(cameras_have_columns_too),
+        TEST(unfinished_datasets_leave_nothing),
+        TEST(bad_input_is_refused),
+        TEST(samples_are_repeatable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -383,9 +383,13 @@ static void test_kinds(void **state) {
     parquet_column_free(&text);
     parquet_column_free(&task);
     Dataset *made = open_all(new);
-    const json_t *mean = json_object_get(json_object_get(made->stats, "grid"), "mean");
-    assert_int_equal(json_array_size(mean), 2);
-    assert_int_equal(json_array_size(json_array_get(mean, 1)), 3);
+    // As LeRobot's, over all axes but the last: a column's are of both rows of the grid.
+    const json_t *grid = json_object_get(made->stats, "grid"), *max = json_object_get(grid, "max");
+    assert_int_equal(json_array_size(max), 3);
+    assert_within(json_number_value(json_array_get(max, 2)), 5 / 7.0, 1e-9);
+    assert_within(json_number_value(json_array_get(json_object_get(grid, "mean"), 0)),
+                  -25 / 11.0 + 1.5 / 7, 1e-9);
+    assert_int_equal(json_integer_value(json_array_get(json_object_get(grid, "count"), 0)), 11);
     dataset_close(made);
     // A dtype that nobody can copy is refused by name, unless it is left out.
     edit_feature(root, "mode", "dtype", json_string("language"));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A source becomes a dataset that has its rows and frames; a conversion that is stopped, at
 // whatever moment, goes on and ends with the same bytes; what cannot be converted is refused.
+#include "dataset/episode_stats.h"
 #include "dataset/writer.h"
 #include "fake_source.h"
 
@@ -269,35 +270,54 @@ static void an_environment_is_kept(void **state) {
     dataset_close(ds);
 }
 
-// Of every camera, over the first of each four frames of an episode.
+// The sum of a camera's pixels by channel, over the first of each four frames of an episode;
+// returns how many pixels that are.
+static double sum_pixels(const Fake *fake, int camera, int episode, double sum[3], int *frames) {
+    double n = 0;
+    for (int64_t k = 0; k < fake->episodes[episode].length; k += WRITER_PIXEL_STEP, ++*frames) {
+        Image image = fake_image(&fake->cameras[camera], episode, camera, k);
+        size_t bytes = image_rgb_bytes(image.height, image.width);
+        for (size_t i = 0; i < bytes; i++) sum[i % 3] += image.rgb[i];
+        n += (double)(bytes / 3);
+        image_free(&image);
+    }
+    return n;
+}
+
+// Of every camera, in each episode and over all.
 static void check_statistics(const Fake *fake, const char *root) {
     Error err;
-    json_t *stats;
-    char path[4096];
-    snprintf(path, sizeof path, "%s/meta/stats.json", root);
-    OK(json_read(path, &stats, &err));
+    Dataset *ds = open_all(root);
     for (int c = 0; c < FAKE_CAMERAS; c++) {
-        double sum[3] = {0}, n = 0;
+        double all[3] = {0}, n = 0;
         int frames = 0;
+        EpisodeStats of;
+        const Feature *feature = ds->cameras[c];
+        assert_string_equal(feature->name, fake->cameras[c].feature);
+        OK(episode_stats_read(ds, &feature, 1, &of, &err));
         for (int e = 0; e < FAKE_EPISODES; e++) {
-            for (int64_t k = 0; k < fake->episodes[e].length; k += WRITER_PIXEL_STEP, frames++) {
-                Image image = fake_image(&fake->cameras[c], e, c, k);
-                size_t bytes = image_rgb_bytes(image.height, image.width);
-                for (size_t i = 0; i < bytes; i++) sum[i % 3] += image.rgb[i];
-                n += (double)(bytes / 3);
-                image_free(&image);
+            double sum[3] = {0};
+            int counted = 0;
+            double pixels = sum_pixels(fake, c, e, sum, &counted);
+            for (int i = 0; i < 3; i++) {
+                assert_within(of.mean[3 * e + i], sum[i] / pixels / 255, 1e-9);
+                all[i] += sum[i];
             }
+            assert_true(of.count[e] == counted);
+            n += pixels;
+            frames += counted;
         }
-        const json_t *said = json_object_get(stats, fake->cameras[c].feature);
+        episode_stats_free(&of);
+        const json_t *said = json_object_get(ds->stats, feature->name);
         const json_t *mean = json_object_get(said, "mean");
         for (size_t i = 0; i < 3; i++) {
             const json_t *value = json_array_get(json_array_get(json_array_get(mean, i), 0), 0);
-            assert_within(json_number_value(value), sum[i] / n / 255, 1e-9);
+            assert_within(json_number_value(value), all[i] / n / 255, 1e-9);
         }
         assert_int_equal(json_integer_value(json_array_get(json_object_get(said, "count"), 0)),
                          frames);
     }
-    json_decref(stats);
+    dataset_close(ds);
 }
 
 static void statistics_are_of_sampled_frames(void **state) {

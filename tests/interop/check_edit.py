@@ -3,6 +3,7 @@
 rows that they had, and every frame is the same to the bit, as videos are not encoded anew."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -28,23 +29,27 @@ def features(video: bool) -> dict:
     }
 
 
+def add_episode(ds: LeRobotDataset, rng: np.random.Generator, seed: int, e: int, length: int) -> None:
+    for k in range(length):
+        picture = np.full((64, 96, 3), 40 * e + 5 * k % 80, np.uint8)
+        picture[:, (7 * k) % 90: (7 * k) % 90 + 6] = rng.integers(0, 255, 3, np.uint8)
+        ds.add_frame({
+            "observation.state": rng.normal(size=4).astype(np.float32),
+            "action": rng.normal(size=4).astype(np.float32),
+            "observation.images.front": picture, "observation.images.wrist": picture[::-1].copy(),
+            "observation.tactile": rng.normal(size=(2, 3)).astype(np.float32),
+            "next.reward": rng.normal(size=1), "next.done": np.array([k + 1 == length]),
+            "mode": np.array([seed * 1000 + k]), "comment": f"é {seed} {e} {k}",
+            "task": "lift" if k < length // 2 and e % 2 else "lower the cube"})
+    ds.save_episode()
+
+
 def record(root: Path, seed: int, video: bool = True) -> LeRobotDataset:
     rng = np.random.default_rng(seed)
     ds = LeRobotDataset.create("local/recorded", fps=FPS, features=features(video), root=root, robot_type="arm",
                                use_videos=video)
     for e, length in enumerate(LENGTHS):
-        for k in range(length):
-            picture = np.full((64, 96, 3), 40 * e + 5 * k % 80, np.uint8)
-            picture[:, (7 * k) % 90: (7 * k) % 90 + 6] = rng.integers(0, 255, 3, np.uint8)
-            ds.add_frame({
-                "observation.state": rng.normal(size=4).astype(np.float32),
-                "action": rng.normal(size=4).astype(np.float32),
-                "observation.images.front": picture, "observation.images.wrist": picture[::-1].copy(),
-                "observation.tactile": rng.normal(size=(2, 3)).astype(np.float32),
-                "next.reward": rng.normal(size=1), "next.done": np.array([k + 1 == length]),
-                "mode": np.array([seed * 1000 + k]), "comment": f"é {seed} {e} {k}",
-                "task": "lift" if k < length // 2 and e % 2 else "lower the cube"})
-        ds.save_episode()
+        add_episode(ds, rng, seed, e, length)
     ds.finalize()
     return LeRobotDataset("local/recorded", root=root, video_backend="pyav")
 
@@ -86,6 +91,7 @@ def stale(ds: LeRobotDataset) -> list[str]:
         if name not in ds.features:
             continue
         values = np.array(ds.hf_dataset.data.column(name).to_pylist(), np.float64)
+        values = values.reshape(-1, values.shape[-1]) if values.ndim > 1 else values  # over all axes but the last
         for stat, number in (("mean", values.mean(0)), ("std", values.std(0)), ("min", values.min(0)), ("max", values.max(0))):
             if not np.allclose(np.squeeze(ds.meta.stats[name][stat]), number, atol=1e-6):
                 wrong.append(f"{name} {stat}")
@@ -97,12 +103,26 @@ def span(ds: LeRobotDataset, episode: int, head: int = 0, tail: int = 0) -> list
     return [(ds, first + k) for k in range(head, LENGTHS[episode] - tail)] + [None]
 
 
+def goes_on(report: Report, name: str, root: Path) -> None:
+    """A recording that LeRobot resumes: its episodes' statistics have to lie in the same columns."""
+    before, copy = opened(root), root.with_name(root.name + "_resumed")
+    shutil.copytree(root, copy)
+    ds = LeRobotDataset.resume("local/edited", root=copy)
+    add_episode(ds, np.random.default_rng(4), 4, 0, 6)
+    ds.finalize()
+    after = opened(copy)
+    report.hold(f"{name}: LeRobot goes on recording", len(after) == len(before) + 6 and
+                same(after[0]["observation.images.front"], before[0]["observation.images.front"]))
+
+
 def check(report: Report, work: Path) -> None:
     a, b = record(work / "a", 1), record(work / "b", 2)
     run("build/tact", "edit", work / "a", f"--root={work / 'dropped'}", "--drop=[1,4]")
     holds_rows(report, "drop", opened(work / "dropped"), [r for e in (0, 2, 3) for r in span(a, e)])
+    goes_on(report, "drop", work / "dropped")
     run("build/tact", "edit", work / "a", f"--root={work / 'trimmed'}", "--keep=[1,3]", "--trim=0.3,0.5")
     holds_rows(report, "trim", opened(work / "trimmed"), [r for e in (1, 3) for r in span(a, e, 3, 5)])
+    goes_on(report, "trim", work / "trimmed")
     run("build/tact", "edit", work / "trimmed", work / "trimmed", f"--root={work / 'twice'}")
     holds_rows(report, "an edited one twice", opened(work / "twice"),
                2 * [r for e in (1, 3) for r in span(a, e, 3, 5)])
@@ -119,3 +139,4 @@ def check(report: Report, work: Path) -> None:
     images = record(work / "images", 3, video=False)
     run("build/tact", "edit", work / "images", f"--root={work / 'few_images'}", "--drop=0:2", "--trim=0,0.2")
     holds_rows(report, "images", opened(work / "few_images"), [r for e in (2, 3, 4) for r in span(images, e, 0, 2)])
+    goes_on(report, "images", work / "few_images")

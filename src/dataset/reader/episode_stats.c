@@ -8,12 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STATS = 4 };
-static const char *const names[STATS] = {"min", "max", "mean", "std"};
+enum { FIXED = 4, STATS = FIXED + N_QUANTILES };
+
+static const char *name_of(int kind) {
+    static const char *const fixed[FIXED] = {"min", "max", "mean", "std"};
+    return kind < FIXED ? fixed[kind] : quantile_names[kind - FIXED];
+}
 
 static double *array_of(const EpisodeStats *s, int kind) {
-    double *const arrays[STATS] = {s->min, s->max, s->mean, s->std};
-    return arrays[kind];
+    double *const fixed[FIXED] = {s->min, s->max, s->mean, s->std};
+    return kind < FIXED ? fixed[kind] : s->quantiles[kind - FIXED];
 }
 
 static bool is_v30(const Dataset *ds) {
@@ -30,17 +34,25 @@ void episode_stats_free(EpisodeStats *s) {
     *s = (EpisodeStats){0};
 }
 
+// A camera's frames are read as RGB; a depth map has what it says.
+static int dim_of(const Feature *f) {
+    bool depth = f->kind == FEATURE_VISUAL && f->depth;
+    return f->kind != FEATURE_VISUAL ? (int)f->size : depth && f->channels == 1 ? 1 : 3;
+}
+
 static bool make_room(const Dataset *ds, const Feature *f, EpisodeStats *s, Error *err) {
-    int64_t n = ds->total_episodes, values = n * f->size;
-    *s = (EpisodeStats){.dim = (int)f->size,
+    const int dim = dim_of(f);
+    int64_t n = ds->total_episodes, values = n * dim;
+    *s = (EpisodeStats){.dim = dim,
                         .n = n,
                         .min = TRY_NEW(double, values),
                         .max = TRY_NEW(double, values),
                         .mean = TRY_NEW(double, values),
                         .std = TRY_NEW(double, values),
                         .count = TRY_NEW(double, n)};
-    if (!s->min || !s->max || !s->mean || !s->std || !s->count)
-        return fail_memory(err, "%s: statistics of %lld episodes", ds->root, (long long)n);
+    bool had = s->min && s->max && s->mean && s->std && s->count;
+    for (int q = 0; q < N_QUANTILES; q++) had = (s->quantiles[q] = TRY_NEW(double, values)) && had;
+    if (!had) return fail_memory(err, "%s: statistics of %lld episodes", ds->root, (long long)n);
     for (int64_t i = 0; i < n; i++) s->count[i] = NAN;
     for (int k = 0; k < STATS; k++)
         for (int64_t i = 0; i < values; i++) array_of(s, k)[i] = NAN;
@@ -77,7 +89,7 @@ static bool take_table(const char *path, const Feature *const *features, int n, 
     for (int i = 0; ok && i < n; i++) {
         char column[512];
         for (int k = 0; ok && k < STATS; k++) {
-            snprintf(column, sizeof column, "stats/%.400s/%s", features[i]->disk_name, names[k]);
+            snprintf(column, sizeof column, "stats/%.400s/%s", features[i]->disk_name, name_of(k));
             ok = take_column(f, column, episodes, out[i].dim, out[i].n, array_of(&out[i], k), err);
         }
         snprintf(column, sizeof column, "stats/%.400s/count", features[i]->disk_name);
@@ -104,6 +116,7 @@ static void take_numbers(const json_t *from, int width, double *out) {
     if (json_is_array(from) && json_array_size(from) != (size_t)width) return;
     for (int i = 0; i < width; i++) {
         const json_t *value = json_is_array(from) ? json_array_get(from, (size_t)i) : from;
+        while (json_is_array(value)) value = json_array_get(value, 0); // a camera's: [[[x]], ...]
         if (json_is_number(value)) out[i] = json_number_value(value);
     }
 }
@@ -116,7 +129,7 @@ static void take_line(const json_t *line, const Feature *const *features, int n,
         const json_t *stats =
             json_object_get(json_object_get(line, "stats"), features[i]->disk_name);
         for (int k = 0; k < STATS; k++)
-            take_numbers(json_object_get(stats, names[k]), out[i].dim,
+            take_numbers(json_object_get(stats, name_of(k)), out[i].dim,
                          array_of(&out[i], k) + e * out[i].dim);
         take_numbers(json_object_get(stats, "count"), 1, out[i].count + e);
     }

@@ -95,48 +95,83 @@ static void add_video_columns(Table *t, int camera) {
     }
 }
 
-// stats/FEATURE/STAT columns of one feature.
-static void add_stats_columns(Table *t, const WriterFeature *f) {
-    enum { FIXED = 4, COLUMNS = FIXED + N_QUANTILES };
+// ---- statistics ---------------------------------------------------------------------------------
+
+enum { FIXED = 4, STATS = FIXED + N_QUANTILES };
+
+// stats/FEATURE/STAT columns of one feature, whose numbers are the caller's to fill in.
+typedef struct StatsColumns {
+    double *stats[STATS]; // (n_episodes, dim)
+    int64_t *count;       // (n_episodes)
+} StatsColumns;
+
+// In LeRobot's order. A camera's numbers are of shape (dim, 1, 1).
+static StatsColumns add_stats(Table *t, const char *name, int dim, bool camera) {
     static const char *const fixed[FIXED] = {"min", "max", "mean", "std"};
-    const DatasetWriter *w = t->w;
-    double *columns[COLUMNS];
-    const int64_t *offsets = even_offsets(t, f->dim);
-    for (int s = 0; s < COLUMNS; s++) {
+    static const int64_t ones[] = {1, 1};
+    const int64_t *offsets = even_offsets(t, dim);
+    StatsColumns c;
+    for (int s = 0; s < STATS; s++) {
         const char *stat = s < FIXED ? fixed[s] : quantile_names[s - FIXED];
-        columns[s] = arena_alloc(&t->arena, sizeof(double) * table_rows(t) * (size_t)f->dim);
-        add_column(t, arena_printf(&t->arena, "stats/%s/%s", f->name, stat), PARQUET_F64, true,
-                   columns[s], offsets);
+        c.stats[s] = arena_alloc(&t->arena, sizeof(double) * table_rows(t) * (size_t)dim);
+        add_column(t, arena_printf(&t->arena, "stats/%s/%s", name, stat), PARQUET_F64, true,
+                   c.stats[s], offsets);
+        if (camera) t->fields[t->n - 1].inner = ones, t->fields[t->n - 1].n_inner = 2;
+        if (s != FIXED - 1) continue;
+        c.count = arena_alloc(&t->arena, sizeof *c.count * table_rows(t));
+        add_column(t, arena_printf(&t->arena, "stats/%s/count", name), PARQUET_I64, true, c.count,
+                   even_offsets(t, 1));
     }
-    int64_t *count = arena_alloc(&t->arena, sizeof *count * table_rows(t));
-    add_column(t, arena_printf(&t->arena, "stats/%s/count", f->name), PARQUET_I64, true, count,
-               even_offsets(t, 1));
+    return c;
+}
+
+static void set_stats(StatsColumns *c, int64_t at, const ValueStats *s) {
+    const double fixed[FIXED] = {s->min, s->max, s->mean, s->std};
+    for (int k = 0; k < STATS; k++)
+        c->stats[k][at] = k < FIXED ? fixed[k] : s->quantiles[k - FIXED];
+}
+
+static void add_vector_stats(Table *t, const WriterFeature *f) {
+    const DatasetWriter *w = t->w;
+    const int dim = writer_stats_dim(f);
+    StatsColumns c = add_stats(t, f->name, dim, false);
     for (int64_t i = 0; i < w->n_episodes; i++) {
-        const WriterEpisode *e = &w->episodes[i];
-        double *values = NEW(double, e->length);
-        count[i] = e->length;
-        for (int j = 0; j < f->dim; j++) {
-            for (int64_t k = 0; k < e->length; k++)
-                values[k] = writer_value(w, f, i, e->from + k, j);
-            ValueStats s = value_stats(values, e->length);
-            double all[COLUMNS] = {s.min, s.max, s.mean, s.std};
-            memcpy(all + FIXED, s.quantiles, sizeof s.quantiles);
-            for (int c = 0; c < COLUMNS; c++) columns[c][i * f->dim + j] = all[c];
+        double *values = NEW(double, w->episodes[i].length *(f->dim / dim));
+        c.count[i] = w->episodes[i].length;
+        for (int j = 0; j < dim; j++) {
+            int64_t n = writer_stats_values(w, f, i, j, values);
+            ValueStats s = value_stats(values, n);
+            set_stats(&c, i * dim + j, &s);
         }
         mem_free(values);
+    }
+}
+
+static void add_camera_stats(Table *t, int camera) {
+    const DatasetWriter *w = t->w;
+    if (!writer_has_camera_stats(w, camera)) return;
+    const int dim = w->episodes[0].cameras[camera].n_channels;
+    StatsColumns c = add_stats(t, w->o.cameras[camera].name, dim, true);
+    for (int64_t i = 0; i < w->n_episodes; i++) {
+        const CameraStats *s = &w->episodes[i].cameras[camera];
+        c.count[i] = s->frames;
+        for (int j = 0; j < dim; j++) set_stats(&c, i * dim + j, &s->channels[j]);
     }
 }
 
 bool writer_write_episodes(DatasetWriter *w, Error *err) {
     Table t = {.w = w};
     int cameras = w->o.n_cameras;
-    size_t room = (size_t)(7 + 4 * cameras + 10 * w->n_features + 2);
+    size_t room = (size_t)(7 + 14 * cameras + 10 * w->n_features + 2);
     t.fields = arena_alloc(&t.arena, sizeof *t.fields * room);
     t.values = arena_alloc(&t.arena, sizeof *t.values * room);
     add_place_columns(&t);
     for (int c = 0; c < cameras; c++)
         if (!w->o.cameras[c].in_parquet) add_video_columns(&t, c);
-    for (int i = 0; i < w->n_features; i++) add_stats_columns(&t, &w->features[i]);
+    // Of vectors, of cameras, of what counts rows.
+    for (int i = 0; i < w->n_vectors; i++) add_vector_stats(&t, &w->features[i]);
+    for (int c = 0; c < cameras; c++) add_camera_stats(&t, c);
+    for (int i = w->n_vectors; i < w->n_features; i++) add_vector_stats(&t, &w->features[i]);
     add_integers(&t, "meta/episodes/chunk_index");
     add_integers(&t, "meta/episodes/file_index");
     const char *dir = arena_printf(&t.arena, "%s/meta/episodes/chunk-000", w->temporary);

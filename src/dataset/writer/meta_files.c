@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// meta/tasks.parquet, meta/stats.json, meta/info.json.
+// meta/tasks.parquet, meta/info.json.
 #include "dataset/writer/writer_state.h"
 
 #include "formats/json.h"
@@ -36,99 +36,6 @@ static bool write_tasks(DatasetWriter *w, Error *err) {
         return false;
     }
     return parquet_writer_close(writer, err);
-}
-
-// ---- statistics -------------------------------------------------------------------------------
-
-// Puts `value` at root[key], inside `nesting` arrays of one, appended to what is there.
-static void append_value(json_t *root, const char *key, double value, int nesting) {
-    json_t *list = json_object_get(root, key);
-    if (!list) {
-        list = json_array();
-        json_object_set_new(root, key, list);
-    }
-    json_t *item = json_real(value);
-    for (int i = 0; i < nesting; i++) {
-        json_t *outer = json_array();
-        json_array_append_new(outer, item);
-        item = outer;
-    }
-    json_array_append_new(list, item);
-}
-
-static void append_stats(json_t *feature, const ValueStats *s, int nesting) {
-    append_value(feature, "min", s->min, nesting);
-    append_value(feature, "max", s->max, nesting);
-    append_value(feature, "mean", s->mean, nesting);
-    append_value(feature, "std", s->std, nesting);
-    for (int q = 0; q < N_QUANTILES; q++)
-        append_value(feature, quantile_names[q], s->quantiles[q], nesting);
-}
-
-// Values of a list, from *at on, in the shape of rank axes.
-static json_t *nested(const json_t *flat, size_t *at, const int64_t *shape, int rank) {
-    if (rank == 0) return json_incref(json_array_get(flat, (*at)++));
-    json_t *list = json_array();
-    for (int64_t i = 0; i < shape[0]; i++)
-        json_array_append_new(list, nested(flat, at, shape + 1, rank - 1));
-    return list;
-}
-
-// Gives statistics that are lists the shape of their feature.
-static void nest_stats(json_t *feature, const WriterFeature *f) {
-    const char *key;
-    json_t *flat;
-    if (f->rank < 2) return;
-    json_object_foreach(feature, key, flat) {
-        size_t at = 0;
-        json_object_set_new(feature, key, nested(flat, &at, f->shape, f->rank));
-    }
-}
-
-static void set_stats_count(json_t *feature, int64_t count) {
-    json_t *list = json_array();
-    json_array_append_new(list, json_integer(count));
-    json_object_set_new(feature, "count", list);
-}
-
-static bool write_stats(DatasetWriter *w, Error *err) {
-    json_t *root = json_object();
-    double *values = NEW(double, w->rows);
-    for (int i = 0; i < w->n_features; i++) {
-        const WriterFeature *f = &w->features[i];
-        json_t *feature = json_object();
-        for (int j = 0; j < f->dim; j++) {
-            for (int64_t e = 0; e < w->n_episodes; e++) {
-                for (int64_t k = 0; k < w->episodes[e].length; k++) {
-                    int64_t row = w->episodes[e].from + k;
-                    values[row] = writer_value(w, f, e, row, j);
-                }
-            }
-            ValueStats s = value_stats(values, w->rows);
-            append_stats(feature, &s, 0);
-        }
-        nest_stats(feature, f);
-        set_stats_count(feature, w->rows);
-        json_object_set_new_nocheck(root, f->name, feature);
-    }
-    mem_free(values);
-    for (int c = 0; c < w->o.n_cameras; c++) {
-        if (w->camera_stats[c]) {
-            json_object_set_nocheck(root, w->o.cameras[c].name, w->camera_stats[c]);
-            continue;
-        }
-        json_t *feature = json_object();
-        for (int channel = 0; channel < 3; channel++) {
-            ValueStats s = pixel_stats(&w->pixels[c], channel);
-            append_stats(feature, &s, 2);
-        }
-        set_stats_count(feature, w->pixels[c].frames);
-        json_object_set_new_nocheck(root, w->o.cameras[c].name, feature);
-    }
-    const char *path = arena_printf(&w->arena, "%s/meta/stats.json", w->temporary);
-    bool ok = json_write(path, root, 4, err);
-    json_decref(root);
-    return ok;
 }
 
 // ---- info.json --------------------------------------------------------------------------------
@@ -232,5 +139,5 @@ static bool write_info(DatasetWriter *w, Error *err) {
 }
 
 bool writer_write_meta(DatasetWriter *w, Error *err) {
-    return write_tasks(w, err) && write_stats(w, err) && write_info(w, err);
+    return write_tasks(w, err) && writer_write_stats(w, err) && write_info(w, err);
 }

@@ -180,6 +180,7 @@ bool dataset_writer_open(const WriterOptions *options, DatasetWriter **out, Erro
     w->videos = arena_alloc(&w->arena, sizeof *w->videos * cameras);
     w->png = arena_alloc(&w->arena, sizeof *w->png * cameras);
     w->pixels = arena_alloc(&w->arena, sizeof *w->pixels * cameras);
+    w->counting = arena_alloc(&w->arena, sizeof *w->counting * cameras);
     w->camera_stats = arena_alloc(&w->arena, sizeof *w->camera_stats * cameras);
     char meta[4096];
     snprintf(meta, sizeof meta, "%s/meta", w->temporary);
@@ -245,8 +246,8 @@ static bool copy_row(DatasetWriter *w, const char *name, const float *values, Er
 
 static bool add_image(DatasetWriter *w, int c, const uint8_t *rgb, Error *err) {
     const WriterCamera *camera = &w->o.cameras[c];
-    if (w->rows % WRITER_PIXEL_STEP == 0)
-        pixels_add(&w->pixels[c], rgb, camera->height, camera->width);
+    if ((w->rows - episode_start(w)) % WRITER_PIXEL_STEP == 0)
+        pixels_add(&w->counting[c], rgb, camera->height, camera->width);
     if (!camera->in_parquet) return video_writer_add(w->videos[c], rgb, err);
     Image image = {camera->height, camera->width, (uint8_t *)rgb};
     uint8_t *bytes;
@@ -304,6 +305,7 @@ static WriterEpisode *add_episode(DatasetWriter *w, int64_t from) {
     WriterEpisode *e = ARRAY_ADD(w->episodes, w->n_episodes, w->episodes_room);
     *e = (WriterEpisode){.from = from, .length = w->rows - from};
     e->places = arena_alloc(&w->arena, sizeof *e->places * n);
+    e->cameras = arena_alloc(&w->arena, sizeof *e->cameras * n);
     // Of frames that come one by one everything lies in file 0.
     for (size_t i = 0; i < n; i++)
         e->places[i] = (WriterPlace){0, (double)from / w->o.fps, (double)w->rows / w->o.fps};
@@ -326,6 +328,7 @@ bool dataset_writer_episode(DatasetWriter *w, const char *task, Error *err) {
     if (w->rows == from)
         return fail(err, "%s: episode %lld has no frames", w->root, (long long)w->n_episodes);
     episode_task(w, add_episode(w, from), task ? task : "");
+    writer_end_pixels(w, w->n_episodes - 1);
     const ParquetBytes **images = NEW(const ParquetBytes *, w->o.n_cameras + 1);
     for (int c = 0; c < w->o.n_cameras; c++)
         if (w->o.cameras[c].in_parquet) images[c] = w->png[c] + from;
@@ -387,18 +390,6 @@ void dataset_writer_place(DatasetWriter *w, int64_t episode, int camera, int64_t
 void dataset_writer_place_times(DatasetWriter *w, int64_t episode, int camera, int64_t file,
                                 double from, double to) {
     w->episodes[episode].places[1 + camera] = (WriterPlace){file, from, to};
-}
-
-void dataset_writer_camera_stats(DatasetWriter *w, int camera, json_t *stats) {
-    json_decref(w->camera_stats[camera]);
-    w->camera_stats[camera] = json_incref(stats);
-}
-
-void dataset_writer_pixels(DatasetWriter *w, int camera, const PixelCounts *p) {
-    PixelCounts *sum = &w->pixels[camera];
-    sum->frames += p->frames;
-    for (int c = 0; c < 3; c++)
-        for (int v = 0; v < 256; v++) sum->values[c][v] += p->values[c][v];
 }
 
 // ---- the end ----------------------------------------------------------------------------------

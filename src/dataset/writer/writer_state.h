@@ -29,9 +29,10 @@ typedef struct WriterEpisode {
     int64_t from, length; // rows
     int *tasks;           // (n_tasks) positions in DatasetWriter.tasks, in the order of its rows
     int n_tasks;
-    int *row_tasks;      // (length) likewise; NULL: all rows have the first
-    double *timestamps;  // (length) seconds; NULL: frame / fps
-    WriterPlace *places; // (1 + n_cameras): of data, then of each camera's video
+    int *row_tasks;       // (length) likewise; NULL: all rows have the first
+    double *timestamps;   // (length) seconds; NULL: frame / fps
+    WriterPlace *places;  // (1 + n_cameras): of data, then of each camera's video
+    CameraStats *cameras; // (n_cameras)
 } WriterEpisode;
 
 enum { WRITER_CHUNK = 1000 }; // files of a folder
@@ -47,6 +48,7 @@ struct DatasetWriter {
     int64_t rows, room;    // frames so far
     ParquetBytes **png;    // (n_cameras)(room): PNG bytes of the episode in progress
     PixelCounts *pixels;   // (n_cameras)
+    PixelCounts *counting; // (n_cameras) of the episode in progress
     json_t **camera_stats; // (n_cameras), NULL where pixels are counted
     int64_t n_episodes, episodes_room;
     WriterEpisode *episodes;
@@ -57,19 +59,20 @@ struct DatasetWriter {
 double writer_value(const DatasetWriter *w, const WriterFeature *f, int64_t episode, int64_t row,
                     int j);
 
-// Summary of one value over rows: LeRobot's statistics (std with ddof 0, quantiles interpolated
-// between order statistics).
-enum { N_QUANTILES = 5 };
-extern const char *const quantile_names[N_QUANTILES]; // "q01" ...
-typedef struct ValueStats {
-    double min, max, mean, std, quantiles[N_QUANTILES];
-} ValueStats;
-// value_stats.c: of n values, which get sorted. What is not finite is left out.
-ValueStats value_stats(double *values, int64_t n);
-// Statistics of one channel, as fractions of 255.
-ValueStats pixel_stats(const PixelCounts *p, int channel);
+// stats.c: how many values a feature has statistics of; LeRobot's are over all axes but the last.
+int writer_stats_dim(const WriterFeature *f);
+// The values in an episode that go into statistic j, into out; returns how many there are:
+// length * dim / writer_stats_dim.
+int64_t writer_stats_values(const DatasetWriter *w, const WriterFeature *f, int64_t episode, int j,
+                            double *out);
+// Makes statistics of the pixels that were counted in an episode which came frame by frame.
+void writer_end_pixels(DatasetWriter *w, int64_t episode);
+// Whether a camera has statistics of every episode.
+bool writer_has_camera_stats(const DatasetWriter *w, int camera);
+// Writes stats.json below w->temporary.
+CHECKED bool writer_write_stats(DatasetWriter *w, Error *err);
 
-// meta_files.c: writes stats.json, tasks.parquet and info.json (last) below w->temporary.
+// meta_files.c: writes tasks.parquet, stats.json and info.json (last) below w->temporary.
 CHECKED bool writer_write_meta(DatasetWriter *w, Error *err);
 // episodes_table.c: writes meta/episodes.
 CHECKED bool writer_write_episodes(DatasetWriter *w, Error *err);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dataset/writer/writer_state.h"
+#include "dataset/value_stats.h"
 
 #include "base/stats.h"
 #include <math.h>
@@ -43,7 +43,13 @@ void pixels_add(PixelCounts *p, const uint8_t *rgb, int height, int width) {
     p->frames++;
 }
 
-ValueStats pixel_stats(const PixelCounts *p, int channel) {
+void pixels_sum(PixelCounts *p, const PixelCounts *more) {
+    p->frames += more->frames;
+    for (int c = 0; c < 3; c++)
+        for (int v = 0; v < 256; v++) p->values[c][v] += more->values[c][v];
+}
+
+static ValueStats pixel_stats(const PixelCounts *p, int channel) {
     const uint64_t *counts = p->values[channel];
     ValueStats s = {.min = 1, .max = 0};
     double total = 0, squares = 0;
@@ -65,6 +71,33 @@ ValueStats pixel_stats(const PixelCounts *p, int channel) {
     for (int v = 0; v < 256 && q < N_QUANTILES; v++) {
         below += (double)counts[v];
         while (q < N_QUANTILES && below > quantiles[q] * (total - 1)) s.quantiles[q++] = v / 255.0;
+    }
+    return s;
+}
+
+CameraStats camera_stats(const PixelCounts *p) {
+    CameraStats s = {.n_channels = 3, .frames = p->frames};
+    for (int c = 0; c < 3; c++) s.channels[c] = pixel_stats(p, c);
+    return s;
+}
+
+CameraStats camera_stats_join(const CameraStats *a, const CameraStats *b) {
+    if (a->frames == 0) return *b;
+    if (b->frames == 0) return *a;
+    CameraStats s = {.n_channels = a->n_channels, .frames = a->frames + b->frames};
+    const double share = (double)b->frames / (double)s.frames;
+    for (int c = 0; c < s.n_channels; c++) {
+        const ValueStats *x = &a->channels[c], *y = &b->channels[c];
+        const double apart = y->mean - x->mean;
+        double variance = (1 - share) * x->std * x->std + share * y->std * y->std +
+                          share * (1 - share) * apart * apart;
+        s.channels[c] = (ValueStats){.min = fmin(x->min, y->min),
+                                     .max = fmax(x->max, y->max),
+                                     .mean = x->mean + share * apart,
+                                     .std = sqrt(variance)};
+        for (int q = 0; q < N_QUANTILES; q++)
+            s.channels[c].quantiles[q] =
+                x->quantiles[q] + share * (y->quantiles[q] - x->quantiles[q]);
     }
     return s;
 }

@@ -121,10 +121,11 @@ static bool check_width(const ColumnReader *r, const char *name, const ParquetCo
                 kind == PARQUET_NUMBERS ? "number" : "string", width == 1 ? "" : "s");
 }
 
+// From 2^53 on a double may have been rounded from another whole number.
 static bool check_whole(const ColumnReader *r, const char *name, const double *values, int64_t n,
                         Error *err) {
     for (int64_t i = 0; i < n; i++)
-        if (!(fabs(values[i]) <= 9007199254740992.0 && values[i] == floor(values[i])))
+        if (!(fabs(values[i]) < 9007199254740992.0 && values[i] == floor(values[i])))
             return fail(err,
                         "%s: column '%s' has %g among its whole numbers, which cannot be copied; "
                         "leave the feature out with --remove_features",

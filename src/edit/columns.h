@@ -14,8 +14,8 @@ ColumnReader *columns_open(const Dataset *ds);
 void columns_close(ColumnReader *r); // NULL allowed
 
 // Rows first .. first+n-1 of an episode (position) of a column of `width` numbers a row, into out
-// (n, width). A missing value is NaN. whole: a value that is no whole number, or beyond 2^53, which
-// a double does not tell from its neighbours, is refused.
+// (n, width). A missing value is NaN. whole: a value that is no whole number, or 2^53 and beyond,
+// where a double does not tell it from its neighbours, is refused.
 CHECKED bool columns_numbers(ColumnReader *r, const char *column, int64_t width, bool whole,
                              int64_t episode, int64_t first, int64_t n, double *out, Error *err);
 // Likewise of a column of one string a row, or of member `member` of a struct, copied into the

@@ -56,7 +56,8 @@ typedef struct Hdf5Shape {
 // cannot decompress.
 CHECKED bool hdf5_shape(const Hdf5 *f, const char *array, Hdf5Shape *out, Error *err);
 
-// Rows first .. first + n - 1 of an array of numbers: out (n, product of the other dimensions).
+// Rows first .. first + n - 1 of an array of numbers: out (n, product of the other dimensions). A
+// whole number of 2^53 or beyond, which a double may not hold, is refused.
 CHECKED bool hdf5_read_doubles(const Hdf5 *f, const char *array, int64_t first, int64_t n,
                                double *out, Error *err);
 // All of an array of strings with one dimension, in the arena.

@@ -2,6 +2,7 @@
 // Arrays: how they look, whether their storage can hold that, and their rows.
 #include "import/hdf5_internal.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -240,14 +241,32 @@ static bool read_rows(const Hdf5Rows *r, hid_t type, int64_t first, int64_t n, v
     return ok;
 }
 
+// Whole numbers of 8 bytes became doubles, in which those from 2^53 on may be others by now.
+static bool check_exact(const Hdf5Rows *r, int64_t first, int64_t n, const double *values,
+                        Error *err) {
+    int64_t width = 1;
+    if (!strstr(r->shape.dtype, "int64")) return true;
+    for (int i = 1; i < r->shape.rank; i++) width *= r->shape.dims[i];
+    for (int64_t i = 0; i < n * width; i++)
+        if (!(fabs(values[i]) < 0x1p53))
+            return fail(
+                err,
+                "%s: %s: value %lld of row %lld is %.0f or a neighbour of it, a whole number "
+                "of 2^53 or beyond, which a dataset does not hold: write the array again as "
+                "float64, or leave it out",
+                r->path, r->array, (long long)(i % width), (long long)(first + i / width),
+                values[i]);
+    return true;
+}
+
 bool hdf5_read_doubles(const Hdf5 *f, const char *array, int64_t first, int64_t n, double *out,
                        Error *err) {
     Hdf5Rows r = {.path = f->path, .array = (char *)array};
     hdf5_enter();
     r.data = open_array(f, array, H5P_DEFAULT, &r.shape, err);
-    bool ok = r.data >= 0 &&
-              (r.shape.numbers || fail(err, "%s: %s: holds no numbers", f->path, array)) &&
-              read_rows(&r, H5T_NATIVE_DOUBLE, first, n, out, err);
+    bool ok =
+        r.data >= 0 && (r.shape.numbers || fail(err, "%s: %s: holds no numbers", f->path, array)) &&
+        read_rows(&r, H5T_NATIVE_DOUBLE, first, n, out, err) && check_exact(&r, first, n, out, err);
     if (r.data >= 0) H5Dclose(r.data);
     hdf5_leave();
     return ok;

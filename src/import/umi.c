@@ -116,8 +116,8 @@ static bool umi_vector(ImportSource *s, int64_t episode, int vector, double *out
          zarr_rows(&u->group, a, &u->cursors[vector], u->starts[episode], length, numbers, err);
     ok = ok && (zarr_doubles(a, numbers, n, out, &bad) ||
                 fail(err,
-                     "%s: %s: value %lld of episode %lld, row %lld is a whole number beyond 2^53, "
-                     "which a dataset does not hold: write the array again as float64",
+                     "%s: %s: value %lld of episode %lld, row %lld is a whole number of 2^53 or "
+                     "beyond, which a dataset does not hold: write the array again as float64",
                      s->path, a->name, (long long)(bad % a->row), (long long)episode,
                      (long long)(bad / a->row)));
     mem_free(numbers);

@@ -79,7 +79,7 @@ CHECKED bool zarr_parse(const char *text, size_t size, const char *where, const 
 CHECKED bool zarr_rows(const ZarrGroup *g, const ZarrArray *a, ZarrCursor *cursor, int64_t first,
                        int64_t count, void *out, Error *err);
 // n numbers of an array, as zarr_rows gives them, as doubles. False where a whole number is so
-// large that a double does not hold it; *bad is its place.
+// large, 2^53 or beyond, that a double may be another's; *bad is its place.
 CHECKED bool zarr_doubles(const ZarrArray *a, const void *numbers, int64_t n, double *out,
                           int64_t *bad);
 

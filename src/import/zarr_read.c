@@ -173,7 +173,8 @@ static double from_half(uint16_t bits) {
     return bits & 0x8000 ? -value : value;
 }
 
-#define LARGEST_EXACT ((int64_t)1 << 53) // every whole number up to it is a double
+// Every whole number below it is a double of its own; the one after it becomes it.
+#define FIRST_INEXACT ((int64_t)1 << 53)
 
 static double number(const ZarrArray *a, const uint8_t *p) {
 #define AS(type)                                                                                   \
@@ -214,7 +215,7 @@ bool zarr_doubles(const ZarrArray *a, const void *numbers, int64_t n, double *ou
     bool long_ints = a->item == 8 && a->kind != 'f';
     for (int64_t i = 0; i < n; i++) {
         out[i] = number(a, (const uint8_t *)numbers + i * a->item);
-        if (long_ints && !(out[i] <= (double)LARGEST_EXACT && out[i] >= -(double)LARGEST_EXACT)) {
+        if (long_ints && !(out[i] < (double)FIRST_INEXACT && out[i] > -(double)FIRST_INEXACT)) {
             *bad = i;
             return false;
         }

@@ -286,7 +286,10 @@ static json_t *feature_json(const char *dtype, int64_t a, int64_t b) {
     return json_pack("{s:s, s:o, s:n}", "dtype", dtype, "shape", shape, "names");
 }
 
-static void write_kinds(const char *root, const char *temporary, double first_time) {
+static const double largest_whole = 9007199254740991; // that is not also its neighbour
+
+// most: the largest of the whole numbers.
+static void write_kinds(const char *root, const char *temporary, double first_time, double most) {
     static const int64_t grid[] = {2, 3};
     static const WriterVector vectors[] = {
         {.name = "action", .dtype = "float32", .dim = 2},
@@ -317,7 +320,7 @@ static void write_kinds(const char *root, const char *temporary, double first_ti
         for (int k = 0; k < N; k++) {
             for (int j = 0; j < 2; j++) action[2 * k + j] = e + 0.25 * k + j;
             for (int j = 0; j < 6; j++) cells[6 * k + j] = k == 2 && j == 4 ? NAN : e - k + j / 7.0;
-            mode[k] = 4503599627370496.0 + k + e; // beyond float32
+            mode[k] = most - k - e; // beyond float32
             done[k] = k == N - 1;
             times[k] = first_time + k / 10.0 + (e && k == 3 ? 0.02 : 0);
             tasks[k] = k < 3 ? "lift" : "lower";
@@ -356,7 +359,7 @@ static void test_kinds(void **state) {
     Fixture *f = *state;
     Error err;
     const char *root = at(&f->arena, f->dir, "old"), *new = at(&f->arena, f->dir, "new");
-    write_kinds(root, at(&f->arena, f->dir, "growing"), 0);
+    write_kinds(root, at(&f->arena, f->dir, "growing"), 0, largest_whole);
     Dataset *old = open_source(root, NULL);
     assert_string_equal(old->episodes[1].task, "lift");
     const EditPiece pieces[] = {{.episode = 1, .first = 1, .length = 5},
@@ -398,13 +401,20 @@ static void test_kinds(void **state) {
     assert_false(edit(&old, 1, pieces, 2, at(&f->arena, f->dir, "third"), &err));
     assert_says(&err, "'mode'", "--remove_features=mode");
     dataset_close(old);
+    // 2^53 may have been 2^53 + 1 in the file.
+    root = at(&f->arena, f->dir, "large");
+    write_kinds(root, at(&f->arena, f->dir, "growing"), 0, largest_whole + 1);
+    old = open_source(root, NULL);
+    assert_false(edit(&old, 1, pieces, 2, at(&f->arena, f->dir, "third"), &err));
+    assert_says(&err, "'mode' has 9.0072e+15 among its whole numbers", "--remove_features");
+    dataset_close(old);
 }
 
 static void test_times(void **state) {
     Fixture *f = *state;
     Error err;
     const char *root = at(&f->arena, f->dir, "old"), *new = at(&f->arena, f->dir, "new");
-    write_kinds(root, at(&f->arena, f->dir, "growing"), 3.5); // the clock went on from before
+    write_kinds(root, at(&f->arena, f->dir, "growing"), 3.5, 7); // the clock went on from before
     Dataset *old = open_source(root, NULL);
     const EditPiece pieces[] = {{.episode = 0, .length = 6}, {.episode = 1, .length = 6}};
     OK(edit(&old, 1, pieces, 2, new, &err));

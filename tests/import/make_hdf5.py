@@ -250,6 +250,15 @@ def two_robots(path, form=OLD):
         add_demo(data, "demo_0", 3, 30, observations, actions=14)
 
 
+def names(path):
+    """Cameras whose short names are others' names, and two objects."""
+    with h5py.File(path, "w", **OLD) as root:
+        cameras = ("wrist", "wrist_image", "side_image", "side_rgb", "front_rgb")
+        observations = robot(2, 0, 3) | {c: pictures(2, 8, 8, k) for k, c in enumerate(cameras)}
+        observations |= {"object": values(2, 3, 1), "object-state": values(2, 5, 2)}
+        add_demo(root.create_group("data"), "demo_0", 2, 5, observations)
+
+
 def libero(path):
     with h5py.File(path, "w", **OLD) as root:
         data = root.create_group("data")
@@ -294,6 +303,9 @@ def bad(folder):
     edit("short_camera", replace("observations/images/top", pictures(2, 8, 8, 1)))
     edit("nan", holed("observations/qpos", qpos, ((2, 1), np.nan)))
     edit("infinite", holed("action", qpos, ((0, 0), np.inf)))
+    largest = (1 << 53) - 1  # of the whole numbers that a double holds, its neighbour too
+    edit("whole", replace("action", np.array([[largest, -largest], [0, -largest - 2], [0, 0]])))
+    edit("whole_unsigned", replace("observations/qpos", np.array([[largest, 0], [0, 1], [(1 << 63) + 1, 0]], np.uint64)))
     edit("text", replace("action", np.array([b"a", b"b", b"c"])))
     edit("cube", replace("action", np.zeros((3, 2, 2))))
     edit("wide", replace("action", np.zeros((3, 4097), np.uint8)))
@@ -355,6 +367,7 @@ def make(folder):
     for name, fill in (("robomimic", robomimic), ("two_robots", two_robots), ("libero", libero)):
         fill(f"{folder}/{name}.hdf5")
         safetensors(f"{folder}/{name}.safetensors", read_robomimic(f"{folder}/{name}.hdf5", skip=("agentview_depth",)))
+    names(f"{folder}/names.hdf5")
     os.makedirs(f"{folder}/bad")
     bad(f"{folder}/bad")
 

@@ -75,6 +75,21 @@ static void numbers_that_are_not_finite_are_refused(void **state) {
     }
 }
 
+static void whole_numbers_that_no_double_holds_are_refused(void **state) {
+    Fixture *f = *state;
+    double values[3 * 2];
+    Error err = {""};
+    need_module();
+    ImportSource *s = open_source(at(f, "bad/whole.hdf5"));
+    for (int v = 0; v < 2; v++) assert_int_equal(s->reader->vector(s, 0, v, values, &err), v == 0);
+    assert_says(&err, "whole.hdf5: action: value 1 of row 1 is -9007199254740992", "2^53");
+    import_close(s);
+    s = open_source(at(f, "bad/whole_unsigned.hdf5"));
+    assert_false(s->reader->vector(s, 0, 0, values, &err));
+    assert_says(&err, "observations/qpos: value 0 of row 2 is 9223372036854775808", "2^53");
+    import_close(s);
+}
+
 static void assert_row_refused(Fixture *f, const char *file, int64_t row, const char *says) {
     ImportSource *s = open_source(at(f, file));
     Error err = {""};
@@ -196,6 +211,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(faults_are_named),
         cmocka_unit_test(numbers_that_are_not_finite_are_refused),
+        cmocka_unit_test(whole_numbers_that_no_double_holds_are_refused),
         cmocka_unit_test(damaged_frames_are_refused),
         cmocka_unit_test(cut_files_are_refused),
         cmocka_unit_test(a_damaged_file_of_a_folder_is_named),

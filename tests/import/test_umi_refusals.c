@@ -124,10 +124,18 @@ static void poses_that_are_none_are_refused(void **state) {
     write_meta(f, "data/robot0_eef_pos", "<f4", "[6, 3]", "[6, 3]",
                ", \"fill_value\": \"Infinity\"");
     refused_vector(f, 0, "value 0 of episode 0, row 0", "inf");
-    int64_t whole[ROWS * 3] = {[2] = (int64_t)1 << 54};
+    int64_t whole[ROWS * 3] = {[2] = ((int64_t)1 << 53) + 1, [3] = 7};
     write_meta(f, "data/robot0_eef_pos", "<i8", "[6, 3]", "[6, 3]", "");
     write_at(f, f->root, "data/robot0_eef_pos/0.0", whole, sizeof whole);
-    refused_vector(f, 0, "value 2 of episode 0, row 0", "beyond 2^53");
+    refused_vector(f, 0, "value 2 of episode 0, row 0", "2^53 or beyond");
+    whole[2] = ((int64_t)1 << 53) - 1;
+    write_at(f, f->root, "data/robot0_eef_pos/0.0", whole, sizeof whole);
+    Error err;
+    double out[64];
+    ImportSource *s = open_source(f->root);
+    OK(s->reader->vector(s, 0, 0, out, &err));
+    assert_true(out[2] == 9007199254740991.0);
+    import_close(s);
 }
 
 static void refused_frame(const char *path, int64_t episode, int64_t row, const char *first,

@@ -49,7 +49,7 @@ bool tables_find(Arena *arena, const char *dir, Paths *out, Error *err) {
 // ---- columns ----------------------------------------------------------------------------------
 
 bool number_index(double x, int64_t *out) {
-    if (!(x >= 0 && x <= 9007199254740992.0) || x != floor(x)) return false;
+    if (!(x >= 0 && x < 9007199254740992.0) || x != floor(x)) return false;
     *out = (int64_t)x;
     return true;
 }

@@ -17,7 +17,7 @@ typedef struct Paths {
 // in `arena`.
 CHECKED bool tables_find(Arena *arena, const char *dir, Paths *out, Error *err);
 
-// A number that is an integer in [0, 2^53]; false else.
+// A number that is an integer in [0, 2^53); false else.
 bool number_index(double x, int64_t *out);
 // Reads a flat number column over all rows (mem_free *out), or sets *out NULL when there is no such
 // column and `required` is false.

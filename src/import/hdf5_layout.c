@@ -113,6 +113,10 @@ bool layout_add_camera(Hdf5Layout *l, const char *array, const char *name, const
     return true;
 }
 
+void layout_leave_out_as(Hdf5Layout *l, const char *reason) {
+    *ARENA_ARRAY_ADD(l->arena, l->left_out, l->n_left_out, l->left_room) = reason;
+}
+
 void layout_leave_out(Hdf5Layout *l, const char *array) {
     Hdf5Shape s;
     Error why;
@@ -122,5 +126,5 @@ void layout_leave_out(Hdf5Layout *l, const char *array) {
         : hdf5_shape(l->file, path, &s, &why)
             ? arena_printf(l->arena, "%s is of %s with %d dimensions", array, s.dtype, s.rank)
             : arena_strdup(l->arena, why.text);
-    *ARENA_ARRAY_ADD(l->arena, l->left_out, l->n_left_out, l->left_room) = reason;
+    layout_leave_out_as(l, reason);
 }

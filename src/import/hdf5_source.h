@@ -40,6 +40,8 @@ CHECKED bool layout_add_camera(Hdf5Layout *l, const char *array, const char *nam
                                const char *feature, Error *err);
 // Adds what nothing is made of, with the reason: "obs/x is of float32 with 4 dimensions".
 void layout_leave_out(Hdf5Layout *l, const char *array);
+// The same with a reason of the form's own, which is static or lies in the arena.
+void layout_leave_out_as(Hdf5Layout *l, const char *reason);
 
 // The reader's data of an ImportSource.
 typedef struct Hdf5Source {

@@ -77,18 +77,24 @@ static bool use_of(const Hdf5Layout *l, const char *array, Use *use, Error *err)
     return true;
 }
 
+static bool has_key(const char *const *keys, int64_t n, const char *key) {
+    for (int64_t i = 0; i < n; i++)
+        if (strcmp(keys[i], key) == 0) return true;
+    return false;
+}
+
 // The camera of agentview_image and, in LIBERO's files, agentview_rgb is called agentview, unless
-// both are there.
+// both are there, or something else of that name.
 static const char *camera_feature(const char *key, const char *const *keys, int64_t n,
                                   Arena *arena) {
     static const char *const ends[] = {"_image", "_rgb"};
     for (int i = 0; i < 2; i++) {
         if (!ends_with(key, ends[i]) || strlen(key) == strlen(ends[i])) continue;
         int stem = (int)(strlen(key) - strlen(ends[i]));
-        const char *other = arena_printf(arena, "%.*s%s", stem, key, ends[1 - i]);
-        bool both = false;
-        for (int64_t k = 0; k < n; k++) both = both || strcmp(keys[k], other) == 0;
-        if (!both) return arena_printf(arena, "observation.images.%.*s", stem, key);
+        const char *plain = arena_printf(arena, "%.*s", stem, key);
+        if (!has_key(keys, n, plain) &&
+            !has_key(keys, n, arena_printf(arena, "%s%s", plain, ends[1 - i])))
+            return arena_printf(arena, "observation.images.%s", plain);
     }
     return arena_printf(arena, "observation.images.%s", key);
 }
@@ -117,12 +123,6 @@ static bool is_object(const char *key) {
     return strcmp(key, "object") == 0 || strcmp(key, "object-state") == 0;
 }
 
-static bool has_key(const char *const *keys, int64_t n, const char *key) {
-    for (int64_t i = 0; i < n; i++)
-        if (strcmp(keys[i], key) == 0) return true;
-    return false;
-}
-
 static const StateNames *state_of(const char *const *keys, int64_t n) {
     for (int i = 0; i < KNOWN_STATES; i++)
         if (has_key(keys, n, known_states[i].parts[0])) return &known_states[i];
@@ -145,7 +145,12 @@ static bool add_others(Hdf5Layout *l, const char *const *keys, int64_t n, Error 
     for (int64_t i = 0; i < n; i++) {
         const char *array = arena_printf(l->arena, "obs/%s", keys[i]);
         Use use;
-        if (part_of(state, keys[i]) >= 0 || is_object(keys[i])) continue;
+        if (part_of(state, keys[i]) >= 0) continue;
+        if (is_object(keys[i])) { // add_state has taken one
+            if (strcmp(keys[i], "object") != 0 && has_key(keys, n, "object"))
+                layout_leave_out_as(l, "obs/object-state stands beside obs/object, which is taken");
+            continue;
+        }
         if (!use_of(l, array, &use, err)) return false;
         if (use == USE_VECTOR && !add_named_vector(l, keys[i], IMPORT_EXTRA, err)) return false;
         if (use == USE_CAMERA &&

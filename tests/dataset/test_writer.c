@@ -270,6 +270,20 @@ static void bad_input_is_refused(void **state) {
     o.cameras = &slash;
     assert_false(dataset_writer_open(&o, &w, &err));
     assert_says(&err, "observation/cam", "'/'");
+    // Nor one with the name of another camera, a vector, an extra or a text.
+    const WriterVector extra = {.name = "observation.images.extra", .dtype = "float32", .dim = 1};
+    static const char *const text = "observation.images.text";
+    const char *const taken[] = {camera.name, "action", "timestamp", extra.name, text};
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+        const WriterCamera two[] = {camera, {taken[i], HEIGHT, WIDTH, false}};
+        o.cameras = two;
+        o.n_cameras = 2;
+        o.extras = &extra;
+        o.texts = &text;
+        o.n_extras = o.n_texts = 1;
+        assert_false(dataset_writer_open(&o, &w, &err));
+        assert_says(&err, taken[i], "a name of its own");
+    }
     o = options(f);
     OK(dataset_writer_open(&o, &w, &err));
     const float bad[3] = {0, NAN, 0};

@@ -360,6 +360,18 @@ static void relatives_of_robomimic_are_described(void **state) {
     assert_vector(s, 4, "obs/robot1_eef_pos", IMPORT_STATE, 3, "float32");
     assert_vector(s, 6, "obs/robot1_gripper_qpos", IMPORT_STATE, 2, "float32");
     import_close(s);
+    s = open_source(at(f, "names.hdf5"));
+    assert_int_equal(s->n_cameras, 5);
+    assert_camera(s, 0, "front_rgb", "observation.images.front", "none");
+    assert_camera(s, 1, "side_image", "observation.images.side_image", "none");
+    assert_camera(s, 2, "side_rgb", "observation.images.side_rgb", "none");
+    assert_camera(s, 3, "wrist", "observation.images.wrist", "none");
+    assert_camera(s, 4, "wrist_image", "observation.images.wrist_image", "none");
+    assert_vector(s, 4, "obs/object", IMPORT_ENVIRONMENT, 3, "float64");
+    assert_int_equal(s->n_left_out, 1);
+    assert_string_equal(s->left_out[0],
+                        "obs/object-state stands beside obs/object, which is taken");
+    import_close(s);
     s = open_source(at(f, "libero.hdf5"));
     assert_vector(s, 1, "obs/ee_states", IMPORT_STATE, 6, "float64");
     assert_vector(s, 2, "obs/gripper_states", IMPORT_STATE, 2, "float64");

@@ -114,6 +114,16 @@ static bool is_taken(const WriterOptions *o, const char *name, int extras) {
     return false;
 }
 
+// Whether a camera has the name of another, or of any other feature.
+static bool camera_is_taken(const WriterOptions *o, int camera) {
+    const char *name = o->cameras[camera].name;
+    for (int c = 0; c < camera; c++)
+        if (strcmp(o->cameras[c].name, name) == 0) return true;
+    for (int i = 0; i < o->n_texts; i++)
+        if (strcmp(o->texts[i], name) == 0) return true;
+    return is_taken(o, name, o->n_extras);
+}
+
 static bool check_extras(const WriterOptions *o, Error *err) {
     if (!is_float(o->state_dtype) || !is_float(o->action_dtype) || !is_float(o->env_dtype))
         return fail(err, "%s: vectors are written as float32 or float64", o->root);
@@ -140,10 +150,10 @@ static bool check_options(const WriterOptions *o, Error *err) {
     for (int c = 0; c < o->n_cameras; c++) {
         const WriterCamera *camera = &o->cameras[c];
         if (strchr(camera->name, '/') || strstr(camera->name, "..") || camera->height <= 0 ||
-            camera->width <= 0) {
+            camera->width <= 0 || camera_is_taken(o, c)) {
             return fail(err,
                         "%s: camera '%.100s' of %dx%d cannot be written; it needs a size and a name"
-                        " without '/'",
+                        " of its own without '/'",
                         o->root, camera->name, camera->height, camera->width);
         }
     }

@@ -51,11 +51,31 @@ void describe_edit(const PageWriter *w) {
 
 // ---- the command --------------------------------------------------------------------------------
 
+enum { PATH = 4200 };
+
+static void target_path(const char *root, const EditTarget *t, char out[PATH]) {
+    snprintf(out, PATH, "%s%s%s", root, t->name ? "/" : "", t->name ? t->name : "");
+}
+
+// Whether none of the new datasets is there: some are not written where another cannot be.
+static bool check_targets(const EditPlan *plan, const char *root, Error *err) {
+    for (int i = 0; i < plan->n_targets; i++) {
+        char path[PATH];
+        PathKind there;
+        target_path(root, &plan->targets[i], path);
+        if (!path_look(path, &there, err)) return false;
+        if (there != AT_NONE)
+            return fail(err, "%s: already exists; remove it or choose another folder", path);
+    }
+    return true;
+}
+
 static void print_target(const char *root, const EditTarget *t) {
+    char path[PATH];
     int64_t rows = 0;
+    target_path(root, t, path);
     for (int64_t p = 0; p < t->n_pieces; p++) rows += t->pieces[p].length;
-    printf("%s%s%s: %lld episodes, %lld rows\n", root, t->name ? "/" : "", t->name ? t->name : "",
-           (long long)t->n_pieces, (long long)rows);
+    printf("%s: %lld episodes, %lld rows\n", path, (long long)t->n_pieces, (long long)rows);
 }
 
 static void print_plan(const EditPlan *plan) {
@@ -69,8 +89,8 @@ static int write_target(const EditPlan *plan, const EditTarget *t, const char *r
     Error err;
     EditResult result;
     Progress bar = progress_new();
-    char path[4200];
-    snprintf(path, sizeof path, "%s%s%s", root, t->name ? "/" : "", t->name ? t->name : "");
+    char path[PATH];
+    target_path(root, t, path);
     const EditOptions o = {.sources = plan->sources,
                            .n_sources = plan->n_sources,
                            .pieces = t->pieces,
@@ -99,6 +119,7 @@ static int run_edit(const EditFlags *f, const char *const *names, int n) {
     int code = EXIT_OK;
     stop_catch(NULL);
     if (!edit_plan_make(f, names, n, &plan, &err)) return cli_error(&err, EXIT_ERROR);
+    if (!check_targets(&plan, f->root, &err)) code = cli_error(&err, EXIT_ERROR);
     for (int i = 0; i < plan.n_targets && code == EXIT_OK; i++)
         if (f->dry_run)
             print_target(f->root, &plan.targets[i]);

@@ -47,6 +47,14 @@ static bool name_is_taken(const EditPlan *plan, const char *name) {
     return false;
 }
 
+// A name that no target has: the one asked for, or that with a number.
+static const char *free_name(EditPlan *plan, const char *name) {
+    const char *out = name;
+    for (int k = plan->n_targets; name_is_taken(plan, out); k++)
+        out = arena_printf(&plan->arena, "%s_%d", name, k);
+    return out;
+}
+
 static void split_by_task(EditPlan *plan) {
     TextSet tasks = {0};
     for (int64_t p = 0; p < plan->n_pieces; p++) {
@@ -54,11 +62,7 @@ static void split_by_task(EditPlan *plan) {
         const char *task = plan->sources[piece->source]->episodes[piece->episode].task;
         if (!task) task = "";
         int at = text_set_add(&tasks, &plan->arena, task, strlen(task));
-        if (at == plan->n_targets) {
-            const char *name = folder_name(plan, task);
-            if (name_is_taken(plan, name)) name = arena_printf(&plan->arena, "%s_%d", name, at);
-            add_target(plan, name);
-        }
+        if (at == plan->n_targets) add_target(plan, free_name(plan, folder_name(plan, task)));
         add_piece(plan, &plan->targets[at], piece);
     }
 }

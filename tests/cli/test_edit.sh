@@ -35,6 +35,21 @@ accepts "a plan" "$TACT" edit "$WORK/set" --root="$WORK/plan" --drop=0 --dry_run
 says "what would be written" "^$WORK/plan: 5 episodes, "
 holds "nothing was" test ! -e "$WORK/plan"
 
+# Tasks whose names differ in what no folder's name has, one of them as another's would with a number.
+umi=tests/import/data/umi.zarr.zip
+if "$TACT" info $umi >"$WORK/out" 2>&1; then
+    alike=()
+    for task in "pick" "pick 2" "Pick!"; do
+        accepts "a task" "$TACT" import $umi --root="$WORK/one $task" --fps=60 --images=png --task="$task"
+        alike+=("$WORK/one $task")
+    done
+    accepts "by tasks alike" "$TACT" edit "${alike[@]}" --root="$WORK/alike" --splits=task
+    holds "a folder for each" test "$(cd "$WORK/alike" && echo *)" = "pick pick_2 pick_3"
+    rm -r "$WORK/alike/pick" "$WORK/alike/pick_2"
+    refuses "what is there of several" 'alike/pick_3: already exists' "$TACT" edit "${alike[@]}" --root="$WORK/alike" --splits=task
+    holds "none is written" test "$(cd "$WORK/alike" && echo *)" = "pick_3"
+fi
+
 refuses "no dataset" 'no dataset given' "$TACT" edit --root="$WORK/x"
 refuses "no folder" 'no --root=DIR given' "$TACT" edit "$WORK/set"
 refuses "another flag" 'did you mean --drop' "$TACT" edit "$WORK/set" --root="$WORK/x" --drp=1

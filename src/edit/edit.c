@@ -54,6 +54,8 @@ static bool open_writer(Edit *ed, Error *err) {
                                    .cameras = f->cameras,
                                    .n_cameras = f->n_cameras,
                                    .folder = ed->folder,
+                                   .splits = ed->splits,
+                                   .n_splits = ed->n_splits,
                                    .features = f->json,
                                    .texts = f->texts,
                                    .n_texts = f->n_texts,
@@ -83,7 +85,7 @@ static bool begin(Edit *ed, Error *err) {
     int videos = 0;
     for (int c = 0; c < ed->features.n_cameras; c++) videos += !ed->features.cameras[c].in_parquet;
     ed->total = o->n_pieces * (2 + videos) + ed->features.n_cameras;
-    return open_writer(ed, err);
+    return edit_splits(ed, err) && open_writer(ed, err);
 }
 
 static bool publish(Edit *ed, Error *err) {

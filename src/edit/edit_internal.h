@@ -13,6 +13,8 @@ typedef struct Edit {
     const EditOptions *o;
     EditFeatures features;
     ColumnReader **columns; // (n_sources)
+    WriterSplit *splits;    // (n_splits) none: all episodes are "train"
+    int n_splits;
     DatasetWriter *writer;
     const char *folder;  // in which the dataset grows
     double *first_times; // (n_pieces) timestamp of the first row, as written
@@ -25,6 +27,8 @@ typedef struct Edit {
 // Counts a step of the progress; fails where the user asked to stop.
 CHECKED bool edit_step(Edit *ed, Error *err);
 
+// splits.c: makes the splits, of those of the sources.
+CHECKED bool edit_splits(Edit *ed, Error *err);
 // rows.c: gives the writer the numbers, times and tasks of all pieces.
 CHECKED bool edit_rows(Edit *ed, Error *err);
 // data_files.c: writes the data files.

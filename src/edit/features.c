@@ -97,7 +97,7 @@ static void correct_shape(json_t *feature, const Feature *f) {
     json_array_set_new(shape, first ? 2 : 1, json_integer(f->width));
 }
 
-static bool read_info(const Dataset *ds, json_t **out, Error *err) {
+bool edit_info(const Dataset *ds, json_t **out, Error *err) {
     char path[4200];
     snprintf(path, sizeof path, "%s/meta/info.json", ds->root);
     return json_read_python(path, out, err);
@@ -106,7 +106,7 @@ static bool read_info(const Dataset *ds, json_t **out, Error *err) {
 static bool describe_features(const EditOptions *o, EditFeatures *to, Error *err) {
     const Dataset *ds = o->sources[0];
     json_t *info = NULL;
-    if (!read_info(ds, &info, err)) return false;
+    if (!edit_info(ds, &info, err)) return false;
     const json_t *features = json_object_get(info, "features");
     for (int i = 0; i < ds->n_features; i++) {
         const Feature *f = &ds->features[i];
@@ -255,7 +255,7 @@ static bool check_depth_of(const Dataset *a, json_t *x, const Dataset *b, json_t
 // one description for the values of all.
 static bool check_depth(const Dataset *a, const Dataset *b, Error *err) {
     json_t *x = NULL, *y = NULL;
-    bool ok = read_info(a, &x, err) && read_info(b, &y, err);
+    bool ok = edit_info(a, &x, err) && edit_info(b, &y, err);
     for (int i = 0; ok && i < a->n_features; i++) {
         const Feature *f = &a->features[i], *g = find_feature(b, f->name);
         if (f->depth) ok = check_depth_of(a, frames_info(x, f), b, frames_info(y, g), f, err);

@@ -24,6 +24,8 @@ typedef struct EditFeatures {
 CHECKED bool features_make(const EditOptions *o, EditFeatures *out, Error *err);
 void features_free(EditFeatures *f); // a zeroed one is allowed
 
+// Reads a source's info.json; the caller frees it.
+CHECKED bool edit_info(const Dataset *ds, json_t **out, Error *err);
 // The name that a feature of the new dataset has in the files of a source.
 const char *feature_on_disk(const Dataset *ds, const char *name);
 // The position of a camera of that name among a source's; -1: none.

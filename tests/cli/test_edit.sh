@@ -50,6 +50,23 @@ if "$TACT" info $umi >"$WORK/out" 2>&1; then
     holds "none is written" test "$(cd "$WORK/alike" && echo *)" = "pick_3"
 fi
 
+# Splits that an import made stay as far as their episodes lie together.
+splits() { python3 -c "import json, sys; print(json.dumps(json.load(open(sys.argv[1] + '/meta/info.json'))['splits']))" "$1"; }
+python3 -c "import zipfile; zipfile.ZipFile('tests/import/data/hdf5.zip').extract('robomimic.hdf5', '$WORK')"
+if "$TACT" info "$WORK/robomimic.hdf5" >"$WORK/out" 2>&1; then
+    accepts "an import with masks" "$TACT" import "$WORK/robomimic.hdf5" --root="$WORK/masks" --images=png
+    holds "its splits" test "$(splits "$WORK/masks")" = '{"train": "0:3", "valid": "3:4"}'
+    accepts "one less" "$TACT" edit "$WORK/masks" --root="$WORK/less" --drop=[1]
+    holds "splits stay" test "$(splits "$WORK/less")" = '{"train": "0:2", "valid": "2:3"}'
+    accepts "without one of them" "$TACT" edit "$WORK/less" --root="$WORK/least" --drop=[2]
+    holds "the other stays" test "$(splits "$WORK/least")" = '{"train": "0:2"}'
+    accepts "their order" "$TACT" edit "$WORK/least" "$WORK/less" --root="$WORK/both"
+    holds "those that lie together" test "$(splits "$WORK/both")" = '{"train": "0:4", "valid": "4:5"}'
+    accepts "which is lost" "$TACT" edit "$WORK/less" "$WORK/least" --root="$WORK/apart"
+    holds "is said" grep -q 'apart: the splits in meta/info.json do not go along' "$WORK/err"
+    holds "all are one" test "$(splits "$WORK/apart")" = '{"train": "0:5"}'
+fi
+
 refuses "no dataset" 'no dataset given' "$TACT" edit --root="$WORK/x"
 refuses "no folder" 'no --root=DIR given' "$TACT" edit "$WORK/set"
 refuses "another flag" 'did you mean --drop' "$TACT" edit "$WORK/set" --root="$WORK/x" --drp=1

@@ -67,7 +67,7 @@ static CHECKED bool read_flag(GivenFlag *g, int argc, char **argv, Error *err) {
 // Whether LeRobot itself writes the value where nobody gave one.
 static bool is_lerobots_nothing(const Field *f, const char *value) {
     return strcmp(f->flag, "policy.input_features") == 0 && value[0] == '{' &&
-           value[1 + strspn(value + 1, " ")] == '}';
+           strcmp(value + 1 + strspn(value + 1, " "), "}") == 0;
 }
 
 static CHECKED bool apply_flag(TrainConfig *c, const GivenFlag *g, Error *err) {

@@ -235,6 +235,10 @@ static void lerobots_ways_of_saying_nothing(void **state) {
     assert_false(field_given(&c, "policy.input_features"));
     assert_string_equal(c.ignored, "");
     train_config_free(&c);
+    // What is no empty object is left to what reads it.
+    assert_parses(&c, "--policy.input_features={}?");
+    assert_string_equal(c.policy.input_features, "{}?");
+    train_config_free(&c);
 }
 
 static void weights_names(void **state) {

@@ -192,6 +192,15 @@ static void features_are_described(void **state) {
     assert_int_equal(ds->cameras[0]->channels, 3);
     assert_int_equal(ds->cameras[0]->width, 96);
     dataset_close(ds);
+    // And where they name a side the channels that cannot be it.
+    edit_feature(f->root, "observation.images.front", "shape",
+                 json_loads("[64, 96, 3]", 0, &problem));
+    edit_feature(f->root, "observation.images.front", "names",
+                 json_loads("[\"channel\", \"height\", \"width\"]", 0, &problem));
+    ds = open_all(f->root);
+    assert_int_equal(ds->cameras[0]->channels, 3);
+    assert_int_equal(ds->cameras[0]->height, 64);
+    dataset_close(ds);
 }
 
 // A feature that is not used is listed, whatever its form. A NaN in the statistics, as Python

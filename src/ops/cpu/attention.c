@@ -4,16 +4,17 @@
 // and the dropout mask from its counters. One (sample, head) is one thread's work from end to end,
 // so sums over tiles have one order. On a matrix unit attention_tiles.c does that work.
 #include "ops/cpu/attention.h"
+#include "ops/cpu/panels.h"
 #include "ops/cpu/vector.h"
 
 #include <omp.h>
 
 // Query rows of a tile: few enough for its scores to stay in a core's cache, many enough for the
-// products to be worth their call.
+// products to be worth their call, and a multiple of the rows that one of panels takes at a time.
 static int64_t tile_rows(int64_t Lq, int64_t Lk) {
-    enum { SCORES = 48 << 10, LEAST = 64 };
-    int64_t rows = SCORES / Lk > LEAST ? SCORES / Lk : LEAST;
-    return rows < Lq ? rows : Lq;
+    enum { SCORES = 48 << 10, LEAST = 72, STEP = 12 };
+    int64_t rows = Lk ? SCORES / Lk / STEP * STEP : Lq;
+    return least(rows > LEAST ? rows : LEAST, Lq);
 }
 
 static Head head_of(Tensor q, Tensor k, Tensor v, Tensor key_pad, int heads, int64_t b, int64_t h) {
@@ -35,10 +36,60 @@ static Head head_of(Tensor q, Tensor k, Tensor v, Tensor key_pad, int heads, int
     };
 }
 
-// s (n, Lk) = scale * q[first ...] k^T, padded keys at -inf.
-static void tile_scores(Device *d, const Head *a, int64_t first, int64_t n, float *s) {
-    cpu_gemm(d, 'N', 'T', n, a->Lk, a->dh, a->scale, (const float *)a->q + first * a->sq, a->sq,
-             a->k, a->sk, 0, s, a->Lk);
+// x^T (dh, Lk), times `scale`, in panels at *at, which moves behind them; x (Lk, dh).
+static float *turned_panels(const Head *a, const void *x, int64_t stride, float scale, float **at) {
+    float *out = *at;
+    int64_t floats = panels_floats(a->dh, a->Lk);
+    panels_pack(out, x, 1, stride, a->dh, a->Lk, 0, a->Lk);
+#pragma omp simd
+    for (int64_t i = 0; i < floats; i++) out[i] *= scale;
+    *at += floats;
+    return out;
+}
+
+// x (Lk, dh) in panels, likewise.
+static float *plain_panels(const Head *a, const void *x, int64_t stride, float **at) {
+    float *out = *at;
+    panels_pack(out, x, stride, 1, a->Lk, a->dh, 0, a->dh);
+    *at += panels_floats(a->Lk, a->dh);
+    return out;
+}
+
+// s (n, Lk) = rows (n, dh) times turned panels.
+static void times_turned(const Head *a, int64_t n, const float *rows, int64_t stride,
+                         const float *panels, float *s) {
+    const PanelProduct p = {.m = n,
+                            .n = a->Lk,
+                            .k = a->dh,
+                            .lda = stride,
+                            .ldc = a->Lk,
+                            .depth = a->dh,
+                            .a = rows,
+                            .panels = panels,
+                            .c = s};
+    panels_multiply(&p, 0, a->Lk);
+}
+
+// out (n, dh) = s (n, Lk) times plain panels; 0 where there are no keys.
+static void times_plain(const Head *a, int64_t n, const float *s, const float *panels, float *out,
+                        int64_t stride) {
+    const PanelProduct p = {.m = n,
+                            .n = a->dh,
+                            .k = a->Lk,
+                            .lda = a->Lk,
+                            .ldc = stride,
+                            .depth = a->Lk,
+                            .a = s,
+                            .panels = panels,
+                            .c = out};
+    for (int64_t i = 0; a->Lk == 0 && i < n; i++)
+        memset(out + i * stride, 0, (size_t)a->dh * sizeof *out);
+    panels_multiply(&p, 0, a->dh);
+}
+
+// s (n, Lk) = scale * q[first ...] k^T, padded keys at -inf; keys: turned panels of them, scaled.
+static void tile_scores(const Head *a, const float *keys, int64_t first, int64_t n, float *s) {
+    times_turned(a, n, (const float *)a->q + first * a->sq, a->sq, keys, s);
     for (int64_t i = 0; a->pad && i < n; i++)
         for (int64_t j = 0; j < a->Lk; j++)
             if (a->pad[j]) s[i * a->Lk + j] = -INFINITY;
@@ -87,18 +138,19 @@ static void drop_row(float *a, float *b, int64_t n, Dropout drop, int64_t row) {
     }
 }
 
-static void head_forward(Device *d, const Head *a, float *o, int64_t so, float *lse, Dropout drop,
-                         float *s) {
+static void head_forward(const Head *a, float *o, int64_t so, float *lse, Dropout drop, float *s) {
     int64_t tile = tile_rows(a->Lq, a->Lk);
+    const float *keys = turned_panels(a, a->k, a->sk, a->scale, &s);
+    const float *values = plain_panels(a, a->v, a->sv, &s);
     for (int64_t first = 0; first < a->Lq; first += tile) {
         int64_t n = a->Lq - first < tile ? a->Lq - first : tile;
-        tile_scores(d, a, first, n, s);
+        tile_scores(a, keys, first, n, s);
         for (int64_t i = 0; i < n; i++) {
             float *row = s + i * a->Lk;
             lse[first + i] = softmax_row(row, a->Lk);
             if (drop.p > 0) drop_row(row, NULL, a->Lk, drop, a->row0 + first + i);
         }
-        cpu_gemm(d, 'N', 'N', n, a->dh, a->Lk, 1, s, a->Lk, a->v, a->sv, 0, o + first * so, so);
+        times_plain(a, n, s, values, o + first * so, so);
     }
 }
 
@@ -124,14 +176,16 @@ static void score_gradients(const Head *a, const HeadGrads *g, int64_t first, in
 
 static void head_backward(Device *d, const Head *a, const HeadGrads *g, Dropout drop, float *s) {
     int64_t tile = tile_rows(a->Lq, a->Lk);
+    const float *keys = turned_panels(a, a->k, a->sk, a->scale, &s);
+    const float *values = turned_panels(a, a->v, a->sv, 1, &s);
     float *p = s, *dropped = s + tile * a->Lk, *dp = s + 2 * tile * a->Lk;
     for (int64_t first = 0; first < a->Lq; first += tile) {
         int64_t n = a->Lq - first < tile ? a->Lq - first : tile, Lk = a->Lk, dh = a->dh;
         const float *dout = (const float *)g->dout + first * g->sdout;
         float *dq = (float *)g->dq + first * g->sdq;
         float beta = first > 0;
-        tile_scores(d, a, first, n, p);
-        cpu_gemm(d, 'N', 'T', n, Lk, dh, 1, dout, g->sdout, a->v, a->sv, 0, dp, Lk);
+        tile_scores(a, keys, first, n, p);
+        times_turned(a, n, dout, g->sdout, values, dp);
         score_gradients(a, g, first, n, drop, p, dropped, dp);
         cpu_gemm(d, 'T', 'N', Lk, dh, n, 1, dropped, Lk, dout, g->sdout, beta, g->dv, g->sdv);
         cpu_gemm(d, 'N', 'N', n, dh, Lk, a->scale, dp, Lk, a->k, a->sk, 0, dq, g->sdq);
@@ -175,11 +229,11 @@ static Head widened_head(const Head *a, float **at) {
     return w;
 }
 
-static void head_forward_halves(Device *d, const Head *a, void *o, int64_t so, float *lse,
-                                Dropout drop, float *s) {
+static void head_forward_halves(const Head *a, void *o, int64_t so, float *lse, Dropout drop,
+                                float *s) {
     const Head w = widened_head(a, &s);
     float *out = s;
-    head_forward(d, &w, out, a->dh, lse, drop, out + a->Lq * a->dh);
+    head_forward(&w, out, a->dh, lse, drop, out + a->Lq * a->dh);
     narrowed(o, so, a->Lq, a->dh, out);
 }
 
@@ -202,7 +256,8 @@ static void head_backward_halves(Device *d, const Head *a, const HeadGrads *g, D
 
 // Per thread, for that shape. False (and failed) without memory.
 static bool room(Device *d, int64_t Lq, int64_t Lk, int64_t dh, bool half, bool backward) {
-    int64_t floats = (backward ? 3 : 1) * tile_rows(Lq, Lk) * Lk;
+    int64_t floats = (backward ? 3 : 1) * tile_rows(Lq, Lk) * Lk + panels_floats(dh, Lk) +
+                     (backward ? panels_floats(dh, Lk) : panels_floats(Lk, dh));
     if (half) floats += head_floats(Lq, Lk, dh, backward);
     if (cpu_of(d)->matrix_unit)
         floats = (int64_t)(attention_tiles_bytes(Lq, Lk, dh, backward) / sizeof(float));
@@ -224,9 +279,9 @@ static void attention_forward(Device *d, Tensor o, Tensor lse, Tensor q, Tensor 
         if (cpu_of(d)->matrix_unit)
             head_forward_tiles(&a, to, o.stride[1], f32(lse) + bh * Lq, drop, s);
         else if (a.half)
-            head_forward_halves(d, &a, to, o.stride[1], f32(lse) + bh * Lq, drop, s);
+            head_forward_halves(&a, to, o.stride[1], f32(lse) + bh * Lq, drop, s);
         else
-            head_forward(d, &a, to, o.stride[1], f32(lse) + bh * Lq, drop, s);
+            head_forward(&a, to, o.stride[1], f32(lse) + bh * Lq, drop, s);
     }
 }
 

@@ -54,6 +54,14 @@ typedef struct Start {
     bool sum;
 } Start;
 
+// What is fetched from the third cache, or from memory, while a tile is worked on: one address for
+// each row of B. A burst of them beforehand would wait for the few misses that a core can have
+// open.
+typedef struct Ahead {
+    const float *at;
+    int64_t step;
+} Ahead;
+
 // Sanitizers would make these loops ten times as slow. What they read and write are whole rows of
 // factors whose sizes the functions below keep to.
 #define UNCHECKED __attribute__((no_sanitize("address", "undefined", "thread")))
@@ -61,11 +69,12 @@ typedef struct Start {
 static inline UNCHECKED __attribute__((always_inline)) void tile(const int rows, const float *a,
                                                                  int64_t lda, const float *b,
                                                                  int64_t k, float *c, int64_t ldc,
-                                                                 Start start) {
+                                                                 Start start, Ahead ahead) {
     Wide sums[ROWS][2];
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) sums[r][0] = sums[r][1] = (Wide){0};
-    for (int64_t p = 0; p < k; p++, b += PANEL) {
+    for (int64_t p = 0; p < k; p++, b += PANEL, ahead.at += ahead.step) {
+        __builtin_prefetch(ahead.at, 0, 2);
         const Wide left = READ(b), right = READ(b + WIDE);
 #pragma GCC unroll 12
         for (int r = 0; r < rows; r++) {
@@ -90,11 +99,11 @@ static inline UNCHECKED __attribute__((always_inline)) void tile(const int rows,
 }
 
 static UNCHECKED void tile_of(int64_t rows, const float *a, int64_t lda, const float *b, int64_t k,
-                              float *c, int64_t ldc, Start start) {
+                              float *c, int64_t ldc, Start start, Ahead ahead) {
     switch (rows) {
 #define CASE(n)                                                                                    \
     case n:                                                                                        \
-        tile(n <= ROWS ? n : ROWS, a, lda, b, k, c, ldc, start);                                   \
+        tile(n <= ROWS ? n : ROWS, a, lda, b, k, c, ldc, start, ahead);                            \
         break;
         CASE(1)
         CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
@@ -109,16 +118,9 @@ static void narrow_tile(int64_t rows, const float *a, int64_t lda, const float *
     size_t bytes = (size_t)columns * sizeof *c;
     for (int64_t r = 0; start.sum && r < rows; r++) memcpy(whole + r * PANEL, c + r * ldc, bytes);
     if (start.bias) memcpy(bias, start.bias, bytes);
-    tile_of(rows, a, lda, b, k, whole, PANEL, (Start){start.bias ? bias : NULL, start.sum});
+    tile_of(rows, a, lda, b, k, whole, PANEL, (Start){start.bias ? bias : NULL, start.sum},
+            (Ahead){b, 0});
     for (int64_t r = 0; r < rows; r++) memcpy(c + r * ldc, whole + r * PANEL, bytes);
-}
-
-// Fetches a share of the slab that comes next while the one before is worked on.
-static inline void fetch(const float *slab, int64_t floats, int64_t part, int64_t parts) {
-    enum { LINE = 16 };
-    int64_t lines = floats / LINE;
-    for (int64_t i = lines * part / parts; i < lines * (part + 1) / parts; i++)
-        __builtin_prefetch(slab + i * LINE, 0, 2);
 }
 
 // The rows first .. last of C in the panel of column j, from its slab that begins at row s of B.
@@ -127,14 +129,14 @@ static void multiply_slab(const PanelProduct *p, int64_t s, int64_t j, float *ou
     int64_t k = least(SLAB, p->k - s), columns = least(PANEL, p->n - j);
     const float *b = p->panels + panel_at(p->depth, p->first + s, j);
     const Start start = {s == 0 && p->bias ? p->bias + j : NULL, s > 0 || p->sum};
-    int64_t parts = (last - first + ROWS - 1) / ROWS;
-    for (int64_t i = first, part = 0; i < last; i += ROWS, part++) {
+    int64_t parts = rounded_up(last - first, ROWS);
+    Ahead ahead = next ? (Ahead){next, rounded_up(PANEL, parts)} : (Ahead){b, 0};
+    for (int64_t i = first; i < last; i += ROWS, ahead.at += k * ahead.step) {
         int64_t rows = least(ROWS, last - i);
         const float *a = p->a + i * p->lda + s;
         float *c = out + i * p->ldc;
-        if (next) fetch(next, k * PANEL, part, parts);
         if (columns == PANEL)
-            tile_of(rows, a, p->lda, b, k, c, p->ldc, start);
+            tile_of(rows, a, p->lda, b, k, c, p->ldc, start, ahead);
         else
             narrow_tile(rows, a, p->lda, b, k, c, p->ldc, columns, start);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/stop.h"
 
+#include "base/signals.h"
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,7 +29,8 @@ void stop_catch(const char *message) {
     struct sigaction action = {0};
     said = message;
     action.sa_handler = on_signal;
-    action.sa_flags = SA_RESTART;
+    action.sa_flags = SA_RESTART | SA_ONSTACK;
+    signals_apart();
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);

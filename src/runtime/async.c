@@ -8,10 +8,10 @@
 #include "runtime/async.h"
 
 #include "base/memory.h"
+#include "base/signals.h"
 #include "runtime/calls.h"
 #include "runtime/handle.h"
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 // ---- the worker ---------------------------------------------------------------------------------
@@ -42,11 +42,10 @@ bool worker_start(tact_policy *p, Error *err) {
     sem_init(&w->asked, 0, 0);
     sem_init(&w->answered, 0, 0);
     // The program's signals are for its own threads; the worker's OpenMP threads inherit this.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    sigset_t before;
+    signals_hold(&before);
     int failed = pthread_create(&w->thread, NULL, worker_main, p);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    signals_release(&before);
     // EAGAIN stands for both, a limit on threads and no memory for a stack.
     if (failed) return fail_memory(err, "a thread for the asynchronous mode: %s", strerror(failed));
     w->started = true;

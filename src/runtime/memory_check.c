@@ -2,11 +2,11 @@
 #include "runtime/memory_check.h"
 
 #include "base/memory.h"
+#include "base/signals.h"
 #include "runtime/handle.h"
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <string.h>
 
 // Beside the blocks that are planned: what JSON, oneDNN's kernels and scratch take.
@@ -50,12 +50,11 @@ bool threads_check(int threads, Error *err) {
     int n = 1, failed = 0; // the calling thread is the first of them
     if (threads <= had) return true;
     if (!made) return fail_memory(err, "%d threads", threads);
-    sigset_t all, before; // the program's signals are for its own threads
-    sigfillset(&all);
+    sigset_t before; // the program's signals are for its own threads
     sem_init(&end, 0, 0);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    signals_hold(&before);
     while (n < threads && !(failed = pthread_create(&made[n], NULL, wait_for_end, &end))) n++;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    signals_release(&before);
     for (int i = 1; i < n; i++) sem_post(&end);
     for (int i = 1; i < n; i++) pthread_join(made[i], NULL);
     sem_destroy(&end);

@@ -9,9 +9,9 @@
 
 tact_status predict_now(tact_policy *p, double *out) {
     snapshot_take(p);
-    int threads = compute_begin(p);
+    const Computing before = compute_begin(p);
     tact_status status = snapshot_predict(p, out, &p->error);
-    compute_end(threads);
+    compute_end(&before);
     if (status != TACT_OK) history_forget_tokens(&p->history);
     return status;
 }

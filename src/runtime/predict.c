@@ -74,16 +74,18 @@ void snapshot_take(tact_policy *p) {
     if (c->env_dim) normalizer_apply(&p->env_norm, p->env_row, s->env, 1);
 }
 
-int compute_begin(const tact_policy *p) {
-    int threads = omp_get_max_threads();
+Computing compute_begin(const tact_policy *p) {
+    Computing before = {.threads = omp_get_max_threads()};
+    signals_hold(&before.signals);
     omp_set_num_threads(p->device->threads);
     p->device->attach(p->device);
     act_use_slots(p->act, p->slots);
-    return threads;
+    return before;
 }
 
-void compute_end(int threads) {
-    omp_set_num_threads(threads);
+void compute_end(const Computing *before) {
+    omp_set_num_threads(before->threads);
+    signals_release(&before->signals);
 }
 
 tact_status snapshot_predict(tact_policy *p, double *out, Error *err) {

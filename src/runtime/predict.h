@@ -8,6 +8,7 @@
 #define TACT_RUNTIME_PREDICT_H
 
 #include "base/error.h"
+#include "base/signals.h"
 #include "tact.h"
 
 // What a prediction reads of the history, so that observations may arrive while it is made.
@@ -31,8 +32,12 @@ void snapshot_take(tact_policy *p);
 // snapshot, what is given, the model and its own scratch, and nothing else of the handle.
 tact_status snapshot_predict(tact_policy *p, double *out, Error *err);
 // Before computing: the calling thread takes the handle's device and number of threads, and the
-// model the handle's slots. Returns the number it had, for compute_end.
-int compute_begin(const tact_policy *p);
-void compute_end(int threads);
+// model the handle's slots; its signals are held back. Returns what was before, for compute_end.
+typedef struct Computing {
+    int threads;
+    sigset_t signals;
+} Computing;
+Computing compute_begin(const tact_policy *p);
+void compute_end(const Computing *before);
 
 #endif

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/short_waits.h"
 
+#include "base/signals.h"
 #include "runtime/memory_check.h"
 #include <dlfcn.h>
 #include <errno.h>
 #include <omp.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -53,14 +53,13 @@ static int threads_to_hold(int threads) {
 }
 
 static bool holder_start(int threads) {
-    sigset_t all, before; // the program's signals are for its own threads
+    sigset_t before; // the program's signals are for its own threads
     holder.threads = threads;
     sem_init(&holder.made, 0, 0);
     sem_init(&holder.let_go, 0, 0);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    signals_hold(&before);
     int failed = pthread_create(&holder.thread, NULL, hold_team, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    signals_release(&before);
     if (failed) return false;
     wait_for(&holder.made);
     return true;

@@ -4,6 +4,7 @@
 #include "tact.h"
 
 #include "base/log.h"
+#include "base/signals.h"
 #include "runtime/calls.h"
 #include "runtime/handle.h"
 #include "runtime/open.h"
@@ -29,7 +30,11 @@ tact_status tact_open(const char *path, const tact_options *options, tact_policy
                  "tact_open: path and policy may not be NULL");
         return TACT_ERROR_ARGUMENT;
     }
-    return handle_open(path, options, NULL, SHARE_WEIGHTS, policy);
+    sigset_t signals;
+    signals_hold(&signals);
+    tact_status status = handle_open(path, options, NULL, SHARE_WEIGHTS, policy);
+    signals_release(&signals);
+    return status;
 }
 
 void tact_close(tact_policy **policy) {
@@ -152,9 +157,9 @@ static tact_status observe_checked(tact_policy *p, const tact_observation *given
         async_observed(p);
         return TACT_OK;
     }
-    int threads = compute_begin(p);
+    const Computing before = compute_begin(p);
     observation_encode(p);
-    compute_end(threads);
+    compute_end(&before);
     return TACT_OK;
 }
 

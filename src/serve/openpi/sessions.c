@@ -3,10 +3,10 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/signals.h"
 #include "serve/openpi/message.h"
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 // Of a message that is too large so many times of what is allowed is dropped before the connection
@@ -156,11 +156,10 @@ static void *worker_main(void *argument) {
 
 CHECKED static bool start_worker(Sessions *all, Error *err) {
     // The program's signals are for its own threads.
-    sigset_t every, before;
-    sigfillset(&every);
-    pthread_sigmask(SIG_SETMASK, &every, &before);
+    sigset_t before;
+    signals_hold(&before);
     int failed = pthread_create(&all->worker, NULL, worker_main, all);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    signals_release(&before);
     return failed == 0 || fail(err, "no thread to predict in: %s", strerror(failed));
 }
 

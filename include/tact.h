@@ -52,6 +52,8 @@
 // of which every thread that computes has its own: the caller's, or, with `asynchronous`, that of a
 // worker, which tact_open starts with the priority of its caller (raise yours afterwards). After a
 // prediction they wait busily for a moment; OMP_WAIT_POLICY=passive in the environment spares that.
+// Signals that would interrupt the calling thread while it computes arrive when it has computed,
+// for a handler on its stack would spoil products of matrices (docs/runtime.md).
 // A policy argument is a handle from tact_open; NULL only where that is said.
 #ifndef TACT_H
 #define TACT_H

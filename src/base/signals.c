@@ -16,9 +16,12 @@ void signals_release(const sigset_t *before) {
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-void signals_apart(void) {
+void signals_handle(int number, void (*handler)(int)) {
     enum { STACK = 1 << 16 }; // the registers of AMX alone are 8 KiB
     static char stack[STACK];
     const stack_t own = {.ss_sp = stack, .ss_size = sizeof stack};
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART | SA_ONSTACK};
+    sigemptyset(&action.sa_mask);
     sigaltstack(&own, NULL);
+    sigaction(number, &action, NULL);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where a program's signals may not arrive. oneDNN's products of matrices keep values below the
 // stack that they have claimed, further than the 128 bytes that the x86-64 calling convention
-// leaves to them (seen with 2.6 in float32 at AVX-512, and in gradients of convolutions at
-// bfloat16). A handler that runs on that stack in the middle of one writes over them, and the
+// leaves to them (seen with 2.6 in float32 at AVX2 and AVX-512, once in gradients of convolutions
+// at bfloat16). A handler that runs on that stack in the middle of one writes over them, and the
 // product goes wrong without a word, or the heap does.
 #ifndef TACT_BASE_SIGNALS_H
 #define TACT_BASE_SIGNALS_H
@@ -15,8 +15,8 @@
 void signals_hold(sigset_t *before);
 void signals_release(const sigset_t *before);
 
-// Handlers with SA_ONSTACK run on a stack of their own when they interrupt the calling thread, from
-// now on. For one thread of a program.
-void signals_apart(void);
+// From now on the signal is handled so, on a stack apart when it interrupts the calling thread;
+// system calls go on afterwards. For one thread of a program, as there is one such stack.
+void signals_handle(int number, void (*handler)(int));
 
 #endif

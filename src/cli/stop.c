@@ -2,7 +2,6 @@
 #include "cli/stop.h"
 
 #include "base/signals.h"
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,15 +25,10 @@ static void on_signal(int number) {
 }
 
 void stop_catch(const char *message) {
-    struct sigaction action = {0};
     said = message;
-    action.sa_handler = on_signal;
-    action.sa_flags = SA_RESTART | SA_ONSTACK;
-    signals_apart();
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGUSR1, &action, NULL);
+    signals_handle(SIGINT, on_signal);
+    signals_handle(SIGTERM, on_signal);
+    signals_handle(SIGUSR1, on_signal);
 }
 
 int stop_code(void) {

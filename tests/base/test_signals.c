@@ -18,16 +18,10 @@ static void on_signal(int number) {
     place = (uintptr_t)__builtin_frame_address(0);
 }
 
-static void handle(int number, int flags) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};
-    sigemptyset(&action.sa_mask);
-    assert_int_equal(sigaction(number, &action, NULL), 0);
-}
-
 static void they_arrive_afterwards(void **state) {
     sigset_t before, outer;
     (void)state;
-    handle(SIGUSR1, 0);
+    signals_handle(SIGUSR1, on_signal);
     arrived = 0;
     signals_hold(&outer);
     signals_hold(&before); // within another one
@@ -54,8 +48,7 @@ static void faults_are_not_held_back(void **state) {
 static void handlers_run_on_their_own_stack(void **state) {
     stack_t own;
     (void)state;
-    signals_apart();
-    handle(SIGUSR2, SA_ONSTACK);
+    signals_handle(SIGUSR2, on_signal);
     place = 0;
     raise(SIGUSR2);
     assert_int_equal(sigaltstack(NULL, &own), 0);

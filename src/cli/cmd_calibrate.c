@@ -56,7 +56,7 @@ void describe_calibrate(const PageWriter *w) {
               "observations in float32, measures that, and writes int8_calibration.json beside "
               "the weights; then shows it the same at int8 and prints both errors. From then on "
               "`tact eval`, `tact serve` and libtact take --policy.dtype=int8 (dtype) for that "
-              "checkpoint, on processors with AVX-512 VNNI or AMX.");
+              "checkpoint, on processors with VNNI or AMX.");
     page_options(w, options, list_options(&c, options));
 }
 

@@ -3,6 +3,7 @@
 // any processor of the architecture, for it has to run on one that is too old in order to say so.
 #include "ops/cpu/backend.h"
 
+#include "base/log.h"
 #include "ops/cpu/onednn.h"
 #include <stdio.h>
 
@@ -16,6 +17,7 @@ typedef struct Level {
     { name, cpu_open_##level, cpu_bf16_image_ops_##level, cpu_conv_ways_##level }
 
 #ifdef __x86_64__
+#include <cpuid.h>
 
 static const Level levels[] = {LEVEL("x86-64-v2", v2), LEVEL("x86-64-v3", v3),
                                LEVEL("x86-64-v4", v4)};
@@ -39,22 +41,46 @@ static bool has_v4(void) {
 // The highest that the processor has and oneDNN may use: ONEDNN_MAX_CPU_ISA lowers both. NULL:
 // none.
 static const Level *level_here(void) {
-    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
     __builtin_cpu_init();
-    if (has_v4() && isa >= dnnl_cpu_isa_avx512_core) return &levels[2];
-    if (has_v3() && isa >= dnnl_cpu_isa_avx2) return &levels[1];
+    if (has_v4() && onednn_may_use(dnnl_cpu_isa_avx512_core)) return &levels[2];
+    if (has_v3() && onednn_may_use(dnnl_cpu_isa_avx2)) return &levels[1];
     return has_v2() ? &levels[0] : NULL;
 }
 
 // Where the processor has no bfloat16 instructions oneDNN would emulate them, and be slower than in
 // float32.
 static bool has_bfloat16(void) {
-    return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core_bf16;
+    return onednn_may_use(dnnl_cpu_isa_avx512_core_bf16);
+}
+
+// Intel's processors that have a matrix unit do bfloat16's dot products elsewhere at half of
+// float32's rate (measured, docs/benchmarks.md), and a virtual machine may hide the unit. They are
+// those with AVX-512 FP16; AMD's, and Intel's before, take twice as much in bfloat16 as in float32.
+static bool bfloat16_is_slow(void) {
+    enum { LEAF = 7, AVX512_FP16 = 1 << 23 };
+    unsigned a, b, c, d;
+    __builtin_cpu_init();
+    return !onednn_may_use(dnnl_cpu_isa_avx512_core_amx) && __builtin_cpu_is("intel") &&
+           __get_cpuid_count(LEAF, 0, &a, &b, &c, &d) && (d & AVX512_FP16);
+}
+
+// What Intel's processors without AVX-512 have since 2021 in place of its VNNI.
+static bool has_avx_vnni(void) {
+#ifdef TACT_AVX_VNNI
+    enum { LEAF = 7, AVX_VNNI = 1 << 4 };
+    unsigned a, b, c, d;
+    return onednn_may_use(dnnl_cpu_isa_avx2_vnni) && __get_cpuid_count(LEAF, 1, &a, &b, &c, &d) &&
+           (a & AVX_VNNI);
+#else
+    return false;
+#endif
 }
 
 static bool has_int8(void) {
-    return dnnl_get_effective_cpu_isa() >= dnnl_cpu_isa_avx512_core_vnni &&
-           level_here() == &levels[2] && __builtin_cpu_supports("avx512vnni");
+    if (level_here() == &levels[2])
+        return onednn_may_use(dnnl_cpu_isa_avx512_core_vnni) &&
+               __builtin_cpu_supports("avx512vnni");
+    return level_here() == &levels[1] && has_avx_vnni();
 }
 
 #else
@@ -69,22 +95,30 @@ static bool has_bfloat16(void) {
     return false;
 }
 
+static bool bfloat16_is_slow(void) {
+    return false;
+}
+
 static bool has_int8(void) {
     return false;
 }
 
 #endif
 
-// What is no product of bytes is at int8 as at bfloat16 where the processor has that.
+// What is no product of bytes is at int8 as at bfloat16 where the processor has that, however slow:
+// to read and write half as much is worth more there than its few products (docs/benchmarks.md).
 CHECKED static bool choose_types(Device *d, Error *err) {
     if (d->precision == PRECISION_BFLOAT16 && !has_bfloat16())
         return fail(err, "--policy.dtype=bfloat16: this processor has no bfloat16 instructions "
                          "(AVX-512 BF16 or AMX); use float32");
+    if (d->precision == PRECISION_BFLOAT16 && bfloat16_is_slow())
+        log_warn("--policy.dtype=bfloat16: without a matrix unit (AMX; a virtual machine may hide "
+                 "it) this processor is slower in bfloat16 than in float32");
     if (d->precision != PRECISION_INT8) return true;
     if (!has_int8())
         return fail(err,
                     "--policy.dtype=int8: this processor has no dot products of 8-bit "
-                    "integers (AVX-512 VNNI or AMX); use %s",
+                    "integers (VNNI or AMX); use %s",
                     has_bfloat16() ? "bfloat16 or float32" : "float32");
     if (!has_bfloat16()) return true;
     d->activations = d->backend->activations[PRECISION_BFLOAT16];

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "ops/cpu/int8_kernel.h"
+#include "ops/cpu/int8_numbers.h"
 #include "ops/cpu/panels.h"
 #include "ops/cpu/tiles.h"
 #include "ops/cpu/vector.h"
@@ -114,45 +115,11 @@ Int8Bytes int8_bytes(const Device *d, Rounding r) {
                        .added = r.positive || by_tiles(d) ? 0 : 128};
 }
 
-// The first n of 16.
-static inline __mmask16 lanes(int64_t n) {
-    return (__mmask16)(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
-}
-
-static inline __m512 floats_at(const void *x, bool half, int64_t i, __mmask16 there) {
-    if (!half) return _mm512_maskz_loadu_ps(there, (const float *)x + i);
-    const __m256i halves = _mm256_maskz_loadu_epi16(there, (const bf16 *)x + i);
-    return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16);
-}
-
 bool int8_round(uint8_t *out, const void *x, bool half, int64_t n, Int8Bytes b) {
-    enum { NOT_FINITE = 0x99 }; // quiet and signalling NaN, both infinities
-    const __m512 inverse = _mm512_set1_ps(b.inverse), low = _mm512_set1_ps(b.low),
-                 high = _mm512_set1_ps(b.high);
-    const __m512i added = _mm512_set1_epi32(b.added);
-    __mmask16 lost = 0;
-    for (int64_t i = 0; i < n; i += 16) {
-        const __mmask16 there = lanes(n - i);
-        const __m512 v = floats_at(x, half, i, there);
-        lost |= _mm512_fpclass_ps_mask(v, NOT_FINITE);
-        const __m512 q = _mm512_min_ps(high, _mm512_max_ps(low, _mm512_mul_ps(v, inverse)));
-        const __m512i whole = _mm512_add_epi32(_mm512_cvtps_epi32(q), added);
-        _mm512_mask_cvtepi32_storeu_epi8(out + i, there, whole);
-    }
-    return !lost;
+    return round_numbers(out, x, half, n, b);
 }
 
 // ---- sums to numbers ----------------------------------------------------------------------------
-
-// To nearest, ties to even; NaN stays NaN.
-static inline __m256i halves_of(__m512 x) {
-    const __m512i bits = (__m512i)x;
-    const __m512i odd = _mm512_and_epi32(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    const __m512i up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-    const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-    return _mm512_cvtepi32_epi16(
-        _mm512_mask_mov_epi32(_mm512_srli_epi32(up, 16), nan, _mm512_set1_epi32(0x7fc0)));
-}
 
 void int8_lose(const Int8Finish *f, int64_t at, int64_t n) {
     for (int64_t i = 0; i < n; i++)
@@ -162,38 +129,18 @@ void int8_lose(const Int8Finish *f, int64_t at, int64_t n) {
             ((float *)f->y)[at + i] = NAN;
 }
 
-static inline void store_numbers(const Int8Finish *f, int64_t at, __mmask16 there, __m512 x) {
-    if (f->half)
-        _mm256_mask_storeu_epi16((bf16 *)f->y + at, there, halves_of(x));
-    else
-        _mm512_mask_storeu_ps((float *)f->y + at, there, x);
-}
-
-// Sums of a block that are to become outputs from j on.
+// Sums of a block that are to become outputs from j on, of which n are left.
 typedef struct Pending {
     const Int8Product *p;
     const int32_t *sums; // NULL: none are
     const int64_t *places;
-    int64_t j;
-    __mmask16 there[2]; // of 16 outputs each
+    int64_t j, n;
 } Pending;
 
 static inline void finish_row(const Pending *f, int64_t r) {
-    const Int8Finish *to = &f->p->finish;
-    const Int8Weights *w = f->p->w;
-    if (f->places[r] < 0) return;
-    for (int half = 0; half < 2; half++) {
-        const int64_t j = f->j + 16 * half, at = f->places[r] + j;
-        const __mmask16 there = f->there[half];
-        const __m512i sum = _mm512_sub_epi32(_mm512_load_si512(f->sums + r * INT8_SIDE + 16 * half),
-                                             _mm512_loadu_si512(w->offset + j));
-        const __m512 shift =
-            to->shift ? _mm512_maskz_loadu_ps(there, to->shift + j) : _mm512_setzero_ps();
-        __m512 x = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(w->scale + j), shift);
-        if (to->residual) x = _mm512_add_ps(x, floats_at(to->residual, to->half, at, there));
-        // Of a pair with a NaN the second is the greater one.
-        store_numbers(to, at, there, _mm512_max_ps(_mm512_set1_ps(to->least), x));
-    }
+    if (f->places[r] >= 0)
+        finish_sums(&f->p->finish, f->p->w, f->sums + r * INT8_SIDE, f->places[r] + f->j, f->j,
+                    f->n);
 }
 
 // ---- a block ------------------------------------------------------------------------------------
@@ -304,12 +251,10 @@ static void multiply_share(const Int8Product *p, uint8_t *room, Share s, Multipl
         for (int64_t j = s.from; j < s.to; j++)
             for (int64_t i = 0; i < n; i++, which = !which) {
                 multiply(p, rows[i], p->w->panels + j * panel, sums[which], &f);
-                const int64_t left = p->w->n - j * INT8_SIDE;
                 f.sums = sums[which];
                 f.places = places[i];
                 f.j = j * INT8_SIDE;
-                f.there[0] = lanes(left);
-                f.there[1] = lanes(left - 16);
+                f.n = p->w->n - f.j;
             }
         for (int r = 0; f.sums && r < INT8_SIDE; r++) finish_row(&f, r);
     }

@@ -7,6 +7,10 @@
 
 // ---- layouts ------------------------------------------------------------------------------------
 
+bool onednn_may_use(dnnl_cpu_isa_t instructions) {
+    return (dnnl_get_effective_cpu_isa() & instructions) == instructions;
+}
+
 DnnlLayout onednn_layout(int rank, const dnnl_dims_t dims, dnnl_data_type_t type,
                          dnnl_format_tag_t tag) {
 #if DNNL_VERSION_MAJOR >= 3

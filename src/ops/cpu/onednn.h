@@ -17,6 +17,11 @@ typedef dnnl_memory_desc_t *DnnlLayout;
 typedef const dnnl_memory_desc_t *ConstDnnlLayout;
 #endif
 
+// Whether oneDNN may use all of these instructions: the processor has them, and ONEDNN_MAX_CPU_ISA
+// does not forbid it. Sets of instructions are sets of bits and not ordered by their numbers: that
+// of AVX2 with VNNI is the largest one in 2.6.
+bool onednn_may_use(dnnl_cpu_isa_t instructions);
+
 // How a tensor of these dimensions lies in memory, by oneDNN's tag (dnnl_format_tag_any: as the
 // primitive likes it) or by strides in elements. The caller frees it; a primitive, a memory object
 // and a primitive descriptor keep copies. NULL for want of memory (the dimensions are ours, and

@@ -320,7 +320,7 @@ bool tiles_here(void) {
     enum { REQUEST = 0x1023, TILE_DATA = 18 }; // arch_prctl's ARCH_REQ_XCOMP_PERM
     enum { BF16 = 1 << 22, TILE = 1 << 24, AVX512_BF16 = 1 << 5 };
     unsigned a, b, c, d, a1;
-    if (dnnl_get_effective_cpu_isa() < dnnl_cpu_isa_avx512_core_amx) return false;
+    if (!onednn_may_use(dnnl_cpu_isa_avx512_core_amx)) return false;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & BF16) == 0 || (d & TILE) == 0)
         return false;
     if (!__get_cpuid_count(7, 1, &a1, &b, &c, &d) || (a1 & AVX512_BF16) == 0) return false;

@@ -39,7 +39,7 @@ bool policy_frames_can_be_told(const PolicyConfig *p, const char **why);
 // sees.
 json_t *policy_to_json(const PolicyConfig *p);
 // The policy's device under a name that PyTorch has, which is what LeRobot takes: "cpu" for
-// cpu:blas and none. Lives as long as p's texts.
+// cpu:blas, ref and none. Lives as long as p's texts.
 const char *policy_torch_device(const PolicyConfig *p);
 // Our own settings: tact.json (version, horizon, ..., cameras, fps, image size).
 json_t *policy_to_tact_json(const PolicyConfig *p);

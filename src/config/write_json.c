@@ -112,7 +112,9 @@ bool policy_is_plain(const PolicyConfig *p) {
 }
 
 const char *policy_torch_device(const PolicyConfig *p) {
-    return !p->device || strncmp(p->device, "cpu:", 4) == 0 ? "cpu" : p->device;
+    const bool cpu =
+        !p->device || strncmp(p->device, "cpu:", 4) == 0 || strcmp(p->device, "ref") == 0;
+    return cpu ? "cpu" : p->device;
 }
 
 json_t *policy_to_json(const PolicyConfig *p) {

@@ -22,7 +22,7 @@ set(SLOW
     cli_test_modules 5 test_files 5 test_camera_sizes 5 test_video 4 golden_dilated 4 golden_emulated_prenorm 4
     test_limits 4 test_action_steps 8 cli_test_action_steps 12 test_prefix 10 cli_test_action_prefix 10 cli_test_state 15 cli_test_norm_frames 17 test_hidden_state 4 cli_test_past_actions 14 cli_test_python 13 cli_test_ros 3 cli_test_accumulation 4 cli_test_report_browser 8 test_torch 5 test_policy 5 test_training_state 4
     checkops_bfloat16_images 4 test_parquet_peers 4 golden_env 4 golden_novae 4 golden_prenorm 4 golden_state 4 golden_stateless 4 golden_past 6 cli_test_fork 3 cli_test_processes 25 cli_test_processes_killed 20 test_ranks 8
-    cli_test_unseen 3 cli_test_faults 25 cli_test_levels 26 cli_test_curves 3 test_convert_resume 17 cli_test_import 10 cli_test_import_stopped 9 cli_test_serve 80 cli_test_openpi_client 6 test_convert 7 test_video_join 10 cli_test_plugin 60 cli_test_format 5 cli_test_int8 28 cli_test_crops 8 golden_int8 5 golden_int8_ref 4 test_torch_cache 5 test_versions 3 test_parquet 3 golden_resnet34 3)
+    cli_test_unseen 3 cli_test_faults 25 cli_test_levels 26 cli_test_curves 3 test_convert_resume 17 cli_test_import 10 cli_test_import_stopped 9 cli_test_serve 80 cli_test_openpi_client 6 test_convert 7 test_video_join 10 cli_test_plugin 60 cli_test_format 5 cli_test_int8 28 cli_test_crops 8 golden_int8 5 golden_int8_ref 4 golden_int8_avx_vnni 3 test_torch_cache 5 test_versions 3 test_parquet 3 golden_resnet34 3)
 
 # Not run under AddressSanitizer. Their numbers are what they test, and smaller tests go through the same code
 # there; or they are scripts, simulations and waits whose time is not spent in our code.
@@ -30,7 +30,7 @@ set(RELEASE_ONLY
     cli_test_runs_browser cli_test_edit cli_test_check_command cli_test_check_browser cli_test_two_runs
     test_bombs
     test_golden_policy test_optimizer test_env golden_full golden_all golden_two_sizes golden_two_sizes_all
-    golden_seed golden_dilated golden_resnet34 golden_bfloat16 golden_int8 golden_int8_ref cli_test_int8 cli_test_crops checkops_bfloat16 checkops_sse41 checkops_avx2 golden_blas
+    golden_seed golden_dilated golden_resnet34 golden_bfloat16 golden_int8 golden_int8_ref cli_test_int8 cli_test_crops checkops_bfloat16 checkops_sse41 checkops_avx2 checkops_int8_avx_vnni golden_int8_avx_vnni golden_blas
     cli_test_action_steps cli_test_action_prefix cli_test_state cli_test_past_actions cli_test_train cli_test_lerobot cli_test_lerobot_lines cli_test_camera_sizes cli_test_frame_cache
     cli_test_sim_eval cli_test_train_eval cli_test_eval cli_test_install cli_test_gpu_script
     cli_test_python cli_test_ros cli_test_levels cli_test_accumulation cli_test_norm_frames cli_test_processes cli_test_processes_killed cli_test_sim test_not_finite test_new_times test_rate golden_single

@@ -49,9 +49,9 @@ void window_action(const Dataset *ds, const WindowSpec *w, int64_t row, double *
 // ---- statistics -------------------------------------------------------------------------------
 // Statistics of what training sees: from the windows at `samples` random rows (seeded, without
 // replacement; 0 = all; more than there are = all) out of `rows` (n_rows of them; NULL = all rows
-// of the dataset), all T states, all unpadded actions, past ones too. No image is decoded. For
-// relative rows the six rotation values get min -1, max 1, mean 0, std 1. Either output may be
-// NULL.
+// of the dataset), all T states, all unpadded actions of the chunk: past ones do not count, so that
+// a chunk is normalised alike whatever N is. No image is decoded. For relative rows the six
+// rotation values get min -1, max 1, mean 0, std 1. Either output may be NULL.
 CHECKED bool window_stats(const Dataset *ds, const WindowSpec *w, const int64_t *rows,
                           int64_t n_rows, int64_t samples, uint64_t seed, Stats *state,
                           Stats *action, Error *err);

@@ -79,7 +79,10 @@ bool window_stats(const Dataset *ds, const WindowSpec *w, const int64_t *rows, i
     if (state) stats_init(state, ds_dim);
     if (action) stats_init(action, da);
     double *s = NEW(double, (int64_t)w->horizon *ds_dim + 1);
-    const int most = window_action_rows(w);
+    // Past actions do not count: the chunk is to be normalised alike with and without them.
+    WindowSpec chunk = *w;
+    chunk.past = 0;
+    const int most = window_action_rows(&chunk);
     double *a = NEW(double, (int64_t)most *da + 1);
     uint8_t *pad = NEW(uint8_t, most);
     for (int64_t i = 0; i < n; i++) {
@@ -88,7 +91,7 @@ bool window_stats(const Dataset *ds, const WindowSpec *w, const int64_t *rows, i
             for (int t = 0; t < w->horizon; t++) stats_add(state, s + (int64_t)t * ds_dim);
         }
         if (!action) continue;
-        window_action(ds, w, chosen[i], a, pad);
+        window_action(ds, &chunk, chosen[i], a, pad);
         for (int h = 0; h < most; h++)
             if (!pad[h]) stats_add(action, a + (int64_t)h * da);
     }

@@ -12,7 +12,7 @@ holds "the second line of --version names one" grep -qx 'x86-64-v[234]' <<<"$bes
 holds "oneDNN's limit lowers it to v2" test "$(level env ONEDNN_MAX_CPU_ISA=SSE41 "$TACT")" = x86-64-v2
 [ "$best" = x86-64-v2 ] ||
     holds "and to v3" test "$(level env ONEDNN_MAX_CPU_ISA=AVX2 "$TACT")" = x86-64-v3
-# oneDNN 2.6 numbers AVX2 with VNNI (Intel's desktops since 2021) higher than AVX-512 with bfloat16.
+# oneDNN 2.6 numbers AVX2 with VNNI (Intel's Core since its 12th generation) higher than AVX-512 with bfloat16.
 holds "AVX2 with VNNI is v3 at most" grep -qx 'x86-64-v[23]' <<<"$(level env ONEDNN_MAX_CPU_ISA=AVX2_VNNI "$TACT")"
 refuses "bfloat16 there" "no bfloat16 instructions .*; use float32" \
     env ONEDNN_MAX_CPU_ISA=AVX2_VNNI "$TACT" bench --image=32x48 --batch_size=1 --steps=1 --policy.dtype=bfloat16

@@ -54,8 +54,8 @@ static bool has_bfloat16(void) {
 }
 
 // Intel's processors that have a matrix unit do bfloat16's dot products elsewhere at half of
-// float32's rate (measured, docs/benchmarks.md), and a virtual machine may hide the unit. They are
-// those with AVX-512 FP16; AMD's, and Intel's before, take twice as much in bfloat16 as in float32.
+// float32's rate (measured, docs/benchmarks.md). They are those with AVX-512 FP16. Of others
+// nothing is known.
 static bool bfloat16_is_slow(void) {
     enum { LEAF = 7, AVX512_FP16 = 1 << 23 };
     unsigned a, b, c, d;
@@ -64,23 +64,13 @@ static bool bfloat16_is_slow(void) {
            __get_cpuid_count(LEAF, 0, &a, &b, &c, &d) && (d & AVX512_FP16);
 }
 
-// What Intel's processors without AVX-512 have since 2021 in place of its VNNI.
-static bool has_avx_vnni(void) {
-#ifdef TACT_AVX_VNNI
-    enum { LEAF = 7, AVX_VNNI = 1 << 4 };
-    unsigned a, b, c, d;
-    return onednn_may_use(dnnl_cpu_isa_avx2_vnni) && __get_cpuid_count(LEAF, 1, &a, &b, &c, &d) &&
-           (a & AVX_VNNI);
-#else
-    return false;
-#endif
-}
-
+// Without AVX-512 Intel's processors have dot products of 256 bits (AVX-VNNI; Core since its 12th
+// generation).
 static bool has_int8(void) {
     if (level_here() == &levels[2])
         return onednn_may_use(dnnl_cpu_isa_avx512_core_vnni) &&
                __builtin_cpu_supports("avx512vnni");
-    return level_here() == &levels[1] && has_avx_vnni();
+    return level_here() == &levels[1] && onednn_may_use(dnnl_cpu_isa_avx2_vnni);
 }
 
 #else
@@ -105,15 +95,16 @@ static bool has_int8(void) {
 
 #endif
 
-// What is no product of bytes is at int8 as at bfloat16 where the processor has that, however slow:
-// to read and write half as much is worth more there than its few products (docs/benchmarks.md).
+// What is no product of bytes is at int8 as at bfloat16 where the processor has that, which is no
+// slower even where bfloat16 is (docs/benchmarks.md).
 CHECKED static bool choose_types(Device *d, Error *err) {
     if (d->precision == PRECISION_BFLOAT16 && !has_bfloat16())
         return fail(err, "--policy.dtype=bfloat16: this processor has no bfloat16 instructions "
                          "(AVX-512 BF16 or AMX); use float32");
     if (d->precision == PRECISION_BFLOAT16 && bfloat16_is_slow())
-        log_warn("--policy.dtype=bfloat16: without a matrix unit (AMX; a virtual machine may hide "
-                 "it) this processor is slower in bfloat16 than in float32");
+        log_warn(
+            "--policy.dtype=bfloat16: without its matrix unit (AMX), which a virtual machine or "
+            "ONEDNN_MAX_CPU_ISA may hide, this processor is slower than in float32");
     if (d->precision != PRECISION_INT8) return true;
     if (!has_int8())
         return fail(err,

@@ -11,11 +11,6 @@
 #define CPU_LEVELS(LEVEL) LEVEL(base)
 #endif
 
-// Dot products of bytes without AVX-512, in the code of v3: a compiler may be too old for them.
-#if defined(__x86_64__) && (__GNUC__ >= 11 || __clang_major__ >= 12)
-#define TACT_AVX_VNNI
-#endif
-
 // What is outside of the levels calls of each: Backend.open, image_bf16.c's ops, and the names
 // of conv.c's ways.
 #define CPU_LEVEL_FUNCTIONS(level)                                                                 \

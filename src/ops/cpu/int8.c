@@ -4,7 +4,6 @@
 
 #include "base/memory.h"
 #include "ops/cpu/int8_kernel.h"
-#include "ops/cpu/int8_numbers.h"
 #include "ops/cpu/panels.h"
 #include "ops/cpu/tiles.h"
 #include "ops/cpu/vector.h"
@@ -24,6 +23,7 @@ void int8_weights_free(Int8Weights *w) {
 }
 
 #ifdef TACT_INT8
+#include "ops/cpu/int8_numbers.h"
 
 // ---- weights ------------------------------------------------------------------------------------
 

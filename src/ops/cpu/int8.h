@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Private to ops/cpu: products of 8-bit integers with sums of 32 bits (Rounding in ops.h), on a
-// matrix unit (Intel's AMX) or by AVX-512's dot products (VNNI). Both give the same sums to the
-// bit.
+// matrix unit (Intel's AMX) or by dot products (AVX-512's VNNI, or AVX-VNNI). All give the same
+// sums to the bit.
 //
 // The factor that a product reads becomes rows of bytes, `apart` bytes from one to the next, and
 // the weights panels of 32 outputs: for every 64 of the depth two tiles, each of 16 rows of 64

@@ -4,7 +4,6 @@
 #ifndef TACT_OPS_CPU_INT8_KERNEL_H
 #define TACT_OPS_CPU_INT8_KERNEL_H
 
-#include "ops/cpu/backend.h"
 #include "ops/cpu/int8.h"
 #include "ops/cpu/tile_kernel.h"
 
@@ -42,14 +41,14 @@ DOTS static inline void int8_sums_by_dots(const uint8_t *a, int64_t apart, const
     }
 }
 
-#elif defined(__AVX2__) && defined(TACT_AVX_VNNI)
+#elif defined(__AVX2__)
 #define TACT_INT8
 #include <immintrin.h>
 #include <string.h>
 #define DOTS __attribute__((target("avxvnni")))
 
-// The sums of some rows with the 16 outputs of a tile. Two products begin in a cycle and take five:
-// it takes ten sums that do not wait for each other, and the registers hold twelve.
+// The sums of some rows with the 16 outputs of a tile. Two products begin in a cycle and take five
+// cycles, so ten sums keep them busy that do not wait for each other; the registers hold twelve.
 DOTS static inline __attribute__((always_inline)) void
 int8_rows_by_dots(const int rows, const uint8_t *a, int64_t apart, const int64_t *at, const char *b,
                   int64_t steps, int32_t *sums) {
@@ -74,7 +73,7 @@ int8_rows_by_dots(const int rows, const uint8_t *a, int64_t apart, const int64_t
     }
 }
 
-// As above.
+// As at AVX-512.
 DOTS static inline void int8_sums_by_dots(const uint8_t *a, int64_t apart, const int64_t *at,
                                           const char *b, int64_t steps, int32_t *sums) {
     enum { FIVES = 4, FIVE = 5, SIX = 6 }; // 4 * 5 + 2 * 6 rows

@@ -13,11 +13,6 @@
 #if defined(__AVX512BW__) && defined(__x86_64__)
 #include <immintrin.h>
 
-// The first n of 16.
-static inline __mmask16 lanes(int64_t n) {
-    return (__mmask16)(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
-}
-
 static inline __m512 floats_at(const void *x, bool half, int64_t i, __mmask16 there) {
     if (!half) return _mm512_maskz_loadu_ps(there, (const float *)x + i);
     const __m256i halves = _mm256_maskz_loadu_epi16(there, (const bf16 *)x + i);
@@ -32,7 +27,7 @@ static inline bool round_numbers(uint8_t *out, const void *x, bool half, int64_t
     const __m512i added = _mm512_set1_epi32(b.added);
     __mmask16 lost = 0;
     for (int64_t i = 0; i < n; i += 16) {
-        const __mmask16 there = lanes(n - i);
+        const __mmask16 there = first_of_16(n - i);
         const __m512 v = floats_at(x, half, i, there);
         lost |= _mm512_fpclass_ps_mask(v, NOT_FINITE);
         const __m512 q = _mm512_min_ps(high, _mm512_max_ps(low, _mm512_mul_ps(v, inverse)));
@@ -64,7 +59,7 @@ static inline void store_numbers(const Int8Finish *f, int64_t at, __mmask16 ther
 static inline void finish_sums(const Int8Finish *to, const Int8Weights *w, const int32_t *sums,
                                int64_t at, int64_t j, int64_t n) {
     for (int i = 0; i < INT8_SIDE; i += 16, j += 16, at += 16) {
-        const __mmask16 there = lanes(n - i);
+        const __mmask16 there = first_of_16(n - i);
         const __m512i sum =
             _mm512_sub_epi32(_mm512_load_si512(sums + i), _mm512_loadu_si512(w->offset + j));
         const __m512 shift =
@@ -76,14 +71,17 @@ static inline void finish_sums(const Int8Finish *to, const Int8Weights *w, const
     }
 }
 
-#else
+#else // activations are float32: no processor of this level has bfloat16
 
-IN_LOOPS bool round_numbers_of(uint8_t *restrict out, const void *x, const bool half, int64_t n,
-                               Int8Bytes b) {
+// As int8_round (int8.h).
+static inline bool round_numbers(uint8_t *restrict out, const void *x, bool half, int64_t n,
+                                 Int8Bytes b) {
+    const float *values = x;
     int lost = 0;
+    (void)half;
 #pragma omp simd reduction(| : lost)
     for (int64_t i = 0; i < n; i++) {
-        const float v = value_at(x, half, i), q = v * b.inverse;
+        const float v = values[i], q = v * b.inverse;
         lost |= !(fabsf(v) <= FLT_MAX);
         const float enough = q > b.low ? q : b.low, fits = enough < b.high ? enough : b.high;
         out[i] = (uint8_t)((int32_t)rintf(fits) + b.added);
@@ -91,38 +89,29 @@ IN_LOOPS bool round_numbers_of(uint8_t *restrict out, const void *x, const bool 
     return !lost;
 }
 
-// As int8_round (int8.h).
-static inline bool round_numbers(uint8_t *out, const void *x, bool half, int64_t n, Int8Bytes b) {
-    return half ? round_numbers_of(out, x, true, n, b) : round_numbers_of(out, x, false, n, b);
-}
-
-IN_LOOPS void finish_sums_as(const Int8Finish *to, const Int8Weights *w, const int32_t *sums,
-                             int64_t at, int64_t j, const int64_t n, const bool half) {
+IN_LOOPS void finish_some(const Int8Finish *to, const Int8Weights *w, const int32_t *sums,
+                          int64_t at, int64_t j, const int64_t n) {
     static const float none[INT8_SIDE];
     const int32_t *offset = w->offset + j;
     const float *scale = w->scale + j, *shift = to->shift ? to->shift + j : none;
+    const float *residual = to->residual ? (const float *)to->residual + at : none;
     const float least = to->least;
-    float x[INT8_SIDE];
+    float *y = (float *)to->y + at;
 #pragma omp simd
-    for (int64_t i = 0; i < n; i++) x[i] = (float)(sums[i] - offset[i]) * scale[i] + shift[i];
-    if (to->residual) {
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++) x[i] += value_at(to->residual, half, at + i);
+    for (int64_t i = 0; i < n; i++) {
+        const float x = fmaf((float)(sums[i] - offset[i]), scale[i], shift[i]) + residual[i];
+        y[i] = x < least ? least : x;
     }
-#pragma omp simd
-    for (int64_t i = 0; i < n; i++) set_value(to->y, half, at + i, x[i] < least ? least : x[i]);
 }
 
 // The sums of a row (INT8_SIDE of them) with outputs from j on, of which there are n or all 32,
 // become elements of y from `at` on.
 static inline void finish_sums(const Int8Finish *to, const Int8Weights *w, const int32_t *sums,
                                int64_t at, int64_t j, int64_t n) {
-    if (n >= INT8_SIDE && !to->half)
-        finish_sums_as(to, w, sums, at, j, INT8_SIDE, false);
-    else if (n >= INT8_SIDE)
-        finish_sums_as(to, w, sums, at, j, INT8_SIDE, true);
+    if (n >= INT8_SIDE)
+        finish_some(to, w, sums, at, j, INT8_SIDE);
     else
-        finish_sums_as(to, w, sums, at, j, n, to->half);
+        finish_some(to, w, sums, at, j, n);
 }
 
 #endif

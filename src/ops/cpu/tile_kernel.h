@@ -9,6 +9,7 @@
 #define TACT_OPS_CPU_TILE_KERNEL_H
 
 #include "ops/cpu/tile_pack.h"
+#include "ops/cpu/vector.h"
 
 #ifdef TACT_TILES
 
@@ -164,10 +165,6 @@ TILES static inline void tile_turn(__m512i v[16]) {
         v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
         v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
     }
-}
-
-static inline __mmask16 first_of_16(int64_t n) {
-    return (__mmask16)(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
 }
 
 #endif

@@ -68,6 +68,10 @@ static inline uint32_t dropout_least(float p) {
 enum { DROPOUT_CHUNK = 32 }; // columns made at a time: eight counters in step
 
 #ifdef __AVX512F__
+static inline __mmask16 first_of_16(int64_t n) {
+    return (__mmask16)(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1);
+}
+
 // A counter's words stand in the low halves of 64-bit lanes, so that a product's high word is one
 // shift away; the high halves are never read. Lanes hold the counters 0 4 1 5 2 6 3 7: interleaved,
 // they come out in order.

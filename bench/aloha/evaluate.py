@@ -25,6 +25,10 @@ class Libtact:
 
         self.policy = libtact.Policy.from_pretrained(path, dtype=dtype, rate_check=False)
         self.horizon, self.n_action_steps = self.policy.horizon, self.policy.n_action_steps
+        self.every = 1
+        if os.path.exists(f"{path}/tact.json"):
+            with open(f"{path}/tact.json") as file:
+                self.every = json.load(file).get("obs_down_sample_steps", 1)
 
     def chunk(self, observations):
         self.policy.reset()
@@ -40,7 +44,7 @@ class LeRobot:
         from lerobot.policies.act.modeling_act import ACTPolicy
         from lerobot.policies.factory import make_pre_post_processors
 
-        self.torch, self.policy, self.horizon = torch, ACTPolicy.from_pretrained(path).eval(), 1
+        self.torch, self.policy, self.horizon, self.every = torch, ACTPolicy.from_pretrained(path).eval(), 1, 1
         self.resize = (lambda pixels: functional.resize(pixels, size)) if size else (lambda pixels: pixels)
         self.before, self.after = make_pre_post_processors(self.policy.config, pretrained_path=path)
         self.n_action_steps = self.policy.config.n_action_steps
@@ -59,11 +63,15 @@ def episode(simulation, policy, seed, other=None):
     """The best reward, the steps that it took, and the largest difference between the chunks of both policies."""
     simulation.reset(seed)
     best, queue, seen, apart = 0, [], [], 0.0
+    window = (policy.horizon - 1) * policy.every + 1
     for step in range(expert.STEPS):
-        # What a policy of several observations looks at: the steps right before the one that it decides in.
-        if len(queue) < policy.horizon:
+        # A policy of several observations is shown all steps right before the one that it decides in, and looks at every
+        # so-manyth of them. What it does not look at is not drawn: the picture before stands there.
+        if len(queue) < window:
+            drawn = not seen or len(queue) % policy.every == 0
             seen = [*seen, {"observation.state": simulation.state().astype(np.float32),
-                            "observation.images.top": simulation.picture()}][-policy.horizon:]
+                            "observation.images.top": simulation.picture() if drawn else seen[-1]["observation.images.top"]}]
+            seen = seen[-window:]
         if not queue:
             chunk = policy.chunk(seen)
             if other:

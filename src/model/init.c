@@ -71,7 +71,8 @@ void params_initialize(Params *p, uint64_t seed) {
 #pragma omp for schedule(dynamic)
         for (int i = 0; i < p->count; i++) {
             const Param *q = &p->list[i];
-            // A stream per tensor: adding one tensor does not change the others.
+            // A stream per tensor, by its place: another size does not change the others, and one
+            // more tensor only those that stand behind it.
             RngStream rng = {.key = {.seed = seed, .step = (uint32_t)i, .site = SITE_INIT}};
             if (!values) continue;
             fill_initial(q, values, &rng);

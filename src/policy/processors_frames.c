@@ -192,6 +192,7 @@ bool frame_steps_apply(const json_t *steps, const json_t *config, PolicyConfig *
     if (change.height && !keep_size(&p->resize_shape, resized, arena, path, err)) return false;
     if (cropped[0] && !keep_size(&p->crop_shape, cropped, arena, path, err)) return false;
     if (change.height) p->resize_filter = "bilinear";
+    if (cropped[0]) p->crop_is_random = false; // nor is it while LeRobot trains
     p->pipeline.changes_frames = true;
     return true;
 }

@@ -179,6 +179,15 @@ CHECKED static bool check_prefix(const TrainConfig *c, int stored, Error *err) {
                 wanted);
 }
 
+// Norms are taken of frames where a run begins, and never again.
+CHECKED static bool check_norm_frames(const TrainConfig *c, int stored, Error *err) {
+    return !c->resume || c->policy.backbone_norm_frames == stored ||
+           fail(err,
+                "--policy.backbone_norm_frames=%d: the run to go on with began with %d; leave the "
+                "flag out, or start a new run",
+                c->policy.backbone_norm_frames, stored);
+}
+
 // Puts the settings of the checkpoint that the flags name beneath those of the flags.
 CHECKED static bool merge_checkpoint(TrainConfig *c, int argc, char **argv, Error *err) {
     TrainConfig merged;
@@ -197,18 +206,20 @@ CHECKED static bool merge_checkpoint(TrainConfig *c, int argc, char **argv, Erro
                      : policy_locate(c->policy.path, place, err) &&
                            policy_read_config(place, true, &merged, err);
     int horizon = merged.policy.obs_state_horizon, past = merged.policy.n_past_actions;
-    int prefix = merged.policy.max_action_prefix;
+    int prefix = merged.policy.max_action_prefix, norms = merged.policy.backbone_norm_frames;
     const char *inputs = merged.policy.input_features;
     if (ok) forget_device(&merged);
     ok = ok && train_config_parse(&merged, argc, argv, err);
     ok = ok && check_stored_state(&merged, inputs, err);
     if (ok) decide_time_table(&merged, horizon);
     merged.past_added = merged.policy.n_past_actions - past;
-    ok = ok && check_past_actions(&merged, past, err);
+    ok = ok && check_past_actions(&merged, past, err) && check_norm_frames(&merged, norms, err);
     if (field_given(&merged, "policy.device")) merged.trained_on = NULL;
     if (ok && merged.resume) ok = find_resumed_run(&merged, place, c->output_dir, err);
     if (ok && !resume) merged.policy.path = arena_strdup(&merged.arena, place);
-    ok = ok && check_policy_type(&merged, err) && check_prefix(&merged, prefix, err);
+    ok = ok && check_policy_type(&merged, err);
+    const bool weights = merged.resume || !resume; // else the settings alone are taken over
+    ok = ok && (!weights || check_prefix(&merged, prefix, err));
     train_config_free(c);
     *c = merged;
     return ok;

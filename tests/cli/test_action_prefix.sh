@@ -82,6 +82,8 @@ refuses "a run without" 'max_action_prefix=5: the run that goes on' "$TACT" trai
     --policy.max_action_prefix=5
 refuses "none of those" 'max_action_prefix=0: the checkpoint.s policy was trained for up to 5' "${train[@]}" \
     --policy.path="$WORK/whole" --policy.max_action_prefix=0 --output_dir="$WORK/no"
+accepts "none with the settings alone" "$TACT" train --config_path="$WORK/whole/checkpoints/last/pretrained_model/train_config.json" \
+    --policy.max_action_prefix=0 --steps=1 --output_dir="$WORK/settings"
 refuses "int8" 'was trained with actions that are given' "$TACT" calibrate --policy.path="$WORK/whole" --dataset.root="$data"
 refuses "nothing to wait for" 'max_action_prefix: needs --eval.inference_delay_s' "$TACT" eval --policy.path="$WORK/whole" \
     --env.type=strawberry --policy.max_action_prefix=2

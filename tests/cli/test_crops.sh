@@ -46,6 +46,7 @@ accepts "look without tact.json" "$TACT" info "$WORK/lerobots"
 holds "look without tact.json: the same" grep -q "wrist, 49 x 40 (recorded 96 x 64, the middle of 64 x 48)" "$WORK/out"
 accepts "fine-tune" "$TACT" train --dataset.repo_id=t/t --dataset.root="$data" --policy.path="$WORK/lerobots" \
     --output_dir="$WORK/e" --batch_size=2 --num_workers=1 --threads=1 --steps=1
+holds "fine-tune: of the middle, as LeRobot trains it" grep -q '"crop_is_random": false' "$(last e)/tact.json"
 holds "fine-tune: the steps" test "$(steps "$(last e)")" = "$(steps "$(last a)")"
 accepts "temporal" "${train[@]}" --policy.resize_shape=[48,64] --policy.crop_ratio=0.9 --output_dir="$WORK/f" --steps=1
 holds "temporal: what the model sees" test "$(shapes "$(last f)")" = "43 57 ,43 57 ,"

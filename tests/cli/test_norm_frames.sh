@@ -41,6 +41,10 @@ ln -s 000002 "$WORK/half/checkpoints/last"
 accepts "gone on with" "$TACT" train "$(resume "$WORK/half")" --resume=true
 holds "not again" test "$(grep -c "the backbone's norms" "$WORK/err")" -eq 0
 holds "has the same bytes" cmp -s "$(weights run 000004)" "$(weights half 000004)"
+refuses "other norms for a run that goes on" 'backbone_norm_frames=9: the run to go on with began with 8' \
+    "$TACT" train "$(resume "$WORK/half")" --resume=true --steps=5 --policy.backbone_norm_frames=9
+refuses "norms for one that began without" 'backbone_norm_frames=8: the run to go on with began with 0' \
+    "$TACT" train "$(resume "$WORK/plain")" --resume=true --steps=5 --policy.backbone_norm_frames=8
 accepts "fine-tuned" "${train[@]}" --policy.path="$WORK/run" --output_dir="$WORK/tuned"
 holds "with the norms of its policy" test "$(grep -c "the backbone's norms" "$WORK/err")" -eq 0
 if command -v python3 >/dev/null; then

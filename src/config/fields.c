@@ -376,3 +376,16 @@ const char *field_nearest(const char *flag) {
         consider_name(flag, foreign_flags[i].flag, &nearest, &least);
     return is_near(least, flag) ? nearest : NULL;
 }
+
+bool scheduler_has(const char *type, const Field *f) {
+    static const struct {
+        const char *type, *flags;
+    } keys[] = {{"diffuser", " num_warmup_steps name "},
+                {"cosine_decay_with_warmup", " num_warmup_steps num_decay_steps peak_lr decay_lr "},
+                {"vqbet", " num_warmup_steps num_vqvae_training_steps num_cycles "}};
+    char word[64];
+    snprintf(word, sizeof word, " %s ", after_last(f->flag, '.'));
+    for (size_t i = 0; type && i < sizeof keys / sizeof keys[0]; i++)
+        if (strcmp(keys[i].type, type) == 0 && strstr(keys[i].flags, word)) return true;
+    return strcmp(f->flag, "scheduler.type") == 0;
+}

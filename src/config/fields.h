@@ -70,4 +70,7 @@ const char *field_nearest(const char *flag);
 // The JSON value of a setting; `slot` is where its value is stored. New reference.
 json_t *field_json(const Field *f, const void *slot);
 
+// Whether a schedule of that type (NULL: none) has the setting: LeRobot refuses others.
+bool scheduler_has(const char *type, const Field *f);
+
 #endif

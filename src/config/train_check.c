@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "config/backbone_weights.h"
 #include "config/config.h"
+#include "config/fields.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,31 @@ static CHECKED bool check_dtype(const char *dtype, Error *err) {
     if (!dtype || strcmp(dtype, "int8") != 0) return true;
     return fail(err, "--policy.dtype=int8: is for policies that run (tact eval, tact serve, "
                      "libtact), after `tact calibrate`; train at float32, tf32 or bfloat16");
+}
+
+// A flag that would do nothing, unless what it belongs to is put off in so many words.
+static CHECKED bool check_idle_flags(const TrainConfig *c, Error *err) {
+    const char *type = c->scheduler.type;
+    const bool no_schedule = !type && field_given(c, "scheduler.type"),
+               no_average = !c->ema.enable && field_given(c, "ema.enable");
+    for (int i = 0; i < train_field_count; i++) {
+        const Field *f = &train_fields[i];
+        if (!c->given[i]) continue;
+        if (f->home == HOME_SCHEDULER && !no_schedule && !scheduler_has(type, f))
+            return fail(err,
+                        "--%s: %s%s; leave it out, or give the --scheduler.type that has it (see "
+                        "`tact train --help`)",
+                        f->flag,
+                        type ? "is no setting of --scheduler.type="
+                             : "without --scheduler.type the learning rates do not change",
+                        type ? type : "");
+        if (f->home == HOME_EMA && !c->ema.enable && !no_average)
+            return fail(err,
+                        "--%s: without --ema.enable=true there is no moving average; add it, or "
+                        "leave this out",
+                        f->flag);
+    }
+    return true;
 }
 
 static CHECKED bool check_scheduler(const SchedulerConfig *s, Error *err) {
@@ -262,5 +288,6 @@ bool train_config_check(const TrainConfig *c, Error *err) {
     return check_start(c, err) && check_dtype(c->policy.dtype, err) &&
            train_config_check_data(c, err) && policy_config_check(&c->policy, err) &&
            check_actions(&c->policy, err) && check_backbone_weights(c, err) &&
-           check_scheduler(&c->scheduler, err) && check_ema(&c->ema, err) && check_run(c, err);
+           check_idle_flags(c, err) && check_scheduler(&c->scheduler, err) &&
+           check_ema(&c->ema, err) && check_run(c, err);
 }

@@ -174,24 +174,12 @@ json_t *policy_to_tact_json(const PolicyConfig *p) {
     return object;
 }
 
-// Only the keys of its type: LeRobot refuses others.
 static json_t *scheduler_json(const SchedulerConfig *s) {
-    static const struct {
-        const char *type, *flags;
-    } keys[] = {{"diffuser", " num_warmup_steps name "},
-                {"cosine_decay_with_warmup", " num_warmup_steps num_decay_steps peak_lr decay_lr "},
-                {"vqbet", " num_warmup_steps num_vqvae_training_steps num_cycles "}};
     if (!s->type) return json_null();
-    const char *wanted = "";
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (strcmp(keys[i].type, s->type) == 0) wanted = keys[i].flags;
     json_t *object = json_object();
     for (int i = 0; i < train_field_count; i++) {
         const Field *f = &train_fields[i];
-        char word[64];
-        if (f->home != HOME_SCHEDULER) continue;
-        snprintf(word, sizeof word, " %s ", after_last(f->flag, '.'));
-        if (strcmp(f->flag, "scheduler.type") == 0 || strstr(wanted, word))
+        if (f->home == HOME_SCHEDULER && scheduler_has(s->type, f))
             set_field(object, f, (const char *)s + f->offset - offsetof(TrainConfig, scheduler));
     }
     return object;

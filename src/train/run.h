@@ -27,7 +27,8 @@ typedef struct Run {
     int64_t taken;       // number of the last step that changed the weights
     double mark, data_s; // when the last step was finished; seconds of waiting for data since
     bool sound;          // no op failed: the weights are those after the last step taken
-    bool eval_due;       // a stop came before an evaluation
+    bool halted;         // a step was not finite: none behind it was taken
+    bool eval_due;       // an evaluation after the last step is still to come
     bool stopping;       // run_agree_to_stop's
 } Run;
 
@@ -43,6 +44,8 @@ bool run_due(int64_t step, int64_t every);
 // save.c: saves a checkpoint of the step last taken and removes old ones; fails only when the
 // checkpoint is not there.
 CHECKED bool run_save(Run *r, int64_t step, Error *err);
+// Of the checkpoint that was saved last, with eval_due: the evaluation has been made.
+CHECKED bool run_saved_is_evaluated(Run *r, Error *err);
 // resume.c: brings the open model of a run, its optimiser and its counters to where the checkpoint
 // of config->resume_from left them. The weights are the checkpoint's already.
 CHECKED bool run_resume(Run *r, Error *err);

@@ -46,3 +46,9 @@ bool run_save(Run *r, int64_t step, Error *err) {
     if (!checkpoints_prune(checkpoints, step, r->config->keep_last, &why)) log_warn("%s", why.text);
     return true;
 }
+
+bool run_saved_is_evaluated(Run *r, Error *err) {
+    char dir[4096 + 64];
+    snprintf(dir, sizeof dir, "%s/training_state", r->output.checkpoint);
+    return metrics_sync(&r->output.metrics, err) && training_state_evaluated(dir, err);
+}

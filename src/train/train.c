@@ -32,8 +32,9 @@ CHECKED static bool finish_step(Run *r, Error *err) {
     int64_t step = r->first_step + r->model.step.finished;
     r->sound = step_finish(&r->model.step, &got, err);
     if (!r->sound) return false;
+    r->halted = !isfinite(got.losses.total) || !isfinite(got.grad_norm);
     if (!isfinite(got.losses.total)) return fail_not_finite(r, step, "loss", err);
-    if (!isfinite(got.grad_norm)) return fail_not_finite(r, step, "gradient norm", err);
+    if (r->halted) return fail_not_finite(r, step, "gradient norm", err);
     double now = clock_seconds();
     metrics_add(&r->output.metrics, got.losses, got.grad_norm,
                 r->config->policy.optimizer_lr * run_lr_factor(r, step), r->data_s,
@@ -140,16 +141,27 @@ static Duties duties_after(const Run *r, int64_t step) {
     return d;
 }
 
+// Evaluates, and says in the step's checkpoint, if there is one, that it was done.
+CHECKED static bool evaluate_step(Run *r, int64_t step, Evaluations which, Error *err) {
+    Error why;
+    if (!run_evaluate(r, step, which, err)) return false;
+    const bool told = r->eval_due || r->output.saved_step != step || ranks_rank(r->ranks) ||
+                      run_saved_is_evaluated(r, &why);
+    if (!told) log_warn("%s; a run that goes on from there evaluates again", why.text);
+    return true;
+}
+
 CHECKED static bool do_duties(Run *r, int64_t step, Duties d, TrainResult *result, Error *err) {
     if (d.log || d.stopping) log_step(r, step, !d.log, result);
-    r->eval_due = d.evaluate && d.stopping;
-    if (d.evaluate && !d.stopping && !run_evaluate(r, step, d.evaluations, err)) return false;
-    look_for_stop(r);
-    if (r->stopping) { // asked for during the evaluation
-        d.stopping = true;
-        d.save = r->config->save_checkpoint;
-    }
+    r->eval_due = d.evaluate;
+    // Before it is evaluated: what an evaluation can end (a simulator, a full disk) is not lost.
     if (d.save && !save_step(r, step, d.end || d.stopping, err)) return false;
+    if (d.evaluate && !d.stopping && !evaluate_step(r, step, d.evaluations, err)) return false;
+    look_for_stop(r);
+    if (r->stopping && !d.stopping) { // asked for meanwhile
+        d.stopping = true;
+        if (r->config->save_checkpoint && !save_step(r, step, true, err)) return false;
+    }
     result->stopped = d.stopping && (!d.end || r->eval_due);
     r->mark = clock_seconds();
     return true;
@@ -166,7 +178,7 @@ CHECKED static bool train_loop(Run *r, TrainResult *result, Error *err) {
     const TrainConfig *c = r->config;
     double seconds = 0;
     if (r->eval_due) { // what a stop cut short, before anything else
-        if (!run_evaluate(r, r->taken, evaluations_missed(r), err)) return false;
+        if (!evaluate_step(r, r->taken, evaluations_missed(r), err)) return false;
         result->stopped = r->eval_due;
     }
     r->mark = clock_seconds();
@@ -196,10 +208,12 @@ CHECKED static bool train_loop(Run *r, TrainResult *result, Error *err) {
     return true;
 }
 
-// Steps that were under way when the data failed are still good.
+// Steps that were under way when the data failed are still good. Behind a step that was not finite
+// they were halted as well, however finite they are themselves.
 static void finish_steps_under_way(Run *r) {
     Error ignored;
-    while (r->sound && r->model.step.finished < r->model.step.started && finish_step(r, &ignored)) {
+    while (r->sound && !r->halted && r->model.step.finished < r->model.step.started &&
+           finish_step(r, &ignored)) {
     }
 }
 

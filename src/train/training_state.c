@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/training_state.h"
 
+#include "base/file.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
 #include "train/schedule.h"
@@ -108,12 +109,23 @@ static json_t *state_json(const TrainingState *s) {
 
 bool training_state_write(const char *dir, const TrainConfig *config, const Optimizer *o,
                           const TrainingState *state, Error *err) {
-    json_t *step = json_pack("{s:I, s:i, s:I, s:i}", "step", (json_int_t)state->step,
-                             "dp_world_size", 1, "batch_size", (json_int_t)config->batch_size,
-                             "grad_accum_steps", config->gradient_accumulation_steps);
+    // LeRobot looks for the first name of the two since 0.6, and others for the second.
+    json_t *step = json_pack("{s:I, s:i, s:i, s:I, s:i}", "step", (json_int_t)state->step,
+                             "num_processes", config->processes, "dp_world_size", config->processes,
+                             "batch_size", (json_int_t)config->batch_size, "grad_accum_steps",
+                             config->gradient_accumulation_steps);
     return json_write_new(dir, "training_step.json", step, err) &&
            json_write_new(dir, "tact_state.json", state_json(state), err) &&
            rng_state_write(dir, (uint64_t)config->seed, err) &&
            write_param_groups(dir, config, o, state->step, err) &&
            write_moments(dir, o, state->step, err);
+}
+
+bool training_state_evaluated(const char *dir, Error *err) {
+    char path[4096 + 128];
+    json_t *state = NULL;
+    snprintf(path, sizeof path, "%s/tact_state.json", dir);
+    if (!json_read(path, &state, err)) return false;
+    json_object_set_new(state, "eval_due", json_false());
+    return json_write_new(dir, "tact_state.json", state, err) && sync_dir(dir, err);
 }

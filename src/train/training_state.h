@@ -25,6 +25,9 @@ typedef struct TrainingState {
 // wants one to be there.
 CHECKED bool training_state_write(const char *dir, const TrainConfig *config, const Optimizer *o,
                                   const TrainingState *state, Error *err);
+// Of a training_state that was written with eval_due: the evaluation has been made. The file is
+// replaced as a whole, or stays as it was.
+CHECKED bool training_state_evaluated(const char *dir, Error *err);
 // rng_state.c
 CHECKED bool rng_state_write(const char *dir, uint64_t seed, Error *err);
 

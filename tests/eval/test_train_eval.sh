@@ -30,6 +30,10 @@ holds "and writes it" test "$(grep -cE '"pc_success": [0-9.]+, "pc_success_95": 
 holds "no loss of held-out episodes" test -z "$(grep eval_loss "$run/metrics.jsonl")"
 holds "a video each time" test "$(cd "$run/eval" && echo */*)" = \
     "videos_step_000002/episode_100000.mp4 videos_step_000004/episode_100000.mp4"
+due() { grep -o '"eval_due": [a-z]*' "$1/training_state/tact_state.json"; }
+holds "a checkpoint is there before it is evaluated" test "$(grep -oE 'Checkpoint policy after step [24]|step [24]: pc_success' "$WORK/err" |
+    grep -oE '^Checkpoint|[24]' | tr '\n' ' ')" = "Checkpoint 2 2 Checkpoint 4 4 "
+holds "and says afterwards that it was" test "$(due "$run/checkpoints/000002") $(due "$run/checkpoints/000004")" = '"eval_due": false "eval_due": false'
 accepts "without" "${train[@]}" --steps=4 --save_freq=4 --output_dir="$WORK/without"
 figures() { sed -E 's/, "(update_s|dataloading_s)": [^,}]*//g' "$1/metrics.jsonl"; }
 holds "the losses are those of a run without" test "$(figures "$run" | grep -v pc_success)" = "$(figures "$WORK/without")"
@@ -51,6 +55,20 @@ holds "the other one too" wait $!
 holds "they count together" test "$(grep pc_success "$WORK/two/metrics.jsonl")" = "$(grep pc_success "$run/metrics.jsonl" | head -n 1)"
 holds "each films its own" test "$(cd "$WORK/two/eval" && echo */*)" = \
     "videos_step_000002/episode_100000.mp4 videos_step_000002/episode_100001.mp4"
+
+# What an evaluation fails at ends a run, and costs no step: the run that goes on evaluates first.
+cp -r "$run" "$WORK/failed"
+rm -r "$WORK/failed/eval" "$WORK/failed/checkpoints/"{000004,last}
+ln -s 000002 "$WORK/failed/checkpoints/last"
+: >"$WORK/failed/eval" # no folder for the videos
+go_on=("$TACT" train --config_path="$WORK/failed/checkpoints/last/pretrained_model/train_config.json" --resume=true)
+refuses "an evaluation fails" "failed/eval.*last good checkpoint: .*000004" "${go_on[@]}"
+holds "its step is saved" test "$(due "$WORK/failed/checkpoints/000004")" = '"eval_due": true'
+rm "$WORK/failed/eval"
+accepts "goes on" "${go_on[@]}"
+holds "with the evaluation" test "$(grep -c 'step 4: pc_success' "$WORK/err")" -eq 1
+holds "which is the same" test "$(figures "$WORK/failed")" = "$(figures "$run")"
+holds "and is done" test "$(due "$WORK/failed/checkpoints/000004")" = '"eval_due": false'
 
 # A run that is killed in an evaluation leaves the temporary policy behind, and half a video; the run that goes on
 # evaluates anew.

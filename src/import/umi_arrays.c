@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the arrays of a replay buffer's data/ become.
 #include "base/array.h"
+#include "base/log.h"
 #include "import/umi.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -79,8 +80,19 @@ CHECKED static bool check_rows(Listing *l, const ZarrArray *a, Error *err) {
 
 // ---- vectors ------------------------------------------------------------------------------------
 
+// A chunk of numbers that is not there holds fill_value: zarr leaves such chunks out. A copy that
+// lost the file looks the same, and nobody but the user can tell.
+static void tell_of_missing(const Listing *l, const ZarrArray *a) {
+    Error why;
+    if (!zarr_complete(&l->u->group, a, a->shape[0], &why))
+        log_warn("%s; a chunk that was never written holds the array's fill_value, and that is "
+                 "what is imported",
+                 why.text);
+}
+
 static void add_vector(Listing *l, const char *name, const ZarrArray *a, ImportVector v) {
     Arena *arena = &l->u->arena;
+    tell_of_missing(l, a);
     v.name = arena_strdup(arena, name);
     v.dtype = arena_strdup(arena, a->dtype);
     v.dim = (int)a->row;

@@ -35,6 +35,13 @@ refuses "an unknown way" "--images=gif.*video" "${import[@]}" --fps=60 --images=
 refuses "an unknown flag" "--frames.*no such flag" "${import[@]}" --frames=60
 holds "nothing is left" test -z "$(ls "$WORK" | grep set)"
 
+# A chunk of numbers that is lost looks like one that was never written.
+python3 -m zipfile -e $data/umi.zarr.zip "$WORK/lost"
+lost=$(find "$WORK/lost" -path '*robot0_eef_pos/0.0')
+holds "there is a chunk to lose" test -f "$lost"
+rm -f "$lost"
+accepts "a recording that lost a chunk" "$TACT" info "$(dirname "$(dirname "$(dirname "$lost")")")"
+holds "is warned of" grep -q "WARNING.*robot0_eef_pos/0.0 is missing.*never written holds the array's fill_value" "$WORK/err"
 accepts "an import" "${import[@]}" --fps=59.94 --task="fold the cloth"
 holds "says what it wrote" grep -q "set: 2 episodes, 12 rows, 12 frames of 1 camera$" "$WORK/out"
 "$TACT" info "$WORK/set" >"$WORK/info" 2>/dev/null

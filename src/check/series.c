@@ -144,11 +144,11 @@ static bool vector_moves(const Vector *v, int64_t row) {
     return false;
 }
 
-void series_gather(Check *c) {
+static void gather(Check *c, const float *states, const float *actions) {
     const Dataset *ds = c->ds;
     double *sample = NEW(double, SAMPLED);
-    gather_vector(c, &c->state, ds->state, ds->state_data, sample);
-    gather_vector(c, &c->action, ds->action, ds->action_data, sample);
+    gather_vector(c, &c->state, ds->state, states, sample);
+    gather_vector(c, &c->action, ds->action, actions, sample);
     mem_free(sample);
     c->moves = arena_alloc(&c->arena, sizeof *c->moves * (size_t)ds->rows);
     c->state_moves = ds->state ? arena_alloc(&c->arena, (size_t)ds->rows) : c->moves;
@@ -161,4 +161,59 @@ void series_gather(Check *c) {
             if (ds->state) c->state_moves[row] = state;
         }
     }
+}
+
+void series_gather(Check *c) {
+    gather(c, c->ds->state_data, c->ds->action_data);
+}
+
+// ---- rotation vectors that go on ----------------------------------------------------------------
+
+enum { POSE = 7, ROTATION = 3 };
+
+// A rotation vector r is, with whole turns about its axis, many: the one that is nearest to `to`.
+static bool take_nearest(float r[ROTATION], const float to[ROTATION]) {
+    const double turn = 2 * 3.14159265358979323846;
+    double squares = 0, along = 0;
+    for (int i = 0; i < ROTATION; i++) {
+        squares += (double)r[i] * (double)r[i];
+        along += (double)r[i] * (double)to[i];
+    }
+    const double length = sqrt(squares);
+    if (length < 1e-6) return false; // has no axis
+    const double turns = round((along / length - length) / turn);
+    if (turns == 0) return false;
+    for (int i = 0; i < ROTATION; i++)
+        r[i] = (float)((double)r[i] * (length + turns * turn) / length);
+    return true;
+}
+
+// Rows (rows, n) in a copy where they change, in themselves where they do not. An episode begins
+// beside `from`, the row that the dataset begins with.
+static const float *continued_rows(Check *c, const Feature *f, const float *data,
+                                   const float *from) {
+    const Dataset *ds = c->ds;
+    const int64_t n = f ? f->size : 0;
+    bool changed = false;
+    if (n == 0) return data;
+    float *rows = arena_alloc(&c->arena, sizeof *rows * (size_t)(ds->rows * n));
+    memcpy(rows, data, sizeof *rows * (size_t)(ds->rows * n));
+    for (int64_t e = 0; e < ds->n_episodes; e++)
+        for (int64_t i = 0; i < ds->episodes[e].length; i++) {
+            float *now = rows + (ds->episodes[e].first_row + i) * n;
+            for (int at = ROTATION; at < c->arms * POSE; at += POSE)
+                changed |= take_nearest(now + at, (i ? now - n : from) + at);
+        }
+    return changed ? rows : data;
+}
+
+bool series_continue(Check *c) {
+    const Dataset *ds = c->ds;
+    if (c->arms == 0 || ds->rows == 0) return false;
+    const float *from = ds->state ? ds->state_data : ds->action_data; // poses of both
+    const float *states = continued_rows(c, ds->state, ds->state_data, from),
+                *actions = continued_rows(c, ds->action, ds->action_data, from);
+    if (states == ds->state_data && actions == ds->action_data) return false;
+    gather(c, states, actions);
+    return true;
 }

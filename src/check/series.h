@@ -55,8 +55,12 @@ typedef struct Check {
     Arena arena;       // owns the arrays above
 } Check;
 
-// Fills state, action, moves and state_moves.
+// Fills state, action, moves and state_moves, with the rows as they are recorded.
 void series_gather(Check *c);
+// The same with rotation vectors of c->arms arms that go on where the recorded ones pass half a
+// turn: there a vector becomes its negative, nearly, and is the same rotation. False, and nothing
+// is filled, where none does. c->arena holds the rows.
+bool series_continue(Check *c);
 
 // The value of a vector at a row.
 static inline double value_at(const Vector *v, int64_t row, int d) {

@@ -87,6 +87,12 @@ static CHECKED bool rebuild_tensor(Unpickler *u, const char *name, const ValueLi
         args->items[1]->kind != VALUE_INT)
         return refuse_arguments(
             u, name, "other arguments than a storage, an offset, sizes and strides", err);
+    // What torch calls metadata: that the numbers are to be read with the other sign, say.
+    if (args->count > 6 && args->items[6]->kind == VALUE_DICT && args->items[6]->list.count > 0)
+        return refuse_arguments(u, name,
+                                "a tensor that is read with another sign or conjugated "
+                                "(save it with .clone())",
+                                err);
     TorchView *v = arena_try(&u->arena, sizeof(TorchView));
     if (!v) return unpickler_no_memory(u, err);
     v->storage = args->items[0]->storage;

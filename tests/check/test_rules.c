@@ -390,6 +390,38 @@ static void each_fault_is_found_and_a_lesser_one_is_not(void **state) {
     assert_int_equal(wrong, 0);
 }
 
+// Of a gripper that points down every rotation is about half a turn, and beyond it the vector is
+// the negative one. The path is as smooth as ever.
+static void half_a_turn_is_no_leap(void **state) {
+    Recording *r = *state;
+    CheckReport report;
+    const double turn = 2 * 3.14159265358979;
+    for (int e = 0; e < EPISODES; e++)
+        for (int i = 0; i < LENGTH; i++) {
+            double go = reach((i + 0.5) / LENGTH, 0.02, 0.5);
+            double angle = 2.85 + 0.15 * chance(e, 1) + 0.2 * go, shorter = angle;
+            if (angle > turn / 2) shorter = angle - turn;
+            float *both[] = {r->states[row_of(e, i)], r->actions[row_of(e, i)]};
+            for (int k = 0; k < 2; k++) {
+                both[k][RX] = (float)shorter;
+                both[k][RY] = (float)(0.1 * go * shorter / angle);
+                both[k][RZ] = (float)(0.2 * go * shorter / angle);
+            }
+        }
+    run(r, &report);
+    int flips = 0;
+    for (int64_t i = 0; i < report.count; i++) {
+        const CheckFinding *f = &report.findings[i];
+        flips += f->rule == RULE_rotation_flip;
+        if (f->rule == RULE_value_jump || f->rule == RULE_end_outlier ||
+            f->rule == RULE_start_outlier || f->rule == RULE_episode_noise)
+            fail_msg("%s: episode %lld, %s: %s", check_rules[f->rule].name, (long long)f->episode,
+                     f->where, f->text);
+    }
+    assert_true(flips > 0);
+    check_report_free(&report);
+}
+
 // But those that no dataset in memory can break: files that do not open, policies that do not fit,
 // pictures.
 static void every_rule_has_a_case(void **state) {
@@ -408,6 +440,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_clean_recording_has_no_finding, new_recording,
                                         free_recording),
         cmocka_unit_test(each_fault_is_found_and_a_lesser_one_is_not),
+        cmocka_unit_test_setup_teardown(half_a_turn_is_no_leap, new_recording, free_recording),
         cmocka_unit_test(every_rule_has_a_case),
     };
     return cmocka_run_group_tests_name("check rules", tests, NULL, NULL);

@@ -268,7 +268,19 @@ static void errors_are_answered_and_the_session_lives(void **state) {
     show(s, 1, "reset");
     wait_for(&t->woken);
     assert_true(reply_of(s) == 1);
-    assert_int_equal(session_counts(s).errors, 5);
+    packed_begin(&p, 2); // begins an episode, whatever else is wrong with it
+    put_key(&p, "reset");
+    msgpack_pack_true(&p.to);
+    put_key(&p, "state");
+    msgpack_pack_nil(&p.to);
+    assert_true(send_in_parts(s, p.bytes.data, p.bytes.size, 1));
+    packed_free(&p);
+    wait_for(&t->woken);
+    error_of(s, "state");
+    show(s, 3, NULL);
+    wait_for(&t->woken);
+    assert_true(reply_of(s) == 3);
+    assert_int_equal(session_counts(s).errors, 6);
     session_close(s);
 }
 

@@ -52,6 +52,7 @@ typedef struct Message {
 typedef struct MessageReader MessageReader;
 MessageReader *message_reader_new(const ServeWants *wants); // wants are borrowed
 void message_reader_free(MessageReader *r);
+// What is refused has out->reset all the same, where that could be read.
 // out points into the message and the reader, until the next call. Whether the observation is what
 // the policy wants is for tact_observe to say, which message_missing then explains.
 CHECKED bool message_read(MessageReader *r, const uint8_t *data, size_t size, Message *out,

@@ -93,9 +93,11 @@ CHECKED static bool answer(Session *s, Error *err) {
                     in->size, all->most_bytes);
     if (in->dropped) return fail_memory(err, "a message of %zu bytes", in->size);
     double start = clock_seconds();
-    if (!message_read(all->reader, in->bytes, in->size, &m, err)) return false;
-    if (!s->episode && !p->open(p->user, &s->episode, err)) return false;
-    if (m.reset) p->reset(s->episode);
+    const bool read = message_read(all->reader, in->bytes, in->size, &m, err);
+    // An episode begins with a message that says so, even if the rest of it is refused: the client
+    // goes on with its next one.
+    if (m.reset && s->episode) p->reset(s->episode);
+    if (!read || (!s->episode && !p->open(p->user, &s->episode, err))) return false;
     if (m.sees && !p->observe(s->episode, &m.observation, err)) {
         Error why = *err;
         const char *missing = message_missing(all->reader);

@@ -111,21 +111,25 @@ static bool moved_between(const Look *l, const Episode *e, int64_t from, int64_t
     return rows * 2 > to - from;
 }
 
+enum { SHARPNESS_KEPT = 256 };
 typedef struct Running {
     // How many frames it moved while the picture stayed, and the first of them.
     int64_t moved, moved_from;
-    double sharpness[256];
+    double sharpness[SHARPNESS_KEPT];
     int kept;
 } Running;
 
-static void add_frame(View *v, const Picture *p, Running *r) {
+// Of more frames than are kept every so-manyth one is.
+static void add_frame(const Episode *e, View *v, const Picture *p, Running *r) {
     if (v->looked_at == 0 || p->mean < v->dark) v->dark = p->mean, v->dark_at = p->frame;
     if (v->looked_at == 0 || p->top > v->bright) v->bright = p->top, v->bright_at = p->frame;
     if (v->looked_at == 0 || p->sharpness < v->dullest)
         v->dullest = p->sharpness, v->dullest_at = p->frame;
     for (int i = 0; i < GRID; i++) v->grid[i] += p->grid[i];
     v->red += p->red, v->blue += p->blue;
-    if (r->kept < 256) r->sharpness[r->kept++] = p->sharpness;
+    if (r->kept < SHARPNESS_KEPT &&
+        (e->length <= SHARPNESS_KEPT || r->kept * e->length <= v->looked_at * SHARPNESS_KEPT))
+        r->sharpness[r->kept++] = p->sharpness;
     v->looked_at++;
 }
 
@@ -181,7 +185,7 @@ static bool look_at_camera(Look *l, FrameSource *frames, int64_t episode, int ca
             return false;
         }
         measure(now, f->height, f->width, pictures[0].rgb + largest_frame(ds));
-        add_frame(v, now, &running);
+        add_frame(e, v, now, &running);
         if (l->thumbs)
             thumbs_take(l->thumbs, episode, camera, k, n, &(Image){f->height, f->width, now->rgb});
         if (k == 0) continue;

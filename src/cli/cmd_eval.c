@@ -15,6 +15,7 @@
 #include "policy/policy_config.h"
 #include "policy/policy_locate.h"
 #include <omp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -405,6 +406,31 @@ void describe_eval(const PageWriter *w) {
                  "pose is x y z in metres and a rotation vector in radians.");
 }
 
+// A flag of recorded episodes does nothing in a simulation, and the other way round.
+CHECKED static bool refuse_idle_flags(const Eval *e, const Option *options, int count, Error *err) {
+    static const char *const recorded =
+        " dataset.revision dataset.episodes rename_map tolerance_s eval.all eval.stride "
+        "eval.camera "
+        "eval.camera_fov eval.camera_intrinsics eval.camera_pose eval.camera_mount "
+        "eval.camera_arm ";
+    static const char *const simulated = " eval.n_episodes eval.max_videos policy.n_action_steps ";
+    for (int i = 0; i < count; i++) {
+        const Option *o = &options[i];
+        const ptrdiff_t at = (const char *)o->value - (const char *)e;
+        const size_t size = o->type == OPTION_TEXT  ? sizeof(const char *)
+                            : o->type == OPTION_INT ? sizeof(int64_t)
+                                                    : sizeof(bool);
+        char word[64];
+        snprintf(word, sizeof word, " %s ", o->name);
+        if (strstr(e->env ? recorded : simulated, word) &&
+            memcmp(o->value, (const char *)&defaults + at, size) != 0)
+            return fail(err, "--%s: is for %s, and would do nothing here; leave it out", o->name,
+                        e->env ? "recorded episodes (--dataset.root)"
+                               : "a simulated task (--env.type)");
+    }
+    return true;
+}
+
 int cmd_eval(int argc, char **argv) {
     Eval e = defaults;
     Option options[MOST_OPTIONS];
@@ -415,6 +441,7 @@ int cmd_eval(int argc, char **argv) {
     int code = EXIT_OK;
     if (!options_take(options, count, &argc, argv, &err) ||
         !check_options(&e, argc, argv, options, count, &err) ||
+        !refuse_idle_flags(&e, options, count, &err) ||
         !camera_from_flags(&e.camera_flags, &e.camera, &err))
         code = cli_error(&err, EXIT_USAGE);
     else if (!(e.env ? run_closed_loop(&e, &err) : run_open_loop(&e, &err)))

@@ -51,7 +51,10 @@ bool closed_loop_describe(const ClosedLoopOptions *o, json_t *out, Error *err) {
     if (ok) {
         const PolicyConfig *p = &config.policy;
         bool given = o->temporal_ensemble_coeff != CONFIG_NULL_NUMBER;
-        double coeff = given ? o->temporal_ensemble_coeff : p->temporal_ensemble_coeff;
+        // A number of actions that is given puts off the checkpoint's ensemble.
+        double coeff = given                   ? o->temporal_ensemble_coeff
+                       : o->n_action_steps > 0 ? CONFIG_NULL_NUMBER
+                                               : p->temporal_ensemble_coeff;
         json_object_set_new(out, "version", json_integer(1));
         json_object_set_new(out, "kind", json_string("closed_loop"));
         json_object_set_new(out, "tact", json_string(TACT_VERSION));

@@ -126,6 +126,8 @@ on=(eval_ --policy.path="$WORK/run" --dataset.root="$WORK/poses" --output_dir="$
 refuses "no policy" 'policy.path' eval_ --dataset.root="$WORK/poses"
 refuses "no dataset" 'dataset.root' eval_ --policy.path="$WORK/run"
 refuses "no such policy" 'nowhere' eval_ --policy.path="$WORK/nowhere" --dataset.root="$WORK/poses"
+refuses "a flag of simulations" 'eval.n_episodes: is for a simulated task' "${on[@]}" --eval.n_episodes=3
+refuses "a flag of recordings" 'eval.stride: is for recorded episodes' eval_ --policy.path="$WORK/run" --env.type=strawberry --eval.stride=2
 refuses "a simulation" 'env.type' "${on[@]}" --env.type=strawberry
 refuses "no such episode" 'episode' "${on[@]}" --dataset.episodes=[7]
 refuses "misspelt" 'eval.stride' "${on[@]}" --eval.strid=3

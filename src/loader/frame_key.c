@@ -9,7 +9,7 @@
 // Counted up when a row comes to show another frame, or a frame other pixels, than before from the
 // same files, so that none kept before is served: 2 since videos and images are turned upright and
 // rows are held against the frames.
-enum { READING = 2 };
+enum { READING = 3 };
 
 static void add_text(Sha256 *s, const char *text) {
     sha256_add(s, text, strlen(text) + 1);

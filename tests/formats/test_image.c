@@ -44,6 +44,26 @@ static void expect_rgb(const Image *image, int y, int x, int r, int g, int b, in
         fail_msg("pixel (%d,%d) is %d %d %d, not %d %d %d", y, x, p[0], p[1], p[2], r, g, b);
 }
 
+// Chroma of half the size lies where it belongs up to the right and lower edge of an odd picture.
+static void test_odd_sides(void **state) {
+    (void)state;
+    enum { ODD_W = 61, ODD_H = 45 };
+    const double turn = 2 * 3.14159265358979 / 12;
+    double off = 0;
+    Image image;
+    decode(DATA "odd_sides.jpg", &image);
+    assert_true(image.width == ODD_W && image.height == ODD_H);
+    for (int y = 0; y < ODD_H; y++)
+        for (int x = 0; x < ODD_W; x++) {
+            const uint8_t *p = image.rgb + (y * ODD_W + x) * 3;
+            off += fabs(p[0] - (128 + 100 * sin(x * turn))) + fabs(p[1] - 100.0) +
+                   fabs(p[2] - (128 + 100 * sin(y * turn)));
+        }
+    off /= 3 * ODD_W * ODD_H;
+    if (!(off < 3)) fail_msg("%.2f of 255 off", off); // 2.3; stretched over the sides: 10.8
+    image_free(&image);
+}
+
 static void test_kinds(void **state) {
     (void)state;
     static const struct {
@@ -367,15 +387,11 @@ static void test_png_file(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_smooth_colours),
-        cmocka_unit_test(test_lossy),
-        cmocka_unit_test(test_cut_anywhere),
-        cmocka_unit_test(test_no_camera_picture),
-        cmocka_unit_test(test_exif),
-        cmocka_unit_test(test_odd_exif),
-        cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_png_round_trip),
+        cmocka_unit_test(test_kinds),          cmocka_unit_test(test_odd_sides),
+        cmocka_unit_test(test_smooth_colours), cmocka_unit_test(test_lossy),
+        cmocka_unit_test(test_cut_anywhere),   cmocka_unit_test(test_no_camera_picture),
+        cmocka_unit_test(test_exif),           cmocka_unit_test(test_odd_exif),
+        cmocka_unit_test(test_damaged),        cmocka_unit_test(test_png_round_trip),
         cmocka_unit_test(test_png_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -406,12 +406,12 @@ void describe_eval(const PageWriter *w) {
                  "pose is x y z in metres and a rotation vector in radians.");
 }
 
-// A flag of recorded episodes does nothing in a simulation, and the other way round.
-CHECKED static bool refuse_idle_flags(const Eval *e, const Option *options, int count, Error *err) {
+// A flag of recorded episodes is a mistake in a simulation. One of a simulation comes along with a
+// command of LeRobot's, which has no other evaluations.
+CHECKED static bool check_idle_flags(const Eval *e, const Option *options, int count, Error *err) {
     static const char *const recorded =
         " dataset.revision dataset.episodes rename_map tolerance_s eval.all eval.stride "
-        "eval.camera "
-        "eval.camera_fov eval.camera_intrinsics eval.camera_pose eval.camera_mount "
+        "eval.camera eval.camera_fov eval.camera_intrinsics eval.camera_pose eval.camera_mount "
         "eval.camera_arm ";
     static const char *const simulated = " eval.n_episodes eval.max_videos policy.n_action_steps ";
     for (int i = 0; i < count; i++) {
@@ -422,11 +422,15 @@ CHECKED static bool refuse_idle_flags(const Eval *e, const Option *options, int 
                                                     : sizeof(bool);
         char word[64];
         snprintf(word, sizeof word, " %s ", o->name);
-        if (strstr(e->env ? recorded : simulated, word) &&
-            memcmp(o->value, (const char *)&defaults + at, size) != 0)
-            return fail(err, "--%s: is for %s, and would do nothing here; leave it out", o->name,
-                        e->env ? "recorded episodes (--dataset.root)"
-                               : "a simulated task (--env.type)");
+        if (!strstr(e->env ? recorded : simulated, word) ||
+            memcmp(o->value, (const char *)&defaults + at, size) == 0)
+            continue;
+        if (e->env)
+            return fail(err,
+                        "--%s: is for recorded episodes (--dataset.root), and would do nothing in "
+                        "a simulation; leave it out",
+                        o->name);
+        log_warn("--%s: is for a simulated task (--env.type), and does nothing here", o->name);
     }
     return true;
 }
@@ -441,7 +445,7 @@ int cmd_eval(int argc, char **argv) {
     int code = EXIT_OK;
     if (!options_take(options, count, &argc, argv, &err) ||
         !check_options(&e, argc, argv, options, count, &err) ||
-        !refuse_idle_flags(&e, options, count, &err) ||
+        !check_idle_flags(&e, options, count, &err) ||
         !camera_from_flags(&e.camera_flags, &e.camera, &err))
         code = cli_error(&err, EXIT_USAGE);
     else if (!(e.env ? run_closed_loop(&e, &err) : run_open_loop(&e, &err)))

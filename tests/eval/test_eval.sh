@@ -126,7 +126,6 @@ on=(eval_ --policy.path="$WORK/run" --dataset.root="$WORK/poses" --output_dir="$
 refuses "no policy" 'policy.path' eval_ --dataset.root="$WORK/poses"
 refuses "no dataset" 'dataset.root' eval_ --policy.path="$WORK/run"
 refuses "no such policy" 'nowhere' eval_ --policy.path="$WORK/nowhere" --dataset.root="$WORK/poses"
-refuses "a flag of simulations" 'eval.n_episodes: is for a simulated task' "${on[@]}" --eval.n_episodes=3
 refuses "a flag of recordings" 'eval.stride: is for recorded episodes' eval_ --policy.path="$WORK/run" --env.type=strawberry --eval.stride=2
 refuses "a simulation" 'env.type' "${on[@]}" --env.type=strawberry
 refuses "no such episode" 'episode' "${on[@]}" --dataset.episodes=[7]
@@ -161,4 +160,6 @@ refuses "an infinite prediction" 'episode 2, frame 0.*not finite' eval_ --policy
     --dataset.root="$WORK/poses" --dataset.episodes=[2] --output_dir="$WORK/no"
 accepts "help" "$TACT" help eval
 holds "help speaks of the axes" grep -q 'z forward' "$WORK/out"
+accepts "a flag of simulations" "${on[@]}" --eval.n_episodes=3
+holds "says that it does nothing" grep -q 'WARNING.*eval.n_episodes: is for a simulated task' "$WORK/err"
 finish

@@ -119,8 +119,8 @@ typedef struct Running {
     int kept;
 } Running;
 
-// Of more frames than are kept every so-manyth one is.
-static void add_frame(const Episode *e, View *v, const Picture *p, Running *r) {
+// One of n frames. Of more than are kept every so-manyth one is.
+static void add_frame(int64_t n, View *v, const Picture *p, Running *r) {
     if (v->looked_at == 0 || p->mean < v->dark) v->dark = p->mean, v->dark_at = p->frame;
     if (v->looked_at == 0 || p->top > v->bright) v->bright = p->top, v->bright_at = p->frame;
     if (v->looked_at == 0 || p->sharpness < v->dullest)
@@ -128,7 +128,7 @@ static void add_frame(const Episode *e, View *v, const Picture *p, Running *r) {
     for (int i = 0; i < GRID; i++) v->grid[i] += p->grid[i];
     v->red += p->red, v->blue += p->blue;
     if (r->kept < SHARPNESS_KEPT &&
-        (e->length <= SHARPNESS_KEPT || r->kept * e->length <= v->looked_at * SHARPNESS_KEPT))
+        (n <= SHARPNESS_KEPT || r->kept * n <= v->looked_at * SHARPNESS_KEPT))
         r->sharpness[r->kept++] = p->sharpness;
     v->looked_at++;
 }
@@ -185,7 +185,7 @@ static bool look_at_camera(Look *l, FrameSource *frames, int64_t episode, int ca
             return false;
         }
         measure(now, f->height, f->width, pictures[0].rgb + largest_frame(ds));
-        add_frame(e, v, now, &running);
+        add_frame(n, v, now, &running);
         if (l->thumbs)
             thumbs_take(l->thumbs, episode, camera, k, n, &(Image){f->height, f->width, now->rgb});
         if (k == 0) continue;

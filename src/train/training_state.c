@@ -109,7 +109,8 @@ static json_t *state_json(const TrainingState *s) {
 
 bool training_state_write(const char *dir, const TrainConfig *config, const Optimizer *o,
                           const TrainingState *state, Error *err) {
-    // LeRobot looks for the first name of the two since 0.6, and others for the second.
+    // LeRobot 0.6 reads the number of processes by the first of these names, later ones by the
+    // second.
     json_t *step = json_pack("{s:I, s:i, s:i, s:I, s:i}", "step", (json_int_t)state->step,
                              "num_processes", config->processes, "dp_world_size", config->processes,
                              "batch_size", (json_int_t)config->batch_size, "grad_accum_steps",
